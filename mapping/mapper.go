@@ -1,0 +1,100 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"logsluice/subscription"
+)
+
+// maxPrefix leaves room for the date within the 255 bytes of an index name.
+const maxPrefix = 200
+
+// Config says where the documents go and in which timezone their day is.
+type Config struct {
+	// Prefix begins every index name: PREFIX-2018-12-10.
+	Prefix string
+	// Zone decides the day an event belongs to and the offset its timestamp is
+	// written with.
+	Zone *time.Location
+	// Schema lists the fields of a document.
+	Schema Schema
+}
+
+// Mapper writes log events as the two lines of a bulk request that create
+// their documents. It is safe for concurrent use.
+type Mapper struct {
+	prefix string
+	zone   *time.Location
+	schema Schema
+	keys   [][]byte // `{"@timestamp":`, `,"message":`, …
+	action []byte   // the action line up to the day
+}
+
+// New checks the configuration and prepares the mapper.
+func New(cfg Config) (*Mapper, error) {
+	if err := checkPrefix(cfg.Prefix); err != nil {
+		return nil, err
+	}
+	if cfg.Zone == nil || len(cfg.Schema) == 0 {
+		return nil, errors.New("a mapper needs a timezone and a schema")
+	}
+	m := &Mapper{
+		prefix: cfg.Prefix,
+		zone:   cfg.Zone,
+		schema: cfg.Schema,
+		action: []byte(`{"create":{"_index":"` + cfg.Prefix + `-`),
+	}
+	separator := "{"
+	for _, field := range cfg.Schema {
+		m.keys = append(m.keys, []byte(separator+`"`+field.Name+`":`))
+		separator = ","
+	}
+	return m, nil
+}
+
+// Append appends the action and the source line of one log event, newlines
+// included. The operation is create under the event's identity, and the index
+// is that of the event's own day, so that a re-delivered event meets its own
+// document.
+// See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
+func (m *Mapper) Append(dst []byte, envelope *subscription.Envelope, event *subscription.Event) []byte {
+	e := entry{envelope: envelope, event: event, moment: momentOf(event.Timestamp, m.zone)}
+	dst = append(dst, m.action...)
+	dst = e.moment.appendDay(dst)
+	dst = append(dst, `","_id":"`...)
+	dst = append(dst, event.ID...)
+	dst = append(dst, "\"}}\n"...)
+	for i := range m.schema {
+		dst = append(dst, m.keys[i]...)
+		dst = m.schema[i].append(dst, &e)
+	}
+	return append(dst, "}\n"...)
+}
+
+// checkPrefix holds a prefix against the rules for index names, so that a
+// wrong one is told at start and not by each bulk request.
+// See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
+func checkPrefix(prefix string) error {
+	switch {
+	case prefix == "":
+		return errors.New("the index prefix is empty")
+	case len(prefix) > maxPrefix:
+		return fmt.Errorf("the index prefix is %d bytes long; at most %d are possible", len(prefix), maxPrefix)
+	case !utf8.ValidString(prefix):
+		return fmt.Errorf("the index prefix %q is not valid UTF-8", prefix)
+	case strings.ToLower(prefix) != prefix:
+		return fmt.Errorf("the index prefix %q has uppercase letters; OpenSearch takes lowercase only", prefix)
+	case strings.HasPrefix(prefix, "-") || strings.HasPrefix(prefix, "_") || strings.HasPrefix(prefix, "+") || strings.HasPrefix(prefix, "."):
+		return fmt.Errorf("the index prefix %q begins with one of - _ + . ; begin it with a letter or a digit", prefix)
+	}
+	for _, r := range prefix {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) {
+			return fmt.Errorf("the index prefix %q contains %q, which an index name cannot have", prefix, r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package mapping
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"logsluice/subscription"
+)
+
+func mustZone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+func newMapper(t *testing.T, prefix, zone string) *Mapper {
+	t.Helper()
+	m, err := New(Config{Prefix: prefix, Zone: mustZone(t, zone), Schema: DefaultSchema()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestAppend(t *testing.T) {
+	f := func(zone string, timestamp int64, wantIndex, wantTime string) {
+		t.Helper()
+		m := newMapper(t, "app", zone)
+		envelope := &subscription.Envelope{Owner: subscription.Text(`"123"`), LogGroup: subscription.Text(`"/g"`), LogStream: subscription.Text(`"s\"1"`)}
+		event := &subscription.Event{ID: []byte("42"), Timestamp: timestamp, Message: subscription.Text(`"{\"a\":1}"`)}
+		want := `before{"create":{"_index":"` + wantIndex + `","_id":"42"}}` + "\n" +
+			`{"@timestamp":"` + wantTime + `","message":"{\"a\":1}","log_group":"/g","log_stream":"s\"1","owner":"123"}` + "\n"
+		if got := string(m.Append([]byte("before"), envelope, event)); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	f("UTC", 1544414264183, "app-2018-12-10", "2018-12-10T03:57:44.183Z")
+	f("Asia/Tokyo", 1544414264183, "app-2018-12-10", "2018-12-10T12:57:44.183+09:00")
+	f("Asia/Tokyo", 1544456640000, "app-2018-12-11", "2018-12-11T00:44:00.000+09:00")
+	f("America/New_York", 1544414264183, "app-2018-12-09", "2018-12-09T22:57:44.183-05:00")
+	f("Asia/Kathmandu", 0, "app-1970-01-01", "1970-01-01T05:30:00.000+05:30")
+	f("UTC", -1, "app-1969-12-31", "1969-12-31T23:59:59.999Z")
+	// RFC 3339 has no offsets with seconds (Monrovia was 44 minutes and 30
+	// seconds behind) and no years beyond 9999: the instant stays right in UTC.
+	f("Africa/Monrovia", 0, "app-1970-01-01", "1970-01-01T00:00:00.000Z")
+	f("Asia/Tokyo", 253402300799999, "app-9999-12-31", "9999-12-31T23:59:59.999Z")
+	f("America/New_York", -62167219200000, "app-0000-01-01", "0000-01-01T00:00:00.000Z")
+}
+
+func TestNew_Failure(t *testing.T) {
+	f := func(prefix, want string) {
+		t.Helper()
+		_, err := New(Config{Prefix: prefix, Zone: time.UTC, Schema: DefaultSchema()})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", prefix, err)
+		}
+	}
+	f("", "empty")
+	f("App", "uppercase")
+	f("-app", "begins with")
+	f("_app", "begins with")
+	f("app web", "contains ' '")
+	f(`a"b`, `contains '"'`)
+	f("a,b", "contains ','")
+	f("a\nb", "contains")
+	f("a*", "contains '*'")
+	f(strings.Repeat("a", 201), "201 bytes")
+	f("a\xff", "UTF-8")
+	if _, err := New(Config{Prefix: "a"}); err == nil {
+		t.Error("no error without a zone")
+	}
+}
+
+// Each field of a document is in the template, and the other way round.
+func TestTemplateFollowsSchema(t *testing.T) {
+	m := newMapper(t, "app", "UTC")
+	name, body, err := m.Template()
+	if err != nil || name != "app" {
+		t.Fatal(name, err)
+	}
+	var template struct {
+		Patterns []string `json:"index_patterns"`
+		Priority int
+		Template struct {
+			Mappings struct {
+				Dynamic    string
+				Properties map[string]struct{ Type string }
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &template); err != nil {
+		t.Fatal(err)
+	}
+	text := subscription.Text(`"x"`)
+	lines := string(m.Append(nil, &subscription.Envelope{Owner: text, LogGroup: text, LogStream: text}, &subscription.Event{ID: []byte("1"), Message: text}))
+	_, source, _ := strings.Cut(lines, "\n")
+	var document map[string]any
+	if err := json.Unmarshal([]byte(source), &document); err != nil {
+		t.Fatal(err)
+	}
+	properties := template.Template.Mappings.Properties
+	for field := range document {
+		if properties[field].Type == "" {
+			t.Errorf("field %s is not in the template", field)
+		}
+	}
+	if len(properties) != len(document) {
+		t.Errorf("template has %d fields, the document %d", len(properties), len(document))
+	}
+	if properties["message"].Type != "text" || properties["log_group"].Type != "keyword" || template.Template.Mappings.Dynamic != "false" {
+		t.Errorf("template: %s", body)
+	}
+	// A longer prefix wins over a shorter one that matches its indices.
+	_, longer, _ := newMapper(t, "app-web", "UTC").Template()
+	var other struct{ Priority int }
+	if err := json.Unmarshal(longer, &other); err != nil || other.Priority <= template.Priority {
+		t.Errorf("priorities %d and %d, %v", template.Priority, other.Priority, err)
+	}
+}

@@ -1,0 +1,70 @@
+package mapping
+
+import "logsluice/subscription"
+
+// Field is one field of every document.
+type Field struct {
+	// Name is the field's name in the document.
+	Name string
+	// Meaning is one phrase on what the field holds, for people.
+	Meaning string
+	// Property is the field's definition in the index mapping.
+	Property map[string]any
+
+	// append writes the field's JSON value.
+	append func(dst []byte, e *entry) []byte
+}
+
+// entry is what a field is written from: one log event with what it shares
+// with its neighbours.
+type entry struct {
+	envelope *subscription.Envelope
+	event    *subscription.Event
+	moment   moment
+}
+
+// Schema lists the fields of a document, in the order they are written.
+type Schema []Field
+
+// maxKeyword keeps a keyword below Lucene's limit of 32,766 bytes a term, at
+// which OpenSearch refuses the document: a longer value stays in the document
+// and is not indexed. CloudWatch itself ends at 512 characters for both names.
+const maxKeyword = 1024
+
+// DefaultSchema is the schema of a document with the log line as it was, its
+// time and its origin.
+func DefaultSchema() Schema {
+	keyword := map[string]any{"type": "keyword", "ignore_above": maxKeyword}
+	return Schema{
+		{
+			Name:     "@timestamp",
+			Meaning:  "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`",
+			Property: map[string]any{"type": "date"},
+			append:   func(dst []byte, e *entry) []byte { return e.moment.appendTimestamp(dst) },
+		},
+		{
+			Name:     "message",
+			Meaning:  "the text as it was, searchable by its words",
+			Property: map[string]any{"type": "text"},
+			append:   func(dst []byte, e *entry) []byte { return append(dst, e.event.Message...) },
+		},
+		{
+			Name:     "log_group",
+			Meaning:  "the CloudWatch log group",
+			Property: keyword,
+			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.LogGroup...) },
+		},
+		{
+			Name:     "log_stream",
+			Meaning:  "the CloudWatch log stream",
+			Property: keyword,
+			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.LogStream...) },
+		},
+		{
+			Name:     "owner",
+			Meaning:  "the AWS account the event comes from",
+			Property: keyword,
+			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.Owner...) },
+		},
+	}
+}

@@ -1,0 +1,199 @@
+package subscription
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// zip compresses texts into gzip members back to back.
+func zip(texts ...string) []byte {
+	var out bytes.Buffer
+	for _, text := range texts {
+		w := gzip.NewWriter(&out)
+		io.WriteString(w, text)
+		w.Close()
+	}
+	return out.Bytes()
+}
+
+// found decodes and lists the messages, the number of control messages and the error.
+func found(data []byte, bound int) (messages []string, controls int, err error) {
+	controls, err = NewDecoder(bound).Decode(data, func(e *Envelope) {
+		for _, ev := range e.Events {
+			messages = append(messages, ev.Message.String())
+		}
+	})
+	return messages, controls, err
+}
+
+const bound = 1 << 20
+
+// one is an envelope with one event.
+func one(message string) string {
+	return fmt.Sprintf(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":["f"],"logEvents":[{"id":"%056d","timestamp":1,"message":%q}]}`, len(message), message)
+}
+
+const control = `{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`
+
+func TestDecode_Success(t *testing.T) {
+	f := func(name string, data []byte, want string, wantControls int) {
+		t.Helper()
+		messages, controls, err := found(data, bound)
+		if err != nil || strings.Join(messages, " ") != want || controls != wantControls {
+			t.Errorf("%s: %q, %d control messages, %v", name, messages, controls, err)
+		}
+	}
+	f("a member", zip(one("a")), "a", 0)
+	f("members", zip(one("a"), one("b"), one("c")), "a b c", 0)
+	f("envelopes in a member", zip(one("a")+one("b")+" \n"+one("c")+"\n"), "a b c", 0)
+	f("JSON", []byte(one("a")+one("b")), "a b", 0)
+	f("JSON by lines", []byte("\n"+one("a")+"\n"+one("b")+"\n"), "a b", 0)
+	f("gzip of members, as in the archive", zip(string(zip(one("a"), one("b")))+string(zip(one("c")))), "a b c", 0)
+	f("several of these", zip(string(zip(one("a"), one("b"))), string(zip(one("c")))), "a b c", 0)
+	f("four deep", zip(string(zip(string(zip(string(zip(one("a")))))))), "a", 0)
+	f("a mix", append(append([]byte(one("a")), zip(one("b"))...), one("c")...), "a b c", 0)
+	f("control messages", zip(control, one("a"), control), "a", 2)
+	f("no events", zip(`{"messageType":"DATA_MESSAGE","logEvents":[]}`), "", 0)
+}
+
+func TestDecode_Failure(t *testing.T) {
+	corrupt := func(data []byte, at int) []byte {
+		data = bytes.Clone(data)
+		data[(len(data)+at)%len(data)] ^= 0xff
+		return data
+	}
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	good := func(m string) []byte { return zip(one(m)) }
+	f := func(name string, data []byte, want string, errs ...string) {
+		t.Helper()
+		messages, _, err := found(data, bound)
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			return
+		}
+		if got := strings.Join(messages, " "); got != want {
+			t.Errorf("%s: found %q, want %q", name, got, want)
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != len(errs) {
+			t.Errorf("%s: %d errors, want %d: %q", name, len(lines), len(errs), lines)
+			return
+		}
+		for i := range errs {
+			if !strings.Contains(lines[i], errs[i]) {
+				t.Errorf("%s: error %q does not say %q", name, lines[i], errs[i])
+			}
+		}
+	}
+	a, b, c := good("a"), good("b"), good("c")
+	f("nothing", nil, "", "byte 0: there is nothing in it")
+	f("white space", []byte(" \n"), "", "byte 0: there is nothing in it")
+	f("gzip of nothing", zip(""), "", "gzip member 1, byte 0: there is nothing in it")
+	f("neither", []byte("hello"), "", "byte 0: this is neither gzip nor a JSON object")
+	f("gzip of neither", zip("hello"), "", "gzip member 1, byte 0: this is neither")
+	f("an array", []byte("[]"), "", "neither")
+	f("wrong CRC", join(a, corrupt(b, -8), c), "a c", fmt.Sprintf("gzip member 2, byte %d: ", len(a)))
+	f("wrong length", join(a, corrupt(b, -1), c), "a c", "gzip member 2")
+	f("broken data", join(a, corrupt(b, 12), c), "a c", "gzip member 2")
+	f("cut", join(a, b[:len(b)-20]), "a", fmt.Sprintf("gzip member 2, byte %d: the gzip data is cut off", len(a)))
+	f("cut in its trailer", join(a, b[:len(b)-3]), "a b", "gzip member 2")
+	f("cut before another", join(b[:len(b)-20], c), "c", "gzip member 1, byte 0: ")
+	f("cut header", join(a, b[:5]), "a", "gzip member 2")
+	f("garbage between", join(a, []byte("garbage"), c), "a c", fmt.Sprintf("byte %d: this is neither", len(a)))
+	f("garbage after", join(a, []byte("garbage")), "a", "neither")
+	f("archive object cut", zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40], "a b", "gzip member 1, byte 0: the gzip data is cut off")
+	f("bad member within", zip(string(a)+string(corrupt(b, -8))+string(c)), "a c", "gzip member 1.2")
+	f("five deep", zip(string(zip(string(zip(string(zip(string(a)))))))), "", "more than 4 deep")
+	f("envelope cut", []byte(one("a")+one("b")[:100]), "a", fmt.Sprintf("byte %d: the text ends early", len(one("a"))+100))
+	f("envelope cut in a member", zip(one("a")[:100], one("b")), "b", "gzip member 1, byte 100: the text ends early")
+	f("syntax", []byte(one("a")+`{"messageType" "x"}`+one("b")), "a", fmt.Sprintf("byte %d: expected a colon", len(one("a"))+len(`{"messageType" `)))
+	f("trailing comma", []byte(`{"messageType":"DATA_MESSAGE","logEvents":[],}`), "", "expected a string")
+	f("another shape", []byte(one("a")+`{"foo":[1,2,{"x":null}]}`+one("b")), "a b", fmt.Sprintf("byte %d: not a subscription envelope: it has no messageType", len(one("a"))))
+	f("unknown type", []byte(`{"messageType":"OTHER","logEvents":[]}`), "", `messageType is "OTHER"`)
+	f("no events", []byte(`{"messageType":"DATA_MESSAGE"}`), "", "no array logEvents")
+	f("events of another type", []byte(`{"messageType":"DATA_MESSAGE","logEvents":{"a":1}}`), "", "no array logEvents")
+	f("group of another type", []byte(`{"messageType":"DATA_MESSAGE","logGroup":7,"logEvents":[]}`), "", "logGroup is not a string")
+	f("bad escape", []byte(`{"messageType":"\x"}`), "", "expected an escape sequence")
+	f("bad number", []byte(`{"x":01}`), "", "expected a comma")
+	f("bad number", []byte(`{"x":1.}`), "", "expected a digit")
+	f("bad word", []byte(`{"x":nul}`), "", "expected a value")
+	f("too deep", []byte(`{"x":`+strings.Repeat("[", 20_000)), "", "nested more than 10000 deep")
+}
+
+func TestErrorTellsStage(t *testing.T) {
+	f := func(data []byte, stage string) {
+		t.Helper()
+		var e *Error
+		if _, _, err := found(data, bound); !errors.As(err, &e) || e.Stage != stage {
+			t.Errorf("stage of %v, want %s", err, stage)
+		}
+	}
+	f(zip(one("a"))[:30], "inflate")
+	f(zip("{"), "parse")
+	f([]byte("x"), "parse")
+}
+
+// What a record inflates to is bounded, whatever its trailer says, and so is
+// the memory it takes.
+func TestInflationBound(t *testing.T) {
+	bomb := zip(strings.Repeat("0", 50<<20))
+	lying := bytes.Clone(bomb)
+	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 10)
+	nested := zip(string(bomb))
+	for name, data := range map[string][]byte{"bomb": bomb, "lying": lying, "nested": nested} {
+		d := NewDecoder(bound)
+		allocated := testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				d = NewDecoder(bound)
+				_, err := d.Decode(data, func(*Envelope) {})
+				if err == nil || !strings.Contains(err.Error(), "MAX_INFLATED_BYTES") || strings.Contains(err.Error(), "\n") {
+					b.Fatalf("%s: %v", name, err)
+				}
+			}
+		}).AllocedBytesPerOp()
+		if allocated > 4*bound {
+			t.Errorf("%s: %d bytes allocated for a bound of %d", name, allocated, bound)
+		}
+	}
+	// The bound is for all of an input.
+	text := one(strings.Repeat("a", bound/3))
+	if messages, _, err := found(zip(text, text, text), bound); err == nil || len(messages) != 2 {
+		t.Errorf("%d messages, %v", len(messages), err)
+	}
+	exact := one("a")
+	if _, _, err := found(zip(exact), len(exact)); err != nil {
+		t.Errorf("at the bound: %v", err)
+	}
+	if _, _, err := found(zip(exact), len(exact)-1); err == nil {
+		t.Error("beyond the bound: no error")
+	}
+}
+
+// Nothing is allocated per event, and little per record.
+func TestAllocations(t *testing.T) {
+	record := func(n int) []byte {
+		var events []string
+		for i := range n {
+			events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":1544414264183,"message":"{\"level\":\"info\",\"msg\":\"日本語\\n %d\"}"}`, i, i))
+		}
+		return zip(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[` + strings.Join(events, ",") + `]}`)
+	}
+	allocations := func(data []byte) float64 {
+		d := NewDecoder(bound)
+		return testing.AllocsPerRun(20, func() {
+			if _, err := d.Decode(data, func(*Envelope) {}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	few, many := allocations(record(10)), allocations(record(1000))
+	if many > few || many > 10 {
+		t.Errorf("%.0f allocations with 10 events, %.0f with 1000", few, many)
+	}
+}

@@ -1,0 +1,210 @@
+package subscription
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// envelopes decodes plain JSON and copies what was found.
+func envelopes(t *testing.T, data string) []string {
+	t.Helper()
+	var list []string
+	_, err := NewDecoder(bound).Decode([]byte(data), func(e *Envelope) {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%s %s %s", []byte(e.Owner), []byte(e.LogGroup), []byte(e.LogStream))
+		for _, ev := range e.Events {
+			fmt.Fprintf(&b, " [%s %d %s]", ev.ID, ev.Timestamp, []byte(ev.Message))
+		}
+		for _, r := range e.Rejected {
+			fmt.Fprintf(&b, " !%s: %v", r.Raw, r.Err)
+		}
+		list = append(list, b.String())
+	})
+	if err != nil {
+		t.Fatalf("%.300s: %v", data, err)
+	}
+	return list
+}
+
+var id56 = strings.Repeat("1", 56)
+
+// Every JSON-equal spelling of an envelope gives the same bytes.
+func TestEnvelopeSpellings(t *testing.T) {
+	want := `"123456789012" "/ecs/\"x\"" "s/é/1" [` + id56 + ` 1544414264183 "{\"a\":\"b\"}\n/日本\u001b[0m"]`
+	f := func(data string) {
+		t.Helper()
+		if got := envelopes(t, data); len(got) != 1 || got[0] != want {
+			t.Errorf("%s\n got %s\nwant %s", data, got, want)
+		}
+	}
+	const message = `"{\"a\":\"b\"}\n/日本\u001b[0m"`
+	f(`{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","subscriptionFilters":["f"],"logEvents":[{"id":"` + id56 + `","timestamp":1544414264183,"message":` + message + `}]}`)
+	f(`{"logEvents":[{"message":` + message + `,"timestamp":1544414264183,"id":"` + id56 + `"}],"logStream":"s/é/1","logGroup":"/ecs/\"x\"","owner":"123456789012","messageType":"DATA_MESSAGE"}`)
+	f(" {\n\t\"messageType\" : \"DATA_MESSAGE\" ,\r\n \"owner\":\"123456789012\" , \"logGroup\":\"\\/ecs\\/\\u0022x\\u0022\",\"logStream\":\"s\\/\\u00e9\\/1\",\"logEvents\" : [ { \"id\" : \"" + id56 + "\" , \"timestamp\" : 1544414264183 , \"message\" : " + message + " } ] } ")
+	f(`{"\u006dessageType":"DATA\u005fMESSAGE","owner":"12345678901\u0032","logGroup":"/ecs/\"x\"","logStream":"s/\u00E9/1","log\u0045vents":[{"\u0069d":"` + strings.Repeat(`\u0031`, 56) + `","timestamp":1544414264183,"messag\u0065":"{\u0022a\u0022:\"b\"}\u000a\/\u65e5\u672C\u001B[0m"}]}`)
+	f(`{"policyLevel":"ACCOUNT_LEVEL_POLICY","x":{"y":[1,-2.5e+3,true,false,null,{"z":[]},{}]},"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","logEvents":[{"id":"` + id56 + `","timestamp":1544414264183,"extractedFields":{"@aws.account":"1","@aws.region":"r"},"message":` + message + `}]}`)
+	f(`{"messageType":"CONTROL_MESSAGE","messageType":"DATA_MESSAGE","owner":"0","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","logEvents":[{"id":"0","timestamp":7,"message":"gone"}],"logEvents":[{"id":7,"id":"` + id56 + `","timestamp":"x","timestamp":1.544414264183e12,"message":null,"message":` + message + `}]}`)
+	for _, number := range []string{"1544414264183.0", "1544414264183.000", "1.544414264183E+12", "1544414264183e0", "15444142641830e-1", "0.001544414264183e15"} {
+		f(`{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","logEvents":[{"id":"` + id56 + `","timestamp":` + number + `,"message":` + message + `}]}`)
+	}
+}
+
+func withEvents(events string) string {
+	return `{"messageType":"DATA_MESSAGE","logEvents":[` + events + `]}`
+}
+
+// Strings come out as valid JSON and valid UTF-8, never lost.
+func TestText(t *testing.T) {
+	f := func(in, want, wantDecoded string) {
+		t.Helper()
+		seen := false
+		_, err := NewDecoder(bound).Decode([]byte(withEvents(`{"timestamp":0,"message":"`+in+`"}`)), func(e *Envelope) {
+			for _, ev := range e.Events {
+				seen = true
+				if string(ev.Message) != `"`+want+`"` || ev.Message.String() != wantDecoded {
+					t.Errorf("%q: got %s (%q), want %s (%q)", in, []byte(ev.Message), ev.Message.String(), want, wantDecoded)
+				}
+			}
+		})
+		if err != nil || !seen {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+	f("", "", "")
+	f("plain", "plain", "plain")
+	f(`\"\\\n\t\r\b\f`, `\"\\\n\t\r\b\f`, "\"\\\n\t\r\b\f")
+	f(`\/`, `/`, "/")
+	f(`\u0000\u001f\u001B\u007f`, `\u0000\u001f\u001b`+"\u007f", "\x00\x1f\x1b\x7f")
+	f(`\u000a\u0009\u000d\u0008\u000c`, `\n\t\r\b\f`, "\n\t\r\b\f")
+	f(`\u0041\u00e9\u65e5`, "Aé日", "Aé日")
+	f(`\ud83d\ude00`, "😀", "😀")
+	f("😀👩‍👧", "😀👩‍👧", "😀👩‍👧")
+	f("\u2028\u2029", "\u2028\u2029", "\u2028\u2029")
+	// Not valid Unicode: one U+FFFD for each lone surrogate and invalid byte.
+	f(`\ud83d`, "\ufffd", "\ufffd")
+	f(`\ude00`, "\ufffd", "\ufffd")
+	f(`a\ud83db`, "a\ufffdb", "a\ufffdb")
+	f(`\ud83d\u0041`, "\ufffdA", "\ufffdA")
+	f(`\ud83d\ud83d\ude00`, "\ufffd😀", "\ufffd😀")
+	f(`\ud83d\n`, "\ufffd\\n", "\ufffd\n")
+	f("a\xffb\xc3", "a\ufffdb\ufffd", "a\ufffdb\ufffd")
+	f("\xed\xa0\xbd", "\ufffd\ufffd\ufffd", "\ufffd\ufffd\ufffd")
+	f("\xe6\x97", "\ufffd\ufffd", "\ufffd\ufffd")
+	f("\ufffd", "\ufffd", "\ufffd")
+	// Raw control characters are no JSON, and no reason to lose a line.
+	f("a\nb\x00c\x1bd\te", `a\nb\u0000c\u001bd\te`, "a\nb\x00c\x1bd\te")
+}
+
+// One envelope with many rewritten strings: none overwrites another.
+func TestRewrittenStringsKeepApart(t *testing.T) {
+	var events, want []string
+	for i := range 2000 {
+		id := fmt.Sprintf("%056d", i)
+		events = append(events, fmt.Sprintf(`{"id":"%s","timestamp":%d,"message":"\u0061\/%d"}`, id, i, i))
+		want = append(want, fmt.Sprintf(`[%s %d "a/%d"]`, id, i, i))
+	}
+	got := envelopes(t, `{"owner":"\u0031","messageType":"DATA_MESSAGE","logEvents":[`+strings.Join(events, ",")+`],"logGroup":"\u0067"}`)
+	if len(got) != 1 || got[0] != `"1" "g" "" `+strings.Join(want, " ") {
+		t.Errorf("%.200s", got)
+	}
+}
+
+// What is no log event is set apart with its JSON; its neighbours are fine.
+func TestRejected(t *testing.T) {
+	f := func(raw string, reason error) {
+		t.Helper()
+		good := `{"id":"` + id56 + `","timestamp":1,"message":"m"}`
+		got := envelopes(t, withEvents(good+" , "+raw+" , "+good))
+		want := fmt.Sprintf(`"" "" "" [%s 1 "m"] [%s 1 "m"] !%s: %v`, id56, id56, raw, reason)
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("%s\n got %s\nwant %s", raw, got, want)
+		}
+	}
+	f(`7`, errNoObject)
+	f(`null`, errNoObject)
+	f(`["a",{"b":1}]`, errNoObject)
+	f(`{}`, errNoMessage)
+	f(`{"timestamp":1}`, errNoMessage)
+	f(`{"timestamp":1,"message":7}`, errNoMessage)
+	f(`{"timestamp":1,"message":{"a":"b"}}`, errNoMessage)
+	f(`{"timestamp":1,"message":null}`, errNoMessage)
+	f(`{"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":"1","message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":null,"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":1.5,"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":1e300,"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":1e999,"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":253402300800000,"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":-62167219200001,"message":"m"}`, errNoTimestamp)
+	f(`{"timestamp":99999999999999999999999,"message":"m"}`, errNoTimestamp)
+}
+
+// idOf is the identity of the last of some events.
+func idOf(t *testing.T, origin, events string) string {
+	t.Helper()
+	id := ""
+	_, err := NewDecoder(bound).Decode([]byte(`{"messageType":"DATA_MESSAGE",`+origin+`"logEvents":[`+events+`]}`), func(e *Envelope) {
+		id = string(e.Events[len(e.Events)-1].ID)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestIdentity(t *testing.T) {
+	event := func(id string) string { return `{"id":` + id + `,"timestamp":5,"message":"m"}` }
+	for _, n := range []int{32, 56, 128} {
+		digits := strings.Repeat("7", n)
+		if got := idOf(t, "", event(`"`+digits+`"`)); got != digits {
+			t.Errorf("an id of %d digits became %s", n, got)
+		}
+	}
+	const origin = `"owner":"o","logGroup":"g","logStream":"s",`
+	hashed := idOf(t, origin, event(`"0"`))
+	if len(hashed) != 32 || strings.Trim(hashed, "0123456789abcdef") != "" {
+		t.Errorf("identity %q", hashed)
+	}
+	// Whatever is not an id to be trusted, the identity is that of the event.
+	for _, id := range []string{`0`, `1`, `"1"`, `""`, `null`, `true`, `{"a":1}`, strings.Repeat("7", 56), `"` + strings.Repeat("7", 31) + `"`, `"` + strings.Repeat("7", 129) + `"`, `"` + strings.Repeat("7", 55) + `x"`, `"` + strings.Repeat("７", 56) + `"`} {
+		if got := idOf(t, origin, event(id)); got != hashed {
+			t.Errorf("id %s became %s, want %s", id, got, hashed)
+		}
+	}
+	if got := idOf(t, origin, `{"timestamp":5.0,"message":"\u006d"}`); got != hashed {
+		t.Error("the identity depends on the spelling")
+	}
+	// The second of the same event in a record is another; in another record,
+	// it is the first there.
+	second := idOf(t, origin, event(`"0"`)+","+event(`"1"`))
+	if second == hashed {
+		t.Error("two occurrences have one identity")
+	}
+	if third := idOf(t, origin, event(`"0"`)+","+event(`"1"`)+","+event(`"2"`)); third == second || third == hashed {
+		t.Error("three occurrences do not have three identities")
+	}
+	if got := idOf(t, origin, `{"timestamp":6,"message":"m"},`+event(`"9"`)); got != hashed {
+		t.Error("another event changes the identity")
+	}
+	seen := map[string]string{hashed: "the first"}
+	for name, got := range map[string]string{
+		"owner":     idOf(t, `"owner":"p","logGroup":"g","logStream":"s",`, event(`"0"`)),
+		"group":     idOf(t, `"owner":"o","logGroup":"h","logStream":"s",`, event(`"0"`)),
+		"stream":    idOf(t, `"owner":"o","logGroup":"g","logStream":"t",`, event(`"0"`)),
+		"shifted":   idOf(t, `"owner":"og","logGroup":"","logStream":"s",`, event(`"0"`)),
+		"timestamp": idOf(t, origin, `{"id":"0","timestamp":6,"message":"m"}`),
+		"message":   idOf(t, origin, `{"id":"0","timestamp":5,"message":"n"}`),
+	} {
+		if other, clash := seen[got]; clash {
+			t.Errorf("%s and %s have one identity", name, other)
+		}
+		seen[got] = name
+	}
+	// The origin may come after the events.
+	var late string
+	if _, err := NewDecoder(bound).Decode([]byte(`{"logEvents":[`+event(`"0"`)+`],"logStream":"s","logGroup":"g","owner":"o","messageType":"DATA_MESSAGE"}`),
+		func(e *Envelope) { late = string(e.Events[0].ID) }); err != nil || late != hashed {
+		t.Errorf("identity %s, %v", late, err)
+	}
+}

@@ -1,0 +1,232 @@
+package subscription
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// reference decodes one plain envelope by encoding/json, far from how the
+// decoder does it. It lists what the events are; ok is false if the input is
+// not one JSON object, or no envelope.
+func reference(data []byte) (events []string, rejected int, ok bool) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var envelope map[string]any
+	if decoder.Decode(&envelope) != nil || envelope == nil {
+		return nil, 0, false
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, 0, false
+	}
+	texts := make([]string, 4)
+	for i, key := range []string{"messageType", "owner", "logGroup", "logStream"} {
+		value, isText := envelope[key].(string)
+		if !isText && envelope[key] != nil {
+			return nil, 0, false
+		}
+		texts[i] = value
+	}
+	list, isList := envelope["logEvents"].([]any)
+	if texts[0] == "CONTROL_MESSAGE" {
+		return nil, 0, true
+	}
+	if texts[0] != "DATA_MESSAGE" || !isList {
+		return nil, 0, false
+	}
+	for _, element := range list {
+		event, _ := element.(map[string]any)
+		message, hasMessage := event["message"].(string)
+		number, hasTime := event["timestamp"].(json.Number)
+		ms, inRange := int64(0), false
+		if hasTime && len(number) < 40 {
+			if exact, valid := new(big.Rat).SetString(string(number)); valid && exact.IsInt() && exact.Num().IsInt64() {
+				ms = exact.Num().Int64()
+				inRange = ms >= minTimestamp && ms <= maxTimestamp
+			}
+		}
+		if !hasMessage || !inRange {
+			rejected++
+			continue
+		}
+		events = append(events, fmt.Sprintf("%q %q %q %d %q", texts[1], texts[2], texts[3], ms, message))
+	}
+	return events, rejected, true
+}
+
+// agree holds the decoder against the reference on one plain envelope.
+func agree(t *testing.T, data []byte) {
+	t.Helper()
+	var events []string
+	rejected := 0
+	_, err := NewDecoder(bound).Decode(data, func(e *Envelope) {
+		rejected += len(e.Rejected)
+		for _, ev := range e.Events {
+			events = append(events, fmt.Sprintf("%q %q %q %d %q", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(), ev.Timestamp, ev.Message.String()))
+		}
+	})
+	wantEvents, wantRejected, ok := reference(data)
+	if (err == nil) != ok {
+		t.Fatalf("%q\ndecoder: %v, reference takes it: %v", data, err, ok)
+	}
+	if ok && (strings.Join(events, "\n") != strings.Join(wantEvents, "\n") || rejected != wantRejected) {
+		t.Fatalf("%q\n got %q, %d rejected\nwant %q, %d rejected", data, events, rejected, wantEvents, wantRejected)
+	}
+}
+
+// speller spells an envelope in one of the many JSON-equal ways.
+type speller struct{ *rand.Rand }
+
+func (s speller) space() string {
+	return strings.Repeat(" ", s.IntN(8)/6) + strings.Repeat("\n", s.IntN(8)/7) + strings.Repeat("\t", s.IntN(8)/7)
+}
+
+func (s speller) text(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range text {
+		switch {
+		case s.IntN(10) == 0 && r > 0xffff:
+			fmt.Fprintf(&b, `\u%04X\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		case s.IntN(10) == 0 && r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case r == '/' && s.IntN(3) == 0:
+			b.WriteString(`\/`)
+		default:
+			encoded, _ := json.Marshal(string(r))
+			b.Write(encoded[1 : len(encoded)-1])
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func (s speller) object(members ...string) string {
+	s.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	for i := range members {
+		members[i] = s.space() + members[i] + s.space()
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+func (s speller) member(key, value string) string {
+	return s.text(key) + s.space() + ":" + s.space() + value
+}
+
+func (s speller) value(depth int) string {
+	switch kind := s.IntN(8); {
+	case kind < 2 && depth > 0:
+		return s.object(s.member(s.random(), s.value(depth-1)), s.member(s.random(), s.value(depth-1)))
+	case kind == 2 && depth > 0:
+		return "[" + s.value(depth-1) + s.space() + "," + s.value(depth-1) + "]"
+	case kind == 3:
+		return []string{"true", "false", "null", "{}", "[]"}[s.IntN(5)]
+	case kind < 6:
+		return []string{"0", "-1", "12.5", "1e3", "-0.5E-2", "1544414264183.0", "1.5e12"}[s.IntN(7)]
+	}
+	return s.text(s.random())
+}
+
+func (s speller) random() string {
+	alphabet := []rune("ab\"\\/\n\t\x00\x1b日本😀é{}[]:,u0")
+	out := make([]rune, s.IntN(12))
+	for i := range out {
+		out[i] = alphabet[s.IntN(len(alphabet))]
+	}
+	return string(out)
+}
+
+func (s speller) event() string {
+	if s.IntN(20) == 0 {
+		return s.value(2)
+	}
+	members := []string{
+		s.member("id", s.text(fmt.Sprintf("%056d", s.Int()))),
+		s.member("timestamp", []string{"1544414264183", "0", "-5", "1544414264183.0", "15444142641.83e2"}[s.IntN(5)]),
+		s.member("message", s.text(s.random())),
+	}
+	if s.IntN(3) == 0 {
+		members = append(members, s.member(s.random(), s.value(3)))
+	}
+	if s.IntN(10) == 0 {
+		members = append(members, s.member("timestamp", s.value(1)))
+	}
+	return s.object(members...)
+}
+
+func (s speller) envelope() string {
+	events := make([]string, s.IntN(5))
+	for i := range events {
+		events[i] = s.space() + s.event() + s.space()
+	}
+	members := []string{
+		s.member("messageType", s.text([]string{"DATA_MESSAGE", "DATA_MESSAGE", "DATA_MESSAGE", "CONTROL_MESSAGE", "OTHER"}[s.IntN(5)])),
+		s.member("owner", s.text(s.random())),
+		s.member("logGroup", s.text(s.random())),
+		s.member("logStream", s.text(s.random())),
+		s.member("logEvents", "["+strings.Join(events, ",")+"]"),
+	}
+	for range s.IntN(3) {
+		members = append(members, s.member(s.random(), s.value(4)))
+	}
+	if s.IntN(5) == 0 {
+		members = append(members, s.member("logGroup", s.value(2)))
+	}
+	return s.space() + s.object(members...)
+}
+
+// Random envelopes in random spellings decode as encoding/json has them.
+func TestDifferential(t *testing.T) {
+	for seed := range uint64(20_000) {
+		agree(t, []byte(speller{rand.New(rand.NewPCG(seed, 1))}.envelope()))
+	}
+}
+
+// FuzzDecode looks for input on which the decoder breaks a promise of its own,
+// or differs from encoding/json.
+func FuzzDecode(f *testing.F) {
+	for seed := range uint64(20) {
+		text := speller{rand.New(rand.NewPCG(seed, 2))}.envelope()
+		f.Add([]byte(text))
+		f.Add(zip(text, one("a")))
+		f.Add(zip(string(zip(text))))
+	}
+	f.Add([]byte(control))
+	f.Add([]byte(withEvents(`{"timestamp":1,"message":"\ud800\uD83D\uDE00"}`)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const bound = 1 << 16
+		_, err := NewDecoder(bound).Decode(data, func(e *Envelope) {
+			texts := []Text{e.Owner, e.LogGroup, e.LogStream}
+			for _, ev := range e.Events {
+				texts = append(texts, ev.Message)
+				if len(ev.ID) < 32 || len(ev.ID) > 128 || strings.Trim(string(ev.ID), "0123456789abcdef") != "" {
+					t.Errorf("identity %q", ev.ID)
+				}
+				if ev.Timestamp < minTimestamp || ev.Timestamp > maxTimestamp {
+					t.Errorf("timestamp %d", ev.Timestamp)
+				}
+			}
+			for _, text := range texts {
+				var decoded string
+				if err := json.Unmarshal(text, &decoded); err != nil || !utf8.Valid(text) || decoded != text.String() {
+					t.Errorf("text %q, decoded %q: %v", []byte(text), text.String(), err)
+				}
+			}
+		})
+		if err != nil && strings.Contains(err.Error(), "MAX_INFLATED_BYTES") && len(data) < 50 {
+			t.Errorf("%d bytes inflate beyond the bound", len(data))
+		}
+		// The decoder alone takes envelopes back to back, gzip, and raw control
+		// characters in strings.
+		isJSON := bytes.IndexFunc(data, func(r rune) bool { return r < 0x20 }) < 0
+		if _, _, ok := reference(data); isJSON && bytes.Count(data, []byte("messageType")) < 2 || ok {
+			agree(t, data)
+		}
+	})
+}

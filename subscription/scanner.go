@@ -1,0 +1,243 @@
+package subscription
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// maxDepth bounds the nesting of values that are passed over, as
+// encoding/json does.
+const maxDepth = 10_000
+
+// scanner reads JSON (RFC 8259) from a text.
+type scanner struct {
+	data  []byte
+	pos   int
+	arena []byte // memory of the strings that had to be rewritten
+	stack []byte // the containers that a passed-over value is in
+}
+
+// peek is the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.data) {
+		return s.data[s.pos]
+	}
+	return 0
+}
+
+// space passes over white space.
+func (s *scanner) space() {
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// accept passes over white space and, if it comes next, a byte.
+func (s *scanner) accept(c byte) bool {
+	s.space()
+	if s.peek() != c {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+var errCut = errors.New("the text ends early")
+
+// unexpected is the error for what stands at the current position.
+func (s *scanner) unexpected(wanted string) error {
+	if s.pos >= len(s.data) {
+		return fmt.Errorf("%w: expected %s", errCut, wanted)
+	}
+	return fmt.Errorf("expected %s, found %q", wanted, s.data[s.pos:min(s.pos+12, len(s.data))])
+}
+
+// object reads an object: field is called at each value, with its key, and
+// reads the value.
+func (s *scanner) object(field func(key Text) error) error {
+	if !s.accept('{') {
+		return s.unexpected("an object")
+	}
+	if s.accept('}') {
+		return nil
+	}
+	for {
+		key, err := s.key()
+		if err != nil {
+			return err
+		}
+		if err := field(key); err != nil {
+			return err
+		}
+		if s.accept('}') {
+			return nil
+		}
+		if !s.accept(',') {
+			return s.unexpected("a comma or the end of an object")
+		}
+	}
+}
+
+// key reads a key and its colon, and passes over the space before the value.
+func (s *scanner) key() (Text, error) {
+	s.space()
+	key, err := s.text()
+	if err != nil {
+		return nil, err
+	}
+	if !s.accept(':') {
+		return nil, s.unexpected("a colon")
+	}
+	s.space()
+	return key, nil
+}
+
+// array reads an array: element is called at each and reads it.
+func (s *scanner) array(element func() error) error {
+	if !s.accept('[') {
+		return s.unexpected("an array")
+	}
+	if s.accept(']') {
+		return nil
+	}
+	for {
+		s.space()
+		if err := element(); err != nil {
+			return err
+		}
+		if s.accept(']') {
+			return nil
+		}
+		if !s.accept(',') {
+			return s.unexpected("a comma or the end of an array")
+		}
+	}
+}
+
+// skip passes over a value of any kind. It does not recurse, so that nesting
+// costs no stack.
+func (s *scanner) skip() error {
+	mark := len(s.arena)
+	defer func() { s.arena = s.arena[:mark] }()
+	s.stack = s.stack[:0]
+	for {
+		opened, err := s.skipStart()
+		if err != nil {
+			return err
+		}
+		for !opened {
+			if len(s.stack) == 0 {
+				return nil
+			}
+			top := s.stack[len(s.stack)-1]
+			if s.accept(top) {
+				s.stack = s.stack[:len(s.stack)-1]
+				continue
+			}
+			if !s.accept(',') {
+				return s.unexpected("a comma or a closing bracket")
+			}
+			if top == '}' {
+				if _, err := s.key(); err != nil {
+					return err
+				}
+			}
+			opened = true
+		}
+	}
+}
+
+// skipStart passes over a scalar or an empty container, or opens a container
+// up to its first value.
+func (s *scanner) skipStart() (opened bool, err error) {
+	s.space()
+	switch c := s.peek(); c {
+	case '{', '[':
+		closing := c + 2 // } and ] stand two after { and [
+		s.pos++
+		if s.accept(closing) {
+			return false, nil
+		}
+		if len(s.stack) == maxDepth {
+			return false, fmt.Errorf("values are nested more than %d deep", maxDepth)
+		}
+		s.stack = append(s.stack, closing)
+		if c == '{' {
+			_, err = s.key()
+		}
+		return true, err
+	case '"':
+		_, err = s.text()
+	case 't', 'f', 'n':
+		err = s.word()
+	default:
+		_, err = s.number()
+	}
+	return false, err
+}
+
+// word passes over true, false or null.
+func (s *scanner) word() error {
+	for _, word := range []string{"true", "false", "null"} {
+		if bytes.HasPrefix(s.data[s.pos:], []byte(word)) {
+			s.pos += len(word)
+			return nil
+		}
+	}
+	return s.unexpected("a value")
+}
+
+// null passes over null, if it comes next.
+func (s *scanner) null() bool {
+	if !bytes.HasPrefix(s.data[s.pos:], []byte("null")) {
+		return false
+	}
+	s.pos += len("null")
+	return true
+}
+
+// number reads a number and returns its characters.
+func (s *scanner) number() ([]byte, error) {
+	start := s.pos
+	if s.peek() == '-' {
+		s.pos++
+	}
+	switch zero := s.peek() == '0'; {
+	case zero:
+		s.pos++
+	case !s.digits():
+		s.pos = start
+		return nil, s.unexpected("a value")
+	}
+	if s.peek() == '.' {
+		s.pos++
+		if !s.digits() {
+			return nil, s.unexpected("a digit")
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		s.pos++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		if !s.digits() {
+			return nil, s.unexpected("a digit")
+		}
+	}
+	return s.data[start:s.pos], nil
+}
+
+// digits passes over digits; false if there is none.
+func (s *scanner) digits() bool {
+	start := s.pos
+	for s.pos < len(s.data) && '0' <= s.data[s.pos] && s.data[s.pos] <= '9' {
+		s.pos++
+	}
+	return s.pos > start
+}

@@ -1,0 +1,206 @@
+package subscription
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Text is a JSON string literal (RFC 8259), quotes included, in canonical form:
+// valid UTF-8, with escapes only for the quote, the backslash and control
+// characters (\n \t \r \b \f, the others as \u00xx in lowercase). Equal
+// strings are equal bytes.
+type Text []byte
+
+// empty is the Text of what is absent.
+var empty = Text(`""`)
+
+// String is the text that the literal stands for.
+func (t Text) String() string {
+	if len(t) < 2 {
+		return ""
+	}
+	inner := t[1 : len(t)-1]
+	out := make([]byte, 0, len(inner))
+	for i := 0; i < len(inner); {
+		if inner[i] != '\\' {
+			out = append(out, inner[i])
+			i++
+			continue
+		}
+		r, n := unescape(inner[i:])
+		out = utf8.AppendRune(out, r)
+		i += n
+	}
+	return string(out)
+}
+
+// plain marks the bytes that stand for themselves in a canonical literal.
+var plain = func() (table [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
+
+// text reads a string literal. One that is canonical already is a part of the
+// input; another is rewritten into the arena.
+func (s *scanner) text() (Text, error) {
+	if s.peek() != '"' {
+		return nil, s.unexpected("a string")
+	}
+	start := s.pos
+	for i := start + 1; i < len(s.data); {
+		switch c := s.data[i]; {
+		case plain[c]:
+			i++
+		case c == '"':
+			s.pos = i + 1
+			return Text(s.data[start:s.pos:s.pos]), nil
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune(s.data[i:])
+			if r == utf8.RuneError && n == 1 {
+				return s.rewrite(start, i)
+			}
+			i += n
+		case c == '\\':
+			n := canonicalEscape(s.data[i:])
+			if n == 0 {
+				return s.rewrite(start, i)
+			}
+			i += n
+		default: // a raw control character
+			return s.rewrite(start, i)
+		}
+	}
+	s.pos = len(s.data)
+	return nil, s.unexpected("the end of a string")
+}
+
+// rewrite reads a literal that begins at start and is canonical up to i.
+func (s *scanner) rewrite(start, i int) (Text, error) {
+	// The arena may move when it grows; what was handed out keeps its memory.
+	from := len(s.arena)
+	s.arena = append(s.arena, s.data[start:i]...)
+	for i < len(s.data) {
+		switch c := s.data[i]; {
+		case c == '"':
+			s.arena = append(s.arena, '"')
+			s.pos = i + 1
+			return Text(s.arena[from:len(s.arena):len(s.arena)]), nil
+		case c == '\\':
+			r, n := unescape(s.data[i:])
+			if n == 0 {
+				s.pos = i
+				return nil, s.unexpected("an escape sequence")
+			}
+			s.arena = appendCanonical(s.arena, r)
+			i += n
+		default:
+			r, n := utf8.DecodeRune(s.data[i:])
+			s.arena = appendCanonical(s.arena, r)
+			i += n
+		}
+	}
+	s.pos = len(s.data)
+	return nil, s.unexpected("the end of a string")
+}
+
+// canonicalEscape is the length of the escape sequence that data begins with if
+// it is spelled canonically, 0 if not.
+func canonicalEscape(data []byte) int {
+	if len(data) < 2 {
+		return 0
+	}
+	switch data[1] {
+	case '"', '\\', 'n', 't', 'r', 'b', 'f':
+		return 2
+	}
+	r, n := unescape(data)
+	if n == 6 && r < 0x20 && string(appendCanonical(nil, r)) == string(data[:6]) {
+		return n
+	}
+	return 0
+}
+
+// unescape reads the escape sequence that data begins with: a rune and how many
+// bytes it took, 0 if it is none. A lone surrogate is U+FFFD.
+func unescape(data []byte) (r rune, n int) {
+	if len(data) < 2 {
+		return 0, 0
+	}
+	switch data[1] {
+	case '"', '\\', '/':
+		return rune(data[1]), 2
+	case 'n':
+		return '\n', 2
+	case 't':
+		return '\t', 2
+	case 'r':
+		return '\r', 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'u':
+	default:
+		return 0, 0
+	}
+	r, ok := hex4(data[2:])
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if rest := data[6:]; len(rest) >= 6 && rest[0] == '\\' && rest[1] == 'u' {
+		if low, ok := hex4(rest[2:]); ok {
+			if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+				return pair, 12
+			}
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+func hex4(data []byte) (r rune, ok bool) {
+	if len(data) < 4 {
+		return 0, false
+	}
+	for _, c := range data[:4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// appendCanonical appends a rune as it is spelled in a canonical literal.
+func appendCanonical(dst []byte, r rune) []byte {
+	const hex = "0123456789abcdef"
+	switch r {
+	case '"', '\\':
+		return append(dst, '\\', byte(r))
+	case '\n':
+		return append(dst, `\n`...)
+	case '\t':
+		return append(dst, `\t`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\b':
+		return append(dst, `\b`...)
+	case '\f':
+		return append(dst, `\f`...)
+	}
+	if r < 0x20 {
+		return append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xf])
+	}
+	return utf8.AppendRune(dst, r)
+}
