@@ -1,0 +1,63 @@
+package indexer
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/opensearch-project/opensearch-go/v4"
+	"github.com/opensearch-project/opensearch-go/v4/signer/awsv2"
+)
+
+// ClientConfig says where OpenSearch is and how requests prove who sends them.
+type ClientConfig struct {
+	// URL of the domain; a user and a password in it serve as basic auth.
+	URL string
+	// Username and Password for basic auth, empty for none.
+	Username, Password string
+	// SigningService signs requests with AWS's Signature Version 4 for "es"
+	// (Amazon OpenSearch Service) or "aoss" (Serverless); empty for none.
+	SigningService string
+	// AWS has the region and the credentials for signing.
+	AWS aws.Config
+	// CAFile has PEM certificates to trust in place of the system's, empty for none.
+	CAFile string
+	// Connections are kept open between requests.
+	Connections int
+}
+
+// NewClient makes a client that sends each request once: retries are the
+// indexer's, which knows what a second try means.
+func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
+	address, err := url.Parse(cfg.URL)
+	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") {
+		return nil, errors.New("the URL of OpenSearch must be like https://host:port")
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = cfg.Connections
+	config := opensearch.Config{
+		Addresses:    []string{cfg.URL},
+		Username:     cfg.Username,
+		Password:     cfg.Password,
+		DisableRetry: true,
+		Transport:    transport,
+	}
+	if cfg.CAFile != "" {
+		if config.CACert, err = os.ReadFile(cfg.CAFile); err != nil {
+			return nil, fmt.Errorf("read the CA file: %w", err)
+		}
+	}
+	if cfg.SigningService != "" {
+		if config.Signer, err = awsv2.NewSignerWithService(cfg.AWS, cfg.SigningService); err != nil {
+			return nil, fmt.Errorf("set up request signing: %w", err)
+		}
+	}
+	client, err := opensearch.NewClient(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up the OpenSearch client: %w", err)
+	}
+	return client, nil
+}

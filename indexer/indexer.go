@@ -1,0 +1,127 @@
+package indexer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Client sends a request to OpenSearch, whose address and credentials it adds;
+// the request's URL has a path only. An error means that no answer came.
+type Client interface {
+	Stream(*http.Request) (*http.Response, error)
+}
+
+// Config bounds the batches and the work in flight.
+type Config struct {
+	// Prefix of the index names, for the dead-letter index.
+	Prefix string
+	// BatchBytes and BatchDocuments end a batch: the size of the request's body
+	// in bytes, and its number of documents. OpenSearch works best with
+	// 5 to 15 MB.
+	BatchBytes     int
+	BatchDocuments int
+	// Linger is how long a document waits at the most for its batch to fill.
+	Linger time.Duration
+	// Connections is how many requests run at once.
+	Connections int
+	// RequestTimeout bounds one request. What it cuts off is sent again.
+	RequestTimeout time.Duration
+	// RetryMin and RetryMax bound the pause before documents are sent again:
+	// at random from 0 to RetryMin, doubling with each attempt up to RetryMax.
+	RetryMin, RetryMax time.Duration
+	Registry           prometheus.Registerer
+	Log                zerolog.Logger
+}
+
+func (c Config) check() error {
+	for _, bound := range []struct {
+		name string
+		ok   bool
+	}{
+		{"an index prefix", c.Prefix != ""},
+		{"batch bytes above 0", c.BatchBytes > 0},
+		{"batch documents above 0", c.BatchDocuments > 0},
+		{"a linger of 0 or more", c.Linger >= 0},
+		{"connections above 0", c.Connections > 0},
+		{"a request timeout above 0", c.RequestTimeout > 0},
+		{"retry pauses above 0, the greatest not below the least", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
+	} {
+		if !bound.ok {
+			return errors.New("the indexer needs " + bound.name)
+		}
+	}
+	return nil
+}
+
+// Indexer sends documents until each has its final verdict. It retries for
+// ever: what bounds the work is that its callers stop putting in more.
+type Indexer struct {
+	cfg     Config
+	client  Client
+	metrics metrics
+
+	incoming chan *Documents
+	requests chan chan []part // senders asking for a batch
+	verdicts chan []verdict   // senders telling what became of theirs
+	ctx      context.Context  // ends at Close
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// New starts an indexer; Close ends it.
+func New(cfg Config, client Client) (*Indexer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ix := &Indexer{
+		cfg:      cfg,
+		client:   client,
+		incoming: make(chan *Documents),
+		requests: make(chan chan []part),
+		verdicts: make(chan []verdict),
+		ctx:      ctx,
+		cancel:   cancel,
+	}
+	if err := ix.metrics.register(cfg.Registry); err != nil {
+		cancel()
+		return nil, fmt.Errorf("register the indexer's metrics: %w", err)
+	}
+	ix.running.Go(newDispatcher(ix).run)
+	for range cfg.Connections {
+		ix.running.Go(ix.sendBatches)
+	}
+	return ix, nil
+}
+
+// Put hands documents over. done is called from another goroutine, once, when
+// each of them is indexed, found already there, or kept as a dead letter, and
+// must not block. After an error, which tells that the indexer was closed, it
+// is not called.
+func (ix *Indexer) Put(docs *Documents, done func()) error {
+	if docs.Len() == 0 {
+		docs.recycle()
+		done()
+		return nil
+	}
+	docs.done, docs.pending = done, docs.Len()
+	select {
+	case ix.incoming <- docs:
+		return nil
+	case <-ix.ctx.Done():
+		return errors.New("put documents: the indexer is closed")
+	}
+}
+
+// Close ends the work at once. Documents without a verdict get none.
+func (ix *Indexer) Close() {
+	ix.cancel()
+	ix.running.Wait()
+}

@@ -1,0 +1,474 @@
+package indexer
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeBulk is a _bulk endpoint for the answers that a real node cannot be made
+// to give at will. judge decides the status and error of each create.
+type fakeBulk struct {
+	judge func(index, id, source string) (status int, kind string)
+	// answer takes over a whole request when it returns true.
+	answer func(w http.ResponseWriter, body string) bool
+
+	mu       sync.Mutex
+	created  map[string]string // "index/id" to source
+	requests []int             // documents of each request
+	attempts map[string]int
+}
+
+func (f *fakeBulk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	raw, _ := io.ReadAll(r.Body)
+	if f.answer != nil && f.answer(w, string(raw)) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var items []string
+	lines := bufio.NewScanner(strings.NewReader(string(raw)))
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var action struct {
+			Create struct {
+				Index string `json:"_index"`
+				ID    string `json:"_id"`
+			}
+		}
+		if err := json.Unmarshal(lines.Bytes(), &action); err != nil || !lines.Scan() {
+			http.Error(w, "malformed", http.StatusBadRequest)
+			return
+		}
+		key, source := action.Create.Index+"/"+action.Create.ID, lines.Text()
+		f.attempts[key]++
+		status, kind := http.StatusCreated, ""
+		if f.judge != nil {
+			status, kind = f.judge(action.Create.Index, action.Create.ID, source)
+		}
+		if _, exists := f.created[key]; exists && status == http.StatusCreated {
+			status, kind = http.StatusConflict, "version_conflict_engine_exception"
+		}
+		if status == http.StatusCreated {
+			f.created[key] = source
+			items = append(items, `{"create":{"status":201}}`)
+		} else {
+			items = append(items, fmt.Sprintf(`{"create":{"status":%d,"error":{"type":%q,"reason":"because"}}}`, status, kind))
+		}
+	}
+	f.requests = append(f.requests, len(items))
+	fmt.Fprintf(w, `{"errors":true,"items":[%s]}`, strings.Join(items, ","))
+}
+
+func (f *fakeBulk) documents() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	documents := make(map[string]string)
+	for key, source := range f.created {
+		documents[key] = source
+	}
+	return documents
+}
+
+// start runs an indexer against a fake endpoint.
+func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
+	t.Helper()
+	fake.created, fake.attempts = make(map[string]string), make(map[string]int)
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	cfg := Config{
+		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 5 * time.Millisecond, Connections: 2,
+		RequestTimeout: 5 * time.Second, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond,
+		Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	client, err := NewClient(ClientConfig{URL: server.URL, Connections: cfg.Connections})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	ix, err := New(cfg, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ix.Close)
+	return ix
+}
+
+// record makes the documents of one record with the ids first, first+1, ….
+func record(ix *Indexer, first, n int) *Documents {
+	docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: fmt.Sprint(first)})
+	for i := range n {
+		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-2018-12-10\",\"_id\":\"%d\"}}\n{\"message\":\"m%d\",\"log_group\":\"/g\"}\n", first+i, first+i)
+		docs.Next()
+	}
+	return docs
+}
+
+// put hands records over and waits for all their verdicts.
+func put(t *testing.T, ix *Indexer, records ...*Documents) {
+	t.Helper()
+	var done sync.WaitGroup
+	var calls atomic.Int64
+	for _, docs := range records {
+		done.Add(1)
+		if err := ix.Put(docs, func() { calls.Add(1); done.Done() }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, &done)
+	time.Sleep(5 * time.Millisecond) // a second call of a done would come here
+	if calls.Load() != int64(len(records)) {
+		t.Errorf("done was called %d times for %d records", calls.Load(), len(records))
+	}
+}
+
+func wait(t *testing.T, done *sync.WaitGroup) {
+	t.Helper()
+	finished := make(chan struct{})
+	go func() { done.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-time.After(20 * time.Second):
+		t.Fatal("no verdict in time")
+	}
+}
+
+func TestPutIndexesEachDocumentOnce(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, nil)
+	var records []*Documents
+	for i := range 50 {
+		records = append(records, record(ix, i*100, 1+i*2))
+	}
+	records = append(records, record(ix, 0, 0)) // a record without documents is done at once
+	put(t, ix, records...)
+	documents := fake.documents()
+	if want := 50 * 50; len(documents) != want {
+		t.Errorf("%d documents, want %d", len(documents), want)
+	}
+	for key, source := range documents {
+		id := strings.TrimPrefix(key, "app-2018-12-10/")
+		if want := `{"message":"m` + id + `","log_group":"/g"}`; source != want {
+			t.Errorf("%s: %s", key, source)
+		}
+	}
+	// The same again adds nothing, and a conflict is success.
+	put(t, ix, record(ix, 4900, 99))
+	if again := fake.documents(); len(again) != len(documents) {
+		t.Errorf("%d documents after a re-delivery", len(again))
+	}
+}
+
+func TestBatchBounds(t *testing.T) {
+	one := len(record(nil, 100, 1).Body)
+	f := func(name string, change func(*Config), largest int) {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeBulk{}
+			var tooLong atomic.Bool
+			ix := start(t, fake, func(c *Config) { c.Connections = 1; c.Linger = 20 * time.Millisecond; change(c) })
+			fake.answer = func(_ http.ResponseWriter, body string) bool {
+				if len(body) > ix.cfg.BatchBytes && strings.Count(body, "\n") > 2 {
+					tooLong.Store(true)
+				}
+				return false
+			}
+			put(t, ix, record(ix, 100, 60), record(ix, 200, 3), record(ix, 300, 37))
+			if n := len(fake.documents()); n != 100 {
+				t.Errorf("%d documents", n)
+			}
+			most := 0
+			for _, n := range fake.requests {
+				most = max(most, n)
+			}
+			if most > largest || tooLong.Load() {
+				t.Errorf("requests of %v documents, too long: %v", fake.requests, tooLong.Load())
+			}
+		})
+	}
+	f("documents", func(c *Config) { c.BatchDocuments = 7 }, 7)
+	f("bytes", func(c *Config) { c.BatchBytes = 10 * one }, 10)
+	f("less bytes than one document", func(c *Config) { c.BatchBytes = 1 }, 1)
+}
+
+// Documents that come while a batch lingers go with it.
+func TestLinger(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, func(c *Config) { c.Linger = 300 * time.Millisecond; c.Connections = 4 })
+	began := time.Now()
+	var records []*Documents
+	for i := range 20 {
+		records = append(records, record(ix, i, 1))
+	}
+	put(t, ix, records...)
+	if len(fake.requests) != 1 {
+		t.Errorf("requests of %v documents", fake.requests)
+	}
+	if waited := time.Since(began); waited < 250*time.Millisecond {
+		t.Errorf("sent after %s", waited)
+	}
+}
+
+// Only what failed is sent again, and what failed for good becomes a dead
+// letter; neighbours are not held up.
+func TestVerdicts(t *testing.T) {
+	f := func(name string, status int, kind string, wantAttempts int, wantDead bool) {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeBulk{}
+			ix := start(t, fake, nil)
+			fake.judge = func(index, id, _ string) (int, string) {
+				if id == "3" && fake.attempts[index+"/3"] < 3 {
+					return status, kind
+				}
+				return http.StatusCreated, ""
+			}
+			put(t, ix, record(ix, 0, 10))
+			if got := fake.attempts["app-2018-12-10/3"]; got != wantAttempts {
+				t.Errorf("%d attempts, want %d", got, wantAttempts)
+			}
+			for _, id := range []string{"2", "4"} {
+				if got := fake.attempts["app-2018-12-10/"+id]; got != 1 {
+					t.Errorf("its neighbour %s was sent %d times", id, got)
+				}
+			}
+			dead := 0
+			for key := range fake.documents() {
+				if strings.HasPrefix(key, "app-dead-letter/") {
+					dead++
+				}
+			}
+			if (dead == 1) != wantDead || dead > 1 {
+				t.Errorf("%d dead letters", dead)
+			}
+		})
+	}
+	f("busy", 429, "rejected_execution_exception", 3, false)
+	f("unavailable", 503, "unavailable_shards_exception", 3, false)
+	f("internal", 500, "exception", 3, false)
+	f("block", 403, "cluster_block_exception", 3, false)
+	f("forbidden", 403, "security_exception", 3, false)
+	f("no index", 404, "index_not_found_exception", 3, false)
+	f("closed", 400, "index_closed_exception", 3, false)
+	f("conflict", 409, "version_conflict_engine_exception", 1, false)
+	f("mapping", 400, "mapper_parsing_exception", 1, true)
+	f("field limit", 400, "illegal_argument_exception", 1, true)
+}
+
+// A whole request that fails is sent again until it succeeds.
+func TestRequestFailures(t *testing.T) {
+	f := func(name string, fail func(w http.ResponseWriter)) {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeBulk{}
+			ix := start(t, fake, func(c *Config) { c.RequestTimeout = 200 * time.Millisecond })
+			var failures atomic.Int64
+			fake.answer = func(w http.ResponseWriter, _ string) bool {
+				if failures.Add(1) > 3 {
+					return false
+				}
+				fail(w)
+				return true
+			}
+			put(t, ix, record(ix, 0, 10))
+			if n := len(fake.documents()); n != 10 {
+				t.Errorf("%d documents", n)
+			}
+		})
+	}
+	status := func(code int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { http.Error(w, "no", code) }
+	}
+	f("429", status(429))
+	f("502", status(502))
+	f("503", status(503))
+	f("401", status(401))
+	f("403", status(403))
+	f("no JSON", func(w http.ResponseWriter) { io.WriteString(w, "<html>") })
+	f("too few items", func(w http.ResponseWriter) { io.WriteString(w, `{"errors":false,"items":[{"create":{"status":201}}]}`) })
+	f("item without status", func(w http.ResponseWriter) {
+		io.WriteString(w, `{"errors":false,"items":[`+strings.Repeat(`{"create":{}},`, 9)+`{"create":{}}]}`)
+	})
+	f("connection cut", func(w http.ResponseWriter) { panic(http.ErrAbortHandler) })
+	f("no answer", func(http.ResponseWriter) { time.Sleep(400 * time.Millisecond) })
+}
+
+// An answer that is lost after the request was applied doubles nothing.
+func TestAppliedAndLost(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, nil)
+	var lost atomic.Bool
+	fake.answer = func(_ http.ResponseWriter, body string) bool {
+		if lost.Swap(true) {
+			return false
+		}
+		fake.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/_bulk", strings.NewReader(body)))
+		panic(http.ErrAbortHandler)
+	}
+	put(t, ix, record(ix, 0, 10))
+	if n := len(fake.documents()); n != 10 {
+		t.Errorf("%d documents", n)
+	}
+	if got := fake.attempts["app-2018-12-10/3"]; got != 2 {
+		t.Errorf("%d attempts", got)
+	}
+}
+
+// A request that is too large is halved until it fits; the one document that
+// never fits becomes a dead letter, whose payload is cut until that one fits.
+func TestTooLarge(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, nil)
+	const limit = 2000
+	fake.answer = func(w http.ResponseWriter, body string) bool {
+		if len(body) <= limit {
+			return false
+		}
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		return true
+	}
+	docs := record(ix, 0, 100)
+	docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-2018-12-10\",\"_id\":\"big\"}}\n{\"message\":\"%s\",\"log_group\":\"/g\"}\n", strings.Repeat("x", 10*limit))
+	docs.Next()
+	put(t, ix, docs)
+	found := 0
+	for key, source := range fake.documents() {
+		if !strings.HasPrefix(key, "app-dead-letter/") {
+			found++
+			continue
+		}
+		var letter deadLetter
+		if err := json.Unmarshal([]byte(source), &letter); err != nil {
+			t.Fatal(err)
+		}
+		if !letter.Truncated || letter.Bytes < 10*limit || len(letter.Payload) < limit/8 || letter.ID != "big" || letter.Index != "app-2018-12-10" {
+			t.Errorf("dead letter: %.300s", source)
+		}
+	}
+	if documents := fake.documents(); found != 100 || len(documents) != 101 {
+		t.Errorf("%d documents, %d with dead letters", found, len(documents))
+	}
+}
+
+func TestDeadLetter(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, nil)
+	source := Source{Stream: "stream", Shard: "shard-1", SequenceNumber: "7"}
+	var done sync.WaitGroup
+	payloads := []string{"not gzip", "\xff\xfe\x00binary"}
+	for range 2 { // a re-delivery doubles nothing
+		for _, payload := range payloads {
+			done.Add(1)
+			if err := ix.DeadLetter(source, StageInflate, io.ErrUnexpectedEOF, []byte(payload), done.Done); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wait(t, &done)
+	documents := fake.documents()
+	if len(documents) != 2 {
+		t.Fatalf("%d dead letters", len(documents))
+	}
+	encodings := map[string]string{}
+	for _, text := range documents {
+		var letter deadLetter
+		if err := json.Unmarshal([]byte(text), &letter); err != nil {
+			t.Fatal(err)
+		}
+		encodings[letter.Encoding] = letter.Payload
+		if letter.Stage != "inflate" || letter.Error.Reason != "unexpected EOF" || letter.Shard != "shard-1" || letter.Number != "7" || time.Since(letter.Time) > time.Minute {
+			t.Errorf("dead letter: %s", text)
+		}
+	}
+	if encodings["text"] != "not gzip" || encodings["base64"] != "//4AYmluYXJ5" {
+		t.Errorf("payloads: %v", encodings)
+	}
+}
+
+// A dead letter that is refused is held and sent again, never passed over.
+func TestDeadLetterRefused(t *testing.T) {
+	fake := &fakeBulk{}
+	var refusals atomic.Int64
+	fake.judge = func(index, _, _ string) (int, string) {
+		if index == "app-dead-letter" && refusals.Add(1) < 4 {
+			return http.StatusBadRequest, "mapper_parsing_exception"
+		}
+		if index != "app-dead-letter" {
+			return http.StatusBadRequest, "mapper_parsing_exception"
+		}
+		return http.StatusCreated, ""
+	}
+	ix := start(t, fake, nil)
+	put(t, ix, record(ix, 0, 2))
+	if n := len(fake.documents()); n != 2 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+func TestClose(t *testing.T) {
+	fake := &fakeBulk{answer: func(w http.ResponseWriter, _ string) bool {
+		http.Error(w, "busy", http.StatusTooManyRequests)
+		return true
+	}}
+	ix := start(t, fake, nil)
+	called := make(chan struct{}, 1)
+	if err := ix.Put(record(ix, 0, 5), func() { called <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	ix.Close()
+	if err := ix.Put(record(ix, 5, 5), func() { called <- struct{}{} }); err == nil {
+		t.Error("a closed indexer took documents")
+	}
+	if len(called) != 0 {
+		t.Error("done was called without a verdict")
+	}
+}
+
+func TestNew_Failure(t *testing.T) {
+	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, Registry: prometheus.NewRegistry()}
+	f := func(change func(*Config)) {
+		t.Helper()
+		cfg := good
+		change(&cfg)
+		if ix, err := New(cfg, nil); err == nil {
+			ix.Close()
+			t.Errorf("no error for %+v", cfg)
+		}
+	}
+	f(func(c *Config) { c.Prefix = "" })
+	f(func(c *Config) { c.BatchBytes = 0 })
+	f(func(c *Config) { c.BatchDocuments = -1 })
+	f(func(c *Config) { c.Linger = -1 })
+	f(func(c *Config) { c.Connections = 0 })
+	f(func(c *Config) { c.RequestTimeout = 0 })
+	f(func(c *Config) { c.RetryMax = 0 })
+}
+
+func TestNewClient_Failure(t *testing.T) {
+	f := func(cfg ClientConfig) {
+		t.Helper()
+		if client, err := NewClient(cfg); err == nil {
+			client.Close()
+			t.Errorf("no error for %+v", cfg)
+		}
+	}
+	f(ClientConfig{})
+	f(ClientConfig{URL: "search.example.com"})
+	f(ClientConfig{URL: "ftp://search.example.com"})
+	f(ClientConfig{URL: "https://search.example.com", CAFile: "missing.pem"})
+}

@@ -1,0 +1,192 @@
+package indexer
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opensearch-project/opensearch-go/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"logsluice/local/localtest"
+)
+
+// realClient is a client of the real OpenSearch.
+func realClient(t *testing.T) *opensearch.Client {
+	t.Helper()
+	client, err := NewClient(ClientConfig{URL: localtest.OpenSearch(t), Connections: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return client
+}
+
+// ask sends a request and decodes the answer.
+func ask(t *testing.T, client Client, method, path, body string) (status int, answer map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Stream(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		t.Fatalf("%s: %s", path, raw)
+	}
+	return resp.StatusCode, answer
+}
+
+// ofItsOwn is a prefix no other test uses; what is under it is deleted at the end.
+func ofItsOwn(t *testing.T, client Client) string {
+	t.Helper()
+	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
+	t.Cleanup(func() {
+		for _, path := range []string{"/" + prefix + "*", "/_index_template/" + prefix + "*"} {
+			if req, err := http.NewRequest(http.MethodDelete, path, nil); err == nil {
+				if resp, err := client.Stream(req); err == nil {
+					resp.Body.Close()
+				}
+			}
+		}
+	})
+	return prefix
+}
+
+func TestEnsureTemplate(t *testing.T) {
+	client := realClient(t)
+	prefix := ofItsOwn(t, client)
+	name, body, err := DeadLetterTemplate(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(when string, body []byte, want bool) {
+		t.Helper()
+		changed, err := EnsureTemplate(t.Context(), client, name, body)
+		if err != nil || changed != want {
+			t.Errorf("%s: changed %v, %v", when, changed, err)
+		}
+	}
+	f("first", body, true)
+	f("again", body, false)
+	other := []byte(strings.Replace(string(body), `"refresh_interval":"1s"`, `"refresh_interval":"5s"`, 1))
+	f("another", other, true)
+	f("another again", other, false)
+	f("back", body, true)
+	// A hand that changed it is seen too.
+	if status, answer := ask(t, client, http.MethodPut, "/_index_template/"+name, string(other)); status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	f("after a change by hand", body, true)
+}
+
+func TestEnsureTemplate_Failure(t *testing.T) {
+	client := realClient(t)
+	prefix := ofItsOwn(t, client)
+	if _, err := EnsureTemplate(t.Context(), client, prefix, []byte(`{"index_patterns":["`+prefix+`"],"nonsense":1}`)); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("want what OpenSearch says, got %v", err)
+	}
+}
+
+// What OpenSearch refuses for its content becomes a dead letter with the
+// reason in OpenSearch's words; the payload is kept and cannot be searched.
+func TestRefusedByOpenSearch(t *testing.T) {
+	client := realClient(t)
+	prefix := ofItsOwn(t, client)
+	name, body, err := DeadLetterTemplate(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EnsureTemplate(t.Context(), client, name, body); err != nil {
+		t.Fatal(err)
+	}
+	index := prefix + "-2018-12-10"
+	if status, answer := ask(t, client, http.MethodPut, "/"+index, `{"mappings":{"properties":{"n":{"type":"integer"}}}}`); status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	ix, err := New(Config{
+		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+	}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	for range 2 { // a re-delivery adds nothing
+		docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: "1"})
+		for i, value := range []string{"1", `"not a number"`, "3"} {
+			docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%s,\"log_group\":\"/g\"}\n", index, i, value)
+			docs.Next()
+		}
+		put(t, ix, docs)
+	}
+	ask(t, client, http.MethodPost, "/"+prefix+"*/_refresh", "")
+	if _, answer := ask(t, client, http.MethodGet, "/"+index+"/_count", ""); answer["count"] != 2.0 {
+		t.Errorf("documents: %v", answer)
+	}
+	_, answer := ask(t, client, http.MethodGet, "/"+name+"/_search", `{"query":{"term":{"target_id":"1"}}}`)
+	hits := answer["hits"].(map[string]any)["hits"].([]any)
+	if len(hits) != 1 {
+		t.Fatalf("dead letters: %v", answer)
+	}
+	letter, _ := json.Marshal(hits[0].(map[string]any)["_source"])
+	for _, want := range []string{
+		`"type":"mapper_parsing_exception"`, `failed to parse field [n] of type [integer]`, `For input string`,
+		`"payload":"{\"n\":\"not a number\",\"log_group\":\"/g\"}"`, `"log_group":"/g"`, `"sequence_number":"1"`, `"target_index":"` + index + `"`,
+	} {
+		if !strings.Contains(string(letter), want) {
+			t.Errorf("no %s in %s", want, letter)
+		}
+	}
+	if status, _ := ask(t, client, http.MethodGet, "/"+name+"/_search", `{"query":{"term":{"payload":"x"}}}`); status != http.StatusBadRequest {
+		t.Errorf("the payload is indexed: status %d", status)
+	}
+}
+
+// A node that refuses for a time is asked until it takes every document.
+func TestReadOnlyForATime(t *testing.T) {
+	client := realClient(t)
+	prefix := ofItsOwn(t, client)
+	index := prefix + "-2018-12-10"
+	if status, answer := ask(t, client, http.MethodPut, "/"+index, `{"settings":{"index.blocks.write":true}}`); status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	ix, err := New(Config{
+		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 2, RequestTimeout: 30 * time.Second,
+		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+	}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	go func() {
+		time.Sleep(500 * time.Millisecond)
+		ask(t, client, http.MethodPut, "/"+index+"/_settings", `{"index.blocks.write":null}`)
+	}()
+	docs := NewDocuments(Source{})
+	for i := range 500 {
+		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%d}\n", index, i, i)
+		docs.Next()
+	}
+	put(t, ix, docs)
+	ask(t, client, http.MethodPost, "/"+index+"/_refresh", "")
+	if _, answer := ask(t, client, http.MethodGet, "/"+index+"/_count", ""); answer["count"] != 500.0 {
+		t.Errorf("documents: %v", answer)
+	}
+}
