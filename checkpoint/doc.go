@@ -1,0 +1,10 @@
+// Package checkpoint keeps the lease table in DynamoDB: which worker owns a
+// shard, and how far the shard is acknowledged. Table implements the
+// Checkpointer of vmware-go-kcl-v2 and keeps that library's attribute names,
+// so that its tables go on working.
+//
+// Every write is conditional on the owner and on the lease's epoch, which
+// grows with each change of owner: a worker that lost a shard changes nothing.
+// Nobody compares wall clocks: a lease may be taken over when its row was seen
+// unchanged for a whole lease duration on the observer's own monotonic clock.
+package checkpoint

@@ -1,0 +1,260 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+)
+
+// Lease is a shard that this worker owns, from its acquisition until it is
+// lost or released. A heartbeat of its own keeps it, whatever the shard's
+// reader is doing, and writes what has been acknowledged.
+type Lease struct {
+	table *Table
+	shard string
+	epoch int64
+	begin string // the checkpoint found at acquisition
+
+	// ctx ends when the lease is lost.
+	ctx  context.Context
+	lose context.CancelCauseFunc
+
+	stopped chan struct{} // closed to end the heartbeat
+	ended   chan struct{} // closed when the heartbeat has ended
+	writing chan struct{} // holds one token: one write to the row at a time
+
+	mu            sync.Mutex
+	goodUntil     time.Time // when the lease must be given up unless renewed
+	acknowledged  string    // newest acknowledged sequence number, or SHARD_END
+	written       string    // the checkpoint that the row has
+	beforeRelease func()
+}
+
+// heartbeatsPerLease is how often a lease is renewed within its duration.
+const heartbeatsPerLease = 3
+
+// newLease starts the heartbeat of a lease whose acquisition was sent at a time.
+func (t *Table) newLease(shardID string, got row, sent time.Time) *Lease {
+	ctx, lose := context.WithCancelCause(context.Background())
+	l := &Lease{
+		ctx:          ctx,
+		lose:         lose,
+		table:        t,
+		shard:        shardID,
+		epoch:        got.epoch,
+		begin:        got.checkpoint,
+		stopped:      make(chan struct{}),
+		ended:        make(chan struct{}),
+		writing:      make(chan struct{}, 1),
+		goodUntil:    t.goodUntil(sent),
+		acknowledged: got.checkpoint,
+		written:      got.checkpoint,
+	}
+	l.writing <- struct{}{}
+	t.mu.Lock()
+	t.held[shardID] = l
+	t.mu.Unlock()
+	t.heartbeats.Add(1)
+	go func() {
+		defer t.heartbeats.Done()
+		defer close(l.ended)
+		l.heartbeat()
+	}()
+	return l
+}
+
+// goodUntil leaves a margin before others may take the lease: they count from
+// when they saw its last sign of life, which is later than when it was sent.
+func (t *Table) goodUntil(sent time.Time) time.Time {
+	return sent.Add(t.cfg.LeaseDuration - t.cfg.LeaseDuration/10)
+}
+
+// callTimeout bounds one request, so that a hanging one leaves time for another.
+func (t *Table) callTimeout() time.Duration { return t.cfg.LeaseDuration / heartbeatsPerLease }
+
+// informativeTimeout is the LeaseTimeout for people and for workers of
+// vmware-go-kcl-v2. Nothing here relies on it.
+func (t *Table) informativeTimeout() string {
+	return time.Now().Add(t.cfg.LeaseDuration).UTC().Format(time.RFC3339Nano)
+}
+
+// Checkpoint is where reading begins: after this sequence number, or at the
+// shard's StartingPosition when it is empty.
+func (l *Lease) Checkpoint() string { return l.begin }
+
+// Acknowledge notes that every record up to a sequence number has its final
+// verdict. The next heartbeat writes it.
+func (l *Lease) Acknowledge(sequenceNumber string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.acknowledged != kcl.ShardEnd {
+		l.acknowledged = sequenceNumber
+	}
+}
+
+// Context ends when the lease is lost: from then on nothing may be read or
+// checkpointed. What is in flight may finish, as it has the same effect twice.
+func (l *Lease) Context() context.Context { return l.ctx }
+
+// BeforeRelease sets what is to be waited for when the reader of the shard has
+// ended and before the lease is released: the drain.
+func (l *Lease) BeforeRelease(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.beforeRelease = f
+}
+
+func (l *Lease) isLost() bool { return l.ctx.Err() != nil }
+
+// heartbeat renews the lease until it is stopped or lost. It alone ends l.ctx.
+func (l *Lease) heartbeat() {
+	interval := l.table.cfg.LeaseDuration / heartbeatsPerLease
+	for {
+		// Jitter keeps the heartbeats of many shards apart.
+		wait := time.NewTimer(interval - time.Duration(rand.Int64N(int64(interval)/5+1)))
+		select {
+		case <-l.stopped:
+			wait.Stop()
+			return
+		case <-l.table.ctx.Done():
+			wait.Stop()
+			return
+		case <-wait.C:
+		}
+		if err := l.write(l.table.ctx, l.stopped, renewal); err != nil {
+			if errors.Is(err, errStopped) || l.table.ctx.Err() != nil {
+				return
+			}
+			l.lose(err)
+			l.table.cfg.Log.Warn().Str("shard", l.shard).Int64("epoch", l.epoch).Err(err).
+				Msg("lease lost: reading stops, another worker goes on from the checkpoint")
+			return
+		}
+	}
+}
+
+// finish writes that the shard is read and acknowledged to its end.
+func (l *Lease) finish(ctx context.Context) error {
+	l.mu.Lock()
+	l.acknowledged = kcl.ShardEnd
+	l.mu.Unlock()
+	if err := l.write(ctx, nil, renewal); err != nil {
+		return err
+	}
+	l.table.cfg.Log.Info().Str("shard", l.shard).Msg("shard finished")
+	return nil
+}
+
+// release waits for the drain, writes the last checkpoint and gives the shard
+// free, unless the lease is lost. The KCL has ended reading the shard.
+func (l *Lease) release() error {
+	l.mu.Lock()
+	drain := l.beforeRelease
+	l.mu.Unlock()
+	if drain != nil {
+		drain()
+	}
+	close(l.stopped)
+	<-l.ended
+	if l.isLost() {
+		return nil
+	}
+	if err := l.write(l.table.ctx, nil, releasing); err != nil {
+		return fmt.Errorf("release the lease of %s: %w", l.shard, err)
+	}
+	l.table.cfg.Log.Info().Str("shard", l.shard).Str("checkpoint", l.written).Msg("lease released")
+	return nil
+}
+
+// purpose of a write to the row of a held lease. Each carries the checkpoint.
+type purpose int
+
+const (
+	renewal purpose = iota
+	releasing
+)
+
+var (
+	errStopped = errors.New("the lease is being released")
+	errTaken   = errors.New("the row has another owner or epoch")
+	errLost    = errors.New("the lease is lost")
+)
+
+// write updates the row, once it is this call's turn, if the lease is still
+// this worker's. A request that fails otherwise is sent again until the lease
+// can no longer be taken for good; what was applied unseen does no harm twice.
+func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) error {
+	select {
+	case <-l.writing:
+		defer func() { l.writing <- struct{}{} }()
+	case <-stop:
+		return errStopped
+	case <-l.ctx.Done():
+		return errLost
+	}
+	t := l.table
+	for {
+		l.mu.Lock()
+		goodUntil, checkpoint := l.goodUntil, l.acknowledged
+		news := checkpoint != l.written
+		l.mu.Unlock()
+		left := time.Until(goodUntil)
+		if left <= 0 {
+			return fmt.Errorf("it could not be renewed for %s", t.cfg.LeaseDuration)
+		}
+		sent := time.Now()
+		err := l.try(ctx, why, checkpoint, news, min(left, t.callTimeout()))
+		if err == nil {
+			l.mu.Lock()
+			l.goodUntil, l.written = t.goodUntil(sent), checkpoint
+			l.mu.Unlock()
+			return nil
+		}
+		if errors.Is(err, errTaken) {
+			return err
+		}
+		t.cfg.Log.Warn().Str("shard", l.shard).Err(err).Msg("cannot write to the lease table; trying again")
+		pause := time.NewTimer(min(t.cfg.LeaseDuration/20, max(time.Until(goodUntil), 0)))
+		select {
+		case <-pause.C:
+		case <-stop:
+			pause.Stop()
+			return errStopped
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// try sends one conditional update.
+func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bool, timeout time.Duration) error {
+	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":one": num(1)}
+	expression := "SET " + attrCounter + " = " + attrCounter + " + :one"
+	if news {
+		expression += ", " + attrCheckpoint + " = :checkpoint"
+		values[":checkpoint"] = str(checkpoint)
+	}
+	if why == releasing {
+		expression += " REMOVE " + attrOwner
+	} else {
+		expression += ", " + attrTimeout + " = :timeout"
+		values[":timeout"] = str(l.table.informativeTimeout())
+	}
+	it, conditionFailed, err := l.table.update(ctx, l.shard, expression,
+		attrOwner+" = :me AND "+attrEpoch+" = :epoch", values, timeout)
+	if err != nil {
+		return err
+	}
+	// A release whose answer was lost and that was sent again finds the row
+	// without an owner in the same epoch: it was applied.
+	if found := readRow(it); conditionFailed && !(why == releasing && found.owner == "" && found.epoch == l.epoch) {
+		return fmt.Errorf("%w: %s, epoch %d", errTaken, found.owner, found.epoch)
+	}
+	return nil
+}

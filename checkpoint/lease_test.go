@@ -1,0 +1,347 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+)
+
+const shard0 = "shardId-000000000000"
+
+func TestLeaseLifeCycle(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	lease := acquired(t, a, shard0)
+	if got := lease.Checkpoint(); got != "" {
+		t.Errorf("a new shard begins at %q", got)
+	}
+	if r, _ := rowOf(t, db, name, shard0); r.owner != "a" || r.epoch != 1 || r.counter != "1" {
+		t.Errorf("row after acquire: %+v", r)
+	}
+	lease.Acknowledge("100")
+	eventually(t, "a heartbeat carries the checkpoint", func() bool {
+		r, _ := rowOf(t, db, name, shard0)
+		n, _ := strconv.Atoi(r.counter)
+		return r.checkpoint == "100" && n > 1
+	})
+	lease.Acknowledge("200")
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := rowOf(t, db, name, shard0); r.owner != "" || r.checkpoint != "200" || r.epoch != 1 {
+		t.Errorf("row after release: %+v", r)
+	}
+	b := open(t, db, name, "b", Shard{ID: shard0})
+	if got := acquired(t, b, shard0).Checkpoint(); got != "200" {
+		t.Errorf("the next owner begins at %q", got)
+	}
+	if r, _ := rowOf(t, db, name, shard0); r.owner != "b" || r.epoch != 2 {
+		t.Errorf("row after the handover: %+v", r)
+	}
+}
+
+// However long a living owner holds a lease, nobody takes it; when it falls
+// silent, it is taken after a lease duration.
+func TestTakeover(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	b := open(t, db, name, "b", Shard{ID: shard0})
+	acquired(t, a, shard0).Acknowledge("100")
+	for end := time.Now().Add(2 * leaseDuration); time.Now().Before(end); time.Sleep(leaseDuration / 20) {
+		refused(t, b, shard0)
+	}
+	a.Close() // its heartbeats end, its row stays
+	silent := time.Now()
+	eventually(t, "b takes over", func() bool {
+		b.resync()
+		return tick(b, view(shard0)) == nil
+	})
+	// The last sign of life was seen up to a heartbeat before.
+	if waited := time.Since(silent); waited < leaseDuration/2 {
+		t.Errorf("taken over after %s of silence", waited)
+	}
+	if got := b.Lease(shard0).Checkpoint(); got != "100" {
+		t.Errorf("b begins at %q", got)
+	}
+}
+
+// A row with this worker's own name and no heartbeat is from an earlier life:
+// it is waited out like any other, and the KCL does not take it for its own.
+func TestOwnRowOfEarlierLife(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	before := open(t, db, name, "a", Shard{ID: shard0})
+	acquired(t, before, shard0)
+	before.Close()
+	again := open(t, db, name, "a", Shard{ID: shard0})
+	refused(t, again, shard0)
+	shard := view(shard0)
+	if err := again.FetchCheckpoint(shard); err != kcl.ErrSequenceIDNotFound {
+		t.Fatal(err)
+	}
+	if owner := shard.GetLeaseOwner(); owner != "" {
+		t.Errorf("the KCL is told that %q owns the shard", owner)
+	}
+	eventually(t, "the row is taken", func() bool {
+		again.resync()
+		return tick(again, view(shard0)) == nil
+	})
+}
+
+// Many workers race for one shard: one gets it.
+func TestAcquireRace(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	var workers []*Table
+	for i := range 8 {
+		workers = append(workers, open(t, db, name, "w"+strconv.Itoa(i), Shard{ID: shard0}))
+	}
+	var wg sync.WaitGroup
+	for _, w := range workers {
+		wg.Go(func() { tick(w, view(shard0)) })
+	}
+	wg.Wait()
+	owners := 0
+	for _, w := range workers {
+		owners += w.Held()
+	}
+	if owners != 1 {
+		t.Errorf("%d workers hold the shard", owners)
+	}
+}
+
+// The promise that a worker that lost a shard changes nothing.
+func TestLostLeaseChangesNothing(t *testing.T) {
+	real := realDB(t)
+	name := tableName()
+	db := &faultyDB{Client: real}
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	shard := view(shard0)
+	if err := tick(a, shard); err != nil {
+		t.Fatal(err)
+	}
+	lease := a.Lease(shard0)
+	lease.Acknowledge("100")
+	eventually(t, "the checkpoint is written", func() bool {
+		r, _ := rowOf(t, real, name, shard0)
+		return r.checkpoint == "100"
+	})
+	// a pauses: what it sends gets nowhere until b has taken over.
+	db.inject(func(ctx context.Context, _ *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	b := open(t, real, name, "b", Shard{ID: shard0})
+	eventually(t, "b takes over", func() bool {
+		b.resync()
+		return tick(b, view(shard0)) == nil
+	})
+	b.Lease(shard0).Acknowledge("150")
+	db.update.Store(nil)
+
+	<-lease.Context().Done()
+	if err := a.GetLease(shard, "a"); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+		t.Errorf("the reader is told %v", err)
+	}
+	lease.Acknowledge("50")
+	shard.SetCheckpoint(kcl.ShardEnd)
+	if err := a.CheckpointSequence(shard); err == nil {
+		t.Error("a lost lease wrote the end of the shard")
+	}
+	// Straight at the row, as if the local knowledge of the loss were missing.
+	if err := lease.try(t.Context(), renewal, "50", true, leaseDuration); !errors.Is(err, errTaken) {
+		t.Errorf("renewal by the former owner: %v", err)
+	}
+	if err := lease.try(t.Context(), releasing, "50", true, leaseDuration); !errors.Is(err, errTaken) {
+		t.Errorf("release by the former owner: %v", err)
+	}
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Errorf("giving a lost lease back: %v", err)
+	}
+	eventually(t, "b's checkpoint is written", func() bool {
+		r, _ := rowOf(t, real, name, shard0)
+		return r.owner == "b" && r.epoch == 2 && r.checkpoint == "150"
+	})
+}
+
+// The epoch fences an owner that lost a shard and got it back under the same
+// name: a write from the first term must not land in the second.
+func TestEpochFences(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	first := acquired(t, a, shard0)
+	first.Acknowledge("100")
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	acquired(t, a, shard0)
+	if err := first.try(t.Context(), renewal, "50", true, leaseDuration); !errors.Is(err, errTaken) {
+		t.Errorf("write of an earlier epoch: %v", err)
+	}
+	if r, _ := rowOf(t, db, name, shard0); r.checkpoint != "100" {
+		t.Errorf("checkpoint is %q", r.checkpoint)
+	}
+}
+
+// A lease that cannot be renewed is given up before others may take it, even
+// when requests hang.
+func TestLeaseGivenUpInTime(t *testing.T) {
+	f := func(name string, fault func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)) {
+		t.Run(name, func(t *testing.T) {
+			db := &faultyDB{Client: realDB(t)}
+			a := open(t, db, tableName(), "a", Shard{ID: shard0})
+			lease := acquired(t, a, shard0)
+			db.inject(fault)
+			since := time.Now()
+			select {
+			case <-lease.Context().Done():
+				if held := time.Since(since); held > leaseDuration {
+					t.Errorf("given up after %s", held)
+				}
+			case <-time.After(3 * leaseDuration):
+				t.Error("never given up")
+			}
+		})
+	}
+	f("hanging", func(ctx context.Context, _ *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	f("failing", func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		return nil, errBroken
+	})
+}
+
+// Errors that pass within the lease do not cost it.
+func TestLeaseSurvivesTransientErrors(t *testing.T) {
+	real := realDB(t)
+	db := &faultyDB{Client: real}
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	lease := acquired(t, a, shard0)
+	n := 0
+	db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		if n++; n%3 != 0 {
+			return nil, errBroken
+		}
+		return real.UpdateItem(ctx, in)
+	})
+	time.Sleep(3 * leaseDuration)
+	if lease.isLost() {
+		t.Error("the lease was given up")
+	}
+}
+
+// applied does the write and loses the answer, as a broken connection does.
+func applied(real *dynamodb.Client, times int) func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+	return func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		out, err := real.UpdateItem(ctx, in)
+		if times > 0 {
+			times--
+			return nil, errBroken
+		}
+		return out, err
+	}
+}
+
+func TestUnansweredAcquire(t *testing.T) {
+	real := realDB(t)
+	db := &faultyDB{Client: real}
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	// The SDK sends a request again when the answer is lost: the second meets
+	// the row that the first has made.
+	db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		if _, err := real.UpdateItem(ctx, in); err != nil {
+			return nil, err
+		}
+		return real.UpdateItem(ctx, in)
+	})
+	acquired(t, a, shard0)
+	if r, _ := rowOf(t, real, name, shard0); r.owner != "a" || r.epoch != 1 {
+		t.Errorf("row: %+v", r)
+	}
+}
+
+func TestUnansweredReleaseAndRenewal(t *testing.T) {
+	real := realDB(t)
+	db := &faultyDB{Client: real}
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	lease := acquired(t, a, shard0)
+	lease.Acknowledge("100")
+	db.inject(applied(real, 1))
+	eventually(t, "the renewal goes through", func() bool {
+		r, _ := rowOf(t, real, name, shard0)
+		return r.checkpoint == "100"
+	})
+	lease.Acknowledge("200")
+	db.inject(applied(real, 1))
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	if r, _ := rowOf(t, real, name, shard0); r.owner != "" || r.checkpoint != "200" {
+		t.Errorf("row: %+v", r)
+	}
+}
+
+// The end of a shard is final: neither a heartbeat nor a late acknowledgement
+// nor the release undoes it, and nobody leases the shard again.
+func TestShardEndIsFinal(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	shard := view(shard0)
+	if err := tick(a, shard); err != nil {
+		t.Fatal(err)
+	}
+	lease := a.Lease(shard0)
+	lease.Acknowledge("100")
+	shard.SetCheckpoint(kcl.ShardEnd)
+	if err := a.CheckpointSequence(shard); err != nil {
+		t.Fatal(err)
+	}
+	lease.Acknowledge("200")
+	time.Sleep(leaseDuration)
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := rowOf(t, db, name, shard0); !r.finished() || r.owner != "" {
+		t.Errorf("row: %+v", r)
+	}
+	b := open(t, db, name, "b", Shard{ID: shard0})
+	if _, err := b.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+		t.Errorf("a finished shard was leased: %v", err)
+	}
+}
+
+// While a lease drains, and after it was lost, no second reader gets it: the
+// KCL would run two at once.
+func TestNoSecondReader(t *testing.T) {
+	db := realDB(t)
+	a := open(t, db, tableName(), "a", Shard{ID: shard0})
+	lease := acquired(t, a, shard0)
+	draining, drained := make(chan struct{}), make(chan struct{})
+	lease.BeforeRelease(func() { close(draining); <-drained })
+	released := make(chan error)
+	go func() { released <- a.RemoveLeaseOwner(shard0) }()
+	<-draining
+	refused(t, a, shard0)
+	if lease.isLost() {
+		t.Error("the heartbeat ended before the drain")
+	}
+	close(drained)
+	if err := <-released; err != nil {
+		t.Fatal(err)
+	}
+	acquired(t, a, shard0)
+}

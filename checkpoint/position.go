@@ -1,0 +1,45 @@
+package checkpoint
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Position is where reading a shard starts that has no checkpoint.
+type Position struct {
+	kind string
+	time time.Time // of AT_TIMESTAMP, millisecond precision
+}
+
+// Kinds of positions, as Kinesis names them.
+const (
+	trimHorizon = "TRIM_HORIZON"
+	latest      = "LATEST"
+	atTimestamp = "AT_TIMESTAMP"
+)
+
+// ParsePosition reads TRIM_HORIZON (the oldest record kept), LATEST (the
+// moment the application is first started) or an RFC 3339 time.
+func ParsePosition(s string) (Position, error) {
+	switch kind := strings.ToUpper(strings.ReplaceAll(s, "-", "_")); kind {
+	case trimHorizon, latest:
+		return Position{kind: kind}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return Position{}, fmt.Errorf("%q is not a position: give TRIM_HORIZON, LATEST or a time such as 2026-01-31T09:00:00Z", s)
+	}
+	return Position{kind: atTimestamp, time: t}, nil
+}
+
+// Timestamp tells the time from which to read; ok is false when reading starts
+// at the oldest record.
+func (p Position) Timestamp() (t time.Time, ok bool) { return p.time, p.kind == atTimestamp }
+
+func (p Position) String() string {
+	if p.kind == atTimestamp {
+		return p.kind + " " + p.time.UTC().Format(time.RFC3339Nano)
+	}
+	return p.kind
+}

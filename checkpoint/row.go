@@ -1,0 +1,62 @@
+package checkpoint
+
+import (
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+)
+
+// Attributes of a row. The first five are those of vmware-go-kcl-v2.
+const (
+	attrShard          = kcl.LeaseKeyKey
+	attrOwner          = kcl.LeaseOwnerKey
+	attrTimeout        = kcl.LeaseTimeoutKey
+	attrCheckpoint     = kcl.SequenceNumberKey
+	attrParent         = kcl.ParentShardIdKey
+	attrClaim          = kcl.ClaimRequestKey
+	attrAdjacentParent = "AdjacentParentShardId"
+	attrEpoch          = "LeaseEpoch"
+	attrCounter        = "LeaseCounter"
+)
+
+// row is one shard's row as it was read.
+type row struct {
+	owner      string // "" when nobody owns the shard
+	checkpoint string // sequence number, SHARD_END, or "" when nothing is acknowledged
+	timeout    string // information only, except in rows that have no counter
+	epoch      int64
+	counter    string // "" in a row that vmware-go-kcl-v2 wrote
+}
+
+type item = map[string]types.AttributeValue
+
+func readRow(it item) row {
+	epoch, _ := strconv.ParseInt(text(it[attrEpoch]), 10, 64)
+	return row{
+		owner:      text(it[attrOwner]),
+		checkpoint: text(it[attrCheckpoint]),
+		timeout:    text(it[attrTimeout]),
+		epoch:      epoch,
+		counter:    text(it[attrCounter]),
+	}
+}
+
+func (r row) finished() bool { return r.checkpoint == kcl.ShardEnd }
+
+// text is the value of a string or number attribute, "" for any other.
+func text(value types.AttributeValue) string {
+	switch v := value.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return v.Value
+	}
+	return ""
+}
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func num(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}

@@ -1,0 +1,177 @@
+package checkpoint
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+)
+
+const (
+	parent1 = "shardId-000000000001"
+	parent2 = "shardId-000000000002"
+	child   = "shardId-000000000003"
+)
+
+var family = []Shard{{ID: parent1}, {ID: parent2}, {ID: child, Parents: []string{parent1, parent2}}}
+
+func finish(t *testing.T, db *dynamodb.Client, table, id string) {
+	t.Helper()
+	putRow(t, db, table, item{attrShard: str(id), attrCheckpoint: str(kcl.ShardEnd), attrEpoch: num(1), attrCounter: num(1)})
+}
+
+// A child is leased when both its parents are finished, and not before.
+func TestParentsFirst(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", family...)
+	refused(t, a, child) // nobody has started the parents
+	acquired(t, a, parent1)
+	refused(t, a, child)
+	if err := a.RemoveLeaseOwner(parent1); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, db, name, parent1)
+	refused(t, a, child) // the second parent is not started
+	putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5")})
+	refused(t, a, child) // the second parent is not finished
+	finish(t, db, name, parent2)
+	acquired(t, a, child)
+	if p := a.StartingPosition("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
+		t.Errorf("a later shard begins at %s", p)
+	}
+}
+
+// Parents that neither Kinesis nor the table knows are long finished.
+func TestParentsGone(t *testing.T) {
+	db := realDB(t)
+	a := open(t, db, tableName(), "a", family[2])
+	acquired(t, a, child)
+}
+
+// A parent that expired in Kinesis before it was read to its end holds its
+// child up only while a worker is still at it.
+func TestParentExpired(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	b := open(t, db, name, "b", family...)
+	acquired(t, b, parent1)
+	a := open(t, db, name, "a", family[2])
+	refused(t, a, child)
+	b.Close()
+	eventually(t, "the child is leased", func() bool {
+		a.resync()
+		return tick(a, view(child)) == nil
+	})
+}
+
+func TestRemoveLeaseInfo(t *testing.T) {
+	db := realDB(t)
+	f := func(name string, rows []item, listed []Shard, removed bool) {
+		t.Run(name, func(t *testing.T) {
+			table := tableName()
+			a := open(t, db, table, "a")
+			for _, it := range rows {
+				putRow(t, db, table, it)
+			}
+			a.SetShards(listed)
+			if err := a.sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.RemoveLeaseInfo(parent1); err != nil {
+				t.Fatal(err)
+			}
+			if _, exists := rowOf(t, db, table, parent1); exists == removed {
+				t.Errorf("row exists: %v", exists)
+			}
+		})
+	}
+	ended := item{attrShard: str(parent1), attrCheckpoint: str(kcl.ShardEnd)}
+	started := item{attrShard: str(child), attrOwner: str("b")}
+	f("finished, child started", []item{ended, started}, family[1:], true)
+	f("finished, no child", []item{ended}, family[1:2], true)
+	f("finished, child not started", []item{ended}, family[1:], false)
+	f("finished, still listed", []item{ended, started}, family, false)
+	f("not finished", []item{{attrShard: str(parent1), attrCheckpoint: str("7")}, started}, family[1:], false)
+}
+
+// LATEST is the moment of the first start: a later start, by whatever worker,
+// finds the same. What was not there then is read from its beginning.
+func TestFirstStart(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	before := time.Now().Truncate(time.Millisecond)
+	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
+	first, ok := a.StartingPosition(shard0).Timestamp()
+	if !ok || first.Before(before) || first.After(time.Now()) {
+		t.Fatalf("LATEST became %s", a.StartingPosition(shard0))
+	}
+	time.Sleep(10 * time.Millisecond)
+	b := openAt(t, db, name, "b", "TRIM_HORIZON", Shard{ID: shard0}, Shard{ID: parent1}, Shard{ID: parent2})
+	for _, id := range []string{shard0, parent1} {
+		if later, ok := b.StartingPosition(id).Timestamp(); !ok || !later.Equal(first) {
+			t.Errorf("%s begins at %s, first start was %s", id, b.StartingPosition(id), first)
+		}
+	}
+	if p := b.StartingPosition(parent2); p.String() != "TRIM_HORIZON" {
+		t.Errorf("a shard that came later begins at %s", p)
+	}
+}
+
+func TestParsePosition_Success(t *testing.T) {
+	f := func(s, want string) {
+		t.Helper()
+		p, err := ParsePosition(s)
+		if err != nil || p.String() != want {
+			t.Errorf("%s: %s, %v", s, p, err)
+		}
+	}
+	f("TRIM_HORIZON", "TRIM_HORIZON")
+	f("trim-horizon", "TRIM_HORIZON")
+	f("latest", "LATEST")
+	f("2026-01-31T09:00:00+09:00", "AT_TIMESTAMP 2026-01-31T00:00:00Z")
+}
+
+func TestParsePosition_Failure(t *testing.T) {
+	for _, s := range []string{"", "AT_TIMESTAMP", "yesterday", "2026-01-31"} {
+		if _, err := ParsePosition(s); err == nil {
+			t.Errorf("%q: no error", s)
+		}
+	}
+}
+
+// A table of vmware-go-kcl-v2 works on: rows without epoch and counter, a
+// lease timeout as the sign of life.
+func TestTableOfTheKCL(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	open(t, db, name, "creator").Close()
+	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &name, Key: item{attrShard: str(startKey)}}); err != nil {
+		t.Fatal(err)
+	}
+	row := item{attrShard: str(shard0), attrOwner: str("kcl"), attrCheckpoint: str("100"), attrTimeout: str("2026-01-01T00:00:00Z")}
+	putRow(t, db, name, row)
+
+	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
+	if p := a.StartingPosition(parent1); p.String() != "TRIM_HORIZON" {
+		t.Errorf("a shard that the KCL had not started begins at %s", p)
+	}
+	// It lives: its timeout moves on.
+	for i := range 8 {
+		row[attrTimeout] = str(time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339Nano))
+		putRow(t, db, name, row)
+		refused(t, a, shard0)
+		time.Sleep(leaseDuration / 4)
+	}
+	eventually(t, "the silent worker's shard is taken", func() bool {
+		a.resync()
+		return tick(a, view(shard0)) == nil
+	})
+	if got := a.Lease(shard0).Checkpoint(); got != "100" {
+		t.Errorf("begins at %q", got)
+	}
+	// A released row of the KCL may have an empty owner.
+	putRow(t, db, name, item{attrShard: str(parent1), attrOwner: str(""), attrCheckpoint: str("7")})
+	acquired(t, a, parent1)
+}

@@ -1,0 +1,200 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/rs/zerolog"
+)
+
+// DynamoDB is what the table needs of the service's client.
+type DynamoDB interface {
+	CreateTable(context.Context, *dynamodb.CreateTableInput, ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error)
+	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
+	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
+}
+
+// Shard is a shard as Kinesis lists it.
+type Shard struct {
+	ID string
+	// Parents are the shards it came from: none, one (split) or two (merge).
+	Parents []string
+}
+
+// MinLeaseDuration leaves a heartbeat time for an answer and a second try.
+const MinLeaseDuration = time.Second
+
+// tableDeadline bounds the wait for a table that was just created.
+const tableDeadline = 2 * time.Minute
+
+// Config describes a worker's view of the lease table.
+type Config struct {
+	// Table is the table's name; it is created when it does not exist.
+	Table string
+	// Worker names this worker; no two living workers may share a name.
+	Worker string
+	// LeaseDuration is how long a silent worker keeps its shards, at least
+	// MinLeaseDuration. A lease is renewed three times within it.
+	LeaseDuration time.Duration
+	// InitialPosition is where the application starts on its first start ever.
+	InitialPosition Position
+	Log             zerolog.Logger
+}
+
+// Table is the lease table as one worker uses it. It implements the
+// Checkpointer of vmware-go-kcl-v2.
+//
+// Lock order: Table.mu, then Lease.mu. No request is made under either.
+type Table struct {
+	cfg Config
+	db  DynamoDB
+
+	// ctx ends at Close. The heartbeats and the KCL's calls, which bring no
+	// context of their own, live in it.
+	ctx        context.Context
+	cancel     context.CancelFunc
+	heartbeats sync.WaitGroup
+
+	scanning chan struct{} // holds one token: one scan at a time
+
+	mu     sync.Mutex
+	shards map[string]Shard       // as Kinesis listed them last
+	seen   map[string]observation // rows as scanned last
+	stale  bool                   // the shards were listed again since the last scan
+	err    error                  // what the last scan ended with
+	held   map[string]*Lease      // until the KCL gives them back, lost ones included
+	start  start
+}
+
+// New checks the configuration; Open makes the table ready.
+func New(cfg Config, db DynamoDB) (*Table, error) {
+	switch {
+	case cfg.Table == "":
+		return nil, errors.New("the lease table needs a name")
+	case cfg.Worker == "":
+		return nil, errors.New("the worker needs a name")
+	case cfg.LeaseDuration < MinLeaseDuration:
+		return nil, fmt.Errorf("a lease duration of %s is too short: at least %s is needed", cfg.LeaseDuration, MinLeaseDuration)
+	case cfg.InitialPosition.kind == "":
+		return nil, errors.New("the lease table needs an initial position")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &Table{
+		cfg:      cfg,
+		db:       db,
+		ctx:      ctx,
+		cancel:   cancel,
+		scanning: make(chan struct{}, 1),
+		seen:     make(map[string]observation),
+		held:     make(map[string]*Lease),
+	}
+	t.scanning <- struct{}{}
+	return t, nil
+}
+
+// Open creates the table if Kinesis applications by this name have none, and
+// settles where the application starts. The shards are those that Kinesis
+// lists, and now is Kinesis' clock.
+func (t *Table) Open(ctx context.Context, shards []Shard, now time.Time) error {
+	if err := t.ensureTable(ctx); err != nil {
+		return err
+	}
+	t.SetShards(shards)
+	return t.settleStart(ctx, now)
+}
+
+// SetShards tells the table a complete listing of the stream's shards. The
+// rows are scanned afresh at the next question.
+func (t *Table) SetShards(shards []Shard) {
+	listed := make(map[string]Shard, len(shards))
+	for _, shard := range shards {
+		listed[shard.ID] = shard
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shards, t.stale = listed, true
+}
+
+// Close ends the heartbeats without releasing what is still held: other
+// workers take it over after the lease duration. It returns when they ended.
+func (t *Table) Close() {
+	t.cancel()
+	t.heartbeats.Wait()
+}
+
+// Held counts the leases this worker holds.
+func (t *Table) Held() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, lease := range t.held {
+		if !lease.isLost() {
+			n++
+		}
+	}
+	return n
+}
+
+// ensureTable creates the table on ResourceNotFound alone: any other error
+// tells nothing of whether it exists.
+func (t *Table) ensureTable(ctx context.Context) error {
+	name := aws.String(t.cfg.Table)
+	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})
+	var missing *types.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		t.cfg.Log.Info().Str("table", t.cfg.Table).Msg("creating the lease table")
+		_, err = t.db.CreateTable(ctx, &dynamodb.CreateTableInput{
+			TableName:            name,
+			BillingMode:          types.BillingModePayPerRequest,
+			AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String(attrShard), AttributeType: types.ScalarAttributeTypeS}},
+			KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String(attrShard), KeyType: types.KeyTypeHash}},
+		})
+		// Another worker may create it at the same time.
+		var exists *types.ResourceInUseException
+		if errors.As(err, &exists) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("lease table %s: %w", t.cfg.Table, err)
+	}
+	waiter := dynamodb.NewTableExistsWaiter(t.db, func(o *dynamodb.TableExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 500*time.Millisecond, 5*time.Second
+	})
+	if err := waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: name}, tableDeadline); err != nil {
+		return fmt.Errorf("lease table %s does not become active: %w", t.cfg.Table, err)
+	}
+	return nil
+}
+
+// update is an UpdateItem on one row, bounded in time. When the condition
+// fails, the row as it is comes back with conditionFailed set.
+func (t *Table) update(ctx context.Context, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                           aws.String(t.cfg.Table),
+		Key:                                 item{attrShard: str(key)},
+		UpdateExpression:                    aws.String(expression),
+		ConditionExpression:                 aws.String(condition),
+		ExpressionAttributeValues:           values,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed):
+		return failed.Item, true, nil
+	case err != nil:
+		return nil, false, err
+	}
+	return out.Attributes, false, nil
+}

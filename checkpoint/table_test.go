@@ -1,0 +1,274 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/rs/zerolog"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
+	"go.uber.org/goleak"
+
+	"logsluice/local/localtest"
+)
+
+const leaseDuration = time.Second
+
+var transport = http.DefaultTransport.(*http.Transport).Clone()
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(int) { transport.CloseIdleConnections() }),
+		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
+}
+
+// realDB is a client of DynamoDB Local that sends each request once.
+func realDB(t *testing.T) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String(localtest.DynamoDB(t)),
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("x", "x", ""),
+		HTTPClient:   &http.Client{Transport: transport},
+		Retryer:      aws.NopRetryer{},
+	})
+}
+
+var tables atomic.Int64
+
+func tableName() string {
+	return fmt.Sprintf("leases-%d-%d", time.Now().UnixNano(), tables.Add(1))
+}
+
+// open makes a worker's view of a table.
+func open(t *testing.T, db DynamoDB, name, worker string, shards ...Shard) *Table {
+	t.Helper()
+	return openAt(t, db, name, worker, "TRIM_HORIZON", shards...)
+}
+
+func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...Shard) *Table {
+	t.Helper()
+	position, err := ParsePosition(initial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(table.Close)
+	if err := table.Open(t.Context(), shards, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// view is how the KCL holds a shard.
+func view(id string) *partition.ShardStatus {
+	return &partition.ShardStatus{ID: id, Mux: &sync.RWMutex{}}
+}
+
+// sync shows the table what the KCL's tick would.
+func (t *Table) resync() { t.SetShards(t.listed()) }
+
+func (t *Table) listed() []Shard {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var shards []Shard
+	for _, s := range t.shards {
+		shards = append(shards, s)
+	}
+	return shards
+}
+
+// tick does for one shard what the KCL does in a tick.
+func tick(table *Table, shard *partition.ShardStatus) error {
+	if err := table.FetchCheckpoint(shard); err != nil && err != kcl.ErrSequenceIDNotFound {
+		return err
+	}
+	if shard.GetCheckpoint() == kcl.ShardEnd {
+		return errors.New("shard is at its end")
+	}
+	return table.GetLease(shard, table.cfg.Worker)
+}
+
+// acquired takes a lease that must be there for the taking.
+func acquired(t *testing.T, table *Table, id string) *Lease {
+	t.Helper()
+	table.resync()
+	if err := tick(table, view(id)); err != nil {
+		t.Fatalf("%s cannot lease %s: %v", table.cfg.Worker, id, err)
+	}
+	return table.Lease(id)
+}
+
+// refused expects the refusal that the KCL understands.
+func refused(t *testing.T, table *Table, id string) {
+	t.Helper()
+	table.resync()
+	err := tick(table, view(id))
+	if err == nil {
+		t.Fatalf("%s leased %s", table.cfg.Worker, id)
+	}
+	if !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+		t.Fatalf("%s: want a refusal, got %v", id, err)
+	}
+}
+
+func rowOf(t *testing.T, db *dynamodb.Client, table, id string) (r row, exists bool) {
+	t.Helper()
+	out, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: aws.String(table), Key: item{attrShard: str(id)}, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readRow(out.Item), out.Item != nil
+}
+
+func putRow(t *testing.T, db *dynamodb.Client, table string, it item) {
+	t.Helper()
+	if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(table), Item: it}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for something that must come true within a few leases.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(6 * leaseDuration); time.Now().Before(deadline); time.Sleep(leaseDuration / 50) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not seen in time: %s", what)
+}
+
+// faultyDB stands between a table and the real DynamoDB.
+type faultyDB struct {
+	*dynamodb.Client
+	scans  atomic.Int64
+	writes atomic.Int64
+	// update answers an UpdateItem in place of the real one, unless it is nil.
+	update atomic.Pointer[func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)]
+}
+
+func (f *faultyDB) Scan(ctx context.Context, in *dynamodb.ScanInput, opts ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	f.scans.Add(1)
+	in.Limit = aws.Int32(2) // pages
+	return f.Client.Scan(ctx, in, opts...)
+}
+
+func (f *faultyDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	f.writes.Add(1)
+	if update := f.update.Load(); update != nil {
+		return (*update)(ctx, in)
+	}
+	return f.Client.UpdateItem(ctx, in, opts...)
+}
+
+func (f *faultyDB) inject(update func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)) {
+	f.update.Store(&update)
+}
+
+var errBroken = errors.New("connection reset by peer")
+
+func TestNew_Failure(t *testing.T) {
+	position, _ := ParsePosition("LATEST")
+	good := Config{Table: "t", Worker: "w", LeaseDuration: time.Second, InitialPosition: position}
+	f := func(name string, change func(*Config)) {
+		t.Helper()
+		cfg := good
+		change(&cfg)
+		if _, err := New(cfg, nil); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	f("no table", func(c *Config) { c.Table = "" })
+	f("no worker", func(c *Config) { c.Worker = "" })
+	f("short lease", func(c *Config) { c.LeaseDuration = time.Millisecond })
+	f("no position", func(c *Config) { c.InitialPosition = Position{} })
+}
+
+func TestOpenCreatesTable(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	// Workers that start together create it once.
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() { open(t, db, name, fmt.Sprint("w", i)) })
+	}
+	wg.Wait()
+	out, err := db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(name)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := out.Table.BillingModeSummary.BillingMode; mode != types.BillingModePayPerRequest {
+		t.Errorf("billing mode %s", mode)
+	}
+}
+
+// A failed DescribeTable says nothing of whether the table exists.
+func TestOpenCreatesTableOnlyWhenMissing(t *testing.T) {
+	db := &undescribable{Client: realDB(t)}
+	position, _ := ParsePosition("LATEST")
+	table, err := New(Config{Table: tableName(), Worker: "w", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	if err := table.Open(t.Context(), nil, time.Now()); !errors.Is(err, errBroken) {
+		t.Errorf("want the error of DescribeTable, got %v", err)
+	}
+	if db.created {
+		t.Error("a table was created")
+	}
+}
+
+type undescribable struct {
+	*dynamodb.Client
+	created bool
+}
+
+func (u *undescribable) DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error) {
+	return nil, errBroken
+}
+
+func (u *undescribable) CreateTable(ctx context.Context, in *dynamodb.CreateTableInput, opts ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error) {
+	u.created = true
+	return u.Client.CreateTable(ctx, in, opts...)
+}
+
+// One paginated scan serves all questions between two listings of the shards.
+func TestOneScanPerListing(t *testing.T) {
+	db := &faultyDB{Client: realDB(t)}
+	var shards []Shard
+	for i := range 5 {
+		shards = append(shards, Shard{ID: fmt.Sprintf("shardId-%012d", i)})
+	}
+	name := tableName()
+	table := open(t, db, name, "w", shards...)
+	for _, s := range shards {
+		acquired(t, table, s.ID)
+	}
+	other := open(t, db, name, "other", shards...)
+	other.resync()
+	before := db.scans.Load()
+	for _, s := range shards {
+		if err := tick(other, view(s.ID)); err == nil {
+			t.Errorf("%s leased twice", s.ID)
+		}
+	}
+	// 6 rows by pages of 2: three pages and the empty one that may follow.
+	if pages := db.scans.Load() - before; pages < 3 || pages > 4 {
+		t.Errorf("%d pages were scanned for one listing", pages)
+	}
+}
