@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"logsluice/subscription"
+)
+
+// maxDecoded bounds what decode inflates: an object of the archive holds many
+// records.
+const maxDecoded = 4 << 30
+
+// decodeCommand prints the bulk request of subscription records.
+type decodeCommand struct {
+	File string `arg:"" help:"File with subscription records as Kinesis or the archive holds them: gzip members back to back, gzip of that, or JSON; - for standard input."`
+	documentSettings
+}
+
+// Run is called by kong.
+func (d *decodeCommand) Run(_ context.Context, std streams) error {
+	mapper, err := d.mapper()
+	if err != nil {
+		return err
+	}
+	in := std.in
+	if d.File != "-" {
+		f, err := os.Open(d.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(in)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", d.File, err)
+	}
+
+	out := bufio.NewWriter(std.out)
+	var lines []byte
+	var failures []error
+	_, err = subscription.NewDecoder(maxDecoded).Decode(data, func(envelope *subscription.Envelope) {
+		for i := range envelope.Events {
+			lines = mapper.Append(lines[:0], envelope, &envelope.Events[i])
+			out.Write(lines) // its error is Flush's
+		}
+		for _, rejected := range envelope.Rejected {
+			failures = append(failures, rejected.Err)
+		}
+	})
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write the documents: %w", err)
+	}
+	if err := errors.Join(append(failures, err)...); err != nil {
+		return fmt.Errorf("decode %s: %w", d.File, err)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"github.com/sirupsen/logrus"
+
+	"logsluice/checkpoint"
+	"logsluice/consumer"
+	"logsluice/indexer"
+	"logsluice/mapping"
+	"logsluice/telemetry"
+)
+
+// runCommand consumes the stream. Region, credentials and endpoints are read by
+// the AWS SDK from its own variables.
+type runCommand struct {
+	StreamName         string        `group:"stream" env:"STREAM_NAME" placeholder:"NAME" help:"Kinesis data stream to consume."`
+	ApplicationName    string        `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" help:"Name of the application, and of its lease table in DynamoDB, which is created if it does not exist."`
+	InitialPosition    string        `group:"stream" env:"INITIAL_POSITION" default:"TRIM_HORIZON" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default ${default})."`
+	WorkerID           string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
+	LeaseDuration      time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
+	ShardSyncInterval  time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Mean time between two looks at shards and leases; a worker takes one lease at each (default ${default})."`
+	PollInterval       time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Least time between two reads of a shard; Kinesis allows 5 reads a second to all consumers of a shard together (default ${default})."`
+	InFlightBytes      int64         `group:"stream" env:"IN_FLIGHT_BYTES" default:"268435456" placeholder:"BYTES" help:"Inflated bytes of records without a verdict at which reading waits (default ${default})."`
+	MaxInflatedBytes   int           `group:"stream" env:"MAX_INFLATED_BYTES" default:"67108864" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
+	OpensearchURL      string        `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" help:"OpenSearch domain."`
+	OpensearchUsername string        `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
+	OpensearchPassword string        `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication."`
+	OpensearchSigv4    string        `group:"opensearch" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
+	OpensearchCAFile   string        `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
+	BulkBytes          int           `group:"opensearch" env:"BULK_BYTES" default:"8388608" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
+	BulkDocuments      int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
+	BulkLinger         time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at the most for its bulk request to fill (default ${default})."`
+	BulkConnections    int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"4" placeholder:"N" help:"Bulk requests under way at once (default ${default})."`
+	BulkTimeout        time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
+	documentSettings
+	DrainTimeout   time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
+	SummaryPeriod  time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
+	MetricsAddress string        `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" help:"Serve Prometheus metrics at this address under /metrics."`
+	LogLevel       string        `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the lines logged: ${enum} (default ${default})."`
+}
+
+// Run is called by kong.
+func (r *runCommand) Run(ctx context.Context, std streams) error {
+	mapper, err := r.mapper()
+	if err != nil {
+		return err
+	}
+	position, err := r.check()
+	if err != nil {
+		return err
+	}
+	awsConfig, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if awsConfig.Region == "" {
+		return missing("AWS_REGION", "no flag", "the region of the stream")
+	}
+	level, _ := zerolog.ParseLevel(r.LogLevel)
+	log := newLogger(std.err, level).With().Str("worker", r.worker()).Logger()
+	// The KCL repeats some of its lines on logrus' global logger.
+	logrus.SetOutput(io.Discard)
+
+	client, err := indexer.NewClient(indexer.ClientConfig{
+		URL:            address(r.OpensearchURL),
+		Username:       r.OpensearchUsername,
+		Password:       r.OpensearchPassword,
+		SigningService: r.OpensearchSigv4,
+		AWS:            awsConfig,
+		CAFile:         r.OpensearchCAFile,
+		Connections:    r.BulkConnections,
+	})
+	if err != nil {
+		return settingf("OPENSEARCH_URL (--opensearch-url) or OPENSEARCH_CA_FILE (--opensearch-ca-file): %w", err)
+	}
+	defer client.Close()
+	if err := ensureTemplates(ctx, client, mapper, log); err != nil {
+		return nil // stopped before OpenSearch could be reached
+	}
+	return r.consume(ctx, awsConfig, position, mapper, client, log)
+}
+
+// check looks at the settings that only this command has.
+func (r *runCommand) check() (checkpoint.Position, error) {
+	position, err := checkpoint.ParsePosition(r.InitialPosition)
+	switch t, isTime := position.Timestamp(); {
+	case r.StreamName == "":
+		return position, missing("STREAM_NAME", "--stream-name", "the name of the Kinesis data stream")
+	case r.ApplicationName == "":
+		return position, missing("APPLICATION_NAME", "--application-name", "a name for the lease table, the same for all workers")
+	case r.OpensearchURL == "":
+		return position, missing("OPENSEARCH_URL", "--opensearch-url", "the address of the domain, such as https://host:9200")
+	case err != nil:
+		return position, settingf("INITIAL_POSITION (--initial-position): %w", err)
+	case isTime && t.After(time.Now()):
+		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
+	case r.OpensearchUsername != "" && r.OpensearchSigv4 != "":
+		return position, settingf("OPENSEARCH_USERNAME and OPENSEARCH_SIGV4 are both set: a request can prove its sender in one way only, remove one")
+	case r.LeaseDuration < checkpoint.MinLeaseDuration:
+		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short, give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
+	}
+	for _, s := range []struct {
+		variable string
+		ok       bool
+		least    string
+	}{
+		{"SHARD_SYNC_INTERVAL", r.ShardSyncInterval >= time.Millisecond, "1ms"},
+		{"POLL_INTERVAL", r.PollInterval >= 0, "0s"},
+		{"IN_FLIGHT_BYTES", r.InFlightBytes > 0, "1"},
+		{"MAX_INFLATED_BYTES", r.MaxInflatedBytes > 0, "1"},
+		{"BULK_BYTES", r.BulkBytes > 0, "1"},
+		{"BULK_DOCUMENTS", r.BulkDocuments > 0, "1"},
+		{"BULK_LINGER", r.BulkLinger >= 0, "0s"},
+		{"BULK_CONNECTIONS", r.BulkConnections > 0, "1"},
+		{"BULK_TIMEOUT", r.BulkTimeout > 0, "1ms"},
+		{"DRAIN_TIMEOUT", r.DrainTimeout > 0, "1ms"},
+		{"SUMMARY_PERIOD", r.SummaryPeriod > 0, "1ms"},
+	} {
+		if !s.ok {
+			flag := "--" + strings.ToLower(strings.ReplaceAll(s.variable, "_", "-"))
+			return position, settingf("%s (%s) is too small: give at least %s", s.variable, flag, s.least)
+		}
+	}
+	return position, nil
+}
+
+// worker names this worker; the random part tells it from its earlier lives.
+func (r *runCommand) worker() string {
+	if r.WorkerID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "worker"
+		}
+		r.WorkerID = host + "-" + strings.ToLower(rand.Text()[:8])
+	}
+	return r.WorkerID
+}
+
+// consume puts the parts together and runs them until ctx ends.
+func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
+	mapper *mapping.Mapper, client indexer.Client, log zerolog.Logger,
+) error {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	table, err := checkpoint.New(checkpoint.Config{
+		Table:           r.ApplicationName,
+		Worker:          r.worker(),
+		LeaseDuration:   r.LeaseDuration,
+		InitialPosition: position,
+		Log:             log,
+	}, dynamodb.NewFromConfig(awsConfig))
+	if err != nil {
+		return err
+	}
+	ix, err := indexer.New(indexer.Config{
+		Prefix:         mapper.Prefix(),
+		BatchBytes:     r.BulkBytes,
+		BatchDocuments: r.BulkDocuments,
+		Linger:         r.BulkLinger,
+		Connections:    r.BulkConnections,
+		RequestTimeout: r.BulkTimeout,
+		RetryMin:       retryMin,
+		RetryMax:       retryMax,
+		Registry:       registry,
+		Log:            log,
+	}, client)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	c, err := consumer.New(consumer.Config{
+		Stream:        r.StreamName,
+		Application:   r.ApplicationName,
+		Worker:        r.worker(),
+		AWS:           awsConfig,
+		PollInterval:  r.PollInterval,
+		SyncInterval:  r.ShardSyncInterval,
+		InFlightBytes: r.InFlightBytes,
+		MaxInflated:   r.MaxInflatedBytes,
+		DrainTimeout:  r.DrainTimeout,
+		Registry:      registry,
+		Log:           log,
+	}, table, mapper, ix)
+	if err != nil {
+		return err
+	}
+
+	// Telemetry outlives the consumer, so that the last line has all of it.
+	showing, stopShowing := context.WithCancel(context.Background())
+	var shows sync.WaitGroup
+	defer shows.Wait()
+	defer stopShowing()
+	shows.Go(func() { telemetry.Summarize(showing, registry, "logsluice_", r.SummaryPeriod, log) })
+	if r.MetricsAddress != "" {
+		shows.Go(func() {
+			if err := telemetry.Serve(showing, r.MetricsAddress, registry); err != nil {
+				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served")
+			}
+		})
+	}
+	return c.Run(ctx)
+}
+
+// Pauses before OpenSearch is asked again.
+const (
+	retryMin = 100 * time.Millisecond
+	retryMax = 10 * time.Second
+)
+
+// ensureTemplates installs the index templates. Without them the first
+// documents would decide the mapping, so nothing is read before: OpenSearch is
+// asked until it has them or ctx ends.
+func ensureTemplates(ctx context.Context, client indexer.Client, mapper *mapping.Mapper, log zerolog.Logger) error {
+	for pause := retryMin; ; pause = min(2*pause, retryMax) {
+		err := tryTemplates(ctx, client, mapper, log)
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.Error().Err(err).Dur("pause", pause).Msg("the index templates cannot be installed; nothing is read until they are")
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func tryTemplates(ctx context.Context, client indexer.Client, mapper *mapping.Mapper, log zerolog.Logger) error {
+	for _, template := range []func() (string, []byte, error){
+		mapper.Template,
+		func() (string, []byte, error) { return indexer.DeadLetterTemplate(mapper.Prefix()) },
+	} {
+		name, body, err := template()
+		if err != nil {
+			return err
+		}
+		changed, err := indexer.EnsureTemplate(ctx, client, name, body)
+		if err != nil {
+			return err
+		}
+		if changed {
+			log.Info().Str("template", name).Msg("index template installed")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/worker"
+	"golang.org/x/sync/semaphore"
+
+	"logsluice/checkpoint"
+	"logsluice/indexer"
+	"logsluice/mapping"
+)
+
+// Config describes one worker.
+type Config struct {
+	// Stream is the Kinesis stream's name, Application that of the KCL
+	// application, and Worker that of this worker, as in the lease table.
+	Stream, Application, Worker string
+	// AWS has the region, the credentials and the endpoint of Kinesis.
+	AWS aws.Config
+	// PollInterval is the least time between two reads of a shard. Kinesis
+	// allows 5 reads a second and shard, to all consumers together.
+	PollInterval time.Duration
+	// SyncInterval is the mean time between two looks at shards and leases. At
+	// each, a worker takes at most one lease.
+	SyncInterval time.Duration
+	// InFlightBytes bounds the inflated bytes of records without a verdict, in
+	// the whole process: when they are used up, reading waits.
+	InFlightBytes int64
+	// MaxInflated bounds in bytes what one record may inflate to.
+	MaxInflated int
+	// DrainTimeout bounds the time from the end of Run's context to its return.
+	DrainTimeout time.Duration
+	Registry     prometheus.Registerer
+	Log          zerolog.Logger
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Stream == "" || c.Application == "" || c.Worker == "":
+		return errors.New("the consumer needs the names of a stream, an application and a worker")
+	case c.AWS.Region == "":
+		return errors.New("the consumer needs an AWS region")
+	case c.PollInterval < 0 || c.SyncInterval < time.Millisecond || c.DrainTimeout <= 0:
+		return errors.New("the consumer needs a sync interval and a drain timeout above 0")
+	case c.InFlightBytes <= 0 || c.MaxInflated <= 0:
+		return errors.New("the consumer needs bounds above 0 for the bytes in flight and the bytes of a record")
+	}
+	return nil
+}
+
+// Consumer runs a KCL worker whose processors index what they read.
+type Consumer struct {
+	cfg     Config
+	table   *checkpoint.Table
+	mapper  *mapping.Mapper
+	indexer *indexer.Indexer
+	metrics *metrics
+	stream  *stream
+	budget  *semaphore.Weighted
+
+	reading  context.Context // ends when the worker stops: nothing more is read
+	stop     context.CancelFunc
+	draining context.Context // ends when the time for draining is used up
+	giveUp   context.CancelFunc
+}
+
+// New checks the configuration and puts the parts together.
+func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexer.Indexer) (*Consumer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	m := newMetrics()
+	if err := m.register(cfg.Registry, table); err != nil {
+		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
+	}
+	c := &Consumer{
+		cfg:     cfg,
+		table:   table,
+		mapper:  mapper,
+		indexer: ix,
+		metrics: m,
+		budget:  semaphore.NewWeighted(cfg.InFlightBytes),
+	}
+	c.reading, c.stop = context.WithCancel(context.Background())
+	c.draining, c.giveUp = context.WithCancel(context.Background())
+	c.stream = newStream(c.reading, cfg, table, m)
+	return c, nil
+}
+
+// Run consumes the stream until ctx ends. Then it stops reading, waits for the
+// verdicts of what was read, checkpoints, and releases its leases, all within
+// the drain timeout. What that cuts off, another worker reads again.
+func (c *Consumer) Run(ctx context.Context) error {
+	defer c.giveUp()
+	defer c.stop()
+	defer c.table.Close()
+
+	shards, now, err := c.stream.list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.table.Open(ctx, shards, now); err != nil {
+		return err
+	}
+	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(c.table)
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("start the KCL worker: %w", err)
+	}
+	c.cfg.Log.Info().Str("stream", c.cfg.Stream).Int("shards", len(shards)).Msg("consuming")
+
+	<-ctx.Done()
+	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: no more is read, what is in flight is drained")
+	// The last part of the time is for the final checkpoints.
+	deadline := time.NewTimer(c.cfg.DrainTimeout)
+	defer deadline.Stop()
+	defer time.AfterFunc(c.cfg.DrainTimeout*4/5, c.giveUp).Stop()
+	c.stop()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		w.Shutdown()
+	}()
+	select {
+	case <-stopped:
+		c.cfg.Log.Info().Msg("stopped")
+	case <-deadline.C:
+		c.cfg.Log.Warn().Int("leases", c.table.Held()).Msg("the drain timeout is over: what is left is read again by another worker")
+	}
+	return nil
+}
+
+// CreateProcessor makes the processor for a shard that was leased. The KCL
+// calls it.
+func (c *Consumer) CreateProcessor() kcl.IRecordProcessor { return &processor{consumer: c} }
+
+// maxRecords is the most that Kinesis gives in one GetRecords call.
+const maxRecords = 10_000
+
+func (c *Consumer) kclConfig() *config.KinesisClientLibConfiguration {
+	cfg := config.NewKinesisClientLibConfig(c.cfg.Application, c.cfg.Stream, c.cfg.AWS.Region, c.cfg.Worker)
+	cfg.Logger = kclLog{log: c.cfg.Log, reading: c.reading}
+	cfg.ShardSyncIntervalMillis = int(c.cfg.SyncInterval.Milliseconds())
+	cfg.MaxRecords = maxRecords
+	// The middleware of the client paces the reads.
+	cfg.IdleTimeBetweenReadsInMillis = 1
+	// How soon a reader learns that its lease is lost; it costs no request.
+	cfg.LeaseRefreshWaitTime = 500
+	// The middleware of the client places each shard; the oldest record is the
+	// safe choice should it ever not.
+	cfg.InitialPositionInStream = config.TRIM_HORIZON
+	// A throttled read is tried again for about a minute before the lease is given back.
+	cfg.MaxRetryCount = 10
+	return cfg
+}

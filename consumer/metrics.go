@@ -1,0 +1,48 @@
+package consumer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"logsluice/checkpoint"
+)
+
+type metrics struct {
+	records, recordBytes, events, controls prometheus.Counter
+	inFlight                               prometheus.Gauge
+	lag                                    *prometheus.GaugeVec
+	latency                                prometheus.Histogram
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "logsluice_" + name, Help: help})
+	}
+	return &metrics{
+		records:     counter("records_total", "Kinesis records read, user records if aggregated."),
+		recordBytes: counter("record_bytes_total", "Bytes of these records, compressed."),
+		events:      counter("events_total", "Log events found in them."),
+		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "logsluice_in_flight_bytes", Help: "Inflated bytes of records without a verdict."}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "logsluice_lag_seconds", Help: "How far reading is behind the tip of a shard (MillisBehindLatest)."}, []string{"shard"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "logsluice_put_to_acknowledged_seconds",
+			Help:    "Time from a record's arrival in Kinesis to the verdict on its last document.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 1.25, 50),
+		}),
+	}
+}
+
+func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table) error {
+	leases := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "logsluice_leases", Help: "Shards that this worker holds."}, func() float64 { return float64(table.Held()) })
+	for _, c := range []prometheus.Collector{
+		m.records, m.recordBytes, m.events, m.controls, m.inFlight, m.lag, m.latency, leases,
+	} {
+		if err := registry.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

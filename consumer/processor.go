@@ -1,0 +1,114 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+
+	"logsluice/checkpoint"
+	"logsluice/subscription"
+)
+
+// processor takes the records of one shard under one lease. The KCL calls it
+// from one goroutine.
+type processor struct {
+	consumer *Consumer
+	shard    string
+	lease    *checkpoint.Lease
+	decoder  *subscription.Decoder
+	marks    *watermark
+	ctx      context.Context // ends when nothing more may be taken on
+	gap      bool            // a record was read and not taken on
+}
+
+var _ kcl.IRecordProcessor = (*processor)(nil)
+
+// Initialize ties the processor to its lease.
+func (p *processor) Initialize(input *kcl.InitializationInput) {
+	p.shard = input.ShardId
+	p.lease = p.consumer.table.Lease(p.shard)
+	p.decoder = subscription.NewDecoder(p.consumer.cfg.MaxInflated)
+	p.marks = newWatermark(p.lease.Acknowledge)
+	ctx, cancel := context.WithCancel(p.lease.Context())
+	detach := context.AfterFunc(p.consumer.reading, cancel)
+	p.ctx = ctx
+	// The KCL does not say each time that it has ended reading; giving the
+	// lease back is what it always does.
+	p.lease.BeforeRelease(func() {
+		p.drain()
+		detach()
+		cancel()
+		p.consumer.metrics.lag.DeleteLabelValues(p.shard)
+	})
+}
+
+// ProcessRecords takes records on. It waits while the bytes in flight are used
+// up, which is what slows reading down when OpenSearch is slow. When the worker
+// stops or the lease is lost, the rest of the records is left to be read again.
+func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
+	records := input.Records
+	for len(records) > 0 {
+		number := aws.ToString(records[0].SequenceNumber)
+		n := 1
+		for n < len(records) && aws.ToString(records[n].SequenceNumber) == number {
+			n++
+		}
+		m := p.marks.add(number, n)
+		for i := range records[:n] {
+			if !p.take(&records[i], m) {
+				p.marks.abandon(m)
+				p.gap = true
+				return
+			}
+		}
+		records = records[n:]
+	}
+}
+
+// take starts the work on one record; false when it was not taken on.
+func (p *processor) take(r *types.Record, m *mark) bool {
+	c := p.consumer
+	size := min(inflatedSize(r.Data, c.cfg.MaxInflated), c.cfg.InFlightBytes)
+	if p.ctx.Err() != nil || c.budget.Acquire(p.ctx, size) != nil {
+		return false
+	}
+	c.metrics.inFlight.Add(float64(size))
+	arrived := aws.ToTime(r.ApproximateArrivalTimestamp)
+	return p.index(r, func() {
+		c.budget.Release(size)
+		c.metrics.inFlight.Sub(float64(size))
+		c.metrics.latency.Observe(time.Since(arrived).Seconds())
+		p.marks.acknowledge(m)
+	})
+}
+
+// drain waits until everything taken on has its verdict. It tells false when
+// the lease is lost or the time for draining is over before.
+func (p *processor) drain() bool {
+	drained := p.marks.drained()
+	select {
+	case <-drained:
+		return true
+	case <-p.lease.Context().Done():
+	case <-p.consumer.draining.Done():
+		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Int("records", p.marks.pending()).
+			Msg("not drained in time: these records are read again by another worker")
+	}
+	return false
+}
+
+// Shutdown is called at the end of a shard and when the worker stops. The end
+// is written when every record of the shard has its verdict; on the other
+// occasions draining is left to the release of the lease.
+func (p *processor) Shutdown(input *kcl.ShutdownInput) {
+	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain() {
+		return
+	}
+	if err := input.Checkpointer.Checkpoint(nil); err != nil {
+		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Err(err).
+			Msg("the end of the shard could not be written; it is read again from its checkpoint")
+	}
+}

@@ -1,0 +1,244 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
+
+	"logsluice/checkpoint"
+)
+
+// callTimeout bounds one call to Kinesis with its retries: the KCL's calls
+// have no bound of their own.
+const callTimeout = 30 * time.Second
+
+// stream is the Kinesis stream as the KCL sees it. The KCL calls an ordinary
+// client; its middleware adds what the KCL lacks:
+//   - calls end when the worker stops, and cannot hang;
+//   - a listing of the shards reaches the lease table, second parents included;
+//   - a shard without a checkpoint is read from where the lease table says;
+//   - GetRecords calls of a shard are spaced evenly and end with its lease;
+//   - a record whose de-aggregation would make the KCL skip its whole batch is
+//     marked, so that it passes and is kept as a dead letter.
+type stream struct {
+	name     string
+	client   *kinesis.Client
+	table    *checkpoint.Table
+	reading  context.Context // ends when the worker stops
+	interval time.Duration   // between two GetRecords calls of a shard
+	metrics  *metrics
+
+	mu      sync.Mutex
+	listing []checkpoint.Shard // pages so far
+	readers map[string]*reader // by the iterator that their next call brings
+}
+
+// reader is the reading of one shard under one lease.
+type reader struct {
+	shard string
+	lease *checkpoint.Lease
+	next  time.Time // when GetRecords may be called again
+}
+
+func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics) *stream {
+	s := &stream{
+		name:     cfg.Stream,
+		table:    table,
+		reading:  reading,
+		interval: cfg.PollInterval,
+		metrics:  m,
+		readers:  make(map[string]*reader),
+	}
+	s.client = kinesis.NewFromConfig(cfg.AWS, func(o *kinesis.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("logsluice", s.call), middleware.After)
+		})
+	})
+	return s
+}
+
+// list lists the shards, which tells them to the lease table, and reads
+// Kinesis' clock from the answer, to the second.
+func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.Time, err error) {
+	input := &kinesis.ListShardsInput{StreamName: aws.String(s.name)}
+	for {
+		page, err := s.client.ListShards(ctx, input)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("list the shards of stream %s: %w", s.name, err)
+		}
+		if t, ok := awsmiddleware.GetServerTime(page.ResultMetadata); ok {
+			now = t
+		}
+		shards = append(shards, shardsOf(page)...)
+		if page.NextToken == nil {
+			break
+		}
+		input = &kinesis.ListShardsInput{NextToken: page.NextToken}
+	}
+	if now.IsZero() {
+		return nil, now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", s.name)
+	}
+	return shards, now, nil
+}
+
+func shardsOf(page *kinesis.ListShardsOutput) []checkpoint.Shard {
+	shards := make([]checkpoint.Shard, 0, len(page.Shards))
+	for _, s := range page.Shards {
+		shard := checkpoint.Shard{ID: aws.ToString(s.ShardId)}
+		for _, parent := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
+			if parent != nil {
+				shard.Parents = append(shard.Parents, *parent)
+			}
+		}
+		shards = append(shards, shard)
+	}
+	return shards
+}
+
+// call is the middleware.
+func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+	out middleware.InitializeOutput, metadata middleware.Metadata, err error,
+) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	defer context.AfterFunc(s.reading, cancel)()
+
+	switch input := in.Parameters.(type) {
+	case *kinesis.ListShardsInput:
+		out, metadata, err = next.HandleInitialize(ctx, in)
+		if page, ok := out.Result.(*kinesis.ListShardsOutput); ok && err == nil {
+			s.listed(page, input.NextToken == nil)
+		}
+	case *kinesis.GetShardIteratorInput:
+		s.place(input)
+		out, metadata, err = next.HandleInitialize(ctx, in)
+		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
+			s.begin(aws.ToString(input.ShardId), aws.ToString(answer.ShardIterator))
+		}
+	case *kinesis.GetRecordsInput:
+		r := s.readerOf(aws.ToString(input.ShardIterator))
+		if err := r.pace(ctx, s.interval); err != nil {
+			return out, metadata, err
+		}
+		out, metadata, err = next.HandleInitialize(ctx, in)
+		if answer, ok := out.Result.(*kinesis.GetRecordsOutput); ok && err == nil {
+			s.proceed(r, aws.ToString(input.ShardIterator), answer)
+		}
+	default:
+		out, metadata, err = next.HandleInitialize(ctx, in)
+	}
+	return out, metadata, err
+}
+
+// listed collects the pages of a listing and passes on a complete one.
+func (s *stream) listed(page *kinesis.ListShardsOutput, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first {
+		s.listing = nil
+	}
+	s.listing = append(s.listing, shardsOf(page)...)
+	if page.NextToken == nil {
+		s.table.SetShards(s.listing)
+	}
+}
+
+// place sets where reading begins without a checkpoint: the KCL knows one
+// initial position for all shards, children included.
+func (s *stream) place(input *kinesis.GetShardIteratorInput) {
+	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
+		return
+	}
+	input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
+	if t, ok := s.table.StartingPosition(aws.ToString(input.ShardId)).Timestamp(); ok {
+		input.ShardIteratorType, input.Timestamp = types.ShardIteratorTypeAtTimestamp, &t
+	}
+}
+
+// begin follows the reading of a shard from its first iterator.
+func (s *stream) begin(shard, iterator string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for old, r := range s.readers {
+		if r.shard == shard {
+			delete(s.readers, old)
+		}
+	}
+	s.readers[iterator] = &reader{shard: shard, lease: s.table.Lease(shard)}
+}
+
+func (s *stream) readerOf(iterator string) *reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readers[iterator]
+}
+
+// errUnled tells the KCL to end a reading whose lease is gone.
+var errUnled = errors.New("the lease of the shard is lost")
+
+// pace waits for the shard's next call. The KCL itself would call five times
+// at once and then sleep to the end of the second.
+func (r *reader) pace(ctx context.Context, interval time.Duration) error {
+	if r == nil || r.lease == nil || r.lease.Context().Err() != nil {
+		return errUnled
+	}
+	timer := time.NewTimer(time.Until(r.next))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.lease.Context().Done():
+		return errUnled
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	r.next = time.Now().Add(interval)
+	return nil
+}
+
+// proceed notes the iterator of a shard's next call and looks at what was read.
+func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsOutput) {
+	for i := range answer.Records {
+		markBadAggregate(&answer.Records[i])
+	}
+	s.metrics.lag.WithLabelValues(r.shard).Set(float64(aws.ToInt64(answer.MillisBehindLatest)) / 1000)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.readers, iterator)
+	if answer.NextShardIterator != nil {
+		s.readers[*answer.NextShardIterator] = r
+	}
+}
+
+// badAggregate begins the data of a record that looks like an aggregate of the
+// Kinesis Producer Library and is none. The KCL passes it on untouched.
+var badAggregate = []byte("logsluice: not a valid KPL aggregate\n")
+
+var aggregateMagic = []byte{0xf3, 0x89, 0x9a, 0xc2}
+
+func markBadAggregate(record *types.Record) {
+	if bytes.HasPrefix(record.Data, aggregateMagic) && !deaggregates(*record) {
+		record.Data = append(badAggregate[:len(badAggregate):len(badAggregate)], record.Data...)
+	}
+}
+
+// deaggregates tries what the KCL is going to do with a record. On a bad one
+// it gives up the whole batch, or panics.
+func deaggregates(record types.Record) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	_, err := deaggregator.DeaggregateRecords([]types.Record{record})
+	return err == nil
+}

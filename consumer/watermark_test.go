@@ -1,0 +1,119 @@
+package consumer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// follow records where a watermark is moved to.
+func follow() (*watermark, *[]string) {
+	var moves []string
+	w := newWatermark(func(sequenceNumber string) { moves = append(moves, sequenceNumber) })
+	return w, &moves
+}
+
+func TestWatermarkOrder(t *testing.T) {
+	w, moves := follow()
+	a, b, c := w.add("1", 1), w.add("2", 1), w.add("3", 1)
+	w.acknowledge(b)
+	w.acknowledge(c)
+	if len(*moves) != 0 {
+		t.Fatalf("moved to %v past an unacknowledged record", *moves)
+	}
+	w.acknowledge(a)
+	if got := fmt.Sprint(*moves); got != "[3]" {
+		t.Errorf("moved to %s", got)
+	}
+}
+
+// User records of one aggregate share a sequence number: it is passed when all
+// of them are acknowledged.
+func TestWatermarkSharedNumber(t *testing.T) {
+	w, moves := follow()
+	m := w.add("1", 3)
+	w.acknowledge(m)
+	w.acknowledge(m)
+	if len(*moves) != 0 {
+		t.Fatalf("moved to %v", *moves)
+	}
+	w.acknowledge(m)
+	if got := fmt.Sprint(*moves); got != "[1]" {
+		t.Errorf("moved to %s", got)
+	}
+}
+
+// A record that was not taken on is never passed, and nobody waits for it.
+func TestWatermarkAbandon(t *testing.T) {
+	w, moves := follow()
+	a, b := w.add("1", 1), w.add("2", 2)
+	w.acknowledge(b)
+	w.abandon(b)
+	w.acknowledge(b)
+	w.acknowledge(a)
+	if got := fmt.Sprint(*moves); got != "[1]" {
+		t.Errorf("moved to %s", got)
+	}
+	select {
+	case <-w.drained():
+	default:
+		t.Error("not drained")
+	}
+}
+
+func TestWatermarkDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := follow()
+		<-w.drained() // nothing to wait for
+		a, b := w.add("1", 1), w.add("2", 1)
+		drained := w.drained()
+		isDrained := func() bool {
+			synctest.Wait()
+			select {
+			case <-drained:
+				return true
+			default:
+				return false
+			}
+		}
+		w.acknowledge(b)
+		if isDrained() || w.pending() != 2 {
+			t.Errorf("drained with %d pending", w.pending())
+		}
+		w.acknowledge(a)
+		if !isDrained() || w.pending() != 0 {
+			t.Errorf("not drained with %d pending", w.pending())
+		}
+	})
+}
+
+// Whatever the order and however many at once: the moves ascend, never pass an
+// unacknowledged record, and end at the last.
+func TestWatermarkConcurrent(t *testing.T) {
+	const n = 2000
+	w, moves := follow()
+	marks := make([]*mark, n)
+	for i := range marks {
+		marks[i] = w.add(fmt.Sprintf("%06d", i), 1)
+	}
+	order := rand.Perm(n)
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := worker; i < n; i += 8 {
+				w.acknowledge(marks[order[i]])
+			}
+		})
+	}
+	wg.Wait()
+	for i := 1; i < len(*moves); i++ {
+		if (*moves)[i] <= (*moves)[i-1] {
+			t.Fatalf("moved from %s to %s", (*moves)[i-1], (*moves)[i])
+		}
+	}
+	if last := (*moves)[len(*moves)-1]; last != fmt.Sprintf("%06d", n-1) {
+		t.Errorf("ended at %s", last)
+	}
+}
