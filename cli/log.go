@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/smithy-go/logging"
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 )
@@ -15,4 +16,12 @@ func newLogger(w io.Writer, level zerolog.Level) zerolog.Logger {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// sdkLogger brings the AWS SDK's lines into our log. What fails is returned as
+// an error and logged where it matters, so these are for debugging.
+func sdkLogger(log zerolog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
+		log.Debug().Msgf("aws sdk: "+format, args...)
+	})
 }

@@ -64,15 +64,15 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	awsConfig, err := awsconfig.LoadDefaultConfig(ctx)
+	level, _ := zerolog.ParseLevel(r.LogLevel)
+	log := newLogger(std.err, level).With().Str("worker", r.worker()).Logger()
+	awsConfig, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)))
 	if err != nil {
 		return fmt.Errorf("load the AWS configuration: %w", err)
 	}
 	if awsConfig.Region == "" {
 		return missing("AWS_REGION", "no flag", "the region of the stream")
 	}
-	level, _ := zerolog.ParseLevel(r.LogLevel)
-	log := newLogger(std.err, level).With().Str("worker", r.worker()).Logger()
 	// The KCL repeats some of its lines on logrus' global logger.
 	logrus.SetOutput(io.Discard)
 

@@ -1,0 +1,45 @@
+# Everything the project does starts here: `make help` lists it.
+
+GO ?= go
+# The caches of what the targets fetch themselves.
+CACHE := .cache
+LINT := $(CACHE)/golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/logsluice
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/logsluice .
+
+.PHONY: demo
+demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for a domain of your own, KEEP=1 to go on until Ctrl-C)
+	$(GO) run ./local/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
+
+.PHONY: test
+test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers
+	$(GO) run ./local/services -- $(GO) test -race -timeout 10m ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run go vet and the linters
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+# The linter has a module of its own, so that its dependencies are not ours.
+$(LINT): tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz the decoder (FUZZTIME=60s)
+	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),60s) ./subscription
+
+.PHONY: clean
+clean: ## Remove what was built and fetched
+	rm -rf bin $(CACHE)

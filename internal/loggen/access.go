@@ -1,0 +1,73 @@
+package loggen
+
+import (
+	"strconv"
+	"time"
+)
+
+// accessLog is what a service in Go logs of a request, by zap.
+func accessLog(l *line) {
+	status := l.choose(statuses)
+	level := "info"
+	if status[0] == '5' {
+		level = "error"
+	}
+	took := time.Duration(200_000+l.rng.IntN(40_000_000)) * time.Nanosecond
+	l.str(`{"level":"`)
+	l.str(level)
+	l.str(`","ts":"`)
+	l.time("2006-01-02T15:04:05.000-0700")
+	l.str(`","msg":"request and response log","out":"stdout","log":{"start_time":"`)
+	l.text = l.at.Add(-took).AppendFormat(l.text, time.RFC3339)
+	l.str(`","duration":`)
+	l.text = strconv.AppendInt(l.text, int64(took), 10)
+	l.str(`,"request":{"hostname":"`)
+	l.oneOf(hosts)
+	l.str(`","method":"`)
+	l.oneOf(methods)
+	l.str(`","path":"`)
+	l.path()
+	l.str(`","remote_ip":"`)
+	l.address()
+	l.str(`","user_agent":"`)
+	l.oneOf(userAgents)
+	l.str(`"},"response":{"status":`)
+	l.str(status)
+	l.str(`,"bytes":`)
+	l.number(2, 60_000)
+	l.str(`}},"request_id":"`)
+	l.uuid()
+	l.str(`"`)
+	if level == "error" {
+		l.str(`,"error":"`)
+		l.oneOf(failures)
+		l.str(`","stacktrace":"`)
+		for i := range 3 + l.rng.IntN(4) {
+			if i > 0 {
+				l.str(`\n`)
+			}
+			l.oneOf(goFunctions)
+			l.str(`\n\t`)
+			l.goFile()
+		}
+		l.str(`"`)
+	}
+	l.str(`}`)
+}
+
+// path of a request, of some with an id or a query in it.
+func (l *line) path() {
+	l.oneOf(routes)
+	switch {
+	case l.chance(35):
+		l.str("/")
+		l.number(10_000, 9_999_999)
+	case l.chance(15):
+		l.str("?page=")
+		l.number(1, 40)
+		l.str("&per_page=50&sort=-updated_at")
+	case l.chance(4):
+		l.str("?q=")
+		l.oneOf(japaneseWords)
+	}
+}

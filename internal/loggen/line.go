@@ -1,0 +1,84 @@
+package loggen
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+)
+
+// line is a message being written.
+type line struct {
+	text []byte
+	rng  *rand.Rand
+	at   time.Time
+}
+
+// japan is the time zone in which the services log.
+var japan = time.FixedZone("JST", 9*60*60)
+
+// write gives a message of one of the kinds.
+func (l *line) write(kinds []share, timestamp int64) string {
+	l.text, l.at = l.text[:0], time.UnixMilli(timestamp).In(japan)
+	n := l.rng.IntN(1000)
+	for _, k := range kinds {
+		if n -= k.perMille; n < 0 {
+			k.kind(l)
+			break
+		}
+	}
+	return string(l.text)
+}
+
+func (l *line) str(s string) { l.text = append(l.text, s...) }
+
+// number writes one from low to high, both included.
+func (l *line) number(low, high int) {
+	l.text = strconv.AppendInt(l.text, int64(low+l.rng.IntN(high-low+1)), 10)
+}
+
+// padded writes a number of exactly so many digits.
+func (l *line) padded(digits int) {
+	for range digits {
+		l.text = append(l.text, byte('0'+l.rng.IntN(10)))
+	}
+}
+
+func (l *line) hex(digits int) { l.text = appendHex(l.text, l.rng, digits) }
+
+func (l *line) uuid() {
+	for i, digits := range [...]int{8, 4, 4, 4, 12} {
+		if i > 0 {
+			l.text = append(l.text, '-')
+		}
+		l.hex(digits)
+	}
+}
+
+func (l *line) time(layout string) { l.text = l.at.AppendFormat(l.text, layout) }
+
+// oneOf writes one of the words, those in front more often.
+func (l *line) oneOf(words []string) { l.str(l.choose(words)) }
+
+func (l *line) choose(words []string) string {
+	return words[min(l.rng.IntN(len(words)), l.rng.IntN(len(words)))]
+}
+
+// chance is true so many times in a hundred.
+func (l *line) chance(percent int) bool { return l.rng.IntN(100) < percent }
+
+func (l *line) address() {
+	l.oneOf(networks)
+	l.number(1, 254)
+}
+
+func appendHex(b []byte, rng *rand.Rand, digits int) []byte {
+	var random uint64
+	for i := range digits {
+		if i%16 == 0 {
+			random = rng.Uint64()
+		}
+		b = append(b, "0123456789abcdef"[random&15])
+		random >>= 4
+	}
+	return b
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+
+	"logsluice/indexer"
+	"logsluice/local/inspect"
+)
+
+// report compares what was produced with what OpenSearch has.
+type report struct {
+	produced    produced
+	perIndex    map[string]int
+	found       int
+	missing     int // events without a document
+	doubled     int // events with more than one
+	wrong       int // documents in another index or with another message than their event
+	unknown     int // documents that are no event's
+	deadLetters int
+	p50, p99    float64 // seconds
+	shards      string
+}
+
+// line is what a document says.
+type line struct {
+	Time    string `json:"@timestamp"`
+	Message string `json:"message"`
+	Group   string `json:"log_group"`
+}
+
+// check asks OpenSearch for every document.
+func check(ctx context.Context, p *parts, producer *producer, w *workers) (*report, error) {
+	r := &report{produced: producer.counts(), perIndex: make(map[string]int)}
+	r.p50, r.p99 = w.last.latency.Quantile(0.5), w.last.latency.Quantile(0.99)
+	var err error
+	if r.deadLetters, err = inspect.Count(ctx, p.search, indexer.DeadLetterIndex(p.prefix)); err != nil {
+		return nil, err
+	}
+	documents := p.prefix + "-*,-" + indexer.DeadLetterIndex(p.prefix)
+	if _, err := inspect.Count(ctx, p.search, documents); err != nil { // which refreshes
+		return nil, err
+	}
+
+	seen := make(map[string]int, len(r.produced.expected))
+	err = inspect.Each(ctx, p.search, documents, func(d inspect.Document) {
+		var text line
+		if json.Unmarshal(d.Source, &text) != nil {
+			r.wrong++
+		}
+		r.found++
+		r.perIndex[d.Index]++
+		want, known := r.produced.expected[d.ID]
+		switch {
+		case !known:
+			r.unknown++
+		case d.Index != p.prefix+"-"+want.day, maphash.String(producer.hash, text.Message) != want.message:
+			r.wrong++
+		}
+		if seen[d.ID]++; seen[d.ID] == 2 {
+			r.doubled++
+		}
+	})
+	for id := range r.produced.expected {
+		if seen[id] == 0 {
+			r.missing++
+		}
+	}
+	return r, err
+}
+
+func (r *report) print() {
+	fmt.Printf("\nProduced   %d events in %d records, %d control messages among them\n", r.produced.events, r.produced.records, r.produced.controls)
+	fmt.Printf("Found      %d documents in OpenSearch\n", r.found)
+	for _, index := range slices.Sorted(maps.Keys(r.perIndex)) {
+		fmt.Printf("             %s  %d\n", index, r.perIndex[index])
+	}
+	fmt.Printf("Missing    %d\nDoubled    %d\nWrong      %d (another index or text than the event's)\nUnknown    %d\nDead       %d letters\n",
+		r.missing, r.doubled, r.wrong, r.unknown, r.deadLetters)
+	fmt.Printf("Put to acknowledged: p50 %.0f ms, p99 %.0f ms\n", 1000*r.p50, 1000*r.p99)
+}
+
+// verdict is an error unless each event is there exactly once, as it was.
+func (r *report) verdict() error {
+	if r.found != r.produced.events || r.missing+r.doubled+r.wrong+r.unknown+r.deadLetters > 0 {
+		return errors.New("what was found is not what was produced")
+	}
+	fmt.Println("\nEvery event is there exactly once.")
+	return nil
+}

@@ -1,0 +1,90 @@
+// Demo shows the main job of logsluice on real parts: it starts OpenSearch,
+// DynamoDB Local and a Kinesis in this process, produces logs as CloudWatch
+// does, has two workers bring them into OpenSearch while the stream is
+// resharded, and checks in OpenSearch that each event is there exactly once.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// settings of a demo.
+type settings struct {
+	openSearchURL string        // a domain of one's own, "" to start one
+	keep          bool          // go on until Ctrl-C
+	events        int           // events to produce
+	over          time.Duration // in which they are produced
+	seed          uint64
+	cache         string // where binaries and servers are kept
+}
+
+func main() {
+	var s settings
+	flag.StringVar(&s.openSearchURL, "opensearch-url", "", "use this OpenSearch instead of starting one")
+	flag.BoolVar(&s.keep, "keep", false, "leave everything running, with new input, until Ctrl-C")
+	flag.IntVar(&s.events, "events", 60_000, "log events to produce")
+	flag.DurationVar(&s.over, "over", 20*time.Second, "time in which they are produced")
+	flag.Uint64Var(&s.seed, "seed", 1, "seed of the input")
+	flag.StringVar(&s.cache, "cache", ".cache", "folder for what is fetched and built")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, s)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// patience bounds the wait for the workers.
+const patience = 90 * time.Second
+
+func run(ctx context.Context, s settings) (err error) {
+	parts, err := startParts(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, parts.stop()) }()
+
+	workers, err := startWorkers(ctx, parts, 2)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, workers.stop()) }()
+
+	if err := workers.await(ctx, "every shard is leased", func(c counts) bool { return int(c.leases) == shards }); err != nil {
+		return err
+	}
+	producer := newProducer(parts.kinesis, s)
+	progress := startProgress(producer, workers)
+	defer progress.stop()
+	if err := producer.run(ctx); err != nil {
+		return err
+	}
+	if err := workers.await(ctx, "every event has a verdict", func(c counts) bool { return int(c.settled()) >= producer.counts().events }); err != nil {
+		return err
+	}
+	progress.stop()
+
+	report, err := check(ctx, parts, producer, workers)
+	if err != nil {
+		return err
+	}
+	report.print()
+	if err := search(ctx, parts); err != nil {
+		return err
+	}
+	verdict := report.verdict()
+	if s.keep {
+		return errors.Join(verdict, keepRunning(ctx, parts, workers, producer))
+	}
+	return verdict
+}
