@@ -68,7 +68,7 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	case exit >= 0: // --help or --version has done its work
 		return exit
 	case err != nil:
-		return fail(errOut, err, exitSettings)
+		return fail(errOut, nameVariable(parser.Model.Node, err), exitSettings)
 	}
 	err = command.Run()
 	var setting settingError
@@ -85,6 +85,21 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 func fail(w io.Writer, err error, code int) int {
 	fmt.Fprintf(w, "logsluice: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return code
+}
+
+// nameVariable adds to an error about a flag the environment variable that
+// it was most likely set by.
+func nameVariable(node *kong.Node, err error) error {
+	for _, flag := range node.Flags {
+		about := strings.HasPrefix(err.Error(), "--"+flag.Name+" ") || strings.HasPrefix(err.Error(), "--"+flag.Name+":")
+		if about && len(flag.Envs) > 0 && !strings.Contains(err.Error(), flag.Envs[0]) {
+			return fmt.Errorf("%s (%w)", flag.Envs[0], err)
+		}
+	}
+	for _, child := range node.Children {
+		err = nameVariable(child, err)
+	}
+	return err
 }
 
 // unsetEmpty makes an empty environment variable the same as none, as task

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ type runCommand struct {
 	OpensearchURL      string        `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" help:"OpenSearch domain."`
 	OpensearchUsername string        `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
 	OpensearchPassword string        `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication."`
-	OpensearchSigv4    string        `group:"opensearch" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
+	OpensearchSigv4    string        `group:"opensearch" name:"opensearch-sigv4" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
 	OpensearchCAFile   string        `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
 	BulkBytes          int           `group:"opensearch" env:"BULK_BYTES" default:"8388608" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
 	BulkDocuments      int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
@@ -111,6 +112,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
 	case r.OpensearchUsername != "" && r.OpensearchSigv4 != "":
 		return position, settingf("OPENSEARCH_USERNAME and OPENSEARCH_SIGV4 are both set: a request can prove its sender in one way only, remove one")
+	case r.MetricsAddress != "" && !isAddress(r.MetricsAddress):
+		return position, settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100", r.MetricsAddress)
 	case r.LeaseDuration < checkpoint.MinLeaseDuration:
 		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short, give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
 	}
@@ -137,6 +140,11 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		}
 	}
 	return position, nil
+}
+
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	return err == nil && port != ""
 }
 
 // worker names this worker; the random part tells it from its earlier lives.

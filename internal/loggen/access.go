@@ -37,6 +37,10 @@ func accessLog(l *line) {
 	l.number(2, 60_000)
 	l.str(`}},"request_id":"`)
 	l.uuid()
+	l.str(`","trace_id":"`)
+	l.hex(32)
+	l.str(`","span_id":"`)
+	l.hex(16)
 	l.str(`"`)
 	if level == "error" {
 		l.str(`,"error":"`)
@@ -59,14 +63,16 @@ func accessLog(l *line) {
 func (l *line) path() {
 	l.oneOf(routes)
 	switch {
-	case l.chance(35):
+	case l.chance(25):
 		l.str("/")
 		l.number(10_000, 9_999_999)
-	case l.chance(15):
-		l.str("?page=")
-		l.number(1, 40)
-		l.str("&per_page=50&sort=-updated_at")
-	case l.chance(4):
+	case l.chance(55):
+		l.str("/")
+		l.hex(32)
+	case l.chance(60):
+		l.str("?limit=50&cursor=")
+		l.hex(40)
+	case l.chance(8):
 		l.str("?q=")
 		l.oneOf(japaneseWords)
 	}

@@ -126,7 +126,7 @@ func (g *Generator) clock(into float64) int64 {
 func (g *Generator) recordSize() int {
 	const (
 		quiet     = 0.06 // share of the records
-		median    = 91
+		median    = 88
 		spread    = 0.8 // of the logarithm
 		maxRecord = 600
 	)

@@ -27,7 +27,7 @@ func (m *idMaker) next(timestamp int64) string {
 		middle, rest = bits.Div64(rest, middle, piece)
 		low, rest = bits.Div64(rest, low, piece)
 		for i := end - 1; i >= end-pieceDigits; i-- {
-			digits[i] = byte('0' + rest%10)
+			digits[i] = "0123456789"[rest%10]
 			rest /= 10
 		}
 	}

@@ -39,7 +39,7 @@ func (l *line) number(low, high int) {
 // padded writes a number of exactly so many digits.
 func (l *line) padded(digits int) {
 	for range digits {
-		l.text = append(l.text, byte('0'+l.rng.IntN(10)))
+		l.text = append(l.text, "0123456789"[l.rng.IntN(10)])
 	}
 }
 
@@ -68,6 +68,8 @@ func (l *line) chance(percent int) bool { return l.rng.IntN(100) < percent }
 
 func (l *line) address() {
 	l.oneOf(networks)
+	l.number(0, 255)
+	l.str(".")
 	l.number(1, 254)
 }
 

@@ -116,7 +116,7 @@ func blank(l *line) {
 // longLine is a document logged whole, of 3 to 20 KB.
 func longLine(l *line) {
 	size := 3_000 + min(l.rng.IntN(17_000), l.rng.IntN(17_000), l.rng.IntN(17_000))
-	if l.chance(2) {
+	if l.chance(5) {
 		size = 20_000
 	}
 	l.str(`{"event":"export.batch","job":"`)

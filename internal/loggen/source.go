@@ -42,15 +42,15 @@ func lambda(instance string, day time.Time) string {
 
 var services = []service{
 	{"/ecs/api", "api-to-kinesis", 120, ecs("api/app"), []share{
-		{900, accessLog}, {33, plainText}, {22, goTrace}, {12, quotes}, {16, japanese}, {8, emoji}, {1, longLine}, {8, blank}}},
+		{730, accessLog}, {202, plainText}, {15, goTrace}, {16, quotes}, {20, japanese}, {8, emoji}, {1, longLine}, {8, blank}}},
 	{"/ecs/web", "web-to-kinesis", 70, ecs("web/nginx-app"), []share{
-		{850, accessLog}, {38, plainText}, {30, japanese}, {20, emoji}, {30, colours}, {20, quotes}, {4, blank}, {8, longLine}}},
+		{790, accessLog}, {105, plainText}, {30, japanese}, {20, emoji}, {30, colours}, {20, quotes}, {4, blank}, {1, longLine}}},
 	{"/ecs/worker", "worker-to-kinesis", 40, ecs("worker/jvm"), []share{
-		{300, accessLog}, {440, plainText}, {90, javaTrace}, {40, pythonTrace}, {40, japanese}, {60, quotes}, {20, colours}, {6, blank}, {4, longLine}}},
+		{300, accessLog}, {470, plainText}, {62, javaTrace}, {40, pythonTrace}, {40, japanese}, {60, quotes}, {20, colours}, {6, blank}, {2, longLine}}},
 	{"/aws/lambda/order-events", "lambda-to-kinesis", 20, lambda, []share{
 		{500, lambdaReport}, {340, accessLog}, {60, pythonTrace}, {50, plainText}, {30, quotes}, {20, emoji}}},
 	{"/app/batch_jobs.nightly#blue", "batch-to-kinesis", 10, ecs("batch/export"), []share{
-		{450, plainText}, {350, table}, {60, javaTrace}, {60, japanese}, {40, colours}, {30, longLine}, {10, blank}}},
+		{460, plainText}, {360, table}, {60, javaTrace}, {60, japanese}, {40, colours}, {10, longLine}, {10, blank}}},
 }
 
 // newSources names all streams of all services.

@@ -23,19 +23,20 @@ var (
 		"/v1/notifications/unread-count", "/v1/addresses", "/v1/wishlists/items", "/internal/metrics", "/v1/sessions/refresh",
 		"/v1/uploads/presigned-urls", "/v1/inventories/stock-levels", "/graphql", "/v1/webhooks/stripe",
 	}
-	networks   = []string{"10.0.12.", "10.0.43.", "203.0.113.", "198.51.100.", "192.0.2.", "10.0.77.", "100.64.3."}
+	networks   = []string{"10.0.", "10.1.", "100.64.", "198.18.", "198.19."} // private, shared or for benchmarks
 	userAgents = []string{
+		"okhttp/4.12.0",
+		"ExampleShop/5.12.3 (jp.co.example.shop; build:2041; iOS 18.5.0) Alamofire/5.9.1",
+		"ELB-HealthChecker/2.0",
+		"Go-http-client/2.0",
+		"ExampleShop/5.12.2 (jp.co.example.shop; build:1466; Android 15) okhttp/4.12.0",
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36",
 		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Mobile Safari/537.36",
-		"ExampleShop/5.12.3 (jp.co.example.shop; build:2041; iOS 18.5.0) Alamofire/5.9.1",
 		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15",
-		"ELB-HealthChecker/2.0",
-		"okhttp/4.12.0",
+		"python-requests/2.32.4",
 		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
 		"Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0",
-		"Go-http-client/2.0",
-		"python-requests/2.32.4",
 		"curl/8.15.0",
 	}
 	failures = []string{
@@ -99,6 +100,6 @@ var (
 	japaneseEndings   = []string{"処理しました。", "開始します。", "失敗しました。再試行します。", "タイムアウトになりました。", "見つかりません！", "完了～♪"}
 	japaneseNames     = []string{"佐藤", "鈴木", "髙橋", "渡邉", "Müller", "齋藤", "José", "정우"}
 	emojis            = []string{
-		"🚀", "✅", "🔥", "👩‍💻", "👍🏽", "🎉", "👨‍👩‍👧‍👦", "🇯🇵", "⚠️", "🏳️‍🌈", "1️⃣", "🍣",
+		"🚀", "✅", "🔥", "👩\u200d💻", "👍🏽", "🎉", "👨\u200d👩\u200d👧\u200d👦", "🇯🇵", "⚠️", "🏳️\u200d🌈", "1️⃣", "🍣",
 	}
 )

@@ -1,0 +1,360 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/opensearch-project/opensearch-go/v4"
+
+	"logsluice/indexer"
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/loggen"
+	"logsluice/local/inspect"
+	"logsluice/local/localtest"
+)
+
+// asProgram makes the test binary behave as the program, so that workers are
+// processes that can be killed.
+const asProgram = "LOGSLUICE_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		code := Main(ctx, "test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// cluster is a stream of its own, in a Kinesis of its own, with an application
+// and indices of its own on the shared servers.
+type cluster struct {
+	t           *testing.T
+	fake        *fakeaws.Kinesis
+	kinesis     *kinesis.Client
+	kinesisURL  string
+	dynamoDB    *dynamodb.Client
+	dynamoDBURL string
+	search      *opensearch.Client
+	searchURL   string
+	application string
+	prefix      string
+	expected    map[string]loggen.Event
+	controls    map[string]bool // sequence numbers of control messages
+}
+
+func newCluster(t *testing.T, shards int32) *cluster {
+	t.Helper()
+	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
+	c := &cluster{
+		t: t, fake: fakeaws.NewKinesis(fakeaws.KinesisOptions{}), application: unique, prefix: unique,
+		searchURL: localtest.OpenSearch(t), dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
+		controls: make(map[string]bool),
+	}
+	server := httptest.NewServer(c.fake)
+	t.Cleanup(server.Close)
+	c.kinesisURL = server.URL
+	keys := credentials.NewStaticCredentialsProvider("x", "x", "")
+	c.kinesis = kinesis.New(kinesis.Options{BaseEndpoint: aws.String(server.URL), Region: "us-east-1", Credentials: keys})
+	c.dynamoDB = dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(c.dynamoDBURL), Region: "us-east-1", Credentials: keys})
+	var err error
+	if c.search, err = indexer.NewClient(indexer.ClientConfig{URL: c.searchURL, Connections: 1}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.search.Close() })
+	if _, err := c.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(shards)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.clean)
+	return c
+}
+
+// clean removes what the test has left in OpenSearch.
+func (c *cluster) clean() {
+	for _, path := range []string{"/" + c.prefix + "*", "/_index_template/" + c.prefix + "*"} {
+		// There may be none.
+		_ = inspect.Ask(context.Background(), c.search, "DELETE", path, "", nil)
+	}
+}
+
+// put puts data under a partition key.
+func (c *cluster) put(key string, data []byte) {
+	c.t.Helper()
+	if _, err := c.kinesis.PutRecord(c.t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(key), Data: data}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// produce puts generated records until n more events are in the stream. A
+// partition key of its own for each spreads them over all shards.
+func (c *cluster) produce(g *loggen.Generator, n int) {
+	c.t.Helper()
+	var entries []types.PutRecordsRequestEntry
+	var controls []bool
+	for n > 0 {
+		r, more := g.Next()
+		if !more {
+			break
+		}
+		entries = append(entries, types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(fmt.Sprint(len(c.expected)))})
+		controls = append(controls, r.Control)
+		if !r.Control {
+			n -= len(r.Events)
+			for _, e := range r.Events {
+				c.expected[e.ID] = e
+			}
+		}
+	}
+	for len(entries) > 0 {
+		batch := entries[:min(len(entries), 100)]
+		entries = entries[len(batch):]
+		out, err := c.kinesis.PutRecords(c.t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("s"), Records: batch})
+		if err != nil || *out.FailedRecordCount > 0 {
+			c.t.Fatal(out, err)
+		}
+		for i, result := range out.Records {
+			c.controls[*result.SequenceNumber] = controls[i]
+		}
+		controls = controls[len(batch):]
+	}
+}
+
+func generator(seed uint64, events int) *loggen.Generator {
+	return loggen.New(loggen.Options{Seed: seed, Events: events, Start: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Span: 24 * time.Hour})
+}
+
+// worker is a process of the program.
+type worker struct {
+	t       *testing.T
+	name    string
+	command *exec.Cmd
+	log     string
+	once    sync.Once
+	err     error
+}
+
+// start starts a worker. More settings override those of the cluster.
+func (c *cluster) start(name string, settings ...string) *worker {
+	c.t.Helper()
+	w := &worker{t: c.t, name: name, log: filepath.Join(c.t.TempDir(), name+".log"), command: exec.Command(os.Args[0], "run")}
+	log, err := os.Create(w.log)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer log.Close()
+	w.command.Stderr = log
+	w.command.Env = append(os.Environ(), append([]string{
+		asProgram + "=1", "STREAM_NAME=s", "APPLICATION_NAME=" + c.application, "WORKER_ID=" + name,
+		"OPENSEARCH_URL=" + c.searchURL, "INDEX_PREFIX=" + c.prefix, "LEASE_DURATION=3s", "SHARD_SYNC_INTERVAL=300ms",
+		"DRAIN_TIMEOUT=10s", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
+		"AWS_ENDPOINT_URL_KINESIS=" + c.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamoDBURL,
+	}, settings...)...)
+	if err := w.command.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		w.command.Process.Kill()
+		w.wait()
+		if c.t.Failed() {
+			c.t.Logf("log of %s:\n%s", name, w.lines())
+		}
+	})
+	return w
+}
+
+func (w *worker) wait() error {
+	w.once.Do(func() { w.err = w.command.Wait() })
+	return w.err
+}
+
+func (w *worker) lines() string {
+	raw, _ := os.ReadFile(w.log)
+	return string(raw)
+}
+
+func (w *worker) signal(s syscall.Signal) {
+	w.t.Helper()
+	if err := w.command.Process.Signal(s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// stop drains the worker, which must exit with 0 within its drain timeout.
+func (w *worker) stop() {
+	w.t.Helper()
+	w.signal(syscall.SIGTERM)
+	began := time.Now()
+	exited := make(chan error, 1)
+	go func() { exited <- w.wait() }()
+	select {
+	case err := <-exited:
+		if err != nil {
+			w.t.Errorf("%s: %v", w.name, err)
+		}
+	case <-time.After(12 * time.Second):
+		w.t.Errorf("%s is still there %s after SIGTERM", w.name, time.Since(began))
+		w.command.Process.Kill()
+		<-exited
+	}
+	if strings.Contains(w.lines(), "DATA RACE") {
+		w.t.Errorf("%s: data race", w.name)
+	}
+}
+
+// total sums what a counter grew by, over the summary lines of the worker's log.
+func (w *worker) total(counter string) float64 {
+	sum := 0.0
+	for line := range strings.Lines(w.lines()) {
+		var fields map[string]any
+		if json.Unmarshal([]byte(line), &fields) == nil && fields["message"] == "summary" {
+			n, _ := fields[counter].(float64)
+			sum += n
+		}
+	}
+	return sum
+}
+
+// eventually waits for something that must come true.
+func (c *cluster) eventually(what string, ok func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	c.t.Fatalf("not seen in time: %s", what)
+}
+
+func (c *cluster) documents() string { return c.prefix + "-*,-" + indexer.DeadLetterIndex(c.prefix) }
+
+func (c *cluster) count(indices string) int {
+	c.t.Helper()
+	n, err := inspect.Count(c.t.Context(), c.search, indices)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}
+
+// indexed waits until as many documents are found as events were produced.
+func (c *cluster) indexed() {
+	c.t.Helper()
+	c.eventually("every event is found", func() bool { return c.count(c.documents()) >= len(c.expected) })
+}
+
+// exact checks that each event is found once, in the index of its day, with
+// its text unchanged.
+func (c *cluster) exact() {
+	c.t.Helper()
+	c.count(c.documents()) // refreshes
+	seen := make(map[string]bool)
+	err := inspect.Each(c.t.Context(), c.search, c.documents(), func(d inspect.Document) {
+		want, known := c.expected[d.ID]
+		var source struct{ Message string }
+		if err := json.Unmarshal(d.Source, &source); err != nil {
+			c.t.Error(err)
+		}
+		day := time.UnixMilli(want.Timestamp).UTC().Format(time.DateOnly)
+		switch {
+		case !known:
+			c.t.Errorf("document %s is no event's", d.ID)
+		case seen[d.ID]:
+			c.t.Errorf("event %s is there twice", d.ID)
+		case d.Index != c.prefix+"-"+day:
+			c.t.Errorf("event %s of %s is in %s", d.ID, day, d.Index)
+		case source.Message != want.Message:
+			c.t.Errorf("event %s: text %q, want %q", d.ID, source.Message, want.Message)
+		}
+		seen[d.ID] = true
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if len(seen) != len(c.expected) {
+		c.t.Errorf("%d events found of %d", len(seen), len(c.expected))
+	}
+	if n := c.count(indexer.DeadLetterIndex(c.prefix)); n != 0 {
+		c.t.Errorf("%d dead letters", n)
+	}
+}
+
+// leases reads the lease table: owner and checkpoint by shard.
+func (c *cluster) leases() map[string][2]string {
+	c.t.Helper()
+	out, err := c.dynamoDB.Scan(c.t.Context(), &dynamodb.ScanInput{TableName: aws.String(c.application), ConsistentRead: aws.Bool(true)})
+	var missing *dynamotypes.ResourceNotFoundException
+	if err != nil && !errors.As(err, &missing) {
+		c.t.Fatal(err)
+	}
+	leases := make(map[string][2]string)
+	if err != nil {
+		return leases
+	}
+	for _, item := range out.Items {
+		value := func(name string) string {
+			s, _ := item[name].(*dynamotypes.AttributeValueMemberS)
+			if s == nil {
+				return ""
+			}
+			return s.Value
+		}
+		if id := value("ShardID"); strings.HasPrefix(id, "shardId-") {
+			leases[id] = [2]string{value("AssignedTo"), value("Checkpoint")}
+		}
+	}
+	return leases
+}
+
+// held counts the leases of a worker.
+func (c *cluster) held(worker string) int {
+	c.t.Helper()
+	n := 0
+	for _, lease := range c.leases() {
+		if lease[0] == worker {
+			n++
+		}
+	}
+	return n
+}
+
+// reshard splits two shards of a stream of four and merges the others.
+func (c *cluster) reshard() {
+	c.t.Helper()
+	out, err := c.kinesis.ListShards(c.t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, shard := range out.Shards[:2] {
+		first, _ := new(big.Int).SetString(*shard.HashKeyRange.StartingHashKey, 10)
+		last, _ := new(big.Int).SetString(*shard.HashKeyRange.EndingHashKey, 10)
+		middle := first.Add(first, last).Rsh(first, 1)
+		if _, err := c.kinesis.SplitShard(c.t.Context(), &kinesis.SplitShardInput{
+			StreamName: aws.String("s"), ShardToSplit: shard.ShardId, NewStartingHashKey: aws.String(middle.String())}); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	if _, err := c.kinesis.MergeShards(c.t.Context(), &kinesis.MergeShardsInput{
+		StreamName: aws.String("s"), ShardToMerge: out.Shards[2].ShardId, AdjacentShardToMerge: out.Shards[3].ShardId}); err != nil {
+		c.t.Fatal(err)
+	}
+}

@@ -1,0 +1,393 @@
+package cli
+
+import (
+	"crypto/md5"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"logsluice/indexer"
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/loggen"
+	"logsluice/local/inspect"
+)
+
+// The sample envelope becomes two documents of its day in Tokyo, in an index
+// with the explicit mapping.
+func TestRunSampleEnvelope(t *testing.T) {
+	c := newCluster(t, 1)
+	c.prefix = "ecs-task"
+	c.clean()
+	c.put("k", pack(sample(t)))
+	w := c.start("w", "INDEX_TIMEZONE=Asia/Tokyo")
+	c.eventually("two documents", func() bool { return c.count("ecs-task-2018-12-10") == 2 })
+	w.stop()
+	if n := c.count("ecs-task-*"); n != 2 {
+		t.Errorf("%d documents under the prefix", n)
+	}
+	// Each document is the line that decode prints.
+	lines := strings.Split(strings.TrimSpace(sampleBulk), "\n")
+	want := map[string]string{
+		"34445599170741240319468349160893137123435325323456612352": lines[1],
+		"34445599170741240319468349160893137123435325323456612353": lines[3],
+	}
+	err := inspect.Each(t.Context(), c.search, "ecs-task-2018-12-10", func(d inspect.Document) {
+		if string(d.Source) != want[d.ID] {
+			t.Errorf("document %s: %s", d.ID, d.Source)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer map[string]struct {
+		Mappings struct {
+			Dynamic    string
+			Properties map[string]struct{ Type string }
+		}
+	}
+	if err := inspect.Ask(t.Context(), c.search, http.MethodGet, "/ecs-task-2018-12-10/_mapping", "", &answer); err != nil {
+		t.Fatal(err)
+	}
+	mappings := answer["ecs-task-2018-12-10"].Mappings
+	for field, kind := range map[string]string{"@timestamp": "date", "message": "text", "log_group": "keyword", "log_stream": "keyword", "owner": "keyword"} {
+		if got := mappings.Properties[field].Type; got != kind {
+			t.Errorf("%s is mapped as %q", field, got)
+		}
+	}
+	if len(mappings.Properties) != 5 || mappings.Dynamic != "false" {
+		t.Errorf("mappings: %+v", mappings)
+	}
+	var found struct {
+		Hits struct{ Total struct{ Value int } }
+	}
+	if err := inspect.Ask(t.Context(), c.search, http.MethodPost, "/ecs-task-*/_search", `{"query":{"match_phrase":{"message":"yyy-yyy"}}}`, &found); err != nil || found.Hits.Total.Value != 1 {
+		t.Errorf("%d hits, %v", found.Hits.Total.Value, err)
+	}
+}
+
+// Two workers, a reshard half way: every event is indexed exactly once, and a
+// second run over the same input adds nothing. The template is installed once.
+func TestRunReshard(t *testing.T) {
+	c := newCluster(t, 4)
+	g := generator(1, 20_000)
+	a, b := c.start("a"), c.start("b")
+	c.produce(g, 8_000)
+	c.eventually("shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
+	c.produce(g, 2_000)
+	c.reshard()
+	c.produce(g, 10_000)
+	c.indexed()
+	c.eventually("the parents are finished and the children leased", func() bool {
+		finished, open := 0, 0
+		for _, lease := range c.leases() {
+			switch {
+			case lease[1] == "SHARD_END" && lease[0] == "":
+				finished++
+			case lease[0] != "":
+				open++
+			}
+		}
+		return finished == 4 && open == 5
+	})
+	a.stop()
+	b.stop()
+	c.exact()
+	if n := a.total("documents_already_there") + b.total("documents_already_there"); n != 0 {
+		t.Errorf("%.0f documents were sent twice in a calm cluster", n)
+	}
+
+	c.application += "-again"
+	again := c.start("again")
+	c.eventually("all is read again", func() bool {
+		open := 0
+		for _, lease := range c.leases() {
+			if lease[0] == "again" && lease[1] != "" {
+				open++
+			}
+		}
+		return open == 5
+	})
+	time.Sleep(time.Second) // for the tips of the shards
+	again.stop()
+	c.exact()
+	if indexed, there := again.total("documents_indexed"), again.total("documents_already_there"); indexed != 0 || there != 20_000 {
+		t.Errorf("the second run indexed %.0f documents, found %.0f there", indexed, there)
+	}
+	if strings.Contains(again.lines(), "index template installed") {
+		t.Error("the template was installed again without a difference")
+	}
+}
+
+// A worker that is killed, and one that is stopped beyond its lease and wakes
+// up again, lose nothing and double nothing; others take their shards over.
+func TestRunTakeover(t *testing.T) {
+	f := func(name string, strike func(w *worker), after func(w *worker)) {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 4)
+			g := generator(2, 12_000)
+			a := c.start("a")
+			c.eventually("a has shards", func() bool { return c.held("a") >= 2 })
+			b := c.start("b")
+			c.eventually("all shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
+			c.produce(g, 4_000)
+			strike(a)
+			struck := time.Now()
+			c.produce(g, 4_000)
+			c.eventually("b has all shards", func() bool { return c.held("b") == 4 })
+			// One lease a sync; the first after the lease duration.
+			t.Logf("taken over after %s", time.Since(struck).Round(100*time.Millisecond))
+			after(a)
+			c.produce(g, 4_000)
+			c.indexed()
+			b.stop()
+			c.exact()
+			for id, lease := range c.leases() {
+				if lease[0] == "b" {
+					t.Errorf("%s was not released", id)
+				}
+			}
+		})
+	}
+	f("killed", func(w *worker) { w.signal(syscall.SIGKILL) }, func(*worker) {})
+	f("stopped and continued", func(w *worker) { w.signal(syscall.SIGSTOP) }, func(w *worker) {
+		w.signal(syscall.SIGCONT)
+		c := time.Now()
+		for time.Since(c) < 10*time.Second && !strings.Contains(w.lines(), "lease lost") {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if !strings.Contains(w.lines(), "lease lost") {
+			w.t.Error("a does not notice that its leases are lost")
+		}
+		w.stop()
+	})
+}
+
+// SIGTERM under full load: the worker drains, and its successor reads nothing again.
+func TestRunDrain(t *testing.T) {
+	c := newCluster(t, 2)
+	g := generator(3, 30_000)
+	a := c.start("a")
+	c.eventually("all shards are leased", func() bool { return c.held("a") == 2 })
+	c.produce(g, 30_000)
+	c.eventually("the work is under way", func() bool { return c.count(c.documents()) > 0 })
+	a.stop()
+	for id, lease := range c.leases() {
+		if lease[0] != "" || lease[1] == "" {
+			t.Errorf("%s has the owner %q and the checkpoint %q", id, lease[0], lease[1])
+		}
+	}
+	b := c.start("b")
+	c.indexed()
+	b.stop()
+	c.exact()
+	if n := b.total("documents_already_there"); n != 0 {
+		t.Errorf("%.0f documents were sent twice", n)
+	}
+}
+
+// stuckSearch passes on what sets up and hangs, or refuses, bulk requests.
+func stuckSearch(t *testing.T, url string, refuse bool) (address string, asked *atomic.Int64) {
+	t.Helper()
+	asked = new(atomic.Int64)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_bulk") {
+			asked.Add(1)
+			if refuse {
+				http.Error(w, "busy", http.StatusTooManyRequests)
+				return
+			}
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return
+		}
+		req, _ := http.NewRequestWithContext(r.Context(), r.Method, url+r.URL.String(), r.Body)
+		req.Header = r.Header
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, asked
+}
+
+// An OpenSearch that takes nothing: reading waits at the bound of the bytes in
+// flight, no lease is lost, SIGTERM ends the worker in time, nothing is
+// checkpointed that was not indexed, and a successor indexes all of it.
+func TestRunStuck(t *testing.T) {
+	f := func(name string, refuse bool) {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 2)
+			url, asked := stuckSearch(t, c.searchURL, refuse)
+			a := c.start("a", "OPENSEARCH_URL="+url, "IN_FLIGHT_BYTES=500000", "DRAIN_TIMEOUT=4s", "SUMMARY_PERIOD=500ms", "LEASE_DURATION=2s")
+			c.produce(generator(4, 10_000), 10_000)
+			c.eventually("a bulk request is stuck", func() bool { return asked.Load() > 0 && c.held("a") == 2 })
+			time.Sleep(4 * time.Second) // two lease durations
+			if n := c.held("a"); n != 2 || strings.Contains(a.lines(), "lease lost") {
+				t.Errorf("%d leases are held", n)
+			}
+			for line := range strings.Lines(a.lines()) {
+				var summary struct {
+					InFlight float64 `json:"in_flight_bytes"`
+				}
+				if json.Unmarshal([]byte(line), &summary) == nil && summary.InFlight > 500_000 {
+					t.Errorf("%.0f bytes in flight", summary.InFlight)
+				}
+			}
+			a.stop()
+			for id, lease := range c.leases() {
+				// A control message before the first event has no document to wait for.
+				if lease[0] != "" || lease[1] != "" && !c.controls[lease[1]] {
+					t.Errorf("%s has the owner %q and the checkpoint %q", id, lease[0], lease[1])
+				}
+			}
+			b := c.start("b")
+			c.indexed()
+			b.stop()
+			c.exact()
+		})
+	}
+	f("hanging", false)
+	f("refusing", true)
+}
+
+// With OpenSearch away at the start, the worker waits for it, and SIGTERM ends it.
+func TestRunWithoutOpenSearch(t *testing.T) {
+	c := newCluster(t, 1)
+	c.produce(generator(5, 500), 500)
+	away := httptest.NewServer(http.NotFoundHandler())
+	url := away.URL
+	away.Close()
+	w := c.start("w", "OPENSEARCH_URL="+url)
+	c.eventually("it says so", func() bool {
+		return strings.Contains(w.lines(), "the index templates cannot be installed")
+	})
+	if len(c.leases()) != 0 {
+		t.Error("shards were leased")
+	}
+	w.stop()
+}
+
+// What cannot be read becomes a dead letter; its neighbours are indexed.
+func TestRunDeadLetters(t *testing.T) {
+	c := newCluster(t, 1)
+	good := pack(sample(t))
+	digest := md5.Sum([]byte{0xff, 0xff, 0xff})
+	aggregate := append([]byte{0xf3, 0x89, 0x9a, 0xc2, 0xff, 0xff, 0xff}, digest[:]...)
+	for _, data := range [][]byte{
+		good,
+		[]byte("not gzip"),
+		good[:len(good)-40],
+		pack([]byte(`{"messageType":"OTHER"}`)),
+		aggregate,
+		pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[{"id":"1","timestamp":1544414264183,"message":"fine"},{"id":"2","message":"no time"}]}`)),
+	} {
+		c.put("k", data)
+	}
+	letters := indexer.DeadLetterIndex(c.prefix)
+	w := c.start("w", "INDEX_TIMEZONE=Asia/Tokyo")
+	c.eventually("all have a verdict", func() bool { return c.count(letters) == 5 && c.count(c.prefix+"-2018-12-10") == 3 })
+	w.stop()
+	stages := map[string]int{}
+	err := inspect.Each(t.Context(), c.search, letters, func(d inspect.Document) {
+		var letter struct {
+			Stage, Stream, Shard, Payload string
+			Number                        string `json:"sequence_number"`
+			Error                         struct{ Type, Reason string }
+		}
+		if err := json.Unmarshal(d.Source, &letter); err != nil {
+			t.Error(err)
+		}
+		stages[letter.Stage]++
+		if letter.Stream != "s" || !strings.HasPrefix(letter.Shard, "shardId-") || letter.Number == "" || letter.Payload == "" || letter.Error.Reason == "" {
+			t.Errorf("dead letter: %s", d.Source)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stages["inflate"] != 2 || stages["parse"] != 3 {
+		t.Errorf("dead letters by stage: %v", stages)
+	}
+	// They are settled: the checkpoint has passed them.
+	for id, lease := range c.leases() {
+		out, err := c.kinesis.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{StreamName: aws.String("s"), ShardId: aws.String(id),
+			ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: aws.String(lease[1])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := c.kinesis.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: out.ShardIterator})
+		if err != nil || len(rest.Records) != 0 {
+			t.Errorf("%d records behind the checkpoint, %v", len(rest.Records), err)
+		}
+	}
+}
+
+// LATEST is the moment of the first start: what came before is not read, what
+// came after is, also when the worker was away in between and the stream was
+// resharded meanwhile.
+func TestRunLatest(t *testing.T) {
+	c := newCluster(t, 4)
+	before := generator(6, 1_000)
+	c.produce(before, 1_000)
+	c.expected = make(map[string]loggen.Event)
+	time.Sleep(1100 * time.Millisecond) // Kinesis tells its clock to the second
+	a := c.start("a", "INITIAL_POSITION=LATEST")
+	c.eventually("the first start is written", func() bool { return strings.Contains(a.lines(), `"first_start":true`) })
+	a.stop()
+	g := generator(7, 2_000)
+	c.produce(g, 1_000)
+	c.reshard()
+	c.produce(g, 1_000)
+	b := c.start("b", "INITIAL_POSITION=LATEST")
+	c.indexed()
+	b.stop()
+	c.exact()
+}
+
+// Errors of Kinesis that pass do not lose a record: the reader ends, its lease
+// is drained and given back, and taken again.
+func TestRunKinesisFaults(t *testing.T) {
+	c := newCluster(t, 2)
+	var n atomic.Int64
+	c.fake.Fail(func(operation, _ string) *fakeaws.APIError {
+		if operation != "GetRecords" && operation != "GetShardIterator" && operation != "ListShards" {
+			return nil
+		}
+		switch i := n.Add(1); {
+		case i%7 == 3:
+			return &fakeaws.APIError{Code: "ExpiredIteratorException", Message: "injected"}
+		case i%7 == 5:
+			return &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "injected"}
+		case i%11 == 6:
+			return &fakeaws.APIError{Code: "InternalFailure", Message: "injected", Status: http.StatusInternalServerError}
+		}
+		return nil
+	})
+	g := generator(8, 10_000)
+	w := c.start("w")
+	for range 5 {
+		c.produce(g, 2_000)
+		time.Sleep(500 * time.Millisecond)
+	}
+	c.indexed()
+	w.stop()
+	c.exact()
+	t.Logf("%d calls, leases were acquired %d times", n.Load(), strings.Count(w.lines(), "lease acquired"))
+	if there := w.total("documents_already_there"); there != 0 {
+		t.Errorf("%.0f documents were sent twice: the lease was given back before it was drained", there)
+	}
+}
