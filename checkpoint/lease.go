@@ -116,7 +116,7 @@ func (l *Lease) heartbeat() {
 	interval := l.table.cfg.LeaseDuration / heartbeatsPerLease
 	for {
 		// Jitter keeps the heartbeats of many shards apart.
-		wait := time.NewTimer(interval - time.Duration(rand.Int64N(int64(interval)/5+1)))
+		wait := time.NewTimer(interval - time.Duration(rand.Int64N(int64(interval)/5+1))) //nolint:gosec // no secret
 		select {
 		case <-l.stopped:
 			wait.Stop()
@@ -253,7 +253,9 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bo
 	}
 	// A release whose answer was lost and that was sent again finds the row
 	// without an owner in the same epoch: it was applied.
-	if found := readRow(it); conditionFailed && !(why == releasing && found.owner == "" && found.epoch == l.epoch) {
+	found := readRow(it)
+	released := why == releasing && found.owner == "" && found.epoch == l.epoch
+	if conditionFailed && !released {
 		return fmt.Errorf("%w: %s, epoch %d", errTaken, found.owner, found.epoch)
 	}
 	return nil

@@ -84,7 +84,7 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 	again := open(t, db, name, "a", Shard{ID: shard0})
 	refused(t, again, shard0)
 	shard := view(shard0)
-	if err := again.FetchCheckpoint(shard); err != kcl.ErrSequenceIDNotFound {
+	if err := again.FetchCheckpoint(shard); !errors.Is(err, kcl.ErrSequenceIDNotFound) {
 		t.Fatal(err)
 	}
 	if owner := shard.GetLeaseOwner(); owner != "" {

@@ -92,7 +92,7 @@ func (t *Table) listed() []Shard {
 
 // tick does for one shard what the KCL does in a tick.
 func tick(table *Table, shard *partition.ShardStatus) error {
-	if err := table.FetchCheckpoint(shard); err != nil && err != kcl.ErrSequenceIDNotFound {
+	if err := table.FetchCheckpoint(shard); err != nil && !errors.Is(err, kcl.ErrSequenceIDNotFound) {
 		return err
 	}
 	if shard.GetCheckpoint() == kcl.ShardEnd {

@@ -108,7 +108,7 @@ func unsetEmpty(node *kong.Node) {
 	for _, flag := range node.Flags {
 		for _, name := range flag.Envs {
 			if os.Getenv(name) == "" {
-				os.Unsetenv(name)
+				_ = os.Unsetenv(name) // fails for impossible names only
 			}
 		}
 	}

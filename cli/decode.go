@@ -47,7 +47,7 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 	_, err = subscription.NewDecoder(maxDecoded).Decode(data, func(envelope *subscription.Envelope) {
 		for i := range envelope.Events {
 			lines = mapper.Append(lines[:0], envelope, &envelope.Events[i])
-			out.Write(lines) // its error is Flush's
+			_, _ = out.Write(lines) // its error is Flush's
 		}
 		for _, rejected := range envelope.Rejected {
 			failures = append(failures, rejected.Err)

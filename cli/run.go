@@ -210,7 +210,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 
 	// Telemetry outlives the consumer, so that the last line has all of it.
-	showing, stopShowing := context.WithCancel(context.Background())
+	showing, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
 	var shows sync.WaitGroup
 	defer shows.Wait()
 	defer stopShowing()

@@ -111,7 +111,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 ) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	defer context.AfterFunc(s.reading, cancel)()
+	defer context.AfterFunc(s.reading, cancel)() //nolint:contextcheck // the worker's end is another than the call's
 
 	switch input := in.Parameters.(type) {
 	case *kinesis.ListShardsInput:

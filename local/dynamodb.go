@@ -15,26 +15,24 @@ const dynamoDBVersion = "2.6.1"
 
 // DynamoDB is a DynamoDB Local, in memory.
 type DynamoDB struct {
-	// URL is where it answers.
+	// URL is where it answers. It takes any region and credentials.
 	URL     string
 	process *process
 }
 
-// StartDynamoDB fetches DynamoDB Local, if it is not in the cache, and starts it.
+// StartDynamoDB fetches DynamoDB Local, if it is not in the cache, starts it,
+// and returns when it answers. The context is for the start only; the server
+// runs until Stop, or until this process ends.
 func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
-	java, err := findJDK(os.Getenv("JAVA_HOME"), usualFolders)
+	o, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	program, err := fetch(o.Cache, "dynamodb-local-"+dynamoDBVersion, func(folder string) error {
-		fmt.Fprintf(o.Log, "fetching DynamoDB Local %s (51 MB, once)\n", dynamoDBVersion)
-		pom := `<project><modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>local</artifactId><version>1</version>
-<dependencies><dependency><groupId>com.amazonaws</groupId><artifactId>DynamoDBLocal</artifactId><version>` + dynamoDBVersion + `</version></dependency></dependencies></project>`
-		if err := os.WriteFile(filepath.Join(folder, "pom.xml"), []byte(pom), 0o644); err != nil {
-			return err
-		}
-		return maven(ctx, java, folder, "copy-dependencies", "-DoutputDirectory="+folder)
-	})
+	java, err := findJDK(ctx, usualFolders)
+	if err != nil {
+		return nil, err
+	}
+	program, err := fetchDynamoDB(ctx, o, java)
 	if err != nil {
 		return nil, err
 	}
@@ -44,41 +42,45 @@ func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
 	}
 	folder, err := os.MkdirTemp("", "logsluice-dynamodb-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make a folder for temporary files: %w", err)
 	}
-	process, err := startProcess("DynamoDB Local", folder, exec.Command(java.java(),
-		"-Djava.library.path="+program, "-cp", filepath.Join(program, "*"),
-		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
-		"-inMemory", "-port", strconv.Itoa(ports[0]), "-disableTelemetry"))
-	if err != nil {
-		os.RemoveAll(folder)
-		return nil, err
+	d := &DynamoDB{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0])}
+	d.process = &process{
+		name:     "DynamoDB Local",
+		folder:   folder,
+		patience: stopTime,
+		command: func() *exec.Cmd {
+			//nolint:gosec // the Java found and our own arguments
+			return exec.Command(java.java(),
+				"-XX:-UsePerfData", "-Djava.io.tmpdir="+folder,
+				"-Djava.library.path="+program, "-cp", filepath.Join(program, "*"),
+				"com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
+				"-inMemory", "-port", strconv.Itoa(ports[0]), "-disableTelemetry")
+		},
+		// A request that is not signed is answered with 400.
+		ready: func(ctx context.Context) bool { return answers(ctx, d.URL+"/", http.StatusBadRequest) },
 	}
-	d := &DynamoDB{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), process: process}
 	fmt.Fprintf(o.Log, "starting DynamoDB Local %s\n", dynamoDBVersion)
-	// A request that is not signed is answered with 400.
-	if err := process.await(ctx, func(ctx context.Context) bool { return answers(ctx, d.URL+"/", http.StatusBadRequest) }); err != nil {
-		return nil, joinStop(err, d.Stop)
+	if err := d.process.start(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	return d, nil
 }
 
-// Stop ends it; its tables are gone.
-func (d *DynamoDB) Stop() error { return d.process.stop() }
-
-// answers tells whether a GET is answered with a status.
-func answers(ctx context.Context, url string, status int) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	return resp.StatusCode == status
+func fetchDynamoDB(ctx context.Context, o Options, java jdk) (string, error) {
+	return fetch(ctx, o.Cache, "dynamodb-local-"+dynamoDBVersion, func(folder string) error {
+		fmt.Fprintf(o.Log, "fetching DynamoDB Local %s (51 MB, once)\n", dynamoDBVersion)
+		pom := `<project><modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>local</artifactId><version>1</version>
+<dependencies><dependency><groupId>com.amazonaws</groupId><artifactId>DynamoDBLocal</artifactId><version>` + dynamoDBVersion + `</version></dependency></dependencies></project>`
+		if err := os.WriteFile(filepath.Join(folder, "pom.xml"), []byte(pom), 0o600); err != nil {
+			return err
+		}
+		return maven(ctx, java, folder, "copy-dependencies", "-DoutputDirectory="+folder)
+	})
 }
 
-func joinStop(err error, stop func() error) error { return errors.Join(err, stop()) }
+// Pid is the process id.
+func (d *DynamoDB) Pid() int { return d.process.running.Process.Pid }
+
+// Stop ends it; its tables are gone. The error tells if it had ended by itself.
+func (d *DynamoDB) Stop() error { return d.process.stop() }

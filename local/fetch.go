@@ -1,125 +1,97 @@
 package local
 
 import (
-	"archive/zip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
+	"time"
 )
-
-// dependencyPlugin fetches artifacts from Maven's repository.
-const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:"
 
 // fetch makes a folder under the cache by filling a temporary one, unless it
 // is there. Processes that want the same folder at once wait for the first.
-func fetch(cache, name string, fill func(folder string) error) (folder string, err error) {
-	if cache, err = filepath.Abs(cache); err != nil {
-		return "", err
-	}
-	folder = filepath.Join(cache, name)
-	// 0755: OpenSearch runs as another user.
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache folder: %w", err)
-	}
-	lock, err := os.OpenFile(folder+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", fmt.Errorf("lock the cache: %w", err)
-	}
-	defer lock.Close() // which unlocks
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock the cache: %w", err)
-	}
+// Every user may read what is fetched, because OpenSearch may run as another.
+func fetch(ctx context.Context, cache, name string, fill func(folder string) error) (string, error) {
+	folder := filepath.Join(cache, name)
+	// It is whole if it is there, so a cache that only others can write to will do.
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	temporary, err := os.MkdirTemp(cache, name+".part-")
+	if err := os.MkdirAll(cache, 0o755); err != nil { //nolint:gosec // see above
+		return "", fmt.Errorf("make the cache folder, which %s can name: %w", cacheVariable, err)
+	}
+	unlock, err := lock(ctx, folder+".lock")
 	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", name, err)
+		return "", fmt.Errorf("lock the cache for %s: %w", name, err)
 	}
-	defer os.RemoveAll(temporary)
-	if err := os.Chmod(temporary, 0o755); err != nil {
-		return "", err
+	defer unlock()
+	// Another may have fetched it meanwhile.
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
 	}
-	if err := fill(temporary); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", name, err)
-	}
-	if err := os.Rename(temporary, folder); err != nil {
+	if err := fillAtOnce(folder, fill); err != nil {
 		return "", fmt.Errorf("fetch %s: %w", name, err)
 	}
 	return folder, nil
 }
 
-// maven runs a goal of the dependency plugin. What it prints is told when it fails.
-func maven(ctx context.Context, java jdk, folder, goal string, args ...string) error {
-	path, err := exec.LookPath("mvn")
-	if err != nil {
-		return errors.New("Maven is needed to fetch it: install Maven (mvn)")
-	}
-	mvn := exec.CommandContext(ctx, path, append([]string{"-q", "-B", dependencyPlugin + goal}, args...)...)
-	mvn.Dir = folder
-	mvn.Env = os.Environ()
-	if os.Getenv("JAVA_HOME") == "" {
-		mvn.Env = append(mvn.Env, "JAVA_HOME="+java.home)
-	}
-	if out, err := mvn.CombinedOutput(); err != nil {
-		return fmt.Errorf("mvn: %w: %s", err, lastLines(string(out), 5))
-	}
-	return nil
-}
-
-func lastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(lines[max(len(lines)-n, 0):], " | ")
-}
-
-// maxUnpacked bounds a file of an archive; OpenSearch's largest has 30 MB.
-const maxUnpacked = 1 << 30
-
-// unzip unpacks an archive into a folder, without its outermost folder and
-// without what skip tells.
-func unzip(archive, folder string, skip func(path string) bool) error {
-	reader, err := zip.OpenReader(archive)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", archive, err)
-	}
-	defer reader.Close()
-	for _, f := range reader.File {
-		_, path, _ := strings.Cut(f.Name, "/")
-		if path == "" || skip(path) {
-			continue
-		}
-		if !filepath.IsLocal(path) {
-			return fmt.Errorf("%s has the unsafe path %q", archive, f.Name)
-		}
-		if err := unzipFile(f, filepath.Join(folder, path)); err != nil {
-			return fmt.Errorf("unpack %s: %w", f.Name, err)
-		}
-	}
-	return nil
-}
-
-func unzipFile(f *zip.File, path string) error {
-	if f.FileInfo().IsDir() {
-		return os.MkdirAll(path, 0o755)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	in, err := f.Open()
+// fillAtOnce makes a folder appear when it is complete. The caller holds its lock.
+func fillAtOnce(folder string, fill func(folder string) error) error {
+	// Under the lock, what is half done is nobody's.
+	halves, err := filepath.Glob(folder + ".part-*")
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
+	for _, half := range halves {
+		if err := os.RemoveAll(half); err != nil {
+			return err
+		}
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(folder), filepath.Base(folder)+".part-")
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, io.LimitReader(in, maxUnpacked))
-	return errors.Join(err, out.Close())
+	if err := errors.Join(fill(temporary), openToAll(temporary)); err != nil {
+		return errors.Join(err, os.RemoveAll(temporary))
+	}
+	return os.Rename(temporary, folder)
+}
+
+// openToAll lets every user read a folder, whatever the umask.
+func openToAll(folder string) error {
+	return filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			return os.Chmod(path, 0o755) //nolint:gosec // it has no secrets
+		default:
+			return os.Chmod(path, 0o644) //nolint:gosec // it has no secrets
+		}
+	})
+}
+
+// lock takes a lock that ends with the process at the latest.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // a folder of ours
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = file.Close() }, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			return nil, errors.Join(err, file.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), file.Close())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }

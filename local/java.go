@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // jdk is an installed Java.
@@ -27,13 +30,16 @@ const (
 // usualFolders are where systems and version managers put Java.
 var usualFolders = []string{
 	"/usr/lib/jvm/*",
+	"/usr/lib64/jvm/*",
 	"/usr/java/*",
 	"/usr/local/openjdk-*",
 	"/opt/java/*",
 	"/opt/jdk*",
 	"/Library/Java/JavaVirtualMachines/*/Contents/Home",
+	"~/Library/Java/JavaVirtualMachines/*/Contents/Home",
 	"/opt/homebrew/opt/openjdk*/libexec/openjdk.jdk/Contents/Home",
 	"/usr/local/opt/openjdk*/libexec/openjdk.jdk/Contents/Home",
+	"/home/linuxbrew/.linuxbrew/opt/openjdk*/libexec",
 	"~/.sdkman/candidates/java/*",
 	"~/.asdf/installs/java/*",
 	"~/.local/share/mise/installs/java/*",
@@ -43,60 +49,78 @@ var usualFolders = []string{
 // findJDK looks in JAVA_HOME, on the PATH and in the folders, in this order,
 // for a Java that runs OpenSearch 3; where there is none, for one that runs
 // OpenSearch 2.
-func findJDK(javaHome string, folders []string) (jdk, error) {
-	var found []jdk
-	add := func(home string) {
-		if version := javaVersion(home); version > 0 {
-			found = append(found, jdk{home: home, version: version})
-		}
-	}
-	if javaHome != "" {
-		add(javaHome)
+func findJDK(ctx context.Context, folders []string) (jdk, error) {
+	var homes []string
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		homes = append(homes, home)
 	}
 	if onPath, err := exec.LookPath("java"); err == nil {
 		if real, err := filepath.EvalSymlinks(onPath); err == nil {
-			add(filepath.Dir(filepath.Dir(real)))
+			homes = append(homes, filepath.Dir(filepath.Dir(real)))
 		}
 	}
-	user, _ := os.UserHomeDir()
+	user, err := os.UserHomeDir()
 	for _, pattern := range folders {
-		if pattern[0] == '~' {
-			pattern = filepath.Join(user, pattern[1:])
-		}
-		homes, err := filepath.Glob(pattern)
-		if err != nil {
-			return jdk{}, fmt.Errorf("look for Java: %w", err)
-		}
-		for _, home := range homes {
-			add(home)
-		}
-	}
-	for _, least := range []int{wantedJava, leastJava} {
-		for _, j := range found {
-			if j.version >= least {
-				return j, nil
+		if strings.HasPrefix(pattern, "~/") {
+			if err != nil {
+				continue
 			}
+			pattern = filepath.Join(user, pattern[2:])
+		}
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			return jdk{}, fmt.Errorf("look for Java in %s: %w", pattern, err)
+		}
+		homes = append(homes, matches...)
+	}
+
+	var second jdk
+	for _, home := range homes {
+		version := javaVersion(ctx, home)
+		if version >= wantedJava {
+			return jdk{home: home, version: version}, nil
+		}
+		if version >= leastJava && second.home == "" {
+			second = jdk{home: home, version: version}
 		}
 	}
-	return jdk{}, errors.New("no Java found for OpenSearch: install a JDK 21 or later, or set JAVA_HOME to one")
+	if second.home == "" {
+		return jdk{}, errors.New("no Java found for OpenSearch and DynamoDB Local: install a JDK 21 or later, or set JAVA_HOME to one")
+	}
+	return second, nil
 }
 
-var releaseVersion = regexp.MustCompile(`(?m)^JAVA_VERSION="(?:1\.)?(\d+)`)
+var (
+	releaseVersion = regexp.MustCompile(`(?m)^JAVA_VERSION="(?:1\.)?(\d+)`)
+	printedVersion = regexp.MustCompile(`(?m) version "(?:1\.)?(\d+)`)
+)
 
-// javaVersion reads the version of an installed Java from its release file, 0
-// if there is none.
-func javaVersion(home string) int {
-	if info, err := os.Stat(filepath.Join(home, "bin", "java")); err != nil || info.IsDir() {
+// javaVersion tells the version of the Java in a folder, 0 if there is none. It
+// reads the release file; what has none is asked.
+func javaVersion(ctx context.Context, home string) int {
+	java := jdk{home: home}.java()
+	if info, err := os.Stat(java); err != nil || info.IsDir() {
 		return 0
 	}
-	release, err := os.ReadFile(filepath.Join(home, "release"))
-	if err != nil {
-		return 0
+	var match [][]byte
+	if release, err := os.ReadFile(filepath.Join(home, "release")); err == nil { //nolint:gosec // the folders of Java are ours to choose
+		match = releaseVersion.FindSubmatch(release)
 	}
-	match := releaseVersion.FindSubmatch(release)
+	if match == nil {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		printed, err := exec.CommandContext(ctx, java, "-version").CombinedOutput() //nolint:gosec // as above
+		if err != nil {
+			return 0
+		}
+		match = printedVersion.FindSubmatch(printed)
+	}
 	if match == nil {
 		return 0
 	}
-	version, _ := strconv.Atoi(string(match[1]))
+	version, err := strconv.Atoi(string(match[1]))
+	if err != nil {
+		return 0
+	}
 	return version
 }

@@ -3,12 +3,14 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 )
 
 // Versions of OpenSearch: 3.x needs Java 21; 2.x runs on Java 17.
@@ -17,79 +19,84 @@ const (
 	openSearch2 = "2.19.4"
 )
 
-// OpenSearch is a single node.
+// megabytes to download.
+var megabytes = map[string]int{openSearch3: 160, openSearch2: 56}
+
+// OpenSearch is a single node. Its methods are for one goroutine at a time.
 type OpenSearch struct {
-	// URL is where it answers.
+	// URL is where it answers, also after Restart.
 	URL     string
 	Version string
 	process *process
 }
 
-// StartOpenSearch fetches OpenSearch, if it is not in the cache, and starts it
-// as a single node on the loopback interface.
+// StartOpenSearch fetches OpenSearch, if it is not in the cache, starts it as a
+// single node on the loopback interface, and returns when it is ready to index.
+// Where the newest Java is older than 21 it takes OpenSearch 2. The context is
+// for the start only; the node runs until Stop, or until this process ends.
 func StartOpenSearch(ctx context.Context, o Options) (*OpenSearch, error) {
-	java, err := findJDK(os.Getenv("JAVA_HOME"), usualFolders)
+	o, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
+	java, err := findJDK(ctx, usualFolders)
+	if err != nil {
+		return nil, err
+	}
+	return startOpenSearch(ctx, o, java)
+}
+
+func startOpenSearch(ctx context.Context, o Options, java jdk) (*OpenSearch, error) {
 	version := openSearch3
 	if java.version < wantedJava {
 		version = openSearch2
-		fmt.Fprintf(o.Log, "Java %d is all there is: OpenSearch %s in place of %s, which needs Java %d\n", java.version, openSearch2, openSearch3, wantedJava)
+		fmt.Fprintf(o.Log, "the newest Java found is %d: OpenSearch %s in place of %s, which needs Java %d\n", java.version, openSearch2, openSearch3, wantedJava)
 	}
 	user, err := findRunner()
 	if err != nil {
 		return nil, err
 	}
 	if !user.reaches(java.home) {
-		return nil, fmt.Errorf("OpenSearch cannot run as root, and other users cannot reach Java in %s: set JAVA_HOME to a JDK in a public folder", java.home)
+		return nil, fmt.Errorf("OpenSearch refuses to run as root, and other users cannot reach Java in %s: set JAVA_HOME to a JDK that they can, or do not run as root", java.home)
 	}
 	program, err := fetchOpenSearch(ctx, o, java, user, version)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := os.MkdirTemp("", "logsluice-opensearch-")
+	folder, err := user.temporary("logsluice-opensearch-")
 	if err != nil {
 		return nil, err
 	}
-	server, err := startOpenSearch(ctx, o, java, user, version, program, folder)
-	if err != nil {
-		os.RemoveAll(folder)
-		return nil, err
+	s, err := newOpenSearch(o, java, user, version, program, folder)
+	if err == nil {
+		fmt.Fprintf(o.Log, "starting OpenSearch %s on Java %d\n", version, java.version)
+		err = s.process.start(ctx)
 	}
-	return server, nil
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	return s, nil
 }
-
-// Stop ends the node; its data is gone.
-func (s *OpenSearch) Stop() error { return s.process.stop() }
 
 // fetchOpenSearch returns the folder of the unpacked distribution, without the
 // parts that nothing here needs.
 func fetchOpenSearch(ctx context.Context, o Options, java jdk, user runner, version string) (string, error) {
-	cache, err := filepath.Abs(o.Cache)
+	cache, err := user.cache(o.Cache)
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
+	if cache != o.Cache {
+		fmt.Fprintf(o.Log, "keeping OpenSearch in %s, as the user it runs as cannot reach %s\n", cache, o.Cache)
 	}
-	if !user.reaches(cache) {
-		// The one folder that every user reaches and that outlives a reboot.
-		cache = filepath.Join("/var/tmp", "logsluice-cache")
-		fmt.Fprintf(o.Log, "OpenSearch is kept in %s, as other users cannot reach %s\n", cache, o.Cache)
-	}
-	return fetch(cache, "opensearch-"+version, func(folder string) error {
-		fmt.Fprintf(o.Log, "fetching OpenSearch %s (160 MB, once)\n", version)
+	return fetch(ctx, cache, "opensearch-"+version, func(folder string) error {
+		fmt.Fprintf(o.Log, "fetching OpenSearch %s (%d MB, once)\n", version, megabytes[version])
 		download := filepath.Join(folder, "download")
 		artifact := "org.opensearch.distribution.integ-test-zip:opensearch:" + version + ":zip"
 		if err := maven(ctx, java, folder, "copy", "-Dartifact="+artifact, "-DoutputDirectory="+download); err != nil {
 			return err
 		}
-		skip := func(path string) bool {
-			return strings.HasPrefix(path, "modules/ingest-geoip/") || strings.HasPrefix(path, "modules/transport-grpc/") ||
-				strings.HasPrefix(path, "lib/tools/fips-demo-installer-cli/")
-		}
-		if err := unzip(filepath.Join(download, "opensearch-"+version+".zip"), folder, skip); err != nil {
+		if err := unzip(filepath.Join(download, "opensearch-"+version+".zip"), folder, maxUnpacked,
+			"modules/ingest-geoip", "modules/transport-grpc", "lib/tools/fips-demo-installer-cli"); err != nil {
 			return err
 		}
 		return os.RemoveAll(download)
@@ -106,17 +113,13 @@ rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 `
 
-func startOpenSearch(ctx context.Context, o Options, java jdk, user runner, version, program, folder string) (*OpenSearch, error) {
+// newOpenSearch writes the configuration of a node into a folder.
+func newOpenSearch(o Options, java jdk, user runner, version, program, folder string) (*OpenSearch, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
 	conf, data, logs := filepath.Join(folder, "config"), filepath.Join(folder, "data"), filepath.Join(folder, "logs")
-	for _, f := range []string{conf, data, logs} {
-		if err := os.Mkdir(f, 0o755); err != nil {
-			return nil, err
-		}
-	}
 	settings, err := json.Marshal(map[string]any{ // JSON is YAML
 		"discovery.type": "single-node",
 		"network.host":   "127.0.0.1",
@@ -127,30 +130,32 @@ func startOpenSearch(ctx context.Context, o Options, java jdk, user runner, vers
 		"cluster.routing.allocation.disk.threshold_enabled": false,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(conf, "opensearch.yml"), settings, 0o644); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(conf, "log4j2.properties"), []byte(logging), 0o644); err != nil {
-		return nil, err
-	}
-	if err := user.own(folder, conf, data, logs); err != nil {
-		return nil, err
+	yml, log4j := filepath.Join(conf, "opensearch.yml"), filepath.Join(conf, "log4j2.properties")
+	if err := errors.Join(
+		os.Mkdir(conf, 0o700), os.Mkdir(data, 0o700), os.Mkdir(logs, 0o700),
+		os.WriteFile(yml, settings, 0o600), os.WriteFile(log4j, []byte(logging), 0o600),
+		user.own(folder, conf, data, logs, yml, log4j),
+	); err != nil {
+		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
 
-	command := exec.Command(java.java(), javaOptions(o, version, program, conf, folder)...)
-	user.apply(command)
-	process, err := startProcess("OpenSearch", folder, command)
-	if err != nil {
-		return nil, err
-	}
-	s := &OpenSearch{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Version: version, process: process}
-	fmt.Fprintf(o.Log, "starting OpenSearch %s on Java %d\n", version, java.version)
-	if err := process.await(ctx, func(ctx context.Context) bool {
-		return answers(ctx, s.URL+"/", http.StatusOK) && answers(ctx, s.URL+"/_cluster/health?wait_for_status=yellow&timeout=5s", http.StatusOK)
-	}); err != nil {
-		return nil, joinStop(err, s.Stop)
+	s := &OpenSearch{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Version: version}
+	s.process = &process{
+		name:     "OpenSearch",
+		folder:   folder,
+		patience: stopTime,
+		command: func() *exec.Cmd {
+			command := exec.Command(java.java(), javaOptions(o, version, program, conf, folder)...) //nolint:gosec // the Java found and our own arguments
+			user.apply(command)
+			return command
+		},
+		// It answers before its old shards are there.
+		ready: func(ctx context.Context) bool {
+			return answers(ctx, s.URL+"/", http.StatusOK) &&
+				answers(ctx, s.URL+"/_cluster/health?wait_for_status=yellow&timeout=5s", http.StatusOK)
+		},
 	}
 	return s, nil
 }
@@ -158,12 +163,8 @@ func startOpenSearch(ctx context.Context, o Options, java jdk, user runner, vers
 // javaOptions start the node without its shell script, which takes as long as
 // the node itself.
 func javaOptions(o Options, version, program, conf, temporary string) []string {
-	heap := o.Heap
-	if heap == "" {
-		heap = "1g"
-	}
 	options := []string{
-		"-Xms" + heap, "-Xmx" + heap, "-XX:+UseG1GC",
+		"-Xms" + o.Heap, "-Xmx" + o.Heap, "-XX:+UseG1GC", "-XX:-UsePerfData",
 		"--add-modules=jdk.incubator.vector",
 		"--add-opens=java.base/java.nio=ALL-UNNAMED",
 		"-Djava.io.tmpdir=" + temporary,
@@ -173,6 +174,8 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 		"-Dopensearch.path.conf=" + conf,
 		"-Dio.netty.noUnsafe=true",
 		"-Djava.locale.providers=SPI,CLDR",
+		"-Dlog4j.shutdownHookEnabled=false", // it makes OpenSearch 2 hang when it is to end
+		"-Dlog4j2.disable.jmx=true",
 	}
 	if o.FastStart {
 		options = append(options, "-XX:TieredStopAtLevel=1")
@@ -183,5 +186,28 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 		options = append(options, "--enable-native-access=ALL-UNNAMED",
 			"-Xbootclasspath/a:"+filepath.Join(program, "agent", "opensearch-agent-bootstrap-"+version+".jar"))
 	}
-	return append(options, "-cp", filepath.Join(program, "lib", "*"), "org.opensearch.bootstrap.OpenSearch")
+	options = append(options, "-cp", filepath.Join(program, "lib", "*"), "org.opensearch.bootstrap.OpenSearch")
+	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
+		options = append(options, "-E"+name+"="+o.Settings[name])
+	}
+	return options
 }
+
+// Pid is the process id; another one after Restart.
+func (s *OpenSearch) Pid() int { return s.process.running.Process.Pid }
+
+// Kill ends the node as a crash would (SIGKILL). Its data stays for Restart.
+func (s *OpenSearch) Kill() error { return s.process.kill() }
+
+// Restart ends the node in order, unless it was killed, starts it on the same
+// port and data, and returns when its indices can be written to again. A node
+// that does not come up again is still to be stopped.
+func (s *OpenSearch) Restart(ctx context.Context) error {
+	if err := s.process.end(); err != nil {
+		return err
+	}
+	return s.process.start(ctx)
+}
+
+// Stop ends the node; its data is gone. The error tells if it had ended by itself.
+func (s *OpenSearch) Stop() error { return s.process.stop() }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,29 +14,54 @@ import (
 )
 
 // process is a server that runs as a child of ours, in a temporary folder of
-// its own.
+// its own. Its methods are for one goroutine at a time.
 type process struct {
-	name    string
-	command *exec.Cmd
-	folder  string
+	name   string
+	folder string
+	// command makes what is run; once for each start.
+	command func() *exec.Cmd
+	// ready tells whether the server answers as it should.
+	ready func(context.Context) bool
+	// patience is how long the server may take to end when asked.
+	patience time.Duration
+
+	running *exec.Cmd
 	exited  chan struct{}
 	err     error // after exited
+	ended   bool  // by us, or told
 }
 
-// outputFile has what a server prints.
-const outputFile = "output.log"
+const (
+	// outputFile has what a server prints.
+	outputFile = "output.log"
+	// startupTime is how long a server may take until it answers.
+	startupTime = 90 * time.Second
+	// stopTime is how long a server may take to end when asked.
+	stopTime = 10 * time.Second
+)
 
-// startProcess starts a server. It ends at the latest when this process does.
-func startProcess(name, folder string, command *exec.Cmd) (*process, error) {
-	output, err := os.Create(filepath.Join(folder, outputFile))
-	if err != nil {
-		return nil, err
+// start starts the server and waits until it answers. It ends at the latest
+// when this process does. When it does not come up, it is ended.
+func (p *process) start(ctx context.Context) error {
+	if err := p.spawn(); err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
 	}
-	defer output.Close()
-	command.Dir = folder
+	if err := p.await(ctx); err != nil {
+		return errors.Join(err, p.end())
+	}
+	return nil
+}
+
+func (p *process) spawn() error {
+	output, err := os.OpenFile(filepath.Join(p.folder, outputFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = output.Close() }() // the child has its own
+	command, exited := p.command(), make(chan struct{})
+	command.Dir = p.folder
 	command.Stdout, command.Stderr = output, output
-	dieWithParent(command)
-	p := &process{name: name, command: command, folder: folder, exited: make(chan struct{})}
+	detach(command)
 	started := make(chan error)
 	go func() {
 		// Linux ends the child when the thread that started it ends, so the
@@ -47,27 +72,29 @@ func startProcess(name, folder string, command *exec.Cmd) (*process, error) {
 		started <- err
 		if err == nil {
 			p.err = command.Wait()
-			close(p.exited)
+			close(exited)
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return err
 	}
-	return p, nil
+	p.running, p.exited, p.ended = command, exited, false
+	return nil
 }
 
-// startupTime is how long a server may take until it answers.
-const startupTime = 90 * time.Second
-
 // await waits until the server is ready.
-func (p *process) await(ctx context.Context, ready func(context.Context) bool) error {
+func (p *process) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startupTime)
 	defer cancel()
-	for !ready(ctx) {
+	for !p.ready(ctx) {
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended at its start: %w: %s", p.name, p.err, p.lastOutput())
+			p.ended = true
+			return fmt.Errorf("%s ended at its start (%w): %s", p.name, p.err, p.lastOutput())
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("start %s: %w", p.name, ctx.Err())
+			}
 			return fmt.Errorf("%s does not answer: %w: %s", p.name, ctx.Err(), p.lastOutput())
 		case <-time.After(100 * time.Millisecond):
 		}
@@ -83,34 +110,59 @@ func (p *process) lastOutput() string {
 	return lastLines(string(output), 10)
 }
 
-// stop ends the server and removes its folder.
-func (p *process) stop() error {
-	const patience = 10 * time.Second
-	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop %s: %w", p.name, err)
+// end asks the server to end and makes it, and tells when it had ended by itself.
+func (p *process) end() error {
+	select {
+	case <-p.exited:
+		if p.ended {
+			return nil
+		}
+		p.ended = true
+		return fmt.Errorf("%s had ended by itself (%w): %s", p.name, p.err, p.lastOutput())
+	default:
+	}
+	if err := p.signal(syscall.SIGTERM); err != nil {
+		return err
 	}
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
-		if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Errorf("kill %s: %w", p.name, err)
-		}
-		<-p.exited
+		return nil
+	case <-time.After(p.patience):
+		return p.kill()
 	}
-	return os.RemoveAll(p.folder)
 }
 
-// freePorts finds ports of the loopback interface that nobody listens on.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		// All are held until all are found, so that they differ.
-		defer listener.Close()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+// kill ends the server as a crash would, and waits until it is gone.
+func (p *process) kill() error {
+	if err := p.signal(syscall.SIGKILL); err != nil {
+		return err
 	}
-	return ports, nil
+	<-p.exited
+	return nil
+}
+
+func (p *process) signal(signal os.Signal) error {
+	if err := p.running.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end %s: %w", p.name, err)
+	}
+	p.ended = true
+	return nil
+}
+
+// stop ends the server and removes its folder.
+func (p *process) stop() error { return errors.Join(p.end(), os.RemoveAll(p.folder)) }
+
+// answers tells whether a GET is answered with a status.
+func answers(ctx context.Context, url string, status int) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == status
 }

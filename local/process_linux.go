@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// dieWithParent has the kernel kill the child when we end, however we end. A
-// group of its own keeps Ctrl-C from it, so that it is stopped in order.
-func dieWithParent(command *exec.Cmd) {
+// detach has the kernel kill the child when we end, however we end. A group of
+// its own keeps Ctrl-C from it, so that it is stopped in order.
+func detach(command *exec.Cmd) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
 	}

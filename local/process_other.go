@@ -2,8 +2,16 @@
 
 package local
 
-import "os/exec"
+import (
+	"os/exec"
+	"syscall"
+)
 
-// dieWithParent does nothing: there is no such tie here. The child stays in our
-// process group and gets Ctrl-C with us.
-func dieWithParent(*exec.Cmd) {}
+// detach gives the child a group of its own, which keeps Ctrl-C from it, so
+// that it is stopped in order. Only Linux can also end it when we are killed.
+func detach(command *exec.Cmd) {
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Setpgid = true
+}

@@ -90,9 +90,8 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 	}
 	searching := false // for the next good member after a bad stretch
 	for pos, members := 0, 0; pos < len(data); {
+		var n int
 		var err error
-		stage := stageInflate
-		n := 0
 		if bytes.HasPrefix(data[pos:], magic) {
 			member := fmt.Sprint(members + 1)
 			if parent != "" {
@@ -102,11 +101,10 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 				members++
 			} else if !searching {
 				members++
-				d.fail(stage, member, pos, err)
+				d.fail(stageInflate, member, pos, err)
 			}
 		} else if n, err = d.text(data[pos:], parent, pos); err != nil && !searching {
-			stage = stageParse
-			d.fail(stage, parent, pos+n, err)
+			d.fail(stageParse, parent, pos+n, err)
 		}
 		if errors.Is(err, errBound) {
 			return
@@ -177,7 +175,7 @@ func (d *Decoder) inflate(buf []byte, compressed int) ([]byte, error) {
 		if d.left -= n; d.left < 0 {
 			return buf[:0], fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return buf, nil
 		}
 		if err != nil {

@@ -50,7 +50,8 @@ func (s *scanner) text() (Text, error) {
 	}
 	start := s.pos
 	for i := start + 1; i < len(s.data); {
-		switch c := s.data[i]; {
+		c := s.data[i]
+		switch {
 		case plain[c]:
 			i++
 		case c == '"':
@@ -82,12 +83,12 @@ func (s *scanner) rewrite(start, i int) (Text, error) {
 	from := len(s.arena)
 	s.arena = append(s.arena, s.data[start:i]...)
 	for i < len(s.data) {
-		switch c := s.data[i]; {
-		case c == '"':
+		switch s.data[i] {
+		case '"':
 			s.arena = append(s.arena, '"')
 			s.pos = i + 1
 			return Text(s.arena[from:len(s.arena):len(s.arena)]), nil
-		case c == '\\':
+		case '\\':
 			r, n := unescape(s.data[i:])
 			if n == 0 {
 				s.pos = i

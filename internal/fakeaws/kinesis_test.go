@@ -336,7 +336,7 @@ func TestReshard(t *testing.T) {
 			}
 		}
 	}
-	want := append(before, before...)
+	want := slices.Concat(before, before)
 	slices.Sort(want)
 	slices.Sort(found)
 	if !slices.Equal(found, want) {

@@ -38,12 +38,12 @@ func adjacent(a, b *shard) bool {
 }
 
 // merge replaces two adjacent shards by one. The stream's lock is held.
-func (k *Kinesis) merge(s *stream, a, b *shard) *shard {
+func (k *Kinesis) merge(s *stream, a, b *shard) {
 	k.close(a)
 	k.close(b)
 	first, last := a.first, b.last
 	if b.first.Cmp(a.first) < 0 {
 		first, last = b.first, a.last
 	}
-	return k.open(s, first, last, a, b)
+	k.open(s, first, last, a, b)
 }

@@ -26,7 +26,7 @@ func (k *Kinesis) putRecord(in *putRecordInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.entry.check(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	return k.put(s, &in.entry)

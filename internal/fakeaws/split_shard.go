@@ -34,9 +34,8 @@ func (k *Kinesis) splitShard(in *splitShardInput) (any, error) {
 
 // split replaces a shard by two, the second of which begins at a key. The
 // stream's lock is held.
-func (k *Kinesis) split(s *stream, sh *shard, at *big.Int) (low, high *shard) {
+func (k *Kinesis) split(s *stream, sh *shard, at *big.Int) {
 	k.close(sh)
-	low = k.open(s, sh.first, new(big.Int).Sub(at, big.NewInt(1)), sh)
-	high = k.open(s, at, sh.last, sh)
-	return low, high
+	k.open(s, sh.first, new(big.Int).Sub(at, big.NewInt(1)), sh)
+	k.open(s, at, sh.last, sh)
 }

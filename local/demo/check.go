@@ -24,7 +24,6 @@ type report struct {
 	unknown     int // documents that are no event's
 	deadLetters int
 	p50, p99    float64 // seconds
-	shards      string
 }
 
 // line is what a document says.

@@ -64,7 +64,7 @@ func run(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	producer := newProducer(parts.kinesis, s)
-	progress := startProgress(producer, workers)
+	progress := startProgress(ctx, producer, workers)
 	defer progress.stop()
 	if err := producer.run(ctx); err != nil {
 		return err

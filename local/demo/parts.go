@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -96,12 +97,11 @@ func (p *parts) startKinesis(ctx context.Context) error {
 		return err
 	}
 	server := &http.Server{Handler: fakeaws.NewKinesis(fakeaws.KinesisOptions{}), ReadHeaderTimeout: time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) }) // http.ErrServerClosed
 	p.closers = append(p.closers, func() error {
-		err := server.Close()
-		<-served
-		return err
+		defer serving.Wait()
+		return server.Close()
 	})
 	p.kinesisURL = "http://" + listener.Addr().String()
 	p.kinesis = kinesis.New(kinesis.Options{

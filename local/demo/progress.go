@@ -13,8 +13,8 @@ type progress struct {
 	shown  sync.WaitGroup
 }
 
-func startProgress(p *producer, w *workers) *progress {
-	ctx, cancel := context.WithCancel(context.Background())
+func startProgress(ctx context.Context, p *producer, w *workers) *progress {
+	ctx, cancel := context.WithCancel(ctx)
 	show := &progress{cancel: cancel}
 	show.shown.Go(func() {
 		ticker := time.NewTicker(250 * time.Millisecond)

@@ -168,8 +168,8 @@ func (w *workers) await(ctx context.Context, what string, wanted func(counts) bo
 		for _, one := range w.list {
 			select {
 			case err := <-one.exited:
-				one.exited <- err
-				return fmt.Errorf("%s ended early (%v): see %s", one.name, err, one.log)
+				one.exited <- err // for stop
+				return fmt.Errorf("%s ended early: %s: see %s", one.name, one.command.ProcessState, one.log)
 			default:
 			}
 		}
@@ -199,8 +199,7 @@ func (w *workers) stop() error {
 				errs = append(errs, fmt.Errorf("%s: %w: see %s", one.name, err, one.log))
 			}
 		case <-time.After(30 * time.Second):
-			errs = append(errs, fmt.Errorf("%s does not stop: killed, see %s", one.name, one.log), one.command.Process.Kill())
-			<-one.exited
+			errs = append(errs, fmt.Errorf("%s does not stop: killed, see %s", one.name, one.log), one.command.Process.Kill(), <-one.exited)
 		}
 	}
 	return errors.Join(errs...)

@@ -25,7 +25,7 @@ func server(t testing.TB, name, variable string) string {
 	t.Helper()
 	url := os.Getenv(variable)
 	if url == "" {
-		Skip(t, "needs a real "+name+", which `make test` starts")
+		Skip(t, "needs a real "+name+": run `make test`")
 	}
 	return url
 }

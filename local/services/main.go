@@ -1,5 +1,6 @@
 // Services runs a command with a real OpenSearch and a real DynamoDB Local
 // beside it: go run ./local/services -- go test ./...
+// It ends with the command's exit code.
 package main
 
 import (
@@ -17,26 +18,40 @@ import (
 )
 
 func main() {
-	cache := flag.String("cache", ".cache", "folder for what is fetched")
+	cache := flag.String("cache", "", "folder for what is fetched (LOGSLUICE_CACHE, else .cache of this module)")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "services: no command given: services [-cache FOLDER] -- COMMAND ARGS…")
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *cache, flag.Args())
-	stop()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		os.Exit(max(exit.ExitCode(), 1))
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "services: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(exitCode(run(*cache, flag.Args())))
 }
 
-func run(ctx context.Context, cache string, command []string) (err error) {
+// exitCode is that of the command, as a shell has it; 1 where another thing
+// failed, which it prints.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if err == nil {
+		return 0
+	}
+	if !errors.As(err, &exit) {
+		fmt.Fprintf(os.Stderr, "services: %v\n", err)
+		return 1
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return exit.ExitCode()
+}
+
+func run(cache string, command []string) (err error) {
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, ends...)
+	defer signal.Stop(signals)
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	defer stop()
+
 	options := local.Options{Cache: cache, Log: os.Stderr, FastStart: true}
 	search, err := local.StartOpenSearch(ctx, options)
 	if err != nil {
@@ -49,12 +64,31 @@ func run(ctx context.Context, cache string, command []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, dynamo.Stop()) }()
 
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // to run it is the point
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(),
 		localtest.OpenSearchURL+"="+search.URL,
 		localtest.DynamoDBURL+"="+dynamo.URL,
 		localtest.MustNotSkip+"=1")
-	return cmd.Run()
+	return attend(cmd, signals)
+}
+
+// attend runs a command and hands on the signals that come meanwhile. The
+// command decides what it does with them; the servers are there until it ends.
+func attend(cmd *exec.Cmd, signals <-chan os.Signal) error {
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("run the command: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case s := <-signals:
+			if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return fmt.Errorf("hand on a signal: %w", err)
+			}
+		}
+	}
 }

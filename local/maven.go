@@ -1,0 +1,53 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// dependencyPlugin fetches artifacts from Maven's repository.
+const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:"
+
+// maven runs a goal of the dependency plugin. What it prints is told when it fails.
+func maven(ctx context.Context, java jdk, folder, goal string, args ...string) error {
+	path, err := exec.LookPath("mvn")
+	if err != nil {
+		return errors.New("no Maven found, which fetches it: install Maven (mvn)")
+	}
+	//nolint:gosec // our own arguments
+	mvn := exec.CommandContext(ctx, path, append([]string{"-q", "-B", "-Dstyle.color=never", dependencyPlugin + goal}, args...)...)
+	mvn.Dir = folder
+	mvn.WaitDelay = 5 * time.Second
+	mvn.Env = os.Environ()
+	if os.Getenv("JAVA_HOME") == "" {
+		mvn.Env = append(mvn.Env, "JAVA_HOME="+java.home)
+	}
+	out, err := mvn.CombinedOutput()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return fmt.Errorf("mvn: %w: %s", err, mavenReason(string(out)))
+	}
+	return nil
+}
+
+// mavenReason finds why Maven failed, between warnings and how to ask for more.
+func mavenReason(out string) string {
+	reason, _, _ := strings.Cut(out, "-> [Help 1]")
+	if _, after, ok := strings.Cut(reason, "[ERROR] "); ok {
+		reason = after
+	}
+	return lastLines(reason, 5)
+}
+
+// lastLines puts the last lines of a text into one.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(len(lines)-n, 0):], " | ")
+}

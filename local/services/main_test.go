@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+)
+
+func TestAttend_ExitCode(t *testing.T) {
+	f := func(script string, want int) {
+		t.Helper()
+		if got := exitCode(attend(exec.Command("sh", "-c", script), nil)); got != want {
+			t.Errorf("sh -c %q: exit code %d, want %d", script, got, want)
+		}
+	}
+	f("exit 0", 0)
+	f("exit 7", 7)
+	f("kill -TERM $$", 128+int(syscall.SIGTERM))
+
+	if got := exitCode(attend(exec.Command("/no/such/command"), nil)); got != 1 {
+		t.Errorf("a command that is not there: exit code %d, want 1", got)
+	}
+	// A failure to stop a server does not hide how the command ended.
+	if got := exitCode(errors.Join(attend(exec.Command("sh", "-c", "exit 7"), nil), errors.New("stop"))); got != 7 {
+		t.Errorf("a failed command and a failed stop: exit code %d, want 7", got)
+	}
+}
+
+func TestAttend_HandsOnSignals(t *testing.T) {
+	f := func(signal os.Signal) {
+		t.Helper()
+		cmd := exec.Command("sh", "-c", `trap "exit 8" TERM; trap "exit 9" HUP; echo ready; while :; do sleep 0.05; done`)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signals := make(chan os.Signal, 1)
+		ended := make(chan error, 1)
+		go func() { ended <- attend(cmd, signals) }()
+		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatalf("the command printed %q: %v", line, err)
+		}
+		signals <- signal
+		want := map[os.Signal]int{syscall.SIGTERM: 8, syscall.SIGHUP: 9}[signal]
+		if got := exitCode(<-ended); got != want {
+			t.Errorf("%v: exit code %d, want %d", signal, got, want)
+		}
+	}
+	f(syscall.SIGTERM)
+	f(syscall.SIGHUP)
+}

@@ -1,0 +1,74 @@
+package local
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxUnpacked bounds what an archive unpacks to, in bytes. OpenSearch's has
+// 200 MB.
+const maxUnpacked = 2 << 30
+
+// unzip unpacks an archive into a folder, without its outermost folder and
+// without the folders named. What leads out of the folder or comes to more
+// than limit bytes is an error.
+func unzip(archive, folder string, limit int64, without ...string) error {
+	reader, err := zip.OpenReader(archive)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", archive, err)
+	}
+	defer func() { _ = reader.Close() }()
+	for _, f := range reader.File {
+		_, path, _ := strings.Cut(f.Name, "/")
+		if path == "" || below(path, without) {
+			continue
+		}
+		if !filepath.IsLocal(path) {
+			return fmt.Errorf("%s has the unsafe path %q", archive, f.Name)
+		}
+		n, err := unzipFile(f, filepath.Join(folder, path), limit)
+		if err != nil {
+			return fmt.Errorf("unpack %s of %s: %w", f.Name, archive, err)
+		}
+		limit -= n
+	}
+	return nil
+}
+
+func below(path string, folders []string) bool {
+	for _, folder := range folders {
+		if strings.HasPrefix(path, folder+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// unzipFile tells how many bytes it wrote.
+func unzipFile(f *zip.File, path string, limit int64) (int64, error) {
+	if f.FileInfo().IsDir() {
+		return 0, os.MkdirAll(path, 0o750)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return 0, err
+	}
+	in, err := f.Open()
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600) //nolint:gosec // unzip has looked at the path
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(out, io.LimitReader(in, limit+1))
+	if err == nil && n > limit {
+		err = errors.New("it is larger than an archive of a server can be")
+	}
+	return n, errors.Join(err, out.Close())
+}
