@@ -96,26 +96,43 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 	})
 }
 
-// Many workers race for one shard: one gets it.
+// Many workers race for one shard, new or released: one gets it.
 func TestAcquireRace(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	var workers []*Table
-	for i := range 8 {
-		workers = append(workers, open(t, db, name, "w"+strconv.Itoa(i), Shard{ID: shard0}))
+	f := func(name string, released bool) {
+		t.Run(name, func(t *testing.T) {
+			db := realDB(t)
+			table := tableName()
+			if released {
+				first := open(t, db, table, "first", Shard{ID: shard0})
+				acquired(t, first, shard0)
+				if err := first.RemoveLeaseOwner(shard0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var workers []*Table
+			for i := range 8 {
+				w := open(t, db, table, "w"+strconv.Itoa(i), Shard{ID: shard0})
+				if err := w.sync(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				workers = append(workers, w)
+			}
+			var wg sync.WaitGroup
+			for _, w := range workers {
+				wg.Go(func() { tick(w, view(shard0)) })
+			}
+			wg.Wait()
+			owners := 0
+			for _, w := range workers {
+				owners += w.Held()
+			}
+			if owners != 1 {
+				t.Errorf("%d workers hold the shard", owners)
+			}
+		})
 	}
-	var wg sync.WaitGroup
-	for _, w := range workers {
-		wg.Go(func() { tick(w, view(shard0)) })
-	}
-	wg.Wait()
-	owners := 0
-	for _, w := range workers {
-		owners += w.Held()
-	}
-	if owners != 1 {
-		t.Errorf("%d workers hold the shard", owners)
-	}
+	f("new", false)
+	f("released", true)
 }
 
 // The promise that a worker that lost a shard changes nothing.
@@ -320,6 +337,22 @@ func TestShardEndIsFinal(t *testing.T) {
 	}
 	b := open(t, db, name, "b", Shard{ID: shard0})
 	if _, err := b.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+		t.Errorf("a finished shard was leased: %v", err)
+	}
+}
+
+// A shard that was finished since the last scan is not leased.
+func TestFinishedMeanwhile(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	putRow(t, db, name, item{attrShard: str(shard0), attrCheckpoint: str("100")})
+	a.resync()
+	if err := a.sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, db, name, shard0)
+	if _, err := a.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
 		t.Errorf("a finished shard was leased: %v", err)
 	}
 }

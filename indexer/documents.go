@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"bytes"
+	"sort"
 	"sync"
 )
 
@@ -76,10 +77,8 @@ func (p part) bytes() []byte { return p.docs.Body[p.start():p.docs.ends[p.to-1]]
 
 // split cuts off at most max bytes and count documents, but at least one.
 func (p part) split(maxBytes, maxCount int) (head, rest part) {
-	n := min(p.to-p.from, max(maxCount, 1))
-	for n > 1 && p.docs.ends[p.from+n-1]-p.start() > maxBytes {
-		n /= 2
-	}
+	fit := sort.Search(min(p.to-p.from, maxCount), func(i int) bool { return p.docs.ends[p.from+i]-p.start() > maxBytes })
+	n := max(fit, 1)
 	head, rest = p, p
 	head.to, rest.from = p.from+n, p.from+n
 	return head, rest

@@ -189,7 +189,7 @@ func TestBatchBounds(t *testing.T) {
 				}
 				return false
 			}
-			put(t, ix, record(ix, 100, 60), record(ix, 200, 3), record(ix, 300, 37))
+			put(t, ix, record(ix, 100, 60), record(ix, 200, 3), record(ix, 300, 30), record(ix, 400, 3), record(ix, 500, 4))
 			if n := len(fake.documents()); n != 100 {
 				t.Errorf("%d documents", n)
 			}
@@ -204,6 +204,7 @@ func TestBatchBounds(t *testing.T) {
 	}
 	f("documents", func(c *Config) { c.BatchDocuments = 7 }, 7)
 	f("bytes", func(c *Config) { c.BatchBytes = 10 * one }, 10)
+	f("bytes that no documents fill", func(c *Config) { c.BatchBytes = 10*one + one/2 }, 10)
 	f("less bytes than one document", func(c *Config) { c.BatchBytes = 1 }, 1)
 }
 
@@ -272,6 +273,7 @@ func TestVerdicts(t *testing.T) {
 
 // A whole request that fails is sent again until it succeeds.
 func TestRequestFailures(t *testing.T) {
+	const slow = 2 * time.Second
 	f := func(name string, fail func(w http.ResponseWriter)) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
@@ -284,7 +286,16 @@ func TestRequestFailures(t *testing.T) {
 				fail(w)
 				return true
 			}
+			began := time.Now()
 			put(t, ix, record(ix, 0, 10))
+			if took := time.Since(began); took > slow {
+				t.Errorf("it took %s", took)
+			}
+			for key := range fake.documents() {
+				if !strings.HasPrefix(key, "app-2018-12-10/") {
+					t.Errorf("unexpected document %s", key)
+				}
+			}
 			if n := len(fake.documents()); n != 10 {
 				t.Errorf("%d documents", n)
 			}
@@ -304,7 +315,7 @@ func TestRequestFailures(t *testing.T) {
 		io.WriteString(w, `{"errors":false,"items":[`+strings.Repeat(`{"create":{}},`, 9)+`{"create":{}}]}`)
 	})
 	f("connection cut", func(w http.ResponseWriter) { panic(http.ErrAbortHandler) })
-	f("no answer", func(http.ResponseWriter) { time.Sleep(400 * time.Millisecond) })
+	f("no answer", func(http.ResponseWriter) { time.Sleep(slow) })
 }
 
 // An answer that is lost after the request was applied doubles nothing.

@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -62,15 +63,11 @@ const (
 	refusedForGood
 )
 
-// passing are error types with a client-error status that are no fault of the
-// document: something in the cluster or in a setting has to change, and the
-// document waits for that.
-var passing = []string{
-	"cluster_block_exception", // read-only, flood-stage watermark, no master
-	"index_not_found_exception",
-	"index_closed_exception",
-	"security_exception",
-}
+// passing are error types that are no fault of the document, though their
+// status says so: something in the cluster or in a setting has to change, and
+// the document waits for that. Blocks (read-only, flood-stage watermark) and
+// missing permissions come with statuses of their own.
+var passing = []string{"index_not_found_exception", "index_closed_exception"}
 
 // outcomeOf judges the status of one create operation.
 func outcomeOf(r itemResult) outcome {
@@ -83,10 +80,8 @@ func outcomeOf(r itemResult) outcome {
 		r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden:
 		return retriable
 	}
-	for _, kind := range passing {
-		if r.Error.Type == kind {
-			return retriable
-		}
+	if slices.Contains(passing, r.Error.Type) {
+		return retriable
 	}
 	return refusedForGood
 }
