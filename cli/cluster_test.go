@@ -166,7 +166,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 	w.command.Env = append(os.Environ(), append([]string{
 		asProgram + "=1", "STREAM_NAME=s", "APPLICATION_NAME=" + c.application, "WORKER_ID=" + name,
 		"OPENSEARCH_URL=" + c.searchURL, "INDEX_PREFIX=" + c.prefix, "LEASE_DURATION=3s", "SHARD_SYNC_INTERVAL=300ms",
-		"DRAIN_TIMEOUT=10s", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
+		"DRAIN_TIMEOUT=" + drainTimeout.String(), "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
 		"AWS_ENDPOINT_URL_KINESIS=" + c.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamoDBURL,
 	}, settings...)...)
 	if err := w.command.Start(); err != nil {
@@ -199,8 +199,16 @@ func (w *worker) signal(s syscall.Signal) {
 	}
 }
 
+// drainTimeout of the workers, unless a test sets another.
+const drainTimeout = 10 * time.Second
+
 // stop drains the worker, which must exit with 0 within its drain timeout.
 func (w *worker) stop() {
+	w.t.Helper()
+	w.stopWithin(drainTimeout)
+}
+
+func (w *worker) stopWithin(timeout time.Duration) {
 	w.t.Helper()
 	w.signal(syscall.SIGTERM)
 	began := time.Now()
@@ -211,7 +219,7 @@ func (w *worker) stop() {
 		if err != nil {
 			w.t.Errorf("%s: %v", w.name, err)
 		}
-	case <-time.After(12 * time.Second):
+	case <-time.After(timeout + 2*time.Second):
 		w.t.Errorf("%s is still there %s after SIGTERM", w.name, time.Since(began))
 		w.command.Process.Kill()
 		<-exited

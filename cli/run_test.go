@@ -3,6 +3,7 @@ package cli
 import (
 	"crypto/md5"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -194,14 +195,22 @@ func TestRunDrain(t *testing.T) {
 	}
 }
 
-// stuckSearch passes on what sets up and hangs, or refuses, bulk requests.
-func stuckSearch(t *testing.T, url string, refuse bool) (address string, asked *atomic.Int64) {
+// stuckSearch is an OpenSearch that takes no documents: it hangs at bulk
+// requests, or refuses them, until it recovers.
+type stuckSearch struct {
+	url       string
+	refuses   bool
+	asked     atomic.Int64
+	recovered atomic.Bool
+}
+
+func newStuckSearch(t *testing.T, url string, refuses bool) *stuckSearch {
 	t.Helper()
-	asked = new(atomic.Int64)
+	s := &stuckSearch{refuses: refuses}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/_bulk") {
-			asked.Add(1)
-			if refuse {
+		if strings.HasPrefix(r.URL.Path, "/_bulk") && !s.recovered.Load() {
+			s.asked.Add(1)
+			if s.refuses {
 				http.Error(w, "busy", http.StatusTooManyRequests)
 				return
 			}
@@ -221,21 +230,26 @@ func stuckSearch(t *testing.T, url string, refuse bool) (address string, asked *
 		io.Copy(w, resp.Body)
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, asked
+	s.url = server.URL
+	return s
 }
 
-// An OpenSearch that takes nothing: reading waits at the bound of the bytes in
-// flight, no lease is lost, SIGTERM ends the worker in time, nothing is
-// checkpointed that was not indexed, and a successor indexes all of it.
+// An OpenSearch that takes nothing, while the shards end: reading waits at the
+// bound of the bytes in flight, no lease is lost, SIGTERM ends the worker in
+// time, no checkpoint passes what was not indexed, the end of a shard least of
+// all, and a successor indexes all the rest.
 func TestRunStuck(t *testing.T) {
-	f := func(name string, refuse bool) {
+	f := func(name string, refuses, recovers bool, inFlight float64) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 2)
-			url, asked := stuckSearch(t, c.searchURL, refuse)
-			a := c.start("a", "OPENSEARCH_URL="+url, "IN_FLIGHT_BYTES=500000", "DRAIN_TIMEOUT=4s", "SUMMARY_PERIOD=500ms", "LEASE_DURATION=2s")
+			stuck := newStuckSearch(t, c.searchURL, refuses)
+			timeout := drainTimeout
+			if recovers {
+				timeout *= 3 // the pause before a retry may be 10 s by then
+			}
+			a := c.start("a", "OPENSEARCH_URL="+stuck.url, "DRAIN_TIMEOUT="+timeout.String(), fmt.Sprintf("IN_FLIGHT_BYTES=%.0f", inFlight), "SUMMARY_PERIOD=500ms", "LEASE_DURATION=2s")
 			c.produce(generator(4, 10_000), 10_000)
-			c.eventually("a bulk request is stuck", func() bool { return asked.Load() > 0 && c.held("a") == 2 })
-			// The shards end while their last records wait to be taken on.
+			c.eventually("a bulk request is stuck", func() bool { return stuck.asked.Load() > 0 && c.held("a") == 2 })
 			if _, err := c.kinesis.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{
 				StreamName: aws.String("s"), TargetShardCount: aws.Int32(4), ScalingType: "UNIFORM_SCALING"}); err != nil {
 				t.Fatal(err)
@@ -248,14 +262,16 @@ func TestRunStuck(t *testing.T) {
 				var summary struct {
 					InFlight float64 `json:"in_flight_bytes"`
 				}
-				if json.Unmarshal([]byte(line), &summary) == nil && summary.InFlight > 500_000 {
+				if json.Unmarshal([]byte(line), &summary) == nil && summary.InFlight > inFlight {
 					t.Errorf("%.0f bytes in flight", summary.InFlight)
 				}
 			}
-			a.stop()
+			stuck.recovered.Store(recovers)
+			a.stopWithin(timeout)
 			for id, lease := range c.leases() {
 				// A control message before the first event has no document to wait for.
-				if lease[0] != "" || lease[1] != "" && !c.controls[lease[1]] {
+				passed := lease[1] != "" && !c.controls[lease[1]]
+				if lease[0] != "" || passed != recovers || lease[1] == "SHARD_END" {
 					t.Errorf("%s has the owner %q and the checkpoint %q", id, lease[0], lease[1])
 				}
 			}
@@ -265,8 +281,11 @@ func TestRunStuck(t *testing.T) {
 			c.exact()
 		})
 	}
-	f("hanging", false)
-	f("refusing", true)
+	const little, much = 500_000, 1 << 30
+	f("hanging", false, false, little)
+	f("refusing", true, false, little)
+	f("refusing what was all taken on", true, false, much)
+	f("recovering while the worker drains", true, true, little)
 }
 
 // With OpenSearch away at the start, the worker waits for it, and SIGTERM ends it.
@@ -368,7 +387,7 @@ func TestRunLatest(t *testing.T) {
 func TestRunKinesisFaults(t *testing.T) {
 	c := newCluster(t, 2)
 	var n atomic.Int64
-	c.fake.Fail(func(operation, _ string) *fakeaws.APIError {
+	c.fake.Fail(func(operation, _ string) error {
 		if operation != "GetRecords" && operation != "GetShardIterator" && operation != "ListShards" {
 			return nil
 		}

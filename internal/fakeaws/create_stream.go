@@ -1,33 +1,52 @@
 package fakeaws
 
+import (
+	"math/big"
+	"regexp"
+)
+
 type createStreamInput struct {
 	StreamName string
 	ShardCount *int
 }
 
-// maxShards bounds a stream; the service's quota is per account.
-const maxShards = 10_000
+const (
+	// maxShards bounds a stream; the service's quota is per account.
+	maxShards = 10_000
+	// onDemandShards is what a stream starts with that names no count.
+	onDemandShards = 4
+)
+
+var streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
 func (k *Kinesis) createStream(in *createStreamInput) (any, error) {
-	shards := 4 // as the service starts an on-demand stream
+	shards := onDemandShards
 	if in.ShardCount != nil {
 		shards = *in.ShardCount
 	}
 	switch {
 	case in.StreamName == "":
-		return nil, failf(codeValidation, "StreamName is missing")
+		return nil, missing("streamName")
+	case !streamName.MatchString(in.StreamName):
+		return nil, failf(codeValidation, "streamName %q must match %s", in.StreamName, streamName)
 	case shards < 1:
-		return nil, failf(codeValidation, "ShardCount must be at least 1")
+		return nil, failf(codeValidation, "shardCount must be at least 1, it is %d", shards)
 	case shards > maxShards:
-		return nil, failf(codeLimit, "ShardCount is beyond the quota of %d", maxShards)
+		return nil, failf(codeLimit, "%d shards exceed the shard limit of %d for account %s.", shards, maxShards, account)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.streams[in.StreamName] != nil {
-		return nil, failf(codeInUse, "Stream %s under account 000000000000 already exists.", in.StreamName)
+		return nil, failf(codeInUse, "Stream %s under account %s already exists.", in.StreamName, account)
 	}
-	s := &stream{name: in.StreamName, created: k.options.Clock()}
-	k.uniform(s, shards)
+	s := &stream{name: in.StreamName, created: k.now()}
+	for i := range shards {
+		last := maxHashKey
+		if i+1 < shards {
+			last = new(big.Int).Sub(uniformStart(i+1, shards), one)
+		}
+		k.add(s, uniformStart(i, shards), last)
+	}
 	k.streams[in.StreamName] = s
 	return nil, nil
 }

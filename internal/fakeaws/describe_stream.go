@@ -7,31 +7,38 @@ type describeStreamInput struct {
 }
 
 // maxDescribed is the most shards of one answer.
-const maxDescribed = 10_000
+const maxDescribed = 100
 
 func (k *Kinesis) describeStream(in *describeStreamInput) (any, error) {
 	s, err := k.stream(in.streamRef)
 	if err != nil {
 		return nil, err
 	}
-	limit := 100
-	if in.Limit != nil {
-		limit = *in.Limit
+	limit, err := pageSize("limit", in.Limit, maxDescribed)
+	if err != nil {
+		return nil, err
 	}
-	if limit < 1 || limit > maxDescribed {
-		return nil, failf(codeValidation, "Limit must be from 1 to %d", maxDescribed)
+	shards, more := s.list(in.ExclusiveStartShardId, limit, k.horizon())
+	description := k.describe(s)
+	description["Shards"], description["HasMoreShards"] = shards, more
+	return map[string]any{"StreamDescription": description}, nil
+}
+
+// describe is what both descriptions of a stream have.
+func (k *Kinesis) describe(s *stream) map[string]any {
+	hours := 24
+	if k.options.Retention > 0 {
+		hours = max(1, int(k.options.Retention.Hours()))
 	}
-	shards, more := s.list(in.ExclusiveStartShardId, limit)
-	return map[string]any{"StreamDescription": map[string]any{
+	return map[string]any{
 		"StreamName":              s.name,
 		"StreamARN":               arnPrefix + s.name,
 		"StreamStatus":            "ACTIVE",
 		"StreamModeDetails":       map[string]string{"StreamMode": "PROVISIONED"},
-		"Shards":                  shards,
-		"HasMoreShards":           more,
-		"RetentionPeriodHours":    24,
-		"StreamCreationTimestamp": epochSeconds(s.created.UnixMilli()),
+		"RetentionPeriodHours":    hours,
+		"StreamCreationTimestamp": epochSeconds(s.created),
 		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": []string{}}},
 		"EncryptionType":          "NONE",
-	}}, nil
+		"MaxRecordSizeInKiB":      k.options.MaxRecordBytes >> 10,
+	}
 }

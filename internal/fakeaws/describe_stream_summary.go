@@ -7,18 +7,9 @@ func (k *Kinesis) describeStreamSummary(in *describeStreamSummaryInput) (any, er
 	if err != nil {
 		return nil, err
 	}
+	summary := k.describe(s)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return map[string]any{"StreamDescriptionSummary": map[string]any{
-		"StreamName":              s.name,
-		"StreamARN":               arnPrefix + s.name,
-		"StreamStatus":            "ACTIVE",
-		"StreamModeDetails":       map[string]string{"StreamMode": "PROVISIONED"},
-		"OpenShardCount":          len(s.openShards()),
-		"ConsumerCount":           0,
-		"RetentionPeriodHours":    24,
-		"StreamCreationTimestamp": epochSeconds(s.created.UnixMilli()),
-		"EnhancedMonitoring":      []any{map[string]any{"ShardLevelMetrics": []string{}}},
-		"EncryptionType":          "NONE",
-	}}, nil
+	summary["OpenShardCount"], summary["ConsumerCount"] = len(s.open), 0
+	return map[string]any{"StreamDescriptionSummary": summary}, nil
 }

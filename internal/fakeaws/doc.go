@@ -3,7 +3,9 @@
 // service: over a socket, or through RoundTripper without one.
 //
 // What it does follows the API reference,
-// https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html.
-// Reshards take effect at once; signatures are not checked; nothing is ever
-// trimmed.
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html; each
+// operation has a page there and a file here. It differs in this: changes to a
+// stream take effect at once, so that its state is always ACTIVE; signatures
+// are not checked; writes are not throttled; enhanced fan-out, tags, encryption
+// and on-demand capacity do not exist.
 package fakeaws

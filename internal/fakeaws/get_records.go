@@ -1,144 +1,125 @@
 package fakeaws
 
 import (
+	"bufio"
 	"encoding/json"
-	"strconv"
+	"fmt"
 	"time"
 )
 
 type getRecordsInput struct {
+	streamRef
 	ShardIterator string
 	Limit         *int
 }
 
 func (in *getRecordsInput) shard() string {
-	it, _ := parseIterator(in.ShardIterator)
+	it, _ := parseIterator(in.ShardIterator) // the operation reports the error
 	return it.Shard
 }
 
-// Bounds of GetRecords. A shard gives 2 MB and takes 5 calls a second; an
-// answer with more than that silences it for the time that it stands for.
+// Bounds of one answer:
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 const (
-	maxGetRecords     = 10_000
-	maxGetBytes       = 10_000_000
-	bytesPerSecond    = 2_000_000
-	callsPerSecond    = 5
-	throttledCalls    = "Rate exceeded for shard %s in stream %s under account 000000000000."
-	throttledBytes    = "Rate exceeded for shard %s in stream %s: more than 2 MB a second were read."
-	expiredIterator   = "Iterator expired. The iterator was created at time %s while right now it is %s which is further in the future than the tolerated delay of %s."
-	isoTime           = "2006-01-02T15:04:05.000Z"
-	recordsAnswerRoom = 512
+	maxGetRecords = 10_000
+	maxGetBytes   = 10 << 20
 )
 
 func (k *Kinesis) getRecords(in *getRecordsInput) (any, error) {
-	it, err := parseIterator(in.ShardIterator)
-	if err != nil {
-		return nil, err
+	if in.ShardIterator == "" {
+		return nil, missing("shardIterator")
 	}
 	limit := maxGetRecords
 	if in.Limit != nil {
 		limit = *in.Limit
 	}
-	if limit < 1 || limit > maxGetRecords {
-		return nil, failf(codeValidation, "Limit must be from 1 to %d", maxGetRecords)
+	switch {
+	case limit < 1:
+		return nil, failf(codeValidation, "limit must be at least 1, it is %d", limit)
+	case limit > maxGetRecords:
+		return nil, failf(codeInvalidArgument, "Limit must be at most %d, it is %d", maxGetRecords, limit)
+	}
+	it, err := parseIterator(in.ShardIterator)
+	if err != nil {
+		return nil, err
 	}
 	now := k.options.Clock()
-	if issued := time.UnixMilli(it.Issued); now.Sub(issued) > k.options.IteratorLifetime {
-		return nil, failf(codeExpiredIterator, expiredIterator, issued.UTC().Format(isoTime), now.UTC().Format(isoTime), k.options.IteratorLifetime)
+	if age := now.UnixMilli() - it.Issued; age > k.options.IteratorLifetime.Milliseconds() {
+		return nil, failf(codeExpiredIterator, "Iterator expired. The iterator was created at time %s while right now it is %s which is further in the future than the tolerated delay of %d milliseconds.",
+			time.UnixMilli(it.Issued).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), k.options.IteratorLifetime.Milliseconds())
 	}
-	s, err := k.stream(streamRef{StreamName: it.Stream})
+	s, err := k.stream(streamRef{StreamName: it.Stream, StreamARN: in.StreamARN})
 	if err != nil {
 		return nil, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	sh, err := s.find(it.Shard)
+	sh, err := s.find(it.Shard, k.horizon())
 	if err != nil {
 		return nil, err
 	}
-	records, next, behind, err := k.read(s, sh, it.Next, limit, now)
-	if err != nil {
-		return nil, err
+	if it.Next < sh.start {
+		return nil, failf(codeInvalidArgument, "Invalid ShardIterator: it is of another stream %s, which was deleted.", s.name)
 	}
-	it.Next, it.Issued = next, now.UnixMilli()
-	return answerRecords(sh, records, it, behind), nil
+	return k.read(s, sh, it, limit, now)
 }
 
-// read takes records from a shard within its limits. behind is how far the
-// reader is from the tip, in milliseconds.
-func (k *Kinesis) read(s *stream, sh *shard, from, limit int, now time.Time) (records []record, next int, behind int64, err error) {
+// read takes records from a shard, as many as its limits let pass. The stream's
+// lock is held to read; sending does not need it.
+func (k *Kinesis) read(s *stream, sh *shard, it iterator, limit int, now time.Time) (answer, error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if !k.options.NoReadLimits {
-		if err := sh.admit(s, now); err != nil {
-			return nil, 0, 0, err
+		if reason := sh.meter.admit(now); reason != "" {
+			return nil, failf(codeThroughput, "Rate exceeded for shard %s in stream %s under account %s: %s.", sh.id, s.name, account, reason)
 		}
 	}
-	from = min(from, len(sh.records))
-	next = from
-	size := 0
-	for next < len(sh.records) && next-from < limit && (next == from || size+sh.records[next].size <= maxGetBytes) {
+	horizon := k.horizon()
+	sh.trim(horizon)
+	first := max(sh.from(it.Next), sh.since(horizon))
+	next, size := first, 0
+	for next < len(sh.records) && next-first < limit && (next == first || size+sh.records[next].size <= maxGetBytes) {
 		size += sh.records[next].size
 		next++
 	}
-	sh.readBytes += size
-	if size > bytesPerSecond {
-		sh.pausedTo = now.Add(time.Duration(size) * time.Second / bytesPerSecond)
+	sh.meter.bytes += size
+	records := sh.records[first:next:next]
+	end := ending{MillisBehindLatest: behind(sh.records[next:], now)}
+	if len(records) > 0 {
+		it.Next = records[len(records)-1].number + 1
 	}
-	if next < len(sh.records) {
-		behind = max(now.UnixMilli()-sh.records[next].arrived, 1)
-	}
-	// Records do not change: the slice may be read without the lock.
-	return sh.records[from:next:next], next, behind, nil
-}
-
-// admit throttles calls. The shard's lock is held.
-func (sh *shard) admit(s *stream, now time.Time) error {
-	recent := sh.calls[:0]
-	for _, at := range sh.calls {
-		if now.Sub(at) < time.Second {
-			recent = append(recent, at)
-		}
-	}
-	sh.calls = recent
-	if now.Sub(sh.windowStart) >= time.Second {
-		sh.windowStart, sh.readBytes = now, 0
-	}
-	if len(sh.calls) >= callsPerSecond {
-		return failf(codeThroughput, throttledCalls, sh.id, s.name)
-	}
-	if now.Before(sh.pausedTo) || sh.readBytes >= bytesPerSecond {
-		return failf(codeThroughput, throttledBytes, sh.id, s.name)
-	}
-	sh.calls = append(sh.calls, now)
-	return nil
-}
-
-// answerRecords writes the answer in one pass. The stream's lock is held.
-func answerRecords(sh *shard, records []record, it iterator, behind int64) []byte {
-	size := recordsAnswerRoom
-	for _, r := range records {
-		size += len(r.json) + 1
-	}
-	out := make([]byte, 0, size)
-	out = append(out, `{"Records":[`...)
-	for i, r := range records {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, r.json...)
-	}
-	out = append(out, `],"MillisBehindLatest":`...)
-	out = strconv.AppendInt(out, behind, 10)
-	if !sh.isOpen() && it.Next == len(sh.records) {
-		// The end of a closed shard: no iterator, but what comes after.
-		children, _ := json.Marshal(childrenOf(sh))
-		out = append(append(out, `,"ChildShards":`...), children...)
+	if !sh.isOpen() && next == len(sh.records) {
+		end.ChildShards = childShards(sh)
 	} else {
-		out = append(out, `,"NextShardIterator":"`...)
-		out = append(append(out, it.String()...), '"')
+		it.Issued = now.UnixMilli()
+		text, err := it.text()
+		if err != nil {
+			return nil, err
+		}
+		end.NextShardIterator = &text
 	}
-	return append(out, '}')
+	raw, err := json.Marshal(end)
+	if err != nil {
+		return nil, fmt.Errorf("write the end of an answer: %w", err)
+	}
+	return recordsAnswer{records, raw[1:]}, nil
+}
+
+// behind is how old the oldest of the unread records is, in milliseconds. Only
+// a reader that has read all is 0 behind.
+func behind(unread []record, now time.Time) int64 {
+	if len(unread) == 0 {
+		return 0
+	}
+	return max(1, now.UnixMilli()-unread[0].arrived)
+}
+
+// ending is the answer but for the records. At the end of a closed shard there
+// is no iterator, but the shards that come after.
+type ending struct {
+	MillisBehindLatest int64
+	NextShardIterator  *string
+	ChildShards        []childShard `json:",omitempty"`
 }
 
 type childShard struct {
@@ -147,14 +128,49 @@ type childShard struct {
 	HashKeyRange hashKeyRange
 }
 
-func childrenOf(sh *shard) []childShard {
-	children := []childShard{}
+func childShards(sh *shard) []childShard {
+	var children []childShard
 	for _, c := range sh.children {
-		child := childShard{ShardId: c.id, ParentShards: []string{c.parent}, HashKeyRange: rangeOf(c.first, c.last)}
-		if c.adjacent != "" {
-			child.ParentShards = append(child.ParentShards, c.adjacent)
+		child := childShard{ShardId: c.id, HashKeyRange: rangeOf(c)}
+		for _, p := range c.parents {
+			child.ParentShards = append(child.ParentShards, p.id)
 		}
 		children = append(children, child)
 	}
 	return children
+}
+
+// recordsAnswer is an answer of GetRecords. Its parts are written as they are,
+// without a copy of the whole.
+type recordsAnswer struct {
+	records []record
+	ending  []byte // JSON after the first brace
+}
+
+const (
+	recordsStart = `{"Records":[`
+	recordsEnd   = `],`
+)
+
+func (a recordsAnswer) size() int {
+	n := len(recordsStart) + max(0, len(a.records)-1) + len(recordsEnd) + len(a.ending)
+	for i := range a.records {
+		n += len(a.records[i].head) + len(a.records[i].data) + len(recordTail)
+	}
+	return n
+}
+
+// writeTo leaves errors to the writer's Flush.
+func (a recordsAnswer) writeTo(w *bufio.Writer) {
+	_, _ = w.WriteString(recordsStart)
+	for i := range a.records {
+		if i > 0 {
+			_ = w.WriteByte(',')
+		}
+		_, _ = w.Write(a.records[i].head)
+		_, _ = w.Write(a.records[i].data)
+		_, _ = w.WriteString(recordTail)
+	}
+	_, _ = w.WriteString(recordsEnd)
+	_, _ = w.Write(a.ending)
 }

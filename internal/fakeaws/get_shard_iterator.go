@@ -1,11 +1,6 @@
 package fakeaws
 
-import (
-	"encoding/base64"
-	"encoding/json"
-	"sort"
-	"time"
-)
+import "math"
 
 type getShardIteratorInput struct {
 	streamRef
@@ -17,37 +12,20 @@ type getShardIteratorInput struct {
 
 func (in *getShardIteratorInput) shard() string { return in.ShardId }
 
-// iterator is a position in a shard. It is handed out as an opaque text.
-type iterator struct {
-	Stream, Shard string
-	Next          int   // index of the record to read next
-	Issued        int64 // milliseconds since the epoch
-}
-
-func (it iterator) String() string {
-	raw, _ := json.Marshal(it)
-	return base64.StdEncoding.EncodeToString(raw)
-}
-
-func parseIterator(s string) (it iterator, err error) {
-	raw, err := base64.StdEncoding.DecodeString(s)
-	if err == nil {
-		err = json.Unmarshal(raw, &it)
-	}
-	if err != nil || it.Shard == "" || it.Next < 0 {
-		return it, failf(codeInvalidArgument, "Invalid ShardIterator.")
-	}
-	return it, nil
-}
-
 func (k *Kinesis) getShardIterator(in *getShardIteratorInput) (any, error) {
+	switch {
+	case in.ShardId == "":
+		return nil, missing("shardId")
+	case in.ShardIteratorType == "":
+		return nil, missing("shardIteratorType")
+	}
 	s, err := k.stream(in.streamRef)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	sh, err := s.find(in.ShardId)
+	sh, err := s.find(in.ShardId, k.horizon())
 	if err != nil {
 		return nil, err
 	}
@@ -57,38 +35,44 @@ func (k *Kinesis) getShardIterator(in *getShardIteratorInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	it := iterator{Stream: s.name, Shard: sh.id, Next: next, Issued: k.options.Clock().UnixMilli()}
-	return map[string]string{"ShardIterator": it.String()}, nil
+	text, err := iterator{Stream: s.name, Shard: sh.id, Next: next, Issued: k.now()}.text()
+	return map[string]string{"ShardIterator": text}, err
 }
 
-// position is the index of the first record to read. The shard's lock is held.
-func (k *Kinesis) position(sh *shard, in *getShardIteratorInput) (int, error) {
-	first := func(ok func(r record) bool) int {
-		return sort.Search(len(sh.records), func(i int) bool { return ok(sh.records[i]) })
-	}
+// position is the sequence number to read from:
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html
+// The shard's lock is held.
+func (k *Kinesis) position(sh *shard, in *getShardIteratorInput) (uint64, error) {
 	switch in.ShardIteratorType {
 	case "TRIM_HORIZON":
-		return 0, nil
+		return sh.start, nil
 	case "LATEST":
-		return len(sh.records), nil
+		return sh.newest + 1, nil
 	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
 		n, err := parseSequenceNumber(in.StartingSequenceNumber)
 		if err != nil {
 			return 0, err
 		}
+		if n < sh.start || n > max(sh.newest, sh.end) {
+			return 0, failf(codeInvalidArgument, "StartingSequenceNumber %s is not of shard %s.", in.StartingSequenceNumber, sh.id)
+		}
 		if in.ShardIteratorType == "AFTER_SEQUENCE_NUMBER" {
 			n++
 		}
-		return first(func(r record) bool { return r.number >= n }), nil
+		return n, nil
 	case "AT_TIMESTAMP":
 		if in.Timestamp == nil {
 			return 0, failf(codeInvalidArgument, "Must specify timestamp parameter for iterator of type AT_TIMESTAMP.")
 		}
-		at := time.UnixMilli(int64(*in.Timestamp * 1000))
-		if now := k.options.Clock(); at.After(now) {
-			return 0, failf(codeInvalidArgument, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d", at.UnixMilli(), now.UnixMilli())
+		// A time in milliseconds comes as a fraction that may fall just short.
+		at, now := int64(math.Floor(*in.Timestamp*1000+0.01)), k.now()
+		if at > now {
+			return 0, failf(codeInvalidArgument, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d", at, now)
 		}
-		return first(func(r record) bool { return r.arrived >= at.UnixMilli() }), nil
+		if i := sh.since(at); i < len(sh.records) {
+			return sh.records[i].number, nil
+		}
+		return sh.newest + 1, nil
 	}
-	return 0, failf(codeValidation, "%q is not a ShardIteratorType", in.ShardIteratorType)
+	return 0, failf(codeValidation, "shardIteratorType %q is not one of AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON", in.ShardIteratorType)
 }

@@ -3,7 +3,8 @@ package fakeaws
 import (
 	"encoding/base64"
 	"encoding/json"
-	"math/big"
+	"slices"
+	"time"
 )
 
 type listShardsInput struct {
@@ -11,84 +12,108 @@ type listShardsInput struct {
 	NextToken             string
 	MaxResults            *int
 	ExclusiveStartShardId string
+	ShardFilter           json.RawMessage // not known here, so refused
 }
 
 // shardsToken is where a listing goes on.
-type shardsToken struct{ Stream, After string }
+type shardsToken struct {
+	Stream, After string
+	Issued        int64 // milliseconds since the epoch
+}
 
-// Bounds of a page.
 const (
-	defaultListed = 1_000
-	maxListed     = 10_000
+	maxListed     = 1_000 // shards of one answer
+	tokenLifetime = 300 * time.Second
 )
 
 func (k *Kinesis) listShards(in *listShardsInput) (any, error) {
+	if in.ShardFilter != nil {
+		return nil, failf(codeInvalidArgument, "ShardFilter is not supported by this Kinesis")
+	}
+	limit, err := pageSize("maxResults", in.MaxResults, maxListed)
+	if err != nil {
+		return nil, err
+	}
 	ref, after := in.streamRef, in.ExclusiveStartShardId
 	if in.NextToken != "" {
 		if in.StreamName != "" || after != "" {
-			return nil, failf(codeInvalidArgument, "NextToken and StreamName cannot be provided together.")
+			return nil, failf(codeInvalidArgument, "NextToken and StreamName or ExclusiveStartShardId cannot be provided together.")
 		}
 		var token shardsToken
 		raw, err := base64.StdEncoding.DecodeString(in.NextToken)
 		if err != nil || json.Unmarshal(raw, &token) != nil {
-			return nil, failf(codeInvalidArgument, "NextToken is not valid")
+			return nil, failf(codeInvalidArgument, "NextToken is not valid.")
+		}
+		if k.now()-token.Issued > tokenLifetime.Milliseconds() {
+			return nil, failf(codeExpiredToken, "NextToken has expired: use it within %s.", tokenLifetime)
 		}
 		ref, after = streamRef{StreamName: token.Stream}, token.After
-	}
-	limit := defaultListed
-	if in.MaxResults != nil {
-		limit = *in.MaxResults
-	}
-	if limit < 1 || limit > maxListed {
-		return nil, failf(codeValidation, "MaxResults must be from 1 to %d", maxListed)
 	}
 	s, err := k.stream(ref)
 	if err != nil {
 		return nil, err
 	}
-	shards, more := s.list(after, limit)
-	answer := map[string]any{"Shards": shards}
+	shards, more := s.list(after, limit, k.horizon())
+	result := map[string]any{"Shards": shards}
 	if more {
-		token, _ := json.Marshal(shardsToken{Stream: s.name, After: shards[len(shards)-1].ShardId})
-		answer["NextToken"] = base64.StdEncoding.EncodeToString(token)
+		token, err := json.Marshal(shardsToken{Stream: s.name, After: shards[len(shards)-1].ShardId, Issued: k.now()})
+		if err != nil {
+			return nil, err
+		}
+		result["NextToken"] = base64.StdEncoding.EncodeToString(token)
 	}
-	return answer, nil
+	return result, nil
 }
 
-// shardDescription is a shard as the service describes it.
+// shardDescription is a shard as the service describes it:
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Shard.html
 type shardDescription struct {
 	ShardId               string
 	ParentShardId         string `json:",omitempty"`
 	AdjacentParentShardId string `json:",omitempty"`
 	HashKeyRange          hashKeyRange
-	SequenceNumberRange   struct {
-		StartingSequenceNumber string
-		EndingSequenceNumber   string `json:",omitempty"`
-	}
+	SequenceNumberRange   sequenceNumberRange
 }
 
-type hashKeyRange struct{ StartingHashKey, EndingHashKey string }
-
-func rangeOf(first, last *big.Int) hashKeyRange {
-	return hashKeyRange{StartingHashKey: first.String(), EndingHashKey: last.String()}
+// sequenceNumberRange has no end while the shard is open.
+type sequenceNumberRange struct {
+	StartingSequenceNumber string
+	EndingSequenceNumber   string `json:",omitempty"`
 }
 
-// list describes up to limit shards after an id, closed ones included.
-func (s *stream) list(after string, limit int) (page []shardDescription, more bool) {
+// list describes up to limit shards after an id, the closed ones too until
+// their records have expired.
+func (s *stream) list(after string, limit int, horizon int64) (page []shardDescription, more bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	page = []shardDescription{}
-	for _, sh := range s.shards {
-		if sh.id <= after {
+	first := slices.IndexFunc(s.shards, func(sh *shard) bool { return sh.id > after })
+	if first < 0 {
+		return page, false
+	}
+	for _, sh := range s.shards[first:] {
+		if sh.expired(horizon) {
 			continue
 		}
 		if len(page) == limit {
 			return page, true
 		}
-		d := shardDescription{ShardId: sh.id, ParentShardId: sh.parent, AdjacentParentShardId: sh.adjacent, HashKeyRange: rangeOf(sh.first, sh.last)}
-		d.SequenceNumberRange.StartingSequenceNumber = sh.startNumber
-		d.SequenceNumberRange.EndingSequenceNumber = sh.endNumber
-		page = append(page, d)
+		page = append(page, describeShard(sh))
 	}
 	return page, false
+}
+
+func describeShard(sh *shard) shardDescription {
+	d := shardDescription{ShardId: sh.id, HashKeyRange: rangeOf(sh)}
+	if len(sh.parents) > 0 {
+		d.ParentShardId = sh.parents[0].id
+	}
+	if len(sh.parents) > 1 {
+		d.AdjacentParentShardId = sh.parents[1].id
+	}
+	d.SequenceNumberRange.StartingSequenceNumber = sequenceNumber(sh.start)
+	if !sh.isOpen() {
+		d.SequenceNumberRange.EndingSequenceNumber = sequenceNumber(sh.end)
+	}
+	return d
 }

@@ -17,33 +17,20 @@ func (k *Kinesis) mergeShards(in *mergeShardsInput) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.findOpen(in.ShardToMerge)
+	a, err := s.findOpen("shardToMerge", in.ShardToMerge, k.horizon())
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.findOpen(in.AdjacentShardToMerge)
+	b, err := s.findOpen("adjacentShardToMerge", in.AdjacentShardToMerge, k.horizon())
 	if err != nil {
 		return nil, err
 	}
-	if !adjacent(a, b) && !adjacent(b, a) {
-		return nil, failf(codeInvalidArgument, "Shards %s and %s in stream %s are not an adjacent pair of shards eligible for merging", a.id, b.id, s.name)
+	if !follows(a, b) && !follows(b, a) {
+		return nil, failf(codeInvalidArgument, "Shards %s and %s in stream %s under account %s are not an adjacent pair of shards eligible for merging", a.id, b.id, s.name, account)
 	}
 	k.merge(s, a, b)
 	return nil, nil
 }
 
-// adjacent tells whether b begins where a ends.
-func adjacent(a, b *shard) bool {
-	return new(big.Int).Add(a.last, big.NewInt(1)).Cmp(b.first) == 0
-}
-
-// merge replaces two adjacent shards by one. The stream's lock is held.
-func (k *Kinesis) merge(s *stream, a, b *shard) {
-	k.close(a)
-	k.close(b)
-	first, last := a.first, b.last
-	if b.first.Cmp(a.first) < 0 {
-		first, last = b.first, a.last
-	}
-	k.open(s, first, last, a, b)
-}
+// follows tells whether b begins where a ends.
+func follows(a, b *shard) bool { return new(big.Int).Add(a.last, one).Cmp(b.first) == 0 }

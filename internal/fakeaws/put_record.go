@@ -1,16 +1,18 @@
 package fakeaws
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"strconv"
+	"math/big"
+	"unicode/utf8"
 )
 
-// entry is a record to be put. Data is base64 on the wire.
+// entry is a record to be put.
 type entry struct {
-	Data            []byte
+	Data            blob
 	PartitionKey    string
 	ExplicitHashKey string
+
+	size int // bytes of data and partition key
+	key  *big.Int
 }
 
 type putRecordInput struct {
@@ -19,82 +21,69 @@ type putRecordInput struct {
 	SequenceNumberForOrdering string
 }
 
-type putResult struct{ ShardId, SequenceNumber string }
+func (in *putRecordInput) blobs() []*blob { return []*blob{&in.Data} }
+
+type putResult struct {
+	ShardId        string `json:",omitempty"`
+	SequenceNumber string `json:",omitempty"`
+	ErrorCode      string `json:",omitempty"`
+	ErrorMessage   string `json:",omitempty"`
+}
 
 func (k *Kinesis) putRecord(in *putRecordInput) (any, error) {
 	s, err := k.stream(in.streamRef)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(); err != nil {
+	if _, err := k.check(&in.entry, nil); err != nil {
 		return nil, err
 	}
-	return k.put(s, &in.entry)
-}
-
-// Bounds of a record.
-const (
-	maxRecordBytes  = 1 << 20 // data and partition key
-	maxPartitionKey = 256
-)
-
-func (e *entry) check() error {
-	switch {
-	case e.Data == nil:
-		return failf(codeValidation, "Data is missing")
-	case e.PartitionKey == "" || len(e.PartitionKey) > maxPartitionKey:
-		return failf(codeValidation, "PartitionKey must have 1 to %d characters", maxPartitionKey)
-	case len(e.Data)+len(e.PartitionKey) > maxRecordBytes:
-		return failf(codeValidation, "a record may have at most %d bytes, this one has %d", maxRecordBytes, len(e.Data)+len(e.PartitionKey))
-	}
-	if e.ExplicitHashKey != "" {
-		_, err := parseHashKey(e.ExplicitHashKey)
-		return err
-	}
-	return nil
-}
-
-// put appends a checked record to its shard.
-func (k *Kinesis) put(s *stream, e *entry) (*putResult, error) {
-	key := hashKey(e.PartitionKey)
-	if e.ExplicitHashKey != "" {
-		var err error
-		if key, err = parseHashKey(e.ExplicitHashKey); err != nil {
+	// Every put is ordered here, so this has no effect but must be a number.
+	if in.SequenceNumberForOrdering != "" {
+		if _, err := parseSequenceNumber(in.SequenceNumberForOrdering); err != nil {
 			return nil, err
 		}
+	}
+	return k.put("PutRecord", s, &in.entry)
+}
+
+// put appends a checked record to its shard, unless a fault comes before.
+func (k *Kinesis) put(op string, s *stream, e *entry) (putResult, error) {
+	// Asked without a lock, so that a fault may change the stream.
+	if err := k.failed(op, s.shardID(e.key)); err != nil {
+		return putResult{}, err
 	}
 	// The lock keeps the shard open.
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	sh := s.forKey(key)
-	if sh == nil {
-		return nil, failf("InternalFailure", "no shard has the hash key %s", key)
+	return k.append(s.forKey(e.key), e), nil
+}
+
+// maxPartitionKey is in characters.
+const maxPartitionKey = 256
+
+// check finds out whether an entry is as it must be, its size and its hash key.
+// The scratch space is used and given back.
+func (k *Kinesis) check(e *entry, scratch []byte) ([]byte, error) {
+	switch n := utf8.RuneCountInString(e.PartitionKey); {
+	case !e.Data.present:
+		return scratch, missing("data")
+	case n == 0:
+		return scratch, missing("partitionKey")
+	case n > maxPartitionKey:
+		return scratch, failf(codeValidation, "partitionKey must have at most %d characters, it has %d", maxPartitionKey, n)
 	}
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	r := record{number: k.numbers.Add(1), arrived: k.options.Clock().UnixMilli(), size: len(e.Data)}
-	result := &putResult{ShardId: sh.id, SequenceNumber: sequenceNumber(r.number)}
-	r.render(result.SequenceNumber, e)
-	sh.records = append(sh.records, r)
-	return result, nil
-}
-
-// render makes the JSON that GetRecords sends, once for all reads.
-func (r *record) render(number string, e *entry) {
-	key, _ := json.Marshal(e.PartitionKey)
-	r.json = make([]byte, 0, base64.StdEncoding.EncodedLen(len(e.Data))+len(key)+180)
-	r.json = append(r.json, `{"SequenceNumber":"`...)
-	r.json = append(r.json, number...)
-	r.json = append(r.json, `","ApproximateArrivalTimestamp":`...)
-	r.json = append(r.json, epochSeconds(r.arrived)...)
-	r.json = append(r.json, `,"Data":"`...)
-	r.json = base64.StdEncoding.AppendEncode(r.json, e.Data)
-	r.json = append(r.json, `","PartitionKey":`...)
-	r.json = append(r.json, key...)
-	r.json = append(r.json, '}')
-}
-
-// epochSeconds is how the protocol writes a time.
-func epochSeconds(milliseconds int64) json.Number {
-	return json.Number(strconv.FormatFloat(float64(milliseconds)/1000, 'f', 3, 64))
+	n, scratch, err := decodedSize(e.Data.text, scratch)
+	if err != nil {
+		return scratch, failf(codeSerialization, "%v", err)
+	}
+	if e.size = n + len(e.PartitionKey); e.size > k.options.MaxRecordBytes {
+		return scratch, failf(codeValidation, "data and partitionKey must have at most %d bytes, they have %d", k.options.MaxRecordBytes, e.size)
+	}
+	if e.ExplicitHashKey == "" {
+		e.key = hashKey(e.PartitionKey)
+		return scratch, nil
+	}
+	e.key, err = parseHashKey("ExplicitHashKey", e.ExplicitHashKey)
+	return scratch, err
 }

@@ -1,14 +1,25 @@
 package fakeaws
 
+import "errors"
+
 type putRecordsInput struct {
 	streamRef
 	Records []entry
 }
 
-// Bounds of a PutRecords request.
+func (in *putRecordsInput) blobs() []*blob {
+	blobs := make([]*blob, len(in.Records))
+	for i := range in.Records {
+		blobs[i] = &in.Records[i].Data
+	}
+	return blobs
+}
+
+// Bounds of a request:
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
 const (
 	maxPutRecords = 500
-	maxPutBytes   = 10 << 20
+	maxPutBytes   = 10 << 20 // data and partition keys
 )
 
 func (k *Kinesis) putRecords(in *putRecordsInput) (any, error) {
@@ -16,24 +27,29 @@ func (k *Kinesis) putRecords(in *putRecordsInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(in.Records) < 1 || len(in.Records) > maxPutRecords {
-		return nil, failf(codeValidation, "Records must have 1 to %d members", maxPutRecords)
+	if n := len(in.Records); n < 1 || n > maxPutRecords {
+		return nil, failf(codeValidation, "records must have 1 to %d members, they are %d", maxPutRecords, n)
 	}
 	size := 0
+	var scratch []byte
 	for i := range in.Records {
-		if err := in.Records[i].check(); err != nil {
+		if scratch, err = k.check(&in.Records[i], scratch); err != nil {
 			return nil, err
 		}
-		size += len(in.Records[i].Data) + len(in.Records[i].PartitionKey)
+		size += in.Records[i].size
 	}
 	if size > maxPutBytes {
-		return nil, failf(codeInvalidArgument, "Records size exceeds %d bytes", maxPutBytes)
+		return nil, failf(codeInvalidArgument, "Records size exceeds %d bytes: they have %d", maxPutBytes, size)
 	}
-	results := make([]*putResult, len(in.Records))
+	results, failed := make([]putResult, len(in.Records)), 0
 	for i := range in.Records {
-		if results[i], err = k.put(s, &in.Records[i]); err != nil {
-			return nil, err
+		if results[i], err = k.put("PutRecords", s, &in.Records[i]); err == nil {
+			continue
 		}
+		api := &APIError{Code: codeInternal, Message: err.Error()}
+		errors.As(err, &api)
+		results[i] = putResult{ErrorCode: api.Code, ErrorMessage: api.Message}
+		failed++
 	}
-	return map[string]any{"FailedRecordCount": 0, "Records": results, "EncryptionType": "NONE"}, nil
+	return map[string]any{"FailedRecordCount": failed, "Records": results, "EncryptionType": "NONE"}, nil
 }

@@ -1,27 +1,71 @@
 package fakeaws
 
 import (
+	"bytes"
+	"io"
 	"net/http"
-	"net/http/httptest"
+	"strconv"
 )
 
-// RoundTripper reaches a handler without a socket.
-func RoundTripper(handler http.Handler) http.RoundTripper { return roundTripper{handler} }
+// RoundTripper reaches a handler without a socket: the whole answer is there
+// before the first byte of it is read. A request whose context has ended does
+// not reach the handler, and one whose context ends meanwhile gets no answer.
+func RoundTripper(h http.Handler) http.RoundTripper { return roundTripper{h} }
 
 type roundTripper struct{ handler http.Handler }
 
+// RoundTrip has the handler answer a request.
 func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context()) // the client's request must stay as it is
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	if in.ContentLength == 0 && in.Body != http.NoBody {
+		in.ContentLength = -1 // to a client 0 means unknown, to a server none
+	}
+	defer in.Body.Close()
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	if r.Body == nil {
-		r = r.Clone(r.Context())
-		r.Body = http.NoBody
+	w := &memoryWriter{header: make(http.Header)}
+	rt.handler.ServeHTTP(w, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
 	}
-	defer r.Body.Close()
-	recorder := httptest.NewRecorder()
-	rt.handler.ServeHTTP(recorder, r)
-	resp := recorder.Result()
-	resp.Request = r
-	return resp, nil
+	w.WriteHeader(http.StatusOK)
+	return &http.Response{
+		Status:        strconv.Itoa(w.status) + " " + http.StatusText(w.status),
+		StatusCode:    w.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        w.sent,
+		Body:          io.NopCloser(&w.body),
+		ContentLength: int64(w.body.Len()),
+		Request:       r,
+	}, nil
+}
+
+// memoryWriter keeps an answer. What happens to the header after it is sent has
+// no effect, as on a socket.
+type memoryWriter struct {
+	header, sent http.Header
+	status       int
+	body         bytes.Buffer
+}
+
+func (w *memoryWriter) Header() http.Header { return w.header }
+
+func (w *memoryWriter) WriteHeader(status int) {
+	if w.sent == nil {
+		w.status, w.sent = status, w.header.Clone()
+		if n, err := strconv.Atoi(w.sent.Get("Content-Length")); err == nil && n > 0 {
+			w.body.Grow(n)
+		}
+	}
+}
+
+func (w *memoryWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
 }

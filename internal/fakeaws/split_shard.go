@@ -15,27 +15,22 @@ func (k *Kinesis) splitShard(in *splitShardInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := parseHashKey(in.NewStartingHashKey)
+	if in.NewStartingHashKey == "" {
+		return nil, missing("newStartingHashKey")
+	}
+	at, err := parseHashKey("NewStartingHashKey", in.NewStartingHashKey)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sh, err := s.findOpen(in.ShardToSplit)
+	sh, err := s.findOpen("shardToSplit", in.ShardToSplit, k.horizon())
 	if err != nil {
 		return nil, err
 	}
-	if at.Cmp(sh.first) <= 0 || at.Cmp(sh.last) > 0 {
-		return nil, failf(codeInvalidArgument, "NewStartingHashKey %s is not within the hash keys of %s behind its first", at, sh.id)
+	if at.Cmp(new(big.Int).Add(sh.first, one)) <= 0 || at.Cmp(sh.last) >= 0 {
+		return nil, failf(codeInvalidArgument, "NewStartingHashKey %s used in SplitShard() on shard %s in stream %s under account %s is not both greater than one plus the shard's StartingHashKey %s and less than the shard's EndingHashKey %s.", at, sh.id, s.name, account, sh.first, sh.last)
 	}
 	k.split(s, sh, at)
 	return nil, nil
-}
-
-// split replaces a shard by two, the second of which begins at a key. The
-// stream's lock is held.
-func (k *Kinesis) split(s *stream, sh *shard, at *big.Int) {
-	k.close(sh)
-	k.open(s, sh.first, new(big.Int).Sub(at, big.NewInt(1)), sh)
-	k.open(s, at, sh.last, sh)
 }

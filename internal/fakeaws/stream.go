@@ -1,138 +1,103 @@
 package fakeaws
 
 import (
-	"crypto/md5"
 	"fmt"
 	"math/big"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
-	"time"
 )
 
 // stream is a data stream. Its shards stay listed when they are closed.
 type stream struct {
 	name    string
-	created time.Time
+	created int64 // milliseconds since the epoch
 
+	// mu guards which shards there are and which are open. It is held to read
+	// while records are put, so that a shard closes between puts. It comes
+	// before the lock of a shard.
 	mu     sync.RWMutex
-	shards []*shard // by id
+	shards []*shard // all that ever were, by id
+	open   []*shard // by hash key
 }
 
-// shard is a range of hash keys with its records.
-type shard struct {
-	id                    string
-	first, last           *big.Int // hash keys
-	parent, adjacent      string
-	startNumber           string
-	endNumber             string // "" while it is open; the stream's lock guards it
-	children              []*shard
-	mu                    sync.Mutex
-	records               []record
-	calls                 []time.Time // of GetRecords within the last second
-	readBytes             int         // within the second that began at windowStart
-	windowStart, pausedTo time.Time
-}
-
-// record is kept as the JSON that GetRecords sends.
-type record struct {
-	number  uint64
-	arrived int64 // milliseconds since the epoch
-	size    int   // bytes of data
-	json    []byte
-}
-
-var maxHashKey = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1))
-
-// open adds an open shard. The stream's lock is held.
-func (k *Kinesis) open(s *stream, first, last *big.Int, parents ...*shard) *shard {
+// add opens a shard. The stream's lock is held.
+func (k *Kinesis) add(s *stream, first, last *big.Int, parents ...*shard) *shard {
+	start := k.numbers.Add(1)
 	sh := &shard{
-		id:          fmt.Sprintf("shardId-%012d", len(s.shards)),
-		first:       first,
-		last:        last,
-		startNumber: sequenceNumber(k.numbers.Add(1)),
+		id:      fmt.Sprintf("shardId-%012d", len(s.shards)),
+		first:   first,
+		last:    last,
+		parents: parents,
+		start:   start,
+		newest:  start,
 	}
-	for i, p := range parents {
-		if i == 0 {
-			sh.parent = p.id
-		} else {
-			sh.adjacent = p.id
-		}
+	for _, p := range parents {
 		p.children = append(p.children, sh)
 	}
 	s.shards = append(s.shards, sh)
+	s.open = append(s.open, sh)
+	slices.SortFunc(s.open, func(a, b *shard) int { return a.first.Cmp(b.first) })
 	return sh
 }
 
 // close ends a shard. The stream's lock is held, so that no put is under way.
-func (k *Kinesis) close(sh *shard) { sh.endNumber = sequenceNumber(k.numbers.Add(1)) }
-
-func (sh *shard) isOpen() bool { return sh.endNumber == "" }
-
-// uniform opens n shards over the whole range of hash keys.
-func (k *Kinesis) uniform(s *stream, n int) {
-	size := new(big.Int).Div(new(big.Int).Add(maxHashKey, big.NewInt(1)), big.NewInt(int64(n)))
-	for i := range n {
-		first := new(big.Int).Mul(size, big.NewInt(int64(i)))
-		last := new(big.Int).Sub(new(big.Int).Add(first, size), big.NewInt(1))
-		if i == n-1 {
-			last = maxHashKey
-		}
-		k.open(s, first, last)
-	}
+func (k *Kinesis) close(s *stream, sh *shard) {
+	sh.end, sh.closed = k.numbers.Add(1), k.now()
+	s.open = slices.DeleteFunc(s.open, func(o *shard) bool { return o == sh })
 }
 
-// openShards are the open shards by their hash keys. The stream's lock is held.
-func (s *stream) openShards() []*shard {
-	var open []*shard
-	for _, sh := range s.shards {
-		if sh.isOpen() {
-			open = append(open, sh)
-		}
-	}
-	sort.Slice(open, func(i, j int) bool { return open[i].first.Cmp(open[j].first) < 0 })
-	return open
+// split replaces a shard by two, the second of which begins at a key. The
+// stream's lock is held.
+func (k *Kinesis) split(s *stream, sh *shard, at *big.Int) {
+	k.close(s, sh)
+	k.add(s, sh.first, new(big.Int).Sub(at, one), sh)
+	k.add(s, at, sh.last, sh)
 }
 
-// find returns a shard by its id. The stream's lock is held.
-func (s *stream) find(id string) (*shard, error) {
-	for _, sh := range s.shards {
-		if sh.id == id {
-			return sh, nil
-		}
+// merge replaces two adjacent shards by one. The stream's lock is held.
+func (k *Kinesis) merge(s *stream, parent, adjacent *shard) *shard {
+	k.close(s, parent)
+	k.close(s, adjacent)
+	low, high := parent, adjacent
+	if low.first.Cmp(high.first) > 0 {
+		low, high = high, low
 	}
-	return nil, failf(codeNotFound, "Shard %s in stream %s under account 000000000000 does not exist", id, s.name)
+	return k.add(s, low.first, high.last, parent, adjacent)
+}
+
+// find returns a shard by its id, unless it is closed and its records have
+// expired. The stream's lock is held.
+func (s *stream) find(id string, horizon int64) (*shard, error) {
+	i, ok := slices.BinarySearchFunc(s.shards, id, func(sh *shard, id string) int { return strings.Compare(sh.id, id) })
+	if !ok || s.shards[i].expired(horizon) {
+		return nil, failf(codeNotFound, "Shard %s in stream %s under account %s does not exist", id, s.name, account)
+	}
+	return s.shards[i], nil
 }
 
 // findOpen returns an open shard by its id. The stream's lock is held.
-func (s *stream) findOpen(id string) (*shard, error) {
-	sh, err := s.find(id)
+func (s *stream) findOpen(member, id string, horizon int64) (*shard, error) {
+	if id == "" {
+		return nil, missing(member)
+	}
+	sh, err := s.find(id, horizon)
 	if err == nil && !sh.isOpen() {
-		return nil, failf(codeInvalidArgument, "Shard %s in stream %s is not open", id, s.name)
+		return nil, failf(codeInvalidArgument, "Shard %s in stream %s under account %s is not open.", id, s.name, account)
 	}
 	return sh, err
 }
 
-// hashKey is the key that a partition key maps to: its MD5 as a number.
-func hashKey(partitionKey string) *big.Int {
-	sum := md5.Sum([]byte(partitionKey))
-	return new(big.Int).SetBytes(sum[:])
-}
-
-// parseHashKey reads a hash key.
-func parseHashKey(s string) (*big.Int, error) {
-	key, ok := new(big.Int).SetString(s, 10)
-	if !ok || key.Sign() < 0 || key.Cmp(maxHashKey) > 0 {
-		return nil, failf(codeInvalidArgument, "%q is not a hash key: give a number from 0 to 2^128-1", s)
-	}
-	return key, nil
-}
-
-// forKey finds the open shard of a hash key. The stream's lock is held.
+// forKey finds the open shard of a hash key: they cover all. The stream's lock
+// is held.
 func (s *stream) forKey(key *big.Int) *shard {
-	for _, sh := range s.shards {
-		if sh.isOpen() && sh.first.Cmp(key) <= 0 && key.Cmp(sh.last) <= 0 {
-			return sh
-		}
-	}
-	return nil
+	return s.open[sort.Search(len(s.open)-1, func(i int) bool { return s.open[i].last.Cmp(key) >= 0 })]
+}
+
+// shardID is the id of the open shard of a hash key.
+func (s *stream) shardID(key *big.Int) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.forKey(key).id
 }

@@ -1,68 +1,57 @@
 package fakeaws
 
-import "math/big"
-
 type updateShardCountInput struct {
 	streamRef
-	TargetShardCount int
+	TargetShardCount *int
 	ScalingType      string
 }
 
-// updateShardCount splits and merges until there are as many shards as wanted,
-// as evenly as that goes: the widest is split, the narrowest neighbours are
-// merged. As in the service, a shard at most doubles or halves in one call.
+// updateShardCount makes shards of equal size, by splits and merges that make
+// short-lived shards on the way, as the service does:
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html
 func (k *Kinesis) updateShardCount(in *updateShardCountInput) (any, error) {
 	s, err := k.stream(in.streamRef)
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case in.TargetShardCount == nil:
+		return nil, missing("targetShardCount")
+	case in.ScalingType != "UNIFORM_SCALING":
+		return nil, failf(codeValidation, "scalingType must be UNIFORM_SCALING, it is %q", in.ScalingType)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := len(s.openShards())
+	target, current := *in.TargetShardCount, len(s.open)
 	switch {
-	case in.ScalingType != "UNIFORM_SCALING":
-		return nil, failf(codeValidation, "ScalingType must be UNIFORM_SCALING")
-	case in.TargetShardCount < 1:
-		return nil, failf(codeInvalidArgument, "TargetShardCount must be at least 1")
-	case in.TargetShardCount > 2*now || 2*in.TargetShardCount < now:
-		return nil, failf(codeInvalidArgument, "TargetShardCount %d must be between half and double the current count of %d", in.TargetShardCount, now)
+	case target < 1:
+		return nil, failf(codeValidation, "targetShardCount must be at least 1, it is %d", target)
+	case target > maxShards:
+		return nil, failf(codeLimit, "%d shards exceed the shard limit of %d for account %s.", target, maxShards, account)
+	case target > 2*current:
+		return nil, failf(codeInvalidArgument, "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: %d Target shard count: %d", current, target)
+	case 2*target < current:
+		return nil, failf(codeInvalidArgument, "UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: %d Target shard count: %d", current, target)
 	}
-	for n := now; n < in.TargetShardCount; n++ {
-		sh := widest(s.openShards())
-		k.split(s, sh, new(big.Int).Add(sh.first, new(big.Int).Rsh(width(sh), 1)))
-	}
-	for n := now; n > in.TargetShardCount; n-- {
-		a, b := narrowestPair(s.openShards())
-		k.merge(s, a, b)
-	}
+	k.scale(s, target)
 	return map[string]any{
-		"StreamName": s.name, "StreamARN": arnPrefix + s.name, "CurrentShardCount": now, "TargetShardCount": in.TargetShardCount,
+		"StreamName": s.name, "StreamARN": arnPrefix + s.name, "CurrentShardCount": current, "TargetShardCount": target,
 	}, nil
 }
 
-// width is the number of hash keys of shards next to each other.
-func width(shards ...*shard) *big.Int {
-	n := new(big.Int).Sub(shards[len(shards)-1].last, shards[0].first)
-	return n.Add(n, big.NewInt(1))
-}
-
-func widest(shards []*shard) *shard {
-	best := shards[0]
-	for _, sh := range shards[1:] {
-		if width(sh).Cmp(width(best)) > 0 {
-			best = sh
+// scale splits wherever one of n equal parts begins, then merges the shards
+// within each part. The stream's lock is held.
+func (k *Kinesis) scale(s *stream, n int) {
+	for i := 1; i < n; i++ {
+		at := uniformStart(i, n)
+		if sh := s.forKey(at); sh.first.Cmp(at) != 0 {
+			k.split(s, sh, at)
 		}
 	}
-	return best
-}
-
-// narrowestPair finds the two neighbours that have the fewest hash keys.
-func narrowestPair(shards []*shard) (a, b *shard) {
-	a, b = shards[0], shards[1]
-	for i := 1; i+1 < len(shards); i++ {
-		if width(shards[i], shards[i+1]).Cmp(width(a, b)) < 0 {
-			a, b = shards[i], shards[i+1]
+	for i := range n {
+		sh := s.open[i]
+		for i+1 < len(s.open) && (i+1 == n || s.open[i+1].first.Cmp(uniformStart(i+1, n)) < 0) {
+			sh = k.merge(s, sh, s.open[i+1])
 		}
 	}
-	return a, b
 }

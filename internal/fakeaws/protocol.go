@@ -1,0 +1,133 @@
+package fakeaws
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// operation answers the body of a request with a value to be sent as JSON, an
+// answer that writes itself, or nil for none.
+type operation func(k *Kinesis, body []byte) (any, error)
+
+// answer is a large answer that writes itself.
+type answer interface {
+	size() int
+	writeTo(w *bufio.Writer)
+}
+
+// input reads the input of an operation and runs it.
+func input[In any](run func(k *Kinesis, in *In) (any, error)) operation {
+	return func(k *Kinesis, body []byte) (any, error) {
+		in := new(In)
+		if err := unmarshal(body, in); err != nil {
+			return nil, failf(codeSerialization, "%v", err)
+		}
+		return run(k, in)
+	}
+}
+
+// op is an operation that a fault may come before.
+func op[In any](name string, run func(k *Kinesis, in *In) (any, error)) operation {
+	return input(func(k *Kinesis, in *In) (any, error) {
+		shardID := ""
+		if about, ok := any(in).(interface{ shard() string }); ok {
+			shardID = about.shard()
+		}
+		if err := k.failed(name, shardID); err != nil {
+			return nil, err
+		}
+		return run(k, in)
+	})
+}
+
+// operations by their name in X-Amz-Target. PutRecord asks for its fault
+// itself, when it knows the shard.
+var operations = map[string]operation{
+	"CreateStream":          op("CreateStream", (*Kinesis).createStream),
+	"DeleteStream":          op("DeleteStream", (*Kinesis).deleteStream),
+	"DescribeStream":        op("DescribeStream", (*Kinesis).describeStream),
+	"DescribeStreamSummary": op("DescribeStreamSummary", (*Kinesis).describeStreamSummary),
+	"GetRecords":            op("GetRecords", (*Kinesis).getRecords),
+	"GetShardIterator":      op("GetShardIterator", (*Kinesis).getShardIterator),
+	"ListShards":            op("ListShards", (*Kinesis).listShards),
+	"ListStreams":           op("ListStreams", (*Kinesis).listStreams),
+	"MergeShards":           op("MergeShards", (*Kinesis).mergeShards),
+	"PutRecord":             input((*Kinesis).putRecord),
+	"PutRecords":            op("PutRecords", (*Kinesis).putRecords),
+	"SplitShard":            op("SplitShard", (*Kinesis).splitShard),
+	"UpdateShardCount":      op("UpdateShardCount", (*Kinesis).updateShardCount),
+}
+
+const (
+	maxBody      = 32 << 20 // above any request that the service takes
+	answerBuffer = 64 << 10
+)
+
+// ServeHTTP answers one request.
+func (k *Kinesis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/x-amz-json-1.1")
+	h.Set("Date", k.options.Clock().UTC().Format(http.TimeFormat))
+	status := http.StatusOK
+	result, err := k.run(w, r)
+	if err != nil {
+		api := &APIError{Code: codeInternal, Message: err.Error(), Status: http.StatusInternalServerError}
+		errors.As(err, &api)
+		if status = api.Status; status == 0 {
+			status = http.StatusBadRequest
+		}
+		result = map[string]string{"__type": api.Code, "message": api.Message}
+	}
+	// A failed write means that the client has gone, which is its own affair.
+	if large, ok := result.(answer); ok {
+		h.Set("Content-Length", strconv.Itoa(large.size()))
+		w.WriteHeader(status)
+		buffered := k.writers.Get().(*bufio.Writer)
+		buffered.Reset(w)
+		large.writeTo(buffered)
+		_ = buffered.Flush()
+		buffered.Reset(nil)
+		k.writers.Put(buffered)
+		return
+	}
+	var body []byte
+	if result != nil {
+		if body, err = json.Marshal(result); err != nil {
+			body, status = nil, http.StatusInternalServerError
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// run finds and runs the operation that a request names.
+func (k *Kinesis) run(w http.ResponseWriter, r *http.Request) (any, error) {
+	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_20131202.")
+	f, known := operations[name]
+	if !ours || !known {
+		return nil, failf(codeUnknown, "%q is not an operation of this Kinesis", r.Header.Get("X-Amz-Target"))
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, failf(codeSerialization, "read the request: %v", err)
+	}
+	return f(k, body)
+}
+
+// readBody reads a request in one piece of its own, which records that are put
+// go on pointing to.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limited := http.MaxBytesReader(w, r.Body, maxBody)
+	if r.ContentLength < 0 || r.ContentLength > maxBody {
+		return io.ReadAll(limited)
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(limited, body)
+	return body, err
+}

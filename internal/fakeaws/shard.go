@@ -1,0 +1,142 @@
+package fakeaws
+
+import (
+	"encoding/json"
+	"math/big"
+	"slices"
+	"sort"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// shard is a range of hash keys with its records.
+type shard struct {
+	id          string
+	first, last *big.Int // hash keys
+	parents     []*shard // two after a merge
+	start       uint64   // sequence number before all of its records
+
+	// Guarded by the stream's lock.
+	end      uint64 // sequence number behind all of its records; 0 while it is open
+	closed   int64  // when, in milliseconds since the epoch
+	children []*shard
+
+	mu      sync.Mutex
+	records []record
+	newest  uint64 // sequence number given last
+	arrived int64  // when that was
+	meter   meter
+}
+
+// record is a record as GetRecords sends it. It does not change.
+type record struct {
+	number  uint64
+	arrived int64  // milliseconds since the epoch
+	size    int    // bytes of data and partition key
+	head    []byte // the JSON before the data
+	data    []byte // base64; a part of the request that put it
+}
+
+const recordTail = `"}`
+
+func (sh *shard) isOpen() bool { return sh.end == 0 }
+
+// expired tells whether the shard is closed and all of its records are beyond
+// the horizon: the service lists it no more.
+func (sh *shard) expired(horizon int64) bool { return !sh.isOpen() && sh.closed < horizon }
+
+// append gives a record its number and keeps it. The stream's lock is held to
+// read.
+func (k *Kinesis) append(sh *shard, e *entry) putResult {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.trim(k.horizon())
+	sh.newest = k.numbers.Add(1)
+	// A clock that was set back does not put the records out of order.
+	sh.arrived = max(sh.arrived, k.now())
+	number := sequenceNumber(sh.newest)
+	sh.records = append(sh.records, record{
+		number:  sh.newest,
+		arrived: sh.arrived,
+		size:    e.size,
+		head:    recordHead(number, sh.arrived, e.PartitionKey),
+		data:    e.Data.text,
+	})
+	return putResult{ShardId: sh.id, SequenceNumber: number}
+}
+
+// recordHead renders what comes before the data, once for all reads.
+func recordHead(number string, arrived int64, partitionKey string) []byte {
+	key, _ := json.Marshal(partitionKey) // a string always can be
+	head := make([]byte, 0, len(key)+160)
+	head = append(head, `{"SequenceNumber":"`...)
+	head = append(head, number...)
+	head = append(head, `","ApproximateArrivalTimestamp":`...)
+	head = append(head, epochSeconds(arrived)...)
+	head = append(head, `,"PartitionKey":`...)
+	head = append(head, key...)
+	return append(head, `,"Data":"`...)
+}
+
+// epochSeconds is how the protocol writes a time.
+func epochSeconds(milliseconds int64) json.Number {
+	return json.Number(strconv.FormatFloat(float64(milliseconds)/1000, 'f', 3, 64))
+}
+
+// from is the index of the first record with this number or a higher one. The
+// shard's lock is held.
+func (sh *shard) from(number uint64) int {
+	return sort.Search(len(sh.records), func(i int) bool { return sh.records[i].number >= number })
+}
+
+// since is the index of the first record that arrived at this time or later.
+// The shard's lock is held.
+func (sh *shard) since(at int64) int {
+	if len(sh.records) == 0 || sh.records[0].arrived >= at {
+		return 0
+	}
+	return sort.Search(len(sh.records), func(i int) bool { return sh.records[i].arrived >= at })
+}
+
+// trim frees the records before the horizon, when they are half of all or more.
+// A reader may still be sending them: they are left behind, not cleared. The
+// shard's lock is held.
+func (sh *shard) trim(horizon int64) {
+	if expired := sh.since(horizon); expired > 0 && 2*expired >= len(sh.records) {
+		sh.records = slices.Clone(sh.records[expired:])
+	}
+}
+
+// Limits of reading a shard: 5 calls and 2 MiB a second. A call may return more
+// than that, 10 MiB at most, and pays with the seconds after it:
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
+const (
+	callsPerSecond = 5
+	bytesPerSecond = 2 << 20
+)
+
+// meter measures what is read from a shard.
+type meter struct {
+	calls  []time.Time // within the last second
+	window time.Time   // since when bytes are counted
+	bytes  int
+}
+
+// admit tells whether a call may be made. What was refused does not count.
+func (m *meter) admit(now time.Time) (reason string) {
+	m.calls = slices.DeleteFunc(m.calls, func(at time.Time) bool { return now.Sub(at) >= time.Second })
+	if len(m.calls) >= callsPerSecond {
+		return "more than 5 calls in a second"
+	}
+	// A window lasts until its bytes are paid for.
+	length := max(time.Second, time.Duration(m.bytes)*time.Second/bytesPerSecond)
+	if now.Sub(m.window) >= length {
+		m.window, m.bytes = now, 0
+	}
+	if m.bytes >= bytesPerSecond {
+		return "more than 2 MiB in a second"
+	}
+	m.calls = append(m.calls, now)
+	return ""
+}
