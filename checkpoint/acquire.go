@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
@@ -23,19 +22,21 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 
 	// Condition: exactly what was observed.
+	timeout := t.informativeTimeout()
 	condition := "attribute_not_exists(" + attrShard + ")"
 	values := item{
-		":me":      str(t.cfg.Worker),
-		":zero":    num(0),
-		":one":     num(1),
-		":timeout": str(t.informativeTimeout()),
+		":me":       str(t.cfg.Worker),
+		":zero":     num(0),
+		":one":      num(1),
+		":timeout":  str(timeout),
+		":duration": num(t.cfg.LeaseDuration.Milliseconds()),
 	}
 	if exists {
 		values[":end"] = str(kcl.ShardEnd)
 		condition = "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
 		condition += t.unchanged(seen.row, values)
 	}
-	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " +
+	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
 		attrEpoch + " = if_not_exists(" + attrEpoch + ", :zero) + :one, " +
 		attrCounter + " = if_not_exists(" + attrCounter + ", :zero) + :one"
 	for i, attribute := range []string{attrParent, attrAdjacentParent} {
@@ -57,11 +58,16 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	got := readRow(it)
 	// A failed condition is also what a repeated request meets whose first
-	// answer was lost on the way: then the row is as that request made it.
-	if conditionFailed && (got.owner != t.cfg.Worker || got.epoch != seen.epoch+1) {
+	// answer was lost on the way: then the row is as that request made it, to the
+	// nanosecond of its timeout.
+	ours := got.owner == t.cfg.Worker && got.epoch == seen.epoch+1 && got.timeout == timeout
+	if conditionFailed && !ours {
 		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, kcl.ErrLeaseNotAcquired{})
 	}
-	lease := t.newLease(shardID, got, sent)
+	lease, err := t.newLease(shardID, got, sent)
+	if err != nil {
+		return nil, err
+	}
 	t.cfg.Log.Info().Str("shard", shardID).Int64("epoch", got.epoch).Str("from_worker", seen.owner).
 		Str("checkpoint", got.checkpoint).Msg("lease acquired")
 	return lease, nil
@@ -75,8 +81,8 @@ func (t *Table) unchanged(seen row, values item) string {
 		return "(attribute_not_exists(" + attrOwner + ") OR " + attrOwner + " = :owner)"
 	}
 	condition := attrOwner + " = :owner AND "
-	if seen.counter != "" {
-		values[":counter"] = &types.AttributeValueMemberN{Value: seen.counter}
+	if seen.counter != 0 {
+		values[":counter"] = num(seen.counter)
 		return condition + attrCounter + " = :counter"
 	}
 	values[":seen"] = str(seen.timeout)
@@ -112,7 +118,7 @@ func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 }
 
 // free tells that nobody owns the row, or that its owner gave no sign of life
-// for a whole lease duration on this worker's clock.
+// for a whole lease duration, its own or ours, on this worker's clock.
 func (t *Table) free(o observation) bool {
-	return o.owner == "" || time.Since(o.since) >= t.cfg.LeaseDuration
+	return o.owner == "" || time.Since(o.since) >= max(t.cfg.LeaseDuration, o.duration)
 }

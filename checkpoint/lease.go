@@ -32,14 +32,18 @@ type Lease struct {
 	goodUntil     time.Time // when the lease must be given up unless renewed
 	acknowledged  string    // newest acknowledged sequence number, or SHARD_END
 	written       string    // the checkpoint that the row has
+	counter       int64     // the row's counter as last seen
 	beforeRelease func()
+
+	releasing sync.Once
+	released  error
 }
 
 // heartbeatsPerLease is how often a lease is renewed within its duration.
 const heartbeatsPerLease = 3
 
 // newLease starts the heartbeat of a lease whose acquisition was sent at a time.
-func (t *Table) newLease(shardID string, got row, sent time.Time) *Lease {
+func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error) {
 	ctx, lose := context.WithCancelCause(context.Background())
 	l := &Lease{
 		ctx:          ctx,
@@ -54,18 +58,20 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) *Lease {
 		goodUntil:    t.goodUntil(sent),
 		acknowledged: got.checkpoint,
 		written:      got.checkpoint,
+		counter:      got.counter,
 	}
 	l.writing <- struct{}{}
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.ctx.Err(); err != nil {
+		return nil, fmt.Errorf("lease of %s: the table is closed: %w", shardID, err)
+	}
 	t.held[shardID] = l
-	t.mu.Unlock()
-	t.heartbeats.Add(1)
-	go func() {
-		defer t.heartbeats.Done()
+	t.tasks.Go(func() {
 		defer close(l.ended)
 		l.heartbeat()
-	}()
-	return l
+	})
+	return l, nil
 }
 
 // goodUntil leaves a margin before others may take the lease: they count from
@@ -151,8 +157,14 @@ func (l *Lease) finish(ctx context.Context) error {
 }
 
 // release waits for the drain, writes the last checkpoint and gives the shard
-// free, unless the lease is lost. The KCL has ended reading the shard.
+// free, unless the lease is lost. Nothing more is taken on of the shard. A
+// second call waits for the first and returns the same.
 func (l *Lease) release() error {
+	l.releasing.Do(func() { l.released = l.drainAndRelease() })
+	return l.released
+}
+
+func (l *Lease) drainAndRelease() error {
 	l.mu.Lock()
 	drain := l.beforeRelease
 	l.mu.Unlock()
@@ -182,12 +194,17 @@ const (
 var (
 	errStopped = errors.New("the lease is being released")
 	errTaken   = errors.New("the row has another owner or epoch")
+	errCounter = errors.New("a request before this one was applied without an answer")
 	errLost    = errors.New("the lease is lost")
 )
 
 // write updates the row, once it is this call's turn, if the lease is still
 // this worker's. A request that fails otherwise is sent again until the lease
-// can no longer be taken for good; what was applied unseen does no harm twice.
+// can no longer be taken for good.
+//
+// Each request names the counter that it found, so that it is applied once and
+// in order: one that was given up and arrives late cannot put an older
+// checkpoint over a newer one, or over SHARD_END.
 func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) error {
 	select {
 	case <-l.writing:
@@ -215,6 +232,9 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 			l.mu.Unlock()
 			return nil
 		}
+		if errors.Is(err, errCounter) {
+			continue // with the counter as it is
+		}
 		if errors.Is(err, errTaken) {
 			return err
 		}
@@ -234,7 +254,10 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 
 // try sends one conditional update.
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bool, timeout time.Duration) error {
-	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":one": num(1)}
+	l.mu.Lock()
+	counter := l.counter
+	l.mu.Unlock()
+	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":counter": num(counter), ":one": num(1)}
 	expression := "SET " + attrCounter + " = " + attrCounter + " + :one"
 	if news {
 		expression += ", " + attrCheckpoint + " = :checkpoint"
@@ -247,16 +270,24 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bo
 		values[":timeout"] = str(l.table.informativeTimeout())
 	}
 	it, conditionFailed, err := l.table.update(ctx, l.shard, expression,
-		attrOwner+" = :me AND "+attrEpoch+" = :epoch", values, timeout)
+		attrOwner+" = :me AND "+attrEpoch+" = :epoch AND "+attrCounter+" = :counter", values, timeout)
 	if err != nil {
 		return err
 	}
 	// A release whose answer was lost and that was sent again finds the row
 	// without an owner in the same epoch: it was applied.
 	found := readRow(it)
-	released := why == releasing && found.owner == "" && found.epoch == l.epoch
-	if conditionFailed && !released {
-		return fmt.Errorf("%w: %s, epoch %d", errTaken, found.owner, found.epoch)
+	sameTerm := found.epoch == l.epoch
+	if sameTerm {
+		l.mu.Lock()
+		l.counter = found.counter
+		l.mu.Unlock()
 	}
-	return nil
+	switch {
+	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
+		return nil
+	case sameTerm && found.owner == l.table.cfg.Worker && found.counter != counter:
+		return errCounter
+	}
+	return fmt.Errorf("%w: %s, epoch %d", errTaken, found.owner, found.epoch)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
@@ -22,14 +23,13 @@ func TestLeaseLifeCycle(t *testing.T) {
 	if got := lease.Checkpoint(); got != "" {
 		t.Errorf("a new shard begins at %q", got)
 	}
-	if r, _ := rowOf(t, db, name, shard0); r.owner != "a" || r.epoch != 1 || r.counter != "1" {
+	if r, _ := rowOf(t, db, name, shard0); r.owner != "a" || r.epoch != 1 || r.counter != 1 {
 		t.Errorf("row after acquire: %+v", r)
 	}
 	lease.Acknowledge("100")
 	eventually(t, "a heartbeat carries the checkpoint", func() bool {
 		r, _ := rowOf(t, db, name, shard0)
-		n, _ := strconv.Atoi(r.counter)
-		return r.checkpoint == "100" && n > 1
+		return r.checkpoint == "100" && r.counter > 1
 	})
 	lease.Acknowledge("200")
 	if err := a.RemoveLeaseOwner(shard0); err != nil {
@@ -355,6 +355,107 @@ func TestFinishedMeanwhile(t *testing.T) {
 	if _, err := a.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
 		t.Errorf("a finished shard was leased: %v", err)
 	}
+}
+
+// A request that was given up and arrives late changes nothing: neither the end
+// of the shard nor a newer checkpoint is undone.
+func TestLateRenewal(t *testing.T) {
+	f := func(name string, end bool, want string) {
+		t.Run(name, func(t *testing.T) {
+			real := realDB(t)
+			db := &faultyDB{Client: real}
+			table := tableName()
+			a := open(t, db, table, "a", Shard{ID: shard0})
+			lease := acquired(t, a, shard0)
+			late := make(chan func(), 1)
+			db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+				if _, carries := in.ExpressionAttributeValues[":checkpoint"]; !carries {
+					return real.UpdateItem(ctx, in)
+				}
+				db.update.Store(nil)
+				late <- func() { real.UpdateItem(context.Background(), in) }
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+			lease.Acknowledge("100")
+			arrive := <-late
+			lease.Acknowledge("200")
+			if end {
+				if err := lease.finish(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				eventually(t, "the newer checkpoint is written", func() bool {
+					r, _ := rowOf(t, real, table, shard0)
+					return r.checkpoint == "200"
+				})
+			}
+			arrive()
+			if err := a.RemoveLeaseOwner(shard0); err != nil {
+				t.Fatal(err)
+			}
+			if r, _ := rowOf(t, real, table, shard0); r.checkpoint != want || r.owner != "" {
+				t.Errorf("row: %+v", r)
+			}
+		})
+	}
+	f("end", true, kcl.ShardEnd)
+	f("checkpoint", false, "200")
+}
+
+// A row of this worker's own that nothing was written to is not taken for the
+// answer to an acquisition: others may have counted on its silence for long.
+func TestOwnRowIsNotAdopted(t *testing.T) {
+	db := realDB(t)
+	a := open(t, db, tableName(), "a", Shard{ID: shard0})
+	lease := acquired(t, a, shard0)
+	lease.lose(errLost) // as the heartbeat does when DynamoDB does not answer
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+		t.Errorf("adopted: %v", err)
+	}
+}
+
+// Workers of different lease durations, as in a rolling deployment: the longer
+// one's silence is waited out by its own measure.
+func TestLongerLease(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	position, _ := ParsePosition("TRIM_HORIZON")
+	long, err := New(Config{Table: name, Worker: "long", LeaseDuration: 4 * leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(long.Close)
+	long.SetShards([]Shard{{ID: shard0}})
+	if err := long.Open(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	acquired(t, long, shard0)
+	short := open(t, db, name, "short", Shard{ID: shard0})
+	for end := time.Now().Add(3 * leaseDuration); time.Now().Before(end); time.Sleep(leaseDuration / 20) {
+		refused(t, short, shard0)
+	}
+}
+
+// ReleaseAll gives back what readers that hang have not.
+func TestReleaseAll(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0}, Shard{ID: parent1})
+	acquired(t, a, shard0).Acknowledge("100")
+	acquired(t, a, parent1).Acknowledge("200")
+	a.ReleaseAll()
+	if err := a.RemoveLeaseOwner(parent1); err != nil { // this reader ends after all
+		t.Fatal(err)
+	}
+	eventually(t, "both are released", func() bool {
+		x, _ := rowOf(t, db, name, shard0)
+		y, _ := rowOf(t, db, name, parent1)
+		return x.owner == "" && x.checkpoint == "100" && y.owner == "" && y.checkpoint == "200"
+	})
 }
 
 // While a lease drains, and after it was lost, no second reader gets it: the

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
@@ -18,6 +19,7 @@ const (
 	attrAdjacentParent = "AdjacentParentShardId"
 	attrEpoch          = "LeaseEpoch"
 	attrCounter        = "LeaseCounter"
+	attrDuration       = "LeaseDurationMillis"
 )
 
 // row is one shard's row as it was read.
@@ -26,19 +28,24 @@ type row struct {
 	checkpoint string // sequence number, SHARD_END, or "" when nothing is acknowledged
 	timeout    string // information only, except in rows that have no counter
 	epoch      int64
-	counter    string // "" in a row that vmware-go-kcl-v2 wrote
+	counter    int64         // 0 in a row that vmware-go-kcl-v2 wrote
+	duration   time.Duration // how long the owner's lease lasts, 0 if the row does not say
 }
 
 type item = map[string]types.AttributeValue
 
 func readRow(it item) row {
-	epoch, _ := strconv.ParseInt(text(it[attrEpoch]), 10, 64)
+	number := func(attribute string) int64 {
+		n, _ := strconv.ParseInt(text(it[attribute]), 10, 64)
+		return n
+	}
 	return row{
 		owner:      text(it[attrOwner]),
 		checkpoint: text(it[attrCheckpoint]),
 		timeout:    text(it[attrTimeout]),
-		epoch:      epoch,
-		counter:    text(it[attrCounter]),
+		epoch:      number(attrEpoch),
+		counter:    number(attrCounter),
+		duration:   time.Duration(number(attrDuration)) * time.Millisecond,
 	}
 }
 

@@ -27,6 +27,8 @@ func (t *Table) sync(ctx context.Context) error {
 	}
 	t.mu.Lock()
 	stale, err := t.stale, t.err
+	// Cleared before the scan: what is listed during it is news to the next one.
+	t.stale = false
 	t.mu.Unlock()
 	if !stale {
 		return err
@@ -36,7 +38,7 @@ func (t *Table) sync(ctx context.Context) error {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stale, t.err = false, err
+	t.err = err
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (t *Table) sync(ctx context.Context) error {
 // of vmware-go-kcl-v2 write no counter; their sign of life is the timeout.
 func (r row) sameHolder(later row) bool {
 	return r.owner == later.owner && r.epoch == later.epoch && r.counter == later.counter &&
-		(r.counter != "" || r.timeout == later.timeout)
+		(r.counter != 0 || r.timeout == later.timeout)
 }
 
 func (t *Table) scan(ctx context.Context) (map[string]row, error) {

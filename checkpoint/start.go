@@ -33,6 +33,9 @@ func (t *Table) settleStart(ctx context.Context, now time.Time) error {
 	if position.kind == latest {
 		position = Position{kind: atTimestamp, time: now}
 	}
+	t.mu.Lock()
+	t.stale = true
+	t.mu.Unlock()
 	if err := t.sync(ctx); err != nil {
 		return err
 	}

@@ -59,9 +59,9 @@ type Table struct {
 
 	// ctx ends at Close. The heartbeats and the KCL's calls, which bring no
 	// context of their own, live in it.
-	ctx        context.Context
-	cancel     context.CancelFunc
-	heartbeats sync.WaitGroup
+	ctx    context.Context
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // heartbeats and releases
 
 	scanning chan struct{} // holds one token: one scan at a time
 
@@ -100,14 +100,12 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 	return t, nil
 }
 
-// Open creates the table if Kinesis applications by this name have none, and
-// settles where the application starts. The shards are those that Kinesis
-// lists, and now is Kinesis' clock.
-func (t *Table) Open(ctx context.Context, shards []Shard, now time.Time) error {
+// Open creates the table if it does not exist, and settles where the
+// application starts, by the shards that were set before and by Kinesis' clock.
+func (t *Table) Open(ctx context.Context, now time.Time) error {
 	if err := t.ensureTable(ctx); err != nil {
 		return err
 	}
-	t.SetShards(shards)
 	return t.settleStart(ctx, now)
 }
 
@@ -123,11 +121,27 @@ func (t *Table) SetShards(shards []Shard) {
 	t.shards, t.stale = listed, true
 }
 
+// ReleaseAll gives back the leases whose readers have not, each with its last
+// checkpoint, and does not wait for it: a reader of the KCL can hang in a sleep
+// or a call. Nothing more may be taken on of any shard.
+func (t *Table) ReleaseAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, lease := range t.held {
+		if t.ctx.Err() == nil {
+			// Its error is told to the reader, if that ever ends.
+			t.tasks.Go(func() { _ = lease.release() })
+		}
+	}
+}
+
 // Close ends the heartbeats without releasing what is still held: other
 // workers take it over after the lease duration. It returns when they ended.
 func (t *Table) Close() {
+	t.mu.Lock()
 	t.cancel()
-	t.heartbeats.Wait()
+	t.mu.Unlock()
+	t.tasks.Wait()
 }
 
 // Held counts the leases this worker holds.

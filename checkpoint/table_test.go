@@ -66,7 +66,8 @@ func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...S
 		t.Fatal(err)
 	}
 	t.Cleanup(table.Close)
-	if err := table.Open(t.Context(), shards, time.Now()); err != nil {
+	table.SetShards(shards)
+	if err := table.Open(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return table
@@ -225,7 +226,7 @@ func TestOpenCreatesTableOnlyWhenMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Close()
-	if err := table.Open(t.Context(), nil, time.Now()); !errors.Is(err, errBroken) {
+	if err := table.Open(t.Context(), time.Now()); !errors.Is(err, errBroken) {
 		t.Errorf("want the error of DescribeTable, got %v", err)
 	}
 	if db.created {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +60,7 @@ type cluster struct {
 	searchURL   string
 	application string
 	prefix      string
+	ahead       atomic.Int64 // how far Kinesis' clock is ahead, in nanoseconds
 	expected    map[string]loggen.Event
 	controls    map[string]bool // sequence numbers of control messages
 }
@@ -67,10 +69,14 @@ func newCluster(t *testing.T, shards int32) *cluster {
 	t.Helper()
 	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
 	c := &cluster{
-		t: t, fake: fakeaws.NewKinesis(fakeaws.KinesisOptions{}), application: unique, prefix: unique,
+		t: t, application: unique, prefix: unique,
 		searchURL: localtest.OpenSearch(t), dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
 		controls: make(map[string]bool),
 	}
+	c.fake = fakeaws.NewKinesis(fakeaws.KinesisOptions{
+		Retention: 24 * time.Hour,
+		Clock:     func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
+	})
 	server := httptest.NewServer(c.fake)
 	t.Cleanup(server.Close)
 	c.kinesisURL = server.URL
@@ -255,13 +261,20 @@ func (c *cluster) eventually(what string, ok func() bool) {
 
 func (c *cluster) documents() string { return c.prefix + "-*,-" + indexer.DeadLetterIndex(c.prefix) }
 
+// count counts documents. An index that was made this moment answers 503 until
+// its shard is there.
 func (c *cluster) count(indices string) int {
 	c.t.Helper()
-	n, err := inspect.Count(c.t.Context(), c.search, indices)
-	if err != nil {
-		c.t.Fatal(err)
+	for try := 0; ; try++ {
+		n, err := inspect.Count(c.t.Context(), c.search, indices)
+		if err == nil {
+			return n
+		}
+		if try == 50 {
+			c.t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	return n
 }
 
 // indexed waits until as many documents are found as events were produced.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,8 +33,9 @@ type Config struct {
 	// SyncInterval is the mean time between two looks at shards and leases. At
 	// each, a worker takes at most one lease.
 	SyncInterval time.Duration
-	// InFlightBytes bounds the inflated bytes of records without a verdict, in
-	// the whole process: when they are used up, reading waits.
+	// InFlightBytes bounds the bytes of documents without a verdict, in the whole
+	// process: when they are used up, reading waits. Each shard may go beyond by
+	// what one record takes more than its gzip trailer tells.
 	InFlightBytes int64
 	// MaxInflated bounds in bytes what one record may inflate to.
 	MaxInflated int
@@ -104,31 +106,39 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.stop()
 	defer c.table.Close()
 
-	shards, now, err := c.stream.list(ctx)
+	now, err := c.stream.list(ctx) // which tells the shards to the table
 	if err != nil {
 		return err
 	}
-	if err := c.table.Open(ctx, shards, now); err != nil {
+	if err := c.table.Open(ctx, now); err != nil {
 		return err
 	}
 	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(c.table)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the KCL worker: %w", err)
 	}
-	c.cfg.Log.Info().Str("stream", c.cfg.Stream).Int("shards", len(shards)).Msg("consuming")
+	c.cfg.Log.Info().Str("stream", c.cfg.Stream).Msg("consuming")
 
 	<-ctx.Done()
 	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: no more is read, what is in flight is drained")
-	// The last part of the time is for the final checkpoints.
+	// The last part of the time is for the final checkpoints, also of shards
+	// whose readers hang.
 	deadline := time.NewTimer(c.cfg.DrainTimeout)
 	defer deadline.Stop()
-	defer time.AfterFunc(c.cfg.DrainTimeout*4/5, c.giveUp).Stop()
+	drained := time.NewTimer(c.cfg.DrainTimeout * 4 / 5)
+	defer drained.Stop()
 	c.stop()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		w.Shutdown()
 	}()
+	select {
+	case <-stopped:
+	case <-drained.C:
+		c.giveUp()
+		c.table.ReleaseAll()
+	}
 	select {
 	case <-stopped:
 		c.cfg.Log.Info().Msg("stopped")
@@ -152,12 +162,15 @@ func (c *Consumer) kclConfig() *config.KinesisClientLibConfiguration {
 	cfg.MaxRecords = maxRecords
 	// The middleware of the client paces the reads.
 	cfg.IdleTimeBetweenReadsInMillis = 1
-	// How soon a reader learns that its lease is lost; it costs no request.
-	cfg.LeaseRefreshWaitTime = 500
+	// Never: the heartbeat renews, and the client's middleware ends the reading
+	// of a lost lease. A renewal of the KCL that comes when its reader has
+	// ended would acquire the lease for nobody.
+	cfg.LeaseRefreshWaitTime = math.MaxInt32
 	// The middleware of the client places each shard; the oldest record is the
 	// safe choice should it ever not.
 	cfg.InitialPositionInStream = config.TRIM_HORIZON
-	// A throttled read is tried again for about a minute before the lease is given back.
-	cfg.MaxRetryCount = 10
+	// Throttled five times in a row, a reader gives its lease back. The KCL's
+	// pause doubles with each KMS throttle, to 3 s, and heeds no stop.
+	cfg.MaxRetryCount = 5
 	return cfg
 }

@@ -23,7 +23,7 @@ func newMetrics() *metrics {
 		events:      counter("events_total", "Log events found in them."),
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "logsluice_in_flight_bytes", Help: "Inflated bytes of records without a verdict."}),
+			Name: "logsluice_in_flight_bytes", Help: "Bytes of documents without a verdict, as far as known when they were taken on."}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "logsluice_lag_seconds", Help: "How far reading is behind the tip of a shard (MillisBehindLatest)."}, []string{"shard"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{

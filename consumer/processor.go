@@ -22,6 +22,7 @@ type processor struct {
 	marks    *watermark
 	ctx      context.Context // ends when nothing more may be taken on
 	gap      bool            // a record was read and not taken on
+	debt     int64           // bytes that the record before took beyond its guess
 }
 
 var _ kcl.IRecordProcessor = (*processor)(nil)
@@ -71,18 +72,23 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 // take starts the work on one record; false when it was not taken on.
 func (p *processor) take(r *types.Record, m *mark) bool {
 	c := p.consumer
-	size := min(inflatedSize(r.Data, c.cfg.MaxInflated), c.cfg.InFlightBytes)
+	// What a record takes is known when it is decoded; then waiting for more
+	// could wait for ever. So the next record pays what this one's guess missed.
+	guess := inflatedSize(r.Data, c.cfg.MaxInflated)
+	size := min(guess+p.debt, c.cfg.InFlightBytes)
 	if p.ctx.Err() != nil || c.budget.Acquire(p.ctx, size) != nil {
 		return false
 	}
 	c.metrics.inFlight.Add(float64(size))
 	arrived := aws.ToTime(r.ApproximateArrivalTimestamp)
-	return p.index(r, func() {
+	taken, ok := p.index(r, func() {
 		c.budget.Release(size)
 		c.metrics.inFlight.Sub(float64(size))
 		c.metrics.latency.Observe(time.Since(arrived).Seconds())
 		p.marks.acknowledge(m)
 	})
+	p.debt = max(taken-guess, 0)
+	return ok
 }
 
 // drain waits until everything taken on has its verdict. It tells false when

@@ -28,15 +28,17 @@ func (s *settlement) settle() {
 // index follows one record through the rooms: subscription finds its events,
 // mapping makes documents of them, the indexer brings them into OpenSearch.
 // What cannot be read becomes a dead letter. done is called when all of it is
-// settled; false tells that the indexer is closed and done may never be called.
-func (p *processor) index(r *types.Record, done func()) bool {
+// settled. It returns how many bytes the documents take until then; not ok tells
+// that the indexer is closed and done may never be called.
+func (p *processor) index(r *types.Record, done func()) (taken int64, ok bool) {
 	c := p.consumer
 	source := indexer.Source{Stream: c.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber)}
 	all := &settlement{done: done}
 	all.pending.Store(1) // ours, until everything is handed over
-	ok := true
+	ok = true
 	deadLetter := func(stage string, reason error, payload []byte) {
 		all.pending.Add(1)
+		taken += int64(len(payload))
 		ok = c.indexer.DeadLetter(source, stage, reason, payload, all.settle) == nil && ok
 	}
 
@@ -46,7 +48,7 @@ func (p *processor) index(r *types.Record, done func()) bool {
 	if bad {
 		deadLetter(indexer.StageInflate, errors.New("not a valid KPL aggregate"), data)
 		all.settle()
-		return ok
+		return taken, ok
 	}
 	docs := indexer.NewDocuments(source)
 	controls, err := p.decoder.Decode(data, func(envelope *subscription.Envelope) {
@@ -64,9 +66,10 @@ func (p *processor) index(r *types.Record, done func()) bool {
 		deadLetter(stageOf(err), err, data)
 	}
 	all.pending.Add(1)
+	taken += int64(len(docs.Body))
 	ok = c.indexer.Put(docs, all.settle) == nil && ok
 	all.settle()
-	return ok
+	return taken, ok
 }
 
 func stageOf(err error) string {

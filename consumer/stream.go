@@ -69,26 +69,25 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 
 // list lists the shards, which tells them to the lease table, and reads
 // Kinesis' clock from the answer, to the second.
-func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.Time, err error) {
+func (s *stream) list(ctx context.Context) (now time.Time, err error) {
 	input := &kinesis.ListShardsInput{StreamName: aws.String(s.name)}
 	for {
 		page, err := s.client.ListShards(ctx, input)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("list the shards of stream %s: %w", s.name, err)
+			return time.Time{}, fmt.Errorf("list the shards of stream %s: %w", s.name, err)
 		}
 		if t, ok := awsmiddleware.GetServerTime(page.ResultMetadata); ok {
 			now = t
 		}
-		shards = append(shards, shardsOf(page)...)
 		if page.NextToken == nil {
 			break
 		}
 		input = &kinesis.ListShardsInput{NextToken: page.NextToken}
 	}
 	if now.IsZero() {
-		return nil, now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", s.name)
+		return now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", s.name)
 	}
-	return shards, now, nil
+	return now, nil
 }
 
 func shardsOf(page *kinesis.ListShardsOutput) []checkpoint.Shard {
@@ -109,19 +108,24 @@ func shardsOf(page *kinesis.ListShardsOutput) []checkpoint.Shard {
 func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 	out middleware.InitializeOutput, metadata middleware.Metadata, err error,
 ) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.reading, cancel)() //nolint:contextcheck // the worker's end is another than the call's
 
+	send := func() {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		out, metadata, err = next.HandleInitialize(ctx, in)
+	}
 	switch input := in.Parameters.(type) {
 	case *kinesis.ListShardsInput:
-		out, metadata, err = next.HandleInitialize(ctx, in)
+		send()
 		if page, ok := out.Result.(*kinesis.ListShardsOutput); ok && err == nil {
 			s.listed(page, input.NextToken == nil)
 		}
 	case *kinesis.GetShardIteratorInput:
 		s.place(input)
-		out, metadata, err = next.HandleInitialize(ctx, in)
+		send()
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
 			s.begin(aws.ToString(input.ShardId), aws.ToString(answer.ShardIterator))
 		}
@@ -130,17 +134,20 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		if err := r.pace(ctx, s.interval); err != nil {
 			return out, metadata, err
 		}
-		out, metadata, err = next.HandleInitialize(ctx, in)
+		send()
 		if answer, ok := out.Result.(*kinesis.GetRecordsOutput); ok && err == nil {
 			s.proceed(r, aws.ToString(input.ShardIterator), answer)
 		}
 	default:
-		out, metadata, err = next.HandleInitialize(ctx, in)
+		send()
 	}
 	return out, metadata, err
 }
 
-// listed collects the pages of a listing and passes on a complete one.
+// listed collects the pages of a listing and passes on a complete one. It takes
+// the parents off the answer: the lease table alone decides when a child may
+// start, and the KCL, if it knew a parent, would wait for it in a loop of its
+// own that heeds no stop.
 func (s *stream) listed(page *kinesis.ListShardsOutput, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,6 +155,9 @@ func (s *stream) listed(page *kinesis.ListShardsOutput, first bool) {
 		s.listing = nil
 	}
 	s.listing = append(s.listing, shardsOf(page)...)
+	for i := range page.Shards {
+		page.Shards[i].ParentShardId, page.Shards[i].AdjacentParentShardId = nil, nil
+	}
 	if page.NextToken == nil {
 		s.table.SetShards(s.listing)
 	}
