@@ -17,11 +17,13 @@ build: ## Build bin/logsluice
 
 .PHONY: demo
 demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for a domain of your own, KEEP=1 to go on until Ctrl-C)
-	$(GO) run ./local/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
+	$(GO) build -o $(CACHE)/demo ./local/demo
+	@exec $(CACHE)/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
 
 .PHONY: test
 test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers
-	$(GO) run ./local/services -- $(GO) test -race -timeout 10m ./...
+	$(GO) build -o $(CACHE)/services ./local/services
+	$(CACHE)/services -- $(GO) test -race -timeout 10m ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run go vet and the linters
