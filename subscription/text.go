@@ -117,11 +117,17 @@ func canonicalEscape(data []byte) int {
 		return 2
 	}
 	r, n := unescape(data)
-	if n == 6 && r < 0x20 && string(appendCanonical(nil, r)) == string(data[:6]) {
-		return n
+	if n != 6 || r >= 0x20 || data[5] != hexDigits[r&0xf] {
+		return 0
 	}
-	return 0
+	switch r {
+	case '\n', '\t', '\r', '\b', '\f': // they have shorter ones
+		return 0
+	}
+	return n
 }
+
+const hexDigits = "0123456789abcdef"
 
 // unescape reads the escape sequence that data begins with: a rune and how many
 // bytes it took, 0 if it is none. A lone surrogate is U+FFFD.
@@ -185,7 +191,6 @@ func hex4(data []byte) (r rune, ok bool) {
 
 // appendCanonical appends a rune as it is spelled in a canonical literal.
 func appendCanonical(dst []byte, r rune) []byte {
-	const hex = "0123456789abcdef"
 	switch r {
 	case '"', '\\':
 		return append(dst, '\\', byte(r))
@@ -201,7 +206,7 @@ func appendCanonical(dst []byte, r rune) []byte {
 		return append(dst, `\f`...)
 	}
 	if r < 0x20 {
-		return append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xf])
+		return append(dst, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&0xf])
 	}
 	return utf8.AppendRune(dst, r)
 }
