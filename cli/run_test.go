@@ -178,11 +178,12 @@ func TestRunTakeover(t *testing.T) {
 func TestRunDrain(t *testing.T) {
 	c := newCluster(t, 2)
 	g := generator(3, 30_000)
-	a := c.start("a")
+	const timeout = 3 * drainTimeout // a busy machine may need it
+	a := c.start("a", "DRAIN_TIMEOUT="+timeout.String())
 	c.eventually("all shards are leased", func() bool { return c.held("a") == 2 })
 	c.produce(g, 30_000)
 	c.eventually("the work is under way", func() bool { return c.count(c.documents()) > 0 })
-	a.stop()
+	a.stopWithin(timeout)
 	for id, lease := range c.leases() {
 		if lease[0] != "" || lease[1] == "" {
 			t.Errorf("%s has the owner %q and the checkpoint %q", id, lease[0], lease[1])
