@@ -159,7 +159,7 @@ func (d *Documents) writeLetter() {
 		letter.Payload, letter.Encoding = base64.StdEncoding.EncodeToString(letter.raw), "base64"
 	}
 	action := map[string]any{"create": map[string]string{"_index": letter.index, "_id": letter.id}}
-	d.Body, d.ends = d.Body[:0], d.ends[:0]
+	d.Body, d.ends = nil, d.ends[:0]
 	for _, line := range []any{action, letter} {
 		// Strings, numbers and a time always marshal.
 		text, _ := json.Marshal(line)

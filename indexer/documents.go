@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sort"
 	"sync"
+	"sync/atomic"
 )
 
 // Source says where documents come from, for their dead letters.
@@ -25,6 +26,10 @@ type Documents struct {
 	done   func() // called when the last verdict is there
 
 	pending int // documents without a verdict; the dispatcher's
+
+	// lent is set when a request was answered or given up while the transport
+	// might still read its body: then the memory is not used again.
+	lent atomic.Bool
 
 	// letter is set when the one document is a dead letter: it has no dead
 	// letter of its own and is sent until OpenSearch takes it.
@@ -51,12 +56,9 @@ func (d *Documents) Len() int { return len(d.ends) }
 
 // recycle gives the buffers back.
 func (d *Documents) recycle() {
-	body, ends := d.Body[:0], d.ends[:0]
-	if cap(body) > maxPooled {
-		body, ends = nil, nil
+	if cap(d.Body) <= maxPooled && !d.lent.Load() {
+		documentsPool.Put(&Documents{Body: d.Body[:0], ends: d.ends[:0]})
 	}
-	*d = Documents{Body: body, ends: ends}
-	documentsPool.Put(d)
 }
 
 // part is a run of documents of one record that share their fate so far.

@@ -430,6 +430,41 @@ func TestDeadLetterRefused(t *testing.T) {
 	}
 }
 
+// slowReader is a transport that answers before it has read the body.
+type slowReader struct {
+	bodies chan io.ReadCloser
+}
+
+func (s slowReader) Stream(r *http.Request) (*http.Response, error) {
+	s.bodies <- r.Body
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[{"create":{"status":201}}]}`))}, nil
+}
+
+// The memory of a request that the transport still reads is not used again.
+func TestBodyReadLate(t *testing.T) {
+	client := slowReader{bodies: make(chan io.ReadCloser, 1)}
+	ix, err := New(Config{
+		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1, Connections: 1, RequestTimeout: time.Second,
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+	}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	for i := range 50 {
+		docs := record(ix, 1000+i, 1)
+		want := string(docs.Body)
+		put(t, ix, docs)
+		for range 4 {
+			record(ix, 5000, 1) // would be written over it
+		}
+		body := <-client.bodies
+		if got, _ := io.ReadAll(body); string(got) != want {
+			t.Fatalf("the transport reads %q in place of %q", got, want)
+		}
+	}
+}
+
 func TestClose(t *testing.T) {
 	fake := &fakeBulk{answer: func(w http.ResponseWriter, _ string) bool {
 		http.Error(w, "busy", http.StatusTooManyRequests)

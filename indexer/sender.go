@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,12 +73,14 @@ func unfit(status int) bool {
 func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error) {
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()
-	bodies, size := make([]io.Reader, len(batch)), 0
+	readers, size := make([]io.Reader, len(batch)), 0
 	for i, p := range batch {
-		bodies[i] = bytes.NewReader(p.bytes())
+		readers[i] = bytes.NewReader(p.bytes())
 		size += len(p.bytes())
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, bulkPath, io.NopCloser(io.MultiReader(bodies...)))
+	body := &requestBody{Reader: io.MultiReader(readers...)}
+	defer body.lend(batch)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, bulkPath, body)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -101,6 +104,29 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 		return nil, 0, fmt.Errorf("the answer to a bulk request has %d items for %d documents", len(answer.Items), want)
 	}
 	return answer.results(), http.StatusOK, nil
+}
+
+// requestBody reads the records' own buffers. The transport closes it when it
+// is done with it, which can be later than the answer.
+type requestBody struct {
+	io.Reader
+	closed atomic.Bool
+}
+
+// Close implements io.Closer.
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
+// lend marks the buffers of a batch that the transport may still be reading.
+func (b *requestBody) lend(batch []part) {
+	if b.closed.Load() {
+		return
+	}
+	for _, p := range batch {
+		p.docs.lent.Store(true)
+	}
 }
 
 // answerError is the error for an answer that is not the one hoped for, with
