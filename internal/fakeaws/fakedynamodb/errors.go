@@ -1,0 +1,63 @@
+package fakedynamodb
+
+import "fmt"
+
+// APIError is an error answer of the service.
+type APIError struct {
+	// Code is the exception's name, such as ConditionalCheckFailedException.
+	Code    string
+	Message string
+	// Status is the HTTP status; 400 if zero, as for all but the service's own
+	// failures.
+	Status int
+
+	item    item     // that failed a condition, where the request wants it
+	reasons []reason // why a transaction was cancelled
+}
+
+// reason says of one part of a transaction why it could not be done.
+type reason struct {
+	Code    string
+	Message string `json:",omitempty"`
+	Item    item   `json:",omitempty"`
+}
+
+func (e *APIError) Error() string { return e.Code + ": " + e.Message }
+
+// Exceptions of the service, by
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+// and the pages of the operations.
+const (
+	codeCondition     = "ConditionalCheckFailedException"
+	codeCancelled     = "TransactionCanceledException"
+	codeInUse         = "ResourceInUseException"
+	codeInternal      = "InternalServerError"
+	codeMismatch      = "IdempotentParameterMismatchException"
+	codeNotFound      = "ResourceNotFoundException"
+	codeSerialization = "SerializationException"
+	codeUnknown       = "UnknownOperationException"
+	codeValidation    = "ValidationException"
+)
+
+// namespaces of exceptions: those that all of AWS has are in another.
+const (
+	ownNamespace    = "com.amazonaws.dynamodb.v20120810#"
+	commonNamespace = "com.amazon.coral.service#"
+)
+
+// typeName is what an error answer calls the exception.
+func (e *APIError) typeName() string {
+	switch e.Code {
+	case codeSerialization, codeUnknown:
+		return commonNamespace + e.Code
+	case codeValidation:
+		return "com.amazon.coral.validate#" + e.Code
+	}
+	return ownNamespace + e.Code
+}
+
+func failf(code, format string, args ...any) error {
+	return &APIError{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func invalidf(format string, args ...any) error { return failf(codeValidation, format, args...) }

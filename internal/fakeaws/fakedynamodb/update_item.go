@@ -1,0 +1,35 @@
+package fakedynamodb
+
+type updateItemInput struct {
+	writeInput
+	Key              item
+	UpdateExpression *string
+}
+
+// updateItem makes the item if there is none:
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
+func (d *DynamoDB) updateItem(in *updateItemInput) (any, error) {
+	w, update, err := d.planUpdate(in)
+	if err == nil {
+		err = w.table.unkeyed(update)
+	}
+	if err == nil {
+		err = in.returnValues("ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.do(w, &in.writeInput, func() (item, error) { return w.table.updated(w.row, w.before, update) })
+	if err != nil {
+		return nil, err
+	}
+	out.Attributes = in.returned(w, update)
+	return out, nil
+}
+
+func (d *DynamoDB) planUpdate(in *updateItemInput) (*write, *bound, error) {
+	x := d.expressions(in.substitutes)
+	update := x.update(in.UpdateExpression)
+	w, err := d.plan(&in.writeInput, x, in.Key, false)
+	return w, update, err
+}
