@@ -2,6 +2,7 @@ package fakeaws
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -9,7 +10,8 @@ import (
 
 // RoundTripper reaches a handler without a socket: the whole answer is there
 // before the first byte of it is read. A request whose context has ended does
-// not reach the handler, and one whose context ends meanwhile gets no answer.
+// not reach the handler, and one whose context ends meanwhile gets no answer. A
+// handler that panics with http.ErrAbortHandler breaks the connection.
 func RoundTripper(h http.Handler) http.RoundTripper { return roundTripper{h} }
 
 type roundTripper struct{ handler http.Handler }
@@ -28,9 +30,12 @@ func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w := &memoryWriter{header: make(http.Header)}
-	rt.handler.ServeHTTP(w, in)
+	broken := rt.serve(w, in)
 	if err := r.Context().Err(); err != nil {
 		return nil, err
+	}
+	if broken {
+		return nil, io.ErrUnexpectedEOF
 	}
 	w.WriteHeader(http.StatusOK)
 	return &http.Response{
@@ -44,6 +49,20 @@ func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		ContentLength: int64(w.body.Len()),
 		Request:       r,
 	}, nil
+}
+
+// serve tells whether the handler broke the connection.
+func (rt roundTripper) serve(w http.ResponseWriter, r *http.Request) (broken bool) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			if err, ok := reason.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				panic(reason)
+			}
+			broken = true
+		}
+	}()
+	rt.handler.ServeHTTP(w, r)
+	return false
 }
 
 // memoryWriter keeps an answer. What happens to the header after it is sent has

@@ -1,0 +1,163 @@
+package fakeaws
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Call is a request as it comes to a service.
+type Call struct {
+	// Operation is the name of the operation, such as GetRecords.
+	Operation string
+	// Body is the input as JSON.
+	Body []byte
+}
+
+// Shard is the shard that a call to Kinesis reads, "" if it reads none.
+func (c Call) Shard() string {
+	var in getRecordsInput
+	if json.Unmarshal(c.Body, &in) != nil {
+		return ""
+	}
+	if in.ShardIterator != "" {
+		return in.shard()
+	}
+	var other struct{ ShardId string }
+	_ = json.Unmarshal(c.Body, &other) // the operation reports the error
+	return other.ShardId
+}
+
+// Fault is what goes wrong with a call. The zero value is nothing. What is set
+// happens in this order.
+type Fault struct {
+	// Delay passes before the service sees the call.
+	Delay time.Duration
+	// Outlive has the call delayed and carried out even when the client has given
+	// it up meanwhile.
+	Outlive bool
+	// Refuse is answered in the service's place.
+	Refuse *APIError
+	// Lose breaks the connection before the service sees the call.
+	Lose bool
+	// Edit changes a successful answer.
+	Edit func(answer []byte) []byte
+	// Late passes between the service's doing and its answer.
+	Late time.Duration
+	// LoseAnswer breaks the connection when the call was carried out.
+	LoseAnswer bool
+}
+
+// Hang is a delay that outlasts any caller.
+const Hang = 24 * time.Hour
+
+// Inject puts the faults that decide chooses in front of a service, over a
+// socket or behind RoundTripper. It is called from many goroutines.
+func Inject(service http.Handler, decide func(Call) Fault) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := readBody(w, r)
+		if err != nil {
+			panic(http.ErrAbortHandler) // the client has gone
+		}
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		fault := decide(Call{Operation: operation, Body: body})
+		answer := &memoryWriter{header: make(http.Header)}
+		serve := func(ctx context.Context) {
+			r := r.Clone(ctx)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			service.ServeHTTP(answer, r)
+		}
+		if fault.Outlive {
+			served := make(chan struct{})
+			go func(ctx context.Context) {
+				defer close(served)
+				time.Sleep(fault.Delay)
+				serve(ctx)
+			}(context.WithoutCancel(r.Context()))
+			select {
+			case <-served:
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		} else {
+			pass(r, fault.Delay)
+			switch {
+			case fault.Refuse != nil:
+				refuse(w, r, fault.Refuse)
+				return
+			case fault.Lose:
+				panic(http.ErrAbortHandler)
+			}
+			serve(r.Context())
+		}
+		pass(r, fault.Late)
+		if fault.LoseAnswer {
+			panic(http.ErrAbortHandler)
+		}
+		text := answer.body.Bytes()
+		if fault.Edit != nil && answer.status == http.StatusOK {
+			text = fault.Edit(text)
+			answer.sent.Set("Content-Length", strconv.Itoa(len(text)))
+		}
+		maps.Copy(w.Header(), answer.sent)
+		w.WriteHeader(answer.status)
+		_, _ = w.Write(text)
+	})
+}
+
+// pass lets time pass, and ends with the client's patience.
+func pass(r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, e *APIError) {
+	status := e.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": e.Code, "message": e.Message})
+}
+
+// MissShards is an Edit of a ListShards answer that lacks those shards for
+// which missing is true, as if a page were not there.
+func MissShards(missing func(id string) bool) func(answer []byte) []byte {
+	return func(answer []byte) []byte {
+		var page struct {
+			Shards    []json.RawMessage
+			NextToken string `json:",omitempty"`
+		}
+		if json.Unmarshal(answer, &page) != nil {
+			return answer
+		}
+		kept := []json.RawMessage{}
+		for _, raw := range page.Shards {
+			var shard struct{ ShardId string }
+			if json.Unmarshal(raw, &shard) != nil || !missing(shard.ShardId) {
+				kept = append(kept, raw)
+			}
+		}
+		page.Shards = kept
+		edited, err := json.Marshal(page)
+		if err != nil {
+			return answer
+		}
+		return edited
+	}
+}
