@@ -3,22 +3,79 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
+// Assignment waits until there are leases that this worker may take, and
+// returns their shards with those that it holds. Each is tried once between two
+// calls of Sync.
+func (t *Table) Assignment(ctx context.Context) ([]string, error) {
+	for ctx.Err() == nil {
+		t.mu.Lock()
+		free, next := t.acquirable()
+		shards := slices.AppendSeq(free, maps.Keys(t.held))
+		changed := t.changed
+		t.mu.Unlock()
+		if len(free) > 0 {
+			return shards, nil
+		}
+		// A silent owner's lease falls due between two scans.
+		due := time.NewTimer(next)
+		select {
+		case <-changed:
+		case <-due.C:
+		case <-ctx.Done():
+		}
+		due.Stop()
+	}
+	return nil, ctx.Err()
+}
+
+// acquirable are the shards whose leases this worker may take, and how long to
+// wait until there may be more without any news. t.mu is held.
+func (t *Table) acquirable() (free []string, next time.Duration) {
+	next = t.cfg.LeaseDuration
+	of, unowned := t.shares()
+	room := of.fair(unowned) - of[t.cfg.Worker]
+	for id, shard := range t.shards {
+		seen, exists := t.seen[id]
+		if t.held[id] != nil || t.tried[id] || t.refusal(shard.Shard, seen, exists) != "" {
+			if seen.owner != "" && !t.free(seen) {
+				next = min(next, t.patience(seen)-time.Since(seen.since))
+			}
+			continue
+		}
+		if room > 0 || seen.claim == t.cfg.Worker {
+			free = append(free, id)
+		}
+	}
+	return free, max(next, 0)
+}
+
 // acquire takes the lease of a shard if the rules allow it. What the KCL must
 // be told when they do not is an error that wraps its ErrLeaseNotAcquired.
 func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	t.mu.Lock()
-	shard := t.shards[shardID]
-	shard.ID = shardID
+	shard := t.shards[shardID].Shard
 	seen, exists := t.seen[shardID]
 	reason := t.refusal(shard, seen, exists)
+	if t.tried[shardID] {
+		reason = shardID + " was tried since the last scan"
+	}
+	t.tried[shardID] = true
+	deleted := t.deleted[shardID]
+	expired := t.expired(shard)
 	t.mu.Unlock()
 	if reason != "" {
 		return nil, fmt.Errorf("%s: %w", reason, kcl.ErrLeaseNotAcquired{})
+	}
+	for _, parent := range expired {
+		t.cfg.Log.Warn().Str("shard", shardID).Str("parent", parent).
+			Msg("the parent expired in Kinesis before it was read to its end; its child is read on from its oldest record")
 	}
 
 	// Condition: exactly what was observed.
@@ -46,6 +103,10 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 			values[name] = str(shard.Parents[i])
 		}
 	}
+	if deleted && !exists {
+		expression += ", " + attrStartPosition + " = :position"
+		values[":position"] = str(trimHorizon)
+	}
 	expression += " REMOVE " + attrClaim
 
 	sent := time.Now()
@@ -62,6 +123,11 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	// nanosecond of its timeout.
 	ours := got.owner == t.cfg.Worker && got.epoch == seen.epoch+1 && got.timeout == timeout
 	if conditionFailed && !ours {
+		if it != nil {
+			t.mu.Lock()
+			t.note(shardID, got, time.Now())
+			t.mu.Unlock()
+		}
 		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, kcl.ErrLeaseNotAcquired{})
 	}
 	lease, err := t.newLease(shardID, got, sent)
@@ -91,34 +157,48 @@ func (t *Table) unchanged(seen row, values item) string {
 
 // refusal says why a shard may not be leased, "" if it may. t.mu is held.
 func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
-	if exists && seen.finished() {
+	switch {
+	case !t.shards.has(shard.ID):
+		return shard.ID + " is not listed by Kinesis"
+	case exists && seen.finished():
 		return shard.ID + " is finished"
-	}
-	if exists && !t.free(seen) {
+	case exists && !t.free(seen):
 		return shard.ID + " is held by " + seen.owner
+	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:
+		return shard.ID + " is claimed by " + seen.claim
 	}
 	for _, parent := range shard.Parents {
 		before, hasRow := t.seen[parent]
-		_, listed := t.shards[parent]
 		switch {
 		case hasRow && before.finished():
-		case listed:
+		case !t.shards.gone(parent):
 			// A parent without a row is one that nobody has started yet.
 			return shard.ID + " waits for its parent " + parent
 		case hasRow && !t.free(before):
 			return shard.ID + " waits for its parent " + parent + ", held by " + before.owner
-		case hasRow:
-			// The rest of the parent is beyond the stream's retention: waiting
-			// longer brings nothing back.
-			t.cfg.Log.Warn().Str("shard", shard.ID).Str("parent", parent).Str("checkpoint", before.checkpoint).
-				Msg("the parent expired in Kinesis before it was read to its end; its child is read on from its oldest record")
 		}
 	}
 	return ""
 }
 
+// expired are the parents whose rest is beyond the stream's retention: waiting
+// longer brings nothing back. t.mu is held.
+func (t *Table) expired(shard Shard) (parents []string) {
+	for _, parent := range shard.Parents {
+		if before, hasRow := t.seen[parent]; hasRow && !before.finished() {
+			parents = append(parents, parent)
+		}
+	}
+	return parents
+}
+
 // free tells that nobody owns the row, or that its owner gave no sign of life
-// for a whole lease duration, its own or ours, on this worker's clock.
+// for as long as one has to wait, on this worker's clock.
 func (t *Table) free(o observation) bool {
-	return o.owner == "" || time.Since(o.since) >= max(t.cfg.LeaseDuration, o.duration)
+	return o.owner == "" || time.Since(o.since) >= t.patience(o)
+}
+
+// patience is the lease duration to wait out: the owner's or ours, the longer.
+func (t *Table) patience(o observation) time.Duration {
+	return max(t.cfg.LeaseDuration, o.duration)
 }

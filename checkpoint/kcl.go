@@ -1,13 +1,10 @@
 package checkpoint
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 )
@@ -64,17 +61,14 @@ func (t *Table) CheckpointSequence(shard *partition.ShardStatus) error {
 }
 
 // FetchCheckpoint tells the KCL what is known of a shard: of a lease that is
-// held, where its reading begins; of any other, what the last scan saw.
+// held, where its reading begins; of any other, what was seen last.
 func (t *Table) FetchCheckpoint(shard *partition.ShardStatus) error {
-	if lease := t.Lease(shard.ID); lease != nil {
+	t.mu.Lock()
+	lease, seen := t.held[shard.ID], t.seen[shard.ID]
+	t.mu.Unlock()
+	if lease != nil {
 		return setCheckpoint(shard, lease.Checkpoint())
 	}
-	if err := t.sync(t.ctx); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	seen := t.seen[shard.ID]
-	t.mu.Unlock()
 	if seen.owner == t.cfg.Worker {
 		// A row from this worker's earlier life. The KCL never asks for a lease
 		// that it thinks it has.
@@ -92,41 +86,9 @@ func setCheckpoint(shard *partition.ShardStatus, checkpoint string) error {
 	return nil
 }
 
-// RemoveLeaseInfo is called when Kinesis no longer lists a shard. Its row goes
-// if the shard is finished and no child of it has yet to start.
-func (t *Table) RemoveLeaseInfo(shardID string) error {
-	t.mu.Lock()
-	waiting := ""
-	for id, shard := range t.shards {
-		for _, parent := range shard.Parents {
-			if _, started := t.seen[id]; parent == shardID && !started {
-				waiting = id
-			}
-		}
-	}
-	_, listed := t.shards[shardID]
-	t.mu.Unlock()
-	if listed || waiting != "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(t.ctx, t.callTimeout())
-	defer cancel()
-	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName:                 aws.String(t.cfg.Table),
-		Key:                       item{attrShard: str(shardID)},
-		ConditionExpression:       aws.String(attrCheckpoint + " = :end"),
-		ExpressionAttributeValues: item{":end": str(kcl.ShardEnd)},
-	})
-	var unfinished *types.ConditionalCheckFailedException
-	if errors.As(err, &unfinished) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("delete the row of %s: %w", shardID, err)
-	}
-	t.cfg.Log.Info().Str("shard", shardID).Msg("row of the expired shard deleted")
-	return nil
-}
+// RemoveLeaseInfo does nothing. It is called when a shard is no longer in the
+// assignment; Sync deletes the rows of shards that Kinesis no longer lists.
+func (t *Table) RemoveLeaseInfo(string) error { return nil }
 
 // RemoveLeaseOwner is called when the reader of a shard has ended, for
 // whatever reason: the one sure sign of it that the KCL gives. It drains and
@@ -138,23 +100,20 @@ func (t *Table) RemoveLeaseOwner(shardID string) error {
 	}
 	err := lease.release()
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	delete(t.held, shardID)
-	// What was scanned before the lease was held is older than what this
-	// worker did to the row; the next scan sees it as it is.
-	delete(t.seen, shardID)
-	t.stale = true
-	t.mu.Unlock()
+	if !t.deleted[shardID] {
+		lease.mu.Lock()
+		last := lease.last
+		lease.mu.Unlock()
+		t.note(shardID, last, time.Now())
+	}
+	t.signal()
 	return err
 }
 
-// GetLeaseOwner names the worker that owns a shard, as the last scan saw it.
+// GetLeaseOwner names the worker that owns a shard, as it was seen last.
 func (t *Table) GetLeaseOwner(shardID string) (string, error) {
-	if t.Lease(shardID) != nil {
-		return t.cfg.Worker, nil
-	}
-	if err := t.sync(t.ctx); err != nil {
-		return "", err
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if owner := t.seen[shardID].owner; owner != "" {
@@ -163,15 +122,16 @@ func (t *Table) GetLeaseOwner(shardID string) (string, error) {
 	return "", kcl.NoLeaseOwnerErr
 }
 
-// errClaims answers the calls that the KCL makes with EnableLeaseStealing.
-var errClaims = fmt.Errorf("claiming leases: %w", errors.ErrUnsupported)
+// errBalance answers the calls that the KCL makes with EnableLeaseStealing,
+// which the consumer leaves off: Sync balances. The KCL's own rule leaves a
+// spread of two and more, does nothing while any shard has no owner, and claims
+// one shard at a time whose reader need not drain.
+var errBalance = fmt.Errorf("claiming leases by the KCL's rule: %w", errors.ErrUnsupported)
 
-// ListActiveWorkers is called with EnableLeaseStealing only, which the
-// consumer leaves off.
+// ListActiveWorkers is not supported: Sync balances.
 func (t *Table) ListActiveWorkers(map[string]*partition.ShardStatus) (map[string][]*partition.ShardStatus, error) {
-	return nil, errClaims
+	return nil, errBalance
 }
 
-// ClaimShard is called with EnableLeaseStealing only, which the consumer
-// leaves off.
-func (t *Table) ClaimShard(*partition.ShardStatus, string) error { return errClaims }
+// ClaimShard is not supported: Sync balances.
+func (t *Table) ClaimShard(*partition.ShardStatus, string) error { return errBalance }

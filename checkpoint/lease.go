@@ -18,11 +18,15 @@ type Lease struct {
 	table *Table
 	shard string
 	epoch int64
-	begin string // the checkpoint found at acquisition
+	begin string   // the checkpoint found at acquisition
+	start Position // where reading begins if that is empty
 
-	// ctx ends when the lease is lost.
-	ctx  context.Context
-	lose context.CancelCauseFunc
+	// ctx ends when the lease is lost, reading also when another worker has
+	// claimed it.
+	ctx         context.Context
+	lose        context.CancelCauseFunc
+	reading     context.Context
+	stopReading context.CancelFunc
 
 	stopped chan struct{} // closed to end the heartbeat
 	ended   chan struct{} // closed when the heartbeat has ended
@@ -32,11 +36,12 @@ type Lease struct {
 	goodUntil     time.Time // when the lease must be given up unless renewed
 	acknowledged  string    // newest acknowledged sequence number, or SHARD_END
 	written       string    // the checkpoint that the row has
-	counter       int64     // the row's counter as last seen
+	last          row       // as it was seen last
 	beforeRelease func()
+	releasing     bool
 
-	releasing sync.Once
-	released  error
+	released chan struct{} // closed when the lease is given back or lost for good
+	outcome  error         // of that
 }
 
 // heartbeatsPerLease is how often a lease is renewed within its duration.
@@ -45,9 +50,12 @@ const heartbeatsPerLease = 3
 // newLease starts the heartbeat of a lease whose acquisition was sent at a time.
 func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error) {
 	ctx, lose := context.WithCancelCause(context.Background())
+	reading, stopReading := context.WithCancel(ctx)
 	l := &Lease{
 		ctx:          ctx,
 		lose:         lose,
+		reading:      reading,
+		stopReading:  stopReading,
 		table:        t,
 		shard:        shardID,
 		epoch:        got.epoch,
@@ -55,18 +63,25 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		stopped:      make(chan struct{}),
 		ended:        make(chan struct{}),
 		writing:      make(chan struct{}, 1),
+		released:     make(chan struct{}),
 		goodUntil:    t.goodUntil(sent),
 		acknowledged: got.checkpoint,
 		written:      got.checkpoint,
-		counter:      got.counter,
+		last:         got,
 	}
 	l.writing <- struct{}{}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.ctx.Err(); err != nil {
+		lose(err)
 		return nil, fmt.Errorf("lease of %s: the table is closed: %w", shardID, err)
 	}
+	l.start = t.start.of(shardID)
+	if got.start != nil {
+		l.start = *got.start
+	}
 	t.held[shardID] = l
+	t.note(shardID, got, time.Now())
 	t.tasks.Go(func() {
 		defer close(l.ended)
 		l.heartbeat()
@@ -86,12 +101,15 @@ func (t *Table) callTimeout() time.Duration { return t.cfg.LeaseDuration / heart
 // informativeTimeout is the LeaseTimeout for people and for workers of
 // vmware-go-kcl-v2. Nothing here relies on it.
 func (t *Table) informativeTimeout() string {
-	return time.Now().Add(t.cfg.LeaseDuration).UTC().Format(time.RFC3339Nano)
+	return t.cfg.Clock().Add(t.cfg.LeaseDuration).UTC().Format(time.RFC3339Nano)
 }
 
-// Checkpoint is where reading begins: after this sequence number, or at the
-// shard's StartingPosition when it is empty.
+// Checkpoint is where reading begins: after this sequence number, or at Start
+// when it is empty.
 func (l *Lease) Checkpoint() string { return l.begin }
+
+// Start is where reading begins without a checkpoint.
+func (l *Lease) Start() Position { return l.start }
 
 // Acknowledge notes that every record up to a sequence number has its final
 // verdict. The next heartbeat writes it.
@@ -106,6 +124,18 @@ func (l *Lease) Acknowledge(sequenceNumber string) {
 // Context ends when the lease is lost: from then on nothing may be read or
 // checkpointed. What is in flight may finish, as it has the same effect twice.
 func (l *Lease) Context() context.Context { return l.ctx }
+
+// Reading ends when nothing more may be read: when the lease is lost or given
+// back, or when another worker has claimed it and waits for what is in flight.
+func (l *Lease) Reading() context.Context { return l.reading }
+
+// yield ends the reading in favour of another worker.
+func (l *Lease) yield(claimer string) {
+	if l.reading.Err() == nil {
+		l.table.cfg.Log.Info().Str("shard", l.shard).Str("to_worker", claimer).Msg("lease claimed by another worker: it is handed over")
+	}
+	l.stopReading()
+}
 
 // BeforeRelease sets what is to be waited for when the reader of the shard has
 // ended and before the lease is released: the drain.
@@ -137,6 +167,11 @@ func (l *Lease) heartbeat() {
 				return
 			}
 			l.lose(err)
+			if errors.Is(err, errDeleted) {
+				l.table.mu.Lock()
+				l.table.missed(l.shard)
+				l.table.mu.Unlock()
+			}
 			l.table.cfg.Log.Warn().Str("shard", l.shard).Int64("epoch", l.epoch).Err(err).
 				Msg("lease lost: reading stops, another worker goes on from the checkpoint")
 			return
@@ -160,8 +195,16 @@ func (l *Lease) finish(ctx context.Context) error {
 // free, unless the lease is lost. Nothing more is taken on of the shard. A
 // second call waits for the first and returns the same.
 func (l *Lease) release() error {
-	l.releasing.Do(func() { l.released = l.drainAndRelease() })
-	return l.released
+	l.mu.Lock()
+	first := !l.releasing
+	l.releasing = true
+	l.mu.Unlock()
+	if first {
+		l.outcome = l.drainAndRelease()
+		close(l.released)
+	}
+	<-l.released
+	return l.outcome
 }
 
 func (l *Lease) drainAndRelease() error {
@@ -171,6 +214,7 @@ func (l *Lease) drainAndRelease() error {
 	if drain != nil {
 		drain()
 	}
+	l.stopReading()
 	close(l.stopped)
 	<-l.ended
 	if l.isLost() {
@@ -195,6 +239,7 @@ var (
 	errStopped = errors.New("the lease is being released")
 	errTaken   = errors.New("the row has another owner or epoch")
 	errCounter = errors.New("a request before this one was applied without an answer")
+	errDeleted = errors.New("the row is not there any more")
 	errLost    = errors.New("the lease is lost")
 )
 
@@ -235,7 +280,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		if errors.Is(err, errCounter) {
 			continue // with the counter as it is
 		}
-		if errors.Is(err, errTaken) {
+		if errors.Is(err, errTaken) || errors.Is(err, errDeleted) {
 			return err
 		}
 		t.cfg.Log.Warn().Str("shard", l.shard).Err(err).Msg("cannot write to the lease table; trying again")
@@ -255,7 +300,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 // try sends one conditional update.
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bool, timeout time.Duration) error {
 	l.mu.Lock()
-	counter := l.counter
+	counter := l.last.counter
 	l.mu.Unlock()
 	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":counter": num(counter), ":one": num(1)}
 	expression := "SET " + attrCounter + " = " + attrCounter + " + :one"
@@ -280,10 +325,15 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bo
 	sameTerm := found.epoch == l.epoch
 	if sameTerm {
 		l.mu.Lock()
-		l.counter = found.counter
+		l.last = found
 		l.mu.Unlock()
+		if found.claim != "" {
+			l.yield(found.claim)
+		}
 	}
 	switch {
+	case it == nil:
+		return errDeleted
 	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
 		return nil
 	case sameTerm && found.owner == l.table.cfg.Worker && found.counter != counter:

@@ -61,7 +61,7 @@ func TestTakeover(t *testing.T) {
 	a.Close() // its heartbeats end, its row stays
 	silent := time.Now()
 	eventually(t, "b takes over", func() bool {
-		b.resync()
+		resync(t, b)
 		return tick(b, view(shard0)) == nil
 	})
 	// The last sign of life was seen up to a heartbeat before.
@@ -91,7 +91,7 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 		t.Errorf("the KCL is told that %q owns the shard", owner)
 	}
 	eventually(t, "the row is taken", func() bool {
-		again.resync()
+		resync(t, again)
 		return tick(again, view(shard0)) == nil
 	})
 }
@@ -112,9 +112,7 @@ func TestAcquireRace(t *testing.T) {
 			var workers []*Table
 			for i := range 8 {
 				w := open(t, db, table, "w"+strconv.Itoa(i), Shard{ID: shard0})
-				if err := w.sync(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				resync(t, w)
 				workers = append(workers, w)
 			}
 			var wg sync.WaitGroup
@@ -158,7 +156,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	})
 	b := open(t, real, name, "b", Shard{ID: shard0})
 	eventually(t, "b takes over", func() bool {
-		b.resync()
+		resync(t, b)
 		return tick(b, view(shard0)) == nil
 	})
 	b.Lease(shard0).Acknowledge("150")
@@ -347,10 +345,8 @@ func TestFinishedMeanwhile(t *testing.T) {
 	name := tableName()
 	a := open(t, db, name, "a", Shard{ID: shard0})
 	putRow(t, db, name, item{attrShard: str(shard0), attrCheckpoint: str("100")})
-	a.resync()
-	if err := a.sync(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	resync(t, a)
+	resync(t, a)
 	finish(t, db, name, shard0)
 	if _, err := a.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
 		t.Errorf("a finished shard was leased: %v", err)
@@ -429,8 +425,7 @@ func TestLongerLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(long.Close)
-	long.SetShards([]Shard{{ID: shard0}})
-	if err := long.Open(t.Context(), time.Now()); err != nil {
+	if err := long.Open(t.Context(), lists(Shard{ID: shard0})); err != nil {
 		t.Fatal(err)
 	}
 	acquired(t, long, shard0)

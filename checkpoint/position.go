@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,6 +19,29 @@ const (
 	latest      = "LATEST"
 	atTimestamp = "AT_TIMESTAMP"
 )
+
+// Attributes that hold a position: of the first start, or of one shard that is
+// to be read from another place than that.
+const (
+	attrStartPosition  = "StartPosition"  // TRIM_HORIZON or AT_TIMESTAMP
+	attrStartTimestamp = "StartTimestamp" // of AT_TIMESTAMP: milliseconds since the epoch
+)
+
+// readPosition reads the position that an item holds.
+func readPosition(it item) (Position, error) {
+	switch kind := text(it[attrStartPosition]); kind {
+	case trimHorizon:
+		return Position{kind: kind}, nil
+	case atTimestamp:
+		milliseconds, err := strconv.ParseInt(text(it[attrStartTimestamp]), 10, 64)
+		if err != nil {
+			return Position{}, fmt.Errorf("it has no valid %s", attrStartTimestamp)
+		}
+		return Position{kind: kind, time: time.UnixMilli(milliseconds)}, nil
+	default:
+		return Position{}, fmt.Errorf("its %s %q is none", attrStartPosition, kind)
+	}
+}
 
 // ParsePosition reads TRIM_HORIZON (the oldest record kept), LATEST (the
 // moment the application is first started) or an RFC 3339 time.

@@ -30,6 +30,8 @@ type row struct {
 	epoch      int64
 	counter    int64         // 0 in a row that vmware-go-kcl-v2 wrote
 	duration   time.Duration // how long the owner's lease lasts, 0 if the row does not say
+	claim      string        // the worker that asks for the lease, "" if none
+	start      *Position     // where reading begins without a checkpoint, if not where the application does
 }
 
 type item = map[string]types.AttributeValue
@@ -39,14 +41,19 @@ func readRow(it item) row {
 		n, _ := strconv.ParseInt(text(it[attribute]), 10, 64)
 		return n
 	}
-	return row{
+	r := row{
 		owner:      text(it[attrOwner]),
 		checkpoint: text(it[attrCheckpoint]),
 		timeout:    text(it[attrTimeout]),
 		epoch:      number(attrEpoch),
 		counter:    number(attrCounter),
 		duration:   time.Duration(number(attrDuration)) * time.Millisecond,
+		claim:      text(it[attrClaim]),
 	}
+	if start, err := readPosition(it); err == nil {
+		r.start = &start
+	}
+	return r
 }
 
 func (r row) finished() bool { return r.checkpoint == kcl.ShardEnd }

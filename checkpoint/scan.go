@@ -9,49 +9,94 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// observation is a row as it was scanned, and since when it has looked so.
+// observation is a row as it was seen last, and since when it has looked so.
 type observation struct {
 	row
-	since time.Time // monotonic: when the answer that first showed it came
+	since  time.Time // monotonic: when the answer that first showed it came
+	read   time.Time // monotonic: when the answer that last showed it came
+	absent bool      // the last scan did not show it
 }
 
-// sync scans the table if the shards were listed again since the last scan:
-// one paginated scan serves all that the KCL asks between two listings, a
-// failed one too.
-func (t *Table) sync(ctx context.Context) error {
-	select {
-	case <-t.scanning:
-		defer func() { t.scanning <- struct{}{} }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	t.mu.Lock()
-	stale, err := t.stale, t.err
-	// Cleared before the scan: what is listed during it is news to the next one.
-	t.stale = false
-	t.mu.Unlock()
-	if !stale {
-		return err
-	}
+// List lists all shards of the stream, and tells the time by Kinesis' clock.
+type List func(context.Context) (shards []Shard, now time.Time, err error)
 
+// Sync looks at the whole lease table, by one paginated scan, then at the
+// shards, and does what is to be done about it: claims of other workers are
+// heeded, rows of expired shards deleted, and leases claimed that are this
+// worker's share. Without a listing it goes by what is known. One Sync may run
+// at a time.
+func (t *Table) Sync(ctx context.Context, list List) error {
+	begun := time.Now()
 	rows, err := t.scan(ctx)
-	now := time.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err = err
 	if err != nil {
 		return err
 	}
-	seen := make(map[string]observation, len(rows))
-	for id, r := range rows {
-		o := observation{row: r, since: now}
-		if before, ok := t.seen[id]; ok && before.sameHolder(r) {
-			o.since = before.since
-		}
-		seen[id] = o
+	scanned := time.Now()
+	// The shards come after the rows: a row is deleted when its shard is listed
+	// no more, and must not be made again by who saw the shard before and the
+	// table after.
+	shards, _, listErr := list(ctx)
+	t.observe(shards, rows, begun, scanned)
+	if err := t.sweep(ctx); err != nil {
+		return err
 	}
-	t.seen = seen
-	return nil
+	if err := t.balance(ctx); err != nil {
+		return err
+	}
+	return listErr
+}
+
+// observe takes in a listing, unless it is nil, and a scan.
+func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if shards != nil {
+		t.shards.update(shards, rows)
+	}
+	clear(t.tried)
+	for id, before := range t.seen {
+		if _, there := rows[id]; there || before.read.After(begun) {
+			continue
+		}
+		// A scan may be behind, so it takes two to tell that a row is gone.
+		if lease := t.held[id]; before.absent && shards != nil && (lease == nil || lease.isLost()) {
+			t.missed(id)
+			continue
+		}
+		before.absent = true
+		t.seen[id] = before
+	}
+	for id, r := range rows {
+		if !t.seen[id].read.After(begun) { // what this worker did to it meanwhile is newer
+			t.note(id, r, scanned)
+		}
+	}
+	t.signal()
+}
+
+// missed takes in that a row is no longer there. If Kinesis lists the shard,
+// somebody deleted it by hand. t.mu is held.
+func (t *Table) missed(id string) {
+	delete(t.seen, id)
+	if !t.shards.has(id) || t.deleted[id] {
+		return
+	}
+	t.deleted[id] = true
+	t.cfg.Log.Error().Str("shard", id).Str("table", t.cfg.Table).
+		Msg("the row of the shard was deleted from the lease table: it is made again, and the shard is read from its oldest record")
+}
+
+// note takes in a row as an answer showed it. t.mu is held.
+func (t *Table) note(id string, r row, read time.Time) {
+	o := observation{row: r, since: read, read: read}
+	if before, ok := t.seen[id]; ok && before.sameHolder(r) {
+		o.since = before.since
+	}
+	t.seen[id] = o
+	delete(t.deleted, id)
+	if lease := t.held[id]; lease != nil && r.owner == t.cfg.Worker && r.epoch == lease.epoch && r.claim != "" {
+		lease.yield(r.claim)
+	}
 }
 
 // sameHolder tells that no sign of life was seen between two readings. Workers

@@ -38,7 +38,7 @@ func TestParentsFirst(t *testing.T) {
 	refused(t, a, child) // the second parent is not finished
 	finish(t, db, name, parent2)
 	acquired(t, a, child)
-	if p := a.StartingPosition("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
+	if p := a.start.of("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
 		t.Errorf("a later shard begins at %s", p)
 	}
 }
@@ -47,6 +47,9 @@ func TestParentsFirst(t *testing.T) {
 func TestParentsGone(t *testing.T) {
 	db := realDB(t)
 	a := open(t, db, tableName(), "a", family[2])
+	for range goneAfter - 2 {
+		refused(t, a, child) // a page may be missing from a listing
+	}
 	acquired(t, a, child)
 }
 
@@ -58,29 +61,31 @@ func TestParentExpired(t *testing.T) {
 	b := open(t, db, name, "b", family...)
 	acquired(t, b, parent1)
 	a := open(t, db, name, "a", family[2])
-	refused(t, a, child)
+	for range goneAfter {
+		refused(t, a, child)
+	}
 	b.Close()
 	eventually(t, "the child is leased", func() bool {
-		a.resync()
+		resync(t, a)
 		return tick(a, view(child)) == nil
 	})
 }
 
-func TestRemoveLeaseInfo(t *testing.T) {
+// Rows of finished shards go when Kinesis has ceased to list them and no child
+// has yet to start.
+func TestSweep(t *testing.T) {
 	db := realDB(t)
-	f := func(name string, rows []item, listed []Shard, removed bool) {
+	f := func(name string, rows []item, listings [][]Shard, removed bool) {
 		t.Run(name, func(t *testing.T) {
 			table := tableName()
-			a := open(t, db, table, "a")
+			a := open(t, db, table, "a", family...)
 			for _, it := range rows {
 				putRow(t, db, table, it)
 			}
-			a.SetShards(listed)
-			if err := a.sync(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if err := a.RemoveLeaseInfo(parent1); err != nil {
-				t.Fatal(err)
+			for _, listing := range listings {
+				if err := a.Sync(t.Context(), lists(listing...)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if _, exists := rowOf(t, db, table, parent1); exists == removed {
 				t.Errorf("row exists: %v", exists)
@@ -89,11 +94,13 @@ func TestRemoveLeaseInfo(t *testing.T) {
 	}
 	ended := item{attrShard: str(parent1), attrCheckpoint: str(kcl.ShardEnd)}
 	started := item{attrShard: str(child), attrOwner: str("b")}
-	f("finished, child started", []item{ended, started}, family[1:], true)
-	f("finished, no child", []item{ended}, family[1:2], true)
-	f("finished, child not started", []item{ended}, family[1:], false)
-	f("finished, still listed", []item{ended, started}, family, false)
-	f("not finished", []item{{attrShard: str(parent1), attrCheckpoint: str("7")}, started}, family[1:], false)
+	without := [][]Shard{family[1:], family[1:], family[1:]}
+	f("finished, child started", []item{ended, started}, without, true)
+	f("finished, no child", []item{ended}, [][]Shard{family[1:2], family[1:2], family[1:2], family[1:2], family[1:2], family[1:2]}, true)
+	f("finished, child not started", []item{ended}, without, false)
+	f("finished, still listed", []item{ended, started}, [][]Shard{family, family, family}, false)
+	f("finished, a page missing twice", []item{ended, started}, [][]Shard{family[1:], family[1:], family, family[1:], family[1:]}, false)
+	f("not finished", []item{{attrShard: str(parent1), attrCheckpoint: str("7")}, started}, without, false)
 }
 
 // LATEST is the moment of the first start: a later start, by whatever worker,
@@ -103,18 +110,18 @@ func TestFirstStart(t *testing.T) {
 	name := tableName()
 	before := time.Now().Truncate(time.Millisecond)
 	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-	first, ok := a.StartingPosition(shard0).Timestamp()
+	first, ok := a.start.of(shard0).Timestamp()
 	if !ok || first.Before(before) || first.After(time.Now()) {
-		t.Fatalf("LATEST became %s", a.StartingPosition(shard0))
+		t.Fatalf("LATEST became %s", a.start.of(shard0))
 	}
 	time.Sleep(10 * time.Millisecond)
 	b := openAt(t, db, name, "b", "TRIM_HORIZON", Shard{ID: shard0}, Shard{ID: parent1}, Shard{ID: parent2})
 	for _, id := range []string{shard0, parent1} {
-		if later, ok := b.StartingPosition(id).Timestamp(); !ok || !later.Equal(first) {
-			t.Errorf("%s begins at %s, first start was %s", id, b.StartingPosition(id), first)
+		if later, ok := b.start.of(id).Timestamp(); !ok || !later.Equal(first) {
+			t.Errorf("%s begins at %s, first start was %s", id, b.start.of(id), first)
 		}
 	}
-	if p := b.StartingPosition(parent2); p.String() != "TRIM_HORIZON" {
+	if p := b.start.of(parent2); p.String() != "TRIM_HORIZON" {
 		t.Errorf("a shard that came later begins at %s", p)
 	}
 }
@@ -154,7 +161,7 @@ func TestTableOfTheKCL(t *testing.T) {
 	putRow(t, db, name, row)
 
 	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-	if p := a.StartingPosition(parent1); p.String() != "TRIM_HORIZON" {
+	if p := a.start.of(parent1); p.String() != "TRIM_HORIZON" {
 		t.Errorf("a shard that the KCL had not started begins at %s", p)
 	}
 	// It lives: its timeout moves on.
@@ -165,7 +172,7 @@ func TestTableOfTheKCL(t *testing.T) {
 		time.Sleep(leaseDuration / 4)
 	}
 	eventually(t, "the silent worker's shard is taken", func() bool {
-		a.resync()
+		resync(t, a)
 		return tick(a, view(shard0)) == nil
 	})
 	if got := a.Lease(shard0).Checkpoint(); got != "100" {

@@ -22,13 +22,6 @@ type DynamoDB interface {
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 }
 
-// Shard is a shard as Kinesis lists it.
-type Shard struct {
-	ID string
-	// Parents are the shards it came from: none, one (split) or two (merge).
-	Parents []string
-}
-
 // MinLeaseDuration leaves a heartbeat time for an answer and a second try.
 const MinLeaseDuration = time.Second
 
@@ -46,7 +39,10 @@ type Config struct {
 	LeaseDuration time.Duration
 	// InitialPosition is where the application starts on its first start ever.
 	InitialPosition Position
-	Log             zerolog.Logger
+	// Clock is the wall clock that LeaseTimeout, which is for people, is written
+	// by; time.Now if nil.
+	Clock func() time.Time
+	Log   zerolog.Logger
 }
 
 // Table is the lease table as one worker uses it. It implements the
@@ -63,15 +59,14 @@ type Table struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // heartbeats and releases
 
-	scanning chan struct{} // holds one token: one scan at a time
-
-	mu     sync.Mutex
-	shards map[string]Shard       // as Kinesis listed them last
-	seen   map[string]observation // rows as scanned last
-	stale  bool                   // the shards were listed again since the last scan
-	err    error                  // what the last scan ended with
-	held   map[string]*Lease      // until the KCL gives them back, lost ones included
-	start  start
+	mu      sync.Mutex
+	shards  listing
+	seen    map[string]observation // rows as read last
+	deleted map[string]bool        // shards whose rows somebody deleted by hand
+	tried   map[string]bool        // leases asked for since the last scan
+	held    map[string]*Lease      // until the KCL gives them back, lost ones included
+	changed chan struct{}          // closed when there may be something to take
+	start   start
 }
 
 // New checks the configuration; Open makes the table ready.
@@ -86,39 +81,52 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 	case cfg.InitialPosition.kind == "":
 		return nil, errors.New("the lease table needs an initial position")
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Table{
-		cfg:      cfg,
-		db:       db,
-		ctx:      ctx,
-		cancel:   cancel,
-		scanning: make(chan struct{}, 1),
-		seen:     make(map[string]observation),
-		held:     make(map[string]*Lease),
+		cfg:     cfg,
+		db:      db,
+		ctx:     ctx,
+		cancel:  cancel,
+		shards:  make(listing),
+		seen:    make(map[string]observation),
+		deleted: make(map[string]bool),
+		tried:   make(map[string]bool),
+		held:    make(map[string]*Lease),
+		changed: make(chan struct{}),
 	}
-	t.scanning <- struct{}{}
 	return t, nil
 }
 
 // Open creates the table if it does not exist, and settles where the
-// application starts, by the shards that were set before and by Kinesis' clock.
-func (t *Table) Open(ctx context.Context, now time.Time) error {
+// application starts.
+func (t *Table) Open(ctx context.Context, list List) error {
 	if err := t.ensureTable(ctx); err != nil {
 		return err
 	}
-	return t.settleStart(ctx, now)
+	begun := time.Now()
+	rows, err := t.scan(ctx)
+	if err != nil {
+		return err
+	}
+	scanned := time.Now()
+	shards, now, err := list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.settleStart(ctx, shards, len(rows) > 0, now); err != nil {
+		return err
+	}
+	t.observe(shards, rows, begun, scanned)
+	return nil
 }
 
-// SetShards tells the table a complete listing of the stream's shards. The
-// rows are scanned afresh at the next question.
-func (t *Table) SetShards(shards []Shard) {
-	listed := make(map[string]Shard, len(shards))
-	for _, shard := range shards {
-		listed[shard.ID] = shard
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.shards, t.stale = listed, true
+// signal wakes Assignment. t.mu is held.
+func (t *Table) signal() {
+	close(t.changed)
+	t.changed = make(chan struct{})
 }
 
 // ReleaseAll gives back the leases whose readers have not, each with its last

@@ -66,11 +66,17 @@ func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...S
 		t.Fatal(err)
 	}
 	t.Cleanup(table.Close)
-	table.SetShards(shards)
-	if err := table.Open(t.Context(), time.Now()); err != nil {
+	if err := table.Open(t.Context(), lists(shards...)); err != nil {
 		t.Fatal(err)
 	}
 	return table
+}
+
+// lists is a listing that shows these shards.
+func lists(shards ...Shard) List {
+	return func(context.Context) ([]Shard, time.Time, error) {
+		return append([]Shard{}, shards...), time.Now(), nil
+	}
 }
 
 // view is how the KCL holds a shard.
@@ -78,15 +84,22 @@ func view(id string) *partition.ShardStatus {
 	return &partition.ShardStatus{ID: id, Mux: &sync.RWMutex{}}
 }
 
-// sync shows the table what the KCL's tick would.
-func (t *Table) resync() { t.SetShards(t.listed()) }
+// resync is a Sync with the same shards as before.
+func resync(t *testing.T, table *Table) {
+	t.Helper()
+	if err := table.Sync(t.Context(), lists(table.listed()...)); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func (t *Table) listed() []Shard {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var shards []Shard
-	for _, s := range t.shards {
-		shards = append(shards, s)
+	for id, s := range t.shards {
+		if t.shards.has(id) {
+			shards = append(shards, s.Shard)
+		}
 	}
 	return shards
 }
@@ -105,7 +118,7 @@ func tick(table *Table, shard *partition.ShardStatus) error {
 // acquired takes a lease that must be there for the taking.
 func acquired(t *testing.T, table *Table, id string) *Lease {
 	t.Helper()
-	table.resync()
+	resync(t, table)
 	if err := tick(table, view(id)); err != nil {
 		t.Fatalf("%s cannot lease %s: %v", table.cfg.Worker, id, err)
 	}
@@ -115,7 +128,7 @@ func acquired(t *testing.T, table *Table, id string) *Lease {
 // refused expects the refusal that the KCL understands.
 func refused(t *testing.T, table *Table, id string) {
 	t.Helper()
-	table.resync()
+	resync(t, table)
 	err := tick(table, view(id))
 	if err == nil {
 		t.Fatalf("%s leased %s", table.cfg.Worker, id)
@@ -226,7 +239,7 @@ func TestOpenCreatesTableOnlyWhenMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Close()
-	if err := table.Open(t.Context(), time.Now()); !errors.Is(err, errBroken) {
+	if err := table.Open(t.Context(), lists()); !errors.Is(err, errBroken) {
 		t.Errorf("want the error of DescribeTable, got %v", err)
 	}
 	if db.created {
@@ -248,8 +261,9 @@ func (u *undescribable) CreateTable(ctx context.Context, in *dynamodb.CreateTabl
 	return u.Client.CreateTable(ctx, in, opts...)
 }
 
-// One paginated scan serves all questions between two listings of the shards.
-func TestOneScanPerListing(t *testing.T) {
+// In steady state a worker costs one paginated scan a sync, whatever the number
+// of shards, and nothing else; a lease costs its renewals.
+func TestOneScanPerSync(t *testing.T) {
 	db := &faultyDB{Client: realDB(t)}
 	var shards []Shard
 	for i := range 5 {
@@ -260,16 +274,21 @@ func TestOneScanPerListing(t *testing.T) {
 	for _, s := range shards {
 		acquired(t, table, s.ID)
 	}
-	other := open(t, db, name, "other", shards...)
-	other.resync()
-	before := db.scans.Load()
-	for _, s := range shards {
-		if err := tick(other, view(s.ID)); err == nil {
-			t.Errorf("%s leased twice", s.ID)
+	scans, writes := db.scans.Load(), db.writes.Load()
+	begun := time.Now()
+	for range 10 {
+		resync(t, table)
+		for _, s := range shards {
+			if err := tick(table, view(s.ID)); err == nil {
+				t.Errorf("%s leased twice", s.ID)
+			}
 		}
 	}
 	// 6 rows by pages of 2: three pages and the empty one that may follow.
-	if pages := db.scans.Load() - before; pages < 3 || pages > 4 {
-		t.Errorf("%d pages were scanned for one listing", pages)
+	if pages := db.scans.Load() - scans; pages < 30 || pages > 40 {
+		t.Errorf("%d pages were scanned in 10 syncs", pages)
+	}
+	if most := int64(5 * (1 + time.Since(begun)*heartbeatsPerLease*5/4/leaseDuration)); db.writes.Load()-writes > most {
+		t.Errorf("%d writes, at most %d renewals are due", db.writes.Load()-writes, most)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,8 +32,7 @@ type Config struct {
 	// PollInterval is the least time between two reads of a shard. Kinesis
 	// allows 5 reads a second and shard, to all consumers together.
 	PollInterval time.Duration
-	// SyncInterval is the mean time between two looks at shards and leases. At
-	// each, a worker takes at most one lease.
+	// SyncInterval is the time between two looks at shards and leases.
 	SyncInterval time.Duration
 	// InFlightBytes bounds the bytes of documents without a verdict, in the whole
 	// process: when they are used up, reading waits. Each shard may go beyond by
@@ -106,17 +107,16 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.stop()
 	defer c.table.Close()
 
-	now, err := c.stream.list(ctx) // which tells the shards to the table
-	if err != nil {
-		return err
-	}
-	if err := c.table.Open(ctx, now); err != nil {
+	if err := c.table.Open(ctx, c.stream.list); err != nil {
 		return err
 	}
 	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(c.table)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the KCL worker: %w", err)
 	}
+	var syncing sync.WaitGroup
+	syncing.Go(func() { c.sync(c.reading) })
+	defer syncing.Wait()
 	c.cfg.Log.Info().Str("stream", c.cfg.Stream).Msg("consuming")
 
 	<-ctx.Done()
@@ -148,9 +148,35 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return nil
 }
 
+// sync has the lease table look at leases and shards again and again.
+func (c *Consumer) sync(ctx context.Context) {
+	for {
+		interval := c.cfg.SyncInterval
+		if c.table.Claiming() {
+			// A lease that is handed over is not read meanwhile.
+			interval /= 4
+		}
+		// Jitter keeps workers apart that started together.
+		wait := time.NewTimer(interval - time.Duration(rand.Int64N(int64(interval)/10+1))) //nolint:gosec // no secret
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return
+		}
+		if err := c.table.Sync(ctx, c.stream.list); err != nil && ctx.Err() == nil {
+			c.cfg.Log.Warn().Err(err).Msg("cannot look after shards and leases; trying again")
+		}
+	}
+}
+
 // CreateProcessor makes the processor for a shard that was leased. The KCL
 // calls it.
 func (c *Consumer) CreateProcessor() kcl.IRecordProcessor { return &processor{consumer: c} }
+
+// tick is the mean time in milliseconds between two looks of the KCL at its
+// assignment while there are leases to take. It takes one at each.
+const tick = 10
 
 // maxRecords is the most that Kinesis gives in one GetRecords call.
 const maxRecords = 10_000
@@ -158,7 +184,7 @@ const maxRecords = 10_000
 func (c *Consumer) kclConfig() *config.KinesisClientLibConfiguration {
 	cfg := config.NewKinesisClientLibConfig(c.cfg.Application, c.cfg.Stream, c.cfg.AWS.Region, c.cfg.Worker)
 	cfg.Logger = kclLog{log: c.cfg.Log, reading: c.reading}
-	cfg.ShardSyncIntervalMillis = int(c.cfg.SyncInterval.Milliseconds())
+	cfg.ShardSyncIntervalMillis = tick
 	cfg.MaxRecords = maxRecords
 	// The middleware of the client paces the reads.
 	cfg.IdleTimeBetweenReadsInMillis = 1

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rs/zerolog"
 	"github.com/vmware/vmware-go-kcl-v2/logger"
@@ -19,7 +20,16 @@ var _ logger.Logger = kclLog{}
 func (k kclLog) Debugf(format string, args ...any) { k.log.Trace().Msgf("kcl: "+format, args...) }
 func (k kclLog) Infof(format string, args ...any)  { k.log.Debug().Msgf("kcl: "+format, args...) }
 func (k kclLog) Warnf(format string, args ...any)  { k.failure().Msgf("kcl: "+format, args...) }
-func (k kclLog) Errorf(format string, args ...any) { k.failure().Msgf("kcl: "+format, args...) }
+
+func (k kclLog) Errorf(format string, args ...any) {
+	for _, arg := range args {
+		if err, ok := arg.(error); ok && errors.Is(err, errUnled) {
+			k.Infof(format, args...) // the lease table has said it
+			return
+		}
+	}
+	k.failure().Msgf("kcl: "+format, args...)
+}
 
 // Fatalf and Panicf are what the KCL calls where it creates clients by itself,
 // which it never does here.

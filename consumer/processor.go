@@ -33,13 +33,19 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	p.lease = p.consumer.table.Lease(p.shard)
 	p.decoder = subscription.NewDecoder(p.consumer.cfg.MaxInflated)
 	p.marks = newWatermark(p.lease.Acknowledge)
-	ctx, cancel := context.WithCancel(p.lease.Context())
+	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
 	p.ctx = ctx
 	// The KCL does not say each time that it has ended reading; giving the
 	// lease back is what it always does.
 	p.lease.BeforeRelease(func() {
-		p.drain()
+		draining := p.consumer.draining
+		if p.lease.Reading().Err() != nil { // claimed by another worker, which waits
+			limited, done := context.WithTimeout(draining, p.consumer.cfg.DrainTimeout)
+			defer done()
+			draining = limited
+		}
+		p.drain(draining)
 		detach()
 		cancel()
 		p.consumer.metrics.lag.DeleteLabelValues(p.shard)
@@ -93,13 +99,13 @@ func (p *processor) take(r *types.Record, m *mark) bool {
 
 // drain waits until everything taken on has its verdict. It tells false when
 // the lease is lost or the time for draining is over before.
-func (p *processor) drain() bool {
+func (p *processor) drain(ctx context.Context) bool {
 	drained := p.marks.drained()
 	select {
 	case <-drained:
 		return true
 	case <-p.lease.Context().Done():
-	case <-p.consumer.draining.Done():
+	case <-ctx.Done():
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Int("records", p.marks.pending()).
 			Msg("not drained in time: these records are read again by another worker")
 	}
@@ -110,7 +116,7 @@ func (p *processor) drain() bool {
 // is written when every record of the shard has its verdict; on the other
 // occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(input *kcl.ShutdownInput) {
-	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain() {
+	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain(p.consumer.draining) {
 		return
 	}
 	if err := input.Checkpointer.Checkpoint(nil); err != nil {

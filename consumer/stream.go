@@ -25,21 +25,23 @@ const callTimeout = 30 * time.Second
 // stream is the Kinesis stream as the KCL sees it. The KCL calls an ordinary
 // client; its middleware adds what the KCL lacks:
 //   - calls end when the worker stops, and cannot hang;
-//   - a listing of the shards reaches the lease table, second parents included;
+//   - the KCL, which takes one lease at each look at the shards, looks as often
+//     as there are leases to take: its listing waits for the next assignment of
+//     the lease table, and shows no more than that;
 //   - a shard without a checkpoint is read from where the lease table says;
 //   - GetRecords calls of a shard are spaced evenly and end with its lease;
 //   - a record whose de-aggregation would make the KCL skip its whole batch is
 //     marked, so that it passes and is kept as a dead letter.
 type stream struct {
 	name     string
-	client   *kinesis.Client
+	kinesis  *kinesis.Client
+	client   *kinesis.Client // with the middleware: the KCL's
 	table    *checkpoint.Table
 	reading  context.Context // ends when the worker stops
 	interval time.Duration   // between two GetRecords calls of a shard
 	metrics  *metrics
 
 	mu      sync.Mutex
-	listing []checkpoint.Shard // pages so far
 	readers map[string]*reader // by the iterator that their next call brings
 }
 
@@ -59,6 +61,7 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		metrics:  m,
 		readers:  make(map[string]*reader),
 	}
+	s.kinesis = kinesis.NewFromConfig(cfg.AWS)
 	s.client = kinesis.NewFromConfig(cfg.AWS, func(o *kinesis.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("logsluice", s.call), middleware.After)
@@ -67,17 +70,32 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 	return s
 }
 
-// list lists the shards, which tells them to the lease table, and reads
-// Kinesis' clock from the answer, to the second.
-func (s *stream) list(ctx context.Context) (now time.Time, err error) {
+// listTimeout bounds a listing of the shards, so that one that hangs does not
+// keep a worker from seeing that another has fallen silent.
+const listTimeout = 5 * time.Second
+
+// list lists the shards, second parents included, and reads Kinesis' clock
+// from the answer, to the second.
+func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	input := &kinesis.ListShardsInput{StreamName: aws.String(s.name)}
 	for {
-		page, err := s.client.ListShards(ctx, input)
+		page, err := s.kinesis.ListShards(ctx, input)
 		if err != nil {
-			return time.Time{}, fmt.Errorf("list the shards of stream %s: %w", s.name, err)
+			return nil, now, fmt.Errorf("list the shards of stream %s: %w", s.name, err)
 		}
 		if t, ok := awsmiddleware.GetServerTime(page.ResultMetadata); ok {
 			now = t
+		}
+		for _, listed := range page.Shards {
+			shard := checkpoint.Shard{ID: aws.ToString(listed.ShardId)}
+			for _, parent := range []*string{listed.ParentShardId, listed.AdjacentParentShardId} {
+				if parent != nil {
+					shard.Parents = append(shard.Parents, *parent)
+				}
+			}
+			shards = append(shards, shard)
 		}
 		if page.NextToken == nil {
 			break
@@ -85,106 +103,83 @@ func (s *stream) list(ctx context.Context) (now time.Time, err error) {
 		input = &kinesis.ListShardsInput{NextToken: page.NextToken}
 	}
 	if now.IsZero() {
-		return now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", s.name)
+		return nil, now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", s.name)
 	}
-	return now, nil
+	return shards, now, nil
 }
 
-func shardsOf(page *kinesis.ListShardsOutput) []checkpoint.Shard {
-	shards := make([]checkpoint.Shard, 0, len(page.Shards))
-	for _, s := range page.Shards {
-		shard := checkpoint.Shard{ID: aws.ToString(s.ShardId)}
-		for _, parent := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
-			if parent != nil {
-				shard.Parents = append(shard.Parents, *parent)
-			}
-		}
-		shards = append(shards, shard)
+// assignment is the listing that the KCL gets. It has no parents: the lease
+// table alone decides when a child may start, and the KCL, if it knew a parent,
+// would wait for it in a loop of its own that heeds no stop.
+func (s *stream) assignment(ctx context.Context) (*kinesis.ListShardsOutput, error) {
+	ids, err := s.table.Assignment(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return shards
+	answer := &kinesis.ListShardsOutput{Shards: make([]types.Shard, len(ids))}
+	for i := range ids {
+		answer.Shards[i] = types.Shard{ShardId: &ids[i], SequenceNumberRange: &types.SequenceNumberRange{}}
+	}
+	return answer, nil
 }
 
 // call is the middleware.
 func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 	out middleware.InitializeOutput, metadata middleware.Metadata, err error,
 ) {
+	if err := s.reading.Err(); err != nil {
+		return out, metadata, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.reading, cancel)() //nolint:contextcheck // the worker's end is another than the call's
 
-	send := func() {
+	send := func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		out, metadata, err = next.HandleInitialize(ctx, in)
+		return err
 	}
 	switch input := in.Parameters.(type) {
-	case *kinesis.ListShardsInput:
-		send()
-		if page, ok := out.Result.(*kinesis.ListShardsOutput); ok && err == nil {
-			s.listed(page, input.NextToken == nil)
-		}
+	case *kinesis.ListShardsInput: // the KCL's
+		out.Result, err = s.assignment(ctx)
 	case *kinesis.GetShardIteratorInput:
-		s.place(input)
-		send()
+		r := &reader{shard: aws.ToString(input.ShardId)}
+		r.lease = s.table.Lease(r.shard)
+		err = r.while(ctx, func(ctx context.Context) error {
+			r.place(input)
+			return send(ctx)
+		})
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
-			s.begin(aws.ToString(input.ShardId), aws.ToString(answer.ShardIterator))
+			s.begin(r, aws.ToString(answer.ShardIterator))
 		}
 	case *kinesis.GetRecordsInput:
 		r := s.readerOf(aws.ToString(input.ShardIterator))
-		if err := r.pace(ctx, s.interval); err != nil {
-			return out, metadata, err
-		}
-		send()
+		err = r.while(ctx, func(ctx context.Context) error {
+			if err := r.pace(ctx, s.interval); err != nil {
+				return err
+			}
+			return send(ctx)
+		})
 		if answer, ok := out.Result.(*kinesis.GetRecordsOutput); ok && err == nil {
 			s.proceed(r, aws.ToString(input.ShardIterator), answer)
 		}
 	default:
-		send()
+		err = send(ctx)
 	}
 	return out, metadata, err
 }
 
-// listed collects the pages of a listing and passes on a complete one. It takes
-// the parents off the answer: the lease table alone decides when a child may
-// start, and the KCL, if it knew a parent, would wait for it in a loop of its
-// own that heeds no stop.
-func (s *stream) listed(page *kinesis.ListShardsOutput, first bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if first {
-		s.listing = nil
-	}
-	s.listing = append(s.listing, shardsOf(page)...)
-	for i := range page.Shards {
-		page.Shards[i].ParentShardId, page.Shards[i].AdjacentParentShardId = nil, nil
-	}
-	if page.NextToken == nil {
-		s.table.SetShards(s.listing)
-	}
-}
-
-// place sets where reading begins without a checkpoint: the KCL knows one
-// initial position for all shards, children included.
-func (s *stream) place(input *kinesis.GetShardIteratorInput) {
-	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
-		return
-	}
-	input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
-	if t, ok := s.table.StartingPosition(aws.ToString(input.ShardId)).Timestamp(); ok {
-		input.ShardIteratorType, input.Timestamp = types.ShardIteratorTypeAtTimestamp, &t
-	}
-}
-
 // begin follows the reading of a shard from its first iterator.
-func (s *stream) begin(shard, iterator string) {
+func (s *stream) begin(begun *reader, iterator string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for old, r := range s.readers {
-		if r.shard == shard {
+		if r.shard == begun.shard {
 			delete(s.readers, old)
 		}
 	}
-	s.readers[iterator] = &reader{shard: shard, lease: s.table.Lease(shard)}
+	s.readers[iterator] = begun
 }
 
 func (s *stream) readerOf(iterator string) *reader {
@@ -193,21 +188,43 @@ func (s *stream) readerOf(iterator string) *reader {
 	return s.readers[iterator]
 }
 
-// errUnled tells the KCL to end a reading whose lease is gone.
-var errUnled = errors.New("the lease of the shard is lost")
+// errUnled tells the KCL to end a reading whose lease is lost or claimed.
+var errUnled = errors.New("the lease of the shard is lost or handed over")
+
+// while makes a call that ends with the right to read.
+func (r *reader) while(ctx context.Context, call func(context.Context) error) error {
+	if r == nil || r.lease == nil || r.lease.Reading().Err() != nil {
+		return errUnled
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.lease.Reading(), cancel)() //nolint:contextcheck // the lease's end is another than the call's
+	err := call(ctx)
+	if err != nil && r.lease.Reading().Err() != nil {
+		return errUnled
+	}
+	return err
+}
+
+// place sets where reading begins without a checkpoint: the KCL knows one
+// initial position for all shards, children included.
+func (r *reader) place(input *kinesis.GetShardIteratorInput) {
+	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
+		return
+	}
+	input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
+	if t, ok := r.lease.Start().Timestamp(); ok {
+		input.ShardIteratorType, input.Timestamp = types.ShardIteratorTypeAtTimestamp, &t
+	}
+}
 
 // pace waits for the shard's next call. The KCL itself would call five times
 // at once and then sleep to the end of the second.
 func (r *reader) pace(ctx context.Context, interval time.Duration) error {
-	if r == nil || r.lease == nil || r.lease.Context().Err() != nil {
-		return errUnled
-	}
 	timer := time.NewTimer(time.Until(r.next))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-r.lease.Context().Done():
-		return errUnled
 	case <-ctx.Done():
 		return ctx.Err()
 	}

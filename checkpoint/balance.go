@@ -1,0 +1,170 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+)
+
+// shares is how many leases each living worker has, or is about to get: a
+// claimed one counts for its claimer. Workers are known by their rows, so a
+// worker that has none is known to nobody but itself.
+type shares map[string]int
+
+// shares counts the leases of each worker, and the shards that are there for
+// the taking. t.mu is held.
+func (t *Table) shares() (of shares, free int) {
+	of = shares{t.cfg.Worker: 0}
+	for id, shard := range t.shards {
+		seen, exists := t.seen[id]
+		switch holder := t.holder(seen); {
+		case exists && seen.finished():
+		case holder != "":
+			of[holder]++
+		case t.refusal(shard.Shard, seen, exists) == "":
+			free++
+		}
+	}
+	return of, free
+}
+
+// holder is the worker that a lease counts for: its living owner, or the one
+// that has claimed it; "" if there is none.
+func (t *Table) holder(o observation) string {
+	switch {
+	case o.owner == "" && t.reserved(o), o.owner != "" && !t.free(o) && o.claim != "":
+		return o.claim
+	case o.owner != "" && !t.free(o):
+		return o.owner
+	}
+	return ""
+}
+
+// reserved tells that a row was released for the worker that claimed it, which
+// has a while to take it.
+func (t *Table) reserved(o observation) bool {
+	return o.claim != "" && time.Since(o.since) < t.callTimeout()
+}
+
+// fair is the most that one worker should have.
+func (of shares) fair(free int) int {
+	total := free
+	for _, n := range of {
+		total += n
+	}
+	return (total + len(of) - 1) / len(of)
+}
+
+// extremes are the workers with the fewest and with the most leases; of equal
+// ones the first by name, so that workers that see the same decide the same.
+func (of shares) extremes() (least, most string) {
+	for i, worker := range slices.Sorted(maps.Keys(of)) {
+		if i == 0 || of[worker] < of[least] {
+			least = worker
+		}
+		if i == 0 || of[worker] > of[most] {
+			most = worker
+		}
+	}
+	return least, most
+}
+
+// claimable is a lease that another worker can be asked for.
+type claimable struct {
+	shard string
+	owner string
+	epoch int64
+}
+
+// plan tells which leases this worker is to claim. Every worker lays the same
+// plan for all of them, as far as they see the same rows, and does its own part:
+// while the fullest has at least two more than the emptiest, one moves. t.mu is
+// held.
+func (t *Table) plan() []claimable {
+	of, free := t.shares()
+	of = maps.Clone(of)
+	// Doubling: a worker that joins makes itself known with the first claim,
+	// before it and others that join too take more than their shares.
+	limit := max(1, of[t.cfg.Worker])
+	for range free {
+		least, _ := of.extremes()
+		of[least]++
+	}
+	movable := make(map[string][]claimable)
+	for _, id := range slices.Sorted(maps.Keys(t.seen)) {
+		// Workers of vmware-go-kcl-v2, which count nothing, heed no claim of ours.
+		if o := t.seen[id]; t.shards.has(id) && !o.finished() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
+			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
+		}
+	}
+	var mine []claimable
+	for len(mine) < limit {
+		least, most := of.extremes()
+		if of[most]-of[least] < 2 || len(movable[most]) == 0 {
+			break
+		}
+		if least == t.cfg.Worker {
+			mine = append(mine, movable[most][0])
+		}
+		movable[most] = movable[most][1:]
+		of[most]--
+		of[least]++
+	}
+	return mine
+}
+
+// balance claims the leases that are to be this worker's.
+func (t *Table) balance(ctx context.Context) error {
+	t.mu.Lock()
+	plan := t.plan()
+	t.mu.Unlock()
+	for _, lease := range plan {
+		if err := t.claim(ctx, lease); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claim asks the owner of a lease to give it up. It counts for its term alone.
+func (t *Table) claim(ctx context.Context, lease claimable) error {
+	it, conditionFailed, err := t.update(ctx, lease.shard, "SET "+attrClaim+" = :me",
+		attrOwner+" = :owner AND "+attrEpoch+" = :epoch AND "+
+			"(attribute_not_exists("+attrClaim+") OR "+attrClaim+" = :none) AND "+
+			"(attribute_not_exists("+attrCheckpoint+") OR "+attrCheckpoint+" <> :end)",
+		item{
+			":me":    str(t.cfg.Worker),
+			":owner": str(lease.owner),
+			":epoch": num(lease.epoch),
+			":none":  str(""),
+			":end":   str(kcl.ShardEnd),
+		}, t.callTimeout())
+	if err != nil {
+		return fmt.Errorf("claim the lease of %s: %w", lease.shard, err)
+	}
+	if !conditionFailed {
+		t.cfg.Log.Info().Str("shard", lease.shard).Str("from_worker", lease.owner).Msg("lease claimed")
+	}
+	if it != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.note(lease.shard, readRow(it), time.Now())
+	}
+	return nil
+}
+
+// Claiming tells that leases which this worker has claimed are not yet its own.
+func (t *Table) Claiming() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, o := range t.seen {
+		if o.claim == t.cfg.Worker && t.held[id] == nil && t.holder(o) == t.cfg.Worker {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,63 @@
+package checkpoint
+
+// Shard is a shard as Kinesis lists it.
+type Shard struct {
+	ID string
+	// Parents are the shards it came from: none, one (split) or two (merge).
+	Parents []string
+}
+
+// goneAfter is how many listings in a row must lack a shard until it counts as
+// gone: one answer without a page must not start a child before its parent.
+const goneAfter = 3
+
+// listing is what Kinesis' listings of the shards say, the last ones together.
+type listing map[string]listedShard
+
+type listedShard struct {
+	Shard
+	missing int // how many listings in a row lack it
+}
+
+// update takes in a complete listing. Shards that it lacks are known by their
+// children and by their rows.
+func (l listing) update(shards []Shard, rows map[string]row) {
+	for id, s := range l {
+		s.missing++
+		l[id] = s
+	}
+	for _, s := range shards {
+		l[s.ID] = listedShard{Shard: s}
+	}
+	spoken := make(map[string]bool)
+	for id := range rows {
+		spoken[id] = true
+	}
+	for _, s := range shards {
+		for _, parent := range s.Parents {
+			spoken[parent] = true
+		}
+	}
+	for id := range spoken {
+		if _, known := l[id]; !known {
+			l[id] = listedShard{Shard: Shard{ID: id}, missing: 1}
+		}
+	}
+	for id := range l {
+		if l.gone(id) && !spoken[id] {
+			delete(l, id)
+		}
+	}
+}
+
+// has tells that the last listing shows a shard.
+func (l listing) has(id string) bool {
+	s, known := l[id]
+	return known && s.missing == 0
+}
+
+// gone tells that Kinesis no longer has a shard. What was not looked for may
+// be there.
+func (l listing) gone(id string) bool {
+	return l[id].missing >= goneAfter
+}

@@ -1,0 +1,69 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+)
+
+// sweep deletes the rows that nobody needs any more.
+func (t *Table) sweep(ctx context.Context) error {
+	t.mu.Lock()
+	var rows []string
+	for id, o := range t.seen {
+		if o.finished() && t.shards.gone(id) && !t.awaited(id) {
+			rows = append(rows, id)
+		}
+	}
+	t.mu.Unlock()
+	for _, id := range rows {
+		if err := t.remove(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaited tells that a child of a shard has yet to start. t.mu is held.
+func (t *Table) awaited(parent string) bool {
+	for id, shard := range t.shards {
+		if _, started := t.seen[id]; started {
+			continue
+		}
+		for _, p := range shard.Parents {
+			if p == parent {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// remove deletes the row of a finished shard.
+func (t *Table) remove(ctx context.Context, shardID string) error {
+	ctx, cancel := context.WithTimeout(ctx, t.callTimeout())
+	defer cancel()
+	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName:                 aws.String(t.cfg.Table),
+		Key:                       item{attrShard: str(shardID)},
+		ConditionExpression:       aws.String(attrCheckpoint + " = :end"),
+		ExpressionAttributeValues: item{":end": str(kcl.ShardEnd)},
+	})
+	var otherwise *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &otherwise): // another worker was first
+	case err != nil:
+		return fmt.Errorf("delete the row of %s: %w", shardID, err)
+	default:
+		t.cfg.Log.Info().Str("shard", shardID).Msg("row of the expired shard deleted")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.seen, shardID)
+	return nil
+}

@@ -1,0 +1,381 @@
+package sim
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"logsluice/checkpoint"
+	"logsluice/consumer"
+	"logsluice/indexer"
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
+	"logsluice/mapping"
+)
+
+const (
+	streamName = "logs"
+	tableName  = "leases"
+	prefix     = "app"
+)
+
+// timing is how a cluster is set up.
+type timing struct {
+	lease, sync, poll, drain time.Duration
+}
+
+// cluster is a stream, a lease table, an index, and workers at them.
+type cluster struct {
+	*history
+	timing
+	seed     uint64
+	position checkpoint.Position
+	kinesis  *fakeaws.Kinesis
+	dynamodb *fakedynamodb.DynamoDB
+	index    *index
+	admin    *kinesis.Client // without faults
+	mapper   *mapping.Mapper
+	shift    atomic.Int64 // nanoseconds that Kinesis' clock is ahead
+
+	calling sync.Mutex // one call to DynamoDB at a time, so that its author is known
+	author  *life
+
+	mu      sync.Mutex
+	workers []*worker
+	trouble []trouble
+	calls   map[string]uint64 // by worker, operation and shard
+	watch
+}
+
+// worker is a place for processes, one after the other.
+type worker struct {
+	number int
+	skew   time.Duration
+	life   *life // the newest
+	down   bool  // it has ended, or is about to
+}
+
+// life is a process from its start to its end.
+type life struct {
+	worker *worker
+	name   string // as in the lease table
+	cancel context.CancelFunc
+	ended  chan struct{}
+	dead   atomic.Bool // nothing reaches it or comes from it any more
+	failed atomic.Bool // it could not start
+	table  *checkpoint.Table
+}
+
+// trouble is a fault that lasts.
+type trouble struct {
+	event
+	until time.Time
+}
+
+func newCluster(seed uint64, t timing, latest bool) *cluster {
+	initial := "TRIM_HORIZON"
+	if latest {
+		initial = "LATEST"
+	}
+	position, err := checkpoint.ParsePosition(initial)
+	if err != nil {
+		panic(err)
+	}
+	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	if err != nil {
+		panic(err)
+	}
+	c := &cluster{
+		history:  &history{begun: time.Now()},
+		timing:   t,
+		seed:     seed,
+		position: position,
+		mapper:   mapper,
+		calls:    make(map[string]uint64),
+		watch:    newWatch(),
+	}
+	c.kinesis = fakeaws.NewKinesis(fakeaws.KinesisOptions{Clock: c.kinesisClock, Retention: retention})
+	c.dynamodb = fakedynamodb.New(fakedynamodb.Options{PageBytes: 2_000, Changed: c.changed})
+	c.index = newIndex(c.indexFault)
+	c.admin = kinesis.NewFromConfig(c.aws(c.kinesis))
+	return c
+}
+
+// retention is how long Kinesis keeps records, and shards once they are closed.
+const retention = time.Hour
+
+func (c *cluster) kinesisClock() time.Time { return time.Now().Add(time.Duration(c.shift.Load())) }
+
+func (c *cluster) aws(h http.Handler) aws.Config {
+	return aws.Config{
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		BaseEndpoint: aws.String("http://aws.invalid"),
+		HTTPClient:   &http.Client{Transport: fakeaws.RoundTripper(h)},
+	}
+}
+
+// start starts a process of a worker under a name. Its configuration is that of
+// the real program, but for the times.
+func (c *cluster) start(w *worker, name string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &life{worker: w, name: name, cancel: cancel, ended: make(chan struct{})}
+	log := zerolog.New(logWriter{c, l}).Level(zerolog.InfoLevel)
+	config := c.aws(fakeaws.Inject(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { c.serve(l, rw, r) }),
+		func(call fakeaws.Call) fakeaws.Fault { return c.fault(l, call) }))
+	table, err := checkpoint.New(checkpoint.Config{
+		Table: tableName, Worker: name, LeaseDuration: c.lease, InitialPosition: c.position, Log: log,
+		Clock: func() time.Time { return time.Now().Add(w.skew) },
+	}, dynamodb.NewFromConfig(config))
+	must(err)
+	l.table = table
+	registry := prometheus.NewRegistry()
+	ix, err := indexer.New(indexer.Config{
+		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 100 * time.Millisecond, Connections: 2,
+		RequestTimeout: 5 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second, Registry: registry, Log: log,
+	}, lifeIndex{c, l})
+	must(err)
+	consumer, err := consumer.New(consumer.Config{
+		Stream: streamName, Application: tableName, Worker: name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
+		InFlightBytes: 64 << 10, MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
+	}, table, c.mapper, ix)
+	must(err)
+
+	c.mu.Lock()
+	w.life, w.down = l, false
+	c.mu.Unlock()
+	c.add("%s starts", name)
+	go func() {
+		defer close(l.ended)
+		defer ix.Close()
+		// What a start meets with ends the process, and ECS starts another.
+		if err := consumer.Run(ctx); err != nil {
+			c.add("%s ends: %v", name, err)
+			l.failed.Store(true)
+		}
+	}()
+}
+
+// crash ends a process at once: what it has sent may yet arrive.
+func (c *cluster) crash(l *life) {
+	l.dead.Store(true)
+	c.add("%s crashes", l.name)
+	l.cancel()
+}
+
+// stop ends a process as SIGTERM does, and holds it to its deadline.
+func (c *cluster) stop(l *life) {
+	c.add("%s is told to stop", l.name)
+	begun := time.Now()
+	l.cancel()
+	deadline := time.NewTimer(c.drain + 100*time.Millisecond)
+	defer deadline.Stop()
+	select {
+	case <-l.ended:
+		c.add("%s has stopped", l.name)
+	case <-deadline.C:
+		c.violation("%s does not stop within %s", l.name, c.drain)
+		<-l.ended
+		c.add("%s has stopped after %s", l.name, time.Since(begun))
+	}
+	l.dead.Store(true) // the process is gone
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// serve is where a call arrives.
+func (c *cluster) serve(l *life, w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
+		c.kinesis.ServeHTTP(w, r)
+		return
+	}
+	c.calling.Lock()
+	defer c.calling.Unlock()
+	c.author = l
+	c.dynamodb.ServeHTTP(w, r)
+	c.author = nil
+}
+
+// fault decides what becomes of a call that is sent.
+func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
+	if l.dead.Load() {
+		return fakeaws.Fault{Lose: true}
+	}
+	onKinesis, shard := false, ""
+	switch call.Operation {
+	case "GetRecords", "GetShardIterator":
+		onKinesis, shard = true, call.Shard()
+		c.reads(l, call.Operation, shard)
+	case "ListShards":
+		onKinesis = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, t := range c.trouble {
+		if t.worker != l.worker.number || !time.Now().Before(t.until) {
+			continue
+		}
+		key := fmt.Sprint(t.worker, call.Operation, shard)
+		c.calls[key]++
+		if !c.befalls(t.percent, key, c.calls[key]) {
+			continue
+		}
+		fault, once := t.on(call.Operation, onKinesis, c.dice("how", key, c.calls[key]))
+		if fault.none() {
+			continue
+		}
+		if once {
+			c.trouble[i].until = time.Time{}
+		}
+		c.add("%s: %s %s befallen by %q", l.name, call.Operation, shard, t.what)
+		return fault.Fault
+	}
+	return fakeaws.Fault{}
+}
+
+// befalls decides by the seed, not by chance, and for each call of a worker on
+// a shard apart, so that it does not depend on which of two shards is first.
+func (c *cluster) befalls(percent int, key string, n uint64) bool {
+	return c.dice("whether", key, n)%100 < uint64(percent)
+}
+
+func (c *cluster) dice(parts ...any) uint64 {
+	h := fnv.New64a()
+	_ = binary.Write(h, binary.LittleEndian, c.seed)
+	fmt.Fprint(h, parts...)
+	return h.Sum64() >> 8
+}
+
+type callFault struct {
+	fakeaws.Fault
+	any bool
+}
+
+func (f callFault) none() bool { return !f.any }
+
+// on is what a trouble does to a call.
+func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault, once bool) {
+	f.any = true
+	share := time.Duration(dice%1000) * time.Second / 1000 // up to a second
+	left := time.Until(t.until)
+	switch {
+	case t.what == pause:
+		f.Delay, f.Outlive = left, true
+	case t.what == cutDynamoDB && !onKinesis, t.what == cutKinesis && onKinesis:
+		if dice%2 == 0 {
+			f.Lose = true
+		} else {
+			f.Delay = left
+			f.Lose = true
+		}
+	case t.what == deafDynamoDB && !onKinesis, t.what == deafKinesis && onKinesis:
+		f.Late, f.LoseAnswer = left, true
+	case t.what == throttleDynamoDB && !onKinesis:
+		f.Refuse = &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "The level of configured provisioned throughput for the table was exceeded."}
+	case t.what == throttleKinesis && onKinesis:
+		f.Refuse = &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "Rate exceeded"}
+	case t.what == throttleKMS && operation == "GetRecords":
+		f.Refuse = &fakeaws.APIError{Code: "KMSThrottlingException", Message: "throttled by KMS"}
+	case t.what == failKinesis && onKinesis:
+		f.Refuse = &fakeaws.APIError{Code: "InternalFailure", Message: "the service failed", Status: http.StatusInternalServerError}
+	case t.what == loseAnswers:
+		f.LoseAnswer = true
+	case t.what == slowCalls:
+		f.Delay, f.Late = 2*share, share
+	case t.what == lateCalls:
+		f.Delay, f.Outlive = 10*share, true
+	case t.what == expireIterators && operation == "GetRecords":
+		f.Refuse = &fakeaws.APIError{Code: "ExpiredIteratorException", Message: "Iterator expired."}
+	case t.what == missShards && operation == "ListShards":
+		f.Edit = fakeaws.MissShards(func(id string) bool { return (dice>>(id[len(id)-1]%16))&1 == 0 })
+		return f, true
+	default:
+		f.any = false
+	}
+	return f, false
+}
+
+// indexFault decides what becomes of a bulk request (no item) or an item.
+func (c *cluster) indexFault(l *life, item string) (status int, delay time.Duration) {
+	if refused(item) {
+		return http.StatusBadRequest, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.trouble {
+		if t.worker != l.worker.number || !time.Now().Before(t.until) {
+			continue
+		}
+		key := fmt.Sprint(t.worker, "index", item)
+		c.calls[key]++
+		if !c.befalls(t.percent, key, c.calls[key]) {
+			continue
+		}
+		switch {
+		case item != "" && t.what == refuseItems:
+			return http.StatusTooManyRequests, 0
+		case item == "" && t.what == refuseBulk:
+			return http.StatusServiceUnavailable, 0
+		case item == "" && t.what == slowIndex:
+			return 0, time.Duration(c.dice("how", key, c.calls[key])%10_000) * time.Millisecond
+		}
+	}
+	return 0, 0
+}
+
+// lifeIndex is the index as one process reaches it.
+type lifeIndex struct {
+	cluster *cluster
+	life    *life
+}
+
+// Stream implements indexer.Client.
+func (x lifeIndex) Stream(r *http.Request) (*http.Response, error) {
+	if x.life.dead.Load() {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return x.cluster.index.serve(x.life, r)
+}
+
+// logWriter brings a worker's log into the history.
+type logWriter struct {
+	cluster *cluster
+	life    *life
+}
+
+// Write implements io.Writer.
+func (w logWriter) Write(p []byte) (int, error) {
+	w.cluster.add("%s logs %s", w.life.name, strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// adminDelete deletes a row as a person would.
+func (c *cluster) adminDelete(shard string) {
+	client := dynamodb.NewFromConfig(c.aws(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.calling.Lock()
+		defer c.calling.Unlock()
+		c.dynamodb.ServeHTTP(w, r)
+	})))
+	_, err := client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: aws.String(tableName),
+		Key: map[string]ddbtypes.AttributeValue{"ShardID": &ddbtypes.AttributeValueMemberS{Value: shard}}})
+	must(err)
+}

@@ -1,0 +1,390 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/klauspost/compress/gzip"
+	"pgregory.net/rapid"
+)
+
+const (
+	calm     = 10 * time.Second // before the first event
+	patience = 3 * time.Minute  // until everything must be at rest
+	idDigits = 56
+	lineOf   = 600 // lines of history that a failure shows
+)
+
+var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond, drain: 5 * time.Second}
+
+// How many stories a test run tells, and for how long at the least.
+const (
+	seedsVariable   = "LOGSLUICE_SEEDS"
+	minutesVariable = "LOGSLUICE_SIM_TIME"
+)
+
+// TestStories tells stories until enough are told. A failure is shrunk by rapid
+// to a short story, and shows the seed, the story and what happened.
+func TestStories(t *testing.T) {
+	seeds, least := 20, time.Duration(0)
+	if s := os.Getenv(seedsVariable); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("%s: %v", seedsVariable, err)
+		}
+		seeds = n
+	}
+	if s := os.Getenv(minutesVariable); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatalf("%s: %v", minutesVariable, err)
+		}
+		least = d
+	}
+	base := uint64(1)
+	if seed := flag.Lookup("rapid.seed").Value.String(); seed != "0" {
+		n, err := strconv.ParseUint(seed, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, seeds = n, 1
+	}
+	set(t, "rapid.checks", "1")
+	set(t, "rapid.nofailfile", "true")
+	begun := time.Now()
+	told := 0
+	// The interleaving of goroutines is not of the story: when a failure does not
+	// come again, this is how it was.
+	var found string
+	for ; told < seeds || time.Since(begun) < least; told++ {
+		set(t, "rapid.seed", fmt.Sprint(base+uint64(told)))
+		rapid.Check(t, func(rt *rapid.T) {
+			s := tell(rt)
+			if violations, history := play(t, s); violations != nil {
+				found = fmt.Sprintf("%s\n%s\n%s", s, history, strings.Join(violations, "\n"))
+				rt.Fatalf("%s", found)
+			}
+		})
+		if t.Failed() {
+			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(told))
+		}
+	}
+	t.Logf("%d stories in %s", told, time.Since(begun).Round(time.Second))
+}
+
+func set(t *testing.T, name, value string) {
+	t.Helper()
+	if err := flag.Set(name, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// play plays a story in a bubble of its own.
+func play(t *testing.T, s story) (violations []string, history string) {
+	defer func() {
+		// A bubble with goroutines that never end; which ones, stands in the violations.
+		if reason := recover(); reason != nil {
+			violations = append(violations, fmt.Sprint(reason))
+		}
+	}()
+	synctest.Test(t, func(*testing.T) {
+		c := newCluster(s.seed, storyTiming, s.latest)
+		c.play(s)
+		if left := leftOver(); left != "" {
+			c.violation("goroutines are left over:\n%s", left)
+		}
+		violations, history = c.violations, c.last(lineOf)
+	})
+	return violations, history
+}
+
+// leftOver are the stacks of the goroutines of this bubble, but for this one.
+func leftOver() string {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	var left []string
+	for i, stack := range strings.Split(string(all), "\n\n") {
+		if i > 0 && strings.Contains(stack, "synctest bubble") && !strings.Contains(stack, "synctest.Run(") &&
+			!strings.Contains(stack, "testingSynctestTest(") {
+			left = append(left, stack)
+		}
+	}
+	return strings.Join(left, "\n\n")
+}
+
+func (c *cluster) play(s story) {
+	c.create(s.shards)
+	for i := range s.workers {
+		w := &worker{number: i, skew: s.skews[i]}
+		c.workers = append(c.workers, w)
+		c.start(w, fmt.Sprintf("w%d", i))
+	}
+	time.Sleep(calm / 2) // "latest" is settled
+	p := newProducer(c, s.seed)
+	producing, stopProducing := context.WithCancel(context.Background())
+	var producers sync.WaitGroup
+	producers.Go(func() { p.run(producing) })
+	time.Sleep(calm / 2)
+	var later sync.WaitGroup
+	for _, e := range s.events {
+		time.Sleep(e.after)
+		c.happen(e, &later)
+	}
+	later.Wait()
+	stopProducing()
+	producers.Wait()
+	c.mu.Lock()
+	c.trouble = nil
+	c.mu.Unlock()
+	c.add("the trouble is over")
+	c.revive()
+	c.settle()
+	c.expire()
+	for _, w := range c.workers {
+		c.stop(w.life)
+	}
+	time.Sleep(time.Minute) // calls that are late
+}
+
+// settle waits until all is well.
+func (c *cluster) settle() {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		c.revive()
+		missing := c.atRest()
+		if missing == "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			c.violation("no rest after %s: %s", patience, missing)
+			return
+		}
+	}
+	if more := c.tooMuch(); more != "" {
+		c.violation("%s", more)
+	}
+}
+
+// expire has the retention pass: the rows of closed shards have to go.
+func (c *cluster) expire() {
+	c.shift.Store(int64(retention + time.Minute))
+	c.add("closed shards expire")
+	time.Sleep(10*c.sync + 2*c.lease)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for shard := range c.rows {
+		if !c.listed(shard) {
+			c.violated("the row of %s, which has expired, is still there", shard)
+		}
+	}
+}
+
+// revive starts processes in the place of those that could not start.
+func (c *cluster) revive() {
+	for _, w := range c.workers {
+		c.mu.Lock()
+		failed := w.life.failed.Load() && !w.down
+		c.mu.Unlock()
+		if failed {
+			c.start(w, c.another(w))
+		}
+	}
+}
+
+// another is a name that no process had before, as a task of ECS has.
+func (c *cluster) another(w *worker) string {
+	return fmt.Sprintf("w%d-%d", w.number, time.Since(c.begun).Milliseconds())
+}
+
+// happen has an event happen.
+func (c *cluster) happen(e event, later *sync.WaitGroup) {
+	c.add("EVENT %s (worker %d, shard %d, lasting %s, %d %%)", e.what, e.worker, e.shard, e.lasting, e.percent)
+	w := c.workers[e.worker]
+	switch e.what {
+	case crash, stop:
+		c.mu.Lock()
+		l, down := w.life, w.down
+		w.down = true
+		c.mu.Unlock()
+		if down {
+			return
+		}
+		if e.what == crash {
+			c.crash(l)
+		}
+		later.Go(func() {
+			if e.what == stop {
+				c.stop(l)
+			} else {
+				<-l.ended
+			}
+			time.Sleep(e.lasting)
+			name := l.name
+			if e.percent%2 == 0 {
+				name = c.another(w)
+			}
+			c.start(w, name)
+		})
+	case split:
+		c.split(e.shard)
+	case merge:
+		c.merge(e.shard)
+	case deleteRow:
+		c.deleteRow(e.shard)
+	default:
+		if e.what == missShards {
+			e.percent = 100
+		}
+		c.mu.Lock()
+		c.trouble = append(c.trouble, trouble{event: e, until: time.Now().Add(e.lasting)})
+		c.mu.Unlock()
+	}
+}
+
+func (c *cluster) create(shards int) {
+	_, err := c.admin.CreateStream(context.Background(), &kinesis.CreateStreamInput{StreamName: aws.String(streamName), ShardCount: aws.Int32(int32(shards))})
+	must(err)
+	c.learn()
+}
+
+// learn notes the shards of the stream, and returns the open ones by hash key.
+func (c *cluster) learn() (open []types.Shard) {
+	out, err := c.admin.ListShards(context.Background(), &kinesis.ListShardsInput{StreamName: aws.String(streamName)})
+	must(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range out.Shards {
+		parents := []string{}
+		for _, parent := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
+			if parent != nil {
+				parents = append(parents, *parent)
+			}
+		}
+		c.topology[*s.ShardId] = parents
+		if s.SequenceNumberRange.EndingSequenceNumber == nil {
+			open = append(open, s)
+		}
+	}
+	slices.SortFunc(open, func(a, b types.Shard) int {
+		return number(a.HashKeyRange.StartingHashKey).Cmp(number(b.HashKeyRange.StartingHashKey))
+	})
+	return open
+}
+
+func number(s *string) *big.Int {
+	n, ok := new(big.Int).SetString(*s, 10)
+	if !ok {
+		panic("not a hash key: " + *s)
+	}
+	return n
+}
+
+func (c *cluster) split(pick int) {
+	open := c.learn()
+	shard := open[pick%len(open)]
+	first, last := number(shard.HashKeyRange.StartingHashKey), number(shard.HashKeyRange.EndingHashKey)
+	middle := first.Add(first, last)
+	_, err := c.admin.SplitShard(context.Background(), &kinesis.SplitShardInput{StreamName: aws.String(streamName), ShardToSplit: shard.ShardId,
+		NewStartingHashKey: aws.String(middle.Rsh(middle, 1).String())})
+	must(err)
+	c.learn()
+}
+
+func (c *cluster) merge(pick int) {
+	open := c.learn()
+	if len(open) < 2 {
+		return
+	}
+	i := pick % (len(open) - 1)
+	_, err := c.admin.MergeShards(context.Background(), &kinesis.MergeShardsInput{StreamName: aws.String(streamName),
+		ShardToMerge: open[i].ShardId, AdjacentShardToMerge: open[i+1].ShardId})
+	must(err)
+	c.learn()
+}
+
+func (c *cluster) deleteRow(pick int) {
+	c.mu.Lock()
+	rows := slices.Sorted(maps.Keys(c.rows))
+	c.mu.Unlock()
+	if len(rows) > 0 {
+		c.adminDelete(rows[pick%len(rows)])
+	}
+}
+
+// producer puts records.
+type producer struct {
+	cluster *cluster
+	rng     *rand.Rand
+	ids     int
+	packed  bytes.Buffer
+	gzip    *gzip.Writer
+}
+
+func newProducer(c *cluster, seed uint64) *producer {
+	p := &producer{cluster: c, rng: rand.New(rand.NewPCG(seed, 1))}
+	p.gzip = gzip.NewWriter(&p.packed)
+	return p
+}
+
+func (p *producer) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		p.put()
+		time.Sleep(time.Duration(p.rng.IntN(400)) * time.Millisecond)
+	}
+}
+
+// put puts one record, and notes what is to become of it.
+func (p *producer) put() {
+	type logEvent struct {
+		ID        string `json:"id"`
+		Timestamp int64  `json:"timestamp"`
+		Message   string `json:"message"`
+	}
+	var events []logEvent
+	var r record
+	for range 1 + p.rng.IntN(3) {
+		p.ids++
+		at := time.Now().Add(-time.Duration(p.rng.IntN(48)) * time.Hour)
+		e := logEvent{fmt.Sprintf("%0*d", idDigits, p.ids), at.UnixMilli(), fmt.Sprintf("line %d", p.ids)}
+		events = append(events, e)
+		r.documents = append(r.documents, prefix+"-"+at.UTC().Format(time.DateOnly)+"/"+e.ID)
+	}
+	body, err := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/ecs", "logStream": "task",
+		"subscriptionFilters": []string{"all"}, "logEvents": events})
+	must(err)
+	p.packed.Reset()
+	p.gzip.Reset(&p.packed)
+	_, _ = p.gzip.Write(body)
+	must(p.gzip.Close())
+	data := slices.Clone(p.packed.Bytes())
+	if p.rng.IntN(40) == 0 {
+		r = record{poison: true}
+		data = data[:len(data)/2]
+	}
+	c := p.cluster
+	// Under the lock, so that nobody checkpoints what is not noted.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out, err := c.admin.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String(streamName),
+		PartitionKey: aws.String(fmt.Sprint(p.rng.Uint64())), Data: data})
+	must(err)
+	r.number = *out.SequenceNumber
+	c.records[*out.ShardId] = append(c.records[*out.ShardId], r)
+}

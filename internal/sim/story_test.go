@@ -1,0 +1,99 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// story is what happens to a cluster. It and its seed fix every fault.
+type story struct {
+	seed    uint64 // of what is decided call by call
+	workers int
+	shards  int
+	latest  bool            // initial position
+	skews   []time.Duration // of the workers' wall clocks
+	events  []event
+}
+
+// event is one thing that goes wrong, or changes, some time after the one
+// before.
+type event struct {
+	after   time.Duration
+	what    happening
+	worker  int
+	shard   int           // picks one of those that are there then
+	lasting time.Duration // of what passes
+	percent int           // of the calls that it befalls
+}
+
+type happening int
+
+const (
+	crash happening = iota // the process dies and is started again later
+	stop                   // SIGTERM, and started again later
+	pause                  // nothing of the process moves
+	cutDynamoDB
+	cutKinesis
+	deafDynamoDB // calls arrive and answers do not
+	deafKinesis
+	throttleDynamoDB
+	throttleKinesis
+	throttleKMS
+	failKinesis // InternalFailure
+	loseAnswers // carried out, then the connection breaks, of both services
+	slowCalls   // of both services
+	lateCalls   // given up by the caller, and carried out after all, of both services
+	expireIterators
+	missShards // one listing lacks shards
+	split
+	merge
+	deleteRow
+	refuseItems // 429 of OpenSearch, item by item
+	refuseBulk  // 503 of OpenSearch
+	slowIndex
+	happenings
+)
+
+func (h happening) String() string {
+	return [...]string{"crash", "stop", "pause", "cut DynamoDB", "cut Kinesis", "deaf to DynamoDB", "deaf to Kinesis",
+		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
+		"expire iterators", "miss shards", "split", "merge", "delete row", "refuse items", "refuse bulk", "slow index"}[h]
+}
+
+// tell draws a story.
+func tell(t *rapid.T) story {
+	s := story{
+		seed:    rapid.Uint64().Draw(t, "seed"),
+		workers: rapid.IntRange(1, 4).Draw(t, "workers"),
+		shards:  rapid.IntRange(1, 5).Draw(t, "shards"),
+		latest:  rapid.Bool().Draw(t, "latest"),
+	}
+	for range s.workers {
+		s.skews = append(s.skews, rapid.SampledFrom([]time.Duration{0, time.Hour, -time.Hour}).Draw(t, "skew"))
+	}
+	s.events = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
+		return event{
+			after:   time.Duration(rapid.IntRange(0, 4000).Draw(t, "after")) * time.Millisecond,
+			what:    happening(rapid.IntRange(0, int(happenings)-1).Draw(t, "what")),
+			worker:  rapid.IntRange(0, s.workers-1).Draw(t, "worker"),
+			shard:   rapid.IntRange(0, 99).Draw(t, "shard"),
+			lasting: time.Duration(rapid.IntRange(0, 15_000).Draw(t, "lasting")) * time.Millisecond,
+			percent: rapid.IntRange(10, 100).Draw(t, "percent"),
+		}
+	}), 0, 16).Draw(t, "events")
+	return s
+}
+
+func (s story) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d, %d workers, %d shards, from the latest: %v, clocks %v\n", s.seed, s.workers, s.shards, s.latest, s.skews)
+	at := calm
+	for _, e := range s.events {
+		at += e.after
+		fmt.Fprintf(&b, "%9s %s (worker %d, shard %d, lasting %s, %d %%)\n", at, e.what, e.worker, e.shard, e.lasting, e.percent)
+	}
+	return b.String()
+}

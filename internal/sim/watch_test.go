@@ -1,0 +1,289 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// watch holds what happens against the promises. It is part of a cluster, whose
+// lock guards it.
+type watch struct {
+	violations []string
+	rows       map[string]tableRow
+	holders    map[string]*life     // by shard: who acquired it last
+	signs      map[string]time.Time // by shard: when its counter moved last
+	byHand     map[string]time.Time // by shard: when somebody deleted its row
+	topology   map[string][]string  // parents by shard
+	records    map[string][]record  // by shard, in order
+	settled    map[string]int       // by shard: how many of the records are known to be settled
+}
+
+// tableRow is a row of the lease table.
+type tableRow struct {
+	owner, checkpoint, claim string
+	epoch, counter           int64
+}
+
+const shardEnd = "SHARD_END"
+
+// record is what was put into the stream.
+type record struct {
+	number    string
+	documents []string // index/id
+	poison    bool     // nothing that can be read
+}
+
+func newWatch() watch {
+	return watch{
+		rows:     make(map[string]tableRow),
+		holders:  make(map[string]*life),
+		signs:    make(map[string]time.Time),
+		byHand:   make(map[string]time.Time),
+		topology: make(map[string][]string),
+		records:  make(map[string][]record),
+		settled:  make(map[string]int),
+	}
+}
+
+func (c *cluster) violation(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.violated(format, args...)
+}
+
+// violated is violation with c.mu held.
+func (c *cluster) violated(format string, args ...any) {
+	c.violations = append(c.violations, fmt.Sprintf("%.3fs: ", time.Since(c.begun).Seconds())+fmt.Sprintf(format, args...))
+	c.add("VIOLATION: "+format, args...)
+}
+
+func readRow(item map[string]types.AttributeValue) tableRow {
+	text := func(name string) string {
+		switch v := item[name].(type) {
+		case *types.AttributeValueMemberS:
+			return v.Value
+		case *types.AttributeValueMemberN:
+			return v.Value
+		}
+		return ""
+	}
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(text(name), 10, 64)
+		return n
+	}
+	return tableRow{text("AssignedTo"), text("Checkpoint"), text("ClaimRequest"), number("LeaseEpoch"), number("LeaseCounter")}
+}
+
+// changed is called for each change of the lease table.
+func (c *cluster) changed(_ string, before, after map[string]types.AttributeValue) {
+	key := before
+	if key == nil {
+		key = after
+	}
+	shard := key["ShardID"].(*types.AttributeValueMemberS).Value
+	if shard == "logsluice-first-start" {
+		return
+	}
+	was, is := readRow(before), readRow(after)
+	author := c.author
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if after == nil {
+		delete(c.rows, shard)
+	} else {
+		c.rows[shard] = is
+	}
+	name := "the story"
+	if author != nil {
+		name = author.name
+	}
+	c.add("%s changes row %s from %+v to %+v", name, shard, was, is)
+	switch {
+	case author == nil: // deleted by hand
+		delete(c.signs, shard)
+		c.byHand[shard] = time.Now()
+	case after == nil:
+		if was.checkpoint != shardEnd || c.listed(shard) {
+			c.violated("%s deleted the row of %s: %+v", name, shard, was)
+		}
+	case is.epoch != was.epoch:
+		c.acquired(author, shard, was, is)
+	case is.counter == was.counter:
+		// A claim touches nothing else.
+		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.epoch, was.counter}) {
+			c.violated("%s changed the row of %s without its lease: %+v to %+v", name, shard, was, is)
+		}
+	default:
+		if c.holders[shard] != author || was.owner != name || is.counter != was.counter+1 || is.claim != was.claim ||
+			(is.owner != name && is.owner != "") {
+			c.violated("%s, which does not hold %s, changed its row: %+v to %+v", name, shard, was, is)
+		}
+	}
+	if after != nil && author != nil {
+		if is.counter != was.counter {
+			c.signs[shard] = time.Now()
+		}
+		c.checkpointed(shard, was, is)
+	}
+}
+
+// acquired checks that a lease was there for the taking.
+func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
+	silence := time.Since(c.signs[shard])
+	if is.owner != author.name || is.epoch != was.epoch+1 || is.counter != was.counter+1 || is.claim != "" || was.checkpoint == shardEnd ||
+		(was.owner != "" && silence < c.lease) {
+		c.violated("%s took %s: %+v to %+v after %s of silence", author.name, shard, was, is, silence)
+	}
+	for _, parent := range c.unfinished(shard) {
+		c.violated("%s took %s before its parent %s was finished", author.name, shard, parent)
+	}
+	c.holders[shard] = author
+}
+
+// unfinished are the parents of a shard that are not read to their end, though
+// they could be.
+func (c *cluster) unfinished(shard string) (parents []string) {
+	for _, parent := range c.topology[shard] {
+		if _, byHand := c.byHand[parent]; byHand {
+			continue // it may have been finished, and the child started
+		}
+		if c.rows[parent].checkpoint != shardEnd && c.listed(parent) {
+			parents = append(parents, parent)
+		}
+	}
+	return parents
+}
+
+// listed tells that Kinesis has a shard: all of a story are younger than the
+// retention until the clock is set forward beyond it.
+func (c *cluster) listed(shard string) bool {
+	if c.shift.Load() == 0 {
+		return true
+	}
+	for _, parents := range c.topology {
+		if slices.Contains(parents, shard) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkpointed checks that a checkpoint moves forward, and passes only what is
+// settled.
+func (c *cluster) checkpointed(shard string, was, is tableRow) {
+	if is.checkpoint < was.checkpoint {
+		c.violated("the checkpoint of %s went back: %+v to %+v", shard, was, is)
+	}
+	records := c.records[shard]
+	for c.settled[shard] < len(records) && records[c.settled[shard]].number <= is.checkpoint {
+		r := records[c.settled[shard]]
+		if missing := c.unsettled(r); missing != "" {
+			c.violated("the checkpoint of %s, %s, passes %s, which is not settled", shard, is.checkpoint, missing)
+			return
+		}
+		c.settled[shard]++
+	}
+}
+
+// unsettled names what of a record has no final verdict, "" if all has.
+func (c *cluster) unsettled(r record) string {
+	if r.poison {
+		if !c.index.letter(r.number) {
+			return "the dead letter of " + r.number
+		}
+		return ""
+	}
+	for _, document := range r.documents {
+		_, id, _ := cut(document)
+		if refused(id) && c.index.letter(id) || !refused(id) && c.index.has(document) {
+			continue
+		}
+		return "document " + document
+	}
+	return ""
+}
+
+// reads checks a read that is sent.
+func (c *cluster) reads(l *life, operation, shard string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	row := c.rows[shard]
+	if at, ok := c.byHand[shard]; ok && time.Since(at) < c.lease {
+		return // its owner has yet to see it
+	}
+	if row.owner != l.name || c.holders[shard] != l {
+		c.violated("%s sends %s of %s, which is held by %q: %+v", l.name, operation, shard, row.owner, row)
+	}
+	for _, parent := range c.unfinished(shard) {
+		c.violated("%s reads %s before its parent %s is finished", l.name, shard, parent)
+	}
+}
+
+// atRest names what is yet to come, "" if nothing is.
+func (c *cluster) atRest() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	children := make(map[string]bool)
+	for _, parents := range c.topology {
+		for _, parent := range parents {
+			children[parent] = true
+		}
+	}
+	held := make(map[string]int)
+	for _, w := range c.workers {
+		held[w.life.name] = 0
+	}
+	for shard := range c.topology {
+		row := c.rows[shard]
+		_, alive := held[row.owner]
+		switch {
+		case children[shard] && row.checkpoint != shardEnd:
+			return fmt.Sprintf("%s is closed and not finished: %+v", shard, row)
+		case !children[shard] && !alive:
+			return fmt.Sprintf("%s is not held: %+v", shard, row)
+		case !children[shard]:
+			held[row.owner]++
+		}
+	}
+	if loads := slices.Collect(maps.Values(held)); slices.Max(loads)-slices.Min(loads) > 1 {
+		return fmt.Sprintf("the leases are spread unevenly: %v", held)
+	}
+	for shard, records := range c.records {
+		for _, r := range records {
+			if missing := c.unsettled(r); missing != "" {
+				return missing + " of " + shard + " is missing"
+			}
+		}
+	}
+	return ""
+}
+
+// tooMuch names documents that nobody has put, "" if there are none.
+func (c *cluster) tooMuch() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	produced, letters := 0, 0
+	for _, records := range c.records {
+		for _, r := range records {
+			if r.poison {
+				letters++
+			}
+			for _, document := range r.documents {
+				if _, id, _ := cut(document); refused(id) {
+					letters++
+				} else {
+					produced++
+				}
+			}
+		}
+	}
+	if d, l := c.index.count(); d != produced || l != letters {
+		return fmt.Sprintf("there are %d documents and %d dead letters, and should be %d and %d", d, l, produced, letters)
+	}
+	return ""
+}
