@@ -24,6 +24,13 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers
 	$(GO) build -o $(CACHE)/services ./local/services
 	$(CACHE)/services -- $(GO) test -race -timeout 10m ./...
+	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
+		$(GO) test -count=1 -timeout 10m ./internal/sim
+
+.PHONY: sim
+sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and what it costs; beside it the KCL as it comes
+	LOGSLUICE_SHARDS=$(or $(SHARDS),1000) LOGSLUICE_WORKERS=$(or $(WORKERS),50) LOGSLUICE_BESIDE_KCL=1 \
+		$(GO) test -count=1 -timeout 0 -v -run 'TestScale|TestStoriesOfTheKCL' ./internal/sim
 
 .PHONY: lint
 lint: $(LINT) ## Run go vet and the linters

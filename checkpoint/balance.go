@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -80,16 +81,17 @@ type claimable struct {
 	epoch int64
 }
 
-// plan tells which leases this worker is to claim. Every worker lays the same
-// plan for all of them, as far as they see the same rows, and does its own part:
-// while the fullest has at least two more than the emptiest, one moves. t.mu is
-// held.
+// plan tells which leases this worker is to claim. Every worker that has some
+// lays the same plan for all of them, as far as they see the same rows, and does
+// its own part: while the fullest has at least two more than the emptiest, one
+// moves. t.mu is held.
 func (t *Table) plan() []claimable {
 	of, free := t.shares()
 	of = maps.Clone(of)
 	// Doubling: a worker that joins makes itself known with the first claim,
 	// before it and others that join too take more than their shares.
-	limit := max(1, of[t.cfg.Worker])
+	mine := of[t.cfg.Worker]
+	limit := max(1, mine)
 	for range free {
 		least, _ := of.extremes()
 		of[least]++
@@ -101,20 +103,27 @@ func (t *Table) plan() []claimable {
 			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
 		}
 	}
-	var mine []claimable
-	for len(mine) < limit {
+	if mine == 0 {
+		// The others know nothing of this worker, nor it of others that join with
+		// it: chance keeps them from claiming the same.
+		for _, leases := range movable {
+			rand.Shuffle(len(leases), func(i, j int) { leases[i], leases[j] = leases[j], leases[i] }) //nolint:gosec // no secret
+		}
+	}
+	var claims []claimable
+	for len(claims) < limit {
 		least, most := of.extremes()
 		if of[most]-of[least] < 2 || len(movable[most]) == 0 {
 			break
 		}
 		if least == t.cfg.Worker {
-			mine = append(mine, movable[most][0])
+			claims = append(claims, movable[most][0])
 		}
 		movable[most] = movable[most][1:]
 		of[most]--
 		of[least]++
 	}
-	return mine
+	return claims
 }
 
 // balance claims the leases that are to be this worker's.

@@ -1,10 +1,15 @@
 package checkpoint
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
@@ -181,4 +186,104 @@ func TestTableOfTheKCL(t *testing.T) {
 	// A released row of the KCL may have an empty owner.
 	putRow(t, db, name, item{attrShard: str(parent1), attrOwner: str(""), attrCheckpoint: str("7")})
 	acquired(t, a, parent1)
+}
+
+// A row that somebody deletes is made again, with a loud line, and its shard is
+// read from its oldest record, wherever the application started.
+func TestDeletedRow(t *testing.T) {
+	f := func(name string, held bool) {
+		t.Run(name, func(t *testing.T) {
+			db := realDB(t)
+			table := tableName()
+			a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
+			lease := acquired(t, a, shard0)
+			if _, latest := lease.Start().Timestamp(); !latest {
+				t.Fatalf("begins at %s", lease.Start())
+			}
+			b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
+			if !held {
+				if err := a.RemoveLeaseOwner(shard0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
+				t.Fatal(err)
+			}
+			var lines bytes.Buffer
+			b.cfg.Log = zerolog.New(&lines)
+			if held {
+				eventually(t, "a loses the lease", func() bool { return lease.Context().Err() != nil })
+			}
+			resync(t, b)
+			resync(t, b)
+			if got := acquired(t, b, shard0).Start().String(); got != "TRIM_HORIZON" {
+				t.Errorf("begins at %s", got)
+			}
+			if n := strings.Count(lines.String(), `"level":"error"`); n != 1 || !strings.Contains(lines.String(), shard0) {
+				t.Errorf("%d loud lines: %s", n, &lines)
+			}
+			// It stays so when this worker fails before its first checkpoint.
+			b.Close()
+			eventually(t, "another takes over", func() bool {
+				c := openAt(t, db, table, "c", "LATEST", Shard{ID: shard0})
+				for range 30 {
+					resync(t, c)
+					if tick(c, view(shard0)) == nil {
+						return c.Lease(shard0).Start().String() == "TRIM_HORIZON"
+					}
+					time.Sleep(leaseDuration / 15)
+				}
+				return false
+			})
+		})
+	}
+	f("held", true)
+	f("free", false)
+}
+
+// The worker whose row was deleted takes it again itself.
+func TestOwnDeletedRow(t *testing.T) {
+	db := realDB(t)
+	table := tableName()
+	a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
+	lease := acquired(t, a, shard0)
+	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the lease is lost", func() bool { return lease.Context().Err() != nil })
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	if got := acquired(t, a, shard0).Start().String(); got != "TRIM_HORIZON" {
+		t.Errorf("begins at %s", got)
+	}
+}
+
+// A worker that saw the shards before they expired, and the table after their
+// rows were deleted, does not make the rows again; nor does one delete rows of
+// shards that it has never looked for.
+func TestListingAfterScan(t *testing.T) {
+	db := realDB(t)
+	table := tableName()
+	a := open(t, db, table, "a", family...)
+	finish(t, db, table, parent1)
+	scanned := false
+	err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		scanned = true
+		return nil, time.Time{}, errBroken
+	})
+	if !scanned || !errors.Is(err, errBroken) {
+		t.Fatalf("want the error of the listing, got %v", err)
+	}
+	b := open(t, db, table, "b")
+	for range 2 * goneAfter {
+		if err := b.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken }); !errors.Is(err, errBroken) {
+			t.Fatal(err)
+		}
+	}
+	if _, exists := rowOf(t, db, table, parent1); !exists {
+		t.Error("a worker without a listing deleted a row")
+	}
 }

@@ -37,13 +37,16 @@ const (
 // timing is how a cluster is set up.
 type timing struct {
 	lease, sync, poll, drain time.Duration
+	pageBytes                int // of a scan; the service's if 0
 }
 
 // cluster is a stream, a lease table, an index, and workers at them.
 type cluster struct {
 	*history
 	timing
+	system   system
 	seed     uint64
+	latency  time.Duration // of a call
 	position checkpoint.Position
 	kinesis  *fakeaws.Kinesis
 	dynamodb *fakedynamodb.DynamoDB
@@ -78,7 +81,6 @@ type life struct {
 	ended  chan struct{}
 	dead   atomic.Bool // nothing reaches it or comes from it any more
 	failed atomic.Bool // it could not start
-	table  *checkpoint.Table
 }
 
 // trouble is a fault that lasts.
@@ -87,7 +89,7 @@ type trouble struct {
 	until time.Time
 }
 
-func newCluster(seed uint64, t timing, latest bool) *cluster {
+func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
 	initial := "TRIM_HORIZON"
 	if latest {
 		initial = "LATEST"
@@ -103,6 +105,7 @@ func newCluster(seed uint64, t timing, latest bool) *cluster {
 	c := &cluster{
 		history:  &history{begun: time.Now()},
 		timing:   t,
+		system:   s,
 		seed:     seed,
 		position: position,
 		mapper:   mapper,
@@ -110,7 +113,7 @@ func newCluster(seed uint64, t timing, latest bool) *cluster {
 		watch:    newWatch(),
 	}
 	c.kinesis = fakeaws.NewKinesis(fakeaws.KinesisOptions{Clock: c.kinesisClock, Retention: retention})
-	c.dynamodb = fakedynamodb.New(fakedynamodb.Options{PageBytes: 2_000, Changed: c.changed})
+	c.dynamodb = fakedynamodb.New(fakedynamodb.Options{PageBytes: t.pageBytes, Changed: c.changed})
 	c.index = newIndex(c.indexFault)
 	c.admin = kinesis.NewFromConfig(c.aws(c.kinesis))
 	return c
@@ -130,20 +133,38 @@ func (c *cluster) aws(h http.Handler) aws.Config {
 	}
 }
 
-// start starts a process of a worker under a name. Its configuration is that of
-// the real program, but for the times.
+// start starts a process of a worker under a name.
 func (c *cluster) start(w *worker, name string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{worker: w, name: name, cancel: cancel, ended: make(chan struct{})}
-	log := zerolog.New(logWriter{c, l}).Level(zerolog.InfoLevel)
 	config := c.aws(fakeaws.Inject(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { c.serve(l, rw, r) }),
 		func(call fakeaws.Call) fakeaws.Fault { return c.fault(l, call) }))
+	c.mu.Lock()
+	w.life, w.down = l, false
+	c.mu.Unlock()
+	c.add("%s starts", name)
+	run := c.system(c, l, config)
+	go func() {
+		defer close(l.ended)
+		// What a start meets with ends the process, and ECS starts another.
+		if err := run(ctx); err != nil {
+			c.add("%s ends: %v", name, err)
+			l.failed.Store(true)
+		}
+	}()
+}
+
+// system makes a process, which runs until the context ends.
+type system func(c *cluster, l *life, config aws.Config) (run func(context.Context) error)
+
+// logsluice is the real program, but for the times.
+func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context) error) {
+	log := zerolog.New(logWriter{c, l}).Level(zerolog.InfoLevel)
 	table, err := checkpoint.New(checkpoint.Config{
-		Table: tableName, Worker: name, LeaseDuration: c.lease, InitialPosition: c.position, Log: log,
-		Clock: func() time.Time { return time.Now().Add(w.skew) },
+		Table: tableName, Worker: l.name, LeaseDuration: c.lease, InitialPosition: c.position, Log: log,
+		Clock: func() time.Time { return time.Now().Add(l.worker.skew) },
 	}, dynamodb.NewFromConfig(config))
 	must(err)
-	l.table = table
 	registry := prometheus.NewRegistry()
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 100 * time.Millisecond, Connections: 2,
@@ -151,24 +172,14 @@ func (c *cluster) start(w *worker, name string) {
 	}, lifeIndex{c, l})
 	must(err)
 	consumer, err := consumer.New(consumer.Config{
-		Stream: streamName, Application: tableName, Worker: name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
+		Stream: streamName, Application: tableName, Worker: l.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
 		InFlightBytes: 64 << 10, MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
 	}, table, c.mapper, ix)
 	must(err)
-
-	c.mu.Lock()
-	w.life, w.down = l, false
-	c.mu.Unlock()
-	c.add("%s starts", name)
-	go func() {
-		defer close(l.ended)
+	return func(ctx context.Context) error {
 		defer ix.Close()
-		// What a start meets with ends the process, and ECS starts another.
-		if err := consumer.Run(ctx); err != nil {
-			c.add("%s ends: %v", name, err)
-			l.failed.Store(true)
-		}
-	}()
+		return consumer.Run(ctx)
+	}
 }
 
 // crash ends a process at once: what it has sent may yet arrive.
@@ -189,7 +200,8 @@ func (c *cluster) stop(l *life) {
 	case <-l.ended:
 		c.add("%s has stopped", l.name)
 	case <-deadline.C:
-		c.violation("%s does not stop within %s", l.name, c.drain)
+		c.violation(inTime, "%s does not stop within %s", l.name, c.drain)
+		l.dead.Store(true)
 		<-l.ended
 		c.add("%s has stopped after %s", l.name, time.Since(begun))
 	}
@@ -249,7 +261,7 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 		c.add("%s: %s %s befallen by %q", l.name, call.Operation, shard, t.what)
 		return fault.Fault
 	}
-	return fakeaws.Fault{}
+	return fakeaws.Fault{Delay: c.latency}
 }
 
 // befalls decides by the seed, not by chance, and for each call of a worker on

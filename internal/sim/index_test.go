@@ -142,3 +142,10 @@ func (x *index) count() (documents, letters int) {
 	}
 	return len(x.documents) - letters, letters
 }
+
+// sentAgain counts the documents that came and were there already.
+func (x *index) sentAgain() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.again
+}

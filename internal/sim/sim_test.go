@@ -33,7 +33,8 @@ const (
 	lineOf   = 600 // lines of history that a failure shows
 )
 
-var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond, drain: 5 * time.Second}
+var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond, drain: 5 * time.Second,
+	pageBytes: 2_000} // a few rows
 
 // How many stories a test run tells, and for how long at the least.
 const (
@@ -78,8 +79,9 @@ func TestStories(t *testing.T) {
 		set(t, "rapid.seed", fmt.Sprint(base+uint64(told)))
 		rapid.Check(t, func(rt *rapid.T) {
 			s := tell(rt)
-			if violations, history := play(t, s); violations != nil {
-				found = fmt.Sprintf("%s\n%s\n%s", s, history, strings.Join(violations, "\n"))
+			c := play(t, s, logsluice)
+			if c.violations != nil {
+				found = fmt.Sprintf("%s\n%s\n%s", s, c.last(lineOf), strings.Join(c.violations, "\n"))
 				rt.Fatalf("%s", found)
 			}
 		})
@@ -98,22 +100,21 @@ func set(t *testing.T, name, value string) {
 }
 
 // play plays a story in a bubble of its own.
-func play(t *testing.T, s story) (violations []string, history string) {
+func play(t *testing.T, s story, sys system) (c *cluster) {
 	defer func() {
 		// A bubble with goroutines that never end; which ones, stands in the violations.
 		if reason := recover(); reason != nil {
-			violations = append(violations, fmt.Sprint(reason))
+			c.violations = append(c.violations, fmt.Sprint(reason))
 		}
 	}()
 	synctest.Test(t, func(*testing.T) {
-		c := newCluster(s.seed, storyTiming, s.latest)
+		c = newCluster(s.seed, sys, storyTiming, s.latest)
 		c.play(s)
 		if left := leftOver(); left != "" {
-			c.violation("goroutines are left over:\n%s", left)
+			c.violation(owned, "goroutines are left over:\n%s", left)
 		}
-		violations, history = c.violations, c.last(lineOf)
 	})
-	return violations, history
+	return c
 }
 
 // leftOver are the stacks of the goroutines of this bubble, but for this one.
@@ -173,12 +174,12 @@ func (c *cluster) settle() {
 			break
 		}
 		if time.Now().After(deadline) {
-			c.violation("no rest after %s: %s", patience, missing)
+			c.violation(rest, "no rest after %s: %s", patience, missing)
 			return
 		}
 	}
 	if more := c.tooMuch(); more != "" {
-		c.violation("%s", more)
+		c.violation(exactly, "%s", more)
 	}
 }
 
@@ -191,7 +192,7 @@ func (c *cluster) expire() {
 	defer c.mu.Unlock()
 	for shard := range c.rows {
 		if !c.listed(shard) {
-			c.violated("the row of %s, which has expired, is still there", shard)
+			c.violated(swept, "the row of %s, which has expired, is still there", shard)
 		}
 	}
 }

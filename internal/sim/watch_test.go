@@ -13,7 +13,9 @@ import (
 // watch holds what happens against the promises. It is part of a cluster, whose
 // lock guards it.
 type watch struct {
+	foreign    bool // the table is not ours: no rules for its writes
 	violations []string
+	broken     map[promise]int
 	rows       map[string]tableRow
 	holders    map[string]*life     // by shard: who acquired it last
 	signs      map[string]time.Time // by shard: when its counter moved last
@@ -40,6 +42,7 @@ type record struct {
 
 func newWatch() watch {
 	return watch{
+		broken:   make(map[promise]int),
 		rows:     make(map[string]tableRow),
 		holders:  make(map[string]*life),
 		signs:    make(map[string]time.Time),
@@ -50,14 +53,31 @@ func newWatch() watch {
 	}
 }
 
-func (c *cluster) violation(format string, args ...any) {
+// promise is what is held against all that happens.
+type promise string
+
+const (
+	fenced       promise = "no row is changed by a worker without its lease"
+	parentsFirst promise = "no child is read before its parents are finished"
+	oneReader    promise = "no shard is read without its lease"
+	forward      promise = "checkpoints never go back"
+	notAhead     promise = "checkpoints never pass what has no verdict"
+	inTime       promise = "every shutdown is inside its deadline"
+	rest         promise = "in the end all is held, finished and indexed"
+	exactly      promise = "the documents are exactly the events"
+	swept        promise = "rows of expired shards go"
+	owned        promise = "every goroutine ends"
+)
+
+func (c *cluster) violation(p promise, format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.violated(format, args...)
+	c.violated(p, format, args...)
 }
 
 // violated is violation with c.mu held.
-func (c *cluster) violated(format string, args ...any) {
+func (c *cluster) violated(p promise, format string, args ...any) {
+	c.broken[p]++
 	c.violations = append(c.violations, fmt.Sprintf("%.3fs: ", time.Since(c.begun).Seconds())+fmt.Sprintf(format, args...))
 	c.add("VIOLATION: "+format, args...)
 }
@@ -104,24 +124,31 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 	}
 	c.add("%s changes row %s from %+v to %+v", name, shard, was, is)
 	switch {
+	case c.foreign:
+		if is.owner == name && was.owner != name {
+			for _, parent := range c.unfinished(shard) {
+				c.violated(parentsFirst, "%s took %s before its parent %s was finished", name, shard, parent)
+			}
+			c.holders[shard] = author
+		}
 	case author == nil: // deleted by hand
 		delete(c.signs, shard)
 		c.byHand[shard] = time.Now()
 	case after == nil:
 		if was.checkpoint != shardEnd || c.listed(shard) {
-			c.violated("%s deleted the row of %s: %+v", name, shard, was)
+			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
 	case is.epoch != was.epoch:
 		c.acquired(author, shard, was, is)
 	case is.counter == was.counter:
 		// A claim touches nothing else.
 		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.epoch, was.counter}) {
-			c.violated("%s changed the row of %s without its lease: %+v to %+v", name, shard, was, is)
+			c.violated(fenced, "%s changed the row of %s without its lease: %+v to %+v", name, shard, was, is)
 		}
 	default:
 		if c.holders[shard] != author || was.owner != name || is.counter != was.counter+1 || is.claim != was.claim ||
 			(is.owner != name && is.owner != "") {
-			c.violated("%s, which does not hold %s, changed its row: %+v to %+v", name, shard, was, is)
+			c.violated(fenced, "%s, which does not hold %s, changed its row: %+v to %+v", name, shard, was, is)
 		}
 	}
 	if after != nil && author != nil {
@@ -137,10 +164,10 @@ func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	silence := time.Since(c.signs[shard])
 	if is.owner != author.name || is.epoch != was.epoch+1 || is.counter != was.counter+1 || is.claim != "" || was.checkpoint == shardEnd ||
 		(was.owner != "" && silence < c.lease) {
-		c.violated("%s took %s: %+v to %+v after %s of silence", author.name, shard, was, is, silence)
+		c.violated(fenced, "%s took %s: %+v to %+v after %s of silence", author.name, shard, was, is, silence)
 	}
 	for _, parent := range c.unfinished(shard) {
-		c.violated("%s took %s before its parent %s was finished", author.name, shard, parent)
+		c.violated(parentsFirst, "%s took %s before its parent %s was finished", author.name, shard, parent)
 	}
 	c.holders[shard] = author
 }
@@ -177,13 +204,13 @@ func (c *cluster) listed(shard string) bool {
 // settled.
 func (c *cluster) checkpointed(shard string, was, is tableRow) {
 	if is.checkpoint < was.checkpoint {
-		c.violated("the checkpoint of %s went back: %+v to %+v", shard, was, is)
+		c.violated(forward, "the checkpoint of %s went back: %+v to %+v", shard, was, is)
 	}
 	records := c.records[shard]
 	for c.settled[shard] < len(records) && records[c.settled[shard]].number <= is.checkpoint {
 		r := records[c.settled[shard]]
 		if missing := c.unsettled(r); missing != "" {
-			c.violated("the checkpoint of %s, %s, passes %s, which is not settled", shard, is.checkpoint, missing)
+			c.violated(notAhead, "the checkpoint of %s, %s, passes %s, which is not settled", shard, is.checkpoint, missing)
 			return
 		}
 		c.settled[shard]++
@@ -192,6 +219,9 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 
 // unsettled names what of a record has no final verdict, "" if all has.
 func (c *cluster) unsettled(r record) string {
+	if r.poison && c.foreign { // which knows no dead letters
+		return ""
+	}
 	if r.poison {
 		if !c.index.letter(r.number) {
 			return "the dead letter of " + r.number
@@ -200,7 +230,7 @@ func (c *cluster) unsettled(r record) string {
 	}
 	for _, document := range r.documents {
 		_, id, _ := cut(document)
-		if refused(id) && c.index.letter(id) || !refused(id) && c.index.has(document) {
+		if refused(id) && (c.foreign || c.index.letter(id)) || !refused(id) && c.index.has(document) {
 			continue
 		}
 		return "document " + document
@@ -217,10 +247,10 @@ func (c *cluster) reads(l *life, operation, shard string) {
 		return // its owner has yet to see it
 	}
 	if row.owner != l.name || c.holders[shard] != l {
-		c.violated("%s sends %s of %s, which is held by %q: %+v", l.name, operation, shard, row.owner, row)
+		c.violated(oneReader, "%s sends %s of %s, which is held by %q: %+v", l.name, operation, shard, row.owner, row)
 	}
 	for _, parent := range c.unfinished(shard) {
-		c.violated("%s reads %s before its parent %s is finished", l.name, shard, parent)
+		c.violated(parentsFirst, "%s reads %s before its parent %s is finished", l.name, shard, parent)
 	}
 }
 
@@ -281,6 +311,9 @@ func (c *cluster) tooMuch() string {
 				}
 			}
 		}
+	}
+	if c.foreign {
+		letters = 0
 	}
 	if d, l := c.index.count(); d != produced || l != letters {
 		return fmt.Sprintf("there are %d documents and %d dead letters, and should be %d and %d", d, l, produced, letters)

@@ -1,0 +1,294 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/rs/zerolog"
+)
+
+func shardIDs(n int) (shards []Shard) {
+	for i := range n {
+		shards = append(shards, Shard{ID: fmt.Sprintf("shardId-%012d", i)})
+	}
+	return shards
+}
+
+// A worker that joins claims its share. The owner reads no more, drains,
+// checkpoints and releases; only the claimer gets the lease, and goes on where
+// the owner ended.
+func TestHandover(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	shards := shardIDs(3)
+	a := open(t, db, name, "a", shards...)
+	for _, s := range shards {
+		acquired(t, a, s.ID)
+	}
+	b := open(t, db, name, "b", shards...)
+	resync(t, b)
+	if !b.Claiming() {
+		t.Fatal("b, which has nothing, claims nothing of three")
+	}
+	resync(t, b)
+	resync(t, a)
+	claimed := ""
+	for _, s := range shards {
+		lease := a.Lease(s.ID)
+		if lease.Context().Err() != nil {
+			t.Errorf("the lease of %s is lost", s.ID)
+		}
+		if lease.Reading().Err() != nil {
+			if claimed != "" {
+				t.Errorf("b claims %s and %s, it should have one of three", claimed, s.ID)
+			}
+			claimed = s.ID
+		}
+	}
+	if claimed == "" {
+		t.Fatal("a sees no claim")
+	}
+	refused(t, b, claimed) // a is not done with it
+	lease := a.Lease(claimed)
+	lease.Acknowledge("100") // drained while it waits
+	if err := a.RemoveLeaseOwner(claimed); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, a, claimed)
+	c := open(t, db, name, "c", shards...)
+	refused(t, c, claimed)
+	if got := acquired(t, b, claimed).Checkpoint(); got != "100" {
+		t.Errorf("b begins at %q", got)
+	}
+	if r, _ := rowOf(t, db, name, claimed); r.owner != "b" || r.epoch != 2 || r.claim != "" {
+		t.Errorf("row after the handover: %+v", r)
+	}
+	if b.Claiming() {
+		t.Error("b still waits for what it has")
+	}
+}
+
+// A renewal sees the claim, too: an owner need not wait for its next scan.
+func TestRenewalSeesClaim(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", shardIDs(2)...)
+	acquired(t, a, shard0)
+	acquired(t, a, shardIDs(2)[1].ID)
+	resync(t, open(t, db, name, "b", shardIDs(2)...))
+	eventually(t, "a stops reading one", func() bool {
+		return a.Lease(shard0).Reading().Err() != nil || a.Lease(shardIDs(2)[1].ID).Reading().Err() != nil
+	})
+}
+
+// What was released for a claimer that is gone is there for all after a while.
+func TestClaimOfTheDead(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	acquired(t, a, shard0)
+	if err := a.claim(t.Context(), claimable{shard0, "a", 1}); err != nil { // as if by another
+		t.Fatal(err)
+	}
+	putClaim(t, db, name, shard0, "dead")
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, db, name, "b", Shard{ID: shard0})
+	refused(t, b, shard0)
+	eventually(t, "b takes it", func() bool {
+		resync(t, b)
+		return tick(b, view(shard0)) == nil
+	})
+}
+
+func putClaim(t *testing.T, db *dynamodb.Client, table, id, claimer string) {
+	t.Helper()
+	expression := "SET " + attrClaim + " = :claimer"
+	if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: &table, Key: item{attrShard: str(id)},
+		UpdateExpression: &expression, ExpressionAttributeValues: item{":claimer": str(claimer)}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A claim is for one term of one owner.
+func TestClaimCondition(t *testing.T) {
+	db := realDB(t)
+	f := func(name string, row item, claimed bool) {
+		t.Run(name, func(t *testing.T) {
+			table := tableName()
+			a := open(t, db, table, "a", Shard{ID: shard0})
+			row[attrShard], row[attrCounter] = str(shard0), num(5)
+			putRow(t, db, table, row)
+			if err := a.claim(t.Context(), claimable{shard0, "b", 3}); err != nil {
+				t.Fatal(err)
+			}
+			if r, _ := rowOf(t, db, table, shard0); (r.claim == "a") != claimed {
+				t.Errorf("row: %+v", r)
+			}
+		})
+	}
+	f("as seen", item{attrOwner: str("b"), attrEpoch: num(3)}, true)
+	f("another owner", item{attrOwner: str("c"), attrEpoch: num(3)}, false)
+	f("another term", item{attrOwner: str("b"), attrEpoch: num(4)}, false)
+	f("released", item{attrEpoch: num(3)}, false)
+	f("claimed", item{attrOwner: str("b"), attrEpoch: num(3), attrClaim: str("c")}, false)
+	f("finished", item{attrOwner: str("b"), attrEpoch: num(3), attrCheckpoint: str("SHARD_END")}, false)
+}
+
+// Workers that see the same rows plan alike: if each does its part, the spread
+// is 1 or less, and no lease moves that need not.
+func TestPlan(t *testing.T) {
+	f := func(name string, loads []int, joins int) {
+		t.Run(name, func(t *testing.T) {
+			owner := make(map[string]string)
+			var shards []Shard
+			for w, n := range loads {
+				for range n {
+					id := fmt.Sprintf("shardId-%012d", len(shards))
+					shards, owner[id] = append(shards, Shard{ID: id}), fmt.Sprintf("w%02d", w)
+				}
+			}
+			moves := 0
+			for range 12 { // claims double, so few rounds are enough
+				claims := make(map[string]string)
+				for w := range len(loads) + joins {
+					worker := fmt.Sprintf("w%02d", w)
+					for _, c := range planOf(t, worker, shards, owner) {
+						by, taken := claims[c.shard]
+						if taken && w < len(loads) {
+							t.Errorf("%s is claimed by %s and %s", c.shard, by, worker)
+						}
+						if !taken { // the first is let
+							claims[c.shard] = worker
+						}
+					}
+				}
+				moves += len(claims)
+				for shard, by := range claims {
+					owner[shard] = by
+				}
+			}
+			counts := make(map[string]int)
+			for w := range len(loads) + joins {
+				counts[fmt.Sprintf("w%02d", w)] = 0
+			}
+			for _, by := range owner {
+				counts[by]++
+			}
+			least, most := shares(counts).extremes()
+			if counts[most]-counts[least] > 1 {
+				t.Errorf("spread: %v", counts)
+			}
+			need := 0
+			for w, n := range loads {
+				need += max(0, n-counts[fmt.Sprintf("w%02d", w)])
+			}
+			if joins <= 1 && moves > need {
+				t.Errorf("%d leases moved, %d needed to", moves, need)
+			}
+		})
+	}
+	f("even", []int{5, 5, 5}, 0)
+	f("by one", []int{5, 6, 5}, 0)
+	f("uneven", []int{2, 9, 4}, 0)
+	f("one joins", []int{25, 25, 25, 25}, 1)
+	f("one joins many", []int{1000}, 1)
+	f("many join", []int{40}, 9)
+	f("more workers than shards", []int{2, 0}, 3)
+}
+
+func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string) []claimable {
+	position, _ := ParsePosition("TRIM_HORIZON")
+	table, err := New(Config{Table: "t", Worker: worker, LeaseDuration: time.Hour, InitialPosition: position, Log: zerolog.Nop()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(table.Close)
+	rows := make(map[string]row)
+	for id, by := range owner {
+		rows[id] = row{owner: by, epoch: 1, counter: 1}
+	}
+	table.observe(shards, rows, time.Now(), time.Now())
+	return table.plan()
+}
+
+// A worker takes no more than its share of what is free.
+func TestFairShare(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	shards := shardIDs(4)
+	a, b := open(t, db, name, "a", shards...), open(t, db, name, "b", shards...)
+	acquired(t, a, shards[0].ID)
+	resync(t, b)
+	for i := range 2 {
+		free, err := b.Assignment(t.Context())
+		if err != nil || len(free) == 0 {
+			t.Fatal(free, err)
+		}
+		for _, id := range free {
+			if b.Lease(id) == nil {
+				if err := tick(b, view(id)); err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		if b.Held() != i+1 {
+			t.Fatalf("b holds %d", b.Held())
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
+	defer cancel()
+	if free, err := b.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("b, which has its half, is offered %v: %v", free, err)
+	}
+}
+
+// What fails is not tried again before the next look at the table.
+func TestTriedOnce(t *testing.T) {
+	db := &faultyDB{Client: realDB(t)}
+	a := open(t, db, tableName(), "a", Shard{ID: shard0})
+	db.inject(func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		return nil, errBroken
+	})
+	resync(t, a)
+	writes := db.writes.Load()
+	for range 3 {
+		if err := tick(a, view(shard0)); err == nil {
+			t.Fatal("acquired")
+		}
+	}
+	if n := db.writes.Load() - writes; n != 1 {
+		t.Errorf("%d writes", n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
+	defer cancel()
+	if _, err := a.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it is offered again: %v", err)
+	}
+}
+
+// A silent owner's lease is offered when it falls due, not at the next scan.
+func TestAssignmentWhenDue(t *testing.T) {
+	db := realDB(t)
+	name := tableName()
+	a := open(t, db, name, "a", Shard{ID: shard0})
+	acquired(t, a, shard0)
+	a.Close()
+	b := open(t, db, name, "b", Shard{ID: shard0})
+	begun := time.Now()
+	if _, err := b.Assignment(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if waited := time.Since(begun); waited < leaseDuration*9/10 || waited > leaseDuration*3/2 {
+		t.Errorf("offered after %s", waited)
+	}
+	if err := tick(b, view(shard0)); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/sirupsen/logrus"
+	kclcheckpoint "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+	kclconfig "github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+	kclworker "github.com/vmware/vmware-go-kcl-v2/clientlibrary/worker"
+	"github.com/vmware/vmware-go-kcl-v2/logger"
+	"pgregory.net/rapid"
+
+	"logsluice/subscription"
+)
+
+// plainKCL is the KCL as it comes, with its own checkpointer and lease stealing,
+// set up with the cluster's times where it has a setting for them. Its processor
+// is a careful one: it checkpoints what OpenSearch has taken.
+func plainKCL(shardSync time.Duration) system {
+	return func(c *cluster, l *life, config aws.Config) (run func(context.Context) error) {
+		c.foreign = true
+		cfg := kclconfig.NewKinesisClientLibConfig(tableName, streamName, config.Region, l.name)
+		cfg.Logger = kclLogger{c, l}
+		cfg.InitialPositionInStream = kclconfig.TRIM_HORIZON
+		cfg.FailoverTimeMillis = int(c.lease.Milliseconds())
+		cfg.LeaseRefreshWaitTime = int(c.lease.Milliseconds() / 3)
+		cfg.ShardSyncIntervalMillis = int(shardSync.Milliseconds())
+		cfg.LeaseSyncingTimeIntervalMillis = int(shardSync.Milliseconds())
+		cfg.EnableLeaseStealing = true
+		table := kclcheckpoint.NewDynamoCheckpoint(cfg).WithDynamoDB(dynamodb.NewFromConfig(config))
+		worker := kclworker.NewWorker(kclFactory{c, l}, cfg).WithKinesis(kinesis.NewFromConfig(config)).WithCheckpointer(table)
+		return func(ctx context.Context) error {
+			logrus.SetOutput(io.Discard) // the KCL's readers have a logger of their own
+			if err := worker.Start(); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			worker.Shutdown()
+			return nil
+		}
+	}
+}
+
+type kclFactory struct {
+	cluster *cluster
+	life    *life
+}
+
+// CreateProcessor implements kcl.IRecordProcessorFactory.
+func (f kclFactory) CreateProcessor() kcl.IRecordProcessor {
+	return &kclProcessor{kclFactory: f, decoder: subscription.NewDecoder(1 << 20)}
+}
+
+type kclProcessor struct {
+	kclFactory
+	decoder *subscription.Decoder
+}
+
+// Initialize implements kcl.IRecordProcessor.
+func (p *kclProcessor) Initialize(*kcl.InitializationInput) {}
+
+// ProcessRecords posts the documents until OpenSearch has them.
+func (p *kclProcessor) ProcessRecords(in *kcl.ProcessRecordsInput) {
+	var body []byte
+	for _, r := range in.Records {
+		_, _ = p.decoder.Decode(r.Data, func(e *subscription.Envelope) {
+			for i := range e.Events {
+				body = p.cluster.mapper.Append(body, e, &e.Events[i])
+			}
+		})
+	}
+	for len(body) > 0 && !p.life.dead.Load() {
+		r, err := http.NewRequest(http.MethodPost, "/_bulk", bytes.NewReader(body))
+		must(err)
+		answer, err := (lifeIndex{p.cluster, p.life}).Stream(r)
+		if err == nil && answer.StatusCode == http.StatusOK {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	if len(in.Records) > 0 && !p.life.dead.Load() {
+		_ = in.Checkpointer.Checkpoint(in.Records[len(in.Records)-1].SequenceNumber)
+	}
+}
+
+// Shutdown implements kcl.IRecordProcessor.
+func (p *kclProcessor) Shutdown(in *kcl.ShutdownInput) {
+	if in.ShutdownReason == kcl.TERMINATE {
+		_ = in.Checkpointer.Checkpoint(nil)
+	}
+}
+
+type kclLogger struct {
+	cluster *cluster
+	life    *life
+}
+
+func (k kclLogger) Debugf(string, ...any) {}
+func (k kclLogger) Infof(string, ...any)  {}
+func (k kclLogger) Warnf(format string, args ...any) {
+	k.cluster.add("%s warns %s", k.life.name, fmt.Sprintf(format, args...))
+}
+func (k kclLogger) Errorf(format string, args ...any) {
+	k.cluster.add("%s fails %s", k.life.name, fmt.Sprintf(format, args...))
+}
+func (k kclLogger) Fatalf(format string, args ...any)      { panic(fmt.Sprintf(format, args...)) }
+func (k kclLogger) Panicf(format string, args ...any)      { panic(fmt.Sprintf(format, args...)) }
+func (k kclLogger) WithFields(logger.Fields) logger.Logger { return k }
+
+// TestStoriesOfTheKCL plays the same stories to logsluice and to the KCL as it
+// comes, and shows which promises are broken in how many of them.
+func TestStoriesOfTheKCL(t *testing.T) {
+	if os.Getenv(besideVariable) == "" {
+		t.Skipf("set %s to see what the KCL's own checkpointer does", besideVariable)
+	}
+	stories := size(t, seedsVariable, 100)
+	systems := []system{logsluice, plainKCL(time.Second)}
+	broken := []map[promise]int{{}, {}}
+	for seed := range stories {
+		s := rapid.Custom(tell).Example(seed)
+		for i, sys := range systems {
+			for p := range play(t, s, sys).broken {
+				broken[i][p]++
+			}
+		}
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "of %d stories, broken in\tlogsluice\tKCL\n", stories)
+	for _, p := range []promise{fenced, parentsFirst, oneReader, forward, notAhead, inTime, rest, exactly, swept, owned} {
+		kcl := fmt.Sprint(broken[1][p])
+		if p == fenced {
+			kcl = "not looked at" // its writes tell not by what right
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\n", p, broken[0][p], kcl)
+	}
+	w.Flush()
+	t.Logf("\n%s", b.String())
+}
