@@ -34,7 +34,7 @@ type runCommand struct {
 	InitialPosition    string        `group:"stream" env:"INITIAL_POSITION" default:"TRIM_HORIZON" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default ${default})."`
 	WorkerID           string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
 	LeaseDuration      time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
-	ShardSyncInterval  time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Mean time between two looks at shards and leases; a worker takes one lease at each (default ${default})."`
+	ShardSyncInterval  time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Time between two looks at shards and leases (default ${default})."`
 	PollInterval       time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Least time between two reads of a shard; Kinesis allows 5 reads a second to all consumers of a shard together (default ${default})."`
 	InFlightBytes      int64         `group:"stream" env:"IN_FLIGHT_BYTES" default:"268435456" placeholder:"BYTES" help:"Bytes of documents without a verdict at which reading waits (default ${default})."`
 	MaxInflatedBytes   int           `group:"stream" env:"MAX_INFLATED_BYTES" default:"67108864" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
