@@ -51,7 +51,6 @@ func TestMain(m *testing.M) {
 // and indices of its own on the shared servers.
 type cluster struct {
 	t           *testing.T
-	fake        *fakeaws.Kinesis
 	kinesis     *kinesis.Client
 	kinesisURL  string
 	dynamoDB    *dynamodb.Client
@@ -61,6 +60,7 @@ type cluster struct {
 	application string
 	prefix      string
 	ahead       atomic.Int64 // how far Kinesis' clock is ahead, in nanoseconds
+	decide      atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
 	expected    map[string]loggen.Event
 	controls    map[string]bool // sequence numbers of control messages
 }
@@ -73,11 +73,16 @@ func newCluster(t *testing.T, shards int32) *cluster {
 		searchURL: localtest.OpenSearch(t), dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
 		controls: make(map[string]bool),
 	}
-	c.fake = fakeaws.NewKinesis(fakeaws.KinesisOptions{
+	fake := fakeaws.NewKinesis(fakeaws.KinesisOptions{
 		Retention: 24 * time.Hour,
 		Clock:     func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
 	})
-	server := httptest.NewServer(c.fake)
+	server := httptest.NewServer(fakeaws.Inject(fake, func(call fakeaws.Call) fakeaws.Fault {
+		if decide := c.decide.Load(); decide != nil {
+			return (*decide)(call)
+		}
+		return fakeaws.Fault{}
+	}))
 	t.Cleanup(server.Close)
 	c.kinesisURL = server.URL
 	keys := credentials.NewStaticCredentialsProvider("x", "x", "")
@@ -94,6 +99,9 @@ func newCluster(t *testing.T, shards int32) *cluster {
 	t.Cleanup(c.clean)
 	return c
 }
+
+// faults has Kinesis fail as decide says.
+func (c *cluster) faults(decide func(fakeaws.Call) fakeaws.Fault) { c.decide.Store(&decide) }
 
 // clean removes what the test has left in OpenSearch.
 func (c *cluster) clean() {

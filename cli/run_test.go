@@ -418,19 +418,19 @@ func TestRunLatest(t *testing.T) {
 func TestRunKinesisFaults(t *testing.T) {
 	c := newCluster(t, 2)
 	var n atomic.Int64
-	c.fake.Fail(func(operation, _ string) error {
-		if operation != "GetRecords" && operation != "GetShardIterator" && operation != "ListShards" {
-			return nil
+	c.faults(func(call fakeaws.Call) (fault fakeaws.Fault) {
+		if call.Operation != "GetRecords" && call.Operation != "GetShardIterator" && call.Operation != "ListShards" {
+			return fault
 		}
 		switch i := n.Add(1); {
 		case i%7 == 3:
-			return &fakeaws.APIError{Code: "ExpiredIteratorException", Message: "injected"}
+			fault.Refuse = &fakeaws.APIError{Code: "ExpiredIteratorException", Message: "injected"}
 		case i%7 == 5:
-			return &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "injected"}
+			fault.Refuse = &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "injected"}
 		case i%11 == 6:
-			return &fakeaws.APIError{Code: "InternalFailure", Message: "injected", Status: http.StatusInternalServerError}
+			fault.Refuse = &fakeaws.APIError{Code: "InternalFailure", Message: "injected", Status: http.StatusInternalServerError}
 		}
-		return nil
+		return fault
 	})
 	g := generator(8, 10_000)
 	w := c.start("w")

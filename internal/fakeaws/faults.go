@@ -22,16 +22,12 @@ type Call struct {
 
 // Shard is the shard that a call to Kinesis reads, "" if it reads none.
 func (c Call) Shard() string {
-	var in getRecordsInput
-	if json.Unmarshal(c.Body, &in) != nil {
-		return ""
+	var in struct{ ShardIterator, ShardId string }
+	_ = json.Unmarshal(c.Body, &in) // the operation reports the error
+	if it, err := parseIterator(in.ShardIterator); err == nil {
+		return it.Shard
 	}
-	if in.ShardIterator != "" {
-		return in.shard()
-	}
-	var other struct{ ShardId string }
-	_ = json.Unmarshal(c.Body, &other) // the operation reports the error
-	return other.ShardId
+	return in.ShardId
 }
 
 // Fault is what goes wrong with a call. The zero value is nothing. What is set

@@ -13,11 +13,6 @@ type getRecordsInput struct {
 	Limit         *int
 }
 
-func (in *getRecordsInput) shard() string {
-	it, _ := parseIterator(in.ShardIterator) // the operation reports the error
-	return it.Shard
-}
-
 // Bounds of one answer:
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 const (

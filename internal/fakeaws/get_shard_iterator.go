@@ -10,8 +10,6 @@ type getShardIteratorInput struct {
 	Timestamp              *float64 // seconds since the epoch
 }
 
-func (in *getShardIteratorInput) shard() string { return in.ShardId }
-
 func (k *Kinesis) getShardIterator(in *getShardIteratorInput) (any, error) {
 	switch {
 	case in.ShardId == "":

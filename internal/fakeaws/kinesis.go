@@ -32,7 +32,7 @@ type KinesisOptions struct {
 type Kinesis struct {
 	options KinesisOptions
 	numbers atomic.Uint64 // sequence numbers given
-	fault   atomic.Pointer[func(op, shardID string) error]
+	fault   atomic.Pointer[func(shardID string) error]
 	writers sync.Pool // of *bufio.Writer
 
 	mu      sync.RWMutex // before that of a stream
@@ -55,14 +55,11 @@ func NewKinesis(opts KinesisOptions) *Kinesis {
 	return k
 }
 
-// Fail sets a function that is asked before each operation, with the name of
-// the operation and the shard it is about ("" if none). The *APIError that it
-// returns is answered in the operation's place; any other error is answered as
-// an InternalFailure; nil lets the operation go on. For PutRecords it is asked
-// once with no shard and then for each record with its shard: an error for a
-// record fails that record alone. It is called from many goroutines. A nil
-// function ends the faults.
-func (k *Kinesis) Fail(f func(op, shardID string) error) {
+// FailPut sets a function that is asked before each record is put, alone or
+// with others, with the shard it goes to: the error fails that record. It is an
+// *APIError; any other is an InternalFailure. It is called from many goroutines. A
+// nil function ends the faults. Inject has those of whole calls.
+func (k *Kinesis) FailPut(f func(shardID string) error) {
 	if f == nil {
 		k.fault.Store(nil)
 		return
@@ -70,10 +67,10 @@ func (k *Kinesis) Fail(f func(op, shardID string) error) {
 	k.fault.Store(&f)
 }
 
-// failed asks for the fault of an operation.
-func (k *Kinesis) failed(op, shardID string) error {
+// failed asks for the fault of a record.
+func (k *Kinesis) failed(shardID string) error {
 	if f := k.fault.Load(); f != nil {
-		return (*f)(op, shardID)
+		return (*f)(shardID)
 	}
 	return nil
 }

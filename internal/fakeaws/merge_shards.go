@@ -8,8 +8,6 @@ type mergeShardsInput struct {
 	AdjacentShardToMerge string
 }
 
-func (in *mergeShardsInput) shard() string { return in.ShardToMerge }
-
 func (k *Kinesis) mergeShards(in *mergeShardsInput) (any, error) {
 	s, err := k.stream(in.streamRef)
 	if err != nil {

@@ -20,8 +20,8 @@ type answer interface {
 	writeTo(w *bufio.Writer)
 }
 
-// input reads the input of an operation and runs it.
-func input[In any](run func(k *Kinesis, in *In) (any, error)) operation {
+// op reads the input of an operation and runs it.
+func op[In any](run func(k *Kinesis, in *In) (any, error)) operation {
 	return func(k *Kinesis, body []byte) (any, error) {
 		in := new(In)
 		if err := unmarshal(body, in); err != nil {
@@ -31,36 +31,21 @@ func input[In any](run func(k *Kinesis, in *In) (any, error)) operation {
 	}
 }
 
-// op is an operation that a fault may come before.
-func op[In any](name string, run func(k *Kinesis, in *In) (any, error)) operation {
-	return input(func(k *Kinesis, in *In) (any, error) {
-		shardID := ""
-		if about, ok := any(in).(interface{ shard() string }); ok {
-			shardID = about.shard()
-		}
-		if err := k.failed(name, shardID); err != nil {
-			return nil, err
-		}
-		return run(k, in)
-	})
-}
-
-// operations by their name in X-Amz-Target. PutRecord asks for its fault
-// itself, when it knows the shard.
+// operations by their name in X-Amz-Target.
 var operations = map[string]operation{
-	"CreateStream":          op("CreateStream", (*Kinesis).createStream),
-	"DeleteStream":          op("DeleteStream", (*Kinesis).deleteStream),
-	"DescribeStream":        op("DescribeStream", (*Kinesis).describeStream),
-	"DescribeStreamSummary": op("DescribeStreamSummary", (*Kinesis).describeStreamSummary),
-	"GetRecords":            op("GetRecords", (*Kinesis).getRecords),
-	"GetShardIterator":      op("GetShardIterator", (*Kinesis).getShardIterator),
-	"ListShards":            op("ListShards", (*Kinesis).listShards),
-	"ListStreams":           op("ListStreams", (*Kinesis).listStreams),
-	"MergeShards":           op("MergeShards", (*Kinesis).mergeShards),
-	"PutRecord":             input((*Kinesis).putRecord),
-	"PutRecords":            op("PutRecords", (*Kinesis).putRecords),
-	"SplitShard":            op("SplitShard", (*Kinesis).splitShard),
-	"UpdateShardCount":      op("UpdateShardCount", (*Kinesis).updateShardCount),
+	"CreateStream":          op((*Kinesis).createStream),
+	"DeleteStream":          op((*Kinesis).deleteStream),
+	"DescribeStream":        op((*Kinesis).describeStream),
+	"DescribeStreamSummary": op((*Kinesis).describeStreamSummary),
+	"GetRecords":            op((*Kinesis).getRecords),
+	"GetShardIterator":      op((*Kinesis).getShardIterator),
+	"ListShards":            op((*Kinesis).listShards),
+	"ListStreams":           op((*Kinesis).listStreams),
+	"MergeShards":           op((*Kinesis).mergeShards),
+	"PutRecord":             op((*Kinesis).putRecord),
+	"PutRecords":            op((*Kinesis).putRecords),
+	"SplitShard":            op((*Kinesis).splitShard),
+	"UpdateShardCount":      op((*Kinesis).updateShardCount),
 }
 
 const (

@@ -44,13 +44,13 @@ func (k *Kinesis) putRecord(in *putRecordInput) (any, error) {
 			return nil, err
 		}
 	}
-	return k.put("PutRecord", s, &in.entry)
+	return k.put(s, &in.entry)
 }
 
 // put appends a checked record to its shard, unless a fault comes before.
-func (k *Kinesis) put(op string, s *stream, e *entry) (putResult, error) {
+func (k *Kinesis) put(s *stream, e *entry) (putResult, error) {
 	// Asked without a lock, so that a fault may change the stream.
-	if err := k.failed(op, s.shardID(e.key)); err != nil {
+	if err := k.failed(s.shardID(e.key)); err != nil {
 		return putResult{}, err
 	}
 	// The lock keeps the shard open.

@@ -43,7 +43,7 @@ func (k *Kinesis) putRecords(in *putRecordsInput) (any, error) {
 	}
 	results, failed := make([]putResult, len(in.Records)), 0
 	for i := range in.Records {
-		if results[i], err = k.put("PutRecords", s, &in.Records[i]); err == nil {
+		if results[i], err = k.put(s, &in.Records[i]); err == nil {
 			continue
 		}
 		api := &APIError{Code: codeInternal, Message: err.Error()}

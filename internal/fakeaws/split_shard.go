@@ -8,8 +8,6 @@ type splitShardInput struct {
 	NewStartingHashKey string
 }
 
-func (in *splitShardInput) shard() string { return in.ShardToSplit }
-
 func (k *Kinesis) splitShard(in *splitShardInput) (any, error) {
 	s, err := k.stream(in.streamRef)
 	if err != nil {
