@@ -259,31 +259,35 @@ func TestOwnDeletedRow(t *testing.T) {
 	}
 }
 
-// A worker that saw the shards before they expired, and the table after their
-// rows were deleted, does not make the rows again; nor does one delete rows of
-// shards that it has never looked for.
+// The listing comes after the scan: a worker that saw the shards before they
+// expired, and the table after their rows were deleted, would make them again.
 func TestListingAfterScan(t *testing.T) {
-	db := realDB(t)
-	table := tableName()
-	a := open(t, db, table, "a", family...)
-	finish(t, db, table, parent1)
-	scanned := false
+	db := &faultyDB{Client: realDB(t)}
+	a := open(t, db, tableName(), "a", family...)
+	before := db.scans.Load()
 	err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		scanned = true
+		if db.scans.Load() == before {
+			t.Error("the shards are listed before the table is scanned")
+		}
 		return nil, time.Time{}, errBroken
 	})
-	if !scanned || !errors.Is(err, errBroken) {
+	if !errors.Is(err, errBroken) {
 		t.Fatalf("want the error of the listing, got %v", err)
 	}
-	b := open(t, db, table, "b")
+}
+
+// A worker does not delete rows of shards that it has never looked for.
+func TestSweepWithoutListing(t *testing.T) {
+	db := realDB(t)
+	table := tableName()
+	a := open(t, db, table, "a")
+	finish(t, db, table, parent1)
 	for range 2 * goneAfter {
-		if err := b.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken }); !errors.Is(err, errBroken) {
+		if err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken }); !errors.Is(err, errBroken) {
 			t.Fatal(err)
 		}
 	}
 	if _, exists := rowOf(t, db, table, parent1); !exists {
-		t.Error("a worker without a listing deleted a row")
+		t.Error("the row is gone")
 	}
 }
