@@ -38,6 +38,9 @@ func TestLeaseLifeCycle(t *testing.T) {
 	if r, _ := rowOf(t, db, name, shard0); r.owner != "" || r.checkpoint != "200" || r.epoch != 1 {
 		t.Errorf("row after release: %+v", r)
 	}
+	if lease.Reading().Err() == nil {
+		t.Error("a lease that was given back may be read")
+	}
 	b := open(t, db, name, "b", Shard{ID: shard0})
 	if got := acquired(t, b, shard0).Checkpoint(); got != "200" {
 		t.Errorf("the next owner begins at %q", got)

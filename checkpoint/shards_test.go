@@ -259,6 +259,20 @@ func TestOwnDeletedRow(t *testing.T) {
 	}
 }
 
+// What the scan showed finished may have been reset meanwhile.
+func TestSweepCondition(t *testing.T) {
+	db := realDB(t)
+	table := tableName()
+	a := open(t, db, table, "a")
+	putRow(t, db, table, item{attrShard: str(parent1), attrCheckpoint: str("7")})
+	if err := a.remove(t.Context(), parent1); err != nil {
+		t.Fatal(err)
+	}
+	if _, exists := rowOf(t, db, table, parent1); !exists {
+		t.Error("the row is gone")
+	}
+}
+
 // The listing comes after the scan: a worker that saw the shards before they
 // expired, and the table after their rows were deleted, would make them again.
 func TestListingAfterScan(t *testing.T) {
