@@ -158,7 +158,7 @@ func TestPlan(t *testing.T) {
 				claims := make(map[string]string)
 				for w := range len(loads) + joins {
 					worker := fmt.Sprintf("w%02d", w)
-					for _, c := range planOf(t, worker, shards, owner) {
+					for _, c := range planOf(t, worker, shards, owner, 1) {
 						by, taken := claims[c.shard]
 						if taken && w < len(loads) {
 							t.Errorf("%s is claimed by %s and %s", c.shard, by, worker)
@@ -202,7 +202,7 @@ func TestPlan(t *testing.T) {
 	f("more workers than shards", []int{2, 0}, 3)
 }
 
-func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string) []claimable {
+func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string, counter int64) []claimable {
 	position, _ := ParsePosition("TRIM_HORIZON")
 	table, err := New(Config{Table: "t", Worker: worker, LeaseDuration: time.Hour, InitialPosition: position, Log: zerolog.Nop()}, nil)
 	if err != nil {
@@ -211,10 +211,33 @@ func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string
 	t.Cleanup(table.Close)
 	rows := make(map[string]row)
 	for id, by := range owner {
-		rows[id] = row{owner: by, epoch: 1, counter: 1}
+		rows[id] = row{owner: by, epoch: 1, counter: counter}
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
 	return table.plan()
+}
+
+// Workers of vmware-go-kcl-v2 know nothing of our claims.
+func TestPlanLeavesTheKCL(t *testing.T) {
+	owner := make(map[string]string)
+	for _, s := range shardIDs(4) {
+		owner[s.ID] = "kcl"
+	}
+	if len(planOf(t, "w", shardIDs(4), owner, 1)) == 0 {
+		t.Fatal("nothing is claimed of a worker of ours")
+	}
+	if plan := planOf(t, "w", shardIDs(4), owner, 0); len(plan) > 0 {
+		t.Errorf("claims %v", plan)
+	}
+}
+
+// While leases are free that will fill a worker up, none is claimed for it.
+func TestPlanCountsFree(t *testing.T) {
+	shards := shardIDs(6)
+	owner := map[string]string{shards[0].ID: "a", shards[1].ID: "a", shards[2].ID: "a"}
+	if plan := planOf(t, "w", shards, owner, 1); len(plan) > 0 {
+		t.Errorf("claims %v while three are free", plan)
+	}
 }
 
 // A worker takes no more than its share of what is free.

@@ -29,6 +29,8 @@ var knownDefects = []struct {
 		{what: deleteRow}, {after: 5 * time.Second, what: deleteRow, shard: 1}}}},
 	{"row deleted while its owner is cut off", story{workers: 2, shards: 2, latest: true, events: []event{
 		{what: cutDynamoDB, lasting: 9 * time.Second, percent: 100}, {what: deleteRow}, {what: deleteRow, shard: 1}}}},
+	{"a read that hangs while its lease is lost", story{workers: 2, shards: 2, events: []event{
+		{what: deafKinesis, lasting: 15 * time.Second, percent: 100}, {after: 2 * time.Second, what: deleteRow}, {what: deleteRow, shard: 1}}}},
 	{"shards that close while nobody owns them", story{workers: 2, shards: 2, events: []event{
 		{what: crash, lasting: 12 * time.Second}, {what: crash, worker: 1, lasting: 12 * time.Second},
 		{after: time.Second, what: split}, {after: time.Second, what: split, shard: 1}, {after: time.Second, what: merge, shard: 1}}}},
