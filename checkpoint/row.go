@@ -32,6 +32,7 @@ type row struct {
 	duration   time.Duration // how long the owner's lease lasts, 0 if the row does not say
 	claim      string        // the worker that asks for the lease, "" if none
 	start      *Position     // where reading begins without a checkpoint, if not where the application does
+	parents    []string      // as Kinesis listed them when the lease was first taken
 }
 
 type item = map[string]types.AttributeValue
@@ -52,6 +53,11 @@ func readRow(it item) row {
 	}
 	if start, err := readPosition(it); err == nil {
 		r.start = &start
+	}
+	for _, attribute := range []string{attrParent, attrAdjacentParent} {
+		if parent := text(it[attribute]); parent != "" {
+			r.parents = append(r.parents, parent)
+		}
 	}
 	return r
 }

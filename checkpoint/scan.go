@@ -110,17 +110,25 @@ func (t *Table) scan(ctx context.Context) (map[string]row, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseDuration)
 	defer cancel()
 	rows := make(map[string]row)
-	pages := dynamodb.NewScanPaginator(t.db, &dynamodb.ScanInput{TableName: aws.String(t.cfg.Table)})
+	return rows, scanTable(ctx, t.db, t.cfg.Table, false, func(id string, it item) {
+		if id != startKey {
+			rows[id] = readRow(it)
+		}
+	})
+}
+
+// scanTable goes through all rows. A consistent scan, which costs twice as much,
+// shows every write that was answered before.
+func scanTable(ctx context.Context, db DynamoDB, table string, consistent bool, visit func(id string, it item)) error {
+	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String(table), ConsistentRead: aws.Bool(consistent)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("scan lease table %s: %w", t.cfg.Table, err)
+			return fmt.Errorf("scan lease table %s: %w", table, err)
 		}
 		for _, it := range page.Items {
-			if id := text(it[attrShard]); id != startKey {
-				rows[id] = readRow(it)
-			}
+			visit(text(it[attrShard]), it)
 		}
 	}
-	return rows, nil
+	return nil
 }

@@ -5,6 +5,8 @@ type Shard struct {
 	ID string
 	// Parents are the shards it came from: none, one (split) or two (merge).
 	Parents []string
+	// Closed tells that nothing more is written to it.
+	Closed bool
 }
 
 // goneAfter is how many listings in a row must lack a shard until it counts as

@@ -200,10 +200,14 @@ func (t *Table) ensureTable(ctx context.Context) error {
 // update is an UpdateItem on one row, bounded in time. When the condition
 // fails, the row as it is comes back with conditionFailed set.
 func (t *Table) update(ctx context.Context, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
+	return updateRow(ctx, t.db, t.cfg.Table, key, expression, condition, values, timeout)
+}
+
+func updateRow(ctx context.Context, db DynamoDB, table, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                           aws.String(t.cfg.Table),
+	out, err := db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                           aws.String(table),
 		Key:                                 item{attrShard: str(key)},
 		UpdateExpression:                    aws.String(expression),
 		ConditionExpression:                 aws.String(condition),

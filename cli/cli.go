@@ -24,6 +24,7 @@ const (
 type commands struct {
 	Run     runCommand       `cmd:"" default:"withargs" help:"Consume the stream until SIGTERM (the default command)."`
 	Decode  decodeCommand    `cmd:"" help:"Print the bulk request that run would send for subscription records."`
+	Leases  leasesCommands   `cmd:"" help:"Show the lease table, or reset where reading goes on."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 

@@ -73,31 +73,34 @@ func newCluster(t *testing.T, shards int32) *cluster {
 		searchURL: localtest.OpenSearch(t), dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
 		controls: make(map[string]bool),
 	}
-	fake := fakeaws.NewKinesis(fakeaws.KinesisOptions{
-		Retention: 24 * time.Hour,
-		Clock:     func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
-	})
-	server := httptest.NewServer(fakeaws.Inject(fake, func(call fakeaws.Call) fakeaws.Fault {
-		if decide := c.decide.Load(); decide != nil {
-			return (*decide)(call)
-		}
-		return fakeaws.Fault{}
-	}))
-	t.Cleanup(server.Close)
-	c.kinesisURL = server.URL
-	keys := credentials.NewStaticCredentialsProvider("x", "x", "")
-	c.kinesis = kinesis.New(kinesis.Options{BaseEndpoint: aws.String(server.URL), Region: "us-east-1", Credentials: keys})
-	c.dynamoDB = dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(c.dynamoDBURL), Region: "us-east-1", Credentials: keys})
+	c.connect(fakeaws.KinesisOptions{Retention: 24 * time.Hour}, shards)
 	var err error
 	if c.search, err = indexer.NewClient(indexer.ClientConfig{URL: c.searchURL, Connections: 1}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.search.Close() })
-	if _, err := c.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(shards)}); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(c.clean)
 	return c
+}
+
+// connect starts the Kinesis with its stream, and connects to DynamoDB.
+func (c *cluster) connect(options fakeaws.KinesisOptions, shards int32) {
+	c.t.Helper()
+	options.Clock = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+	server := httptest.NewServer(fakeaws.Inject(fakeaws.NewKinesis(options), func(call fakeaws.Call) fakeaws.Fault {
+		if decide := c.decide.Load(); decide != nil {
+			return (*decide)(call)
+		}
+		return fakeaws.Fault{}
+	}))
+	c.t.Cleanup(server.Close)
+	c.kinesisURL = server.URL
+	keys := credentials.NewStaticCredentialsProvider("x", "x", "")
+	c.kinesis = kinesis.New(kinesis.Options{BaseEndpoint: aws.String(c.kinesisURL), Region: "us-east-1", Credentials: keys})
+	c.dynamoDB = dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(c.dynamoDBURL), Region: "us-east-1", Credentials: keys})
+	if _, err := c.kinesis.CreateStream(c.t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(shards)}); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // faults has Kinesis fail as decide says.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,8 +27,7 @@ import (
 // runCommand consumes the stream. Region, credentials and endpoints are read by
 // the AWS SDK from its own variables.
 type runCommand struct {
-	StreamName         string        `group:"stream" env:"STREAM_NAME" placeholder:"NAME" help:"Kinesis data stream to consume."`
-	ApplicationName    string        `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" help:"Name of the application, and of its lease table in DynamoDB, which is created if it does not exist."`
+	streamSettings
 	InitialPosition    string        `group:"stream" env:"INITIAL_POSITION" default:"TRIM_HORIZON" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default ${default})."`
 	WorkerID           string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
 	LeaseDuration      time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
@@ -67,12 +64,9 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	}
 	level, _ := zerolog.ParseLevel(r.LogLevel)
 	log := newLogger(std.err, level).With().Str("worker", r.worker()).Logger()
-	awsConfig, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)))
+	awsConfig, err := loadAWS(ctx, log)
 	if err != nil {
-		return fmt.Errorf("load the AWS configuration: %w", err)
-	}
-	if awsConfig.Region == "" {
-		return missing("AWS_REGION", "no flag", "the region of the stream")
+		return err
 	}
 	// The KCL repeats some of its lines on logrus' global logger.
 	logrus.SetOutput(io.Discard)
@@ -101,9 +95,9 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	position, err := checkpoint.ParsePosition(r.InitialPosition)
 	switch t, isTime := position.Timestamp(); {
 	case r.StreamName == "":
-		return position, missing("STREAM_NAME", "--stream-name", "the name of the Kinesis data stream")
+		return position, r.missingStream()
 	case r.ApplicationName == "":
-		return position, missing("APPLICATION_NAME", "--application-name", "a name for the lease table, the same for all workers")
+		return position, r.missingApplication()
 	case r.OpensearchURL == "":
 		return position, missing("OPENSEARCH_URL", "--opensearch-url", "the address of the domain, such as https://host:9200")
 	case err != nil:

@@ -1,13 +1,45 @@
 package cli
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"time"
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/rs/zerolog"
+
 	"logsluice/mapping"
 )
+
+// streamSettings name what is read and the lease table.
+type streamSettings struct {
+	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" help:"Kinesis data stream to consume."`
+	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" help:"Name of the application, and of its lease table in DynamoDB, which run creates if it does not exist."`
+}
+
+func (streamSettings) missingStream() error {
+	return missing("STREAM_NAME", "--stream-name", "the name of the Kinesis data stream")
+}
+
+func (streamSettings) missingApplication() error {
+	return missing("APPLICATION_NAME", "--application-name", "a name for the lease table, the same for all workers")
+}
+
+// loadAWS reads region, credentials and endpoints from the SDK's own variables.
+func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)))
+	if err != nil {
+		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return cfg, missing("AWS_REGION", "no flag", "the region of the stream")
+	}
+	return cfg, nil
+}
 
 // documentSettings are the settings that decide what documents look like.
 type documentSettings struct {

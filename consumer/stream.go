@@ -74,16 +74,20 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 // keep a worker from seeing that another has fallen silent.
 const listTimeout = 5 * time.Second
 
-// list lists the shards, second parents included, and reads Kinesis' clock
-// from the answer, to the second.
 func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.Time, err error) {
+	return ListShards(ctx, s.kinesis, s.name)
+}
+
+// ListShards lists the shards of a stream, second parents included, and reads
+// Kinesis' clock from the answer, to the second.
+func ListShards(ctx context.Context, client *kinesis.Client, stream string) (shards []checkpoint.Shard, now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	input := &kinesis.ListShardsInput{StreamName: aws.String(s.name)}
+	input := &kinesis.ListShardsInput{StreamName: aws.String(stream)}
 	for {
-		page, err := s.kinesis.ListShards(ctx, input)
+		page, err := client.ListShards(ctx, input)
 		if err != nil {
-			return nil, now, fmt.Errorf("list the shards of stream %s: %w", s.name, err)
+			return nil, now, fmt.Errorf("list the shards of stream %s: %w", stream, err)
 		}
 		if t, ok := awsmiddleware.GetServerTime(page.ResultMetadata); ok {
 			now = t
@@ -95,6 +99,9 @@ func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.
 					shard.Parents = append(shard.Parents, *parent)
 				}
 			}
+			if r := listed.SequenceNumberRange; r != nil {
+				shard.Closed = r.EndingSequenceNumber != nil
+			}
 			shards = append(shards, shard)
 		}
 		if page.NextToken == nil {
@@ -103,7 +110,7 @@ func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.
 		input = &kinesis.ListShardsInput{NextToken: page.NextToken}
 	}
 	if now.IsZero() {
-		return nil, now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", s.name)
+		return nil, now, fmt.Errorf("list the shards of stream %s: the answer has no Date header", stream)
 	}
 	return shards, now, nil
 }
@@ -212,8 +219,13 @@ func (r *reader) place(input *kinesis.GetShardIteratorInput) {
 	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
 		return
 	}
+	startAt(input, r.lease.Start())
+}
+
+// startAt asks for an iterator of where reading begins without a checkpoint.
+func startAt(input *kinesis.GetShardIteratorInput, start checkpoint.Position) {
 	input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
-	if t, ok := r.lease.Start().Timestamp(); ok {
+	if t, ok := start.Timestamp(); ok {
 		input.ShardIteratorType, input.Timestamp = types.ShardIteratorTypeAtTimestamp, &t
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,6 +207,24 @@ func (c *cluster) stop(l *life) {
 		c.add("%s has stopped after %s", l.name, time.Since(begun))
 	}
 	l.dead.Store(true) // the process is gone
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hindered(l, begun) || c.foreign {
+		return
+	}
+	for shard, row := range c.rows {
+		if row.owner == l.name && c.holders[shard] == l {
+			c.violated(givenBack, "%s has stopped and still owns %s: %+v", l.name, shard, row)
+		}
+	}
+}
+
+// hindered tells that calls to DynamoDB of a worker had trouble since a time.
+func (c *cluster) hindered(l *life, since time.Time) bool {
+	return slices.ContainsFunc(c.trouble, func(t trouble) bool {
+		return t.worker == l.worker.number && t.until.After(since) &&
+			slices.Contains([]happening{pause, cutDynamoDB, deafDynamoDB, throttleDynamoDB, loseAnswers, slowCalls, lateCalls}, t.what)
+	})
 }
 
 func must(err error) {

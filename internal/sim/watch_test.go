@@ -63,6 +63,7 @@ const (
 	forward      promise = "checkpoints never go back"
 	notAhead     promise = "checkpoints never pass what has no verdict"
 	inTime       promise = "every shutdown is inside its deadline"
+	givenBack    promise = "what a stopped worker held is given back"
 	rest         promise = "in the end all is held, finished and indexed"
 	exactly      promise = "the documents are exactly the events"
 	swept        promise = "rows of expired shards go"

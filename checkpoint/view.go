@@ -1,0 +1,158 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// ErrNoTable tells that the lease table does not exist.
+var ErrNoTable = errors.New("the lease table does not exist")
+
+// State is what a shard's lease is doing.
+type State string
+
+// States of a shard.
+const (
+	StateActive     State = "active"      // a worker owns it
+	StateClaimed    State = "claimed"     // it is being handed over
+	StateFree       State = "free"        // nobody owns it
+	StateWaiting    State = "waiting"     // a parent is not finished
+	StateNotStarted State = "not started" // Kinesis lists it, the table has no row
+	StateFinished   State = "finished"
+	StateExpired    State = "expired" // unfinished, and Kinesis has forgotten it
+)
+
+// Row is what is known of one shard.
+type Row struct {
+	Shard
+	State      State
+	Owner      string // "" if none
+	Claimer    string // the worker it is handed to, "" if none
+	Checkpoint string // sequence number, SHARD_END, or "" if there is none
+	// Start is where reading begins without a checkpoint.
+	Start Position
+	// LastSign is when the owner, or the last one there was, gave its last sign of
+	// life by its own clock; zero if the row does not tell. For people only.
+	LastSign time.Time
+}
+
+// View is the lease table at one moment, for those who take no leases.
+type View struct {
+	db    DynamoDB
+	table string
+	rows  map[string]row
+	first start
+}
+
+// viewTimeout bounds one request, or one scan, of those who take no leases.
+const viewTimeout = 30 * time.Second
+
+// Look reads the lease table. A table that does not exist is ErrNoTable.
+func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer cancel()
+	// A table without a first start is one of vmware-go-kcl-v2.
+	v := &View{db: db, table: table, rows: make(map[string]row), first: start{position: Position{kind: trimHorizon}}}
+	var invalid error
+	err := scanTable(ctx, db, table, true, func(id string, it item) {
+		if id != startKey {
+			v.rows[id] = readRow(it)
+			return
+		}
+		v.first.lastShard = text(it[attrLastShard])
+		v.first.position, invalid = readPosition(it)
+	})
+	var missing *types.ResourceNotFoundException
+	switch {
+	case errors.As(err, &missing):
+		return nil, fmt.Errorf("%s: %w", table, ErrNoTable)
+	case err != nil:
+		return nil, err
+	case invalid != nil:
+		return nil, fmt.Errorf("lease table %s: row %s: %w: delete the row to start anew", table, startKey, invalid)
+	}
+	return v, nil
+}
+
+// Rows are the shards of the table and those that Kinesis lists, by their ids.
+// Without a listing shards is nil, and the table alone speaks.
+func (v *View) Rows(shards []Shard) []Row {
+	listed := byID(shards)
+	ids := slices.Collect(maps.Keys(v.rows))
+	for id := range listed {
+		if _, has := v.rows[id]; !has {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	rows := make([]Row, len(ids))
+	for i, id := range ids {
+		rows[i] = v.row(id, listed)
+	}
+	return rows
+}
+
+func byID(shards []Shard) map[string]Shard {
+	if shards == nil {
+		return nil
+	}
+	listed := make(map[string]Shard, len(shards))
+	for _, shard := range shards {
+		listed[shard.ID] = shard
+	}
+	return listed
+}
+
+func (v *View) row(id string, listed map[string]Shard) Row {
+	seen, exists := v.rows[id]
+	shard, isListed := listed[id]
+	if !isListed {
+		shard = Shard{ID: id, Parents: seen.parents}
+	}
+	r := Row{
+		Shard:      shard,
+		Owner:      seen.owner,
+		Claimer:    seen.claim,
+		Checkpoint: seen.checkpoint,
+		Start:      v.first.of(id),
+	}
+	if seen.start != nil {
+		r.Start = *seen.start
+	}
+	if timeout, err := time.Parse(time.RFC3339Nano, seen.timeout); err == nil && seen.duration > 0 {
+		r.LastSign = timeout.Add(-seen.duration)
+	}
+	switch {
+	case seen.finished():
+		r.State = StateFinished
+	case listed != nil && !isListed:
+		r.State = StateExpired
+	case seen.claim != "":
+		r.State = StateClaimed
+	case seen.owner != "":
+		r.State = StateActive
+	case v.waits(shard, listed):
+		r.State = StateWaiting
+	case !exists:
+		r.State = StateNotStarted
+	default:
+		r.State = StateFree
+	}
+	return r
+}
+
+// waits tells that a parent of a shard is neither finished nor, without an
+// owner, forgotten by Kinesis.
+func (v *View) waits(shard Shard, listed map[string]Shard) bool {
+	return slices.ContainsFunc(shard.Parents, func(parent string) bool {
+		before, hasRow := v.rows[parent]
+		_, isListed := listed[parent]
+		return !before.finished() && (isListed || hasRow && (listed == nil || before.owner != ""))
+	})
+}

@@ -1,0 +1,401 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	kinesistypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"logsluice/checkpoint"
+	"logsluice/consumer"
+)
+
+// leasesCommands are about the lease table. They hold no lease.
+type leasesCommands struct {
+	Show  leasesShowCommand  `cmd:"" default:"withargs" help:"Print the lease table (the default)."`
+	Reset leasesResetCommand `cmd:"" help:"Set where the reading of shards goes on, while no worker runs."`
+}
+
+// leaseTable is access to the lease table and, if the stream is named, to its
+// shards.
+type leaseTable struct {
+	dynamoDB *dynamodb.Client
+	kinesis  *kinesis.Client
+	streamSettings
+}
+
+func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
+	if s.ApplicationName == "" {
+		return nil, s.missingApplication()
+	}
+	cfg, err := loadAWS(ctx, zerolog.Nop())
+	if err != nil {
+		return nil, err
+	}
+	return &leaseTable{dynamodb.NewFromConfig(cfg), kinesis.NewFromConfig(cfg), s}, nil
+}
+
+// look reads the lease table and then the shards, which are nil if the stream
+// is not named.
+func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []checkpoint.Shard, now time.Time, err error) {
+	view, err = checkpoint.Look(ctx, l.dynamoDB, l.ApplicationName)
+	switch {
+	case errors.Is(err, checkpoint.ErrNoTable):
+		return nil, nil, now, settingf("APPLICATION_NAME (--application-name): there is no lease table %q in this account and region: give the name that run has", l.ApplicationName)
+	case err != nil || l.StreamName == "":
+		return view, nil, now, err
+	}
+	shards, now, err = consumer.ListShards(ctx, l.kinesis, l.StreamName)
+	var missing *kinesistypes.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		err = settingf("STREAM_NAME (--stream-name): there is no stream %q in this account and region: give the name that run has", l.StreamName)
+	}
+	return view, shards, now, err
+}
+
+// leasesShowCommand prints the lease table.
+type leasesShowCommand struct {
+	streamSettings
+	Output string `enum:"table,json" default:"table" help:"Form of the output: ${enum}; with --watch, one JSON array a line (default ${default})."`
+	Watch  period `placeholder:"TIME" help:"Print again and again, each 2s or at --watch=TIME, until interrupted."`
+	Lag    bool   `help:"Ask Kinesis how far each shard is behind. Costs one of the 5 reads a second that all consumers of a shard have together. Needs STREAM_NAME."`
+}
+
+// period is a time between two repetitions; a flag of it needs no value.
+type period time.Duration
+
+const defaultPeriod = 2 * time.Second
+
+// IsBool lets kong take the flag without a value.
+func (*period) IsBool() bool { return true }
+
+// Decode is called by kong.
+func (p *period) Decode(ctx *kong.DecodeContext) error {
+	*p = period(defaultPeriod)
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	value := ctx.Scan.Pop().String()
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 100*time.Millisecond {
+		return fmt.Errorf("%q is not a time of 100ms or more: give one such as 5s", value)
+	}
+	*p = period(d)
+	return nil
+}
+
+// Help is called by kong.
+func (*leasesShowCommand) Help() string {
+	return "AGE is the time since the owner's last sign of life, approximately: the clocks of two machines are compared. " +
+		"With STREAM_NAME the shards of the stream are listed too: those not started, closed, or expired."
+}
+
+// Run is called by kong.
+func (c *leasesShowCommand) Run(ctx context.Context, std streams) error {
+	if c.Lag && c.StreamName == "" {
+		return c.missingStream()
+	}
+	table, err := c.leaseTable(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		err := c.show(ctx, table, std.out)
+		if c.Watch == 0 || err != nil && ctx.Err() == nil {
+			return err
+		}
+		pause := time.NewTimer(time.Duration(c.Watch))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		}
+	}
+}
+
+func (c *leasesShowCommand) show(ctx context.Context, table *leaseTable, w io.Writer) error {
+	view, shards, _, err := table.look(ctx)
+	if err != nil {
+		return err
+	}
+	rows := view.Rows(shards)
+	leases := make([]lease, len(rows))
+	for i, r := range rows {
+		leases[i] = newLease(r, time.Now())
+	}
+	if c.Lag {
+		table.lags(ctx, rows, leases)
+	}
+	// At once, so that a screen that is cleared does not flicker.
+	var page bytes.Buffer
+	if c.Output == "json" {
+		err = json.NewEncoder(&page).Encode(leases)
+	} else {
+		if c.Watch != 0 && isTerminal(w) {
+			page.WriteString("\x1b[H\x1b[2J")
+		}
+		err = printLeases(&page, leases, c.Lag)
+	}
+	if err == nil {
+		_, err = w.Write(page.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("write the lease table: %w", err)
+	}
+	return nil
+}
+
+// lease is a shard as it is printed.
+type lease struct {
+	Shard      string           `json:"shard"`
+	Parents    []string         `json:"parents"`
+	State      checkpoint.State `json:"state"`
+	Closed     bool             `json:"closed"`
+	Owner      string           `json:"owner,omitempty"`
+	ClaimedBy  string           `json:"claimed_by,omitempty"`
+	Checkpoint string           `json:"checkpoint,omitempty"`
+	Start      string           `json:"start,omitempty"`
+	LastSign   *time.Time       `json:"last_sign_of_life,omitempty"`
+	Age        *float64         `json:"age_seconds,omitempty"`
+	Lag        *float64         `json:"lag_seconds,omitempty"`
+	LagError   string           `json:"lag_error,omitempty"`
+}
+
+func newLease(r checkpoint.Row, now time.Time) lease {
+	l := lease{
+		Shard:      r.ID,
+		Parents:    append([]string{}, r.Parents...), // [] in JSON, not null
+		State:      r.State,
+		Closed:     r.Closed,
+		Owner:      r.Owner,
+		ClaimedBy:  r.Claimer,
+		Checkpoint: r.Checkpoint,
+	}
+	if r.Checkpoint == "" {
+		l.Start = r.Start.String()
+	}
+	if !r.LastSign.IsZero() {
+		sign := r.LastSign.UTC()
+		age := max(now.Sub(sign), 0).Seconds()
+		l.LastSign, l.Age = &sign, &age
+	}
+	return l
+}
+
+// lagReads is how many shards are asked for their lag at once.
+const lagReads = 8
+
+// lags asks how far the shards are behind that are not finished and that
+// Kinesis has.
+func (l *leaseTable) lags(ctx context.Context, rows []checkpoint.Row, leases []lease) {
+	var reads errgroup.Group
+	reads.SetLimit(lagReads)
+	for i, r := range rows {
+		if r.State == checkpoint.StateFinished || r.State == checkpoint.StateExpired {
+			continue
+		}
+		reads.Go(func() error {
+			l.lag(ctx, r, &leases[i])
+			return nil
+		})
+	}
+	_ = reads.Wait() // none fails: the others are told all the same
+}
+
+func (l *leaseTable) lag(ctx context.Context, r checkpoint.Row, into *lease) {
+	lag, err := consumer.Lag(ctx, l.kinesis, l.StreamName, r.ID, r.Checkpoint, r.Start)
+	if err != nil {
+		into.LagError = brief(err)
+		return
+	}
+	seconds := lag.Seconds()
+	into.Lag = &seconds
+}
+
+// brief is the code of an AWS error.
+func brief(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer"
+	}
+	return "no connection"
+}
+
+func printLeases(w io.Writer, leases []lease, lag bool) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	header := "SHARD\tPARENTS\tSTATE\tOWNER\tAGE\tCHECKPOINT"
+	if lag {
+		header += "\tLAG"
+	}
+	fmt.Fprintln(table, header)
+	for _, l := range leases {
+		state := string(l.State)
+		switch l.State {
+		case checkpoint.StateClaimed:
+			state += " by " + l.ClaimedBy
+		case checkpoint.StateWaiting:
+			state += " for parents"
+		}
+		if l.Closed && l.State != checkpoint.StateFinished {
+			state += ", closed"
+		}
+		line := strings.Join([]string{
+			l.Shard, orDash(strings.Join(l.Parents, ",")), state, orDash(l.Owner), orDash(duration(l.Age)), position(l.Checkpoint, l.Start),
+		}, "\t")
+		if lag {
+			line += "\t" + orDash(duration(l.Lag)+l.LagError)
+		}
+		fmt.Fprintln(table, line)
+	}
+	return table.Flush()
+}
+
+// position is where reading is, or where it begins.
+func position(checkpoint, start string) string {
+	if checkpoint == "" {
+		return "starts at " + start
+	}
+	return checkpoint
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func duration(seconds *float64) string {
+	if seconds == nil {
+		return ""
+	}
+	return time.Duration(*seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
+// leasesResetCommand sets where reading goes on.
+type leasesResetCommand struct {
+	streamSettings
+	To    string   `required:"" placeholder:"POSITION" help:"Where reading is to begin: trim-horizon (the oldest record kept), latest (now) or an RFC 3339 time."`
+	Shard []string `placeholder:"ID" help:"Reset this shard only; may be given more than once (default: all shards)."`
+	Force bool     `help:"Reset although workers are alive: they lose their leases, and begin again from there."`
+	Yes   bool     `help:"Do not ask."`
+}
+
+// Help is called by kong.
+func (*leasesResetCommand) Help() string {
+	return "What is indexed already is found there and not doubled. Refuses while a worker is alive, " +
+		"and watches the leases for up to their duration to know."
+}
+
+// Run is called by kong.
+func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
+	to, err := checkpoint.ParsePosition(c.To)
+	switch {
+	case err != nil:
+		return settingf("--to: %w", err)
+	case c.StreamName == "":
+		return c.missingStream()
+	}
+	table, err := c.leaseTable(ctx)
+	if err != nil {
+		return err
+	}
+	view, shards, now, err := table.look(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := view.PlanReset(shards, c.Shard, to, now)
+	if err != nil {
+		return settingError{err}
+	}
+	if len(plan) == 0 {
+		fmt.Fprintln(std.out, "Nothing to reset: a finished shard holds nothing newer.")
+		return nil
+	}
+	if err := printPlan(std.out, plan); err != nil {
+		return fmt.Errorf("write the plan: %w", err)
+	}
+	if !c.Yes && !isTerminal(std.in) {
+		return settingf("nothing was reset, as there is no terminal to ask on: give --yes to do it")
+	}
+	if !c.Force {
+		fmt.Fprintln(std.err, "Looking for signs of life …")
+		worker, err := view.Alive(ctx)
+		if err != nil {
+			return fmt.Errorf("nothing was reset: look for signs of life: %w", err)
+		}
+		if worker != "" {
+			return fmt.Errorf("nothing was reset: worker %s is alive: stop all workers first, or give --force", worker)
+		}
+	}
+	if !c.Yes && !confirmed(ctx, std) {
+		return errors.New("nothing was reset")
+	}
+	return c.carryOut(ctx, view, plan, std.out)
+}
+
+func printPlan(w io.Writer, plan []checkpoint.Reset) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SHARD\tOWNER\tCHECKPOINT NOW\tSTART THEN")
+	for _, r := range plan {
+		fmt.Fprintln(table, strings.Join([]string{r.ID, orDash(r.Owner), position(r.Checkpoint, r.Start.String()), r.To.String()}, "\t"))
+	}
+	return table.Flush()
+}
+
+// confirmed asks the person at the terminal.
+func confirmed(ctx context.Context, std streams) bool {
+	fmt.Fprint(std.err, "Type yes to reset these shards: ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(std.in).ReadString('\n')
+		answer <- line
+	}()
+	select {
+	case line := <-answer:
+		return strings.TrimSpace(line) == "yes"
+	case <-ctx.Done():
+		return false // the reading ends with the process
+	}
+}
+
+// carryOut writes one row after the other. One that was changed meanwhile is
+// left as it is; any other error ends it.
+func (c *leasesResetCommand) carryOut(ctx context.Context, view *checkpoint.View, plan []checkpoint.Reset, w io.Writer) error {
+	done := 0
+	var failures []error
+	for _, r := range plan {
+		err := view.Reset(ctx, r, c.Force)
+		if err == nil {
+			done++
+			continue
+		}
+		failures = append(failures, err)
+		if !errors.Is(err, checkpoint.ErrChanged) {
+			break
+		}
+	}
+	fmt.Fprintf(w, "%d of %d shards reset.\n", done, len(plan))
+	if len(failures) > 0 {
+		return fmt.Errorf("%d of %d shards were not reset: give the command again for them: %w", len(plan)-done, len(plan), errors.Join(failures...))
+	}
+	return nil
+}

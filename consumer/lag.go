@@ -1,0 +1,37 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"logsluice/checkpoint"
+)
+
+// Lag asks Kinesis how far a shard's checkpoint is behind the tip, to within
+// the one record that it reads. That read is one of the five a second that all
+// consumers of the shard have together.
+func Lag(ctx context.Context, client *kinesis.Client, stream, shard, sequenceNumber string, start checkpoint.Position) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	input := &kinesis.GetShardIteratorInput{StreamName: aws.String(stream), ShardId: aws.String(shard)}
+	if sequenceNumber == "" {
+		startAt(input, start)
+	} else {
+		input.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
+		input.StartingSequenceNumber = aws.String(sequenceNumber)
+	}
+	at, err := client.GetShardIterator(ctx, input)
+	if err != nil {
+		return 0, fmt.Errorf("find the checkpoint of %s: %w", shard, err)
+	}
+	read, err := client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: at.ShardIterator, Limit: aws.Int32(1)})
+	if err != nil {
+		return 0, fmt.Errorf("read a record of %s: %w", shard, err)
+	}
+	return time.Duration(aws.ToInt64(read.MillisBehindLatest)) * time.Millisecond, nil
+}
