@@ -36,7 +36,7 @@ sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and wh
 soak: ## Tell many stories to the simulation (SEEDS=5000), then trouble real workers for long (SOAK=3m)
 	LOGSLUICE_SEEDS=$(or $(SEEDS),5000) $(GO) test -count=1 -timeout 0 -v -run 'TestStories$$' ./internal/sim
 	$(GO) build -o $(CACHE)/services ./local/services
-	LOGSLUICE_SOAK=$(or $(SOAK),3m) $(CACHE)/services -- $(GO) test -count=1 -timeout 0 -v -run TestRunSoak ./cli
+	LOGSLUICE_SOAK=$(or $(SOAK),3m) $(CACHE)/services -- $(GO) test -race -count=1 -timeout 0 -v -run TestRunSoak ./cli
 
 .PHONY: lint
 lint: $(LINT) ## Run go vet and the linters

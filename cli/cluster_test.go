@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,7 +195,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 		w.command.Process.Kill()
 		w.wait()
 		if c.t.Failed() {
-			c.t.Logf("log of %s:\n%s", name, w.lines())
+			c.t.Logf("log of %s, its end:\n%s", name, w.tail(100))
 		}
 	})
 	return w
@@ -207,6 +209,12 @@ func (w *worker) wait() error {
 func (w *worker) lines() string {
 	raw, _ := os.ReadFile(w.log)
 	return string(raw)
+}
+
+// tail is the last n lines of the log.
+func (w *worker) tail(n int) string {
+	lines := slices.Collect(strings.Lines(w.lines()))
+	return strings.Join(lines[max(len(lines)-n, 0):], "")
 }
 
 func (w *worker) signal(s syscall.Signal) {
@@ -270,6 +278,11 @@ func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Fatalf("not seen in time: %s", what)
 }
 
+// index is where an event belongs: the index of its day.
+func (c *cluster) index(e loggen.Event) string {
+	return c.prefix + "-" + time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly)
+}
+
 func (c *cluster) documents() string { return c.prefix + "-*,-" + indexer.DeadLetterIndex(c.prefix) }
 
 // count counts documents. An index that was made this moment answers 503 until
@@ -306,14 +319,13 @@ func (c *cluster) exact() {
 		if err := json.Unmarshal(d.Source, &source); err != nil {
 			c.t.Error(err)
 		}
-		day := time.UnixMilli(want.Timestamp).UTC().Format(time.DateOnly)
 		switch {
 		case !known:
 			c.t.Errorf("document %s is no event's", d.ID)
 		case seen[d.ID]:
 			c.t.Errorf("event %s is there twice", d.ID)
-		case d.Index != c.prefix+"-"+day:
-			c.t.Errorf("event %s of %s is in %s", d.ID, day, d.Index)
+		case d.Index != c.index(want):
+			c.t.Errorf("event %s is in %s, not in %s", d.ID, d.Index, c.index(want))
 		case source.Message != want.Message:
 			c.t.Errorf("event %s: text %q, want %q", d.ID, source.Message, want.Message)
 		}
@@ -330,29 +342,55 @@ func (c *cluster) exact() {
 	}
 }
 
+// leaseRow is a row of the lease table.
+type leaseRow struct {
+	owner, checkpoint, claim string
+	epoch, counter           int64
+}
+
+// rows reads the lease table, which is empty as long as there is none. It may be
+// called from any goroutine.
+func (c *cluster) rows(ctx context.Context) (map[string]leaseRow, error) {
+	out, err := c.dynamoDB.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(c.application), ConsistentRead: aws.Bool(true)})
+	var missing *dynamotypes.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[string]leaseRow)
+	for _, item := range out.Items {
+		text := func(name string) string {
+			switch v := item[name].(type) {
+			case *dynamotypes.AttributeValueMemberS:
+				return v.Value
+			case *dynamotypes.AttributeValueMemberN:
+				return v.Value
+			}
+			return ""
+		}
+		number := func(name string) int64 {
+			n, _ := strconv.ParseInt(text(name), 10, 64)
+			return n
+		}
+		if id := text("ShardID"); strings.HasPrefix(id, "shardId-") {
+			rows[id] = leaseRow{text("AssignedTo"), text("Checkpoint"), text("ClaimRequest"), number("LeaseEpoch"), number("LeaseCounter")}
+		}
+	}
+	return rows, nil
+}
+
 // leases reads the lease table: owner and checkpoint by shard.
 func (c *cluster) leases() map[string][2]string {
 	c.t.Helper()
-	out, err := c.dynamoDB.Scan(c.t.Context(), &dynamodb.ScanInput{TableName: aws.String(c.application), ConsistentRead: aws.Bool(true)})
-	var missing *dynamotypes.ResourceNotFoundException
-	if err != nil && !errors.As(err, &missing) {
+	rows, err := c.rows(c.t.Context())
+	if err != nil {
 		c.t.Fatal(err)
 	}
 	leases := make(map[string][2]string)
-	if err != nil {
-		return leases
-	}
-	for _, item := range out.Items {
-		value := func(name string) string {
-			s, _ := item[name].(*dynamotypes.AttributeValueMemberS)
-			if s == nil {
-				return ""
-			}
-			return s.Value
-		}
-		if id := value("ShardID"); strings.HasPrefix(id, "shardId-") {
-			leases[id] = [2]string{value("AssignedTo"), value("Checkpoint")}
-		}
+	for id, row := range rows {
+		leases[id] = [2]string{row.owner, row.checkpoint}
 	}
 	return leases
 }
@@ -369,24 +407,47 @@ func (c *cluster) held(worker string) int {
 	return n
 }
 
-// reshard splits two shards of a stream of four and merges the others.
-func (c *cluster) reshard() {
+// shards lists the shards of the stream, the closed ones too.
+func (c *cluster) shards() []types.Shard {
 	c.t.Helper()
 	out, err := c.kinesis.ListShards(c.t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for _, shard := range out.Shards[:2] {
-		first, _ := new(big.Int).SetString(*shard.HashKeyRange.StartingHashKey, 10)
-		last, _ := new(big.Int).SetString(*shard.HashKeyRange.EndingHashKey, 10)
-		middle := first.Add(first, last).Rsh(first, 1)
-		if _, err := c.kinesis.SplitShard(c.t.Context(), &kinesis.SplitShardInput{
-			StreamName: aws.String("s"), ShardToSplit: shard.ShardId, NewStartingHashKey: aws.String(middle.String())}); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-	if _, err := c.kinesis.MergeShards(c.t.Context(), &kinesis.MergeShardsInput{
-		StreamName: aws.String("s"), ShardToMerge: out.Shards[2].ShardId, AdjacentShardToMerge: out.Shards[3].ShardId}); err != nil {
+	return out.Shards
+}
+
+// firstKey is where a shard's range of hash keys begins.
+func firstKey(shard types.Shard) *big.Int {
+	n, _ := new(big.Int).SetString(*shard.HashKeyRange.StartingHashKey, 10)
+	return n
+}
+
+// split splits a shard in the middle.
+func (c *cluster) split(shard types.Shard) {
+	c.t.Helper()
+	last, _ := new(big.Int).SetString(*shard.HashKeyRange.EndingHashKey, 10)
+	middle := last.Add(last, firstKey(shard)).Rsh(last, 1)
+	if _, err := c.kinesis.SplitShard(c.t.Context(), &kinesis.SplitShardInput{
+		StreamName: aws.String("s"), ShardToSplit: shard.ShardId, NewStartingHashKey: aws.String(middle.String())}); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// merge merges two adjacent shards.
+func (c *cluster) merge(a, b types.Shard) {
+	c.t.Helper()
+	if _, err := c.kinesis.MergeShards(c.t.Context(), &kinesis.MergeShardsInput{
+		StreamName: aws.String("s"), ShardToMerge: a.ShardId, AdjacentShardToMerge: b.ShardId}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// reshard splits two shards of a stream of four and merges the others.
+func (c *cluster) reshard() {
+	c.t.Helper()
+	shards := c.shards()
+	c.split(shards[0])
+	c.split(shards[1])
+	c.merge(shards[2], shards[3])
 }

@@ -446,3 +446,18 @@ func TestRunKinesisFaults(t *testing.T) {
 		t.Errorf("%.0f documents were sent twice: the lease was given back before it was drained", there)
 	}
 }
+
+// SIGTERM ends a worker that has not come to reading with 0, too.
+func TestRunStoppedAtStart(t *testing.T) {
+	c := newCluster(t, 1)
+	asked := make(chan struct{}, 100)
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body) // else the end of the client is not seen
+		<-r.Context().Done()
+	}))
+	t.Cleanup(hanging.Close)
+	w := c.start("w", "AWS_ENDPOINT_URL_DYNAMODB="+hanging.URL)
+	<-asked
+	w.stop()
+}

@@ -108,6 +108,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.table.Close()
 
 	if err := c.table.Open(ctx, c.stream.list); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while it was starting
+		}
 		return err
 	}
 	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(c.table)

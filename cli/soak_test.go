@@ -1,0 +1,681 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"logsluice/internal/loggen"
+	"logsluice/local/inspect"
+)
+
+const (
+	soakLength = "LOGSLUICE_SOAK"      // how long things go wrong
+	soakSeed   = "LOGSLUICE_SOAK_SEED" // of what goes wrong, and when
+
+	soakWorkers = 3
+	soakLease   = 3 * time.Second
+	mostOpen    = 8 // shards
+	leastOpen   = 2
+
+	recordsPerSecond = 30
+)
+
+// Workers are killed, suspended beyond their leases and drained, shards split
+// and merged, OpenSearch is slow at times: meanwhile the lease table keeps its
+// rules and no checkpoint passes what is not indexed. Afterwards the leases are
+// spread evenly and every event is there exactly once.
+func TestRunSoak(t *testing.T) {
+	length, seed := 20*time.Second, uint64(time.Now().UnixNano())
+	var err error
+	if v := os.Getenv(soakLength); v != "" {
+		if length, err = time.ParseDuration(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := os.Getenv(soakSeed); v != "" {
+		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A test that runs into its timeout leaves its processes behind.
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < length+2*time.Minute {
+		t.Fatalf("%s may not be over in the %s that are left: give a longer -timeout", length, time.Until(deadline))
+	}
+	t.Logf("run it again with %s=%s %s=%d", soakLength, length, soakSeed, seed)
+	s := newSoak(t)
+	stopPolling := background(100*time.Millisecond, func() {
+		if !t.Failed() {
+			s.poll()
+		}
+	})
+	defer stopPolling()
+	stopProducing := background(time.Second/recordsPerSecond, s.producer(seed))
+	defer stopProducing()
+
+	for i := range s.slots {
+		s.begin(&s.slots[i])
+	}
+	s.drive(disturbances(seed, length))
+	s.calm()
+	stopProducing()
+	s.rest()
+	for i := range s.slots {
+		s.drain(&s.slots[i])
+	}
+	stopPolling()
+	if s.poll(); t.Failed() {
+		return
+	}
+	s.end()
+	t.Logf("%d records, %d events, %d shards, %d polls", s.produced, len(s.expected), len(s.shards()), s.polls)
+}
+
+// background calls f again and again until it is told to stop, and waits for
+// its end.
+func background(every time.Duration, f func()) (stop func()) {
+	stopped := make(chan struct{})
+	var task sync.WaitGroup
+	task.Go(func() {
+		ticks := time.NewTicker(every)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-ticks.C:
+				f()
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(stopped)
+		task.Wait()
+	})
+}
+
+// soak is a cluster that things happen to.
+type soak struct {
+	*cluster
+	begun     time.Time
+	slots     [soakWorkers]slot
+	all       []*worker
+	slowUntil atomic.Int64 // bulk requests are slow until then, in nanoseconds
+
+	mu       sync.Mutex // held while a record is put
+	records  map[string][]soakRecord
+	produced int
+	events   []string // what happened, with times
+
+	// The poller's.
+	polls   int
+	asked   time.Time // when the scan before was sent
+	parents map[string][]string
+	closed  map[string]bool
+	watched map[string]*watchedRow
+	accused map[string]bool // shards whose rows broke a rule
+}
+
+// soakRecord is what was put into a shard.
+type soakRecord struct {
+	number string
+	events []loggen.Event
+}
+
+// watchedRow is a row as the poller saw it last.
+type watchedRow struct {
+	leaseRow
+	before  time.Time // a scan sent then did not show this counter yet
+	settled int       // records known to be indexed
+	history []string
+}
+
+// slot is a worker and its successors.
+type slot struct {
+	name   string
+	lives  int
+	rename bool // the next life has another name
+	worker *worker
+	gone   chan struct{} // closed when the process has ended
+	state  slotState
+	until  time.Time // when it is continued or started
+}
+
+type slotState int
+
+const (
+	running slotState = iota
+	suspended
+	down
+)
+
+func newSoak(t *testing.T) *soak {
+	t.Helper()
+	s := &soak{cluster: newCluster(t, 4), begun: time.Now(), records: make(map[string][]soakRecord),
+		parents: make(map[string][]string), closed: make(map[string]bool), watched: make(map[string]*watchedRow), accused: make(map[string]bool)}
+	t.Cleanup(s.report)
+	for i := range s.slots {
+		s.slots[i].name = string(rune('a' + i))
+	}
+	real, err := neturl.Parse(s.searchURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Time between reading and indexing, so that a checkpoint can be wrong.
+	proxy := httputil.NewSingleHostReverseProxy(real)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // a killed worker ends its requests
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_bulk") {
+			most := 200 * time.Millisecond
+			if time.Since(s.begun) < time.Duration(s.slowUntil.Load()) {
+				most = 3 * time.Second
+			}
+			select {
+			case <-time.After(rand.N(most)):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	// What a killed worker has left behind must not be indexed after the test.
+	t.Cleanup(server.Close)
+	s.searchURL = server.URL
+	return s
+}
+
+// note keeps what happened.
+func (s *soak) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, s.clock()+fmt.Sprintf(format, args...))
+}
+
+func (s *soak) clock() string { return fmt.Sprintf("%9.3fs  ", time.Since(s.begun).Seconds()) }
+
+// report tells what happened, and what led to a failure.
+func (s *soak) report() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t.Logf("what happened:\n%s", strings.Join(s.events, "\n"))
+	if !s.t.Failed() {
+		return
+	}
+	var b strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(s.watched)) {
+		lines, most := s.watched[id].history, 3
+		if s.accused[id] {
+			most = 60
+		}
+		fmt.Fprintf(&b, "%s %v\n", id, s.parents[id])
+		for _, line := range lines[max(len(lines)-most, 0):] {
+			fmt.Fprintln(&b, line)
+		}
+	}
+	s.t.Logf("the last changes of the lease table:\n%s", b.String())
+}
+
+// disturbance is something that goes wrong, or changes.
+type disturbance struct {
+	at      time.Duration // since the beginning
+	what    string
+	slot    int           // the first that it may befall
+	shard   int           // picks one of those that are open then
+	lasting time.Duration // up to 3 s
+	rename  bool
+}
+
+// disturbances are the same for a seed; a longer run begins like a shorter one.
+func disturbances(seed uint64, length time.Duration) (all []disturbance) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	kinds := []string{"kill", "suspend", "stop", "split", "merge", "slow index", "nothing"}
+	for at := 2 * time.Second; ; {
+		at += time.Second + time.Duration(rng.Int64N(int64(2*time.Second)))
+		if at >= length {
+			return all
+		}
+		all = append(all, disturbance{
+			at:      at,
+			what:    kinds[rng.IntN(len(kinds))],
+			slot:    rng.IntN(soakWorkers),
+			shard:   rng.IntN(1000),
+			lasting: time.Duration(rng.Int64N(int64(3 * time.Second))),
+			rename:  rng.IntN(2) == 0,
+		})
+	}
+}
+
+// drive lets the disturbances happen, until something is wrong.
+func (s *soak) drive(all []disturbance) {
+	for ; len(all) > 0 && !s.t.Failed(); time.Sleep(20 * time.Millisecond) {
+		for i := range s.slots {
+			if l := &s.slots[i]; time.Now().After(l.until) {
+				s.revive(l)
+			}
+		}
+		s.alive()
+		if time.Since(s.begun) >= all[0].at {
+			s.disturb(all[0])
+			all = all[1:]
+		}
+	}
+}
+
+func (s *soak) disturb(d disturbance) {
+	switch d.what {
+	case "kill", "suspend", "stop":
+		for i := range s.slots {
+			if l := &s.slots[(d.slot+i)%soakWorkers]; l.state == running {
+				s.strike(l, d)
+				return
+			}
+		}
+	case "split":
+		if open := s.open(); len(open) < mostOpen {
+			shard := open[d.shard%len(open)]
+			s.note("split %s", *shard.ShardId)
+			s.split(shard)
+		}
+	case "merge":
+		if open := s.open(); len(open) > leastOpen {
+			i := d.shard % (len(open) - 1)
+			s.note("merge %s and %s", *open[i].ShardId, *open[i+1].ShardId)
+			s.merge(open[i], open[i+1])
+		}
+	case "slow index":
+		s.note("OpenSearch is slow for %s", d.lasting)
+		s.slowUntil.Store(int64(time.Since(s.begun) + d.lasting))
+	}
+}
+
+// open lists the open shards in the order of their hash keys.
+func (s *soak) open() []types.Shard {
+	s.t.Helper()
+	open := slices.DeleteFunc(s.shards(), isClosed)
+	slices.SortFunc(open, func(a, b types.Shard) int { return firstKey(a).Cmp(firstKey(b)) })
+	return open
+}
+
+func isClosed(shard types.Shard) bool { return shard.SequenceNumberRange.EndingSequenceNumber != nil }
+
+// strike does something to a running worker.
+func (s *soak) strike(l *slot, d disturbance) {
+	l.rename = d.rename
+	switch d.what {
+	case "kill":
+		s.note("kill %s", l.name)
+		l.worker.signal(syscall.SIGKILL)
+		<-l.gone
+		l.state = down
+	case "suspend":
+		d.lasting += soakLease
+		s.note("suspend %s for %s", l.name, d.lasting)
+		l.worker.signal(syscall.SIGSTOP)
+		l.state = suspended
+	case "stop":
+		s.drain(l)
+	}
+	l.until = time.Now().Add(d.lasting)
+}
+
+// drain stops a worker by SIGTERM.
+func (s *soak) drain(l *slot) {
+	s.t.Helper()
+	s.note("stop %s", l.name)
+	// Before its first line it might not heed the signal yet.
+	s.eventually(l.name+" has begun", func() bool { return l.worker.lines() != "" })
+	began := time.Now()
+	l.worker.stop()
+	s.note("%s stopped after %s", l.name, time.Since(began))
+	l.state = down
+}
+
+// revive continues a suspended worker, and starts one in the place of another.
+func (s *soak) revive(l *slot) {
+	switch l.state {
+	case suspended:
+		s.note("continue %s", l.name)
+		l.worker.signal(syscall.SIGCONT)
+		l.state = running
+	case down:
+		if l.rename {
+			l.lives++
+			l.name = fmt.Sprintf("%c%d", l.name[0], l.lives)
+		}
+		s.begin(l)
+	}
+}
+
+func (s *soak) begin(l *slot) {
+	s.note("start %s", l.name)
+	w := s.start(l.name, "LEASE_DURATION="+soakLease.String(), "SHARD_SYNC_INTERVAL=500ms")
+	gone := make(chan struct{})
+	go func() {
+		w.wait()
+		close(gone)
+	}()
+	l.worker, l.gone, l.state = w, gone, running
+	s.all = append(s.all, w)
+}
+
+// alive checks that no worker has ended by itself.
+func (s *soak) alive() {
+	for i := range s.slots {
+		l := &s.slots[i]
+		if l.state == down {
+			continue
+		}
+		select {
+		case <-l.gone:
+			s.t.Fatalf("%s ended by itself: %v", l.name, l.worker.wait())
+		default:
+		}
+	}
+}
+
+// calm ends all that is wrong.
+func (s *soak) calm() {
+	if s.t.Failed() {
+		s.t.FailNow()
+	}
+	s.note("calm")
+	s.slowUntil.Store(0)
+	for i := range s.slots {
+		s.revive(&s.slots[i])
+	}
+}
+
+// rest waits until the cluster is at rest.
+func (s *soak) rest() {
+	began := time.Now()
+	for {
+		s.alive()
+		why := s.unrest()
+		switch {
+		case s.t.Failed():
+			s.t.FailNow()
+		case why == "":
+			s.indexed()
+			s.note("at rest after %s", time.Since(began))
+			return
+		case time.Since(began) > 60*time.Second:
+			s.t.Fatalf("not at rest: %s", why)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// unrest names what is yet to come, "" if nothing is.
+func (s *soak) unrest() string {
+	leases := s.leases()
+	held := make(map[string]int)
+	for _, l := range s.slots {
+		held[l.name] = 0
+	}
+	for _, shard := range s.shards() {
+		id := *shard.ShardId
+		lease := leases[id]
+		_, living := held[lease[0]]
+		switch {
+		case isClosed(shard) && (lease[0] != "" || lease[1] != "SHARD_END"):
+			return fmt.Sprintf("%s is closed and has the owner %q and the checkpoint %q", id, lease[0], lease[1])
+		case !isClosed(shard) && !living:
+			return fmt.Sprintf("%s has the owner %q", id, lease[0])
+		case !isClosed(shard):
+			held[lease[0]]++
+		}
+	}
+	if loads := slices.Collect(maps.Values(held)); slices.Max(loads)-slices.Min(loads) > 1 {
+		return fmt.Sprintf("the leases are spread unevenly: %v", held)
+	}
+	return ""
+}
+
+// end checks what all the workers have left behind.
+func (s *soak) end() {
+	s.exact()
+	for id, lease := range s.leases() {
+		if lease[0] != "" {
+			s.accused[id] = true
+			s.t.Errorf("%s was not released by %s", id, lease[0])
+		}
+		if n := len(s.records[id]) - s.watched[id].settled; n != 0 {
+			s.accused[id] = true
+			s.t.Errorf("the last %d records of %s are behind the checkpoint, %s, though the workers drained", n, id, lease[1])
+		}
+	}
+	for _, w := range s.all {
+		if strings.Contains(w.lines(), "DATA RACE") {
+			s.t.Errorf("%s: data race", w.name)
+		}
+	}
+}
+
+// producer puts a record at each call: small ones, and now and then one as
+// large as CloudWatch's.
+func (s *soak) producer(seed uint64) func() {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	large := loggen.New(loggen.Options{Seed: seed})
+	made := 0
+	return func() {
+		var data []byte
+		var events []loggen.Event
+		if rng.IntN(20) == 0 {
+			r, _ := large.Next()
+			data = r.Data
+			if !r.Control { // its event is no log event
+				events = r.Events
+			}
+		} else {
+			for range 1 + rng.IntN(8) {
+				made++
+				// Of two days, for two indices.
+				at := time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC).Add(time.Duration(rng.Int64N(int64(48 * time.Hour))))
+				// No generated id begins with 9.
+				events = append(events, loggen.Event{ID: fmt.Sprintf("9%055d", made), Timestamp: at.UnixMilli(), Message: fmt.Sprint("event ", made)})
+			}
+			data = packEvents(events)
+		}
+		if err := s.putEvents(strconv.FormatUint(rng.Uint64(), 36), data, events); err != nil {
+			s.t.Errorf("put a record: %v", err)
+		}
+	}
+}
+
+func packEvents(events []loggen.Event) []byte {
+	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "soak", "logStream": "s",
+		"subscriptionFilters": []string{"f"}, "logEvents": events})
+	return pack(envelope)
+}
+
+// putEvents puts a record. Who then waits for the lock knows every record that a
+// worker can have read.
+func (s *soak) putEvents(key string, data []byte, events []loggen.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out, err := s.kinesis.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(key), Data: data})
+	if err != nil {
+		return err
+	}
+	s.records[*out.ShardId] = append(s.records[*out.ShardId], soakRecord{*out.SequenceNumber, events})
+	s.produced++
+	for _, e := range events {
+		s.expected[e.ID] = e
+	}
+	return nil
+}
+
+// poll looks at the lease table and holds it against what it was before. The
+// table is small, so that DynamoDB Local answers a scan from one moment.
+func (s *soak) poll() {
+	asked := time.Now()
+	rows, err := s.rows(context.Background())
+	if err != nil {
+		s.t.Errorf("scan: %v", err)
+		return
+	}
+	answered := time.Now()
+	s.polls++
+	s.list(rows)
+	for id := range s.watched {
+		if _, there := rows[id]; !there {
+			s.accuse(id, "its row was deleted")
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		w, is := s.watched[id], rows[id]
+		if w == nil {
+			w = new(watchedRow)
+			s.watched[id] = w
+		}
+		was := w.leaseRow
+		if is != was {
+			w.history = append(w.history, s.clock()+fmt.Sprintf("%+v", is))
+			s.changed(id, was, is, rows, answered.Sub(w.before))
+		}
+		if is.counter != was.counter {
+			w.before = cmp.Or(s.asked, asked)
+		}
+		w.leaseRow = is
+	}
+	s.asked = asked
+	s.settle(rows)
+}
+
+// list looks at the shards if the rows tell something new of them.
+func (s *soak) list(rows map[string]leaseRow) {
+	known := true
+	for id, row := range rows {
+		_, listed := s.parents[id]
+		known = known && listed && (s.closed[id] || row.checkpoint != "SHARD_END")
+	}
+	if known {
+		return
+	}
+	out, err := s.kinesis.ListShards(context.Background(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+	if err != nil {
+		s.t.Errorf("list the shards: %v", err)
+		return
+	}
+	for _, shard := range out.Shards {
+		id := *shard.ShardId
+		s.parents[id] = []string{}
+		for _, parent := range []*string{shard.ParentShardId, shard.AdjacentParentShardId} {
+			if parent != nil {
+				s.parents[id] = append(s.parents[id], *parent)
+			}
+		}
+		s.closed[id] = isClosed(shard)
+	}
+}
+
+// changed checks a change of a row, between two looks at it. The silence before
+// is at most as long as given.
+func (s *soak) changed(id string, was, is leaseRow, rows map[string]leaseRow, silence time.Duration) {
+	acquired := is.epoch != was.epoch
+	switch {
+	case is.checkpoint < was.checkpoint: // SHARD_END is greater than all digits
+		s.accuse(id, "the checkpoint went back: %+v to %+v", was, is)
+	case is.epoch < was.epoch:
+		s.accuse(id, "the epoch went back: %+v to %+v", was, is)
+	case is.counter-was.counter < is.epoch-was.epoch:
+		s.accuse(id, "the counter went back, or was not counted at an acquisition: %+v to %+v", was, is)
+	case is.owner != was.owner && is.owner != "" && !acquired:
+		s.accuse(id, "the owner changed within an epoch: %+v to %+v", was, is)
+	case is.counter == was.counter && (is.owner != was.owner || is.checkpoint != was.checkpoint):
+		s.accuse(id, "a change was not counted: %+v to %+v", was, is)
+	case acquired && was.checkpoint == "SHARD_END":
+		s.accuse(id, "it was acquired after its end: %+v to %+v", was, is)
+	case is.epoch == was.epoch+1 && is.counter == was.counter+1 && was.owner != "" && silence < soakLease:
+		// A release would have been counted.
+		s.accuse(id, "it was taken from %s after a silence of at most %s: %+v to %+v", was.owner, silence, was, is)
+	case is.checkpoint == "SHARD_END" && !s.closed[id]:
+		s.accuse(id, "it is finished and still open: %+v", is)
+	}
+	if acquired {
+		for _, parent := range s.parents[id] {
+			if rows[parent].checkpoint != "SHARD_END" {
+				s.accused[parent] = true
+				s.accuse(id, "it was acquired by %s before its parent %s was finished: %+v", is.owner, parent, rows[parent])
+			}
+		}
+	}
+}
+
+func (s *soak) accuse(id, format string, args ...any) {
+	s.t.Helper()
+	s.accused[id] = true
+	s.t.Errorf("%s%s: %s", s.clock(), id, fmt.Sprintf(format, args...))
+}
+
+// settle checks that all records up to the checkpoints are indexed.
+func (s *soak) settle(rows map[string]leaseRow) {
+	type document struct {
+		Index string `json:"_index"`
+		ID    string `json:"_id"`
+		shard string
+		of    string // the record
+	}
+	var documents []document
+	settled := make(map[string]int)
+	s.mu.Lock()
+	for id, row := range rows {
+		records, n := s.records[id], s.watched[id].settled
+		for ; n < len(records) && records[n].number <= row.checkpoint; n++ {
+			for _, e := range records[n].events {
+				documents = append(documents, document{s.index(e), e.ID, id, records[n].number})
+			}
+		}
+		settled[id] = n
+	}
+	s.mu.Unlock()
+	if len(documents) > 0 {
+		// A GET by id sees what is not refreshed yet.
+		body, _ := json.Marshal(map[string]any{"docs": documents})
+		var answer struct {
+			Docs []struct{ Found bool }
+		}
+		if err := inspect.Ask(context.Background(), s.search, http.MethodPost, "/_mget?_source=false", string(body), &answer); err != nil || len(answer.Docs) != len(documents) {
+			s.t.Errorf("%d documents for %d: %v", len(answer.Docs), len(documents), err)
+			return
+		}
+		missing := 0
+		for i, d := range documents {
+			if answer.Docs[i].Found {
+				continue
+			}
+			if missing++; missing <= 3 {
+				s.accuse(d.shard, "the checkpoint %s passes event %s of record %s, which is not in %s", rows[d.shard].checkpoint, d.ID, d.of, d.Index)
+			}
+		}
+		if missing > 0 {
+			s.t.Errorf("%d of %d events before checkpoints are missing", missing, len(documents))
+			return
+		}
+	}
+	for id, n := range settled {
+		s.watched[id].settled = n
+	}
+}
