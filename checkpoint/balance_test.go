@@ -305,13 +305,33 @@ func TestAssignmentWhenDue(t *testing.T) {
 	a.Close()
 	b := open(t, db, name, "b", Shard{ID: shard0})
 	begun := time.Now()
+	time.Sleep(leaseDuration * 2 / 3)
 	if _, err := b.Assignment(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if waited := time.Since(begun); waited < leaseDuration*9/10 || waited > leaseDuration*3/2 {
+	if waited := time.Since(begun); waited < leaseDuration*9/10 || waited > leaseDuration*4/3 {
 		t.Errorf("offered after %s", waited)
 	}
 	if err := tick(b, view(shard0)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a reader that failed has given back is offered again at once.
+func TestAssignmentAfterRelease(t *testing.T) {
+	db := realDB(t)
+	a := open(t, db, tableName(), "a", Shard{ID: shard0})
+	acquired(t, a, shard0)
+	resync(t, a)
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
+	defer cancel()
+	if _, err := a.Assignment(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := tick(a, view(shard0)); err != nil {
 		t.Error(err)
 	}
 }

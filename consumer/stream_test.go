@@ -6,13 +6,16 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/rs/zerolog"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
@@ -20,49 +23,50 @@ import (
 	"logsluice/internal/fakeaws/fakedynamodb"
 )
 
-// held is a lease that its holder may read under, and how it is given back.
-func held(t *testing.T) (lease *checkpoint.Lease, release func()) {
+const heldShard = "shardId-000000000000"
+
+// leased is a table of which one lease is held, and a client of its DynamoDB.
+func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 	t.Helper()
-	const shard = "shardId-000000000000"
 	position, err := checkpoint.ParsePosition("TRIM_HORIZON")
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := checkpoint.New(checkpoint.Config{Table: "leases", Worker: "w", LeaseDuration: time.Minute, InitialPosition: position, Log: zerolog.Nop()},
-		dynamodb.New(dynamodb.Options{
-			Region: "us-east-1", BaseEndpoint: aws.String("http://dynamodb.invalid"),
-			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
-			HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakedynamodb.New(fakedynamodb.Options{}))},
-		}))
+	db := dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://dynamodb.invalid"),
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+		HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakedynamodb.New(fakedynamodb.Options{}))},
+	})
+	table, err := checkpoint.New(checkpoint.Config{
+		Table: "leases", Worker: "w", LeaseDuration: time.Minute, InitialPosition: position, Log: zerolog.Nop(),
+	}, db)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(table.Close)
 	list := func(context.Context) ([]checkpoint.Shard, time.Time, error) {
-		return []checkpoint.Shard{{ID: shard}}, time.Now(), nil
+		return []checkpoint.Shard{{ID: heldShard}}, time.Now(), nil
 	}
 	if err := table.Open(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.GetLease(&partition.ShardStatus{ID: shard, Mux: &sync.RWMutex{}}, "w"); err != nil {
+	if err := table.GetLease(&partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}}, "w"); err != nil {
 		t.Fatal(err)
 	}
-	return table.Lease(shard), func() {
-		if err := table.RemoveLeaseOwner(shard); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return table, db
 }
 
 // No call begins without the right to read, and one under way ends with it.
 func TestReadWhileLeased(t *testing.T) {
-	lease, release := held(t)
-	r := &reader{lease: lease}
+	table, _ := leased(t)
+	r := &reader{lease: table.Lease(heldShard)}
 	if err := r.while(t.Context(), func(context.Context) error { return errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("the error of the call became %v", err)
 	}
 	err := r.while(t.Context(), func(ctx context.Context) error {
-		release()
+		if err := table.RemoveLeaseOwner(heldShard); err != nil {
+			t.Error(err)
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	})
@@ -92,4 +96,49 @@ func TestNoCallAfterStop(t *testing.T) {
 			t.Fatalf("want a cancelled call, got %v", err)
 		}
 	}
+}
+
+// A call that hangs ends.
+func TestCallTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStream(t.Context(), Config{Stream: "s", AWS: aws.Config{
+			Region: "us-east-1", BaseEndpoint: aws.String("http://kinesis.invalid"),
+			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(http.NotFoundHandler(), func(fakeaws.Call) fakeaws.Fault {
+				return fakeaws.Fault{Delay: fakeaws.Hang}
+			}))},
+		}}, nil, newMetrics())
+		begun := time.Now()
+		_, err := s.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")})
+		if took := time.Since(begun); err == nil || took > callTimeout {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+}
+
+// A worker that has claimed a lease does not wait for ever for what OpenSearch
+// does not take.
+func TestHandoverDrainIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table, db := leased(t)
+		c := &Consumer{cfg: Config{DrainTimeout: 10 * time.Second}, table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context()}
+		p := &processor{consumer: c}
+		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
+		p.marks.add("1", 1) // of which no verdict comes
+		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+			TableName: aws.String("leases"), Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: heldShard}},
+			UpdateExpression:          aws.String("SET ClaimRequest = :other"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":other": &types.AttributeValueMemberS{Value: "other"}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		<-table.Lease(heldShard).Reading().Done()
+		begun := time.Now()
+		if err := table.RemoveLeaseOwner(heldShard); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took < c.cfg.DrainTimeout || took > c.cfg.DrainTimeout+time.Second {
+			t.Errorf("handed over after %s", took)
+		}
+	})
 }

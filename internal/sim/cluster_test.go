@@ -174,7 +174,7 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 	must(err)
 	consumer, err := consumer.New(consumer.Config{
 		Stream: streamName, Application: tableName, Worker: l.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
-		InFlightBytes: 64 << 10, MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
+		InFlightBytes: 1 << 10, MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
 	}, table, c.mapper, ix)
 	must(err)
 	return func(ctx context.Context) error {
@@ -219,10 +219,11 @@ func (c *cluster) stop(l *life) {
 	}
 }
 
-// hindered tells that calls to DynamoDB of a worker had trouble since a time.
+// hindered tells that calls to DynamoDB of a worker had trouble since a lease
+// before a time: what it was not told that it has, it cannot give back.
 func (c *cluster) hindered(l *life, since time.Time) bool {
 	return slices.ContainsFunc(c.trouble, func(t trouble) bool {
-		return t.worker == l.worker.number && t.until.After(since) &&
+		return t.worker == l.worker.number && t.until.After(since.Add(-c.lease)) &&
 			slices.Contains([]happening{pause, cutDynamoDB, deafDynamoDB, throttleDynamoDB, loseAnswers, slowCalls, lateCalls}, t.what)
 	})
 }

@@ -52,7 +52,7 @@ var knownDefects = []struct {
 		{what: cutKinesis, worker: 1, lasting: 15 * time.Second, percent: 100}, {after: time.Second, what: merge},
 		{after: 4 * time.Second, what: stop, lasting: time.Second}}}},
 	{"a stop while throttled by KMS", story{workers: 1, shards: 3, events: []event{
-		{what: throttleKMS, lasting: 15 * time.Second, percent: 100}, {after: 5 * time.Second, what: stop, lasting: time.Second}}}},
+		{what: throttleKMS, lasting: 15 * time.Second, percent: 100}, {after: 4 * time.Second, what: stop, lasting: time.Second}}}},
 	{"a stop while DynamoDB and Kinesis hang", story{workers: 2, shards: 3, events: []event{
 		{what: deafDynamoDB, lasting: 20 * time.Second, percent: 100}, {what: deafKinesis, lasting: 20 * time.Second, percent: 100},
 		{after: 2 * time.Second, what: stop, lasting: time.Second}}}},

@@ -34,7 +34,7 @@ const (
 )
 
 var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond,
-	drain:     3 * time.Second, // less than a reader of the KCL can sleep
+	drain:     2 * time.Second, // less than a reader of the KCL can sleep
 	pageBytes: 2_000}           // a few rows
 
 // How many stories a test run tells, and for how long at the least.
