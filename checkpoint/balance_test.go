@@ -158,7 +158,11 @@ func TestPlan(t *testing.T) {
 				claims := make(map[string]string)
 				for w := range len(loads) + joins {
 					worker := fmt.Sprintf("w%02d", w)
-					for _, c := range planOf(t, worker, shards, owner, 1) {
+					plan := planOf(t, worker, shards, owner, 1)
+					if has := countOf(owner, worker); len(plan) > max(1, has) {
+						t.Errorf("%s, which has %d, claims %d", worker, has, len(plan))
+					}
+					for _, c := range plan {
 						by, taken := claims[c.shard]
 						if taken && w < len(loads) {
 							t.Errorf("%s is claimed by %s and %s", c.shard, by, worker)
@@ -202,13 +206,17 @@ func TestPlan(t *testing.T) {
 	f("more workers than shards", []int{2, 0}, 3)
 }
 
-func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string, counter int64) []claimable {
-	position, _ := ParsePosition("TRIM_HORIZON")
-	table, err := New(Config{Table: "t", Worker: worker, LeaseDuration: time.Hour, InitialPosition: position, Log: zerolog.Nop()}, nil)
-	if err != nil {
-		t.Fatal(err)
+func countOf(owner map[string]string, worker string) (n int) {
+	for _, by := range owner {
+		if by == worker {
+			n++
+		}
 	}
-	t.Cleanup(table.Close)
+	return n
+}
+
+func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string, counter int64) []claimable {
+	table := unconnected(t, worker)
 	rows := make(map[string]row)
 	for id, by := range owner {
 		rows[id] = row{owner: by, epoch: 1, counter: counter}
@@ -334,4 +342,16 @@ func TestAssignmentAfterRelease(t *testing.T) {
 	if err := tick(a, view(shard0)); err != nil {
 		t.Error(err)
 	}
+}
+
+// unconnected is a table that is shown what it is to see.
+func unconnected(t *testing.T, worker string) *Table {
+	t.Helper()
+	position, _ := ParsePosition("TRIM_HORIZON")
+	table, err := New(Config{Table: "t", Worker: worker, LeaseDuration: time.Hour, InitialPosition: position, Log: zerolog.Nop()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(table.Close)
+	return table
 }

@@ -106,6 +106,9 @@ func TestSweep(t *testing.T) {
 	f("finished, still listed", []item{ended, started}, [][]Shard{family, family, family}, false)
 	f("finished, a page missing twice", []item{ended, started}, [][]Shard{family[1:], family[1:], family, family[1:], family[1:]}, false)
 	f("not finished", []item{{attrShard: str(parent1), attrCheckpoint: str("7")}, started}, without, false)
+	f("says nothing", []item{{attrShard: str(parent1), attrEpoch: num(1), attrCounter: num(2)}, started}, without, true)
+	f("says nothing, still listed", []item{{attrShard: str(parent1), attrEpoch: num(1), attrCounter: num(2)}, started}, [][]Shard{family, family, family}, false)
+	f("says nothing, owned", []item{{attrShard: str(parent1), attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)}, started}, without, false)
 }
 
 // LATEST is the moment of the first start: a later start, by whatever worker,
@@ -241,6 +244,56 @@ func TestDeletedRow(t *testing.T) {
 	f("free", false)
 }
 
+// One scan without a row may be one that is behind, and what Kinesis was not
+// asked for may be gone: neither tells that somebody deleted the row.
+func TestAbsentRow(t *testing.T) {
+	f := func(name string, listings [][]Shard, deleted bool) {
+		t.Run(name, func(t *testing.T) {
+			a := unconnected(t, "a")
+			a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {checkpoint: "7", epoch: 1, counter: 2}}, time.Now(), time.Now())
+			for _, shards := range listings {
+				a.observe(shards, nil, time.Now(), time.Now())
+			}
+			if a.deleted[shard0] != deleted {
+				t.Errorf("taken for deleted: %v", a.deleted[shard0])
+			}
+			if a.seen[shard0].checkpoint != "7" != deleted {
+				t.Errorf("seen: %+v", a.seen[shard0])
+			}
+		})
+	}
+	listed, none := []Shard{{ID: shard0}}, []Shard{}
+	f("once", [][]Shard{listed}, false)
+	f("twice", [][]Shard{listed, listed}, true)
+	f("no listing", [][]Shard{nil, nil, nil}, false)
+	f("a listing at last", [][]Shard{nil, nil, listed}, true)
+	a := unconnected(t, "a")
+	a.observe(listed, map[string]row{shard0: {checkpoint: kcl.ShardEnd}}, time.Now(), time.Now())
+	a.observe(none, nil, time.Now(), time.Now())
+	a.observe(none, nil, time.Now(), time.Now())
+	if a.deleted[shard0] {
+		t.Error("the row of a shard that Kinesis does not list is taken for deleted by hand")
+	}
+}
+
+// What this worker did to a row while it was scanned is newer than the scan.
+func TestScanIsOlder(t *testing.T) {
+	a := unconnected(t, "a")
+	begun := time.Now()
+	time.Sleep(time.Millisecond)
+	a.mu.Lock()
+	a.note(shard0, row{owner: "a", epoch: 2, counter: 9}, time.Now())
+	a.mu.Unlock()
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "b", epoch: 1, counter: 8}}, begun, time.Now())
+	if got := a.seen[shard0]; got.owner != "a" {
+		t.Errorf("seen: %+v", got)
+	}
+	a.observe([]Shard{{ID: shard0}}, nil, begun, time.Now())
+	if a.seen[shard0].absent {
+		t.Error("a row that was made during the scan is taken for absent")
+	}
+}
+
 // The worker whose row was deleted takes it again itself.
 func TestOwnDeletedRow(t *testing.T) {
 	db := realDB(t)
@@ -259,18 +312,27 @@ func TestOwnDeletedRow(t *testing.T) {
 	}
 }
 
-// What the scan showed finished may have been reset meanwhile.
+// A row that is not as the scan showed it stays.
 func TestSweepCondition(t *testing.T) {
 	db := realDB(t)
-	table := tableName()
-	a := open(t, db, table, "a")
-	putRow(t, db, table, item{attrShard: str(parent1), attrCheckpoint: str("7")})
-	if err := a.remove(t.Context(), parent1); err != nil {
-		t.Fatal(err)
+	f := func(name string, seen, found item) {
+		t.Run(name, func(t *testing.T) {
+			table := tableName()
+			a := open(t, db, table, "a")
+			found[attrShard] = str(parent1)
+			putRow(t, db, table, found)
+			if err := a.remove(t.Context(), parent1, readRow(seen)); err != nil {
+				t.Fatal(err)
+			}
+			if _, exists := rowOf(t, db, table, parent1); !exists {
+				t.Error("the row is gone")
+			}
+		})
 	}
-	if _, exists := rowOf(t, db, table, parent1); !exists {
-		t.Error("the row is gone")
-	}
+	f("reset meanwhile", item{attrCheckpoint: str(kcl.ShardEnd)}, item{attrCheckpoint: str("7")})
+	f("taken meanwhile", item{attrEpoch: num(1), attrCounter: num(2)}, item{attrOwner: str("b"), attrEpoch: num(2), attrCounter: num(3)})
+	f("read meanwhile", item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)},
+		item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2), attrCheckpoint: str("7")})
 }
 
 // The listing comes after the scan: a worker that saw the shards before they

@@ -11,18 +11,21 @@ import (
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
-// sweep deletes the rows that nobody needs any more.
+// sweep deletes the rows that nobody needs any more: of shards that Kinesis has
+// forgotten, those that are finished, and those that say nothing, which a late
+// request can leave behind. An unfinished one with a checkpoint stays, for people
+// to see.
 func (t *Table) sweep(ctx context.Context) error {
 	t.mu.Lock()
-	var rows []string
+	rows := make(map[string]row)
 	for id, o := range t.seen {
-		if o.finished() && t.shards.gone(id) && !t.awaited(id) {
-			rows = append(rows, id)
+		if (o.finished() || o.checkpoint == "" && t.free(o)) && t.shards.gone(id) && !t.awaited(id) {
+			rows[id] = o.row
 		}
 	}
 	t.mu.Unlock()
-	for _, id := range rows {
-		if err := t.remove(ctx, id); err != nil {
+	for id, r := range rows {
+		if err := t.remove(ctx, id, r); err != nil {
 			return err
 		}
 	}
@@ -44,15 +47,21 @@ func (t *Table) awaited(parent string) bool {
 	return false
 }
 
-// remove deletes the row of a finished shard.
-func (t *Table) remove(ctx context.Context, shardID string) error {
+// remove deletes a row that is as it was seen.
+func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
 	ctx, cancel := context.WithTimeout(ctx, t.callTimeout())
 	defer cancel()
+	values := item{":end": str(kcl.ShardEnd)}
+	condition := attrCheckpoint + " = :end"
+	if !seen.finished() {
+		values = make(item)
+		condition = "attribute_not_exists(" + attrCheckpoint + ") AND " + t.unchanged(seen, values)
+	}
 	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName:                 aws.String(t.cfg.Table),
 		Key:                       item{attrShard: str(shardID)},
-		ConditionExpression:       aws.String(attrCheckpoint + " = :end"),
-		ExpressionAttributeValues: item{":end": str(kcl.ShardEnd)},
+		ConditionExpression:       aws.String(condition),
+		ExpressionAttributeValues: values,
 	})
 	var otherwise *types.ConditionalCheckFailedException
 	switch {

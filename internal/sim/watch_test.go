@@ -136,7 +136,8 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		delete(c.signs, shard)
 		c.byHand[shard] = time.Now()
 	case after == nil:
-		if was.checkpoint != shardEnd || c.listed(shard) {
+		saysNothing := was.checkpoint == "" && (was.owner == "" || time.Since(c.signs[shard]) >= c.lease)
+		if was.checkpoint != shardEnd && !saysNothing || c.listed(shard) {
 			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
 	case is.epoch != was.epoch:
