@@ -68,6 +68,12 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	t.tried[shardID] = true
 	deleted := t.deleted[shardID]
+	// A row that was deleted and is made again goes on from the epoch that it had:
+	// requests of its earlier life may be under way.
+	epoch := t.epochs[shardID]
+	if exists {
+		epoch = seen.epoch
+	}
 	expired := t.expired(shard)
 	t.mu.Unlock()
 	if reason != "" {
@@ -84,6 +90,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	values := item{
 		":me":       str(t.cfg.Worker),
 		":zero":     num(0),
+		":epoch":    num(epoch),
 		":one":      num(1),
 		":timeout":  str(timeout),
 		":duration": num(t.cfg.LeaseDuration.Milliseconds()),
@@ -94,7 +101,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		condition += t.unchanged(seen.row, values)
 	}
 	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
-		attrEpoch + " = if_not_exists(" + attrEpoch + ", :zero) + :one, " +
+		attrEpoch + " = if_not_exists(" + attrEpoch + ", :epoch) + :one, " +
 		attrCounter + " = if_not_exists(" + attrCounter + ", :zero) + :one"
 	for i, attribute := range []string{attrParent, attrAdjacentParent} {
 		if i < len(shard.Parents) {
@@ -121,7 +128,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	// A failed condition is also what a repeated request meets whose first
 	// answer was lost on the way: then the row is as that request made it, to the
 	// nanosecond of its timeout.
-	ours := got.owner == t.cfg.Worker && got.epoch == seen.epoch+1 && got.timeout == timeout
+	ours := got.owner == t.cfg.Worker && got.epoch == epoch+1 && got.timeout == timeout
 	if conditionFailed && !ours {
 		if it != nil {
 			t.mu.Lock()

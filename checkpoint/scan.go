@@ -93,6 +93,7 @@ func (t *Table) note(id string, r row, read time.Time) {
 		o.since = before.since
 	}
 	t.seen[id] = o
+	t.epochs[id] = max(t.epochs[id], r.epoch)
 	delete(t.deleted, id)
 	if lease := t.held[id]; lease != nil && r.owner == t.cfg.Worker && r.epoch == lease.epoch && r.claim != "" {
 		lease.yield(r.claim)

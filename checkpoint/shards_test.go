@@ -310,6 +310,10 @@ func TestOwnDeletedRow(t *testing.T) {
 	if got := acquired(t, a, shard0).Start().String(); got != "TRIM_HORIZON" {
 		t.Errorf("begins at %s", got)
 	}
+	// A late request of the earlier life must not fit the row.
+	if r, _ := rowOf(t, db, table, shard0); r.epoch != 2 {
+		t.Errorf("epoch %d again", r.epoch)
+	}
 }
 
 // A row that is not as the scan showed it stays.

@@ -63,6 +63,7 @@ type Table struct {
 	shards  listing
 	seen    map[string]observation // rows as read last
 	deleted map[string]bool        // shards whose rows somebody deleted by hand
+	epochs  map[string]int64       // the highest seen of each shard
 	tried   map[string]bool        // leases asked for since the last scan
 	held    map[string]*Lease      // until the KCL gives them back, lost ones included
 	changed chan struct{}          // closed when there may be something to take
@@ -93,6 +94,7 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		shards:  make(listing),
 		seen:    make(map[string]observation),
 		deleted: make(map[string]bool),
+		epochs:  make(map[string]int64),
 		tried:   make(map[string]bool),
 		held:    make(map[string]*Lease),
 		changed: make(chan struct{}),

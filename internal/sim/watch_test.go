@@ -164,7 +164,8 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 // acquired checks that a lease was there for the taking.
 func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	silence := time.Since(c.signs[shard])
-	if is.owner != author.name || is.epoch != was.epoch+1 || is.counter != was.counter+1 || is.claim != "" || was.checkpoint == shardEnd ||
+	_, again := c.byHand[shard] // then it may go on from the epoch that it had
+	if is.owner != author.name || is.epoch <= was.epoch || is.epoch != was.epoch+1 && !again || is.counter != was.counter+1 || is.claim != "" || was.checkpoint == shardEnd ||
 		(was.owner != "" && silence < c.lease) {
 		c.violated(fenced, "%s took %s: %+v to %+v after %s of silence", author.name, shard, was, is, silence)
 	}
