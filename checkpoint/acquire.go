@@ -43,17 +43,33 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 	room := of.fair(unowned) - of[t.cfg.Worker]
 	for id, shard := range t.shards {
 		seen, exists := t.seen[id]
-		if t.held[id] != nil || t.tried[id] || t.refusal(shard.Shard, seen, exists) != "" {
+		if t.held[id] != nil || t.wasTried(id) || t.refusal(shard.Shard, seen, exists) != "" {
 			if seen.owner != "" && !t.free(seen) {
 				next = min(next, t.patience(seen)-time.Since(seen.since))
 			}
 			continue
 		}
-		if room > 0 || seen.claim == t.cfg.Worker {
+		if wait := time.Until(t.bench.shards[id]); wait > 0 && len(of) > 1 {
+			next = min(next, wait)
+			continue
+		}
+		since := seen.since
+		if !exists {
+			since = shard.since
+		}
+		// What nobody has taken for so long, those whose share it is cannot take.
+		if room > 0 || seen.claim == t.cfg.Worker || time.Since(since) >= t.patience(seen) {
 			free = append(free, id)
 		}
 	}
 	return free, max(next, 0)
+}
+
+// wasTried tells that a lease was asked for since the last scan, or within a
+// lease duration if scans fail. t.mu is held.
+func (t *Table) wasTried(id string) bool {
+	at, tried := t.tried[id]
+	return tried && time.Since(at) < t.cfg.LeaseDuration
 }
 
 // acquire takes the lease of a shard if the rules allow it. What the KCL must
@@ -63,10 +79,10 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	shard := t.shards[shardID].Shard
 	seen, exists := t.seen[shardID]
 	reason := t.refusal(shard, seen, exists)
-	if t.tried[shardID] {
+	if t.wasTried(shardID) {
 		reason = shardID + " was tried since the last scan"
 	}
-	t.tried[shardID] = true
+	t.tried[shardID] = time.Now()
 	deleted := t.deleted[shardID]
 	// A row that was deleted and is made again goes on from the epoch that it had:
 	// requests of its earlier life may be under way.

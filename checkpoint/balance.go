@@ -24,6 +24,8 @@ func (t *Table) shares() (of shares, free int) {
 		seen, exists := t.seen[id]
 		switch holder := t.holder(seen); {
 		case exists && seen.finished():
+		case seen.owner != "" && seen.counter == 0 && !t.free(seen):
+			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
 		case holder != "":
 			of[holder]++
 		case t.refusal(shard.Shard, seen, exists) == "":
@@ -86,6 +88,9 @@ type claimable struct {
 // its own part: while the fullest has at least two more than the emptiest, one
 // moves. t.mu is held.
 func (t *Table) plan() []claimable {
+	if t.bench.unfit(t.cfg.LeaseDuration) {
+		return nil
+	}
 	of, free := t.shares()
 	of = maps.Clone(of)
 	// Doubling: a worker that joins makes itself known with the first claim,
@@ -98,7 +103,6 @@ func (t *Table) plan() []claimable {
 	}
 	movable := make(map[string][]claimable)
 	for _, id := range slices.Sorted(maps.Keys(t.seen)) {
-		// Workers of vmware-go-kcl-v2, which count nothing, heed no claim of ours.
 		if o := t.seen[id]; t.shards.has(id) && !o.finished() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
 			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
 		}
@@ -113,8 +117,12 @@ func (t *Table) plan() []claimable {
 	var claims []claimable
 	for len(claims) < limit {
 		least, most := of.extremes()
-		if of[most]-of[least] < 2 || len(movable[most]) == 0 {
+		if of[most]-of[least] < 2 {
 			break
+		}
+		if len(movable[most]) == 0 {
+			delete(of, most) // all that it can give is claimed
+			continue
 		}
 		if least == t.cfg.Worker {
 			claims = append(claims, movable[most][0])
@@ -156,6 +164,9 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 		return fmt.Errorf("claim the lease of %s: %w", lease.shard, err)
 	}
 	if !conditionFailed {
+		t.mu.Lock()
+		t.claimed = time.Now()
+		t.mu.Unlock()
 		t.cfg.Log.Info().Str("shard", lease.shard).Str("from_worker", lease.owner).Msg("lease claimed")
 	}
 	if it != nil {
@@ -166,10 +177,14 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 	return nil
 }
 
-// Claiming tells that leases which this worker has claimed are not yet its own.
+// Claiming tells that leases which this worker has claimed lately are not yet
+// its own.
 func (t *Table) Claiming() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if time.Since(t.claimed) > t.cfg.LeaseDuration {
+		return false
+	}
 	for id, o := range t.seen {
 		if o.claim == t.cfg.Worker && t.held[id] == nil && t.holder(o) == t.cfg.Worker {
 			return true

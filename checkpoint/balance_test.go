@@ -355,3 +355,86 @@ func unconnected(t *testing.T, worker string) *Table {
 	t.Cleanup(table.Close)
 	return table
 }
+
+// A worker of vmware-go-kcl-v2 balances by its own rule: ours share the rest.
+func TestSharesBesideTheKCL(t *testing.T) {
+	f := func(name string, theirs, others, mine, claims, room int) {
+		t.Run(name, func(t *testing.T) {
+			table := unconnected(t, "w")
+			rows := make(map[string]row)
+			var shards []Shard
+			add := func(n int, r row) {
+				for range n {
+					id := fmt.Sprintf("shardId-%012d", len(shards))
+					shards, rows[id] = append(shards, Shard{ID: id}), r
+				}
+			}
+			add(theirs, row{owner: "kcl", timeout: "t"})
+			add(others, row{owner: "a", epoch: 1, counter: 1})
+			add(mine, row{owner: "w", epoch: 1, counter: 1})
+			add(room, row{epoch: 1, counter: 1})
+			table.observe(shards, rows, time.Now(), time.Now())
+			if plan := table.plan(); len(plan) != claims {
+				t.Errorf("claims %v", plan)
+			}
+			free, _ := table.acquirable()
+			if len(free) != room {
+				t.Errorf("offered %v", free)
+			}
+		})
+	}
+	f("the KCL has the most", 11, 9, 0, 1, 0)
+	f("the KCL has the least", 1, 11, 4, 3, 0)
+	f("the KCL takes no more", 1, 0, 5, 0, 4)
+}
+
+// What those cannot take whose share it is, others take after a while.
+func TestFreeForLong(t *testing.T) {
+	table := unconnected(t, "w")
+	shards := shardIDs(4)
+	rows := map[string]row{
+		shards[0].ID: {owner: "w", epoch: 1, counter: 1}, shards[1].ID: {owner: "w", epoch: 1, counter: 1},
+		shards[2].ID: {owner: "a", epoch: 1, counter: 1}, shards[3].ID: {epoch: 1, counter: 1},
+	}
+	long := time.Now().Add(-2 * table.cfg.LeaseDuration)
+	table.observe(shards, rows, long, time.Now())
+	table.held[shards[0].ID], table.held[shards[1].ID] = &Lease{}, &Lease{}
+	if free, _ := table.acquirable(); len(free) != 0 {
+		t.Errorf("offered %v at once", free)
+	}
+	seen := table.seen[shards[3].ID]
+	seen.since = long
+	table.seen[shards[3].ID] = seen
+	if free, _ := table.acquirable(); len(free) != 1 {
+		t.Errorf("offered %v after long", free)
+	}
+	clear(table.held)
+}
+
+// One row that cannot be deleted does not end the balancing.
+func TestBalanceWithoutSweep(t *testing.T) {
+	real := realDB(t)
+	name := tableName()
+	shards := shardIDs(2)
+	a := open(t, real, name, "a", shards...)
+	acquired(t, a, shards[0].ID)
+	acquired(t, a, shards[1].ID)
+	finish(t, real, name, "shardId-000000000009")
+	b := open(t, undeletable{real}, name, "b", shards...)
+	var err error
+	for range goneAfter {
+		err = b.Sync(t.Context(), lists(shards...))
+	}
+	if !errors.Is(err, errBroken) {
+		t.Errorf("want the error of DeleteItem, got %v", err)
+	}
+	if !b.Claiming() {
+		t.Error("b claims nothing")
+	}
+}
+
+type undeletable struct{ *dynamodb.Client }
+
+func (undeletable) DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
+	return nil, errBroken
+}

@@ -98,9 +98,13 @@ func (t *Table) RemoveLeaseOwner(shardID string) error {
 	if lease == nil {
 		return nil
 	}
+	failed := lease.failed()
 	err := lease.release()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if failed {
+		t.bench.failed(shardID, t.cfg.LeaseDuration)
+	}
 	delete(t.held, shardID)
 	if !t.deleted[shardID] {
 		lease.mu.Lock()

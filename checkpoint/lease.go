@@ -39,6 +39,7 @@ type Lease struct {
 	last          row       // as it was seen last
 	beforeRelease func()
 	releasing     bool
+	hasRead       bool
 
 	released chan struct{} // closed when the lease is given back or lost for good
 	outcome  error         // of that
@@ -124,6 +125,26 @@ func (l *Lease) Acknowledge(sequenceNumber string) {
 // Context ends when the lease is lost: from then on nothing may be read or
 // checkpointed. What is in flight may finish, as it has the same effect twice.
 func (l *Lease) Context() context.Context { return l.ctx }
+
+// HasRead notes that a read of the shard succeeded.
+func (l *Lease) HasRead() {
+	l.mu.Lock()
+	first := !l.hasRead
+	l.hasRead = true
+	l.mu.Unlock()
+	if first {
+		l.table.mu.Lock()
+		defer l.table.mu.Unlock()
+		l.table.bench.read(l.shard)
+	}
+}
+
+// failed tells that the reading ended by itself without having read anything.
+func (l *Lease) failed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.hasRead && l.reading.Err() == nil && l.acknowledged != kcl.ShardEnd
+}
 
 // Reading ends when nothing more may be read: when the lease is lost or given
 // back, or when another worker has claimed it and waits for what is in flight.

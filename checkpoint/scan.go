@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,13 +38,7 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	// table after.
 	shards, _, listErr := list(ctx)
 	t.observe(shards, rows, begun, scanned)
-	if err := t.sweep(ctx); err != nil {
-		return err
-	}
-	if err := t.balance(ctx); err != nil {
-		return err
-	}
-	return listErr
+	return errors.Join(listErr, t.balance(ctx), t.sweep(ctx))
 }
 
 // observe takes in a listing, unless it is nil, and a scan.

@@ -1,5 +1,7 @@
 package checkpoint
 
+import "time"
+
 // Shard is a shard as Kinesis lists it.
 type Shard struct {
 	ID string
@@ -18,7 +20,8 @@ type listing map[string]listedShard
 
 type listedShard struct {
 	Shard
-	missing int // how many listings in a row lack it
+	missing int       // how many listings in a row lack it
+	since   time.Time // when it was listed first
 }
 
 // update takes in a complete listing. Shards that it lacks are known by their
@@ -29,7 +32,11 @@ func (l listing) update(shards []Shard, rows map[string]row) {
 		l[id] = s
 	}
 	for _, s := range shards {
-		l[s.ID] = listedShard{Shard: s}
+		since := l[s.ID].since
+		if since.IsZero() {
+			since = time.Now()
+		}
+		l[s.ID] = listedShard{Shard: s, since: since}
 	}
 	spoken := make(map[string]bool)
 	for id := range rows {

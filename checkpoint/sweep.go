@@ -11,6 +11,9 @@ import (
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
+// mostRemoved rows are deleted in one Sync, which has more to do.
+const mostRemoved = 20
+
 // sweep deletes the rows that nobody needs any more: of shards that Kinesis has
 // forgotten, those that are finished, and those that say nothing, which a late
 // request can leave behind. An unfinished one with a checkpoint stays, for people
@@ -24,7 +27,11 @@ func (t *Table) sweep(ctx context.Context) error {
 		}
 	}
 	t.mu.Unlock()
-	for id, r := range rows {
+	removed := 0
+	for id, r := range rows { // in any order, so that workers share the work
+		if removed++; removed > mostRemoved {
+			break
+		}
 		if err := t.remove(ctx, id, r); err != nil {
 			return err
 		}

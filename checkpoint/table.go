@@ -64,9 +64,11 @@ type Table struct {
 	seen    map[string]observation // rows as read last
 	deleted map[string]bool        // shards whose rows somebody deleted by hand
 	epochs  map[string]int64       // the highest seen of each shard
-	tried   map[string]bool        // leases asked for since the last scan
-	held    map[string]*Lease      // until the KCL gives them back, lost ones included
-	changed chan struct{}          // closed when there may be something to take
+	tried   map[string]time.Time   // leases asked for since the last scan, and when
+	bench   bench
+	claimed time.Time         // when this worker claimed a lease last
+	held    map[string]*Lease // until the KCL gives them back, lost ones included
+	changed chan struct{}     // closed when there may be something to take
 	start   start
 }
 
@@ -95,7 +97,8 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		seen:    make(map[string]observation),
 		deleted: make(map[string]bool),
 		epochs:  make(map[string]int64),
-		tried:   make(map[string]bool),
+		tried:   make(map[string]time.Time),
+		bench:   bench{shards: make(map[string]time.Time)},
 		held:    make(map[string]*Lease),
 		changed: make(chan struct{}),
 	}

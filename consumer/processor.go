@@ -21,6 +21,7 @@ type processor struct {
 	decoder  *subscription.Decoder
 	marks    *watermark
 	ctx      context.Context // ends when nothing more may be taken on
+	draining context.Context // ends when the time for draining is used up
 	gap      bool            // a record was read and not taken on
 	debt     int64           // bytes that the record before took beyond its guess
 }
@@ -36,16 +37,16 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
 	p.ctx = ctx
+	draining, giveUp := context.WithCancel(p.consumer.draining)
+	p.draining = draining
+	// A worker that has claimed the lease does not wait for ever for what
+	// OpenSearch does not take.
+	context.AfterFunc(p.lease.Reading(), func() { time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp) })
 	// The KCL does not say each time that it has ended reading; giving the
 	// lease back is what it always does.
 	p.lease.BeforeRelease(func() {
-		draining := p.consumer.draining
-		if p.lease.Reading().Err() != nil { // claimed by another worker, which waits
-			limited, done := context.WithTimeout(draining, p.consumer.cfg.DrainTimeout)
-			defer done()
-			draining = limited
-		}
-		p.drain(draining)
+		p.drain()
+		giveUp()
 		detach()
 		cancel()
 		p.consumer.metrics.lag.DeleteLabelValues(p.shard)
@@ -99,13 +100,13 @@ func (p *processor) take(r *types.Record, m *mark) bool {
 
 // drain waits until everything taken on has its verdict. It tells false when
 // the lease is lost or the time for draining is over before.
-func (p *processor) drain(ctx context.Context) bool {
+func (p *processor) drain() bool {
 	drained := p.marks.drained()
 	select {
 	case <-drained:
 		return true
 	case <-p.lease.Context().Done():
-	case <-ctx.Done():
+	case <-p.draining.Done():
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Int("records", p.marks.pending()).
 			Msg("not drained in time: these records are read again by another worker")
 	}
@@ -116,7 +117,7 @@ func (p *processor) drain(ctx context.Context) bool {
 // is written when every record of the shard has its verdict; on the other
 // occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(input *kcl.ShutdownInput) {
-	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain(p.consumer.draining) {
+	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain() {
 		return
 	}
 	if err := input.Checkpointer.Checkpoint(nil); err != nil {

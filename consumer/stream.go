@@ -20,7 +20,7 @@ import (
 
 // callTimeout bounds one call to Kinesis with its retries: the KCL's calls
 // have no bound of their own.
-const callTimeout = 30 * time.Second
+const callTimeout = 15 * time.Second
 
 // stream is the Kinesis stream as the KCL sees it. The KCL calls an ordinary
 // client; its middleware adds what the KCL lacks:
@@ -246,6 +246,7 @@ func (r *reader) pace(ctx context.Context, interval time.Duration) error {
 
 // proceed notes the iterator of a shard's next call and looks at what was read.
 func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsOutput) {
+	r.lease.HasRead()
 	for i := range answer.Records {
 		markBadAggregate(&answer.Records[i])
 	}

@@ -134,6 +134,8 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 		}
 		<-table.Lease(heldShard).Reading().Done()
 		begun := time.Now()
+		// The reader may be at the end of the shard, and wait there first.
+		p.Shutdown(&kcl.ShutdownInput{ShutdownReason: kcl.TERMINATE})
 		if err := table.RemoveLeaseOwner(heldShard); err != nil {
 			t.Fatal(err)
 		}

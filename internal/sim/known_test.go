@@ -1,10 +1,14 @@
 package sim
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -86,4 +90,54 @@ func TestKnownDefects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A worker that cannot read, and can write to the lease table, does not keep
+// its share from those that can.
+func TestKinesisAway(t *testing.T) {
+	f := func(name string, what happening, within time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(1, logsluice, storyTiming, false)
+				c.create(4)
+				for i := range 2 {
+					c.workers = append(c.workers, &worker{number: i})
+					c.start(c.workers[i], fmt.Sprintf("w%d", i))
+				}
+				p := newProducer(c, 1)
+				producing, stopProducing := context.WithCancel(context.Background())
+				var producers sync.WaitGroup
+				producers.Go(func() { p.run(producing) })
+				time.Sleep(calm)
+				const away = 5 * time.Minute
+				c.happen(event{what: what, worker: 1, lasting: away, percent: 100}, nil)
+				time.Sleep(within)
+				unread := 0
+				for begun := time.Now(); time.Since(begun) < away-within; time.Sleep(time.Second) {
+					c.mu.Lock()
+					for shard := range c.topology {
+						if c.rows[shard].owner != c.workers[0].life.name {
+							unread++
+						}
+					}
+					c.mu.Unlock()
+				}
+				if most := int((away-within)/time.Second) * 4 / 5; unread > most {
+					t.Errorf("for %d shard seconds the shards were not with the worker that can read, at most %d are right\n%s", unread, most, c.last(200))
+				}
+				stopProducing()
+				producers.Wait()
+				c.settle()
+				for _, w := range c.workers {
+					c.stop(w.life)
+				}
+				for _, v := range c.violations {
+					t.Error(v)
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+	f("refused", failKinesis, 45*time.Second)
+	f("cut", cutKinesis, time.Minute)
 }
