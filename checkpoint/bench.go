@@ -26,6 +26,6 @@ func (b *bench) read(shard string) {
 // unfit tells that this worker should not ask others for their leases: for the
 // longer, the more readings failed.
 func (b *bench) unfit(lease time.Duration) bool {
-	const most = 8
+	const most = 3 // doublings
 	return b.failures > 0 && time.Since(b.last) < lease<<min(b.failures, most)
 }

@@ -115,8 +115,11 @@ func (c *leasesShowCommand) Run(ctx context.Context, std streams) error {
 	}
 	for {
 		err := c.show(ctx, table, std.out)
-		if c.Watch == 0 || err != nil && ctx.Err() == nil {
+		switch {
+		case c.Watch == 0:
 			return err
+		case err != nil && ctx.Err() == nil:
+			fmt.Fprintf(std.err, "logsluice: %v\n", err) // it may pass
 		}
 		pause := time.NewTimer(time.Duration(c.Watch))
 		select {
