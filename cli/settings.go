@@ -45,6 +45,7 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 type documentSettings struct {
 	IndexPrefix   string `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" help:"Index names are PREFIX-YYYY-MM-DD."`
 	IndexTimezone string `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo (default ${default})."`
+	DocumentIDs   string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
 }
 
 func (s documentSettings) mapper() (*mapping.Mapper, error) {
@@ -55,7 +56,7 @@ func (s documentSettings) mapper() (*mapping.Mapper, error) {
 	if err != nil {
 		return nil, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
 	}
-	m, err := mapping.New(mapping.Config{Prefix: s.IndexPrefix, Zone: zone, Schema: mapping.DefaultSchema()})
+	m, err := mapping.New(mapping.Config{Prefix: s.IndexPrefix, Zone: zone, Schema: mapping.DefaultSchema(), NoIDs: s.DocumentIDs == "none"})
 	if err != nil {
 		return nil, settingf("INDEX_PREFIX (--index-prefix): %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/opensearch-project/opensearch-go/v4"
@@ -18,6 +19,10 @@ type ClientConfig struct {
 	URL string
 	// Username and Password for basic auth, empty for none.
 	Username, Password string
+	// PasswordFile has the password in place of Password, empty for none. It is
+	// read for each request, so that a password that has changed is taken up;
+	// line breaks at its end are not part of it.
+	PasswordFile string
 	// SigningService signs requests with AWS's Signature Version 4 for "es"
 	// (Amazon OpenSearch Service) or "aoss" (Serverless); empty for none.
 	SigningService string
@@ -55,9 +60,40 @@ func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 			return nil, fmt.Errorf("set up request signing: %w", err)
 		}
 	}
+	if cfg.PasswordFile != "" {
+		signer := passwordFile{cfg.Username, cfg.PasswordFile}
+		if _, err := signer.password(); err != nil {
+			return nil, err
+		}
+		config.Signer = signer
+	}
 	client, err := opensearch.NewClient(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up the OpenSearch client: %w", err)
 	}
 	return client, nil
 }
+
+// passwordFile is a signer for basic auth.
+type passwordFile struct{ user, file string }
+
+func (p passwordFile) password() (string, error) {
+	raw, err := os.ReadFile(p.file)
+	if err != nil {
+		return "", fmt.Errorf("read the password file: %w", err)
+	}
+	return strings.TrimRight(string(raw), "\r\n"), nil
+}
+
+// SignRequest is called by the client for each request.
+func (p passwordFile) SignRequest(r *http.Request) error {
+	password, err := p.password()
+	if err != nil {
+		return err
+	}
+	r.SetBasicAuth(p.user, password)
+	return nil
+}
+
+// OverrideSigningPort does nothing: basic auth has no port.
+func (passwordFile) OverrideSigningPort(uint16) {}

@@ -1,13 +1,16 @@
 package indexer
 
 import (
+	"context"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -68,4 +71,88 @@ func TestClientCredentials(t *testing.T) {
 		resp.Body.Close()
 		t.Error("an unknown authority was trusted")
 	}
+}
+
+// A password that changes in its file is taken up by the next request; while
+// the file cannot be read, a request fails and names it.
+func TestClientPasswordFile(t *testing.T) {
+	var user, password string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { user, password, _ = r.BasicAuth() }))
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "password")
+	cfg := ClientConfig{URL: server.URL, Username: "user", PasswordFile: file}
+	if _, err := NewClient(cfg); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first\n")
+	client, err := NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	send := func() error {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		resp, err := client.Stream(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
+	f := func(text, want string) {
+		t.Helper()
+		write(text)
+		if err := send(); err != nil || user != "user" || password != want {
+			t.Errorf("%q: %q %q, %v", text, user, password, err)
+		}
+	}
+	f("first\n", "first")
+	f("second", "second")
+	f(" third \r\n", " third ")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("the file is gone: %v", err)
+	}
+	f("fourth", "fourth")
+}
+
+// Credentials that expire are replaced without a new client.
+func TestClientCredentialsRotate(t *testing.T) {
+	var authorization, hash string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		authorization, hash = r.Header.Get("Authorization"), r.Header.Get("X-Amz-Content-Sha256")
+	}))
+	t.Cleanup(server.Close)
+	n := 0
+	provider := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		n++
+		return aws.Credentials{AccessKeyID: fmt.Sprintf("KEY%d", n), SecretAccessKey: "x", CanExpire: true, Expires: time.Now().Add(500 * time.Millisecond)}, nil
+	}))
+	client, err := NewClient(ClientConfig{URL: server.URL, SigningService: "aoss", AWS: aws.Config{Region: "us-east-1", Credentials: provider}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	f := func(key string) {
+		t.Helper()
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "/_bulk", strings.NewReader("{}\n"))
+		resp, err := client.Stream(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if !strings.Contains(authorization, "Credential="+key+"/") || len(hash) != 64 {
+			t.Errorf("want %s: %q, hash %q", key, authorization, hash)
+		}
+	}
+	f("KEY1")
+	time.Sleep(600 * time.Millisecond)
+	f("KEY2")
 }

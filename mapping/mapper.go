@@ -22,16 +22,21 @@ type Config struct {
 	Zone *time.Location
 	// Schema lists the fields of a document.
 	Schema Schema
+	// NoIDs leaves ids to OpenSearch, for time-series collections of Serverless,
+	// which take none: a re-delivered event then becomes a second document.
+	// See https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-overview.html.
+	NoIDs bool
 }
 
-// Mapper writes log events as the two lines of a bulk request that create
-// their documents. It is safe for concurrent use.
+// Mapper writes log events as the two lines of a bulk request that make their
+// documents. It is safe for concurrent use.
 type Mapper struct {
 	prefix string
 	zone   *time.Location
 	schema Schema
 	keys   [][]byte // `{"@timestamp":`, `,"message":`, …
 	action []byte   // the action line up to the day
+	noIDs  bool
 }
 
 // New checks the configuration and prepares the mapper.
@@ -46,8 +51,13 @@ func New(cfg Config) (*Mapper, error) {
 		prefix: cfg.Prefix,
 		zone:   cfg.Zone,
 		schema: cfg.Schema,
-		action: []byte(`{"create":{"_index":"` + cfg.Prefix + `-`),
+		noIDs:  cfg.NoIDs,
 	}
+	operation := "create"
+	if cfg.NoIDs {
+		operation = "index"
+	}
+	m.action = []byte(`{"` + operation + `":{"_index":"` + cfg.Prefix + `-`)
 	separator := "{"
 	for _, field := range cfg.Schema {
 		m.keys = append(m.keys, []byte(separator+`"`+field.Name+`":`))
@@ -59,14 +69,16 @@ func New(cfg Config) (*Mapper, error) {
 // Append appends the action and the source line of one log event, newlines
 // included. The operation is create under the event's identity, and the index
 // is that of the event's own day, so that a re-delivered event meets its own
-// document.
+// document. Without ids it is a plain index, and nothing meets.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
 func (m *Mapper) Append(dst []byte, envelope *subscription.Envelope, event *subscription.Event) []byte {
 	e := entry{envelope: envelope, event: event, moment: momentOf(event.Timestamp, m.zone)}
 	dst = append(dst, m.action...)
 	dst = e.moment.appendDay(dst)
-	dst = append(dst, `","_id":"`...)
-	dst = append(dst, event.ID...)
+	if !m.noIDs {
+		dst = append(dst, `","_id":"`...)
+		dst = append(dst, event.ID...)
+	}
 	dst = append(dst, "\"}}\n"...)
 	for i := range m.schema {
 		dst = append(dst, m.keys[i]...)

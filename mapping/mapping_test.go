@@ -122,3 +122,16 @@ func TestTemplateFollowsSchema(t *testing.T) {
 		t.Errorf("priorities %d and %d, %v", template.Priority, other.Priority, err)
 	}
 }
+
+// Time-series collections of Serverless refuse an id.
+func TestAppendWithoutIDs(t *testing.T) {
+	m, err := New(Config{Prefix: "app", Zone: time.UTC, Schema: DefaultSchema(), NoIDs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := &subscription.Event{ID: []byte("42"), Timestamp: 1544414264183, Message: subscription.Text(`"m"`)}
+	action, _, _ := strings.Cut(string(m.Append(nil, &subscription.Envelope{}, event)), "\n")
+	if action != `{"index":{"_index":"app-2018-12-10"}}` {
+		t.Errorf("action %s", action)
+	}
+}
