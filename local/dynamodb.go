@@ -28,7 +28,7 @@ func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	java, err := findJDK(ctx, usualFolders)
+	java, err := findJDK(ctx, usualFolders, anyJava)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,10 +22,13 @@ type jdk struct {
 
 func (j jdk) java() string { return filepath.Join(j.home, "bin", "java") }
 
-// Java versions that OpenSearch runs on: 3.x, and 2.x.
+// Java versions that OpenSearch runs on: 3.x, and 2.x and older, which need the
+// security manager that Java 24 has no more.
 const (
-	wantedJava = 21
-	leastJava  = 17
+	wantedJava      = 21
+	leastJava       = 17
+	lastManagerJava = 23
+	anyJava         = math.MaxInt
 )
 
 // usualFolders are where systems and version managers put Java.
@@ -48,8 +52,8 @@ var usualFolders = []string{
 
 // findJDK looks in JAVA_HOME, on the PATH and in the folders, in this order,
 // for a Java that runs OpenSearch 3; where there is none, for one that runs
-// OpenSearch 2.
-func findJDK(ctx context.Context, folders []string) (jdk, error) {
+// OpenSearch 2. A Java after most is passed over.
+func findJDK(ctx context.Context, folders []string, most int) (jdk, error) {
 	var homes []string
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		homes = append(homes, home)
@@ -77,6 +81,9 @@ func findJDK(ctx context.Context, folders []string) (jdk, error) {
 	var second jdk
 	for _, home := range homes {
 		version := javaVersion(ctx, home)
+		if version > most {
+			continue
+		}
 		if version >= wantedJava {
 			return jdk{home: home, version: version}, nil
 		}

@@ -59,7 +59,7 @@ func TestFindJDK_Success(t *testing.T) {
 		for _, version := range inFolders {
 			fakeJava(t, filepath.Join(root, ".sdkman/candidates/java", version), release(version), "")
 		}
-		got, err := findJDK(t.Context(), []string{"/no/such/folder/*", "~/.sdkman/candidates/java/*"})
+		got, err := findJDK(t.Context(), []string{"/no/such/folder/*", "~/.sdkman/candidates/java/*"}, anyJava)
 		if err != nil {
 			t.Errorf("%s: %v", want, err)
 			return
@@ -88,7 +88,7 @@ func TestFindJDK_Failure(t *testing.T) {
 		for _, version := range versions {
 			fakeJava(t, filepath.Join(root, "jvm", version), release(version), "")
 		}
-		got, err := findJDK(t.Context(), []string{filepath.Join(root, "jvm", "*")})
+		got, err := findJDK(t.Context(), []string{filepath.Join(root, "jvm", "*")}, anyJava)
 		if err == nil || !strings.Contains(err.Error(), "install a JDK 21") {
 			t.Errorf("Java %v: got %v, %v; want an error that says what to install", versions, got, err)
 		}

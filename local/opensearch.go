@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Versions of OpenSearch: 3.x needs Java 21; 2.x runs on Java 17.
@@ -19,8 +21,24 @@ const (
 	openSearch2 = "2.19.4"
 )
 
-// megabytes to download.
-var megabytes = map[string]int{openSearch3: 160, openSearch2: 56}
+// distribution says how OpenSearch, or what it was made from, is spelled.
+type distribution struct{ group, name, properties, class string }
+
+var (
+	openSearch    = distribution{"org.opensearch", "opensearch", "opensearch", "org.opensearch.bootstrap.OpenSearch"}
+	elasticsearch = distribution{"org.elasticsearch", "elasticsearch", "es", "org.elasticsearch.bootstrap.Elasticsearch"}
+)
+
+// releases are the versions that can be started.
+var releases = map[string]struct {
+	distribution
+	megabytes int // to download
+}{
+	openSearch3: {openSearch, 160},
+	openSearch2: {openSearch, 56},
+	"1.3.20":    {openSearch, 35},
+	"7.10.2":    {elasticsearch, 31},
+}
 
 // OpenSearch is a single node. Its methods are for one goroutine at a time.
 type OpenSearch struct {
@@ -39,7 +57,16 @@ func StartOpenSearch(ctx context.Context, o Options) (*OpenSearch, error) {
 	if err != nil {
 		return nil, err
 	}
-	java, err := findJDK(ctx, usualFolders)
+	most := anyJava
+	if o.Version != "" {
+		if _, known := releases[o.Version]; !known {
+			return nil, fmt.Errorf("OpenSearch %s is not among the versions that can be started: %s", o.Version, strings.Join(slices.Sorted(maps.Keys(releases)), ", "))
+		}
+		if o.Version != openSearch3 {
+			most = lastManagerJava
+		}
+	}
+	java, err := findJDK(ctx, usualFolders, most)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +74,8 @@ func StartOpenSearch(ctx context.Context, o Options) (*OpenSearch, error) {
 }
 
 func startOpenSearch(ctx context.Context, o Options, java jdk) (*OpenSearch, error) {
-	version := openSearch3
-	if java.version < wantedJava {
+	version := cmp.Or(o.Version, openSearch3)
+	if java.version < wantedJava && o.Version == "" {
 		version = openSearch2
 		fmt.Fprintf(o.Log, "the newest Java found is %d: OpenSearch %s in place of %s, which needs Java %d\n", java.version, openSearch2, openSearch3, wantedJava)
 	}
@@ -88,14 +115,14 @@ func fetchOpenSearch(ctx context.Context, o Options, java jdk, user runner, vers
 	if cache != o.Cache {
 		fmt.Fprintf(o.Log, "keeping OpenSearch in %s, as the user it runs as cannot reach %s\n", cache, o.Cache)
 	}
-	return fetch(ctx, cache, "opensearch-"+version, func(folder string) error {
-		fmt.Fprintf(o.Log, "fetching OpenSearch %s (%d MB, once)\n", version, megabytes[version])
+	return fetch(ctx, cache, releases[version].name+"-"+version, func(folder string) error {
+		fmt.Fprintf(o.Log, "fetching OpenSearch %s (%d MB, once)\n", version, releases[version].megabytes)
 		download := filepath.Join(folder, "download")
-		artifact := "org.opensearch.distribution.integ-test-zip:opensearch:" + version + ":zip"
+		artifact := releases[version].group + ".distribution.integ-test-zip:" + releases[version].name + ":" + version + ":zip"
 		if err := maven(ctx, java, folder, "copy", "-Dartifact="+artifact, "-DoutputDirectory="+download); err != nil {
 			return err
 		}
-		if err := unzip(filepath.Join(download, "opensearch-"+version+".zip"), folder, maxUnpacked,
+		if err := unzip(filepath.Join(download, releases[version].name+"-"+version+".zip"), folder, maxUnpacked,
 			"modules/ingest-geoip", "modules/transport-grpc", "lib/tools/fips-demo-installer-cli"); err != nil {
 			return err
 		}
@@ -132,7 +159,7 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 	if err != nil {
 		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
-	yml, log4j := filepath.Join(conf, "opensearch.yml"), filepath.Join(conf, "log4j2.properties")
+	yml, log4j := filepath.Join(conf, releases[version].name+".yml"), filepath.Join(conf, "log4j2.properties")
 	if err := errors.Join(
 		os.Mkdir(conf, 0o700), os.Mkdir(data, 0o700), os.Mkdir(logs, 0o700),
 		os.WriteFile(yml, settings, 0o600), os.WriteFile(log4j, []byte(logging), 0o600),
@@ -168,10 +195,10 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 		"--add-modules=jdk.incubator.vector",
 		"--add-opens=java.base/java.nio=ALL-UNNAMED",
 		"-Djava.io.tmpdir=" + temporary,
-		"-Dopensearch.networkaddress.cache.ttl=60",
-		"-Dopensearch.networkaddress.cache.negative.ttl=10",
-		"-Dopensearch.path.home=" + program,
-		"-Dopensearch.path.conf=" + conf,
+		"-D" + releases[version].properties + ".networkaddress.cache.ttl=60",
+		"-D" + releases[version].properties + ".networkaddress.cache.negative.ttl=10",
+		"-D" + releases[version].properties + ".path.home=" + program,
+		"-D" + releases[version].properties + ".path.conf=" + conf,
 		"-Dio.netty.noUnsafe=true",
 		"-Djava.locale.providers=SPI,CLDR",
 		"-Dlog4j.shutdownHookEnabled=false", // it makes OpenSearch 2 hang when it is to end
@@ -180,13 +207,13 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 	if o.FastStart {
 		options = append(options, "-XX:TieredStopAtLevel=1")
 	}
-	if version == openSearch2 {
+	if version != openSearch3 {
 		options = append(options, "-Djava.security.manager=allow")
 	} else {
 		options = append(options, "--enable-native-access=ALL-UNNAMED",
 			"-Xbootclasspath/a:"+filepath.Join(program, "agent", "opensearch-agent-bootstrap-"+version+".jar"))
 	}
-	options = append(options, "-cp", filepath.Join(program, "lib", "*"), "org.opensearch.bootstrap.OpenSearch")
+	options = append(options, "-cp", filepath.Join(program, "lib", "*"), releases[version].class)
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		options = append(options, "-E"+name+"="+o.Settings[name])
 	}

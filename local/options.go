@@ -15,6 +15,9 @@ type Options struct {
 	Cache string
 	// Log gets a line for each thing that takes a while, for a person to read.
 	Log io.Writer
+	// Version of OpenSearch to start in place of the usual one: 3.8.0, 2.19.4,
+	// 1.3.20, or 7.10.2 for Elasticsearch.
+	Version string
 	// Heap of OpenSearch, as Java spells sizes; 1g if empty.
 	Heap string
 	// FastStart starts OpenSearch some seconds sooner and makes it slower after:

@@ -46,7 +46,7 @@ func TestJavaOptions(t *testing.T) {
 			t.Errorf("%s: got %q, want %q and not %q", version, got, want, not)
 		}
 		// What follows the class is for OpenSearch.
-		if end := got[len(got)-3:]; !slices.Equal(end, []string{"org.opensearch.bootstrap.OpenSearch", "-Ea=1", "-Eb=2"}) {
+		if end := got[len(got)-3:]; !slices.Equal(end, []string{releases[version].class, "-Ea=1", "-Eb=2"}) {
 			t.Errorf("%s: it ends with %q", version, end)
 		}
 	}
@@ -54,4 +54,6 @@ func TestJavaOptions(t *testing.T) {
 	f(openSearch3, false, "-Xmx1g", manager)
 	f(openSearch2, false, manager, fastStart)
 	f(openSearch3, true, fastStart, manager)
+	f("1.3.20", false, "-Dopensearch.path.conf=/conf", fastStart)
+	f("7.10.2", false, "-Des.path.conf=/conf", "-Dopensearch.path.conf=/conf")
 }

@@ -1,0 +1,125 @@
+package indexer_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"logsluice/indexer"
+	"logsluice/local"
+	"logsluice/local/inspect"
+	"logsluice/local/localtest"
+	"logsluice/mapping"
+	"logsluice/subscription"
+)
+
+// Each version takes our templates and gives them back as they are, indexes
+// what the mapper writes once however often it is sent, and finds it.
+func TestVersions(t *testing.T) {
+	shared := localtest.OpenSearch(t)
+	f := func(version string) {
+		t.Helper()
+		t.Run(version, func(t *testing.T) {
+			url := shared
+			if version != "shared" {
+				s, err := local.StartOpenSearch(t.Context(), local.Options{Version: version, Heap: "256m", FastStart: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					if err := s.Stop(); err != nil {
+						t.Error(err)
+					}
+				})
+				url = s.URL
+			}
+			checkVersion(t, url)
+		})
+	}
+	f("7.10.2")
+	f("1.3.20")
+	f("2.19.4")
+	f("shared")
+}
+
+func checkVersion(t *testing.T, url string) {
+	client, err := indexer.NewClient(indexer.ClientConfig{URL: url, Connections: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ask := func(method, path, body string, answer any) {
+		t.Helper()
+		if err := inspect.Ask(t.Context(), client, method, path, body, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
+	defer ask(http.MethodDelete, "/_index_template/"+prefix+"*", "", nil)
+	defer ask(http.MethodDelete, "/"+prefix+"-2018-12-10,"+prefix+"-2018-12-11,"+indexer.DeadLetterIndex(prefix)+"?ignore_unavailable=true", "", nil)
+	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		for _, template := range []func() (string, []byte, error){mapper.Template, func() (string, []byte, error) { return indexer.DeadLetterTemplate(prefix) }} {
+			name, body, err := template()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if changed, err := indexer.EnsureTemplate(t.Context(), client, name, body); err != nil || changed != want {
+				t.Fatalf("template %s: changed %v, want %v, %v", name, changed, want, err)
+			}
+		}
+	}
+	// In one index the log group is of another type.
+	ask(http.MethodPut, "/"+prefix+"-2018-12-11", `{"mappings":{"properties":{"log_group":{"type":"integer"}}}}`, nil)
+	ix, err := indexer.New(indexer.Config{
+		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+	}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	envelope := &subscription.Envelope{Owner: subscription.Text(`"1"`), LogGroup: subscription.Text(`"/g"`), LogStream: subscription.Text(`"s"`)}
+	for range 2 {
+		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"})
+		for i, day := range []int64{1544414264183, 1544414264184, 1544414264183 + 24*3600*1000} {
+			docs.Body = mapper.Append(docs.Body, envelope, &subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
+			docs.Next()
+		}
+		done := make(chan struct{})
+		if err := ix.Put(docs, func() { close(done) }); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			t.Fatal("no verdict")
+		}
+	}
+	ask(http.MethodPost, "/"+prefix+"*/_refresh", "", nil)
+	found := func(indices, query string) int {
+		t.Helper()
+		var answer struct {
+			Hits struct{ Total struct{ Value int } }
+		}
+		ask(http.MethodPost, "/"+indices+"/_search?ignore_unavailable=true", query, &answer)
+		return answer.Hits.Total.Value
+	}
+	if n := found(prefix+"-2018-12-10", `{"query":{"match_all":{}}}`); n != 2 {
+		t.Errorf("%d documents, want 2", n)
+	}
+	if n := found(prefix+"-2018-12-10", `{"query":{"match_phrase":{"message":"line 1 is"}}}`); n != 1 {
+		t.Errorf("the phrase is found %d times", n)
+	}
+	plain := found(prefix+"-2018-12-11", `{"query":{"ids":{"values":["2"]}}}`)
+	if dead := found(indexer.DeadLetterIndex(prefix), `{"query":{"term":{"target_id":"2"}}}`); plain+dead != 1 {
+		t.Errorf("the refused event: %d documents, %d dead letters", plain, dead)
+	}
+}
