@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
 	"logsluice/indexer"
 	"logsluice/local"
 	"logsluice/local/inspect"
@@ -26,8 +30,9 @@ func TestRunSinkFaults(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	proxy := newProxy(t, node.URL)
 	const lasting = 6 * time.Second // two lease durations
-	f := func(name string, fault, heal func(ask func(method, path, body string), h *history)) {
+	f := func(name string, stalls bool, fault, heal func(ask func(method, path, body string), h *history)) {
 		t.Run(name, func(t *testing.T) {
 			h := newHistory(newCluster(t, 2))
 			h.searchURL = node.URL
@@ -41,7 +46,7 @@ func TestRunSinkFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			w := h.start("w", "LEASE_DURATION=3s", "SUMMARY_PERIOD=500ms")
+			w := h.start("w", "LEASE_DURATION=3s", "SUMMARY_PERIOD=500ms", "OPENSEARCH_URL=http://"+proxy.Listen)
 			look := func() map[string]leaseRow {
 				rows, err := h.rows(t.Context())
 				if err != nil {
@@ -61,12 +66,15 @@ func TestRunSinkFaults(t *testing.T) {
 			before := look()
 			time.Sleep(lasting - 2*time.Second)
 			for id, row := range look() {
-				if row.checkpoint != before[id].checkpoint {
+				if stalls && row.checkpoint != before[id].checkpoint {
 					t.Errorf("%s: the checkpoint moved from %s to %s, though nothing could be indexed", id, before[id].checkpoint, row.checkpoint)
 				}
 				if row.owner != "w" || row.epoch != before[id].epoch || row.counter == before[id].counter {
 					t.Errorf("%s: the lease was not kept: %+v to %+v", id, before[id], row)
 				}
+			}
+			if !stalls {
+				check()
 			}
 			heal(ask, h)
 			check()
@@ -88,7 +96,7 @@ func TestRunSinkFaults(t *testing.T) {
 		})
 	}
 	type asker = func(method, path, body string)
-	f("killed in the middle", func(asker, *history) {
+	f("killed in the middle", true, func(asker, *history) {
 		if err := node.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -97,15 +105,44 @@ func TestRunSinkFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	f("writes are blocked", func(ask asker, h *history) {
+	f("writes are blocked", true, func(ask asker, h *history) {
 		ask(http.MethodPut, "/"+h.prefix+"-*/_settings", `{"index.blocks.write":true}`)
 	}, func(ask asker, h *history) {
 		ask(http.MethodPut, "/"+h.prefix+"-*/_settings", `{"index.blocks.write":null}`)
 	})
 	// What the disk watermark sets.
-	f("read-only, deletes allowed", func(ask asker, h *history) {
+	f("read-only, deletes allowed", true, func(ask asker, h *history) {
 		ask(http.MethodPut, "/"+h.prefix+"-*/_settings", `{"index.blocks.read_only_allow_delete":true}`)
 	}, func(ask asker, h *history) {
 		ask(http.MethodPut, "/"+h.prefix+"-*/_settings", `{"index.blocks.read_only_allow_delete":null}`)
 	})
+	f("index closed", true, func(ask asker, h *history) {
+		ask(http.MethodPost, "/"+h.prefix+"-*/_close", "")
+	}, func(ask asker, h *history) {
+		ask(http.MethodPost, "/"+h.prefix+"-*/_open", "")
+		ask(http.MethodGet, "/_cluster/health?wait_for_status=yellow&timeout=30s", "")
+	})
+	toxic := func(name string, stalls bool, toxic string) {
+		f(name, stalls, func(asker, *history) {
+			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+				t.Fatal(err)
+			}
+		}, func(asker, *history) { proxy.Toxics.ResetToxics(t.Context()) })
+	}
+	toxic("latency", false, `{"type":"latency","attributes":{"latency":5000}}`)
+	toxic("little bandwidth", false, `{"type":"bandwidth","stream":"upstream","attributes":{"rate":10}}`)
+	// The request is applied; of the answer comes a byte.
+	toxic("cut after the request", true, `{"type":"limit_data","attributes":{"bytes":1}}`)
+}
+
+// newProxy starts a proxy before a server, for faults of the network.
+func newProxy(t *testing.T, url string) *toxiproxy.Proxy {
+	t.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, "opensearch", "127.0.0.1:0", strings.TrimPrefix(url, "http://"))
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	return proxy
 }
