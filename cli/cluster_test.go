@@ -308,8 +308,19 @@ func (c *cluster) indexed() {
 }
 
 // exact checks that each event is found once, in the index of its day, with
-// its text unchanged.
+// its text unchanged, and that there are no dead letters.
 func (c *cluster) exact() {
+	c.t.Helper()
+	if n := c.found(); n != len(c.expected) {
+		c.t.Errorf("%d events found of %d", n, len(c.expected))
+	}
+	if n := c.count(indexer.DeadLetterIndex(c.prefix)); n != 0 {
+		c.t.Errorf("%d dead letters", n)
+	}
+}
+
+// found counts the events found, and checks each as exact does.
+func (c *cluster) found() int {
 	c.t.Helper()
 	c.count(c.documents()) // refreshes
 	seen := make(map[string]bool)
@@ -334,12 +345,7 @@ func (c *cluster) exact() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if len(seen) != len(c.expected) {
-		c.t.Errorf("%d events found of %d", len(seen), len(c.expected))
-	}
-	if n := c.count(indexer.DeadLetterIndex(c.prefix)); n != 0 {
-		c.t.Errorf("%d dead letters", n)
-	}
+	return len(seen)
 }
 
 // leaseRow is a row of the lease table.

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -26,9 +25,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
-	"logsluice/internal/loggen"
-	"logsluice/local/inspect"
 )
 
 const (
@@ -118,16 +114,13 @@ func background(every time.Duration, f func()) (stop func()) {
 
 // soak is a cluster that things happen to.
 type soak struct {
-	*cluster
+	*history
 	begun     time.Time
 	slots     [soakWorkers]slot
 	all       []*worker
 	slowUntil atomic.Int64 // bulk requests are slow until then, in nanoseconds
 
-	mu       sync.Mutex // held while a record is put
-	records  map[string][]soakRecord
-	produced int
-	events   []string // what happened, with times
+	happened []string // with times; under mu
 
 	// The poller's.
 	polls   int
@@ -138,17 +131,10 @@ type soak struct {
 	accused map[string]bool // shards whose rows broke a rule
 }
 
-// soakRecord is what was put into a shard.
-type soakRecord struct {
-	number string
-	events []loggen.Event
-}
-
 // watchedRow is a row as the poller saw it last.
 type watchedRow struct {
 	leaseRow
 	before  time.Time // a scan sent then did not show this counter yet
-	settled int       // records known to be indexed
 	history []string
 }
 
@@ -173,7 +159,7 @@ const (
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{cluster: newCluster(t, 4), begun: time.Now(), records: make(map[string][]soakRecord),
+	s := &soak{history: newHistory(newCluster(t, 4)), begun: time.Now(),
 		parents: make(map[string][]string), closed: make(map[string]bool), watched: make(map[string]*watchedRow), accused: make(map[string]bool)}
 	t.Cleanup(s.report)
 	for i := range s.slots {
@@ -210,7 +196,7 @@ func newSoak(t *testing.T) *soak {
 func (s *soak) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.events = append(s.events, s.clock()+fmt.Sprintf(format, args...))
+	s.happened = append(s.happened, s.clock()+fmt.Sprintf(format, args...))
 }
 
 func (s *soak) clock() string { return fmt.Sprintf("%9.3fs  ", time.Since(s.begun).Seconds()) }
@@ -219,7 +205,7 @@ func (s *soak) clock() string { return fmt.Sprintf("%9.3fs  ", time.Since(s.begu
 func (s *soak) report() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.t.Logf("what happened:\n%s", strings.Join(s.events, "\n"))
+	s.t.Logf("what happened:\n%s", strings.Join(s.happened, "\n"))
 	if !s.t.Failed() {
 		return
 	}
@@ -461,7 +447,7 @@ func (s *soak) end() {
 			s.accused[id] = true
 			s.t.Errorf("%s was not released by %s", id, lease[0])
 		}
-		if n := len(s.records[id]) - s.watched[id].settled; n != 0 {
+		if n := len(s.records[id]) - s.settled[id]; n != 0 {
 			s.accused[id] = true
 			s.t.Errorf("the last %d records of %s are behind the checkpoint, %s, though the workers drained", n, id, lease[1])
 		}
@@ -471,60 +457,6 @@ func (s *soak) end() {
 			s.t.Errorf("%s: data race", w.name)
 		}
 	}
-}
-
-// producer puts a record at each call: small ones, and now and then one as
-// large as CloudWatch's.
-func (s *soak) producer(seed uint64) func() {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	large := loggen.New(loggen.Options{Seed: seed})
-	made := 0
-	return func() {
-		var data []byte
-		var events []loggen.Event
-		if rng.IntN(20) == 0 {
-			r, _ := large.Next()
-			data = r.Data
-			if !r.Control { // its event is no log event
-				events = r.Events
-			}
-		} else {
-			for range 1 + rng.IntN(8) {
-				made++
-				// Of two days, for two indices.
-				at := time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC).Add(time.Duration(rng.Int64N(int64(48 * time.Hour))))
-				// No generated id begins with 9.
-				events = append(events, loggen.Event{ID: fmt.Sprintf("9%055d", made), Timestamp: at.UnixMilli(), Message: fmt.Sprint("event ", made)})
-			}
-			data = packEvents(events)
-		}
-		if err := s.putEvents(strconv.FormatUint(rng.Uint64(), 36), data, events); err != nil {
-			s.t.Errorf("put a record: %v", err)
-		}
-	}
-}
-
-func packEvents(events []loggen.Event) []byte {
-	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "soak", "logStream": "s",
-		"subscriptionFilters": []string{"f"}, "logEvents": events})
-	return pack(envelope)
-}
-
-// putEvents puts a record. Who then waits for the lock knows every record that a
-// worker can have read.
-func (s *soak) putEvents(key string, data []byte, events []loggen.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out, err := s.kinesis.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(key), Data: data})
-	if err != nil {
-		return err
-	}
-	s.records[*out.ShardId] = append(s.records[*out.ShardId], soakRecord{*out.SequenceNumber, events})
-	s.produced++
-	for _, e := range events {
-		s.expected[e.ID] = e
-	}
-	return nil
 }
 
 // poll looks at the lease table and holds it against what it was before. The
@@ -561,7 +493,7 @@ func (s *soak) poll() {
 		w.leaseRow = is
 	}
 	s.asked = asked
-	s.settle(rows)
+	s.settle(rows, s.accuse)
 }
 
 // list looks at the shards if the rows tell something new of them.
@@ -628,54 +560,4 @@ func (s *soak) accuse(id, format string, args ...any) {
 	s.t.Helper()
 	s.accused[id] = true
 	s.t.Errorf("%s%s: %s", s.clock(), id, fmt.Sprintf(format, args...))
-}
-
-// settle checks that all records up to the checkpoints are indexed.
-func (s *soak) settle(rows map[string]leaseRow) {
-	type document struct {
-		Index string `json:"_index"`
-		ID    string `json:"_id"`
-		shard string
-		of    string // the record
-	}
-	var documents []document
-	settled := make(map[string]int)
-	s.mu.Lock()
-	for id, row := range rows {
-		records, n := s.records[id], s.watched[id].settled
-		for ; n < len(records) && records[n].number <= row.checkpoint; n++ {
-			for _, e := range records[n].events {
-				documents = append(documents, document{s.index(e), e.ID, id, records[n].number})
-			}
-		}
-		settled[id] = n
-	}
-	s.mu.Unlock()
-	if len(documents) > 0 {
-		// A GET by id sees what is not refreshed yet.
-		body, _ := json.Marshal(map[string]any{"docs": documents})
-		var answer struct {
-			Docs []struct{ Found bool }
-		}
-		if err := inspect.Ask(context.Background(), s.search, http.MethodPost, "/_mget?_source=false", string(body), &answer); err != nil || len(answer.Docs) != len(documents) {
-			s.t.Errorf("%d documents for %d: %v", len(answer.Docs), len(documents), err)
-			return
-		}
-		missing := 0
-		for i, d := range documents {
-			if answer.Docs[i].Found {
-				continue
-			}
-			if missing++; missing <= 3 {
-				s.accuse(d.shard, "the checkpoint %s passes event %s of record %s, which is not in %s", rows[d.shard].checkpoint, d.ID, d.of, d.Index)
-			}
-		}
-		if missing > 0 {
-			s.t.Errorf("%d of %d events before checkpoints are missing", missing, len(documents))
-			return
-		}
-	}
-	for id, n := range settled {
-		s.watched[id].settled = n
-	}
 }

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"logsluice/internal/loggen"
+	"logsluice/local/inspect"
+)
+
+// history is a cluster that knows what was put into which shard, and holds the
+// checkpoints against what is found.
+type history struct {
+	*cluster
+	mu       sync.Mutex // held while a record is put
+	records  map[string][]putRecord
+	produced int
+	settled  map[string]int // records by shard that are known to be indexed; the poller's
+}
+
+// putRecord is what was put into a shard.
+type putRecord struct {
+	number string
+	events []loggen.Event
+}
+
+func newHistory(c *cluster) *history {
+	return &history{cluster: c, records: make(map[string][]putRecord), settled: make(map[string]int)}
+}
+
+// producer puts a record at each call: small ones, and now and then one as
+// large as CloudWatch's.
+func (h *history) producer(seed uint64) func() {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	large := loggen.New(loggen.Options{Seed: seed})
+	made := 0
+	return func() {
+		var data []byte
+		var events []loggen.Event
+		if rng.IntN(20) == 0 {
+			r, _ := large.Next()
+			data = r.Data
+			if !r.Control { // its event is no log event
+				events = r.Events
+			}
+		} else {
+			for range 1 + rng.IntN(8) {
+				made++
+				// Of two days, for two indices.
+				at := time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC).Add(time.Duration(rng.Int64N(int64(48 * time.Hour))))
+				// No generated id begins with 9.
+				events = append(events, loggen.Event{ID: fmt.Sprintf("9%055d", made), Timestamp: at.UnixMilli(), Message: fmt.Sprint("event ", made)})
+			}
+			data = packEvents(events)
+		}
+		if err := h.putEvents(strconv.FormatUint(rng.Uint64(), 36), data, events); err != nil {
+			h.t.Errorf("put a record: %v", err)
+		}
+	}
+}
+
+func packEvents(events []loggen.Event) []byte {
+	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "soak", "logStream": "s",
+		"subscriptionFilters": []string{"f"}, "logEvents": events})
+	return pack(envelope)
+}
+
+// putEvents puts a record. Who then waits for the lock knows every record that a
+// worker can have read.
+func (h *history) putEvents(key string, data []byte, events []loggen.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out, err := h.kinesis.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(key), Data: data})
+	if err != nil {
+		return err
+	}
+	h.records[*out.ShardId] = append(h.records[*out.ShardId], putRecord{*out.SequenceNumber, events})
+	h.produced++
+	for _, e := range events {
+		h.expected[e.ID] = e
+	}
+	return nil
+}
+
+// settle checks that all records up to the checkpoints are indexed.
+func (h *history) settle(rows map[string]leaseRow, accuse func(id, format string, args ...any)) {
+	type document struct {
+		Index string `json:"_index"`
+		ID    string `json:"_id"`
+		shard string
+		of    string // the record
+	}
+	var documents []document
+	settled := make(map[string]int)
+	h.mu.Lock()
+	for id, row := range rows {
+		records, n := h.records[id], h.settled[id]
+		for ; n < len(records) && records[n].number <= row.checkpoint; n++ {
+			for _, e := range records[n].events {
+				documents = append(documents, document{h.index(e), e.ID, id, records[n].number})
+			}
+		}
+		settled[id] = n
+	}
+	h.mu.Unlock()
+	if len(documents) > 0 {
+		// A GET by id sees what is not refreshed yet.
+		body, _ := json.Marshal(map[string]any{"docs": documents})
+		var answer struct {
+			Docs []struct{ Found bool }
+		}
+		if err := inspect.Ask(context.Background(), h.search, http.MethodPost, "/_mget?_source=false", string(body), &answer); err != nil || len(answer.Docs) != len(documents) {
+			h.t.Errorf("%d documents for %d: %v", len(answer.Docs), len(documents), err)
+			return
+		}
+		missing := 0
+		for i, d := range documents {
+			if answer.Docs[i].Found {
+				continue
+			}
+			if missing++; missing <= 3 {
+				accuse(d.shard, "the checkpoint %s passes event %s of record %s, which is not in %s", rows[d.shard].checkpoint, d.ID, d.of, d.Index)
+			}
+		}
+		if missing > 0 {
+			h.t.Errorf("%d of %d events before checkpoints are missing", missing, len(documents))
+			return
+		}
+	}
+	for id, n := range settled {
+		h.settled[id] = n
+	}
+}

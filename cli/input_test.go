@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"logsluice/indexer"
+	"logsluice/internal/loggen"
+	"logsluice/local/inspect"
+)
+
+// Records that are wrong in all ways, between good ones: each becomes a dead
+// letter that tells the stage, every good event is indexed, and the checkpoint
+// passes them all.
+func TestRunBadRecords(t *testing.T) {
+	const mostInflated = 16 << 20
+	h := newHistory(newCluster(t, 1))
+	made := 0
+	event := func(message string) loggen.Event {
+		made++
+		return loggen.Event{ID: fmt.Sprintf("9%055d", made), Timestamp: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC).UnixMilli(), Message: message}
+	}
+	put := func(data []byte, events ...loggen.Event) (number string) {
+		t.Helper()
+		if err := h.putEvents("k", data, events); err != nil {
+			t.Fatal(err)
+		}
+		for _, records := range h.records {
+			number = records[len(records)-1].number
+		}
+		return number
+	}
+	type letter struct {
+		name, stage string
+	}
+	letters := make(map[string]letter) // by sequence number
+	neighbour := func() {
+		t.Helper()
+		e := event("neighbour")
+		put(packEvents([]loggen.Event{e}), e)
+	}
+	bad := func(name, stage string, data []byte) {
+		t.Helper()
+		neighbour()
+		letters[put(data)] = letter{name, stage}
+	}
+	good := func(data []byte, events ...loggen.Event) {
+		t.Helper()
+		neighbour()
+		put(data, events...)
+	}
+	// envelope has one event, as it is spelled.
+	envelope := func(rest, event string) []byte {
+		return pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s"` + rest + `,"logEvents":[` + event + `]}`))
+	}
+	spell := func(e loggen.Event, message string) string {
+		return fmt.Sprintf(`{"id":"%s","timestamp":%d,"message":%s}`, e.ID, e.Timestamp, message)
+	}
+	whole := packEvents([]loggen.Event{event("of no good record")})
+
+	bad("truncated gzip", indexer.StageInflate, whole[:len(whole)/2])
+	crc := append([]byte(nil), whole...)
+	crc[len(crc)-8] ^= 0xff
+	bad("wrong CRC", indexer.StageInflate, crc)
+	bad("not gzip", indexer.StageParse, []byte("neither gzip nor JSON"))
+	bad("gzip of garbage", indexer.StageParse, pack([]byte("\x00\x01\xfe\xffgarbage")))
+	bomb := pack(make([]byte, mostInflated+1))
+	bad("bomb", indexer.StageInflate, bomb)
+	lying := append([]byte(nil), bomb...)
+	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 100)
+	bad("bomb that says it is small", indexer.StageInflate, lying)
+	bad("JSON of another shape", indexer.StageParse, pack([]byte(`[{"a":1}]`)))
+	bad("cut envelope", indexer.StageParse, pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
+	bad("unknown messageType", indexer.StageParse, envelope(`,"messageType":"OTHER"`, ""))
+	bad("deep nesting", indexer.StageParse, pack([]byte(strings.Repeat("[", 100_000))))
+
+	good(envelope("", "")) // 0 events
+	good(pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","logEvents":[{"id":"","timestamp":1768478400000,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))
+	twice := event("second")
+	good(envelope("", spell(twice, `"first","message":"second"`)), twice)
+	lone := event("a\ufffdb\ufffd")
+	good(envelope("", spell(lone, `"a\ud800b\udc00"`)), lone)
+	nul := event("a\x00b\ufffd")
+	good(envelope("", spell(nul, "\"a\\u0000b\xff\"")), nul)
+	var many []loggen.Event
+	for range 50_000 {
+		many = append(many, event("one of many"))
+	}
+	good(packEvents(many), many...)
+	neighbour()
+
+	index := indexer.DeadLetterIndex(h.prefix)
+	w := h.start("w", fmt.Sprint("MAX_INFLATED_BYTES=", mostInflated))
+	h.indexed()
+	h.eventually("each bad record is a dead letter", func() bool { return h.count(index) >= len(letters) })
+	w.stopWithin(3 * drainTimeout)
+
+	err := inspect.Each(t.Context(), h.search, index, func(d inspect.Document) {
+		var got struct {
+			Stage, Stream, Shard, Payload string
+			Number                        string `json:"sequence_number"`
+			Error                         struct{ Type, Reason string }
+		}
+		if err := json.Unmarshal(d.Source, &got); err != nil {
+			t.Error(err)
+		}
+		want, known := letters[got.Number]
+		switch {
+		case !known:
+			t.Errorf("a dead letter of no bad record, or its second: %.500s", d.Source)
+		case got.Stage != want.stage || got.Stream != "s" || got.Shard == "" || got.Payload == "" || got.Error.Reason == "":
+			t.Errorf("%s: want the stage %s: %.500s", want.name, want.stage, d.Source)
+		}
+		delete(letters, got.Number)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range letters {
+		t.Errorf("%s: no dead letter", l.name)
+	}
+	found := h.found()
+	if found != len(h.expected) {
+		t.Errorf("%d events found of %d", found, len(h.expected))
+	}
+	rows, err := h.rows(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.settle(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
+	for id, records := range h.records {
+		if n := len(records) - h.settled[id]; n != 0 {
+			t.Errorf("%d records of %s are behind the checkpoint", n, id)
+		}
+	}
+	t.Logf("%d records, %d events", h.produced, found)
+}
