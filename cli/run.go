@@ -44,7 +44,8 @@ type runCommand struct {
 	BulkBytes              int           `group:"opensearch" env:"BULK_BYTES" default:"8388608" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
 	BulkDocuments          int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
 	BulkLinger             time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at the most for its bulk request to fill (default ${default})."`
-	BulkConnections        int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"4" placeholder:"N" help:"Bulk requests under way at once (default ${default})."`
+	BulkConnections        int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
+	BulkGzip               bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout            time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	documentSettings
 	DrainTimeout   time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
@@ -185,6 +186,9 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		RequestTimeout: r.BulkTimeout,
 		RetryMin:       retryMin,
 		RetryMax:       retryMax,
+		Gzip:           r.BulkGzip,
+		NoIDs:          r.DocumentIDs == "none",
+		Fallback:       mapper,
 		Registry:       registry,
 		Log:            log,
 	}, client)

@@ -66,7 +66,7 @@ func TestRunSampleEnvelope(t *testing.T) {
 			t.Errorf("%s is mapped as %q", field, got)
 		}
 	}
-	if len(mappings.Properties) != 5 || mappings.Dynamic != "false" {
+	if len(mappings.Properties) != 6 || mappings.Dynamic != "false" {
 		t.Errorf("mappings: %+v", mappings)
 	}
 	var found struct {

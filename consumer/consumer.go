@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/indexer"
 	"logsluice/mapping"
+	"logsluice/subscription"
 )
 
 // Config describes one worker.
@@ -35,8 +37,7 @@ type Config struct {
 	// SyncInterval is the time between two looks at shards and leases.
 	SyncInterval time.Duration
 	// InFlightBytes bounds the bytes of documents without a verdict, in the whole
-	// process: when they are used up, reading waits. Each shard may go beyond by
-	// what one record takes more than its gzip trailer tells.
+	// process: when they are used up, reading waits.
 	InFlightBytes int64
 	// MaxInflated bounds in bytes what one record may inflate to.
 	MaxInflated int
@@ -69,6 +70,9 @@ type Consumer struct {
 	metrics *metrics
 	stream  *stream
 	budget  *semaphore.Weighted
+	// decoders are as many as can work at a time. Each may hold one inflated
+	// record, also while it waits for the budget.
+	decoders chan *subscription.Decoder
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -86,17 +90,26 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
 	}
 	c := &Consumer{
-		cfg:     cfg,
-		table:   table,
-		mapper:  mapper,
-		indexer: ix,
-		metrics: m,
-		budget:  semaphore.NewWeighted(cfg.InFlightBytes),
+		cfg:      cfg,
+		table:    table,
+		mapper:   mapper,
+		indexer:  ix,
+		metrics:  m,
+		budget:   semaphore.NewWeighted(cfg.InFlightBytes),
+		decoders: newDecoders(cfg.MaxInflated),
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
 	c.stream = newStream(c.reading, cfg, table, m)
 	return c, nil
+}
+
+func newDecoders(maxInflated int) chan *subscription.Decoder {
+	decoders := make(chan *subscription.Decoder, runtime.GOMAXPROCS(0))
+	for range cap(decoders) {
+		decoders <- subscription.NewDecoder(maxInflated)
+	}
+	return decoders
 }
 
 // Run consumes the stream until ctx ends. Then it stops reading, waits for the

@@ -9,6 +9,7 @@ import (
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/checkpoint"
+	"logsluice/indexer"
 	"logsluice/subscription"
 )
 
@@ -18,12 +19,12 @@ type processor struct {
 	consumer *Consumer
 	shard    string
 	lease    *checkpoint.Lease
-	decoder  *subscription.Decoder
 	marks    *watermark
 	ctx      context.Context // ends when nothing more may be taken on
 	draining context.Context // ends when the time for draining is used up
+	owned    context.Context // ends when the lease is lost
 	gap      bool            // a record was read and not taken on
-	debt     int64           // bytes that the record before took beyond its guess
+	growth   float64         // of a record that becomes documents, as it was last
 }
 
 var _ kcl.IRecordProcessor = (*processor)(nil)
@@ -32,7 +33,7 @@ var _ kcl.IRecordProcessor = (*processor)(nil)
 func (p *processor) Initialize(input *kcl.InitializationInput) {
 	p.shard = input.ShardId
 	p.lease = p.consumer.table.Lease(p.shard)
-	p.decoder = subscription.NewDecoder(p.consumer.cfg.MaxInflated)
+	p.owned = p.lease.Context()
 	p.marks = newWatermark(p.lease.Acknowledge)
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
@@ -45,6 +46,7 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	// The KCL does not say each time that it has ended reading; giving the
 	// lease back is what it always does.
 	p.lease.BeforeRelease(func() {
+		p.consumer.stream.end(p.shard)
 		p.drain()
 		giveUp()
 		detach()
@@ -76,26 +78,44 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 	}
 }
 
-// take starts the work on one record; false when it was not taken on.
+// take starts the work on one record; false when it was not taken on whole.
 func (p *processor) take(r *types.Record, m *mark) bool {
 	c := p.consumer
-	// What a record takes is known when it is decoded; then waiting for more
-	// could wait for ever. So the next record pays what this one's guess missed.
-	guess := inflatedSize(r.Data, c.cfg.MaxInflated)
-	size := min(guess+p.debt, c.cfg.InFlightBytes)
-	if p.ctx.Err() != nil || c.budget.Acquire(p.ctx, size) != nil {
+	var decoder *subscription.Decoder
+	select {
+	case decoder = <-c.decoders:
+	case <-p.ctx.Done():
 		return false
 	}
-	c.metrics.inFlight.Add(float64(size))
+	defer func() { c.decoders <- decoder }()
+	if p.ctx.Err() != nil {
+		return false
+	}
 	arrived := aws.ToTime(r.ApproximateArrivalTimestamp)
-	taken, ok := p.index(r, func() {
-		c.budget.Release(size)
-		c.metrics.inFlight.Sub(float64(size))
+	return p.index(decoder, r, func() {
 		c.metrics.latency.Observe(time.Since(arrived).Seconds())
 		p.marks.acknowledge(m)
 	})
-	p.debt = max(taken-guess, 0)
-	return ok
+}
+
+// hand hands documents to the indexer when the bytes in flight allow it; false
+// when that was not to be.
+func (p *processor) hand(docs *indexer.Documents, all *settlement) bool {
+	c := p.consumer
+	size := min(docs.Size(), c.cfg.InFlightBytes)
+	if p.ctx.Err() != nil || c.budget.Acquire(p.ctx, size) != nil {
+		docs.Recycle()
+		return false
+	}
+	c.metrics.inFlight.Add(float64(size))
+	all.pending.Add(1)
+	return c.indexer.Put(p.owned, docs, func(settled bool) {
+		c.budget.Release(size)
+		c.metrics.inFlight.Sub(float64(size))
+		if settled {
+			all.settle()
+		}
+	}) == nil
 }
 
 // drain waits until everything taken on has its verdict. It tells false when

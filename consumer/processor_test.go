@@ -55,7 +55,7 @@ func TestBytesInFlight(t *testing.T) {
 			}
 			ix, err := indexer.New(indexer.Config{
 				Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RequestTimeout: time.Second,
-				RetryMin: time.Second, RetryMax: time.Minute, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+				RetryMin: time.Second, RetryMax: time.Minute, Fallback: mapper, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 			}, away{})
 			if err != nil {
 				t.Fatal(err)
@@ -64,18 +64,18 @@ func TestBytesInFlight(t *testing.T) {
 			const bound = 5 << 20
 			c := &Consumer{
 				cfg:    Config{Stream: "s", InFlightBytes: bound, MaxInflated: 64 << 20},
-				mapper: mapper, indexer: ix, metrics: newMetrics(), budget: semaphore.NewWeighted(bound),
+				mapper: mapper, indexer: ix, metrics: newMetrics(), budget: semaphore.NewWeighted(bound), decoders: newDecoders(64 << 20),
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			p := &processor{consumer: c, shard: "shard", decoder: subscription.NewDecoder(64 << 20), marks: newWatermark(func(string) {}), ctx: ctx}
+			p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
 			var records []types.Record
 			for i := range 200 {
 				records = append(records, types.Record{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())})
 			}
 			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
 			var one []byte
-			if _, err := p.decoder.Decode(data, func(e *subscription.Envelope) {
+			if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
 				for i := range e.Events {
 					one = mapper.Append(one, e, &e.Events[i])
 				}

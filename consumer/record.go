@@ -25,51 +25,76 @@ func (s *settlement) settle() {
 	}
 }
 
+// maxSet bounds the bytes of documents that are handed over at once: a record
+// that becomes more is handed over in pieces, so that even one that inflates to
+// many times the bytes in flight needs no more than those.
+const maxSet = 1 << 20
+
 // index follows one record through the rooms: subscription finds its events,
 // mapping makes documents of them, the indexer brings them into OpenSearch.
 // What cannot be read becomes a dead letter. done is called when all of it is
-// settled. It returns how many bytes the documents take until then; not ok tells
-// that the indexer is closed and done may never be called.
-func (p *processor) index(r *types.Record, done func()) (taken int64, ok bool) {
+// settled; it may never be when index tells that not all was handed over.
+func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done func()) (ok bool) {
 	c := p.consumer
 	source := indexer.Source{Stream: c.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber)}
 	all := &settlement{done: done}
 	all.pending.Store(1) // ours, until everything is handed over
 	ok = true
-	deadLetter := func(stage string, reason error, payload []byte) {
-		all.pending.Add(1)
-		taken += int64(len(payload))
-		ok = c.indexer.DeadLetter(source, stage, reason, payload, all.settle) == nil && ok
+	deadLetter := func(of indexer.Record, stage string, reason error, payload []byte) {
+		of.Source = source
+		ok = ok && p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), all)
 	}
 
 	c.metrics.records.Inc()
 	c.metrics.recordBytes.Add(float64(len(r.Data)))
 	data, bad := bytes.CutPrefix(r.Data, badAggregate)
 	if bad {
-		deadLetter(indexer.StageInflate, errors.New("not a valid KPL aggregate"), data)
-		all.settle()
-		return taken, ok
+		deadLetter(indexer.Record{}, indexer.StageInflate, errors.New("not a valid KPL aggregate"), data)
+		if ok {
+			all.settle()
+		}
+		return ok
 	}
-	docs := indexer.NewDocuments(source)
-	controls, err := p.decoder.Decode(data, func(envelope *subscription.Envelope) {
+	guess := float64(inflatedSize(data, c.cfg.MaxInflated))
+	room := int(min(guess*max(p.growth, 1), maxSet))
+	docs, written := indexer.NewDocuments(source, room), 0
+	controls, err := decoder.Decode(data, func(envelope *subscription.Envelope) {
 		for i := range envelope.Events {
+			if !ok {
+				return
+			}
+			before := len(docs.Body)
 			docs.Body = c.mapper.Append(docs.Body, envelope, &envelope.Events[i])
 			docs.Next()
+			written += len(docs.Body) - before
+			if len(docs.Body) >= maxSet {
+				c.metrics.events.Add(float64(docs.Len()))
+				ok = p.hand(docs, all)
+				docs = indexer.NewDocuments(source, room)
+			}
 		}
 		for _, rejected := range envelope.Rejected {
-			deadLetter(indexer.StageParse, rejected.Err, rejected.Raw)
+			deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
+				indexer.StageParse, rejected.Err, rejected.Raw)
 		}
 	})
-	c.metrics.controls.Add(float64(controls))
-	c.metrics.events.Add(float64(docs.Len()))
-	if err != nil {
-		deadLetter(stageOf(err), err, data)
+	if written > 0 {
+		p.growth = float64(written) / guess
 	}
-	all.pending.Add(1)
-	taken += int64(len(docs.Body))
-	ok = c.indexer.Put(docs, all.settle) == nil && ok
-	all.settle()
-	return taken, ok
+	c.metrics.controls.Add(float64(controls))
+	if err != nil {
+		deadLetter(indexer.Record{}, stageOf(err), err, data)
+	}
+	if ok && docs.Len() > 0 {
+		c.metrics.events.Add(float64(docs.Len()))
+		ok = p.hand(docs, all)
+	} else {
+		docs.Recycle()
+	}
+	if ok { // else what was handed over must not pass for the whole record
+		all.settle()
+	}
+	return ok
 }
 
 func stageOf(err error) string {

@@ -30,6 +30,10 @@ const callTimeout = 15 * time.Second
 //     the lease table, and shows no more than that;
 //   - a shard without a checkpoint is read from where the lease table says;
 //   - GetRecords calls of a shard are spaced evenly and end with its lease;
+//   - what answers bring is bounded for all shards together: few are read at a
+//     time, and not much at once;
+//   - an iterator that expired while OpenSearch was away is renewed, where the
+//     KCL would give the lease back;
 //   - a record whose de-aggregation would make the KCL skip its whole batch is
 //     marked, so that it passes and is kept as a dead letter.
 type stream struct {
@@ -41,15 +45,31 @@ type stream struct {
 	interval time.Duration   // between two GetRecords calls of a shard
 	metrics  *metrics
 
+	fetches chan struct{} // a token for each answer in memory
+
 	mu      sync.Mutex
 	readers map[string]*reader // by the iterator that their next call brings
 }
+
+const (
+	// maxFetches is how many answers to GetRecords are in memory at a time, for
+	// all shards: from the call until their records are taken on.
+	maxFetches = 8
+	// fetchBytes is what a call asks for, by the size of the records before. Four
+	// calls a second still bring four times the 2 MB/s that a shard gives.
+	fetchBytes = 2 << 20
+	// firstRecords is the number asked for when nothing is known of their size.
+	firstRecords = 100
+)
 
 // reader is the reading of one shard under one lease.
 type reader struct {
 	shard string
 	lease *checkpoint.Lease
 	next  time.Time // when GetRecords may be called again
+	limit int32     // records that the next call asks for
+	last  string    // sequence number read last
+	holds bool      // an answer whose records are not yet taken on; the stream's mutex
 }
 
 func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics) *stream {
@@ -59,6 +79,7 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		reading:  reading,
 		interval: cfg.PollInterval,
 		metrics:  m,
+		fetches:  make(chan struct{}, maxFetches),
 		readers:  make(map[string]*reader),
 	}
 	s.kinesis = kinesis.NewFromConfig(cfg.AWS)
@@ -151,7 +172,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 	case *kinesis.ListShardsInput: // the KCL's
 		out.Result, err = s.assignment(ctx)
 	case *kinesis.GetShardIteratorInput:
-		r := &reader{shard: aws.ToString(input.ShardId)}
+		r := &reader{shard: aws.ToString(input.ShardId), limit: firstRecords}
 		r.lease = s.table.Lease(r.shard)
 		err = r.while(ctx, func(ctx context.Context) error {
 			r.place(input)
@@ -162,14 +183,33 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		}
 	case *kinesis.GetRecordsInput:
 		r := s.readerOf(aws.ToString(input.ShardIterator))
+		s.drop(r) // the records before are taken on
 		err = r.while(ctx, func(ctx context.Context) error {
 			if err := r.pace(ctx, s.interval); err != nil {
 				return err
 			}
+			if err := s.hold(ctx, r); err != nil {
+				return err
+			}
+			wanted := *input
+			wanted.Limit = aws.Int32(r.limit)
+			in.Parameters = &wanted
+			err := send(ctx)
+			var expired *types.ExpiredIteratorException
+			if !errors.As(err, &expired) || r.last == "" {
+				return err
+			}
+			if wanted.ShardIterator, err = s.after(ctx, r); err != nil {
+				return err
+			}
 			return send(ctx)
 		})
-		if answer, ok := out.Result.(*kinesis.GetRecordsOutput); ok && err == nil {
+		answer, ok := out.Result.(*kinesis.GetRecordsOutput)
+		if ok && err == nil {
 			s.proceed(r, aws.ToString(input.ShardIterator), answer)
+		}
+		if !ok || err != nil || len(answer.Records) == 0 {
+			s.drop(r)
 		}
 	default:
 		err = send(ctx)
@@ -177,15 +217,67 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 	return out, metadata, err
 }
 
-// begin follows the reading of a shard from its first iterator.
-func (s *stream) begin(begun *reader, iterator string) {
+// hold waits until one more answer may be in memory.
+func (s *stream) hold(ctx context.Context, r *reader) error {
+	select {
+	case s.fetches <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for old, r := range s.readers {
-		if r.shard == begun.shard {
-			delete(s.readers, old)
+	r.holds = true
+	return nil
+}
+
+// drop tells that a reader's answer is no longer in memory.
+func (s *stream) drop(r *reader) {
+	if r == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.holds {
+		r.holds = false
+		<-s.fetches
+	}
+}
+
+// end forgets the reading of a shard whose lease is given back.
+func (s *stream) end(shard string) {
+	s.mu.Lock()
+	var ended []*reader
+	for iterator, r := range s.readers {
+		if r.shard == shard {
+			ended = append(ended, r)
+			delete(s.readers, iterator)
 		}
 	}
+	s.mu.Unlock()
+	for _, r := range ended {
+		s.drop(r)
+	}
+}
+
+// after asks for an iterator after what was read last.
+func (s *stream) after(ctx context.Context, r *reader) (iterator *string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := s.kinesis.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
+		StreamName: &s.name, ShardId: &r.shard,
+		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: &r.last,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("renew the iterator of %s: %w", r.shard, err)
+	}
+	return answer.ShardIterator, nil
+}
+
+// begin follows the reading of a shard from its first iterator.
+func (s *stream) begin(begun *reader, iterator string) {
+	s.end(begun.shard)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.readers[iterator] = begun
 }
 
@@ -247,8 +339,14 @@ func (r *reader) pace(ctx context.Context, interval time.Duration) error {
 // proceed notes the iterator of a shard's next call and looks at what was read.
 func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsOutput) {
 	r.lease.HasRead()
+	size := 0
 	for i := range answer.Records {
+		size += len(answer.Records[i].Data)
 		markBadAggregate(&answer.Records[i])
+	}
+	if n := len(answer.Records); n > 0 {
+		r.last = aws.ToString(answer.Records[n-1].SequenceNumber)
+		r.limit = int32(min(max(n*fetchBytes/max(size, 1), 1), maxRecords))
 	}
 	s.metrics.lag.WithLabelValues(r.shard).Set(float64(aws.ToInt64(answer.MillisBehindLatest)) / 1000)
 	s.mu.Lock()

@@ -122,6 +122,7 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, db := leased(t)
 		c := &Consumer{cfg: Config{DrainTimeout: 10 * time.Second}, table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context()}
+		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics)
 		p := &processor{consumer: c}
 		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
 		p.marks.add("1", 1) // of which no verdict comes

@@ -4,13 +4,16 @@ import "sync"
 
 // watermark follows the records of one shard from being read to being
 // acknowledged. Acknowledgements come in any order; the watermark moves when
-// every earlier record is acknowledged too.
+// every earlier record is acknowledged too. While one record holds it up, what
+// is acknowledged behind that takes no memory: of neighbours that are
+// acknowledged the last one stands for all.
 type watermark struct {
 	advance func(sequenceNumber string)
 
 	mu    sync.Mutex
-	marks []*mark       // not yet passed, in the order of the stream
-	empty chan struct{} // closed when marks gets empty; nil when nobody waits
+	last  *mark         // of those not yet passed, in the order of the stream
+	count int           // marks without acknowledgement
+	empty chan struct{} // closed when there are none; nil when nobody waits
 }
 
 // mark is one sequence number. User records that a producer aggregated into
@@ -19,6 +22,7 @@ type mark struct {
 	sequenceNumber string
 	pending        int // user records without acknowledgement
 	abandoned      bool
+	before, after  *mark
 }
 
 func newWatermark(advance func(sequenceNumber string)) *watermark {
@@ -31,7 +35,12 @@ func (w *watermark) add(sequenceNumber string, n int) *mark {
 	m := &mark{sequenceNumber: sequenceNumber, pending: n}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.marks = append(w.marks, m)
+	m.before = w.last
+	if w.last != nil {
+		w.last.after = m
+	}
+	w.last = m
+	w.count++
 	return m
 }
 
@@ -40,18 +49,22 @@ func (w *watermark) acknowledge(m *mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m.pending--
-	if m.abandoned {
+	if m.abandoned || m.pending > 0 {
 		return
 	}
-	passed := 0
-	for passed < len(w.marks) && w.marks[passed].pending == 0 {
-		passed++
+	if m.before != nil && m.before.pending == 0 {
+		w.remove(m.before)
 	}
-	if passed > 0 {
+	if m.after != nil && m.after.pending == 0 {
+		w.remove(m)
+		m = m.after
+	}
+	if m.before == nil {
 		// Under the lock, so that two calls cannot advance in the wrong order.
-		w.advance(w.marks[passed-1].sequenceNumber)
-		w.drop(0, passed)
+		w.advance(m.sequenceNumber)
+		w.remove(m)
 	}
+	w.settled()
 }
 
 // abandon gives up the newest mark, whose records were not all taken on: the
@@ -60,12 +73,25 @@ func (w *watermark) abandon(m *mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m.abandoned = true
-	w.drop(len(w.marks)-1, len(w.marks))
+	w.remove(m)
+	w.settled()
 }
 
-func (w *watermark) drop(from, to int) {
-	w.marks = append(w.marks[:from], w.marks[to:]...)
-	if len(w.marks) == 0 && w.empty != nil {
+func (w *watermark) remove(m *mark) {
+	if m.before != nil {
+		m.before.after = m.after
+	}
+	if m.after == nil {
+		w.last = m.before
+	} else {
+		m.after.before = m.before
+	}
+}
+
+// settled counts a mark off that is acknowledged or abandoned.
+func (w *watermark) settled() {
+	w.count--
+	if w.count == 0 && w.empty != nil {
 		close(w.empty)
 		w.empty = nil
 	}
@@ -79,16 +105,16 @@ func (w *watermark) drained() <-chan struct{} {
 		w.empty = make(chan struct{})
 	}
 	empty := w.empty
-	if len(w.marks) == 0 {
+	if w.count == 0 {
 		close(w.empty)
 		w.empty = nil
 	}
 	return empty
 }
 
-// pending counts the sequence numbers not yet passed.
+// pending counts the sequence numbers without acknowledgement.
 func (w *watermark) pending() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.marks)
+	return w.count
 }

@@ -79,7 +79,7 @@ func TestWatermarkDrained(t *testing.T) {
 			}
 		}
 		w.acknowledge(b)
-		if isDrained() || w.pending() != 2 {
+		if isDrained() || w.pending() != 1 {
 			t.Errorf("drained with %d pending", w.pending())
 		}
 		w.acknowledge(a)
@@ -115,5 +115,29 @@ func TestWatermarkConcurrent(t *testing.T) {
 	}
 	if last := (*moves)[len(*moves)-1]; last != fmt.Sprintf("%06d", n-1) {
 		t.Errorf("ended at %s", last)
+	}
+}
+
+// While one record waits, those behind it that are acknowledged take no memory,
+// and the watermark moves to the last of them once that one is.
+func TestWatermarkHeldUp(t *testing.T) {
+	w, moves := follow()
+	held := w.add("0", 1)
+	for i := 1; i <= 1000; i++ {
+		w.acknowledge(w.add(fmt.Sprint(i), 1))
+	}
+	kept := 0
+	for m := w.last; m != nil; m = m.before {
+		kept++
+	}
+	if kept > 2 {
+		t.Errorf("%d marks are kept for one that waits", kept)
+	}
+	w.acknowledge(held)
+	if got := fmt.Sprint(*moves); got != "[1000]" {
+		t.Errorf("moved to %s", got)
+	}
+	if w.last != nil {
+		t.Error("marks are left")
 	}
 }

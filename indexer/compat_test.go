@@ -80,7 +80,7 @@ func checkVersion(t *testing.T, url string) {
 	ask(http.MethodPut, "/"+prefix+"-2018-12-11", `{"mappings":{"properties":{"log_group":{"type":"integer"}}}}`, nil)
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: mapper,
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -88,13 +88,13 @@ func checkVersion(t *testing.T, url string) {
 	defer ix.Close()
 	envelope := &subscription.Envelope{Owner: subscription.Text(`"1"`), LogGroup: subscription.Text(`"/g"`), LogStream: subscription.Text(`"s"`)}
 	for range 2 {
-		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"})
+		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"}, 0)
 		for i, day := range []int64{1544414264183, 1544414264184, 1544414264183 + 24*3600*1000} {
 			docs.Body = mapper.Append(docs.Body, envelope, &subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
 			docs.Next()
 		}
 		done := make(chan struct{})
-		if err := ix.Put(docs, func() { close(done) }); err != nil {
+		if err := ix.Put(t.Context(), docs, func(bool) { close(done) }); err != nil {
 			t.Fatal(err)
 		}
 		select {

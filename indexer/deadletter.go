@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -37,10 +38,6 @@ type deadLetter struct {
 	Bytes int `json:"payload_bytes"`
 	// Truncated tells that OpenSearch did not take the payload whole.
 	Truncated bool `json:"payload_truncated"`
-
-	index string // the dead-letter index
-	id    string
-	raw   []byte // the payload, as much of it as is kept
 }
 
 type deadLetterError struct {
@@ -94,83 +91,94 @@ func DeadLetterTemplate(prefix string) (name string, body []byte, err error) {
 	return DeadLetterIndex(prefix), body, err
 }
 
-// DeadLetter keeps what could not be made into documents. done is called as by Put.
-func (ix *Indexer) DeadLetter(source Source, stage string, reason error, payload []byte, done func()) error {
-	letter := deadLetter{
+// Record says where in a record a dead letter comes from, as far as is known.
+type Record struct {
+	Source
+	// LogGroup and LogStream of the event.
+	LogGroup, LogStream string
+}
+
+// NewDeadLetter makes a set of the one dead letter of what could not be made
+// into documents. It goes into the index by Put.
+func (ix *Indexer) NewDeadLetter(of Record, stage string, reason error, payload []byte) *Documents {
+	ix.cfg.Log.Error().Str("shard", of.Shard).Str("sequence_number", of.SequenceNumber).
+		Str("stage", stage).Err(reason).Msg("record kept as a dead letter")
+	docs := NewDocuments(of.Source, len(payload))
+	docs.Body = append(docs.Body, payload...)
+	docs.Next()
+	docs.form = &form{kind: letter, keep: len(payload), letter: deadLetter{
+		Time:  time.Now().UTC(),
 		Stage: stage,
 		Error: deadLetterError{Type: stage + "_error", Reason: reason.Error()},
-	}
-	ix.cfg.Log.Error().Str("shard", source.Shard).Str("sequence_number", source.SequenceNumber).
-		Str("stage", stage).Err(reason).Msg("record kept as a dead letter")
-	return ix.Put(ix.newLetter(letter, source, payload), done)
+		Group: of.LogGroup,
+		Log:   of.LogStream,
+	}}
+	return docs
 }
 
 // letterOf is the dead letter of a refused document.
-func (ix *Indexer) letterOf(one part, status int, reason itemError) *Documents {
-	action, source := one.lines(0)
-	var create struct {
-		Create struct {
-			Index string `json:"_index"`
-			ID    string `json:"_id"`
-		} `json:"create"`
+func letterOf(p part, status int, reason itemError) form {
+	action, source := p.lines()
+	var operation map[string]struct {
+		Index string `json:"_index"`
+		ID    string `json:"_id"`
 	}
 	var origin struct {
 		Group string `json:"log_group"`
 		Log   string `json:"log_stream"`
 	}
 	// Both lines are our own; what cannot be read of them is left out.
-	_ = json.Unmarshal(action, &create)
+	_ = json.Unmarshal(action, &operation)
 	_ = json.Unmarshal(source, &origin)
-	return ix.newLetter(deadLetter{
+	dead := deadLetter{
+		Time:  time.Now().UTC(),
 		Stage: StageIndex,
 		Error: deadLetterError{Type: reason.Type, Reason: fmt.Sprintf("%s (status %d)", reason.text(), status)},
-		Index: create.Create.Index,
-		ID:    create.Create.ID,
 		Group: origin.Group,
 		Log:   origin.Log,
-	}, one.docs.source, source)
+	}
+	for _, target := range operation { // there is one
+		dead.Index, dead.ID = target.Index, target.ID
+	}
+	return form{kind: letter, keep: len(source), letter: dead}
 }
 
-// newLetter completes a dead letter and makes it a document. Its id is that of
-// what it is about, so that a re-delivery does not double it.
-func (ix *Indexer) newLetter(letter deadLetter, source Source, payload []byte) *Documents {
-	letter.Time = time.Now().UTC()
-	letter.Stream, letter.Shard, letter.Number = source.Stream, source.Shard, source.SequenceNumber
-	letter.index = DeadLetterIndex(ix.cfg.Prefix)
-	letter.raw = append([]byte(nil), payload...)
-	letter.Bytes = len(payload)
-	hash := sha256.New()
-	for _, s := range []string{source.Stream, source.Shard, source.SequenceNumber, letter.Stage, letter.Index, letter.ID, string(payload)} {
-		fmt.Fprintf(hash, "%d:%s", len(s), s)
-	}
-	letter.id = hex.EncodeToString(hash.Sum(nil)[:16])
+func (p part) isLetter() bool { return p.form != nil && p.form.kind == letter }
 
-	docs := NewDocuments(source)
-	docs.letter = &letter
-	docs.writeLetter()
-	return docs
-}
-
-// writeLetter makes the set's dead letter its one document.
-func (d *Documents) writeLetter() {
-	letter := d.letter
-	letter.Payload, letter.Encoding = string(letter.raw), "text"
-	if !utf8.Valid(letter.raw) {
-		letter.Payload, letter.Encoding = base64.StdEncoding.EncodeToString(letter.raw), "base64"
+// writeLetter writes the two lines of a dead letter. Its id is that of what it
+// is about, so that a re-delivery does not double it.
+func (ix *Indexer) writeLetter(p part) []byte {
+	dead, payload := p.form.letter, p.bytes()
+	if dead.Stage == StageIndex {
+		_, payload = p.lines()
 	}
-	action := map[string]any{"create": map[string]string{"_index": letter.index, "_id": letter.id}}
-	d.Body, d.ends = nil, d.ends[:0]
-	for _, line := range []any{action, letter} {
+	source := p.docs.source
+	dead.Stream, dead.Shard, dead.Number = source.Stream, source.Shard, source.SequenceNumber
+	dead.Bytes, dead.Truncated = len(payload), p.form.keep < len(payload)
+	target := map[string]string{"_index": DeadLetterIndex(ix.cfg.Prefix)}
+	operation := "index"
+	if !ix.cfg.NoIDs {
+		hash := sha256.New()
+		for _, s := range []string{source.Stream, source.Shard, source.SequenceNumber, dead.Stage, dead.Index, dead.ID} {
+			fmt.Fprintf(hash, "%d:%s", len(s), s)
+		}
+		hash.Write(payload)
+		operation, target["_id"] = "create", hex.EncodeToString(hash.Sum(nil)[:16])
+	}
+	kept := payload[:min(p.form.keep, len(payload))]
+	if dead.Encoding = "text"; utf8.Valid(payload) {
+		dead.Payload = strings.ToValidUTF8(string(kept), "") // it may be cut within a rune
+	} else {
+		dead.Encoding, dead.Payload = "base64", base64.StdEncoding.EncodeToString(kept)
+	}
+	var lines []byte
+	for _, line := range []any{map[string]any{operation: target}, dead} {
 		// Strings, numbers and a time always marshal.
 		text, _ := json.Marshal(line)
-		d.Body = append(append(d.Body, text...), '\n')
+		lines = append(append(lines, text...), '\n')
 	}
-	d.Next()
+	return lines
 }
 
-// cutPayload halves a dead letter's payload, as it is too large for OpenSearch.
-func (d *Documents) cutPayload() {
-	d.letter.raw = d.letter.raw[:len(d.letter.raw)/2]
-	d.letter.Truncated = true
-	d.writeLetter()
-}
+// cutPayload halves what is kept of a payload, as it is too large for OpenSearch.
+func (f *form) cutPayload(whole int) { f.keep = min(f.keep, whole) / 2 }

@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -9,11 +10,12 @@ import (
 // that wait to be sent, and those that wait to be sent again. One goroutine
 // runs it, so it needs no lock.
 type dispatcher struct {
-	ix *Indexer
+	ix    *Indexer
+	limit limit
 
 	queue   []part      // to be sent, oldest first
 	arrived []time.Time // when each part of the queue may go or came in
-	bytes   int         // in the queue
+	bytes   int         // in the queue, about
 	count   int         // documents in the queue
 
 	retries []retry
@@ -25,7 +27,15 @@ type retry struct {
 	parts []part
 }
 
-func newDispatcher(ix *Indexer) *dispatcher { return &dispatcher{ix: ix} }
+// result is what a request brought.
+type result struct {
+	verdicts []verdict
+	trip     trip
+}
+
+func newDispatcher(ix *Indexer) *dispatcher {
+	return &dispatcher{ix: ix, limit: newLimit(ix.cfg.Connections)}
+}
 
 func (d *dispatcher) run() {
 	timer := time.NewTimer(0)
@@ -33,21 +43,19 @@ func (d *dispatcher) run() {
 	for {
 		now := time.Now()
 		d.enqueueDue(now)
-		// A batch is composed when a sender asks for it, not before: while all
-		// are busy, batches fill.
 		ready, wake := d.ready(now)
-		var requests chan chan []part
 		if ready {
-			requests = d.ix.requests
+			d.send(d.take())
+			continue
 		}
 		timer.Reset(wake.Sub(now))
 		select {
 		case docs := <-d.ix.incoming:
-			d.enqueue(part{docs: docs, to: docs.Len()}, time.Now())
-		case answer := <-requests:
-			answer <- d.take()
-		case verdicts := <-d.ix.verdicts:
-			d.settle(verdicts)
+			d.enqueue(part{docs: docs, to: docs.Len(), form: docs.form}, time.Now())
+		case result := <-d.ix.results:
+			d.limit.end(result.trip)
+			d.ix.metrics.concurrency.Set(float64(int(d.limit.allowed)))
+			d.settle(result.verdicts)
 		case <-timer.C:
 		case <-d.ix.ctx.Done():
 			return
@@ -58,15 +66,22 @@ func (d *dispatcher) run() {
 func (d *dispatcher) enqueue(p part, at time.Time) {
 	d.queue = append(d.queue, p)
 	d.arrived = append(d.arrived, at)
-	d.bytes += len(p.bytes())
+	d.bytes += p.size()
 	d.count += p.to - p.from
 }
 
 // idle is how long the dispatcher sleeps when no clock of its own runs.
 const idle = time.Hour
 
-// ready tells whether a batch is full or has lingered long enough; if not, when
-// to look again.
+// full tells whether the queue fills a batch.
+func (d *dispatcher) full() bool {
+	return d.bytes >= d.ix.cfg.BatchBytes || d.count >= d.ix.cfg.BatchDocuments
+}
+
+// ready tells whether a batch may go; if not, when to look again. One goes as
+// soon as a connection is free when it is full or nothing is under way: at low
+// load nobody waits. While requests are under way it fills, for as long as the
+// linger allows.
 func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 	wake = now.Add(idle)
 	for _, r := range d.retries {
@@ -74,20 +89,36 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 			wake = r.due
 		}
 	}
-	if len(d.queue) == 0 {
+	if len(d.queue) == 0 || !d.limit.free() {
 		return false, wake
 	}
-	if d.bytes >= d.ix.cfg.BatchBytes || d.count >= d.ix.cfg.BatchDocuments {
-		return true, wake
-	}
 	lingered := d.arrived[0].Add(d.ix.cfg.Linger)
-	if !lingered.After(now) {
+	if d.full() || d.limit.running == 0 || !lingered.After(now) {
 		return true, wake
 	}
 	if lingered.Before(wake) {
 		wake = lingered
 	}
 	return false, wake
+}
+
+// send has a goroutine send a batch.
+func (d *dispatcher) send(batch []part) {
+	// A batch is as good as full when its size no longer decides how long it takes.
+	bytes := 0
+	for _, p := range batch {
+		bytes += p.size()
+	}
+	full := bytes >= d.ix.cfg.BatchBytes/2 || documents(batch) >= d.ix.cfg.BatchDocuments/2
+	last := d.limit.begin()
+	d.ix.running.Go(func() {
+		result := d.ix.send(batch)
+		result.trip.full, result.trip.last = full, last
+		select {
+		case d.ix.results <- result:
+		case <-d.ix.ctx.Done():
+		}
+	})
 }
 
 // take cuts a batch off the queue.
@@ -97,7 +128,7 @@ func (d *dispatcher) take() []part {
 	n := 0
 	for n < len(d.queue) && maxBytes > 0 && maxCount > 0 {
 		head, rest := d.queue[n].split(maxBytes, maxCount)
-		size := len(head.bytes())
+		size := head.size()
 		if len(batch) > 0 && size > maxBytes {
 			break
 		}
@@ -112,8 +143,8 @@ func (d *dispatcher) take() []part {
 		}
 		n++
 	}
-	d.queue = append(d.queue[:0], d.queue[n:]...)
-	d.arrived = append(d.arrived[:0], d.arrived[n:]...)
+	d.queue = slices.Delete(d.queue, 0, n)
+	d.arrived = slices.Delete(d.arrived, 0, n)
 	return batch
 }
 
@@ -122,22 +153,24 @@ func (d *dispatcher) settle(verdicts []verdict) {
 	now := time.Now()
 	var again retry
 	for _, v := range verdicts {
-		if v.again {
+		docs, n := v.docs, v.to-v.from
+		switch {
+		case v.again && docs.ours.Err() != nil:
+			docs.givenUp = true
+			d.finish(docs, n)
+		case v.again:
 			v.attempts++
 			again.parts = append(again.parts, v.part)
 			if due := now.Add(d.ix.cfg.backoff(v.attempts)); due.After(again.due) {
 				again.due = due
 			}
-			continue
-		}
-		docs, n := v.docs, v.to-v.from
-		if v.letter == nil {
+		default:
+			docs.pending += len(v.next)
+			for _, p := range v.next {
+				d.enqueue(p, now)
+			}
 			d.finish(docs, n)
-			continue
 		}
-		// The document is settled when its dead letter is.
-		v.letter.pending, v.letter.done = 1, func() { d.finish(docs, n) }
-		d.enqueue(part{docs: v.letter, to: 1}, now)
 	}
 	if len(again.parts) > 0 {
 		d.retries = append(d.retries, again)
@@ -150,9 +183,9 @@ func (d *dispatcher) finish(docs *Documents, n int) {
 	if docs.pending > 0 {
 		return
 	}
-	done := docs.done
-	docs.recycle()
-	done()
+	done, settled := docs.done, !docs.givenUp
+	docs.Recycle()
+	done(settled)
 }
 
 // enqueueDue puts what is due for another attempt before what is new: it holds
@@ -167,7 +200,7 @@ func (d *dispatcher) enqueueDue(now time.Time) {
 		times := make([]time.Time, len(r.parts))
 		for i, p := range r.parts {
 			times[i] = r.due.Add(-d.ix.cfg.Linger)
-			d.bytes += len(p.bytes())
+			d.bytes += p.size()
 			d.count += p.to - p.from
 		}
 		d.queue = append(r.parts, d.queue...)

@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"bytes"
+	"context"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -14,38 +15,47 @@ type Source struct {
 	SequenceNumber string
 }
 
-// Documents are the documents of one record on their way to their verdicts.
-// They are filled by appending the two lines of each to Body, calling Next
-// after each, and handed over with Indexer.Put.
+// Documents are documents of one record on their way to their verdicts. They
+// are filled by appending the two lines of each to Body, calling Next after
+// each, and handed over with Indexer.Put.
 type Documents struct {
 	// Body holds the action and source lines, newlines included.
 	Body []byte
 
 	source Source
-	ends   []int  // where each document ends in Body
-	done   func() // called when the last verdict is there
+	ends   []int // where each document ends in Body
+	form   *form // of a dead letter, whose payload is the Body
 
-	pending int // documents without a verdict; the dispatcher's
+	ours    context.Context // ends when the documents need not be sent again
+	done    func(settled bool)
+	pending int  // verdicts to come; the dispatcher's
+	givenUp bool // one of them will not come
 
 	// lent is set when a request was answered or given up while the transport
 	// might still read its body: then the memory is not used again.
 	lent atomic.Bool
-
-	// letter is set when the one document is a dead letter: it has no dead
-	// letter of its own and is sent until OpenSearch takes it.
-	letter *deadLetter
 }
 
-var documentsPool = sync.Pool{New: func() any { return new(Documents) }}
+// Buffers are pooled by size, in steps, so that what is in memory is little
+// more than what is in use.
+const (
+	bufferStep = 32 << 10
+	maxPooled  = 2 << 20
+)
 
-// maxPooled keeps the buffer of an unusually large record from staying in memory.
-const maxPooled = 4 << 20
+var pools [maxPooled/bufferStep + 1]sync.Pool
 
-// NewDocuments returns an empty set. It goes back to its pool with the last verdict.
-func NewDocuments(source Source) *Documents {
-	d := documentsPool.Get().(*Documents)
-	d.source = source
-	return d
+// NewDocuments returns an empty set with room for size bytes, as a hint. It
+// goes back to its pool with the last verdict.
+func NewDocuments(source Source, size int) *Documents {
+	steps := max((size+bufferStep-1)/bufferStep, 1)
+	if steps < len(pools) {
+		if d, ok := pools[steps].Get().(*Documents); ok {
+			d.source = source
+			return d
+		}
+	}
+	return &Documents{Body: make([]byte, 0, steps*bufferStep), source: source}
 }
 
 // Next ends a document.
@@ -54,10 +64,15 @@ func (d *Documents) Next() { d.ends = append(d.ends, len(d.Body)) }
 // Len counts the documents.
 func (d *Documents) Len() int { return len(d.ends) }
 
-// recycle gives the buffers back.
-func (d *Documents) recycle() {
-	if cap(d.Body) <= maxPooled && !d.lent.Load() {
-		documentsPool.Put(&Documents{Body: d.Body[:0], ends: d.ends[:0]})
+// Size is the memory in bytes that the set takes until its last verdict.
+func (d *Documents) Size() int64 { return int64(cap(d.Body)) }
+
+// Recycle gives the buffers back. Only a set that was not handed over is its
+// caller's to recycle.
+func (d *Documents) Recycle() {
+	steps := cap(d.Body) / bufferStep
+	if steps > 0 && steps < len(pools) && !d.lent.Load() {
+		pools[steps].Put(&Documents{Body: d.Body[:0], ends: d.ends[:0]})
 	}
 }
 
@@ -66,6 +81,8 @@ type part struct {
 	docs     *Documents
 	from, to int // documents [from, to)
 	attempts int // requests that failed on them
+	// form is how the one document goes out that cannot go as it is.
+	form *form
 }
 
 func (p part) start() int {
@@ -75,7 +92,16 @@ func (p part) start() int {
 	return p.docs.ends[p.from-1]
 }
 
+// bytes are the documents as they are.
 func (p part) bytes() []byte { return p.docs.Body[p.start():p.docs.ends[p.to-1]] }
+
+// size is about how much the part takes in a request.
+func (p part) size() int {
+	if p.form != nil {
+		return p.form.size(len(p.bytes()))
+	}
+	return len(p.bytes())
+}
 
 // split cuts off at most max bytes and count documents, but at least one.
 func (p part) split(maxBytes, maxCount int) (head, rest part) {
@@ -86,9 +112,8 @@ func (p part) split(maxBytes, maxCount int) (head, rest part) {
 	return head, rest
 }
 
-// lines are the action and the source line of one document.
-func (p part) lines(i int) (action, source []byte) {
-	one := part{docs: p.docs, from: p.from + i, to: p.from + i + 1}
-	action, source, _ = bytes.Cut(one.bytes(), []byte{'\n'})
+// lines are the action and the source line of the one document.
+func (p part) lines() (action, source []byte) {
+	action, source, _ = bytes.Cut(p.bytes(), []byte{'\n'})
 	return action, bytes.TrimSuffix(source, []byte{'\n'})
 }

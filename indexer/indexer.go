@@ -29,15 +29,23 @@ type Config struct {
 	BatchDocuments int
 	// Linger is how long a document waits at the most for its batch to fill.
 	Linger time.Duration
-	// Connections is how many requests run at once.
+	// Connections is how many requests run at once, at the most: fewer while
+	// OpenSearch pushes back or is slow.
 	Connections int
 	// RequestTimeout bounds one request. What it cuts off is sent again.
 	RequestTimeout time.Duration
 	// RetryMin and RetryMax bound the pause before documents are sent again:
 	// at random from 0 to RetryMin, doubling with each attempt up to RetryMax.
 	RetryMin, RetryMax time.Duration
-	Registry           prometheus.Registerer
-	Log                zerolog.Logger
+	// Gzip compresses the requests' bodies.
+	Gzip bool
+	// NoIDs is for an OpenSearch that takes no ids from outside: the documents
+	// have none, and so have the dead letters.
+	NoIDs bool
+	// Fallback makes what can be indexed of a document that is refused.
+	Fallback Fallback
+	Registry prometheus.Registerer
+	Log      zerolog.Logger
 }
 
 func (c Config) check() error {
@@ -51,6 +59,7 @@ func (c Config) check() error {
 		{"a linger of 0 or more", c.Linger >= 0},
 		{"connections above 0", c.Connections > 0},
 		{"a request timeout above 0", c.RequestTimeout > 0},
+		{"a fallback for refused documents", c.Fallback != nil},
 		{"retry pauses above 0, the greatest not below the least", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
 	} {
 		if !bound.ok {
@@ -60,17 +69,18 @@ func (c Config) check() error {
 	return nil
 }
 
-// Indexer sends documents until each has its final verdict. It retries for
-// ever: what bounds the work is that its callers stop putting in more.
+// Indexer sends documents until each has its final verdict. It retries for as
+// long as they are its caller's: what bounds the work is that callers stop
+// putting in more.
 type Indexer struct {
-	cfg     Config
-	client  Client
-	metrics metrics
+	cfg        Config
+	client     Client
+	metrics    metrics
+	retriesLog zerolog.Logger
 
 	incoming chan *Documents
-	requests chan chan []part // senders asking for a batch
-	verdicts chan []verdict   // senders telling what became of theirs
-	ctx      context.Context  // ends at Close
+	results  chan result     // requests telling what became of their documents
+	ctx      context.Context // ends at Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -82,36 +92,34 @@ func New(cfg Config, client Client) (*Indexer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ix := &Indexer{
-		cfg:      cfg,
-		client:   client,
-		incoming: make(chan *Documents),
-		requests: make(chan chan []part),
-		verdicts: make(chan []verdict),
-		ctx:      ctx,
-		cancel:   cancel,
+		cfg:        cfg,
+		client:     client,
+		retriesLog: sampled(cfg.Log),
+		incoming:   make(chan *Documents),
+		results:    make(chan result),
+		ctx:        ctx,
+		cancel:     cancel,
 	}
 	if err := ix.metrics.register(cfg.Registry); err != nil {
 		cancel()
 		return nil, fmt.Errorf("register the indexer's metrics: %w", err)
 	}
 	ix.running.Go(newDispatcher(ix).run)
-	for range cfg.Connections {
-		ix.running.Go(ix.sendBatches)
-	}
 	return ix, nil
 }
 
-// Put hands documents over. done is called from another goroutine, once, when
-// each of them is indexed, found already there, or kept as a dead letter, and
-// must not block. After an error, which tells that the indexer was closed, it
-// is not called.
-func (ix *Indexer) Put(docs *Documents, done func()) error {
+// Put hands documents over. done is called from another goroutine, once, and
+// must not block: settled tells that each of them is indexed, found already
+// there, or kept as a dead letter. When ctx ends, what fails is not sent again,
+// and done tells that not all is settled. After an error, which tells that the
+// indexer was closed, done is not called.
+func (ix *Indexer) Put(ctx context.Context, docs *Documents, done func(settled bool)) error {
 	if docs.Len() == 0 {
-		docs.recycle()
-		done()
+		docs.Recycle()
+		done(true)
 		return nil
 	}
-	docs.done, docs.pending = done, docs.Len()
+	docs.ours, docs.done, docs.pending = ctx, done, docs.Len()
 	select {
 	case ix.incoming <- docs:
 		return nil

@@ -2,6 +2,8 @@ package indexer
 
 import (
 	"bufio"
+	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,10 +33,21 @@ type fakeBulk struct {
 	created  map[string]string // "index/id" to source
 	requests []int             // documents of each request
 	attempts map[string]int
+
+	compressed atomic.Int64 // requests
 }
 
 func (f *fakeBulk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	raw, _ := io.ReadAll(r.Body)
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		f.compressed.Add(1)
+		var err error
+		if body, err = gzip.NewReader(body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	raw, _ := io.ReadAll(body)
 	if f.answer != nil && f.answer(w, string(raw)) {
 		return
 	}
@@ -93,7 +106,7 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	cfg := Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 5 * time.Millisecond, Connections: 2,
 		RequestTimeout: 5 * time.Second, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond,
-		Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
 	}
 	if change != nil {
 		change(&cfg)
@@ -111,9 +124,18 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	return ix
 }
 
+// fallback makes what its names say.
+type fallback struct{}
+
+func (fallback) Plain(dst, source []byte, kind, reason string) []byte {
+	return fmt.Appendf(dst, `{"plain":%q,"why":%q,"of":%s}`, kind, reason, source)
+}
+
+func (fallback) Bare(dst, _ []byte) []byte { return append(dst, `{"bare":true}`...) }
+
 // record makes the documents of one record with the ids first, first+1, ….
 func record(ix *Indexer, first, n int) *Documents {
-	docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: fmt.Sprint(first)})
+	docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: fmt.Sprint(first)}, 0)
 	for i := range n {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-2018-12-10\",\"_id\":\"%d\"}}\n{\"message\":\"m%d\",\"log_group\":\"/g\"}\n", first+i, first+i)
 		docs.Next()
@@ -128,7 +150,13 @@ func put(t *testing.T, ix *Indexer, records ...*Documents) {
 	var calls atomic.Int64
 	for _, docs := range records {
 		done.Add(1)
-		if err := ix.Put(docs, func() { calls.Add(1); done.Done() }); err != nil {
+		if err := ix.Put(t.Context(), docs, func(settled bool) {
+			if !settled {
+				t.Error("done without all verdicts")
+			}
+			calls.Add(1)
+			done.Done()
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,33 +236,61 @@ func TestBatchBounds(t *testing.T) {
 	f("less bytes than one document", func(c *Config) { c.BatchBytes = 1 }, 1)
 }
 
-// Documents that come while a batch lingers go with it.
+// A document goes at once when nothing is under way. Those that come while a
+// request is under way wait for each other until it is answered, for as long as
+// the linger allows.
 func TestLinger(t *testing.T) {
-	fake := &fakeBulk{}
-	ix := start(t, fake, func(c *Config) { c.Linger = 300 * time.Millisecond; c.Connections = 4 })
-	began := time.Now()
-	var records []*Documents
-	for i := range 20 {
-		records = append(records, record(ix, i, 1))
+	f := func(name string, linger, answer time.Duration, least, most time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeBulk{}
+			ix := start(t, fake, func(c *Config) { c.Linger = linger; c.Connections = 4 })
+			put(t, ix, record(ix, 1000, 1), record(ix, 1001, 1)) // two connections are allowed after it
+			var first atomic.Bool
+			fake.answer = func(http.ResponseWriter, string) bool {
+				if !first.Swap(true) {
+					time.Sleep(answer)
+				}
+				return false
+			}
+			fake.requests = nil
+			began := time.Now()
+			var done sync.WaitGroup
+			done.Add(1)
+			if err := ix.Put(t.Context(), record(ix, 0, 1), func(bool) { done.Done() }); err != nil {
+				t.Fatal(err)
+			}
+			for !first.Load() {
+				if time.Sleep(time.Millisecond); time.Since(began) > linger/2 {
+					t.Fatal("a document waits though nothing is under way")
+				}
+			}
+			var records []*Documents
+			for i := range 20 {
+				records = append(records, record(ix, i+1, 1))
+			}
+			put(t, ix, records...)
+			if took := time.Since(began); took < least || took > most {
+				t.Errorf("indexed after %s", took)
+			}
+			wait(t, &done)
+			if len(fake.requests) != 2 {
+				t.Errorf("requests of %v documents", fake.requests)
+			}
+		})
 	}
-	put(t, ix, records...)
-	if len(fake.requests) != 1 {
-		t.Errorf("requests of %v documents", fake.requests)
-	}
-	if waited := time.Since(began); waited < 250*time.Millisecond {
-		t.Errorf("sent after %s", waited)
-	}
+	f("until the answer", 3*time.Second, 300*time.Millisecond, 250*time.Millisecond, 2*time.Second)
+	f("until the linger ends", 300*time.Millisecond, 3*time.Second, 250*time.Millisecond, 2*time.Second)
 }
 
 // Only what failed is sent again, and what failed for good becomes a dead
 // letter; neighbours are not held up.
 func TestVerdicts(t *testing.T) {
-	f := func(name string, status int, kind string, wantAttempts int, wantDead bool) {
+	f := func(name string, status int, kind string, wantAttempts int, wantPlain bool) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
 			ix := start(t, fake, nil)
 			fake.judge = func(index, id, _ string) (int, string) {
-				if id == "3" && fake.attempts[index+"/3"] < 3 {
+				if id == "3" && fake.attempts[index+"/3"] < wantAttempts {
 					return status, kind
 				}
 				return http.StatusCreated, ""
@@ -248,14 +304,14 @@ func TestVerdicts(t *testing.T) {
 					t.Errorf("its neighbour %s was sent %d times", id, got)
 				}
 			}
-			dead := 0
-			for key := range fake.documents() {
+			for key, source := range fake.documents() {
 				if strings.HasPrefix(key, "app-dead-letter/") {
-					dead++
+					t.Errorf("dead letter %s", source)
 				}
 			}
-			if (dead == 1) != wantDead || dead > 1 {
-				t.Errorf("%d dead letters", dead)
+			source := fake.documents()["app-2018-12-10/3"]
+			if plain := fmt.Sprintf(`{"plain":%q,"why":"because","of":{"message":"m3","log_group":"/g"}}`, kind); (source == plain) != wantPlain {
+				t.Errorf("indexed as %s", source)
 			}
 		})
 	}
@@ -266,9 +322,117 @@ func TestVerdicts(t *testing.T) {
 	f("forbidden", 403, "security_exception", 3, false)
 	f("no index", 404, "index_not_found_exception", 3, false)
 	f("closed", 400, "index_closed_exception", 3, false)
-	f("conflict", 409, "version_conflict_engine_exception", 1, false)
-	f("mapping", 400, "mapper_parsing_exception", 1, true)
-	f("field limit", 400, "illegal_argument_exception", 1, true)
+	f("no room for a new index", 400, "validation_exception", 3, false)
+	f("mapping", 400, "mapper_parsing_exception", 2, true)
+	f("field limit", 400, "illegal_argument_exception", 2, true)
+}
+
+// What is refused in its plain form too is kept as a dead letter, and its bare
+// form goes beside, which may be refused. Neighbours go on meanwhile.
+func TestRefusedInEachForm(t *testing.T) {
+	f := func(name string, bareStatus int, want string) {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeBulk{}
+			ix := start(t, fake, nil)
+			fake.judge = func(_, id, source string) (int, string) {
+				switch {
+				case id != "3":
+					return http.StatusCreated, ""
+				case source == `{"bare":true}`:
+					return bareStatus, "bare_exception"
+				case strings.HasPrefix(source, `{"plain"`):
+					return http.StatusBadRequest, "plain_exception"
+				}
+				return http.StatusBadRequest, "first_exception"
+			}
+			put(t, ix, record(ix, 0, 10))
+			documents := fake.documents()
+			if got := documents["app-2018-12-10/3"]; got != want {
+				t.Errorf("indexed as %q", got)
+			}
+			if len(documents) != 10+len(want)/len(`{"bare":true}`) {
+				t.Errorf("%d documents", len(documents))
+			}
+			for key, source := range documents {
+				if strings.HasPrefix(key, "app-dead-letter/") {
+					var letter deadLetter
+					if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.Error.Type != "first_exception" || letter.ID != "3" ||
+						letter.Payload != `{"message":"m3","log_group":"/g"}` || letter.Group != "/g" || letter.Number != "0" || letter.Truncated {
+						t.Errorf("dead letter %s, %v", source, err)
+					}
+				}
+			}
+		})
+	}
+	f("bare", http.StatusCreated, `{"bare":true}`)
+	f("not even bare", http.StatusBadRequest, "")
+}
+
+// What is no longer its caller's is not sent again.
+func TestGivenUp(t *testing.T) {
+	fake := &fakeBulk{}
+	var attempts atomic.Int64
+	fake.judge = func(_, id, _ string) (int, string) {
+		if id == "3" {
+			attempts.Add(1)
+			return http.StatusTooManyRequests, "busy"
+		}
+		return http.StatusCreated, ""
+	}
+	ix := start(t, fake, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan bool, 1)
+	if err := ix.Put(ctx, record(ix, 0, 5), func(settled bool) { done <- settled }); err != nil {
+		t.Fatal(err)
+	}
+	for attempts.Load() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	select {
+	case settled := <-done:
+		if settled {
+			t.Error("settled without a verdict")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if n := len(fake.documents()); n != 4 {
+		t.Errorf("%d documents", n)
+	}
+}
+
+// Compressed bodies arrive as they are without compression.
+func TestGzip(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, func(c *Config) { c.Gzip = true })
+	var records []*Documents
+	for i := range 50 {
+		records = append(records, record(ix, i*100, 100))
+	}
+	put(t, ix, records...)
+	documents := fake.documents()
+	if len(documents) != 5000 || fake.compressed.Load() != int64(len(fake.requests)) {
+		t.Errorf("%d documents, %d of %d requests compressed", len(documents), fake.compressed.Load(), len(fake.requests))
+	}
+	if got := documents["app-2018-12-10/42"]; got != `{"message":"m42","log_group":"/g"}` {
+		t.Errorf("document: %s", got)
+	}
+}
+
+// Where ids are not taken, dead letters have none.
+func TestDeadLetterWithoutID(t *testing.T) {
+	var body string
+	fake := &fakeBulk{answer: func(w http.ResponseWriter, b string) bool {
+		body = b
+		io.WriteString(w, `{"items":[{"index":{"status":201}}]}`)
+		return true
+	}}
+	ix := start(t, fake, func(c *Config) { c.NoIDs = true })
+	put(t, ix, ix.NewDeadLetter(Record{}, StageParse, io.EOF, []byte("x")))
+	if action, _, _ := strings.Cut(body, "\n"); action != `{"index":{"_index":"app-dead-letter"}}` {
+		t.Errorf("action %s", action)
+	}
 }
 
 // A whole request that fails is sent again until it succeeds.
@@ -359,7 +523,9 @@ func TestTooLarge(t *testing.T) {
 	found := 0
 	for key, source := range fake.documents() {
 		if !strings.HasPrefix(key, "app-dead-letter/") {
-			found++
+			if found++; (source == `{"bare":true}`) != strings.HasSuffix(key, "/big") {
+				t.Errorf("%s: %s", key, source)
+			}
 			continue
 		}
 		var letter deadLetter
@@ -370,7 +536,7 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("dead letter: %.300s", source)
 		}
 	}
-	if documents := fake.documents(); found != 100 || len(documents) != 101 {
+	if documents := fake.documents(); found != 101 || len(documents) != 102 {
 		t.Errorf("%d documents, %d with dead letters", found, len(documents))
 	}
 }
@@ -384,7 +550,8 @@ func TestDeadLetter(t *testing.T) {
 	for range 2 { // a re-delivery doubles nothing
 		for _, payload := range payloads {
 			done.Add(1)
-			if err := ix.DeadLetter(source, StageInflate, io.ErrUnexpectedEOF, []byte(payload), done.Done); err != nil {
+			letter := ix.NewDeadLetter(Record{Source: source, LogGroup: "/g"}, StageInflate, io.ErrUnexpectedEOF, []byte(payload))
+			if err := ix.Put(t.Context(), letter, func(bool) { done.Done() }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -401,7 +568,7 @@ func TestDeadLetter(t *testing.T) {
 			t.Fatal(err)
 		}
 		encodings[letter.Encoding] = letter.Payload
-		if letter.Stage != "inflate" || letter.Error.Reason != "unexpected EOF" || letter.Shard != "shard-1" || letter.Number != "7" || time.Since(letter.Time) > time.Minute {
+		if letter.Stage != "inflate" || letter.Error.Reason != "unexpected EOF" || letter.Shard != "shard-1" || letter.Group != "/g" || letter.Number != "7" || time.Since(letter.Time) > time.Minute {
 			t.Errorf("dead letter: %s", text)
 		}
 	}
@@ -425,7 +592,7 @@ func TestDeadLetterRefused(t *testing.T) {
 	}
 	ix := start(t, fake, nil)
 	put(t, ix, record(ix, 0, 2))
-	if n := len(fake.documents()); n != 2 {
+	if n := len(fake.documents()); n != 2 || refusals.Load() < 4 {
 		t.Errorf("%d dead letters", n)
 	}
 }
@@ -445,7 +612,7 @@ func TestBodyReadLate(t *testing.T) {
 	client := slowReader{bodies: make(chan io.ReadCloser, 1)}
 	ix, err := New(Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1, Connections: 1, RequestTimeout: time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -472,12 +639,12 @@ func TestClose(t *testing.T) {
 	}}
 	ix := start(t, fake, nil)
 	called := make(chan struct{}, 1)
-	if err := ix.Put(record(ix, 0, 5), func() { called <- struct{}{} }); err != nil {
+	if err := ix.Put(t.Context(), record(ix, 0, 5), func(bool) { called <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(20 * time.Millisecond)
 	ix.Close()
-	if err := ix.Put(record(ix, 5, 5), func() { called <- struct{}{} }); err == nil {
+	if err := ix.Put(t.Context(), record(ix, 5, 5), func(bool) { called <- struct{}{} }); err == nil {
 		t.Error("a closed indexer took documents")
 	}
 	if len(called) != 0 {
@@ -486,7 +653,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestNew_Failure(t *testing.T) {
-	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, Registry: prometheus.NewRegistry()}
+	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, Fallback: fallback{}, Registry: prometheus.NewRegistry()}
 	f := func(change func(*Config)) {
 		t.Helper()
 		cfg := good
@@ -503,6 +670,7 @@ func TestNew_Failure(t *testing.T) {
 	f(func(c *Config) { c.Connections = 0 })
 	f(func(c *Config) { c.RequestTimeout = 0 })
 	f(func(c *Config) { c.RetryMax = 0 })
+	f(func(c *Config) { c.Fallback = nil })
 }
 
 func TestNewClient_Failure(t *testing.T) {

@@ -104,7 +104,7 @@ func TestEnsureTemplate_Failure(t *testing.T) {
 	}
 }
 
-// What OpenSearch refuses for its content becomes a dead letter with the
+// What OpenSearch refuses in each form becomes a dead letter with the first
 // reason in OpenSearch's words; the payload is kept and cannot be searched.
 func TestRefusedByOpenSearch(t *testing.T) {
 	client := realClient(t)
@@ -117,19 +117,19 @@ func TestRefusedByOpenSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	index := prefix + "-2018-12-10"
-	if status, answer := ask(t, client, http.MethodPut, "/"+index, `{"mappings":{"properties":{"n":{"type":"integer"}}}}`); status != http.StatusOK {
+	if status, answer := ask(t, client, http.MethodPut, "/"+index, `{"mappings":{"dynamic":"strict","properties":{"n":{"type":"integer"},"log_group":{"type":"keyword"}}}}`); status != http.StatusOK {
 		t.Fatal(answer)
 	}
 	ix, err := New(Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
 	}, client)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ix.Close()
 	for range 2 { // a re-delivery adds nothing
-		docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: "1"})
+		docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: "1"}, 0)
 		for i, value := range []string{"1", `"not a number"`, "3"} {
 			docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%s,\"log_group\":\"/g\"}\n", index, i, value)
 			docs.Next()
@@ -169,7 +169,7 @@ func TestReadOnlyForATime(t *testing.T) {
 	}
 	ix, err := New(Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 2, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestReadOnlyForATime(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		ask(t, client, http.MethodPut, "/"+index+"/_settings", `{"index.blocks.write":null}`)
 	}()
-	docs := NewDocuments(Source{})
+	docs := NewDocuments(Source{}, 0)
 	for i := range 500 {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%d}\n", index, i, i)
 		docs.Next()

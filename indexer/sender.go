@@ -3,42 +3,29 @@ package indexer
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // bulkPath asks for no more of the answer than a verdict needs. Each item
 // keeps its status, so the filter does not shift positions.
 const bulkPath = "/_bulk?filter_path=errors,items.*.status,items.*.error"
 
-// sendBatches asks for batches and sends them until the indexer is closed.
-func (ix *Indexer) sendBatches() {
-	answer := make(chan []part, 1)
-	for {
-		select {
-		case ix.requests <- answer:
-		case <-ix.ctx.Done():
-			return
-		}
-		verdicts := ix.send(<-answer)
-		select {
-		case ix.verdicts <- verdicts:
-		case <-ix.ctx.Done():
-			return
-		}
-	}
-}
-
-// send posts a batch and gives each of its documents a verdict.
-func (ix *Indexer) send(batch []part) []verdict {
+// send posts a batch, gives each of its documents a verdict, and tells how
+// OpenSearch fared with it.
+func (ix *Indexer) send(batch []part) result {
 	start := time.Now()
 	items, status, err := ix.post(batch)
-	ix.metrics.requestSeconds.Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	ix.metrics.requestSeconds.Observe(took.Seconds())
 
 	var verdicts []verdict
 	switch {
@@ -47,18 +34,20 @@ func (ix *Indexer) send(batch []part) []verdict {
 	case unfit(status) && documents(batch) > 1:
 		// Halves, down to the one document that does not fit.
 		first, second := halve(batch)
-		return append(ix.send(first), ix.send(second)...)
-	case unfit(status) && batch[0].docs.letter == nil:
-		verdicts = []verdict{ix.refused(batch[0], status, itemError{Type: "bulk_request_refused", Reason: err.Error()})}
+		result := ix.send(first)
+		result.verdicts = append(result.verdicts, ix.send(second).verdicts...)
+		return result
+	case unfit(status) && !batch[0].isLetter():
+		verdicts = []verdict{refused(batch[0], status, itemError{Type: "bulk_request_refused", Reason: err.Error()})}
 	default:
-		if batch[0].docs.letter != nil && status == http.StatusRequestEntityTooLarge {
-			batch[0].docs.cutPayload()
+		if status == http.StatusRequestEntityTooLarge {
+			batch[0].form.cutPayload(len(batch[0].bytes()))
 		}
 		ix.metrics.failedRequests.Inc()
 		verdicts = again(batch)
 	}
 	ix.report(verdicts, status, err)
-	return verdicts
+	return result{verdicts: verdicts, trip: trip{sent: start, took: took, pushback: pushback(status, items)}}
 }
 
 // unfit tells that a request as such is not taken, so that the document at
@@ -68,6 +57,19 @@ func unfit(status int) bool {
 	return status == http.StatusRequestEntityTooLarge || status == http.StatusBadRequest
 }
 
+// pushback tells that OpenSearch has no room for work, or does not answer.
+func pushback(status int, items []itemResult) bool {
+	if status == 0 || status == http.StatusTooManyRequests || status >= 500 {
+		return true
+	}
+	for _, item := range items {
+		if item.Status == http.StatusTooManyRequests {
+			return true
+		}
+	}
+	return false
+}
+
 // post sends one bulk request. Unless it was answered with 200 and a verdict
 // for each document, it returns an error; status is 0 when no answer came.
 func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error) {
@@ -75,18 +77,42 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	defer cancel()
 	readers, size := make([]io.Reader, len(batch)), 0
 	for i, p := range batch {
-		readers[i] = bytes.NewReader(p.bytes())
-		size += len(p.bytes())
+		written := ix.written(p)
+		readers[i] = bytes.NewReader(written)
+		size += len(written)
 	}
+	ix.metrics.requestBytes.Add(float64(size))
 	body := &requestBody{Reader: io.MultiReader(readers...)}
-	defer body.lend(batch)
+	lend := func() {
+		for _, p := range batch {
+			p.docs.lent.Store(true)
+		}
+	}
+	if ix.cfg.Gzip {
+		// The documents are read here and now; what may be lent is the copy.
+		packed, err := pack(body.Reader)
+		if err != nil {
+			return nil, 0, fmt.Errorf("compress a bulk request: %w", err)
+		}
+		body.Reader, size = bytes.NewReader(packed.body.Bytes()), packed.body.Len()
+		returned := true
+		lend = func() { returned = false }
+		defer func() {
+			if returned {
+				packers.Put(packed)
+			}
+		}()
+	}
+	defer body.lend(lend)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, bulkPath, body)
 	if err != nil {
 		return nil, 0, err
 	}
 	req.ContentLength = int64(size)
 	req.Header.Set("Content-Type", "application/x-ndjson")
-	ix.metrics.requestBytes.Add(float64(size))
+	if ix.cfg.Gzip {
+		req.Header.Set("Content-Encoding", "gzip")
+	}
 
 	resp, err := ix.client.Stream(req)
 	if err != nil {
@@ -96,14 +122,31 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	if resp.StatusCode != http.StatusOK {
 		return nil, resp.StatusCode, answerError("bulk request", resp)
 	}
-	var answer bulkAnswer
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	items, err = readItems(resp.Body, documents(batch))
+	if err != nil {
 		return nil, 0, fmt.Errorf("read the answer to a bulk request: %w", err)
 	}
-	if want := documents(batch); len(answer.Items) != want {
-		return nil, 0, fmt.Errorf("the answer to a bulk request has %d items for %d documents", len(answer.Items), want)
-	}
-	return answer.results(), http.StatusOK, nil
+	return items, http.StatusOK, nil
+}
+
+// packer compresses request bodies.
+type packer struct {
+	writer *gzip.Writer
+	body   bytes.Buffer
+}
+
+var packers = sync.Pool{New: func() any {
+	// The least effort takes off most of what there is to take off of logs.
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one that there is
+	return &packer{writer: w}
+}}
+
+func pack(r io.Reader) (*packer, error) {
+	p := packers.Get().(*packer)
+	p.body.Reset()
+	p.writer.Reset(&p.body)
+	_, err := io.Copy(p.writer, r)
+	return p, errors.Join(err, p.writer.Close())
 }
 
 // requestBody reads the records' own buffers. The transport closes it when it
@@ -119,13 +162,10 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// lend marks the buffers of a batch that the transport may still be reading.
-func (b *requestBody) lend(batch []part) {
-	if b.closed.Load() {
-		return
-	}
-	for _, p := range batch {
-		p.docs.lent.Store(true)
+// lend marks buffers that the transport may still be reading.
+func (b *requestBody) lend(mark func()) {
+	if !b.closed.Load() {
+		mark()
 	}
 }
 

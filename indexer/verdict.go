@@ -1,24 +1,21 @@
 package indexer
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 )
 
 // verdict is what became of a run of documents in one request: they are to be
-// sent again, or replaced by their dead letter, or else settled.
+// sent again, or in other forms, or else settled.
 type verdict struct {
 	part
 	again  bool
-	letter *Documents
-	reason itemError // of again and letter
-}
-
-// bulkAnswer is the answer to a bulk request.
-// See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
-type bulkAnswer struct {
-	Items []map[string]itemResult `json:"items"`
+	next   []part
+	reason itemError // of again and next
 }
 
 type itemResult struct {
@@ -35,23 +32,83 @@ type itemError struct {
 	} `json:"caused_by,omitempty"`
 }
 
+// maxReason bounds what is kept of a reason: it can quote the document.
+const maxReason = 1000
+
 // text is the reason with its cause, which often alone names the culprit.
 func (e itemError) text() string {
-	if e.CausedBy == nil || e.CausedBy.Reason == "" {
-		return e.Reason
+	text := e.Reason
+	if e.CausedBy != nil && e.CausedBy.Reason != "" {
+		text += ": " + e.CausedBy.Type + ": " + e.CausedBy.Reason
 	}
-	return e.Reason + ": " + e.CausedBy.Type + ": " + e.CausedBy.Reason
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
 }
 
-// results are the items without the operation each is filed under.
-func (a bulkAnswer) results() []itemResult {
-	results := make([]itemResult, len(a.Items))
-	for i, item := range a.Items {
-		for _, result := range item {
-			results[i] = result
+// bounded is the error as text only, so that what is kept of it is bounded.
+func (e itemError) bounded() itemError {
+	return itemError{Type: strings.Clone(e.Type), Reason: strings.Clone(e.text())}
+}
+
+// readItems reads the results of want documents from the answer to a bulk
+// request, one at a time: with errors in it, an answer can be large.
+// See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
+func readItems(r io.Reader, want int) ([]itemResult, error) {
+	d := json.NewDecoder(r)
+	expect := func(delim json.Delim) error {
+		if token, err := d.Token(); err != nil {
+			return err
+		} else if token != delim {
+			return fmt.Errorf("%v in place of %v", token, delim)
+		}
+		return nil
+	}
+	if err := expect('{'); err != nil {
+		return nil, err
+	}
+	results := make([]itemResult, 0, want)
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		if key != "items" {
+			var skipped json.RawMessage
+			if err := d.Decode(&skipped); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := expect('['); err != nil {
+			return nil, err
+		}
+		for d.More() {
+			// The operation, create or index, is the only key.
+			var item map[string]itemResult
+			if err := d.Decode(&item); err != nil {
+				return nil, err
+			}
+			if len(results) == want {
+				return nil, fmt.Errorf("more items than the %d documents", want)
+			}
+			results = append(results, itemResult{})
+			for _, result := range item {
+				results[len(results)-1] = result
+			}
+		}
+		if err := expect(']'); err != nil {
+			return nil, err
 		}
 	}
-	return results
+	if err := expect('}'); err != nil {
+		return nil, err
+	}
+	if len(results) != want {
+		return nil, fmt.Errorf("%d items for %d documents", len(results), want)
+	}
+	return results, nil
 }
 
 type outcome int
@@ -66,10 +123,11 @@ const (
 // passing are error types that are no fault of the document, though their
 // status says so: something in the cluster or in a setting has to change, and
 // the document waits for that. Blocks (read-only, flood-stage watermark) and
-// missing permissions come with statuses of their own.
-var passing = []string{"index_not_found_exception", "index_closed_exception"}
+// missing permissions come with statuses of their own. A validation_exception
+// is a new index beyond cluster.max_shards_per_node.
+var passing = []string{"index_not_found_exception", "index_closed_exception", "validation_exception"}
 
-// outcomeOf judges the status of one create operation.
+// outcomeOf judges the status of one operation.
 func outcomeOf(r itemResult) outcome {
 	switch {
 	case r.Status >= 200 && r.Status < 300:
@@ -91,45 +149,66 @@ func outcomeOf(r itemResult) outcome {
 func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 	var verdicts []verdict
 	for _, p := range batch {
-		from := p.from
-		for from < p.to {
-			item := items[from-p.from]
+		n := p.to - p.from
+		for from := 0; from < n; {
+			item := items[from]
 			kind := outcomeOf(item)
 			to := from + 1
-			for kind != refusedForGood && to < p.to && outcomeOf(items[to-p.from]) == kind {
+			for kind != refusedForGood && to < n && outcomeOf(items[to]) == kind {
 				to++
 			}
-			run := part{docs: p.docs, from: from, to: to, attempts: p.attempts}
-			n := float64(to - from)
-			switch {
-			case kind == retriable:
+			run := p
+			run.from, run.to = p.from+from, p.from+to
+			switch kind {
+			case retriable:
 				verdicts = append(verdicts, verdict{part: run, again: true, reason: item.Error})
-			case kind == refusedForGood:
-				verdicts = append(verdicts, ix.refused(run, item.Status, item.Error))
-			case p.docs.letter != nil:
-				ix.metrics.deadLetters.Add(n)
-				verdicts = append(verdicts, verdict{part: run})
-			case kind == indexed:
-				ix.metrics.indexed.Add(n)
-				verdicts = append(verdicts, verdict{part: run})
-			case kind == alreadyThere:
-				ix.metrics.alreadyThere.Add(n)
+			case refusedForGood:
+				verdicts = append(verdicts, refused(run, item.Status, item.Error))
+			default:
+				ix.count(run, kind)
 				verdicts = append(verdicts, verdict{part: run})
 			}
 			from = to
 		}
-		items = items[p.to-p.from:]
+		items = items[n:]
 	}
 	return verdicts
 }
 
-// refused is the verdict on one document that OpenSearch will never take. A
-// dead letter has nowhere else to go and is sent until it is taken.
-func (ix *Indexer) refused(one part, status int, reason itemError) verdict {
-	if one.docs.letter != nil {
-		return verdict{part: one, again: true, reason: reason}
+// count counts documents that are settled.
+func (ix *Indexer) count(p part, kind outcome) {
+	n := float64(p.to - p.from)
+	switch {
+	case p.form != nil && p.form.kind == letter:
+		ix.metrics.deadLetters.Add(n)
+	case kind == alreadyThere:
+		ix.metrics.alreadyThere.Add(n)
+	default:
+		ix.metrics.indexed.Add(n)
+		if p.form != nil {
+			ix.metrics.plain.Add(n)
+		}
 	}
-	return verdict{part: one, letter: ix.letterOf(one, status, reason), reason: reason}
+}
+
+// refused is the verdict on one document that OpenSearch does not take for its
+// content: it is tried in its plain form, and if that is refused too, kept as a
+// dead letter. A letter has nowhere else to go and is sent until it is taken.
+func refused(p part, status int, reason itemError) verdict {
+	reason = reason.bounded()
+	v := verdict{part: p, reason: reason}
+	switch {
+	case p.form == nil && status != http.StatusRequestEntityTooLarge:
+		v.next = []part{p.formOf(form{kind: plain, reason: reason})}
+	case p.form == nil || p.form.kind == plain:
+		if p.form != nil {
+			reason = p.form.reason // why the document itself is not taken
+		}
+		v.next = []part{p.formOf(letterOf(p, status, reason)), p.formOf(form{kind: bare})}
+	case p.form.kind == letter:
+		v.again = true
+	}
+	return v
 }
 
 // again sends a whole batch once more.
@@ -139,39 +218,4 @@ func again(batch []part) []verdict {
 		verdicts[i] = verdict{part: p, again: true}
 	}
 	return verdicts
-}
-
-// report logs what went wrong in a request: one line, whatever the number of
-// documents.
-func (ix *Indexer) report(verdicts []verdict, status int, err error) {
-	var retried, dead int
-	var reasons []string
-	seen := make(map[string]bool)
-	for _, v := range verdicts {
-		switch {
-		case v.letter != nil:
-			dead += v.to - v.from
-		case v.again:
-			retried += v.to - v.from
-		default:
-			continue
-		}
-		if reason := v.reason.Type + ": " + v.reason.text(); v.reason.Type != "" && !seen[v.reason.Type] {
-			seen[v.reason.Type] = true
-			reasons = append(reasons, reason)
-		}
-	}
-	if retried == 0 && dead == 0 {
-		return
-	}
-	ix.metrics.retried.Add(float64(retried))
-	event := ix.cfg.Log.Warn()
-	if dead > 0 || status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound {
-		event = ix.cfg.Log.Error()
-	}
-	if err != nil {
-		event = event.Err(err)
-	}
-	event.Int("retried", retried).Int("dead_letters", dead).Str("reasons", strings.Join(reasons, "; ")).
-		Msg("OpenSearch did not take all documents")
 }

@@ -33,7 +33,8 @@ type Config struct {
 type Mapper struct {
 	prefix string
 	zone   *time.Location
-	schema Schema
+	fields Schema   // all of them
+	schema Schema   // the fields that every document has
 	keys   [][]byte // `{"@timestamp":`, `,"message":`, …
 	action []byte   // the action line up to the day
 	noIDs  bool
@@ -50,7 +51,7 @@ func New(cfg Config) (*Mapper, error) {
 	m := &Mapper{
 		prefix: cfg.Prefix,
 		zone:   cfg.Zone,
-		schema: cfg.Schema,
+		fields: cfg.Schema,
 		noIDs:  cfg.NoIDs,
 	}
 	operation := "create"
@@ -60,6 +61,10 @@ func New(cfg Config) (*Mapper, error) {
 	m.action = []byte(`{"` + operation + `":{"_index":"` + cfg.Prefix + `-`)
 	separator := "{"
 	for _, field := range cfg.Schema {
+		if field.append == nil {
+			continue
+		}
+		m.schema = append(m.schema, field)
 		m.keys = append(m.keys, []byte(separator+`"`+field.Name+`":`))
 		separator = ","
 	}

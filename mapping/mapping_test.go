@@ -89,7 +89,10 @@ func TestTemplateFollowsSchema(t *testing.T) {
 		Template struct {
 			Mappings struct {
 				Dynamic    string
-				Properties map[string]struct{ Type string }
+				Properties map[string]struct {
+					Type       string
+					Properties map[string]struct{ Type string }
+				}
 			}
 		}
 	}
@@ -109,8 +112,9 @@ func TestTemplateFollowsSchema(t *testing.T) {
 			t.Errorf("field %s is not in the template", field)
 		}
 	}
-	if len(properties) != len(document) {
-		t.Errorf("template has %d fields, the document %d", len(properties), len(document))
+	// One more is for what plain documents have beside.
+	if reason := properties["error"].Properties; len(properties) != len(document)+1 || reason["type"].Type != "keyword" || reason["reason"].Type != "text" {
+		t.Errorf("template has %d fields, the document %d, error: %v", len(properties), len(document), reason)
 	}
 	if properties["message"].Type != "text" || properties["log_group"].Type != "keyword" || template.Template.Mappings.Dynamic != "false" {
 		t.Errorf("template: %s", body)
@@ -133,5 +137,39 @@ func TestAppendWithoutIDs(t *testing.T) {
 	action, _, _ := strings.Cut(string(m.Append(nil, &subscription.Envelope{}, event)), "\n")
 	if action != `{"index":{"_index":"app-2018-12-10"}}` {
 		t.Errorf("action %s", action)
+	}
+}
+
+// What OpenSearch refused goes in as text only.
+func TestPlainAndBare(t *testing.T) {
+	m := newMapper(t, "app", "UTC")
+	source := func(message string) []byte {
+		return []byte(`{"@timestamp":"2018-12-10T03:57:44.183Z","message":` + message + `,"log_group":"/g","owner":"1"}`)
+	}
+	f := func(name, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %.300s, want %.300s", name, got, want)
+		}
+	}
+	f("plain", string(m.Plain([]byte("x"), source(`"a\"\u0000<b>"`), "kind", `why "so"`)),
+		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\"\u0000<b>","error":{"reason":"why \"so\"","type":"kind"}}`)
+	f("bare", string(m.Bare([]byte("x"), source(`"a\nb"`))), `x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\nb"}`)
+	// Over-long lines end at a whole character, within a term.
+	for _, unit := range []string{"a", "é", `\n`, `\u0000`, "𝄞", `\\`} {
+		for lead := range 7 {
+			literal := `"` + strings.Repeat("x", lead) + strings.Repeat(unit, 40_000) + `"`
+			var bare struct{ Message string }
+			if err := json.Unmarshal(m.Bare(nil, source(literal)), &bare); err != nil {
+				t.Fatalf("%q: %v", unit, err)
+			}
+			var whole string
+			if err := json.Unmarshal([]byte(literal), &whole); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(bare.Message); n > maxTerm || len(unit) > 2 && n < maxTerm/6-6 || !strings.HasPrefix(whole, bare.Message) {
+				t.Errorf("%q after %d: cut to %d bytes", unit, lead, n)
+			}
+		}
 	}
 }

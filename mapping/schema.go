@@ -11,7 +11,8 @@ type Field struct {
 	// Property is the field's definition in the index mapping.
 	Property map[string]any
 
-	// append writes the field's JSON value.
+	// append writes the field's JSON value; nil for a field that only plain
+	// documents have.
 	append func(dst []byte, e *entry) []byte
 }
 
@@ -31,19 +32,26 @@ type Schema []Field
 // and is not indexed. CloudWatch itself ends at 512 characters for both names.
 const maxKeyword = 1024
 
+// Fields of a document that is there as text only.
+const (
+	timeField    = "@timestamp"
+	messageField = "message"
+	errorField   = "error"
+)
+
 // DefaultSchema is the schema of a document with the log line as it was, its
 // time and its origin.
 func DefaultSchema() Schema {
 	keyword := map[string]any{"type": "keyword", "ignore_above": maxKeyword}
 	return Schema{
 		{
-			Name:     "@timestamp",
+			Name:     timeField,
 			Meaning:  "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`",
 			Property: map[string]any{"type": "date"},
 			append:   func(dst []byte, e *entry) []byte { return e.moment.appendTimestamp(dst) },
 		},
 		{
-			Name:     "message",
+			Name:     messageField,
 			Meaning:  "the text as it was, searchable by its words",
 			Property: map[string]any{"type": "text"},
 			append:   func(dst []byte, e *entry) []byte { return append(dst, e.event.Message...) },
@@ -65,6 +73,11 @@ func DefaultSchema() Schema {
 			Meaning:  "the AWS account the event comes from",
 			Property: keyword,
 			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.Owner...) },
+		},
+		{
+			Name:     errorField,
+			Meaning:  "of a document that OpenSearch refused as it was, and that is there as text only: `error.type` and `error.reason` say why",
+			Property: map[string]any{"properties": map[string]any{"type": keyword, "reason": map[string]any{"type": "text"}}},
 		},
 	}
 }

@@ -12,8 +12,8 @@ const basePriority = 100
 // (nested, values as strings), so that an installed template can be compared.
 // See https://docs.opensearch.org/latest/im-plugin/index-templates/.
 func (m *Mapper) Template() (name string, body []byte, err error) {
-	properties := make(map[string]any, len(m.schema))
-	for _, field := range m.schema {
+	properties := make(map[string]any, len(m.fields))
+	for _, field := range m.fields {
 		properties[field.Name] = field.Property
 	}
 	body, err = json.Marshal(map[string]any{

@@ -1,0 +1,71 @@
+package indexer
+
+import "slices"
+
+// Fallback makes what OpenSearch can take of a document that it refused. Both
+// append a source line without its newline.
+type Fallback interface {
+	// Plain is the line as text with the reason why nothing else of the document
+	// is indexed.
+	Plain(dst, source []byte, kind, reason string) []byte
+	// Bare is the beginning of the line and its time, and no field beside: it
+	// needs no room in a mapping that is full, and fits into a term.
+	Bare(dst, source []byte) []byte
+}
+
+// form is how a document goes out that cannot go as it is.
+type form struct {
+	kind   kind
+	letter deadLetter // what is known already, of a letter
+	keep   int        // bytes of the payload kept in a letter
+	reason itemError  // why, of a plain form
+}
+
+type kind int
+
+const (
+	// plain is the second try of a document that was refused for its content.
+	plain kind = iota
+	// letter is the dead letter of a record or of a document.
+	letter
+	// bare goes beside a document's dead letter, so that a search finds the line
+	// all the same. It is tried and may be refused.
+	bare
+)
+
+// size is about how much the form takes in a request.
+func (f *form) size(document int) int {
+	const more, most = 1 << 10, 64 << 10
+	switch f.kind {
+	case letter:
+		return 2*min(f.keep, document) + more
+	case bare:
+		return min(document, most)
+	default:
+		return document + more
+	}
+}
+
+// written is what goes into the request for a part.
+func (ix *Indexer) written(p part) []byte {
+	if p.form == nil {
+		return p.bytes()
+	}
+	if p.form.kind == letter {
+		return ix.writeLetter(p)
+	}
+	action, source := p.lines()
+	line := append(slices.Clone(action), '\n')
+	if p.form.kind == plain {
+		line = ix.cfg.Fallback.Plain(line, source, p.form.reason.Type, p.form.reason.text())
+	} else {
+		line = ix.cfg.Fallback.Bare(line, source)
+	}
+	return append(line, '\n')
+}
+
+// formOf is the part of one document in a form.
+func (p part) formOf(f form) part {
+	p.attempts, p.form = 0, &f
+	return p
+}

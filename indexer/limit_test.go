@@ -1,0 +1,92 @@
+package indexer
+
+import (
+	"testing"
+	"time"
+)
+
+// serve lets requests of a limit meet an OpenSearch that takes so many at once,
+// each for a second at its best, for a number of requests, and returns how many
+// were under way at once in the second half.
+func serve(l *limit, requests int, answer func(running int) (took time.Duration, pushback bool)) (mean float64) {
+	type flight struct {
+		trip
+		ends time.Time
+	}
+	now, sum := time.Unix(0, 0), 0
+	var flights []flight
+	for i := range requests {
+		for l.free() {
+			last := l.begin()
+			took, pushback := answer(l.running)
+			flights = append(flights, flight{trip{sent: now, took: took, pushback: pushback, full: true, last: last}, now.Add(took)})
+		}
+		next := 0
+		for j := range flights {
+			if flights[j].ends.Before(flights[next].ends) {
+				next = j
+			}
+		}
+		if i >= requests/2 {
+			sum += l.running
+		}
+		now = flights[next].ends
+		l.end(flights[next].trip)
+		flights = append(flights[:next], flights[next+1:]...)
+	}
+	return float64(sum) / float64(requests-requests/2)
+}
+
+func TestLimit(t *testing.T) {
+	const second = time.Second
+	f := func(name string, answer func(running int) (time.Duration, bool), least, most float64) {
+		t.Helper()
+		l := newLimit(8)
+		if mean := serve(&l, 400, answer); mean < least || mean > most {
+			t.Errorf("%s: %.1f requests under way at once", name, mean)
+		}
+	}
+	f("room for all", func(int) (time.Duration, bool) { return second, false }, 7.9, 8)
+	f("refuses more than 3", func(running int) (time.Duration, bool) { return second, running > 3 }, 1.5, 3.5)
+	n := 0
+	f("slow at times", func(int) (time.Duration, bool) {
+		if n++; n%20 < 4 {
+			return 5 * second, false
+		}
+		return second, false
+	}, 2, 7.6)
+	f("is away", func(int) (time.Duration, bool) { return time.Millisecond, true }, 1, 1)
+}
+
+// After trouble the limit comes back, and a cluster that became slower for good
+// is not held to what it was.
+func TestLimitRecovers(t *testing.T) {
+	l := newLimit(8)
+	serve(&l, 100, func(int) (time.Duration, bool) { return time.Second, true })
+	if l.allowed != 1 {
+		t.Errorf("%v are allowed while nothing is taken", l.allowed)
+	}
+	l.running = 0
+	for name, took := range map[string]time.Duration{"as before": time.Second, "slower for good": 10 * time.Second} {
+		l.running = 0
+		if mean := serve(&l, 400, func(int) (time.Duration, bool) { return took, false }); mean < 7.5 {
+			t.Errorf("%s: %.1f under way at once", name, mean)
+		}
+	}
+}
+
+// Requests that were sent before a decrease do not decrease it again.
+func TestLimitOncePerTrip(t *testing.T) {
+	l := newLimit(8)
+	l.allowed = 8
+	sent := time.Unix(100, 0)
+	for range 8 {
+		l.begin()
+	}
+	for range 8 {
+		l.end(trip{sent: sent, took: time.Second, pushback: true})
+	}
+	if l.allowed != 4 {
+		t.Errorf("%v are allowed after one volley", l.allowed)
+	}
+}

@@ -1,0 +1,67 @@
+package mapping
+
+import (
+	"encoding/json"
+	"slices"
+	"unicode/utf8"
+)
+
+// maxTerm is the most that Lucene takes as one term, in bytes: what a message
+// may have where an index maps it as a keyword.
+const maxTerm = 32766
+
+// Plain appends, without a newline, the source line of a document that
+// OpenSearch refused: its time, its line as text, and the reason.
+func (*Mapper) Plain(dst, source []byte, kind, reason string) []byte {
+	at, message := essence(source)
+	dst = appendEssence(dst, at, message)
+	// Strings always marshal.
+	why, _ := json.Marshal(map[string]string{"type": kind, "reason": reason})
+	dst = append(dst, `,"`+errorField+`":`...)
+	dst = append(dst, why...)
+	return append(dst, '}')
+}
+
+// Bare appends, without a newline, a source line with the time and the
+// beginning of the log line only: what even an index whose mapping is full, or
+// has the message as a keyword, can take.
+func (*Mapper) Bare(dst, source []byte) []byte {
+	at, message := essence(source)
+	return append(appendEssence(dst, at, cutLiteral(message, maxTerm)), '}')
+}
+
+// essence is the time and the log line of a source line, as JSON.
+func essence(source []byte) (at, message json.RawMessage) {
+	var fields map[string]json.RawMessage
+	// The line is our own.
+	_ = json.Unmarshal(source, &fields)
+	return fields[timeField], fields[messageField]
+}
+
+func appendEssence(dst []byte, at, message json.RawMessage) []byte {
+	dst = append(dst, `{"`+timeField+`":`...)
+	dst = append(dst, at...)
+	dst = append(dst, `,"`+messageField+`":`...)
+	return append(dst, message...)
+}
+
+// cutLiteral cuts a canonical string literal to one of at most n bytes between
+// its quotes, which is no less than the text takes.
+func cutLiteral(literal []byte, n int) []byte {
+	if len(literal) <= n+2 {
+		return literal
+	}
+	end := 1
+	for {
+		var size int
+		if literal[end] != '\\' {
+			_, size = utf8.DecodeRune(literal[end:])
+		} else if size = 2; literal[end+1] == 'u' {
+			size = 6
+		}
+		if end-1+size > n {
+			return append(slices.Clone(literal[:end]), '"')
+		}
+		end += size
+	}
+}
