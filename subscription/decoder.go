@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -42,11 +43,25 @@ const maxGzip = 4
 // maxErrors keeps hostile input from filling the memory with complaints.
 const maxErrors = 20
 
-// Decoder decodes subscription records. It keeps its buffers between calls and
-// is not safe for concurrent use.
+// Work, beside what is inflated, is counted in bytes of text that could be read
+// in its time. Damaged input is tried again at each place where a gzip member may
+// begin, and gzip can inflate to gzip that inflates to nothing.
+const (
+	gzipWork  = 16  // of a compressed byte: each few can be a block with tables of its own
+	wrongWork = 256 // of a JSON object that is no envelope, whatever its size
+)
+
+// maxKept bounds the bytes of a buffer that is kept for the next record.
+const maxKept = 4 << 20
+
+// Decoder decodes subscription records. It keeps its buffers between calls,
+// unless they are unusually large, and is not safe for concurrent use.
 type Decoder struct {
 	maxInflated int
-	left        int // bytes that may still be inflated
+	window      int  // events in one visit
+	left        int  // bytes that may still be inflated
+	work        int  // that may still be done in vain, or on gzip
+	ended       bool // left or work is used up
 	gzip        gzip.Reader
 	source      bytes.Reader
 	buffers     [maxGzip][]byte // one for each level
@@ -58,19 +73,36 @@ type Decoder struct {
 }
 
 // NewDecoder makes a decoder that inflates at most maxInflated bytes for one
-// input, all levels of gzip together.
-func NewDecoder(maxInflated int) *Decoder { return &Decoder{maxInflated: maxInflated} }
+// input, all levels of gzip together. Its memory is a small multiple of that, and
+// the time it takes is too, whatever the input.
+func NewDecoder(maxInflated int) *Decoder {
+	return &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: 2 * maxInflated}}
+}
 
 // Decode finds the envelopes in a record, in several records back to back, or
 // in an object of the archive: gzip members, gzip of these, or plain JSON,
-// back to back. It calls visit for each DATA_MESSAGE and counts the
-// CONTROL_MESSAGEs. What is bad is left out: the error joins an *Error for each
+// back to back. It calls visit for each DATA_MESSAGE, several times for one with
+// more than 10,000 events, and counts the CONTROL_MESSAGEs. What is bad is left out: the error joins an *Error for each
 // bad stretch, and the good around it is visited all the same.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
-	d.left, d.visit, d.controls, d.errs = d.maxInflated, visit, 0, nil
+	d.left, d.work, d.ended = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data), false
+	d.visit, d.controls, d.errs = visit, 0, nil
 	d.input(data, "", 0)
-	d.visit = nil
-	return d.controls, errors.Join(d.errs...)
+	controls, err = d.controls, errors.Join(d.errs...)
+	d.letGo()
+	return controls, err
+}
+
+// letGo forgets the input, and buffers that are unusually large.
+func (d *Decoder) letGo() {
+	d.visit, d.errs, d.scanner.data = nil, nil, nil
+	d.source.Reset(nil)
+	d.current.reset()
+	for i, buf := range d.buffers {
+		if cap(buf) > maxKept {
+			d.buffers[i] = nil
+		}
+	}
 }
 
 func (d *Decoder) fail(stage, member string, offset int, err error) {
@@ -90,23 +122,25 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 	}
 	searching := false // for the next good member after a bad stretch
 	for pos, members := 0, 0; pos < len(data); {
+		stage, name, at := stageParse, parent, pos
 		var n int
 		var err error
 		if bytes.HasPrefix(data[pos:], magic) {
-			member := fmt.Sprint(members + 1)
+			stage, name = stageInflate, fmt.Sprint(members+1)
 			if parent != "" {
-				member = parent + "." + member
+				name = parent + "." + name
 			}
-			if n, err = d.member(data[pos:], member, level, searching); err == nil {
+			if n, err = d.member(data[pos:], name, level, searching); err == nil || !searching {
 				members++
-			} else if !searching {
-				members++
-				d.fail(stageInflate, member, pos, err)
 			}
-		} else if n, err = d.text(data[pos:], parent, pos); err != nil && !searching {
-			d.fail(stageParse, parent, pos+n, err)
+		} else {
+			n, err = d.text(data[pos:], parent, pos)
+			at += n
 		}
-		if errors.Is(err, errBound) {
+		if err != nil && (!searching || errors.Is(err, errBound)) {
+			d.fail(stage, name, at, err)
+		}
+		if d.ended = d.ended || errors.Is(err, errBound); d.ended {
 			return
 		}
 		searching = err != nil
@@ -125,20 +159,26 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 // errBound ends decoding: what follows would go beyond the bound as well.
 var errBound = errors.New("MAX_INFLATED_BYTES")
 
+// spend counts work.
+func (d *Decoder) spend(bytes int) error {
+	if d.work -= bytes; d.work < 0 {
+		return fmt.Errorf("there is so much gzip, or so much that is no envelope, that the rest is left out: raise %w if it is no attack", errBound)
+	}
+	return nil
+}
+
 // member inflates the gzip member (RFC 1952) that data begins with, decodes
 // what is in it, and returns its length.
 func (d *Decoder) member(data []byte, name string, level int, searching bool) (n int, err error) {
 	if level == maxGzip {
 		return 0, fmt.Errorf("gzip within gzip more than %d deep", maxGzip)
 	}
-	d.source.Reset(data)
-	if err := d.gzip.Reset(&d.source); err != nil {
-		return 0, readable(err)
+	d.source.Reset(data[:min(len(data), d.work/gzipWork+1)])
+	out, err := d.inflate(level, data)
+	n = int(d.source.Size()) - d.source.Len()
+	if err := d.spend(gzipWork * n); err != nil {
+		return 0, err
 	}
-	d.gzip.Multistream(false)
-	out, err := d.inflate(d.buffers[level][:0], len(data))
-	d.buffers[level] = out
-	consumed := len(data) - d.source.Len()
 	if err != nil && !searching && errors.Is(err, io.ErrUnexpectedEOF) {
 		// Envelopes that are whole are good. That the last one is not is what
 		// the error says.
@@ -150,7 +190,7 @@ func (d *Decoder) member(data []byte, name string, level int, searching bool) (n
 		return 0, readable(err)
 	}
 	d.input(out, name, level+1)
-	return consumed, nil
+	return n, nil
 }
 
 func readable(err error) error {
@@ -160,20 +200,34 @@ func readable(err error) error {
 	return err
 }
 
-// inflate reads what is left of the current member into buf, within the bound.
-func (d *Decoder) inflate(buf []byte, compressed int) ([]byte, error) {
+// maxRatio is the most that DEFLATE can compress.
+const maxRatio = 1032
+
+// inflate inflates the member that the source begins with into the buffer of its
+// level, within the bound. data is all that the member could be.
+func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
+	if err := d.gzip.Reset(&d.source); err != nil {
+		return nil, err
+	}
+	d.gzip.Multistream(false)
 	const leastRoom = 512
+	// If nothing follows the member, its length inflated (ISIZE) stands at the end.
+	size := 0
+	if len(data) > 4 {
+		size = min(int(binary.LittleEndian.Uint32(data[len(data)-4:])), maxRatio*len(data), d.left) + leastRoom
+	}
+	buf := d.buffers[level][:0]
+	defer func() { d.buffers[level] = buf }()
 	for {
-		if cap(buf)-len(buf) < leastRoom {
-			// Text compresses by ten; beyond that the buffer doubles.
-			grown := make([]byte, len(buf), min(max(2*cap(buf), 10*compressed, 4096), len(buf)+d.left+leastRoom))
+		if cap(buf)-len(buf) < leastRoom || cap(buf) < size {
+			grown := make([]byte, len(buf), min(max(size, 2*cap(buf), 4096), len(buf)+d.left+leastRoom))
 			copy(grown, buf)
-			buf = grown
+			buf, size = grown, 0
 		}
 		n, err := d.gzip.Read(buf[len(buf):min(cap(buf), len(buf)+d.left+1)])
 		buf = buf[:len(buf)+n]
 		if d.left -= n; d.left < 0 {
-			return buf[:0], fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
+			return nil, fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
 		}
 		if errors.Is(err, io.EOF) {
 			return buf, nil
@@ -197,12 +251,17 @@ func (d *Decoder) text(data []byte, parent string, at int) (n int, err error) {
 		switch err := d.envelope(); {
 		case errors.Is(err, errShape):
 			d.fail(stageParse, parent, at+start, err)
+			if err := d.spend(wrongWork); err != nil {
+				return s.pos, err
+			}
 		case err != nil:
 			return s.pos, err
 		case string(d.current.kind) == controlMessage:
 			d.controls++
 		default:
-			d.visit(&d.current)
+			if err := d.visitAll(); err != nil {
+				return s.pos, err
+			}
 		}
 	}
 	return s.pos, nil

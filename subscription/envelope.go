@@ -7,18 +7,24 @@ import (
 	"strconv"
 )
 
-// Envelope is a subscription record: log events of one log stream. It is valid
-// only during the call that it is passed to.
+// Envelope is a subscription record: log events of one log stream, or a window
+// of them if there are many. It is valid only during the call that it is passed
+// to.
 type Envelope struct {
 	// Owner is the AWS account, LogGroup and LogStream the origin of the
 	// events; `""` where the envelope does not say.
 	Owner, LogGroup, LogStream Text
 	Events                     []Event
-	// Rejected are elements of logEvents that are no log events.
+	// Rejected are elements of logEvents that are no log events. They come with
+	// the first window.
 	Rejected []Rejected
 
-	kind   Text
-	events bool // logEvents is an array
+	kind         Text
+	events       bool // logEvents is an array
+	rest         int  // where the first event that is not in Events begins, 0 if all are
+	rejected     int  // how many there are
+	rejectedFrom int  // where the last of Rejected begins
+	occurrences  *occurrences
 }
 
 // Event is a log event.
@@ -32,7 +38,9 @@ type Event struct {
 	Message Text
 }
 
-// Rejected is an element of logEvents that is no log event.
+// Rejected is an element of logEvents that is no log event. The last one of an
+// envelope can stand for several: then it goes from the first of these to the
+// last, with what is between, and Err says how many they are.
 type Rejected struct {
 	// Raw is its JSON as it was.
 	Raw []byte
@@ -45,6 +53,14 @@ const (
 	controlMessage = `"CONTROL_MESSAGE"`
 )
 
+// Bounds on an envelope. The names that CloudWatch allows have at most 512
+// characters, escapes of six bytes if it comes to the worst.
+const (
+	maxWindow   = 10_000 // events in one visit
+	maxRejected = 100    // rejected elements that are told one by one
+	maxField    = 4096   // bytes of owner, logGroup or logStream
+)
+
 // errShape is an envelope that is JSON but not what CloudWatch sends; what
 // follows it can be read.
 var errShape = errors.New("not a subscription envelope")
@@ -53,8 +69,8 @@ var errShape = errors.New("not a subscription envelope")
 // name counts, unknown ones are passed over.
 func (d *Decoder) envelope() error {
 	s, e := &d.scanner, &d.current
-	s.arena = s.arena[:0]
-	*e = Envelope{kind: empty, Owner: empty, LogGroup: empty, LogStream: empty, Events: e.Events[:0], Rejected: e.Rejected[:0]}
+	s.arena, s.rewritten = s.arena[:0], 0
+	e.reset()
 	err := s.object(func(key Text) (err error) {
 		var target *Text
 		switch string(key) {
@@ -67,9 +83,9 @@ func (d *Decoder) envelope() error {
 		case `"logStream"`:
 			target = &e.LogStream
 		case `"logEvents"`:
-			e.Events, e.Rejected = e.Events[:0], e.Rejected[:0]
+			e.noEvents()
 			if e.events = s.peek() == '['; e.events {
-				return s.array(d.event)
+				return s.array(d.element)
 			}
 			return s.skip()
 		default:
@@ -92,6 +108,59 @@ func (d *Decoder) envelope() error {
 	return e.check()
 }
 
+// reset makes it an envelope that says nothing. What it referred to is cleared,
+// so that it keeps no record's memory.
+func (e *Envelope) reset() {
+	e.noEvents()
+	*e = Envelope{kind: empty, Owner: empty, LogGroup: empty, LogStream: empty, Events: e.Events, Rejected: e.Rejected}
+}
+
+// noEvents forgets the events.
+func (e *Envelope) noEvents() {
+	clear(e.Events)
+	clear(e.Rejected)
+	e.Events, e.Rejected = e.Events[:0], e.Rejected[:0]
+	e.rest, e.rejected = 0, 0
+}
+
+// visitAll visits the envelope that has been read and found good: the events at
+// hand, then the rest, which are read once more, a window at a time.
+func (d *Decoder) visitAll() error {
+	s, e := &d.scanner, &d.current
+	if n := e.rejected - maxRejected; n > 1 {
+		last := &e.Rejected[maxRejected]
+		last.Err = fmt.Errorf("%d elements of logEvents are no log events, the first of them: %w", n, last.Err)
+	}
+	rest, end := e.rest, s.pos
+	d.visitWindow()
+	if rest == 0 {
+		return nil
+	}
+	s.pos, s.rewritten = rest, 0
+	err := s.elements(func() error {
+		ev, reason, err := d.event()
+		if err == nil && reason == nil {
+			e.Events = append(e.Events, ev)
+		}
+		if len(e.Events) == d.window {
+			d.visitWindow()
+		}
+		return err
+	})
+	if len(e.Events) > 0 {
+		d.visitWindow()
+	}
+	s.pos = end
+	return err
+}
+
+// visitWindow visits the events at hand and forgets them.
+func (d *Decoder) visitWindow() {
+	d.current.identify()
+	d.visit(&d.current)
+	d.current.noEvents()
+}
+
 // check tells whether the envelope is what CloudWatch sends.
 func (e *Envelope) check() error {
 	for _, field := range []struct {
@@ -101,6 +170,9 @@ func (e *Envelope) check() error {
 		if field.value == nil {
 			return fmt.Errorf("%w: %s is not a string", errShape, field.name)
 		}
+		if len(field.value) > maxField {
+			return fmt.Errorf("%w: %s takes more than %d bytes", errShape, field.name, maxField)
+		}
 	}
 	switch string(e.kind) {
 	case controlMessage:
@@ -109,7 +181,6 @@ func (e *Envelope) check() error {
 		if !e.events {
 			return fmt.Errorf("%w: it has no array logEvents", errShape)
 		}
-		e.identify()
 		return nil
 	case `""`:
 		return fmt.Errorf("%w: it has no messageType", errShape)
@@ -124,23 +195,46 @@ var (
 	errNoTimestamp = errors.New("a log event has no timestamp, or one that is not a whole number of milliseconds within the years 0 to 9999")
 )
 
-// event reads one element of logEvents. Its id is settled with the envelope.
-func (d *Decoder) event() error {
+// element reads one element of logEvents while the envelope is not known to be
+// good.
+func (d *Decoder) element() error {
 	s, e := &d.scanner, &d.current
-	start := s.pos
-	reject := func(reason error) {
-		e.Rejected = append(e.Rejected, Rejected{Raw: s.data[start:s.pos], Err: reason})
+	start, full := s.pos, len(e.Events) == d.window
+	s.dry = full
+	ev, reason, err := d.event()
+	s.dry = false
+	switch {
+	case err != nil:
+		return err
+	case reason != nil:
+		e.reject(s.data, start, s.pos, reason)
+	case !full:
+		e.Events = append(e.Events, ev)
+	case e.rest == 0:
+		e.rest = start
 	}
+	return nil
+}
+
+// reject notes that an element, which is data from start to end, is no log event.
+func (e *Envelope) reject(data []byte, start, end int, reason error) {
+	if e.rejected++; e.rejected <= maxRejected+1 {
+		e.Rejected = append(e.Rejected, Rejected{Raw: data[start:end], Err: reason})
+		e.rejectedFrom = start
+		return
+	}
+	e.Rejected[maxRejected].Raw = data[e.rejectedFrom:end]
+}
+
+// event reads one element of logEvents, or tells the reason why it is no log
+// event. Its id is settled with the envelope.
+func (d *Decoder) event() (ev Event, reason, err error) {
+	s := &d.scanner
 	if s.peek() != '{' {
-		if err := s.skip(); err != nil {
-			return err
-		}
-		reject(errNoObject)
-		return nil
+		return ev, errNoObject, s.skip()
 	}
-	var ev Event
 	timed := false
-	err := s.object(func(key Text) (err error) {
+	err = s.object(func(key Text) (err error) {
 		c := s.peek()
 		switch string(key) {
 		case `"id"`:
@@ -168,16 +262,12 @@ func (d *Decoder) event() error {
 		return s.skip()
 	})
 	switch {
-	case err != nil:
-		return err
 	case ev.Message == nil:
-		reject(errNoMessage)
+		reason = errNoMessage
 	case !timed:
-		reject(errNoTimestamp)
-	default:
-		e.Events = append(e.Events, ev)
+		reason = errNoTimestamp
 	}
-	return nil
+	return ev, reason, err
 }
 
 // The years 0 to 9999, which RFC 3339 can write.
@@ -186,8 +276,13 @@ const (
 	maxTimestamp = 253_402_300_799_999
 )
 
-// milliseconds reads a JSON number in any of its spellings.
+// milliseconds reads a JSON number in any of its spellings. One of more
+// characters than any computer writes is none.
 func milliseconds(number []byte) (n int64, ok bool) {
+	const longest = 1000
+	if len(number) > longest {
+		return 0, false
+	}
 	n, err := strconv.ParseInt(string(number), 10, 64)
 	if err != nil {
 		f, err := strconv.ParseFloat(string(number), 64)

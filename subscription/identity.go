@@ -2,8 +2,10 @@ package subscription
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 )
 
 // An id is trusted as an identity when it is a string of at least as many
@@ -13,10 +15,25 @@ const (
 	maxTrusted = 128
 )
 
+// occurrences counts the events of an envelope that have no id to be trusted.
+type occurrences struct {
+	hash   hash.Hash
+	origin []byte // the state of hash after the origin of the events
+	seen   map[[16]byte]uint32
+}
+
+func newOccurrences(e *Envelope) *occurrences {
+	o := &occurrences{hash: sha256.New(), seen: make(map[[16]byte]uint32)}
+	for _, text := range []Text{e.Owner, e.LogGroup, e.LogStream} {
+		o.hash.Write(text)
+	}
+	o.origin, _ = o.hash.(encoding.BinaryMarshaler).MarshalBinary() // sha256 promises it, and has no error
+	return o
+}
+
 // identify settles the identity of each event. It runs when the whole envelope
 // is read, as the origin may come last.
 func (e *Envelope) identify() {
-	var seen map[[sha256.Size]byte]uint64
 	for i := range e.Events {
 		ev := &e.Events[i]
 		if id := ev.ID; trusted(id) {
@@ -25,12 +42,13 @@ func (e *Envelope) identify() {
 		}
 		// Which occurrence of the same event this is belongs to its identity:
 		// the same line can be logged twice in a millisecond.
-		if seen == nil {
-			seen = make(map[[sha256.Size]byte]uint64)
+		if e.occurrences == nil {
+			e.occurrences = newOccurrences(e)
 		}
-		what := e.digest(ev)
-		ev.ID = identity(what, seen[what])
-		seen[what]++
+		what := e.occurrences.digest(ev)
+		key := [16]byte(what[:16])
+		ev.ID = identity(what, uint64(e.occurrences.seen[key]))
+		e.occurrences.seen[key]++
 	}
 }
 
@@ -49,13 +67,11 @@ func trusted(id []byte) bool {
 
 // digest is the hash of what an event is. Canonical literals end by
 // themselves, so that no two different events are spelled alike.
-func (e *Envelope) digest(ev *Event) (sum [sha256.Size]byte) {
-	hash := sha256.New()
-	for _, text := range []Text{e.Owner, e.LogGroup, e.LogStream, ev.Message} {
-		hash.Write(text)
-	}
-	hash.Write(binary.BigEndian.AppendUint64(nil, uint64(ev.Timestamp))) //nolint:gosec // its bits
-	hash.Sum(sum[:0])
+func (o *occurrences) digest(ev *Event) (sum [sha256.Size]byte) {
+	_ = o.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(o.origin) // its own state
+	o.hash.Write(ev.Message)
+	o.hash.Write(binary.BigEndian.AppendUint64(nil, uint64(ev.Timestamp))) //nolint:gosec // its bits
+	o.hash.Sum(sum[:0])
 	return sum
 }
 

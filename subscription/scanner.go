@@ -14,8 +14,13 @@ const maxDepth = 10_000
 type scanner struct {
 	data  []byte
 	pos   int
-	arena []byte // memory of the strings that had to be rewritten
 	stack []byte // the containers that a passed-over value is in
+
+	arena        []byte   // memory of the strings that had to be rewritten
+	rewritten    int      // bytes that the strings of this envelope take in it
+	maxRewritten int      // their bound
+	dry          bool     // strings are read to be known good only
+	name         [64]byte // memory of a key that had to be rewritten
 }
 
 // peek is the next byte, 0 at the end.
@@ -85,11 +90,15 @@ func (s *scanner) object(field func(key Text) error) error {
 }
 
 // key reads a key and its colon, and passes over the space before the value.
+// The key is good until the next one. A long one may be in any spelling.
 func (s *scanner) key() (Text, error) {
 	s.space()
-	key, err := s.text()
+	key, size, err := s.literal()
 	if err != nil {
 		return nil, err
+	}
+	if 0 < size && size <= len(s.name) {
+		key = rewrite(s.name[:0], key)
 	}
 	if !s.accept(':') {
 		return nil, s.unexpected("a colon")
@@ -106,6 +115,11 @@ func (s *scanner) array(element func() error) error {
 	if s.accept(']') {
 		return nil
 	}
+	return s.elements(element)
+}
+
+// elements reads an array from one of its elements to the end.
+func (s *scanner) elements(element func() error) error {
 	for {
 		s.space()
 		if err := element(); err != nil {
@@ -123,8 +137,6 @@ func (s *scanner) array(element func() error) error {
 // skip passes over a value of any kind. It does not recurse, so that nesting
 // costs no stack.
 func (s *scanner) skip() error {
-	mark := len(s.arena)
-	defer func() { s.arena = s.arena[:mark] }()
 	s.stack = s.stack[:0]
 	for {
 		opened, err := s.skipStart()
@@ -173,7 +185,7 @@ func (s *scanner) skipStart() (opened bool, err error) {
 		}
 		return true, err
 	case '"':
-		_, err = s.text()
+		_, _, err = s.literal()
 	case 't', 'f', 'n':
 		err = s.word()
 	default:

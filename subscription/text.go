@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -43,10 +44,40 @@ var plain = func() (table [256]bool) {
 }()
 
 // text reads a string literal. One that is canonical already is a part of the
-// input; another is rewritten into the arena.
+// input; another is rewritten into the arena, or left as it is on a dry run.
 func (s *scanner) text() (Text, error) {
+	raw, size, err := s.literal()
+	if err != nil || size == 0 {
+		return raw, err
+	}
+	if s.rewritten += size; s.rewritten > s.maxRewritten {
+		return nil, fmt.Errorf("its strings take more than %d bytes: raise %w if it is no attack", s.maxRewritten, errBound)
+	}
+	if s.dry {
+		return raw, nil
+	}
+	return rewrite(s.room(size), raw), nil
+}
+
+// room is memory for a string of so many bytes, good until the next envelope.
+func (s *scanner) room(size int) []byte {
+	const chunk = 64 << 10
+	if size > chunk/4 {
+		return make([]byte, 0, size)
+	}
+	if size > cap(s.arena)-len(s.arena) {
+		s.arena = make([]byte, 0, chunk)
+	}
+	from := len(s.arena)
+	s.arena = s.arena[:from+size]
+	return s.arena[from : from : from+size]
+}
+
+// literal passes over a string literal and returns it as it stands, with its
+// size in canonical form, or 0 if that is the form it has.
+func (s *scanner) literal() (raw []byte, size int, err error) {
 	if s.peek() != '"' {
-		return nil, s.unexpected("a string")
+		return nil, 0, s.unexpected("a string")
 	}
 	start := s.pos
 	for i := start + 1; i < len(s.data); {
@@ -56,54 +87,77 @@ func (s *scanner) text() (Text, error) {
 			i++
 		case c == '"':
 			s.pos = i + 1
-			return Text(s.data[start:s.pos:s.pos]), nil
+			return s.data[start:s.pos:s.pos], 0, nil
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRune(s.data[i:])
 			if r == utf8.RuneError && n == 1 {
-				return s.rewrite(start, i)
+				return s.measure(start, i)
 			}
 			i += n
 		case c == '\\':
 			n := canonicalEscape(s.data[i:])
 			if n == 0 {
-				return s.rewrite(start, i)
+				return s.measure(start, i)
 			}
 			i += n
 		default: // a raw control character
-			return s.rewrite(start, i)
+			return s.measure(start, i)
 		}
 	}
 	s.pos = len(s.data)
-	return nil, s.unexpected("the end of a string")
+	return nil, 0, s.unexpected("the end of a string")
 }
 
-// rewrite reads a literal that begins at start and is canonical up to i.
-func (s *scanner) rewrite(start, i int) (Text, error) {
-	// The arena may move when it grows; what was handed out keeps its memory.
-	from := len(s.arena)
-	s.arena = append(s.arena, s.data[start:i]...)
+// measure is literal for one that begins at start and is canonical up to i only.
+func (s *scanner) measure(start, i int) (raw []byte, size int, err error) {
+	var canonical [8]byte
+	size = i - start
 	for i < len(s.data) {
-		switch s.data[i] {
-		case '"':
-			s.arena = append(s.arena, '"')
-			s.pos = i + 1
-			return Text(s.arena[from:len(s.arena):len(s.arena)]), nil
-		case '\\':
-			r, n := unescape(s.data[i:])
-			if n == 0 {
-				s.pos = i
-				return nil, s.unexpected("an escape sequence")
-			}
-			s.arena = appendCanonical(s.arena, r)
-			i += n
-		default:
-			r, n := utf8.DecodeRune(s.data[i:])
-			s.arena = appendCanonical(s.arena, r)
-			i += n
+		c := s.data[i]
+		if plain[c] {
+			size++
+			i++
+			continue
 		}
+		if c == '"' {
+			s.pos = i + 1
+			return s.data[start:s.pos:s.pos], size + 1, nil
+		}
+		r, n := character(s.data[i:])
+		if n == 0 {
+			s.pos = i
+			return nil, 0, s.unexpected("an escape sequence")
+		}
+		size += len(appendCanonical(canonical[:0], r))
+		i += n
 	}
 	s.pos = len(s.data)
-	return nil, s.unexpected("the end of a string")
+	return nil, 0, s.unexpected("the end of a string")
+}
+
+// rewrite appends a literal in canonical form.
+func rewrite(dst, raw []byte) Text {
+	dst = append(dst, '"')
+	for i, end := 1, len(raw)-1; i < end; {
+		if c := raw[i]; plain[c] {
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		r, n := character(raw[i:end])
+		dst = appendCanonical(dst, r)
+		i += n
+	}
+	return append(dst, '"')
+}
+
+// character reads the character or escape sequence that data begins with: a
+// rune and how many bytes it took, 0 if it is neither.
+func character(data []byte) (r rune, n int) {
+	if data[0] == '\\' {
+		return unescape(data)
+	}
+	return utf8.DecodeRune(data)
 }
 
 // canonicalEscape is the length of the escape sequence that data begins with if

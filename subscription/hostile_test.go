@@ -1,0 +1,183 @@
+package subscription
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+	"testing"
+	"time"
+)
+
+// most is what a record may inflate to by default.
+const most = 64 << 20
+
+// fill repeats pieces up to the most that may be inflated, less what is around.
+func fill(before, after string, piece func(i int) string) string {
+	var b strings.Builder
+	b.Grow(most)
+	b.WriteString(before)
+	for i := 0; ; i++ {
+		p := piece(i)
+		if b.Len()+len(p)+len(after) > most {
+			return b.String() + after
+		}
+		b.WriteString(p)
+	}
+}
+
+func heap() int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
+}
+
+// peak is the most that is on the heap while f runs, and what is left there
+// after it, in bytes beyond what was there before. The garbage is collected
+// often, so that little of it counts.
+func peak(f func()) (highest, left int64) {
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	runtime.GC()
+	before := heap()
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			highest = max(highest, heap()-before)
+			select {
+			case <-done:
+				return
+			case <-time.After(200 * time.Microsecond):
+			}
+		}
+	}()
+	f()
+	close(done)
+	<-ended
+	runtime.GC()
+	return highest, heap() - before
+}
+
+// emptyBlocks is DEFLATE that costs the most for its size: blocks with tables of
+// their own and nothing in them.
+func emptyBlocks(n int) []byte {
+	var out []byte
+	var acc uint64
+	bits := 0
+	put := func(value uint64, width int) {
+		acc |= value << bits
+		for bits += width; bits >= 8; bits -= 8 {
+			out = append(out, byte(acc))
+			acc >>= 8
+		}
+	}
+	for range n {
+		put(0b100, 3) // not the last, tables of its own
+		put(0, 5)     // 257 literal codes
+		put(0, 5)     // one distance code
+		put(14, 4)    // 18 lengths of the code for lengths: only 18 and 1 have one
+		for i := range 18 {
+			if i == 2 || i == 17 {
+				put(1, 3)
+			} else {
+				put(0, 3)
+			}
+		}
+		// 1 is coded as 0, 18 (a run of zeros) as 1.
+		put(1|(138-11)<<1, 8)
+		put(1|(118-11)<<1, 8)
+		put(0, 2) // the end of the block and the distance have a code
+		put(0, 1) // the end of the block
+	}
+	return out
+}
+
+var gzipHeader = append(bytes.Clone(magic), 0, 0, 0, 0, 0, 0, 0xff)
+
+// Whatever is in a record, its memory and time are bounded, and its memory is
+// let go after it.
+func TestHostileRecords(t *testing.T) {
+	const before, after = `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[`, `]}`
+	// f decodes a record. It wants the number of events and of rejected elements,
+	// and an error that says so, or none.
+	f := func(name string, record func() []byte, wantEvents, wantRejected int, wantErr string) {
+		t.Run(name, func(t *testing.T) {
+			data := record()
+			events, rejected := 0, 0
+			var err error
+			var took time.Duration
+			d := NewDecoder(most)
+			highest, left := peak(func() {
+				start := time.Now()
+				_, err = d.Decode(data, func(e *Envelope) {
+					events += len(e.Events)
+					rejected += len(e.Rejected)
+					if len(e.Events) > maxWindow {
+						t.Errorf("%d events at once", len(e.Events))
+					}
+				})
+				took = time.Since(start)
+			})
+			t.Logf("%d bytes: peak %d KiB, left %d KiB, %d ms, %d events, %d rejected, %.200v", len(data), highest>>10, left>>10, took.Milliseconds(), events, rejected, err)
+			if events != wantEvents || rejected != wantRejected || (err == nil) != (wantErr == "") || err != nil && !strings.Contains(err.Error(), wantErr) {
+				t.Errorf("%d events, %d rejected, %v", events, rejected, err)
+			}
+			if highest > 4*most || left > 2*maxKept {
+				t.Errorf("%d MiB on the heap, %d MiB after it", highest>>20, left>>20)
+			}
+			if took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			runtime.KeepAlive(d)
+			runtime.KeepAlive(data)
+		})
+	}
+	// text is a gzip member with a text as large as may be.
+	text := func(before, piece, after string) func() []byte {
+		return func() []byte { return zip(fill(before, after, func(int) string { return piece })) }
+	}
+	f("events alike", text(before, `{"id":"","timestamp":0,"message":""},`, `{"timestamp":0,"message":""}`+after), 1_813_750, 0, "")
+	f("events apart", func() []byte {
+		return zip(fill(before, `{"timestamp":0,"message":""}`+after, func(i int) string { return fmt.Sprintf(`{"timestamp":0,"message":"%x"},`, i) }))
+	}, 1_949_350, 0, "")
+	f("controls in events", text(before, `{"timestamp":0,"message":"`+strings.Repeat("\x01", 5000)+`"},`, `{"timestamp":0,"message":""}`+after), 0, 0, "MAX_INFLATED_BYTES")
+	f("some controls in events", text(before, `{"timestamp":0,"message":"`+strings.Repeat("\x01a\\/bcdefg", 500)+`"},`, `{"timestamp":0,"message":""}`+after), 13_345, 0, "")
+	f("one message of controls", text(before+`{"timestamp":0,"message":"`, "\x01", `"}`+after), 0, 0, "MAX_INFLATED_BYTES")
+	f("rejected", text(before, "0,", `0`+after), 0, maxRejected+1, "")
+	f("every other rejected", text(before, `0,{"timestamp":0,"message":""},`, `0`+after), 2_164_799, maxRejected+1, "")
+	f("rejected objects", text(before, `{"id":"","timestamp":0,"message":"","message":1},`, `0`+after), 0, maxRejected+1, "")
+	f("controls passed over", text(`{"x":"`, "\x01", `",`+before[1:]+after), 0, 0, "")
+	f("controls in a key", text(`{"`, "\x01", `":1,`+before[1:]+after), 0, 0, "")
+	f("keys of controls", text(`{`, `"\u0001":0,`, before[1:]+after), 0, 0, "")
+	f("a field again and again", text(`{`, `"owner":"\u0061\u0061\u0061",`, before[1:]+after), 0, 0, "")
+	f("a number", text(before+`{"message":"","timestamp":`, "1", "}"+after), 0, 1, "")
+	f("a messageType", text(`{"messageType":"`, "x", `"}`), 0, 0, "messageType takes more")
+	f("a long owner", func() []byte {
+		return zip(fill(`{"messageType":"DATA_MESSAGE","owner":"`+strings.Repeat("1", most/2)+`","logEvents":[`, `0]}`, func(int) string { return `{"timestamp":0,"message":""},` }))
+	}, 0, 0, "owner takes more")
+	f("brackets", text("", "[", ""), 0, 0, "neither")
+	f("brackets passed over", text(`{"x":`, "[", ""), 0, 0, "deep")
+	f("brackets in events", text(before, "[", ""), 0, 0, "deep")
+	f("empty objects", text("", "{}", ""), 0, 0, "no messageType")
+	f("empty envelopes", text("", `{"messageType":"DATA_MESSAGE","logEvents":[]}`, ""), 0, 0, "")
+	f("white space", text("", " ", ""), 0, 0, "nothing in it")
+
+	repeat := func(piece []byte) func() []byte {
+		return func() []byte { return bytes.Repeat(piece, (1<<20)/len(piece)) }
+	}
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	f("openings", repeat(join([]byte(`{"`), zip(""))), 0, 0, "nothing in it")
+	f("magics", repeat(magic), 0, 0, "gzip")
+	f("extra fields", repeat(join(magic, []byte{4, 0, 0, 0, 0, 0, 0, 0xff, 0xff})), 0, 0, "MAX_INFLATED_BYTES")
+	f("members in stored blocks", repeat(join(gzipHeader, []byte{0, 0, 0, 0xff, 0xff, 0, 15, 0, 0xff - 15, 0xff})), 0, 0, "MAX_INFLATED_BYTES")
+	f("empty blocks", func() []byte { return join(gzipHeader, emptyBlocks((1<<20)/12/8*8)) }, 0, 0, "cut off")
+	f("empty blocks within", text(string(gzipHeader), string(emptyBlocks(8)), ""), 0, 0, "MAX_INFLATED_BYTES")
+	f("members of nothing within", text("", string(zip("")), ""), 0, 0, "nothing in it")
+	f("bombs in members", func() []byte { return bytes.Repeat(zip(string(zip(strings.Repeat("0", most+1)))), 3) }, 0, 0, "MAX_INFLATED_BYTES")
+	f("a false length", func() []byte {
+		lying := zip(one("a"))
+		return join(lying[:len(lying)-8], make([]byte, 1<<16), []byte{0, 0, 0, 4})
+	}, 0, 0, "checksum")
+}
