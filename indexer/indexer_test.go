@@ -420,6 +420,42 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+// Requests run one at a time at first, then more, never more than allowed; and
+// an OpenSearch that refuses more than two at once is soon spared.
+func TestConcurrencyAdapts(t *testing.T) {
+	f := func(name string, room int64) {
+		t.Run(name, func(t *testing.T) {
+			var running, most, refused, all atomic.Int64
+			fake := &fakeBulk{answer: func(w http.ResponseWriter, _ string) bool {
+				n := running.Add(1)
+				defer running.Add(-1)
+				most.Store(max(most.Load(), n))
+				all.Add(1)
+				time.Sleep(10 * time.Millisecond)
+				if n > room {
+					refused.Add(1)
+					http.Error(w, "busy", http.StatusTooManyRequests)
+				}
+				return n > room
+			}}
+			ix := start(t, fake, func(c *Config) { c.Connections = 8; c.BatchDocuments = 10 })
+			var records []*Documents
+			for i := range 200 {
+				records = append(records, record(ix, i*10, 10))
+			}
+			put(t, ix, records...)
+			if n := len(fake.documents()); n != 2000 {
+				t.Errorf("%d documents", n)
+			}
+			if room >= 8 && (most.Load() < 6 || most.Load() > 8) || room < 8 && refused.Load() > all.Load()/3 {
+				t.Errorf("at most %d at once, %d of %d refused", most.Load(), refused.Load(), all.Load())
+			}
+		})
+	}
+	f("room for all", 100)
+	f("room for two", 2)
+}
+
 // Where ids are not taken, dead letters have none.
 func TestDeadLetterWithoutID(t *testing.T) {
 	var body string

@@ -1,0 +1,141 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"logsluice/internal/fakeaws"
+)
+
+// fetching is the stream that the KCL reads the held shard of, with n records
+// of some size in it.
+func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault) (s *stream, iterator *string) {
+	t.Helper()
+	table, _ := leased(t)
+	config := aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://kinesis.invalid"),
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+		HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(fakeaws.NewKinesis(fakeaws.KinesisOptions{Retention: 24 * time.Hour}), decide))},
+	}
+	s = newStream(t.Context(), Config{Stream: "s", AWS: config, PollInterval: time.Millisecond}, table, newMetrics())
+	if _, err := s.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if _, err := s.kinesis.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: fmt.Appendf(make([]byte, 0, size), "%0*d", size, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s, s.iterator(t)
+}
+
+func (s *stream) iterator(t *testing.T) *string {
+	t.Helper()
+	out, err := s.client.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{StreamName: aws.String("s"), ShardId: aws.String(heldShard), ShardIteratorType: "TRIM_HORIZON"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.ShardIterator
+}
+
+// An iterator that expired while its reader waited is renewed in place: the
+// KCL sees the next records and keeps the lease.
+func TestExpiredIteratorIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, iterator := fetching(t, 250, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		seen := make(map[string]bool)
+		for len(seen) < 250 {
+			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range out.Records {
+				if seen[string(r.Data)] {
+					t.Fatalf("%s is read again", r.Data)
+				}
+				seen[string(r.Data)] = true
+			}
+			iterator = out.NextShardIterator
+			time.Sleep(6 * time.Minute) // iterators live 5
+		}
+	})
+}
+
+// Calls ask for no more than is to be in memory, by the size of what came.
+func TestFetchesAreSmall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, iterator := fetching(t, 300, 100_000, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		for call, want := range []int{firstRecords * 100_000, fetchBytes, fetchBytes} {
+			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size := len(out.Records) * 100_000; size > want || size < want-100_000 {
+				t.Errorf("call %d brings %d bytes", call, size)
+			}
+			iterator = out.NextShardIterator
+			time.Sleep(10 * time.Second) // a shard gives 2 MiB a second
+		}
+	})
+}
+
+// Only so many answers are in memory at a time, for all shards: the next call
+// waits until the records of one are taken on, its shard has none, its call
+// fails, or its lease is given back.
+func TestFetchesAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		s, iterator := fetching(t, 1000, 10, func(call fakeaws.Call) (fault fakeaws.Fault) {
+			if call.Operation == "GetRecords" && failing.Load() {
+				fault.Refuse = &fakeaws.APIError{Code: "InvalidArgumentException", Message: "injected"}
+			}
+			return fault
+		})
+		read := func() (next *string, ok bool) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			out, err := s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+			if err != nil {
+				return iterator, false
+			}
+			return out.NextShardIterator, true
+		}
+		others := func(n int) {
+			for range n {
+				s.fetches <- struct{}{}
+			}
+		}
+		others(maxFetches)
+		if _, ok := read(); ok {
+			t.Fatal("one more answer is in memory than may be")
+		}
+		<-s.fetches
+		for range 3 { // the answer before is dropped by the next call
+			next, ok := read()
+			if !ok {
+				t.Fatal("an answer is kept that was taken on")
+			}
+			iterator = next
+		}
+		failing.Store(true)
+		read()
+		if len(s.fetches) != maxFetches-1 {
+			t.Error("a failed call counts as an answer")
+		}
+		failing.Store(false)
+		read()
+		s.end(heldShard)
+		if len(s.fetches) != maxFetches-1 {
+			t.Error("an answer is counted whose lease is given back")
+		}
+	})
+}
