@@ -163,7 +163,8 @@ func TestIdentity(t *testing.T) {
 	}
 	const origin = `"owner":"o","logGroup":"g","logStream":"s",`
 	hashed := idOf(t, origin, event(`"0"`))
-	if len(hashed) != 32 || strings.Trim(hashed, "0123456789abcdef") != "" {
+	// What has been indexed is known again by it.
+	if hashed != "b1bbcd38d44cbc4b83b19ecc6722c387" {
 		t.Errorf("identity %q", hashed)
 	}
 	// Whatever is not an id to be trusted, the identity is that of the event.
@@ -178,8 +179,8 @@ func TestIdentity(t *testing.T) {
 	// The second of the same event in a record is another; in another record,
 	// it is the first there.
 	second := idOf(t, origin, event(`"0"`)+","+event(`"1"`))
-	if second == hashed {
-		t.Error("two occurrences have one identity")
+	if second != "824dadf2b63db399d48efcbfc10451ee" {
+		t.Errorf("identity of a second occurrence %q", second)
 	}
 	if third := idOf(t, origin, event(`"0"`)+","+event(`"1"`)+","+event(`"2"`)); third == second || third == hashed {
 		t.Error("three occurrences do not have three identities")
@@ -206,5 +207,76 @@ func TestIdentity(t *testing.T) {
 	if _, err := NewDecoder(bound).Decode([]byte(`{"logEvents":[`+event(`"0"`)+`],"logStream":"s","logGroup":"g","owner":"o","messageType":"DATA_MESSAGE"}`),
 		func(e *Envelope) { late = string(e.Events[0].ID) }); err != nil || late != hashed {
 		t.Errorf("identity %s, %v", late, err)
+	}
+}
+
+// Beyond a number of rejected elements the others are told as one.
+func TestManyRejected(t *testing.T) {
+	const good = `{"id":"","timestamp":1,"message":"m"}`
+	f := func(n int, wantRaw, wantErr string) {
+		t.Helper()
+		var elements []string
+		for i := range n {
+			elements = append(elements, fmt.Sprint(i), good)
+		}
+		d := NewDecoder(bound)
+		d.window = 7
+		var rejected []Rejected
+		ids := map[string]bool{}
+		_, err := d.Decode([]byte(withEvents(`0],"logEvents":[`+strings.Join(elements, " ,"))), func(e *Envelope) {
+			rejected = append(rejected, e.Rejected...)
+			for _, ev := range e.Events {
+				ids[string(ev.ID)] = true
+			}
+		})
+		if err != nil || len(ids) != n || len(rejected) != maxRejected+1 {
+			t.Fatalf("%d events, %d rejected, %v", len(ids), len(rejected), err)
+		}
+		for i, r := range rejected[:maxRejected] {
+			if string(r.Raw) != fmt.Sprint(i) || r.Err.Error() != errNoObject.Error() {
+				t.Errorf("rejected %d is %s: %v", i, r.Raw, r.Err)
+			}
+		}
+		if last := rejected[maxRejected]; string(last.Raw) != wantRaw || last.Err.Error() != wantErr {
+			t.Errorf("the last is %s: %v", last.Raw, last.Err)
+		}
+	}
+	f(101, "100", "a log event is not an object")
+	f(103, "100 ,"+good+" ,101 ,"+good+" ,102", "3 elements of logEvents are no log events, the first of them: a log event is not an object")
+}
+
+// Nothing of an envelope is visited before the whole of it is known to be good.
+func TestWindowsOfBadEnvelope(t *testing.T) {
+	events := strings.Repeat(`{"timestamp":1,"message":"m"},`, 10) + `{"timestamp":1,"message":"m"}`
+	f := func(data string) {
+		t.Helper()
+		d := NewDecoder(bound)
+		d.window = 2
+		visits := 0
+		if _, err := d.Decode([]byte(data), func(*Envelope) { visits++ }); err == nil || visits > 0 {
+			t.Errorf("%.60s…: %d visits, %v", data, visits, err)
+		}
+	}
+	f(withEvents(events + `,{"timestamp":1,"message":"\x"}`))
+	f(withEvents(events + `,{"timestamp":1,"message":"` + "\xff\\x" + `"}`))
+	f(withEvents(events + `,[`))
+	f(`{"messageType":"DATA_MESSAGE","logEvents":[` + events + `],"logEvents":7}`)
+	f(`{"messageType":"DATA_MESSAGE","logEvents":[` + events + `],"owner":7}`)
+	f(`{"messageType":"OTHER","logEvents":[` + events + `]}`)
+	f(`{"messageType":"DATA_MESSAGE","logEvents":[` + events + `]`)
+}
+
+// Names longer than CloudWatch's would come again with each document.
+func TestLongField(t *testing.T) {
+	for _, key := range []string{"owner", "logGroup", "logStream"} {
+		data := func(n int) string {
+			return `{"messageType":"DATA_MESSAGE","` + key + `":"` + strings.Repeat("x", n-2) + `","logEvents":[]}`
+		}
+		if got := envelopes(t, data(maxField)); len(got) != 1 {
+			t.Errorf("%s of %d bytes: %d envelopes", key, maxField, len(got))
+		}
+		if _, _, err := found([]byte(data(maxField+1)), bound); err == nil || !strings.Contains(err.Error(), key+" takes more than") {
+			t.Errorf("%s of %d bytes: %v", key, maxField+1, err)
+		}
 	}
 }

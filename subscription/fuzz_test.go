@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -60,23 +61,38 @@ func reference(data []byte) (events []string, rejected int, ok bool) {
 	return events, rejected, true
 }
 
-// agree holds the decoder against the reference on one plain envelope.
+// agree holds the decoder against the reference on one plain envelope, with
+// windows of all its events and of a few.
 func agree(t *testing.T, data []byte) {
 	t.Helper()
-	var events []string
-	rejected := 0
-	_, err := NewDecoder(bound).Decode(data, func(e *Envelope) {
-		rejected += len(e.Rejected)
-		for _, ev := range e.Events {
-			events = append(events, fmt.Sprintf("%q %q %q %d %q", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(), ev.Timestamp, ev.Message.String()))
-		}
-	})
 	wantEvents, wantRejected, ok := reference(data)
-	if (err == nil) != ok {
-		t.Fatalf("%q\ndecoder: %v, reference takes it: %v", data, err, ok)
-	}
-	if ok && (strings.Join(events, "\n") != strings.Join(wantEvents, "\n") || rejected != wantRejected) {
-		t.Fatalf("%q\n got %q, %d rejected\nwant %q, %d rejected", data, events, rejected, wantEvents, wantRejected)
+	var wantIDs []string
+	for _, window := range []int{maxWindow, 1, 2, 3} {
+		var events, ids []string
+		rejected := 0
+		d := NewDecoder(bound)
+		d.window = window
+		_, err := d.Decode(data, func(e *Envelope) {
+			if len(e.Events) > window || len(events) > 0 && len(e.Events) == 0 {
+				t.Fatalf("%q\n%d events in a window of %d", data, len(e.Events), window)
+			}
+			rejected += len(e.Rejected)
+			for _, ev := range e.Events {
+				ids = append(ids, string(ev.ID))
+				events = append(events, fmt.Sprintf("%q %q %q %d %q", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(), ev.Timestamp, ev.Message.String()))
+			}
+		})
+		if (err == nil) != ok {
+			t.Fatalf("%q\ndecoder: %v, reference takes it: %v", data, err, ok)
+		}
+		if ok && (!slices.Equal(events, wantEvents) || rejected != wantRejected) {
+			t.Fatalf("%q\nin windows of %d\n got %q, %d rejected\nwant %q, %d rejected", data, window, events, rejected, wantEvents, wantRejected)
+		}
+		if window == maxWindow {
+			wantIDs = ids
+		} else if !slices.Equal(ids, wantIDs) {
+			t.Fatalf("%q\nin windows of %d\n got the identities %q\nwant %q", data, window, ids, wantIDs)
+		}
 	}
 }
 
@@ -151,6 +167,9 @@ func (s speller) event() string {
 		s.member("timestamp", []string{"1544414264183", "0", "-5", "1544414264183.0", "15444142641.83e2"}[s.IntN(5)]),
 		s.member("message", s.text(s.random())),
 	}
+	if s.IntN(3) == 0 { // one that is likely to come again, without an id
+		members = []string{s.member("timestamp", "0"), s.member("message", s.text("again\n"))}
+	}
 	if s.IntN(3) == 0 {
 		members = append(members, s.member(s.random(), s.value(3)))
 	}
@@ -161,7 +180,7 @@ func (s speller) event() string {
 }
 
 func (s speller) envelope() string {
-	events := make([]string, s.IntN(5))
+	events := make([]string, s.IntN(8))
 	for i := range events {
 		events[i] = s.space() + s.event() + s.space()
 	}
@@ -177,6 +196,9 @@ func (s speller) envelope() string {
 	}
 	if s.IntN(5) == 0 {
 		members = append(members, s.member("logGroup", s.value(2)))
+	}
+	if s.IntN(10) == 0 {
+		members = append(members, s.member("logEvents", []string{"[" + s.event() + "," + s.event() + "]", "[]", s.value(1)}[s.IntN(3)]))
 	}
 	return s.space() + s.object(members...)
 }
@@ -200,8 +222,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(control))
 	f.Add([]byte(withEvents(`{"timestamp":1,"message":"\ud800\uD83D\uDE00"}`)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		const bound = 1 << 16
-		_, err := NewDecoder(bound).Decode(data, func(e *Envelope) {
+		d := NewDecoder(1 << 16)
+		d.window = 1 + len(data)%3
+		_, err := d.Decode(data, func(e *Envelope) {
+			if len(e.Events) > d.window {
+				t.Errorf("%d events in a window of %d", len(e.Events), d.window)
+			}
 			texts := []Text{e.Owner, e.LogGroup, e.LogStream}
 			for _, ev := range e.Events {
 				texts = append(texts, ev.Message)
