@@ -62,13 +62,14 @@ func (c Config) check() error {
 
 // Consumer runs a KCL worker whose processors index what they read.
 type Consumer struct {
-	cfg     Config
-	table   *checkpoint.Table
-	mapper  *mapping.Mapper
-	indexer *indexer.Indexer
-	metrics *metrics
-	stream  *stream
-	budget  *semaphore.Weighted
+	cfg      Config
+	table    *checkpoint.Table
+	mapper   *mapping.Mapper
+	indexer  *indexer.Indexer
+	metrics  *metrics
+	stream   *stream
+	budget   *semaphore.Weighted
+	progress progress
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -95,7 +96,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
-	c.stream = newStream(c.reading, cfg, table, m)
+	c.stream = newStream(c.reading, cfg, table, m, &c.progress)
 	return c, nil
 }
 
@@ -113,7 +114,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(c.table)
+	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(watchedTable{c.table, &c.progress})
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the KCL worker: %w", err)
 	}
@@ -154,6 +155,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // sync has the lease table look at leases and shards again and again.
 func (c *Consumer) sync(ctx context.Context) {
 	for {
+		c.progress.turn()
 		interval := c.cfg.SyncInterval
 		if c.table.Claiming() {
 			// A lease that is handed over is not read meanwhile.

@@ -40,6 +40,7 @@ type stream struct {
 	reading  context.Context // ends when the worker stops
 	interval time.Duration   // between two GetRecords calls of a shard
 	metrics  *metrics
+	progress *progress
 
 	mu      sync.Mutex
 	readers map[string]*reader // by the iterator that their next call brings
@@ -52,13 +53,14 @@ type reader struct {
 	next  time.Time // when GetRecords may be called again
 }
 
-func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics) *stream {
+func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
 	s := &stream{
 		name:     cfg.Stream,
 		table:    table,
 		reading:  reading,
 		interval: cfg.PollInterval,
 		metrics:  m,
+		progress: p,
 		readers:  make(map[string]*reader),
 	}
 	s.kinesis = kinesis.NewFromConfig(cfg.AWS)
@@ -163,6 +165,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 	case *kinesis.GetRecordsInput:
 		r := s.readerOf(aws.ToString(input.ShardIterator))
 		err = r.while(ctx, func(ctx context.Context) error {
+			defer s.progress.inside(r.shard)()
 			if err := r.pace(ctx, s.interval); err != nil {
 				return err
 			}

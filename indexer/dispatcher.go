@@ -48,6 +48,7 @@ func (d *dispatcher) run() {
 			answer <- d.take()
 		case verdicts := <-d.ix.verdicts:
 			d.settle(verdicts)
+		case <-d.ix.pings:
 		case <-timer.C:
 		case <-d.ix.ctx.Done():
 			return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,7 +71,9 @@ type Indexer struct {
 	incoming chan *Documents
 	requests chan chan []part // senders asking for a batch
 	verdicts chan []verdict   // senders telling what became of theirs
-	ctx      context.Context  // ends at Close
+	pings    chan struct{}    // taken by the dispatcher when it is alive
+	wrong    atomic.Pointer[error]
+	ctx      context.Context // ends at Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -87,6 +90,7 @@ func New(cfg Config, client Client) (*Indexer, error) {
 		incoming: make(chan *Documents),
 		requests: make(chan chan []part),
 		verdicts: make(chan []verdict),
+		pings:    make(chan struct{}),
 		ctx:      ctx,
 		cancel:   cancel,
 	}
