@@ -1,23 +1,30 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 	"golang.org/x/sync/semaphore"
 
 	"logsluice/checkpoint"
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
 )
 
 func listHeld(context.Context) ([]checkpoint.Shard, time.Time, error) {
@@ -82,6 +89,88 @@ func TestStuckReader(t *testing.T) {
 			t.Error(err)
 		}
 		after(2*stuckAfter, false)
+	})
+}
+
+// snag is a log that one reader of the KCL does not come past while it is set.
+type snag struct {
+	set     atomic.Bool
+	caught  sync.Mutex
+	release chan struct{}
+}
+
+func (s *snag) Write(line []byte) (int, error) {
+	if s.set.Load() && bytes.Contains(line, []byte("kcl: Trying to read")) && s.caught.TryLock() {
+		<-s.release
+		s.caught.Unlock()
+	}
+	return len(line), nil
+}
+
+// A whole worker is alive and ready, until one of its readers does not come back
+// from the KCL's code.
+func TestRunStuckReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service, db := fakeaws.NewKinesis(fakeaws.KinesisOptions{}), fakedynamodb.New(fakedynamodb.Options{})
+		cfg := aws.Config{
+			Region: "us-east-1", BaseEndpoint: aws.String("http://aws.invalid"),
+			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
+					service.ServeHTTP(w, r)
+					return
+				}
+				db.ServeHTTP(w, r)
+			}))},
+		}
+		if _, err := kinesis.NewFromConfig(cfg).CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(2)}); err != nil {
+			t.Fatal(err)
+		}
+		position, err := checkpoint.ParsePosition("TRIM_HORIZON")
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := checkpoint.New(checkpoint.Config{
+			Table: "leases", Worker: "w", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.Nop(),
+		}, dynamodb.NewFromConfig(cfg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := &snag{release: make(chan struct{})}
+		c, err := New(Config{
+			Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,
+			InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: zerolog.New(log),
+		}, table, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- c.Run(ctx) }()
+		f := func(when string, wait time.Duration, alive bool) {
+			t.Helper()
+			time.Sleep(wait)
+			err := c.Alive(t.Context())
+			if (err == nil) != alive || err != nil && strings.Count(err.Error(), "shardId-") != 1 {
+				t.Errorf("%s: %v", when, err)
+			}
+			if err := c.Ready(t.Context()); err != nil || table.Held() != 2 {
+				t.Errorf("%s: %d leases, %v", when, table.Held(), err)
+			}
+		}
+		f("reading", 10*time.Minute, true)
+		log.set.Store(true)
+		f("stuck", 2*stuckAfter, false)
+		log.set.Store(false)
+		close(log.release)
+		f("going on", 2*time.Second, true)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if c.Ready(t.Context()) == nil {
+			t.Error("ready when it has stopped")
+		}
 	})
 }
 
