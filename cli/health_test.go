@@ -204,12 +204,24 @@ func TestHealthcheckURL(t *testing.T) {
 	f("localhost:9100", true, "http://localhost:9100/readyz")
 }
 
+// A proxy for what is outside is not asked. The dot keeps the name from being
+// taken for the loopback, which no proxy is asked for anyhow.
+func TestHealthcheckAsksNoProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a proxy is asked") }))
+	t.Cleanup(proxy.Close)
+	address := strings.Replace(freeAddress(t), "127.0.0.1", "localhost.", 1)
+	probing := exec.Command(os.Args[0], "healthcheck", "--metrics-address", address)
+	probing.Env = []string{asProgram + "=1", "HTTP_PROXY=" + proxy.URL}
+	if out, err := probing.CombinedOutput(); err == nil {
+		t.Errorf("nothing is there, and yet: %s", out)
+	}
+}
+
 func TestHealthcheck_Failure(t *testing.T) {
 	f := func(name, address string, code int, reason string) {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
-			// No other setting, and no proxy between.
-			got, out, errOut := command(t, map[string]string{"METRICS_ADDRESS": address, "STREAM_NAME": "", "HTTP_PROXY": "http://192.0.2.1:1"}, nil, "healthcheck")
+			got, out, errOut := command(t, map[string]string{"METRICS_ADDRESS": address}, nil, "healthcheck")
 			if got != code || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, reason) {
 				t.Errorf("exit %d, output %q, standard error %q", got, out, errOut)
 			}

@@ -244,7 +244,7 @@ func (s silent) Scan(ctx context.Context, _ *dynamodb.ScanInput, _ ...func(*dyna
 // A look at leases and shards that fails is progress; one that does not end is
 // none.
 func TestSyncProgress(t *testing.T) {
-	f := func(name string, deaf bool, leaseDuration time.Duration) {
+	f := func(name string, deaf bool, leaseDuration, interval time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				position, err := checkpoint.ParsePosition("TRIM_HORIZON")
@@ -258,7 +258,7 @@ func TestSyncProgress(t *testing.T) {
 					t.Fatal(err)
 				}
 				reading, stop := context.WithCancel(t.Context())
-				c := &Consumer{cfg: Config{SyncInterval: time.Second, Log: zerolog.Nop()}, table: table, reading: reading}
+				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, table: table, reading: reading}
 				if err := c.Alive(t.Context()); err != nil {
 					t.Errorf("before the first look: %v", err)
 				}
@@ -282,9 +282,10 @@ func TestSyncProgress(t *testing.T) {
 			})
 		})
 	}
-	f("no answer", false, 15*time.Second)
-	f("no answer for the whole of a long lease", false, 2*time.Minute)
-	f("stuck", true, 15*time.Second)
+	f("no answer", false, 15*time.Second, time.Second)
+	f("no answer for the whole of a long lease", false, 2*time.Minute, time.Second)
+	f("looks far apart", false, 15*time.Second, 2*time.Minute)
+	f("stuck", true, 15*time.Second, time.Second)
 }
 
 func TestConsumerReady(t *testing.T) {
@@ -300,7 +301,9 @@ func TestConsumerReady(t *testing.T) {
 			}
 		}
 		f("")
-		time.Sleep(w.LeaseDuration() + time.Second)
+		time.Sleep(w.LeaseDuration())
+		f("")
+		time.Sleep(time.Second)
 		f("could not be read for 1m1s")
 		c.cfg.SyncInterval = time.Minute // three of them are longer than the lease
 		f("")
