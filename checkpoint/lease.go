@@ -96,6 +96,9 @@ func (t *Table) goodUntil(sent time.Time) time.Time {
 	return sent.Add(t.cfg.LeaseDuration - t.cfg.LeaseDuration/10)
 }
 
+// LeaseDuration is how long a silent worker keeps its shards.
+func (t *Table) LeaseDuration() time.Duration { return t.cfg.LeaseDuration }
+
 // callTimeout bounds one request, so that a hanging one leaves time for another.
 func (t *Table) callTimeout() time.Duration { return t.cfg.LeaseDuration / heartbeatsPerLease }
 

@@ -45,6 +45,7 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.scanned = scanned
 	if shards != nil {
 		t.shards.update(shards, rows)
 	}
@@ -67,6 +68,13 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 		}
 	}
 	t.signal()
+}
+
+// LastScan is when the whole table was read last, zero before the first time.
+func (t *Table) LastScan() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.scanned
 }
 
 // missed takes in that a row is no longer there. If Kinesis lists the shard,

@@ -62,6 +62,7 @@ type Table struct {
 	mu      sync.Mutex
 	shards  listing
 	seen    map[string]observation // rows as read last
+	scanned time.Time              // when they were
 	deleted map[string]bool        // shards whose rows somebody deleted by hand
 	epochs  map[string]int64       // the highest seen of each shard
 	tried   map[string]time.Time   // leases asked for since the last scan, and when

@@ -22,10 +22,11 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Run     runCommand       `cmd:"" default:"withargs" help:"Consume the stream until SIGTERM (the default command)."`
-	Decode  decodeCommand    `cmd:"" help:"Print the bulk request that run would send for subscription records."`
-	Leases  leasesCommands   `cmd:"" help:"Show the lease table, or reset where reading goes on."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Run         runCommand         `cmd:"" default:"withargs" help:"Consume the stream until SIGTERM (the default command)."`
+	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
+	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is alive; exit 0 if it is."`
+	Version     kong.VersionFlag   `help:"Print the version and exit."`
 }
 
 // streams are what a command reads and writes.

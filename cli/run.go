@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
-	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -48,10 +49,10 @@ type runCommand struct {
 	BulkGzip               bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout            time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	documentSettings
-	DrainTimeout   time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
-	SummaryPeriod  time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
-	MetricsAddress string        `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" help:"Serve Prometheus metrics at this address under /metrics."`
-	LogLevel       string        `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the lines logged: ${enum} (default ${default})."`
+	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
+	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
+	listenSettings
+	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the lines logged: ${enum} (default ${default})."`
 }
 
 // Run is called by kong.
@@ -87,9 +88,6 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 		return settingf("OPENSEARCH_URL (--opensearch-url), OPENSEARCH_CA_FILE (--opensearch-ca-file) or OPENSEARCH_PASSWORD_FILE (--opensearch-password-file): %w", err)
 	}
 	defer client.Close()
-	if err := ensureTemplates(ctx, client, mapper, log); err != nil {
-		return nil // stopped before OpenSearch could be reached
-	}
 	return r.consume(ctx, awsConfig, position, mapper, client, log)
 }
 
@@ -113,8 +111,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("OPENSEARCH_PASSWORD and OPENSEARCH_PASSWORD_FILE are both set: remove one")
 	case r.OpensearchPasswordFile != "" && r.OpensearchUsername == "":
 		return position, missing("OPENSEARCH_USERNAME", "--opensearch-username", "the user whose password is in OPENSEARCH_PASSWORD_FILE")
-	case r.MetricsAddress != "" && !isAddress(r.MetricsAddress):
-		return position, settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100", r.MetricsAddress)
+	case r.MetricsAddress != "" && r.badAddress() != nil:
+		return position, r.badAddress()
 	case r.LeaseDuration < checkpoint.MinLeaseDuration:
 		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short, give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
 	}
@@ -143,11 +141,6 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	return position, nil
 }
 
-func isAddress(s string) bool {
-	_, port, err := net.SplitHostPort(s)
-	return err == nil && port != ""
-}
-
 // worker names this worker; the random part tells it from its earlier lives.
 func (r *runCommand) worker() string {
 	if r.WorkerID == "" {
@@ -164,6 +157,11 @@ func (r *runCommand) worker() string {
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
 	mapper *mapping.Mapper, client indexer.Client, log zerolog.Logger,
 ) error {
+	templates, err := indexTemplates(mapper)
+	if err != nil {
+		return err
+	}
+	limitMemory(r.InFlightBytes)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -220,13 +218,36 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	defer stopShowing()
 	shows.Go(func() { telemetry.Summarize(showing, registry, "logsluice_", r.SummaryPeriod, log) })
 	if r.MetricsAddress != "" {
+		health := telemetry.Health{
+			Alive: []telemetry.Check{{Name: "consumer", Func: c.Alive}, {Name: "indexer", Func: ix.Alive}},
+			Ready: []telemetry.Check{
+				{Name: "consumer", Func: c.Ready},
+				{Name: "indexer", Func: func(context.Context) error { return ix.Ready() }},
+				{Name: "OpenSearch", Func: func(ctx context.Context) error { return checkTemplates(ctx, client, templates) }},
+			},
+		}
 		shows.Go(func() {
-			if err := telemetry.Serve(showing, r.MetricsAddress, registry); err != nil {
-				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served")
+			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health); err != nil {
+				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served, and probes find nothing")
 			}
 		})
 	}
+	if err := ensureTemplates(ctx, client, templates, log); err != nil {
+		return nil // stopped before OpenSearch could be reached
+	}
 	return c.Run(ctx)
+}
+
+// workingMemory is what the process may take in bytes beside the documents in
+// flight: records being read and decoded, requests and answers, the program.
+const workingMemory = 256 << 20
+
+// limitMemory has garbage collected in time, where GOMEMLIMIT does not say
+// otherwise, so that the process stays within what is in flight and the rest.
+func limitMemory(inFlight int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(inFlight + workingMemory)
+	}
 }
 
 // Pauses before OpenSearch is asked again.
@@ -235,12 +256,30 @@ const (
 	retryMax = 10 * time.Second
 )
 
+// indexTemplate is an index template that must be in place.
+type indexTemplate struct {
+	name string
+	body []byte
+}
+
+func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
+	var documents, deadLetters indexTemplate
+	var err error
+	if documents.name, documents.body, err = mapper.Template(); err != nil {
+		return nil, err
+	}
+	if deadLetters.name, deadLetters.body, err = indexer.DeadLetterTemplate(mapper.Prefix()); err != nil {
+		return nil, err
+	}
+	return []indexTemplate{documents, deadLetters}, nil
+}
+
 // ensureTemplates installs the index templates. Without them the first
 // documents would decide the mapping, so nothing is read before: OpenSearch is
 // asked until it has them or ctx ends.
-func ensureTemplates(ctx context.Context, client indexer.Client, mapper *mapping.Mapper, log zerolog.Logger) error {
+func ensureTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		err := tryTemplates(ctx, client, mapper, log)
+		err := tryTemplates(ctx, client, templates, log)
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -253,21 +292,28 @@ func ensureTemplates(ctx context.Context, client indexer.Client, mapper *mapping
 	}
 }
 
-func tryTemplates(ctx context.Context, client indexer.Client, mapper *mapping.Mapper, log zerolog.Logger) error {
-	for _, template := range []func() (string, []byte, error){
-		mapper.Template,
-		func() (string, []byte, error) { return indexer.DeadLetterTemplate(mapper.Prefix()) },
-	} {
-		name, body, err := template()
-		if err != nil {
-			return err
-		}
-		changed, err := indexer.EnsureTemplate(ctx, client, name, body)
+func tryTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
+	for _, t := range templates {
+		changed, err := indexer.EnsureTemplate(ctx, client, t.name, t.body)
 		if err != nil {
 			return err
 		}
 		if changed {
-			log.Info().Str("template", name).Msg("index template installed")
+			log.Info().Str("template", t.name).Msg("index template installed")
+		}
+	}
+	return nil
+}
+
+// checkTemplates asks OpenSearch whether the index templates are in place.
+func checkTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate) error {
+	for _, t := range templates {
+		inPlace, err := indexer.TemplateInPlace(ctx, client, t.name, t.body)
+		if err != nil {
+			return err
+		}
+		if !inPlace {
+			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.name)
 		}
 	}
 	return nil

@@ -73,6 +73,7 @@ type Consumer struct {
 	// decoders are as many as can work at a time. Each may hold one inflated
 	// record, also while it waits for the budget.
 	decoders chan *subscription.Decoder
+	progress progress
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -100,7 +101,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
-	c.stream = newStream(c.reading, cfg, table, m)
+	c.stream = newStream(c.reading, cfg, table, m, &c.progress)
 	return c, nil
 }
 
@@ -126,7 +127,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(c.table)
+	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(watchedTable{c.table, &c.progress})
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the KCL worker: %w", err)
 	}
@@ -167,6 +168,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // sync has the lease table look at leases and shards again and again.
 func (c *Consumer) sync(ctx context.Context) {
 	for {
+		c.progress.turn()
 		interval := c.cfg.SyncInterval
 		if c.table.Claiming() {
 			// A lease that is handed over is not read meanwhile.

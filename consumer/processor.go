@@ -59,6 +59,7 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 // up, which is what slows reading down when OpenSearch is slow. When the worker
 // stops or the lease is lost, the rest of the records is left to be read again.
 func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
+	defer p.consumer.progress.inside(p.shard)()
 	records := input.Records
 	for len(records) > 0 {
 		number := aws.ToString(records[0].SequenceNumber)
@@ -137,6 +138,7 @@ func (p *processor) drain() bool {
 // is written when every record of the shard has its verdict; on the other
 // occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(input *kcl.ShutdownInput) {
+	defer p.consumer.progress.inside(p.shard)()
 	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain() {
 		return
 	}

@@ -44,6 +44,7 @@ type stream struct {
 	reading  context.Context // ends when the worker stops
 	interval time.Duration   // between two GetRecords calls of a shard
 	metrics  *metrics
+	progress *progress
 
 	fetches chan struct{} // a token for each answer in memory
 
@@ -72,7 +73,7 @@ type reader struct {
 	holds bool      // an answer whose records are not yet taken on; the stream's mutex
 }
 
-func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics) *stream {
+func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
 	s := &stream{
 		name:     cfg.Stream,
 		table:    table,
@@ -80,6 +81,7 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		interval: cfg.PollInterval,
 		metrics:  m,
 		fetches:  make(chan struct{}, maxFetches),
+		progress: p,
 		readers:  make(map[string]*reader),
 	}
 	s.kinesis = kinesis.NewFromConfig(cfg.AWS)
@@ -185,6 +187,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		r := s.readerOf(aws.ToString(input.ShardIterator))
 		s.drop(r) // the records before are taken on
 		err = r.while(ctx, func(ctx context.Context) error {
+			defer s.progress.inside(r.shard)()
 			if err := r.pace(ctx, s.interval); err != nil {
 				return err
 			}

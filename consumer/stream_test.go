@@ -90,7 +90,7 @@ func TestNoCallAfterStop(t *testing.T) {
 		HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			t.Errorf("%s is sent", r.Header.Get("X-Amz-Target"))
 		}))},
-	}}, nil, newMetrics())
+	}}, nil, newMetrics(), new(progress))
 	for range 100 {
 		if _, err := s.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("want a cancelled call, got %v", err)
@@ -107,7 +107,7 @@ func TestCallTimeout(t *testing.T) {
 			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(http.NotFoundHandler(), func(fakeaws.Call) fakeaws.Fault {
 				return fakeaws.Fault{Delay: fakeaws.Hang}
 			}))},
-		}}, nil, newMetrics())
+		}}, nil, newMetrics(), new(progress))
 		begun := time.Now()
 		_, err := s.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")})
 		if took := time.Since(begun); err == nil || took > callTimeout {
@@ -122,7 +122,7 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, db := leased(t)
 		c := &Consumer{cfg: Config{DrainTimeout: 10 * time.Second}, table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context()}
-		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics)
+		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, &c.progress)
 		p := &processor{consumer: c}
 		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
 		p.marks.add("1", 1) // of which no verdict comes

@@ -56,6 +56,7 @@ func (d *dispatcher) run() {
 			d.limit.end(result.trip)
 			d.ix.metrics.concurrency.Set(float64(int(d.limit.allowed)))
 			d.settle(result.verdicts)
+		case <-d.ix.pings:
 		case <-timer.C:
 		case <-d.ix.ctx.Done():
 			return

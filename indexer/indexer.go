@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,7 +80,9 @@ type Indexer struct {
 	retriesLog zerolog.Logger
 
 	incoming chan *Documents
-	results  chan result     // requests telling what became of their documents
+	results  chan result   // requests telling what became of their documents
+	pings    chan struct{} // taken by the dispatcher when it is alive
+	wrong    atomic.Pointer[error]
 	ctx      context.Context // ends at Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -99,6 +102,7 @@ func New(cfg Config, client Client) (*Indexer, error) {
 		results:    make(chan result),
 		ctx:        ctx,
 		cancel:     cancel,
+		pings:      make(chan struct{}),
 	}
 	if err := ix.metrics.register(cfg.Registry); err != nil {
 		cancel()

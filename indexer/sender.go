@@ -47,6 +47,7 @@ func (ix *Indexer) send(batch []part) result {
 		verdicts = again(batch)
 	}
 	ix.report(verdicts, status, err)
+	ix.note(status, items, err)
 	return result{verdicts: verdicts, trip: trip{sent: start, took: took, pushback: pushback(status, items)}}
 }
 

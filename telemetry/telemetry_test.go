@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -117,7 +119,9 @@ func TestServe(t *testing.T) {
 	free.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, address, registry) }()
+	go func() {
+		served <- Serve(ctx, address, registry, Health{Ready: []Check{{"check", func(context.Context) error { return errors.New("fails") }}}})
+	}()
 	var text string
 	for range 100 {
 		resp, err := http.Get("http://" + address + "/metrics")
@@ -132,7 +136,18 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(text, "x_total 0") {
 		t.Errorf("metrics: %q", text)
 	}
-	if err := Serve(t.Context(), address, registry); err == nil || !strings.Contains(err.Error(), address) {
+	for path, want := range map[string]string{"/healthz": "200 ok\n", "/readyz": "503 check: fails\n"} {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if got := fmt.Sprintf("%d %s", resp.StatusCode, raw); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	if err := Serve(t.Context(), address, registry, Health{}); err == nil || !strings.Contains(err.Error(), address) {
 		t.Errorf("an address in use: %v", err)
 	}
 	cancel()

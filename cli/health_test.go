@@ -1,0 +1,252 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"logsluice/local/inspect"
+)
+
+// freeAddress is an address of the loopback that nothing listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// probe asks a worker; status 0 when it does not answer.
+func probe(address, path string) (status int, text string) {
+	client := http.Client{Timeout: healthcheckTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + address + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(raw)
+}
+
+// A worker is alive whatever is away, and ready when nothing is.
+func TestRunHealth(t *testing.T) {
+	c := newCluster(t, 2)
+	openSearch, dynamoDB, address := newProxy(t, c.searchURL), newProxy(t, c.dynamoDBURL), freeAddress(t)
+	start := func(name string) *worker {
+		t.Helper()
+		return c.start(name, "METRICS_ADDRESS="+address, "OPENSEARCH_URL=http://"+openSearch.Listen, "AWS_ENDPOINT_URL_DYNAMODB=http://"+dynamoDB.Listen)
+	}
+	alive := func() {
+		t.Helper()
+		if status, text := probe(address, "/healthz"); status != http.StatusOK || text != "ok\n" {
+			t.Errorf("not alive: %d %s", status, text)
+		}
+	}
+	// unready waits for a line that begins with the check's name and has a reason.
+	unready := func(name, reason string) {
+		t.Helper()
+		last := ""
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("waiting for %s: %s: %s", name, reason, last)
+			}
+		})
+		c.eventually("unready: "+name+": "+reason, func() bool {
+			var status int
+			status, last = probe(address, "/readyz")
+			alive()
+			for line := range strings.Lines(last) {
+				if status == http.StatusServiceUnavailable && strings.HasPrefix(line, name+": ") && strings.Contains(line, reason) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	ready := func() {
+		t.Helper()
+		c.eventually("ready", func() bool {
+			alive()
+			status, text := probe(address, "/readyz")
+			return status == http.StatusOK && text == "ok\n"
+		})
+	}
+	healthcheck := func(want int, reason string, args ...string) {
+		t.Helper()
+		command := exec.Command(os.Args[0], append([]string{"healthcheck"}, args...)...)
+		command.Env = []string{asProgram + "=1", "METRICS_ADDRESS=" + address}
+		out, _ := command.CombinedOutput()
+		if code := command.ProcessState.ExitCode(); code != want || !strings.Contains(string(out), reason) || strings.Count(string(out), "\n") != want {
+			t.Errorf("healthcheck %v: exit %d: %q", args, code, out)
+		}
+	}
+	listening := func() {
+		t.Helper()
+		c.eventually("it listens", func() bool { status, _ := probe(address, "/healthz"); return status != 0 })
+	}
+
+	// OpenSearch is away at the start.
+	openSearch.Stop()
+	w := start("a")
+	listening()
+	unready("OpenSearch", "refused")
+	unready("consumer", "has not been read yet")
+	time.Sleep(2 * time.Second)
+	alive()
+	healthcheck(exitOK, "")
+	healthcheck(exitFailure, "OpenSearch: ", "--ready")
+	w.stop()
+	healthcheck(exitFailure, "refused")
+
+	// It comes, while the worker waits for it.
+	w = start("b")
+	listening()
+	unready("OpenSearch", "refused")
+	if err := openSearch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	healthcheck(exitOK, "")
+	healthcheck(exitOK, "", "--ready")
+	g := generator(1, 8_000)
+	c.produce(g, 1_000)
+	c.indexed()
+	ready()
+
+	// It goes, and comes again.
+	openSearch.Stop()
+	c.produce(g, 1_000)
+	unready("OpenSearch", "refused")
+	if err := openSearch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	c.indexed()
+
+	// It accepts connections and does not answer.
+	hang := `{"name":"hang","type":"timeout","attributes":{"timeout":0}}`
+	if _, err := openSearch.Toxics.AddToxicJson(strings.NewReader(hang)); err != nil {
+		t.Fatal(err)
+	}
+	unready("OpenSearch", "deadline")
+	openSearch.Toxics.ResetToxics(t.Context())
+	ready()
+
+	// DynamoDB does not answer, for longer than a lease lasts.
+	if _, err := dynamoDB.Toxics.AddToxicJson(strings.NewReader(hang)); err != nil {
+		t.Fatal(err)
+	}
+	unready("consumer", "could not be read for")
+	for range 20 {
+		time.Sleep(300 * time.Millisecond)
+		alive()
+	}
+	dynamoDB.Toxics.ResetToxics(t.Context())
+	ready()
+	c.produce(g, 1_000)
+	c.indexed()
+
+	// A template is deleted by hand. A worker that starts installs it.
+	if err := inspect.Ask(t.Context(), c.search, http.MethodDelete, "/_index_template/"+c.prefix, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	unready("OpenSearch", "index template "+c.prefix+" is missing")
+	healthcheck(exitOK, "")
+	healthcheck(exitFailure, "index template "+c.prefix+" is missing", "--ready")
+	w.stop()
+	w = start("c")
+	listening()
+	ready()
+
+	// It drains.
+	if _, err := openSearch.Toxics.AddToxicJson(strings.NewReader(hang)); err != nil {
+		t.Fatal(err)
+	}
+	c.produce(g, 1_000)
+	c.eventually("documents are in flight", func() bool {
+		_, text := probe(address, "/metrics")
+		return strings.Contains(text, "\nlogsluice_in_flight_bytes ") && !strings.Contains(text, "\nlogsluice_in_flight_bytes 0\n")
+	})
+	w.signal(syscall.SIGTERM)
+	unready("consumer", "stopping")
+	time.Sleep(time.Second)
+	unready("consumer", "stopping")
+	openSearch.Toxics.ResetToxics(t.Context())
+	w.stopWithin(drainTimeout)
+	c.indexed()
+	c.exact()
+}
+
+func TestHealthcheckURL(t *testing.T) {
+	f := func(address string, ready bool, want string) {
+		t.Helper()
+		h := healthcheckCommand{listenSettings{address}, ready}
+		if got := h.url(); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+	f(":9100", false, "http://127.0.0.1:9100/healthz")
+	f("0.0.0.0:9100", true, "http://127.0.0.1:9100/readyz")
+	f("[::]:9100", false, "http://[::1]:9100/healthz")
+	f("10.1.2.3:9100", false, "http://10.1.2.3:9100/healthz")
+	f("localhost:9100", true, "http://localhost:9100/readyz")
+}
+
+// A proxy for what is outside is not asked. The dot keeps the name from being
+// taken for the loopback, which no proxy is asked for anyhow.
+func TestHealthcheckAsksNoProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a proxy is asked") }))
+	t.Cleanup(proxy.Close)
+	address := strings.Replace(freeAddress(t), "127.0.0.1", "localhost.", 1)
+	probing := exec.Command(os.Args[0], "healthcheck", "--metrics-address", address)
+	probing.Env = []string{asProgram + "=1", "HTTP_PROXY=" + proxy.URL}
+	if out, err := probing.CombinedOutput(); err == nil {
+		t.Errorf("nothing is there, and yet: %s", out)
+	}
+}
+
+func TestHealthcheck_Failure(t *testing.T) {
+	f := func(name, address string, code int, reason string) {
+		t.Run(name, func(t *testing.T) {
+			begun := time.Now()
+			got, out, errOut := command(t, map[string]string{"METRICS_ADDRESS": address}, nil, "healthcheck")
+			if got != code || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, reason) {
+				t.Errorf("exit %d, output %q, standard error %q", got, out, errOut)
+			}
+			if took := time.Since(begun); took > healthcheckTimeout+time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+	serve := func(status int, text string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, text)
+		}))
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
+	silent, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	f("no address", "", exitSettings, "METRICS_ADDRESS (--metrics-address) is missing: set it to")
+	f("no port", "localhost", exitSettings, "give host:port")
+	f("nothing there", freeAddress(t), exitFailure, "refused")
+	f("two checks fail", serve(http.StatusServiceUnavailable, "a: one\nb: two\n"), exitFailure, "logsluice: a: one; b: two")
+	f("another server", serve(http.StatusNotFound, "not found"), exitFailure, "404")
+	f("no answer", silent.Addr().String(), exitFailure, "deadline")
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// listenSettings are where run can be scraped and probed.
+type listenSettings struct {
+	MetricsAddress string `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" help:"Address at which run serves Prometheus metrics under /metrics, and answers probes under /healthz and /readyz."`
+}
+
+func (s listenSettings) badAddress() error {
+	if _, port, err := net.SplitHostPort(s.MetricsAddress); err != nil || port == "" {
+		return settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100", s.MetricsAddress)
+	}
+	return nil
+}
+
+// healthcheckCommand probes a worker on the same host, for images that have no
+// program that could.
+type healthcheckCommand struct {
+	listenSettings
+	Ready bool `help:"Ask whether the worker is ready (/readyz) rather than alive (/healthz)."`
+}
+
+// healthcheckTimeout leaves each check of the worker its two seconds.
+const healthcheckTimeout = 3 * time.Second
+
+// Run is called by kong.
+func (h *healthcheckCommand) Run(ctx context.Context) error {
+	if h.MetricsAddress == "" {
+		return missing("METRICS_ADDRESS", "--metrics-address", "the address that run serves at, such as :9100")
+	}
+	if err := h.badAddress(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url(), nil)
+	if err != nil {
+		return fmt.Errorf("ask the worker: %w", err)
+	}
+	// No proxy stands between the two.
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("ask the worker at %s: %w", h.url(), err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", h.url(), err)
+	}
+	switch text := strings.TrimSpace(string(said)); {
+	case resp.StatusCode == http.StatusOK:
+		return nil
+	case resp.StatusCode == http.StatusServiceUnavailable && text != "":
+		return errors.New(text)
+	default:
+		return fmt.Errorf("%s answers %s: is METRICS_ADDRESS the worker's?", h.url(), resp.Status)
+	}
+}
+
+// url is what to ask. An address that stands for all of the host is asked by
+// loopback.
+func (h *healthcheckCommand) url() string {
+	host, port, _ := net.SplitHostPort(h.MetricsAddress)
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		host = "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		host = "::1"
+	}
+	path := "/healthz"
+	if h.Ready {
+		path = "/readyz"
+	}
+	return "http://" + net.JoinHostPort(host, port) + path
+}

@@ -1,0 +1,323 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
+	"golang.org/x/sync/semaphore"
+
+	"logsluice/checkpoint"
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
+)
+
+func listHeld(context.Context) ([]checkpoint.Shard, time.Time, error) {
+	return []checkpoint.Shard{{ID: heldShard}}, time.Now(), nil
+}
+
+// watched is a consumer that has acquired a lease as the KCL does.
+func watched(t *testing.T) (*Consumer, watchedTable) {
+	t.Helper()
+	table, _ := leased(t)
+	c := &Consumer{
+		cfg:   Config{Stream: "s", SyncInterval: time.Second, PollInterval: time.Hour, InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Hour},
+		table: table, metrics: newMetrics(), budget: semaphore.NewWeighted(1), reading: t.Context(), draining: t.Context(),
+	}
+	w := watchedTable{table, &c.progress}
+	if err := w.RemoveLeaseOwner(heldShard); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Sync(t.Context(), listHeld); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.GetLease(&partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}}, "w"); err != nil {
+		t.Fatal(err)
+	}
+	return c, w
+}
+
+// A held lease whose reader gives no sign of life for a minute is told, by its
+// shard. One that is being given back is not.
+func TestStuckReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, w := watched(t)
+		after := func(d time.Duration, stuck bool) {
+			t.Helper()
+			time.Sleep(d)
+			if err := c.Alive(t.Context()); (err != nil) != stuck || stuck && !strings.Contains(err.Error(), heldShard) {
+				t.Errorf("after %s: %v", d, err)
+			}
+		}
+		after(stuckAfter, false)
+		after(time.Second, true) // it never came
+		leave := c.progress.inside(heldShard)
+		after(time.Hour, false)
+		leave()
+		after(stuckAfter, false)
+		after(time.Second, true)
+		c.progress.inside(heldShard)()
+		after(0, false)
+		after(2*stuckAfter, true)
+		// A renewal is no sign of life of the reader.
+		renewing := &partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}, AssignedTo: "w"}
+		if err := w.GetLease(renewing, "w"); err != nil {
+			t.Error(err)
+		}
+		after(0, true)
+		w.Lease(heldShard).BeforeRelease(func() { time.Sleep(time.Hour) }) // the drain
+		released := make(chan error)
+		go func() { released <- w.RemoveLeaseOwner(heldShard) }()
+		synctest.Wait()
+		after(2*stuckAfter, false)
+		if err := <-released; err != nil {
+			t.Error(err)
+		}
+		after(2*stuckAfter, false)
+	})
+}
+
+// snag is a log that one reader of the KCL does not come past while it is set.
+type snag struct {
+	set     atomic.Bool
+	caught  sync.Mutex
+	release chan struct{}
+}
+
+func (s *snag) Write(line []byte) (int, error) {
+	if s.set.Load() && bytes.Contains(line, []byte("kcl: Trying to read")) && s.caught.TryLock() {
+		<-s.release
+		s.caught.Unlock()
+	}
+	return len(line), nil
+}
+
+// A whole worker is alive and ready, until one of its readers does not come back
+// from the KCL's code.
+func TestRunStuckReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service, db := fakeaws.NewKinesis(fakeaws.KinesisOptions{}), fakedynamodb.New(fakedynamodb.Options{})
+		cfg := aws.Config{
+			Region: "us-east-1", BaseEndpoint: aws.String("http://aws.invalid"),
+			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
+					service.ServeHTTP(w, r)
+					return
+				}
+				db.ServeHTTP(w, r)
+			}))},
+		}
+		if _, err := kinesis.NewFromConfig(cfg).CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(2)}); err != nil {
+			t.Fatal(err)
+		}
+		position, err := checkpoint.ParsePosition("TRIM_HORIZON")
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := checkpoint.New(checkpoint.Config{
+			Table: "leases", Worker: "w", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.Nop(),
+		}, dynamodb.NewFromConfig(cfg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := &snag{release: make(chan struct{})}
+		c, err := New(Config{
+			Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,
+			InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: zerolog.New(log),
+		}, table, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- c.Run(ctx) }()
+		f := func(when string, wait time.Duration, alive bool) {
+			t.Helper()
+			time.Sleep(wait)
+			err := c.Alive(t.Context())
+			if (err == nil) != alive || err != nil && strings.Count(err.Error(), "shardId-") != 1 {
+				t.Errorf("%s: %v", when, err)
+			}
+			if err := c.Ready(t.Context()); err != nil || table.Held() != 2 {
+				t.Errorf("%s: %d leases, %v", when, table.Held(), err)
+			}
+		}
+		f("reading", 10*time.Minute, true)
+		log.set.Store(true)
+		f("stuck", 2*stuckAfter, false)
+		log.set.Store(false)
+		close(log.release)
+		f("going on", 2*time.Second, true)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if c.Ready(t.Context()) == nil {
+			t.Error("ready when it has stopped")
+		}
+	})
+}
+
+// A reader that waits in our code is alive, for as long as it waits.
+func TestWaitingReader(t *testing.T) {
+	f := func(name string, wait func(c *Consumer, p *processor)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, w := watched(t)
+				p := &processor{consumer: c}
+				p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
+				var waiting sync.WaitGroup
+				waiting.Go(func() { wait(c, p) })
+				time.Sleep(10 * stuckAfter)
+				if err := c.Alive(t.Context()); err != nil {
+					t.Error(err)
+				}
+				waiting.Wait()
+				time.Sleep(2 * stuckAfter)
+				if c.Alive(t.Context()) == nil {
+					t.Error("alive long after the wait")
+				}
+				if err := w.RemoveLeaseOwner(heldShard); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	f("for the time of the next call", func(c *Consumer, p *processor) {
+		s := newStream(c.reading, c.cfg, c.table, c.metrics, &c.progress)
+		s.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)}, "iterator")
+		ctx, cancel := context.WithTimeout(c.reading, 20*stuckAfter)
+		defer cancel()
+		_, _ = s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("iterator")})
+	})
+	f("for bytes in flight", func(c *Consumer, p *processor) {
+		c.budget.TryAcquire(1)
+		ctx, cancel := context.WithTimeout(p.ctx, 20*stuckAfter)
+		defer cancel()
+		p.ctx = ctx
+		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{SequenceNumber: aws.String("1"), Data: []byte("x")}}})
+	})
+	f("for the last verdicts of a shard", func(_ *Consumer, p *processor) {
+		m := p.marks.add("1", 1)
+		time.AfterFunc(20*stuckAfter, func() { p.marks.abandon(m) })
+		p.Shutdown(&kcl.ShutdownInput{ShutdownReason: kcl.TERMINATE, Checkpointer: nowhere{}})
+	})
+}
+
+// nowhere writes no checkpoint.
+type nowhere struct {
+	kcl.IRecordProcessorCheckpointer
+}
+
+func (nowhere) Checkpoint(*string) error { return nil }
+
+// silent is a DynamoDB that answers no scan; deaf, it heeds no deadline either.
+type silent struct {
+	checkpoint.DynamoDB
+	deaf bool
+}
+
+func (s silent) Scan(ctx context.Context, _ *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	if s.deaf {
+		time.Sleep(24 * time.Hour)
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A look at leases and shards that fails is progress; one that does not end is
+// none.
+func TestSyncProgress(t *testing.T) {
+	f := func(name string, deaf bool, leaseDuration, interval time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				position, err := checkpoint.ParsePosition("TRIM_HORIZON")
+				if err != nil {
+					t.Fatal(err)
+				}
+				table, err := checkpoint.New(checkpoint.Config{
+					Table: "leases", Worker: "w", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop(),
+				}, silent{deaf: deaf})
+				if err != nil {
+					t.Fatal(err)
+				}
+				reading, stop := context.WithCancel(t.Context())
+				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, table: table, reading: reading}
+				if err := c.Alive(t.Context()); err != nil {
+					t.Errorf("before the first look: %v", err)
+				}
+				var syncing sync.WaitGroup
+				syncing.Go(func() { c.sync(reading) })
+				wasAlive := true
+				for range 600 {
+					time.Sleep(time.Second)
+					if c.Alive(t.Context()) != nil {
+						wasAlive = false
+					}
+				}
+				if wasAlive == deaf {
+					t.Errorf("alive all the time: %v", wasAlive)
+				}
+				stop()
+				if err := c.Alive(t.Context()); err != nil {
+					t.Errorf("stopping: %v", err)
+				}
+				syncing.Wait()
+			})
+		})
+	}
+	f("no answer", false, 15*time.Second, time.Second)
+	f("no answer for the whole of a long lease", false, 2*time.Minute, time.Second)
+	f("looks far apart", false, 15*time.Second, 2*time.Minute)
+	f("stuck", true, 15*time.Second, time.Second)
+}
+
+func TestConsumerReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, w := watched(t)
+		reading, stop := context.WithCancel(t.Context())
+		c.reading = reading
+		f := func(want string) {
+			t.Helper()
+			err := c.Ready(t.Context())
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+		f("")
+		time.Sleep(w.LeaseDuration())
+		f("")
+		time.Sleep(time.Second)
+		f("could not be read for 1m1s")
+		c.cfg.SyncInterval = time.Minute // three of them are longer than the lease
+		f("")
+		c.cfg.SyncInterval = time.Second
+		if err := w.Sync(t.Context(), listHeld); err != nil {
+			t.Error(err)
+		}
+		f("")
+		stop()
+		f("stopping")
+		c.table, c.reading = new(checkpoint.Table), t.Context()
+		f("has not been read yet")
+		if err := w.RemoveLeaseOwner(heldShard); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,59 @@
+package indexer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAlive(t *testing.T) {
+	ix := start(t, new(fakeBulk), nil)
+	for range 3 {
+		if err := ix.Alive(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	ix.Close()
+	if ix.Alive(t.Context()) == nil {
+		t.Error("a closed indexer is alive")
+	}
+	// One whose dispatcher is stuck.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	stuck := &Indexer{ctx: t.Context(), pings: make(chan struct{})}
+	if err := stuck.Alive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a stuck dispatcher: %v", err)
+	}
+}
+
+// A setting that is known to be wrong makes the indexer unready until OpenSearch
+// takes a document.
+func TestReady(t *testing.T) {
+	ix := new(Indexer)
+	f := func(want string, status int, err error, items ...int) {
+		t.Helper()
+		var results []itemResult
+		for _, status := range items {
+			results = append(results, itemResult{Status: status, Error: itemError{Type: "type", Reason: "because"}})
+		}
+		ix.note(status, results, err)
+		got := ix.Ready()
+		if want == "" && got != nil || want != "" && (got == nil || !strings.Contains(got.Error(), want)) {
+			t.Errorf("after %d, %v, %v: %v, want %q", status, err, items, got, want)
+		}
+	}
+	because := errors.New("because")
+	f("", http.StatusOK, nil, 201)
+	f("403: because", http.StatusForbidden, because)
+	f("403: because", http.StatusTooManyRequests, because)
+	f("403: because", 0, because)
+	f("403: because", http.StatusOK, nil, 429, 503, 400)
+	f("401: because", http.StatusUnauthorized, because)
+	f("", http.StatusOK, nil, 429, 409)
+	f("404: type: because", http.StatusOK, nil, 201, 404, 201)
+	f("", http.StatusOK, nil, 201)
+	f("403: type: because", http.StatusOK, nil, 403)
+}
