@@ -185,7 +185,9 @@ func TestRunHealth(t *testing.T) {
 	unready("consumer", "stopping")
 	openSearch.Toxics.ResetToxics(t.Context())
 	w.stopWithin(drainTimeout)
+	w = start("d") // for what was not read before the end
 	c.indexed()
+	w.stop()
 	c.exact()
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
-	"golang.org/x/sync/semaphore"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
@@ -37,8 +36,9 @@ func watched(t *testing.T) (*Consumer, watchedTable) {
 	table, _ := leased(t)
 	c := &Consumer{
 		cfg:   Config{Stream: "s", SyncInterval: time.Second, PollInterval: time.Hour, InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Hour},
-		table: table, metrics: newMetrics(), budget: semaphore.NewWeighted(1), reading: t.Context(), draining: t.Context(),
+		table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context(),
 	}
+	c.stream = newStream(c.reading, c.cfg, table, c.metrics, &c.progress)
 	w := watchedTable{table, &c.progress}
 	if err := w.RemoveLeaseOwner(heldShard); err != nil {
 		t.Fatal(err)
@@ -200,14 +200,13 @@ func TestWaitingReader(t *testing.T) {
 		})
 	}
 	f("for the time of the next call", func(c *Consumer, p *processor) {
-		s := newStream(c.reading, c.cfg, c.table, c.metrics, &c.progress)
+		s := c.stream
 		s.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)}, "iterator")
 		ctx, cancel := context.WithTimeout(c.reading, 20*stuckAfter)
 		defer cancel()
 		_, _ = s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("iterator")})
 	})
-	f("for bytes in flight", func(c *Consumer, p *processor) {
-		c.budget.TryAcquire(1)
+	f("for a decoder, which others keep while they wait for bytes in flight", func(c *Consumer, p *processor) {
 		ctx, cancel := context.WithTimeout(p.ctx, 20*stuckAfter)
 		defer cancel()
 		p.ctx = ctx
