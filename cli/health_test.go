@@ -186,6 +186,7 @@ func TestRunHealth(t *testing.T) {
 	openSearch.Toxics.ResetToxics(t.Context())
 	w.stopWithin(drainTimeout)
 	w = start("d") // for what was not read before the end
+	listening()
 	c.indexed()
 	w.stop()
 	c.exact()

@@ -34,10 +34,9 @@ func listHeld(context.Context) ([]checkpoint.Shard, time.Time, error) {
 func watched(t *testing.T) (*Consumer, watchedTable) {
 	t.Helper()
 	table, _ := leased(t)
-	c := &Consumer{
-		cfg:   Config{Stream: "s", SyncInterval: time.Second, PollInterval: time.Hour, InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Hour},
-		table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context(),
-	}
+	c := newConsumer(t, 1, away{})
+	c.cfg.SyncInterval, c.cfg.PollInterval, c.cfg.DrainTimeout = time.Second, time.Hour, time.Hour
+	c.table, c.reading, c.draining = table, t.Context(), t.Context()
 	c.stream = newStream(c.reading, c.cfg, table, c.metrics, &c.progress)
 	w := watchedTable{table, &c.progress}
 	if err := w.RemoveLeaseOwner(heldShard); err != nil {
@@ -200,17 +199,17 @@ func TestWaitingReader(t *testing.T) {
 		})
 	}
 	f("for the time of the next call", func(c *Consumer, p *processor) {
-		s := c.stream
-		s.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)}, "iterator")
+		c.stream.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)}, "iterator")
 		ctx, cancel := context.WithTimeout(c.reading, 20*stuckAfter)
 		defer cancel()
-		_, _ = s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("iterator")})
+		_, _ = c.stream.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("iterator")})
 	})
-	f("for a decoder, which others keep while they wait for bytes in flight", func(c *Consumer, p *processor) {
+	f("for bytes in flight", func(c *Consumer, p *processor) {
+		c.budget.TryAcquire(1)
 		ctx, cancel := context.WithTimeout(p.ctx, 20*stuckAfter)
 		defer cancel()
 		p.ctx = ctx
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{SequenceNumber: aws.String("1"), Data: []byte("x")}}})
+		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{SequenceNumber: aws.String("1"), Data: envelope(1)}}})
 	})
 	f("for the last verdicts of a shard", func(_ *Consumer, p *processor) {
 		m := p.marks.add("1", 1)
