@@ -33,10 +33,11 @@ sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and wh
 		$(GO) test -count=1 -timeout 0 -v -run 'TestScale|TestStoriesOfTheKCL' ./internal/sim
 
 .PHONY: soak
-soak: ## Tell many stories to the simulation (SEEDS=5000), then trouble real workers for long (SOAK=3m)
+soak: ## Tell many stories to the simulation (SEEDS=5000), then trouble real workers for long (SOAK=3m), and stop OpenSearch (OUTAGE=2m)
 	LOGSLUICE_SEEDS=$(or $(SEEDS),5000) $(GO) test -count=1 -timeout 0 -v -run 'TestStories$$' ./internal/sim
 	$(GO) build -o $(CACHE)/services ./local/services
-	LOGSLUICE_SOAK=$(or $(SOAK),3m) $(CACHE)/services -- $(GO) test -race -count=1 -timeout 0 -v -run TestRunSoak ./cli
+	LOGSLUICE_SOAK=$(or $(SOAK),3m) LOGSLUICE_OUTAGE=$(or $(OUTAGE),2m) \
+		$(CACHE)/services -- $(GO) test -race -count=1 -timeout 0 -v -run 'TestRunSoak|TestRunSinkFaults|TestRunMemory' ./cli
 
 .PHONY: lint
 lint: $(LINT) ## Run go vet and the linters

@@ -27,6 +27,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/opensearch-project/opensearch-go/v4"
+	"github.com/rs/zerolog"
+	zerologlog "github.com/rs/zerolog/log"
 
 	"logsluice/indexer"
 	"logsluice/internal/fakeaws"
@@ -46,6 +48,7 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
+	zerologlog.Logger = zerolog.Nop() // toxics write there
 	os.Exit(m.Run())
 }
 
@@ -61,6 +64,7 @@ type cluster struct {
 	searchURL   string
 	application string
 	prefix      string
+	program     string       // of the workers
 	ahead       atomic.Int64 // how far Kinesis' clock is ahead, in nanoseconds
 	decide      atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
 	expected    map[string]loggen.Event
@@ -69,10 +73,16 @@ type cluster struct {
 
 func newCluster(t *testing.T, shards int32) *cluster {
 	t.Helper()
+	return newClusterOn(t, localtest.OpenSearch(t), shards)
+}
+
+// newClusterOn has its indices on another OpenSearch.
+func newClusterOn(t *testing.T, searchURL string, shards int32) *cluster {
+	t.Helper()
 	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
 	c := &cluster{
-		t: t, application: unique, prefix: unique,
-		searchURL: localtest.OpenSearch(t), dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
+		t: t, application: unique, prefix: unique, program: os.Args[0],
+		searchURL: searchURL, dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
 		controls: make(map[string]bool),
 	}
 	c.connect(fakeaws.KinesisOptions{Retention: 24 * time.Hour}, shards)
@@ -175,7 +185,7 @@ type worker struct {
 // start starts a worker. More settings override those of the cluster.
 func (c *cluster) start(name string, settings ...string) *worker {
 	c.t.Helper()
-	w := &worker{t: c.t, name: name, log: filepath.Join(c.t.TempDir(), name+".log"), command: exec.Command(os.Args[0], "run")}
+	w := &worker{t: c.t, name: name, log: filepath.Join(c.t.TempDir(), name+".log"), command: exec.Command(c.program, "run")}
 	log, err := os.Create(w.log)
 	if err != nil {
 		c.t.Fatal(err)
@@ -254,23 +264,39 @@ func (w *worker) stopWithin(timeout time.Duration) {
 	}
 }
 
-// total sums what a counter grew by, over the summary lines of the worker's log.
-func (w *worker) total(counter string) float64 {
-	sum := 0.0
+// summaries are the values of a field in the summary lines of the worker's log.
+func (w *worker) summaries(field string) (values []float64) {
 	for line := range strings.Lines(w.lines()) {
 		var fields map[string]any
 		if json.Unmarshal([]byte(line), &fields) == nil && fields["message"] == "summary" {
-			n, _ := fields[counter].(float64)
-			sum += n
+			n, _ := fields[field].(float64)
+			values = append(values, n)
 		}
+	}
+	return values
+}
+
+// total sums what a counter grew by.
+func (w *worker) total(counter string) float64 {
+	sum := 0.0
+	for _, n := range w.summaries(counter) {
+		sum += n
 	}
 	return sum
 }
 
+// most is the greatest value of a field; 0 before the first summary.
+func (w *worker) most(field string) float64 { return slices.Max(append(w.summaries(field), 0)) }
+
 // eventually waits for something that must come true.
 func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	c.within(60*time.Second, what, ok)
+}
+
+func (c *cluster) within(patience time.Duration, what string, ok func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +26,7 @@ type history struct {
 	records  map[string][]putRecord
 	produced int
 	settled  map[string]int // records by shard that are known to be indexed; the poller's
+	later    atomic.Bool    // small records are of the two days after, whose indices are not there yet
 }
 
 // putRecord is what was put into a shard.
@@ -56,7 +58,11 @@ func (h *history) producer(seed uint64) func() {
 			for range 1 + rng.IntN(8) {
 				made++
 				// Of two days, for two indices.
-				at := time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC).Add(time.Duration(rng.Int64N(int64(48 * time.Hour))))
+				day := 15
+				if h.later.Load() {
+					day += 2
+				}
+				at := time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC).Add(time.Duration(rng.Int64N(int64(48 * time.Hour))))
 				// No generated id begins with 9.
 				events = append(events, loggen.Event{ID: fmt.Sprintf("9%055d", made), Timestamp: at.UnixMilli(), Message: fmt.Sprint("event ", made)})
 			}
@@ -68,10 +74,12 @@ func (h *history) producer(seed uint64) func() {
 	}
 }
 
-func packEvents(events []loggen.Event) []byte {
+func packEvents(events []loggen.Event) []byte { return pack(envelopeOf(events)) }
+
+func envelopeOf(events []loggen.Event) []byte {
 	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "soak", "logStream": "s",
 		"subscriptionFilters": []string{"f"}, "logEvents": events})
-	return pack(envelope)
+	return envelope
 }
 
 // putEvents puts a record. Who then waits for the lock knows every record that a

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"logsluice/indexer"
 	"logsluice/internal/loggen"
-	"logsluice/local/inspect"
 )
 
 // Records that are wrong in all ways, between good ones: each becomes a dead
@@ -34,10 +32,8 @@ func TestRunBadRecords(t *testing.T) {
 		}
 		return number
 	}
-	type letter struct {
-		name, stage string
-	}
-	letters := make(map[string]letter) // by sequence number
+	type expectation struct{ name, stage string }
+	letters := make(map[string]expectation) // by sequence number
 	neighbour := func() {
 		t.Helper()
 		e := event("neighbour")
@@ -46,7 +42,7 @@ func TestRunBadRecords(t *testing.T) {
 	bad := func(name, stage string, data []byte) {
 		t.Helper()
 		neighbour()
-		letters[put(data)] = letter{name, stage}
+		letters[put(data)] = expectation{name, stage}
 	}
 	good := func(data []byte, events ...loggen.Event) {
 		t.Helper()
@@ -78,6 +74,16 @@ func TestRunBadRecords(t *testing.T) {
 	bad("unknown messageType", indexer.StageParse, envelope(`,"messageType":"OTHER"`, ""))
 	bad("deep nesting", indexer.StageParse, pack([]byte(strings.Repeat("[", 100_000))))
 
+	// Of these it is known where they come from.
+	events := map[string]bool{}
+	for name, event := range map[string]string{
+		"event without a time":    `{"id":"1","message":"no time"}`,
+		"event without a message": `{"id":"1","timestamp":1768478400000}`,
+	} {
+		events[name] = true
+		bad(name, indexer.StageParse, envelope("", event))
+	}
+
 	good(envelope("", "")) // 0 events
 	good(pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","logEvents":[{"id":"","timestamp":1768478400000,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))
 	twice := event("second")
@@ -99,26 +105,24 @@ func TestRunBadRecords(t *testing.T) {
 	h.eventually("each bad record is a dead letter", func() bool { return h.count(index) >= len(letters) })
 	w.stopWithin(3 * drainTimeout)
 
-	err := inspect.Each(t.Context(), h.search, index, func(d inspect.Document) {
-		var got struct {
-			Stage, Stream, Shard, Payload string
-			Number                        string `json:"sequence_number"`
-			Error                         struct{ Type, Reason string }
-		}
-		if err := json.Unmarshal(d.Source, &got); err != nil {
-			t.Error(err)
-		}
+	var n struct{ letters, records, events, controls float64 }
+	for field, value := range map[string]*float64{"dead_letters": &n.letters, "records": &n.records, "events": &n.events, "control_messages": &n.controls} {
+		*value = w.total(field)
+	}
+	if n.letters != float64(len(letters)) || n.records != float64(h.produced) || n.events != float64(len(h.expected)) || n.controls != 1 {
+		t.Errorf("the summaries count %+v, want %d dead letters, %d records, %d events, 1 control message", n, len(letters), h.produced, len(h.expected))
+	}
+	for _, got := range h.letters() {
 		want, known := letters[got.Number]
 		switch {
 		case !known:
-			t.Errorf("a dead letter of no bad record, or its second: %.500s", d.Source)
+			t.Errorf("a dead letter of no bad record, or its second: %.500v", got)
+		case events[want.name] && (got.Group != "g" || got.Log != "s"):
+			t.Errorf("%s: log group and stream: %.500v", want.name, got)
 		case got.Stage != want.stage || got.Stream != "s" || got.Shard == "" || got.Payload == "" || got.Error.Reason == "":
-			t.Errorf("%s: want the stage %s: %.500s", want.name, want.stage, d.Source)
+			t.Errorf("%s: want the stage %s: %.500v", want.name, want.stage, got)
 		}
 		delete(letters, got.Number)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for _, l := range letters {
 		t.Errorf("%s: no dead letter", l.name)

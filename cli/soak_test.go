@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -40,7 +41,8 @@ const (
 )
 
 // Workers are killed, suspended beyond their leases and drained, shards split
-// and merged, OpenSearch is slow at times: meanwhile the lease table keeps its
+// and merged, OpenSearch is slow at times and killed once, the network before it
+// is slow, narrow, or cuts answers: meanwhile the lease table keeps its
 // rules and no checkpoint passes what is not indexed. Afterwards the leases are
 // spread evenly and every event is there exactly once.
 func TestRunSoak(t *testing.T) {
@@ -74,7 +76,14 @@ func TestRunSoak(t *testing.T) {
 	for i := range s.slots {
 		s.begin(&s.slots[i])
 	}
-	s.drive(disturbances(seed, length))
+	all := disturbances(seed, length)
+	half := len(all) / 2
+	s.drive(all[:half])
+	outage := s.restartNode()
+	for i := range all[half:] {
+		all[half+i].at += outage
+	}
+	s.drive(all[half:])
 	s.calm()
 	stopProducing()
 	s.rest()
@@ -120,6 +129,11 @@ type soak struct {
 	all       []*worker
 	slowUntil atomic.Int64 // bulk requests are slow until then, in nanoseconds
 
+	node       *node
+	proxy      *toxiproxy.Proxy // before all that OpenSearch is for the workers
+	toxicUntil time.Time
+	asking     sync.Mutex // held while the node is asked, or not there to be
+
 	happened []string // with times; under mu
 
 	// The poller's.
@@ -159,7 +173,8 @@ const (
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{history: newHistory(newCluster(t, 4)), begun: time.Now(),
+	n := startNode(t, "512m", nil)
+	s := &soak{history: newHistory(newClusterOn(t, n.URL, 4)), node: n, begun: time.Now(),
 		parents: make(map[string][]string), closed: make(map[string]bool), watched: make(map[string]*watchedRow), accused: make(map[string]bool)}
 	t.Cleanup(s.report)
 	for i := range s.slots {
@@ -188,7 +203,8 @@ func newSoak(t *testing.T) *soak {
 	}))
 	// What a killed worker has left behind must not be indexed after the test.
 	t.Cleanup(server.Close)
-	s.searchURL = server.URL
+	s.proxy = newProxy(t, server.URL)
+	s.searchURL = "http://" + s.proxy.Listen
 	return s
 }
 
@@ -236,7 +252,7 @@ type disturbance struct {
 // disturbances are the same for a seed; a longer run begins like a shorter one.
 func disturbances(seed uint64, length time.Duration) (all []disturbance) {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	kinds := []string{"kill", "suspend", "stop", "split", "merge", "slow index", "nothing"}
+	kinds := []string{"kill", "suspend", "stop", "split", "merge", "slow index", "slow network", "narrow network", "cut answers", "nothing"}
 	for at := 2 * time.Second; ; {
 		at += time.Second + time.Duration(rng.Int64N(int64(2*time.Second)))
 		if at >= length {
@@ -260,6 +276,9 @@ func (s *soak) drive(all []disturbance) {
 			if l := &s.slots[i]; time.Now().After(l.until) {
 				s.revive(l)
 			}
+		}
+		if time.Now().After(s.toxicUntil) {
+			s.proxy.Toxics.ResetToxics(context.Background())
 		}
 		s.alive()
 		if time.Since(s.begun) >= all[0].at {
@@ -293,7 +312,37 @@ func (s *soak) disturb(d disturbance) {
 	case "slow index":
 		s.note("OpenSearch is slow for %s", d.lasting)
 		s.slowUntil.Store(int64(time.Since(s.begun) + d.lasting))
+	case "slow network", "narrow network", "cut answers":
+		s.note("%s for %s", d.what, d.lasting)
+		s.proxy.Toxics.ResetToxics(context.Background())
+		if _, err := s.proxy.Toxics.AddToxicJson(strings.NewReader(toxics[d.what])); err != nil {
+			s.t.Fatal(err)
+		}
+		s.toxicUntil = time.Now().Add(d.lasting)
 	}
+}
+
+var toxics = map[string]string{
+	"slow network":   `{"type":"latency","attributes":{"latency":1500,"jitter":1000}}`,
+	"narrow network": `{"type":"bandwidth","stream":"upstream","attributes":{"rate":10}}`,
+	"cut answers":    `{"type":"limit_data","attributes":{"bytes":1}}`, // the request is applied
+}
+
+// restartNode kills OpenSearch and starts it again.
+func (s *soak) restartNode() (outage time.Duration) {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	s.note("OpenSearch is killed")
+	began := time.Now()
+	if err := s.node.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.node.Restart(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+	outage = time.Since(began)
+	s.note("OpenSearch is there again after %s", outage)
+	return outage
 }
 
 // open lists the open shards in the order of their hash keys.
@@ -388,6 +437,7 @@ func (s *soak) calm() {
 	}
 	s.note("calm")
 	s.slowUntil.Store(0)
+	s.proxy.Toxics.ResetToxics(context.Background())
 	for i := range s.slots {
 		s.revive(&s.slots[i])
 	}
@@ -493,7 +543,10 @@ func (s *soak) poll() {
 		w.leaseRow = is
 	}
 	s.asked = asked
-	s.settle(rows, s.accuse)
+	if s.asking.TryLock() {
+		s.settle(rows, s.accuse)
+		s.asking.Unlock()
+	}
 }
 
 // list looks at the shards if the rows tell something new of them.

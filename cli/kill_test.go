@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"logsluice/local/localtest"
+)
+
+// Two workers, of which one is killed twenty times at any moment and succeeded
+// at once by another: no checkpoint passes what is not found, and in the end
+// each event is there once.
+func TestRunKills(t *testing.T) {
+	t.Parallel()
+	h := newHistory(newCluster(t, 4))
+	settings := []string{"LEASE_DURATION=2s", "SHARD_SYNC_INTERVAL=200ms"}
+	pair := [2]*worker{h.start("a", settings...), h.start("b", settings...)}
+	stopProducing := background(time.Second/recordsPerSecond, h.producer(1))
+	defer stopProducing()
+	h.eventually("events are found", func() bool { return h.count(h.documents()) > 50 })
+	check := func() {
+		t.Helper()
+		rows, err := h.rows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.settle(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
+	}
+	const kills = 20
+	held := 0 // by those that were killed
+	for i := range kills {
+		time.Sleep(300*time.Millisecond + rand.N(time.Second))
+		w := &pair[rand.IntN(2)]
+		held += h.held((*w).name)
+		(*w).signal(syscall.SIGKILL)
+		(*w).wait()
+		if strings.Contains((*w).lines(), "DATA RACE") {
+			t.Errorf("%s: data race", (*w).name)
+		}
+		*w = h.start(fmt.Sprint("w", i), settings...)
+		check()
+	}
+	stopProducing()
+	h.indexed()
+	again := 0.0
+	for _, w := range pair {
+		w.stopWithin(3 * drainTimeout)
+		again += w.total("documents_already_there")
+	}
+	check()
+	h.exact()
+	for id, records := range h.records {
+		if n := len(records) - h.settled[id]; n != 0 {
+			t.Errorf("%d records of %s are behind the checkpoint", n, id)
+		}
+	}
+	if held < kills/2 {
+		t.Errorf("those that were killed held %d leases only", held)
+	}
+	t.Logf("%d records; those that were killed held %d leases; the last two found %.0f documents there", h.produced, held, again)
+}
+
+// SIGTERM with OpenSearch gone and reading held up: the worker exits in time,
+// and its successor reads no record again that was acknowledged.
+func TestRunDrainWithoutOpenSearch(t *testing.T) {
+	t.Parallel()
+	h := newHistory(newCluster(t, 2))
+	proxy := newProxy(t, localtest.OpenSearch(t))
+	const inFlight = 500_000
+	a := h.start("a", "OPENSEARCH_URL=http://"+proxy.Listen, fmt.Sprint("IN_FLIGHT_BYTES=", inFlight), "SUMMARY_PERIOD=200ms")
+	produce := h.producer(1)
+	for range 200 {
+		produce()
+	}
+	h.indexed()
+	proxy.Stop()
+	for range 500 {
+		produce()
+	}
+	h.eventually("reading is held up", func() bool {
+		recent := a.summaries("in_flight_bytes")
+		return len(recent) > 5 && recent[len(recent)-5] > inFlight/2 && a.total("bulk_requests_failed") > 0
+	})
+	a.stop()
+	rows, err := h.rows(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.settle(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
+	behind := 0
+	for id, records := range h.records {
+		if rows[id].owner != "" {
+			t.Errorf("%s was not released", id)
+		}
+		behind += len(records) - h.settled[id]
+	}
+	if behind == h.produced || behind < 400 {
+		t.Errorf("%d of %d records are not acknowledged", behind, h.produced)
+	}
+	b := h.start("b")
+	h.indexed()
+	b.stop()
+	h.exact()
+	if n := b.total("records"); n != float64(behind) {
+		t.Errorf("the successor read %.0f records, %d were not acknowledged", n, behind)
+	}
+}

@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"logsluice/indexer"
+	"logsluice/internal/loggen"
+	"logsluice/local/inspect"
+)
+
+// letter is a dead letter as it is found.
+type letter struct {
+	Stage, Stream, Shard, Payload string
+	Number                        string `json:"sequence_number"`
+	Index                         string `json:"target_index"`
+	ID                            string `json:"target_id"`
+	Group                         string `json:"log_group"`
+	Log                           string `json:"log_stream"`
+	Bytes                         int    `json:"payload_bytes"`
+	Truncated                     bool   `json:"payload_truncated"`
+	Error                         struct{ Type, Reason string }
+}
+
+// letters are the dead letters.
+func (c *cluster) letters() (all []letter) {
+	c.t.Helper()
+	index := indexer.DeadLetterIndex(c.prefix)
+	c.count(index) // refreshes
+	err := inspect.Each(c.t.Context(), c.search, index, func(d inspect.Document) {
+		var l letter
+		if err := json.Unmarshal(d.Source, &l); err != nil {
+			c.t.Error(err)
+		}
+		all = append(all, l)
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return all
+}
+
+// event puts an event in a record of its own.
+func (s *sink) event(logStream, message string) loggen.Event {
+	s.t.Helper()
+	e := loggen.Event{ID: fmt.Sprintf("9%055d", s.produced), Timestamp: noon, Message: message}
+	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "o", "logGroup": "g", "logStream": logStream, "logEvents": []loggen.Event{e}})
+	if err := s.putEvents("k", pack(envelope), []loggen.Event{e}); err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
+// document is what is found under an event's id.
+func (s *sink) document(e loggen.Event) (source map[string]json.RawMessage) {
+	s.t.Helper()
+	var answer struct {
+		Source map[string]json.RawMessage `json:"_source"`
+	}
+	if err := inspect.Ask(s.t.Context(), s.search, http.MethodGet, "/"+s.index(e)+"/_doc/"+e.ID, "", &answer); err != nil {
+		s.t.Errorf("event %s: %v", e.ID, err)
+	}
+	return answer.Source
+}
+
+// fields checks which fields a document has.
+func (s *sink) fields(source map[string]json.RawMessage, want ...string) {
+	s.t.Helper()
+	if got := slices.Sorted(maps.Keys(source)); !slices.Equal(got, want) {
+		s.t.Errorf("a document has the fields %v, want %v", got, want)
+	}
+}
+
+// bare checks that of an event there are a dead letter and a document with the
+// beginning of its text.
+func (s *sink) bare(e loggen.Event, truncated bool) {
+	s.t.Helper()
+	source := s.document(e)
+	s.fields(source, "@timestamp", "message")
+	const most = 32766 // bytes that a term may have
+	var text string
+	if err := json.Unmarshal(source["message"], &text); err != nil {
+		s.t.Errorf("the bare document: %v", err)
+	}
+	want := e.Message[:min(len(e.Message), most)]
+	for !utf8.ValidString(want) {
+		want = want[:len(want)-1]
+	}
+	if text != want {
+		s.t.Errorf("the bare document has %d bytes of the text, want %d", len(text), len(want))
+	}
+	e.Message = want
+	s.expected[e.ID] = e // for what is to be found
+
+	for _, l := range s.letters() {
+		if l.ID != e.ID {
+			continue
+		}
+		if l.Stage != indexer.StageIndex || l.Index != s.index(e) || l.Group != "g" || l.Log == "" || l.Error.Type == "" || l.Error.Reason == "" ||
+			l.Stream != "s" || l.Shard == "" || l.Number == "" || l.Truncated != truncated || l.Bytes < len(e.Message) {
+			l.Payload = ""
+			s.t.Errorf("the dead letter: %+v", l)
+		}
+		var payload struct{ Message string }
+		whole := json.Unmarshal([]byte(l.Payload), &payload) == nil && strings.HasPrefix(payload.Message, want)
+		if !truncated && !whole || truncated && (l.Payload == "" || len(l.Payload) >= l.Bytes) {
+			s.t.Errorf("the dead letter has %d bytes of %d", len(l.Payload), l.Bytes)
+		}
+		return
+	}
+	s.t.Errorf("there is no dead letter of %s", e.ID)
+}
+
+// settledWith waits until all is found and acknowledged, and ends the worker.
+func (s *sink) settledWith(letters int) {
+	s.t.Helper()
+	s.indexed()
+	s.eventually("there are the dead letters", func() bool { return s.count(indexer.DeadLetterIndex(s.prefix)) >= letters })
+	s.w.stopWithin(3 * drainTimeout)
+	s.check()
+	s.passed()
+	if n := len(s.letters()); n != letters {
+		s.t.Errorf("%d dead letters, want %d", n, letters)
+	}
+	if n := s.w.total("dead_letters"); n != float64(letters) {
+		s.t.Errorf("%.0f dead letters were counted, want %d", n, letters)
+	}
+}
+
+// all checks that every event is found, with the text that is expected.
+func (s *sink) all() {
+	s.t.Helper()
+	if n := s.found(); n != len(s.expected) {
+		s.t.Errorf("%d events found of %d", n, len(s.expected))
+	}
+}
+
+// Indices whose mappings refuse documents: each event is found all the same,
+// in a form that the mapping takes.
+func TestRunRefusedContent(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "256m", nil)
+	create := func(s *sink, body string) { s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", body) }
+
+	t.Run("a field of another type", func(t *testing.T) {
+		s := newSink(t, n, 1)
+		s.work()
+		s.eventually("the templates are installed", func() bool { return strings.Count(s.w.lines(), "index template installed") == 2 })
+		create(s, `{"mappings":{"properties":{"log_stream":{"type":"long"}}}}`)
+		var refused []loggen.Event
+		for i := range 100 {
+			if i%10 == 3 {
+				refused = append(refused, s.event("no-number", fmt.Sprint("refused at first ", i)))
+			} else {
+				s.event("12345", fmt.Sprint("taken ", i))
+			}
+		}
+		s.settledWith(0)
+		s.all()
+		for _, e := range refused {
+			source := s.document(e)
+			s.fields(source, "@timestamp", "error", "message")
+			var reason struct{ Type, Reason string }
+			if err := json.Unmarshal(source["error"], &reason); err != nil || reason.Type == "" || !strings.Contains(reason.Reason, "log_stream") {
+				t.Errorf("the error of the document: %s, %v", source["error"], err)
+			}
+		}
+		for _, query := range []string{`{"match":{"message":"refused"}}`, `{"term":{"error.type":"mapper_parsing_exception"}}`} {
+			var answer struct {
+				Hits struct{ Total struct{ Value int } }
+			}
+			if err := inspect.Ask(t.Context(), s.search, http.MethodPost, "/"+s.prefix+"-2026-01-15/_search", `{"query":`+query+`}`, &answer); err != nil || answer.Hits.Total.Value != len(refused) {
+				t.Errorf("%s finds %d documents of %d, %v", query, answer.Hits.Total.Value, len(refused), err)
+			}
+		}
+	})
+
+	f := func(name, index, message string) {
+		t.Run(name, func(t *testing.T) {
+			s := newSink(t, n, 1)
+			create(s, index)
+			e := s.event("a", message)
+			s.event("b", "short") // where all are refused, all are kept
+			s.work()
+			letters := 2
+			if strings.Contains(index, "keyword") {
+				letters = 1
+			}
+			s.settledWith(letters)
+			s.bare(e, false)
+			s.all()
+		})
+	}
+	f("as many fields as an index may have",
+		`{"settings":{"index.mapping.total_fields.limit":2},"mappings":{"properties":{"@timestamp":{"type":"date"},"message":{"type":"text"}}}}`, "an event")
+	f("a text that is too long for a term",
+		`{"mappings":{"dynamic":false,"properties":{"@timestamp":{"type":"date"},"message":{"type":"keyword"}}}}`, "x"+strings.Repeat("日本語", 40_000/9))
+}
+
+// Events that are larger than a bulk request may be.
+func TestRunLargeEvents(t *testing.T) {
+	t.Parallel()
+	t.Run("larger than the node takes", func(t *testing.T) {
+		s := newSink(t, startNode(t, "256m", map[string]string{"http.max_content_length": "1mb"}), 1)
+		s.event("a", "before")
+		large := s.event("a", strings.Repeat("a large event ", 3<<20/14))
+		s.event("a", "after")
+		s.work()
+		s.settledWith(1)
+		s.bare(large, true)
+		s.all()
+	})
+	t.Run("20 MB", func(t *testing.T) {
+		s := newSink(t, startNode(t, "1g", nil), 1)
+		s.event("a", strings.Repeat("a large event ", 20<<20/14))
+		s.event("a", "after")
+		s.work()
+		s.finish()
+	})
+}
