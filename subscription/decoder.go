@@ -40,7 +40,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // maxGzip bounds gzip within gzip: the archive has two levels.
 const maxGzip = 4
 
-// maxErrors keeps hostile input from filling the memory with complaints.
+// maxErrors keeps hostile input from filling the memory with complaints. The
+// last one, that a bound is reached, comes on top.
 const maxErrors = 20
 
 // Work, beside what is inflated, is counted in bytes of text that could be read
@@ -60,7 +61,7 @@ type Decoder struct {
 	maxInflated int
 	window      int  // events in one visit
 	left        int  // bytes that may still be inflated
-	work        int  // that may still be done in vain, or on gzip
+	work        int  // that may still be done on gzip and on what is no envelope
 	ended       bool // left or work is used up
 	gzip        gzip.Reader
 	source      bytes.Reader
@@ -73,8 +74,8 @@ type Decoder struct {
 }
 
 // NewDecoder makes a decoder that inflates at most maxInflated bytes for one
-// input, all levels of gzip together. Its memory is a small multiple of that, and
-// the time it takes is too, whatever the input.
+// input, all levels of gzip together. Whatever the input, its memory is at most a
+// small multiple of that, and its time grows with that and the input's size only.
 func NewDecoder(maxInflated int) *Decoder {
 	return &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: 2 * maxInflated}}
 }
@@ -82,8 +83,9 @@ func NewDecoder(maxInflated int) *Decoder {
 // Decode finds the envelopes in a record, in several records back to back, or
 // in an object of the archive: gzip members, gzip of these, or plain JSON,
 // back to back. It calls visit for each DATA_MESSAGE, several times for one with
-// more than 10,000 events, and counts the CONTROL_MESSAGEs. What is bad is left out: the error joins an *Error for each
-// bad stretch, and the good around it is visited all the same.
+// more than 10,000 events, and counts the CONTROL_MESSAGEs. What is bad is left
+// out: the error joins an *Error for each bad stretch, and the good around it is
+// visited all the same.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
 	d.left, d.work, d.ended = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data), false
 	d.visit, d.controls, d.errs = visit, 0, nil
@@ -106,7 +108,7 @@ func (d *Decoder) letGo() {
 }
 
 func (d *Decoder) fail(stage, member string, offset int, err error) {
-	if len(d.errs) < maxErrors {
+	if len(d.errs) < maxErrors || errors.Is(err, errBound) {
 		d.errs = append(d.errs, &Error{Stage: stage, Member: member, Offset: offset, Err: err})
 	}
 }
@@ -159,9 +161,9 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 // errBound ends decoding: what follows would go beyond the bound as well.
 var errBound = errors.New("MAX_INFLATED_BYTES")
 
-// spend counts work.
-func (d *Decoder) spend(bytes int) error {
-	if d.work -= bytes; d.work < 0 {
+// spend counts work, and tells when there was too much of it.
+func (d *Decoder) spend(work int) error {
+	if d.work -= work; d.work < 0 {
 		return fmt.Errorf("there is so much gzip, or so much that is no envelope, that the rest is left out: raise %w if it is no attack", errBound)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -195,5 +196,19 @@ func TestAllocations(t *testing.T) {
 	few, many := allocations(record(10)), allocations(record(1000))
 	if many > few || many > 10 {
 		t.Errorf("%.0f allocations with 10 events, %.0f with 1000", few, many)
+	}
+}
+
+// The buffer of a usual record is made once, in the size it needs.
+func TestInflationBuffer(t *testing.T) {
+	var before, after runtime.MemStats
+	text := one(strings.Repeat("a", 3<<20))
+	data := zip(text)
+	d := NewDecoder(4 << 20)
+	runtime.ReadMemStats(&before)
+	_, err := d.Decode(data, func(*Envelope) {})
+	runtime.ReadMemStats(&after)
+	if got := int(after.TotalAlloc - before.TotalAlloc); err != nil || got > len(text)+256<<10 {
+		t.Errorf("%d bytes allocated for a text of %d: %v", got, len(text), err)
 	}
 }
