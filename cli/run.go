@@ -238,9 +238,11 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	return c.Run(ctx)
 }
 
-// workingMemory is what the process may take in bytes beside the documents in
-// flight: records being read and decoded, requests and answers, the program.
-const workingMemory = 256 << 20
+// workingMemory is what the Go runtime may take in bytes beside the documents in
+// flight: records being read and decoded, requests and answers. It keeps a
+// quarter off the 256 MiB that are promised, as the runtime may exceed it for
+// moments and the program itself takes some.
+const workingMemory = 192 << 20
 
 // limitMemory has garbage collected in time, where GOMEMLIMIT does not say
 // otherwise, so that the process stays within what is in flight and the rest.

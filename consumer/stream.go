@@ -57,10 +57,10 @@ const (
 	// all shards: from the call until their records are taken on.
 	maxFetches = 8
 	// fetchBytes is what a call asks for, by the size of the records before. Four
-	// calls a second still bring four times the 2 MB/s that a shard gives.
-	fetchBytes = 2 << 20
+	// calls a second still bring twice the 2 MB/s that a shard gives.
+	fetchBytes = 1 << 20
 	// firstRecords is the number asked for when nothing is known of their size.
-	firstRecords = 100
+	firstRecords = 10
 )
 
 // reader is the reading of one shard under one lease.
