@@ -134,7 +134,8 @@ type soak struct {
 	toxicUntil time.Time
 	asking     sync.Mutex // held while the node is asked, or not there to be
 
-	happened []string // with times; under mu
+	happened []string            // with times; under mu
+	before   map[string]leaseRow // the calm
 
 	// The poller's.
 	polls   int
@@ -438,6 +439,11 @@ func (s *soak) calm() {
 	s.note("calm")
 	s.slowUntil.Store(0)
 	s.proxy.Toxics.ResetToxics(context.Background())
+	rows, err := s.rows(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.before = rows
 	for i := range s.slots {
 		s.revive(&s.slots[i])
 	}
@@ -465,22 +471,28 @@ func (s *soak) rest() {
 
 // unrest names what is yet to come, "" if nothing is.
 func (s *soak) unrest() string {
-	leases := s.leases()
+	rows, err := s.rows(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	held := make(map[string]int)
 	for _, l := range s.slots {
 		held[l.name] = 0
 	}
 	for _, shard := range s.shards() {
 		id := *shard.ShardId
-		lease := leases[id]
-		_, living := held[lease[0]]
+		row := rows[id]
+		_, living := held[row.owner]
 		switch {
-		case isClosed(shard) && (lease[0] != "" || lease[1] != "SHARD_END"):
-			return fmt.Sprintf("%s is closed and has the owner %q and the checkpoint %q", id, lease[0], lease[1])
+		case isClosed(shard) && (row.owner != "" || row.checkpoint != "SHARD_END"):
+			return fmt.Sprintf("%s is closed and has the owner %q and the checkpoint %q", id, row.owner, row.checkpoint)
 		case !isClosed(shard) && !living:
-			return fmt.Sprintf("%s has the owner %q", id, lease[0])
+			return fmt.Sprintf("%s has the owner %q", id, row.owner)
+		case !isClosed(shard) && row.counter == s.before[id].counter:
+			// A worker that was killed may have had the name of its successor.
+			return fmt.Sprintf("%s has given no sign of life since the calm", id)
 		case !isClosed(shard):
-			held[lease[0]]++
+			held[row.owner]++
 		}
 	}
 	if loads := slices.Collect(maps.Values(held)); slices.Max(loads)-slices.Min(loads) > 1 {

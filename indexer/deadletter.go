@@ -45,6 +45,10 @@ type deadLetterError struct {
 	Reason string `json:"reason"`
 }
 
+// maxPayload keeps a payload, in base64 too, below the 50,000,000 characters
+// that OpenSearch takes as one string (opensearch.xcontent.string.length.max).
+const maxPayload = 32 << 20
+
 // DeadLetterIndex is the index of the dead letters under a prefix.
 func DeadLetterIndex(prefix string) string { return prefix + "-dead-letter" }
 
@@ -106,7 +110,7 @@ func (ix *Indexer) NewDeadLetter(of Record, stage string, reason error, payload 
 	docs := NewDocuments(of.Source, len(payload))
 	docs.Body = append(docs.Body, payload...)
 	docs.Next()
-	docs.form = &form{kind: letter, keep: len(payload), letter: deadLetter{
+	docs.form = &form{kind: letter, keep: min(len(payload), maxPayload), letter: deadLetter{
 		Time:  time.Now().UTC(),
 		Stage: stage,
 		Error: deadLetterError{Type: stage + "_error", Reason: reason.Error()},
@@ -140,7 +144,7 @@ func letterOf(p part, status int, reason itemError) form {
 	for _, target := range operation { // there is one
 		dead.Index, dead.ID = target.Index, target.ID
 	}
-	return form{kind: letter, keep: len(source), letter: dead}
+	return form{kind: letter, keep: min(len(source), maxPayload), letter: dead}
 }
 
 func (p part) isLetter() bool { return p.form != nil && p.form.kind == letter }

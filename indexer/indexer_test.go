@@ -613,6 +613,24 @@ func TestDeadLetter(t *testing.T) {
 	}
 }
 
+// A payload longer than a string may be is cut from the start, and says so.
+func TestDeadLetterTooLong(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, func(c *Config) { c.RequestTimeout = time.Minute })
+	for _, unit := range []string{"x", "\xff"} {
+		put(t, ix, ix.NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, maxPayload+1))))
+	}
+	for _, source := range fake.documents() {
+		var letter deadLetter
+		if err := json.Unmarshal([]byte(source), &letter); err != nil || !letter.Truncated || letter.Bytes != maxPayload+1 || len(letter.Payload) < maxPayload || len(letter.Payload) >= 50_000_000 {
+			t.Errorf("%d characters of %d bytes, %v", len(letter.Payload), letter.Bytes, err)
+		}
+	}
+	if n := len(fake.documents()); n != 2 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
 // A dead letter that is refused is held and sent again, never passed over.
 func TestDeadLetterRefused(t *testing.T) {
 	fake := &fakeBulk{}
