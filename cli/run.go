@@ -238,6 +238,9 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	return c.Run(ctx)
 }
 
+// templateTimeout bounds one try to install the index templates.
+const templateTimeout = 15 * time.Second
+
 // workingMemory is what the Go runtime may take in bytes beside the documents in
 // flight: records being read and decoded, requests and answers. It keeps a
 // quarter off the 256 MiB that are promised, as the runtime may exceed it for
@@ -295,6 +298,9 @@ func ensureTemplates(ctx context.Context, client indexer.Client, templates []ind
 }
 
 func tryTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
+	// A request that hangs is not the last.
+	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
+	defer cancel()
 	for _, t := range templates {
 		changed, err := indexer.EnsureTemplate(ctx, client, t.name, t.body)
 		if err != nil {

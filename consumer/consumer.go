@@ -105,8 +105,12 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 	return c, nil
 }
 
+// maxDecoders bounds what inflated records can take together, however many
+// processors there are.
+const maxDecoders = 4
+
 func newDecoders(maxInflated int) chan *subscription.Decoder {
-	decoders := make(chan *subscription.Decoder, runtime.GOMAXPROCS(0))
+	decoders := make(chan *subscription.Decoder, min(runtime.GOMAXPROCS(0), maxDecoders))
 	for range cap(decoders) {
 		decoders <- subscription.NewDecoder(maxInflated)
 	}

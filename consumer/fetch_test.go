@@ -139,3 +139,43 @@ func TestFetchesAreFew(t *testing.T) {
 		}
 	})
 }
+
+// The last answer of a closed shard has records and no next iterator.
+func TestFetchesEndWithShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, iterator := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		if _, err := s.kinesis.SplitShard(t.Context(), &kinesis.SplitShardInput{StreamName: aws.String("s"), ShardToSplit: aws.String(heldShard), NewStartingHashKey: aws.String("170141183460469231731687303715884105728")}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Records) != 3 || out.NextShardIterator != nil {
+			t.Fatalf("%d records, next iterator %v", len(out.Records), out.NextShardIterator)
+		}
+		s.end(heldShard)
+		if n := len(s.fetches); n != 0 {
+			t.Errorf("%d tokens are held after the lease was given back", n)
+		}
+	})
+}
+
+// A reader that has not read anything yet waits longer than its iterator lives.
+func TestFirstIteratorIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, iterator := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		for range maxFetches {
+			s.fetches <- struct{}{}
+		}
+		go func() {
+			time.Sleep(6 * time.Minute) // OpenSearch is away
+			<-s.fetches
+		}()
+		out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		if err != nil || len(out.Records) != 3 {
+			t.Fatalf("the KCL gives the lease back for this: %v", err)
+		}
+	})
+}

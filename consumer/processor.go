@@ -138,6 +138,7 @@ func (p *processor) drain() bool {
 // is written when every record of the shard has its verdict; on the other
 // occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(input *kcl.ShutdownInput) {
+	p.consumer.stream.end(p.shard) // what was read is taken on; draining can take long
 	defer p.consumer.progress.inside(p.shard)()
 	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain() {
 		return

@@ -40,8 +40,10 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	all := &settlement{done: done}
 	all.pending.Store(1) // ours, until everything is handed over
 	ok = true
+	letters := 0
 	deadLetter := func(of indexer.Record, stage string, reason error, payload []byte) {
-		of.Source = source
+		letters++
+		of.Source, of.Occurrence = source, letters
 		ok = ok && p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), all)
 	}
 

@@ -67,10 +67,10 @@ const (
 type reader struct {
 	shard string
 	lease *checkpoint.Lease
-	next  time.Time // when GetRecords may be called again
-	limit int32     // records that the next call asks for
-	last  string    // sequence number read last
-	holds bool      // an answer whose records are not yet taken on; the stream's mutex
+	next  time.Time                     // when GetRecords may be called again
+	limit int32                         // records that the next call asks for
+	place kinesis.GetShardIteratorInput // of what is read next
+	holds bool                          // an answer whose records are not yet taken on; the stream's mutex
 }
 
 func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
@@ -177,7 +177,8 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		r := &reader{shard: aws.ToString(input.ShardId), limit: firstRecords}
 		r.lease = s.table.Lease(r.shard)
 		err = r.while(ctx, func(ctx context.Context) error {
-			r.place(input)
+			r.begin(input)
+			r.place = *input
 			return send(ctx)
 		})
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
@@ -199,10 +200,10 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			in.Parameters = &wanted
 			err := send(ctx)
 			var expired *types.ExpiredIteratorException
-			if !errors.As(err, &expired) || r.last == "" {
+			if !errors.As(err, &expired) {
 				return err
 			}
-			if wanted.ShardIterator, err = s.after(ctx, r); err != nil {
+			if wanted.ShardIterator, err = s.renew(ctx, r); err != nil {
 				return err
 			}
 			return send(ctx)
@@ -262,14 +263,11 @@ func (s *stream) end(shard string) {
 	}
 }
 
-// after asks for an iterator after what was read last.
-func (s *stream) after(ctx context.Context, r *reader) (iterator *string, err error) {
+// renew asks for the iterator of what is read next once more.
+func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := s.kinesis.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
-		StreamName: &s.name, ShardId: &r.shard,
-		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: &r.last,
-	})
+	answer, err := s.kinesis.GetShardIterator(ctx, &r.place)
 	if err != nil {
 		return nil, fmt.Errorf("renew the iterator of %s: %w", r.shard, err)
 	}
@@ -308,9 +306,9 @@ func (r *reader) while(ctx context.Context, call func(context.Context) error) er
 	return err
 }
 
-// place sets where reading begins without a checkpoint: the KCL knows one
+// begin sets where reading begins without a checkpoint: the KCL knows one
 // initial position for all shards, children included.
-func (r *reader) place(input *kinesis.GetShardIteratorInput) {
+func (r *reader) begin(input *kinesis.GetShardIteratorInput) {
 	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
 		return
 	}
@@ -348,16 +346,22 @@ func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsO
 		markBadAggregate(&answer.Records[i])
 	}
 	if n := len(answer.Records); n > 0 {
-		r.last = aws.ToString(answer.Records[n-1].SequenceNumber)
+		r.place = kinesis.GetShardIteratorInput{
+			StreamName: &s.name, ShardId: &r.shard,
+			ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: answer.Records[n-1].SequenceNumber,
+		}
 		r.limit = int32(min(max(n*fetchBytes/max(size, 1), 1), maxRecords))
 	}
 	s.metrics.lag.WithLabelValues(r.shard).Set(float64(aws.ToInt64(answer.MillisBehindLatest)) / 1000)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.readers, iterator)
+	// After the last answer of a shard no call comes, but the end of its reading.
+	next := "the end of " + r.shard
 	if answer.NextShardIterator != nil {
-		s.readers[*answer.NextShardIterator] = r
+		next = *answer.NextShardIterator
 	}
+	s.readers[next] = r
 }
 
 // badAggregate begins the data of a record that looks like an aggregate of the

@@ -1,11 +1,13 @@
 package indexer
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -100,6 +102,8 @@ type Record struct {
 	Source
 	// LogGroup and LogStream of the event.
 	LogGroup, LogStream string
+	// Occurrence tells dead letters of one record apart that are equal.
+	Occurrence int
 }
 
 // NewDeadLetter makes a set of the one dead letter of what could not be made
@@ -110,7 +114,7 @@ func (ix *Indexer) NewDeadLetter(of Record, stage string, reason error, payload 
 	docs := NewDocuments(of.Source, len(payload))
 	docs.Body = append(docs.Body, payload...)
 	docs.Next()
-	docs.form = &form{kind: letter, keep: min(len(payload), maxPayload), letter: deadLetter{
+	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: min(len(payload), maxPayload), letter: deadLetter{
 		Time:  time.Now().UTC(),
 		Stage: stage,
 		Error: deadLetterError{Type: stage + "_error", Reason: reason.Error()},
@@ -162,11 +166,14 @@ func (ix *Indexer) writeLetter(p part) []byte {
 	target := map[string]string{"_index": DeadLetterIndex(ix.cfg.Prefix)}
 	operation := "index"
 	if !ix.cfg.NoIDs {
+		about := []string{dead.Stage, dead.Index, dead.ID}
+		if dead.ID == "" {
+			about = []string{dead.Stage, source.Stream, source.Shard, source.SequenceNumber, strconv.Itoa(p.form.occurrence), string(payload)}
+		}
 		hash := sha256.New()
-		for _, s := range []string{source.Stream, source.Shard, source.SequenceNumber, dead.Stage, dead.Index, dead.ID} {
+		for _, s := range about {
 			fmt.Fprintf(hash, "%d:%s", len(s), s)
 		}
-		hash.Write(payload)
 		operation, target["_id"] = "create", hex.EncodeToString(hash.Sum(nil)[:16])
 	}
 	kept := payload[:min(p.form.keep, len(payload))]
@@ -175,13 +182,14 @@ func (ix *Indexer) writeLetter(p part) []byte {
 	} else {
 		dead.Encoding, dead.Payload = "base64", base64.StdEncoding.EncodeToString(kept)
 	}
-	var lines []byte
+	var lines bytes.Buffer
+	lines.Grow(p.size())
+	encoder := json.NewEncoder(&lines)
+	encoder.SetEscapeHTML(false)
 	for _, line := range []any{map[string]any{operation: target}, dead} {
-		// Strings, numbers and a time always marshal.
-		text, _ := json.Marshal(line)
-		lines = append(append(lines, text...), '\n')
+		_ = encoder.Encode(line) // strings, numbers and a time always encode
 	}
-	return lines
+	return lines.Bytes()
 }
 
 // cutPayload halves what is kept of a payload, as it is too large for OpenSearch.

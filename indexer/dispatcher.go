@@ -207,6 +207,7 @@ func (d *dispatcher) enqueueDue(now time.Time) {
 		d.queue = append(r.parts, d.queue...)
 		d.arrived = append(times, d.arrived...)
 	}
+	clear(d.retries[len(kept):]) // else it keeps their documents in memory
 	d.retries = kept
 }
 

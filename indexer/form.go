@@ -18,7 +18,9 @@ type form struct {
 	kind   kind
 	letter deadLetter // what is known already, of a letter
 	keep   int        // bytes of the payload kept in a letter
-	reason itemError  // why, of a plain form
+	// occurrence tells equal letters of a record apart.
+	occurrence int
+	reason     itemError // why, of a plain form
 }
 
 type kind int
@@ -45,6 +47,12 @@ func (f *form) size(document int) int {
 		return document + more
 	}
 }
+
+// largeForm is the size in bytes from which forms are written one at a time:
+// while a request is under way they take several times what is in flight.
+const largeForm = 4 << 20
+
+func isLarge(p part) bool { return p.form != nil && p.size() > largeForm }
 
 // written is what goes into the request for a part.
 func (ix *Indexer) written(p part) []byte {

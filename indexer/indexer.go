@@ -78,6 +78,7 @@ type Indexer struct {
 	client     Client
 	metrics    metrics
 	retriesLog zerolog.Logger
+	large      sync.Mutex // held while a large form is written and sent
 
 	incoming chan *Documents
 	results  chan result   // requests telling what became of their documents

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,6 +75,10 @@ func pushback(status int, items []itemResult) bool {
 // post sends one bulk request. Unless it was answered with 200 and a verdict
 // for each document, it returns an error; status is 0 when no answer came.
 func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error) {
+	if slices.ContainsFunc(batch, isLarge) {
+		ix.large.Lock()
+		defer ix.large.Unlock()
+	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()
 	readers, size := make([]io.Reader, len(batch)), 0
