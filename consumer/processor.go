@@ -25,6 +25,7 @@ type processor struct {
 	owned    context.Context // ends when the lease is lost
 	gap      bool            // a record was read and not taken on
 	growth   float64         // of a record that becomes documents, as it was last
+	letters  int             // dead letters of the sequence number at hand
 }
 
 var _ kcl.IRecordProcessor = (*processor)(nil)
@@ -68,6 +69,7 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 			n++
 		}
 		m := p.marks.add(number, n)
+		p.letters = 0
 		for i := range records[:n] {
 			if !p.take(&records[i], m) {
 				p.marks.abandon(m)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,12 +104,12 @@ func TestBytesInFlight(t *testing.T) {
 	f("a trailer that lies", append(envelope(5000), envelope(0)...))
 }
 
-// taking is an OpenSearch that takes every document.
-type taking func()
+// taking is an OpenSearch that takes every document, and is shown it.
+type taking func(body []byte)
 
 func (f taking) Stream(r *http.Request) (*http.Response, error) {
-	f()
 	body, err := io.ReadAll(r.Body)
+	f(body)
 	items := strings.Repeat(`{"create":{"status":201}},`, bytes.Count(body, []byte{'\n'})/2)
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items, ",") + `]}`))}, err
 }
@@ -117,7 +118,7 @@ func (f taking) Stream(r *http.Request) (*http.Response, error) {
 // the pieces that were are indexed.
 func TestHalfARecord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	c := newConsumer(t, 64<<20, taking(cancel)) // the first request ends the reading
+	c := newConsumer(t, 64<<20, taking(func([]byte) { cancel() })) // the first request ends the reading
 	moved := make(chan string, 10)
 	p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
 	p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
@@ -132,6 +133,41 @@ func TestHalfARecord(t *testing.T) {
 	case <-p.marks.drained():
 	default:
 		t.Error("somebody would wait for the record")
+	}
+}
+
+// Equal bad user records of an aggregate, which share a sequence number, are a
+// dead letter each, and so they are when they are delivered again.
+func TestEqualBadUserRecords(t *testing.T) {
+	var mu sync.Mutex
+	ids := make(map[string]int)
+	c := newConsumer(t, 1<<20, taking(func(body []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		for action := range bytes.SplitSeq(body, []byte("\n")) {
+			if bytes.HasPrefix(action, []byte(`{"create":`)) {
+				ids[string(action)]++
+			}
+		}
+	}))
+	bad := func(number string) types.Record {
+		return types.Record{Data: []byte("bad"), SequenceNumber: aws.String(number), ApproximateArrivalTimestamp: aws.Time(time.Now())}
+	}
+	for _, records := range [][]types.Record{{bad("1"), bad("1")}, {bad("0"), bad("1"), bad("1")}} {
+		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
+		<-p.marks.drained()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	twice := 0
+	for _, n := range ids {
+		if n == 2 {
+			twice++
+		}
+	}
+	if len(ids) != 3 || twice != 2 {
+		t.Errorf("dead letters %v, want one once and two twice", ids)
 	}
 }
 

@@ -40,10 +40,9 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	all := &settlement{done: done}
 	all.pending.Store(1) // ours, until everything is handed over
 	ok = true
-	letters := 0
 	deadLetter := func(of indexer.Record, stage string, reason error, payload []byte) {
-		letters++
-		of.Source, of.Occurrence = source, letters
+		p.letters++
+		of.Source, of.Occurrence = source, p.letters
 		ok = ok && p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), all)
 	}
 

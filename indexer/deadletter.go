@@ -42,9 +42,12 @@ type deadLetter struct {
 	Truncated bool `json:"payload_truncated"`
 }
 
+// deadLetterError is why, as OpenSearch tells it of a document.
 type deadLetterError struct {
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
+	// Status is OpenSearch's, 0 if it was not asked.
+	Status int `json:"status,omitempty"`
 }
 
 // maxPayload keeps a payload, in base64 too, below the 50,000,000 characters
@@ -78,6 +81,7 @@ func DeadLetterTemplate(prefix string) (name string, body []byte, err error) {
 					"error": map[string]any{"properties": map[string]any{
 						"type":   keyword,
 						"reason": map[string]any{"type": "text"},
+						"status": map[string]any{"type": "short"},
 					}},
 					"target_index":      keyword,
 					"target_id":         keyword,
@@ -141,7 +145,7 @@ func letterOf(p part, status int, reason itemError) form {
 	dead := deadLetter{
 		Time:  time.Now().UTC(),
 		Stage: StageIndex,
-		Error: deadLetterError{Type: reason.Type, Reason: fmt.Sprintf("%s (status %d)", reason.text(), status)},
+		Error: deadLetterError{Type: reason.Type, Reason: reason.text(), Status: status},
 		Group: origin.Group,
 		Log:   origin.Log,
 	}

@@ -105,16 +105,10 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 
 // send has a goroutine send a batch.
 func (d *dispatcher) send(batch []part) {
-	// A batch is as good as full when its size no longer decides how long it takes.
-	bytes := 0
-	for _, p := range batch {
-		bytes += p.size()
-	}
-	full := bytes >= d.ix.cfg.BatchBytes/2 || documents(batch) >= d.ix.cfg.BatchDocuments/2
 	last := d.limit.begin()
 	d.ix.running.Go(func() {
 		result := d.ix.send(batch)
-		result.trip.full, result.trip.last = full, last
+		result.trip.last = last
 		select {
 		case d.ix.results <- result:
 		case <-d.ix.ctx.Done():

@@ -47,7 +47,7 @@ func (ix *Indexer) note(status int, items []itemResult, err error) {
 	case isSetting(status):
 		wrong := fmt.Errorf("OpenSearch answers %d: %w", status, err)
 		ix.wrong.Store(&wrong)
-	case err == nil && slices.ContainsFunc(items, func(r itemResult) bool { return outcomeOf(r) <= alreadyThere }):
+	case err == nil && slices.ContainsFunc(items, isTaken):
 		ix.wrong.Store(nil)
 	}
 }

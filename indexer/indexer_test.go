@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 )
@@ -176,6 +177,15 @@ func wait(t *testing.T, done *sync.WaitGroup) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("no verdict in time")
 	}
+}
+
+func counted(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }
 
 func TestPutIndexesEachDocumentOnce(t *testing.T) {
@@ -480,7 +490,7 @@ func TestRequestFailures(t *testing.T) {
 			ix := start(t, fake, func(c *Config) { c.RequestTimeout = 200 * time.Millisecond })
 			var failures atomic.Int64
 			fake.answer = func(w http.ResponseWriter, _ string) bool {
-				if failures.Add(1) > 3 {
+				if failures.Add(1) > 5 {
 					return false
 				}
 				fail(w)
@@ -491,9 +501,9 @@ func TestRequestFailures(t *testing.T) {
 			if took := time.Since(began); took > slow {
 				t.Errorf("it took %s", took)
 			}
-			for key := range fake.documents() {
-				if !strings.HasPrefix(key, "app-2018-12-10/") {
-					t.Errorf("unexpected document %s", key)
+			for key, source := range fake.documents() {
+				if !strings.HasPrefix(key, "app-2018-12-10/") || !strings.HasPrefix(source, `{"message":`) {
+					t.Errorf("unexpected document %s: %s", key, source)
 				}
 			}
 			if n := len(fake.documents()); n != 10 {
@@ -504,6 +514,7 @@ func TestRequestFailures(t *testing.T) {
 	status := func(code int) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { http.Error(w, "no", code) }
 	}
+	f("400 of a proxy", status(400)) // else its documents would be taken for the fault
 	f("429", status(429))
 	f("502", status(502))
 	f("503", status(503))
@@ -577,6 +588,37 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// A request that OpenSearch cannot take apart is halved down to the document at
+// fault, whose dead letter has the reason as OpenSearch gave it.
+func TestNotTakenApart(t *testing.T) {
+	fake := &fakeBulk{}
+	ix := start(t, fake, nil)
+	fake.answer = func(w http.ResponseWriter, body string) bool {
+		if !strings.Contains(body, `"m7"`) || strings.Contains(body, "payload") {
+			return false
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":{"root_cause":[],"type":"x_content_parse_exception","reason":"[1:9] too odd"},"status":400}`)
+		return true
+	}
+	put(t, ix, record(ix, 0, 20))
+	letters := 0
+	for key, source := range fake.documents() {
+		if !strings.HasPrefix(key, "app-dead-letter/") {
+			continue
+		}
+		letters++
+		var letter deadLetter
+		if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.ID != "7" ||
+			letter.Error != (deadLetterError{Type: "x_content_parse_exception", Reason: "[1:9] too odd", Status: 400}) {
+			t.Errorf("dead letter %s, %v", source, err)
+		}
+	}
+	if n := len(fake.documents()); n != 21 || letters != 1 || fake.documents()["app-2018-12-10/7"] != `{"bare":true}` {
+		t.Errorf("%d documents, %d dead letters", n, letters)
+	}
+}
+
 func TestDeadLetter(t *testing.T) {
 	fake := &fakeBulk{}
 	ix := start(t, fake, nil)
@@ -610,6 +652,9 @@ func TestDeadLetter(t *testing.T) {
 	}
 	if encodings["text"] != "not gzip" || encodings["base64"] != "//4AYmluYXJ5" {
 		t.Errorf("payloads: %v", encodings)
+	}
+	if n, again := counted(t, ix.metrics.deadLetters), counted(t, ix.metrics.alreadyThere); n != 2 || again != 2 {
+		t.Errorf("%v dead letters and %v already there are counted", n, again)
 	}
 }
 

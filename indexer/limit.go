@@ -37,30 +37,31 @@ type trip struct {
 	sent     time.Time
 	took     time.Duration
 	pushback bool // refused for lack of room, or not answered
-	full     bool // its size tells that of others
+	full     bool // OpenSearch has done the work, and as much of it as for others
 	last     bool // it took the last free place
 }
 
 // end counts a request out and learns from it.
 func (l *limit) end(t trip) {
 	l.running--
-	seconds := t.took.Seconds()
-	isSlow := false
-	if t.full && !t.pushback {
-		if isSlow = l.best > 0 && seconds > slow*l.best; l.best == 0 || seconds < l.best*forget {
-			l.best = seconds
-		} else {
-			l.best *= forget
-		}
-	}
 	switch {
 	case t.pushback:
 		l.reduce(t, onPushback)
-	case isSlow:
+	case t.full && l.isSlow(t.took.Seconds()):
 		l.reduce(t, onSlowness)
 	case t.last:
 		l.allowed = min(l.allowed+1/l.allowed, float64(l.most))
 	}
+}
+
+// isSlow compares a full request with the best, and learns what the best is.
+func (l *limit) isSlow(seconds float64) bool {
+	best := l.best
+	l.best = seconds
+	if best > 0 {
+		l.best = min(seconds, best*forget)
+	}
+	return best > 0 && seconds > slow*best
 }
 
 func (l *limit) reduce(t trip, factor float64) {

@@ -1,6 +1,8 @@
 package indexer
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -89,4 +91,28 @@ func TestLimitOncePerTrip(t *testing.T) {
 	if l.allowed != 4 {
 		t.Errorf("%v are allowed after one volley", l.allowed)
 	}
+}
+
+// What a full request takes at its best is learned only where OpenSearch has
+// done the work of one.
+func TestLimitLearnsFromWork(t *testing.T) {
+	f := func(name string, documents int, want bool, fake *fakeBulk) {
+		t.Run(name, func(t *testing.T) {
+			ix := start(t, fake, nil)
+			if got := ix.send([]part{{docs: record(ix, 0, documents), to: documents}}).trip.full; got != want {
+				t.Errorf("counts as full: %v", got)
+			}
+		})
+	}
+	const many = 1000 // as many as in a batch
+	f("work", many, true, &fakeBulk{})
+	f("little work", 100, false, &fakeBulk{})
+	f("blocked", many, false, &fakeBulk{judge: func(string, string, string) (int, string) { return http.StatusForbidden, "cluster_block_exception" }})
+	f("halved", many, false, &fakeBulk{answer: func(w http.ResponseWriter, body string) bool {
+		if strings.Count(body, "\n") < 2*many {
+			return false
+		}
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		return true
+	}})
 }

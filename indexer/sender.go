@@ -3,6 +3,7 @@ package indexer
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,14 +33,15 @@ func (ix *Indexer) send(batch []part) result {
 	switch {
 	case err == nil:
 		verdicts = ix.judge(batch, items)
-	case unfit(status) && documents(batch) > 1:
+	case unfit(status, err) && documents(batch) > 1:
 		// Halves, down to the one document that does not fit.
 		first, second := halve(batch)
 		result := ix.send(first)
 		result.verdicts = append(result.verdicts, ix.send(second).verdicts...)
+		result.trip.full = false // it was half of it at the most
 		return result
-	case unfit(status) && !batch[0].isLetter():
-		verdicts = []verdict{refused(batch[0], status, itemError{Type: "bulk_request_refused", Reason: err.Error()})}
+	case unfit(status, err) && !batch[0].isLetter():
+		verdicts = []verdict{refused(batch[0], status, causeOf(err))}
 	default:
 		if status == http.StatusRequestEntityTooLarge {
 			batch[0].form.cutPayload(len(batch[0].bytes()))
@@ -49,14 +51,27 @@ func (ix *Indexer) send(batch []part) result {
 	}
 	ix.report(verdicts, status, err)
 	ix.note(status, items, err)
-	return result{verdicts: verdicts, trip: trip{sent: start, took: took, pushback: pushback(status, items)}}
+	return result{verdicts: verdicts, trip: trip{
+		sent: start, took: took, pushback: pushback(status, items), full: ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
+	}}
+}
+
+// isFull tells that a batch is as good as full: its size no longer decides how
+// long it takes.
+func (ix *Indexer) isFull(batch []part) bool {
+	bytes := 0
+	for _, p := range batch {
+		bytes += p.size()
+	}
+	return bytes >= ix.cfg.BatchBytes/2 || documents(batch) >= ix.cfg.BatchDocuments/2
 }
 
 // unfit tells that a request as such is not taken, so that the document at
 // fault has to be found: 413 when the body is too large for OpenSearch or a
-// proxy before it, 400 when it cannot be taken apart.
-func unfit(status int) bool {
-	return status == http.StatusRequestEntityTooLarge || status == http.StatusBadRequest
+// proxy before it, 400 when OpenSearch cannot take it apart. A 400 that is not
+// from OpenSearch is the fault of what stands before it, not of a document.
+func unfit(status int, err error) bool {
+	return status == http.StatusRequestEntityTooLarge || status == http.StatusBadRequest && isAnswered(err)
 }
 
 // pushback tells that OpenSearch has no room for work, or does not answer.
@@ -126,7 +141,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, resp.StatusCode, answerError("bulk request", resp)
+		return nil, resp.StatusCode, newAnswerError("bulk request", resp)
 	}
 	items, err = readItems(resp.Body, documents(batch))
 	if err != nil {
@@ -175,12 +190,43 @@ func (b *requestBody) lend(mark func()) {
 	}
 }
 
-// answerError is the error for an answer that is not the one hoped for, with
-// the beginning of what the server says.
-func answerError(doing string, resp *http.Response) error {
-	const enough = 500
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, enough))
-	return fmt.Errorf("%s: OpenSearch answers %s: %s", doing, resp.Status, strings.TrimSpace(string(said)))
+// answerError is an answer that is not the one hoped for.
+type answerError struct {
+	doing, status string
+	said          string    // the beginning of what the server says
+	cause         itemError // as OpenSearch gives it; without a type in answers of others
+}
+
+func newAnswerError(doing string, resp *http.Response) *answerError {
+	const most, enough = 64 << 10, 500
+	said, _ := io.ReadAll(io.LimitReader(resp.Body, most))
+	var answer struct {
+		Error itemError `json:"error"`
+	}
+	// What cannot be read is not from OpenSearch, or too long to tell.
+	_ = json.Unmarshal(said, &answer)
+	return &answerError{
+		doing: doing, status: resp.Status, cause: answer.Error,
+		said: strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD"),
+	}
+}
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("%s: OpenSearch answers %s: %s", e.doing, e.status, e.said)
+}
+
+func isAnswered(err error) bool {
+	var e *answerError
+	return errors.As(err, &e) && e.cause.Type != ""
+}
+
+// causeOf is why a request was refused, in OpenSearch's own words if it has any.
+func causeOf(err error) itemError {
+	var e *answerError
+	if errors.As(err, &e) && e.cause.Type != "" {
+		return e.cause
+	}
+	return itemError{Type: "bulk_request_refused", Reason: err.Error()}
 }
 
 func documents(batch []part) int {

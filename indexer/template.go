@@ -30,7 +30,7 @@ func EnsureTemplate(ctx context.Context, client Client, name string, body []byte
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return false, answerError(doing, resp)
+		return false, newAnswerError(doing, resp)
 	}
 	return true, nil
 }
@@ -52,7 +52,7 @@ func TemplateInPlace(ctx context.Context, client Client, name string, body []byt
 		return false, nil
 	case http.StatusOK:
 	default:
-		return false, answerError(doing, resp)
+		return false, newAnswerError(doing, resp)
 	}
 	var found struct {
 		Templates []struct {

@@ -144,6 +144,9 @@ func outcomeOf(r itemResult) outcome {
 	return refusedForGood
 }
 
+// isTaken tells that OpenSearch has done the work on a document.
+func isTaken(r itemResult) bool { return outcomeOf(r) <= alreadyThere }
+
 // judge turns the items of an answer into verdicts, one for each run of
 // documents of a record that fare alike.
 func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
@@ -179,10 +182,10 @@ func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 func (ix *Indexer) count(p part, kind outcome) {
 	n := float64(p.to - p.from)
 	switch {
-	case p.form != nil && p.form.kind == letter:
-		ix.metrics.deadLetters.Add(n)
 	case kind == alreadyThere:
 		ix.metrics.alreadyThere.Add(n)
+	case p.isLetter():
+		ix.metrics.deadLetters.Add(n)
 	default:
 		ix.metrics.indexed.Add(n)
 		if p.form != nil {
