@@ -142,6 +142,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("SHARD_SYNC_INTERVAL", "0s")
 	f("IN_FLIGHT_BYTES", "0")
 	f("MAX_INFLATED_BYTES", "0")
+	f("MAX_INFLATED_BYTES", "1073741825")
 	f("DRAIN_TIMEOUT", "0s")
 	f("SUMMARY_PERIOD", "0s")
 	f("LOG_LEVEL", "loud")

@@ -15,7 +15,7 @@ import (
 // letter that tells the stage, every good event is indexed, and the checkpoint
 // passes them all.
 func TestRunBadRecords(t *testing.T) {
-	const mostInflated = 16 << 20
+	const maxInflated = 16 << 20
 	h := newHistory(newCluster(t, 1))
 	made := 0
 	event := func(message string) loggen.Event {
@@ -56,7 +56,8 @@ func TestRunBadRecords(t *testing.T) {
 	spell := func(e loggen.Event, message string) string {
 		return fmt.Sprintf(`{"id":"%s","timestamp":%d,"message":%s}`, e.ID, e.Timestamp, message)
 	}
-	whole := packEvents([]loggen.Event{event("of no good record")})
+	lost := []loggen.Event{event("of no good record"), event("of no good record"), event("of no good record")}
+	whole, text := packEvents(lost), envelopeOf(lost)
 
 	bad("truncated gzip", indexer.StageInflate, whole[:len(whole)/2])
 	crc := append([]byte(nil), whole...)
@@ -64,13 +65,14 @@ func TestRunBadRecords(t *testing.T) {
 	bad("wrong CRC", indexer.StageInflate, crc)
 	bad("not gzip", indexer.StageParse, []byte("neither gzip nor JSON"))
 	bad("gzip of garbage", indexer.StageParse, pack([]byte("\x00\x01\xfe\xffgarbage")))
-	bomb := pack(make([]byte, mostInflated+1))
+	bomb := pack(make([]byte, maxInflated+1))
 	bad("bomb", indexer.StageInflate, bomb)
 	lying := append([]byte(nil), bomb...)
 	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 100)
 	bad("bomb that says it is small", indexer.StageInflate, lying)
 	bad("JSON of another shape", indexer.StageParse, pack([]byte(`[{"a":1}]`)))
-	bad("cut envelope", indexer.StageParse, pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
+	bad("cut before its events", indexer.StageParse, pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
+	bad("cut among its events", indexer.StageParse, pack(text[:len(text)*2/3]))
 	bad("unknown messageType", indexer.StageParse, envelope(`,"messageType":"OTHER"`, ""))
 	bad("deep nesting", indexer.StageParse, pack([]byte(strings.Repeat("[", 100_000))))
 
@@ -100,7 +102,7 @@ func TestRunBadRecords(t *testing.T) {
 	neighbour()
 
 	index := indexer.DeadLetterIndex(h.prefix)
-	w := h.start("w", fmt.Sprint("MAX_INFLATED_BYTES=", mostInflated))
+	w := h.start("w", fmt.Sprint("MAX_INFLATED_BYTES=", maxInflated))
 	h.indexed()
 	h.eventually("each bad record is a dead letter", func() bool { return h.count(index) >= len(letters) })
 	w.stopWithin(3 * drainTimeout)

@@ -113,6 +113,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, missing("OPENSEARCH_USERNAME", "--opensearch-username", "the user whose password is in OPENSEARCH_PASSWORD_FILE")
 	case r.MetricsAddress != "" && r.badAddress() != nil:
 		return position, r.badAddress()
+	case r.MaxInflatedBytes > mostInflated:
+		return position, settingf("MAX_INFLATED_BYTES (--max-inflated-bytes): %d is too much, give at most %d", r.MaxInflatedBytes, mostInflated)
 	case r.LeaseDuration < checkpoint.MinLeaseDuration:
 		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short, give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
 	}
@@ -140,6 +142,9 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	}
 	return position, nil
 }
+
+// mostInflated is far above any record, and such that a decoder has room for it.
+const mostInflated = 1 << 30
 
 // worker names this worker; the random part tells it from its earlier lives.
 func (r *runCommand) worker() string {

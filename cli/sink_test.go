@@ -217,7 +217,7 @@ func TestRunSinkFaults(t *testing.T) {
 			s.noToxics()
 		},
 		heal: (*sink).restart, proof: sentTwice}.run(t, n)
-	sinkFault{name: "stopped", lasting: outage(t),
+	sinkFault{name: "stopped", lasting: max(outage(t), time.Minute),
 		strike: func(s *sink) { s.end(syscall.SIGTERM) }, heal: (*sink).restart,
 		proof: func(s *sink) {
 			if s.w.total("bulk_requests_failed") == 0 {

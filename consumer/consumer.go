@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
@@ -125,7 +126,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.stop()
 	defer c.table.Close()
 
-	if err := c.table.Open(ctx, c.stream.list); err != nil {
+	if err := c.open(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while it was starting
 		}
@@ -167,6 +168,25 @@ func (c *Consumer) Run(ctx context.Context) error {
 		c.cfg.Log.Warn().Int("leases", c.table.Held()).Msg("the drain timeout is over: what is left is read again by another worker")
 	}
 	return nil
+}
+
+// open makes the lease table ready. While AWS cannot be reached it tries again,
+// for a restart would not help; it returns what a setting or a permission is to
+// blame for.
+func (c *Consumer) open(ctx context.Context) error {
+	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
+	for {
+		err := c.table.Open(ctx, c.stream.list)
+		if err == nil || ctx.Err() != nil || passes.IsErrorRetryable(err) != aws.TrueTernary {
+			return err
+		}
+		c.cfg.Log.Warn().Err(err).Msg("cannot begin with shards and leases; trying again")
+		select {
+		case <-time.After(c.cfg.SyncInterval):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // sync has the lease table look at leases and shards again and again.

@@ -12,23 +12,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
-	"logsluice/internal/fakeaws/fakedynamodb"
 )
-
-func listHeld(context.Context) ([]checkpoint.Shard, time.Time, error) {
-	return []checkpoint.Shard{{ID: heldShard}}, time.Now(), nil
-}
 
 // watched is a consumer that has acquired a lease as the KCL does.
 func watched(t *testing.T) (*Consumer, watchedTable) {
@@ -110,39 +103,11 @@ func (s *snag) Write(line []byte) (int, error) {
 // from the KCL's code.
 func TestRunStuckReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		service, db := fakeaws.NewKinesis(fakeaws.KinesisOptions{}), fakedynamodb.New(fakedynamodb.Options{})
-		cfg := aws.Config{
-			Region: "us-east-1", BaseEndpoint: aws.String("http://aws.invalid"),
-			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
-			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
-					service.ServeHTTP(w, r)
-					return
-				}
-				db.ServeHTTP(w, r)
-			}))},
-		}
-		if _, err := kinesis.NewFromConfig(cfg).CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(2)}); err != nil {
-			t.Fatal(err)
-		}
-		position, err := checkpoint.ParsePosition("TRIM_HORIZON")
-		if err != nil {
-			t.Fatal(err)
-		}
-		table, err := checkpoint.New(checkpoint.Config{
-			Table: "leases", Worker: "w", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.Nop(),
-		}, dynamodb.NewFromConfig(cfg))
-		if err != nil {
-			t.Fatal(err)
-		}
+		cfg := fakeAWS(noFaults)
+		createStream(t, cfg)
 		log := &snag{release: make(chan struct{})}
-		c, err := New(Config{
-			Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,
-			InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: zerolog.New(log),
-		}, table, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		table := newTable(t, cfg, 15*time.Second)
+		c := newWorker(t, cfg, table, zerolog.New(log))
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- c.Run(ctx) }()
@@ -171,6 +136,49 @@ func TestRunStuckReader(t *testing.T) {
 			t.Error("ready when it has stopped")
 		}
 	})
+}
+
+// A worker that starts while AWS is away waits for it, alive and unready. What a
+// permission is missing for, or the stream, ends it with an error that says so.
+func TestStartWithoutAWS(t *testing.T) {
+	f := func(name string, fault fakeaws.Fault, ends string) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var away atomic.Bool
+				cfg := fakeAWS(func(fakeaws.Call) fakeaws.Fault {
+					if away.Load() {
+						return fault
+					}
+					return fakeaws.Fault{}
+				})
+				createStream(t, cfg)
+				away.Store(true)
+				c := newWorker(t, cfg, newTable(t, cfg, 15*time.Second), zerolog.Nop())
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- c.Run(ctx) }()
+				time.Sleep(time.Hour)
+				if alive, ready := c.Alive(t.Context()), c.Ready(t.Context()); alive != nil || ready == nil {
+					t.Errorf("away: alive %v, ready %v", alive, ready)
+				}
+				if ends == "" {
+					away.Store(false)
+					time.Sleep(time.Minute)
+					if alive, ready := c.Alive(t.Context()), c.Ready(t.Context()); alive != nil || ready != nil {
+						t.Errorf("back: alive %v, ready %v", alive, ready)
+					}
+				}
+				stop()
+				if err := <-ended; (err != nil) != (ends != "") || err != nil && !strings.Contains(err.Error(), ends) {
+					t.Errorf("it ended with %v", err)
+				}
+			})
+		})
+	}
+	f("no connection", fakeaws.Fault{Lose: true}, "")
+	f("throttled", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "ThrottlingException"}}, "")
+	f("broken", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "InternalServerError", Status: http.StatusInternalServerError}}, "")
+	f("not allowed", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}, "AccessDenied")
 }
 
 // A reader that waits in our code is alive, for as long as it waits.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,47 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
-	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
-	"logsluice/internal/fakeaws/fakedynamodb"
 )
-
-const heldShard = "shardId-000000000000"
-
-// leased is a table of which one lease is held, and a client of its DynamoDB.
-func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
-	t.Helper()
-	position, err := checkpoint.ParsePosition("TRIM_HORIZON")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://dynamodb.invalid"),
-		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
-		HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakedynamodb.New(fakedynamodb.Options{}))},
-	})
-	table, err := checkpoint.New(checkpoint.Config{
-		Table: "leases", Worker: "w", LeaseDuration: time.Minute, InitialPosition: position, Log: zerolog.Nop(),
-	}, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(table.Close)
-	list := func(context.Context) ([]checkpoint.Shard, time.Time, error) {
-		return []checkpoint.Shard{{ID: heldShard}}, time.Now(), nil
-	}
-	if err := table.Open(t.Context(), list); err != nil {
-		t.Fatal(err)
-	}
-	if err := table.GetLease(&partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}}, "w"); err != nil {
-		t.Fatal(err)
-	}
-	return table, db
-}
 
 // No call begins without the right to read, and one under way ends with it.
 func TestReadWhileLeased(t *testing.T) {
