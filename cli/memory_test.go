@@ -44,7 +44,7 @@ func outage(t *testing.T) time.Duration {
 func TestRunMemory(t *testing.T) {
 	t.Parallel()
 	outage := outage(t)
-	n := startNode(t, "512m", nil)
+	n := startNode(t, "2g", nil)
 	// The race detector takes memory of its own.
 	program := filepath.Join(t.TempDir(), "logsluice")
 	if out, err := exec.Command("go", "build", "-o", program, "logsluice").CombinedOutput(); err != nil {
@@ -161,6 +161,18 @@ func TestRunMemory(t *testing.T) {
 	f("bombs of events", 4, 0, true, bombs(20, most-1, head, event, "]}"))
 	f("bombs of events that are too large", 4, 20, true, bombs(20, most+mb, head, event, "]}"))
 	f("200 shards far behind", 200, 0, false, records(800, random, gzip.HuffmanOnly))
+	// Each is refused in its own and its plain form: it becomes a dead letter and
+	// is found in its bare form.
+	f("large events that are refused", 4, 20, false, func(s *sink) {
+		s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15/_mapping", `{"properties":{"message":{"type":"keyword"}}}`)
+		text := strings.Repeat("too long for a term ", 3*mb)
+		for i := range 20 {
+			e := loggen.Event{ID: fmt.Sprintf("9%055d", i), Timestamp: noon, Message: text}
+			if err := s.putEvents(strconv.Itoa(i), packEvents([]loggen.Event{e}), []loggen.Event{e}); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	})
 	f("bombs of garbage", 4, 20, false, bombs(20, most-1, "", "garbage ", ""))
 	f("bombs of garbage that are too large", 4, 20, false, bombs(20, most+10, "", "garbage ", ""))
 }

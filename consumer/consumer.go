@@ -74,6 +74,7 @@ type Consumer struct {
 	// decoders are as many as can work at a time. Each may hold one inflated
 	// record, also while it waits for the budget.
 	decoders chan *subscription.Decoder
+	large    *semaphore.Weighted // 1, for the decoder at work on a large record
 	progress progress
 
 	reading  context.Context // ends when the worker stops: nothing more is read
@@ -99,6 +100,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		metrics:  m,
 		budget:   semaphore.NewWeighted(cfg.InFlightBytes),
 		decoders: newDecoders(cfg.MaxInflated),
+		large:    semaphore.NewWeighted(1),
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())

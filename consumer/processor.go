@@ -101,20 +101,36 @@ func (p *processor) take(r *types.Record, m *mark) bool {
 	})
 }
 
-// hand hands documents to the indexer when the bytes in flight allow it; false
-// when that was not to be.
-func (p *processor) hand(docs *indexer.Documents, all *settlement) bool {
+// reserve waits until the bytes in flight allow for so many more, and tells how
+// many count; 0 when that was not to be.
+func (p *processor) reserve(size int64) int64 {
 	c := p.consumer
-	size := min(docs.Size(), c.cfg.InFlightBytes)
+	size = min(size, c.cfg.InFlightBytes)
 	if p.ctx.Err() != nil || c.budget.Acquire(p.ctx, size) != nil {
+		return 0
+	}
+	c.metrics.inFlight.Add(float64(size))
+	return size
+}
+
+func (p *processor) release(size int64) {
+	p.consumer.budget.Release(size)
+	p.consumer.metrics.inFlight.Sub(float64(size))
+}
+
+// hand hands documents to the indexer when the bytes in flight allow it, some
+// of which may be reserved for them; false when that was not to be.
+func (p *processor) hand(docs *indexer.Documents, reserved int64, all *settlement) bool {
+	if reserved == 0 {
+		reserved = p.reserve(docs.Size())
+	}
+	if reserved == 0 {
 		docs.Recycle()
 		return false
 	}
-	c.metrics.inFlight.Add(float64(size))
 	all.pending.Add(1)
-	return c.indexer.Put(p.owned, docs, func(settled bool) {
-		c.budget.Release(size)
-		c.metrics.inFlight.Sub(float64(size))
+	return p.consumer.indexer.Put(p.owned, docs, func(settled bool) {
+		p.release(reserved)
 		if settled {
 			all.settle()
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -64,7 +65,7 @@ func newConsumer(t *testing.T, inFlight int64, search indexer.Client) *Consumer 
 	const maxInflated = 64 << 20
 	return &Consumer{
 		cfg:    Config{Stream: "s", InFlightBytes: inFlight, MaxInflated: maxInflated},
-		mapper: mapper, indexer: ix, metrics: newMetrics(), budget: semaphore.NewWeighted(inFlight), decoders: newDecoders(maxInflated),
+		mapper: mapper, indexer: ix, metrics: newMetrics(), budget: semaphore.NewWeighted(inFlight), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
 	}
 }
 
@@ -102,6 +103,53 @@ func TestBytesInFlight(t *testing.T) {
 	}
 	f("short lines", envelope(1000))
 	f("a trailer that lies", append(envelope(5000), envelope(0)...))
+}
+
+// Records that inflate to much are decoded one at a time, and a large document
+// is made when the bytes in flight allow it.
+func TestLargeRecords(t *testing.T) {
+	const size, processors = 32 << 20, 3
+	c := newConsumer(t, 2*size, away{})
+	c.decoders = make(chan *subscription.Decoder, processors)
+	for range processors {
+		c.decoders <- subscription.NewDecoder(2 * size)
+	}
+	if !c.budget.TryAcquire(2 * size) {
+		t.Fatal("no budget")
+	}
+	var data bytes.Buffer
+	w := gzip.NewWriter(&data)
+	fmt.Fprintf(w, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[{"id":"%056d","timestamp":1544414264183,"message":"%s"}]}`,
+		1, strings.Repeat("x", size))
+	w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var running sync.WaitGroup
+	for range processors {
+		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
+		running.Go(func() {
+			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+				{Data: data.Bytes(), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			if !p.gap || p.letters > 0 {
+				t.Errorf("a gap: %v, %d dead letters", p.gap, p.letters)
+			}
+		})
+	}
+	for len(c.decoders) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(time.Second) // for what should not happen
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n < size || n > size*3/2 {
+		t.Errorf("%d MiB were taken for records of %d MiB", n>>20, size>>20)
+	}
+	cancel()
+	running.Wait()
+	if len(c.decoders) != processors || !c.large.TryAcquire(1) {
+		t.Error("a decoder is still at work")
+	}
 }
 
 // taking is an OpenSearch that takes every document, and is shown it.

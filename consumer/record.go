@@ -30,6 +30,9 @@ func (s *settlement) settle() {
 // many times the bytes in flight needs no more than those.
 const maxSet = 1 << 20
 
+// besideMessage is more than a document takes beside its message, in bytes.
+const besideMessage = 16 << 10
+
 // index follows one record through the rooms: subscription finds its events,
 // mapping makes documents of them, the indexer brings them into OpenSearch.
 // What cannot be read becomes a dead letter. done is called when all of it is
@@ -41,9 +44,12 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	all.pending.Store(1) // ours, until everything is handed over
 	ok = true
 	deadLetter := func(of indexer.Record, stage string, reason error, payload []byte) {
+		if !ok {
+			return // the record is read again
+		}
 		p.letters++
 		of.Source, of.Occurrence = source, p.letters
-		ok = ok && p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), all)
+		ok = p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), 0, all)
 	}
 
 	c.metrics.records.Inc()
@@ -59,19 +65,44 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	guess := float64(inflatedSize(data, c.cfg.MaxInflated))
 	room := int(min(guess*max(p.growth, 1), maxSet))
 	docs, written := indexer.NewDocuments(source, room), 0
+	// Records that inflate to much are decoded one at a time.
+	alone := false
+	decoder.BeforeLarge = func() error {
+		err := c.large.Acquire(p.ctx, 1)
+		alone, ok = err == nil, ok && err == nil
+		return err
+	}
+	handOver := func(reserved int64) {
+		c.metrics.events.Add(float64(docs.Len()))
+		ok = p.hand(docs, reserved, all)
+		docs = indexer.NewDocuments(source, room)
+	}
 	controls, err := decoder.Decode(data, func(envelope *subscription.Envelope) {
 		for i := range envelope.Events {
+			event, reserved := &envelope.Events[i], int64(0)
+			if size := len(event.Message) + besideMessage; size > maxSet {
+				// Its bytes count before they are taken.
+				if ok && docs.Len() > 0 {
+					handOver(0)
+				}
+				if ok {
+					reserved = p.reserve(int64(size))
+					ok = reserved > 0
+				}
+				if ok {
+					docs.Recycle()
+					docs = indexer.NewDocuments(source, size)
+				}
+			}
 			if !ok {
 				return
 			}
 			before := len(docs.Body)
-			docs.Body = c.mapper.Append(docs.Body, envelope, &envelope.Events[i])
+			docs.Body = c.mapper.Append(docs.Body, envelope, event)
 			docs.Next()
 			written += len(docs.Body) - before
 			if len(docs.Body) >= maxSet {
-				c.metrics.events.Add(float64(docs.Len()))
-				ok = p.hand(docs, all)
-				docs = indexer.NewDocuments(source, room)
+				handOver(reserved)
 			}
 		}
 		for _, rejected := range envelope.Rejected {
@@ -79,6 +110,9 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 				indexer.StageParse, rejected.Err, rejected.Raw)
 		}
 	})
+	if alone {
+		c.large.Release(1)
+	}
 	if written > 0 {
 		p.growth = float64(written) / guess
 	}
@@ -87,11 +121,9 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 		deadLetter(indexer.Record{}, stageOf(err), err, data)
 	}
 	if ok && docs.Len() > 0 {
-		c.metrics.events.Add(float64(docs.Len()))
-		ok = p.hand(docs, all)
-	} else {
-		docs.Recycle()
+		handOver(0)
 	}
+	docs.Recycle()
 	if ok { // else what was handed over must not pass for the whole record
 		all.settle()
 	}

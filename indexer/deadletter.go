@@ -32,14 +32,25 @@ type deadLetter struct {
 	Stream string          `json:"stream"`
 	Shard  string          `json:"shard"`
 	Number string          `json:"sequence_number"`
-	// Payload is the record or the document, as text if it is text.
-	Payload string `json:"payload"`
-	// Encoding is text or base64.
+	// Encoding is that of the payload, which is the record or the document:
+	// textEncoding if it is text, or base64Encoding.
 	Encoding string `json:"payload_encoding"`
 	// Bytes is the payload's size before it was encoded or cut.
 	Bytes int `json:"payload_bytes"`
 	// Truncated tells that OpenSearch did not take the payload whole.
 	Truncated bool `json:"payload_truncated"`
+}
+
+const (
+	textEncoding   = "text"
+	base64Encoding = "base64"
+)
+
+func encodingOf(payload []byte) string {
+	if utf8.Valid(payload) {
+		return textEncoding
+	}
+	return base64Encoding
 }
 
 // deadLetterError is why, as OpenSearch tells it of a document.
@@ -115,15 +126,18 @@ type Record struct {
 func (ix *Indexer) NewDeadLetter(of Record, stage string, reason error, payload []byte) *Documents {
 	ix.cfg.Log.Error().Str("shard", of.Shard).Str("sequence_number", of.SequenceNumber).
 		Str("stage", stage).Err(reason).Msg("record kept as a dead letter")
-	docs := NewDocuments(of.Source, len(payload))
-	docs.Body = append(docs.Body, payload...)
+	keep := min(len(payload), maxPayload)
+	docs := NewDocuments(of.Source, keep)
+	docs.Body = append(docs.Body, payload[:keep]...)
 	docs.Next()
-	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: min(len(payload), maxPayload), letter: deadLetter{
-		Time:  time.Now().UTC(),
-		Stage: stage,
-		Error: deadLetterError{Type: stage + "_error", Reason: reason.Error()},
-		Group: of.LogGroup,
-		Log:   of.LogStream,
+	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: keep, letter: deadLetter{
+		Time:     time.Now().UTC(),
+		Stage:    stage,
+		Error:    deadLetterError{Type: stage + "_error", Reason: reason.Error()},
+		Group:    of.LogGroup,
+		Log:      of.LogStream,
+		Encoding: encodingOf(payload),
+		Bytes:    len(payload),
 	}}
 	return docs
 }
@@ -148,6 +162,9 @@ func letterOf(p part, status int, reason itemError) form {
 		Error: deadLetterError{Type: reason.Type, Reason: reason.text(), Status: status},
 		Group: origin.Group,
 		Log:   origin.Log,
+
+		Encoding: encodingOf(source),
+		Bytes:    len(source),
 	}
 	for _, target := range operation { // there is one
 		dead.Index, dead.ID = target.Index, target.ID
@@ -166,35 +183,58 @@ func (ix *Indexer) writeLetter(p part) []byte {
 	}
 	source := p.docs.source
 	dead.Stream, dead.Shard, dead.Number = source.Stream, source.Shard, source.SequenceNumber
-	dead.Bytes, dead.Truncated = len(payload), p.form.keep < len(payload)
+	dead.Truncated = p.form.keep < dead.Bytes
 	target := map[string]string{"_index": DeadLetterIndex(ix.cfg.Prefix)}
 	operation := "index"
 	if !ix.cfg.NoIDs {
-		about := []string{dead.Stage, dead.Index, dead.ID}
+		about := [][]byte{[]byte(dead.Stage), []byte(dead.Index), []byte(dead.ID)}
 		if dead.ID == "" {
-			about = []string{dead.Stage, source.Stream, source.Shard, source.SequenceNumber, strconv.Itoa(p.form.occurrence), string(payload)}
+			about = [][]byte{
+				[]byte(dead.Stage), []byte(source.Stream), []byte(source.Shard), []byte(source.SequenceNumber),
+				strconv.AppendInt(nil, int64(p.form.occurrence), 10), payload,
+			}
 		}
 		hash := sha256.New()
-		for _, s := range about {
-			fmt.Fprintf(hash, "%d:%s", len(s), s)
+		for _, b := range about {
+			fmt.Fprintf(hash, "%d:", len(b))
+			hash.Write(b)
 		}
 		operation, target["_id"] = "create", hex.EncodeToString(hash.Sum(nil)[:16])
 	}
-	kept := payload[:min(p.form.keep, len(payload))]
-	if dead.Encoding = "text"; utf8.Valid(payload) {
-		dead.Payload = strings.ToValidUTF8(string(kept), "") // it may be cut within a rune
+	// Strings, numbers and a time always marshal.
+	action, _ := json.Marshal(map[string]any{operation: target})
+	fields, _ := json.Marshal(dead)
+	lines := append(make([]byte, 0, p.size()), action...)
+	lines = append(lines, '\n')
+	lines = append(lines, bytes.TrimSuffix(fields, []byte("}"))...)
+	lines = append(lines, `,"payload":"`...)
+	if kept := payload[:p.form.keep]; dead.Encoding == textEncoding {
+		lines = appendEscaped(lines, kept)
 	} else {
-		dead.Encoding, dead.Payload = "base64", base64.StdEncoding.EncodeToString(kept)
+		lines = base64.StdEncoding.AppendEncode(lines, kept)
 	}
-	var lines bytes.Buffer
-	lines.Grow(p.size())
-	encoder := json.NewEncoder(&lines)
+	return append(lines, "\"}\n"...)
+}
+
+// appendEscaped appends the inside of a JSON string: text, which may be cut
+// within its last rune. It goes by pieces, for the text can be large.
+func appendEscaped(dst, text []byte) []byte {
+	const most = 64 << 10
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
 	encoder.SetEscapeHTML(false)
-	for _, line := range []any{map[string]any{operation: target}, dead} {
-		_ = encoder.Encode(line) // strings, numbers and a time always encode
+	for len(text) > 0 {
+		n := min(most, len(text))
+		for back := 0; back < utf8.UTFMax && n < len(text) && !utf8.RuneStart(text[n]); back++ {
+			n--
+		}
+		buf.Reset()
+		_ = encoder.Encode(strings.ToValidUTF8(string(text[:n]), ""))
+		dst = append(dst, bytes.TrimSuffix(buf.Bytes()[1:], []byte("\"\n"))...)
+		text = text[n:]
 	}
-	return lines.Bytes()
+	return dst
 }
 
 // cutPayload halves what is kept of a payload, as it is too large for OpenSearch.
-func (f *form) cutPayload(whole int) { f.keep = min(f.keep, whole) / 2 }
+func (f *form) cutPayload() { f.keep /= 2 }

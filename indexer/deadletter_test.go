@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -61,5 +62,21 @@ func TestLargeDeadLetters(t *testing.T) {
 	put(t, ix, letters...)
 	if n := len(fake.documents()); n != 8 || most.Load() != 1 {
 		t.Errorf("%d dead letters, %d requests at once", n, most.Load())
+	}
+}
+
+// A payload is escaped by pieces, none of which ends within a rune; that the
+// payload does is no matter.
+func TestAppendEscaped(t *testing.T) {
+	whole := strings.Repeat("\U0001F600\"\\\n\x01<\u2028é", 20_000)
+	for pad := range 4 {
+		want := strings.Repeat("x", pad) + whole
+		for _, cut := range []string{"", "\xf0\x9f\x98", "\xc3"} {
+			var got string
+			escaped := appendEscaped([]byte{'"'}, []byte(want+cut))
+			if err := json.Unmarshal(append(escaped, '"'), &got); err != nil || got != want {
+				t.Errorf("behind %d bytes, with %q at its end: %d bytes of %d, %v", pad, cut, len(got), len(want), err)
+			}
+		}
 	}
 }

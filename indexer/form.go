@@ -1,7 +1,5 @@
 package indexer
 
-import "slices"
-
 // Fallback makes what OpenSearch can take of a document that it refused. Both
 // append a source line without its newline.
 type Fallback interface {
@@ -37,10 +35,10 @@ const (
 
 // size is about how much the form takes in a request.
 func (f *form) size(document int) int {
-	const more, most = 1 << 10, 64 << 10
+	const more, most = 8 << 10, 64 << 10
 	switch f.kind {
 	case letter:
-		return 2*min(f.keep, document) + more
+		return 2*f.keep + more
 	case bare:
 		return min(document, most)
 	default:
@@ -63,7 +61,8 @@ func (ix *Indexer) written(p part) []byte {
 		return ix.writeLetter(p)
 	}
 	action, source := p.lines()
-	line := append(slices.Clone(action), '\n')
+	line := append(make([]byte, 0, p.size()), action...)
+	line = append(line, '\n')
 	if p.form.kind == plain {
 		line = ix.cfg.Fallback.Plain(line, source, p.form.reason.Type, p.form.reason.text())
 	} else {

@@ -179,6 +179,12 @@ func wait(t *testing.T, done *sync.WaitGroup) {
 	}
 }
 
+// letterKept is a dead letter as it is in the index.
+type letterKept struct {
+	deadLetter
+	Payload string `json:"payload"`
+}
+
 func counted(t *testing.T, c prometheus.Counter) float64 {
 	t.Helper()
 	var m dto.Metric
@@ -365,7 +371,7 @@ func TestRefusedInEachForm(t *testing.T) {
 			}
 			for key, source := range documents {
 				if strings.HasPrefix(key, "app-dead-letter/") {
-					var letter deadLetter
+					var letter letterKept
 					if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.Error.Type != "first_exception" || letter.ID != "3" ||
 						letter.Payload != `{"message":"m3","log_group":"/g"}` || letter.Group != "/g" || letter.Number != "0" || letter.Truncated {
 						t.Errorf("dead letter %s, %v", source, err)
@@ -516,6 +522,7 @@ func TestRequestFailures(t *testing.T) {
 	}
 	f("400 of a proxy", status(400)) // else its documents would be taken for the fault
 	f("429", status(429))
+	f("429 of a busy node", func(w http.ResponseWriter) { refuseForPressure(w, 1000, 1, 1000) })
 	f("502", status(502))
 	f("503", status(503))
 	f("401", status(401))
@@ -553,15 +560,31 @@ func TestAppliedAndLost(t *testing.T) {
 // A request that is too large is halved until it fits; the one document that
 // never fits becomes a dead letter, whose payload is cut until that one fits.
 func TestTooLarge(t *testing.T) {
+	const limit = 2000
+	f := func(name string, refuse func(w http.ResponseWriter, size int)) {
+		t.Run(name, func(t *testing.T) { testTooLarge(t, limit, refuse) })
+	}
+	f("for the server", func(w http.ResponseWriter, _ int) { http.Error(w, "too large", http.StatusRequestEntityTooLarge) })
+	f("for a node's memory", func(w http.ResponseWriter, size int) { refuseForPressure(w, 0, size, limit) })
+}
+
+// refuseForPressure answers as a node does that holds so much and would hold
+// more than it may.
+func refuseForPressure(w http.ResponseWriter, held, size, most int) {
+	w.WriteHeader(http.StatusTooManyRequests)
+	fmt.Fprintf(w, `{"error":{"root_cause":[],"type":"rejected_execution_exception","reason":"rejected execution of coordinating operation `+
+		`[coordinating_and_primary_bytes=%d, replica_bytes=0, all_bytes=%[1]d, coordinating_operation_bytes=%d, max_coordinating_and_primary_bytes=%d]"},"status":429}`, held, size, most)
+}
+
+func testTooLarge(t *testing.T, limit int, refuse func(w http.ResponseWriter, size int)) {
+	t.Helper()
 	fake := &fakeBulk{}
 	ix := start(t, fake, nil)
-	const limit = 2000
 	fake.answer = func(w http.ResponseWriter, body string) bool {
-		if len(body) <= limit {
-			return false
+		if len(body) > limit {
+			refuse(w, len(body))
 		}
-		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
-		return true
+		return len(body) > limit
 	}
 	docs := record(ix, 0, 100)
 	docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-2018-12-10\",\"_id\":\"big\"}}\n{\"message\":\"%s\",\"log_group\":\"/g\"}\n", strings.Repeat("x", 10*limit))
@@ -575,7 +598,7 @@ func TestTooLarge(t *testing.T) {
 			}
 			continue
 		}
-		var letter deadLetter
+		var letter letterKept
 		if err := json.Unmarshal([]byte(source), &letter); err != nil {
 			t.Fatal(err)
 		}
@@ -608,7 +631,7 @@ func TestNotTakenApart(t *testing.T) {
 			continue
 		}
 		letters++
-		var letter deadLetter
+		var letter letterKept
 		if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.ID != "7" ||
 			letter.Error != (deadLetterError{Type: "x_content_parse_exception", Reason: "[1:9] too odd", Status: 400}) {
 			t.Errorf("dead letter %s, %v", source, err)
@@ -641,7 +664,7 @@ func TestDeadLetter(t *testing.T) {
 	}
 	encodings := map[string]string{}
 	for _, text := range documents {
-		var letter deadLetter
+		var letter letterKept
 		if err := json.Unmarshal([]byte(text), &letter); err != nil {
 			t.Fatal(err)
 		}
@@ -666,7 +689,7 @@ func TestDeadLetterTooLong(t *testing.T) {
 		put(t, ix, ix.NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, maxPayload+1))))
 	}
 	for _, source := range fake.documents() {
-		var letter deadLetter
+		var letter letterKept
 		if err := json.Unmarshal([]byte(source), &letter); err != nil || !letter.Truncated || letter.Bytes != maxPayload+1 || len(letter.Payload) < maxPayload || len(letter.Payload) >= 50_000_000 {
 			t.Errorf("%d characters of %d bytes, %v", len(letter.Payload), letter.Bytes, err)
 		}

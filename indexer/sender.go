@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,8 +45,8 @@ func (ix *Indexer) send(batch []part) result {
 	case unfit(status, err) && !batch[0].isLetter():
 		verdicts = []verdict{refused(batch[0], status, causeOf(err))}
 	default:
-		if status == http.StatusRequestEntityTooLarge {
-			batch[0].form.cutPayload(len(batch[0].bytes()))
+		if tooLarge(status, err) {
+			batch[0].form.cutPayload()
 		}
 		ix.metrics.failedRequests.Inc()
 		verdicts = again(batch)
@@ -52,7 +54,7 @@ func (ix *Indexer) send(batch []part) result {
 	ix.report(verdicts, status, err)
 	ix.note(status, items, err)
 	return result{verdicts: verdicts, trip: trip{
-		sent: start, took: took, pushback: pushback(status, items), full: ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
+		sent: start, took: took, pushback: pushback(status, items) && !tooLarge(status, err), full: ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
 	}}
 }
 
@@ -66,12 +68,35 @@ func (ix *Indexer) isFull(batch []part) bool {
 	return bytes >= ix.cfg.BatchBytes/2 || documents(batch) >= ix.cfg.BatchDocuments/2
 }
 
+// heldAtOnce finds how much a node would have to hold at once for a request, and
+// how much it does, in the reason of a refusal for indexing pressure.
+// See https://www.elastic.co/guide/en/elasticsearch/reference/7.10/index-modules-indexing-pressure.html.
+var heldAtOnce = regexp.MustCompile(`coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)`)
+
+// tooLarge tells that a request is larger than OpenSearch or a proxy before it
+// takes (413), or than a node holds at once (429): however long one waits, it is
+// never taken.
+func tooLarge(status int, err error) bool {
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		return true
+	case http.StatusTooManyRequests:
+		found := heldAtOnce.FindStringSubmatch(causeOf(err).Reason)
+		if found == nil {
+			return false
+		}
+		size, _ := strconv.ParseInt(found[1], 10, 64) // digits
+		most, _ := strconv.ParseInt(found[2], 10, 64)
+		return size > most
+	}
+	return false
+}
+
 // unfit tells that a request as such is not taken, so that the document at
-// fault has to be found: 413 when the body is too large for OpenSearch or a
-// proxy before it, 400 when OpenSearch cannot take it apart. A 400 that is not
-// from OpenSearch is the fault of what stands before it, not of a document.
+// fault has to be found: it is too large, or OpenSearch cannot take it apart. A
+// 400 that is not from OpenSearch is the fault of what stands before it.
 func unfit(status int, err error) bool {
-	return status == http.StatusRequestEntityTooLarge || status == http.StatusBadRequest && isAnswered(err)
+	return tooLarge(status, err) || status == http.StatusBadRequest && isAnswered(err)
 }
 
 // pushback tells that OpenSearch has no room for work, or does not answer.

@@ -195,20 +195,18 @@ func (ix *Indexer) count(p part, kind outcome) {
 }
 
 // refused is the verdict on one document that OpenSearch does not take for its
-// content: it is tried in its plain form, and if that is refused too, kept as a
+// content or its size: it is tried in its plain form, and if that is refused too, kept as a
 // dead letter. A letter has nowhere else to go and is sent until it is taken.
 func refused(p part, status int, reason itemError) verdict {
 	reason = reason.bounded()
 	v := verdict{part: p, reason: reason}
 	switch {
-	case p.form == nil && status != http.StatusRequestEntityTooLarge:
+	case p.form == nil:
 		v.next = []part{p.formOf(form{kind: plain, reason: reason})}
-	case p.form == nil || p.form.kind == plain:
-		if p.form != nil {
-			reason = p.form.reason // why the document itself is not taken
-		}
-		v.next = []part{p.formOf(letterOf(p, status, reason)), p.formOf(form{kind: bare})}
-	case p.form.kind == letter:
+	case p.form.kind == plain:
+		// The reason is why the document itself is not taken.
+		v.next = []part{p.formOf(letterOf(p, status, p.form.reason)), p.formOf(form{kind: bare})}
+	case p.isLetter():
 		v.again = true
 	}
 	return v

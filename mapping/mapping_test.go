@@ -155,6 +155,8 @@ func TestPlainAndBare(t *testing.T) {
 	f("plain", string(m.Plain([]byte("x"), source(`"a\"\u0000<b>"`), "kind", `why "so"`)),
 		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\"\u0000<b>","error":{"reason":"why \"so\"","type":"kind"}}`)
 	f("bare", string(m.Bare([]byte("x"), source(`"a\nb"`))), `x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\nb"}`)
+	quoting := `"\"message\":\"no\\\\\",\"@timestamp\":\"no\"\\\\"`
+	f("a line that quotes another", string(m.Bare(nil, source(quoting))), `{"@timestamp":"2018-12-10T03:57:44.183Z","message":`+quoting+`}`)
 	// Over-long lines end at a whole character, within a term.
 	for _, unit := range []string{"a", "é", `\n`, `\u0000`, "𝄞", `\\`} {
 		for lead := range 7 {

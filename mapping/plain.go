@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"unicode/utf8"
@@ -30,15 +31,28 @@ func (*Mapper) Bare(dst, source []byte) []byte {
 	return append(appendEssence(dst, at, cutLiteral(message, maxTerm)), '}')
 }
 
-// essence is the time and the log line of a source line, as JSON.
-func essence(source []byte) (at, message json.RawMessage) {
-	var fields map[string]json.RawMessage
-	// The line is our own.
-	_ = json.Unmarshal(source, &fields)
-	return fields[timeField], fields[messageField]
+// essence is the time and the log line of a source line, as JSON, where they
+// are: a line can be large.
+func essence(source []byte) (at, message []byte) {
+	return literal(source, timeField), literal(source, messageField)
 }
 
-func appendEssence(dst []byte, at, message json.RawMessage) []byte {
+// literal is the string literal of a field of a source line of our own. No
+// string has `"field":` within, as its quotes are escaped there.
+func literal(source []byte, field string) []byte {
+	_, rest, _ := bytes.Cut(source, []byte(`"`+field+`":`))
+	for end := 1; end < len(rest); end++ {
+		switch rest[end] {
+		case '\\':
+			end++
+		case '"':
+			return rest[:end+1]
+		}
+	}
+	return []byte(`""`)
+}
+
+func appendEssence(dst, at, message []byte) []byte {
 	dst = append(dst, `{"`+timeField+`":`...)
 	dst = append(dst, at...)
 	dst = append(dst, `,"`+messageField+`":`...)

@@ -58,11 +58,16 @@ const maxKept = 4 << 20
 // Decoder decodes subscription records. It keeps its buffers between calls,
 // unless they are unusually large, and is not safe for concurrent use.
 type Decoder struct {
+	// BeforeLarge is called before the decoder takes more than 4 MiB for what a
+	// record inflates to, if it is set. Its error ends the decoding.
+	BeforeLarge func() error
+
 	maxInflated int
 	window      int  // events in one visit
 	left        int  // bytes that may still be inflated
 	work        int  // that may still be done on gzip and on what is no envelope
-	ended       bool // left or work is used up
+	ended       bool // left or work is used up, or there is no leave for more memory
+	large       bool // there is leave for it
 	gzip        gzip.Reader
 	source      bytes.Reader
 	buffers     [maxGzip][]byte // one for each level
@@ -77,7 +82,7 @@ type Decoder struct {
 // input, all levels of gzip together. Whatever the input, its memory is at most a
 // small multiple of that, and its time grows with that and the input's size only.
 func NewDecoder(maxInflated int) *Decoder {
-	return &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: 2 * maxInflated}}
+	return &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: maxInflated}}
 }
 
 // Decode finds the envelopes in a record, in several records back to back, or
@@ -87,7 +92,8 @@ func NewDecoder(maxInflated int) *Decoder {
 // out: the error joins an *Error for each bad stretch, and the good around it is
 // visited all the same.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
-	d.left, d.work, d.ended = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data), false
+	d.left, d.work = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data)
+	d.ended, d.large = false, false
 	d.visit, d.controls, d.errs = visit, 0, nil
 	d.input(data, "", 0)
 	controls, err = d.controls, errors.Join(d.errs...)
@@ -222,7 +228,11 @@ func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
 	defer func() { d.buffers[level] = buf }()
 	for {
 		if cap(buf)-len(buf) < leastRoom || cap(buf) < size {
-			grown := make([]byte, len(buf), min(max(size, 2*cap(buf), 4096), len(buf)+d.left+leastRoom))
+			room := min(max(size, 2*cap(buf), 4096), len(buf)+d.left+leastRoom)
+			if err := d.mayTake(room); err != nil {
+				return nil, err
+			}
+			grown := make([]byte, len(buf), room)
 			copy(grown, buf)
 			buf, size = grown, 0
 		}
@@ -238,6 +248,16 @@ func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
 			return buf, err
 		}
 	}
+}
+
+// mayTake asks for leave before the first buffer that is large.
+func (d *Decoder) mayTake(room int) error {
+	if room <= maxKept || d.large || d.BeforeLarge == nil {
+		return nil
+	}
+	err := d.BeforeLarge()
+	d.large, d.ended = err == nil, err != nil
+	return err
 }
 
 // text decodes envelopes back to back, up to the end or a gzip member, and

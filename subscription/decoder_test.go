@@ -212,3 +212,28 @@ func TestInflationBuffer(t *testing.T) {
 		t.Errorf("%d bytes allocated for a text of %d: %v", got, len(text), err)
 	}
 }
+
+// A decoder asks for leave once for a record that inflates to much, and goes no
+// further without it.
+func TestBeforeLarge(t *testing.T) {
+	f := func(name string, inflated int, leave error, wantAsked, wantEvents int) {
+		t.Helper()
+		d := NewDecoder(64 << 20)
+		asked, events := 0, 0
+		d.BeforeLarge = func() error {
+			asked++
+			return leave
+		}
+		record := func(size int) string {
+			return `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[{"id":"1","timestamp":1,"message":"` +
+				strings.Repeat("x", size) + `"}]}`
+		}
+		_, err := d.Decode(zip(record(inflated), record(3*inflated), record(2*inflated)), func(e *Envelope) { events += len(e.Events) })
+		if asked != wantAsked || events != wantEvents || !errors.Is(err, leave) {
+			t.Errorf("%s: asked %d times, %d events, %v", name, asked, events, err)
+		}
+	}
+	f("small", maxKept/8, nil, 0, 3)
+	f("large", 2*maxKept, nil, 1, 3)
+	f("no leave", 2*maxKept, io.ErrClosedPipe, 1, 0)
+}
