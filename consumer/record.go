@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,6 +71,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	decoder.BeforeLarge = func() error {
 		err := c.large.Acquire(p.ctx, 1)
 		alone, ok = err == nil, ok && err == nil
+		runtime.GC() // the memory limit alone is exceeded by one large buffer
 		return err
 	}
 	handOver := func(reserved int64) {
@@ -91,6 +93,9 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 				}
 				if ok {
 					docs.Recycle()
+					if alone {
+						runtime.GC() // what had these bytes before is no longer needed
+					}
 					docs = indexer.NewDocuments(source, size)
 				}
 			}

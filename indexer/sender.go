@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	if slices.ContainsFunc(batch, isLarge) {
 		ix.large.Lock()
 		defer ix.large.Unlock()
+		runtime.GC() // the memory limit alone is exceeded by one large buffer
 	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()

@@ -52,13 +52,16 @@ const (
 	wrongWork = 256 // of a JSON object that is no envelope, whatever its size
 )
 
+// large is the size in bytes from which a buffer is taken with leave only.
+const large = 16 << 20
+
 // maxKept bounds the bytes of a buffer that is kept for the next record.
 const maxKept = 4 << 20
 
 // Decoder decodes subscription records. It keeps its buffers between calls,
 // unless they are unusually large, and is not safe for concurrent use.
 type Decoder struct {
-	// BeforeLarge is called before the decoder takes more than 4 MiB for what a
+	// BeforeLarge is called before the decoder takes more than 16 MiB for what a
 	// record inflates to, if it is set. Its error ends the decoding.
 	BeforeLarge func() error
 
@@ -67,7 +70,7 @@ type Decoder struct {
 	left        int  // bytes that may still be inflated
 	work        int  // that may still be done on gzip and on what is no envelope
 	ended       bool // left or work is used up, or there is no leave for more memory
-	large       bool // there is leave for it
+	leave       bool // for large buffers
 	gzip        gzip.Reader
 	source      bytes.Reader
 	buffers     [maxGzip][]byte // one for each level
@@ -93,7 +96,7 @@ func NewDecoder(maxInflated int) *Decoder {
 // visited all the same.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
 	d.left, d.work = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data)
-	d.ended, d.large = false, false
+	d.ended, d.leave = false, false
 	d.visit, d.controls, d.errs = visit, 0, nil
 	d.input(data, "", 0)
 	controls, err = d.controls, errors.Join(d.errs...)
@@ -252,11 +255,11 @@ func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
 
 // mayTake asks for leave before the first buffer that is large.
 func (d *Decoder) mayTake(room int) error {
-	if room <= maxKept || d.large || d.BeforeLarge == nil {
+	if room <= large || d.leave || d.BeforeLarge == nil {
 		return nil
 	}
 	err := d.BeforeLarge()
-	d.large, d.ended = err == nil, err != nil
+	d.leave, d.ended = err == nil, err != nil
 	return err
 }
 

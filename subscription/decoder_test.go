@@ -218,7 +218,7 @@ func TestInflationBuffer(t *testing.T) {
 func TestBeforeLarge(t *testing.T) {
 	f := func(name string, inflated int, leave error, wantAsked, wantEvents int) {
 		t.Helper()
-		d := NewDecoder(64 << 20)
+		d := NewDecoder(1 << 30)
 		asked, events := 0, 0
 		d.BeforeLarge = func() error {
 			asked++
@@ -233,7 +233,7 @@ func TestBeforeLarge(t *testing.T) {
 			t.Errorf("%s: asked %d times, %d events, %v", name, asked, events, err)
 		}
 	}
-	f("small", maxKept/8, nil, 0, 3)
-	f("large", 2*maxKept, nil, 1, 3)
-	f("no leave", 2*maxKept, io.ErrClosedPipe, 1, 0)
+	f("small", large/8, nil, 0, 3)
+	f("large", large/2, nil, 1, 3)
+	f("no leave", large/2, io.ErrClosedPipe, 1, 0)
 }
