@@ -206,16 +206,20 @@ func TestRunRefusedContent(t *testing.T) {
 // Events that are larger than a bulk request may be.
 func TestRunLargeEvents(t *testing.T) {
 	t.Parallel()
-	t.Run("larger than the node takes", func(t *testing.T) {
-		s := newSink(t, startNode(t, "256m", map[string]string{"http.max_content_length": "1mb"}), 1)
-		s.event("a", "before")
-		large := s.event("a", strings.Repeat("a large event ", 3<<20/14))
-		s.event("a", "after")
-		s.work()
-		s.settledWith(1)
-		s.bare(large, true)
-		s.all()
-	})
+	f := func(name, setting string) {
+		t.Run(name, func(t *testing.T) {
+			s := newSink(t, startNode(t, "256m", map[string]string{setting: "1mb"}), 1)
+			s.event("a", "before")
+			large := s.event("a", strings.Repeat("a large event ", 3<<20/14))
+			s.event("a", "after")
+			s.work()
+			s.settledWith(1)
+			s.bare(large, true)
+			s.all()
+		})
+	}
+	f("larger than the node takes", "http.max_content_length")
+	f("more than the node holds at once", "indexing_pressure.memory.limit")
 	t.Run("20 MB", func(t *testing.T) {
 		s := newSink(t, startNode(t, "1g", nil), 1)
 		s.event("a", strings.Repeat("a large event ", 20<<20/14))
