@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
+)
+
+const (
+	region     = "us-east-1"
+	streamName = "bench"
+)
+
+// services are what a consumer talks to.
+type services struct {
+	kinesis, dynamodb, search string // URLs
+	sink                      *sink
+	serving                   sync.WaitGroup
+	servers                   []*http.Server
+}
+
+// startServices has a stream that holds the fixture.
+func startServices(ctx context.Context, shards int, f *fixture) (*services, error) {
+	s := &services{sink: newSink(f.events)}
+	for url, handler := range map[*string]http.Handler{
+		&s.kinesis: fakeaws.NewKinesis(fakeaws.KinesisOptions{}), &s.dynamodb: fakedynamodb.New(fakedynamodb.Options{}), &s.search: s.sink,
+	} {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			s.stop()
+			return nil, err
+		}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+		s.servers = append(s.servers, server)
+		s.serving.Go(func() { _ = server.Serve(listener) }) // http.ErrServerClosed
+		*url = "http://" + listener.Addr().String()
+	}
+	if err := s.put(ctx, shards, f); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("put the records: %w", err)
+	}
+	return s, nil
+}
+
+func (s *services) put(ctx context.Context, shards int, f *fixture) error {
+	client := kinesis.New(kinesis.Options{
+		BaseEndpoint: aws.String(s.kinesis), Region: region, Credentials: credentials.NewStaticCredentialsProvider("bench", "bench", ""),
+	})
+	name := aws.String(streamName)
+	if _, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: aws.Int32(int32(shards))}); err != nil { //nolint:gosec // few
+		return err
+	}
+	// A shard takes 1 MB a second: as fast as that, for as long as it takes.
+	const batch = 8
+	for records := f.records; len(records) > 0; {
+		n := min(batch, len(records))
+		entries := make([]types.PutRecordsRequestEntry, n)
+		for i, r := range records[:n] {
+			entries[i] = types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(r.PartitionKey)}
+		}
+		out, err := client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: name, Records: entries})
+		if err != nil {
+			return err
+		}
+		if *out.FailedRecordCount > 0 {
+			return fmt.Errorf("%d records were not taken", *out.FailedRecordCount)
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+func (s *services) stop() {
+	for _, server := range s.servers {
+		server.Close()
+	}
+	s.serving.Wait()
+}
