@@ -55,7 +55,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 			reserved = p.reserve(int64(len(payload)))
 			ok = reserved > 0
 		}
-		ok = ok && p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), reserved, all)
+		ok = ok && p.hand(indexer.NewDeadLetter(of, stage, reason, payload), reserved, all)
 	}
 
 	c.metrics.records.Inc()
