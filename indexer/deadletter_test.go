@@ -48,11 +48,13 @@ func TestDeadLetterOfRedelivery(t *testing.T) {
 // Large dead letters go one at a time, and hold up nothing else.
 func TestLargeDeadLetters(t *testing.T) {
 	var running, most atomic.Int64
-	release := make(chan struct{})
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
 	fake := &fakeBulk{answer: func(_ http.ResponseWriter, body string) bool {
 		if strings.Contains(body, "app-dead-letter") {
 			most.Store(max(most.Load(), running.Add(1)))
-			<-release
+			<-held
 			running.Add(-1)
 		}
 		return false
@@ -69,7 +71,7 @@ func TestLargeDeadLetters(t *testing.T) {
 		}
 	}
 	put(t, ix, record(ix, 200, 10)) // while the first letter is under way
-	close(release)
+	release()
 	wait(t, &done)
 	if n := len(fake.documents()); n != 30+letters || most.Load() != 1 {
 		t.Errorf("%d documents, %d requests with letters at once", n, most.Load())
