@@ -54,7 +54,7 @@ func fetchSecurity(ctx context.Context, java jdk, program string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(descriptor, extendedPlugins.ReplaceAll(properties, []byte("extended.plugins=")), 0o600)
+	return os.WriteFile(descriptor, extendedPlugins.ReplaceAll(properties, []byte("extended.plugins=")), 0o600) //nolint:gosec // as above
 }
 
 // secure adds what the security plugin needs to the settings and the files of a
