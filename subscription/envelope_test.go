@@ -110,6 +110,27 @@ func TestRewrittenStringsKeepApart(t *testing.T) {
 	}
 }
 
+// The bound on what rewritten strings take is for one envelope, and the windows
+// after its first one are counted anew.
+func TestRewrittenBound(t *testing.T) {
+	d := NewDecoder(1000)
+	d.window = 2
+	f := func(events, copies int, want bool) {
+		t.Helper()
+		// Each message takes 100 bytes of 2000.
+		data := strings.Repeat(withEvents(strings.TrimSuffix(strings.Repeat(`{"timestamp":1,"message":"ab`+strings.Repeat("\x01", 16)+`"},`, events), ",")), copies)
+		got := 0
+		_, err := d.Decode([]byte(data), func(e *Envelope) { got += len(e.Events) })
+		if (err == nil) != want || want && got != events*copies || !want && got > 0 {
+			t.Errorf("%d events in each of %d envelopes: %d events, %v", events, copies, got, err)
+		}
+	}
+	f(20, 1, true)
+	f(21, 1, false)
+	f(2, 100, true)
+	f(20, 5, true)
+}
+
 // What is no log event is set apart with its JSON; its neighbours are fine.
 func TestRejected(t *testing.T) {
 	f := func(raw string, reason error) {

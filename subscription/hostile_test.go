@@ -163,7 +163,7 @@ func TestHostileRecords(t *testing.T) {
 	f("brackets", text("", "[", ""), 0, 0, "neither")
 	f("brackets passed over", text(`{"x":`, "[", ""), 0, 0, "deep")
 	f("brackets in events", text(before, "[", ""), 0, 0, "deep")
-	f("empty objects", text("", "{}", ""), 0, 0, "MAX_INFLATED_BYTES")
+	f("empty objects, and more", func() []byte { return zip(fill("", "{}", one("a")), one("a")) }, 0, 0, "MAX_INFLATED_BYTES")
 	f("empty envelopes", text("", `{"messageType":"DATA_MESSAGE","logEvents":[]}`, ""), 0, 0, "")
 	f("white space", text("", " ", ""), 0, 0, "nothing in it")
 
