@@ -97,7 +97,7 @@ func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err 
 
 // letGo forgets the input, and buffers that are unusually large.
 func (d *Decoder) letGo() {
-	d.visit, d.errs, d.scanner.data = nil, nil, nil
+	d.visit, d.scanner.data = nil, nil
 	d.source.Reset(nil)
 	d.current.reset()
 	for i, buf := range d.buffers {

@@ -19,7 +19,6 @@ type scanner struct {
 	arena        []byte   // memory of the strings that had to be rewritten
 	rewritten    int      // bytes that the strings of this envelope take in it
 	maxRewritten int      // their bound
-	dry          bool     // strings are read to be known good only
 	name         [64]byte // memory of a key that had to be rewritten
 }
 

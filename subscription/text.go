@@ -44,7 +44,7 @@ var plain = func() (table [256]bool) {
 }()
 
 // text reads a string literal. One that is canonical already is a part of the
-// input; another is rewritten into the arena, or left as it is on a dry run.
+// input; another is rewritten into the arena.
 func (s *scanner) text() (Text, error) {
 	raw, size, err := s.literal()
 	if err != nil || size == 0 {
@@ -52,9 +52,6 @@ func (s *scanner) text() (Text, error) {
 	}
 	if s.rewritten += size; s.rewritten > s.maxRewritten {
 		return nil, fmt.Errorf("its strings take more than %d bytes: raise %w if it is no attack", s.maxRewritten, errBound)
-	}
-	if s.dry {
-		return raw, nil
 	}
 	return rewrite(s.room(size), raw), nil
 }
