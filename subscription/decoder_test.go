@@ -248,4 +248,11 @@ func TestLetGo(t *testing.T) {
 	f("gzip", zip(one("a")))
 	f("JSON", []byte(one("a")))
 	f("JSON cut off among its events", []byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"timestamp":1,"message":"a"},1,{`))
+	large := apart(maxKept / 32)
+	data := zip(large)
+	d := NewDecoder(len(large))
+	if _, left := peak(func() { d.Decode(data, func(*Envelope) {}) }); len(large) <= maxKept || left > 1<<20 {
+		t.Errorf("%d bytes are left of a text of %d", left, len(large))
+	}
+	runtime.KeepAlive(d)
 }
