@@ -110,6 +110,29 @@ func TestRewrittenStringsKeepApart(t *testing.T) {
 	}
 }
 
+// A visitor may append to a text: no other changes.
+func TestAppendToText(t *testing.T) {
+	f := func(message string) {
+		t.Helper()
+		event := `{"timestamp":1,"message":"` + message + `"}`
+		messages := 0
+		_, err := NewDecoder(bound).Decode([]byte(withEvents(event+","+event)), func(e *Envelope) {
+			for _, ev := range e.Events {
+				if got := ev.Message.String(); got != strings.Repeat("a", 100) {
+					t.Errorf("%s became %q", message, got)
+				}
+				_ = append(ev.Message, strings.Repeat("b", 100)...)
+				messages++
+			}
+		})
+		if err != nil || messages != 2 {
+			t.Errorf("%s: %d messages, %v", message, messages, err)
+		}
+	}
+	f(strings.Repeat("a", 100))
+	f(strings.Repeat(`\u0061`, 100))
+}
+
 // The bound on what rewritten strings take is for one envelope, and the windows
 // after its first one are counted anew.
 func TestRewrittenBound(t *testing.T) {
