@@ -212,21 +212,18 @@ func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	d.gzip.Multistream(false)
-	const leastRoom = 512
 	// If nothing follows the member, its length inflated (ISIZE) stands at the end.
-	size := 0
-	if len(data) > 4 {
-		size = min(int(binary.LittleEndian.Uint32(data[len(data)-4:])), maxRatio*len(data), d.left) + leastRoom
-	}
+	// One byte more is room to see that it ends.
+	size := min(int(binary.LittleEndian.Uint32(data[len(data)-4:])), maxRatio*len(data)) + 1
 	buf := d.buffers[level][:0]
 	defer func() { d.buffers[level] = buf }()
 	for {
-		if cap(buf)-len(buf) < leastRoom || cap(buf) < size {
-			grown := make([]byte, len(buf), min(max(size, 2*cap(buf), 4096), len(buf)+d.left+leastRoom))
+		if len(buf) == cap(buf) {
+			grown := make([]byte, len(buf), min(max(size, 2*cap(buf), 4096), len(buf)+d.left+1))
 			copy(grown, buf)
-			buf, size = grown, 0
+			buf = grown
 		}
-		n, err := d.gzip.Read(buf[len(buf):min(cap(buf), len(buf)+d.left+1)])
+		n, err := d.gzip.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		if d.left -= n; d.left < 0 {
 			return nil, fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)

@@ -102,11 +102,13 @@ func TestDecode_Failure(t *testing.T) {
 	f("an array", []byte("[]"), "", "neither")
 	f("wrong CRC", join(a, corrupt(b, -8), c), "a c", fmt.Sprintf("gzip member 2, byte %d: ", len(a)))
 	f("wrong length", join(a, corrupt(b, -1), c), "a c", "gzip member 2")
+	f("wrong CRC, and a cut", join(a, corrupt(b, -8), c, b[:len(b)-20]), "a c", "gzip member 2", "gzip member 4")
 	f("broken data", join(a, corrupt(b, 12), c), "a c", "gzip member 2")
 	f("cut", join(a, b[:len(b)-20]), "a", fmt.Sprintf("gzip member 2, byte %d: the gzip data is cut off", len(a)))
 	f("cut in its trailer", join(a, b[:len(b)-3]), "a b", "gzip member 2")
 	f("cut before another", join(b[:len(b)-20], c), "c", "gzip member 1, byte 0: ")
 	f("cut header", join(a, b[:5]), "a", "gzip member 2")
+	f("cut in the name of a file", []byte("\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffname"), "", "cut off")
 	f("garbage between", join(a, []byte("garbage"), c), "a c", fmt.Sprintf("byte %d: this is neither", len(a)))
 	f("garbage after", join(a, []byte("garbage")), "a", "neither")
 	f("magics in garbage", join(a, []byte("garbage"), magic, magic, b, c[:len(c)-20]), "a b", "neither", "gzip member 3")
@@ -226,6 +228,12 @@ func TestInflationBuffer(t *testing.T) {
 	}
 	text := one(strings.Repeat("a", 3<<20))
 	f(zip(text), len(text)+256<<10)
+	var flushed bytes.Buffer
+	w := gzip.NewWriter(&flushed)
+	io.WriteString(w, text)
+	w.Flush()
+	w.Close()
+	f(flushed.Bytes(), len(text)+256<<10)
 	// A small record takes little, whatever length it ends with: the end of one
 	// that is cut off is no length.
 	f(append(zip(one("a")), 0xff, 0xff, 0xff, 0x7f), 1<<20)

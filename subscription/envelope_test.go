@@ -81,6 +81,8 @@ func TestText(t *testing.T) {
 	f(`\ud83d\ude00`, "😀", "😀")
 	f("😀👩‍👧", "😀👩‍👧", "😀👩‍👧")
 	f("\u2028\u2029", "\u2028\u2029", "\u2028\u2029")
+	long := strings.Repeat("/", 1<<17)
+	f(strings.Repeat(`\/`, len(long)), long, long)
 	// Not valid Unicode: one U+FFFD for each lone surrogate and invalid byte.
 	f(`\ud83d`, "\ufffd", "\ufffd")
 	f(`\ude00`, "\ufffd", "\ufffd")
@@ -179,6 +181,8 @@ func TestRejected(t *testing.T) {
 	f(`{"timestamp":1.5,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":1e300,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":1e999,"message":"m"}`, errNoTimestamp)
+	// It is 1000, which strconv takes for 0.
+	f(`{"timestamp":0.`+strings.Repeat("0", 100_000)+`1e100004,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":253402300800000,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":-62167219200001,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":99999999999999999999999,"message":"m"}`, errNoTimestamp)
@@ -212,7 +216,7 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("identity %q", hashed)
 	}
 	// Whatever is not an id to be trusted, the identity is that of the event.
-	for _, id := range []string{`0`, `1`, `"1"`, `""`, `null`, `true`, `{"a":1}`, strings.Repeat("7", 56), `"` + strings.Repeat("7", 31) + `"`, `"` + strings.Repeat("7", 129) + `"`, `"` + strings.Repeat("7", 55) + `x"`, `"` + strings.Repeat("７", 56) + `"`} {
+	for _, id := range []string{`0`, `1`, `"1"`, `""`, `null`, `true`, `{"a":1}`, strings.Repeat("7", 56), `"` + strings.Repeat("7", 31) + `"`, `"` + strings.Repeat("7", 129) + `"`, `"` + strings.Repeat("7", 55) + `x"`, `"` + strings.Repeat("７", 56) + `"`, `"` + strings.Repeat("7", 56) + `","id":0`} {
 		if got := idOf(t, origin, event(id)); got != hashed {
 			t.Errorf("id %s became %s, want %s", id, got, hashed)
 		}

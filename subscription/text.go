@@ -118,7 +118,7 @@ func (s *scanner) measure(start, i int) (raw []byte, size int, err error) {
 		}
 		if c == '"' {
 			s.pos = i + 1
-			return s.data[start:s.pos:s.pos], size + 1, nil
+			return s.data[start:s.pos], size + 1, nil
 		}
 		r, n := character(s.data[i:])
 		if n == 0 {
