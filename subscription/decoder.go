@@ -132,7 +132,7 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 			if parent != "" {
 				name = parent + "." + name
 			}
-			if n, err = d.member(data[pos:], name, level, searching); err == nil || !searching {
+			if n, err = d.member(data[pos:], name, level); err == nil || !searching {
 				members++
 			}
 		} else {
@@ -171,7 +171,7 @@ func (d *Decoder) spend(work int) error {
 
 // member inflates the gzip member (RFC 1952) that data begins with, decodes
 // what is in it, and returns its length.
-func (d *Decoder) member(data []byte, name string, level int, searching bool) (n int, err error) {
+func (d *Decoder) member(data []byte, name string, level int) (n int, err error) {
 	if level == maxGzip {
 		return 0, fmt.Errorf("gzip within gzip more than %d deep", maxGzip)
 	}
@@ -181,12 +181,13 @@ func (d *Decoder) member(data []byte, name string, level int, searching bool) (n
 	if err := d.spend(gzipWork * n); err != nil {
 		return 0, err
 	}
-	if err != nil && !searching && errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		// Envelopes that are whole are good. That the last one is not is what
-		// the error says.
+		// the error says, here or before, but not that a bound is reached.
 		errs := d.errs
-		d.input(out, name, level+1)
-		d.errs = errs
+		if d.input(out, name, level+1); !d.ended {
+			d.errs = errs
+		}
 	}
 	if err != nil {
 		return 0, readable(err)

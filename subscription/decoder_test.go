@@ -113,6 +113,7 @@ func TestDecode_Failure(t *testing.T) {
 	f("garbage after", join(a, []byte("garbage")), "a", "neither")
 	f("magics in garbage", join(a, []byte("garbage"), magic, magic, b, c[:len(c)-20]), "a b", "neither", "gzip member 3")
 	f("archive object cut", zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40], "a b", "gzip member 1, byte 0: the gzip data is cut off")
+	f("archive object cut after garbage", join([]byte("garbage"), zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40]), "a b", "neither")
 	f("bad member within", zip(string(a)+string(corrupt(b, -8))+string(c)), "a c", "gzip member 1.2")
 	f("five deep", zip(string(zip(string(zip(string(zip(string(a)))))))), "", "more than 4 deep")
 	f("envelope cut", []byte(one("a")+one("b")[:100]), "a", fmt.Sprintf("byte %d: the text ends early", len(one("a"))+100))
@@ -168,6 +169,8 @@ func TestInflationBound(t *testing.T) {
 	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 10)
 	f("lying", lying)
 	f("nested", zip(string(bomb)))
+	cut := zip(string(bomb) + string(zip(one("a"))))
+	f("nested, and cut off", cut[:len(cut)-10])
 	f("nested, and more", zip(string(bomb), one("a")))
 	f("gzip of nothing, and more", zip(strings.Repeat(string(zip("")), bound/len(zip(""))), one("a")))
 	// The bound is for all of an input.
