@@ -175,6 +175,9 @@ func (t *Table) Held() int {
 // tells nothing of whether it exists.
 func (t *Table) ensureTable(ctx context.Context) error {
 	name := aws.String(t.cfg.Table)
+	whole := ctx
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseDuration)
+	defer cancel()
 	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})
 	var missing *types.ResourceNotFoundException
 	if errors.As(err, &missing) {
@@ -197,7 +200,7 @@ func (t *Table) ensureTable(ctx context.Context) error {
 	waiter := dynamodb.NewTableExistsWaiter(t.db, func(o *dynamodb.TableExistsWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 500*time.Millisecond, 5*time.Second
 	})
-	if err := waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: name}, tableDeadline); err != nil {
+	if err := waiter.Wait(whole, &dynamodb.DescribeTableInput{TableName: name}, tableDeadline); err != nil {
 		return fmt.Errorf("lease table %s does not become active: %w", t.cfg.Table, err)
 	}
 	return nil

@@ -73,21 +73,22 @@ type cluster struct {
 
 func newCluster(t *testing.T, shards int32) *cluster {
 	t.Helper()
-	return newClusterOn(t, localtest.OpenSearch(t), shards)
+	return newClusterOn(t, indexer.ClientConfig{URL: localtest.OpenSearch(t)}, shards)
 }
 
 // newClusterOn has its indices on another OpenSearch.
-func newClusterOn(t *testing.T, searchURL string, shards int32) *cluster {
+func newClusterOn(t *testing.T, search indexer.ClientConfig, shards int32) *cluster {
 	t.Helper()
 	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
 	c := &cluster{
 		t: t, application: unique, prefix: unique, program: os.Args[0],
-		searchURL: searchURL, dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
+		searchURL: search.URL, dynamoDBURL: localtest.DynamoDB(t), expected: make(map[string]loggen.Event),
 		controls: make(map[string]bool),
 	}
 	c.connect(fakeaws.KinesisOptions{Retention: 24 * time.Hour}, shards)
+	search.Connections = 1
 	var err error
-	if c.search, err = indexer.NewClient(indexer.ClientConfig{URL: c.searchURL, Connections: 1}); err != nil {
+	if c.search, err = indexer.NewClient(search); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.search.Close() })

@@ -40,6 +40,55 @@ func probe(address, path string) (status int, text string) {
 	return resp.StatusCode, string(raw)
 }
 
+// probed is a cluster whose worker answers probes at an address.
+type probed struct {
+	*cluster
+	address string
+}
+
+func (p probed) listening() {
+	p.t.Helper()
+	p.eventually("it listens", func() bool { status, _ := probe(p.address, "/healthz"); return status != 0 })
+}
+
+func (p probed) alive() {
+	p.t.Helper()
+	if status, text := probe(p.address, "/healthz"); status != http.StatusOK || text != "ok\n" {
+		p.t.Errorf("not alive: %d %s", status, text)
+	}
+}
+
+// unready waits for a line that begins with the check's name and has a reason.
+func (p probed) unready(name, reason string) {
+	p.t.Helper()
+	last := ""
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			p.t.Logf("waiting for %s: %s: %s", name, reason, last)
+		}
+	})
+	p.eventually("unready: "+name+": "+reason, func() bool {
+		var status int
+		status, last = probe(p.address, "/readyz")
+		p.alive()
+		for line := range strings.Lines(last) {
+			if status == http.StatusServiceUnavailable && strings.HasPrefix(line, name+": ") && strings.Contains(line, reason) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func (p probed) ready() {
+	p.t.Helper()
+	p.eventually("ready", func() bool {
+		p.alive()
+		status, text := probe(p.address, "/readyz")
+		return status == http.StatusOK && text == "ok\n"
+	})
+}
+
 // A worker is alive whatever is away, and ready when nothing is.
 func TestRunHealth(t *testing.T) {
 	c := newCluster(t, 2)
@@ -48,41 +97,8 @@ func TestRunHealth(t *testing.T) {
 		t.Helper()
 		return c.start(name, "METRICS_ADDRESS="+address, "OPENSEARCH_URL=http://"+openSearch.Listen, "AWS_ENDPOINT_URL_DYNAMODB=http://"+dynamoDB.Listen)
 	}
-	alive := func() {
-		t.Helper()
-		if status, text := probe(address, "/healthz"); status != http.StatusOK || text != "ok\n" {
-			t.Errorf("not alive: %d %s", status, text)
-		}
-	}
-	// unready waits for a line that begins with the check's name and has a reason.
-	unready := func(name, reason string) {
-		t.Helper()
-		last := ""
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Logf("waiting for %s: %s: %s", name, reason, last)
-			}
-		})
-		c.eventually("unready: "+name+": "+reason, func() bool {
-			var status int
-			status, last = probe(address, "/readyz")
-			alive()
-			for line := range strings.Lines(last) {
-				if status == http.StatusServiceUnavailable && strings.HasPrefix(line, name+": ") && strings.Contains(line, reason) {
-					return true
-				}
-			}
-			return false
-		})
-	}
-	ready := func() {
-		t.Helper()
-		c.eventually("ready", func() bool {
-			alive()
-			status, text := probe(address, "/readyz")
-			return status == http.StatusOK && text == "ok\n"
-		})
-	}
+	p := probed{c, address}
+	listening, alive, unready, ready := p.listening, p.alive, p.unready, p.ready
 	healthcheck := func(want int, reason string, args ...string) {
 		t.Helper()
 		command := exec.Command(os.Args[0], append([]string{"healthcheck"}, args...)...)
@@ -91,10 +107,6 @@ func TestRunHealth(t *testing.T) {
 		if code := command.ProcessState.ExitCode(); code != want || !strings.Contains(string(out), reason) || strings.Count(string(out), "\n") != want {
 			t.Errorf("healthcheck %v: exit %d: %q", args, code, out)
 		}
-	}
-	listening := func() {
-		t.Helper()
-		c.eventually("it listens", func() bool { status, _ := probe(address, "/healthz"); return status != 0 })
 	}
 
 	// OpenSearch is away at the start.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/indexer"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
@@ -29,10 +30,16 @@ type node struct {
 
 func startNode(t *testing.T, heap string, settings map[string]string) *node {
 	t.Helper()
+	return startNodeWith(t, local.Options{Heap: heap, Settings: settings})
+}
+
+func startNodeWith(t *testing.T, o local.Options) *node {
+	t.Helper()
 	localtest.OpenSearch(t) // skips where there is none
 	nodes <- struct{}{}
 	t.Cleanup(func() { <-nodes })
-	search, err := local.StartOpenSearch(t.Context(), local.Options{FastStart: true, Heap: heap, Settings: settings})
+	o.FastStart = true
+	search, err := local.StartOpenSearch(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +51,17 @@ func startNode(t *testing.T, heap string, settings map[string]string) *node {
 	return &node{search, newProxy(t, search.URL)}
 }
 
+// access is how a test asks the node. One that is not secured takes any user.
+func (n *node) access() indexer.ClientConfig {
+	return indexer.ClientConfig{URL: n.URL, CAFile: n.CAFile, Username: local.Admin, Password: local.Admin}
+}
+
 // newProxy starts a proxy before a server.
 func newProxy(t *testing.T, url string) *toxiproxy.Proxy {
 	t.Helper()
+	_, address, _ := strings.Cut(url, "://")
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, "opensearch", "127.0.0.1:0", strings.TrimPrefix(url, "http://"))
+	proxy := toxiproxy.NewProxy(server, "opensearch", "127.0.0.1:0", address)
 	if err := proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,13 +78,14 @@ type sink struct {
 
 func newSink(t *testing.T, n *node, shards int32) *sink {
 	t.Helper()
-	return &sink{history: newHistory(newClusterOn(t, n.URL, shards)), node: n}
+	return &sink{history: newHistory(newClusterOn(t, n.access(), shards)), node: n}
 }
 
 // work starts the worker, behind the proxy.
 func (s *sink) work(settings ...string) {
 	s.t.Helper()
-	s.w = s.start("w", append([]string{"LEASE_DURATION=5s", "SUMMARY_PERIOD=500ms", "OPENSEARCH_URL=http://" + s.proxy.Listen}, settings...)...)
+	scheme, _, _ := strings.Cut(s.URL, "://")
+	s.w = s.start("w", append([]string{"LEASE_DURATION=5s", "SUMMARY_PERIOD=500ms", "OPENSEARCH_URL=" + scheme + "://" + s.proxy.Listen}, settings...)...)
 }
 
 func (s *sink) ask(method, path, body string) {
@@ -156,6 +170,8 @@ type sinkFault struct {
 	name    string
 	lasting time.Duration // at least, and longer than a lease
 	moves   bool          // documents are indexed meanwhile
+	with    []string      // settings of the worker
+	before  func(*sink)   // the worker starts
 	strike  func(*sink)
 	heal    func(*sink)
 	proof   func(*sink) // that it did go wrong; after the end of the worker
@@ -166,7 +182,10 @@ type sinkFault struct {
 func (f sinkFault) run(t *testing.T, n *node) {
 	t.Run(f.name, func(t *testing.T) {
 		s := newSink(t, n, 2)
-		s.work()
+		if f.before != nil {
+			f.before(s)
+		}
+		s.work(f.with...)
 		stopProducing := background(time.Second/recordsPerSecond, s.producer(1))
 		defer stopProducing()
 		s.eventually("events are found", func() bool { return s.count(s.documents()) > 50 && s.held("w") == 2 })

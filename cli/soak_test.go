@@ -175,7 +175,7 @@ const (
 func newSoak(t *testing.T) *soak {
 	t.Helper()
 	n := startNode(t, "512m", nil)
-	s := &soak{history: newHistory(newClusterOn(t, n.URL, 4)), node: n, begun: time.Now(),
+	s := &soak{history: newHistory(newClusterOn(t, n.access(), 4)), node: n, begun: time.Now(),
 		parents: make(map[string][]string), closed: make(map[string]bool), watched: make(map[string]*watchedRow), accused: make(map[string]bool)}
 	t.Cleanup(s.report)
 	for i := range s.slots {

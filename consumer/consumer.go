@@ -179,7 +179,9 @@ func (c *Consumer) open(ctx context.Context) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
 	for {
 		err := c.table.Open(ctx, c.stream.list)
-		if err == nil || ctx.Err() != nil || passes.IsErrorRetryable(err) != aws.TrueTernary {
+		// The deadline is one of a call's, for ctx has not ended.
+		silent := errors.Is(err, context.DeadlineExceeded)
+		if err == nil || ctx.Err() != nil || !silent && passes.IsErrorRetryable(err) != aws.TrueTernary {
 			return err
 		}
 		c.cfg.Log.Warn().Err(err).Msg("cannot begin with shards and leases; trying again")

@@ -178,6 +178,7 @@ func TestStartWithoutAWS(t *testing.T) {
 	f("no connection", fakeaws.Fault{Lose: true}, "")
 	f("throttled", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "ThrottlingException"}}, "")
 	f("broken", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "InternalServerError", Status: http.StatusInternalServerError}}, "")
+	f("silent", fakeaws.Fault{Delay: 2 * fakeaws.Hang}, "")
 	f("not allowed", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}, "AccessDenied")
 }
 

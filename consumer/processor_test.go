@@ -117,11 +117,7 @@ func TestLargeRecords(t *testing.T) {
 	if !c.budget.TryAcquire(2 * size) {
 		t.Fatal("no budget")
 	}
-	var data bytes.Buffer
-	w := gzip.NewWriter(&data)
-	fmt.Fprintf(w, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[{"id":"%056d","timestamp":1544414264183,"message":"%s"}]}`,
-		1, strings.Repeat("x", size))
-	w.Close()
+	data := oneMessage(size)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var before, after runtime.MemStats
@@ -131,7 +127,7 @@ func TestLargeRecords(t *testing.T) {
 		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
 		running.Go(func() {
 			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data.Bytes(), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
 			if !p.gap || p.letters > 0 {
 				t.Errorf("a gap: %v, %d dead letters", p.gap, p.letters)
 			}
@@ -150,6 +146,32 @@ func TestLargeRecords(t *testing.T) {
 	if len(c.decoders) != processors || !c.large.TryAcquire(1) {
 		t.Error("a decoder is still at work")
 	}
+}
+
+// What is reserved for a large document is given back with its verdict, whatever
+// its size in relation to the bound from which documents are large.
+func TestReservedBytes(t *testing.T) {
+	for _, size := range []int{maxSet - 2*besideMessage, maxSet - besideMessage + 1, maxSet - besideMessage/2, maxSet, 2 * maxSet} {
+		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
+		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
+			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+		<-p.marks.drained()
+		if !c.budget.TryAcquire(8 * maxSet) {
+			t.Errorf("a message of %d bytes: something is in flight when all is settled", size)
+		}
+	}
+}
+
+// oneMessage is a record of one event with a text of so many bytes.
+func oneMessage(size int) []byte {
+	var data bytes.Buffer
+	w := gzip.NewWriter(&data)
+	fmt.Fprintf(w, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[{"id":"%056d","timestamp":1544414264183,"message":"%s"}]}`,
+		1, strings.Repeat("x", size))
+	w.Close()
+	return data.Bytes()
 }
 
 // taking is an OpenSearch that takes every document, and is shown it.

@@ -50,7 +50,12 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 		}
 		p.letters++
 		of.Source, of.Occurrence = source, p.letters
-		ok = p.hand(c.indexer.NewDeadLetter(of, stage, reason, payload), 0, all)
+		reserved := int64(0)
+		if len(payload) > maxSet {
+			reserved = p.reserve(int64(len(payload)))
+			ok = reserved > 0
+		}
+		ok = ok && p.hand(indexer.NewDeadLetter(of, stage, reason, payload), reserved, all)
 	}
 
 	c.metrics.records.Inc()
@@ -106,7 +111,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 			docs.Body = c.mapper.Append(docs.Body, envelope, event)
 			docs.Next()
 			written += len(docs.Body) - before
-			if len(docs.Body) >= maxSet {
+			if reserved > 0 || len(docs.Body) >= maxSet {
 				handOver(reserved)
 			}
 		}

@@ -46,11 +46,22 @@ const (
 	base64Encoding = "base64"
 )
 
+// encodingOf is that in which a payload takes twice its bytes at the most: text
+// that is mostly control characters would take six times as many.
 func encodingOf(payload []byte) string {
-	if utf8.Valid(payload) {
-		return textEncoding
+	more := 0
+	for _, c := range payload {
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			more++
+		case c < ' ':
+			more += len(`u0000`)
+		}
 	}
-	return base64Encoding
+	if more > len(payload) || !utf8.Valid(payload) {
+		return base64Encoding
+	}
+	return textEncoding
 }
 
 // deadLetterError is why, as OpenSearch tells it of a document.
@@ -123,17 +134,15 @@ type Record struct {
 
 // NewDeadLetter makes a set of the one dead letter of what could not be made
 // into documents. It goes into the index by Put.
-func (ix *Indexer) NewDeadLetter(of Record, stage string, reason error, payload []byte) *Documents {
-	ix.cfg.Log.Error().Str("shard", of.Shard).Str("sequence_number", of.SequenceNumber).
-		Str("stage", stage).Err(reason).Msg("record kept as a dead letter")
+func NewDeadLetter(of Record, stage string, why error, payload []byte) *Documents {
 	keep := min(len(payload), maxPayload)
 	docs := NewDocuments(of.Source, keep)
 	docs.Body = append(docs.Body, payload[:keep]...)
 	docs.Next()
-	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: keep, letter: deadLetter{
+	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: keep, letter: &deadLetter{
 		Time:     time.Now().UTC(),
 		Stage:    stage,
-		Error:    deadLetterError{Type: stage + "_error", Reason: reason.Error()},
+		Error:    deadLetterError{Type: stage + "_error", Reason: why.Error()},
 		Group:    of.LogGroup,
 		Log:      of.LogStream,
 		Encoding: encodingOf(payload),
@@ -142,8 +151,17 @@ func (ix *Indexer) NewDeadLetter(of Record, stage string, reason error, payload 
 	return docs
 }
 
-// letterOf is the dead letter of a refused document.
-func letterOf(p part, status int, reason itemError) form {
+// letterOf is the form of a refused document's dead letter.
+func letterOf(p part, status int, why reason) form {
+	_, source := p.lines()
+	return form{kind: letter, status: uint16(status), reason: why, keep: min(len(source), maxPayload)} //nolint:gosec // of HTTP
+}
+
+// deadLetter is what is known of a letter before it is sent, and its payload.
+func (p part) deadLetter() (dead deadLetter, payload []byte) {
+	if p.form.letter != nil {
+		return *p.form.letter, p.bytes()
+	}
 	action, source := p.lines()
 	var operation map[string]struct {
 		Index string `json:"_index"`
@@ -156,20 +174,19 @@ func letterOf(p part, status int, reason itemError) form {
 	// Both lines are our own; what cannot be read of them is left out.
 	_ = json.Unmarshal(action, &operation)
 	_ = json.Unmarshal(source, &origin)
-	dead := deadLetter{
-		Time:  time.Now().UTC(),
-		Stage: StageIndex,
-		Error: deadLetterError{Type: reason.Type, Reason: reason.text(), Status: status},
-		Group: origin.Group,
-		Log:   origin.Log,
-
+	dead = deadLetter{
+		Time:     time.Now().UTC(),
+		Stage:    StageIndex,
+		Error:    deadLetterError{Type: p.form.reason.kind, Reason: p.form.reason.text, Status: int(p.form.status)},
+		Group:    origin.Group,
+		Log:      origin.Log,
 		Encoding: encodingOf(source),
 		Bytes:    len(source),
 	}
 	for _, target := range operation { // there is one
 		dead.Index, dead.ID = target.Index, target.ID
 	}
-	return form{kind: letter, keep: min(len(source), maxPayload), letter: dead}
+	return dead, source
 }
 
 func (p part) isLetter() bool { return p.form != nil && p.form.kind == letter }
@@ -177,10 +194,7 @@ func (p part) isLetter() bool { return p.form != nil && p.form.kind == letter }
 // writeLetter writes the two lines of a dead letter. Its id is that of what it
 // is about, so that a re-delivery does not double it.
 func (ix *Indexer) writeLetter(p part) []byte {
-	dead, payload := p.form.letter, p.bytes()
-	if dead.Stage == StageIndex {
-		_, payload = p.lines()
-	}
+	dead, payload := p.deadLetter()
 	source := p.docs.source
 	dead.Stream, dead.Shard, dead.Number = source.Stream, source.Shard, source.SequenceNumber
 	dead.Truncated = p.form.keep < dead.Bytes

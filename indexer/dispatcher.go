@@ -18,6 +18,9 @@ type dispatcher struct {
 	bytes   int         // in the queue, about
 	count   int         // documents in the queue
 
+	large        []part // large forms, of which one goes at a time, alone
+	largeRunning bool
+
 	retries []retry
 }
 
@@ -31,6 +34,7 @@ type retry struct {
 type result struct {
 	verdicts []verdict
 	trip     trip
+	large    bool // of a large form
 }
 
 func newDispatcher(ix *Indexer) *dispatcher {
@@ -54,6 +58,7 @@ func (d *dispatcher) run() {
 			d.enqueue(part{docs: docs, to: docs.Len(), form: docs.form}, time.Now())
 		case result := <-d.ix.results:
 			d.limit.end(result.trip)
+			d.largeRunning = d.largeRunning && !result.large
 			d.ix.metrics.concurrency.Set(float64(int(d.limit.allowed)))
 			d.settle(result.verdicts)
 		case <-d.ix.pings:
@@ -64,11 +69,27 @@ func (d *dispatcher) run() {
 	}
 }
 
+// enqueue puts a part behind what waits.
 func (d *dispatcher) enqueue(p part, at time.Time) {
+	if isLarge(p) {
+		d.large = append(d.large, p)
+		return
+	}
 	d.queue = append(d.queue, p)
 	d.arrived = append(d.arrived, at)
 	d.bytes += p.size()
 	d.count += p.to - p.from
+}
+
+// enqueueFirst puts parts before what waits, to go as soon as may be: they hold up
+// the acknowledgement of their records, and forms take memory.
+func (d *dispatcher) enqueueFirst(parts []part, now time.Time) {
+	queue, arrived := d.queue, d.arrived
+	d.queue, d.arrived = make([]part, 0, len(parts)+len(queue)), make([]time.Time, 0, len(parts)+len(queue))
+	for _, p := range parts {
+		d.enqueue(p, now.Add(-d.ix.cfg.Linger))
+	}
+	d.queue, d.arrived = append(d.queue, queue...), append(d.arrived, arrived...)
 }
 
 // idle is how long the dispatcher sleeps when no clock of its own runs.
@@ -90,7 +111,13 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 			wake = r.due
 		}
 	}
-	if len(d.queue) == 0 || !d.limit.free() {
+	if !d.limit.free() {
+		return false, wake
+	}
+	if d.mayTakeLarge() {
+		return true, wake
+	}
+	if len(d.queue) == 0 {
 		return false, wake
 	}
 	lingered := d.arrived[0].Add(d.ix.cfg.Linger)
@@ -103,12 +130,15 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 	return false, wake
 }
 
+func (d *dispatcher) mayTakeLarge() bool { return len(d.large) > 0 && !d.largeRunning }
+
 // send has a goroutine send a batch.
 func (d *dispatcher) send(batch []part) {
-	last := d.limit.begin()
+	last, large := d.limit.begin(), isLarge(batch[0])
+	d.largeRunning = d.largeRunning || large
 	d.ix.running.Go(func() {
 		result := d.ix.send(batch)
-		result.trip.last = last
+		result.trip.last, result.large = last, large
 		select {
 		case d.ix.results <- result:
 		case <-d.ix.ctx.Done():
@@ -116,9 +146,14 @@ func (d *dispatcher) send(batch []part) {
 	})
 }
 
-// take cuts a batch off the queue.
+// take cuts a batch off what waits.
 func (d *dispatcher) take() []part {
 	var batch []part
+	if d.mayTakeLarge() {
+		batch = append(batch, d.large[0])
+		d.large = slices.Delete(d.large, 0, 1)
+		return batch
+	}
 	maxBytes, maxCount := d.ix.cfg.BatchBytes, d.ix.cfg.BatchDocuments
 	n := 0
 	for n < len(d.queue) && maxBytes > 0 && maxCount > 0 {
@@ -147,6 +182,7 @@ func (d *dispatcher) take() []part {
 func (d *dispatcher) settle(verdicts []verdict) {
 	now := time.Now()
 	var again retry
+	var next []part
 	for _, v := range verdicts {
 		docs, n := v.docs, v.to-v.from
 		switch {
@@ -161,11 +197,12 @@ func (d *dispatcher) settle(verdicts []verdict) {
 			}
 		default:
 			docs.pending += len(v.next)
-			for _, p := range v.next {
-				d.enqueue(p, now)
-			}
+			next = append(next, v.next...)
 			d.finish(docs, n)
 		}
+	}
+	if len(next) > 0 {
+		d.enqueueFirst(next, now)
 	}
 	if len(again.parts) > 0 {
 		d.retries = append(d.retries, again)
@@ -183,26 +220,22 @@ func (d *dispatcher) finish(docs *Documents, n int) {
 	done(settled)
 }
 
-// enqueueDue puts what is due for another attempt before what is new: it holds
-// up its record's acknowledgement.
+// enqueueDue puts what is due for another attempt before what is new.
 func (d *dispatcher) enqueueDue(now time.Time) {
+	var due []part
 	kept := d.retries[:0]
 	for _, r := range d.retries {
 		if r.due.After(now) {
 			kept = append(kept, r)
-			continue
+		} else {
+			due = append(due, r.parts...)
 		}
-		times := make([]time.Time, len(r.parts))
-		for i, p := range r.parts {
-			times[i] = r.due.Add(-d.ix.cfg.Linger)
-			d.bytes += p.size()
-			d.count += p.to - p.from
-		}
-		d.queue = append(r.parts, d.queue...)
-		d.arrived = append(times, d.arrived...)
 	}
 	clear(d.retries[len(kept):]) // else it keeps their documents in memory
 	d.retries = kept
+	if len(due) > 0 {
+		d.enqueueFirst(due, now)
+	}
 }
 
 // backoff is a pause with full jitter.

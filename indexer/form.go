@@ -11,17 +11,20 @@ type Fallback interface {
 	Bare(dst, source []byte) []byte
 }
 
-// form is how a document goes out that cannot go as it is.
+// form is how a document goes out that cannot go as it is. As many as there are
+// documents in flight may wait in one: it is small.
 type form struct {
 	kind   kind
-	letter deadLetter // what is known already, of a letter
-	keep   int        // bytes of the payload kept in a letter
-	// occurrence tells equal letters of a record apart.
+	status uint16 // of the answer that refused the document, of its letter
+	keep   int    // bytes of the payload kept in a letter
+	reason reason // why the document is refused
+	// letter and occurrence, which tells equal ones of a record apart, are of
+	// letters that are no document's.
+	letter     *deadLetter
 	occurrence int
-	reason     itemError // why, of a plain form
 }
 
-type kind int
+type kind uint8
 
 const (
 	// plain is the second try of a document that was refused for its content.
@@ -46,8 +49,8 @@ func (f *form) size(document int) int {
 	}
 }
 
-// largeForm is the size in bytes from which forms are written one at a time:
-// while a request is under way they take several times what is in flight.
+// largeForm is the size in bytes from which forms go one at a time, each alone:
+// while its request is under way it takes memory beside what is in flight.
 const largeForm = 4 << 20
 
 func isLarge(p part) bool { return p.form != nil && p.size() > largeForm }
@@ -64,7 +67,7 @@ func (ix *Indexer) written(p part) []byte {
 	line := append(make([]byte, 0, p.size()), action...)
 	line = append(line, '\n')
 	if p.form.kind == plain {
-		line = ix.cfg.Fallback.Plain(line, source, p.form.reason.Type, p.form.reason.text())
+		line = ix.cfg.Fallback.Plain(line, source, p.form.reason.kind, p.form.reason.text)
 	} else {
 		line = ix.cfg.Fallback.Bare(line, source)
 	}

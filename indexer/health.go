@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Alive asks the dispatcher for a sign of life, until ctx ends.
@@ -20,12 +21,22 @@ func (ix *Indexer) Alive(ctx context.Context) error {
 	}
 }
 
+// wrong is a setting that is known to be wrong, and when that was seen.
+type wrong struct {
+	err error
+	at  time.Time
+}
+
+// wrongLasts is longer than it takes until documents are sent again. What was
+// wrong before says nothing when there has been nothing to send since.
+const wrongLasts = 3 * time.Minute
+
 // Ready returns an error while a setting is known to be wrong, the
 // credentials, permissions or address: then OpenSearch takes nothing, however
 // often it is sent.
 func (ix *Indexer) Ready() error {
-	if wrong := ix.wrong.Load(); wrong != nil {
-		return *wrong
+	if wrong := ix.wrong.Load(); wrong != nil && time.Since(wrong.at) < wrongLasts {
+		return wrong.err
 	}
 	return nil
 }
@@ -33,21 +44,20 @@ func (ix *Indexer) Ready() error {
 // note takes in what the answer to a request tells about the settings: one that
 // is refused, or one of whose documents is, for want of credentials, permission
 // or an index, tells that they are wrong; one whose documents are taken that
-// they are right.
+// they are right. A whole request is well formed, so that a 400 is no fault of it.
 func (ix *Indexer) note(status int, items []itemResult, err error) {
-	if err == nil {
-		for _, item := range items {
-			if isSetting(item.Status) {
-				status, err = item.Status, errors.New(item.Error.Type+": "+item.Error.text())
-				break
-			}
+	isWrong := isSetting(status) || status == http.StatusBadRequest
+	for _, item := range items {
+		if isSetting(item.Status) {
+			reason := item.Error.reason()
+			isWrong, status, err = true, item.Status, errors.New(reason.kind+": "+reason.text)
+			break
 		}
 	}
 	switch {
-	case isSetting(status):
-		wrong := fmt.Errorf("OpenSearch answers %d: %w", status, err)
-		ix.wrong.Store(&wrong)
-	case err == nil && slices.ContainsFunc(items, isTaken):
+	case isWrong:
+		ix.wrong.Store(&wrong{fmt.Errorf("OpenSearch answers %d: %w", status, err), time.Now()})
+	case slices.ContainsFunc(items, isTaken):
 		ix.wrong.Store(nil)
 	}
 }

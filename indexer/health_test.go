@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,7 +54,25 @@ func TestReady(t *testing.T) {
 	f("403: because", http.StatusOK, nil, 429, 503, 400)
 	f("401: because", http.StatusUnauthorized, because)
 	f("", http.StatusOK, nil, 429, 409)
+	f("400: because", http.StatusBadRequest, because)
+	f("", http.StatusOK, nil, 201)
 	f("404: type: because", http.StatusOK, nil, 201, 404, 201)
 	f("", http.StatusOK, nil, 201)
 	f("403: type: because", http.StatusOK, nil, 403)
+}
+
+// A wrong setting is forgotten when nothing was sent for long.
+func TestReadyAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ix := new(Indexer)
+		ix.note(http.StatusForbidden, nil, errors.New("because"))
+		time.Sleep(wrongLasts - time.Second)
+		if ix.Ready() == nil {
+			t.Error("ready when documents are about to be sent again")
+		}
+		time.Sleep(time.Second)
+		if err := ix.Ready(); err != nil {
+			t.Errorf("nothing was sent for %s: %v", wrongLasts, err)
+		}
+	})
 }

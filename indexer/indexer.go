@@ -78,12 +78,11 @@ type Indexer struct {
 	client     Client
 	metrics    metrics
 	retriesLog zerolog.Logger
-	large      sync.Mutex // held while a large form is written and sent
 
 	incoming chan *Documents
 	results  chan result   // requests telling what became of their documents
 	pings    chan struct{} // taken by the dispatcher when it is alive
-	wrong    atomic.Pointer[error]
+	wrong    atomic.Pointer[wrong]
 	ctx      context.Context // ends at Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -125,6 +124,11 @@ func (ix *Indexer) Put(ctx context.Context, docs *Documents, done func(settled b
 		return nil
 	}
 	docs.ours, docs.done, docs.pending = ctx, done, docs.Len()
+	if docs.form != nil {
+		of := docs.form.letter
+		ix.cfg.Log.Error().Str("shard", docs.source.Shard).Str("sequence_number", docs.source.SequenceNumber).
+			Str("stage", of.Stage).Str("error", of.Error.Reason).Msg("record kept as a dead letter")
+	}
 	select {
 	case ix.incoming <- docs:
 		return nil

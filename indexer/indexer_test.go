@@ -337,6 +337,7 @@ func TestVerdicts(t *testing.T) {
 	f("block", 403, "cluster_block_exception", 3, false)
 	f("forbidden", 403, "security_exception", 3, false)
 	f("no index", 404, "index_not_found_exception", 3, false)
+	f("nothing of something", 404, "resource_not_found_exception", 3, false)
 	f("closed", 400, "index_closed_exception", 3, false)
 	f("no room for a new index", 400, "validation_exception", 3, false)
 	f("mapping", 400, "mapper_parsing_exception", 2, true)
@@ -481,7 +482,7 @@ func TestDeadLetterWithoutID(t *testing.T) {
 		return true
 	}}
 	ix := start(t, fake, func(c *Config) { c.NoIDs = true })
-	put(t, ix, ix.NewDeadLetter(Record{}, StageParse, io.EOF, []byte("x")))
+	put(t, ix, NewDeadLetter(Record{}, StageParse, io.EOF, []byte("x")))
 	if action, _, _ := strings.Cut(body, "\n"); action != `{"index":{"_index":"app-dead-letter"}}` {
 		t.Errorf("action %s", action)
 	}
@@ -520,7 +521,12 @@ func TestRequestFailures(t *testing.T) {
 	status := func(code int) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { http.Error(w, "no", code) }
 	}
-	f("400 of a proxy", status(400)) // else its documents would be taken for the fault
+	// Else the documents would be taken for the fault.
+	f("400 of a proxy", status(400))
+	f("400 of OpenSearch", func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":{"root_cause":[],"type":"illegal_argument_exception","reason":"explicit index in bulk is not allowed"},"status":400}`)
+	})
 	f("429", status(429))
 	f("429 of a busy node", func(w http.ResponseWriter) { refuseForPressure(w, 1000, 1, 1000) })
 	f("502", status(502))
@@ -611,37 +617,6 @@ func testTooLarge(t *testing.T, limit int, refuse func(w http.ResponseWriter, si
 	}
 }
 
-// A request that OpenSearch cannot take apart is halved down to the document at
-// fault, whose dead letter has the reason as OpenSearch gave it.
-func TestNotTakenApart(t *testing.T) {
-	fake := &fakeBulk{}
-	ix := start(t, fake, nil)
-	fake.answer = func(w http.ResponseWriter, body string) bool {
-		if !strings.Contains(body, `"m7"`) || strings.Contains(body, "payload") {
-			return false
-		}
-		w.WriteHeader(http.StatusBadRequest)
-		io.WriteString(w, `{"error":{"root_cause":[],"type":"x_content_parse_exception","reason":"[1:9] too odd"},"status":400}`)
-		return true
-	}
-	put(t, ix, record(ix, 0, 20))
-	letters := 0
-	for key, source := range fake.documents() {
-		if !strings.HasPrefix(key, "app-dead-letter/") {
-			continue
-		}
-		letters++
-		var letter letterKept
-		if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.ID != "7" ||
-			letter.Error != (deadLetterError{Type: "x_content_parse_exception", Reason: "[1:9] too odd", Status: 400}) {
-			t.Errorf("dead letter %s, %v", source, err)
-		}
-	}
-	if n := len(fake.documents()); n != 21 || letters != 1 || fake.documents()["app-2018-12-10/7"] != `{"bare":true}` {
-		t.Errorf("%d documents, %d dead letters", n, letters)
-	}
-}
-
 func TestDeadLetter(t *testing.T) {
 	fake := &fakeBulk{}
 	ix := start(t, fake, nil)
@@ -651,7 +626,7 @@ func TestDeadLetter(t *testing.T) {
 	for range 2 { // a re-delivery doubles nothing
 		for _, payload := range payloads {
 			done.Add(1)
-			letter := ix.NewDeadLetter(Record{Source: source, LogGroup: "/g"}, StageInflate, io.ErrUnexpectedEOF, []byte(payload))
+			letter := NewDeadLetter(Record{Source: source, LogGroup: "/g"}, StageInflate, io.ErrUnexpectedEOF, []byte(payload))
 			if err := ix.Put(t.Context(), letter, func(bool) { done.Done() }); err != nil {
 				t.Fatal(err)
 			}
@@ -686,7 +661,7 @@ func TestDeadLetterTooLong(t *testing.T) {
 	fake := &fakeBulk{}
 	ix := start(t, fake, func(c *Config) { c.RequestTimeout = time.Minute })
 	for _, unit := range []string{"x", "\xff"} {
-		put(t, ix, ix.NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, maxPayload+1))))
+		put(t, ix, NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, maxPayload+1))))
 	}
 	for _, source := range fake.documents() {
 		var letter letterKept

@@ -30,16 +30,16 @@ func (ix *Indexer) report(verdicts []verdict, status int, err error) {
 			plainly += n
 		case len(v.next) > 1:
 			dead += n
-		case v.again && v.isLetter():
+		case v.held:
 			held += n
 		case v.again:
 			retried += n
 		default:
 			continue
 		}
-		if v.reason.Type != "" && !seen[v.reason.Type] {
-			seen[v.reason.Type] = true
-			reasons = append(reasons, v.reason.Type+": "+v.reason.text())
+		if v.reason.kind != "" && !seen[v.reason.kind] {
+			seen[v.reason.kind] = true
+			reasons = append(reasons, v.reason.kind+": "+v.reason.text)
 		}
 	}
 	ix.metrics.retried.Add(float64(retried + held))

@@ -36,19 +36,19 @@ func (ix *Indexer) send(batch []part) result {
 	switch {
 	case err == nil:
 		verdicts = ix.judge(batch, items)
-	case unfit(status, err) && documents(batch) > 1:
+	case tooLarge(status, err) && documents(batch) > 1:
 		// Halves, down to the one document that does not fit.
 		first, second := halve(batch)
 		result := ix.send(first)
 		result.verdicts = append(result.verdicts, ix.send(second).verdicts...)
 		result.trip.full = false // it was half of it at the most
 		return result
-	case unfit(status, err) && !batch[0].isLetter():
-		verdicts = []verdict{refused(batch[0], status, causeOf(err))}
+	case tooLarge(status, err) && !batch[0].isLetter():
+		verdicts = []verdict{refused(batch[0], status, causeOf(err).reason())}
+	case tooLarge(status, err):
+		batch[0].form.cutPayload()
+		verdicts = again(batch)
 	default:
-		if tooLarge(status, err) {
-			batch[0].form.cutPayload()
-		}
 		ix.metrics.failedRequests.Inc()
 		verdicts = again(batch)
 	}
@@ -93,13 +93,6 @@ func tooLarge(status int, err error) bool {
 	return false
 }
 
-// unfit tells that a request as such is not taken, so that the document at
-// fault has to be found: it is too large, or OpenSearch cannot take it apart. A
-// 400 that is not from OpenSearch is the fault of what stands before it.
-func unfit(status int, err error) bool {
-	return tooLarge(status, err) || status == http.StatusBadRequest && isAnswered(err)
-}
-
 // pushback tells that OpenSearch has no room for work, or does not answer.
 func pushback(status int, items []itemResult) bool {
 	if status == 0 || status == http.StatusTooManyRequests || status >= 500 {
@@ -116,9 +109,7 @@ func pushback(status int, items []itemResult) bool {
 // post sends one bulk request. Unless it was answered with 200 and a verdict
 // for each document, it returns an error; status is 0 when no answer came.
 func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error) {
-	if slices.ContainsFunc(batch, isLarge) {
-		ix.large.Lock()
-		defer ix.large.Unlock()
+	if isLarge(batch[0]) {
 		runtime.GC() // the memory limit alone is exceeded by one large buffer
 	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
@@ -240,11 +231,6 @@ func newAnswerError(doing string, resp *http.Response) *answerError {
 
 func (e *answerError) Error() string {
 	return fmt.Sprintf("%s: OpenSearch answers %s: %s", e.doing, e.status, e.said)
-}
-
-func isAnswered(err error) bool {
-	var e *answerError
-	return errors.As(err, &e) && e.cause.Type != ""
 }
 
 // causeOf is why a request was refused, in OpenSearch's own words if it has any.

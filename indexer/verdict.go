@@ -14,9 +14,13 @@ import (
 type verdict struct {
 	part
 	again  bool
-	next   []part
-	reason itemError // of again and next
+	held   bool   // a dead letter was refused; it is to be sent again
+	next   []part // other forms of the document
+	reason reason // of again and next
 }
+
+// reason is why a document was not taken, in OpenSearch's words.
+type reason struct{ kind, text string }
 
 type itemResult struct {
 	Status int       `json:"status"`
@@ -32,11 +36,11 @@ type itemError struct {
 	} `json:"caused_by,omitempty"`
 }
 
-// maxReason bounds what is kept of a reason: it can quote the document.
-const maxReason = 1000
+// maxReason bounds in bytes what is kept of a reason: it can quote the document.
+const maxReason = 500
 
-// text is the reason with its cause, which often alone names the culprit.
-func (e itemError) text() string {
+// reason is the error with its cause, which often alone names the culprit.
+func (e itemError) reason() reason {
 	text := e.Reason
 	if e.CausedBy != nil && e.CausedBy.Reason != "" {
 		text += ": " + e.CausedBy.Type + ": " + e.CausedBy.Reason
@@ -44,12 +48,7 @@ func (e itemError) text() string {
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}
-	return text
-}
-
-// bounded is the error as text only, so that what is kept of it is bounded.
-func (e itemError) bounded() itemError {
-	return itemError{Type: strings.Clone(e.Type), Reason: strings.Clone(e.text())}
+	return reason{e.Type, text}
 }
 
 // readItems reads the results of want documents from the answer to a bulk
@@ -122,10 +121,10 @@ const (
 
 // passing are error types that are no fault of the document, though their
 // status says so: something in the cluster or in a setting has to change, and
-// the document waits for that. Blocks (read-only, flood-stage watermark) and
-// missing permissions come with statuses of their own. A validation_exception
-// is a new index beyond cluster.max_shards_per_node.
-var passing = []string{"index_not_found_exception", "index_closed_exception", "validation_exception"}
+// the document waits for that. Blocks (read-only, flood-stage watermark), missing
+// permissions and missing indices come with statuses of their own. A
+// validation_exception is a new index beyond cluster.max_shards_per_node.
+var passing = []string{"index_closed_exception", "validation_exception"}
 
 // outcomeOf judges the status of one operation.
 func outcomeOf(r itemResult) outcome {
@@ -134,8 +133,7 @@ func outcomeOf(r itemResult) outcome {
 		return indexed
 	case r.Status == http.StatusConflict:
 		return alreadyThere
-	case r.Status == http.StatusTooManyRequests, r.Status >= 500, r.Status == 0,
-		r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden:
+	case r.Status == http.StatusTooManyRequests, r.Status >= 500, r.Status == 0, isSetting(r.Status):
 		return retriable
 	}
 	if slices.Contains(passing, r.Error.Type) {
@@ -164,9 +162,9 @@ func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 			run.from, run.to = p.from+from, p.from+to
 			switch kind {
 			case retriable:
-				verdicts = append(verdicts, verdict{part: run, again: true, reason: item.Error})
+				verdicts = append(verdicts, verdict{part: run, again: true, reason: item.Error.reason()})
 			case refusedForGood:
-				verdicts = append(verdicts, refused(run, item.Status, item.Error))
+				verdicts = append(verdicts, refused(run, item.Status, item.Error.reason()))
 			default:
 				ix.count(run, kind)
 				verdicts = append(verdicts, verdict{part: run})
@@ -195,19 +193,19 @@ func (ix *Indexer) count(p part, kind outcome) {
 }
 
 // refused is the verdict on one document that OpenSearch does not take for its
-// content or its size: it is tried in its plain form, and if that is refused too, kept as a
-// dead letter. A letter has nowhere else to go and is sent until it is taken.
-func refused(p part, status int, reason itemError) verdict {
-	reason = reason.bounded()
-	v := verdict{part: p, reason: reason}
+// content or its size: it is tried in its plain form, and if that is refused too,
+// kept as a dead letter. A letter has nowhere else to go and is sent until it is
+// taken.
+func refused(p part, status int, why reason) verdict {
+	v := verdict{part: p, reason: why}
 	switch {
 	case p.form == nil:
-		v.next = []part{p.formOf(form{kind: plain, reason: reason})}
+		v.next = []part{p.formOf(form{kind: plain, reason: why})}
 	case p.form.kind == plain:
 		// The reason is why the document itself is not taken.
 		v.next = []part{p.formOf(letterOf(p, status, p.form.reason)), p.formOf(form{kind: bare})}
 	case p.isLetter():
-		v.again = true
+		v.again, v.held = true, true
 	}
 	return v
 }

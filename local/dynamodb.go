@@ -58,7 +58,9 @@ func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
 				"-inMemory", "-port", strconv.Itoa(ports[0]), "-disableTelemetry")
 		},
 		// A request that is not signed is answered with 400.
-		ready: func(ctx context.Context) bool { return answers(ctx, d.URL+"/", http.StatusBadRequest) },
+		ready: func(ctx context.Context) bool {
+			return answers(ctx, http.DefaultClient, d.URL+"/", http.StatusBadRequest)
+		},
 	}
 	fmt.Fprintf(o.Log, "starting DynamoDB Local %s\n", dynamoDBVersion)
 	if err := d.process.start(ctx); err != nil {

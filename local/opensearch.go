@@ -19,6 +19,8 @@ import (
 const (
 	openSearch3 = "3.8.0"
 	openSearch2 = "2.19.4"
+	// openSearchSecured is the one that the security plugin is to be had for.
+	openSearchSecured = "3.4.0"
 )
 
 // distribution says how OpenSearch, or what it was made from, is spelled.
@@ -34,17 +36,24 @@ var releases = map[string]struct {
 	distribution
 	megabytes int // to download
 }{
-	openSearch3: {openSearch, 160},
-	openSearch2: {openSearch, 56},
-	"1.3.20":    {openSearch, 35},
-	"7.10.2":    {elasticsearch, 31},
+	openSearch3:       {openSearch, 160},
+	openSearchSecured: {openSearch, 183},
+	openSearch2:       {openSearch, 56},
+	"1.3.20":          {openSearch, 35},
+	"7.10.2":          {elasticsearch, 31},
 }
+
+// hasManager tells that a version needs Java's security manager; the later ones
+// have an agent in its place.
+func hasManager(version string) bool { return !strings.HasPrefix(version, "3.") }
 
 // OpenSearch is a single node. Its methods are for one goroutine at a time.
 type OpenSearch struct {
 	// URL is where it answers, also after Restart.
 	URL     string
 	Version string
+	// CAFile has the certificate of the authority, if it is secured.
+	CAFile  string
 	process *process
 }
 
@@ -57,12 +66,17 @@ func StartOpenSearch(ctx context.Context, o Options) (*OpenSearch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Secured {
+		if o.Version = cmp.Or(o.Version, openSearchSecured); o.Version != openSearchSecured {
+			return nil, fmt.Errorf("OpenSearch %s cannot be secured: the security plugin is to be had for %s only", o.Version, openSearchSecured)
+		}
+	}
 	most := anyJava
 	if o.Version != "" {
 		if _, known := releases[o.Version]; !known {
 			return nil, fmt.Errorf("OpenSearch %s is not among the versions that can be started: %s", o.Version, strings.Join(slices.Sorted(maps.Keys(releases)), ", "))
 		}
-		if o.Version != openSearch3 {
+		if hasManager(o.Version) {
 			most = lastManagerJava
 		}
 	}
@@ -115,7 +129,11 @@ func fetchOpenSearch(ctx context.Context, o Options, java jdk, user runner, vers
 	if cache != o.Cache {
 		fmt.Fprintf(o.Log, "keeping OpenSearch in %s, as the user it runs as cannot reach %s\n", cache, o.Cache)
 	}
-	return fetch(ctx, cache, releases[version].name+"-"+version, func(folder string) error {
+	name := releases[version].name + "-" + version
+	if o.Secured {
+		name += "-secured"
+	}
+	return fetch(ctx, cache, name, func(folder string) error {
 		fmt.Fprintf(o.Log, "fetching OpenSearch %s (%d MB, once)\n", version, releases[version].megabytes)
 		download := filepath.Join(folder, "download")
 		artifact := releases[version].group + ".distribution.integ-test-zip:" + releases[version].name + ":" + version + ":zip"
@@ -125,6 +143,11 @@ func fetchOpenSearch(ctx context.Context, o Options, java jdk, user runner, vers
 		if err := unzip(filepath.Join(download, releases[version].name+"-"+version+".zip"), folder, maxUnpacked,
 			"modules/ingest-geoip", "modules/transport-grpc", "lib/tools/fips-demo-installer-cli"); err != nil {
 			return err
+		}
+		if o.Secured {
+			if err := fetchSecurity(ctx, java, folder); err != nil {
+				return err
+			}
 		}
 		return os.RemoveAll(download)
 	})
@@ -147,7 +170,7 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 		return nil, err
 	}
 	conf, data, logs := filepath.Join(folder, "config"), filepath.Join(folder, "data"), filepath.Join(folder, "logs")
-	settings, err := json.Marshal(map[string]any{ // JSON is YAML
+	settings := map[string]any{
 		"discovery.type": "single-node",
 		"network.host":   "127.0.0.1",
 		"http.port":      ports[0],
@@ -155,20 +178,24 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 		"path.data":      data,
 		"path.logs":      logs,
 		"cluster.routing.allocation.disk.threshold_enabled": false,
-	})
-	if err != nil {
+	}
+	s := &OpenSearch{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Version: version}
+	files, client, asked := map[string][]byte{"log4j2.properties": []byte(logging)}, http.DefaultClient, s.URL
+	if o.Secured {
+		s.URL = fmt.Sprintf("https://127.0.0.1:%d", ports[0])
+		s.CAFile = filepath.Join(conf, authorityFile)
+		asked = fmt.Sprintf("https://%s:%[1]s@127.0.0.1:%d", Admin, ports[0])
+		if client, err = secure(settings, files); err != nil {
+			return nil, fmt.Errorf("secure OpenSearch: %w", err)
+		}
+	}
+	if files[releases[version].name+".yml"], err = json.Marshal(settings); err != nil { // JSON is YAML
 		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
-	yml, log4j := filepath.Join(conf, releases[version].name+".yml"), filepath.Join(conf, "log4j2.properties")
-	if err := errors.Join(
-		os.Mkdir(conf, 0o700), os.Mkdir(data, 0o700), os.Mkdir(logs, 0o700),
-		os.WriteFile(yml, settings, 0o600), os.WriteFile(log4j, []byte(logging), 0o600),
-		user.own(folder, conf, data, logs, yml, log4j),
-	); err != nil {
+	if err := errors.Join(os.Mkdir(data, 0o700), os.Mkdir(logs, 0o700), user.own(folder, data, logs), writeFiles(user, conf, files)); err != nil {
 		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
 
-	s := &OpenSearch{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Version: version}
 	s.process = &process{
 		name:     "OpenSearch",
 		folder:   folder,
@@ -180,11 +207,22 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 		},
 		// It answers before its old shards are there.
 		ready: func(ctx context.Context) bool {
-			return answers(ctx, s.URL+"/", http.StatusOK) &&
-				answers(ctx, s.URL+"/_cluster/health?wait_for_status=yellow&timeout=5s", http.StatusOK)
+			return answers(ctx, client, asked+"/", http.StatusOK) &&
+				answers(ctx, client, asked+"/_cluster/health?wait_for_status=yellow&timeout=5s", http.StatusOK)
 		},
 	}
 	return s, nil
+}
+
+// writeFiles writes files, some of them in folders of their own, for a user only.
+func writeFiles(user runner, folder string, files map[string][]byte) error {
+	for name, content := range files {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600), user.own(folder, filepath.Dir(path), path)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // javaOptions start the node without its shell script, which takes as long as
@@ -207,7 +245,7 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 	if o.FastStart {
 		options = append(options, "-XX:TieredStopAtLevel=1")
 	}
-	if version != openSearch3 {
+	if hasManager(version) {
 		options = append(options, "-Djava.security.manager=allow")
 	} else {
 		options = append(options, "--enable-native-access=ALL-UNNAMED",

@@ -18,6 +18,9 @@ type Options struct {
 	// Version of OpenSearch to start in place of the usual one: 3.8.0, 2.19.4,
 	// 1.3.20, or 7.10.2 for Elasticsearch.
 	Version string
+	// Secured starts OpenSearch 3.4.0 with the security plugin: it has TLS, the
+	// user Admin, and asks who sends a request.
+	Secured bool
 	// Heap of OpenSearch, as Java spells sizes; 1g if empty.
 	Heap string
 	// FastStart starts OpenSearch some seconds sooner and makes it slower after:

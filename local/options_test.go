@@ -54,6 +54,7 @@ func TestJavaOptions(t *testing.T) {
 	f(openSearch3, false, "-Xmx1g", manager)
 	f(openSearch2, false, manager, fastStart)
 	f(openSearch3, true, fastStart, manager)
+	f(openSearchSecured, false, "-Xbootclasspath/a:/program/agent/opensearch-agent-bootstrap-3.4.0.jar", manager)
 	f("1.3.20", false, "-Dopensearch.path.conf=/conf", fastStart)
 	f("7.10.2", false, "-Des.path.conf=/conf", "-Dopensearch.path.conf=/conf")
 }

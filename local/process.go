@@ -153,13 +153,13 @@ func (p *process) signal(signal os.Signal) error {
 func (p *process) stop() error { return errors.Join(p.end(), os.RemoveAll(p.folder)) }
 
 // answers tells whether a GET is answered with a status.
-func answers(ctx context.Context, url string, status int) bool {
+func answers(ctx context.Context, client *http.Client, url string, status int) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
 	}
 	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return false
 	}

@@ -61,8 +61,9 @@ const maxKept = 4 << 20
 // Decoder decodes subscription records. It keeps its buffers between calls,
 // unless they are unusually large, and is not safe for concurrent use.
 type Decoder struct {
-	// BeforeLarge is called before the decoder takes more than 16 MiB for what a
-	// record inflates to, if it is set. Its error ends the decoding.
+	// BeforeLarge is called, if it is set, before the decoder takes more than 16 MiB
+	// for what a record inflates to, or for what of it has to be rewritten. Its error
+	// ends the decoding.
 	BeforeLarge func() error
 
 	maxInflated int
@@ -85,7 +86,9 @@ type Decoder struct {
 // input, all levels of gzip together. Whatever the input, its memory is at most a
 // small multiple of that, and its time grows with that and the input's size only.
 func NewDecoder(maxInflated int) *Decoder {
-	return &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: maxInflated}}
+	d := &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: maxInflated}}
+	d.scanner.mayTake = d.mayTake
+	return d
 }
 
 // Decode finds the envelopes in a record, in several records back to back, or
@@ -106,7 +109,7 @@ func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err 
 
 // letGo forgets the input, and buffers that are unusually large.
 func (d *Decoder) letGo() {
-	d.visit, d.errs, d.scanner.data = nil, nil, nil
+	d.visit, d.scanner.data = nil, nil
 	d.source.Reset(nil)
 	d.current.reset()
 	for i, buf := range d.buffers {
@@ -141,7 +144,7 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 			if parent != "" {
 				name = parent + "." + name
 			}
-			if n, err = d.member(data[pos:], name, level, searching); err == nil || !searching {
+			if n, err = d.member(data[pos:], name, level); err == nil || !searching {
 				members++
 			}
 		} else {
@@ -180,7 +183,7 @@ func (d *Decoder) spend(work int) error {
 
 // member inflates the gzip member (RFC 1952) that data begins with, decodes
 // what is in it, and returns its length.
-func (d *Decoder) member(data []byte, name string, level int, searching bool) (n int, err error) {
+func (d *Decoder) member(data []byte, name string, level int) (n int, err error) {
 	if level == maxGzip {
 		return 0, fmt.Errorf("gzip within gzip more than %d deep", maxGzip)
 	}
@@ -190,12 +193,13 @@ func (d *Decoder) member(data []byte, name string, level int, searching bool) (n
 	if err := d.spend(gzipWork * n); err != nil {
 		return 0, err
 	}
-	if err != nil && !searching && errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		// Envelopes that are whole are good. That the last one is not is what
-		// the error says.
+		// the error says, here or before, but not that a bound is reached.
 		errs := d.errs
-		d.input(out, name, level+1)
-		d.errs = errs
+		if d.input(out, name, level+1); !d.ended {
+			d.errs = errs
+		}
 	}
 	if err != nil {
 		return 0, readable(err)
@@ -221,25 +225,22 @@ func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	d.gzip.Multistream(false)
-	const leastRoom = 512
 	// If nothing follows the member, its length inflated (ISIZE) stands at the end.
-	size := 0
-	if len(data) > 4 {
-		size = min(int(binary.LittleEndian.Uint32(data[len(data)-4:])), maxRatio*len(data), d.left) + leastRoom
-	}
+	// One byte more is room to see that it ends.
+	size := min(int(binary.LittleEndian.Uint32(data[len(data)-4:])), maxRatio*len(data)) + 1
 	buf := d.buffers[level][:0]
 	defer func() { d.buffers[level] = buf }()
 	for {
-		if cap(buf)-len(buf) < leastRoom || cap(buf) < size {
-			room := min(max(size, 2*cap(buf), 4096), len(buf)+d.left+leastRoom)
+		if len(buf) == cap(buf) {
+			room := min(max(size, 2*cap(buf), 4096), len(buf)+d.left+1)
 			if err := d.mayTake(room); err != nil {
 				return nil, err
 			}
 			grown := make([]byte, len(buf), room)
 			copy(grown, buf)
-			buf, size = grown, 0
+			buf = grown
 		}
-		n, err := d.gzip.Read(buf[len(buf):min(cap(buf), len(buf)+d.left+1)])
+		n, err := d.gzip.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		if d.left -= n; d.left < 0 {
 			return nil, fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
@@ -253,7 +254,7 @@ func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
 	}
 }
 
-// mayTake asks for leave before the first buffer that is large.
+// mayTake asks for leave before the first memory that is large.
 func (d *Decoder) mayTake(room int) error {
 	if room <= large || d.leave || d.BeforeLarge == nil {
 		return nil

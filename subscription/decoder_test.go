@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"weak"
 )
 
 // zip compresses texts into gzip members back to back.
@@ -101,18 +102,23 @@ func TestDecode_Failure(t *testing.T) {
 	f("an array", []byte("[]"), "", "neither")
 	f("wrong CRC", join(a, corrupt(b, -8), c), "a c", fmt.Sprintf("gzip member 2, byte %d: ", len(a)))
 	f("wrong length", join(a, corrupt(b, -1), c), "a c", "gzip member 2")
+	f("wrong CRC, and a cut", join(a, corrupt(b, -8), c, b[:len(b)-20]), "a c", "gzip member 2", "gzip member 4")
 	f("broken data", join(a, corrupt(b, 12), c), "a c", "gzip member 2")
 	f("cut", join(a, b[:len(b)-20]), "a", fmt.Sprintf("gzip member 2, byte %d: the gzip data is cut off", len(a)))
 	f("cut in its trailer", join(a, b[:len(b)-3]), "a b", "gzip member 2")
 	f("cut before another", join(b[:len(b)-20], c), "c", "gzip member 1, byte 0: ")
 	f("cut header", join(a, b[:5]), "a", "gzip member 2")
+	f("cut in the name of a file", []byte("\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffname"), "", "cut off")
 	f("garbage between", join(a, []byte("garbage"), c), "a c", fmt.Sprintf("byte %d: this is neither", len(a)))
 	f("garbage after", join(a, []byte("garbage")), "a", "neither")
+	f("magics in garbage", join(a, []byte("garbage"), magic, magic, b, c[:len(c)-20]), "a b", "neither", "gzip member 3")
 	f("archive object cut", zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40], "a b", "gzip member 1, byte 0: the gzip data is cut off")
+	f("archive object cut after garbage", join([]byte("garbage"), zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40]), "a b", "neither")
 	f("bad member within", zip(string(a)+string(corrupt(b, -8))+string(c)), "a c", "gzip member 1.2")
 	f("five deep", zip(string(zip(string(zip(string(zip(string(a)))))))), "", "more than 4 deep")
 	f("envelope cut", []byte(one("a")+one("b")[:100]), "a", fmt.Sprintf("byte %d: the text ends early", len(one("a"))+100))
 	f("envelope cut in a member", zip(one("a")[:100], one("b")), "b", "gzip member 1, byte 100: the text ends early")
+	f("envelope cut in what is passed over", zip(`{"x":[[`, one("b")), "b", "the text ends early")
 	f("syntax", []byte(one("a")+`{"messageType" "x"}`+one("b")), "a", fmt.Sprintf("byte %d: expected a colon", len(one("a"))+len(`{"messageType" `)))
 	f("trailing comma", []byte(`{"messageType":"DATA_MESSAGE","logEvents":[],}`), "", "expected a string")
 	f("another shape", []byte(one("a")+`{"foo":[1,2,{"x":null}]}`+one("b")), "a b", fmt.Sprintf("byte %d: not a subscription envelope: it has no messageType", len(one("a"))))
@@ -143,25 +149,30 @@ func TestErrorTellsStage(t *testing.T) {
 // What a record inflates to is bounded, whatever its trailer says, and so is
 // the memory it takes.
 func TestInflationBound(t *testing.T) {
-	bomb := zip(strings.Repeat("0", 50<<20))
-	lying := bytes.Clone(bomb)
-	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 10)
-	nested := zip(string(bomb))
-	for name, data := range map[string][]byte{"bomb": bomb, "lying": lying, "nested": nested} {
-		d := NewDecoder(bound)
-		allocated := testing.Benchmark(func(b *testing.B) {
-			for b.Loop() {
-				d = NewDecoder(bound)
-				_, err := d.Decode(data, func(*Envelope) {})
-				if err == nil || !strings.Contains(err.Error(), "MAX_INFLATED_BYTES") || strings.Contains(err.Error(), "\n") {
-					b.Fatalf("%s: %v", name, err)
-				}
-			}
-		}).AllocedBytesPerOp()
-		if allocated > 4*bound {
-			t.Errorf("%s: %d bytes allocated for a bound of %d", name, allocated, bound)
+	f := func(name string, data []byte) {
+		t.Helper()
+		var messages []string
+		var err error
+		size := allocated(func() { messages, _, err = found(data, bound) })
+		// Nothing is tried after the bound, on no level.
+		lines := strings.Split(fmt.Sprint(err), "\n")
+		if len(messages) > 0 || len(lines) > maxErrors+1 || strings.Count(fmt.Sprint(err), "MAX_INFLATED_BYTES") != 1 {
+			t.Errorf("%s: %q, %d errors, %q", name, messages, len(lines), lines)
+		}
+		if size > 4*bound {
+			t.Errorf("%s: %d bytes allocated for a bound of %d", name, size, bound)
 		}
 	}
+	bomb := zip(strings.Repeat("0", 10*bound))
+	f("bomb", bomb)
+	lying := bytes.Clone(bomb)
+	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 10)
+	f("lying", lying)
+	f("nested", zip(string(bomb)))
+	cut := zip(string(bomb) + string(zip(one("a"))))
+	f("nested, and cut off", cut[:len(cut)-10])
+	f("nested, and more", zip(string(bomb), one("a")))
+	f("gzip of nothing, and more", zip(strings.Repeat(string(zip("")), bound/len(zip(""))), one("a")))
 	// The bound is for all of an input.
 	text := one(strings.Repeat("a", bound/3))
 	if messages, _, err := found(zip(text, text, text), bound); err == nil || len(messages) != 2 {
@@ -176,47 +187,93 @@ func TestInflationBound(t *testing.T) {
 	}
 }
 
+// allocated is how many bytes f allocates.
+func allocated(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
 // Nothing is allocated per event, and little per record.
 func TestAllocations(t *testing.T) {
-	record := func(n int) []byte {
-		var events []string
-		for i := range n {
-			events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":1544414264183,"message":"{\"level\":\"info\",\"msg\":\"日本語\\n %d\"}"}`, i, i))
-		}
-		return zip(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[` + strings.Join(events, ",") + `]}`)
+	var events []string
+	for i := range 1000 {
+		events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":1544414264183,"message":"{\"level\":\"info\",\"msg\":\"\u65e5本語\\n %d\"}"}`, i, i))
 	}
-	allocations := func(data []byte) float64 {
-		d := NewDecoder(bound)
-		return testing.AllocsPerRun(20, func() {
-			if _, err := d.Decode(data, func(*Envelope) {}); err != nil {
-				t.Fatal(err)
+	data := zip(withEvents(strings.Join(events, ",")))
+	d := NewDecoder(bound)
+	f := func(records, want int) {
+		t.Helper()
+		if got := allocated(func() {
+			for range records {
+				if _, err := d.Decode(data, func(*Envelope) {}); err != nil {
+					t.Fatal(err)
+				}
 			}
-		})
+		}); got > want {
+			t.Errorf("%d bytes allocated for %d records", got, records)
+		}
 	}
-	few, many := allocations(record(10)), allocations(record(1000))
-	if many > few || many > 10 {
-		t.Errorf("%.0f allocations with 10 events, %.0f with 1000", few, many)
-	}
+	f(1, bound)
+	f(20, 20*4<<10)
 }
 
 // The buffer of a usual record is made once, in the size it needs.
 func TestInflationBuffer(t *testing.T) {
-	var before, after runtime.MemStats
-	text := one(strings.Repeat("a", 3<<20))
-	data := zip(text)
-	d := NewDecoder(4 << 20)
-	runtime.ReadMemStats(&before)
-	_, err := d.Decode(data, func(*Envelope) {})
-	runtime.ReadMemStats(&after)
-	if got := int(after.TotalAlloc - before.TotalAlloc); err != nil || got > len(text)+256<<10 {
-		t.Errorf("%d bytes allocated for a text of %d: %v", got, len(text), err)
+	f := func(data []byte, most int) {
+		t.Helper()
+		d := NewDecoder(64 << 20)
+		if got := allocated(func() { d.Decode(data, func(*Envelope) {}) }); got > most {
+			t.Errorf("%d bytes allocated for a record of %d", got, len(data))
+		}
 	}
+	text := one(strings.Repeat("a", 3<<20))
+	f(zip(text), len(text)+256<<10)
+	var flushed bytes.Buffer
+	w := gzip.NewWriter(&flushed)
+	io.WriteString(w, text)
+	w.Flush()
+	w.Close()
+	f(flushed.Bytes(), len(text)+256<<10)
+	// A small record takes little, whatever length it ends with: the end of one
+	// that is cut off is no length.
+	f(append(zip(one("a")), 0xff, 0xff, 0xff, 0x7f), 1<<20)
 }
 
-// A decoder asks for leave once for a record that inflates to much, and goes no
+// A decoder at rest keeps neither its last record nor what visited it.
+func TestLetGo(t *testing.T) {
+	f := func(name string, data []byte) {
+		t.Helper()
+		visitor := new([1 << 10]byte)
+		pointers := map[string]weak.Pointer[byte]{"record": weak.Make(&data[0]), "visitor": weak.Make(&visitor[0])}
+		d := NewDecoder(bound)
+		d.Decode(data, func(*Envelope) { visitor[0]++ })
+		runtime.GC()
+		for what, p := range pointers {
+			if p.Value() != nil {
+				t.Errorf("%s: the %s is kept", name, what)
+			}
+		}
+		runtime.KeepAlive(d)
+	}
+	f("gzip", zip(one("a")))
+	f("JSON", []byte(one("a")))
+	f("JSON cut off among its events", []byte(`{"messageType":"DATA_MESSAGE","logEvents":[{"timestamp":1,"message":"a"},1,{`))
+	large := apart(maxKept / 32)
+	data := zip(large)
+	d := NewDecoder(len(large))
+	if _, left := peak(func() { d.Decode(data, func(*Envelope) {}) }); len(large) <= maxKept || left > 1<<20 {
+		t.Errorf("%d bytes are left of a text of %d", left, len(large))
+	}
+	runtime.KeepAlive(d)
+}
+
+// A decoder asks for leave once for a record that takes much memory, and goes no
 // further without it.
 func TestBeforeLarge(t *testing.T) {
-	f := func(name string, inflated int, leave error, wantAsked, wantEvents int) {
+	f := func(name, unit string, size int, leave error, wantAsked, wantEvents int) {
 		t.Helper()
 		d := NewDecoder(1 << 30)
 		asked, events := 0, 0
@@ -226,14 +283,16 @@ func TestBeforeLarge(t *testing.T) {
 		}
 		record := func(size int) string {
 			return `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[{"id":"1","timestamp":1,"message":"` +
-				strings.Repeat("x", size) + `"}]}`
+				strings.Repeat(unit, size) + `"}]}`
 		}
-		_, err := d.Decode(zip(record(inflated), record(3*inflated), record(2*inflated)), func(e *Envelope) { events += len(e.Events) })
+		_, err := d.Decode(zip(record(size), record(3*size), record(2*size)), func(e *Envelope) { events += len(e.Events) })
 		if asked != wantAsked || events != wantEvents || !errors.Is(err, leave) {
 			t.Errorf("%s: asked %d times, %d events, %v", name, asked, events, err)
 		}
 	}
-	f("small", large/8, nil, 0, 3)
-	f("large", large/2, nil, 1, 3)
-	f("no leave", large/2, io.ErrClosedPipe, 1, 0)
+	f("small", "x", large/8, nil, 0, 3)
+	f("large", "x", large/2, nil, 1, 3)
+	f("no leave", "x", large/2, io.ErrClosedPipe, 1, 0)
+	f("rewritten to much", "\x01", large/12, nil, 1, 3)
+	f("no leave to rewrite", "\x01", large/12, io.ErrClosedPipe, 1, 1)
 }

@@ -200,9 +200,7 @@ var (
 func (d *Decoder) element() error {
 	s, e := &d.scanner, &d.current
 	start, full := s.pos, len(e.Events) == d.window
-	s.dry = full
 	ev, reason, err := d.event()
-	s.dry = false
 	switch {
 	case err != nil:
 		return err

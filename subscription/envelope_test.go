@@ -81,6 +81,8 @@ func TestText(t *testing.T) {
 	f(`\ud83d\ude00`, "😀", "😀")
 	f("😀👩‍👧", "😀👩‍👧", "😀👩‍👧")
 	f("\u2028\u2029", "\u2028\u2029", "\u2028\u2029")
+	long := strings.Repeat("/", 1<<17)
+	f(strings.Repeat(`\/`, len(long)), long, long)
 	// Not valid Unicode: one U+FFFD for each lone surrogate and invalid byte.
 	f(`\ud83d`, "\ufffd", "\ufffd")
 	f(`\ude00`, "\ufffd", "\ufffd")
@@ -110,6 +112,50 @@ func TestRewrittenStringsKeepApart(t *testing.T) {
 	}
 }
 
+// A visitor may append to a text: no other changes.
+func TestAppendToText(t *testing.T) {
+	f := func(message string) {
+		t.Helper()
+		event := `{"timestamp":1,"message":"` + message + `"}`
+		messages := 0
+		_, err := NewDecoder(bound).Decode([]byte(withEvents(event+","+event)), func(e *Envelope) {
+			for _, ev := range e.Events {
+				if got := ev.Message.String(); got != strings.Repeat("a", 100) {
+					t.Errorf("%s became %q", message, got)
+				}
+				_ = append(ev.Message, strings.Repeat("b", 100)...)
+				messages++
+			}
+		})
+		if err != nil || messages != 2 {
+			t.Errorf("%s: %d messages, %v", message, messages, err)
+		}
+	}
+	f(strings.Repeat("a", 100))
+	f(strings.Repeat(`\u0061`, 100))
+}
+
+// The bound on what rewritten strings take is for one envelope, and the windows
+// after its first one are counted anew.
+func TestRewrittenBound(t *testing.T) {
+	d := NewDecoder(1000)
+	d.window = 2
+	f := func(events, copies int, want bool) {
+		t.Helper()
+		// Each message takes 100 bytes of 1000.
+		data := strings.Repeat(withEvents(strings.TrimSuffix(strings.Repeat(`{"timestamp":1,"message":"ab`+strings.Repeat("\x01", 16)+`"},`, events), ",")), copies)
+		got := 0
+		_, err := d.Decode([]byte(data), func(e *Envelope) { got += len(e.Events) })
+		if (err == nil) != want || want && got != events*copies || !want && got > 0 {
+			t.Errorf("%d events in each of %d envelopes: %d events, %v", events, copies, got, err)
+		}
+	}
+	f(10, 1, true)
+	f(11, 1, false)
+	f(2, 100, true)
+	f(10, 5, true)
+}
+
 // What is no log event is set apart with its JSON; its neighbours are fine.
 func TestRejected(t *testing.T) {
 	f := func(raw string, reason error) {
@@ -135,6 +181,8 @@ func TestRejected(t *testing.T) {
 	f(`{"timestamp":1.5,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":1e300,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":1e999,"message":"m"}`, errNoTimestamp)
+	// It is 1000, which strconv takes for 0.
+	f(`{"timestamp":0.`+strings.Repeat("0", 100_000)+`1e100004,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":253402300800000,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":-62167219200001,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":99999999999999999999999,"message":"m"}`, errNoTimestamp)
@@ -168,7 +216,7 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("identity %q", hashed)
 	}
 	// Whatever is not an id to be trusted, the identity is that of the event.
-	for _, id := range []string{`0`, `1`, `"1"`, `""`, `null`, `true`, `{"a":1}`, strings.Repeat("7", 56), `"` + strings.Repeat("7", 31) + `"`, `"` + strings.Repeat("7", 129) + `"`, `"` + strings.Repeat("7", 55) + `x"`, `"` + strings.Repeat("７", 56) + `"`} {
+	for _, id := range []string{`0`, `1`, `"1"`, `""`, `null`, `true`, `{"a":1}`, strings.Repeat("7", 56), `"` + strings.Repeat("7", 31) + `"`, `"` + strings.Repeat("7", 129) + `"`, `"` + strings.Repeat("7", 55) + `x"`, `"` + strings.Repeat("７", 56) + `"`, `"` + strings.Repeat("7", 56) + `","id":0`} {
 		if got := idOf(t, origin, event(id)); got != hashed {
 			t.Errorf("id %s became %s, want %s", id, got, hashed)
 		}

@@ -114,6 +114,8 @@ func (s speller) text(text string) string {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		case r == '/' && s.IntN(3) == 0:
 			b.WriteString(`\/`)
+		case r >= ' ' && r != '"' && r != '\\':
+			b.WriteRune(r)
 		default:
 			encoded, _ := json.Marshal(string(r))
 			b.Write(encoded[1 : len(encoded)-1])
@@ -205,7 +207,7 @@ func (s speller) envelope() string {
 
 // Random envelopes in random spellings decode as encoding/json has them.
 func TestDifferential(t *testing.T) {
-	for seed := range uint64(20_000) {
+	for seed := range uint64(5_000) {
 		agree(t, []byte(speller{rand.New(rand.NewPCG(seed, 1))}.envelope()))
 	}
 }

@@ -16,11 +16,11 @@ type scanner struct {
 	pos   int
 	stack []byte // the containers that a passed-over value is in
 
-	arena        []byte   // memory of the strings that had to be rewritten
-	rewritten    int      // bytes that the strings of this envelope take in it
-	maxRewritten int      // their bound
-	dry          bool     // strings are read to be known good only
-	name         [64]byte // memory of a key that had to be rewritten
+	arena        []byte               // memory of the strings that had to be rewritten
+	mayTake      func(room int) error // asks for leave for so many bytes
+	rewritten    int                  // bytes that the strings of this envelope take in it
+	maxRewritten int                  // their bound
+	name         [64]byte             // memory of a key that had to be rewritten
 }
 
 // peek is the next byte, 0 at the end.

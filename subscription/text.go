@@ -44,7 +44,7 @@ var plain = func() (table [256]bool) {
 }()
 
 // text reads a string literal. One that is canonical already is a part of the
-// input; another is rewritten into the arena, or left as it is on a dry run.
+// input; another is rewritten into the arena.
 func (s *scanner) text() (Text, error) {
 	raw, size, err := s.literal()
 	if err != nil || size == 0 {
@@ -53,8 +53,8 @@ func (s *scanner) text() (Text, error) {
 	if s.rewritten += size; s.rewritten > s.maxRewritten {
 		return nil, fmt.Errorf("its strings take more than %d bytes: raise %w if it is no attack", s.maxRewritten, errBound)
 	}
-	if s.dry {
-		return raw, nil
+	if err := s.mayTake(s.rewritten); err != nil {
+		return nil, err
 	}
 	return rewrite(s.room(size), raw), nil
 }
@@ -121,7 +121,7 @@ func (s *scanner) measure(start, i int) (raw []byte, size int, err error) {
 		}
 		if c == '"' {
 			s.pos = i + 1
-			return s.data[start:s.pos:s.pos], size + 1, nil
+			return s.data[start:s.pos], size + 1, nil
 		}
 		r, n := character(s.data[i:])
 		if n == 0 {

@@ -23,7 +23,7 @@ type Document struct {
 }
 
 // Ask sends a request and decodes the answer, unless answer is nil. Any status
-// but 200 is an error with what OpenSearch says.
+// but 200 and 201 is an error with what OpenSearch says.
 func Ask(ctx context.Context, client Client, method, path, body string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	if err != nil {
@@ -39,7 +39,7 @@ func Ask(ctx context.Context, client Client, method, path, body string, answer a
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
 		return fmt.Errorf("%s %s: %s: %.300s", method, path, resp.Status, raw)
 	}
 	if answer == nil {

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"crypto/rand"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"logsluice/indexer"
+	"logsluice/local"
+)
+
+// grant gives the worker's user a role.
+func (s *sink) grant(role string) {
+	s.t.Helper()
+	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", strings.ReplaceAll(role, "ecs-*", s.prefix+"-*"))
+	s.ask(http.MethodPut, "/_plugins/_security/api/rolesmapping/logsluice", `{"users":["logsluice"]}`)
+}
+
+func (s *sink) setPassword(password string) {
+	s.t.Helper()
+	s.ask(http.MethodPut, "/_plugins/_security/api/internalusers/logsluice", `{"password":"`+password+`"}`)
+}
+
+// A worker whose user has the role of the README, and no more, indexes. While
+// its password or its role is not right it is alive and unready and nothing is
+// lost, and it goes on when they are.
+func TestRunSecured(t *testing.T) {
+	t.Parallel()
+	n := startNodeWith(t, local.Options{Heap: "256m", Secured: true})
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, role, _ := strings.Cut(string(readme), "```json\n")
+	role, _, _ = strings.Cut(role, "```")
+	const permission = "indices:data/write/index"
+	less := strings.Replace(role, `"`+permission+`", `, "", 1)
+	if less == role {
+		t.Fatalf("the role in the README is without %s: %s", permission, role)
+	}
+
+	address, file := freeAddress(t), filepath.Join(t.TempDir(), "password")
+	settings := []string{
+		"METRICS_ADDRESS=" + address, "OPENSEARCH_CA_FILE=" + n.CAFile, "OPENSEARCH_USERNAME=logsluice", "OPENSEARCH_PASSWORD_FILE=" + file,
+	}
+	write := func(password string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := func(s *sink) {
+		password := rand.Text()
+		s.setPassword(password)
+		s.grant(role)
+		write(password)
+		// An index of others, whose mapping grows with the documents.
+		s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", "")
+	}
+	failed := func(counter string) func(*sink) {
+		return func(s *sink) {
+			if s.w.total(counter) == 0 {
+				s.t.Errorf("%s is 0", counter)
+			}
+		}
+	}
+	next := rand.Text()
+	sinkFault{name: "password changed", with: settings, before: before,
+		strike: func(s *sink) {
+			s.setPassword(next)
+			probed{s.cluster, address}.unready("OpenSearch", "401")
+			probed{s.cluster, address}.unready("indexer", "OpenSearch answers 401: ")
+		},
+		heal: func(s *sink) {
+			write(next)
+			probed{s.cluster, address}.ready()
+		}, proof: failed("bulk_requests_failed")}.run(t, n)
+	sinkFault{name: "role reduced", with: settings, before: before,
+		strike: func(s *sink) {
+			s.grant(less)
+			probed{s.cluster, address}.unready("indexer", "OpenSearch answers 403: security_exception: no permissions for ["+permission+"]")
+		},
+		heal: func(s *sink) {
+			s.grant(role)
+			probed{s.cluster, address}.ready()
+		}, proof: failed("documents_retried")}.run(t, n)
+
+	// wrong starts a worker with something wrong.
+	wrong := func(s *sink, reason string, settings ...string) probed {
+		t.Helper()
+		s.work(settings...)
+		p := probed{s.cluster, address}
+		p.listening()
+		p.unready("OpenSearch", reason)
+		for line := range strings.Lines(s.w.lines()) {
+			if strings.Contains(line, `"level":"error"`) && strings.Contains(line, reason) {
+				return p
+			}
+		}
+		s.t.Errorf("no error line has %q", reason)
+		return p
+	}
+	t.Run("unknown authority", func(t *testing.T) {
+		s := newSink(t, n, 1)
+		before(s)
+		wrong(s, "certificate signed by unknown authority", append(settings, "OPENSEARCH_CA_FILE=")...)
+		s.w.stop()
+	})
+	t.Run("wrong password", func(t *testing.T) {
+		s := newSink(t, n, 1)
+		before(s)
+		right, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("wrong")
+		p := wrong(s, "401", settings...)
+		write(strings.TrimSpace(string(right)))
+		p.ready()
+		s.put("k", []byte("no record of CloudWatch's"))
+		s.produce(generator(1, 100), 100)
+		s.indexed()
+		s.eventually("the dead letter is found", func() bool { return s.count(indexer.DeadLetterIndex(s.prefix)) == 1 })
+		s.w.stop()
+		if found := s.found(); found != len(s.expected) {
+			t.Errorf("%d events found of %d", found, len(s.expected))
+		}
+	})
+}
