@@ -105,7 +105,7 @@ func TestSizeOfForms(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range n {
-		why := itemError{Type: "type", Reason: strings.Repeat("r", 10<<10)}.reason()
+		why := (&itemError{Type: "type", Reason: strings.Repeat("r", 10<<10)}).reason()
 		plainly := refused(part{docs: docs, to: 1}, 400, why)
 		parts = append(parts, refused(plainly.next[0], 400, why).next...)
 	}

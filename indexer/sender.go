@@ -211,15 +211,15 @@ func (b *requestBody) lend(mark func()) {
 // answerError is an answer that is not the one hoped for.
 type answerError struct {
 	doing, status string
-	said          string    // the beginning of what the server says
-	cause         itemError // as OpenSearch gives it; without a type in answers of others
+	said          string     // the beginning of what the server says
+	cause         *itemError // as OpenSearch gives it; nil in answers of others
 }
 
 func newAnswerError(doing string, resp *http.Response) *answerError {
 	const most, enough = 64 << 10, 500
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, most))
 	var answer struct {
-		Error itemError `json:"error"`
+		Error *itemError `json:"error"`
 	}
 	// What cannot be read is not from OpenSearch, or too long to tell.
 	_ = json.Unmarshal(said, &answer)
@@ -234,12 +234,12 @@ func (e *answerError) Error() string {
 }
 
 // causeOf is why a request was refused, in OpenSearch's own words if it has any.
-func causeOf(err error) itemError {
+func causeOf(err error) *itemError {
 	var e *answerError
-	if errors.As(err, &e) && e.cause.Type != "" {
+	if errors.As(err, &e) && e.cause != nil && e.cause.Type != "" {
 		return e.cause
 	}
-	return itemError{Type: "bulk_request_refused", Reason: err.Error()}
+	return &itemError{Type: "bulk_request_refused", Reason: err.Error()}
 }
 
 func documents(batch []part) int {

@@ -1,9 +1,6 @@
 package indexer
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,25 +19,14 @@ type verdict struct {
 // reason is why a document was not taken, in OpenSearch's words.
 type reason struct{ kind, text string }
 
-type itemResult struct {
-	Status int       `json:"status"`
-	Error  itemError `json:"error"`
-}
-
-type itemError struct {
-	Type     string `json:"type"`
-	Reason   string `json:"reason"`
-	CausedBy *struct {
-		Type   string `json:"type"`
-		Reason string `json:"reason"`
-	} `json:"caused_by,omitempty"`
-}
-
 // maxReason bounds in bytes what is kept of a reason: it can quote the document.
 const maxReason = 500
 
 // reason is the error with its cause, which often alone names the culprit.
-func (e itemError) reason() reason {
+func (e *itemError) reason() reason {
+	if e == nil {
+		return reason{}
+	}
 	text := e.Reason
 	if e.CausedBy != nil && e.CausedBy.Reason != "" {
 		text += ": " + e.CausedBy.Type + ": " + e.CausedBy.Reason
@@ -49,65 +35,6 @@ func (e itemError) reason() reason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}
 	return reason{e.Type, text}
-}
-
-// readItems reads the results of want documents from the answer to a bulk
-// request, one at a time: with errors in it, an answer can be large.
-// See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
-func readItems(r io.Reader, want int) ([]itemResult, error) {
-	d := json.NewDecoder(r)
-	expect := func(delim json.Delim) error {
-		if token, err := d.Token(); err != nil {
-			return err
-		} else if token != delim {
-			return fmt.Errorf("%v in place of %v", token, delim)
-		}
-		return nil
-	}
-	if err := expect('{'); err != nil {
-		return nil, err
-	}
-	results := make([]itemResult, 0, want)
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		if key != "items" {
-			var skipped json.RawMessage
-			if err := d.Decode(&skipped); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err := expect('['); err != nil {
-			return nil, err
-		}
-		for d.More() {
-			// The operation, create or index, is the only key.
-			var item map[string]itemResult
-			if err := d.Decode(&item); err != nil {
-				return nil, err
-			}
-			if len(results) == want {
-				return nil, fmt.Errorf("more items than the %d documents", want)
-			}
-			results = append(results, itemResult{})
-			for _, result := range item {
-				results[len(results)-1] = result
-			}
-		}
-		if err := expect(']'); err != nil {
-			return nil, err
-		}
-	}
-	if err := expect('}'); err != nil {
-		return nil, err
-	}
-	if len(results) != want {
-		return nil, fmt.Errorf("%d items for %d documents", len(results), want)
-	}
-	return results, nil
 }
 
 type outcome int
@@ -136,7 +63,7 @@ func outcomeOf(r itemResult) outcome {
 	case r.Status == http.StatusTooManyRequests, r.Status >= 500, r.Status == 0, isSetting(r.Status):
 		return retriable
 	}
-	if slices.Contains(passing, r.Error.Type) {
+	if slices.Contains(passing, r.Error.reason().kind) {
 		return retriable
 	}
 	return refusedForGood
