@@ -218,7 +218,9 @@ func (c *Consumer) sync(ctx context.Context) {
 
 // CreateProcessor makes the processor for a shard that was leased. The KCL
 // calls it.
-func (c *Consumer) CreateProcessor() kcl.IRecordProcessor { return &processor{consumer: c} }
+func (c *Consumer) CreateProcessor() kcl.IRecordProcessor {
+	return &processor{consumer: c, mapper: c.mapper.Clone()}
+}
 
 // tick is the mean time in milliseconds between two looks of the KCL at its
 // assignment while there are leases to take. It takes one at each.

@@ -10,6 +10,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/indexer"
+	"logsluice/mapping"
 	"logsluice/subscription"
 )
 
@@ -17,6 +18,7 @@ import (
 // from one goroutine.
 type processor struct {
 	consumer *Consumer
+	mapper   *mapping.Mapper
 	shard    string
 	lease    *checkpoint.Lease
 	marks    *watermark

@@ -78,7 +78,7 @@ func TestBytesInFlight(t *testing.T) {
 			c := newConsumer(t, bound, away{})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
+			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
 			var records []types.Record
 			for i := range 200 {
 				records = append(records, types.Record{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())})
@@ -124,7 +124,7 @@ func TestLargeRecords(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var running sync.WaitGroup
 	for range processors {
-		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
+		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
 		running.Go(func() {
 			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
 				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
@@ -153,7 +153,7 @@ func TestLargeRecords(t *testing.T) {
 func TestReservedBytes(t *testing.T) {
 	for _, size := range []int{maxSet - 2*besideMessage, maxSet - besideMessage + 1, maxSet - besideMessage/2, maxSet, 2 * maxSet} {
 		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
-		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
 			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
 			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
@@ -190,7 +190,7 @@ func TestHalfARecord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := newConsumer(t, 64<<20, taking(func([]byte) { cancel() })) // the first request ends the reading
 	moved := make(chan string, 10)
-	p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
+	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
 	p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
 		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
 	for !c.budget.TryAcquire(64 << 20) { // until the pieces are settled
@@ -224,7 +224,7 @@ func TestEqualBadUserRecords(t *testing.T) {
 		return types.Record{Data: []byte("bad"), SequenceNumber: aws.String(number), ApproximateArrivalTimestamp: aws.Time(time.Now())}
 	}
 	for _, records := range [][]types.Record{{bad("1"), bad("1")}, {bad("0"), bad("1"), bad("1")}} {
-		p := &processor{consumer: c, shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
 		<-p.marks.drained()
 	}

@@ -108,7 +108,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 				return
 			}
 			before := len(docs.Body)
-			docs.Body = c.mapper.Append(docs.Body, envelope, event)
+			docs.Body = p.mapper.Append(docs.Body, envelope, event)
 			docs.Next()
 			written += len(docs.Body) - before
 			if reserved > 0 || len(docs.Body) >= maxSet {

@@ -29,7 +29,8 @@ type Config struct {
 }
 
 // Mapper writes log events as the two lines of a bulk request that make their
-// documents. It is safe for concurrent use.
+// documents. It remembers the hour it was in, so it is not safe for concurrent
+// use: each goroutine has a Clone.
 type Mapper struct {
 	prefix string
 	zone   *time.Location
@@ -38,6 +39,7 @@ type Mapper struct {
 	keys   [][]byte // `{"@timestamp":`, `,"message":`, …
 	action []byte   // the action line up to the day
 	noIDs  bool
+	hour   hour // of the event written last
 }
 
 // New checks the configuration and prepares the mapper.
@@ -71,15 +73,24 @@ func New(cfg Config) (*Mapper, error) {
 	return m, nil
 }
 
+// Clone makes a mapper for another goroutine.
+func (m *Mapper) Clone() *Mapper {
+	clone := *m
+	return &clone
+}
+
 // Append appends the action and the source line of one log event, newlines
 // included. The operation is create under the event's identity, and the index
 // is that of the event's own day, so that a re-delivered event meets its own
 // document. Without ids it is a plain index, and nothing meets.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
 func (m *Mapper) Append(dst []byte, envelope *subscription.Envelope, event *subscription.Event) []byte {
-	e := entry{envelope: envelope, event: event, moment: momentOf(event.Timestamp, m.zone)}
+	if !m.hour.holds(event.Timestamp) {
+		m.hour = hourOf(event.Timestamp, m.zone)
+	}
+	e := entry{envelope: envelope, event: event, hour: &m.hour}
 	dst = append(dst, m.action...)
-	dst = e.moment.appendDay(dst)
+	dst = append(dst, m.hour.day...)
 	if !m.noIDs {
 		dst = append(dst, `","_id":"`...)
 		dst = append(dst, event.ID...)

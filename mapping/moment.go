@@ -2,26 +2,65 @@ package mapping
 
 import "time"
 
-// moment is an event's time in the index timezone.
-type moment struct{ time.Time }
-
-// momentOf places a time, in milliseconds since the epoch, in a timezone. Two
+// localTime places a time, in milliseconds since the epoch, in a timezone. Two
 // kinds of local time cannot be written as RFC 3339 (section 5.6): offsets
 // with seconds, which zones had before they were standardized, and years
-// beyond 9999. Such a moment is given in UTC, so that the instant stays right.
-func momentOf(milliseconds int64, zone *time.Location) moment {
-	t := time.UnixMilli(milliseconds).In(zone)
+// beyond 9999. Such a time is given in UTC, so that the instant stays right.
+func localTime(milliseconds int64, zone *time.Location) (t time.Time, isLocal bool) {
+	t = time.UnixMilli(milliseconds).In(zone)
 	_, offset := t.Zone()
 	if year := t.Year(); offset%60 != 0 || year < 0 || year > 9999 {
-		t = t.UTC()
+		return t.UTC(), false
 	}
-	return moment{t}
+	return t, true
 }
 
-func (m moment) appendTimestamp(dst []byte) []byte {
-	return m.AppendFormat(dst, `"2006-01-02T15:04:05.000Z07:00"`)
+const (
+	msPerSecond = 1000
+	msPerMinute = 60 * msPerSecond
+	msPerHour   = 60 * msPerMinute
+)
+
+// hour is how the times of an hour are written: neighbours in a log stream
+// mostly share theirs.
+type hour struct {
+	from, to int64 // milliseconds since the epoch for which it holds, to excluded
+	begin    int64 // when it began, in the same
+	day      []byte
+	head     []byte // of a timestamp, up to the minutes
+	tail     []byte // from the offset on
 }
 
-func (m moment) appendDay(dst []byte) []byte {
-	return m.AppendFormat(dst, time.DateOnly)
+// hourOf is the hour of a time, or that time alone where the offset changes.
+func hourOf(milliseconds int64, zone *time.Location) hour {
+	t, isLocal := localTime(milliseconds, zone)
+	h := hour{
+		day:  t.AppendFormat(nil, time.DateOnly),
+		head: t.AppendFormat(nil, `"2006-01-02T15:`),
+		tail: t.AppendFormat(nil, `Z07:00"`),
+	}
+	h.begin = milliseconds - int64(t.Minute()*msPerMinute+t.Second()*msPerSecond+t.Nanosecond()/int(time.Millisecond))
+	h.from, h.to = h.begin, h.begin+msPerHour
+	_, offset := t.Zone()
+	for _, edge := range []int64{h.from, h.to - 1} {
+		if _, other := time.UnixMilli(edge).In(zone).Zone(); !isLocal || other != offset {
+			// When the clocks are set, or local times can be written, is not looked for.
+			h.from, h.to = milliseconds, milliseconds+1
+		}
+	}
+	return h
 }
+
+func (h *hour) holds(milliseconds int64) bool { return h.from <= milliseconds && milliseconds < h.to }
+
+// appendTimestamp appends a time that the hour holds as a JSON string, RFC 3339
+// with milliseconds.
+func (h *hour) appendTimestamp(dst []byte, milliseconds int64) []byte {
+	rest := int(milliseconds - h.begin)
+	minute, second, ms := rest/msPerMinute, rest/msPerSecond%60, rest%msPerSecond
+	dst = append(dst, h.head...)
+	dst = append(dst, digit(minute/10), digit(minute), ':', digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms))
+	return append(dst, h.tail...)
+}
+
+func digit(n int) byte { return byte('0' + n%10) }

@@ -21,7 +21,7 @@ type Field struct {
 type entry struct {
 	envelope *subscription.Envelope
 	event    *subscription.Event
-	moment   moment
+	hour     *hour // of the event
 }
 
 // Schema lists the fields of a document, in the order they are written.
@@ -48,7 +48,7 @@ func DefaultSchema() Schema {
 			Name:     timeField,
 			Meaning:  "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`",
 			Property: map[string]any{"type": "date"},
-			append:   func(dst []byte, e *entry) []byte { return e.moment.appendTimestamp(dst) },
+			append:   func(dst []byte, e *entry) []byte { return e.hour.appendTimestamp(dst, e.event.Timestamp) },
 		},
 		{
 			Name:     messageField,

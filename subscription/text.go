@@ -1,7 +1,9 @@
 package subscription
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -79,24 +81,40 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 	if s.peek() != '"' {
 		return nil, 0, s.unexpected("a string")
 	}
-	start := s.pos
-	for i := start + 1; i < len(s.data); {
-		c := s.data[i]
+	start, data := s.pos, s.data
+	for i := start + 1; i < len(data); {
+		if i+8 <= len(data) {
+			const (
+				each = 0x0101010101010101 // times a byte: that byte in all eight
+				high = 0x80 * each
+			)
+			x := binary.LittleEndian.Uint64(data[i:])
+			quote, backslash := x^'"'*each, x^'\\'*each
+			// The high bit of each byte that does not stand for itself; behind the
+			// first of these also of others.
+			odd := (x | (x - ' '*each) | (quote - each) | (backslash - each)) & high
+			if odd == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(odd) / 8
+		}
+		c := data[i]
 		switch {
-		case plain[c]:
-			i++
 		case c == '"':
 			s.pos = i + 1
-			return s.data[start:s.pos:s.pos], 0, nil
-		case c >= utf8.RuneSelf:
-			r, n := utf8.DecodeRune(s.data[i:])
-			if r == utf8.RuneError && n == 1 {
+			return data[start:s.pos:s.pos], 0, nil
+		case c == '\\':
+			n := canonicalEscape(data[i:])
+			if n == 0 {
 				return s.measure(start, i)
 			}
 			i += n
-		case c == '\\':
-			n := canonicalEscape(s.data[i:])
-			if n == 0 {
+		case plain[c]:
+			i++
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune(data[i:])
+			if r == utf8.RuneError && n == 1 {
 				return s.measure(start, i)
 			}
 			i += n

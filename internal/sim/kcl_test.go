@@ -23,6 +23,7 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/logger"
 	"pgregory.net/rapid"
 
+	"logsluice/mapping"
 	"logsluice/subscription"
 )
 
@@ -61,12 +62,13 @@ type kclFactory struct {
 
 // CreateProcessor implements kcl.IRecordProcessorFactory.
 func (f kclFactory) CreateProcessor() kcl.IRecordProcessor {
-	return &kclProcessor{kclFactory: f, decoder: subscription.NewDecoder(1 << 20)}
+	return &kclProcessor{kclFactory: f, decoder: subscription.NewDecoder(1 << 20), mapper: f.cluster.mapper.Clone()}
 }
 
 type kclProcessor struct {
 	kclFactory
 	decoder *subscription.Decoder
+	mapper  *mapping.Mapper
 }
 
 // Initialize implements kcl.IRecordProcessor.
@@ -78,7 +80,7 @@ func (p *kclProcessor) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	for _, r := range in.Records {
 		_, _ = p.decoder.Decode(r.Data, func(e *subscription.Envelope) {
 			for i := range e.Events {
-				body = p.cluster.mapper.Append(body, e, &e.Events[i])
+				body = p.mapper.Append(body, e, &e.Events[i])
 			}
 		})
 	}
