@@ -1,0 +1,210 @@
+package inflate
+
+import "math/bits"
+
+const (
+	maxBits  = 15 // of a code
+	litBits  = 11 // of an index into the tables for literals and lengths
+	distBits = 8  // of one into the table for distances
+	preBits  = 7  // of one into the table for code lengths, the most they have
+
+	endOfBlock = 256
+
+	// Symbols for which a block may have a code (RFC 1951, section 3.2.7). The
+	// fixed code has two more of each kind, which mean nothing.
+	maxLit, maxDist = 286, 30
+	allLit, allDist = 288, 32
+)
+
+// An entry of a table tells what a code stands for:
+//
+//	bits  0-5   the length of the code, with the extra bits that follow it
+//	bits  8-11  the length of the code
+//	bits 12-15  its kind; none is a length or a distance
+//	bits 16-31  the literal, the least length, or the least distance
+//
+// That of a code too long for the table has the kind link, where in the second
+// table the rest of the codes begins, and how many bits to index it with in place
+// of the code's length. In the table of runs, an entry for literals has
+//
+//	bits  0-5   the length of their codes
+//	bits  6-7   how many they are, 1 to 3
+//	bits  8-31  the literals, the first one lowest
+const (
+	literal = 1 << (12 + iota)
+	end
+	bad
+	link
+	special = end | bad | link
+
+	codeLength = 0x101 // in both of its places
+	run        = 3 << 6
+)
+
+// tables decode a block. Their sizes are powers of two, so that a masked index is
+// always good; the second ones have to have 294 and 146 entries at least (see
+// enough.c of zlib).
+type tables struct {
+	lits     [1 << litBits]uint32 // of one symbol each
+	litLinks [512]uint32
+	runs     [1 << litBits]uint32 // lits, with as many literals as one index has
+	dists    [1 << distBits]uint32
+	distLink [256]uint32
+	end      uint // bits of the code for the end of the block; 0 if it has none
+}
+
+// make makes the tables from the lengths of the codes, by symbol; 0 is no code.
+// It tells whether the codes are good.
+func (t *tables) make(lits, dists []uint8) bool {
+	if !fill(t.lits[:], t.litLinks[:], lits, litSymbols[:]) || !fill(t.dists[:], t.distLink[:], dists, distSymbols[:]) {
+		return false
+	}
+	t.end = uint(lits[endOfBlock])
+	t.makeRuns()
+	return true
+}
+
+// makeRuns makes runs from lits.
+func (t *tables) makeRuns() {
+	for i, e := range t.lits {
+		if e&literal == 0 {
+			t.runs[i] = e
+			continue
+		}
+		n := e & 15
+		r := 1<<6 | e>>16<<8
+		if second := t.lits[(uint32(i)>>n)&(1<<litBits-1)]; second&literal != 0 && n+second&15 <= litBits {
+			n += second & 15
+			r += 1<<6 | second>>16<<16
+			if third := t.lits[(uint32(i)>>n)&(1<<litBits-1)]; third&literal != 0 && n+third&15 <= litBits {
+				n += third & 15
+				r += 1<<6 | third>>16<<24
+			}
+		}
+		t.runs[i] = r | n
+	}
+}
+
+// fill makes the table of the canonical Huffman code (RFC 1951, section 3.2.2)
+// that has codes of these lengths. It tells whether the code is good: complete,
+// empty, or one code of one bit.
+func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
+	var count [maxBits + 1]int
+	for _, n := range lengths {
+		count[n&maxBits]++
+	}
+	count[0] = 0
+	var first [maxBits + 2]int // of the symbols in order that have this length
+	space := 0                 // that is taken of all codes, in codes of most bits
+	for n := 1; n <= maxBits; n++ {
+		first[n+1] = first[n] + count[n]
+		space += count[n] << (maxBits - n)
+	}
+	var ordered [allLit]uint16 // symbols, by length and number
+	for s, n := range lengths {
+		if n != 0 {
+			ordered[first[n]] = uint16(s)
+			first[n]++
+		}
+	}
+	switch {
+	case space == 1<<maxBits:
+	case space == 0:
+		for i := range table {
+			table[i] = bad
+		}
+		return true
+	case space == 1<<(maxBits-1) && count[1] == 1:
+		for i := range table {
+			table[i] = bad + codeLength
+			if i&1 == 0 {
+				table[i] = symbols[ordered[0]] + codeLength
+			}
+		}
+		return true
+	default:
+		return false
+	}
+
+	// The bits of a code are read first to last, so that code and table's index
+	// are each other's reverse. A table for one bit more is twice the table, with
+	// the codes that have as many bits.
+	code, next := 0, 0
+	width := bits.Len(uint(len(table))) - 1
+	for n := 1; n <= width; n++ {
+		size := 1 << (n - 1)
+		copy(table[size:2*size], table[:size])
+		for range count[n] {
+			table[code] = symbols[ordered[next]] + codeLength*uint32(n)
+			code, next = following(code, n), next+1
+		}
+	}
+	start, size, prefix := 0, 0, -1
+	for n := width + 1; n <= maxBits; n++ {
+		for left := count[n]; left > 0; left-- {
+			if p := code & (len(table) - 1); p != prefix {
+				// The codes that begin so are as many as fill a table.
+				extra := n - width
+				for used := left; used < 1<<extra; {
+					extra++
+					used = used<<1 + count[width+extra]
+				}
+				start, size, prefix = start+size, 1<<extra, p
+				table[p] = link | uint32(start)<<16 | uint32(extra)<<8
+			}
+			e := symbols[ordered[next]] + codeLength*uint32(n)
+			for i := code >> width; i < size; i += 1 << (n - width) {
+				links[start+i] = e
+			}
+			code, next = following(code, n), next+1
+		}
+	}
+	return true
+}
+
+// following is the code of n bits that follows this one, both reversed.
+func following(code, n int) int {
+	bit := 1 << bits.Len(uint(code^(1<<n-1))) >> 1
+	return code&(bit-1) | bit
+}
+
+// The symbols as entries for a code of no bits (RFC 1951, section 3.2.5).
+var (
+	litSymbols  = makeLitSymbols()
+	distSymbols = makeDistSymbols()
+	preSymbols  = makePreSymbols()
+)
+
+func makeLitSymbols() (all [allLit]uint32) {
+	for s := range uint32(endOfBlock) {
+		all[s] = literal | s<<16
+	}
+	all[endOfBlock] = end
+	length := uint32(3)
+	for s := endOfBlock + 1; s < 285; s++ {
+		extra := uint32(max(0, (s-261)/4))
+		all[s] = length<<16 | extra
+		length += 1 << extra
+	}
+	all[285] = 258 << 16
+	all[286], all[287] = bad, bad
+	return all
+}
+
+func makeDistSymbols() (all [allDist]uint32) {
+	dist := uint32(1)
+	for s := range uint32(maxDist) {
+		extra := max(s, 2)/2 - 1
+		all[s] = dist<<16 | extra
+		dist += 1 << extra
+	}
+	all[30], all[31] = bad, bad
+	return all
+}
+
+func makePreSymbols() (all [19]uint32) {
+	for s := range all {
+		all[s] = uint32(s) << 16
+	}
+	return all
+}
