@@ -4,7 +4,7 @@ import "math/bits"
 
 const (
 	maxBits  = 15 // of a code
-	litBits  = 11 // of an index into the tables for literals and lengths
+	litBits  = 10 // of an index into the tables for literals and lengths
 	distBits = 8  // of one into the table for distances
 	preBits  = 7  // of one into the table for code lengths, the most they have
 
