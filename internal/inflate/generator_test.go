@@ -60,7 +60,7 @@ func btoi(b bool) int {
 }
 
 // rarely chooses a fault.
-func (g *generator) rarely() bool { return g.IntN(30) == 0 }
+func (g *generator) rarely() bool { return g.IntN(40) == 0 }
 
 func (g *generator) header() []byte {
 	flags := byte(0)
@@ -196,9 +196,12 @@ func (g *generator) dynamic() {
 	if g.rarely() {
 		ends = nil
 	}
-	usedLits := 1 + g.IntN(lits)
+	usedLits := 2 + g.IntN(lits-1)
 	if g.IntN(3) == 0 {
-		usedLits = g.IntN(20)
+		usedLits = 2 + g.IntN(20)
+	}
+	if g.rarely() {
+		usedLits = g.IntN(2)
 	}
 	usedDists := g.IntN(dists + 1)
 	if g.IntN(4) == 0 {
@@ -206,8 +209,14 @@ func (g *generator) dynamic() {
 	}
 	lit := newCode(g.lengths(lits, usedLits, maxBits, ends...))
 	dist := newCode(g.lengths(dists, usedDists, maxBits))
-	pre := newCode(g.lengths(19, 19-g.IntN(2)*g.IntN(19), preBits))
-
+	all := slices.Concat(lit.lengths, dist.lengths)
+	var needed []int
+	for _, n := range all {
+		if !slices.Contains(needed, n) {
+			needed = append(needed, n)
+		}
+	}
+	pre := newCode(g.lengths(19, len(needed)+g.IntN(20-len(needed)), preBits, needed...))
 	pres := 19
 	for pres > 4 && pre.lengths[preOrder[pres-1]] == 0 {
 		pres--
@@ -218,7 +227,6 @@ func (g *generator) dynamic() {
 	for _, s := range preOrder[:pres] {
 		g.write(pre.lengths[s], 3)
 	}
-	all := slices.Concat(lit.lengths, dist.lengths)
 	for i := 0; i < len(all); {
 		same := 1
 		for i+same < len(all) && all[i+same] == all[i] {

@@ -3,10 +3,19 @@ package inflate
 import "math/bits"
 
 const (
-	maxBits  = 15 // of a code
-	litBits  = 10 // of an index into the tables for literals and lengths
-	distBits = 8  // of one into the table for distances
-	preBits  = 7  // of one into the table for code lengths, the most they have
+	maxBits = 15 // of a code
+
+	// Bits of an index into the tables for literals and lengths, for distances,
+	// and for the lengths of codes, which have no longer codes. With one more for
+	// literals the fast loop would have too few bits.
+	litBits  = 10
+	distBits = 8
+	preBits  = 7
+
+	// Bits of an index into the tables for the rest of longer codes. These have at
+	// most 310 and 146 entries (see enough.c of zlib).
+	litLinkBits  = 9
+	distLinkBits = 8
 
 	endOfBlock = 256
 
@@ -23,13 +32,13 @@ const (
 //	bits 12-15  its kind; none is a length or a distance
 //	bits 16-31  the literal, the least length, or the least distance
 //
-// That of a code too long for the table has the kind link, where in the second
-// table the rest of the codes begins, and how many bits to index it with in place
-// of the code's length. In the table of runs, an entry for literals has
+// For a code too long for the table it has the kind link, from bit 16 on where
+// the table for the rest of such codes begins, and in place of the code's length
+// the bits of an index into that. In the table of runs, one or two literals are
 //
 //	bits  0-5   the length of their codes
-//	bits  6-7   how many they are, 1 to 3
-//	bits  8-31  the literals, the first one lowest
+//	bits  6-7   how many they are
+//	bits  8-23  the literals, the first one lowest
 const (
 	literal = 1 << (12 + iota)
 	end
@@ -41,22 +50,21 @@ const (
 	run        = 3 << 6
 )
 
-// tables decode a block. Their sizes are powers of two, so that a masked index is
-// always good; the second ones have to have 294 and 146 entries at least (see
-// enough.c of zlib).
+// tables decode the data of a block. They are arrays of powers of two, so that
+// the compiler sees that a masked index is good.
 type tables struct {
-	lits     [1 << litBits]uint32 // of one symbol each
-	litLinks [512]uint32
-	runs     [1 << litBits]uint32 // lits, with as many literals as one index has
-	dists    [1 << distBits]uint32
-	distLink [256]uint32
-	end      uint // bits of the code for the end of the block; 0 if it has none
+	lits      [1 << litBits]uint32 // of one symbol each
+	litLinks  [1 << litLinkBits]uint32
+	runs      [1 << litBits]uint32 // as lits, with two literals where an index has two
+	dists     [1 << distBits]uint32
+	distLinks [1 << distLinkBits]uint32
+	end       uint // bits of the code for the end of the block; 0 if it has none
 }
 
 // make makes the tables from the lengths of the codes, by symbol; 0 is no code.
 // It tells whether the codes are good.
 func (t *tables) make(lits, dists []uint8) bool {
-	if !fill(t.lits[:], t.litLinks[:], lits, litSymbols[:]) || !fill(t.dists[:], t.distLink[:], dists, distSymbols[:]) {
+	if !fill(t.lits[:], t.litLinks[:], lits, litSymbols[:]) || !fill(t.dists[:], t.distLinks[:], dists, distSymbols[:]) {
 		return false
 	}
 	t.end = uint(lits[endOfBlock])
@@ -64,24 +72,21 @@ func (t *tables) make(lits, dists []uint8) bool {
 	return true
 }
 
-// makeRuns makes runs from lits.
+// makeRuns makes runs from lits, with few branches, as these could not be foreseen.
 func (t *tables) makeRuns() {
 	for i, e := range t.lits {
-		if e&literal == 0 {
-			t.runs[i] = e
-			continue
-		}
 		n := e & 15
-		r := 1<<6 | e>>16<<8
-		if second := t.lits[(uint32(i)>>n)&(1<<litBits-1)]; second&literal != 0 && n+second&15 <= litBits {
-			n += second & 15
-			r += 1<<6 | second>>16<<16
-			if third := t.lits[(uint32(i)>>n)&(1<<litBits-1)]; third&literal != 0 && n+third&15 <= litBits {
-				n += third & 15
-				r += 1<<6 | third>>16<<24
-			}
+		next := t.lits[i>>n&(1<<litBits-1)]
+		// Only a literal that is whole in the index fits.
+		both := n + next&15 + next&literal ^ literal
+		r := n | 1<<6 | e>>16<<8
+		if both <= litBits {
+			r = both | 2<<6 | e>>16<<8 | next>>16<<16
 		}
-		t.runs[i] = r | n
+		if e&literal == 0 {
+			r = e
+		}
+		t.runs[i] = r
 	}
 }
 

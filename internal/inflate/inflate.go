@@ -7,7 +7,7 @@ import (
 )
 
 // Decoder inflates. Its zero value is ready. It is to be used again, for the sake
-// of its tables of some 25 KB, and not safe for concurrent use.
+// of its tables of some 14 KB, and not safe for concurrent use.
 type Decoder struct {
 	// Grow is called before memory is allocated for the output, if it is set,
 	// with the capacity in bytes that the output will have. Its error ends the
@@ -269,7 +269,7 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 	}
 	e = t.dists[d.bits&(1<<distBits-1)]
 	if e&link != 0 {
-		e = t.distLink[e>>16+uint32(d.bits>>distBits)&(1<<(e>>8&15)-1)]
+		e = t.distLinks[e>>16+uint32(d.bits>>distBits)&(1<<(e>>8&15)-1)]
 	}
 	if d.have < uint(e>>8&15) {
 		return false, io.ErrUnexpectedEOF
