@@ -31,13 +31,13 @@ func (d *Decoder) fast(t *tables) {
 		have |= 56
 		start := pos
 		if e&run != 0 {
-			binary.LittleEndian.PutUint16(out[pos:], uint16(e>>8))
+			binary.LittleEndian.PutUint16(out[pos:], uint16(e>>8&0xffff))
 			pos += int(e >> 6 & 3)
 			bits >>= e & 63
 			have -= e
 			e = uint64(t.runs[bits&(1<<litBits-1)])
 			if e&run != 0 {
-				binary.LittleEndian.PutUint16(out[pos:], uint16(e>>8))
+				binary.LittleEndian.PutUint16(out[pos:], uint16(e>>8&0xffff))
 				pos += int(e >> 6 & 3)
 				bits >>= e & 63
 				have -= e
@@ -51,7 +51,7 @@ func (d *Decoder) fast(t *tables) {
 			}
 			e = uint64(t.litLinks[(e>>16+bits>>litBits&(1<<(e>>8&15)-1))&(1<<litLinkBits-1)])
 			if e&literal != 0 {
-				out[pos] = byte(e >> 16)
+				out[pos] = byte(e >> 16 & 0xff)
 				pos++
 				bits >>= e & 63
 				have -= e
@@ -66,7 +66,7 @@ func (d *Decoder) fast(t *tables) {
 				continue
 			}
 		}
-		length := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
+		length := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15)&maxExtra)
 		rest := bits >> (e & 63)
 		f := uint64(t.dists[rest&(1<<distBits-1)])
 		if f&special != 0 {
@@ -78,7 +78,7 @@ func (d *Decoder) fast(t *tables) {
 				break
 			}
 		}
-		dist := int(f>>16) + int(rest&(1<<(f&63)-1)>>(f>>8&15))
+		dist := int(f>>16) + int(rest&(1<<(f&63)-1)>>(f>>8&15)&maxExtra)
 		from := pos - dist
 		if from < 0 {
 			break

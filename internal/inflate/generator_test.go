@@ -150,7 +150,7 @@ func (g *generator) symbol(c code, s int) { g.write(c.codes[s], c.lengths[s]) }
 // lengths makes the lengths of a complete code of size symbols, of which used
 // have one, most of those that must have one first. Some codes have a fault.
 func (g *generator) lengths(size, used, most int, must ...int) []int {
-	symbols := append(must, g.Perm(size)...)
+	symbols := slices.Concat(must, g.Perm(size))
 	lengths := make([]int, size)
 	leaves := []int{0}
 	for deep := g.IntN(2) == 0; len(leaves) < used; {

@@ -17,6 +17,8 @@ const (
 	litLinkBits  = 9
 	distLinkBits = 8
 
+	maxExtra = 1<<13 - 1 // that the extra bits of a distance can be
+
 	endOfBlock = 256
 
 	// Symbols for which a block may have a code (RFC 1951, section 3.2.7). The
@@ -140,7 +142,7 @@ func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
 		size := 1 << (n - 1)
 		copy(table[size:2*size], table[:size])
 		for range count[n] {
-			table[code] = symbols[ordered[next]] + codeLength*uint32(n)
+			table[code] = symbols[ordered[next]] + codeLength*uint32(n&maxBits)
 			code, next = following(code, n), next+1
 		}
 	}
@@ -155,9 +157,9 @@ func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
 					used = used<<1 + count[width+extra]
 				}
 				start, size, prefix = start+size, 1<<extra, p
-				table[p] = link | uint32(start)<<16 | uint32(extra)<<8
+				table[p] = link | uint32(start&0xffff)<<16 | uint32(extra&15)<<8
 			}
-			e := symbols[ordered[next]] + codeLength*uint32(n)
+			e := symbols[ordered[next]] + codeLength*uint32(n&maxBits)
 			for i := code >> width; i < size; i += 1 << (n - width) {
 				links[start+i] = e
 			}

@@ -72,16 +72,16 @@ func (d *Decoder) refill() {
 	}
 }
 
-// take reads n bits, of at most 56.
+// take reads n bits, at most 16.
 func (d *Decoder) take(n uint) (int, error) {
 	if d.have < n {
 		if d.refill(); d.have < n {
 			return 0, io.ErrUnexpectedEOF
 		}
 	}
-	v := d.bits & (1<<n - 1)
+	v := int(d.bits & (1<<n - 1) & 0xffff)
 	d.drop(n)
-	return int(v), nil
+	return v, nil
 }
 
 func (d *Decoder) drop(n uint) {
@@ -166,7 +166,7 @@ func (d *Decoder) codes() error {
 		if err != nil {
 			return err
 		}
-		preLengths[s] = uint8(n)
+		preLengths[s] = uint8(n & 7)
 	}
 	if !fill(d.pre[:], nil, preLengths[:], preSymbols[:]) {
 		return errData
@@ -185,7 +185,7 @@ func (d *Decoder) codes() error {
 			return errData
 		}
 		d.drop(n)
-		value, times := uint8(e>>16), 1
+		value, times := uint8(e>>16&0xff), 1
 		if value >= 16 {
 			if value, times, err = d.repeat(value, lengths[:i]); err != nil {
 				return err
@@ -240,7 +240,7 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 	d.refill() // for all of it: it has at most 15+5 + 15+13 bits
 	e := t.lits[d.bits&(1<<litBits-1)]
 	if e&link != 0 {
-		e = t.litLinks[e>>16+uint32(d.bits>>litBits)&(1<<(e>>8&15)-1)]
+		e = t.litLinks[uint64(e>>16)+d.bits>>litBits&(1<<(e>>8&15)-1)]
 	}
 	// As a block ends with its end, there are the bits for that.
 	if d.have < max(uint(e>>8&15), t.end) {
@@ -255,7 +255,7 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 				return false, err
 			}
 		}
-		d.out[d.pos] = byte(e >> 16)
+		d.out[d.pos] = byte(e >> 16 & 0xff)
 		d.pos++
 		d.drop(uint(e & 63))
 		return false, nil
@@ -269,7 +269,7 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 	}
 	e = t.dists[d.bits&(1<<distBits-1)]
 	if e&link != 0 {
-		e = t.distLinks[e>>16+uint32(d.bits>>distBits)&(1<<(e>>8&15)-1)]
+		e = t.distLinks[uint64(e>>16)+d.bits>>distBits&(1<<(e>>8&15)-1)]
 	}
 	if d.have < uint(e>>8&15) {
 		return false, io.ErrUnexpectedEOF
@@ -303,7 +303,7 @@ func (d *Decoder) value(e uint32) (int, error) {
 	if d.have < n {
 		return 0, io.ErrUnexpectedEOF
 	}
-	v := int(e>>16) + int(d.bits&(1<<n-1)>>(e>>8&15))
+	v := int(e>>16) + int(d.bits&(1<<n-1)>>(e>>8&15)&maxExtra)
 	d.drop(n)
 	return v, nil
 }

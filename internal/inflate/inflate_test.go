@@ -3,9 +3,13 @@ package inflate
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -145,6 +149,118 @@ func TestMember_Failure(t *testing.T) {
 		if _, n, err := standardMember(src); err == nil {
 			f(src[:n])
 		}
+	}
+}
+
+// Headers and trailers are checked as compress/gzip checks them.
+func TestHeader(t *testing.T) {
+	var d Decoder
+	whole := squeeze([]byte("text"), gzip.BestCompression)
+	body := whole[10:]
+	f := func(name string, header []byte, want error) {
+		t.Helper()
+		src := slices.Concat(header, body)
+		agree(t, &d, src)
+		if _, _, err := d.Member(nil, src, 10); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+		for n := range header {
+			if err := agree(t, &d, header[:n]); err == nil {
+				t.Errorf("%s: no error when cut at %d", name, n)
+			}
+		}
+	}
+	header := func(flags byte, fields ...string) []byte {
+		return append([]byte{0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 5, 6}, strings.Join(fields, "")...)
+	}
+	withCRC := func(flags byte, fields ...string) []byte {
+		h := header(flags|flagCRC, fields...)
+		return binary.LittleEndian.AppendUint16(h, uint16(crc32.ChecksumIEEE(h)))
+	}
+	corrupt := func(data []byte, at int) []byte {
+		data[at] ^= 1
+		return data
+	}
+	text := strings.Repeat("x", maxText-1)
+	f("plain", header(0), nil)
+	f("reserved flags", header(0xe1), nil)
+	f("extra", header(flagExtra, "\x03\x00abc"), nil)
+	f("no extra", header(flagExtra, "\x00\x00"), nil)
+	f("much extra", header(flagExtra, "\xff\xff"+strings.Repeat("x", 0xffff)), nil)
+	f("name", header(flagName, "name\x00"), nil)
+	f("comment", header(flagComment, "\x00"), nil)
+	f("all", withCRC(flagExtra|flagName|flagComment, "\x03\x00abc", "näme\x00", "comment\x00"), nil)
+	f("longest name", header(flagName, text+"\x00"), nil)
+	f("name too long", header(flagName, text+"x\x00"), errHeader)
+	f("longest comment", header(flagName|flagComment, text+"\x00", text+"\x00"), nil)
+	f("comment too long", header(flagComment, text+"x\x00"), errHeader)
+	f("first byte", corrupt(header(0), 0), errHeader)
+	f("second byte", corrupt(header(0), 1), errHeader)
+	f("method", corrupt(header(0), 2), errHeader)
+	f("low byte of the CRC", corrupt(withCRC(0), 10), errHeader)
+	f("high byte of the CRC", corrupt(withCRC(0), 11), errHeader)
+
+	for i := range trailerSize {
+		src := corrupt(bytes.Clone(whole), len(whole)-1-i)
+		agree(t, &d, src)
+		if out, _, err := d.Member(nil, src, 10); string(out) != "text" || !errors.Is(err, errChecksum) {
+			t.Errorf("trailer: %q, %v", out, err)
+		}
+	}
+}
+
+// The trailer is believed within reason, and memory is asked for before it is
+// taken.
+func TestRoom(t *testing.T) {
+	var asked []int
+	d := Decoder{Grow: func(capacity int) error {
+		asked = append(asked, capacity)
+		return nil
+	}}
+	f := func(name string, room int, src []byte, limit int, want ...int) {
+		t.Helper()
+		asked = nil
+		out, _, _ := d.Member(make([]byte, 7, 7+room), src, limit)
+		if !slices.Equal(asked, want) || len(want) > 0 && cap(out) != want[len(want)-1] {
+			t.Errorf("%s: asked for %d, has %d, want %d", name, asked, cap(out), want)
+		}
+	}
+	lie := func(src []byte, size uint32) []byte {
+		return binary.LittleEndian.AppendUint32(src[:len(src)-4:len(src)-4], size)
+	}
+	text := bytes.Repeat([]byte("text"), 5000)
+	src := squeeze(text, gzip.BestCompression)
+	f("enough", 20_000, src, 1<<20)
+	f("none", 0, src, 1<<20, 7+20_000+fastRoom)
+	f("little", 19_999, src, 1<<20, 7+20_000+fastRoom)
+	f("as much as allowed", 0, src, 20_000, 7+20_000)
+	f("less allowed", 0, src, 10_000, 7+10_000)
+	f("nothing allowed", 0, src, 0)
+	f("less than nothing allowed", 10, src, -1)
+	f("too little announced", 0, lie(src, 9000), 1<<20, 7+9000+fastRoom, 7+2*(9000+fastRoom), 7+4*(9000+fastRoom))
+	f("nothing announced", 0, lie(src, 0), 1<<20, 7+4096, 7+8192, 7+16384, 7+32768)
+	f("too much announced", 0, lie(src, 1<<31), 1<<30, 7+maxRatio*len(src)+fastRoom)
+	f("more announced than allowed", 0, lie(src, 1<<31), 25_000, 7+25_000)
+
+	d.Grow = func(int) error { return io.ErrClosedPipe }
+	out, _, err := d.Member(make([]byte, 7, 5000), lie(src, 0), 1<<20)
+	if !errors.Is(err, io.ErrClosedPipe) || !bytes.Equal(out[7:], text[:5000-7]) {
+		t.Errorf("no leave: %d bytes, %v", len(out), err)
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	members, size := records(t, 1000)
+	var d Decoder
+	dst := make([]byte, 0, size)
+	if n := testing.AllocsPerRun(10, func() {
+		for _, src := range members {
+			if _, _, err := d.Member(dst, src, size); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("%.0f allocations", n)
 	}
 }
 
