@@ -152,6 +152,47 @@ func TestMember_Failure(t *testing.T) {
 	}
 }
 
+// A distance without any code is an error at once, with a bit to read for it or
+// none.
+func TestNoDistances(t *testing.T) {
+	var d Decoder
+	lits := make([]int, 258)
+	lits['a'], lits[endOfBlock], lits[257] = 1, 2, 2
+	lit := newCode(lits)
+	for before := range 8 {
+		g := &generator{out: []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0}}
+		g.write(1+2<<1, 3)
+		g.write(258-257, 5)
+		g.write(0, 5)
+		g.write(18-4, 4)
+		pre := make([]int, 19)
+		pre[0], pre[1], pre[2], pre[18] = 2, 2, 2, 2
+		for _, s := range preOrder[:18] {
+			g.write(pre[s], 3)
+		}
+		c := newCode(pre)
+		g.symbol(c, 18)
+		g.write('a'-11, 7)
+		g.symbol(c, 1)
+		g.symbol(c, 18)
+		g.write(138-11, 7)
+		for range endOfBlock - 'a' - 1 - 138 {
+			g.symbol(c, 0)
+		}
+		g.symbol(c, 2)
+		g.symbol(c, 2)
+		g.symbol(c, 0)
+		for range before + 1 {
+			g.symbol(lit, 'a')
+		}
+		g.symbol(lit, 257)
+		agree(t, &d, g.out)
+		if _, _, err := d.Member(nil, g.out, 100); !errors.Is(err, errData) {
+			t.Errorf("after %d literals: %v", before+1, err)
+		}
+	}
+}
+
 // Headers and trailers are checked as compress/gzip checks them.
 func TestHeader(t *testing.T) {
 	var d Decoder
