@@ -25,11 +25,15 @@ type generator struct {
 func generate(seed uint64) []byte {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0))}
 	header := g.header()
+	if g.IntN(10) == 0 {
+		g.write(0, 1)
+		g.stored(1 << 15) // for the longest distances
+	}
 	for blocks := g.IntN(4); ; blocks-- {
 		g.write(btoi(blocks <= 0), 1)
 		switch kind := g.IntN(10); {
 		case kind == 0:
-			g.stored()
+			g.stored(g.IntN(1 << (6 + 5*g.IntN(3))))
 		case kind < 4:
 			g.write(1, 2)
 			g.fixed()
@@ -105,11 +109,7 @@ func (g *generator) write(v, n int) {
 	}
 }
 
-func (g *generator) stored() {
-	n := g.IntN(50)
-	if g.IntN(3) == 0 {
-		n = g.IntN(0x10000)
-	}
+func (g *generator) stored(n int) {
 	g.write(0, 2)
 	g.bit = 0
 	check := ^n
@@ -184,6 +184,16 @@ func (g *generator) lengths(size, used, most int, must ...int) []int {
 	return lengths
 }
 
+// deep makes the lengths 1 to 15 of a complete code of 16 symbols.
+func (g *generator) deep(size int, symbols ...int) []int {
+	lengths := make([]int, size)
+	g.Shuffle(len(symbols), func(i, j int) { symbols[i], symbols[j] = symbols[j], symbols[i] })
+	for i, s := range symbols {
+		lengths[s] = min(i+1, maxBits)
+	}
+	return lengths
+}
+
 func (g *generator) dynamic() {
 	lits, dists := 257+g.IntN(30), 1+g.IntN(30)
 	if g.rarely() {
@@ -209,6 +219,12 @@ func (g *generator) dynamic() {
 	}
 	lit := newCode(g.lengths(lits, usedLits, maxBits, ends...))
 	dist := newCode(g.lengths(dists, usedDists, maxBits))
+	if g.size >= 1<<15 && g.IntN(2) == 0 {
+		// Of what takes the most bits, as much as there can be.
+		lits, dists = maxLit, maxDist
+		lit = newCode(g.deep(lits, '1', '2', '3', '4', '5', '6', '7', endOfBlock, 277, 278, 279, 280, 281, 282, 283, 284))
+		dist = newCode(g.deep(dists, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29))
+	}
 	all := slices.Concat(lit.lengths, dist.lengths)
 	var needed []int
 	for _, n := range all {
@@ -235,7 +251,7 @@ func (g *generator) dynamic() {
 		if g.rarely() {
 			same += g.IntN(3)
 		}
-		again := i > 0 && all[i-1] == all[i] || g.IntN(2000) == 0
+		again := i > 0 && all[i-1] == all[i] || i == 0 && g.rarely()
 		switch {
 		case again && same >= 3 && g.IntN(4) > 0 && pre.lengths[16] > 0:
 			n := 3 + g.IntN(min(same, 6)-2)
