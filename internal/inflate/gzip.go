@@ -17,19 +17,19 @@ var (
 	errChecksum = errors.New("inflate: wrong checksum or length")
 )
 
-// Member inflates the gzip member that src begins with and appends what is in it
-// to dst, at most limit bytes. It returns the extended slice, and how many bytes of
-// src it has read: those of the member, unless there is an error.
+// Member inflates the gzip member (RFC 1952) that src begins with and appends what
+// is in it to dst. It returns the extended slice, and the length of the member;
+// what follows that in src is left alone.
 //
-// With an error, what could be inflated before it is appended. It is
-// io.ErrUnexpectedEOF if src ends within the member, ErrTooLong if the member
-// inflates to more than limit bytes, and that of Grow. What does not stand in
-// src is not read, and what follows the member does not matter, except that its
-// last 4 bytes are taken for the length of the member inflated when memory is
-// allocated.
+// With an error, what could be inflated before it is appended all the same, and n
+// is how far src was read. The error is io.ErrUnexpectedEOF if src ends within
+// the member, ErrTooLong if that inflates to more than limit bytes, after the
+// first limit bytes, and that of Grow.
 //
-// The memory between length and capacity of dst may be overwritten beyond what
-// is appended.
+// If dst has too little room, the last 4 bytes of src tell how much is allocated:
+// the length of the member inflated, if nothing follows it. No more is believed
+// than DEFLATE can make of src, or than limit; if it was not enough, the room
+// doubles. Memory between length and capacity of dst may be overwritten.
 func (d *Decoder) Member(dst, src []byte, limit int) (out []byte, n int, err error) {
 	if n, err = header(src); err != nil {
 		return dst, n, err
