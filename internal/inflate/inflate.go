@@ -7,7 +7,7 @@ import (
 )
 
 // Decoder inflates. Its zero value is ready. It is to be used again, for the sake
-// of its tables of some 14 KB, and not safe for concurrent use.
+// of its tables of some 13 KB, and not safe for concurrent use.
 type Decoder struct {
 	// Grow is called before memory is allocated for the output, if it is set,
 	// with the capacity in bytes that the output will have. Its error ends the
