@@ -1,0 +1,35 @@
+package inflate
+
+import (
+	"compress/gzip"
+	"testing"
+)
+
+// FuzzMember holds Member against compress/gzip on any bytes.
+func FuzzMember(f *testing.F) {
+	for _, text := range texts()[:5] {
+		for _, level := range []int{gzip.HuffmanOnly, gzip.NoCompression, gzip.BestCompression} {
+			f.Add(squeeze(text, level))
+		}
+	}
+	for seed := range uint64(50) {
+		f.Add(generate(seed))
+	}
+	var d Decoder
+	f.Fuzz(func(t *testing.T, src []byte) { agree(t, &d, src) })
+}
+
+// FuzzStructured does so on generated members, cut and with a wrong bit.
+func FuzzStructured(f *testing.F) {
+	f.Add(uint64(0), uint(0), uint(0))
+	f.Add(uint64(1), uint(30), uint(100))
+	var d Decoder
+	f.Fuzz(func(t *testing.T, seed uint64, cut, wrong uint) {
+		src := generate(seed)
+		agree(t, &d, src)
+		agree(t, &d, src[:cut%uint(len(src)+1)])
+		wrong %= 8 * uint(len(src))
+		src[wrong/8] ^= 1 << (wrong % 8)
+		agree(t, &d, src)
+	})
+}

@@ -1,0 +1,47 @@
+package inflate
+
+import "encoding/binary"
+
+const (
+	// maxRatio is the most that DEFLATE can compress.
+	maxRatio = 1032
+	// leastRoom is what is allocated at least, in bytes.
+	leastRoom = 4096
+)
+
+// reserve makes room for all of the member. How much that is tells the trailer,
+// if nothing follows the member and it does not lie.
+func (d *Decoder) reserve() error {
+	if len(d.src) < trailerSize {
+		return nil
+	}
+	size := int64(binary.LittleEndian.Uint32(d.src[len(d.src)-4:]))
+	size = min(size, maxRatio*int64(len(d.src)), int64(d.limit))
+	if size <= int64(len(d.out)) {
+		return nil
+	}
+	return d.grow(int(size) + fastRoom)
+}
+
+// more makes room where all of it is used.
+func (d *Decoder) more() error {
+	if len(d.out) >= d.limit {
+		return ErrTooLong
+	}
+	return d.grow(max(2*len(d.out), leastRoom))
+}
+
+// grow makes the room for the output size bytes, or what is allowed.
+func (d *Decoder) grow(size int) error {
+	size = min(size, d.limit)
+	if d.Grow != nil {
+		if err := d.Grow(len(d.dst) + size); err != nil {
+			return err
+		}
+	}
+	grown := make([]byte, len(d.dst)+size)
+	copy(grown, d.dst)
+	copy(grown[len(d.dst):], d.out[:d.pos])
+	d.dst, d.out = grown[:len(d.dst)], grown[len(d.dst):]
+	return nil
+}
