@@ -53,8 +53,10 @@ bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
-fuzz: ## Fuzz the decoder (FUZZTIME=60s)
-	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),60s) ./subscription
+fuzz: ## Fuzz the decoder and gunzip, FUZZTIME=60s each
+	$(GO) test -run "^$$" -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),60s) ./subscription
+	$(GO) test -run "^$$" -fuzz FuzzMember -fuzztime $(or $(FUZZTIME),60s) ./internal/inflate
+	$(GO) test -run "^$$" -fuzz FuzzStructured -fuzztime $(or $(FUZZTIME),60s) ./internal/inflate
 
 .PHONY: clean
 clean: ## Remove what was built and fetched

@@ -2,12 +2,11 @@ package subscription
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
+	"logsluice/internal/inflate"
 )
 
 // Stages at which decoding fails.
@@ -72,8 +71,7 @@ type Decoder struct {
 	work        int  // that may still be done on gzip and on what is no envelope
 	ended       bool // left or work is used up, or there is no leave for more memory
 	leave       bool // for large buffers
-	gzip        gzip.Reader
-	source      bytes.Reader
+	gzip        inflate.Decoder
 	buffers     [maxGzip][]byte // one for each level
 	scanner     scanner
 	current     Envelope
@@ -87,7 +85,7 @@ type Decoder struct {
 // small multiple of that, and its time grows with that and the input's size only.
 func NewDecoder(maxInflated int) *Decoder {
 	d := &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: maxInflated}}
-	d.scanner.mayTake = d.mayTake
+	d.scanner.mayTake, d.gzip.Grow = d.mayTake, d.mayTake
 	return d
 }
 
@@ -110,7 +108,6 @@ func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err 
 // letGo forgets the input, and buffers that are unusually large.
 func (d *Decoder) letGo() {
 	d.visit, d.scanner.data = nil, nil
-	d.source.Reset(nil)
 	d.current.reset()
 	for i, buf := range d.buffers {
 		if cap(buf) > maxKept {
@@ -187,9 +184,12 @@ func (d *Decoder) member(data []byte, name string, level int) (n int, err error)
 	if level == maxGzip {
 		return 0, fmt.Errorf("gzip within gzip more than %d deep", maxGzip)
 	}
-	d.source.Reset(data[:min(len(data), d.work/gzipWork+1)])
-	out, err := d.inflate(level, data)
-	n = int(d.source.Size()) - d.source.Len()
+	out, n, err := d.gzip.Member(d.buffers[level][:0], data[:min(len(data), d.work/gzipWork+1)], d.left)
+	d.buffers[level] = out
+	d.left -= len(out)
+	if errors.Is(err, inflate.ErrTooLong) {
+		return 0, fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
+	}
 	if err := d.spend(gzipWork * n); err != nil {
 		return 0, err
 	}
@@ -209,49 +209,10 @@ func (d *Decoder) member(data []byte, name string, level int) (n int, err error)
 }
 
 func readable(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the gzip data is cut off")
 	}
 	return err
-}
-
-// maxRatio is the most that DEFLATE can compress.
-const maxRatio = 1032
-
-// inflate inflates the member that the source begins with into the buffer of its
-// level, within the bound. data is all that the member could be.
-func (d *Decoder) inflate(level int, data []byte) ([]byte, error) {
-	if err := d.gzip.Reset(&d.source); err != nil {
-		return nil, err
-	}
-	d.gzip.Multistream(false)
-	// If nothing follows the member, its length inflated (ISIZE) stands at the end.
-	// One byte more is room to see that it ends.
-	size := min(int(binary.LittleEndian.Uint32(data[len(data)-4:])), maxRatio*len(data)) + 1
-	buf := d.buffers[level][:0]
-	defer func() { d.buffers[level] = buf }()
-	for {
-		if len(buf) == cap(buf) {
-			room := min(max(size, 2*cap(buf), 4096), len(buf)+d.left+1)
-			if err := d.mayTake(room); err != nil {
-				return nil, err
-			}
-			grown := make([]byte, len(buf), room)
-			copy(grown, buf)
-			buf = grown
-		}
-		n, err := d.gzip.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if d.left -= n; d.left < 0 {
-			return nil, fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
-		}
-		if errors.Is(err, io.EOF) {
-			return buf, nil
-		}
-		if err != nil {
-			return buf, err
-		}
-	}
 }
 
 // mayTake asks for leave before the first memory that is large.
