@@ -133,7 +133,7 @@ func TestHostileRecords(t *testing.T) {
 			if highest > 5*most || left > 2*most+1<<20 {
 				t.Errorf("%d MiB on the heap, %d MiB after it", highest>>20, left>>20)
 			}
-			if took > 5*time.Second {
+			if took > time.Minute { // quadratic work would take far longer
 				t.Errorf("it took %v", took)
 			}
 			// Work ends at the piece that is too much.
