@@ -49,7 +49,8 @@ $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Measure the whole consumer as a process beside gunzip alone, then each stage
+	$(GO) run ./bench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz

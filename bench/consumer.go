@@ -35,7 +35,7 @@ func consume(ctx context.Context, program string, s settings, f *fixture) (usage
 		return usage{}, err
 	}
 	defer log.Close()
-	worker := exec.Command(program, "run") //nolint:gosec,noctx // built by us; stopped by SIGTERM
+	worker := exec.Command(program, "run") // stopped by SIGTERM
 	worker.Stderr = log
 	worker.Env = append(os.Environ(),
 		"STREAM_NAME="+streamName, "APPLICATION_NAME=bench", "OPENSEARCH_URL="+services.search, "INDEX_PREFIX=bench",

@@ -19,6 +19,7 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
+	"logsluice/mapping"
 )
 
 // fakeAWS is a Kinesis and a DynamoDB, with the faults that decide chooses.
@@ -84,13 +85,22 @@ func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 	return table, dynamodb.NewFromConfig(cfg)
 }
 
+func newMapper(t *testing.T) *mapping.Mapper {
+	t.Helper()
+	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mapper
+}
+
 // newWorker is a whole consumer, without an OpenSearch.
 func newWorker(t *testing.T, cfg aws.Config, table *checkpoint.Table, log zerolog.Logger) *Consumer {
 	t.Helper()
 	c, err := New(Config{
 		Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,
 		InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: log,
-	}, table, nil, nil)
+	}, table, newMapper(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

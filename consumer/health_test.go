@@ -188,7 +188,7 @@ func TestWaitingReader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, w := watched(t)
-				p := &processor{consumer: c}
+				p := &processor{consumer: c, mapper: c.mapper.Clone()}
 				p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
 				var waiting sync.WaitGroup
 				waiting.Go(func() { wait(c, p) })

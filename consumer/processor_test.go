@@ -23,7 +23,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/indexer"
-	"logsluice/mapping"
 	"logsluice/subscription"
 )
 
@@ -50,10 +49,7 @@ func envelope(n int) []byte {
 // newConsumer is a consumer that nothing calls yet.
 func newConsumer(t *testing.T, inFlight int64, search indexer.Client) *Consumer {
 	t.Helper()
-	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC, Schema: mapping.DefaultSchema()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	mapper := newMapper(t)
 	ix, err := indexer.New(indexer.Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RequestTimeout: time.Second,
 		RetryMin: time.Second, RetryMax: time.Minute, Fallback: mapper, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
