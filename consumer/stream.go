@@ -86,7 +86,7 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 	}
 	s.kinesis = kinesis.NewFromConfig(cfg.AWS)
 	s.client = kinesis.NewFromConfig(cfg.AWS, func(o *kinesis.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		o.APIOptions = append(o.APIOptions, useDeserializer, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("logsluice", s.call), middleware.After)
 		})
 	})

@@ -1,0 +1,255 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go/middleware"
+	smithytime "github.com/aws/smithy-go/time"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// deserializer reads the usual answer to GetRecords in one pass, in place of the
+// SDK's, which copies each record several times. Whatever is unusual, errors
+// among it, is left to the SDK's: the answer is the same.
+type deserializer struct {
+	sdk middleware.DeserializeMiddleware
+}
+
+// useDeserializer puts it into the client's stack for GetRecords.
+func useDeserializer(stack *middleware.Stack) error {
+	if stack.ID() != "GetRecords" {
+		return nil
+	}
+	d := &deserializer{}
+	sdk, err := stack.Deserialize.Swap(d.ID(), d)
+	d.sdk = sdk
+	return err
+}
+
+// ID is that of the middleware whose place it takes.
+func (*deserializer) ID() string { return "OperationDeserializer" }
+
+// bodies are buffers for answers, of which those that are unusually large are
+// not kept.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const maxBody = 4 << 20
+
+// HandleDeserialize implements middleware.DeserializeMiddleware.
+func (d *deserializer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	middleware.DeserializeOutput, middleware.Metadata, error,
+) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	bySDK := func() (middleware.DeserializeOutput, middleware.Metadata, error) {
+		return d.sdk.HandleDeserialize(ctx, in, middleware.DeserializeHandlerFunc(
+			func(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
+				return out, metadata, err
+			}))
+	}
+	response, ok := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !ok || response.StatusCode != 200 {
+		return bySDK()
+	}
+	body := bodies.Get().(*bytes.Buffer)
+	body.Reset()
+	defer func() {
+		if body.Cap() <= maxBody {
+			bodies.Put(body)
+		}
+	}()
+	if n := response.ContentLength; n > 0 && n <= maxBody {
+		body.Grow(int(n) + bytes.MinRead) // ReadFrom wants room beside
+	}
+	_, readErr := body.ReadFrom(response.Body)
+	if readErr == nil {
+		if answer, usual := readAnswer(body.Bytes()); usual {
+			out.Result = answer
+			return out, metadata, response.Body.Close()
+		}
+	}
+	// The SDK reads the same again, up to the same error.
+	again := io.Reader(bytes.NewReader(body.Bytes()))
+	if readErr != nil {
+		again = io.MultiReader(again, failing{readErr})
+	}
+	response.Body = rereadBody{again, response.Body}
+	return bySDK()
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// rereadBody is what was read of a body, which closes that.
+type rereadBody struct {
+	io.Reader
+	io.Closer
+}
+
+// readAnswer reads the answer to GetRecords as Kinesis spells it: no space, no
+// escapes in strings, each member once. It tells false of any other.
+// See https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html.
+func readAnswer(body []byte) (answer *kinesis.GetRecordsOutput, usual bool) {
+	s := answerScanner{data: body}
+	answer = &kinesis.GetRecordsOutput{}
+	s.object(func(key string) {
+		switch {
+		case key == "Records" && answer.Records == nil:
+			answer.Records = s.records()
+		case key == "NextShardIterator" && answer.NextShardIterator == nil:
+			answer.NextShardIterator = s.text()
+		case key == "MillisBehindLatest" && answer.MillisBehindLatest == nil:
+			n, err := strconv.ParseInt(s.number(), 10, 64)
+			s.odd = s.odd || err != nil
+			answer.MillisBehindLatest = &n
+		default:
+			s.odd = true
+		}
+	})
+	return answer, !s.odd && s.pos == len(body)
+}
+
+func (s *answerScanner) records() []types.Record {
+	// What the records' data takes at the most.
+	room := make([]byte, base64.StdEncoding.DecodedLen(len(s.data)))
+	records := []types.Record{}
+	s.elements('[', ']', func() {
+		var r types.Record
+		s.object(func(key string) {
+			switch {
+			case key == "Data" && r.Data == nil:
+				text := s.quoted()
+				n, err := base64.StdEncoding.Decode(room, text)
+				// Line breaks, which that passes over, are no JSON.
+				s.odd = s.odd || err != nil || bytes.ContainsAny(text, "\r\n")
+				r.Data, room = room[:n:n], room[n:]
+			case key == "SequenceNumber" && r.SequenceNumber == nil:
+				r.SequenceNumber = s.text()
+			case key == "PartitionKey" && r.PartitionKey == nil:
+				r.PartitionKey = s.text()
+			case key == "EncryptionType" && r.EncryptionType == "":
+				r.EncryptionType = types.EncryptionType(s.literal())
+			case key == "ApproximateArrivalTimestamp" && r.ApproximateArrivalTimestamp == nil:
+				r.ApproximateArrivalTimestamp = s.time()
+			default:
+				s.odd = true
+			}
+		})
+		records = append(records, r)
+	})
+	return records
+}
+
+// answerScanner reads JSON of one spelling. When it meets another it is odd, and
+// what it reads from then on says nothing.
+type answerScanner struct {
+	data []byte
+	pos  int
+	odd  bool
+}
+
+func (s *answerScanner) take(c byte) bool {
+	if s.odd || s.pos == len(s.data) || s.data[s.pos] != c {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+func (s *answerScanner) expect(c byte) { s.odd = !s.take(c) }
+
+// elements reads what is between two brackets.
+func (s *answerScanner) elements(begin, end byte, element func()) {
+	if s.expect(begin); s.take(end) {
+		return
+	}
+	for !s.odd {
+		element()
+		if !s.take(',') {
+			s.expect(end)
+			return
+		}
+	}
+}
+
+func (s *answerScanner) object(member func(key string)) {
+	s.elements('{', '}', func() {
+		key := string(s.literal())
+		s.expect(':')
+		if !s.odd {
+			member(key)
+		}
+	})
+}
+
+// quoted is what is up to the next quote.
+func (s *answerScanner) quoted() []byte {
+	if s.expect('"'); s.odd {
+		return nil
+	}
+	n := bytes.IndexByte(s.data[s.pos:], '"')
+	if n < 0 {
+		s.odd = true
+		return nil
+	}
+	text := s.data[s.pos : s.pos+n]
+	s.pos += n + 1
+	return text
+}
+
+// literal is what is between the quotes of a string of printable ASCII without
+// escapes.
+func (s *answerScanner) literal() []byte {
+	text := s.quoted()
+	for _, c := range text {
+		s.odd = s.odd || c < ' ' || c > '~' || c == '\\'
+	}
+	return text
+}
+
+func (s *answerScanner) text() *string {
+	text := string(s.literal())
+	return &text
+}
+
+// number is a number as JSON spells it (RFC 8259, section 6).
+func (s *answerScanner) number() string {
+	from := s.pos
+	s.take('-')
+	if !s.take('0') {
+		s.digits()
+	}
+	if s.take('.') {
+		s.digits()
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('-') {
+			s.take('+')
+		}
+		s.digits()
+	}
+	return string(s.data[from:s.pos])
+}
+
+func (s *answerScanner) digits() {
+	from := s.pos
+	for s.pos < len(s.data) && '0' <= s.data[s.pos] && s.data[s.pos] <= '9' {
+		s.pos++
+	}
+	s.odd = s.odd || s.pos == from
+}
+
+func (s *answerScanner) time() *time.Time {
+	seconds, err := strconv.ParseFloat(s.number(), 64)
+	s.odd = s.odd || err != nil
+	t := smithytime.ParseEpochSeconds(seconds)
+	return &t
+}
