@@ -228,6 +228,9 @@ func (e *Envelope) reject(data []byte, start, end int, reason error) {
 // event. Its id is settled with the envelope.
 func (d *Decoder) event() (ev Event, reason, err error) {
 	s := &d.scanner
+	if s.usualEvent(&ev) {
+		return ev, nil, nil
+	}
 	if s.peek() != '{' {
 		return ev, errNoObject, s.skip()
 	}
@@ -266,6 +269,48 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 		reason = errNoTimestamp
 	}
 	return ev, reason, err
+}
+
+// usualEvent reads an event that is spelled as CloudWatch does it, or else reads
+// nothing: an id of digits, a time after 1970, a message in canonical form, and
+// no space.
+func (s *scanner) usualEvent(ev *Event) bool {
+	const id, timestamp, message = `{"id":`, `,"timestamp":`, `,"message":`
+	data := s.data[s.pos:]
+	if len(data) <= len(id) || string(data[:len(id)]) != id || data[len(id)] != '"' {
+		return false
+	}
+	i := len(id) + 1
+	for i < len(data) && '0' <= data[i] && data[i] <= '9' {
+		i++
+	}
+	if i++; i > len(data) || data[i-1] != '"' {
+		return false
+	}
+	digits := data[len(id):i:i]
+	if len(data) <= i+len(timestamp) || string(data[i:i+len(timestamp)]) != timestamp {
+		return false
+	}
+	i += len(timestamp)
+	number, begin := int64(0), i
+	const most = 14 // digits, which 9999-12-31 does not exceed by much
+	for i < len(data) && i < begin+most && '0' <= data[i] && data[i] <= '9' {
+		number = number*10 + int64(data[i]-'0')
+		i++
+	}
+	if i == begin || data[begin] == '0' || number > maxTimestamp || len(data) <= i+len(message) || string(data[i:i+len(message)]) != message {
+		return false
+	}
+	from := s.pos
+	s.pos += i + len(message)
+	text, size, err := s.literal()
+	if err != nil || size > 0 || s.peek() != '}' {
+		s.pos = from
+		return false
+	}
+	ev.ID, ev.Timestamp, ev.Message = digits, number, text
+	s.pos++
+	return true
 }
 
 // The years 0 to 9999, which RFC 3339 can write.
