@@ -28,6 +28,7 @@ type dispatcher struct {
 type retry struct {
 	due   time.Time
 	parts []part
+	away  bool // OpenSearch gave no verdicts; when it does so for others, it is back
 }
 
 // result is what a request brought.
@@ -181,7 +182,7 @@ func (d *dispatcher) take() []part {
 // settle counts verdicts off their records, and schedules what is to be sent again.
 func (d *dispatcher) settle(verdicts []verdict) {
 	now := time.Now()
-	var again retry
+	again, isBack := retry{away: true}, false
 	var next []part
 	for _, v := range verdicts {
 		docs, n := v.docs, v.to-v.from
@@ -191,11 +192,13 @@ func (d *dispatcher) settle(verdicts []verdict) {
 			d.finish(docs, n)
 		case v.again:
 			v.attempts++
+			again.away = again.away && v.away
 			again.parts = append(again.parts, v.part)
 			if due := now.Add(d.ix.cfg.backoff(v.attempts)); due.After(again.due) {
 				again.due = due
 			}
 		default:
+			isBack = true
 			docs.pending += len(v.next)
 			next = append(next, v.next...)
 			d.finish(docs, n)
@@ -203,6 +206,14 @@ func (d *dispatcher) settle(verdicts []verdict) {
 	}
 	if len(next) > 0 {
 		d.enqueueFirst(next, now)
+	}
+	if isBack {
+		// Pauses are for an OpenSearch that is away.
+		for i := range d.retries {
+			if d.retries[i].away {
+				d.retries[i].due = now
+			}
+		}
 	}
 	if len(again.parts) > 0 {
 		d.retries = append(d.retries, again)

@@ -542,6 +542,52 @@ func TestRequestFailures(t *testing.T) {
 	f("no answer", func(http.ResponseWriter) { time.Sleep(slow) })
 }
 
+// When OpenSearch answers again, what waits for it goes at once; what it refused
+// for a time waits on.
+func TestBackAgain(t *testing.T) {
+	fake := &fakeBulk{}
+	var away atomic.Bool
+	var attempts atomic.Int64
+	fake.answer = func(w http.ResponseWriter, body string) bool {
+		if away.Load() {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return true
+		}
+		if strings.Contains(body, `"m1000"`) {
+			attempts.Add(1)
+		}
+		return false
+	}
+	fake.judge = func(_, id, _ string) (int, string) {
+		if id == "1000" {
+			return http.StatusForbidden, "cluster_block_exception"
+		}
+		return http.StatusCreated, ""
+	}
+	ix := start(t, fake, func(c *Config) { c.RetryMin, c.RetryMax = time.Hour, time.Hour })
+	var done sync.WaitGroup
+	done.Add(3)
+	for i := range 3 {
+		away.Store(i < 2)
+		if i == 2 { // refused for a time, before the others come
+			if err := ix.Put(t.Context(), record(ix, 1000, 1), func(bool) {}); err != nil {
+				t.Fatal(err)
+			}
+			for attempts.Load() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if err := ix.Put(t.Context(), record(ix, 10*i, 10), func(bool) { done.Done() }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	wait(t, &done)
+	if n := attempts.Load(); n != 1 {
+		t.Errorf("what was refused for a time was sent %d times", n)
+	}
+}
+
 // An answer that is lost after the request was applied doubles nothing.
 func TestAppliedAndLost(t *testing.T) {
 	fake := &fakeBulk{}

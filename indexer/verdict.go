@@ -11,6 +11,7 @@ import (
 type verdict struct {
 	part
 	again  bool
+	away   bool   // for its request got no verdicts at all
 	held   bool   // a dead letter was refused; it is to be sent again
 	next   []part // other forms of the document
 	reason reason // of again and next
@@ -141,7 +142,7 @@ func refused(p part, status int, why reason) verdict {
 func again(batch []part) []verdict {
 	verdicts := make([]verdict, len(batch))
 	for i, p := range batch {
-		verdicts[i] = verdict{part: p, again: true}
+		verdicts[i] = verdict{part: p, again: true, away: true}
 	}
 	return verdicts
 }
