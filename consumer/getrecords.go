@@ -129,7 +129,7 @@ func (s *answerScanner) records() []types.Record {
 				text := s.quoted()
 				n, err := base64.StdEncoding.Decode(room, text)
 				// Line breaks, which that passes over, are no JSON.
-				s.odd = s.odd || err != nil || bytes.ContainsAny(text, "\r\n")
+				s.odd = s.odd || err != nil || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0
 				r.Data, room = room[:n:n], room[n:]
 			case key == "SequenceNumber" && r.SequenceNumber == nil:
 				r.SequenceNumber = s.text()
