@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -55,7 +56,7 @@ func (d *deserializer) HandleDeserialize(ctx context.Context, in middleware.Dese
 			}))
 	}
 	response, ok := out.RawResponse.(*smithyhttp.Response)
-	if err != nil || !ok || response.StatusCode != 200 {
+	if err != nil || !ok || response.StatusCode != http.StatusOK {
 		return bySDK()
 	}
 	body := bodies.Get().(*bytes.Buffer)
