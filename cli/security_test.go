@@ -95,12 +95,14 @@ func TestRunSecured(t *testing.T) {
 		p := probed{s.cluster, address}
 		p.listening()
 		p.unready("OpenSearch", reason)
-		for line := range strings.Lines(s.w.lines()) {
-			if strings.Contains(line, `"level":"error"`) && strings.Contains(line, reason) {
-				return p
+		s.eventually("an error line tells "+reason, func() bool {
+			for line := range strings.Lines(s.w.lines()) {
+				if strings.Contains(line, `"level":"error"`) && strings.Contains(line, reason) {
+					return true
+				}
 			}
-		}
-		s.t.Errorf("no error line has %q", reason)
+			return false
+		})
 		return p
 	}
 	t.Run("unknown authority", func(t *testing.T) {
