@@ -293,12 +293,12 @@ func (s *scanner) usualEvent(ev *Event) bool {
 	}
 	i += len(timestamp)
 	number, begin := int64(0), i
-	const most = 14 // digits, which 9999-12-31 does not exceed by much
+	const most = 14 // digits: up to the year 5138
 	for i < len(data) && i < begin+most && '0' <= data[i] && data[i] <= '9' {
 		number = number*10 + int64(data[i]-'0')
 		i++
 	}
-	if i == begin || data[begin] == '0' || number > maxTimestamp || len(data) <= i+len(message) || string(data[i:i+len(message)]) != message {
+	if i == begin || data[begin] == '0' || len(data) <= i+len(message) || string(data[i:i+len(message)]) != message {
 		return false
 	}
 	from := s.pos

@@ -328,3 +328,50 @@ func TestLongField(t *testing.T) {
 		}
 	}
 }
+
+// An event in CloudWatch's own spelling is read as any other is.
+func TestUsualEvent(t *testing.T) {
+	type outcome struct {
+		events   string
+		rejected int
+		bad      bool
+	}
+	read := func(event string) (o outcome) {
+		d := NewDecoder(1 << 20)
+		_, err := d.Decode([]byte(withEvents(event)), func(e *Envelope) {
+			for _, ev := range e.Events {
+				o.events += fmt.Sprintf("%s %d %s;", ev.ID, ev.Timestamp, ev.Message)
+			}
+			o.rejected += len(e.Rejected)
+		})
+		o.bad = err != nil
+		return o
+	}
+	f := func(event string) {
+		t.Helper()
+		// A space makes it unusual.
+		if usual, other := read(event), read(strings.Replace(event, "{", "{ ", 1)); usual != other {
+			t.Errorf("%.200s: %+v, want %+v", event, usual, other)
+		}
+	}
+	const id = "34622316099697884706540976068822859012661220141643892546"
+	usual := `{"id":"` + id + `","timestamp":1544414264183,"message":"a"}`
+	for n := range usual {
+		f(usual[:n])
+		f(usual[:n] + " " + usual[n:])
+		f(usual[:n] + "," + usual[n:])
+		f(usual[:n] + "x" + usual[n+1:])
+	}
+	for _, event := range []string{
+		usual, usual + "," + usual, `{"id":"","timestamp":1,"message":""}`, `{"id":"` + id + `x","timestamp":1,"message":""}`,
+		`{"id":"` + id + `","timestamp":1,"message":"a","ingestionTime":1}`, `{"id":"` + id + `","timestamp":1,"message":"a","message":"b"}`,
+		`{"id":"` + id + `","timestamp":1,"message":"a","id":"1"}`, `{"id":"` + id + `","timestamp":1,"message":1}`,
+		`{"id":"` + id + `","timestamp":1,"message":"\u0041\ud800"}`, "{\"id\":\"" + id + "\",\"timestamp\":1,\"message\":\"\xff\"}",
+		`{"id":"` + id + `","timestamp":1,"message":"` + strings.Repeat(`é\n"`[:4], 9) + `"}`,
+	} {
+		f(event)
+	}
+	for _, timestamp := range []string{"0", "-1", "01", "00", "1.0", "1e3", "1.5", `"1"`, "253402300799999", "253402300800000", "99999999999999", "999999999999999", "9223372036854775808", "1234567890123456789012", "null", ""} {
+		f(`{"id":"` + id + `","timestamp":` + timestamp + `,"message":"a"}`)
+	}
+}
