@@ -31,6 +31,9 @@ type answer struct {
 	value []byte // the value that was read last
 }
 
+// maxValue bounds in bytes what is kept for the next answer.
+const maxValue = 1 << 20
+
 var answers = sync.Pool{New: func() any { return &answer{r: bufio.NewReaderSize(nil, 64<<10)} }}
 
 // readItems reads the results of want documents from the answer to a bulk request.
@@ -39,6 +42,9 @@ func readItems(r io.Reader, want int) ([]itemResult, error) {
 	a := answers.Get().(*answer)
 	defer func() {
 		a.r.Reset(nil)
+		if cap(a.value) > maxValue {
+			a.value = nil
+		}
 		answers.Put(a)
 	}()
 	a.r.Reset(r)

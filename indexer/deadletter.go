@@ -58,6 +58,9 @@ func encodingOf(payload []byte) string {
 			more += len(`u0000`)
 		}
 	}
+	for _, separator := range []string{"\u2028", "\u2029"} {
+		more += bytes.Count(payload, []byte(separator)) * (len(`\u2028`) - len(separator))
+	}
 	if more > len(payload) || !utf8.Valid(payload) {
 		return base64Encoding
 	}

@@ -28,7 +28,7 @@ type dispatcher struct {
 type retry struct {
 	due   time.Time
 	parts []part
-	away  bool // OpenSearch gave no verdicts; when it does so for others, it is back
+	away  bool // OpenSearch gave no verdicts: when it does for others, it may be back
 }
 
 // result is what a request brought.
@@ -192,7 +192,7 @@ func (d *dispatcher) settle(verdicts []verdict) {
 			d.finish(docs, n)
 		case v.again:
 			v.attempts++
-			again.away = again.away && v.away
+			again.away = again.away && v.away && !v.woken
 			again.parts = append(again.parts, v.part)
 			if due := now.Add(d.ix.cfg.backoff(v.attempts)); due.After(again.due) {
 				again.due = due
@@ -208,15 +208,25 @@ func (d *dispatcher) settle(verdicts []verdict) {
 		d.enqueueFirst(next, now)
 	}
 	if isBack {
-		// Pauses are for an OpenSearch that is away.
-		for i := range d.retries {
-			if d.retries[i].away {
-				d.retries[i].due = now
-			}
-		}
+		d.wake(now)
 	}
 	if len(again.parts) > 0 {
 		d.retries = append(d.retries, again)
+	}
+}
+
+// wake ends the pauses for an OpenSearch that was away, once for each part: what
+// then fails again may do so by itself.
+func (d *dispatcher) wake(now time.Time) {
+	for i := range d.retries {
+		r := &d.retries[i]
+		if !r.away {
+			continue
+		}
+		r.due = now
+		for j := range r.parts {
+			r.parts[j].woken = true
+		}
 	}
 }
 

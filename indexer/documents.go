@@ -79,8 +79,9 @@ func (d *Documents) Recycle() {
 // part is a run of documents of one record that share their fate so far.
 type part struct {
 	docs     *Documents
-	from, to int // documents [from, to)
-	attempts int // requests that failed on them
+	from, to int  // documents [from, to)
+	attempts int  // requests that failed on them
+	woken    bool // sent again before its pause was over
 	// form is how the one document goes out that cannot go as it is.
 	form *form
 }

@@ -76,6 +76,6 @@ func (ix *Indexer) written(p part) []byte {
 
 // formOf is the part of one document in a form.
 func (p part) formOf(f form) part {
-	p.attempts, p.form = 0, &f
+	p.attempts, p.woken, p.form = 0, false, &f
 	return p
 }

@@ -44,9 +44,9 @@ func (ix *Indexer) Ready() error {
 // note takes in what the answer to a request tells about the settings: one that
 // is refused, or one of whose documents is, for want of credentials, permission
 // or an index, tells that they are wrong; one whose documents are taken that
-// they are right. A whole request is well formed, so that a 400 is no fault of it.
+// they are right.
 func (ix *Indexer) note(status int, items []itemResult, err error) {
-	isWrong := isSetting(status) || status == http.StatusBadRequest
+	isWrong := isWrongSetting(status)
 	for _, item := range items {
 		if isSetting(item.Status) {
 			reason := item.Error.reason()
@@ -61,6 +61,9 @@ func (ix *Indexer) note(status int, items []itemResult, err error) {
 		ix.wrong.Store(nil)
 	}
 }
+
+// isWrongSetting is isSetting for a whole request, which is well formed.
+func isWrongSetting(status int) bool { return isSetting(status) || status == http.StatusBadRequest }
 
 // isSetting tells that a status is no fault of documents and does not pass by
 // itself.

@@ -588,6 +588,33 @@ func TestBackAgain(t *testing.T) {
 	}
 }
 
+// A request that fails by itself, while others do well, has its pauses all the same.
+func TestFailsByItself(t *testing.T) {
+	var failures atomic.Int64
+	fake := &fakeBulk{answer: func(w http.ResponseWriter, body string) bool {
+		if strings.Contains(body, `"m1000"`) {
+			failures.Add(1)
+			http.Error(w, "never", http.StatusBadGateway)
+			return true
+		}
+		return false
+	}}
+	ix := start(t, fake, func(c *Config) { c.RetryMin, c.RetryMax, c.Linger = time.Hour, time.Hour, 0 })
+	if err := ix.Put(t.Context(), record(ix, 1000, 1), func(bool) {}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		for failures.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		put(t, ix, record(ix, 10*i, 10))
+	}
+	time.Sleep(50 * time.Millisecond)
+	if n := failures.Load(); n != 2 { // once more when others do well
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
 // An answer that is lost after the request was applied doubles nothing.
 func TestAppliedAndLost(t *testing.T) {
 	fake := &fakeBulk{}

@@ -47,7 +47,7 @@ func (ix *Indexer) report(verdicts []verdict, status int, err error) {
 	if dead > 0 || plainly > 0 || held > 0 {
 		log = &ix.cfg.Log // each of these is told
 	}
-	if dead > 0 || held > 0 || isSetting(status) {
+	if dead > 0 || held > 0 || isWrongSetting(status) {
 		level = zerolog.ErrorLevel
 	}
 	if retried+plainly+dead+held == 0 {
