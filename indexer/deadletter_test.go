@@ -98,7 +98,7 @@ func TestSizeOfDeadLetters(t *testing.T) {
 	f("line ends", "\n", "text")
 	f("line separators", "\u2028", "text")
 	f("some control characters", "color \x1b[0m", "text")
-	f("separators and control characters", "\u2028\x01\x01", "base64")
+	f("separators and control characters", "\u2028\u2028\x01", "base64")
 	f("control characters", "\x01", "base64")
 	f("no text", "\xff", "base64")
 }
