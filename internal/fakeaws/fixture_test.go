@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -16,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
+
+	"logsluice/local/localtest"
 )
 
 // clock is a time that tests set.
@@ -63,27 +64,9 @@ func newClient(url string, transport http.RoundTripper) *kinesis.Client {
 		Region:       "us-east-1",
 		BaseEndpoint: aws.String(url),
 		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		HTTPClient:   &http.Client{Transport: ownBody{transport}},
+		HTTPClient:   &http.Client{Transport: localtest.OwnBody(transport)},
 		Retryer:      aws.NopRetryer{},
 	})
-}
-
-// ownBody sends requests from a body that nobody else closes. The SDK closes its own
-// when the answer begins; net/http may still be reading the end of it then, takes that
-// for a failure and closes the connection under the answer. Services that answer within
-// microseconds meet this, and a client that does not retry shows it.
-type ownBody struct{ http.RoundTripper }
-
-func (o ownBody) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		data, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		r = r.Clone(r.Context())
-		r.Body = readCloser(string(data))
-	}
-	return o.RoundTripper.RoundTrip(r)
 }
 
 // onBoth runs a test over a socket and without one.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"logsluice/internal/fakeaws"
+	"logsluice/local/localtest"
 )
 
 func newClient(url string, transport http.RoundTripper) *dynamodb.Client {
@@ -24,7 +25,7 @@ func newClient(url string, transport http.RoundTripper) *dynamodb.Client {
 		Region:       "us-east-1",
 		BaseEndpoint: aws.String(url),
 		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		HTTPClient:   &http.Client{Transport: transport},
+		HTTPClient:   &http.Client{Transport: localtest.OwnBody(transport)},
 		Retryer:      aws.NopRetryer{},
 	})
 }
@@ -44,7 +45,13 @@ func createTable(t testing.TB, client *dynamodb.Client, name string, key ...stri
 		in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: &attribute, KeyType: []types.KeyType{"HASH", "RANGE"}[i]})
 		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &attribute, AttributeType: types.ScalarAttributeType(kind)})
 	}
-	if _, err := client.CreateTable(t.Context(), in); err != nil {
+	_, err := client.CreateTable(t.Context(), in)
+	must(t, err)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
 		t.Fatal(err)
 	}
 }
