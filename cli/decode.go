@@ -45,8 +45,9 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 	var lines []byte
 	var failures []error
 	_, err = subscription.NewDecoder(maxDecoded).Decode(data, func(envelope *subscription.Envelope) {
+		mapper.Begin(envelope)
 		for i := range envelope.Events {
-			lines = mapper.Append(lines[:0], envelope, &envelope.Events[i])
+			lines = mapper.Append(lines[:0], &envelope.Events[i])
 			_, _ = out.Write(lines) // its error is Flush's
 		}
 		for _, rejected := range envelope.Rejected {

@@ -26,7 +26,6 @@ type processor struct {
 	draining context.Context // ends when the time for draining is used up
 	owned    context.Context // ends when the lease is lost
 	gap      bool            // a record was read and not taken on
-	growth   float64         // of a record that becomes documents, as it was last
 	letters  int             // dead letters of the sequence number at hand
 }
 

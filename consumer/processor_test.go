@@ -82,8 +82,9 @@ func TestBytesInFlight(t *testing.T) {
 			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
 			var one []byte
 			if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
+				c.mapper.Begin(e)
 				for i := range e.Events {
-					one = c.mapper.Append(one, e, &e.Events[i])
+					one = c.mapper.Append(one, &e.Events[i])
 				}
 			}); err != nil {
 				t.Fatal(err)
@@ -147,7 +148,7 @@ func TestLargeRecords(t *testing.T) {
 // What is reserved for a large document is given back with its verdict, whatever
 // its size in relation to the bound from which documents are large.
 func TestReservedBytes(t *testing.T) {
-	for _, size := range []int{maxSet - 2*besideMessage, maxSet - besideMessage + 1, maxSet - besideMessage/2, maxSet, 2 * maxSet} {
+	for _, size := range []int{maxSet - 16<<10, maxSet - 300, maxSet - 200, maxSet - 100, maxSet, 2 * maxSet} {
 		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
@@ -237,18 +238,23 @@ func TestEqualBadUserRecords(t *testing.T) {
 	}
 }
 
-func TestInflatedSize(t *testing.T) {
-	f := func(name string, data []byte, bound int, want int64) {
-		t.Helper()
-		if got := inflatedSize(data, bound); got != want {
-			t.Errorf("%s: %d, want %d", name, got, want)
-		}
+// Nothing is allocated for an event on its whole way: a record of many takes
+// little more than one of few.
+func TestNothingAllocatedPerEvent(t *testing.T) {
+	c := newConsumer(t, 64<<20, taking(func([]byte) {}))
+	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+	number := 0
+	allocations := func(events int) float64 {
+		data := envelope(events)
+		return testing.AllocsPerRun(20, func() {
+			number++
+			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+				{Data: data, SequenceNumber: aws.String(fmt.Sprint(number)), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			<-p.marks.drained()
+		})
 	}
-	packed := envelope(100)
-	size := int64(len(packed))
-	f("plain", []byte("{}"), 1000, 2)
-	f("bound", packed, 100, 100)
-	lying := append(bytes.Clone(packed[:len(packed)-4]), 0xff, 0xff, 0xff, 0xff)
-	f("beyond what DEFLATE can do", lying, 1<<40, size*maxRatio)
-	f("less than it is", append(bytes.Clone(packed[:len(packed)-4]), 0, 0, 0, 0), 1<<40, size)
+	few, many := allocations(100), allocations(2100)
+	if more := many - few; more > 500 { // of buffers, and of the race detector's pools
+		t.Errorf("%v allocations for 2000 events more", more)
+	}
 }

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"runtime"
 	"sync/atomic"
@@ -28,116 +27,137 @@ func (s *settlement) settle() {
 
 // maxSet bounds the bytes of documents that are handed over at once: a record
 // that becomes more is handed over in pieces, so that even one that inflates to
-// many times the bytes in flight needs no more than those.
+// many times the bytes in flight needs no more than those. Only a single
+// document can be larger.
 const maxSet = 1 << 20
 
-// besideMessage is more than a document takes beside its message, in bytes.
-const besideMessage = 16 << 10
+// passage is a record on its way through the rooms.
+type passage struct {
+	*processor
+	source indexer.Source
+	all    *settlement
+	docs   *indexer.Documents // not handed over yet, nil if there are none
+	room   int                // that the rest of the envelope's documents take, in bytes
+	alone  bool               // no other record that inflates to much is decoded
+	ended  bool               // something could not be handed over: the record is read again
+}
 
 // index follows one record through the rooms: subscription finds its events,
 // mapping makes documents of them, the indexer brings them into OpenSearch.
 // What cannot be read becomes a dead letter. done is called when all of it is
 // settled; it may never be when index tells that not all was handed over.
 func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done func()) (ok bool) {
-	c := p.consumer
-	source := indexer.Source{Stream: c.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber)}
-	all := &settlement{done: done}
-	all.pending.Store(1) // ours, until everything is handed over
-	ok = true
-	deadLetter := func(of indexer.Record, stage string, reason error, payload []byte) {
-		if !ok {
-			return // the record is read again
-		}
-		p.letters++
-		of.Source, of.Occurrence = source, p.letters
-		reserved := int64(0)
-		if len(payload) > maxSet {
-			reserved = p.reserve(int64(len(payload)))
-			ok = reserved > 0
-		}
-		ok = ok && p.hand(indexer.NewDeadLetter(of, stage, reason, payload), reserved, all)
+	metrics := p.consumer.metrics
+	metrics.records.Inc()
+	metrics.recordBytes.Add(float64(len(r.Data)))
+	w := passage{
+		processor: p,
+		source:    indexer.Source{Stream: p.consumer.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber)},
+		all:       &settlement{done: done},
 	}
+	w.all.pending.Store(1) // ours, until everything is handed over
+	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
+		w.deadLetter(indexer.Record{}, indexer.StageInflate, errors.New("not a valid KPL aggregate"), data)
+	} else {
+		w.decode(decoder, data)
+	}
+	if w.ended { // what was handed over must not pass for the whole record
+		return false
+	}
+	w.all.settle()
+	return true
+}
 
-	c.metrics.records.Inc()
-	c.metrics.recordBytes.Add(float64(len(r.Data)))
-	data, bad := bytes.CutPrefix(r.Data, badAggregate)
-	if bad {
-		deadLetter(indexer.Record{}, indexer.StageInflate, errors.New("not a valid KPL aggregate"), data)
-		if ok {
-			all.settle()
-		}
-		return ok
+func (w *passage) decode(decoder *subscription.Decoder, data []byte) {
+	decoder.BeforeLarge = w.beforeLarge
+	controls, err := decoder.Decode(data, w.visit)
+	if w.alone {
+		w.consumer.large.Release(1)
 	}
-	guess := float64(inflatedSize(data, c.cfg.MaxInflated))
-	room := int(min(guess*max(p.growth, 1), maxSet))
-	docs, written := indexer.NewDocuments(source, room), 0
-	// Records that inflate to much are decoded one at a time.
-	alone := false
-	decoder.BeforeLarge = func() error {
-		err := c.large.Acquire(p.ctx, 1)
-		alone, ok = err == nil, ok && err == nil
-		runtime.GC() // the memory limit alone is exceeded by one large buffer
-		return err
-	}
-	handOver := func(reserved int64) {
-		c.metrics.events.Add(float64(docs.Len()))
-		ok = p.hand(docs, reserved, all)
-		docs = indexer.NewDocuments(source, room)
-	}
-	controls, err := decoder.Decode(data, func(envelope *subscription.Envelope) {
-		for i := range envelope.Events {
-			event, reserved := &envelope.Events[i], int64(0)
-			if size := len(event.Message) + besideMessage; size > maxSet {
-				// Its bytes count before they are taken.
-				if ok && docs.Len() > 0 {
-					handOver(0)
-				}
-				if ok {
-					reserved = p.reserve(int64(size))
-					ok = reserved > 0
-				}
-				if ok {
-					docs.Recycle()
-					if alone {
-						runtime.GC() // what had these bytes before is no longer needed
-					}
-					docs = indexer.NewDocuments(source, size)
-				}
-			}
-			if !ok {
-				return
-			}
-			before := len(docs.Body)
-			docs.Body = p.mapper.Append(docs.Body, envelope, event)
-			docs.Next()
-			written += len(docs.Body) - before
-			if reserved > 0 || len(docs.Body) >= maxSet {
-				handOver(reserved)
-			}
-		}
-		for _, rejected := range envelope.Rejected {
-			deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
-				indexer.StageParse, rejected.Err, rejected.Raw)
-		}
-	})
-	if alone {
-		c.large.Release(1)
-	}
-	if written > 0 {
-		p.growth = float64(written) / guess
-	}
-	c.metrics.controls.Add(float64(controls))
+	w.consumer.metrics.controls.Add(float64(controls))
 	if err != nil {
-		deadLetter(indexer.Record{}, stageOf(err), err, data)
+		w.deadLetter(indexer.Record{}, stageOf(err), err, data)
 	}
-	if ok && docs.Len() > 0 {
-		handOver(0)
+	w.handOver(0)
+}
+
+// beforeLarge waits until no other record that inflates to much is decoded.
+func (w *passage) beforeLarge() error {
+	err := w.consumer.large.Acquire(w.ctx, 1)
+	w.alone, w.ended = err == nil, w.ended || err != nil
+	runtime.GC() // the memory limit alone is exceeded by one large buffer
+	return err
+}
+
+func (w *passage) visit(envelope *subscription.Envelope) {
+	w.mapper.Begin(envelope)
+	w.room = 0
+	for i := range envelope.Events {
+		w.room += w.mapper.Size(&envelope.Events[i])
 	}
-	docs.Recycle()
-	if ok { // else what was handed over must not pass for the whole record
-		all.settle()
+	for i := range envelope.Events {
+		w.add(&envelope.Events[i])
 	}
-	return ok
+	for _, rejected := range envelope.Rejected {
+		w.deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
+			indexer.StageParse, rejected.Err, rejected.Raw)
+	}
+}
+
+// add makes the document of an event.
+func (w *passage) add(event *subscription.Event) {
+	size, reserved := w.mapper.Size(event), int64(0)
+	if w.docs != nil && len(w.docs.Body)+size > maxSet {
+		w.handOver(0)
+	}
+	if size > maxSet && !w.ended {
+		// Its bytes count before they are taken.
+		reserved = w.reserve(int64(size))
+		w.ended = reserved == 0
+		if w.alone {
+			runtime.GC() // what had these bytes before is no longer needed
+		}
+	}
+	if w.ended {
+		return
+	}
+	if w.docs == nil {
+		w.docs = indexer.NewDocuments(w.source, max(size, min(w.room, maxSet)))
+	}
+	w.docs.Body = w.mapper.Append(w.docs.Body, event)
+	w.docs.Next()
+	w.room -= size
+	if reserved > 0 {
+		w.handOver(reserved)
+	}
+}
+
+// handOver hands over the documents at hand, for which bytes may be reserved.
+func (w *passage) handOver(reserved int64) {
+	docs := w.docs
+	w.docs = nil
+	switch {
+	case docs == nil:
+	case w.ended:
+		docs.Recycle()
+	default:
+		w.consumer.metrics.events.Add(float64(docs.Len()))
+		w.ended = !w.hand(docs, reserved, w.all)
+	}
+}
+
+func (w *passage) deadLetter(of indexer.Record, stage string, reason error, payload []byte) {
+	if w.ended {
+		return
+	}
+	w.letters++
+	of.Source, of.Occurrence = w.source, w.letters
+	reserved := int64(0)
+	if len(payload) > maxSet {
+		reserved = w.reserve(int64(len(payload)))
+		w.ended = reserved == 0
+	}
+	w.ended = w.ended || !w.hand(indexer.NewDeadLetter(of, stage, reason, payload), reserved, w.all)
 }
 
 func stageOf(err error) string {
@@ -146,19 +166,4 @@ func stageOf(err error) string {
 		return e.Stage
 	}
 	return indexer.StageParse
-}
-
-// maxRatio is the most that DEFLATE can compress.
-const maxRatio = 1032
-
-// inflatedSize guesses from the trailer of a gzip member (RFC 1952, ISIZE)
-// what a record inflates to, in bytes. It is a hint and bounded, as the sender
-// may have written anything there.
-func inflatedSize(data []byte, bound int) int64 {
-	size := int64(len(data))
-	if len(data) > 18 && data[0] == 0x1f && data[1] == 0x8b {
-		hint := int64(binary.LittleEndian.Uint32(data[len(data)-4:]))
-		size = max(size, min(hint, size*maxRatio))
-	}
-	return min(size, int64(bound))
 }

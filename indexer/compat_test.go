@@ -87,10 +87,11 @@ func checkVersion(t *testing.T, url string) {
 	}
 	defer ix.Close()
 	envelope := &subscription.Envelope{Owner: subscription.Text(`"1"`), LogGroup: subscription.Text(`"/g"`), LogStream: subscription.Text(`"s"`)}
+	mapper.Begin(envelope)
 	for range 2 {
 		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"}, 0)
 		for i, day := range []int64{1544414264183, 1544414264184, 1544414264183 + 24*3600*1000} {
-			docs.Body = mapper.Append(docs.Body, envelope, &subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
+			docs.Body = mapper.Append(docs.Body, &subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
 			docs.Next()
 		}
 		done := make(chan struct{})

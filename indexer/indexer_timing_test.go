@@ -50,9 +50,10 @@ func BenchmarkPut(b *testing.B) {
 	for len(ends) < benchmarkDocuments {
 		r, _ := g.Next()
 		if _, err := decoder.Decode(r.Data, func(e *subscription.Envelope) {
+			mapper.Begin(e)
 			for i := range e.Events {
 				if len(ends) < benchmarkDocuments {
-					body = mapper.Append(body, e, &e.Events[i])
+					body = mapper.Append(body, &e.Events[i])
 					ends = append(ends, len(body))
 				}
 			}

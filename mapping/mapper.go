@@ -29,8 +29,8 @@ type Config struct {
 }
 
 // Mapper writes log events as the two lines of a bulk request that make their
-// documents. It remembers the hour it was in, so it is not safe for concurrent
-// use: each goroutine has a Clone.
+// documents. It remembers the envelope and the hour it is in, so it is not safe
+// for concurrent use: each goroutine has a Clone.
 type Mapper struct {
 	prefix string
 	zone   *time.Location
@@ -39,7 +39,11 @@ type Mapper struct {
 	keys   [][]byte // `{"@timestamp":`, `,"message":`, …
 	action []byte   // the action line up to the day
 	noIDs  bool
-	hour   hour // of the event written last
+
+	envelope *subscription.Envelope // that the events are of
+	hour     hour                   // of the event at hand
+	frame    frame                  // of both
+	framed   bool                   // the frame is made
 }
 
 // New checks the configuration and prepares the mapper.
@@ -63,7 +67,7 @@ func New(cfg Config) (*Mapper, error) {
 	m.action = []byte(`{"` + operation + `":{"_index":"` + cfg.Prefix + `-`)
 	separator := "{"
 	for _, field := range cfg.Schema {
-		if field.append == nil {
+		if field.frame == nil {
 			continue
 		}
 		m.schema = append(m.schema, field)
@@ -76,7 +80,18 @@ func New(cfg Config) (*Mapper, error) {
 // Clone makes a mapper for another goroutine.
 func (m *Mapper) Clone() *Mapper {
 	clone := *m
+	clone.frame, clone.framed = frame{}, false
 	return &clone
+}
+
+// Begin goes on to the events of an envelope, which is not to change while they
+// are written. It comes before Size and Append.
+func (m *Mapper) Begin(envelope *subscription.Envelope) { m.envelope, m.framed = envelope, false }
+
+// Size is how many bytes Append appends for an event.
+func (m *Mapper) Size(event *subscription.Event) int {
+	m.place(event)
+	return m.frame.size(event)
 }
 
 // Append appends the action and the source line of one log event, newlines
@@ -84,23 +99,21 @@ func (m *Mapper) Clone() *Mapper {
 // is that of the event's own day, so that a re-delivered event meets its own
 // document. Without ids it is a plain index, and nothing meets.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
-func (m *Mapper) Append(dst []byte, envelope *subscription.Envelope, event *subscription.Event) []byte {
+func (m *Mapper) Append(dst []byte, event *subscription.Event) []byte {
+	m.place(event)
+	return m.frame.append(dst, &m.hour, event)
+}
+
+// place goes to the hour of an event.
+func (m *Mapper) place(event *subscription.Event) {
+	if m.framed && m.hour.holds(event.Timestamp) {
+		return
+	}
 	if !m.hour.holds(event.Timestamp) {
 		m.hour = hourOf(event.Timestamp, m.zone)
 	}
-	e := entry{envelope: envelope, event: event, hour: &m.hour}
-	dst = append(dst, m.action...)
-	dst = append(dst, m.hour.day...)
-	if !m.noIDs {
-		dst = append(dst, `","_id":"`...)
-		dst = append(dst, event.ID...)
-	}
-	dst = append(dst, "\"}}\n"...)
-	for i := range m.schema {
-		dst = append(dst, m.keys[i]...)
-		dst = m.schema[i].append(dst, &e)
-	}
-	return append(dst, "}\n"...)
+	m.build(m.envelope)
+	m.framed = true
 }
 
 // checkPrefix holds a prefix against the rules for index names, so that a

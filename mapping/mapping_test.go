@@ -35,8 +35,13 @@ func TestAppend(t *testing.T) {
 		event := &subscription.Event{ID: []byte("42"), Timestamp: timestamp, Message: subscription.Text(`"{\"a\":1}"`)}
 		want := `before{"create":{"_index":"` + wantIndex + `","_id":"42"}}` + "\n" +
 			`{"@timestamp":"` + wantTime + `","message":"{\"a\":1}","log_group":"/g","log_stream":"s\"1","owner":"123"}` + "\n"
-		if got := string(m.Append([]byte("before"), envelope, event)); got != want {
+		m.Begin(envelope)
+		got := string(m.Append([]byte("before"), event))
+		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if size := m.Size(event); size != len(got)-len("before") {
+			t.Errorf("%s: size %d", got, size)
 		}
 	}
 	f("UTC", 1544414264183, "app-2018-12-10", "2018-12-10T03:57:44.183Z")
@@ -100,7 +105,8 @@ func TestTemplateFollowsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := subscription.Text(`"x"`)
-	lines := string(m.Append(nil, &subscription.Envelope{Owner: text, LogGroup: text, LogStream: text}, &subscription.Event{ID: []byte("1"), Message: text}))
+	m.Begin(&subscription.Envelope{Owner: text, LogGroup: text, LogStream: text})
+	lines := string(m.Append(nil, &subscription.Event{ID: []byte("1"), Message: text}))
 	_, source, _ := strings.Cut(lines, "\n")
 	var document map[string]any
 	if err := json.Unmarshal([]byte(source), &document); err != nil {
@@ -134,7 +140,8 @@ func TestAppendWithoutIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	event := &subscription.Event{ID: []byte("42"), Timestamp: 1544414264183, Message: subscription.Text(`"m"`)}
-	action, _, _ := strings.Cut(string(m.Append(nil, &subscription.Envelope{}, event)), "\n")
+	m.Begin(&subscription.Envelope{})
+	action, _, _ := strings.Cut(string(m.Append(nil, event)), "\n")
 	if action != `{"index":{"_index":"app-2018-12-10"}}` {
 		t.Errorf("action %s", action)
 	}

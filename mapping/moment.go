@@ -27,8 +27,8 @@ type hour struct {
 	from, to int64 // milliseconds since the epoch for which it holds, to excluded
 	begin    int64 // when it began, in the same
 	day      []byte
-	head     []byte // of a timestamp, up to the minutes
-	tail     []byte // from the offset on
+	head     []byte // of a timestamp as a JSON string, up to the minutes
+	tail     []byte // of it, from the offset on
 }
 
 // hourOf is the hour of a time, or that time alone where the offset changes.
@@ -53,14 +53,15 @@ func hourOf(milliseconds int64, zone *time.Location) hour {
 
 func (h *hour) holds(milliseconds int64) bool { return h.from <= milliseconds && milliseconds < h.to }
 
-// appendTimestamp appends a time that the hour holds as a JSON string, RFC 3339
-// with milliseconds.
-func (h *hour) appendTimestamp(dst []byte, milliseconds int64) []byte {
-	rest := int(milliseconds - h.begin)
+// clockSize is how many bytes appendClock appends.
+const clockSize = len("04:05.000")
+
+// appendClock appends what stands between head and tail of a time that the hour
+// holds: minutes, seconds and milliseconds.
+func (h *hour) appendClock(dst []byte, milliseconds int64) []byte {
+	rest := uint32(milliseconds-h.begin) % msPerHour
 	minute, second, ms := rest/msPerMinute, rest/msPerSecond%60, rest%msPerSecond
-	dst = append(dst, h.head...)
-	dst = append(dst, digit(minute/10), digit(minute), ':', digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms))
-	return append(dst, h.tail...)
+	return append(dst, digit(minute/10), digit(minute), ':', digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms))
 }
 
-func digit(n int) byte { return byte('0' + n%10) }
+func digit(n uint32) byte { return byte('0' + n%10) }

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -32,7 +33,7 @@ func TestHour(t *testing.T) {
 				}
 			}
 			local, _ := localTime(now, zone)
-			if got, want := string(h.appendTimestamp(nil, now)), local.Format(`"2006-01-02T15:04:05.000Z07:00"`); got != want {
+			if got, want := string(append(h.appendClock(slices.Clone(h.head), now), h.tail...)), local.Format(`"2006-01-02T15:04:05.000Z07:00"`); got != want {
 				t.Fatalf("%s: %d is written as %s, want %s", name, now, got, want)
 			}
 			if got, want := string(h.day), local.Format(time.DateOnly); got != want {

@@ -11,17 +11,9 @@ type Field struct {
 	// Property is the field's definition in the index mapping.
 	Property map[string]any
 
-	// append writes the field's JSON value; nil for a field that only plain
-	// documents have.
-	append func(dst []byte, e *entry) []byte
-}
-
-// entry is what a field is written from: one log event with what it shares
-// with its neighbours.
-type entry struct {
-	envelope *subscription.Envelope
-	event    *subscription.Event
-	hour     *hour // of the event
+	// frame writes the field's JSON value, with gaps for what is each event's own;
+	// nil for a field that only plain documents have.
+	frame func(f *frame, envelope *subscription.Envelope, h *hour)
 }
 
 // Schema lists the fields of a document, in the order they are written.
@@ -48,31 +40,35 @@ func DefaultSchema() Schema {
 			Name:     timeField,
 			Meaning:  "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`",
 			Property: map[string]any{"type": "date"},
-			append:   func(dst []byte, e *entry) []byte { return e.hour.appendTimestamp(dst, e.event.Timestamp) },
+			frame: func(f *frame, _ *subscription.Envelope, h *hour) {
+				f.write(h.head)
+				f.leave(ownClock)
+				f.write(h.tail)
+			},
 		},
 		{
 			Name:     messageField,
 			Meaning:  "the text as it was, searchable by its words",
 			Property: map[string]any{"type": "text"},
-			append:   func(dst []byte, e *entry) []byte { return append(dst, e.event.Message...) },
+			frame:    func(f *frame, _ *subscription.Envelope, _ *hour) { f.leave(ownMessage) },
 		},
 		{
 			Name:     "log_group",
 			Meaning:  "the CloudWatch log group",
 			Property: keyword,
-			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.LogGroup...) },
+			frame:    func(f *frame, e *subscription.Envelope, _ *hour) { f.write(e.LogGroup) },
 		},
 		{
 			Name:     "log_stream",
 			Meaning:  "the CloudWatch log stream",
 			Property: keyword,
-			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.LogStream...) },
+			frame:    func(f *frame, e *subscription.Envelope, _ *hour) { f.write(e.LogStream) },
 		},
 		{
 			Name:     "owner",
 			Meaning:  "the AWS account the event comes from",
 			Property: keyword,
-			append:   func(dst []byte, e *entry) []byte { return append(dst, e.envelope.Owner...) },
+			frame:    func(f *frame, e *subscription.Envelope, _ *hour) { f.write(e.Owner) },
 		},
 		{
 			Name:     errorField,

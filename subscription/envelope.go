@@ -281,9 +281,7 @@ func (s *scanner) usualEvent(ev *Event) bool {
 		return false
 	}
 	i := len(id) + 1
-	for i < len(data) && '0' <= data[i] && data[i] <= '9' {
-		i++
-	}
+	i += digits(data[i:])
 	if i++; i > len(data) || data[i-1] != '"' {
 		return false
 	}

@@ -54,15 +54,7 @@ func (e *Envelope) identify() {
 
 // trusted tells whether an id, as the string literal it came in, is CloudWatch's.
 func trusted(id []byte) bool {
-	if len(id) < minTrusted+2 || len(id) > maxTrusted+2 {
-		return false
-	}
-	for _, c := range id[1 : len(id)-1] {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
+	return len(id) >= minTrusted+2 && len(id) <= maxTrusted+2 && digits(id[1:]) == len(id)-2
 }
 
 // digest is the hash of what an event is. Canonical literals end by

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -247,9 +248,26 @@ func (s *scanner) number() ([]byte, error) {
 
 // digits passes over digits; false if there is none.
 func (s *scanner) digits() bool {
-	start := s.pos
-	for s.pos < len(s.data) && '0' <= s.data[s.pos] && s.data[s.pos] <= '9' {
-		s.pos++
+	n := digits(s.data[s.pos:])
+	s.pos += n
+	return n > 0
+}
+
+// digits counts the digits that data begins with.
+func digits(data []byte) int {
+	i := 0
+	for ; i+8 <= len(data); i += 8 {
+		const (
+			upper = 0xf0 * each
+			three = 0x30 * each // the upper half of a digit, and of one and 6
+		)
+		x := binary.LittleEndian.Uint64(data[i:])
+		if x&upper != three || (x+6*each)&upper != three {
+			break
+		}
 	}
-	return s.pos > start
+	for i < len(data) && '0' <= data[i] && data[i] <= '9' {
+		i++
+	}
+	return i
 }

@@ -82,30 +82,39 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 		return nil, 0, s.unexpected("a string")
 	}
 	start, data := s.pos, s.data
+	odd := 0 // up to where something may be odd
 	for i := start + 1; i < len(data); {
-		if i+8 <= len(data) {
-			const (
-				each = 0x0101010101010101 // times a byte: that byte in all eight
-				high = 0x80 * each
-			)
+		if i >= odd && len(data)-i >= blockSize {
+			n := ordinary((*[blockSize]byte)(data[i:]))
+			if n >= 0 {
+				i += n
+			} else {
+				odd = i + blockSize
+			}
+			if n >= blockSize-1 {
+				continue
+			}
+		} else if i+8 <= len(data) {
 			x := binary.LittleEndian.Uint64(data[i:])
 			quote, backslash := x^'"'*each, x^'\\'*each
 			// The high bit of each byte that does not stand for itself; behind the
 			// first of these also of others.
-			odd := (x | (x - ' '*each) | (quote - each) | (backslash - each)) & high
-			if odd == 0 {
+			special := (x | (x - ' '*each) | (quote - each) | (backslash - each)) & high
+			if special == 0 {
 				i += 8
 				continue
 			}
-			i += bits.TrailingZeros64(odd) / 8
+			i += bits.TrailingZeros64(special) / 8
 		}
 		c := data[i]
 		switch {
 		case c == '"':
 			s.pos = i + 1
 			return data[start:s.pos:s.pos], 0, nil
+		case c == '\\' && i+1 < len(data) && shortEscape[data[i+1]]:
+			i += 2
 		case c == '\\':
-			n := canonicalEscape(data[i:])
+			n := longEscape(data[i:])
 			if n == 0 {
 				return s.measure(start, i)
 			}
@@ -178,22 +187,15 @@ func character(data []byte) (r rune, n int) {
 	return utf8.DecodeRune(data)
 }
 
-// canonicalEscape is the length of the escape sequence that data begins with if
-// it is spelled canonically, 0 if not.
-func canonicalEscape(data []byte) int {
-	if len(data) < 2 {
-		return 0
-	}
-	switch data[1] {
-	case '"', '\\', 'n', 't', 'r', 'b', 'f':
-		return 2
-	}
+// longEscape is the length of the escape sequence that data begins with if it is
+// a canonical one of a control character that has no short one, 0 if not.
+func longEscape(data []byte) int {
 	r, n := unescape(data)
 	if n != 6 || r >= 0x20 || data[5] != hexDigits[r&0xf] {
 		return 0
 	}
 	switch r {
-	case '\n', '\t', '\r', '\b', '\f': // they have shorter ones
+	case '\n', '\t', '\r', '\b', '\f':
 		return 0
 	}
 	return n

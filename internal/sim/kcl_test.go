@@ -79,8 +79,9 @@ func (p *kclProcessor) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	var body []byte
 	for _, r := range in.Records {
 		_, _ = p.decoder.Decode(r.Data, func(e *subscription.Envelope) {
+			p.mapper.Begin(e)
 			for i := range e.Events {
-				body = p.mapper.Append(body, e, &e.Events[i])
+				body = p.mapper.Append(body, &e.Events[i])
 			}
 		})
 	}
