@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -27,35 +28,54 @@ type checksum struct {
 
 var seed = maphash.MakeSeed()
 
-func (c *checksum) add(id, message string) {
+func (c *checksum) add(sum uint64) {
+	c.events++
+	c.sum += sum
+}
+
+// sumOf is the sum of an event.
+func sumOf(id, message string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	_, _ = h.WriteString(id)
 	_ = h.WriteByte(0)
 	_, _ = h.WriteString(message)
-	c.events++
-	c.sum += h.Sum64()
+	return h.Sum64()
 }
 
 func newFixture(events int) *fixture {
 	f := &fixture{}
 	g := loggen.New(loggen.Options{Seed: 1, Events: events})
 	for r, more := g.Next(); more; r, more = g.Next() {
-		f.records = append(f.records, r)
 		f.packed += len(r.Data)
 		if n, err := inflatedSize(r.Data); err == nil { // the generator's own
 			f.inflated += n
 		}
-		if r.Control {
-			continue
+		if !r.Control {
+			f.events += len(r.Events)
+			for _, e := range r.Events {
+				f.sum.add(sumOf(e.ID, e.Message))
+			}
 		}
-		f.events += len(r.Events)
-		for _, e := range r.Events {
-			f.sum.add(e.ID, e.Message)
-		}
+		r.Events = nil // they would be memory for the garbage collector to look at
+		f.records = append(f.records, r)
 	}
 	return f
 }
+
+// check tells whether what is made of the records holds each event once.
+func (f *fixture) check(what string, made func(tell func(sum uint64)) error) error {
+	var got checksum
+	if err := made(got.add); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if got != f.sum {
+		return fmt.Errorf("%s: %w: %d of %d events", what, errMissing, got.events, f.events)
+	}
+	return nil
+}
+
+var errMissing = errors.New("not every event is there exactly once")
 
 func inflatedSize(data []byte) (int, error) {
 	r, err := gzip.NewReader(bytes.NewReader(data))
