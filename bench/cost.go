@@ -14,13 +14,9 @@ import (
 // subject is one line of the cost table.
 type subject struct {
 	name    string
-	rounds  int
 	measure func() (time.Duration, error)
 	costs   []time.Duration
 }
-
-// telegrafRounds are few, as one takes as long as all others together.
-const telegrafRounds = 3
 
 // cost prints the CPU time that the whole process takes, beside that of floors and
 // peers, all on the same input in the same rounds.
@@ -32,8 +28,8 @@ func cost(ctx context.Context, program string, s settings) (err error) {
 		return err
 	}
 	var subjects []*subject
-	add := func(name string, rounds int, measure func() (time.Duration, error)) {
-		subjects = append(subjects, &subject{name: name, rounds: rounds, measure: measure})
+	add := func(name string, measure func() (time.Duration, error)) {
+		subjects = append(subjects, &subject{name: name, measure: measure})
 	}
 	for _, floor := range floors {
 		if floor.whole {
@@ -45,7 +41,7 @@ func cost(ctx context.Context, program string, s settings) (err error) {
 				return err
 			}
 		}
-		add(floor.name, s.rounds, func() (time.Duration, error) {
+		add(floor.name, func() (time.Duration, error) {
 			return measure(func() error { return floor.pass(f.records, nowhere) })
 		})
 	}
@@ -58,7 +54,7 @@ func cost(ctx context.Context, program string, s settings) (err error) {
 	processOf := func(name string) string { return fmt.Sprintf("%s, the whole process, %d shards", name, s.shards) }
 	var notes []string
 	if !s.peers {
-		add(processOf("logsluice"), s.rounds, ours)
+		add(processOf("logsluice"), ours)
 	} else {
 		telegraf, decoder, err := buildPeers(ctx, s.cache)
 		if err != nil {
@@ -70,20 +66,17 @@ func cost(ctx context.Context, program string, s settings) (err error) {
 		}
 		defer decode.stop()
 		for _, name := range peerFloors {
-			add("klauspost, "+name+" + bulk body", s.rounds, func() (time.Duration, error) { return decode.measure(name) })
+			add("klauspost, "+name+" + bulk body", func() (time.Duration, error) { return decode.measure(name) })
 		}
-		add(processOf("logsluice"), s.rounds, ours)
-		add(processOf("Telegraf"), min(s.rounds, telegrafRounds), func() (time.Duration, error) {
+		add(processOf("logsluice"), ours)
+		add(processOf("Telegraf"), func() (time.Duration, error) {
 			took, arrived, err := runTelegraf(ctx, telegraf, s, f)
 			notes = append(notes, fmt.Sprintf("Telegraf: %s; %d MiB resident", arrived, took.resident>>20))
 			return took.cpu, err
 		})
 	}
-	for round := range s.rounds {
+	for range s.rounds {
 		for _, subject := range subjects {
-			if round >= subject.rounds {
-				continue
-			}
 			took, err := subject.measure()
 			if err != nil {
 				return fmt.Errorf("%s: %w", subject.name, err)
