@@ -33,7 +33,7 @@ func cost(ctx context.Context, program string, s settings) (err error) {
 	}
 	for _, floor := range floors {
 		if floor.whole {
-			if err := f.check(floor.name, func(tell func(uint64)) error {
+			if err := f.check(floor.name, func(tell func(event)) error {
 				return floor.pass(f.records, func(request []byte) error {
 					return events(bytes.NewReader(request), readOurs, tell)
 				})

@@ -30,7 +30,7 @@ func startDecode(ctx context.Context, program, cache string, f *fixture) (*decod
 		return nil, fmt.Errorf("write the records for %s: %w", program, err)
 	}
 	for _, name := range peerFloors {
-		if err := f.check(name, func(tell func(uint64)) error {
+		if err := f.check(name, func(tell func(event)) error {
 			return bodies(ctx, program, file, name, tell)
 		}); err != nil {
 			return nil, err
@@ -62,7 +62,7 @@ func writeRecords(cache string, f *fixture) (file string, err error) {
 }
 
 // bodies tells the events of the bulk requests that it makes.
-func bodies(ctx context.Context, program, file, name string, tell func(sum uint64)) error {
+func bodies(ctx context.Context, program, file, name string, tell func(event)) error {
 	process := exec.CommandContext(ctx, program, "-body", name, file)
 	process.Stderr = os.Stderr
 	requests, err := process.StdoutPipe()

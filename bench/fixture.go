@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"time"
 
 	"logsluice/internal/loggen"
 )
@@ -28,20 +29,18 @@ type checksum struct {
 
 var seed = maphash.MakeSeed()
 
-func (c *checksum) add(sum uint64) {
+func (c *checksum) add(e event) {
 	c.events++
-	c.sum += sum
+	c.sum += e.sum()
 }
 
-// sumOf is the sum of an event.
-func sumOf(id, message string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	_, _ = h.WriteString(id)
-	_ = h.WriteByte(0)
-	_, _ = h.WriteString(message)
-	return h.Sum64()
+// event is what becomes of a log event: what its document says, and where it is.
+type event struct {
+	index, id, message, logGroup, logStream, owner string
+	milliseconds                                   int64
 }
+
+func (e event) sum() uint64 { return maphash.Comparable(seed, e) }
 
 func newFixture(events int) *fixture {
 	f := &fixture{}
@@ -54,7 +53,8 @@ func newFixture(events int) *fixture {
 		if !r.Control {
 			f.events += len(r.Events)
 			for _, e := range r.Events {
-				f.sum.add(sumOf(e.ID, e.Message))
+				day := time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly)
+				f.sum.add(event{"bench-" + day, e.ID, e.Message, r.LogGroup, r.LogStream, r.Owner, e.Timestamp})
 			}
 		}
 		r.Events = nil // they would be memory for the garbage collector to look at
@@ -64,7 +64,7 @@ func newFixture(events int) *fixture {
 }
 
 // check tells whether what is made of the records holds each event once.
-func (f *fixture) check(what string, made func(tell func(sum uint64)) error) error {
+func (f *fixture) check(what string, made func(tell func(event)) error) error {
 	var got checksum
 	if err := made(got.add); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // sink takes every document of bulk requests, and adds up what it got.
@@ -22,18 +23,23 @@ type sink struct {
 	seen map[uint64]struct{} // the events, by their sums
 }
 
-// reading finds the event in a document: its id is the document's own, or stands
-// in the source.
-type reading func(documentID string, source []byte) (id, message string, err error)
+// reading finds the event in a document that is to be in an index under an id.
+type reading func(index, id string, source []byte) (event, error)
 
 func newSink(want int) *sink {
 	return &sink{want: want, full: make(chan struct{}), read: readOurs, seen: make(map[uint64]struct{}, want)}
 }
 
-func readOurs(documentID string, source []byte) (id, message string, err error) {
-	var document struct{ Message string }
-	err = json.Unmarshal(source, &document)
-	return documentID, document.Message, err
+func readOurs(index, id string, source []byte) (event, error) {
+	var d struct {
+		Time      time.Time `json:"@timestamp"`
+		Message   string    `json:"message"`
+		LogGroup  string    `json:"log_group"`
+		LogStream string    `json:"log_stream"`
+		Owner     string    `json:"owner"`
+	}
+	err := json.Unmarshal(source, &d)
+	return event{index, id, d.Message, d.LogGroup, d.LogStream, d.Owner, d.Time.UnixMilli()}, err
 }
 
 // ServeHTTP answers as OpenSearch does to logsluice's requests.
@@ -50,8 +56,8 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *sink) bulk(w http.ResponseWriter, body io.Reader) {
-	var sums []uint64
-	err := events(body, s.read, func(sum uint64) { sums = append(sums, sum) })
+	var came []event
+	err := events(body, s.read, func(e event) { came = append(came, e) })
 	switch {
 	case errors.Is(err, errDocument):
 		http.Error(w, `{"error":{"type":"parse_exception","reason":"not a document"}}`, http.StatusBadRequest)
@@ -59,14 +65,14 @@ func (s *sink) bulk(w http.ResponseWriter, body io.Reader) {
 	case err != nil:
 		return // the client is gone
 	}
-	answer := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, len(sums)), ",")
+	answer := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, len(came)), ",")
 	_, _ = io.WriteString(w, `{"errors":false,"items":[`+answer+`]}`)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := len(s.seen)
-	for _, sum := range sums {
-		s.got.add(sum)
-		s.seen[sum] = struct{}{}
+	for _, e := range came {
+		s.got.add(e)
+		s.seen[e.sum()] = struct{}{}
 	}
 	if before < s.want && len(s.seen) >= s.want {
 		close(s.full)
@@ -75,8 +81,8 @@ func (s *sink) bulk(w http.ResponseWriter, body io.Reader) {
 
 var errDocument = errors.New("not a document")
 
-// events tells the sum of each event that a bulk request holds.
-func events(request io.Reader, read reading, tell func(sum uint64)) error {
+// events tells each event that a bulk request holds.
+func events(request io.Reader, read reading, tell func(event)) error {
 	lines := bufio.NewReader(request)
 	for {
 		action, err := lines.ReadBytes('\n')
@@ -91,17 +97,18 @@ func events(request io.Reader, read reading, tell func(sum uint64)) error {
 			return err
 		}
 		var operation map[string]struct {
-			ID string `json:"_id"`
+			Index string `json:"_index"`
+			ID    string `json:"_id"`
 		}
 		if err := json.Unmarshal(action, &operation); err != nil {
 			return fmt.Errorf("%w: %w", errDocument, err)
 		}
 		for _, target := range operation {
-			id, message, err := read(target.ID, source)
+			e, err := read(target.Index, target.ID, source)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errDocument, err)
 			}
-			tell(sumOf(id, message))
+			tell(e)
 		}
 	}
 }

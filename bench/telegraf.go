@@ -12,14 +12,23 @@ import (
 	"time"
 )
 
-// readTelegraf finds the event in a document of bench/peers/telegraf.conf.
-func readTelegraf(_ string, source []byte) (id, message string, err error) {
-	var document struct {
-		Tag   struct{ ID string }
-		Event struct{ Message string }
+// readTelegraf finds the event in a document of bench/peers/telegraf.conf, whose
+// own id is a hash.
+func readTelegraf(index, _ string, source []byte) (event, error) {
+	var d struct {
+		Time time.Time `json:"@timestamp"`
+		Tag  struct {
+			ID        string `json:"id"`
+			LogGroup  string `json:"log_group"`
+			LogStream string `json:"log_stream"`
+			Owner     string `json:"owner"`
+		} `json:"tag"`
+		Event struct {
+			Message string `json:"message"`
+		} `json:"event"`
 	}
-	err = json.Unmarshal(source, &document)
-	return document.Tag.ID, document.Event.Message, err
+	err := json.Unmarshal(source, &d)
+	return event{index, d.Tag.ID, d.Event.Message, d.Tag.LogGroup, d.Tag.LogStream, d.Tag.Owner, d.Time.UnixMilli()}, err
 }
 
 // silence is how long nothing comes when nothing more is to be expected.
