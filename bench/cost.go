@@ -8,29 +8,64 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 )
 
 // subject is one line of the cost table.
 type subject struct {
-	name    string
-	measure func() (time.Duration, error)
+	name string
+	// measure tells what a round took and, of a process, what arrived.
+	measure func() (took usage, arrived string, err error)
 	costs   []time.Duration
+	most    int64    // bytes resident
+	arrived []string // what is different in a round
 }
 
 // cost prints the CPU time that the whole process takes, beside that of floors and
 // peers, all on the same input in the same rounds.
-func cost(ctx context.Context, program string, s settings) (err error) {
+func cost(ctx context.Context, program string, s settings) error {
 	f := newFixture(s.events)
 	fmt.Printf("%s\n%s\n", f, machine())
-	floors, err := newFloors()
+	subjects, err := floorSubjects(f)
 	if err != nil {
 		return err
 	}
-	var subjects []*subject
-	add := func(name string, measure func() (time.Duration, error)) {
-		subjects = append(subjects, &subject{name: name, measure: measure})
+	process := func(name string) string { return fmt.Sprintf("%s, the whole process, %d shards", name, s.shards) }
+	ours := &subject{name: process("logsluice"), measure: func() (usage, string, error) {
+		took, err := consume(ctx, program, s, f)
+		return took, eachOnce, err
+	}}
+	if !s.peers {
+		return compare(append(subjects, ours), s.rounds, f.events)
 	}
+	telegraf, decoder, err := buildPeers(ctx, s.cache)
+	if err != nil {
+		return err
+	}
+	decode, err := startDecode(ctx, decoder, s.cache, f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", decoder, err)
+	}
+	defer decode.stop()
+	for _, name := range peerFloors {
+		subjects = append(subjects, &subject{name: "klauspost, " + name + " + bulk body", measure: func() (usage, string, error) {
+			cpu, err := decode.measure(name)
+			return usage{cpu: cpu}, "", err
+		}})
+	}
+	return compare(append(subjects, ours, &subject{name: process("Telegraf"), measure: func() (usage, string, error) {
+		return runTelegraf(ctx, telegraf, s, f)
+	}}), s.rounds, f.events)
+}
+
+// floorSubjects are the floors, which are found to make every document.
+func floorSubjects(f *fixture) ([]*subject, error) {
+	floors, err := newFloors()
+	if err != nil {
+		return nil, err
+	}
+	var subjects []*subject
 	for _, floor := range floors {
 		if floor.whole {
 			if err := f.check(floor.name, func(tell func(event)) error {
@@ -38,62 +73,33 @@ func cost(ctx context.Context, program string, s settings) (err error) {
 					return events(bytes.NewReader(request), readOurs, tell)
 				})
 			}); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		add(floor.name, func() (time.Duration, error) {
-			return measure(func() error { return floor.pass(f.records, nowhere) })
-		})
+		subjects = append(subjects, &subject{name: floor.name, measure: func() (usage, string, error) {
+			cpu, err := measure(func() error { return floor.pass(f.records, nowhere) })
+			return usage{cpu: cpu}, "", err
+		}})
 	}
-	var most int64
-	ours := func() (time.Duration, error) {
-		took, err := consume(ctx, program, s, f)
-		most = max(most, took.resident)
-		return took.cpu, err
-	}
-	processOf := func(name string) string { return fmt.Sprintf("%s, the whole process, %d shards", name, s.shards) }
-	var notes []string
-	if !s.peers {
-		add(processOf("logsluice"), ours)
-	} else {
-		telegraf, decoder, err := buildPeers(ctx, s.cache)
-		if err != nil {
-			return err
-		}
-		decode, err := startDecode(ctx, decoder, s.cache, f)
-		if err != nil {
-			return fmt.Errorf("%s: %w", decoder, err)
-		}
-		defer decode.stop()
-		for _, name := range peerFloors {
-			add("klauspost, "+name+" + bulk body", func() (time.Duration, error) { return decode.measure(name) })
-		}
-		add(processOf("logsluice"), ours)
-		add(processOf("Telegraf"), func() (time.Duration, error) {
-			took, arrived, err := runTelegraf(ctx, telegraf, s, f)
-			notes = append(notes, fmt.Sprintf("Telegraf: %s; %d MiB resident", arrived, took.resident>>20))
-			return took.cpu, err
-		})
-	}
-	for range s.rounds {
-		for _, subject := range subjects {
-			took, err := subject.measure()
-			if err != nil {
-				return fmt.Errorf("%s: %w", subject.name, err)
-			}
-			subject.costs = append(subject.costs, took)
-		}
-	}
-	printCosts(subjects, f.events)
-	fmt.Printf("\nlogsluice: each event once; %d MiB resident at the most\n", most>>20)
-	for _, note := range notes {
-		fmt.Println(note)
-	}
-	return nil
+	return subjects, nil
 }
 
-func printCosts(subjects []*subject, events int) {
-	fmt.Printf("\n%-60s %8s %8s  %s\n", "CPU seconds (user+sys) per 1M events", "median", "ratio", "all")
+// compare measures each subject in each round, and prints the table.
+func compare(subjects []*subject, rounds, events int) error {
+	for range rounds {
+		for _, s := range subjects {
+			took, arrived, err := s.measure()
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			s.costs = append(s.costs, took.cpu)
+			s.most = max(s.most, took.resident)
+			if !slices.Contains(s.arrived, arrived) {
+				s.arrived = append(s.arrived, arrived)
+			}
+		}
+	}
+	fmt.Printf("\n%-50s %8s %8s  %s\n", "CPU seconds (user+sys) per 1M events", "median", "ratio", "all")
 	perMillion := func(d time.Duration) float64 { return d.Seconds() / float64(events) * 1e6 }
 	base := median(subjects[0].costs).Seconds()
 	for _, s := range subjects {
@@ -102,14 +108,21 @@ func printCosts(subjects []*subject, events int) {
 			all = append(all, perMillion(cost))
 		}
 		middle := median(s.costs)
-		fmt.Printf("%-60s %8.2f %8.2f  %.2f\n", s.name, perMillion(middle), middle.Seconds()/base, all)
+		fmt.Printf("%-50s %8.2f %8.2f  %.2f\n", s.name, perMillion(middle), middle.Seconds()/base, all)
 	}
+	fmt.Println()
+	for _, s := range subjects {
+		if s.most > 0 {
+			fmt.Printf("%s: %s; %d MiB resident at the most\n", s.name, strings.Join(s.arrived, "; "), s.most>>20)
+		}
+	}
+	return nil
 }
 
 // machine is what the times are of.
 func machine() string {
 	model := "unknown CPU"
-	info, _ := os.ReadFile("/proc/cpuinfo") // without it they are unknown
+	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model is unknown
 	if found := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(info); found != nil {
 		model = string(found[1])
 	}

@@ -31,6 +31,9 @@ func readTelegraf(index, _ string, source []byte) (event, error) {
 	return event{index, d.Tag.ID, d.Event.Message, d.Tag.LogGroup, d.Tag.LogStream, d.Tag.Owner, d.Time.UnixMilli()}, err
 }
 
+// eachOnce is what should arrive.
+const eachOnce = "each event arrived once"
+
 // silence is how long nothing comes when nothing more is to be expected.
 const silence = 20 * time.Second
 
@@ -68,7 +71,7 @@ func tryTelegraf(ctx context.Context, program string, s settings, f *fixture) (t
 		return usage{}, "", err
 	}
 	defer log.Close()
-	process := exec.Command(program, "--config", "bench/peers/telegraf.conf") // stopped by SIGTERM
+	process := exec.CommandContext(ctx, program, "--config", "bench/peers/telegraf.conf")
 	process.Stdout, process.Stderr = log, log
 	process.Env = append(os.Environ(), "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench",
 		"STREAM_NAME="+streamName, "KINESIS_URL="+services.kinesis, "OPENSEARCH_URL="+services.search)
@@ -96,9 +99,9 @@ func tryTelegraf(ctx context.Context, program string, s settings, f *fixture) (t
 		return usage{}, "", fmt.Errorf("%w: see %s", err, log.Name())
 	}
 	took.cpu = process.ProcessState.UserTime() + process.ProcessState.SystemTime()
-	arrived = "each event once"
+	arrived = eachOnce
 	if got := sink.result(); got != f.sum {
-		arrived = fmt.Sprintf("NOT EACH EVENT ONCE, but %d documents with %d different events, of %d", got.events, sink.distinct(), f.events)
+		arrived = fmt.Sprintf("NOT each event once: %d documents of %d different events arrived, of %d events", got.events, sink.distinct(), f.events)
 	}
 	return took, arrived, nil
 }
