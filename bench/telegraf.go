@@ -49,7 +49,7 @@ func runTelegraf(ctx context.Context, program string, s settings, f *fixture) (t
 	for crashes := range most {
 		took, arrived, err = tryTelegraf(ctx, program, s, f)
 		if crashes > 0 {
-			arrived += fmt.Sprintf(", after %d crashes when it started", crashes)
+			arrived += fmt.Sprintf(" (crashes at its start before that: %d)", crashes)
 		}
 		if !errors.Is(err, errCrash) {
 			break

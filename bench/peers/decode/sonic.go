@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 	"unsafe"
 
@@ -35,6 +36,9 @@ type document[M any] struct {
 // the envelope, which is not written to meanwhile.
 func newSonic[M any]() writer {
 	return func(dst, text []byte) ([]byte, error) {
+		if sonic.APIKind != sonic.UseSonicJSON {
+			return dst, errors.New("sonic does not know this Go or this CPU, and would use encoding/json")
+		}
 		var e envelope[M]
 		if err := sonic.ConfigFastest.UnmarshalFromString(unsafe.String(unsafe.SliceData(text), len(text)), &e); err != nil {
 			return dst, err
