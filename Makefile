@@ -49,7 +49,7 @@ $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: bench
-bench: ## Measure the whole consumer as a process beside gunzip alone, then each stage
+bench: ## Measure the whole consumer as a process beside its stages, JSON libraries and Telegraf, then run the benchmarks
 	$(GO) run ./bench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

@@ -3,55 +3,119 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
+	"math"
+	"runtime"
 	"syscall"
 	"time"
 
 	klauspost "github.com/klauspost/compress/gzip"
 
+	"logsluice/internal/inflate"
 	"logsluice/internal/loggen"
+	"logsluice/mapping"
+	"logsluice/subscription"
 )
 
-// floor is what gunzip alone does with the records, into memory, with buffers
-// that are used again.
+// floor is a part of the work, done in this process with one record after the
+// other, into memory that is used again.
 type floor struct {
 	name    string
-	inflate func([]loggen.Record) error
+	inflate func(record []byte) (text []byte, err error)
+	// write appends the documents of an envelope as a bulk request has them.
+	write func(request, text []byte) ([]byte, error)
+	whole bool // the requests hold every event
 }
 
-var floors = []floor{
-	{"gunzip alone: klauspost/compress", func(records []loggen.Record) error {
-		return inflateAll(records, new(klauspost.Reader))
-	}},
-	{"gunzip alone: compress/gzip", func(records []loggen.Record) error {
-		return inflateAll(records, new(gzip.Reader))
-	}},
+func newFloors() ([]floor, error) {
+	fast, standard := gunzip(new(klauspost.Reader)), gunzip(new(gzip.Reader))
+	mapper, err := mapping.New(mapping.Config{Prefix: "bench", Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	if err != nil {
+		return nil, err
+	}
+	return []floor{
+		{"gunzip: klauspost/compress", fast, nothing, false},
+		{"gunzip: compress/gzip", standard, nothing, false},
+		{"gunzip: ours", ourGunzip(), nothing, false},
+		{"gunzip + scan: ours", itself, ourScan(nil), false},
+		{"gunzip + scan + bulk body: ours", itself, ourScan(mapper), true},
+		{"klauspost, our scan + bulk body", fast, ourScan(mapper), true},
+		{"klauspost, encoding/json structs + bulk body", fast, writeStructs, true},
+		{"klauspost, encoding/json maps + bulk body", fast, writeMaps, true},
+	}, nil
 }
 
-func inflateAll(records []loggen.Record, reader interface {
-	io.Reader
-	Reset(io.Reader) error
-}) error {
-	buf := make([]byte, 4<<20)
+// pass does it with all records, and hands on the requests.
+func (f *floor) pass(records []loggen.Record, send func(request []byte) error) error {
+	var request []byte
 	for _, r := range records {
-		if err := reader.Reset(bytes.NewReader(r.Data)); err != nil {
-			return err
+		text, err := f.inflate(r.Data)
+		if err != nil {
+			return fmt.Errorf("%s: inflate: %w", f.name, err)
 		}
-		for {
-			_, err := reader.Read(buf)
-			if err == io.EOF { //nolint:errorlint // io.Reader gives it as it is
-				break
-			}
-			if err != nil {
-				return err
-			}
+		if request, err = f.write(request[:0], text); err != nil {
+			return fmt.Errorf("%s: write: %w", f.name, err)
+		}
+		if err := send(request); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
 	return nil
 }
 
+func nowhere([]byte) error { return nil }
+
+func gunzip(reader interface {
+	io.Reader
+	Reset(io.Reader) error
+}) func([]byte) ([]byte, error) {
+	var text bytes.Buffer
+	return func(record []byte) ([]byte, error) {
+		if err := reader.Reset(bytes.NewReader(record)); err != nil {
+			return nil, err
+		}
+		text.Reset()
+		_, err := text.ReadFrom(reader)
+		return text.Bytes(), err
+	}
+}
+
+func ourGunzip() func([]byte) ([]byte, error) {
+	var (
+		decoder inflate.Decoder
+		text    []byte
+	)
+	return func(record []byte) (_ []byte, err error) {
+		text, _, err = decoder.Member(text[:0], record, math.MaxInt)
+		return text, err
+	}
+}
+
+func itself(record []byte) ([]byte, error) { return record, nil }
+
+func nothing(request, _ []byte) ([]byte, error) { return request, nil }
+
+// ourScan reads text or gzip of it, and writes documents if there is a mapper.
+func ourScan(mapper *mapping.Mapper) func(request, text []byte) ([]byte, error) {
+	const maxInflated = 64 << 20
+	decoder := subscription.NewDecoder(maxInflated)
+	return func(request, text []byte) ([]byte, error) {
+		_, err := decoder.Decode(text, func(envelope *subscription.Envelope) {
+			if mapper == nil {
+				return
+			}
+			for i := range envelope.Events {
+				request = mapper.Append(request, envelope, &envelope.Events[i])
+			}
+		})
+		return request, err
+	}
+}
+
 // measure tells the CPU time that this process spends on a piece of work.
 func measure(work func() error) (time.Duration, error) {
+	runtime.GC() // what was done before leaves no garbage for this
 	before := spent()
 	err := work()
 	return spent() - before, err

@@ -1,34 +1,53 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // sink takes every document of bulk requests, and adds up what it got.
 type sink struct {
 	want int
-	full chan struct{} // closed when as many documents came as are wanted
+	full chan struct{} // closed when as many different events came as are wanted
+	read reading
 
-	mu  sync.Mutex
-	got checksum
+	mu   sync.Mutex
+	got  checksum
+	seen map[uint64]struct{} // the events, by their sums
 }
 
-func newSink(want int) *sink { return &sink{want: want, full: make(chan struct{})} }
+// reading finds the event in a document that is to be in an index under an id.
+type reading func(index, id string, source []byte) (event, error)
+
+func newSink(want int) *sink {
+	return &sink{want: want, full: make(chan struct{}), read: readOurs, seen: make(map[uint64]struct{}, want)}
+}
+
+func readOurs(index, id string, source []byte) (event, error) {
+	var d struct {
+		Time      time.Time `json:"@timestamp"`
+		Message   string    `json:"message"`
+		LogGroup  string    `json:"log_group"`
+		LogStream string    `json:"log_stream"`
+		Owner     string    `json:"owner"`
+	}
+	err := json.Unmarshal(source, &d)
+	return event{index, id, d.Message, d.LogGroup, d.LogStream, d.Owner, d.Time.UnixMilli()}, err
+}
 
 // ServeHTTP answers as OpenSearch does to logsluice's requests.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	body, err := io.ReadAll(r.Body)
 	switch {
-	case err != nil:
-		return // the client is gone
 	case strings.HasSuffix(r.URL.Path, "/_bulk"):
-		s.bulk(w, body)
+		s.bulk(w, r.Body)
 	case r.Method == http.MethodGet:
 		w.WriteHeader(http.StatusNotFound) // no template is in place
 	default:
@@ -36,33 +55,61 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *sink) bulk(w http.ResponseWriter, body []byte) {
-	var sum checksum
-	for len(body) > 0 {
-		var action, source []byte
-		action, body, _ = bytes.Cut(body, []byte{'\n'})
-		source, body, _ = bytes.Cut(body, []byte{'\n'})
-		var operation map[string]struct {
-			ID string `json:"_id"`
-		}
-		var document struct{ Message string }
-		if json.Unmarshal(action, &operation) != nil || json.Unmarshal(source, &document) != nil {
-			http.Error(w, `{"error":{"type":"parse_exception","reason":"not a document"}}`, http.StatusBadRequest)
-			return
-		}
-		for _, target := range operation {
-			sum.add(target.ID, document.Message)
-		}
+func (s *sink) bulk(w http.ResponseWriter, body io.Reader) {
+	var came []event
+	err := events(body, s.read, func(e event) { came = append(came, e) })
+	switch {
+	case errors.Is(err, errDocument):
+		http.Error(w, `{"error":{"type":"parse_exception","reason":"not a document"}}`, http.StatusBadRequest)
+		return
+	case err != nil:
+		return // the client is gone
 	}
-	answer := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, sum.events), ",")
+	answer := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, len(came)), ",")
 	_, _ = io.WriteString(w, `{"errors":false,"items":[`+answer+`]}`)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.got.events
-	s.got.events += sum.events
-	s.got.sum += sum.sum
-	if before < s.want && s.got.events >= s.want {
+	before := len(s.seen)
+	for _, e := range came {
+		s.got.add(e)
+		s.seen[e.sum()] = struct{}{}
+	}
+	if before < s.want && len(s.seen) >= s.want {
 		close(s.full)
+	}
+}
+
+var errDocument = errors.New("not a document")
+
+// events tells each event that a bulk request holds.
+func events(request io.Reader, read reading, tell func(event)) error {
+	lines := bufio.NewReader(request)
+	for {
+		action, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(action) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		source, err := lines.ReadBytes('\n')
+		if err != nil {
+			return err
+		}
+		var operation map[string]struct {
+			Index string `json:"_index"`
+			ID    string `json:"_id"`
+		}
+		if err := json.Unmarshal(action, &operation); err != nil {
+			return fmt.Errorf("%w: %w", errDocument, err)
+		}
+		for _, target := range operation {
+			e, err := read(target.Index, target.ID, source)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errDocument, err)
+			}
+			tell(e)
+		}
 	}
 }
 
@@ -70,4 +117,11 @@ func (s *sink) result() checksum {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.got
+}
+
+// distinct is how many different events came.
+func (s *sink) distinct() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
 }
