@@ -105,8 +105,9 @@ func ourScan(mapper *mapping.Mapper) func(request, text []byte) ([]byte, error) 
 			if mapper == nil {
 				return
 			}
+			mapper.Begin(envelope)
 			for i := range envelope.Events {
-				request = mapper.Append(request, envelope, &envelope.Events[i])
+				request = mapper.Append(request, &envelope.Events[i])
 			}
 		})
 		return request, err
