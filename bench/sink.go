@@ -83,7 +83,7 @@ var errDocument = errors.New("not a document")
 
 // events tells each event that a bulk request holds.
 func events(request io.Reader, read reading, tell func(event)) error {
-	lines := bufio.NewReader(request)
+	lines := bufio.NewReaderSize(request, 1<<20)
 	for {
 		action, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(action) == 0 {
