@@ -21,6 +21,7 @@ type acknowledgements struct {
 	mu      sync.Mutex
 	flights map[string]*flight // by the id of the event
 	took    []time.Duration    // of each record
+	answers []time.Duration    // of each bulk request
 	err     error
 }
 
@@ -59,6 +60,7 @@ func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
 	}
 	out.Header = r.Header.Clone()
 	out.Header.Del("Accept-Encoding") // then the answer can be read
+	asked := time.Now()
 	resp, err := http.DefaultClient.Do(out)
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
 		if !bytes.Contains(answer, []byte(`"errors":false`)) {
 			return fmt.Errorf("bulk request: %s: %.300s", resp.Status, answer)
 		}
-		a.note(body, time.Now())
+		a.note(body, asked, time.Now())
 	}
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
@@ -81,9 +83,10 @@ func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
 }
 
 // note counts the documents of a request off their records.
-func (a *acknowledgements) note(body []byte, at time.Time) {
+func (a *acknowledgements) note(body []byte, asked, answered time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.answers = append(a.answers, answered.Sub(asked))
 	for len(body) > 0 {
 		var action []byte
 		action, body, _ = bytes.Cut(body, []byte{'\n'})
@@ -96,7 +99,7 @@ func (a *acknowledgements) note(body []byte, at time.Time) {
 		}
 		delete(a.flights, string(id))
 		if f.left--; f.left == 0 {
-			a.took = append(a.took, at.Sub(f.put))
+			a.took = append(a.took, answered.Sub(f.put))
 		}
 	}
 }
@@ -117,10 +120,10 @@ func (a *acknowledgements) waiting() (int, error) {
 }
 
 // take gives what was noted since it was called last.
-func (a *acknowledgements) take() []time.Duration {
+func (a *acknowledgements) take() (took, answers []time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	took := a.took
-	a.took = nil
-	return took
+	took, answers = a.took, a.answers
+	a.took, a.answers = nil, nil
+	return took, answers
 }

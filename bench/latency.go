@@ -53,7 +53,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 		if err != nil {
 			return fmt.Errorf("measure what OpenSearch takes: %w", err)
 		}
-		takes = float64(f.packed) / p.took.Seconds()
+		takes = float64(f.packed) / p.took.wall.Seconds()
 	}
 	capacity, of := latencyShards*shardTakes, "the stream's"
 	if takes < capacity {
@@ -96,7 +96,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 	}
 	acks.take()
 
-	fmt.Printf("\n%-8s %10s %10s %10s %10s %10s\n", "load", "events/s", "records", "p50", "p99", "max")
+	fmt.Printf("\n%-6s %10s %10s  %s\n", "load", "events/s", "records", "ms from put to acknowledged: p50, p99, max; of a bulk request: p50, p99, max")
 	for _, load := range loads {
 		events := put.events
 		if err := put.steadily(ctx, load*capacity); err != nil {
@@ -105,12 +105,16 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 		if err := acks.await(ctx); err != nil {
 			return err
 		}
-		took := acks.take()
-		slices.Sort(took)
-		fmt.Printf("%6.0f %% %10.0f %10d %7d ms %7d ms %7d ms\n", load*100, float64(put.events-events)/loadFor.Seconds(), len(took),
-			took[len(took)/2].Milliseconds(), took[len(took)*99/100].Milliseconds(), took[len(took)-1].Milliseconds())
+		took, answers := acks.take()
+		fmt.Printf("%4.0f %% %10.0f %10d  %d; %d\n", load*100, float64(put.events-events)/loadFor.Seconds(), len(took), spread(took), spread(answers))
 	}
 	return server.check(ctx, put.events)
+}
+
+// spread is the median, the 99th percentile and the maximum, in milliseconds.
+func spread(of []time.Duration) []int64 {
+	slices.Sort(of)
+	return []int64{of[len(of)/2].Milliseconds(), of[len(of)*99/100].Milliseconds(), of[len(of)-1].Milliseconds()}
 }
 
 // putter puts one record after the other.

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -109,24 +106,4 @@ func idle(ctx context.Context, program string, s settings, shards int) (i idlene
 	i.rate = (ended - started).Seconds() / idleTime.Seconds()
 	i.start = started - time.Duration(i.rate*float64(startTime))
 	return i, err
-}
-
-// cpuOf is what a process has spent so far, to 10 ms.
-func cpuOf(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// utime and stime, in ticks: the 14th and 15th field, and the name before may have spaces.
-	const tick, utime = 10 * time.Millisecond, 14 - 3
-	_, fields, _ := strings.Cut(string(stat), ") ")
-	sum := 0
-	for _, field := range strings.Fields(fields)[utime : utime+2] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			return 0, fmt.Errorf("read the CPU time of a process: %w", err)
-		}
-		sum += n
-	}
-	return time.Duration(sum) * tick, nil
 }

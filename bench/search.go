@@ -26,6 +26,7 @@ type contender struct {
 
 // attempt is a contender at work.
 type attempt struct {
+	pid   int             // of a process beside this one, 0 if there is none
 	ended <-chan struct{} // closed when it does no more, whether by an error or not
 	// finish waits for its end, asking for it if need be, and tells its CPU time.
 	finish func() (time.Duration, error)
@@ -33,7 +34,7 @@ type attempt struct {
 
 // performance is how a contender fared in a round.
 type performance struct {
-	took        time.Duration // from the first document to the last
+	took        span          // from the first document to the last
 	server, own time.Duration // CPU
 }
 
@@ -88,7 +89,7 @@ func startLoader(ctx context.Context, server *server, bodies [][]byte) *attempt 
 		defer close(ended)
 		err = load(ctx, server, bodies)
 	}()
-	return &attempt{ended, func() (time.Duration, error) {
+	return &attempt{0, ended, func() (time.Duration, error) {
 		<-ended
 		return spent() - before, err
 	}}
@@ -106,7 +107,7 @@ func startConsumer(ctx context.Context, program string, s settings, server *serv
 		services.stop()
 		return nil, err
 	}
-	return &attempt{worker.exited, func() (time.Duration, error) {
+	return &attempt{worker.command.Process.Pid, worker.exited, func() (time.Duration, error) {
 		defer services.stop()
 		took, err := worker.stop()
 		return took.cpu, err
@@ -126,7 +127,7 @@ func (v *server) measure(ctx context.Context, c contender, events int) (p perfor
 	if err != nil {
 		return p, err
 	}
-	p.took, err = v.watch(ctx, events, try.ended)
+	p.took, err = v.watch(ctx, events, try)
 	own, finished := try.finish()
 	if err = errors.Join(err, finished, v.settle(ctx)); err != nil {
 		return p, err
@@ -137,28 +138,36 @@ func (v *server) measure(ctx context.Context, c contender, events int) (p perfor
 }
 
 // watch tells the time from the first document to the last.
-func (v *server) watch(ctx context.Context, events int, ended <-chan struct{}) (time.Duration, error) {
-	began, patient := time.Now(), time.Now().Add(patience)
-	for {
-		asked, more := time.Now(), true
+func (v *server) watch(ctx context.Context, events int, try *attempt) (span, error) {
+	began, err := now(v.node.Pid(), try.pid)
+	if err != nil {
+		return span{}, err
+	}
+	for patient := time.Now().Add(patience); ; {
+		more := true
 		select {
-		case <-ended:
+		case <-try.ended:
 			more = false
 		default:
+		}
+		asked, err := now(v.node.Pid(), try.pid)
+		if err != nil {
+			return span{}, err
 		}
 		n, err := v.documents(ctx)
 		switch {
 		case err != nil:
-			return 0, err
+			return span{}, err
 		case n == 0:
 			began = asked
 		case n >= events:
-			return time.Since(began), nil
-		case !more || asked.After(patient):
-			return 0, fmt.Errorf("%w: %d of %d after %s", errMissing, n, events, time.Since(began))
+			ended, err := now(v.node.Pid(), try.pid)
+			return ended.since(began), err
+		case !more || asked.at.After(patient):
+			return span{}, fmt.Errorf("%w: %d of %d", errMissing, n, events)
 		}
 		if err := pause(ctx, pollEvery); err != nil {
-			return 0, err
+			return span{}, err
 		}
 	}
 }
@@ -168,7 +177,9 @@ func printPerformances(contenders []contender, results [][]performance, events f
 		name string
 		of   func(performance) float64
 	}{
-		{"documents per second", func(p performance) float64 { return events / p.took.Seconds() }},
+		{"documents per second", func(p performance) float64 { return events / p.took.wall.Seconds() }},
+		{"… of the time that others leave", func(p performance) float64 { return events / p.took.others.Seconds() }},
+		{"… that all but OpenSearch leave", func(p performance) float64 { return events / p.took.all.Seconds() }},
 		{"OpenSearch's CPU seconds per 1M documents", func(p performance) float64 { return p.server.Seconds() / events * 1e6 }},
 		{"own CPU seconds per 1M documents", func(p performance) float64 { return p.own.Seconds() / events * 1e6 }},
 	} {
