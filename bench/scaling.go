@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	scalingEvents = 1_000_000
+	scalingEvents = 500_000
 	// startTime is more than a worker takes until it has all leases; idleTime is
 	// how long it is watched then.
 	startTime, idleTime = 5 * time.Second, 15 * time.Second

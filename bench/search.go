@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	searchEvents = 750_000
+	searchEvents = 500_000
 	// searchShards give far more than OpenSearch takes: a shard gives 2 MB a second.
 	searchShards = 16
 	// warmUps are rounds that do not count: Java compiles what runs often.

@@ -22,9 +22,13 @@ type server struct {
 	client *opensearch.Client
 }
 
+// heap is enough for what the loader has under way at a time: with half of it,
+// OpenSearch refuses some of it for want of memory.
+const heap = "2g"
+
 // startServer has the index templates in place.
 func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*server, error) {
-	node, err := local.StartOpenSearch(ctx, local.Options{Cache: s.cache, Log: os.Stdout})
+	node, err := local.StartOpenSearch(ctx, local.Options{Cache: s.cache, Log: os.Stdout, Heap: heap})
 	if err != nil {
 		return nil, err
 	}
