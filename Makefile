@@ -49,8 +49,8 @@ $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: bench
-bench: ## Measure the whole consumer as a process beside gunzip alone, then each stage
-	$(GO) run ./bench
+bench: ## Measure the whole consumer as a process, also with a real OpenSearch, then each stage (PART=cost, search, latency or scaling alone)
+	$(GO) run ./bench -part $(or $(PART),all)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz

@@ -1,7 +1,8 @@
 // Command bench measures what the whole consumer costs as a process, beside what
 // gunzip alone costs on the same records in the same run. Everything is on this
 // machine: Kinesis and DynamoDB in process, and a _bulk endpoint that takes every
-// document and checks that it got each event once.
+// document and checks that it got each event once. In other parts a real
+// OpenSearch takes the documents: how many a second, and how soon.
 package main
 
 import (
