@@ -45,7 +45,7 @@ func scaling(ctx context.Context, program string, s settings) error {
 	}
 
 	fmt.Printf("\n%-6s %8s %12s %8s %8s %10s %10s %8s %10s  %s\n", "shards", "wall s", "CPU s / 1M", "ratio",
-		"start s", "idle ms/s", "less idle", "ratio", "resident", "all CPU s / 1M")
+		"begin s", "idle ms/s", "less idle", "ratio", "resident", "all CPU s / 1M")
 	var first, firstNet float64
 	for i, row := range rows {
 		var all, net []float64
@@ -69,13 +69,13 @@ func scaling(ctx context.Context, program string, s settings) error {
 
 // idleness is what a worker spends whose shards are empty.
 type idleness struct {
-	start time.Duration // CPU, to have all leases and nothing more
+	start time.Duration // CPU in the first startTime
 	rate  float64       // CPU seconds a second after that
 }
 
 // over is what it spends in a time.
 func (i idleness) over(wall time.Duration) time.Duration {
-	return i.start + time.Duration(i.rate*float64(wall))
+	return i.start + time.Duration(i.rate*float64(wall-startTime))
 }
 
 func idle(ctx context.Context, program string, s settings, shards int) (i idleness, err error) {
@@ -95,15 +95,13 @@ func idle(ctx context.Context, program string, s settings, shards int) (i idlene
 	if err := pause(ctx, startTime); err != nil {
 		return i, err
 	}
-	started, err := cpuOf(worker.command.Process.Pid)
-	if err != nil {
+	if i.start, err = cpuOf(worker.command.Process.Pid); err != nil {
 		return i, err
 	}
 	if err := pause(ctx, idleTime); err != nil {
 		return i, err
 	}
 	ended, err := cpuOf(worker.command.Process.Pid)
-	i.rate = (ended - started).Seconds() / idleTime.Seconds()
-	i.start = started - time.Duration(i.rate*float64(startTime))
+	i.rate = (ended - i.start).Seconds() / idleTime.Seconds()
 	return i, err
 }
