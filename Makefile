@@ -49,8 +49,8 @@ $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: bench
-bench: ## Measure the whole consumer as a process beside its stages, JSON libraries and Telegraf, then run the benchmarks
-	$(GO) run ./bench
+bench: ## Measure the whole consumer as a process beside its stages, JSON libraries and Telegraf, and with a real OpenSearch, then run the benchmarks (PART=cost, search, latency or scaling alone)
+	$(GO) run ./bench -part $(or $(PART),all)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz

@@ -2,23 +2,36 @@
 // parts of its work, JSON libraries and Telegraf cost on the same records in the
 // same run. Everything is on this machine: Kinesis and DynamoDB in process, and a
 // _bulk endpoint that takes every document and checks that it got each event once.
+// In other parts a real OpenSearch takes the documents: how many a second, and how
+// soon.
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
 type settings struct {
 	events, shards, rounds int
-	cache                  string
+	cache, part            string
 	peers                  bool
+}
+
+// parts are what can be measured, in order.
+var parts = []struct {
+	name    string
+	measure func(ctx context.Context, program string, s settings) error
+}{
+	{"cost", cost}, {"search", search}, {"latency", latency}, {"scaling", scaling},
 }
 
 func main() {
@@ -27,9 +40,13 @@ func main() {
 	flag.IntVar(&s.shards, "shards", 4, "number of shards")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds, of which the medians are told")
 	flag.StringVar(&s.cache, "cache", ".cache", "folder for the programs that are built")
+	flag.StringVar(&s.part, "part", "all", "what to measure: cost, search, latency, scaling, or all")
 	flag.BoolVar(&s.peers, "peers", true, "measure Telegraf and other JSON libraries too, which have to be built")
 	flag.Parse()
-	if err := run(context.Background(), s); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, s)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -45,10 +62,24 @@ func run(ctx context.Context, s settings) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build logsluice: %w\n%s", err, out)
 	}
-	return cost(ctx, program, s)
+	known := false
+	for _, part := range parts {
+		if s.part != "all" && s.part != part.name {
+			continue
+		}
+		known = true
+		fmt.Printf("\n== %s\n", part.name)
+		if err := part.measure(ctx, program, s); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if !known {
+		return fmt.Errorf("there is no part %q to measure", s.part)
+	}
+	return nil
 }
 
-func median(of []time.Duration) time.Duration {
+func median[T cmp.Ordered](of []T) T {
 	sorted := slices.Sorted(slices.Values(of))
 	return sorted[len(sorted)/2]
 }

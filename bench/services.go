@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	region     = "us-east-1"
-	streamName = "bench"
+	region      = "us-east-1"
+	streamName  = "bench"
+	indexPrefix = "bench"
 )
 
 // services are what a consumer talks to.
@@ -36,15 +37,11 @@ func startServices(ctx context.Context, shards int, f *fixture) (*services, erro
 	for url, handler := range map[*string]http.Handler{
 		&s.kinesis: fakeaws.NewKinesis(fakeaws.KinesisOptions{}), &s.dynamodb: fakedynamodb.New(fakedynamodb.Options{}), &s.search: s.sink,
 	} {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
+		var err error
+		if *url, err = s.serve(ctx, handler); err != nil {
 			s.stop()
 			return nil, err
 		}
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-		s.servers = append(s.servers, server)
-		s.serving.Go(func() { _ = server.Serve(listener) }) // http.ErrServerClosed
-		*url = "http://" + listener.Addr().String()
 	}
 	if err := s.put(ctx, shards, f); err != nil {
 		s.stop()
@@ -53,10 +50,26 @@ func startServices(ctx context.Context, shards int, f *fixture) (*services, erro
 	return s, nil
 }
 
-func (s *services) put(ctx context.Context, shards int, f *fixture) error {
-	client := kinesis.New(kinesis.Options{
+// serve has a handler answer until the services are stopped.
+func (s *services) serve(ctx context.Context, handler http.Handler) (url string, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	s.servers = append(s.servers, server)
+	s.serving.Go(func() { _ = server.Serve(listener) }) // http.ErrServerClosed
+	return "http://" + listener.Addr().String(), nil
+}
+
+func (s *services) client() *kinesis.Client {
+	return kinesis.New(kinesis.Options{
 		BaseEndpoint: aws.String(s.kinesis), Region: region, Credentials: credentials.NewStaticCredentialsProvider("bench", "bench", ""),
 	})
+}
+
+func (s *services) put(ctx context.Context, shards int, f *fixture) error {
+	client := s.client()
 	name := aws.String(streamName)
 	if _, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: aws.Int32(int32(shards))}); err != nil {
 		return err

@@ -73,7 +73,7 @@ func tryTelegraf(ctx context.Context, program string, s settings, f *fixture) (t
 	defer log.Close()
 	process := exec.CommandContext(ctx, program, "--config", "bench/peers/telegraf.conf")
 	process.Stdout, process.Stderr = log, log
-	process.Env = append(os.Environ(), "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench",
+	process.Env = append(os.Environ(), "AWS_CA_BUNDLE=", "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench",
 		"STREAM_NAME="+streamName, "KINESIS_URL="+services.kinesis, "OPENSEARCH_URL="+services.search)
 	if err := process.Start(); err != nil {
 		return usage{}, "", err

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"logsluice/mapping"
+	"logsluice/subscription"
+)
+
+// What logsluice has by default; the loader does the same.
+const (
+	bulkBytes       = 8 << 20
+	bulkDocuments   = 20_000
+	bulkConnections = 8
+)
+
+func newMapper() (*mapping.Mapper, error) {
+	return mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: mapping.DefaultSchema()})
+}
+
+// newBodies makes the bulk requests that bring a fixture's documents.
+func newBodies(f *fixture, mapper *mapping.Mapper) ([][]byte, error) {
+	decoder := subscription.NewDecoder(64 << 20)
+	var bodies [][]byte
+	var body, document []byte
+	documents := 0
+	for _, r := range f.records {
+		_, err := decoder.Decode(r.Data, func(envelope *subscription.Envelope) {
+			mapper.Begin(envelope)
+			for i := range envelope.Events {
+				document = mapper.Append(document[:0], &envelope.Events[i])
+				if len(body)+len(document) > bulkBytes || documents == bulkDocuments {
+					bodies, body, documents = append(bodies, body), make([]byte, 0, bulkBytes), 0
+				}
+				body = append(body, document...)
+				documents++
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make bulk requests: %w", err)
+		}
+	}
+	return append(bodies, body), nil
+}
+
+// load posts bulk requests, as many at a time as logsluice does at the most.
+func load(ctx context.Context, v *server, bodies [][]byte) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(bulkConnections)
+	for _, body := range bodies {
+		group.Go(func() error { return v.post(ctx, body) })
+	}
+	return group.Wait()
+}
+
+// post sends a bulk request whose documents must all be taken. It asks for what
+// logsluice asks for.
+func (v *server) post(ctx context.Context, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/_bulk?filter_path=errors,items.*.status,items.*.error", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	resp, err := v.client.Stream(req)
+	if err != nil {
+		return fmt.Errorf("bulk request: %w", err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && !bytes.Contains(answer, []byte(`"errors":false`)) {
+		err = fmt.Errorf("%s: %.300s", resp.Status, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("bulk request: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/opensearch-project/opensearch-go/v4"
+
+	"logsluice/indexer"
+	"logsluice/local"
+	"logsluice/local/inspect"
+	"logsluice/mapping"
+)
+
+// server is a real OpenSearch.
+type server struct {
+	node   *local.OpenSearch
+	client *opensearch.Client
+}
+
+// heap is enough for what the loader has under way at a time: with half of it,
+// OpenSearch refuses some of it for want of memory.
+const heap = "2g"
+
+// startServer has the index templates in place.
+func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*server, error) {
+	node, err := local.StartOpenSearch(ctx, local.Options{Cache: s.cache, Log: os.Stdout, Heap: heap})
+	if err != nil {
+		return nil, err
+	}
+	client, err := indexer.NewClient(indexer.ClientConfig{URL: node.URL, Connections: bulkConnections})
+	if err != nil {
+		return nil, errors.Join(err, node.Stop())
+	}
+	v := &server{node: node, client: client}
+	name, body, err := mapper.Template()
+	if err == nil {
+		_, err = indexer.EnsureTemplate(ctx, client, name, body)
+	}
+	if err != nil {
+		return nil, errors.Join(err, v.stop())
+	}
+	return v, nil
+}
+
+func (v *server) stop() error { return errors.Join(v.client.Close(), v.node.Stop()) }
+
+// indices are those of the documents.
+const indices = indexPrefix + "-*"
+
+func (v *server) empty(ctx context.Context) error {
+	return inspect.Ask(ctx, v.client, http.MethodDelete, "/"+indices, "", nil)
+}
+
+// documents tells how many were indexed since the indices are there.
+func (v *server) documents(ctx context.Context) (int, error) {
+	var stats indicesStats
+	err := inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_stats/indexing", "", &stats)
+	return stats.All.Primaries.Indexing.Total, err
+}
+
+type indicesStats struct {
+	All struct {
+		Primaries struct {
+			Indexing struct {
+				Total int `json:"index_total"`
+			}
+			Merges struct{ Current int }
+		}
+	} `json:"_all"`
+}
+
+// settle waits until what was indexed is on disk and no merge runs, so that all
+// work on documents is done.
+func (v *server) settle(ctx context.Context) error {
+	if err := inspect.Ask(ctx, v.client, http.MethodPost, "/"+indices+"/_flush?wait_if_ongoing=true", "", nil); err != nil {
+		return err
+	}
+	for {
+		var stats indicesStats
+		if err := inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_stats/merge", "", &stats); err != nil {
+			return err
+		}
+		if stats.All.Primaries.Merges.Current == 0 {
+			return nil
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// cpu is what the process has spent since its start.
+func (v *server) cpu(ctx context.Context) (time.Duration, error) {
+	var stats struct {
+		Nodes map[string]struct {
+			Process struct {
+				CPU struct {
+					Total int64 `json:"total_in_millis"`
+				}
+			}
+		}
+	}
+	if err := inspect.Ask(ctx, v.client, http.MethodGet, "/_nodes/stats/process", "", &stats); err != nil {
+		return 0, err
+	}
+	for _, node := range stats.Nodes {
+		return time.Duration(node.Process.CPU.Total) * time.Millisecond, nil
+	}
+	return 0, errors.New("OpenSearch tells the CPU time of no node")
+}
+
+// check tells whether all documents can be found.
+func (v *server) check(ctx context.Context, want int) error {
+	got, err := inspect.Count(ctx, v.client, indices)
+	if err == nil && got != want {
+		err = fmt.Errorf("%w: %d documents of %d events", errMissing, got, want)
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
