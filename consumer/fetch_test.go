@@ -88,6 +88,36 @@ func TestFetchesAreSmall(t *testing.T) {
 	})
 }
 
+// A backlog is read as fast as a shard gives, and no call is refused for asking too
+// early.
+func TestBacklogIsReadAtFullSpeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s, iterator := fetching(t, 300, 100_000, func(call fakeaws.Call) fakeaws.Fault {
+			if call.Operation == "GetRecords" {
+				calls++
+			}
+			return fakeaws.Fault{}
+		})
+		time.Sleep(time.Minute)
+		began, reads, records := time.Now(), 0, 0
+		for ; records < 300; reads++ {
+			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			records += len(out.Records)
+			iterator = out.NextShardIterator
+		}
+		if took := time.Since(began); took > 300*100_000/shardGives*time.Second {
+			t.Errorf("%d records of 100 kB took %s", records, took)
+		}
+		if calls != reads {
+			t.Errorf("%d calls for %d answers: some were refused", calls, reads)
+		}
+	})
+}
+
 // Only so many answers are in memory at a time, for all shards: the next call
 // waits until the records of one are taken on, its shard has none, its call
 // fails, or its lease is given back.

@@ -29,7 +29,8 @@ const callTimeout = 15 * time.Second
 //     as there are leases to take: its listing waits for the next assignment of
 //     the lease table, and shows no more than that;
 //   - a shard without a checkpoint is read from where the lease table says;
-//   - GetRecords calls of a shard are spaced evenly and end with its lease;
+//   - GetRecords calls of a shard are spaced evenly, as far as the shard's limits
+//     allow, and end with its lease;
 //   - what answers bring is bounded for all shards together: few are read at a
 //     time, and not much at once;
 //   - an iterator that expired while OpenSearch was away is renewed, where the
@@ -56,9 +57,12 @@ const (
 	// maxFetches is how many answers to GetRecords are in memory at a time, for
 	// all shards: from the call until their records are taken on.
 	maxFetches = 8
-	// fetchBytes is what a call asks for, by the size of the records before. Four
-	// calls a second still bring twice the 2 MB/s that a shard gives.
+	// fetchBytes is what a call asks for, by the size of the records before.
 	fetchBytes = 1 << 20
+	// shardGives is what a shard gives to all its readers, in bytes a second. Who
+	// asks for more is refused for as long as it takes, and more.
+	// See https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
+	shardGives = 2e6
 	// firstRecords is the number asked for when nothing is known of their size.
 	firstRecords = 10
 )
@@ -67,7 +71,8 @@ const (
 type reader struct {
 	shard string
 	lease *checkpoint.Lease
-	next  time.Time                     // when GetRecords may be called again
+	asked time.Time                     // when GetRecords was called
+	next  time.Time                     // when it may be called again
 	limit int32                         // records that the next call asks for
 	place kinesis.GetShardIteratorInput // of what is read next
 	holds bool                          // an answer whose records are not yet taken on; the stream's mutex
@@ -189,12 +194,14 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		s.drop(r) // the records before are taken on
 		err = r.while(ctx, func(ctx context.Context) error {
 			defer s.progress.inside(r.shard)()
-			if err := r.pace(ctx, s.interval); err != nil {
+			if err := r.pace(ctx); err != nil {
 				return err
 			}
 			if err := s.hold(ctx, r); err != nil {
 				return err
 			}
+			r.asked = time.Now()
+			r.next = r.asked.Add(s.interval)
 			wanted := *input
 			wanted.Limit = aws.Int32(r.limit)
 			in.Parameters = &wanted
@@ -325,7 +332,7 @@ func startAt(input *kinesis.GetShardIteratorInput, start checkpoint.Position) {
 
 // pace waits for the shard's next call. The KCL itself would call five times
 // at once and then sleep to the end of the second.
-func (r *reader) pace(ctx context.Context, interval time.Duration) error {
+func (r *reader) pace(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(r.next))
 	defer timer.Stop()
 	select {
@@ -333,7 +340,6 @@ func (r *reader) pace(ctx context.Context, interval time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	r.next = time.Now().Add(interval)
 	return nil
 }
 
@@ -345,6 +351,7 @@ func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsO
 		size += len(answer.Records[i].Data)
 		markBadAggregate(&answer.Records[i])
 	}
+	r.next = r.asked.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
 	if n := len(answer.Records); n > 0 {
 		r.place = kinesis.GetShardIteratorInput{
 			StreamName: &s.name, ShardId: &r.shard,
