@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -66,27 +62,21 @@ func tryTelegraf(ctx context.Context, program string, s settings, f *fixture) (t
 	defer services.stop()
 	sink := services.sink
 	sink.read = readTelegraf
-	log, err := os.Create(filepath.Join(s.cache, "telegraf.log"))
+	telegraf, err := startProcess(s, []string{"KINESIS_URL=" + services.kinesis, "OPENSEARCH_URL=" + services.search},
+		program, "--config", "bench/peers/telegraf.conf")
 	if err != nil {
 		return usage{}, "", err
 	}
-	defer log.Close()
-	process := exec.CommandContext(ctx, program, "--config", "bench/peers/telegraf.conf")
-	process.Stdout, process.Stderr = log, log
-	process.Env = append(os.Environ(), "AWS_CA_BUNDLE=", "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench",
-		"STREAM_NAME="+streamName, "KINESIS_URL="+services.kinesis, "OPENSEARCH_URL="+services.search)
-	if err := process.Start(); err != nil {
-		return usage{}, "", err
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- process.Wait() }()
 	for before, waiting := -1, true; waiting; {
 		select {
-		case err := <-exited:
+		case <-telegraf.exited:
+			err := fmt.Errorf("%w: see %s", telegraf.err, telegraf.log)
 			if sink.distinct() == 0 {
 				err = errors.Join(errCrash, err)
 			}
-			return usage{}, "", fmt.Errorf("it ended early: %w: see %s", err, log.Name())
+			return usage{}, "", err
+		case <-ctx.Done():
+			waiting = false
 		case <-sink.full:
 			waiting = false
 		case <-time.After(silence):
@@ -94,11 +84,10 @@ func tryTelegraf(ctx context.Context, program string, s settings, f *fixture) (t
 			before, waiting = now, now > before
 		}
 	}
-	took.resident, err = resident(process.Process.Pid)
-	if err = errors.Join(err, process.Process.Signal(syscall.SIGTERM), <-exited); err != nil {
-		return usage{}, "", fmt.Errorf("%w: see %s", err, log.Name())
+	took, err = telegraf.stop()
+	if err = errors.Join(ctx.Err(), err); err != nil {
+		return usage{}, "", err
 	}
-	took.cpu = process.ProcessState.UserTime() + process.ProcessState.SystemTime()
 	arrived = eachOnce
 	if got := sink.result(); got != f.sum {
 		arrived = fmt.Sprintf("NOT each event once: %d documents of %d different events arrived, of %d events", got.events, sink.distinct(), f.events)
