@@ -15,6 +15,7 @@ import (
 
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
+	"logsluice/internal/ownbody"
 )
 
 const (
@@ -65,6 +66,7 @@ func (s *services) serve(ctx context.Context, handler http.Handler) (url string,
 func (s *services) client() *kinesis.Client {
 	return kinesis.New(kinesis.Options{
 		BaseEndpoint: aws.String(s.kinesis), Region: region, Credentials: credentials.NewStaticCredentialsProvider("bench", "bench", ""),
+		HTTPClient: ownbody.Client(http.DefaultClient),
 	})
 }
 

@@ -9,9 +9,11 @@ import (
 	_ "time/tzdata"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/rs/zerolog"
 
+	"logsluice/internal/ownbody"
 	"logsluice/mapping"
 )
 
@@ -38,6 +40,10 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	if cfg.Region == "" {
 		return cfg, missing("AWS_REGION", "no flag", "the region of the stream")
 	}
+	if cfg.HTTPClient == nil { // it has one where certificates are given
+		cfg.HTTPClient = awshttp.NewBuildableClient()
+	}
+	cfg.HTTPClient = ownbody.Client(cfg.HTTPClient)
 	return cfg, nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 
-	"logsluice/local/localtest"
+	"logsluice/internal/ownbody"
 )
 
 // clock is a time that tests set.
@@ -64,7 +64,7 @@ func newClient(url string, transport http.RoundTripper) *kinesis.Client {
 		Region:       "us-east-1",
 		BaseEndpoint: aws.String(url),
 		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		HTTPClient:   &http.Client{Transport: localtest.OwnBody(transport)},
+		HTTPClient:   ownbody.Client(&http.Client{Transport: transport}),
 		Retryer:      aws.NopRetryer{},
 	})
 }

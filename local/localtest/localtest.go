@@ -1,5 +1,5 @@
 // Package localtest tells tests where the real servers are that `make test`
-// has started for all of them, and helps them to talk to them.
+// has started for all of them.
 package localtest
 
 import (

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"logsluice/internal/fakeaws"
-	"logsluice/local/localtest"
+	"logsluice/internal/ownbody"
 )
 
 func newClient(url string, transport http.RoundTripper) *dynamodb.Client {
@@ -25,7 +25,7 @@ func newClient(url string, transport http.RoundTripper) *dynamodb.Client {
 		Region:       "us-east-1",
 		BaseEndpoint: aws.String(url),
 		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		HTTPClient:   &http.Client{Transport: localtest.OwnBody(transport)},
+		HTTPClient:   ownbody.Client(&http.Client{Transport: transport}),
 		Retryer:      aws.NopRetryer{},
 	})
 }
