@@ -24,7 +24,7 @@ type server struct {
 
 // heap is enough for what the loader has under way at a time: with half of it,
 // OpenSearch refuses some of it for want of memory.
-const heap = "2g"
+const heap = "4g"
 
 // startServer has the index templates in place.
 func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*server, error) {

@@ -5,7 +5,8 @@ import "time"
 // limit is how many bulk requests may be under way at once, for all shards of
 // the process: one more each time that as many as allowed have gone well, fewer
 // at once when OpenSearch pushes back or suddenly takes several times as long
-// (additive increase, multiplicative decrease). Its owner is the dispatcher.
+// (additive increase, multiplicative decrease). Before there ever were too many,
+// one more with each request that goes well. Its owner is the dispatcher.
 type limit struct {
 	most    int
 	allowed float64 // from 1 to most
@@ -49,6 +50,8 @@ func (l *limit) end(t trip) {
 		l.reduce(t, onPushback)
 	case t.full && l.isSlow(t.took.Seconds()):
 		l.reduce(t, onSlowness)
+	case t.last && l.cut.IsZero():
+		l.allowed = min(l.allowed+1, float64(l.most))
 	case t.last:
 		l.allowed = min(l.allowed+1/l.allowed, float64(l.most))
 	}

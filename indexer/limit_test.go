@@ -60,6 +60,19 @@ func TestLimit(t *testing.T) {
 	f("is away", func(int) (time.Duration, bool) { return time.Millisecond, true }, 1, 1)
 }
 
+// A start is steep, until there is trouble.
+func TestLimitAtStart(t *testing.T) {
+	l := newLimit(8)
+	if serve(&l, 16, func(int) (time.Duration, bool) { return time.Second, false }); l.allowed != 8 {
+		t.Errorf("%v are allowed after 16 requests without trouble", l.allowed)
+	}
+	l = newLimit(8)
+	serve(&l, 4, func(int) (time.Duration, bool) { return time.Second, true })
+	if serve(&l, 16, func(int) (time.Duration, bool) { return time.Second, false }); l.allowed > 6 {
+		t.Errorf("%v are allowed 16 requests after trouble", l.allowed)
+	}
+}
+
 // After trouble the limit comes back, and a cluster that became slower for good
 // is not held to what it was.
 func TestLimitRecovers(t *testing.T) {
