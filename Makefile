@@ -21,11 +21,12 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 	@exec $(CACHE)/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
 
 .PHONY: test
-test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers
+test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
 	$(CACHE)/services -- $(GO) test -race -timeout 20m ./...
 	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
 		$(GO) test -count=1 -timeout 10m ./internal/sim
+	$(MAKE) fuzz FUZZTIME=20s
 
 .PHONY: sim
 sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and what it costs; beside it the KCL as it comes
@@ -54,10 +55,10 @@ bench: ## Measure the whole consumer as a process beside its stages, JSON librar
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
-fuzz: ## Fuzz the decoder and gunzip, FUZZTIME=60s each
-	$(GO) test -run "^$$" -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),60s) ./subscription
-	$(GO) test -run "^$$" -fuzz FuzzMember -fuzztime $(or $(FUZZTIME),60s) ./internal/inflate
-	$(GO) test -run "^$$" -fuzz FuzzStructured -fuzztime $(or $(FUZZTIME),60s) ./internal/inflate
+fuzz: ## Fuzz the decoder and gunzip, each for FUZZTIME=10m
+	$(GO) test -run "^$$" -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),10m) ./subscription
+	$(GO) test -run "^$$" -fuzz FuzzMember -fuzztime $(or $(FUZZTIME),10m) ./internal/inflate
+	$(GO) test -run "^$$" -fuzz FuzzStructured -fuzztime $(or $(FUZZTIME),10m) ./internal/inflate
 
 .PHONY: clean
 clean: ## Remove what was built and fetched
