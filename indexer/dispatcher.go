@@ -47,6 +47,7 @@ func (d *dispatcher) run() {
 	defer timer.Stop()
 	for {
 		now := time.Now()
+		d.ix.inbox.take(d.enqueue)
 		d.enqueueDue(now)
 		ready, wake := d.ready(now)
 		if ready {
@@ -54,9 +55,9 @@ func (d *dispatcher) run() {
 			continue
 		}
 		timer.Reset(wake.Sub(now))
+		d.ix.inbox.wait(d.enough())
 		select {
-		case docs := <-d.ix.incoming:
-			d.enqueue(part{docs: docs, to: docs.Len(), form: docs.form}, time.Now())
+		case <-d.ix.inbox.bell:
 		case result := <-d.ix.results:
 			d.limit.end(result.trip)
 			d.largeRunning = d.largeRunning && !result.large
@@ -129,6 +130,18 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 		wake = lingered
 	}
 	return false, wake
+}
+
+// enough is how much has to come in for a batch to go before the time that ready
+// tells.
+func (d *dispatcher) enough() amount {
+	switch {
+	case !d.limit.free():
+		return never
+	case len(d.queue) == 0:
+		return anything
+	}
+	return amount{d.ix.cfg.BatchBytes - d.bytes, d.ix.cfg.BatchDocuments - d.count}
 }
 
 func (d *dispatcher) mayTakeLarge() bool { return len(d.large) > 0 && !d.largeRunning }

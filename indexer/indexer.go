@@ -79,13 +79,13 @@ type Indexer struct {
 	metrics    metrics
 	retriesLog zerolog.Logger
 
-	incoming chan *Documents
-	results  chan result   // requests telling what became of their documents
-	pings    chan struct{} // taken by the dispatcher when it is alive
-	wrong    atomic.Pointer[wrong]
-	ctx      context.Context // ends at Close
-	cancel   context.CancelFunc
-	running  sync.WaitGroup
+	inbox   *inbox
+	results chan result   // requests telling what became of their documents
+	pings   chan struct{} // taken by the dispatcher when it is alive
+	wrong   atomic.Pointer[wrong]
+	ctx     context.Context // ends at Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 }
 
 // New starts an indexer; Close ends it.
@@ -98,7 +98,7 @@ func New(cfg Config, client Client) (*Indexer, error) {
 		cfg:        cfg,
 		client:     client,
 		retriesLog: sampled(cfg.Log),
-		incoming:   make(chan *Documents),
+		inbox:      newInbox(),
 		results:    make(chan result),
 		ctx:        ctx,
 		cancel:     cancel,
@@ -129,12 +129,11 @@ func (ix *Indexer) Put(ctx context.Context, docs *Documents, done func(settled b
 		ix.cfg.Log.Error().Str("shard", docs.source.Shard).Str("sequence_number", docs.source.SequenceNumber).
 			Str("stage", of.Stage).Str("error", of.Error.Reason).Msg("record kept as a dead letter")
 	}
-	select {
-	case ix.incoming <- docs:
-		return nil
-	case <-ix.ctx.Done():
+	if ix.ctx.Err() != nil {
 		return errors.New("put documents: the indexer is closed")
 	}
+	ix.inbox.put(part{docs: docs, to: docs.Len(), form: docs.form})
+	return nil
 }
 
 // Close ends the work at once. Documents without a verdict get none.
