@@ -17,6 +17,7 @@ import (
 // document of each record was acknowledged.
 type acknowledgements struct {
 	search string // URL
+	client *http.Client
 
 	mu      sync.Mutex
 	flights map[string]*flight // by the id of the event
@@ -61,7 +62,7 @@ func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
 	out.Header = r.Header.Clone()
 	out.Header.Del("Accept-Encoding") // then the answer can be read
 	asked := time.Now()
-	resp, err := http.DefaultClient.Do(out)
+	resp, err := a.client.Do(out)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -117,15 +114,4 @@ func compare(subjects []*subject, rounds, events int) error {
 		}
 	}
 	return nil
-}
-
-// machine is what the times are of.
-func machine() string {
-	model := "unknown CPU"
-	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model is unknown
-	if found := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(info); found != nil {
-		model = string(found[1])
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return fmt.Sprintf("%s, %d cores, %s, kernel %s", model, runtime.NumCPU(), runtime.Version(), bytes.TrimSpace(kernel))
 }

@@ -54,7 +54,7 @@ func newFixture(events int) *fixture {
 			f.events += len(r.Events)
 			for _, e := range r.Events {
 				day := time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly)
-				f.sum.add(event{"bench-" + day, e.ID, e.Message, r.LogGroup, r.LogStream, r.Owner, e.Timestamp})
+				f.sum.add(event{indexPrefix + "-" + day, e.ID, e.Message, r.LogGroup, r.LogStream, r.Owner, e.Timestamp})
 			}
 		}
 		r.Events = nil // they would be memory for the garbage collector to look at

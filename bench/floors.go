@@ -30,7 +30,7 @@ type floor struct {
 
 func newFloors() ([]floor, error) {
 	fast, standard := gunzip(new(klauspost.Reader)), gunzip(new(gzip.Reader))
-	mapper, err := mapping.New(mapping.Config{Prefix: "bench", Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	mapper, err := newMapper()
 	if err != nil {
 		return nil, err
 	}

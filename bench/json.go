@@ -85,7 +85,7 @@ func newEncoder(request []byte) (*bytes.Buffer, *json.Encoder) {
 
 // writeAction writes the line before a document.
 func writeAction(to *bytes.Buffer, id string, at time.Time) {
-	line := append(to.AvailableBuffer(), `{"create":{"_index":"bench-`...)
+	line := append(to.AvailableBuffer(), `{"create":{"_index":"`+indexPrefix+`-`...)
 	line = at.AppendFormat(line, time.DateOnly)
 	line = append(line, `","_id":"`...)
 	line = append(line, id...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -70,7 +71,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 		return err
 	}
 	defer services.stop()
-	acks := &acknowledgements{search: server.node.URL, flights: make(map[string]*flight)}
+	acks := &acknowledgements{search: server.node.URL, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: bulkConnections}}, flights: make(map[string]*flight)}
 	url, err := services.serve(ctx, acks)
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 			return err
 		}
 	}
-	if err := acks.await(ctx); err != nil {
+	if err := acks.await(ctx, worker); err != nil {
 		return err
 	}
 	acks.take()
@@ -102,7 +103,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 		if err := put.steadily(ctx, load*capacity); err != nil {
 			return err
 		}
-		if err := acks.await(ctx); err != nil {
+		if err := acks.await(ctx, worker); err != nil {
 			return err
 		}
 		took, answers := acks.take()
@@ -156,12 +157,14 @@ func (p *putter) steadily(ctx context.Context, rate float64) error {
 }
 
 // await waits until all is acknowledged.
-func (a *acknowledgements) await(ctx context.Context) error {
+func (a *acknowledgements) await(ctx context.Context, worker *process) error {
 	for patient := time.Now().Add(patience); ; {
 		n, err := a.waiting()
 		switch {
 		case err != nil || n == 0:
 			return err
+		case worker.hasExited():
+			return fmt.Errorf("it ended early: see %s", worker.log)
 		case time.Now().After(patient):
 			return fmt.Errorf("%d documents are not acknowledged after %s", n, patience)
 		}

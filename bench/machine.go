@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -79,4 +81,15 @@ func ticks(fields ...string) (time.Duration, error) {
 		sum += n
 	}
 	return time.Duration(sum) * tick, nil
+}
+
+// machine is what the times are of.
+func machine() string {
+	model := "unknown CPU"
+	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model is unknown
+	if found := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(info); found != nil {
+		model = string(found[1])
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%s, %d cores, %s, kernel %s", model, runtime.NumCPU(), runtime.Version(), bytes.TrimSpace(kernel))
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"logsluice/local"
 )
 
 // process is a program that reads the stream.
@@ -37,6 +39,7 @@ func startProcess(s settings, env []string, program string, args ...string) (*pr
 	p.command.Env = append(append(os.Environ(),
 		"AWS_CA_BUNDLE=", // all is plain HTTP, and reading certificates takes its time
 		"STREAM_NAME="+streamName, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench"), env...)
+	local.Detach(p.command)
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
@@ -58,6 +61,15 @@ func (p *process) await(ctx context.Context, done <-chan struct{}) error {
 		return ctx.Err()
 	case <-time.After(patience):
 		return fmt.Errorf("not done after %s: see %s", patience, p.log)
+	}
+}
+
+func (p *process) hasExited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
 	}
 }
 

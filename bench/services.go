@@ -76,7 +76,6 @@ func (s *services) put(ctx context.Context, shards int, f *fixture) error {
 	if _, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: aws.Int32(int32(shards))}); err != nil {
 		return err
 	}
-	// A shard takes 1 MB a second: as fast as that, for as long as it takes.
 	const batch = 8
 	for records := f.records; len(records) > 0; {
 		n := min(batch, len(records))

@@ -46,7 +46,7 @@ func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &leaseTable{dynamodb.NewFromConfig(cfg), kinesis.NewFromConfig(cfg), s}, nil
+	return &leaseTable{newDynamoDB(cfg), kinesis.NewFromConfig(cfg), s}, nil
 }
 
 // look reads the lease table and then the shards, which are nil if the stream

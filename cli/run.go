@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
@@ -176,7 +175,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		LeaseDuration:   r.LeaseDuration,
 		InitialPosition: position,
 		Log:             log,
-	}, dynamodb.NewFromConfig(awsConfig))
+	}, newDynamoDB(awsConfig))
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	_ "time/tzdata"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
 
 	"logsluice/internal/ownbody"
@@ -40,11 +40,12 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	if cfg.Region == "" {
 		return cfg, missing("AWS_REGION", "no flag", "the region of the stream")
 	}
-	if cfg.HTTPClient == nil { // it has one where certificates are given
-		cfg.HTTPClient = awshttp.NewBuildableClient()
-	}
-	cfg.HTTPClient = ownbody.Client(cfg.HTTPClient)
 	return cfg, nil
+}
+
+// newDynamoDB makes a client whose answers are not cut off.
+func newDynamoDB(cfg aws.Config) *dynamodb.Client {
+	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) })
 }
 
 // documentSettings are the settings that decide what documents look like.

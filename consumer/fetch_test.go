@@ -89,33 +89,44 @@ func TestFetchesAreSmall(t *testing.T) {
 }
 
 // A backlog is read as fast as a shard gives, and no call is refused for asking too
-// early.
+// early, whatever became of one before.
 func TestBacklogIsReadAtFullSpeed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		s, iterator := fetching(t, 300, 100_000, func(call fakeaws.Call) fakeaws.Fault {
-			if call.Operation == "GetRecords" {
-				calls++
-			}
-			return fakeaws.Fault{}
+	f := func(name string, fault fakeaws.Fault, more int, most time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				s, iterator := fetching(t, 600, 100_000, func(call fakeaws.Call) fakeaws.Fault {
+					if call.Operation == "GetRecords" {
+						if calls++; calls == 10 {
+							return fault
+						}
+					}
+					return fakeaws.Fault{}
+				})
+				s.interval = 250 * time.Millisecond
+				time.Sleep(time.Minute)
+				began, reads, records := time.Now(), 0, 0
+				for ; records < 600; reads++ {
+					out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					records += len(out.Records)
+					iterator = out.NextShardIterator
+				}
+				// A shard gives 60 MB in 30 s.
+				if took := time.Since(began); took > most {
+					t.Errorf("%d records of 100 kB took %s", records, took)
+				}
+				if calls-reads > more {
+					t.Errorf("%d calls for %d answers: some were refused", calls, reads)
+				}
+			})
 		})
-		time.Sleep(time.Minute)
-		began, reads, records := time.Now(), 0, 0
-		for ; records < 300; reads++ {
-			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			records += len(out.Records)
-			iterator = out.NextShardIterator
-		}
-		if took := time.Since(began); took > 300*100_000/shardGives*time.Second {
-			t.Errorf("%d records of 100 kB took %s", records, took)
-		}
-		if calls != reads {
-			t.Errorf("%d calls for %d answers: some were refused", calls, reads)
-		}
-	})
+	}
+	f("calm", fakeaws.Fault{}, 0, 30*time.Second)
+	f("a slow answer", fakeaws.Fault{Delay: 900 * time.Millisecond}, 0, 31*time.Second)
+	f("a lost answer", fakeaws.Fault{Lose: true}, 2, 33*time.Second)
 }
 
 // Only so many answers are in memory at a time, for all shards: the next call

@@ -90,6 +90,9 @@ func (w *passage) beforeLarge() error {
 }
 
 func (w *passage) visit(envelope *subscription.Envelope) {
+	if w.ended {
+		return
+	}
 	w.mapper.Begin(envelope)
 	w.room = 0
 	for i := range envelope.Events {

@@ -16,6 +16,7 @@ import (
 	"github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
 
 	"logsluice/checkpoint"
+	"logsluice/internal/ownbody"
 )
 
 // callTimeout bounds one call to Kinesis with its retries: the KCL's calls
@@ -89,8 +90,9 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		progress: p,
 		readers:  make(map[string]*reader),
 	}
-	s.kinesis = kinesis.NewFromConfig(cfg.AWS)
-	s.client = kinesis.NewFromConfig(cfg.AWS, func(o *kinesis.Options) {
+	ownBodies := func(o *kinesis.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) }
+	s.kinesis = kinesis.NewFromConfig(cfg.AWS, ownBodies)
+	s.client = kinesis.NewFromConfig(cfg.AWS, ownBodies, func(o *kinesis.Options) {
 		o.APIOptions = append(o.APIOptions, useDeserializer, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("logsluice", s.call), middleware.After)
 		})
@@ -351,7 +353,11 @@ func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsO
 		size += len(answer.Records[i].Data)
 		markBadAggregate(&answer.Records[i])
 	}
-	r.next = r.asked.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
+	from := r.asked
+	if now := time.Now(); now.Sub(from) > s.interval {
+		from = now // when the shard gave it is not known: there may have been several tries
+	}
+	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
 	if n := len(answer.Records); n > 0 {
 		r.place = kinesis.GetShardIteratorInput{
 			StreamName: &s.name, ShardId: &r.shard,

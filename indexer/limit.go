@@ -6,7 +6,8 @@ import "time"
 // the process: one more each time that as many as allowed have gone well, fewer
 // at once when OpenSearch pushes back or suddenly takes several times as long
 // (additive increase, multiplicative decrease). Before there ever were too many,
-// one more with each request that goes well. Its owner is the dispatcher.
+// one more with each request that took the last free place and went well. Its
+// owner is the dispatcher.
 type limit struct {
 	most    int
 	allowed float64 // from 1 to most

@@ -67,6 +67,15 @@ func TestLimitAtStart(t *testing.T) {
 		t.Errorf("%v are allowed after 16 requests without trouble", l.allowed)
 	}
 	l = newLimit(8)
+	l.allowed = 2
+	for range 8 { // at low load nothing is learned about more
+		l.begin()
+		l.end(trip{sent: time.Unix(1, 0), took: time.Second, full: true})
+	}
+	if l.allowed != 2 {
+		t.Errorf("%v are allowed after requests that went one at a time", l.allowed)
+	}
+	l = newLimit(8)
 	serve(&l, 4, func(int) (time.Duration, bool) { return time.Second, true })
 	if serve(&l, 16, func(int) (time.Duration, bool) { return time.Second, false }); l.allowed > 6 {
 		t.Errorf("%v are allowed 16 requests after trouble", l.allowed)

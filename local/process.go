@@ -61,7 +61,7 @@ func (p *process) spawn() error {
 	command, exited := p.command(), make(chan struct{})
 	command.Dir = p.folder
 	command.Stdout, command.Stderr = output, output
-	detach(command)
+	Detach(command)
 	started := make(chan error)
 	go func() {
 		// Linux ends the child when the thread that started it ends, so the

@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// detach has the kernel kill the child when we end, however we end. A group of
+// Detach has the kernel kill the child when we end, however we end. A group of
 // its own keeps Ctrl-C from it, so that it is stopped in order.
-func detach(command *exec.Cmd) {
+func Detach(command *exec.Cmd) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
 	}

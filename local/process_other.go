@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// detach gives the child a group of its own, which keeps Ctrl-C from it, so
+// Detach gives the child a group of its own, which keeps Ctrl-C from it, so
 // that it is stopped in order. Only Linux can also end it when we are killed.
-func detach(command *exec.Cmd) {
+func Detach(command *exec.Cmd) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
 	}

@@ -59,9 +59,9 @@ const clockSize = len("04:05.000")
 // appendClock appends what stands between head and tail of a time that the hour
 // holds: minutes, seconds and milliseconds.
 func (h *hour) appendClock(dst []byte, milliseconds int64) []byte {
-	rest := uint32(milliseconds-h.begin) % msPerHour
+	rest := int(milliseconds - h.begin)
 	minute, second, ms := rest/msPerMinute, rest/msPerSecond%60, rest%msPerSecond
 	return append(dst, digit(minute/10), digit(minute), ':', digit(second/10), digit(second), '.', digit(ms/100), digit(ms/10), digit(ms))
 }
 
-func digit(n uint32) byte { return byte('0' + n%10) }
+func digit(n int) byte { return byte('0' + n%10) }

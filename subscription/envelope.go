@@ -285,7 +285,7 @@ func (s *scanner) usualEvent(ev *Event) bool {
 	if i++; i > len(data) || data[i-1] != '"' {
 		return false
 	}
-	digits := data[len(id):i:i]
+	literal := data[len(id):i:i]
 	if len(data) <= i+len(timestamp) || string(data[i:i+len(timestamp)]) != timestamp {
 		return false
 	}
@@ -306,7 +306,7 @@ func (s *scanner) usualEvent(ev *Event) bool {
 		s.pos = from
 		return false
 	}
-	ev.ID, ev.Timestamp, ev.Message = digits, number, text
+	ev.ID, ev.Timestamp, ev.Message = literal, number, text
 	s.pos++
 	return true
 }

@@ -25,7 +25,7 @@ func (o ownBody) Do(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		r = r.WithContext(r.Context()) // a copy
+		r = r.WithContext(r.Context()) // the SDK keeps its own
 		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
 	return o.HTTPClient.Do(r)
