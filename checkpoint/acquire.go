@@ -112,8 +112,10 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		":duration": num(t.cfg.LeaseDuration.Milliseconds()),
 	}
 	if exists {
+		// A row that is deleted meanwhile is made again when a scan has told so, from
+		// where it has to be.
 		values[":end"] = str(kcl.ShardEnd)
-		condition = "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
+		condition = "attribute_exists(" + attrShard + ") AND (attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
 		condition += t.unchanged(seen.row, values)
 	}
 	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
@@ -145,12 +147,13 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	// answer was lost on the way: then the row is as that request made it, to the
 	// nanosecond of its timeout.
 	ours := got.owner == t.cfg.Worker && got.epoch == epoch+1 && got.timeout == timeout
+	if conditionFailed && it == nil {
+		return nil, fmt.Errorf("the row of %s was deleted: %w", shardID, kcl.ErrLeaseNotAcquired{})
+	}
 	if conditionFailed && !ours {
-		if it != nil {
-			t.mu.Lock()
-			t.note(shardID, got, time.Now())
-			t.mu.Unlock()
-		}
+		t.mu.Lock()
+		t.note(shardID, got, time.Now())
+		t.mu.Unlock()
 		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, kcl.ErrLeaseNotAcquired{})
 	}
 	lease, err := t.newLease(shardID, got, sent)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
@@ -242,6 +243,30 @@ func TestDeletedRow(t *testing.T) {
 	}
 	f("held", true)
 	f("free", false)
+}
+
+// A row that is deleted between a scan and an acquisition, by somebody or because
+// its shard expired, is not made again by that: it would begin in the wrong place.
+func TestRowDeletedBeforeAcquisition(t *testing.T) {
+	db, table := realDB(t), tableName()
+	a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
+	acquired(t, a, shard0)
+	if err := a.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+	b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
+	resync(t, b)
+	key := item{attrShard: str(shard0)}
+	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tick(b, view(shard0)); !errors.As(err, new(kcl.ErrLeaseNotAcquired)) {
+		t.Errorf("acquired: %v", err)
+	}
+	got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
+	if err != nil || got.Item != nil {
+		t.Errorf("the row is there: %v, %v", got, err)
+	}
 }
 
 // One scan without a row may be one that is behind, and what Kinesis was not
