@@ -1,5 +1,5 @@
 // Package localtest tells tests where the real servers are that `make test`
-// has started for all of them.
+// has started for all of them, and stands in where no server can be had.
 package localtest
 
 import (
