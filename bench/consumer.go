@@ -20,15 +20,15 @@ type usage struct {
 // patience is far more than a run takes.
 const patience = 5 * time.Minute
 
-// consume has a worker with the settings as they come read the whole stream, from
-// its start to its orderly end.
-func consume(ctx context.Context, program string, s settings, f *fixture) (usage, error) {
+// consume has a worker read the whole stream, from its start to its orderly end,
+// with the settings as they come but for those given.
+func consume(ctx context.Context, program string, s settings, f *fixture, env ...string) (usage, error) {
 	services, err := startServices(ctx, s.shards, f)
 	if err != nil {
 		return usage{}, err
 	}
 	defer services.stop()
-	worker, err := startWorker(program, s, services, services.search)
+	worker, err := startWorker(program, s, services, services.search, env...)
 	if err != nil {
 		return usage{}, err
 	}

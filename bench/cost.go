@@ -29,12 +29,15 @@ func cost(ctx context.Context, program string, s settings) error {
 		return err
 	}
 	process := func(name string) string { return fmt.Sprintf("%s, the whole process, %d shards", name, s.shards) }
-	ours := &subject{name: process("logsluice"), measure: func() (usage, string, error) {
-		took, err := consume(ctx, program, s, f)
-		return took, eachOnce, err
-	}}
+	var ours []*subject
+	for _, schema := range []string{plainSchema, defaultSchema} {
+		ours = append(ours, &subject{name: process("logsluice " + schema), measure: func() (usage, string, error) {
+			took, err := consume(ctx, program, s, f, "SCHEMA="+schema)
+			return took, eachOnce, err
+		}})
+	}
 	if !s.peers {
-		return compare(append(subjects, ours), s.rounds, f.events)
+		return compare(append(subjects, ours...), s.rounds, f.events)
 	}
 	telegraf, decoder, err := buildPeers(ctx, s.cache)
 	if err != nil {
@@ -51,7 +54,7 @@ func cost(ctx context.Context, program string, s settings) error {
 			return usage{cpu: cpu}, "", err
 		}})
 	}
-	return compare(append(subjects, ours, &subject{name: process("Telegraf"), measure: func() (usage, string, error) {
+	return compare(append(append(subjects, ours...), &subject{name: process("Telegraf"), measure: func() (usage, string, error) {
 		return runTelegraf(ctx, telegraf, s, f)
 	}}), s.rounds, f.events)
 }

@@ -30,7 +30,11 @@ type floor struct {
 
 func newFloors() ([]floor, error) {
 	fast, standard := gunzip(new(klauspost.Reader)), gunzip(new(gzip.Reader))
-	mapper, err := newMapper()
+	plain, err := newMapper(plainSchema)
+	if err != nil {
+		return nil, err
+	}
+	structured, err := newMapper(defaultSchema)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +43,9 @@ func newFloors() ([]floor, error) {
 		{"gunzip: compress/gzip", standard, nothing, false},
 		{"gunzip: ours", ourGunzip(), nothing, false},
 		{"gunzip + scan: ours", itself, ourScan(nil), false},
-		{"gunzip + scan + bulk body: ours", itself, ourScan(mapper), true},
-		{"klauspost, our scan + bulk body", fast, ourScan(mapper), true},
+		{"gunzip + scan + bulk body: ours, plain", itself, ourScan(plain), true},
+		{"gunzip + scan + bulk body: ours, default", itself, ourScan(structured), true},
+		{"klauspost, our scan + bulk body, plain", fast, ourScan(plain), true},
 		{"klauspost, encoding/json structs + bulk body", fast, writeStructs, true},
 		{"klauspost, encoding/json maps + bulk body", fast, writeMaps, true},
 	}, nil
@@ -105,10 +110,7 @@ func ourScan(mapper *mapping.Mapper) func(request, text []byte) ([]byte, error) 
 			if mapper == nil {
 				return
 			}
-			mapper.Begin(envelope)
-			for i := range envelope.Events {
-				request = mapper.Append(request, &envelope.Events[i])
-			}
+			request = mapper.AppendAll(request, envelope)
 		})
 		return request, err
 	}

@@ -32,7 +32,7 @@ var loads = []float64{0.01, 0.5}
 // latency measures the time from the put of a record to the acknowledgement of
 // its last document by a real OpenSearch.
 func latency(ctx context.Context, program string, s settings) (err error) {
-	mapper, err := newMapper()
+	mapper, err := newMapper(defaultSchema)
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,18 @@ const (
 	bulkConnections = 8
 )
 
-func newMapper() (*mapping.Mapper, error) {
-	return mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: mapping.DefaultSchema()})
+// Built-in schemas: what a document has beside its line.
+const (
+	plainSchema   = "plain"
+	defaultSchema = mapping.DefaultSchema // as the settings come
+)
+
+func newMapper(schema string) (*mapping.Mapper, error) {
+	s, err := mapping.BuiltIn(schema)
+	if err != nil {
+		return nil, err
+	}
+	return mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: s})
 }
 
 // newBodies makes the bulk requests that bring a fixture's documents.
@@ -33,15 +43,12 @@ func newBodies(f *fixture, mapper *mapping.Mapper) ([][]byte, error) {
 	documents := 0
 	for _, r := range f.records {
 		_, err := decoder.Decode(r.Data, func(envelope *subscription.Envelope) {
-			mapper.Begin(envelope)
-			for i := range envelope.Events {
-				document = mapper.Append(document[:0], &envelope.Events[i])
-				if len(body)+len(document) > bulkBytes || documents == bulkDocuments {
-					bodies, body, documents = append(bodies, body), make([]byte, 0, bulkBytes), 0
-				}
-				body = append(body, document...)
-				documents++
+			document = mapper.AppendAll(document[:0], envelope)
+			if len(body)+len(document) > bulkBytes || documents+len(envelope.Events) > bulkDocuments {
+				bodies, body, documents = append(bodies, body), make([]byte, 0, bulkBytes), 0
 			}
+			body = append(body, document...)
+			documents += len(envelope.Events)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make bulk requests: %w", err)

@@ -43,7 +43,7 @@ type performance struct {
 func search(ctx context.Context, program string, s settings) (err error) {
 	f := newFixture(searchEvents)
 	fmt.Println(f)
-	mapper, err := newMapper()
+	mapper, err := newMapper(defaultSchema)
 	if err != nil {
 		return err
 	}

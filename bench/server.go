@@ -37,9 +37,9 @@ func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*serv
 		return nil, errors.Join(err, node.Stop())
 	}
 	v := &server{node: node, client: client}
-	name, body, err := mapper.Template()
+	template, err := mapper.Template()
 	if err == nil {
-		_, err = indexer.EnsureTemplate(ctx, client, name, body)
+		_, _, err = indexer.EnsureTemplate(ctx, client, template.Name, template.Bodies...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, v.stop())

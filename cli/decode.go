@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"logsluice/mapping"
 	"logsluice/subscription"
 )
 
@@ -23,7 +24,7 @@ type decodeCommand struct {
 
 // Run is called by kong.
 func (d *decodeCommand) Run(_ context.Context, std streams) error {
-	mapper, err := d.mapper()
+	mapper, err := d.mapper(mapping.IndexSettings{}, nil)
 	if err != nil {
 		return err
 	}
@@ -45,11 +46,8 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 	var lines []byte
 	var failures []error
 	_, err = subscription.NewDecoder(maxDecoded).Decode(data, func(envelope *subscription.Envelope) {
-		mapper.Begin(envelope)
-		for i := range envelope.Events {
-			lines = mapper.Append(lines[:0], &envelope.Events[i])
-			_, _ = out.Write(lines) // its error is Flush's
-		}
+		lines = mapper.AppendAll(lines[:0], envelope)
+		_, _ = out.Write(lines) // its error is Flush's
 		for _, rejected := range envelope.Rejected {
 			failures = append(failures, rejected.Err)
 		}

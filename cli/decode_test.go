@@ -33,9 +33,9 @@ func sample(t *testing.T) []byte {
 
 // sampleBulk is what the sample envelope becomes.
 const sampleBulk = `{"create":{"_index":"ecs-task-2018-12-10","_id":"34445599170741240319468349160893137123435325323456612352"}}
-{"@timestamp":"2018-12-10T12:57:44.183+09:00","message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:57:44.183+0900\",\"msg\":\"request and response log\",\"out\":\"stdout\",\"log\":{\"start_time\":\"2018-12-10T12:57:44+09:00\",\"duration\":10267638,\"request\":{\"hostname\":\"api.example.com\",\"method\":\"GET\",\"path\":\"/v1/xxx/xxx-xxx\"},\"response\":{\"status\":200}}}","log_group":"/ecs-task","log_stream":"/ecs-task/xxxxxxx-4c18-4ab5-b1d6-7f8bff82a23d","owner":"xxx"}
+{"@timestamp":"2018-12-10T12:57:44.183+09:00","message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:57:44.183+0900\",\"msg\":\"request and response log\",\"out\":\"stdout\",\"log\":{\"start_time\":\"2018-12-10T12:57:44+09:00\",\"duration\":10267638,\"request\":{\"hostname\":\"api.example.com\",\"method\":\"GET\",\"path\":\"/v1/xxx/xxx-xxx\"},\"response\":{\"status\":200}}}","log_group":"/ecs-task","log_stream":"/ecs-task/xxxxxxx-4c18-4ab5-b1d6-7f8bff82a23d","owner":"xxx","level":"info","msg":"request and response log","method":"GET","path":"/v1/xxx/xxx-xxx","host":"api.example.com","status":200,"duration_ms":10.267638}
 {"create":{"_index":"ecs-task-2018-12-10","_id":"34445599170741240319468349160893137123435325323456612353"}}
-{"@timestamp":"2018-12-10T12:58:56.184+09:00","message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:58:56.184+0900\",\"msg\":\"request and response log\",\"out\":\"stdout\",\"log\":{\"start_time\":\"2018-12-10T12:58:56+09:00\",\"duration\":11138161,\"request\":{\"hostname\":\"api.example.com\",\"method\":\"GET\",\"path\":\"/v1/xxx/yyy-yyy\"},\"response\":{\"status\":400}}}","log_group":"/ecs-task","log_stream":"/ecs-task/xxxxxxx-4c18-4ab5-b1d6-7f8bff82a23d","owner":"xxx"}
+{"@timestamp":"2018-12-10T12:58:56.184+09:00","message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:58:56.184+0900\",\"msg\":\"request and response log\",\"out\":\"stdout\",\"log\":{\"start_time\":\"2018-12-10T12:58:56+09:00\",\"duration\":11138161,\"request\":{\"hostname\":\"api.example.com\",\"method\":\"GET\",\"path\":\"/v1/xxx/yyy-yyy\"},\"response\":{\"status\":400}}}","log_group":"/ecs-task","log_stream":"/ecs-task/xxxxxxx-4c18-4ab5-b1d6-7f8bff82a23d","owner":"xxx","level":"info","msg":"request and response log","method":"GET","path":"/v1/xxx/yyy-yyy","host":"api.example.com","status":400,"duration_ms":11.138161}
 `
 
 func pack(data []byte) []byte {
@@ -147,6 +147,15 @@ func TestSettings_Failure(t *testing.T) {
 	f("SUMMARY_PERIOD", "0s")
 	f("LOG_LEVEL", "loud")
 	f("METRICS_ADDRESS", "nowhere")
+	f("INDEX_DATE", "%d")
+	f("SCHEMA", "none")
+	f("SCHEMA_FILE", "/nowhere")
+	f("CONSTANT_FIELDS", "message=x")
+	f("INDEX_SHARDS", "0")
+	f("INDEX_REPLICAS", "some")
+	f("INDEX_REFRESH", "1ms")
+	f("INDEX_CODEC", "gzip")
+	f("INDEX_SORT", "msg")
 }
 
 // People who come from the usual Lambda have these set.

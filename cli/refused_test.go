@@ -165,13 +165,13 @@ func TestRunRefusedContent(t *testing.T) {
 		s.all()
 		for _, e := range refused {
 			source := s.document(e)
-			s.fields(source, "@timestamp", "error", "message")
+			s.fields(source, "@timestamp", "message", "refused")
 			var reason struct{ Type, Reason string }
-			if err := json.Unmarshal(source["error"], &reason); err != nil || reason.Type == "" || !strings.Contains(reason.Reason, "log_stream") {
-				t.Errorf("the error of the document: %s, %v", source["error"], err)
+			if err := json.Unmarshal(source["refused"], &reason); err != nil || reason.Type == "" || !strings.Contains(reason.Reason, "log_stream") {
+				t.Errorf("the error of the document: %s, %v", source["refused"], err)
 			}
 		}
-		for _, query := range []string{`{"match":{"message":"refused"}}`, `{"term":{"error.type":"mapper_parsing_exception"}}`} {
+		for _, query := range []string{`{"match":{"message":"refused"}}`, `{"term":{"refused.type":"mapper_parsing_exception"}}`} {
 			var answer struct {
 				Hits struct{ Total struct{ Value int } }
 			}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
@@ -48,6 +47,7 @@ type runCommand struct {
 	BulkGzip               bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout            time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	documentSettings
+	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
 	listenSettings
@@ -56,7 +56,12 @@ type runCommand struct {
 
 // Run is called by kong.
 func (r *runCommand) Run(ctx context.Context, std streams) error {
-	mapper, err := r.mapper()
+	registry := prometheus.NewRegistry()
+	index, err := r.indexSettings.check()
+	if err != nil {
+		return err
+	}
+	mapper, err := r.mapper(index, registry)
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 		return settingf("OPENSEARCH_URL (--opensearch-url), OPENSEARCH_CA_FILE (--opensearch-ca-file) or OPENSEARCH_PASSWORD_FILE (--opensearch-password-file): %w", err)
 	}
 	defer client.Close()
-	return r.consume(ctx, awsConfig, position, mapper, client, log)
+	return r.consume(ctx, awsConfig, position, mapper, client, registry, log)
 }
 
 // check looks at the settings that only this command has.
@@ -159,14 +164,13 @@ func (r *runCommand) worker() string {
 
 // consume puts the parts together and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
-	mapper *mapping.Mapper, client indexer.Client, log zerolog.Logger,
+	mapper *mapping.Mapper, client indexer.Client, registry *prometheus.Registry, log zerolog.Logger,
 ) error {
 	templates, err := indexTemplates(mapper)
 	if err != nil {
 		return err
 	}
 	limitMemory(r.InFlightBytes)
-	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	table, err := checkpoint.New(checkpoint.Config{
@@ -242,9 +246,6 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	return c.Run(ctx)
 }
 
-// templateTimeout bounds one try to install the index templates.
-const templateTimeout = 15 * time.Second
-
 // workingMemory is what the Go runtime may take in bytes beside the documents in
 // flight: records being read and decoded, requests and answers. It keeps a
 // quarter off the 256 MiB that are promised, as the runtime may exceed it for
@@ -264,69 +265,3 @@ const (
 	retryMin = 100 * time.Millisecond
 	retryMax = 10 * time.Second
 )
-
-// indexTemplate is an index template that must be in place.
-type indexTemplate struct {
-	name string
-	body []byte
-}
-
-func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
-	var documents, deadLetters indexTemplate
-	var err error
-	if documents.name, documents.body, err = mapper.Template(); err != nil {
-		return nil, err
-	}
-	if deadLetters.name, deadLetters.body, err = indexer.DeadLetterTemplate(mapper.Prefix()); err != nil {
-		return nil, err
-	}
-	return []indexTemplate{documents, deadLetters}, nil
-}
-
-// ensureTemplates installs the index templates. Without them the first
-// documents would decide the mapping, so nothing is read before: OpenSearch is
-// asked until it has them or ctx ends.
-func ensureTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
-	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		err := tryTemplates(ctx, client, templates, log)
-		if err == nil || ctx.Err() != nil {
-			return ctx.Err()
-		}
-		log.Error().Err(err).Dur("pause", pause).Msg("the index templates cannot be installed; nothing is read until they are")
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func tryTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
-	// A request that hangs is not the last.
-	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
-	defer cancel()
-	for _, t := range templates {
-		changed, err := indexer.EnsureTemplate(ctx, client, t.name, t.body)
-		if err != nil {
-			return err
-		}
-		if changed {
-			log.Info().Str("template", t.name).Msg("index template installed")
-		}
-	}
-	return nil
-}
-
-// checkTemplates asks OpenSearch whether the index templates are in place.
-func checkTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate) error {
-	for _, t := range templates {
-		inPlace, err := indexer.TemplateInPlace(ctx, client, t.name, t.body)
-		if err != nil {
-			return err
-		}
-		if !inPlace {
-			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.name)
-		}
-	}
-	return nil
-}

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 	// Timezones must be there in an image without a zoneinfo folder.
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"logsluice/internal/ownbody"
@@ -48,14 +51,46 @@ func newDynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) })
 }
 
-// documentSettings are the settings that decide what documents look like.
+// documentSettings are the settings that decide what documents look like and where
+// they go.
 type documentSettings struct {
-	IndexPrefix   string `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" help:"Index names are PREFIX-YYYY-MM-DD."`
-	IndexTimezone string `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo (default ${default})."`
-	DocumentIDs   string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
+	IndexPrefix    string            `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" help:"Index names are PREFIX-YYYY-MM-DD."`
+	IndexDate      string            `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" help:"What follows the prefix in index names, as strftime has it: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months (default ${default})."`
+	IndexTimezone  string            `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo (default ${default})."`
+	DataStream     bool              `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX in place of indices by date: a re-delivery after a rollover is then there twice."`
+	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the Elastic Common Schema's names) (default ${default})."`
+	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with a schema of your own, in place of SCHEMA; logsluice assets schema prints one to begin with."`
+	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
+	DocumentIDs    string            `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
 }
 
-func (s documentSettings) mapper() (*mapping.Mapper, error) {
+// indexSettings are settings of the indices that run has made.
+type indexSettings struct {
+	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
+	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" help:"Copies of each shard (default: the cluster's)."`
+	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" help:"Time until a document can be found (default ${default})."`
+	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: ${enum}; zstd where the server has it, else best_compression (default ${default})."`
+	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD,…" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
+}
+
+// schema is the one that the settings name.
+func (s documentSettings) schema() (*mapping.Schema, error) {
+	if s.SchemaFile == "" {
+		return mapping.BuiltIn(s.Schema)
+	}
+	data, err := os.ReadFile(s.SchemaFile)
+	if err != nil {
+		return nil, settingf("SCHEMA_FILE (--schema-file): %w", err)
+	}
+	schema, err := mapping.ParseSchema(data)
+	if err != nil {
+		return nil, settingf("SCHEMA_FILE (--schema-file): %s: %w", s.SchemaFile, err)
+	}
+	return schema, nil
+}
+
+// mapper makes the mapper, whose metrics go to a registry if there is one.
+func (s documentSettings) mapper(index mapping.IndexSettings, registry prometheus.Registerer) (*mapping.Mapper, error) {
 	if s.IndexPrefix == "" {
 		return nil, missing("INDEX_PREFIX", "--index-prefix", "the beginning of the index names")
 	}
@@ -63,11 +98,42 @@ func (s documentSettings) mapper() (*mapping.Mapper, error) {
 	if err != nil {
 		return nil, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
 	}
-	m, err := mapping.New(mapping.Config{Prefix: s.IndexPrefix, Zone: zone, Schema: mapping.DefaultSchema(), NoIDs: s.DocumentIDs == "none"})
+	schema, err := s.schema()
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.AddConstants(s.ConstantFields); err != nil {
+		return nil, settingf("CONSTANT_FIELDS (--constant-fields): %w", err)
+	}
+	if err := index.CheckSort(schema); err != nil {
+		return nil, settingf("INDEX_SORT (--index-sort): %w", err)
+	}
+	if err := mapping.CheckDate(s.IndexDate); err != nil {
+		return nil, settingf("INDEX_DATE (--index-date): %w", err)
+	}
+	m, err := mapping.New(mapping.Config{
+		Prefix: s.IndexPrefix, Date: s.IndexDate, DataStream: s.DataStream, Zone: zone,
+		Schema: schema, Index: index, NoIDs: s.DocumentIDs == "none", Registry: registry,
+	})
 	if err != nil {
 		return nil, settingf("INDEX_PREFIX (--index-prefix): %w", err)
 	}
 	return m, nil
+}
+
+func (s indexSettings) check() (mapping.IndexSettings, error) {
+	settings := mapping.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
+	const most = 1024 // as OpenSearch has it
+	if s.IndexShards < 1 || s.IndexShards > most {
+		return settings, settingf("INDEX_SHARDS (--index-shards): %d is not from 1 to %d", s.IndexShards, most)
+	}
+	if n, err := strconv.Atoi(s.IndexReplicas); s.IndexReplicas != "" && (err != nil || n < 0) {
+		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is no number of copies: give 0 or more", s.IndexReplicas)
+	}
+	if s.IndexRefresh < 100*time.Millisecond {
+		return settings, settingf("INDEX_REFRESH (--index-refresh): %s is too short, give at least 100ms", s.IndexRefresh)
+	}
+	return settings, nil
 }
 
 // missing is the error for a setting without which nothing works.

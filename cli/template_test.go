@@ -31,7 +31,7 @@ func TestTemplateRequestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		client := &hanging{}
-		if err := ensureTemplates(t.Context(), client, []indexTemplate{{name: "a", body: []byte("{}")}}, zerolog.Nop()); err != nil {
+		if err := ensureTemplates(t.Context(), client, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }}}, zerolog.Nop()); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 3 {

@@ -87,7 +87,7 @@ func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 
 func newMapper(t *testing.T) *mapping.Mapper {
 	t.Helper()
-	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,10 +82,7 @@ func TestBytesInFlight(t *testing.T) {
 			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
 			var one []byte
 			if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
-				c.mapper.Begin(e)
-				for i := range e.Events {
-					one = c.mapper.Append(one, &e.Events[i])
-				}
+				one = c.mapper.AppendAll(one, e)
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -270,10 +267,7 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
 			{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
 		if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
-			p.mapper.Begin(e)
-			for i := range e.Events {
-				documents += p.mapper.Size(&e.Events[i])
-			}
+			documents += len(p.mapper.AppendAll(nil, e))
 		}); err != nil {
 			t.Fatal(err)
 		}

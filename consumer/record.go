@@ -37,7 +37,6 @@ type passage struct {
 	source indexer.Source
 	all    *settlement
 	docs   *indexer.Documents // not handed over yet, nil if there are none
-	room   int                // that the rest of the envelope's documents take, in bytes
 	alone  bool               // no other record that inflates to much is decoded
 	ended  bool               // something could not be handed over: the record is read again
 }
@@ -94,12 +93,8 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 		return
 	}
 	w.mapper.Begin(envelope)
-	w.room = 0
-	for i := range envelope.Events {
-		w.room += w.mapper.Size(&envelope.Events[i])
-	}
-	for i := range envelope.Events {
-		w.add(&envelope.Events[i])
+	for more := true; more && !w.ended; {
+		more = w.add()
 	}
 	for _, rejected := range envelope.Rejected {
 		w.deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
@@ -107,12 +102,21 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 	}
 }
 
-// add makes the document of an event.
-func (w *passage) add(event *subscription.Event) {
-	size, reserved := w.mapper.Size(event), int64(0)
-	if w.docs != nil && len(w.docs.Body)+size > maxSet {
+// add makes the documents of the envelope's next events, as many as are handed
+// over at once, and tells whether there are more.
+func (w *passage) add() (more bool) {
+	room := maxSet
+	if w.docs != nil {
+		room -= len(w.docs.Body)
+	}
+	documents, size, more := w.mapper.Prepare(room)
+	if documents == 0 {
+		return false
+	}
+	if size > room {
 		w.handOver(0)
 	}
+	reserved := int64(0)
 	if size > maxSet && !w.ended {
 		// Its bytes count before they are taken.
 		reserved = w.reserve(int64(size))
@@ -122,17 +126,19 @@ func (w *passage) add(event *subscription.Event) {
 		}
 	}
 	if w.ended {
-		return
+		return false
 	}
 	if w.docs == nil {
-		w.docs = indexer.NewDocuments(w.source, max(size, min(w.room, maxSet)))
+		w.docs = indexer.NewDocuments(w.source, size)
 	}
-	w.docs.Body = w.mapper.Append(w.docs.Body, event)
-	w.docs.Next()
-	w.room -= size
-	if reserved > 0 {
+	for range documents {
+		w.docs.Body = w.mapper.Append(w.docs.Body)
+		w.docs.Next()
+	}
+	if more || reserved > 0 {
 		w.handOver(reserved)
 	}
+	return more
 }
 
 // handOver hands over the documents at hand, for which bytes may be reserved.

@@ -61,18 +61,22 @@ func checkVersion(t *testing.T, url string) {
 	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
 	defer ask(http.MethodDelete, "/_index_template/"+prefix+"*", "", nil)
 	defer ask(http.MethodDelete, "/"+prefix+"-2018-12-10,"+prefix+"-2018-12-11,"+indexer.DeadLetterIndex(prefix)+"?ignore_unavailable=true", "", nil)
-	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {
-		for _, template := range []func() (string, []byte, error){mapper.Template, func() (string, []byte, error) { return indexer.DeadLetterTemplate(prefix) }} {
-			name, body, err := template()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if changed, err := indexer.EnsureTemplate(t.Context(), client, name, body); err != nil || changed != want {
-				t.Fatalf("template %s: changed %v, want %v, %v", name, changed, want, err)
+		documents, err := mapper.Template()
+		if err != nil {
+			t.Fatal(err)
+		}
+		letters, body, err := indexer.DeadLetterTemplate(prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, bodies := range map[string][][]byte{documents.Name: documents.Bodies, letters: {body}} {
+			if _, changes, err := indexer.EnsureTemplate(t.Context(), client, name, bodies...); err != nil || len(changes) > 0 != want {
+				t.Fatalf("template %s: changes %v, want %v, %v", name, changes, want, err)
 			}
 		}
 	}
@@ -87,11 +91,15 @@ func checkVersion(t *testing.T, url string) {
 	}
 	defer ix.Close()
 	envelope := &subscription.Envelope{Owner: subscription.Text(`"1"`), LogGroup: subscription.Text(`"/g"`), LogStream: subscription.Text(`"s"`)}
-	mapper.Begin(envelope)
+	for i, day := range []int64{1544414264183, 1544414264184, 1544414264183 + 24*3600*1000} {
+		envelope.Events = append(envelope.Events, subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
+	}
 	for range 2 {
 		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"}, 0)
-		for i, day := range []int64{1544414264183, 1544414264184, 1544414264183 + 24*3600*1000} {
-			docs.Body = mapper.Append(docs.Body, &subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
+		mapper.Begin(envelope)
+		n, _, _ := mapper.Prepare(1 << 20)
+		for range n {
+			docs.Body = mapper.Append(docs.Body)
 			docs.Next()
 		}
 		done := make(chan struct{})

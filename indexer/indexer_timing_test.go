@@ -40,7 +40,7 @@ func cpu() time.Duration {
 // BenchmarkPut measures what sending documents costs beside the network, and
 // what is sent, with and without compression.
 func BenchmarkPut(b *testing.B) {
-	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,11 +51,10 @@ func BenchmarkPut(b *testing.B) {
 		r, _ := g.Next()
 		if _, err := decoder.Decode(r.Data, func(e *subscription.Envelope) {
 			mapper.Begin(e)
-			for i := range e.Events {
-				if len(ends) < benchmarkDocuments {
-					body = mapper.Append(body, &e.Events[i])
-					ends = append(ends, len(body))
-				}
+			n, _, _ := mapper.Prepare(64 << 20)
+			for range min(n, benchmarkDocuments-len(ends)) {
+				body = mapper.Append(body)
+				ends = append(ends, len(body))
 			}
 		}); err != nil {
 			b.Fatal(err)

@@ -78,9 +78,9 @@ func TestEnsureTemplate(t *testing.T) {
 	}
 	f := func(when string, body []byte, want bool) {
 		t.Helper()
-		changed, err := EnsureTemplate(t.Context(), client, name, body)
-		if err != nil || changed != want {
-			t.Errorf("%s: changed %v, %v", when, changed, err)
+		_, changes, err := EnsureTemplate(t.Context(), client, name, body)
+		if err != nil || len(changes) > 0 != want {
+			t.Errorf("%s: changes %v, %v", when, changes, err)
 		}
 	}
 	f("first", body, true)
@@ -99,7 +99,7 @@ func TestEnsureTemplate(t *testing.T) {
 func TestEnsureTemplate_Failure(t *testing.T) {
 	client := realClient(t)
 	prefix := ofItsOwn(t, client)
-	if _, err := EnsureTemplate(t.Context(), client, prefix, []byte(`{"index_patterns":["`+prefix+`"],"nonsense":1}`)); err == nil || !strings.Contains(err.Error(), "nonsense") {
+	if _, _, err := EnsureTemplate(t.Context(), client, prefix, []byte(`{"index_patterns":["`+prefix+`"],"nonsense":1}`)); err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("want what OpenSearch says, got %v", err)
 	}
 }
@@ -113,7 +113,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := EnsureTemplate(t.Context(), client, name, body); err != nil {
+	if _, _, err := EnsureTemplate(t.Context(), client, name, body); err != nil {
 		t.Fatal(err)
 	}
 	index := prefix + "-2018-12-10"

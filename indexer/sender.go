@@ -211,6 +211,7 @@ func (b *requestBody) lend(mark func()) {
 // answerError is an answer that is not the one hoped for.
 type answerError struct {
 	doing, status string
+	code          int        // of the status
 	said          string     // the beginning of what the server says
 	cause         *itemError // as OpenSearch gives it; nil in answers of others
 }
@@ -224,7 +225,7 @@ func newAnswerError(doing string, resp *http.Response) *answerError {
 	// What cannot be read is not from OpenSearch, or too long to tell.
 	_ = json.Unmarshal(said, &answer)
 	return &answerError{
-		doing: doing, status: resp.Status, cause: answer.Error,
+		doing: doing, status: resp.Status, code: resp.StatusCode, cause: answer.Error,
 		said: strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD"),
 	}
 }

@@ -22,9 +22,14 @@ const (
 	ownID own = iota
 	ownClock
 	ownMessage
+	ownFields
 )
 
-func (f *frame) write(text []byte) { f.text = append(f.text, text...) }
+func (f *frame) write(text ...[]byte) {
+	for _, t := range text {
+		f.text = append(f.text, t...)
+	}
+}
 
 func (f *frame) leave(of own) { f.gaps = append(f.gaps, gap{len(f.text), of}) }
 
@@ -32,22 +37,74 @@ func (f *frame) leave(of own) { f.gaps = append(f.gaps, gap{len(f.text), of}) }
 func (m *Mapper) build(envelope *subscription.Envelope) {
 	f := &m.frame
 	f.text, f.gaps = f.text[:0], f.gaps[:0]
-	f.write(m.action)
-	f.write(m.hour.day)
+	f.write(m.action, m.hour.date)
 	if !m.noIDs {
 		f.write([]byte(`","_id":"`))
 		f.leave(ownID)
 	}
-	f.write([]byte("\"}}\n"))
-	for i, field := range m.schema {
-		f.write(m.keys[i])
-		field.frame(f, envelope, &m.hour)
-	}
+	f.write([]byte("\"}}\n"+`{"`+timeField+`":`), m.hour.head)
+	f.leave(ownClock)
+	f.write(m.hour.tail, []byte(`,"`+messageField+`":`))
+	f.leave(ownMessage)
+	f.write(m.common(envelope))
+	f.leave(ownFields)
 	f.write([]byte("}\n"))
 }
 
+// maxOrigins is how many log streams a mapper remembers the fields of.
+const maxOrigins = 1000
+
+// common is the fields that all events of an envelope share.
+func (m *Mapper) common(e *subscription.Envelope) []byte {
+	m.origin = append(append(append(m.origin[:0], e.Owner...), e.LogGroup...), e.LogStream...)
+	if known, ok := m.origins[string(m.origin)]; ok {
+		return known
+	}
+	fields := []byte{}
+	for i := range m.schema.Fields {
+		if literal := m.schema.Fields[i].common(e); literal != nil {
+			fields = append(append(fields, m.keys[i]...), literal...)
+		}
+	}
+	if len(m.origins) == maxOrigins {
+		clear(m.origins)
+	}
+	m.origins[string(m.origin)] = fields
+	return fields
+}
+
+// common is the value of a field that all events of an envelope share, nil if
+// there is none.
+func (f *Field) common(e *subscription.Envelope) subscription.Text {
+	var name subscription.Text
+	switch f.origin {
+	case fromValue:
+		return f.value
+	case fromOwner:
+		return e.Owner
+	case fromGroup:
+		name = e.LogGroup
+	case fromStream:
+		name = e.LogStream
+	default:
+		return nil
+	}
+	if f.pattern == nil {
+		return name
+	}
+	found := f.pattern.FindStringSubmatch(name.String())
+	if found == nil || found[1] == "" {
+		return nil
+	}
+	literal, how := f.append(nil, value{bare(literalOf(found[1])), true}, auto)
+	if how != fits {
+		return nil
+	}
+	return literal
+}
+
 // append appends the frame with its gaps filled.
-func (f *frame) append(dst []byte, h *hour, event *subscription.Event) []byte {
+func (f *frame) append(dst []byte, h *hour, event *subscription.Event, fields []byte) []byte {
 	from := 0
 	for _, g := range f.gaps {
 		dst = append(dst, f.text[from:g.at]...)
@@ -59,12 +116,14 @@ func (f *frame) append(dst []byte, h *hour, event *subscription.Event) []byte {
 			dst = h.appendClock(dst, event.Timestamp)
 		case ownMessage:
 			dst = append(dst, event.Message...)
+		case ownFields:
+			dst = append(dst, fields...)
 		}
 	}
 	return append(dst, f.text[from:]...)
 }
 
-// size is how many bytes append appends.
+// size is how many bytes append appends, beside the fields.
 func (f *frame) size(event *subscription.Event) int {
 	n := len(f.text)
 	for _, g := range f.gaps {
@@ -75,6 +134,7 @@ func (f *frame) size(event *subscription.Event) int {
 			n += clockSize
 		case ownMessage:
 			n += len(event.Message)
+		case ownFields:
 		}
 	}
 	return n

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"logsluice/subscription"
 )
@@ -20,7 +19,8 @@ func randomEnvelope(rng *rand.Rand) *subscription.Envelope {
 	return e
 }
 
-// What was written before makes no difference, nor do other goroutines' mappers.
+// What was written before makes no difference, nor do other goroutines' mappers, nor
+// how much is prepared at a time.
 func TestMapperGoesOn(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	m := newMapper(t, "app", "Asia/Kathmandu")
@@ -29,25 +29,34 @@ func TestMapperGoesOn(t *testing.T) {
 		m.Begin(e)
 		clone := m.Clone()
 		clone.Begin(other)
-		for i := range e.Events {
-			fresh := newMapper(t, "app", "Asia/Kathmandu")
-			fresh.Begin(e)
-			want := fresh.Append(nil, &e.Events[i])
-			if got := m.Append(nil, &e.Events[i]); !bytes.Equal(got, want) || m.Size(&e.Events[i]) != len(want) {
-				t.Fatalf("got  %swant %ssize %d, want %d", got, want, m.Size(&e.Events[i]), len(want))
+		want := newMapper(t, "app", "Asia/Kathmandu").AppendAll(nil, e)
+		var got []byte
+		for more := true; more; {
+			room := 1 + rng.IntN(2000)
+			var n, size int
+			n, size, more = m.Prepare(room)
+			if n == 0 && len(e.Events) > 0 || n > 1 && size > room {
+				t.Fatalf("%d documents of %d bytes for %d", n, size, room)
 			}
-			for j := range other.Events {
-				clone.Append(nil, &other.Events[j])
+			from := len(got)
+			for range n {
+				got = m.Append(got)
+				if c, _, _ := clone.Prepare(rng.IntN(1000)); c > 0 {
+					clone.Append(nil)
+				}
 			}
-			if rng.IntN(4) == 0 {
-				clone = m.Clone()
-				clone.Begin(other)
+			if len(got)-from != size {
+				t.Fatalf("%d bytes, announced as %d: %s", len(got)-from, size, got[from:])
 			}
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("got  %swant %s", got, want)
 		}
 	}
 }
 
-// Nothing is allocated for an event, nor for an envelope of an hour that is known.
+// Nothing is allocated for an event, nor for an envelope of an hour that is known
+// where no pattern looks at its names.
 func TestAppendAllocatesNothing(t *testing.T) {
 	m := newMapper(t, "app", "UTC")
 	e := randomEnvelope(rand.New(rand.NewPCG(1, 2)))
@@ -56,41 +65,23 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		e.Events[i] = subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: subscription.Text(`"a"`)}
 	}
 	body := make([]byte, 0, 1<<20)
-	if n := testing.AllocsPerRun(100, func() {
-		body = body[:0]
-		m.Begin(e)
-		for i := range e.Events {
-			if m.Size(&e.Events[i]) > 0 {
-				body = m.Append(body, &e.Events[i])
-			}
-		}
-	}); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { body = m.AppendAll(body[:0], e) }); n > 0 {
 		t.Errorf("%v allocations for %d events", n, len(e.Events))
 	}
 }
 
 // BenchmarkAppend makes the documents of one envelope. The bytes are theirs.
 func BenchmarkAppend(b *testing.B) {
-	m, err := New(Config{Prefix: "app", Zone: time.UTC, Schema: DefaultSchema()})
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := newMapper(b, "app", "UTC")
 	e := randomEnvelope(rand.New(rand.NewPCG(1, 2)))
 	e.Events = make([]subscription.Event, 112)
-	size := 0
-	m.Begin(e)
 	for i := range e.Events {
 		e.Events[i] = subscription.Event{ID: bytes.Repeat([]byte("7"), 56), Timestamp: int64(i) * 100, Message: subscription.Text(`"` + string(bytes.Repeat([]byte("m"), 480)) + `"`)}
-		size += m.Size(&e.Events[i])
 	}
-	body := make([]byte, 0, size)
-	b.SetBytes(int64(size))
+	body := m.AppendAll(nil, e)
+	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		body = body[:0]
-		m.Begin(e)
-		for i := range e.Events {
-			body = m.Append(body, &e.Events[i])
-		}
+		body = m.AppendAll(body[:0], e)
 	}
 }

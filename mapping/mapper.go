@@ -2,77 +2,118 @@ package mapping
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"logsluice/subscription"
 )
 
-// maxPrefix leaves room for the date within the 255 bytes of an index name.
-const maxPrefix = 200
-
-// Config says where the documents go and in which timezone their day is.
+// Config says what documents look like and where they go.
 type Config struct {
 	// Prefix begins every index name: PREFIX-2018-12-10.
 	Prefix string
+	// Date is the rest of it, a strftime pattern; DefaultDate when empty.
+	Date string
+	// DataStream has the documents go to the data stream PREFIX in place of indices
+	// by date. A re-delivery after a rollover then is a second document.
+	DataStream bool
 	// Zone decides the day an event belongs to and the offset its timestamp is
 	// written with.
 	Zone *time.Location
-	// Schema lists the fields of a document.
-	Schema Schema
+	// Schema lists the fields of a document; the built-in default when nil.
+	Schema *Schema
+	// Index has the settings of the indices.
+	Index IndexSettings
 	// NoIDs leaves ids to OpenSearch, for time-series collections of Serverless,
 	// which take none: a re-delivered event then becomes a second document.
 	// See https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-overview.html.
 	NoIDs bool
+	// Registry takes the metrics; none are kept when it is nil.
+	Registry prometheus.Registerer
 }
 
 // Mapper writes log events as the two lines of a bulk request that make their
 // documents. It remembers the envelope and the hour it is in, so it is not safe
 // for concurrent use: each goroutine has a Clone.
 type Mapper struct {
-	prefix string
-	zone   *time.Location
-	fields Schema   // all of them
-	schema Schema   // the fields that every document has
-	keys   [][]byte // `{"@timestamp":`, `,"message":`, …
-	action []byte   // the action line up to the day
-	noIDs  bool
+	naming   naming
+	zone     *time.Location
+	schema   *Schema
+	settings IndexSettings
+	noIDs    bool
+	metrics  *metrics
+	keys     [][]byte // of the schema's fields: `,"level":`, …
+	action   []byte   // the action line up to the date
+	extract  *extract
 
 	envelope *subscription.Envelope // that the events are of
+	next     int                    // the first of its events that is not prepared
+	rules    []int                  // that concern it
 	hour     hour                   // of the event at hand
 	frame    frame                  // of both
 	framed   bool                   // the frame is made
+	origins  map[string][]byte      // the fields that come with a log stream
+	origin   []byte                 // of the envelope, as a key of them
+
+	prepared []prepared
+	written  int    // of the prepared
+	own      []byte // fields of theirs
+	message  []byte // of the event at hand, as rules look at it
+}
+
+// prepared is an event that becomes a document.
+type prepared struct {
+	event *subscription.Event
+	own   int // where its fields end in own
 }
 
 // New checks the configuration and prepares the mapper.
 func New(cfg Config) (*Mapper, error) {
+	if cfg.Zone == nil {
+		return nil, errors.New("a mapper needs a timezone")
+	}
+	if cfg.Schema == nil {
+		var err error
+		if cfg.Schema, err = BuiltIn(DefaultSchema); err != nil {
+			return nil, err
+		}
+	}
 	if err := checkPrefix(cfg.Prefix); err != nil {
 		return nil, err
 	}
-	if cfg.Zone == nil || len(cfg.Schema) == 0 {
-		return nil, errors.New("a mapper needs a timezone and a schema")
+	if cfg.Date == "" {
+		cfg.Date = DefaultDate
+	}
+	if err := CheckDate(cfg.Date); err != nil {
+		return nil, err
+	}
+	if cfg.DataStream {
+		cfg.Date = ""
+	}
+	if err := cfg.Index.CheckSort(cfg.Schema); err != nil {
+		return nil, err
 	}
 	m := &Mapper{
-		prefix: cfg.Prefix,
-		zone:   cfg.Zone,
-		fields: cfg.Schema,
-		noIDs:  cfg.NoIDs,
+		naming:   naming{cfg.Prefix, cfg.Date},
+		zone:     cfg.Zone,
+		schema:   cfg.Schema,
+		settings: cfg.Index.complete(),
+		noIDs:    cfg.NoIDs,
+		extract:  newExtract(cfg.Schema),
+		origins:  map[string][]byte{},
+	}
+	var err error
+	if m.metrics, err = newMetrics(cfg.Schema, cfg.Registry); err != nil {
+		return nil, err
 	}
 	operation := "create"
 	if cfg.NoIDs {
 		operation = "index"
 	}
-	m.action = []byte(`{"` + operation + `":{"_index":"` + cfg.Prefix + `-`)
-	separator := "{"
-	for _, field := range cfg.Schema {
-		if field.frame == nil {
-			continue
-		}
-		m.schema = append(m.schema, field)
-		m.keys = append(m.keys, []byte(separator+`"`+field.Name+`":`))
-		separator = ","
+	m.action = []byte(`{"` + operation + `":{"_index":"` + m.naming.base())
+	for _, field := range cfg.Schema.Fields {
+		m.keys = append(m.keys, append(append([]byte{','}, literalOf(field.Name)...), ':'))
 	}
 	return m, nil
 }
@@ -81,28 +122,100 @@ func New(cfg Config) (*Mapper, error) {
 func (m *Mapper) Clone() *Mapper {
 	clone := *m
 	clone.frame, clone.framed = frame{}, false
+	clone.extract = m.extract.clone()
+	clone.origins, clone.origin = map[string][]byte{}, nil
+	clone.rules, clone.prepared, clone.own, clone.message = nil, nil, nil, nil
 	return &clone
 }
 
 // Begin goes on to the events of an envelope, which is not to change while they
-// are written. It comes before Size and Append.
-func (m *Mapper) Begin(envelope *subscription.Envelope) { m.envelope, m.framed = envelope, false }
-
-// Size is how many bytes Append appends for an event.
-func (m *Mapper) Size(event *subscription.Event) int {
-	m.place(event)
-	return m.frame.size(event)
+// are written.
+func (m *Mapper) Begin(envelope *subscription.Envelope) {
+	m.envelope, m.framed, m.next = envelope, false, 0
+	m.rules = m.rules[:0]
+	for i := range m.schema.rules {
+		if m.schema.rules[i].concerns(envelope) {
+			m.rules = append(m.rules, i)
+		}
+	}
+	m.prepared, m.written = m.prepared[:0], 0
 }
 
-// Append appends the action and the source line of one log event, newlines
-// included. The operation is create under the event's identity, and the index
-// is that of the event's own day, so that a re-delivered event meets its own
+// Prepare goes on in the envelope for as many documents as take room bytes, one
+// at the least if any are left, and tells how many they are and what they take.
+// There are more if it had to stop for want of room. Events that a rule drops are
+// passed over and counted.
+func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
+	m.prepared, m.written, m.own = m.prepared[:0], 0, m.own[:0]
+	for ; m.next < len(m.envelope.Events); m.next++ {
+		event := &m.envelope.Events[m.next]
+		m.extract.read(event.Message)
+		if i, drops := m.dropped(event); drops {
+			m.metrics.dropped[i].Inc()
+			continue
+		}
+		m.place(event)
+		from := len(m.own)
+		m.appendOwn(event)
+		size := m.frame.size(event) + len(m.own) - from
+		if len(m.prepared) > 0 && bytes+size > room {
+			m.own = m.own[:from]
+			return len(m.prepared), bytes, true
+		}
+		m.metrics.countLeftOut(m.extract)
+		m.prepared = append(m.prepared, prepared{event, len(m.own)})
+		bytes += size
+	}
+	return len(m.prepared), bytes, false
+}
+
+// dropped tells the rule that drops the event at hand.
+func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
+	m.message = m.message[:0]
+	message := func() []byte {
+		if len(m.message) == 0 {
+			m.message = event.Message.Append(m.message)
+		}
+		return m.message
+	}
+	for _, i := range m.rules {
+		if r := &m.schema.rules[i]; r.holds(m.extract, message) {
+			return i, !r.keep
+		}
+	}
+	return 0, false
+}
+
+// Append appends the action and the source line of the next prepared document,
+// newlines included. The operation is create under the event's identity, and the
+// index is that of the event's own time, so that a re-delivered event meets its own
 // document. Without ids it is a plain index, and nothing meets.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
-func (m *Mapper) Append(dst []byte, event *subscription.Event) []byte {
-	m.place(event)
-	return m.frame.append(dst, &m.hour, event)
+func (m *Mapper) Append(dst []byte) []byte {
+	from := 0
+	if m.written > 0 {
+		from = m.prepared[m.written-1].own
+	}
+	p := m.prepared[m.written]
+	m.written++
+	m.place(p.event)
+	return m.frame.append(dst, &m.hour, p.event, m.own[from:p.own])
 }
+
+// AppendAll begins an envelope and appends all its documents.
+func (m *Mapper) AppendAll(dst []byte, envelope *subscription.Envelope) []byte {
+	m.Begin(envelope)
+	for more := true; more; {
+		var documents int
+		for documents, _, more = m.Prepare(preparedBytes); documents > 0; documents-- {
+			dst = m.Append(dst)
+		}
+	}
+	return dst
+}
+
+// preparedBytes is how much is prepared at a time.
+const preparedBytes = 1 << 20
 
 // place goes to the hour of an event.
 func (m *Mapper) place(event *subscription.Event) {
@@ -110,32 +223,26 @@ func (m *Mapper) place(event *subscription.Event) {
 		return
 	}
 	if !m.hour.holds(event.Timestamp) {
-		m.hour = hourOf(event.Timestamp, m.zone)
+		m.hour = hourOf(event.Timestamp, m.zone, m.naming)
 	}
 	m.build(m.envelope)
 	m.framed = true
 }
 
-// checkPrefix holds a prefix against the rules for index names, so that a
-// wrong one is told at start and not by each bulk request.
-// See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
-func checkPrefix(prefix string) error {
-	switch {
-	case prefix == "":
-		return errors.New("the index prefix is empty")
-	case len(prefix) > maxPrefix:
-		return fmt.Errorf("the index prefix is %d bytes long; at most %d are possible", len(prefix), maxPrefix)
-	case !utf8.ValidString(prefix):
-		return fmt.Errorf("the index prefix %q is not valid UTF-8", prefix)
-	case strings.ToLower(prefix) != prefix:
-		return fmt.Errorf("the index prefix %q has uppercase letters; OpenSearch takes lowercase only", prefix)
-	case strings.HasPrefix(prefix, "-") || strings.HasPrefix(prefix, "_") || strings.HasPrefix(prefix, "+") || strings.HasPrefix(prefix, "."):
-		return fmt.Errorf("the index prefix %q begins with one of - _ + . ; begin it with a letter or a digit", prefix)
-	}
-	for _, r := range prefix {
-		if r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) {
-			return fmt.Errorf("the index prefix %q contains %q, which an index name cannot have", prefix, r)
+// appendOwn appends the fields that are the event's own.
+func (m *Mapper) appendOwn(event *subscription.Event) {
+	x := m.extract
+	for i := range x.fields {
+		switch f := &x.found[i]; {
+		case f.rank > 0:
+			m.own = append(append(m.own, m.keys[i]...), x.values[f.from:f.to]...)
+		case x.fields[i].origin == fromAccount && event.Account != nil:
+			m.own = append(append(m.own, m.keys[i]...), event.Account...)
+		case x.fields[i].origin == fromRegion && event.Region != nil:
+			m.own = append(append(m.own, m.keys[i]...), event.Region...)
 		}
 	}
-	return nil
+	if m.schema.rest != restNone {
+		m.own = m.appendRest(m.own, event.Message)
+	}
 }

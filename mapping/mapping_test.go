@@ -9,7 +9,7 @@ import (
 	"logsluice/subscription"
 )
 
-func mustZone(t *testing.T, name string) *time.Location {
+func mustZone(t testing.TB, name string) *time.Location {
 	t.Helper()
 	zone, err := time.LoadLocation(name)
 	if err != nil {
@@ -18,9 +18,18 @@ func mustZone(t *testing.T, name string) *time.Location {
 	return zone
 }
 
-func newMapper(t *testing.T, prefix, zone string) *Mapper {
+func mustBuiltIn(t testing.TB, name string) *Schema {
 	t.Helper()
-	m, err := New(Config{Prefix: prefix, Zone: mustZone(t, zone), Schema: DefaultSchema()})
+	s, err := BuiltIn(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func newMapper(t testing.TB, prefix, zone string) *Mapper {
+	t.Helper()
+	m, err := New(Config{Prefix: prefix, Zone: mustZone(t, zone), Schema: mustBuiltIn(t, "plain")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,13 +44,9 @@ func TestAppend(t *testing.T) {
 		event := &subscription.Event{ID: []byte("42"), Timestamp: timestamp, Message: subscription.Text(`"{\"a\":1}"`)}
 		want := `before{"create":{"_index":"` + wantIndex + `","_id":"42"}}` + "\n" +
 			`{"@timestamp":"` + wantTime + `","message":"{\"a\":1}","log_group":"/g","log_stream":"s\"1","owner":"123"}` + "\n"
-		m.Begin(envelope)
-		got := string(m.Append([]byte("before"), event))
-		if got != want {
+		envelope.Events = []subscription.Event{*event}
+		if got := string(m.AppendAll([]byte("before"), envelope)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
-		}
-		if size := m.Size(event); size != len(got)-len("before") {
-			t.Errorf("%s: size %d", got, size)
 		}
 	}
 	f("UTC", 1544414264183, "app-2018-12-10", "2018-12-10T03:57:44.183Z")
@@ -60,7 +65,7 @@ func TestAppend(t *testing.T) {
 func TestNew_Failure(t *testing.T) {
 	f := func(prefix, want string) {
 		t.Helper()
-		_, err := New(Config{Prefix: prefix, Zone: time.UTC, Schema: DefaultSchema()})
+		_, err := New(Config{Prefix: prefix, Zone: time.UTC, Schema: mustBuiltIn(t, "plain")})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", prefix, err)
 		}
@@ -81,67 +86,14 @@ func TestNew_Failure(t *testing.T) {
 	}
 }
 
-// Each field of a document is in the template, and the other way round.
-func TestTemplateFollowsSchema(t *testing.T) {
-	m := newMapper(t, "app", "UTC")
-	name, body, err := m.Template()
-	if err != nil || name != "app" {
-		t.Fatal(name, err)
-	}
-	var template struct {
-		Patterns []string `json:"index_patterns"`
-		Priority int
-		Template struct {
-			Mappings struct {
-				Dynamic    string
-				Properties map[string]struct {
-					Type       string
-					Properties map[string]struct{ Type string }
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal(body, &template); err != nil {
-		t.Fatal(err)
-	}
-	text := subscription.Text(`"x"`)
-	m.Begin(&subscription.Envelope{Owner: text, LogGroup: text, LogStream: text})
-	lines := string(m.Append(nil, &subscription.Event{ID: []byte("1"), Message: text}))
-	_, source, _ := strings.Cut(lines, "\n")
-	var document map[string]any
-	if err := json.Unmarshal([]byte(source), &document); err != nil {
-		t.Fatal(err)
-	}
-	properties := template.Template.Mappings.Properties
-	for field := range document {
-		if properties[field].Type == "" {
-			t.Errorf("field %s is not in the template", field)
-		}
-	}
-	// One more is for what plain documents have beside.
-	if reason := properties["error"].Properties; len(properties) != len(document)+1 || reason["type"].Type != "keyword" || reason["reason"].Type != "text" {
-		t.Errorf("template has %d fields, the document %d, error: %v", len(properties), len(document), reason)
-	}
-	if properties["message"].Type != "text" || properties["log_group"].Type != "keyword" || template.Template.Mappings.Dynamic != "false" {
-		t.Errorf("template: %s", body)
-	}
-	// A longer prefix wins over a shorter one that matches its indices.
-	_, longer, _ := newMapper(t, "app-web", "UTC").Template()
-	var other struct{ Priority int }
-	if err := json.Unmarshal(longer, &other); err != nil || other.Priority <= template.Priority {
-		t.Errorf("priorities %d and %d, %v", template.Priority, other.Priority, err)
-	}
-}
-
 // Time-series collections of Serverless refuse an id.
 func TestAppendWithoutIDs(t *testing.T) {
-	m, err := New(Config{Prefix: "app", Zone: time.UTC, Schema: DefaultSchema(), NoIDs: true})
+	m, err := New(Config{Prefix: "app", Zone: time.UTC, Schema: mustBuiltIn(t, "plain"), NoIDs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	event := &subscription.Event{ID: []byte("42"), Timestamp: 1544414264183, Message: subscription.Text(`"m"`)}
-	m.Begin(&subscription.Envelope{})
-	action, _, _ := strings.Cut(string(m.Append(nil, event)), "\n")
+	action, _, _ := strings.Cut(string(m.AppendAll(nil, &subscription.Envelope{Events: []subscription.Event{*event}})), "\n")
 	if action != `{"index":{"_index":"app-2018-12-10"}}` {
 		t.Errorf("action %s", action)
 	}
@@ -160,7 +112,7 @@ func TestPlainAndBare(t *testing.T) {
 		}
 	}
 	f("plain", string(m.Plain([]byte("x"), source(`"a\"\u0000<b>"`), "kind", `why "so"`)),
-		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\"\u0000<b>","error":{"reason":"why \"so\"","type":"kind"}}`)
+		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\"\u0000<b>","refused":{"reason":"why \"so\"","type":"kind"}}`)
 	f("bare", string(m.Bare([]byte("x"), source(`"a\nb"`))), `x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\nb"}`)
 	quoting := `"\"message\":\"no\\\\\",\"@timestamp\":\"no\"\\\\"`
 	f("a line that quotes another", string(m.Bare(nil, source(quoting))), `{"@timestamp":"2018-12-10T03:57:44.183Z","message":`+quoting+`}`)

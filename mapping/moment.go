@@ -24,18 +24,18 @@ const (
 // hour is how the times of an hour are written: neighbours in a log stream
 // mostly share theirs.
 type hour struct {
-	from, to int64 // milliseconds since the epoch for which it holds, to excluded
-	begin    int64 // when it began, in the same
-	day      []byte
+	from, to int64  // milliseconds since the epoch for which it holds, to excluded
+	begin    int64  // when it began, in the same
+	date     []byte // of the index name
 	head     []byte // of a timestamp as a JSON string, up to the minutes
 	tail     []byte // of it, from the offset on
 }
 
 // hourOf is the hour of a time, or that time alone where the offset changes.
-func hourOf(milliseconds int64, zone *time.Location) hour {
+func hourOf(milliseconds int64, zone *time.Location, n naming) hour {
 	t, isLocal := localTime(milliseconds, zone)
 	h := hour{
-		day:  t.AppendFormat(nil, time.DateOnly),
+		date: n.appendDate(nil, t),
 		head: t.AppendFormat(nil, `"2006-01-02T15:`),
 		tail: t.AppendFormat(nil, `Z07:00"`),
 	}

@@ -28,7 +28,7 @@ func TestHour(t *testing.T) {
 				now = from + rng.Int64N(to-from)
 			}
 			if !h.holds(now) {
-				if h = hourOf(now, zone); !h.holds(now) {
+				if h = hourOf(now, zone, naming{"app", DefaultDate}); !h.holds(now) {
 					t.Fatalf("%s: the hour of %d does not hold it", name, now)
 				}
 			}
@@ -36,7 +36,7 @@ func TestHour(t *testing.T) {
 			if got, want := string(append(h.appendClock(slices.Clone(h.head), now), h.tail...)), local.Format(`"2006-01-02T15:04:05.000Z07:00"`); got != want {
 				t.Fatalf("%s: %d is written as %s, want %s", name, now, got, want)
 			}
-			if got, want := string(h.day), local.Format(time.DateOnly); got != want {
+			if got, want := string(h.date), local.Format(time.DateOnly); got != want {
 				t.Fatalf("%s: the day of %d is %s, want %s", name, now, got, want)
 			}
 		}

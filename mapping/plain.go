@@ -4,23 +4,32 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
-// maxTerm is the most that Lucene takes as one term, in bytes: what a message
-// may have where an index maps it as a keyword.
-const maxTerm = 32766
-
 // Plain appends, without a newline, the source line of a document that
-// OpenSearch refused: its time, its line as text, and the reason.
+// OpenSearch refused: its time, its line as text, and the reason. Where the rest of
+// the JSON is to blame, only that is left out.
 func (*Mapper) Plain(dst, source []byte, kind, reason string) []byte {
-	at, message := essence(source)
-	dst = appendEssence(dst, at, message)
+	const rest = `,"` + restField + `":`
+	if document, _, has := bytes.Cut(source, []byte(rest)); has && blames(reason) {
+		dst = append(dst, document...)
+	} else {
+		at, message := essence(source)
+		dst = appendEssence(dst, at, message)
+	}
 	// Strings always marshal.
 	why, _ := json.Marshal(map[string]string{"type": kind, "reason": reason})
-	dst = append(dst, `,"`+errorField+`":`...)
+	dst = append(dst, `,"`+refusedField+`":`...)
 	dst = append(dst, why...)
 	return append(dst, '}')
+}
+
+// blames tells whether a reason names the rest of the JSON, or the field limit that
+// it alone can reach.
+func blames(reason string) bool {
+	return strings.Contains(reason, "["+restField+".") || strings.Contains(reason, "["+restField+"]") || strings.Contains(reason, "Limit of total fields")
 }
 
 // Bare appends, without a newline, a source line with the time and the

@@ -36,6 +36,10 @@ type Event struct {
 	Timestamp int64
 	// Message is the text as it was logged.
 	Message Text
+	// Account and Region are the system fields @aws.account and @aws.region, nil
+	// where the subscription filter does not add them. See
+	// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutSubscriptionFilter.html.
+	Account, Region Text
 }
 
 // Rejected is an element of logEvents that is no log event. The last one of an
@@ -250,6 +254,10 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 				ev.Message, err = s.text()
 				return err
 			}
+		case `"extractedFields"`:
+			if c == '{' {
+				return s.systemFields(&ev)
+			}
 		case `"timestamp"`:
 			timed = false
 			if c == '-' || ('0' <= c && c <= '9') {
@@ -269,6 +277,22 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 		reason = errNoTimestamp
 	}
 	return ev, reason, err
+}
+
+// systemFields reads what CloudWatch adds to an event on request.
+func (s *scanner) systemFields(ev *Event) error {
+	return s.object(func(key Text) (err error) {
+		switch {
+		case s.peek() != '"':
+		case string(key) == `"@aws.account"`:
+			ev.Account, err = s.text()
+			return err
+		case string(key) == `"@aws.region"`:
+			ev.Region, err = s.text()
+			return err
+		}
+		return s.skip()
+	})
 }
 
 // usualEvent reads an event that is spelled as CloudWatch does it, or else reads

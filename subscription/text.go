@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -18,23 +19,42 @@ type Text []byte
 var empty = Text(`""`)
 
 // String is the text that the literal stands for.
-func (t Text) String() string {
+func (t Text) String() string { return string(t.Append(nil)) }
+
+// Append appends the text that the literal stands for.
+func (t Text) Append(dst []byte) []byte {
 	if len(t) < 2 {
-		return ""
+		return dst
 	}
-	inner := t[1 : len(t)-1]
-	out := make([]byte, 0, len(inner))
-	for i := 0; i < len(inner); {
-		if inner[i] != '\\' {
-			out = append(out, inner[i])
-			i++
-			continue
+	return Unescape(dst, t[1:len(t)-1])
+}
+
+// Unescape appends what a part of a Text between its quotes stands for.
+func Unescape(dst, part []byte) []byte {
+	for {
+		i := bytes.IndexByte(part, '\\')
+		if i < 0 {
+			return append(dst, part...)
 		}
-		r, n := unescape(inner[i:])
-		out = utf8.AppendRune(out, r)
-		i += n
+		dst = append(dst, part[:i]...)
+		r, n := unescape(part[i:])
+		dst = utf8.AppendRune(dst, r)
+		part = part[i+n:]
 	}
-	return string(out)
+}
+
+// AppendText appends a JSON string literal of any spelling in canonical form, or
+// tells that it is none.
+func AppendText(dst, literal []byte) (_ []byte, ok bool) {
+	s := scanner{data: literal}
+	raw, size, err := s.literal()
+	switch {
+	case err != nil || s.pos != len(literal):
+		return dst, false
+	case size == 0:
+		return append(dst, raw...), true
+	}
+	return rewrite(dst, raw), true
 }
 
 // plain marks the bytes that stand for themselves in a canonical literal.

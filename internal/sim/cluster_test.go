@@ -99,7 +99,7 @@ func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
 	if err != nil {
 		panic(err)
 	}
-	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC, Schema: mapping.DefaultSchema()})
+	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC})
 	if err != nil {
 		panic(err)
 	}

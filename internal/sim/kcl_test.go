@@ -79,10 +79,7 @@ func (p *kclProcessor) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	var body []byte
 	for _, r := range in.Records {
 		_, _ = p.decoder.Decode(r.Data, func(e *subscription.Envelope) {
-			p.mapper.Begin(e)
-			for i := range e.Events {
-				body = p.mapper.Append(body, &e.Events[i])
-			}
+			body = p.mapper.AppendAll(body, e)
 		})
 	}
 	for len(body) > 0 && !p.life.dead.Load() {

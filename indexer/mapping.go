@@ -1,0 +1,117 @@
+package indexer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ErrForbidden tells that OpenSearch does not let this user do it.
+var ErrForbidden = errors.New("OpenSearch does not allow it")
+
+// ExtendMapping gives an index the fields that a template has and that it lacks,
+// as a template is for indices to come. It tells these, and those that are of
+// another type in the index, which cannot change any more. An index that is not
+// there is left for the template to make; of a data stream all indices count.
+// See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
+func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
+	var wanted struct {
+		Template struct {
+			Mappings struct {
+				Properties properties
+			}
+		}
+	}
+	if err := json.Unmarshal(template, &wanted); err != nil {
+		return nil, nil, fmt.Errorf("read an index template: %w", err)
+	}
+	var indices map[string]struct {
+		Mappings struct{ Properties properties }
+	}
+	doing := "read the mapping of " + index
+	if err := getJSON(ctx, client, doing, "/"+index+"/_mapping", &indices); err != nil {
+		return nil, nil, forbidden(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(indices)) {
+		missing, fields, others := wanted.Template.Mappings.Properties.beyond(indices[name].Mappings.Properties, "")
+		for _, other := range others {
+			kept = append(kept, name+": "+other)
+		}
+		if len(fields) == 0 {
+			continue
+		}
+		body, err := json.Marshal(map[string]any{"properties": missing})
+		if err != nil {
+			return nil, nil, fmt.Errorf("extend the mapping of %s: %w", name, err)
+		}
+		if err := putJSON(ctx, client, "extend the mapping of "+name, "/"+name+"/_mapping", body); err != nil {
+			return nil, nil, forbidden(err)
+		}
+		added = append(added, name+": "+strings.Join(fields, ", "))
+	}
+	return added, kept, nil
+}
+
+// properties are fields of a mapping by name.
+type properties map[string]map[string]any
+
+// inner are the fields within an object.
+func inner(field map[string]any) properties {
+	fields, ok := field["properties"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	p := properties{}
+	for name, field := range fields {
+		p[name], _ = field.(map[string]any)
+	}
+	return p
+}
+
+// beyond are the fields that others lack, by path too, and those that they have as
+// another type.
+func (p properties) beyond(others properties, path string) (missing properties, paths, different []string) {
+	missing = properties{}
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		field := p[name]
+		other, known := others[name]
+		was, is := kindOf(other), kindOf(field)
+		switch {
+		case !known:
+			missing[name] = field
+			paths = append(paths, path+name)
+		case was != is:
+			different = append(different, fmt.Sprintf("%s%s is %s there and not %s", path, name, was, is))
+		case is == objectKind:
+			more, names, others := inner(field).beyond(inner(other), path+name+".")
+			if len(more) > 0 {
+				missing[name] = map[string]any{"properties": more}
+			}
+			paths, different = append(paths, names...), append(different, others...)
+		}
+	}
+	return missing, paths, different
+}
+
+const objectKind = "object"
+
+// kindOf is the type of a field, which objects need not say.
+func kindOf(field map[string]any) string {
+	if kind, ok := field["type"].(string); ok {
+		return kind
+	}
+	return objectKind
+}
+
+func forbidden(err error) error {
+	var answer *answerError
+	if errors.As(err, &answer) && answer.code == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return err
+}

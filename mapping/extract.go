@@ -1,0 +1,324 @@
+package mapping
+
+import (
+	"bytes"
+
+	"logsluice/subscription"
+)
+
+// extract finds the fields of a schema in the JSON of log lines. It keeps its
+// memory between lines.
+type extract struct {
+	fields []Field // of the schema; those from elsewhere are never found
+	root   *node
+
+	line   line
+	says   bool    // it has its message under the key "message"
+	early  bool    // a duration came before that, whose unit hangs on it
+	found  []found // of each field
+	values []byte  // what was found, as the document has it
+	raw    []byte  // a string of the line as the line spells it
+	text   []byte  // the same in canonical spelling
+}
+
+// node is a place in the JSON of a line below which there are fields, or that is
+// one's own.
+type node struct {
+	members  [][]member // by the length of their keys
+	deeper   bool       // there are any
+	receives []receiver
+}
+
+type member struct {
+	key  string
+	node *node
+}
+
+// receiver is a field that a value may be for.
+type receiver struct {
+	field int
+	rank  int // of the path among the field's, from 1
+	unit  unit
+}
+
+// found is what the line has for a field.
+type found struct {
+	from, to int // in values
+	rank     int // of the path that it was found at, 0 if none was
+	unfit    fit // why another value was left out
+}
+
+// newExtract makes one for a schema. A path a.b leads to b in the object a, and to
+// a key "a.b" as well.
+func newExtract(s *Schema) *extract {
+	x := &extract{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
+	for i, f := range s.Fields {
+		for rank, p := range f.paths {
+			x.root.add(p.name, receiver{field: i, rank: rank + 1, unit: p.unit})
+		}
+	}
+	return x
+}
+
+func (n *node) add(name string, r receiver) {
+	end := n.child(name)
+	end.receives = append(end.receives, r)
+	for i := range name {
+		if name[i] == '.' {
+			n.child(name[:i]).add(name[i+1:], r)
+		}
+	}
+}
+
+// child is the place of a key, which may be made.
+func (n *node) child(key string) *node {
+	if found := n.find([]byte(key)); found != nil {
+		return found
+	}
+	for len(n.members) <= len(key) {
+		n.members = append(n.members, nil)
+	}
+	n.members[len(key)] = append(n.members[len(key)], member{key, &node{}})
+	n.deeper = true
+	return n.find([]byte(key))
+}
+
+func (n *node) find(key []byte) *node {
+	if len(key) >= len(n.members) {
+		return nil
+	}
+	for _, m := range n.members[len(key)] {
+		if m.key == string(key) {
+			return m.node
+		}
+	}
+	return nil
+}
+
+// clone is another for another goroutine.
+func (x *extract) clone() *extract {
+	return &extract{fields: x.fields, root: x.root, found: make([]found, len(x.fields))}
+}
+
+// read finds what a message has. A line that is cut off has what stands before the
+// cut; after a prefix only an object counts that goes on to the end of the line.
+func (x *extract) read(message subscription.Text) {
+	x.says = false
+	if x.once(message); x.says && x.early {
+		x.once(message)
+	}
+}
+
+func (x *extract) once(message subscription.Text) {
+	clear(x.found)
+	x.values, x.early = x.values[:0], false
+	if x.root.members == nil || len(message) < 2 {
+		return
+	}
+	x.line = line{text: bare(message)}
+	prefixed, ok := x.line.open()
+	if !ok {
+		return
+	}
+	if whole := x.object(x.root) && x.line.ended(); prefixed && !whole {
+		clear(x.found)
+	}
+}
+
+// object reads an object from its first member on.
+func (x *extract) object(n *node) bool {
+	l := &x.line
+	l.space()
+	if l.take('}') {
+		return true
+	}
+	for {
+		l.space()
+		if !l.quote() {
+			return false
+		}
+		key, ok := l.str()
+		l.space()
+		if !ok || !l.take(':') {
+			return false
+		}
+		l.space()
+		x.says = x.says || n == x.root && string(key) == "message"
+		if at := n.find(key); at != nil {
+			ok = x.value(at)
+		} else {
+			ok = l.skip()
+		}
+		if !ok {
+			return false
+		}
+		l.space()
+		if !l.take(',') {
+			return l.take('}')
+		}
+	}
+}
+
+// value reads a value that fields may be found in.
+func (x *extract) value(n *node) bool {
+	l := &x.line
+	switch {
+	case l.at == len(l.text):
+		return false
+	case l.text[l.at] == '[':
+		return x.array(n)
+	case l.text[l.at] == '{' && n.deeper:
+		l.at++
+		return x.object(n)
+	case l.text[l.at] == '{':
+		for _, r := range n.receives {
+			x.receive(r, len(x.values), misfit)
+		}
+		return l.skipNested()
+	}
+	v, how, ok := x.scalar()
+	if !ok || v.absent() {
+		return ok
+	}
+	for _, r := range n.receives {
+		if how != fits {
+			x.receive(r, len(x.values), how)
+		} else if x.wants(r) {
+			from := len(x.values)
+			x.receive(r, from, x.convert(r, v))
+		}
+	}
+	return true
+}
+
+// maxValues is how many elements of an array a field takes.
+const maxValues = 100
+
+// array reads an array, whose elements are the values of a field.
+func (x *extract) array(n *node) bool {
+	l := &x.line
+	start := l.at
+	for _, r := range n.receives {
+		l.at = start + 1
+		if !x.elements(r) {
+			return false
+		}
+	}
+	l.at = start
+	return l.skipNested()
+}
+
+func (x *extract) elements(r receiver) bool {
+	l := &x.line
+	from, values, unfit := len(x.values), 0, fits
+	x.values = append(x.values, '[')
+	l.space()
+	for more := !l.take(']'); more; {
+		l.space()
+		end := len(x.values)
+		if values > 0 {
+			x.values = append(x.values, ',')
+		}
+		how, ok := x.element(r, values < maxValues)
+		if !ok {
+			x.values = x.values[:from]
+			return false
+		}
+		if how == fits {
+			values++
+		} else {
+			x.values = x.values[:end]
+			unfit = max(unfit, how)
+		}
+		l.space()
+		if more = l.take(','); !more && !l.take(']') {
+			x.values = x.values[:from]
+			return false
+		}
+	}
+	x.values = append(x.values, ']')
+	if values > 0 {
+		unfit = fits
+	} else if unfit == fits {
+		unfit = nothing
+	}
+	x.receive(r, from, unfit)
+	return true
+}
+
+// element reads an element of an array, and appends it if there is room for it.
+func (x *extract) element(r receiver, room bool) (how fit, ok bool) {
+	l := &x.line
+	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
+		return misfit, l.skipNested()
+	}
+	v, how, ok := x.scalar()
+	switch {
+	case !ok || v.absent():
+		return nothing, ok
+	case !room:
+		return tooLong, true
+	case how != fits:
+		return how, true
+	}
+	return x.convert(r, v), true
+}
+
+// wants tells whether a value at a receiver's path would count.
+func (x *extract) wants(r receiver) bool {
+	f := &x.found[r.field]
+	return f.rank == 0 || r.rank <= f.rank
+}
+
+// convert appends a value as the receiver's field has it.
+func (x *extract) convert(r receiver, v value) (how fit) {
+	if x.fields[r.field].kind == ofDuration && isOpen(v, r.unit) {
+		r.unit, x.early = milliseconds, x.early || !x.says
+		if !x.says {
+			r.unit = seconds
+		}
+	}
+	x.values, how = x.fields[r.field].append(x.values, v, r.unit)
+	return how
+}
+
+// receive takes note of what was appended for a field.
+func (x *extract) receive(r receiver, from int, how fit) {
+	f := &x.found[r.field]
+	switch {
+	case how == fits && x.wants(r):
+		f.from, f.to, f.rank = from, len(x.values), r.rank
+		return
+	case how != fits:
+		f.unfit = max(f.unfit, how)
+	}
+	x.values = x.values[:from]
+}
+
+// scalar reads a string, a number or a word.
+func (x *extract) scalar() (v value, how fit, ok bool) {
+	l := &x.line
+	if !l.quote() {
+		v.text = l.token()
+		return v, fits, len(v.text) > 0
+	}
+	inner, ok := l.str()
+	v = value{inner, true}
+	switch {
+	case !ok || bytes.IndexByte(inner, '\\') < 0:
+		return v, fits, ok
+	case len(inner) > maxSpelled:
+		return v, tooLong, true
+	}
+	x.raw = append(subscription.Unescape(append(x.raw[:0], '"'), inner), '"')
+	x.text, ok = subscription.AppendText(x.text[:0], x.raw)
+	if !ok {
+		return v, misfit, true
+	}
+	v.text = bare(x.text)
+	return v, fits, true
+}
+
+// maxSpelled is more bytes than the spelling of a string that no field is too
+// short for.
+const maxSpelled = 8 * maxTerm

@@ -1,0 +1,103 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ncruces/go-strftime"
+)
+
+// maxPrefix leaves room for the date within the 255 bytes of an index name.
+const maxPrefix = 200
+
+// DefaultDate names an index for each day.
+const DefaultDate = "%Y-%m-%d"
+
+// naming is how the indices are named.
+type naming struct {
+	prefix string
+	date   string // a strftime pattern, "" for a data stream
+}
+
+// base begins every index name; it is the whole name of a data stream.
+func (n naming) base() string {
+	if n.date == "" {
+		return n.prefix
+	}
+	return n.prefix + "-"
+}
+
+// appendDate appends the rest of the name of the index that a time belongs to.
+func (n naming) appendDate(dst []byte, t time.Time) []byte {
+	return strftime.AppendFormat(dst, n.date, t)
+}
+
+// checkPrefix holds a prefix against the rules for index names, so that a
+// wrong one is told at start and not by each bulk request.
+// See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
+func checkPrefix(prefix string) error {
+	switch {
+	case prefix == "":
+		return errors.New("the index prefix is empty")
+	case len(prefix) > maxPrefix:
+		return fmt.Errorf("the index prefix is %d bytes long; at most %d are possible", len(prefix), maxPrefix)
+	case strings.HasPrefix(prefix, "-") || strings.HasPrefix(prefix, "_") || strings.HasPrefix(prefix, "+") || strings.HasPrefix(prefix, "."):
+		return fmt.Errorf("the index prefix %q begins with one of - _ + . ; begin it with a letter or a digit", prefix)
+	}
+	return checkName("the index prefix", prefix)
+}
+
+// checkName holds a part of an index name against the same rules.
+func checkName(what, name string) error {
+	switch {
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%s %q is not valid UTF-8", what, name)
+	case strings.ToLower(name) != name:
+		return fmt.Errorf("%s %q has uppercase letters; OpenSearch takes lowercase only", what, name)
+	}
+	for _, r := range name {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) {
+			return fmt.Errorf("%s %q contains %q, which an index name cannot have", what, name, r)
+		}
+	}
+	return nil
+}
+
+// finer are the parts of a date of which each needs the one before: %d alone is
+// not a day.
+var finer = [][]string{{"%Y", "%m", "%d", "%H"}, {"%G", "%V"}, {"%Y", "%j", "%H"}}
+
+// CheckDate tells whether a strftime pattern names an index for each period of
+// time: %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and the like.
+func CheckDate(date string) error {
+	rest := date
+	for _, directive := range []string{"%Y", "%m", "%d", "%H", "%G", "%V", "%j"} {
+		rest = strings.ReplaceAll(rest, directive, "")
+	}
+	if i := strings.IndexByte(rest, '%'); i >= 0 {
+		return fmt.Errorf("the index date %q has %q: give %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
+	}
+	if err := checkName("the index date", rest); err != nil {
+		return err
+	}
+	const longest = 50
+	if date == "" || len(date) > longest {
+		return fmt.Errorf("the index date %q is empty or longer than %d bytes: give a pattern such as %s", date, longest, DefaultDate)
+	}
+	for _, parts := range finer {
+		fits := strings.Contains(date, parts[0]) // and no part without those before
+		left := date
+		for i, part := range parts {
+			has := strings.Contains(date, part)
+			fits = fits && (!has || i == 0 || strings.Contains(date, parts[i-1]))
+			left = strings.ReplaceAll(left, part, "")
+		}
+		if fits && !strings.Contains(left, "%") {
+			return nil
+		}
+	}
+	return fmt.Errorf("the index date %q does not name periods: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
+}

@@ -1,0 +1,38 @@
+package mapping
+
+import (
+	"testing"
+
+	"logsluice/internal/loggen"
+	"logsluice/subscription"
+)
+
+// BenchmarkSchemas makes the documents of 20,000 events of a fleet, JSON and others.
+func BenchmarkSchemas(b *testing.B) {
+	const events = 20_000
+	var envelopes []*subscription.Envelope
+	g := loggen.New(loggen.Options{Seed: 1, Events: events})
+	for r, more := g.Next(); more; r, more = g.Next() {
+		e := &subscription.Envelope{Owner: literalOf(r.Owner), LogGroup: literalOf(r.LogGroup), LogStream: literalOf(r.LogStream)}
+		for _, ev := range r.Events {
+			e.Events = append(e.Events, subscription.Event{ID: []byte(ev.ID), Timestamp: ev.Timestamp, Message: literalOf(ev.Message)})
+		}
+		envelopes = append(envelopes, e)
+	}
+	for _, name := range BuiltIns() {
+		b.Run(name, func(b *testing.B) {
+			m, err := New(Config{Prefix: "app", Zone: mustZone(b, "UTC"), Schema: mustBuiltIn(b, name)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var body []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, e := range envelopes {
+					body = m.AppendAll(body[:0], e)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/events, "ns/event")
+		})
+	}
+}

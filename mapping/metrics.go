@@ -1,0 +1,52 @@
+package mapping
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	dropped  []prometheus.Counter // by rule
+	unfit    []prometheus.Counter // by field
+	tooLong  []prometheus.Counter // by field
+	restLost prometheus.Counter
+}
+
+func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
+	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "logsluice_events_dropped_total", Help: "Events that a rule of the schema drops, by the rule's number in the file."}, []string{"rule"})
+	leftOut := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "logsluice_fields_left_out_total", Help: "Fields that documents lack as the value in the line does not fit, by field and reason."}, []string{"field", "reason"})
+	if registry != nil {
+		for _, c := range []prometheus.Collector{dropped, leftOut} {
+			if err := registry.Register(c); err != nil {
+				return nil, fmt.Errorf("register the metrics of the mapping: %w", err)
+			}
+		}
+	}
+	const byType, byLength = "type", "length"
+	m := &metrics{restLost: leftOut.WithLabelValues(restField, byType)}
+	for i := range s.rules {
+		m.dropped = append(m.dropped, dropped.WithLabelValues(strconv.Itoa(i+1)))
+	}
+	for _, f := range s.Fields {
+		m.unfit = append(m.unfit, leftOut.WithLabelValues(f.Name, byType))
+		m.tooLong = append(m.tooLong, leftOut.WithLabelValues(f.Name, byLength))
+	}
+	return m, nil
+}
+
+// countLeftOut counts the fields that a line has values for, none of which fits.
+func (m *metrics) countLeftOut(x *extract) {
+	for i := range x.found {
+		switch f := &x.found[i]; {
+		case f.rank > 0:
+		case f.unfit == misfit:
+			m.unfit[i].Inc()
+		case f.unfit == tooLong:
+			m.tooLong[i].Inc()
+		}
+	}
+}
