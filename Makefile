@@ -55,10 +55,11 @@ bench: ## Measure the whole consumer as a process beside its stages, JSON librar
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
-fuzz: ## Fuzz the decoder and gunzip, each for FUZZTIME=10m
+fuzz: ## Fuzz the decoder, gunzip and the fields of lines, each for FUZZTIME=10m
 	$(GO) test -run "^$$" -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),10m) ./subscription
 	$(GO) test -run "^$$" -fuzz FuzzMember -fuzztime $(or $(FUZZTIME),10m) ./internal/inflate
 	$(GO) test -run "^$$" -fuzz FuzzStructured -fuzztime $(or $(FUZZTIME),10m) ./internal/inflate
+	$(GO) test -run "^$$" -fuzz FuzzFields -fuzztime $(or $(FUZZTIME),10m) ./mapping
 
 .PHONY: clean
 clean: ## Remove what was built and fetched

@@ -27,7 +27,13 @@ var units = map[string]unit{"ns": nanoseconds, "us": microseconds, "ms": millise
 
 // appendDuration appends a duration in the unit of the field, to the nanosecond.
 func (f *Field) appendDuration(dst []byte, v value, source unit) ([]byte, fit) {
-	n, ok := duration(v, source)
+	if source == auto {
+		source = nanoseconds
+	}
+	n, ok := count(v.text, source)
+	if !ok && v.quoted {
+		n, ok = spelled(dst, v.text)
+	}
 	if !ok {
 		return dst, misfit
 	}
@@ -52,26 +58,17 @@ func isOpen(v value, source unit) bool {
 	return source == auto && bytes.ContainsAny(v.text, ".eE") && isNumber(v.text)
 }
 
-// duration reads a duration in nanoseconds.
-func duration(v value, source unit) (n int64, ok bool) {
-	if source == auto {
-		source = nanoseconds
-	}
-	if n, ok = count(v.text, source); ok || !v.quoted {
-		return n, ok
-	}
-	return spelled(v.text)
-}
-
 // spelled reads a duration that says its unit, as time.Duration's String writes
-// it, maybe with a space before the unit.
-func spelled(text []byte) (int64, bool) {
-	number, rest, _ := bytes.Cut(text, []byte(" "))
-	var compact [40]byte
-	if len(text) > len(compact) {
+// it, maybe with a space before the unit. It works behind the scratch's bytes.
+func spelled(scratch, text []byte) (int64, bool) {
+	const longest = 40
+	first, last := text[0], text[len(text)-1]
+	if len(text) > longest || first > '9' || last != 's' && last != 'm' && last != 'h' {
 		return 0, false
 	}
-	d, err := time.ParseDuration(view(append(append(compact[:0], number...), rest...)))
+	number, rest, _ := bytes.Cut(text, []byte(" "))
+	compact := append(append(scratch, number...), rest...)[len(scratch):]
+	d, err := time.ParseDuration(view(compact))
 	return int64(d), err == nil && d > math.MinInt64
 }
 

@@ -25,11 +25,13 @@ func fieldsOf(t testing.TB, s *Schema, message string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: literalOf(message)}}}
+	e := &subscription.Envelope{Owner: literalOf("1"), LogGroup: literalOf("g"), LogStream: literalOf("s"), Events: []subscription.Event{{ID: []byte("1"), Message: literalOf(message)}}}
 	document := m.AppendAll(nil, e)
 	_, source, _ := strings.Cut(string(document), "\n")
 	var all map[string]any
-	if err := json.Unmarshal([]byte(source), &all); err != nil {
+	decoder := json.NewDecoder(strings.NewReader(source))
+	decoder.UseNumber() // there are larger ones than Go takes
+	if err := decoder.Decode(&all); err != nil {
 		t.Fatalf("%s: %v", source, err)
 	}
 	if all["message"] != strings.ToValidUTF8(message, "\uFFFD") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"logsluice/subscription"
@@ -55,18 +56,27 @@ func TestMapperGoesOn(t *testing.T) {
 	}
 }
 
-// Nothing is allocated for an event, nor for an envelope of an hour that is known
-// where no pattern looks at its names.
+// Nothing is allocated for an event, nor for an envelope of an hour and a log
+// stream that are known, whatever the schema.
 func TestAppendAllocatesNothing(t *testing.T) {
-	m := newMapper(t, "app", "UTC")
 	e := randomEnvelope(rand.New(rand.NewPCG(1, 2)))
-	e.Events = make([]subscription.Event, 1000)
-	for i := range e.Events {
-		e.Events[i] = subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: subscription.Text(`"a"`)}
+	e.Events = nil
+	for i, line := range []string{
+		`a`, `{"level":"WARNING","msg":"a\n\u00e9","ts":1544414264.183,"error":"x\ty","stack":["a","b"]}`,
+		`at 12:00 {"duration":0.25,"message":"m","status":"200","http":{"request":{"method":"GET"}},"url":"/a?b","latency":"1.5ms"}`,
+		`{"status":1.5,"duration":"soon","trace_id":"` + strings.Repeat("x", 2000) + `","host":{"a":1},"path":[1,2,3]`,
+	} {
+		e.Events = append(e.Events, subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: literalOf(line)})
 	}
-	body := make([]byte, 0, 1<<20)
-	if n := testing.AllocsPerRun(100, func() { body = m.AppendAll(body[:0], e) }); n > 0 {
-		t.Errorf("%v allocations for %d events", n, len(e.Events))
+	for _, name := range BuiltIns() {
+		m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: mustBuiltIn(t, name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := make([]byte, 0, 1<<20)
+		if n := testing.AllocsPerRun(100, func() { body = m.AppendAll(body[:0], e) }); n > 0 {
+			t.Errorf("%s: %v allocations for %d events", name, n, len(e.Events))
+		}
 	}
 }
 

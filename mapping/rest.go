@@ -54,11 +54,11 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) []byte {
 			remove(object, x.fields[i].paths[f.rank-1].name)
 		}
 	}
-	prune(object, 1)
-	if len(object) == 0 {
+	left := clean(object, 0)
+	if left == nil {
 		return dst
 	}
-	text, err := json.Marshal(object)
+	text, err := json.Marshal(left)
 	if err != nil { // what was read can be written
 		return dst
 	}
@@ -78,16 +78,6 @@ func remove(object map[string]any, path string) {
 	}
 }
 
-// prune removes what OpenSearch would refuse the document for, and what says
-// nothing.
-func prune(object map[string]any, depth int) {
-	for key, v := range object {
-		if len(key) > maxRestKey || !isPath(key) || !keeps(v, depth) {
-			delete(object, key)
-		}
-	}
-}
-
 // isPath tells whether a key has no empty part: OpenSearch reads dots in it as
 // leading into objects.
 func isPath(key string) bool {
@@ -99,24 +89,41 @@ func isPath(key string) bool {
 	return true
 }
 
-func keeps(v any, depth int) bool {
+// clean is a value without what OpenSearch would refuse the document for, and
+// without what says nothing; nil if nothing is left.
+func clean(v any, depth int) any {
+	if depth > maxRestDepth {
+		return nil
+	}
+	empty := false
 	switch v := v.(type) {
-	case nil:
-		return false
 	case string:
-		return len(v) <= maxRestString
+		empty = len(v) > maxRestString
 	case json.Number:
-		return len(v) <= maxNumber
+		empty = len(v) > maxNumber
 	case map[string]any:
-		prune(v, depth+1)
-		return len(v) > 0 && depth < maxRestDepth
-	case []any:
-		for i := range v {
-			if !keeps(v[i], depth+1) {
-				v[i] = nil
+		for key, inner := range v {
+			if inner = clean(inner, depth+1); inner == nil || len(key) > maxRestKey || !isPath(key) {
+				delete(v, key)
+			} else {
+				v[key] = inner
 			}
 		}
-		return depth < maxRestDepth
+		empty = len(v) == 0
+	case []any:
+		var kept []any
+		for _, inner := range v {
+			if inner = clean(inner, depth+1); inner != nil {
+				kept = append(kept, inner)
+			}
+		}
+		if kept == nil {
+			return nil
+		}
+		return kept
 	}
-	return true
+	if empty {
+		return nil
+	}
+	return v
 }

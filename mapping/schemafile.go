@@ -413,8 +413,8 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 // checkOrigin checks where the value comes from.
 func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	origins := 0
-	for _, member := range []string{"paths", "from", "value"} {
-		if f.given[member] != nil {
+	for _, has := range []bool{f.paths != nil, f.origin != "", f.constant != nil} {
+		if has {
 			origins++
 		}
 	}

@@ -154,8 +154,9 @@ func oddInteger(text []byte) (n int64, ok bool) {
 	if !isNumber(text) || len(text) > maxNumber {
 		return 0, false
 	}
-	if n, err := strconv.ParseInt(view(text), 10, 64); err == nil {
-		return n, true
+	if !bytes.ContainsAny(text, ".eE") {
+		n, err := strconv.ParseInt(view(text), 10, 64)
+		return n, err == nil
 	}
 	const most = 1 << 53 // beyond it a float is whole because it is coarse
 	x, err := strconv.ParseFloat(view(text), 64)

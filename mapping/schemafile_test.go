@@ -1,0 +1,98 @@
+package mapping
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestBuiltIn(t *testing.T) {
+	for _, name := range BuiltIns() {
+		s := mustBuiltIn(t, name)
+		if s.Name != name || s.hash == "" || len(s.Fields) < 3 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		for _, f := range s.Fields {
+			if f.Meaning == "" {
+				t.Errorf("%s: %s has no meaning", name, f.Name)
+			}
+		}
+	}
+	if _, err := BuiltIn("none"); err == nil || !strings.Contains(err.Error(), "default, plain, ecs") {
+		t.Error(err)
+	}
+}
+
+// A wrong schema is told in one line, with the line of the file, the field and
+// the remedy.
+func TestParseSchema_Failure(t *testing.T) {
+	f := func(yaml, want string) {
+		t.Helper()
+		_, err := ParseSchema([]byte(yaml))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s\ngot  %v\nwant %s", yaml, err, want)
+		}
+	}
+	field := func(members string) string { return "fields:\n  - {name: ok, type: ip, paths: [ip]}\n  - " + members }
+	f(``, `line 1: the schema is empty: give it fields`)
+	f("a: [", `line 1: did not find expected node content`)
+	f(`5`, `line 1: the schema is not a mapping of names to values`)
+	f("name: x\nfeilds: []", `line 2: the schema has no "feilds": give one of fields, name, rest, rules, version`)
+	f("name: x\nname: y", `line 2: the schema has "name" twice`)
+	f("version: one", `line 1: "one" is not a whole number from 1 to 2147483647`)
+	f("rest: all", `line 1: "all" is none of none, flat_object, dynamic`)
+	f(field(`{type: keyword}`), `line 3: a field: it has no name`)
+	f(field(`{name: a, type: int, paths: [a]}`), `line 3: field "a": type "int" is not known: give one of boolean, byte, date, double, float, half_float, integer, ip, keyword, long, match_only_text, scaled_float, short, text, unsigned_long`)
+	f(field(`{name: a, paths: [a]}`), `line 3: field "a": type "" is not known: give one of boolean, byte, date, double, float, half_float, integer, ip, keyword, long, match_only_text, scaled_float, short, text, unsigned_long`)
+	f(field(`{name: a, type: ip, path: [a]}`), `line 3: field "a" has no "path": give one of formats, from, ignore_above, lowercase, mapping, meaning, name, paths, pattern, type, unit, until, value, values`)
+	f(field(`{name: a, type: ip}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: []}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: [a], from: owner}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: [a..b]}`), `line 3: field "a": the path "a..b" has an empty part`)
+	f(field(`{name: a, type: ip, paths: [{a: b}]}`), `line 3: field "a": a path has no "a": give one of path, unit`)
+	f(field(`{name: a, type: float, paths: [{path: b, unit: ms}]}`), `line 3: field "a": the path "b" has a unit, and the field has none: add unit to the field`)
+	f(field(`{name: a, type: float, unit: h, paths: [a]}`), `line 3: field "a": "h" is none of ms, ns, s, us`)
+	f(field(`{name: a, type: keyword, unit: ms, paths: [a]}`), `line 3: field "a": unit is for numbers only`)
+	f(field(`{name: a, type: long, lowercase: true, paths: [a]}`), `line 3: field "a": lowercase is for keyword and text only`)
+	f(field(`{name: a, type: keyword, lowercase: yes, paths: [a]}`), `line 3: field "a": "yes" is neither true nor false`)
+	f(field(`{name: a, type: keyword, until: x, paths: [a]}`), `line 3: field "a": until is "x": give the characters at which the text ends, punctuation or digits`)
+	f(field(`{name: a, type: keyword, ignore_above: 20000, paths: [a]}`), `line 3: field "a": ignore_above is 20000: a keyword of more than 10922 characters may be more than Lucene takes as a term`)
+	f(field(`{name: a, type: date, formats: [unix], paths: [a]}`), `line 3: field "a": the date format "unix" is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %d/%b/%Y:%H:%M:%S %z`)
+	f(field(`{name: a, type: scaled_float, paths: [a]}`), `line 3: field "a": a scaled_float needs mapping: {scaling_factor: N}`)
+	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there`)
+	f(field(`{name: a, type: keyword, from: log_group, pattern: "["}`), "line 3: field \"a\": error parsing regexp: missing closing ]: `[`")
+	f(field(`{name: a, type: keyword, from: log_group, pattern: "a"}`), `line 3: field "a": the pattern has no group in parentheses, which is the value`)
+	f(field(`{name: a, type: keyword, from: owner, pattern: "(a)"}`), `line 3: field "a": pattern is for from: log_group and from: log_stream only`)
+	f(field(`{name: a, type: long, from: log_group}`), `line 3: field "a": what comes from log_group is a text: make it a keyword`)
+	f(field(`{name: a, type: long, value: x}`), `line 3: field "a": "x" is no value of the type long`)
+	f(field(`{name: message, type: text, paths: [msg]}`), `line 3: field "message": message is always there, and no field of a schema: give another name`)
+	f(field(`{name: _id, type: text, paths: [msg]}`), `line 3: field "_id": OpenSearch has names with _ before them for itself: give another name`)
+	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part`)
+	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": there are two of that name`)
+	f(field(`{name: ok.b, type: text, paths: [msg]}`), `line 3: field "ok.b": ok.b cannot be beside ok: it would be a value and an object`)
+	f(field(`{name: [a], type: text, paths: [msg]}`), `line 3: field "": this is not a text: put quotes around it if it is one`)
+	rule := func(rule string) string {
+		return "rules:\n  - " + rule + "\n" + "fields:\n  - {name: level, type: keyword, paths: [level]}\n  - {name: took, type: float, paths: [took]}\n  - {name: n, type: short, paths: [n]}"
+	}
+	f(rule(`drop`), `line 2: a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}`)
+	f(rule(`{omit: {}}`), `line 2: a rule has no "omit": give one of drop, keep`)
+	f(rule(`{drop: {level: debug}}`), `line 2: a rule has no "level": give one of fields, log_group, log_stream, message`)
+	f(rule(`{drop: {message: "("}}`), "line 2: error parsing regexp: missing closing ): `(`")
+	f(rule(`{drop: {fields: {lvl: debug}}}`), `line 2: the schema has no "lvl": give one of level, n, took`)
+	f(rule(`{drop: {fields: {took: 1}}}`), `line 2: rules cannot look at field "took": they can at keywords, whole numbers and booleans of the line's JSON`)
+	f(rule(`{drop: {fields: {n: many}}}`), `line 2: "many" is no value of field "n"`)
+}
+
+func TestAddConstants(t *testing.T) {
+	s := mustBuiltIn(t, "plain")
+	if err := s.AddConstants(map[string]string{"env": "prod", "service": `a "shop"`}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fieldsOf(t, s, "x"), `"log_group":"g","log_stream":"s","owner":"1","env":"prod","service":"a \"shop\""`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for name, want := range map[string]string{"owner": `field "owner": there are two of that name`, "message": `field "message": message is always there, and no field of a schema: give another name`} {
+		if err := s.AddConstants(map[string]string{name: "x"}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
