@@ -90,3 +90,33 @@ fields:
 		t.Errorf("left out %v, want %v", got, want)
 	}
 }
+
+// Fields from the envelope's names, and from the event's system fields.
+func TestOrigins(t *testing.T) {
+	s := mustBuiltIn(t, "default")
+	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(stream, want string) {
+		t.Helper()
+		e := &subscription.Envelope{Owner: literalOf("1"), LogGroup: literalOf("g"), LogStream: literalOf(stream), Events: []subscription.Event{
+			{ID: []byte("1"), Message: literalOf("x"), Account: literalOf("2"), Region: literalOf("eu")}}}
+		want = `"message":"x","log_group":"g","log_stream":` + string(literalOf(stream)) + `,"owner":"1"` + want + `,"account":"2","region":"eu"}` + "\n"
+		if got := string(m.AppendAll(nil, e)); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %s", stream, got)
+		}
+	}
+	const task, old = "0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcdef"
+	f("prefix/app/"+task, `,"container":"app","task_id":"`+task+`"`)
+	f("a/b/app-1_2/"+old, `,"container":"app-1_2","task_id":"`+old+`"`)
+	f("app/"+task, `,"container":"app","task_id":"`+task+`"`)
+	f("/app/xyz", ``)
+	f(task, ``)
+	f("2026/01/15/[$LATEST]"+task, ``)
+	f("prefix/"+strings.Repeat("c", maxKeyword+1)+"/"+task, `,"task_id":"`+task+`"`)
+	for i := range maxOrigins + 10 {
+		id := fmt.Sprintf("%032d", i)
+		f("p/c/"+id, `,"container":"c","task_id":"`+id+`"`)
+	}
+}

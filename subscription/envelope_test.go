@@ -375,3 +375,25 @@ func TestUsualEvent(t *testing.T) {
 		f(`{"id":"` + id + `","timestamp":` + timestamp + `,"message":"a"}`)
 	}
 }
+
+// An event has the account and the region that CloudWatch adds on request,
+// whatever else is extracted.
+func TestSystemFields(t *testing.T) {
+	f := func(members, account, region string) {
+		t.Helper()
+		_, err := NewDecoder(bound).Decode([]byte(withEvents(`{"id":"`+id56+`","timestamp":1,"message":"m"`+members+`},{"id":"`+id56+`","timestamp":1,"message":"m"}`)), func(e *Envelope) {
+			if len(e.Events) != 2 || string(e.Events[0].Account) != account || string(e.Events[0].Region) != region || e.Events[1].Account != nil || e.Events[1].Region != nil {
+				t.Errorf("%s: %s", members, e.Events)
+			}
+		})
+		if err != nil {
+			t.Errorf("%s: %v", members, err)
+		}
+	}
+	f(`,"extractedFields":{"@aws.account":"999888777666","@aws.region":"us-west-2"}`, `"999888777666"`, `"us-west-2"`)
+	f(`,"extractedFields":{"ip":"1.2.3.4","@aws.region":"us\u002dwest-2","@source.log":"x","n":{"@aws.account":"7"}}`, ``, `"us-west-2"`)
+	f(`,"extractedFields":{"@aws.account":null,"@aws.region":7}`, ``, ``)
+	f(`,"extractedFields":null`, ``, ``)
+	f(`,"extractedFields":[{"@aws.account":"1"}]`, ``, ``)
+	f(`,"@aws.account":"1"`, ``, ``)
+}
