@@ -383,7 +383,7 @@ func TestSystemFields(t *testing.T) {
 		t.Helper()
 		_, err := NewDecoder(bound).Decode([]byte(withEvents(`{"id":"`+id56+`","timestamp":1,"message":"m"`+members+`},{"id":"`+id56+`","timestamp":1,"message":"m"}`)), func(e *Envelope) {
 			if len(e.Events) != 2 || string(e.Events[0].Account) != account || string(e.Events[0].Region) != region || e.Events[1].Account != nil || e.Events[1].Region != nil {
-				t.Errorf("%s: %s", members, e.Events)
+				t.Errorf("%s: %+v", members, e.Events)
 			}
 		})
 		if err != nil {
