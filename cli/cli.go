@@ -24,6 +24,7 @@ const (
 type commands struct {
 	Run         runCommand         `cmd:"" default:"withargs" help:"Consume the stream until SIGTERM (the default command)."`
 	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
+	Assets      assetsCommands     `cmd:"" help:"Print what belongs to the documents elsewhere: policy, index template, schema, table of fields, index pattern."`
 	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is alive; exit 0 if it is."`
 	Version     kong.VersionFlag   `help:"Print the version and exit."`

@@ -51,17 +51,22 @@ func newDynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) })
 }
 
-// documentSettings are the settings that decide what documents look like and where
-// they go.
-type documentSettings struct {
-	IndexPrefix    string            `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" help:"Index names are PREFIX-YYYY-MM-DD."`
-	IndexDate      string            `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" help:"What follows the prefix in index names, as strftime has it: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months (default ${default})."`
-	IndexTimezone  string            `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo (default ${default})."`
-	DataStream     bool              `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX in place of indices by date: a re-delivery after a rollover is then there twice."`
+// schemaSettings say which fields documents have.
+type schemaSettings struct {
 	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the Elastic Common Schema's names) (default ${default})."`
 	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with a schema of your own, in place of SCHEMA; logsluice assets schema prints one to begin with."`
 	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
-	DocumentIDs    string            `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
+}
+
+// documentSettings are the settings that decide what documents look like and where
+// they go.
+type documentSettings struct {
+	IndexPrefix   string `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" help:"Index names are PREFIX-YYYY-MM-DD."`
+	IndexDate     string `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" help:"What follows the prefix in index names, as strftime has it: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months (default ${default})."`
+	IndexTimezone string `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo (default ${default})."`
+	DataStream    bool   `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX in place of indices by date: a re-delivery after a rollover is then there twice."`
+	schemaSettings
+	DocumentIDs string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
 }
 
 // indexSettings are settings of the indices that run has made.
@@ -73,8 +78,19 @@ type indexSettings struct {
 	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD,…" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
 }
 
-// schema is the one that the settings name.
-func (s documentSettings) schema() (*mapping.Schema, error) {
+// schema is the one that the settings name, with their constants.
+func (s schemaSettings) schema() (*mapping.Schema, error) {
+	schema, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.AddConstants(s.ConstantFields); err != nil {
+		return nil, settingf("CONSTANT_FIELDS (--constant-fields): %w", err)
+	}
+	return schema, nil
+}
+
+func (s schemaSettings) read() (*mapping.Schema, error) {
 	if s.SchemaFile == "" {
 		return mapping.BuiltIn(s.Schema)
 	}
@@ -101,9 +117,6 @@ func (s documentSettings) mapper(index mapping.IndexSettings, registry prometheu
 	schema, err := s.schema()
 	if err != nil {
 		return nil, err
-	}
-	if err := schema.AddConstants(s.ConstantFields); err != nil {
-		return nil, settingf("CONSTANT_FIELDS (--constant-fields): %w", err)
 	}
 	if err := index.CheckSort(schema); err != nil {
 		return nil, settingf("INDEX_SORT (--index-sort): %w", err)

@@ -30,6 +30,14 @@ func (n naming) base() string {
 	return n.prefix + "-"
 }
 
+// pattern matches the indices, and what else has their prefix.
+func (n naming) pattern() string {
+	if n.date == "" {
+		return n.base()
+	}
+	return n.base() + "*"
+}
+
 // appendDate appends the rest of the name of the index that a time belongs to.
 func (n naming) appendDate(dst []byte, t time.Time) []byte {
 	return strftime.AppendFormat(dst, n.date, t)

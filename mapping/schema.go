@@ -21,8 +21,12 @@ type Schema struct {
 	Fields  []Field
 	rest    rest
 	rules   []rule
-	hash    string // of the file
+	source  []byte // the file
+	hash    string // of it
 }
+
+// Source is the YAML that the schema was read from.
+func (s *Schema) Source() []byte { return s.source }
 
 // Field is one field of the documents.
 type Field struct {

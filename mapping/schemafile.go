@@ -32,7 +32,7 @@ func ParseSchema(data []byte) (*Schema, error) {
 		return nil, errors.New("line 1: the schema is empty: give it fields")
 	}
 	sum := sha256.Sum256(data)
-	s := &Schema{Version: 1, rest: restNone, hash: hex.EncodeToString(sum[:8])}
+	s := &Schema{Version: 1, rest: restNone, source: data, hash: hex.EncodeToString(sum[:8])}
 	var rules *yaml.Node
 	err := members(file.Content[0], "the schema", map[string]func(*yaml.Node) error{
 		"name":    func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },

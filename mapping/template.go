@@ -73,13 +73,16 @@ func (s IndexSettings) CheckSort(schema *Schema) error {
 }
 
 func (f *Field) sortable() bool {
-	return f.options["doc_values"] != false && f.Type != "text" && f.Type != "match_only_text" && f.Type != "ip"
+	return f.options["doc_values"] != false && !isFullText(f.Type) && f.Type != "ip"
 }
 
-// Priorities of the index templates. A longer prefix wins over a shorter one
-// that its indices match too (app-web-* over app-*): two templates of the same
-// priority whose patterns overlap are refused by OpenSearch.
-const basePriority = 100
+// priority is that of the index template and of the policy. A longer prefix wins
+// over a shorter one that its indices match too (app-web-* over app-*): two of the
+// same priority whose patterns overlap are refused by OpenSearch.
+func (m *Mapper) priority() int {
+	const base = 100
+	return base + len(m.naming.prefix)
+}
 
 // match_only_text is text without positions and frequencies, which takes less of
 // disk and CPU; OpenSearch has it since 2.12.
@@ -87,6 +90,8 @@ const (
 	lightText = "match_only_text"
 	fullText  = "text"
 )
+
+func isFullText(t string) bool { return t == lightText || t == fullText }
 
 // Template is a composable index template. Its settings are spelled as OpenSearch
 // gives them back (nested, values as strings), so that an installed template can be
@@ -118,14 +123,10 @@ func (m *Mapper) Template() (Template, error) {
 }
 
 func (m *Mapper) template(text, codec string) map[string]any {
-	pattern := m.naming.base() + "*"
-	if m.naming.date == "" {
-		pattern = m.naming.base()
-	}
 	meta := map[string]any{"managed_by": "logsluice", "schema": m.schema.Name, "schema_hash": m.schema.hash}
 	template := map[string]any{
-		"index_patterns": []string{pattern},
-		"priority":       basePriority + len(m.naming.prefix),
+		"index_patterns": []string{m.naming.pattern()},
+		"priority":       m.priority(),
 		"version":        m.schema.Version,
 		"_meta":          meta,
 		"template": map[string]any{

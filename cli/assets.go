@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"logsluice/mapping"
+)
+
+// assetsCommands print what the settings of run make of things elsewhere.
+type assetsCommands struct {
+	Ism          ismCommand          `cmd:"" help:"The policy that deletes old indices, for PUT _plugins/_ism/policies/NAME."`
+	Template     templateCommand     `cmd:"" help:"The index template that run installs, for PUT _index_template/PREFIX."`
+	Schema       schemaCommand       `cmd:"" help:"The schema in use, as a file to begin one's own with."`
+	Fields       fieldsCommand       `cmd:"" help:"The fields that documents have, as a table in Markdown."`
+	IndexPattern indexPatternCommand `cmd:"" help:"The index pattern for OpenSearch Dashboards, to be imported as a file whose name ends in .ndjson."`
+}
+
+// retention is a time in days (30d), or as Go spells one (36h).
+type retention time.Duration
+
+// UnmarshalText is called by kong.
+func (r *retention) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if days, has := strings.CutSuffix(string(text), "d"); has {
+		const bits = 16 // which time.Duration holds
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, bits)
+		d = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no time: give one such as 30d or 36h", text)
+	}
+	*r = retention(d)
+	return nil
+}
+
+type ismCommand struct {
+	DeleteAfter retention `default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
+	MergeAfter  retention `placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits, and its shard with it (default: never)."`
+	documentSettings
+}
+
+// Run is called by kong.
+func (c *ismCommand) Run(std streams) error {
+	mapper, err := c.mapper(mapping.IndexSettings{}, nil)
+	if err != nil {
+		return err
+	}
+	policy, err := mapper.Lifecycle(time.Duration(c.DeleteAfter), time.Duration(c.MergeAfter))
+	if err != nil {
+		return settingf("--delete-after, --merge-after: %w", err)
+	}
+	return std.print(policy)
+}
+
+type templateCommand struct {
+	documentSettings
+	indexSettings
+}
+
+// Run is called by kong.
+func (c *templateCommand) Run(std streams) error {
+	index, err := c.check()
+	if err != nil {
+		return err
+	}
+	mapper, err := c.mapper(index, nil)
+	if err != nil {
+		return err
+	}
+	template, err := mapper.Template()
+	if err != nil {
+		return err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, template.Bodies[0], "", "  "); err != nil {
+		return fmt.Errorf("indent the index template: %w", err)
+	}
+	return std.print(indented.Bytes())
+}
+
+type schemaCommand struct{ schemaSettings }
+
+// Run is called by kong.
+func (c *schemaCommand) Run(std streams) error {
+	schema, err := c.schema()
+	if err != nil {
+		return err
+	}
+	return std.print(schema.Source())
+}
+
+type fieldsCommand struct{ schemaSettings }
+
+// Run is called by kong.
+func (c *fieldsCommand) Run(std streams) error {
+	schema, err := c.schema()
+	if err != nil {
+		return err
+	}
+	return std.print([]byte(schema.Table()))
+}
+
+type indexPatternCommand struct{ documentSettings }
+
+// Run is called by kong.
+func (c *indexPatternCommand) Run(std streams) error {
+	mapper, err := c.mapper(mapping.IndexSettings{}, nil)
+	if err != nil {
+		return err
+	}
+	object, err := mapper.IndexPattern()
+	if err != nil {
+		return err
+	}
+	return std.print(object)
+}
+
+// print writes a text to standard output, with a newline at its end.
+func (s streams) print(text []byte) error {
+	if _, err := fmt.Fprintf(s.out, "%s\n", bytes.TrimSuffix(text, []byte("\n"))); err != nil {
+		return fmt.Errorf("write to standard output: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"logsluice/mapping"
+)
+
+// asset is what an assets command prints.
+func asset(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errOut := command(t, nil, nil, append([]string{"assets"}, args...)...)
+	if code != exitOK || errOut != "" || !strings.HasSuffix(out, "\n") || strings.HasSuffix(out, "\n\n") {
+		t.Fatalf("%s: exit %d, standard error %q, output\n%s", args, code, errOut, out)
+	}
+	return out
+}
+
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return b.String()
+}
+
+// The settings of run make the same of assets as of documents.
+func TestAssets_Success(t *testing.T) {
+	f := func(args string, cfg mapping.Config, made func(*mapping.Mapper) ([]byte, error)) {
+		t.Helper()
+		cfg.Prefix, cfg.Zone = "app", time.UTC
+		m, err := mapping.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := made(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := compact(t, []byte(asset(t, strings.Fields(args+" --index-prefix=app")...))); got != compact(t, want) {
+			t.Errorf("%s: got  %s\nwant %s", args, got, want)
+		}
+	}
+	const day = 24 * time.Hour
+	policy := func(deleteAfter, mergeAfter time.Duration) func(*mapping.Mapper) ([]byte, error) {
+		return func(m *mapping.Mapper) ([]byte, error) { return m.Lifecycle(deleteAfter, mergeAfter) }
+	}
+	f("ism", mapping.Config{}, policy(30*day, 0))
+	f("ism --delete-after=400d --merge-after=36h", mapping.Config{}, policy(400*day, 36*time.Hour))
+	f("ism --delete-after=90d --index-date=%G-w%V", mapping.Config{Date: "%G-w%V"}, policy(90*day, 0))
+	f("ism --data-stream", mapping.Config{DataStream: true}, policy(30*day, 0))
+
+	template := func(m *mapping.Mapper) ([]byte, error) {
+		best, err := m.Template()
+		return best.Bodies[0], err
+	}
+	f("template", mapping.Config{}, template)
+	f("template --index-shards=3 --index-replicas=2 --index-refresh=5s --index-codec=zstd --index-sort=@timestamp:desc,level --data-stream",
+		mapping.Config{DataStream: true, Index: mapping.IndexSettings{Shards: 3, Replicas: "2", Refresh: 5 * time.Second, Codec: "zstd", Sort: []string{"@timestamp:desc", "level"}}}, template)
+
+	plain, err := mapping.BuiltIn("plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f("index-pattern", mapping.Config{}, (*mapping.Mapper).IndexPattern)
+	f("index-pattern --data-stream --schema=plain", mapping.Config{DataStream: true, Schema: plain}, (*mapping.Mapper).IndexPattern)
+	if out := asset(t, "index-pattern", "--index-prefix=app"); strings.Count(out, "\n") != 1 {
+		t.Errorf("an index pattern of more than one line: %s", out)
+	}
+}
+
+// Schema and table need no prefix, and a schema that is printed can be used.
+func TestAssetsOfSchema_Success(t *testing.T) {
+	for _, name := range mapping.BuiltIns() {
+		schema := asset(t, "schema", "--schema="+name)
+		if built, err := os.ReadFile("../mapping/schemas/" + name + ".yaml"); err != nil || schema != string(built) {
+			t.Errorf("%s: %v, printed\n%s", name, err, schema)
+		}
+		file := filepath.Join(t.TempDir(), "schema.yaml")
+		if err := os.WriteFile(file, []byte(schema), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if again := asset(t, "schema", "--schema-file="+file); again != schema {
+			t.Errorf("%s: a file prints as\n%s", name, again)
+		}
+		parsed, err := mapping.ParseSchema([]byte(schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if table := asset(t, "fields", "--schema-file="+file); table != parsed.Table() {
+			t.Errorf("%s: table\n%s", name, table)
+		}
+	}
+	if table := asset(t, "fields", "--constant-fields=env=prod"); !strings.Contains(table, "\n| `env` | `keyword` | ") {
+		t.Errorf("no constant in\n%s", table)
+	}
+}
+
+func TestAssets_Failure(t *testing.T) {
+	f := func(args, want string) {
+		t.Helper()
+		code, out, errOut := command(t, nil, nil, append([]string{"assets"}, strings.Fields(args)...)...)
+		if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, want) {
+			t.Errorf("%s: exit %d, output %q, standard error %q", args, code, out, errOut)
+		}
+	}
+	t.Setenv("INDEX_PREFIX", "")
+	f("ism", "INDEX_PREFIX")
+	f("template", "INDEX_PREFIX")
+	f("index-pattern", "INDEX_PREFIX")
+	f("schema --schema-file=/nowhere", "SCHEMA_FILE")
+	f("fields --constant-fields=message=x", "CONSTANT_FIELDS")
+	f("template --index-prefix=app --index-shards=0", "INDEX_SHARDS")
+	f("ism --index-prefix=app --delete-after=soon", "--delete-after")
+	f("ism --index-prefix=app --delete-after=-1d", "--delete-after")
+	f("ism --index-prefix=app --delete-after=99999d", "--delete-after")
+	f("ism --index-prefix=app --delete-after=0d", "--delete-after")
+	f("ism --index-prefix=app --merge-after=30d", "--merge-after")
+}
+
+// The table of settings has each of run's, and no other.
+func TestSettingsInREADME(t *testing.T) {
+	_, help, _ := command(t, nil, nil, "run", "--help")
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "| variable | default | meaning |\n| --- | --- | --- |\n")
+	table, _, _ := strings.Cut(rest, "\n\n")
+	settings, rows := map[string]bool{}, map[string]bool{}
+	for _, variable := range regexp.MustCompile(`\$([A-Z][A-Z0-9_]+)`).FindAllStringSubmatch(help, -1) {
+		settings[variable[1]] = true
+	}
+	for row := range strings.SplitSeq(table, "\n") {
+		first, _, _ := strings.Cut(row, " | ")
+		for _, variable := range regexp.MustCompile("`([A-Z][A-Z0-9_]+)`").FindAllStringSubmatch(first, -1) {
+			rows[variable[1]] = true
+		}
+	}
+	if !maps.Equal(settings, rows) {
+		t.Errorf("the table has %v,\nthe help %v", slices.Sorted(maps.Keys(rows)), slices.Sorted(maps.Keys(settings)))
+	}
+}

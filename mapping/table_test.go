@@ -1,0 +1,96 @@
+package mapping
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tables that people read are those of the schemas.
+func TestTableInREADME(t *testing.T) {
+	f := func(file string, names ...string) {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) && file != "../README.md" {
+			t.Skip(file + " is not there")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			_, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
+			table, _, _ := strings.Cut(rest, "<!-- -->\n")
+			if table != mustBuiltIn(t, name).Table() {
+				t.Errorf("%s: what stands between <!-- fields of %s --> and <!-- --> is not what `logsluice assets fields --schema=%s` prints", file, name, name)
+			}
+		}
+	}
+	f("../README.md", "default")
+	f("README.md", BuiltIns()...)
+}
+
+func TestTable(t *testing.T) {
+	schema, err := ParseSchema([]byte(`
+rest: flat_object
+fields:
+  - {name: env, type: keyword, value: prod, meaning: where it runs}
+  - {name: n, type: long, value: 5}
+  - {name: group, type: keyword, from: log_group}
+  - {name: stream, type: keyword, from: log_stream, meaning: "a | b\n c"}
+  - {name: d, type: float, unit: ms, paths: [d, {path: e.f, unit: ns}], meaning: how long}
+  - {name: x, type: ip, paths: [x, y.z]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := schema.Table()
+	f := func(row string) {
+		t.Helper()
+		if !strings.Contains(table, "\n"+row+"\n") {
+			t.Errorf("no %s in\n%s", row, table)
+		}
+	}
+	f("| `env` | `keyword` | where it runs — `\"prod\"` |")
+	f("| `n` | `long` | `5` |")
+	f("| `group` | `keyword` | from `log_group` |")
+	f("| `stream` | `keyword` | a \\| b c |")
+	f("| `d` | `float` | how long — `d`, `e.f` (ns) |")
+	f("| `x` | `ip` | `x`, `y.z` |")
+
+	// A row for each field of the mapping, and none besides.
+	for _, rest := range []string{"none", "flat_object", "dynamic"} {
+		schema, err := ParseSchema([]byte("rest: " + rest + "\nfields: {name: a.b, type: short, paths: c}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := New(Config{Prefix: "app", Zone: time.UTC, Schema: schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		types := map[string]string{}
+		collectTypes(types, "", m.mappings(lightText, nil)["properties"].(map[string]any))
+		rows := strings.Split(strings.TrimSpace(schema.Table()), "\n")[2:]
+		if len(rows) != len(types) {
+			t.Errorf("%s: %d rows for %v", rest, len(rows), types)
+		}
+		for name, kind := range types {
+			if !strings.Contains(schema.Table(), "| `"+name+"` | `"+kind+"` | ") {
+				t.Errorf("%s: no row for %s %s in\n%s", rest, name, kind, schema.Table())
+			}
+		}
+	}
+}
+
+func collectTypes(types map[string]string, prefix string, properties map[string]any) {
+	for name, property := range properties {
+		p := property.(map[string]any)
+		if inner, ok := p["properties"].(map[string]any); ok {
+			collectTypes(types, prefix+name+".", inner)
+		} else {
+			types[prefix+name] = p["type"].(string)
+		}
+	}
+}
