@@ -108,7 +108,7 @@ func New(cfg Config) (*Mapper, error) {
 		return nil, err
 	}
 	operation := "create"
-	if cfg.NoIDs {
+	if cfg.NoIDs && !cfg.DataStream { // which takes nothing but create
 		operation = "index"
 	}
 	m.action = []byte(`{"` + operation + `":{"_index":"` + m.naming.base())

@@ -225,4 +225,10 @@ func TestDataStream(t *testing.T) {
 	if names := m.Indices(time.Now()); len(names) != 1 || names[0] != "app" {
 		t.Error(names)
 	}
+	if m, err = New(Config{Prefix: "app", DataStream: true, NoIDs: true, Zone: mustZone(t, "UTC")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(m.AppendAll(nil, e)); !strings.HasPrefix(got, `{"create":{"_index":"app"}}`) {
+		t.Error(got)
+	}
 }
