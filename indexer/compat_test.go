@@ -17,11 +17,12 @@ import (
 	"logsluice/subscription"
 )
 
-// Each version takes our templates and gives them back as they are, indexes
-// what the mapper writes once however often it is sent, and finds it.
+// Each version takes our templates, with the lightest type of text that it has,
+// and gives them back as they are, indexes what the mapper writes once however
+// often it is sent, and finds it.
 func TestVersions(t *testing.T) {
 	shared := localtest.OpenSearch(t)
-	f := func(version string) {
+	f := func(version, text string) {
 		t.Helper()
 		t.Run(version, func(t *testing.T) {
 			url := shared
@@ -37,16 +38,16 @@ func TestVersions(t *testing.T) {
 				})
 				url = s.URL
 			}
-			checkVersion(t, url)
+			checkVersion(t, url, text)
 		})
 	}
-	f("7.10.2")
-	f("1.3.20")
-	f("2.19.4")
-	f("shared")
+	f("7.10.2", "text")
+	f("1.3.20", "text")
+	f("2.19.4", "match_only_text")
+	f("shared", "match_only_text")
 }
 
-func checkVersion(t *testing.T, url string) {
+func checkVersion(t *testing.T, url, text string) {
 	client, err := indexer.NewClient(indexer.ClientConfig{URL: url, Connections: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +95,8 @@ func checkVersion(t *testing.T, url string) {
 	for i, day := range []int64{1544414264183, 1544414264184, 1544414264183 + 24*3600*1000} {
 		envelope.Events = append(envelope.Events, subscription.Event{ID: fmt.Append(nil, i), Timestamp: day, Message: subscription.Text(fmt.Sprintf(`"the line %d is here"`, i))})
 	}
+	const structured = `{\"level\":\"warn\",\"msg\":\"the fields are here\",\"status\":\"503\",\"duration\":\"1.5s\",\"error\":{\"message\":\"it broke\"},\"unknown\":{\"a\":[]}}`
+	envelope.Events = append(envelope.Events, subscription.Event{ID: []byte("3"), Timestamp: 1544414264183, Message: subscription.Text(`"` + structured + `"`)})
 	for range 2 {
 		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"}, 0)
 		mapper.Begin(envelope)
@@ -121,8 +124,25 @@ func checkVersion(t *testing.T, url string) {
 		ask(http.MethodPost, "/"+indices+"/_search?ignore_unavailable=true", query, &answer)
 		return answer.Hits.Total.Value
 	}
-	if n := found(prefix+"-2018-12-10", `{"query":{"match_all":{}}}`); n != 2 {
-		t.Errorf("%d documents, want 2", n)
+	if n := found(prefix+"-2018-12-10", `{"query":{"match_all":{}}}`); n != 3 {
+		t.Errorf("%d documents, want 3", n)
+	}
+	var indices map[string]struct {
+		Mappings struct {
+			Properties struct{ Message, Msg struct{ Type string } }
+		}
+	}
+	ask(http.MethodGet, "/"+prefix+"-2018-12-10/_mapping", "", &indices)
+	if fields := indices[prefix+"-2018-12-10"].Mappings.Properties; fields.Message.Type != text || fields.Msg.Type != text {
+		t.Errorf("texts are mapped as %+v, want %s", fields, text)
+	}
+	for _, query := range []string{
+		`{"term":{"level":"warn"}}`, `{"match_phrase":{"msg":"fields are"}}`, `{"range":{"status":{"gte":500}}}`,
+		`{"range":{"duration_ms":{"gte":1500,"lte":1500}}}`, `{"match":{"error.message":"broke"}}`, `{"match_phrase":{"message":"the fields are"}}`,
+	} {
+		if n := found(prefix+"-2018-12-10", `{"query":`+query+`}`); n != 1 {
+			t.Errorf("%s finds %d documents, want 1", query, n)
+		}
 	}
 	if n := found(prefix+"-2018-12-10", `{"query":{"match_phrase":{"message":"line 1 is"}}}`); n != 1 {
 		t.Errorf("the phrase is found %d times", n)
