@@ -42,6 +42,8 @@ func (w *worker) logged(message string) (lines []string) {
 	return lines
 }
 
+const kept = "fields that an index has as another type, or takes no more, change with the next index only"
+
 // A schema that is changed is told and reaches today's index as far as it can,
 // and the next one whole. What does not fit today's is found all the same.
 func TestRunSchemaChange(t *testing.T) {
@@ -51,7 +53,6 @@ func TestRunSchemaChange(t *testing.T) {
 	const (
 		installed = "index template installed"
 		added     = "fields of the schema added to an index"
-		kept      = "fields that an index has as another type change with the next index only"
 	)
 	before := schemaFile(t, `
 name: before
@@ -208,5 +209,30 @@ func TestRunIndexNamesAndSettings(t *testing.T) {
 		if !reflect.DeepEqual(got[name], want) {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
+	}
+}
+
+// An index that takes no more fields, or is closed, holds up no start.
+func TestRunSchemaOfFullIndex(t *testing.T) {
+	t.Parallel()
+	s := newSharedSink(t)
+	today := time.Now()
+	run := func(schema string) {
+		t.Helper()
+		events := s.lines(today, `{"level":"info","user":"kim"}`)
+		s.record(events, events)
+		s.begin(schema)
+		s.finish()
+	}
+	run("SCHEMA=default")
+	index := func(days int) string {
+		return "/" + s.prefix + "-" + today.UTC().AddDate(0, 0, days).Format(time.DateOnly)
+	}
+	s.ask(http.MethodPut, index(0)+"/_settings", fmt.Sprintf(`{"index.mapping.total_fields.limit":%d}`, s.mapped(index(0)[1:])))
+	s.ask(http.MethodPut, index(-1), "")
+	s.ask(http.MethodPost, index(-1)+"/_close", "")
+	run(defaultWith(t, "  - {name: user, type: keyword, paths: [user]}\n"))
+	if lines := s.w.logged(kept); len(lines) != 1 || !strings.Contains(lines[0], index(0)[1:]+": user: Limit of total fields") {
+		t.Errorf("of the index that is full it says %s", lines)
 	}
 }

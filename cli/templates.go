@@ -88,7 +88,7 @@ func extend(ctx context.Context, client indexer.Client, index string, template [
 		log.Info().Strs("fields", added).Msg("fields of the schema added to an index")
 	}
 	if len(kept) > 0 {
-		log.Warn().Strs("fields", kept).Msg("fields that an index has as another type change with the next index only")
+		log.Warn().Strs("fields", kept).Msg("fields that an index has as another type, or takes no more, change with the next index only")
 	}
 	return err
 }

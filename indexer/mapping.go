@@ -15,8 +15,8 @@ import (
 var ErrForbidden = errors.New("OpenSearch does not allow it")
 
 // ExtendMapping gives an index the fields that a template has and that it lacks,
-// as a template is for indices to come. It tells these, and those that are of
-// another type in the index, which cannot change any more. An index that is not
+// as a template is for indices to come. It tells these, and those that cannot change
+// any more, as the index has them as another type or takes no more. An index that is not
 // there is left for the template to make; of a data stream all indices count.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
 func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
@@ -49,10 +49,16 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		if err != nil {
 			return nil, nil, fmt.Errorf("extend the mapping of %s: %w", name, err)
 		}
-		if err := putJSON(ctx, client, "extend the mapping of "+name, "/"+name+"/_mapping", body); err != nil {
+		these := name + ": " + strings.Join(fields, ", ")
+		err = putJSON(ctx, client, "extend the mapping of "+name, "/"+name+"/_mapping", body)
+		switch {
+		case err == nil:
+			added = append(added, these)
+		case hasStatus(err, http.StatusBadRequest): // it may have no room for more
+			kept = append(kept, these+": "+causeOf(err).Reason)
+		default:
 			return nil, nil, forbidden(err)
 		}
-		added = append(added, name+": "+strings.Join(fields, ", "))
 	}
 	return added, kept, nil
 }
@@ -109,8 +115,7 @@ func kindOf(field map[string]any) string {
 }
 
 func forbidden(err error) error {
-	var answer *answerError
-	if errors.As(err, &answer) && answer.code == http.StatusForbidden {
+	if hasStatus(err, http.StatusForbidden) {
 		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	return err

@@ -234,6 +234,12 @@ func (e *answerError) Error() string {
 	return fmt.Sprintf("%s: OpenSearch answers %s: %s", e.doing, e.status, e.said)
 }
 
+// hasStatus tells whether an error is an answer of a status.
+func hasStatus(err error, status int) bool {
+	var e *answerError
+	return errors.As(err, &e) && e.code == status
+}
+
 // causeOf is why a request was refused, in OpenSearch's own words if it has any.
 func causeOf(err error) *itemError {
 	var e *answerError

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -30,11 +29,10 @@ func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[
 			return body, nil, err
 		}
 		err = putJSON(ctx, client, "install index template "+name, templatePath(name), body)
-		var answer *answerError
 		switch {
 		case err == nil:
 			return body, changes, nil
-		case errors.As(err, &answer) && answer.code == http.StatusBadRequest:
+		case hasStatus(err, http.StatusBadRequest):
 			refusals = append(refusals, err)
 		default:
 			return nil, nil, err
