@@ -152,7 +152,8 @@ func TestRunRefusedContent(t *testing.T) {
 		s := newSink(t, n, 1)
 		s.work()
 		s.eventually("the templates are installed", func() bool { return strings.Count(s.w.lines(), "index template installed") == 2 })
-		create(s, `{"mappings":{"properties":{"log_stream":{"type":"long"}}}}`)
+		// As an index of an older template has it: what does not fit is refused.
+		create(s, `{"settings":{"index.mapping.ignore_malformed":false},"mappings":{"properties":{"log_stream":{"type":"long"}}}}`)
 		var refused []loggen.Event
 		for i := range 100 {
 			if i%10 == 3 {
