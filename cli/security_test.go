@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"logsluice/indexer"
 	"logsluice/local"
@@ -22,6 +23,8 @@ func (s *sink) grant(role string) {
 func (s *sink) setPassword(password string) {
 	s.t.Helper()
 	s.ask(http.MethodPut, "/_plugins/_security/api/internalusers/logsluice", `{"password":"`+password+`"}`)
+	// A request that came meanwhile may have put the old one back among those known.
+	s.ask(http.MethodDelete, "/_plugins/_security/api/cache", "")
 }
 
 // A worker whose user has the role of the README, and no more, indexes. While
@@ -59,11 +62,16 @@ func TestRunSecured(t *testing.T) {
 		write(password)
 		// An index of others, whose mapping grows with the documents.
 		s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", "")
+		// One of today, made before the schema was.
+		s.ask(http.MethodPut, "/"+s.prefix+"-"+time.Now().UTC().Format(time.DateOnly), "")
 	}
 	failed := func(counter string) func(*sink) {
 		return func(s *sink) {
 			if s.w.total(counter) == 0 {
 				s.t.Errorf("%s is 0", counter)
+			}
+			if !strings.Contains(s.w.lines(), "fields of the schema added to an index") {
+				s.t.Error("the fields of the schema were not added to the index of today")
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func tryTemplates(ctx context.Context, client indexer.Client, templates []indexT
 func extend(ctx context.Context, client indexer.Client, index string, template []byte, log zerolog.Logger) error {
 	added, kept, err := indexer.ExtendMapping(ctx, client, index, template)
 	if errors.Is(err, indexer.ErrForbidden) {
-		log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get and indices:admin/mapping/put")
+		log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")
 		return nil
 	}
 	if len(added) > 0 {

@@ -20,7 +20,7 @@ func newMetrics() *metrics {
 	return &metrics{
 		records:     counter("records_total", "Kinesis records read, user records if aggregated."),
 		recordBytes: counter("record_bytes_total", "Bytes of these records, compressed."),
-		events:      counter("events_total", "Log events found in them."),
+		events:      counter("events_total", "Log events in them that no rule drops."),
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "logsluice_in_flight_bytes", Help: "Bytes of documents without a verdict, as far as known when they were taken on."}),

@@ -17,7 +17,8 @@ var ErrForbidden = errors.New("OpenSearch does not allow it")
 // ExtendMapping gives an index the fields that a template has and that it lacks,
 // as a template is for indices to come. It tells these, and those that cannot change
 // any more, as the index has them as another type or takes no more. An index that is not
-// there is left for the template to make; of a data stream all indices count.
+// there is left for the template to make; of a data stream all indices count. The
+// error is ErrForbidden if the user may not see mappings.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
 func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
 	var wanted struct {
@@ -34,8 +35,10 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		Mappings struct{ Properties properties }
 	}
 	doing := "read the mapping of " + index
-	if err := getJSON(ctx, client, doing, "/"+index+"/_mapping", &indices); err != nil {
-		return nil, nil, forbidden(err)
+	if err := getJSON(ctx, client, doing, "/"+index+"/_mapping", &indices); hasStatus(err, http.StatusForbidden) {
+		return nil, nil, fmt.Errorf("%w: %w", ErrForbidden, err)
+	} else if err != nil {
+		return nil, nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(indices)) {
 		missing, fields, others := wanted.Template.Mappings.Properties.beyond(indices[name].Mappings.Properties, "")
@@ -54,10 +57,10 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		switch {
 		case err == nil:
 			added = append(added, these)
-		case hasStatus(err, http.StatusBadRequest): // it may have no room for more
+		case hasStatus(err, http.StatusBadRequest), hasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
 			kept = append(kept, these+": "+causeOf(err).Reason)
 		default:
-			return nil, nil, forbidden(err)
+			return nil, nil, err
 		}
 	}
 	return added, kept, nil
@@ -112,11 +115,4 @@ func kindOf(field map[string]any) string {
 		return kind
 	}
 	return objectKind
-}
-
-func forbidden(err error) error {
-	if hasStatus(err, http.StatusForbidden) {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
-	}
-	return err
 }
