@@ -9,7 +9,7 @@ LINT := $(CACHE)/golangci-lint
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/logsluice
@@ -53,6 +53,10 @@ $(LINT): tools/go.mod tools/go.sum
 bench: ## Measure the whole consumer as a process beside its stages, JSON libraries and Telegraf, and with a real OpenSearch, then run the benchmarks (PART=cost, search, latency or scaling alone)
 	$(GO) run ./bench -part $(or $(PART),all)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-index
+bench-index: ## Measure what documents cost a real OpenSearch in bytes and CPU, as Lambda functions make them and as logsluice does (ROUNDS=3)
+	$(GO) run ./bench -part index -rounds $(or $(ROUNDS),3)
 
 .PHONY: fuzz
 fuzz: ## Fuzz the decoder, gunzip and the fields of lines, each for FUZZTIME=10m

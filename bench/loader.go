@@ -35,15 +35,20 @@ func newMapper(schema string) (*mapping.Mapper, error) {
 	return mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: s})
 }
 
+// encoder makes the documents of an envelope, as mapping.Mapper does.
+type encoder interface {
+	AppendAll(dst []byte, envelope *subscription.Envelope) []byte
+}
+
 // newBodies makes the bulk requests that bring a fixture's documents.
-func newBodies(f *fixture, mapper *mapping.Mapper) ([][]byte, error) {
+func newBodies(f *fixture, to encoder) ([][]byte, error) {
 	decoder := subscription.NewDecoder(64 << 20)
 	var bodies [][]byte
 	var body, document []byte
 	documents := 0
 	for _, r := range f.records {
 		_, err := decoder.Decode(r.Data, func(envelope *subscription.Envelope) {
-			document = mapper.AppendAll(document[:0], envelope)
+			document = to.AppendAll(document[:0], envelope)
 			if len(body)+len(document) > bulkBytes || documents+len(envelope.Events) > bulkDocuments {
 				bodies, body, documents = append(bodies, body), make([]byte, 0, bulkBytes), 0
 			}
@@ -67,25 +72,33 @@ func load(ctx context.Context, v *server, bodies [][]byte) error {
 	return group.Wait()
 }
 
-// post sends a bulk request whose documents must all be taken. It asks for what
-// logsluice asks for.
+// post sends a bulk request whose documents must all be taken.
 func (v *server) post(ctx context.Context, body []byte) error {
+	answer, err := v.bulk(ctx, body)
+	if err == nil && !bytes.Contains(answer, []byte(`"errors":false`)) {
+		err = fmt.Errorf("bulk request: %.300s", answer)
+	}
+	return err
+}
+
+// bulk sends a bulk request. It asks for what logsluice asks for.
+func (v *server) bulk(ctx context.Context, body []byte) (answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/_bulk?filter_path=errors,items.*.status,items.*.error", bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	resp, err := v.client.Stream(req)
 	if err != nil {
-		return fmt.Errorf("bulk request: %w", err)
+		return nil, fmt.Errorf("bulk request: %w", err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && !bytes.Contains(answer, []byte(`"errors":false`)) {
+	answer, err = io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %.300s", resp.Status, answer)
 	}
 	if err != nil {
-		return fmt.Errorf("bulk request: %w", err)
+		return nil, fmt.Errorf("bulk request: %w", err)
 	}
-	return nil
+	return answer, nil
 }

@@ -28,6 +28,22 @@ const heap = "4g"
 
 // startServer has the index templates in place.
 func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*server, error) {
+	v, err := startBareServer(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	template, err := mapper.Template()
+	if err == nil {
+		_, _, err = indexer.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
+	}
+	if err != nil {
+		return nil, errors.Join(err, v.stop())
+	}
+	return v, nil
+}
+
+// startBareServer has no index templates.
+func startBareServer(ctx context.Context, s settings) (*server, error) {
 	node, err := local.StartOpenSearch(ctx, local.Options{Cache: s.cache, Log: os.Stdout, Heap: heap})
 	if err != nil {
 		return nil, err
@@ -36,15 +52,7 @@ func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*serv
 	if err != nil {
 		return nil, errors.Join(err, node.Stop())
 	}
-	v := &server{node: node, client: client}
-	template, err := mapper.Template()
-	if err == nil {
-		_, _, err = indexer.EnsureTemplate(ctx, client, template.Name, template.Bodies...)
-	}
-	if err != nil {
-		return nil, errors.Join(err, v.stop())
-	}
-	return v, nil
+	return &server{node: node, client: client}, nil
 }
 
 func (v *server) stop() error { return errors.Join(v.client.Close(), v.node.Stop()) }

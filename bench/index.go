@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"logsluice/local/inspect"
+	"logsluice/mapping"
+)
+
+// indexConnections are as many bulk requests at a time as keep two cores busy.
+const indexConnections = 4
+
+// variant is a way to have the same events indexed.
+type variant struct {
+	name     string
+	template []byte // body of the index template; nil for none
+	encoder  encoder
+}
+
+// expense is what a variant has cost OpenSearch.
+type expense struct {
+	bytes   int           // on disk, in one segment
+	cpu     time.Duration // of indexing and merging
+	fields  int           // in the mapping
+	indexed int
+	refused int // documents
+}
+
+// newVariants begins with what the others are compared to.
+func newVariants() ([]variant, error) {
+	variants := []variant{
+		{"the Lambda way: message and every key of its JSON, dynamic mapping", nil, &dynamic{keys: true}},
+		{"the same with @id, as in AWS's sample", nil, &dynamic{keys: true, id: true}},
+		{"@timestamp, message, group, stream, owner, dynamic mapping", nil, &dynamic{}},
+	}
+	for _, schema := range []struct{ name, more string }{
+		{plainSchema, ""}, {defaultSchema, ""}, {"ecs", ""}, {defaultSchema, "rest: flat_object"}, {defaultSchema, "rest: dynamic"},
+	} {
+		v, err := schemaVariant(schema.name, schema.more)
+		if err != nil {
+			return nil, err
+		}
+		variants = append(variants, v)
+	}
+	return variants, nil
+}
+
+// schemaVariant is what logsluice does with a built-in schema, and with a line more
+// in its file.
+func schemaVariant(name, more string) (variant, error) {
+	builtIn, err := mapping.BuiltIn(name)
+	if err != nil {
+		return variant{}, err
+	}
+	schema, err := mapping.ParseSchema(append(builtIn.Source(), more...))
+	if err != nil {
+		return variant{}, err
+	}
+	mapper, err := mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: schema})
+	if err != nil {
+		return variant{}, err
+	}
+	template, err := mapper.Template()
+	if err != nil {
+		return variant{}, err
+	}
+	return variant{strings.TrimSuffix("logsluice, "+name+", "+more, ", "), template.Bodies[0], mapper}, nil
+}
+
+// index measures what documents cost a real OpenSearch, in bytes and CPU time.
+func index(ctx context.Context, _ string, s settings) error {
+	variants, err := newVariants()
+	if err != nil {
+		return err
+	}
+	return weighAll(ctx, s, variants)
+}
+
+func weighAll(ctx context.Context, s settings, variants []variant) (err error) {
+	f := newFixture(s.events)
+	fmt.Println(f)
+	server, err := startBareServer(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+
+	results := make([][]expense, len(variants))
+	for round := range 1 + s.rounds { // the first warms up
+		for i := range variants {
+			i = (i + round) % len(variants) // nobody is always the first
+			spent, err := server.weigh(ctx, f, &variants[i])
+			if err != nil {
+				return fmt.Errorf("%s: %w", variants[i].name, err)
+			}
+			if round > 0 {
+				results[i] = append(results[i], spent)
+			}
+		}
+	}
+	printExpenses(variants, results)
+	return nil
+}
+
+// templateName is that of whichever variant's template is in place.
+const templateName = "/_index_template/bench"
+
+// weigh has a variant fill OpenSearch, which is empty before and after.
+func (v *server) weigh(ctx context.Context, f *fixture, as *variant) (e expense, err error) {
+	bodies, err := newBodies(f, as.encoder)
+	if err != nil {
+		return e, err
+	}
+	if as.template != nil {
+		if err := inspect.Ask(ctx, v.client, http.MethodPut, templateName, string(as.template), nil); err != nil {
+			return e, fmt.Errorf("install the index template: %w", err)
+		}
+		defer func() {
+			err = errors.Join(err, inspect.Ask(ctx, v.client, http.MethodDelete, templateName, "", nil))
+		}()
+	}
+	before, err := v.freshCPU(ctx)
+	if err != nil {
+		return e, err
+	}
+	if e.refused, err = v.fill(ctx, bodies); err != nil {
+		return e, err
+	}
+	if err := v.merge(ctx); err != nil {
+		return e, fmt.Errorf("merge: %w", err)
+	}
+	after, err := v.freshCPU(ctx)
+	if err != nil {
+		return e, err
+	}
+	e.cpu = after - before
+	if e.bytes, e.indexed, err = v.size(ctx); err != nil {
+		return e, fmt.Errorf("ask for the size: %w", err)
+	}
+	if e.fields, err = v.fields(ctx); err != nil {
+		return e, fmt.Errorf("ask for the mapping: %w", err)
+	}
+	if e.indexed+e.refused != f.events {
+		return e, fmt.Errorf("%w: %d indexed and %d refused of %d", errMissing, e.indexed, e.refused, f.events)
+	}
+	return e, v.empty(ctx)
+}
+
+// freshCPU is cpu of now: OpenSearch looks at its process once a second.
+func (v *server) freshCPU(ctx context.Context) (time.Duration, error) {
+	if err := pause(ctx, 1100*time.Millisecond); err != nil {
+		return 0, err
+	}
+	return v.cpu(ctx)
+}
+
+// fill posts bulk requests and counts the documents that are refused for what
+// they are.
+func (v *server) fill(ctx context.Context, bodies [][]byte) (refused int, err error) {
+	var all atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(indexConnections)
+	for _, body := range bodies {
+		group.Go(func() error {
+			raw, err := v.bulk(ctx, body)
+			if err != nil {
+				return err
+			}
+			n, err := refusals(raw)
+			all.Add(int64(n))
+			return err
+		})
+	}
+	err = group.Wait()
+	return int(all.Load()), err
+}
+
+// refusals counts the items of a bulk request's answer that say 400.
+func refusals(raw []byte) (n int, err error) {
+	var answer struct {
+		Errors bool
+		Items  []map[string]struct {
+			Status int
+			Error  json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return 0, fmt.Errorf("read the answer to a bulk request: %w", err)
+	}
+	if !answer.Errors {
+		return 0, nil
+	}
+	for _, item := range answer.Items {
+		for _, result := range item {
+			switch {
+			case result.Status == http.StatusBadRequest:
+				n++
+			case result.Error != nil:
+				return n, fmt.Errorf("bulk request: %d %s", result.Status, result.Error)
+			}
+		}
+	}
+	return n, nil
+}
+
+// merge makes one segment of all, and waits until nothing is left to do.
+func (v *server) merge(ctx context.Context) error {
+	if err := v.settle(ctx); err != nil {
+		return err
+	}
+	if err := inspect.Ask(ctx, v.client, http.MethodPost, "/"+indices+"/_forcemerge?max_num_segments=1", "", nil); err != nil {
+		return err
+	}
+	if err := v.settle(ctx); err != nil {
+		return err
+	}
+	return inspect.Ask(ctx, v.client, http.MethodPost, "/"+indices+"/_refresh", "", nil)
+}
+
+// size is of the segments that can be searched: the store's size in the index
+// statistics can be ten seconds old, and have segments that are merged by now.
+func (v *server) size(ctx context.Context) (bytes, documents int, err error) {
+	var answer struct {
+		Indices map[string]struct {
+			Shards map[string][]struct {
+				Segments map[string]struct {
+					Documents int `json:"num_docs"`
+					Size      int `json:"size_in_bytes"`
+				}
+			}
+		}
+	}
+	err = inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_segments", "", &answer)
+	for _, index := range answer.Indices {
+		for _, copies := range index.Shards {
+			// The primary; its replica has no second node to be on.
+			for _, segment := range copies[0].Segments {
+				bytes += segment.Size
+				documents += segment.Documents
+			}
+		}
+	}
+	return bytes, documents, err
+}
+
+// property is a field of a mapping, or an object that has fields.
+type property struct {
+	Type       string
+	Properties map[string]property
+	Fields     map[string]property // the same value, indexed in other ways
+}
+
+func (p property) count() (n int) {
+	if len(p.Properties) == 0 {
+		n = 1
+	}
+	for _, inner := range p.Properties {
+		n += inner.count()
+	}
+	return n + len(p.Fields)
+}
+
+// fields counts what is mapped, fields within fields as well.
+func (v *server) fields(ctx context.Context) (n int, err error) {
+	var answer map[string]struct{ Mappings property }
+	err = inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_mapping", "", &answer)
+	for _, index := range answer {
+		n += index.Mappings.count()
+	}
+	return n, err
+}
+
+func printExpenses(variants []variant, results [][]expense) {
+	fmt.Printf("\n%-68s %9s %6s  %12s %6s  %6s %8s  %s\n", "of documents indexed", "bytes/doc", "ratio", "CPU s per 1M", "ratio", "fields", "refused", "CPU s per 1M of each round")
+	var firstBytes, firstCPU float64
+	for i, v := range variants {
+		var bytes, cpu []float64
+		for _, e := range results[i] {
+			bytes = append(bytes, float64(e.bytes)/float64(e.indexed))
+			cpu = append(cpu, e.cpu.Seconds()/float64(e.indexed)*1e6)
+		}
+		size, seconds := median(bytes), median(cpu)
+		if i == 0 {
+			firstBytes, firstCPU = size, seconds
+		}
+		last := results[i][len(results[i])-1]
+		fmt.Printf("%-68s %9.0f %6.3f  %12.1f %6.3f  %6d %8d  %.1f\n", v.name, size, size/firstBytes, seconds, seconds/firstCPU, last.fields, last.refused, cpu)
+	}
+}
