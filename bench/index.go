@@ -30,6 +30,8 @@ type variant struct {
 type expense struct {
 	bytes   int           // on disk, in one segment
 	cpu     time.Duration // of indexing and merging
+	words   time.Duration // CPU of a search for lines that have two words
+	phrase  time.Duration // the same where they stand side by side
 	fields  int           // in the mapping
 	indexed int
 	refused int // documents
@@ -38,12 +40,12 @@ type expense struct {
 // newVariants begins with what the others are compared to.
 func newVariants() ([]variant, error) {
 	variants := []variant{
-		{"the Lambda way: message and every key of its JSON, dynamic mapping", nil, &dynamic{keys: true}},
+		{"the Lambda way: the line and each key of its JSON", nil, &dynamic{keys: true}},
 		{"the same with @id, as in AWS's sample", nil, &dynamic{keys: true, id: true}},
-		{"@timestamp, message, group, stream, owner, dynamic mapping", nil, &dynamic{}},
+		{"documents as plain's, dynamic mapping", nil, &dynamic{}},
 	}
 	for _, schema := range []struct{ name, more string }{
-		{plainSchema, ""}, {defaultSchema, ""}, {"ecs", ""}, {defaultSchema, "rest: flat_object"}, {defaultSchema, "rest: dynamic"},
+		{plainSchema, ""}, {plainSchema, "message: text"}, {defaultSchema, ""}, {"ecs", ""}, {defaultSchema, "rest: flat_object"}, {defaultSchema, "rest: dynamic"},
 	} {
 		v, err := schemaVariant(schema.name, schema.more)
 		if err != nil {
@@ -149,10 +151,37 @@ func (v *server) weigh(ctx context.Context, f *fixture, as *variant) (e expense,
 	if e.fields, err = v.fields(ctx); err != nil {
 		return e, fmt.Errorf("ask for the mapping: %w", err)
 	}
+	for _, search := range []struct {
+		took  *time.Duration
+		times int
+		query string
+	}{
+		{&e.words, 50, `{"query":{"match":{"message":{"query":"connection refused","operator":"and"}}}}`},
+		{&e.phrase, 5, `{"query":{"match_phrase":{"message":"connection refused"}}}`},
+	} {
+		if *search.took, err = v.search(ctx, search.query, search.times); err != nil {
+			return e, fmt.Errorf("search: %w", err)
+		}
+	}
 	if e.indexed+e.refused != f.events {
 		return e, fmt.Errorf("%w: %d indexed and %d refused of %d", errMissing, e.indexed, e.refused, f.events)
 	}
 	return e, v.empty(ctx)
+}
+
+// search is the CPU time of a search, which is made several times.
+func (v *server) search(ctx context.Context, query string, times int) (time.Duration, error) {
+	before, err := v.freshCPU(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for range times {
+		if err := inspect.Ask(ctx, v.client, http.MethodPost, "/"+indices+"/_search?request_cache=false", query, nil); err != nil {
+			return 0, err
+		}
+	}
+	after, err := v.freshCPU(ctx)
+	return (after - before) / time.Duration(times), err
 }
 
 // freshCPU is cpu of now: OpenSearch looks at its process once a second.
@@ -280,19 +309,28 @@ func (v *server) fields(ctx context.Context) (n int, err error) {
 }
 
 func printExpenses(variants []variant, results [][]expense) {
-	fmt.Printf("\n%-68s %9s %6s  %12s %6s  %6s %8s  %s\n", "of documents indexed", "bytes/doc", "ratio", "CPU s per 1M", "ratio", "fields", "refused", "CPU s per 1M of each round")
-	var firstBytes, firstCPU float64
+	fmt.Printf("\n%-52s %9s %6s  %8s %6s  %6s %7s  %13s  %s\n", "of documents indexed", "bytes/doc", "ratio", "CPU s/1M", "ratio", "fields", "refused", "search CPU ms", "CPU s/1M of each round")
+	var first [2]float64
 	for i, v := range variants {
-		var bytes, cpu []float64
-		for _, e := range results[i] {
-			bytes = append(bytes, float64(e.bytes)/float64(e.indexed))
-			cpu = append(cpu, e.cpu.Seconds()/float64(e.indexed)*1e6)
-		}
-		size, seconds := median(bytes), median(cpu)
-		if i == 0 {
-			firstBytes, firstCPU = size, seconds
-		}
 		last := results[i][len(results[i])-1]
-		fmt.Printf("%-68s %9.0f %6.3f  %12.1f %6.3f  %6d %8d  %.1f\n", v.name, size, size/firstBytes, seconds, seconds/firstCPU, last.fields, last.refused, cpu)
+		of := func(quantity func(expense) float64) float64 {
+			var all []float64
+			for _, e := range results[i] {
+				all = append(all, quantity(e))
+			}
+			return median(all)
+		}
+		cpu := func(e expense) float64 { return e.cpu.Seconds() / float64(e.indexed) * 1e6 }
+		size, seconds := of(func(e expense) float64 { return float64(e.bytes) / float64(e.indexed) }), of(cpu)
+		words, phrase := of(func(e expense) float64 { return e.words.Seconds() }), of(func(e expense) float64 { return e.phrase.Seconds() })
+		if i == 0 {
+			first = [2]float64{size, seconds}
+		}
+		fmt.Printf("%-52s %9.0f %6.3f  %8.1f %6.3f  %6d %7d  %6.0f %6.0f  ", v.name, size, size/first[0], seconds, seconds/first[1], last.fields, last.refused, words*1e3, phrase*1e3)
+		for _, e := range results[i] {
+			fmt.Printf(" %.1f", cpu(e))
+		}
+		fmt.Println()
 	}
+	fmt.Println("\nsearch: lines that have the words connection and refused; and those that have them as a phrase")
 }

@@ -19,6 +19,7 @@ type Schema struct {
 	// Version is for people, and stands in the index template.
 	Version int
 	Fields  []Field
+	message string // its type: lightText or fullText
 	rest    rest
 	rules   []rule
 	source  []byte // the file

@@ -32,12 +32,13 @@ func ParseSchema(data []byte) (*Schema, error) {
 		return nil, errors.New("line 1: the schema is empty: give it fields")
 	}
 	sum := sha256.Sum256(data)
-	s := &Schema{Version: 1, rest: restNone, source: data, hash: hex.EncodeToString(sum[:8])}
+	s := &Schema{Version: 1, message: lightText, rest: restNone, source: data, hash: hex.EncodeToString(sum[:8])}
 	var rules *yaml.Node
 	err := members(file.Content[0], "the schema", map[string]func(*yaml.Node) error{
 		"name":    func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },
 		"version": func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
 		"fields":  func(n *yaml.Node) error { return elements(n, s.readField) },
+		"message": func(n *yaml.Node) (err error) { s.message, err = oneOf(n, lightText, fullText); return err },
 		"rest":    func(n *yaml.Node) (err error) { s.rest, err = oneOf(n, restNone, restFlat, restDynamic); return err },
 		"rules":   func(n *yaml.Node) error { rules = n; return nil },
 	})

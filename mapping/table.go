@@ -14,7 +14,7 @@ func (s *Schema) Table() string {
 		fmt.Fprintf(&table, "| `%s` | `%s` | %s |\n", name, kind, holds)
 	}
 	row(timeField, "date", "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`")
-	row(messageField, lightText, "the text as it was, searchable by its words")
+	row(messageField, s.message, "the text as it was, searchable by its words")
 	for _, f := range s.Fields {
 		row(f.Name, f.Type, f.holds())
 	}

@@ -184,7 +184,7 @@ func (m *Mapper) mappings(text string, meta map[string]any) map[string]any {
 	keyword := map[string]any{"type": "keyword", "ignore_above": maxKeyword}
 	properties := map[string]any{
 		timeField:    map[string]any{"type": "date"},
-		messageField: map[string]any{"type": text},
+		messageField: (&Field{Type: m.schema.message}).property(text),
 		refusedField: map[string]any{"properties": map[string]any{"type": keyword, "reason": map[string]any{"type": "text"}}},
 	}
 	for _, f := range m.schema.Fields {

@@ -91,7 +91,8 @@ fields:
 	})
 	flat, dynamic := *s, *s
 	flat.rest, dynamic.rest = restFlat, restDynamic
-	f(Config{Schema: &flat}, map[string]string{mappings + "properties/json": `{"type":"flat_object"}`})
+	flat.message = fullText
+	f(Config{Schema: &flat}, map[string]string{mappings + "properties/json": `{"type":"flat_object"}`, mappings + "properties/message": `{"type":"text"}`})
 	f(Config{Schema: &dynamic, Index: IndexSettings{RestFields: 50}}, map[string]string{
 		mappings + "properties/json": `{"dynamic":"true","type":"object"}`, mappings + "dynamic": `"false"`, index + "mapping/total_fields/limit": `"76"`,
 	})
