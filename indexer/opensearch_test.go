@@ -94,6 +94,11 @@ func TestEnsureTemplate(t *testing.T) {
 		t.Fatal(answer)
 	}
 	f("after a change by hand", body, true)
+	version := func(n string) []byte { return append([]byte(`{"version":`+n+`,`), body[1:]...) }
+	f("version 2", version("2"), true)
+	f("version 2 again", version("2"), false)
+	f("version 1, while workers are replaced", version("1"), false)
+	f("version 3", version("3"), true)
 }
 
 func TestEnsureTemplate_Failure(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 // EnsureTemplate installs a composable index template if OpenSearch does not
 // have it just so. The bodies are the same template, the best first: one that the
 // server refuses, as it lacks a field type or a codec, is followed by the next. It
-// returns the one that is in place and what was changed for it. Settings must be
+// returns the one that is in place and what was changed for it. A template of a
+// later version counts as being in place. Settings must be
 // spelled as OpenSearch gives them back.
 // See https://docs.opensearch.org/latest/im-plugin/index-templates/.
 func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[]byte) (body []byte, changes []string, err error) {
@@ -38,7 +39,7 @@ func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[
 			return nil, nil, err
 		}
 	}
-	return nil, nil, refusals[0]
+	return nil, nil, refusals[len(refusals)-1] // which asks for the least
 }
 
 // TemplateInPlace tells whether OpenSearch has one of the bodies of an index
@@ -73,7 +74,8 @@ func template(ctx context.Context, client Client, name string) (map[string]any, 
 }
 
 // differences lists what would have to change for the members of a template to be
-// as wanted; a server may add members of its own.
+// as wanted; a server may add members of its own. One of a later version stays: a
+// worker of the earlier one that starts while they are replaced must not undo it.
 func differences(wanted []byte, found map[string]any) ([]string, error) {
 	var members map[string]any
 	if err := json.Unmarshal(wanted, &members); err != nil {
@@ -81,6 +83,10 @@ func differences(wanted []byte, found map[string]any) ([]string, error) {
 	}
 	if found == nil {
 		return []string{"installed"}, nil
+	}
+	wantedVersion, _ := members["version"].(float64)
+	if version, _ := found["version"].(float64); version > wantedVersion {
+		return nil, nil
 	}
 	var changes []string
 	for key, value := range members {

@@ -34,14 +34,14 @@ func (f *Field) appendDuration(dst []byte, v value, source unit) ([]byte, fit) {
 	if !ok && v.quoted {
 		n, ok = spelled(dst, v.text)
 	}
-	if !ok {
+	units, rest := n/int64(f.unit), n%int64(f.unit)
+	if !ok || f.whole && (units < f.least || units > f.most) || !f.whole && math.Abs(float64(units)) > f.largest {
 		return dst, misfit
 	}
 	if n < 0 {
-		dst, n = append(dst, '-'), -n
+		dst, units, rest = append(dst, '-'), -units, -rest
 	}
-	dst = strconv.AppendInt(dst, n/int64(f.unit), 10)
-	rest := n % int64(f.unit)
+	dst = strconv.AppendInt(dst, units, 10)
 	if rest == 0 || f.whole {
 		return dst, fits
 	}
@@ -72,16 +72,71 @@ func spelled(scratch, text []byte) (int64, bool) {
 	return int64(d), err == nil && d > math.MinInt64
 }
 
-// count reads a number of units as nanoseconds.
+// count reads a number of units as nanoseconds, to the nearest.
 func count(text []byte, of unit) (int64, bool) {
-	if n, ok := integer(text); ok {
-		most := math.MaxInt64 / int64(of)
-		return n * int64(of), -most <= n && n <= most
-	}
 	if !isNumber(text) || len(text) > maxNumber {
 		return 0, false
 	}
-	x, err := strconv.ParseFloat(view(text), 64)
-	x = math.Round(x * float64(of))
-	return int64(x), err == nil && math.Abs(x) < math.MaxInt64
+	shift := 0
+	for ; of > 1; of /= 10 {
+		shift++
+	}
+	n, _, ok := decimal(text, shift)
+	return n, ok
+}
+
+// decimal reads a JSON number times ten to the power of shift, rounded to a whole
+// number; whole if nothing had to be rounded, ok if that is within an int64.
+func decimal(number []byte, shift int) (n int64, whole, ok bool) {
+	mantissa := number
+	if i := bytes.IndexAny(number, "eE"); i >= 0 {
+		const farthest = 1000
+		exponent, err := strconv.Atoi(view(number[i+1:]))
+		if err != nil || exponent < -farthest || exponent > farthest {
+			return 0, false, false
+		}
+		mantissa, shift = number[:i], shift+exponent
+	}
+	negative := mantissa[0] == '-'
+	if negative {
+		mantissa = mantissa[1:]
+	}
+	point := bytes.IndexByte(mantissa, '.')
+	if point < 0 {
+		point = len(mantissa)
+	}
+	whole = true
+	up, read, wanted := false, 0, point+shift // digits
+	for _, c := range mantissa {
+		if c == '.' {
+			continue
+		}
+		digit := int64(c - '0')
+		switch {
+		case read >= wanted:
+			up = up || read == wanted && digit >= 5
+			whole = whole && digit == 0
+		case n > (math.MaxInt64-digit)/10:
+			return 0, false, false
+		default:
+			n = 10*n + digit
+		}
+		read++
+	}
+	for ; read < wanted && n > 0; read++ {
+		if n > math.MaxInt64/10 {
+			return 0, false, false
+		}
+		n *= 10
+	}
+	if up {
+		if n == math.MaxInt64 {
+			return 0, false, false
+		}
+		n++
+	}
+	if negative {
+		n = -n
+	}
+	return n, whole, true
 }

@@ -54,7 +54,7 @@ func newExtract(s *Schema) *extract {
 	x := &extract{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
 	for i, f := range s.Fields {
 		for rank, p := range f.paths {
-			x.root.add(p.name, receiver{field: i, rank: rank + 1, unit: p.unit})
+			x.root.add(string(bare(literalOf(p.name))), receiver{field: i, rank: rank + 1, unit: p.unit})
 		}
 	}
 	return x
@@ -107,6 +107,23 @@ func (x *extract) read(message subscription.Text) {
 	if x.once(message); x.says && x.early {
 		x.once(message)
 	}
+	x.line = line{} // else it keeps the record's memory
+}
+
+// maxFound bounds in bytes what is kept of a line's values: those that another of
+// the same field has replaced count too.
+const maxFound = 1 << 20
+
+// maxKept bounds in bytes a buffer that is kept for the next line.
+const maxKept = 1 << 20
+
+// letGo forgets buffers that are unusually large.
+func (x *extract) letGo() {
+	for _, buffer := range []*[]byte{&x.values, &x.raw, &x.text} {
+		if cap(*buffer) > maxKept {
+			*buffer = nil
+		}
+	}
 }
 
 func (x *extract) once(message subscription.Text) {
@@ -144,6 +161,9 @@ func (x *extract) object(n *node) bool {
 		}
 		l.space()
 		x.says = x.says || n == x.root && string(key) == "message"
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key, _ = x.canonical(key)
+		}
 		if at := n.find(key); at != nil {
 			ok = x.value(at)
 		} else {
@@ -272,6 +292,9 @@ func (x *extract) wants(r receiver) bool {
 
 // convert appends a value as the receiver's field has it.
 func (x *extract) convert(r receiver, v value) (how fit) {
+	if len(x.values) > maxFound {
+		return tooLong
+	}
 	if x.fields[r.field].kind == ofDuration && isOpen(v, r.unit) {
 		r.unit, x.early = milliseconds, x.early || !x.says
 		if !x.says {
@@ -300,7 +323,7 @@ func (x *extract) scalar() (v value, how fit, ok bool) {
 	l := &x.line
 	if !l.quote() {
 		v.text = l.token()
-		return v, fits, len(v.text) > 0
+		return v, fits, len(v.text) > 0 && l.at < len(l.text) // else it may be cut off
 	}
 	inner, ok := l.str()
 	v = value{inner, true}
@@ -310,13 +333,26 @@ func (x *extract) scalar() (v value, how fit, ok bool) {
 	case len(inner) > maxSpelled:
 		return v, tooLong, true
 	}
-	x.raw = append(subscription.Unescape(append(x.raw[:0], '"'), inner), '"')
-	x.text, ok = subscription.AppendText(x.text[:0], x.raw)
+	text, ok := x.canonical(inner)
 	if !ok {
 		return v, misfit, true
 	}
-	v.text = bare(x.text)
+	v.text = text
 	return v, fits, true
+}
+
+// canonical is what is between the quotes of a string in canonical spelling, which
+// the line need not have; false if it is no right spelling at all.
+func (x *extract) canonical(inner []byte) ([]byte, bool) {
+	if len(inner) > maxSpelled {
+		return nil, false
+	}
+	x.raw = append(subscription.Unescape(append(x.raw[:0], '"'), inner), '"')
+	var ok bool
+	if x.text, ok = subscription.AppendText(x.text[:0], x.raw); !ok {
+		return nil, false
+	}
+	return bare(x.text), true
 }
 
 // maxSpelled is more bytes than the spelling of a string that no field is too

@@ -51,8 +51,9 @@ func (m *Mapper) build(envelope *subscription.Envelope) {
 	f.write([]byte("}\n"))
 }
 
-// maxOrigins is how many log streams a mapper remembers the fields of.
-const maxOrigins = 1000
+// maxOrigins is for how many bytes a mapper remembers the fields of log streams:
+// those of a thousand.
+const maxOrigins = 512 << 10
 
 // common is the fields that all events of an envelope share.
 func (m *Mapper) common(e *subscription.Envelope) []byte {
@@ -66,8 +67,9 @@ func (m *Mapper) common(e *subscription.Envelope) []byte {
 			fields = append(append(fields, m.keys[i]...), literal...)
 		}
 	}
-	if len(m.origins) == maxOrigins {
+	if m.known += len(m.origin) + len(fields); m.known > maxOrigins {
 		clear(m.origins)
+		m.known = len(m.origin) + len(fields)
 	}
 	m.origins[string(m.origin)] = fields
 	return fields

@@ -55,6 +55,7 @@ type Mapper struct {
 	framed   bool                   // the frame is made
 	origins  map[string][]byte      // the fields that come with a log stream
 	origin   []byte                 // of the envelope, as a key of them
+	known    int                    // bytes of origins
 
 	prepared []prepared
 	written  int    // of the prepared
@@ -123,7 +124,7 @@ func (m *Mapper) Clone() *Mapper {
 	clone := *m
 	clone.frame, clone.framed = frame{}, false
 	clone.extract = m.extract.clone()
-	clone.origins, clone.origin = map[string][]byte{}, nil
+	clone.origins, clone.origin, clone.known = map[string][]byte{}, nil, 0
 	clone.rules, clone.prepared, clone.own, clone.message = nil, nil, nil, nil
 	return &clone
 }
@@ -156,25 +157,28 @@ func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
 		}
 		m.place(event)
 		from := len(m.own)
-		m.appendOwn(event)
+		lost := m.appendOwn(event)
 		size := m.frame.size(event) + len(m.own) - from
 		if len(m.prepared) > 0 && bytes+size > room {
-			m.own = m.own[:from]
 			return len(m.prepared), bytes, true
 		}
-		m.metrics.countLeftOut(m.extract)
+		m.metrics.countLeftOut(m.extract, lost)
 		m.prepared = append(m.prepared, prepared{event, len(m.own)})
 		bytes += size
 	}
+	m.extract.letGo()
 	return len(m.prepared), bytes, false
 }
+
+// maxMatched is how much of a line, in bytes, the pattern of a rule is looked for in.
+const maxMatched = 1 << 20
 
 // dropped tells the rule that drops the event at hand.
 func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 	m.message = m.message[:0]
 	message := func() []byte {
 		if len(m.message) == 0 {
-			m.message = event.Message.Append(m.message)
+			m.message = subscription.Text(cutLiteral(event.Message, maxMatched)).Append(m.message)
 		}
 		return m.message
 	}
@@ -229,8 +233,9 @@ func (m *Mapper) place(event *subscription.Event) {
 	m.framed = true
 }
 
-// appendOwn appends the fields that are the event's own.
-func (m *Mapper) appendOwn(event *subscription.Event) {
+// appendOwn appends the fields that are the event's own, and tells whether the rest
+// of its JSON had to be left out.
+func (m *Mapper) appendOwn(event *subscription.Event) (lost bool) {
 	x := m.extract
 	for i := range x.fields {
 		switch f := &x.found[i]; {
@@ -243,6 +248,7 @@ func (m *Mapper) appendOwn(event *subscription.Event) {
 		}
 	}
 	if m.schema.rest != restNone {
-		m.own = m.appendRest(m.own, event.Message)
+		m.own, lost = m.appendRest(m.own, event.Message)
 	}
+	return lost
 }

@@ -38,8 +38,12 @@ func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// countLeftOut counts the fields that a line has values for, none of which fits.
-func (m *metrics) countLeftOut(x *extract) {
+// countLeftOut counts the fields that a line has values for, none of which fits, and
+// the rest of its JSON if that is lost.
+func (m *metrics) countLeftOut(x *extract, lost bool) {
+	if lost {
+		m.restLost.Inc()
+	}
 	for i := range x.found {
 		switch f := &x.found[i]; {
 		case f.rank > 0:

@@ -9,11 +9,11 @@ import (
 )
 
 // Plain appends, without a newline, the source line of a document that
-// OpenSearch refused: its time, its line as text, and the reason. Where the rest of
-// the JSON is to blame, only that is left out.
-func (*Mapper) Plain(dst, source []byte, kind, reason string) []byte {
+// OpenSearch refused: its time, its line as text, and the reason. Of one that has the
+// rest of its line's JSON only that is left out, unless the reason names a field.
+func (m *Mapper) Plain(dst, source []byte, kind, reason string) []byte {
 	const rest = `,"` + restField + `":`
-	if document, _, has := bytes.Cut(source, []byte(rest)); has && blames(reason) {
+	if document, _, has := bytes.Cut(source, []byte(rest)); has && !m.blames(reason) {
 		dst = append(dst, document...)
 	} else {
 		at, message := essence(source)
@@ -26,10 +26,12 @@ func (*Mapper) Plain(dst, source []byte, kind, reason string) []byte {
 	return append(dst, '}')
 }
 
-// blames tells whether a reason names the rest of the JSON, or the field limit that
-// it alone can reach.
-func blames(reason string) bool {
-	return strings.Contains(reason, "["+restField+".") || strings.Contains(reason, "["+restField+"]") || strings.Contains(reason, "Limit of total fields")
+// blames tells whether a reason names a field of the schema.
+func (m *Mapper) blames(reason string) bool {
+	return slices.ContainsFunc(m.schema.Fields, func(f Field) bool {
+		object, _, _ := strings.Cut(f.Name, ".")
+		return strings.Contains(reason, "["+f.Name+"]") || strings.Contains(reason, "["+object+"]")
+	})
 }
 
 // Bare appends, without a newline, a source line with the time and the

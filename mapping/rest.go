@@ -25,29 +25,34 @@ const (
 // Bounds on the rest, within which OpenSearch takes any of it. What is beyond is in
 // the line all the same.
 const (
-	maxRestDepth  = 20
-	maxRestString = 8191 // bytes; flat_object makes terms of path and value
-	maxRestKey    = 512  // bytes
+	maxRestLine   = 256 << 10 // bytes, as it takes a hundred times that in memory
+	maxRestDepth  = 15        // with each part of a key that has dots
+	maxRestString = 8191      // bytes; flat_object makes terms of path and value
+	maxRestKey    = 512       // bytes
 )
 
 // appendRest appends what the line's JSON has beside the fields that were found in
-// it, unless that is nothing.
-func (m *Mapper) appendRest(dst []byte, message subscription.Text) []byte {
+// it, unless that is nothing, and tells whether it had to be left out.
+func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lost bool) {
 	x := m.extract
-	x.line = line{text: bare(message)}
-	prefixed, ok := x.line.open()
+	l := line{text: bare(message)}
+	prefixed, ok := l.open()
 	if !ok {
-		return dst
+		return dst, false
 	}
-	x.raw = subscription.Unescape(x.raw[:0], x.line.text[x.line.at-1:])
+	if len(l.text) > maxRestLine {
+		return dst, true
+	}
+	x.raw = subscription.Unescape(x.raw[:0], l.text[l.at-1:])
 	decoder := json.NewDecoder(bytes.NewReader(x.raw))
 	decoder.UseNumber()
 	var object map[string]any
-	if err := decoder.Decode(&object); err != nil || prefixed && decoder.More() {
-		if !prefixed {
-			m.metrics.restLost.Inc()
-		}
-		return dst
+	err := decoder.Decode(&object)
+	if prefixed && (err != nil || len(bytes.TrimSpace(x.raw[decoder.InputOffset():])) > 0) {
+		return dst, false // a line that quotes some JSON
+	}
+	if err != nil {
+		return dst, true
 	}
 	for i, f := range x.found {
 		if f.rank > 0 {
@@ -56,14 +61,14 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) []byte {
 	}
 	left := clean(object, 0)
 	if left == nil {
-		return dst
+		return dst, false
 	}
 	text, err := json.Marshal(left)
 	if err != nil { // what was read can be written
-		return dst
+		return dst, true
 	}
 	dst = append(dst, `,"`+restField+`":`...)
-	return append(dst, text...)
+	return append(dst, text...), false
 }
 
 // remove removes what stands at a path.
@@ -103,7 +108,7 @@ func clean(v any, depth int) any {
 		empty = len(v) > maxNumber
 	case map[string]any:
 		for key, inner := range v {
-			if inner = clean(inner, depth+1); inner == nil || len(key) > maxRestKey || !isPath(key) {
+			if inner = clean(inner, depth+1+strings.Count(key, ".")); inner == nil || len(key) > maxRestKey || !isPath(key) {
 				delete(v, key)
 			} else {
 				v[key] = inner
@@ -111,19 +116,38 @@ func clean(v any, depth int) any {
 		}
 		empty = len(v) == 0
 	case []any:
-		var kept []any
-		for _, inner := range v {
-			if inner = clean(inner, depth+1); inner != nil {
-				kept = append(kept, inner)
-			}
-		}
-		if kept == nil {
-			return nil
-		}
-		return kept
+		return cleanList(v, depth+1)
 	}
 	if empty {
 		return nil
 	}
 	return v
+}
+
+// cleanList is a list of values, or else of objects: a field cannot be both.
+func cleanList(list []any, depth int) any {
+	var values, objects []any
+	for _, v := range list {
+		v = clean(v, depth)
+		switch v := v.(type) {
+		case nil:
+		case map[string]any:
+			objects = append(objects, v)
+		case []any: // which is one with the list that it is in for OpenSearch
+			if _, is := v[0].(map[string]any); is {
+				objects = append(objects, v)
+			} else {
+				values = append(values, v)
+			}
+		default:
+			values = append(values, v)
+		}
+	}
+	switch {
+	case values != nil:
+		return values
+	case objects != nil:
+		return objects
+	}
+	return nil
 }

@@ -115,8 +115,15 @@ func TestOrigins(t *testing.T) {
 	f(task, ``)
 	f("2026/01/15/[$LATEST]"+task, ``)
 	f("prefix/"+strings.Repeat("c", maxKeyword+1)+"/"+task, `,"task_id":"`+task+`"`)
-	for i := range maxOrigins + 10 {
+	// More streams than are remembered.
+	for i := range maxOrigins / 100 {
 		id := fmt.Sprintf("%032d", i)
 		f("p/c/"+id, `,"container":"c","task_id":"`+id+`"`)
+		if m.known > maxOrigins || len(m.origins) > maxOrigins/100 {
+			t.Fatalf("%d bytes of %d log streams are remembered", m.known, len(m.origins))
+		}
+	}
+	if len(m.origins) >= maxOrigins/100 {
+		t.Error("nothing was forgotten")
 	}
 }

@@ -21,6 +21,7 @@ type Schema struct {
 	Fields  []Field
 	message string // its type: lightText or fullText
 	rest    rest
+	most    int // fields that the rest adds to an index, if OpenSearch makes them
 	rules   []rule
 	source  []byte // the file
 	hash    string // of it
@@ -47,7 +48,7 @@ type Field struct {
 
 	limit     int // characters of a text
 	lowercase bool
-	until     string // characters at which the text ends
+	until     string // signs at which the text ends
 	values    map[string]string
 	formats   []dateFormat
 	unit      unit // of a duration

@@ -1,11 +1,13 @@
 package mapping
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"regexp"
@@ -13,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/ncruces/go-strftime"
 	"go.yaml.in/yaml/v3"
@@ -24,29 +25,41 @@ import (
 // ParseSchema reads a schema in YAML, as mapping/README.md describes it. Its error
 // is one line that names the line of the file and the field.
 func ParseSchema(data []byte) (*Schema, error) {
-	var file yaml.Node
-	if err := yaml.Unmarshal(data, &file); err != nil {
+	var file, another yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the file has more than one document: remove what comes after ---")
 	}
 	if len(file.Content) == 0 {
 		return nil, errors.New("line 1: the schema is empty: give it fields")
 	}
 	sum := sha256.Sum256(data)
-	s := &Schema{Version: 1, message: lightText, rest: restNone, source: data, hash: hex.EncodeToString(sum[:8])}
+	s := &Schema{Version: 1, message: lightText, rest: restNone, most: usualRestFields, source: data, hash: hex.EncodeToString(sum[:8])}
 	var rules *yaml.Node
 	err := members(file.Content[0], "the schema", map[string]func(*yaml.Node) error{
-		"name":    func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },
-		"version": func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
-		"fields":  func(n *yaml.Node) error { return elements(n, s.readField) },
-		"message": func(n *yaml.Node) (err error) { s.message, err = oneOf(n, lightText, fullText); return err },
-		"rest":    func(n *yaml.Node) (err error) { s.rest, err = oneOf(n, restNone, restFlat, restDynamic); return err },
-		"rules":   func(n *yaml.Node) error { rules = n; return nil },
+		"name":        func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },
+		"version":     func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
+		"fields":      func(n *yaml.Node) error { return elements(n, s.readField) },
+		"message":     func(n *yaml.Node) (err error) { s.message, err = oneOf(n, lightText, fullText); return err },
+		"rest":        func(n *yaml.Node) (err error) { s.rest, err = oneOf(n, restNone, restFlat, restDynamic); return err },
+		"rest_fields": func(n *yaml.Node) (err error) { s.most, err = number(n, 1, mostRestFields); return err },
+		"rules":       func(n *yaml.Node) error { rules = n; return nil },
 	})
 	if err == nil && rules != nil {
 		err = elements(rules, s.readRule) // of any fields, wherever they stand
 	}
 	return s, err
 }
+
+// Fields of the rest: a tenth of what an index has room for by default, and far more
+// than is good for one.
+const (
+	usualRestFields = 100
+	mostRestFields  = 10_000
+)
 
 // failure is an error about a place in the file.
 func failure(n *yaml.Node, format string, args ...any) error {
@@ -85,6 +98,9 @@ func target(n *yaml.Node) *yaml.Node {
 
 // elements reads a list, or one element that stands for a list of itself.
 func elements(n *yaml.Node, read func(*yaml.Node) error) error {
+	if n.Tag == "!!null" {
+		return nil
+	}
 	if n.Kind != yaml.SequenceNode {
 		return read(n)
 	}
@@ -240,8 +256,12 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(strings.Split(p.name, "."), "") {
+	const deepest = 10
+	switch parts := strings.Split(p.name, "."); {
+	case slices.Contains(parts, ""):
 		return failure(n, "the path %q has an empty part", p.name)
+	case len(parts) > deepest:
+		return failure(n, "the path %q has more than %d parts", p.name, deepest)
 	}
 	if p.unit != auto && f.given["unit"] == nil {
 		return failure(n, "the path %q has a unit, and the field has none: add unit to the field", p.name)
@@ -251,9 +271,10 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 }
 
 func (f *fieldFile) readUntil(n *yaml.Node) error {
-	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '\\' || unicode.IsLetter(r) }
-	if n.Kind != yaml.ScalarNode || n.Value == "" || strings.ContainsFunc(n.Value, odd) {
-		return failure(n, "until is %q: give the characters at which the text ends, punctuation or digits", n.Value)
+	// Quotes, backslashes, letters and digits can be of an escape sequence.
+	const signs = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"
+	if n.Kind != yaml.ScalarNode || n.Value == "" || strings.Trim(n.Value, signs) != "" {
+		return failure(n, "until is %q: give the signs at which the text ends, such as ?#", n.Value)
 	}
 	f.until = n.Value
 	return nil
@@ -273,6 +294,9 @@ func (f *fieldFile) readValues(n *yaml.Node) error {
 		if err != nil {
 			return err
 		}
+		if _, twice := f.values[from]; twice {
+			return failure(n.Content[i], "values has %q twice", from)
+		}
 		if f.values[from], err = inner(target(n.Content[i+1])); err != nil {
 			return err
 		}
@@ -287,10 +311,13 @@ func (f *fieldFile) readOptions(n *yaml.Node) error {
 	if err := n.Decode(&f.options); err != nil || n.Kind != yaml.MappingNode {
 		return failure(n, "mapping is not a mapping of OpenSearch's parameters to values")
 	}
-	for _, ours := range []string{"type", "ignore_above", "properties"} {
+	for _, ours := range []string{"type", "ignore_above", "properties", "format"} {
 		if _, has := f.options[ours]; has {
 			return failure(n, "mapping has %q, which is not to be set there", ours)
 		}
+	}
+	if _, err := json.Marshal(f.options); err != nil {
+		return failure(n, "mapping has what JSON cannot say: %v", err)
 	}
 	return nil
 }
@@ -313,7 +340,7 @@ func (f *fieldFile) complete(s *Schema) error {
 	f.kind, f.least, f.most, f.largest, f.unsigned = t.kind, t.integer[0], t.integer[1], t.largest, f.Type == "unsigned_long"
 	if f.Type == "scaled_float" {
 		factor, _ := strconv.ParseFloat(fmt.Sprint(f.options["scaling_factor"]), 64)
-		if factor <= 0 {
+		if !(factor > 0) || math.IsInf(factor, 0) {
 			return failure(at("mapping"), "a scaled_float needs mapping: {scaling_factor: N}")
 		}
 		f.largest /= factor
@@ -336,6 +363,11 @@ func (f *fieldFile) complete(s *Schema) error {
 	}
 	if f.limit == 0 {
 		f.limit = t.limit
+	}
+	for from := range f.values {
+		if f.lowercase && from != strings.ToLower(from) {
+			return failure(at("values"), "values has %q, and with lowercase what is looked up is %q", from, strings.ToLower(from))
+		}
 	}
 	// A character is three bytes of UTF-8 at the most, or two characters four.
 	if f.Type == "keyword" && f.limit > maxTerm/3 {
@@ -402,8 +434,11 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 			return failure(n, "the date format %q is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name)
 		default:
 			layout, err := strftime.Layout(name)
-			if err != nil {
+			switch {
+			case err != nil:
 				return failure(n, "the date format %q cannot be read: %v", name, err)
+			case !strings.Contains(layout, "06"), strings.Contains(layout, "MST"):
+				return failure(n, "the date format %q tells no moment: it needs a year, and %%z in place of %%Z", name)
 			}
 			f.formats = append(f.formats, dateFormat{layout: layout})
 		}
@@ -429,11 +464,16 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	case f.constant != nil:
 		f.origin = fromValue
 		v := value{text: bare(literalOf(*f.constant)), quoted: true}
-		literal, how := f.append(nil, v, auto)
-		if how != fits || v.absent() {
+		literal, how := []byte(nil), nothing
+		if !v.absent() {
+			literal, how = f.append(nil, v, auto)
+		}
+		if how != fits {
 			return failure(at("value"), "%q is no value of the type %s", *f.constant, f.Type)
 		}
 		f.value = literal
+	case f.origin != "" && f.pattern == nil && (f.lowercase || f.until != "" || f.values != nil):
+		return failure(f.at, "lowercase, until and values are for paths, values and patterns: what comes from %s stays as it is", f.origin)
 	case f.origin != "" && f.kind != ofText:
 		return failure(at("type"), "what comes from %s is a text: make it a keyword", f.origin)
 	case f.origin == "":

@@ -26,13 +26,7 @@ type IndexSettings struct {
 	// Sort lists the fields that an index is sorted by, each with :desc behind it
 	// for the greatest first.
 	Sort []string
-	// RestFields bounds the fields that the rest of the JSON adds to an index where
-	// the schema says rest: dynamic; DefaultRestFields when 0.
-	RestFields int
 }
-
-// DefaultRestFields is a tenth of what an index has room for by default.
-const DefaultRestFields = 100
 
 const (
 	defaultCodec   = "best_compression"
@@ -47,9 +41,6 @@ func (s IndexSettings) complete() IndexSettings {
 	}
 	if s.Codec == "" {
 		s.Codec = defaultCodec
-	}
-	if s.RestFields == 0 {
-		s.RestFields = DefaultRestFields
 	}
 	return s
 }
@@ -155,7 +146,7 @@ func (m *Mapper) indexSettings(codec string) map[string]any {
 	// fit there is kept in the document, which is taken all the same.
 	limits := map[string]any{"ignore_malformed": "true"}
 	if m.schema.rest == restDynamic {
-		limits["total_fields"] = map[string]any{"limit": strconv.Itoa(len(m.schema.Fields)*2 + 20 + m.settings.RestFields)}
+		limits["total_fields"] = map[string]any{"limit": strconv.Itoa(len(m.schema.Fields)*2 + 20 + m.schema.most)}
 	}
 	index["mapping"] = limits
 	var by, order []string
@@ -244,11 +235,11 @@ func (f *Field) property(text string) map[string]any {
 // Prefix is what every index name begins with.
 func (m *Mapper) Prefix() string { return m.naming.prefix }
 
-// Indices are those that events of a time, and of a day before it, belong to.
+// Indices are those that events of a time, and of the day before it, belong to.
 func (m *Mapper) Indices(t time.Time) []string {
 	var names []string
-	for _, t := range []time.Time{t.AddDate(0, 0, -1), t} {
-		local, _ := localTime(t.UnixMilli(), m.zone)
+	for ago := day; ago >= 0; ago -= time.Hour {
+		local, _ := localTime(t.Add(-ago).UnixMilli(), m.zone)
 		names = append(names, string(m.naming.appendDate([]byte(m.naming.base()), local)))
 	}
 	return slices.Compact(names)

@@ -91,9 +91,9 @@ fields:
 	})
 	flat, dynamic := *s, *s
 	flat.rest, dynamic.rest = restFlat, restDynamic
-	flat.message = fullText
+	flat.message, dynamic.most = fullText, 50
 	f(Config{Schema: &flat}, map[string]string{mappings + "properties/json": `{"type":"flat_object"}`, mappings + "properties/message": `{"type":"text"}`})
-	f(Config{Schema: &dynamic, Index: IndexSettings{RestFields: 50}}, map[string]string{
+	f(Config{Schema: &dynamic}, map[string]string{
 		mappings + "properties/json": `{"dynamic":"true","type":"object"}`, mappings + "dynamic": `"false"`, index + "mapping/total_fields/limit": `"76"`,
 	})
 }

@@ -81,6 +81,9 @@ func (f *Field) appendText(dst []byte, v value) ([]byte, fit) {
 	if known, ok := f.values[string(dst[from:])]; ok {
 		dst = append(dst[:from], known...)
 	}
+	if len(dst) == from {
+		return dst, nothing
+	}
 	return append(dst, '"'), fits
 }
 
@@ -115,7 +118,8 @@ func tooMany(text []byte, limit int) bool {
 
 func (f *Field) appendInteger(dst []byte, v value) ([]byte, fit) {
 	n, ok := integer(v.text)
-	if !ok && f.unsigned && isNumber(v.text) {
+	const longest = 20 // digits of an uint64
+	if !ok && f.unsigned && len(v.text) <= longest && isNumber(v.text) {
 		// Beyond what an int64 holds.
 		if n, err := strconv.ParseUint(view(v.text), 10, 64); err == nil {
 			return strconv.AppendUint(dst, n, 10), fits
@@ -158,9 +162,8 @@ func oddInteger(text []byte) (n int64, ok bool) {
 		n, err := strconv.ParseInt(view(text), 10, 64)
 		return n, err == nil
 	}
-	const most = 1 << 53 // beyond it a float is whole because it is coarse
-	x, err := strconv.ParseFloat(view(text), 64)
-	return int64(x), err == nil && x == math.Trunc(x) && math.Abs(x) <= most
+	n, whole, ok := decimal(text, 0)
+	return n, ok && whole
 }
 
 // maxNumber is how many characters a number may have. OpenSearch's parser takes
@@ -219,7 +222,13 @@ func isNumber(text []byte) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
+// maxSpoken is longer than any spelling of a time or an address, in bytes.
+const maxSpoken = 100
+
 func (f *Field) appendDate(dst []byte, v value) ([]byte, fit) {
+	if len(v.text) > maxSpoken {
+		return dst, misfit
+	}
 	for _, format := range f.formats {
 		t, ok := format.read(v.text)
 		if !ok {
@@ -252,6 +261,9 @@ func (d dateFormat) read(text []byte) (time.Time, bool) {
 
 // appendIP takes an address with a port too, as servers log that of the other side.
 func appendIP(dst []byte, v value) ([]byte, fit) {
+	if len(v.text) > maxSpoken {
+		return dst, misfit
+	}
 	address, err := netip.ParseAddr(view(v.text))
 	if err != nil {
 		withPort, err := netip.ParseAddrPort(view(v.text))

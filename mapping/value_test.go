@@ -1,0 +1,191 @@
+package mapping
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"logsluice/subscription"
+)
+
+// Values are held to their type, at its edges too.
+func TestValues(t *testing.T) {
+	f := func(field, json, want string) {
+		t.Helper()
+		s := schemaOf(t, "fields:\n  - {name: x, paths: [x], "+field+"}")
+		if want != "" {
+			want = `"x":` + want
+		}
+		if got := fieldsOf(t, s, `{"x":`+json+`}`); got != want {
+			t.Errorf("%s: %.100s became %.100s, want %s", field, json, got, want)
+		}
+	}
+	f("type: long", "9223372036854775807", "9223372036854775807")
+	f("type: long", "-9223372036854775808", "-9223372036854775808")
+	f("type: long", "9223372036854775808", "")
+	f("type: long", "9007199254740993.0", "9007199254740993")
+	f("type: long", "4503599627370497.4", "")
+	f("type: long", "1e18", "1000000000000000000")
+	f("type: long", "1e19", "")
+	f("type: long", "120e-1", "12")
+	f("type: long", "1e-5000", "")
+	f("type: long", strings.Repeat("0", maxNumber)+"1", "")
+	f("type: long", "0."+strings.Repeat("0", maxNumber), "")
+	f("type: long", "-0", "0")
+	f("type: long", "01", "")
+	f("type: long", `"+1"`, "")
+	f("type: unsigned_long", "18446744073709551615", "18446744073709551615")
+	f("type: unsigned_long", "18446744073709551616", "")
+	f("type: unsigned_long", "-1", "")
+	f("type: byte", "127", "127")
+	f("type: byte", "128", "")
+	f("type: byte", "-129", "")
+	f("type: double", "1e308", "1e308")
+	f("type: double", "1e309", "")
+	f("type: double", strings.Repeat("9", maxNumber+1), "")
+	f("type: float", "3.4e38", "3.4e38")
+	f("type: float", "3.5e38", "")
+	f("type: float", strings.Repeat("9", 39), "")
+	f("type: half_float", "65504", "65504")
+	f("type: half_float", "65505", "")
+	f("type: scaled_float, mapping: {scaling_factor: 100}", "9e16", "9e16")
+	f("type: scaled_float, mapping: {scaling_factor: 100}", "1e17", "")
+	f("type: float", `"NaN"`, "")
+	f("type: boolean", "1", "")
+	f("type: keyword", "NaN", "")
+	f("type: keyword", "1.50", `"1.50"`)
+	// Durations.
+	f("type: long, unit: us", `"1h"`, "3600000000")
+	f("type: integer, unit: us", `"1h"`, "")
+	f("type: byte, unit: s", `"-2m"`, "-120")
+	f("type: byte, unit: s", `"-3m"`, "")
+	f("type: unsigned_long, unit: s", `"-1s"`, "")
+	f("type: half_float, unit: ms", `"65.504s"`, "65504")
+	f("type: half_float, unit: ms", `"65.505s"`, "")
+	f("type: long, unit: s", `"1.9s"`, "1")
+	f("type: double, unit: s", "9223372036854775807", "9223372036.854775807")
+	f("type: double, unit: s", "9223372036854775808", "")
+	f("type: double, unit: s", "9.3e9", "")
+	f("type: double, unit: s", `"`+strings.Repeat("1", 38)+`.0s"`, "")
+	f("type: double, unit: s", `"x1s"`, "")
+	f("type: double, unit: s", "1768478400.001", "1768478400.001")
+	f("type: double, unit: s", "0.0000000015", "0.000000002")
+	f("type: double, unit: s", "-0.0000000015", "-0.000000002")
+	f("type: double, unit: s", "0.0000000004", "0")
+	// Dates.
+	f("type: date, formats: [epoch_seconds]", "1768478400.001", `"2026-01-15T12:00:00.001Z"`)
+	f("type: date, formats: [epoch_micros]", `"1768478400001000"`, `"2026-01-15T12:00:00.001Z"`)
+	f("type: date, formats: [epoch_nanos]", "1768478400001000000", `"2026-01-15T12:00:00.001Z"`)
+	f("type: date", `"9999-12-31T23:59:59-01:00"`, "")
+	f("type: date", `"9999-12-31T23:59:59Z"`, `"9999-12-31T23:59:59Z"`)
+	f("type: date", `"`+strings.Repeat("2026-01-15T12:00:00Z", 6)+`"`, "")
+	f("type: ip", `"`+strings.Repeat("1", maxSpoken+1)+`"`, "")
+	// Texts.
+	f("type: keyword, ignore_above: 2", `"ab"`, `"ab"`)
+	f("type: keyword, ignore_above: 2", `"abc"`, "")
+	f("type: keyword, ignore_above: 2", `"\u00e9\u65e5"`, `"é日"`)
+	f("type: keyword, ignore_above: 2", `"\u0001\n"`, `"\u0001\n"`)
+	f("type: keyword, ignore_above: 2", `"\u0001\n\n"`, "")
+	f("type: keyword, ignore_above: 2", `"\ud83d\ude00"`, `"😀"`)
+	f("type: keyword, ignore_above: 2", `"\ud83d\ude00a"`, "")
+	f("type: text", `"`+strings.Repeat(`\u0041`, maxTerm)+`"`, `"`+strings.Repeat("A", maxTerm)+`"`)
+	f("type: text", `"`+strings.Repeat(`\u0041`, maxTerm+1)+`"`, "")
+	f("type: text", `"`+strings.Repeat(`\u0041`, 2*maxTerm)+`"`, "")
+	f(`type: keyword, until: "?#"`, `"a#b?c"`, `"a"`)
+	f(`type: keyword, until: "?"`, `"?a"`, "")
+	f(`type: keyword, until: "[", lowercase: true`, `"A\u001b[31m"`, `"a\u001b"`)
+	f(`type: keyword, values: {"-": ""}`, `"-"`, "")
+	f(`type: keyword, lowercase: true, values: {é: e, "a\"b": c}`, `"A\"B"`, `"c"`)
+	// The levels of libraries.
+	s := mustBuiltIn(t, "default")
+	for line, want := range map[string]string{
+		`{"level":"Level(-2)"}`: `"level":"level(-2)"`, `{"level":"DEBUG-4"}`: `"level":"trace"`, `{"level":"-"}`: `"level":"-"`, `{"level":"","severity":"WARN"}`: `"level":"warn"`,
+		`{"level":"non-critical"}`: `"level":"non-critical"`, `{"path":"?a","uri":"/b"}`: `"path":"/b"`, `{"gr\u00f6\u00dfe":1,"l\u0065vel":"INFO"}`: `"level":"info"`,
+	} {
+		if got := fieldsOf(t, s, line); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
+// Decimals are exact.
+func TestDecimal(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		text := fmt.Sprint(rng.Uint64() >> rng.IntN(64))
+		if rng.IntN(2) == 0 {
+			text += "." + fmt.Sprint(rng.Uint64()>>rng.IntN(64))
+		}
+		if rng.IntN(3) == 0 {
+			text += fmt.Sprintf("e%d", rng.IntN(60)-40)
+		}
+		if rng.IntN(2) == 0 {
+			text = "-" + text
+		}
+		shift := rng.IntN(10)
+		exact, _ := new(big.Rat).SetString(text)
+		exact.Mul(exact, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(shift)), nil)))
+		rounded, _ := new(big.Int).SetString(exact.FloatString(0), 10) // half away from zero
+		n, whole, ok := decimal([]byte(text), shift)
+		if fits := new(big.Int).Abs(rounded).Cmp(big.NewInt(math.MaxInt64)) <= 0; ok && (!fits || rounded.Cmp(big.NewInt(n)) != 0 || whole != exact.IsInt()) || !ok && fits {
+			t.Fatalf("%s and %d: %d, %v, %v; want %s, %v", text, shift, n, whole, ok, rounded, exact.IsInt())
+		}
+	}
+}
+
+// A mapper keeps no record's memory, and no large buffer, whatever the lines.
+func TestMapperLetsGo(t *testing.T) {
+	s := schemaOf(t, "rest: flat_object\nfields:\n  - {name: a, type: text, paths: [a]}\n  - {name: b, type: keyword, paths: [b]}\nrules:\n  - drop: {message: nothing like it}")
+	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 8 << 20
+	value := `"` + strings.Repeat(`\n`, 10_000) + `"`
+	for name, line := range map[string]string{
+		"text":       strings.Repeat("x", size),
+		"one value":  `{"a":"` + strings.Repeat(`\n`, size) + `"}`,
+		"one name":   `{"` + strings.Repeat(`\n`, size) + `":1}`,
+		"duplicates": `{"b":1` + strings.Repeat(`,"a":`+value, size/len(value)) + `}`,
+		"an array":   `{"b":[` + strings.Repeat(value+",", size/len(value)) + `1]}`,
+		"the rest":   `{"c":[` + strings.Repeat("0,", size/2) + `0]}`,
+	} {
+		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: literalOf("x")}, {ID: []byte("2"), Message: literalOf(line)}}}
+		m.AppendAll(nil, e)
+		m.Begin(&subscription.Envelope{})
+		x := m.extract
+		if kept := cap(x.values) + cap(x.raw) + cap(x.text) + cap(m.own) + cap(m.message); x.line.text != nil || kept > 5*maxKept {
+			t.Errorf("%s: %d bytes are kept, and of the line %d", name, kept, len(x.line.text))
+		}
+	}
+	if n := testutil.ToFloat64(m.metrics.restLost); n != 5 {
+		t.Errorf("the rest of %v lines was lost, want that of the 5 that are JSON", n)
+	}
+}
+
+// Clones work at once.
+func TestClones(t *testing.T) {
+	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clones sync.WaitGroup
+	for c := range 4 {
+		clone := m.Clone()
+		clones.Go(func() {
+			for i := range 200 {
+				e := &subscription.Envelope{LogStream: literalOf(fmt.Sprint(c, i)), Events: []subscription.Event{{ID: []byte("1"), Message: literalOf(fmt.Sprintf(`{"level":"info","status":%d}`, 100*c+i))}}}
+				if got := string(clone.AppendAll(nil, e)); !strings.Contains(got, fmt.Sprintf(`"level":"info","status":%d}`, 100*c+i)) {
+					t.Errorf("clone %d: %s", c, got)
+				}
+			}
+		})
+	}
+	clones.Wait()
+}
