@@ -20,7 +20,7 @@ func FuzzFields(f *testing.F) {
 			f.Add(e.Message)
 		}
 	}
-	for _, line := range []string{`{"k":"a\"\\\u00e9","o":{"n":1},"b":"true"}`, `{"k":["a",null,1],"o.n":"7","t":"1.5s"}`, `x {"k":{"a":1},"o":{"n":[1,2]}} `, `{"k":"\ud83d\ude00\ud800","t":0.5,"message":1}`} {
+	for _, line := range []string{`{"k":"a\"\\\u00e9","o":{"n":1},"b":"true"}`, `{"k":["a",null,1],"o.n":"7","t":"1.5s"}`, `x {"k":{"a":1},"o":{"n":[1,2]}} `, `{"k":"\ud83d\ude00\ud800","t":0.5,"message":1}`, `{"w":"A\u001b[31m\"?x","d":"10/Dec/2018:12:57:44 +0900"}`, `{"w":30,"d":1.5e9,"i":"[::1]:80"}`} {
 		f.Add(line)
 	}
 	s := schemaOf(f, `
@@ -31,7 +31,8 @@ fields:
   - {name: truth, type: boolean, paths: [b]}
   - {name: took, type: float, unit: ms, paths: [t, log.duration]}
   - {name: ip, type: ip, paths: [i]}
-  - {name: when, type: date, paths: [d]}
+  - {name: when, type: date, paths: [d], formats: [iso8601, epoch_seconds, "%d/%b/%Y:%H:%M:%S %z"]}
+  - {name: word, type: keyword, paths: [w, level], until: "?#[;", lowercase: true, values: {warning: warn, "30": info}}
 `)
 	m, err := New(Config{Prefix: "app", Zone: mustZone(f, "UTC"), Schema: s})
 	if err != nil {
