@@ -19,9 +19,14 @@ func BenchmarkSchemas(b *testing.B) {
 		}
 		envelopes = append(envelopes, e)
 	}
+	schemas := map[string]*Schema{}
 	for _, name := range BuiltIns() {
+		schemas[name] = mustBuiltIn(b, name)
+	}
+	schemas["default, rest"] = schemaOf(b, string(schemas["default"].Source())+"rest: flat_object")
+	for name, schema := range schemas {
 		b.Run(name, func(b *testing.B) {
-			m, err := New(Config{Prefix: "app", Zone: mustZone(b, "UTC"), Schema: mustBuiltIn(b, name)})
+			m, err := New(Config{Prefix: "app", Zone: mustZone(b, "UTC"), Schema: schema})
 			if err != nil {
 				b.Fatal(err)
 			}
