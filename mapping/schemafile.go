@@ -151,6 +151,11 @@ func oneOf[T ~string](n *yaml.Node, choices ...T) (T, error) {
 	return "", failure(n, "%q is none of %s", n.Value, strings.ReplaceAll(strings.Trim(list, "[]"), " ", ", "))
 }
 
+func oneUnit(n *yaml.Node) (unit, error) {
+	name, err := oneOf(n, slices.Sorted(maps.Keys(units))...)
+	return units[name], err
+}
+
 func expression(n *yaml.Node) (*regexp.Regexp, error) {
 	text, err := word(n)
 	if err != nil {
@@ -192,7 +197,6 @@ type fieldFile struct {
 	given    map[string]*yaml.Node // its members
 	constant *string
 	date     []string
-	unitName string
 }
 
 func (s *Schema) readField(n *yaml.Node) error {
@@ -223,7 +227,7 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"until":        f.readUntil,
 		"values":       f.readValues,
 		"formats":      func(n *yaml.Node) (err error) { f.date, err = words(n); return err },
-		"unit":         text(&f.unitName),
+		"unit":         func(n *yaml.Node) (err error) { f.unit, err = oneUnit(n); return err },
 		"mapping":      f.readOptions,
 	})
 	if err == nil {
@@ -246,11 +250,7 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	} else {
 		err = members(n, "a path", map[string]func(*yaml.Node) error{
 			"path": func(n *yaml.Node) (err error) { p.name, err = word(n); return err },
-			"unit": func(n *yaml.Node) error {
-				name, err := oneOf(n, slices.Sorted(maps.Keys(units))...)
-				p.unit = units[name]
-				return err
-			},
+			"unit": func(n *yaml.Node) (err error) { p.unit, err = oneUnit(n); return err },
 		})
 	}
 	if err != nil {
@@ -373,13 +373,8 @@ func (f *fieldFile) complete(s *Schema) error {
 	if f.Type == "keyword" && f.limit > maxTerm/3 {
 		return failure(at("ignore_above"), "ignore_above is %d: a keyword of more than %d characters may be more than Lucene takes as a term", f.limit, maxTerm/3)
 	}
-	if n := f.given["unit"]; n != nil {
-		name, err := oneOf(n, slices.Sorted(maps.Keys(units))...)
-		if err != nil {
-			return err
-		}
-		f.whole = f.kind == ofInteger
-		f.unit, f.kind = units[name], ofDuration
+	if f.unit != none {
+		f.whole, f.kind = f.kind == ofInteger, ofDuration
 	}
 	if err := f.readFormats(at("formats")); err != nil {
 		return err
