@@ -1,4 +1,4 @@
-package indexer
+package domain
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		Mappings struct{ Properties properties }
 	}
 	doing := "read the mapping of " + index
-	if err := getJSON(ctx, client, doing, "/"+index+"/_mapping", &indices); hasStatus(err, http.StatusForbidden) {
+	if err := getJSON(ctx, client, doing, "/"+index+"/_mapping", &indices); HasStatus(err, http.StatusForbidden) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrForbidden, err)
 	} else if err != nil {
 		return nil, nil, err
@@ -57,8 +57,8 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		switch {
 		case err == nil:
 			added = append(added, these)
-		case hasStatus(err, http.StatusBadRequest), hasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
-			kept = append(kept, these+": "+causeOf(err).Reason)
+		case HasStatus(err, http.StatusBadRequest), HasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
+			kept = append(kept, these+": "+CauseOf(err).Reason)
 		default:
 			return nil, nil, err
 		}

@@ -1,4 +1,4 @@
-package indexer
+package domain
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[
 		switch {
 		case err == nil:
 			return body, changes, nil
-		case hasStatus(err, http.StatusBadRequest):
+		case HasStatus(err, http.StatusBadRequest):
 			refusals = append(refusals, err)
 		default:
 			return nil, nil, err
@@ -146,7 +146,7 @@ func getJSON(ctx context.Context, client Client, doing, path string, answer any)
 		return nil
 	case http.StatusOK:
 	default:
-		return newAnswerError(doing, resp)
+		return NewAnswerError(doing, resp)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -166,7 +166,7 @@ func putJSON(ctx context.Context, client Client, doing, path string, body []byte
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return newAnswerError(doing, resp)
+		return NewAnswerError(doing, resp)
 	}
 	return nil
 }
