@@ -69,7 +69,7 @@ func (m *Mapper) operations() []savedObject {
 		if r.duration != nil {
 			aggs = append(aggs, percentiles(r.duration.Name, r.duration.inMilliseconds(), 50, 95))
 		}
-		b.table("paths", "Paths with the most requests", "", aggs...)
+		b.table("top-paths", "Paths with the most requests", "", aggs...)
 	}
 	if r.path != nil && r.status != nil {
 		b.table("failing-paths", "Paths that fail (5xx)", r.status.failed(),
