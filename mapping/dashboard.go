@@ -47,18 +47,18 @@ func (m *Mapper) operations() []savedObject {
 	r := m.schema.roles()
 	if r.level != nil {
 		b.chart("lines-by-level", "Lines by level", "histogram", "lines", levelColors,
-			documents(), overTime(), terms("group", r.level.Name, "level", noLevel, 10))
+			documents(), terms("group", r.level.Name, "level", noLevel, 10), overTime())
 	}
 	if r.group != nil {
 		b.chart("lines-by-group", "Lines by log group, the 10 largest", "histogram", "lines", nil,
-			documents(), overTime(), terms("group", r.group.Name, "log group", "", 10))
+			documents(), terms("group", r.group.Name, "log group", "", 10), overTime())
 	}
 	if r.status != nil {
 		class := func(first string) [2]string {
 			return [2]string{first + "xx", r.status.Name + ":[" + first + "00 TO " + first + "99]"}
 		}
 		b.chart("requests-by-status", "Requests by class of status", "histogram", "requests", map[string]string{"2xx": green, "3xx": blue, "4xx": yellow, "5xx": red},
-			documents(), overTime(), filters(class("2"), class("3"), class("4"), class("5")))
+			documents(), filters(class("2"), class("3"), class("4"), class("5")), overTime())
 	}
 	if r.duration != nil {
 		b.chart("latency", "Latency: median, 95th and 99th percentile", "line", r.duration.inMilliseconds(), nil,
@@ -93,7 +93,7 @@ func (m *Mapper) operations() []savedObject {
 func (m *Mapper) deadLetters() []savedObject {
 	b := &board{prefix: m.naming.prefix, pattern: m.letterIndexPattern()}
 	b.chart("dead-letters-by-reason", "Dead letters by stage and type of error", "histogram", "dead letters", nil,
-		documents(), overTime(), terms("group", "stage", "stage", "", 5), terms("group", "error.type", "error", "", 10))
+		documents(), terms("group", "stage", "stage", "", 5), terms("group", "error.type", "error", "", 10), overTime())
 	b.table("dead-letter-reasons", "Why, and where from", "",
 		documents(), terms("bucket", "stage", "stage", "", 5), terms("bucket", "error.type", "error", "", 10), terms("bucket", "log_group", "log group", "unknown", 10), newest())
 	b.search("dead-letters", "Dead letters", "", []string{"stage", "error.type", "error.reason", "log_group", "target_index", "payload_bytes"})

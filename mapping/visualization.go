@@ -23,7 +23,8 @@ func percentiles(field, label string, percents ...int) agg {
 	return agg{Type: "percentiles", Schema: "metric", Params: map[string]any{"field": field, "percents": percents, "customLabel": label}}
 }
 
-// overTime has as many bars as suit the time that is looked at.
+// overTime has as many bars as suit the time that is looked at. It comes last in a
+// chart: the series are the largest of all that time then, and not of each bar.
 func overTime() agg {
 	return agg{Type: "date_histogram", Schema: "segment", Params: map[string]any{
 		"field": timeField, "interval": "auto", "useNormalizedOpenSearchInterval": true, "scaleMetricValues": false,
