@@ -1,10 +1,17 @@
 package cli
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/opensearch-project/opensearch-go/v4"
+	"github.com/rs/zerolog"
 
 	"logsluice/domain"
 )
@@ -64,20 +71,55 @@ func address(url string) string {
 	return "https://" + url
 }
 
+// loadAWS loads what signing needs, and nothing where requests are not signed.
+func (s opensearchSettings) loadAWS(ctx context.Context) (aws.Config, error) {
+	if s.OpensearchSigv4 == "" {
+		return aws.Config{}, nil
+	}
+	return loadAWS(ctx, zerolog.Nop())
+}
+
 // dashboardsSettings say where the domain's OpenSearch Dashboards is, which takes
 // what OpenSearch takes as proof.
 type dashboardsSettings struct {
-	DashboardsURL string `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain; of Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
+	DashboardsURL    string `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain; of Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
+	DashboardsTenant string `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards, such as global (default: the user's own choice)."`
 }
 
-// client makes a client of Dashboards, nil if none is set. awsConfig is for signing.
+// client makes a client of Dashboards. awsConfig is for signing.
 func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearch.Client, error) {
-	if s.DashboardsURL == "" {
-		return nil, nil
-	}
 	client, err := domain.NewClient(search.config(s.DashboardsURL, awsConfig, 1))
 	if err != nil {
 		return nil, settingf("DASHBOARDS_URL (--dashboards-url): %w", err)
 	}
 	return client, nil
+}
+
+// withRemedy adds to the error of a request what to do about it. setting names what has
+// the address.
+func withRemedy(err error, setting string) error {
+	var answer *domain.AnswerError
+	var unreachable net.Error
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%w: set OPENSEARCH_CA_FILE (--opensearch-ca-file) to the certificate of its authority", err)
+	case errors.Is(err, domain.ErrNoPolicies):
+		return fmt.Errorf("%w: install its plugin opensearch-index-management, or give --skip=policy and have old indices deleted otherwise", err)
+	case errors.As(err, &unreachable):
+		return fmt.Errorf("%w: is %s right, and can it be reached from here?", err, setting)
+	case !errors.As(err, &answer):
+		return err
+	}
+	switch status := answer.Status; {
+	case status == http.StatusUnauthorized:
+		return fmt.Errorf("%w: OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, or OPENSEARCH_SIGV4 and the AWS credentials, are not those of a user there", err)
+	case status == http.StatusForbidden:
+		return fmt.Errorf("%w: give the role of the user or of the AWS credentials this permission (README, Setting up a domain)", err)
+	case status == http.StatusNotFound, status >= 300 && status < 400:
+		return fmt.Errorf("%w: is %s right?", err, setting)
+	case status >= 500:
+		return fmt.Errorf("%w: try again when it is ready", err)
+	}
+	return err
 }

@@ -97,11 +97,11 @@ func extend(ctx context.Context, client domain.Client, index string, template []
 // checkTemplates asks OpenSearch whether the index templates are in place.
 func checkTemplates(ctx context.Context, client domain.Client, templates []indexTemplate) error {
 	for _, t := range templates {
-		inPlace, err := domain.TemplateInPlace(ctx, client, t.name, t.bodies...)
+		changes, err := domain.TemplateChanges(ctx, client, t.name, t.bodies...)
 		if err != nil {
 			return err
 		}
-		if !inPlace {
+		if len(changes) > 0 {
 			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.name)
 		}
 	}

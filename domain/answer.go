@@ -27,6 +27,7 @@ type AnswerError struct {
 	Status int
 
 	doing, status string
+	who           string // answers
 	said          string // the beginning of what the server says
 	cause         *Cause // nil in answers of others
 }
@@ -42,14 +43,14 @@ func NewAnswerError(doing string, resp *http.Response) *AnswerError {
 	// What cannot be read is not from OpenSearch, or too long to tell.
 	_ = json.Unmarshal(said, &answer)
 	return &AnswerError{
-		doing: doing, status: resp.Status, Status: resp.StatusCode, cause: answer.Error,
+		who: "OpenSearch", doing: doing, status: resp.Status, Status: resp.StatusCode, cause: answer.Error,
 		said: strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD"),
 	}
 }
 
 // Error implements error.
 func (e *AnswerError) Error() string {
-	return fmt.Sprintf("%s: OpenSearch answers %s: %s", e.doing, e.status, e.said)
+	return fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, e.said)
 }
 
 // HasStatus tells whether an error is an answer of a status.

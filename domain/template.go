@@ -1,14 +1,11 @@
 package domain
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
-	"strings"
 )
 
 // EnsureTemplate installs a composable index template if OpenSearch does not
@@ -29,7 +26,7 @@ func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[
 		if err != nil || len(changes) == 0 {
 			return body, nil, err
 		}
-		err = putJSON(ctx, client, "install index template "+name, templatePath(name), body)
+		err = call(ctx, client, "install index template "+name, http.MethodPut, templatePath(name), body, nil)
 		switch {
 		case err == nil:
 			return body, changes, nil
@@ -42,19 +39,25 @@ func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[
 	return nil, nil, refusals[len(refusals)-1] // which asks for the least
 }
 
-// TemplateInPlace tells whether OpenSearch has one of the bodies of an index
-// template just so.
-func TemplateInPlace(ctx context.Context, client Client, name string, bodies ...[]byte) (bool, error) {
+// TemplateChanges lists what would have to change for OpenSearch to have one of the
+// bodies of an index template just so: for that which is nearest to what it has, and
+// nothing if it has one. A template that is not there is Installed.
+func TemplateChanges(ctx context.Context, client Client, name string, bodies ...[]byte) ([]string, error) {
 	found, err := template(ctx, client, name)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, body := range bodies {
-		if changes, err := differences(body, found); err != nil || len(changes) == 0 {
-			return err == nil, err
+	var least []string
+	for i, body := range bodies {
+		changes, err := differences(body, found)
+		if err != nil || len(changes) == 0 {
+			return nil, err
+		}
+		if i == 0 || len(changes) < len(least) {
+			least = changes
 		}
 	}
-	return false, nil
+	return least, nil
 }
 
 func templatePath(name string) string { return "/_index_template/" + name }
@@ -66,7 +69,10 @@ func template(ctx context.Context, client Client, name string) (map[string]any, 
 			Template map[string]any `json:"index_template"`
 		} `json:"index_templates"`
 	}
-	err := getJSON(ctx, client, "read index template "+name, templatePath(name), &found)
+	err := call(ctx, client, "read index template "+name, http.MethodGet, templatePath(name), nil, &found)
+	if HasStatus(err, http.StatusNotFound) {
+		return nil, nil
+	}
 	if err != nil || len(found.Templates) != 1 {
 		return nil, err
 	}
@@ -82,7 +88,7 @@ func differences(wanted []byte, found map[string]any) ([]string, error) {
 		return nil, fmt.Errorf("read an index template: %w", err)
 	}
 	if found == nil {
-		return []string{"installed"}, nil
+		return []string{Installed}, nil
 	}
 	wantedVersion, _ := members["version"].(float64)
 	if version, _ := found["version"].(float64); version > wantedVersion {
@@ -90,83 +96,8 @@ func differences(wanted []byte, found map[string]any) ([]string, error) {
 	}
 	var changes []string
 	for key, value := range members {
-		changes = append(changes, changed(key, found[key], value)...)
+		changes = append(changes, changed(key, found[key], value, true)...)
 	}
 	slices.Sort(changes)
 	return changes, nil
-}
-
-// changed lists what is different between two values, by paths.
-func changed(path string, was, is any) (changes []string) {
-	before, wasObject := was.(map[string]any)
-	after, isObject := is.(map[string]any)
-	if !wasObject || !isObject {
-		if reflect.DeepEqual(was, is) {
-			return nil
-		}
-		return []string{path + ": " + brief(was) + " → " + brief(is)}
-	}
-	for key, value := range after {
-		changes = append(changes, changed(path+"."+key, before[key], value)...)
-	}
-	for key, value := range before {
-		if _, stays := after[key]; !stays {
-			changes = append(changes, changed(path+"."+key, value, nil)...)
-		}
-	}
-	return changes
-}
-
-// brief is a value for people.
-func brief(v any) string {
-	if v == nil {
-		return "none"
-	}
-	const most = 100
-	text, _ := json.Marshal(v) // it was JSON
-	if len(text) > most {
-		return strings.ToValidUTF8(string(text[:most]), "") + "…"
-	}
-	return string(text)
-}
-
-// getJSON reads a JSON answer, or nothing if there is nothing of that name.
-func getJSON(ctx context.Context, client Client, doing, path string, answer any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	resp, err := client.Stream(req)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	defer resp.Body.Close()
-	switch resp.StatusCode {
-	case http.StatusNotFound:
-		return nil
-	case http.StatusOK:
-	default:
-		return NewAnswerError(doing, resp)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	return nil
-}
-
-func putJSON(ctx context.Context, client Client, doing, path string, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Stream(req)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return NewAnswerError(doing, resp)
-	}
-	return nil
 }
