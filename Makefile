@@ -15,6 +15,13 @@ help: ## List the targets
 build: ## Build bin/logsluice
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/logsluice .
 
+.PHONY: assets
+assets: ## Make deploy/dashboards anew: what to import into OpenSearch Dashboards for INDEX_PREFIX=logs, a file a schema
+	@mkdir -p deploy/dashboards
+	for schema in default ecs plain; do \
+		$(GO) run . assets dashboards --index-prefix=logs --schema=$$schema >deploy/dashboards/$$schema.ndjson || exit; \
+	done
+
 .PHONY: demo
 demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for a domain of your own, KEEP=1 to go on until Ctrl-C)
 	$(GO) build -o $(CACHE)/demo ./local/demo
