@@ -42,7 +42,7 @@ SETS = {
         "Subscribe": "account",
         "LogGroups": ",".join(GROUPS),
         "ExcludedLogGroups": "/aws/OpenSearchService/domains/logs/index-slow-logs,/noise",
-        "FilterPattern": "?ERROR ?WARN",
+        "FilterPattern": '{ $.level = "ERROR" && $.path != "C:\\\\x" }',
         "Distribution": "ByLogStream",
         "AssignPublicIp": "ENABLED",
         "ImageRepositoryArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/logsluice",
@@ -88,6 +88,9 @@ class Absent:
 
     def is_created(self):
         return True
+
+    def delete(self, *_):
+        pass
 
 
 def complete_moto():

@@ -42,7 +42,7 @@ def test_account(deploy):
         "Distribution": "Random",
     }
     document, _ = f("all", ["/aws/OpenSearchService/domains/logs/index-slow-logs", "/noise"])
-    assert (document["FilterPattern"], document["Distribution"]) == ("?ERROR ?WARN", "ByLogStream")
+    assert (document["FilterPattern"], document["Distribution"]) == (stacks.SETS["all"]["FilterPattern"], "ByLogStream")
 
 
 def test_loop_has_no_conditional_functions():

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -17,11 +18,13 @@ import pytest
 
 import calls
 import stacks
+from recorder import Recorder
+from test_roles import listed
 from test_stack import environment, task
 
 OPENSEARCH = os.environ.get("LOGSLUICE_TEST_OPENSEARCH_URL")
 PROGRAM = os.environ.get("LOGSLUICE_TEST_PROGRAM")
-pytestmark = pytest.mark.skipif(not (OPENSEARCH and PROGRAM), reason="needs OpenSearch and the program: go test ./deploy")
+needs_services = pytest.mark.skipif(not (OPENSEARCH and PROGRAM), reason="needs OpenSearch and the program: go test ./deploy")
 
 
 def search(path, body=None, method=None):
@@ -61,11 +64,12 @@ class Worker:
 
     def __init__(self, aws, stack, command, folder, **settings):
         definition = task(aws, stack)
+        self.aws, self.opensearch = Recorder(aws.url), Recorder(OPENSEARCH)
         self.environment = environment(definition) | {
-            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "OPENSEARCH_URL": OPENSEARCH,
+            "OPENSEARCH_URL": self.opensearch.url,
             "OPENSEARCH_SIGV4": "",
             "METRICS_ADDRESS": f"127.0.0.1:{free_port()}",
         } | settings
@@ -85,6 +89,8 @@ class Worker:
             return self.process.wait(30)
         finally:
             self.process.kill()
+            self.aws.stop()
+            self.opensearch.stop()
 
 
 def until(says, worker, seconds=40):
@@ -97,6 +103,7 @@ def until(says, worker, seconds=40):
     pytest.fail(f"waited {seconds} s: " + worker.log.read_text()[-4000:])
 
 
+@needs_services
 def test_flow(aws, stack, tmp_path):
     logs = aws("logs")
     for i in stack.ids("AWS::Logs::SubscriptionFilter"):
@@ -133,7 +140,48 @@ def test_flow(aws, stack, tmp_path):
     assert shards and any("Checkpoint" in r for r in shards), "the leases are in the stack's table"
     assert "creating the lease table" not in worker.log.read_text()
 
+    # The task role allows each request that was made.
+    requests = set(asked(stack, worker))
+    assert {r for r in requests if not allowed(stack, *r)} == set()
+    assert len(requests) > 8, requests
 
+
+SERVICES = {"Kinesis_20131202": "kinesis", "DynamoDB_20120810": "dynamodb"}
+
+
+def asked(stack, worker):
+    """Action and resource of each request, as IAM has them."""
+    resources = {"kinesis": "Stream", "dynamodb": "LeaseTable"}
+    for _, _, target in worker.aws.requests:
+        version, operation = target.split(".")
+        service = SERVICES[version]
+        yield f"{service}:{operation}", stack.resolve({"Fn::GetAtt": [resources[service], "Arn"]})
+    for method, path, _ in worker.opensearch.requests:
+        yield f"es:ESHttp{method.capitalize()}", stacks.DOMAIN + path
+
+
+def allowed(stack, action, resource):
+    return any(
+        action in listed(s["Action"]) and any(re.fullmatch(re.escape(r).replace(r"\*", ".*"), resource) for r in listed(s["Resource"]))
+        for s in stack.statements("TaskRole").values()
+    )
+
+
+def test_allowed_failure(deploy):
+    def f(action, path):
+        assert not allowed(deploy("plain"), action, stacks.DOMAIN + path)
+
+    assert allowed(deploy("plain"), "es:ESHttpPost", stacks.DOMAIN + "/_bulk")
+    f("es:ESHttpGet", "/_bulk")
+    f("es:ESHttpPost", "/_bulkx")
+    f("es:ESHttpDelete", "/ecs-2026-01-01")
+    f("es:ESHttpPost", "/ecs-2026-01-01/_delete_by_query")
+    f("es:ESHttpGet", "/ecs-2026-01-01/_search")
+    f("es:ESHttpPut", "/_index_template/other")
+    f("es:ESHttpPut", "/_plugins/_security/api/roles/x")
+
+
+@needs_services
 def test_table_is_that_of_the_program(aws, stack, tmp_path):
     """The program makes the same table where there is none."""
     other = stack.name + "-made-by-run"
@@ -150,6 +198,7 @@ def test_table_is_that_of_the_program(aws, stack, tmp_path):
     assert schema(other) == schema(stack.ref("LeaseTable"))
 
 
+@needs_services
 def test_envelope(aws, stack):
     """What moto's filter writes is the envelope that CloudWatch writes, but for ids."""
     # Held here so that a moto that no longer delivers fails in the right place.

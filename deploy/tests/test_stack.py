@@ -237,3 +237,24 @@ def test_run_task(aws, stack, command):
     public = "ENABLED" if stack.name == "all" else "DISABLED"
     assert options["--network-configuration"] == f"awsvpcConfiguration={{subnets=[{stack.given['SubnetIds']}],securityGroups=[{group}],assignPublicIp={public}}}"
     calls.Call("ecs", "RunTask", {"TaskDefinition": options["--task-definition"], "Cluster": cluster, "LaunchType": options["--launch-type"], "Overrides": overrides})
+
+
+def test_deleted(aws):
+    """A stack that is deleted leaves the archive and the leases, and no more."""
+    stack = stacks.deploy(aws, "deleted", stacks.SETS["plain"])
+    names = {i: stack.ref(i) for i in ("ArchiveBucket", "LeaseTable", "Stream", "LogGroup", "TaskRole")}
+    aws("cloudformation").delete_stack(StackName="deleted")
+    aws("s3").head_bucket(Bucket=names["ArchiveBucket"])
+    assert aws("dynamodb").describe_table(TableName=names["LeaseTable"])["Table"]["TableStatus"] == "ACTIVE"
+    assert names["Stream"] not in aws("kinesis").list_streams()["StreamNames"]
+    assert not aws("logs").describe_log_groups(logGroupNamePrefix=names["LogGroup"])["logGroups"]
+    assert names["TaskRole"] not in [r["RoleName"] for r in aws("iam").list_roles()["Roles"]]
+
+
+def test_second_stack(aws):
+    """Two stacks of the same parameters share nothing."""
+    first, second = (stacks.deploy(aws, name, stacks.SETS["plain"]) for name in ("first", "second"))
+    for i, resource in first.template["Resources"].items():
+        # Of these a name is the log group's filter, and the stream's within its group.
+        if first.has(i) and resource["Type"] != "AWS::Logs::LogStream":
+            assert first.ref(i) != second.ref(i), i

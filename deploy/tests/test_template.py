@@ -78,7 +78,7 @@ def test_patterns():
     f("PasswordSecretArn", ["", stacks.SECRET], ["hunter2", "*"])
     f("KmsKeyArn", ["", stacks.KEY], ["alias/x", "*", stacks.KEY.replace("key/", "alias/")])
     f("LogGroups", ["/ecs/a", "none", "a.b_c#d-e"], ["", "a b", "a*"])
-    f("FilterPattern", ["", "{ $.level = error }", "?ERROR ?WARN"], ['"x"', "a\\b"])
+    f("FilterPattern", ["", '{ $.level = "error" }', "?ERROR ?WARN"], ["a\nb", "a" * 1025])
     f("IndexPrefix", ["ecs", "a.b-c_1"], ["ECS", "-a", "", "a*", "a/b"])
     f("ConstantFields", ["", "a=b", "a=b,c=d e"], ["a", "a=b,", "=b"])
     f("InitialPosition", ["LATEST", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05+09:00"], ["latest", "2026-01-02", ""])
