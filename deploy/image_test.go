@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -299,15 +298,4 @@ func testContainerRun(t *testing.T, c *container) {
 	case <-time.After(30 * time.Second):
 		t.Error("SIGTERM does not end the worker")
 	}
-}
-
-// freeAddress is a port of the loopback that is free.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
