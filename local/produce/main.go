@@ -24,7 +24,7 @@ import (
 
 // settings of the producer.
 type settings struct {
-	StreamName string `env:"STREAM_NAME" required:"" help:"Stream to put into."`
+	StreamName string `env:"STREAM_NAME" help:"Stream to put into."`
 	Shards     int32  `env:"SHARDS" default:"4" help:"Shards of the stream, if it does not exist yet (default ${default})."`
 	Rate       int    `env:"RATE" default:"100" help:"Log events a second, from 1 to 100000 (default ${default})."`
 	Check      bool   `help:"Only ask whether the stream is there: exit 0 if it can be read and written."`
@@ -33,6 +33,8 @@ type settings struct {
 // Validate is called by kong.
 func (s settings) Validate() error {
 	switch {
+	case s.StreamName == "":
+		return errors.New("STREAM_NAME (--stream-name) is missing: set it to the stream to put into")
 	case s.Shards < 1:
 		return fmt.Errorf("SHARDS (--shards): %d is too few, give at least 1", s.Shards)
 	case s.Rate < 1 || s.Rate > 100_000:
