@@ -1,3 +1,3 @@
-// Package deploy has the tests of what stands beside it: the CloudFormation
-// template, the image and compose.yaml.
+// Package deploy holds what brings logsluice to AWS, and the tests of it:
+// logsluice.yaml is the CloudFormation template, tests/ its tests in Python.
 package deploy
