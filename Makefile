@@ -35,9 +35,16 @@ image-docker:
 # there from before would get more images. The health check is in Docker's format only.
 .PHONY: image-buildah
 image-buildah:
-	-buildah manifest rm $(IMAGE) 2>/dev/null
+	@buildah manifest rm $(IMAGE) >/dev/null 2>&1 || true
 	buildah build $(image-flags) --build-arg BUILDPLATFORM=linux/$(shell $(GO) env GOHOSTARCH) --layers --format docker --manifest $(IMAGE) .
 	$(if $(filter-out 0,$(PUSH)),buildah manifest push --all --format v2s2 $(IMAGE) docker://$(IMAGE))
+
+.PHONY: assets
+assets: ## Make deploy/dashboards anew: what to import into OpenSearch Dashboards for INDEX_PREFIX=logs, a file a schema
+	@mkdir -p deploy/dashboards
+	for schema in default ecs plain; do \
+		$(GO) run . assets dashboards --index-prefix=logs --schema=$$schema >deploy/dashboards/$$schema.ndjson || exit; \
+	done
 
 .PHONY: demo
 demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for a domain of your own, KEEP=1 to go on until Ctrl-C)

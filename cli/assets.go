@@ -13,11 +13,11 @@ import (
 
 // assetsCommands print what the settings of run make of things elsewhere.
 type assetsCommands struct {
-	Ism          ismCommand          `cmd:"" help:"The policy that deletes old indices, for PUT _plugins/_ism/policies/NAME."`
-	Template     templateCommand     `cmd:"" help:"The index template that run installs, for PUT _index_template/PREFIX."`
-	Schema       schemaCommand       `cmd:"" help:"The schema in use, as a file to begin one's own with."`
-	Fields       fieldsCommand       `cmd:"" help:"The fields that documents have, as a table in Markdown."`
-	IndexPattern indexPatternCommand `cmd:"" help:"The index pattern for OpenSearch Dashboards, to be imported as a file whose name ends in .ndjson."`
+	Ism        ismCommand        `cmd:"" help:"The policy that deletes old indices, for PUT _plugins/_ism/policies/NAME."`
+	Template   templateCommand   `cmd:"" help:"The index template that run installs, for PUT _index_template/PREFIX."`
+	Schema     schemaCommand     `cmd:"" help:"The schema in use, as a file to begin one's own with."`
+	Fields     fieldsCommand     `cmd:"" help:"The fields that documents have, as a table in Markdown."`
+	Dashboards dashboardsCommand `cmd:"" help:"The saved objects for OpenSearch Dashboards, to be imported as a file whose name ends in .ndjson."`
 }
 
 // retention is a time in days (30d), or as Go spells one (36h).
@@ -106,19 +106,19 @@ func (c *fieldsCommand) Run(std streams) error {
 	return std.print([]byte(schema.Table()))
 }
 
-type indexPatternCommand struct{ documentSettings }
+type dashboardsCommand struct{ documentSettings }
 
 // Run is called by kong.
-func (c *indexPatternCommand) Run(std streams) error {
+func (c *dashboardsCommand) Run(std streams) error {
 	mapper, err := c.mapper(mapping.IndexSettings{}, nil)
 	if err != nil {
 		return err
 	}
-	object, err := mapper.IndexPattern()
+	objects, err := mapper.SavedObjects()
 	if err != nil {
 		return err
 	}
-	return std.print(object)
+	return std.print(bytes.Join(objects, []byte("\n")))
 }
 
 // print writes a text to standard output, with a newline at its end.

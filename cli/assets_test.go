@@ -72,10 +72,45 @@ func TestAssets_Success(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f("index-pattern", mapping.Config{}, (*mapping.Mapper).IndexPattern)
-	f("index-pattern --data-stream --schema=plain", mapping.Config{DataStream: true, Schema: plain}, (*mapping.Mapper).IndexPattern)
-	if out := asset(t, "index-pattern", "--index-prefix=app"); strings.Count(out, "\n") != 1 {
-		t.Errorf("an index pattern of more than one line: %s", out)
+	g := func(args string, cfg mapping.Config) {
+		t.Helper()
+		cfg.Prefix, cfg.Zone = "app", time.UTC
+		m, err := mapping.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := m.SavedObjects()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := asset(t, strings.Fields(args+" --index-prefix=app")...); got != string(bytes.Join(objects, []byte("\n")))+"\n" {
+			t.Errorf("%s: got %s", args, got)
+		}
+	}
+	g("dashboards", mapping.Config{})
+	g("dashboards --data-stream --schema=plain", mapping.Config{DataStream: true, Schema: plain})
+}
+
+// The files that are there to be imported are what the program makes.
+func TestDashboardFiles(t *testing.T) {
+	const directory = "../deploy/dashboards"
+	files, err := os.ReadDir(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names, want []string
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	for _, schema := range mapping.BuiltIns() {
+		name := schema + ".ndjson"
+		want = append(want, name)
+		if text, err := os.ReadFile(filepath.Join(directory, name)); err != nil || string(text) != asset(t, "dashboards", "--index-prefix=logs", "--schema="+schema) {
+			t.Errorf("%s: %v; make assets makes it", name, err)
+		}
+	}
+	if slices.Sort(want); !slices.Equal(names, want) {
+		t.Errorf("%s has %s", directory, names)
 	}
 }
 
@@ -117,7 +152,7 @@ func TestAssets_Failure(t *testing.T) {
 	t.Setenv("INDEX_PREFIX", "")
 	f("ism", "INDEX_PREFIX")
 	f("template", "INDEX_PREFIX")
-	f("index-pattern", "INDEX_PREFIX")
+	f("dashboards", "INDEX_PREFIX")
 	f("schema --schema-file=/nowhere", "SCHEMA_FILE")
 	f("fields --constant-fields=message=x", "CONSTANT_FIELDS")
 	f("template --index-prefix=app --index-shards=0", "INDEX_SHARDS")

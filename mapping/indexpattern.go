@@ -1,8 +1,6 @@
 package mapping
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -36,29 +34,70 @@ var metaFields = []dashboardsField{
 	{Name: "_type", Type: "string"}, // OpenSearch 2 has none
 }
 
-// IndexPattern returns the index pattern of the documents, a saved object of
-// OpenSearch Dashboards, as a line of JSON. It lists the fields: Dashboards would
-// ask for them itself, but before 3.x it does not know match_only_text, and never
-// flat_object.
+// indexPattern is that of the documents. It lists the fields: Dashboards would ask for
+// them itself, but before 3.x it does not know match_only_text, and never flat_object.
 // See https://docs.opensearch.org/latest/dashboards/management/index-patterns/.
-func (m *Mapper) IndexPattern() ([]byte, error) {
+func (m *Mapper) indexPattern() savedObject {
 	properties, _ := m.mappings(lightText, nil)["properties"].(map[string]any)
-	fields, err := json.Marshal(appendFields(slices.Clone(metaFields), "", properties))
-	if err != nil {
-		return nil, fmt.Errorf("write the fields of the index pattern: %w", err)
+	object := newIndexPattern(m.naming.prefix, m.naming.pattern(), properties)
+	formats := map[string]any{}
+	for _, f := range m.schema.Fields {
+		if input := inputFormats[f.unit]; input != "" {
+			formats[f.Name] = map[string]any{"id": "duration", "params": map[string]any{
+				"inputFormat": input, "outputFormat": "asMilliseconds", "outputPrecision": 1,
+			}}
+		}
 	}
-	object, err := json.Marshal(map[string]any{
-		"type":       "index-pattern",
-		"id":         m.naming.prefix,
-		"attributes": map[string]string{"title": m.naming.pattern(), "timeFieldName": timeField, "fields": string(fields)},
-		"references": []any{},
-		// The newest that Dashboards has for the type.
-		"migrationVersion": map[string]string{"index-pattern": "7.6.0"},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("write the index pattern: %w", err)
+	if len(formats) > 0 {
+		object.Attributes["fieldFormatMap"] = jsonText(formats)
 	}
-	return object, nil
+	return object
+}
+
+// inputFormats are what Dashboards calls the units of durations. It shows all of them in
+// milliseconds: nobody reads nanoseconds at night. Those are shown as they are.
+var inputFormats = map[unit]string{nanoseconds: "nanoseconds", microseconds: "microseconds", seconds: "seconds"}
+
+// letterIndexPattern is that of the dead letters. What a letter holds may be of many
+// megabytes: Dashboards lists letters without it, and shows it with a single one.
+func (m *Mapper) letterIndexPattern() savedObject {
+	properties := map[string]any{}
+	for name, t := range letterFields {
+		properties[name] = map[string]any{"type": t}
+	}
+	properties[letterPayload] = map[string]any{"type": "keyword", "index": false, "doc_values": false}
+	object := newIndexPattern(m.letters(), m.letters(), properties)
+	object.Attributes["sourceFilters"] = jsonText([]any{map[string]any{"value": letterPayload}})
+	return object
+}
+
+// letters is the index of the dead letters.
+func (m *Mapper) letters() string { return m.naming.prefix + "-dead-letter" }
+
+// letterFields are the fields of dead letters, as package indexer has them.
+var letterFields = map[string]string{
+	timeField:           "date",
+	"stage":             "keyword",
+	"error.type":        "keyword",
+	"error.reason":      "text",
+	"error.status":      "short",
+	"target_index":      "keyword",
+	"target_id":         "keyword",
+	"log_group":         "keyword",
+	"log_stream":        "keyword",
+	"stream":            "keyword",
+	"shard":             "keyword",
+	"sequence_number":   "keyword",
+	"payload_encoding":  "keyword",
+	"payload_bytes":     "long",
+	"payload_truncated": "boolean",
+}
+
+const letterPayload = "payload"
+
+func newIndexPattern(id, title string, properties map[string]any) savedObject {
+	fields := appendFields(slices.Clone(metaFields), "", properties)
+	return newSavedObject(patternType, id, map[string]any{"title": title, "timeFieldName": timeField, "fields": jsonText(fields)})
 }
 
 // appendFields appends the fields of a mapping, in order.

@@ -4,77 +4,104 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+
+	"logsluice/indexer"
 )
 
-// savedObject is what Dashboards imports, with the list in it read.
-type savedObject struct {
-	Type       string `json:"type"`
-	ID         string `json:"id"`
-	Attributes struct {
-		Title  string `json:"title"`
-		Time   string `json:"timeFieldName"`
-		Fields string `json:"fields"`
-	} `json:"attributes"`
-	References []any             `json:"references"`
-	Migration  map[string]string `json:"migrationVersion"`
-	fields     map[string]dashboardsField
-}
-
-func mustIndexPattern(t *testing.T, cfg Config) savedObject {
+func newTestMapper(t *testing.T, cfg Config) *Mapper {
 	t.Helper()
 	cfg.Prefix, cfg.Zone = "app", time.UTC
 	m, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := m.IndexPattern()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var o savedObject
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&o); err != nil || bytes.ContainsRune(data, '\n') {
-		t.Fatalf("%v in %s", err, data)
-	}
+	return m
+}
+
+// listed are the fields that an index pattern lists.
+func listed(t *testing.T, pattern savedObject) map[string]dashboardsField {
+	t.Helper()
+	text, _ := pattern.Attributes["fields"].(string)
 	var list []dashboardsField
-	decoder = json.NewDecoder(bytes.NewReader([]byte(o.Attributes.Fields)))
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&list); err != nil {
 		t.Fatal(err)
 	}
-	o.fields = map[string]dashboardsField{}
+	fields := map[string]dashboardsField{}
 	for _, f := range list {
-		if _, twice := o.fields[f.Name]; twice {
+		if _, twice := fields[f.Name]; twice {
 			t.Errorf("%s is listed twice", f.Name)
 		}
-		o.fields[f.Name] = f
+		fields[f.Name] = f
 	}
-	return o
+	return fields
 }
 
 func TestIndexPattern(t *testing.T) {
-	f := func(cfg Config, wantTitle string) {
+	f := func(cfg Config, wantTitle, wantFormats string) {
 		t.Helper()
-		o := mustIndexPattern(t, cfg)
-		o.Attributes.Fields = ""
-		want := savedObject{Type: "index-pattern", ID: "app", References: []any{}, Migration: map[string]string{"index-pattern": "7.6.0"}, fields: o.fields}
-		want.Attributes.Title, want.Attributes.Time = wantTitle, "@timestamp"
-		if !reflect.DeepEqual(o, want) {
-			t.Errorf("%+v", o)
+		pattern := newTestMapper(t, cfg).indexPattern()
+		formats, _ := pattern.Attributes["fieldFormatMap"].(string)
+		if pattern.ID != "app" || pattern.Attributes["title"] != wantTitle || pattern.Attributes["timeFieldName"] != "@timestamp" || formats != wantFormats {
+			t.Errorf("%+v", pattern)
 		}
 	}
-	f(Config{}, "app-*")
-	f(Config{Date: "%Y-%m"}, "app-*")
-	f(Config{DataStream: true}, "app")
+	f(Config{}, "app-*", "")
+	f(Config{Date: "%Y-%m"}, "app-*", "")
+	f(Config{DataStream: true}, "app", "")
+	format := func(field, unit string) string {
+		return `"` + field + `":{"id":"duration","params":{"inputFormat":"` + unit + `","outputFormat":"asMilliseconds","outputPrecision":1}}`
+	}
+	f(Config{Schema: mustBuiltIn(t, "ecs")}, "app-*", "{"+format("event.duration", "nanoseconds")+"}")
+	f(Config{Schema: schemaOf(t, `
+fields:
+  - {name: a, type: double, unit: s, paths: a}
+  - {name: b, type: long, unit: us, paths: b}
+  - {name: c, type: long, unit: ms, paths: c}
+  - {name: d, type: long, paths: d}
+`)}, "app-*", "{"+format("a", "seconds")+","+format("b", "microseconds")+"}")
+}
+
+// The index pattern of dead letters is of what package indexer writes.
+func TestLetterIndexPattern(t *testing.T) {
+	m := newTestMapper(t, Config{})
+	_, body, err := indexer.DeadLetterTemplate("app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Patterns []string `json:"index_patterns"`
+		Template struct {
+			Mappings struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal(body, &template); err != nil {
+		t.Fatal(err)
+	}
+	pattern := m.letterIndexPattern()
+	if index := indexer.DeadLetterIndex("app"); pattern.ID != index || pattern.Attributes["title"] != index || !reflect.DeepEqual(template.Patterns, []string{index}) {
+		t.Errorf("%+v of %s and %s", pattern, index, template.Patterns)
+	}
+	want := map[string]dashboardsField{}
+	for _, f := range appendFields(metaFields, "", template.Template.Mappings.Properties) {
+		want[f.Name] = f
+	}
+	if got := listed(t, pattern); !reflect.DeepEqual(got, want) {
+		t.Errorf("listed are %+v,\nwant %+v", got, want)
+	}
+	if hidden := pattern.Attributes["sourceFilters"]; hidden != `[{"value":"payload"}]` || want["payload"].Name == "" {
+		t.Errorf("left out are %v", hidden)
+	}
 }
 
 func TestIndexPatternFields(t *testing.T) {
 	for _, name := range BuiltIns() {
 		schema := mustBuiltIn(t, name)
-		listed := mustIndexPattern(t, Config{Schema: schema}).fields
+		listed := listed(t, newTestMapper(t, Config{Schema: schema}).indexPattern())
 		// Those of each document and each schema.
 		if want := len(metaFields) + 4 + len(schema.Fields); len(listed) != want {
 			t.Errorf("%s: %d fields are listed, want %d", name, len(listed), want)
@@ -101,7 +128,7 @@ fields:
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := mustIndexPattern(t, Config{Schema: schema}).fields
+	listed := listed(t, newTestMapper(t, Config{Schema: schema}).indexPattern())
 	f := func(name, kind, esType string, searchable, aggregatable, docValues bool) {
 		t.Helper()
 		want := dashboardsField{Name: name, Type: kind, ESTypes: []string{esType}, Searchable: searchable, Aggregatable: aggregatable, DocValues: docValues}
@@ -139,7 +166,7 @@ fields:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := mustIndexPattern(t, Config{Schema: schema}); len(o.fields) != len(metaFields)+4 {
-		t.Errorf("%+v", o.fields)
+	if o := newTestMapper(t, Config{Schema: schema}).indexPattern(); strings.Count(o.Attributes["fields"].(string), `"name":`) != len(metaFields)+4 {
+		t.Errorf("%+v", o.Attributes["fields"])
 	}
 }
