@@ -27,6 +27,10 @@ BUILDER ?= $(if $(shell docker info 2>/dev/null | grep Server.Version),docker,bu
 image: ## Build the image IMAGE=logsluice for PLATFORMS=linux/amd64,linux/arm64 with Docker, else buildah; PUSH=1 pushes it
 	@$(MAKE) --no-print-directory image-$(BUILDER)
 
+.PHONY: builder
+builder:
+	@echo $(BUILDER)
+
 .PHONY: image-docker
 image-docker:
 	docker buildx build $(image-flags) --tag $(IMAGE) $(if $(filter-out 0,$(PUSH)),--push,--load) .

@@ -12,7 +12,9 @@ import pathlib
 
 import cfnlint.decode
 import cfnlint.template
-from moto.cloudformation import cloudformation_backends, parsing
+from moto.cloudformation import cloudformation_backends, models, parsing
+from moto.ecs import ecs_backends
+from moto.ecs.models import EC2ContainerServiceBackend
 
 TEMPLATE = pathlib.Path(__file__).parent.parent / "logsluice.yaml"
 REGION = "eu-west-1"
@@ -51,7 +53,7 @@ SETS = {
         "ClusterName": "shared",
         "MinTasks": "3",
         "MaxTasks": "40",
-        "ShardsPerTask": "8",
+        "ShardsPerTask": "5",
         "ScaleByLag": "true",
         "LagSecondsToScale": "90",
         "LogRetentionDays": "7",
@@ -109,7 +111,14 @@ def complete_moto():
             return Absent(logical_id, resource["Type"], parsing.clean_json(resource.get("Properties", {}), resources), resources)
         return create(logical_id, resource, resources, account_id, region_name)
 
+    def apply(change_set):  # with outputs and parameters, too
+        change_set.stack.update(change_set.template, parameters=change_set.parameters)
+
     parsing.clean_json, parsing.parse_and_create_resource = clean_json, parse_and_create_resource
+    models.ChangeSet.apply = apply
+    # Fargate asks for the memory of the task, moto for each container's.
+    needs = {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []}
+    EC2ContainerServiceBackend._calculate_task_resource_requirements = lambda *_: needs
 
 
 def template():
@@ -188,3 +197,9 @@ def deploy(aws, name, parameters):
     if "ClusterName" in parameters:
         aws("ecs").create_cluster(clusterName=parameters["ClusterName"])
     return Stack(aws, name, parameters)
+
+
+def end_task(cluster, arn, code):
+    """Has a task of moto's end by itself with an exit code."""
+    task = ecs_backends[ACCOUNT][REGION].tasks[cluster.rsplit("/", 1)[1]][arn]
+    task.status, task.desired_status, task.containers[0].exitCode = "STOPPED", "STOPPED", code
