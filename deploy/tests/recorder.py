@@ -9,9 +9,13 @@ HOP = {"connection", "transfer-encoding", "content-length", "host"}
 
 
 class Recorder:
-    """Hands requests on to a server, and has each as (method, path, AWS operation)."""
+    """Hands requests on to a server, and has each as (method, path, AWS operation).
 
-    def __init__(self, target):
+    Others' tests may still ask a port that was theirs: a request whose Authorization
+    does not have the mark is refused.
+    """
+
+    def __init__(self, target, mark):
         self.requests = set()
         place = urllib.parse.urlsplit(target).netloc
         recorder = self
@@ -20,6 +24,9 @@ class Recorder:
             protocol_version = "HTTP/1.1"
 
             def handle_one(self):
+                if mark not in self.headers.get("Authorization", ""):
+                    self.close_connection = True
+                    return self.send_error(403)
                 recorder.requests.add((self.command, self.path.split("?")[0], self.headers.get("X-Amz-Target", "")))
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 connection = http.client.HTTPConnection(place, timeout=30)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import stacks
 
 
@@ -15,6 +17,25 @@ def test_list(aws, deploy):
         assert p["DestinationArn"] == stack.resolve({"Fn::GetAtt": ["Stream", "Arn"]})
         assert p["RoleArn"] == stack.resolve({"Fn::GetAtt": ["SubscriptionRole", "Arn"]})
         assert (p["Distribution"], p["FilterPattern"]) == ("Random", "")
+
+
+def filters(*groups):
+    resources = stacks.expand(stacks.SETS["plain"] | {"LogGroups": ",".join(groups)})["Resources"]
+    return {i: r for i, r in resources.items() if r["Type"] == "AWS::Logs::SubscriptionFilter"}
+
+
+def test_changed_list():
+    """A group that comes or goes leaves the filters of the others alone."""
+    before, after = filters("/a", "/b", "/c"), filters("/c", "/d", "/a")
+    assert set(before) == {"Filtera", "Filterb", "Filterc"} and set(after) == {"Filtera", "Filterc", "Filterd"}
+    for i in set(before) & set(after):
+        assert before[i] == after[i]
+
+
+def test_changed_list_failure():
+    """Names of one logical id are refused, not half of them subscribed."""
+    with pytest.raises(AssertionError, match="Duplicate Filterabc"):
+        filters("/a/b-c", "/a/bc")
 
 
 def test_none(deploy):
@@ -46,8 +67,8 @@ def test_account(deploy):
 
 
 def test_loop_has_no_conditional_functions():
-    """CloudFormation's transform refuses some Fn::If within Fn::ForEach that cfn-lint
-    takes: https://github.com/aws-cloudformation/cfn-lint/issues/3996."""
+    """CloudFormation's transform has refused Fn::If within Fn::ForEach that cfn-lint
+    takes: https://github.com/aws-cloudformation/cfn-language-discussion/issues/135."""
     loops = {}
     for section in ("Resources", "Outputs"):
         loops |= {k: v for k, v in stacks.template()[section].items() if k.startswith("Fn::ForEach")}

@@ -1,6 +1,7 @@
 """An event put into a subscribed log group is found in OpenSearch, by the real
 program with the environment of the task definition."""
 
+import base64
 import contextlib
 import gzip
 import json
@@ -64,13 +65,17 @@ class Worker:
 
     def __init__(self, aws, stack, command, folder, **settings):
         definition = task(aws, stack)
-        self.aws, self.opensearch = Recorder(aws.url), Recorder(OPENSEARCH)
+        user = stack.name
+        basic = base64.b64encode(f"{user}:test".encode()).decode()
+        self.aws, self.opensearch = Recorder(aws.url, f"Credential={user}/"), Recorder(OPENSEARCH, f"Basic {basic}")
         self.environment = environment(definition) | {
             "AWS_ENDPOINT_URL": self.aws.url,
-            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_ACCESS_KEY_ID": user,
             "AWS_SECRET_ACCESS_KEY": "test",
             "OPENSEARCH_URL": self.opensearch.url,
             "OPENSEARCH_SIGV4": "",
+            "OPENSEARCH_USERNAME": user,
+            "OPENSEARCH_PASSWORD": "test",
             "METRICS_ADDRESS": f"127.0.0.1:{free_port()}",
         } | settings
         self.log = pathlib.Path(folder) / "worker.log"
@@ -165,6 +170,18 @@ def allowed(stack, action, resource):
         action in listed(s["Action"]) and any(re.fullmatch(re.escape(r).replace(r"\*", ".*"), resource) for r in listed(s["Resource"]))
         for s in stack.statements("TaskRole").values()
     )
+
+
+@needs_services
+def test_recorder_failure():
+    """A stranger's request is neither noted nor handed on."""
+    recorder = Recorder(OPENSEARCH, "Basic x")
+    try:
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(recorder.url + "/_nodes", timeout=10)
+    finally:
+        recorder.stop()
+    assert recorder.requests == set()
 
 
 def test_allowed_failure(deploy):

@@ -15,7 +15,7 @@ import stacks
 def test_lint():
     # By its file, as the folder of a virtual environment may have been renamed.
     linter = pathlib.Path(sys.executable).parent / "cfn-lint"
-    done = subprocess.run([sys.executable, linter, "--regions", "us-east-1", "eu-west-1", "ap-northeast-1", "--", stacks.TEMPLATE], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, linter, "--include-checks", "I2003", "I3037", "I3042", "I3510", "--regions", "us-east-1", "eu-west-1", "ap-northeast-1", "--", stacks.TEMPLATE], capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
