@@ -127,15 +127,15 @@ func (b *builder) makeGolang() {
 	b.buildah("commit", "--quiet", "--format", "docker", "--rm", "golang", "docker.io/library/golang:1.26")
 }
 
-// makeImage runs `make image` with the base image and this machine's caches, and
-// returns a folder with what it would push.
-func (b *builder) makeImage(variables ...string) string {
+// makeImage runs `make image` with the base image, this machine's caches and more
+// flags for the builder, and returns a folder with what it would push.
+func (b *builder) makeImage(name, flags string, variables ...string) string {
 	b.t.Helper()
-	flags := "--pull-never --volume " + b.run("go", "env", "GOMODCACHE") + ":/machine/modules --volume " + b.run("go", "env", "GOCACHE") + ":/machine/cache"
-	args := append([]string{"image", "BUILDER=buildah", "IMAGE=logsluice", "IMAGE_FLAGS=" + flags}, variables...)
+	flags += " --pull-never --volume " + b.run("go", "env", "GOMODCACHE") + ":/machine/modules --volume " + b.run("go", "env", "GOCACHE") + ":/machine/cache"
+	args := append([]string{"image", "BUILDER=buildah", "IMAGE=" + name, "IMAGE_FLAGS=" + flags}, variables...)
 	b.run("make", args...)
-	layout := filepath.Join(b.folder, "layout")
-	b.buildah("manifest", "push", "--quiet", "--all", "--format", "v2s2", "logsluice", "oci:"+layout)
+	layout := filepath.Join(b.folder, "layout-"+name)
+	b.buildah("manifest", "push", "--quiet", "--all", "--format", "v2s2", name, "oci:"+layout)
 	return layout
 }
 

@@ -41,7 +41,7 @@ func TestImage(t *testing.T) {
 	b := newBuilder(t)
 	b.makeGolang()
 	const version = "1.2.3-test"
-	images := readLayout(t, b.makeImage("VERSION="+version, "SOURCE=https://git.example.com/logsluice"))
+	images := readLayout(t, b.makeImage("logsluice", "", "VERSION="+version, "SOURCE=https://git.example.com/logsluice"))
 	if got := slices.Sorted(maps.Keys(images)); !reflect.DeepEqual(got, []string{"linux/amd64", "linux/arm64"}) {
 		t.Fatalf("images for %v", got)
 	}
@@ -59,6 +59,18 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("run", func(t *testing.T) { testContainerRun(t, c) })
+	producer := readLayout(t, b.makeImage("produce", "--target produce", "PLATFORMS="+platform))[platform]
+	t.Run("producer", func(t *testing.T) { testProducer(t, producer) })
+}
+
+// The log producer of compose.yaml has an image of its own.
+func testProducer(t *testing.T, one *image) {
+	if got := slices.Sorted(maps.Keys(one.files)); !reflect.DeepEqual(got, []string{"produce"}) {
+		t.Errorf("files %v", got)
+	}
+	if config := one.config.Config; config.User != "65532:65532" || !reflect.DeepEqual(config.Entrypoint, []string{"/produce"}) {
+		t.Errorf("user %q, entry point %v", config.User, config.Entrypoint)
+	}
 }
 
 // testConfig holds what the image says of itself.
