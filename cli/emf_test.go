@@ -10,7 +10,7 @@ import (
 )
 
 // metricNames are those that the README tells, and that deploy/logsluice.yaml's
-// dashboard, alarms and scaling are made of.
+// dashboard, alarms and scaling are made of: deploy/tests reads them here.
 var metricNames = []string{
 	"bulk_concurrency", "bulk_request_bytes", "bulk_request_seconds_count", "bulk_request_seconds_p50", "bulk_request_seconds_p99", "bulk_requests_failed",
 	"control_messages", "dead_letters", "documents_already_there", "documents_indexed", "documents_plain", "documents_rejected",
