@@ -10,7 +10,7 @@ import (
 
 	"github.com/opensearch-project/opensearch-go/v4"
 
-	"logsluice/indexer"
+	"logsluice/domain"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/mapping"
@@ -34,7 +34,7 @@ func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*serv
 	}
 	template, err := mapper.Template()
 	if err == nil {
-		_, _, err = indexer.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
+		_, _, err = domain.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, v.stop())
@@ -48,7 +48,7 @@ func startBareServer(ctx context.Context, s settings) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := indexer.NewClient(indexer.ClientConfig{URL: node.URL, Connections: bulkConnections})
+	client, err := domain.NewClient(domain.ClientConfig{URL: node.URL, Connections: bulkConnections})
 	if err != nil {
 		return nil, errors.Join(err, node.Stop())
 	}

@@ -39,9 +39,22 @@ func (r *retention) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// lifecycleSettings say when indices go.
+type lifecycleSettings struct {
+	DeleteAfter retention `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
+	MergeAfter  retention `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits, and its shard with it (default: never)."`
+}
+
+func (s lifecycleSettings) policy(mapper *mapping.Mapper) ([]byte, error) {
+	policy, err := mapper.Lifecycle(time.Duration(s.DeleteAfter), time.Duration(s.MergeAfter))
+	if err != nil {
+		return nil, settingf("DELETE_AFTER (--delete-after), MERGE_AFTER (--merge-after): %w", err)
+	}
+	return policy, nil
+}
+
 type ismCommand struct {
-	DeleteAfter retention `default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
-	MergeAfter  retention `placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits, and its shard with it (default: never)."`
+	lifecycleSettings
 	documentSettings
 }
 
@@ -51,9 +64,9 @@ func (c *ismCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	policy, err := mapper.Lifecycle(time.Duration(c.DeleteAfter), time.Duration(c.MergeAfter))
+	policy, err := c.policy(mapper)
 	if err != nil {
-		return settingf("--delete-after, --merge-after: %w", err)
+		return err
 	}
 	return std.print(policy)
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/rs/zerolog"
 	zerologlog "github.com/rs/zerolog/log"
 
+	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
@@ -73,11 +74,11 @@ type cluster struct {
 
 func newCluster(t *testing.T, shards int32) *cluster {
 	t.Helper()
-	return newClusterOn(t, indexer.ClientConfig{URL: localtest.OpenSearch(t)}, shards)
+	return newClusterOn(t, domain.ClientConfig{URL: localtest.OpenSearch(t)}, shards)
 }
 
 // newClusterOn has its indices on another OpenSearch.
-func newClusterOn(t *testing.T, search indexer.ClientConfig, shards int32) *cluster {
+func newClusterOn(t *testing.T, search domain.ClientConfig, shards int32) *cluster {
 	t.Helper()
 	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
 	c := &cluster{
@@ -88,7 +89,7 @@ func newClusterOn(t *testing.T, search indexer.ClientConfig, shards int32) *clus
 	c.connect(fakeaws.KinesisOptions{Retention: 24 * time.Hour}, shards)
 	search.Connections = 1
 	var err error
-	if c.search, err = indexer.NewClient(search); err != nil {
+	if c.search, err = domain.NewClient(search); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.search.Close() })

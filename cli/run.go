@@ -18,6 +18,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/consumer"
+	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/mapping"
 	"logsluice/telemetry"
@@ -27,25 +28,20 @@ import (
 // the AWS SDK from its own variables.
 type runCommand struct {
 	streamSettings
-	InitialPosition        string        `group:"stream" env:"INITIAL_POSITION" default:"TRIM_HORIZON" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default ${default})."`
-	WorkerID               string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
-	LeaseDuration          time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
-	ShardSyncInterval      time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Time between two looks at shards and leases (default ${default})."`
-	PollInterval           time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Least time between two reads of a shard; Kinesis allows 5 reads a second to all consumers of a shard together (default ${default})."`
-	InFlightBytes          int64         `group:"stream" env:"IN_FLIGHT_BYTES" default:"268435456" placeholder:"BYTES" help:"Bytes of documents without a verdict at which reading waits (default ${default})."`
-	MaxInflatedBytes       int           `group:"stream" env:"MAX_INFLATED_BYTES" default:"67108864" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
-	OpensearchURL          string        `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" help:"OpenSearch domain."`
-	OpensearchUsername     string        `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
-	OpensearchPassword     string        `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication."`
-	OpensearchPasswordFile string        `group:"opensearch" env:"OPENSEARCH_PASSWORD_FILE" placeholder:"FILE" help:"File with the password for basic authentication, read for each request: a changed password needs no restart."`
-	OpensearchSigv4        string        `group:"opensearch" name:"opensearch-sigv4" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
-	OpensearchCAFile       string        `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
-	BulkBytes              int           `group:"opensearch" env:"BULK_BYTES" default:"8388608" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
-	BulkDocuments          int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
-	BulkLinger             time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at the most for its bulk request to fill (default ${default})."`
-	BulkConnections        int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
-	BulkGzip               bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
-	BulkTimeout            time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
+	InitialPosition   string        `group:"stream" env:"INITIAL_POSITION" default:"TRIM_HORIZON" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default ${default})."`
+	WorkerID          string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
+	LeaseDuration     time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
+	ShardSyncInterval time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Time between two looks at shards and leases (default ${default})."`
+	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Least time between two reads of a shard; Kinesis allows 5 reads a second to all consumers of a shard together (default ${default})."`
+	InFlightBytes     int64         `group:"stream" env:"IN_FLIGHT_BYTES" default:"268435456" placeholder:"BYTES" help:"Bytes of documents without a verdict at which reading waits (default ${default})."`
+	MaxInflatedBytes  int           `group:"stream" env:"MAX_INFLATED_BYTES" default:"67108864" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
+	opensearchSettings
+	BulkBytes       int           `group:"opensearch" env:"BULK_BYTES" default:"8388608" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
+	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
+	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at the most for its bulk request to fill (default ${default})."`
+	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
+	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
+	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	documentSettings
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
@@ -79,18 +75,9 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	// The KCL repeats some of its lines on logrus' global logger.
 	logrus.SetOutput(io.Discard)
 
-	client, err := indexer.NewClient(indexer.ClientConfig{
-		URL:            address(r.OpensearchURL),
-		Username:       r.OpensearchUsername,
-		Password:       r.OpensearchPassword,
-		PasswordFile:   r.OpensearchPasswordFile,
-		SigningService: r.OpensearchSigv4,
-		AWS:            awsConfig,
-		CAFile:         r.OpensearchCAFile,
-		Connections:    r.BulkConnections,
-	})
+	client, err := r.client(awsConfig, r.BulkConnections)
 	if err != nil {
-		return settingf("OPENSEARCH_URL (--opensearch-url), OPENSEARCH_CA_FILE (--opensearch-ca-file) or OPENSEARCH_PASSWORD_FILE (--opensearch-password-file): %w", err)
+		return err
 	}
 	defer client.Close()
 	return r.consume(ctx, awsConfig, position, mapper, client, registry, log)
@@ -104,18 +91,12 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, r.missingStream()
 	case r.ApplicationName == "":
 		return position, r.missingApplication()
-	case r.OpensearchURL == "":
-		return position, missing("OPENSEARCH_URL", "--opensearch-url", "the address of the domain, such as https://host:9200")
 	case err != nil:
 		return position, settingf("INITIAL_POSITION (--initial-position): %w", err)
 	case isTime && t.After(time.Now()):
 		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
-	case r.OpensearchUsername != "" && r.OpensearchSigv4 != "":
-		return position, settingf("OPENSEARCH_USERNAME and OPENSEARCH_SIGV4 are both set: a request can prove its sender in one way only, remove one")
-	case r.OpensearchPassword != "" && r.OpensearchPasswordFile != "":
-		return position, settingf("OPENSEARCH_PASSWORD and OPENSEARCH_PASSWORD_FILE are both set: remove one")
-	case r.OpensearchPasswordFile != "" && r.OpensearchUsername == "":
-		return position, missing("OPENSEARCH_USERNAME", "--opensearch-username", "the user whose password is in OPENSEARCH_PASSWORD_FILE")
+	case r.opensearchSettings.check() != nil:
+		return position, r.opensearchSettings.check()
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
 		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
@@ -174,7 +155,7 @@ func (r *runCommand) worker() string {
 
 // consume puts the parts together and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
-	mapper *mapping.Mapper, client indexer.Client, registry *prometheus.Registry, log zerolog.Logger,
+	mapper *mapping.Mapper, client domain.Client, registry *prometheus.Registry, log zerolog.Logger,
 ) error {
 	templates, err := indexTemplates(mapper)
 	if err != nil {

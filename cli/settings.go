@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
@@ -152,13 +151,4 @@ func (s indexSettings) check() (mapping.IndexSettings, error) {
 // missing is the error for a setting without which nothing works.
 func missing(variable, flag, what string) error {
 	return settingf("%s (%s) is missing: set it to %s", variable, flag, what)
-}
-
-// address completes the address of an OpenSearch domain: people who come from
-// the usual Lambda have set a bare host name.
-func address(url string) string {
-	if url == "" || strings.Contains(url, "://") {
-		return url
-	}
-	return "https://" + url
 }

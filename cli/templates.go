@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/mapping"
 )
@@ -40,7 +41,7 @@ func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
 // ensureTemplates installs the index templates. Without them the first
 // documents would decide the mapping, so nothing is read before: OpenSearch is
 // asked until it has them or ctx ends.
-func ensureTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
+func ensureTemplates(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) error {
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		err := tryTemplates(ctx, client, templates, log)
 		if err == nil || ctx.Err() != nil {
@@ -55,12 +56,12 @@ func ensureTemplates(ctx context.Context, client indexer.Client, templates []ind
 	}
 }
 
-func tryTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate, log zerolog.Logger) error {
+func tryTemplates(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) error {
 	// A request that hangs is not the last.
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
 	for _, t := range templates {
-		body, changes, err := indexer.EnsureTemplate(ctx, client, t.name, t.bodies...)
+		body, changes, err := domain.EnsureTemplate(ctx, client, t.name, t.bodies...)
 		if err != nil {
 			return err
 		}
@@ -78,9 +79,9 @@ func tryTemplates(ctx context.Context, client indexer.Client, templates []indexT
 
 // extend gives an index that is there already the fields it can still get, at
 // each start: a worker may have been stopped before.
-func extend(ctx context.Context, client indexer.Client, index string, template []byte, log zerolog.Logger) error {
-	added, kept, err := indexer.ExtendMapping(ctx, client, index, template)
-	if errors.Is(err, indexer.ErrForbidden) {
+func extend(ctx context.Context, client domain.Client, index string, template []byte, log zerolog.Logger) error {
+	added, kept, err := domain.ExtendMapping(ctx, client, index, template)
+	if errors.Is(err, domain.ErrForbidden) {
 		log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")
 		return nil
 	}
@@ -94,13 +95,13 @@ func extend(ctx context.Context, client indexer.Client, index string, template [
 }
 
 // checkTemplates asks OpenSearch whether the index templates are in place.
-func checkTemplates(ctx context.Context, client indexer.Client, templates []indexTemplate) error {
+func checkTemplates(ctx context.Context, client domain.Client, templates []indexTemplate) error {
 	for _, t := range templates {
-		inPlace, err := indexer.TemplateInPlace(ctx, client, t.name, t.bodies...)
+		changes, err := domain.TemplateChanges(ctx, client, t.name, t.bodies...)
 		if err != nil {
 			return err
 		}
-		if !inPlace {
+		if len(changes) > 0 {
 			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.name)
 		}
 	}

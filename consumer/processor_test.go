@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/subscription"
 )
@@ -47,7 +48,7 @@ func envelope(n int) []byte {
 }
 
 // newConsumer is a consumer that nothing calls yet.
-func newConsumer(t *testing.T, inFlight int64, search indexer.Client) *Consumer {
+func newConsumer(t *testing.T, inFlight int64, search domain.Client) *Consumer {
 	t.Helper()
 	mapper := newMapper(t)
 	ix, err := indexer.New(indexer.Config{

@@ -21,7 +21,7 @@ import (
 	compose "github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 
-	"logsluice/indexer"
+	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
@@ -137,7 +137,7 @@ func TestComposeSettings(t *testing.T) {
 func TestComposeRuns(t *testing.T) {
 	searchURL, dynamoDBURL := localtest.OpenSearch(t), localtest.DynamoDB(t)
 	project, built := composed(t), programs(t)
-	search, err := indexer.NewClient(indexer.ClientConfig{URL: searchURL, Connections: 1})
+	search, err := domain.NewClient(domain.ClientConfig{URL: searchURL, Connections: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

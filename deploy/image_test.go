@@ -27,7 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"logsluice/indexer"
+	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
 	"logsluice/local/feed"
@@ -243,7 +243,7 @@ func testContainerRun(t *testing.T, c *container) {
 	if len(perIndex) != 2 {
 		t.Fatalf("events of %d days", len(perIndex))
 	}
-	search, err := indexer.NewClient(indexer.ClientConfig{URL: searchURL, Connections: 1})
+	search, err := domain.NewClient(domain.ClientConfig{URL: searchURL, Connections: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,21 +7,14 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"logsluice/domain"
 )
 
 // itemResult is what became of one operation of a bulk request.
 type itemResult struct {
-	Status int        `json:"status"`
-	Error  *itemError `json:"error"`
-}
-
-type itemError struct {
-	Type     string `json:"type"`
-	Reason   string `json:"reason"`
-	CausedBy *struct {
-		Type   string `json:"type"`
-		Reason string `json:"reason"`
-	} `json:"caused_by,omitempty"`
+	Status int           `json:"status"`
+	Error  *domain.Cause `json:"error"`
 }
 
 // answer reads a JSON text value by value: with errors in it, an answer can be

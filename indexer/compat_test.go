@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/local"
 	"logsluice/local/inspect"
@@ -48,7 +49,7 @@ func TestVersions(t *testing.T) {
 }
 
 func checkVersion(t *testing.T, url, text string) {
-	client, err := indexer.NewClient(indexer.ClientConfig{URL: url, Connections: 2})
+	client, err := domain.NewClient(domain.ClientConfig{URL: url, Connections: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func checkVersion(t *testing.T, url, text string) {
 			t.Fatal(err)
 		}
 		for name, bodies := range map[string][][]byte{documents.Name: documents.Bodies, letters: {body}} {
-			if _, changes, err := indexer.EnsureTemplate(t.Context(), client, name, bodies...); err != nil || len(changes) > 0 != want {
+			if _, changes, err := domain.EnsureTemplate(t.Context(), client, name, bodies...); err != nil || len(changes) > 0 != want {
 				t.Fatalf("template %s: changes %v, want %v, %v", name, changes, want, err)
 			}
 		}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"logsluice/domain"
 )
 
 // What was sent again and is settled is not kept in memory.
@@ -105,7 +107,7 @@ func TestSizeOfForms(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range n {
-		why := (&itemError{Type: "type", Reason: strings.Repeat("r", 10<<10)}).reason()
+		why := reasonOf(&domain.Cause{Type: "type", Reason: strings.Repeat("r", 10<<10)})
 		plainly := refused(part{docs: docs, to: 1}, 400, why)
 		parts = append(parts, refused(plainly.next[0], 400, why).next...)
 	}

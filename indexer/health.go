@@ -49,7 +49,7 @@ func (ix *Indexer) note(status int, items []itemResult, err error) {
 	isWrong := isWrongSetting(status)
 	for _, item := range items {
 		if isSetting(item.Status) {
-			reason := item.Error.reason()
+			reason := reasonOf(item.Error)
 			isWrong, status, err = true, item.Status, errors.New(reason.kind+": "+reason.text)
 			break
 		}

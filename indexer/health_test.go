@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"logsluice/domain"
 )
 
 func TestAlive(t *testing.T) {
@@ -38,7 +40,7 @@ func TestReady(t *testing.T) {
 		t.Helper()
 		var results []itemResult
 		for _, status := range items {
-			results = append(results, itemResult{Status: status, Error: &itemError{Type: "type", Reason: "because"}})
+			results = append(results, itemResult{Status: status, Error: &domain.Cause{Type: "type", Reason: "because"}})
 		}
 		ix.note(status, results, err)
 		got := ix.Ready()

@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-)
 
-// Client sends a request to OpenSearch, whose address and credentials it adds;
-// the request's URL has a path only. An error means that no answer came.
-type Client interface {
-	Stream(*http.Request) (*http.Response, error)
-}
+	"logsluice/domain"
+)
 
 // Config bounds the batches and the work in flight.
 type Config struct {
@@ -75,7 +70,7 @@ func (c Config) check() error {
 // putting in more.
 type Indexer struct {
 	cfg        Config
-	client     Client
+	client     domain.Client
 	metrics    metrics
 	retriesLog zerolog.Logger
 
@@ -89,7 +84,7 @@ type Indexer struct {
 }
 
 // New starts an indexer; Close ends it.
-func New(cfg Config, client Client) (*Indexer, error) {
+func New(cfg Config, client domain.Client) (*Indexer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"logsluice/domain"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -113,7 +115,7 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	if change != nil {
 		change(&cfg)
 	}
-	client, err := NewClient(ClientConfig{URL: server.URL, Connections: cfg.Connections})
+	client, err := domain.NewClient(domain.ClientConfig{URL: server.URL, Connections: cfg.Connections})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -852,18 +854,4 @@ func TestNew_Failure(t *testing.T) {
 	f(func(c *Config) { c.RequestTimeout = 0 })
 	f(func(c *Config) { c.RetryMax = 0 })
 	f(func(c *Config) { c.Fallback = nil })
-}
-
-func TestNewClient_Failure(t *testing.T) {
-	f := func(cfg ClientConfig) {
-		t.Helper()
-		if client, err := NewClient(cfg); err == nil {
-			client.Close()
-			t.Errorf("no error for %+v", cfg)
-		}
-	}
-	f(ClientConfig{})
-	f(ClientConfig{URL: "search.example.com"})
-	f(ClientConfig{URL: "ftp://search.example.com"})
-	f(ClientConfig{URL: "https://search.example.com", CAFile: "missing.pem"})
 }

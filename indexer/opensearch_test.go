@@ -9,29 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opensearch-project/opensearch-go/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/domain"
 	"logsluice/local/localtest"
 )
 
-// realClient is a client of the real OpenSearch.
-func realClient(t *testing.T) *opensearch.Client {
-	t.Helper()
-	client, err := NewClient(ClientConfig{URL: localtest.OpenSearch(t), Connections: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		client.Close()
-		http.DefaultClient.CloseIdleConnections()
-	})
-	return client
-}
-
 // ask sends a request and decodes the answer.
-func ask(t *testing.T, client Client, method, path, body string) (status int, answer map[string]any) {
+func ask(t *testing.T, client domain.Client, method, path, body string) (status int, answer map[string]any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if err != nil {
@@ -53,72 +39,16 @@ func ask(t *testing.T, client Client, method, path, body string) (status int, an
 	return resp.StatusCode, answer
 }
 
-// ofItsOwn is a prefix no other test uses; what is under it is deleted at the end.
-func ofItsOwn(t *testing.T, client Client) string {
-	t.Helper()
-	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
-	t.Cleanup(func() {
-		for _, path := range []string{"/" + prefix + "*", "/_index_template/" + prefix + "*"} {
-			if req, err := http.NewRequest(http.MethodDelete, path, nil); err == nil {
-				if resp, err := client.Stream(req); err == nil {
-					resp.Body.Close()
-				}
-			}
-		}
-	})
-	return prefix
-}
-
-func TestEnsureTemplate(t *testing.T) {
-	client := realClient(t)
-	prefix := ofItsOwn(t, client)
-	name, body, err := DeadLetterTemplate(prefix)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := func(when string, body []byte, want bool) {
-		t.Helper()
-		_, changes, err := EnsureTemplate(t.Context(), client, name, body)
-		if err != nil || len(changes) > 0 != want {
-			t.Errorf("%s: changes %v, %v", when, changes, err)
-		}
-	}
-	f("first", body, true)
-	f("again", body, false)
-	other := []byte(strings.Replace(string(body), `"refresh_interval":"1s"`, `"refresh_interval":"5s"`, 1))
-	f("another", other, true)
-	f("another again", other, false)
-	f("back", body, true)
-	// A hand that changed it is seen too.
-	if status, answer := ask(t, client, http.MethodPut, "/_index_template/"+name, string(other)); status != http.StatusOK {
-		t.Fatal(answer)
-	}
-	f("after a change by hand", body, true)
-	version := func(n string) []byte { return append([]byte(`{"version":`+n+`,`), body[1:]...) }
-	f("version 2", version("2"), true)
-	f("version 2 again", version("2"), false)
-	f("version 1, while workers are replaced", version("1"), false)
-	f("version 3", version("3"), true)
-}
-
-func TestEnsureTemplate_Failure(t *testing.T) {
-	client := realClient(t)
-	prefix := ofItsOwn(t, client)
-	if _, _, err := EnsureTemplate(t.Context(), client, prefix, []byte(`{"index_patterns":["`+prefix+`"],"nonsense":1}`)); err == nil || !strings.Contains(err.Error(), "nonsense") {
-		t.Errorf("want what OpenSearch says, got %v", err)
-	}
-}
-
 // What OpenSearch refuses in each form becomes a dead letter with the first
 // reason in OpenSearch's words; the payload is kept and cannot be searched.
 func TestRefusedByOpenSearch(t *testing.T) {
-	client := realClient(t)
-	prefix := ofItsOwn(t, client)
+	client := localtest.Client(t)
+	prefix := localtest.Prefix(t, client)
 	name, body, err := DeadLetterTemplate(prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := EnsureTemplate(t.Context(), client, name, body); err != nil {
+	if _, _, err := domain.EnsureTemplate(t.Context(), client, name, body); err != nil {
 		t.Fatal(err)
 	}
 	index := prefix + "-2018-12-10"
@@ -166,8 +96,8 @@ func TestRefusedByOpenSearch(t *testing.T) {
 
 // A node that refuses for a time is asked until it takes every document.
 func TestReadOnlyForATime(t *testing.T) {
-	client := realClient(t)
-	prefix := ofItsOwn(t, client)
+	client := localtest.Client(t)
+	prefix := localtest.Prefix(t, client)
 	index := prefix + "-2018-12-10"
 	if status, answer := ask(t, client, http.MethodPut, "/"+index, `{"settings":{"index.blocks.write":true}}`); status != http.StatusOK {
 		t.Fatal(answer)

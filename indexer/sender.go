@@ -3,7 +3,6 @@ package indexer
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +11,13 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"logsluice/domain"
 )
 
 // bulkPath asks for no more of the answer than a verdict needs. Each item
@@ -44,7 +44,7 @@ func (ix *Indexer) send(batch []part) result {
 		result.trip.full = false // it was half of it at the most
 		return result
 	case tooLarge(status, err) && !batch[0].isLetter():
-		verdicts = []verdict{refused(batch[0], status, causeOf(err).reason())}
+		verdicts = []verdict{refused(batch[0], status, reasonOf(causeOf(err)))}
 	case tooLarge(status, err):
 		batch[0].form.cutPayload()
 		verdicts = again(batch)
@@ -165,7 +165,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, resp.StatusCode, newAnswerError("bulk request", resp)
+		return nil, resp.StatusCode, domain.NewAnswerError("bulk request", resp)
 	}
 	items, err = readItems(resp.Body, documents(batch))
 	if err != nil {
@@ -214,45 +214,13 @@ func (b *requestBody) lend(mark func()) {
 	}
 }
 
-// answerError is an answer that is not the one hoped for.
-type answerError struct {
-	doing, status string
-	code          int        // of the status
-	said          string     // the beginning of what the server says
-	cause         *itemError // as OpenSearch gives it; nil in answers of others
-}
-
-func newAnswerError(doing string, resp *http.Response) *answerError {
-	const most, enough = 64 << 10, 500
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, most))
-	var answer struct {
-		Error *itemError `json:"error"`
+// causeOf is why a bulk request was refused, in OpenSearch's own words if it has any.
+func causeOf(err error) *domain.Cause {
+	cause := domain.CauseOf(err)
+	if cause.Type == "" {
+		cause.Type = "bulk_request_refused"
 	}
-	// What cannot be read is not from OpenSearch, or too long to tell.
-	_ = json.Unmarshal(said, &answer)
-	return &answerError{
-		doing: doing, status: resp.Status, code: resp.StatusCode, cause: answer.Error,
-		said: strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD"),
-	}
-}
-
-func (e *answerError) Error() string {
-	return fmt.Sprintf("%s: OpenSearch answers %s: %s", e.doing, e.status, e.said)
-}
-
-// hasStatus tells whether an error is an answer of a status.
-func hasStatus(err error, status int) bool {
-	var e *answerError
-	return errors.As(err, &e) && e.code == status
-}
-
-// causeOf is why a request was refused, in OpenSearch's own words if it has any.
-func causeOf(err error) *itemError {
-	var e *answerError
-	if errors.As(err, &e) && e.cause != nil && e.cause.Type != "" {
-		return e.cause
-	}
-	return &itemError{Type: "bulk_request_refused", Reason: err.Error()}
+	return &cause
 }
 
 func documents(batch []part) int {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"logsluice/domain"
 )
 
 // verdict is what became of a run of documents in one request: they are to be
@@ -23,8 +25,8 @@ type reason struct{ kind, text string }
 // maxReason bounds in bytes what is kept of a reason: it can quote the document.
 const maxReason = 500
 
-// reason is the error with its cause, which often alone names the culprit.
-func (e *itemError) reason() reason {
+// reasonOf is an error with its cause, which often alone names the culprit.
+func reasonOf(e *domain.Cause) reason {
 	if e == nil {
 		return reason{}
 	}
@@ -64,7 +66,7 @@ func outcomeOf(r itemResult) outcome {
 	case r.Status == http.StatusTooManyRequests, r.Status >= 500, r.Status == 0, isSetting(r.Status):
 		return retriable
 	}
-	if slices.Contains(passing, r.Error.reason().kind) {
+	if slices.Contains(passing, reasonOf(r.Error).kind) {
 		return retriable
 	}
 	return refusedForGood
@@ -90,9 +92,9 @@ func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 			run.from, run.to = p.from+from, p.from+to
 			switch kind {
 			case retriable:
-				verdicts = append(verdicts, verdict{part: run, again: true, reason: item.Error.reason()})
+				verdicts = append(verdicts, verdict{part: run, again: true, reason: reasonOf(item.Error)})
 			case refusedForGood:
-				verdicts = append(verdicts, refused(run, item.Status, item.Error.reason()))
+				verdicts = append(verdicts, refused(run, item.Status, reasonOf(item.Error)))
 			default:
 				ix.count(run, kind)
 				verdicts = append(verdicts, verdict{part: run})

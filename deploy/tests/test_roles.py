@@ -79,6 +79,8 @@ def test_task_role(deploy):
         "Index": ({"es:ESHttpPost"}, {f"{domain}/_bulk"}),
         "Templates": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_index_template/ecs", f"{domain}/_index_template/ecs-dead-letter", f"{domain}/ecs-*/_mapping"}),
         "SetupPolicy": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_plugins/_ism/policies/ecs*"}),
+        "SetupWhichIndices": ({"es:ESHttpGet"}, {f"{domain}/_plugins/_ism/explain/ecs*"}),
+        "SetupExisting": ({"es:ESHttpPost"}, {f"{domain}/_plugins/_ism/add/ecs*", f"{domain}/_plugins/_ism/change_policy/ecs*"}),
         "SetupDashboards": ({"es:ESHttpGet", "es:ESHttpPost"}, {f"{domain}/_dashboards/api/*"}),
         "DoctorOpenSearch": ({"es:ESHttpGet"}, {f"{domain}/"}),
         "DoctorScratch": ({"es:ESHttpPut", "es:ESHttpPost", "es:ESHttpDelete"}, {f"{domain}/ecs-doctor*"}),

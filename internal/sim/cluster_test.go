@@ -380,7 +380,7 @@ type lifeIndex struct {
 	life    *life
 }
 
-// Stream implements indexer.Client.
+// Stream implements domain.Client.
 func (x lifeIndex) Stream(r *http.Request) (*http.Response, error) {
 	if x.life.dead.Load() {
 		return nil, io.ErrUnexpectedEOF

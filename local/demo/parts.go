@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"logsluice/indexer"
+	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/local"
 	"logsluice/local/feed"
@@ -34,7 +34,7 @@ type parts struct {
 	own           bool   // OpenSearch is the person's own
 	cache         string
 	logs          string // folder of the workers' logs
-	search        indexer.Client
+	search        domain.Client
 	kinesis       *kinesis.Client
 	closers       []func() error
 }
@@ -75,7 +75,7 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		p.openSearchURL = server.URL
 		p.closers = append(p.closers, server.Stop)
 	}
-	client, err := indexer.NewClient(indexer.ClientConfig{
+	client, err := domain.NewClient(domain.ClientConfig{
 		URL:         p.openSearchURL,
 		Username:    os.Getenv("OPENSEARCH_USERNAME"),
 		Password:    os.Getenv("OPENSEARCH_PASSWORD"),

@@ -1,4 +1,4 @@
-package indexer
+package domain
 
 import (
 	"context"
@@ -35,9 +35,9 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		Mappings struct{ Properties properties }
 	}
 	doing := "read the mapping of " + index
-	if err := getJSON(ctx, client, doing, "/"+index+"/_mapping", &indices); hasStatus(err, http.StatusForbidden) {
+	if err := call(ctx, client, doing, http.MethodGet, "/"+index+"/_mapping", nil, &indices); HasStatus(err, http.StatusForbidden) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrForbidden, err)
-	} else if err != nil {
+	} else if err != nil && !HasStatus(err, http.StatusNotFound) {
 		return nil, nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(indices)) {
@@ -53,12 +53,12 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 			return nil, nil, fmt.Errorf("extend the mapping of %s: %w", name, err)
 		}
 		these := name + ": " + strings.Join(fields, ", ")
-		err = putJSON(ctx, client, "extend the mapping of "+name, "/"+name+"/_mapping", body)
+		err = call(ctx, client, "extend the mapping of "+name, http.MethodPut, "/"+name+"/_mapping", body, nil)
 		switch {
 		case err == nil:
 			added = append(added, these)
-		case hasStatus(err, http.StatusBadRequest), hasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
-			kept = append(kept, these+": "+causeOf(err).Reason)
+		case HasStatus(err, http.StatusBadRequest), HasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
+			kept = append(kept, these+": "+CauseOf(err).Reason)
 		default:
 			return nil, nil, err
 		}

@@ -1,4 +1,4 @@
-package indexer
+package domain
 
 import (
 	"context"
@@ -14,7 +14,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Requests prove who sends them as configured, also through TLS with an
 // authority of one's own.
@@ -155,4 +158,18 @@ func TestClientCredentialsRotate(t *testing.T) {
 	f("KEY1")
 	time.Sleep(600 * time.Millisecond)
 	f("KEY2")
+}
+
+func TestNewClient_Failure(t *testing.T) {
+	f := func(cfg ClientConfig) {
+		t.Helper()
+		if client, err := NewClient(cfg); err == nil {
+			client.Close()
+			t.Errorf("no error for %+v", cfg)
+		}
+	}
+	f(ClientConfig{})
+	f(ClientConfig{URL: "search.example.com"})
+	f(ClientConfig{URL: "ftp://search.example.com"})
+	f(ClientConfig{URL: "https://search.example.com", CAFile: "missing.pem"})
 }

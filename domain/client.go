@@ -1,4 +1,4 @@
-package indexer
+package domain
 
 import (
 	"errors"
@@ -12,6 +12,12 @@ import (
 	"github.com/opensearch-project/opensearch-go/v4"
 	"github.com/opensearch-project/opensearch-go/v4/signer/awsv2"
 )
+
+// Client sends a request to OpenSearch, whose address and credentials it adds;
+// the request's URL has a path only. An error means that no answer came.
+type Client interface {
+	Stream(*http.Request) (*http.Response, error)
+}
 
 // ClientConfig says where OpenSearch is and how requests prove who sends them.
 type ClientConfig struct {
@@ -34,12 +40,12 @@ type ClientConfig struct {
 	Connections int
 }
 
-// NewClient makes a client that sends each request once: retries are the
-// indexer's, which knows what a second try means.
+// NewClient makes a client that sends each request once: retries are for
+// its user, who knows what a second try means.
 func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 	address, err := url.Parse(cfg.URL)
 	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") {
-		return nil, errors.New("the URL of OpenSearch must be like https://host:port")
+		return nil, errors.New("the URL must be like https://host:port")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = cfg.Connections

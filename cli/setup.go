@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"logsluice/domain"
+	"logsluice/mapping"
+)
+
+// setupCommand brings a domain to what logsluice has there.
+type setupCommand struct {
+	opensearchSettings
+	dashboardsSettings
+	documentSettings
+	indexSettings
+	lifecycleSettings
+	Existing bool     `help:"Give the policy to indices too that are there without it, or have an earlier form of it. Those that are past their time are then deleted within minutes."`
+	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART,…" help:"Leave parts out: ${enum}."`
+	DryRun   bool     `help:"Show what would be changed and change nothing."`
+	Output   string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
+}
+
+// partTimeout bounds what one part may take.
+const partTimeout = time.Minute
+
+// outcome is what became of one thing on a domain.
+type outcome struct {
+	Kind  string     `json:"kind"`
+	Name  string     `json:"name"`
+	State setupState `json:"state"`
+	// Changes are the differences, by path.
+	Changes []string `json:"changes,omitempty"`
+	Note    string   `json:"note,omitempty"`
+	Error   string   `json:"error,omitempty"`
+}
+
+// setupState tells how a thing is, or would be.
+type setupState string
+
+const (
+	stateInPlace      setupState = "in place"
+	stateInstalled    setupState = "installed"
+	stateChanged      setupState = "changed"
+	stateWouldInstall setupState = "would be installed"
+	stateWouldChange  setupState = "would be changed"
+	stateLeftOut      setupState = "left out"
+	stateFailed       setupState = "failed"
+)
+
+const (
+	mostChanges = 12 // that are shown of a thing
+	mostOthers  = 3  // indices that are named in a note
+)
+
+// setup is one run of the command.
+type setup struct {
+	*setupCommand
+	outcomes []outcome
+}
+
+// Run is called by kong.
+func (c *setupCommand) Run(ctx context.Context, std streams) error {
+	index, err := c.indexSettings.check()
+	if err != nil {
+		return err
+	}
+	mapper, err := c.mapper(index, nil)
+	if err != nil {
+		return err
+	}
+	policy, err := c.policy(mapper)
+	if err != nil {
+		return err
+	}
+	if err := c.opensearchSettings.check(); err != nil {
+		return err
+	}
+	awsConfig, err := c.loadAWS(ctx)
+	if err != nil {
+		return err
+	}
+	search, err := c.opensearchSettings.client(awsConfig, 1)
+	if err != nil {
+		return err
+	}
+	defer search.Close()
+	var dashboards *domain.Dashboards
+	if c.DashboardsURL != "" {
+		client, err := c.dashboardsSettings.client(c.opensearchSettings, awsConfig)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		dashboards = &domain.Dashboards{Client: client, Tenant: c.DashboardsTenant}
+	}
+
+	s := &setup{setupCommand: c}
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, mapper) }},
+		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, mapper.Prefix(), policy) }},
+		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, mapper) }},
+	} {
+		if slices.Contains(c.Skip, part.name) {
+			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "--skip"})
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, partTimeout)
+		err := part.do(ctx)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return s.finish(std)
+}
+
+func (s *setup) add(o outcome) { s.outcomes = append(s.outcomes, o) }
+
+// done notes what became of a thing. setting names what has the server's address.
+func (s *setup) done(kind, name string, changes []string, err error, setting string) {
+	o := outcome{Kind: kind, Name: name, Changes: changes}
+	isNew := slices.Equal(changes, []string{domain.Installed})
+	if isNew {
+		o.Changes = nil
+	}
+	switch {
+	case err != nil:
+		o.State, o.Error = stateFailed, strings.ReplaceAll(withRemedy(err, setting).Error(), "\n", "; ")
+	case len(changes) == 0:
+		o.State = stateInPlace
+	case s.DryRun && isNew:
+		o.State = stateWouldInstall
+	case s.DryRun:
+		o.State = stateWouldChange
+	case isNew:
+		o.State = stateInstalled
+	default:
+		o.State = stateChanged
+	}
+	s.add(o)
+}
+
+const (
+	opensearchURL = "OPENSEARCH_URL (--opensearch-url)"
+	dashboardsURL = "DASHBOARDS_URL (--dashboards-url)"
+)
+
+func (s *setup) templates(ctx context.Context, search domain.Client, mapper *mapping.Mapper) error {
+	templates, err := indexTemplates(mapper)
+	if err != nil {
+		return err
+	}
+	for _, t := range templates {
+		var changes []string
+		if s.DryRun {
+			changes, err = domain.TemplateChanges(ctx, search, t.name, t.bodies...)
+		} else {
+			_, changes, err = domain.EnsureTemplate(ctx, search, t.name, t.bodies...)
+		}
+		s.done("template", t.name, changes, err, opensearchURL)
+	}
+	return nil
+}
+
+func (s *setup) policy(ctx context.Context, search domain.Client, name string, body []byte) error {
+	if s.OpensearchSigv4 == "aoss" {
+		s.add(outcome{Kind: "policy", Name: name, State: stateLeftOut, Note: "OpenSearch Serverless has lifecycle policies of its own, which AWS keeps"})
+		return nil
+	}
+	policy, err := domain.ReadPolicy(ctx, search, name, body)
+	var changes []string
+	switch {
+	case err != nil:
+	case s.DryRun:
+		changes = policy.Changes()
+	default:
+		changes, err = policy.Install(ctx)
+	}
+	s.done("policy", name, changes, err, opensearchURL)
+	if err == nil {
+		s.indices(ctx, policy, name)
+	}
+	return nil
+}
+
+// indices looks after those that are there already, which no policy comes to by
+// itself. It gives it to them when it is told to: some may be past their time.
+func (s *setup) indices(ctx context.Context, policy *domain.Policy, name string) {
+	found, err := policy.Indices(ctx)
+	var changes []string
+	for _, index := range found.Without {
+		changes = append(changes, index+": no policy → "+name)
+	}
+	for _, index := range found.Older {
+		changes = append(changes, index+": an earlier form of "+name+" → this one")
+	}
+	if !s.Existing && len(changes) > 0 {
+		s.add(outcome{Kind: "indices", Name: name, State: stateLeftOut, Changes: changes, Note: "with --existing they get it, and those past their time are deleted within minutes"})
+		return
+	}
+	if err == nil && len(changes) > 0 && !s.DryRun {
+		err = policy.Give(ctx, found)
+	}
+	s.done("indices", name, changes, err, opensearchURL)
+	if others := len(found.Other); others > 0 {
+		s.outcomes[len(s.outcomes)-1].Note = fmt.Sprintf("%d have another policy and keep it: %s", others, firstOf(found.Other))
+	}
+}
+
+func firstOf(names []string) string {
+	if len(names) > mostOthers {
+		return strings.Join(names[:mostOthers], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *setup) dashboards(ctx context.Context, dashboards *domain.Dashboards, mapper *mapping.Mapper) error {
+	if dashboards == nil {
+		s.add(outcome{Kind: "dashboards", State: stateLeftOut, Note: "DASHBOARDS_URL (--dashboards-url) is not set"})
+		return nil
+	}
+	lines, err := mapper.SavedObjects()
+	if err != nil {
+		return err
+	}
+	objects, err := dashboards.Compare(ctx, lines)
+	if err == nil && !s.DryRun {
+		err = dashboards.Import(ctx, objects)
+	}
+	if err != nil {
+		s.done("dashboards", "", nil, err, dashboardsURL)
+		return nil
+	}
+	for _, o := range objects {
+		s.done(o.Type, o.ID, o.Changes, o.Err, dashboardsURL)
+	}
+	return nil
+}
+
+// finish prints what became of all, and fails if any of it failed.
+func (s *setup) finish(std streams) error {
+	var page bytes.Buffer
+	if s.Output == "json" {
+		if err := json.NewEncoder(&page).Encode(s.outcomes); err != nil {
+			return fmt.Errorf("write the outcome: %w", err)
+		}
+	} else {
+		for _, o := range s.outcomes {
+			o.print(&page)
+		}
+	}
+	if err := std.print(page.Bytes()); err != nil {
+		return err
+	}
+	failures := 0
+	for _, o := range s.outcomes {
+		if o.State == stateFailed {
+			failures++
+		}
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d of %d could not be set up", failures, len(s.outcomes))
+	}
+	return nil
+}
+
+func (o outcome) print(w io.Writer) {
+	fmt.Fprint(w, o.Kind)
+	if o.Name != "" {
+		fmt.Fprint(w, " ", o.Name)
+	}
+	fmt.Fprint(w, ": ", o.State)
+	for _, more := range []string{o.Note, o.Error} {
+		if more != "" {
+			fmt.Fprint(w, ": ", more)
+		}
+	}
+	fmt.Fprintln(w)
+	for i, change := range o.Changes {
+		if i == mostChanges {
+			fmt.Fprintf(w, "  and %d more\n", len(o.Changes)-i)
+			break
+		}
+		fmt.Fprintln(w, "  "+change)
+	}
+}

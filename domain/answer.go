@@ -1,0 +1,70 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Cause is why OpenSearch refuses something, in its own words.
+type Cause struct {
+	Type   string `json:"type"`
+	Reason string `json:"reason"`
+	// CausedBy is what lies behind it, nil where nothing does.
+	CausedBy *struct {
+		Type   string `json:"type"`
+		Reason string `json:"reason"`
+	} `json:"caused_by,omitempty"`
+}
+
+// AnswerError is an answer that is not the one hoped for.
+type AnswerError struct {
+	// Status is that of the answer.
+	Status int
+
+	doing, status string
+	who           string // answers
+	said          string // the beginning of what the server says
+	cause         *Cause // nil in answers of others
+}
+
+// NewAnswerError reads the error of an answer to a request that was for doing what
+// it says.
+func NewAnswerError(doing string, resp *http.Response) *AnswerError {
+	const most, enough = 64 << 10, 500
+	said, _ := io.ReadAll(io.LimitReader(resp.Body, most))
+	var answer struct {
+		Error *Cause `json:"error"`
+	}
+	// What cannot be read is not from OpenSearch, or too long to tell.
+	_ = json.Unmarshal(said, &answer)
+	return &AnswerError{
+		who: "OpenSearch", doing: doing, status: resp.Status, Status: resp.StatusCode, cause: answer.Error,
+		said: strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD"),
+	}
+}
+
+// Error implements error.
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, e.said)
+}
+
+// HasStatus tells whether an error is an answer of a status.
+func HasStatus(err error, status int) bool {
+	var e *AnswerError
+	return errors.As(err, &e) && e.Status == status
+}
+
+// CauseOf is why something was refused. It has no type, and the error's text as its
+// reason, where OpenSearch has not said so itself.
+func CauseOf(err error) Cause {
+	var e *AnswerError
+	if errors.As(err, &e) && e.cause != nil && e.cause.Type != "" {
+		return *e.cause
+	}
+	return Cause{Reason: err.Error()}
+}

@@ -1,0 +1,259 @@
+package fakedomain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ISM is the Index State Management plugin, at the path that OpenSearch or Open Distro
+// has for it. See the sources of opensearch-project/index-management:
+// RestIndexPolicyAction, TransportIndexPolicyAction, Policy, State, Action,
+// TransportExplainAction, TransportAddPolicyAction, TransportChangePolicyAction.
+type ISM struct {
+	record
+	// Path that its own begin with.
+	Path string
+	// Forbidden names an index that the user may not manage: it is passed over.
+	Forbidden string
+	// Before is called before each request is answered, if it is set.
+	Before func(*http.Request)
+
+	mu       sync.Mutex
+	seqNo    int64
+	policies map[string]document
+	indices  map[string]*index
+}
+
+// document is a policy as it is kept.
+type document struct {
+	seqNo  int64
+	policy map[string]any
+}
+
+// index is one that a policy can be given to.
+type index struct {
+	policy string // "" for none
+	// seqNo of the policy in the form that it runs, -1 before its first turn.
+	seqNo int64
+	// change is told to take the newest form at its next turn.
+	change bool
+}
+
+// Path of the plugin in OpenSearch.
+const Path = "/_plugins/_ism/"
+
+const primaryTerm = 1
+
+// NewISM makes the plugin of OpenSearch, with no policy.
+func NewISM() *ISM {
+	return &ISM{Path: Path, policies: map[string]document{}, indices: map[string]*index{}}
+}
+
+// CreateIndex adds an index, with a policy if that is not "".
+func (s *ISM) CreateIndex(name, policy string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.indices[name] = &index{policy: policy, seqNo: -1}
+}
+
+// Turn lets the plugin have its turn with each index, as it has every 5 minutes.
+func (s *ISM) Turn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.indices {
+		if found, ok := s.policies[i.policy]; ok && (i.seqNo < 0 || i.change) {
+			i.seqNo, i.change = found.seqNo, false
+		}
+	}
+}
+
+// Policy returns a policy as it is kept, nil for none.
+func (s *ISM) Policy(name string) map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.policies[name].policy
+}
+
+// ServeHTTP implements http.Handler.
+func (s *ISM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.note(r)
+	if s.Before != nil {
+		s.Before(r)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	what, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, s.Path), "/")
+	switch {
+	case !strings.HasPrefix(r.URL.Path, s.Path):
+		answer(w, http.StatusBadRequest, map[string]any{"error": fmt.Sprintf("no handler found for uri [%s] and method [%s]", r.URL, r.Method)})
+	case r.Method == http.MethodGet && what == "policies":
+		s.get(w, name)
+	case r.Method == http.MethodPut && what == "policies":
+		s.put(w, r, name)
+	case r.Method == http.MethodGet && what == "explain":
+		s.explain(w, name)
+	case r.Method == http.MethodPost && (what == "add" || what == "change_policy"):
+		s.give(w, r, what, name)
+	default:
+		answer(w, http.StatusMethodNotAllowed, map[string]any{"error": "Incorrect HTTP method", "status": http.StatusMethodNotAllowed})
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, kind, reason string) {
+	cause := map[string]any{"type": kind, "reason": reason}
+	answer(w, status, map[string]any{"error": map[string]any{"root_cause": []any{cause}, "type": kind, "reason": reason}, "status": status})
+}
+
+func (s *ISM) get(w http.ResponseWriter, name string) {
+	found, ok := s.policies[name]
+	if !ok {
+		refuse(w, http.StatusNotFound, "status_exception", "Policy not found")
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"_id": name, "_version": 1, "_seq_no": found.seqNo, "_primary_term": primaryTerm, "policy": found.policy})
+}
+
+func (s *ISM) put(w http.ResponseWriter, r *http.Request, name string) {
+	var body struct{ Policy map[string]any }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		refuse(w, http.StatusBadRequest, "parsing_exception", err.Error())
+		return
+	}
+	if err := complete(name, body.Policy); err != nil {
+		refuse(w, http.StatusBadRequest, "illegal_argument_exception", err.Error())
+		return
+	}
+	// Without both it is a create, with them it is of that version of the document.
+	found, exists := s.policies[name]
+	seqNo, err1 := strconv.ParseInt(r.FormValue("if_seq_no"), 10, 64)
+	term, err2 := strconv.ParseInt(r.FormValue("if_primary_term"), 10, 64)
+	isCreate := err1 != nil || err2 != nil
+	if isCreate == exists || !isCreate && (seqNo != found.seqNo || term != primaryTerm) {
+		refuse(w, http.StatusConflict, "version_conflict_engine_exception", "["+name+"]: version conflict")
+		return
+	}
+	s.seqNo++
+	s.policies[name] = document{s.seqNo, body.Policy}
+	status := http.StatusOK
+	if !exists {
+		status = http.StatusCreated
+	}
+	answer(w, status, map[string]any{"_id": name, "_version": 1, "_seq_no": s.seqNo, "_primary_term": primaryTerm, "policy": map[string]any{"policy": body.Policy}})
+}
+
+// complete checks a policy, and adds to it what the plugin adds.
+func complete(name string, policy map[string]any) error {
+	known := []string{"policy_id", "description", "last_updated_time", "schema_version", "error_notification", "default_state", "states", "ism_template", "user"}
+	for key := range policy {
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("invalid field: [%s] found in Policy", key)
+		}
+	}
+	policy["policy_id"] = name
+	policy["schema_version"] = 21
+	policy["last_updated_time"] = time.Now().UnixMilli()
+	if _, has := policy["error_notification"]; !has {
+		policy["error_notification"] = nil
+	}
+	states, _ := policy["states"].([]any)
+	if len(states) == 0 {
+		return errors.New("policy must contain at least one State")
+	}
+	for _, state := range states {
+		state := state.(map[string]any)
+		actions, _ := state["actions"].([]any)
+		for _, action := range actions {
+			action := action.(map[string]any)
+			if _, has := action["retry"]; !has {
+				action["retry"] = map[string]any{"count": 3, "backoff": "exponential", "delay": "1m"}
+			}
+			if rollover, ok := action["rollover"].(map[string]any); ok {
+				rollover["copy_alias"] = false
+			}
+		}
+	}
+	templates, _ := policy["ism_template"].([]any)
+	for _, template := range templates {
+		template.(map[string]any)["last_updated_time"] = time.Now().UnixMilli()
+	}
+	return nil
+}
+
+// matching are the indices that patterns name, in order.
+func (s *ISM) matching(patterns string) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.indices)) {
+		for pattern := range strings.SplitSeq(patterns, ",") {
+			if ok, _ := path.Match(pattern, name); ok {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+func (s *ISM) explain(w http.ResponseWriter, patterns string) {
+	all, managed := map[string]any{}, 0
+	for _, name := range s.matching(patterns) {
+		i := s.indices[name]
+		// Open Distro has the one key, OpenSearch both.
+		keys := []string{"index.opendistro.index_state_management.policy_id"}
+		if s.Path == Path {
+			keys = append(keys, "index.plugins.index_state_management.policy_id")
+		}
+		explained := map[string]any{"enabled": nil}
+		for _, key := range keys {
+			explained[key] = nil
+			if i.policy != "" {
+				explained[key] = i.policy
+			}
+		}
+		if i.policy != "" {
+			managed++
+			explained["index"], explained["policy_id"], explained["enabled"] = name, i.policy, true
+			if i.seqNo >= 0 {
+				explained["policy_seq_no"], explained["policy_primary_term"] = i.seqNo, primaryTerm
+			}
+		}
+		all[name] = explained
+	}
+	all["total_managed_indices"] = managed
+	answer(w, http.StatusOK, all)
+}
+
+func (s *ISM) give(w http.ResponseWriter, r *http.Request, how, patterns string) {
+	var body struct {
+		PolicyID string `json:"policy_id"`
+	}
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	if _, ok := s.policies[body.PolicyID]; !ok {
+		refuse(w, http.StatusNotFound, "status_exception", "Could not find policy="+body.PolicyID)
+		return
+	}
+	updated, refused := 0, []any{}
+	for _, name := range s.matching(patterns) {
+		i := s.indices[name]
+		switch {
+		case name == s.Forbidden:
+		case how == "add" && i.policy != "":
+			refused = append(refused, map[string]any{"index_name": name, "index_uuid": "u", "reason": "This index already has a policy, use the update policy API to update index policies"})
+		case how == "change_policy" && i.policy == "":
+			refused = append(refused, map[string]any{"index_name": name, "index_uuid": "u", "reason": "This index is not being managed"})
+		default:
+			updated++
+			i.change = i.policy != ""
+			i.policy = body.PolicyID
+		}
+	}
+	answer(w, http.StatusOK, map[string]any{"updated_indices": updated, "failures": len(refused) > 0, "failed_indices": refused})
+}
