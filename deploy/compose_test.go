@@ -95,7 +95,7 @@ func TestCompose(t *testing.T) {
 		}
 	}
 	slices.Sort(ours)
-	if !slices.Equal(ours, []string{"logsluice", "producer"}) {
+	if !slices.Equal(ours, []string{"logsluice", "producer", "setup"}) {
 		t.Errorf("services of ours: %v", ours)
 	}
 	worker := project.Services["logsluice"]
