@@ -38,6 +38,7 @@ import (
 // The image is built by `make image`, says of itself what it should, has in it
 // what it should and no more, and its program does its work in it.
 func TestImage(t *testing.T) {
+	localtest.OpenSearch(t) // without which half of it could not be seen
 	b := newBuilder(t)
 	b.makeGolang()
 	const version = "1.2.3-test"
