@@ -27,7 +27,7 @@ if arguments[:2] == ["cloudformation", "deploy"]:
     expanded = stacks.expand(dict(p.split("=", 1) for p in arguments[at:]))
     whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items()}}  # as moto takes a list's default for a string
     file = os.environ["CALLS"] + ".json"
-    json.dump(expanded, open(file, "w"))
+    json.dump(expanded, open(file, "w"), separators=(",", ":"))
     arguments = arguments[:at] + [f"{{n}}={{v}}" for n, v in whole.items()]
     arguments[arguments.index("--template-file") + 1] = file
 os.execv({str(pathlib.Path(sys.executable).parent / "aws")!r}, ["aws", *arguments])
