@@ -25,8 +25,12 @@ type DynamoDB interface {
 // MinLeaseDuration leaves a heartbeat time for an answer and a second try.
 const MinLeaseDuration = time.Second
 
-// tableDeadline bounds the wait for a table that was just created.
-const tableDeadline = 2 * time.Minute
+// createTimeout bounds the calls that ask for the table and create it, and
+// tableDeadline the wait for one that was just created.
+const (
+	createTimeout = 15 * time.Second
+	tableDeadline = 2 * time.Minute
+)
 
 // Config describes a worker's view of the lease table.
 type Config struct {
@@ -189,7 +193,8 @@ func (t *Table) Held() int {
 func (t *Table) ensureTable(ctx context.Context) error {
 	name := aws.String(t.cfg.Table)
 	whole := ctx
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseDuration)
+	// No lease is held yet that could be lost meanwhile.
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})
 	var missing *types.ResourceNotFoundException

@@ -30,7 +30,7 @@ if arguments[:2] == ["cloudformation", "deploy"]:
     json.dump(expanded, open(file, "w"), separators=(",", ":"))
     arguments = arguments[:at] + [f"{{n}}={{v}}" for n, v in whole.items()]
     arguments[arguments.index("--template-file") + 1] = file
-os.execv({str(pathlib.Path(sys.executable).parent / "aws")!r}, ["aws", *arguments])
+os.execv(sys.executable, [sys.executable, "-m", "awscli", *arguments])
 """
 
 # No registry is to be had here.
