@@ -15,6 +15,34 @@ help: ## List the targets
 build: ## Build bin/logsluice
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/logsluice .
 
+# What an image says of itself. IMAGE_FLAGS are more flags for the builder.
+IMAGE ?= logsluice
+PLATFORMS ?= linux/amd64,linux/arm64
+VERSION ?= $(shell git describe --tags --always --dirty)
+image-flags = --platform $(PLATFORMS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
+	--build-arg CREATED=$(shell date -u +%FT%TZ) --build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS)
+BUILDER ?= $(if $(shell docker info 2>/dev/null | grep Server.Version),docker,buildah)
+
+.PHONY: image
+image: ## Build the image IMAGE=logsluice for PLATFORMS=linux/amd64,linux/arm64 with Docker, else buildah; PUSH=1 pushes it
+	@$(MAKE) --no-print-directory image-$(BUILDER)
+
+.PHONY: builder
+builder:
+	@echo $(BUILDER)
+
+.PHONY: image-docker
+image-docker:
+	docker buildx build $(image-flags) --tag $(IMAGE) $(if $(filter-out 0,$(PUSH)),--push,--load) .
+
+# buildah 1.28 does not know the build's own platform. A list of images that is
+# there from before would get more images. The health check is in Docker's format only.
+.PHONY: image-buildah
+image-buildah:
+	@buildah manifest rm $(IMAGE) >/dev/null 2>&1 || true
+	buildah build $(image-flags) --build-arg BUILDPLATFORM=linux/$(shell $(GO) env GOHOSTARCH) --layers --format docker --manifest $(IMAGE) .
+	$(if $(filter-out 0,$(PUSH)),buildah manifest push --all --format v2s2 $(IMAGE) docker://$(IMAGE))
+
 .PHONY: assets
 assets: ## Make deploy/dashboards anew: what to import into OpenSearch Dashboards for INDEX_PREFIX=logs, a file a schema
 	@mkdir -p deploy/dashboards

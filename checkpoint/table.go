@@ -158,6 +158,19 @@ func (t *Table) Close() {
 	t.tasks.Wait()
 }
 
+// Shards counts the open shards of the stream as they were listed last.
+func (t *Table) Shards() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for id, s := range t.shards {
+		if t.shards.has(id) && !s.Closed {
+			n++
+		}
+	}
+	return n
+}
+
 // Held counts the leases this worker holds.
 func (t *Table) Held() int {
 	t.mu.Lock()

@@ -145,6 +145,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("MAX_INFLATED_BYTES", "1073741825")
 	f("DRAIN_TIMEOUT", "0s")
 	f("SUMMARY_PERIOD", "0s")
+	f("EMF_NAMESPACE", "AWS/logs")
 	f("LOG_LEVEL", "loud")
 	f("METRICS_ADDRESS", "nowhere")
 	f("INDEX_DATE", "%d")

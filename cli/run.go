@@ -46,6 +46,7 @@ type runCommand struct {
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
+	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" help:"Make the summary lines metrics of CloudWatch in this namespace, by its embedded metric format (default: none)."`
 	listenSettings
 	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the lines logged: ${enum} (default ${default})."`
 }
@@ -96,6 +97,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
+	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
+		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
 		return position, r.badAddress()
 	case r.MaxInflatedBytes > mostInflated:
@@ -130,6 +133,13 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 
 // mostInflated is far above any record, and such that a decoder has room for it.
 const mostInflated = 1 << 30
+
+func (r *runCommand) emf() *telemetry.EMF {
+	if r.EMFNamespace == "" {
+		return nil
+	}
+	return &telemetry.EMF{Namespace: r.EMFNamespace, Application: r.ApplicationName}
+}
 
 // worker names this worker; the random part tells it from its earlier lives.
 func (r *runCommand) worker() string {
@@ -205,7 +215,9 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	var shows sync.WaitGroup
 	defer shows.Wait()
 	defer stopShowing()
-	shows.Go(func() { telemetry.Summarize(showing, registry, "logsluice_", r.SummaryPeriod, log) })
+	shows.Go(func() {
+		telemetry.Summarize(showing, telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, EMF: r.emf(), Log: log})
+	})
 	if r.MetricsAddress != "" {
 		health := telemetry.Health{
 			Alive: []telemetry.Check{{Name: "consumer", Func: c.Alive}, {Name: "indexer", Func: ix.Alive}},

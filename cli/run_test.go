@@ -82,7 +82,7 @@ func TestRunSampleEnvelope(t *testing.T) {
 func TestRunReshard(t *testing.T) {
 	c := newCluster(t, 4)
 	g := generator(1, 20_000)
-	a, b := c.start("a"), c.start("b")
+	a, b := c.start("a", "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms"), c.start("b")
 	c.produce(g, 8_000)
 	c.eventually("shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
 	c.produce(g, 2_000)
@@ -104,6 +104,7 @@ func TestRunReshard(t *testing.T) {
 	a.stop()
 	b.stop()
 	c.exact()
+	checkEMF(t, a, c.application, 5)
 	if n := a.total("documents_already_there") + b.total("documents_already_there"); n != 0 {
 		t.Errorf("%.0f documents were sent twice in a calm cluster", n)
 	}

@@ -37,8 +37,7 @@ func TestRunSecured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, role, _ := strings.Cut(string(readme), "```json\n")
-	role, _, _ = strings.Cut(role, "```")
+	role := readmeRole(t, string(readme), "Which OpenSearch")
 	const permission = "indices:data/write/index"
 	less := strings.Replace(role, `"`+permission+`", `, "", 1)
 	if less == role {
@@ -139,4 +138,44 @@ func TestRunSecured(t *testing.T) {
 			t.Errorf("%d events found of %d", found, len(s.expected))
 		}
 	})
+	t.Run("setup", func(t *testing.T) {
+		setUpSecured(newSink(t, n, 1), readmeRole(t, string(readme), "Setting up a domain"))
+	})
+}
+
+// readmeRole is the role under a heading of the README.
+func readmeRole(t *testing.T, readme, heading string) string {
+	t.Helper()
+	_, section, _ := strings.Cut(readme, "\n### "+heading+"\n")
+	_, role, _ := strings.Cut(section, "```json\n")
+	role, _, found := strings.Cut(role, "```")
+	if !found {
+		t.Fatalf("the README has no role under %s", heading)
+	}
+	return role
+}
+
+// setUpSecured sets a domain up as a user with the role of the README, and fails as it
+// should without.
+func setUpSecured(s *sink, role string) {
+	s.t.Helper()
+	password := rand.Text()
+	s.setPassword(password)
+	f := func(code int, role, password, want string) {
+		s.t.Helper()
+		s.grant(role)
+		var out, errOut strings.Builder
+		got := Main(s.t.Context(), "test", []string{
+			"setup", "--skip=policy", "--opensearch-url=" + s.URL, "--opensearch-ca-file=" + s.CAFile,
+			"--opensearch-username=logsluice", "--opensearch-password=" + password, "--index-prefix=" + s.prefix,
+		}, nil, &out, &errOut)
+		if got != code || !strings.Contains(out.String(), want) {
+			s.t.Errorf("exit %d, no %s in %s%s", got, want, out.String(), errOut.String())
+		}
+	}
+	const permission = "indices:admin/index_template/put"
+	f(exitFailure, role, "wrong", "template "+s.prefix+": failed: read index template "+s.prefix+": OpenSearch answers 401 Unauthorized")
+	f(exitFailure, strings.Replace(role, `, "`+permission+`"`, "", 1), password, "no permissions for ["+permission+"]")
+	f(exitOK, role, password, "template "+s.prefix+": installed\n")
+	f(exitOK, role, password, "template "+s.prefix+": in place\n")
 }

@@ -403,7 +403,7 @@ func TestSetup_Failure(t *testing.T) {
 		s.refuse = nil
 		s.mu.Unlock()
 		s.dashboards.NotReady, s.dashboards.Refuse = false, nil
-		s.ism.Path = "/_plugins/_ism/"
+		s.ism.Path = fakedomain.Path
 	}
 	const others = `index-pattern PREFIX: (installed|in place)$`
 	answers("/_ism/", http.StatusBadRequest, `{"error":"no handler found for uri [/_plugins/_ism/policies/x] and method [GET]"}`)
@@ -438,8 +438,9 @@ func TestSetup_Failure(t *testing.T) {
 func TestSetupOpenDistro(t *testing.T) {
 	s := newSite(t)
 	s.ism.Path = "/_opendistro/_ism/"
-	s.holds(s.setup(exitOK), "policy PREFIX: installed\n")
-	s.holds(s.setup(exitOK), "policy PREFIX: in place\n")
+	s.ism.CreateIndex(s.prefix+"-2018-12-10", "")
+	s.holds(s.setup(exitOK, "--existing"), "policy PREFIX: installed\nindices PREFIX: changed\n")
+	s.holds(s.setup(exitOK), "policy PREFIX: in place\nindices PREFIX: in place\n")
 }
 
 // Settings of setup are told like those of run.

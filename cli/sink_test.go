@@ -379,6 +379,9 @@ func TestRunBusySink(t *testing.T) {
 		t.Fatal(err)
 	}
 	retried := s.w.total("documents_retried")
+	if rejected := s.w.total("documents_rejected"); rejected == 0 || rejected > retried {
+		t.Errorf("%.0f documents counted as rejected, %.0f sent again", rejected, retried)
+	}
 	for _, n := range answer.Nodes {
 		if n.Pool.Write.Rejected == 0 || retried == 0 {
 			t.Errorf("the node has rejected %d writes, %.0f documents were sent again", n.Pool.Write.Rejected, retried)

@@ -37,8 +37,10 @@ func newMetrics() *metrics {
 func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table) error {
 	leases := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_leases", Help: "Shards that this worker holds."}, func() float64 { return float64(table.Held()) })
+	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "logsluice_shards", Help: "Open shards of the stream, which all workers share."}, func() float64 { return float64(table.Shards()) })
 	for _, c := range []prometheus.Collector{
-		m.records, m.recordBytes, m.events, m.controls, m.inFlight, m.lag, m.latency, leases,
+		m.records, m.recordBytes, m.events, m.controls, m.inFlight, m.lag, m.latency, leases, shards,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -169,7 +170,8 @@ func (p *Policy) Indices(ctx context.Context) (Indices, error) {
 	var found Indices
 	for _, name := range slices.Sorted(maps.Keys(answer)) {
 		var index struct {
-			Policy *string `json:"index.opendistro.index_state_management.policy_id"` // in all releases
+			Policy     *string `json:"index.plugins.index_state_management.policy_id"`
+			OpenDistro *string `json:"index.opendistro.index_state_management.policy_id"`
 			// Absent until the index had its first turn.
 			SeqNo       *int64 `json:"policy_seq_no"`
 			PrimaryTerm *int64 `json:"policy_primary_term"`
@@ -177,10 +179,10 @@ func (p *Policy) Indices(ctx context.Context) (Indices, error) {
 		if err := json.Unmarshal(answer[name], &index); err != nil {
 			return Indices{}, fmt.Errorf("read the policy of %s: %w", name, err)
 		}
-		switch {
-		case index.Policy == nil:
+		switch policy := cmp.Or(index.Policy, index.OpenDistro); {
+		case policy == nil:
 			found.Without = append(found.Without, name)
-		case *index.Policy != p.name:
+		case *policy != p.name:
 			found.Other = append(found.Other, name)
 		case changes, p.isOlder(index.SeqNo, index.PrimaryTerm):
 			found.Older = append(found.Older, name)

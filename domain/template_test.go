@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,29 @@ func TestEnsureTemplate(t *testing.T) {
 	f("version 2 again", version("2"), false)
 	f("version 1, while workers are replaced", version("1"), false)
 	f("version 3", version("3"), true)
+}
+
+// Of several bodies the one that is nearest to what there is tells what would change.
+func TestTemplateChanges(t *testing.T) {
+	client := localtest.Client(t)
+	name := localtest.Prefix(t, client)
+	body := func(codec, refresh string) []byte {
+		return []byte(`{"index_patterns":["` + name + `"],"template":{"settings":{"index":{"codec":"` + codec + `","refresh_interval":"` + refresh + `"}}}}`)
+	}
+	f := func(want []string, bodies ...[]byte) {
+		t.Helper()
+		got, err := domain.TemplateChanges(t.Context(), client, name, bodies...)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	f([]string{domain.Installed}, body("zstd", "1s"), body("default", "1s"))
+	if _, _, err := domain.EnsureTemplate(t.Context(), client, name, body("default", "1s")); err != nil {
+		t.Fatal(err)
+	}
+	f(nil, body("default", "1s"))
+	f(nil, body("zstd", "1s"), body("default", "1s"))
+	f([]string{`template.settings.index.refresh_interval: "1s" → "2s"`}, body("zstd", "2s"), body("default", "2s"), body("best_compression", "2s"))
 }
 
 func TestEnsureTemplate_Failure(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
@@ -317,6 +318,13 @@ func TestVerdicts(t *testing.T) {
 			if got := fake.attempts["app-2018-12-10/3"]; got != wantAttempts {
 				t.Errorf("%d attempts, want %d", got, wantAttempts)
 			}
+			wantRejected := 0
+			if status == http.StatusTooManyRequests {
+				wantRejected = wantAttempts - 1
+			}
+			if got := testutil.ToFloat64(ix.metrics.rejected); got != float64(wantRejected) {
+				t.Errorf("%.0f documents counted as rejected, want %d", got, wantRejected)
+			}
 			for _, id := range []string{"2", "4"} {
 				if got := fake.attempts["app-2018-12-10/"+id]; got != 1 {
 					t.Errorf("its neighbour %s was sent %d times", id, got)
@@ -517,6 +525,9 @@ func TestRequestFailures(t *testing.T) {
 			}
 			if n := len(fake.documents()); n != 10 {
 				t.Errorf("%d documents", n)
+			}
+			if n := testutil.ToFloat64(ix.metrics.rejected); n > 0 != strings.HasPrefix(name, "429") || n > 0 && n != 50 {
+				t.Errorf("%.0f documents counted as rejected", n)
 			}
 		})
 	}

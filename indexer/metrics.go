@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
 	indexed, alreadyThere, plain, deadLetters prometheus.Counter
-	retried, failedRequests                   prometheus.Counter
+	retried, rejected, failedRequests         prometheus.Counter
 	requestBytes                              prometheus.Counter
 	requestSeconds                            prometheus.Histogram
 	concurrency                               prometheus.Gauge
@@ -19,6 +19,7 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 	m.plain = counter("documents_plain_total", "Documents indexed as text only, with the reason, as they were refused for their content.")
 	m.deadLetters = counter("dead_letters_total", "Records and documents kept as dead letters.")
 	m.retried = counter("documents_retried_total", "Documents sent again, once per attempt.")
+	m.rejected = counter("documents_rejected_total", "Documents that OpenSearch had no room for (429), once per attempt.")
 	m.failedRequests = counter("bulk_requests_failed_total", "Bulk requests without a verdict for their documents.")
 	m.requestBytes = counter("bulk_request_bytes_total", "Bytes of bulk request bodies.")
 	m.requestSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -29,7 +30,7 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 	m.concurrency = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "logsluice_bulk_concurrency", Help: "Bulk requests that may be under way at once at present."})
 	for _, c := range []prometheus.Collector{
-		m.concurrency, m.plain, m.indexed, m.alreadyThere, m.deadLetters, m.retried, m.failedRequests, m.requestBytes, m.requestSeconds,
+		m.concurrency, m.plain, m.indexed, m.alreadyThere, m.deadLetters, m.retried, m.rejected, m.failedRequests, m.requestBytes, m.requestSeconds,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

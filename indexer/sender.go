@@ -52,10 +52,15 @@ func (ix *Indexer) send(batch []part) result {
 		ix.metrics.failedRequests.Inc()
 		verdicts = again(batch)
 	}
+	busy := rejected(batch, items, status)
+	ix.metrics.rejected.Add(float64(busy))
 	ix.report(verdicts, status, err)
 	ix.note(status, items, err)
 	return result{verdicts: verdicts, trip: trip{
-		sent: start, took: took, pushback: pushback(status, items) && !tooLarge(status, err), full: ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
+		sent: start, took: took,
+		// It has no room for work, or does not answer.
+		pushback: (busy > 0 || status == 0 || status >= 500) && !tooLarge(status, err),
+		full:     ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
 	}}
 }
 
@@ -93,17 +98,18 @@ func tooLarge(status int, err error) bool {
 	return false
 }
 
-// pushback tells that OpenSearch has no room for work, or does not answer.
-func pushback(status int, items []itemResult) bool {
-	if status == 0 || status == http.StatusTooManyRequests || status >= 500 {
-		return true
+// rejected counts the documents that OpenSearch had no room for.
+func rejected(batch []part, items []itemResult, status int) int {
+	if status == http.StatusTooManyRequests {
+		return documents(batch)
 	}
+	n := 0
 	for _, item := range items {
 		if item.Status == http.StatusTooManyRequests {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // post sends one bulk request. Unless it was answered with 200 and a verdict

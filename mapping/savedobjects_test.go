@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +24,8 @@ type exported struct {
 		Sort     [][]string
 		Fields   within[[]dashboardsField]
 		VisState within[visState]
-		Panels   within[[]boardPanel] `json:"panelsJSON"`
+		UIState  within[map[string]any] `json:"uiStateJSON"`
+		Panels   within[[]boardPanel]   `json:"panelsJSON"`
 		Meta     struct {
 			Source within[searchSource] `json:"searchSourceJSON"`
 		} `json:"kibanaSavedObjectMeta"`
@@ -51,9 +53,10 @@ type visState struct {
 }
 
 type boardPanel struct {
-	Index string `json:"panelIndex"`
-	Ref   string `json:"panelRefName"`
-	Grid  struct {
+	Index  string         `json:"panelIndex"`
+	Ref    string         `json:"panelRefName"`
+	Config map[string]any `json:"embeddableConfig"`
+	Grid   struct {
 		X, Y, W, H int
 		I          string
 	} `json:"gridData"`
@@ -89,7 +92,7 @@ func examine(t *testing.T, prefix string, lines [][]byte) (wrong complaints) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patterns, seen := map[string]map[string]dashboardsField{}, map[string]bool{}
+	patterns, seen, states := map[string]map[string]dashboardsField{}, map[string]bool{}, map[string]map[string]any{}
 	for _, line := range lines {
 		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(line))
 		if err != nil || bytes.ContainsRune(line, '\n') {
@@ -121,10 +124,16 @@ func examine(t *testing.T, prefix string, lines [][]byte) (wrong complaints) {
 		wrong = append(wrong, o.references(seen)...)
 		if o.Type == dashboardType {
 			wrong = append(wrong, o.layout()...)
+			for i, p := range o.Attributes.Panels.value {
+				if state := states[o.References[i].ID]; len(p.Config)+len(state) > 0 && !reflect.DeepEqual(p.Config, state) {
+					wrong.add("%s: panel %s has other colors than what it shows", o.ID, p.Index)
+				}
+			}
 			continue
 		}
 		wrong = append(wrong, o.fields(patterns[o.References[0].ID])...)
 		if o.Type == visualType {
+			states[o.ID] = o.Attributes.UIState.value
 			wrong = append(wrong, o.aggregations()...)
 		}
 	}
@@ -249,20 +258,23 @@ func (o *exported) aggregations() (wrong complaints) {
 	if state.Title != o.Attributes.Title {
 		wrong.add("%s has two titles", o.ID)
 	}
-	metrics, ids, metricTypes := map[string]bool{}, map[string]bool{}, map[string]string{}
+	byID := map[string]agg{}
 	for _, a := range state.Aggs {
-		if ids[a.ID] {
+		if byID[a.ID].ID != "" {
 			wrong.add("%s has two aggregations %s", o.ID, a.ID)
 		}
-		ids[a.ID], metrics[a.ID], metricTypes[a.ID] = true, a.Schema == "metric", a.Type
+		byID[a.ID] = a
 	}
 	for _, a := range state.Aggs {
-		if by, isOrdered := a.Params["orderBy"].(string); isOrdered && metricTypes[by] != "count" {
+		if by, isOrdered := a.Params["orderBy"].(string); isOrdered && byID[by].Type != "count" {
 			wrong.add("%s: %s is ordered by %q, which cannot be", o.ID, a.ID, by)
 		}
 	}
+	if last := state.Aggs[len(state.Aggs)-1]; state.Type != "table" && last.Type != "date_histogram" {
+		wrong.add("%s has the largest series of each time only", o.ID)
+	}
 	for _, series := range state.Params.Series {
-		if !metrics[series.Data.ID] {
+		if byID[series.Data.ID].Schema != "metric" {
 			wrong.add("%s draws %q, which is no metric", o.ID, series.Data.ID)
 		}
 	}
@@ -435,6 +447,7 @@ func TestSavedObjects_Failure(t *testing.T) {
 	f("-operations", `\"x\":24,\"y\":0`, `\"x\":30,\"y\":0`, "beyond the grid")
 	f("-operations", `\"w\":24,\"x\":24,\"y\":0`, `\"w\":20,\"x\":24,\"y\":0`, "holes")
 	f("-operations", `\"panelIndex\":\"1\"`, `\"panelIndex\":\"0\"`, "not the only one")
+	f("-operations", `\"info\":\"#6092C0\"`, `\"info\":\"#E7664C\"`, "has other colors")
 	// The fields.
 	f("-lines", `"msg"`, `"text"`, `the field "text" is not one to show`)
 	f("-lines", `"@timestamp"`, `"message"`, `the field "message" is not one to sort by`)

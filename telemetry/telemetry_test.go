@@ -72,7 +72,7 @@ func TestSummarize(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Summarize(ctx, registry, "x_", time.Minute, zerolog.New(&out))
+			Summarize(ctx, SummaryConfig{Registry: registry, Prefix: "x_", Period: time.Minute, Log: zerolog.New(&out)})
 		}()
 		events.WithLabelValues("a").Add(3)
 		events.WithLabelValues("b").Add(4)
@@ -86,8 +86,8 @@ func TestSummarize(t *testing.T) {
 		<-done
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		want := []map[string]any{
-			{"events": 7.0, "lag": 7.0, "latency_p50": 0.5, "latency_p99": 0.99},
-			{"events": 1.0, "lag": 5.0},
+			{"events": 7.0, "lag": 7.0, "latency_count": 1.0, "latency_p50": 0.5, "latency_p99": 0.99},
+			{"events": 1.0, "lag": 5.0, "latency_count": 0.0},
 		}
 		if len(lines) != len(want) {
 			t.Fatalf("lines: %q", lines)

@@ -48,11 +48,14 @@ type index struct {
 	change bool
 }
 
+// Path of the plugin in OpenSearch.
+const Path = "/_plugins/_ism/"
+
 const primaryTerm = 1
 
 // NewISM makes the plugin of OpenSearch, with no policy.
 func NewISM() *ISM {
-	return &ISM{Path: "/_plugins/_ism/", policies: map[string]document{}, indices: map[string]*index{}}
+	return &ISM{Path: Path, policies: map[string]document{}, indices: map[string]*index{}}
 }
 
 // CreateIndex adds an index, with a policy if that is not "".
@@ -152,7 +155,7 @@ func complete(name string, policy map[string]any) error {
 	known := []string{"policy_id", "description", "last_updated_time", "schema_version", "error_notification", "default_state", "states", "ism_template", "user"}
 	for key := range policy {
 		if !slices.Contains(known, key) {
-			return fmt.Errorf("Invalid field: [%s] found in Policy.", key) //nolint:revive // its words
+			return fmt.Errorf("invalid field: [%s] found in Policy", key)
 		}
 	}
 	policy["policy_id"] = name
@@ -163,7 +166,7 @@ func complete(name string, policy map[string]any) error {
 	}
 	states, _ := policy["states"].([]any)
 	if len(states) == 0 {
-		return errors.New("Policy must contain at least one State")
+		return errors.New("policy must contain at least one State")
 	}
 	for _, state := range states {
 		state := state.(map[string]any)
@@ -203,13 +206,20 @@ func (s *ISM) explain(w http.ResponseWriter, patterns string) {
 	all, managed := map[string]any{}, 0
 	for _, name := range s.matching(patterns) {
 		i := s.indices[name]
-		explained := map[string]any{
-			"index.plugins.index_state_management.policy_id": nil, "index.opendistro.index_state_management.policy_id": nil, "enabled": nil,
+		// Open Distro has the one key, OpenSearch both.
+		keys := []string{"index.opendistro.index_state_management.policy_id"}
+		if s.Path == Path {
+			keys = append(keys, "index.plugins.index_state_management.policy_id")
+		}
+		explained := map[string]any{"enabled": nil}
+		for _, key := range keys {
+			explained[key] = nil
+			if i.policy != "" {
+				explained[key] = i.policy
+			}
 		}
 		if i.policy != "" {
 			managed++
-			explained["index.plugins.index_state_management.policy_id"] = i.policy
-			explained["index.opendistro.index_state_management.policy_id"] = i.policy
 			explained["index"], explained["policy_id"], explained["enabled"] = name, i.policy, true
 			if i.seqNo >= 0 {
 				explained["policy_seq_no"], explained["policy_primary_term"] = i.seqNo, primaryTerm

@@ -84,7 +84,7 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	verdict := report.verdict()
 	if s.keep {
-		return errors.Join(verdict, keepRunning(ctx, parts, workers, producer))
+		return errors.Join(verdict, keepRunning(ctx, parts, workers, s.seed+1))
 	}
 	return verdict
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/local"
+	"logsluice/local/feed"
 )
 
 const (
@@ -109,10 +109,7 @@ func (p *parts) startKinesis(ctx context.Context) error {
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("demo", "demo", ""),
 	})
-	if _, err := p.kinesis.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(streamName), ShardCount: aws.Int32(shards)}); err != nil {
-		return fmt.Errorf("create the stream: %w", err)
-	}
-	return nil
+	return feed.EnsureStream(ctx, p.kinesis, streamName, shards)
 }
 
 func (p *parts) stop() error {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"logsluice/internal/loggen"
+	"logsluice/local/feed"
 )
 
 // producer puts generated records into the stream, as CloudWatch Logs does,
@@ -67,7 +68,8 @@ func (p *producer) run(ctx context.Context) error {
 				batch = append(batch, r)
 			}
 		}
-		if err := p.put(ctx, batch); err != nil {
+		p.remember(batch)
+		if err := feed.Put(ctx, p.client, streamName, batch); err != nil {
 			return err
 		}
 		done := float64(p.counts().events) / float64(p.settings.events)
@@ -82,29 +84,6 @@ func (p *producer) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
-	return nil
-}
-
-// put sends records until Kinesis has taken each.
-func (p *producer) put(ctx context.Context, batch []loggen.Record) error {
-	p.remember(batch)
-	entries := make([]types.PutRecordsRequestEntry, len(batch))
-	for i, r := range batch {
-		entries[i] = types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(r.PartitionKey)}
-	}
-	for len(entries) > 0 {
-		out, err := p.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String(streamName), Records: entries})
-		if err != nil {
-			return fmt.Errorf("put records: %w", err)
-		}
-		var failed []types.PutRecordsRequestEntry
-		for i, result := range out.Records {
-			if result.ErrorCode != nil {
-				failed = append(failed, entries[i])
-			}
-		}
-		entries = failed
 	}
 	return nil
 }

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// metricNames are those that the README tells, and that deploy/logsluice.yaml's
+// dashboard, alarms and scaling are made of: deploy/tests reads them here.
+var metricNames = []string{
+	"bulk_concurrency", "bulk_request_bytes", "bulk_request_seconds_count", "bulk_request_seconds_p50", "bulk_request_seconds_p99", "bulk_requests_failed",
+	"control_messages", "dead_letters", "documents_already_there", "documents_indexed", "documents_plain", "documents_rejected",
+	"documents_retried", "events", "fields_left_out", "in_flight_bytes", "lag_seconds", "leases",
+	"put_to_acknowledged_seconds_count", "put_to_acknowledged_seconds_p50", "put_to_acknowledged_seconds_p99", "record_bytes", "records", "shards",
+}
+
+// checkEMF looks at what CloudWatch would take from a worker's log: each line of it
+// is JSON by itself, and the metrics of all documents together are those promised.
+func checkEMF(t *testing.T, w *worker, application string, shards float64) {
+	t.Helper()
+	names, lagging := map[string]bool{}, map[string]bool{}
+	var last map[string]any
+	for line := range strings.Lines(w.lines()) {
+		var metadata struct {
+			AWS struct {
+				Timestamp         int64
+				CloudWatchMetrics []struct {
+					Namespace  string
+					Dimensions [][]string
+					Metrics    []struct{ Name string }
+				}
+			} `json:"_aws"`
+		}
+		values := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &metadata); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		_ = json.Unmarshal([]byte(line), &values) // as before
+		if shard, _ := values["shard"].(string); values["message"] == "lag" {
+			lagging[shard] = true
+		}
+		if values["message"] != "summary" {
+			continue
+		}
+		last = values
+		if len(metadata.AWS.CloudWatchMetrics) != 1 {
+			t.Fatalf("no document: %s", line)
+		}
+		directive := metadata.AWS.CloudWatchMetrics[0]
+		if age := time.Since(time.UnixMilli(metadata.AWS.Timestamp)); directive.Namespace != "logsluice" || values["application"] != application || age < 0 || age > time.Hour ||
+			len(directive.Dimensions) != 1 || !slices.Equal(directive.Dimensions[0], []string{"application"}) {
+			t.Errorf("another document: %s", line)
+		}
+		for _, metric := range directive.Metrics {
+			names[metric.Name] = true
+			if _, is := values[metric.Name].(float64); !is {
+				t.Errorf("%s has no number: %s", metric.Name, line)
+			}
+		}
+	}
+	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, metricNames) {
+		t.Errorf("metrics %q", got)
+	}
+	if last["shards"] != shards {
+		t.Errorf("%v shards in the end, want %v", last["shards"], shards)
+	}
+	if len(lagging) == 0 {
+		t.Error("no shard's lag was told")
+	}
+}

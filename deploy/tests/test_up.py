@@ -1,0 +1,144 @@
+"""deploy/up.sh, with the real AWS CLI, on moto."""
+
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import stacks
+
+UP = pathlib.Path(__file__).parent.parent / "up.sh"
+
+# moto knows no Fn::ForEach: the CLI gets the template without.
+CLI = f"""#!{sys.executable}
+import json, os, sys
+arguments = sys.argv[1:]
+open(os.environ["CALLS"], "a").write(" ".join(arguments) + "\\n")
+if arguments[:2] == ["cloudformation", "deploy"]:
+    sys.path.insert(0, os.environ["TESTS"])
+    import stacks
+    at = arguments.index("--parameter-overrides") + 1
+    stacks.TEMPLATE = arguments[arguments.index("--template-file") + 1]
+    expanded = stacks.expand(dict(p.split("=", 1) for p in arguments[at:]))
+    whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items()}}  # as moto takes a list's default for a string
+    file = os.environ["CALLS"] + ".json"
+    json.dump(expanded, open(file, "w"), separators=(",", ":"))
+    arguments = arguments[:at] + [f"{{n}}={{v}}" for n, v in whole.items()]
+    arguments[arguments.index("--template-file") + 1] = file
+os.execv({str(pathlib.Path(sys.executable).parent / "aws")!r}, ["aws", *arguments])
+"""
+
+# No registry is to be had here.
+DOCKER = """#!/bin/sh
+echo docker "$@" >> "$CALLS"
+if [ "$1" = login ]; then cat > "$CALLS.password"; fi
+"""
+
+
+class Machine:
+    """Somebody's machine, whose AWS is moto."""
+
+    def __init__(self, aws, folder):
+        self.aws, self.calls = aws, folder / "calls"
+        for name, text in {"aws": CLI, "docker": DOCKER}.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(stat.S_IRWXU)
+        self.environment = os.environ | {
+            "PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(self.calls), "TESTS": str(pathlib.Path(__file__).parent),
+            "AWS_ENDPOINT_URL": aws.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stacks.REGION,
+            "BUILDER": "docker", "HOME": str(folder),
+        }  # fmt: skip
+
+    def up(self, *arguments, code=0, **environment):
+        """What it prints, where setting up ends with a code."""
+        ended = threading.Event()
+        attendant = threading.Thread(target=self.attend, args=(ended, code))
+        attendant.start()
+        try:
+            return subprocess.run([UP, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=120)
+        finally:
+            ended.set()
+            attendant.join()
+
+    def attend(self, ended, code):
+        """Has the task of a stack end, which moto does not."""
+        ecs, logs = self.aws("ecs"), self.aws("logs")
+        while not ended.wait(0.2):
+            for cluster in ecs.list_clusters()["clusterArns"]:
+                for arn in ecs.list_tasks(cluster=cluster)["taskArns"]:
+                    (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+                    if task["lastStatus"] == "STOPPED" or not task["overrides"]:
+                        continue
+                    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+                    group = definition["containerDefinitions"][0]["logConfiguration"]["options"]["awslogs-group"]
+                    place = {"logGroupName": group, "logStreamName": "task/logsluice/" + arn.rsplit("/", 1)[1]}
+                    logs.create_log_stream(**place)
+                    said = "ran " + " ".join(task["overrides"]["containerOverrides"][0]["command"])
+                    logs.put_log_events(**place, logEvents=[{"timestamp": int(time.time() * 1000), "message": said}])
+                    stacks.end_task(cluster, arn, code)
+
+    def said(self):
+        return self.calls.read_text() if self.calls.exists() else ""
+
+
+@pytest.fixture
+def machine(aws, tmp_path):
+    return Machine(aws, tmp_path)
+
+
+@pytest.fixture
+def network(aws):
+    ec2 = aws("ec2")
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    return [f"VpcId={vpc}", "SubnetIds=" + ",".join(s["SubnetId"] for s in ec2.describe_subnets()["Subnets"][:2])]
+
+
+def test_from_nothing(aws, machine, network):
+    given = ["OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network]
+    done = machine.up("up-first", *given)
+    assert done.returncode == 0, done.stderr
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in aws("cloudformation").describe_stacks(StackName="up-first")["Stacks"][0]["Outputs"]}
+    assert "ran setup" in done.stdout and done.stdout.endswith(f"Running. To look at it: {outputs['DashboardUrl']}\n")
+
+    (repository,) = aws("ecr").describe_repositories(repositoryNames=["logsluice"])["repositories"]
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in aws("cloudformation").describe_stacks(StackName="up-first")["Stacks"][0]["Parameters"]}
+    registry = repository["repositoryUri"].split("/")[0]
+    assert parameters["Image"].startswith(repository["repositoryUri"] + ":")
+    assert parameters["ImageRepositoryArn"] == repository["repositoryArn"]
+    assert f"docker login --username AWS --password-stdin {registry}\n" in machine.said()
+    assert pathlib.Path(f"{machine.calls}.password").read_text().strip()
+    (build,) = [line for line in machine.said().splitlines() if line.startswith("docker buildx build ")]
+    assert "--platform linux/amd64,linux/arm64 " in build and f"--tag {parameters['Image']} --push" in build
+
+    # Again, with the repository and the stack there.
+    again = machine.up("up-first", *given, "MinTasks=3", SETUP="0")
+    assert again.returncode == 0, again.stderr
+    assert "ran setup" not in again.stdout
+    assert len(aws("ecr").describe_repositories()["repositories"]) == 1
+
+
+def test_given_image(aws, machine, network):
+    done = machine.up(
+        "up-given", "Image=example.com/logsluice:1.0", "OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network, code=1
+    )
+    assert done.returncode == 1
+    role = next(o["OutputValue"] for o in aws("cloudformation").describe_stacks(StackName="up-given")["Stacks"][0]["Outputs"] if o["OutputKey"] == "TaskRoleArn")
+    assert "ran setup" in done.stdout and "ended with 1" in done.stderr and role in done.stderr
+    assert "docker" not in machine.said() and "ecr" not in machine.said()
+
+
+def test_failure(machine):
+    def f(*arguments, says, **environment):
+        done = machine.up(*arguments, **environment)
+        assert done.returncode == 1 and done.stdout == "" and says in done.stderr and done.stderr.count("\n") == 1, done
+        assert "cloudformation" not in machine.said()
+
+    f(says="no stack is named")
+    f("OpenSearchUrl=https://x", says="no stack is named")
+    f("stack", "https://x", says="'https://x' is no parameter")
+    f("stack", "Image=x", AWS_REGION="", says="AWS_REGION is not set")

@@ -1,0 +1,102 @@
+package telemetry
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/rs/zerolog"
+)
+
+// EMF makes a document in CloudWatch's embedded metric format of a log line:
+// CloudWatch Logs takes the metrics out of it, so that no call has to bring them
+// there. All processes of an application share one dimension, "application", as each
+// combination of dimensions is a metric that is paid for.
+// See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
+type EMF struct {
+	// Namespace of the metrics.
+	Namespace string
+	// Application is the value of the dimension.
+	Application string
+}
+
+var namespace = regexp.MustCompile(`^[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}$`)
+
+// CheckNamespace returns an error for what is no namespace of custom metrics.
+// See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html.
+func CheckNamespace(name string) error {
+	switch {
+	case !namespace.MatchString(name):
+		return errors.New("a namespace has 1 to 255 letters, digits and any of . - _ / # :, which is not the first")
+	case strings.HasPrefix(name, "AWS/"):
+		return errors.New("namespaces that begin with AWS/ are AWS' own")
+	}
+	return nil
+}
+
+type emfMetadata struct {
+	Timestamp int64          `json:"Timestamp"` // in milliseconds
+	Metrics   []emfDirective `json:"CloudWatchMetrics"`
+}
+
+type emfDirective struct {
+	Namespace  string      `json:"Namespace"`
+	Dimensions [][]string  `json:"Dimensions"`
+	Metrics    []emfMetric `json:"Metrics"`
+}
+
+type emfMetric struct {
+	Name string `json:"Name"`
+	Unit string `json:"Unit"`
+}
+
+const dimension = "application"
+
+// event begins a line whose values are metrics of the time at.
+func (e *EMF) event(log zerolog.Logger, at time.Time, values []value) *zerolog.Event {
+	directive := emfDirective{Namespace: e.Namespace, Dimensions: [][]string{{dimension}}}
+	for _, v := range values {
+		directive.Metrics = append(directive.Metrics, emfMetric{v.name, unit(v.name)})
+	}
+	return info(log).Str(dimension, e.Application).Any("_aws", emfMetadata{at.UnixMilli(), []emfDirective{directive}})
+}
+
+// info begins a line that is logged whatever the log's level: metrics must not
+// depend on it.
+func info(log zerolog.Logger) *zerolog.Event {
+	return log.Log().Str(zerolog.LevelFieldName, zerolog.LevelInfoValue)
+}
+
+// unit is the one that the name of a metric ends in, as CloudWatch spells it.
+func unit(name string) string {
+	switch name = strings.TrimSuffix(strings.TrimSuffix(name, "_p50"), "_p99"); {
+	case strings.HasSuffix(name, "_seconds"):
+		return "Seconds"
+	case strings.HasSuffix(name, "_bytes"):
+		return "Bytes"
+	}
+	return "Count"
+}
+
+// details logs a line for each labelled value of a gauge, such as the lag of a
+// shard. They are for Logs Insights: a metric of each would cost a hundred times the line.
+func (*EMF) details(log zerolog.Logger, prefix string, families []*dto.MetricFamily) {
+	for _, family := range families {
+		name, ours := strings.CutPrefix(family.GetName(), prefix)
+		if !ours || family.GetType() != dto.MetricType_GAUGE {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if len(m.GetLabel()) == 0 {
+				continue
+			}
+			event := info(log)
+			for _, label := range m.GetLabel() {
+				event = event.Str(label.GetName(), label.GetValue())
+			}
+			event.Float64(name, m.GetGauge().GetValue()).Msg(strings.TrimSuffix(name, "_seconds"))
+		}
+	}
+}
