@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -210,7 +211,7 @@ func TestDoctor(t *testing.T) {
 		"lifecycle policy: PREFIX is in place",
 		"Dashboards: " + c.env["DASHBOARDS_URL"] + " is OpenSearch Dashboards 3.8.0; ",
 		"archive: the newest object of s3://archive/_/cwl/ecs/ is ",
-		"dead letters: none in the last 24h0m0s",
+		"dead letters: none in the last day",
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], "ok       "+want) {
 			t.Errorf("line %d is not ok: %s", i, want)
@@ -220,6 +221,32 @@ func TestDoctor(t *testing.T) {
 		t.Error("no events of the record, or another object")
 	}
 	c.unchanged(t)
+
+	// The same with two links broken, as the README has it.
+	c.logs.Reset()
+	c.logs.Group("/ecs/api", subscriptionTo(streamARN+"log"))
+	c.ask(http.MethodPut, "/"+c.today()+"/_settings", `{"index.blocks.write":true}`)
+	code, out, errOut = command(t, c.env, nil, "doctor")
+	if code != exitFailure || errOut != "logsluice: 2 of 11 links are broken\n" {
+		t.Errorf("exit %d, %q", code, errOut)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(readme), "### Doctor")
+	_, shown, _ = strings.Cut(shown, "```\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	if got, want := c.steady(out+errOut), c.steady(shown); got != want {
+		t.Errorf("it prints\n%s\nand the README has\n%s", got, want)
+	}
+}
+
+// steady is an output without what is different each time: names, addresses, ages.
+func (c *chain) steady(out string) string {
+	out = strings.NewReplacer(c.prefix, "ecs", c.leases.application, "logsluice").Replace(out)
+	out = regexp.MustCompile(`http://\S+`).ReplaceAllString(out, "URL")
+	return regexp.MustCompile(`\d+`).ReplaceAllString(regexp.MustCompile(`[\d.]+(ms|s)\b`).ReplaceAllString(out, "TIME"), "N")
 }
 
 // unchanged checks that what doctor wrote is gone, and that it wrote nothing else.
@@ -323,8 +350,8 @@ func TestDoctor_Failure(t *testing.T) {
 	f("expired credentials", nil, map[string]string{"AWS_ACCESS_KEY_ID": "OLD"}, noAWS, "AWS", "EnvConfigCredentials", "ExpiredToken: The security token included in the request is expired", "renew the credentials")
 	f("invalid credentials", nil, map[string]string{"AWS_ACCESS_KEY_ID": "other"}, noAWS, "AWS", "InvalidClientTokenId", "renew the credentials")
 	f("no STS", nil, map[string]string{"AWS_ENDPOINT_URL_STS": closed}, states{"AWS": warning}, "AWS", "connection refused", "VPC endpoint")
-	f("clock behind", func() { c.sts.Ahead = 10 * time.Minute }, nil, states{"AWS": broken}, "AWS", c.sts.ARN, "clock is 10m0s behind AWS's", "NTP", "signed requests are refused")
-	f("clock ahead", func() { c.sts.Ahead = -10 * time.Minute }, nil, states{"AWS": broken}, "AWS", "clock is 9m59s ahead of AWS's", "NTP")
+	f("clock behind", func() { c.sts.Ahead = 630 * time.Second }, nil, states{"AWS": broken}, "AWS", c.sts.ARN, "clock is 10m", "s behind AWS's", "NTP", "signed requests are refused")
+	f("clock ahead", func() { c.sts.Ahead = -630 * time.Second }, nil, states{"AWS": broken}, "AWS", "clock is 10m", "s ahead of AWS's", "NTP")
 	f("clock a little off", func() { c.sts.Ahead = 10 * time.Second }, nil, states{"AWS": warning}, "AWS", "s behind AWS's", "NTP")
 
 	groups := func(filters ...map[string]any) func() {
@@ -339,7 +366,7 @@ func TestDoctor_Failure(t *testing.T) {
 		return filter
 	}
 	filters := func(state doctor.State) states { return states{"subscription filters": state} }
-	f("no log group", func() { c.logs.Reset() }, nil, filters(broken), "subscription filters", "no filter points at stream s in us-east-1", "put-subscription-filter")
+	f("no log group", func() { c.logs.Reset() }, nil, filters(broken), "subscription filters", "no filter points at stream s in us-east-1", "put-subscription-filter", "--destination-arn "+streamARN+"s ")
 	f("no filter", groups(), nil, filters(broken), "subscription filters", "no filter points at stream s in us-east-1", "put-subscription-filter")
 	f("filter to another stream", groups(subscriptionTo(streamARN+"s2")), nil, filters(broken), "subscription filters", "1 point elsewhere: /ecs/api to "+streamARN+"s2")
 	f("filter to another region", groups(subscriptionTo(strings.Replace(streamARN, "us-east-1", "eu-west-1", 1)+"s")), nil, filters(broken), "subscription filters", "eu-west-1")
@@ -396,7 +423,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("key denied", func() { c.deny["kinesis:GetRecords"] = "KMSAccessDeniedException" }, nil, stream(broken), "stream", "cannot be decrypted", "kms:Decrypt")
 	f("shard busy", func() { c.deny["kinesis:GetRecords"] = "ProvisionedThroughputExceededException" }, nil, nil, "stream", "is read by others as often as it allows")
 	f("Kinesis away", nil, map[string]string{"AWS_ENDPOINT_URL_KINESIS": closed}, stream(broken), "stream", "connection refused", "AWS_ENDPOINT_URL")
-	f("no record", func() { c.newStream("quiet"); c.subscribe("quiet") }, map[string]string{"STREAM_NAME": "quiet"}, nil, "stream", "no record of the last 1h0m0s in 2 shards")
+	f("no record", func() { c.newStream("quiet"); c.subscribe("quiet") }, map[string]string{"STREAM_NAME": "quiet"}, nil, "stream", "no record of the last hour in 2 shards")
 	f("record of others", func() { c.newStream("foreign"); c.subscribe("foreign"); c.putTo("foreign", []byte("no envelope")) }, map[string]string{"STREAM_NAME": "foreign"}, stream(warning), "stream", "is no subscription record", "who else writes")
 
 	leases := func(state doctor.State) states { return states{"lease table": state} }
@@ -481,7 +508,7 @@ func TestDoctor_Failure(t *testing.T) {
 			c.ask(http.MethodPut, fmt.Sprintf("/%s/_doc/%d?refresh=true", indexer.DeadLetterIndex(c.prefix), i), fmt.Sprintf(
 				`{"@timestamp":%q,"stage":"index","error":{"type":"mapper_parsing_exception","reason":"failed to parse field [status]"}}`, time.Now().Add(-time.Duration(i)*20*time.Hour).UTC().Format(time.RFC3339)))
 		}
-	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last 24h0m0s: 2 mapper_parsing_exception (failed to parse field [status])", "look at PREFIX-dead-letter")
+	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last day: 2 mapper_parsing_exception (failed to parse field [status])", "look at PREFIX-dead-letter")
 	// Where only some of the cases run there is none.
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+indexer.DeadLetterIndex(c.prefix), "", nil)
 	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "may not be searched", "indices:data/read/search")
@@ -504,15 +531,11 @@ func TestDoctorSecured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var roles []string // in JSON, the worker's first
-	for _, block := range strings.Split(string(readme), "```json\n")[1:] {
-		if role, _, _ := strings.Cut(block, "```"); strings.Contains(role, "index_permissions") {
-			roles = append(roles, strings.ReplaceAll(role, `"ecs-`, `"`+s.prefix+"-"))
-		}
-	}
+	named := func(role string) string { return strings.ReplaceAll(role, `"ecs-`, `"`+s.prefix+"-") }
+	workers, doctors := named(readmeRole(t, string(readme), "Which OpenSearch")), named(readmeRole(t, string(readme), "Doctor"))
 	password := rand.Text()
 	s.setPassword(password)
-	s.grant(roles[0])
+	s.grant(workers)
 	maps.Copy(c.env, map[string]string{
 		"OPENSEARCH_URL": s.searchURL, "OPENSEARCH_CA_FILE": s.CAFile, "OPENSEARCH_USERNAME": "logsluice", "OPENSEARCH_PASSWORD": password, "INDEX_PREFIX": s.prefix, "DASHBOARDS_URL": "",
 	})
@@ -557,14 +580,14 @@ func TestDoctorSecured(t *testing.T) {
 		t.Errorf("%d scratch documents are left by two runs", n)
 	}
 	s.ask(http.MethodDelete, "/"+s.prefix+"-doctor", "")
-	less := strings.Replace(roles[0], `"indices:data/write/index", `, "", 1)
-	if less == roles[0] {
+	less := strings.Replace(workers, `"indices:data/write/index", `, "", 1)
+	if less == workers {
 		t.Fatal(less)
 	}
 	s.grant(less)
 	f("no permission to write", nil, map[string]string{"writing": "broken: PREFIX-doctor takes no document: 403 security_exception: no permissions for [indices:data/write/index]"})
 
-	s.grant(roles[1])
+	s.grant(doctors)
 	whole := map[string]string{
 		"OpenSearch": "ok: is opensearch 3.4.0", "index templates": "ok: is in place", "writing": "ok: a document was written and read back",
 		"lifecycle policy": "warning: OpenSearch has no Index State Management", "dead letters": "ok: none",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -56,6 +57,9 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 		f.warn("allow sts.REGION.amazonaws.com by the route or a VPC endpoint to have this told; run does without", "who this is cannot be asked: %s", said(err))
 	default:
 		w.account = aws.ToString(who.Account)
+		if a, err := arn.Parse(aws.ToString(who.Arn)); err == nil {
+			w.streamARN = arn.ARN{Partition: a.Partition, Service: "kinesis", Region: w.AWS.Region, AccountID: w.account, Resource: "stream/" + w.Stream}.String()
+		}
 		f.note("%s of account %s in %s", aws.ToString(who.Arn), w.account, w.AWS.Region)
 	}
 	if there, known := serverTime(who, err); known {

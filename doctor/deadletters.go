@@ -31,14 +31,14 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 	case err != nil:
 		f.warn("see how the domain is, and try again", "%s cannot be searched: %s", index, answered(err))
 	case letters == 0:
-		f.note("none in the last %s", deadLetterAge)
+		f.note("none in the last day")
 	default:
 		var texts []string
 		for _, r := range reasons {
 			texts = append(texts, fmt.Sprintf("%d %s (%s)", r.Letters, r.Type, cut(r.Example)))
 		}
 		f.warn("look at "+index+", where they are kept: mostly a field is of two types in two applications, or others write to the stream",
-			"%d in the last %s: %s", letters, deadLetterAge, firstOf(texts))
+			"%d in the last day: %s", letters, firstOf(texts))
 	}
 }
 

@@ -134,7 +134,7 @@ func (w *walk) none(f *Finding, all bool, format string, args ...any) {
 
 func (w *walk) subscribe(group string) string {
 	return "deploy the stack with its parameter LogGroups, or: aws logs put-subscription-filter --log-group-name " + group +
-		" --filter-name logsluice --filter-pattern '' --distribution Random --destination-arn STREAM_ARN --role-arn ROLE_ARN"
+		" --filter-name logsluice --filter-pattern '' --distribution Random --destination-arn " + w.streamARN + " --role-arn ROLE_ARN"
 }
 
 // isOurs tells whether an ARN is the stream's.

@@ -64,7 +64,7 @@ func (f *Finding) tell(remedy, format string, args ...any) {
 }
 
 func joined(text, more string) string {
-	more = strings.Join(strings.Fields(more), " ") // one line
+	more = strings.TrimSuffix(strings.Join(strings.Fields(more), " "), ";") // one line
 	if text == "" {
 		return more
 	}

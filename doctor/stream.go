@@ -101,7 +101,7 @@ func (w *walk) readStream(ctx context.Context, f *Finding) {
 			w.tellSample(f, s.ID, record)
 			return
 		case i == min(len(open), sampleShards)-1:
-			f.note("can be read; no record of the last %s in %d shards", sampleAge, i+1)
+			f.note("can be read; no record of the last hour in %d shards", i+1)
 		}
 	}
 }

@@ -73,9 +73,10 @@ type Template struct {
 // walk is one walk along the chain. What a link finds out is for those after it.
 type walk struct {
 	Config
-	account string // "" if AWS did not tell
-	shards  []checkpoint.Shard
-	sample  *sample
+	account   string // "" if AWS did not tell
+	streamARN string // as it would be; STREAM_ARN if AWS did not tell
+	shards    []checkpoint.Shard
+	sample    *sample
 	// current is the index of the documents of this moment, "" if it is not there.
 	current string
 }
@@ -83,7 +84,7 @@ type walk struct {
 // Walk looks at each link of the chain and returns what it found, in the order of the
 // data. Calls are bounded to 5 s each.
 func Walk(ctx context.Context, cfg Config) []Finding {
-	w := &walk{Config: cfg}
+	w := &walk{Config: cfg, streamARN: "STREAM_ARN"}
 	onAWS := []string{linkAWS}
 	var signed []string // requests to OpenSearch
 	noPolicy, noDashboards, noArchive := "", "", ""

@@ -131,7 +131,7 @@ func (w *walk) remove(ctx context.Context, f *Finding, index string, mayDelete b
 		err = bounded(context.WithoutCancel(ctx), func(ctx context.Context) error { return domain.DeleteIndex(ctx, w.Search, index) })
 	}
 	if err != nil && !domain.HasStatus(err, http.StatusNotFound) && (f.State != Broken || mayDelete) {
-		f.warn(fmt.Sprintf("allow indices:admin/delete for %s*, or delete it by hand: DELETE /%s", ScratchIndex(w.Mapper.Prefix()), index),
+		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Mapper.Prefix()), index),
 			"index %s is left, with what doctor writes: %s", index, answered(err))
 	}
 }
