@@ -26,6 +26,7 @@ type commands struct {
 	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
 	Assets      assetsCommands     `cmd:"" help:"Print what belongs to the documents elsewhere: policy, index template, schema, table of fields, index pattern."`
 	Setup       setupCommand       `cmd:"" help:"Install or update on the OpenSearch domain what belongs there: index templates, lifecycle policy, dashboards."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at each link from the log groups to the indices, and say what is wrong and what to do."`
 	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is alive; exit 0 if it is."`
 	Version     kong.VersionFlag   `help:"Print the version and exit."`

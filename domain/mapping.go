@@ -21,27 +21,16 @@ var ErrForbidden = errors.New("OpenSearch does not allow it")
 // error is ErrForbidden if the user may not see mappings.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
 func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
-	var wanted struct {
-		Template struct {
-			Mappings struct {
-				Properties properties
-			}
-		}
+	wanted, err := fieldsOf(template)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := json.Unmarshal(template, &wanted); err != nil {
-		return nil, nil, fmt.Errorf("read an index template: %w", err)
-	}
-	var indices map[string]struct {
-		Mappings struct{ Properties properties }
-	}
-	doing := "read the mapping of " + index
-	if err := call(ctx, client, doing, http.MethodGet, "/"+index+"/_mapping", nil, &indices); HasStatus(err, http.StatusForbidden) {
-		return nil, nil, fmt.Errorf("%w: %w", ErrForbidden, err)
-	} else if err != nil && !HasStatus(err, http.StatusNotFound) {
+	indices, err := mappings(ctx, client, index)
+	if err != nil {
 		return nil, nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(indices)) {
-		missing, fields, others := wanted.Template.Mappings.Properties.beyond(indices[name].Mappings.Properties, "")
+		missing, fields, others := wanted.beyond(indices[name], "")
 		for _, other := range others {
 			kept = append(kept, name+": "+other)
 		}
@@ -64,6 +53,65 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		}
 	}
 	return added, kept, nil
+}
+
+// MappingChanges lists what ExtendMapping would add and keep, by the one of the bodies
+// of a template that is nearest to what the index has, and tells whether the index is
+// there.
+func MappingChanges(ctx context.Context, client Client, index string, bodies ...[]byte) (there bool, missing, kept []string, err error) {
+	indices, err := mappings(ctx, client, index)
+	if err != nil || len(indices) == 0 {
+		return false, nil, nil, err
+	}
+	for i, body := range bodies {
+		wanted, err := fieldsOf(body)
+		if err != nil {
+			return true, nil, nil, err
+		}
+		var lacks, differs []string
+		for _, name := range slices.Sorted(maps.Keys(indices)) {
+			_, fields, others := wanted.beyond(indices[name], "")
+			lacks, differs = append(lacks, fields...), append(differs, others...)
+		}
+		if i == 0 || len(lacks)+len(differs) < len(missing)+len(kept) {
+			missing, kept = lacks, differs
+		}
+	}
+	return true, missing, kept, nil
+}
+
+// fieldsOf are the fields of an index template.
+func fieldsOf(template []byte) (properties, error) {
+	var wanted struct {
+		Template struct {
+			Mappings struct {
+				Properties properties
+			}
+		}
+	}
+	if err := json.Unmarshal(template, &wanted); err != nil {
+		return nil, fmt.Errorf("read an index template: %w", err)
+	}
+	return wanted.Template.Mappings.Properties, nil
+}
+
+// mappings are the fields of an index, or of those of a data stream, by their names.
+func mappings(ctx context.Context, client Client, index string) (map[string]properties, error) {
+	var answer map[string]struct {
+		Mappings struct{ Properties properties }
+	}
+	err := call(ctx, client, "read the mapping of "+index, http.MethodGet, "/"+index+"/_mapping", nil, &answer)
+	switch {
+	case HasStatus(err, http.StatusForbidden):
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
+	case err != nil && !HasStatus(err, http.StatusNotFound):
+		return nil, err
+	}
+	indices := make(map[string]properties, len(answer))
+	for name, index := range answer {
+		indices[name] = index.Mappings.Properties
+	}
+	return indices, nil
 }
 
 // properties are fields of a mapping by name.

@@ -21,6 +21,21 @@ type Dashboards struct {
 	Tenant string
 }
 
+// Status asks Dashboards for its version and how it is, such as green.
+func (d Dashboards) Status(ctx context.Context) (version, state string, err error) {
+	var answer struct {
+		Version struct{ Number string }
+		Status  struct{ Overall struct{ State string } }
+	}
+	const doing = "ask for the status"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/status", http.NoBody)
+	if err != nil {
+		return "", "", fmt.Errorf(doing+": %w", err)
+	}
+	err = d.send(doing, req, "application/json", &answer)
+	return answer.Version.Number, answer.Status.Overall.State, err
+}
+
 // SavedObject is what became of a saved object.
 type SavedObject struct {
 	// Type and ID name it.

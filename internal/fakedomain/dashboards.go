@@ -61,6 +61,8 @@ func (d *Dashboards) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "OpenSearch Dashboards server is not ready yet", http.StatusServiceUnavailable)
 	case r.Method != http.MethodGet && r.Header.Get("osd-xsrf") == "":
 		failure(w, http.StatusBadRequest, "Request must contain a osd-xsrf header.")
+	case at == "GET "+d.BasePath+"/api/status":
+		answer(w, http.StatusOK, map[string]any{"name": "osd", "version": map[string]any{"number": "3.8.0"}, "status": map[string]any{"overall": map[string]any{"state": "green", "title": "Green"}}})
 	case at == "POST "+d.BasePath+"/api/saved_objects/_bulk_get":
 		d.bulkGet(w, r)
 	case at == "POST "+d.BasePath+"/api/saved_objects/_import":

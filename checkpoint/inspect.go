@@ -1,0 +1,71 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// ErrOtherTable tells that a table has another key than a lease table's.
+var ErrOtherTable = errors.New("the table is no lease table")
+
+// Description is what DynamoDB says of a lease table.
+type Description struct {
+	// Status and Billing are in DynamoDB's words, such as ACTIVE and PAY_PER_REQUEST.
+	Status, Billing string
+	// Ready tells that it can be read and written to.
+	Ready bool
+}
+
+// Describe asks what a lease table is like. One that does not exist is ErrNoTable, and
+// one with another key ErrOtherTable.
+func Describe(ctx context.Context, db DynamoDB, table string) (Description, error) {
+	answer, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
+	var missing *types.ResourceNotFoundException
+	switch {
+	case errors.As(err, &missing):
+		return Description{}, fmt.Errorf("%s: %w", table, ErrNoTable)
+	case err != nil:
+		return Description{}, fmt.Errorf("describe the lease table %s: %w", table, err)
+	}
+	t := answer.Table
+	d := Description{Status: string(t.TableStatus), Billing: string(types.BillingModeProvisioned)} // if nothing is said
+	if t.BillingModeSummary != nil {
+		d.Billing = string(t.BillingModeSummary.BillingMode)
+	}
+	d.Ready = t.TableStatus == types.TableStatusActive || t.TableStatus == types.TableStatusUpdating
+	key := ""
+	for _, k := range t.KeySchema {
+		key += fmt.Sprintf("%s %s ", aws.ToString(k.AttributeName), k.KeyType)
+	}
+	if key != attrShard+" "+string(types.KeyTypeHash)+" " {
+		return d, fmt.Errorf("%s: %w: its key is %sand not %s %s", table, ErrOtherTable, key, attrShard, types.KeyTypeHash)
+	}
+	for _, a := range t.AttributeDefinitions {
+		if aws.ToString(a.AttributeName) == attrShard && a.AttributeType != types.ScalarAttributeTypeS {
+			return d, fmt.Errorf("%s: %w: %s is of type %s and not %s", table, ErrOtherTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
+		}
+	}
+	return d, nil
+}
+
+// TryWrites finds out whether a worker could write to a lease table, and changes
+// nothing: what it asks for has a condition that never holds, and is refused for that
+// only to who may do it.
+func TryWrites(ctx context.Context, db DynamoDB, table string) error {
+	const key, never = "logsluice-doctor", "attribute_exists(" + attrShard + ") AND attribute_not_exists(" + attrShard + ")"
+	_, _, err := updateRow(ctx, db, table, key, "SET "+attrOwner+" = :nobody", never, item{":nobody": str(key)}, viewTimeout)
+	if err != nil {
+		return fmt.Errorf("try to update a row of %s: %w", table, err)
+	}
+	_, err = db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(key)}, ConditionExpression: aws.String(never)})
+	var failed *types.ConditionalCheckFailedException
+	if err != nil && !errors.As(err, &failed) {
+		return fmt.Errorf("try to delete a row of %s: %w", table, err)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/rs/zerolog"
+
+	"logsluice/doctor"
+	"logsluice/domain"
+)
+
+// doctorCommand looks at the chain with the environment of run.
+type doctorCommand struct {
+	streamSettings
+	opensearchSettings
+	dashboardsSettings
+	documentSettings
+	indexSettings
+	lifecycleSettings
+	ArchiveURL    string   `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" help:"Where the Firehose writes, s3://bucket/prefix/."`
+	LogGroup      []string `group:"stream" placeholder:"NAME,…" help:"Log groups that are to have a subscription filter (default: those that there are)."`
+	MostLogGroups int      `group:"stream" default:"100" placeholder:"N" help:"Log groups that are looked at where none is named; five a second (default ${default})."`
+	Output        string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
+}
+
+// Help is called by kong.
+func (*doctorCommand) Help() string {
+	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again."
+}
+
+// Run is called by kong.
+func (c *doctorCommand) Run(ctx context.Context, std streams) error {
+	cfg, closeAll, err := c.config(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	return c.print(std, doctor.Walk(ctx, cfg))
+}
+
+// config checks the settings, and makes the clients of them.
+func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll func(), err error) {
+	index, err := c.indexSettings.check()
+	if err != nil {
+		return cfg, nil, err
+	}
+	mapper, err := c.mapper(index, nil)
+	if err != nil {
+		return cfg, nil, err
+	}
+	policy, err := c.policy(mapper)
+	if err != nil {
+		return cfg, nil, err
+	}
+	switch err := c.opensearchSettings.check(); {
+	case c.StreamName == "":
+		return cfg, nil, c.missingStream()
+	case c.ApplicationName == "":
+		return cfg, nil, c.missingApplication()
+	case err != nil:
+		return cfg, nil, err
+	case c.MostLogGroups < 1:
+		return cfg, nil, settingf("--most-log-groups: %d is too small: give at least 1", c.MostLogGroups)
+	}
+	cfg = doctor.Config{
+		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
+		SearchURL: address(c.OpensearchURL), SigningService: c.OpensearchSigv4,
+		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy, DashboardsURL: address(c.DashboardsURL),
+	}
+	if c.ArchiveURL != "" {
+		archive, err := doctor.ParseArchive(c.ArchiveURL)
+		if err != nil {
+			return cfg, nil, settingf("ARCHIVE_URL (--archive-url): %w", err)
+		}
+		cfg.Archive = &archive
+	}
+	templates, err := indexTemplates(mapper)
+	if err != nil {
+		return cfg, nil, err
+	}
+	for _, t := range templates {
+		cfg.Templates = append(cfg.Templates, doctor.Template{Name: t.name, Bodies: t.bodies})
+	}
+	if cfg.SavedObjects, err = mapper.SavedObjects(); err != nil {
+		return cfg, nil, err
+	}
+	if cfg.AWS, err = loadAWS(ctx, zerolog.Nop()); err != nil {
+		return cfg, nil, err
+	}
+	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), kinesis.NewFromConfig(cfg.AWS)
+	search, err := c.opensearchSettings.client(cfg.AWS, 1)
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.Search = search
+	if c.DashboardsURL == "" {
+		return cfg, func() { _ = search.Close() }, nil
+	}
+	dashboards, err := c.dashboardsSettings.client(c.opensearchSettings, cfg.AWS)
+	if err != nil {
+		_ = search.Close()
+		return cfg, nil, err
+	}
+	cfg.Dashboards = &domain.Dashboards{Client: dashboards, Tenant: c.DashboardsTenant}
+	return cfg, func() { _, _ = search.Close(), dashboards.Close() }, nil
+}
+
+// print prints what was found, and fails if a link is broken.
+func (c *doctorCommand) print(std streams, findings []doctor.Finding) error {
+	var page bytes.Buffer
+	if c.Output == "json" {
+		if err := json.NewEncoder(&page).Encode(findings); err != nil {
+			return fmt.Errorf("write what was found: %w", err)
+		}
+	} else {
+		for _, f := range findings {
+			printFinding(&page, f)
+		}
+	}
+	if err := std.print(page.Bytes()); err != nil {
+		return err
+	}
+	broken := 0
+	for _, f := range findings {
+		if f.State == doctor.Broken {
+			broken++
+		}
+	}
+	if broken > 0 {
+		return fmt.Errorf("%d of %d links are broken", broken, len(findings))
+	}
+	return nil
+}
+
+func printFinding(w io.Writer, f doctor.Finding) {
+	const indent = 9 // of the longest state and two spaces
+	fmt.Fprintf(w, "%-*s%s: %s\n", indent, f.State, f.Link, f.Found)
+	if f.Remedy != "" {
+		fmt.Fprintf(w, "%*s→ %s\n", indent, "", f.Remedy)
+	}
+}

@@ -1,0 +1,56 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// code is that of an AWS error, "" if AWS did not answer.
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// said is an AWS error as AWS says it, without what was being done and without ids.
+func said(err error) string {
+	var api smithy.APIError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &api):
+		return strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer within " + callTimeout.String()
+	case errors.As(err, &dial):
+		return dial.Error()
+	}
+	return err.Error()
+}
+
+// isDenied tells that these credentials may not do it.
+func isDenied(err error) bool {
+	return slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"}, code(err))
+}
+
+// allow is the remedy for what is denied.
+func allow(actions string) string {
+	return "allow " + actions + " to the task role (deploy/logsluice.yaml has it)"
+}
+
+// remedyOf is what to do about a failed call to AWS. actions are its permission.
+func remedyOf(err error, actions string) string {
+	switch {
+	case isDenied(err):
+		return allow(actions)
+	case code(err) == "":
+		return "AWS cannot be reached from here: look at the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
+	}
+	return "try again; if it stays, look at AWS's service health"
+}

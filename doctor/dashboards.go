@@ -1,0 +1,61 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"logsluice/domain"
+)
+
+const dashboardsSetting = "DASHBOARDS_URL (--dashboards-url)"
+
+// dashboards looks whether OpenSearch Dashboards answers and has the saved objects.
+func (w *walk) dashboards(ctx context.Context, f *Finding) {
+	var at atomic.Int32
+	var version, state string
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		version, state, err = w.Dashboards.Status(staged(ctx, &at))
+		return err
+	})
+	var answer *domain.AnswerError
+	switch {
+	case errors.As(err, &answer) && isRefused(answer.Status):
+		f.fail(w.prove(err, answer.Status), "%s", err)
+		return
+	case errors.As(err, &answer):
+		f.fail("see that Dashboards runs; correct "+dashboardsSetting, "%s", err)
+		return
+	case err != nil && at.Load() == int32(asking) && version == "" && !errors.Is(err, context.DeadlineExceeded):
+		f.fail("correct "+dashboardsSetting, "what answers at %s is no Dashboards: %s", w.DashboardsURL, reason(err))
+		return
+	case err != nil:
+		found, remedy := unreachable(err, stage(at.Load()), w.DashboardsURL, dashboardsSetting)
+		f.fail(remedy, "%s", found)
+		return
+	}
+	f.note("%s is OpenSearch Dashboards %s", w.DashboardsURL, version)
+	if state != "green" {
+		f.warn("see the log of Dashboards, and its connection to OpenSearch", "its status is %s", state)
+	}
+	var objects []domain.SavedObject
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		objects, err = w.Dashboards.Compare(ctx, w.SavedObjects)
+		return err
+	})
+	if err != nil {
+		f.warn(w.permit(err, "reading the saved objects"), "the saved objects cannot be read: %s", answered(err))
+		return
+	}
+	var differ []string
+	for _, o := range objects {
+		if len(o.Changes) > 0 || o.Err != nil {
+			differ = append(differ, o.Type+" "+o.ID)
+		}
+	}
+	if len(differ) > 0 {
+		f.warn(setUp, "%d of %d saved objects are missing or differ: %s", len(differ), len(objects), firstOf(differ))
+		return
+	}
+	f.note("%d saved objects are in place", len(objects))
+}

@@ -1,0 +1,50 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"logsluice/domain"
+	"logsluice/indexer"
+)
+
+const (
+	deadLetterAge = 24 * time.Hour
+	mostReasons   = 3
+	mostExample   = 120 // bytes of a reason's example
+)
+
+// deadLetters tells what could not be indexed of late.
+func (w *walk) deadLetters(ctx context.Context, f *Finding) {
+	index := indexer.DeadLetterIndex(w.Mapper.Prefix())
+	var letters int
+	var reasons []domain.Reason
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		letters, reasons, err = domain.DeadLetters(ctx, w.Search, index, deadLetterAge, mostReasons)
+		return err
+	})
+	switch {
+	case domain.HasStatus(err, http.StatusForbidden):
+		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does without", "%s may not be searched", index)
+	case err != nil:
+		f.warn("see how the domain is, and try again", "%s cannot be searched: %s", index, answered(err))
+	case letters == 0:
+		f.note("none in the last day")
+	default:
+		var texts []string
+		for _, r := range reasons {
+			texts = append(texts, fmt.Sprintf("%d %s (%s)", r.Letters, r.Type, cut(r.Example)))
+		}
+		f.warn("look at "+index+", where they are kept: mostly a field is of two types in two applications, or others write to the stream",
+			"%d in the last day: %s", letters, firstOf(texts))
+	}
+}
+
+func cut(text string) string {
+	if len(text) > mostExample {
+		return text[:mostExample] + "…"
+	}
+	return text
+}

@@ -1,0 +1,245 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+)
+
+// filterPause is between two calls: CloudWatch Logs takes 10 a second of a kind from
+// an account, and half of these are left to others.
+// See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html.
+const filterPause = 200 * time.Millisecond
+
+const mostNamed = 5 // things that are named in a line
+
+// filter is what forwards events: a log group's subscription filter or an account's
+// policy.
+type filter struct {
+	of           string // a log group, or a policy and what it is for
+	name         string
+	Destination  string `json:"DestinationArn"`
+	Role         string `json:"RoleArn"`
+	Pattern      string `json:"FilterPattern"`
+	Distribution string
+}
+
+func (s filter) String() string {
+	pattern, distribution := "all events", s.Distribution
+	if s.Pattern != "" {
+		pattern = fmt.Sprintf("%q", s.Pattern)
+	}
+	if distribution == "" {
+		distribution = string(types.DistributionByLogStream) // if nothing is said
+	}
+	return fmt.Sprintf("%s (%s, %s, %s)", s.of, s.name, pattern, distribution)
+}
+
+// filters looks who forwards events to the stream.
+func (w *walk) filters(ctx context.Context, f *Finding) {
+	client := logs.NewFromConfig(w.AWS)
+	all := true // was looked at
+	policies, err := w.accountFilters(ctx, client)
+	if err != nil {
+		all = false
+		f.warn(remedyOf(err, "logs:DescribeAccountPolicies"), "policies of the account are not looked at: %s", said(err))
+	}
+	groups := w.LogGroups
+	if len(groups) == 0 {
+		var more bool
+		if groups, more, err = w.logGroups(ctx, client); err != nil {
+			f.warn(remedyOf(err, "logs:DescribeLogGroups")+", or name some with --log-group", "log groups are not looked at: %s", said(err))
+		} else if more {
+			f.note("of the log groups only the first %d are looked at (--most-log-groups, --log-group)", len(groups))
+		}
+		all = all && err == nil && !more
+	}
+	found, others, without := policies.to(w.isOurs), policies.to(w.isNotOurs), []string(nil)
+	for i, group := range groups {
+		if i > 0 && !pause(ctx, filterPause) {
+			all = false
+			break
+		}
+		filters, err := groupFilters(ctx, client, group)
+		var missing *types.ResourceNotFoundException
+		switch {
+		case errors.As(err, &missing):
+			if len(w.LogGroups) > 0 {
+				f.fail("correct --log-group", "there is no log group %s in %s", group, w.AWS.Region)
+			}
+			continue
+		case err != nil:
+			all = false
+			f.warn(remedyOf(err, "logs:DescribeSubscriptionFilters"), "the filters of %s are not looked at: %s", group, said(err))
+		default:
+			ours := filters.to(w.isOurs)
+			if len(ours) == 0 {
+				without = append(without, group)
+			}
+			found, others = append(found, ours...), append(others, filters.to(w.isNotOurs)...)
+			continue
+		}
+		break // the next would be answered the same
+	}
+	w.tellFilters(f, found, others, all)
+	if len(w.LogGroups) > 0 && len(without) > 0 && len(policies.to(w.isOurs)) == 0 {
+		f.fail(w.subscribe(without[0]), "no filter of %s points at stream %s", firstOf(without), w.Stream)
+	}
+}
+
+func (w *walk) tellFilters(f *Finding, found, others filters, all bool) {
+	byStream := 0
+	for _, s := range found {
+		if s.Distribution != string(types.DistributionRandom) {
+			byStream++
+		}
+		role, err := arn.Parse(s.Role)
+		switch {
+		case err != nil || role.Service != "iam":
+			f.fail("give the filter a role that may kinesis:PutRecord to the stream", "the filter of %s has no role: %q", s.of, s.Role)
+		case w.account != "" && role.AccountID != w.account:
+			f.warn("give the filter a role of its own account", "the filter of %s has a role of account %s", s.of, role.AccountID)
+		}
+	}
+	switch {
+	case len(found) > 0:
+		f.note("%d forward to stream %s: %s", len(found), w.Stream, firstOf(texts(found)))
+	case len(others) > 0:
+		elsewhere := others[0]
+		w.none(f, all, "no filter points at stream %s in %s; %d point elsewhere: %s to %s", w.Stream, w.AWS.Region, len(others), elsewhere.of, elsewhere.Destination)
+	default:
+		w.none(f, all, "no filter points at stream %s in %s", w.Stream, w.AWS.Region)
+	}
+	if byStream > 0 {
+		f.warn("give the filters Distribution Random, as logsluice needs no order", "%d with Distribution ByLogStream: a log stream goes to one shard, and a loud one fills it", byStream)
+	}
+}
+
+// none tells that nothing is forwarded, as far as was looked.
+func (w *walk) none(f *Finding, all bool, format string, args ...any) {
+	tell := f.warn
+	if all {
+		tell = f.fail
+	}
+	tell(w.subscribe("/NAME")+"; log groups of other accounts, which write by a destination, are not seen from here", format, args...)
+}
+
+func (w *walk) subscribe(group string) string {
+	return "deploy the stack with its parameter LogGroups, or: aws logs put-subscription-filter --log-group-name " + group +
+		" --filter-name logsluice --filter-pattern '' --distribution Random --destination-arn " + w.streamARN + " --role-arn ROLE_ARN"
+}
+
+// isOurs tells whether an ARN is the stream's.
+func (w *walk) isOurs(destination string) bool {
+	a, err := arn.Parse(destination)
+	return err == nil && a.Service == "kinesis" && a.Resource == "stream/"+w.Stream && a.Region == w.AWS.Region &&
+		(w.account == "" || a.AccountID == w.account)
+}
+
+func (w *walk) isNotOurs(destination string) bool { return !w.isOurs(destination) }
+
+type filters []filter
+
+func (all filters) to(is func(destination string) bool) (some filters) {
+	for _, s := range all {
+		if is(s.Destination) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+func texts(all filters) []string {
+	list := make([]string, len(all))
+	for i, s := range all {
+		list[i] = s.String()
+	}
+	return list
+}
+
+// firstOf names some of many.
+func firstOf(names []string) string {
+	if more := len(names) - mostNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (w *walk) accountFilters(ctx context.Context, client *logs.Client) (found filters, err error) {
+	var answer *logs.DescribeAccountPoliciesOutput
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		answer, err = client.DescribeAccountPolicies(ctx, &logs.DescribeAccountPoliciesInput{PolicyType: types.PolicyTypeSubscriptionFilterPolicy})
+		return err
+	})
+	var none *types.ResourceNotFoundException
+	if errors.As(err, &none) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range answer.AccountPolicies {
+		s := filter{of: "the account's log groups", name: "policy " + aws.ToString(p.PolicyName)}
+		if but := aws.ToString(p.SelectionCriteria); but != "" {
+			s.of += " with " + but
+		}
+		if err := json.Unmarshal([]byte(aws.ToString(p.PolicyDocument)), &s); err != nil {
+			return nil, fmt.Errorf("read policy %s: %w", aws.ToString(p.PolicyName), err)
+		}
+		found = append(found, s)
+	}
+	return found, nil
+}
+
+// logGroups are those that can have filters, as many as are to be looked at.
+func (w *walk) logGroups(ctx context.Context, client *logs.Client) (names []string, more bool, err error) {
+	pages := logs.NewDescribeLogGroupsPaginator(client, &logs.DescribeLogGroupsInput{LogGroupClass: types.LogGroupClassStandard})
+	for pages.HasMorePages() {
+		if len(names) >= w.MostLogGroups || len(names) > 0 && !pause(ctx, filterPause) {
+			return names[:min(len(names), w.MostLogGroups)], true, nil
+		}
+		err := bounded(ctx, func(ctx context.Context) error {
+			page, err := pages.NextPage(ctx)
+			if err == nil {
+				for _, g := range page.LogGroups {
+					names = append(names, aws.ToString(g.LogGroupName))
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	if len(names) > w.MostLogGroups {
+		return names[:w.MostLogGroups], true, nil
+	}
+	return names, false, nil
+}
+
+// groupFilters are those of a log group, which has two at the most.
+func groupFilters(ctx context.Context, client *logs.Client, group string) (found filters, err error) {
+	var answer *logs.DescribeSubscriptionFiltersOutput
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		answer, err = client.DescribeSubscriptionFilters(ctx, &logs.DescribeSubscriptionFiltersInput{LogGroupName: &group})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range answer.SubscriptionFilters {
+		found = append(found, filter{
+			of: group, name: aws.ToString(s.FilterName), Destination: aws.ToString(s.DestinationArn), Role: aws.ToString(s.RoleArn),
+			Pattern: aws.ToString(s.FilterPattern), Distribution: string(s.Distribution),
+		})
+	}
+	return found, nil
+}

@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"logsluice/checkpoint"
+)
+
+// silent is a sign of life so old that its owner has gone: far beyond the duration of
+// a lease, as clocks differ.
+const silent = 2 * time.Minute
+
+// leases looks at the lease table and at who holds what.
+func (w *walk) leases(ctx context.Context, f *Finding) {
+	var table checkpoint.Description
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		table, err = checkpoint.Describe(ctx, w.DynamoDB, w.Application)
+		return err
+	})
+	switch {
+	case errors.Is(err, checkpoint.ErrNoTable):
+		f.warn("start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME (--application-name) or AWS_REGION", "there is no table %s in %s", w.Application, w.AWS.Region)
+		return
+	case errors.Is(err, checkpoint.ErrOtherTable):
+		f.fail("set APPLICATION_NAME (--application-name) to a name that no other table has", "%s", err)
+		return
+	case err != nil:
+		f.fail(remedyOf(err, "dynamodb:DescribeTable"), "table %s cannot be described: %s", w.Application, said(err))
+		return
+	}
+	f.note("table %s is %s, %s", w.Application, table.Status, table.Billing)
+	if !table.Ready {
+		f.fail("wait until it is ACTIVE, and try again", "table %s is not ready", w.Application)
+		return
+	}
+	err = bounded(ctx, func(ctx context.Context) error { return checkpoint.TryWrites(ctx, w.DynamoDB, w.Application) })
+	if err != nil {
+		f.fail(remedyOf(err, "dynamodb:UpdateItem and dynamodb:DeleteItem"), "it cannot be written to: %s", said(err))
+	}
+	var view *checkpoint.View
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		view, err = checkpoint.Look(ctx, w.DynamoDB, w.Application)
+		return err
+	})
+	if err != nil {
+		f.fail(remedyOf(err, "dynamodb:Scan"), "it cannot be read: %s", said(err))
+		return
+	}
+	tellLeases(f, view.Rows(w.shards), time.Now())
+}
+
+func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
+	owners := map[string]int{}
+	var without, gone []string
+	var oldest time.Duration
+	for _, r := range rows {
+		switch r.State {
+		case checkpoint.StateActive, checkpoint.StateClaimed:
+			owners[r.Owner]++
+			age := max(now.Sub(r.LastSign), 0)
+			if !r.LastSign.IsZero() {
+				oldest = max(oldest, age)
+				if age > silent {
+					gone = append(gone, fmt.Sprintf("%s (%s, %s)", r.ID, r.Owner, age.Round(time.Second)))
+				}
+			}
+		case checkpoint.StateFree, checkpoint.StateNotStarted:
+			without = append(without, r.ID)
+		}
+	}
+	const look = "see that run runs, and look at its log and its health (logsluice leases --watch shows the shards)"
+	held := 0
+	for _, n := range owners {
+		held += n
+	}
+	if held > 0 {
+		f.note("%d workers hold %d shards, the oldest sign of life is %s old", len(owners), held, oldest.Round(100*time.Millisecond))
+	}
+	if len(gone) > 0 {
+		f.warn(look, "%d shards have owners that are silent: %s", len(gone), firstOf(gone))
+	}
+	switch {
+	case len(without) > 0:
+		f.warn(look, "%d shards have no owner: %s", len(without), firstOf(without))
+	case held == 0:
+		f.warn(look, "no worker holds a shard")
+	}
+}

@@ -1,0 +1,116 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"logsluice/domain"
+)
+
+const searchSetting = "OPENSEARCH_URL (--opensearch-url)"
+
+// opensearch looks whether the domain can be reached, what it is, and whether it
+// knows who asks.
+func (w *walk) opensearch(ctx context.Context, f *Finding) {
+	var at atomic.Int32
+	var server domain.Server
+	begun := time.Now()
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		ctx = staged(ctx, &at)
+		if w.SigningService == "aoss" { // which has no answer at /
+			_, err = domain.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
+			return err
+		}
+		server, err = domain.Describe(ctx, w.Search)
+		return err
+	})
+	if !server.Date.IsZero() {
+		defer tellClock(f, "OpenSearch", server.Date, begun)
+	}
+	var answer *domain.AnswerError
+	switch {
+	case err == nil && w.SigningService == "aoss":
+		f.note("%s answers as OpenSearch Serverless", w.SearchURL)
+		return
+	case err == nil:
+		f.note("%s is %s %s, and takes %s", w.SearchURL, server.Distribution, server.Version, w.proof())
+		return
+	case errors.Is(err, domain.ErrOtherServer):
+		f.fail("correct "+searchSetting, "what answers at %s is no OpenSearch", w.SearchURL)
+	case !errors.As(err, &answer):
+		found, remedy := unreachable(err, stage(at.Load()), w.SearchURL, searchSetting)
+		f.fail(remedy, "%s", found)
+	case answer.Status == http.StatusForbidden && w.SigningService != "aoss" && w.knows(ctx):
+		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version told; run does without", "%s takes %s and does not tell its version", w.SearchURL, w.proof())
+		return
+	case isRefused(answer.Status):
+		f.fail(w.prove(err, answer.Status), "%s", answered(err))
+	case answer.Status >= http.StatusInternalServerError:
+		f.fail("see how the domain is; a worker waits for it", "%s", answered(err))
+	default:
+		f.fail("correct "+searchSetting, "%s", answered(err))
+	}
+	f.blocks = true
+}
+
+// knows tells that a request that run makes is not refused.
+func (w *walk) knows(ctx context.Context) bool {
+	err := bounded(ctx, func(ctx context.Context) error {
+		_, err := domain.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
+		return err
+	})
+	return err == nil
+}
+
+// proof is what requests show.
+func (w *walk) proof() string {
+	if w.SigningService != "" {
+		return "requests signed for " + w.SigningService
+	}
+	return "requests as they are sent"
+}
+
+// prove says how a request that was refused is to prove who sends it.
+func (w *walk) prove(err error, status int) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "expired") || strings.Contains(text, "not yet current"):
+		return "renew the AWS credentials, and " + setClock
+	case w.SigningService == "aoss":
+		return "give the ARN of these credentials a data access policy of the collection, aoss:APIAccessAll, and a network policy that lets this network in"
+	case w.SigningService == "es" && strings.Contains(text, "security_exception"):
+		return "map the ARN of these credentials to a role of the domain (fine-grained access control; README, Which OpenSearch)"
+	case w.SigningService == "es":
+		return "let the domain's access policy and the policy of these credentials allow es:ESHttpGet, es:ESHttpPost and es:ESHttpPut (deploy/logsluice.yaml)"
+	case status == http.StatusUnauthorized:
+		return "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD (or OPENSEARCH_PASSWORD_FILE) to those of a user there, or OPENSEARCH_SIGV4 on Amazon OpenSearch Service"
+	}
+	return "give the user the role that a worker needs (README, Which OpenSearch); Amazon OpenSearch Service asks for OPENSEARCH_SIGV4=es unless its access policy is open"
+}
+
+// answered is what OpenSearch, or Dashboards, says to a request.
+func answered(err error) string {
+	var answer *domain.AnswerError
+	if cause := domain.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
+		return fmt.Sprintf("OpenSearch answers %d: %s: %s", answer.Status, cause.Type, cause.Reason)
+	}
+	if errors.As(err, &answer) {
+		return err.Error()
+	}
+	return reason(err)
+}
+
+// permit is what to do about a request that failed, or was refused for want of a
+// permission.
+func (w *walk) permit(err error, permission string) string {
+	var answer *domain.AnswerError
+	if errors.As(err, &answer) && isRefused(answer.Status) {
+		return "allow " + permission + " (README, Which OpenSearch)"
+	}
+	return "see how the domain is, and try again"
+}

@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+)
+
+// stage is how far a request has come.
+type stage int32
+
+const (
+	resolving stage = iota // the host's name
+	connecting
+	handshaking
+	asking
+)
+
+// staged follows how far a request comes.
+func staged(ctx context.Context, at *atomic.Int32) context.Context {
+	reach := func(s stage) { at.Store(int32(s)) }
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectStart:      func(string, string) { reach(connecting) },
+		TLSHandshakeStart: func() { reach(handshaking) },
+		GotConn:           func(httptrace.GotConnInfo) { reach(asking) },
+	})
+}
+
+// unreachable tells why no answer came, and what to do. setting has the address.
+func unreachable(err error, at stage, url, setting string) (found, remedy string) {
+	var name *net.DNSError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var certificate *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	why := reason(err)
+	switch {
+	case errors.As(err, &name):
+		return "the name " + name.Name + " has no address (DNS): " + name.Err, "correct " + setting + "; a domain in a VPC is known in that VPC"
+	case errors.As(err, &authority):
+		return "TLS: the certificate of " + url + " is signed by an unknown authority", "set OPENSEARCH_CA_FILE (--opensearch-ca-file) to the certificate of its authority"
+	case errors.As(err, &host):
+		return "TLS: the certificate of " + url + " is for another name: " + host.Error(), "correct " + setting + " to a name that the certificate has"
+	case errors.As(err, &certificate):
+		return "TLS: the certificate of " + url + " is not good: " + certificate.Err.Error(), "renew the certificate, and look at this machine's clock"
+	case errors.As(err, &plain), strings.Contains(why, "HTTP response to HTTPS"):
+		return "TLS: " + url + " does not speak it", "begin " + setting + " with http://"
+	case at == connecting:
+		return url + " cannot be connected to (TCP): " + why, "see that it runs, and that its security group lets this one in at the port; correct " + setting
+	case at == handshaking:
+		return "TLS: " + url + " does not come to terms: " + why, "see that " + setting + " has the port that speaks TLS, with no proxy between"
+	case at == asking && errors.Is(err, context.DeadlineExceeded):
+		return url + " is connected and does not answer within " + callTimeout.String(), "see how busy it is (CPU, JVM memory), and what stands between"
+	case at == asking:
+		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and see what stands between"
+	}
+	return url + " cannot be asked: " + why, "correct " + setting + ", and see the way there"
+}
+
+// reason is the innermost error, without the request that it is of.
+func reason(err error) string {
+	var dial *net.OpError
+	if errors.As(err, &dial) {
+		return dial.Error()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer within " + callTimeout.String()
+	}
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err.Error()
+}
+
+// isRefused tells an answer that says no to who asks.
+func isRefused(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}

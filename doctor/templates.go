@@ -1,0 +1,61 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"logsluice/domain"
+)
+
+const setUp = "run logsluice setup"
+
+// templates looks whether the index templates are in place, and whether the index of
+// this moment has the fields.
+func (w *walk) templates(ctx context.Context, f *Finding) {
+	for _, t := range w.Templates {
+		var changes []string
+		err := bounded(ctx, func(ctx context.Context) (err error) {
+			changes, err = domain.TemplateChanges(ctx, w.Search, t.Name, t.Bodies...)
+			return err
+		})
+		switch {
+		case err != nil:
+			f.fail(w.permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
+		case slices.Equal(changes, []string{domain.Installed}):
+			f.warn(setUp+", or start run, which installs it", "there is no template %s", t.Name)
+		case len(changes) > 0:
+			f.warn(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
+		default:
+			f.note("%s is in place", t.Name)
+		}
+	}
+	now := w.Mapper.Indices(time.Now())
+	index := now[len(now)-1]
+	var there bool
+	var missing, kept []string
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		there, missing, kept, err = domain.MappingChanges(ctx, w.Search, index, w.Templates[0].Bodies...)
+		return err
+	})
+	switch {
+	case errors.Is(err, domain.ErrForbidden):
+		f.warn("allow indices:admin/mappings/get, with which fields of a changed schema are added at once", "the fields of %s cannot be read", index)
+	case err != nil:
+		f.warn("see how the domain is, and try again", "the fields of %s cannot be read: %s", index, answered(err))
+	case !there:
+		f.note("%s is not there yet", index)
+	default:
+		w.current = index
+		if len(missing)+len(kept) == 0 {
+			f.note("%s has the fields", index)
+		}
+		if len(missing) > 0 {
+			f.warn("restart run, which adds them", "%s lacks fields: %s", index, firstOf(missing))
+		}
+		if len(kept) > 0 {
+			f.warn("wait for the next index, which has them, or reindex", "%s has fields of another type: %s", index, firstOf(kept))
+		}
+	}
+}

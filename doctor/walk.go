@@ -1,0 +1,117 @@
+package doctor
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"logsluice/checkpoint"
+	"logsluice/domain"
+	"logsluice/mapping"
+)
+
+// Names of the links, in the order of the data.
+const (
+	linkAWS         = "AWS"
+	linkFilters     = "subscription filters"
+	linkStream      = "stream"
+	linkLeases      = "lease table"
+	linkOpenSearch  = "OpenSearch"
+	linkTemplates   = "index templates"
+	linkWriting     = "writing"
+	linkPolicy      = "lifecycle policy"
+	linkDashboards  = "Dashboards"
+	linkArchive     = "archive"
+	linkDeadLetters = "dead letters"
+)
+
+// Config says what the chain is made of, as a worker has it.
+type Config struct {
+	// AWS has region, credentials and endpoints.
+	AWS aws.Config
+	// DynamoDB and Kinesis are clients as a worker makes them.
+	DynamoDB *dynamodb.Client
+	Kinesis  *kinesis.Client
+	// Stream and Application name the Kinesis stream and the lease table.
+	Stream, Application string
+	// LogGroups are to have a filter that points at the stream. Where none is named,
+	// log groups are looked at as they come, MostLogGroups of them.
+	LogGroups     []string
+	MostLogGroups int
+
+	// Search is the OpenSearch domain, at SearchURL. SigningService is that of
+	// domain.ClientConfig.
+	Search         domain.Client
+	SearchURL      string
+	SigningService string
+	// Mapper names the indices; NoIDs tells that OpenSearch gives ids, and DataStream
+	// that the documents go to one.
+	Mapper            *mapping.Mapper
+	NoIDs, DataStream bool
+	// Templates are to be on the domain, that of the documents first.
+	Templates []Template
+	// Policy is the body of the lifecycle policy, which has the mapper's prefix as name.
+	Policy []byte
+
+	// Dashboards is nil if there is none; SavedObjects are the lines of an export.
+	Dashboards    *domain.Dashboards
+	DashboardsURL string
+	SavedObjects  [][]byte
+	// Archive is where the Firehose writes, nil if that is not known.
+	Archive *Archive
+}
+
+// Template is an index template in bodies of which one is to be in place, the best
+// first.
+type Template struct {
+	Name   string
+	Bodies [][]byte
+}
+
+// walk is one walk along the chain. What a link finds out is for those after it.
+type walk struct {
+	Config
+	account   string // "" if AWS did not tell
+	streamARN string // as it would be; STREAM_ARN if AWS did not tell
+	shards    []checkpoint.Shard
+	sample    *sample
+	// current is the index of the documents of this moment, "" if it is not there.
+	current string
+}
+
+// Walk looks at each link of the chain and returns what it found, in the order of the
+// data. Calls are bounded to 5 s each.
+func Walk(ctx context.Context, cfg Config) []Finding {
+	w := &walk{Config: cfg, streamARN: "STREAM_ARN"}
+	onAWS := []string{linkAWS}
+	var signed []string // requests to OpenSearch
+	noPolicy, noDashboards, noArchive := "", "", ""
+	if cfg.SigningService != "" {
+		signed = onAWS
+	}
+	if cfg.SigningService == "aoss" {
+		noPolicy = "OpenSearch Serverless has lifecycle policies of its own, which AWS keeps"
+	}
+	if cfg.Dashboards == nil {
+		noDashboards = "DASHBOARDS_URL (--dashboards-url) is not set"
+	}
+	if cfg.Archive == nil {
+		noArchive = "ARCHIVE_URL (--archive-url) is not set"
+	}
+	onSearch := []string{linkOpenSearch}
+	return follow(ctx, []link{
+		{name: linkAWS, check: w.aws},
+		{name: linkFilters, needs: onAWS, check: w.filters},
+		{name: linkStream, needs: onAWS, check: w.stream},
+		{name: linkLeases, needs: onAWS, after: []string{linkStream}, check: w.leases},
+		{name: linkOpenSearch, needs: signed, check: w.opensearch},
+		{name: linkTemplates, needs: onSearch, check: w.templates},
+		{name: linkWriting, needs: onSearch, after: []string{linkTemplates}, check: w.writing},
+		{name: linkPolicy, unset: noPolicy, needs: onSearch, check: w.policy},
+		{name: linkDashboards, unset: noDashboards, needs: signed, check: w.dashboards},
+		{name: linkArchive, unset: noArchive, needs: onAWS, after: []string{linkStream}, check: w.archive},
+		{name: linkDeadLetters, needs: onSearch, check: w.deadLetters},
+	})
+}

@@ -1,0 +1,137 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"logsluice/domain"
+)
+
+// ScratchIndex is the index of scratch documents under a prefix, which the templates
+// and the permissions of a worker cover. With a dash and more behind it, it is one
+// that is deleted again.
+func ScratchIndex(prefix string) string { return prefix + "-doctor" }
+
+// writing creates a document as a worker does, looks for it, and removes it with its
+// index. Where indices may not be deleted all scratch documents go to one.
+func (w *walk) writing(ctx context.Context, f *Finding) {
+	id := strings.ToLower(rand.Text())
+	index := ScratchIndex(w.Mapper.Prefix()) + "-" + id
+	var mayDelete bool
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		mayDelete, err = domain.MayDelete(ctx, w.Search, index)
+		return err
+	})
+	if err != nil {
+		f.note("whether indices may be deleted cannot be asked: %s", answered(err))
+	}
+	if !mayDelete {
+		index = ScratchIndex(w.Mapper.Prefix())
+	}
+	operations := []domain.Operation{{Action: "create", Where: map[string]any{"_index": index, "_id": id}, Document: map[string]any{
+		"@timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": "logsluice doctor tries whether documents can be written",
+	}}}
+	if w.NoIDs {
+		operations[0].Action, operations[0].Where = "index", map[string]any{"_index": index}
+	}
+	if w.current != "" && !w.NoIDs && !w.DataStream {
+		// Blocks are told before the condition, which never holds, is looked at.
+		operations = append(operations, domain.Operation{
+			Action: "index", Where: map[string]any{"_index": w.current, "_id": "logsluice-doctor", "if_seq_no": int64(1) << 52, "if_primary_term": 1}, Document: struct{}{},
+		})
+	}
+	defer w.remove(ctx, f, index, mayDelete)
+	var items []domain.Item
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		items, err = domain.Bulk(ctx, w.Search, operations...)
+		return err
+	})
+	if err != nil {
+		w.tellFailed(f, index, err)
+		return
+	}
+	if len(items) > 1 && items[1].Status != http.StatusConflict {
+		w.tellRefused(f, w.current, items[1])
+	}
+	if items[0].Status != http.StatusCreated {
+		w.tellRefused(f, index, items[0])
+		return
+	}
+	w.readBack(ctx, f, index, id)
+}
+
+func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
+	if w.NoIDs {
+		f.note("a document was written")
+		return
+	}
+	var there bool
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		there, err = domain.HasDocument(ctx, w.Search, index, id)
+		return err
+	})
+	switch {
+	case domain.HasStatus(err, http.StatusForbidden):
+		f.note("a document was written; it may not be read back (indices:data/read/get), which run does not need")
+	case err != nil:
+		f.warn("see how the domain is, and try again", "a document was written and cannot be read back: %s", answered(err))
+	case !there:
+		f.fail("see what stands between, and which nodes were lost", "a document was written and is not there")
+	default:
+		f.note("a document was written and read back")
+	}
+}
+
+// tellFailed tells why a bulk request failed, which may be refused as documents are.
+func (w *walk) tellFailed(f *Finding, index string, err error) {
+	var answer *domain.AnswerError
+	if cause := domain.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
+		w.tellRefused(f, index, domain.Item{Status: answer.Status, Error: &cause})
+		return
+	}
+	f.fail(w.permit(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
+}
+
+// tellRefused tells why a document was not taken, and what to do.
+func (w *walk) tellRefused(f *Finding, index string, item domain.Item) {
+	cause := domain.Cause{}
+	if item.Error != nil {
+		cause = *item.Error
+	}
+	remedy := "see what OpenSearch says"
+	switch said := cause.Type + " " + cause.Reason; {
+	case strings.Contains(said, "read-only-allow-delete"):
+		remedy = "free disk space or add nodes; the block goes by itself then"
+	case strings.Contains(said, "cluster_block_exception") && strings.Contains(said, "index ["):
+		remedy = fmt.Sprintf(`take the block away: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
+	case strings.Contains(said, "cluster_block_exception"):
+		remedy = `free disk space or add nodes, or take the block of the cluster away (cluster.blocks.create_index, cluster.blocks.read_only)`
+	case strings.Contains(said, "index_not_found_exception"):
+		remedy = fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", w.Mapper.Prefix())
+	case strings.Contains(said, "this action would add"):
+		remedy = "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node"
+	case item.Status == http.StatusForbidden:
+		remedy = "allow it for " + w.Mapper.Prefix() + "-* (README, Which OpenSearch)"
+	case item.Status == http.StatusTooManyRequests, item.Status >= http.StatusInternalServerError:
+		remedy = "see how busy the domain is and whether it has all its nodes; a worker tries again"
+	}
+	f.fail(remedy, "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
+}
+
+// remove leaves nothing behind, or tells what it leaves. It does so too when the walk
+// was interrupted.
+func (w *walk) remove(ctx context.Context, f *Finding, index string, mayDelete bool) {
+	err := errors.New("indices:admin/delete is not allowed")
+	if mayDelete {
+		err = bounded(context.WithoutCancel(ctx), func(ctx context.Context) error { return domain.DeleteIndex(ctx, w.Search, index) })
+	}
+	if err != nil && !domain.HasStatus(err, http.StatusNotFound) && (f.State != Broken || mayDelete) {
+		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Mapper.Prefix()), index),
+			"index %s is left, with what doctor writes: %s", index, answered(err))
+	}
+}
