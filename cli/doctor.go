@@ -92,6 +92,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if cfg.AWS, err = loadAWS(ctx, zerolog.Nop()); err != nil {
 		return cfg, nil, err
 	}
+	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
 	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), kinesis.NewFromConfig(cfg.AWS)
 	search, err := c.opensearchSettings.client(cfg.AWS, 1)
 	if err != nil {

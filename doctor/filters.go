@@ -123,10 +123,15 @@ func (w *walk) tellFilters(f *Finding, found, others filters, all bool) {
 	}
 }
 
-// none tells that nothing is forwarded, as far as was looked.
+// none tells that nothing is forwarded, as far as was looked, and as the stream does
+// not show otherwise.
 func (w *walk) none(f *Finding, all bool, format string, args ...any) {
 	tell := f.warn
-	if all {
+	others := w.sample != nil && w.sample.owner != "" && w.account != "" && w.sample.owner != w.account
+	switch {
+	case others:
+		f.note("log events of account %s come", w.sample.owner)
+	case all:
 		tell = f.fail
 	}
 	tell(w.subscribe("/NAME")+"; log groups of other accounts, which write by a destination, are not seen from here", format, args...)

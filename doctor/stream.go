@@ -18,8 +18,8 @@ import (
 
 // sample is a record of the stream, the first of the last hour in its shard.
 type sample struct {
-	shard   string
 	arrived time.Time
+	owner   string // the account whose log events it has, "" if it has none
 }
 
 const (
@@ -51,8 +51,6 @@ func (w *walk) stream(ctx context.Context, f *Finding) {
 		f.warn(allow("kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, said(err))
 	case err != nil:
 		f.fail(remedyOf(err, "kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, said(err))
-		return
-	case f.State == Broken:
 		return
 	}
 	w.readStream(ctx, f)
@@ -155,11 +153,11 @@ func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *type
 
 // tellSample tells what a record is.
 func (w *walk) tellSample(f *Finding, shard string, record *types.Record) {
-	w.sample = &sample{shard, aws.ToTime(record.ApproximateArrivalTimestamp)}
+	w.sample = &sample{arrived: aws.ToTime(record.ApproximateArrivalTimestamp)}
 	what, events := "", 0
 	controls, err := subscription.NewDecoder(sampleInflated).Decode(record.Data, func(e *subscription.Envelope) {
 		events += len(e.Events)
-		what = e.LogGroup.String()
+		what, w.sample.owner = e.LogGroup.String(), e.Owner.String()
 	})
 	age := time.Since(w.sample.arrived).Round(time.Second)
 	switch {

@@ -103,7 +103,7 @@ func Walk(ctx context.Context, cfg Config) []Finding {
 	onSearch := []string{linkOpenSearch}
 	return follow(ctx, []link{
 		{name: linkAWS, check: w.aws},
-		{name: linkFilters, needs: onAWS, check: w.filters},
+		{name: linkFilters, needs: onAWS, after: []string{linkStream}, check: w.filters},
 		{name: linkStream, needs: onAWS, check: w.stream},
 		{name: linkLeases, needs: onAWS, after: []string{linkStream}, check: w.leases},
 		{name: linkOpenSearch, needs: signed, check: w.opensearch},

@@ -1,0 +1,238 @@
+package deploy
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// notCalled are operations that the KCL has in its source and does not call here, and
+// why. A name that ends with * is for all of a package.
+var notCalled = map[string]string{
+	"worker kinesis:SubscribeToShard":       "enhanced fan-out is off",
+	"worker kinesis:DescribeStream":         "enhanced fan-out is off",
+	"worker kinesis:DescribeStreamConsumer": "enhanced fan-out is off",
+	"worker kinesis:RegisterStreamConsumer": "enhanced fan-out is off",
+	"checkpoint dynamodb:*":                 "the worker is given our checkpointer",
+}
+
+// actions are those of operations that are not named like them; "" for none.
+// See https://docs.aws.amazon.com/service-authorization/latest/reference/.
+var actions = map[string]string{
+	"s3:ListObjectsV2":      "s3:ListBucket",
+	"sts:GetCallerIdentity": "", // nobody can be denied it
+}
+
+var prefixes = map[string]string{"cloudwatchlogs": "logs"}
+
+// byRule are actions that no call is named like.
+var byRule = map[string]string{
+	"kms:Decrypt":       "GetRecords of a stream that is encrypted, through Kinesis only",
+	"aoss:APIAccessAll": "each request to Serverless, whose data access policy says what may be done",
+}
+
+// door is a request to a domain as IAM sees it, for INDEX_PREFIX=${IndexPrefix}.
+type door struct{ action, path string }
+
+const (
+	get, put, post, del = "es:ESHttpGet", "es:ESHttpPut", "es:ESHttpPost", "es:ESHttpDelete"
+	byPrefix            = "${IndexPrefix}"
+	api                 = "/_dashboards/api/"
+)
+
+// doors are the requests of the code, by where they are made.
+var doors = map[string][]door{
+	"indexer.post POST":         {{post, "/_bulk"}},
+	"domain.Bulk POST":          {{post, "/_bulk"}},
+	"domain.template GET":       {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
+	"domain.EnsureTemplate PUT": {{put, "/_index_template/" + byPrefix}, {put, "/_index_template/" + byPrefix + "-dead-letter"}},
+	"domain.mappings GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"domain.ExtendMapping PUT":  {{put, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"domain.Describe GET":       {{get, "/"}},
+	"domain.HasDocument GET":    {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
+	"domain.DeleteIndex DELETE": {{del, "/" + byPrefix + "-doctor-x"}},
+	"domain.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
+	"domain.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
+	"domain.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},
+	"domain.Indices GET":        {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"}},
+	"domain.give POST":          {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
+	"domain.Status GET":         {{get, api + "status"}},
+	"domain.Compare POST":       {{post, api + "saved_objects/_bulk_get"}},
+	"domain.Import POST":        {{post, api + "saved_objects/_import"}},
+	"cli.Run GET":               nil, // healthcheck's, of a worker
+}
+
+// statement is one of the task role's that has effect where its condition holds.
+type statement struct {
+	Sid      string `yaml:"Sid"`
+	Effect   string `yaml:"Effect"`
+	Action   list   `yaml:"Action"`
+	Resource list   `yaml:"Resource"`
+}
+
+// list is one value or several, whose CloudFormation functions are texts: that of Sub
+// as it is, of GetAtt and Ref the name.
+type list []string
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (l *list) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*l = list{n.Value}
+		return nil
+	}
+	for _, element := range n.Content {
+		*l = append(*l, element.Value)
+	}
+	return nil
+}
+
+// statements are all that the task role can have, whatever the parameters are.
+func statements(t *testing.T) []statement {
+	t.Helper()
+	text, err := os.ReadFile("logsluice.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources struct {
+			TaskRole struct {
+				Properties struct {
+					Policies yaml.Node `yaml:"Policies"`
+				} `yaml:"Properties"`
+			} `yaml:"TaskRole"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	var found []statement
+	var visit func(n *yaml.Node)
+	visit = func(n *yaml.Node) {
+		if n.Kind == yaml.MappingNode && slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "Effect" }) {
+			var s statement
+			if err := n.Decode(&s); err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, s)
+			return
+		}
+		for _, inner := range n.Content {
+			visit(inner)
+		}
+	}
+	visit(&template.Resources.TaskRole.Properties.Policies)
+	return found
+}
+
+// matches tells whether a resource of IAM covers a path.
+func matches(resource, path string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimPrefix(resource, "${OpenSearchArn}")), `\*`, ".*")
+	return regexp.MustCompile("^" + pattern + "$").MatchString(path)
+}
+
+// Each AWS action and each request to the domain that the code makes is granted to the
+// task role, and nothing is granted that it does not make.
+func TestTaskRole(t *testing.T) {
+	needed, made := calledActions(t, program(t))
+	if sites := slices.Sorted(maps.Keys(made)); !slices.Equal(sites, slices.Sorted(maps.Keys(doors))) {
+		t.Errorf("requests are made in\n%s\nand the doors are those of\n%s", strings.Join(sites, "\n"), strings.Join(slices.Sorted(maps.Keys(doors)), "\n"))
+	}
+	granted, through := map[string]string{}, map[door]bool{}
+	for _, s := range statements(t) {
+		if s.Effect != "Allow" || s.Sid == "" {
+			t.Errorf("statement %+v", s)
+		}
+		for _, action := range s.Action {
+			if !strings.HasPrefix(action, "es:") {
+				granted[action] = s.Sid
+				continue
+			}
+			for _, resource := range s.Resource {
+				through[door{action, resource}] = false
+			}
+		}
+	}
+	for action := range needed {
+		if granted[action] == "" {
+			t.Errorf("%s is called and not granted", action)
+		}
+	}
+	for action, sid := range granted {
+		if !needed[action] && byRule[action] == "" {
+			t.Errorf("%s is granted (%s) and not called", action, sid)
+		}
+	}
+	for site, through1 := range doors {
+		for _, d := range through1 {
+			allowed := false
+			for g := range through {
+				if g.action == d.action && matches(g.path, d.path) {
+					allowed, through[g] = true, true
+				}
+			}
+			if !allowed {
+				t.Errorf("%s %s of %s is not granted", d.action, d.path, site)
+			}
+		}
+	}
+	for g, used := range through {
+		if !used {
+			t.Errorf("%s %s is granted and no request needs it", g.action, g.path)
+		}
+	}
+}
+
+// calledActions are the IAM actions of what the sources call, and where they make
+// requests of HTTP.
+func calledActions(t *testing.T, sources []source) (needed, made map[string]bool) {
+	t.Helper()
+	needed, made = map[string]bool{}, map[string]bool{}
+	used := map[string]bool{}
+	excused := func(pkg, call string) bool {
+		service, _, _ := strings.Cut(call, ":")
+		for _, name := range []string{pkg + " " + call, pkg + " " + service + ":*"} {
+			if notCalled[name] != "" {
+				used[name] = true
+				return true
+			}
+		}
+		return false
+	}
+	for _, s := range sources {
+		inKCL := strings.HasPrefix(s.path, kcl)
+		for call := range s.calls() {
+			pkg := s.path[strings.LastIndex(s.path, "/")+1:]
+			if inKCL && excused(pkg, call) {
+				continue
+			}
+			action, special := actions[call]
+			if !special {
+				service, operation, _ := strings.Cut(call, ":")
+				if prefix, other := prefixes[service]; other {
+					service = prefix
+				}
+				action = service + ":" + operation
+			}
+			if action != "" {
+				needed[action] = true
+			}
+		}
+		if !inKCL {
+			maps.Copy(made, s.requests())
+			if s.path == own+"/consumer" && (s.uses("WithEnhancedFanOutConsumer") || s.uses("WithEnhancedFanOutConsumerName") || s.uses("WithEnhancedFanOutConsumerARN") || !s.uses("WithCheckpointer")) {
+				t.Error("the KCL uses enhanced fan-out, or a checkpointer of its own")
+			}
+		}
+	}
+	for name := range notCalled {
+		if !used[name] {
+			t.Errorf("%s is not in the KCL", name)
+		}
+	}
+	return needed, made
+}
