@@ -85,7 +85,7 @@ def test_task_role(deploy):
         "SetupExisting": ({"es:ESHttpPost"}, {f"{domain}/_plugins/_ism/add/ecs*", f"{domain}/_plugins/_ism/change_policy/ecs*"}),
         "SetupDashboards": ({"es:ESHttpGet", "es:ESHttpPost"}, {f"{domain}/_dashboards/api/*"}),
         "DoctorOpenSearch": ({"es:ESHttpGet"}, {f"{domain}/"}),
-        "DoctorScratch": ({"es:ESHttpGet", "es:ESHttpDelete"}, {f"{domain}/ecs-doctor*"}),
+        "DoctorScratch": ({"es:ESHttpGet", "es:ESHttpDelete"}, {f"{domain}/ecs-doctor-*"}),
         "DoctorDeadLetters": ({"es:ESHttpPost"}, {f"{domain}/ecs-dead-letter/_search"}),
     }
     stack = deploy("all")
