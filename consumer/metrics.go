@@ -9,7 +9,7 @@ import (
 type metrics struct {
 	records, recordBytes, events, controls prometheus.Counter
 	inFlight                               prometheus.Gauge
-	lag                                    *prometheus.GaugeVec
+	lag                                    *behind
 	latency                                prometheus.Histogram
 }
 
@@ -24,8 +24,7 @@ func newMetrics() *metrics {
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "logsluice_in_flight_bytes", Help: "Bytes of documents without a verdict, as far as known when they were taken on."}),
-		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "logsluice_lag_seconds", Help: "How far reading is behind the tip of a shard (MillisBehindLatest)."}, []string{"shard"}),
+		lag: newBehind(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "logsluice_put_to_acknowledged_seconds",
 			Help:    "Time from a record's arrival in Kinesis to the verdict on its last document.",

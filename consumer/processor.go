@@ -53,7 +53,7 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		giveUp()
 		detach()
 		cancel()
-		p.consumer.metrics.lag.DeleteLabelValues(p.shard)
+		p.consumer.metrics.lag.forget(p.shard)
 	})
 }
 

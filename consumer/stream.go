@@ -365,7 +365,7 @@ func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsO
 		}
 		r.limit = int32(min(max(n*fetchBytes/max(size, 1), 1), maxRecords))
 	}
-	s.metrics.lag.WithLabelValues(r.shard).Set(float64(aws.ToInt64(answer.MillisBehindLatest)) / 1000)
+	s.metrics.lag.set(r.shard, time.Duration(aws.ToInt64(answer.MillisBehindLatest))*time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.readers, iterator)

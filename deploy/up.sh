@@ -29,7 +29,11 @@ parameters=("$@")
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [[ $region ]] || fail "AWS_REGION is not set: set it to the region of the stack"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region # each for other versions of the CLI
+export AWS_PAGER=
 aws sts get-caller-identity --output text >/dev/null || fail "the AWS CLI has no credentials that AWS takes: see aws configure, or aws sso login"
+
+status=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus' --output text 2>/dev/null || true)
+[[ $status != ROLLBACK_COMPLETE ]] || fail "stack $stack could not be made before and takes no update: see its events, then aws cloudformation delete-stack --stack-name $stack"
 
 if [[ ! $image ]]; then
   repository=logsluice
@@ -39,6 +43,8 @@ if [[ ! $image ]]; then
   registry=$(aws ecr describe-repositories --repository-names $repository --query 'repositories[0].repositoryUri' --output text)
   registry=${registry%%/*}
   version=$(git describe --tags --always --dirty)
+  # Two states that are not committed must not be one image.
+  [[ $version != *-dirty ]] || version+=-$(date -u +%Y%m%d%H%M%S)
   image=$registry/$repository:$version
   builder=$(make --silent builder)
   aws ecr get-login-password | "$builder" login --username AWS --password-stdin "$registry"

@@ -38,8 +38,8 @@ func TestSummarizeEMF(t *testing.T) {
 		}()
 		events.WithLabelValues("a").Add(3)
 		events.WithLabelValues("b").Add(4)
-		lag.WithLabelValues("s1").Set(5)
-		lag.WithLabelValues("s2").Set(7)
+		lag.WithLabelValues("s1").Set(7)
+		lag.WithLabelValues("s2").Set(5)
 		held.Set(9)
 		latency.Observe(0.5)
 		time.Sleep(90 * time.Second)
@@ -61,8 +61,8 @@ func TestSummarizeEMF(t *testing.T) {
 			document(first, []any{metric("events", "Count"), metric("in_flight_bytes", "Bytes"), metric("lag_seconds", "Seconds"),
 				metric("request_seconds_count", "Count"), metric("request_seconds_p50", "Seconds"), metric("request_seconds_p99", "Seconds")},
 				map[string]any{"events": 7.0, "in_flight_bytes": 9.0, "lag_seconds": 7.0, "request_seconds_count": 1.0, "request_seconds_p50": 0.5, "request_seconds_p99": 0.99}),
-			{"level": "info", "message": "lag", "shard": "s1", "lag_seconds": 5.0},
-			{"level": "info", "message": "lag", "shard": "s2", "lag_seconds": 7.0},
+			{"level": "info", "message": "lag", "shard": "s1", "lag_seconds": 7.0},
+			{"level": "info", "message": "lag", "shard": "s2", "lag_seconds": 5.0},
 			document(first.Add(time.Minute), []any{metric("events", "Count"), metric("in_flight_bytes", "Bytes"), metric("request_seconds_count", "Count")},
 				map[string]any{"events": 0.0, "in_flight_bytes": 9.0, "request_seconds_count": 0.0}),
 		}

@@ -57,7 +57,15 @@ SETS = {
         "ScaleByLag": "true",
         "LagSecondsToScale": "90",
         "LogRetentionDays": "7",
+        "LogLevel": "warn",
         "IndexPrefix": "logs",
+        "IndexDate": "%Y-%m",
+        "IndexShards": "2",
+        "IndexReplicas": "1",
+        "Schema": "ecs",
+        "DocumentIds": "none",
+        "DeleteAfterDays": "90",
+        "InitialPosition": "LATEST",
         "IndexTimezone": "Asia/Tokyo",
         "ConstantFields": "env=prod,service=shop",
         "StreamMode": "PROVISIONED",
@@ -203,3 +211,8 @@ def end_task(cluster, arn, code):
     """Has a task of moto's end by itself with an exit code."""
     task = ecs_backends[ACCOUNT][REGION].tasks[cluster.rsplit("/", 1)[1]][arn]
     task.status, task.desired_status, task.containers[0].exitCode = "STOPPED", "STOPPED", code
+
+
+def roll_back(name):
+    """Has a stack look like one that could not be made."""
+    cloudformation_backends[ACCOUNT][REGION].get_stack(name).status = "ROLLBACK_COMPLETE"

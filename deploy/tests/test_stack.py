@@ -173,13 +173,16 @@ def test_task(aws, stack):
     assert env["OPENSEARCH_USERNAME"] == ("" if signing else "writer")
     secrets = {"all": f"{stacks.SECRET}:password::", "few": stacks.SECRET}.get(stack.name)
     assert container.get("secrets", []) == ([{"name": "OPENSEARCH_PASSWORD", "valueFrom": secrets}] if secrets else [])
-    if stack.name == "all":
-        assert {k: env[k] for k in ("INDEX_PREFIX", "INDEX_TIMEZONE", "CONSTANT_FIELDS", "DASHBOARDS_URL")} == {
-            "INDEX_PREFIX": "logs",
-            "INDEX_TIMEZONE": "Asia/Tokyo",
-            "CONSTANT_FIELDS": "env=prod,service=shop",
-            "DASHBOARDS_URL": stack.given["DashboardsUrl"],
-        }
+    # The rest is as the parameters have it, and nothing is beside.
+    given = {
+        "DASHBOARDS_URL": "DashboardsUrl", "INDEX_PREFIX": "IndexPrefix", "INDEX_DATE": "IndexDate", "INDEX_TIMEZONE": "IndexTimezone",
+        "INDEX_SHARDS": "IndexShards", "INDEX_REPLICAS": "IndexReplicas", "SCHEMA": "Schema", "CONSTANT_FIELDS": "ConstantFields",
+        "DOCUMENT_IDS": "DocumentIds", "INITIAL_POSITION": "InitialPosition", "LOG_LEVEL": "LogLevel",
+    }  # fmt: skip
+    assert {k: env[k] for k in given} == {k: stack.parameters[p] for k, p in given.items()}
+    assert env["DELETE_AFTER"] == stack.parameters["DeleteAfterDays"] + "d"
+    own = set("DRAIN_TIMEOUT IN_FLIGHT_BYTES METRICS_ADDRESS STREAM_NAME APPLICATION_NAME AWS_REGION EMF_NAMESPACE OPENSEARCH_URL ARCHIVE_URL OPENSEARCH_SIGV4 OPENSEARCH_USERNAME DELETE_AFTER".split())
+    assert set(env) == own | set(given)
 
 
 def test_service(aws, stack):

@@ -123,8 +123,8 @@ def test_rules_failure():
 
 def test_kept_when_deleted():
     resources = stacks.template()["Resources"]
-    kept = {i for i, r in resources.items() if "Retain" in str(r) and r["DeletionPolicy"] == "Retain"}
-    assert kept == {"ArchiveBucket", "LeaseTable"}
+    kept = {i: r["DeletionPolicy"] for i, r in resources.items() if "DeletionPolicy" in r}
+    assert kept == {"ArchiveBucket": "Retain", "LeaseTable": "Retain"}
     for logical_id in kept:
         assert resources[logical_id]["UpdateReplacePolicy"] == "Retain"
 

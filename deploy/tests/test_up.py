@@ -132,6 +132,14 @@ def test_given_image(aws, machine, network):
     assert "docker" not in machine.said() and "ecr" not in machine.said()
 
 
+def test_rolled_back(aws, machine):
+    aws("cloudformation").create_stack(StackName="up-back", TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}')
+    stacks.roll_back("up-back")
+    done = machine.up("up-back", "Image=x")
+    assert done.returncode == 1 and "aws cloudformation delete-stack --stack-name up-back" in done.stderr
+    assert "cloudformation deploy" not in machine.said()
+
+
 def test_failure(machine):
     def f(*arguments, says, **environment):
         done = machine.up(*arguments, **environment)

@@ -138,7 +138,8 @@ def test_alarms(aws, stack):
     letters = found[stack.ref("DeadLetterAlarm")]
     assert (letters["MetricName"], letters["Statistic"], letters["Threshold"], letters["EvaluationPeriods"]) == ("dead_letters", "Sum", 0, 1)
     archive = found[stack.ref("ArchiveAlarm")]
-    assert (archive["MetricName"], archive["Statistic"], archive["Threshold"]) == ("DeliveryToS3.DataFreshness", "Maximum", 3600 if stack.name == "all" else 1800)
+    assert (archive["Threshold"], archive["ComparisonOperator"], archive["EvaluationPeriods"]) == (3600 if stack.name == "all" else 1800, "GreaterThanThreshold", 4)
+    assert (lag["Period"], lag["EvaluationPeriods"], letters["ComparisonOperator"]) == (60, 10, "GreaterThanThreshold")
     throttled = found[stack.ref("StreamThrottledAlarm")]
     assert (throttled["MetricName"], throttled["Statistic"]) == ("WriteProvisionedThroughputExceeded", "Sum")
     for name in set(found) - {lag["AlarmName"]}:
@@ -156,10 +157,19 @@ def test_forwarding(stack):
             assert stack.properties(i)["FilterName"] == stack.name
 
 
+def test_archive_late(deploy):
+    """A Firehose that is blocked whole tells nothing: it counts as a day late while records come."""
+    metrics = {m["Id"]: m for m in deploy("plain").properties("ArchiveAlarm")["Metrics"]}
+    assert metrics["late"]["Expression"] == "IF(FILL(incoming, 0) > 0, FILL(age, 86400), FILL(age, 0))"
+    assert [metrics[i]["MetricStat"]["Metric"]["MetricName"] for i in ("incoming", "age")] == ["IncomingRecords", "DeliveryToS3.DataFreshness"]
+    assert [metrics[i]["MetricStat"]["Stat"] for i in ("incoming", "age")] == ["Sum", "Maximum"]
+
+
 def test_no_progress(deploy):
     """The alarm's expression, evaluated: a record that is done with is progress, whatever became of it."""
     metrics = {m["Id"]: m for m in deploy("plain").properties("NoProgressAlarm")["Metrics"]}
     expression = metrics["stuck"]["Expression"]
+    assert "FILL(done, 0)" in expression, "no worker at all is no progress"
     text = re.sub(r"FILL\((\w+), 0\)", r"\1", expression)
     condition = re.fullmatch(r"IF\((.+), 1, 0\)", text)[1].replace("AND", "and")
     ids = set(metrics) - {"stuck"}
