@@ -170,8 +170,8 @@ func TestTaskRole(t *testing.T) {
 			t.Errorf("%s is granted (%s) and not called", action, sid)
 		}
 	}
-	for site, through1 := range doors {
-		for _, d := range through1 {
+	for site, asked := range doors {
+		for _, d := range asked {
 			allowed := false
 			for g := range through {
 				if g.action == d.action && matches(g.path, d.path) {

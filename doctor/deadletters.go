@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"logsluice/domain"
@@ -44,7 +45,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 
 func cut(text string) string {
 	if len(text) > mostExample {
-		return text[:mostExample] + "…"
+		return strings.ToValidUTF8(text[:mostExample], "") + "…"
 	}
 	return text
 }
