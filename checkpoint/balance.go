@@ -24,7 +24,7 @@ func (t *Table) shares() (of shares, free int) {
 		seen, exists := t.seen[id]
 		switch holder := t.holder(seen); {
 		case exists && seen.finished():
-		case seen.owner != "" && seen.counter == 0 && !t.free(seen):
+		case seen.counter == 0 && t.alive(seen):
 			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
 		case holder != "":
 			of[holder]++
@@ -39,12 +39,19 @@ func (t *Table) shares() (of shares, free int) {
 // that has claimed it; "" if there is none.
 func (t *Table) holder(o observation) string {
 	switch {
-	case o.owner == "" && t.reserved(o), o.owner != "" && !t.free(o) && o.claim != "":
+	case o.owner == "" && t.reserved(o), t.alive(o) && o.claim != "":
 		return o.claim
-	case o.owner != "" && !t.free(o):
+	case t.alive(o):
 		return o.owner
 	}
 	return ""
+}
+
+// alive tells that a row's owner had given a sign of life when the row was last
+// read. One that was not read since has not died of it: where Kinesis does not
+// answer, scans are further apart than renewals.
+func (t *Table) alive(o observation) bool {
+	return o.owner != "" && o.read.Sub(o.since) < t.patience(o)
 }
 
 // reserved tells that a row was released for the worker that claimed it, which

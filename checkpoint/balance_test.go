@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -409,6 +410,48 @@ func TestFreeForLong(t *testing.T) {
 		t.Errorf("offered %v after long", free)
 	}
 	clear(table.held)
+}
+
+// A worker that Kinesis does not answer asks nobody for what it could not read.
+func TestNoClaimWithoutListing(t *testing.T) {
+	real := realDB(t)
+	name := tableName()
+	shards := shardIDs(2)
+	a := open(t, real, name, "a", shards...)
+	acquired(t, a, shards[0].ID)
+	acquired(t, a, shards[1].ID)
+	b := open(t, real, name, "b", shards...)
+	err := b.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken })
+	if !errors.Is(err, errBroken) {
+		t.Errorf("want the error of the listing, got %v", err)
+	}
+	if b.Claiming() {
+		t.Error("b claims a lease")
+	}
+	if err := b.Sync(t.Context(), lists(shards...)); err != nil {
+		t.Fatal(err)
+	}
+	if !b.Claiming() {
+		t.Error("b claims nothing when Kinesis answers again")
+	}
+}
+
+// Workers count as alive until a look at the table shows that they are not: a
+// worker that cannot read leaves its shards to them, however seldom it looks.
+func TestAliveUntilLookedAt(t *testing.T) {
+	table := unconnected(t, "w")
+	shards := shardIDs(2)
+	long := time.Now().Add(-2 * table.cfg.LeaseDuration)
+	rows := map[string]row{shards[0].ID: {owner: "a", epoch: 1, counter: 1}, shards[1].ID: {epoch: 1, counter: 1}}
+	table.observe(shards, rows, long, long)
+	table.bench.failed(shards[1].ID, table.cfg.LeaseDuration)
+	if free, _ := table.acquirable(); slices.Contains(free, shards[1].ID) {
+		t.Error("offered what the other worker could read, as it was not looked at for long")
+	}
+	table.observe(shards, rows, time.Now(), time.Now())
+	if free, _ := table.acquirable(); !slices.Contains(free, shards[1].ID) {
+		t.Error("offered nothing although the other worker is dead")
+	}
 }
 
 // One row that cannot be deleted does not end the balancing.

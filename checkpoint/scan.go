@@ -24,8 +24,8 @@ type List func(context.Context) (shards []Shard, now time.Time, err error)
 // Sync looks at the whole lease table, by one paginated scan, then at the
 // shards, and does what is to be done about it: claims of other workers are
 // heeded, rows of expired shards deleted, and leases claimed that are this
-// worker's share. Without a listing it goes by what is known. One Sync may run
-// at a time.
+// worker's share. Without a listing it goes by what is known, and claims
+// nothing. One Sync may run at a time.
 func (t *Table) Sync(ctx context.Context, list List) error {
 	begun := time.Now()
 	rows, err := t.scan(ctx)
@@ -38,7 +38,11 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	// table after.
 	shards, _, listErr := list(ctx)
 	t.observe(shards, rows, begun, scanned)
-	return errors.Join(listErr, t.balance(ctx), t.sweep(ctx))
+	if listErr != nil {
+		// A worker that Kinesis does not answer could not read what others gave up.
+		return errors.Join(listErr, t.sweep(ctx))
+	}
+	return errors.Join(t.balance(ctx), t.sweep(ctx))
 }
 
 // observe takes in a listing, unless it is nil, and a scan.

@@ -122,7 +122,7 @@ func TestKinesisAway(t *testing.T) {
 					}
 					c.mu.Unlock()
 				}
-				if most := int((away-within)/time.Second) * 4 / 5; unread > most {
+				if most := int((away-within)/time.Second) * 4 / 20; unread > most {
 					t.Errorf("for %d shard seconds the shards were not with the worker that can read, at most %d are right\n%s", unread, most, c.last(200))
 				}
 				stopProducing()
