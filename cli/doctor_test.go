@@ -107,6 +107,9 @@ func newChain(t *testing.T) *chain {
 	c.object("archive", "_/cwl/ecs/zzzz/no-date")
 	c.setup(exitOK)
 	c.ask(http.MethodPut, "/"+c.today(), "")
+	if tomorrow := c.day(time.Now().Add(time.Hour)); tomorrow != c.today() { // which may begin meanwhile
+		c.ask(http.MethodPut, "/"+tomorrow, "")
+	}
 	c.reset()
 	return c
 }
@@ -174,7 +177,9 @@ func (c *chain) ask(method, path, body string) {
 	}
 }
 
-func (c *chain) today() string { return c.prefix + "-" + time.Now().UTC().Format(time.DateOnly) }
+func (c *chain) today() string { return c.day(time.Now()) }
+
+func (c *chain) day(t time.Time) string { return c.prefix + "-" + t.UTC().Format(time.DateOnly) }
 
 // doctor runs the command, and checks that its exit code is that of what it found.
 func (c *chain) doctor(t *testing.T, args ...string) map[string]doctor.Finding {

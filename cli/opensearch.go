@@ -116,7 +116,8 @@ func withRemedy(err error, setting string) error {
 		return fmt.Errorf("%w: OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, or OPENSEARCH_SIGV4 and the AWS credentials, are not those of a user there", err)
 	case status == http.StatusForbidden:
 		return fmt.Errorf("%w: give the role of the user or of the AWS credentials this permission (README, Setting up a domain)", err)
-	case status == http.StatusNotFound, status >= 300 && status < 400:
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400,
+		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
 		return fmt.Errorf("%w: is %s right?", err, setting)
 	case status >= 500:
 		return fmt.Errorf("%w: try again when it is ready", err)

@@ -422,6 +422,7 @@ func TestSetup_Failure(t *testing.T) {
 	s.dashboards.NotReady = true
 	f("not ready", nil, `dashboards: failed: read the saved objects: OpenSearch Dashboards answers 503 .*: try again when it is ready`, `policy PREFIX: in place$`)
 	f("path", map[string]string{"DASHBOARDS_URL": strings.TrimSuffix(s.env["DASHBOARDS_URL"], "/_dashboards")}, `dashboards: failed: .*404.*: is DASHBOARDS_URL .* right`)
+	f("OpenSearch in place of Dashboards", map[string]string{"DASHBOARDS_URL": s.search.URL}, `dashboards: failed: .*no handler found.*: is DASHBOARDS_URL .* right`)
 	f("Dashboards away", map[string]string{"DASHBOARDS_URL": "http://127.0.0.1:1"}, `dashboards: failed: .*connection refused: is DASHBOARDS_URL .* right`)
 
 	s.dashboards.Delete("dashboard:" + s.prefix + "-operations")

@@ -33,6 +33,8 @@ if arguments[:2] == ["cloudformation", "deploy"]:
 os.execv(sys.executable, [sys.executable, "-m", "awscli", *arguments])
 """
 
+RUNS = 5  # seconds that a task takes: longer than what is asked of it after its start
+
 # No registry is to be had here.
 DOCKER = """#!/bin/sh
 echo docker "$@" >> "$CALLS"
@@ -66,14 +68,17 @@ class Machine:
             attendant.join()
 
     def attend(self, ended, code):
-        """Has the task of a stack end, which moto does not."""
-        ecs, logs = self.aws("ecs"), self.aws("logs")
+        """Has the task of a stack end after a while, which moto does not."""
+        ecs, logs, seen = self.aws("ecs"), self.aws("logs"), {}
         while not ended.wait(0.2):
             for cluster in ecs.list_clusters()["clusterArns"]:
                 for arn in ecs.list_tasks(cluster=cluster)["taskArns"]:
-                    (task,) = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
-                    if task["lastStatus"] == "STOPPED" or not task["overrides"]:
+                    if arn not in seen:  # asked once, as moto brings a task on with each look at it
+                        seen[arn] = time.monotonic(), *ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+                    begun, task = seen[arn]
+                    if task["lastStatus"] == "STOPPED" or not task["overrides"] or time.monotonic() - begun < RUNS:
                         continue
+                    task["lastStatus"] = "STOPPED"
                     definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
                     group = definition["containerDefinitions"][0]["logConfiguration"]["options"]["awslogs-group"]
                     place = {"logGroupName": group, "logStreamName": "task/logsluice/" + arn.rsplit("/", 1)[1]}
@@ -150,3 +155,11 @@ def test_failure(machine):
     f("OpenSearchUrl=https://x", says="no stack is named")
     f("stack", "https://x", says="'https://x' is no parameter")
     f("stack", "Image=x", AWS_REGION="", says="AWS_REGION is not set")
+
+
+def test_no_credentials(machine):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del machine.environment[name]
+    done = machine.up("stack", "Image=x", AWS_EC2_METADATA_DISABLED="true")
+    assert done.returncode == 1 and "the AWS CLI has no credentials that AWS takes" in done.stderr, done
+    assert "cloudformation" not in machine.said()
