@@ -83,7 +83,7 @@ func (s opensearchSettings) loadAWS(ctx context.Context) (aws.Config, error) {
 // what OpenSearch takes as proof.
 type dashboardsSettings struct {
 	DashboardsURL    string `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain; of Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
-	DashboardsTenant string `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards, such as global (default: the user's own choice)."`
+	DashboardsTenant string `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees (default ${default})."`
 }
 
 // client makes a client of Dashboards. awsConfig is for signing.

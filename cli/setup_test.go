@@ -509,8 +509,8 @@ func TestSetupDashboardsRequests(t *testing.T) {
 			}
 		})
 	}
-	f("none", "/_dashboards", nil, "", "")
-	f("a slash", "/_dashboards/", nil, "", "")
-	f("basic", "/_dashboards", map[string]string{"OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": "word", "DASHBOARDS_TENANT": "global"}, "Basic dXNlcjp3b3Jk", "global")
-	f("signed", "/_dashboards", map[string]string{"OPENSEARCH_SIGV4": "es"}, "/ap-northeast-1/es/aws4_request", "")
+	f("none", "/_dashboards", nil, "", "global") // without, Dashboards takes the private tenant of who asks
+	f("a slash", "/_dashboards/", nil, "", "global")
+	f("basic", "/_dashboards", map[string]string{"OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": "word", "DASHBOARDS_TENANT": "team"}, "Basic dXNlcjp3b3Jk", "team")
+	f("signed", "/_dashboards", map[string]string{"OPENSEARCH_SIGV4": "es"}, "/ap-northeast-1/es/aws4_request", "global")
 }

@@ -32,8 +32,9 @@ var prefixes = map[string]string{"cloudwatchlogs": "logs"}
 
 // byRule are actions that no call is named like.
 var byRule = map[string]string{
-	"kms:Decrypt":       "GetRecords of a stream that is encrypted, through Kinesis only",
-	"aoss:APIAccessAll": "each request to Serverless, whose data access policy says what may be done",
+	"kms:Decrypt":              "GetRecords of a stream that is encrypted, through Kinesis only",
+	"aoss:APIAccessAll":        "each request to Serverless, whose data access policy says what may be done",
+	"aoss:DashboardsAccessAll": "each request to its Dashboards",
 }
 
 // door is a request to a domain as IAM sees it, for INDEX_PREFIX=${IndexPrefix}.

@@ -82,7 +82,7 @@ func (w *walk) prove(err error, status int) string {
 	case strings.Contains(text, "expired") || strings.Contains(text, "not yet current"):
 		return "renew the AWS credentials, and " + setClock
 	case w.SigningService == "aoss":
-		return "give the ARN of these credentials a data access policy of the collection, aoss:APIAccessAll, and a network policy that lets this network in"
+		return "give the ARN of these credentials a data access policy of the collection, aoss:APIAccessAll (and for Dashboards aoss:DashboardsAccessAll), and a network policy that lets this network in"
 	case w.SigningService == "es" && strings.Contains(text, "security_exception"):
 		return "map the ARN of these credentials to a role of the domain (fine-grained access control; README, Which OpenSearch)"
 	case w.SigningService == "es":

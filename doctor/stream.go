@@ -71,7 +71,7 @@ func tellStream(f *Finding, name string, s *types.StreamDescriptionSummary) {
 	case types.StreamStatusCreating:
 		f.fail("wait until it is ACTIVE, and try again", "stream %s is not ready", name)
 	default:
-		f.fail("make it again when it is gone (deploy/logsluice.yaml); logs are lost to OpenSearch meanwhile, as CloudWatch Logs tries for 24 hours only", "stream %s is going away", name)
+		f.fail("make it again when it is gone (deploy/logsluice.yaml); logs are lost meanwhile, as CloudWatch Logs skips what it cannot send for want of a stream", "stream %s is going away", name)
 	}
 }
 

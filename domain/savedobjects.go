@@ -16,8 +16,8 @@ import (
 type Dashboards struct {
 	// Client sends requests to it.
 	Client Client
-	// Tenant of the security plugin, such as global; empty for the one that the user is
-	// given.
+	// Tenant of the security plugin: its name, global, or private. Empty is for what
+	// Dashboards prefers, which mostly is the private one of the user who asks.
 	Tenant string
 }
 

@@ -146,7 +146,8 @@ def expand(parameters):
     wrapped = cfnlint.template.Template(str(TEMPLATE), decoded, [REGION])
     matches = wrapped.transform()
     assert not matches, matches
-    return json.loads(json.dumps(wrapped.template | {"Mappings": mappings}))
+    # moto knows no RetainExceptOnCreate, which is another for a stack that cannot be made.
+    return json.loads(json.dumps(wrapped.template | {"Mappings": mappings}).replace('"RetainExceptOnCreate"', '"Retain"'))
 
 
 class Stack:

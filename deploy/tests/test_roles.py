@@ -97,7 +97,10 @@ def test_task_role(deploy):
     stack = deploy("few")
     assert granted(stack, "TaskRole") == common(stack)
     stack = deploy("serverless")
-    assert granted(stack, "TaskRole") == common(stack) | {"Collection": ({"aoss:APIAccessAll"}, {stack.given["OpenSearchArn"]})}
+    assert granted(stack, "TaskRole") == common(stack) | {
+        "Collection": ({"aoss:APIAccessAll"}, {stack.given["OpenSearchArn"]}),
+        "Dashboards": ({"aoss:DashboardsAccessAll"}, {ARN % ("aoss", "dashboards/default")}),
+    }
 
 
 def test_execution_role(deploy):

@@ -177,7 +177,7 @@ def test_task(aws, stack):
     given = {
         "DASHBOARDS_URL": "DashboardsUrl", "INDEX_PREFIX": "IndexPrefix", "INDEX_DATE": "IndexDate", "INDEX_TIMEZONE": "IndexTimezone",
         "INDEX_SHARDS": "IndexShards", "INDEX_REPLICAS": "IndexReplicas", "SCHEMA": "Schema", "CONSTANT_FIELDS": "ConstantFields",
-        "DOCUMENT_IDS": "DocumentIds", "INITIAL_POSITION": "InitialPosition", "LOG_LEVEL": "LogLevel",
+        "DOCUMENT_IDS": "DocumentIds", "INITIAL_POSITION": "InitialPosition", "LOG_LEVEL": "LogLevel", "DASHBOARDS_TENANT": "DashboardsTenant",
     }  # fmt: skip
     assert {k: env[k] for k in given} == {k: stack.parameters[p] for k, p in given.items()}
     assert env["DELETE_AFTER"] == stack.parameters["DeleteAfterDays"] + "d"

@@ -25,11 +25,13 @@ if arguments[:2] == ["cloudformation", "deploy"]:
     at = arguments.index("--parameter-overrides") + 1
     stacks.TEMPLATE = arguments[arguments.index("--template-file") + 1]
     expanded = stacks.expand(dict(p.split("=", 1) for p in arguments[at:]))
-    whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items()}}  # as moto takes a list's default for a string
+    whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items() if "Default" in p}}  # as moto takes a list's default for a string
     file = os.environ["CALLS"] + ".json"
     json.dump(expanded, open(file, "w"), separators=(",", ":"))
     arguments = arguments[:at] + [f"{{n}}={{v}}" for n, v in whole.items()]
     arguments[arguments.index("--template-file") + 1] = file
+if arguments[:2] == ["ecs", "run-task"] and "NO_TASK" in os.environ:
+    sys.exit(print("None\\tRESOURCE:ENI"))
 os.execv(sys.executable, [sys.executable, "-m", "awscli", *arguments])
 """
 
@@ -52,7 +54,7 @@ class Machine:
             (folder / name).chmod(stat.S_IRWXU)
         self.environment = os.environ | {
             "PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(self.calls), "TESTS": str(pathlib.Path(__file__).parent),
-            "AWS_ENDPOINT_URL": aws.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stacks.REGION,
+            "AWS_ENDPOINT_URL": aws.url.replace("127.0.0.1", "localhost"), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stacks.REGION,
             "BUILDER": "docker", "HOME": str(folder),
         }  # fmt: skip
 
@@ -91,6 +93,11 @@ class Machine:
         return self.calls.read_text() if self.calls.exists() else ""
 
 
+def stacks_image(aws, name):
+    (stack,) = aws("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return next(p["ParameterValue"] for p in stack["Parameters"] if p["ParameterKey"] == "Image")
+
+
 @pytest.fixture
 def machine(aws, tmp_path):
     return Machine(aws, tmp_path)
@@ -118,23 +125,44 @@ def test_from_nothing(aws, machine, network):
     assert f"docker login --username AWS --password-stdin {registry}\n" in machine.said()
     assert pathlib.Path(f"{machine.calls}.password").read_text().strip()
     (build,) = [line for line in machine.said().splitlines() if line.startswith("docker buildx build ")]
-    assert "--platform linux/amd64,linux/arm64 " in build and f"--tag {parameters['Image']} --push" in build
+    assert "--platform linux/arm64 " in build and f"--tag {parameters['Image']} --push" in build
+    (template,) = aws("s3").list_objects_v2(Bucket=f"logsluice-deploy-{stacks.ACCOUNT}-{stacks.REGION}", Prefix="up-first/")["Contents"]
+    assert template["Key"].endswith(".template")
 
     # Again, with the repository and the stack there.
     again = machine.up("up-first", *given, "MinTasks=3", SETUP="0")
     assert again.returncode == 0, again.stderr
     assert "ran setup" not in again.stdout
     assert len(aws("ecr").describe_repositories()["repositories"]) == 1
+    assert machine.said().count("docker buildx build ") == 2 and machine.said().count("s3 mb ") == 1
+    assert machine.said().count("create-service-linked-role") == 1
 
 
 def test_given_image(aws, machine, network):
-    done = machine.up(
-        "up-given", "Image=example.com/logsluice:1.0", "OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network, code=1
-    )
+    given = ["OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network]
+    done = machine.up("up-given", "Image=example.com/logsluice:1.0", *given, code=1)
     assert done.returncode == 1
     role = next(o["OutputValue"] for o in aws("cloudformation").describe_stacks(StackName="up-given")["Stacks"][0]["Outputs"] if o["OutputKey"] == "TaskRoleArn")
     assert "ran setup" in done.stdout and "ended with 1" in done.stderr and role in done.stderr
     assert "docker" not in machine.said() and "ecr" not in machine.said()
+
+    # Later changes keep it, until it is given as empty; the architecture is the stack's.
+    changed = machine.up("up-given", *given, "CpuArchitecture=X86_64", SETUP="0", TEMPLATE_BUCKET="logsluice-own")
+    assert changed.returncode != 0 and "logsluice-own" in changed.stderr, "a bucket that is given is not made"
+    aws("s3").create_bucket(Bucket="logsluice-own", CreateBucketConfiguration={"LocationConstraint": stacks.REGION})
+    changed = machine.up("up-given", *given, "CpuArchitecture=X86_64", SETUP="0", TEMPLATE_BUCKET="logsluice-own")
+    assert changed.returncode == 0 and "docker" not in machine.said(), changed.stderr
+    assert aws("s3").list_objects_v2(Bucket="logsluice-own", Prefix="up-given/")["KeyCount"] == 1
+    assert stacks_image(aws, "up-given") == "example.com/logsluice:1.0"
+    built = machine.up("up-given", *given, "Image=", SETUP="0")
+    assert built.returncode == 0 and "--platform linux/amd64 " in machine.said(), built.stderr
+    assert "/logsluice:" in stacks_image(aws, "up-given") and "example.com" not in stacks_image(aws, "up-given")
+
+
+def test_task_does_not_start(aws, machine, network):
+    machine.environment["NO_TASK"] = "yes"
+    done = machine.up("up-idle", "Image=x/y:1", "OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network)
+    assert done.returncode == 1 and done.stderr.endswith("the stack is there, and ECS starts no task to set up the domain: RESOURCE:ENI\n"), done
 
 
 def test_rolled_back(aws, machine):
