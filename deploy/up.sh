@@ -21,14 +21,13 @@ fail() {
 stack=${1:-}
 [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]*$ ]] || fail "no stack is named: deploy/up.sh STACK PARAMETER=VALUE…"
 shift
-image='' given='' architecture='' parameters=()
+image='' given='' architecture='' parameters=("$@")
 for parameter; do
   [[ $parameter =~ ^[A-Za-z0-9]+= ]] || fail "'$parameter' is no parameter: give PARAMETER=VALUE"
   case $parameter in
   Image=*) image=${parameter#*=} given=yes ;;
   CpuArchitecture=*) architecture=${parameter#*=} ;;
   esac
-  [[ $parameter == Image= ]] || parameters+=("$parameter")
 done
 
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
