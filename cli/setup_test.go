@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -241,6 +242,49 @@ func TestSetupDrift(t *testing.T) {
 	}, nil, "index-pattern PREFIX", []string{`  attributes.fields.level.type: "number" → "string"`}, imported)
 	s.dashboards.Delete("search:" + s.prefix + "-errors")
 	s.holds(s.setup(exitOK), "search PREFIX-errors: installed\n")
+}
+
+// What people add to an index pattern stays when it is written again.
+func TestSetupKeepsAdded(t *testing.T) {
+	s := newSite(t)
+	s.env["SCHEMA"] = "ecs" // which has a format of its own
+	s.setup(exitOK)
+	var was map[string]any
+	edit := func(f func(attributes map[string]any)) {
+		s.dashboards.Edit("index-pattern:"+s.prefix, func(o map[string]any) { f(o["attributes"].(map[string]any)) })
+	}
+	edit(func(a map[string]any) {
+		fields := strings.Replace(a["fields"].(string), `"name":"log.level","type":"string","esTypes":["keyword"],"count":0`, `"name":"log.level","type":"string","esTypes":["keyword"],"count":7`, 1)
+		a["fields"] = strings.TrimSuffix(fields, "]") + `,{"name":"slow","type":"boolean","scripted":true,"script":"doc['event.duration'].value > 1e9","lang":"painless","count":2},{"name":"gone","type":"string"}]`
+		a["fieldFormatMap"] = strings.Replace(a["fieldFormatMap"].(string), "{", `{"http.response.bytes":{"id":"bytes"},`, 1)
+		a["sourceFilters"] = `[{"value":"secret"}]`
+	})
+	if others := unlike(s.setup(exitOK), "in place"); len(others) > 0 {
+		t.Errorf("%q", others)
+	}
+	edit(func(a map[string]any) { a["timeFieldName"] = "event.created" })
+	s.holds(s.setup(exitOK), "index-pattern PREFIX: changed\n  attributes.timeFieldName: \"event.created\" → \"@timestamp\"\n")
+	edit(func(a map[string]any) { was = maps.Clone(a) })
+	var fields []map[string]any
+	if err := json.Unmarshal([]byte(was["fields"].(string)), &fields); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[any]any{}
+	for _, f := range fields {
+		counts[f["name"]] = f["count"]
+	}
+	_, gone := counts["gone"]
+	if counts["slow"] != 2.0 || counts["log.level"] != 7.0 || counts["message"] != 0.0 || gone {
+		t.Errorf("fields %v", was["fields"])
+	}
+	for _, want := range []string{`"http.response.bytes":{"id":"bytes"}`, `"event.duration":{"id":"duration"`} {
+		if !strings.Contains(was["fieldFormatMap"].(string), want) {
+			t.Errorf("formats %v", was["fieldFormatMap"])
+		}
+	}
+	if was["sourceFilters"] != `[{"value":"secret"}]` || was["timeFieldName"] != "@timestamp" {
+		t.Errorf("%v", was)
+	}
 }
 
 // putPolicy is what another person's change does.

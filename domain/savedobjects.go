@@ -84,8 +84,15 @@ func (d Dashboards) Compare(ctx context.Context, lines [][]byte) ([]SavedObject,
 	}
 	objects := make([]SavedObject, len(lines))
 	for i, n := range names {
-		objects[i] = SavedObject{Type: n.Type, ID: n.ID, line: lines[i]}
-		objects[i].Changes, objects[i].Err = objectChanges(found[n], wanted[i])
+		o := SavedObject{Type: n.Type, ID: n.ID}
+		if n.Type == indexPattern {
+			keepAdded(found[n], wanted[i])
+		}
+		if o.line, err = json.Marshal(wanted[i]); err != nil {
+			return nil, fmt.Errorf("write a saved object: %w", err)
+		}
+		o.Changes, o.Err = objectChanges(found[n], wanted[i])
+		objects[i] = o
 	}
 	return objects, nil
 }
@@ -107,11 +114,54 @@ func objectChanges(was, is map[string]any) ([]string, error) {
 	return changes, nil
 }
 
+const indexPattern = "index-pattern"
+
+// keepAdded takes over what people have added to an index pattern, as an import
+// replaces the whole of it: scripted fields, formats of other fields, filters, and
+// how often each field was used.
+func keepAdded(was, is map[string]any) {
+	before, _ := was["attributes"].(map[string]any)
+	after, _ := is["attributes"].(map[string]any)
+	for name, value := range before {
+		if _, own := after[name]; !own {
+			after[name] = value
+		}
+	}
+	var theirs, fields []map[string]any
+	if read(before["fields"], &theirs) && read(after["fields"], &fields) {
+		for _, field := range theirs {
+			own := slices.IndexFunc(fields, func(f map[string]any) bool { return f["name"] == field["name"] })
+			switch {
+			case own >= 0:
+				fields[own]["count"] = field["count"]
+			case field["scripted"] == true:
+				fields = append(fields, field)
+			}
+		}
+		after["fields"] = text(fields)
+	}
+	var theirFormats, formats map[string]any
+	if read(before["fieldFormatMap"], &theirFormats) && read(after["fieldFormatMap"], &formats) {
+		for field, format := range theirFormats {
+			if _, own := formats[field]; !own {
+				formats[field] = format
+			}
+		}
+		after["fieldFormatMap"] = text(formats)
+	}
+}
+
+// read decodes JSON within a saved object, and tells whether that could be done.
+func read(v, into any) bool {
+	s, _ := v.(string)
+	return json.Unmarshal([]byte(s), into) == nil
+}
+
 // compared is what counts of a saved object, and can be compared: JSON within JSON
 // is read, and what has no order is by name.
 func compared(object map[string]any) map[string]any {
 	attributes, _ := unfolded(object["attributes"]).(map[string]any)
-	if fields, ok := attributes["fields"].([]any); ok && object["type"] == "index-pattern" {
+	if fields, ok := attributes["fields"].([]any); ok && object["type"] == indexPattern {
 		named := byName(fields)
 		for _, field := range named {
 			if field, ok := field.(map[string]any); ok {

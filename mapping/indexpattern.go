@@ -42,11 +42,15 @@ func (m *Mapper) indexPattern() savedObject {
 	object := newIndexPattern(m.naming.prefix, m.naming.pattern(), properties)
 	formats := map[string]any{}
 	for _, f := range m.schema.Fields {
-		if input := inputFormats[f.unit]; input != "" {
-			formats[f.Name] = map[string]any{"id": "duration", "params": map[string]any{
-				"inputFormat": input, "outputFormat": "asMilliseconds", "outputPrecision": 1,
-			}}
+		input, isDuration := inputFormats[f.unit]
+		if !isDuration {
+			continue
 		}
+		params := map[string]any{"outputFormat": "asMilliseconds", "outputPrecision": 1}
+		if input != "" {
+			params["inputFormat"] = input
+		}
+		formats[f.Name] = map[string]any{"id": "duration", "params": params}
 	}
 	if len(formats) > 0 {
 		object.Attributes["fieldFormatMap"] = jsonText(formats)
@@ -55,8 +59,9 @@ func (m *Mapper) indexPattern() savedObject {
 }
 
 // inputFormats are what Dashboards calls the units of durations. It shows all of them in
-// milliseconds: nobody reads nanoseconds at night. Those are shown as they are.
-var inputFormats = map[unit]string{nanoseconds: "nanoseconds", microseconds: "microseconds", seconds: "seconds"}
+// milliseconds: nobody reads nanoseconds at night. Those are shown as they are. Seconds
+// are its default, which it leaves out when it saves.
+var inputFormats = map[unit]string{nanoseconds: "nanoseconds", microseconds: "microseconds", seconds: ""}
 
 // letterIndexPattern is that of the dead letters. What a letter holds may be of many
 // megabytes: Dashboards lists letters without it, and shows it with a single one.

@@ -63,7 +63,7 @@ fields:
   - {name: b, type: long, unit: us, paths: b}
   - {name: c, type: long, unit: ms, paths: c}
   - {name: d, type: long, paths: d}
-`)}, "app-*", "{"+format("a", "seconds")+","+format("b", "microseconds")+"}")
+`)}, "app-*", "{"+strings.Replace(format("a", ""), `"inputFormat":"",`, "", 1)+","+format("b", "microseconds")+"}")
 }
 
 // The index pattern of dead letters is of what package indexer writes.
