@@ -412,14 +412,19 @@ func TestFreeForLong(t *testing.T) {
 	clear(table.held)
 }
 
+// heldByOne is a table whose two shards worker a has.
+func heldByOne(t *testing.T) (real *dynamodb.Client, name string, shards []Shard) {
+	real, name, shards = realDB(t), tableName(), shardIDs(2)
+	a := open(t, real, name, "a", shards...)
+	for _, s := range shards {
+		acquired(t, a, s.ID)
+	}
+	return real, name, shards
+}
+
 // A worker that Kinesis does not answer asks nobody for what it could not read.
 func TestNoClaimWithoutListing(t *testing.T) {
-	real := realDB(t)
-	name := tableName()
-	shards := shardIDs(2)
-	a := open(t, real, name, "a", shards...)
-	acquired(t, a, shards[0].ID)
-	acquired(t, a, shards[1].ID)
+	real, name, shards := heldByOne(t)
 	b := open(t, real, name, "b", shards...)
 	err := b.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken })
 	if !errors.Is(err, errBroken) {
@@ -456,12 +461,7 @@ func TestAliveUntilLookedAt(t *testing.T) {
 
 // One row that cannot be deleted does not end the balancing.
 func TestBalanceWithoutSweep(t *testing.T) {
-	real := realDB(t)
-	name := tableName()
-	shards := shardIDs(2)
-	a := open(t, real, name, "a", shards...)
-	acquired(t, a, shards[0].ID)
-	acquired(t, a, shards[1].ID)
+	real, name, shards := heldByOne(t)
 	finish(t, real, name, "shardId-000000000009")
 	b := open(t, undeletable{real}, name, "b", shards...)
 	var err error

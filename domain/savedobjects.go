@@ -128,7 +128,7 @@ func keepAdded(was, is map[string]any) {
 		}
 	}
 	var theirs, fields []map[string]any
-	if read(before["fields"], &theirs) && read(after["fields"], &fields) {
+	if within(before["fields"], &theirs) && within(after["fields"], &fields) {
 		for _, field := range theirs {
 			own := slices.IndexFunc(fields, func(f map[string]any) bool { return f["name"] == field["name"] })
 			switch {
@@ -141,7 +141,7 @@ func keepAdded(was, is map[string]any) {
 		after["fields"] = text(fields)
 	}
 	var theirFormats, formats map[string]any
-	if read(before["fieldFormatMap"], &theirFormats) && read(after["fieldFormatMap"], &formats) {
+	if within(before["fieldFormatMap"], &theirFormats) && within(after["fieldFormatMap"], &formats) {
 		for field, format := range theirFormats {
 			if _, own := formats[field]; !own {
 				formats[field] = format
@@ -151,8 +151,8 @@ func keepAdded(was, is map[string]any) {
 	}
 }
 
-// read decodes JSON within a saved object, and tells whether that could be done.
-func read(v, into any) bool {
+// within decodes JSON within a saved object, and tells whether that could be done.
+func within(v, into any) bool {
 	s, _ := v.(string)
 	return json.Unmarshal([]byte(s), into) == nil
 }

@@ -53,17 +53,17 @@ func TestIndexPattern(t *testing.T) {
 	f(Config{}, "app-*", "")
 	f(Config{Date: "%Y-%m"}, "app-*", "")
 	f(Config{DataStream: true}, "app", "")
-	format := func(field, unit string) string {
-		return `"` + field + `":{"id":"duration","params":{"inputFormat":"` + unit + `","outputFormat":"asMilliseconds","outputPrecision":1}}`
+	format := func(field, input string) string {
+		return `"` + field + `":{"id":"duration","params":{` + input + `"outputFormat":"asMilliseconds","outputPrecision":1}}`
 	}
-	f(Config{Schema: mustBuiltIn(t, "ecs")}, "app-*", "{"+format("event.duration", "nanoseconds")+"}")
+	f(Config{Schema: mustBuiltIn(t, "ecs")}, "app-*", "{"+format("event.duration", `"inputFormat":"nanoseconds",`)+"}")
 	f(Config{Schema: schemaOf(t, `
 fields:
   - {name: a, type: double, unit: s, paths: a}
   - {name: b, type: long, unit: us, paths: b}
   - {name: c, type: long, unit: ms, paths: c}
   - {name: d, type: long, paths: d}
-`)}, "app-*", "{"+strings.Replace(format("a", ""), `"inputFormat":"",`, "", 1)+","+format("b", "microseconds")+"}")
+`)}, "app-*", "{"+format("a", "")+","+format("b", `"inputFormat":"microseconds",`)+"}")
 }
 
 // The index pattern of dead letters is of what package indexer writes.

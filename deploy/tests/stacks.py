@@ -58,6 +58,7 @@ SETS = {
         "LagSecondsToScale": "90",
         "LogRetentionDays": "7",
         "LogLevel": "warn",
+        "DashboardsTenant": "team",
         "IndexPrefix": "logs",
         "IndexDate": "%Y-%m",
         "IndexShards": "2",
