@@ -104,10 +104,10 @@ func checkVersion(t *testing.T, url, text string) {
 		n, _, _ := mapper.Prepare(1 << 20)
 		for range n {
 			docs.Body, _ = mapper.Append(docs.Body)
-			docs.Next()
+			docs.Next(0)
 		}
 		done := make(chan struct{})
-		if err := ix.Put(t.Context(), docs, func(bool) { close(done) }); err != nil {
+		if err := ix.Put(t.Context(), docs, 0, func(bool) { close(done) }); err != nil {
 			t.Fatal(err)
 		}
 		select {

@@ -119,6 +119,9 @@ func New(cfg Config) (*Mapper, error) {
 	return m, nil
 }
 
+// HasIDs reports whether documents have ids.
+func (m *Mapper) HasIDs() bool { return !m.noIDs }
+
 // Clone makes a mapper for another goroutine.
 func (m *Mapper) Clone() *Mapper {
 	clone := *m
