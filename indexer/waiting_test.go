@@ -191,7 +191,7 @@ func TestOutage(t *testing.T) {
 				v.feed("a", live, 2*time.Minute)
 				v.set(refuse)
 				paused := false
-				for range 2 * 3600 {
+				for range 1500 {
 					paused = !v.putLarge("b", 2<<10, old) || paused
 					if others && !v.put("a", live) {
 						t.Fatal("a shard pauses whose documents are accepted")
