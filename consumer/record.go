@@ -132,7 +132,7 @@ func (w *passage) add() (more bool) {
 		w.docs = indexer.NewDocuments(w.source, size)
 	}
 	for range documents {
-		w.docs.Body = w.mapper.Append(w.docs.Body)
+		w.docs.Body, _ = w.mapper.Append(w.docs.Body)
 		w.docs.Next()
 	}
 	if more || reserved > 0 {

@@ -103,7 +103,7 @@ func checkVersion(t *testing.T, url, text string) {
 		mapper.Begin(envelope)
 		n, _, _ := mapper.Prepare(1 << 20)
 		for range n {
-			docs.Body = mapper.Append(docs.Body)
+			docs.Body, _ = mapper.Append(docs.Body)
 			docs.Next()
 		}
 		done := make(chan struct{})

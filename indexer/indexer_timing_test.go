@@ -53,7 +53,7 @@ func BenchmarkPut(b *testing.B) {
 			mapper.Begin(e)
 			n, _, _ := mapper.Prepare(64 << 20)
 			for range min(n, benchmarkDocuments-len(ends)) {
-				body = mapper.Append(body)
+				body, _ = mapper.Append(body)
 				ends = append(ends, len(body))
 			}
 		}); err != nil {
