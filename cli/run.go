@@ -43,6 +43,7 @@ type runCommand struct {
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	documentSettings
+	windowSettings
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
@@ -58,7 +59,12 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := r.mapper(index, registry)
+	if err := r.windowSettings.check(); err != nil {
+		return err
+	}
+	mapper, err := r.mapper(mapping.Config{
+		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Index: index, Registry: registry,
+	})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -34,11 +35,12 @@ const maxSet = 1 << 20
 // passage is a record on its way through the rooms.
 type passage struct {
 	*processor
-	source indexer.Source
-	all    *settlement
-	docs   *indexer.Documents // not handed over yet, nil if there are none
-	alone  bool               // no other record that inflates to much is decoded
-	ended  bool               // something could not be handed over: the record is read again
+	source  indexer.Source
+	all     *settlement
+	arrived time.Time          // in Kinesis
+	docs    *indexer.Documents // not handed over yet, nil if there are none
+	alone   bool               // no other record that inflates to much is decoded
+	ended   bool               // something could not be handed over: the record is read again
 }
 
 // index follows one record through the rooms: subscription finds its events,
@@ -53,6 +55,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 		processor: p,
 		source:    indexer.Source{Stream: p.consumer.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber)},
 		all:       &settlement{done: done},
+		arrived:   aws.ToTime(r.ApproximateArrivalTimestamp),
 	}
 	w.all.pending.Store(1) // ours, until everything is handed over
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
@@ -92,7 +95,7 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 	if w.ended {
 		return
 	}
-	w.mapper.Begin(envelope)
+	w.mapper.Begin(envelope, w.arrived)
 	for more := true; more && !w.ended; {
 		more = w.add()
 	}
