@@ -175,6 +175,9 @@ func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
 			return len(m.prepared), bytes, true
 		}
 		m.metrics.countLeftOut(m.extract, lost)
+		if event.Identical && !m.noIDs {
+			m.metrics.identical.Inc()
+		}
 		if m.outside {
 			m.metrics.countOutside(event, &m.window)
 		}

@@ -10,12 +10,13 @@ import (
 )
 
 type metrics struct {
-	dropped  []prometheus.Counter // by rule
-	unfit    []prometheus.Counter // by field
-	tooLong  []prometheus.Counter // by field
-	restLost prometheus.Counter
-	tooOld   prometheus.Counter
-	tooNew   prometheus.Counter
+	dropped   []prometheus.Counter // by rule
+	unfit     []prometheus.Counter // by field
+	tooLong   []prometheus.Counter // by field
+	restLost  prometheus.Counter
+	tooOld    prometheus.Counter
+	tooNew    prometheus.Counter
+	identical prometheus.Counter
 }
 
 func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
@@ -25,8 +26,10 @@ func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
 		Name: "logsluice_fields_left_out_total", Help: "Fields that documents lack as the value in the line does not fit, by field and reason."}, []string{"field", "reason"})
 	outside := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "logsluice_events_outside_total", Help: "Events too old or too far ahead when their record arrived, which go to PREFIX-outside, by side."}, []string{"side"})
+	identical := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "logsluice_events_identical_total", Help: "Events without an id of CloudWatch's that equal one of another envelope in their record, and share its document."})
 	if registry != nil {
-		for _, c := range []prometheus.Collector{dropped, leftOut, outside} {
+		for _, c := range []prometheus.Collector{dropped, leftOut, outside, identical} {
 			if err := registry.Register(c); err != nil {
 				return nil, fmt.Errorf("register the metrics of the mapping: %w", err)
 			}
@@ -34,9 +37,10 @@ func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
 	}
 	const byType, byLength = "type", "length"
 	m := &metrics{
-		restLost: leftOut.WithLabelValues(restField, byType),
-		tooOld:   outside.WithLabelValues("old"),
-		tooNew:   outside.WithLabelValues("ahead"),
+		restLost:  leftOut.WithLabelValues(restField, byType),
+		tooOld:    outside.WithLabelValues("old"),
+		tooNew:    outside.WithLabelValues("ahead"),
+		identical: identical,
 	}
 	for i := range s.rules {
 		m.dropped = append(m.dropped, dropped.WithLabelValues(strconv.Itoa(i+1)))

@@ -117,6 +117,31 @@ func TestWindowEdges(t *testing.T) {
 	}
 }
 
+// Events that share a document with one of another envelope are counted, but not where
+// OpenSearch gives the ids, and not those that a rule drops.
+func TestIdentical(t *testing.T) {
+	f := func(noIDs bool, want float64) {
+		t.Helper()
+		s := schemaOf(t, "fields:\n  - {name: a, type: keyword, paths: [a]}\nrules:\n  - drop: {message: dropped}")
+		m, err := New(Config{Prefix: "app", Zone: time.UTC, NoIDs: noIDs, Schema: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &subscription.Envelope{}
+		for _, message := range []string{"a", "dropped", "b"} {
+			for _, identical := range []bool{false, true} {
+				e.Events = append(e.Events, subscription.Event{ID: []byte("1"), Message: literalOf(message), Identical: identical})
+			}
+		}
+		m.AppendAll(nil, e)
+		if got := testutil.ToFloat64(m.metrics.identical); got != want {
+			t.Errorf("counted %v, want %v", got, want)
+		}
+	}
+	f(false, 2)
+	f(true, 0)
+}
+
 // No date is spelled as the names that follow a prefix otherwise, and no prefix ends
 // in one of these, so that no two kinds of documents share an index.
 func TestNamesDoNotCollide(t *testing.T) {

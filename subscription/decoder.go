@@ -75,6 +75,7 @@ type Decoder struct {
 	buffers     [maxGzip][]byte // one for each level
 	scanner     scanner
 	current     Envelope
+	identities  identities
 	visit       func(*Envelope)
 	controls    int
 	errs        []error
@@ -108,7 +109,7 @@ func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err 
 
 // letGo forgets the input, and buffers that are unusually large.
 func (d *Decoder) letGo() {
-	d.visit, d.scanner.data = nil, nil
+	d.visit, d.scanner.data, d.identities.seen = nil, nil, nil
 	d.current.reset()
 	for i, buf := range d.buffers {
 		if cap(buf) > maxKept {

@@ -41,6 +41,11 @@ type Event struct {
 	// string in canonical form, or a number. It is nil where the ID is CloudWatch's,
 	// and where the envelope has no id or one of another type.
 	Given []byte
+	// Identical is set on an event without an id of CloudWatch's that has its ID in
+	// common with one of another envelope of the same input. They are equal in all but
+	// Given and Position: two lines, or one that came twice. In inputs with more than
+	// 10,000 events without ids it may be unset.
+	Identical bool
 	// Position is the event's index in logEvents, where rejected elements count too.
 	Position int
 	// Timestamp is in milliseconds since the epoch, within the years 0 to 9999.
@@ -206,7 +211,7 @@ func (d *Decoder) visitAll() error {
 
 // visitWindow visits the events at hand and forgets them.
 func (d *Decoder) visitWindow() {
-	d.current.identify()
+	d.current.identify(&d.identities)
 	d.visit(&d.current)
 	d.current.noEvents()
 }

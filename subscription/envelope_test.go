@@ -324,6 +324,54 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// Equal events without ids of two envelopes in one input share an identity, as an
+// archive does not tell where a record ends; the second one says so.
+func TestIdentical(t *testing.T) {
+	envelope := func(stream string, events ...string) string {
+		return `{"messageType":"DATA_MESSAGE","logStream":"` + stream + `","logEvents":[` + strings.Join(events, ",") + `]}`
+	}
+	event := func(id, message string) string { return `{"id":` + id + `,"timestamp":5,"message":"` + message + `"}` }
+	trusted := `"` + id56 + `"`
+	d := NewDecoder(bound)
+	f := func(want string, input ...string) {
+		t.Helper()
+		for _, data := range [][]byte{[]byte(strings.Join(input, " ")), zip(strings.Join(input, "")), zip(string(zip(input[0])) + string(zip(input[1:]...)))} {
+			for _, d.window = range []int{maxWindow, 1} {
+				got, ids := "", map[string]bool{}
+				if _, err := d.Decode(data, func(e *Envelope) {
+					for _, ev := range e.Events {
+						got += map[bool]string{false: ".", true: "="}[ev.Identical]
+						if ids[string(ev.ID)] != ev.Identical && ev.Given != nil {
+							t.Errorf("%s: event %s is identical to one before: %v", input, ev.ID, ev.Identical)
+						}
+						ids[string(ev.ID)] = true
+					}
+				}); err != nil || got != want {
+					t.Errorf("%s: %s, want %s, %v", input, got, want, err)
+				}
+			}
+		}
+	}
+	f(".=", envelope("s", event("0", "m")), envelope("s", event("0", "m")))
+	f(".=", envelope("s", event("0", "m")), envelope("s", event("1", "m")))
+	f("..=.", envelope("s", event("0", "m"), event("1", "n")), envelope("s", event("0", "m"), event("1", "o")))
+	f("..==.", envelope("s", event("0", "m"), event("1", "m")), envelope("s", event("0", "m"), event("1", "m"), event("2", "m")))
+	f(".==", envelope("s", event("0", "m")), envelope("s", event("0", "m")), envelope("s", event("0", "m")))
+	f("..", envelope("s", event("0", "m")), envelope("t", event("0", "m")))
+	f("..", envelope("s", event("0", "m")), envelope("s", event("0", "n")))
+	f("..", envelope("s", event(trusted, "m")), envelope("s", event(trusted, "m"))) // one event, and one document
+	// What is remembered is bounded, and the first are.
+	var s identities
+	for i := range 2 * maxIdentities {
+		if s.note([16]byte{byte(i), byte(i >> 8), byte(i >> 16)}) {
+			t.Fatalf("the identity %d is noted already", i)
+		}
+	}
+	if len(s.seen) != maxIdentities || !s.note([16]byte{7}) {
+		t.Errorf("%d identities are remembered", len(s.seen))
+	}
+}
+
 // Beyond a number of rejected elements the others are told as one.
 func TestManyRejected(t *testing.T) {
 	const good = `{"id":"","timestamp":1,"message":"m"}`
