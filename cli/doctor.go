@@ -12,6 +12,7 @@ import (
 
 	"logsluice/doctor"
 	"logsluice/domain"
+	"logsluice/mapping"
 )
 
 // doctorCommand looks at the chain with the environment of run.
@@ -49,7 +50,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	mapper, err := c.mapper(index, nil)
+	mapper, err := c.mapper(mapping.Config{Index: index})
 	if err != nil {
 		return cfg, nil, err
 	}
