@@ -259,6 +259,7 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const aggregates, each = 25, 9_000
 		s, iterator := fetching(t, 0, 0, noFaults)
+		s.interval = 250 * time.Millisecond // a shard answers 5 calls a second
 		for i := range aggregates {
 			s.put(t, aggregateOf(each, fmt.Appendf(nil, "%d", i)))
 		}
