@@ -237,7 +237,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 			},
 		}
 		shows.Go(func() {
-			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health); err != nil {
+			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health, log); err != nil {
 				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served, and probes find nothing")
 			}
 		})
