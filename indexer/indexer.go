@@ -40,6 +40,8 @@ type Config struct {
 	NoIDs bool
 	// Fallback makes what can be indexed of a document that is refused.
 	Fallback Fallback
+	// Store keeps dead letters that their index refuses; nil: none.
+	Store    Store
 	Registry prometheus.Registerer
 	Log      zerolog.Logger
 }
