@@ -42,6 +42,7 @@ type runCommand struct {
 	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
+	deadLetterSettings
 	documentSettings
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
@@ -97,6 +98,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
+	case r.deadLetterSettings.check() != nil:
+		return position, r.deadLetterSettings.check()
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
 		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
@@ -174,6 +177,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err != nil {
 		return err
 	}
+	store := r.store(awsConfig)
 	ix, err := indexer.New(indexer.Config{
 		Prefix:         mapper.Prefix(),
 		BatchBytes:     r.BulkBytes,
@@ -186,6 +190,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		Gzip:           r.BulkGzip,
 		NoIDs:          r.DocumentIDs == "none",
 		Fallback:       mapper,
+		Store:          store,
 		Registry:       registry,
 		Log:            log,
 	}, client)
@@ -236,6 +241,9 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err := ensureTemplates(ctx, client, templates, log); err != nil {
 		return nil // stopped before OpenSearch could be reached
 	}
+	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
+	shows.Go(func() { ensureDeadLetterIndex(showing, client, mapper.Prefix(), log) })
+	shows.Go(func() { checkStore(showing, store, log) })
 	return c.Run(ctx)
 }
 
