@@ -83,9 +83,9 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 		})
 	}
 	const first = 10 * time.Second
-	at := func(seconds ...time.Duration) (times []time.Duration) {
+	at := func(seconds ...int) (times []time.Duration) {
 		for _, s := range seconds {
-			times = append(times, s*time.Second)
+			times = append(times, time.Duration(s)*time.Second)
 		}
 		return times
 	}

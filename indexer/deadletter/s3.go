@@ -91,10 +91,23 @@ func (s *S3) put(ctx context.Context, object *s3.PutObjectInput) error {
 	}
 	err = fmt.Errorf("write dead letters to %s%s/%s: %w", scheme, s.url.Bucket, *object.Key, err)
 	if remedy := s.remedy(err); remedy != "" && ctx.Err() == nil {
-		return fmt.Errorf("%w: %s", err, remedy)
+		return &Error{err, remedy}
 	}
 	return err
 }
+
+// Error is a write that failed for a reason that somebody can remove.
+type Error struct {
+	Err error
+	// Remedy says what to do.
+	Remedy string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Err.Error() + ": " + e.Remedy }
+
+// Unwrap returns the error without the remedy.
+func (e *Error) Unwrap() error { return e.Err }
 
 // remedy returns what to do about a failed write, "" where only S3 can do something.
 func (s *S3) remedy(err error) string {
