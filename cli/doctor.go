@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,7 @@ type doctorCommand struct {
 	streamSettings
 	opensearchSettings
 	dashboardsSettings
+	deadLetterSettings
 	documentSettings
 	indexSettings
 	lifecycleSettings
@@ -31,7 +33,7 @@ type doctorCommand struct {
 
 // Help is called by kong.
 func (*doctorCommand) Help() string {
-	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again."
+	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again, and with DEAD_LETTER_URL one object _check there, which stays."
 }
 
 // Run is called by kong.
@@ -58,7 +60,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	switch err := c.opensearchSettings.check(); {
+	switch err := cmp.Or(c.opensearchSettings.check(), c.deadLetterSettings.check()); {
 	case c.StreamName == "":
 		return cfg, nil, c.missingStream()
 	case c.ApplicationName == "":
@@ -95,6 +97,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	}
 	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
 	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), kinesis.NewFromConfig(cfg.AWS)
+	cfg.Store = c.store(cfg.AWS)
 	search, err := c.opensearchSettings.client(cfg.AWS, 1)
 	if err != nil {
 		return cfg, nil, err
