@@ -53,7 +53,9 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		giveUp()
 		detach()
 		cancel()
-		p.consumer.metrics.lag.forget(p.shard)
+		if !p.lease.Failing() { // otherwise it goes on growing
+			p.consumer.metrics.lag.forget(p.shard)
+		}
 	})
 }
 

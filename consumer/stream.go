@@ -188,6 +188,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			r.place = *input
 			return send(ctx)
 		})
+		err = s.failed(r, err)
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
 			s.begin(r, aws.ToString(answer.ShardIterator))
 		}
@@ -217,6 +218,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			}
 			return send(ctx)
 		})
+		err = s.failed(r, err)
 		answer, ok := out.Result.(*kinesis.GetRecordsOutput)
 		if ok && err == nil {
 			s.proceed(r, aws.ToString(input.ShardIterator), answer)
