@@ -49,7 +49,7 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 			}
 			continue
 		}
-		if wait := t.retryWait(seen, len(of) > 1); wait > 0 {
+		if wait := t.retryWait(id, seen, len(of) > 1); wait > 0 {
 			next = min(next, wait)
 			continue
 		}

@@ -189,6 +189,11 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 func (t *Table) Claiming() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.claiming()
+}
+
+// claiming is Claiming with t.mu held.
+func (t *Table) claiming() bool {
 	if time.Since(t.claimed) > t.cfg.LeaseDuration {
 		return false
 	}

@@ -44,7 +44,7 @@ func (f failedReading) ofShard(seen row, worker string) bool {
 
 // coolingDown reports whether this worker must not ask others for their leases:
 // for the longer, the more of its readings failed since it last read any shard.
-// t.mu must be held.
+// Then it tries one. t.mu must be held.
 func (t *Table) coolingDown() bool {
 	const most = 3 // doublings
 	times := 0
@@ -53,5 +53,5 @@ func (t *Table) coolingDown() bool {
 			times += f.times
 		}
 	}
-	return times > 0 && time.Since(t.cooldown.last) < t.cfg.LeaseDuration<<min(times, most)
+	return times > 0 && (time.Since(t.cooldown.last) < t.cfg.LeaseDuration<<min(times, most) || len(t.held) > 0 || t.claiming())
 }

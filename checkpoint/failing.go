@@ -75,12 +75,13 @@ func jitter(most time.Duration) time.Duration {
 	return time.Duration(rand.Int64N(int64(most) + 1)) //nolint:gosec // no secret
 }
 
-// retryWait returns how long this worker must leave a shard alone. The worker
-// that failed last lets the others try first.
-func (t *Table) retryWait(o observation, others bool) time.Duration {
+// retryWait returns how long this worker must leave a shard alone. If it failed
+// last and has read nothing since, it lets the others try first. t.mu must be held.
+func (t *Table) retryWait(shard string, o observation, others bool) time.Duration {
 	at := o.retry
-	if others && o.failing() && o.failedBy == t.cfg.Worker {
-		at = at.Add(t.cfg.LeaseDuration)
+	_, unread := t.cooldown.failed[shard]
+	if others && o.failedBy == t.cfg.Worker && (unread || o.failing()) {
+		at = at.Add(2 * t.cfg.LeaseDuration)
 	}
 	return time.Until(at)
 }

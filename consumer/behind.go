@@ -40,6 +40,16 @@ func (b *behind) set(shard string, lag time.Duration) {
 	b.shards[shard] = told{behind: lag, at: time.Now()}
 }
 
+// fail has a shard fall behind that is no longer held, until failing drops it.
+func (b *behind) fail(shard string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t, known := b.shards[shard]; known {
+		t.failing = true
+		b.shards[shard] = t
+	}
+}
+
 // failing takes in which shards cannot be read, by whichever worker, and since
 // when. They fall behind with the time, too.
 func (b *behind) failing(shards map[string]time.Time) {

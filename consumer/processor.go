@@ -53,7 +53,9 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		giveUp()
 		detach()
 		cancel()
-		if !p.lease.Failing() { // otherwise it goes on growing
+		if p.lease.Failing() {
+			p.consumer.metrics.lag.fail(p.shard)
+		} else {
 			p.consumer.metrics.lag.forget(p.shard)
 		}
 	})
