@@ -186,6 +186,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			r.place = *input
 			return send(ctx)
 		})
+		err = s.failed(r, err)
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
 			s.begin(r, aws.ToString(answer.ShardIterator))
 		}
@@ -215,6 +216,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			}
 			return send(ctx)
 		})
+		err = s.failed(r, err)
 		answer, ok := out.Result.(*kinesis.GetRecordsOutput)
 		if ok && err == nil {
 			err = r.while(ctx, func(ctx context.Context) error {

@@ -88,6 +88,7 @@ type life struct {
 type trouble struct {
 	event
 	until time.Time
+	only  string // the shard whose reads it befalls, of all workers; "" for the calls of one worker
 }
 
 func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
@@ -264,7 +265,7 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.trouble {
-		if t.worker != l.worker.number || !time.Now().Before(t.until) {
+		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || !time.Now().Before(t.until) {
 			continue
 		}
 		key := fmt.Sprint(t.worker, call.Operation, shard)
@@ -336,6 +337,11 @@ func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault,
 		f.Delay, f.Late = 2*share, share
 	case t.what == lateCalls:
 		f.Delay, f.Outlive = 10*share, true
+	case t.what == denyReads:
+		f.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "not authorized to perform: kinesis:" + operation}
+		if operation == "GetRecords" && dice%2 == 0 {
+			f.Refuse = &fakeaws.APIError{Code: "KMSAccessDeniedException", Message: "The ciphertext refers to a key that you have no access to."}
+		}
 	case t.what == expireIterators && operation == "GetRecords":
 		f.Refuse = &fakeaws.APIError{Code: "ExpiredIteratorException", Message: "Iterator expired."}
 	case t.what == missShards && operation == "ListShards":

@@ -255,7 +255,12 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 			e.percent = 100
 		}
 		c.mu.Lock()
-		c.trouble = append(c.trouble, trouble{event: e, until: time.Now().Add(e.lasting)})
+		t := trouble{event: e, until: time.Now().Add(e.lasting)}
+		if e.what == denyReads {
+			shards := slices.Sorted(maps.Keys(c.topology))
+			t.only = shards[e.shard%len(shards)]
+		}
+		c.trouble = append(c.trouble, t)
 		c.mu.Unlock()
 	}
 }

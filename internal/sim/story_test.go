@@ -54,13 +54,14 @@ const (
 	refuseItems // 429 of OpenSearch, item by item
 	refuseBulk  // 503 of OpenSearch
 	slowIndex
+	denyReads // of one shard, to all workers
 	happenings
 )
 
 func (h happening) String() string {
 	return [...]string{"crash", "stop", "pause", "cut DynamoDB", "cut Kinesis", "deaf to DynamoDB", "deaf to Kinesis",
 		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
-		"expire iterators", "miss shards", "split", "merge", "delete row", "refuse items", "refuse bulk", "slow index"}[h]
+		"expire iterators", "miss shards", "split", "merge", "delete row", "refuse items", "refuse bulk", "slow index", "deny reads"}[h]
 }
 
 // tell draws a story.
