@@ -38,8 +38,9 @@ const (
 // timing is how a cluster is set up.
 type timing struct {
 	lease, sync, poll, drain time.Duration
-	pageBytes                int   // of a scan; the service's if 0
-	inFlight                 int64 // bytes of documents
+	pageBytes                int           // of a scan; the service's if 0
+	inFlight                 int64         // bytes of documents
+	wait                     time.Duration // for an index
 }
 
 // cluster is a stream, a lease table, an index, and workers at them.

@@ -1,13 +1,13 @@
 package sim
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,12 +29,12 @@ type index struct {
 	documents map[string]bool // index/id
 	letters   map[string]int  // by what they are about, a document id or a sequence number
 	again     int             // items that were there already
+	known     map[string]item // by action line
 }
 
 // item is an operation of a bulk request.
 type item struct {
 	operation, index, id string
-	bytes                int
 	letter               *letter // nil unless it is for the dead-letter index
 }
 
@@ -63,7 +63,7 @@ type refusal struct {
 }
 
 func newIndex() *index {
-	return &index{documents: make(map[string]bool), letters: make(map[string]int)}
+	return &index{documents: make(map[string]bool), letters: make(map[string]int), known: make(map[string]item)}
 }
 
 // refused reports whether a document is one of those that OpenSearch never accepts.
@@ -80,7 +80,7 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := readItems(body)
+	items, err := x.readItems(body)
 	if err != nil {
 		return nil, err
 	}
@@ -127,30 +127,42 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 	return answer(r, http.StatusOK, out), nil
 }
 
-func readItems(body []byte) (items []item, err error) {
-	lines := bufio.NewScanner(bytes.NewReader(body))
-	lines.Buffer(nil, len(body)+1)
-	for lines.Scan() {
-		var action map[string]struct {
-			Index string `json:"_index"`
-			ID    string `json:"_id"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &action); err != nil {
-			return nil, err
-		}
-		lines.Scan()
-		for operation, target := range action {
-			i := item{operation: operation, index: target.Index, id: target.ID, bytes: len(lines.Bytes())}
-			if i.index == deadLetters {
-				i.letter = new(letter)
-				if err := json.Unmarshal(lines.Bytes(), i.letter); err != nil {
-					return nil, err
-				}
+// readItems reads a bulk request. What it has read once it knows: a document that
+// waits is sent again and again.
+func (x *index) readItems(body []byte) (items []item, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	lines := bytes.Split(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
+	for pair := range slices.Chunk(lines, 2) {
+		action, source := pair[0], pair[1]
+		i, known := x.known[string(action)]
+		if !known {
+			if i, err = readItem(action, source); err != nil {
+				return nil, err
 			}
-			items = append(items, i)
+			x.known[string(action)] = i
 		}
+		items = append(items, i)
 	}
-	return items, lines.Err()
+	return items, nil
+}
+
+func readItem(action, source []byte) (i item, err error) {
+	var operations map[string]struct {
+		Index string `json:"_index"`
+		ID    string `json:"_id"`
+	}
+	if err := json.Unmarshal(action, &operations); err != nil {
+		return i, err
+	}
+	for operation, target := range operations { // there is one
+		i = item{operation: operation, index: target.Index, id: target.ID}
+	}
+	if i.index == deadLetters {
+		i.letter = new(letter)
+		err = json.Unmarshal(source, i.letter)
+	}
+	return i, err
 }
 
 func answer(r *http.Request, status int, body []byte) *http.Response {

@@ -65,7 +65,6 @@ type attempts struct {
 }
 
 const (
-	waitForIndex = 90 * time.Second // of the workers in the stories
 	// unsure is how long after a decision its first dead letter may be sent, and how
 	// exactly the beginning of an outage is known.
 	unsure = 20 * time.Second
@@ -261,7 +260,7 @@ func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
 	switch {
 	case x.inOutage() && !isPoison:
 		c.violated(outageKeeps, "%s sends a dead letter about %s, which failed, in an outage", l.name, name)
-	case !isPoison && waited-(x.stood-a.stoodAt) < waitForIndex-blink:
+	case !isPoison && waited-(x.stood-a.stoodAt) < c.wait-blink:
 		c.violated(steady, "%s sends a dead letter about %s after %s, %d tries and %d others", l.name, name, waited, a.failures, x.accepted-a.accepted)
 	}
 }
@@ -321,7 +320,7 @@ func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s", l.name, name, x.outage.Sub(c.begun))
 	case x.inFlood():
 		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
-	case waited < waitForIndex-blink && !c.quarterFull(l):
+	case waited < c.wait-blink && !c.quarterFull(l):
 		c.violated(steady, "%s gives up %s after %s", l.name, name, waited)
 	}
 	x.givenUp, x.probed = time.Now(), false

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,8 @@ const (
 var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond,
 	drain:     2 * time.Second, // less than a reader of the KCL can sleep
 	pageBytes: 2_000,           // a few rows
-	inFlight:  96 << 10}        // a few records
+	inFlight:  96 << 10,        // a few records
+	wait:      90 * time.Second}
 
 // How many stories a test run tells, and for how long at the least.
 const (
@@ -160,6 +162,7 @@ func (c *cluster) play(s story) {
 		c.happen(e, &later)
 	}
 	later.Wait()
+	p.slow.Store(true)
 	c.outlast()
 	stopProducing()
 	producers.Wait()
@@ -416,7 +419,8 @@ type producer struct {
 	cluster *cluster
 	rng     *rand.Rand
 	ids     int
-	healthy bool // nothing goes to the index that refuses for ever
+	healthy bool        // nothing goes to the index that refuses for ever
+	slow    atomic.Bool // there is time
 	packed  bytes.Buffer
 	gzip    *gzip.Writer
 }
@@ -434,28 +438,49 @@ func (p *producer) run(ctx context.Context) {
 	}
 }
 
-func (p *producer) pause() time.Duration { return time.Duration(p.rng.IntN(400)) * time.Millisecond }
+func (p *producer) pause() time.Duration {
+	most := 400
+	if p.slow.Load() {
+		most = 1200
+	}
+	return time.Duration(p.rng.IntN(most)) * time.Millisecond
+}
 
-// put puts one record, and notes what is to become of it.
+// logEvent is an event of a record.
+type logEvent struct {
+	ID        string `json:"id"`
+	Timestamp int64  `json:"timestamp"`
+	Message   string `json:"message"`
+}
+
+// event makes an event of some hours ago.
+func (p *producer) event(hours int) logEvent {
+	p.ids++
+	at := time.Now().Add(-time.Duration(hours) * time.Hour)
+	return logEvent{fmt.Sprintf("%0*d", idDigits, p.ids), at.UnixMilli(), fmt.Sprintf("line %d", p.ids)}
+}
+
+// document is what an event becomes.
+func (e logEvent) document() string {
+	return prefix + "-" + time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly) + "/" + e.ID
+}
+
+// put puts one record anywhere.
 func (p *producer) put() {
-	type logEvent struct {
-		ID        string `json:"id"`
-		Timestamp int64  `json:"timestamp"`
-		Message   string `json:"message"`
+	hours := days * 24
+	if p.healthy {
+		hours -= 25
 	}
 	var events []logEvent
-	var r record
 	for range 1 + p.rng.IntN(3) {
-		p.ids++
-		hours := days * 24
-		if p.healthy {
-			hours -= 25
-		}
-		at := time.Now().Add(-time.Duration(p.rng.IntN(hours)) * time.Hour)
-		e := logEvent{fmt.Sprintf("%0*d", idDigits, p.ids), at.UnixMilli(), fmt.Sprintf("line %d", p.ids)}
-		events = append(events, e)
-		r.documents = append(r.documents, prefix+"-"+at.UTC().Format(time.DateOnly)+"/"+e.ID)
+		events = append(events, p.event(p.rng.IntN(hours)))
 	}
+	p.putRecord(events, p.rng.IntN(40) == 0, nil)
+}
+
+// putRecord puts a record, into the shard of a hash key unless that is nil, and
+// notes what is to become of it. One that is poison cannot be read.
+func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 	body, err := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/ecs", "logStream": "task",
 		"subscriptionFilters": []string{"all"}, "logEvents": events})
 	must(err)
@@ -464,18 +489,22 @@ func (p *producer) put() {
 	_, _ = p.gzip.Write(body)
 	must(p.gzip.Close())
 	data := slices.Clone(p.packed.Bytes())
-	if p.rng.IntN(40) == 0 {
-		r = record{poison: true}
+	r := record{poison: poison, put: time.Now()}
+	if poison {
 		data = data[:len(data)/2]
+	} else {
+		for _, e := range events {
+			r.documents = append(r.documents, e.document())
+		}
 	}
 	c := p.cluster
 	// Under the lock, so that nobody checkpoints what is not noted.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out, err := c.admin.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String(streamName),
-		PartitionKey: aws.String(fmt.Sprint(p.rng.Uint64())), Data: data})
+		PartitionKey: aws.String(fmt.Sprint(p.rng.Uint64())), ExplicitHashKey: hashKey, Data: data})
 	must(err)
-	r.number, r.put = *out.SequenceNumber, time.Now()
+	r.number = *out.SequenceNumber
 	for _, name := range r.documents {
 		c.documents[name] = &document{shard: *out.ShardId}
 	}

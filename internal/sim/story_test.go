@@ -76,6 +76,10 @@ func (h happening) String() string {
 		"refuse items", "refuse bulk", "slow index"}[h]
 }
 
+// lastings are how long OpenSearch can be in trouble: what is decided about it
+// takes minutes.
+var lastings = []time.Duration{10 * time.Second, 40 * time.Second, 70 * time.Second, 110 * time.Second, 170 * time.Second, 4 * time.Minute}
+
 // tell draws a story.
 func tell(t *rapid.T) story {
 	s := story{
@@ -99,8 +103,8 @@ func tell(t *rapid.T) story {
 			percent: rapid.IntRange(10, 100).Draw(t, "percent"),
 		}
 		if e.what.ofOpenSearch() {
-			e.lasting *= 16 // what is decided about it takes minutes
-			e.forever = (e.what == blockIndex || e.what == failSome) && rapid.IntRange(0, 5).Draw(t, "forever") == 5
+			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")
+			e.forever = (e.what == blockIndex || e.what == failSome) && rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "forever")
 		}
 		return e
 	}), 0, 16).Draw(t, "events")

@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// scene is a cluster with one worker, whose records a test puts itself.
+type scene struct {
+	*cluster
+	*producer
+}
+
+// newScene sets up a scene and plays it in a bubble of its own, then settles and
+// checks all promises.
+func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(1, logsluice, timing, false)
+		c.create(shards)
+		w := &worker{}
+		c.workers = append(c.workers, w)
+		c.start(w, "w0")
+		watching, stopWatching := context.WithCancel(context.Background())
+		var watchers sync.WaitGroup
+		watchers.Go(func() { c.watchOver(watching) })
+		time.Sleep(calm)
+		play(scene{c, newProducer(c, 1)})
+		c.calmDown()
+		c.settle()
+		stopWatching()
+		watchers.Wait()
+		c.stop(w.life)
+		time.Sleep(time.Minute)
+		if c.violations != nil {
+			t.Errorf("%s\n%s", c.last(100), strings.Join(c.violations, "\n"))
+		}
+	})
+}
+
+// hours are those from a time of today to one of the day that many days before.
+const hours = 24
+
+// to puts a record into an open shard, of events that many hours old.
+func (s scene) to(shard int, ages ...int) {
+	events := make([]logEvent, len(ages))
+	for i, age := range ages {
+		events[i] = s.producer.event(age)
+		for refused(events[i].ID) {
+			events[i] = s.producer.event(age)
+		}
+	}
+	s.putRecord(events, false, s.keyOf(shard))
+}
+
+func (s scene) keyOf(shard int) *string {
+	return aws.String(*s.learn()[shard].HashKeyRange.StartingHashKey)
+}
+
+// trouble begins one that lasts.
+func (s scene) begin(what happening, day int, lasting time.Duration, percent int) {
+	s.happen(event{what: what, shard: day - 1, lasting: lasting, percent: percent}, nil)
+}
+
+// during puts a record per second into shards of healthy events, for a time.
+func (s scene) during(d time.Duration, shards ...int) {
+	for begun := time.Now(); time.Since(begun) < d; time.Sleep(time.Second) {
+		for _, shard := range shards {
+			s.to(shard, 0)
+		}
+	}
+}
+
+// missing counts the documents of the records put until a time that are not settled.
+func (s scene) missing(until time.Time) (n int) {
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	for _, records := range s.records {
+		for _, r := range records {
+			if r.put.Before(until) && s.unsettled(r) != "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Late events in a blocked index, each in a record with many others, take no
+// more of the bytes in flight than their own, and stop neither the other shard
+// nor their own.
+func TestBlockedIndexStopsNobody(t *testing.T) {
+	timing := storyTiming
+	timing.inFlight = 16 << 20 // a sixteenth of the default, as are the records
+	newScene(t, timing, 2, func(s scene) {
+		s.begin(blockIndex, days, time.Hour, 7*4) // 403 cluster_block_exception
+		ages := make([]int, 3000)
+		ages[len(ages)/2] = days * hours
+		for range 255 / 16 * 2 {
+			s.to(0, ages...)
+			s.to(1, 0)
+			time.Sleep(time.Second)
+		}
+		put := time.Now()
+		s.during(mostWait, 0, 1)
+		if n := s.missing(put.Add(mostWait / 2)); n > 255/16*2 {
+			t.Errorf("%d records are not settled, and only those with late events may be", n)
+		}
+		s.during(timing.wait, 0, 1) // the index is given up
+		if n := s.missing(put); n > 0 {
+			t.Errorf("%d records wait after their index was given up", n)
+		}
+	})
+}
+
+// An index of each class waits, is given up, and accepts documents when its
+// block has gone.
+func TestClassesOfBlocks(t *testing.T) {
+	all := append(blocks[:len(blocks):len(blocks)], unavailable)
+	for n, r := range all {
+		t.Run(fmt.Sprintf("%d %s %d", r.status, r.kind, n), func(t *testing.T) {
+			what, percent := blockIndex, n
+			if r == unavailable {
+				what, percent = loseShards, 100
+			}
+			timing := storyTiming
+			timing.inFlight = 8 << 20
+			newScene(t, timing, 1, func(s scene) {
+				s.begin(what, 1, timing.wait+30*time.Second, percent)
+				s.to(0, hours)
+				begun := time.Now()
+				s.during(timing.wait-10*time.Second, 0)
+				if n := s.missing(begun.Add(time.Second)); n != 1 {
+					t.Errorf("the document does not wait for its index")
+				}
+				s.during(40*time.Second, 0)
+				if n := s.missing(begun.Add(time.Second)); n != 0 {
+					t.Errorf("the document still waits for its index")
+				}
+				s.during(2*probePeriod, 0)
+				s.to(0, hours) // the probe
+				s.during(2*probePeriod, 0)
+				s.to(0, hours)
+				s.during(10*time.Second, 0)
+				records := s.records["shardId-000000000000"]
+				for _, r := range records[len(records)-11:] {
+					if index, _, _ := cut(r.documents[0]); index == s.day(1) && !s.index.has(r.documents[0]) {
+						t.Errorf("%s is not indexed, though its index accepts documents again", r.documents[0])
+					}
+				}
+			})
+		})
+	}
+}
+
+// What nothing is indexed in waits: no dead letters come of it, which the
+// promises see to.
+func TestOutage(t *testing.T) {
+	f := func(name string, what happening, day int) {
+		t.Run(name, func(t *testing.T) {
+			newScene(t, storyTiming, 2, func(s scene) {
+				s.begin(what, day, 10*time.Minute, 100)
+				for begun := time.Now(); time.Since(begun) < 10*time.Minute; time.Sleep(2 * time.Second) {
+					s.to(0, hours, 0)
+					s.to(1, 0)
+				}
+				s.during(time.Minute, 0, 1)
+				if _, letters := s.index.all(); len(letters) > 0 {
+					t.Errorf("%d dead letters", len(letters))
+				}
+			})
+		})
+	}
+	f("every index blocked", blockAll, 1)
+	f("no request accepted", failOpenSearch, 1)
+	f("no answer", silentOpenSearch, 1)
+	f("flood stage", floodStage, 1)
+}
+
+// A shard is read to its end, and its children are read, while a document of it
+// waits for its index: with another shard that shows that OpenSearch is there,
+// and without.
+func TestReshardBehindAnUndecidedDocument(t *testing.T) {
+	f := func(name string, shards int) {
+		t.Run(name, func(t *testing.T) {
+			newScene(t, storyTiming, shards, func(s scene) {
+				s.begin(blockIndex, 1, time.Hour, 0)
+				for shard := range shards {
+					s.during(5*time.Second, shard)
+				}
+				s.to(0, hours)
+				s.during(time.Second, 0)
+				s.split(0)
+				split := time.Now()
+				const events = 50
+				for range events {
+					s.to(0, 0)
+					s.to(1, 0)
+				}
+				for time.Since(split) < endOfShard+45*time.Second {
+					s.during(time.Second, shards) // the last one, which is no child
+				}
+				if n := s.missing(split.Add(time.Second)); n > 0 {
+					t.Errorf("%d of %d records are not settled", n, 2*events)
+				}
+			})
+		})
+	}
+	f("of two shards", 2)
+}
