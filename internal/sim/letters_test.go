@@ -51,6 +51,7 @@ type sentIndex struct {
 	flood    time.Time            // since when each refusal was the flood stage's
 	accepted int
 	givenUp  time.Time // zero if it is not
+	partly   time.Time // when what waited was given up, and not the index, last
 	probed   bool      // a document was accepted since then
 	refusal  time.Time // the last one while it was given up
 }
@@ -234,7 +235,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	case "blocked":
 		closed, isClosed := c.closed[d.shard]
 		switch {
-		case !x.givenUp.IsZero():
+		case !x.givenUp.IsZero(), time.Since(x.partly) < unsure:
 		case !isClosed || time.Since(closed) < endOfShard-blink:
 			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", l.name, name)
 		case x.inOutage() || x.inFlood():
@@ -256,7 +257,7 @@ func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
 		return
 	}
 	waited := time.Since(a.first)
-	isPoison := a.failures >= manyTries && waited >= longTime-blink && x.accepted-a.accepted >= manyOthers
+	isPoison := x.accepted-a.accepted >= manyOthers && (a.failures >= manyTries && waited >= longTime-blink || c.quarterFull(l))
 	switch {
 	case x.inOutage() && !isPoison:
 		c.violated(outageKeeps, "%s sends a dead letter about %s, which failed, in an outage", l.name, name)
@@ -287,29 +288,44 @@ func (c *cluster) twice(d *document, name string) {
 	}
 }
 
+// What a worker logs about an index.
+var (
+	logGivenUp = []byte(`"message":"index given up`)
+	logPartly  = []byte(`"message":"documents given up: they become dead letters, as their index accepts others`)
+	logAgain   = []byte(`"message":"index takes documents again`)
+)
+
 // logged finds in a worker's log what it decides about an index.
 func (c *cluster) logged(l *life, text []byte) {
-	up, again := bytes.Contains(text, []byte(`"index given up"`)), bytes.Contains(text, []byte(`"index takes documents again"`))
-	if !up && !again {
+	givenUp, partly, again := bytes.Contains(text, logGivenUp), bytes.Contains(text, logPartly), bytes.Contains(text, logAgain)
+	if !givenUp && !partly && !again {
 		return
 	}
 	var fields struct{ Index string }
 	must(json.Unmarshal(text, &fields))
+	if fields.Index == deadLetters {
+		return // which has nothing to do with documents
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	x := c.sender(l).index(fields.Index)
-	if up {
+	switch {
+	case givenUp:
 		c.givenUp(l, x, fields.Index)
-		return
+		x.givenUp, x.probed = time.Now(), false
+	case partly:
+		c.givenUp(l, x, fields.Index)
+		x.partly = time.Now()
+	default:
+		if x.givenUp.IsZero() || !x.probed {
+			c.violated(steady, "%s finds that %s accepts documents again, without a probe that was accepted", l.name, fields.Index)
+		}
+		x.givenUp, x.since, x.refusal = time.Time{}, time.Time{}, time.Time{}
+		clear(x.waiting)
 	}
-	if x.givenUp.IsZero() || !x.probed {
-		c.violated(steady, "%s finds that %s accepts documents again, without a probe that was accepted", l.name, fields.Index)
-	}
-	x.givenUp, x.since, x.refusal = time.Time{}, time.Time{}, time.Time{}
-	clear(x.waiting)
 }
 
-// givenUp checks that an index is given up for a reason.
+// givenUp checks that an index, or what waits for it, is given up for a reason.
 func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	switch waited := time.Since(x.since) - (x.stood - x.stoodAt); {
 	case !x.givenUp.IsZero():
@@ -323,7 +339,6 @@ func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	case waited < c.wait-blink && !c.quarterFull(l):
 		c.violated(steady, "%s gives up %s after %s", l.name, name, waited)
 	}
-	x.givenUp, x.probed = time.Now(), false
 }
 
 // mostBytes is more than a document of a story takes.
