@@ -203,8 +203,10 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 					s.to(0, 0)
 					s.to(1, 0)
 				}
-				for time.Since(split) < endOfShard+45*time.Second {
-					s.during(time.Second, shards) // the last one, which is no child
+				if shards > 1 {
+					s.during(endOfShard+45*time.Second, shards) // the last one, which is not a child
+				} else {
+					time.Sleep(endOfShard + 45*time.Second)
 				}
 				if n := s.missing(split.Add(time.Second)); n > 0 {
 					t.Errorf("%d of %d records are not settled", n, 2*events)
@@ -213,4 +215,68 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 		})
 	}
 	f("of two shards", 2)
+	f("alone", 1)
+}
+
+// While the dead-letter index refuses, a shard with a bad record waits, and no
+// other. With a store it waits no longer than for an index.
+func TestDeadLetterIndexRefuses(t *testing.T) {
+	f := func(name string, hasStore bool) {
+		t.Run(name, func(t *testing.T) {
+			timing := storyTiming
+			timing.hasStore = hasStore
+			newScene(t, timing, 2, func(s scene) {
+				s.begin(refuseLetters, 1, time.Hour, 0)
+				s.putRecord(nil, true, s.keyOf(0))
+				put := time.Now().Add(time.Millisecond)
+				s.during(timing.wait-10*time.Second, 0, 1)
+				if n := s.missing(put); n != 1 {
+					t.Errorf("the dead letter does not wait for its index")
+				}
+				s.during(time.Minute, 0, 1)
+				if n := s.missing(put); hasStore && n > 0 {
+					t.Errorf("the dead letter waits, though there is a store")
+				}
+				s.cluster.mu.Lock()
+				defer s.cluster.mu.Unlock()
+				if records, row := s.records["shardId-000000000000"], s.rows["shardId-000000000000"]; hasStore != (row.checkpoint > records[0].number) {
+					t.Errorf("there is a store: %v, and the shard with the dead letter is at %+v", hasStore, row)
+				}
+			})
+		})
+	}
+	f("with a store", true)
+	f("without", false)
+}
+
+// A document on which an index always fails becomes a dead letter long before
+// the wait for an index is over, when the index accepts others.
+func TestPoison(t *testing.T) {
+	timing := storyTiming
+	timing.inFlight, timing.wait = 8<<20, time.Hour
+	newScene(t, timing, 1, func(s scene) {
+		s.begin(failSome, 1, time.Hour, 50)
+		bad := s.producer.event(hours)
+		for ; refused(bad.ID) || !share(bad.ID, 5); bad = s.producer.event(hours) {
+		}
+		s.putRecord([]logEvent{bad}, false, nil)
+		put := time.Now().Add(time.Millisecond)
+		for time.Since(put) < longTime-10*time.Second {
+			events := make([]logEvent, 0, 10)
+			for len(events) < cap(events) {
+				if e := s.producer.event(hours); !refused(e.ID) && !share(e.ID, 5) {
+					events = append(events, e)
+				}
+			}
+			s.putRecord(events, false, nil)
+			time.Sleep(time.Second)
+		}
+		if n := s.missing(put); n != 1 {
+			t.Errorf("the document does not wait for its index")
+		}
+		s.during(time.Minute, 0)
+		if n := s.missing(put); n != 0 {
+			t.Errorf("the document still waits")
+		}
+	})
 }

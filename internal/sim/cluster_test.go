@@ -41,6 +41,7 @@ type timing struct {
 	pageBytes                int           // of a scan; the service's if 0
 	inFlight                 int64         // bytes of documents
 	wait                     time.Duration // for an index
+	hasStore                 bool          // for dead letters that their index refuses
 }
 
 // cluster is a stream, a lease table, an index, and workers at them.

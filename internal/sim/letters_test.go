@@ -14,6 +14,7 @@ type outcomes struct {
 	senders   map[*life]*sender
 	leased    map[string]time.Time // by shard: when its lease changed hands last
 	closed    map[string]time.Time // by shard: when it was found to have children
+	stored    map[string]bool      // dead letters that are in the store, by what they are about
 }
 
 // document is what became of a document.
@@ -32,6 +33,9 @@ type sender struct {
 	indices  map[string]*sentIndex
 	letters  map[letter]bool
 	possible time.Time // when there may have been an outage last
+
+	lettersRefused  time.Time // since when the dead-letter index accepts none, zero if it does
+	lettersAccepted time.Time // when it accepted one last
 }
 
 // first is a document sent for the first time.
@@ -85,6 +89,7 @@ func newOutcomes() outcomes {
 		senders:   make(map[*life]*sender),
 		leased:    make(map[string]time.Time),
 		closed:    make(map[string]time.Time),
+		stored:    make(map[string]bool),
 	}
 }
 
@@ -139,9 +144,7 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 	defer c.mu.Unlock()
 	s := c.sender(l)
 	if i.letter != nil {
-		if created {
-			c.buried(l, *i.letter)
-		}
+		c.letterOutcome(l, s, *i.letter, r)
 		return
 	}
 	name := i.document()
@@ -228,6 +231,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	if d.first.IsZero() {
 		d.first = time.Now()
 	}
+	c.judgeOutages(0)
 	x := s.index(dead.Index)
 	switch dead.Stage {
 	case "index":
@@ -264,6 +268,32 @@ func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
 	case !isPoison && waited-(x.stood-a.stoodAt) < c.wait-blink:
 		c.violated(steady, "%s sends a dead letter about %s after %s, %d tries and %d others", l.name, name, waited, a.failures, x.accepted-a.accepted)
 	}
+}
+
+// letterOutcome notes what became of a dead letter.
+func (c *cluster) letterOutcome(l *life, s *sender, dead letter, r *refusal) {
+	switch {
+	case r == nil:
+		s.lettersRefused, s.lettersAccepted = time.Time{}, time.Now()
+		c.buried(l, dead)
+	case s.lettersRefused.IsZero():
+		s.lettersRefused = time.Now()
+	}
+}
+
+// letterStored checks that dead letters go to the store for a reason.
+func (c *cluster) letterStored(l *life, s *sender, dead letter) {
+	waited := time.Since(s.lettersRefused)
+	isLate := time.Since(s.lettersAccepted) < unsure // they were on their way when their index accepted some
+	if !isLate && (s.lettersRefused.IsZero() || waited < c.wait-blink && !c.quarterFull(l)) {
+		c.violated(steady, "%s stores a dead letter about %s, after its index has refused them for %s", l.name, dead.about(), waited)
+	}
+	if !s.letters[dead] {
+		s.letters[dead] = true
+		c.letterSent(l, s, dead)
+	}
+	c.stored[dead.about()] = true
+	c.buried(l, dead)
 }
 
 // buried notes that a dead letter is kept.
@@ -308,6 +338,7 @@ func (c *cluster) logged(l *life, text []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.judgeOutages(0) // it may have ended since
 	x := c.sender(l).index(fields.Index)
 	switch {
 	case givenUp:
@@ -362,7 +393,7 @@ func (c *cluster) quarterFull(l *life) bool {
 }
 
 // judgeOutages finds out in which indices there is an outage, by what OpenSearch
-// has seen.
+// has seen, for a period of which they last.
 func (c *cluster) judgeOutages(period time.Duration) {
 	for _, s := range c.senders {
 		nothing := !s.tried.IsZero() && time.Since(later(s.accepted, s.tried)) >= silence

@@ -117,6 +117,7 @@ func play(t *testing.T, s story, sys system) (c *cluster) {
 		if s.roomy {
 			timing.inFlight = 8 << 20
 		}
+		timing.hasStore = s.store
 		c = newCluster(s.seed, sys, timing, s.latest)
 		c.play(s)
 		if left := leftOver(); left != "" {

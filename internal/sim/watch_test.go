@@ -236,14 +236,14 @@ func (c *cluster) unsettled(r record) string {
 		return ""
 	}
 	if r.poison {
-		if !c.index.letter(r.number) {
+		if !c.index.letter(r.number) && !c.stored[r.number] {
 			return "the dead letter of " + r.number
 		}
 		return ""
 	}
 	for _, document := range r.documents {
 		_, id, _ := cut(document)
-		if c.index.has(document) || c.foreign && refused(id) || c.index.letter(id) {
+		if c.index.has(document) || c.foreign && refused(id) || c.index.letter(id) || c.stored[id] {
 			continue
 		}
 		return "document " + document
