@@ -42,6 +42,7 @@ type runCommand struct {
 	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
+	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 is for ever (default ${default})."`
 	documentSettings
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
@@ -120,6 +121,7 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		{"BULK_LINGER", r.BulkLinger >= 0, "0s"},
 		{"BULK_CONNECTIONS", r.BulkConnections > 0, "1"},
 		{"BULK_TIMEOUT", r.BulkTimeout > 0, "1ms"},
+		{"WAIT_FOR_INDEX", r.WaitForIndex >= 0, "0s"},
 		{"DRAIN_TIMEOUT", r.DrainTimeout > 0, "1ms"},
 		{"SUMMARY_PERIOD", r.SummaryPeriod > 0, "1ms"},
 	} {
@@ -185,6 +187,8 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		RetryMax:       retryMax,
 		Gzip:           r.BulkGzip,
 		NoIDs:          r.DocumentIDs == "none",
+		InFlightBytes:  r.InFlightBytes,
+		WaitForIndex:   r.WaitForIndex,
 		Fallback:       mapper,
 		Registry:       registry,
 		Log:            log,
@@ -194,17 +198,16 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	defer ix.Close()
 	c, err := consumer.New(consumer.Config{
-		Stream:        r.StreamName,
-		Application:   r.ApplicationName,
-		Worker:        r.worker(),
-		AWS:           awsConfig,
-		PollInterval:  r.PollInterval,
-		SyncInterval:  r.ShardSyncInterval,
-		InFlightBytes: r.InFlightBytes,
-		MaxInflated:   r.MaxInflatedBytes,
-		DrainTimeout:  r.DrainTimeout,
-		Registry:      registry,
-		Log:           log,
+		Stream:       r.StreamName,
+		Application:  r.ApplicationName,
+		Worker:       r.worker(),
+		AWS:          awsConfig,
+		PollInterval: r.PollInterval,
+		SyncInterval: r.ShardSyncInterval,
+		MaxInflated:  r.MaxInflatedBytes,
+		DrainTimeout: r.DrainTimeout,
+		Registry:     registry,
+		Log:          log,
 	}, table, mapper, ix)
 	if err != nil {
 		return err

@@ -37,9 +37,6 @@ type Config struct {
 	PollInterval time.Duration
 	// SyncInterval is the time between two looks at shards and leases.
 	SyncInterval time.Duration
-	// InFlightBytes bounds the bytes of documents without a verdict, in the whole
-	// process: when they are used up, reading waits.
-	InFlightBytes int64
 	// MaxInflated bounds in bytes what one record may inflate to.
 	MaxInflated int
 	// DrainTimeout bounds the time from the end of Run's context to its return.
@@ -56,8 +53,8 @@ func (c Config) check() error {
 		return errors.New("the consumer needs an AWS region")
 	case c.PollInterval < 0 || c.SyncInterval < time.Millisecond || c.DrainTimeout <= 0:
 		return errors.New("the consumer needs a sync interval and a drain timeout above 0")
-	case c.InFlightBytes <= 0 || c.MaxInflated <= 0:
-		return errors.New("the consumer needs bounds above 0 for the bytes in flight and the bytes of a record")
+	case c.MaxInflated <= 0:
+		return errors.New("the consumer needs a bound above 0 for the bytes of a record")
 	}
 	return nil
 }
@@ -70,9 +67,8 @@ type Consumer struct {
 	indexer *indexer.Indexer
 	metrics *metrics
 	stream  *stream
-	budget  *semaphore.Weighted
 	// decoders are as many as can work at a time. Each may hold one inflated
-	// record, also while it waits for the budget.
+	// record, also while it waits for bytes in flight.
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
 	progress progress
@@ -98,7 +94,6 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		mapper:   mapper,
 		indexer:  ix,
 		metrics:  m,
-		budget:   semaphore.NewWeighted(cfg.InFlightBytes),
 		decoders: newDecoders(cfg.MaxInflated),
 		large:    semaphore.NewWeighted(1),
 	}

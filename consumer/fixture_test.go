@@ -99,8 +99,8 @@ func newWorker(t *testing.T, cfg aws.Config, table *checkpoint.Table, log zerolo
 	t.Helper()
 	c, err := New(Config{
 		Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,
-		InFlightBytes: 1, MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: log,
-	}, table, newMapper(t), nil)
+		MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: log,
+	}, table, newMapper(t), newIndexer(t, 1, prometheus.NewRegistry(), away{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -214,7 +214,7 @@ func TestWaitingReader(t *testing.T) {
 		_, _ = c.stream.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("iterator")})
 	})
 	f("for bytes in flight", func(c *Consumer, p *processor) {
-		c.budget.TryAcquire(1)
+		c.indexer.Reserve(c.reading, "other", 1)
 		ctx, cancel := context.WithTimeout(p.ctx, 20*stuckAfter)
 		defer cancel()
 		p.ctx = ctx

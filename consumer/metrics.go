@@ -8,7 +8,6 @@ import (
 
 type metrics struct {
 	records, recordBytes, events, controls prometheus.Counter
-	inFlight                               prometheus.Gauge
 	lag                                    *behind
 	latency                                prometheus.Histogram
 }
@@ -22,9 +21,7 @@ func newMetrics() *metrics {
 		recordBytes: counter("record_bytes_total", "Bytes of these records, compressed."),
 		events:      counter("events_total", "Log events in them that no rule drops."),
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "logsluice_in_flight_bytes", Help: "Bytes of documents without a verdict, as far as known when they were taken on."}),
-		lag: newBehind(),
+		lag:         newBehind(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "logsluice_put_to_acknowledged_seconds",
 			Help:    "Time from a record's arrival in Kinesis to the verdict on its last document.",
@@ -39,7 +36,7 @@ func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Tab
 	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_shards", Help: "Open shards of the stream, which all workers share."}, func() float64 { return float64(table.Shards()) })
 	for _, c := range []prometheus.Collector{
-		m.records, m.recordBytes, m.events, m.controls, m.inFlight, m.lag, m.latency, leases, shards,
+		m.records, m.recordBytes, m.events, m.controls, m.lag, m.latency, leases, shards,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

@@ -85,6 +85,9 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 // take starts the work on one record; false when it was not taken on whole.
 func (p *processor) take(r *types.Record, m *mark) bool {
 	c := p.consumer
+	if !c.indexer.Begin(p.ctx, p.shard) {
+		return false
+	}
 	var decoder *subscription.Decoder
 	select {
 	case decoder = <-c.decoders:
@@ -95,43 +98,24 @@ func (p *processor) take(r *types.Record, m *mark) bool {
 	if p.ctx.Err() != nil {
 		return false
 	}
-	arrived := aws.ToTime(r.ApproximateArrivalTimestamp)
 	return p.index(decoder, r, func() {
-		c.metrics.latency.Observe(time.Since(arrived).Seconds())
+		c.metrics.latency.Observe(time.Since(aws.ToTime(r.ApproximateArrivalTimestamp)).Seconds())
 		p.marks.acknowledge(m)
 	})
 }
 
-// reserve waits until the bytes in flight allow for so many more, and tells how
-// many count; 0 when that was not to be.
-func (p *processor) reserve(size int64) int64 {
-	c := p.consumer
-	size = min(size, c.cfg.InFlightBytes)
-	if p.ctx.Err() != nil || c.budget.Acquire(p.ctx, size) != nil {
-		return 0
-	}
-	c.metrics.inFlight.Add(float64(size))
-	return size
-}
-
-func (p *processor) release(size int64) {
-	p.consumer.budget.Release(size)
-	p.consumer.metrics.inFlight.Sub(float64(size))
-}
-
-// hand hands documents to the indexer when the bytes in flight allow it, some
-// of which may be reserved for them; false when that was not to be.
-func (p *processor) hand(docs *indexer.Documents, reserved int64, all *settlement) bool {
+// put passes documents to the indexer when the bytes in flight allow it, some of
+// which may be reserved for them; false when that was not to be.
+func (p *processor) put(docs *indexer.Documents, reserved int64, all *settlement) bool {
 	if reserved == 0 {
-		reserved = p.reserve(docs.Size())
+		reserved = p.consumer.indexer.Reserve(p.ctx, p.shard, docs.Size())
 	}
 	if reserved == 0 {
 		docs.Recycle()
 		return false
 	}
 	all.pending.Add(1)
-	return p.consumer.indexer.Put(p.owned, docs, func(settled bool) {
-		p.release(reserved)
+	return p.consumer.indexer.Put(p.owned, docs, reserved, func(settled bool) {
 		if settled {
 			all.settle()
 		}
@@ -154,12 +138,16 @@ func (p *processor) drain() bool {
 }
 
 // Shutdown is called at the end of a shard and when the worker stops. The end
-// is written when every record of the shard has its verdict; on the other
-// occasions draining is left to the release of the lease.
+// is written when every record of the shard has its outcome, for which its children
+// wait; on the other occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(input *kcl.ShutdownInput) {
 	p.consumer.stream.end(p.shard) // what was read is taken on; draining can take long
 	defer p.consumer.progress.inside(p.shard)()
-	if input.ShutdownReason != kcl.TERMINATE || p.gap || !p.drain() {
+	if input.ShutdownReason != kcl.TERMINATE || p.gap {
+		return
+	}
+	defer p.consumer.indexer.EndShard(p.shard)()
+	if !p.drain() {
 		return
 	}
 	if err := input.Checkpointer.Checkpoint(nil); err != nil {

@@ -47,22 +47,54 @@ func envelope(n int) []byte {
 	return out.Bytes()
 }
 
-// newConsumer is a consumer that nothing calls yet.
-func newConsumer(t *testing.T, inFlight int64, search domain.Client) *Consumer {
+func newIndexer(t *testing.T, inFlight int64, registry *prometheus.Registry, search domain.Client) *indexer.Indexer {
 	t.Helper()
-	mapper := newMapper(t)
 	ix, err := indexer.New(indexer.Config{
-		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RequestTimeout: time.Second,
-		RetryMin: time.Second, RetryMax: time.Minute, Fallback: mapper, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RequestTimeout: time.Second, InFlightBytes: inFlight,
+		RetryMin: time.Second, RetryMax: time.Minute, Fallback: newMapper(t), Registry: registry, Log: zerolog.Nop(),
 	}, search)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(ix.Close)
+	return ix
+}
+
+// newConsumer is a consumer that nothing calls yet.
+func newConsumer(t *testing.T, inFlight int64, search domain.Client) *Consumer {
+	t.Helper()
+	registry := prometheus.NewRegistry()
 	const maxInflated = 64 << 20
 	return &Consumer{
-		cfg:    Config{Stream: "s", InFlightBytes: inFlight, MaxInflated: maxInflated},
-		mapper: mapper, indexer: ix, metrics: newMetrics(), budget: semaphore.NewWeighted(inFlight), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
+		cfg:    Config{Stream: "s", MaxInflated: maxInflated, Registry: registry},
+		mapper: newMapper(t), indexer: newIndexer(t, inFlight, registry, search),
+		metrics: newMetrics(), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
+	}
+}
+
+// inFlight is what the indexer of newConsumer counts as in flight.
+func inFlight(t *testing.T, c *Consumer) int64 {
+	t.Helper()
+	families, err := c.cfg.Registry.(*prometheus.Registry).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "logsluice_in_flight_bytes" {
+			return int64(family.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	t.Fatal("bytes in flight are not measured")
+	return 0
+}
+
+// settled waits until nothing is in flight.
+func settled(t *testing.T, c *Consumer) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); inFlight(t, c) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are in flight when all is settled", inFlight(t, c))
+		}
 	}
 }
 
@@ -109,8 +141,10 @@ func TestLargeRecords(t *testing.T) {
 	for range processors {
 		c.decoders <- subscription.NewDecoder(2 * size)
 	}
-	if !c.budget.TryAcquire(2 * size) {
-		t.Fatal("no budget")
+	for _, other := range []string{"a", "b"} { // no room for one more
+		if c.indexer.Reserve(t.Context(), other, size*3/4) == 0 {
+			t.Fatal("no room")
+		}
 	}
 	data := oneMessage(size)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -153,9 +187,7 @@ func TestReservedBytes(t *testing.T) {
 			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
 			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
 		<-p.marks.drained()
-		if !c.budget.TryAcquire(8 * maxSet) {
-			t.Errorf("a message of %d bytes: something is in flight when all is settled", size)
-		}
+		settled(t, c)
 	}
 }
 
@@ -188,9 +220,7 @@ func TestHalfARecord(t *testing.T) {
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
 	p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
 		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
-	for !c.budget.TryAcquire(64 << 20) { // until the pieces are settled
-		time.Sleep(time.Millisecond)
-	}
+	settled(t, c)
 	if len(moved) > 0 || !p.gap {
 		t.Errorf("moved to %d numbers, gap: %v", len(moved), p.gap)
 	}
@@ -273,8 +303,8 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		pieces := documents/maxSet + 1
-		if more := pieces * 32 << 10; !c.budget.TryAcquire(int64(bound - documents - more)) {
-			t.Errorf("%d documents of %d bytes together take more than %d more", events, documents, more)
+		if more := inFlight(t, c) - int64(documents); more < 0 || more > int64(pieces*32<<10) {
+			t.Errorf("%d documents of %d bytes together take %d more", events, documents, more)
 		}
 	}
 	f(1)

@@ -3,6 +3,7 @@ package consumer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 
@@ -37,6 +38,7 @@ type passage struct {
 	source indexer.Source
 	all    *settlement
 	docs   *indexer.Documents // not handed over yet, nil if there are none
+	origin indexer.Origin     // of the envelope
 	alone  bool               // no other record that inflates to much is decoded
 	ended  bool               // something could not be handed over: the record is read again
 }
@@ -51,8 +53,11 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	metrics.recordBytes.Add(float64(len(r.Data)))
 	w := passage{
 		processor: p,
-		source:    indexer.Source{Stream: p.consumer.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber)},
-		all:       &settlement{done: done},
+		source: indexer.Source{
+			Stream: p.consumer.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber),
+			Arrived: aws.ToTime(r.ApproximateArrivalTimestamp),
+		},
+		all: &settlement{done: done},
 	}
 	w.all.pending.Store(1) // ours, until everything is handed over
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
@@ -93,6 +98,7 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 		return
 	}
 	w.mapper.Begin(envelope)
+	w.origin = indexer.Origin{Owner: envelope.Owner, LogGroup: envelope.LogGroup, LogStream: envelope.LogStream}
 	for more := true; more && !w.ended; {
 		more = w.add()
 	}
@@ -119,7 +125,7 @@ func (w *passage) add() (more bool) {
 	reserved := int64(0)
 	if size > maxSet && !w.ended {
 		// Its bytes count before they are taken.
-		reserved = w.reserve(int64(size))
+		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(size))
 		w.ended = reserved == 0
 		if w.alone {
 			runtime.GC() // what had these bytes before is no longer needed
@@ -131,14 +137,50 @@ func (w *passage) add() (more bool) {
 	if w.docs == nil {
 		w.docs = indexer.NewDocuments(w.source, size)
 	}
+	w.docs.From(w.origin)
 	for range documents {
-		w.docs.Body = w.mapper.Append(w.docs.Body)
-		w.docs.Next()
+		w.append()
 	}
 	if more || reserved > 0 {
 		w.handOver(reserved)
 	}
 	return more
+}
+
+// append appends the next document, and what a dead letter of it has to know of
+// its event beyond that.
+func (w *passage) append() {
+	var event *subscription.Event
+	w.docs.Body, event = w.mapper.Append(w.docs.Body)
+	switch {
+	case event.Given != nil:
+		w.docs.Extra("id", event.Given)
+	case !w.mapper.HasIDs():
+		w.docs.Extra("id", fmt.Appendf(nil, "%q", event.ID))
+	}
+	if fields := extractedFields(event); fields != nil {
+		w.docs.Extra("extractedFields", fields)
+	}
+	w.docs.Next(event.Position)
+}
+
+// extractedFields are the system fields of an event as CloudWatch writes them, nil
+// if it has none.
+func extractedFields(event *subscription.Event) []byte {
+	var fields []byte
+	for _, field := range []struct {
+		key   string
+		value []byte
+	}{{"@aws.account", event.Account}, {"@aws.region", event.Region}} {
+		if field.value != nil {
+			fields = append(fmt.Appendf(fields, ",%q:", field.key), field.value...)
+		}
+	}
+	if fields == nil {
+		return nil
+	}
+	fields[0] = '{' // in place of the first comma
+	return append(fields, '}')
 }
 
 // handOver hands over the documents at hand, for which bytes may be reserved.
@@ -151,7 +193,7 @@ func (w *passage) handOver(reserved int64) {
 		docs.Recycle()
 	default:
 		w.consumer.metrics.events.Add(float64(docs.Len()))
-		w.ended = !w.hand(docs, reserved, w.all)
+		w.ended = !w.put(docs, reserved, w.all)
 	}
 }
 
@@ -163,10 +205,10 @@ func (w *passage) deadLetter(of indexer.Record, stage string, reason error, payl
 	of.Source, of.Occurrence = w.source, w.letters
 	reserved := int64(0)
 	if len(payload) > maxSet {
-		reserved = w.reserve(int64(len(payload)))
+		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(len(payload)))
 		w.ended = reserved == 0
 	}
-	w.ended = w.ended || !w.hand(indexer.NewDeadLetter(of, stage, reason, payload), reserved, w.all)
+	w.ended = w.ended || !w.put(indexer.NewDeadLetter(of, stage, reason, payload), reserved, w.all)
 }
 
 func stageOf(err error) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/prometheus/client_golang/prometheus"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/internal/fakeaws"
@@ -83,7 +84,8 @@ func TestCallTimeout(t *testing.T) {
 func TestHandoverDrainIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, db := leased(t)
-		c := &Consumer{cfg: Config{DrainTimeout: 10 * time.Second}, table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context()}
+		c := &Consumer{cfg: Config{DrainTimeout: 10 * time.Second}, table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context(),
+			indexer: newIndexer(t, 1, prometheus.NewRegistry(), away{})}
 		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, &c.progress)
 		p := &processor{consumer: c}
 		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})

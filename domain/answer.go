@@ -14,11 +14,10 @@ import (
 type Cause struct {
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
+	// Index is the index that it is about, "" where none is named.
+	Index string `json:"index,omitempty"`
 	// CausedBy is what lies behind it, nil where nothing does.
-	CausedBy *struct {
-		Type   string `json:"type"`
-		Reason string `json:"reason"`
-	} `json:"caused_by,omitempty"`
+	CausedBy *Cause `json:"caused_by,omitempty"`
 }
 
 // AnswerError is an answer that is not the one hoped for.

@@ -103,11 +103,11 @@ func checkVersion(t *testing.T, url, text string) {
 		mapper.Begin(envelope)
 		n, _, _ := mapper.Prepare(1 << 20)
 		for range n {
-			docs.Body = mapper.Append(docs.Body)
-			docs.Next()
+			docs.Body, _ = mapper.Append(docs.Body)
+			docs.Next(0)
 		}
 		done := make(chan struct{})
-		if err := ix.Put(t.Context(), docs, func(bool) { close(done) }); err != nil {
+		if err := ix.Put(t.Context(), docs, 0, func(bool) { close(done) }); err != nil {
 			t.Fatal(err)
 		}
 		select {

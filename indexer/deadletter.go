@@ -18,6 +18,7 @@ const (
 	StageInflate = "inflate" // the record is not what gzip can read
 	StageParse   = "parse"   // it is not a subscription envelope, or not an event
 	StageIndex   = "index"   // OpenSearch refuses the document
+	StageBlocked = "blocked" // the index did not accept documents for too long
 )
 
 // deadLetter is the document kept of what cannot be indexed.
@@ -32,8 +33,8 @@ type deadLetter struct {
 	Stream string          `json:"stream"`
 	Shard  string          `json:"shard"`
 	Number string          `json:"sequence_number"`
-	// Encoding is that of the payload, which is the record or the document:
-	// textEncoding if it is text, or base64Encoding.
+	// Encoding is that of the payload, which is the record, a part of it, or the log
+	// event of a document: textEncoding if it is text, or base64Encoding.
 	Encoding string `json:"payload_encoding"`
 	// Bytes is the payload's size before it was encoded or cut.
 	Bytes int `json:"payload_bytes"`
@@ -136,12 +137,12 @@ type Record struct {
 }
 
 // NewDeadLetter makes a set of the one dead letter of what could not be made
-// into documents. It goes into the index by Put.
+// into documents, which Put brings into its index.
 func NewDeadLetter(of Record, stage string, why error, payload []byte) *Documents {
 	keep := min(len(payload), maxPayload)
 	docs := NewDocuments(of.Source, keep)
 	docs.Body = append(docs.Body, payload[:keep]...)
-	docs.Next()
+	docs.Next(0)
 	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: keep, letter: &deadLetter{
 		Time:     time.Now().UTC(),
 		Stage:    stage,
@@ -154,83 +155,98 @@ func NewDeadLetter(of Record, stage string, why error, payload []byte) *Document
 	return docs
 }
 
-// letterOf is the form of a refused document's dead letter.
-func letterOf(p part, status int, why reason) form {
-	_, source := p.lines()
-	return form{kind: letter, status: uint16(status), reason: why, keep: min(len(source), maxPayload)} //nolint:gosec // of HTTP
+// letter is the dead letter of the one document of a part. It keeps its event.
+func (p part) letter(stage string, status int, why *reason) part {
+	const more = 1 << 10 // id, position and time of arrival
+	origin, extras := p.docs.facts.originOf(p.from), p.docs.facts.extraOf(p.from)
+	size := len(p.bytes()) + len(origin.Owner) + len(origin.LogGroup) + len(origin.LogStream) + len(extras) + more
+	return p.formOf(form{kind: letter, stage: stage, status: uint16(status), reason: why, keep: min(size, maxPayload), at: time.Now().UnixNano()}) //nolint:gosec // of HTTP
 }
 
 // deadLetter is what is known of a letter before it is sent, and its payload.
-func (p part) deadLetter() (dead deadLetter, payload []byte) {
+func (ix *Indexer) deadLetter(p part) (dead deadLetter, payload []byte) {
 	if p.form.letter != nil {
 		return *p.form.letter, p.bytes()
 	}
-	action, source := p.lines()
-	var operation map[string]struct {
-		Index string `json:"_index"`
-		ID    string `json:"_id"`
-	}
-	var origin struct {
-		Group string `json:"log_group"`
-		Log   string `json:"log_stream"`
-	}
-	// Both lines are our own; what cannot be read of them is left out.
-	_ = json.Unmarshal(action, &operation)
-	_ = json.Unmarshal(source, &origin)
+	index, id := p.target(0)
+	origin := p.docs.facts.originOf(p.from)
+	payload = ix.event(p)
 	dead = deadLetter{
-		Time:     time.Now().UTC(),
-		Stage:    StageIndex,
-		Error:    deadLetterError{Type: p.form.reason.kind, Reason: p.form.reason.text, Status: int(p.form.status)},
-		Group:    origin.Group,
-		Log:      origin.Log,
-		Encoding: encodingOf(source),
-		Bytes:    len(source),
+		Time:     time.Unix(0, p.form.at).UTC(),
+		Stage:    p.form.stage,
+		Index:    string(index),
+		ID:       string(id),
+		Encoding: encodingOf(payload),
+		Bytes:    len(payload),
 	}
-	for _, target := range operation { // there is one
-		dead.Index, dead.ID = target.Index, target.ID
+	if why := p.form.reason; why != nil {
+		dead.Error = deadLetterError{Type: why.kind, Reason: why.text, Status: int(p.form.status)}
 	}
-	return dead, source
+	// Literals of ours; what cannot be read of them is left out.
+	_ = json.Unmarshal(origin.LogGroup, &dead.Group)
+	_ = json.Unmarshal(origin.LogStream, &dead.Log)
+	return dead, payload
 }
 
 func (p part) isLetter() bool { return p.form != nil && p.form.kind == letter }
 
-// writeLetter writes the two lines of a dead letter. Its id is that of what it
-// is about, so that a re-delivery does not double it.
+// writeLetter writes the two lines of a dead letter.
 func (ix *Indexer) writeLetter(p part) []byte {
-	dead, payload := p.deadLetter()
-	source := p.docs.source
-	dead.Stream, dead.Shard, dead.Number = source.Stream, source.Shard, source.SequenceNumber
-	dead.Truncated = p.form.keep < dead.Bytes
+	id, source := ix.letterSource(p)
 	target := map[string]string{"_index": DeadLetterIndex(ix.cfg.Prefix)}
 	operation := "index"
+	if id != "" {
+		operation, target["_id"] = "create", id
+	}
+	// Strings always marshal.
+	action, _ := json.Marshal(map[string]any{operation: target})
+	lines := append(make([]byte, 0, len(action)+len(source)+2), action...)
+	lines = append(append(lines, '\n'), source...)
+	return append(lines, '\n')
+}
+
+// letterSource is the source line of a dead letter, without a newline, and its id,
+// which is that of what it is about, so that a re-delivery does not double it. The
+// id is empty where OpenSearch chooses ids.
+func (ix *Indexer) letterSource(p part) (id string, line []byte) {
+	dead, payload := ix.deadLetter(p)
+	source := p.docs.source
+	dead.Stream, dead.Shard, dead.Number = source.Stream, source.Shard, source.SequenceNumber
+	kept := payload[:min(p.form.keep, len(payload))]
+	dead.Truncated = len(kept) < dead.Bytes
 	if !ix.cfg.NoIDs {
-		about := [][]byte{[]byte(dead.Stage), []byte(dead.Index), []byte(dead.ID)}
-		if dead.ID == "" {
-			about = [][]byte{
-				[]byte(dead.Stage), []byte(source.Stream), []byte(source.Shard), []byte(source.SequenceNumber),
-				strconv.AppendInt(nil, int64(p.form.occurrence), 10), payload,
-			}
-		}
-		hash := sha256.New()
-		for _, b := range about {
-			fmt.Fprintf(hash, "%d:", len(b))
-			hash.Write(b)
-		}
-		operation, target["_id"] = "create", hex.EncodeToString(hash.Sum(nil)[:16])
+		id = ix.letterID(p, dead, payload)
 	}
 	// Strings, numbers and a time always marshal.
-	action, _ := json.Marshal(map[string]any{operation: target})
 	fields, _ := json.Marshal(dead)
-	lines := append(make([]byte, 0, p.size()), action...)
-	lines = append(lines, '\n')
-	lines = append(lines, bytes.TrimSuffix(fields, []byte("}"))...)
-	lines = append(lines, `,"payload":"`...)
-	if kept := payload[:p.form.keep]; dead.Encoding == textEncoding {
-		lines = appendEscaped(lines, kept)
+	line = append(make([]byte, 0, len(fields)+2*len(kept)), bytes.TrimSuffix(fields, []byte("}"))...)
+	line = append(line, `,"payload":"`...)
+	if dead.Encoding == textEncoding {
+		line = appendEscaped(line, kept)
 	} else {
-		lines = base64.StdEncoding.AppendEncode(lines, kept)
+		line = base64.StdEncoding.AppendEncode(line, kept)
 	}
-	return append(lines, "\"}\n"...)
+	return id, append(line, "\"}"...)
+}
+
+// letterID hashes what a dead letter is about: the document, of which there can be
+// several texts under one id, or what was read at a place of the stream.
+func (ix *Indexer) letterID(p part, dead deadLetter, payload []byte) string {
+	about := [][]byte{
+		[]byte(dead.Stage), []byte(dead.Stream), []byte(dead.Shard), []byte(dead.Number),
+		strconv.AppendInt(nil, int64(p.form.occurrence), 10), payload,
+	}
+	if dead.ID != "" {
+		_, source := p.lines()
+		_, message := ix.cfg.Fallback.Core(source)
+		about = [][]byte{[]byte(dead.Index), []byte(dead.ID), message}
+	}
+	hash := sha256.New()
+	for _, b := range about {
+		fmt.Fprintf(hash, "%d:", len(b))
+		hash.Write(b)
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:16])
 }
 
 // appendEscaped appends the inside of a JSON string: text, which may be cut

@@ -30,13 +30,12 @@ func TestEqualDeadLetters(t *testing.T) {
 }
 
 func TestDeadLetterOfRedelivery(t *testing.T) {
-	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
+	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop(), Fallback: fallback{}}}
 	mk := func(seq string) []byte {
 		d := NewDocuments(Source{Stream: "s", Shard: "shard", SequenceNumber: seq}, 100)
 		d.Body = append(d.Body, "{\"create\":{\"_index\":\"p-2018-12-10\",\"_id\":\"34622316099697884706540976068822859012661220141643892546\"}}\n{\"message\":\"x\"}\n"...)
-		d.Next()
-		p := part{docs: d, to: 1}
-		l := ix.writeLetter(p.formOf(letterOf(p, 400, reason{"t", "r"})))
+		d.Next(0)
+		l := ix.writeLetter(part{docs: d, to: 1}.letter(StageIndex, 400, &reason{"t", "r"}))
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
 	}
@@ -66,7 +65,7 @@ func TestLargeDeadLetters(t *testing.T) {
 	done.Add(letters)
 	for i := range letters {
 		letter := NewDeadLetter(Record{Occurrence: i}, StageParse, io.EOF, []byte(strings.Repeat("x", largeForm)))
-		if err := ix.Put(t.Context(), letter, func(bool) { done.Done() }); err != nil {
+		if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,40 +1,41 @@
 package indexer
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"net/http"
+	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"logsluice/domain"
 )
 
 // What was sent again and is settled is not kept in memory.
 func TestRetriesKeepNoBuffers(t *testing.T) {
-	ix := &Indexer{cfg: Config{BatchBytes: 8 << 20, BatchDocuments: 1000, Connections: 1, RetryMin: 1, RetryMax: 1}}
+	ix := &Indexer{cfg: Config{BatchBytes: 8 << 20, BatchDocuments: 1000, Connections: 1, RetryMin: 1, RetryMax: 1}, budget: newBudget(1 << 30)}
+	if err := ix.metrics.register(prometheus.NewRegistry(), ix.budget); err != nil {
+		t.Fatal(err)
+	}
 	d := newDispatcher(ix)
 	var bodies []weak.Pointer[byte]
 	for range 8 {
 		docs := NewDocuments(Source{}, 32<<20)
 		docs.Body = append(docs.Body, "{}\n{}\n"...)
-		docs.Next()
-		docs.ours, docs.pending, docs.done = context.Background(), 1, func(bool) {}
+		docs.Next(0)
+		docs.group = &ackGroup{ctx: context.Background(), pending: 1, done: func(bool) {}}
+		docs.undecided, docs.bytes = 1, len(docs.Body)
 		bodies = append(bodies, weak.Make(&docs.Body[0]))
-		d.settle([]verdict{{part: part{docs: docs, to: 1}, again: true}})
+		d.settle(result{verdicts: []verdict{{part: part{docs: docs, to: 1}, outcome: busy}}})
 	}
-	d.enqueueDue(time.Now().Add(time.Second))
-	for len(d.queue) > 0 {
-		for _, p := range d.take() {
-			d.settle([]verdict{{part: p}}) // indexed
+	now := time.Now().Add(time.Second)
+	d.enqueueDue(now)
+	for !d.resent.empty() {
+		for _, p := range d.take(now) {
+			d.settle(result{verdicts: []verdict{{part: p, outcome: indexed}}})
 		}
 	}
 	runtime.GC()
@@ -51,70 +52,25 @@ func TestRetriesKeepNoBuffers(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
-// refusing refuses every document for its content, and holds requests for other
-// forms of documents until the test ends.
-type refusing struct{ refused atomic.Int64 }
-
-func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	r.Body.Close()
-	if err != nil {
-		return nil, err
-	}
-	if bytes.Contains(body[:min(len(body), 1<<10)], []byte(`"why"`)) {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	n := bytes.Count(body, []byte{'\n'}) / 2
-	f.refused.Add(int64(n))
-	item := `{"create":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse ` + strings.Repeat("v", 900) + `"}}},`
-	items := strings.TrimSuffix(strings.Repeat(item, n), ",")
-	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + items + `]}`))}, nil
-}
-
-// Where every document is refused, few wait in another form: those go first. So
-// what they take beside the documents in flight is bounded.
-func TestFewForms(t *testing.T) {
-	const connections, batch, sets, each = 2, 1000, 50, 1000
-	fake := &refusing{}
-	ix, err := New(Config{
-		Prefix: "app", BatchBytes: 8 << 20, BatchDocuments: batch, Connections: connections, RequestTimeout: time.Minute,
-		RetryMin: time.Second, RetryMax: time.Minute, Fallback: fallback{}, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
-	}, fake)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ix.Close()
-	for i := range sets {
-		if err := ix.Put(t.Context(), record(ix, i*each, each), func(bool) {}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for last := int64(-1); fake.refused.Load() != last; time.Sleep(300 * time.Millisecond) {
-		last = fake.refused.Load()
-	}
-	if n := fake.refused.Load(); n == 0 || n > connections*batch {
-		t.Errorf("%d documents of %d wait in other forms", n, sets*each)
-	}
-}
-
-// A form is small, as many of them can be under way at once.
+// A form is small, as many of them can be under way at once, and reasons are shared.
 func TestSizeOfForms(t *testing.T) {
 	const n = 10_000
+	ix := &Indexer{}
 	docs := record(nil, 0, 1)
 	parts := make([]part, 0, 2*n)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	for range n {
-		why := reasonOf(&domain.Cause{Type: "type", Reason: strings.Repeat("r", 10<<10)})
-		plainly := refused(part{docs: docs, to: 1}, 400, why)
-		parts = append(parts, refused(plainly.next[0], 400, why).next...)
+	for i := range n {
+		why := ix.reasons.share(&domain.Cause{Type: "type", Reason: fmt.Sprintf("failed to parse '%d' of %s", i, strings.Repeat("r", 10<<10))})
+		plainly := verdict{part: part{docs: docs, to: 1}, outcome: refusedForGood, status: 400, reason: why}.otherForms()
+		parts = append(parts, verdict{part: plainly[0], outcome: refusedForGood, status: 400, reason: why}.otherForms()...)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if each := int(after.HeapAlloc-before.HeapAlloc) / n; each > maxReason+250 {
+	if each := int(after.HeapAlloc-before.HeapAlloc-maxReasons) / n; each > formCost*3/2 {
 		t.Errorf("the letter and the bare form of a document take %d bytes", each)
 	}
 	runtime.KeepAlive(parts)
+	runtime.KeepAlive(ix)
 }

@@ -1,23 +1,27 @@
 package indexer
 
-// Fallback makes what OpenSearch can take of a document that it refused. Both
-// append a source line without its newline.
+// Fallback makes what OpenSearch can accept of a document that it refused. Plain
+// and Bare append a source line without its newline.
 type Fallback interface {
-	// Plain is the line as text with the reason why nothing else of the document
-	// is indexed.
-	Plain(dst, source []byte, kind, reason string) []byte
-	// Bare is the beginning of the line and its time, and no field beside: it
-	// needs no room in a mapping that is full, and fits into a term.
-	Bare(dst, source []byte) []byte
+	// Plain is the line as text, its log group and log stream, which are JSON literals,
+	// and the reason why nothing else of the document is indexed.
+	Plain(dst, source, group, stream []byte, kind, reason string) []byte
+	// Bare is the beginning of the line, its time, log group and log stream: it needs
+	// no room in a mapping that is full, and fits into a term.
+	Bare(dst, source, group, stream []byte) []byte
+	// Core returns the time and the text of a source line as JSON literals.
+	Core(source []byte) (timestamp, message []byte)
 }
 
 // form is how a document goes out that cannot go as it is. As many as there are
 // documents in flight may wait in one: it is small.
 type form struct {
 	kind   kind
-	status uint16 // of the answer that refused the document, of its letter
-	keep   int    // bytes of the payload kept in a letter
-	reason reason // why the document is refused
+	stage  string  // of a letter
+	status uint16  // of the answer that refused the document, of its letter
+	at     int64   // when the letter was made, in nanoseconds since the epoch
+	keep   int     // bytes of the payload kept in a letter
+	reason *reason // why the document is refused
 	// letter and occurrence, which tells equal ones of a record apart, are of
 	// letters that are no document's.
 	letter     *deadLetter
@@ -64,18 +68,18 @@ func (ix *Indexer) written(p part) []byte {
 		return ix.writeLetter(p)
 	}
 	action, source := p.lines()
+	from := p.docs.facts.originOf(p.from)
 	line := append(make([]byte, 0, p.size()), action...)
 	line = append(line, '\n')
 	if p.form.kind == plain {
-		line = ix.cfg.Fallback.Plain(line, source, p.form.reason.kind, p.form.reason.text)
+		line = ix.cfg.Fallback.Plain(line, source, from.LogGroup, from.LogStream, p.form.reason.kind, p.form.reason.text)
 	} else {
-		line = ix.cfg.Fallback.Bare(line, source)
+		line = ix.cfg.Fallback.Bare(line, source, from.LogGroup, from.LogStream)
 	}
 	return append(line, '\n')
 }
 
 // formOf is the part of one document in a form.
 func (p part) formOf(f form) part {
-	p.attempts, p.woken, p.form = 0, false, &f
-	return p
+	return part{docs: p.docs, from: p.from, to: p.to, form: &f}
 }

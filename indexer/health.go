@@ -32,25 +32,27 @@ type wrong struct {
 const wrongLasts = 3 * time.Minute
 
 // Ready returns an error while a setting is known to be wrong, the
-// credentials, permissions or address: then OpenSearch takes nothing, however
-// often it is sent.
+// credentials, permissions or address, and while a shard is not read on because
+// its documents or dead letters are accepted nowhere.
 func (ix *Indexer) Ready() error {
 	if wrong := ix.wrong.Load(); wrong != nil && time.Since(wrong.at) < wrongLasts {
 		return wrong.err
 	}
+	if standstill := ix.standstill.Load(); standstill != nil {
+		return *standstill
+	}
 	return nil
 }
 
-// note takes in what the answer to a request tells about the settings: one that
-// is refused, or one of whose documents is, for want of credentials, permission
-// or an index, tells that they are wrong; one whose documents are taken that
-// they are right.
+// note takes in what the answer to a request says of the settings: one that is
+// refused, or one of whose documents is, for want of credentials, permission or an
+// index, says that they are wrong; one whose documents are accepted that they are
+// right.
 func (ix *Indexer) note(status int, items []itemResult, err error) {
 	isWrong := isWrongSetting(status)
 	for _, item := range items {
-		if isSetting(item.Status) {
-			reason := reasonOf(item.Error)
-			isWrong, status, err = true, item.Status, errors.New(reason.kind+": "+reason.text)
+		if isSetting(item.Status) && !isStateOfIndex(item.Error) {
+			isWrong, status, err = true, item.Status, errors.New(ix.reasons.share(item.Error).String())
 			break
 		}
 	}

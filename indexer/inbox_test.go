@@ -9,7 +9,7 @@ import (
 func TestInboxWakes(t *testing.T) {
 	docs := &Documents{Body: make([]byte, 300)}
 	for end := 100; end <= 300; end += 100 {
-		docs.ends = append(docs.ends, end)
+		docs.ends = append(docs.ends, document{end: end})
 	}
 	three := part{docs: docs, to: 3}
 	f := func(name string, want bool, do func(b *inbox)) {

@@ -38,6 +38,15 @@ type Config struct {
 	// NoIDs is for an OpenSearch that takes no ids from outside: the documents
 	// have none, and so have the dead letters.
 	NoIDs bool
+	// InFlightBytes bounds the memory of documents without an outcome, in the whole
+	// process: what does not fit waits in Reserve.
+	InFlightBytes int64
+	// WaitForIndex is how long documents wait for an index that does not accept them
+	// until they become dead letters, outages not counted; 0 is for ever.
+	WaitForIndex time.Duration
+	// Store keeps dead letters that their index has refused for as long; nil if they
+	// are to wait.
+	Store Store
 	// Fallback makes what can be indexed of a document that is refused.
 	Fallback Fallback
 	Registry prometheus.Registerer
@@ -55,6 +64,8 @@ func (c Config) check() error {
 		{"a linger of 0 or more", c.Linger >= 0},
 		{"connections above 0", c.Connections > 0},
 		{"a request timeout above 0", c.RequestTimeout > 0},
+		{"bytes in flight above 0", c.InFlightBytes > 0},
+		{"a wait for an index of 0 or more", c.WaitForIndex >= 0},
 		{"a fallback for refused documents", c.Fallback != nil},
 		{"retry pauses above 0, the greatest not below the least", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
 	} {
@@ -65,22 +76,30 @@ func (c Config) check() error {
 	return nil
 }
 
-// Indexer sends documents until each has its final verdict. It retries for as
-// long as they are its caller's: what bounds the work is that callers stop
-// putting in more.
+// Indexer sends documents until each has its outcome: it is indexed, found already
+// there, or kept as a dead letter. What bounds the work is that Reserve and Begin
+// let no more in.
 type Indexer struct {
-	cfg        Config
-	client     domain.Client
-	metrics    metrics
-	retriesLog zerolog.Logger
+	cfg     Config
+	client  domain.Client
+	metrics metrics
+	budget  *budget
+	reasons reasons
+	aliases aliases
+
+	retriesLog, refusedLog, lettersLog, storeLog, standstillLog sampled
 
 	inbox   *inbox
-	results chan result   // requests telling what became of their documents
+	results chan result   // requests saying what became of their documents
+	ends    chan shardEnd // shards that are read to their ends
 	pings   chan struct{} // taken by the dispatcher when it is alive
-	wrong   atomic.Pointer[wrong]
-	ctx     context.Context // ends at Close
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+
+	watched    atomic.Bool // some index does not accept documents
+	wrong      atomic.Pointer[wrong]
+	standstill atomic.Pointer[error]
+	ctx        context.Context // ends at Close
+	cancel     context.CancelFunc
+	running    sync.WaitGroup
 }
 
 // New starts an indexer; Close ends it.
@@ -90,16 +109,17 @@ func New(cfg Config, client domain.Client) (*Indexer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ix := &Indexer{
-		cfg:        cfg,
-		client:     client,
-		retriesLog: sampled(cfg.Log),
-		inbox:      newInbox(),
-		results:    make(chan result),
-		ctx:        ctx,
-		cancel:     cancel,
-		pings:      make(chan struct{}),
+		cfg:     cfg,
+		client:  client,
+		budget:  newBudget(cfg.InFlightBytes),
+		inbox:   newInbox(),
+		results: make(chan result),
+		ends:    make(chan shardEnd),
+		ctx:     ctx,
+		cancel:  cancel,
+		pings:   make(chan struct{}),
 	}
-	if err := ix.metrics.register(cfg.Registry); err != nil {
+	if err := ix.metrics.register(cfg.Registry, ix.budget); err != nil {
 		cancel()
 		return nil, fmt.Errorf("register the indexer's metrics: %w", err)
 	}
@@ -107,28 +127,41 @@ func New(cfg Config, client domain.Client) (*Indexer, error) {
 	return ix, nil
 }
 
-// Put hands documents over. done is called from another goroutine, once, and
-// must not block: settled tells that each of them is indexed, found already
-// there, or kept as a dead letter. When ctx ends, what fails is not sent again,
-// and done tells that not all is settled. After an error, which tells that the
-// indexer was closed, done is not called.
-func (ix *Indexer) Put(ctx context.Context, docs *Documents, done func(settled bool)) error {
+// Put accepts documents, for which bytes are reserved. done is called from another
+// goroutine, once, and must not block: settled reports whether each of them is
+// indexed, found already there, or kept as a dead letter. When ctx ends, what fails
+// is not sent again, and done reports false. After an error, which says that the
+// indexer is closed, done is not called. The reservation is released in any case.
+func (ix *Indexer) Put(ctx context.Context, docs *Documents, reserved int64, done func(settled bool)) error {
+	shard := docs.source.Shard
 	if docs.Len() == 0 {
 		docs.Recycle()
+		ix.budget.add(shard, -reserved)
 		done(true)
 		return nil
 	}
-	docs.ours, docs.done, docs.pending = ctx, done, docs.Len()
+	docs.group = &ackGroup{ctx: ctx, done: done, pending: docs.Len()}
+	docs.reserved, docs.undecided, docs.bytes = reserved, docs.Len(), len(docs.Body)
 	if docs.form != nil {
-		of := docs.form.letter
-		ix.cfg.Log.Error().Str("shard", docs.source.Shard).Str("sequence_number", docs.source.SequenceNumber).
-			Str("stage", of.Stage).Str("error", of.Error.Reason).Msg("record kept as a dead letter")
+		ix.reportLetter(docs)
 	}
 	if ix.ctx.Err() != nil {
+		ix.budget.add(shard, -reserved)
 		return errors.New("put documents: the indexer is closed")
 	}
 	ix.inbox.put(part{docs: docs, to: docs.Len(), form: docs.form})
 	return nil
+}
+
+// reportLetter logs what of a record becomes a dead letter.
+func (ix *Indexer) reportLetter(docs *Documents) {
+	leftOut, ok := ix.lettersLog.allow()
+	if !ok {
+		return
+	}
+	of := docs.form.letter
+	ix.cfg.Log.Error().Str("shard", docs.source.Shard).Str("sequence_number", docs.source.SequenceNumber).
+		Str("stage", of.Stage).Str("error", of.Error.Reason).Int("lines_left_out", leftOut).Msg("record kept as a dead letter")
 }
 
 // Close ends the work at once. Documents without a verdict get none.

@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -109,7 +110,7 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	t.Cleanup(server.Close)
 	cfg := Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 5 * time.Millisecond, Connections: 2,
-		RequestTimeout: 5 * time.Second, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond,
+		RequestTimeout: 5 * time.Second, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, InFlightBytes: 64 << 20, WaitForIndex: time.Hour,
 		Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
 	}
 	if change != nil {
@@ -131,18 +132,26 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 // fallback makes what its names say.
 type fallback struct{}
 
-func (fallback) Plain(dst, source []byte, kind, reason string) []byte {
+func (fallback) Plain(dst, source, _, _ []byte, kind, reason string) []byte {
 	return fmt.Appendf(dst, `{"plain":%q,"why":%q,"of":%s}`, kind, reason, source)
 }
 
-func (fallback) Bare(dst, _ []byte) []byte { return append(dst, `{"bare":true}`...) }
+func (fallback) Bare(dst, _, _, _ []byte) []byte { return append(dst, `{"bare":true}`...) }
+
+// Core finds the message of the documents that record makes.
+func (fallback) Core(source []byte) (timestamp, message []byte) {
+	_, rest, _ := bytes.Cut(source, []byte(`"message":"`))
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	return []byte(`"2018-12-10T00:00:00Z"`), quoted(text)
+}
 
 // record makes the documents of one record with the ids first, first+1, ….
 func record(ix *Indexer, first, n int) *Documents {
 	docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: fmt.Sprint(first)}, 0)
+	docs.From(Origin{[]byte(`"owner"`), []byte(`"/g"`), []byte(`"s"`)})
 	for i := range n {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-2018-12-10\",\"_id\":\"%d\"}}\n{\"message\":\"m%d\",\"log_group\":\"/g\"}\n", first+i, first+i)
-		docs.Next()
+		docs.Next(0)
 	}
 	return docs
 }
@@ -154,7 +163,7 @@ func put(t *testing.T, ix *Indexer, records ...*Documents) {
 	var calls atomic.Int64
 	for _, docs := range records {
 		done.Add(1)
-		if err := ix.Put(t.Context(), docs, func(settled bool) {
+		if err := ix.Put(t.Context(), docs, 0, func(settled bool) {
 			if !settled {
 				t.Error("done without all verdicts")
 			}
@@ -275,7 +284,7 @@ func TestLinger(t *testing.T) {
 			began := time.Now()
 			var done sync.WaitGroup
 			done.Add(1)
-			if err := ix.Put(t.Context(), record(ix, 0, 1), func(bool) { done.Done() }); err != nil {
+			if err := ix.Put(t.Context(), record(ix, 0, 1), 0, func(bool) { done.Done() }); err != nil {
 				t.Fatal(err)
 			}
 			for !first.Load() {
@@ -384,7 +393,7 @@ func TestRefusedInEachForm(t *testing.T) {
 				if strings.HasPrefix(key, "app-dead-letter/") {
 					var letter letterKept
 					if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.Error.Type != "first_exception" || letter.ID != "3" ||
-						letter.Payload != `{"message":"m3","log_group":"/g"}` || letter.Group != "/g" || letter.Number != "0" || letter.Truncated {
+						letter.Payload != `{"_id":"3","id":"3","timestamp":1544400000000,"message":"m3","owner":"owner","logGroup":"/g","logStream":"s","position":0}` || letter.Group != "/g" || letter.Number != "0" || letter.Truncated {
 						t.Errorf("dead letter %s, %v", source, err)
 					}
 				}
@@ -409,7 +418,7 @@ func TestGivenUp(t *testing.T) {
 	ix := start(t, fake, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan bool, 1)
-	if err := ix.Put(ctx, record(ix, 0, 5), func(settled bool) { done <- settled }); err != nil {
+	if err := ix.Put(ctx, record(ix, 0, 5), 0, func(settled bool) { done <- settled }); err != nil {
 		t.Fatal(err)
 	}
 	for attempts.Load() < 3 {
@@ -583,14 +592,14 @@ func TestBackAgain(t *testing.T) {
 	for i := range 3 {
 		away.Store(i < 2)
 		if i == 2 { // refused for a time, before the others come
-			if err := ix.Put(t.Context(), record(ix, 1000, 1), func(bool) {}); err != nil {
+			if err := ix.Put(t.Context(), record(ix, 1000, 1), 0, func(bool) {}); err != nil {
 				t.Fatal(err)
 			}
 			for attempts.Load() == 0 {
 				time.Sleep(time.Millisecond)
 			}
 		}
-		if err := ix.Put(t.Context(), record(ix, 10*i, 10), func(bool) { done.Done() }); err != nil {
+		if err := ix.Put(t.Context(), record(ix, 10*i, 10), 0, func(bool) { done.Done() }); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -613,7 +622,7 @@ func TestFailsByItself(t *testing.T) {
 		return false
 	}}
 	ix := start(t, fake, func(c *Config) { c.RetryMin, c.RetryMax, c.Linger = time.Hour, time.Hour, 0 })
-	if err := ix.Put(t.Context(), record(ix, 1000, 1), func(bool) {}); err != nil {
+	if err := ix.Put(t.Context(), record(ix, 1000, 1), 0, func(bool) {}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 {
@@ -680,7 +689,7 @@ func testTooLarge(t *testing.T, limit int, refuse func(w http.ResponseWriter, si
 	}
 	docs := record(ix, 0, 100)
 	docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-2018-12-10\",\"_id\":\"big\"}}\n{\"message\":\"%s\",\"log_group\":\"/g\"}\n", strings.Repeat("x", 10*limit))
-	docs.Next()
+	docs.Next(0)
 	put(t, ix, docs)
 	found := 0
 	for key, source := range fake.documents() {
@@ -713,7 +722,7 @@ func TestDeadLetter(t *testing.T) {
 		for _, payload := range payloads {
 			done.Add(1)
 			letter := NewDeadLetter(Record{Source: source, LogGroup: "/g"}, StageInflate, io.ErrUnexpectedEOF, []byte(payload))
-			if err := ix.Put(t.Context(), letter, func(bool) { done.Done() }); err != nil {
+			if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -795,7 +804,7 @@ func TestBodyReadLate(t *testing.T) {
 	client := slowReader{bodies: make(chan io.ReadCloser, 1)}
 	ix, err := New(Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1, Connections: 1, RequestTimeout: time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -822,12 +831,12 @@ func TestClose(t *testing.T) {
 	}}
 	ix := start(t, fake, nil)
 	called := make(chan struct{}, 1)
-	if err := ix.Put(t.Context(), record(ix, 0, 5), func(bool) { called <- struct{}{} }); err != nil {
+	if err := ix.Put(t.Context(), record(ix, 0, 5), 0, func(bool) { called <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(20 * time.Millisecond)
 	ix.Close()
-	if err := ix.Put(t.Context(), record(ix, 5, 5), func(bool) { called <- struct{}{} }); err == nil {
+	if err := ix.Put(t.Context(), record(ix, 5, 5), 0, func(bool) { called <- struct{}{} }); err == nil {
 		t.Error("a closed indexer took documents")
 	}
 	if len(called) != 0 {
@@ -836,7 +845,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestNew_Failure(t *testing.T) {
-	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, Fallback: fallback{}, Registry: prometheus.NewRegistry()}
+	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, InFlightBytes: 64 << 20, Fallback: fallback{}, Registry: prometheus.NewRegistry()}
 	f := func(change func(*Config)) {
 		t.Helper()
 		cfg := good

@@ -45,7 +45,7 @@ func BenchmarkPut(b *testing.B) {
 		b.Fatal(err)
 	}
 	var body []byte
-	var ends []int
+	var ends []document
 	g, decoder := loggen.New(loggen.Options{Seed: 1}), subscription.NewDecoder(64<<20)
 	for len(ends) < benchmarkDocuments {
 		r, _ := g.Next()
@@ -53,8 +53,8 @@ func BenchmarkPut(b *testing.B) {
 			mapper.Begin(e)
 			n, _, _ := mapper.Prepare(64 << 20)
 			for range min(n, benchmarkDocuments-len(ends)) {
-				body = mapper.Append(body)
-				ends = append(ends, len(body))
+				body, _ = mapper.Append(body)
+				ends = append(ends, document{end: len(body)})
 			}
 		}); err != nil {
 			b.Fatal(err)
@@ -65,7 +65,7 @@ func BenchmarkPut(b *testing.B) {
 			search := &swallow{}
 			ix, err := New(Config{
 				Prefix: "app", BatchBytes: 64 << 20, BatchDocuments: benchmarkDocuments, Connections: 1, RequestTimeout: time.Minute, Gzip: compressed,
-				RetryMin: time.Second, RetryMax: time.Second, Fallback: mapper, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+				RetryMin: time.Second, RetryMax: time.Second, InFlightBytes: 64 << 20, Fallback: mapper, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 			}, search)
 			if err != nil {
 				b.Fatal(err)
@@ -78,7 +78,7 @@ func BenchmarkPut(b *testing.B) {
 				docs.Body, docs.ends = bytes.Clone(body), ends
 				var done sync.WaitGroup
 				done.Add(1)
-				if err := ix.Put(b.Context(), docs, func(bool) { done.Done() }); err != nil {
+				if err := ix.Put(b.Context(), docs, 0, func(bool) { done.Done() }); err != nil {
 					b.Fatal(err)
 				}
 				done.Wait()

@@ -5,12 +5,21 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	indexed, alreadyThere, plain, deadLetters prometheus.Counter
 	retried, rejected, failedRequests         prometheus.Counter
+	conflicts, stored                         prometheus.Counter
+	indices                                   *prometheus.GaugeVec // that do not accept documents, by state
+	paused                                    prometheus.Gauge
 	requestBytes                              prometheus.Counter
 	requestSeconds                            prometheus.Histogram
 	concurrency                               prometheus.Gauge
 }
 
-func (m *metrics) register(registry prometheus.Registerer) error {
+// States of an index that does not accept documents.
+const (
+	stateWaiting = "waiting"
+	stateGivenUp = "given_up"
+)
+
+func (m *metrics) register(registry prometheus.Registerer, budget *budget) error {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "logsluice_" + name, Help: help})
 	}
@@ -27,9 +36,25 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 		Help:    "Time from sending a bulk request to having read its answer.",
 		Buckets: prometheus.ExponentialBuckets(0.002, 2, 15),
 	})
+	m.conflicts = counter("documents_conflicting_total", "Documents kept as dead letters because another event is indexed under their id.")
+	m.stored = counter("dead_letters_stored_total", "Dead letters put into DEAD_LETTER_URL because their index refused them, once per attempt that succeeded.")
+	m.indices = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "logsluice_indices_blocked", Help: "Indices that do not accept documents: their documents wait, or become dead letters at once (given_up).",
+	}, []string{"state"})
+	m.indices.WithLabelValues(stateWaiting)
+	m.indices.WithLabelValues(stateGivenUp)
+	m.paused = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "logsluice_shards_paused", Help: "Shards that are not read on because too many of their documents wait for indices."})
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "logsluice_in_flight_bytes", Help: "Bytes of memory that documents without an outcome take.",
+	}, func() float64 { used, _, _ := budget.state(); return float64(used) })
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "logsluice_waiting_bytes", Help: "Bytes of documents in flight that wait for an index that does not accept them.",
+	}, func() float64 { _, waiting, _ := budget.state(); return float64(waiting) })
 	m.concurrency = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "logsluice_bulk_concurrency", Help: "Bulk requests that may be under way at once at present."})
 	for _, c := range []prometheus.Collector{
+		m.conflicts, m.stored, m.indices, m.paused, inFlight, waiting,
 		m.concurrency, m.plain, m.indexed, m.alreadyThere, m.deadLetters, m.retried, m.rejected, m.failedRequests, m.requestBytes, m.requestSeconds,
 	} {
 		if err := registry.Register(c); err != nil {

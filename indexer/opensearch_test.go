@@ -57,7 +57,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	}
 	ix, err := New(Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 		docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: "1"}, 0)
 		for i, value := range []string{"1", `"not a number"`, "3"} {
 			docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%s,\"log_group\":\"/g\"}\n", index, i, value)
-			docs.Next()
+			docs.Next(0)
 		}
 		put(t, ix, docs)
 	}
@@ -104,7 +104,7 @@ func TestReadOnlyForATime(t *testing.T) {
 	}
 	ix, err := New(Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 2, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
+		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestReadOnlyForATime(t *testing.T) {
 	docs := NewDocuments(Source{}, 0)
 	for i := range 500 {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%d}\n", index, i, i)
-		docs.Next()
+		docs.Next(0)
 	}
 	put(t, ix, docs)
 	ask(t, client, http.MethodPost, "/"+index+"/_refresh", "")

@@ -2,61 +2,113 @@ package indexer
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 )
 
-// Lines about what is sent again come in at most this number a period: an
-// OpenSearch that is away would fill the log. What is counted is whole.
+// Lines of a kind come in at most this number per period: an OpenSearch that is
+// away, or a flood of bad records, would fill the log. What is counted is whole.
 const (
 	reportBurst  = 5
 	reportPeriod = 10 * time.Second
 )
 
-func sampled(log zerolog.Logger) zerolog.Logger {
-	return log.Sample(&zerolog.BurstSampler{Burst: reportBurst, Period: reportPeriod})
+// sampled lets a few lines of a kind per period through. The zero value is ready
+// to use.
+type sampled struct {
+	mu         sync.Mutex
+	begun      time.Time
+	n, leftOut int
 }
 
-// report logs what went wrong in a request: one line, whatever the number of
-// documents.
+// allow reports whether a line may be logged, and how many were left out before it.
+func (s *sampled) allow() (leftOut int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.begun) >= reportPeriod {
+		s.begun, s.n = now, 0
+	}
+	if s.n++; s.n > reportBurst {
+		s.leftOut++
+		return 0, false
+	}
+	leftOut, s.leftOut = s.leftOut, 0
+	return leftOut, true
+}
+
+// error logs an error, unless there were too many of late.
+func (s *sampled) error(log zerolog.Logger, err error, message string) {
+	if leftOut, ok := s.allow(); ok {
+		log.Error().Err(err).Int("lines_left_out", leftOut).Msg(message)
+	}
+}
+
+// fate is how the documents of a request fared that OpenSearch did not accept.
+type fate struct {
+	retried, waiting, plain, dead, held int
+	reasons                             []string
+}
+
+func (f *fate) add(v verdict) {
+	n := v.part.count()
+	switch {
+	case v.outcome.isAccepted():
+		return
+	case v.isLetter():
+		f.held += n
+	case v.outcome == blocked, v.outcome == failedAlone:
+		f.waiting += n
+	case v.outcome.isAgain():
+		f.retried += n
+	case v.form == nil && v.outcome == refusedForGood:
+		f.plain += n
+	case v.form == nil || v.form.kind == plain:
+		f.dead += n
+	default:
+		return // it was worth a try
+	}
+	const enough = 5
+	if why := v.reason.String(); why != "" && len(f.reasons) < enough && !f.has(v.reason.kind) {
+		f.reasons = append(f.reasons, why)
+	}
+}
+
+func (f *fate) has(kind string) bool {
+	for _, why := range f.reasons {
+		if strings.HasPrefix(why, kind+":") {
+			return true
+		}
+	}
+	return false
+}
+
+// report logs what went wrong in a request.
 func (ix *Indexer) report(verdicts []verdict, status int, err error) {
-	var retried, plainly, dead, held int
-	var reasons []string
-	seen := make(map[string]bool)
+	var f fate
 	for _, v := range verdicts {
-		switch n := v.to - v.from; {
-		case len(v.next) == 1:
-			plainly += n
-		case len(v.next) > 1:
-			dead += n
-		case v.held:
-			held += n
-		case v.again:
-			retried += n
-		default:
-			continue
-		}
-		if v.reason.kind != "" && !seen[v.reason.kind] {
-			seen[v.reason.kind] = true
-			reasons = append(reasons, v.reason.kind+": "+v.reason.text)
-		}
+		f.add(v)
 	}
-	ix.metrics.retried.Add(float64(retried + held))
-	log, level := &ix.retriesLog, zerolog.WarnLevel
-	if dead > 0 || plainly > 0 || held > 0 {
-		log = &ix.cfg.Log // each of these is told
-	}
-	if dead > 0 || held > 0 || isWrongSetting(status) {
-		level = zerolog.ErrorLevel
-	}
-	if retried+plainly+dead+held == 0 {
+	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.held))
+	if f.retried+f.waiting+f.plain+f.dead+f.held == 0 {
 		return
 	}
-	event := log.WithLevel(level).Int("retried", retried)
+	log, level := &ix.retriesLog, zerolog.WarnLevel
+	if f.dead > 0 || f.held > 0 {
+		log = &ix.refusedLog // what is retried must not keep these from being seen
+	}
+	if f.dead > 0 || f.held > 0 || isWrongSetting(status) {
+		level = zerolog.ErrorLevel
+	}
+	leftOut, ok := log.allow()
+	if !ok {
+		return
+	}
+	event := ix.cfg.Log.WithLevel(level).Int("retried", f.retried).Int("waiting", f.waiting)
 	if err != nil {
 		event = event.Err(err)
 	}
-	event.Int("plain", plainly).Int("dead_letters", dead).Int("dead_letters_refused", held).
-		Str("reasons", strings.Join(reasons, "; ")).Msg("OpenSearch did not take all documents")
+	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.held).Int("lines_left_out", leftOut).
+		Str("reasons", strings.Join(f.reasons, "; ")).Msg("OpenSearch did not take all documents")
 }

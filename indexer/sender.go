@@ -44,24 +44,43 @@ func (ix *Indexer) send(batch []part) result {
 		result.trip.full = false // it was half of it at the most
 		return result
 	case tooLarge(status, err) && !batch[0].isLetter():
-		verdicts = []verdict{refused(batch[0], status, reasonOf(causeOf(err)))}
+		verdicts = ix.all(batch, refusedForGood, status, err)
 	case tooLarge(status, err):
 		batch[0].form.cutPayload()
-		verdicts = again(batch)
+		verdicts = ix.all(batch, busy, status, err)
 	default:
 		ix.metrics.failedRequests.Inc()
-		verdicts = again(batch)
+		verdicts = ix.all(batch, unanswered, status, err)
 	}
-	busy := rejected(batch, items, status)
-	ix.metrics.rejected.Add(float64(busy))
+	refused := rejected(batch, items, status)
+	ix.metrics.rejected.Add(float64(refused))
 	ix.report(verdicts, status, err)
 	ix.note(status, items, err)
 	return result{verdicts: verdicts, trip: trip{
 		sent: start, took: took,
 		// It has no room for work, or does not answer.
-		pushback: (busy > 0 || status == 0 || status >= 500) && !tooLarge(status, err),
+		pushback: (refused > 0 || status == 0 || status >= 500) && !tooLarge(status, err),
 		full:     ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
 	}}
+}
+
+// all gives all documents of a batch the same outcome.
+func (ix *Indexer) all(batch []part, how outcome, status int, err error) []verdict {
+	why := ix.reasons.share(causeOf(err))
+	verdicts := make([]verdict, 0, len(batch))
+	for _, p := range batch {
+		v := verdict{part: p, outcome: how, status: status, reason: why}
+		if !p.probe {
+			verdicts = append(verdicts, v)
+			continue
+		}
+		for v.part = p; p.count() > 0; p = p.slice(v.part.count(), p.count()) {
+			v.part = p
+			v.narrow(ix.cfg.Prefix)
+			verdicts = append(verdicts, v)
+		}
+	}
+	return verdicts
 }
 
 // isFull tells that a batch is as good as full: its size no longer decides how
@@ -105,7 +124,7 @@ func rejected(batch []part, items []itemResult, status int) int {
 	}
 	n := 0
 	for _, item := range items {
-		if item.Status == http.StatusTooManyRequests {
+		if outcomeOf(item) == busy && item.Status != 0 {
 			n++
 		}
 	}
@@ -226,7 +245,7 @@ func causeOf(err error) *domain.Cause {
 func documents(batch []part) int {
 	n := 0
 	for _, p := range batch {
-		n += p.to - p.from
+		n += p.count()
 	}
 	return n
 }
@@ -236,6 +255,6 @@ func halve(batch []part) (first, second []part) {
 	if len(batch) > 1 {
 		return batch[:len(batch)/2], batch[len(batch)/2:]
 	}
-	head, rest := batch[0].split(len(batch[0].bytes()), (batch[0].to-batch[0].from)/2)
+	head, rest := batch[0].split(len(batch[0].bytes()), batch[0].count()/2)
 	return []part{head}, []part{rest}
 }

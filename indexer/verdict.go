@@ -2,42 +2,23 @@ package indexer
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
 	"logsluice/domain"
 )
 
-// verdict is what became of a run of documents in one request: they are to be
-// sent again, or in other forms, or else settled.
+// verdict is the outcome of one request for a run of documents that fared alike.
 type verdict struct {
 	part
-	again  bool
-	away   bool   // for its request got no verdicts at all
-	held   bool   // a dead letter was refused; it is to be sent again
-	next   []part // other forms of the document
-	reason reason // of again and next
-}
-
-// reason is why a document was not taken, in OpenSearch's words.
-type reason struct{ kind, text string }
-
-// maxReason bounds in bytes what is kept of a reason: it can quote the document.
-const maxReason = 500
-
-// reasonOf is an error with its cause, which often alone names the culprit.
-func reasonOf(e *domain.Cause) reason {
-	if e == nil {
-		return reason{}
-	}
-	text := e.Reason
-	if e.CausedBy != nil && e.CausedBy.Reason != "" {
-		text += ": " + e.CausedBy.Type + ": " + e.CausedBy.Reason
-	}
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
-	}
-	return reason{e.Type, text}
+	outcome outcome
+	status  int
+	reason  *reason // why they were not accepted, nil if they were
+	// index is where the documents belong. It is set for those that are blocked or
+	// failing, and for all while any index does not accept documents.
+	index string
+	flood bool // the disk's flood stage blocks the index
 }
 
 type outcome int
@@ -45,106 +26,177 @@ type outcome int
 const (
 	indexed outcome = iota
 	alreadyThere
-	retriable
+	// busy documents were refused for want of room (429), or are letters whose
+	// payload is to be cut: they are sent again.
+	busy
+	// unanswered documents got no outcome, as their whole request failed.
+	unanswered
+	// blocked documents are refused for what is wrong with their index or with a
+	// setting.
+	blocked
+	// failedAlone documents met an error of the server (5xx) that others do not.
+	failedAlone
+	// refusedForGood documents are refused for their content or their size.
 	refusedForGood
+	// conflicting documents have an id under which another event is indexed.
+	conflicting
 )
 
-// passing are error types that are no fault of the document, though their
-// status says so: something in the cluster or in a setting has to change, and
-// the document waits for that. Blocks (read-only, flood-stage watermark), missing
-// permissions and missing indices come with statuses of their own. A
-// validation_exception is a new index beyond cluster.max_shards_per_node.
-var passing = []string{"index_closed_exception", "validation_exception"}
+func (o outcome) isAccepted() bool { return o <= alreadyThere }
 
-// outcomeOf judges the status of one operation.
+// isAgain reports whether documents are to be sent again as they are.
+func (o outcome) isAgain() bool { return o >= busy && o <= failedAlone }
+
+// blocks are error types that are not the document's fault, whatever their status
+// says: something in the cluster or in a setting has to change. A
+// validation_exception is a new index beyond cluster.max_shards_per_node.
+var blocks = []string{
+	"cluster_block_exception", "index_create_block_exception", "index_closed_exception",
+	"unavailable_shards_exception", "index_not_found_exception", "validation_exception",
+}
+
+// blockReasons find the same among the errors of type illegal_argument_exception:
+// an alias without a write index, and a pipeline that was deleted.
+var blockReasons = regexp.MustCompile(`^no write index is defined for alias|has more than one ind(ex|ices) associated with it|^pipeline with id \[.*\] does not exist$`)
+
+// floodBlock is the id of the block that OpenSearch sets when a disk is nearly
+// full: index.blocks.read_only_allow_delete.
+// See https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/.
+const floodBlock = "/12/"
+
+func isBlock(e *domain.Cause) bool {
+	if e == nil {
+		return false
+	}
+	return slices.Contains(blocks, e.Type) || e.Type == "illegal_argument_exception" && blockReasons.MatchString(e.Reason)
+}
+
+// isStateOfIndex reports whether a block is one that people or the lifecycle policy
+// set on an index, or that OpenSearch did, and not a setting of ours.
+func isStateOfIndex(e *domain.Cause) bool { return isBlock(e) && e.Type != "index_not_found_exception" }
+
+func isFlood(e *domain.Cause) bool {
+	return e != nil && e.Type == "cluster_block_exception" && strings.Contains(e.Reason, floodBlock)
+}
+
+// outcomeOf judges the result of one operation.
 func outcomeOf(r itemResult) outcome {
 	switch {
 	case r.Status >= 200 && r.Status < 300:
 		return indexed
+	case isBlock(r.Error), isSetting(r.Status):
+		return blocked
 	case r.Status == http.StatusConflict:
 		return alreadyThere
-	case r.Status == http.StatusTooManyRequests, r.Status >= 500, r.Status == 0, isSetting(r.Status):
-		return retriable
-	}
-	if slices.Contains(passing, reasonOf(r.Error).kind) {
-		return retriable
+	case r.Status == http.StatusTooManyRequests, r.Status == 0:
+		return busy
+	case r.Status >= 500:
+		return failedAlone
 	}
 	return refusedForGood
 }
 
-// isTaken tells that OpenSearch has done the work on a document.
-func isTaken(r itemResult) bool { return outcomeOf(r) <= alreadyThere }
+// isTaken reports whether OpenSearch has done the work on a document.
+func isTaken(r itemResult) bool { return outcomeOf(r).isAccepted() }
 
-// judge turns the items of an answer into verdicts, one for each run of
-// documents of a record that fare alike.
+// judge turns the items of an answer into verdicts, one for each run of documents
+// of a set that fare alike.
 func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
+	watched := ix.watched.Load()
+	conflicts := ix.conflicts(batch, items)
 	var verdicts []verdict
+	at := 0 // of the part in items
 	for _, p := range batch {
-		n := p.to - p.from
-		for from := 0; from < n; {
-			item := items[from]
-			kind := outcomeOf(item)
+		for from := 0; from < p.count(); {
+			v := verdict{outcome: outcomeOf(items[at+from])}
 			to := from + 1
-			for kind != refusedForGood && to < n && outcomeOf(items[to]) == kind {
-				to++
+			switch {
+			case conflicts[at+from]:
+				v.outcome = conflicting
+			case v.outcome != refusedForGood:
+				for to < p.count() && outcomeOf(items[at+to]) == v.outcome && !conflicts[at+to] {
+					to++
+				}
 			}
-			run := p
-			run.from, run.to = p.from+from, p.from+to
-			switch kind {
-			case retriable:
-				verdicts = append(verdicts, verdict{part: run, again: true, reason: reasonOf(item.Error)})
-			case refusedForGood:
-				verdicts = append(verdicts, refused(run, item.Status, reasonOf(item.Error)))
-			default:
-				ix.count(run, kind)
-				verdicts = append(verdicts, verdict{part: run})
+			v.part = p.slice(from, to)
+			if v.outcome == blocked || v.outcome == failedAlone || watched || v.isLetter() {
+				v.narrow(ix.cfg.Prefix)
 			}
-			from = to
+			v.explain(ix, items[at+from])
+			ix.count(v)
+			verdicts = append(verdicts, v)
+			from += v.count()
 		}
-		items = items[n:]
+		at += p.count()
 	}
 	return verdicts
 }
 
-// count counts documents that are settled.
-func (ix *Indexer) count(p part, kind outcome) {
-	n := float64(p.to - p.from)
+// narrow limits a verdict to the documents of one index.
+func (v *verdict) narrow(prefix string) {
+	if v.isLetter() {
+		v.index = DeadLetterIndex(prefix)
+		return
+	}
+	to, index := v.indexRun(0)
+	v.part, v.index = v.slice(0, to), string(index)
+}
+
+// explain notes why documents were not accepted.
+func (v *verdict) explain(ix *Indexer, r itemResult) {
+	v.status, v.flood = r.Status, isFlood(r.Error)
+	switch v.outcome {
+	case indexed, alreadyThere:
+	case conflicting:
+		v.reason = ix.reasons.share(&domain.Cause{Type: "id_conflict", Reason: "another event is indexed under this id", CausedBy: causedBy(r.Error)})
+	default:
+		v.reason = ix.reasons.share(r.Error)
+	}
+	if v.isLetter() && v.outcome > unanswered {
+		v.outcome = blocked // a letter has nowhere else to go
+	}
+}
+
+// causedBy is an error as the cause of another.
+func causedBy(e *domain.Cause) *domain.Cause {
+	if e == nil {
+		return nil
+	}
+	return &domain.Cause{Type: e.Type, Reason: e.Reason}
+}
+
+// count counts documents that are accepted.
+func (ix *Indexer) count(v verdict) {
+	n := float64(v.part.count())
 	switch {
-	case kind == alreadyThere:
+	case v.outcome == alreadyThere:
 		ix.metrics.alreadyThere.Add(n)
-	case p.isLetter():
+	case v.outcome == conflicting:
+		ix.metrics.conflicts.Add(n)
+	case v.outcome != indexed:
+	case v.isLetter():
 		ix.metrics.deadLetters.Add(n)
 	default:
 		ix.metrics.indexed.Add(n)
-		if p.form != nil {
+		if v.form != nil {
 			ix.metrics.plain.Add(n)
 		}
 	}
 }
 
-// refused is the verdict on one document that OpenSearch does not take for its
-// content or its size: it is tried in its plain form, and if that is refused too,
-// kept as a dead letter. A letter has nowhere else to go and is sent until it is
-// taken.
-func refused(p part, status int, why reason) verdict {
-	v := verdict{part: p, reason: why}
+// otherForms are the forms in which a document goes out that is refused for good:
+// first as text only; if that is refused too, as a dead letter and, with it, in
+// the form that may be refused.
+func (v verdict) otherForms() []part {
+	p := v.part
 	switch {
+	case v.outcome == conflicting:
+		return []part{p.letter(StageIndex, v.status, v.reason)}
 	case p.form == nil:
-		v.next = []part{p.formOf(form{kind: plain, reason: why})}
+		return []part{p.formOf(form{kind: plain, reason: v.reason})}
 	case p.form.kind == plain:
-		// The reason is why the document itself is not taken.
-		v.next = []part{p.formOf(letterOf(p, status, p.form.reason)), p.formOf(form{kind: bare})}
-	case p.isLetter():
-		v.again, v.held = true, true
+		// The reason is why the document itself is not accepted.
+		return []part{p.letter(StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare})}
 	}
-	return v
-}
-
-// again sends a whole batch once more.
-func again(batch []part) []verdict {
-	verdicts := make([]verdict, len(batch))
-	for i, p := range batch {
-		verdicts[i] = verdict{part: p, again: true, away: true}
-	}
-	return verdicts
+	return nil
 }

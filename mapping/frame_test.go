@@ -32,6 +32,7 @@ func TestMapperGoesOn(t *testing.T) {
 		clone.Begin(other)
 		want := newMapper(t, "app", "Asia/Kathmandu").AppendAll(nil, e)
 		var got []byte
+		appended := 0
 		for more := true; more; {
 			room := 1 + rng.IntN(2000)
 			var n, size int
@@ -41,7 +42,11 @@ func TestMapperGoesOn(t *testing.T) {
 			}
 			from := len(got)
 			for range n {
-				got = m.Append(got)
+				var event *subscription.Event
+				if got, event = m.Append(got); event != &e.Events[appended] {
+					t.Fatalf("appended event %s as %d of %v", event.ID, appended, e.Events)
+				}
+				appended++
 				if c, _, _ := clone.Prepare(rng.IntN(1000)); c > 0 {
 					clone.Append(nil)
 				}

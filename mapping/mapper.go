@@ -119,6 +119,9 @@ func New(cfg Config) (*Mapper, error) {
 	return m, nil
 }
 
+// HasIDs reports whether documents have ids.
+func (m *Mapper) HasIDs() bool { return !m.noIDs }
+
 // Clone makes a mapper for another goroutine.
 func (m *Mapper) Clone() *Mapper {
 	clone := *m
@@ -193,9 +196,10 @@ func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 // Append appends the action and the source line of the next prepared document,
 // newlines included. The operation is create under the event's identity, and the
 // index is that of the event's own time, so that a re-delivered event meets its own
-// document. Without ids it is a plain index, and nothing meets.
+// document. Without ids it is a plain index, and nothing meets. Append returns the
+// event as well, which is valid as long as its envelope.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
-func (m *Mapper) Append(dst []byte) []byte {
+func (m *Mapper) Append(dst []byte) ([]byte, *subscription.Event) {
 	from := 0
 	if m.written > 0 {
 		from = m.prepared[m.written-1].own
@@ -203,7 +207,7 @@ func (m *Mapper) Append(dst []byte) []byte {
 	p := m.prepared[m.written]
 	m.written++
 	m.place(p.event)
-	return m.frame.append(dst, &m.hour, p.event, m.own[from:p.own])
+	return m.frame.append(dst, &m.hour, p.event, m.own[from:p.own]), p.event
 }
 
 // AppendAll begins an envelope and appends all its documents.
@@ -212,7 +216,7 @@ func (m *Mapper) AppendAll(dst []byte, envelope *subscription.Envelope) []byte {
 	for more := true; more; {
 		var documents int
 		for documents, _, more = m.Prepare(preparedBytes); documents > 0; documents-- {
-			dst = m.Append(dst)
+			dst, _ = m.Append(dst)
 		}
 	}
 	return dst

@@ -9,15 +9,16 @@ import (
 )
 
 // Plain appends, without a newline, the source line of a document that
-// OpenSearch refused: its time, its line as text, and the reason. Of one that has the
-// rest of its line's JSON only that is left out, unless the reason names a field.
-func (m *Mapper) Plain(dst, source []byte, kind, reason string) []byte {
+// OpenSearch refused: its time, its line as text, its log group and log stream,
+// which are JSON literals, and the reason. Of one that has the rest of its line's JSON only that is left out, unless
+// the reason names a field.
+func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) []byte {
 	const rest = `,"` + restField + `":`
 	if document, _, has := bytes.Cut(source, []byte(rest)); has && !m.blames(reason) {
 		dst = append(dst, document...)
 	} else {
-		at, message := essence(source)
-		dst = appendEssence(dst, at, message)
+		at, message := m.Core(source)
+		dst = m.appendCore(dst, at, message, group, stream)
 	}
 	// Strings always marshal.
 	why, _ := json.Marshal(map[string]string{"type": kind, "reason": reason})
@@ -34,17 +35,17 @@ func (m *Mapper) blames(reason string) bool {
 	})
 }
 
-// Bare appends, without a newline, a source line with the time and the
-// beginning of the log line only: what even an index whose mapping is full, or
-// has the message as a keyword, can take.
-func (*Mapper) Bare(dst, source []byte) []byte {
-	at, message := essence(source)
-	return append(appendEssence(dst, at, cutLiteral(message, maxTerm)), '}')
+// Bare appends, without a newline, a source line with the time, the beginning of
+// the log line, and its log group and log stream, which are JSON literals: what even
+// an index whose mapping is full, or has the message as a keyword, can accept.
+func (m *Mapper) Bare(dst, source, group, stream []byte) []byte {
+	at, message := m.Core(source)
+	return append(m.appendCore(dst, at, cutLiteral(message, maxTerm), group, stream), '}')
 }
 
-// essence is the time and the log line of a source line, as JSON, where they
-// are: a line can be large.
-func essence(source []byte) (at, message []byte) {
+// Core returns the time and the log line of a source line, as JSON literals. They
+// are not copied: a line can be large.
+func (*Mapper) Core(source []byte) (timestamp, message []byte) {
 	return literal(source, timeField), literal(source, messageField)
 }
 
@@ -63,11 +64,20 @@ func literal(source []byte, field string) []byte {
 	return []byte(`""`)
 }
 
-func appendEssence(dst, at, message []byte) []byte {
+// appendCore appends the beginning of a source line that has the time, the line,
+// and the log group and log stream in the fields that the schema has for them.
+func (m *Mapper) appendCore(dst, at, message, group, stream []byte) []byte {
 	dst = append(dst, `{"`+timeField+`":`...)
 	dst = append(dst, at...)
 	dst = append(dst, `,"`+messageField+`":`...)
-	return append(dst, message...)
+	dst = append(dst, message...)
+	for i, field := range m.schema.Fields {
+		value := map[origin][]byte{fromGroup: group, fromStream: stream}[field.origin]
+		if len(value) > 0 && field.pattern == nil {
+			dst = append(append(dst, m.keys[i]...), value...)
+		}
+	}
+	return dst
 }
 
 // cutLiteral cuts a canonical string literal to one of at most n bytes between

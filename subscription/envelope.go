@@ -21,7 +21,9 @@ type Envelope struct {
 
 	kind         Text
 	events       bool // logEvents is an array
+	elements     int  // of logEvents, read so far
 	rest         int  // where the first event that is not in Events begins, 0 if all are
+	restPosition int  // which element that is
 	rejected     int  // how many there are
 	rejectedFrom int  // where the last of Rejected begins
 	occurrences  *occurrences
@@ -32,6 +34,12 @@ type Event struct {
 	// ID is the event's identity: the id that CloudWatch gave it, or else a
 	// hash of what it is. It has digits and the letters a to f only.
 	ID []byte
+	// Given is the id in the envelope, as a JSON literal, where it is not the ID: a
+	// string in canonical form, or a number. It is nil where the ID is CloudWatch's,
+	// and where the envelope has no id or one of another type.
+	Given []byte
+	// Position is the event's index in logEvents, where rejected elements count too.
+	Position int
 	// Timestamp is in milliseconds since the epoch, within the years 0 to 9999.
 	Timestamp int64
 	// Message is the text as it was logged.
@@ -88,6 +96,7 @@ func (d *Decoder) envelope() error {
 			target = &e.LogStream
 		case `"logEvents"`:
 			e.noEvents()
+			e.elements = 0
 			if e.events = s.peek() == '['; e.events {
 				return s.array(d.element)
 			}
@@ -140,9 +149,11 @@ func (d *Decoder) visitAll() error {
 	if rest == 0 {
 		return nil
 	}
-	s.pos, s.rewritten = rest, 0
+	s.pos, s.rewritten, e.elements = rest, 0, e.restPosition
 	err := s.elements(func() error {
 		ev, reason, err := d.event()
+		ev.Position = e.elements
+		e.elements++
 		if err == nil && reason == nil {
 			e.Events = append(e.Events, ev)
 		}
@@ -205,6 +216,8 @@ func (d *Decoder) element() error {
 	s, e := &d.scanner, &d.current
 	start, full := s.pos, len(e.Events) == d.window
 	ev, reason, err := d.event()
+	ev.Position = e.elements
+	e.elements++
 	switch {
 	case err != nil:
 		return err
@@ -213,7 +226,7 @@ func (d *Decoder) element() error {
 	case !full:
 		e.Events = append(e.Events, ev)
 	case e.rest == 0:
-		e.rest = start
+		e.rest, e.restPosition = start, ev.Position
 	}
 	return nil
 }
@@ -243,9 +256,13 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 		c := s.peek()
 		switch string(key) {
 		case `"id"`:
-			ev.ID = nil
-			if c == '"' {
+			ev.ID, ev.Given = nil, nil
+			switch {
+			case c == '"':
 				ev.ID, err = s.text()
+				return err
+			case startsNumber(c):
+				ev.Given, err = s.number()
 				return err
 			}
 		case `"message"`:
@@ -260,7 +277,7 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 			}
 		case `"timestamp"`:
 			timed = false
-			if c == '-' || ('0' <= c && c <= '9') {
+			if startsNumber(c) {
 				var number []byte
 				if number, err = s.number(); err == nil {
 					ev.Timestamp, timed = milliseconds(number)
@@ -278,6 +295,8 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 	}
 	return ev, reason, err
 }
+
+func startsNumber(c byte) bool { return c == '-' || ('0' <= c && c <= '9') }
 
 // systemFields reads what CloudWatch adds to an event on request.
 func (s *scanner) systemFields(ev *Event) error {

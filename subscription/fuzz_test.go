@@ -41,7 +41,7 @@ func reference(data []byte) (events []string, rejected int, ok bool) {
 	if texts[0] != "DATA_MESSAGE" || !isList {
 		return nil, 0, false
 	}
-	for _, element := range list {
+	for i, element := range list {
 		event, _ := element.(map[string]any)
 		message, hasMessage := event["message"].(string)
 		number, hasTime := event["timestamp"].(json.Number)
@@ -56,9 +56,36 @@ func reference(data []byte) (events []string, rejected int, ok bool) {
 			rejected++
 			continue
 		}
-		events = append(events, fmt.Sprintf("%q %q %q %d %q", texts[1], texts[2], texts[3], ms, message))
+		events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v", texts[1], texts[2], texts[3], i, ms, message, givenOf(event["id"])))
 	}
 	return events, rejected, true
+}
+
+// givenOf returns what Event.Given stands for when an event has that id.
+func givenOf(id any) any {
+	switch id := id.(type) {
+	case string:
+		if len(id) < minTrusted || len(id) > maxTrusted || strings.Trim(id, "0123456789") != "" {
+			return id
+		}
+	case json.Number:
+		return id
+	}
+	return nil
+}
+
+// given decodes Event.Given.
+func given(t *testing.T, ev *Event) (id any) {
+	t.Helper()
+	if ev.Given == nil {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(ev.Given))
+	decoder.UseNumber()
+	if err := decoder.Decode(&id); err != nil {
+		t.Fatalf("given %q: %v", ev.Given, err)
+	}
+	return id
 }
 
 // agree holds the decoder against the reference on one plain envelope, with
@@ -79,7 +106,7 @@ func agree(t *testing.T, data []byte) {
 			rejected += len(e.Rejected)
 			for _, ev := range e.Events {
 				ids = append(ids, string(ev.ID))
-				events = append(events, fmt.Sprintf("%q %q %q %d %q", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(), ev.Timestamp, ev.Message.String()))
+				events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(), ev.Position, ev.Timestamp, ev.Message.String(), given(t, &ev)))
 			}
 		})
 		if (err == nil) != ok {
@@ -164,8 +191,9 @@ func (s speller) event() string {
 	if s.IntN(20) == 0 {
 		return s.value(2)
 	}
+	ids := []string{s.text(fmt.Sprintf("%056d", s.Int())), s.text(fmt.Sprintf("%056d", s.Int())), s.text(s.random()), s.value(1)}
 	members := []string{
-		s.member("id", s.text(fmt.Sprintf("%056d", s.Int()))),
+		s.member("id", ids[s.IntN(len(ids))]),
 		s.member("timestamp", []string{"1544414264183", "0", "-5", "1544414264183.0", "15444142641.83e2"}[s.IntN(5)]),
 		s.member("message", s.text(s.random())),
 	}

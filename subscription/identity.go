@@ -39,6 +39,8 @@ func (e *Envelope) identify() {
 		if id := ev.ID; trusted(id) {
 			ev.ID = id[1 : len(id)-1]
 			continue
+		} else if id != nil { // otherwise Given may be a number
+			ev.Given = id
 		}
 		// Which occurrence of the same event this is belongs to its identity:
 		// the same line can be logged twice in a millisecond.

@@ -176,12 +176,13 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 	registry := prometheus.NewRegistry()
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 100 * time.Millisecond, Connections: 2,
-		RequestTimeout: 5 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second, Fallback: c.mapper, Registry: registry, Log: log,
+		RequestTimeout: 5 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second,
+		InFlightBytes: c.inFlight, WaitForIndex: c.wait, Store: c.storeOf(l), Fallback: c.mapper, Registry: registry, Log: log,
 	}, lifeIndex{c, l})
 	must(err)
 	consumer, err := consumer.New(consumer.Config{
 		Stream: streamName, Application: tableName, Worker: l.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
-		InFlightBytes: c.inFlight, MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
+		MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
 	}, table, c.mapper, ix)
 	must(err)
 	return func(ctx context.Context) error {

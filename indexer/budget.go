@@ -1,0 +1,224 @@
+package indexer
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// budget bounds the bytes of documents without an outcome, for the whole process,
+// and shares them among the shards: one that is far behind, or whose documents
+// wait for an index, leaves room for the others.
+type budget struct {
+	limit int64
+
+	mu      sync.Mutex
+	used    int64
+	waiting int64 // of used: documents that wait for their index
+	shards  map[string]*account
+	queue   []*reservation // that wait for room, oldest first
+	paused  []*reservation // whose shards are paused
+}
+
+// account is what a shard has of the budget.
+type account struct{ used, waiting int64 }
+
+// reservation waits until there is room for a shard, or until it may go on.
+type reservation struct {
+	shard  string
+	size   int64
+	passed int64 // bytes that younger ones were given before it
+	given  chan struct{}
+}
+
+// Shares of the budget.
+const (
+	// flowing is the part that documents which do not wait for their index may
+	// take whatever the other shards need.
+	flowing = 2
+	// waitingShare is the part at which waiting documents pause their shards.
+	waitingShare = 4
+)
+
+func newBudget(limit int64) *budget {
+	return &budget{limit: limit, shards: make(map[string]*account)}
+}
+
+// waitingLimit is how many bytes of documents may wait for their indices.
+func (b *budget) waitingLimit() int64 { return b.limit / waitingShare }
+
+// reserve waits until there is room for a shard's documents of size bytes, and
+// returns how many count, at least 1 and at most the limit without what may wait
+// for indices: a larger document would otherwise never be let in. It returns 0 when
+// ctx ends first.
+func (b *budget) reserve(ctx context.Context, shard string, size int64) int64 {
+	if ctx.Err() != nil {
+		return 0
+	}
+	r := &reservation{shard: shard, size: max(min(size, b.limit-b.waitingLimit()), 1), given: make(chan struct{})}
+	b.mu.Lock()
+	b.queue = append(b.queue, r)
+	b.grantLocked()
+	b.mu.Unlock()
+	if b.await(ctx, r) {
+		return r.size
+	}
+	return 0
+}
+
+// await waits for a reservation and reports whether it was given.
+func (b *budget) await(ctx context.Context, r *reservation) bool {
+	select {
+	case <-r.given:
+		return true
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-r.given:
+		return true
+	default:
+	}
+	other := func(o *reservation) bool { return o == r }
+	b.queue, b.paused = slices.DeleteFunc(b.queue, other), slices.DeleteFunc(b.paused, other)
+	b.grantLocked() // it may have been in the way of others
+	return false
+}
+
+// grantLocked gives room to those that wait, oldest first. A younger one may pass
+// those that do not fit, but not for ever.
+func (b *budget) grantLocked() {
+	var older []*reservation
+	share := b.shareLocked()
+	for _, r := range b.queue {
+		if b.heldUpLocked(older) || !b.fitsLocked(r, share) {
+			older = append(older, r)
+			continue
+		}
+		b.addLocked(r.shard, r.size)
+		for _, o := range older {
+			o.passed += r.size
+		}
+		close(r.given)
+	}
+	b.queue = older
+}
+
+// heldUpLocked reports whether one of those that wait has been passed by enough
+// bytes. While all that is used waits for an index, keeping others out would not
+// bring it in.
+func (b *budget) heldUpLocked(older []*reservation) bool {
+	return b.used > b.waiting && slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit })
+}
+
+// fitsLocked reports whether there is room: half of the limit is for any shard,
+// and beyond that each has its share of the limit, or room for one reservation.
+func (b *budget) fitsLocked(r *reservation, share int64) bool {
+	if b.used+r.size > b.limit {
+		return false
+	}
+	mine := b.usedByLocked(r.shard)
+	return b.used-b.waiting+r.size <= b.limit/flowing || mine == 0 || mine+r.size <= share
+}
+
+func (b *budget) usedByLocked(shard string) int64 {
+	if a := b.shards[shard]; a != nil {
+		return a.used
+	}
+	return 0
+}
+
+// shareLocked is the limit divided by the shards that have something or wait for
+// room.
+func (b *budget) shareLocked() int64 {
+	n := len(b.shards)
+	for _, r := range b.queue {
+		if b.shards[r.shard] == nil {
+			n++
+		}
+	}
+	return b.limit / int64(max(n, 1))
+}
+
+func (b *budget) addLocked(shard string, size int64) *account {
+	b.used += size
+	a := b.shards[shard]
+	if a == nil {
+		a = &account{}
+		b.shards[shard] = a
+	}
+	a.used += size
+	return a
+}
+
+// add takes bytes of a shard without asking, or gives them back if size is below 0.
+func (b *budget) add(shard string, size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.addLocked(shard, size)
+	if *a == (account{}) {
+		delete(b.shards, shard)
+	}
+	b.grantLocked()
+	b.resumeLocked()
+}
+
+// wait counts bytes of a shard as waiting for their index, or no longer if size is
+// below 0.
+func (b *budget) wait(shard string, size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.addLocked(shard, 0)
+	a.waiting += size
+	b.waiting += size
+	if *a == (account{}) {
+		delete(b.shards, shard)
+	}
+	b.grantLocked()
+	b.resumeLocked()
+}
+
+// begin waits while a shard is paused, and reports false when ctx ends first. A
+// shard is paused while the documents of all shards that wait for their indices
+// exceed their part of the limit and some of them are its own.
+func (b *budget) begin(ctx context.Context, shard string) bool {
+	b.mu.Lock()
+	if !b.isPausedLocked(shard) {
+		b.mu.Unlock()
+		return ctx.Err() == nil
+	}
+	r := &reservation{shard: shard, given: make(chan struct{})}
+	b.paused = append(b.paused, r)
+	b.mu.Unlock()
+	return b.await(ctx, r)
+}
+
+func (b *budget) isPausedLocked(shard string) bool {
+	a := b.shards[shard]
+	return a != nil && a.waiting > 0 && b.waiting > b.waitingLimit()
+}
+
+func (b *budget) resumeLocked() {
+	b.paused = slices.DeleteFunc(b.paused, func(r *reservation) bool {
+		paused := b.isPausedLocked(r.shard)
+		if !paused {
+			close(r.given)
+		}
+		return !paused
+	})
+}
+
+// state returns the bytes used, the bytes that wait, and the shards that are
+// paused, in order.
+func (b *budget) state() (used, waiting int64, paused []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for shard := range b.shards {
+		if b.isPausedLocked(shard) {
+			paused = append(paused, shard)
+		}
+	}
+	slices.Sort(paused)
+	return b.used, b.waiting, paused
+}

@@ -1,0 +1,153 @@
+package indexer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"sync"
+	"time"
+
+	"logsluice/domain"
+)
+
+// A conflict on create means that the event is indexed already, except where
+// another event is: under another id or index than was sent, which an ingest
+// pipeline can set, or under the same id in the same request.
+
+// conflicts are the items of an answer whose documents met another event, by
+// their places; nil if there are none.
+func (ix *Indexer) conflicts(batch []part, items []itemResult) map[int]bool {
+	var found map[int]bool
+	var firsts map[string]part
+	at := 0 // of the part in items
+	for _, p := range batch {
+		for i := range p.count() {
+			item := items[at+i]
+			if p.isLetter() || outcomeOf(item) != alreadyThere {
+				continue
+			}
+			if firsts == nil {
+				firsts = firstOfEach(batch)
+			}
+			one := p.slice(i, i+1)
+			if ix.meetsAnother(one, item.Error) || ix.differs(firsts[one.key()], one) {
+				if found == nil {
+					found = make(map[int]bool)
+				}
+				found[at+i] = true
+			}
+		}
+		at += p.count()
+	}
+	return found
+}
+
+// key is the index and the id of the one document.
+func (p part) key() string {
+	index, id := p.target(0)
+	return string(index) + "/" + string(id)
+}
+
+// firstOfEach is the first document of a batch for each index and id.
+func firstOfEach(batch []part) map[string]part {
+	firsts := make(map[string]part, documents(batch))
+	for _, p := range batch {
+		for i := range p.count() {
+			one := p.slice(i, i+1)
+			if key := one.key(); firsts[key].docs == nil && !p.isLetter() {
+				firsts[key] = one
+			}
+		}
+	}
+	return firsts
+}
+
+// differs reports whether two documents have other texts.
+func (ix *Indexer) differs(a, b part) bool {
+	_, first := a.lines()
+	_, second := b.lines()
+	_, firstMessage := ix.cfg.Fallback.Core(first)
+	_, secondMessage := ix.cfg.Fallback.Core(second)
+	return !bytes.Equal(firstMessage, secondMessage)
+}
+
+// conflictID finds the id in the reason of a version conflict: "[7]: version conflict, …".
+var conflictID = regexp.MustCompile(`^\[(.*)\]: version conflict`)
+
+// meetsAnother reports whether the one document conflicts with one that has
+// another id, or is in another index.
+func (ix *Indexer) meetsAnother(p part, e *domain.Cause) bool {
+	if e == nil {
+		return false
+	}
+	index, id := p.target(0)
+	if met := conflictID.FindStringSubmatch(e.Reason); met != nil && met[1] != string(id) {
+		return true
+	}
+	return e.Index != "" && e.Index != string(index) && !ix.aliases.lead(ix.ctx, ix.client, string(index), e.Index)
+}
+
+// aliases knows which names lead to which indices: those of aliases and data
+// streams do. The zero value is ready to use.
+type aliases struct {
+	mu    sync.Mutex
+	known map[[2]string]lookup
+}
+
+type lookup struct {
+	leads bool
+	at    time.Time
+}
+
+const (
+	lookupLasts   = time.Minute
+	maxLookups    = 100
+	lookupTimeout = 10 * time.Second
+)
+
+// lead reports whether a name leads to an index. Where that cannot be asked, it
+// does: the id is the event's own.
+func (a *aliases) lead(ctx context.Context, client domain.Client, name, index string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock() // one request, whoever asks
+	key := [2]string{name, index}
+	if known, ok := a.known[key]; ok && time.Since(known.at) < lookupLasts {
+		return known.leads
+	}
+	if a.known == nil || len(a.known) >= maxLookups {
+		a.known = make(map[[2]string]lookup)
+	}
+	leads := leadsTo(ctx, client, name, index)
+	a.known[key] = lookup{leads, time.Now()}
+	return leads
+}
+
+// leadsTo asks OpenSearch for the indices behind a name. The answer to a request
+// for mappings names them, and workers may ask for those.
+func leadsTo(ctx context.Context, client domain.Client, name, index string) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/"+url.PathEscape(name)+"/_mapping", nil)
+	if err != nil {
+		return true
+	}
+	resp, err := client.Stream(req)
+	if err != nil {
+		return true
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return false
+	}
+	const most = 8 << 20
+	var indices map[string]json.RawMessage
+	if resp.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(&indices) != nil {
+		return true
+	}
+	_, leads := indices[index]
+	return leads
+}

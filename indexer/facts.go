@@ -1,0 +1,154 @@
+package indexer
+
+import (
+	"bytes"
+	"encoding/json"
+	"sort"
+	"time"
+)
+
+// Origin is where the events of an envelope come from, as JSON literals.
+type Origin struct{ Owner, LogGroup, LogStream []byte }
+
+// facts are what a set knows of its events beyond the documents: with it a dead
+// letter keeps the event whatever the schema makes of it. What neighbours share
+// is kept once.
+type facts struct {
+	text    []byte // the memory of the literals
+	origins []originRun
+	extras  []extra
+}
+
+// originRun are the documents from one on that share an origin.
+type originRun struct {
+	first                        int
+	owner, logGroup, logStreamTo int // where each literal ends in text
+	from                         int
+}
+
+// extra are members of an event that are not in its document.
+type extra struct{ document, from, to int }
+
+func (f *facts) emptied() facts {
+	return facts{text: f.text[:0], origins: f.origins[:0], extras: f.extras[:0]}
+}
+
+// From notes the origin of the documents that follow.
+func (d *Documents) From(o Origin) {
+	f := &d.facts
+	if n := len(f.origins); n > 0 {
+		if last := f.origin(n - 1); string(last.Owner) == string(o.Owner) &&
+			string(last.LogGroup) == string(o.LogGroup) && string(last.LogStream) == string(o.LogStream) {
+			return
+		}
+	}
+	run := originRun{first: len(d.ends), from: len(f.text)}
+	f.text = append(f.text, o.Owner...)
+	run.owner = len(f.text)
+	f.text = append(f.text, o.LogGroup...)
+	run.logGroup = len(f.text)
+	f.text = append(f.text, o.LogStream...)
+	run.logStreamTo = len(f.text)
+	f.origins = append(f.origins, run)
+}
+
+// Extra notes a member of the event of the next document that its document does
+// not have: a key and a JSON value.
+func (d *Documents) Extra(key string, value []byte) {
+	f := &d.facts
+	from := len(f.text)
+	f.text = append(append(append(append(f.text, `,"`...), key...), `":`...), value...)
+	if n := len(f.extras); n > 0 && f.extras[n-1].document == len(d.ends) {
+		f.extras[n-1].to = len(f.text)
+		return
+	}
+	f.extras = append(f.extras, extra{len(d.ends), from, len(f.text)})
+}
+
+func (f *facts) origin(i int) Origin {
+	r := f.origins[i]
+	return Origin{f.text[r.from:r.owner], f.text[r.owner:r.logGroup], f.text[r.logGroup:r.logStreamTo]}
+}
+
+// originOf is the origin of a document, empty if it was not noted.
+func (f *facts) originOf(document int) Origin {
+	i := sort.Search(len(f.origins), func(i int) bool { return f.origins[i].first > document })
+	if i == 0 {
+		return Origin{}
+	}
+	return f.origin(i - 1)
+}
+
+// extraOf are the members of a document's event that the document does not have.
+func (f *facts) extraOf(document int) []byte {
+	i := sort.Search(len(f.extras), func(i int) bool { return f.extras[i].document >= document })
+	if i == len(f.extras) || f.extras[i].document != document {
+		return nil
+	}
+	return f.text[f.extras[i].from:f.extras[i].to]
+}
+
+// copyDocument appends a document of another set with what is known of it.
+func (d *Documents) copyDocument(from *Documents, i int) {
+	if o := from.facts.originOf(i); o.Owner != nil {
+		d.From(o)
+	}
+	if more := from.facts.extraOf(i); len(more) > 0 {
+		at := len(d.facts.text)
+		d.facts.text = append(d.facts.text, more...)
+		d.facts.extras = append(d.facts.extras, extra{len(d.ends), at, len(d.facts.text)})
+	}
+	d.Body = append(d.Body, from.Body[from.start(i):from.ends[i].end]...)
+	d.Next(from.ends[i].position)
+}
+
+// event is the log event that the one document of a part was made of, as one
+// JSON object with the names of a subscription record: all that it takes to
+// make the same document again.
+func (ix *Indexer) event(p part) []byte {
+	action, source := p.lines()
+	_, id := p.target(0)
+	timestamp, message := ix.cfg.Fallback.Core(source)
+	origin, extras := p.docs.facts.originOf(p.from), p.docs.facts.extraOf(p.from)
+	line := make([]byte, 0, len(action)+len(source)+len(extras)+len(origin.LogGroup)+len(origin.LogStream)+256)
+	add := func(key string, value []byte) {
+		if len(value) > 0 {
+			line = append(append(append(append(line, `,"`...), key...), `":`...), value...)
+		}
+	}
+	if len(id) > 0 {
+		add("_id", quoted(id))
+		if !bytes.HasPrefix(extras, []byte(`,"id":`)) {
+			add("id", quoted(id))
+		}
+	}
+	line = append(line, extras...)
+	add("timestamp", milliseconds(timestamp))
+	add("message", message)
+	add("owner", origin.Owner)
+	add("logGroup", origin.LogGroup)
+	add("logStream", origin.LogStream)
+	add("position", jsonOf(p.docs.ends[p.from].position))
+	if at := p.docs.source.Arrived; !at.IsZero() {
+		add("arrived", jsonOf(at.UTC()))
+	}
+	line[0] = '{' // in place of the first comma
+	return append(line, '}')
+}
+
+func quoted(text []byte) []byte { return append(append([]byte{'"'}, text...), '"') }
+
+// jsonOf is a number or a time as JSON.
+func jsonOf(v any) []byte {
+	text, _ := json.Marshal(v) // these always marshal
+	return text
+}
+
+// milliseconds is the time of a document, a string literal, in milliseconds since the epoch.
+func milliseconds(literal []byte) []byte {
+	var at time.Time
+	if json.Unmarshal(literal, &at) != nil {
+		return nil // not one of our mapper's
+	}
+	return jsonOf(at.UnixMilli())
+}

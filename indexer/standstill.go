@@ -1,0 +1,55 @@
+package indexer
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// publish shows which indices do not accept documents, and whether shards stand
+// still because of it.
+func (d *dispatcher) publish(now time.Time) {
+	m := &d.ix.metrics
+	m.indices.WithLabelValues(stateWaiting).Set(float64(len(d.targets) - d.given))
+	m.indices.WithLabelValues(stateGivenUp).Set(float64(d.given))
+	_, _, paused := d.ix.budget.state()
+	m.paused.Set(float64(len(paused)))
+	err := d.standstill(paused)
+	if err == nil {
+		d.ix.standstill.Store(nil)
+		return
+	}
+	d.ix.standstill.Store(&err)
+	d.ix.standstillLog.error(d.ix.cfg.Log, err, "shards stand still")
+}
+
+// standstill is why shards are not read on, or will not be acknowledged, until
+// somebody helps; nil if nothing has to be done.
+func (d *dispatcher) standstill(paused []string) error {
+	if len(paused) > 0 {
+		return fmt.Errorf("%s paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices may not be given up: %s",
+			strings.Join(paused, ", "), d.waitedFor())
+	}
+	t := d.targets[DeadLetterIndex(d.ix.cfg.Prefix)]
+	switch {
+	case t == nil || d.ix.cfg.WaitForIndex == 0 || t.clock-t.since < d.ix.cfg.WaitForIndex:
+		return nil
+	case d.ix.cfg.Store == nil:
+		return fmt.Errorf("%s has refused dead letters for %s: make it accept documents, or set DEAD_LETTER_URL: %v",
+			t.name, (t.clock - t.since).Round(time.Second), t.why)
+	case d.storing.attempts > 0:
+		return fmt.Errorf("%s refuses dead letters, and DEAD_LETTER_URL too: %v", t.name, t.why)
+	}
+	return nil
+}
+
+// waitedFor names the indices that documents wait for, and why.
+func (d *dispatcher) waitedFor() string {
+	var all []string
+	for _, t := range d.inOrder() {
+		if t.undecided > 0 {
+			all = append(all, fmt.Sprintf("%s (%v)", t.name, t.why))
+		}
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,83 @@
+package indexer
+
+import "time"
+
+// target is an index that does not accept all of its documents. It is kept from
+// the first one that it refuses until none waits any more or, once it is given up,
+// until it accepts a probe.
+type target struct {
+	name    string
+	letters bool // it is the index of the dead letters
+
+	before  counts        // what had been sent when it first refused a document
+	clock   time.Duration // since then, without outages
+	kept    time.Time     // when it was last in an outage
+	flood   bool          // the disk's flood stage blocks it
+	givenUp bool
+	why     *reason // of the last refusal
+
+	blocked   []*held       // documents that wait until it accepts any
+	since     time.Duration // clock when the first of these was refused
+	failing   []*held       // documents that fail alone and are tried again, each in its time
+	undecided int           // all of these, and those of them that are being tried
+	bytes     int           // of these
+
+	accepted   int       // documents that it accepted since it is kept
+	acceptedAt time.Time // when it accepted a document that had not waited
+	attempts   int       // probes that failed, one after the other
+	probing    int       // documents of a probe that are under way
+	probeDue   time.Time
+}
+
+// failing is since when a document fails alone.
+type failing struct {
+	at       time.Time
+	clock    time.Duration // of its index
+	accepted int           // by its index, or by all for a whole request that fails
+}
+
+const (
+	// maxTries, failingFor and enoughOthers say when a document that fails alone is
+	// to blame for it: after so many tries, for so long, while its index accepted so
+	// many others.
+	maxTries     = 10
+	failingFor   = 5 * time.Minute
+	enoughOthers = 1000
+	// probeDocuments is how many documents find out whether an index accepts them.
+	probeDocuments = 100
+	// probeInterval is the time between two probes of an index that is given up.
+	probeInterval = time.Minute
+	// shardEndWait is how long the end of a shard waits for undecided documents.
+	shardEndWait = time.Minute
+	// partlyFor is how long an index that accepted a document counts as accepting
+	// some.
+	partlyFor = time.Minute
+)
+
+// isToBlame reports whether a document that failed alone since f is the cause.
+func isToBlame(f *failing, attempts int, now time.Time, accepted int) bool {
+	return attempts >= maxTries && now.Sub(f.at) >= failingFor && accepted-f.accepted >= enoughOthers
+}
+
+// advance lets a step of time pass: the clock stands still in an outage.
+func (t *target) advance(now time.Time, step time.Duration, all *tally) {
+	if all.isOutage(now) || t.flood || all.mostBlocked(t.before) {
+		t.kept = now
+		return
+	}
+	t.clock += step
+}
+
+// isKept reports whether the index may not be given up.
+func (t *target) isKept(now time.Time) bool { return !t.kept.Before(now) }
+
+// isDue reports whether documents have waited long enough. limit 0 is never.
+func (t *target) isDue(limit time.Duration) bool {
+	return limit > 0 && len(t.blocked) > 0 && t.clock-t.since >= limit
+}
+
+// acceptsSome reports whether the index accepted documents lately that had not
+// waited: then those that wait are the exception.
+func (t *target) acceptsSome(now time.Time) bool {
+	return !t.acceptedAt.IsZero() && now.Sub(t.acceptedAt) < partlyFor
+}

@@ -1,0 +1,343 @@
+package indexer
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// tickInterval is the time between two looks at the clocks of indices.
+const tickInterval = time.Second
+
+// targetOf is the index of a verdict's documents, which does not accept them.
+func (d *dispatcher) targetOf(v verdict, now time.Time) *target {
+	t := d.targets[v.index]
+	if t == nil {
+		t = &target{name: v.index, letters: v.isLetter(), before: d.tally.total, probeDue: now}
+		d.targets[v.index] = t
+		d.ix.watched.Store(true)
+		d.ix.cfg.Log.Warn().Str("index", t.name).Stringer("reason", v.reason).Int("status", v.status).
+			Msg("index does not accept documents: they wait")
+	}
+	return t
+}
+
+// hold has documents wait that their index does not accept. It returns the dead
+// letters of those that do not wait.
+func (d *dispatcher) hold(v verdict, now time.Time) []part {
+	t, p := d.targetOf(v, now), v.part
+	t.why, t.flood = v.reason, v.flood
+	p.attempts++
+	switch {
+	case t.givenUp && !t.letters && v.outcome == blocked:
+		return d.lettersOf(p, StageBlocked, v.status, v.reason)
+	case v.outcome == blocked:
+		p.failing = nil
+		d.startWaiting(&p, t)
+		if t.givenUp {
+			d.storing.parts = append(d.storing.parts, p)
+			return nil
+		}
+		if len(t.blocked) == 0 {
+			t.since = t.clock
+		}
+		t.blocked = append(t.blocked, rest(p))
+		return nil
+	case p.failing == nil:
+		p.failing = &failing{at: now, clock: t.clock, accepted: t.accepted}
+	case isToBlame(p.failing, p.attempts, now, t.accepted):
+		return d.lettersOf(p, StageIndex, v.status, v.reason)
+	}
+	d.startWaiting(&p, t)
+	h := rest(p)
+	h.due = now.Add(d.ix.cfg.backoff(p.attempts))
+	t.failing = append(t.failing, h)
+	return nil
+}
+
+// startWaiting counts documents as waiting for an index.
+func (d *dispatcher) startWaiting(p *part, t *target) {
+	if p.waitsFor == t {
+		return
+	}
+	d.stopWaiting(p)
+	size := len(p.bytes())
+	p.waitsFor = t
+	t.undecided += p.count()
+	t.bytes += size
+	d.ix.budget.wait(p.docs.source.Shard, int64(size))
+}
+
+// stopWaiting counts documents as waiting no longer. The index of the last one is
+// forgotten, unless it is given up.
+func (d *dispatcher) stopWaiting(p *part) {
+	t := p.waitsFor
+	if t == nil {
+		return
+	}
+	size := len(p.bytes())
+	p.waitsFor = nil
+	t.undecided -= p.count()
+	t.bytes -= size
+	d.ix.budget.wait(p.docs.source.Shard, -int64(size))
+	if t.undecided == 0 && !t.givenUp {
+		d.forget(t)
+	}
+}
+
+func (d *dispatcher) forget(t *target) {
+	delete(d.targets, t.name)
+	d.ix.watched.Store(len(d.targets) > 0)
+	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("no document waits for the index any more")
+}
+
+// probed takes in the verdict on a document that was sent to find out whether its
+// index accepts any.
+func (d *dispatcher) probed(v verdict, now time.Time) {
+	t := d.targets[v.index]
+	if t == nil {
+		return
+	}
+	t.probing -= v.part.count()
+	switch {
+	case v.outcome.isAgain():
+		if t.attempts++; t.givenUp {
+			t.probeDue = now.Add(probeInterval)
+		} else {
+			t.probeDue = now.Add(d.ix.cfg.backoff(t.attempts))
+		}
+	case t.givenUp:
+		t.givenUp = false
+		d.given--
+		d.ix.cfg.Log.Info().Str("index", t.name).Msg("index takes documents again")
+		if t.undecided == 0 {
+			d.forget(t)
+		}
+	default:
+		t.attempts, t.probeDue, t.since = 0, now, t.clock
+		d.releaseAll(t, now)
+	}
+}
+
+// releaseAll sends what waits for an index, as it accepts documents.
+func (d *dispatcher) releaseAll(t *target, now time.Time) {
+	blocked := t.blocked
+	t.blocked = nil
+	for _, h := range blocked {
+		d.enqueueAgain([]part{h.leave()}, now)
+	}
+}
+
+// sees notes documents that an index accepted which is watched. They say that it
+// may accept those that wait.
+func (d *dispatcher) sees(v verdict, now time.Time) {
+	t := d.targets[v.index]
+	if t == nil || v.probe {
+		return
+	}
+	t.accepted += v.part.count()
+	if v.waitsFor == nil && !t.givenUp {
+		t.acceptedAt = now
+		t.probeDue = earlier(t.probeDue, now.Add(tickInterval))
+	}
+}
+
+// tick lets the clocks of indices advance and does what falls due.
+func (d *dispatcher) tick(now time.Time) {
+	step := now.Sub(d.ticked)
+	d.ticked = now
+	for _, t := range d.inOrder() {
+		if t.undecided == 0 && !t.givenUp {
+			d.forget(t)
+			continue
+		}
+		t.advance(now, step, &d.tally)
+		if t.isDue(d.ix.cfg.WaitForIndex) && !t.isKept(now) {
+			d.giveUp(t, now, "WAIT_FOR_INDEX is over")
+		}
+	}
+	for _, t := range d.inOrder() {
+		d.giveUpFailing(t, now)
+		d.resend(t, now)
+	}
+	d.relieve(now)
+	d.endShards(now)
+	d.publish(now)
+}
+
+// inOrder are the targets by name.
+func (d *dispatcher) inOrder() []*target {
+	targets := make([]*target, 0, len(d.targets))
+	for _, name := range slices.Sorted(maps.Keys(d.targets)) {
+		targets = append(targets, d.targets[name])
+	}
+	return targets
+}
+
+// relieve gives up the indices that most documents wait for while these take more
+// memory than may wait.
+func (d *dispatcher) relieve(now time.Time) {
+	targets := d.inOrder()
+	slices.SortStableFunc(targets, func(a, b *target) int { return b.bytes - a.bytes })
+	for _, t := range targets {
+		if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
+			return
+		}
+		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now) {
+			continue
+		}
+		d.giveUp(t, now, "the documents that wait fill a quarter of IN_FLIGHT_BYTES")
+		d.abandonFailing(t, func(h *held) bool { return t.accepted-h.failing.accepted >= enoughOthers }, StageIndex, now)
+	}
+}
+
+// giveUp makes dead letters of what waits for an index. While it accepts some
+// documents, those that come are still sent.
+func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
+	if len(t.blocked) == 0 || t.letters && d.ix.cfg.Store == nil { // which have nowhere else to go
+		return
+	}
+	partly := t.acceptsSome(now)
+	event := d.ix.cfg.Log.Error().Str("index", t.name).Str("why", why).Int("documents", t.undecided).Dur("waited", t.clock-t.since).Stringer("reason", t.why)
+	if partly {
+		event.Msg("documents given up: they become dead letters, as their index accepts others")
+	} else {
+		t.givenUp, t.probeDue = true, now.Add(probeInterval)
+		d.given++
+		event.Msg("index given up: its documents become dead letters until it accepts one again")
+	}
+	blocked := t.blocked
+	t.blocked, t.attempts, t.since = nil, 0, t.clock
+	for _, h := range blocked {
+		d.abandon(h, StageBlocked, now)
+	}
+}
+
+// abandon makes dead letters of documents that wait; those that are dead letters
+// go to the store.
+func (d *dispatcher) abandon(h *held, stage string, now time.Time) {
+	p := h.leave()
+	if p.isLetter() {
+		d.storing.parts = append(d.storing.parts, p)
+		return
+	}
+	why := undecided
+	if p.waitsFor != nil {
+		why = p.waitsFor.why
+	}
+	d.enqueueAgain(d.lettersOf(p, stage, 0, why), now)
+}
+
+// undecided is the reason of documents without an outcome whose shard has ended.
+var undecided = &reason{"no_outcome", "OpenSearch had not accepted it a minute after the end of its shard was read"}
+
+// giveUpFailing makes dead letters of documents that failed alone for as long as
+// one waits for an index.
+func (d *dispatcher) giveUpFailing(t *target, now time.Time) {
+	limit := d.ix.cfg.WaitForIndex
+	if limit == 0 || d.tally.isOutage(now) {
+		return
+	}
+	d.abandonFailing(t, func(h *held) bool { return t.clock-h.failing.clock >= limit }, StageIndex, now)
+}
+
+func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, stage string, now time.Time) {
+	if t.letters && d.ix.cfg.Store == nil {
+		return
+	}
+	var kept, abandoned []*held
+	for _, h := range t.failing {
+		if which(h) {
+			abandoned = append(abandoned, h)
+		} else {
+			kept = append(kept, h)
+		}
+	}
+	t.failing = kept
+	for _, h := range abandoned {
+		d.abandon(h, stage, now)
+	}
+}
+
+// resend sends what fails alone and is due, and a probe of what is blocked.
+func (d *dispatcher) resend(t *target, now time.Time) {
+	var kept []*held
+	for _, h := range t.failing {
+		if h.due.After(now) {
+			kept = append(kept, h)
+		} else {
+			d.enqueueAgain([]part{h.leave()}, now)
+		}
+	}
+	t.failing = kept
+	if t.givenUp || t.probing > 0 || t.probeDue.After(now) {
+		return
+	}
+	for len(t.blocked) > 0 && t.probing < probeDocuments {
+		h := t.blocked[0]
+		t.blocked = slices.Delete(t.blocked, 0, 1)
+		p := h.leave()
+		if p.count() > probeDocuments {
+			t.blocked = append(t.blocked, rest(p.slice(probeDocuments, p.count())))
+			p = p.slice(0, probeDocuments)
+		}
+		p.probe = true
+		t.probing += p.count()
+		d.enqueueAgain([]part{p}, now)
+	}
+}
+
+// nextDue is when something is due, at the latest after a time.
+func (t *target) nextDue(latest time.Time) time.Time {
+	if len(t.blocked) > 0 && t.probing == 0 {
+		latest = earlier(latest, t.probeDue)
+	}
+	for _, h := range t.failing {
+		latest = earlier(latest, h.due)
+	}
+	return latest
+}
+
+// divert takes out of a batch what is for an index that is given up, but for a
+// probe: documents become dead letters, and dead letters go to the store.
+func (d *dispatcher) divert(batch []part, now time.Time) []part {
+	var kept []part
+	for _, p := range batch {
+		for p.count() > 0 {
+			to, name := p.count(), DeadLetterIndex(d.ix.cfg.Prefix)
+			if !p.isLetter() {
+				end, index := p.indexRun(0)
+				to, name = end, string(index)
+			}
+			run := p.slice(0, to)
+			p = p.slice(to, p.count())
+			t := d.targets[name]
+			if t == nil || !t.givenUp {
+				kept = append(kept, run)
+				continue
+			}
+			if t.probing == 0 && !t.probeDue.After(now) {
+				probe := run.slice(0, 1)
+				probe.probe = true
+				t.probing = 1
+				kept = append(kept, probe)
+				run = run.slice(1, run.count())
+			}
+			d.divertRun(run, t, now)
+		}
+	}
+	return kept
+}
+
+func (d *dispatcher) divertRun(run part, t *target, now time.Time) {
+	switch {
+	case run.count() == 0:
+	case run.isLetter():
+		d.startWaiting(&run, t)
+		d.storing.parts = append(d.storing.parts, run)
+	case run.form != nil && run.form.kind == bare:
+		d.finish(run)
+	default:
+		d.enqueueAgain(d.lettersOf(run, StageBlocked, 0, t.why), now)
+	}
+}
