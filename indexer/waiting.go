@@ -33,12 +33,13 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		return d.lettersOf(p, StageBlocked, v.status, v.reason)
 	case v.outcome == blocked:
 		p.failing = nil
+		probed := p.waitsFor == t // it has waited since t.since
 		d.startWaiting(&p, t)
 		if t.givenUp {
 			d.storing.parts = append(d.storing.parts, p)
 			return nil
 		}
-		if len(t.blocked) == 0 {
+		if len(t.blocked) == 0 && !probed {
 			t.since = t.clock
 		}
 		t.blocked = append(t.blocked, rest(p))
