@@ -186,7 +186,7 @@ func (d *dispatcher) compact(docs *Documents) {
 	}
 	small := &Documents{
 		Body: make([]byte, 0, size), source: docs.source, group: docs.group,
-		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, resting: docs.resting,
+		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, waiting: docs.waiting, resting: docs.resting,
 	}
 	if small.reserved >= docs.reserved {
 		return
