@@ -61,11 +61,11 @@ func (d *dispatcher) endShards(now time.Time) {
 		if t.letters {
 			continue
 		}
-		overdue := func(h *held) bool { return d.isOverdue(h, t.kept, now) }
+		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
 		abandoned := 0
 		t.blocked, abandoned = d.abandonSome(t.blocked, overdue, now)
 		given += abandoned
-		t.failing, abandoned = d.abandonSome(t.failing, func(h *held) bool { return overdue(h) && d.tally.accepted.After(h.tried) }, now)
+		t.failing, abandoned = d.abandonSome(t.failing, func(h *held) bool { return overdue(h) && !d.tally.mostFailed() }, now)
 		given += abandoned
 	}
 	for i := range d.retries {

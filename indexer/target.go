@@ -13,6 +13,7 @@ type target struct {
 	clock   time.Duration // since then, without outages
 	kept    time.Time     // when it was last in an outage
 	flood   bool          // the disk's flood stage blocks it
+	endKept time.Time     // when it was last in an outage that ends of shards wait for
 	givenUp bool
 	why     *reason // of the last refusal
 
@@ -47,6 +48,10 @@ const (
 	probeDocuments = 100
 	// probeInterval is the time between two probes of an index that is given up.
 	probeInterval = time.Minute
+	// enoughSent is how many documents show at the end of a shard that most are
+	// blocked. The last one alone would be all that were sent since it was refused,
+	// and if the worker has nothing else to read it would keep the children waiting.
+	enoughSent = 10
 	// shardEndWait is how long the end of a shard waits for undecided documents.
 	shardEndWait = time.Minute
 	// partlyFor is how long an index that accepted a document counts as accepting
@@ -61,7 +66,11 @@ func isToBlame(f *failing, attempts int, now time.Time, accepted int) bool {
 
 // advance lets a step of time pass: the clock stands still in an outage.
 func (t *target) advance(now time.Time, step time.Duration, all *tally) {
-	if all.isOutage(now) || t.flood || all.mostBlocked(t.before) {
+	isOutage, mostBlocked := all.isOutage(now) || t.flood, all.mostBlocked(t.before)
+	if isOutage || mostBlocked && all.since(t.before).sent >= enoughSent {
+		t.endKept = now
+	}
+	if isOutage || mostBlocked {
 		t.kept = now
 		return
 	}
