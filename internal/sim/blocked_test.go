@@ -184,29 +184,44 @@ func TestOutage(t *testing.T) {
 }
 
 // A shard is read to its end, and its children are read, while a document of it
-// waits for its index: with another shard that shows that OpenSearch is there,
-// and without.
+// waits: with another shard that shows that OpenSearch is there, and without; when
+// the document is the last one of all, and when its worker starts again with
+// nothing but it.
 func TestReshardBehindAnUndecidedDocument(t *testing.T) {
-	f := func(name string, shards int) {
+	f := func(name string, what happening, shards int, last, restart bool) {
 		t.Run(name, func(t *testing.T) {
 			newScene(t, storyTiming, shards, func(s scene) {
-				s.begin(blockIndex, 1, time.Hour, 0)
+				s.begin(what, 1, time.Hour, 70)
 				for shard := range shards {
 					s.during(5*time.Second, shard)
 				}
-				s.to(0, hours)
-				s.during(time.Second, 0)
+				e := s.producer.event(hours)
+				for ; refused(e.ID) || !share(e.ID, 7); e = s.producer.event(hours) {
+				}
+				s.putRecord([]logEvent{e}, false, s.keyOf(0))
+				if !last {
+					s.during(time.Second, 0)
+				}
+				time.Sleep(2 * s.lease)
 				s.split(0)
 				split := time.Now()
+				if restart {
+					s.crash(s.workers[0].life)
+					<-s.workers[0].life.ended
+					s.start(s.workers[0], "w0-again")
+				}
 				const events = 50
 				for range events {
 					s.to(0, 0)
 					s.to(1, 0)
 				}
+				// A minute, another one until a document that is not tried again shows
+				// nothing any more, and what it takes to get a lease.
+				const most = endOfShard + silence + 30*time.Second
 				if shards > 1 {
-					s.during(endOfShard+45*time.Second, shards) // the last one, which is not a child
+					s.during(most, shards) // the last one, which is not a child
 				} else {
-					time.Sleep(endOfShard + 45*time.Second)
+					time.Sleep(most)
 				}
 				if n := s.missing(split.Add(time.Second)); n > 0 {
 					t.Errorf("%d of %d records are not settled", n, 2*events)
@@ -214,8 +229,12 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 			})
 		})
 	}
-	f("of two shards", 2)
-	f("alone", 1)
+	for name, what := range map[string]happening{"blocked": blockIndex, "failing": failSome} {
+		f(name+", of two shards", what, 2, false, false)
+		f(name+", alone", what, 1, false, false)
+		f(name+", the last one", what, 1, true, false)
+		f(name+", after a restart", what, 1, true, true)
+	}
 }
 
 // While the dead-letter index refuses, a shard with a bad record waits, and no

@@ -27,7 +27,8 @@ type document struct {
 // sender is what one process has sent.
 type sender struct {
 	accepted time.Time // when a document was accepted last
-	tried    time.Time // when the first was sent since then, zero if none was
+	tried    time.Time // when the first was tried since then, zero if none was
+	retried  time.Time // when one was tried last
 	sent     map[string]int
 	firsts   []first // documents that were sent for the first time
 	indices  map[string]*sentIndex
@@ -129,12 +130,19 @@ func (c *cluster) sent(l *life, i item) {
 	} else if d.first.IsZero() {
 		d.first = time.Now()
 	}
-	if s.tried.IsZero() {
-		s.tried = time.Now()
-	}
 	if _, again := s.sent[name]; !again {
+		s.try()
 		s.sent[name] = len(s.firsts)
 		s.firsts = append(s.firsts, first{at: time.Now()})
+	}
+}
+
+// try notes that a document is tried which shows something of OpenSearch: it is
+// sent for the first time, or all of its request fails.
+func (s *sender) try() {
+	s.retried = time.Now()
+	if s.tried.IsZero() {
+		s.tried = s.retried
 	}
 }
 
@@ -396,7 +404,7 @@ func (c *cluster) quarterFull(l *life) bool {
 // has seen, for a period of which they last.
 func (c *cluster) judgeOutages(period time.Duration) {
 	for _, s := range c.senders {
-		nothing := !s.tried.IsZero() && time.Since(later(s.accepted, s.tried)) >= silence
+		nothing := !s.tried.IsZero() && time.Since(later(s.accepted, s.tried)) >= silence && time.Since(s.retried) < silence-blink
 		if !s.tried.IsZero() && time.Since(s.accepted) >= silence-unsure {
 			s.possible = time.Now()
 		}

@@ -104,8 +104,10 @@ func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
 		}
 		switch t.what {
 		case failOpenSearch:
+			c.sender(l).try()
 			return http.StatusServiceUnavailable, 0
 		case silentOpenSearch:
+			c.sender(l).try()
 			return 0, time.Until(t.until)
 		}
 		key := fmt.Sprint(t.worker, "index")
