@@ -35,8 +35,9 @@ type sender struct {
 	letters  map[letter]bool
 	possible time.Time // when there may have been an outage last
 
-	lettersRefused  time.Time // since when the dead-letter index accepts none, zero if it does
-	lettersAccepted time.Time // when it accepted one last
+	lettersRefused time.Time // since when the dead-letter index accepts none, zero if it does
+	storing        bool      // that index is given up
+	stored         time.Time // when it was last
 }
 
 // first is a document sent for the first time.
@@ -282,19 +283,31 @@ func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
 func (c *cluster) letterOutcome(l *life, s *sender, dead letter, r *refusal) {
 	switch {
 	case r == nil:
-		s.lettersRefused, s.lettersAccepted = time.Time{}, time.Now()
+		s.lettersRefused = time.Time{}
 		c.buried(l, dead)
 	case s.lettersRefused.IsZero():
 		s.lettersRefused = time.Now()
 	}
 }
 
+// lettersLogged checks that the dead-letter index is given up for a reason.
+func (c *cluster) lettersLogged(l *life, s *sender, givenUp bool) {
+	waited := time.Since(s.lettersRefused)
+	switch {
+	case s.storing && !givenUp:
+		s.stored = time.Now()
+	case s.storing == givenUp:
+		c.violated(steady, "%s finds the dead-letter index given up or not, once more", l.name)
+	case !c.hasStore || s.lettersRefused.IsZero() || waited < c.wait-blink && !c.quarterFull(l):
+		c.violated(steady, "%s gives up the dead-letter index after %s", l.name, waited)
+	}
+	s.storing = givenUp
+}
+
 // letterStored checks that dead letters go to the store for a reason.
 func (c *cluster) letterStored(l *life, s *sender, dead letter) {
-	waited := time.Since(s.lettersRefused)
-	isLate := time.Since(s.lettersAccepted) < unsure // they were on their way when their index accepted some
-	if !isLate && (s.lettersRefused.IsZero() || waited < c.wait-blink && !c.quarterFull(l)) {
-		c.violated(steady, "%s stores a dead letter about %s, after its index has refused them for %s", l.name, dead.about(), waited)
+	if !s.storing && time.Since(s.stored) > unsure {
+		c.violated(steady, "%s stores a dead letter about %s, though it has not given up their index", l.name, dead.about())
 	}
 	if !s.letters[dead] {
 		s.letters[dead] = true
@@ -341,11 +354,12 @@ func (c *cluster) logged(l *life, text []byte) {
 	}
 	var fields struct{ Index string }
 	must(json.Unmarshal(text, &fields))
-	if fields.Index == deadLetters {
-		return // which has nothing to do with documents
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if fields.Index == deadLetters {
+		c.lettersLogged(l, c.sender(l), givenUp)
+		return
+	}
 	c.judgeOutages(0) // it may have ended since
 	x := c.sender(l).index(fields.Index)
 	switch {

@@ -88,7 +88,7 @@ func (c *cluster) waits(shard string) bool {
 			return false
 		}
 	}
-	c.violated(noWait, "%s stands still at %s, which nothing is wrong with, since %s", shard, r.number, c.moved[shard].Sub(c.begun))
+	c.violated(noWait, "%s stands still at %s, which nothing is wrong with and was put at %s", shard, r.number, r.put.Sub(c.begun))
 	return true
 }
 
