@@ -179,6 +179,9 @@ func (ix *Indexer) deadLetter(p part) (dead deadLetter, payload []byte) {
 		Encoding: encodingOf(payload),
 		Bytes:    len(payload),
 	}
+	if p.form.opaque {
+		dead.Encoding = base64Encoding
+	}
 	if why := p.form.reason; why != nil {
 		dead.Error = deadLetterError{Type: why.kind, Reason: why.text, Status: int(p.form.status)}
 	}

@@ -55,6 +55,7 @@ func (d *dispatcher) run() {
 		d.ix.inbox.take(d.enqueue)
 		d.enqueueDue(now)
 		d.tick(now)
+		d.resend(now)
 		d.store(now)
 		ready, wake := d.ready(now)
 		if ready {

@@ -21,6 +21,7 @@ type form struct {
 	status uint16  // of the answer that refused the document, of its letter
 	at     int64   // when the letter was made, in nanoseconds since the epoch
 	keep   int     // bytes of the payload kept in a letter
+	opaque bool    // the payload of a letter is not to be text
 	reason *reason // why the document is refused
 	// letter and occurrence, which tells equal ones of a record apart, are of
 	// letters that are no document's.

@@ -8,13 +8,13 @@ import (
 // held is a part that rests until it is sent again.
 type held struct {
 	part
-	due   time.Time // of one that fails alone
 	tried time.Time // when it was refused last
 	slot  int       // in its set's resting
 }
 
 // retry is what failed in one request, and when it is due again.
 type retry struct {
+	made  time.Time
 	due   time.Time
 	parts []*held
 	away  bool // OpenSearch gave no outcomes: when it does for others, it may be back

@@ -21,9 +21,7 @@ func (d *dispatcher) settle(r result) {
 	if len(s.again.parts) > 0 {
 		d.retries = append(d.retries, s.again)
 	}
-	if len(d.targets) > 0 {
-		d.tick(now)
-	}
+	d.relieve(now)
 }
 
 // settling is what becomes of the verdicts of one request.
@@ -104,14 +102,17 @@ func (d *dispatcher) judged(v verdict, r result, s *settling) {
 func (d *dispatcher) tryAgain(v verdict, r result, s *settling) []part {
 	p := v.part
 	p.attempts++
-	othersFare := v.outcome == unanswered && d.tally.accepted.After(r.trip.sent)
-	switch {
-	case !othersFare:
-		p.failing = nil
-	case p.failing == nil:
-		p.failing = &failing{at: s.now, accepted: d.accepted}
-	case p.count() == 1 && !p.isLetter() && isToBlame(p.failing, p.attempts, s.now, d.accepted):
-		return d.replace(p, []part{p.letter(StageIndex, v.status, v.reason)})
+	othersFare := d.othersFare(&p, v.outcome, s.now)
+	if othersFare && p.count() == 1 && isToBlame(p.failing, p.failing.tries, s.now, d.accepted) {
+		switch {
+		case !p.isLetter():
+			letter := p.letter(StageIndex, v.status, v.reason)
+			letter.form.opaque = true // what is before OpenSearch may object to the text
+			return d.replace(p, []part{letter})
+		case d.ix.cfg.Store != nil:
+			d.storing.parts = append(d.storing.parts, p)
+			return nil
+		}
 	}
 	s.again.away = s.again.away && v.outcome == unanswered && !v.woken
 	s.again.alone = s.again.alone || othersFare && p.attempts >= isolateAfter
@@ -120,6 +121,26 @@ func (d *dispatcher) tryAgain(v verdict, r result, s *settling) []part {
 		s.again.due = due
 	}
 	return nil
+}
+
+// othersFare reports whether documents were accepted between the last two failures
+// of a part, whose requests fail as a whole, and counts the failures of which that
+// is true.
+func (d *dispatcher) othersFare(p *part, how outcome, now time.Time) bool {
+	if how != unanswered {
+		p.failing = nil
+		return false
+	}
+	f := failing{at: now, accepted: d.accepted, seen: d.accepted}
+	fare := p.failing != nil && d.accepted > p.failing.seen
+	if p.failing != nil && p.failing.tries > 0 {
+		f.at, f.accepted, f.tries = p.failing.at, p.failing.accepted, p.failing.tries
+	}
+	if fare {
+		f.tries++
+	}
+	p.failing = &f
+	return fare
 }
 
 // replace has other parts stand for a part of one document, which is finished if

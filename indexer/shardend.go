@@ -63,16 +63,20 @@ func (d *dispatcher) endShards(now time.Time) {
 		}
 		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
 		abandoned := 0
-		t.blocked, abandoned = d.abandonSome(t.blocked, overdue, now)
+		t.blocked, abandoned = d.abandonSome(t.blocked, overdue, StageBlocked, now)
 		given += abandoned
-		t.failing, abandoned = d.abandonSome(t.failing, func(h *held) bool { return overdue(h) && !d.tally.mostFailed() }, now)
-		given += abandoned
+		for i := range t.failing {
+			t.failing[i].parts, abandoned = d.abandonSome(t.failing[i].parts, func(h *held) bool {
+				return overdue(h) && !d.tally.mostFailed()
+			}, StageBlocked, now)
+			given += abandoned
+		}
 	}
 	for i := range d.retries {
 		r, abandoned := &d.retries[i], 0
 		r.parts, abandoned = d.abandonSome(r.parts, func(h *held) bool {
 			return !h.isLetter() && d.isOverdue(h, time.Time{}, now) && d.tally.accepted.After(h.tried)
-		}, now)
+		}, StageBlocked, now)
 		given += abandoned
 	}
 	if given > 0 {
@@ -93,7 +97,7 @@ func (d *dispatcher) isOverdue(h *held, kept, now time.Time) bool {
 
 // abandonSome makes dead letters of some of the parts that rest, and returns the
 // others.
-func (d *dispatcher) abandonSome(all []*held, which func(*held) bool, now time.Time) (kept []*held, abandoned int) {
+func (d *dispatcher) abandonSome(all []*held, which func(*held) bool, stage string, now time.Time) (kept []*held, abandoned int) {
 	kept = all[:0]
 	for _, h := range all {
 		if !which(h) {
@@ -101,7 +105,7 @@ func (d *dispatcher) abandonSome(all []*held, which func(*held) bool, now time.T
 			continue
 		}
 		abandoned += h.count()
-		d.abandon(h, StageBlocked, now)
+		d.abandon(h, stage, now)
 	}
 	clear(all[len(kept):])
 	return kept, abandoned

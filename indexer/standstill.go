@@ -8,7 +8,7 @@ import (
 
 // publish shows which indices do not accept documents, and whether shards stand
 // still because of it.
-func (d *dispatcher) publish(now time.Time) {
+func (d *dispatcher) publish() {
 	m := &d.ix.metrics
 	m.indices.WithLabelValues(stateWaiting).Set(float64(len(d.targets) - d.given))
 	m.indices.WithLabelValues(stateGivenUp).Set(float64(d.given))
@@ -32,13 +32,13 @@ func (d *dispatcher) standstill(paused []string) error {
 	}
 	t := d.targets[DeadLetterIndex(d.ix.cfg.Prefix)]
 	switch {
-	case t == nil || d.ix.cfg.WaitForIndex == 0 || t.clock-t.since < d.ix.cfg.WaitForIndex:
+	case t == nil:
 		return nil
-	case d.ix.cfg.Store == nil:
+	case t.givenUp && d.storing.attempts > 0:
+		return fmt.Errorf("%s refuses dead letters, and they cannot be put into DEAD_LETTER_URL: %v", t.name, t.why)
+	case t.isDue(d.ix.cfg.WaitForIndex) && d.ix.cfg.Store == nil:
 		return fmt.Errorf("%s has refused dead letters for %s: make it accept documents, or set DEAD_LETTER_URL: %v",
 			t.name, (t.clock - t.since).Round(time.Second), t.why)
-	case d.storing.attempts > 0:
-		return fmt.Errorf("%s refuses dead letters, and DEAD_LETTER_URL too: %v", t.name, t.why)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ type target struct {
 
 	before  counts        // what had been sent when it first refused a document
 	clock   time.Duration // since then, without outages
+	ticked  time.Time     // when the clock was advanced last
 	kept    time.Time     // when it was last in an outage
 	flood   bool          // the disk's flood stage blocks it
 	endKept time.Time     // when it was last in an outage that ends of shards wait for
@@ -18,8 +19,9 @@ type target struct {
 	why     *reason // of the last refusal
 
 	blocked   []*held       // documents that wait until it accepts any
-	since     time.Duration // clock when the first of these was refused
-	failing   []*held       // documents that fail alone and are tried again, each in its time
+	isBlocked bool          // it refused documents as blocked, and accepted none of these since
+	since     time.Duration // the clock when that began
+	failing   []retry       // documents that fail alone
 	undecided int           // all of these, and those of them that are being tried
 	bytes     int           // of these
 
@@ -30,11 +32,13 @@ type target struct {
 	probeDue   time.Time
 }
 
-// failing is since when a document fails alone.
+// failing is since when a document fails while others do not.
 type failing struct {
 	at       time.Time
 	clock    time.Duration // of its index
-	accepted int           // by its index, or by all for a whole request that fails
+	accepted int           // how many others its index had accepted, or all for a whole request
+	seen     int           // the same when it failed last
+	tries    int           // that failed while others were accepted
 }
 
 const (
@@ -60,29 +64,38 @@ const (
 )
 
 // isToBlame reports whether a document that failed alone since f is the cause.
-func isToBlame(f *failing, attempts int, now time.Time, accepted int) bool {
-	return attempts >= maxTries && now.Sub(f.at) >= failingFor && accepted-f.accepted >= enoughOthers
+func isToBlame(f *failing, tries int, now time.Time, accepted int) bool {
+	return tries >= maxTries && now.Sub(f.at) >= failingFor && accepted-f.accepted >= enoughOthers
 }
 
-// advance lets a step of time pass: the clock stands still in an outage.
-func (t *target) advance(now time.Time, step time.Duration, all *tally) {
-	isOutage, mostBlocked := all.isOutage(now) || t.flood, all.mostBlocked(t.before)
-	if isOutage || mostBlocked && all.since(t.before).sent >= enoughSent {
+// advance lets time pass: the clock stands still in an outage.
+func (t *target) advance(now time.Time, all *tally) {
+	step := now.Sub(t.ticked)
+	t.ticked = now
+	if t.keepsEnds(now, all) {
 		t.endKept = now
 	}
-	if isOutage || mostBlocked {
+	if t.isKept(now, all) {
 		t.kept = now
 		return
 	}
 	t.clock += step
 }
 
-// isKept reports whether the index may not be given up.
-func (t *target) isKept(now time.Time) bool { return !t.kept.Before(now) }
+// isKept reports whether the index may not be given up: in an outage, while most
+// documents are blocked since it first refused one, and in the disk's flood stage.
+func (t *target) isKept(now time.Time, all *tally) bool {
+	return t.flood || all.isOutage(now) || all.mostBlocked(t.before)
+}
+
+// keepsEnds reports whether its documents keep the ends of their shards waiting.
+func (t *target) keepsEnds(now time.Time, all *tally) bool {
+	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent
+}
 
 // isDue reports whether documents have waited long enough. limit 0 is never.
 func (t *target) isDue(limit time.Duration) bool {
-	return limit > 0 && len(t.blocked) > 0 && t.clock-t.since >= limit
+	return limit > 0 && t.isBlocked && t.clock-t.since >= limit
 }
 
 // acceptsSome reports whether the index accepted documents lately that had not

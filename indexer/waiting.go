@@ -13,7 +13,7 @@ const tickInterval = time.Second
 func (d *dispatcher) targetOf(v verdict, now time.Time) *target {
 	t := d.targets[v.index]
 	if t == nil {
-		t = &target{name: v.index, letters: v.isLetter(), before: d.tally.total, probeDue: now}
+		t = &target{name: v.index, letters: v.isLetter(), before: d.tally.total, ticked: now, probeDue: now.Add(d.ix.cfg.backoff(1))}
 		d.targets[v.index] = t
 		d.ix.watched.Store(true)
 		d.ix.cfg.Log.Warn().Str("index", t.name).Stringer("reason", v.reason).Int("status", v.status).
@@ -33,14 +33,13 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		return d.lettersOf(p, StageBlocked, v.status, v.reason)
 	case v.outcome == blocked:
 		p.failing = nil
-		probed := p.waitsFor == t // it has waited since t.since
 		d.startWaiting(&p, t)
 		if t.givenUp {
 			d.storing.parts = append(d.storing.parts, p)
 			return nil
 		}
-		if len(t.blocked) == 0 && !probed {
-			t.since = t.clock
+		if !t.isBlocked {
+			t.isBlocked, t.since = true, t.clock
 		}
 		t.blocked = append(t.blocked, rest(p))
 		return nil
@@ -50,9 +49,11 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		return d.lettersOf(p, StageIndex, v.status, v.reason)
 	}
 	d.startWaiting(&p, t)
-	h := rest(p)
-	h.due = now.Add(d.ix.cfg.backoff(p.attempts))
-	t.failing = append(t.failing, h)
+	if n := len(t.failing); n == 0 || t.failing[n-1].made != now {
+		t.failing = append(t.failing, retry{made: now, due: now.Add(d.ix.cfg.backoff(p.attempts))})
+	}
+	last := &t.failing[len(t.failing)-1]
+	last.parts = append(last.parts, rest(p))
 	return nil
 }
 
@@ -132,7 +133,7 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 			d.forget(t)
 		}
 	default:
-		t.attempts, t.probeDue, t.since = 0, now, t.clock
+		t.attempts, t.probeDue, t.isBlocked = 0, now.Add(d.ix.cfg.backoff(1)), false
 		d.releaseAll(t, now)
 	}
 }
@@ -160,27 +161,26 @@ func (d *dispatcher) sees(v verdict, now time.Time) {
 	}
 }
 
-// tick lets the clocks of indices advance and does what falls due.
+// tick lets the clocks of indices advance, once per interval, and does what falls due.
 func (d *dispatcher) tick(now time.Time) {
-	step := now.Sub(d.ticked)
+	if now.Sub(d.ticked) < tickInterval {
+		return
+	}
 	d.ticked = now
 	for _, t := range d.inOrder() {
 		if t.undecided == 0 && !t.givenUp {
 			d.forget(t)
 			continue
 		}
-		t.advance(now, step, &d.tally)
-		if t.isDue(d.ix.cfg.WaitForIndex) && !t.isKept(now) {
+		t.advance(now, &d.tally)
+		if t.isDue(d.ix.cfg.WaitForIndex) && !t.isKept(now, &d.tally) {
 			d.giveUp(t, now, "WAIT_FOR_INDEX is over")
 		}
-	}
-	for _, t := range d.inOrder() {
 		d.giveUpFailing(t, now)
-		d.resend(t, now)
 	}
-	d.relieve(now)
 	d.endShards(now)
-	d.publish(now)
+	d.relieve(now)
+	d.publish()
 }
 
 // inOrder are the targets by name.
@@ -195,13 +195,16 @@ func (d *dispatcher) inOrder() []*target {
 // relieve gives up the indices that most documents wait for while these take more
 // memory than may wait.
 func (d *dispatcher) relieve(now time.Time) {
+	if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
+		return
+	}
 	targets := d.inOrder()
 	slices.SortStableFunc(targets, func(a, b *target) int { return b.bytes - a.bytes })
 	for _, t := range targets {
 		if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
 			return
 		}
-		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now) {
+		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) {
 			continue
 		}
 		d.giveUp(t, now, "the documents that wait fill a quarter of IN_FLIGHT_BYTES")
@@ -225,7 +228,7 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 		event.Msg("index given up: its documents become dead letters until it accepts one again")
 	}
 	blocked := t.blocked
-	t.blocked, t.attempts, t.since = nil, 0, t.clock
+	t.blocked, t.attempts, t.isBlocked = nil, 0, false
 	for _, h := range blocked {
 		d.abandon(h, StageBlocked, now)
 	}
@@ -263,31 +266,36 @@ func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, stage str
 	if t.letters && d.ix.cfg.Store == nil {
 		return
 	}
-	var kept, abandoned []*held
-	for _, h := range t.failing {
-		if which(h) {
-			abandoned = append(abandoned, h)
-		} else {
-			kept = append(kept, h)
-		}
-	}
-	t.failing = kept
-	for _, h := range abandoned {
-		d.abandon(h, stage, now)
+	for i := range t.failing {
+		t.failing[i].parts, _ = d.abandonSome(t.failing[i].parts, which, stage, now)
 	}
 }
 
-// resend sends what fails alone and is due, and a probe of what is blocked.
-func (d *dispatcher) resend(t *target, now time.Time) {
-	var kept []*held
-	for _, h := range t.failing {
-		if h.due.After(now) {
-			kept = append(kept, h)
-		} else {
+// resend sends what fails alone and is due, and probes of what is blocked.
+func (d *dispatcher) resend(now time.Time) {
+	for _, t := range d.inOrder() {
+		d.resendFailing(t, now)
+		d.sendProbe(t, now)
+	}
+}
+
+func (d *dispatcher) resendFailing(t *target, now time.Time) {
+	kept := t.failing[:0]
+	for _, r := range t.failing {
+		if r.due.After(now) {
+			kept = append(kept, r)
+			continue
+		}
+		for _, h := range r.parts {
 			d.enqueueAgain([]part{h.leave()}, now)
 		}
 	}
+	clear(t.failing[len(kept):]) // otherwise it keeps their documents in memory
 	t.failing = kept
+}
+
+// sendProbe sends some of the documents that wait for an index.
+func (d *dispatcher) sendProbe(t *target, now time.Time) {
 	if t.givenUp || t.probing > 0 || t.probeDue.After(now) {
 		return
 	}
@@ -310,8 +318,8 @@ func (t *target) nextDue(latest time.Time) time.Time {
 	if len(t.blocked) > 0 && t.probing == 0 {
 		latest = earlier(latest, t.probeDue)
 	}
-	for _, h := range t.failing {
-		latest = earlier(latest, h.due)
+	for _, r := range t.failing {
+		latest = earlier(latest, r.due)
 	}
 	return latest
 }

@@ -1,0 +1,285 @@
+package indexer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+)
+
+// refusal is the answer to an operation that is not accepted.
+type refusal struct {
+	status       int
+	kind, reason string
+	index        string
+}
+
+// virtual is a _bulk endpoint without a network, for tests that own the clock.
+type virtual struct {
+	mu     sync.Mutex
+	refuse func(index, id string) *refusal            // nil accepts
+	answer func(body string) (status int, fails bool) // for a whole request
+	took   time.Duration                              // of a request
+
+	created map[string]string // "index/id" to source
+	sent    map[string]int    // "index/id", and attempts
+	order   []string
+	log     lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+func (f *virtual) set(refuse func(index, id string) *refusal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuse = refuse
+}
+
+func (f *virtual) Stream(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+		r.Body.Close()
+	}
+	f.mu.Lock()
+	took := f.took
+	f.mu.Unlock()
+	select {
+	case <-time.After(took):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.Method == http.MethodGet { // which indices a name leads to
+		name := strings.Trim(strings.TrimSuffix(r.URL.Path, "/_mapping"), "/")
+		return respond(http.StatusOK, fmt.Sprintf(`{%q:{}}`, strings.TrimPrefix(name, "alias-"))), nil
+	}
+	if f.answer != nil {
+		if status, fails := f.answer(string(body)); fails {
+			return respond(status, `{"error":{"type":"story","reason":"the whole request"}}`), nil
+		}
+	}
+	var items []string
+	lines := strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
+	for i := 0; i+1 < len(lines); i += 2 {
+		var action map[string]struct {
+			Index string `json:"_index"`
+			ID    string `json:"_id"`
+		}
+		if err := json.Unmarshal([]byte(lines[i]), &action); err != nil {
+			return nil, err
+		}
+		target := action["create"]
+		key := target.Index + "/" + target.ID
+		f.sent[key]++
+		f.order = append(f.order, key)
+		no := (*refusal)(nil)
+		if f.refuse != nil {
+			no = f.refuse(target.Index, target.ID)
+		}
+		if _, exists := f.created[key]; exists && no == nil {
+			no = &refusal{409, "version_conflict_engine_exception", "[" + target.ID + "]: version conflict, document already exists (current version [1])", target.Index}
+		}
+		if no == nil {
+			f.created[key] = lines[i+1]
+			items = append(items, `{"create":{"status":201}}`)
+			continue
+		}
+		items = append(items, fmt.Sprintf(`{"create":{"status":%d,"error":{"type":%q,"reason":%q,"index":%q}}}`, no.status, no.kind, no.reason, no.index))
+	}
+	return respond(http.StatusOK, `{"errors":true,"items":[`+strings.Join(items, ",")+`]}`), nil
+}
+
+func respond(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// letters are the dead letters by the id that they are about.
+func (f *virtual) letters(t *testing.T) map[string]letterKept {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[string]letterKept)
+	for key, source := range f.created {
+		if strings.HasPrefix(key, "app-dead-letter/") {
+			all[letterIn(t, source).ID] = letterIn(t, source)
+		}
+	}
+	return all
+}
+
+func letterIn(t *testing.T, source string) letterKept {
+	t.Helper()
+	var letter letterKept
+	if err := json.Unmarshal([]byte(source), &letter); err != nil {
+		t.Fatalf("%v: %s", err, source)
+	}
+	return letter
+}
+
+func (f *virtual) has(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.created[key]
+	return ok
+}
+
+func (f *virtual) attempts(key string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sent[key]
+}
+
+// bench is an indexer at a virtual endpoint.
+type virtualIndexer struct {
+	*Indexer
+	*virtual
+	t       *testing.T
+	next    int
+	pending map[string]int // by shard, records without all outcomes
+	mu      sync.Mutex
+}
+
+// inVirtualTime runs a test in a bubble with an indexer.
+func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v *virtualIndexer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		fake := &virtual{created: make(map[string]string), sent: make(map[string]int), took: 10 * time.Millisecond}
+		cfg := Config{
+			Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 10_000, Linger: 100 * time.Millisecond, Connections: 4,
+			RequestTimeout: time.Minute, RetryMin: 100 * time.Millisecond, RetryMax: 10 * time.Second,
+			InFlightBytes: 4 << 20, WaitForIndex: 30 * time.Minute,
+			Registry: prometheus.NewRegistry(), Log: zerolog.New(&fake.log), Fallback: fallback{},
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		ix, err := New(cfg, fake)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &virtualIndexer{Indexer: ix, virtual: fake, t: t, pending: make(map[string]int)}
+		defer ix.Close()
+		test(t, v)
+	})
+}
+
+// put puts a record with one document for each index into a shard, as a processor
+// does: it reports false if the shard is paused or has no room for a second.
+func (v *virtualIndexer) put(shard string, indices ...string) bool {
+	return v.putLarge(shard, 0, indices...)
+}
+
+func (v *virtualIndexer) putLarge(shard string, size int, indices ...string) bool {
+	ctx, cancel := context.WithTimeout(v.t.Context(), time.Second)
+	defer cancel()
+	if !v.Begin(ctx, shard) {
+		return false
+	}
+	v.next++
+	docs := NewDocuments(Source{Stream: "stream", Shard: shard, SequenceNumber: fmt.Sprint(v.next), Arrived: time.Now()}, 0)
+	docs.From(Origin{[]byte(`"owner"`), []byte(`"/g"`), []byte(`"s"`)})
+	for i, index := range indices {
+		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d-%d\"}}\n{\"message\":\"m%d-%d%s\"}\n", index, v.next, i, v.next, i, strings.Repeat("x", size))
+		docs.Next(i)
+	}
+	reserved := v.Reserve(ctx, shard, docs.Size())
+	if reserved == 0 {
+		return false
+	}
+	v.mu.Lock()
+	v.pending[shard]++
+	v.mu.Unlock()
+	if err := v.Put(v.t.Context(), docs, reserved, func(bool) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.pending[shard]--
+	}); err != nil {
+		v.t.Error(err)
+	}
+	return true
+}
+
+// open counts the records of a shard without all outcomes.
+func (v *virtualIndexer) open(shard string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.pending[shard]
+}
+
+// feed puts a document into a shard each second for a time.
+func (v *virtualIndexer) feed(shard, index string, for_ time.Duration) {
+	for range int(for_ / time.Second) {
+		if !v.put(shard, index) {
+			v.t.Errorf("shard %s is not read on", shard)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// gauge is a metric's value.
+func (v *virtualIndexer) gauge(name string) float64 {
+	v.t.Helper()
+	families, err := v.cfg.Registry.(*prometheus.Registry).Gather()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	v.t.Fatalf("no metric %s", name)
+	return 0
+}
+
+func (v *virtualIndexer) givenUp() float64 {
+	return testutil.ToFloat64(v.metrics.indices.WithLabelValues(stateGivenUp))
+}
+
+// Refusals as OpenSearch spells them.
+func readOnly(index string) *refusal {
+	return &refusal{403, "cluster_block_exception", "index [" + index + "] blocked by: [FORBIDDEN/8/index write (api)];", index}
+}
+
+func floodStage(index string) *refusal {
+	return &refusal{429, "cluster_block_exception", "index [" + index + "] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];", index}
+}
+
+// only refuses one index.
+func only(index string, how func(string) *refusal) func(string, string) *refusal {
+	return func(i, _ string) *refusal {
+		if i == index {
+			return how(i)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,478 @@
+package indexer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	live = "app-2026-11-30"
+	old  = "app-2025-12-31"
+)
+
+// An index that does not accept documents holds up no other, and is given up after
+// WAIT_FOR_INDEX: what waits and what comes becomes a dead letter, until it accepts
+// a probe.
+func TestBlockedIndexIsGivenUp(t *testing.T) {
+	f := func(name string, refuse func(index string) *refusal) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.set(only(old, refuse))
+				v.feed("a", live, 10*time.Second)
+				v.put("b", old, live)
+				v.feed("a", live, 29*time.Minute)
+				if n := len(v.letters(t)); n > 0 || v.open("b") != 1 || v.open("a") > 1 {
+					t.Fatalf("after 29 minutes: %d dead letters, %d and %d records are open", n, v.open("a"), v.open("b"))
+				}
+				if v.Ready() != nil && name == "read-only" {
+					t.Error("not ready, though the shards are read on:", v.Ready())
+				}
+				v.feed("a", live, 2*time.Minute)
+				letters := v.letters(t)
+				if len(letters) != 1 || v.open("b") != 0 || v.givenUp() != 1 {
+					t.Fatalf("after 31 minutes: dead letters %v, %d records are open, %v indices given up", letters, v.open("b"), v.givenUp())
+				}
+				for _, letter := range letters {
+					if letter.Stage != StageBlocked || letter.Index != old || letter.Error.Type != refuse(old).kind {
+						t.Errorf("dead letter %+v", letter)
+					}
+				}
+				// What comes is not sent, but for a probe each minute.
+				sent := 0
+				for range 600 {
+					v.put("b", old)
+					time.Sleep(time.Second)
+				}
+				for key, n := range v.sent {
+					if strings.HasPrefix(key, old+"/") && !strings.HasSuffix(key, "/11-0") {
+						sent += n
+					}
+				}
+				if letters := v.letters(t); len(letters) != 601 || v.open("b") > 1 {
+					t.Errorf("%d dead letters of 601, %d open", len(letters), v.open("b"))
+				}
+				if sent -= 0; sent < 8 || sent > 12 {
+					t.Errorf("%d of 600 documents were sent in ten minutes, want one per minute", sent)
+				}
+				v.set(nil)
+				time.Sleep(probeInterval)
+				v.feed("b", old, 10*time.Second)
+				if letters := v.letters(t); len(letters) != 601 || v.givenUp() != 0 {
+					t.Errorf("%d dead letters, %v given up, though the index accepts documents", len(letters), v.givenUp())
+				}
+				if n := v.log.count("index given up"); n != 1 || v.log.count("index takes documents again") != 1 {
+					t.Errorf("given up %d times in the log", n)
+				}
+			})
+		})
+	}
+	f("read-only", readOnly)
+	f("closed", func(i string) *refusal { return &refusal{400, "index_closed_exception", "closed", i} })
+	f("unavailable shards", func(i string) *refusal {
+		return &refusal{503, "unavailable_shards_exception", "[" + i + "][0] primary shard is not active", i}
+	})
+	f("alias without a write index", func(i string) *refusal {
+		return &refusal{400, "illegal_argument_exception", "no write index is defined for alias [" + i + "]. The write index may be explicitly disabled", ""}
+	})
+	f("missing pipeline", func(string) *refusal {
+		return &refusal{400, "illegal_argument_exception", "pipeline with id [p] does not exist", ""}
+	})
+	f("missing index", func(i string) *refusal { return &refusal{404, "index_not_found_exception", "no such index", i} })
+	f("not allowed", func(string) *refusal { return &refusal{403, "security_exception", "no permissions for [indices:data/write/bulk[s]]", ""} })
+	f("shard limit", func(string) *refusal { return &refusal{400, "validation_exception", "this action would add [2] shards", ""} })
+}
+
+// What waits is indexed when its index accepts documents again, within seconds.
+func TestBlockedIndexAcceptsAgain(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.set(only(old, readOnly))
+		for range 50 {
+			v.put("b", old, live, old)
+			v.feed("a", live, time.Second)
+		}
+		v.feed("a", live, 10*time.Minute)
+		v.set(nil)
+		v.feed("a", live, 25*time.Second)
+		if v.open("b") != 0 || len(v.letters(t)) > 0 || v.gauge("logsluice_waiting_bytes") != 0 {
+			t.Errorf("%d records are open, %d dead letters", v.open("b"), len(v.letters(t)))
+		}
+		if v.watched.Load() {
+			t.Error("the index is still watched")
+		}
+	})
+}
+
+// WAIT_FOR_INDEX=0 gives nothing up.
+func TestWaitForEver(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.WaitForIndex = 0 }, func(t *testing.T, v *virtualIndexer) {
+		v.set(only(old, readOnly))
+		v.put("b", old)
+		v.feed("a", live, 3*time.Hour)
+		if v.open("b") != 1 || len(v.letters(t)) > 0 {
+			t.Error("it was given up")
+		}
+	})
+}
+
+// The few documents of large records that wait hold no more memory than their own.
+func TestWaitingDocumentsAreMoved(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
+		v.set(only(old, readOnly))
+		const records, others, each = 255, 300, 350
+		for range records {
+			indices := []string{old}
+			for range others {
+				indices = append(indices, live)
+			}
+			if !v.putLarge("b", each, indices...) {
+				t.Fatal("the shard is not read on")
+			}
+		}
+		time.Sleep(10 * time.Second)
+		used := v.gauge("logsluice_in_flight_bytes")
+		if most := float64(records * (each + 200 + setCost)); used == 0 || used > most {
+			t.Errorf("%.0f bytes are in flight for %d documents that wait, want at most %.0f", used, records, most)
+		}
+		v.set(nil)
+		time.Sleep(time.Minute)
+		if used := v.gauge("logsluice_in_flight_bytes"); used != 0 || v.open("b") != 0 {
+			t.Errorf("%.0f bytes, %d records are left", used, v.open("b"))
+		}
+		for i := range records {
+			if source := v.created[fmt.Sprintf("%s/%d-0", old, i+1)]; source != fmt.Sprintf(`{"message":"m%d-0%s"}`, i+1, strings.Repeat("x", each)) {
+				t.Fatalf("document %d: %.200s", i+1, source)
+			}
+		}
+	})
+}
+
+// When what waits fills a quarter of the memory, the index that holds most of it
+// is given up before its time, and the others wait on.
+func TestIndexThatHoldsMostIsGivenUp(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.set(func(index, _ string) *refusal {
+			if index != live && index != "app-dead-letter" {
+				return readOnly(index)
+			}
+			return nil
+		})
+		v.put("b", "app-2025-12-30")
+		for range 300 {
+			for range 3 { // most documents are accepted
+				v.put("a", live)
+			}
+			v.putLarge("b", 10<<10, old)
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		letters := v.letters(t)
+		if len(letters) != 300 || v.open("b") != 1 || v.givenUp() != 1 {
+			t.Errorf("%d dead letters of 300, %d records open, %v given up", len(letters), v.open("b"), v.givenUp())
+		}
+		for _, letter := range letters {
+			if letter.Index != old {
+				t.Errorf("%s was given up", letter.Index)
+			}
+		}
+	})
+}
+
+// In an outage nothing is given up: neither when nothing is accepted, nor when most
+// documents are refused as blocked, nor under the disk's flood stage. Shards whose
+// documents wait pause, and others are read on.
+func TestOutage(t *testing.T) {
+	f := func(name string, refuse func(index, id string) *refusal, others bool) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.feed("a", live, 2*time.Minute)
+				v.set(refuse)
+				paused := false
+				for range 2 * 3600 {
+					paused = !v.putLarge("b", 2<<10, old) || paused
+					if others && !v.put("a", live) {
+						t.Fatal("a shard pauses whose documents are accepted")
+					}
+					time.Sleep(time.Second)
+				}
+				if len(v.letters(t)) > 0 {
+					t.Errorf("%d dead letters", len(v.letters(t)))
+				}
+				if !paused || v.gauge("logsluice_shards_paused") != 1 || v.Ready() == nil || !strings.Contains(v.Ready().Error(), "b paused") {
+					t.Errorf("paused: %v, ready: %v", paused, v.Ready())
+				}
+				if v.log.count("shards stand still") == 0 {
+					t.Error("nothing is logged")
+				}
+				if waiting := v.gauge("logsluice_waiting_bytes"); waiting > float64(v.cfg.InFlightBytes)/2 {
+					t.Errorf("%.0f bytes wait", waiting)
+				}
+				v.set(nil)
+				v.feed("a", live, time.Minute)
+				if v.open("b") != 0 || len(v.letters(t)) > 0 || v.Ready() != nil {
+					t.Errorf("afterwards %d records are open, %d dead letters, %v", v.open("b"), len(v.letters(t)), v.Ready())
+				}
+			})
+		})
+	}
+	f("nothing is accepted", func(i, _ string) *refusal { return readOnly(i) }, false)
+	f("most are blocked", func(i, id string) *refusal {
+		if i == old || id[len(id)-3] < '2' {
+			return readOnly(i)
+		}
+		return nil
+	}, false)
+	f("flood stage", only(old, floodStage), true)
+}
+
+// A document that OpenSearch fails on, while it accepts others, is a dead letter
+// after ten tries and five minutes; where few others come, after WAIT_FOR_INDEX.
+func TestPoison(t *testing.T) {
+	poison := func(_, id string) *refusal {
+		if id == "1-1" {
+			return &refusal{500, "null_pointer_exception", "Cannot invoke", ""}
+		}
+		return nil
+	}
+	f := func(name string, perSecond int, after, least time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.set(poison)
+				v.put("b", live, live)
+				feed := func(d time.Duration) {
+					for range int(d / time.Second) {
+						for range perSecond {
+							v.put("a", live)
+						}
+						if perSecond == 0 {
+							v.put("a", old) // OpenSearch accepts documents, of another index
+						}
+						time.Sleep(time.Second)
+					}
+				}
+				feed(least)
+				if n := len(v.letters(t)); n != 0 {
+					t.Fatalf("%d dead letters after %s", n, least)
+				}
+				feed(after - least)
+				letter := v.letters(t)["1-1"]
+				if letter.Stage != StageIndex || letter.Error.Type != "null_pointer_exception" || v.open("b") != 0 || !v.has(live+"/1-0") {
+					t.Errorf("dead letter %+v, %d open", letter, v.open("b"))
+				}
+				if n := v.attempts(live + "/1-1"); n < maxTries {
+					t.Errorf("%d attempts", n)
+				}
+			})
+		})
+	}
+	f("a busy index", 5, 6*time.Minute, 290*time.Second)
+	f("a quiet index", 0, 31*time.Minute, 29*time.Minute)
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) { // nothing is accepted
+		v.set(func(string, string) *refusal { return &refusal{500, "exception", "all", ""} })
+		v.put("b", live, live)
+		for range 600 {
+			v.put("b", live)
+			time.Sleep(time.Second)
+		}
+		if n := len(v.letters(t)); n > 0 {
+			t.Errorf("%d dead letters in an outage", n)
+		}
+		v.set(nil)
+		time.Sleep(time.Minute)
+		if v.open("b") != 0 {
+			t.Errorf("%d open", v.open("b"))
+		}
+	})
+}
+
+// A document that makes whole requests fail is found, and holds up no others.
+func TestDocumentThatFailsRequests(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.answer = func(body string) (int, bool) { return 403, strings.Contains(body, "m500-1") }
+		for range 1000 {
+			v.put("b", live, live, live)
+		}
+		v.feed("a", live, 6*time.Minute)
+		if v.open("a") > 1 || v.open("b") > 1 {
+			t.Errorf("%d and %d records are open after six minutes", v.open("a"), v.open("b"))
+		}
+		for range 20 { // enough others
+			for range 100 {
+				v.put("a", live)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		if letters := v.letters(t); len(letters) != 1 || letters["500-1"].Stage != StageIndex || v.open("b") > 0 {
+			t.Errorf("dead letters %v, %d open", letters, v.open("b"))
+		}
+	})
+}
+
+// The end of a shard waits for undecided documents for a minute at most; what an
+// outage or the flood stage keeps, a minute longer than these.
+func TestShardEnd(t *testing.T) {
+	f := func(name string, refuse func(index, id string) *refusal, kept bool) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.feed("a", live, 2*time.Minute)
+				v.set(refuse)
+				v.put("b", old)
+				feed := func(d time.Duration) {
+					for range int(d / time.Second) {
+						v.put("a", live)
+						time.Sleep(time.Second)
+					}
+				}
+				feed(10 * time.Second)
+				forget := v.EndShard("b")
+				feed(55 * time.Second)
+				if len(v.letters(t)) > 0 || v.open("b") != 1 {
+					t.Fatalf("dead letters %v after 55 s", v.letters(t))
+				}
+				feed(10 * time.Second)
+				if isLetter := len(v.letters(t)) == 1; isLetter == kept || (v.open("b") == 0) == kept {
+					t.Fatalf("dead letters %v, %d open", v.letters(t), v.open("b"))
+				}
+				if kept {
+					feed(time.Hour)
+					v.set(only(old, readOnly))
+					feed(50 * time.Second)
+					if v.open("b") != 1 {
+						t.Fatal("the minute did not begin after the outage")
+					}
+					feed(25 * time.Second)
+					if name == "outage" { // most of the last five minutes was refused
+						feed(maxSeconds * time.Second)
+					}
+				}
+				if letters := v.letters(t); len(letters) != 1 || v.open("b") != 0 {
+					t.Errorf("dead letters %v, %d open", letters, v.open("b"))
+				}
+				for _, letter := range v.letters(t) {
+					if letter.Stage != StageBlocked || letter.Index != old {
+						t.Errorf("dead letter %+v", letter)
+					}
+				}
+				forget()
+			})
+		})
+	}
+	f("blocked", only(old, readOnly), false)
+	f("failing alone", only(old, func(string) *refusal { return &refusal{500, "exception", "no", ""} }), false)
+	f("no room", only(old, func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} }), false)
+	f("flood stage", only(old, floodStage), true)
+	f("outage", func(i, _ string) *refusal { return readOnly(i) }, true)
+}
+
+// An index of which a shard is gone accepts some documents: those that wait are
+// given up, not the index.
+func TestPartlyBlockedIndex(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.set(func(_, id string) *refusal {
+			if strings.HasSuffix(id, "7-0") {
+				return &refusal{503, "unavailable_shards_exception", "[x][1] primary shard is not active", ""}
+			}
+			return nil
+		})
+		v.feed("a", live, 100*time.Minute)
+		letters, given := v.letters(t), v.log.count("index given up")
+		if len(letters) < 300 || given > 0 {
+			t.Errorf("%d dead letters, given up %d times", len(letters), given)
+		}
+		for id := range letters {
+			if !strings.HasSuffix(id, "7-0") {
+				t.Errorf("%s is a dead letter", id)
+			}
+		}
+		if v.open("a") > 200 { // of the last half hour
+			t.Errorf("%d records are open", v.open("a"))
+		}
+	})
+}
+
+// memory is a store that fails as told.
+type memory struct {
+	fails   error
+	objects map[string]string
+	times   []time.Time
+}
+
+func (m *memory) Put(_ context.Context, at time.Time, name string, lines []byte) error {
+	if m.fails != nil {
+		return m.fails
+	}
+	m.objects[name] = string(lines)
+	m.times = append(m.times, at)
+	return nil
+}
+
+// When their index refuses dead letters for WAIT_FOR_INDEX, they go to the store;
+// without one they hold up their shard alone, and the worker is not ready.
+func TestDeadLetterIndexRefuses(t *testing.T) {
+	refuse := func(index, id string) *refusal {
+		switch {
+		case index == "app-dead-letter":
+			return readOnly(index)
+		case strings.HasSuffix(id, "-1"):
+			return &refusal{400, "mapper_parsing_exception", "failed to parse", index}
+		}
+		return nil
+	}
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.set(refuse)
+		v.put("b", live, live)
+		v.feed("a", live, 29*time.Minute)
+		if v.Ready() != nil {
+			t.Error("not ready before the time:", v.Ready())
+		}
+		v.feed("a", live, 2*time.Minute)
+		if v.open("b") != 1 || v.open("a") > 1 || v.Ready() == nil || !strings.Contains(v.Ready().Error(), "DEAD_LETTER_URL") {
+			t.Errorf("%d records are open, ready: %v", v.open("b"), v.Ready())
+		}
+		v.set(nil)
+		v.feed("a", live, 30*time.Second)
+		if v.open("b") != 0 || v.Ready() != nil || len(v.letters(t)) != 1 {
+			t.Errorf("afterwards %d are open, ready: %v, letters %v", v.open("b"), v.Ready(), v.letters(t))
+		}
+	})
+	store := &memory{objects: make(map[string]string), fails: errors.New("access denied")}
+	inVirtualTime(t, func(c *Config) { c.Store = store }, func(t *testing.T, v *virtualIndexer) {
+		v.set(refuse)
+		v.put("b", live, live)
+		arrived := time.Now()
+		v.feed("a", live, 31*time.Minute)
+		if v.open("b") != 1 || v.Ready() == nil {
+			t.Errorf("a store that fails: %d open, ready: %v", v.open("b"), v.Ready())
+		}
+		store.fails = nil
+		v.feed("a", live, 30*time.Second)
+		if v.open("b") != 0 || v.Ready() != nil || len(store.objects) != 1 || !store.times[0].Equal(arrived) {
+			t.Errorf("%d are open, ready: %v, objects %v at %v", v.open("b"), v.Ready(), store.objects, store.times)
+		}
+		for _, lines := range store.objects {
+			if letter := letterIn(t, lines); letter.ID != "1-1" || !strings.HasPrefix(lines, `{"_id":"`) || !strings.HasSuffix(lines, "}\n") {
+				t.Errorf("object %s", lines)
+			}
+		}
+		v.put("b", live, live) // goes to the store at once
+		v.feed("a", live, 10*time.Second)
+		if v.open("b") != 0 || len(store.objects) != 2 {
+			t.Errorf("%d are open, %d objects", v.open("b"), len(store.objects))
+		}
+		v.set(func(index, id string) *refusal {
+			if index != "app-dead-letter" {
+				return refuse(index, id)
+			}
+			return nil
+		})
+		v.feed("a", live, 70*time.Second)
+		v.put("b", live, live)
+		v.feed("a", live, 10*time.Second)
+		if v.open("b") != 0 || len(store.objects) != 2 || len(v.letters(t)) != 1 {
+			t.Errorf("again accepted: %d are open, %d objects, letters %v", v.open("b"), len(store.objects), v.letters(t))
+		}
+	})
+}
