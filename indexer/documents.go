@@ -35,6 +35,7 @@ type Documents struct {
 	reserved  int64   // bytes of the budget, released with the last outcome
 	undecided int     // documents in it without an outcome
 	bytes     int     // that these take in Body
+	waiting   int     // of these bytes: those that wait for their index
 	resting   []*held // those of them that wait to be sent again
 
 	// lent is set when a request was answered or given up while the transport

@@ -36,7 +36,7 @@ type settling struct {
 // note takes in what the verdicts on documents, dead letters excepted, say of
 // OpenSearch as a whole.
 func (d *dispatcher) note(verdicts []verdict, now time.Time) {
-	sent, refused := 0, 0
+	var first counts
 	for _, v := range verdicts {
 		n := v.part.count()
 		switch {
@@ -45,19 +45,22 @@ func (d *dispatcher) note(verdicts []verdict, now time.Time) {
 		case v.outcome.isAccepted():
 			d.tally.accepted = now
 			d.accepted += n
-		default:
+		case v.attempts == 0 || v.outcome == unanswered || v.outcome == busy:
 			d.tally.tried = now
 		}
 		if v.form != nil || v.attempts > 0 || v.probe || v.outcome == unanswered || v.outcome == busy {
 			continue
 		}
-		sent += n
-		if v.outcome == blocked {
+		first.sent += n
+		switch v.outcome {
+		case blocked:
 			d.targetOf(v, now) // what comes with its first refusal counts
-			refused += n
+			first.blocked += n
+		case failedAlone:
+			first.failed += n
 		}
 	}
-	d.tally.send(now, sent, refused)
+	d.tally.send(now, first)
 }
 
 // judged takes in one verdict.
@@ -207,7 +210,7 @@ func (d *dispatcher) compact(docs *Documents) {
 	}
 	small := &Documents{
 		Body: make([]byte, 0, size), source: docs.source, group: docs.group,
-		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, resting: docs.resting,
+		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, waiting: docs.waiting, resting: docs.resting,
 	}
 	if small.reserved >= docs.reserved {
 		return

@@ -61,12 +61,13 @@ func (d *dispatcher) endShards(now time.Time) {
 		if t.letters {
 			continue
 		}
+		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
 		abandoned := 0
-		t.blocked, abandoned = d.abandonSome(t.blocked, func(h *held) bool { return d.isOverdue(h, t.kept, now) }, StageBlocked, now)
+		t.blocked, abandoned = d.abandonSome(t.blocked, overdue, StageBlocked, now)
 		given += abandoned
 		for i := range t.failing {
 			t.failing[i].parts, abandoned = d.abandonSome(t.failing[i].parts, func(h *held) bool {
-				return d.isOverdue(h, t.kept, now) && d.tally.accepted.After(h.tried)
+				return overdue(h) && !d.tally.mostFailed()
 			}, StageBlocked, now)
 			given += abandoned
 		}

@@ -6,7 +6,7 @@ import "time"
 // exception or one of many.
 type tally struct {
 	accepted time.Time // when a document was accepted last
-	tried    time.Time // when one was sent, or not accepted, last
+	tried    time.Time // when one that was no retry of its own, or a whole request, was not accepted last
 	total    counts
 	// seconds are those in which documents were sent for the first time, the
 	// latest maxSeconds of them.
@@ -14,7 +14,7 @@ type tally struct {
 }
 
 // counts are of documents sent for the first time.
-type counts struct{ sent, blocked int }
+type counts struct{ sent, blocked, failed int }
 
 // second is what had been counted before a second.
 type second struct {
@@ -29,10 +29,9 @@ const (
 	maxSeconds = 300
 )
 
-// send counts documents sent for the first time that have an outcome, and how
-// many of them are blocked.
-func (t *tally) send(now time.Time, sent, blocked int) {
-	if sent == 0 {
+// send counts documents sent for the first time that have an outcome.
+func (t *tally) send(now time.Time, n counts) {
+	if n.sent == 0 {
 		return
 	}
 	if n := len(t.seconds); n == 0 || t.seconds[n-1].unix != now.Unix() {
@@ -41,20 +40,36 @@ func (t *tally) send(now time.Time, sent, blocked int) {
 			t.seconds = append(t.seconds[:0], t.seconds[1:]...)
 		}
 	}
-	t.total.sent += sent
-	t.total.blocked += blocked
+	t.total.sent += n.sent
+	t.total.blocked += n.blocked
+	t.total.failed += n.failed
 }
 
 // isOutage reports whether documents were tried and none was accepted for a while.
+// Documents that are tried again because of their index or of themselves do not
+// count: when these are all that a worker has left, they show nothing of others.
 func (t *tally) isOutage(now time.Time) bool {
-	return t.tried.After(t.accepted) && now.Sub(t.accepted) >= outageAfter
+	return t.tried.After(t.accepted) && now.Sub(t.accepted) >= outageAfter && now.Sub(t.tried) < outageAfter
+}
+
+// since is what was counted since a count, or in the time that is looked back at,
+// whichever is shorter.
+func (t *tally) since(before counts) counts {
+	if len(t.seconds) > 0 && t.seconds[0].before.sent > before.sent {
+		before = t.seconds[0].before
+	}
+	return counts{t.total.sent - before.sent, t.total.blocked - before.blocked, t.total.failed - before.failed}
 }
 
 // mostBlocked reports whether more than half of the documents were blocked since
 // a count, or in the time that is looked back at, whichever is shorter.
-func (t *tally) mostBlocked(since counts) bool {
-	if len(t.seconds) > 0 && t.seconds[0].before.sent > since.sent {
-		since = t.seconds[0].before
-	}
-	return 2*(t.total.blocked-since.blocked) > t.total.sent-since.sent
+func (t *tally) mostBlocked(before counts) bool {
+	n := t.since(before)
+	return 2*n.blocked > n.sent
+}
+
+// mostFailed reports the same of those that failed alone.
+func (t *tally) mostFailed() bool {
+	n := t.since(counts{})
+	return 2*n.failed > n.sent
 }

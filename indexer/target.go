@@ -14,6 +14,7 @@ type target struct {
 	ticked  time.Time     // when the clock was advanced last
 	kept    time.Time     // when it was last in an outage
 	flood   bool          // the disk's flood stage blocks it
+	endKept time.Time     // when it was last in an outage that ends of shards wait for
 	givenUp bool
 	why     *reason // of the last refusal
 
@@ -51,6 +52,10 @@ const (
 	probeDocuments = 100
 	// probeInterval is the time between two probes of an index that is given up.
 	probeInterval = time.Minute
+	// enoughSent is how many documents show at the end of a shard that most are
+	// blocked. The last one alone would be all that were sent since it was refused,
+	// and if the worker has nothing else to read it would keep the children waiting.
+	enoughSent = 10
 	// shardEndWait is how long the end of a shard waits for undecided documents.
 	shardEndWait = time.Minute
 	// partlyFor is how long an index that accepted a document counts as accepting
@@ -67,6 +72,9 @@ func isToBlame(f *failing, tries int, now time.Time, accepted int) bool {
 func (t *target) advance(now time.Time, all *tally) {
 	step := now.Sub(t.ticked)
 	t.ticked = now
+	if t.keepsEnds(now, all) {
+		t.endKept = now
+	}
 	if t.isKept(now, all) {
 		t.kept = now
 		return
@@ -78,6 +86,11 @@ func (t *target) advance(now time.Time, all *tally) {
 // documents are blocked since it first refused one, and in the disk's flood stage.
 func (t *target) isKept(now time.Time, all *tally) bool {
 	return t.flood || all.isOutage(now) || all.mostBlocked(t.before)
+}
+
+// keepsEnds reports whether its documents keep the ends of their shards waiting.
+func (t *target) keepsEnds(now time.Time, all *tally) bool {
+	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent
 }
 
 // isDue reports whether documents have waited long enough. limit 0 is never.

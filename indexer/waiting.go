@@ -67,7 +67,7 @@ func (d *dispatcher) startWaiting(p *part, t *target) {
 	p.waitsFor = t
 	t.undecided += p.count()
 	t.bytes += size
-	d.ix.budget.wait(p.docs.source.Shard, int64(size))
+	d.countWaiting(p.docs, size)
 }
 
 // stopWaiting counts documents as waiting no longer. The index of the last one is
@@ -81,10 +81,27 @@ func (d *dispatcher) stopWaiting(p *part) {
 	p.waitsFor = nil
 	t.undecided -= p.count()
 	t.bytes -= size
-	d.ix.budget.wait(p.docs.source.Shard, -int64(size))
+	d.countWaiting(p.docs, -size)
 	if t.undecided == 0 && !t.givenUp {
 		d.forget(t)
 	}
+}
+
+// countWaiting counts bytes of a set as waiting, or no longer if size is below 0.
+// A set that has some counts with what it takes besides its text: otherwise many
+// small ones fill the budget of all shards before they fill what may wait.
+func (d *dispatcher) countWaiting(docs *Documents, size int) {
+	before := docs.waitingCost()
+	docs.waiting += size
+	d.ix.budget.wait(docs.source.Shard, docs.waitingCost()-before)
+}
+
+// waitingCost is how many bytes of the budget wait because of a set.
+func (d *Documents) waitingCost() int64 {
+	if d.waiting == 0 {
+		return 0
+	}
+	return int64(d.waiting) + setCost
 }
 
 func (d *dispatcher) forget(t *target) {

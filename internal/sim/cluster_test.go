@@ -38,7 +38,10 @@ const (
 // timing is how a cluster is set up.
 type timing struct {
 	lease, sync, poll, drain time.Duration
-	pageBytes                int // of a scan; the service's if 0
+	pageBytes                int           // of a scan; the service's if 0
+	inFlight                 int64         // bytes of documents
+	wait                     time.Duration // for an index
+	hasStore                 bool          // for dead letters that their index refuses
 }
 
 // cluster is a stream, a lease table, an index, and workers at them.
@@ -91,6 +94,8 @@ type trouble struct {
 	only  string // the shard whose reads it befalls, of all workers; "" for the calls of one worker
 }
 
+func (t trouble) active() bool { return t.forever || time.Now().Before(t.until) }
+
 func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
 	initial := "TRIM_HORIZON"
 	if latest {
@@ -116,7 +121,9 @@ func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
 	}
 	c.kinesis = fakeaws.NewKinesis(fakeaws.KinesisOptions{Clock: c.kinesisClock, Retention: retention})
 	c.dynamodb = fakedynamodb.New(fakedynamodb.Options{PageBytes: t.pageBytes, Changed: c.changed})
-	c.index = newIndex(c.indexFault)
+	c.index = newIndex()
+	c.index.requestFault, c.index.itemFault = c.requestFault, c.itemFault
+	c.index.sent, c.index.outcome = c.sent, c.outcome
 	c.admin = kinesis.NewFromConfig(c.aws(c.kinesis))
 	return c
 }
@@ -171,7 +178,7 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 100 * time.Millisecond, Connections: 2,
 		RequestTimeout: 5 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second,
-		InFlightBytes: 96 << 10, WaitForIndex: 5 * time.Minute, Fallback: c.mapper, Registry: registry, Log: log,
+		InFlightBytes: c.inFlight, WaitForIndex: c.wait, Store: c.storeOf(l), Fallback: c.mapper, Registry: registry, Log: log,
 	}, lifeIndex{c, l})
 	must(err)
 	consumer, err := consumer.New(consumer.Config{
@@ -265,7 +272,7 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.trouble {
-		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || !time.Now().Before(t.until) {
+		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || t.what.ofOpenSearch() || !t.active() {
 			continue
 		}
 		key := fmt.Sprint(t.worker, call.Operation, shard)
@@ -353,34 +360,6 @@ func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault,
 	return f, false
 }
 
-// indexFault decides what becomes of a bulk request (no item) or an item.
-func (c *cluster) indexFault(l *life, item string) (status int, delay time.Duration) {
-	if refused(item) {
-		return http.StatusBadRequest, 0
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range c.trouble {
-		if t.worker != l.worker.number || !time.Now().Before(t.until) {
-			continue
-		}
-		key := fmt.Sprint(t.worker, "index", item)
-		c.calls[key]++
-		if !c.befalls(t.percent, key, c.calls[key]) {
-			continue
-		}
-		switch {
-		case item != "" && t.what == refuseItems:
-			return http.StatusTooManyRequests, 0
-		case item == "" && t.what == refuseBulk:
-			return http.StatusServiceUnavailable, 0
-		case item == "" && t.what == slowIndex:
-			return 0, time.Duration(c.dice("how", key, c.calls[key])%10_000) * time.Millisecond
-		}
-	}
-	return 0, 0
-}
-
 // lifeIndex is the index as one process reaches it.
 type lifeIndex struct {
 	cluster *cluster
@@ -403,6 +382,7 @@ type logWriter struct {
 
 // Write implements io.Writer.
 func (w logWriter) Write(p []byte) (int, error) {
+	w.cluster.logged(w.life, p)
 	w.cluster.add("%s logs %s", w.life.name, strings.TrimSpace(string(p)))
 	return len(p), nil
 }

@@ -1,34 +1,72 @@
 package sim
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"hash/crc32"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
+const deadLetters = prefix + "-dead-letter"
+
 // index is OpenSearch as far as bulk requests go: documents by index and id.
 type index struct {
-	// fault decides what becomes of a request, for which no item is given, and of
-	// an item. Status 0 is no fault.
-	fault func(l *life, item string) (status int, delay time.Duration)
+	// requestFault decides what becomes of a request; status 0 is no fault.
+	requestFault func(l *life) (status int, delay time.Duration)
+	// itemFault decides what becomes of an item, nil if it is accepted.
+	itemFault func(l *life, i item) *refusal
+	// sent is called for each item that arrives, and outcome for each that has a result.
+	sent    func(l *life, i item)
+	outcome func(l *life, i item, r *refusal, created bool)
 
 	mu        sync.Mutex
 	documents map[string]bool // index/id
-	letters   map[string]bool // what the dead letters are about: document ids, sequence numbers
+	letters   map[string]int  // by what they are about, a document id or a sequence number
 	again     int             // items that were there already
+	known     map[string]item // by action line
 }
 
-func newIndex(fault func(*life, string) (int, time.Duration)) *index {
-	return &index{fault: fault, documents: make(map[string]bool), letters: make(map[string]bool)}
+// item is an operation of a bulk request.
+type item struct {
+	operation, index, id string
+	letter               *letter // nil unless it is for the dead-letter index
 }
 
-// refused tells that a document is of those that OpenSearch never takes.
+func (i item) document() string { return i.index + "/" + i.id }
+
+// letter is what a dead letter says of itself.
+type letter struct {
+	Stage  string
+	Index  string `json:"target_index"`
+	ID     string `json:"target_id"`
+	Number string `json:"sequence_number"`
+}
+
+// about is the id of the document or the sequence number of the record.
+func (l letter) about() string {
+	if l.ID != "" {
+		return l.ID
+	}
+	return l.Number
+}
+
+// refusal is why an item is refused.
+type refusal struct {
+	status       int
+	kind, reason string
+}
+
+func newIndex() *index {
+	return &index{documents: make(map[string]bool), letters: make(map[string]int), known: make(map[string]item)}
+}
+
+// refused reports whether a document is one of those that OpenSearch never accepts.
 func refused(id string) bool {
 	return id != "" && crc32.ChecksumIEEE([]byte(id))%23 == 0 && len(id) == idDigits
 }
@@ -37,7 +75,19 @@ func cut(document string) (index, id string, ok bool) { return strings.Cut(docum
 
 // serve answers a bulk request.
 func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
-	status, delay := x.fault(l, "")
+	body, err := io.ReadAll(r.Body)
+	r.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	items, err := x.readItems(body)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range items {
+		x.sent(l, i)
+	}
+	status, delay := x.requestFault(l)
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
@@ -47,73 +97,88 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 			return nil, r.Context().Err()
 		}
 	}
-	body, err := io.ReadAll(r.Body)
-	r.Body.Close()
-	if err != nil {
-		return nil, err
-	}
 	if status != 0 {
 		return answer(r, status, []byte(`{"error":"refused by the story"}`)), nil
 	}
-	type item struct {
+	type result struct {
 		Status int            `json:"status"`
 		Error  map[string]any `json:"error,omitempty"`
 	}
-	var items []map[string]item
-	lines := bufio.NewScanner(bytes.NewReader(body))
-	lines.Buffer(nil, len(body)+1)
-	for lines.Scan() {
-		var action map[string]struct {
-			Index string `json:"_index"`
-			ID    string `json:"_id"`
+	results := make([]map[string]result, 0, len(items))
+	for _, i := range items {
+		refusal, created, status := x.itemFault(l, i), false, http.StatusCreated
+		if refusal == nil {
+			created = x.create(i)
 		}
-		if err := json.Unmarshal(lines.Bytes(), &action); err != nil {
-			return nil, err
+		var why map[string]any
+		switch {
+		case refusal != nil:
+			status, why = refusal.status, map[string]any{"type": refusal.kind, "reason": refusal.reason}
+		case !created:
+			status, why = http.StatusConflict, map[string]any{"type": "version_conflict_engine_exception"}
 		}
-		lines.Scan()
-		for op, target := range action {
-			result := item{Status: http.StatusCreated}
-			if status, _ := x.fault(l, target.ID); status != 0 {
-				result = item{Status: status, Error: map[string]any{"type": "story", "reason": "refused"}}
-			} else if !x.create(target.Index, target.ID, lines.Bytes()) {
-				result = item{Status: http.StatusConflict, Error: map[string]any{"type": "version_conflict_engine_exception"}}
-			}
-			items = append(items, map[string]item{op: result})
-		}
+		x.outcome(l, i, refusal, created)
+		results = append(results, map[string]result{i.operation: {status, why}})
 	}
-	out, err := json.Marshal(map[string]any{"errors": true, "items": items})
+	out, err := json.Marshal(map[string]any{"errors": true, "items": results})
 	if err != nil {
 		return nil, err
 	}
 	return answer(r, http.StatusOK, out), nil
 }
 
+// readItems reads a bulk request. What it has read once it knows: a document that
+// waits is sent again and again.
+func (x *index) readItems(body []byte) (items []item, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	lines := bytes.Split(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
+	for pair := range slices.Chunk(lines, 2) {
+		action, source := pair[0], pair[1]
+		i, known := x.known[string(action)]
+		if !known {
+			if i, err = readItem(action, source); err != nil {
+				return nil, err
+			}
+			x.known[string(action)] = i
+		}
+		items = append(items, i)
+	}
+	return items, nil
+}
+
+func readItem(action, source []byte) (i item, err error) {
+	var operations map[string]struct {
+		Index string `json:"_index"`
+		ID    string `json:"_id"`
+	}
+	if err := json.Unmarshal(action, &operations); err != nil {
+		return i, err
+	}
+	for operation, target := range operations { // there is one
+		i = item{operation: operation, index: target.Index, id: target.ID}
+	}
+	if i.index == deadLetters {
+		i.letter = new(letter)
+		err = json.Unmarshal(source, i.letter)
+	}
+	return i, err
+}
+
 func answer(r *http.Request, status int, body []byte) *http.Response {
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(bytes.NewReader(body)), Request: r}
 }
 
-func (x *index) create(index, id string, source []byte) (created bool) {
-	var letter struct {
-		Stage  string
-		ID     string `json:"target_id"`
-		Number string `json:"sequence_number"`
-	}
-	isLetter := strings.HasSuffix(index, "-dead-letter")
-	if isLetter {
-		must(json.Unmarshal(source, &letter))
-	}
+func (x *index) create(i item) (created bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.documents[index+"/"+id] {
+	if x.documents[i.document()] {
 		x.again++
 		return false
 	}
-	x.documents[index+"/"+id] = true
-	switch {
-	case letter.ID != "":
-		x.letters[letter.ID] = true
-	case isLetter:
-		x.letters[letter.Number] = true
+	x.documents[i.document()] = true
+	if i.letter != nil {
+		x.letters[i.letter.about()]++
 	}
 	return true
 }
@@ -124,23 +189,23 @@ func (x *index) has(document string) bool {
 	return x.documents[document]
 }
 
-// letter tells that there is a dead letter about a document or a record.
+// letter reports whether there is a dead letter about a document or a record.
 func (x *index) letter(about string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.letters[about]
+	return x.letters[about] > 0
 }
 
-// count counts documents and dead letters.
-func (x *index) count() (documents, letters int) {
+// all are the documents, and the number of dead letters by what they are about.
+func (x *index) all() (documents []string, letters map[string]int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for document := range x.documents {
-		if strings.Contains(document, "-dead-letter/") {
-			letters++
+		if !strings.HasPrefix(document, deadLetters+"/") {
+			documents = append(documents, document)
 		}
 	}
-	return len(x.documents) - letters, letters
+	return documents, maps.Clone(x.letters)
 }
 
 // sentAgain counts the documents that came and were there already.

@@ -25,7 +25,7 @@ const (
 
 // scaleTiming has the program's defaults, but for the polls, which do not
 // matter to the leases.
-var scaleTiming = timing{lease: 15 * time.Second, sync: time.Second, poll: time.Second, drain: 20 * time.Second}
+var scaleTiming = timing{lease: 15 * time.Second, sync: time.Second, poll: time.Second, drain: 20 * time.Second, inFlight: 96 << 10, wait: 30 * time.Minute}
 
 // callLatency is that of each call to Kinesis and DynamoDB.
 const callLatency = 5 * time.Millisecond

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,14 +29,17 @@ import (
 
 const (
 	calm     = 10 * time.Second // before the first event
-	patience = 3 * time.Minute  // until everything must be at rest
+	patience = 5 * time.Minute  // until everything must be at rest
+	weary    = 15 * time.Minute // until what is refused for ever must be dead letters
 	idDigits = 56
 	lineOf   = 600 // lines of history that a failure shows
 )
 
 var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond,
 	drain:     2 * time.Second, // less than a reader of the KCL can sleep
-	pageBytes: 2_000}           // a few rows
+	pageBytes: 2_000,           // a few rows
+	inFlight:  96 << 10,        // a few records
+	wait:      90 * time.Second}
 
 // How many stories a test run tells, and for how long at the least.
 const (
@@ -109,7 +113,12 @@ func play(t *testing.T, s story, sys system) (c *cluster) {
 		}
 	}()
 	synctest.Test(t, func(*testing.T) {
-		c = newCluster(s.seed, sys, storyTiming, s.latest)
+		timing := storyTiming
+		if s.roomy {
+			timing.inFlight = 8 << 20
+		}
+		timing.hasStore = s.store
+		c = newCluster(s.seed, sys, timing, s.latest)
 		c.play(s)
 		if left := leftOver(); left != "" {
 			c.violation(owned, "goroutines are left over:\n%s", left)
@@ -144,6 +153,9 @@ func (c *cluster) play(s story) {
 	producing, stopProducing := context.WithCancel(context.Background())
 	var producers sync.WaitGroup
 	producers.Go(func() { p.run(producing) })
+	watching, stopWatching := context.WithCancel(context.Background())
+	var watchers sync.WaitGroup
+	watchers.Go(func() { c.watchOver(watching) })
 	time.Sleep(calm / 2)
 	var later sync.WaitGroup
 	for _, e := range s.events {
@@ -151,19 +163,78 @@ func (c *cluster) play(s story) {
 		c.happen(e, &later)
 	}
 	later.Wait()
+	p.slow.Store(true)
+	c.outlast()
 	stopProducing()
 	producers.Wait()
-	c.mu.Lock()
-	c.trouble = nil
-	c.mu.Unlock()
-	c.add("the trouble is over")
+	c.calmDown()
 	c.revive()
+	c.bury(p)
 	c.settle()
+	stopWatching()
+	watchers.Wait()
 	c.expire()
 	for _, w := range c.workers {
 		c.stop(w.life)
 	}
 	time.Sleep(time.Minute) // calls that are late
+}
+
+// outlast waits for the troubles of OpenSearch to pass, while records are put.
+func (c *cluster) outlast() {
+	c.mu.Lock()
+	var last time.Time
+	for _, t := range c.storms {
+		last = later(last, t.until)
+	}
+	c.mu.Unlock()
+	time.Sleep(time.Until(last))
+}
+
+// calmDown ends all troubles that do not last for ever.
+func (c *cluster) calmDown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.trouble = slices.DeleteFunc(c.trouble, func(t trouble) bool { return !t.forever })
+	for i := range c.storms {
+		if c.storms[i].until.After(now) {
+			c.storms[i].until = now
+		}
+	}
+	c.stir = now
+	c.add("the trouble is over")
+}
+
+// bury waits until what is refused for ever is a dead letter. That takes other
+// documents, which show that it is not an outage.
+func (c *cluster) bury(p *producer) {
+	missing := func() string {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, records := range c.records {
+			for _, r := range records {
+				for _, t := range c.trouble {
+					for _, name := range r.documents {
+						index, id, _ := cut(name)
+						if c.refuses(t, item{index: index, id: id}) != nil && c.unsettled(record{documents: []string{name}}) != "" {
+							return name
+						}
+					}
+				}
+			}
+		}
+		return ""
+	}
+	p.healthy = true
+	for deadline := time.Now().Add(weary); missing() != ""; time.Sleep(p.pause()) {
+		if time.Now().After(deadline) {
+			c.violation(rest, "document %s is refused for ever and not a dead letter after %s", missing(), weary)
+			return
+		}
+		c.revive()
+		p.put()
+	}
 }
 
 // settle waits until all is well.
@@ -219,6 +290,11 @@ func (c *cluster) another(w *worker) string {
 func (c *cluster) happen(e event, later *sync.WaitGroup) {
 	c.add("EVENT %s (worker %d, shard %d, lasting %s, %d %%)", e.what, e.worker, e.shard, e.lasting, e.percent)
 	w := c.workers[e.worker]
+	c.mu.Lock()
+	if !e.what.ofOpenSearch() {
+		c.stir = time.Now()
+	}
+	c.mu.Unlock()
 	switch e.what {
 	case crash, stop:
 		c.mu.Lock()
@@ -261,6 +337,9 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 			t.only = shards[e.shard%len(shards)]
 		}
 		c.trouble = append(c.trouble, t)
+		if e.what.ofOpenSearch() {
+			c.storms = append(c.storms, t)
+		}
 		c.mu.Unlock()
 	}
 }
@@ -285,6 +364,11 @@ func (c *cluster) learn() (open []types.Shard) {
 			}
 		}
 		c.topology[*s.ShardId] = parents
+		for _, parent := range parents {
+			if c.closed[parent].IsZero() {
+				c.closed[parent] = time.Now()
+			}
+		}
 		if s.SequenceNumberRange.EndingSequenceNumber == nil {
 			open = append(open, s)
 		}
@@ -340,6 +424,8 @@ type producer struct {
 	cluster *cluster
 	rng     *rand.Rand
 	ids     int
+	healthy bool        // nothing goes to the index that refuses for ever
+	slow    atomic.Bool // there is time
 	packed  bytes.Buffer
 	gzip    *gzip.Writer
 }
@@ -353,26 +439,53 @@ func newProducer(c *cluster, seed uint64) *producer {
 func (p *producer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.put()
-		time.Sleep(time.Duration(p.rng.IntN(400)) * time.Millisecond)
+		time.Sleep(p.pause())
 	}
 }
 
-// put puts one record, and notes what is to become of it.
+func (p *producer) pause() time.Duration {
+	most := 400
+	if p.slow.Load() {
+		most = 1200
+	}
+	return time.Duration(p.rng.IntN(most)) * time.Millisecond
+}
+
+// logEvent is an event of a record.
+type logEvent struct {
+	ID        string `json:"id"`
+	Timestamp int64  `json:"timestamp"`
+	Message   string `json:"message"`
+}
+
+// event makes an event of some hours ago.
+func (p *producer) event(hours int) logEvent {
+	p.ids++
+	at := time.Now().Add(-time.Duration(hours) * time.Hour)
+	return logEvent{fmt.Sprintf("%0*d", idDigits, p.ids), at.UnixMilli(), fmt.Sprintf("line %d", p.ids)}
+}
+
+// document is what an event becomes.
+func (e logEvent) document() string {
+	return prefix + "-" + time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly) + "/" + e.ID
+}
+
+// put puts one record anywhere.
 func (p *producer) put() {
-	type logEvent struct {
-		ID        string `json:"id"`
-		Timestamp int64  `json:"timestamp"`
-		Message   string `json:"message"`
+	hours := days * 24
+	if p.healthy {
+		hours -= 25
 	}
 	var events []logEvent
-	var r record
 	for range 1 + p.rng.IntN(3) {
-		p.ids++
-		at := time.Now().Add(-time.Duration(p.rng.IntN(48)) * time.Hour)
-		e := logEvent{fmt.Sprintf("%0*d", idDigits, p.ids), at.UnixMilli(), fmt.Sprintf("line %d", p.ids)}
-		events = append(events, e)
-		r.documents = append(r.documents, prefix+"-"+at.UTC().Format(time.DateOnly)+"/"+e.ID)
+		events = append(events, p.event(p.rng.IntN(hours)))
 	}
+	p.putRecord(events, p.rng.IntN(40) == 0, nil)
+}
+
+// putRecord puts a record, into the shard of a hash key unless that is nil, and
+// notes what is to become of it. One that is poison cannot be read.
+func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 	body, err := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/ecs", "logStream": "task",
 		"subscriptionFilters": []string{"all"}, "logEvents": events})
 	must(err)
@@ -381,17 +494,24 @@ func (p *producer) put() {
 	_, _ = p.gzip.Write(body)
 	must(p.gzip.Close())
 	data := slices.Clone(p.packed.Bytes())
-	if p.rng.IntN(40) == 0 {
-		r = record{poison: true}
+	r := record{poison: poison, put: time.Now()}
+	if poison {
 		data = data[:len(data)/2]
+	} else {
+		for _, e := range events {
+			r.documents = append(r.documents, e.document())
+		}
 	}
 	c := p.cluster
 	// Under the lock, so that nobody checkpoints what is not noted.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out, err := c.admin.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String(streamName),
-		PartitionKey: aws.String(fmt.Sprint(p.rng.Uint64())), Data: data})
+		PartitionKey: aws.String(fmt.Sprint(p.rng.Uint64())), ExplicitHashKey: hashKey, Data: data})
 	must(err)
 	r.number = *out.SequenceNumber
+	for _, name := range r.documents {
+		c.documents[name] = &document{shard: *out.ShardId}
+	}
 	c.records[*out.ShardId] = append(c.records[*out.ShardId], r)
 }

@@ -14,6 +14,8 @@ type story struct {
 	workers int
 	shards  int
 	latest  bool            // initial position
+	roomy   bool            // the quarter of the bytes in flight is never full
+	store   bool            // there is another place for dead letters
 	skews   []time.Duration // of the workers' wall clocks
 	events  []event
 }
@@ -27,6 +29,7 @@ type event struct {
 	shard   int           // picks one of those that are there then
 	lasting time.Duration // of what passes
 	percent int           // of the calls that it befalls
+	forever bool          // it does not pass, for what befalls one index
 }
 
 type happening int
@@ -51,8 +54,16 @@ const (
 	split
 	merge
 	deleteRow
-	refuseItems // 429 of OpenSearch, item by item
-	refuseBulk  // 503 of OpenSearch
+	blockIndex       // one day's index refuses all
+	floodStage       // its disk is full
+	loseShards       // it has lost some of its shards
+	failSome         // it fails on some documents: item 500
+	blockAll         // every index but that of the dead letters refuses all
+	refuseLetters    // the dead-letter index refuses all
+	failOpenSearch   // 503 for every request
+	silentOpenSearch // no answer
+	refuseItems      // 429 of OpenSearch, item by item
+	refuseBulk       // 503 of OpenSearch
 	slowIndex
 	denyReads // of one shard, to all workers
 	happenings
@@ -61,8 +72,14 @@ const (
 func (h happening) String() string {
 	return [...]string{"crash", "stop", "pause", "cut DynamoDB", "cut Kinesis", "deaf to DynamoDB", "deaf to Kinesis",
 		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
-		"expire iterators", "miss shards", "split", "merge", "delete row", "refuse items", "refuse bulk", "slow index", "deny reads"}[h]
+		"expire iterators", "miss shards", "split", "merge", "delete row",
+		"block index", "flood stage", "lose shards", "fail some", "block all", "refuse letters", "fail OpenSearch", "silent OpenSearch",
+		"refuse items", "refuse bulk", "slow index", "deny reads"}[h]
 }
+
+// lastings are how long OpenSearch can be in trouble: what is decided about it
+// takes minutes.
+var lastings = []time.Duration{10 * time.Second, 40 * time.Second, 70 * time.Second, 110 * time.Second, 170 * time.Second, 4 * time.Minute}
 
 // tell draws a story.
 func tell(t *rapid.T) story {
@@ -71,12 +88,14 @@ func tell(t *rapid.T) story {
 		workers: rapid.IntRange(1, 4).Draw(t, "workers"),
 		shards:  rapid.IntRange(1, 5).Draw(t, "shards"),
 		latest:  rapid.Bool().Draw(t, "latest"),
+		roomy:   rapid.Bool().Draw(t, "roomy"),
+		store:   rapid.Bool().Draw(t, "store"),
 	}
 	for range s.workers {
 		s.skews = append(s.skews, rapid.SampledFrom([]time.Duration{0, time.Hour, -time.Hour}).Draw(t, "skew"))
 	}
 	s.events = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
-		return event{
+		e := event{
 			after:   time.Duration(rapid.IntRange(0, 4000).Draw(t, "after")) * time.Millisecond,
 			what:    happening(rapid.IntRange(0, int(happenings)-1).Draw(t, "what")),
 			worker:  rapid.IntRange(0, s.workers-1).Draw(t, "worker"),
@@ -84,17 +103,23 @@ func tell(t *rapid.T) story {
 			lasting: time.Duration(rapid.IntRange(0, 15_000).Draw(t, "lasting")) * time.Millisecond,
 			percent: rapid.IntRange(10, 100).Draw(t, "percent"),
 		}
+		if e.what.ofOpenSearch() {
+			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")
+			e.forever = (e.what == blockIndex || e.what == failSome) && rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "forever")
+		}
+		return e
 	}), 0, 16).Draw(t, "events")
 	return s
 }
 
 func (s story) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, %d workers, %d shards, from the latest: %v, clocks %v\n", s.seed, s.workers, s.shards, s.latest, s.skews)
+	fmt.Fprintf(&b, "seed %d, %d workers, %d shards, from the latest: %v, roomy: %v, a store: %v, clocks %v\n",
+		s.seed, s.workers, s.shards, s.latest, s.roomy, s.store, s.skews)
 	at := calm
 	for _, e := range s.events {
 		at += e.after
-		fmt.Fprintf(&b, "%9s %s (worker %d, shard %d, lasting %s, %d %%)\n", at, e.what, e.worker, e.shard, e.lasting, e.percent)
+		fmt.Fprintf(&b, "%9s %s (worker %d, shard %d, lasting %s, for ever: %v, %d %%)\n", at, e.what, e.worker, e.shard, e.lasting, e.forever, e.percent)
 	}
 	return b.String()
 }

@@ -23,6 +23,8 @@ type watch struct {
 	topology   map[string][]string  // parents by shard
 	records    map[string][]record  // by shard, in order
 	settled    map[string]int       // by shard: how many of the records are known to be settled
+	outcomes
+	progress
 }
 
 // tableRow is a row of the lease table.
@@ -36,6 +38,7 @@ const shardEnd = "SHARD_END"
 // record is what was put into the stream.
 type record struct {
 	number    string
+	put       time.Time
 	documents []string // index/id
 	poison    bool     // nothing that can be read
 }
@@ -50,6 +53,8 @@ func newWatch() watch {
 		topology: make(map[string][]string),
 		records:  make(map[string][]record),
 		settled:  make(map[string]int),
+		outcomes: newOutcomes(),
+		progress: newProgress(),
 	}
 }
 
@@ -68,6 +73,10 @@ const (
 	exactly      promise = "the documents are exactly the events"
 	swept        promise = "rows of expired shards go"
 	owned        promise = "every goroutine ends"
+	noWait       promise = "no shard waits for another's document"
+	outageKeeps  promise = "nothing becomes a dead letter in an outage"
+	steady       promise = "no index flaps between waiting and given up"
+	childrenRead promise = "the children of a reshard are read"
 )
 
 func (c *cluster) violation(p promise, format string, args ...any) {
@@ -173,6 +182,7 @@ func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 		c.violated(parentsFirst, "%s took %s before its parent %s was finished", author.name, shard, parent)
 	}
 	c.holders[shard] = author
+	c.leased[shard] = time.Now()
 }
 
 // unfinished are the parents of a shard that are not read to their end, though
@@ -226,14 +236,14 @@ func (c *cluster) unsettled(r record) string {
 		return ""
 	}
 	if r.poison {
-		if !c.index.letter(r.number) {
+		if !c.index.letter(r.number) && !c.stored[r.number] {
 			return "the dead letter of " + r.number
 		}
 		return ""
 	}
 	for _, document := range r.documents {
 		_, id, _ := cut(document)
-		if refused(id) && (c.foreign || c.index.letter(id)) || !refused(id) && c.index.has(document) {
+		if c.index.has(document) || c.foreign && refused(id) || c.index.letter(id) || c.stored[id] {
 			continue
 		}
 		return "document " + document
@@ -296,30 +306,33 @@ func (c *cluster) atRest() string {
 	return ""
 }
 
-// tooMuch names documents that nobody has put, "" if there are none.
+// tooMuch names documents and dead letters that should not be there, "" if there
+// are none.
 func (c *cluster) tooMuch() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	produced, letters := 0, 0
-	for _, records := range c.records {
+	expected := make(map[string]*document) // by what a dead letter is about
+	for shard, records := range c.records {
 		for _, r := range records {
 			if r.poison {
-				letters++
+				expected[r.number] = &document{shard: shard, first: time.Now()}
 			}
-			for _, document := range r.documents {
-				if _, id, _ := cut(document); refused(id) {
-					letters++
-				} else {
-					produced++
-				}
+			for _, name := range r.documents {
+				_, id, _ := cut(name)
+				expected[id] = c.documents[name]
 			}
 		}
 	}
-	if c.foreign {
-		letters = 0
+	documents, letters := c.index.all()
+	for _, name := range documents {
+		if _, id, _ := cut(name); c.documents[name] == nil || refused(id) {
+			return "document " + name
+		}
 	}
-	if d, l := c.index.count(); d != produced || l != letters {
-		return fmt.Sprintf("there are %d documents and %d dead letters, and should be %d and %d", d, l, produced, letters)
+	for about, n := range letters {
+		if d := expected[about]; d == nil || n > 1 && !c.leased[d.shard].After(d.first) {
+			return fmt.Sprintf("%d dead letters about %s", n, about)
+		}
 	}
 	return ""
 }

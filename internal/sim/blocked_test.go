@@ -1,0 +1,301 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// scene is a cluster with one worker, whose records a test puts itself.
+type scene struct {
+	*cluster
+	*producer
+}
+
+// newScene sets up a scene and plays it in a bubble of its own, then settles and
+// checks all promises.
+func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(1, logsluice, timing, false)
+		c.create(shards)
+		w := &worker{}
+		c.workers = append(c.workers, w)
+		c.start(w, "w0")
+		watching, stopWatching := context.WithCancel(context.Background())
+		var watchers sync.WaitGroup
+		watchers.Go(func() { c.watchOver(watching) })
+		time.Sleep(calm)
+		play(scene{c, newProducer(c, 1)})
+		c.calmDown()
+		c.settle()
+		stopWatching()
+		watchers.Wait()
+		c.stop(w.life)
+		time.Sleep(time.Minute)
+		if c.violations != nil {
+			t.Errorf("%s\n%s", c.last(100), strings.Join(c.violations, "\n"))
+		}
+	})
+}
+
+// hours are those from a time of today to one of the day that many days before.
+const hours = 24
+
+// to puts a record into an open shard, of events that many hours old.
+func (s scene) to(shard int, ages ...int) {
+	events := make([]logEvent, len(ages))
+	for i, age := range ages {
+		events[i] = s.producer.event(age)
+		for refused(events[i].ID) {
+			events[i] = s.producer.event(age)
+		}
+	}
+	s.putRecord(events, false, s.keyOf(shard))
+}
+
+func (s scene) keyOf(shard int) *string {
+	return aws.String(*s.learn()[shard].HashKeyRange.StartingHashKey)
+}
+
+// trouble begins one that lasts.
+func (s scene) begin(what happening, day int, lasting time.Duration, percent int) {
+	s.happen(event{what: what, shard: day - 1, lasting: lasting, percent: percent}, nil)
+}
+
+// during puts a record per second into shards of healthy events, for a time.
+func (s scene) during(d time.Duration, shards ...int) {
+	for begun := time.Now(); time.Since(begun) < d; time.Sleep(time.Second) {
+		for _, shard := range shards {
+			s.to(shard, 0)
+		}
+	}
+}
+
+// missing counts the documents of the records put until a time that are not settled.
+func (s scene) missing(until time.Time) (n int) {
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	for _, records := range s.records {
+		for _, r := range records {
+			if r.put.Before(until) && s.unsettled(r) != "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Late events in a blocked index, each in a record with many others, take no
+// more of the bytes in flight than their own, and stop neither the other shard
+// nor their own.
+func TestBlockedIndexStopsNobody(t *testing.T) {
+	timing := storyTiming
+	timing.inFlight = 16 << 20 // a sixteenth of the default, as are the records
+	newScene(t, timing, 2, func(s scene) {
+		s.begin(blockIndex, days, time.Hour, 7*4) // 403 cluster_block_exception
+		ages := make([]int, 3000)
+		ages[len(ages)/2] = days * hours
+		for range 255 / 16 * 2 {
+			s.to(0, ages...)
+			s.to(1, 0)
+			time.Sleep(time.Second)
+		}
+		put := time.Now()
+		s.during(mostWait, 0, 1)
+		if n := s.missing(put.Add(mostWait / 2)); n > 255/16*2 {
+			t.Errorf("%d records are not settled, and only those with late events may be", n)
+		}
+		s.during(timing.wait, 0, 1) // the index is given up
+		if n := s.missing(put); n > 0 {
+			t.Errorf("%d records wait after their index was given up", n)
+		}
+	})
+}
+
+// An index of each class waits, is given up, and accepts documents when its
+// block has gone.
+func TestClassesOfBlocks(t *testing.T) {
+	all := append(blocks[:len(blocks):len(blocks)], unavailable)
+	for n, r := range all {
+		t.Run(fmt.Sprintf("%d %s %d", r.status, r.kind, n), func(t *testing.T) {
+			what, percent := blockIndex, n
+			if r == unavailable {
+				what, percent = loseShards, 100
+			}
+			timing := storyTiming
+			timing.inFlight = 8 << 20
+			newScene(t, timing, 1, func(s scene) {
+				s.begin(what, 1, timing.wait+30*time.Second, percent)
+				s.to(0, hours)
+				begun := time.Now()
+				s.during(timing.wait-10*time.Second, 0)
+				if n := s.missing(begun.Add(time.Second)); n != 1 {
+					t.Errorf("the document does not wait for its index")
+				}
+				s.during(40*time.Second, 0)
+				if n := s.missing(begun.Add(time.Second)); n != 0 {
+					t.Errorf("the document still waits for its index")
+				}
+				s.during(2*probePeriod, 0)
+				s.to(0, hours) // the probe
+				s.during(2*probePeriod, 0)
+				s.to(0, hours)
+				s.during(10*time.Second, 0)
+				records := s.records["shardId-000000000000"]
+				for _, r := range records[len(records)-11:] {
+					if index, _, _ := cut(r.documents[0]); index == s.day(1) && !s.index.has(r.documents[0]) {
+						t.Errorf("%s is not indexed, though its index accepts documents again", r.documents[0])
+					}
+				}
+			})
+		})
+	}
+}
+
+// What nothing is indexed in waits: no dead letters come of it, which the
+// promises see to.
+func TestOutage(t *testing.T) {
+	f := func(name string, what happening, day int) {
+		t.Run(name, func(t *testing.T) {
+			newScene(t, storyTiming, 2, func(s scene) {
+				s.begin(what, day, 10*time.Minute, 100)
+				for begun := time.Now(); time.Since(begun) < 10*time.Minute; time.Sleep(2 * time.Second) {
+					s.to(0, hours, 0)
+					s.to(1, 0)
+				}
+				s.during(time.Minute, 0, 1)
+				if _, letters := s.index.all(); len(letters) > 0 {
+					t.Errorf("%d dead letters", len(letters))
+				}
+			})
+		})
+	}
+	f("every index blocked", blockAll, 1)
+	f("no request accepted", failOpenSearch, 1)
+	f("no answer", silentOpenSearch, 1)
+	f("flood stage", floodStage, 1)
+}
+
+// A shard is read to its end, and its children are read, while a document of it
+// waits: with another shard that shows that OpenSearch is there, and without; when
+// the document is the last one of all, and when its worker starts again with
+// nothing but it.
+func TestReshardBehindAnUndecidedDocument(t *testing.T) {
+	f := func(name string, what happening, shards int, last, restart bool) {
+		t.Run(name, func(t *testing.T) {
+			newScene(t, storyTiming, shards, func(s scene) {
+				s.begin(what, 1, time.Hour, 70)
+				for shard := range shards {
+					s.during(5*time.Second, shard)
+				}
+				e := s.producer.event(hours)
+				for ; refused(e.ID) || !share(e.ID, 7); e = s.producer.event(hours) {
+				}
+				s.putRecord([]logEvent{e}, false, s.keyOf(0))
+				if !last {
+					s.during(time.Second, 0)
+				}
+				time.Sleep(2 * s.lease)
+				s.split(0)
+				split := time.Now()
+				if restart {
+					s.crash(s.workers[0].life)
+					<-s.workers[0].life.ended
+					s.start(s.workers[0], "w0-again")
+				}
+				const events = 50
+				for range events {
+					s.to(0, 0)
+					s.to(1, 0)
+				}
+				// A minute, another one until a document that is not tried again shows
+				// nothing any more, and what it takes to get a lease.
+				const most = endOfShard + silence + 30*time.Second
+				if shards > 1 {
+					s.during(most, shards) // the last one, which is not a child
+				} else {
+					time.Sleep(most)
+				}
+				if n := s.missing(split.Add(time.Second)); n > 0 {
+					t.Errorf("%d of %d records are not settled", n, 2*events)
+				}
+			})
+		})
+	}
+	for name, what := range map[string]happening{"blocked": blockIndex, "failing": failSome} {
+		f(name+", of two shards", what, 2, false, false)
+		f(name+", alone", what, 1, false, false)
+		f(name+", the last one", what, 1, true, false)
+		f(name+", after a restart", what, 1, true, true)
+	}
+}
+
+// While the dead-letter index refuses, a shard with a bad record waits, and no
+// other. With a store it waits no longer than for an index.
+func TestDeadLetterIndexRefuses(t *testing.T) {
+	f := func(name string, hasStore bool) {
+		t.Run(name, func(t *testing.T) {
+			timing := storyTiming
+			timing.hasStore = hasStore
+			newScene(t, timing, 2, func(s scene) {
+				s.begin(refuseLetters, 1, time.Hour, 0)
+				s.putRecord(nil, true, s.keyOf(0))
+				put := time.Now().Add(time.Millisecond)
+				s.during(timing.wait-10*time.Second, 0, 1)
+				if n := s.missing(put); n != 1 {
+					t.Errorf("the dead letter does not wait for its index")
+				}
+				s.during(time.Minute, 0, 1)
+				if n := s.missing(put); hasStore && n > 0 {
+					t.Errorf("the dead letter waits, though there is a store")
+				}
+				s.cluster.mu.Lock()
+				defer s.cluster.mu.Unlock()
+				if records, row := s.records["shardId-000000000000"], s.rows["shardId-000000000000"]; hasStore != (row.checkpoint > records[0].number) {
+					t.Errorf("there is a store: %v, and the shard with the dead letter is at %+v", hasStore, row)
+				}
+			})
+		})
+	}
+	f("with a store", true)
+	f("without", false)
+}
+
+// A document on which an index always fails becomes a dead letter long before
+// the wait for an index is over, when the index accepts others.
+func TestPoison(t *testing.T) {
+	timing := storyTiming
+	timing.inFlight, timing.wait = 8<<20, time.Hour
+	newScene(t, timing, 1, func(s scene) {
+		s.begin(failSome, 1, time.Hour, 50)
+		bad := s.producer.event(hours)
+		for ; refused(bad.ID) || !share(bad.ID, 5); bad = s.producer.event(hours) {
+		}
+		s.putRecord([]logEvent{bad}, false, nil)
+		put := time.Now().Add(time.Millisecond)
+		for time.Since(put) < longTime-10*time.Second {
+			events := make([]logEvent, 0, 10)
+			for len(events) < cap(events) {
+				if e := s.producer.event(hours); !refused(e.ID) && !share(e.ID, 5) {
+					events = append(events, e)
+				}
+			}
+			s.putRecord(events, false, nil)
+			time.Sleep(time.Second)
+		}
+		if n := s.missing(put); n != 1 {
+			t.Errorf("the document does not wait for its index")
+		}
+		s.during(time.Minute, 0)
+		if n := s.missing(put); n != 0 {
+			t.Errorf("the document still waits")
+		}
+	})
+}

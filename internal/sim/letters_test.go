@@ -1,0 +1,471 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// outcomes is what OpenSearch has seen of the documents, and what follows from
+// it for the promises about dead letters. It is part of a watch.
+type outcomes struct {
+	documents map[string]*document // by index/id: those that were put
+	senders   map[*life]*sender
+	leased    map[string]time.Time // by shard: when its lease changed hands last
+	closed    map[string]time.Time // by shard: when it was found to have children
+	stored    map[string]bool      // dead letters that are in the store, by what they are about
+}
+
+// document is what became of a document.
+type document struct {
+	shard           string
+	first           time.Time // when it, or a dead letter about it, was sent first
+	indexed, buried bool
+}
+
+// sender is what one process has sent.
+type sender struct {
+	accepted time.Time // when a document was accepted last
+	tried    time.Time // when the first was tried since then, zero if none was
+	retried  time.Time // when one was tried last
+	sent     map[string]int
+	firsts   []first // documents that were sent for the first time
+	indices  map[string]*sentIndex
+	letters  map[letter]bool
+	possible time.Time // when there may have been an outage last
+
+	lettersRefused time.Time // since when the dead-letter index accepts none, zero if it does
+	storing        bool      // that index is given up
+	stored         time.Time // when it was last
+}
+
+// first is a document sent for the first time.
+type first struct {
+	at      time.Time
+	decided bool // its first outcome is known
+	blocked bool // and was that its index refuses all
+}
+
+// sentIndex is how an index has answered a process.
+type sentIndex struct {
+	waiting  map[string]*attempts // documents that it refused and has not accepted since
+	since    time.Time            // from when some of these waited, zero if none does
+	stoodAt  time.Duration        // stood at that time
+	stood    time.Duration        // time in an outage
+	outage   time.Time            // since when there is one, zero if there is none
+	flood    time.Time            // since when each refusal was the flood stage's
+	accepted int
+	givenUp  time.Time // zero if it is not
+	partly   time.Time // when what waited was given up, and not the index, last
+	probed   bool      // a document was accepted since then
+	refusal  time.Time // the last one while it was given up
+}
+
+// attempts are those on one document.
+type attempts struct {
+	first    time.Time
+	failures int  // item 5xx
+	blocked  bool // some refusal was for the index' sake
+	accepted int  // documents that the index had accepted at the first
+	stoodAt  time.Duration
+}
+
+const (
+	// unsure is how long after a decision its first dead letter may be sent, and how
+	// exactly the beginning of an outage is known.
+	unsure = 20 * time.Second
+	blink  = 2 * time.Second // between the outcome here and there
+
+	silence     = time.Minute     // with nothing accepted, which makes an outage
+	shareWindow = 5 * time.Minute // in which the blocked ones are counted
+	endOfShard  = time.Minute     // how long documents wait at the end of a shard
+	probePeriod = time.Minute
+
+	manyTries, longTime, manyOthers = 10, 5 * time.Minute, 1000 // after which a document is poison
+)
+
+func newOutcomes() outcomes {
+	return outcomes{
+		documents: make(map[string]*document),
+		senders:   make(map[*life]*sender),
+		leased:    make(map[string]time.Time),
+		closed:    make(map[string]time.Time),
+		stored:    make(map[string]bool),
+	}
+}
+
+func (o *outcomes) sender(l *life) *sender {
+	s := o.senders[l]
+	if s == nil {
+		s = &sender{sent: make(map[string]int), indices: make(map[string]*sentIndex), letters: make(map[letter]bool)}
+		o.senders[l] = s
+	}
+	return s
+}
+
+func (s *sender) index(name string) *sentIndex {
+	x := s.indices[name]
+	if x == nil {
+		x = &sentIndex{waiting: make(map[string]*attempts)}
+		s.indices[name] = x
+	}
+	return x
+}
+
+// sent is called for each item that arrives at OpenSearch.
+func (c *cluster) sent(l *life, i item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.sender(l)
+	if i.letter != nil {
+		if !s.letters[*i.letter] && !c.foreign {
+			s.letters[*i.letter] = true
+			c.letterSent(l, s, *i.letter)
+		}
+		return
+	}
+	name := i.document()
+	if d := c.documents[name]; d == nil {
+		c.violated(exactly, "%s sends document %s, which nobody has put", l.name, name)
+	} else if d.first.IsZero() {
+		d.first = time.Now()
+	}
+	if _, again := s.sent[name]; !again {
+		s.try()
+		s.sent[name] = len(s.firsts)
+		s.firsts = append(s.firsts, first{at: time.Now()})
+	}
+}
+
+// try notes that a document is tried which shows something of OpenSearch: it is
+// sent for the first time, or all of its request fails.
+func (s *sender) try() {
+	s.retried = time.Now()
+	if s.tried.IsZero() {
+		s.tried = s.retried
+	}
+}
+
+// outcome is called for each item that has a result.
+func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.sender(l)
+	if i.letter != nil {
+		c.letterOutcome(l, s, *i.letter, r)
+		return
+	}
+	name := i.document()
+	x, f := s.index(i.index), &s.firsts[s.sent[name]]
+	if !f.decided {
+		f.decided, f.blocked = true, r.isBlocked()
+	}
+	if r == nil {
+		s.accepted, s.tried = time.Now(), time.Time{}
+		x.accept(name)
+		if d := c.documents[name]; d != nil && created {
+			d.indexed = true
+			c.twice(d, name)
+		}
+		return
+	}
+	if r.isBlocked() || r.status >= 500 {
+		x.refuse(name, r)
+	}
+	if !x.givenUp.IsZero() && r.isBlocked() && time.Since(x.givenUp) > unsure {
+		if pause := time.Since(x.refusal); pause < probePeriod-2*blink {
+			c.violated(steady, "%s sends %s to the index that it gave up %s after the last probe", l.name, name, pause)
+		}
+		x.refusal = time.Now()
+	}
+}
+
+func (x *sentIndex) accept(name string) {
+	x.accepted++
+	x.flood = time.Time{}
+	x.probed = !x.givenUp.IsZero()
+	x.decide(name)
+}
+
+// decide notes that a document no longer waits.
+func (x *sentIndex) decide(name string) {
+	delete(x.waiting, name)
+	for _, a := range x.waiting {
+		if a.blocked {
+			return
+		}
+	}
+	x.since = time.Time{}
+}
+
+func (x *sentIndex) refuse(name string, r *refusal) {
+	a := x.waiting[name]
+	if a == nil {
+		a = &attempts{first: time.Now(), accepted: x.accepted, stoodAt: x.stood}
+		x.waiting[name] = a
+	}
+	if !r.isBlocked() {
+		a.failures++
+		return
+	}
+	a.blocked = true
+	if x.since.IsZero() {
+		x.since, x.stoodAt = time.Now(), x.stood
+	}
+	switch {
+	case !r.isFlood():
+		x.flood = time.Time{}
+	case x.flood.IsZero():
+		x.flood = time.Now()
+	}
+}
+
+// inOutage reports whether there was one long enough for a process to have seen it.
+func (x *sentIndex) inOutage() bool { return !x.outage.IsZero() && time.Since(x.outage) >= unsure }
+
+func (x *sentIndex) inFlood() bool { return !x.flood.IsZero() && time.Since(x.flood) >= blink }
+
+// letterSent checks that a dead letter is sent for a reason.
+func (c *cluster) letterSent(l *life, s *sender, dead letter) {
+	if dead.ID == "" {
+		return // of a record, which is counted in the end
+	}
+	name := dead.Index + "/" + dead.ID
+	d := c.documents[name]
+	if d == nil {
+		c.violated(exactly, "%s sends a dead letter about %s, which nobody has put", l.name, name)
+		return
+	}
+	if d.first.IsZero() {
+		d.first = time.Now()
+	}
+	c.judgeOutages(0)
+	x := s.index(dead.Index)
+	switch dead.Stage {
+	case "index":
+		c.poisonSent(l, x, dead.ID, name)
+	case "blocked":
+		closed, isClosed := c.closed[d.shard]
+		switch {
+		case !x.givenUp.IsZero(), time.Since(x.partly) < unsure:
+		case !isClosed || time.Since(closed) < endOfShard-blink:
+			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", l.name, name)
+		case x.inOutage() || x.inFlood():
+			c.violated(outageKeeps, "%s sends a dead letter about %s in an outage, at the end of its shard", l.name, name)
+		}
+	default:
+		c.violated(exactly, "%s sends a dead letter of stage %s about document %s", l.name, dead.Stage, name)
+	}
+}
+
+// poisonSent checks a dead letter about a document that is itself at fault.
+func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
+	if refused(id) {
+		return
+	}
+	a := x.waiting[name]
+	if a == nil || a.failures == 0 {
+		c.violated(steady, "%s sends a dead letter about %s, which is not at fault", l.name, name)
+		return
+	}
+	waited := time.Since(a.first)
+	isPoison := x.accepted-a.accepted >= manyOthers && (a.failures >= manyTries && waited >= longTime-blink || c.quarterFull(l))
+	switch {
+	case x.inOutage() && !isPoison:
+		c.violated(outageKeeps, "%s sends a dead letter about %s, which failed, in an outage", l.name, name)
+	case !isPoison && waited-(x.stood-a.stoodAt) < c.wait-blink:
+		c.violated(steady, "%s sends a dead letter about %s after %s, %d tries and %d others", l.name, name, waited, a.failures, x.accepted-a.accepted)
+	}
+}
+
+// letterOutcome notes what became of a dead letter.
+func (c *cluster) letterOutcome(l *life, s *sender, dead letter, r *refusal) {
+	switch {
+	case r == nil:
+		s.lettersRefused = time.Time{}
+		c.buried(l, dead)
+	case s.lettersRefused.IsZero():
+		s.lettersRefused = time.Now()
+	}
+}
+
+// lettersLogged checks that the dead-letter index is given up for a reason.
+func (c *cluster) lettersLogged(l *life, s *sender, givenUp bool) {
+	waited := time.Since(s.lettersRefused)
+	switch {
+	case s.storing && !givenUp:
+		s.stored = time.Now()
+	case s.storing == givenUp:
+		c.violated(steady, "%s finds the dead-letter index given up or not, once more", l.name)
+	case !c.hasStore || s.lettersRefused.IsZero() || waited < c.wait-blink && !c.quarterFull(l):
+		c.violated(steady, "%s gives up the dead-letter index after %s", l.name, waited)
+	}
+	s.storing = givenUp
+}
+
+// letterStored checks that dead letters go to the store for a reason.
+func (c *cluster) letterStored(l *life, s *sender, dead letter) {
+	if !s.storing && time.Since(s.stored) > unsure {
+		c.violated(steady, "%s stores a dead letter about %s, though it has not given up their index", l.name, dead.about())
+	}
+	if !s.letters[dead] {
+		s.letters[dead] = true
+		c.letterSent(l, s, dead)
+	}
+	c.stored[dead.about()] = true
+	c.buried(l, dead)
+}
+
+// buried notes that a dead letter is kept.
+func (c *cluster) buried(l *life, dead letter) {
+	name := dead.Index + "/" + dead.ID
+	d := c.documents[name]
+	if d == nil {
+		return
+	}
+	c.sender(l).index(dead.Index).decide(name)
+	if dead.Stage == "blocked" { // the bare form of a refused document may be accepted
+		d.buried = true
+		c.twice(d, name)
+	}
+}
+
+// twice checks that a document which is both indexed and a dead letter was read
+// twice: the lease of its shard has changed hands since it was sent first.
+func (c *cluster) twice(d *document, name string) {
+	if d.indexed && d.buried && !c.leased[d.shard].After(d.first) && !c.foreign {
+		c.violated(exactly, "document %s is indexed and a dead letter, and was read once", name)
+	}
+}
+
+// What a worker logs about an index.
+var (
+	logGivenUp = []byte(`"message":"index given up`)
+	logPartly  = []byte(`"message":"documents given up: they become dead letters, as their index accepts others`)
+	logAgain   = []byte(`"message":"index takes documents again`)
+)
+
+// logged finds in a worker's log what it decides about an index.
+func (c *cluster) logged(l *life, text []byte) {
+	givenUp, partly, again := bytes.Contains(text, logGivenUp), bytes.Contains(text, logPartly), bytes.Contains(text, logAgain)
+	if !givenUp && !partly && !again {
+		return
+	}
+	var fields struct{ Index string }
+	must(json.Unmarshal(text, &fields))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if fields.Index == deadLetters {
+		c.lettersLogged(l, c.sender(l), givenUp)
+		return
+	}
+	c.judgeOutages(0) // it may have ended since
+	x := c.sender(l).index(fields.Index)
+	switch {
+	case givenUp:
+		c.givenUp(l, x, fields.Index)
+		x.givenUp, x.probed = time.Now(), false
+	case partly:
+		c.givenUp(l, x, fields.Index)
+		x.partly = time.Now()
+	default:
+		if x.givenUp.IsZero() || !x.probed {
+			c.violated(steady, "%s finds that %s accepts documents again, without a probe that was accepted", l.name, fields.Index)
+		}
+		x.givenUp, x.since, x.refusal = time.Time{}, time.Time{}, time.Time{}
+		clear(x.waiting)
+	}
+}
+
+// givenUp checks that an index, or what waits for it, is given up for a reason.
+func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
+	switch waited := time.Since(x.since) - (x.stood - x.stoodAt); {
+	case !x.givenUp.IsZero():
+		c.violated(steady, "%s gives up %s once more", l.name, name)
+	case x.since.IsZero():
+		c.violated(steady, "%s gives up %s, which has refused nothing that waits", l.name, name)
+	case x.inOutage():
+		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s", l.name, name, x.outage.Sub(c.begun))
+	case x.inFlood():
+		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
+	case waited < c.wait-blink && !c.quarterFull(l):
+		c.violated(steady, "%s gives up %s after %s", l.name, name, waited)
+	}
+}
+
+// mostBytes is more than a document of a story takes.
+const mostBytes = 1000
+
+// quarterFull reports whether the documents that have no outcome in the shards of
+// a process can fill a quarter of the bytes in flight.
+func (c *cluster) quarterFull(l *life) bool {
+	n := 0
+	for shard, records := range c.records {
+		if c.holders[shard] != l {
+			continue
+		}
+		for _, r := range records[c.settled[shard]:] {
+			if c.unsettled(r) != "" {
+				n += len(r.documents)
+			}
+		}
+	}
+	return int64(n*mostBytes) >= c.inFlight/4
+}
+
+// judgeOutages finds out in which indices there is an outage, by what OpenSearch
+// has seen, for a period of which they last.
+func (c *cluster) judgeOutages(period time.Duration) {
+	for _, s := range c.senders {
+		nothing := !s.tried.IsZero() && time.Since(later(s.accepted, s.tried)) >= silence && time.Since(s.retried) < silence-blink
+		if !s.tried.IsZero() && time.Since(s.accepted) >= silence-unsure {
+			s.possible = time.Now()
+		}
+		for _, x := range s.indices {
+			sure := nothing
+			if !x.since.IsZero() {
+				recent := s.blockedShare(later(x.since, time.Now().Add(-shareWindow)))
+				longer := s.blockedShare(later(x.since, time.Now().Add(-shareWindow-2*time.Minute)))
+				sure = sure || min(recent, longer) > 0.55
+				if max(recent, longer) > 0.4 {
+					s.possible = time.Now()
+				}
+			}
+			switch {
+			case !sure:
+				x.outage = time.Time{}
+			case x.outage.IsZero():
+				x.outage = time.Now()
+			}
+			if x.inOutage() {
+				x.stood += period
+			}
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// blockedShare is the share of the documents sent for the first time since then
+// that were refused because their index refuses all; a half if these are few.
+func (s *sender) blockedShare(since time.Time) float64 {
+	const few = 10
+	i, _ := slices.BinarySearchFunc(s.firsts, since, func(f first, t time.Time) int { return f.at.Compare(t) })
+	recent := s.firsts[i:]
+	if len(recent) < few {
+		return 0.5
+	}
+	blocked := 0
+	for _, f := range recent {
+		if f.blocked {
+			blocked++
+		}
+	}
+	return float64(blocked) / float64(len(recent))
+}

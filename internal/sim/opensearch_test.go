@@ -1,0 +1,151 @@
+package sim
+
+import (
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// days is how many daily indices the documents of a story go to, not counting
+// the day that begins with it.
+const days = 5
+
+// day is the index of the nth day before a story begins.
+func (c *cluster) day(n int) string {
+	return prefix + "-" + c.begun.UTC().AddDate(0, 0, -n).Format(time.DateOnly)
+}
+
+// target is the index that a trouble of one index befalls. What lasts for ever
+// befalls the same one in the whole story: more than half of the documents must
+// not be refused for ever.
+func (c *cluster) target(e event) string {
+	if e.forever {
+		return c.day(days)
+	}
+	return c.day(1 + e.shard%days)
+}
+
+// ofOpenSearch reports whether a happening befalls all workers alike, as there
+// is one OpenSearch.
+func (h happening) ofOpenSearch() bool { return h >= blockIndex && h <= silentOpenSearch }
+
+// blocks are answers for which a document waits for its index, whatever the
+// status.
+var blocks = []refusal{
+	{http.StatusForbidden, "cluster_block_exception", "index [%s] blocked by: [FORBIDDEN/8/index write (api)];"},
+	{http.StatusForbidden, "security_exception", "no permissions for [indices:data/write/bulk[s]] and User [name=logs]"},
+	{http.StatusNotFound, "index_not_found_exception", "no such index [%s]"},
+	{http.StatusBadRequest, "index_closed_exception", "closed"},
+	{http.StatusBadRequest, "illegal_argument_exception", "no write index is defined for alias [%s]. The write index may be explicitly disabled"},
+	{http.StatusBadRequest, "illegal_argument_exception", "pipeline with id [gone] does not exist"},
+	{http.StatusBadRequest, "validation_exception", "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open;"},
+}
+
+var (
+	flooded     = refusal{http.StatusTooManyRequests, "cluster_block_exception", "index [%s] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"}
+	unavailable = refusal{http.StatusServiceUnavailable, "unavailable_shards_exception", "[%s][0] primary shard is not active Timeout: [1m]"}
+	failing     = refusal{http.StatusInternalServerError, "null_pointer_exception", "a plugin failed"}
+	unmapped    = refusal{http.StatusBadRequest, "mapper_parsing_exception", "failed to parse"}
+	busy        = refusal{http.StatusTooManyRequests, "rejected_execution_exception", "rejected execution of coordinating operation"}
+)
+
+// isBlocked reports whether a refusal is for the index' sake.
+func (r *refusal) isBlocked() bool {
+	return r != nil && *r != failing && *r != unmapped && *r != busy
+}
+
+func (r *refusal) isFlood() bool { return r != nil && strings.Contains(r.reason, "/12/") }
+
+func (r refusal) of(index string) *refusal {
+	if strings.Contains(r.reason, "%s") {
+		r.reason = fmt.Sprintf(r.reason, index)
+	}
+	return &r
+}
+
+// share reports whether a document is one of so many percent, always the same.
+func share(id string, percent int) bool {
+	return int(crc32.ChecksumIEEE([]byte("share"+id))%100) < percent
+}
+
+// refuses is what a trouble of OpenSearch does to an item, nil if nothing.
+func (c *cluster) refuses(t trouble, i item) *refusal {
+	if i.letter != nil {
+		if t.what == refuseLetters {
+			return blocks[t.percent%2].of(i.index)
+		}
+		return nil
+	}
+	this := i.index == c.target(t.event)
+	switch {
+	case t.what == blockIndex && this:
+		return blocks[t.percent%len(blocks)].of(i.index)
+	case t.what == floodStage && this:
+		return flooded.of(i.index)
+	case t.what == loseShards && this && share(i.id, t.percent):
+		return unavailable.of(i.index)
+	case t.what == failSome && this && share(i.id, t.percent/10):
+		return failing.of(i.index)
+	case t.what == blockAll:
+		return blocks[0].of(i.index)
+	}
+	return nil
+}
+
+// requestFault decides what becomes of a bulk request.
+func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.trouble {
+		if !t.active() || !t.what.ofOpenSearch() && t.worker != l.worker.number {
+			continue
+		}
+		switch t.what {
+		case failOpenSearch:
+			c.sender(l).try()
+			return http.StatusServiceUnavailable, 0
+		case silentOpenSearch:
+			c.sender(l).try()
+			return 0, time.Until(t.until)
+		}
+		key := fmt.Sprint(t.worker, "index")
+		c.calls[key]++
+		if !c.befalls(t.percent, key, c.calls[key]) {
+			continue
+		}
+		switch t.what {
+		case refuseBulk:
+			return http.StatusServiceUnavailable, 0
+		case slowIndex:
+			return 0, time.Duration(c.dice("how", key, c.calls[key])%10_000) * time.Millisecond
+		}
+	}
+	return 0, 0
+}
+
+// itemFault decides what becomes of an item.
+func (c *cluster) itemFault(l *life, i item) *refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.trouble {
+		switch {
+		case !t.active():
+		case t.what.ofOpenSearch():
+			if r := c.refuses(t, i); r != nil {
+				return r
+			}
+		case t.what == refuseItems && t.worker == l.worker.number:
+			key := fmt.Sprint(t.worker, "index", i.id)
+			c.calls[key]++
+			if c.befalls(t.percent, key, c.calls[key]) {
+				return busy.of(i.index)
+			}
+		}
+	}
+	if refused(i.id) {
+		return unmapped.of(i.index)
+	}
+	return nil
+}
