@@ -11,11 +11,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Aggregates of the Kinesis Producer Library are unpacked here and not by the KCL:
-// it unpacks whatever the count of user records, copies all of them, and drops or
-// panics on the whole batch of a bad aggregate. Here the user records are counted
-// before one is made, and share the bytes of the aggregate. TestUnpack_AsTheKCL
-// shows that both unpack the same.
+// Aggregates of the Kinesis Producer Library are unpacked here and not by the KCL,
+// which unpacks any number of user records, copies their data, and skips the whole
+// batch of a bad aggregate or panics. Here the user records are counted before the
+// first is made, and share the bytes of the aggregate. TestUnpack_AsTheKCL shows that
+// both unpack the same.
 //
 // An aggregate is a magic number, a protobuf message, and the message's MD5:
 //
@@ -33,11 +33,11 @@ import (
 //
 // See https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md.
 
-// maxUserRecords bounds the user records of one aggregate, and those of one answer
-// to GetRecords, where the rest is read again. A user record that is unpacked takes
-// up to userRecordBytes, whatever its data. The smallest subscription record has more
-// than 150 bytes: 1 MiB, which is the most that the KPL puts into an aggregate, holds
-// 7,000 of them.
+// maxUserRecords bounds the user records of one aggregate, and the records of one
+// answer to GetRecords that has aggregates: the rest of it is read again. An unpacked
+// user record takes up to userRecordBytes beyond its data. The KPL puts at most 1 MiB
+// into an aggregate, and the smallest subscription record has more than 150 bytes, so
+// that a genuine aggregate has at most 7,000 user records.
 const (
 	maxUserRecords  = 20_000
 	userRecordBytes = 256
@@ -86,7 +86,7 @@ func unpack(records []types.Record) (unpacked []types.Record, taken int) {
 		}
 		message, _ := aggregated(records[i].Data)
 		_, _ = userRecords(message, func(data []byte) { // it was counted without an error
-			r := records[i] // its partition key too, for nothing asks for the user record's
+			r := records[i] // with its partition key: nothing uses the user record's
 			r.Data = data
 			if _, nested := aggregated(data); nested {
 				r.Data = marked(data)
@@ -108,8 +108,8 @@ func aggregateError(data []byte) error {
 	return errNested
 }
 
-// aggregated returns the protobuf message of an aggregate. What has the magic number
-// and another digest is not an aggregate.
+// aggregated returns the protobuf message of an aggregate. Data with the magic number
+// and another digest are not an aggregate.
 func aggregated(data []byte) (message []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(data, aggregateMagic)
 	end := len(rest) - md5.Size

@@ -50,8 +50,8 @@ func decode(resp *http.Response, answer any) error {
 	return json.NewDecoder(Bounded(resp.Body, maxAnswer)).Decode(answer)
 }
 
-// Bounded returns the body of an answer, in which reading beyond most bytes fails.
-// What is gzip counts as inflated.
+// Bounded returns the body of an answer. Reading more than most bytes of it fails. A
+// compressed answer counts as it is inflated.
 func Bounded(body io.ReadCloser, most int64) io.Reader {
 	return bounded{http.MaxBytesReader(nil, body, most)}
 }
