@@ -79,7 +79,10 @@ func (c *cluster) waits(shard string) bool {
 	if n != c.next[shard] {
 		c.next[shard], c.moved[shard] = n, time.Now()
 	}
-	if n == len(records) || len(c.unfinished(shard)) > 0 || c.troubled(records[n]) {
+	if len(c.unfinished(shard)) > 0 {
+		c.moved[shard] = time.Now() // it may not be read yet
+	}
+	if n == len(records) || c.troubled(records[n]) {
 		return false
 	}
 	r := records[n]
