@@ -25,6 +25,7 @@ type process struct {
 // startWorker starts logsluice with the settings as they come, but for those given.
 func startWorker(program string, s settings, from *services, search string, env ...string) (*process, error) {
 	return startProcess(s, append(env, "APPLICATION_NAME=bench", "OPENSEARCH_URL="+search, "INDEX_PREFIX="+indexPrefix,
+		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // the fixture has times of its own
 		"AWS_ENDPOINT_URL_KINESIS="+from.kinesis, "AWS_ENDPOINT_URL_DYNAMODB="+from.dynamodb), program, "run")
 }
 

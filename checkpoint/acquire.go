@@ -49,7 +49,7 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 			}
 			continue
 		}
-		if wait := time.Until(t.bench.shards[id]); wait > 0 && len(of) > 1 {
+		if wait := t.retryWait(id, seen, len(of) > 1); wait > 0 {
 			next = min(next, wait)
 			continue
 		}
@@ -57,8 +57,9 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 		if !exists {
 			since = shard.since
 		}
-		// What nobody has taken for so long, those whose share it is cannot take.
-		if room > 0 || seen.claim == t.cfg.Worker || time.Since(since) >= t.patience(seen) {
+		// What nobody has taken for so long, those whose share it is cannot take. A
+		// failing shard is tried by whoever is first, as it is in nobody's share.
+		if room > 0 || seen.failing() || seen.claim == t.cfg.Worker || time.Since(since) >= t.patience(seen) {
 			free = append(free, id)
 		}
 	}
@@ -160,7 +161,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.cfg.Log.Info().Str("shard", shardID).Int64("epoch", got.epoch).Str("from_worker", seen.owner).
+	t.cfg.Log.WithLevel(routine(got.failures)).Str("shard", shardID).Int64("epoch", got.epoch).Str("from_worker", seen.owner).
 		Str("checkpoint", got.checkpoint).Msg("lease acquired")
 	return lease, nil
 }

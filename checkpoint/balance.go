@@ -23,7 +23,7 @@ func (t *Table) shares() (of shares, free int) {
 	for id, shard := range t.shards {
 		seen, exists := t.seen[id]
 		switch holder := t.holder(seen); {
-		case exists && seen.finished():
+		case exists && (seen.finished() || seen.failing()):
 		case seen.counter == 0 && t.alive(seen):
 			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
 		case holder != "":
@@ -95,7 +95,7 @@ type claimable struct {
 // its own part: while the fullest has at least two more than the emptiest, one
 // moves. t.mu is held.
 func (t *Table) plan() []claimable {
-	if t.bench.unfit(t.cfg.LeaseDuration) {
+	if t.coolingDown() {
 		return nil
 	}
 	of, free := t.shares()
@@ -110,7 +110,7 @@ func (t *Table) plan() []claimable {
 	}
 	movable := make(map[string][]claimable)
 	for _, id := range slices.Sorted(maps.Keys(t.seen)) {
-		if o := t.seen[id]; t.shards.has(id) && !o.finished() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
+		if o := t.seen[id]; t.shards.has(id) && !o.finished() && !o.failing() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
 			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
 		}
 	}
@@ -189,6 +189,11 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 func (t *Table) Claiming() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.claiming()
+}
+
+// claiming is Claiming with t.mu held.
+func (t *Table) claiming() bool {
 	if time.Since(t.claimed) > t.cfg.LeaseDuration {
 		return false
 	}

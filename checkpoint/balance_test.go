@@ -447,9 +447,12 @@ func TestAliveUntilLookedAt(t *testing.T) {
 	table := unconnected(t, "w")
 	shards := shardIDs(2)
 	long := time.Now().Add(-2 * table.cfg.LeaseDuration)
-	rows := map[string]row{shards[0].ID: {owner: "a", epoch: 1, counter: 1}, shards[1].ID: {epoch: 1, counter: 1}}
+	rows := map[string]row{shards[0].ID: {owner: "a", epoch: 1, counter: 1},
+		shards[1].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "w"}}
 	table.observe(shards, rows, long, long)
-	table.bench.failed(shards[1].ID, table.cfg.LeaseDuration)
+	due := table.seen[shards[1].ID]
+	due.retry = time.Now()
+	table.seen[shards[1].ID] = due
 	if free, _ := table.acquirable(); slices.Contains(free, shards[1].ID) {
 		t.Error("offered what the other worker could read, as it was not looked at for long")
 	}

@@ -98,18 +98,17 @@ func (t *Table) RemoveLeaseOwner(shardID string) error {
 	if lease == nil {
 		return nil
 	}
-	failed := lease.failed()
 	err := lease.release()
+	lease.mu.Lock()
+	last, hasRead, failure := lease.last, lease.hasRead, lease.failure
+	lease.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if failed {
-		t.bench.failed(shardID, t.cfg.LeaseDuration)
+	if failure != nil && !hasRead {
+		t.cooldown.add(shardID, t.cfg.Worker, lease.acquired, last.failures, failure)
 	}
 	delete(t.held, shardID)
 	if !t.deleted[shardID] {
-		lease.mu.Lock()
-		last := lease.last
-		lease.mu.Unlock()
 		t.note(shardID, last, time.Now())
 	}
 	t.signal()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +19,9 @@ type Lease struct {
 	table *Table
 	shard string
 	epoch int64
-	begin string   // the checkpoint found at acquisition
-	start Position // where reading begins if that is empty
+	start Position // where reading begins without a checkpoint
+
+	acquired row // as it was when it was acquired
 
 	// ctx ends when the lease is lost, reading also when another worker has
 	// claimed it.
@@ -40,6 +42,7 @@ type Lease struct {
 	beforeRelease func()
 	releasing     bool
 	hasRead       bool
+	failure       error // of the last read, nil if it succeeded
 
 	released chan struct{} // closed when the lease is given back or lost for good
 	outcome  error         // of that
@@ -60,7 +63,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		table:        t,
 		shard:        shardID,
 		epoch:        got.epoch,
-		begin:        got.checkpoint,
+		acquired:     got,
 		stopped:      make(chan struct{}),
 		ended:        make(chan struct{}),
 		writing:      make(chan struct{}, 1),
@@ -110,7 +113,7 @@ func (t *Table) informativeTimeout() string {
 
 // Checkpoint is where reading begins: after this sequence number, or at Start
 // when it is empty.
-func (l *Lease) Checkpoint() string { return l.begin }
+func (l *Lease) Checkpoint() string { return l.acquired.checkpoint }
 
 // Start is where reading begins without a checkpoint.
 func (l *Lease) Start() Position { return l.start }
@@ -132,21 +135,26 @@ func (l *Lease) Context() context.Context { return l.ctx }
 // HasRead notes that a read of the shard succeeded.
 func (l *Lease) HasRead() {
 	l.mu.Lock()
-	first := !l.hasRead
-	l.hasRead = true
+	l.hasRead, l.failure = true, nil
 	l.mu.Unlock()
-	if first {
-		l.table.mu.Lock()
-		defer l.table.mu.Unlock()
-		l.table.bench.read(l.shard)
-	}
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	l.table.cooldown.read()
 }
 
-// failed tells that the reading ended by itself without having read anything.
-func (l *Lease) failed() bool {
+// Failed notes that a read of the shard failed. If it is the last one before the
+// lease is released, the release says so in the row.
+func (l *Lease) Failed(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.hasRead && l.reading.Err() == nil && l.acknowledged != kcl.ShardEnd
+	l.failure = cause
+}
+
+// Failing reports whether the last read of the shard failed.
+func (l *Lease) Failing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure != nil
 }
 
 // Reading ends when nothing more may be read: when the lease is lost or given
@@ -234,6 +242,10 @@ func (l *Lease) release() error {
 func (l *Lease) drainAndRelease() error {
 	l.mu.Lock()
 	drain := l.beforeRelease
+	if l.reading.Err() != nil {
+		l.failure = nil // it did not end the reading
+	}
+	failure := l.failure
 	l.mu.Unlock()
 	if drain != nil {
 		drain()
@@ -247,7 +259,13 @@ func (l *Lease) drainAndRelease() error {
 	if err := l.write(l.table.ctx, nil, releasing); err != nil {
 		return fmt.Errorf("release the lease of %s: %w", l.shard, err)
 	}
-	l.table.cfg.Log.Info().Str("shard", l.shard).Str("checkpoint", l.written).Msg("lease released")
+	l.mu.Lock()
+	failures := l.last.failures
+	l.mu.Unlock()
+	l.table.cfg.Log.WithLevel(routine(failures)).Str("shard", l.shard).Str("checkpoint", l.written).Msg("lease released")
+	if failure != nil {
+		l.table.reportFailure(l.shard, failures, failure)
+	}
 	return nil
 }
 
@@ -324,19 +342,34 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 // try sends one conditional update.
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bool, timeout time.Duration) error {
 	l.mu.Lock()
-	counter := l.last.counter
+	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
+	// Not with the first read, but with the next renewal: a shard that can be read
+	// only now and then is failing.
+	recovered := failures > 0 && l.hasRead && l.failure == nil
 	l.mu.Unlock()
 	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":counter": num(counter), ":one": num(1)}
-	expression := "SET " + attrCounter + " = " + attrCounter + " + :one"
+	set := []string{attrCounter + " = " + attrCounter + " + :one"}
+	var remove []string
 	if news {
-		expression += ", " + attrCheckpoint + " = :checkpoint"
+		set = append(set, attrCheckpoint+" = :checkpoint")
 		values[":checkpoint"] = str(checkpoint)
 	}
 	if why == releasing {
-		expression += " REMOVE " + attrOwner
+		remove = append(remove, attrOwner)
 	} else {
-		expression += ", " + attrTimeout + " = :timeout"
+		set = append(set, attrTimeout+" = :timeout")
 		values[":timeout"] = str(l.table.informativeTimeout())
+	}
+	switch {
+	case failed:
+		set = append(set, attrFailures+" = :failures", attrFailedBy+" = :me", attrFailingSince+" = if_not_exists("+attrFailingSince+", :now)")
+		values[":failures"], values[":now"] = num(failures+1), str(l.table.cfg.Clock().UTC().Format(time.RFC3339Nano))
+	case recovered:
+		remove = append(remove, attrFailures, attrFailedBy, attrFailingSince)
+	}
+	expression := "SET " + strings.Join(set, ", ")
+	if remove != nil {
+		expression += " REMOVE " + strings.Join(remove, ", ")
 	}
 	it, conditionFailed, err := l.table.update(ctx, l.shard, expression,
 		attrOwner+" = :me AND "+attrEpoch+" = :epoch AND "+attrCounter+" = :counter", values, timeout)
@@ -359,6 +392,9 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bo
 	case it == nil:
 		return errDeleted
 	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
+		if recovered && failures >= failingAt {
+			l.table.recovered(l.shard, failures)
+		}
 		return nil
 	case sameTerm && found.owner == l.table.cfg.Worker && found.counter != counter:
 		return errCounter

@@ -32,7 +32,11 @@ type row struct {
 	duration   time.Duration // how long the owner's lease lasts, 0 if the row does not say
 	claim      string        // the worker that asks for the lease, "" if none
 	start      *Position     // where reading begins without a checkpoint, if not where the application does
-	parents    []string      // as Kinesis listed them when the lease was first taken
+	failures   int64         // readings that failed in a row, of all workers
+	failedBy   string        // the worker whose reading failed last
+	// failingSince is when the first of these failed, by that worker's clock.
+	failingSince time.Time
+	parents      []string // as Kinesis listed them when the lease was first taken
 }
 
 type item = map[string]types.AttributeValue
@@ -50,7 +54,10 @@ func readRow(it item) row {
 		counter:    number(attrCounter),
 		duration:   time.Duration(number(attrDuration)) * time.Millisecond,
 		claim:      text(it[attrClaim]),
+		failures:   number(attrFailures),
+		failedBy:   text(it[attrFailedBy]),
 	}
+	r.failingSince, _ = time.Parse(time.RFC3339Nano, text(it[attrFailingSince]))
 	if start, err := readPosition(it); err == nil {
 		r.start = &start
 	}

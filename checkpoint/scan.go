@@ -15,6 +15,7 @@ type observation struct {
 	row
 	since  time.Time // monotonic: when the answer that first showed it came
 	read   time.Time // monotonic: when the answer that last showed it came
+	retry  time.Time // when the shard may be tried again, if its reading failed
 	absent bool      // the last scan did not show it
 }
 
@@ -49,6 +50,7 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	starting := t.scanned.IsZero()
 	t.scanned = scanned
 	if shards != nil {
 		t.shards.update(shards, rows)
@@ -70,6 +72,9 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 		if !t.seen[id].read.After(begun) { // what this worker did to it meanwhile is newer
 			t.note(id, r, scanned)
 		}
+	}
+	if starting {
+		t.retrySoon()
 	}
 	t.signal()
 }
@@ -95,11 +100,15 @@ func (t *Table) missed(id string) {
 
 // note takes in a row as an answer showed it. t.mu is held.
 func (t *Table) note(id string, r row, read time.Time) {
-	o := observation{row: r, since: read, read: read}
-	if before, ok := t.seen[id]; ok && before.sameHolder(r) {
-		o.since = before.since
+	o := observation{row: r, since: read, read: read, retry: t.retryTime(r, read)}
+	before, ok := t.seen[id]
+	if ok && before.sameHolder(r) {
+		o.since, o.retry = before.since, before.retry
 	}
 	t.seen[id] = o
+	if before.failing() && r.failures == 0 {
+		t.retrySoon()
+	}
 	t.epochs[id] = max(t.epochs[id], r.epoch)
 	delete(t.deleted, id)
 	if lease := t.held[id]; lease != nil && r.owner == t.cfg.Worker && r.epoch == lease.epoch && r.claim != "" {

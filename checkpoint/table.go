@@ -63,18 +63,20 @@ type Table struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // heartbeats and releases
 
-	mu      sync.Mutex
-	shards  listing
-	seen    map[string]observation // rows as read last
-	scanned time.Time              // when they were
-	deleted map[string]bool        // shards whose rows somebody deleted by hand
-	epochs  map[string]int64       // the highest seen of each shard
-	tried   map[string]time.Time   // leases asked for since the last scan, and when
-	bench   bench
-	claimed time.Time         // when this worker claimed a lease last
-	held    map[string]*Lease // until the KCL gives them back, lost ones included
-	changed chan struct{}     // closed when there may be something to take
-	start   start
+	mu       sync.Mutex
+	shards   listing
+	seen     map[string]observation // rows as read last
+	scanned  time.Time              // when they were
+	deleted  map[string]bool        // shards whose rows somebody deleted by hand
+	epochs   map[string]int64       // the highest seen of each shard
+	tried    map[string]time.Time   // leases asked for since the last scan, and when
+	reports  map[string]report      // of shards that could not be read
+	retried  time.Time              // when the failing shards were to be retried soon
+	cooldown cooldown
+	claimed  time.Time         // when this worker claimed a lease last
+	held     map[string]*Lease // until the KCL gives them back, lost ones included
+	changed  chan struct{}     // closed when there may be something to take
+	start    start
 }
 
 // New checks the configuration; Open makes the table ready.
@@ -94,18 +96,19 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Table{
-		cfg:     cfg,
-		db:      db,
-		ctx:     ctx,
-		cancel:  cancel,
-		shards:  make(listing),
-		seen:    make(map[string]observation),
-		deleted: make(map[string]bool),
-		epochs:  make(map[string]int64),
-		tried:   make(map[string]time.Time),
-		bench:   bench{shards: make(map[string]time.Time)},
-		held:    make(map[string]*Lease),
-		changed: make(chan struct{}),
+		cfg:      cfg,
+		db:       db,
+		ctx:      ctx,
+		cancel:   cancel,
+		shards:   make(listing),
+		seen:     make(map[string]observation),
+		deleted:  make(map[string]bool),
+		epochs:   make(map[string]int64),
+		tried:    make(map[string]time.Time),
+		reports:  make(map[string]report),
+		cooldown: cooldown{failed: make(map[string]failedReading)},
+		held:     make(map[string]*Lease),
+		changed:  make(chan struct{}),
 	}
 	return t, nil
 }

@@ -22,6 +22,7 @@ const (
 	StateActive     State = "active"      // a worker owns it
 	StateClaimed    State = "claimed"     // it is being handed over
 	StateFree       State = "free"        // nobody owns it
+	StateFailing    State = "failing"     // it cannot be read: it is tried again now and then
 	StateWaiting    State = "waiting"     // a parent is not finished
 	StateNotStarted State = "not started" // Kinesis lists it, the table has no row
 	StateFinished   State = "finished"
@@ -31,9 +32,11 @@ const (
 // Row is what is known of one shard.
 type Row struct {
 	Shard
-	State      State
-	Owner      string // "" if none
-	Claimer    string // the worker it is handed to, "" if none
+	State   State
+	Owner   string // "" if none
+	Claimer string // the worker it is handed to, "" if none
+	// FailedBy is the worker that failed last to read the shard if it is failing.
+	FailedBy   string
 	Checkpoint string // sequence number, SHARD_END, or "" if there is none
 	// Start is where reading begins without a checkpoint.
 	Start Position
@@ -128,11 +131,16 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 	if timeout, err := time.Parse(time.RFC3339Nano, seen.timeout); err == nil && seen.duration > 0 {
 		r.LastSign = timeout.Add(-seen.duration)
 	}
+	if seen.failing() {
+		r.FailedBy = seen.failedBy
+	}
 	switch {
 	case seen.finished():
 		r.State = StateFinished
 	case listed != nil && !isListed:
 		r.State = StateExpired
+	case seen.failing():
+		r.State = StateFailing
 	case seen.claim != "":
 		r.State = StateClaimed
 	case seen.owner != "":

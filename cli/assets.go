@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"logsluice/mapping"
@@ -20,29 +18,10 @@ type assetsCommands struct {
 	Dashboards dashboardsCommand `cmd:"" help:"The saved objects for OpenSearch Dashboards, to be imported as a file whose name ends in .ndjson."`
 }
 
-// retention is a time in days (30d), or as Go spells one (36h).
-type retention time.Duration
-
-// UnmarshalText is called by kong.
-func (r *retention) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
-	if days, has := strings.CutSuffix(string(text), "d"); has {
-		const bits = 16 // which time.Duration holds
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, bits)
-		d = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil {
-		return fmt.Errorf("%q is no time: give one such as 30d or 36h", text)
-	}
-	*r = retention(d)
-	return nil
-}
-
 // lifecycleSettings say when indices go.
 type lifecycleSettings struct {
-	DeleteAfter retention `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
-	MergeAfter  retention `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits, and its shard with it (default: never)."`
+	DeleteAfter days `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
+	MergeAfter  days `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits, and its shard with it (default: never)."`
 }
 
 func (s lifecycleSettings) policy(mapper *mapping.Mapper) ([]byte, error) {
@@ -60,7 +39,7 @@ type ismCommand struct {
 
 // Run is called by kong.
 func (c *ismCommand) Run(std streams) error {
-	mapper, err := c.mapper(mapping.IndexSettings{}, nil)
+	mapper, err := c.mapper(mapping.Config{})
 	if err != nil {
 		return err
 	}
@@ -82,7 +61,7 @@ func (c *templateCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := c.mapper(index, nil)
+	mapper, err := c.mapper(mapping.Config{Index: index})
 	if err != nil {
 		return err
 	}
@@ -123,7 +102,7 @@ type dashboardsCommand struct{ documentSettings }
 
 // Run is called by kong.
 func (c *dashboardsCommand) Run(std streams) error {
-	mapper, err := c.mapper(mapping.IndexSettings{}, nil)
+	mapper, err := c.mapper(mapping.Config{})
 	if err != nil {
 		return err
 	}

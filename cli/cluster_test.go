@@ -198,6 +198,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 		asProgram + "=1", "STREAM_NAME=s", "APPLICATION_NAME=" + c.application, "WORKER_ID=" + name,
 		"OPENSEARCH_URL=" + c.searchURL, "INDEX_PREFIX=" + c.prefix, "LEASE_DURATION=3s", "SHARD_SYNC_INTERVAL=300ms",
 		"DRAIN_TIMEOUT=" + drainTimeout.String(), "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
+		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // most events of tests have times of their own
 		"AWS_ENDPOINT_URL_KINESIS=" + c.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamoDBURL,
 	}, settings...)...)
 	if err := w.command.Start(); err != nil {

@@ -24,7 +24,7 @@ type decodeCommand struct {
 
 // Run is called by kong.
 func (d *decodeCommand) Run(_ context.Context, std streams) error {
-	mapper, err := d.mapper(mapping.IndexSettings{}, nil)
+	mapper, err := d.mapper(mapping.Config{})
 	if err != nil {
 		return err
 	}

@@ -147,6 +147,10 @@ func TestSettings_Failure(t *testing.T) {
 	f("SUMMARY_PERIOD", "0s")
 	f("EMF_NAMESPACE", "AWS/logs")
 	f("LOG_LEVEL", "loud")
+	f("DEAD_LETTER_URL", "https://bucket/prefix/")
+	f("DEAD_LETTER_URL", "s3:///prefix/")
+	f("DEAD_LETTER_URL", "s3://No_Bucket/")
+	f("DEAD_LETTER_URL", "s3://bucket/prefix/?x")
 	f("METRICS_ADDRESS", "nowhere")
 	f("INDEX_DATE", "%d")
 	f("SCHEMA", "none")
@@ -157,6 +161,14 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_REFRESH", "1ms")
 	f("INDEX_CODEC", "gzip")
 	f("INDEX_SORT", "msg")
+	for _, value := range []string{"13d", "335h59m", "-30d", "-720h", "1", "soon", "99999d"} {
+		f("EVENT_MAX_AGE", value)
+	}
+	for _, value := range []string{"1h59m", "-1d", "2", "x"} {
+		f("EVENT_MAX_AHEAD", value)
+	}
+	f("INDEX_PREFIX", "app-outside")
+	f("INDEX_PREFIX", "app-dead-letter", "DATA_STREAM", "true")
 }
 
 // People who come from the usual Lambda have these set.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"logsluice/doctor"
 	"logsluice/domain"
+	"logsluice/mapping"
 )
 
 // doctorCommand looks at the chain with the environment of run.
@@ -19,6 +21,7 @@ type doctorCommand struct {
 	streamSettings
 	opensearchSettings
 	dashboardsSettings
+	deadLetterSettings
 	documentSettings
 	indexSettings
 	lifecycleSettings
@@ -30,7 +33,7 @@ type doctorCommand struct {
 
 // Help is called by kong.
 func (*doctorCommand) Help() string {
-	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again."
+	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again, and with DEAD_LETTER_URL one object _check there, which stays."
 }
 
 // Run is called by kong.
@@ -49,7 +52,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	mapper, err := c.mapper(index, nil)
+	mapper, err := c.mapper(mapping.Config{Index: index})
 	if err != nil {
 		return cfg, nil, err
 	}
@@ -57,7 +60,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	switch err := c.opensearchSettings.check(); {
+	switch err := cmp.Or(c.opensearchSettings.check(), c.deadLetterSettings.check()); {
 	case c.StreamName == "":
 		return cfg, nil, c.missingStream()
 	case c.ApplicationName == "":
@@ -94,6 +97,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	}
 	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
 	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), kinesis.NewFromConfig(cfg.AWS)
+	cfg.Store = c.store(cfg.AWS)
 	search, err := c.opensearchSettings.client(cfg.AWS, 1)
 	if err != nil {
 		return cfg, nil, err

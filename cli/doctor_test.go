@@ -126,7 +126,7 @@ func (c *chain) serve(service string, h http.Handler) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 		if service == "s3" {
-			operation = "ListObjectsV2"
+			operation = map[string]string{http.MethodGet: "ListObjectsV2", http.MethodPut: "PutObject"}[r.Method]
 		}
 		code := c.deny[service+":"+operation]
 		if service == "kinesis" && !strings.Contains(r.Header.Get("Authorization"), "/us-east-1/") {
@@ -545,6 +545,10 @@ func TestDoctor_Failure(t *testing.T) {
 	// Where only some of the cases run there is none.
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+indexer.DeadLetterIndex(c.prefix), "", nil)
 	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "may not be searched", "indices:data/read/search")
+	f("store of dead letters", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"}, nil, "dead letters", "none in the last day; DEAD_LETTER_URL can be written to")
+	f("store denied", func() { c.deny["s3:PutObject"] = "AccessDenied" }, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"},
+		states{"dead letters": warning}, "dead letters", "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: AccessDenied", "allow s3:PutObject on s3://archive/dead-letters/*")
+	f("store away", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/x/", "AWS_ENDPOINT_URL_S3": closed}, states{"archive": broken, "dead letters": warning}, "dead letters", "connection refused", "check the route to S3")
 
 	f("Serverless", nil, map[string]string{"OPENSEARCH_SIGV4": "aoss"}, states{"lifecycle policy": skipped}, "OpenSearch", "answers as OpenSearch Serverless")
 	f("no credentials to sign with", nil, map[string]string{
@@ -762,6 +766,7 @@ func TestDoctorSettings_Failure(t *testing.T) {
 	f("DASHBOARDS_URL", map[string]string{"DASHBOARDS_URL": "ftp://host"})
 	f("ARCHIVE_URL", map[string]string{"ARCHIVE_URL": "archive/prefix"})
 	f("ARCHIVE_URL", map[string]string{"ARCHIVE_URL": "s3:///prefix"})
+	f("DEAD_LETTER_URL", map[string]string{"DEAD_LETTER_URL": "s3:///prefix"})
 	f("--most-log-groups", nil, "--most-log-groups=0")
 	f("--output", nil, "--output=xml")
 }

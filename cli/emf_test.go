@@ -14,7 +14,7 @@ import (
 var metricNames = []string{
 	"bulk_concurrency", "bulk_request_bytes", "bulk_request_seconds_count", "bulk_request_seconds_p50", "bulk_request_seconds_p99", "bulk_requests_failed",
 	"control_messages", "dead_letters", "documents_already_there", "documents_indexed", "documents_plain", "documents_rejected",
-	"documents_retried", "events", "fields_left_out", "in_flight_bytes", "lag_seconds", "leases",
+	"documents_retried", "events", "events_identical", "events_outside", "fields_left_out", "in_flight_bytes", "lag_seconds", "leases",
 	"put_to_acknowledged_seconds_count", "put_to_acknowledged_seconds_p50", "put_to_acknowledged_seconds_p99", "record_bytes", "records", "shards",
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/md5"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -173,6 +175,21 @@ func TestRunMemory(t *testing.T) {
 			}
 		}
 	})
+	// aggregates are those of the Kinesis Producer Library, with empty user records.
+	aggregates := func(n, each int) func(*sink) {
+		return func(s *sink) {
+			message := append([]byte("\n\x01k"), bytes.Repeat([]byte("\x1a\x04\x08\x00\x1a\x00"), each)...)
+			digest := md5.Sum(message)
+			data := slices.Concat([]byte("\xf3\x89\x9a\xc2"), message, digest[:])
+			for i := range n {
+				if err := s.putEvents(strconv.Itoa(i), data, nil); err != nil {
+					s.t.Fatal(err)
+				}
+			}
+		}
+	}
+	f("aggregates of too many user records", 4, 20, false, aggregates(20, 170_000))
+	f("aggregates of empty user records", 4, 100_000, false, aggregates(5, 20_000))
 	f("bombs of garbage", 4, 20, false, bombs(20, most-1, "", "garbage ", ""))
 	f("bombs of garbage that are too large", 4, 20, false, bombs(20, most+10, "", "garbage ", ""))
 }

@@ -43,7 +43,9 @@ type runCommand struct {
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 is for ever (default ${default})."`
+	deadLetterSettings
 	documentSettings
+	windowSettings
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
@@ -59,7 +61,12 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := r.mapper(index, registry)
+	if err := r.windowSettings.check(); err != nil {
+		return err
+	}
+	mapper, err := r.mapper(mapping.Config{
+		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Index: index, Registry: registry,
+	})
 	if err != nil {
 		return err
 	}
@@ -98,6 +105,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
+	case r.deadLetterSettings.check() != nil:
+		return position, r.deadLetterSettings.check()
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
 		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
@@ -176,6 +185,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err != nil {
 		return err
 	}
+	store := r.store(awsConfig)
 	ix, err := indexer.New(indexer.Config{
 		Prefix:         mapper.Prefix(),
 		BatchBytes:     r.BulkBytes,
@@ -190,6 +200,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		InFlightBytes:  r.InFlightBytes,
 		WaitForIndex:   r.WaitForIndex,
 		Fallback:       mapper,
+		Store:          store,
 		Registry:       registry,
 		Log:            log,
 	}, client)
@@ -231,7 +242,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 			},
 		}
 		shows.Go(func() {
-			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health); err != nil {
+			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health, log); err != nil {
 				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served, and probes find nothing")
 			}
 		})
@@ -239,6 +250,9 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err := ensureTemplates(ctx, client, templates, log); err != nil {
 		return nil // stopped before OpenSearch could be reached
 	}
+	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
+	shows.Go(func() { ensureDeadLetterIndex(showing, client, mapper.Prefix(), log) })
+	shows.Go(func() { checkStore(showing, store, log) })
 	return c.Run(ctx)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
@@ -12,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"logsluice/internal/ownbody"
@@ -55,6 +55,50 @@ type schemaSettings struct {
 	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the Elastic Common Schema's names) (default ${default})."`
 	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with a schema of your own, in place of SCHEMA; logsluice assets schema prints one to begin with."`
 	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
+}
+
+// days is a time in days (30d), or as Go spells one (36h).
+type days time.Duration
+
+// UnmarshalText is called by kong.
+func (d *days) UnmarshalText(text []byte) error {
+	duration, err := time.ParseDuration(string(text))
+	if n, has := strings.CutSuffix(string(text), "d"); has {
+		const bits = 16 // which time.Duration holds
+		var count uint64
+		count, err = strconv.ParseUint(n, 10, bits)
+		duration = time.Duration(count) * 24 * time.Hour
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not a time: give one such as 30d or 36h", text)
+	}
+	*d = days(duration)
+	return nil
+}
+
+// windowSettings bound the times of events that have an index by their date.
+type windowSettings struct {
+	EventMaxAge   days `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside and not to the one of its date; 0 for no limit. A data stream takes events of all times (default ${default})."`
+	EventMaxAhead days `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" help:"The same for events dated after their arrival (default ${default})."`
+}
+
+// check refuses limits that events CloudWatch Logs accepts would exceed.
+// See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
+func (s windowSettings) check() error {
+	const day = 24 * time.Hour
+	for _, limit := range []struct {
+		setting      string
+		value, least time.Duration
+		example      string
+	}{
+		{"EVENT_MAX_AGE (--event-max-age)", time.Duration(s.EventMaxAge), 14 * day, "14d"},
+		{"EVENT_MAX_AHEAD (--event-max-ahead)", time.Duration(s.EventMaxAhead), 2 * time.Hour, "2h"},
+	} {
+		if limit.value != 0 && limit.value < limit.least {
+			return settingf("%s: %s is less than CloudWatch Logs itself allows: give at least %s, or 0 for no limit", limit.setting, limit.value, limit.example)
+		}
+	}
+	return nil
 }
 
 // documentSettings are the settings that decide what documents look like and where
@@ -104,8 +148,8 @@ func (s schemaSettings) read() (*mapping.Schema, error) {
 	return schema, nil
 }
 
-// mapper makes the mapper, whose metrics go to a registry if there is one.
-func (s documentSettings) mapper(index mapping.IndexSettings, registry prometheus.Registerer) (*mapping.Mapper, error) {
+// mapper makes a mapper of the settings and of what else a command configures.
+func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
 	if s.IndexPrefix == "" {
 		return nil, missing("INDEX_PREFIX", "--index-prefix", "the beginning of the index names")
 	}
@@ -117,16 +161,15 @@ func (s documentSettings) mapper(index mapping.IndexSettings, registry prometheu
 	if err != nil {
 		return nil, err
 	}
-	if err := index.CheckSort(schema); err != nil {
+	if err := cfg.Index.CheckSort(schema); err != nil {
 		return nil, settingf("INDEX_SORT (--index-sort): %w", err)
 	}
 	if err := mapping.CheckDate(s.IndexDate); err != nil {
 		return nil, settingf("INDEX_DATE (--index-date): %w", err)
 	}
-	m, err := mapping.New(mapping.Config{
-		Prefix: s.IndexPrefix, Date: s.IndexDate, DataStream: s.DataStream, Zone: zone,
-		Schema: schema, Index: index, NoIDs: s.DocumentIDs == "none", Registry: registry,
-	})
+	cfg.Prefix, cfg.Date, cfg.DataStream, cfg.Zone = s.IndexPrefix, s.IndexDate, s.DataStream, zone
+	cfg.Schema, cfg.NoIDs = schema, s.DocumentIDs == "none"
+	m, err := mapping.New(cfg)
 	if err != nil {
 		return nil, settingf("INDEX_PREFIX (--index-prefix): %w", err)
 	}

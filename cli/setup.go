@@ -71,7 +71,7 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := c.mapper(index, nil)
+	mapper, err := c.mapper(mapping.Config{Index: index})
 	if err != nil {
 		return err
 	}

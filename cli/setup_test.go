@@ -370,6 +370,11 @@ func TestSetupExisting(t *testing.T) {
 	s.ism.Turn()
 	s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: in place: 1 have another policy and keep it: PREFIX-2018-12-11\n")
 
+	// The index of events outside the window is named in full, and was not there yet.
+	s.ism.CreateIndex(s.prefix+"-outside", "")
+	s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-outside: no policy → PREFIX\n")
+	s.ism.Turn()
+
 	// Another form of the policy comes to those that have it.
 	dry := s.setup(exitOK, "--existing", "--delete-after=7d", "--dry-run")
 	s.holds(dry, "indices PREFIX: would be changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-2018-12-10: an earlier form of PREFIX → this one\n")

@@ -19,8 +19,9 @@ type behind struct {
 
 // told is what an answer said, and when.
 type told struct {
-	behind time.Duration
-	at     time.Time
+	behind  time.Duration
+	at      time.Time
+	failing bool // nobody can read the shard since
 }
 
 // betweenAnswers is longer than it takes from one answer to the next in steady state.
@@ -36,7 +37,37 @@ func newBehind() *behind {
 func (b *behind) set(shard string, lag time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.shards[shard] = told{lag, time.Now()}
+	b.shards[shard] = told{behind: lag, at: time.Now()}
+}
+
+// fail has a shard fall behind that is no longer held, until failing drops it.
+func (b *behind) fail(shard string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t, known := b.shards[shard]; known {
+		t.failing = true
+		b.shards[shard] = t
+	}
+}
+
+// failing takes in which shards cannot be read, by whichever worker, and since
+// when. They fall behind with the time, too.
+func (b *behind) failing(shards map[string]time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for shard, t := range b.shards {
+		if _, still := shards[shard]; t.failing && !still {
+			delete(b.shards, shard)
+		}
+	}
+	for shard, since := range shards {
+		t, known := b.shards[shard]
+		if !known {
+			t.at = since
+		}
+		t.failing = true
+		b.shards[shard] = t
+	}
 }
 
 func (b *behind) forget(shard string) {

@@ -35,5 +35,22 @@ func TestBehind(t *testing.T) {
 		b.forget("s1")
 		time.Sleep(time.Minute)
 		f(`logsluice_lag_seconds{shard="s2"} 61`)
+
+		// What nobody can read falls behind, too: since its last answer, or since it fails.
+		b.set("s2", time.Second)
+		b.fail("s2")
+		b.fail("s3")
+		failing := map[string]time.Time{"s2": time.Now(), "s3": time.Now().Add(-time.Hour)}
+		b.failing(failing)
+		time.Sleep(time.Minute)
+		b.failing(failing)
+		f(`logsluice_lag_seconds{shard="s2"} 61`, `logsluice_lag_seconds{shard="s3"} 3660`)
+		b.set("s2", 0) // it is read here
+		delete(failing, "s3")
+		b.failing(map[string]time.Time{})
+		f(`logsluice_lag_seconds{shard="s2"} 0`)
+		b.fail("s2") // and was read elsewhere at once
+		b.failing(map[string]time.Time{})
+		f()
 	})
 }

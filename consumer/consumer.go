@@ -190,6 +190,7 @@ func (c *Consumer) open(ctx context.Context) error {
 
 // sync has the lease table look at leases and shards again and again.
 func (c *Consumer) sync(ctx context.Context) {
+	lines := newSampler()
 	for {
 		c.progress.turn()
 		interval := c.cfg.SyncInterval
@@ -206,8 +207,9 @@ func (c *Consumer) sync(ctx context.Context) {
 			return
 		}
 		if err := c.table.Sync(ctx, c.stream.list); err != nil && ctx.Err() == nil {
-			c.cfg.Log.Warn().Err(err).Msg("cannot look after shards and leases; trying again")
+			lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot look after shards and leases; trying again")
 		}
+		c.metrics.lag.failing(c.table.Failing())
 	}
 }
 
@@ -226,7 +228,7 @@ const maxRecords = 10_000
 
 func (c *Consumer) kclConfig() *config.KinesisClientLibConfiguration {
 	cfg := config.NewKinesisClientLibConfig(c.cfg.Application, c.cfg.Stream, c.cfg.AWS.Region, c.cfg.Worker)
-	cfg.Logger = kclLog{log: c.cfg.Log, reading: c.reading}
+	cfg.Logger = kclLog{log: c.cfg.Log, reading: c.reading, sampler: newSampler()}
 	cfg.ShardSyncIntervalMillis = tick
 	cfg.MaxRecords = maxRecords
 	// The middleware of the client paces the reads.

@@ -51,12 +51,17 @@ func noFaults(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} }
 
 func newTable(t *testing.T, cfg aws.Config, leaseDuration time.Duration) *checkpoint.Table {
 	t.Helper()
+	return newTableThatLogs(t, cfg, leaseDuration, zerolog.Nop())
+}
+
+func newTableThatLogs(t *testing.T, cfg aws.Config, leaseDuration time.Duration, log zerolog.Logger) *checkpoint.Table {
+	t.Helper()
 	position, err := checkpoint.ParsePosition("TRIM_HORIZON")
 	if err != nil {
 		t.Fatal(err)
 	}
 	table, err := checkpoint.New(checkpoint.Config{
-		Table: "leases", Worker: "w", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop(),
+		Table: "leases", Worker: "w", LeaseDuration: leaseDuration, InitialPosition: position, Log: log,
 	}, dynamodb.NewFromConfig(cfg))
 	if err != nil {
 		t.Fatal(err)

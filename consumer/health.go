@@ -30,8 +30,8 @@ func (c *Consumer) Alive(context.Context) error {
 	return c.progress.check(max(10*c.cfg.SyncInterval, 4*c.table.LeaseDuration(), stuckAfter))
 }
 
-// Ready returns an error when the worker is stopping, or when the lease table
-// could not be read of late.
+// Ready returns an error when the worker is stopping, when the lease table could
+// not be read of late, or when no shard can be read.
 func (c *Consumer) Ready(context.Context) error {
 	if c.stopping() {
 		return errors.New("stopping")
@@ -43,7 +43,7 @@ func (c *Consumer) Ready(context.Context) error {
 	if age := time.Since(last); age > max(3*c.cfg.SyncInterval, c.table.LeaseDuration()) {
 		return fmt.Errorf("the lease table in DynamoDB could not be read for %s", age.Round(time.Second))
 	}
-	return nil
+	return c.table.CanRead()
 }
 
 func (c *Consumer) stopping() bool { return c.reading.Err() != nil }

@@ -265,7 +265,7 @@ func TestSyncProgress(t *testing.T) {
 					t.Fatal(err)
 				}
 				reading, stop := context.WithCancel(t.Context())
-				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, table: table, reading: reading}
+				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), table: table, reading: reading}
 				if err := c.Alive(t.Context()); err != nil {
 					t.Errorf("before the first look: %v", err)
 				}

@@ -13,22 +13,24 @@ import (
 type kclLog struct {
 	log     zerolog.Logger
 	reading context.Context // ends when the worker stops
+	sampler *sampler
 }
 
 var _ logger.Logger = kclLog{}
 
 func (k kclLog) Debugf(format string, args ...any) { k.log.Trace().Msgf("kcl: "+format, args...) }
 func (k kclLog) Infof(format string, args ...any)  { k.log.Debug().Msgf("kcl: "+format, args...) }
-func (k kclLog) Warnf(format string, args ...any)  { k.failure().Msgf("kcl: "+format, args...) }
+func (k kclLog) Warnf(format string, args ...any)  { k.failure(format).Msgf("kcl: "+format, args...) }
 
 func (k kclLog) Errorf(format string, args ...any) {
 	for _, arg := range args {
-		if err, ok := arg.(error); ok && errors.Is(err, errUnled) {
-			k.Infof(format, args...) // the lease table has said it
+		var failed *readError
+		if err, ok := arg.(error); ok && (errors.Is(err, errUnled) || errors.As(err, &failed)) {
+			k.Infof(format, args...) // package checkpoint logs it
 			return
 		}
 	}
-	k.failure().Msgf("kcl: "+format, args...)
+	k.failure(format).Msgf("kcl: "+format, args...)
 }
 
 // Fatalf and Panicf are what the KCL calls where it creates clients by itself,
@@ -36,13 +38,13 @@ func (k kclLog) Errorf(format string, args ...any) {
 func (k kclLog) Fatalf(format string, args ...any) { k.log.Fatal().Msgf("kcl: "+format, args...) }
 func (k kclLog) Panicf(format string, args ...any) { k.log.Panic().Msgf("kcl: "+format, args...) }
 
-// failure is a line about a call that did not succeed. When the worker stops,
+// failure begins a line about a call that did not succeed. When the worker stops,
 // its calls are cut off on purpose.
-func (k kclLog) failure() *zerolog.Event {
+func (k kclLog) failure(format string) *zerolog.Event {
 	if k.reading.Err() != nil {
 		return k.log.Debug()
 	}
-	return k.log.Warn()
+	return k.sampler.warn(k.log, format)
 }
 
 func (k kclLog) WithFields(fields logger.Fields) logger.Logger {

@@ -53,7 +53,11 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		giveUp()
 		detach()
 		cancel()
-		p.consumer.metrics.lag.forget(p.shard)
+		if p.lease.Failing() {
+			p.consumer.metrics.lag.fail(p.shard)
+		} else {
+			p.consumer.metrics.lag.forget(p.shard)
+		}
 	})
 }
 

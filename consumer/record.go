@@ -97,7 +97,7 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 	if w.ended {
 		return
 	}
-	w.mapper.Begin(envelope)
+	w.mapper.Begin(envelope, w.source.Arrived)
 	w.origin = indexer.Origin{Owner: envelope.Owner, LogGroup: envelope.LogGroup, LogStream: envelope.LogStream}
 	for more := true; more && !w.ended; {
 		more = w.add()

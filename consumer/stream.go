@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go/middleware"
-	"github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/ownbody"
@@ -36,8 +34,8 @@ const callTimeout = 15 * time.Second
 //     time, and not much at once;
 //   - an iterator that expired while OpenSearch was away is renewed, where the
 //     KCL would give the lease back;
-//   - a record whose de-aggregation would make the KCL skip its whole batch is
-//     marked, so that it passes and is kept as a dead letter.
+//   - aggregates are unpacked in bounded memory; one that cannot be is marked,
+//     so that it passes the KCL and is kept as a dead letter.
 type stream struct {
 	name     string
 	kinesis  *kinesis.Client
@@ -188,6 +186,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			r.place = *input
 			return send(ctx)
 		})
+		err = s.failed(r, err)
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
 			s.begin(r, aws.ToString(answer.ShardIterator))
 		}
@@ -217,9 +216,12 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			}
 			return send(ctx)
 		})
+		err = s.failed(r, err)
 		answer, ok := out.Result.(*kinesis.GetRecordsOutput)
 		if ok && err == nil {
-			s.proceed(r, aws.ToString(input.ShardIterator), answer)
+			err = r.while(ctx, func(ctx context.Context) error {
+				return s.proceed(ctx, r, aws.ToString(input.ShardIterator), answer)
+			})
 		}
 		if !ok || err != nil || len(answer.Records) == 0 {
 			s.drop(r)
@@ -345,25 +347,23 @@ func (r *reader) pace(ctx context.Context) error {
 	return nil
 }
 
-// proceed notes the iterator of a shard's next call and looks at what was read.
-func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsOutput) {
+// proceed unpacks what was read and notes the iterator of the shard's next call. Where
+// an answer has too many user records, its last records are left to be read again.
+func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer *kinesis.GetRecordsOutput) error {
 	r.lease.HasRead()
 	size := 0
 	for i := range answer.Records {
 		size += len(answer.Records[i].Data)
-		markBadAggregate(&answer.Records[i])
 	}
 	from := r.asked
 	if now := time.Now(); now.Sub(from) > s.interval {
 		from = now // when the shard gave it is not known: there may have been several tries
 	}
 	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
-	if n := len(answer.Records); n > 0 {
-		r.place = kinesis.GetShardIteratorInput{
-			StreamName: &s.name, ShardId: &r.shard,
-			ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: answer.Records[n-1].SequenceNumber,
+	if len(answer.Records) > 0 {
+		if err := s.unpack(ctx, r, answer); err != nil {
+			return err
 		}
-		r.limit = int32(min(max(n*fetchBytes/max(size, 1), 1), maxRecords))
 	}
 	s.metrics.lag.set(r.shard, time.Duration(aws.ToInt64(answer.MillisBehindLatest))*time.Millisecond)
 	s.mu.Lock()
@@ -375,28 +375,27 @@ func (s *stream) proceed(r *reader, iterator string, answer *kinesis.GetRecordsO
 		next = *answer.NextShardIterator
 	}
 	s.readers[next] = r
+	return nil
 }
 
-// badAggregate begins the data of a record that looks like an aggregate of the
-// Kinesis Producer Library and is none. The KCL passes it on untouched.
-var badAggregate = []byte("logsluice: not a valid KPL aggregate\n")
-
-var aggregateMagic = []byte{0xf3, 0x89, 0x9a, 0xc2}
-
-func markBadAggregate(record *types.Record) {
-	if bytes.HasPrefix(record.Data, aggregateMagic) && !deaggregates(*record) {
-		record.Data = append(badAggregate[:len(badAggregate):len(badAggregate)], record.Data...)
+// unpack puts user records in the place of aggregates, and sets what is read next.
+func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
+	records, all := answer.Records, len(answer.Records)
+	unpacked, taken := unpack(records)
+	answer.Records = unpacked
+	size := userRecordBytes * (len(unpacked) - taken)
+	for i := range records[:taken] {
+		size += len(records[i].Data)
 	}
-}
-
-// deaggregates tries what the KCL is going to do with a record. On a bad one
-// it gives up the whole batch, or panics.
-func deaggregates(record types.Record) (ok bool) {
-	defer func() {
-		if recover() != nil {
-			ok = false
-		}
-	}()
-	_, err := deaggregator.DeaggregateRecords([]types.Record{record})
-	return err == nil
+	r.limit = int32(min(max(taken*fetchBytes/max(size, 1), 1), maxRecords))
+	r.place = kinesis.GetShardIteratorInput{
+		StreamName: &s.name, ShardId: &r.shard,
+		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: records[taken-1].SequenceNumber,
+	}
+	if taken == all {
+		return nil
+	}
+	var err error
+	answer.NextShardIterator, err = s.renew(ctx, r)
+	return err
 }

@@ -10,11 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/prometheus/client_golang/prometheus"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/internal/fakeaws"
 )
@@ -75,37 +71,6 @@ func TestCallTimeout(t *testing.T) {
 		_, err := s.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")})
 		if took := time.Since(begun); err == nil || took > callTimeout {
 			t.Errorf("after %s: %v", took, err)
-		}
-	})
-}
-
-// A worker that has claimed a lease does not wait for ever for what OpenSearch
-// does not take.
-func TestHandoverDrainIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		table, db := leased(t)
-		c := &Consumer{cfg: Config{DrainTimeout: 10 * time.Second}, table: table, metrics: newMetrics(), reading: t.Context(), draining: t.Context(),
-			indexer: newIndexer(t, 1, prometheus.NewRegistry(), away{})}
-		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, &c.progress)
-		p := &processor{consumer: c}
-		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
-		p.marks.add("1", 1) // of which no verdict comes
-		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-			TableName: aws.String("leases"), Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: heldShard}},
-			UpdateExpression:          aws.String("SET ClaimRequest = :other"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":other": &types.AttributeValueMemberS{Value: "other"}},
-		}); err != nil {
-			t.Fatal(err)
-		}
-		<-table.Lease(heldShard).Reading().Done()
-		begun := time.Now()
-		// The reader may be at the end of the shard, and wait there first.
-		p.Shutdown(&kcl.ShutdownInput{ShutdownReason: kcl.TERMINATE})
-		if err := table.RemoveLeaseOwner(heldShard); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(begun); took < c.cfg.DrainTimeout || took > c.cfg.DrainTimeout+time.Second {
-			t.Errorf("handed over after %s", took)
 		}
 	})
 }

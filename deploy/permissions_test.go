@@ -33,6 +33,7 @@ var prefixes = map[string]string{"cloudwatchlogs": "logs"}
 // byRule are actions that no call is named like.
 var byRule = map[string]string{
 	"kms:Decrypt":              "GetRecords of a stream that is encrypted, through Kinesis only",
+	"kms:GenerateDataKey":      "PutObject into a bucket that is encrypted, through S3 only",
 	"aoss:APIAccessAll":        "each request to Serverless, whose data access policy says what may be done",
 	"aoss:DashboardsAccessAll": "each request to its Dashboards",
 }
@@ -52,6 +53,7 @@ var doors = map[string][]door{
 	"domain.Bulk POST":          {{post, "/_bulk"}},
 	"domain.template GET":       {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
 	"domain.EnsureTemplate PUT": {{put, "/_index_template/" + byPrefix}, {put, "/_index_template/" + byPrefix + "-dead-letter"}},
+	"domain.EnsureIndex PUT":    {{put, "/" + byPrefix + "-dead-letter"}},
 	"domain.mappings GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"domain.ExtendMapping PUT":  {{put, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"domain.Describe GET":       {{get, "/"}},

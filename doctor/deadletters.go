@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"logsluice/domain"
 	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 )
 
 const (
@@ -41,6 +43,23 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		f.warn("look at "+index+", where they are kept: mostly a field is of two types in two applications, or others write to the stream",
 			"%d in the last day: %s", letters, firstOf(texts))
 	}
+	if w.Store != nil {
+		w.store(ctx, f)
+	}
+}
+
+// store reports whether dead letters could be kept that their index refuses.
+func (w *walk) store(ctx context.Context, f *Finding) {
+	err := bounded(ctx, w.Store.Check)
+	if err == nil {
+		f.note("DEAD_LETTER_URL can be written to")
+		return
+	}
+	remedy := remedyOf(err, "s3:PutObject")
+	if known := new(deadletter.Error); errors.As(err, &known) {
+		remedy = known.Remedy
+	}
+	f.warn(remedy, "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: %s", said(err))
 }
 
 func cut(text string) string {

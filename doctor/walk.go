@@ -61,6 +61,14 @@ type Config struct {
 	SavedObjects  [][]byte
 	// Archive is where the Firehose writes, nil if that is not known.
 	Archive *Archive
+	// Store is where dead letters go that their index refuses, nil for nowhere.
+	Store Store
+}
+
+// Store is a place outside of OpenSearch.
+type Store interface {
+	// Check reports why it cannot be written to, or nil.
+	Check(ctx context.Context) error
 }
 
 // Template is an index template in bodies of which one is to be in place, the best

@@ -103,24 +103,29 @@ func (w *walk) tellRefused(f *Finding, index string, item domain.Item) {
 	if item.Error != nil {
 		cause = *item.Error
 	}
-	remedy := "see what OpenSearch says"
+	f.fail(RemedyOfRefusal(w.Mapper.Prefix(), index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
+}
+
+// RemedyOfRefusal returns what to do where OpenSearch refuses a document for an index of
+// a prefix, or to create that index.
+func RemedyOfRefusal(prefix, index string, status int, cause domain.Cause) string {
 	switch said := cause.Type + " " + cause.Reason; {
 	case strings.Contains(said, "read-only-allow-delete"):
-		remedy = "free disk space or add nodes; the block goes by itself then"
+		return "free disk space or add nodes; the block goes by itself then"
 	case strings.Contains(said, "cluster_block_exception") && strings.Contains(said, "index ["):
-		remedy = fmt.Sprintf(`take the block away: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
+		return fmt.Sprintf(`take the block away: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
 	case strings.Contains(said, "cluster_block_exception"):
-		remedy = `free disk space or add nodes, or take the block of the cluster away (cluster.blocks.create_index, cluster.blocks.read_only)`
+		return `free disk space or add nodes, or take the block of the cluster away (cluster.blocks.create_index, cluster.blocks.read_only)`
 	case strings.Contains(said, "index_not_found_exception"):
-		remedy = fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", w.Mapper.Prefix())
+		return fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", prefix)
 	case strings.Contains(said, "this action would add"):
-		remedy = "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node"
-	case item.Status == http.StatusForbidden:
-		remedy = "allow it for " + w.Mapper.Prefix() + "-* (README, Which OpenSearch)"
-	case item.Status == http.StatusTooManyRequests, item.Status >= http.StatusInternalServerError:
-		remedy = "see how busy the domain is and whether it has all its nodes; a worker tries again"
+		return "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node"
+	case status == http.StatusForbidden:
+		return "allow it for " + prefix + "-* (README, Which OpenSearch)"
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		return "see how busy the domain is and whether it has all its nodes; a worker tries again"
 	}
-	f.fail(remedy, "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
+	return "see what OpenSearch says"
 }
 
 // remove leaves nothing behind, or tells what it leaves. It does so too when the walk

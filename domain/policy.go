@@ -156,16 +156,41 @@ type Indices struct {
 	Without, Older, Other []string
 }
 
+// explain returns what the plugin reports of the indices that the policy is for, by
+// name. It fails as a whole where one that is named in full does not exist, so that
+// such a name is asked for by itself.
+func (p *Policy) explain(ctx context.Context) (map[string]json.RawMessage, error) {
+	var patterns, questions []string
+	for _, index := range p.indices {
+		if strings.Contains(index, "*") {
+			patterns = append(patterns, index)
+		} else {
+			questions = append(questions, index)
+		}
+	}
+	if patterns != nil {
+		questions = append(questions, strings.Join(patterns, ","))
+	}
+	all := map[string]json.RawMessage{}
+	for _, indices := range questions {
+		var answer map[string]json.RawMessage
+		err := call(ctx, p.client, "ask which indices have policy "+p.name, http.MethodGet, p.base+"/explain/"+indices, nil, &answer)
+		if err != nil && !HasStatus(err, http.StatusNotFound) {
+			return nil, err
+		}
+		maps.Copy(all, answer)
+	}
+	delete(all, "total_managed_indices")
+	return all, nil
+}
+
 // Indices asks which indices are there that do not have the policy as it is to be.
 // One that was told to take it does so within minutes, at its next turn.
 func (p *Policy) Indices(ctx context.Context) (Indices, error) {
-	var answer map[string]json.RawMessage
-	path := p.base + "/explain/" + strings.Join(p.indices, ",")
-	err := call(ctx, p.client, "ask which indices have policy "+p.name, http.MethodGet, path, nil, &answer)
-	if err != nil && !HasStatus(err, http.StatusNotFound) {
+	answer, err := p.explain(ctx)
+	if err != nil {
 		return Indices{}, err
 	}
-	delete(answer, "total_managed_indices")
 	changes := len(p.Changes()) > 0
 	var found Indices
 	for _, name := range slices.Sorted(maps.Keys(answer)) {

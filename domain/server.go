@@ -2,7 +2,6 @@ package domain
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,7 +41,7 @@ func Describe(ctx context.Context, client Client) (Server, error) {
 	var answer struct {
 		Version struct{ Distribution, Number string }
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Version.Number == "" {
+	if err := decode(resp, &answer); err != nil || answer.Version.Number == "" {
 		return s, errors.Join(ErrOtherServer, err)
 	}
 	s.Version = answer.Version.Number

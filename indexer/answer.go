@@ -24,8 +24,20 @@ type answer struct {
 	value []byte // the value that was read last
 }
 
-// maxValue bounds in bytes what is kept for the next answer.
-const maxValue = 1 << 20
+const (
+	// maxValue bounds an item in bytes, with its strings as they are kept.
+	maxValue = 1 << 20
+	// maxString bounds in bytes what is kept of a string: of reasons even less is shown.
+	maxString = 2 * maxReason
+	ellipsis  = "…"
+)
+
+// maxAnswer bounds in bytes the answer to a request. An item with an error usually has
+// up to 2 kB; but some reasons quote a value of the document, which can be most of the
+// request, three times and escaped once more.
+func maxAnswer(documents, size int) int64 {
+	return 1<<20 + int64(documents)*(4<<10) + 8*int64(size)
+}
 
 var answers = sync.Pool{New: func() any { return &answer{r: bufio.NewReaderSize(nil, 64<<10)} }}
 
@@ -147,13 +159,15 @@ func (a *answer) expect(want byte) error {
 	return err
 }
 
-// next reads a value whole. It is good until the next one, and may be no JSON.
+// next reads a value, whose strings are cut. It is good until the next one, and may be
+// no JSON.
 func (a *answer) next() ([]byte, error) {
 	if _, err := a.peek(); err != nil {
 		return nil, err
 	}
 	a.value = a.value[:0]
 	depth, text, escaped := 0, false, false
+	from, cut := 0, false // of the string at hand
 	for {
 		c, err := a.r.ReadByte()
 		if err != nil {
@@ -164,11 +178,15 @@ func (a *answer) next() ([]byte, error) {
 		case escaped:
 			escaped = false
 		case text:
+			if !cut && c != '"' && len(a.value)-from >= maxString && a.mayCut(c) {
+				cut, a.value = true, append(a.value, ellipsis...)
+			}
 			escaped = c == '\\'
 			text = c != '"'
+			cut = cut && text
 			whole = !text && depth == 0
 		case c == '"':
-			text = true
+			text, from = true, len(a.value)
 		case c == '{' || c == '[':
 			depth++
 		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n'):
@@ -177,10 +195,21 @@ func (a *answer) next() ([]byte, error) {
 			depth--
 			whole = depth == 0
 		}
+		if cut {
+			continue
+		}
 		if a.value = append(a.value, c); whole {
 			return a.value, nil
 		}
+		if len(a.value) > maxValue {
+			return nil, fmt.Errorf("a value of more than %d bytes", maxValue)
+		}
 	}
+}
+
+// mayCut reports whether a string may end before c: not within an escape such as \u00e9.
+func (a *answer) mayCut(c byte) bool {
+	return c == '\\' || bytes.IndexByte(a.value[len(a.value)-len(`u00e9`):], '\\') < 0
 }
 
 func unexpectedEnd(err error) error {

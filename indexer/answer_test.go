@@ -48,7 +48,7 @@ func TestReadItems_Success(t *testing.T) {
 	f(`{"items":[]}`, 0)
 	f(`{"a":[{"items":[1]},"x"],"b":{"items":{}},"c":null,"d":-1.5e3,"items":[`+taken+`],"e":true}`, 1)
 	f(`{"items":[`+strings.TrimSuffix(strings.Repeat(taken+",", 50_000), ",")+`]}`, 50_000)
-	f(fmt.Sprintf(`{"items":[%s,{"create":{"status":400,"error":{"type":"t","reason":%q}}}]}`, taken, strings.Repeat("long ", 100_000)), 2)
+	f(fmt.Sprintf(`{"items":[%s,{"create":{"status":400,"error":{"type":"t","reason":%q}}}]}`, taken, strings.Repeat("x", maxString-1)), 2)
 }
 
 func TestReadItems_Failure(t *testing.T) {

@@ -100,7 +100,7 @@ func checkVersion(t *testing.T, url, text string) {
 	envelope.Events = append(envelope.Events, subscription.Event{ID: []byte("3"), Timestamp: 1544414264183, Message: subscription.Text(`"` + structured + `"`)})
 	for range 2 {
 		docs := indexer.NewDocuments(indexer.Source{Stream: "s", Shard: "x", SequenceNumber: "1"}, 0)
-		mapper.Begin(envelope)
+		mapper.Begin(envelope, time.Time{})
 		n, _, _ := mapper.Prepare(1 << 20)
 		for range n {
 			docs.Body, _ = mapper.Append(docs.Body)

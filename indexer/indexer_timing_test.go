@@ -50,7 +50,7 @@ func BenchmarkPut(b *testing.B) {
 	for len(ends) < benchmarkDocuments {
 		r, _ := g.Next()
 		if _, err := decoder.Decode(r.Data, func(e *subscription.Envelope) {
-			mapper.Begin(e)
+			mapper.Begin(e, time.Time{})
 			n, _, _ := mapper.Prepare(64 << 20)
 			for range min(n, benchmarkDocuments-len(ends)) {
 				body, _ = mapper.Append(body)

@@ -146,6 +146,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 		size += len(written)
 	}
 	ix.metrics.requestBytes.Add(float64(size))
+	most := maxAnswer(documents(batch), size)
 	body := &requestBody{Reader: io.MultiReader(readers...)}
 	lend := func() {
 		for _, p := range batch {
@@ -186,7 +187,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	if resp.StatusCode != http.StatusOK {
 		return nil, resp.StatusCode, domain.NewAnswerError("bulk request", resp)
 	}
-	items, err = readItems(resp.Body, documents(batch))
+	items, err = readItems(domain.Bounded(resp.Body, most), documents(batch))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the answer to a bulk request: %w", err)
 	}

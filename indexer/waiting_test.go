@@ -82,8 +82,12 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 		return &refusal{400, "illegal_argument_exception", "pipeline with id [p] does not exist", ""}
 	})
 	f("missing index", func(i string) *refusal { return &refusal{404, "index_not_found_exception", "no such index", i} })
-	f("not allowed", func(string) *refusal { return &refusal{403, "security_exception", "no permissions for [indices:data/write/bulk[s]]", ""} })
-	f("shard limit", func(string) *refusal { return &refusal{400, "validation_exception", "this action would add [2] shards", ""} })
+	f("not allowed", func(string) *refusal {
+		return &refusal{403, "security_exception", "no permissions for [indices:data/write/bulk[s]]", ""}
+	})
+	f("shard limit", func(string) *refusal {
+		return &refusal{400, "validation_exception", "this action would add [2] shards", ""}
+	})
 }
 
 // What waits is indexed when its index accepts documents again, within seconds.
@@ -191,7 +195,7 @@ func TestOutage(t *testing.T) {
 				v.feed("a", live, 2*time.Minute)
 				v.set(refuse)
 				paused := false
-				for range 2 * 3600 {
+				for range 1500 {
 					paused = !v.putLarge("b", 2<<10, old) || paused
 					if others && !v.put("a", live) {
 						t.Fatal("a shard pauses whose documents are accepted")

@@ -3,7 +3,7 @@ package mapping
 import "logsluice/subscription"
 
 // frame is what the documents of an envelope have in common as long as their
-// times share an hour: their text, with gaps for what is each event's own.
+// times share an hour and are on the same side of the window: their text, with gaps for what is each event's own.
 type frame struct {
 	text []byte
 	gaps []gap
@@ -37,7 +37,12 @@ func (f *frame) leave(of own) { f.gaps = append(f.gaps, gap{len(f.text), of}) }
 func (m *Mapper) build(envelope *subscription.Envelope) {
 	f := &m.frame
 	f.text, f.gaps = f.text[:0], f.gaps[:0]
-	f.write(m.action, m.hour.date)
+	f.write(m.action)
+	if m.outside {
+		f.text = append(f.text, outsideDate...)
+	} else {
+		f.write(m.hour.date)
+	}
 	if !m.noIDs {
 		f.write([]byte(`","_id":"`))
 		f.leave(ownID)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"logsluice/subscription"
 )
@@ -24,13 +25,29 @@ func randomEnvelope(rng *rand.Rand) *subscription.Envelope {
 // how much is prepared at a time.
 func TestMapperGoesOn(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	m := newMapper(t, "app", "Asia/Kathmandu")
+	fresh := func() *Mapper {
+		m, err := New(Config{Prefix: "app", Zone: mustZone(t, "Asia/Kathmandu"), MaxAge: time.Hour, MaxAhead: 20 * time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := fresh()
 	for range 500 {
 		e, other := randomEnvelope(rng), randomEnvelope(rng)
-		m.Begin(e)
+		arrived := []time.Time{{}, time.UnixMilli(msPerHour / 4), time.UnixMilli(msPerHour), time.UnixMilli(2 * msPerHour)}[rng.IntN(4)]
+		m.Begin(e, arrived)
 		clone := m.Clone()
-		clone.Begin(other)
-		want := newMapper(t, "app", "Asia/Kathmandu").AppendAll(nil, e)
+		clone.Begin(other, arrived)
+		var want []byte // of an event at a time
+		for _, event := range e.Events {
+			one := *e
+			one.Events = []subscription.Event{event}
+			alone := fresh()
+			alone.Begin(&one, arrived)
+			alone.Prepare(1)
+			want, _ = alone.Append(want)
+		}
 		var got []byte
 		appended := 0
 		for more := true; more; {
@@ -74,12 +91,20 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		e.Events = append(e.Events, subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: literalOf(line)})
 	}
 	for _, name := range BuiltIns() {
-		m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: mustBuiltIn(t, name)})
+		m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: mustBuiltIn(t, name), MaxAge: time.Hour, MaxAhead: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
 		body := make([]byte, 0, 1<<20)
-		if n := testing.AllocsPerRun(100, func() { body = m.AppendAll(body[:0], e) }); n > 0 {
+		n := testing.AllocsPerRun(100, func() {
+			body = m.AppendAll(body[:0], e)
+			// Half of the events are outside the window.
+			m.Begin(e, time.UnixMilli(1+int64(len(e.Events))/2).Add(m.maxAge))
+			for documents, _, _ := m.Prepare(1 << 20); documents > 0; documents-- {
+				body, _ = m.Append(body)
+			}
+		})
+		if n > 0 {
 			t.Errorf("%s: %v allocations for %d events", name, n, len(e.Events))
 		}
 	}

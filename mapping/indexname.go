@@ -55,6 +55,12 @@ func checkPrefix(prefix string) error {
 	case strings.HasPrefix(prefix, "-") || strings.HasPrefix(prefix, "_") || strings.HasPrefix(prefix, "+") || strings.HasPrefix(prefix, "."):
 		return fmt.Errorf("the index prefix %q begins with one of - _ + . ; begin it with a letter or a digit", prefix)
 	}
+	for _, reserved := range []string{outsideDate, lettersName} {
+		if strings.HasSuffix(prefix, "-"+reserved) {
+			return fmt.Errorf("the index prefix %q ends in -%s, which names an index or a template of the prefix %q: choose another end",
+				prefix, reserved, strings.TrimSuffix(prefix, "-"+reserved))
+		}
+	}
 	return checkName("the index prefix", prefix)
 }
 

@@ -77,7 +77,9 @@ func (m *Mapper) letterIndexPattern() savedObject {
 }
 
 // letters is the index of the dead letters.
-func (m *Mapper) letters() string { return m.naming.prefix + "-dead-letter" }
+func (m *Mapper) letters() string { return m.naming.prefix + "-" + lettersName }
+
+const lettersName = "dead-letter"
 
 // letterFields are the fields of dead letters, as package indexer has them.
 var letterFields = map[string]string{

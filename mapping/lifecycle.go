@@ -27,8 +27,9 @@ type transition struct {
 
 // Lifecycle returns the Index State Management policy of the documents' indices:
 // one is deleted when its newest document is deleteAfter old, and its segments are
-// merged when that is mergeAfter old, unless mergeAfter is 0. A data stream is rolled
-// over each day.
+// merged when that is mergeAfter old, unless mergeAfter is 0. PREFIX-outside, whose
+// documents are of any time, is treated by its own age as if its period began with it.
+// A data stream is rolled over each day.
 // See https://docs.opensearch.org/latest/im-plugin/ism/policies/.
 func (m *Mapper) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
 	switch {
@@ -88,7 +89,7 @@ func (n naming) period() time.Duration {
 	return year
 }
 
-// patterns match the indices that documents go to, and none of the dead letters:
+// patterns match the indices that documents go to, and not that of the dead letters:
 // a policy cannot leave out what its patterns match, since most releases take such a
 // pattern and ignore it. Each part of a date begins with a digit.
 // See https://github.com/opensearch-project/index-management/issues/375.
@@ -101,7 +102,7 @@ func (n naming) patterns() []string {
 	for first := range 10 {
 		patterns = append(patterns, n.base()+literal+strconv.Itoa(first)+"*")
 	}
-	return patterns
+	return append(patterns, n.outside())
 }
 
 // inHours spells a time as OpenSearch does, in days where it is whole ones, and no

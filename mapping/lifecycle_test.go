@@ -162,11 +162,11 @@ func TestLifecyclePatterns(t *testing.T) {
 			t.Errorf("priority %d is not that of the index template", template.Priority)
 		}
 	}
-	f(Config{}, "app-dead-letter", "app-web-2026-12-31", "app", "apps-2026-12-31")
+	f(Config{}, "app-dead-letter", "app-outside-2026-12-31", "app-outside-web-dead-letter", "app-web-2026-12-31", "app", "apps-2026-12-31")
 	f(Config{Date: "%d.%m.%Y"}, "app-dead-letter", "app-web-31.12.2026")
 	f(Config{Date: "day-%Y-%m-%d"}, "app-dead-letter", "app-2026-12-31")
 	f(Config{Date: "%G-w%V"}, "app-dead-letter")
-	f(Config{DataStream: true}, "app-dead-letter", "app-2026-12-31")
+	f(Config{DataStream: true}, "app-dead-letter", "app-outside", "app-2026-12-31")
 }
 
 // A period is as long as an index ever gets documents of new times.

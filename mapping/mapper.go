@@ -18,6 +18,10 @@ type Config struct {
 	// DataStream has the documents go to the data stream PREFIX in place of indices
 	// by date. A re-delivery after a rollover then is a second document.
 	DataStream bool
+	// MaxAge and MaxAhead bound how much older and newer than its record's arrival in
+	// Kinesis an event may be to have an index by date: others go to PREFIX-outside.
+	// 0 is no bound, and none holds for a data stream, which has one index for all times.
+	MaxAge, MaxAhead time.Duration
 	// Zone decides the day an event belongs to and the offset its timestamp is
 	// written with.
 	Zone *time.Location
@@ -42,6 +46,8 @@ type Mapper struct {
 	schema   *Schema
 	settings IndexSettings
 	noIDs    bool
+	maxAge   time.Duration
+	maxAhead time.Duration
 	metrics  *metrics
 	keys     [][]byte // of the schema's fields: `,"level":`, …
 	action   []byte   // the action line up to the date
@@ -50,8 +56,10 @@ type Mapper struct {
 	envelope *subscription.Envelope // that the events are of
 	next     int                    // the first of its events that is not prepared
 	rules    []int                  // that concern it
+	window   window                 // of its record
 	hour     hour                   // of the event at hand
-	frame    frame                  // of both
+	outside  bool                   // that is outside the window
+	frame    frame                  // of these
 	framed   bool                   // the frame is made
 	origins  map[string][]byte      // the fields that come with a log stream
 	origin   []byte                 // of the envelope, as a key of them
@@ -90,7 +98,7 @@ func New(cfg Config) (*Mapper, error) {
 		return nil, err
 	}
 	if cfg.DataStream {
-		cfg.Date = ""
+		cfg.Date, cfg.MaxAge, cfg.MaxAhead = "", 0, 0
 	}
 	if err := cfg.Index.CheckSort(cfg.Schema); err != nil {
 		return nil, err
@@ -101,6 +109,8 @@ func New(cfg Config) (*Mapper, error) {
 		schema:   cfg.Schema,
 		settings: cfg.Index.complete(),
 		noIDs:    cfg.NoIDs,
+		maxAge:   cfg.MaxAge,
+		maxAhead: cfg.MaxAhead,
 		extract:  newExtract(cfg.Schema),
 		origins:  map[string][]byte{},
 	}
@@ -133,9 +143,11 @@ func (m *Mapper) Clone() *Mapper {
 }
 
 // Begin goes on to the events of an envelope, which is not to change while they
-// are written.
-func (m *Mapper) Begin(envelope *subscription.Envelope) {
+// are written. Its record arrived in Kinesis at a time, which is zero if unknown:
+// then every event has an index by date.
+func (m *Mapper) Begin(envelope *subscription.Envelope, arrived time.Time) {
 	m.envelope, m.framed, m.next = envelope, false, 0
+	m.window = windowAt(arrived, m.maxAge, m.maxAhead)
 	m.rules = m.rules[:0]
 	for i := range m.schema.rules {
 		if m.schema.rules[i].concerns(envelope) {
@@ -166,6 +178,12 @@ func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
 			return len(m.prepared), bytes, true
 		}
 		m.metrics.countLeftOut(m.extract, lost)
+		if event.Identical && !m.noIDs {
+			m.metrics.identical.Inc()
+		}
+		if m.outside {
+			m.metrics.countOutside(event, &m.window)
+		}
 		m.prepared = append(m.prepared, prepared{event, len(m.own)})
 		bytes += size
 	}
@@ -195,8 +213,9 @@ func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 
 // Append appends the action and the source line of the next prepared document,
 // newlines included. The operation is create under the event's identity, and the
-// index is that of the event's own time, so that a re-delivered event meets its own
-// document. Without ids it is a plain index, and nothing meets. Append returns the
+// index is that of the event's own time, or PREFIX-outside, by the arrival of its
+// record: an event that is read again meets its own document. Without ids the
+// operation is a plain index, and nothing meets. Append returns the
 // event as well, which is valid as long as its envelope.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
 func (m *Mapper) Append(dst []byte) ([]byte, *subscription.Event) {
@@ -210,9 +229,9 @@ func (m *Mapper) Append(dst []byte) ([]byte, *subscription.Event) {
 	return m.frame.append(dst, &m.hour, p.event, m.own[from:p.own]), p.event
 }
 
-// AppendAll begins an envelope and appends all its documents.
+// AppendAll begins an envelope of unknown arrival and appends all its documents.
 func (m *Mapper) AppendAll(dst []byte, envelope *subscription.Envelope) []byte {
-	m.Begin(envelope)
+	m.Begin(envelope, time.Time{})
 	for more := true; more; {
 		var documents int
 		for documents, _, more = m.Prepare(preparedBytes); documents > 0; documents-- {
@@ -225,11 +244,13 @@ func (m *Mapper) AppendAll(dst []byte, envelope *subscription.Envelope) []byte {
 // preparedBytes is how much is prepared at a time.
 const preparedBytes = 1 << 20
 
-// place goes to the hour of an event.
+// place goes to the hour of an event, and to its side of the window.
 func (m *Mapper) place(event *subscription.Event) {
-	if m.framed && m.hour.holds(event.Timestamp) {
+	outside := !m.window.holds(event)
+	if m.framed && m.outside == outside && m.hour.holds(event.Timestamp) {
 		return
 	}
+	m.outside = outside
 	if !m.hour.holds(event.Timestamp) {
 		m.hour = hourOf(event.Timestamp, m.zone, m.naming)
 	}

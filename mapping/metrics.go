@@ -5,13 +5,18 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"logsluice/subscription"
 )
 
 type metrics struct {
-	dropped  []prometheus.Counter // by rule
-	unfit    []prometheus.Counter // by field
-	tooLong  []prometheus.Counter // by field
-	restLost prometheus.Counter
+	dropped   []prometheus.Counter // by rule
+	unfit     []prometheus.Counter // by field
+	tooLong   []prometheus.Counter // by field
+	restLost  prometheus.Counter
+	tooOld    prometheus.Counter
+	tooNew    prometheus.Counter
+	identical prometheus.Counter
 }
 
 func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
@@ -19,15 +24,24 @@ func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
 		Name: "logsluice_events_dropped_total", Help: "Events that a rule of the schema drops, by the rule's number in the file."}, []string{"rule"})
 	leftOut := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "logsluice_fields_left_out_total", Help: "Fields that documents lack as the value in the line does not fit, by field and reason."}, []string{"field", "reason"})
+	outside := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "logsluice_events_outside_total", Help: "Events too old or too far ahead when their record arrived, which go to PREFIX-outside, by side."}, []string{"side"})
+	identical := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "logsluice_events_identical_total", Help: "Events without an id of CloudWatch's that equal one of another envelope in their record, and share its document."})
 	if registry != nil {
-		for _, c := range []prometheus.Collector{dropped, leftOut} {
+		for _, c := range []prometheus.Collector{dropped, leftOut, outside, identical} {
 			if err := registry.Register(c); err != nil {
 				return nil, fmt.Errorf("register the metrics of the mapping: %w", err)
 			}
 		}
 	}
 	const byType, byLength = "type", "length"
-	m := &metrics{restLost: leftOut.WithLabelValues(restField, byType)}
+	m := &metrics{
+		restLost:  leftOut.WithLabelValues(restField, byType),
+		tooOld:    outside.WithLabelValues("old"),
+		tooNew:    outside.WithLabelValues("ahead"),
+		identical: identical,
+	}
 	for i := range s.rules {
 		m.dropped = append(m.dropped, dropped.WithLabelValues(strconv.Itoa(i+1)))
 	}
@@ -36,6 +50,15 @@ func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
 		m.tooLong = append(m.tooLong, leftOut.WithLabelValues(f.Name, byLength))
 	}
 	return m, nil
+}
+
+// countOutside counts an event that is outside its window.
+func (m *metrics) countOutside(event *subscription.Event, w *window) {
+	if event.Timestamp < w.earliest {
+		m.tooOld.Inc()
+	} else {
+		m.tooNew.Inc()
+	}
 }
 
 // countLeftOut counts the fields that a line has values for, none of which fits, and

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -81,7 +82,7 @@ fields:
 	for _, message := range []string{`{"status":"ok"}`, `{"status":"ok","code":200}`, `{"status":null,"user":"long"}`, `{"user":{"a":1}}`, `{"user":["long","ab"]}`, `{"user":["long"]}`, `no`} {
 		e.Events = append(e.Events, subscription.Event{Message: literalOf(message)})
 	}
-	m.Begin(e)
+	m.Begin(e, time.Time{})
 	for more := true; more; {
 		_, _, more = m.Prepare(1)
 	}

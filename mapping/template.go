@@ -235,9 +235,13 @@ func (f *Field) property(text string) map[string]any {
 // Prefix is what every index name begins with.
 func (m *Mapper) Prefix() string { return m.naming.prefix }
 
-// Indices are those that events of a time, and of the day before it, belong to.
+// Indices returns those that events of a time, and of the day before it, belong to,
+// the newest last. The first is PREFIX-outside, where there can be such an index.
 func (m *Mapper) Indices(t time.Time) []string {
 	var names []string
+	if outside := m.naming.outside(); outside != "" {
+		names = append(names, outside)
+	}
 	for ago := day; ago >= 0; ago -= time.Hour {
 		local, _ := localTime(t.Add(-ago).UnixMilli(), m.zone)
 		names = append(names, string(m.naming.appendDate([]byte(m.naming.base()), local)))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -158,7 +159,7 @@ func TestMapperLetsGo(t *testing.T) {
 	} {
 		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: literalOf("x")}, {ID: []byte("2"), Message: literalOf(line)}}}
 		m.AppendAll(nil, e)
-		m.Begin(&subscription.Envelope{})
+		m.Begin(&subscription.Envelope{}, time.Time{})
 		x := m.extract.clone()
 		if x.read(literalOf(line)); len(x.values) > maxFound+2*maxTerm {
 			t.Errorf("%s: %d bytes are found", name, len(x.values))

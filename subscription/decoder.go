@@ -75,6 +75,7 @@ type Decoder struct {
 	buffers     [maxGzip][]byte // one for each level
 	scanner     scanner
 	current     Envelope
+	identities  identities
 	visit       func(*Envelope)
 	controls    int
 	errs        []error
@@ -94,7 +95,8 @@ func NewDecoder(maxInflated int) *Decoder {
 // back to back. It calls visit for each DATA_MESSAGE, several times for one with
 // more than 10,000 events, and counts the CONTROL_MESSAGEs. What is bad is left
 // out: the error joins an *Error for each bad stretch, and the good around it is
-// visited all the same.
+// visited all the same. So is an envelope with a key twice, by its last value, as what
+// came before is left out.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
 	d.left, d.work = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data)
 	d.ended, d.leave = false, false
@@ -107,7 +109,7 @@ func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err 
 
 // letGo forgets the input, and buffers that are unusually large.
 func (d *Decoder) letGo() {
-	d.visit, d.scanner.data = nil, nil
+	d.visit, d.scanner.data, d.identities.seen = nil, nil, nil
 	d.current.reset()
 	for i, buf := range d.buffers {
 		if cap(buf) > maxKept {
@@ -249,6 +251,9 @@ func (d *Decoder) text(data []byte, parent string, at int) (n int, err error) {
 			if err := d.visitAll(); err != nil {
 				return s.pos, err
 			}
+		}
+		if d.current.twice != "" {
+			d.fail(stageParse, parent, at+start, errTwice(d.current.twice))
 		}
 	}
 	return s.pos, nil

@@ -1,9 +1,11 @@
 package subscription
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -15,17 +17,18 @@ type Envelope struct {
 	// events; `""` where the envelope does not say.
 	Owner, LogGroup, LogStream Text
 	Events                     []Event
-	// Rejected are elements of logEvents that are no log events. They come with
-	// the first window.
+	// Rejected are the elements of logEvents that are not in Events, or not in full.
+	// They come with the first window.
 	Rejected []Rejected
 
 	kind         Text
-	events       bool // logEvents is an array
-	elements     int  // of logEvents, read so far
-	rest         int  // where the first event that is not in Events begins, 0 if all are
-	restPosition int  // which element that is
-	rejected     int  // how many there are
-	rejectedFrom int  // where the last of Rejected begins
+	twice        string // a key that comes more than once, "" if none does
+	events       bool   // logEvents is an array
+	elements     int    // of logEvents, read so far
+	rest         int    // where the first event that is not in Events begins, 0 if all are
+	restPosition int    // which element that is
+	rejected     int    // how many there are
+	rejectedFrom int    // where the last of Rejected begins
 	occurrences  *occurrences
 }
 
@@ -38,6 +41,11 @@ type Event struct {
 	// string in canonical form, or a number. It is nil where the ID is CloudWatch's,
 	// and where the envelope has no id or one of another type.
 	Given []byte
+	// Identical is set on an event without an id of CloudWatch's that has its ID in
+	// common with one of another envelope of the same input. They are equal in all but
+	// Given and Position: two lines, or one that came twice. In inputs with more than
+	// 10,000 events without ids it may be unset.
+	Identical bool
 	// Position is the event's index in logEvents, where rejected elements count too.
 	Position int
 	// Timestamp is in milliseconds since the epoch, within the years 0 to 9999.
@@ -50,9 +58,10 @@ type Event struct {
 	Account, Region Text
 }
 
-// Rejected is an element of logEvents that is no log event. The last one of an
-// envelope can stand for several: then it goes from the first of these to the
-// last, with what is between, and Err says how many they are.
+// Rejected is an element of logEvents that is not a log event, or one with a key
+// twice: its event has the last value only. The last one of an envelope can stand for
+// several: then it goes from the first of these to the last, with what is between, and
+// Err says how many they are.
 type Rejected struct {
 	// Raw is its JSON as it was.
 	Raw []byte
@@ -83,18 +92,24 @@ func (d *Decoder) envelope() error {
 	s, e := &d.scanner, &d.current
 	s.arena, s.rewritten = s.arena[:0], 0
 	e.reset()
+	var keys keys
 	err := s.object(func(key Text) (err error) {
 		var target *Text
 		switch string(key) {
 		case `"messageType"`:
 			target = &e.kind
+			keys.note("messageType")
 		case `"owner"`:
 			target = &e.Owner
+			keys.note("owner")
 		case `"logGroup"`:
 			target = &e.LogGroup
+			keys.note("logGroup")
 		case `"logStream"`:
 			target = &e.LogStream
+			keys.note("logStream")
 		case `"logEvents"`:
+			keys.note("logEvents")
 			e.noEvents()
 			e.elements = 0
 			if e.events = s.peek() == '['; e.events {
@@ -118,7 +133,32 @@ func (d *Decoder) envelope() error {
 	if err != nil {
 		return err
 	}
-	return e.check()
+	if err := e.check(); err != nil {
+		return err
+	}
+	e.twice = keys.twice
+	return nil
+}
+
+// keys are those of an object that have been read and that matter.
+type keys struct {
+	seen  [6]string
+	n     int
+	twice string // the first that came again, "" if none did
+}
+
+func (k *keys) note(key string) {
+	if slices.Contains(k.seen[:k.n], key) {
+		k.twice = cmp.Or(k.twice, key)
+		return
+	}
+	k.seen[k.n] = key
+	k.n++
+}
+
+// errTwice is the reason to report an object of which not all is in an Envelope.
+func errTwice(key string) error {
+	return fmt.Errorf("%s comes more than once in an object: the last one counts", key)
 }
 
 // reset makes it an envelope that says nothing. What it referred to is cleared,
@@ -142,7 +182,7 @@ func (d *Decoder) visitAll() error {
 	s, e := &d.scanner, &d.current
 	if n := e.rejected - maxRejected; n > 1 {
 		last := &e.Rejected[maxRejected]
-		last.Err = fmt.Errorf("%d elements of logEvents are no log events, the first of them: %w", n, last.Err)
+		last.Err = fmt.Errorf("%d elements of logEvents were not indexed in full, the first of them: %w", n, last.Err)
 	}
 	rest, end := e.rest, s.pos
 	d.visitWindow()
@@ -151,10 +191,10 @@ func (d *Decoder) visitAll() error {
 	}
 	s.pos, s.rewritten, e.elements = rest, 0, e.restPosition
 	err := s.elements(func() error {
-		ev, reason, err := d.event()
+		ev, _, err := d.event()
 		ev.Position = e.elements
 		e.elements++
-		if err == nil && reason == nil {
+		if err == nil && ev.Message != nil {
 			e.Events = append(e.Events, ev)
 		}
 		if len(e.Events) == d.window {
@@ -171,7 +211,7 @@ func (d *Decoder) visitAll() error {
 
 // visitWindow visits the events at hand and forgets them.
 func (d *Decoder) visitWindow() {
-	d.current.identify()
+	d.current.identify(&d.identities)
 	d.visit(&d.current)
 	d.current.noEvents()
 }
@@ -218,11 +258,14 @@ func (d *Decoder) element() error {
 	ev, reason, err := d.event()
 	ev.Position = e.elements
 	e.elements++
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case reason != nil:
+	}
+	if reason != nil {
 		e.reject(s.data, start, s.pos, reason)
+	}
+	switch {
+	case ev.Message == nil:
 	case !full:
 		e.Events = append(e.Events, ev)
 	case e.rest == 0:
@@ -231,7 +274,8 @@ func (d *Decoder) element() error {
 	return nil
 }
 
-// reject notes that an element, which is data from start to end, is no log event.
+// reject notes that an element, which is data from start to end, is not in Events in
+// full.
 func (e *Envelope) reject(data []byte, start, end int, reason error) {
 	if e.rejected++; e.rejected <= maxRejected+1 {
 		e.Rejected = append(e.Rejected, Rejected{Raw: data[start:end], Err: reason})
@@ -241,8 +285,9 @@ func (e *Envelope) reject(data []byte, start, end int, reason error) {
 	e.Rejected[maxRejected].Raw = data[e.rejectedFrom:end]
 }
 
-// event reads one element of logEvents, or tells the reason why it is no log
-// event. Its id is settled with the envelope.
+// event reads one element of logEvents. It returns the reason why that is not a log
+// event, without a Message then, or why not all of it is in the event. Its id is
+// settled with the envelope.
 func (d *Decoder) event() (ev Event, reason, err error) {
 	s := &d.scanner
 	if s.usualEvent(&ev) {
@@ -252,10 +297,12 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 		return ev, errNoObject, s.skip()
 	}
 	timed := false
+	var keys keys
 	err = s.object(func(key Text) (err error) {
 		c := s.peek()
 		switch string(key) {
 		case `"id"`:
+			keys.note("id")
 			ev.ID, ev.Given = nil, nil
 			switch {
 			case c == '"':
@@ -266,16 +313,20 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 				return err
 			}
 		case `"message"`:
+			keys.note("message")
 			ev.Message = nil
 			if c == '"' {
 				ev.Message, err = s.text()
 				return err
 			}
 		case `"extractedFields"`:
+			keys.note("extractedFields")
+			ev.Account, ev.Region = nil, nil
 			if c == '{' {
-				return s.systemFields(&ev)
+				return s.systemFields(&ev, &keys)
 			}
 		case `"timestamp"`:
+			keys.note("timestamp")
 			timed = false
 			if startsNumber(c) {
 				var number []byte
@@ -291,7 +342,9 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 	case ev.Message == nil:
 		reason = errNoMessage
 	case !timed:
-		reason = errNoTimestamp
+		ev.Message, reason = nil, errNoTimestamp
+	case keys.twice != "":
+		reason = errTwice(keys.twice)
 	}
 	return ev, reason, err
 }
@@ -299,18 +352,24 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 func startsNumber(c byte) bool { return c == '-' || ('0' <= c && c <= '9') }
 
 // systemFields reads what CloudWatch adds to an event on request.
-func (s *scanner) systemFields(ev *Event) error {
+func (s *scanner) systemFields(ev *Event, keys *keys) error {
 	return s.object(func(key Text) (err error) {
-		switch {
-		case s.peek() != '"':
-		case string(key) == `"@aws.account"`:
-			ev.Account, err = s.text()
-			return err
-		case string(key) == `"@aws.region"`:
-			ev.Region, err = s.text()
-			return err
+		var target *Text
+		switch string(key) {
+		case `"@aws.account"`:
+			target = &ev.Account
+			keys.note("@aws.account")
+		case `"@aws.region"`:
+			target = &ev.Region
+			keys.note("@aws.region")
+		default:
+			return s.skip()
 		}
-		return s.skip()
+		if *target = nil; s.peek() != '"' {
+			return s.skip()
+		}
+		*target, err = s.text()
+		return err
 	})
 }
 

@@ -44,7 +44,6 @@ func TestEnvelopeSpellings(t *testing.T) {
 	f(" {\n\t\"messageType\" : \"DATA_MESSAGE\" ,\r\n \"owner\":\"123456789012\" , \"logGroup\":\"\\/ecs\\/\\u0022x\\u0022\",\"logStream\":\"s\\/\\u00e9\\/1\",\"logEvents\" : [ { \"id\" : \"" + id56 + "\" , \"timestamp\" : 1544414264183 , \"message\" : " + message + " } ] } ")
 	f(`{"\u006dessageType":"DATA\u005fMESSAGE","owner":"12345678901\u0032","logGroup":"/ecs/\"x\"","logStream":"s/\u00E9/1","log\u0045vents":[{"\u0069d":"` + strings.Repeat(`\u0031`, 56) + `","timestamp":1544414264183,"messag\u0065":"{\u0022a\u0022:\"b\"}\u000a\/\u65e5\u672C\u001B[0m"}]}`)
 	f(`{"policyLevel":"ACCOUNT_LEVEL_POLICY","x":{"y":[1,-2.5e+3,true,false,null,{"z":[]},{}]},"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","logEvents":[{"id":"` + id56 + `","timestamp":1544414264183,"extractedFields":{"@aws.account":"1","@aws.region":"r"},"message":` + message + `}]}`)
-	f(`{"messageType":"CONTROL_MESSAGE","messageType":"DATA_MESSAGE","owner":"0","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","logEvents":[{"id":"0","timestamp":7,"message":"gone"}],"logEvents":[{"id":7,"id":"` + id56 + `","timestamp":"x","timestamp":1.544414264183e12,"message":null,"message":` + message + `}]}`)
 	for _, number := range []string{"1544414264183.0", "1544414264183.000", "1.544414264183E+12", "1544414264183e0", "15444142641830e-1", "0.001544414264183e15"} {
 		f(`{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/ecs/\"x\"","logStream":"s/é/1","logEvents":[{"id":"` + id56 + `","timestamp":` + number + `,"message":` + message + `}]}`)
 	}
@@ -188,6 +187,73 @@ func TestRejected(t *testing.T) {
 	f(`{"timestamp":99999999999999999999999,"message":"m"}`, errNoTimestamp)
 }
 
+// Of a key that comes twice the last value counts, as in JSON, and what is left out by
+// that is reported: of an event with its JSON, of an envelope as an error.
+func TestKeyTwice(t *testing.T) {
+	const good = `{"timestamp":1,"message":"m","id":"` // and an id
+	f := func(data, wantEvents, wantRejected, wantErr string) {
+		t.Helper()
+		for _, window := range []int{maxWindow, 1} {
+			d := NewDecoder(bound)
+			d.window = window
+			var events, rejected []string
+			_, err := d.Decode([]byte(data), func(e *Envelope) {
+				for _, ev := range e.Events {
+					events = append(events, fmt.Sprintf("%s %d %s %s%s", []byte(e.LogGroup), ev.Timestamp, []byte(ev.Message), []byte(ev.Account), []byte(ev.Region)))
+				}
+				for _, r := range e.Rejected {
+					rejected = append(rejected, fmt.Sprintf("%s: %v", r.Raw, r.Err))
+				}
+			})
+			gotErr := ""
+			if err != nil {
+				gotErr = err.Error()
+			}
+			if got := strings.Join(events, "; "); got != wantEvents {
+				t.Errorf("%s\n got %s\nwant %s", data, got, wantEvents)
+			}
+			if got := strings.Join(rejected, "; "); got != wantRejected {
+				t.Errorf("%s\nrejected %s\nwant     %s", data, got, wantRejected)
+			}
+			if !strings.Contains(gotErr, wantErr) || (gotErr == "") != (wantErr == "") {
+				t.Errorf("%s\nerror %s, want %s", data, gotErr, wantErr)
+			}
+		}
+	}
+	element := func(raw, wantEvent, wantReason string) {
+		t.Helper()
+		if wantEvent != "" {
+			wantEvent = "; " + wantEvent
+		}
+		other := good + id56 + `"}`
+		f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+other+`,`+raw+`,`+other+`]}`,
+			`"g" 1 "m" `+wantEvent+`; "g" 1 "m" `, raw+": "+wantReason, "")
+	}
+	const more = " comes more than once in an object: the last one counts"
+	id := `"` + id56 + `"`
+	element(`{"id":`+id+`,"timestamp":1,"message":"a","message":"b"}`, `"g" 1 "b" `, "message"+more)
+	element(`{"id":`+id+`,"timestamp":1,"message":7,"message":"b"}`, `"g" 1 "b" `, "message"+more)
+	element(`{"id":`+id+`,"timestamp":1,"message":"a","message":7}`, "", errNoMessage.Error())
+	element(`{"id":`+id+`,"timestamp":1,"message":"a","message":null}`, "", errNoMessage.Error())
+	element(`{"id":`+id+`,"timestamp":1,"message":"a","timestamp":2}`, `"g" 2 "a" `, "timestamp"+more)
+	element(`{"id":`+id+`,"timestamp":1,"message":"a","timestamp":"2"}`, "", errNoTimestamp.Error())
+	element(`{"id":1,"timestamp":1,"message":"a","id":`+id+`}`, `"g" 1 "a" `, "id"+more)
+	element(`{"timestamp":1,"message":"a","extractedFields":{"@aws.account":"1","@aws.region":"r"},"extractedFields":{"@aws.region":"s"}}`, `"g" 1 "a" "s"`, "extractedFields"+more)
+	element(`{"timestamp":1,"message":"a","extractedFields":{"@aws.account":"1"},"extractedFields":null}`, `"g" 1 "a" `, "extractedFields"+more)
+	element(`{"timestamp":1,"message":"a","extractedFields":{"@aws.account":"1","@aws.account":7}}`, `"g" 1 "a" `, "@aws.account"+more)
+
+	event := good + id56 + `"}`
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`,7],"logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "byte 0: logEvents"+more)
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[7]}`, "", "7: "+errNoObject.Error(), "logEvents"+more)
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[]}`, "", "", "logEvents"+more)
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":7}`, "", "", "no array logEvents")
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"f","logGroup":"g","logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "logGroup"+more)
+	f(`{"messageType":"DATA_MESSAGE","owner":"1","owner":null,"logGroup":"g","logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "owner"+more)
+	f(`{"messageType":"DATA_MESSAGE","logStream":"1","logStream":7,"logGroup":"g","logEvents":[`+event+`]}`, "", "", "logStream is not a string")
+	f(`{"messageType":"CONTROL_MESSAGE","messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "messageType"+more)
+	f(`{"messageType":"DATA_MESSAGE","messageType":"CONTROL_MESSAGE","owner":"1","owner":"2","logEvents":[`+event+`]}`, "", "", "messageType"+more)
+}
+
 // idOf is the identity of the last of some events.
 func idOf(t *testing.T, origin, events string) string {
 	t.Helper()
@@ -258,6 +324,54 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// Equal events without ids of two envelopes in one input share an identity, as an
+// archive does not tell where a record ends; the second one says so.
+func TestIdentical(t *testing.T) {
+	envelope := func(stream string, events ...string) string {
+		return `{"messageType":"DATA_MESSAGE","logStream":"` + stream + `","logEvents":[` + strings.Join(events, ",") + `]}`
+	}
+	event := func(id, message string) string { return `{"id":` + id + `,"timestamp":5,"message":"` + message + `"}` }
+	trusted := `"` + id56 + `"`
+	d := NewDecoder(bound)
+	f := func(want string, input ...string) {
+		t.Helper()
+		for _, data := range [][]byte{[]byte(strings.Join(input, " ")), zip(strings.Join(input, "")), zip(string(zip(input[0])) + string(zip(input[1:]...)))} {
+			for _, d.window = range []int{maxWindow, 1} {
+				got, ids := "", map[string]bool{}
+				if _, err := d.Decode(data, func(e *Envelope) {
+					for _, ev := range e.Events {
+						got += map[bool]string{false: ".", true: "="}[ev.Identical]
+						if ids[string(ev.ID)] != ev.Identical && ev.Given != nil {
+							t.Errorf("%s: event %s is identical to one before: %v", input, ev.ID, ev.Identical)
+						}
+						ids[string(ev.ID)] = true
+					}
+				}); err != nil || got != want {
+					t.Errorf("%s: %s, want %s, %v", input, got, want, err)
+				}
+			}
+		}
+	}
+	f(".=", envelope("s", event("0", "m")), envelope("s", event("0", "m")))
+	f(".=", envelope("s", event("0", "m")), envelope("s", event("1", "m")))
+	f("..=.", envelope("s", event("0", "m"), event("1", "n")), envelope("s", event("0", "m"), event("1", "o")))
+	f("..==.", envelope("s", event("0", "m"), event("1", "m")), envelope("s", event("0", "m"), event("1", "m"), event("2", "m")))
+	f(".==", envelope("s", event("0", "m")), envelope("s", event("0", "m")), envelope("s", event("0", "m")))
+	f("..", envelope("s", event("0", "m")), envelope("t", event("0", "m")))
+	f("..", envelope("s", event("0", "m")), envelope("s", event("0", "n")))
+	f("..", envelope("s", event(trusted, "m")), envelope("s", event(trusted, "m"))) // one event, and one document
+	// What is remembered is bounded, and the first are.
+	var s identities
+	for i := range 2 * maxIdentities {
+		if s.note([16]byte{byte(i), byte(i >> 8), byte(i >> 16)}) {
+			t.Fatalf("the identity %d is noted already", i)
+		}
+	}
+	if len(s.seen) != maxIdentities || !s.note([16]byte{7}) {
+		t.Errorf("%d identities are remembered", len(s.seen))
+	}
+}
+
 // Beyond a number of rejected elements the others are told as one.
 func TestManyRejected(t *testing.T) {
 	const good = `{"id":"","timestamp":1,"message":"m"}`
@@ -277,7 +391,7 @@ func TestManyRejected(t *testing.T) {
 				ids[string(ev.ID)] = true
 			}
 		})
-		if err != nil || len(ids) != n || len(rejected) != maxRejected+1 {
+		if err == nil || !strings.Contains(err.Error(), "logEvents comes more than once") || len(ids) != n || len(rejected) != maxRejected+1 {
 			t.Fatalf("%d events, %d rejected, %v", len(ids), len(rejected), err)
 		}
 		for i, r := range rejected[:maxRejected] {
@@ -290,7 +404,7 @@ func TestManyRejected(t *testing.T) {
 		}
 	}
 	f(101, "100", "a log event is not an object")
-	f(103, "100 ,"+good+" ,101 ,"+good+" ,102", "3 elements of logEvents are no log events, the first of them: a log event is not an object")
+	f(103, "100 ,"+good+" ,101 ,"+good+" ,102", "3 elements of logEvents were not indexed in full, the first of them: a log event is not an object")
 }
 
 // Nothing of an envelope is visited before the whole of it is known to be good.

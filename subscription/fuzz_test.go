@@ -15,32 +15,36 @@ import (
 
 // reference decodes one plain envelope by encoding/json, far from how the
 // decoder does it. It lists what the events are; ok is false if the input is
-// not one JSON object, or no envelope.
-func reference(data []byte) (events []string, rejected int, ok bool) {
+// not one JSON object, or not an envelope. An element with a key twice counts as
+// rejected too; twice is whether the envelope is one.
+func reference(data []byte) (events []string, rejected int, twice, ok bool) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	var envelope map[string]any
 	if decoder.Decode(&envelope) != nil || envelope == nil {
-		return nil, 0, false
+		return nil, 0, false, false
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, 0, false
+		return nil, 0, false, false
 	}
 	texts := make([]string, 4)
 	for i, key := range []string{"messageType", "owner", "logGroup", "logStream"} {
 		value, isText := envelope[key].(string)
 		if !isText && envelope[key] != nil {
-			return nil, 0, false
+			return nil, 0, false, false
 		}
 		texts[i] = value
 	}
 	list, isList := envelope["logEvents"].([]any)
+	all, _ := ordered(json.NewDecoder(bytes.NewReader(data))).([]member)
+	twice = isTwice(all, "messageType", "owner", "logGroup", "logStream", "logEvents")
 	if texts[0] == "CONTROL_MESSAGE" {
-		return nil, 0, true
+		return nil, 0, twice, true
 	}
 	if texts[0] != "DATA_MESSAGE" || !isList {
-		return nil, 0, false
+		return nil, 0, false, false
 	}
+	elements, _ := all[lastOf(all, "logEvents")].value.([]any)
 	for i, element := range list {
 		event, _ := element.(map[string]any)
 		message, hasMessage := event["message"].(string)
@@ -52,13 +56,84 @@ func reference(data []byte) (events []string, rejected int, ok bool) {
 				inRange = ms >= minTimestamp && ms <= maxTimestamp
 			}
 		}
-		if !hasMessage || !inRange {
+		members, _ := elements[i].([]member)
+		if !hasMessage || !inRange || eventTwice(members) {
 			rejected++
+		}
+		if !hasMessage || !inRange {
 			continue
 		}
-		events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v", texts[1], texts[2], texts[3], i, ms, message, givenOf(event["id"])))
+		account, region := systemFieldsOf(event)
+		events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v %q %q", texts[1], texts[2], texts[3], i, ms, message, givenOf(event["id"]), account, region))
 	}
-	return events, rejected, true
+	return events, rejected, twice, true
+}
+
+// member is a key and its value.
+type member struct {
+	key   string
+	value any
+}
+
+// ordered decodes JSON that is known to be good, its objects as []member, which keep
+// what comes twice.
+func ordered(decoder *json.Decoder) any {
+	token, _ := decoder.Token()
+	switch token {
+	case json.Delim('{'):
+		members := []member{}
+		for decoder.More() {
+			key, _ := decoder.Token()
+			members = append(members, member{key.(string), ordered(decoder)})
+		}
+		_, _ = decoder.Token()
+		return members
+	case json.Delim('['):
+		elements := []any{}
+		for decoder.More() {
+			elements = append(elements, ordered(decoder))
+		}
+		_, _ = decoder.Token()
+		return elements
+	}
+	return token
+}
+
+func lastOf(members []member, key string) (at int) {
+	for i := range members {
+		if members[i].key == key {
+			at = i
+		}
+	}
+	return at
+}
+
+func isTwice(members []member, keys ...string) bool {
+	seen := map[string]bool{}
+	for _, m := range members {
+		if slices.Contains(keys, m.key) && seen[m.key] {
+			return true
+		}
+		seen[m.key] = true
+	}
+	return false
+}
+
+func eventTwice(members []member) bool {
+	twice := isTwice(members, "id", "timestamp", "message", "extractedFields")
+	for _, m := range members {
+		if fields, isObject := m.value.([]member); isObject && m.key == "extractedFields" {
+			twice = twice || isTwice(fields, "@aws.account", "@aws.region")
+		}
+	}
+	return twice
+}
+
+func systemFieldsOf(event map[string]any) (account, region string) {
+	fields, _ := event["extractedFields"].(map[string]any)
+	account, _ = fields["@aws.account"].(string)
+	region, _ = fields["@aws.region"].(string)
+	return account, region
 }
 
 // givenOf returns what Event.Given stands for when an event has that id.
@@ -92,7 +167,7 @@ func given(t *testing.T, ev *Event) (id any) {
 // windows of all its events and of a few.
 func agree(t *testing.T, data []byte) {
 	t.Helper()
-	wantEvents, wantRejected, ok := reference(data)
+	wantEvents, wantRejected, twice, ok := reference(data)
 	var wantIDs []string
 	for _, window := range []int{maxWindow, 1, 2, 3} {
 		var events, ids []string
@@ -106,11 +181,12 @@ func agree(t *testing.T, data []byte) {
 			rejected += len(e.Rejected)
 			for _, ev := range e.Events {
 				ids = append(ids, string(ev.ID))
-				events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(), ev.Position, ev.Timestamp, ev.Message.String(), given(t, &ev)))
+				events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v %q %q", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(),
+					ev.Position, ev.Timestamp, ev.Message.String(), given(t, &ev), ev.Account.String(), ev.Region.String()))
 			}
 		})
-		if (err == nil) != ok {
-			t.Fatalf("%q\ndecoder: %v, reference takes it: %v", data, err, ok)
+		if (err == nil) != (ok && !twice) {
+			t.Fatalf("%q\ndecoder: %v, reference takes it: %v, a key is there twice: %v", data, err, ok, twice)
 		}
 		if ok && (!slices.Equal(events, wantEvents) || rejected != wantRejected) {
 			t.Fatalf("%q\nin windows of %d\n got %q, %d rejected\nwant %q, %d rejected", data, window, events, rejected, wantEvents, wantRejected)
@@ -203,10 +279,29 @@ func (s speller) event() string {
 	if s.IntN(3) == 0 {
 		members = append(members, s.member(s.random(), s.value(3)))
 	}
-	if s.IntN(10) == 0 {
-		members = append(members, s.member("timestamp", s.value(1)))
+	if s.IntN(3) == 0 {
+		members = append(members, s.member("extractedFields", s.extracted()))
+	}
+	for s.IntN(6) == 0 { // a key twice, the last of which may be of another type
+		again := []string{
+			s.member("timestamp", s.value(1)), s.member("timestamp", "7"), s.member("message", s.value(1)), s.member("message", s.text(s.random())),
+			s.member("id", s.value(1)), s.member("id", ids[0]), s.member("extractedFields", s.extracted()),
+		}
+		members = append(members, again[s.IntN(len(again))])
 	}
 	return s.object(members...)
+}
+
+// extracted is a value of extractedFields.
+func (s speller) extracted() string {
+	members := []string{s.member("@aws.account", s.text("1")), s.member("@aws.region", s.text("r"))}
+	if s.IntN(4) == 0 {
+		members = append(members, s.member("@aws.account", s.value(1)))
+	}
+	if s.IntN(6) == 0 {
+		return s.value(1)
+	}
+	return s.object(members[s.IntN(2):]...)
 }
 
 func (s speller) envelope() string {
@@ -224,8 +319,9 @@ func (s speller) envelope() string {
 	for range s.IntN(3) {
 		members = append(members, s.member(s.random(), s.value(4)))
 	}
-	if s.IntN(5) == 0 {
-		members = append(members, s.member("logGroup", s.value(2)))
+	if s.IntN(10) == 0 {
+		key := []string{"messageType", "owner", "logGroup", "logStream"}[s.IntN(4)]
+		members = append(members, s.member(key, []string{s.value(2), s.text("DATA_MESSAGE"), "null"}[s.IntN(3)]))
 	}
 	if s.IntN(10) == 0 {
 		members = append(members, s.member("logEvents", []string{"[" + s.event() + "," + s.event() + "]", "[]", s.value(1)}[s.IntN(3)]))
@@ -281,7 +377,7 @@ func FuzzDecode(f *testing.F) {
 		// The decoder alone takes envelopes back to back, gzip, and raw control
 		// characters in strings.
 		isJSON := bytes.IndexFunc(data, func(r rune) bool { return r < 0x20 }) < 0
-		if _, _, ok := reference(data); isJSON && bytes.Count(data, []byte("messageType")) < 2 || ok {
+		if _, _, _, ok := reference(data); isJSON && bytes.Count(data, []byte("messageType")) < 2 || ok {
 			agree(t, data)
 		}
 	})

@@ -158,10 +158,12 @@ func TestHostileRecords(t *testing.T) {
 	f("rejected", text(before, "0,", `0`+after), 0, maxRejected+1, "")
 	f("every other rejected", text(before, "0,"+event+",", `0`+after), fits(before, "0,"+event+",", "0"+after), maxRejected+1, "")
 	f("rejected objects", text(before, `{"id":"","timestamp":0,"message":"","message":1},`, `0`+after), 0, maxRejected+1, "")
+	twice := `{"timestamp":0,"message":"","message":""},`
+	f("messages twice", text(before, twice, event+after), fits(before, twice, event+after)+1, maxRejected+1, "")
 	f("controls passed over", text(`{"x":"`, "\x01", `",`+before[1:]+after), 0, 0, "")
 	f("controls in a key", text(`{"`, "\x01", `":1,`+before[1:]+after), 0, 0, "")
 	f("keys of controls", text(`{`, `"\u0001":0,`, before[1:]+after), 0, 0, "")
-	f("a field again and again", text(`{`, `"owner":"\u0061\u0061\u0061",`, before[1:]+after), 0, 0, "")
+	f("a field again and again", text(`{`, `"owner":"\u0061\u0061\u0061",`, before[1:]+after), 0, 0, "owner comes more than once")
 	f("a number", text(before+`{"message":"","timestamp":`, "1", "}"+after), 0, 1, "")
 	f("a messageType", text(`{"messageType":"`, "x", `"}`), 0, 0, "messageType takes more")
 	f("a long owner", func() []byte {

@@ -31,9 +31,27 @@ func newOccurrences(e *Envelope) *occurrences {
 	return o
 }
 
+// identities are those of the events of an input that have no id to be trusted.
+type identities struct{ seen map[[16]byte]struct{} }
+
+// maxIdentities bounds how many are remembered, at some 30 bytes each.
+const maxIdentities = 10_000
+
+// note notes an identity, and reports whether it was noted before.
+func (s *identities) note(id [16]byte) (again bool) {
+	if _, again = s.seen[id]; again || len(s.seen) == maxIdentities {
+		return again
+	}
+	if s.seen == nil {
+		s.seen = make(map[[16]byte]struct{})
+	}
+	s.seen[id] = struct{}{}
+	return false
+}
+
 // identify settles the identity of each event. It runs when the whole envelope
-// is read, as the origin may come last.
-func (e *Envelope) identify() {
+// is read, as the origin may come last. All identities of one envelope differ.
+func (e *Envelope) identify(ofInput *identities) {
 	for i := range e.Events {
 		ev := &e.Events[i]
 		if id := ev.ID; trusted(id) {
@@ -49,7 +67,8 @@ func (e *Envelope) identify() {
 		}
 		what := e.occurrences.digest(ev)
 		key := [16]byte(what[:16])
-		ev.ID = identity(what, uint64(e.occurrences.seen[key]))
+		id := identity(what, uint64(e.occurrences.seen[key]))
+		ev.ID, ev.Identical = hex.AppendEncode(nil, id[:]), ofInput.note(id)
 		e.occurrences.seen[key]++
 	}
 }
@@ -69,8 +88,8 @@ func (o *occurrences) digest(ev *Event) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// identity is 128 bits of hash over an event and its occurrence, in hexadecimal.
-func identity(what [sha256.Size]byte, occurrence uint64) []byte {
+// identity is 128 bits of hash over an event and its occurrence.
+func identity(what [sha256.Size]byte, occurrence uint64) [16]byte {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(what[:], occurrence))
-	return hex.AppendEncode(nil, sum[:16])
+	return [16]byte(sum[:16])
 }

@@ -120,7 +120,7 @@ func TestServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- Serve(ctx, address, registry, Health{Ready: []Check{{"check", func(context.Context) error { return errors.New("fails") }}}})
+		served <- Serve(ctx, address, registry, Health{Ready: []Check{{"check", func(context.Context) error { return errors.New("fails") }}}}, zerolog.Nop())
 	}()
 	var text string
 	for range 100 {
@@ -147,7 +147,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
-	if err := Serve(t.Context(), address, registry, Health{}); err == nil || !strings.Contains(err.Error(), address) {
+	if err := Serve(t.Context(), address, registry, Health{}, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), address) {
 		t.Errorf("an address in use: %v", err)
 	}
 	cancel()

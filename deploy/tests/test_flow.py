@@ -145,6 +145,10 @@ def test_flow(aws, stack, tmp_path):
     assert shards and any("Checkpoint" in r for r in shards), "the leases are in the stack's table"
     assert "creating the lease table" not in worker.log.read_text()
 
+    # The dead-letter index and the place beside it were tried at the start.
+    assert aws("s3").get_object(Bucket=stack.ref("ArchiveBucket"), Key="dead-letters/_check")["Body"].read()
+    assert search(f"/{stack.name}-dead-letter/_count")["count"] == 0
+
     # The task role allows each request that was made.
     requests = set(asked(stack, worker))
     assert {r for r in requests if not allowed(stack, *r)} == set()
@@ -157,7 +161,10 @@ SERVICES = {"Kinesis_20131202": "kinesis", "DynamoDB_20120810": "dynamodb"}
 def asked(stack, worker):
     """Action and resource of each request, as IAM has them."""
     resources = {"kinesis": "Stream", "dynamodb": "LeaseTable"}
-    for _, _, target in worker.aws.requests:
+    for method, path, target in worker.aws.requests:
+        if not target:  # S3's requests have no target, and the bucket in the path
+            yield f"s3:{method.capitalize()}Object", f"arn:aws:s3:::{path[1:]}"
+            continue
         version, operation = target.split(".")
         service = SERVICES[version]
         yield f"{service}:{operation}", stack.resolve({"Fn::GetAtt": [resources[service], "Arn"]})

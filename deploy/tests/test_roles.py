@@ -71,6 +71,7 @@ def test_task_role(deploy):
         return {
             "Read": ({"kinesis:ListShards", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:DescribeStreamSummary"}, {arn(stack, "Stream")}),
             "Leases": ({f"dynamodb:{a}" for a in ("DescribeTable", "CreateTable", "Scan", "UpdateItem", "DeleteItem")}, {arn(stack, "LeaseTable")}),
+            "DeadLetters": ({"s3:PutObject"}, {f"{arn(stack, 'ArchiveBucket')}/dead-letters/*"}),
             "DoctorSubscriptions": ({"logs:DescribeLogGroups", "logs:DescribeSubscriptionFilters"}, {ARN % ("logs", "log-group:*")}),
             "DoctorAccountPolicy": ({"logs:DescribeAccountPolicies"}, {"*"}),
             "DoctorArchive": ({"s3:ListBucket"}, {arn(stack, "ArchiveBucket")}),
@@ -80,6 +81,7 @@ def test_task_role(deploy):
     assert granted(stack, "TaskRole") == common(stack) | {
         "Index": ({"es:ESHttpPost"}, {f"{domain}/_bulk"}),
         "Templates": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_index_template/ecs", f"{domain}/_index_template/ecs-dead-letter", f"{domain}/ecs-*/_mapping"}),
+        "DeadLetterIndex": ({"es:ESHttpPut"}, {f"{domain}/ecs-dead-letter"}),
         "SetupPolicy": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_plugins/_ism/policies/ecs*"}),
         "SetupWhichIndices": ({"es:ESHttpGet"}, {f"{domain}/_plugins/_ism/explain/ecs*"}),
         "SetupExisting": ({"es:ESHttpPost"}, {f"{domain}/_plugins/_ism/add/ecs*", f"{domain}/_plugins/_ism/change_policy/ecs*"}),
@@ -92,8 +94,9 @@ def test_task_role(deploy):
     # IAM's * covers commas, and a request may name several indices.
     assert stack.statements("TaskRole")["OneIndex"] == {"Sid": "OneIndex", "Effect": "Deny", "Action": "es:ESHttpDelete", "Resource": f"{domain}/*,*"}
     stack = deploy("all")
-    assert granted(stack, "TaskRole") == common(stack) | {"Decrypt": ({"kms:Decrypt"}, {stacks.KEY})}
+    assert granted(stack, "TaskRole") == common(stack) | {"Decrypt": ({"kms:Decrypt"}, {stacks.KEY}), "EncryptDeadLetters": ({"kms:GenerateDataKey"}, {stacks.KEY})}
     assert stack.statements("TaskRole")["Decrypt"]["Condition"] == via("kinesis")
+    assert stack.statements("TaskRole")["EncryptDeadLetters"]["Condition"] == via("s3")
     stack = deploy("few")
     assert granted(stack, "TaskRole") == common(stack)
     stack = deploy("serverless")

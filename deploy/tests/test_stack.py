@@ -167,6 +167,7 @@ def test_task(aws, stack):
     assert env["OPENSEARCH_URL"] == stack.given["OpenSearchUrl"]
     prefix = "archive/" if stack.name == "all" else "_/cwl/ecs/"
     assert env["ARCHIVE_URL"] == f"s3://{stack.ref('ArchiveBucket')}/{prefix}"
+    assert env["DEAD_LETTER_URL"] == f"s3://{stack.ref('ArchiveBucket')}/dead-letters/"
     assert "OPENSEARCH_PASSWORD" not in env
     signing = {"plain": "es", "serverless": "aoss"}.get(stack.name, "")
     assert env["OPENSEARCH_SIGV4"] == signing
@@ -181,7 +182,7 @@ def test_task(aws, stack):
     }  # fmt: skip
     assert {k: env[k] for k in given} == {k: stack.parameters[p] for k, p in given.items()}
     assert env["DELETE_AFTER"] == stack.parameters["DeleteAfterDays"] + "d"
-    own = set("DRAIN_TIMEOUT IN_FLIGHT_BYTES METRICS_ADDRESS STREAM_NAME APPLICATION_NAME AWS_REGION EMF_NAMESPACE OPENSEARCH_URL ARCHIVE_URL OPENSEARCH_SIGV4 OPENSEARCH_USERNAME DELETE_AFTER".split())
+    own = set("DRAIN_TIMEOUT IN_FLIGHT_BYTES METRICS_ADDRESS STREAM_NAME APPLICATION_NAME AWS_REGION EMF_NAMESPACE OPENSEARCH_URL ARCHIVE_URL DEAD_LETTER_URL OPENSEARCH_SIGV4 OPENSEARCH_USERNAME DELETE_AFTER".split())
     assert set(env) == own | set(given)
 
 

@@ -85,7 +85,10 @@ def test_patterns():
     f("IndexPrefix", ["ecs", "a.b-c_1"], ["ECS", "-a", "", "a*", "a/b"])
     f("ConstantFields", ["", "a=b", "a=b,c=d e"], ["a", "a=b,", "=b"])
     f("InitialPosition", ["LATEST", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05+09:00"], ["latest", "2026-01-02", ""])
-    f("ArchivePrefix", ["_/cwl/ecs/", "/"], ["a", "a b/", "!{x}/"])
+    # No prefix of the Firehose's is that of the dead letters, within it or above it: a
+    # prefix ends with a slash, and theirs has one.
+    for parameter in ("ArchivePrefix", "ArchiveErrorPrefix"):
+        f(parameter, ["_/cwl/ecs/", "/", "dead/", "dead-letters-2/", "a/dead-letters/"], ["a", "a b/", "!{x}/", "", "dead-letters/", "dead-letters/a/"])
     f("DomainSecurityGroupId", ["", "sg-0123456789abcdef0"], ["sg-", "default"])
     f("ClusterName", ["", "shared-1"], ["arn:aws:ecs:eu-west-1:123456789012:cluster/x"])
 

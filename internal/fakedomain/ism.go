@@ -203,6 +203,13 @@ func (s *ISM) matching(patterns string) []string {
 }
 
 func (s *ISM) explain(w http.ResponseWriter, patterns string) {
+	// The plugin asks for the indices strictly: one that is named in full must exist.
+	for name := range strings.SplitSeq(patterns, ",") {
+		if s.indices[name] == nil && !strings.Contains(name, "*") {
+			refuse(w, http.StatusNotFound, "index_not_found_exception", "no such index ["+name+"]")
+			return
+		}
+	}
 	all, managed := map[string]any{}, 0
 	for _, name := range s.matching(patterns) {
 		i := s.indices[name]

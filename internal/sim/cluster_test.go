@@ -91,6 +91,7 @@ type life struct {
 type trouble struct {
 	event
 	until time.Time
+	only  string // the shard whose reads it befalls, of all workers; "" for the calls of one worker
 }
 
 func (t trouble) active() bool { return t.forever || time.Now().Before(t.until) }
@@ -271,7 +272,7 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.trouble {
-		if t.worker != l.worker.number || t.what.ofOpenSearch() || !t.active() {
+		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || t.what.ofOpenSearch() || !t.active() {
 			continue
 		}
 		key := fmt.Sprint(t.worker, call.Operation, shard)
@@ -343,6 +344,11 @@ func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault,
 		f.Delay, f.Late = 2*share, share
 	case t.what == lateCalls:
 		f.Delay, f.Outlive = 10*share, true
+	case t.what == denyReads:
+		f.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "not authorized to perform: kinesis:" + operation}
+		if operation == "GetRecords" && dice%2 == 0 {
+			f.Refuse = &fakeaws.APIError{Code: "KMSAccessDeniedException", Message: "The ciphertext refers to a key that you have no access to."}
+		}
 	case t.what == expireIterators && operation == "GetRecords":
 		f.Refuse = &fakeaws.APIError{Code: "ExpiredIteratorException", Message: "Iterator expired."}
 	case t.what == missShards && operation == "ListShards":

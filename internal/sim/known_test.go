@@ -140,4 +140,5 @@ func TestKinesisAway(t *testing.T) {
 	}
 	f("refused", failKinesis, 45*time.Second)
 	f("cut", cutKinesis, time.Minute)
+	f("listed and not read", throttleKMS, time.Minute)
 }

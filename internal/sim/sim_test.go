@@ -332,6 +332,10 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 		}
 		c.mu.Lock()
 		t := trouble{event: e, until: time.Now().Add(e.lasting)}
+		if e.what == denyReads {
+			shards := slices.Sorted(maps.Keys(c.topology))
+			t.only = shards[e.shard%len(shards)]
+		}
 		c.trouble = append(c.trouble, t)
 		if e.what.ofOpenSearch() {
 			c.storms = append(c.storms, t)

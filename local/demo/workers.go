@@ -86,6 +86,8 @@ func startWorker(binary, name string, p *parts) (*worker, error) {
 		"WORKER_ID="+name,
 		"OPENSEARCH_URL="+p.openSearchURL,
 		"INDEX_PREFIX="+p.prefix,
+		"EVENT_MAX_AGE=0", // the same events each time
+		"EVENT_MAX_AHEAD=0",
 		"METRICS_ADDRESS="+address,
 		"SUMMARY_PERIOD=5s",
 		"AWS_REGION="+region,

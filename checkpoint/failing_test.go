@@ -1,0 +1,398 @@
+package checkpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/rs/zerolog"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
+)
+
+// fakeDB is a client of a DynamoDB in process, which a bubble of synctest can
+// hold.
+func fakeDB() *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String("http://aws.invalid"),
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("x", "x", ""),
+		HTTPClient:   &http.Client{Transport: fakeaws.RoundTripper(fakedynamodb.New(fakedynamodb.Options{}))},
+		Retryer:      aws.NopRetryer{},
+	})
+}
+
+func TestRetryPause(t *testing.T) {
+	table := unconnected(t, "w")
+	table.cfg.LeaseDuration = 15 * time.Second
+	for failures, want := range []time.Duration{0, 0, 5, 10, 20, 40, 80, 120, 120} {
+		if got := table.retryPause(int64(failures)); got != want*time.Second {
+			t.Errorf("after %d failures the pause is %s, want %ds", failures, got, want)
+		}
+	}
+	if got := table.retryPause(1 << 40); got != maxRetryPause {
+		t.Errorf("the longest pause is %s", got)
+	}
+	for range 100 {
+		r := row{failures: 5}
+		if wait := time.Until(table.retryTime(r, time.Now())); wait < 29*time.Second || wait > 50*time.Second {
+			t.Fatalf("a pause of 40s is %s", wait)
+		}
+	}
+}
+
+// failedBy has a worker acquire a lease and fail to read.
+func failedBy(t *testing.T, table *Table) {
+	t.Helper()
+	acquired(t, table, shard0).Failed(errBroken)
+	if err := table.RemoveLeaseOwner(shard0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Failures in a row are counted in the row, whichever worker they happen to,
+// until a worker has read the shard and renewed its lease.
+func TestFailuresAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		f := func(when string, failures int64, by string) row {
+			t.Helper()
+			r, _ := rowOf(t, db, name, shard0)
+			if r.failures != failures || r.failedBy != by || r.failingSince.IsZero() != (failures == 0) || r.owner != "" && failures > 0 && by == "" {
+				t.Errorf("%s: %+v", when, r)
+			}
+			return r
+		}
+		a, b := open(t, db, name, "a", Shard{ID: shard0}), open(t, db, name, "b", Shard{ID: shard0})
+		failedBy(t, a)
+		since := f("once", 1, "a").failingSince
+		time.Sleep(time.Second)
+		failedBy(t, b)
+		if f("by another", 2, "b").failingSince != since {
+			t.Error("the first failure was forgotten")
+		}
+		lease := acquired(t, a, shard0)
+		lease.HasRead()
+		f("read once", 2, "b")
+		lease.Failed(errBroken)
+		time.Sleep(leaseDuration)
+		f("read and failed, throttled for example", 2, "b")
+		lease.HasRead()
+		time.Sleep(leaseDuration)
+		f("read again", 0, "")
+		lease.Failed(errBroken)
+		if err := a.RemoveLeaseOwner(shard0); err != nil {
+			t.Fatal(err)
+		}
+		f("failed after long", 1, "a")
+		lease = acquired(t, b, shard0)
+		lease.Failed(errBroken)
+		lease.yield("a")
+		if err := b.RemoveLeaseOwner(shard0); err != nil {
+			t.Fatal(err)
+		}
+		f("ended by a claim", 1, "a")
+	})
+}
+
+// A shard that failed is left alone for its pause; the worker that failed last
+// leaves it to others for longer. Shares do not matter to it.
+func TestFailingIsOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shards := shardIDs(3)
+		bad := shards[2].ID
+		f := func(what string, failures int64, by string, unread bool, mine, theirs int, from time.Duration) {
+			t.Helper()
+			table := unconnected(t, "w")
+			if unread {
+				table.cooldown.add(bad, "w", row{}, failures, errBroken)
+			}
+			table.observe(shards, map[string]row{}, time.Now(), time.Now()) // it has started
+			rows := map[string]row{bad: {epoch: 1, counter: 1, failures: failures, failedBy: by}}
+			for i, s := range shards[:mine+theirs] {
+				owner := "a"
+				if i < mine {
+					owner = "w"
+					table.held[s.ID] = &Lease{}
+				}
+				rows[s.ID] = row{owner: owner, epoch: 1, counter: 1}
+			}
+			begun := time.Now()
+			table.observe(shards, rows, begun, begun)
+			defer clear(table.held)
+			for {
+				table.mu.Lock()
+				free, next := table.acquirable()
+				table.mu.Unlock()
+				if slices.Contains(free, bad) {
+					break
+				}
+				time.Sleep(max(next, time.Millisecond))
+				for id := range table.seen { // the others are alive
+					o := table.seen[id]
+					o.read = o.since
+					table.seen[id] = o
+				}
+			}
+			if after := time.Since(begun); after < from*3/4 || after > from*5/4 {
+				t.Errorf("%s: offered after %s, not %s", what, after, from)
+			}
+		}
+		const lease = time.Hour
+		f("one failure", 1, "w", false, 1, 1, 0)
+		f("one failure here, and nothing read", 1, "w", true, 1, 1, 2*lease)
+		f("one failure of another, with more than the share", 1, "a", false, 2, 0, 0)
+		f("failing", 2, "a", false, 1, 1, maxRetryPause)
+		f("failing, with more than the share", 2, "a", false, 2, 0, maxRetryPause)
+		f("failed here, without others", 2, "w", true, 2, 0, maxRetryPause)
+		f("failed here, with others", 2, "w", false, 1, 1, maxRetryPause+2*lease)
+	})
+}
+
+// A failing shard counts in nobody's share, and is not claimed.
+func TestFailingIsInNoShare(t *testing.T) {
+	table := unconnected(t, "w")
+	shards := shardIDs(5)
+	rows := map[string]row{
+		shards[0].ID: {owner: "a", epoch: 1, counter: 1, failures: failingAt, failedBy: "a"},
+		shards[1].ID: {owner: "a", epoch: 1, counter: 1},
+		shards[2].ID: {owner: "a", epoch: 1, counter: 1, failures: failingAt - 1, failedBy: "a"},
+		shards[3].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a"},
+		shards[4].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a", checkpoint: kcl.ShardEnd},
+	}
+	table.observe(shards, rows, time.Now(), time.Now())
+	if of, free := table.shares(); of["a"] != 2 || free != 0 {
+		t.Errorf("shares %v, %d free", of, free)
+	}
+	for range 20 { // a worker without a lease claims by chance
+		if plan := table.plan(); len(plan) != 1 || plan[0].shard == shards[0].ID {
+			t.Fatalf("claims %v", plan)
+		}
+	}
+	if failing := table.Failing(); len(failing) != 2 {
+		t.Errorf("failing: %v", failing)
+	}
+}
+
+// A shard is to blame that fails for others, too, and is not read since; else the
+// worker is, which then claims nothing, until it reads any shard.
+func TestBlame(t *testing.T) {
+	type failure struct {
+		acquired row
+		failures int64
+	}
+	f := func(what string, mine []failure, now row, cooling bool) {
+		t.Helper()
+		table := unconnected(t, "w")
+		table.observe(shardIDs(1), map[string]row{shard0: now}, time.Now(), time.Now())
+		for _, m := range mine {
+			table.cooldown.add(shard0, "w", m.acquired, m.failures, errBroken)
+		}
+		if table.coolingDown() != cooling {
+			t.Errorf("%s: cooling down %v", what, !cooling)
+		}
+		if err := table.CanRead(); err == nil && (cooling || now.failing()) {
+			t.Errorf("%s: it can read", what)
+		}
+		table.cooldown.read()
+		if table.coolingDown() {
+			t.Errorf("%s: cooling down though it reads", what)
+		}
+	}
+	byA, byW := func(n int64) row { return row{failures: n, failedBy: "a"} }, func(n int64) row { return row{failures: n, failedBy: "w"} }
+	f("failed here alone", []failure{{row{}, 1}, {byW(1), 2}}, byW(2), true)
+	f("failed elsewhere before", []failure{{byA(1), 2}}, byW(2), false)
+	f("failed elsewhere before, and twice here", []failure{{byA(1), 2}, {byW(2), 3}}, byW(3), false)
+	f("failed elsewhere after", []failure{{row{}, 1}}, byA(2), false)
+	f("read elsewhere after", []failure{{row{}, 1}}, row{}, true)
+	f("failed elsewhere before, read elsewhere after", []failure{{byA(1), 2}}, row{}, true)
+	f("failed elsewhere, read elsewhere, failed elsewhere once", []failure{{byA(4), 5}}, byA(1), true)
+	f("failed, read elsewhere, and failed again", []failure{{byA(4), 5}, {row{}, 1}}, byW(1), true)
+	f("the lease was not released", []failure{{row{}, 0}}, row{}, true)
+}
+
+// A worker that could read nothing claims one lease when its cooldown is over, and
+// the next when it has read that.
+func TestOneClaimAfterCooldown(t *testing.T) {
+	table := unconnected(t, "w")
+	rows := map[string]row{}
+	for _, s := range shardIDs(8) {
+		rows[s.ID] = row{owner: "a", epoch: 1, counter: 1}
+	}
+	table.observe(shardIDs(8), rows, time.Now(), time.Now())
+	f := func(when string, claims int) {
+		t.Helper()
+		if plan := table.plan(); len(plan) != claims {
+			t.Errorf("%s: claims %v", when, plan)
+		}
+	}
+	f("before", 1)
+	table.cooldown.add(shard0, "w", row{}, 1, errBroken)
+	f("cooling down", 0)
+	table.cooldown.last = time.Now().Add(-2 * table.cfg.LeaseDuration)
+	f("after one failure", 1)
+	table.cooldown.add(shard0, "w", row{}, 1, errBroken)
+	table.cooldown.last = time.Now().Add(-2 * table.cfg.LeaseDuration)
+	f("after two failures", 0)
+	table.cooldown.last = time.Now().Add(-9 * table.cfg.LeaseDuration)
+	table.claimed = time.Now()
+	o := table.seen[shard0]
+	o.claim = "w"
+	table.seen[shard0] = o
+	f("it has claimed one", 0)
+	o.claim, o.owner = "", "w"
+	table.seen[shard0] = o
+	lease := &Lease{table: table, shard: shard0}
+	table.held[shard0] = lease
+	f("it has one", 0)
+	lease.HasRead()
+	f("it reads", 1)
+	table.cooldown.add("another", "w", row{}, 1, errBroken)
+	lease.HasRead()
+	f("it reads on, another failed", 1)
+	clear(table.held)
+}
+
+// Failures of a shard are logged once per shard and minute, with their number;
+// leases that are taken for a try are not.
+func TestFailuresAreLoggedSparsely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		table := open(t, fakeDB(), tableName(), "w", Shard{ID: shard0})
+		table.cfg.Log = zerolog.New(&log).Level(zerolog.InfoLevel)
+		begun := time.Now()
+		for range 60 {
+			failedBy(t, table)
+			time.Sleep(3 * time.Second)
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if n := strings.Count(log.String(), "shard cannot be read"); n != int(time.Since(begun)/reportInterval) || len(lines) != n+1 {
+			t.Errorf("%d of %d lines:\n%s", n, len(lines), log.String())
+		}
+		for _, want := range []string{`"failures":21,"since_last_line":20`, errBroken.Error()} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("no %s:\n%s", want, log.String())
+			}
+		}
+		log.Reset()
+		acquired(t, table, shard0).HasRead()
+		time.Sleep(leaseDuration)
+		if !strings.Contains(log.String(), `"failures":60,"message":"shard is read again"`) {
+			t.Errorf("read again:\n%s", log.String())
+		}
+	})
+}
+
+// A worker that starts, or sees that a failing shard is read again, tries those
+// that fail soon; not each time if one can be read only now and then.
+func TestRetrySoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := unconnected(t, "w")
+		table.cfg.LeaseDuration = 15 * time.Second
+		shards := shardIDs(2)
+		counter := int64(0)
+		observe := func(failures ...int64) {
+			rows := map[string]row{}
+			counter++
+			for i, n := range failures {
+				rows[shards[i].ID] = row{epoch: 1, counter: counter, failures: n}
+				if i == 0 && n > 0 {
+					rows[shards[i].ID] = row{epoch: 1, counter: 1, failures: n}
+				}
+			}
+			time.Sleep(time.Second)
+			table.observe(shards, rows, time.Now(), time.Now())
+		}
+		f := func(when string, soon bool) {
+			t.Helper()
+			if wait := time.Until(table.seen[shards[0].ID].retry); (wait <= table.callTimeout()) != soon {
+				t.Errorf("%s: tried in %s", when, wait)
+			}
+		}
+		again := func() {
+			o := table.seen[shards[0].ID]
+			o.retry = time.Now().Add(maxRetryPause)
+			table.seen[shards[0].ID] = o
+		}
+		observe(9, 9)
+		f("at start", true)
+		again()
+		observe(9, 9)
+		f("nothing happened", false)
+		time.Sleep(reportInterval)
+		again()
+		observe(9, 0)
+		f("another is read again", true)
+		again()
+		observe(9, 9)
+		observe(9, 0)
+		f("another is read again after a while", false)
+	})
+}
+
+// A reset makes the shard look like one that never failed: it is tried at once.
+func TestResetForgetsFailures(t *testing.T) {
+	db, name := fakeDB(), tableName()
+	table := open(t, db, name, "w", Shard{ID: shard0})
+	for range 9 {
+		failedBy(t, table)
+	}
+	v, err := Look(t.Context(), db, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := v.Rows(shardIDs(1))[0]; r.State != StateFailing || r.FailedBy != "w" {
+		t.Errorf("it is shown as %+v", r)
+	}
+	plan, err := v.PlanReset(shardIDs(1), nil, Position{kind: trimHorizon}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Reset(t.Context(), plan[0], false); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := rowOf(t, db, name, shard0); r.failures != 0 || r.failedBy != "" || !r.failingSince.IsZero() {
+		t.Errorf("after the reset: %+v", r)
+	}
+}
+
+// A worker that bears the name of another does not take the other's acquisition
+// for its own, though owner and epoch are what it has asked for.
+func TestNameUsedTwice(t *testing.T) {
+	db, name := fakeDB(), tableName()
+	a, b := open(t, db, name, "w", Shard{ID: shard0}), open(t, db, name, "w", Shard{ID: shard0})
+	b.cfg.Clock = func() time.Time { return time.Now().Add(time.Minute) }
+	if err := tick(a, view(shard0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tick(b, view(shard0)); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) || b.Held() != 0 {
+		t.Errorf("the second worker of the name holds %d leases: %v", b.Held(), err)
+	}
+}
+
+// An acquisition that is answered when the table is closed gives no lease: its
+// heartbeat would never be waited for.
+func TestNoLeaseAfterClose(t *testing.T) {
+	real := fakeDB()
+	db := &faultyDB{Client: real}
+	table := open(t, db, tableName(), "w", Shard{ID: shard0})
+	db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+		out, err := real.UpdateItem(ctx, in)
+		table.Close()
+		return out, err
+	})
+	if err := tick(table, view(shard0)); !errors.Is(err, context.Canceled) || table.Held() != 0 {
+		t.Errorf("%d leases of a closed table: %v", table.Held(), err)
+	}
+}

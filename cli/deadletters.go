@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/rs/zerolog"
+
+	"logsluice/doctor"
+	"logsluice/domain"
+	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
+)
+
+// deadLetterSettings say where dead letters go that their index refuses.
+type deadLetterSettings struct {
+	DeadLetterURL string `group:"opensearch" name:"dead-letter-url" env:"DEAD_LETTER_URL" placeholder:"URL" help:"Folder in S3, s3://bucket/prefix/, for dead letters that their index refuses (default: none, and they wait for it)."`
+}
+
+func (s deadLetterSettings) check() error {
+	if s.DeadLetterURL == "" {
+		return nil
+	}
+	if _, err := deadletter.ParseURL(s.DeadLetterURL); err != nil {
+		return settingf("DEAD_LETTER_URL (--dead-letter-url): %w", err)
+	}
+	return nil
+}
+
+// deadLetterStore is where dead letters go that their index refuses.
+type deadLetterStore interface {
+	indexer.Store
+	// Check reports why it cannot be written to, or nil.
+	Check(ctx context.Context) error
+}
+
+// store returns the store of settings that are checked, nil if they name none.
+func (s deadLetterSettings) store(cfg aws.Config) deadLetterStore {
+	if s.DeadLetterURL == "" {
+		return nil
+	}
+	url, _ := deadletter.ParseURL(s.DeadLetterURL)
+	return deadletter.New(cfg, url)
+}
+
+// checkStore logs at start what would otherwise be found out with the first letter.
+func checkStore(ctx context.Context, store deadLetterStore, log zerolog.Logger) {
+	if store == nil {
+		return
+	}
+	if err := store.Check(ctx); err != nil && ctx.Err() == nil {
+		log.Error().Err(err).Msg("DEAD_LETTER_URL cannot be written to")
+	}
+}
+
+const (
+	// indexTimeout is longer than OpenSearch waits for the shards of an index it creates.
+	indexTimeout = 45 * time.Second
+	// Pauses before the dead-letter index is asked for again, which doubles.
+	indexRetryMin = 10 * time.Second
+	indexRetryMax = 10 * time.Minute
+)
+
+// ensureDeadLetterIndex creates the index of dead letters before the first of them, when
+// the domain may have no room for it. It tries again until the index exists, ctx ends or
+// trying is of no use; a try is one request.
+func ensureDeadLetterIndex(ctx context.Context, client domain.Client, prefix string, log zerolog.Logger) {
+	index := indexer.DeadLetterIndex(prefix)
+	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {
+		within, cancel := context.WithTimeout(ctx, indexTimeout)
+		created, err := domain.EnsureIndex(within, client, index)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			if created {
+				log.Info().Str("index", index).Msg("dead-letter index created")
+			}
+			return
+		}
+		again := !errors.Is(err, domain.ErrNameTaken)
+		line := log.Error().Err(withIndexRemedy(err, prefix, index))
+		if again {
+			line = line.Dur("pause", pause)
+		}
+		line.Msg("the dead-letter index cannot be created")
+		if !again {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// withIndexRemedy adds what to do about an index that cannot be created.
+func withIndexRemedy(err error, prefix, index string) error {
+	var answer *domain.AnswerError
+	cause := domain.CauseOf(err)
+	switch {
+	case errors.Is(err, domain.ErrNameTaken):
+		return fmt.Errorf("%w: remove that alias or data stream, or the template, and restart a worker; until then dead letters go where OpenSearch puts what is written to %s", err, index)
+	case errors.As(err, &answer) && cause.Type != "":
+		return fmt.Errorf("%w: %s", err, doctor.RemedyOfRefusal(prefix, index, answer.Status, cause))
+	}
+	return withRemedy(err, "OPENSEARCH_URL (--opensearch-url)")
+}

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"github.com/rs/zerolog"
+
+	"logsluice/indexer"
+	"logsluice/local/inspect"
+)
+
+// indexAnswers is an OpenSearch that answers each request with the next of them, and hangs
+// at an empty one.
+type indexAnswers struct {
+	began time.Time
+	next  []string // status and body
+	asked []time.Duration
+}
+
+func (a *indexAnswers) Stream(r *http.Request) (*http.Response, error) {
+	n := len(a.asked)
+	a.asked = append(a.asked, time.Since(a.began))
+	if r.Method != http.MethodPut || r.URL.Path != "/p-dead-letter" {
+		return nil, fmt.Errorf("%s %s", r.Method, r.URL)
+	}
+	answer := a.next[min(n, len(a.next)-1)]
+	if answer == "" {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	code, body, _ := strings.Cut(answer, " ")
+	status, err := strconv.Atoi(code)
+	return &http.Response{Status: code, StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, err
+}
+
+// The index is asked for until it is there, with longer and longer pauses, and each
+// failure is an error line with its remedy.
+func TestEnsureDeadLetterIndex(t *testing.T) {
+	const (
+		created    = `200 {"acknowledged":true}`
+		exists     = `400 {"error":{"type":"resource_already_exists_exception","reason":"index [p-dead-letter/x] already exists"}}`
+		manyShards = `400 {"error":{"type":"validation_exception","reason":"this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open"}}`
+		forbidden  = `403 {"error":{"type":"security_exception","reason":"no permissions for [indices:admin/create]"}}`
+		byIAM      = `403 {"Message":"User: x is not authorized to perform: es:ESHttpPut"}`
+		blocked    = `403 {"error":{"type":"cluster_block_exception","reason":"blocked by: [FORBIDDEN/10/cluster create-index blocked (api)];"}}`
+		alias      = `400 {"error":{"type":"invalid_index_name_exception","reason":"Invalid index name [p-dead-letter], already exists as alias"}}`
+	)
+	f := func(next []string, took []time.Duration, lines ...string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			a := &indexAnswers{began: time.Now(), next: next}
+			ensureDeadLetterIndex(t.Context(), a, "p", zerolog.New(&log))
+			if !slices.Equal(a.asked, took) {
+				t.Errorf("asked after %v, want %v", a.asked, took)
+			}
+			logged := strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
+			if log.Len() == 0 {
+				logged = nil
+			}
+			if len(logged) != len(lines) {
+				t.Fatalf("%d lines, want %d: %s", len(logged), len(lines), log.String())
+			}
+			for i, want := range lines {
+				if !strings.Contains(logged[i], want) {
+					t.Errorf("%s\nwant %s", logged[i], want)
+				}
+			}
+		})
+	}
+	const first = 10 * time.Second
+	at := func(seconds ...int) (times []time.Duration) {
+		for _, s := range seconds {
+			times = append(times, time.Duration(s)*time.Second)
+		}
+		return times
+	}
+	f([]string{created}, at(0), "dead-letter index created")
+	f([]string{exists}, at(0))
+	f([]string{manyShards, exists}, at(0, 10), "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node")
+	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (README, Which OpenSearch)", "created")
+	f([]string{byIAM, created}, at(0, 10), "give the role of the user or of the AWS credentials this permission", "created")
+	f([]string{blocked, created}, at(0, 10), "take the block of the cluster away", "created")
+	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "context deadline exceeded", "created")
+	f([]string{"503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", created},
+		at(0, 10, 30, 70, 150, 310, 630, 1230, 1830), slices.Concat(slices.Repeat([]string{"the dead-letter index cannot be created"}, 8), []string{"created"})...)
+	f([]string{alias}, at(0), "remove that alias or data stream, or the template, and restart a worker")
+}
+
+// The end of the worker ends it too, in a pause and in a request.
+func TestEnsureDeadLetterIndex_Stopped(t *testing.T) {
+	f := func(answer string, logged int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			var log bytes.Buffer
+			a := &indexAnswers{began: time.Now(), next: []string{answer}}
+			ensureDeadLetterIndex(ctx, a, "p", zerolog.New(&log))
+			if took := time.Since(a.began); took != time.Second || strings.Count(log.String(), "\n") != logged {
+				t.Errorf("it ends after %s: %s", took, log.String())
+			}
+		})
+	}
+	f("503 {}", 1)
+	f("", 0)
+}
+
+// errorLine waits for an error line of the worker, and returns its error.
+func (w *worker) errorLine(c *cluster, message string) (text string) {
+	c.t.Helper()
+	c.eventually("an error line: "+message, func() bool {
+		for line := range strings.Lines(w.lines()) {
+			var l struct{ Level, Message, Error string }
+			if json.Unmarshal([]byte(line), &l) == nil && l.Level == "error" && l.Message == message {
+				text = l.Error
+				return true
+			}
+		}
+		return false
+	})
+	return text
+}
+
+func (c *cluster) exists(index string) bool {
+	return inspect.Ask(c.t.Context(), c.search, http.MethodGet, "/"+index+"/_mapping", "", nil) == nil
+}
+
+// The dead-letter index is there before the first letter. A domain that has no room for
+// it still takes documents, and it is made once there is room.
+func TestRunDeadLetterIndex(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "256m", nil)
+	s := newSink(t, n, 1)
+	index := indexer.DeadLetterIndex(s.prefix)
+	s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", "")
+	limit := func(most string) {
+		s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":`+most+`}}`)
+	}
+	limit("1")
+	s.event("a", "there is room for this one")
+	s.work()
+	if text := s.w.errorLine(s.cluster, "the dead-letter index cannot be created"); !strings.Contains(text, "raise cluster.max_shards_per_node") {
+		t.Error(text)
+	}
+	s.indexed()
+	if s.exists(index) {
+		t.Error("the index is there")
+	}
+	limit("null")
+	s.eventually("the dead-letter index is there", func() bool { return s.exists(index) })
+	if s.count(index) != 0 {
+		t.Error("there are dead letters")
+	}
+	s.w.stop()
+}
+
+// A worker says at its start that it may not write to DEAD_LETTER_URL, and works on.
+func TestRunDeadLetterURL(t *testing.T) {
+	bucket := s3mem.New()
+	if err := bucket.CreateBucket("archive"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(bucket, gofakes3.WithTimeSkewLimit(0)).Server())
+	t.Cleanup(server.Close)
+	c := newCluster(t, 1)
+	f := func(url string, ok bool) {
+		t.Helper()
+		c.produce(generator(1, 10), 10)
+		w := c.start("w", "AWS_ENDPOINT_URL_S3="+server.URL, "DEAD_LETTER_URL="+url)
+		if ok {
+			c.eventually("the check is written", func() bool {
+				_, err := bucket.HeadObject("archive", "dead-letters/_check")
+				return err == nil
+			})
+		} else if text := w.errorLine(c, "DEAD_LETTER_URL cannot be written to"); !strings.Contains(text, "NoSuchBucket") || !strings.Contains(text, "create the bucket") {
+			t.Error(text)
+		}
+		c.indexed()
+		w.stop()
+		if ok && strings.Contains(w.lines(), "DEAD_LETTER_URL") {
+			t.Error("it is said that it cannot be written to")
+		}
+	}
+	f("s3://nowhere/dead-letters", false)
+	f("s3://archive/dead-letters", true)
+}

@@ -1,0 +1,272 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"logsluice/internal/fakeaws"
+)
+
+// lines is a log that a test reads.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// containing returns the lines with a text.
+func (l *lines) containing(text string) (found []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.text.String()) {
+		if strings.Contains(line, text) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// running is a whole worker on a fake AWS whose answers are refused while refuse
+// says so. Kinesis says that shards are an hour behind.
+type running struct {
+	*Consumer
+	log    lines
+	refuse atomic.Pointer[func(fakeaws.Call) string]
+	aws    aws.Config
+	stop   func()
+}
+
+func run(t *testing.T, prepare func(r *running)) *running {
+	t.Helper()
+	r := &running{}
+	r.aws = fakeAWS(func(call fakeaws.Call) fakeaws.Fault {
+		if refuse := r.refuse.Load(); refuse != nil {
+			if code := (*refuse)(call); code != "" {
+				return fakeaws.Fault{Refuse: &fakeaws.APIError{Code: code, Message: "you may not."}}
+			}
+		}
+		return fakeaws.Fault{Edit: func(answer []byte) []byte {
+			return bytes.Replace(answer, []byte(`"MillisBehindLatest":0`), []byte(`"MillisBehindLatest":3600000`), 1)
+		}}
+	})
+	createStream(t, r.aws)
+	log := zerolog.New(&r.log).Level(zerolog.InfoLevel)
+	table := newTableThatLogs(t, r.aws, 15*time.Second, log)
+	r.Consumer = newWorker(t, r.aws, table, log)
+	prepare(r)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// A shard that fails for good is told by one line a minute with the cause and the
+// remedy, by lag and by a metric; when none can be read, the worker is unready.
+func TestReadsRefused(t *testing.T) {
+	f := func(code, remedy string) {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, func(*running) {})
+				time.Sleep(10 * time.Second)
+				if err := r.Ready(t.Context()); err != nil {
+					t.Errorf("before: %v", err)
+				}
+				refuse := func(call fakeaws.Call) string {
+					if call.Operation == "GetRecords" {
+						return code
+					}
+					return ""
+				}
+				r.refuse.Store(&refuse)
+				time.Sleep(40 * time.Second)
+				for _, line := range r.log.containing("shard cannot be read") {
+					if !strings.Contains(line, code+": you may not: "+remedy) {
+						t.Error(line)
+					}
+				}
+				time.Sleep(20 * time.Second)
+				if warned := r.log.containing(`"level":"warn"`); len(warned) != 2 {
+					t.Errorf("%d lines for two shards in a minute: %s", len(warned), warned)
+				}
+				time.Sleep(4 * time.Minute)
+				if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "no shard can be read: "+code) {
+					t.Errorf("ready: %v", err)
+				}
+				if err := r.Alive(t.Context()); err != nil {
+					t.Errorf("alive: %v", err)
+				}
+				if lag := lagOf(t, r.metrics.lag, heldShard); lag < 3895 || lag > 3901 {
+					t.Errorf("the lag is %v", lag)
+				}
+				r.refuse.Store(nil)
+				time.Sleep(maxPause)
+				if err := r.Ready(t.Context()); err != nil || r.table.Held() != 2 {
+					t.Errorf("after: %d leases, %v", r.table.Held(), err)
+				}
+				if lag := lagOf(t, r.metrics.lag, heldShard); lag != 3600 {
+					t.Errorf("the lag is %v", lag)
+				}
+			})
+		})
+	}
+	f("KMSAccessDeniedException", "allow kms:Decrypt")
+	f("AccessDeniedException", "allow kinesis:GetShardIterator and kinesis:GetRecords")
+	f("KMSDisabledException", "enable the KMS key")
+}
+
+// maxPause is more than the longest time between two tries of a shard.
+const maxPause = 3 * time.Minute
+
+// lagOf returns what the metric shows of a shard, in seconds.
+func lagOf(t *testing.T, b *behind, shard string) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(b)
+	families, err := registry.Gather()
+	if err != nil || len(families) == 0 {
+		t.Fatal(families, err)
+	}
+	for _, m := range families[0].GetMetric() {
+		if m.GetLabel()[0].GetValue() == shard {
+			return m.GetGauge().GetValue()
+		}
+	}
+	t.Errorf("no lag of %s", shard)
+	return 0
+}
+
+// A checkpoint of another stream is told as such; the other shard is read on.
+func TestCheckpointOfAnotherStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(r *running) {
+			if err := r.table.Open(t.Context(), r.stream.list); err != nil {
+				t.Fatal(err)
+			}
+			_, err := dynamodb.NewFromConfig(r.aws).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("leases"), Item: map[string]types.AttributeValue{
+				"ShardID":    &types.AttributeValueMemberS{Value: heldShard},
+				"Checkpoint": &types.AttributeValueMemberS{Value: "49590338271490256608559692538361571095921575989136588898"},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+		time.Sleep(time.Minute - time.Second)
+		warned := r.log.containing(`"level":"warn"`)
+		if len(warned) != 1 || !strings.Contains(warned[0], heldShard) || !strings.Contains(warned[0], "InvalidArgumentException") ||
+			!strings.Contains(warned[0], "logsluice leases reset") {
+			t.Errorf("it is told as %s", warned)
+		}
+		if err := r.Ready(t.Context()); err != nil || r.table.Held() != 1 || len(r.table.Failing()) != 1 {
+			t.Errorf("%d leases, %v, failing %v", r.table.Held(), err, r.table.Failing())
+		}
+		if lag := lagOf(t, r.metrics.lag, heldShard); lag < 55 || lag > 60 {
+			t.Errorf("the lag of a shard that was never read is %v", lag)
+		}
+	})
+}
+
+// What the end of the worker cuts off does not count as a failure.
+func TestStopIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(*running) {})
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		r.stop()
+		rows, err := dynamodb.NewFromConfig(r.aws).Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("leases")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows.Items {
+			if row["ReadFailures"] != nil || row["AssignedTo"] != nil {
+				t.Errorf("%v", row)
+			}
+		}
+	})
+}
+
+// A listing that is refused is told once a minute, and again when its cause
+// changes.
+func TestListingRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(*running) {})
+		time.Sleep(10 * time.Second)
+		for _, code := range []string{"AccessDeniedException", "ResourceNotFoundException"} {
+			refuse := func(call fakeaws.Call) string {
+				if call.Operation == "ListShards" {
+					return code
+				}
+				return ""
+			}
+			r.refuse.Store(&refuse)
+			time.Sleep(time.Minute - 2*time.Second)
+			if warned := r.log.containing(code); len(warned) != 1 {
+				t.Errorf("%d lines of %s", len(warned), code)
+			}
+		}
+		time.Sleep(time.Minute)
+		if told := r.log.containing(`"since_last_line":`); len(told) != 1 {
+			t.Errorf("%d lines with the number of those not logged", len(told))
+		}
+	})
+}
+
+func TestReadError(t *testing.T) {
+	f := func(cause error, resumes bool, want string) {
+		t.Helper()
+		err := &readError{cause: cause, resumes: resumes}
+		if got := err.Error(); !strings.HasPrefix(got, want) || want == cause.Error() && got != want || !errors.Is(err, cause) {
+			t.Errorf("%v becomes %q, want %q", cause, got, want)
+		}
+	}
+	api := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "No."} }
+	f(context.DeadlineExceeded, false, "context deadline exceeded")
+	f(&smithy.GenericAPIError{Code: "InternalFailure"}, false, "InternalFailure")
+	f(api("ResourceNotFoundException"), false, "ResourceNotFoundException: No: the stream does not exist")
+	f(api("ExpiredTokenException"), false, "ExpiredTokenException: No: check the worker's AWS credentials")
+	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table is not of this stream")
+	f(api("InvalidArgumentException"), false, "InvalidArgumentException: No.")
+}
+
+// Of the KCL's own warnings one of a kind is logged per minute, with the number
+// of the others.
+func TestKCLWarningsAreSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		k := kclLog{log: zerolog.New(&log).Level(zerolog.InfoLevel), reading: t.Context(), sampler: newSampler()}
+		for i := range 150 {
+			k.Warnf("one %d", i)
+			k.WithFields(nil).Errorf("another %v", errors.ErrUnsupported)
+			k.Errorf("ours %v", &readError{cause: errors.ErrUnsupported})
+			time.Sleep(time.Second)
+		}
+		all := log.containing("")
+		if len(all) != 6 || !strings.Contains(all[4], `"since_last_line":59,"message":"kcl: one 120"`) {
+			t.Errorf("%d lines: %s", len(all), all)
+		}
+	})
+}

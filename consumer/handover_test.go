@@ -1,0 +1,50 @@
+package consumer
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/prometheus/client_golang/prometheus"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+)
+
+// A worker that has claimed a lease does not wait for ever for what OpenSearch
+// does not take.
+func TestHandoverDrainIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table, db := leased(t)
+		const bound = 10 * time.Second
+		// Where nothing else ends the drain, this does: heartbeats would keep the bubble's
+		// clock going for ever.
+		draining, giveUp := context.WithTimeout(t.Context(), 100*bound)
+		defer giveUp()
+		c := &Consumer{cfg: Config{DrainTimeout: bound}, table: table, metrics: newMetrics(), reading: t.Context(), draining: draining,
+			indexer: newIndexer(t, 1, prometheus.NewRegistry(), away{})}
+		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, &c.progress)
+		p := &processor{consumer: c}
+		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
+		p.marks.add("1", 1) // of which no verdict comes
+		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+			TableName: aws.String("leases"), Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: heldShard}},
+			UpdateExpression:          aws.String("SET ClaimRequest = :other"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":other": &types.AttributeValueMemberS{Value: "other"}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		<-table.Lease(heldShard).Reading().Done()
+		begun := time.Now()
+		// The reader may be at the end of the shard, and wait there first.
+		p.Shutdown(&kcl.ShutdownInput{ShutdownReason: kcl.TERMINATE})
+		if err := table.RemoveLeaseOwner(heldShard); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took < bound || took > bound+time.Second {
+			t.Errorf("handed over after %s", took)
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package consumer
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// readError is a failed read of a shard, with what to do about it where that is
+// known.
+type readError struct {
+	cause   error
+	resumes bool // the reading begins after a checkpoint
+}
+
+func (e *readError) Unwrap() error { return e.cause }
+
+func (e *readError) Error() string {
+	text := e.cause.Error()
+	var api smithy.APIError
+	if errors.As(e.cause, &api) {
+		text = strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
+	}
+	if remedy := e.remedy(); remedy != "" {
+		text = strings.TrimSuffix(text, ".") + ": " + remedy
+	}
+	return text
+}
+
+// apiCode returns the code of an AWS error, "" if AWS did not answer.
+func apiCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// remedy returns what to do about an error that stays until somebody does it, ""
+// for any other.
+func (e *readError) remedy() string {
+	switch apiCode(e.cause) {
+	case "KMSAccessDeniedException":
+		return "allow kms:Decrypt on the stream's key to the task role, here and in the key's policy"
+	case "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
+		return "enable the KMS key that the stream's records are encrypted with"
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation":
+		return "allow kinesis:GetShardIterator and kinesis:GetRecords on the stream to the task role"
+	case "ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException":
+		return "check the worker's AWS credentials and its clock"
+	case "ResourceNotFoundException":
+		return "the stream does not exist: check STREAM_NAME (--stream-name), AWS_REGION and whether it was deleted"
+	case "InvalidArgumentException":
+		if e.resumes {
+			return "the checkpoint in the lease table is not of this stream, which may have been deleted and created again: stop all workers and run logsluice leases reset"
+		}
+	}
+	return ""
+}
+
+// failed notes in the lease that a read failed, unless the read was ended on
+// purpose, and returns the error as the KCL gets it.
+func (s *stream) failed(r *reader, err error) error {
+	if err == nil || errors.Is(err, errUnled) || s.reading.Err() != nil {
+		return err
+	}
+	err = &readError{cause: err, resumes: r.lease.Checkpoint() != ""}
+	r.lease.Failed(err)
+	return err
+}

@@ -1,0 +1,46 @@
+package consumer
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// sampleInterval is the time between two warnings of a kind.
+const sampleInterval = time.Minute
+
+// sampler lets one warning of a kind pass per sampleInterval and counts the
+// others, which are logged for debugging.
+type sampler struct {
+	mu    sync.Mutex
+	kinds map[string]*sampled
+}
+
+type sampled struct {
+	at     time.Time // of the last warning
+	others int       // since
+}
+
+func newSampler() *sampler { return &sampler{kinds: make(map[string]*sampled)} }
+
+// warn begins a line of a kind.
+func (s *sampler) warn(log zerolog.Logger, kind string) *zerolog.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kinds[kind]
+	switch {
+	case k == nil:
+		k = &sampled{}
+		s.kinds[kind] = k
+	case time.Since(k.at) < sampleInterval:
+		k.others++
+		return log.Debug()
+	}
+	event := log.Warn()
+	if k.others > 0 {
+		event = event.Int("since_last_line", k.others)
+	}
+	*k = sampled{at: time.Now()}
+	return event
+}

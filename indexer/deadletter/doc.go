@@ -1,0 +1,3 @@
+// Package deadletter keeps dead letters outside of OpenSearch, for when their index
+// refuses them.
+package deadletter

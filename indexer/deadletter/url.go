@@ -1,0 +1,60 @@
+package deadletter
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+)
+
+// URL is a folder in S3.
+type URL struct {
+	Bucket string
+	// Prefix is that of the keys. It ends with a slash unless it is empty.
+	Prefix string
+}
+
+// String returns the URL as ParseURL reads it.
+func (u URL) String() string { return scheme + u.Bucket + "/" + u.Prefix }
+
+const (
+	scheme = "s3://"
+	want   = "give s3://bucket/prefix/"
+	// mostPrefix leaves room for the rest of a key in the 1,024 bytes that S3 allows.
+	mostPrefix = 800
+)
+
+var (
+	// bucketName is what S3 allows, but for two adjacent dots and IP addresses.
+	// See https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html.
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	// prefix is of the characters that need no escape anywhere, and no wildcards of IAM.
+	// See https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html.
+	prefix = regexp.MustCompile(`^[A-Za-z0-9!_.'()=+@,/-]*$`)
+)
+
+// ParseURL reads s3://bucket/prefix/. The last slash may be missing.
+func ParseURL(text string) (URL, error) {
+	rest, isS3 := strings.CutPrefix(text, scheme)
+	bucket, key, _ := strings.Cut(rest, "/")
+	switch {
+	case !isS3:
+		return URL{}, fmt.Errorf("%q does not begin with %s: %s", text, scheme, want)
+	case strings.Contains(bucket, "@"): // which are not repeated in a log
+		return URL{}, fmt.Errorf("the URL has credentials: %s, and credentials in the AWS SDK's own variables", want)
+	case strings.ContainsAny(text, "?#"):
+		return URL{}, fmt.Errorf("%q has a query or a fragment: %s", text, want)
+	case bucket == "":
+		return URL{}, fmt.Errorf("%q names no bucket: %s", text, want)
+	case !bucketName.MatchString(bucket), strings.Contains(bucket, ".."), net.ParseIP(bucket) != nil:
+		return URL{}, fmt.Errorf("%q cannot be the name of a bucket: use 3 to 63 lower-case letters, digits, dots and hyphens", bucket)
+	case !prefix.MatchString(key):
+		return URL{}, fmt.Errorf("the prefix %q has characters other than letters, digits and !_.'()=+@,/-: %s", key, want)
+	case len(key) > mostPrefix:
+		return URL{}, fmt.Errorf("the prefix has %d characters: use at most %d", len(key), mostPrefix)
+	}
+	if key != "" && !strings.HasSuffix(key, "/") {
+		key += "/"
+	}
+	return URL{Bucket: bucket, Prefix: key}, nil
+}
