@@ -37,15 +37,20 @@ func (c *cluster) watchOver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		c.mu.Lock()
-		c.judgeOutages(watchPeriod)
-		c.judgeCalm()
-		for shard := range c.topology {
-			if !c.foreign && !c.stuck[shard] {
-				c.stuck[shard] = c.waits(shard) || c.endless(shard)
-			}
+		c.look()
+	}
+}
+
+// look checks once a period that nothing stands still.
+func (c *cluster) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judgeOutages(watchPeriod)
+	c.judgeCalm()
+	for shard := range c.topology {
+		if !c.foreign && !c.stuck[shard] {
+			c.stuck[shard] = c.waits(shard) || c.endless(shard)
 		}
-		c.mu.Unlock()
 	}
 }
 
