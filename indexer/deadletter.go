@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,8 +141,8 @@ type Record struct {
 // into documents, which Put brings into its index.
 func NewDeadLetter(of Record, stage string, why error, payload []byte) *Documents {
 	keep := min(len(payload), maxPayload)
-	docs := NewDocuments(of.Source, keep)
-	docs.Body = append(docs.Body, payload[:keep]...)
+	// It may wait for long, so its memory is no larger than it has to be.
+	docs := &Documents{Body: slices.Clone(payload[:keep]), source: of.Source}
 	docs.Next(0)
 	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: keep, letter: &deadLetter{
 		Time:     time.Now().UTC(),

@@ -85,7 +85,7 @@ func (d *Documents) Next(position int) { d.ends = append(d.ends, document{len(d.
 func (d *Documents) Len() int { return len(d.ends) }
 
 // Size is the memory in bytes that the set takes until its last outcome.
-func (d *Documents) Size() int64 { return int64(cap(d.Body)) }
+func (d *Documents) Size() int64 { return int64(cap(d.Body)) + setCost }
 
 // start is where a document begins in Body.
 func (d *Documents) start(i int) int {

@@ -56,6 +56,9 @@ const (
 	// blocked. The last one alone would be all that were sent since it was refused,
 	// and if the worker has nothing else to read it would keep the children waiting.
 	enoughSent = 10
+	// afterOutage is how long after an outage no index is given up for the memory that
+	// its documents take: they fill it because of the outage, and may be accepted soon.
+	afterOutage = time.Minute
 	// shardEndWait is how long the end of a shard waits for undecided documents.
 	shardEndWait = time.Minute
 	// partlyFor is how long an index that accepted a document counts as accepting

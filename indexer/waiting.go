@@ -204,7 +204,7 @@ func (d *dispatcher) relieve(now time.Time) {
 		if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
 			return
 		}
-		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) {
+		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) || now.Sub(t.kept) < afterOutage {
 			continue
 		}
 		d.giveUp(t, now, "the documents that wait fill a quarter of IN_FLIGHT_BYTES")

@@ -43,8 +43,9 @@ type sender struct {
 // first is a document sent for the first time.
 type first struct {
 	at      time.Time
-	decided bool // its first outcome is known
-	blocked bool // and was that its index refuses all
+	again   bool // it was sent again
+	decided bool // it had an outcome before that
+	blocked bool // which was that its index refuses all
 }
 
 // sentIndex is how an index has answered a process.
@@ -131,7 +132,9 @@ func (c *cluster) sent(l *life, i item) {
 	} else if d.first.IsZero() {
 		d.first = time.Now()
 	}
-	if _, again := s.sent[name]; !again {
+	if n, again := s.sent[name]; again {
+		s.firsts[n].again = true
+	} else {
 		s.try()
 		s.sent[name] = len(s.firsts)
 		s.firsts = append(s.firsts, first{at: time.Now()})
@@ -158,7 +161,7 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 	}
 	name := i.document()
 	x, f := s.index(i.index), &s.firsts[s.sent[name]]
-	if !f.decided {
+	if !f.again {
 		f.decided, f.blocked = true, r.isBlocked()
 	}
 	if r == nil {
@@ -457,15 +460,17 @@ func later(a, b time.Time) time.Time {
 func (s *sender) blockedShare(since time.Time) float64 {
 	const few = 10
 	i, _ := slices.BinarySearchFunc(s.firsts, since, func(f first, t time.Time) int { return f.at.Compare(t) })
-	recent := s.firsts[i:]
-	if len(recent) < few {
-		return 0.5
-	}
-	blocked := 0
-	for _, f := range recent {
+	decided, blocked := 0, 0
+	for _, f := range s.firsts[i:] {
+		if f.decided {
+			decided++
+		}
 		if f.blocked {
 			blocked++
 		}
 	}
-	return float64(blocked) / float64(len(recent))
+	if decided < few {
+		return 0.5
+	}
+	return float64(blocked) / float64(decided)
 }

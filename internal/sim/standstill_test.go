@@ -37,15 +37,20 @@ func (c *cluster) watchOver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		c.mu.Lock()
-		c.judgeOutages(watchPeriod)
-		c.judgeCalm()
-		for shard := range c.topology {
-			if !c.foreign && !c.stuck[shard] {
-				c.stuck[shard] = c.waits(shard) || c.endless(shard)
-			}
+		c.look()
+	}
+}
+
+// look checks once a period that nothing stands still.
+func (c *cluster) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judgeOutages(watchPeriod)
+	c.judgeCalm()
+	for shard := range c.topology {
+		if !c.foreign && !c.stuck[shard] {
+			c.stuck[shard] = c.waits(shard) || c.endless(shard)
 		}
-		c.mu.Unlock()
 	}
 }
 
@@ -79,7 +84,10 @@ func (c *cluster) waits(shard string) bool {
 	if n != c.next[shard] {
 		c.next[shard], c.moved[shard] = n, time.Now()
 	}
-	if n == len(records) || len(c.unfinished(shard)) > 0 || c.troubled(records[n]) {
+	if len(c.unfinished(shard)) > 0 {
+		c.moved[shard] = time.Now() // it may not be read yet
+	}
+	if n == len(records) || c.troubled(records[n]) {
 		return false
 	}
 	r := records[n]

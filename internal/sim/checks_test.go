@@ -1,0 +1,202 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Each check of what becomes of documents finds what breaks its promise: what
+// follows is what OpenSearch and the log would see of a worker that does so.
+func TestChecks(t *testing.T) {
+	blocked, healthy := "app-1999-12-31", "app-2000-01-01"
+	f := func(name string, broken promise, play func(p plot)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				timing := storyTiming
+				timing.inFlight = 8 << 20
+				c := newCluster(1, logsluice, timing, false)
+				p := plot{c, &life{worker: &worker{}, name: "w0"}, "shardId-000000000000"}
+				c.holders[p.shard], c.topology[p.shard] = p.life, nil
+				play(p)
+				if (broken == "") != (c.violations == nil) || broken != "" && c.broken[broken] == 0 {
+					t.Errorf("%v, and this was to be broken: %q", c.violations, broken)
+				}
+			})
+		})
+	}
+	// waits has a document wait, while a healthy index shows that there is no outage.
+	waits := func(p plot, d time.Duration) {
+		p.send(blocked, 1, &blocks[0])
+		p.pass(d, healthy, 10, nil)
+	}
+	f("given up in time", "", func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.bury("blocked", blocked, 1)
+	})
+	f("given up too early", steady, func(p plot) {
+		waits(p, storyTiming.wait/2)
+		p.log("index given up", blocked)
+	})
+	f("given up twice", steady, func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.log("index given up", blocked)
+	})
+	f("taken back without a probe", steady, func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.log("index takes documents again", blocked)
+	})
+	f("taken back after a probe", "", func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.send(blocked, 2, nil)
+		p.log("index takes documents again", blocked)
+	})
+	f("probed all the time", steady, func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.pass(2*time.Minute, blocked, 10, &blocks[0])
+	})
+	f("given up in an outage of all", outageKeeps, func(p plot) {
+		p.pass(storyTiming.wait+silence, blocked, 10, &blocks[0])
+		p.log("index given up", blocked)
+	})
+	f("given up while most are blocked", outageKeeps, func(p plot) {
+		for n := range 2 * int(storyTiming.wait/time.Second) {
+			p.send(blocked, 1000+3*n, &blocks[0])
+			p.send(blocked, 1001+3*n, &blocks[0])
+			p.send(healthy, 1002+3*n, nil)
+			p.pass(time.Second, "", 0, nil)
+		}
+		p.log("index given up", blocked)
+	})
+	f("given up in the flood stage", outageKeeps, func(p plot) {
+		p.send(blocked, 1, &flooded)
+		p.pass(storyTiming.wait, healthy, 10, nil)
+		p.log("index given up", blocked)
+	})
+	f("a dead letter of an index that is not given up", steady, func(p plot) {
+		waits(p, storyTiming.wait)
+		p.bury("blocked", blocked, 1)
+	})
+	f("a dead letter at the end of its shard", "", func(p plot) {
+		p.closed[p.shard] = time.Now()
+		waits(p, endOfShard)
+		p.bury("blocked", blocked, 1)
+	})
+	f("a dead letter too early at the end of its shard", steady, func(p plot) {
+		p.closed[p.shard] = time.Now()
+		waits(p, endOfShard/2)
+		p.bury("blocked", blocked, 1)
+	})
+	f("a dead letter at the end of its shard in the flood stage", outageKeeps, func(p plot) {
+		p.closed[p.shard] = time.Now()
+		p.send(blocked, 1, &flooded)
+		p.pass(2*endOfShard, healthy, 10, nil)
+		p.bury("blocked", blocked, 1)
+	})
+	f("a dead letter of a document that is not at fault", steady, func(p plot) {
+		waits(p, storyTiming.wait)
+		p.bury("index", blocked, 1)
+	})
+	f("a dead letter of a document that fails", "", func(p plot) {
+		p.send(blocked, 1, &failing)
+		p.pass(storyTiming.wait, healthy, 10, nil)
+		p.bury("index", blocked, 1)
+	})
+	f("a dead letter too early of a document that fails", steady, func(p plot) {
+		p.send(blocked, 1, &failing)
+		p.pass(storyTiming.wait/2, healthy, 10, nil)
+		p.bury("index", blocked, 1)
+	})
+	f("indexed and a dead letter", exactly, func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.bury("blocked", blocked, 1)
+		p.send(blocked, 1, nil)
+	})
+	f("indexed and a dead letter, read twice", "", func(p plot) {
+		waits(p, storyTiming.wait)
+		p.log("index given up", blocked)
+		p.bury("blocked", blocked, 1)
+		p.leased[p.shard] = time.Now()
+		p.send(blocked, 1, nil)
+	})
+	f("a document that nobody has put", exactly, func(p plot) {
+		p.cluster.sent(p.life, item{index: blocked, id: "x"})
+	})
+	f("stored while the dead-letter index is not given up", steady, func(p plot) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.letterStored(p.life, p.sender(p.life), letter{Stage: "parse", Number: "1"})
+	})
+	f("a shard that stands still", noWait, func(p plot) {
+		p.records[p.shard] = []record{{number: "1", put: time.Now(), documents: []string{p.put(healthy, 1)}}}
+		p.pass(2*mostWait, "", 0, nil)
+	})
+	f("a shard that waits for its own", "", func(p plot) {
+		p.storms = []trouble{{event: event{what: blockIndex, forever: true}}}
+		p.records[p.shard] = []record{{number: "1", put: time.Now(), documents: []string{p.put(p.day(days), 1)}}}
+		p.pass(2*mostWait, "", 0, nil)
+	})
+	f("children that are not read", childrenRead, func(p plot) {
+		p.closed[p.shard] = time.Now()
+		p.pass(2*mostEnd, "", 0, nil)
+	})
+}
+
+// plot is what a worker does, as OpenSearch and the log see it.
+type plot struct {
+	*cluster
+	life  *life
+	shard string
+}
+
+// put puts the nth document into an index, unless that was done.
+func (p plot) put(index string, n int) string {
+	id := fmt.Sprintf("%0*d", idDigits, n)
+	for ; refused(id); n += 1 << 20 {
+		id = fmt.Sprintf("%0*d", idDigits, n)
+	}
+	name := index + "/" + id
+	if p.documents[name] == nil {
+		p.documents[name] = &document{shard: p.shard}
+	}
+	return name
+}
+
+// send sends a document, which is refused or accepted.
+func (p plot) send(index string, n int, r *refusal) {
+	_, id, _ := cut(p.put(index, n))
+	i := item{operation: "create", index: index, id: id}
+	p.sent(p.life, i)
+	p.outcome(p.life, i, r, r == nil)
+}
+
+// pass lets a time pass with some new documents per second.
+func (p plot) pass(d time.Duration, index string, perSecond int, r *refusal) {
+	for begun := time.Now(); time.Since(begun) < d; {
+		for range perSecond {
+			p.send(index, 10_000+len(p.documents), r)
+		}
+		time.Sleep(watchPeriod)
+		p.look()
+	}
+}
+
+// bury sends a dead letter, which is accepted.
+func (p plot) bury(stage, index string, n int) {
+	_, id, _ := cut(p.put(index, n))
+	i := item{operation: "create", index: deadLetters, id: stage + id, letter: &letter{Stage: stage, Index: index, ID: id}}
+	p.sent(p.life, i)
+	p.outcome(p.life, i, nil, true)
+}
+
+func (p plot) log(message, index string) {
+	p.logged(p.life, slices.Concat([]byte(`{"index":"`), []byte(index), []byte(`","message":"`), []byte(message), []byte(`"}`)))
+}
