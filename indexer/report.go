@@ -52,7 +52,7 @@ type fate struct {
 }
 
 func (f *fate) add(v verdict) {
-	n := v.part.count()
+	n := v.count()
 	switch {
 	case v.outcome.isAccepted():
 		return

@@ -74,7 +74,7 @@ func (ix *Indexer) all(batch []part, how outcome, status int, err error) []verdi
 			verdicts = append(verdicts, v)
 			continue
 		}
-		for v.part = p; p.count() > 0; p = p.slice(v.part.count(), p.count()) {
+		for v.part = p; p.count() > 0; p = p.slice(v.count(), p.count()) {
 			v.part = p
 			v.narrow(ix.cfg.Prefix)
 			verdicts = append(verdicts, v)

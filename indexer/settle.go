@@ -9,7 +9,7 @@ func (d *dispatcher) settle(r result) {
 	d.note(r.verdicts, now)
 	s := settling{now: now, again: retry{away: true}}
 	for _, v := range r.verdicts {
-		d.judged(v, r, &s)
+		d.judged(v, &s)
 	}
 	for _, docs := range s.touched {
 		d.compact(docs)
@@ -38,7 +38,7 @@ type settling struct {
 func (d *dispatcher) note(verdicts []verdict, now time.Time) {
 	var first counts
 	for _, v := range verdicts {
-		n := v.part.count()
+		n := v.count()
 		switch {
 		case v.isLetter():
 			continue
@@ -64,7 +64,7 @@ func (d *dispatcher) note(verdicts []verdict, now time.Time) {
 }
 
 // judged takes in one verdict.
-func (d *dispatcher) judged(v verdict, r result, s *settling) {
+func (d *dispatcher) judged(v verdict, s *settling) {
 	p := v.part
 	if last := len(s.touched) - 1; last < 0 || s.touched[last] != p.docs {
 		s.touched = append(s.touched, p.docs)
@@ -92,14 +92,14 @@ func (d *dispatcher) judged(v verdict, r result, s *settling) {
 		s.back = true
 		s.next = append(s.next, d.hold(v, s.now)...)
 	default:
-		s.next = append(s.next, d.tryAgain(v, r, s)...)
+		s.next = append(s.next, d.tryAgain(v, s)...)
 	}
 }
 
 // tryAgain schedules documents of a request that was refused for want of room, or
 // that failed as a whole. It returns the dead letter of a document that makes
 // requests fail.
-func (d *dispatcher) tryAgain(v verdict, r result, s *settling) []part {
+func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 	p := v.part
 	p.attempts++
 	othersFare := d.othersFare(&p, v.outcome, s.now)

@@ -62,22 +62,17 @@ func (d *dispatcher) endShards(now time.Time) {
 			continue
 		}
 		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
-		abandoned := 0
-		t.blocked, abandoned = d.abandonSome(t.blocked, overdue, StageBlocked, now)
-		given += abandoned
+		given += d.abandonSome(&t.blocked, overdue, StageBlocked, now)
 		for i := range t.failing {
-			t.failing[i].parts, abandoned = d.abandonSome(t.failing[i].parts, func(h *held) bool {
+			given += d.abandonSome(&t.failing[i].parts, func(h *held) bool {
 				return overdue(h) && !d.tally.mostFailed()
 			}, StageBlocked, now)
-			given += abandoned
 		}
 	}
 	for i := range d.retries {
-		r, abandoned := &d.retries[i], 0
-		r.parts, abandoned = d.abandonSome(r.parts, func(h *held) bool {
+		given += d.abandonSome(&d.retries[i].parts, func(h *held) bool {
 			return !h.isLetter() && d.isOverdue(h, time.Time{}, now) && d.tally.accepted.After(h.tried)
 		}, StageBlocked, now)
-		given += abandoned
 	}
 	if given > 0 {
 		d.ix.cfg.Log.Error().Int("documents", given).
@@ -95,11 +90,11 @@ func (d *dispatcher) isOverdue(h *held, kept, now time.Time) bool {
 	return ok && now.Sub(ended) >= shardEndWait
 }
 
-// abandonSome makes dead letters of some of the parts that rest, and returns the
-// others.
-func (d *dispatcher) abandonSome(all []*held, which func(*held) bool, stage string, now time.Time) (kept []*held, abandoned int) {
-	kept = all[:0]
-	for _, h := range all {
+// abandonSome makes dead letters of some of the parts that rest, takes them out and
+// returns how many documents they are.
+func (d *dispatcher) abandonSome(all *[]*held, which func(*held) bool, stage string, now time.Time) (abandoned int) {
+	kept := (*all)[:0]
+	for _, h := range *all {
 		if !which(h) {
 			kept = append(kept, h)
 			continue
@@ -107,6 +102,7 @@ func (d *dispatcher) abandonSome(all []*held, which func(*held) bool, stage stri
 		abandoned += h.count()
 		d.abandon(h, stage, now)
 	}
-	clear(all[len(kept):])
-	return kept, abandoned
+	clear((*all)[len(kept):]) // otherwise it keeps their documents in memory
+	*all = kept
+	return abandoned
 }

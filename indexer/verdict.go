@@ -167,7 +167,7 @@ func causedBy(e *domain.Cause) *domain.Cause {
 
 // count counts documents that are accepted.
 func (ix *Indexer) count(v verdict) {
-	n := float64(v.part.count())
+	n := float64(v.count())
 	switch {
 	case v.outcome == alreadyThere:
 		ix.metrics.alreadyThere.Add(n)

@@ -117,7 +117,7 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 	if t == nil {
 		return
 	}
-	t.probing -= v.part.count()
+	t.probing -= v.count()
 	switch {
 	case v.outcome.isAgain():
 		if t.attempts++; t.givenUp {
@@ -154,7 +154,7 @@ func (d *dispatcher) sees(v verdict, now time.Time) {
 	if t == nil || v.probe {
 		return
 	}
-	t.accepted += v.part.count()
+	t.accepted += v.count()
 	if v.waitsFor == nil && !t.givenUp {
 		t.acceptedAt = now
 		t.probeDue = earlier(t.probeDue, now.Add(tickInterval))
@@ -238,8 +238,12 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 // go to the store.
 func (d *dispatcher) abandon(h *held, stage string, now time.Time) {
 	p := h.leave()
-	if p.isLetter() {
+	switch {
+	case p.isLetter():
 		d.storing.parts = append(d.storing.parts, p)
+		return
+	case p.form != nil && p.form.kind == bare: // which has a dead letter
+		d.finish(p)
 		return
 	}
 	why := undecided
@@ -267,7 +271,7 @@ func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, stage str
 		return
 	}
 	for i := range t.failing {
-		t.failing[i].parts, _ = d.abandonSome(t.failing[i].parts, which, stage, now)
+		d.abandonSome(&t.failing[i].parts, which, stage, now)
 	}
 }
 

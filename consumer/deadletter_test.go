@@ -1,0 +1,133 @@
+package consumer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"logsluice/indexer"
+	"logsluice/mapping"
+)
+
+// refusing accepts dead letters only, which it keeps, and each bare document.
+type refusing struct {
+	mu              sync.Mutex
+	letters, others []string
+}
+
+func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	r.Body.Close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var items []string
+	lines := bytes.Split(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
+	for i := 0; i+1 < len(lines); i += 2 {
+		source := string(lines[i+1])
+		switch {
+		case bytes.Contains(lines[i], []byte("-dead-letter")):
+			f.letters = append(f.letters, source)
+			items = append(items, `{"create":{"status":201}}`)
+		default:
+			f.others = append(f.others, source)
+			items = append(items, `{"create":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}}}`)
+		}
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.Join(items, ",") + `]}`))}, err
+}
+
+// A dead letter of a document keeps its event whole, whatever the schema makes of
+// it: it can be made into the same document again. The forms in which a document
+// goes out that is refused say where it comes from.
+func TestDeadLetterKeepsTheEvent(t *testing.T) {
+	const id = "34622316099697884706540976068822859012661220141643892546"
+	arrived := time.Date(2018, 12, 10, 4, 0, 0, 0, time.UTC)
+	f := func(name, event string, noIDs bool, schema, group string, want map[string]any) {
+		t.Run(name, func(t *testing.T) {
+			s, err := mapping.BuiltIn(schema)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.FixedZone("", 9*3600), Schema: s, NoIDs: noIDs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			search := new(refusing)
+			c := newConsumer(t, 64<<20, search)
+			c.mapper = mapper
+			c.indexer, err = indexer.New(indexer.Config{
+				Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RequestTimeout: time.Minute, InFlightBytes: 1 << 20, NoIDs: noIDs,
+				RetryMin: time.Second, RetryMax: time.Minute, Fallback: mapper, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+			}, search)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.indexer.Close)
+			p := &processor{consumer: c, mapper: mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{
+				Data: fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g\"","logStream":"s","logEvents":[7,%s]}`, event),
+				SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(arrived)}}})
+			<-p.marks.drained()
+			search.mu.Lock()
+			defer search.mu.Unlock()
+			found := 0
+			for _, source := range search.letters {
+				var letter struct {
+					Stage, Payload string
+					Group          string `json:"log_group"`
+					Log            string `json:"log_stream"`
+				}
+				if err := json.Unmarshal([]byte(source), &letter); err != nil {
+					t.Fatal(err)
+				}
+				if letter.Stage != indexer.StageIndex {
+					continue // the element that is not an event
+				}
+				found++
+				var got map[string]any
+				if err := json.Unmarshal([]byte(letter.Payload), &got); err != nil {
+					t.Fatalf("%v: %s", err, letter.Payload)
+				}
+				common := map[string]any{"timestamp": 1544414264183.0, "message": "a\nb", "owner": "1", "logGroup": `/g"`, "logStream": "s",
+					"position": 1.0, "arrived": "2018-12-10T04:00:00Z"}
+				for key, value := range common {
+					want[key] = value
+				}
+				if !reflect.DeepEqual(got, want) || letter.Group != `/g"` || letter.Log != "s" {
+					t.Errorf("payload %v, want %v; of %s, %s", got, want, letter.Group, letter.Log)
+				}
+			}
+			if found != 1 || len(search.others) != 3 {
+				t.Errorf("%d dead letters, other forms %q", found, search.others)
+			}
+			for _, form := range search.others {
+				if !strings.Contains(form, fmt.Sprintf(`%q:"/g\""`, group)) {
+					t.Errorf("no log group in %s", form)
+				}
+			}
+		})
+	}
+	event := func(members string) string { return `{` + members + `"timestamp":1544414264183,"message":"a\nb"}` }
+	trusted := `"id":"` + id + `",`
+	f("of CloudWatch", event(trusted), false, "default", "log_group", map[string]any{"_id": id, "id": id})
+	f("with the names of ECS", event(trusted), false, "ecs", "aws.cloudwatch.log_group", map[string]any{"_id": id, "id": id})
+	f("with system fields", event(trusted+`"extractedFields":{"@aws.account":"2","@aws.region":"eu"},`), false, "default", "log_group",
+		map[string]any{"_id": id, "id": id, "extractedFields": map[string]any{"@aws.account": "2", "@aws.region": "eu"}})
+	f("without ids", event(trusted), true, "default", "log_group", map[string]any{"id": id})
+	const hash = "6e3b5b8ff0baafc203640a2e22d8977b"
+	f("of an emulator", event(`"id":7,`), false, "plain", "log_group", map[string]any{"_id": hash, "id": 7.0})
+}
