@@ -112,16 +112,19 @@ const (
 // lead reports whether a name leads to an index. Where that cannot be asked, it
 // does: the id is the event's own.
 func (a *aliases) lead(ctx context.Context, client domain.Client, name, index string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock() // one request, whoever asks
 	key := [2]string{name, index}
-	if known, ok := a.known[key]; ok && time.Since(known.at) < lookupLasts {
+	a.mu.Lock()
+	known, ok := a.known[key]
+	a.mu.Unlock()
+	if ok && time.Since(known.at) < lookupLasts {
 		return known.leads
 	}
+	leads := leadsTo(ctx, client, name, index)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.known == nil || len(a.known) >= maxLookups {
 		a.known = make(map[[2]string]lookup)
 	}
-	leads := leadsTo(ctx, client, name, index)
 	a.known[key] = lookup{leads, time.Now()}
 	return leads
 }
