@@ -20,16 +20,6 @@ type deadLetterSettings struct {
 	DeadLetterURL string `group:"opensearch" name:"dead-letter-url" env:"DEAD_LETTER_URL" placeholder:"URL" help:"Folder in S3, s3://bucket/prefix/, for dead letters that their index refuses (default: none, and they wait for it)."`
 }
 
-func (s deadLetterSettings) check() error {
-	if s.DeadLetterURL == "" {
-		return nil
-	}
-	if _, err := deadletter.ParseURL(s.DeadLetterURL); err != nil {
-		return settingf("DEAD_LETTER_URL (--dead-letter-url): %w", err)
-	}
-	return nil
-}
-
 // deadLetterStore is where dead letters go that their index refuses.
 type deadLetterStore interface {
 	indexer.Store
@@ -37,13 +27,16 @@ type deadLetterStore interface {
 	Check(ctx context.Context) error
 }
 
-// store returns the store of settings that are checked, nil if they name none.
-func (s deadLetterSettings) store(cfg aws.Config) deadLetterStore {
+// store returns the store that the settings name, nil if they name none.
+func (s deadLetterSettings) store(cfg aws.Config) (deadLetterStore, error) {
 	if s.DeadLetterURL == "" {
-		return nil
+		return nil, nil
 	}
-	url, _ := deadletter.ParseURL(s.DeadLetterURL)
-	return deadletter.New(cfg, url)
+	url, err := deadletter.ParseURL(s.DeadLetterURL)
+	if err != nil {
+		return nil, settingf("DEAD_LETTER_URL (--dead-letter-url): %w", err)
+	}
+	return deadletter.New(cfg, url), nil
 }
 
 // checkStore logs at start what would otherwise be found out with the first letter.

@@ -62,9 +62,11 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f := func(next []string, took []time.Duration, lines ...string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+			defer cancel()
 			var log bytes.Buffer
 			a := &indexAnswers{began: time.Now(), next: next}
-			ensureDeadLetterIndex(t.Context(), a, "p", zerolog.New(&log))
+			ensureDeadLetterIndex(ctx, a, "p", zerolog.New(&log))
 			if !slices.Equal(a.asked, took) {
 				t.Errorf("asked after %v, want %v", a.asked, took)
 			}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -60,7 +59,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	switch err := cmp.Or(c.opensearchSettings.check(), c.deadLetterSettings.check()); {
+	switch err := c.opensearchSettings.check(); {
 	case c.StreamName == "":
 		return cfg, nil, c.missingStream()
 	case c.ApplicationName == "":
@@ -97,7 +96,11 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	}
 	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
 	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), kinesis.NewFromConfig(cfg.AWS)
-	cfg.Store = c.store(cfg.AWS)
+	store, err := c.store(cfg.AWS)
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.Store = store
 	search, err := c.opensearchSettings.client(cfg.AWS, 1)
 	if err != nil {
 		return cfg, nil, err

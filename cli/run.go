@@ -105,8 +105,6 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
-	case r.deadLetterSettings.check() != nil:
-		return position, r.deadLetterSettings.check()
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
 		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
@@ -172,6 +170,10 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err != nil {
 		return err
 	}
+	store, err := r.store(awsConfig)
+	if err != nil {
+		return err
+	}
 	limitMemory(r.InFlightBytes)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -185,7 +187,6 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err != nil {
 		return err
 	}
-	store := r.store(awsConfig)
 	ix, err := indexer.New(indexer.Config{
 		Prefix:         mapper.Prefix(),
 		BatchBytes:     r.BulkBytes,

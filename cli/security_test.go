@@ -138,6 +138,22 @@ func TestRunSecured(t *testing.T) {
 			t.Errorf("%d events found of %d", found, len(s.expected))
 		}
 	})
+	t.Run("dead-letter index", func(t *testing.T) {
+		s := newSink(t, n, 1)
+		before(s)
+		index := indexer.DeadLetterIndex(s.prefix)
+		s.grant(strings.Replace(role, `"indices:admin/create", `, "", 1))
+		s.work(settings...)
+		if text := s.w.errorLine(s.cluster, "the dead-letter index cannot be created"); !strings.Contains(text, "no permissions for [indices:admin/create]") || !strings.Contains(text, "allow it for "+s.prefix+"-*") {
+			t.Error(text)
+		}
+		if s.exists(index) {
+			t.Error("the index is there")
+		}
+		s.grant(role)
+		s.eventually("the dead-letter index is there", func() bool { return s.exists(index) })
+		s.w.stop()
+	})
 	t.Run("setup", func(t *testing.T) {
 		setUpSecured(newSink(t, n, 1), readmeRole(t, string(readme), "Setting up a domain"))
 	})

@@ -1,6 +1,7 @@
 package indexer_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -81,6 +82,16 @@ func checkVersion(t *testing.T, url, text string) {
 				t.Fatalf("template %s: changes %v, want %v, %v", name, changes, want, err)
 			}
 		}
+	}
+	for _, want := range []bool{true, false} {
+		if created, err := domain.EnsureIndex(t.Context(), client, indexer.DeadLetterIndex(prefix)); err != nil || created != want {
+			t.Fatalf("dead-letter index: created %t, %v", created, err)
+		}
+	}
+	ask(http.MethodPut, "/"+prefix+"-aliased", `{"aliases":{"`+prefix+`-alias":{}}}`, nil)
+	defer ask(http.MethodDelete, "/"+prefix+"-aliased", "", nil)
+	if _, err := domain.EnsureIndex(t.Context(), client, prefix+"-alias"); !errors.Is(err, domain.ErrNameTaken) {
+		t.Fatalf("an alias in place of an index: %v", err)
 	}
 	// In one index the log group is of another type.
 	ask(http.MethodPut, "/"+prefix+"-2018-12-11", `{"mappings":{"properties":{"log_group":{"type":"integer"}}}}`, nil)
