@@ -461,6 +461,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("a key of numbers", func() { c.newTable("PREFIX-number", "ShardID", dynamotypes.ScalarAttributeTypeN) }, map[string]string{"APPLICATION_NAME": c.prefix + "-number"}, leases(broken), "lease table", "ShardID is of type N and not S", "APPLICATION_NAME")
 	f("nobody reads", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
 	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "see that run runs")
+	f("shards failing", func() { c.failing("PREFIX-failing") }, map[string]string{"APPLICATION_NAME": c.prefix + "-failing"}, leases(warning), "lease table", "2 shards cannot be read: shardId-000000000000 (worker-z), shardId-000000000001 (worker-z)", "shard cannot be read")
 	for _, operation := range []string{"DescribeTable", "Scan", "UpdateItem", "DeleteItem"} {
 		f(operation+" denied", deny("dynamodb:"+operation), nil, leases(broken), "lease table", "AccessDeniedException: no identity-based policy", "allow ", "dynamodb:"+operation)
 	}
@@ -717,14 +718,28 @@ func (c *chain) newTable(name, key string, kind dynamotypes.ScalarAttributeType)
 // silence makes a table whose owner's last sign of life is long ago.
 func (c *chain) silence(table string) {
 	c.t.Helper()
+	c.newRows(table, map[string]dynamotypes.AttributeValue{
+		"AssignedTo":          &dynamotypes.AttributeValueMemberS{Value: "worker-z"},
+		"LeaseTimeout":        &dynamotypes.AttributeValueMemberS{Value: time.Now().Add(-10 * time.Minute).UTC().Format(time.RFC3339Nano)},
+		"LeaseDurationMillis": &dynamotypes.AttributeValueMemberN{Value: "15000"}, "LeaseCounter": &dynamotypes.AttributeValueMemberN{Value: "7"},
+	})
+}
+
+// failing makes a lease table of two shards that cannot be read.
+func (c *chain) failing(table string) {
+	c.t.Helper()
+	c.newRows(table, map[string]dynamotypes.AttributeValue{
+		"ReadFailures": &dynamotypes.AttributeValueMemberN{Value: "9"}, "ReadFailedBy": &dynamotypes.AttributeValueMemberS{Value: "worker-z"},
+	})
+}
+
+// newRows makes a lease table of two shards whose rows are alike.
+func (c *chain) newRows(table string, row map[string]dynamotypes.AttributeValue) {
+	c.t.Helper()
 	table = c.newTable(table, "ShardID", dynamotypes.ScalarAttributeTypeS)
-	text := func(s string) dynamotypes.AttributeValue { return &dynamotypes.AttributeValueMemberS{Value: s} }
 	for i := range 2 {
-		_, err := c.leases.dynamoDB.PutItem(c.t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: map[string]dynamotypes.AttributeValue{
-			"ShardID": text(shardID(i)), "AssignedTo": text("worker-z"), "LeaseTimeout": text(time.Now().Add(-10 * time.Minute).UTC().Format(time.RFC3339Nano)),
-			"LeaseDurationMillis": &dynamotypes.AttributeValueMemberN{Value: "15000"}, "LeaseCounter": &dynamotypes.AttributeValueMemberN{Value: "7"},
-		}})
-		if err != nil {
+		row["ShardID"] = &dynamotypes.AttributeValueMemberS{Value: shardID(i)}
+		if _, err := c.leases.dynamoDB.PutItem(c.t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: row}); err != nil {
 			c.t.Fatal(err)
 		}
 	}

@@ -172,6 +172,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // blame for.
 func (c *Consumer) open(ctx context.Context) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
+	lines := newSampler()
 	for {
 		err := c.table.Open(ctx, c.stream.list)
 		// The deadline is one of a call's, for ctx has not ended.
@@ -179,7 +180,7 @@ func (c *Consumer) open(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil || !silent && passes.IsErrorRetryable(err) != aws.TrueTernary {
 			return err
 		}
-		c.cfg.Log.Warn().Err(err).Msg("cannot begin with shards and leases; trying again")
+		lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot begin with shards and leases; trying again")
 		select {
 		case <-time.After(c.cfg.SyncInterval):
 		case <-ctx.Done():

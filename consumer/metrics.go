@@ -35,10 +35,8 @@ func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Tab
 		Name: "logsluice_leases", Help: "Shards that this worker holds."}, func() float64 { return float64(table.Held()) })
 	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_shards", Help: "Open shards of the stream, which all workers share."}, func() float64 { return float64(table.Shards()) })
-	failing := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "logsluice_failing_shards", Help: "Shards that no worker can read."}, func() float64 { return float64(len(table.Failing())) })
 	for _, c := range []prometheus.Collector{
-		m.records, m.recordBytes, m.events, m.controls, m.lag, m.latency, leases, shards, failing,
+		m.records, m.recordBytes, m.events, m.controls, m.lag, m.latency, leases, shards,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

@@ -54,7 +54,7 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 
 func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	owners := map[string]int{}
-	var without, gone []string
+	var without, gone, failing []string
 	var oldest time.Duration
 	for _, r := range rows {
 		switch r.State {
@@ -69,6 +69,8 @@ func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 			}
 		case checkpoint.StateFree, checkpoint.StateNotStarted:
 			without = append(without, r.ID)
+		case checkpoint.StateFailing:
+			failing = append(failing, fmt.Sprintf("%s (%s)", r.ID, r.FailedBy))
 		}
 	}
 	const look = "see that run runs, and look at its log and its health (logsluice leases --watch shows the shards)"
@@ -82,10 +84,13 @@ func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	if len(gone) > 0 {
 		f.warn(look, "%d shards have owners that are silent: %s", len(gone), firstOf(gone))
 	}
+	if len(failing) > 0 {
+		f.warn("see the lines \"shard cannot be read\" in the log of run, which have the cause", "%d shards cannot be read: %s", len(failing), firstOf(failing))
+	}
 	switch {
 	case len(without) > 0:
 		f.warn(look, "%d shards have no owner: %s", len(without), firstOf(without))
-	case held == 0:
+	case held == 0 && len(failing) == 0:
 		f.warn(look, "no worker holds a shard")
 	}
 }
