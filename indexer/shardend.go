@@ -62,7 +62,7 @@ func (d *dispatcher) endShards(now time.Time) {
 			continue
 		}
 		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
-		abandoned := 0
+		var abandoned int
 		t.blocked, abandoned = d.abandonSome(t.blocked, overdue, StageBlocked, now)
 		given += abandoned
 		for i := range t.failing {
@@ -73,7 +73,8 @@ func (d *dispatcher) endShards(now time.Time) {
 		}
 	}
 	for i := range d.retries {
-		r, abandoned := &d.retries[i], 0
+		r := &d.retries[i]
+		var abandoned int
 		r.parts, abandoned = d.abandonSome(r.parts, func(h *held) bool {
 			return !h.isLetter() && d.isOverdue(h, time.Time{}, now) && d.tally.accepted.After(h.tried)
 		}, StageBlocked, now)
