@@ -61,7 +61,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	}
 	w.all.pending.Store(1) // ours, until everything is handed over
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
-		w.deadLetter(indexer.Record{}, indexer.StageInflate, errors.New("not a valid KPL aggregate"), data)
+		w.deadLetter(indexer.Record{}, indexer.StageInflate, aggregateError(data), data)
 	} else {
 		w.decode(decoder, data)
 	}

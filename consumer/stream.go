@@ -222,6 +222,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			err = r.while(ctx, func(ctx context.Context) error {
 				return s.proceed(ctx, r, aws.ToString(input.ShardIterator), answer)
 			})
+			err = s.failed(r, err)
 		}
 		if !ok || err != nil || len(answer.Records) == 0 {
 			s.drop(r)

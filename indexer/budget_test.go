@@ -1,0 +1,151 @@
+package indexer
+
+import (
+	"context"
+	"reflect"
+	"testing"
+	"testing/synctest"
+)
+
+// within runs a test of a budget in a bubble. try reserves and reports whether
+// there was room at once; what has to wait stays in the queue.
+func within(t *testing.T, limit int64, test func(t *testing.T, b *budget, try func(shard string, size int64) bool)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(limit)
+		ctx, cancel := context.WithCancel(t.Context())
+		test(t, b, func(shard string, size int64) bool {
+			given := false
+			go func() { given = b.reserve(ctx, shard, size) > 0 && ctx.Err() == nil }()
+			synctest.Wait()
+			return given
+		})
+		cancel()
+		synctest.Wait()
+		if len(b.queue)+len(b.paused) > 0 {
+			t.Errorf("%d reservations are left", len(b.queue)+len(b.paused))
+		}
+	})
+}
+
+// A document larger than the limit is let in when nothing else is in flight:
+// otherwise it would wait for ever.
+func TestReserveMoreThanTheLimit(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		if n := b.reserve(t.Context(), "a", 1000); n != 75 {
+			t.Errorf("it counts as %d", n)
+		}
+		if try("a", 1000) {
+			t.Error("two are in flight")
+		}
+		b.add("a", -75)
+		synctest.Wait()
+		if used, _, _ := b.state(); used != 75 {
+			t.Errorf("%d bytes are used after the first ended", used)
+		}
+	})
+}
+
+// A shard may use half of the limit when others need the rest, and all of it
+// when it is alone.
+func TestReserveShares(t *testing.T) {
+	within(t, 100, func(t *testing.T, _ *budget, try func(string, int64) bool) {
+		for i := range 10 {
+			if !try("alone", 10) {
+				t.Fatalf("%d bytes are too many for the only shard", 10*(i+1))
+			}
+		}
+		if try("alone", 1) || try("other", 1) {
+			t.Error("more than the limit is in flight")
+		}
+	})
+	within(t, 120, func(t *testing.T, _ *budget, try func(string, int64) bool) {
+		for _, shard := range []string{"b", "c"} {
+			if !try(shard, 1) {
+				t.Fatal("no room")
+			}
+		}
+		n := 0
+		for try("behind", 10) {
+			n++
+		}
+		if n != 5 {
+			t.Errorf("the shard that is behind has %d bytes of 120", 10*n)
+		}
+		for _, shard := range []string{"b", "c"} {
+			if !try(shard, 19) {
+				t.Errorf("shard %s has no share", shard)
+			}
+		}
+		if !try("new", 15) {
+			t.Error("a shard that has nothing in flight gets nothing")
+		}
+	})
+}
+
+// A large reservation is not passed by others for ever.
+func TestReserveIsNotPassedForEver(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		try("a", 20)
+		try("b", 20)
+		if try("large", 90) {
+			t.Fatal("it fits")
+		}
+		passed := 0
+		for ; passed < 1000 && try("a", 5); passed++ {
+			b.add("a", -5)
+		}
+		if passed == 0 || passed > 25 {
+			t.Errorf("it was passed by %d others", passed)
+		}
+		b.add("a", -20)
+		b.add("b", -20)
+		synctest.Wait()
+		if used, _, _ := b.state(); used < 75 {
+			t.Errorf("%d bytes are used when there is room for it", used)
+		}
+	})
+}
+
+// Too many documents that wait for their indices pause their shards, and no other.
+func TestBegin(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		begin := func(shard string) *bool {
+			begun := false
+			ctx := t.Context()
+			go func() { begun = b.begin(ctx, shard) }()
+			synctest.Wait()
+			return &begun
+		}
+		try("a", 30)
+		try("b", 30)
+		b.wait("a", 25)
+		if !*begin("a") || !*begin("b") {
+			t.Error("a shard is paused when a quarter waits")
+		}
+		b.wait("a", 1)
+		paused := begin("a")
+		if *paused || !*begin("b") {
+			t.Error("more than a quarter waits: it is the shard of these that pauses")
+		}
+		if _, _, shards := b.state(); !reflect.DeepEqual(shards, []string{"a"}) {
+			t.Errorf("paused: %v", shards)
+		}
+		b.wait("a", -1)
+		synctest.Wait()
+		if !*paused {
+			t.Error("it does not go on")
+		}
+		b.wait("a", -25)
+		b.add("a", -30)
+		b.add("b", -30)
+		if len(b.shards) > 0 {
+			t.Errorf("shards without anything are kept: %v", b.shards)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if b.begin(ctx, "c") || b.reserve(ctx, "c", 1) != 0 {
+			t.Error("it goes on after its end")
+		}
+	})
+}

@@ -1,0 +1,84 @@
+package indexer
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// A conflict is success only where the event's own document is there.
+func TestConflicts(t *testing.T) {
+	conflict := func(id, index string) *refusal {
+		return &refusal{409, "version_conflict_engine_exception", "[" + id + "]: version conflict, document already exists (current version [1])", index}
+	}
+	f := func(name string, want bool, index string, refuse func(index, id string) *refusal) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.set(func(i, id string) *refusal {
+					if i == "app-dead-letter" {
+						return nil
+					}
+					return refuse(i, id)
+				})
+				v.put("a", index)
+				v.put("a", index)
+				v.put("a", index)
+				time.Sleep(time.Minute)
+				letters := v.letters(t)
+				if n := len(letters); (n == 3) != want || n != 0 && n != 3 || v.open("a") > 0 {
+					t.Fatalf("dead letters: %v, %d records open", letters, v.open("a"))
+				}
+				if n := testutil.ToFloat64(v.metrics.conflicts); (n == 3) != want {
+					t.Errorf("%v conflicts are counted", n)
+				}
+				for _, letter := range letters {
+					if letter.Stage != StageIndex || letter.Error.Type != "id_conflict" || letter.Error.Status != 409 {
+						t.Errorf("dead letter %+v", letter)
+					}
+				}
+			})
+		})
+	}
+	f("a re-delivery", false, live, func(index, id string) *refusal { return conflict(id, index) })
+	f("by an alias", false, "alias-"+live, func(_, id string) *refusal { return conflict(id, live) })
+	f("without a reason", false, live, func(string, string) *refusal {
+		return &refusal{409, "version_conflict_engine_exception", "because", ""}
+	})
+	f("under another id", true, live, func(index, _ string) *refusal { return conflict("constant", index) })
+	f("in another index", true, live, func(_, id string) *refusal { return conflict(id, "elsewhere") })
+}
+
+// Two texts under one id in one request are a document and a dead letter; one text
+// twice is a re-delivery.
+func TestTwoTextsUnderOneID(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		docs := NewDocuments(Source{Stream: "stream", Shard: "a", SequenceNumber: "1"}, 0)
+		for i, text := range []string{"one", "one", "two", "three"} {
+			docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"7\"}}\n{\"message\":%q}\n", live, text)
+			docs.Next(i)
+		}
+		settled := false
+		if err := v.Put(t.Context(), docs, 0, func(ok bool) { settled = ok }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		texts := make(map[string]bool)
+		for key, source := range v.created {
+			if key != live+"/7" {
+				texts[letterIn(t, source).Payload] = true
+			}
+		}
+		want := map[string]bool{
+			`{"_id":"7","id":"7","timestamp":1544400000000,"message":"two","position":2}`:   true,
+			`{"_id":"7","id":"7","timestamp":1544400000000,"message":"three","position":3}`: true,
+		}
+		if !settled || fmt.Sprint(texts) != fmt.Sprint(want) || v.created[live+"/7"] != `{"message":"one"}` {
+			t.Errorf("settled: %v, dead letters %v, document %s", settled, texts, v.created[live+"/7"])
+		}
+		if n := testutil.ToFloat64(v.metrics.conflicts); n != 2 {
+			t.Errorf("%v conflicts are counted", n)
+		}
+	})
+}
