@@ -196,10 +196,7 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 				for shard := range shards {
 					s.during(5*time.Second, shard)
 				}
-				e := s.event(hours)
-				for ; refused(e.ID) || !share(e.ID, 7); e = s.event(hours) {
-				}
-				s.putRecord([]logEvent{e}, false, s.keyOf(0))
+				s.putRecord([]logEvent{s.bad()}, false, s.keyOf(0))
 				if !last {
 					s.during(time.Second, 0)
 				}
@@ -272,6 +269,27 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 	f("without", false)
 }
 
+// bad is an event of yesterday on which failSome fails, of 50 percent and more.
+func (s scene) bad() logEvent {
+	e := s.event(hours)
+	for ; refused(e.ID) || !share(e.ID, 5); e = s.event(hours) {
+	}
+	return e
+}
+
+// A document whose first request was not answered waits for its index from then
+// on, and not from when the index failed first.
+func TestFailingAfterSilence(t *testing.T) {
+	newScene(t, storyTiming, 1, func(s scene) {
+		s.begin(failSome, 1, time.Hour, 50)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
+		s.during(storyTiming.wait/2, 0)
+		s.begin(silentOpenSearch, 1, 8*time.Second, 100)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
+		s.during(2*storyTiming.wait, 0)
+	})
+}
+
 // A document on which an index always fails becomes a dead letter long before
 // the wait for an index is over, when the index accepts others.
 func TestPoison(t *testing.T) {
@@ -279,10 +297,7 @@ func TestPoison(t *testing.T) {
 	timing.inFlight, timing.wait = 8<<20, time.Hour
 	newScene(t, timing, 1, func(s scene) {
 		s.begin(failSome, 1, time.Hour, 50)
-		bad := s.event(hours)
-		for ; refused(bad.ID) || !share(bad.ID, 5); bad = s.event(hours) {
-		}
-		s.putRecord([]logEvent{bad}, false, nil)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
 		put := time.Now().Add(time.Millisecond)
 		for time.Since(put) < longTime-10*time.Second {
 			events := make([]logEvent, 0, 10)
