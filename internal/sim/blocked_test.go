@@ -184,6 +184,24 @@ func TestOutage(t *testing.T) {
 	f("flood stage", floodStage, 1)
 }
 
+// The memory that an outage has filled gives no index up when the outage ends:
+// what waits for it may be accepted soon.
+func TestAfterAnOutage(t *testing.T) {
+	newScene(t, storyTiming, 2, func(s scene) {
+		const away = 70 * time.Second
+		s.begin(blockAll, 1, away, 100)
+		s.begin(blockIndex, 1, away+20*time.Second, 0)
+		for begun := time.Now(); time.Since(begun) < away; time.Sleep(500 * time.Millisecond) {
+			s.to(0, hours, 0)
+			s.to(1, 0)
+		}
+		s.during(time.Minute, 0, 1)
+		if _, letters := s.index.all(); len(letters) > 0 {
+			t.Errorf("%d dead letters", len(letters))
+		}
+	})
+}
+
 // A shard is read to its end, and its children are read, while a document of it
 // waits: with another shard that shows that OpenSearch is there, and without; when
 // the document is the last one of all, and when its worker starts again with
