@@ -131,10 +131,14 @@ func (d *dispatcher) othersFare(p *part, how outcome, now time.Time) bool {
 		p.failing = nil
 		return false
 	}
-	f := failing{at: now, accepted: d.accepted, seen: d.accepted}
-	fare := p.failing != nil && d.accepted > p.failing.seen
-	if p.failing != nil && p.failing.tries > 0 {
-		f.at, f.accepted, f.tries = p.failing.at, p.failing.accepted, p.failing.tries
+	f := failing{whole: true, at: now, accepted: d.accepted, seen: d.accepted}
+	before := p.failing
+	if before != nil && !before.whole {
+		before = nil
+	}
+	fare := before != nil && d.accepted > before.seen
+	if before != nil && before.tries > 0 {
+		f.at, f.accepted, f.tries = before.at, before.accepted, before.tries
 	}
 	if fare {
 		f.tries++

@@ -34,6 +34,7 @@ type target struct {
 
 // failing is since when a document fails while others do not.
 type failing struct {
+	whole    bool // with their requests; otherwise with an error of their own
 	at       time.Time
 	clock    time.Duration // of its index
 	accepted int           // how many others its index had accepted, or all for a whole request

@@ -43,7 +43,7 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		}
 		t.blocked = append(t.blocked, rest(p))
 		return nil
-	case p.failing == nil:
+	case p.failing == nil || p.failing.whole:
 		p.failing = &failing{at: now, clock: t.clock, accepted: t.accepted}
 	case isToBlame(p.failing, p.attempts, now, t.accepted):
 		return d.lettersOf(p, StageIndex, v.status, v.reason)

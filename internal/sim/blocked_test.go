@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,9 +53,9 @@ const hours = 24
 func (s scene) to(shard int, ages ...int) {
 	events := make([]logEvent, len(ages))
 	for i, age := range ages {
-		events[i] = s.producer.event(age)
+		events[i] = s.event(age)
 		for refused(events[i].ID) {
-			events[i] = s.producer.event(age)
+			events[i] = s.event(age)
 		}
 	}
 	s.putRecord(events, false, s.keyOf(shard))
@@ -80,8 +81,8 @@ func (s scene) during(d time.Duration, shards ...int) {
 
 // missing counts the documents of the records put until a time that are not settled.
 func (s scene) missing(until time.Time) (n int) {
-	s.cluster.mu.Lock()
-	defer s.cluster.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, records := range s.records {
 		for _, r := range records {
 			if r.put.Before(until) && s.unsettled(r) != "" {
@@ -122,7 +123,7 @@ func TestBlockedIndexStopsNobody(t *testing.T) {
 // An index of each class waits, is given up, and accepts documents when its
 // block has gone.
 func TestClassesOfBlocks(t *testing.T) {
-	all := append(blocks[:len(blocks):len(blocks)], unavailable)
+	all := slices.Concat(blocks, []refusal{unavailable})
 	for n, r := range all {
 		t.Run(fmt.Sprintf("%d %s %d", r.status, r.kind, n), func(t *testing.T) {
 			what, percent := blockIndex, n
@@ -183,6 +184,24 @@ func TestOutage(t *testing.T) {
 	f("flood stage", floodStage, 1)
 }
 
+// The memory that an outage has filled gives no index up when the outage ends:
+// what waits for it may be accepted soon.
+func TestAfterAnOutage(t *testing.T) {
+	newScene(t, storyTiming, 2, func(s scene) {
+		const away = 70 * time.Second
+		s.begin(blockAll, 1, away, 100)
+		s.begin(blockIndex, 1, away+20*time.Second, 0)
+		for begun := time.Now(); time.Since(begun) < away; time.Sleep(500 * time.Millisecond) {
+			s.to(0, hours, 0)
+			s.to(1, 0)
+		}
+		s.during(time.Minute, 0, 1)
+		if _, letters := s.index.all(); len(letters) > 0 {
+			t.Errorf("%d dead letters", len(letters))
+		}
+	})
+}
+
 // A shard is read to its end, and its children are read, while a document of it
 // waits: with another shard that shows that OpenSearch is there, and without; when
 // the document is the last one of all, and when its worker starts again with
@@ -195,10 +214,7 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 				for shard := range shards {
 					s.during(5*time.Second, shard)
 				}
-				e := s.producer.event(hours)
-				for ; refused(e.ID) || !share(e.ID, 7); e = s.producer.event(hours) {
-				}
-				s.putRecord([]logEvent{e}, false, s.keyOf(0))
+				s.putRecord([]logEvent{s.bad()}, false, s.keyOf(0))
 				if !last {
 					s.during(time.Second, 0)
 				}
@@ -259,8 +275,8 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 				if n := s.missing(put); hasStore && n > 0 {
 					t.Errorf("%d dead letters wait, though there is a store", n)
 				}
-				s.cluster.mu.Lock()
-				defer s.cluster.mu.Unlock()
+				s.mu.Lock()
+				defer s.mu.Unlock()
 				if records, row := s.records["shardId-000000000000"], s.rows["shardId-000000000000"]; hasStore != (row.checkpoint > records[0].number) {
 					t.Errorf("there is a store: %v, and the shard with the dead letter is at %+v", hasStore, row)
 				}
@@ -271,6 +287,27 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 	f("without", false)
 }
 
+// bad is an event of yesterday on which failSome fails, of 50 percent and more.
+func (s scene) bad() logEvent {
+	e := s.event(hours)
+	for ; refused(e.ID) || !share(e.ID, 5); e = s.event(hours) {
+	}
+	return e
+}
+
+// A document whose first request was not answered waits for its index from then
+// on, and not from when the index failed first.
+func TestFailingAfterSilence(t *testing.T) {
+	newScene(t, storyTiming, 1, func(s scene) {
+		s.begin(failSome, 1, time.Hour, 50)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
+		s.during(storyTiming.wait/2, 0)
+		s.begin(silentOpenSearch, 1, 8*time.Second, 100)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
+		s.during(2*storyTiming.wait, 0)
+	})
+}
+
 // A document on which an index always fails becomes a dead letter long before
 // the wait for an index is over, when the index accepts others.
 func TestPoison(t *testing.T) {
@@ -278,15 +315,12 @@ func TestPoison(t *testing.T) {
 	timing.inFlight, timing.wait = 8<<20, time.Hour
 	newScene(t, timing, 1, func(s scene) {
 		s.begin(failSome, 1, time.Hour, 50)
-		bad := s.producer.event(hours)
-		for ; refused(bad.ID) || !share(bad.ID, 5); bad = s.producer.event(hours) {
-		}
-		s.putRecord([]logEvent{bad}, false, nil)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
 		put := time.Now().Add(time.Millisecond)
 		for time.Since(put) < longTime-10*time.Second {
 			events := make([]logEvent, 0, 10)
 			for len(events) < cap(events) {
-				if e := s.producer.event(hours); !refused(e.ID) && !share(e.ID, 5) {
+				if e := s.event(hours); !refused(e.ID) && !share(e.ID, 5) {
 					events = append(events, e)
 				}
 			}

@@ -128,7 +128,7 @@ func TestChecks(t *testing.T) {
 		p.send(blocked, 1, nil)
 	})
 	f("a document that nobody has put", exactly, func(p plot) {
-		p.cluster.sent(p.life, item{index: blocked, id: "x"})
+		p.sent(p.life, item{index: blocked, id: "x"})
 	})
 	f("stored while the dead-letter index is not given up", steady, func(p plot) {
 		p.mu.Lock()
