@@ -46,5 +46,8 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 		if took := time.Since(begun); took < bound || took > bound+time.Second {
 			t.Errorf("handed over after %s", took)
 		}
+		if p.owned.Err() == nil {
+			t.Error("what was not drained is sent on")
+		}
 	})
 }

@@ -24,7 +24,7 @@ type processor struct {
 	marks    *watermark
 	ctx      context.Context // ends when nothing more may be taken on
 	draining context.Context // ends when the time for draining is used up
-	owned    context.Context // ends when the lease is lost
+	owned    context.Context // ends when the lease is lost, or given back after the drain
 	gap      bool            // a record was read and not taken on
 	letters  int             // dead letters of the sequence number at hand
 }
@@ -35,7 +35,8 @@ var _ kcl.IRecordProcessor = (*processor)(nil)
 func (p *processor) Initialize(input *kcl.InitializationInput) {
 	p.shard = input.ShardId
 	p.lease = p.consumer.table.Lease(p.shard)
-	p.owned = p.lease.Context()
+	owned, disown := context.WithCancel(p.lease.Context())
+	p.owned = owned
 	p.marks = newWatermark(p.lease.Acknowledge)
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
@@ -50,6 +51,7 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	p.lease.BeforeRelease(func() {
 		p.consumer.stream.end(p.shard)
 		p.drain()
+		disown()
 		giveUp()
 		detach()
 		cancel()

@@ -166,7 +166,7 @@ func (d *dispatcher) nextDue(now time.Time) time.Time {
 	if at, ok := d.storeDue(); ok {
 		next = earlier(next, at)
 	}
-	if len(d.targets) > 0 || len(d.ends) > 0 {
+	if len(d.targets) > 0 || len(d.ends) > 0 || len(d.retries) > 0 {
 		next = earlier(next, d.ticked.Add(tickInterval))
 	}
 	for _, t := range d.targets {

@@ -402,6 +402,8 @@ func TestRefusedInEachForm(t *testing.T) {
 	}
 	f("bare", http.StatusCreated, `{"bare":true}`)
 	f("not even bare", http.StatusBadRequest, "")
+	f("its index is blocked meanwhile", http.StatusForbidden, "")
+	f("bare, and a failure", http.StatusInternalServerError, "")
 }
 
 // What is no longer its caller's is not sent again.

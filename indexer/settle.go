@@ -85,9 +85,7 @@ func (d *dispatcher) judged(v verdict, s *settling) {
 	case !v.outcome.isAgain():
 		s.back = true
 		s.next = append(s.next, d.replace(p, v.otherForms())...)
-	case p.docs.group.ctx.Err() != nil:
-		p.docs.group.givenUp = true
-		d.finish(p)
+	case d.dropIfForsaken(p):
 	case v.outcome == blocked, v.outcome == failedAlone:
 		s.back = true
 		s.next = append(s.next, d.hold(v, s.now)...)

@@ -100,9 +100,7 @@ func (d *dispatcher) endStore(r result) {
 		switch {
 		case v.outcome.isAccepted():
 			d.finish(p)
-		case p.docs.group.ctx.Err() != nil:
-			p.docs.group.givenUp = true
-			d.finish(p)
+		case d.dropIfForsaken(p):
 		default:
 			failed++
 			s.parts = append(s.parts, p)

@@ -167,6 +167,7 @@ func (d *dispatcher) tick(now time.Time) {
 		return
 	}
 	d.ticked = now
+	d.dropForsaken()
 	for _, t := range d.inOrder() {
 		if t.undecided == 0 && !t.givenUp {
 			d.forget(t)
@@ -181,6 +182,40 @@ func (d *dispatcher) tick(now time.Time) {
 	d.endShards(now)
 	d.relieve(now)
 	d.publish()
+}
+
+// dropForsaken drops the documents that rest and need not be sent again: those of
+// a shard that is another worker's.
+func (d *dispatcher) dropForsaken() {
+	for _, t := range d.inOrder() {
+		d.dropFrom(&t.blocked)
+		for i := range t.failing {
+			d.dropFrom(&t.failing[i].parts)
+		}
+	}
+	for i := range d.retries {
+		d.dropFrom(&d.retries[i].parts)
+	}
+	d.storing.parts = slices.DeleteFunc(d.storing.parts, d.dropIfForsaken)
+}
+
+func (d *dispatcher) dropFrom(all *[]*held) {
+	*all = slices.DeleteFunc(*all, func(h *held) bool {
+		if h.docs.group.ctx.Err() == nil {
+			return false
+		}
+		return d.dropIfForsaken(h.leave())
+	})
+}
+
+// dropIfForsaken drops a part that need not be sent again, and reports whether it did.
+func (d *dispatcher) dropIfForsaken(p part) bool {
+	if p.docs.group.ctx.Err() == nil {
+		return false
+	}
+	p.docs.group.givenUp = true
+	d.finish(p)
+	return true
 }
 
 // inOrder are the targets by name.

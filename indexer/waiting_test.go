@@ -480,3 +480,42 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 		}
 	})
 }
+
+// What waits for an index is dropped when its shard is another worker's, and is no
+// dead letter.
+func TestWaitingDocumentsOfOthers(t *testing.T) {
+	f := func(name string, refuse func(index string) *refusal) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.set(func(index, _ string) *refusal {
+					if index == old {
+						return refuse(index)
+					}
+					return nil
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				settled, called := true, false
+				docs := NewDocuments(Source{Shard: "b"}, 0)
+				for i := range 500 {
+					docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"b%d\"}}\n{\"message\":\"m\"}\n", old, i)
+					docs.Next(i)
+				}
+				if err := v.Put(ctx, docs, v.Reserve(ctx, "b", docs.Size()), func(ok bool) { settled, called = ok, true }); err != nil {
+					t.Fatal(err)
+				}
+				v.feed("a", live, time.Minute)
+				cancel()
+				v.feed("a", live, 15*time.Second)
+				if !called || settled || len(v.letters(t)) > 0 || v.gauge("logsluice_waiting_bytes") != 0 {
+					t.Errorf("called: %v, settled: %v, %d dead letters, %v bytes wait", called, settled, len(v.letters(t)), v.gauge("logsluice_waiting_bytes"))
+				}
+				if n := v.attempts(old + "/b499"); n > 6 && name == "blocked" {
+					t.Errorf("a document that waits was sent %d times", n)
+				}
+			})
+		})
+	}
+	f("blocked", readOnly)
+	f("failing alone", func(string) *refusal { return &refusal{500, "exception", "no", ""} })
+	f("no room", func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} })
+}
