@@ -108,7 +108,7 @@ func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 			letter.form.opaque = true // what is before OpenSearch may object to the text
 			return d.replace(p, []part{letter})
 		case d.ix.cfg.Store != nil:
-			d.storing.parts = append(d.storing.parts, p)
+			d.storeLater(p)
 			return nil
 		}
 	}

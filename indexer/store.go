@@ -15,7 +15,7 @@ type Store interface {
 
 // storing are dead letters on their way to the store.
 type storing struct {
-	parts    []part
+	parts    []*held
 	running  bool
 	attempts int // that failed, one after the other
 	due      time.Time
@@ -45,7 +45,10 @@ func (d *dispatcher) store(now time.Time) {
 		size += s.parts[n].size()
 		n++
 	}
-	batch := slices.Clone(s.parts[:n])
+	batch := make([]part, n)
+	for i, h := range s.parts[:n] {
+		batch[i] = h.leave()
+	}
 	s.parts = slices.Delete(s.parts, 0, n)
 	s.running = true
 	d.ix.running.Go(func() {
@@ -55,6 +58,12 @@ func (d *dispatcher) store(now time.Time) {
 		case <-d.ix.ctx.Done():
 		}
 	})
+}
+
+// storeLater has a dead letter go to the store.
+func (d *dispatcher) storeLater(p part) {
+	d.storing.parts = append(d.storing.parts, rest(p))
+	d.compact(p.docs)
 }
 
 // putIntoStore writes dead letters as lines of JSON, each with its _id.
@@ -103,7 +112,7 @@ func (d *dispatcher) endStore(r result) {
 		case d.dropIfForsaken(p):
 		default:
 			failed++
-			s.parts = append(s.parts, p)
+			d.storeLater(p)
 		}
 	}
 	if s.attempts++; failed == 0 {

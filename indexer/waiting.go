@@ -35,7 +35,7 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		p.failing = nil
 		d.startWaiting(&p, t)
 		if t.givenUp {
-			d.storing.parts = append(d.storing.parts, p)
+			d.storeLater(p)
 			return nil
 		}
 		if !t.isBlocked {
@@ -196,7 +196,7 @@ func (d *dispatcher) dropForsaken() {
 	for i := range d.retries {
 		d.dropFrom(&d.retries[i].parts)
 	}
-	d.storing.parts = slices.DeleteFunc(d.storing.parts, d.dropIfForsaken)
+	d.dropFrom(&d.storing.parts)
 }
 
 func (d *dispatcher) dropFrom(all *[]*held) {
@@ -275,7 +275,7 @@ func (d *dispatcher) abandon(h *held, stage string, now time.Time) {
 	p := h.leave()
 	switch {
 	case p.isLetter():
-		d.storing.parts = append(d.storing.parts, p)
+		d.storeLater(p)
 		return
 	case p.form != nil && p.form.kind == bare: // which has a dead letter
 		d.finish(p)
@@ -338,10 +338,9 @@ func (d *dispatcher) sendProbe(t *target, now time.Time) {
 	if t.givenUp || t.probing > 0 || t.probeDue.After(now) {
 		return
 	}
-	for len(t.blocked) > 0 && t.probing < probeDocuments {
-		h := t.blocked[0]
-		t.blocked = slices.Delete(t.blocked, 0, 1)
-		p := h.leave()
+	n := 0
+	for ; n < len(t.blocked) && t.probing < probeDocuments; n++ {
+		p := t.blocked[n].leave()
 		if p.count() > probeDocuments {
 			t.blocked = append(t.blocked, rest(p.slice(probeDocuments, p.count())))
 			p = p.slice(0, probeDocuments)
@@ -350,6 +349,7 @@ func (d *dispatcher) sendProbe(t *target, now time.Time) {
 		t.probing += p.count()
 		d.enqueueAgain([]part{p}, now)
 	}
+	t.blocked = slices.Delete(t.blocked, 0, n)
 }
 
 // nextDue is when something is due, at the latest after a time.
@@ -399,7 +399,7 @@ func (d *dispatcher) divertRun(run part, t *target, now time.Time) {
 	case run.count() == 0:
 	case run.isLetter():
 		d.startWaiting(&run, t)
-		d.storing.parts = append(d.storing.parts, run)
+		d.storeLater(run)
 	case run.form != nil && run.form.kind == bare:
 		d.finish(run)
 	default:
