@@ -46,13 +46,12 @@ func (t *Table) retryTime(r row, seen time.Time) time.Time {
 	return seen.Add(pause*3/4 + jitter(pause/2))
 }
 
-// retrySoon has the shards that are failing tried soon by this worker: when it
-// starts, as it may have the permission that others lack, and when one of them is
-// read again by any worker, as the cause of the others may be gone, too. t.mu must
-// be held.
+// retrySoon schedules an early try of all failing shards: when this worker starts,
+// since it may have the permission that others lack, and when any worker reads one
+// of them again, since the cause may be gone for all. t.mu must be held.
 func (t *Table) retrySoon() {
 	if !t.retried.IsZero() && time.Since(t.retried) < reportInterval {
-		return // a shard that can be read now and then
+		return // one of them may fail only now and then
 	}
 	t.retried = time.Now()
 	for id, o := range t.seen {
@@ -63,7 +62,7 @@ func (t *Table) retrySoon() {
 	}
 }
 
-// recovered notes that a failing shard is read by this worker.
+// recovered logs that this worker reads a shard that was failing.
 func (t *Table) recovered(shard string, failures int64) {
 	t.cfg.Log.Info().Str("shard", shard).Int64("failures", failures).Msg("shard is read again")
 	t.mu.Lock()

@@ -21,7 +21,7 @@ type behind struct {
 type told struct {
 	behind  time.Duration
 	at      time.Time
-	failing bool // nobody can read the shard since
+	failing bool // no worker has read the shard since
 }
 
 // betweenAnswers is longer than it takes from one answer to the next in steady state.
@@ -40,7 +40,8 @@ func (b *behind) set(shard string, lag time.Duration) {
 	b.shards[shard] = told{behind: lag, at: time.Now()}
 }
 
-// fail has a shard fall behind that is no longer held, until failing drops it.
+// fail keeps the lag of a shard that is no longer held, and lets it grow, until
+// failing drops it.
 func (b *behind) fail(shard string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,8 +51,8 @@ func (b *behind) fail(shard string) {
 	}
 }
 
-// failing takes in which shards cannot be read, by whichever worker, and since
-// when. They fall behind with the time, too.
+// failing notes which shards no worker can read, and since when: their lag grows
+// with time. Those that are not failing any more are dropped.
 func (b *behind) failing(shards map[string]time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -86,8 +86,8 @@ func run(t *testing.T, prepare func(r *running)) *running {
 	return r
 }
 
-// A shard that fails for good is told by one line a minute with the cause and the
-// remedy, by lag and by a metric; when none can be read, the worker is unready.
+// A shard that fails for good is reported by one line per minute with the cause and
+// the remedy, and by its lag; when none can be read, the worker is unready.
 func TestReadsRefused(t *testing.T) {
 	f := func(code, remedy string) {
 		t.Run(code, func(t *testing.T) {
@@ -161,7 +161,7 @@ func lagOf(t *testing.T, b *behind, shard string) float64 {
 	return 0
 }
 
-// A checkpoint of another stream is told as such; the other shard is read on.
+// A checkpoint of another stream is reported as such; the other shard is read on.
 func TestCheckpointOfAnotherStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(r *running) {
@@ -180,7 +180,7 @@ func TestCheckpointOfAnotherStream(t *testing.T) {
 		warned := r.log.containing(`"level":"warn"`)
 		if len(warned) != 1 || !strings.Contains(warned[0], heldShard) || !strings.Contains(warned[0], "InvalidArgumentException") ||
 			!strings.Contains(warned[0], "logsluice leases reset") {
-			t.Errorf("it is told as %s", warned)
+			t.Errorf("it is reported as %s", warned)
 		}
 		if err := r.Ready(t.Context()); err != nil || r.table.Held() != 1 || len(r.table.Failing()) != 1 {
 			t.Errorf("%d leases, %v, failing %v", r.table.Held(), err, r.table.Failing())
@@ -209,7 +209,7 @@ func TestStopIsNoFailure(t *testing.T) {
 	})
 }
 
-// A listing that is refused is told once a minute, and again when its cause
+// A listing that is refused is logged once per minute, and again when its cause
 // changes.
 func TestListingRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -229,8 +229,8 @@ func TestListingRefused(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if told := r.log.containing(`"since_last_line":`); len(told) != 1 {
-			t.Errorf("%d lines with the number of those not logged", len(told))
+		if counted := r.log.containing(`"since_last_line":`); len(counted) != 1 {
+			t.Errorf("%d lines with the number of those not logged", len(counted))
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 // sampleInterval is the time between two warnings of a kind.
 const sampleInterval = time.Minute
 
-// sampler lets one warning of a kind pass per sampleInterval and counts the
-// others, which are logged for debugging.
+// sampler passes one warning of a kind per sampleInterval. It counts the others
+// and logs them at debug level.
 type sampler struct {
 	mu    sync.Mutex
 	kinds map[string]*sampled
@@ -24,7 +24,7 @@ type sampled struct {
 
 func newSampler() *sampler { return &sampler{kinds: make(map[string]*sampled)} }
 
-// warn begins a line of a kind.
+// warn starts a line of a kind, which the caller completes.
 func (s *sampler) warn(log zerolog.Logger, kind string) *zerolog.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

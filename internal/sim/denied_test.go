@@ -92,7 +92,7 @@ func TestReadsDenied(t *testing.T) {
 		})
 	}
 	f(1, 240, 60, 60, 30)
-	f(5, 350, 150, 60, 40)
+	f(5, 400, 150, 60, 40)
 }
 
 // One shard that nobody can read does not keep a worker from its share of the
