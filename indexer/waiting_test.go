@@ -92,13 +92,28 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 
 // What waits is indexed when its index accepts documents again, within seconds.
 func TestBlockedIndexAcceptsAgain(t *testing.T) {
-	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
 		for range 50 {
 			v.put("b", old, live, old)
 			v.feed("a", live, time.Second)
 		}
-		v.feed("a", live, 10*time.Minute)
+		for range 30 {
+			for range 100 {
+				v.put("c", old)
+			}
+			v.feed("a", live, 10*time.Second)
+		}
+		sent := 0
+		for key, n := range v.sent {
+			if strings.HasPrefix(key, old+"/") {
+				sent += n
+			}
+		}
+		// Each is sent once, and a probe of 100 of them every 5 seconds on average.
+		if sent > 100+3000+150*probeDocuments {
+			t.Errorf("documents that wait were sent %d times", sent)
+		}
 		v.set(nil)
 		v.feed("a", live, 25*time.Second)
 		if v.open("b") != 0 || len(v.letters(t)) > 0 || v.gauge("logsluice_waiting_bytes") != 0 {
@@ -274,6 +289,17 @@ func TestPoison(t *testing.T) {
 	}
 	f("a busy index", 5, 6*time.Minute, 290*time.Second)
 	f("a quiet index", 0, 31*time.Minute, 29*time.Minute)
+	inVirtualTime(t, func(c *Config) { c.RetryMin, c.RetryMax = time.Hour, time.Hour }, func(t *testing.T, v *virtualIndexer) { // few tries
+		v.set(poison)
+		v.put("b", live, live)
+		for range 1500 {
+			v.put("a", live)
+			time.Sleep(time.Second)
+		}
+		if n := len(v.letters(t)); n > 0 {
+			t.Errorf("a dead letter after %d tries", v.attempts(live+"/1-1"))
+		}
+	})
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) { // nothing is accepted
 		v.set(func(string, string) *refusal { return &refusal{500, "exception", "all", ""} })
 		v.put("b", live, live)
