@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/opensearch-project/opensearch-go/v4"
+	"github.com/opensearch-project/opensearch-go/v4/opensearchtransport"
 	"github.com/opensearch-project/opensearch-go/v4/signer/awsv2"
 )
 
@@ -43,18 +45,24 @@ type ClientConfig struct {
 // NewClient makes a client that sends each request once: retries are for
 // its user, who knows what a second try means.
 func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
-	address, err := url.Parse(cfg.URL)
+	address, err := url.Parse(strings.TrimRight(cfg.URL, "/"))
 	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") {
 		return nil, errors.New("the URL must be like https://host:port")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = cfg.Connections
-	config := opensearch.Config{
-		Addresses:    []string{cfg.URL},
-		Username:     cfg.Username,
+	config := opensearchtransport.Config{
+		URLs:         []*url.URL{address},
+		Username:     cmp.Or(cfg.Username, address.User.Username()),
 		Password:     cfg.Password,
 		DisableRetry: true,
 		Transport:    transport,
+		// Otherwise the transport asks for /_nodes/_local/stats every few seconds, which a
+		// worker's role does not allow.
+		NodeStatsInterval: -1,
+	}
+	if config.Password == "" {
+		config.Password, _ = address.User.Password()
 	}
 	if cfg.CAFile != "" {
 		if config.CACert, err = os.ReadFile(cfg.CAFile); err != nil {
@@ -73,11 +81,11 @@ func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 		}
 		config.Signer = signer
 	}
-	client, err := opensearch.NewClient(config)
+	tp, err := opensearchtransport.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up the OpenSearch client: %w", err)
 	}
-	return client, nil
+	return &opensearch.Client{Transport: tp}, nil
 }
 
 // passwordFile is a signer for basic auth.

@@ -6,18 +6,11 @@ type metrics struct {
 	indexed, alreadyThere, plain, deadLetters prometheus.Counter
 	retried, rejected, failedRequests         prometheus.Counter
 	conflicts, stored                         prometheus.Counter
-	indices                                   *prometheus.GaugeVec // that do not accept documents, by state
-	paused                                    prometheus.Gauge
+	waiting, givenUp, paused                  prometheus.Gauge
 	requestBytes                              prometheus.Counter
 	requestSeconds                            prometheus.Histogram
 	concurrency                               prometheus.Gauge
 }
-
-// States of an index that does not accept documents.
-const (
-	stateWaiting = "waiting"
-	stateGivenUp = "given_up"
-)
 
 func (m *metrics) register(registry prometheus.Registerer, budget *budget) error {
 	counter := func(name, help string) prometheus.Counter {
@@ -38,11 +31,10 @@ func (m *metrics) register(registry prometheus.Registerer, budget *budget) error
 	})
 	m.conflicts = counter("documents_conflicting_total", "Documents kept as dead letters because another event is indexed under their id.")
 	m.stored = counter("dead_letters_stored_total", "Dead letters put into DEAD_LETTER_URL because their index refused them, once per attempt that succeeded.")
-	m.indices = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "logsluice_indices_blocked", Help: "Indices that do not accept documents: their documents wait, or become dead letters at once (given_up).",
-	}, []string{"state"})
-	m.indices.WithLabelValues(stateWaiting)
-	m.indices.WithLabelValues(stateGivenUp)
+	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "logsluice_indices_waited_for", Help: "Indices that do not accept documents, which wait for them."})
+	m.givenUp = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "logsluice_indices_given_up", Help: "Indices that did not accept documents for too long: theirs become dead letters at once."})
 	m.paused = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "logsluice_shards_paused", Help: "Shards that are not read on because too many of their documents wait for indices."})
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -54,7 +46,7 @@ func (m *metrics) register(registry prometheus.Registerer, budget *budget) error
 	m.concurrency = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "logsluice_bulk_concurrency", Help: "Bulk requests that may be under way at once at present."})
 	for _, c := range []prometheus.Collector{
-		m.conflicts, m.stored, m.indices, m.paused, inFlight, waiting,
+		m.conflicts, m.stored, m.waiting, m.givenUp, m.paused, inFlight, waiting,
 		m.concurrency, m.plain, m.indexed, m.alreadyThere, m.deadLetters, m.retried, m.rejected, m.failedRequests, m.requestBytes, m.requestSeconds,
 	} {
 		if err := registry.Register(c); err != nil {

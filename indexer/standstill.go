@@ -10,8 +10,8 @@ import (
 // still because of it.
 func (d *dispatcher) publish() {
 	m := &d.ix.metrics
-	m.indices.WithLabelValues(stateWaiting).Set(float64(len(d.targets) - d.given))
-	m.indices.WithLabelValues(stateGivenUp).Set(float64(d.given))
+	m.waiting.Set(float64(len(d.targets) - d.given))
+	m.givenUp.Set(float64(d.given))
 	_, _, paused := d.ix.budget.state()
 	m.paused.Set(float64(len(paused)))
 	err := d.standstill(paused)

@@ -262,7 +262,7 @@ func (v *virtualIndexer) gauge(name string) float64 {
 }
 
 func (v *virtualIndexer) givenUp() float64 {
-	return testutil.ToFloat64(v.metrics.indices.WithLabelValues(stateGivenUp))
+	return testutil.ToFloat64(v.metrics.givenUp)
 }
 
 // Refusals as OpenSearch spells them.
