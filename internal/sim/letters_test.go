@@ -197,6 +197,20 @@ func (x *sentIndex) decide(name string) {
 	x.since = time.Time{}
 }
 
+// forsake notes that the documents of a shard wait no longer where they did, as it
+// is read again by whoever has its lease now.
+func (o *outcomes) forsake(shard string) {
+	for _, s := range o.senders {
+		for _, x := range s.indices {
+			for name := range x.waiting {
+				if d := o.documents[name]; d != nil && d.shard == shard {
+					x.decide(name)
+				}
+			}
+		}
+	}
+}
+
 func (x *sentIndex) refuse(name string, r *refusal) {
 	a := x.waiting[name]
 	if a == nil {
@@ -384,7 +398,7 @@ func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	case x.since.IsZero():
 		c.violated(steady, "%s gives up %s, which has refused nothing that waits", l.name, name)
 	case x.inOutage():
-		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s", l.name, name, x.outage.Sub(c.begun))
+		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", l.name, name, x.outage.Sub(c.begun), c.sender(l).accepted.Sub(c.begun), c.sender(l).tried.Sub(c.begun), c.sender(l).retried.Sub(c.begun), c.sender(l).blockedShare(x.since), x.since.Sub(c.begun))
 	case x.inFlood():
 		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
 	case waited < c.wait-blink && !c.quarterFull(l):
@@ -425,7 +439,7 @@ func (c *cluster) judgeOutages(period time.Duration) {
 			if !x.since.IsZero() {
 				recent := s.blockedShare(later(x.since, time.Now().Add(-shareWindow)))
 				longer := s.blockedShare(later(x.since, time.Now().Add(-shareWindow-2*time.Minute)))
-				sure = sure || min(recent, longer) > 0.55
+				sure = sure || min(recent, longer) > 0.6
 				if max(recent, longer) > 0.4 {
 					s.possible = time.Now()
 				}
