@@ -109,6 +109,7 @@ type part struct {
 	docs     *Documents
 	from, to int      // documents [from, to)
 	attempts int      // requests that did not settle them
+	known    bool     // OpenSearch has given an outcome for them
 	woken    bool     // sent again before its pause was over
 	alone    bool     // sent apart, as one of them may make requests fail
 	probe    bool     // sent to find out whether their index accepts documents

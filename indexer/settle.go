@@ -45,10 +45,10 @@ func (d *dispatcher) note(verdicts []verdict, now time.Time) {
 		case v.outcome.isAccepted():
 			d.tally.accepted = now
 			d.accepted += n
-		case v.attempts == 0 || v.outcome == unanswered || v.outcome == busy:
+		case !v.known || v.outcome == unanswered || v.outcome == busy:
 			d.tally.tried = now
 		}
-		if v.form != nil || v.attempts > 0 || v.probe || v.outcome == unanswered || v.outcome == busy {
+		if v.form != nil || v.known || v.outcome == unanswered || v.outcome == busy {
 			continue
 		}
 		first.sent += n
@@ -73,6 +73,7 @@ func (d *dispatcher) judged(v verdict, s *settling) {
 		d.probed(v, s.now)
 	}
 	v.probe, p.probe, p.alone = false, false, false
+	p.known = p.known || v.outcome != unanswered && v.outcome != busy
 	v.part = p
 	switch {
 	case v.outcome.isAccepted():

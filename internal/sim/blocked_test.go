@@ -144,8 +144,10 @@ func TestClassesOfBlocks(t *testing.T) {
 				if n := s.missing(begun.Add(time.Second)); n != 0 {
 					t.Errorf("the document still waits for its index")
 				}
-				s.during(2*probePeriod, 0)
-				s.to(0, hours) // the probe
+				for begun := time.Now(); time.Since(begun) < 2*probePeriod; {
+					s.during(5*time.Second, 0)
+					s.to(0, hours) // some of which are probes
+				}
 				s.during(2*probePeriod, 0)
 				s.to(0, hours)
 				s.during(10*time.Second, 0)
@@ -163,10 +165,14 @@ func TestClassesOfBlocks(t *testing.T) {
 // What nothing is indexed in waits: no dead letters come of it, which the
 // promises see to.
 func TestOutage(t *testing.T) {
-	f := func(name string, what happening, day int) {
+	f := func(name string, what happening) {
 		t.Run(name, func(t *testing.T) {
 			newScene(t, storyTiming, 2, func(s scene) {
-				s.begin(what, day, 10*time.Minute, 100)
+				if what != floodStage {
+					s.begin(blockIndex, 1, 10*time.Minute, 0) // for which the clock runs
+					s.to(0, hours)
+				}
+				s.begin(what, 1, 10*time.Minute, 100)
 				for begun := time.Now(); time.Since(begun) < 10*time.Minute; time.Sleep(2 * time.Second) {
 					s.to(0, hours, 0)
 					s.to(1, 0)
@@ -178,10 +184,10 @@ func TestOutage(t *testing.T) {
 			})
 		})
 	}
-	f("every index blocked", blockAll, 1)
-	f("no request accepted", failOpenSearch, 1)
-	f("no answer", silentOpenSearch, 1)
-	f("flood stage", floodStage, 1)
+	f("every index blocked", blockAll)
+	f("no request accepted", failOpenSearch)
+	f("no answer", silentOpenSearch)
+	f("flood stage", floodStage)
 }
 
 // The memory that an outage has filled gives no index up when the outage ends:

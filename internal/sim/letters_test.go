@@ -26,11 +26,11 @@ type document struct {
 
 // sender is what one process has sent.
 type sender struct {
-	accepted time.Time // when a document was accepted last
-	tried    time.Time // when the first was tried since then, zero if none was
-	retried  time.Time // when one was tried last
-	sent     map[string]int
-	firsts   []first // documents that were sent for the first time
+	accepted time.Time       // when a document was accepted last
+	tried    time.Time       // when the first was tried since then, zero if none was
+	retried  time.Time       // when one was tried last
+	known    map[string]bool // documents that had an outcome
+	firsts   []first
 	indices  map[string]*sentIndex
 	letters  map[letter]bool
 	possible time.Time // when there may have been an outage last
@@ -40,12 +40,10 @@ type sender struct {
 	stored         time.Time // when it was last
 }
 
-// first is a document sent for the first time.
+// first is the first outcome of a document.
 type first struct {
 	at      time.Time
-	again   bool // it was sent again
-	decided bool // it had an outcome before that
-	blocked bool // which was that its index refuses all
+	blocked bool // its index refuses all
 }
 
 // sentIndex is how an index has answered a process.
@@ -99,7 +97,7 @@ func newOutcomes() outcomes {
 func (o *outcomes) sender(l *life) *sender {
 	s := o.senders[l]
 	if s == nil {
-		s = &sender{sent: make(map[string]int), indices: make(map[string]*sentIndex), letters: make(map[letter]bool)}
+		s = &sender{known: make(map[string]bool), indices: make(map[string]*sentIndex), letters: make(map[letter]bool)}
 		o.senders[l] = s
 	}
 	return s
@@ -132,17 +130,13 @@ func (c *cluster) sent(l *life, i item) {
 	} else if d.first.IsZero() {
 		d.first = time.Now()
 	}
-	if n, again := s.sent[name]; again {
-		s.firsts[n].again = true
-	} else {
+	if !s.known[name] {
 		s.try()
-		s.sent[name] = len(s.firsts)
-		s.firsts = append(s.firsts, first{at: time.Now()})
 	}
 }
 
-// try notes that a document is tried which shows something of OpenSearch: it is
-// sent for the first time, or all of its request fails.
+// try notes that a document is tried which shows something of OpenSearch: it has
+// had no outcome yet, or all of its request fails.
 func (s *sender) try() {
 	s.retried = time.Now()
 	if s.tried.IsZero() {
@@ -160,9 +154,10 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 		return
 	}
 	name := i.document()
-	x, f := s.index(i.index), &s.firsts[s.sent[name]]
-	if !f.again {
-		f.decided, f.blocked = true, r.isBlocked()
+	x := s.index(i.index)
+	if !s.known[name] {
+		s.known[name] = true
+		s.firsts = append(s.firsts, first{time.Now(), r.isBlocked()})
 	}
 	if r == nil {
 		s.accepted, s.tried = time.Now(), time.Time{}
@@ -200,6 +195,20 @@ func (x *sentIndex) decide(name string) {
 		}
 	}
 	x.since = time.Time{}
+}
+
+// forsake notes that the documents of a shard wait no longer where they did, as it
+// is read again by whoever has its lease now.
+func (o *outcomes) forsake(shard string) {
+	for _, s := range o.senders {
+		for _, x := range s.indices {
+			for name := range x.waiting {
+				if d := o.documents[name]; d != nil && d.shard == shard {
+					x.decide(name)
+				}
+			}
+		}
+	}
 }
 
 func (x *sentIndex) refuse(name string, r *refusal) {
@@ -389,7 +398,7 @@ func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	case x.since.IsZero():
 		c.violated(steady, "%s gives up %s, which has refused nothing that waits", l.name, name)
 	case x.inOutage():
-		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s", l.name, name, x.outage.Sub(c.begun))
+		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", l.name, name, x.outage.Sub(c.begun), c.sender(l).accepted.Sub(c.begun), c.sender(l).tried.Sub(c.begun), c.sender(l).retried.Sub(c.begun), c.sender(l).blockedShare(x.since), x.since.Sub(c.begun))
 	case x.inFlood():
 		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
 	case waited < c.wait-blink && !c.quarterFull(l):
@@ -430,7 +439,7 @@ func (c *cluster) judgeOutages(period time.Duration) {
 			if !x.since.IsZero() {
 				recent := s.blockedShare(later(x.since, time.Now().Add(-shareWindow)))
 				longer := s.blockedShare(later(x.since, time.Now().Add(-shareWindow-2*time.Minute)))
-				sure = sure || min(recent, longer) > 0.55
+				sure = sure || min(recent, longer) > 0.6
 				if max(recent, longer) > 0.4 {
 					s.possible = time.Now()
 				}
@@ -455,22 +464,20 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// blockedShare is the share of the documents sent for the first time since then
-// that were refused because their index refuses all; a half if these are few.
+// blockedShare is the share of the documents with a first outcome since then whose
+// index refused all; a half if these are few.
 func (s *sender) blockedShare(since time.Time) float64 {
 	const few = 10
 	i, _ := slices.BinarySearchFunc(s.firsts, since, func(f first, t time.Time) int { return f.at.Compare(t) })
-	decided, blocked := 0, 0
-	for _, f := range s.firsts[i:] {
-		if f.decided {
-			decided++
-		}
+	recent := s.firsts[i:]
+	if len(recent) < few {
+		return 0.5
+	}
+	blocked := 0
+	for _, f := range recent {
 		if f.blocked {
 			blocked++
 		}
 	}
-	if decided < few {
-		return 0.5
-	}
-	return float64(blocked) / float64(decided)
+	return float64(blocked) / float64(len(recent))
 }

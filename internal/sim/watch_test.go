@@ -183,6 +183,7 @@ func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	}
 	c.holders[shard] = author
 	c.leased[shard] = time.Now()
+	c.forsake(shard)
 }
 
 // unfinished are the parents of a shard that are not read to their end, though
