@@ -94,6 +94,7 @@ type Indexer struct {
 	ends    chan shardEnd // shards that are read to their ends
 	pings   chan struct{} // taken by the dispatcher when it is alive
 
+	watchers   sync.Map    // by shard: what is called to have it read again later
 	watched    atomic.Bool // some index does not accept documents
 	wrong      atomic.Pointer[wrong]
 	standstill atomic.Pointer[error]

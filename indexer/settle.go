@@ -22,6 +22,7 @@ func (d *dispatcher) settle(r result) {
 		d.retries = append(d.retries, s.again)
 	}
 	d.relieve(now)
+	d.shed()
 }
 
 // settling is what becomes of the verdicts of one request.
@@ -183,6 +184,7 @@ func (d *dispatcher) finish(p part) {
 	released := p.cost()
 	docs.undecided -= p.count()
 	docs.bytes -= len(p.bytes())
+	d.recount(docs)
 	if docs.undecided == 0 {
 		released += docs.reserved
 		docs.Recycle()
@@ -225,7 +227,9 @@ func (d *dispatcher) compact(docs *Documents) {
 		}
 		h.docs, h.from, h.to = small, from, len(small.ends)
 	}
+	d.ix.budget.wait(docs.source.Shard, -docs.counted)
 	d.ix.budget.add(docs.source.Shard, small.reserved-docs.reserved)
+	d.recount(small)
 	docs.resting = nil
 	docs.Recycle()
 }

@@ -31,6 +31,9 @@ func (ix *Indexer) EndShard(shard string) (forget func()) {
 // It reports false when ctx ends first.
 func (ix *Indexer) Begin(ctx context.Context, shard string) bool { return ix.budget.begin(ctx, shard) }
 
+// IsPaused reports whether Begin would wait.
+func (ix *Indexer) IsPaused(shard string) bool { return ix.budget.isPaused(shard) }
+
 // Reserve waits until documents of size bytes may be in flight, and returns how
 // many of these count, which Put releases; 0 when ctx ends first.
 func (ix *Indexer) Reserve(ctx context.Context, shard string, size int64) int64 {

@@ -61,11 +61,12 @@ func (t *tally) since(before counts) counts {
 	return counts{t.total.sent - before.sent, t.total.blocked - before.blocked, t.total.failed - before.failed}
 }
 
-// mostBlocked reports whether more than half of the documents were blocked since
-// a count, or in the time that is looked back at, whichever is shorter.
+// mostBlocked reports whether more than half of the documents were blocked, or met
+// an error of the server, since a count or in the time that is looked back at,
+// whichever is shorter.
 func (t *tally) mostBlocked(before counts) bool {
 	n := t.since(before)
-	return 2*n.blocked > n.sent
+	return 2*(n.blocked+n.failed) > n.sent
 }
 
 // mostFailed reports the same of those that failed alone.
