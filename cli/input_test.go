@@ -88,8 +88,11 @@ func TestRunBadRecords(t *testing.T) {
 
 	good(envelope("", "")) // 0 events
 	good(pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","logEvents":[{"id":"","timestamp":1768478400000,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))
+	// The last value counts, and the event is kept as a dead letter too.
 	twice := event("second")
-	good(envelope("", spell(twice, `"first","message":"second"`)), twice)
+	neighbour()
+	events["event with a key twice"] = true
+	letters[put(envelope("", spell(twice, `"first","message":"second"`)), twice)] = expectation{"event with a key twice", indexer.StageParse}
 	lone := event("a\ufffdb\ufffd")
 	good(envelope("", spell(lone, `"a\ud800b\udc00"`)), lone)
 	nul := event("a\x00b\ufffd")

@@ -78,11 +78,11 @@ func (s *sink) fields(source map[string]json.RawMessage, want ...string) {
 }
 
 // bare checks that of an event there are a dead letter and a document with the
-// beginning of its text.
-func (s *sink) bare(e loggen.Event, truncated bool) {
+// beginning of its text and some fields.
+func (s *sink) bare(e loggen.Event, truncated bool, fields ...string) {
 	s.t.Helper()
 	source := s.document(e)
-	s.fields(source, "@timestamp", "message")
+	s.fields(source, fields...)
 	const most = 32766 // bytes that a term may have
 	var text string
 	if err := json.Unmarshal(source["message"], &text); err != nil {
@@ -182,7 +182,7 @@ func TestRunRefusedContent(t *testing.T) {
 		}
 	})
 
-	f := func(name, index, message string) {
+	f := func(name, index, message string, fields ...string) {
 		t.Run(name, func(t *testing.T) {
 			s := newSink(t, n, 1)
 			create(s, index)
@@ -194,14 +194,15 @@ func TestRunRefusedContent(t *testing.T) {
 				letters = 1
 			}
 			s.settledWith(letters)
-			s.bare(e, false)
+			s.bare(e, false, fields...)
 			s.all()
 		})
 	}
 	f("as many fields as an index may have",
-		`{"settings":{"index.mapping.total_fields.limit":2},"mappings":{"properties":{"@timestamp":{"type":"date"},"message":{"type":"text"}}}}`, "an event")
+		`{"settings":{"index.mapping.total_fields.limit":2},"mappings":{"properties":{"@timestamp":{"type":"date"},"message":{"type":"text"}}}}`, "an event", "@timestamp", "message")
 	f("a text that is too long for a term",
-		`{"mappings":{"dynamic":false,"properties":{"@timestamp":{"type":"date"},"message":{"type":"keyword"}}}}`, "x"+strings.Repeat("日本語", 40_000/9))
+		`{"mappings":{"dynamic":false,"properties":{"@timestamp":{"type":"date"},"message":{"type":"keyword"}}}}`, "x"+strings.Repeat("日本語", 40_000/9),
+		"@timestamp", "log_group", "log_stream", "message")
 }
 
 // Events that are larger than a bulk request may be.
@@ -215,7 +216,7 @@ func TestRunLargeEvents(t *testing.T) {
 			s.event("a", "after")
 			s.work()
 			s.settledWith(1)
-			s.bare(large, true)
+			s.bare(large, true, "@timestamp", "log_group", "log_stream", "message")
 			s.all()
 		})
 	}

@@ -3,11 +3,12 @@ package indexer
 // Fallback makes what OpenSearch can accept of a document that it refused. Plain
 // and Bare append a source line without its newline.
 type Fallback interface {
-	// Plain is the line as text, its log group and log stream, which are JSON literals,
-	// and the reason why nothing else of the document is indexed.
+	// Plain is the line as text, its log group and log stream if they are not empty,
+	// which are JSON literals, and the reason why nothing else of the document is
+	// indexed.
 	Plain(dst, source, group, stream []byte, kind, reason string) []byte
-	// Bare is the beginning of the line, its time, log group and log stream: it needs
-	// no room in a mapping that is full, and fits into a term.
+	// Bare is the beginning of the line, which fits into a term, its time, and its log
+	// group and log stream if they are not empty.
 	Bare(dst, source, group, stream []byte) []byte
 	// Core returns the time and the text of a source line as JSON literals.
 	Core(source []byte) (timestamp, message []byte)
@@ -17,6 +18,7 @@ type Fallback interface {
 // documents in flight may wait in one: it is small.
 type form struct {
 	kind   kind
+	origin bool    // plain or bare, with log group and log stream
 	stage  string  // of a letter
 	status uint16  // of the answer that refused the document, of its letter
 	at     int64   // when the letter was made, in nanoseconds since the epoch
@@ -69,7 +71,10 @@ func (ix *Indexer) written(p part) []byte {
 		return ix.writeLetter(p)
 	}
 	action, source := p.lines()
-	from := p.docs.facts.originOf(p.from)
+	var from Origin
+	if p.form.origin {
+		from = p.docs.facts.originOf(p.from)
+	}
 	line := append(make([]byte, 0, p.size()), action...)
 	line = append(line, '\n')
 	if p.form.kind == plain {

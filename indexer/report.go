@@ -62,7 +62,7 @@ func (f *fate) add(v verdict) {
 		f.waiting += n
 	case v.outcome.isAgain():
 		f.retried += n
-	case v.form == nil && v.outcome == refusedForGood:
+	case v.outcome == refusedForGood && (v.form == nil || v.form.kind == plain && v.form.origin):
 		f.plain += n
 	case v.form == nil || v.form.kind == plain:
 		f.dead += n

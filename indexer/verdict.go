@@ -186,17 +186,24 @@ func (ix *Indexer) count(v verdict) {
 
 // otherForms are the forms in which a document goes out that is refused for good:
 // first as text only; if that is refused too, as a dead letter and, with it, in
-// the form that may be refused.
+// the form that may be refused. Log group and log stream are left out when a form
+// is refused that has them: the index may have these fields with another type, or
+// no room for them.
 func (v verdict) otherForms() []part {
 	p := v.part
 	switch {
 	case v.outcome == conflicting:
 		return []part{p.letter(StageIndex, v.status, v.reason)}
 	case p.form == nil:
-		return []part{p.formOf(form{kind: plain, reason: v.reason})}
+		return []part{p.formOf(form{kind: plain, reason: v.reason, origin: p.hasOrigin()})}
+	case p.form.origin:
+		return []part{p.formOf(form{kind: p.form.kind, reason: p.form.reason})}
 	case p.form.kind == plain:
 		// The reason is why the document itself is not accepted.
-		return []part{p.letter(StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare})}
+		return []part{p.letter(StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare, origin: p.hasOrigin()})}
 	}
 	return nil
 }
+
+// hasOrigin reports whether it is known where the one document comes from.
+func (p part) hasOrigin() bool { return p.docs.facts.originOf(p.from).LogGroup != nil }
