@@ -186,8 +186,8 @@ func TestOutage(t *testing.T) {
 	// late has an index refuse some documents, and another accept more.
 	late := func(s scene) {
 		s.begin(blockIndex, 1, away, 0)
-		ages := make([]int, 500)
-		for i := range 150 { // more than a probe takes
+		ages := make([]int, 1000)
+		for i := range 350 { // more than a probe takes
 			ages[i] = hours
 		}
 		s.to(0, ages...)
@@ -199,6 +199,9 @@ func TestOutage(t *testing.T) {
 	f("every index blocked after no request was accepted", small, func(s scene) {
 		s.begin(failOpenSearch, 1, away/3, 100)
 		s.begin(blockAll, 1, away, 100)
+		for shard := range 2 { // all that its worker reads before it pauses
+			s.to(shard, slices.Repeat([]int{hours}, 60)...)
+		}
 	})
 	f("flood stage", small, func(s scene) { s.begin(floodStage, 1, away, 100) })
 }
