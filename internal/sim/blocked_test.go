@@ -133,7 +133,7 @@ func TestClassesOfBlocks(t *testing.T) {
 			timing := storyTiming
 			timing.inFlight = 8 << 20
 			newScene(t, timing, 1, func(s scene) {
-				s.begin(what, 1, timing.wait+30*time.Second, percent)
+				s.begin(what, 1, timing.wait+3*probePeriod, percent)
 				s.to(0, hours)
 				begun := time.Now()
 				s.during(timing.wait-10*time.Second, 0)
@@ -144,7 +144,7 @@ func TestClassesOfBlocks(t *testing.T) {
 				if n := s.missing(begun.Add(time.Second)); n != 0 {
 					t.Errorf("the document still waits for its index")
 				}
-				for begun := time.Now(); time.Since(begun) < 2*probePeriod; {
+				for begun := time.Now(); time.Since(begun) < 5*probePeriod; {
 					s.during(5*time.Second, 0)
 					s.to(0, hours) // some of which are probes
 				}
@@ -162,18 +162,15 @@ func TestClassesOfBlocks(t *testing.T) {
 	}
 }
 
-// What nothing is indexed in waits: no dead letters come of it, which the
-// promises see to.
+// In an outage documents wait, whatever the clocks of their indices were before:
+// no dead letters come of it.
 func TestOutage(t *testing.T) {
-	f := func(name string, what happening) {
+	const away = 6 * time.Minute
+	f := func(name string, timing timing, begin func(s scene)) {
 		t.Run(name, func(t *testing.T) {
-			newScene(t, storyTiming, 2, func(s scene) {
-				if what != floodStage {
-					s.begin(blockIndex, 1, 10*time.Minute, 0) // for which the clock runs
-					s.to(0, hours)
-				}
-				s.begin(what, 1, 10*time.Minute, 100)
-				for begun := time.Now(); time.Since(begun) < 10*time.Minute; time.Sleep(2 * time.Second) {
+			newScene(t, timing, 2, func(s scene) {
+				begin(s)
+				for begun := time.Now(); time.Since(begun) < away; time.Sleep(2 * time.Second) {
 					s.to(0, hours, 0)
 					s.to(1, 0)
 				}
@@ -184,10 +181,29 @@ func TestOutage(t *testing.T) {
 			})
 		})
 	}
-	f("every index blocked", blockAll)
-	f("no request accepted", failOpenSearch)
-	f("no answer", silentOpenSearch)
-	f("flood stage", floodStage)
+	small, roomy := storyTiming, storyTiming
+	roomy.inFlight = 8 << 20
+	// late has an index refuse some documents, and another accept more.
+	late := func(s scene) {
+		s.begin(blockIndex, 1, away, 0)
+		ages := make([]int, 1000)
+		for i := range 350 { // more than a probe takes
+			ages[i] = hours
+		}
+		s.to(0, ages...)
+		time.Sleep(time.Second)
+	}
+	f("every index blocked", small, func(s scene) { s.begin(blockAll, 1, away, 100) })
+	f("no request accepted", roomy, func(s scene) { late(s); s.begin(failOpenSearch, 1, away, 100) })
+	f("no answer", roomy, func(s scene) { late(s); s.begin(silentOpenSearch, 1, away, 100) })
+	f("every index blocked after no request was accepted", small, func(s scene) {
+		s.begin(failOpenSearch, 1, away/3, 100)
+		s.begin(blockAll, 1, away, 100)
+		for shard := range 2 { // all that its worker reads before it pauses
+			s.to(shard, slices.Repeat([]int{hours}, 60)...)
+		}
+	})
+	f("flood stage", small, func(s scene) { s.begin(floodStage, 1, away, 100) })
 }
 
 // The memory that an outage has filled gives no index up when the outage ends:
@@ -311,6 +327,21 @@ func TestFailingAfterSilence(t *testing.T) {
 		s.begin(silentOpenSearch, 1, 8*time.Second, 100)
 		s.putRecord([]logEvent{s.bad()}, false, nil)
 		s.during(2*storyTiming.wait, 0)
+	})
+}
+
+// Where an index accepts few others, they do not show that a document is at fault.
+func TestFailingAmongFew(t *testing.T) {
+	timing := storyTiming
+	timing.wait = time.Hour
+	newScene(t, timing, 1, func(s scene) {
+		s.begin(failSome, 1, time.Hour, 50)
+		s.putRecord([]logEvent{s.bad()}, false, nil)
+		put := time.Now().Add(time.Millisecond)
+		s.during(longTime+time.Minute, 0)
+		if n := s.missing(put); n != 1 {
+			t.Errorf("the document does not wait for its index")
+		}
 	})
 }
 

@@ -84,8 +84,10 @@ func (c *cluster) waits(shard string) bool {
 	if n != c.next[shard] {
 		c.next[shard], c.moved[shard] = n, time.Now()
 	}
-	if len(c.unfinished(shard)) > 0 {
-		c.moved[shard] = time.Now() // it may not be read yet
+	for _, parent := range c.topology[shard] {
+		if c.rows[parent].checkpoint != shardEnd && c.listed(parent) {
+			c.moved[shard] = time.Now() // it may not be read yet
+		}
 	}
 	if n == len(records) || c.troubled(records[n]) {
 		return false
