@@ -24,7 +24,7 @@ type processor struct {
 	marks    *watermark
 	ctx      context.Context // ends when nothing more may be taken on
 	draining context.Context // ends when the time for draining is used up
-	owned    context.Context // ends when the lease is lost, or given back after the drain
+	owned    context.Context // ends when the lease is lost, or released after the drain
 	gap      bool            // a record was read and not taken on
 	letters  int             // dead letters of the sequence number at hand
 }

@@ -180,7 +180,7 @@ func (b *budget) addLocked(shard string, size int64) *account {
 	return a
 }
 
-// add takes bytes of a shard without asking, or gives them back if size is below 0.
+// add takes bytes of a shard without asking, or releases them if size is below 0.
 func (b *budget) add(shard string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

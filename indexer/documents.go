@@ -105,7 +105,7 @@ func (d *Documents) Recycle() {
 	}
 }
 
-// part is a run of documents of one record that have fared alike so far.
+// part is a run of documents of one record that have had the same outcomes so far.
 type part struct {
 	docs     *Documents
 	from, to int      // documents [from, to)

@@ -42,7 +42,7 @@ type Config struct {
 	// process: what does not fit waits in Reserve.
 	InFlightBytes int64
 	// WaitForIndex is how long documents wait for an index that does not accept them
-	// until they become dead letters, outages not counted; 0 is for ever.
+	// until they become dead letters, outages not counted; 0 waits indefinitely.
 	WaitForIndex time.Duration
 	// Store keeps dead letters that their index has refused for as long; nil if they
 	// are to wait.

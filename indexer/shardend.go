@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// shardEnd says that a shard is read to its end, or that this is of no more interest.
+// shardEnd says that a shard is read to its end, or that its end need not be tracked.
 type shardEnd struct {
 	shard string
 	ended bool

@@ -2,11 +2,11 @@ package indexer
 
 import "time"
 
-// tally is how OpenSearch as a whole fares: it decides whether an index is the
-// exception or one of many.
+// tally counts what OpenSearch as a whole accepts and refuses: it shows whether an
+// index is the exception or one of many.
 type tally struct {
 	accepted time.Time // when a document was accepted last
-	tried    time.Time // when one that was no retry of its own, or a whole request, was not accepted last
+	tried    time.Time // when a first attempt or a whole request failed last
 	total    counts
 	// seconds are those in which documents were sent for the first time, the
 	// latest maxSeconds of them.

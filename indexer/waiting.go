@@ -120,7 +120,7 @@ func (d *dispatcher) recount(docs *Documents) {
 func (d *dispatcher) forget(t *target) {
 	delete(d.targets, t.name)
 	d.ix.watched.Store(len(d.targets) > 0)
-	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("no document waits for the index any more")
+	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("all documents that waited for the index are settled")
 }
 
 // probed takes in the verdict on a document that was sent to find out whether its

@@ -55,7 +55,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 				if letters := v.letters(t); len(letters) != 601 || v.open("b") > 1 {
 					t.Errorf("%d dead letters of 601, %d open", len(letters), v.open("b"))
 				}
-				if sent -= 0; sent < 8 || sent > 12 {
+				if sent < 8 || sent > 12 {
 					t.Errorf("%d of 600 documents were sent in ten minutes, want one per minute", sent)
 				}
 				v.set(nil)
@@ -423,7 +423,7 @@ func TestPartlyBlockedIndex(t *testing.T) {
 	})
 }
 
-// memory is a store that fails as told.
+// memory is a store that can fail.
 type memory struct {
 	fails   error
 	objects map[string]string
