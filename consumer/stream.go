@@ -399,6 +399,7 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 		size += len(records[i].Data)
 	}
 	r.limit = int32(min(max(taken*fetchBytes/max(size, 1), 1), maxRecords))
+	before := r.place
 	r.place = kinesis.GetShardIteratorInput{
 		StreamName: &s.name, ShardId: &r.shard,
 		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: records[taken-1].SequenceNumber,
@@ -407,6 +408,8 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 		return nil
 	}
 	var err error
-	answer.NextShardIterator, err = s.renew(ctx, r)
+	if answer.NextShardIterator, err = s.renew(ctx, r); err != nil {
+		r.place = before // the KCL gets none of the answer
+	}
 	return err
 }

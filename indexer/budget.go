@@ -118,7 +118,8 @@ func (b *budget) grantLocked() {
 // bytes. One that does not fit next to what waits for an index is not brought in by
 // keeping others out.
 func (b *budget) heldUpLocked(older []*reservation) bool {
-	return slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit && b.waiting+r.size <= b.limit })
+	waiting := b.waiting + b.waiting/3 // sets that are not moved have up to so much more than their documents
+	return slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit && waiting+r.size <= b.limit })
 }
 
 // fitsLocked reports whether there is room: half of the limit is for any shard,
@@ -209,7 +210,7 @@ func (b *budget) wait(shard string, size int64) {
 
 // begin waits while a shard is paused, and reports false when ctx ends first. A
 // shard is paused while the documents of all shards that wait for their indices
-// exceed their part of the limit and some of them are its own.
+// exceed their part of the limit and its own exceed its share of that.
 func (b *budget) begin(ctx context.Context, shard string) bool {
 	b.mu.Lock()
 	if !b.isPausedLocked(shard) {
@@ -224,7 +225,7 @@ func (b *budget) begin(ctx context.Context, shard string) bool {
 
 func (b *budget) isPausedLocked(shard string) bool {
 	a := b.shards[shard]
-	return a != nil && a.waiting > 0 && b.waiting > b.waitingLimit()
+	return a != nil && b.waiting > b.waitingLimit() && a.waiting*int64(len(b.shards)) > b.waitingLimit()
 }
 
 func (b *budget) resumeLocked() {

@@ -26,6 +26,7 @@ type dispatcher struct {
 	// accepted counts documents.
 	accepted int
 	ticked   time.Time // when the clocks of the targets were advanced last
+	shown    int       // indices and paused shards that publish showed last
 	given    int       // targets that are given up
 	ends     map[string]time.Time
 	storing  storing
@@ -43,7 +44,7 @@ func newDispatcher(ix *Indexer) *dispatcher {
 	now := time.Now()
 	return &dispatcher{
 		ix: ix, limit: newLimit(ix.cfg.Connections), targets: make(map[string]*target), ends: make(map[string]time.Time),
-		tally: tally{accepted: now}, ticked: now,
+		tally: tally{accepted: now, recent: outageAfter + ix.cfg.RequestTimeout + ix.cfg.RetryMax}, ticked: now,
 	}
 }
 
@@ -166,7 +167,7 @@ func (d *dispatcher) nextDue(now time.Time) time.Time {
 	if at, ok := d.storeDue(); ok {
 		next = earlier(next, at)
 	}
-	if len(d.targets) > 0 || len(d.ends) > 0 || len(d.retries) > 0 {
+	if len(d.targets) > 0 || d.shown > 0 || len(d.ends) > 0 || len(d.retries) > 0 {
 		next = earlier(next, d.ticked.Add(tickInterval))
 	}
 	for _, t := range d.targets {

@@ -1,6 +1,9 @@
 package indexer
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // settle takes in the outcomes of a request: it counts documents off their records
 // or schedules what is to be sent again.
@@ -102,7 +105,7 @@ func (d *dispatcher) judged(v verdict, s *settling) {
 func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 	p := v.part
 	p.attempts++
-	othersAccepted := d.othersAccepted(&p, v.outcome, s.now)
+	othersAccepted := d.othersAccepted(&p, v.outcome == unanswered && v.status != http.StatusTooManyRequests, s.now)
 	if othersAccepted && p.count() == 1 && isToBlame(p.failing, p.failing.tries, s.now, d.accepted) {
 		switch {
 		case !p.isLetter():
@@ -126,8 +129,8 @@ func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 // othersAccepted reports whether documents were accepted between the last two failures
 // of a part, whose requests fail as a whole, and counts the failures of which that
 // is true.
-func (d *dispatcher) othersAccepted(p *part, how outcome, now time.Time) bool {
-	if how != unanswered {
+func (d *dispatcher) othersAccepted(p *part, whole bool, now time.Time) bool {
+	if !whole {
 		p.failing = nil
 		return false
 	}

@@ -14,6 +14,7 @@ func (d *dispatcher) publish() {
 	m.givenUp.Set(float64(d.given))
 	_, _, paused := d.ix.budget.state()
 	m.paused.Set(float64(len(paused)))
+	d.shown = len(d.targets) + len(paused)
 	err := d.standstill(paused)
 	if err == nil {
 		d.ix.standstill.Store(nil)

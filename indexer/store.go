@@ -113,6 +113,10 @@ func (d *dispatcher) endStore(r result) {
 		case d.dropIfForsaken(p):
 		default:
 			failed++
+			if t := d.targets[v.index]; t == nil || !t.givenUp || t.probing == 0 && !t.probeDue.After(now) {
+				d.enqueueAgain([]part{p}, now) // divert makes the first one a probe, and brings the others back
+				continue
+			}
 			d.storeLater(p)
 		}
 	}

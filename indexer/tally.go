@@ -5,8 +5,9 @@ import "time"
 // tally counts what OpenSearch as a whole accepts and refuses: it shows whether an
 // index is the exception or one of many.
 type tally struct {
-	accepted time.Time // when a document was accepted last
-	tried    time.Time // when a first attempt or a whole request failed last
+	accepted time.Time     // when a document was accepted last
+	tried    time.Time     // when a first attempt or a whole request failed last
+	recent   time.Duration // that is as long ago as a try may be that counts
 	total    counts
 	// seconds are those in which documents were sent for the first time, the
 	// latest maxSeconds of them.
@@ -49,7 +50,7 @@ func (t *tally) send(now time.Time, n counts) {
 // Documents that are tried again because of their index or of themselves do not
 // count: when these are all that a worker has left, they show nothing of others.
 func (t *tally) isOutage(now time.Time) bool {
-	return t.tried.After(t.accepted) && now.Sub(t.accepted) >= outageAfter && now.Sub(t.tried) < outageAfter
+	return t.tried.After(t.accepted) && now.Sub(t.accepted) >= outageAfter && now.Sub(t.tried) < t.recent
 }
 
 // since is what was counted since a count, or in the time that is looked back at,
@@ -69,8 +70,8 @@ func (t *tally) mostBlocked(before counts) bool {
 	return 2*(n.blocked+n.failed) > n.sent
 }
 
-// mostFailed reports the same of those that failed alone.
+// mostFailed reports the same of those that failed alone, if enough were sent to tell.
 func (t *tally) mostFailed() bool {
 	n := t.since(counts{})
-	return 2*n.failed > n.sent
+	return n.sent >= enoughSent && 2*n.failed > n.sent
 }

@@ -253,6 +253,9 @@ func (d *dispatcher) relieve(now time.Time) {
 		if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
 			return
 		}
+		if int64(t.bytes*len(targets)) < d.ix.budget.waitingLimit() {
+			return // giving it up would free next to nothing
+		}
 		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) || now.Sub(t.kept) < afterOutage {
 			continue
 		}
@@ -309,7 +312,7 @@ var undecided = &reason{"no_outcome", "OpenSearch had not accepted it a minute a
 // one waits for an index.
 func (d *dispatcher) giveUpFailing(t *target, now time.Time) {
 	limit := d.ix.cfg.WaitForIndex
-	if limit == 0 || d.tally.isOutage(now) {
+	if limit == 0 || d.tally.isOutage(now) || d.tally.mostFailed() {
 		return
 	}
 	d.abandonFailing(t, func(h *held) bool { return t.clock-h.failing.clock >= limit }, StageIndex, now)
@@ -394,6 +397,10 @@ func (d *dispatcher) divert(batch []part, now time.Time) []part {
 			if t == nil || !t.givenUp {
 				kept = append(kept, run)
 				continue
+			}
+			if run.probe { // it was to go out before the index was given up
+				t.probing -= run.count()
+				run.probe = false
 			}
 			if t.probing == 0 && !t.probeDue.After(now) {
 				probe := run.slice(0, 1)

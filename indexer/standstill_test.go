@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// F1. A probe that still waits for a connection when its index is given up is made
+// A probe that still waits for a connection when its index is given up is made
 // dead letters by divert, and t.probing never falls: the index stays given up.
-func TestReviewProbeQueuedWhenGivenUp(t *testing.T) {
+func TestProbeQueuedWhenGivenUp(t *testing.T) {
 	const indices = 10
 	inVirtualTime(t, func(c *Config) {
 		c.WaitForIndex, c.Connections, c.InFlightBytes = 3*time.Minute, 1, 256<<20
@@ -59,9 +59,9 @@ func TestReviewProbeQueuedWhenGivenUp(t *testing.T) {
 	})
 }
 
-// F2. OpenSearch is away, then all of it blocks (nodes that restart): what was tried
+// OpenSearch is away, then all of it blocks (nodes that restart): what was tried
 // before does not count as tried or sent any more, and all in flight becomes dead letters.
-func TestReviewOutageThenAllBlocked(t *testing.T) {
+func TestOutageThenAllBlocked(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.put("a", "app-1")
 		time.Sleep(time.Second)
@@ -89,8 +89,8 @@ func TestReviewOutageThenAllBlocked(t *testing.T) {
 	})
 }
 
-// F3. Every document meets an item 5xx: an outage; after WAIT_FOR_INDEX they are dead letters.
-func TestReviewAllFailAlone(t *testing.T) {
+// Every document meets an item 5xx: an outage; after WAIT_FOR_INDEX they are dead letters.
+func TestAllFailAlone(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.feed("a", "app-1", 10*time.Second)
 		v.set(func(index, _ string) *refusal {
@@ -115,9 +115,9 @@ func (s *brokenStore) Put(context.Context, time.Time, string, []byte) error {
 	return errors.New("AccessDenied")
 }
 
-// F4. The dead-letter index refuses, the store fails too; the index accepts again:
+// The dead-letter index refuses, the store fails too; the index accepts again:
 // letters on their way to the store never go to it.
-func TestReviewStoreFailsIndexIsBack(t *testing.T) {
+func TestStoreFailsIndexIsBack(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.Store = &brokenStore{} }, func(t *testing.T, v *virtualIndexer) {
 		letters := func(index string) bool { return index == "app-dead-letter" }
 		v.set(func(index, _ string) *refusal {
@@ -147,8 +147,8 @@ func TestReviewStoreFailsIndexIsBack(t *testing.T) {
 	})
 }
 
-// F5. A flood stage meets a full budget of one shard: another shard is not read.
-func TestReviewFloodWithFullBudget(t *testing.T) {
+// A flood stage meets a full budget of one shard: another shard is not read.
+func TestFloodWithFullBudget(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.virtual.mu.Lock()
 		v.took = 20 * time.Second // it is slow
@@ -176,9 +176,9 @@ func TestReviewFloodWithFullBudget(t *testing.T) {
 	})
 }
 
-// F6. A reservation that cannot fit because of what waits keeps all others out once
+// A reservation that cannot fit because of what waits keeps all others out once
 // they have passed it by the limit: used is always more than waiting.
-func TestReviewHeldUpByWhatWaits(t *testing.T) {
+func TestHeldUpByWhatWaits(t *testing.T) {
 	within(t, 1000, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		if !try("blocked", 260) {
 			t.Fatal("no room")
@@ -196,9 +196,9 @@ func TestReviewHeldUpByWhatWaits(t *testing.T) {
 	})
 }
 
-// F7. While an index in the flood stage takes more than the quarter, any other one
+// While an index in the flood stage takes more than the quarter, any other one
 // is given up for a block of a second, though that frees nothing.
-func TestReviewGivenUpForTheFloodOfAnother(t *testing.T) {
+func TestGivenUpForTheFloodOfAnother(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.feed("live", "app-1", 10*time.Second)
 		flood := only("app-full", floodStage)
@@ -223,8 +223,8 @@ func TestReviewGivenUpForTheFloodOfAnother(t *testing.T) {
 	})
 }
 
-// F8. An OpenSearch that refuses most whole requests for want of room (429).
-func TestReviewOverload(t *testing.T) {
+// An OpenSearch that refuses most whole requests for want of room (429).
+func TestOverload(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		var n, requests, small atomic.Int64
 		v.virtual.mu.Lock()
@@ -257,8 +257,8 @@ func TestReviewOverload(t *testing.T) {
 	})
 }
 
-// F9. What stood still and is over stays not ready while nothing arrives.
-func TestReviewStandstillIsOver(t *testing.T) {
+// What stood still and is over stays not ready while nothing arrives.
+func TestStandstillIsOver(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.set(only("app-full", floodStage))
 		for v.putLarge("a", 31<<10, "app-full") {
@@ -275,8 +275,8 @@ func TestReviewStandstillIsOver(t *testing.T) {
 	})
 }
 
-// F10. The end of a shard behind a poison document of a quiet worker.
-func TestReviewShardEndBehindPoison(t *testing.T) {
+// The end of a shard behind a poison document of a quiet worker.
+func TestShardEndBehindPoison(t *testing.T) {
 	for _, limit := range []time.Duration{0, 30 * time.Minute} {
 		inVirtualTime(t, func(c *Config) { c.WaitForIndex = limit }, func(t *testing.T, v *virtualIndexer) {
 			v.set(only("app-bad", func(i string) *refusal { return &refusal{500, "null_pointer_exception", "x", i} }))

@@ -13,18 +13,18 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/internal/fakeaws"
 	"logsluice/subscription"
 )
 
-// flooded is an OpenSearch whose indices of 2018 are in the flood stage.
-type flooded struct{}
+// floodedIndex is an OpenSearch whose indices of 2018 are in the flood stage.
+type floodedIndex struct{}
 
-func (flooded) Stream(r *http.Request) (*http.Response, error) {
+func (floodedIndex) Stream(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	r.Body.Close()
 	time.Sleep(10 * time.Millisecond)
@@ -41,12 +41,12 @@ func (flooded) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.Join(items, ",") + `]}`))}, err
 }
 
-// F5b. Records that become more documents than may be in flight, for an index in the
+// Records that become more documents than may be in flight, for an index in the
 // flood stage, fill the budget in the middle of the record and keep the decoders:
 // Begin pauses only between records.
-func TestReviewFloodInTheMiddleOfARecord(t *testing.T) {
+func TestFloodInTheMiddleOfARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newConsumer(t, 16<<20, flooded{})
+		c := newConsumer(t, 16<<20, floodedIndex{})
 		c.decoders = make(chan *subscription.Decoder, 2)
 		for range cap(c.decoders) {
 			c.decoders <- subscription.NewDecoder(64 << 20)
@@ -90,10 +90,10 @@ func at(t *testing.T, envelope []byte, timestamp string) []byte {
 	return out.Bytes()
 }
 
-// F12. The rest of an answer with too many user records could not be asked for, and
+// The rest of an answer with too many user records could not be asked for, and
 // when the KCL tries again its iterator has expired: what was never handed over is
 // passed over.
-func TestReviewRestOfAnswerAndExpiredIterator(t *testing.T) {
+func TestRestOfAnswerAndExpiredIterator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail atomic.Bool
 		s, iterator := fetching(t, 0, 0, func(call fakeaws.Call) (fault fakeaws.Fault) {
