@@ -253,8 +253,8 @@ func (d *dispatcher) relieve(now time.Time) {
 		if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
 			return
 		}
-		if int64(t.bytes*len(targets)) < d.ix.budget.waitingLimit() {
-			return // giving it up would free next to nothing
+		if int64(2*t.bytes*len(targets)) < d.ix.budget.waitingLimit() {
+			return // giving it up would free little of what waits
 		}
 		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) || now.Sub(t.kept) < afterOutage {
 			continue
