@@ -21,7 +21,7 @@ type assetsCommands struct {
 // lifecycleSettings say when indices go.
 type lifecycleSettings struct {
 	DeleteAfter days `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
-	MergeAfter  days `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits, and its shard with it (default: never)."`
+	MergeAfter  days `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits for it, for WAIT_FOR_INDEX at most (default: never)."`
 }
 
 func (s lifecycleSettings) policy(mapper *mapping.Mapper) ([]byte, error) {

@@ -42,7 +42,7 @@ type runCommand struct {
 	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
-	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 is for ever (default ${default})."`
+	WaitForIndex    days          `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 waits indefinitely (default ${default})."`
 	deadLetterSettings
 	documentSettings
 	windowSettings
@@ -109,6 +109,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
 		return position, r.badAddress()
+	case r.WaitForIndex < 0:
+		return position, settingf("WAIT_FOR_INDEX (--wait-for-index): %s is negative: give a time such as 30m, or 0 to wait indefinitely", time.Duration(r.WaitForIndex))
 	case r.MaxInflatedBytes > mostInflated:
 		return position, settingf("MAX_INFLATED_BYTES (--max-inflated-bytes): %d is too much, give at most %d", r.MaxInflatedBytes, mostInflated)
 	case r.LeaseDuration < checkpoint.MinLeaseDuration:
@@ -128,7 +130,6 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		{"BULK_LINGER", r.BulkLinger >= 0, "0s"},
 		{"BULK_CONNECTIONS", r.BulkConnections > 0, "1"},
 		{"BULK_TIMEOUT", r.BulkTimeout > 0, "1ms"},
-		{"WAIT_FOR_INDEX", r.WaitForIndex >= 0, "0s"},
 		{"DRAIN_TIMEOUT", r.DrainTimeout > 0, "1ms"},
 		{"SUMMARY_PERIOD", r.SummaryPeriod > 0, "1ms"},
 	} {
@@ -199,7 +200,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		Gzip:           r.BulkGzip,
 		NoIDs:          r.DocumentIDs == "none",
 		InFlightBytes:  r.InFlightBytes,
-		WaitForIndex:   r.WaitForIndex,
+		WaitForIndex:   time.Duration(r.WaitForIndex),
 		Fallback:       mapper,
 		Store:          store,
 		Registry:       registry,

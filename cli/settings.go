@@ -63,7 +63,7 @@ type days time.Duration
 // UnmarshalText is called by kong.
 func (d *days) UnmarshalText(text []byte) error {
 	duration, err := time.ParseDuration(string(text))
-	if n, has := strings.CutSuffix(string(text), "d"); has {
+	if n, has := strings.CutSuffix(string(text), "d"); has && !strings.HasPrefix(n, "-") {
 		const bits = 16 // which time.Duration holds
 		var count uint64
 		count, err = strconv.ParseUint(n, 10, bits)

@@ -79,7 +79,7 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 			t.Cleanup(c.indexer.Close)
 			p := &processor{consumer: c, mapper: mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{
-				Data: fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g\"","logStream":"s","logEvents":[7,%s]}`, event),
+				Data:           fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g\"","logStream":"s","logEvents":[7,%s]}`, event),
 				SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(arrived)}}})
 			<-p.marks.drained()
 			search.mu.Lock()

@@ -24,7 +24,7 @@ type processor struct {
 	marks    *watermark
 	ctx      context.Context // ends when nothing more may be taken on
 	draining context.Context // ends when the time for draining is used up
-	owned    context.Context // ends when the lease is lost, or given back after the drain
+	owned    context.Context // ends when the lease is lost, or released after the drain
 	gap      bool            // a record was read and not taken on
 	letters  int             // dead letters of the sequence number at hand
 }
@@ -35,8 +35,6 @@ var _ kcl.IRecordProcessor = (*processor)(nil)
 func (p *processor) Initialize(input *kcl.InitializationInput) {
 	p.shard = input.ShardId
 	p.lease = p.consumer.table.Lease(p.shard)
-	owned, disown := context.WithCancel(p.lease.Context())
-	p.owned = owned
 	p.marks = newWatermark(p.lease.Acknowledge)
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
@@ -46,11 +44,20 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	// A worker that has claimed the lease does not wait for ever for what
 	// OpenSearch does not take.
 	context.AfterFunc(p.lease.Reading(), func() { time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp) })
+	owned, disown := context.WithCancel(p.lease.Context())
+	p.owned = owned
+	forget := p.consumer.indexer.Watch(p.shard, func() {
+		p.consumer.stream.park(p.shard)
+		cancel()
+		disown()
+		giveUp()
+	})
 	// The KCL does not say each time that it has ended reading; giving the
 	// lease back is what it always does.
 	p.lease.BeforeRelease(func() {
 		p.consumer.stream.end(p.shard)
 		p.drain()
+		forget()
 		disown()
 		giveUp()
 		detach()
@@ -91,23 +98,38 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 // take starts the work on one record; false when it was not taken on whole.
 func (p *processor) take(r *types.Record, m *mark) bool {
 	c := p.consumer
-	if !c.indexer.Begin(p.ctx, p.shard) {
-		return false
-	}
-	var decoder *subscription.Decoder
-	select {
-	case decoder = <-c.decoders:
-	case <-p.ctx.Done():
+	decoder := p.decoder()
+	if decoder == nil {
 		return false
 	}
 	defer func() { c.decoders <- decoder }()
-	if p.ctx.Err() != nil {
-		return false
-	}
 	return p.index(decoder, r, func() {
 		c.metrics.latency.Observe(time.Since(aws.ToTime(r.ApproximateArrivalTimestamp)).Seconds())
 		p.marks.acknowledge(m)
 	})
+}
+
+// decoder waits until the next record of the shard may be taken, and for a decoder.
+// It returns nil when nothing more may be.
+func (p *processor) decoder() *subscription.Decoder {
+	c := p.consumer
+	for {
+		if c.indexer.IsPaused(p.shard) {
+			c.stream.release(p.shard) // others read meanwhile
+		}
+		if !c.indexer.Begin(p.ctx, p.shard) {
+			return nil
+		}
+		select {
+		case decoder := <-c.decoders:
+			if p.ctx.Err() == nil && !c.indexer.IsPaused(p.shard) {
+				return decoder
+			}
+			c.decoders <- decoder
+		case <-p.ctx.Done():
+			return nil
+		}
+	}
 }
 
 // put passes documents to the indexer when the bytes in flight allow it, some of

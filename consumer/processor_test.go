@@ -65,11 +65,13 @@ func newConsumer(t *testing.T, inFlight int64, search domain.Client) *Consumer {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	const maxInflated = 64 << 20
-	return &Consumer{
+	c := &Consumer{
 		cfg:    Config{Stream: "s", MaxInflated: maxInflated, Registry: registry},
 		mapper: newMapper(t), indexer: newIndexer(t, inFlight, registry, search),
 		metrics: newMetrics(), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
 	}
+	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, &c.progress)
+	return c
 }
 
 // inFlight is what the indexer of newConsumer counts as in flight.

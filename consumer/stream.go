@@ -49,7 +49,8 @@ type stream struct {
 	fetches chan struct{} // a token for each answer in memory
 
 	mu      sync.Mutex
-	readers map[string]*reader // by the iterator that their next call brings
+	readers map[string]*reader   // by the iterator that their next call brings
+	parked  map[string]time.Time // shards that are not to be read until then
 }
 
 const (
@@ -74,7 +75,9 @@ type reader struct {
 	next  time.Time                     // when it may be called again
 	limit int32                         // records that the next call asks for
 	place kinesis.GetShardIteratorInput // of what is read next
-	holds bool                          // an answer whose records are not yet taken on; the stream's mutex
+	// Guarded by the stream's mutex:
+	holds  bool // an answer whose records are not yet taken on
+	parked bool // the reading is to end
 }
 
 func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
@@ -87,6 +90,7 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		fetches:  make(chan struct{}, maxFetches),
 		progress: p,
 		readers:  make(map[string]*reader),
+		parked:   make(map[string]time.Time),
 	}
 	ownBodies := func(o *kinesis.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) }
 	s.kinesis = kinesis.NewFromConfig(cfg.AWS, ownBodies)
@@ -182,6 +186,9 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		r := &reader{shard: aws.ToString(input.ShardId), limit: firstRecords}
 		r.lease = s.table.Lease(r.shard)
 		err = r.while(ctx, func(ctx context.Context) error {
+			if err := s.whileParked(ctx, r.shard); err != nil {
+				return err
+			}
 			r.begin(input)
 			r.place = *input
 			return send(ctx)
@@ -195,6 +202,9 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		s.drop(r) // the records before are taken on
 		err = r.while(ctx, func(ctx context.Context) error {
 			defer s.progress.inside(r.shard)()
+			if s.isParked(r) {
+				return errParked
+			}
 			if err := r.pace(ctx); err != nil {
 				return err
 			}

@@ -1,7 +1,9 @@
 package indexer
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -31,13 +33,18 @@ type reservation struct {
 	given  chan struct{}
 }
 
-// Shares of the budget.
+// Shares of the budget, as parts of its limit.
 const (
 	// flowing is the part that documents which do not wait for their index may
 	// take whatever the other shards need.
 	flowing = 2
-	// waitingShare is the part at which waiting documents pause their shards.
-	waitingShare = 4
+	// waitingShare is the part at which waiting documents pause their shards, and
+	// sheddingShare that at which they are dropped and read again later: each shard
+	// adds a record before it is paused, and there can be many.
+	waitingShare  = 4
+	sheddingShare = 2
+	// guaranteed is the part that shards without waiting documents have in any case.
+	guaranteed = 8
 )
 
 func newBudget(limit int64) *budget {
@@ -90,13 +97,15 @@ func (b *budget) await(ctx context.Context, r *reservation) bool {
 // those that do not fit, but not for ever.
 func (b *budget) grantLocked() {
 	var older []*reservation
-	share := b.shareLocked()
+	share, healthy := b.shareLocked(), b.healthyLocked()
 	for _, r := range b.queue {
-		if b.heldUpLocked(older) || !b.fitsLocked(r, share) {
+		if b.heldUpLocked(older) || !b.fitsLocked(r, share, healthy) {
 			older = append(older, r)
 			continue
 		}
-		b.addLocked(r.shard, r.size)
+		if a := b.addLocked(r.shard, r.size); a.waiting == 0 {
+			healthy += r.size
+		}
 		for _, o := range older {
 			o.passed += r.size
 		}
@@ -106,27 +115,46 @@ func (b *budget) grantLocked() {
 }
 
 // heldUpLocked reports whether one of those that wait has been passed by enough
-// bytes. While all that is used waits for an index, keeping others out would not
-// bring it in.
+// bytes. One that does not fit next to what waits for an index is not brought in by
+// keeping others out.
 func (b *budget) heldUpLocked(older []*reservation) bool {
-	return b.used > b.waiting && slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit })
+	return slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit && b.waiting+r.size <= b.limit })
 }
 
 // fitsLocked reports whether there is room: half of the limit is for any shard,
-// and beyond that each has its share of the limit, or room for one reservation.
-func (b *budget) fitsLocked(r *reservation, share int64) bool {
-	if b.used+r.size > b.limit {
+// and beyond that each has its share of the limit, or room for one reservation. An
+// eighth is for shards without waiting documents, healthy bytes of which are used. A
+// shard that is paused is in the middle of a record and holds a decoder that others
+// need, so it may finish; as many do so as there are decoders.
+func (b *budget) fitsLocked(r *reservation, share, healthy int64) bool {
+	mine, waits := b.usedByLocked(r.shard)
+	switch {
+	case b.isPausedLocked(r.shard):
+		return true
+	case !waits && healthy+r.size <= b.limit/guaranteed:
+		return true
+	case b.used+r.size > b.limit:
 		return false
 	}
-	mine := b.usedByLocked(r.shard)
 	return b.used-b.waiting+r.size <= b.limit/flowing || mine == 0 || mine+r.size <= share
 }
 
-func (b *budget) usedByLocked(shard string) int64 {
-	if a := b.shards[shard]; a != nil {
-		return a.used
+// healthyLocked is how many bytes the shards use that have no waiting documents.
+func (b *budget) healthyLocked() int64 {
+	n := int64(0)
+	for _, a := range b.shards {
+		if a.waiting == 0 {
+			n += a.used
+		}
 	}
-	return 0
+	return n
+}
+
+func (b *budget) usedByLocked(shard string) (used int64, waits bool) {
+	if a := b.shards[shard]; a != nil {
+		return a.used, a.waiting > 0
+	}
+	return 0, false
 }
 
 // shareLocked is the limit divided by the shards that have something or wait for
@@ -152,7 +180,7 @@ func (b *budget) addLocked(shard string, size int64) *account {
 	return a
 }
 
-// add takes bytes of a shard without asking, or gives them back if size is below 0.
+// add takes bytes of a shard without asking, or releases them if size is below 0.
 func (b *budget) add(shard string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -207,6 +235,36 @@ func (b *budget) resumeLocked() {
 		}
 		return !paused
 	})
+}
+
+// isPaused reports whether a shard is paused.
+func (b *budget) isPaused(shard string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.isPausedLocked(shard)
+}
+
+// toShed are the shards whose documents are to be dropped because those that wait
+// take too much: the ones with most of it, until the others take what may wait.
+func (b *budget) toShed() (shards []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	waiting := b.waiting
+	if waiting <= b.limit/sheddingShare {
+		return nil
+	}
+	all := slices.Collect(maps.Keys(b.shards))
+	slices.SortFunc(all, func(x, y string) int {
+		return cmp.Or(cmp.Compare(b.shards[y].waiting, b.shards[x].waiting), cmp.Compare(x, y))
+	})
+	for _, shard := range all {
+		if waiting <= b.waitingLimit() {
+			break
+		}
+		waiting -= b.shards[shard].waiting
+		shards = append(shards, shard)
+	}
+	return shards
 }
 
 // state returns the bytes used, the bytes that wait, and the shards that are

@@ -109,8 +109,8 @@ const (
 	lookupTimeout = 10 * time.Second
 )
 
-// lead reports whether a name leads to an index. Where that cannot be asked, it
-// does: the id is the event's own.
+// lead reports whether a name leads to an index. It reports true if OpenSearch
+// cannot be asked: the document's id is the event's.
 func (a *aliases) lead(ctx context.Context, client domain.Client, name, index string) bool {
 	key := [2]string{name, index}
 	a.mu.Lock()

@@ -186,7 +186,7 @@ func (ix *Indexer) deadLetter(p part) (dead deadLetter, payload []byte) {
 	if why := p.form.reason; why != nil {
 		dead.Error = deadLetterError{Type: why.kind, Reason: why.text, Status: int(p.form.status)}
 	}
-	// Literals of ours; what cannot be read of them is left out.
+	// Literals from our decoder; what cannot be read of them is left out.
 	_ = json.Unmarshal(origin.LogGroup, &dead.Group)
 	_ = json.Unmarshal(origin.LogStream, &dead.Log)
 	return dead, payload

@@ -36,6 +36,7 @@ type Documents struct {
 	undecided int     // documents in it without an outcome
 	bytes     int     // that these take in Body
 	waiting   int     // of these bytes: those that wait for their index
+	counted   int64   // bytes of the budget that are counted as waiting because of them
 	resting   []*held // those of them that wait to be sent again
 
 	// lent is set when a request was answered or given up while the transport
@@ -104,7 +105,7 @@ func (d *Documents) Recycle() {
 	}
 }
 
-// part is a run of documents of one record that have fared alike so far.
+// part is a run of documents of one record that have had the same outcomes so far.
 type part struct {
 	docs     *Documents
 	from, to int      // documents [from, to)

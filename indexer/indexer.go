@@ -42,7 +42,7 @@ type Config struct {
 	// process: what does not fit waits in Reserve.
 	InFlightBytes int64
 	// WaitForIndex is how long documents wait for an index that does not accept them
-	// until they become dead letters, outages not counted; 0 is for ever.
+	// until they become dead letters, outages not counted; 0 waits indefinitely.
 	WaitForIndex time.Duration
 	// Store keeps dead letters that their index has refused for as long; nil if they
 	// are to wait.
@@ -94,6 +94,7 @@ type Indexer struct {
 	ends    chan shardEnd // shards that are read to their ends
 	pings   chan struct{} // taken by the dispatcher when it is alive
 
+	watchers   sync.Map    // by shard: what is called to have it read again later
 	watched    atomic.Bool // some index does not accept documents
 	wrong      atomic.Pointer[wrong]
 	standstill atomic.Pointer[error]

@@ -19,7 +19,7 @@ func (m *metrics) register(registry prometheus.Registerer, budget *budget) error
 	m.indexed = counter("documents_indexed_total", "Documents that OpenSearch created.")
 	m.alreadyThere = counter("documents_already_there_total", "Documents that were indexed before: re-deliveries.")
 	m.plain = counter("documents_plain_total", "Documents indexed as text only, with the reason, as they were refused for their content.")
-	m.deadLetters = counter("dead_letters_total", "Records and documents kept as dead letters.")
+	m.deadLetters = counter("dead_letters_total", "Records and documents kept as dead letters, in their index or in DEAD_LETTER_URL.")
 	m.retried = counter("documents_retried_total", "Documents sent again, once per attempt.")
 	m.rejected = counter("documents_rejected_total", "Documents that OpenSearch had no room for (429), once per attempt.")
 	m.failedRequests = counter("bulk_requests_failed_total", "Bulk requests without a verdict for their documents.")
@@ -30,7 +30,7 @@ func (m *metrics) register(registry prometheus.Registerer, budget *budget) error
 		Buckets: prometheus.ExponentialBuckets(0.002, 2, 15),
 	})
 	m.conflicts = counter("documents_conflicting_total", "Documents kept as dead letters because another event is indexed under their id.")
-	m.stored = counter("dead_letters_stored_total", "Dead letters put into DEAD_LETTER_URL because their index refused them, once per attempt that succeeded.")
+	m.stored = counter("dead_letters_stored_total", "Those of the dead letters that are in DEAD_LETTER_URL, as their index refused them.")
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "logsluice_indices_waited_for", Help: "Indices that do not accept documents, which wait for them."})
 	m.givenUp = prometheus.NewGauge(prometheus.GaugeOpts{

@@ -45,13 +45,13 @@ func (s *sampled) error(log zerolog.Logger, err error, message string) {
 	}
 }
 
-// fate is how the documents of a request fared that OpenSearch did not accept.
-type fate struct {
+// refusals counts the documents of a request that OpenSearch did not accept.
+type refusals struct {
 	retried, waiting, plain, dead, held int
 	reasons                             []string
 }
 
-func (f *fate) add(v verdict) {
+func (f *refusals) add(v verdict) {
 	n := v.count()
 	switch {
 	case v.outcome.isAccepted():
@@ -75,7 +75,7 @@ func (f *fate) add(v verdict) {
 	}
 }
 
-func (f *fate) has(kind string) bool {
+func (f *refusals) has(kind string) bool {
 	for _, why := range f.reasons {
 		if strings.HasPrefix(why, kind+":") {
 			return true
@@ -86,7 +86,7 @@ func (f *fate) has(kind string) bool {
 
 // report logs what went wrong in a request.
 func (ix *Indexer) report(verdicts []verdict, status int, err error) {
-	var f fate
+	var f refusals
 	for _, v := range verdicts {
 		f.add(v)
 	}

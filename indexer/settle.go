@@ -22,6 +22,7 @@ func (d *dispatcher) settle(r result) {
 		d.retries = append(d.retries, s.again)
 	}
 	d.relieve(now)
+	d.shed()
 }
 
 // settling is what becomes of the verdicts of one request.
@@ -101,8 +102,8 @@ func (d *dispatcher) judged(v verdict, s *settling) {
 func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 	p := v.part
 	p.attempts++
-	othersFare := d.othersFare(&p, v.outcome, s.now)
-	if othersFare && p.count() == 1 && isToBlame(p.failing, p.failing.tries, s.now, d.accepted) {
+	othersAccepted := d.othersAccepted(&p, v.outcome, s.now)
+	if othersAccepted && p.count() == 1 && isToBlame(p.failing, p.failing.tries, s.now, d.accepted) {
 		switch {
 		case !p.isLetter():
 			letter := p.letter(StageIndex, v.status, v.reason)
@@ -114,7 +115,7 @@ func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 		}
 	}
 	s.again.away = s.again.away && v.outcome == unanswered && !v.woken
-	s.again.alone = s.again.alone || othersFare && p.attempts >= isolateAfter
+	s.again.alone = s.again.alone || othersAccepted && p.attempts >= isolateAfter
 	s.again.parts = append(s.again.parts, rest(p))
 	if due := s.now.Add(d.ix.cfg.backoff(p.attempts)); due.After(s.again.due) {
 		s.again.due = due
@@ -122,10 +123,10 @@ func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 	return nil
 }
 
-// othersFare reports whether documents were accepted between the last two failures
+// othersAccepted reports whether documents were accepted between the last two failures
 // of a part, whose requests fail as a whole, and counts the failures of which that
 // is true.
-func (d *dispatcher) othersFare(p *part, how outcome, now time.Time) bool {
+func (d *dispatcher) othersAccepted(p *part, how outcome, now time.Time) bool {
 	if how != unanswered {
 		p.failing = nil
 		return false
@@ -135,15 +136,15 @@ func (d *dispatcher) othersFare(p *part, how outcome, now time.Time) bool {
 	if before != nil && !before.whole {
 		before = nil
 	}
-	fare := before != nil && d.accepted > before.seen
+	accepted := before != nil && d.accepted > before.seen
 	if before != nil && before.tries > 0 {
 		f.at, f.accepted, f.tries = before.at, before.accepted, before.tries
 	}
-	if fare {
+	if accepted {
 		f.tries++
 	}
 	p.failing = &f
-	return fare
+	return accepted
 }
 
 // replace has other parts stand for a part of one document, which is finished if
@@ -183,6 +184,7 @@ func (d *dispatcher) finish(p part) {
 	released := p.cost()
 	docs.undecided -= p.count()
 	docs.bytes -= len(p.bytes())
+	d.recount(docs)
 	if docs.undecided == 0 {
 		released += docs.reserved
 		docs.Recycle()
@@ -225,12 +227,14 @@ func (d *dispatcher) compact(docs *Documents) {
 		}
 		h.docs, h.from, h.to = small, from, len(small.ends)
 	}
+	d.ix.budget.wait(docs.source.Shard, -docs.counted)
 	d.ix.budget.add(docs.source.Shard, small.reserved-docs.reserved)
+	d.recount(small)
 	docs.resting = nil
 	docs.Recycle()
 }
 
-// Memory in bytes that is counted for what documents take besides their text.
+// Memory in bytes that is counted for what documents take in addition to their text.
 const (
 	setCost  = 512 // a small set
 	formCost = 192 // a document in another form

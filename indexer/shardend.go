@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// shardEnd says that a shard is read to its end, or that this is of no more interest.
+// shardEnd says that a shard is read to its end, or that its end need not be tracked.
 type shardEnd struct {
 	shard string
 	ended bool
@@ -30,6 +30,9 @@ func (ix *Indexer) EndShard(shard string) (forget func()) {
 // wait for their indices take too much memory, the shards that they are of pause.
 // It reports false when ctx ends first.
 func (ix *Indexer) Begin(ctx context.Context, shard string) bool { return ix.budget.begin(ctx, shard) }
+
+// IsPaused reports whether Begin would wait.
+func (ix *Indexer) IsPaused(shard string) bool { return ix.budget.isPaused(shard) }
 
 // Reserve waits until documents of size bytes may be in flight, and returns how
 // many of these count, which Put releases; 0 when ctx ends first.

@@ -91,6 +91,7 @@ func (ix *Indexer) putIntoStore(batch []part) []verdict {
 		ix.storeLog.error(ix.cfg.Log, err, "dead letters that their index refuses cannot be stored; trying again")
 	} else {
 		ix.metrics.stored.Add(float64(len(batch)))
+		ix.metrics.deadLetters.Add(float64(len(batch)))
 	}
 	verdicts := make([]verdict, len(batch))
 	for i, p := range batch {

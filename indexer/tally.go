@@ -2,11 +2,11 @@ package indexer
 
 import "time"
 
-// tally is how OpenSearch as a whole fares: it decides whether an index is the
-// exception or one of many.
+// tally counts what OpenSearch as a whole accepts and refuses: it shows whether an
+// index is the exception or one of many.
 type tally struct {
 	accepted time.Time // when a document was accepted last
-	tried    time.Time // when one that was no retry of its own, or a whole request, was not accepted last
+	tried    time.Time // when a first attempt or a whole request failed last
 	total    counts
 	// seconds are those in which documents were sent for the first time, the
 	// latest maxSeconds of them.
@@ -61,11 +61,12 @@ func (t *tally) since(before counts) counts {
 	return counts{t.total.sent - before.sent, t.total.blocked - before.blocked, t.total.failed - before.failed}
 }
 
-// mostBlocked reports whether more than half of the documents were blocked since
-// a count, or in the time that is looked back at, whichever is shorter.
+// mostBlocked reports whether more than half of the documents were blocked, or met
+// an error of the server, since a count or in the time that is looked back at,
+// whichever is shorter.
 func (t *tally) mostBlocked(before counts) bool {
 	n := t.since(before)
-	return 2*n.blocked > n.sent
+	return 2*(n.blocked+n.failed) > n.sent
 }
 
 // mostFailed reports the same of those that failed alone.

@@ -22,6 +22,7 @@ type target struct {
 	isBlocked bool          // it refused documents as blocked, and accepted none of these since
 	since     time.Duration // the clock when that began
 	failing   []retry       // documents that fail alone
+	failed    int           // documents that failed alone at first
 	undecided int           // all of these, and those of them that are being tried
 	bytes     int           // of these
 
@@ -49,6 +50,8 @@ const (
 	maxTries     = 10
 	failingFor   = 5 * time.Minute
 	enoughOthers = 1000
+	// enoughFailed is how many documents show that an index fails on all.
+	enoughFailed = 10
 	// probeDocuments is how many documents find out whether an index accepts them.
 	probeDocuments = 100
 	// probeInterval is the time between two probes of an index that is given up.
@@ -96,6 +99,10 @@ func (t *target) isKept(now time.Time, all *tally) bool {
 func (t *target) keepsEnds(now time.Time, all *tally) bool {
 	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent
 }
+
+// failsAll reports whether the index fails on every document, as one does whose
+// pipeline is broken: then it is blocked, and none of its documents is to blame.
+func (t *target) failsAll() bool { return t.accepted == 0 && t.failed >= enoughFailed }
 
 // isDue reports whether documents have waited long enough. limit 0 is never.
 func (t *target) isDue(limit time.Duration) bool {

@@ -9,7 +9,7 @@ import (
 	"logsluice/domain"
 )
 
-// verdict is the outcome of one request for a run of documents that fared alike.
+// verdict is the outcome of one request for a run of documents with the same outcome.
 type verdict struct {
 	part
 	outcome outcome
@@ -100,7 +100,7 @@ func outcomeOf(r itemResult) outcome {
 func isTaken(r itemResult) bool { return outcomeOf(r).isAccepted() }
 
 // judge turns the items of an answer into verdicts, one for each run of documents
-// of a set that fare alike.
+// of a set with the same outcome.
 func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 	watched := ix.watched.Load()
 	conflicts := ix.conflicts(batch, items)

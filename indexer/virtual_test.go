@@ -157,7 +157,7 @@ func (f *virtual) attempts(key string) int {
 	return f.sent[key]
 }
 
-// bench is an indexer at a virtual endpoint.
+// virtualIndexer is an indexer at a virtual endpoint.
 type virtualIndexer struct {
 	*Indexer
 	*virtual

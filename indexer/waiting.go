@@ -27,11 +27,18 @@ func (d *dispatcher) targetOf(v verdict, now time.Time) *target {
 func (d *dispatcher) hold(v verdict, now time.Time) []part {
 	t, p := d.targetOf(v, now), v.part
 	t.why, t.flood = v.reason, v.flood
+	isBlocked := v.outcome == blocked
+	if !isBlocked {
+		if p.attempts == 0 {
+			t.failed += p.count()
+		}
+		isBlocked = t.failsAll()
+	}
 	p.attempts++
 	switch {
-	case t.givenUp && !t.letters && v.outcome == blocked:
+	case t.givenUp && !t.letters && isBlocked:
 		return d.lettersOf(p, StageBlocked, v.status, v.reason)
-	case v.outcome == blocked:
+	case isBlocked:
 		p.failing = nil
 		d.startWaiting(&p, t)
 		if t.givenUp {
@@ -88,26 +95,32 @@ func (d *dispatcher) stopWaiting(p *part) {
 }
 
 // countWaiting counts bytes of a set as waiting, or no longer if size is below 0.
-// A set that has some counts with what it takes besides its text: otherwise many
-// small ones fill the budget of all shards before they fill what may wait.
 func (d *dispatcher) countWaiting(docs *Documents, size int) {
-	before := docs.waitingCost()
 	docs.waiting += size
-	d.ix.budget.wait(docs.source.Shard, docs.waitingCost()-before)
+	d.recount(docs)
 }
 
-// waitingCost is how many bytes of the budget wait because of a set.
-func (d *Documents) waitingCost() int64 {
-	if d.waiting == 0 {
-		return 0
+// recount brings up to date how many bytes of the budget wait because of a set: all
+// that it takes once nothing else is in it, otherwise the text that waits and what
+// even a small set takes.
+func (d *dispatcher) recount(docs *Documents) {
+	waiting := int64(docs.waiting) + setCost
+	switch {
+	case docs.waiting == 0:
+		waiting = 0
+	case docs.waiting == docs.bytes:
+		waiting = max(waiting, docs.reserved)
 	}
-	return int64(d.waiting) + setCost
+	if waiting != docs.counted {
+		d.ix.budget.wait(docs.source.Shard, waiting-docs.counted)
+		docs.counted = waiting
+	}
 }
 
 func (d *dispatcher) forget(t *target) {
 	delete(d.targets, t.name)
 	d.ix.watched.Store(len(d.targets) > 0)
-	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("no document waits for the index any more")
+	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("all documents that waited for the index are settled")
 }
 
 // probed takes in the verdict on a document that was sent to find out whether its
@@ -128,7 +141,7 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 	case t.givenUp:
 		t.givenUp = false
 		d.given--
-		d.ix.cfg.Log.Info().Str("index", t.name).Msg("index takes documents again")
+		d.ix.cfg.Log.Info().Str("index", t.name).Msg("index accepts documents again")
 		if t.undecided == 0 {
 			d.forget(t)
 		}
@@ -181,6 +194,7 @@ func (d *dispatcher) tick(now time.Time) {
 	}
 	d.endShards(now)
 	d.relieve(now)
+	d.shed()
 	d.publish()
 }
 

@@ -55,7 +55,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 				if letters := v.letters(t); len(letters) != 601 || v.open("b") > 1 {
 					t.Errorf("%d dead letters of 601, %d open", len(letters), v.open("b"))
 				}
-				if sent -= 0; sent < 8 || sent > 12 {
+				if sent < 8 || sent > 12 {
 					t.Errorf("%d of 600 documents were sent in ten minutes, want one per minute", sent)
 				}
 				v.set(nil)
@@ -64,7 +64,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 				if letters := v.letters(t); len(letters) != 601 || v.givenUp() != 0 {
 					t.Errorf("%d dead letters, %v given up, though the index accepts documents", len(letters), v.givenUp())
 				}
-				if n := v.log.count("index given up"); n != 1 || v.log.count("index takes documents again") != 1 {
+				if n := v.log.count("index given up"); n != 1 || v.log.count("index accepts documents again") != 1 {
 					t.Errorf("given up %d times in the log", n)
 				}
 			})
@@ -423,7 +423,7 @@ func TestPartlyBlockedIndex(t *testing.T) {
 	})
 }
 
-// memory is a store that fails as told.
+// memory is a store that can fail.
 type memory struct {
 	fails   error
 	objects map[string]string
@@ -544,4 +544,35 @@ func TestWaitingDocumentsOfOthers(t *testing.T) {
 	f("blocked", readOnly)
 	f("failing alone", func(string) *refusal { return &refusal{500, "exception", "no", ""} })
 	f("no room", func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} })
+}
+
+// An index that fails on each of its documents, as one with a broken pipeline does,
+// is blocked: it is given up as a whole, also for the memory that its documents take.
+func TestIndexThatFailsOnAll(t *testing.T) {
+	broken := only(old, func(string) *refusal { return &refusal{500, "fail_processor_exception", "no", ""} })
+	f := func(name string, size int, by time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+				v.set(broken)
+				v.feed("a", live, 10*time.Second)
+				for range int(by / time.Second) {
+					if !v.putLarge("b", size, old, live) {
+						t.Fatal("the shard is not read on")
+					}
+					v.put("a", live)
+					time.Sleep(time.Second)
+				}
+				if v.givenUp() != 1 || v.open("a") > 1 || v.open("b") > 20 {
+					t.Errorf("%v given up, %d and %d records are open", v.givenUp(), v.open("a"), v.open("b"))
+				}
+				for id, letter := range v.letters(t) {
+					if letter.Index != old || letter.Error.Type != "fail_processor_exception" {
+						t.Errorf("dead letter of %s: %+v", id, letter)
+					}
+				}
+			})
+		})
+	}
+	f("after its time", 10, 35*time.Minute)
+	f("for its memory", 20<<10, 5*time.Minute)
 }

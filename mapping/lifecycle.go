@@ -51,7 +51,7 @@ func (m *Mapper) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error
 		states = append(states, state{name, actions, []transition{}})
 	}
 	if mergeAfter > 0 {
-		// force_merge leaves a block on writes, at which late events would wait for ever.
+		// force_merge leaves a block on writes, with which late events would become dead letters.
 		// See https://github.com/opendistro-for-elasticsearch/index-management/pull/79.
 		then("merged", mergeAfter, action("force_merge", map[string]any{"max_num_segments": 1}), action("read_write", map[string]any{}))
 	}

@@ -49,13 +49,13 @@ func TestChecks(t *testing.T) {
 	f("taken back without a probe", steady, func(p plot) {
 		waits(p, storyTiming.wait)
 		p.log("index given up", blocked)
-		p.log("index takes documents again", blocked)
+		p.log("index accepts documents again", blocked)
 	})
 	f("taken back after a probe", "", func(p plot) {
 		waits(p, storyTiming.wait)
 		p.log("index given up", blocked)
 		p.send(blocked, 2, nil)
-		p.log("index takes documents again", blocked)
+		p.log("index accepts documents again", blocked)
 	})
 	f("probed all the time", steady, func(p plot) {
 		waits(p, storyTiming.wait)

@@ -366,7 +366,7 @@ func (c *cluster) twice(d *document, name string) {
 var (
 	logGivenUp = []byte(`"message":"index given up`)
 	logPartly  = []byte(`"message":"documents given up: they become dead letters, as their index accepts others`)
-	logAgain   = []byte(`"message":"index takes documents again`)
+	logAgain   = []byte(`"message":"index accepts documents again`)
 )
 
 // logged finds in a worker's log what it decides about an index.

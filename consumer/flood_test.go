@@ -1,0 +1,123 @@
+package consumer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+)
+
+// flooded is an OpenSearch that has one index under the disk's flood stage.
+type flooded struct{ index string }
+
+func (f flooded) Stream(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	r.Body.Close()
+	time.Sleep(10 * time.Millisecond)
+	const refused = `{"create":{"status":429,"error":{"type":"cluster_block_exception","reason":"index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"}}},`
+	var items strings.Builder
+	for line := range bytes.Lines(body) {
+		switch {
+		case !bytes.HasPrefix(line, []byte(`{"create"`)):
+		case bytes.Contains(line, []byte(f.index)):
+			items.WriteString(refused)
+		default:
+			items.WriteString(`{"create":{"status":201}},`)
+		}
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items.String(), ",") + `]}`))}, err
+}
+
+// linesAt is a record of n lines with a time.
+func linesAt(n int, at time.Time) []byte {
+	var events []string
+	for i := range n {
+		events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":%d,"message":"GET /health 200"}`, i, at.UnixMilli()))
+	}
+	name := strings.Repeat("n", 200)
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	fmt.Fprintf(w, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"%s","logStream":"%s","logEvents":[%s]}`, name, name, strings.Join(events, ","))
+	w.Close()
+	return out.Bytes()
+}
+
+// However many shards have documents for an index that the flood stage blocks, a
+// shard with others is read on, and memory stays bounded.
+func TestFloodOfManyShards(t *testing.T) {
+	for _, shards := range []int{5, 60} {
+		synctest.Test(t, func(t *testing.T) {
+			const limit, records = 64 << 20, 150
+			now := time.Now()
+			c := newConsumer(t, limit, flooded{now.AddDate(0, 0, -1).UTC().Format(time.DateOnly)})
+			ctx, stop := context.WithCancel(t.Context())
+			read := 0
+			// run reads a shard as the KCL does, from the last record that was settled.
+			run := func(shard string, data []byte, n int, each time.Duration, count *int) {
+				for done := 0; done < n && ctx.Err() == nil; {
+					reading, cancel := context.WithCancel(ctx)
+					forget := c.indexer.Watch(shard, cancel)
+					var mu sync.Mutex
+					p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, owned: reading, ctx: reading, marks: newWatermark(func(string) {
+						mu.Lock()
+						defer mu.Unlock()
+						done++
+					})}
+					for i := done; i < n && reading.Err() == nil; i++ {
+						p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+							{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+						if reading.Err() == nil {
+							*count++
+							time.Sleep(each)
+						}
+					}
+					if reading.Err() == nil {
+						select {
+						case <-p.marks.drained():
+						case <-reading.Done():
+						}
+					}
+					forget()
+					cancel()
+					if done < n {
+						time.Sleep(parkedFor)
+					}
+				}
+			}
+			var running sync.WaitGroup
+			live := func() { run("live", linesAt(100, now), records, time.Second, &read) }
+			running.Go(live)
+			late := linesAt(2300, now.AddDate(0, 0, -1)) // about 1.7 MB of documents
+			ignored := make([]int, shards)
+			for i := range shards {
+				running.Go(func() { run(fmt.Sprint("late", i), late, 1000, time.Second, &ignored[i]) })
+			}
+			most := int64(0)
+			for range records + 60 {
+				time.Sleep(time.Second)
+				most = max(most, inFlight(t, c))
+			}
+			if read < records {
+				t.Errorf("%d shards: %d records of %d of another shard were read", shards, read, records)
+			}
+			if most > limit*3/2 {
+				t.Errorf("%d shards: %d MiB were in flight", shards, most>>20)
+			}
+			t.Logf("%d shards: %d MiB in flight at most", shards, most>>20)
+			stop()
+			c.indexer.Close()
+			running.Wait()
+		})
+	}
+}

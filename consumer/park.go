@@ -1,0 +1,65 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// parkedFor is how long a shard is not read whose documents were dropped, as they
+// took too much memory while they waited for their indices.
+const parkedFor = time.Minute
+
+// errParked tells the KCL to end a reading, so that the lease is given back and the
+// shard read again from its checkpoint.
+var errParked = fmt.Errorf("the shard is paused: %w", errUnled)
+
+// park ends the reading of a shard, and keeps it from being read for a while.
+func (s *stream) park(shard string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.readers {
+		if r.shard == shard {
+			r.parked = true
+		}
+	}
+	s.parked[shard] = time.Now().Add(parkedFor)
+}
+
+func (s *stream) isParked(r *reader) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.parked
+}
+
+// whileParked waits until a shard may be read.
+func (s *stream) whileParked(ctx context.Context, shard string) error {
+	defer s.progress.inside(shard)()
+	s.mu.Lock()
+	until := s.parked[shard]
+	delete(s.parked, shard)
+	s.mu.Unlock()
+	wait := time.NewTimer(time.Until(until))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// release lets another answer be in memory while the records of a shard wait.
+func (s *stream) release(shard string) {
+	s.mu.Lock()
+	var waiting []*reader
+	for _, r := range s.readers {
+		if r.shard == shard {
+			waiting = append(waiting, r)
+		}
+	}
+	s.mu.Unlock()
+	for _, r := range waiting {
+		s.drop(r)
+	}
+}

@@ -1,0 +1,294 @@
+package indexer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// F1. A probe that still waits for a connection when its index is given up is made
+// dead letters by divert, and t.probing never falls: the index stays given up.
+func TestReviewProbeQueuedWhenGivenUp(t *testing.T) {
+	const indices = 10
+	inVirtualTime(t, func(c *Config) {
+		c.WaitForIndex, c.Connections, c.InFlightBytes = 3*time.Minute, 1, 256<<20
+	}, func(t *testing.T, v *virtualIndexer) {
+		v.virtual.mu.Lock()
+		v.took = 3 * time.Second
+		v.virtual.mu.Unlock()
+		v.set(func(index, _ string) *refusal {
+			if strings.HasPrefix(index, "app-bad") {
+				return readOnly(index)
+			}
+			return nil
+		})
+		many := make([]string, 5000)
+		for i := range many {
+			many[i] = "app-good"
+		}
+		v.put("live", many...)
+		for i := range indices {
+			bad := make([]string, 200)
+			for j := range bad {
+				bad[j] = fmt.Sprintf("app-bad%d", i)
+			}
+			v.put("late", bad...)
+		}
+		for range 6 * 60 {
+			v.put("live", many[:100]...)
+			time.Sleep(time.Second)
+		}
+		if n := v.givenUp(); n != indices {
+			t.Fatalf("%v given up", n)
+		}
+		v.set(nil)
+		for range 10 {
+			for i := range indices {
+				v.put("late", fmt.Sprintf("app-bad%d", i))
+			}
+			v.feed("live", "app-good", time.Minute)
+		}
+		if n := v.givenUp(); n != 0 {
+			t.Errorf("%v of %d indices are given up 10 minutes after they accept all documents", n, indices)
+		}
+	})
+}
+
+// F2. OpenSearch is away, then all of it blocks (nodes that restart): what was tried
+// before does not count as tried or sent any more, and all in flight becomes dead letters.
+func TestReviewOutageThenAllBlocked(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.put("a", "app-1")
+		time.Sleep(time.Second)
+		var away atomic.Bool
+		away.Store(true)
+		v.virtual.mu.Lock()
+		v.answer = func(string) (int, bool) { return 503, away.Load() }
+		v.virtual.mu.Unlock()
+		for v.putLarge("a", 20<<10, "app-1") { // until there is no more room
+		}
+		time.Sleep(5 * time.Minute)
+		v.set(func(index, _ string) *refusal {
+			return &refusal{503, "unavailable_shards_exception", "[" + index + "][0] primary shard is not active Timeout: [1m]", index}
+		})
+		away.Store(false)
+		for range 600 {
+			v.put("a", "app-1") // paused
+			time.Sleep(time.Second)
+		}
+		v.set(nil)
+		time.Sleep(5 * time.Minute)
+		if n := len(v.letters(t)); n != 0 {
+			t.Errorf("%d dead letters in an outage of 15 minutes", n)
+		}
+	})
+}
+
+// F3. Every document meets an item 5xx: an outage; after WAIT_FOR_INDEX they are dead letters.
+func TestReviewAllFailAlone(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.feed("a", "app-1", 10*time.Second)
+		v.set(func(index, _ string) *refusal {
+			return &refusal{500, "null_pointer_exception", "of a plugin", index}
+		})
+		for range 60 * 60 {
+			v.putLarge("a", 5<<10, "app-1") // until it is paused
+			time.Sleep(time.Second)
+		}
+		v.set(nil)
+		time.Sleep(5 * time.Minute)
+		if n := len(v.letters(t)); n != 0 {
+			t.Errorf("%d dead letters in an outage of an hour", n)
+		}
+	})
+}
+
+type brokenStore struct{ n atomic.Int64 }
+
+func (s *brokenStore) Put(context.Context, time.Time, string, []byte) error {
+	s.n.Add(1)
+	return errors.New("AccessDenied")
+}
+
+// F4. The dead-letter index refuses, the store fails too; the index accepts again:
+// letters on their way to the store never go to it.
+func TestReviewStoreFailsIndexIsBack(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.Store = &brokenStore{} }, func(t *testing.T, v *virtualIndexer) {
+		letters := func(index string) bool { return index == "app-dead-letter" }
+		v.set(func(index, _ string) *refusal {
+			if letters(index) {
+				return readOnly(index)
+			}
+			if index == "app-never" {
+				return &refusal{400, "mapper_parsing_exception", "no", index}
+			}
+			return nil
+		})
+		v.put("bad", "app-never")
+		v.feed("live", "app-1", 40*time.Minute)
+		v.set(func(index, _ string) *refusal {
+			if index == "app-never" {
+				return &refusal{400, "mapper_parsing_exception", "no", index}
+			}
+			return nil
+		})
+		for range 10 {
+			v.put("other", "app-never") // may be the probe
+			v.feed("live", "app-1", time.Minute)
+		}
+		if v.open("bad") != 0 {
+			t.Errorf("the shard is held 10 minutes after the index of dead letters accepts again; ready: %v, given up: %v", v.Ready(), v.givenUp())
+		}
+	})
+}
+
+// F5. A flood stage meets a full budget of one shard: another shard is not read.
+func TestReviewFloodWithFullBudget(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.virtual.mu.Lock()
+		v.took = 20 * time.Second // it is slow
+		v.virtual.mu.Unlock()
+		v.put("far-behind", "app-full")
+		v.set(only("app-full", floodStage))
+		for v.putLarge("far-behind", 31<<10, "app-full") {
+		}
+		time.Sleep(3 * time.Minute)
+		v.virtual.mu.Lock()
+		v.took = 10 * time.Millisecond
+		v.virtual.mu.Unlock()
+		used, waiting, paused := v.budget.state()
+		t.Logf("used %d waiting %d of %d paused %v", used, waiting, v.cfg.InFlightBytes, paused)
+		n := 0
+		for range 10 {
+			if v.putLarge("live", 100<<10, "app-1") {
+				n++
+			}
+			time.Sleep(time.Minute)
+		}
+		if n < 10 {
+			t.Errorf("the other shard: %d of 10 records in 10 minutes (used %d, waiting %d of %d, paused %v)", n, used, waiting, v.cfg.InFlightBytes, paused)
+		}
+	})
+}
+
+// F6. A reservation that cannot fit because of what waits keeps all others out once
+// they have passed it by the limit: used is always more than waiting.
+func TestReviewHeldUpByWhatWaits(t *testing.T) {
+	within(t, 1000, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		if !try("blocked", 260) {
+			t.Fatal("no room")
+		}
+		b.wait("blocked", 240) // 20 bytes of rounding
+		if try("behind", 750) {
+			t.Fatal("it fits")
+		}
+		for i := range 100 {
+			if !try("live", 50) {
+				t.Fatalf("the live shard is not read after %d bytes", 50*i)
+			}
+			b.add("live", -50)
+		}
+	})
+}
+
+// F7. While an index in the flood stage takes more than the quarter, any other one
+// is given up for a block of a second, though that frees nothing.
+func TestReviewGivenUpForTheFloodOfAnother(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.feed("live", "app-1", 10*time.Second)
+		flood := only("app-full", floodStage)
+		v.set(flood)
+		for i := 0; v.putLarge("a", 31<<10, "app-full"); i++ {
+			v.feed("live", "app-1", time.Second)
+		}
+		v.set(func(index, id string) *refusal {
+			if index == "app-2" {
+				return readOnly(index)
+			}
+			return flood(index, id)
+		})
+		_, waiting, paused := v.budget.state()
+		t.Logf("waiting %d of %d, paused %v, b: %v", waiting, v.cfg.InFlightBytes, paused, v.put("b", "app-1", "app-1", "app-1", "app-2"))
+		time.Sleep(2 * time.Second)
+		v.set(flood)
+		v.feed("live", "app-1", 10*time.Second)
+		if n := len(v.letters(t)); n != 0 {
+			t.Errorf("%d dead letters, %v given up after a block of 2 s", n, v.givenUp())
+		}
+	})
+}
+
+// F8. An OpenSearch that refuses most whole requests for want of room (429).
+func TestReviewOverload(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
+		var n, requests, small atomic.Int64
+		v.virtual.mu.Lock()
+		v.answer = func(body string) (int, bool) {
+			requests.Add(1)
+			if strings.Count(body, "\n") <= 20 {
+				small.Add(1)
+			}
+			return 429, n.Add(1)%10 != 0
+		}
+		v.virtual.mu.Unlock()
+		many := make([]string, 100)
+		for i := range many {
+			many[i] = "app-1"
+		}
+		put := 0
+		for range 20 * 60 {
+			if v.put("a", many...) {
+				put += 100
+			}
+			time.Sleep(time.Second)
+		}
+		v.virtual.mu.Lock()
+		created := len(v.created)
+		v.virtual.mu.Unlock()
+		t.Logf("put %d created %d requests %d of which small %d", put, created, requests.Load(), small.Load())
+		if n := len(v.letters(t)); n != 0 {
+			t.Errorf("%d dead letters of documents that were only ever refused for want of room", n)
+		}
+	})
+}
+
+// F9. What stood still and is over stays not ready while nothing arrives.
+func TestReviewStandstillIsOver(t *testing.T) {
+	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+		v.set(only("app-full", floodStage))
+		for v.putLarge("a", 31<<10, "app-full") {
+		}
+		time.Sleep(time.Minute)
+		if v.Ready() == nil {
+			t.Fatal("ready")
+		}
+		v.set(nil)
+		time.Sleep(10 * time.Minute)
+		if err := v.Ready(); err != nil || v.gauge("logsluice_indices_waited_for") != 0 || v.open("a") != 0 {
+			t.Errorf("10 minutes after all is indexed: open %d, waited for %v, ready: %v", v.open("a"), v.gauge("logsluice_indices_waited_for"), err)
+		}
+	})
+}
+
+// F10. The end of a shard behind a poison document of a quiet worker.
+func TestReviewShardEndBehindPoison(t *testing.T) {
+	for _, limit := range []time.Duration{0, 30 * time.Minute} {
+		inVirtualTime(t, func(c *Config) { c.WaitForIndex = limit }, func(t *testing.T, v *virtualIndexer) {
+			v.set(only("app-bad", func(i string) *refusal { return &refusal{500, "null_pointer_exception", "x", i} }))
+			v.put("a", "app-bad")
+			time.Sleep(time.Second)
+			defer v.EndShard("a")()
+			time.Sleep(20 * time.Minute)
+			if v.open("a") != 0 {
+				t.Errorf("WAIT_FOR_INDEX %s: the children wait 20 minutes after the end", limit)
+			}
+		})
+	}
+}
+
+var _ = synctest.Wait
