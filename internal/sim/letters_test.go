@@ -50,13 +50,14 @@ type first struct {
 type sentIndex struct {
 	waiting  map[string]*attempts // documents that it refused and has not accepted since
 	since    time.Time            // from when some of these waited, zero if none does
+	counted  time.Time            // the same, of those whose leases are still held
 	stoodAt  time.Duration        // stood at that time
 	stood    time.Duration        // time in an outage
 	outage   time.Time            // since when there is one, zero if there is none
 	flood    time.Time            // since when each refusal was the flood stage's
 	accepted int
 	givenUp  time.Time // zero if it is not
-	partly   time.Time // when what waited was given up, and not the index, last
+	letters  time.Time // when documents became dead letters last of which some may be under way
 	probed   bool      // a document was accepted since then
 	refusal  time.Time // the last one while it was given up
 }
@@ -188,23 +189,30 @@ func (x *sentIndex) accept(name string) {
 
 // decide notes that a document no longer waits.
 func (x *sentIndex) decide(name string) {
+	if x.leave(name); x.counted.IsZero() {
+		x.since = time.Time{}
+	}
+}
+
+func (x *sentIndex) leave(name string) {
 	delete(x.waiting, name)
 	for _, a := range x.waiting {
 		if a.blocked {
 			return
 		}
 	}
-	x.since = time.Time{}
+	x.counted = time.Time{}
 }
 
 // forsake notes that the documents of a shard wait no longer where they did, as it
-// is read again by whoever has its lease now.
+// is read again by whoever has its lease now. The process may see that later, so
+// the clocks of their indices may go on.
 func (o *outcomes) forsake(shard string) {
 	for _, s := range o.senders {
 		for _, x := range s.indices {
 			for name := range x.waiting {
 				if d := o.documents[name]; d != nil && d.shard == shard {
-					x.decide(name)
+					x.leave(name)
 				}
 			}
 		}
@@ -224,6 +232,9 @@ func (x *sentIndex) refuse(name string, r *refusal) {
 	a.blocked = true
 	if x.since.IsZero() {
 		x.since, x.stoodAt = time.Now(), x.stood
+	}
+	if x.counted.IsZero() {
+		x.counted = time.Now()
 	}
 	switch {
 	case !r.isFlood():
@@ -260,7 +271,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	case "blocked":
 		closed, isClosed := c.closed[d.shard]
 		switch {
-		case !x.givenUp.IsZero(), time.Since(x.partly) < unsure:
+		case !x.givenUp.IsZero(), time.Since(x.letters) < unsure:
 		case !isClosed || time.Since(closed) < endOfShard-blink:
 			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", l.name, name)
 		case x.inOutage() || x.inFlood():
@@ -380,12 +391,13 @@ func (c *cluster) logged(l *life, text []byte) {
 		x.givenUp, x.probed = time.Now(), false
 	case partly:
 		c.givenUp(l, x, fields.Index)
-		x.partly = time.Now()
+		x.letters = time.Now()
 	default:
 		if x.givenUp.IsZero() || !x.probed {
 			c.violated(steady, "%s finds that %s accepts documents again, without a probe that was accepted", l.name, fields.Index)
 		}
-		x.givenUp, x.since, x.refusal = time.Time{}, time.Time{}, time.Time{}
+		x.givenUp, x.since, x.counted, x.refusal = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+		x.letters = time.Now()
 		clear(x.waiting)
 	}
 }
@@ -398,7 +410,7 @@ func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	case x.since.IsZero():
 		c.violated(steady, "%s gives up %s, which has refused nothing that waits", l.name, name)
 	case x.inOutage():
-		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", l.name, name, x.outage.Sub(c.begun), c.sender(l).accepted.Sub(c.begun), c.sender(l).tried.Sub(c.begun), c.sender(l).retried.Sub(c.begun), c.sender(l).blockedShare(x.since), x.since.Sub(c.begun))
+		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", l.name, name, x.outage.Sub(c.begun), c.sender(l).accepted.Sub(c.begun), c.sender(l).tried.Sub(c.begun), c.sender(l).retried.Sub(c.begun), c.sender(l).blockedShare(x.counted), x.counted.Sub(c.begun))
 	case x.inFlood():
 		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
 	case waited < c.wait-blink && !c.quarterFull(l):
@@ -436,9 +448,9 @@ func (c *cluster) judgeOutages(period time.Duration) {
 		}
 		for _, x := range s.indices {
 			sure := nothing
-			if !x.since.IsZero() {
-				recent := s.blockedShare(later(x.since, time.Now().Add(-shareWindow)))
-				longer := s.blockedShare(later(x.since, time.Now().Add(-shareWindow-2*time.Minute)))
+			if !x.counted.IsZero() {
+				recent := s.blockedShare(later(x.counted, time.Now().Add(-shareWindow)))
+				longer := s.blockedShare(later(x.counted, time.Now().Add(-shareWindow-2*time.Minute)))
 				sure = sure || min(recent, longer) > 0.6
 				if max(recent, longer) > 0.4 {
 					s.possible = time.Now()
