@@ -249,12 +249,16 @@ func (d *dispatcher) relieve(now time.Time) {
 	}
 	targets := d.inOrder()
 	slices.SortStableFunc(targets, func(a, b *target) int { return b.bytes - a.bytes })
+	all := 0
+	for _, t := range targets {
+		all += t.bytes
+	}
 	for _, t := range targets {
 		if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
 			return
 		}
-		if int64(2*t.bytes*len(targets)) < d.ix.budget.waitingLimit() {
-			return // giving it up would free little of what waits
+		if t.bytes*len(targets) < all {
+			return // less than its share: giving it up would free little
 		}
 		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) || now.Sub(t.kept) < afterOutage {
 			continue
