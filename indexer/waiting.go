@@ -105,10 +105,10 @@ func (d *dispatcher) countWaiting(docs *Documents, size int) {
 // even a small set takes.
 func (d *dispatcher) recount(docs *Documents) {
 	waiting := int64(docs.waiting) + setCost
-	switch {
-	case docs.waiting == 0:
+	switch docs.waiting {
+	case 0:
 		waiting = 0
-	case docs.waiting == docs.bytes:
+	case docs.bytes:
 		waiting = max(waiting, docs.reserved)
 	}
 	if waiting != docs.counted {
