@@ -176,7 +176,7 @@ func TestOutage(t *testing.T) {
 				}
 				s.during(time.Minute, 0, 1)
 				if _, letters := s.index.all(); len(letters) > 0 {
-					t.Errorf("%d dead letters", len(letters))
+					t.Errorf("%d dead letters\n%s", len(letters), s.grep("given up"))
 				}
 			})
 		})
@@ -185,7 +185,7 @@ func TestOutage(t *testing.T) {
 	roomy.inFlight = 8 << 20
 	// late has an index refuse a document from before the outage to after it.
 	late := func(s scene) {
-		s.begin(blockIndex, 1, away+30*time.Second, 0)
+		s.begin(blockIndex, 1, away+15*time.Second, 0) // the clock stops after a minute
 		s.to(0, hours, 0, 0)
 		time.Sleep(time.Second)
 	}
@@ -215,7 +215,7 @@ func TestAfterAnOutage(t *testing.T) {
 		}
 		s.during(time.Minute, 0, 1)
 		if _, letters := s.index.all(); len(letters) > 0 {
-			t.Errorf("%d dead letters", len(letters))
+			t.Errorf("%d dead letters\n%s", len(letters), s.grep("given up"))
 		}
 	})
 }

@@ -37,3 +37,14 @@ func (h *history) last(n int) string {
 	}
 	return b.String()
 }
+
+// grep are the lines with a text.
+func (h *history) grep(text string) string {
+	var found []string
+	for l := range strings.Lines(h.last(len(h.lines))) {
+		if strings.Contains(l, text) {
+			found = append(found, l)
+		}
+	}
+	return strings.Join(found, "")
+}

@@ -429,6 +429,9 @@ func (c *cluster) quarterFull(l *life) bool {
 		if c.holders[shard] != l {
 			continue
 		}
+		if _, byHand := c.byHand[shard]; byHand {
+			return true // what was settled is read again
+		}
 		for _, r := range records[c.settled[shard]:] {
 			if c.unsettled(r) != "" {
 				n += len(r.documents)
