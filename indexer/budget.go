@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // budget bounds the bytes of documents without an outcome, for the whole process,
@@ -208,19 +209,46 @@ func (b *budget) wait(shard string, size int64) {
 	b.resumeLocked()
 }
 
+// pausedFor is how long a paused shard waits at most for its next record, while
+// half of the limit or less waits for indices. Without a look at what comes in, it
+// would never show that most of it is accepted by now.
+const pausedFor = 10 * time.Second
+
 // begin waits while a shard is paused, and reports false when ctx ends first. A
 // shard is paused while the documents of all shards that wait for their indices
 // exceed their part of the limit and its own exceed its share of that.
 func (b *budget) begin(ctx context.Context, shard string) bool {
+	for ctx.Err() == nil {
+		r := b.pause(shard)
+		if r == nil {
+			return true
+		}
+		limited, cancel := context.WithTimeout(ctx, pausedFor)
+		resumed := b.await(limited, r)
+		cancel()
+		if resumed || ctx.Err() == nil && b.mayLook() {
+			return true
+		}
+	}
+	return false
+}
+
+// pause notes that a shard waits for its next record, nil if it need not.
+func (b *budget) pause(shard string) *reservation {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !b.isPausedLocked(shard) {
-		b.mu.Unlock()
-		return ctx.Err() == nil
+		return nil
 	}
 	r := &reservation{shard: shard, given: make(chan struct{})}
 	b.paused = append(b.paused, r)
-	b.mu.Unlock()
-	return b.await(ctx, r)
+	return r
+}
+
+func (b *budget) mayLook() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting <= b.limit/flowing
 }
 
 func (b *budget) isPausedLocked(shard string) bool {
