@@ -26,7 +26,10 @@ func (d *dispatcher) targetOf(v verdict, now time.Time) *target {
 // letters of those that do not wait.
 func (d *dispatcher) hold(v verdict, now time.Time) []part {
 	t, p := d.targetOf(v, now), v.part
-	t.why, t.flood = v.reason, v.flood
+	t.why = v.reason
+	if v.outcome == blocked { // what fails alone says nothing of the disk
+		t.flood = v.flood
+	}
 	isBlocked := v.outcome == blocked
 	if !isBlocked {
 		if p.attempts == 0 {
@@ -131,6 +134,7 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 		return
 	}
 	t.probing -= v.count()
+	t.flood = t.flood && !v.outcome.isAccepted()
 	switch {
 	case v.outcome.isAgain():
 		if t.attempts++; t.givenUp {
@@ -168,6 +172,7 @@ func (d *dispatcher) sees(v verdict, now time.Time) {
 		return
 	}
 	t.accepted += v.count()
+	t.flood = false
 	if v.waitsFor == nil && !t.givenUp {
 		t.acceptedAt = now
 		t.probeDue = earlier(t.probeDue, now.Add(tickInterval))
