@@ -8,6 +8,7 @@ type tally struct {
 	accepted time.Time     // when a document was accepted last
 	tried    time.Time     // when a first attempt or a whole request failed last
 	recent   time.Duration // that is as long ago as a try may be that counts
+	sentAt   time.Time // when documents were sent for the first time last
 	total    counts
 	// seconds are those in which documents were sent for the first time, the
 	// latest maxSeconds of them.
@@ -35,6 +36,7 @@ func (t *tally) send(now time.Time, n counts) {
 	if n.sent == 0 {
 		return
 	}
+	t.sentAt = now
 	if n := len(t.seconds); n == 0 || t.seconds[n-1].unix != now.Unix() {
 		t.seconds = append(t.seconds, second{now.Unix(), t.total})
 		if len(t.seconds) > maxSeconds {
@@ -69,6 +71,10 @@ func (t *tally) mostBlocked(before counts) bool {
 	n := t.since(before)
 	return 2*(n.blocked+n.failed) > n.sent
 }
+
+// isOver reports whether documents were accepted since any was sent for the first
+// time: then what became of those says nothing of the present.
+func (t *tally) isOver() bool { return t.accepted.After(t.sentAt) }
 
 // mostFailed reports the same of those that failed alone, if enough were sent to tell.
 func (t *tally) mostFailed() bool {

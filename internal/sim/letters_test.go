@@ -274,7 +274,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 		case !x.givenUp.IsZero(), time.Since(x.letters) < unsure:
 		case !isClosed || time.Since(closed) < endOfShard-blink:
 			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", l.name, name)
-		case x.inOutage() || x.inFlood():
+		case x.inOutage() && !s.isOver() || x.inFlood():
 			c.violated(outageKeeps, "%s sends a dead letter about %s in an outage, at the end of its shard", l.name, name)
 		}
 	default:
@@ -477,6 +477,13 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// isOver reports whether documents were accepted since any was sent for the first
+// time: at the end of a shard, what became of those says nothing of the present.
+func (s *sender) isOver() bool {
+	n := len(s.firsts)
+	return n == 0 || s.accepted.After(s.firsts[n-1].at)
 }
 
 // blockedShare is the share of the documents with a first outcome since then whose
