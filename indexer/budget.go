@@ -24,7 +24,10 @@ type budget struct {
 }
 
 // account is what a shard has of the budget.
-type account struct{ used, waiting int64 }
+type account struct {
+	used, waiting int64
+	looks         bool // it may take a record, though it is paused
+}
 
 // reservation waits until there is room for a shard, or until it may go on.
 type reservation struct {
@@ -65,6 +68,9 @@ func (b *budget) reserve(ctx context.Context, shard string, size int64) int64 {
 	}
 	r := &reservation{shard: shard, size: max(min(size, b.limit-b.waitingLimit()), 1), given: make(chan struct{})}
 	b.mu.Lock()
+	if a := b.shards[shard]; a != nil {
+		a.looks = false
+	}
 	b.queue = append(b.queue, r)
 	b.grantLocked()
 	b.mu.Unlock()
@@ -187,7 +193,7 @@ func (b *budget) add(shard string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := b.addLocked(shard, size)
-	if *a == (account{}) {
+	if a.used == 0 && a.waiting == 0 {
 		delete(b.shards, shard)
 	}
 	b.grantLocked()
@@ -202,7 +208,7 @@ func (b *budget) wait(shard string, size int64) {
 	a := b.addLocked(shard, 0)
 	a.waiting += size
 	b.waiting += size
-	if *a == (account{}) {
+	if a.used == 0 && a.waiting == 0 {
 		delete(b.shards, shard)
 	}
 	b.grantLocked()
@@ -226,7 +232,7 @@ func (b *budget) begin(ctx context.Context, shard string) bool {
 		limited, cancel := context.WithTimeout(ctx, pausedFor)
 		resumed := b.await(limited, r)
 		cancel()
-		if resumed || ctx.Err() == nil && b.mayLook() {
+		if resumed || ctx.Err() == nil && b.look(shard) {
 			return true
 		}
 	}
@@ -245,15 +251,20 @@ func (b *budget) pause(shard string) *reservation {
 	return r
 }
 
-func (b *budget) mayLook() bool {
+// look lets a paused shard take a record, and reports whether it may.
+func (b *budget) look(shard string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.waiting <= b.limit/flowing
+	a := b.shards[shard]
+	if a != nil {
+		a.looks = b.waiting <= b.limit/flowing
+	}
+	return a == nil || a.looks
 }
 
 func (b *budget) isPausedLocked(shard string) bool {
 	a := b.shards[shard]
-	return a != nil && b.waiting > b.waitingLimit() && a.waiting*int64(len(b.shards)) > b.waitingLimit()
+	return a != nil && !a.looks && b.waiting > b.waitingLimit() && a.waiting*int64(len(b.shards)) > b.waitingLimit()
 }
 
 func (b *budget) resumeLocked() {

@@ -8,7 +8,7 @@ type tally struct {
 	accepted time.Time     // when a document was accepted last
 	tried    time.Time     // when a first attempt or a whole request failed last
 	recent   time.Duration // that is as long ago as a try may be that counts
-	sentAt   time.Time // when documents were sent for the first time last
+	sentAt   time.Time     // when documents were sent for the first time last
 	total    counts
 	// seconds are those in which documents were sent for the first time, the
 	// latest maxSeconds of them.

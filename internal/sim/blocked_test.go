@@ -46,6 +46,9 @@ func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
 	})
 }
 
+// pausedFor is how long a paused shard waits for a look at its next record.
+const pausedFor = 10 * time.Second
+
 // hours are those from a time of today to one of the day that many days before.
 const hours = 24
 
@@ -216,6 +219,27 @@ func TestAfterAnOutage(t *testing.T) {
 		s.during(time.Minute, 0, 1)
 		if _, letters := s.index.all(); len(letters) > 0 {
 			t.Errorf("%d dead letters\n%s", len(letters), s.grep("given up"))
+		}
+	})
+}
+
+// After an outage that leaves one index blocked, and all shards paused for it, what
+// comes in shows that most is accepted by now.
+func TestPausedAfterAnOutage(t *testing.T) {
+	newScene(t, storyTiming, 2, func(s scene) {
+		s.begin(failOpenSearch, 1, time.Minute, 100)
+		s.begin(blockIndex, 1, time.Hour, 0)
+		for shard := range 2 {
+			s.to(shard, slices.Repeat([]int{hours}, 60)...)
+		}
+		put := time.Now().Add(time.Millisecond)
+		for time.Since(put) < time.Minute+20*pausedFor+storyTiming.wait {
+			s.to(0, make([]int, 10)...)
+			s.to(1, make([]int, 10)...)
+			time.Sleep(2 * time.Second)
+		}
+		if n := s.missing(put); n > 0 {
+			t.Errorf("%d records wait for an index that is blocked alone", n)
 		}
 	})
 }
