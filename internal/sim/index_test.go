@@ -140,7 +140,9 @@ func (x *index) readItems(body []byte) (items []item, err error) {
 			if i, err = readItem(action, source); err != nil {
 				return nil, err
 			}
-			x.known[string(action)] = i
+			if i.letter == nil { // one id may be that of different dead letters
+				x.known[string(action)] = i
+			}
 		}
 		items = append(items, i)
 	}
