@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ import (
 // conflicts are the items of an answer whose documents met another event, by
 // their places; nil if there are none.
 func (ix *Indexer) conflicts(batch []part, items []itemResult) map[int]bool {
+	if !slices.ContainsFunc(items, func(r itemResult) bool { return r.Status == http.StatusConflict }) {
+		return nil
+	}
 	var found map[int]bool
 	var firsts map[string]part
 	at := 0 // of the part in items
