@@ -186,7 +186,7 @@ func wait(t *testing.T, done *sync.WaitGroup) {
 	go func() { done.Wait(); close(finished) }()
 	select {
 	case <-finished:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("no verdict in time")
 	}
 }
@@ -511,11 +511,13 @@ func TestDeadLetterWithoutID(t *testing.T) {
 
 // A whole request that fails is sent again until it succeeds.
 func TestRequestFailures(t *testing.T) {
-	const slow = 2 * time.Second
+	var silent chan struct{} // of a server that does not answer
 	f := func(name string, fail func(w http.ResponseWriter)) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
 			ix := start(t, fake, func(c *Config) { c.RequestTimeout = 200 * time.Millisecond })
+			silent = make(chan struct{})
+			t.Cleanup(func() { close(silent) }) // before the server is closed
 			var failures atomic.Int64
 			fake.answer = func(w http.ResponseWriter, _ string) bool {
 				if failures.Add(1) > 5 {
@@ -524,11 +526,7 @@ func TestRequestFailures(t *testing.T) {
 				fail(w)
 				return true
 			}
-			began := time.Now()
 			put(t, ix, record(ix, 0, 10))
-			if took := time.Since(began); took > slow {
-				t.Errorf("it took %s", took)
-			}
 			for key, source := range fake.documents() {
 				if !strings.HasPrefix(key, "app-2018-12-10/") || !strings.HasPrefix(source, `{"message":`) {
 					t.Errorf("unexpected document %s: %s", key, source)
@@ -563,7 +561,7 @@ func TestRequestFailures(t *testing.T) {
 		io.WriteString(w, `{"errors":false,"items":[`+strings.Repeat(`{"create":{}},`, 9)+`{"create":{}}]}`)
 	})
 	f("connection cut", func(w http.ResponseWriter) { panic(http.ErrAbortHandler) })
-	f("no answer", func(http.ResponseWriter) { time.Sleep(slow) })
+	f("no answer", func(http.ResponseWriter) { <-silent })
 }
 
 // When OpenSearch answers again, what waits for it goes at once; what it refused

@@ -68,7 +68,7 @@ func (d *dispatcher) endShards(now time.Time) {
 		given += d.abandonSome(&t.blocked, overdue, StageBlocked, now)
 		for i := range t.failing {
 			given += d.abandonSome(&t.failing[i].parts, func(h *held) bool {
-				return overdue(h) && (!d.tally.mostFailed() || d.tally.isOver())
+				return overdue(h) && (!d.tally.mostFailed() || d.tally.isOver(now))
 			}, StageBlocked, now)
 		}
 	}

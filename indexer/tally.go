@@ -72,9 +72,12 @@ func (t *tally) mostBlocked(before counts) bool {
 	return 2*(n.blocked+n.failed) > n.sent
 }
 
-// isOver reports whether documents were accepted since any was sent for the first
-// time: then what became of those says nothing of the present.
-func (t *tally) isOver() bool { return t.accepted.After(t.sentAt) }
+// isOver reports whether what became of documents sent for the first time says
+// nothing of the present: others were accepted since, or as the last of them were
+// sent, and none was for a while.
+func (t *tally) isOver(now time.Time) bool {
+	return t.accepted.After(t.sentAt) || t.accepted.Equal(t.sentAt) && now.Sub(t.sentAt) >= outageAfter
+}
 
 // mostFailed reports the same of those that failed alone, if enough were sent to tell.
 func (t *tally) mostFailed() bool {

@@ -97,7 +97,7 @@ func (t *target) isKept(now time.Time, all *tally) bool {
 
 // keepsEnds reports whether its documents keep the ends of their shards waiting.
 func (t *target) keepsEnds(now time.Time, all *tally) bool {
-	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent && !all.isOver()
+	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent && !all.isOver(now)
 }
 
 // failsAll reports whether the index fails on every document, as one does whose

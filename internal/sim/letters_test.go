@@ -485,10 +485,15 @@ func later(a, b time.Time) time.Time {
 }
 
 // isOver reports whether documents were accepted since any was sent for the first
-// time: at the end of a shard, what became of those says nothing of the present.
+// time, or with the last, and none was for a while: at the end of a shard, what
+// became of those says nothing of the present.
 func (s *sender) isOver() bool {
 	n := len(s.firsts)
-	return n == 0 || s.accepted.After(s.firsts[n-1].at)
+	if n == 0 {
+		return true
+	}
+	last := s.firsts[n-1].at
+	return s.accepted.After(last) || !s.accepted.Before(last) && time.Since(last) >= silence-unsure
 }
 
 // blockedShare is the share of the documents with a first outcome since then whose
