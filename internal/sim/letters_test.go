@@ -171,6 +171,8 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 	}
 	if r.isBlocked() || r.status >= 500 {
 		x.refuse(name, r)
+	} else if *r == unmapped { // the document is at fault, so the index is not
+		x.probed = !x.givenUp.IsZero()
 	}
 	if !x.givenUp.IsZero() && r.isBlocked() && time.Since(x.givenUp) > unsure {
 		if pause := time.Since(x.refusal); pause < probePeriod-2*blink {
