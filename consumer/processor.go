@@ -56,7 +56,10 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	// lease back is what it always does.
 	p.lease.BeforeRelease(func() {
 		p.consumer.stream.end(p.shard)
+		// Nor does the shard, when its reader ended by itself: nobody reads it.
+		limit := time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp)
 		p.drain()
+		limit.Stop()
 		forget()
 		disown()
 		giveUp()

@@ -295,6 +295,32 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 	}
 }
 
+// A shard whose reader ends is read again, also while a document of it waits.
+func TestReaderEndsBehindAnUndecidedDocument(t *testing.T) {
+	f := func(name string, what happening) {
+		t.Run(name, func(t *testing.T) {
+			timing := storyTiming
+			timing.wait = time.Hour
+			newScene(t, timing, 1, func(s scene) {
+				s.begin(blockIndex, 1, time.Hour, 0)
+				s.during(5*time.Second, 0)
+				s.to(0, hours)
+				s.during(time.Second, 0)
+				s.happen(event{what: what, lasting: 10 * time.Second, percent: 100}, nil)
+				s.during(20*time.Second, 0)
+				put := time.Now()
+				s.during(20*time.Second, 0)
+				if n := s.missing(put); n != 1 {
+					t.Errorf("%d records are not settled, and only that of the blocked document may be", n)
+				}
+			})
+		})
+	}
+	f("expired iterators", expireIterators)
+	f("errors of Kinesis", failKinesis)
+	f("throttled by KMS", throttleKMS)
+}
+
 // While the dead-letter index refuses, a shard with a bad record waits, and no
 // other. With a store it waits no longer than for an index.
 func TestDeadLetterIndexRefuses(t *testing.T) {

@@ -171,6 +171,8 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 	}
 	if r.isBlocked() || r.status >= 500 {
 		x.refuse(name, r)
+	} else if *r == unmapped { // the document is at fault, so the index is not
+		x.probed = !x.givenUp.IsZero()
 	}
 	if !x.givenUp.IsZero() && r.isBlocked() && time.Since(x.givenUp) > unsure {
 		if pause := time.Since(x.refusal); pause < probePeriod-2*blink {
@@ -418,13 +420,17 @@ func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	}
 }
 
-// mostBytes is more than a document of a story takes.
-const mostBytes = 1000
+// mostBytes is more than a document of a story takes by itself, and bufferBytes more
+// than what its record takes while some of its documents are under way.
+const (
+	mostBytes   = 1000
+	bufferBytes = 34 << 10
+)
 
 // quarterFull reports whether the documents that have no outcome in the shards of
 // a process can fill a quarter of the bytes in flight.
 func (c *cluster) quarterFull(l *life) bool {
-	n := 0
+	n, held := 0, 0
 	for shard, records := range c.records {
 		if c.holders[shard] != l {
 			continue
@@ -432,13 +438,14 @@ func (c *cluster) quarterFull(l *life) bool {
 		if _, byHand := c.byHand[shard]; byHand {
 			return true // what was settled is read again
 		}
+		held++
 		for _, r := range records[c.settled[shard]:] {
 			if c.unsettled(r) != "" {
 				n += len(r.documents)
 			}
 		}
 	}
-	return int64(n*mostBytes) >= c.inFlight/4
+	return int64(n*mostBytes+held*bufferBytes) >= c.inFlight/4
 }
 
 // judgeOutages finds out in which indices there is an outage, by what OpenSearch
