@@ -206,11 +206,11 @@ func TestIndexThatHoldsMostIsGivenUp(t *testing.T) {
 func TestOutage(t *testing.T) {
 	f := func(name string, refuse func(index, id string) *refusal, others bool) {
 		t.Run(name, func(t *testing.T) {
-			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
+			inVirtualTime(t, func(c *Config) { c.WaitForIndex = 3 * time.Minute }, func(t *testing.T, v *virtualIndexer) {
 				v.feed("a", live, 2*time.Minute)
 				v.set(refuse)
 				paused := false
-				for range 1500 {
+				for range 500 {
 					paused = !v.putLarge("b", 2<<10, old) || paused
 					if others && !v.put("a", live) {
 						t.Fatal("a shard pauses whose documents are accepted")
@@ -367,7 +367,7 @@ func TestShardEnd(t *testing.T) {
 					t.Fatalf("dead letters %v, %d open", v.letters(t), v.open("b"))
 				}
 				if kept {
-					feed(time.Hour)
+					feed(5 * time.Minute)
 					v.set(only(old, readOnly))
 					feed(50 * time.Second)
 					if v.open("b") != 1 {
