@@ -50,6 +50,7 @@ const (
 // doors are the requests of the code, by where they are made.
 var doors = map[string][]door{
 	"indexer.post POST":         {{post, "/_bulk"}},
+	"indexer.leadsTo GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"domain.Bulk POST":          {{post, "/_bulk"}},
 	"domain.template GET":       {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
 	"domain.EnsureTemplate PUT": {{put, "/_index_template/" + byPrefix}, {put, "/_index_template/" + byPrefix + "-dead-letter"}},
@@ -62,12 +63,13 @@ var doors = map[string][]door{
 	"domain.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
 	"domain.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
 	"domain.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},
-	"domain.Indices GET":        {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"}},
-	"domain.give POST":          {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
-	"domain.Status GET":         {{get, api + "status"}},
-	"domain.Compare POST":       {{post, api + "saved_objects/_bulk_get"}},
-	"domain.Import POST":        {{post, api + "saved_objects/_import"}},
-	"cli.Run GET":               nil, // healthcheck's, of a worker
+	"domain.explain GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
+		{get, "/_plugins/_ism/explain/" + byPrefix + "-outside"}},
+	"domain.give POST":    {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
+	"domain.Status GET":   {{get, api + "status"}},
+	"domain.Compare POST": {{post, api + "saved_objects/_bulk_get"}},
+	"domain.Import POST":  {{post, api + "saved_objects/_import"}},
+	"cli.Run GET":         nil, // healthcheck's, of a worker
 }
 
 // statement is one of the task role's that has effect where its condition holds.

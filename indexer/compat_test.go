@@ -97,7 +97,7 @@ func checkVersion(t *testing.T, url, text string) {
 	ask(http.MethodPut, "/"+prefix+"-2018-12-11", `{"mappings":{"properties":{"log_group":{"type":"integer"}}}}`, nil)
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: mapper,
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: mapper, InFlightBytes: 1 << 20,
 	}, client)
 	if err != nil {
 		t.Fatal(err)

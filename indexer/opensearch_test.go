@@ -65,6 +65,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	defer ix.Close()
 	for range 2 { // a re-delivery adds nothing
 		docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: "1"}, 0)
+		docs.From(Origin{LogGroup: []byte(`"/g"`)})
 		for i, value := range []string{"1", `"not a number"`, "3"} {
 			docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"n\":%s,\"log_group\":\"/g\"}\n", index, i, value)
 			docs.Next(0)
@@ -83,7 +84,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	letter, _ := json.Marshal(hits[0].(map[string]any)["_source"])
 	for _, want := range []string{
 		`"type":"mapper_parsing_exception"`, `failed to parse field [n] of type [integer]`, `For input string`,
-		`"payload":"{\"n\":\"not a number\",\"log_group\":\"/g\"}"`, `"log_group":"/g"`, `"sequence_number":"1"`, `"target_index":"` + index + `"`,
+		`"payload":"{\"_id\":\"1\",\"id\":\"1\",\"timestamp\":1544400000000,\"message\":\"\",\"logGroup\":\"/g\",\"position\":0}"`, `"log_group":"/g"`, `"sequence_number":"1"`, `"target_index":"` + index + `"`,
 	} {
 		if !strings.Contains(string(letter), want) {
 			t.Errorf("no %s in %s", want, letter)
