@@ -247,9 +247,8 @@ func TestOverload(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		v.virtual.mu.Lock()
-		created := len(v.created)
-		v.virtual.mu.Unlock()
+		documents, _ := v.state()
+		created := len(documents)
 		t.Logf("put %d created %d requests %d of which small %d", put, created, requests.Load(), small.Load())
 		if n := len(v.letters(t)); n != 0 {
 			t.Errorf("%d dead letters of documents that were only ever refused for want of room", n)

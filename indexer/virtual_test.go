@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -142,6 +143,14 @@ func letterIn(t *testing.T, source string) letterKept {
 		t.Fatalf("%v: %s", err, source)
 	}
 	return letter
+}
+
+// state is what was created and how often each document was sent.
+func (f *virtual) state() (created map[string]string, sent map[string]int) {
+	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.created), maps.Clone(f.sent)
 }
 
 func (f *virtual) has(key string) bool {

@@ -47,7 +47,8 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 					v.put("b", old)
 					time.Sleep(time.Second)
 				}
-				for key, n := range v.sent {
+				_, attempts := v.state()
+				for key, n := range attempts {
 					if strings.HasPrefix(key, old+"/") && !strings.HasSuffix(key, "/11-0") {
 						sent += n
 					}
@@ -105,7 +106,8 @@ func TestBlockedIndexAcceptsAgain(t *testing.T) {
 			v.feed("a", live, 10*time.Second)
 		}
 		sent := 0
-		for key, n := range v.sent {
+		_, attempts := v.state()
+		for key, n := range attempts {
 			if strings.HasPrefix(key, old+"/") {
 				sent += n
 			}
@@ -161,8 +163,9 @@ func TestWaitingDocumentsAreMoved(t *testing.T) {
 		if used := v.gauge("logsluice_in_flight_bytes"); used != 0 || v.open("b") != 0 {
 			t.Errorf("%.0f bytes, %d records are left", used, v.open("b"))
 		}
+		created, _ := v.state()
 		for i := range records {
-			if source := v.created[fmt.Sprintf("%s/%d-0", old, i+1)]; source != fmt.Sprintf(`{"message":"m%d-0%s"}`, i+1, strings.Repeat("x", each)) {
+			if source := created[fmt.Sprintf("%s/%d-0", old, i+1)]; source != fmt.Sprintf(`{"message":"m%d-0%s"}`, i+1, strings.Repeat("x", each)) {
 				t.Fatalf("document %d: %.200s", i+1, source)
 			}
 		}
