@@ -132,7 +132,7 @@ func TestWaitForEver(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.WaitForIndex = 0 }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
 		v.put("b", old)
-		v.feed("a", live, 3*time.Hour)
+		v.feed("a", live, 45*time.Minute)
 		if v.open("b") != 1 || len(v.letters(t)) > 0 {
 			t.Error("it was given up")
 		}
