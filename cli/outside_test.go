@@ -9,7 +9,7 @@ import (
 	"logsluice/local/inspect"
 )
 
-// A record with an event on each of 400 days makes one index beside those of the days
+// A record with an event on each of 400 days makes one index in addition to those of the days
 // near its arrival. Read again, it meets its documents there.
 func TestRunOutside(t *testing.T) {
 	t.Parallel()

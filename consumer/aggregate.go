@@ -53,7 +53,7 @@ var (
 	errNested  = errors.New("a KPL aggregate within another")
 	errNoUsers = errors.New("not a valid KPL aggregate: it has no user records")
 	errNoTable = errors.New("not a valid KPL aggregate: the partition key of a user record is not in its table")
-	errLacking = errors.New("not a valid KPL aggregate: a user record lacks its partition key or its data")
+	errLacking = errors.New("not a valid KPL aggregate: a user record has no partition key or no data")
 )
 
 // unpack returns records with the user records of aggregates in their place, and how
@@ -63,7 +63,7 @@ func unpack(records []types.Record) (unpacked []types.Record, taken int) {
 	if !slices.ContainsFunc(records, func(r types.Record) bool { return bytes.HasPrefix(r.Data, aggregateMagic) }) {
 		return records, len(records)
 	}
-	total, counts := 0, make([]int, 0, len(records)) // 0 for what is no aggregate
+	total, counts := 0, make([]int, 0, len(records)) // 0 for what is not an aggregate
 	for i := range records {
 		n := 0
 		if message, ok := aggregated(records[i].Data); ok {

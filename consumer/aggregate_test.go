@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ import (
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"logsluice/internal/fakeaws"
 	"logsluice/subscription"
 )
 
@@ -189,12 +191,12 @@ func TestUnpack_Failure(t *testing.T) {
 	f("a giant varint", slices.Concat(table, bytesField(append([]byte{1 << 3}, bytes.Repeat([]byte{0xff}, 11)...))), "not a valid KPL aggregate: ")
 	f("a giant length", slices.Concat(table, one, []byte{3<<3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}), "not a valid KPL aggregate: ")
 	f("beyond its record", slices.Concat(table, []byte{3<<3 | 2, 4, 1 << 3, 0, 3<<3 | 2, 100}, one), "not a valid KPL aggregate: ")
-	f("no data", slices.Concat(table, one, bytesField(indexField(0))), "lacks its partition key or its data")
-	f("no index", slices.Concat(table, one, bytesField(bytesField(nil))), "lacks its partition key or its data")
+	f("no data", slices.Concat(table, one, bytesField(indexField(0))), "has no partition key or no data")
+	f("no index", slices.Concat(table, one, bytesField(bytesField(nil))), "has no partition key or no data")
 	f("groups without end", slices.Concat(table, bytes.Repeat([]byte{1<<3 | 3}, 1<<20)), "not a valid KPL aggregate: ")
 	f("too many", slices.Concat(table, bytes.Repeat(one, maxUserRecords+1)), "20001 user records")
 	if err := aggregateError([]byte("a record that begins like a marked one")); err == nil {
-		t.Error("there is no reason against what is not an aggregate")
+		t.Error("no reason is given for what is not an aggregate")
 	}
 }
 
@@ -358,4 +360,42 @@ func TestAggregateOfBombs(t *testing.T) {
 	if letters != bombs || documents != 1 {
 		t.Errorf("%d dead letters for %d bombs, %d documents for one", letters, bombs, documents)
 	}
+}
+
+// When the rest of an answer with too many user records cannot be asked for, and the
+// iterator has expired when the KCL tries again, nothing is passed over.
+func TestRestOfAnswerAndExpiredIterator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fail atomic.Bool
+		s, iterator := fetching(t, 0, 0, func(call fakeaws.Call) (fault fakeaws.Fault) {
+			if call.Operation == "GetShardIterator" && fail.Load() {
+				fault.Refuse = &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "injected"}
+			}
+			return fault
+		})
+		for range 3 {
+			s.put(t, aggregateOf(9_000, nil))
+		}
+		read := func() (*kinesis.GetRecordsOutput, error) {
+			return s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		}
+		fail.Store(true)
+		if _, err := read(); err == nil {
+			t.Fatal("no error")
+		}
+		fail.Store(false)
+		time.Sleep(6 * time.Minute) // it waits for a token
+		n := 0
+		for range 5 {
+			out, err := read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(out.Records)
+			iterator = out.NextShardIterator
+		}
+		if n != 27_000 {
+			t.Errorf("%d of 27000 user records were read", n)
+		}
+	})
 }

@@ -40,7 +40,7 @@ func (b *behind) set(shard string, lag time.Duration) {
 	b.shards[shard] = told{behind: lag, at: time.Now()}
 }
 
-// fail keeps the lag of a shard that is no longer held, and lets it grow, until
+// fail keeps the lag of a shard that was released, and lets it grow, until
 // failing drops it.
 func (b *behind) fail(shard string) {
 	b.mu.Lock()
@@ -52,7 +52,7 @@ func (b *behind) fail(shard string) {
 }
 
 // failing notes which shards no worker can read, and since when: their lag grows
-// with time. Those that are not failing any more are dropped.
+// with time. It drops those that are not failing.
 func (b *behind) failing(shards map[string]time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
+
+	"logsluice/subscription"
 )
 
 // flooded is an OpenSearch that has one index under the disk's flood stage.
@@ -37,20 +38,6 @@ func (f flooded) Stream(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items.String(), ",") + `]}`))}, err
-}
-
-// linesAt is a record of n lines with a time.
-func linesAt(n int, at time.Time) []byte {
-	var events []string
-	for i := range n {
-		events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":%d,"message":"GET /health 200"}`, i, at.UnixMilli()))
-	}
-	name := strings.Repeat("n", 200)
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	fmt.Fprintf(w, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"%s","logStream":"%s","logEvents":[%s]}`, name, name, strings.Join(events, ","))
-	w.Close()
-	return out.Bytes()
 }
 
 // However many shards have documents for an index that the flood stage blocks, a
@@ -120,4 +107,33 @@ func TestFloodOfManyShards(t *testing.T) {
 			running.Wait()
 		})
 	}
+}
+
+// Records that become more documents than may be in flight, for an index in the
+// flood stage, do not keep the decoders: one in the middle of a record may finish it.
+func TestFloodInTheMiddleOfARecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConsumer(t, 16<<20, flooded{"2018-12-10"})
+		c.decoders = make(chan *subscription.Decoder, 2)
+		for range cap(c.decoders) {
+			c.decoders <- subscription.NewDecoder(64 << 20)
+		}
+		start := func(shard string, data []byte) *processor {
+			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, owned: t.Context(), ctx: t.Context(), marks: newWatermark(func(string) {})}
+			go p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			return p
+		}
+		live := linesAt(20, time.Now())
+		start("a", envelope(30_000))
+		start("b", envelope(30_000))
+		time.Sleep(time.Minute)
+		for i := range 3 {
+			p := start(fmt.Sprint("live", i), live)
+			time.Sleep(time.Minute)
+			if n := p.marks.pending(); n != 0 {
+				t.Errorf("live shard %d waits behind documents of others", i)
+			}
+		}
+	})
 }

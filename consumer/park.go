@@ -48,18 +48,3 @@ func (s *stream) whileParked(ctx context.Context, shard string) error {
 		return ctx.Err()
 	}
 }
-
-// release lets another answer be in memory while the records of a shard wait.
-func (s *stream) release(shard string) {
-	s.mu.Lock()
-	var waiting []*reader
-	for _, r := range s.readers {
-		if r.shard == shard {
-			waiting = append(waiting, r)
-		}
-	}
-	s.mu.Unlock()
-	for _, r := range waiting {
-		s.drop(r)
-	}
-}

@@ -32,12 +32,15 @@ type away struct{}
 
 func (away) Stream(*http.Request) (*http.Response, error) { return nil, errors.New("away") }
 
-// envelope is a record with n short lines from origins with long names, whose
-// documents are far larger than they are.
-func envelope(n int) []byte {
+// envelope is a record with n short lines of 2018.
+func envelope(n int) []byte { return linesAt(n, time.UnixMilli(1544414264183)) }
+
+// linesAt is a record with n short lines of a time from origins with long names,
+// whose documents are far larger than they are.
+func linesAt(n int, at time.Time) []byte {
 	var events []string
 	for i := range n {
-		events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":1544414264183,"message":"GET /health 200"}`, i))
+		events = append(events, fmt.Sprintf(`{"id":"%056d","timestamp":%d,"message":"GET /health 200"}`, i, at.UnixMilli()))
 	}
 	name := strings.Repeat("n", 200)
 	var out bytes.Buffer

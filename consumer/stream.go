@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -263,6 +264,10 @@ func (s *stream) drop(r *reader) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dropLocked(r)
+}
+
+func (s *stream) dropLocked(r *reader) {
 	if r.holds {
 		r.holds = false
 		<-s.fetches
@@ -271,17 +276,20 @@ func (s *stream) drop(r *reader) {
 
 // end forgets the reading of a shard whose lease is given back.
 func (s *stream) end(shard string) {
+	s.release(shard)
 	s.mu.Lock()
-	var ended []*reader
-	for iterator, r := range s.readers {
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.readers, func(_ string, r *reader) bool { return r.shard == shard })
+}
+
+// release lets another answer be in memory in place of those of a shard.
+func (s *stream) release(shard string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.readers {
 		if r.shard == shard {
-			ended = append(ended, r)
-			delete(s.readers, iterator)
+			s.dropLocked(r)
 		}
-	}
-	s.mu.Unlock()
-	for _, r := range ended {
-		s.drop(r)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // pipeline can set, or under the same id in the same request.
 
 // conflicts are the items of an answer whose documents met another event, by
-// their places; nil if there are none.
+// their places; nil if no item is one.
 func (ix *Indexer) conflicts(batch []part, items []itemResult) map[int]bool {
 	if !slices.ContainsFunc(items, func(r itemResult) bool { return r.Status == http.StatusConflict }) {
 		return nil

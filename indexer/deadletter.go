@@ -141,7 +141,7 @@ type Record struct {
 // into documents, which Put brings into its index.
 func NewDeadLetter(of Record, stage string, why error, payload []byte) *Documents {
 	keep := min(len(payload), maxPayload)
-	// It may wait for long, so its memory is no larger than it has to be.
+	// It may wait for long, so its memory is as small as it can be.
 	docs := &Documents{Body: slices.Clone(payload[:keep]), source: of.Source}
 	docs.Next(0)
 	docs.form = &form{kind: letter, occurrence: of.Occurrence, keep: keep, letter: &deadLetter{

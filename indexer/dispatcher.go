@@ -27,6 +27,7 @@ type dispatcher struct {
 	accepted int
 	ticked   time.Time // when the clocks of the targets were advanced last
 	shown    int       // indices and paused shards that publish showed last
+	warned   time.Time // when a line said last that shards stand still
 	given    int       // targets that are given up
 	ends     map[string]time.Time
 	storing  storing

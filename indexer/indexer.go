@@ -87,7 +87,7 @@ type Indexer struct {
 	reasons reasons
 	aliases aliases
 
-	retriesLog, refusedLog, lettersLog, storeLog, standstillLog sampled
+	retriesLog, refusedLog, lettersLog, storeLog sampled
 
 	inbox   *inbox
 	results chan result   // requests saying what became of their documents

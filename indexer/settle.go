@@ -151,7 +151,7 @@ func (d *dispatcher) othersAccepted(p *part, whole bool, now time.Time) bool {
 }
 
 // replace has other parts stand for a part of one document, which is finished if
-// there are none.
+// others is empty.
 func (d *dispatcher) replace(p part, others []part) []part {
 	if len(others) == 0 {
 		d.finish(p)
@@ -166,11 +166,16 @@ func (d *dispatcher) replace(p part, others []part) []part {
 	return others
 }
 
-// lettersOf are the dead letters of documents that are given up.
+// lettersOf are the dead letters of documents that are given up. Those in the bare
+// form have one already, and are finished.
 func (d *dispatcher) lettersOf(p part, stage string, status int, why *reason) []part {
 	letters := make([]part, 0, p.count())
 	for i := range p.count() {
 		one := p.slice(i, i+1)
+		if one.form != nil && one.form.kind == bare {
+			d.finish(one)
+			continue
+		}
 		reason := why
 		if one.form != nil {
 			reason = one.form.reason // why the document itself is not accepted
@@ -218,7 +223,7 @@ func (d *dispatcher) compact(docs *Documents) {
 	}
 	small := &Documents{
 		Body: make([]byte, 0, size), source: docs.source, group: docs.group,
-		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, waiting: docs.waiting, resting: docs.resting,
+		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, waiting: docs.waiting, counted: docs.counted, resting: docs.resting,
 	}
 	if small.reserved >= docs.reserved {
 		return
@@ -230,7 +235,6 @@ func (d *dispatcher) compact(docs *Documents) {
 		}
 		h.docs, h.from, h.to = small, from, len(small.ends)
 	}
-	d.ix.budget.wait(docs.source.Shard, -docs.counted)
 	d.ix.budget.add(docs.source.Shard, small.reserved-docs.reserved)
 	d.recount(small)
 	docs.resting = nil

@@ -6,9 +6,12 @@ import (
 	"time"
 )
 
+// standstillPeriod is the time between two lines about shards that stand still.
+const standstillPeriod = time.Minute
+
 // publish shows which indices do not accept documents, and whether shards stand
 // still because of it.
-func (d *dispatcher) publish() {
+func (d *dispatcher) publish(now time.Time) {
 	m := &d.ix.metrics
 	m.waiting.Set(float64(len(d.targets) - d.given))
 	m.givenUp.Set(float64(d.given))
@@ -21,14 +24,17 @@ func (d *dispatcher) publish() {
 		return
 	}
 	d.ix.standstill.Store(&err)
-	d.ix.standstillLog.error(d.ix.cfg.Log, err, "shards stand still")
+	if now.Sub(d.warned) >= standstillPeriod {
+		d.warned = now
+		d.ix.cfg.Log.Error().Err(err).Msg("shards stand still")
+	}
 }
 
 // standstill is why shards are not read on, or will not be acknowledged, until
 // somebody helps; nil if nothing has to be done.
 func (d *dispatcher) standstill(paused []string) error {
 	if len(paused) > 0 {
-		return fmt.Errorf("%s paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices may not be given up: %s",
+		return fmt.Errorf("%s paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: %s",
 			strings.Join(paused, ", "), d.waitedFor())
 	}
 	t := d.targets[DeadLetterIndex(d.ix.cfg.Prefix)]

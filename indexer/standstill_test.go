@@ -70,7 +70,7 @@ func TestOutageThenAllBlocked(t *testing.T) {
 		v.virtual.mu.Lock()
 		v.answer = func(string) (int, bool) { return 503, away.Load() }
 		v.virtual.mu.Unlock()
-		for v.putLarge("a", 20<<10, "app-1") { // until there is no more room
+		for v.putLarge("a", 20<<10, "app-1") { // until it is not read on
 		}
 		time.Sleep(5 * time.Minute)
 		v.set(func(index, _ string) *refusal {

@@ -243,7 +243,7 @@ func (v *virtualIndexer) open(shard string) int {
 	return v.pending[shard]
 }
 
-// feed puts a document into a shard each second for a time.
+// feed puts one document per second into a shard for a time.
 func (v *virtualIndexer) feed(shard, index string, for_ time.Duration) {
 	for range int(for_ / time.Second) {
 		if !v.put(shard, index) {

@@ -104,8 +104,8 @@ func (d *dispatcher) countWaiting(docs *Documents, size int) {
 }
 
 // recount brings up to date how many bytes of the budget wait because of a set: all
-// that it takes once nothing else is in it, otherwise the text that waits and what
-// even a small set takes.
+// that it takes when all of it waits, otherwise the text that waits and what even a
+// small set takes.
 func (d *dispatcher) recount(docs *Documents) {
 	waiting := int64(docs.waiting) + setCost
 	switch docs.waiting {
@@ -200,7 +200,7 @@ func (d *dispatcher) tick(now time.Time) {
 	d.endShards(now)
 	d.relieve(now)
 	d.shed()
-	d.publish()
+	d.publish(now)
 }
 
 // dropForsaken drops the documents that rest and need not be sent again: those of
@@ -269,7 +269,7 @@ func (d *dispatcher) relieve(now time.Time) {
 			continue
 		}
 		d.giveUp(t, now, "the documents that wait fill a quarter of IN_FLIGHT_BYTES")
-		d.abandonFailing(t, func(h *held) bool { return t.accepted-h.failing.accepted >= enoughOthers }, StageIndex, now)
+		d.abandonFailing(t, func(h *held) bool { return t.accepted-h.failing.accepted >= enoughOthers }, now)
 	}
 }
 
@@ -299,12 +299,8 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 // go to the store.
 func (d *dispatcher) abandon(h *held, stage string, now time.Time) {
 	p := h.leave()
-	switch {
-	case p.isLetter():
+	if p.isLetter() {
 		d.storeLater(p)
-		return
-	case p.form != nil && p.form.kind == bare: // which has a dead letter
-		d.finish(p)
 		return
 	}
 	why := undecided
@@ -324,15 +320,16 @@ func (d *dispatcher) giveUpFailing(t *target, now time.Time) {
 	if limit == 0 || d.tally.isOutage(now) || d.tally.mostFailed() {
 		return
 	}
-	d.abandonFailing(t, func(h *held) bool { return t.clock-h.failing.clock >= limit }, StageIndex, now)
+	d.abandonFailing(t, func(h *held) bool { return t.clock-h.failing.clock >= limit }, now)
 }
 
-func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, stage string, now time.Time) {
+// abandonFailing makes dead letters of some of the documents that fail alone.
+func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, now time.Time) {
 	if t.letters && d.ix.cfg.Store == nil {
 		return
 	}
 	for i := range t.failing {
-		d.abandonSome(&t.failing[i].parts, which, stage, now)
+		d.abandonSome(&t.failing[i].parts, which, StageIndex, now)
 	}
 }
 
@@ -430,8 +427,6 @@ func (d *dispatcher) divertRun(run part, t *target, now time.Time) {
 	case run.isLetter():
 		d.startWaiting(&run, t)
 		d.storeLater(run)
-	case run.form != nil && run.form.kind == bare:
-		d.finish(run)
 	default:
 		d.enqueueAgain(d.lettersOf(run, StageBlocked, 0, t.why), now)
 	}

@@ -20,7 +20,7 @@ type Config struct {
 	DataStream bool
 	// MaxAge and MaxAhead bound how much older and newer than its record's arrival in
 	// Kinesis an event may be to have an index by date: others go to PREFIX-outside.
-	// 0 is no bound, and none holds for a data stream, which has one index for all times.
+	// 0 means no limit. A data stream, which has one index for all times, ignores both.
 	MaxAge, MaxAhead time.Duration
 	// Zone decides the day an event belongs to and the offset its timestamp is
 	// written with.

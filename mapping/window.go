@@ -20,7 +20,8 @@ type window struct {
 
 var unlimited = window{math.MinInt64, math.MaxInt64}
 
-// windowAt returns the window of a record that arrived at a time; a limit of 0 is none.
+// windowAt returns the window of a record that arrived at a time; a limit of 0
+// means unlimited.
 // It is the time of arrival and not of reading, so that an event that is read again
 // meets its document. Where no arrival is known, all times are within.
 func windowAt(arrived time.Time, maxAge, maxAhead time.Duration) window {
@@ -41,7 +42,8 @@ func (w *window) holds(event *subscription.Event) bool {
 	return w.earliest <= event.Timestamp && event.Timestamp <= w.latest
 }
 
-// outside returns the index of the events outside the window, "" if there is none.
+// outside returns the index of the events outside the window, "" for a data
+// stream.
 func (n naming) outside() string {
 	if n.date == "" {
 		return ""

@@ -40,7 +40,7 @@ func indicesOf(t *testing.T, m *Mapper, e *subscription.Envelope, arrived time.T
 	return indices
 }
 
-// A record with an event on each of 400 days makes one index beside those of the days
+// A record with an event on each of 400 days makes one index in addition to those of the days
 // that are near its arrival. Where no arrival is known, or no limit, each has its own.
 func TestManyDates(t *testing.T) {
 	arrived := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)

@@ -95,8 +95,8 @@ func NewDecoder(maxInflated int) *Decoder {
 // back to back. It calls visit for each DATA_MESSAGE, several times for one with
 // more than 10,000 events, and counts the CONTROL_MESSAGEs. What is bad is left
 // out: the error joins an *Error for each bad stretch, and the good around it is
-// visited all the same. So is an envelope with a key twice, by its last value, as what
-// came before is left out.
+// still visited. An envelope with a key twice is visited with the last value, and the
+// values before are left out.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
 	d.left, d.work = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data)
 	d.ended, d.leave = false, false

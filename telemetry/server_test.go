@@ -55,7 +55,7 @@ func (w *watched) Close() error {
 	return w.Conn.Close()
 }
 
-// get sends a request and returns the status of its answer, 0 if there is none.
+// get sends a request and returns the status of its answer, 0 if it got no answer.
 func get(conn net.Conn, path string) int {
 	if _, err := io.WriteString(conn, request(path)); err != nil {
 		return 0

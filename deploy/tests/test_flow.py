@@ -145,7 +145,7 @@ def test_flow(aws, stack, tmp_path):
     assert shards and any("Checkpoint" in r for r in shards), "the leases are in the stack's table"
     assert "creating the lease table" not in worker.log.read_text()
 
-    # The dead-letter index and the place beside it were tried at the start.
+    # The dead-letter index and the place next to it were tried at the start.
     assert aws("s3").get_object(Bucket=stack.ref("ArchiveBucket"), Key="dead-letters/_check")["Body"].read()
     assert search(f"/{stack.name}-dead-letter/_count")["count"] == 0
 

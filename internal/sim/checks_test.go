@@ -27,7 +27,7 @@ func TestChecks(t *testing.T) {
 			})
 		})
 	}
-	// waits has a document wait, while a healthy index shows that there is no outage.
+	// waits has a document wait, while a healthy index shows that this is not an outage.
 	waits := func(p plot, d time.Duration) {
 		p.send(blocked, 1, &blocks[0])
 		p.pass(d, healthy, 10, nil)

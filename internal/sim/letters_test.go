@@ -53,7 +53,7 @@ type sentIndex struct {
 	counted  time.Time            // the same, of those whose leases are still held
 	stoodAt  time.Duration        // stood at that time
 	stood    time.Duration        // time in an outage
-	outage   time.Time            // since when there is one, zero if there is none
+	outage   time.Time            // since when an outage lasts, zero in ordinary times
 	flood    time.Time            // since when each refusal was the flood stage's
 	accepted int
 	givenUp  time.Time // zero if it is not

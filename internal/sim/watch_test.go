@@ -307,8 +307,7 @@ func (c *cluster) atRest() string {
 	return ""
 }
 
-// tooMuch names documents and dead letters that should not be there, "" if there
-// are none.
+// tooMuch names a document or dead letter that should not exist, "" if all should.
 func (c *cluster) tooMuch() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

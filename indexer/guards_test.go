@@ -1,0 +1,133 @@
+package indexer
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// What waits long enough is not given up at a moment in which an outage has begun,
+// nor by WAIT_FOR_INDEX=0.
+func TestGivenUpOutsideAnOutage(t *testing.T) {
+	f := func(name string, limit time.Duration, change func(d *dispatcher, now time.Time), want int) {
+		t.Helper()
+		ix := &Indexer{
+			cfg:    Config{Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, WaitForIndex: limit, Log: zerolog.Nop(), Fallback: fallback{}},
+			budget: newBudget(1 << 30),
+		}
+		if err := ix.metrics.register(prometheus.NewRegistry(), ix.budget); err != nil {
+			t.Fatal(err)
+		}
+		d := newDispatcher(ix)
+		now := time.Now().Add(time.Hour)
+		d.tally.accepted = now
+		x := &target{name: "app-x", ticked: now, clock: time.Hour, isBlocked: true}
+		d.targets[x.name] = x
+		for i := range 2 {
+			docs := record(nil, i, 1)
+			docs.group = &ackGroup{ctx: context.Background(), pending: 1, done: func(bool) {}}
+			docs.undecided, docs.bytes = 1, len(docs.Body)
+			p := part{docs: docs, to: 1}
+			if i == 1 {
+				p.failing = &failing{}
+			}
+			d.startWaiting(&p, x)
+			if i == 0 {
+				x.blocked = append(x.blocked, rest(p))
+			} else {
+				x.failing = append(x.failing, retry{due: now.Add(time.Hour), parts: []*held{rest(p)}})
+			}
+		}
+		change(d, now)
+		d.tick(now)
+		if n := d.resent.count; n != want {
+			t.Errorf("%s: %d dead letters, want %d", name, n, want)
+		}
+	}
+	f("it is due", time.Hour, func(*dispatcher, time.Time) {}, 2)
+	f("it is not due", 2*time.Hour, func(*dispatcher, time.Time) {}, 0)
+	f("for ever", 0, func(*dispatcher, time.Time) {}, 0)
+	f("nothing is accepted", time.Hour, func(d *dispatcher, now time.Time) {
+		d.tally.accepted, d.tally.tried = now.Add(-2*outageAfter), now
+	}, 0)
+	f("most fail", time.Hour, func(d *dispatcher, now time.Time) { d.tally.send(now, counts{sent: 20, failed: 15}) }, 0)
+}
+
+// One probe of a waiting index is under way at a time.
+func TestOneProbeAtATime(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
+		v.set(only(old, readOnly))
+		for range 1000 {
+			v.put("b", old)
+		}
+		time.Sleep(10 * time.Second) // each was sent once
+		v.virtual.mu.Lock()
+		v.took = 10 * time.Second // of a request
+		v.virtual.mu.Unlock()
+		_, before := v.state()
+		v.feed("a", live, time.Minute)
+		_, after := v.state()
+		sent := 0
+		for key, n := range after {
+			if key[:len(old)] == old {
+				sent += n - before[key]
+			}
+		}
+		if sent == 0 || sent > 7*probeDocuments {
+			t.Errorf("%d documents that wait were sent in a minute of requests that take 10 s", sent)
+		}
+	})
+}
+
+// When a probe is accepted, all that waits is sent, and not a probe at a time.
+func TestAllIsSentAfterAProbe(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.InFlightBytes, c.RetryMin, c.RetryMax = 64<<20, 5*time.Second, 5*time.Second }, func(t *testing.T, v *virtualIndexer) {
+		v.set(only(old, readOnly))
+		for range 20 * probeDocuments {
+			v.put("b", old)
+		}
+		time.Sleep(time.Minute)
+		v.set(nil)
+		time.Sleep(10 * time.Second)
+		if n := v.open("b"); n > 0 {
+			t.Errorf("%d of %d records are open", n, 20*probeDocuments)
+		}
+	})
+}
+
+// A document that an index accepts has those that wait for it tried soon.
+func TestAcceptedDocumentBringsAProbe(t *testing.T) {
+	inVirtualTime(t, func(c *Config) { c.RetryMin, c.RetryMax = 1000*time.Hour, 1000*time.Hour }, func(t *testing.T, v *virtualIndexer) {
+		v.set(only(old, readOnly))
+		v.put("b", old)
+		time.Sleep(time.Second)
+		v.set(nil)
+		v.put("a", old)
+		time.Sleep(3 * time.Second)
+		if v.open("b") > 0 {
+			t.Error("it waits on, though its index accepts documents")
+		}
+	})
+}
+
+// A bare form that its index no longer accepts is settled: its document has a dead letter.
+func TestBareFormIsNoDeadLetter(t *testing.T) {
+	ix := &Indexer{budget: newBudget(1 << 30), cfg: Config{Fallback: fallback{}}}
+	d := newDispatcher(ix)
+	docs := record(nil, 0, 1)
+	settled := 0
+	docs.group = &ackGroup{ctx: context.Background(), pending: 2, done: func(bool) { settled++ }}
+	docs.undecided, docs.bytes = 2, 2*len(docs.Body)
+	p := part{docs: docs, to: 1}
+	letters := d.lettersOf(p.formOf(form{kind: bare}), StageBlocked, 0, nil)
+	if len(letters) != 0 || docs.group.pending != 1 {
+		t.Errorf("dead letters %v, %d outcomes to come", fmt.Sprint(letters), docs.group.pending)
+	}
+	if letters = d.lettersOf(p.formOf(form{kind: plain, reason: undecided}), StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
+		t.Errorf("%d dead letters of a plain form", len(letters))
+	}
+}
