@@ -461,7 +461,9 @@ func (c *cluster) judgeOutages(period time.Duration) {
 			if !x.counted.IsZero() {
 				recent := s.blockedShare(later(x.counted, time.Now().Add(-shareWindow)))
 				longer := s.blockedShare(later(x.counted, time.Now().Add(-shareWindow-2*time.Minute)))
-				sure = sure || min(recent, longer) > 0.6
+				// Of several answers at one moment, some came before it was counted.
+				after := s.blockedShare(x.counted.Add(1))
+				sure = sure || min(recent, longer, after) > 0.6
 				if max(recent, longer) > 0.4 {
 					s.possible = time.Now()
 				}

@@ -41,7 +41,8 @@ var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * 
 	inFlight:  96 << 10,        // a few records
 	wait:      90 * time.Second}
 
-// How many stories a test run tells, and for how long at the least.
+// How many stories a test run tells, from the seed in -rapid.seed on, and for how
+// long at the least.
 const (
 	seedsVariable   = "LOGSLUICE_SEEDS"
 	minutesVariable = "LOGSLUICE_SIM_TIME"
@@ -51,6 +52,14 @@ const (
 // to a short story, and shows the seed, the story and what happened.
 func TestStories(t *testing.T) {
 	seeds, least := 20, time.Duration(0)
+	base := uint64(1)
+	if seed := flag.Lookup("rapid.seed").Value.String(); seed != "0" {
+		n, err := strconv.ParseUint(seed, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, seeds = n, 1
+	}
 	if s := os.Getenv(seedsVariable); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
@@ -64,14 +73,6 @@ func TestStories(t *testing.T) {
 			t.Fatalf("%s: %v", minutesVariable, err)
 		}
 		least = d
-	}
-	base := uint64(1)
-	if seed := flag.Lookup("rapid.seed").Value.String(); seed != "0" {
-		n, err := strconv.ParseUint(seed, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		base, seeds = n, 1
 	}
 	set(t, "rapid.checks", "1")
 	set(t, "rapid.nofailfile", "true")
