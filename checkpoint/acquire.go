@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
@@ -92,6 +93,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		epoch = seen.epoch
 	}
 	expired := t.expired(shard)
+	foreign := t.foreign(shardID, seen.row)
 	t.mu.Unlock()
 	if reason != "" {
 		return nil, fmt.Errorf("%s: %w", reason, kcl.ErrLeaseNotAcquired{})
@@ -115,8 +117,11 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if exists {
 		// A row that is deleted meanwhile is made again when a scan has told so, from
 		// where it has to be.
-		values[":end"] = str(kcl.ShardEnd)
-		condition = "attribute_exists(" + attrShard + ") AND (attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
+		condition = "attribute_exists(" + attrShard + ") AND "
+		if foreign == "" {
+			values[":end"] = str(kcl.ShardEnd)
+			condition += "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
+		}
 		condition += t.unchanged(seen.row, values)
 	}
 	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
@@ -129,11 +134,18 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 			values[name] = str(shard.Parents[i])
 		}
 	}
-	if deleted && !exists {
+	if shard.First != "" {
+		expression += ", " + attrFirst + " = :first"
+		values[":first"] = str(shard.First)
+	}
+	if deleted && !exists || foreign != "" {
 		expression += ", " + attrStartPosition + " = :position"
 		values[":position"] = str(trimHorizon)
 	}
 	expression += " REMOVE " + attrClaim
+	if foreign != "" {
+		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince}, ", ")
+	}
 
 	sent := time.Now()
 	it, conditionFailed, err := t.update(ctx, shardID, expression, condition, values, t.callTimeout())
@@ -161,6 +173,10 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	if foreign != "" {
+		t.cfg.Log.Error().Str("shard", shardID).Str("reason", foreign).Str("was", seen.checkpoint).
+			Msg("the row of the shard was of another stream: it is renewed, and the shard is read from its oldest record")
+	}
 	t.cfg.Log.WithLevel(routine(got.failures)).Str("shard", shardID).Int64("epoch", got.epoch).Str("from_worker", seen.owner).
 		Str("checkpoint", got.checkpoint).Msg("lease acquired")
 	return lease, nil
@@ -187,17 +203,19 @@ func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 	switch {
 	case !t.shards.has(shard.ID):
 		return shard.ID + " is not listed by Kinesis"
-	case exists && seen.finished():
+	case t.isFinished(shard.ID, seen):
 		return shard.ID + " is finished"
 	case exists && !t.free(seen):
 		return shard.ID + " is held by " + seen.owner
+	case !exists && t.isAgain():
+		return "the lease table was made again: only holders write to it for a lease duration"
 	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:
 		return shard.ID + " is claimed by " + seen.claim
 	}
 	for _, parent := range shard.Parents {
 		before, hasRow := t.seen[parent]
 		switch {
-		case hasRow && before.finished():
+		case t.isFinished(parent, before):
 		case !t.shards.gone(parent):
 			// A parent without a row is one that nobody has started yet.
 			return shard.ID + " waits for its parent " + parent
@@ -212,7 +230,7 @@ func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 // longer brings nothing back. t.mu is held.
 func (t *Table) expired(shard Shard) (parents []string) {
 	for _, parent := range shard.Parents {
-		if before, hasRow := t.seen[parent]; hasRow && !before.finished() {
+		if before, hasRow := t.seen[parent]; hasRow && !t.isFinished(parent, before) {
 			parents = append(parents, parent)
 		}
 	}

@@ -23,7 +23,7 @@ func (t *Table) shares() (of shares, free int) {
 	for id, shard := range t.shards {
 		seen, exists := t.seen[id]
 		switch holder := t.holder(seen); {
-		case exists && (seen.finished() || seen.failing()):
+		case t.isFinished(id, seen), seen.failing():
 		case seen.counter == 0 && t.alive(seen):
 			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
 		case holder != "":
@@ -110,7 +110,7 @@ func (t *Table) plan() []claimable {
 	}
 	movable := make(map[string][]claimable)
 	for _, id := range slices.Sorted(maps.Keys(t.seen)) {
-		if o := t.seen[id]; t.shards.has(id) && !o.finished() && !o.failing() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
+		if o := t.seen[id]; t.shards.has(id) && !t.isFinished(id, o) && !o.failing() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
 			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
 		}
 	}

@@ -92,7 +92,7 @@ func (t *Table) Failing() map[string]time.Time {
 	defer t.mu.Unlock()
 	shards := make(map[string]time.Time)
 	for id, o := range t.seen {
-		if o.failing() && !o.finished() && t.shards.has(id) {
+		if o.failing() && !t.isFinished(id, o) && t.shards.has(id) {
 			shards[id] = o.failingSince
 		}
 	}
@@ -107,7 +107,7 @@ func (t *Table) CanRead() error {
 	defer t.mu.Unlock()
 	listed := 0
 	for id := range t.shards {
-		if t.shards.has(id) && !t.seen[id].finished() {
+		if t.shards.has(id) && !t.isFinished(id, t.seen[id]) {
 			listed++
 		}
 	}

@@ -65,6 +65,9 @@ func (t *Table) CheckpointSequence(shard *partition.ShardStatus) error {
 func (t *Table) FetchCheckpoint(shard *partition.ShardStatus) error {
 	t.mu.Lock()
 	lease, seen := t.held[shard.ID], t.seen[shard.ID]
+	if t.foreign(shard.ID, seen.row) != "" {
+		seen.checkpoint = "" // what its first reader will find
+	}
 	t.mu.Unlock()
 	if lease != nil {
 		return setCheckpoint(shard, lease.Checkpoint())

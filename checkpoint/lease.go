@@ -302,30 +302,49 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		return errLost
 	}
 	t := l.table
+	var missed time.Time // when the table was found without the row
 	for {
 		l.mu.Lock()
 		goodUntil, checkpoint := l.goodUntil, l.acknowledged
 		news := checkpoint != l.written
 		l.mu.Unlock()
 		left := time.Until(goodUntil)
-		if left <= 0 {
+		switch {
+		case left <= 0 && !missed.IsZero():
+			return errDeleted
+		case left <= 0:
 			return fmt.Errorf("it could not be renewed for %s", t.cfg.LeaseDuration)
 		}
 		sent := time.Now()
-		err := l.try(ctx, why, checkpoint, news, min(left, t.callTimeout()))
+		t.mu.Lock()
+		again, looked := t.isAgain(), t.looked
+		t.mu.Unlock()
+		err := l.try(ctx, why, checkpoint, news, again && !missed.IsZero(), min(left, t.callTimeout()))
 		if err == nil {
 			l.mu.Lock()
 			l.goodUntil, l.written = t.goodUntil(sent), checkpoint
 			l.mu.Unlock()
 			return nil
 		}
-		if errors.Is(err, errCounter) {
+		switch gone := errors.Is(err, errDeleted); {
+		case errors.Is(err, errCounter):
+			missed = time.Time{}
 			continue // with the counter as it is
-		}
-		if errors.Is(err, errTaken) || errors.Is(err, errDeleted) {
+		case gone && again && missed.IsZero():
+			missed = sent
+			continue // by writing it
+		case gone && missed.IsZero() && why == renewal:
+			missed = sent // a scan says whether the whole table was deleted
+		case gone && (looked.After(missed) || why != renewal), errors.Is(err, errTaken):
 			return err
+		case missingTable(err):
+			// Nobody can take the lease from a table that does not exist.
+			l.mu.Lock()
+			l.goodUntil = t.goodUntil(sent)
+			l.mu.Unlock()
+		case !gone:
+			t.cfg.Log.Warn().Str("shard", l.shard).Err(err).Msg("cannot write to the lease table; trying again")
 		}
-		t.cfg.Log.Warn().Str("shard", l.shard).Err(err).Msg("cannot write to the lease table; trying again")
 		pause := time.NewTimer(min(t.cfg.LeaseDuration/20, max(time.Until(goodUntil), 0)))
 		select {
 		case <-pause.C:
@@ -340,7 +359,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 }
 
 // try sends one conditional update.
-func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bool, timeout time.Duration) error {
+func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, again bool, timeout time.Duration) error {
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
 	// Not with the first read, but with the next renewal: a shard that can be read
@@ -371,8 +390,11 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bo
 	if remove != nil {
 		expression += " REMOVE " + strings.Join(remove, ", ")
 	}
-	it, conditionFailed, err := l.table.update(ctx, l.shard, expression,
-		attrOwner+" = :me AND "+attrEpoch+" = :epoch AND "+attrCounter+" = :counter", values, timeout)
+	condition := attrOwner + " = :me AND " + attrEpoch + " = :epoch AND " + attrCounter + " = :counter"
+	if again {
+		expression, condition, values = l.restore(why, checkpoint, counter)
+	}
+	it, conditionFailed, err := l.table.update(ctx, l.shard, expression, condition, values, timeout)
 	if err != nil {
 		return err
 	}
@@ -389,7 +411,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news bo
 		}
 	}
 	switch {
-	case it == nil:
+	case it == nil, found.epoch < l.epoch: // a row of a table made again begins anew
 		return errDeleted
 	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
 		if recovered && failures >= failingAt {

@@ -175,10 +175,10 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 		t.Error("a lost lease wrote the end of the shard")
 	}
 	// Straight at the row, as if the local knowledge of the loss were missing.
-	if err := lease.try(t.Context(), renewal, "50", true, leaseDuration); !errors.Is(err, errTaken) {
+	if err := lease.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
 		t.Errorf("renewal by the former owner: %v", err)
 	}
-	if err := lease.try(t.Context(), releasing, "50", true, leaseDuration); !errors.Is(err, errTaken) {
+	if err := lease.try(t.Context(), releasing, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
 		t.Errorf("release by the former owner: %v", err)
 	}
 	if err := a.RemoveLeaseOwner(shard0); err != nil {
@@ -205,7 +205,7 @@ func TestEpochFences(t *testing.T) {
 	// The counter alone does not tell: that of a row that was deleted and made
 	// again begins anew.
 	first.last.counter = second.last.counter
-	if err := first.try(t.Context(), renewal, "50", true, leaseDuration); !errors.Is(err, errTaken) {
+	if err := first.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
 		t.Errorf("write of an earlier epoch: %v", err)
 	}
 	if r, _ := rowOf(t, db, name, shard0); r.checkpoint != "100" {
@@ -431,7 +431,7 @@ func TestLongerLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(long.Close)
-	if err := long.Open(t.Context(), lists(Shard{ID: shard0})); err != nil {
+	if err := long.Open(t.Context(), Stream{Name: "logs"}, lists(Shard{ID: shard0})); err != nil {
 		t.Fatal(err)
 	}
 	acquired(t, long, shard0)

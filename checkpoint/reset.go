@@ -121,6 +121,10 @@ func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
 	} else if r.exists {
 		remove = ", " + attrStartTimestamp
 	}
+	if r.First != "" {
+		set += ", " + attrFirst + " = :first"
+		values[":first"] = str(r.First)
+	}
 	condition := "attribute_not_exists(" + attrShard + ")"
 	if r.exists {
 		condition = r.seen.asSeen(values, force)

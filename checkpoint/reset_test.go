@@ -300,7 +300,7 @@ func TestReset_Fences(t *testing.T) {
 		t.Fatal(err)
 	}
 	lease.Acknowledge("200")
-	if err := lease.try(t.Context(), renewal, "200", true, leaseDuration); !errors.Is(err, errTaken) {
+	if err := lease.try(t.Context(), renewal, "200", true, false, leaseDuration); !errors.Is(err, errTaken) {
 		t.Errorf("renewal: %v", err)
 	}
 	select {

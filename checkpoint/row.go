@@ -20,6 +20,7 @@ const (
 	attrEpoch          = "LeaseEpoch"
 	attrCounter        = "LeaseCounter"
 	attrDuration       = "LeaseDurationMillis"
+	attrFirst          = "StartingSequenceNumber" // of the shard, as Kinesis lists it
 )
 
 // row is one shard's row as it was read.
@@ -31,6 +32,7 @@ type row struct {
 	counter    int64         // 0 in a row that vmware-go-kcl-v2 wrote
 	duration   time.Duration // how long the owner's lease lasts, 0 if the row does not say
 	claim      string        // the worker that asks for the lease, "" if none
+	first      string        // the StartingSequenceNumber of the shard that the row is of, "" if it does not say
 	start      *Position     // where reading begins without a checkpoint, if not where the application does
 	failures   int64         // readings that failed in a row, of all workers
 	failedBy   string        // the worker whose reading failed last
@@ -54,6 +56,7 @@ func readRow(it item) row {
 		counter:    number(attrCounter),
 		duration:   time.Duration(number(attrDuration)) * time.Millisecond,
 		claim:      text(it[attrClaim]),
+		first:      text(it[attrFirst]),
 		failures:   number(attrFailures),
 		failedBy:   text(it[attrFailedBy]),
 	}

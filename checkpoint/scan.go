@@ -29,8 +29,11 @@ type List func(context.Context) (shards []Shard, now time.Time, err error)
 // nothing. One Sync may run at a time.
 func (t *Table) Sync(ctx context.Context, list List) error {
 	begun := time.Now()
-	rows, err := t.scan(ctx)
-	if err != nil {
+	rows, first, err := t.scan(ctx)
+	switch {
+	case missingTable(err):
+		return t.makeAgain(ctx)
+	case err != nil:
 		return err
 	}
 	scanned := time.Now()
@@ -38,12 +41,19 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	// no more, and must not be made again by who saw the shard before and the
 	// table after.
 	shards, _, listErr := list(ctx)
+	t.mu.Lock()
+	lost := t.noteAgain(first, rows)
+	t.mu.Unlock()
+	if lost {
+		return t.startAgain(ctx)
+	}
+	t.warnOfOthers(first)
 	t.observe(shards, rows, begun, scanned)
 	if listErr != nil {
 		// A worker that Kinesis does not answer could not read what others gave up.
 		return errors.Join(listErr, t.sweep(ctx))
 	}
-	return errors.Join(t.balance(ctx), t.sweep(ctx))
+	return errors.Join(t.balance(ctx), t.sweep(ctx), t.adopt(ctx), t.noteCreation(ctx))
 }
 
 // observe takes in a listing, unless it is nil, and a scan.
@@ -51,7 +61,7 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	starting := t.scanned.IsZero()
-	t.scanned = scanned
+	t.scanned, t.looked = scanned, begun
 	if shards != nil {
 		t.shards.update(shards, rows)
 	}
@@ -76,6 +86,7 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	if starting {
 		t.retrySoon()
 	}
+	t.disown()
 	t.signal()
 }
 
@@ -90,7 +101,7 @@ func (t *Table) LastScan() time.Time {
 // somebody deleted it by hand. t.mu is held.
 func (t *Table) missed(id string) {
 	delete(t.seen, id)
-	if !t.shards.has(id) || t.deleted[id] {
+	if !t.shards.has(id) || t.deleted[id] || t.isAgain() {
 		return
 	}
 	t.deleted[id] = true
@@ -104,6 +115,9 @@ func (t *Table) note(id string, r row, read time.Time) {
 	before, ok := t.seen[id]
 	if ok && before.sameHolder(r) {
 		o.since, o.retry = before.since, before.retry
+	} else if ok && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && t.held[id] == nil {
+		t.warnOnce("WORKER_ID").Str("shard", id).
+			Msg("another worker that runs has the name of this one: give each its own WORKER_ID, or none")
 	}
 	t.seen[id] = o
 	if before.failing() && r.failures == 0 {
@@ -123,15 +137,20 @@ func (r row) sameHolder(later row) bool {
 		(r.counter != 0 || r.timeout == later.timeout)
 }
 
-func (t *Table) scan(ctx context.Context) (map[string]row, error) {
+// scan reads the rows of the shards and that of the first start, nil if it is not
+// there.
+func (t *Table) scan(ctx context.Context) (rows map[string]row, first item, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseDuration)
 	defer cancel()
-	rows := make(map[string]row)
-	return rows, scanTable(ctx, t.db, t.cfg.Table, false, func(id string, it item) {
-		if id != startKey {
-			rows[id] = readRow(it)
+	rows = make(map[string]row)
+	err = scanTable(ctx, t.db, t.cfg.Table, false, func(id string, it item) {
+		if id == startKey {
+			first = it
+			return
 		}
+		rows[id] = readRow(it)
 	})
+	return rows, first, err
 }
 
 // scanTable goes through all rows. A consistent scan, which costs twice as much,

@@ -9,6 +9,9 @@ type Shard struct {
 	Parents []string
 	// Closed tells that nothing more is written to it.
 	Closed bool
+	// First and Last are the sequence numbers that all of its records lie between:
+	// its StartingSequenceNumber and, once it is closed, its EndingSequenceNumber.
+	First, Last string
 }
 
 // goneAfter is how many listings in a row must lack a shard until it counts as
@@ -22,6 +25,11 @@ type listedShard struct {
 	Shard
 	missing int       // how many listings in a row lack it
 	since   time.Time // when it was listed first
+	// reopened counts the listings in a row that show it open although its row says
+	// that it is finished, and reopenedAt is when the first of them came.
+	reopened   int
+	reopenedAt time.Time
+	refused    string // a checkpoint that Kinesis says is not of this shard
 }
 
 // update takes in a complete listing. Shards that it lacks are known by their
@@ -32,11 +40,13 @@ func (l listing) update(shards []Shard, rows map[string]row) {
 		l[id] = s
 	}
 	for _, s := range shards {
-		since := l[s.ID].since
-		if since.IsZero() {
-			since = time.Now()
+		listed := l[s.ID]
+		listed.Shard, listed.missing = s, 0
+		if listed.since.IsZero() {
+			listed.since = time.Now()
 		}
-		l[s.ID] = listedShard{Shard: s, since: since}
+		listed.compare(rows[s.ID])
+		l[s.ID] = listed
 	}
 	spoken := make(map[string]bool)
 	for id := range rows {

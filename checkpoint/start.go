@@ -2,16 +2,63 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // startKey is the key of the one row that is not a shard's: how the
-// application was first started. Shard ids begin with "shardId-".
+// application was first started, and what for. Shard ids begin with "shardId-".
 const startKey = "logsluice-first-start"
 
-// attrLastShard is the highest shard id listed then.
-const attrLastShard = "LastShard"
+// Attributes of that row, besides those of a position.
+const (
+	attrLastShard = "LastShard"      // the highest shard id listed at the first start
+	attrStream    = "StreamARN"      // the stream's ARN, or its name if the ARN was never known
+	attrCreated   = "StreamCreated"  // milliseconds since the epoch, when no row is foreign
+	attrMadeAgain = "MadeAgain"      // when running workers found the table deleted: an identity, not compared
+	attrDomain    = "OpenSearchHost" // the host of OpenSearch, of the worker that started last
+	attrPrefix    = "IndexPrefix"    // its index prefix
+)
+
+// Stream is the stream whose shards a table has.
+type Stream struct {
+	Name    string
+	ARN     string    // "" if it is not known
+	Created time.Time // zero if it is not known
+}
+
+func (s Stream) String() string {
+	if s.ARN != "" {
+		return s.ARN
+	}
+	return s.Name
+}
+
+// is reports whether a table notes this stream: by its ARN, or by its name where one
+// of the two ARNs is not known.
+func (s Stream) is(noted string) bool {
+	if noted == "" || noted == s.String() {
+		return true
+	}
+	name := noted[strings.LastIndex(noted, "/")+1:]
+	return (s.ARN == "" || name == noted) && s.Name == name
+}
+
+// OtherStreamError is returned when a table is another stream's.
+type OtherStreamError struct {
+	Table string
+	Noted string // the stream that the table is of, as an ARN or a name
+	Asked Stream
+}
+
+func (e *OtherStreamError) Error() string {
+	return fmt.Sprintf("the lease table %s is of the stream %s, not of %s", e.Table, e.Noted, e.Asked)
+}
 
 // start says where the application started on its first start. A shard that
 // came later is read from its oldest record, whatever the initial position: it
@@ -19,6 +66,22 @@ const attrLastShard = "LastShard"
 type start struct {
 	position  Position
 	lastShard string
+	stream    string
+	created   string // as it is in the row, "" if it is not
+	madeAgain string // "" for a table that was never deleted
+	// anew is set while the stream is of another creation time than the table says.
+	anew bool
+}
+
+func readStart(table string, it item) (start, error) {
+	position, err := readPosition(it)
+	if err != nil {
+		return start{}, fmt.Errorf("lease table %s: row %s: %w: delete the row to start anew", table, startKey, err)
+	}
+	return start{
+		position: position, lastShard: text(it[attrLastShard]),
+		stream: text(it[attrStream]), created: text(it[attrCreated]), madeAgain: text(it[attrMadeAgain]),
+	}, nil
 }
 
 // settleStart reads the row of the first start, or writes it when this is the
@@ -34,32 +97,132 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 		// application has run before, and what it left unread is not to be skipped.
 		position = Position{kind: trimHorizon}
 	}
-	lastShard := ""
+	first := start{position: position}
 	for _, shard := range shards {
-		lastShard = max(lastShard, shard.ID)
+		first.lastShard = max(first.lastShard, shard.ID)
 	}
-
-	it, exists, err := t.update(ctx, startKey,
-		"SET "+attrStartPosition+" = :position, "+attrStartTimestamp+" = :timestamp, "+attrLastShard+" = :shard",
-		"attribute_not_exists("+attrShard+")",
-		item{
-			":position":  str(position.kind),
-			":timestamp": num(position.time.UnixMilli()),
-			":shard":     str(lastShard),
-		}, t.cfg.LeaseDuration)
+	exists, err := t.writeStart(ctx, first, "attribute_not_exists("+attrShard+")")
 	if err != nil {
-		return fmt.Errorf("lease table %s: write the first start: %w", t.cfg.Table, err)
+		return err
 	}
-	position, err = readPosition(it)
-	if err != nil {
-		return fmt.Errorf("lease table %s: row %s: %w: delete the row to start anew", t.cfg.Table, startKey, err)
-	}
-	first := start{position: position, lastShard: text(it[attrLastShard])}
 	t.mu.Lock()
-	t.start = first
+	first = t.start
 	t.mu.Unlock()
+	if exists {
+		if err := t.joinStart(ctx, first); err != nil {
+			return err
+		}
+	}
 	t.cfg.Log.Info().Bool("first_start", !exists).Stringer("initial_position", first.position).Msg("lease table is ready")
 	return nil
+}
+
+// writeStart writes the row of the first start if a condition holds, and takes in
+// the row as it then is. It reports whether the condition failed.
+func (t *Table) writeStart(ctx context.Context, first start, condition string) (exists bool, err error) {
+	expression := "SET " + attrStartPosition + " = :position, " + attrStartTimestamp + " = :timestamp, " + attrLastShard + " = :shard, " +
+		attrStream + " = :stream, " + attrDomain + " = :domain, " + attrPrefix + " = :prefix"
+	values := item{
+		":position":  str(first.position.kind),
+		":timestamp": num(first.position.time.UnixMilli()),
+		":shard":     str(first.lastShard),
+		":stream":    str(t.stream.String()),
+		":domain":    str(t.cfg.Domain),
+		":prefix":    str(t.cfg.IndexPrefix),
+	}
+	if created := t.stream.created(); created != "" {
+		expression += ", " + attrCreated + " = :created"
+		values[":created"] = str(created)
+	}
+	if first.madeAgain != "" {
+		expression += ", " + attrMadeAgain + " = :made"
+		values[":made"] = str(first.madeAgain)
+	}
+	it, exists, err := t.update(ctx, startKey, expression, condition, values, t.cfg.LeaseDuration)
+	if err != nil {
+		return false, fmt.Errorf("lease table %s: write the first start: %w", t.cfg.Table, err)
+	}
+	return exists, t.takeStart(it)
+}
+
+// takeStart takes in the row of the first start.
+func (t *Table) takeStart(it item) error {
+	first, err := readStart(t.cfg.Table, it)
+	if err != nil {
+		return err
+	}
+	if !t.stream.is(first.stream) {
+		return &OtherStreamError{Table: t.cfg.Table, Noted: first.stream, Asked: t.stream}
+	}
+	mine := t.stream.created()
+	first.anew = mine != "" && first.created != "" && mine != first.created
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if first.anew && !t.start.anew {
+		t.cfg.Log.Error().Str("stream", t.stream.String()).Time("created", t.stream.Created.UTC()).
+			Msg("the stream was deleted and created again: its shards are read from their oldest records")
+	}
+	t.start = first
+	return nil
+}
+
+// created is the creation time as the table notes it, "" if it is not known.
+func (s Stream) created() string {
+	if s.Created.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(s.Created.UnixMilli(), 10)
+}
+
+// joinStart adds to the row of an earlier start what it lacks of the stream, and
+// where this worker indexes.
+func (t *Table) joinStart(ctx context.Context, first start) error {
+	values := item{":stream": str(t.stream.String()), ":domain": str(t.cfg.Domain), ":prefix": str(t.cfg.IndexPrefix), ":noted": str(first.stream)}
+	if t.stream.ARN == "" && first.stream != "" {
+		values[":stream"] = str(first.stream)
+	}
+	expression := "SET " + attrStream + " = :stream, " + attrDomain + " = :domain, " + attrPrefix + " = :prefix"
+	if created := t.stream.created(); created != "" && first.created == "" {
+		expression += ", " + attrCreated + " = :created"
+		values[":created"] = str(created)
+	}
+	condition := attrStream + " = :noted"
+	if first.stream == "" {
+		condition = "(attribute_not_exists(" + attrStream + ") OR " + condition + ")"
+	}
+	it, failed, err := t.update(ctx, startKey, expression, "attribute_exists("+attrShard+") AND "+condition, values, t.cfg.LeaseDuration)
+	switch {
+	case err != nil:
+		return fmt.Errorf("lease table %s: write to the first start: %w", t.cfg.Table, err)
+	case it == nil:
+		return fmt.Errorf("lease table %s: row %s was deleted meanwhile", t.cfg.Table, startKey)
+	case failed && !t.stream.is(text(it[attrStream])):
+		return &OtherStreamError{Table: t.cfg.Table, Noted: text(it[attrStream]), Asked: t.stream}
+	case failed: // another worker of this stream started at the same time
+		return nil
+	}
+	return t.takeStart(it)
+}
+
+// noteCreation notes when the stream was created, once no row of its shards is
+// foreign: it is written last, so that a worker that ends before repeats the rest.
+func (t *Table) noteCreation(ctx context.Context) error {
+	t.mu.Lock()
+	first := t.start
+	due := first.anew
+	for id := range t.shards {
+		due = due && t.foreign(id, t.seen[id].row) == ""
+	}
+	t.mu.Unlock()
+	if !due {
+		return nil
+	}
+	it, _, err := t.update(ctx, startKey, "SET "+attrCreated+" = :created", attrCreated+" = :noted",
+		item{":created": str(t.stream.created()), ":noted": str(first.created)}, t.callTimeout())
+	if err != nil || it == nil {
+		return err
+	}
+	return t.takeStart(it)
 }
 
 // of is where reading a shard begins that has no checkpoint.
@@ -68,4 +231,10 @@ func (s start) of(shardID string) Position {
 		return Position{kind: trimHorizon}
 	}
 	return s.position
+}
+
+// missingTable reports whether DynamoDB says that the table does not exist.
+func missingTable(err error) bool {
+	var missing *types.ResourceNotFoundException
+	return errors.As(err, &missing)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -22,7 +23,7 @@ func (t *Table) sweep(ctx context.Context) error {
 	t.mu.Lock()
 	rows := make(map[string]row)
 	for id, o := range t.seen {
-		if (o.finished() || o.checkpoint == "" && t.free(o)) && t.shards.gone(id) && !t.awaited(id) {
+		if (t.isFinished(id, o) || o.checkpoint == "" && t.free(o)) && t.shards.gone(id) && !t.awaited(id) {
 			rows[id] = o.row
 		}
 	}
@@ -34,6 +35,32 @@ func (t *Table) sweep(ctx context.Context) error {
 		}
 		if err := t.remove(ctx, id, r); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// adopt notes of which shard the rows are that are finished and do not say so: those
+// of a table that is older than that attribute. Others get it with their next lease.
+func (t *Table) adopt(ctx context.Context) error {
+	t.mu.Lock()
+	firsts := make(map[string]string)
+	for id, o := range t.seen {
+		if first := t.shards[id].First; o.first == "" && first != "" && t.shards.has(id) && t.isFinished(id, o) && len(firsts) < mostRemoved {
+			firsts[id] = first
+		}
+	}
+	t.mu.Unlock()
+	for id, first := range firsts {
+		it, _, err := t.update(ctx, id, "SET "+attrFirst+" = :first", attrCheckpoint+" = :end AND attribute_not_exists("+attrFirst+")",
+			item{":first": str(first), ":end": str(kcl.ShardEnd)}, t.callTimeout())
+		if err != nil {
+			return fmt.Errorf("note where %s begins: %w", id, err)
+		}
+		if it != nil {
+			t.mu.Lock()
+			t.note(id, readRow(it), time.Now())
+			t.mu.Unlock()
 		}
 	}
 	return nil

@@ -36,6 +36,10 @@ const (
 type Config struct {
 	// Table is the table's name; it is created when it does not exist.
 	Table string
+	// Domain and IndexPrefix are the host of OpenSearch and the prefix of the indices
+	// that this worker writes to: the table notes them, so that two services which
+	// share it by mistake are found.
+	Domain, IndexPrefix string
 	// Worker names this worker; no two living workers may share a name.
 	Worker string
 	// LeaseDuration is how long a silent worker keeps its shards, at least
@@ -67,6 +71,7 @@ type Table struct {
 	shards   listing
 	seen     map[string]observation // rows as read last
 	scanned  time.Time              // when they were
+	looked   time.Time              // when that scan began
 	deleted  map[string]bool        // shards whose rows somebody deleted by hand
 	epochs   map[string]int64       // the highest seen of each shard
 	tried    map[string]time.Time   // leases asked for since the last scan, and when
@@ -76,7 +81,11 @@ type Table struct {
 	claimed  time.Time         // when this worker claimed a lease last
 	held     map[string]*Lease // until the KCL gives them back, lost ones included
 	changed  chan struct{}     // closed when there may be something to take
+	stream   Stream            // set by Open
 	start    start
+	absences int             // scans in a row that lack the row of the first start
+	again    time.Time       // when the table was seen to be made again, zero if it was not
+	warned   map[string]bool // what warnings were logged that come once
 }
 
 // New checks the configuration; Open makes the table ready.
@@ -109,18 +118,20 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		cooldown: cooldown{failed: make(map[string]failedReading)},
 		held:     make(map[string]*Lease),
 		changed:  make(chan struct{}),
+		warned:   make(map[string]bool),
 	}
 	return t, nil
 }
 
-// Open creates the table if it does not exist, and settles where the
-// application starts.
-func (t *Table) Open(ctx context.Context, list List) error {
-	if err := t.ensureTable(ctx); err != nil {
+// Open creates the table of a stream if it does not exist, and settles where the
+// application starts. A table of another stream is an *OtherStreamError.
+func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
+	t.stream = stream
+	if err := t.ensureTable(ctx, tableDeadline); err != nil {
 		return err
 	}
 	begun := time.Now()
-	rows, err := t.scan(ctx)
+	rows, _, err := t.scan(ctx)
 	if err != nil {
 		return err
 	}
@@ -192,16 +203,16 @@ func (t *Table) Held() int {
 }
 
 // ensureTable creates the table on ResourceNotFound alone: any other error
-// tells nothing of whether it exists.
-func (t *Table) ensureTable(ctx context.Context) error {
+// tells nothing of whether it exists. It waits until the table can be used, for
+// a time at most.
+func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	name := aws.String(t.cfg.Table)
 	whole := ctx
 	// No lease is held yet that could be lost meanwhile.
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})
-	var missing *types.ResourceNotFoundException
-	if errors.As(err, &missing) {
+	if missingTable(err) {
 		t.cfg.Log.Info().Str("table", t.cfg.Table).Msg("creating the lease table")
 		_, err = t.db.CreateTable(ctx, &dynamodb.CreateTableInput{
 			TableName:            name,
@@ -221,7 +232,7 @@ func (t *Table) ensureTable(ctx context.Context) error {
 	waiter := dynamodb.NewTableExistsWaiter(t.db, func(o *dynamodb.TableExistsWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 500*time.Millisecond, 5*time.Second
 	})
-	if err := waiter.Wait(whole, &dynamodb.DescribeTableInput{TableName: name}, tableDeadline); err != nil {
+	if err := waiter.Wait(whole, &dynamodb.DescribeTableInput{TableName: name}, most); err != nil {
 		return fmt.Errorf("lease table %s does not become active: %w", t.cfg.Table, err)
 	}
 	return nil

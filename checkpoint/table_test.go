@@ -66,7 +66,7 @@ func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...S
 		t.Fatal(err)
 	}
 	t.Cleanup(table.Close)
-	if err := table.Open(t.Context(), lists(shards...)); err != nil {
+	if err := table.Open(t.Context(), Stream{Name: "logs"}, lists(shards...)); err != nil {
 		t.Fatal(err)
 	}
 	return table
@@ -239,7 +239,7 @@ func TestOpenCreatesTableOnlyWhenMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Close()
-	if err := table.Open(t.Context(), lists()); !errors.Is(err, errBroken) {
+	if err := table.Open(t.Context(), Stream{Name: "logs"}, lists()); !errors.Is(err, errBroken) {
 		t.Errorf("want the error of DescribeTable, got %v", err)
 	}
 	if db.created {

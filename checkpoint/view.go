@@ -26,7 +26,8 @@ const (
 	StateWaiting    State = "waiting"     // a parent is not finished
 	StateNotStarted State = "not started" // Kinesis lists it, the table has no row
 	StateFinished   State = "finished"
-	StateExpired    State = "expired" // unfinished, and Kinesis has forgotten it
+	StateForeign    State = "other stream" // its row is of another stream: whoever takes it reads it from its oldest record
+	StateExpired    State = "expired"      // unfinished, and Kinesis has forgotten it
 )
 
 // Row is what is known of one shard.
@@ -68,8 +69,7 @@ func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
 			v.rows[id] = readRow(it)
 			return
 		}
-		v.first.lastShard = text(it[attrLastShard])
-		v.first.position, invalid = readPosition(it)
+		v.first, invalid = readStart(table, it)
 	})
 	var missing *types.ResourceNotFoundException
 	switch {
@@ -78,9 +78,17 @@ func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
 	case err != nil:
 		return nil, err
 	case invalid != nil:
-		return nil, fmt.Errorf("lease table %s: row %s: %w: delete the row to start anew", table, startKey, invalid)
+		return nil, invalid
 	}
 	return v, nil
+}
+
+// Of returns an *OtherStreamError if the table is of another stream.
+func (v *View) Of(stream Stream) error {
+	if !stream.is(v.first.stream) {
+		return &OtherStreamError{Table: v.table, Noted: v.first.stream, Asked: stream}
+	}
+	return nil
 }
 
 // Rows are the shards of the table and those that Kinesis lists, by their ids.
@@ -135,6 +143,8 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 		r.FailedBy = seen.failedBy
 	}
 	switch {
+	case v.isForeign(id, listed):
+		r.State = StateForeign
 	case seen.finished():
 		r.State = StateFinished
 	case listed != nil && !isListed:
@@ -155,12 +165,20 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 	return r
 }
 
+// isForeign reports whether the row of a shard that is listed is another shard's. The
+// rows were read before the shards: one that says that an open shard is finished is wrong.
+func (v *View) isForeign(id string, listed map[string]Shard) bool {
+	shard, isListed := listed[id]
+	r := v.rows[id]
+	return isListed && (r.finished() && !shard.Closed || listedShard{Shard: shard}.foreign(r, false) != "")
+}
+
 // waits tells that a parent of a shard is neither finished nor, without an
 // owner, forgotten by Kinesis.
 func (v *View) waits(shard Shard, listed map[string]Shard) bool {
 	return slices.ContainsFunc(shard.Parents, func(parent string) bool {
 		before, hasRow := v.rows[parent]
 		_, isListed := listed[parent]
-		return !before.finished() && (isListed || hasRow && (listed == nil || before.owner != ""))
+		return (!before.finished() || v.isForeign(parent, listed)) && (isListed || hasRow && (listed == nil || before.owner != ""))
 	})
 }

@@ -59,12 +59,24 @@ func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []
 	case err != nil || l.StreamName == "":
 		return view, nil, now, err
 	}
+	if err := view.Of(checkpoint.Stream{Name: l.StreamName}); err != nil {
+		return nil, nil, now, otherStream(err)
+	}
 	shards, now, err = consumer.ListShards(ctx, l.kinesis, l.StreamName)
 	var missing *kinesistypes.ResourceNotFoundException
 	if errors.As(err, &missing) {
 		err = settingf("STREAM_NAME (--stream-name): there is no stream %q in this account and region: give the name that run has", l.StreamName)
 	}
 	return view, shards, now, err
+}
+
+// otherStream is the error of a lease table that is of another stream, as that of a
+// setting; any other stays as it is.
+func otherStream(err error) error {
+	if other, is := errors.AsType[*checkpoint.OtherStreamError](err); is {
+		return settingf("APPLICATION_NAME (--application-name): %w: give each stream a name of its own, or correct STREAM_NAME (--stream-name), which is %q", other, other.Asked.Name)
+	}
+	return err
 }
 
 // leasesShowCommand prints the lease table.

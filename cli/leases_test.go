@@ -63,7 +63,7 @@ func (c *cluster) holder(name string, shards ...int) *checkpoint.Table {
 		}
 		return listed, time.Now(), nil
 	}
-	if err := table.Open(c.t.Context(), list); err != nil {
+	if err := table.Open(c.t.Context(), checkpoint.Stream{Name: "logs"}, list); err != nil {
 		c.t.Fatal(err)
 	}
 	for _, n := range shards {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,6 +65,15 @@ func (s opensearchSettings) config(url string, awsConfig aws.Config, connections
 
 // address completes the address of an OpenSearch domain: people who come from
 // the usual Lambda have set a bare host name.
+// host names the domain, whatever the form of its address.
+func (s opensearchSettings) host() string {
+	u, err := url.Parse(address(s.OpensearchURL))
+	if err != nil {
+		return s.OpensearchURL
+	}
+	return u.Host
+}
+
 func address(url string) string {
 	if url == "" || strings.Contains(url, "://") {
 		return url

@@ -180,6 +180,8 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 
 	table, err := checkpoint.New(checkpoint.Config{
 		Table:           r.ApplicationName,
+		Domain:          r.host(),
+		IndexPrefix:     mapper.Prefix(),
 		Worker:          r.worker(),
 		LeaseDuration:   r.LeaseDuration,
 		InitialPosition: position,
@@ -255,7 +257,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
 	shows.Go(func() { ensureDeadLetterIndex(showing, client, mapper.Prefix(), log) })
 	shows.Go(func() { checkStore(showing, store, log) })
-	return c.Run(ctx)
+	return otherStream(c.Run(ctx))
 }
 
 // workingMemory is what the Go runtime may take in bytes beside the documents in

@@ -174,7 +174,7 @@ func (c *Consumer) open(ctx context.Context) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
 	lines := newSampler()
 	for {
-		err := c.table.Open(ctx, c.stream.list)
+		err := c.table.Open(ctx, checkpoint.Stream{Name: c.cfg.Stream}, c.stream.list)
 		// The deadline is one of a call's, for ctx has not ended.
 		silent := errors.Is(err, context.DeadlineExceeded)
 		if err == nil || ctx.Err() != nil || !silent && passes.IsErrorRetryable(err) != aws.TrueTernary {

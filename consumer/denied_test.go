@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
 )
 
@@ -161,34 +162,43 @@ func lagOf(t *testing.T, b *behind, shard string) float64 {
 	return 0
 }
 
-// A checkpoint of another stream is reported as such; the other shard is read on.
+// A checkpoint of another stream is reported, and the shard is read from its oldest
+// record: at once if it cannot be one of the shard, or when Kinesis has refused it.
 func TestCheckpointOfAnotherStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(r *running) {
-			if err := r.table.Open(t.Context(), r.stream.list); err != nil {
-				t.Fatal(err)
-			}
-			_, err := dynamodb.NewFromConfig(r.aws).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("leases"), Item: map[string]types.AttributeValue{
-				"ShardID":    &types.AttributeValueMemberS{Value: heldShard},
-				"Checkpoint": &types.AttributeValueMemberS{Value: "49590338271490256608559692538361571095921575989136588898"},
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
+	f := func(name, checkpointed string, refused int) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, func(r *running) {
+					if err := r.table.Open(t.Context(), checkpoint.Stream{Name: "s"}, r.stream.list); err != nil {
+						t.Fatal(err)
+					}
+					_, err := dynamodb.NewFromConfig(r.aws).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("leases"), Item: map[string]types.AttributeValue{
+						"ShardID":    &types.AttributeValueMemberS{Value: heldShard},
+						"Checkpoint": &types.AttributeValueMemberS{Value: checkpointed},
+					}})
+					if err != nil {
+						t.Fatal(err)
+					}
+				})
+				time.Sleep(time.Minute - time.Second)
+				if err := r.Ready(t.Context()); err != nil || r.table.Held() != 2 || len(r.table.Failing()) != 0 {
+					t.Errorf("%d leases, %v, failing %v", r.table.Held(), err, r.table.Failing())
+				}
+				if lines := r.log.containing("InvalidArgumentException"); len(lines) != refused {
+					t.Errorf("refused: %s", lines)
+				}
+				renewed := r.log.containing("was of another stream: it is renewed")
+				if len(renewed) != 1 || !strings.Contains(renewed[0], heldShard) || !strings.Contains(renewed[0], checkpointed) {
+					t.Errorf("it is reported as %s", renewed)
+				}
+				if _, start := r.table.Lease(heldShard).Checkpoint(), r.table.Lease(heldShard).Start().String(); start != "TRIM_HORIZON" {
+					t.Errorf("it is read from %s", start)
+				}
+			})
 		})
-		time.Sleep(time.Minute - time.Second)
-		warned := r.log.containing(`"level":"warn"`)
-		if len(warned) != 1 || !strings.Contains(warned[0], heldShard) || !strings.Contains(warned[0], "InvalidArgumentException") ||
-			!strings.Contains(warned[0], "logsluice leases reset") {
-			t.Errorf("it is reported as %s", warned)
-		}
-		if err := r.Ready(t.Context()); err != nil || r.table.Held() != 1 || len(r.table.Failing()) != 1 {
-			t.Errorf("%d leases, %v, failing %v", r.table.Held(), err, r.table.Failing())
-		}
-		if lag := lagOf(t, r.metrics.lag, heldShard); lag < 55 || lag > 60 {
-			t.Errorf("the lag of a shard that was never read is %v", lag)
-		}
-	})
+	}
+	f("before the shard", "49590338271490256608559692538361571095921575989136588898", 0)
+	f("no one knows", "49600000000000000000000000000000000000000000000000999999", 1)
 }
 
 // What the end of the worker cuts off does not count as a failure.

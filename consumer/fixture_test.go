@@ -81,7 +81,7 @@ func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 	t.Helper()
 	cfg := fakeAWS(noFaults)
 	table := newTable(t, cfg, time.Minute)
-	if err := table.Open(t.Context(), listHeld); err != nil {
+	if err := table.Open(t.Context(), checkpoint.Stream{Name: "logs"}, listHeld); err != nil {
 		t.Fatal(err)
 	}
 	if err := table.GetLease(&partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}}, "w"); err != nil {

@@ -53,7 +53,7 @@ func (e *readError) remedy() string {
 		return "the stream does not exist: check STREAM_NAME (--stream-name), AWS_REGION and whether it was deleted"
 	case "InvalidArgumentException":
 		if e.resumes {
-			return "the checkpoint in the lease table is not of this stream, which may have been deleted and created again: stop all workers and run logsluice leases reset"
+			return "the checkpoint in the lease table is not of this shard: it is dropped, and the shard is read from its oldest record"
 		}
 	}
 	return ""

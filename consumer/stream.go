@@ -133,6 +133,7 @@ func ListShards(ctx context.Context, client *kinesis.Client, stream string) (sha
 				}
 			}
 			if r := listed.SequenceNumberRange; r != nil {
+				shard.First, shard.Last = aws.ToString(r.StartingSequenceNumber), aws.ToString(r.EndingSequenceNumber)
 				shard.Closed = r.EndingSequenceNumber != nil
 			}
 			shards = append(shards, shard)
@@ -194,6 +195,9 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			r.place = *input
 			return send(ctx)
 		})
+		if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
+			r.lease.Refused()
+		}
 		err = s.failed(r, err)
 		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
 			s.begin(r, aws.ToString(answer.ShardIterator))

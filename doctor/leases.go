@@ -49,12 +49,16 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 		f.fail(remedyOf(err, "dynamodb:Scan"), "it cannot be read: %s", said(err))
 		return
 	}
+	if err := view.Of(checkpoint.Stream{Name: w.Stream}); err != nil {
+		f.fail("set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)", "%s", err)
+		return
+	}
 	tellLeases(f, view.Rows(w.shards), time.Now())
 }
 
 func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	owners := map[string]int{}
-	var without, gone, failing []string
+	var without, gone, failing, foreign []string
 	var oldest time.Duration
 	for _, r := range rows {
 		switch r.State {
@@ -71,6 +75,8 @@ func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 			without = append(without, r.ID)
 		case checkpoint.StateFailing:
 			failing = append(failing, fmt.Sprintf("%s (%s)", r.ID, r.FailedBy))
+		case checkpoint.StateForeign:
+			foreign = append(foreign, r.ID)
 		}
 	}
 	const look = "see that run runs, and look at its log and its health (logsluice leases --watch shows the shards)"
@@ -86,6 +92,9 @@ func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	}
 	if len(failing) > 0 {
 		f.warn("see the lines \"shard cannot be read\" in the log of run, which have the cause", "%d shards cannot be read: %s", len(failing), firstOf(failing))
+	}
+	if len(foreign) > 0 {
+		f.warn(look, "%d shards have rows of another stream, as when the stream was created again: they are read from their oldest records: %s", len(foreign), firstOf(foreign))
 	}
 	switch {
 	case len(without) > 0:

@@ -40,6 +40,7 @@ func (k *Kinesis) createStream(in *createStreamInput) (any, error) {
 		return nil, failf(codeInUse, "Stream %s under account %s already exists.", in.StreamName, account)
 	}
 	s := &stream{name: in.StreamName, created: k.now()}
+	k.numbers.Add(1) // an iterator of a deleted stream of this name is before its shards
 	for i := range shards {
 		last := maxHashKey
 		if i+1 < shards {

@@ -387,14 +387,18 @@ func (w logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// adminDelete deletes a row as a person would.
-func (c *cluster) adminDelete(shard string) {
-	client := dynamodb.NewFromConfig(c.aws(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// database is DynamoDB without faults.
+func (c *cluster) database() *dynamodb.Client {
+	return dynamodb.NewFromConfig(c.aws(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.calling.Lock()
 		defer c.calling.Unlock()
 		c.dynamodb.ServeHTTP(w, r)
 	})))
-	_, err := client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: aws.String(tableName),
+}
+
+// adminDelete deletes a row as a person would.
+func (c *cluster) adminDelete(shard string) {
+	_, err := c.database().DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: aws.String(tableName),
 		Key: map[string]ddbtypes.AttributeValue{"ShardID": &ddbtypes.AttributeValueMemberS{Value: shard}}})
 	must(err)
 }

@@ -20,6 +20,7 @@ type outcomes struct {
 // document is what became of a document.
 type document struct {
 	shard           string
+	former          bool      // of a stream that was deleted
 	first           time.Time // when it, or a dead letter about it, was sent first
 	indexed, buried bool
 }
@@ -265,6 +266,9 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	if d.first.IsZero() {
 		d.first = time.Now()
 	}
+	if d.former {
+		return
+	}
 	c.judgeOutages(0)
 	x := s.index(dead.Index)
 	switch dead.Stage {
@@ -359,7 +363,7 @@ func (c *cluster) buried(l *life, dead letter) {
 // twice checks that a document which is both indexed and a dead letter was read
 // twice: the lease of its shard has changed hands since it was sent first.
 func (c *cluster) twice(d *document, name string) {
-	if d.indexed && d.buried && !c.leased[d.shard].After(d.first) && !c.foreign {
+	if d.indexed && d.buried && !d.former && !c.leased[d.shard].After(d.first) && !c.foreign {
 		c.violated(exactly, "document %s is indexed and a dead letter, and was read once", name)
 	}
 }
@@ -431,6 +435,9 @@ const (
 // a process can fill a quarter of the bytes in flight.
 func (c *cluster) quarterFull(l *life) bool {
 	n, held := 0, 0
+	if c.former != nil {
+		return true
+	}
 	for shard, records := range c.records {
 		if c.holders[shard] != l {
 			continue

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/klauspost/compress/gzip"
@@ -263,7 +266,10 @@ func (c *cluster) expire() {
 	time.Sleep(10*c.sync + 2*c.lease)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for shard := range c.rows {
+	for shard, row := range c.rows {
+		if _, exists := c.topology[shard]; !exists && row.checkpoint != shardEnd {
+			continue // for people to see
+		}
 		if !c.listed(shard) {
 			c.violated(swept, "the row of %s, which has expired, is still there", shard)
 		}
@@ -327,6 +333,14 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 		c.merge(e.shard)
 	case deleteRow:
 		c.deleteRow(e.shard)
+	case createStreamAgain:
+		c.createAgain()
+	case deleteTable:
+		// When none has seen it, the next to start takes the table for a first one: from
+		// the latest record, what was put before is lost.
+		if c.position.String() == "TRIM_HORIZON" {
+			c.deleteTable()
+		}
 	default:
 		if e.what == missShards {
 			e.percent = 100
@@ -357,7 +371,13 @@ func (c *cluster) learn() (open []types.Shard) {
 	must(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range out.Shards {
+	return c.learned(out.Shards)
+}
+
+// learned is learn with c.mu held.
+func (c *cluster) learned(shards []types.Shard) (open []types.Shard) {
+	for _, s := range shards {
+		c.firsts[*s.ShardId] = *s.SequenceNumberRange.StartingSequenceNumber
 		parents := []string{}
 		for _, parent := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
 			if parent != nil {
@@ -386,6 +406,51 @@ func number(s *string) *big.Int {
 		panic("not a hash key: " + *s)
 	}
 	return n
+}
+
+// createAgain deletes the stream and creates it with as many shards. What of the old
+// one was not read is lost.
+func (c *cluster) createAgain() {
+	ctx, name := context.Background(), aws.String(streamName)
+	c.mu.Lock() // no record is put
+	defer c.mu.Unlock()
+	out, err := c.admin.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: name})
+	must(err)
+	_, err = c.admin.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: name})
+	must(err)
+	_, err = c.admin.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: out.StreamDescriptionSummary.OpenShardCount})
+	must(err)
+	for _, records := range c.records {
+		c.former = append(c.former, records...)
+	}
+	for _, d := range c.documents {
+		d.former = true
+	}
+	clear(c.records)
+	clear(c.settled)
+	clear(c.topology)
+	clear(c.closed)
+	clear(c.next)
+	clear(c.moved)
+	listed, err := c.admin.ListShards(ctx, &kinesis.ListShardsInput{StreamName: name})
+	must(err)
+	c.learned(listed.Shards)
+}
+
+// deleteTable deletes the lease table as a person would.
+func (c *cluster) deleteTable() {
+	_, err := c.database().DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(tableName)})
+	if errors.As(err, new(*ddbtypes.ResourceNotFoundException)) {
+		return
+	}
+	must(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.rows)
+	clear(c.signs)
+	for shard := range c.topology {
+		c.byHand[shard] = time.Now()
+	}
 }
 
 func (c *cluster) split(pick int) {

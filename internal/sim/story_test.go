@@ -65,7 +65,9 @@ const (
 	refuseItems      // 429 of OpenSearch, item by item
 	refuseBulk       // 503 of OpenSearch
 	slowIndex
-	denyReads // of one shard, to all workers
+	denyReads         // of one shard, to all workers
+	createStreamAgain // the stream is deleted and created with as many shards
+	deleteTable
 	happenings
 )
 
@@ -74,7 +76,7 @@ func (h happening) String() string {
 		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
 		"expire iterators", "miss shards", "split", "merge", "delete row",
 		"block index", "flood stage", "lose shards", "fail some", "block all", "refuse letters", "fail OpenSearch", "silent OpenSearch",
-		"refuse items", "refuse bulk", "slow index", "deny reads"}[h]
+		"refuse items", "refuse bulk", "slow index", "deny reads", "create stream again", "delete table"}[h]
 }
 
 // lastings are how long OpenSearch can be in trouble: what is decided about it

@@ -23,6 +23,8 @@ type watch struct {
 	topology   map[string][]string  // parents by shard
 	records    map[string][]record  // by shard, in order
 	settled    map[string]int       // by shard: how many of the records are known to be settled
+	firsts     map[string]string    // by shard: where its sequence numbers begin
+	former     []record             // of streams that were deleted
 	outcomes
 	progress
 }
@@ -30,6 +32,7 @@ type watch struct {
 // tableRow is a row of the lease table.
 type tableRow struct {
 	owner, checkpoint, claim string
+	first                    string // where the sequence numbers of its shard begin
 	epoch, counter           int64
 }
 
@@ -53,6 +56,7 @@ func newWatch() watch {
 		topology: make(map[string][]string),
 		records:  make(map[string][]record),
 		settled:  make(map[string]int),
+		firsts:   make(map[string]string),
 		outcomes: newOutcomes(),
 		progress: newProgress(),
 	}
@@ -62,6 +66,7 @@ func newWatch() watch {
 type promise string
 
 const (
+	ownStream    promise = "no worker advances a row of another stream"
 	fenced       promise = "no row is changed by a worker without its lease"
 	parentsFirst promise = "no child is read before its parents are finished"
 	oneReader    promise = "no shard is read without its lease"
@@ -106,7 +111,7 @@ func readRow(item map[string]types.AttributeValue) tableRow {
 		n, _ := strconv.ParseInt(text(name), 10, 64)
 		return n
 	}
-	return tableRow{text("AssignedTo"), text("Checkpoint"), text("ClaimRequest"), number("LeaseEpoch"), number("LeaseCounter")}
+	return tableRow{text("AssignedTo"), text("Checkpoint"), text("ClaimRequest"), text("StartingSequenceNumber"), number("LeaseEpoch"), number("LeaseCounter")}
 }
 
 // changed is called for each change of the lease table.
@@ -153,7 +158,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		c.acquired(author, shard, was, is)
 	case is.counter == was.counter:
 		// A claim touches nothing else.
-		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.epoch, was.counter}) {
+		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.first, was.epoch, was.counter}) {
 			c.violated(fenced, "%s changed the row of %s without its lease: %+v to %+v", name, shard, was, is)
 		}
 	default:
@@ -174,7 +179,10 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	silence := time.Since(c.signs[shard])
 	_, again := c.byHand[shard] // then it may go on from the epoch that it had
-	if is.owner != author.name || is.epoch <= was.epoch || is.epoch != was.epoch+1 && !again || is.counter != was.counter+1 || is.claim != "" || was.checkpoint == shardEnd ||
+	if again && was.epoch == 0 && c.holders[shard] == author && is.owner == author.name {
+		return // the holder writes the row of its lease anew
+	}
+	if is.owner != author.name || is.epoch <= was.epoch || is.epoch != was.epoch+1 && !again || is.counter != was.counter+1 && !again || is.claim != "" || c.isFinished(shard, was) ||
 		(was.owner != "" && silence < c.lease) {
 		c.violated(fenced, "%s took %s: %+v to %+v after %s of silence", author.name, shard, was, is, silence)
 	}
@@ -193,16 +201,29 @@ func (c *cluster) unfinished(shard string) (parents []string) {
 		if _, byHand := c.byHand[parent]; byHand {
 			continue // it may have been finished, and the child started
 		}
-		if c.rows[parent].checkpoint != shardEnd && c.listed(parent) {
+		if !c.isFinished(parent, c.rows[parent]) && c.listed(parent) {
 			parents = append(parents, parent)
 		}
 	}
 	return parents
 }
 
+// isFinished reports whether a row says that its shard is read to its end, and is not of
+// a shard of a stream that was deleted.
+func (c *cluster) isFinished(shard string, r tableRow) bool {
+	return r.checkpoint == shardEnd && !c.isFormer(shard, r)
+}
+
+func (c *cluster) isFormer(shard string, r tableRow) bool {
+	return r.first != "" && r.first != c.firsts[shard]
+}
+
 // listed tells that Kinesis has a shard: all of a story are younger than the
 // retention until the clock is set forward beyond it.
 func (c *cluster) listed(shard string) bool {
+	if _, exists := c.topology[shard]; !exists {
+		return false // of a stream that was deleted
+	}
 	if c.shift.Load() == 0 {
 		return true
 	}
@@ -217,7 +238,16 @@ func (c *cluster) listed(shard string) bool {
 // checkpointed checks that a checkpoint moves forward, and passes only what is
 // settled.
 func (c *cluster) checkpointed(shard string, was, is tableRow) {
-	if is.checkpoint < was.checkpoint {
+	if c.isFormer(shard, is) {
+		if is.checkpoint != was.checkpoint && is.checkpoint != shardEnd && is.checkpoint >= c.firsts[shard] {
+			c.violated(ownStream, "%s has a checkpoint of another stream: %+v to %+v", shard, was, is)
+		}
+		return
+	}
+	if is.checkpoint != "" && is.checkpoint < c.firsts[shard] && !c.foreign {
+		c.violated(ownStream, "%s has a checkpoint of another stream: %+v to %+v", shard, was, is)
+	}
+	if is.checkpoint < was.checkpoint && !c.isFormer(shard, was) {
 		c.violated(forward, "the checkpoint of %s went back: %+v to %+v", shard, was, is)
 	}
 	records := c.records[shard]
@@ -286,7 +316,7 @@ func (c *cluster) atRest() string {
 		row := c.rows[shard]
 		_, alive := held[row.owner]
 		switch {
-		case children[shard] && row.checkpoint != shardEnd:
+		case children[shard] && !c.isFinished(shard, row):
 			return fmt.Sprintf("%s is closed and not finished: %+v", shard, row)
 		case !children[shard] && !alive:
 			return fmt.Sprintf("%s is not held: %+v", shard, row)
@@ -312,7 +342,9 @@ func (c *cluster) tooMuch() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	expected := make(map[string]*document) // by what a dead letter is about
-	for shard, records := range c.records {
+	all := maps.Clone(c.records)
+	all[""] = c.former
+	for shard, records := range all {
 		for _, r := range records {
 			if r.poison {
 				expected[r.number] = &document{shard: shard, first: time.Now()}

@@ -1,0 +1,128 @@
+package checkpoint
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// A stream that is deleted and created again has shards with the ids of the old
+// one, and so have two streams that share a lease table by mistake. A row that is of
+// another shard than the one that Kinesis lists under its id is foreign: what it says
+// of the shard, its end above all, counts for nothing. Whoever takes the lease next
+// renews the row, and reads the shard from its oldest record.
+
+// reopenedFor is how long, and goneAfter in how many listings in a row, a shard has
+// to be open for its row to be foreign that says that it is finished.
+const reopenedFor = time.Minute
+
+// foreign says why a row is of another shard than s, "" if it is not. anew reports
+// whether the stream was created after the table last noted when.
+func (s listedShard) foreign(r row, anew bool) string {
+	switch {
+	case r.first != "" && s.First != "" && r.first != s.First:
+		return "its shard began at " + r.first + ", this one at " + s.First
+	case r.checkpoint == "":
+	case r.first == "" && anew:
+		return "the stream was created again since"
+	case r.first == "" && s.isOutside(r.checkpoint):
+		return "its checkpoint " + r.checkpoint + " is not within the shard"
+	case r.checkpoint == s.refused:
+		return "Kinesis refuses its checkpoint " + r.checkpoint
+	case r.finished() && s.reopened >= goneAfter && time.Since(s.reopenedAt) >= reopenedFor:
+		return "it says that the shard is finished, which is open"
+	}
+	return ""
+}
+
+// compare takes in a listing that shows the shard, and its row.
+func (s *listedShard) compare(r row) {
+	if s.Closed || !r.finished() {
+		s.reopened = 0
+		return
+	}
+	if s.reopened++; s.reopened == 1 {
+		s.reopenedAt = time.Now()
+	}
+}
+
+// isOutside reports whether a checkpoint is a sequence number that no record of the
+// shard can have.
+func (s listedShard) isOutside(checkpoint string) bool {
+	return isNumber(checkpoint) && (isNumber(s.First) && compareNumbers(checkpoint, s.First) < 0 ||
+		isNumber(s.Last) && compareNumbers(checkpoint, s.Last) > 0)
+}
+
+// isNumber reports whether a text is a sequence number, which has up to 128 digits.
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}
+
+func compareNumbers(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// foreign says why the row of a shard is another shard's, "" if it is not. What
+// Kinesis no longer lists is as it was listed last. t.mu must be held.
+func (t *Table) foreign(id string, r row) string {
+	shard := t.shards[id]
+	if t.shards.gone(id) {
+		return ""
+	}
+	return shard.foreign(r, t.start.anew)
+}
+
+// isFinished reports whether a shard is read to its end. t.mu must be held.
+func (t *Table) isFinished(id string, o observation) bool {
+	return o.finished() && t.foreign(id, o.row) == ""
+}
+
+// disown ends the reading of the shards that this worker holds by foreign rows.
+// t.mu must be held.
+func (t *Table) disown() {
+	for id, lease := range t.held {
+		why := t.foreign(id, t.seen[id].row)
+		if why == "" || lease.reading.Err() != nil {
+			continue
+		}
+		t.cfg.Log.Error().Str("shard", id).Str("reason", why).Msg("the row of the shard is of another stream: reading stops, to begin anew")
+		lease.stopReading()
+	}
+}
+
+// Refused notes that Kinesis says that the lease's checkpoint is not of its shard:
+// the row is foreign.
+func (l *Lease) Refused() {
+	t := l.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shard := t.shards[l.shard]
+	shard.refused = l.acquired.checkpoint
+	t.shards[l.shard] = shard
+}
+
+// warnOfOthers logs once what running workers of this application differ in: then
+// they split the events among two destinations.
+func (t *Table) warnOfOthers(first item) {
+	for _, s := range []struct{ attribute, mine, what string }{
+		{attrDomain, t.cfg.Domain, "OPENSEARCH_URL"},
+		{attrPrefix, t.cfg.IndexPrefix, "INDEX_PREFIX"},
+	} {
+		if other := text(first[s.attribute]); other != "" && other != s.mine {
+			t.warnOnce(s.what).Str("table", t.cfg.Table).Str("ours", s.mine).Str("theirs", other).
+				Msg("another worker of this lease table has another " + s.what + ": they split the events; give two services two values of APPLICATION_NAME")
+		}
+	}
+}
+
+// warnOnce is a warning that is logged the first time only.
+func (t *Table) warnOnce(what string) *zerolog.Event {
+	if t.warned[what] {
+		return nil
+	}
+	t.warned[what] = true
+	return t.cfg.Log.Warn()
+}
