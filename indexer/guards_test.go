@@ -10,28 +10,48 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// idleDispatcher is a dispatcher whose loop does not run.
+func idleDispatcher(t *testing.T, change func(*Config)) *dispatcher {
+	t.Helper()
+	cfg := Config{
+		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RetryMin: time.Second, RetryMax: 10 * time.Second, RequestTimeout: time.Minute,
+		WaitForIndex: 30 * time.Minute, InFlightBytes: 1 << 30, Log: zerolog.Nop(), Fallback: fallback{},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ix := &Indexer{cfg: cfg, budget: newBudget(cfg.InFlightBytes), results: make(chan result), ctx: ctx, cancel: cancel}
+	if err := ix.metrics.register(prometheus.NewRegistry(), ix.budget); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ix.Close)
+	return newDispatcher(ix)
+}
+
+// taken is a record that the dispatcher has taken from its inbox, and the outcomes of
+// the whole record, as its owner learns them.
+func taken(d *dispatcher, ctx context.Context, first, n int) (p part, outcomes *[]bool) {
+	outcomes = new([]bool)
+	docs := record(nil, first, n)
+	docs.group = &ackGroup{ctx: ctx, pending: n, done: func(settled bool) { *outcomes = append(*outcomes, settled) }}
+	docs.undecided, docs.bytes, docs.reserved = n, len(docs.Body), docs.Size()
+	d.ix.budget.add(docs.source.Shard, docs.reserved)
+	return part{docs: docs, to: n}, outcomes
+}
+
 // What waits long enough is not given up at a moment in which an outage has begun,
 // nor by WAIT_FOR_INDEX=0.
 func TestGivenUpOutsideAnOutage(t *testing.T) {
 	f := func(name string, limit time.Duration, change func(d *dispatcher, now time.Time), want int) {
 		t.Helper()
-		ix := &Indexer{
-			cfg:    Config{Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, WaitForIndex: limit, Log: zerolog.Nop(), Fallback: fallback{}},
-			budget: newBudget(1 << 30),
-		}
-		if err := ix.metrics.register(prometheus.NewRegistry(), ix.budget); err != nil {
-			t.Fatal(err)
-		}
-		d := newDispatcher(ix)
+		d := idleDispatcher(t, func(c *Config) { c.WaitForIndex = limit })
 		now := time.Now().Add(time.Hour)
 		d.tally.accepted = now
 		x := &target{name: "app-x", ticked: now, clock: time.Hour, isBlocked: true}
 		d.targets[x.name] = x
 		for i := range 2 {
-			docs := record(nil, i, 1)
-			docs.group = &ackGroup{ctx: context.Background(), pending: 1, done: func(bool) {}}
-			docs.undecided, docs.bytes = 1, len(docs.Body)
-			p := part{docs: docs, to: 1}
+			p, _ := taken(d, t.Context(), i, 1)
 			if i == 1 {
 				p.failing = &failing{}
 			}

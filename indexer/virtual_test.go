@@ -197,7 +197,24 @@ func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v
 		v := &virtualIndexer{Indexer: ix, virtual: fake, t: t, pending: make(map[string]int)}
 		defer ix.Close()
 		test(t, v)
+		v.checkMemory()
 	})
+}
+
+// checkMemory checks that nothing is counted as in flight when nothing is.
+func (v *virtualIndexer) checkMemory() {
+	v.t.Helper()
+	synctest.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, n := range v.pending {
+		if n > 0 {
+			return
+		}
+	}
+	if used, waiting, paused := v.budget.state(); used != 0 || waiting != 0 || paused != nil || len(v.budget.shards) > 0 {
+		v.t.Errorf("%d bytes are in flight and %d wait, paused %v", used, waiting, paused)
+	}
 }
 
 // put puts a record with one document for each index into a shard, as a processor

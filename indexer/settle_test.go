@@ -1,0 +1,127 @@
+package indexer
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// What a request says of OpenSearch as a whole is what became of documents that were
+// sent for the first time, dead letters excepted.
+func TestNote(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	begun := d.tally.accepted
+	now := begun.Add(time.Hour)
+	p, _ := taken(d, t.Context(), 0, 8)
+	verdicts := []verdict{
+		{part: p.slice(0, 1).letter(StageBlocked, 403, undecided), outcome: indexed},
+		{part: p.slice(0, 3), outcome: blocked, index: "app-x", reason: undecided},
+		{part: p.slice(3, 4), outcome: unanswered},
+		{part: p.slice(4, 5), outcome: busy},
+		{part: p.slice(5, 6), outcome: failedAlone, index: "app-x"},
+		{part: p.slice(6, 7), outcome: blocked, index: "app-x"},
+	}
+	verdicts[5].known = true
+	d.note(verdicts, now)
+	if d.tally.accepted != begun {
+		t.Error("an accepted dead letter counts as an accepted document")
+	}
+	if want := (counts{sent: 4, blocked: 3, failed: 1}); d.tally.total != want {
+		t.Errorf("counted %+v, want %+v", d.tally.total, want)
+	}
+	if x := d.targets["app-x"]; x == nil || !d.tally.mostBlocked(x.before) {
+		t.Errorf("what is refused with the first refusal of an index does not count for it: %+v", x)
+	}
+}
+
+// A document whose shard is another worker's is not sent again, and its record not
+// acknowledged.
+func TestForsakenIsDropped(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	p, outcomes := taken(d, ctx, 0, 1)
+	cancel()
+	d.settle(result{verdicts: []verdict{{part: p, outcome: unanswered}}})
+	if len(d.retries) > 0 || len(*outcomes) != 1 || (*outcomes)[0] {
+		t.Errorf("%d retries, outcomes %v", len(d.retries), *outcomes)
+	}
+}
+
+// Requests that fail while others are accepted make a dead letter of one document,
+// whether or not others are sent with it.
+func TestOneDocumentIsToBlame(t *testing.T) {
+	f := func(name string, n int, letter bool, store Store, retries, resent, stored int) {
+		t.Helper()
+		d := idleDispatcher(t, func(c *Config) { c.Store = store })
+		p, _ := taken(d, t.Context(), 0, n)
+		if letter {
+			p = p.letter(StageIndex, 500, undecided)
+		}
+		d.accepted = 2 * enoughOthers
+		p.failing = &failing{whole: true, at: time.Now().Add(-time.Hour), seen: d.accepted - 1, tries: maxTries}
+		d.settle(result{verdicts: []verdict{{part: p, outcome: unanswered, status: http.StatusInternalServerError}}})
+		if len(d.retries) != retries || d.resent.count != resent || len(d.storing.parts) != stored {
+			t.Errorf("%s: %d retries, %d dead letters, %d for the store", name, len(d.retries), d.resent.count, len(d.storing.parts))
+		}
+	}
+	f("one", 1, false, nil, 0, 1, 0)
+	f("several", 2, false, nil, 1, 0, 0)
+	f("a dead letter, no store", 1, true, nil, 1, 0, 0)
+	f("a dead letter, a store", 1, true, &brokenStore{}, 0, 0, 1)
+}
+
+// What a document did by itself does not count for its requests.
+func TestFailedByItselfBefore(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 1)
+	d.accepted = enoughOthers
+	p.failing = &failing{at: time.Now().Add(-time.Hour), tries: maxTries}
+	if d.othersAccepted(&p, true, time.Now()) || p.failing.tries != 0 || !p.failing.whole {
+		t.Errorf("counted on: %+v", p.failing)
+	}
+}
+
+// Documents that exceed what may wait are given up with the answer that says so.
+func TestQuarterIsFullAtOnce(t *testing.T) {
+	d := idleDispatcher(t, func(c *Config) { c.InFlightBytes = 64 << 10 })
+	d.ix.budget.mu.Lock()
+	d.ticked = time.Now().Add(time.Hour) // no tick
+	d.ix.budget.mu.Unlock()
+	p, _ := taken(d, t.Context(), 0, 500)
+	d.tally.total.sent = 1000 // most of which were accepted
+	d.tally.accepted = time.Now()
+	d.settle(result{verdicts: []verdict{{part: p, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
+	if d.given != 0 {
+		t.Fatal("given up while most documents are blocked")
+	}
+	d.tally.send(time.Now(), counts{sent: 2000})
+	q, _ := taken(d, t.Context(), 1000, 1)
+	d.settle(result{verdicts: []verdict{{part: q, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
+	if d.given != 1 {
+		t.Errorf("%d indices given up: %+v", d.given, d.targets)
+	}
+}
+
+// A set of which little is settled, or that is small, is left where it is.
+func TestNotCompacted(t *testing.T) {
+	f := func(name string, n, settled int, reserved int64, want bool) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		p, _ := taken(d, t.Context(), 0, n)
+		docs := p.docs
+		docs.Body = append(make([]byte, 0, len(docs.Body)), docs.Body...)
+		if reserved > 0 {
+			docs.reserved = reserved
+		}
+		d.finish(p.slice(0, settled))
+		left := rest(p.slice(settled, n))
+		d.compact(docs)
+		if moved := left.docs != docs; moved != want {
+			t.Errorf("%s: moved: %v", name, moved)
+		}
+	}
+	f("a quarter is left", 100, 75, 0, true)
+	f("most is left", 100, 20, 0, false)
+	f("it is as small as it can be", 100, 75, 1, false)
+}
