@@ -125,3 +125,23 @@ func TestNotCompacted(t *testing.T) {
 	f("most is left", 100, 20, 0, false)
 	f("it is as small as it can be", 100, 75, 1, false)
 }
+
+// A document that is replaced by two forms counts until both have their outcomes.
+func TestReplaceCounts(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, outcomes := taken(d, t.Context(), 0, 2)
+	one, size := p.slice(0, 1), len(p.slice(0, 1).bytes())
+	all := p.docs.bytes
+	forms := d.replace(one, []part{one.letter(StageIndex, 400, undecided), one.formOf(form{kind: bare})})
+	for i, want := range []int{all + size, all, all - size} {
+		if p.docs.bytes != want {
+			t.Errorf("%d bytes wait after %d outcomes, want %d", p.docs.bytes, i, want)
+		}
+		if i < len(forms) {
+			d.finish(forms[i])
+		}
+	}
+	if len(*outcomes) > 0 || p.docs.group.pending != 1 {
+		t.Errorf("outcomes %v, %d to come", *outcomes, p.docs.group.pending)
+	}
+}
