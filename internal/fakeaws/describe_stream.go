@@ -32,7 +32,7 @@ func (k *Kinesis) describe(s *stream) map[string]any {
 	}
 	return map[string]any{
 		"StreamName":              s.name,
-		"StreamARN":               arnPrefix + s.name,
+		"StreamARN":               k.arn(s.name),
 		"StreamStatus":            "ACTIVE",
 		"StreamModeDetails":       map[string]string{"StreamMode": "PROVISIONED"},
 		"RetentionPeriodHours":    hours,

@@ -3,7 +3,7 @@ package fakeaws
 import (
 	"bufio"
 	"math"
-	"strings"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +26,9 @@ type KinesisOptions struct {
 	// MaxRecordBytes bounds a record's data and partition key together, as a
 	// stream's MaxRecordSizeInKiB does; the service's 1 MiB if zero.
 	MaxRecordBytes int
+	// Account owns the streams; that of the callers if empty. Streams of another
+	// account are found by their ARN only.
+	Account string
 }
 
 // Kinesis is the service: an http.Handler.
@@ -49,6 +52,9 @@ func NewKinesis(opts KinesisOptions) *Kinesis {
 	}
 	if opts.MaxRecordBytes == 0 {
 		opts.MaxRecordBytes = 1 << 20
+	}
+	if opts.Account == "" {
+		opts.Account = account
 	}
 	k := &Kinesis{options: opts, streams: make(map[string]*stream)}
 	k.writers.New = func() any { return bufio.NewWriterSize(nil, answerBuffer) }
@@ -92,31 +98,36 @@ type streamRef struct {
 	StreamARN  string
 }
 
-const (
-	account   = "000000000000"
-	arnPrefix = "arn:aws:kinesis:us-east-1:" + account + ":stream/"
-)
+const account = "000000000000" // of the callers
+
+// streamARN is the pattern of the API reference, in one region and partition.
+var streamARN = regexp.MustCompile(`^arn:aws:kinesis:us-east-1:(\d{12}):stream/(\S+)$`)
+
+// arn is the ARN of a stream.
+func (k *Kinesis) arn(name string) string {
+	return "arn:aws:kinesis:us-east-1:" + k.options.Account + ":stream/" + name
+}
 
 // stream finds the stream that a request is about.
 func (k *Kinesis) stream(ref streamRef) (*stream, error) {
-	name := ref.StreamName
+	name, owner := ref.StreamName, account
 	if ref.StreamARN != "" {
-		_, named, ok := strings.Cut(ref.StreamARN, ":stream/")
+		parts := streamARN.FindStringSubmatch(ref.StreamARN)
 		switch {
-		case !ok || named == "":
-			return nil, failf(codeInvalidArgument, "StreamARN %s is not the ARN of a stream", ref.StreamARN)
-		case name != "" && name != named:
+		case parts == nil:
+			return nil, failf(codeValidation, "1 validation error detected: Value '%s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", ref.StreamARN, streamARN)
+		case name != "" && name != parts[2]:
 			return nil, failf(codeInvalidArgument, "StreamARN %s and StreamName %s are different streams", ref.StreamARN, name)
 		}
-		name = named
+		owner, name = parts[1], parts[2]
 	}
 	if name == "" {
 		return nil, failf(codeInvalidArgument, "Either StreamName or StreamARN must be provided.")
 	}
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	if s := k.streams[name]; s != nil {
+	if s := k.streams[name]; s != nil && owner == k.options.Account {
 		return s, nil
 	}
-	return nil, failf(codeNotFound, "Stream %s under account %s not found.", name, account)
+	return nil, failf(codeNotFound, "Stream %s under account %s not found.", name, owner)
 }

@@ -36,8 +36,10 @@ func (k *Kinesis) listShards(in *listShardsInput) (any, error) {
 	}
 	ref, after := in.streamRef, in.ExclusiveStartShardId
 	if in.NextToken != "" {
-		if in.StreamName != "" || after != "" {
-			return nil, failf(codeInvalidArgument, "NextToken and StreamName or ExclusiveStartShardId cannot be provided together.")
+		for member, value := range map[string]string{"StreamName": in.StreamName, "StreamARN": in.StreamARN, "ExclusiveStartShardId": after} {
+			if value != "" {
+				return nil, failf(codeInvalidArgument, "NextToken and %s cannot be provided together.", member)
+			}
 		}
 		var token shardsToken
 		raw, err := base64.StdEncoding.DecodeString(in.NextToken)
@@ -47,7 +49,7 @@ func (k *Kinesis) listShards(in *listShardsInput) (any, error) {
 		if k.now()-token.Issued > tokenLifetime.Milliseconds() {
 			return nil, failf(codeExpiredToken, "NextToken has expired: use it within %s.", tokenLifetime)
 		}
-		ref, after = streamRef{StreamName: token.Stream}, token.After
+		ref, after = streamRef{StreamARN: k.arn(token.Stream)}, token.After
 	}
 	s, err := k.stream(ref)
 	if err != nil {

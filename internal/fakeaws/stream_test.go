@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
 func TestStreams_Success(t *testing.T) {
@@ -96,12 +97,52 @@ func TestStreamReference_Failure(t *testing.T) {
 			t.Errorf("%s, %s: %v, want %s", aws.ToString(name), aws.ToString(arn), err, want)
 		}
 	}
-	f(aws.String(testStream), aws.String(arnPrefix+testStream), "<nil>")
+	ours := aws.String(x.k.arn(testStream))
+	f(aws.String(testStream), ours, "<nil>")
+	f(nil, ours, "<nil>")
 	f(nil, nil, codeInvalidArgument)
 	f(aws.String("other"), nil, codeNotFound)
-	f(nil, aws.String(arnPrefix+"other"), codeNotFound)
-	f(nil, aws.String("arn:aws:kinesis:us-east-1:000000000000:consumer/logs"), codeInvalidArgument)
-	f(aws.String("other"), aws.String(arnPrefix+testStream), codeInvalidArgument)
+	f(nil, aws.String(x.k.arn("other")), codeNotFound)
+	f(nil, aws.String("arn:aws:kinesis:us-east-1:111111111111:stream/"+testStream), codeNotFound)
+	f(nil, aws.String("arn:aws:kinesis:eu-west-1:000000000000:stream/"+testStream), codeValidation)
+	f(nil, aws.String("arn:aws:kinesis:us-east-1:000000000000:consumer/logs"), codeValidation)
+	f(aws.String("other"), ours, codeInvalidArgument)
+}
+
+// A stream of another account takes part in no call that does not name it by its ARN,
+// but for a page of a listing, whose token says which stream it is of.
+func TestStreamOfAnotherAccount(t *testing.T) {
+	x := newFixture(t, KinesisOptions{Account: "111111111111"}, 2)
+	name, arn := aws.String(testStream), aws.String("arn:aws:kinesis:us-east-1:111111111111:stream/"+testStream)
+	f := func(what string, err error, want string) {
+		t.Helper()
+		if code(err) != want {
+			t.Errorf("%s: %v, want %s", what, err, want)
+		}
+	}
+	_, err := x.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: name})
+	f("summary by name", err, codeNotFound)
+	summary, err := x.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamARN: arn})
+	f("summary by ARN", err, "<nil>")
+	if got := *summary.StreamDescriptionSummary.StreamARN; got != *arn {
+		t.Errorf("it is %s", got)
+	}
+	first := &kinesis.GetShardIteratorInput{StreamName: name, ShardId: id(0), ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+	_, err = x.client.GetShardIterator(t.Context(), first)
+	f("iterator by name", err, codeNotFound)
+	first.StreamARN = arn
+	iterator, err := x.client.GetShardIterator(t.Context(), first)
+	f("iterator by ARN", err, "<nil>")
+	_, err = x.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator.ShardIterator})
+	f("records by iterator alone", err, codeNotFound)
+	_, err = x.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator.ShardIterator, StreamARN: arn})
+	f("records by ARN", err, "<nil>")
+	page, err := x.client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamARN: arn, MaxResults: aws.Int32(1)})
+	f("shards by ARN", err, "<nil>")
+	_, err = x.client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamARN: arn, NextToken: page.NextToken})
+	f("shards by ARN and token", err, codeInvalidArgument)
+	_, err = x.client.ListShards(t.Context(), &kinesis.ListShardsInput{NextToken: page.NextToken})
+	f("shards by token", err, "<nil>")
 }
 
 func TestListShards_Success(t *testing.T) {

@@ -35,7 +35,7 @@ func (k *Kinesis) updateShardCount(in *updateShardCountInput) (any, error) {
 	}
 	k.scale(s, target)
 	return map[string]any{
-		"StreamName": s.name, "StreamARN": arnPrefix + s.name, "CurrentShardCount": current, "TargetShardCount": target,
+		"StreamName": s.name, "StreamARN": k.arn(s.name), "CurrentShardCount": current, "TargetShardCount": target,
 	}, nil
 }
 
