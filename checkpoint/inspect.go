@@ -10,8 +10,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// ErrOtherTable tells that a table has another key than a lease table's.
-var ErrOtherTable = errors.New("the table is no lease table")
+var (
+	// ErrOtherTable is returned for a table with another key than a lease table's.
+	ErrOtherTable = errors.New("the table is not a lease table")
+	// ErrDeleting is returned while the table is being deleted.
+	ErrDeleting = errors.New("the lease table is being deleted")
+)
+
+// Check returns ErrOtherTable if the table exists and is not a lease table, and
+// ErrDeleting while it is being deleted. It creates nothing.
+func (t *Table) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	d, err := Describe(ctx, t.db, t.cfg.Table)
+	switch {
+	case errors.Is(err, ErrNoTable):
+		return nil
+	case err == nil && d.Status == string(types.TableStatusDeleting):
+		return fmt.Errorf("%s: %w", t.cfg.Table, ErrDeleting)
+	}
+	return err
+}
 
 // Description is what DynamoDB says of a lease table.
 type Description struct {
@@ -31,6 +50,8 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 		return Description{}, fmt.Errorf("%s: %w", table, ErrNoTable)
 	case err != nil:
 		return Description{}, fmt.Errorf("describe the lease table %s: %w", table, err)
+	case answer.Table == nil:
+		return Description{}, fmt.Errorf("describe the lease table %s: the answer is not one of DynamoDB", table)
 	}
 	t := answer.Table
 	d := Description{Status: string(t.TableStatus), Billing: string(types.BillingModeProvisioned)} // if nothing is said

@@ -11,7 +11,7 @@ import (
 func TestPasswordFile_Failure(t *testing.T) {
 	f := func(want string, settings ...string) {
 		t.Helper()
-		c := &cluster{t: t, program: os.Args[0], application: "a", prefix: "p", searchURL: "http://127.0.0.1:1"}
+		c := &cluster{t: t, program: os.Args[0], application: "app", prefix: "p", searchURL: "http://127.0.0.1:1"}
 		w := c.start("w", settings...)
 		if err := w.wait(); err == nil || !strings.Contains(w.lines(), want) {
 			t.Errorf("%q: %v, %s", want, err, w.lines())

@@ -99,7 +99,7 @@ func TestDecode_Failure(t *testing.T) {
 // A setting that is missing or wrong is told in one line that names the variable.
 func TestSettings_Failure(t *testing.T) {
 	complete := map[string]string{
-		"STREAM_NAME": "s", "APPLICATION_NAME": "a", "OPENSEARCH_URL": "http://127.0.0.1:1", "INDEX_PREFIX": "p", "AWS_REGION": "us-east-1",
+		"STREAM_NAME": "s", "APPLICATION_NAME": "app", "OPENSEARCH_URL": "http://127.0.0.1:1", "INDEX_PREFIX": "p", "AWS_REGION": "us-east-1",
 	}
 	f := func(variable, value string, more ...string) {
 		t.Helper()

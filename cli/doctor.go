@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/rs/zerolog"
 
+	"logsluice/consumer"
 	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/mapping"
@@ -62,8 +62,8 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	switch err := c.opensearchSettings.check(); {
 	case c.StreamName == "":
 		return cfg, nil, c.missingStream()
-	case c.ApplicationName == "":
-		return cfg, nil, c.missingApplication()
+	case c.streamSettings.check() != nil:
+		return cfg, nil, c.streamSettings.check()
 	case err != nil:
 		return cfg, nil, err
 	case c.MostLogGroups < 1:
@@ -95,7 +95,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		return cfg, nil, err
 	}
 	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
-	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), kinesis.NewFromConfig(cfg.AWS)
+	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), consumer.NewKinesis(cfg.AWS, c.StreamName)
 	store, err := c.store(cfg.AWS)
 	if err != nil {
 		return cfg, nil, err

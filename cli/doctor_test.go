@@ -443,6 +443,8 @@ func TestDoctor_Failure(t *testing.T) {
 	}
 	f("no stream", nil, map[string]string{"STREAM_NAME": "s2"}, states{"stream": broken, "subscription filters": broken}, "stream", "there is no stream s2 in us-east-1", "STREAM_NAME")
 	f("another region", nil, map[string]string{"AWS_REGION": "eu-west-1"}, states{"stream": broken, "subscription filters": broken, "lease table": warning}, "stream", "there is no stream s in eu-west-1", "AWS_REGION")
+	f("stream by its ARN", nil, map[string]string{"STREAM_NAME": streamARN + "s"}, nil, "subscription filters", "2 forward to stream "+streamARN+"s")
+	f("stream of another account", nil, map[string]string{"STREAM_NAME": strings.Replace(streamARN, fakeaccount.ID, "222222222222", 1) + "s"}, states{"stream": broken, "subscription filters": skipped}, "subscription filters", "the stream is of account 222222222222, and so are the filters that point at it")
 	f("stream being deleted", become("DELETING"), nil, stream(broken), "stream", "s is DELETING", "going away", "make it again")
 	f("stream being made", become("CREATING"), nil, stream(broken), "stream", "s is CREATING", "wait until it is ACTIVE")
 	f("summary denied", deny("kinesis:DescribeStreamSummary"), nil, stream(warning), "stream", "allow kinesis:DescribeStreamSummary", "2 shards open")
@@ -767,7 +769,7 @@ func TestDoctorSettings_Failure(t *testing.T) {
 	f := func(want string, env map[string]string, args ...string) {
 		t.Helper()
 		t.Run(want, func(t *testing.T) {
-			all := map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1", "INDEX_PREFIX": "p", "AWS_REGION": "us-east-1", "STREAM_NAME": "s", "APPLICATION_NAME": "a"}
+			all := map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1", "INDEX_PREFIX": "p", "AWS_REGION": "us-east-1", "STREAM_NAME": "s", "APPLICATION_NAME": "app"}
 			maps.Copy(all, env)
 			code, out, errOut := command(t, all, nil, append([]string{"doctor"}, args...)...)
 			if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, want) {

@@ -15,7 +15,6 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	kinesistypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -35,48 +34,42 @@ type leasesCommands struct {
 type leaseTable struct {
 	dynamoDB *dynamodb.Client
 	kinesis  *kinesis.Client
+	region   string
 	streamSettings
 }
 
 func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
-	if s.ApplicationName == "" {
-		return nil, s.missingApplication()
+	if err := s.check(); err != nil {
+		return nil, err
 	}
 	cfg, err := loadAWS(ctx, zerolog.Nop())
 	if err != nil {
 		return nil, err
 	}
-	return &leaseTable{newDynamoDB(cfg), kinesis.NewFromConfig(cfg), s}, nil
+	return &leaseTable{newDynamoDB(cfg), consumer.NewKinesis(cfg, s.StreamName), cfg.Region, s}, nil
 }
 
 // look reads the lease table and then the shards, which are nil if the stream
 // is not named.
 func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []checkpoint.Shard, now time.Time, err error) {
-	view, err = checkpoint.Look(ctx, l.dynamoDB, l.ApplicationName)
-	switch {
-	case errors.Is(err, checkpoint.ErrNoTable):
-		return nil, nil, now, settingf("APPLICATION_NAME (--application-name): there is no lease table %q in this account and region: give the name that run has", l.ApplicationName)
-	case err != nil || l.StreamName == "":
-		return view, nil, now, err
+	if view, err = l.read(ctx); err == nil && l.StreamName != "" {
+		if err = view.Of(consumer.Identity(l.StreamName)); err == nil {
+			shards, now, err = consumer.ListShards(ctx, l.kinesis, l.StreamName)
+		}
 	}
-	if err := view.Of(checkpoint.Stream{Name: l.StreamName}); err != nil {
-		return nil, nil, now, otherStream(err)
-	}
-	shards, now, err = consumer.ListShards(ctx, l.kinesis, l.StreamName)
-	var missing *kinesistypes.ResourceNotFoundException
-	if errors.As(err, &missing) {
-		err = settingf("STREAM_NAME (--stream-name): there is no stream %q in this account and region: give the name that run has", l.StreamName)
-	}
-	return view, shards, now, err
+	return view, shards, now, l.explain(err, l.region)
 }
 
-// otherStream is the error of a lease table that is of another stream, as that of a
-// setting; any other stays as it is.
-func otherStream(err error) error {
-	if other, is := errors.AsType[*checkpoint.OtherStreamError](err); is {
-		return settingf("APPLICATION_NAME (--application-name): %w: give each stream a name of its own, or correct STREAM_NAME (--stream-name), which is %q", other, other.Asked.Name)
+// read reads a table that is a lease table and can be read.
+func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
+	table, err := checkpoint.Describe(ctx, l.dynamoDB, l.ApplicationName)
+	switch {
+	case err != nil:
+		return nil, err
+	case !table.Ready:
+		return nil, fmt.Errorf("lease table %q is %s: try again when it is ACTIVE", l.ApplicationName, table.Status)
 	}
-	return err
+	return checkpoint.Look(ctx, l.dynamoDB, l.ApplicationName)
 }
 
 // leasesShowCommand prints the lease table.

@@ -97,8 +97,10 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	switch t, isTime := position.Timestamp(); {
 	case r.StreamName == "":
 		return position, r.missingStream()
-	case r.ApplicationName == "":
-		return position, r.missingApplication()
+	case r.streamSettings.check() != nil:
+		return position, r.streamSettings.check()
+	case checkpoint.CheckWorker(r.worker()) != nil:
+		return position, settingf("WORKER_ID (--worker-id): %q: %w", r.worker(), checkpoint.CheckWorker(r.worker()))
 	case err != nil:
 		return position, settingf("INITIAL_POSITION (--initial-position): %w", err)
 	case isTime && t.After(time.Now()):
@@ -228,6 +230,9 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		return err
 	}
 
+	if err := checkCredentials(ctx, awsConfig); err != nil {
+		return err
+	}
 	// Telemetry outlives the consumer, so that the last line has all of it.
 	showing, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
 	var shows sync.WaitGroup
@@ -251,13 +256,23 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 			}
 		})
 	}
+	// Nothing is created in AWS or OpenSearch before this.
+	stream, err := c.Check(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil // stopped while it was starting
+	case err != nil:
+		return r.explain(err, awsConfig.Region)
+	case stream.ARN != "":
+		log.Info().Str("arn", stream.ARN).Time("created", stream.Created).Stringer("retention", stream.Retention).Msg("stream found")
+	}
 	if err := ensureTemplates(ctx, client, templates, log); err != nil {
 		return nil // stopped before OpenSearch could be reached
 	}
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
 	shows.Go(func() { ensureDeadLetterIndex(showing, client, mapper.Prefix(), log) })
 	shows.Go(func() { checkStore(showing, store, log) })
-	return otherStream(c.Run(ctx))
+	return r.explain(c.Run(ctx), awsConfig.Region)
 }
 
 // workingMemory is what the Go runtime may take in bytes beside the documents in

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,24 +16,67 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
 	"github.com/rs/zerolog"
 
+	"logsluice/checkpoint"
+	"logsluice/consumer"
+	"logsluice/doctor"
 	"logsluice/internal/ownbody"
 	"logsluice/mapping"
 )
 
 // streamSettings name what is read and the lease table.
 type streamSettings struct {
-	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" help:"Kinesis data stream to consume."`
+	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" help:"Kinesis data stream to consume: its name, or its ARN if it is another account's."`
 	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" help:"Name of the application, and of its lease table in DynamoDB, which run creates if it does not exist."`
 }
 
 func (streamSettings) missingStream() error {
-	return missing("STREAM_NAME", "--stream-name", "the name of the Kinesis data stream")
+	return missing("STREAM_NAME", "--stream-name", "the name or the ARN of the Kinesis data stream")
 }
 
-func (streamSettings) missingApplication() error {
-	return missing("APPLICATION_NAME", "--application-name", "a name for the lease table, the same for all workers")
+// check refuses names that AWS would not take, before it is asked anything. Not every
+// command needs a stream.
+func (s streamSettings) check() error {
+	if err := consumer.CheckStream(s.StreamName); s.StreamName != "" && err != nil {
+		return settingf("STREAM_NAME (--stream-name): %q: %w", s.StreamName, err)
+	}
+	if s.ApplicationName == "" {
+		return missing("APPLICATION_NAME", "--application-name", "a name for the lease table, the same for all workers")
+	}
+	if err := checkpoint.CheckTable(s.ApplicationName); err != nil {
+		return settingf("APPLICATION_NAME (--application-name): %q: %w", s.ApplicationName, err)
+	}
+	return nil
+}
+
+// explain makes a setting's error of what AWS says when a setting is wrong, and
+// returns any other error as it is. region is the configured one.
+func (s streamSettings) explain(err error, region string) error {
+	var noStream *types.ResourceNotFoundException
+	var otherStream *checkpoint.OtherStreamError
+	var noHost *net.DNSError
+	var api smithy.APIError
+	streamRegion := consumer.StreamRegion(s.StreamName, region)
+	switch {
+	case errors.As(err, &noStream):
+		return settingf("there is no stream %q in %s: %s", s.StreamName, streamRegion, doctor.CorrectStream)
+	case errors.Is(err, consumer.ErrDeleting):
+		return settingf("stream %q in %s is being deleted: %s", s.StreamName, streamRegion, doctor.CorrectStream)
+	case errors.As(err, &otherStream):
+		return settingf("%w: %s", otherStream, doctor.SeparateTable)
+	case errors.Is(err, checkpoint.ErrNoTable):
+		return settingf("there is no lease table %q in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION: give what run has", s.ApplicationName, region)
+	case errors.Is(err, checkpoint.ErrOtherTable):
+		return settingf("%w: %s", err, doctor.CorrectTable)
+	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):
+		return settingf("AWS refuses the credentials: %w: %s, and check this machine's clock", api, doctor.RenewIdentity)
+	case errors.As(err, &noHost) && noHost.IsNotFound:
+		return settingf("there is no host %s: correct AWS_REGION (%q), or AWS_ENDPOINT_URL and its like, or look at the DNS", noHost.Name, region)
+	}
+	return err
 }
 
 // loadAWS reads region, credentials and endpoints from the SDK's own variables.
@@ -42,7 +88,20 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	if cfg.Region == "" {
 		return cfg, missing("AWS_REGION", "no flag", "the region of the stream")
 	}
+	if !regionName.MatchString(cfg.Region) {
+		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
+	}
 	return cfg, nil
+}
+
+var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// checkCredentials finds out whether there are credentials for AWS.
+func checkCredentials(ctx context.Context, cfg aws.Config) error {
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return settingf("there are no credentials for AWS: %w: %s", err, doctor.GiveIdentity)
+	}
+	return nil
 }
 
 // newDynamoDB makes a client whose answers are not cut off.

@@ -27,7 +27,7 @@ import (
 
 // Config describes one worker.
 type Config struct {
-	// Stream is the Kinesis stream's name, Application that of the KCL
+	// Stream is the Kinesis stream's name or ARN, Application the name of the KCL
 	// application, and Worker that of this worker, as in the lease table.
 	Stream, Application, Worker string
 	// AWS has the region, the credentials and the endpoint of Kinesis.
@@ -47,8 +47,10 @@ type Config struct {
 
 func (c Config) check() error {
 	switch {
-	case c.Stream == "" || c.Application == "" || c.Worker == "":
-		return errors.New("the consumer needs the names of a stream, an application and a worker")
+	case c.Application == "" || c.Worker == "":
+		return errors.New("the consumer needs the names of an application and a worker")
+	case CheckStream(c.Stream) != nil:
+		return CheckStream(c.Stream)
 	case c.AWS.Region == "":
 		return errors.New("the consumer needs an AWS region")
 	case c.PollInterval < 0 || c.SyncInterval < time.Millisecond || c.DrainTimeout <= 0:
@@ -72,6 +74,7 @@ type Consumer struct {
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
 	progress progress
+	identity checkpoint.Stream // what Check has found of it
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -96,6 +99,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		metrics:  m,
 		decoders: newDecoders(cfg.MaxInflated),
 		large:    semaphore.NewWeighted(1),
+		identity: Identity(cfg.Stream),
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
@@ -167,20 +171,28 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return nil
 }
 
-// open makes the lease table ready. While AWS cannot be reached it tries again,
-// for a restart would not help; it returns what a setting or a permission is to
-// blame for.
+// open makes the lease table ready.
 func (c *Consumer) open(ctx context.Context) error {
+	return c.persist(ctx, "cannot begin with shards and leases; trying again", func(ctx context.Context) error {
+		return c.table.Open(ctx, c.identity, c.stream.list)
+	})
+}
+
+// persist makes a call at start. While AWS cannot be reached, or what is asked for
+// is not ready, it tries again with a line in the log, for a restart would not help;
+// it returns what a setting or a permission is to blame for.
+func (c *Consumer) persist(ctx context.Context, line string, call func(context.Context) error) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
 	lines := newSampler()
 	for {
-		err := c.table.Open(ctx, checkpoint.Stream{Name: c.cfg.Stream}, c.stream.list)
-		// The deadline is one of a call's, for ctx has not ended.
-		silent := errors.Is(err, context.DeadlineExceeded)
-		if err == nil || ctx.Err() != nil || !silent && passes.IsErrorRetryable(err) != aws.TrueTernary {
+		err := call(ctx)
+		waits := errors.Is(err, errCreating) || errors.Is(err, checkpoint.ErrDeleting) ||
+			errors.Is(err, context.DeadlineExceeded) || // a call's, unless ctx has ended
+			passes.IsErrorRetryable(err) == aws.TrueTernary
+		if err == nil || ctx.Err() != nil || !waits {
 			return err
 		}
-		lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot begin with shards and leases; trying again")
+		lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg(line)
 		select {
 		case <-time.After(c.cfg.SyncInterval):
 		case <-ctx.Done():

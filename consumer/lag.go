@@ -14,7 +14,7 @@ import (
 
 // Lag asks Kinesis how far a shard's checkpoint is behind the tip, to within
 // the one record that it reads. That read is one of the five a second that all
-// consumers of the shard have together.
+// consumers of the shard have together. client is one of NewKinesis for the stream.
 func Lag(ctx context.Context, client *kinesis.Client, stream, shard, sequenceNumber string, start checkpoint.Position) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -37,18 +38,37 @@ func apiCode(err error) string {
 	return ""
 }
 
+// Codes of AWS. See
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/CommonErrors.html.
+var (
+	denials  = []string{"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"}
+	refusals = []string{
+		"ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "IncompleteSignatureException", "InvalidAccessKeyId",
+		"InvalidClientTokenId", "InvalidSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+		"SignatureDoesNotMatch", "UnrecognizedClientException",
+	}
+)
+
+// IsDenied reports whether AWS denied a call to these credentials.
+func IsDenied(err error) bool { return slices.Contains(denials, apiCode(err)) }
+
+// AreCredentialsRefused reports whether AWS refused the credentials of a call.
+func AreCredentialsRefused(err error) bool { return slices.Contains(refusals, apiCode(err)) }
+
 // remedy returns what to do about an error that stays until somebody does it, ""
 // for any other.
 func (e *readError) remedy() string {
+	switch {
+	case IsDenied(e.cause):
+		return "allow kinesis:GetShardIterator and kinesis:GetRecords on the stream to the task role"
+	case AreCredentialsRefused(e.cause):
+		return "check the worker's AWS credentials and its clock"
+	}
 	switch apiCode(e.cause) {
 	case "KMSAccessDeniedException":
 		return "allow kms:Decrypt on the stream's key to the task role, here and in the key's policy"
 	case "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
 		return "enable the KMS key that the stream's records are encrypted with"
-	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation":
-		return "allow kinesis:GetShardIterator and kinesis:GetRecords on the stream to the task role"
-	case "ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException":
-		return "check the worker's AWS credentials and its clock"
 	case "ResourceNotFoundException":
 		return "the stream does not exist: check STREAM_NAME (--stream-name), AWS_REGION and whether it was deleted"
 	case "InvalidArgumentException":

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"logsluice/checkpoint"
-	"logsluice/internal/ownbody"
 )
 
 // callTimeout bounds one call to Kinesis with its retries: the KCL's calls
@@ -38,7 +37,7 @@ const callTimeout = 15 * time.Second
 //   - aggregates are unpacked in bounded memory; one that cannot be is marked,
 //     so that it passes the KCL and is kept as a dead letter.
 type stream struct {
-	name     string
+	name     string // or ARN
 	kinesis  *kinesis.Client
 	client   *kinesis.Client // with the middleware: the KCL's
 	table    *checkpoint.Table
@@ -93,9 +92,8 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		readers:  make(map[string]*reader),
 		parked:   make(map[string]time.Time),
 	}
-	ownBodies := func(o *kinesis.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) }
-	s.kinesis = kinesis.NewFromConfig(cfg.AWS, ownBodies)
-	s.client = kinesis.NewFromConfig(cfg.AWS, ownBodies, func(o *kinesis.Options) {
+	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream)
+	s.client = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) {
 		o.APIOptions = append(o.APIOptions, useDeserializer, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("logsluice", s.call), middleware.After)
 		})
@@ -112,7 +110,7 @@ func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.
 }
 
 // ListShards lists the shards of a stream, second parents included, and reads
-// Kinesis' clock from the answer, to the second.
+// Kinesis' clock from the answer, to the second. client is one of NewKinesis for it.
 func ListShards(ctx context.Context, client *kinesis.Client, stream string) (shards []checkpoint.Shard, now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()

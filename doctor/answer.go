@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"logsluice/consumer"
 )
 
 // code is that of an AWS error, "" if AWS did not answer.
@@ -34,11 +35,6 @@ func said(err error) string {
 	return err.Error()
 }
 
-// isDenied tells that these credentials may not do it.
-func isDenied(err error) bool {
-	return slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"}, code(err))
-}
-
 // allow is the remedy for what is denied.
 func allow(actions string) string {
 	return "allow " + actions + " to the task role (deploy/logsluice.yaml has it)"
@@ -47,7 +43,7 @@ func allow(actions string) string {
 // remedyOf is what to do about a failed call to AWS. actions are its permission.
 func remedyOf(err error, actions string) string {
 	switch {
-	case isDenied(err):
+	case consumer.IsDenied(err):
 		return allow(actions)
 	case code(err) == "":
 		return "AWS cannot be reached from here: look at the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"logsluice/consumer"
 )
 
 // Archive is where the Firehose writes.
@@ -97,7 +99,7 @@ func (w *walk) tellArchiveError(f *Finding, where string, err error) {
 	switch {
 	case errors.As(err, &bucket) || code(err) == "NoSuchBucket":
 		f.fail("correct ARCHIVE_URL (--archive-url), or make the bucket (deploy/logsluice.yaml)", "there is no bucket %s", w.Archive.Bucket)
-	case isDenied(err):
+	case consumer.IsDenied(err):
 		f.warn(allow("s3:ListBucket"), "%s may not be looked at: %s", where, said(err))
 	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 300 && answer.HTTPStatusCode() < 400:
 		f.fail("set AWS_REGION to the bucket's, or name another one", "bucket %s is in another region than %s: %s", w.Archive.Bucket, w.AWS.Region, answer.Response.Header.Get("X-Amz-Bucket-Region"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +11,8 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"logsluice/consumer"
 )
 
 // From these on a clock is off, and signatures are refused by AWS.
@@ -23,11 +24,11 @@ const (
 
 const setClock = "set this machine's clock by NTP (chrony, on AWS with 169.254.169.123): signed requests are refused from 5 minutes on, and ages of leases and objects are told wrongly"
 
-// refusedCredentials are the codes of credentials that are not good.
-var refusedCredentials = []string{
-	"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch",
-	"InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken", "InvalidAccessKeyId",
-}
+// Remedies for credentials that are missing, and for those that AWS refuses.
+const (
+	GiveIdentity  = "give the ECS task a task role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	RenewIdentity = "renew the credentials: for an ECS task its task role, else AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+)
 
 // aws asks who this is, and what time it is there.
 func (w *walk) aws(ctx context.Context, f *Finding) {
@@ -38,7 +39,7 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 	})
 	if err != nil {
 		f.blocks = true
-		f.fail("give the ECS task a task role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", "no credentials in %s: %s", w.AWS.Region, said(err))
+		f.fail(GiveIdentity, "no credentials in %s: %s", w.AWS.Region, said(err))
 		return
 	}
 	var who *sts.GetCallerIdentityOutput
@@ -49,15 +50,14 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 		return err
 	})
 	switch {
-	case slices.Contains(refusedCredentials, code(err)):
+	case consumer.AreCredentialsRefused(err):
 		f.blocks = true
-		f.fail("renew the credentials: for an ECS task its task role, else AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
-			"AWS refuses the credentials (of %s): %s", credentials.Source, said(err))
+		f.fail(RenewIdentity, "AWS refuses the credentials (of %s): %s", credentials.Source, said(err))
 	case err != nil:
 		f.warn("allow sts.REGION.amazonaws.com by the route or a VPC endpoint to have this told; run does without", "who this is cannot be asked: %s", said(err))
 	default:
 		w.account = aws.ToString(who.Account)
-		if a, err := arn.Parse(aws.ToString(who.Arn)); err == nil {
+		if a, err := arn.Parse(aws.ToString(who.Arn)); err == nil && w.streamARN != w.Stream {
 			w.streamARN = arn.ARN{Partition: a.Partition, Service: "kinesis", Region: w.AWS.Region, AccountID: w.account, Resource: "stream/" + w.Stream}.String()
 		}
 		f.note("%s of account %s in %s", aws.ToString(who.Arn), w.account, w.AWS.Region)

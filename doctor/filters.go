@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"logsluice/consumer"
 )
 
 // filterPause is between two calls: CloudWatch Logs takes 10 a second of a kind from
@@ -45,6 +47,10 @@ func (s filter) String() string {
 
 // filters looks who forwards events to the stream.
 func (w *walk) filters(ctx context.Context, f *Finding) {
+	if a, isARN := consumer.StreamARN(w.Stream); isARN && w.account != "" && a.AccountID != w.account {
+		f.skip("the stream is of account %s, and so are the filters that point at it", a.AccountID)
+		return
+	}
 	client := logs.NewFromConfig(w.AWS)
 	all := true // was looked at
 	policies, err := w.accountFilters(ctx, client)
@@ -145,8 +151,8 @@ func (w *walk) subscribe(group string) string {
 // isOurs tells whether an ARN is the stream's.
 func (w *walk) isOurs(destination string) bool {
 	a, err := arn.Parse(destination)
-	return err == nil && a.Service == "kinesis" && a.Resource == "stream/"+w.Stream && a.Region == w.AWS.Region &&
-		(w.account == "" || a.AccountID == w.account)
+	return destination == w.streamARN || err == nil && w.account == "" &&
+		a.Service == "kinesis" && a.Resource == "stream/"+w.Stream && a.Region == w.AWS.Region
 }
 
 func (w *walk) isNotOurs(destination string) bool { return !w.isOurs(destination) }

@@ -7,11 +7,18 @@ import (
 	"time"
 
 	"logsluice/checkpoint"
+	"logsluice/consumer"
 )
 
 // silent is a sign of life so old that its owner has gone: far beyond the duration of
 // a lease, as clocks differ.
 const silent = 2 * time.Minute
+
+// SeparateTable is the remedy for a lease table that is another stream's.
+const SeparateTable = "set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)"
+
+// CorrectTable is the remedy for a table that is not a lease table.
+const CorrectTable = "set APPLICATION_NAME (--application-name) to a name that no other table has"
 
 // leases looks at the lease table and at who holds what.
 func (w *walk) leases(ctx context.Context, f *Finding) {
@@ -25,7 +32,7 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 		f.warn("start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME (--application-name) or AWS_REGION", "there is no table %s in %s", w.Application, w.AWS.Region)
 		return
 	case errors.Is(err, checkpoint.ErrOtherTable):
-		f.fail("set APPLICATION_NAME (--application-name) to a name that no other table has", "%s", err)
+		f.fail(CorrectTable, "%s", err)
 		return
 	case err != nil:
 		f.fail(remedyOf(err, "dynamodb:DescribeTable"), "table %s cannot be described: %s", w.Application, said(err))
@@ -49,8 +56,8 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 		f.fail(remedyOf(err, "dynamodb:Scan"), "it cannot be read: %s", said(err))
 		return
 	}
-	if err := view.Of(checkpoint.Stream{Name: w.Stream}); err != nil {
-		f.fail("set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)", "%s", err)
+	if err := view.Of(consumer.Identity(w.Stream)); err != nil {
+		f.fail(SeparateTable, "%s", err)
 		return
 	}
 	tellLeases(f, view.Rows(w.shards), time.Now())

@@ -33,21 +33,24 @@ const (
 	sampleInflated = 64 << 20
 )
 
+// CorrectStream is the remedy for a stream that does not exist.
+const CorrectStream = "correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)"
+
 // stream looks at the stream, and whether it can be read.
 func (w *walk) stream(ctx context.Context, f *Finding) {
 	err := bounded(ctx, func(ctx context.Context) error {
-		answer, err := w.Kinesis.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.Stream})
+		summary, err := consumer.Summary(ctx, w.Kinesis, w.Stream)
 		if err == nil {
-			tellStream(f, w.Stream, answer.StreamDescriptionSummary)
+			tellStream(f, w.Stream, summary)
 		}
 		return err
 	})
 	var missing *types.ResourceNotFoundException
 	switch {
 	case errors.As(err, &missing):
-		f.fail("correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)", "there is no stream %s in %s", w.Stream, w.AWS.Region)
+		f.fail(CorrectStream, "there is no stream %s in %s", w.Stream, consumer.StreamRegion(w.Stream, w.AWS.Region))
 		return
-	case err != nil && isDenied(err): // run does without
+	case err != nil && consumer.IsDenied(err): // run does without
 		f.warn(allow("kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, said(err))
 	case err != nil:
 		f.fail(remedyOf(err, "kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, said(err))

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"logsluice/checkpoint"
+	"logsluice/consumer"
 	"logsluice/domain"
 	"logsluice/mapping"
 )
@@ -34,7 +35,8 @@ type Config struct {
 	// DynamoDB and Kinesis are clients as a worker makes them.
 	DynamoDB *dynamodb.Client
 	Kinesis  *kinesis.Client
-	// Stream and Application name the Kinesis stream and the lease table.
+	// Stream and Application name the Kinesis stream, perhaps by its ARN, and the lease
+	// table.
 	Stream, Application string
 	// LogGroups are to have a filter that points at the stream. Where none is named,
 	// log groups are looked at as they come, MostLogGroups of them.
@@ -82,7 +84,7 @@ type Template struct {
 type walk struct {
 	Config
 	account   string // "" if AWS did not tell
-	streamARN string // as it would be; STREAM_ARN if AWS did not tell
+	streamARN string // STREAM_ARN if it is not set and AWS did not tell who this is
 	shards    []checkpoint.Shard
 	sample    *sample
 	// current is the index of the documents of this moment, "" if it is not there.
@@ -93,6 +95,9 @@ type walk struct {
 // data. Calls are bounded to 5 s each.
 func Walk(ctx context.Context, cfg Config) []Finding {
 	w := &walk{Config: cfg, streamARN: "STREAM_ARN"}
+	if _, isARN := consumer.StreamARN(cfg.Stream); isARN {
+		w.streamARN = cfg.Stream
+	}
 	onAWS := []string{linkAWS}
 	var signed []string // requests to OpenSearch
 	noPolicy, noDashboards, noArchive := "", "", ""

@@ -1,0 +1,468 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
+	"logsluice/local/localtest"
+)
+
+// start is what a worker meets when it starts: AWS in one region, and an OpenSearch
+// that takes whatever comes. It counts what is asked for.
+type start struct {
+	t        *testing.T
+	kinesis  *kinesis.Client
+	dynamoDB *dynamodb.Client
+
+	mu        sync.Mutex
+	faults    map[string][]fakeaws.Fault // of the next calls, by operation; the last one stays
+	calls     map[string]int             // by operation
+	inputs    []fakeaws.Call             // to Kinesis
+	regions   map[string]bool            // that requests are signed for, with their service
+	requests  int                        // to OpenSearch
+	documents int
+}
+
+func newStart(t *testing.T, options fakeaws.KinesisOptions) *start {
+	t.Helper()
+	return newStartOn(t, options, "")
+}
+
+// newStartOn has its lease tables in another DynamoDB than the one in process.
+func newStartOn(t *testing.T, options fakeaws.KinesisOptions, dynamoDBURL string) *start {
+	t.Helper()
+	s := &start{t: t, faults: map[string][]fakeaws.Fault{}, calls: map[string]int{}, regions: map[string]bool{}}
+	streams := s.serve(fakeaws.NewKinesis(options), "us-east-1")
+	tables := dynamoDBURL
+	if tables == "" {
+		tables = s.serve(fakedynamodb.New(fakedynamodb.Options{}), "")
+	}
+	search := httptest.NewServer(http.HandlerFunc(s.search))
+	t.Cleanup(search.Close)
+	keys := credentials.NewStaticCredentialsProvider("x", "x", "")
+	s.kinesis = kinesis.New(kinesis.Options{BaseEndpoint: &streams, Region: "us-east-1", Credentials: keys})
+	s.dynamoDB = dynamodb.New(dynamodb.Options{BaseEndpoint: &tables, Region: "us-east-1", Credentials: keys})
+	if _, err := s.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("logs"), ShardCount: aws.Int32(2)}); err != nil {
+		t.Fatal(err)
+	}
+	s.calls, s.regions, s.inputs = map[string]int{}, map[string]bool{}, nil
+	s.env(map[string]string{
+		"STREAM_NAME": "logs", "APPLICATION_NAME": fmt.Sprintf("t%d", time.Now().UnixNano()), "INDEX_PREFIX": "p", "OPENSEARCH_URL": search.URL, "LOG_LEVEL": "info",
+		"SHARD_SYNC_INTERVAL": "10ms", "LEASE_DURATION": "3s", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+		"AWS_MAX_ATTEMPTS":         "1", // what the SDK would try again takes seconds
+		"AWS_ENDPOINT_URL_KINESIS": streams, "AWS_ENDPOINT_URL_DYNAMODB": tables,
+	})
+	return s
+}
+
+func (s *start) env(env map[string]string) {
+	for name, value := range env {
+		s.t.Setenv(name, value)
+	}
+}
+
+// serve serves a service with the faults that are set, in one region, or in any.
+func (s *start) serve(service http.Handler, region string) string {
+	faulty := fakeaws.Inject(service, func(call fakeaws.Call) (fault fakeaws.Fault) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.calls[call.Operation]++
+		if region != "" {
+			s.inputs = append(s.inputs, call)
+		}
+		if next := s.faults[call.Operation]; len(next) > 0 {
+			fault = next[0]
+			s.faults[call.Operation] = next[min(1, len(next)-1):]
+		}
+		return fault
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Credential=ID/DATE/REGION/SERVICE/aws4_request
+		parts := strings.Split(r.Header.Get("Authorization"), "/")
+		s.mu.Lock()
+		s.regions[parts[3]+" "+parts[2]] = true
+		s.mu.Unlock()
+		if region != "" && parts[2] != region {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"__type":"ResourceNotFoundException","message":"Stream logs under account 000000000000 not found."}`)
+			return
+		}
+		faulty.ServeHTTP(w, r)
+	}))
+	s.t.Cleanup(server.Close)
+	return server.URL
+}
+
+// search takes whatever comes.
+func (s *start) search(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.URL.Path == "/_bulk":
+		n := bytes.Count(body, []byte("\n")) / 2
+		s.documents += n
+		fmt.Fprintf(w, `{"took":1,"errors":false,"items":[%s]}`, strings.TrimSuffix(strings.Repeat(`{"create":{"_index":"i","status":201}},`, n), ","))
+	case r.Method == http.MethodGet:
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{}`)
+	default:
+		io.WriteString(w, `{"acknowledged":true}`)
+	}
+}
+
+func (s *start) tables() []string {
+	s.t.Helper()
+	answer, err := s.dynamoDB.ListTables(s.t.Context(), &dynamodb.ListTablesInput{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.TableNames
+}
+
+// table makes a table with a hash key of strings.
+func (s *start) table(name, key string) {
+	s.t.Helper()
+	_, err := s.dynamoDB.CreateTable(s.t.Context(), &dynamodb.CreateTableInput{
+		TableName: &name, BillingMode: dynamotypes.BillingModePayPerRequest,
+		AttributeDefinitions: []dynamotypes.AttributeDefinition{{AttributeName: &key, AttributeType: dynamotypes.ScalarAttributeTypeS}},
+		KeySchema:            []dynamotypes.KeySchemaElement{{AttributeName: &key, KeyType: dynamotypes.KeyTypeHash}},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// untouched checks that nothing was created or written.
+func (s *start) untouched() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, operation := range []string{"CreateTable", "UpdateItem", "PutItem", "DeleteItem"} {
+		if n := s.calls[operation]; n > 0 {
+			s.t.Errorf("%d calls of %s", n, operation)
+		}
+	}
+	if s.requests > 0 {
+		s.t.Errorf("%d requests to OpenSearch", s.requests)
+	}
+}
+
+// running runs a worker until its log has a line, and more is true, and stops it.
+// It returns the log.
+func (s *start) running(line string, more func() bool) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	log := &lockedBuffer{}
+	exited := make(chan int, 1)
+	go func() { exited <- Main(ctx, "", []string{"run"}, nil, io.Discard, log) }()
+	for ctx.Err() == nil && len(exited) == 0 && (!strings.Contains(log.String(), line) || !more()) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if ctx.Err() != nil || len(exited) > 0 {
+		s.t.Errorf("the worker did not come to %q", line)
+	}
+	cancel()
+	if code := <-exited; code != exitOK || s.t.Failed() {
+		s.t.Errorf("exit %d, %s", code, log)
+	}
+	return log.String()
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func refuse(code string) fakeaws.Fault {
+	return fakeaws.Fault{Refuse: &fakeaws.APIError{Code: code, Message: "because"}}
+}
+
+// status has the stream or the table described as being in another state.
+func status(status string) fakeaws.Fault {
+	return fakeaws.Fault{Edit: func(answer []byte) []byte {
+		return bytes.Replace(answer, []byte(`"ACTIVE"`), []byte(`"`+status+`"`), 1)
+	}}
+}
+
+const othersARN = "arn:aws:kinesis:us-east-1:111111111111:stream/logs"
+
+// A stream that cannot be read because of a setting ends the worker with exit code 2
+// and one line, before anything is created.
+func TestRunStream_Failure(t *testing.T) {
+	const correct = ": correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)\n"
+	type faults = map[string][]fakeaws.Fault
+	f := func(name, want string, env map[string]string, wrong faults) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			s := newStart(t, fakeaws.KinesisOptions{})
+			maps.Copy(s.faults, wrong)
+			code, out, errOut := command(t, env, nil, "run")
+			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want || !strings.HasSuffix(errOut, "logsluice: "+want) {
+				t.Errorf("exit %d, %q, want the line %q", code, errOut, want)
+			}
+			s.untouched()
+			if tables := s.tables(); len(tables) > 0 {
+				t.Errorf("tables %q", tables)
+			}
+		})
+	}
+	f("no stream", `there is no stream "other" in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, nil)
+	f("another region", `there is no stream "logs" in eu-west-1`+correct, map[string]string{"AWS_REGION": "eu-west-1"}, nil)
+	f("no stream of another account", `there is no stream "`+othersARN+`" in us-east-1`+correct, map[string]string{"STREAM_NAME": othersARN, "AWS_REGION": "eu-west-1"}, nil)
+	denied := faults{"DescribeStreamSummary": {refuse("AccessDeniedException")}}
+	f("no stream, and no right to describe it", `there is no stream "other" in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, denied)
+	f("deleting", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("DELETING")}})
+	f("deleted while it was being created", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("CREATING"), status("DELETING")}})
+	f("throttled, then missing", `there is no stream "logs" in us-east-1`+correct, nil, faults{"DescribeStreamSummary": {refuse("LimitExceededException"), refuse("LimitExceededException"), refuse("ResourceNotFoundException")}})
+	const renew = ": renew the credentials: for an ECS task its task role, else AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and check this machine's clock\n"
+	for _, code := range []string{"UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException"} {
+		f(code, "AWS refuses the credentials: api error "+code+": because"+renew, nil, faults{"DescribeStreamSummary": {refuse(code)}})
+	}
+}
+
+// What passes, or what a worker can do without, keeps it from nothing.
+func TestRunStream_Success(t *testing.T) {
+	f := func(name, line string, wrong map[string][]fakeaws.Fault) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			s := newStart(t, fakeaws.KinesisOptions{})
+			maps.Copy(s.faults, wrong)
+			log := s.running("consuming", func() bool { return true })
+			if n := strings.Count(log, line); n != 1 {
+				t.Errorf("%d lines with %q: %s", n, line, log)
+			}
+			if !strings.Contains(log, `"arn":"arn:aws:kinesis:us-east-1:000000000000:stream/logs"`) && name != "denied" {
+				t.Errorf("the log has no ARN: %s", log)
+			}
+		})
+	}
+	active := fakeaws.Fault{}
+	f("creating", "logs: the stream is being created", map[string][]fakeaws.Fault{"DescribeStreamSummary": {status("CREATING"), status("CREATING"), active}})
+	f("updating", "stream found", map[string][]fakeaws.Fault{"DescribeStreamSummary": {status("UPDATING")}})
+	f("denied", "allow kinesis:DescribeStreamSummary on it to the task role", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
+	away := refuse("InternalFailure")
+	away.Refuse.Status = http.StatusInternalServerError
+	f("away", "cannot begin with the stream; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {away, away, active}})
+	f("throttled", "cannot begin with the stream; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("LimitExceededException"), active}})
+	f("no connection", "cannot begin with the stream; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {{Lose: true}, active}})
+	f("lease table away", "cannot begin with the lease table; trying again", map[string][]fakeaws.Fault{"DescribeTable": {away, active}})
+}
+
+// While the stream is being created, nothing else is.
+func TestRunStreamCreating(t *testing.T) {
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.faults["DescribeStreamSummary"] = []fakeaws.Fault{status("CREATING")}
+	asked := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.calls["DescribeStreamSummary"] > 5
+	}
+	s.running("the stream is being created", asked)
+	s.untouched()
+}
+
+// A worker waits for a lease table that is being deleted, and makes it again.
+func TestRunTableDeleting(t *testing.T) {
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.env(map[string]string{"APPLICATION_NAME": "app"})
+	s.table("app", "ShardID")
+	s.calls = map[string]int{}
+	gone := fakeaws.Fault{Edit: func([]byte) []byte {
+		s.untouched()
+		if _, err := s.dynamoDB.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String("app")}); err != nil {
+			t.Error(err)
+		}
+		return []byte(`{"Table":{"TableName":"app","TableStatus":"DELETING","KeySchema":[{"AttributeName":"ShardID","KeyType":"HASH"}]}}`)
+	}}
+	s.faults["DescribeTable"] = []fakeaws.Fault{status("DELETING"), status("DELETING"), gone, {}}
+	log := s.running("consuming", func() bool { return true })
+	if !strings.Contains(log, "app: the lease table is being deleted") || s.calls["CreateTable"] != 1 {
+		t.Errorf("%d tables created: %s", s.calls["CreateTable"], log)
+	}
+}
+
+// A table that is not a lease table, such as one of the KCL for Java and Python, is
+// refused by run and leases in one line, and left as it is.
+func TestOtherTable(t *testing.T) {
+	f := func(t *testing.T, s *start, key string) {
+		t.Helper()
+		app := fmt.Sprintf("java-%d", time.Now().UnixNano())
+		s.env(map[string]string{"APPLICATION_NAME": app})
+		s.table(app, key)
+		row := map[string]dynamotypes.AttributeValue{key: &dynamotypes.AttributeValueMemberS{Value: shardID(0)}}
+		if _, err := s.dynamoDB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &app, Item: row}); err != nil {
+			t.Fatal(err)
+		}
+		s.calls = map[string]int{}
+		want := app + ": the table is not a lease table: its key is " + key + " HASH and not ShardID HASH: set APPLICATION_NAME (--application-name) to a name that no other table has\n"
+		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
+			code, out, errOut := command(t, nil, nil, args...)
+			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {
+				t.Errorf("%q: exit %d, %q, %q, want %q", args, code, out, errOut, want)
+			}
+		}
+		s.untouched()
+	}
+	t.Run("in process", func(t *testing.T) { f(t, newStart(t, fakeaws.KinesisOptions{}), "leaseKey") })
+	t.Run("another", func(t *testing.T) { f(t, newStart(t, fakeaws.KinesisOptions{}), "id") })
+	t.Run("DynamoDB Local", func(t *testing.T) {
+		f(t, newStartOn(t, fakeaws.KinesisOptions{}, localtest.DynamoDB(t)), "leaseKey")
+	})
+}
+
+// A lease table that is not there, or not yet, is no empty table.
+func TestLeasesTableNotReady(t *testing.T) {
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.env(map[string]string{"APPLICATION_NAME": "app"})
+	s.table("app", "ShardID")
+	for _, word := range []string{"CREATING", "DELETING"} {
+		s.faults["DescribeTable"] = []fakeaws.Fault{status(word)}
+		code, out, errOut := command(t, nil, nil, "leases")
+		if want := "logsluice: lease table \"app\" is " + word + ": try again when it is ACTIVE\n"; code != exitFailure || out != "" || errOut != want {
+			t.Errorf("exit %d, %q, %q, want %q", code, out, errOut, want)
+		}
+	}
+}
+
+// A stream of another account, in another region than the lease table: every call
+// carries its ARN.
+func TestRunStreamOfAnotherAccount(t *testing.T) {
+	s := newStart(t, fakeaws.KinesisOptions{Account: "111111111111"})
+	arn := othersARN
+	put := &kinesis.PutRecordInput{StreamARN: &arn, PartitionKey: aws.String("k"), Data: pack(sample(t))}
+	if _, err := s.kinesis.PutRecord(t.Context(), put); err != nil {
+		t.Fatal(err)
+	}
+	s.inputs, s.regions = nil, map[string]bool{}
+	s.env(map[string]string{"STREAM_NAME": arn, "AWS_REGION": "eu-west-1", "EVENT_MAX_AGE": "0", "EVENT_MAX_AHEAD": "0"})
+	read := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.documents == 2 && s.calls["GetRecords"] > 4
+	}
+	s.running("consuming", read)
+
+	code, out, errOut := command(t, nil, nil, "leases", "--lag", "--output=json")
+	var leases []lease
+	if err := json.Unmarshal([]byte(out), &leases); err != nil || code != exitOK || len(leases) != 2 {
+		t.Fatalf("exit %d, %s%s", code, out, errOut)
+	}
+	for _, l := range leases {
+		if l.Lag == nil || l.State == "expired" {
+			t.Errorf("%+v", l)
+		}
+	}
+	if want := map[string]bool{"kinesis us-east-1": true, "dynamodb eu-west-1": true}; !maps.Equal(s.regions, want) {
+		t.Errorf("signed for %v", s.regions)
+	}
+	for _, call := range s.inputs {
+		var in struct{ StreamARN, StreamName string }
+		if err := json.Unmarshal(call.Body, &in); err != nil || in.StreamARN != arn || in.StreamName != "" {
+			t.Errorf("%s: %s", call.Operation, call.Body)
+		}
+	}
+}
+
+// Names that AWS would not take are refused by each command that has them, in one
+// line, before anything is asked.
+func TestNames_Failure(t *testing.T) {
+	asked := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s %s is asked", r.URL, r.Header.Get("X-Amz-Target"))
+	}))
+	t.Cleanup(asked.Close)
+	complete := map[string]string{
+		"STREAM_NAME": "s", "APPLICATION_NAME": "app", "OPENSEARCH_URL": asked.URL, "INDEX_PREFIX": "p", "AWS_REGION": "us-east-1",
+		"AWS_ENDPOINT_URL": asked.URL, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "WORKER_ID": "",
+	}
+	f := func(variable, flag, value, remedy string, commands ...string) {
+		t.Helper()
+		for _, name := range commands {
+			t.Run(name+" "+variable+" "+value, func(t *testing.T) {
+				env := maps.Clone(complete)
+				env[variable] = value
+				code, out, errOut := command(t, env, nil, name)
+				if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 ||
+					!strings.HasPrefix(errOut, fmt.Sprintf("logsluice: %s (%s): %q", variable, flag, value)) || !strings.Contains(errOut, remedy) {
+					t.Errorf("exit %d, %q, %q", code, out, errOut)
+				}
+			})
+		}
+	}
+	all := []string{"run", "leases", "doctor"}
+	for _, value := range []string{" s", "s ", " ", "s\t", "s s", "a/b", "ARN:aws:kinesis:us-east-1:111111111111:stream/s", "é", strings.Repeat("s", 129)} {
+		f("STREAM_NAME", "--stream-name", value, "give the name or the ARN of the stream", all...)
+	}
+	for _, value := range []string{
+		"arn:", "arn:aws:kinesis", "arn:aws:kinesis:us-east-1:111111111111:stream/", "arn:aws:kinesis:us-east-1:111111111111:stream/s ",
+		"arn:aws:kinesis:us-east-1:111111111111:stream/s/consumer/c:1", "arn:aws:kinesis:us-east-1:111111111111:consumer/s",
+		"arn:aws:kinesis:us-east-1:11111111111:stream/s", "arn:aws:kinesis:us-east-1::stream/s", "arn:aws:kinesis::111111111111:stream/s",
+		"arn:aws:firehose:us-east-1:111111111111:stream/s", "arn:aws-cn:kinesis:us-east-1:111111111111:stream/s", "arn:aws:kinesis:cn-north-1:111111111111:stream/s",
+		"arn:aws:kinesis:us east:111111111111:stream/s", "arn::kinesis:us-east-1:111111111111:stream/s",
+	} {
+		f("STREAM_NAME", "--stream-name", value, "arn:aws:kinesis:us-east-1:123456789012:stream/NAME", all...)
+	}
+	for _, value := range []string{"my app", " app", "app ", "  ", "ab", "arn:aws:dynamodb:us-east-1:111111111111:table/app", "app\n", strings.Repeat("a", 256)} {
+		f("APPLICATION_NAME", "--application-name", value, "3 to 255", all...)
+	}
+	for _, value := range []string{" us-east-1", "us east 1", "US-EAST-1", "us-east-1/", "us-east-1a ", "-"} {
+		f("AWS_REGION", "no flag", value, "such as us-east-1", all...)
+	}
+	for _, value := range []string{" ", " w", "w\n", "a\tb", "a\x01b", "\u200bw", strings.Repeat("w", 129)} {
+		f("WORKER_ID", "--worker-id", value, "", "run")
+	}
+}
+
+// No credentials, and a host that does not exist, are one line with the remedy.
+func TestRunNoAWS(t *testing.T) {
+	s := newStart(t, fakeaws.KinesisOptions{})
+	code, out, errOut := command(t, map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+	}, nil, "run")
+	wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
+	if out != "" || strings.Count(errOut, "\n") != 1 {
+		t.Errorf("%q, %q", out, errOut)
+	}
+	s.untouched()
+
+	none := fmt.Errorf("dial: %w", &net.DNSError{Name: "kinesis.xx-nowhere-1.amazonaws.com", IsNotFound: true})
+	err := streamSettings{StreamName: "logs"}.explain(none, "xx-nowhere-1")
+	if got := fmt.Sprint(err); got != `there is no host kinesis.xx-nowhere-1.amazonaws.com: correct AWS_REGION ("xx-nowhere-1"), or AWS_ENDPOINT_URL and its like, or look at the DNS` {
+		t.Error(got)
+	}
+}
