@@ -17,9 +17,10 @@ var (
 	ErrDeleting = errors.New("the lease table is being deleted")
 )
 
-// Check returns ErrOtherTable if the table exists and is not a lease table, and
-// ErrDeleting while it is being deleted. It creates nothing.
-func (t *Table) Check(ctx context.Context) error {
+// Check returns ErrOtherTable if the table exists and is not a lease table, an
+// *OtherStreamError if it is that of another stream, and ErrDeleting while it is being
+// deleted. It creates nothing.
+func (t *Table) Check(ctx context.Context, stream Stream) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	d, err := Describe(ctx, t.db, t.cfg.Table)
@@ -28,8 +29,14 @@ func (t *Table) Check(ctx context.Context) error {
 		return nil
 	case err == nil && d.Status == string(types.TableStatusDeleting):
 		return fmt.Errorf("%s: %w", t.cfg.Table, ErrDeleting)
+	case err != nil || !d.Ready:
+		return err
 	}
-	return err
+	view, err := Look(ctx, t.db, t.cfg.Table)
+	if err != nil {
+		return err
+	}
+	return view.Of(stream)
 }
 
 // Description is what DynamoDB says of a lease table.

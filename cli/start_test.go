@@ -316,6 +316,36 @@ func TestRunTableDeleting(t *testing.T) {
 	}
 }
 
+// A worker of another stream than the lease table's is refused before anything is
+// created, and leases refuses the table too.
+func TestTableOfAnotherStream(t *testing.T) {
+	const account = "arn:aws:kinesis:us-east-1:000000000000:stream/"
+	f := func(name, asked string, wrong map[string][]fakeaws.Fault) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			s := newStart(t, fakeaws.KinesisOptions{})
+			s.running("consuming", func() bool { return true })
+			if _, err := s.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("other"), ShardCount: aws.Int32(1)}); err != nil {
+				t.Fatal(err)
+			}
+			s.mu.Lock()
+			s.calls, s.requests = map[string]int{}, 0
+			maps.Copy(s.faults, wrong)
+			s.mu.Unlock()
+			for args, asked := range map[string]string{"run": asked, "leases": "other"} {
+				code, out, errOut := command(t, map[string]string{"STREAM_NAME": "other"}, nil, args)
+				want := fmt.Sprintf("is of the stream %slogs, not of %s: set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)\n", account, asked)
+				if code != exitSettings || out != "" || !strings.HasSuffix(errOut, want) {
+					t.Errorf("%s: exit %d, %q, want %q", args, code, errOut, want)
+				}
+			}
+			s.untouched()
+		})
+	}
+	f("described", account+"other", nil)
+	f("no right to describe it", "other", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
+}
+
 // A table that is not a lease table, such as one of the KCL for Java and Python, is
 // refused by run and leases in one line, and left as it is.
 func TestOtherTable(t *testing.T) {

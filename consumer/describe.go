@@ -73,7 +73,9 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	if d.ARN != "" {
 		c.identity.ARN, c.identity.Created = d.ARN, d.Created
 	}
-	return d, c.persist(ctx, "cannot begin with the lease table; trying again", c.table.Check)
+	return d, c.persist(ctx, "cannot begin with the lease table; trying again", func(ctx context.Context) error {
+		return c.table.Check(ctx, c.identity)
+	})
 }
 
 // find describes the stream. Without the right to do so nothing is known of it, and

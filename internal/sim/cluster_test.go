@@ -188,6 +188,14 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 	must(err)
 	return func(ctx context.Context) error {
 		defer ix.Close()
+		_, err := consumer.Check(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			table.Close()
+			return err
+		}
 		return consumer.Run(ctx)
 	}
 }
