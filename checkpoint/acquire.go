@@ -64,6 +64,9 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 			free = append(free, id)
 		}
 	}
+	if t.refusals.isRefused() {
+		free = free[:min(len(free), max(1-len(t.held), 0))]
+	}
 	return free, max(next, 0)
 }
 

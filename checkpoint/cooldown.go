@@ -6,6 +6,7 @@ import "time"
 // one that reaches DynamoDB and not Kinesis would ask for its share for ever.
 type cooldown struct {
 	failed map[string]failedReading // by shard, since this worker last read any
+	since  time.Time                // when the first of these failed
 	last   time.Time                // when the last one failed
 	cause  error                    // of that
 }
@@ -21,6 +22,9 @@ type failedReading struct {
 // add notes that a reading failed before it had read. acquired is the row as it
 // was acquired, failures what it has now.
 func (c *cooldown) add(shard, worker string, acquired row, failures int64, cause error) {
+	if len(c.failed) == 0 {
+		c.since = time.Now()
+	}
 	f := c.failed[shard]
 	continued := acquired.failures > 0 && acquired.failures >= f.failures
 	f.shared = continued && (f.shared || acquired.failedBy != worker)

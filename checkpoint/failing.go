@@ -1,8 +1,6 @@
 package checkpoint
 
 import (
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -97,31 +95,6 @@ func (t *Table) Failing() map[string]time.Time {
 		}
 	}
 	return shards
-}
-
-// CanRead returns an error when no shard of the stream can be read, or none by
-// this worker.
-func (t *Table) CanRead() error {
-	failing := len(t.Failing())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	listed := 0
-	for id := range t.shards {
-		if t.shards.has(id) && !t.isFinished(id, t.seen[id]) {
-			listed++
-		}
-	}
-	cause := t.cooldown.cause
-	if cause == nil {
-		cause = errors.New("the log of the other workers has the cause")
-	}
-	switch {
-	case failing > 0 && failing == listed:
-		return fmt.Errorf("no shard can be read: %w", cause)
-	case t.coolingDown():
-		return fmt.Errorf("this worker can read no shard: %w", cause)
-	}
-	return nil
 }
 
 // reportInterval is the time between two lines about the failures of a shard.

@@ -140,14 +140,19 @@ func (l *Lease) HasRead() {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
 	l.table.cooldown.read()
+	l.table.refusals.read()
 }
 
 // Failed notes that a read of the shard failed. If it is the last one before the
-// lease is released, the release says so in the row.
+// lease is released, the release says so in the row. One that wraps ErrRefused counts
+// for Refused.
 func (l *Lease) Failed(cause error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.failure = cause
+	l.mu.Unlock()
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	l.table.refusals.add(l.shard, cause)
 }
 
 // Failing reports whether the last read of the shard failed.

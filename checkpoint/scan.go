@@ -42,6 +42,9 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	// table after.
 	shards, _, listErr := list(ctx)
 	t.mu.Lock()
+	if t.refusals.add("", listErr); listErr == nil {
+		delete(t.refusals.causes, "")
+	}
 	lost := t.noteAgain(first, rows)
 	t.mu.Unlock()
 	if lost {

@@ -78,6 +78,7 @@ type Table struct {
 	reports  map[string]report      // of shards that could not be read
 	retried  time.Time              // when the failing shards were to be retried soon
 	cooldown cooldown
+	refusals refusals
 	claimed  time.Time         // when this worker claimed a lease last
 	held     map[string]*Lease // until the KCL gives them back, lost ones included
 	changed  chan struct{}     // closed when there may be something to take
@@ -116,6 +117,7 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		tried:    make(map[string]time.Time),
 		reports:  make(map[string]report),
 		cooldown: cooldown{failed: make(map[string]failedReading)},
+		refusals: refusals{causes: make(map[string]error)},
 		held:     make(map[string]*Lease),
 		changed:  make(chan struct{}),
 		warned:   make(map[string]bool),

@@ -65,6 +65,8 @@ func (s streamSettings) explain(err error, region string) error {
 		return settingf("there is no stream %q in %s: %s", s.StreamName, streamRegion, doctor.CorrectStream)
 	case errors.Is(err, consumer.ErrDeleting):
 		return settingf("stream %q in %s is being deleted: %s", s.StreamName, streamRegion, doctor.CorrectStream)
+	case errors.Is(err, checkpoint.ErrRefused):
+		return settingf("%w", err)
 	case errors.As(err, &otherStream):
 		return settingf("%w: %s", otherStream, doctor.SeparateTable)
 	case errors.Is(err, checkpoint.ErrNoTable):

@@ -74,6 +74,7 @@ type Consumer struct {
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
 	progress progress
+	refused  chan error        // one, which ends Run
 	identity checkpoint.Stream // what Check has found of it
 
 	reading  context.Context // ends when the worker stops: nothing more is read
@@ -99,6 +100,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		metrics:  m,
 		decoders: newDecoders(cfg.MaxInflated),
 		large:    semaphore.NewWeighted(1),
+		refused:  make(chan error, 1),
 		identity: Identity(cfg.Stream),
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
@@ -121,7 +123,9 @@ func newDecoders(maxInflated int) chan *subscription.Decoder {
 
 // Run consumes the stream until ctx ends. Then it stops reading, waits for the
 // verdicts of what was read, checkpoints, and releases its leases, all within
-// the drain timeout. What that cuts off, another worker reads again.
+// the drain timeout. What that cuts off, another worker reads again. It ends by itself,
+// with ErrRefused, if Kinesis refuses all that it tries to read for 5 minutes from its
+// start.
 func (c *Consumer) Run(ctx context.Context) error {
 	defer c.giveUp()
 	defer c.stop()
@@ -142,7 +146,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer syncing.Wait()
 	c.cfg.Log.Info().Str("stream", c.cfg.Stream).Msg("consuming")
 
-	<-ctx.Done()
+	var refused error
+	select {
+	case <-ctx.Done():
+	case refused = <-c.refused:
+	}
 	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: no more is read, what is in flight is drained")
 	// The last part of the time is for the final checkpoints, also of shards
 	// whose readers hang.
@@ -168,7 +176,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-deadline.C:
 		c.cfg.Log.Warn().Int("leases", c.table.Held()).Msg("the drain timeout is over: what is left is read again by another worker")
 	}
-	return nil
+	return refused
 }
 
 // open makes the lease table ready.
@@ -223,8 +231,21 @@ func (c *Consumer) sync(ctx context.Context) {
 			lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot look after shards and leases; trying again")
 		}
 		c.metrics.lag.failing(c.table.Failing())
+		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {
+			select {
+			case c.refused <- fmt.Errorf("%w for %s since the start: %w", ErrRefused, refusedFor, cause):
+			default:
+			}
+		}
 	}
 }
+
+// refusedFor is how long a worker tries that was refused all it tried to read since its
+// start. Then it ends: ECS replaces it, or rolls the deployment back.
+const refusedFor = 5 * time.Minute
+
+// ErrRefused is returned by Run when Kinesis has refused to be read for too long.
+var ErrRefused = errors.New("nothing can be read of the stream")
 
 // CreateProcessor makes the processor for a shard that was leased. The KCL
 // calls it.

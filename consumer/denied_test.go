@@ -58,6 +58,24 @@ type running struct {
 
 func run(t *testing.T, prepare func(r *running)) *running {
 	t.Helper()
+	r := prepared(t)
+	prepare(r)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// prepared is a whole worker that is yet to run.
+func prepared(t *testing.T) *running {
+	t.Helper()
 	r := &running{}
 	r.aws = fakeAWS(func(call fakeaws.Call) fakeaws.Fault {
 		if refuse := r.refuse.Load(); refuse != nil {
@@ -73,17 +91,6 @@ func run(t *testing.T, prepare func(r *running)) *running {
 	log := zerolog.New(&r.log).Level(zerolog.InfoLevel)
 	table := newTableThatLogs(t, r.aws, 15*time.Second, log)
 	r.Consumer = newWorker(t, r.aws, table, log)
-	prepare(r)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(r.stop)
 	return r
 }
 
@@ -258,7 +265,7 @@ func TestReadError(t *testing.T) {
 	f(&smithy.GenericAPIError{Code: "InternalFailure"}, false, "InternalFailure")
 	f(api("ResourceNotFoundException"), false, "ResourceNotFoundException: No: the stream does not exist")
 	f(api("ExpiredTokenException"), false, "ExpiredTokenException: No: check the worker's AWS credentials")
-	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table is not of this stream")
+	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table is not of this shard")
 	f(api("InvalidArgumentException"), false, "InvalidArgumentException: No.")
 }
 

@@ -21,17 +21,23 @@ const stuckAfter = time.Minute
 
 // Alive returns an error when a loop makes no progress, which only a restart
 // cures: the look at leases and shards, or the reader of a held lease. A call
-// that failed is progress, and so is waiting for OpenSearch.
+// that failed is progress, and so is waiting for OpenSearch. It also returns an error
+// while Kinesis has refused all that this worker tried to read since it started.
 func (c *Consumer) Alive(context.Context) error {
 	if c.stopping() {
 		return nil // it ends within the drain timeout
+	}
+	// Tasks of an earlier version that can read are kept until one of this can.
+	if _, cause := c.table.Refused(); cause != nil {
+		return fmt.Errorf("nothing could be read since the start: %w", cause)
 	}
 	// A look that DynamoDB does not answer takes about a lease duration.
 	return c.progress.check(max(10*c.cfg.SyncInterval, 4*c.table.LeaseDuration(), stuckAfter))
 }
 
 // Ready returns an error when the worker is stopping, when the lease table could
-// not be read of late, or when no shard can be read.
+// not be read of late, when no shard can be read, or when Kinesis has refused to be read
+// or listed and this worker has read nothing since.
 func (c *Consumer) Ready(context.Context) error {
 	if c.stopping() {
 		return errors.New("stopping")

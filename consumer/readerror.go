@@ -6,14 +6,25 @@ import (
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"logsluice/checkpoint"
 )
 
 // readError is a failed read of a shard, with what to do about it where that is
 // known.
 type readError struct {
 	cause   error
-	resumes bool // the reading begins after a checkpoint
+	resumes bool   // the reading begins after a checkpoint
+	needs   string // the permissions that it takes
 }
+
+// Is reports whether the error is a checkpoint.ErrRefused: one that stays until somebody
+// changes something.
+func (e *readError) Is(target error) bool {
+	return target == checkpoint.ErrRefused && apiCode(e.cause) != "InvalidArgumentException" && e.remedy() != ""
+}
+
+const readPermissions = "kinesis:GetShardIterator and kinesis:GetRecords"
 
 func (e *readError) Unwrap() error { return e.cause }
 
@@ -60,7 +71,7 @@ func AreCredentialsRefused(err error) bool { return slices.Contains(refusals, ap
 func (e *readError) remedy() string {
 	switch {
 	case IsDenied(e.cause):
-		return "allow kinesis:GetShardIterator and kinesis:GetRecords on the stream to the task role"
+		return "allow " + e.needs + " on the stream to the task role"
 	case AreCredentialsRefused(e.cause):
 		return "check the worker's AWS credentials and its clock"
 	}
@@ -85,7 +96,7 @@ func (s *stream) failed(r *reader, err error) error {
 	if err == nil || errors.Is(err, errUnled) || s.reading.Err() != nil {
 		return err
 	}
-	err = &readError{cause: err, resumes: r.lease.Checkpoint() != ""}
+	err = &readError{cause: err, resumes: r.lease.Checkpoint() != "", needs: readPermissions}
 	r.lease.Failed(err)
 	return err
 }

@@ -106,7 +106,11 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 const listTimeout = 5 * time.Second
 
 func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.Time, err error) {
-	return ListShards(ctx, s.kinesis, s.name)
+	shards, now, err = ListShards(ctx, s.kinesis, s.name)
+	if err != nil {
+		err = &readError{cause: err, needs: "kinesis:ListShards"}
+	}
+	return shards, now, err
 }
 
 // ListShards lists the shards of a stream, second parents included, and reads

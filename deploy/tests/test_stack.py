@@ -152,7 +152,7 @@ def test_task(aws, stack):
     assert "dockerSecurityOptions" not in container, "Fargate takes none"
     assert not definition.get("volumes") and not container.get("mountPoints")
     assert container["entryPoint"] + container["command"] == ["/logsluice", "run"]
-    assert container["healthCheck"] == {"command": ["CMD", "/logsluice", "healthcheck"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 60}
+    assert container["healthCheck"] == {"command": ["CMD", "/logsluice", "healthcheck"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 300}
     log = container["logConfiguration"]
     assert (log["logDriver"], log["options"]["awslogs-group"], log["options"]["mode"]) == ("awslogs", stack.ref("LogGroup"), "non-blocking")
 

@@ -352,7 +352,7 @@ func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault,
 		f.Delay, f.Late = 2*share, share
 	case t.what == lateCalls:
 		f.Delay, f.Outlive = 10*share, true
-	case t.what == denyReads:
+	case t.what == denyReads, t.what == denyWorker && (operation == "GetRecords" || operation == "GetShardIterator"):
 		f.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "not authorized to perform: kinesis:" + operation}
 		if operation == "GetRecords" && dice%2 == 0 {
 			f.Refuse = &fakeaws.APIError{Code: "KMSAccessDeniedException", Message: "The ciphertext refers to a key that you have no access to."}

@@ -125,3 +125,58 @@ func TestOneShardDenied(t *testing.T) {
 	f("one joins", 1, 1)
 	f("both start", 2, 0)
 }
+
+// A worker that may read nothing since it started leaves the others their shards, and
+// ends: a deployment without the right permissions stops nobody.
+func TestRefusedWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(1, logsluice, storyTiming, false)
+		c.create(4)
+		c.join(1)
+		p := newProducer(c, 1)
+		producing, stopProducing := context.WithCancel(context.Background())
+		var producers sync.WaitGroup
+		producers.Go(func() { p.run(producing) })
+		time.Sleep(calm)
+		c.mu.Lock()
+		c.trouble = append(c.trouble, trouble{event: event{what: denyWorker, worker: 1, percent: 100, forever: true}})
+		c.mu.Unlock()
+		c.join(1)
+		refused := c.workers[1].life
+		begun := time.Now()
+		unread := 0
+		for ; time.Since(begun) < 4*time.Minute; time.Sleep(time.Second) {
+			c.mu.Lock()
+			for _, row := range c.rows {
+				if row.owner != "w0" {
+					unread++
+				}
+			}
+			c.mu.Unlock()
+		}
+		// Each try of it takes a shard away for moments.
+		if unread > 4*60/4 {
+			t.Errorf("%d shard seconds without the worker that can read", unread)
+		}
+		t.Logf("%d shard seconds without the worker that can read", unread)
+		time.Sleep(2 * time.Minute)
+		select {
+		case <-refused.ended:
+		default:
+			t.Error("it goes on")
+		}
+		stopProducing()
+		producers.Wait()
+		c.mu.Lock()
+		c.trouble = nil
+		c.mu.Unlock()
+		c.settle()
+		for _, w := range c.workers {
+			c.stop(w.life)
+		}
+		for _, v := range c.violations {
+			t.Error(v)
+		}
+		time.Sleep(time.Minute)
+	})
+}

@@ -66,6 +66,7 @@ const (
 	refuseBulk       // 503 of OpenSearch
 	slowIndex
 	denyReads         // of one shard, to all workers
+	denyWorker        // the reads of all shards, to one worker
 	createStreamAgain // the stream is deleted and created with as many shards
 	deleteTable
 	happenings
@@ -76,7 +77,7 @@ func (h happening) String() string {
 		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
 		"expire iterators", "miss shards", "split", "merge", "delete row",
 		"block index", "flood stage", "lose shards", "fail some", "block all", "refuse letters", "fail OpenSearch", "silent OpenSearch",
-		"refuse items", "refuse bulk", "slow index", "deny reads", "create stream again", "delete table"}[h]
+		"refuse items", "refuse bulk", "slow index", "deny reads", "deny worker", "create stream again", "delete table"}[h]
 }
 
 // lastings are how long OpenSearch can be in trouble: what is decided about it
@@ -104,6 +105,9 @@ func tell(t *rapid.T) story {
 			shard:   rapid.IntRange(0, 99).Draw(t, "shard"),
 			lasting: time.Duration(rapid.IntRange(0, 15_000).Draw(t, "lasting")) * time.Millisecond,
 			percent: rapid.IntRange(10, 100).Draw(t, "percent"),
+		}
+		if e.what == denyWorker {
+			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")
 		}
 		if e.what.ofOpenSearch() {
 			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")

@@ -1,0 +1,89 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrRefused is what an error of a read or a listing wraps that Kinesis returns until
+// somebody changes a setting or a permission.
+var ErrRefused = errors.New("Kinesis refuses it")
+
+// refusals are the shards that Kinesis refuses this worker to read.
+type refusals struct {
+	hasRead bool // this worker has read a shard since it started
+	// causes are by shard, since this worker last read any; that of the listing is
+	// under "".
+	causes map[string]error
+	since  time.Time // when the first of these came
+	last   error
+}
+
+// add notes the error of a read, or of a listing if shard is "".
+func (r *refusals) add(shard string, err error) {
+	if !errors.Is(err, ErrRefused) {
+		return
+	}
+	if len(r.causes) == 0 {
+		r.since = time.Now()
+	}
+	r.causes[shard], r.last = err, err
+}
+
+// read notes that this worker has read a shard, whichever.
+func (r *refusals) read() {
+	listing, refused := r.causes[""]
+	clear(r.causes)
+	r.hasRead = true
+	if refused {
+		r.causes[""] = listing
+	}
+}
+
+// unreadFor is how long nothing is read until that says something of a worker that has
+// read before: it reads its other shards again and again.
+const unreadFor = 10 * time.Second
+
+// isRefused reports whether Kinesis has refused all that this worker tried since it
+// started: then it takes one lease at a time, as others may read what it cannot. That
+// they do says nothing of this worker: its role may be another.
+func (r *refusals) isRefused() bool { return !r.hasRead && len(r.causes) > 0 }
+
+// Refused returns since when Kinesis has refused all that this worker tried to read,
+// and why. It returns nil once this worker has read a shard.
+func (t *Table) Refused() (since time.Time, cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.refusals.isRefused() {
+		return time.Time{}, nil
+	}
+	return t.refusals.since, t.refusals.last
+}
+
+// CanRead returns an error when no shard of the stream can be read, or none by
+// this worker, or when the shards cannot be listed.
+func (t *Table) CanRead() error {
+	failing := len(t.Failing())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	listed := 0
+	for id := range t.shards {
+		if t.shards.has(id) && !t.isFinished(id, t.seen[id]) {
+			listed++
+		}
+	}
+	cause := t.cooldown.cause
+	if cause == nil {
+		cause = errors.New("the log of the other workers has the cause")
+	}
+	switch {
+	case failing > 0 && failing == listed:
+		return fmt.Errorf("no shard can be read: %w", cause)
+	case t.coolingDown() && time.Since(t.cooldown.since) >= unreadFor:
+		return fmt.Errorf("this worker can read no shard: %w", cause)
+	case t.refusals.isRefused(), len(t.refusals.causes) > 0 && time.Since(t.refusals.since) >= unreadFor:
+		return fmt.Errorf("this worker reads nothing: %w", t.refusals.last)
+	}
+	return nil
+}

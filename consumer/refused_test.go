@@ -1,0 +1,150 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"logsluice/checkpoint"
+	"logsluice/internal/fakeaws"
+)
+
+// A worker that was refused all it tried to read since its start is not alive, tries one
+// shard at a time, and ends after 5 minutes.
+func TestRefusedSinceTheStart(t *testing.T) {
+	f := func(operation, code, remedy string) {
+		t.Run(operation+" "+code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, ended := starting(t, func(call fakeaws.Call) string {
+					if call.Operation == operation {
+						return code
+					}
+					return ""
+				})
+				time.Sleep(20 * time.Second)
+				for range 4 * 60 {
+					time.Sleep(time.Second)
+					ready, alive := r.Ready(t.Context()), r.Alive(t.Context())
+					if ready == nil || alive == nil || !strings.Contains(ready.Error(), remedy) || !strings.Contains(alive.Error(), remedy) {
+						t.Fatalf("ready: %v, alive: %v", ready, alive)
+					}
+					if n := r.table.Held(); n > 1 {
+						t.Fatalf("%d leases are held", n)
+					}
+				}
+				select {
+				case err := <-ended:
+					t.Fatalf("it ends: %v", err)
+				default:
+				}
+				time.Sleep(time.Minute + time.Second)
+				err := <-ended
+				if !errors.Is(err, ErrRefused) || !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), remedy) || r.table.Held() > 0 {
+					t.Errorf("ended with %v, %d leases", err, r.table.Held())
+				}
+			})
+		})
+	}
+	f("GetShardIterator", "AccessDeniedException", "allow kinesis:GetShardIterator and kinesis:GetRecords")
+	f("GetRecords", "KMSAccessDeniedException", "allow kms:Decrypt")
+	f("GetRecords", "ResourceNotFoundException", "check STREAM_NAME")
+}
+
+// starting is a whole worker whose calls are refused from its start, and how it ended.
+func starting(t *testing.T, refuse func(fakeaws.Call) string) (*running, chan error) {
+	t.Helper()
+	ended := make(chan error, 1)
+	r := prepared(t)
+	r.refuse.Store(&refuse)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ended <- r.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return r, ended
+}
+
+// What does not stay until somebody changes something, or befalls a worker that has
+// read, does not end it.
+func TestNotRefusedForGood(t *testing.T) {
+	f := func(name, operation, code string, readsFirst, ready bool) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				r, ended := starting(t, func(call fakeaws.Call) string {
+					if call.Operation == operation && (!readsFirst || time.Since(begun) > 30*time.Second) {
+						return code
+					}
+					return ""
+				})
+				time.Sleep(10 * time.Minute)
+				if err := r.Alive(t.Context()); err != nil {
+					t.Errorf("alive: %v", err)
+				}
+				if err := r.Ready(t.Context()); err == nil != ready {
+					t.Errorf("ready: %v", err)
+				}
+				select {
+				case err := <-ended:
+					t.Errorf("it ended: %v", err)
+				default:
+				}
+			})
+		})
+	}
+	f("throttled", "GetRecords", "ProvisionedThroughputExceededException", false, false)
+	f("it has read", "GetRecords", "AccessDeniedException", true, false)
+	f("listings are refused", "ListShards", "AccessDeniedException", true, false)
+	f("nothing is refused", "", "", false, true)
+}
+
+// Listings that are refused make a worker unready with the remedy.
+func TestListingsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(*running) {})
+		time.Sleep(10 * time.Second)
+		refuse := func(call fakeaws.Call) string {
+			if call.Operation == "ListShards" {
+				return "AccessDeniedException"
+			}
+			return ""
+		}
+		r.refuse.Store(&refuse)
+		time.Sleep(15 * time.Second)
+		if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "allow kinesis:ListShards on the stream") {
+			t.Errorf("ready: %v", err)
+		}
+		r.refuse.Store(nil)
+		time.Sleep(5 * time.Second)
+		if err := r.Ready(t.Context()); err != nil {
+			t.Errorf("after: %v", err)
+		}
+	})
+}
+
+// One shard that is refused says nothing of a worker that reads another.
+func TestOneRefusedShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := starting(t, func(call fakeaws.Call) string {
+			if call.Operation == "GetRecords" && call.Shard() == heldShard {
+				return "AccessDeniedException"
+			}
+			return ""
+		})
+		time.Sleep(20 * time.Second)
+		for range 100 * 60 {
+			time.Sleep(100 * time.Millisecond)
+			if ready, alive := r.Ready(t.Context()), r.Alive(t.Context()); ready != nil || alive != nil {
+				t.Fatalf("ready: %v, alive: %v", ready, alive)
+			}
+		}
+	})
+}
