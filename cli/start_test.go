@@ -173,7 +173,7 @@ func (s *start) untouched() {
 // It returns the log.
 func (s *start) running(line string, more func() bool) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
 	defer cancel()
 	log := &lockedBuffer{}
 	exited := make(chan int, 1)
@@ -189,6 +189,19 @@ func (s *start) running(line string, more func() bool) string {
 		s.t.Errorf("exit %d, %s", code, log)
 	}
 	return log.String()
+}
+
+// ended runs a command that ends by itself; a worker that does not is stopped.
+func ended(t *testing.T, env map[string]string, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code = Main(ctx, "", args, nil, &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
 }
 
 type lockedBuffer struct {
@@ -231,7 +244,7 @@ func TestRunStream_Failure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStart(t, fakeaws.KinesisOptions{})
 			maps.Copy(s.faults, wrong)
-			code, out, errOut := command(t, env, nil, "run")
+			code, out, errOut := ended(t, env, "run")
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want || !strings.HasSuffix(errOut, "logsluice: "+want) {
 				t.Errorf("exit %d, %q, want the line %q", code, errOut, want)
 			}
@@ -361,7 +374,7 @@ func TestOtherTable(t *testing.T) {
 		s.calls = map[string]int{}
 		want := app + ": the table is not a lease table: its key is " + key + " HASH and not ShardID HASH: set APPLICATION_NAME (--application-name) to a name that no other table has\n"
 		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
-			code, out, errOut := command(t, nil, nil, args...)
+			code, out, errOut := ended(t, nil, args...)
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {
 				t.Errorf("%q: exit %d, %q, %q, want %q", args, code, out, errOut, want)
 			}
@@ -445,7 +458,7 @@ func TestNames_Failure(t *testing.T) {
 			t.Run(name+" "+variable+" "+value, func(t *testing.T) {
 				env := maps.Clone(complete)
 				env[variable] = value
-				code, out, errOut := command(t, env, nil, name)
+				code, out, errOut := ended(t, env, name)
 				if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 ||
 					!strings.HasPrefix(errOut, fmt.Sprintf("logsluice: %s (%s): %q", variable, flag, value)) || !strings.Contains(errOut, remedy) {
 					t.Errorf("exit %d, %q, %q", code, out, errOut)
@@ -480,10 +493,10 @@ func TestNames_Failure(t *testing.T) {
 // No credentials, and a host that does not exist, are one line with the remedy.
 func TestRunNoAWS(t *testing.T) {
 	s := newStart(t, fakeaws.KinesisOptions{})
-	code, out, errOut := command(t, map[string]string{
+	code, out, errOut := ended(t, map[string]string{
 		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-	}, nil, "run")
+	}, "run")
 	wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
 	if out != "" || strings.Count(errOut, "\n") != 1 {
 		t.Errorf("%q, %q", out, errOut)

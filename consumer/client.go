@@ -36,11 +36,10 @@ func CheckStream(stream string) error {
 		return nil
 	}
 	const example = "give one such as arn:aws:kinesis:us-east-1:123456789012:stream/NAME"
-	name, isStream := strings.CutPrefix(a.Resource, "stream/")
-	if a.Service != "kinesis" || !isStream || !streamName.MatchString(name) || !accountID.MatchString(a.AccountID) {
+	if !streamName.MatchString(strings.TrimPrefix(a.Resource, "stream/")) || !accountID.MatchString(a.AccountID) {
 		return errors.New("the ARN is not that of a stream: " + example)
 	}
-	// The SDK knows which region is in which partition.
+	// The SDK knows what an ARN of Kinesis is, and which region is in which partition.
 	_, err := kinesis.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), kinesis.EndpointParameters{
 		Region: &a.Region, StreamARN: &stream, OperationType: aws.String("data"),
 	}.WithDefaults())

@@ -1,0 +1,63 @@
+package consumer
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/rs/zerolog"
+
+	"logsluice/internal/fakeaws"
+)
+
+func TestCheck(t *testing.T) {
+	denied := fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}
+	empty := fakeaws.Fault{Refuse: &fakeaws.APIError{Status: http.StatusOK}} // JSON, and nothing of AWS in it
+	f := func(name string, want Description, wantErr string, faults map[string]fakeaws.Fault) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := &strings.Builder{}
+				cfg := fakeAWS(func(call fakeaws.Call) fakeaws.Fault { return faults[call.Operation] })
+				cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+				createStream(t, cfg)
+				want := want
+				if want.ARN != "" {
+					want.Created = time.Now()
+				}
+				time.Sleep(time.Hour)
+				c := newWorker(t, cfg, newTable(t, cfg, time.Minute), zerolog.New(log))
+				got, err := c.Check(t.Context())
+				if err != nil != (wantErr != "") || wantErr != "" && !strings.Contains(err.Error(), wantErr) {
+					t.Fatalf("%v, want %q", err, wantErr)
+				}
+				if wantErr == "" && (got.ARN != want.ARN || !got.Created.Equal(want.Created) || got.Retention != want.Retention) {
+					t.Errorf("%+v, want %+v", got, want)
+				}
+				if n := strings.Count(log.String(), "allow kinesis:DescribeStreamSummary"); (n == 1) != (wantErr == "" && want.ARN == "") {
+					t.Errorf("%d warnings: %s", n, log)
+				}
+			})
+		})
+	}
+	f("all is well", Description{ARN: "arn:aws:kinesis:us-east-1:000000000000:stream/s", Retention: 24 * time.Hour}, "", nil)
+	f("summary denied", Description{}, "", map[string]fakeaws.Fault{"DescribeStreamSummary": denied})
+	// What is denied to a worker is for its reading to say.
+	f("shards denied too", Description{}, "", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
+	f("not Kinesis", Description{}, "the answer is not one of Kinesis", map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
+	f("table denied", Description{}, "AccessDenied", map[string]fakeaws.Fault{"DescribeTable": denied})
+	f("not DynamoDB", Description{}, "the answer is not one of DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
+}
+
+// A worker whose stream is not a stream's name or ARN is not made.
+func TestNewChecksStream(t *testing.T) {
+	cfg := fakeAWS(noFaults)
+	_, err := New(Config{Stream: "a b", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second, MaxInflated: 1, DrainTimeout: time.Minute}, nil, nil, nil)
+	if err == nil || errors.Is(err, ErrDeleting) || !strings.Contains(err.Error(), "give the name or the ARN") {
+		t.Error(err)
+	}
+}
