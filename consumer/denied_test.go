@@ -58,7 +58,13 @@ type running struct {
 
 func run(t *testing.T, prepare func(r *running)) *running {
 	t.Helper()
-	r := prepared(t)
+	return runAt(t, zerolog.InfoLevel, prepare)
+}
+
+// runAt is run with a level of its log.
+func runAt(t *testing.T, level zerolog.Level, prepare func(r *running)) *running {
+	t.Helper()
+	r := preparedAt(t, level)
 	prepare(r)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -74,7 +80,9 @@ func run(t *testing.T, prepare func(r *running)) *running {
 }
 
 // prepared is a whole worker that is yet to run.
-func prepared(t *testing.T) *running {
+func prepared(t *testing.T) *running { return preparedAt(t, zerolog.InfoLevel) }
+
+func preparedAt(t *testing.T, level zerolog.Level) *running {
 	t.Helper()
 	r := &running{}
 	r.aws = fakeAWS(func(call fakeaws.Call) fakeaws.Fault {
@@ -88,7 +96,7 @@ func prepared(t *testing.T) *running {
 		}}
 	})
 	createStream(t, r.aws)
-	log := zerolog.New(&r.log).Level(zerolog.InfoLevel)
+	log := zerolog.New(&r.log).Level(level)
 	table := newTableThatLogs(t, r.aws, 15*time.Second, log)
 	r.Consumer = newWorker(t, r.aws, table, log)
 	return r
@@ -146,6 +154,48 @@ func TestReadsRefused(t *testing.T) {
 	f("KMSAccessDeniedException", "allow kms:Decrypt")
 	f("AccessDeniedException", "allow kinesis:GetShardIterator and kinesis:GetRecords")
 	f("KMSDisabledException", "enable the KMS key")
+}
+
+// Whatever a read fails with, and at every level of the log, the KCL's lines are proper
+// ones, and what package checkpoint logs is not logged again.
+func TestReadsRefusedAtEveryLevel(t *testing.T) {
+	f := func(operation, code string) {
+		t.Run(operation+" "+code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := runAt(t, zerolog.TraceLevel, func(*running) {})
+				refuse := func(call fakeaws.Call) string {
+					if call.Operation == operation {
+						return code
+					}
+					return ""
+				}
+				r.refuse.Store(&refuse)
+				time.Sleep(30 * time.Second)
+				r.stop()
+				for _, line := range r.log.containing("") {
+					if strings.Contains(line, "%!") || address.MatchString(line) || strings.Contains(line, `"level":"warn"`) && strings.Contains(line, `"kcl: `) {
+						t.Error(line)
+					}
+				}
+				ours := 0
+				for _, line := range r.log.containing(code) {
+					switch {
+					case strings.Contains(line, `"shard cannot be read"`):
+						ours++
+					case !strings.Contains(line, `"level":"trace","shard":"shardId-`) || !strings.Contains(line, `"kcl: read throttled by KMS, trying again"`):
+						t.Errorf("logged once more: %s", line)
+					}
+				}
+				if ours != 2 {
+					t.Errorf("%d lines for two shards", ours)
+				}
+			})
+		})
+	}
+	f("GetRecords", "AccessDeniedException")
+	f("GetRecords", "ProvisionedThroughputExceededException")
+	f("GetRecords", "KMSThrottlingException")
+	f("GetShardIterator", "AccessDeniedException")
 }
 
 // maxPause is more than the longest time between two tries of a shard.

@@ -3,6 +3,11 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/vmware/vmware-go-kcl-v2/logger"
@@ -18,36 +23,146 @@ type kclLog struct {
 
 var _ logger.Logger = kclLog{}
 
-func (k kclLog) Debugf(format string, args ...any) { k.log.Trace().Msgf("kcl: "+format, args...) }
-func (k kclLog) Infof(format string, args ...any)  { k.log.Debug().Msgf("kcl: "+format, args...) }
-func (k kclLog) Warnf(format string, args ...any)  { k.failure(format).Msgf("kcl: "+format, args...) }
+// kclLine is how a line of the KCL is logged.
+type kclLine struct {
+	message string   // "" if the line is dropped
+	fields  []string // names of the arguments, "" for one that is left out
+}
 
+// kclLines has the lines of the KCL that are dropped or get fields, by their formats.
+// All others are logged in the KCL's words: those for debugging, and those of features
+// that are off here.
+var kclLines = map[string]kclLine{
+	// How the reading of a shard ended is logged by package checkpoint: "shard cannot
+	// be read", "lease lost" or "lease claimed by another worker".
+	"Error in getRecords: %+v":                                                      {},
+	"Unable to get shard iterator for %s: %v":                                       {},
+	"Error getting records from Kinesis that cannot be retried: %+v Request: %s":    {},
+	"Throughput Exceeded Error: reached max retry count getting records from shard": {},
+	"KMS Throttling Error: reached max retry count getting records from shard":      {},
+	// Consumer.Run returns the error.
+	"Failed to initialize Worker: %+v":  {},
+	"Failed to start Checkpointer: %+v": {},
+	// The line about ListShards comes before it.
+	"Error syncing shards: %+v, Retrying in %d ms...": {},
+
+	"Cannot get lease: %+v":                                       {"cannot acquire a lease", []string{"error"}},
+	"Couldn't fetch checkpoint: %+v":                              {"cannot read a checkpoint", []string{"error"}},
+	"Error getting records from shard %v: %+v":                    {"read throttled by KMS, trying again", []string{"shard", "error"}},
+	"Error in ListShards: %s Error: %+v Request: %s":              {"cannot list the shards", []string{"stream", "error", ""}},
+	"Error in de-aggregating KPL records: %+v":                    {"cannot unpack an aggregate", []string{"error"}},
+	"Error in waiting for parent shard: %v to finish. Error: %+v": {"cannot wait for a parent", []string{"parent", "error"}},
+	"Failed to remove shard lease info: %s Error: %+v":            {"cannot delete the row of a shard", []string{"shard", "error"}},
+	"Failed to start monitoring service: %+v":                     {"cannot start the monitoring", []string{"error"}},
+
+	"Found %d shards":                                {"shards assigned", []string{"shards"}},
+	"Found new shard with id %s":                     {"shard assigned", []string{"shard"}},
+	"Start polling shard consumer for shard: %v":     {"reading begins", []string{"shard"}},
+	"Shard %s closed":                                {"shard read to its end", []string{"shard"}},
+	"Release lease for shard %s":                     {"reading ended", []string{"shard"}},
+	"maxBytesExceededError so sleep for %+v seconds": {"reading pauses: the shard gives no more bytes", []string{"seconds"}},
+	"localTPSExceededError so sleep for a second":    {"reading pauses: the shard takes no more calls", nil},
+}
+
+func (k kclLog) Debugf(format string, args ...any) { k.write(begin(k.log.Trace), format, args) }
+func (k kclLog) Infof(format string, args ...any)  { k.write(begin(k.log.Debug), format, args) }
+func (k kclLog) Warnf(format string, args ...any)  { k.Errorf(format, args...) }
+
+// Errorf logs a warning, sampled, of a call that did not succeed.
 func (k kclLog) Errorf(format string, args ...any) {
-	for _, arg := range args {
-		var failed *readError
-		if err, ok := arg.(error); ok && (errors.Is(err, errUnled) || errors.As(err, &failed)) {
-			k.Infof(format, args...) // package checkpoint logs it
-			return
-		}
+	switch {
+	case slices.ContainsFunc(args, isLogged):
+		k.Debugf(format, args...)
+	case k.reading.Err() != nil: // when the worker stops, its calls are cut off on purpose
+		k.Infof(format, args...)
+	default:
+		k.write(func(kind string) *zerolog.Event { return k.sampler.warn(k.log, kind) }, format, args)
 	}
-	k.failure(format).Msgf("kcl: "+format, args...)
 }
 
 // Fatalf and Panicf are what the KCL calls where it creates clients by itself,
 // which it never does here.
-func (k kclLog) Fatalf(format string, args ...any) { k.log.Fatal().Msgf("kcl: "+format, args...) }
-func (k kclLog) Panicf(format string, args ...any) { k.log.Panic().Msgf("kcl: "+format, args...) }
-
-// failure begins a line about a call that did not succeed. When the worker stops,
-// its calls are cut off on purpose.
-func (k kclLog) failure(format string) *zerolog.Event {
-	if k.reading.Err() != nil {
-		return k.log.Debug()
-	}
-	return k.sampler.warn(k.log, format)
-}
+func (k kclLog) Fatalf(format string, args ...any) { k.write(begin(k.log.Fatal), format, args) }
+func (k kclLog) Panicf(format string, args ...any) { k.write(begin(k.log.Panic), format, args) }
 
 func (k kclLog) WithFields(fields logger.Fields) logger.Logger {
 	k.log = k.log.With().Fields(map[string]any(fields)).Logger()
 	return k
+}
+
+// isLogged reports whether an argument is an error that package checkpoint logs.
+func isLogged(arg any) bool {
+	err, ok := arg.(error)
+	return ok && (errors.Is(err, errUnled) || errors.As(err, new(*readError)))
+}
+
+// begin starts lines of every kind alike.
+func begin(event func() *zerolog.Event) func(kind string) *zerolog.Event {
+	return func(string) *zerolog.Event { return event() }
+}
+
+// write logs a call of the KCL's logger as kclLines has it. begin starts the line of a
+// kind.
+func (k kclLog) write(begin func(kind string) *zerolog.Event, format string, args []any) {
+	// Some calls are made as if the logger took pairs of keys and values.
+	inPairs := format == "message" && len(args) > 0
+	if inPairs {
+		format, args = fmt.Sprint(args[0]), args[1:]
+	}
+	line, listed := kclLines[format]
+	if listed && line.message == "" {
+		return
+	}
+	event := begin(format)
+	if !event.Enabled() {
+		return
+	}
+	switch {
+	case inPairs:
+		event.Fields(args).Msg("kcl: " + format)
+	case listed:
+		for i, name := range line.fields {
+			if name != "" && i < len(args) {
+				event = event.Fields([]any{name, args[i]})
+			}
+		}
+		event.Msg("kcl: " + line.message)
+	default:
+		event.Msg("kcl: " + sentence(format, args))
+	}
+}
+
+// plain returns an argument as text can have it: what would be shown by its address as
+// JSON, an error as what it says.
+func plain(arg any) any {
+	if err, ok := arg.(error); ok {
+		return fmt.Sprint(err)
+	}
+	switch reflect.ValueOf(arg).Kind() {
+	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return arg
+	}
+	text, err := zerolog.InterfaceMarshalFunc(arg)
+	if err != nil {
+		return fmt.Sprintf("%T", arg)
+	}
+	return string(text)
+}
+
+var verbs = regexp.MustCompile(`\s*%[-+# 0-9.]*[a-zA-Z]`)
+
+// sentence formats a line. Where verbs and arguments do not match, it puts the arguments
+// behind the text.
+func sentence(format string, args []any) string {
+	values := make([]any, len(args))
+	for i, arg := range args {
+		values[i] = plain(arg)
+	}
+	text := fmt.Sprintf(format, values...)
+	if strings.Contains(text, "%!") {
+		text = strings.TrimSpace(fmt.Sprintln(append([]any{verbs.ReplaceAllString(format, "")}, values...)...))
+	}
+	return text
 }
