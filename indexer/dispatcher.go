@@ -20,6 +20,8 @@ type dispatcher struct {
 	large        []part   // large forms, of which one goes at a time, alone
 	largeRunning bool
 
+	underWay [][]part // batches of requests without an answer
+
 	retries []retry
 	targets map[string]*target
 	tally   tally
@@ -35,6 +37,7 @@ type dispatcher struct {
 
 // result is what a request brought.
 type result struct {
+	batch    []part
 	verdicts []verdict
 	trip     trip
 	large    bool // of a large form
@@ -75,6 +78,8 @@ func (d *dispatcher) run() {
 		case end := <-d.ix.ends:
 			d.noteEnd(end)
 		case <-d.ix.pings:
+		case ask := <-d.ix.asks:
+			ask(d)
 		case <-timer.C:
 		case <-d.ix.ctx.Done():
 			return
@@ -84,6 +89,7 @@ func (d *dispatcher) run() {
 
 // end takes in what a request brought.
 func (d *dispatcher) end(r result) {
+	d.underWay = slices.DeleteFunc(d.underWay, func(batch []part) bool { return &batch[0] == &r.batch[0] })
 	if r.stored {
 		d.endStore(r)
 		return
@@ -202,9 +208,10 @@ func (d *dispatcher) mayTakeLarge() bool { return len(d.large) > 0 && !d.largeRu
 func (d *dispatcher) send(batch []part) {
 	last, large, alone := d.limit.begin(), isLarge(batch[0]), batch[0].alone
 	d.largeRunning = d.largeRunning || large
+	d.underWay = append(d.underWay, batch)
 	d.ix.running.Go(func() {
 		result := d.ix.send(batch)
-		result.trip.last, result.large = last, large
+		result.batch, result.trip.last, result.large = batch, last, large
 		// What fails by itself says nothing of the room that OpenSearch has.
 		result.trip.pushback = result.trip.pushback && !alone
 		select {

@@ -52,6 +52,7 @@ type document struct{ end, position int }
 // or, when few are left, moved to smaller ones.
 type ackGroup struct {
 	ctx     context.Context // ends when the documents need not be sent again
+	put     time.Time
 	done    func(settled bool)
 	pending int  // outcomes to come; the dispatcher's
 	givenUp bool // one of them will not come

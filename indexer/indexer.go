@@ -90,9 +90,10 @@ type Indexer struct {
 	retriesLog, refusedLog, lettersLog, storeLog sampled
 
 	inbox   *inbox
-	results chan result   // requests saying what became of their documents
-	ends    chan shardEnd // shards that are read to their ends
-	pings   chan struct{} // taken by the dispatcher when it is alive
+	results chan result            // requests saying what became of their documents
+	ends    chan shardEnd          // shards that are read to their ends
+	pings   chan struct{}          // taken by the dispatcher when it is alive
+	asks    chan func(*dispatcher) // called by the dispatcher
 
 	watchers   sync.Map    // by shard: what is called to have it read again later
 	watched    atomic.Bool // some index does not accept documents
@@ -119,8 +120,9 @@ func New(cfg Config, client domain.Client) (*Indexer, error) {
 		ctx:     ctx,
 		cancel:  cancel,
 		pings:   make(chan struct{}),
+		asks:    make(chan func(*dispatcher)),
 	}
-	if err := ix.metrics.register(cfg.Registry, ix.budget); err != nil {
+	if err := errors.Join(ix.metrics.register(cfg.Registry, ix.budget), cfg.Registry.Register(newOldestDocuments(ix))); err != nil {
 		cancel()
 		return nil, fmt.Errorf("register the indexer's metrics: %w", err)
 	}
@@ -141,7 +143,7 @@ func (ix *Indexer) Put(ctx context.Context, docs *Documents, reserved int64, don
 		done(true)
 		return nil
 	}
-	docs.group = &ackGroup{ctx: ctx, done: done, pending: docs.Len()}
+	docs.group = &ackGroup{ctx: ctx, put: time.Now(), done: done, pending: docs.Len()}
 	docs.reserved, docs.undecided, docs.bytes = reserved, docs.Len(), len(docs.Body)
 	if docs.form != nil {
 		ix.reportLetter(docs)

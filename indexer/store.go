@@ -51,8 +51,9 @@ func (d *dispatcher) store(now time.Time) {
 	}
 	s.parts = slices.Delete(s.parts, 0, n)
 	s.running = true
+	d.underWay = append(d.underWay, batch)
 	d.ix.running.Go(func() {
-		result := result{stored: true, verdicts: d.ix.putIntoStore(batch)}
+		result := result{batch: batch, stored: true, verdicts: d.ix.putIntoStore(batch)}
 		select {
 		case d.ix.results <- result:
 		case <-d.ix.ctx.Done():

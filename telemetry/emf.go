@@ -3,6 +3,7 @@ package telemetry
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (*EMF) details(log zerolog.Logger, prefix string, families []*dto.MetricFam
 			continue
 		}
 		for _, m := range family.GetMetric() {
-			if len(m.GetLabel()) == 0 {
+			if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() != "" }) {
 				continue
 			}
 			event := info(log)

@@ -40,11 +40,13 @@ func TestSummarizeEMF(t *testing.T) {
 		events.WithLabelValues("b").Add(4)
 		lag.WithLabelValues("s1").Set(7)
 		lag.WithLabelValues("s2").Set(5)
+		lag.WithLabelValues("").Set(6) // of all, which the summary has
 		held.Set(9)
 		latency.Observe(0.5)
 		time.Sleep(90 * time.Second)
 		lag.DeleteLabelValues("s1")
 		lag.DeleteLabelValues("s2")
+		lag.DeleteLabelValues("")
 		cancel()
 		<-done
 

@@ -79,6 +79,7 @@ SETS = {
         "ArchiveExpireAfterDays": "400",
         "AlarmTopicArn": TOPIC,
         "AlarmLagSeconds": "60",
+        "AlarmWaitSeconds": "120",
         "AlarmArchiveSeconds": "3600",
     },
     "few": COMMON | {"OpenSearchAuth": "basic", "OpenSearchUser": "writer", "PasswordSecretArn": SECRET},

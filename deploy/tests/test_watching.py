@@ -64,7 +64,7 @@ def test_dashboard(aws, stack):
             check_metric(stack, namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True)), options.get("stat", p["stat"]))
             seen.add((namespace, name, options.get("stat", p["stat"])))
     assert {n for _, n, _ in seen} >= {
-        "lag_seconds", "events", "documents_indexed", "bulk_request_seconds_p99", "documents_rejected", "documents_retried", "dead_letters",
+        "lag_seconds", "oldest_document_seconds", "events", "documents_indexed", "bulk_request_seconds_p99", "documents_rejected", "documents_retried", "dead_letters",
         "DeliveryToS3.DataFreshness", "GetRecords.IteratorAgeMilliseconds", "WriteProvisionedThroughputExceeded",
     }
     assert {("logsluice", "shards", "Maximum"), ("logsluice", "shards", "SampleCount")} <= seen, "shards, and workers by their samples"
@@ -130,13 +130,17 @@ def test_alarms(aws, stack):
             assert p["AlarmActions"] == p["OKActions"] == actions
     found = {a["AlarmName"]: a for a in aws("cloudwatch").describe_alarms(AlarmNames=[stack.ref(i) for i in ids], MaxRecords=100)["MetricAlarms"]}
     assert set(found) == {stack.ref(i) for i in ids}
-    assert len(ids) == (8 if stack.name == "all" else 7)
+    assert len(ids) == (9 if stack.name == "all" else 8)
 
     lag = found[stack.ref("LagAlarm")]
     assert (lag["MetricName"], lag["Statistic"], lag["TreatMissingData"]) == ("lag_seconds", "Maximum", "breaching"), "no worker is the worst lag"
     assert (lag["Threshold"], lag["ComparisonOperator"]) == (60 if stack.name == "all" else 300, "GreaterThanThreshold")
     letters = found[stack.ref("DeadLetterAlarm")]
     assert (letters["MetricName"], letters["Statistic"], letters["Threshold"], letters["EvaluationPeriods"]) == ("dead_letters", "Sum", 0, 1)
+    wait = found[stack.ref("WaitAlarm")]
+    assert (wait["MetricName"], wait["Statistic"], wait["Threshold"], wait["ComparisonOperator"]) == (
+        "oldest_document_seconds", "Maximum", 120 if stack.name == "all" else 600, "GreaterThanThreshold")
+    assert wait["Threshold"] + wait["Period"] * wait["EvaluationPeriods"] < 30 * 60, "it comes before WAIT_FOR_INDEX makes dead letters"
     archive = found[stack.ref("ArchiveAlarm")]
     assert (archive["Threshold"], archive["ComparisonOperator"], archive["EvaluationPeriods"]) == (3600 if stack.name == "all" else 1800, "GreaterThanThreshold", 4)
     assert (lag["Period"], lag["EvaluationPeriods"], letters["ComparisonOperator"]) == (60, 10, "GreaterThanThreshold")
