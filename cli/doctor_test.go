@@ -159,7 +159,7 @@ func (c *chain) reset() {
 	c.mu.Lock()
 	c.refuse = nil
 	c.mu.Unlock()
-	c.dashboards.NotReady, c.ism.Path = false, "/_plugins/_ism/"
+	c.dashboards.NotReady, c.ism.Path, c.ism.Settings = false, fakedomain.Path, nil
 	c.writes()
 }
 
@@ -518,6 +518,9 @@ func TestDoctor_Failure(t *testing.T) {
 	f("another policy", nil, map[string]string{"INDEX_PREFIX": c.prefix, "DELETE_AFTER": "60d"}, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX differs", "DELETE_AFTER")
 	f("no plugin", func() { c.ism.Path = "/nowhere/" }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "no Index State Management", "opensearch-index-management")
 	f("policy denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:admin/opendistro/ism/policy/get]"}}`, "GET /_plugins*"), nil, states{"lifecycle policy": warning}, "lifecycle policy", "no permissions for", "allow")
+
+	f("policies switched off", func() { c.ism.Settings = fakedomain.Enabled("persistent", "plugins", "false") }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "PREFIX is in place", "switched off (plugins.index_state_management.enabled is false)", "PUT /_cluster/settings")
+	f("settings denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/state]"}}`, "GET /_cluster/settings"), nil, states{"lifecycle policy": warning}, "lifecycle policy", "cannot be asked", "allow cluster:monitor/state")
 
 	dashboards := func(state doctor.State) states { return states{"Dashboards": state} }
 	f("no Dashboards", nil, map[string]string{"DASHBOARDS_URL": ""}, dashboards(skipped), "Dashboards", "DASHBOARDS_URL (--dashboards-url) is not set")

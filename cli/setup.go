@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/mapping"
 )
@@ -37,8 +38,10 @@ type outcome struct {
 	State setupState `json:"state"`
 	// Changes are the differences, by path.
 	Changes []string `json:"changes,omitempty"`
-	Note    string   `json:"note,omitempty"`
-	Error   string   `json:"error,omitempty"`
+	// Warnings are what is wrong around it, each with its remedy.
+	Warnings []string `json:"warnings,omitempty"`
+	Note     string   `json:"note,omitempty"`
+	Error    string   `json:"error,omitempty"`
 }
 
 // setupState tells how a thing is, or would be.
@@ -188,9 +191,18 @@ func (s *setup) policy(ctx context.Context, search domain.Client, name string, b
 	}
 	s.done("policy", name, changes, err, opensearchURL)
 	if err == nil {
+		s.warn(doctor.PoliciesOff(ctx, search)...)
 		s.indices(ctx, policy, name)
 	}
 	return nil
+}
+
+// warn adds to the last outcome.
+func (s *setup) warn(concerns ...doctor.Concern) {
+	last := &s.outcomes[len(s.outcomes)-1]
+	for _, c := range concerns {
+		last.Warnings = append(last.Warnings, c.String())
+	}
 }
 
 // indices looks after those that are there already, which no policy comes to by
@@ -286,6 +298,9 @@ func (o outcome) print(w io.Writer) {
 		}
 	}
 	fmt.Fprintln(w)
+	for _, warning := range o.Warnings {
+		fmt.Fprintln(w, "  warning: "+warning)
+	}
 	for i, change := range o.Changes {
 		if i == mostChanges {
 			fmt.Fprintf(w, "  and %d more\n", len(o.Changes)-i)

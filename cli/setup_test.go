@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"logsluice/internal/fakedomain"
@@ -62,7 +63,7 @@ func newSite(t *testing.T) *site {
 				return
 			}
 		}
-		if strings.Contains(r.URL.Path, "/_ism/") {
+		if strings.Contains(r.URL.Path, "/_ism/") || r.Method == http.MethodGet && r.URL.Path == "/_cluster/settings" {
 			s.ism.ServeHTTP(w, r)
 			return
 		}
@@ -347,7 +348,7 @@ func TestSetupLeavesAlone(t *testing.T) {
 func TestSetupExisting(t *testing.T) {
 	s := newSite(t)
 	for name, policy := range map[string]string{
-		"-2018-12-10": "", "-2018-12-11": "another", "-2018-12-12": s.prefix, "-dead-letter": "", "-web-2018-12-10": "",
+		"-2018-12-10": "", "-2018-12-11": "another", "-dead-letter": "", "-web-2018-12-10": "",
 	} {
 		s.ism.CreateIndex(s.prefix+name, policy)
 	}
@@ -357,6 +358,7 @@ func TestSetupExisting(t *testing.T) {
 	out := s.setup(exitOK, "--skip=templates,dashboards")
 	s.holds(out, "templates: left out: --skip\n", "policy PREFIX: installed\nindices PREFIX: left out: with --existing they get it, and those past their time are deleted within minutes\n  PREFIX-2018-12-10: no policy → PREFIX\n",
 		"  and 29 more\n", "dashboards: left out: --skip\n")
+	s.ism.CreateIndex(s.prefix+"-2018-12-12", s.prefix) // which has it by its template
 	s.writes()
 	s.setup(exitOK, "--skip=templates,dashboards", "--existing", "--dry-run")
 	if writes := s.writes(); len(writes) > 0 {
@@ -367,8 +369,11 @@ func TestSetupExisting(t *testing.T) {
 	if len(writes) != 3 || !strings.HasPrefix(writes[0], "POST /_plugins/_ism/add/PREFIX-2018-12-10,PREFIX-2019-00,") {
 		t.Errorf("wrote %q", writes)
 	}
-	s.ism.Turn()
-	s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: in place: 1 have another policy and keep it: PREFIX-2018-12-11\n")
+	// The plugin lags behind what it was told, and reports no version before the first turn.
+	for range 2 {
+		s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: in place: 1 have another policy and keep it: PREFIX-2018-12-11\n")
+		s.ism.Turn()
+	}
 
 	// The index of events outside the window is named in full, and was not there yet.
 	s.ism.CreateIndex(s.prefix+"-outside", "")
@@ -390,6 +395,93 @@ func TestSetupExisting(t *testing.T) {
 	s.ism.CreateIndex(s.prefix+"-2020-01-01", "")
 	s.ism.Forbidden = s.prefix + "-2020-01-01"
 	s.holds(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: give policy PREFIX to indices: OpenSearch passes over 1 of PREFIX-2020-01-01,")
+}
+
+// An index that was made before its policy changed has the earlier form until it is told
+// otherwise, whether it had its first turn or not.
+func TestSetupExistingBeforeFirstTurn(t *testing.T) {
+	s := newSite(t)
+	s.env["DASHBOARDS_URL"] = ""
+	s.setup(exitOK)
+	today, other := s.prefix+"-2026-01-01", s.prefix+"-2026-01-02"
+	s.ism.CreateIndex(today, s.prefix)
+	s.ism.CreateIndex(other, s.prefix)
+	s.holds(s.setup(exitOK), "indices PREFIX: in place\n")
+	const earlier = "  PREFIX-2026-01-01: an earlier form of PREFIX → this one\n"
+	s.holds(s.setup(exitOK, "--delete-after=7d"), "policy PREFIX: changed\n", "indices PREFIX: left out: with --existing they get it", earlier)
+
+	// One that may not be changed does not keep the others from it.
+	s.ism.Forbidden = other
+	s.holds(s.setup(exitFailure, "--delete-after=7d", "--existing"), "indices PREFIX: failed: give policy PREFIX to indices: OpenSearch answers 403 Forbidden")
+	s.ism.Forbidden = ""
+	s.ism.Turn()
+	s.holds(s.setup(exitOK, "--delete-after=7d"), "  PREFIX-2026-01-02: an earlier form of PREFIX → this one\n")
+	if out := s.setup(exitOK, "--delete-after=7d"); strings.Contains(out, earlier) {
+		t.Errorf("it did not take the policy:\n%s", out)
+	}
+
+	// A change by hand and back is another version of the same form.
+	s.setup(exitOK, "--delete-after=7d", "--existing")
+	s.ism.Turn()
+	s.ism.CreateIndex(s.prefix+"-2026-01-03", s.prefix)
+	s.setup(exitOK, "--delete-after=8d")
+	s.setup(exitOK, "--delete-after=7d")
+	if out := s.setup(exitOK, "--delete-after=7d", "--dry-run"); strings.Contains(out, "2026-01-03") {
+		t.Errorf("an index that has the form is told:\n%s", out)
+	}
+}
+
+// Two that give a policy at once do not fail over what the other has done.
+func TestSetupExistingConflict(t *testing.T) {
+	s := newSite(t)
+	s.env["DASHBOARDS_URL"] = ""
+	s.setup(exitOK)
+	s.ism.CreateIndex(s.prefix+"-2026-01-01", "")
+	var meanwhile atomic.Bool
+	s.ism.Before = func(r *http.Request) {
+		if strings.Contains(r.URL.Path, "/add/") && !meanwhile.Swap(true) {
+			s.setup(exitOK, "--existing")
+		}
+	}
+	s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: changed\n")
+}
+
+// A plugin that is switched off takes policies and does nothing by them.
+func TestSetupPoliciesOff(t *testing.T) {
+	s := newSite(t)
+	s.env["DASHBOARDS_URL"] = ""
+	f := func(settings map[string]any, want string) {
+		t.Helper()
+		s.ism.Settings = settings
+		for _, args := range [][]string{{"--dry-run"}, nil, {"--existing"}} {
+			out := s.setup(exitOK, args...)
+			if want == "" {
+				if strings.Contains(out, "warning") {
+					t.Errorf("a warning in\n%s", out)
+				}
+				continue
+			}
+			s.holds(out, "  warning: Index State Management is switched off ("+want+" is false): indices are not deleted: switch it on: PUT /_cluster/settings {\"persistent\":{\""+want+"\":true}}\n")
+		}
+	}
+	const name, legacy = "plugins.index_state_management.enabled", "opendistro.index_state_management.enabled"
+	for _, scope := range []string{"transient", "persistent", "defaults"} {
+		f(fakedomain.Enabled(scope, "plugins", "false"), name)
+		f(fakedomain.Enabled(scope, "opendistro", "false"), legacy)
+		f(fakedomain.Enabled(scope, "plugins", "true"), "")
+	}
+	both := fakedomain.Enabled("transient", "plugins", "true")
+	maps.Copy(both, fakedomain.Enabled("persistent", "plugins", "false"))
+	f(both, "")
+	f(map[string]any{}, "")
+
+	s.refuse = func(r *http.Request) (int, string) {
+		if r.URL.Path != "/_cluster/settings" {
+			return 0, ""
+		}
+		return http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/state]"},"status":403}`
+	}
+	s.holds(s.setup(exitOK), "policy PREFIX: in place\n  warning: whether Index State Management is switched on cannot be asked: OpenSearch answers 403: security_exception: no permissions for [cluster:monitor/state]: allow cluster:monitor/state")
 }
 
 // Two that set up the same domain do not undo each other's.
@@ -490,6 +582,9 @@ func TestSetupOpenDistro(t *testing.T) {
 	s.ism.Path = "/_opendistro/_ism/"
 	s.ism.CreateIndex(s.prefix+"-2018-12-10", "")
 	s.holds(s.setup(exitOK, "--existing"), "policy PREFIX: installed\nindices PREFIX: changed\n")
+	// It does not show the form that an index has, until that runs.
+	s.holds(s.setup(exitOK), "  PREFIX-2018-12-10: an earlier form of PREFIX → this one\n")
+	s.ism.Turn()
 	s.holds(s.setup(exitOK), "policy PREFIX: in place\nindices PREFIX: in place\n")
 }
 

@@ -63,13 +63,14 @@ var doors = map[string][]door{
 	"domain.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
 	"domain.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
 	"domain.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},
-	"domain.explain GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
+	"domain.ask GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
 		{get, "/_plugins/_ism/explain/" + byPrefix + "-outside"}},
-	"domain.give POST":    {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
-	"domain.Status GET":   {{get, api + "status"}},
-	"domain.Compare POST": {{post, api + "saved_objects/_bulk_get"}},
-	"domain.Import POST":  {{post, api + "saved_objects/_import"}},
-	"cli.Run GET":         nil, // healthcheck's, of a worker
+	"domain.PoliciesOff GET": {{get, "/_cluster/settings"}},
+	"domain.giveTo POST":     {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
+	"domain.Status GET":      {{get, api + "status"}},
+	"domain.Compare POST":    {{post, api + "saved_objects/_bulk_get"}},
+	"domain.Import POST":     {{post, api + "saved_objects/_import"}},
+	"cli.Run GET":            nil, // healthcheck's, of a worker
 }
 
 // statement is one of the task role's that has effect where its condition holds.

@@ -44,7 +44,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.warn(w.permit(err, "reading the saved objects"), "the saved objects cannot be read: %s", answered(err))
+		f.warn(permit(err, "reading the saved objects"), "the saved objects cannot be read: %s", answered(err))
 		return
 	}
 	var differ []string

@@ -107,7 +107,7 @@ func answered(err error) string {
 
 // permit is what to do about a request that failed, or was refused for want of a
 // permission.
-func (w *walk) permit(err error, permission string) string {
+func permit(err error, permission string) string {
 	var answer *domain.AnswerError
 	if errors.As(err, &answer) && isRefused(answer.Status) {
 		return "allow " + permission + " (README, Which OpenSearch)"

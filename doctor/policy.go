@@ -12,10 +12,12 @@ import (
 func (w *walk) policy(ctx context.Context, f *Finding) {
 	name := w.Mapper.Prefix()
 	var changes []string
+	var concerns []Concern
 	err := bounded(ctx, func(ctx context.Context) error {
 		policy, err := domain.ReadPolicy(ctx, w.Search, name, w.Policy)
 		if err == nil {
 			changes = policy.Changes()
+			concerns = PoliciesOff(ctx, w.Search)
 		}
 		return err
 	})
@@ -23,7 +25,7 @@ func (w *walk) policy(ctx context.Context, f *Finding) {
 	case errors.Is(err, domain.ErrNoPolicies):
 		f.warn("install its plugin opensearch-index-management, or have old indices deleted otherwise", "OpenSearch has no Index State Management")
 	case err != nil:
-		f.warn(w.permit(err, "cluster:admin/opendistro/ism/policy/get"), "policy %s cannot be read: %s", name, answered(err))
+		f.warn(permit(err, "cluster:admin/opendistro/ism/policy/get"), "policy %s cannot be read: %s", name, answered(err))
 	case slices.Equal(changes, []string{domain.Installed}):
 		f.warn(setUp+", or have old indices deleted otherwise: the disk fills", "there is no policy %s", name)
 	case len(changes) > 0:
@@ -31,4 +33,18 @@ func (w *walk) policy(ctx context.Context, f *Finding) {
 	default:
 		f.note("%s is in place", name)
 	}
+	f.tellConcerns(concerns)
+}
+
+// PoliciesOff looks whether anything is done by policies.
+func PoliciesOff(ctx context.Context, client domain.Client) []Concern {
+	setting, err := domain.PoliciesOff(ctx, client)
+	switch {
+	case err != nil:
+		return []Concern{{NotAsked, "whether Index State Management is switched on cannot be asked: " + answered(err), permit(err, "cluster:monitor/state, es:ESHttpGet for /_cluster/settings")}}
+	case setting != "":
+		return []Concern{{NothingDeleted, "Index State Management is switched off (" + setting + " is false): indices are not deleted",
+			`switch it on: PUT /_cluster/settings {"persistent":{"` + setting + `":true}}`}}
+	}
+	return nil
 }

@@ -22,7 +22,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		})
 		switch {
 		case err != nil:
-			f.fail(w.permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
+			f.fail(permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
 		case slices.Equal(changes, []string{domain.Installed}):
 			f.warn(setUp+", or start run, which installs it", "there is no template %s", t.Name)
 		case len(changes) > 0:

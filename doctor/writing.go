@@ -94,7 +94,7 @@ func (w *walk) tellFailed(f *Finding, index string, err error) {
 		w.tellRefused(f, index, domain.Item{Status: answer.Status, Error: &cause})
 		return
 	}
-	f.fail(w.permit(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
+	f.fail(permit(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
 }
 
 // tellRefused tells why a document was not taken, and what to do.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ErrNoPolicies tells that a server is without Index State Management.
@@ -148,18 +149,29 @@ func (p *Policy) put(ctx context.Context) error {
 	return nil
 }
 
-// Indices are indices that a policy is for, by name: a policy is given to an index
-// when that is made, in the form it has then.
+// Indices are indices that a policy is for, by name. An index keeps the form that the
+// policy had when it was made or given the policy.
 type Indices struct {
 	// Without have no policy at all, Older an earlier form of this one, and Other have
 	// another one.
 	Without, Older, Other []string
 }
 
+// explained is what the plugin reports of an index.
+type explained struct {
+	PolicyID   *string `json:"index.plugins.index_state_management.policy_id"`
+	OpenDistro *string `json:"index.opendistro.index_state_management.policy_id"`
+	// Those of the form that the index runs, absent until the index had its first turn.
+	SeqNo       *int64 `json:"policy_seq_no"`
+	PrimaryTerm *int64 `json:"policy_primary_term"`
+	// Policy is the form that it has, absent from the answers of servers before 1.3.
+	Policy map[string]any `json:"policy"`
+}
+
 // explain returns what the plugin reports of the indices that the policy is for, by
 // name. It fails as a whole where one that is named in full does not exist, so that
 // such a name is asked for by itself.
-func (p *Policy) explain(ctx context.Context) (map[string]json.RawMessage, error) {
+func (p *Policy) explain(ctx context.Context) (map[string]explained, error) {
 	var patterns, questions []string
 	for _, index := range p.indices {
 		if strings.Contains(index, "*") {
@@ -171,17 +183,38 @@ func (p *Policy) explain(ctx context.Context) (map[string]json.RawMessage, error
 	if patterns != nil {
 		questions = append(questions, strings.Join(patterns, ","))
 	}
-	all := map[string]json.RawMessage{}
+	all := map[string]explained{}
 	for _, indices := range questions {
-		var answer map[string]json.RawMessage
-		err := call(ctx, p.client, "ask which indices have policy "+p.name, http.MethodGet, p.base+"/explain/"+indices, nil, &answer)
-		if err != nil && !HasStatus(err, http.StatusNotFound) {
+		answer, err := p.ask(ctx, indices, "?show_policy=true")
+		if HasStatus(err, http.StatusBadRequest) && strings.Contains(CauseOf(err).Reason, "unrecognized parameter") {
+			answer, err = p.ask(ctx, indices, "")
+		}
+		if err != nil && !isNoIndex(err) {
 			return nil, err
 		}
-		maps.Copy(all, answer)
+		for name, raw := range answer {
+			var index explained
+			if err := json.Unmarshal(raw, &index); err != nil {
+				return nil, fmt.Errorf("read the policy of %s: %w", name, err)
+			}
+			all[name] = index
+		}
 	}
-	delete(all, "total_managed_indices")
 	return all, nil
+}
+
+func (p *Policy) ask(ctx context.Context, indices, parameters string) (map[string]json.RawMessage, error) {
+	var answer map[string]json.RawMessage
+	err := call(ctx, p.client, "ask which indices have policy "+p.name, http.MethodGet, p.base+"/explain/"+indices+parameters, nil, &answer)
+	delete(answer, "total_managed_indices")
+	return answer, err
+}
+
+// isNoIndex reports whether the plugin has nothing to explain, as no index has such a
+// name: for patterns it then asks itself for no documents, which OpenSearch refuses.
+func isNoIndex(err error) bool {
+	return HasStatus(err, http.StatusNotFound) ||
+		HasStatus(err, http.StatusBadRequest) && strings.Contains(CauseOf(err).Reason, "no documents to get")
 }
 
 // Indices asks which indices are there that do not have the policy as it is to be.
@@ -194,63 +227,140 @@ func (p *Policy) Indices(ctx context.Context) (Indices, error) {
 	changes := len(p.Changes()) > 0
 	var found Indices
 	for _, name := range slices.Sorted(maps.Keys(answer)) {
-		var index struct {
-			Policy     *string `json:"index.plugins.index_state_management.policy_id"`
-			OpenDistro *string `json:"index.opendistro.index_state_management.policy_id"`
-			// Absent until the index had its first turn.
-			SeqNo       *int64 `json:"policy_seq_no"`
-			PrimaryTerm *int64 `json:"policy_primary_term"`
-		}
-		if err := json.Unmarshal(answer[name], &index); err != nil {
-			return Indices{}, fmt.Errorf("read the policy of %s: %w", name, err)
-		}
-		switch policy := cmp.Or(index.Policy, index.OpenDistro); {
+		index := answer[name]
+		switch policy := cmp.Or(index.PolicyID, index.OpenDistro); {
 		case policy == nil:
 			found.Without = append(found.Without, name)
 		case *policy != p.name:
 			found.Other = append(found.Other, name)
-		case changes, p.isOlder(index.SeqNo, index.PrimaryTerm):
+		case changes, p.isOlder(index):
 			found.Older = append(found.Older, name)
 		}
 	}
 	return found, nil
 }
 
-func (p *Policy) isOlder(seqNo, primaryTerm *int64) bool {
-	return seqNo != nil && primaryTerm != nil && version{*seqNo, *primaryTerm} != p.found.version
+// isOlder reports whether an index has an earlier form of the policy. Before its first
+// turn an index does not report the version of its form; where it does not report the
+// form either, it counts as older, since to give it the policy again does no harm.
+func (p *Policy) isOlder(index explained) bool {
+	if index.SeqNo != nil && index.PrimaryTerm != nil {
+		return version{*index.SeqNo, *index.PrimaryTerm} != p.found.version
+	}
+	return index.Policy == nil || len(changed("", index.Policy, p.wanted, false)) > 0
 }
 
 // Give has indices take the policy that are without it, or have an earlier form.
 func (p *Policy) Give(ctx context.Context, indices Indices) error {
-	return errors.Join(p.give(ctx, "add", indices.Without), p.give(ctx, "change_policy", indices.Older))
+	err := errors.Join(p.give(ctx, "add", indices.Without), p.give(ctx, "change_policy", indices.Older))
+	if err != nil || len(indices.Without) == 0 {
+		return err
+	}
+	return p.await(ctx, indices.Without)
+}
+
+// The plugin finds what it was told after its index is refreshed, which is within a
+// second.
+const (
+	awaitTries = 20
+	awaitPause = 250 * time.Millisecond
+)
+
+// await waits until the plugin reports that indices have a policy, as a run that follows
+// would give it to them once more.
+func (p *Policy) await(ctx context.Context, names []string) error {
+	for range awaitTries {
+		found, err := p.Indices(ctx)
+		if err != nil || !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(found.Without, name) }) {
+			return err
+		}
+		select {
+		case <-time.After(awaitPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (p *Policy) give(ctx context.Context, how string, indices []string) error {
+	var refusals []error
+	const some = 16 // a request's line is bounded to 4 KiB, a name to 255 B
+	for names := range slices.Chunk(indices, some) {
+		err := p.giveTo(ctx, how, names)
+		// A change is refused for all where the user may not manage one of them.
+		if HasStatus(err, http.StatusForbidden) && len(names) > 1 {
+			err = nil
+			for _, name := range names {
+				err = errors.Join(err, p.giveTo(ctx, how, []string{name}))
+			}
+		}
+		refusals = append(refusals, err)
+	}
+	return errors.Join(refusals...)
+}
+
+// giveTo has some indices take the policy, by one request.
+func (p *Policy) giveTo(ctx context.Context, how string, names []string) error {
 	body, err := json.Marshal(map[string]string{"policy_id": p.name})
 	if err != nil {
 		return fmt.Errorf("name policy %s: %w", p.name, err)
 	}
+	var answer struct {
+		Updated int `json:"updated_indices"`
+		Failed  []struct {
+			Index  string `json:"index_name"`
+			Reason string `json:"reason"`
+		} `json:"failed_indices"`
+	}
+	path := p.base + "/" + how + "/" + strings.Join(names, ",")
+	if err := call(ctx, p.client, "give policy "+p.name+" to indices", http.MethodPost, path, body, &answer); err != nil {
+		return err
+	}
 	var refusals []error
-	const some = 16 // a request's line is bounded to 4 KiB, a name to 255 B
-	for names := range slices.Chunk(indices, some) {
-		var answer struct {
-			Updated int `json:"updated_indices"`
-			Failed  []struct {
-				Index  string `json:"index_name"`
-				Reason string `json:"reason"`
-			} `json:"failed_indices"`
-		}
-		path := p.base + "/" + how + "/" + strings.Join(names, ",")
-		if err := call(ctx, p.client, "give policy "+p.name+" to indices", http.MethodPost, path, body, &answer); err != nil {
-			return err
-		}
-		for _, f := range answer.Failed {
+	for _, f := range answer.Failed {
+		// Another was quicker, or the plugin has not reported yet what it was told before.
+		if !strings.Contains(f.Reason, "already has a policy") {
 			refusals = append(refusals, fmt.Errorf("give policy %s to %s: %s", p.name, f.Index, f.Reason))
 		}
-		// Those that the user may not manage are passed over in silence.
-		if left := len(names) - answer.Updated - len(answer.Failed); left > 0 {
-			refusals = append(refusals, fmt.Errorf("give policy %s to indices: OpenSearch passes over %d of %s, as if indices:admin/opensearch/ism/managedindex were not allowed", p.name, left, strings.Join(names, ", ")))
-		}
+	}
+	// To add a policy passes over those that the user may not manage, in silence.
+	if left := len(names) - answer.Updated - len(answer.Failed); left > 0 {
+		refusals = append(refusals, fmt.Errorf("give policy %s to indices: OpenSearch passes over %d of %s, as if indices:admin/opensearch/ism/managedindex were not allowed", p.name, left, strings.Join(names, ", ")))
 	}
 	return errors.Join(refusals...)
+}
+
+// PoliciesOff reports whether Index State Management is switched off, and by which
+// setting: the server then accepts policies, and does nothing by them.
+// See https://docs.opensearch.org/latest/im-plugin/ism/settings/.
+func PoliciesOff(ctx context.Context, client Client) (setting string, err error) {
+	type plugin struct {
+		Index struct{ Enabled string } `json:"index_state_management"`
+	}
+	type settings struct{ Plugins, Opendistro plugin }
+	var answer struct{ Transient, Persistent, Defaults settings }
+	path := "/_cluster/settings?include_defaults=true&filter_path=*.*.index_state_management.enabled"
+	if err := call(ctx, client, "ask whether Index State Management is switched on", http.MethodGet, path, nil, &answer); err != nil {
+		return "", err
+	}
+	const name = "plugins.index_state_management.enabled"
+	const legacy = "opendistro.index_state_management.enabled" // counts where name is not set
+	for _, s := range []struct{ setting, value string }{
+		{name, answer.Transient.Plugins.Index.Enabled},
+		{name, answer.Persistent.Plugins.Index.Enabled},
+		{legacy, answer.Transient.Opendistro.Index.Enabled},
+		{legacy, answer.Persistent.Opendistro.Index.Enabled},
+		{name, answer.Defaults.Plugins.Index.Enabled}, // that of opensearch.yml too
+		{legacy, answer.Defaults.Opendistro.Index.Enabled},
+	} {
+		switch s.value {
+		case "":
+		case "false":
+			return s.setting, nil
+		default:
+			return "", nil
+		}
+	}
+	return "", nil
 }

@@ -84,6 +84,7 @@ def test_task_role(deploy):
         "DeadLetterIndex": ({"es:ESHttpPut"}, {f"{domain}/ecs-dead-letter"}),
         "SetupPolicy": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_plugins/_ism/policies/ecs*"}),
         "SetupWhichIndices": ({"es:ESHttpGet"}, {f"{domain}/_plugins/_ism/explain/ecs*"}),
+        "SetupSwitchedOn": ({"es:ESHttpGet"}, {f"{domain}/_cluster/settings"}),
         "SetupExisting": ({"es:ESHttpPost"}, {f"{domain}/_plugins/_ism/add/ecs*", f"{domain}/_plugins/_ism/change_policy/ecs*"}),
         "SetupDashboards": ({"es:ESHttpPost"}, {f"{domain}/_dashboards/api/saved_objects/_bulk_get", f"{domain}/_dashboards/api/saved_objects/_import"}),
         "DoctorDashboards": ({"es:ESHttpGet"}, {f"{domain}/_dashboards/api/status"}),

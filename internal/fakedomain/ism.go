@@ -15,15 +15,20 @@ import (
 )
 
 // ISM is the Index State Management plugin, at the path that OpenSearch or Open Distro
-// has for it. See the sources of opensearch-project/index-management:
+// has for it. It answers as index-management 3.8.0.0 and 3.4.0.0 were seen to, and as
+// the sources of opensearch-project/index-management have it:
 // RestIndexPolicyAction, TransportIndexPolicyAction, Policy, State, Action,
-// TransportExplainAction, TransportAddPolicyAction, TransportChangePolicyAction.
+// TransportExplainAction, TransportAddPolicyAction, TransportChangePolicyAction,
+// ManagedIndexRunner.
 type ISM struct {
 	record
 	// Path that its own begin with.
 	Path string
-	// Forbidden names an index that the user may not manage: it is passed over.
+	// Forbidden names an index that the user may not manage. It is explained all the
+	// same, passed over when a policy is added, and refuses a change for all.
 	Forbidden string
+	// Settings is what GET /_cluster/settings answers, nil for the plugin's defaults.
+	Settings map[string]any
 	// Before is called before each request is answered, if it is set.
 	Before func(*http.Request)
 
@@ -39,13 +44,27 @@ type document struct {
 	policy map[string]any
 }
 
+// clone returns a copy that stays as it is when the policy is edited.
+func (d document) clone() document {
+	var policy map[string]any
+	text, _ := json.Marshal(d.policy) // it was JSON
+	_ = json.Unmarshal(text, &policy)
+	return document{d.seqNo, policy}
+}
+
 // index is one that a policy can be given to.
 type index struct {
 	policy string // "" for none
-	// seqNo of the policy in the form that it runs, -1 before its first turn.
-	seqNo int64
+	// job is the policy in the form that the index has: that of when it was made, or
+	// given the policy.
+	job document
+	// running tells that it had its first turn.
+	running bool
 	// change is told to take the newest form at its next turn.
 	change bool
+	// unseen is how often explain will report it without its policy: the plugin finds a
+	// job by a search, after a refresh.
+	unseen int
 }
 
 // Path of the plugin in OpenSearch.
@@ -62,7 +81,7 @@ func NewISM() *ISM {
 func (s *ISM) CreateIndex(name, policy string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.indices[name] = &index{policy: policy, seqNo: -1}
+	s.indices[name] = &index{policy: policy, job: s.policies[policy].clone()}
 }
 
 // Turn lets the plugin have its turn with each index, as it has every 5 minutes.
@@ -70,9 +89,10 @@ func (s *ISM) Turn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range s.indices {
-		if found, ok := s.policies[i.policy]; ok && (i.seqNo < 0 || i.change) {
-			i.seqNo, i.change = found.seqNo, false
+		if found, ok := s.policies[i.policy]; ok && (i.job.policy == nil || i.change) {
+			i.job, i.change = found.clone(), false
 		}
+		i.running = i.job.policy != nil
 	}
 }
 
@@ -93,6 +113,8 @@ func (s *ISM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	what, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, s.Path), "/")
 	switch {
+	case r.URL.Path == "/_cluster/settings":
+		s.settings(w)
 	case !strings.HasPrefix(r.URL.Path, s.Path):
 		answer(w, http.StatusBadRequest, map[string]any{"error": fmt.Sprintf("no handler found for uri [%s] and method [%s]", r.URL, r.Method)})
 	case r.Method == http.MethodGet && what == "policies":
@@ -100,7 +122,7 @@ func (s *ISM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPut && what == "policies":
 		s.put(w, r, name)
 	case r.Method == http.MethodGet && what == "explain":
-		s.explain(w, name)
+		s.explain(w, r, name)
 	case r.Method == http.MethodPost && (what == "add" || what == "change_policy"):
 		s.give(w, r, what, name)
 	default:
@@ -202,7 +224,12 @@ func (s *ISM) matching(patterns string) []string {
 	return names
 }
 
-func (s *ISM) explain(w http.ResponseWriter, patterns string) {
+func (s *ISM) explain(w http.ResponseWriter, r *http.Request, patterns string) {
+	showPolicy := r.FormValue("show_policy") == "true"
+	if showPolicy && s.Path != Path { // which is later than Open Distro
+		refuse(w, http.StatusBadRequest, "illegal_argument_exception", "request ["+r.URL.Path+"] contains unrecognized parameter: [show_policy]")
+		return
+	}
 	// The plugin asks for the indices strictly: one that is named in full must exist.
 	for name := range strings.SplitSeq(patterns, ",") {
 		if s.indices[name] == nil && !strings.Contains(name, "*") {
@@ -210,32 +237,56 @@ func (s *ISM) explain(w http.ResponseWriter, patterns string) {
 			return
 		}
 	}
+	names := s.matching(patterns)
+	if len(names) == 0 { // it reads the documents of none
+		refuse(w, http.StatusBadRequest, "action_request_validation_exception", "Validation Failed: 1: no documents to get;")
+		return
+	}
 	all, managed := map[string]any{}, 0
-	for _, name := range s.matching(patterns) {
+	for _, name := range names {
 		i := s.indices[name]
 		// Open Distro has the one key, OpenSearch both.
 		keys := []string{"index.opendistro.index_state_management.policy_id"}
 		if s.Path == Path {
 			keys = append(keys, "index.plugins.index_state_management.policy_id")
 		}
+		seen := i.policy != "" && i.unseen == 0
+		i.unseen = max(0, i.unseen-1)
 		explained := map[string]any{"enabled": nil}
 		for _, key := range keys {
 			explained[key] = nil
-			if i.policy != "" {
+			if seen {
 				explained[key] = i.policy
 			}
 		}
-		if i.policy != "" {
+		if seen {
 			managed++
 			explained["index"], explained["policy_id"], explained["enabled"] = name, i.policy, true
-			if i.seqNo >= 0 {
-				explained["policy_seq_no"], explained["policy_primary_term"] = i.seqNo, primaryTerm
+			if i.running {
+				explained["policy_seq_no"], explained["policy_primary_term"] = i.job.seqNo, primaryTerm
+			}
+			if showPolicy && i.job.policy != nil {
+				explained["policy"] = i.job.policy
 			}
 		}
 		all[name] = explained
 	}
 	all["total_managed_indices"] = managed
 	answer(w, http.StatusOK, all)
+}
+
+func (s *ISM) settings(w http.ResponseWriter) {
+	settings := s.Settings
+	if settings == nil {
+		settings = Enabled("defaults", "plugins", "true")
+	}
+	answer(w, http.StatusOK, settings)
+}
+
+// Enabled is an answer of GET /_cluster/settings: a value of the plugin's switch, by its
+// scope, such as persistent, and the namespace, which is plugins, or opendistro as it was.
+func Enabled(scope, namespace, value string) map[string]any {
+	return map[string]any{scope: map[string]any{namespace: map[string]any{"index_state_management": map[string]any{"enabled": value}}}}
 }
 
 func (s *ISM) give(w http.ResponseWriter, r *http.Request, how, patterns string) {
@@ -248,7 +299,12 @@ func (s *ISM) give(w http.ResponseWriter, r *http.Request, how, patterns string)
 		return
 	}
 	updated, refused := 0, []any{}
-	for _, name := range s.matching(patterns) {
+	names := s.matching(patterns)
+	if how == "change_policy" && slices.Contains(names, s.Forbidden) {
+		refuse(w, http.StatusForbidden, "status_exception", "User doesn't have required index permissions on one or more requested indices: no permissions for [indices:admin/opensearch/ism/managedindex]")
+		return
+	}
+	for _, name := range names {
 		i := s.indices[name]
 		switch {
 		case name == s.Forbidden:
@@ -258,8 +314,10 @@ func (s *ISM) give(w http.ResponseWriter, r *http.Request, how, patterns string)
 			refused = append(refused, map[string]any{"index_name": name, "index_uuid": "u", "reason": "This index is not being managed"})
 		default:
 			updated++
-			i.change = i.policy != ""
-			i.policy = body.PolicyID
+			if how == "add" {
+				*i = index{policy: body.PolicyID, job: s.policies[body.PolicyID].clone(), unseen: 1}
+			}
+			i.change = how == "change_policy"
 		}
 	}
 	answer(w, http.StatusOK, map[string]any{"updated_indices": updated, "failures": len(refused) > 0, "failed_indices": refused})
