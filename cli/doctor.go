@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -83,6 +84,9 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	}
 	templates, err := indexTemplates(mapper)
 	if err != nil {
+		return cfg, nil, err
+	}
+	if cfg.Targets, err = targetsAt(templates, time.Now()); err != nil {
 		return cfg, nil, err
 	}
 	for _, t := range templates {

@@ -498,6 +498,23 @@ func TestDoctor_Failure(t *testing.T) {
 	f("mapping denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-2*"), nil, states{"index templates": warning}, "index templates", "the fields of "+c.today()+" cannot be read", "indices:admin/mappings/get")
 	f("index of an earlier schema", nil, map[string]string{"CONSTANT_FIELDS": "env=prod"}, states{"index templates": warning, "Dashboards": warning}, "index templates", "lacks fields: env", "restart run")
 
+	others := func(body string) func() {
+		return func() {
+			c.ask(http.MethodPut, "/_index_template/"+c.prefix+"-others", strings.ReplaceAll(body, "PREFIX", c.prefix))
+		}
+	}
+	const templates = "index templates"
+	f("overridden", others(`{"index_patterns":["PREFIX-2*"],"priority":300,"template":{"settings":{"index.default_pipeline":"p"}}}`), map[string]string{"CONSTANT_FIELDS": ""}, states{templates: warning}, templates,
+		"index template PREFIX-others (priority 300) comes before PREFIX (priority ", "gets ingest pipeline p (index.default_pipeline)", "delete PREFIX-others")
+	f("overridden, of another type", func() {
+		c.ask(http.MethodPut, "/"+c.day(time.Now().Add(time.Hour))+"/_mapping", `{"properties":{"env":{"type":"long"}}}`)
+	}, map[string]string{"CONSTANT_FIELDS": "env=prod"}, states{templates: warning, "Dashboards": warning}, templates, "fields of another type", "reindex when no template comes before ours")
+	f("made as data streams", others(`{"index_patterns":["PREFIX-*"],"priority":300,"data_stream":{}}`), nil, states{templates: broken, "writing": skipped}, templates, "DATA_STREAM", "makes a data stream of PREFIX-outside")
+	c.ask(http.MethodDelete, "/_index_template/"+c.prefix+"-others", "")
+	f("a plain index", func() { c.ask(http.MethodPut, "/"+c.prefix, "") }, map[string]string{"DATA_STREAM": "true"}, states{templates: broken, "writing": skipped, "lifecycle policy": warning, "Dashboards": warning}, templates, "it is set, and PREFIX is an index", "set it to false")
+	c.ask(http.MethodDelete, "/"+c.prefix, "")
+	f("settings of indices denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions"}}`, "GET /PREFIX-outside*"), nil, states{templates: warning}, templates, "cannot be asked", "allow indices:monitor/settings/get")
+
 	writing := func(state doctor.State) states { return states{"writing": state} }
 	setting := func(value string) func() {
 		return func() { c.ask(http.MethodPut, "/"+c.today()+"/_settings", `{"index.blocks.write":`+value+`}`) }
@@ -574,7 +591,9 @@ func TestDoctorSecured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := func(role string) string { return strings.ReplaceAll(role, `"ecs-`, `"`+s.prefix+"-") }
+	named := func(role string) string {
+		return strings.NewReplacer(`"ecs-`, `"`+s.prefix+"-", `"ecs"`, `"`+s.prefix+`"`).Replace(role)
+	}
 	workers, doctors := named(readmeRole(t, string(readme), "Which OpenSearch")), named(readmeRole(t, string(readme), "Doctor"))
 	password := rand.Text()
 	s.setPassword(password)

@@ -125,7 +125,9 @@ func withRemedy(err error, setting string) error {
 	case status == http.StatusUnauthorized:
 		return fmt.Errorf("%w: OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, or OPENSEARCH_SIGV4 and the AWS credentials, are not those of a user there", err)
 	case status == http.StatusForbidden:
-		return fmt.Errorf("%w: give the role of the user or of the AWS credentials this permission (README, Setting up a domain)", err)
+		return fmt.Errorf("%w: give the role of the user or of the AWS credentials this permission (README, Which OpenSearch and Setting up a domain)", err)
+	case strings.Contains(err.Error(), "same priority"):
+		return fmt.Errorf("%w: delete that template, or give it another priority or other index_patterns", err)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400,
 		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
 		return fmt.Errorf("%w: is %s right?", err, setting)

@@ -267,9 +267,13 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		log.Info().Str("arn", stream.ARN).Time("created", stream.Created).Stringer("retention", stream.Retention).Msg("stream found")
 	}
 	if err := ensureTemplates(ctx, client, templates, log); err != nil {
-		return nil // stopped before OpenSearch could be reached
+		if ctx.Err() != nil {
+			return nil // stopped before OpenSearch could be reached
+		}
+		return err
 	}
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
+	shows.Go(func() { watchConcerns(showing, client, templates, log) })
 	shows.Go(func() { ensureDeadLetterIndex(showing, client, mapper.Prefix(), log) })
 	shows.Go(func() { checkStore(showing, store, log) })
 	return r.explain(c.Run(ctx), awsConfig.Region)

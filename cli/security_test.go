@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"logsluice/doctor"
 	"logsluice/indexer"
 	"logsluice/local"
 )
@@ -16,7 +17,7 @@ import (
 // grant gives the worker's user a role.
 func (s *sink) grant(role string) {
 	s.t.Helper()
-	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", strings.ReplaceAll(role, "ecs-*", s.prefix+"-*"))
+	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", strings.NewReplacer(`"ecs-*"`, `"`+s.prefix+`-*"`, `"ecs"`, `"`+s.prefix+`"`).Replace(role))
 	s.ask(http.MethodPut, "/_plugins/_security/api/rolesmapping/logsluice", `{"users":["logsluice"]}`)
 }
 
@@ -71,6 +72,9 @@ func TestRunSecured(t *testing.T) {
 			}
 			if !strings.Contains(s.w.lines(), "fields of the schema added to an index") {
 				s.t.Error("the fields of the schema were not added to the index of today")
+			}
+			if strings.Contains(s.w.lines(), string(doctor.NotAsked)) {
+				s.t.Error("the role does not let it look at names and templates")
 			}
 		}
 	}
@@ -177,21 +181,28 @@ func setUpSecured(s *sink, role string) {
 	s.t.Helper()
 	password := rand.Text()
 	s.setPassword(password)
-	f := func(code int, role, password, want string) {
+	f := func(code int, role, password, want string, args ...string) {
 		s.t.Helper()
 		s.grant(role)
 		var out, errOut strings.Builder
-		got := Main(s.t.Context(), "test", []string{
+		got := Main(s.t.Context(), "test", append([]string{
 			"setup", "--skip=policy", "--opensearch-url=" + s.URL, "--opensearch-ca-file=" + s.CAFile,
 			"--opensearch-username=logsluice", "--opensearch-password=" + password, "--index-prefix=" + s.prefix,
-		}, nil, &out, &errOut)
-		if got != code || !strings.Contains(out.String(), want) {
+		}, args...), nil, &out, &errOut)
+		if got != code || !strings.Contains(out.String(), want) || code == exitOK && strings.Contains(out.String(), "warning") {
 			s.t.Errorf("exit %d, no %s in %s%s", got, want, out.String(), errOut.String())
 		}
 	}
 	const permission = "indices:admin/index_template/put"
-	f(exitFailure, role, "wrong", "template "+s.prefix+": failed: read index template "+s.prefix+": OpenSearch answers 401 Unauthorized")
+	f(exitFailure, role, "wrong", "template "+s.prefix+": failed: look up "+s.prefix+"-outside: OpenSearch answers 401 Unauthorized")
 	f(exitFailure, strings.Replace(role, `, "`+permission+`"`, "", 1), password, "no permissions for ["+permission+"]")
 	f(exitOK, role, password, "template "+s.prefix+": installed\n")
 	f(exitOK, role, password, "template "+s.prefix+": in place\n")
+
+	streams := strings.Replace(role, `"indices:admin/index_template/put"`, `"indices:admin/index_template/put", "indices:admin/index_template/simulate"`, 1)
+	f(exitOK, streams, password, "template "+s.prefix+": changed\n", "--data-stream")
+	s.ask(http.MethodPut, "/_data_stream/"+s.prefix, "")
+	defer s.ask(http.MethodDelete, "/_data_stream/"+s.prefix, "")
+	f(exitOK, streams, password, "template "+s.prefix+": in place\n", "--data-stream")
+	f(exitFailure, streams, password, "template "+s.prefix+": failed: DATA_STREAM (--data-stream): it is not set, and "+s.prefix+" is a data stream")
 }

@@ -164,15 +164,39 @@ func (s *setup) templates(ctx context.Context, search domain.Client, mapper *map
 		return err
 	}
 	for _, t := range templates {
-		var changes []string
-		if s.DryRun {
-			changes, err = domain.TemplateChanges(ctx, search, t.name, t.bodies...)
-		} else {
-			_, changes, err = domain.EnsureTemplate(ctx, search, t.name, t.bodies...)
-		}
+		changes, concerns, err := s.template(ctx, search, t)
 		s.done("template", t.name, changes, err, opensearchURL)
+		s.warn(concerns...)
 	}
 	return nil
+}
+
+// template brings an index template to the domain unless its names are taken, and looks
+// what else is done to the indices that it is for.
+func (s *setup) template(ctx context.Context, search domain.Client, t indexTemplate) (changes []string, concerns []doctor.Concern, err error) {
+	targets, err := t.targets(time.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := doctor.CheckNames(ctx, search, targets)
+	if err == nil {
+		err = refused(names)
+	}
+	switch {
+	case err != nil:
+	case s.DryRun:
+		changes, err = domain.TemplateChanges(ctx, search, t.name, t.bodies...)
+	default:
+		_, changes, err = domain.EnsureTemplate(ctx, search, t.name, t.bodies...)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := doctor.CheckTemplates(ctx, search, targets)
+	if err == nil {
+		err = refused(made)
+	}
+	return changes, append(names, made...), err
 }
 
 func (s *setup) policy(ctx context.Context, search domain.Client, name string, body []byte) error {
@@ -201,6 +225,9 @@ func (s *setup) policy(ctx context.Context, search domain.Client, name string, b
 func (s *setup) warn(concerns ...doctor.Concern) {
 	last := &s.outcomes[len(s.outcomes)-1]
 	for _, c := range concerns {
+		if c.Refuses() { // which is the outcome's error
+			continue
+		}
 		last.Warnings = append(last.Warnings, c.String())
 	}
 }

@@ -52,7 +52,7 @@ func newSite(t *testing.T) *site {
 	s.search = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		refuse := s.refuse
-		if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "_ism") {
+		if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "_ism") && !strings.Contains(r.URL.Path, "/_simulate") {
 			s.puts = append(s.puts, r.Method+" "+r.URL.Path)
 		}
 		s.mu.Unlock()

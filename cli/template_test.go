@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"logsluice/doctor"
 )
 
 // hanging is an OpenSearch that does not answer its first request.
@@ -31,10 +33,10 @@ func TestTemplateRequestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		client := &hanging{}
-		if err := ensureTemplates(t.Context(), client, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }}}, zerolog.Nop()); err != nil {
+		if err := ensureTemplates(t.Context(), client, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}, zerolog.Nop()); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 3 {
+		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 4 {
 			t.Errorf("the template is in place after %s and %d requests", took, client.requests)
 		}
 	})

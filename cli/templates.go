@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/mapping"
@@ -21,8 +23,10 @@ const templateTimeout = 15 * time.Second
 type indexTemplate struct {
 	name   string
 	bodies [][]byte
-	// indices are those that documents go to at a time.
+	// indices are those that documents go to at a time, and targets are all names that are
+	// looked at then.
 	indices func(time.Time) []string
+	targets func(time.Time) ([]doctor.Target, error)
 }
 
 func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
@@ -35,7 +39,36 @@ func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
 		return nil, err
 	}
 	none := func(time.Time) []string { return nil }
-	return []indexTemplate{{documents.Name, documents.Bodies, mapper.Indices}, {name, [][]byte{body}, none}}, nil
+	return []indexTemplate{
+		{documents.Name, documents.Bodies, mapper.Indices, func(now time.Time) ([]doctor.Target, error) {
+			names := mapper.Indices(now)
+			next := mapper.Next(now)
+			if next == "" {
+				return doctor.Targets(documents.Name, documents.Bodies[0], names...)
+			}
+			targets, err := doctor.Targets(documents.Name, documents.Bodies[0], append(names, next)...)
+			return append(targets, doctor.Target{Name: mapper.Prefix()}), err
+		}},
+		{name, [][]byte{body}, none, func(time.Time) ([]doctor.Target, error) {
+			letters, err := doctor.Targets(name, body, indexer.DeadLetterIndex(mapper.Prefix()))
+			for i := range letters {
+				letters[i].AnyKind = true // ensureDeadLetterIndex tells
+			}
+			return letters, err
+		}},
+	}, nil
+}
+
+// targetsAt returns the names that documents are written to at a time, and soon.
+func targetsAt(templates []indexTemplate, now time.Time) (all []doctor.Target, err error) {
+	for _, t := range templates {
+		targets, err := t.targets(now)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, targets...)
+	}
+	return all, nil
 }
 
 // ensureTemplates installs the index templates. Without them the first
@@ -47,7 +80,10 @@ func ensureTemplates(ctx context.Context, client domain.Client, templates []inde
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		log.Error().Err(err).Dur("pause", pause).Msg("the index templates cannot be installed; nothing is read until they are")
+		if wrong := new(settingError); errors.As(err, wrong) {
+			return err
+		}
+		log.Error().Err(withRemedy(err, opensearchURL)).Dur("pause", pause).Msg("the index templates cannot be installed; nothing is read until they are")
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -60,6 +96,17 @@ func tryTemplates(ctx context.Context, client domain.Client, templates []indexTe
 	// A request that hangs is not the last.
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
+	targets, err := targetsAt(templates, time.Now())
+	if err != nil {
+		return err
+	}
+	concerns, err := doctor.CheckNames(ctx, client, targets)
+	if err == nil {
+		err = refused(concerns)
+	}
+	if err != nil {
+		return err
+	}
 	for _, t := range templates {
 		body, changes, err := domain.EnsureTemplate(ctx, client, t.name, t.bodies...)
 		if err != nil {
@@ -74,7 +121,60 @@ func tryTemplates(ctx context.Context, client domain.Client, templates []indexTe
 			}
 		}
 	}
+	concerns, err = doctor.CheckTemplates(ctx, client, targets)
+	if err != nil {
+		return err
+	}
+	return refused(concerns)
+}
+
+// refused returns an error where DATA_STREAM is not what the domain has, or would come
+// to have by what a worker writes.
+func refused(concerns []doctor.Concern) error {
+	for _, c := range concerns {
+		if c.Refuses() {
+			return settingf("%s", c)
+		}
+	}
 	return nil
+}
+
+// concernPeriod is the time between two looks at the names and at the index templates of
+// others, which can come, or be for later dates only, while a worker runs.
+const concernPeriod = time.Hour
+
+// watchConcerns logs what is wrong with them, once while it stays the same, until ctx ends.
+func watchConcerns(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) {
+	var known []doctor.Concern
+	for {
+		concerns, err := concernsAt(ctx, client, templates, time.Now())
+		if err != nil && ctx.Err() == nil {
+			log.Warn().Err(err).Msg("names and index templates cannot be checked")
+		}
+		for _, c := range concerns {
+			if !slices.Contains(known, c) {
+				log.Warn().Str("found", c.Found).Str("remedy", c.Remedy).Msg(string(c.Problem))
+			}
+		}
+		if err == nil {
+			known = concerns
+		}
+		select {
+		case <-time.After(concernPeriod):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func concernsAt(ctx context.Context, client domain.Client, templates []indexTemplate, now time.Time) ([]doctor.Concern, error) {
+	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
+	defer cancel()
+	targets, err := targetsAt(templates, now)
+	if err != nil {
+		return nil, err
+	}
+	return doctor.CheckTargets(ctx, client, targets)
 }
 
 // extend gives an index that is there already the fields it can still get, at

@@ -57,6 +57,9 @@ var doors = map[string][]door{
 	"domain.EnsureIndex PUT":    {{put, "/" + byPrefix + "-dead-letter"}},
 	"domain.mappings GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"domain.ExtendMapping PUT":  {{put, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"domain.LookUp GET":         {{get, "/" + byPrefix + "/_settings"}, {get, "/" + byPrefix + "-2026-01-15/_settings"}},
+	"domain.ListTemplates GET":  {{get, "/_index_template"}},
+	"domain.SimulateIndex POST": {{post, "/_index_template/_simulate_index/" + byPrefix + "-2026-01-15"}}, // by name only with DATA_STREAM
 	"domain.Describe GET":       {{get, "/"}},
 	"domain.HasDocument GET":    {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
 	"domain.DeleteIndex DELETE": {{del, "/" + byPrefix + "-doctor-x"}},

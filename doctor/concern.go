@@ -18,13 +18,29 @@ func (c Concern) String() string { return c.Found + ": " + c.Remedy }
 const (
 	// NotAsked is a question that the domain does not answer to this user.
 	NotAsked Problem = "the domain cannot be checked"
+	// NameTaken is a name that stands for an index or an alias where a data stream is to
+	// be, or the other way round.
+	NameTaken Problem = "DATA_STREAM does not fit the domain"
+	// KindDiffers is a template by which a name would come to be taken like that.
+	KindDiffers Problem = "DATA_STREAM does not fit an index template"
+	// Overridden is a template of ours with another before it.
+	Overridden Problem = "index template overridden"
+	// PipelineSet is an ingest pipeline, which can change ids and fields.
+	PipelineSet Problem = "ingest pipeline changes documents"
 	// NothingDeleted is a policy by which nothing is done.
 	NothingDeleted Problem = "Index State Management is switched off"
 )
 
+// Refuses reports whether nothing may be written while it lasts.
+func (c Concern) Refuses() bool { return c.Problem == NameTaken || c.Problem == KindDiffers }
+
 // tellConcerns adds concerns to what was found.
 func (f *Finding) tellConcerns(concerns []Concern) {
 	for _, c := range concerns {
+		if c.Refuses() {
+			f.fail(c.Remedy, "%s", c.Found)
+			continue
+		}
 		f.warn(c.Remedy, "%s", c.Found)
 	}
 }

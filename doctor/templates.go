@@ -31,6 +31,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 			f.note("%s is in place", t.Name)
 		}
 	}
+	next := w.targets(ctx, f)
 	now := w.Mapper.Indices(time.Now())
 	index := now[len(now)-1]
 	var there bool
@@ -55,7 +56,28 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 			f.warn("restart run, which adds them", "%s lacks fields: %s", index, firstOf(missing))
 		}
 		if len(kept) > 0 {
-			f.warn("wait for the next index, which has them, or reindex", "%s has fields of another type: %s", index, firstOf(kept))
+			f.warn(next, "%s has fields of another type: %s", index, firstOf(kept))
 		}
 	}
+}
+
+// targets looks what else makes indices, or changes documents. It returns when fields of
+// another type will be right.
+func (w *walk) targets(ctx context.Context, f *Finding) (remedy string) {
+	var concerns []Concern
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		concerns, err = CheckTargets(ctx, w.Search, w.Targets)
+		return err
+	})
+	if err != nil {
+		f.warn("see how the domain is, and try again", "names and other index templates cannot be checked: %s", answered(err))
+	}
+	f.tellConcerns(concerns)
+	if i := slices.IndexFunc(concerns, Concern.Refuses); i >= 0 {
+		w.refused = string(concerns[i].Problem)
+	}
+	if slices.ContainsFunc(concerns, func(c Concern) bool { return c.Problem == Overridden }) {
+		return "reindex when no template comes before ours"
+	}
+	return "wait for the next index, which has them, or reindex"
 }

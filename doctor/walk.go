@@ -54,6 +54,8 @@ type Config struct {
 	NoIDs, DataStream bool
 	// Templates are to be on the domain, that of the documents first.
 	Templates []Template
+	// Targets are the names that documents are written to.
+	Targets []Target
 	// Policy is the body of the lifecycle policy, which has the mapper's prefix as name.
 	Policy []byte
 
@@ -89,6 +91,8 @@ type walk struct {
 	sample    *sample
 	// current is the index of the documents of this moment, "" if it is not there.
 	current string
+	// refused is why run writes nothing to the domain, "" if it does.
+	refused string
 }
 
 // Walk looks at each link of the chain and returns what it found, in the order of the

@@ -20,6 +20,10 @@ func ScratchIndex(prefix string) string { return prefix + "-doctor" }
 // writing creates a document as a worker does, looks for it, and removes it with its
 // index. Where indices may not be deleted all scratch documents go to one.
 func (w *walk) writing(ctx context.Context, f *Finding) {
+	if w.refused != "" { // doctor's index would be of the other kind too
+		f.skip("run writes nothing: %s", w.refused)
+		return
+	}
 	id := strings.ToLower(rand.Text())
 	index := ScratchIndex(w.Mapper.Prefix()) + "-" + id
 	var mayDelete bool

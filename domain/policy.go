@@ -247,7 +247,7 @@ func (p *Policy) isOlder(index explained) bool {
 	if index.SeqNo != nil && index.PrimaryTerm != nil {
 		return version{*index.SeqNo, *index.PrimaryTerm} != p.found.version
 	}
-	return index.Policy == nil || len(changed("", index.Policy, p.wanted, false)) > 0
+	return len(changed("", index.Policy, p.wanted, false)) > 0
 }
 
 // Give has indices take the policy that are without it, or have an earlier form.

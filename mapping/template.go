@@ -248,3 +248,20 @@ func (m *Mapper) Indices(t time.Time) []string {
 	}
 	return slices.Compact(names)
 }
+
+// Next returns the index that events of the period after a time belong to, "" for a
+// data stream.
+func (m *Mapper) Next(t time.Time) string {
+	if m.naming.date == "" {
+		return ""
+	}
+	at := func(t time.Time) string {
+		local, _ := localTime(t.UnixMilli(), m.zone)
+		return string(m.naming.appendDate([]byte(m.naming.base()), local))
+	}
+	next := t
+	for at(next) == at(t) {
+		next = next.Add(time.Hour)
+	}
+	return at(next)
+}

@@ -214,6 +214,25 @@ func TestCheckDate_Failure(t *testing.T) {
 	f("%Y"+strings.Repeat("x", 50), "longer")
 }
 
+func TestNext(t *testing.T) {
+	f := func(date, zone, want string) {
+		t.Helper()
+		m, err := New(Config{Prefix: "app", Date: date, Zone: mustZone(t, zone)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Next(time.Date(2026, 12, 31, 14, 59, 59, 0, time.UTC)); got != want {
+			t.Errorf("%s: %s, want %s", date, got, want)
+		}
+	}
+	f("%Y-%m-%d", "UTC", "app-2027-01-01")
+	f("%Y-%m-%d", "Asia/Tokyo", "app-2027-01-01")
+	f("%Y-%m-%d-%H", "UTC", "app-2026-12-31-15")
+	f("%G-w%V", "UTC", "app-2027-w01")
+	f("%Y-%m", "UTC", "app-2027-01")
+	f("%Y", "UTC", "app-2027")
+}
+
 func TestDataStream(t *testing.T) {
 	m, err := New(Config{Prefix: "app", DataStream: true, Zone: mustZone(t, "UTC")})
 	if err != nil {
@@ -223,7 +242,7 @@ func TestDataStream(t *testing.T) {
 	if got := string(m.AppendAll(nil, e)); !strings.HasPrefix(got, `{"create":{"_index":"app","_id":"1"}}`) {
 		t.Error(got)
 	}
-	if names := m.Indices(time.Now()); len(names) != 1 || names[0] != "app" {
+	if names := m.Indices(time.Now()); len(names) != 1 || names[0] != "app" || m.Next(time.Now()) != "" {
 		t.Error(names)
 	}
 	if m, err = New(Config{Prefix: "app", DataStream: true, NoIDs: true, Zone: mustZone(t, "UTC")}); err != nil {

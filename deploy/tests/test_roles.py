@@ -81,6 +81,9 @@ def test_task_role(deploy):
     assert granted(stack, "TaskRole") == common(stack) | {
         "Index": ({"es:ESHttpPost"}, {f"{domain}/_bulk"}),
         "Templates": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_index_template/ecs", f"{domain}/_index_template/ecs-dead-letter", f"{domain}/ecs-*/_mapping"}),
+        "TemplatesOfOthers": ({"es:ESHttpGet"}, {f"{domain}/_index_template"}),
+        "Simulate": ({"es:ESHttpPost"}, {f"{domain}/_index_template/_simulate_index/ecs-*"}),
+        "Names": ({"es:ESHttpGet"}, {f"{domain}/ecs/_settings", f"{domain}/ecs-*/_settings"}),
         "DeadLetterIndex": ({"es:ESHttpPut"}, {f"{domain}/ecs-dead-letter"}),
         "SetupPolicy": ({"es:ESHttpGet", "es:ESHttpPut"}, {f"{domain}/_plugins/_ism/policies/ecs*"}),
         "SetupWhichIndices": ({"es:ESHttpGet"}, {f"{domain}/_plugins/_ism/explain/ecs*"}),

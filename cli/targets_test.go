@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"logsluice/doctor"
+	"logsluice/local/inspect"
+	"logsluice/local/localtest"
+)
+
+// ask has the real OpenSearch do something; PREFIX in it is the prefix.
+func (s *site) ask(method, path, body string) {
+	s.t.Helper()
+	named := strings.NewReplacer("PREFIX", s.prefix).Replace
+	if err := inspect.Ask(s.t.Context(), localtest.Client(s.t), method, named(path), named(body), nil); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// remove deletes, also when the test is over, what may be there.
+func (s *site) remove(path string) {
+	_ = inspect.Ask(context.Background(), localtest.Client(s.t), http.MethodDelete, strings.ReplaceAll(path, "PREFIX", s.prefix), "", nil)
+}
+
+// warnings are those of an output of setup.
+func warnings(out string) (found []string) {
+	for line := range strings.Lines(out) {
+		if text, is := strings.CutPrefix(line, "  warning: "); is {
+			found = append(found, strings.TrimSpace(text))
+		}
+	}
+	return found
+}
+
+// told checks that warnings are as many as wanted, each beginning as it should.
+func told(t *testing.T, name string, got []string, want ...string) {
+	t.Helper()
+	same := len(got) == len(want)
+	for i := range min(len(got), len(want)) {
+		same = same && strings.HasPrefix(got[i], want[i])
+	}
+	if !same {
+		t.Errorf("%s: warnings\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A template of others that comes before ours, for all names or for one, is told by its
+// name and priority, in a dry run of a fresh domain too; one that comes after is not.
+func TestSetupOverridden(t *testing.T) {
+	s := newSite(t)
+	s.env["DASHBOARDS_URL"] = ""
+	now := time.Now().UTC()
+	day := func(days int) string { return "PREFIX-" + now.AddDate(0, 0, days).Format(time.DateOnly) }
+	const other = "/_index_template/PREFIX-others"
+	f := func(name, pattern string, priority int, want ...string) {
+		t.Helper()
+		s.ask(http.MethodPut, other, fmt.Sprintf(`{"index_patterns":[%q,"no-such-*"],"priority":%d}`, pattern, priority))
+		for _, args := range [][]string{{"--dry-run"}, nil, nil} {
+			told(t, name, warnings(s.setup(exitOK, append(args, "--skip=policy")...)), want...)
+		}
+		s.ask(http.MethodDelete, other, "")
+		told(t, name+" is gone", warnings(s.setup(exitOK, "--skip=policy")))
+		for _, template := range []string{"PREFIX", "PREFIX-dead-letter"} {
+			s.ask(http.MethodDelete, "/_index_template/"+template, "")
+		}
+	}
+	ours := 100 + len(s.prefix)
+	before := func(names ...string) string {
+		return fmt.Sprintf("index template PREFIX-others (priority 300) comes before PREFIX (priority %d) for %s: an index made by it lacks our fields and settings: delete PREFIX-others, narrow", ours, strings.Join(names, ", "))
+	}
+	f("catch-all", "PREFIX*", 300, before("PREFIX-outside", day(-1), day(0), day(1)))
+	f("tomorrow's", day(1), 300, before(day(1)))
+	f("the year after it ends at a digit", strings.TrimSuffix(day(1), day(1)[len(day(1))-1:])+"*", 300, before(slices.DeleteFunc([]string{day(-1), day(0), day(1)}, func(n string) bool {
+		return n[:len(n)-1] != day(1)[:len(n)-1]
+	})...))
+	f("outside", "*FIX-outside", 300) // another prefix
+	f("outside", "PREFIX-out*", 300, before("PREFIX-outside"))
+	f("dead letters", "PREFIX-dead*", 2000, "index template PREFIX-others (priority 2000) comes before PREFIX-dead-letter (priority 1000) for PREFIX-dead-letter: ")
+	f("all and dead letters", "PREFIX-*", 2000, strings.Replace(before("PREFIX-outside", day(-1), day(0), day(1)), "300", "2000", 1), "index template PREFIX-others (priority 2000) comes before PREFIX-dead-letter")
+	f("lower", "PREFIX*", ours-1)
+
+	// Legacy templates are for names without an index template.
+	s.ask(http.MethodPut, "/_template/PREFIX", `{"index_patterns":["PREFIX-*"],"order":9999,"settings":{"index.default_pipeline":"p"}}`)
+	t.Cleanup(func() { s.remove("/_template/PREFIX") })
+	told(t, "legacy", warnings(s.setup(exitOK, "--skip=policy")))
+	s.ask(http.MethodDelete, "/_index_template/PREFIX", "")
+
+	s.ask(http.MethodPut, other, fmt.Sprintf(`{"index_patterns":["PREFIX-*"],"priority":%d}`, ours))
+	told(t, "same priority, before", warnings(s.setup(exitOK, "--skip=policy", "--dry-run")), strings.Replace(before("PREFIX-outside", day(-1), day(0), day(1)), "300", fmt.Sprint(ours), 1))
+	if out := s.setup(exitFailure, "--skip=policy"); !strings.Contains(out, "template PREFIX: failed: install index template") || !strings.Contains(out, "delete that template, or give it another priority") {
+		t.Error(out)
+	}
+	s.ask(http.MethodDelete, other, "")
+}
+
+// What may not be asked is told with the permission, and all else is done.
+func TestSetupOverridden_Forbidden(t *testing.T) {
+	s := newSite(t)
+	s.env["DASHBOARDS_URL"] = ""
+	f := func(what, want string) {
+		t.Helper()
+		s.refuse = func(r *http.Request) (int, string) {
+			if !strings.HasSuffix(r.URL.Path, what) && !strings.Contains(r.URL.Path, what+"/") {
+				return 0, ""
+			}
+			return http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions"},"status":403}`
+		}
+		got := warnings(s.setup(exitOK, "--skip=policy"))
+		if len(got) != 2 || !strings.Contains(got[0], want) || !strings.Contains(got[0], "403: security_exception: no permissions: allow ") {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+	f("/_settings", "allow indices:monitor/settings/get")
+	f("/_index_template/_simulate_index", "allow indices:admin/index_template/simulate_index")
+	s.refuse = func(r *http.Request) (int, string) {
+		if r.URL.Path != "/_index_template" {
+			return 0, ""
+		}
+		return http.StatusForbidden, `{"Message":"User: x is not authorized to perform: es:ESHttpGet"}`
+	}
+	told(t, "list", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"whether other index templates come before ours cannot be asked: "}, 2)...)
+}
+
+// Ingest pipelines are told, of indices that are there and of those to come.
+func TestSetupPipelines(t *testing.T) {
+	s := newSite(t)
+	s.env["DASHBOARDS_URL"] = ""
+	today := "PREFIX-" + time.Now().UTC().Format(time.DateOnly)
+	for _, p := range []string{"PREFIX-p", "PREFIX-q"} {
+		s.ask(http.MethodPut, "/_ingest/pipeline/"+p, `{"processors":[]}`)
+		t.Cleanup(func() { s.remove("/_ingest/pipeline/" + p) })
+	}
+	s.ask(http.MethodPut, "/"+today, `{"settings":{"index":{"default_pipeline":"PREFIX-p","final_pipeline":"_none","hidden":true}}}`)
+	s.ask(http.MethodPut, "/PREFIX-dead-letter", `{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}`)
+	s.ask(http.MethodPost, "/PREFIX-dead-letter/_close", "")
+	told(t, "indices", warnings(s.setup(exitOK, "--skip=policy")),
+		"documents written to "+today+" pass ingest pipeline PREFIX-p (index.default_pipeline): keep it from setting _id and _index",
+		"documents written to PREFIX-dead-letter pass ingest pipeline PREFIX-q (index.final_pipeline)")
+	s.ask(http.MethodDelete, "/"+today, "")
+	s.ask(http.MethodDelete, "/PREFIX-dead-letter", "")
+
+	// By a component of a template that comes before ours.
+	s.ask(http.MethodPut, "/_component_template/PREFIX-c", `{"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
+	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-outside"],"priority":300,"composed_of":["PREFIX-c"]}`)
+	t.Cleanup(func() { s.remove("/_index_template/PREFIX*"); s.remove("/_component_template/PREFIX-c") })
+	told(t, "component", warnings(s.setup(exitOK, "--skip=policy")),
+		"index template PREFIX-others (priority 300) comes before", "an index made as PREFIX-outside gets ingest pipeline PREFIX-q (index.final_pipeline)")
+	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
+	told(t, "none", warnings(s.setup(exitOK, "--skip=policy")))
+}
+
+// taken has a name stand for something else than DATA_STREAM says, by what is there or by
+// a template of others, and f look at it.
+func taken(s *site, f func(name string, dataStream bool, found string)) {
+	s.t.Helper()
+	s.env["DASHBOARDS_URL"] = ""
+	today := "PREFIX-" + time.Now().UTC().Format(time.DateOnly)
+	const stream, other = `"data_stream":{}`, "/_index_template/PREFIX-others"
+	const nothing = "/PREFIX-no-such"
+	c := func(name string, dataStream bool, found, undo string, steps ...string) {
+		s.t.Helper()
+		for _, step := range steps {
+			parts := strings.SplitN(step, " ", 3)
+			s.ask(parts[0], parts[1], strings.Join(parts[2:], ""))
+		}
+		f(name, dataStream, found)
+		for _, path := range []string{undo, "/PREFIX*", "/_index_template/PREFIX*"} {
+			s.remove(path)
+		}
+	}
+	c("index", true, "it is set, and PREFIX is an index", nothing, "PUT /PREFIX")
+	c("closed index", true, "it is set, and PREFIX is an index", nothing, "PUT /PREFIX", "POST /PREFIX/_close")
+	c("hidden index", true, "it is set, and PREFIX is an index", "/PREFIX", `PUT /PREFIX {"settings":{"index.hidden":true}}`)
+	c("alias", true, "it is set, and PREFIX is an alias", nothing, `PUT /PREFIX-x {"aliases":{"PREFIX":{"is_write_index":true}}}`)
+	c("today", false, "it is not set, and "+today+" is a data stream", "/_data_stream/"+today,
+		"PUT "+other+` {"index_patterns":["PREFIX-2*"],"priority":9,`+stream+"}", "PUT /_data_stream/"+today)
+	c("PREFIX", false, "it is not set, and PREFIX is a data stream", "/_data_stream/PREFIX",
+		"PUT "+other+` {"index_patterns":["PREFIX"],"priority":9,`+stream+"}", "PUT /_data_stream/PREFIX")
+	c("template of indices", true, "it is true, and index template PREFIX-others (priority 300) makes an index of PREFIX", nothing,
+		"PUT "+other+` {"index_patterns":["PREFIX*"],"priority":300}`)
+	c("template of data streams", false, "it is false, and index template PREFIX-others (priority 300) makes a data stream of PREFIX-outside, ", nothing,
+		"PUT "+other+` {"index_patterns":["PREFIX-*"],"priority":300,`+stream+"}")
+}
+
+// A name that stands for something else than DATA_STREAM says fails setup and is a broken
+// link for doctor.
+func TestSetupNameTaken(t *testing.T) {
+	s := newSite(t)
+	taken(s, func(name string, dataStream bool, found string) {
+		t.Helper()
+		for _, args := range [][]string{{"--dry-run"}, nil} {
+			out := s.setup(exitFailure, append(args, "--skip=policy", fmt.Sprintf("--data-stream=%t", dataStream))...)
+			if !strings.Contains(out, "template PREFIX: failed: DATA_STREAM (--data-stream): "+found) {
+				t.Errorf("%s: %s", name, out)
+			}
+		}
+	})
+	// A stream that is there is right, and its template simulated by its own name.
+	s.env["DATA_STREAM"] = "true"
+	s.setup(exitOK, "--skip=policy")
+	s.ask(http.MethodPut, "/_data_stream/PREFIX", "")
+	t.Cleanup(func() { s.remove("/_data_stream/PREFIX") })
+	told(t, "stream", warnings(s.setup(exitOK, "--skip=policy")))
+	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX*"],"priority":300,"data_stream":{},"template":{"settings":{"index.default_pipeline":"p"}}}`)
+	told(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) comes before PREFIX ", "an index made as PREFIX gets ingest pipeline p")
+}
+
+// A worker is refused with exit code 2, and has not written anything.
+func TestRunNameTaken(t *testing.T) {
+	s := newSite(t)
+	maps.Copy(s.env, map[string]string{"STREAM_NAME": "s", "APPLICATION_NAME": "a", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
+	taken(s, func(name string, dataStream bool, found string) {
+		t.Helper()
+		s.writes()
+		code, _, errOut := command(t, s.env, nil, "run", fmt.Sprintf("--data-stream=%t", dataStream))
+		errOut = strings.ReplaceAll(errOut, s.prefix, "PREFIX")
+		if code != exitSettings || !strings.Contains(errOut, "\nlogsluice: DATA_STREAM (--data-stream): "+found) && !strings.HasPrefix(errOut, "logsluice: DATA_STREAM (--data-stream): "+found) {
+			t.Errorf("%s: exit %d: %s", name, code, errOut)
+		}
+		writes := slices.DeleteFunc(s.writes(), func(w string) bool {
+			return strings.HasPrefix(name, "template") && strings.HasPrefix(w, "PUT /_index_template/")
+		})
+		if len(writes) > 0 {
+			t.Errorf("%s: it wrote %q", name, writes)
+		}
+	})
+}
+
+// A worker logs what comes before its template and goes on, and is ready.
+func TestRunOverridden(t *testing.T) {
+	t.Parallel()
+	s := newSharedSink(t)
+	address := freeAddress(t)
+	s.ask(http.MethodPut, "/_index_template/"+s.prefix+"-others", `{"index_patterns":["`+s.prefix+`-*"],"priority":300}`)
+	s.produce(generator(1, 20), 20)
+	s.begin("METRICS_ADDRESS=" + address)
+	s.indexed()
+	probed{s.cluster, address}.ready()
+	s.eventually("the template is told", func() bool {
+		for line := range strings.Lines(s.w.lines()) {
+			if strings.Contains(line, `"message":"`+string(doctor.Overridden)+`"`) && strings.Contains(line, `"level":"warn"`) && strings.Contains(line, "index template "+s.prefix+"-others (priority 300) comes before "+s.prefix) {
+				return true
+			}
+		}
+		return false
+	})
+	s.w.stop()
+}
