@@ -147,7 +147,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	expression += " REMOVE " + attrClaim
 	if foreign != "" {
-		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince}, ", ")
+		expression += ", " + strings.Join(append([]string{attrCheckpoint, attrStartTimestamp}, attrsOfReading...), ", ")
 	}
 
 	sent := time.Now()
@@ -215,6 +215,11 @@ func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:
 		return shard.ID + " is claimed by " + seen.claim
 	}
+	return t.waitsFor(shard)
+}
+
+// waitsFor says which parent a shard waits for, "" if it waits for none. t.mu is held.
+func (t *Table) waitsFor(shard Shard) string {
 	for _, parent := range shard.Parents {
 		before, hasRow := t.seen[parent]
 		switch {

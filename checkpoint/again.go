@@ -28,7 +28,10 @@ func (t *Table) makeAgain(ctx context.Context) error {
 // deleted has done so. One that starts meanwhile takes the table for a first one:
 // its row is replaced.
 func (t *Table) startAgain(ctx context.Context) error {
-	first := start{position: Position{kind: trimHorizon}, madeAgain: t.cfg.Clock().UTC().Format(time.RFC3339Nano)}
+	t.mu.Lock()
+	now := t.now()
+	t.mu.Unlock()
+	first := start{position: Position{kind: trimHorizon}, at: now, madeAgain: t.cfg.Clock().UTC().Format(time.RFC3339Nano)}
 	_, err := t.writeStart(ctx, first, "attribute_not_exists("+attrMadeAgain+") AND (attribute_not_exists("+attrStream+") OR "+attrStream+" = :stream)")
 	if err != nil {
 		return err
@@ -71,7 +74,7 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 		return err == nil && (position.kind != t.start.position.kind || !position.time.Equal(t.start.position.time))
 	}
 	if made != t.start.madeAgain {
-		t.start.madeAgain, t.start.position, t.start.lastShard = made, Position{kind: trimHorizon}, ""
+		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", readTime(first, attrReadThrough)
 		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker made it again")
 		t.beginAgain(rows)
 	}
@@ -100,6 +103,9 @@ func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expressi
 			put(attribute, str(value))
 		}
 	}
+	l.mu.Lock()
+	set = l.read.write(set, values)
+	l.mu.Unlock()
 	for i, parent := range l.acquired.parents {
 		put([]string{attrParent, attrAdjacentParent}[i], str(parent))
 	}

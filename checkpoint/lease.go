@@ -21,7 +21,8 @@ type Lease struct {
 	epoch int64
 	start Position // where reading begins without a checkpoint
 
-	acquired row // as it was when it was acquired
+	acquired row       // as it was when it was acquired
+	since    time.Time // monotonic: when that was
 
 	// ctx ends when the lease is lost, reading also when another worker has
 	// claimed it.
@@ -43,6 +44,8 @@ type Lease struct {
 	releasing     bool
 	hasRead       bool
 	failure       error // of the last read, nil if it succeeded
+	read          readState
+	measured      readState // where the measuring of the rate began
 
 	released chan struct{} // closed when the lease is given back or lost for good
 	outcome  error         // of that
@@ -64,6 +67,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		shard:        shardID,
 		epoch:        got.epoch,
 		acquired:     got,
+		since:        sent,
 		stopped:      make(chan struct{}),
 		ended:        make(chan struct{}),
 		writing:      make(chan struct{}, 1),
@@ -72,6 +76,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		acknowledged: got.checkpoint,
 		written:      got.checkpoint,
 		last:         got,
+		read:         got.reading,
 	}
 	l.writing <- struct{}{}
 	t.mu.Lock()
@@ -80,12 +85,9 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		lose(err)
 		return nil, fmt.Errorf("lease of %s: the table is closed: %w", shardID, err)
 	}
-	l.start = t.start.of(shardID)
-	if got.start != nil {
-		l.start = *got.start
-	}
 	t.held[shardID] = l
 	t.note(shardID, got, time.Now())
+	l.start = t.startOf(shardID)
 	t.tasks.Go(func() {
 		defer close(l.ended)
 		l.heartbeat()
@@ -141,6 +143,13 @@ func (l *Lease) HasRead() {
 	defer l.table.mu.Unlock()
 	l.table.cooldown.read()
 	l.table.refusals.read()
+}
+
+// isRead reports whether the last read of the shard succeeded.
+func (l *Lease) isRead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hasRead && l.failure == nil
 }
 
 // Failed notes that a read of the shard failed. If it is the last one before the
@@ -367,6 +376,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, again bool, timeout time.Duration) error {
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
+	read := l.read
 	// Not with the first read, but with the next renewal: a shard that can be read
 	// only now and then is failing.
 	recovered := failures > 0 && l.hasRead && l.failure == nil
@@ -384,6 +394,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 		set = append(set, attrTimeout+" = :timeout")
 		values[":timeout"] = str(l.table.informativeTimeout())
 	}
+	set = read.write(set, values)
 	switch {
 	case failed:
 		set = append(set, attrFailures+" = :failures", attrFailedBy+" = :me", attrFailingSince+" = if_not_exists("+attrFailingSince+", :now)")

@@ -23,6 +23,10 @@ const (
 	attrFirst          = "StartingSequenceNumber" // of the shard, as Kinesis lists it
 )
 
+// attrsOfReading say how the reading of a shard went. They are removed when it begins
+// anew.
+var attrsOfReading = []string{attrFailures, attrFailedBy, attrFailingSince, attrReadThrough, attrReadAt, attrReadRate}
+
 // row is one shard's row as it was read.
 type row struct {
 	owner      string // "" when nobody owns the shard
@@ -38,6 +42,7 @@ type row struct {
 	failedBy   string        // the worker whose reading failed last
 	// failingSince is when the first of these failed, by that worker's clock.
 	failingSince time.Time
+	reading      readState
 	parents      []string // as Kinesis listed them when the lease was first taken
 }
 
@@ -60,6 +65,7 @@ func readRow(it item) row {
 		failures:   number(attrFailures),
 		failedBy:   text(it[attrFailedBy]),
 	}
+	r.reading = readStateOf(it)
 	r.failingSince, _ = time.Parse(time.RFC3339Nano, text(it[attrFailingSince]))
 	if start, err := readPosition(it); err == nil {
 		r.start = &start
@@ -74,6 +80,16 @@ func readRow(it item) row {
 
 func (r row) finished() bool { return r.checkpoint == kcl.ShardEnd }
 
+// lastSign returns when the owner, or the last one there was, gave its last sign of
+// life by its own clock; zero if the row does not tell.
+func (r row) lastSign() time.Time {
+	timeout, err := time.Parse(time.RFC3339Nano, r.timeout)
+	if err != nil || r.duration <= 0 {
+		return time.Time{}
+	}
+	return timeout.Add(-r.duration)
+}
+
 // text is the value of a string or number attribute, "" for any other.
 func text(value types.AttributeValue) string {
 	switch v := value.(type) {
@@ -86,6 +102,10 @@ func text(value types.AttributeValue) string {
 }
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func decimal(f float64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatFloat(f, 'f', 2, 64)}
+}
 
 func num(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}

@@ -40,7 +40,10 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	// The shards come after the rows: a row is deleted when its shard is listed
 	// no more, and must not be made again by who saw the shard before and the
 	// table after.
-	shards, _, listErr := list(ctx)
+	shards, now, listErr := list(ctx)
+	if listErr == nil {
+		t.tell(now)
+	}
 	t.mu.Lock()
 	if t.refusals.add("", listErr); listErr == nil {
 		delete(t.refusals.causes, "")

@@ -71,6 +71,7 @@ type start struct {
 	madeAgain string // "" for a table that was never deleted
 	// anew is set while the stream is of another creation time than the table says.
 	anew bool
+	at   time.Time // of the first start, by Kinesis' clock; zero if the table does not say
 }
 
 func readStart(table string, it item) (start, error) {
@@ -81,6 +82,7 @@ func readStart(table string, it item) (start, error) {
 	return start{
 		position: position, lastShard: text(it[attrLastShard]),
 		stream: text(it[attrStream]), created: text(it[attrCreated]), madeAgain: text(it[attrMadeAgain]),
+		at: readTime(it, attrReadThrough),
 	}, nil
 }
 
@@ -97,7 +99,7 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 		// application has run before, and what it left unread is not to be skipped.
 		position = Position{kind: trimHorizon}
 	}
-	first := start{position: position}
+	first := start{position: position, at: now}
 	for _, shard := range shards {
 		first.lastShard = max(first.lastShard, shard.ID)
 	}
@@ -133,6 +135,10 @@ func (t *Table) writeStart(ctx context.Context, first start, condition string) (
 	if created := t.stream.created(); created != "" {
 		expression += ", " + attrCreated + " = :created"
 		values[":created"] = str(created)
+	}
+	if !first.at.IsZero() {
+		expression += ", " + attrReadThrough + " = :at"
+		values[":at"] = num(first.at.UnixMilli())
 	}
 	if first.madeAgain != "" {
 		expression += ", " + attrMadeAgain + " = :made"

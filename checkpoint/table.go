@@ -69,6 +69,7 @@ type Table struct {
 
 	mu       sync.Mutex
 	shards   listing
+	clock    kinesisClock
 	seen     map[string]observation // rows as read last
 	scanned  time.Time              // when they were
 	looked   time.Time              // when that scan began
@@ -145,6 +146,7 @@ func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	if err := t.settleStart(ctx, shards, len(rows) > 0, now); err != nil {
 		return err
 	}
+	t.tell(now)
 	t.observe(shards, rows, begun, scanned)
 	return nil
 }

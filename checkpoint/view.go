@@ -44,6 +44,26 @@ type Row struct {
 	// LastSign is when the owner, or the last one there was, gave its last sign of
 	// life by its own clock; zero if the row does not tell. For people only.
 	LastSign time.Time
+	// ReadThrough is the time up to which every record is read and acknowledged, and
+	// ReadAt that of the last answer to a read, both by Kinesis' clock; zero if the row
+	// does not tell.
+	ReadThrough, ReadAt time.Time
+	// ReadRate is how many seconds of the stream were last read per second, 0 if that
+	// is not known.
+	ReadRate float64
+}
+
+// Unread returns how long no worker had an answer of a shard that is there to be read,
+// 0 if that is not known. now is by Kinesis' clock.
+func (r Row) Unread(now time.Time) time.Duration {
+	switch r.State {
+	case StateFinished, StateExpired, StateWaiting:
+		return 0
+	}
+	if r.ReadAt.IsZero() {
+		return 0
+	}
+	return max(now.Sub(r.ReadAt), 0)
 }
 
 // View is the lease table at one moment, for those who take no leases.
@@ -136,8 +156,10 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 	if seen.start != nil {
 		r.Start = *seen.start
 	}
-	if timeout, err := time.Parse(time.RFC3339Nano, seen.timeout); err == nil && seen.duration > 0 {
-		r.LastSign = timeout.Add(-seen.duration)
+	r.LastSign = seen.lastSign()
+	r.ReadThrough, r.ReadAt, r.ReadRate = seen.reading.through, seen.reading.at, seen.reading.rate
+	if r.ReadAt.IsZero() && id <= v.first.lastShard {
+		r.ReadAt = v.first.at
 	}
 	if seen.failing() {
 		r.FailedBy = seen.failedBy

@@ -463,6 +463,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("a key of numbers", func() { c.newTable("PREFIX-number", "ShardID", dynamotypes.ScalarAttributeTypeN) }, map[string]string{"APPLICATION_NAME": c.prefix + "-number"}, leases(broken), "lease table", "ShardID is of type N and not S", "APPLICATION_NAME")
 	f("nobody reads", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
 	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "see that run runs")
+	f("shards unread", func() { c.unread("PREFIX-unread") }, map[string]string{"APPLICATION_NAME": c.prefix + "-unread"}, leases(warning), "lease table", "2 shards have not been read for 5m0s or longer: shardId-000000000000 (10m", "shard is not read")
 	f("shards failing", func() { c.failing("PREFIX-failing") }, map[string]string{"APPLICATION_NAME": c.prefix + "-failing"}, leases(warning), "lease table", "2 shards cannot be read: shardId-000000000000 (worker-z), shardId-000000000001 (worker-z)", "shard cannot be read")
 	for _, operation := range []string{"DescribeTable", "Scan", "UpdateItem", "DeleteItem"} {
 		f(operation+" denied", deny("dynamodb:"+operation), nil, leases(broken), "lease table", "AccessDeniedException: no identity-based policy", "allow ", "dynamodb:"+operation)
@@ -754,6 +755,14 @@ func (c *chain) failing(table string) {
 	c.t.Helper()
 	c.newRows(table, map[string]dynamotypes.AttributeValue{
 		"ReadFailures": &dynamotypes.AttributeValueMemberN{Value: "9"}, "ReadFailedBy": &dynamotypes.AttributeValueMemberS{Value: "worker-z"},
+	})
+}
+
+// unread makes a lease table of two shards of which the last answer is long ago.
+func (c *chain) unread(table string) {
+	c.t.Helper()
+	c.newRows(table, map[string]dynamotypes.AttributeValue{
+		"ReadAt": &dynamotypes.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-10 * time.Minute).UnixMilli())},
 	})
 }
 

@@ -137,14 +137,17 @@ func (c *leasesShowCommand) Run(ctx context.Context, std streams) error {
 }
 
 func (c *leasesShowCommand) show(ctx context.Context, table *leaseTable, w io.Writer) error {
-	view, shards, _, err := table.look(ctx)
+	view, shards, now, err := table.look(ctx)
 	if err != nil {
 		return err
+	}
+	if now.IsZero() {
+		now = time.Now()
 	}
 	rows := view.Rows(shards)
 	leases := make([]lease, len(rows))
 	for i, r := range rows {
-		leases[i] = newLease(r, time.Now())
+		leases[i] = newLease(r, time.Now(), now)
 	}
 	if c.Lag {
 		table.lags(ctx, rows, leases)
@@ -180,11 +183,18 @@ type lease struct {
 	Start      string           `json:"start,omitempty"`
 	LastSign   *time.Time       `json:"last_sign_of_life,omitempty"`
 	Age        *float64         `json:"age_seconds,omitempty"`
-	Lag        *float64         `json:"lag_seconds,omitempty"`
-	LagError   string           `json:"lag_error,omitempty"`
+	// ReadThrough is the time up to which all is read and acknowledged, Unread the time
+	// for which nobody has read the shard, if that is long, and Rate how many seconds of
+	// the stream were read per second.
+	ReadThrough *time.Time `json:"read_through,omitempty"`
+	Unread      *float64   `json:"unread_seconds,omitempty"`
+	Rate        float64    `json:"read_rate,omitempty"`
+	Lag         *float64   `json:"lag_seconds,omitempty"`
+	LagError    string     `json:"lag_error,omitempty"`
 }
 
-func newLease(r checkpoint.Row, now time.Time) lease {
+// newLease is of a row at a time by this computer's clock and by Kinesis'.
+func newLease(r checkpoint.Row, now, kinesisNow time.Time) lease {
 	l := lease{
 		Shard:      r.ID,
 		Parents:    append([]string{}, r.Parents...), // [] in JSON, not null
@@ -201,6 +211,14 @@ func newLease(r checkpoint.Row, now time.Time) lease {
 		sign := r.LastSign.UTC()
 		age := max(now.Sub(sign), 0).Seconds()
 		l.LastSign, l.Age = &sign, &age
+	}
+	if !r.ReadThrough.IsZero() {
+		through := r.ReadThrough.UTC()
+		l.ReadThrough, l.Rate = &through, r.ReadRate
+	}
+	if unread := r.Unread(kinesisNow); unread >= checkpoint.UnreadAfter {
+		seconds := unread.Seconds()
+		l.Unread = &seconds
 	}
 	return l
 }
@@ -264,6 +282,9 @@ func printLeases(w io.Writer, leases []lease, lag bool) error {
 		}
 		if l.Closed && l.State != checkpoint.StateFinished {
 			state += ", closed"
+		}
+		if l.Unread != nil {
+			state += ", unread for " + duration(l.Unread)
 		}
 		line := strings.Join([]string{
 			l.Shard, orDash(strings.Join(l.Parents, ",")), state, orDash(l.Owner), orDash(duration(l.Age)), position(l.Checkpoint, l.Start),

@@ -120,7 +120,8 @@ func TestLeasesShow_Success(t *testing.T) {
 	c.holder("worker-a", 1)
 	c.row(0, "Checkpoint", "SHARD_END")
 	c.row(2, "Checkpoint", "7", "AssignedTo", "worker-a", "ClaimRequest", "worker-b")
-	c.row(4, "Checkpoint", "9")
+	through := time.Now().Add(-time.Hour)
+	c.row(4, "Checkpoint", "9", "ReadThrough", fmt.Sprint(through.UnixMilli()), "ReadAt", fmt.Sprint(time.Now().Add(-10*time.Minute).UnixMilli()), "ReadRate", "1.5")
 	c.row(99, "Checkpoint", "3", "ParentShardId", "p", "AdjacentParentShardId", "q")
 
 	f := func(name, states string, args ...string) {
@@ -151,6 +152,12 @@ func TestLeasesShow_Success(t *testing.T) {
 	if l := all[shardID(8)]; strings.Join(l.Parents, ",") != shardID(2)+","+shardID(3) || l.Closed || l.Start != "TRIM_HORIZON" {
 		t.Errorf("%+v", l)
 	}
+	if l := all[shardID(4)]; l.ReadThrough == nil || l.ReadThrough.Sub(through).Abs() > time.Second || l.Unread == nil || *l.Unread < 590 || *l.Unread > 720 || l.Rate != 1.5 {
+		t.Errorf("%+v", l)
+	}
+	if l := all[shardID(1)]; l.Unread != nil || l.ReadThrough != nil {
+		t.Errorf("%+v", l)
+	}
 	code, out, errOut := command(t, nil, nil, "leases")
 	if code != exitOK || errOut != "" || strings.Count(out, "\n") != 11 || strings.Contains(out, "\x1b") {
 		t.Fatalf("exit %d, %s%s", code, errOut, out)
@@ -161,7 +168,7 @@ func TestLeasesShow_Success(t *testing.T) {
 		shardID(1) + " - active, closed worker-a",
 		shardID(2) + " - claimed by worker-b, closed worker-a - 7",
 		shardID(3) + " - not started, closed - - starts at TRIM_HORIZON",
-		shardID(4) + " " + shardID(0) + " free - - 9",
+		shardID(4) + " " + shardID(0) + " free, unread for ",
 		shardID(8) + " " + shardID(2) + "," + shardID(3) + " waiting for parents - - starts at TRIM_HORIZON",
 		shardID(99) + " p,q expired - - 3",
 	} {

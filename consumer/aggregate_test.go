@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -317,7 +318,7 @@ func TestAnswerOfManyUserRecords_Failure(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.proceed(ctx, r, *iterator, out); !errors.Is(err, context.Canceled) {
+		if err := s.proceed(ctx, r, *iterator, out, middleware.Metadata{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
 	})
@@ -360,6 +361,23 @@ func TestAggregateOfBombs(t *testing.T) {
 	if letters != bombs || documents != 1 {
 		t.Errorf("%d dead letters for %d bombs, %d documents for one", letters, bombs, documents)
 	}
+}
+
+// Records of an answer that are left to be read again count for the lag.
+func TestLagOfRecordsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, iterator := fetching(t, 0, 0, noFaults)
+		for range 3 {
+			s.put(t, aggregateOf(9_000, nil))
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator}); err != nil {
+			t.Fatal(err)
+		}
+		if lag := s.metrics.lag.readings[heldShard].behind; lag < 2*time.Minute-time.Second || lag > 2*time.Minute {
+			t.Errorf("the lag is %s", lag)
+		}
+	})
 }
 
 // When the rest of an answer with too many user records cannot be asked for, and the

@@ -5,23 +5,30 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"logsluice/checkpoint"
 )
 
-// behind knows how far reading is behind the tip of each shard. Kinesis tells it
-// with each answer (MillisBehindLatest). Between two answers the tip moves on: a
-// shard that waits, as OpenSearch takes nothing more, falls behind with the time.
+// behind knows how far each shard is read. Of a shard that this worker reads, Kinesis
+// says with each answer how far it is behind the tip (MillisBehindLatest). Between two
+// answers the tip moves on: a shard that waits, as OpenSearch takes nothing more, falls
+// behind with the time. Of a shard that nobody reads, and of one that has brought no
+// answer yet, the lease table says up to which time it is read. A shard that another
+// worker reads is left to that worker.
 type behind struct {
-	desc *prometheus.Desc
+	lagDesc, unreadDesc *prometheus.Desc
+	standings           func() []checkpoint.Standing
 
-	mu     sync.Mutex
-	shards map[string]told
+	mu       sync.Mutex
+	readings map[string]reading // by shard
 }
 
-// told is what an answer said, and when.
-type told struct {
-	behind  time.Duration
-	at      time.Time
-	failing bool // no worker has read the shard since
+// reading is what the answers to the reads of a shard said under one lease.
+type reading struct {
+	lease  *checkpoint.Lease
+	marks  *watermark // nil until the shard has a processor
+	behind time.Duration
+	at     time.Time // when the last answer came, zero before the first
 }
 
 // betweenAnswers is longer than it takes from one answer to the next in steady state.
@@ -29,66 +36,85 @@ const betweenAnswers = 5 * time.Second
 
 func newBehind() *behind {
 	return &behind{
-		desc:   prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard.", []string{"shard"}, nil),
-		shards: make(map[string]told),
+		lagDesc: prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard that this worker reads or nobody.", []string{"shard"}, nil),
+		unreadDesc: prometheus.NewDesc("logsluice_shards_unread",
+			"Shards that no worker reads: they have no living owner, or their reading fails.", nil, nil),
+		standings: func() []checkpoint.Standing { return nil },
+		readings:  make(map[string]reading),
 	}
 }
 
-func (b *behind) set(shard string, lag time.Duration) {
+// begin follows the reading of a shard whose records go into a watermark.
+func (b *behind) begin(shard string, lease *checkpoint.Lease, marks *watermark) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.shards[shard] = told{behind: lag, at: time.Now()}
+	b.readings[shard] = reading{lease: lease, marks: marks}
 }
 
-// fail keeps the lag of a shard that was released, and lets it grow, until
-// failing drops it.
-func (b *behind) fail(shard string) {
+// answered notes how far an answer was behind the tip, and returns the watermark of
+// the shard, nil if it has none yet.
+func (b *behind) answered(shard string, lease *checkpoint.Lease, lag time.Duration) *watermark {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t, known := b.shards[shard]; known {
-		t.failing = true
-		b.shards[shard] = t
+	r := b.readings[shard]
+	if r.lease != lease {
+		r = reading{lease: lease}
 	}
+	r.behind, r.at = lag, time.Now()
+	b.readings[shard] = r
+	return r.marks
 }
 
-// failing notes which shards no worker can read, and since when: their lag grows
-// with time. It drops those that are not failing.
-func (b *behind) failing(shards map[string]time.Time) {
+// state is a shard as this worker sees it.
+type state struct {
+	checkpoint.Standing
+	// WaitsForOpenSearch is set while records that were read have no verdict.
+	waitsForOpenSearch bool
+}
+
+// states returns the shards that are not read to their ends. It forgets the readings
+// that have ended.
+func (b *behind) states() []state {
+	standings := b.standings()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for shard, t := range b.shards {
-		if _, still := shards[shard]; t.failing && !still {
-			delete(b.shards, shard)
+	current := make(map[string]reading)
+	all := make([]state, len(standings))
+	for i, s := range standings {
+		r := b.readings[s.Shard]
+		if s.Lease != nil && r.lease == s.Lease {
+			current[s.Shard] = r
+			all[i].waitsForOpenSearch = r.marks != nil && r.marks.pending() > 0
+			if !r.at.IsZero() {
+				s.Unanswered = time.Since(r.at)
+				s.Lag = r.behind
+				if s.Unanswered > betweenAnswers {
+					s.Lag += s.Unanswered
+				}
+			}
 		}
+		all[i].Standing = s
 	}
-	for shard, since := range shards {
-		t, known := b.shards[shard]
-		if !known {
-			t.at = since
-		}
-		t.failing = true
-		b.shards[shard] = t
-	}
-}
-
-func (b *behind) forget(shard string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.shards, shard)
+	b.readings = current
+	return all
 }
 
 // Describe implements prometheus.Collector.
-func (b *behind) Describe(descs chan<- *prometheus.Desc) { descs <- b.desc }
+func (b *behind) Describe(descs chan<- *prometheus.Desc) {
+	descs <- b.lagDesc
+	descs <- b.unreadDesc
+}
 
 // Collect implements prometheus.Collector.
 func (b *behind) Collect(metrics chan<- prometheus.Metric) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for shard, t := range b.shards {
-		lag := t.behind
-		if since := time.Since(t.at); since > betweenAnswers {
-			lag += since
+	unread := 0
+	for _, s := range b.states() {
+		if s.Unread() {
+			unread++
 		}
-		metrics <- prometheus.MustNewConstMetric(b.desc, prometheus.GaugeValue, lag.Seconds(), shard)
+		if !s.Elsewhere {
+			metrics <- prometheus.MustNewConstMetric(b.lagDesc, prometheus.GaugeValue, s.Lag.Seconds(), s.Shard)
+		}
 	}
+	metrics <- prometheus.MustNewConstMetric(b.unreadDesc, prometheus.GaugeValue, float64(unread))
 }

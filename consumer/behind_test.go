@@ -1,56 +1,61 @@
 package consumer
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"logsluice/checkpoint"
 )
 
-// A shard whose answers stay away falls behind with the time.
+// A shard whose answers stay away falls behind with the time. What the lease table says
+// counts for a shard of which no answer came, unless another worker reads it.
 func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBehind()
-		f := func(want ...string) {
+		mine, other := new(checkpoint.Lease), new(checkpoint.Lease)
+		f := func(unread int, standings []checkpoint.Standing, want ...string) {
 			t.Helper()
+			b.standings = func() []checkpoint.Standing { return standings }
 			text := ""
 			if len(want) > 0 {
-				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
+				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or nobody.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
 			}
+			text += "# HELP logsluice_shards_unread Shards that no worker reads: they have no living owner, or their reading fails.\n# TYPE logsluice_shards_unread gauge\n"
+			text += fmt.Sprintf("logsluice_shards_unread %d\n", unread)
 			if err := testutil.CollectAndCompare(b, strings.NewReader(text)); err != nil {
 				t.Error(err)
 			}
 		}
-		f()
-		b.set("s1", 1500*time.Millisecond)
-		b.set("s2", 0)
-		f(`logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
-		time.Sleep(betweenAnswers)
-		b.set("s2", 0)
-		f(`logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
-		time.Sleep(time.Second)
-		f(`logsluice_lag_seconds{shard="s1"} 7.5`, `logsluice_lag_seconds{shard="s2"} 0`)
-		b.forget("s1")
-		time.Sleep(time.Minute)
-		f(`logsluice_lag_seconds{shard="s2"} 61`)
+		type standings = []checkpoint.Standing
+		f(0, nil)
+		f(3, standings{
+			{Shard: "s1", Lag: time.Hour}, {Shard: "s2", Lag: time.Minute, Waits: true},
+			{Shard: "s3", Lag: time.Second, Elsewhere: true}, {Shard: "s4", Lag: 2 * time.Second},
+			{Shard: "s5", Lag: 3 * time.Second, Failing: true, Lease: mine},
+		}, `logsluice_lag_seconds{shard="s1"} 3600`, `logsluice_lag_seconds{shard="s2"} 60`, `logsluice_lag_seconds{shard="s4"} 2`, `logsluice_lag_seconds{shard="s5"} 3`)
 
-		// What nobody can read falls behind, too: since its last answer, or since it fails.
-		b.set("s2", time.Second)
-		b.fail("s2")
-		b.fail("s3")
-		failing := map[string]time.Time{"s2": time.Now(), "s3": time.Now().Add(-time.Hour)}
-		b.failing(failing)
+		held := standings{{Shard: "s1", Lag: 5 * time.Hour, Lease: mine}, {Shard: "s2", Lease: mine, Lag: time.Hour}}
+		b.begin("s1", mine, nil)
+		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 3600`) // before the first answers
+		b.answered("s1", mine, 1500*time.Millisecond)
+		b.answered("s2", mine, 0)
+		f(0, held, `logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
+		time.Sleep(betweenAnswers)
+		b.answered("s2", mine, 0)
+		f(0, held, `logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
+		time.Sleep(time.Second)
+		f(0, held, `logsluice_lag_seconds{shard="s1"} 7.5`, `logsluice_lag_seconds{shard="s2"} 0`)
+		held[0].Lease = other // given back, and acquired again
+		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 0`)
+		if len(b.readings) != 1 {
+			t.Errorf("readings of leases that have ended are kept: %v", b.readings)
+		}
 		time.Sleep(time.Minute)
-		b.failing(failing)
-		f(`logsluice_lag_seconds{shard="s2"} 61`, `logsluice_lag_seconds{shard="s3"} 3660`)
-		b.set("s2", 0) // it is read here
-		delete(failing, "s3")
-		b.failing(map[string]time.Time{})
-		f(`logsluice_lag_seconds{shard="s2"} 0`)
-		b.fail("s2") // and was read elsewhere at once
-		b.failing(map[string]time.Time{})
-		f()
+		f(0, held[1:], `logsluice_lag_seconds{shard="s2"} 61`)
 	})
 }

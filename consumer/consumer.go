@@ -76,6 +76,9 @@ type Consumer struct {
 	progress progress
 	refused  chan error        // one, which ends Run
 	identity checkpoint.Stream // what Check has found of it
+	// unreadLogged is when a shard that nobody reads was last reported. The goroutine of
+	// Sync owns it.
+	unreadLogged map[string]time.Time
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -102,6 +105,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		large:    semaphore.NewWeighted(1),
 		refused:  make(chan error, 1),
 		identity: Identity(cfg.Stream),
+		unreadLogged: make(map[string]time.Time),
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
@@ -230,7 +234,7 @@ func (c *Consumer) sync(ctx context.Context) {
 		if err := c.table.Sync(ctx, c.stream.list); err != nil && ctx.Err() == nil {
 			lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot look after shards and leases; trying again")
 		}
-		c.metrics.lag.failing(c.table.Failing())
+		c.reportUnread()
 		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {
 			select {
 			case c.refused <- fmt.Errorf("%w for %s since the start: %w", ErrRefused, refusedFor, cause):

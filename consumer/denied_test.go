@@ -52,6 +52,7 @@ type running struct {
 	*Consumer
 	log    lines
 	refuse atomic.Pointer[func(fakeaws.Call) string]
+	faults atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
 	aws    aws.Config
 	stop   func()
 }
@@ -89,6 +90,11 @@ func preparedAt(t *testing.T, level zerolog.Level) *running {
 		if refuse := r.refuse.Load(); refuse != nil {
 			if code := (*refuse)(call); code != "" {
 				return fakeaws.Fault{Refuse: &fakeaws.APIError{Code: code, Message: "you may not."}}
+			}
+		}
+		if faults := r.faults.Load(); faults != nil {
+			if fault := (*faults)(call); fault.Refuse != nil || fault.Delay > 0 {
+				return fault
 			}
 		}
 		return fakeaws.Fault{Edit: func(answer []byte) []byte {
@@ -201,12 +207,16 @@ func TestReadsRefusedAtEveryLevel(t *testing.T) {
 // maxPause is more than the longest time between two tries of a shard.
 const maxPause = 3 * time.Minute
 
+func registered(b *behind) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(b)
+	return registry
+}
+
 // lagOf returns what the metric shows of a shard, in seconds.
 func lagOf(t *testing.T, b *behind, shard string) float64 {
 	t.Helper()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(b)
-	families, err := registry.Gather()
+	families, err := registered(b).Gather()
 	if err != nil || len(families) == 0 {
 		t.Fatal(families, err)
 	}

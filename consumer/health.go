@@ -36,8 +36,9 @@ func (c *Consumer) Alive(context.Context) error {
 }
 
 // Ready returns an error when the worker is stopping, when the lease table could
-// not be read of late, when no shard can be read, or when Kinesis has refused to be read
-// or listed and this worker has read nothing since.
+// not be read of late, when no shard can be read, when Kinesis has refused to be read or
+// listed and this worker has read nothing since, or when a shard that this worker holds,
+// or nobody, has not been read for checkpoint.UnreadAfter.
 func (c *Consumer) Ready(context.Context) error {
 	if c.stopping() {
 		return errors.New("stopping")
@@ -49,7 +50,10 @@ func (c *Consumer) Ready(context.Context) error {
 	if age := time.Since(last); age > max(3*c.cfg.SyncInterval, c.table.LeaseDuration()) {
 		return fmt.Errorf("the lease table in DynamoDB could not be read for %s", age.Round(time.Second))
 	}
-	return c.table.CanRead()
+	if err := c.table.CanRead(); err != nil {
+		return err
+	}
+	return c.checkUnread()
 }
 
 func (c *Consumer) stopping() bool { return c.reading.Err() != nil }

@@ -36,6 +36,8 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 	p.shard = input.ShardId
 	p.lease = p.consumer.table.Lease(p.shard)
 	p.marks = newWatermark(p.lease.Acknowledge)
+	p.marks.readThrough = p.lease.ReadThrough
+	p.consumer.metrics.lag.begin(p.shard, p.lease, p.marks)
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
 	p.ctx = ctx
@@ -65,11 +67,6 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		giveUp()
 		detach()
 		cancel()
-		if p.lease.Failing() {
-			p.consumer.metrics.lag.fail(p.shard)
-		} else {
-			p.consumer.metrics.lag.forget(p.shard)
-		}
 	})
 }
 
@@ -86,6 +83,7 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 			n++
 		}
 		m := p.marks.add(number, n)
+		p.marks.through(aws.ToTime(records[n-1].ApproximateArrivalTimestamp))
 		p.letters = 0
 		for i := range records[:n] {
 			if !p.take(&records[i], m) {

@@ -237,7 +237,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 		answer, ok := out.Result.(*kinesis.GetRecordsOutput)
 		if ok && err == nil {
 			err = r.while(ctx, func(ctx context.Context) error {
-				return s.proceed(ctx, r, aws.ToString(input.ShardIterator), answer)
+				return s.proceed(ctx, r, aws.ToString(input.ShardIterator), answer, metadata)
 			})
 			err = s.failed(r, err)
 		}
@@ -374,7 +374,7 @@ func (r *reader) pace(ctx context.Context) error {
 
 // proceed unpacks what was read and notes the iterator of the shard's next call. Where
 // an answer has too many user records, its last records are left to be read again.
-func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer *kinesis.GetRecordsOutput) error {
+func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer *kinesis.GetRecordsOutput, metadata middleware.Metadata) error {
 	r.lease.HasRead()
 	size := 0
 	for i := range answer.Records {
@@ -385,12 +385,26 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 		from = now // when the shard gave it is not known: there may have been several tries
 	}
 	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
-	if len(answer.Records) > 0 {
-		if err := s.unpack(ctx, r, answer); err != nil {
+	date, _ := awsmiddleware.GetServerTime(metadata)
+	isEmpty := len(answer.Records) == 0
+	lag := time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
+	if !isEmpty {
+		left, err := s.unpack(ctx, r, answer)
+		if err != nil {
 			return err
 		}
+		if !left.IsZero() {
+			lag = max(lag, date.Sub(left))
+		}
 	}
-	s.metrics.lag.set(r.shard, time.Duration(aws.ToInt64(answer.MillisBehindLatest))*time.Millisecond)
+	marks := s.metrics.lag.answered(r.shard, r.lease, lag)
+	if !date.IsZero() {
+		r.lease.Answered(date, lag)
+		if isEmpty && marks != nil {
+			// The answer may be older than its date by as much as it took to come.
+			marks.through(date.Add(-lag - time.Since(r.asked)))
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.readers, iterator)
@@ -403,8 +417,9 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 	return nil
 }
 
-// unpack puts user records in the place of aggregates, and sets what is read next.
-func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
+// unpack puts user records in the place of aggregates, and sets what is read next. It
+// returns when the first of the records came that are left, zero if none is.
+func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) (left time.Time, err error) {
 	records, all := answer.Records, len(answer.Records)
 	unpacked, taken := unpack(records)
 	answer.Records = unpacked
@@ -419,11 +434,11 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: records[taken-1].SequenceNumber,
 	}
 	if taken == all {
-		return nil
+		return time.Time{}, nil
 	}
-	var err error
+	left = aws.ToTime(records[taken].ApproximateArrivalTimestamp)
 	if answer.NextShardIterator, err = s.renew(ctx, r); err != nil {
 		r.place = before // the KCL gets none of the answer
 	}
-	return err
+	return left, err
 }

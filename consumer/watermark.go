@@ -1,6 +1,9 @@
 package consumer
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // watermark follows the records of one shard from being read to being
 // acknowledged. Acknowledgements come in any order; the watermark moves when
@@ -8,19 +11,22 @@ import "sync"
 // is acknowledged behind that takes no memory: of neighbours that are
 // acknowledged the last one stands for all.
 type watermark struct {
-	advance func(sequenceNumber string)
+	advance     func(sequenceNumber string)
+	readThrough func(time.Time) // told up to which time all is acknowledged; may be nil
 
 	mu    sync.Mutex
 	last  *mark         // of those not yet passed, in the order of the stream
 	count int           // marks without acknowledgement
 	empty chan struct{} // closed when there are none; nil when nobody waits
+	gap   bool          // a record was read that is never passed
 }
 
 // mark is one sequence number. User records that a producer aggregated into
 // one Kinesis record share it.
 type mark struct {
 	sequenceNumber string
-	pending        int // user records without acknowledgement
+	pending        int       // user records without acknowledgement
+	through        time.Time // of what was read when this is passed, zero if that is not known
 	abandoned      bool
 	before, after  *mark
 }
@@ -44,6 +50,26 @@ func (w *watermark) add(sequenceNumber string, n int) *mark {
 	return m
 }
 
+// through notes that the records added so far are all up to a time. It is passed with
+// the last of them, at once if none is waiting.
+func (w *watermark) through(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.gap:
+	case w.last != nil:
+		w.last.through = t
+	default:
+		w.passed(t)
+	}
+}
+
+func (w *watermark) passed(through time.Time) {
+	if w.readThrough != nil && !through.IsZero() {
+		w.readThrough(through)
+	}
+}
+
 // acknowledge counts one user record off its mark.
 func (w *watermark) acknowledge(m *mark) {
 	w.mu.Lock()
@@ -62,6 +88,7 @@ func (w *watermark) acknowledge(m *mark) {
 	if m.before == nil {
 		// Under the lock, so that two calls cannot advance in the wrong order.
 		w.advance(m.sequenceNumber)
+		w.passed(m.through)
 		w.remove(m)
 	}
 	w.settled()
@@ -72,7 +99,7 @@ func (w *watermark) acknowledge(m *mark) {
 func (w *watermark) abandon(m *mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.abandoned = true
+	m.abandoned, w.gap = true, true
 	w.remove(m)
 	w.settled()
 }

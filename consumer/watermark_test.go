@@ -3,9 +3,11 @@ package consumer
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // follow records where a watermark is moved to.
@@ -43,6 +45,42 @@ func TestWatermarkSharedNumber(t *testing.T) {
 	if got := fmt.Sprint(*moves); got != "[1]" {
 		t.Errorf("moved to %s", got)
 	}
+}
+
+// What was read is up to a time when the records before are passed, at once if none
+// waits, and never once a record was not taken on.
+func TestWatermarkThrough(t *testing.T) {
+	w, _ := follow()
+	var through []int64
+	w.readThrough = func(t time.Time) { through = append(through, t.Unix()) }
+	f := func(when string, want ...int64) {
+		t.Helper()
+		if !slices.Equal(through, want) {
+			t.Errorf("%s: %v, want %v", when, through, want)
+		}
+		through = nil
+	}
+	at := func(n int64) time.Time { return time.Unix(n, 0) }
+	w.through(at(1))
+	f("nothing waits", 1)
+	a := w.add("1", 1)
+	w.through(at(2))
+	b := w.add("2", 1)
+	w.through(at(3))
+	w.through(at(4)) // an answer without records
+	f("two wait")
+	w.acknowledge(b)
+	f("the first waits")
+	w.acknowledge(a)
+	f("both are passed", 4)
+	a = w.add("3", 1)
+	w.through(at(5))
+	b = w.add("4", 1)
+	w.abandon(b)
+	w.through(at(6))
+	w.acknowledge(a)
+	w.through(at(7))
+	f("one is never passed", 5)
 }
 
 // A record that was not taken on is never passed, and nobody waits for it.

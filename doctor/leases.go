@@ -65,9 +65,12 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 
 func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	owners := map[string]int{}
-	var without, gone, failing, foreign []string
+	var without, gone, failing, foreign, unread []string
 	var oldest time.Duration
 	for _, r := range rows {
+		if d := r.Unread(now); d >= checkpoint.UnreadAfter {
+			unread = append(unread, fmt.Sprintf("%s (%s)", r.ID, d.Round(time.Second)))
+		}
 		switch r.State {
 		case checkpoint.StateActive, checkpoint.StateClaimed:
 			owners[r.Owner]++
@@ -102,6 +105,9 @@ func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	}
 	if len(foreign) > 0 {
 		f.warn(look, "%d shards have rows of another stream, as when the stream was created again: they are read from their oldest records: %s", len(foreign), firstOf(foreign))
+	}
+	if len(unread) > 0 {
+		f.warn("see the lines \"shard is not read\" and \"shard cannot be read\" in the log of run; a shard also waits while OpenSearch accepts nothing", "%d shards have not been read for %s or longer: %s", len(unread), checkpoint.UnreadAfter, firstOf(unread))
 	}
 	switch {
 	case len(without) > 0:

@@ -135,6 +135,8 @@ def test_alarms(aws, stack):
     lag = found[stack.ref("LagAlarm")]
     assert (lag["MetricName"], lag["Statistic"], lag["TreatMissingData"]) == ("lag_seconds", "Maximum", "breaching"), "no worker is the worst lag"
     assert (lag["Threshold"], lag["ComparisonOperator"]) == (60 if stack.name == "all" else 300, "GreaterThanThreshold")
+    unread = found[stack.ref("UnreadAlarm")]
+    assert (unread["MetricName"], unread["Statistic"], unread["Threshold"], unread["EvaluationPeriods"]) == ("shards_unread", "Maximum", 0, 5)
     letters = found[stack.ref("DeadLetterAlarm")]
     assert (letters["MetricName"], letters["Statistic"], letters["Threshold"], letters["EvaluationPeriods"]) == ("dead_letters", "Sum", 0, 1)
     wait = found[stack.ref("WaitAlarm")]

@@ -1,0 +1,229 @@
+package checkpoint
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Attributes of a row that say how far its shard is read. They are written with the
+// renewal of the lease. Times are milliseconds since the epoch, by Kinesis' clock.
+const (
+	// attrReadThrough is the time up to which every record is read and acknowledged.
+	// In the row of the first start, it is the time of that start.
+	attrReadThrough = "ReadThrough"
+	attrReadAt      = "ReadAt"   // when Kinesis answered a read last, with records or without
+	attrReadRate    = "ReadRate" // seconds of the stream that are read per second
+)
+
+// UnreadAfter is the time without an answer after which a shard is reported as unread.
+const UnreadAfter = 5 * time.Minute
+
+// rateWindow is the least time over which a rate is measured.
+const rateWindow = time.Minute
+
+// readState is how far a shard is read.
+type readState struct {
+	through time.Time // zero if nothing is read
+	at      time.Time // of the last answer, zero before the first
+	rate    float64   // 0 if it is not known
+}
+
+func readStateOf(it item) readState {
+	rate, _ := strconv.ParseFloat(text(it[attrReadRate]), 64)
+	return readState{through: readTime(it, attrReadThrough), at: readTime(it, attrReadAt), rate: rate}
+}
+
+// readTime returns the time that an attribute holds, zero if it holds none.
+func readTime(it item, attribute string) time.Time {
+	milliseconds, err := strconv.ParseInt(text(it[attribute]), 10, 64)
+	if err != nil || milliseconds <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds)
+}
+
+// write adds what is known to an update of the row.
+func (s readState) write(set []string, values item) []string {
+	for attribute, at := range map[string]time.Time{attrReadThrough: s.through, attrReadAt: s.at} {
+		if !at.IsZero() {
+			set = append(set, attribute+" = :"+attribute)
+			values[":"+attribute] = num(at.UnixMilli())
+		}
+	}
+	if s.rate > 0 {
+		set = append(set, attrReadRate+" = :"+attrReadRate)
+		values[":"+attrReadRate] = decimal(s.rate)
+	}
+	return set
+}
+
+// ReadThrough notes that every record up to a time, by Kinesis' clock, is read and
+// acknowledged. The next heartbeat writes it.
+func (l *Lease) ReadThrough(through time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read.through = later(l.read.through, through)
+}
+
+// Answered notes that Kinesis answered a read at a time, by its own clock, and how far
+// the answer was behind the tip of the shard.
+func (l *Lease) Answered(at time.Time, behind time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read.at = later(l.read.at, at)
+	position := at.Add(-behind)
+	if l.measured.at.IsZero() {
+		l.measured = readState{at: at, through: position}
+	}
+	if elapsed := at.Sub(l.measured.at); elapsed >= rateWindow {
+		l.read.rate = max(position.Sub(l.measured.through).Seconds(), 0) / elapsed.Seconds()
+		l.measured = readState{at: at, through: position}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// kinesisClock is Kinesis' clock as an answer showed it.
+type kinesisClock struct {
+	shown time.Time
+	read  time.Time // monotonic: when the answer came
+}
+
+// tell sets Kinesis' clock by an answer that just came.
+func (t *Table) tell(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clock = kinesisClock{shown: now, read: time.Now()}
+}
+
+// now returns the time by Kinesis' clock, to the second; this worker's before the first
+// listing. t.mu must be held.
+func (t *Table) now() time.Time {
+	if t.clock.shown.IsZero() {
+		return t.cfg.Clock()
+	}
+	return t.clock.shown.Add(time.Since(t.clock.read))
+}
+
+// Standing is what a worker knows of a shard that is not read to its end.
+type Standing struct {
+	// Shard is its id.
+	Shard string
+	// Lease is the one that this worker holds, nil if it holds none.
+	Lease *Lease
+	// Elsewhere is set while another living worker has the lease and reads the shard.
+	Elsewhere bool
+	// Failing is set while no worker can read the shard.
+	Failing bool
+	// Waits is set while a parent has to be finished first.
+	Waits bool
+	// Lag is the time since the last moment up to which the shard is read.
+	Lag time.Duration
+	// Unanswered is the time since a worker last had an answer, or since the shard was
+	// first listed; unless its reading fails, no more than the time for which this worker
+	// has seen it in the same hands. A handover, or a start after a pause of all workers,
+	// is not reported.
+	Unanswered time.Duration
+	// Reports is set if this worker is the one that logs that nobody reads the shard.
+	Reports bool
+}
+
+// Unread reports whether no worker reads a shard that is there to be read.
+func (s Standing) Unread() bool { return s.Failing || !s.Waits && !s.Elsewhere && s.Lease == nil }
+
+// Standings returns the shards that are not read to their ends, by their ids: those
+// that Kinesis lists, and those whose leases this worker holds.
+func (t *Table) Standings() []Standing {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	of, _ := t.shares()
+	// A worker without a lease is known to itself alone, so some more may report.
+	reports := slices.Min(slices.Collect(maps.Keys(of))) == t.cfg.Worker
+	var all []Standing
+	for _, id := range slices.Sorted(maps.Keys(t.shards)) {
+		o := t.seen[id]
+		lease := t.held[id]
+		if lease != nil && lease.isLost() {
+			lease = nil
+		}
+		if o.finished() || lease == nil && !t.shards.has(id) {
+			continue
+		}
+		since := t.unreadSince(id)
+		unanswered := now.Sub(later(o.reading.at, since))
+		if !o.failing() {
+			unanswered = min(unanswered, time.Since(t.sameSince(id, lease)))
+		}
+		if start, ok := t.startOf(id).Timestamp(); ok && o.neverRead() && start.Before(since) {
+			since = start
+		}
+		if o.failing() && o.neverRead() && o.failingSince.Before(since) {
+			since = o.failingSince
+		}
+		all = append(all, Standing{
+			Shard:      id,
+			Lease:      lease,
+			Elsewhere:  lease == nil && t.alive(o) && !o.failing(),
+			Failing:    o.failing() && (lease == nil || !lease.isRead()),
+			Waits:      lease == nil && t.waitsFor(t.shards[id].Shard) != "",
+			Lag:        max(now.Sub(since), 0),
+			Unanswered: max(unanswered, 0),
+			Reports:    lease != nil || reports,
+		})
+	}
+	return all
+}
+
+// sameSince returns since when a shard has been in the same hands, or in nobody's. t.mu
+// must be held.
+func (t *Table) sameSince(id string, lease *Lease) time.Time {
+	if lease != nil {
+		return lease.since
+	}
+	if o, exists := t.seen[id]; exists {
+		return o.since
+	}
+	return t.shards[id].since
+}
+
+// startOf returns where reading a shard begins that has no checkpoint. t.mu must be
+// held.
+func (t *Table) startOf(id string) Position {
+	if o := t.seen[id]; o.start != nil {
+		return *o.start
+	}
+	return t.start.of(id)
+}
+
+// neverRead reports whether nothing is known to have been read of the shard.
+func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.IsZero() }
+
+// unreadSince returns the time, by Kinesis' clock, since which records of a shard may
+// be unread. t.mu must be held.
+func (t *Table) unreadSince(id string) time.Time {
+	o := t.seen[id]
+	listed := t.now()
+	if first := t.shards[id].since; !first.IsZero() {
+		listed = listed.Add(-time.Since(first))
+	}
+	switch {
+	case !o.reading.through.IsZero():
+		return o.reading.through
+	case !o.neverRead():
+		// A row that does not say. Nothing was read after its owner's last sign of life.
+		if sign := o.lastSign(); !sign.IsZero() && sign.Before(listed) {
+			return sign
+		}
+	case o.start == nil && id <= t.start.lastShard && !t.start.at.IsZero() && t.start.at.Before(listed):
+		return t.start.at
+	}
+	return listed
+}

@@ -1,0 +1,135 @@
+package checkpoint
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What is read goes into the row with the renewals, at no write of its own, and stays
+// there for those who look at the table or take the lease.
+func TestReadThroughIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		begun := time.Now()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		if r, _ := rowOf(t, db, name, shard0); !r.neverRead() || r.reading != (readState{}) {
+			t.Errorf("before the first answer: %+v", r)
+		}
+		for range 3 {
+			time.Sleep(rateWindow / 2)
+			lease.Answered(time.Now(), time.Hour-2*time.Since(begun)) // it catches up
+		}
+		lease.ReadThrough(begun.Add(-time.Minute))
+		lease.ReadThrough(begun.Add(-time.Hour)) // late: it does not go back
+		answered := time.Now()
+		before, _ := rowOf(t, db, name, shard0)
+		time.Sleep(leaseDuration)
+		r, _ := rowOf(t, db, name, shard0)
+		if want := (readState{through: begun.Add(-time.Minute), at: answered, rate: 3}); !r.reading.through.Equal(want.through) || !r.reading.at.Equal(want.at) || r.reading.rate != want.rate {
+			t.Errorf("the row has %+v, want %+v", r.reading, want)
+		}
+		if renewals := r.counter - before.counter; renewals < 2 || renewals > 4 {
+			t.Errorf("%d writes in a lease duration", renewals)
+		}
+		lease.ReadThrough(begun)
+		if err := a.RemoveLeaseOwner(shard0); err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := rowOf(t, db, name, shard0); !r.reading.through.Equal(begun) {
+			t.Errorf("released with %+v", r.reading)
+		}
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		taken := acquired(t, b, shard0)
+		time.Sleep(leaseDuration)
+		if r, _ := rowOf(t, db, name, shard0); taken.read != r.reading || !r.reading.through.Equal(begun) {
+			t.Errorf("the next owner has %+v, and the row %+v", taken.read, r.reading)
+		}
+		view, err := Look(t.Context(), db, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row := view.Rows([]Shard{{ID: shard0}})[0]; !row.ReadThrough.Equal(begun) || row.ReadRate != 3 || row.Unread(time.Now()) < leaseDuration || row.Unread(time.Now()) > 4*leaseDuration {
+			t.Errorf("those who look see %+v, unread for %s", row, row.Unread(time.Now()))
+		}
+	})
+}
+
+// Each shard that is not finished has a lag: since the time up to which it is read, or
+// since it is known of.
+func TestStandings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const now, minute = time.Duration(0), time.Minute
+		kinesis := time.Now().Add(24 * time.Hour) // its clock is not ours
+		at := func(ago time.Duration) time.Time { return kinesis.Add(-ago) }
+		read := func(through, answer time.Duration) readState { return readState{through: at(through), at: at(answer)} }
+		owned := func(by string, r row) row { r.owner, r.epoch, r.counter = by, 1, 1; return r }
+		f := func(what string, r *row, s Shard, want Standing) {
+			t.Helper()
+			table := unconnected(t, "w")
+			table.cfg.LeaseDuration = 15 * time.Second
+			table.start = start{position: Position{kind: trimHorizon}, lastShard: "shardId-5", at: at(48 * time.Hour)}
+			rows := map[string]row{"shardId-0": {checkpoint: "SHARD_END"}, "shardId-1": owned("a", row{checkpoint: "1", reading: read(now, now)})}
+			if r != nil {
+				rows[s.ID] = *r
+			}
+			listed := []Shard{{ID: "shardId-0"}, {ID: "shardId-1"}, s}
+			table.tell(kinesis)
+			table.observe(listed, rows, time.Now(), time.Now())
+			time.Sleep(2 * minute)
+			seen := table.seen["shardId-1"]
+			seen.since, seen.read = time.Now(), time.Now()
+			table.seen["shardId-1"] = seen
+			if o, ok := table.seen[s.ID]; ok && o.owner == "a" {
+				o.since, o.read = time.Now(), time.Now()
+				table.seen[s.ID] = o
+			}
+			all := table.Standings()
+			kinesis = table.now()
+			i := slices.IndexFunc(all, func(s2 Standing) bool { return s2.Shard == s.ID })
+			if i < 0 {
+				if want != (Standing{}) {
+					t.Errorf("%s: it has no lag", what)
+				}
+				return
+			}
+			want.Shard, want.Reports = s.ID, all[i].Reports
+			if all[i] != want {
+				t.Errorf("%s: %+v, want %+v", what, all[i], want)
+			}
+		}
+		early, late := Shard{ID: "shardId-4"}, Shard{ID: "shardId-6"}
+		f("finished", &row{checkpoint: "SHARD_END"}, early, Standing{})
+		f("free", &row{checkpoint: "1", reading: read(time.Hour, 30*minute)}, early, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
+		r := owned("a", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})
+		f("another's", &r, early, Standing{Lag: 62 * minute, Unanswered: now, Elsewhere: true})
+		r = owned("dead", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})
+		r.counter = 0
+		r.failures, r.failingSince = 9, time.Now()
+		f("failing", &r, early, Standing{Lag: 62 * minute, Unanswered: 32 * minute, Failing: true})
+		f("never read, there at the first start", nil, early, Standing{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, came later", nil, late, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("never read, from a time", &row{start: &Position{kind: atTimestamp, time: at(72 * time.Hour)}}, late, Standing{Lag: 72*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, failing for long", &row{failures: 9, failingSince: at(time.Hour)}, late, Standing{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
+		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute, Waits: true})
+		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("a row of before", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, Standing{Lag: 63 * minute, Unanswered: 2 * minute})
+	})
+}
+
+// One worker of those with leases reports what nobody reads.
+func TestOneReports(t *testing.T) {
+	for worker, want := range map[string]bool{"a": true, "b": false, "": true} {
+		table := unconnected(t, cmp.Or(worker, "0"))
+		table.observe([]Shard{{ID: "x"}, {ID: "y"}, {ID: "z"}}, map[string]row{
+			"x": {owner: "a", epoch: 1, counter: 1}, "y": {owner: "b", epoch: 1, counter: 1},
+		}, time.Now(), time.Now())
+		all := table.Standings()
+		if len(all) != 3 || all[2].Reports != want {
+			t.Errorf("%q: %+v", worker, all)
+		}
+	}
+}

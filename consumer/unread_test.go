@@ -1,0 +1,187 @@
+package consumer
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"logsluice/checkpoint"
+	"logsluice/internal/fakeaws"
+)
+
+// unreadMetric is how many shards nobody reads, as the metrics show it.
+func unreadMetric(t *testing.T, b *behind) (n int) {
+	t.Helper()
+	for _, s := range b.states() {
+		if s.Unread() {
+			n++
+		}
+	}
+	return n
+}
+
+// One shard of two that is throttled, or that does not answer, has a lag that grows,
+// and after a while the worker is not ready for it.
+func TestUnreadShard(t *testing.T) {
+	f := func(name string, fault fakeaws.Fault) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				r := run(t, func(r *running) {
+					f := func(call fakeaws.Call) fakeaws.Fault {
+						if strings.HasPrefix(call.Operation, "Get") && call.Shard() == heldShard {
+							return fault
+						}
+						return fakeaws.Fault{}
+					}
+					r.faults.Store(&f)
+				})
+				time.Sleep(checkpoint.UnreadAfter - time.Minute)
+				if err := r.Ready(t.Context()); err != nil {
+					t.Errorf("for a short time: %v", err)
+				}
+				time.Sleep(3 * time.Minute)
+				if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "1 shards are not read, "+heldShard) {
+					t.Errorf("for long: %v", err)
+				}
+				age := time.Since(begun).Seconds()
+				if lag := lagOf(t, r.metrics.lag, heldShard); lag < age-2 || lag > age+2 {
+					t.Errorf("after %vs the lag is %v", age, lag)
+				}
+				if lag := lagOf(t, r.metrics.lag, "shardId-000000000001"); lag != 3600 {
+					t.Errorf("the lag of the other shard is %v", lag)
+				}
+				if n := unreadMetric(t, r.metrics.lag); n != 1 {
+					t.Errorf("%d shards are unread", n)
+				}
+				r.faults.Store(nil)
+				time.Sleep(maxPause)
+				if err := r.Ready(t.Context()); err != nil || unreadMetric(t, r.metrics.lag) != 0 {
+					t.Errorf("after: %v", err)
+				}
+			})
+		})
+	}
+	f("throttled", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "Rate exceeded"}})
+	f("hanging", fakeaws.Fault{Delay: fakeaws.Hang})
+}
+
+// A shard that is held and gets no answer has one line per period. A shard whose records
+// wait for OpenSearch has none.
+func TestHeldShardWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(*running) {})
+		time.Sleep(10 * time.Second)
+		for range maxFetches { // other answers are in memory for long
+			r.stream.fetches <- struct{}{}
+		}
+		time.Sleep(checkpoint.UnreadAfter + 10*time.Second)
+		lines := r.log.containing("shard is not read")
+		if len(lines) != 2 || !strings.Contains(lines[0], `"held":true`) || !strings.Contains(lines[0], `"unread_for":"5m`) {
+			t.Errorf("%d lines for two shards: %s", len(lines), lines)
+		}
+		if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "2 shards are not read") {
+			t.Errorf("ready: %v", err)
+		}
+		time.Sleep(checkpoint.UnreadAfter)
+		if lines := r.log.containing("shard is not read"); len(lines) != 4 {
+			t.Errorf("%d lines in two periods: %s", len(lines), lines)
+		}
+		r.metrics.lag.mu.Lock()
+		for shard := range r.metrics.lag.readings {
+			r.metrics.lag.readings[shard].marks.add("1", 1)
+		}
+		r.metrics.lag.mu.Unlock()
+		time.Sleep(2 * checkpoint.UnreadAfter)
+		if lines := r.log.containing("shard is not read"); len(lines) != 4 {
+			t.Errorf("%d lines, with those of shards that wait for OpenSearch: %s", len(lines), lines[4:])
+		}
+		if err := r.Ready(t.Context()); err != nil {
+			t.Errorf("while they wait for OpenSearch: %v", err)
+		}
+		for range maxFetches {
+			<-r.stream.fetches
+		}
+	})
+}
+
+// A worker that starts far behind says so before it has read anything.
+func TestStartFarBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(r *running) {
+			f := func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{Delay: time.Second} }
+			r.faults.Store(&f)
+			if err := r.table.Open(t.Context(), r.stream.list); err != nil {
+				t.Fatal(err)
+			}
+			_, err := dynamodb.NewFromConfig(r.aws).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("leases"), Item: map[string]types.AttributeValue{
+				"ShardID":     &types.AttributeValueMemberS{Value: heldShard},
+				"ReadThrough": &types.AttributeValueMemberN{Value: num(time.Now().Add(-10 * time.Minute).UnixMilli())},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+		time.Sleep(6500 * time.Millisecond) // the table is read, and no shard
+		if n, err := testutil.GatherAndCount(registered(r.metrics.lag), "logsluice_lag_seconds"); n != 2 || err != nil {
+			t.Errorf("%d lags, %v", n, err)
+		}
+		if lag := lagOf(t, r.metrics.lag, heldShard); lag < 600 || lag > 610 {
+			t.Errorf("the lag is %v", lag)
+		}
+	})
+}
+
+// The row says up to which time a shard is read: while nothing is pending, up to that
+// of the last answer; otherwise to the arrival of the last record that has a verdict.
+func TestReadThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(*running) {})
+		client := dynamodb.NewFromConfig(r.aws)
+		through := func() time.Time {
+			t.Helper()
+			out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String("leases"), Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: heldShard}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, _ := out.Item["ReadThrough"].(*types.AttributeValueMemberN)
+			if n == nil {
+				return time.Time{}
+			}
+			return milliseconds(n.Value)
+		}
+		near := func(what string, got, want time.Time) {
+			t.Helper()
+			if d := want.Sub(got); d < 0 || d > 10*time.Second { // a renewal, and a read
+				t.Errorf("%s: read through %s, want %s", what, got, want)
+			}
+		}
+		time.Sleep(time.Minute)
+		near("idle", through(), time.Now().Add(-time.Hour)) // so much behind, as Kinesis says
+		time.Sleep(time.Minute)
+		near("idle", through(), time.Now().Add(-time.Hour))
+		put := time.Now()
+		for i := range 20 { // of either shard; nothing accepts what they become
+			if _, err := kinesis.NewFromConfig(r.aws).PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(num(int64(i))), Data: []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		near("a record waits for its verdict", through(), put.Add(-time.Hour))
+	})
+}
+
+func num(n int64) string { return strconv.FormatInt(n, 10) }
+
+func milliseconds(s string) time.Time {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return time.UnixMilli(n)
+}
