@@ -104,7 +104,7 @@ func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expressi
 		}
 	}
 	l.mu.Lock()
-	set = l.read.write(set, values)
+	set = l.gaps.write(l.read.write(set, values), values)
 	l.mu.Unlock()
 	for i, parent := range l.acquired.parents {
 		put([]string{attrParent, attrAdjacentParent}[i], str(parent))

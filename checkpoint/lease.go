@@ -45,6 +45,7 @@ type Lease struct {
 	hasRead       bool
 	failure       error // of the last read, nil if it succeeded
 	read          readState
+	gaps          Gaps
 	measured      readState // where the measuring of the rate began
 
 	released chan struct{} // closed when the lease is given back or lost for good
@@ -77,6 +78,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		written:      got.checkpoint,
 		last:         got,
 		read:         got.reading,
+		gaps:         got.gaps,
 	}
 	l.writing <- struct{}{}
 	t.mu.Lock()
@@ -376,7 +378,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, again bool, timeout time.Duration) error {
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
-	read := l.read
+	read, gaps := l.read, l.gaps
 	// Not with the first read, but with the next renewal: a shard that can be read
 	// only now and then is failing.
 	recovered := failures > 0 && l.hasRead && l.failure == nil
@@ -394,7 +396,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 		set = append(set, attrTimeout+" = :timeout")
 		values[":timeout"] = str(l.table.informativeTimeout())
 	}
-	set = read.write(set, values)
+	set = gaps.write(read.write(set, values), values)
 	switch {
 	case failed:
 		set = append(set, attrFailures+" = :failures", attrFailedBy+" = :me", attrFailingSince+" = if_not_exists("+attrFailingSince+", :now)")

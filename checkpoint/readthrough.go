@@ -103,6 +103,22 @@ func (t *Table) tell(now time.Time) {
 	t.clock = kinesisClock{shown: now, read: time.Now()}
 }
 
+// Now returns the time by Kinesis' clock, to the second, as of the last listing of the
+// shards.
+func (t *Table) Now() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now()
+}
+
+// UnreadSince returns the time, by Kinesis' clock, since which records of the shard may
+// be unread.
+func (l *Lease) UnreadSince() time.Time {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	return l.table.unreadSince(l.shard)
+}
+
 // now returns the time by Kinesis' clock, to the second; this worker's before the first
 // listing. t.mu must be held.
 func (t *Table) now() time.Time {
@@ -222,8 +238,33 @@ func (t *Table) unreadSince(id string) time.Time {
 		if sign := o.lastSign(); !sign.IsZero() && sign.Before(listed) {
 			return sign
 		}
-	case o.start == nil && id <= t.start.lastShard && !t.start.at.IsZero() && t.start.at.Before(listed):
-		return t.start.at
+	case o.start != nil:
+	case id <= t.start.lastShard:
+		if !t.start.at.IsZero() && t.start.at.Before(listed) {
+			return t.start.at
+		}
+	default:
+		if closed := t.parentsClosed(id); !closed.IsZero() && closed.Before(listed) {
+			return closed
+		}
 	}
 	return listed
+}
+
+// parentsClosed returns a time before which the parents of a shard were closed, which
+// is when it came to be, if they have expired. While Kinesis lists one of them, no record
+// of the shard has, and the time is zero. t.mu must be held.
+func (t *Table) parentsClosed(id string) (at time.Time) {
+	gone := false
+	for _, parent := range t.shards[id].Parents {
+		if t.shards.has(parent) {
+			return time.Time{}
+		}
+		gone = gone || t.shards.gone(parent)
+		at = later(at, t.seen[parent].reading.through)
+	}
+	if at.IsZero() && gone {
+		return t.start.at // nobody has read them
+	}
+	return at
 }

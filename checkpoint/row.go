@@ -43,6 +43,7 @@ type row struct {
 	// failingSince is when the first of these failed, by that worker's clock.
 	failingSince time.Time
 	reading      readState
+	gaps         Gaps
 	parents      []string // as Kinesis listed them when the lease was first taken
 }
 
@@ -65,7 +66,7 @@ func readRow(it item) row {
 		failures:   number(attrFailures),
 		failedBy:   text(it[attrFailedBy]),
 	}
-	r.reading = readStateOf(it)
+	r.reading, r.gaps = readStateOf(it), gapsOf(it)
 	r.failingSince, _ = time.Parse(time.RFC3339Nano, text(it[attrFailingSince]))
 	if start, err := readPosition(it); err == nil {
 		r.start = &start

@@ -51,6 +51,8 @@ type Row struct {
 	// ReadRate is how many seconds of the stream were last read per second, 0 if that
 	// is not known.
 	ReadRate float64
+	// Gaps are the intervals of which records can have expired unread.
+	Gaps Gaps
 }
 
 // Unread returns how long no worker had an answer of a shard that is there to be read,
@@ -158,6 +160,7 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 	}
 	r.LastSign = seen.lastSign()
 	r.ReadThrough, r.ReadAt, r.ReadRate = seen.reading.through, seen.reading.at, seen.reading.rate
+	r.Gaps = seen.gaps
 	if r.ReadAt.IsZero() && id <= v.first.lastShard {
 		r.ReadAt = v.first.at
 	}

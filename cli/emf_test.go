@@ -15,7 +15,7 @@ var metricNames = []string{
 	"bulk_concurrency", "bulk_request_bytes", "bulk_request_seconds_count", "bulk_request_seconds_p50", "bulk_request_seconds_p99",
 	"bulk_requests_failed", "control_messages", "dead_letters", "dead_letters_stored", "documents_already_there", "documents_conflicting",
 	"documents_indexed", "documents_plain", "documents_rejected", "documents_retried", "events", "events_identical", "events_outside",
-	"fields_left_out", "in_flight_bytes", "indices_given_up", "indices_waited_for", "lag_seconds", "leases", "oldest_document_seconds", "put_to_acknowledged_seconds_count",
+	"fields_left_out", "gap_seconds", "gaps", "in_flight_bytes", "indices_given_up", "indices_waited_for", "lag_seconds", "leases", "oldest_document_seconds", "put_to_acknowledged_seconds_count",
 	"put_to_acknowledged_seconds_p50", "put_to_acknowledged_seconds_p99", "record_bytes", "records", "shards", "shards_paused", "shards_unread", "waiting_bytes",
 }
 

@@ -189,6 +189,9 @@ type lease struct {
 	ReadThrough *time.Time `json:"read_through,omitempty"`
 	Unread      *float64   `json:"unread_seconds,omitempty"`
 	Rate        float64    `json:"read_rate,omitempty"`
+	Gaps        int64      `json:"gaps,omitempty"`     // intervals of which records can have expired unread
+	GapFrom     *time.Time `json:"gap_from,omitempty"` // of the last one
+	GapTo       *time.Time `json:"gap_to,omitempty"`
 	Lag         *float64   `json:"lag_seconds,omitempty"`
 	LagError    string     `json:"lag_error,omitempty"`
 }
@@ -219,6 +222,10 @@ func newLease(r checkpoint.Row, now, kinesisNow time.Time) lease {
 	if unread := r.Unread(kinesisNow); unread >= checkpoint.UnreadAfter {
 		seconds := unread.Seconds()
 		l.Unread = &seconds
+	}
+	if r.Gaps.Count > 0 {
+		from, to := r.Gaps.From.UTC(), r.Gaps.To.UTC()
+		l.Gaps, l.GapFrom, l.GapTo = r.Gaps.Count, &from, &to
 	}
 	return l
 }
@@ -285,6 +292,9 @@ func printLeases(w io.Writer, leases []lease, lag bool) error {
 		}
 		if l.Unread != nil {
 			state += ", unread for " + duration(l.Unread)
+		}
+		if l.Gaps > 0 {
+			state += fmt.Sprintf(", gap %s/%s", l.GapFrom.Format(time.RFC3339), l.GapTo.Format(time.RFC3339))
 		}
 		line := strings.Join([]string{
 			l.Shard, orDash(strings.Join(l.Parents, ",")), state, orDash(l.Owner), orDash(duration(l.Age)), position(l.Checkpoint, l.Start),

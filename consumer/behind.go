@@ -65,6 +65,16 @@ func (b *behind) answered(shard string, lease *checkpoint.Lease, lag time.Durati
 	return r.marks
 }
 
+// marksOf returns the watermark of a reading, nil if it has none.
+func (b *behind) marksOf(shard string, lease *checkpoint.Lease) *watermark {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.readings[shard]; r.lease == lease {
+		return r.marks
+	}
+	return nil
+}
+
 // state is a shard as this worker sees it.
 type state struct {
 	checkpoint.Standing

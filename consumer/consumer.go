@@ -96,15 +96,15 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
 	}
 	c := &Consumer{
-		cfg:      cfg,
-		table:    table,
-		mapper:   mapper,
-		indexer:  ix,
-		metrics:  m,
-		decoders: newDecoders(cfg.MaxInflated),
-		large:    semaphore.NewWeighted(1),
-		refused:  make(chan error, 1),
-		identity: Identity(cfg.Stream),
+		cfg:          cfg,
+		table:        table,
+		mapper:       mapper,
+		indexer:      ix,
+		metrics:      m,
+		decoders:     newDecoders(cfg.MaxInflated),
+		large:        semaphore.NewWeighted(1),
+		refused:      make(chan error, 1),
+		identity:     Identity(cfg.Stream),
 		unreadLogged: make(map[string]time.Time),
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())

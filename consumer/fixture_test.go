@@ -17,6 +17,7 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
+	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
 	"logsluice/mapping"
@@ -24,7 +25,11 @@ import (
 
 // fakeAWS is a Kinesis and a DynamoDB, with the faults that decide chooses.
 func fakeAWS(decide func(fakeaws.Call) fakeaws.Fault) aws.Config {
-	streams, db := fakeaws.NewKinesis(fakeaws.KinesisOptions{}), fakedynamodb.New(fakedynamodb.Options{})
+	return fakeAWSWith(fakeaws.KinesisOptions{}, decide)
+}
+
+func fakeAWSWith(options fakeaws.KinesisOptions, decide func(fakeaws.Call) fakeaws.Fault) aws.Config {
+	streams, db := fakeaws.NewKinesis(options), fakedynamodb.New(fakedynamodb.Options{})
 	both := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
 			streams.ServeHTTP(w, r)
@@ -102,10 +107,15 @@ func newMapper(t *testing.T) *mapping.Mapper {
 // newWorker is a whole consumer, without an OpenSearch.
 func newWorker(t *testing.T, cfg aws.Config, table *checkpoint.Table, log zerolog.Logger) *Consumer {
 	t.Helper()
+	return newWorkerAt(t, cfg, table, away{}, log)
+}
+
+func newWorkerAt(t *testing.T, cfg aws.Config, table *checkpoint.Table, search domain.Client, log zerolog.Logger) *Consumer {
+	t.Helper()
 	c, err := New(Config{
 		Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,
 		MaxInflated: 1, DrainTimeout: time.Minute, Registry: prometheus.NewRegistry(), Log: log,
-	}, table, newMapper(t), newIndexer(t, 1, prometheus.NewRegistry(), away{}))
+	}, table, newMapper(t), newIndexer(t, 1, prometheus.NewRegistry(), search))
 	if err != nil {
 		t.Fatal(err)
 	}

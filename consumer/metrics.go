@@ -8,6 +8,7 @@ import (
 
 type metrics struct {
 	records, recordBytes, events, controls prometheus.Counter
+	gaps, gapSeconds                       prometheus.Counter
 	lag                                    *behind
 	latency                                prometheus.Histogram
 }
@@ -21,6 +22,8 @@ func newMetrics() *metrics {
 		recordBytes: counter("record_bytes_total", "Bytes of these records, compressed."),
 		events:      counter("events_total", "Log events in them that no rule drops."),
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
+		gaps:        counter("gaps_total", "Intervals of shards of which records can have expired unread."),
+		gapSeconds:  counter("gap_seconds_total", "Length of these intervals."),
 		lag:         newBehind(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "logsluice_put_to_acknowledged_seconds",
@@ -37,7 +40,7 @@ func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Tab
 	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_shards", Help: "Open shards of the stream, which all workers share."}, func() float64 { return float64(table.Shards()) })
 	for _, c := range []prometheus.Collector{
-		m.records, m.recordBytes, m.events, m.controls, m.lag, m.latency, leases, shards,
+		m.records, m.recordBytes, m.events, m.controls, m.gaps, m.gapSeconds, m.lag, m.latency, leases, shards,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/rs/zerolog"
 
 	"logsluice/checkpoint"
 )
@@ -46,6 +47,9 @@ type stream struct {
 	metrics  *metrics
 	progress *progress
 
+	log       zerolog.Logger
+	retention retention
+
 	fetches chan struct{} // a token for each answer in memory
 
 	mu      sync.Mutex
@@ -75,9 +79,16 @@ type reader struct {
 	next  time.Time                     // when it may be called again
 	limit int32                         // records that the next call asks for
 	place kinesis.GetShardIteratorInput // of what is read next
+	last  string                        // sequence number of the last record, or the checkpoint
+	read  time.Time                     // up to when all is read or lost, by Kinesis' clock
+	// What the last answer of this reading was like.
+	answered, passing bool // there was one; it had no records
 	// Guarded by the stream's mutex:
 	holds  bool // an answer whose records are not yet taken on
 	parked bool // the reading is to end
+	// The gap that is not reported yet, nil if there is none, and when it was found.
+	gap      *gap
+	gapFound time.Time
 }
 
 func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
@@ -89,9 +100,11 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		metrics:  m,
 		fetches:  make(chan struct{}, maxFetches),
 		progress: p,
+		log:      cfg.Log,
 		readers:  make(map[string]*reader),
 		parked:   make(map[string]time.Time),
 	}
+	s.retention.lines = newSampler()
 	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream)
 	s.client = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) {
 		o.APIOptions = append(o.APIOptions, useDeserializer, func(stack *middleware.Stack) error {
@@ -194,6 +207,7 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 				return err
 			}
 			r.begin(input)
+			s.fromHorizon(ctx, r, input)
 			r.place = *input
 			return send(ctx)
 		})
@@ -223,11 +237,15 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 			wanted := *input
 			wanted.Limit = aws.Int32(r.limit)
 			in.Parameters = &wanted
-			err := send(ctx)
-			var expired *types.ExpiredIteratorException
-			if !errors.As(err, &expired) {
-				return err
+			if !r.passing || !s.fromHorizon(ctx, r, &r.place) {
+				err := send(ctx)
+				var expired *types.ExpiredIteratorException
+				if !errors.As(err, &expired) {
+					return err
+				}
+				s.fromHorizon(ctx, r, &r.place)
 			}
+			var err error
 			if wanted.ShardIterator, err = s.renew(ctx, r); err != nil {
 				return err
 			}
@@ -285,7 +303,12 @@ func (s *stream) end(shard string) {
 	s.release(shard)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.readers, func(_ string, r *reader) bool { return r.shard == shard })
+	maps.DeleteFunc(s.readers, func(_ string, r *reader) bool {
+		if r.shard == shard {
+			s.reportGapLocked(r)
+		}
+		return r.shard == shard
+	})
 }
 
 // release lets another answer be in memory in place of those of a shard.
@@ -342,9 +365,10 @@ func (r *reader) while(ctx context.Context, call func(context.Context) error) er
 	return err
 }
 
-// begin sets where reading begins without a checkpoint: the KCL knows one
-// initial position for all shards, children included.
+// begin sets where reading begins. The KCL knows one initial position for all shards
+// without a checkpoint, children included.
 func (r *reader) begin(input *kinesis.GetShardIteratorInput) {
+	r.last, r.read = r.lease.Checkpoint(), r.lease.UnreadSince()
 	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
 		return
 	}
@@ -386,23 +410,31 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 	}
 	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
 	date, _ := awsmiddleware.GetServerTime(metadata)
+	passing := len(answer.Records) == 0
+	skipped := r.skipRead(answer)
+	pending := s.judge(ctx, r, date, answer, skipped)
+	r.answered, r.passing = true, passing
 	isEmpty := len(answer.Records) == 0
 	lag := time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
+	// The answer may be older than its date by as much as it took to come.
+	through := date.Add(-lag - time.Since(r.asked))
 	if !isEmpty {
-		left, err := s.unpack(ctx, r, answer)
+		last, left, err := s.unpack(ctx, r, answer)
 		if err != nil {
 			return err
 		}
 		if !left.IsZero() {
 			lag = max(lag, date.Sub(left))
+			through = last
 		}
+		r.read = later(r.read, last)
 	}
 	marks := s.metrics.lag.answered(r.shard, r.lease, lag)
 	if !date.IsZero() {
 		r.lease.Answered(date, lag)
-		if isEmpty && marks != nil {
-			// The answer may be older than its date by as much as it took to come.
-			marks.through(date.Add(-lag - time.Since(r.asked)))
+		r.read = later(r.read, through)
+		if isEmpty && marks != nil && !pending {
+			marks.through(through)
 		}
 	}
 	s.mu.Lock()
@@ -417,9 +449,17 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 	return nil
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // unpack puts user records in the place of aggregates, and sets what is read next. It
-// returns when the first of the records came that are left, zero if none is.
-func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) (left time.Time, err error) {
+// returns when the last of the records came that are taken, and when the first of those
+// that are left, zero if none is.
+func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) (last, left time.Time, err error) {
 	records, all := answer.Records, len(answer.Records)
 	unpacked, taken := unpack(records)
 	answer.Records = unpacked
@@ -433,12 +473,14 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 		StreamName: &s.name, ShardId: &r.shard,
 		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: records[taken-1].SequenceNumber,
 	}
+	last, lastBefore := aws.ToTime(records[taken-1].ApproximateArrivalTimestamp), r.last
+	r.last = aws.ToString(records[taken-1].SequenceNumber)
 	if taken == all {
-		return time.Time{}, nil
+		return last, time.Time{}, nil
 	}
 	left = aws.ToTime(records[taken].ApproximateArrivalTimestamp)
 	if answer.NextShardIterator, err = s.renew(ctx, r); err != nil {
-		r.place = before // the KCL gets none of the answer
+		r.place, r.last = before, lastBefore // the KCL gets none of the answer
 	}
-	return left, err
+	return last, left, err
 }

@@ -119,7 +119,7 @@ func TestStartFarBehind(t *testing.T) {
 		r := run(t, func(r *running) {
 			f := func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{Delay: time.Second} }
 			r.faults.Store(&f)
-			if err := r.table.Open(t.Context(), r.stream.list); err != nil {
+			if err := r.table.Open(t.Context(), checkpoint.Stream{Name: "s"}, r.stream.list); err != nil {
 				t.Fatal(err)
 			}
 			_, err := dynamodb.NewFromConfig(r.aws).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("leases"), Item: map[string]types.AttributeValue{

@@ -65,11 +65,14 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 
 func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	owners := map[string]int{}
-	var without, gone, failing, foreign, unread []string
+	var without, gone, failing, foreign, unread, lost []string
 	var oldest time.Duration
 	for _, r := range rows {
 		if d := r.Unread(now); d >= checkpoint.UnreadAfter {
 			unread = append(unread, fmt.Sprintf("%s (%s)", r.ID, d.Round(time.Second)))
+		}
+		if g := r.Gaps; g.Count > 0 {
+			lost = append(lost, fmt.Sprintf("%s (%s to %s)", r.ID, g.From.UTC().Format(time.RFC3339), g.To.UTC().Format(time.RFC3339)))
 		}
 		switch r.State {
 		case checkpoint.StateActive, checkpoint.StateClaimed:
@@ -105,6 +108,10 @@ func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	}
 	if len(foreign) > 0 {
 		f.warn(look, "%d shards have rows of another stream, as when the stream was created again: they are read from their oldest records: %s", len(foreign), firstOf(foreign))
+	}
+	if len(lost) > 0 {
+		f.warn("the archive has these records; give the stream a retention above the longest outage, and see the lines \"records expired unread\" in the log of run",
+			"records of %d shards can have expired before they were read: %s", len(lost), firstOf(lost))
 	}
 	if len(unread) > 0 {
 		f.warn("see the lines \"shard is not read\" and \"shard cannot be read\" in the log of run; a shard also waits while OpenSearch accepts nothing", "%d shards have not been read for %s or longer: %s", len(unread), checkpoint.UnreadAfter, firstOf(unread))

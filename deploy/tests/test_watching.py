@@ -130,13 +130,15 @@ def test_alarms(aws, stack):
             assert p["AlarmActions"] == p["OKActions"] == actions
     found = {a["AlarmName"]: a for a in aws("cloudwatch").describe_alarms(AlarmNames=[stack.ref(i) for i in ids], MaxRecords=100)["MetricAlarms"]}
     assert set(found) == {stack.ref(i) for i in ids}
-    assert len(ids) == (9 if stack.name == "all" else 8)
+    assert len(ids) == (10 if stack.name == "all" else 9)
 
     lag = found[stack.ref("LagAlarm")]
     assert (lag["MetricName"], lag["Statistic"], lag["TreatMissingData"]) == ("lag_seconds", "Maximum", "breaching"), "no worker is the worst lag"
     assert (lag["Threshold"], lag["ComparisonOperator"]) == (60 if stack.name == "all" else 300, "GreaterThanThreshold")
     unread = found[stack.ref("UnreadAlarm")]
     assert (unread["MetricName"], unread["Statistic"], unread["Threshold"], unread["EvaluationPeriods"]) == ("shards_unread", "Maximum", 0, 5)
+    gaps = found[stack.ref("GapAlarm")]
+    assert (gaps["MetricName"], gaps["Statistic"], gaps["Threshold"], gaps["EvaluationPeriods"]) == ("gaps", "Sum", 0, 1)
     letters = found[stack.ref("DeadLetterAlarm")]
     assert (letters["MetricName"], letters["Statistic"], letters["Threshold"], letters["EvaluationPeriods"]) == ("dead_letters", "Sum", 0, 1)
     wait = found[stack.ref("WaitAlarm")]

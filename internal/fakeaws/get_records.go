@@ -20,6 +20,11 @@ const (
 	maxGetBytes   = 10 << 20
 )
 
+// expiredAnswers is how many answers without records an iterator of expired records
+// brings before it comes to those that are kept. The service says nothing of their
+// number. An iterator of type TRIM_HORIZON has none.
+const expiredAnswers = 20
+
 func (k *Kinesis) getRecords(in *getRecordsInput) (any, error) {
 	if in.ShardIterator == "" {
 		return nil, missing("shardIterator")
@@ -72,6 +77,12 @@ func (k *Kinesis) read(s *stream, sh *shard, it iterator, limit int, now time.Ti
 	horizon := k.horizon()
 	sh.trim(horizon)
 	first := max(sh.from(it.Next), sh.since(horizon))
+	if !it.Oldest && it.Next <= sh.lastExpired(horizon) && it.Passed < expiredAnswers {
+		it.Passed++
+		it.Issued = now.UnixMilli()
+		return withoutRecords(it, k.options.Retention.Milliseconds())
+	}
+	it.Oldest, it.Passed = false, 0
 	next, size := first, 0
 	for next < len(sh.records) && next-first < limit && (next == first || size+sh.records[next].size <= maxGetBytes) {
 		size += sh.records[next].size
@@ -98,6 +109,19 @@ func (k *Kinesis) read(s *stream, sh *shard, it iterator, limit int, now time.Ti
 		return nil, fmt.Errorf("write the end of an answer: %w", err)
 	}
 	return recordsAnswer{records, raw[1:]}, nil
+}
+
+// withoutRecords is an answer with an iterator and nothing else.
+func withoutRecords(it iterator, behind int64) (answer, error) {
+	text, err := it.text()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(ending{MillisBehindLatest: behind, NextShardIterator: &text})
+	if err != nil {
+		return nil, fmt.Errorf("write the end of an answer: %w", err)
+	}
+	return recordsAnswer{nil, raw[1:]}, nil
 }
 
 // behind is how old the oldest of the unread records is, in milliseconds. Only

@@ -33,7 +33,7 @@ func (k *Kinesis) getShardIterator(in *getShardIteratorInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := iterator{Stream: s.name, Shard: sh.id, Next: next, Issued: k.now()}.text()
+	text, err := iterator{Stream: s.name, Shard: sh.id, Next: next, Issued: k.now(), Oldest: in.ShardIteratorType == "TRIM_HORIZON"}.text()
 	return map[string]string{"ShardIterator": text}, err
 }
 

@@ -16,6 +16,8 @@ type iterator struct {
 	Stream, Shard string
 	Next          uint64 // sequence number to go on from
 	Issued        int64  // milliseconds since the epoch
+	Oldest        bool   `json:",omitempty"` // from the oldest record that is kept
+	Passed        int    `json:",omitempty"` // answers so far that passed over expired records
 }
 
 func (it iterator) text() (string, error) {

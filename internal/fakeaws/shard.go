@@ -24,6 +24,7 @@ type shard struct {
 
 	mu      sync.Mutex
 	records []record
+	trimmed uint64 // sequence number of the last record that is not kept, 0 if all are
 	newest  uint64 // sequence number given last
 	arrived int64  // when that was
 	meter   meter
@@ -104,8 +105,18 @@ func (sh *shard) since(at int64) int {
 // shard's lock is held.
 func (sh *shard) trim(horizon int64) {
 	if expired := sh.since(horizon); expired > 0 && 2*expired >= len(sh.records) {
+		sh.trimmed = sh.records[expired-1].number
 		sh.records = slices.Clone(sh.records[expired:])
 	}
+}
+
+// lastExpired is the sequence number of the newest record before the horizon, 0 if
+// there is none. The shard's lock is held.
+func (sh *shard) lastExpired(horizon int64) uint64 {
+	if expired := sh.since(horizon); expired > 0 {
+		return sh.records[expired-1].number
+	}
+	return sh.trimmed
 }
 
 // Limits of reading a shard: 5 calls and 2 MiB a second. A call may return more

@@ -206,7 +206,7 @@ func TestListShards_Failure(t *testing.T) {
 func TestRetention(t *testing.T) {
 	f := newFixture(t, KinesisOptions{Retention: time.Hour, NoReadLimits: true}, 1)
 	start := f.oldest(0)
-	f.put("k", []byte("1"))
+	first := f.put("k", []byte("1"))
 	f.clock.advance(time.Millisecond)
 	f.put("k", []byte("2"))
 	f.put("k", []byte("3"))
@@ -217,6 +217,21 @@ func TestRetention(t *testing.T) {
 			t.Errorf("at %s: %s, want %s", f.clock.Now(), got, want)
 		}
 		f.clock.advance(time.Millisecond)
+	}
+	// An iterator of expired records passes over them without a record at first.
+	late := f.iterator(kinesis.GetShardIteratorInput{ShardId: id(0), ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: first.SequenceNumber})
+	for n := 0; ; n++ {
+		out := f.get(late)
+		if n == expiredAnswers {
+			if got := text(out.Records); got != "4 " {
+				t.Errorf("at last: %s", got)
+			}
+			break
+		}
+		if len(out.Records) > 0 || *out.MillisBehindLatest != time.Hour.Milliseconds() {
+			t.Errorf("answer %d: %s, %d behind", n, text(out.Records), *out.MillisBehindLatest)
+		}
+		late = out.NextShardIterator
 	}
 	sh := f.k.streams[testStream].shards[0]
 	if len(sh.records) != 1 {

@@ -1,0 +1,44 @@
+package checkpoint
+
+import (
+	"strconv"
+	"time"
+)
+
+// Attributes of a row whose shard has lost records. Times are milliseconds since the
+// epoch, by Kinesis' clock.
+const (
+	attrGaps    = "Gaps" // how often records can have expired unread
+	attrGapFrom = "GapFrom"
+	attrGapTo   = "GapTo" // of the last gap
+)
+
+// Gaps are the intervals of a shard of which records can have expired unread.
+type Gaps struct {
+	// Count is their number, 0 if there is none.
+	Count int64
+	// From and To are of the last one, by Kinesis' clock: records that came in it may be
+	// lost.
+	From, To time.Time
+}
+
+func gapsOf(it item) Gaps {
+	n, _ := strconv.ParseInt(text(it[attrGaps]), 10, 64)
+	return Gaps{Count: n, From: readTime(it, attrGapFrom), To: readTime(it, attrGapTo)}
+}
+
+func (g Gaps) write(set []string, values item) []string {
+	if g.Count == 0 {
+		return set
+	}
+	values[":gaps"], values[":gapFrom"], values[":gapTo"] = num(g.Count), num(g.From.UnixMilli()), num(g.To.UnixMilli())
+	return append(set, attrGaps+" = :gaps", attrGapFrom+" = :gapFrom", attrGapTo+" = :gapTo")
+}
+
+// Lost notes that records which came between two times, by Kinesis' clock, can have
+// expired unread. The next heartbeat writes it.
+func (l *Lease) Lost(from, to time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gaps = Gaps{Count: l.gaps.Count + 1, From: from, To: to}
+}

@@ -1,0 +1,183 @@
+package consumer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+// Records that expire before they are read are lost to OpenSearch. Kinesis does not say
+// so: an iterator passes over them. A gap is found by two times, both by Kinesis' clock:
+// the one up to which a shard was read when an answer came, and the one before which
+// everything had expired by then. It is at the begin of a reading that this happens, or
+// when a reader waits for OpenSearch longer than the retention.
+
+// retention is how long the stream keeps its records. It can change at any time, so it
+// is asked for whenever records may have expired.
+type retention struct {
+	mu      sync.Mutex
+	length  time.Duration // 0 if it is not known
+	asked   time.Time
+	trimmed time.Time // everything before has expired: a longer retention brings nothing back
+	lines   *sampler
+}
+
+const (
+	// leastRetention is below what any stream is set to. A reader that is less behind
+	// needs not know the retention.
+	leastRetention = time.Hour
+	// leastOfAWS is the shortest retention that AWS has.
+	leastOfAWS = 24 * time.Hour
+	// retentionKept is how long an answer is good for, retentionSure one by which records
+	// have expired.
+	retentionKept, retentionSure = time.Minute, 10 * time.Second
+	// dateUnit is the precision of the Date header, which is cut off.
+	dateUnit = time.Second
+)
+
+// horizon returns the time before which all records may have expired at a time by
+// Kinesis' clock, as far as it matters to a reader that has read up to another; zero if
+// it does not, or if the retention is not known.
+func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
+	if now.Sub(read) < leastRetention-dateUnit {
+		return time.Time{}
+	}
+	k := &s.retention
+	k.mu.Lock()
+	length, age := k.length, time.Since(k.asked)
+	k.mu.Unlock()
+	// One that has become longer meanwhile must not make a gap.
+	if expired := length > 0 && read.Before(now.Add(dateUnit-length)); age > retentionKept || expired && age > retentionSure {
+		s.askRetention(ctx, now.Sub(read))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.length == 0 {
+		return time.Time{}
+	}
+	if at := now.Add(dateUnit - k.length); at.After(k.trimmed) {
+		k.trimmed = at
+	}
+	return k.trimmed
+}
+
+// askRetention asks for the retention, for a reader that is so far behind. What was
+// known stays if there is no answer.
+func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
+	d, err := Describe(ctx, s.kinesis, s.name)
+	k := &s.retention
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked = time.Now()
+	switch {
+	case err == nil:
+		k.length = d.Retention
+	case k.length == 0 && behind > leastOfAWS && ctx.Err() == nil:
+		k.lines.warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
+			Msg("records may have expired unread: the stream's retention is not known: allow kinesis:DescribeStreamSummary on it to the task role")
+	}
+}
+
+// gap is an interval of a shard of which records can have expired unread, by Kinesis'
+// clock.
+type gap struct {
+	from, to      time.Time
+	after, before string // sequence numbers around it, "" if they are not known
+}
+
+// gapInterval is the time between two lines about a shard whose reading stays behind the
+// retention.
+const gapInterval = time.Minute
+
+// fromHorizon places a reading at the oldest record when what would be read next has
+// expired: Kinesis may answer an iterator of expired records with many answers without
+// records.
+func (s *stream) fromHorizon(ctx context.Context, r *reader, place *kinesis.GetShardIteratorInput) (moved bool) {
+	now := s.table.Now()
+	if horizon := s.horizon(ctx, now, r.read); !r.read.Before(horizon) || place.ShardIteratorType == types.ShardIteratorTypeTrimHorizon {
+		return false
+	}
+	*place = kinesis.GetShardIteratorInput{StreamName: &s.name, ShardId: &r.shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+	return true
+}
+
+// skipRead takes the records off an answer that were read before: a reading that was
+// placed at the oldest record meets them if they have not expired after all.
+func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
+	for skipped < len(answer.Records) && !isAfter(aws.ToString(answer.Records[skipped].SequenceNumber), r.last) {
+		skipped++
+	}
+	answer.Records = answer.Records[skipped:]
+	return skipped
+}
+
+// isAfter compares sequence numbers, which are decimal.
+func isAfter(a, b string) bool {
+	if len(a) != len(b) {
+		return len(a) > len(b)
+	}
+	return a > b
+}
+
+// judge looks for a gap before an answer with a date. While answers pass over expired
+// records, the gap grows, and is pending: it is not reported yet.
+func (s *stream) judge(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
+	found, isGap := s.gapBefore(ctx, r, date, answer.Records, skipped)
+	passes := isGap && len(answer.Records) == 0 && aws.ToInt64(answer.MillisBehindLatest) > 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isGap {
+		r.read = found.to
+		s.metrics.gapSeconds.Add(found.to.Sub(found.from).Seconds())
+		if r.gap == nil {
+			r.gap, r.gapFound = &found, time.Now()
+		}
+		r.gap.to, r.gap.before = found.to, found.before
+	}
+	if !passes || time.Since(r.gapFound) >= gapInterval {
+		s.reportGapLocked(r)
+	}
+	return r.gap != nil
+}
+
+// gapBefore returns the gap between what a reader has read and an answer.
+func (s *stream) gapBefore(ctx context.Context, r *reader, date time.Time, records []types.Record, skipped int) (found gap, ok bool) {
+	if date.IsZero() || skipped > 0 { // what comes after a record that is there has not expired
+		return gap{}, false
+	}
+	found = gap{from: r.read, to: s.horizon(ctx, date, r.read), after: r.last}
+	if len(records) > 0 {
+		found.before = aws.ToString(records[0].SequenceNumber)
+		first := aws.ToTime(records[0].ApproximateArrivalTimestamp)
+		if r.answered && first.Before(found.to.Add(-dateUnit)) {
+			return gap{}, false // Kinesis keeps records for longer than it says, and the reading goes on in place
+		}
+		if first.Before(found.to) {
+			found.to = first
+		}
+	}
+	return found, found.from.Before(found.to)
+}
+
+// reportGapLocked reports the gap that was found in the reading of a shard, if there is
+// one. s.mu must be held.
+func (s *stream) reportGapLocked(r *reader) {
+	if r.gap == nil {
+		return
+	}
+	g := *r.gap
+	r.gap = nil
+	if marks := s.metrics.lag.marksOf(r.shard, r.lease); marks != nil {
+		marks.through(g.to) // what is lost is not to be found again
+	}
+	s.metrics.gaps.Inc()
+	r.lease.Lost(g.from, g.to)
+	const layout = "2006-01-02T15:04:05.000Z07:00"
+	s.log.Error().Str("shard", r.shard).Str("gap_from", g.from.UTC().Format(layout)).Str("gap_to", g.to.UTC().Format(layout)).
+		Float64("gap_seconds", g.to.Sub(g.from).Seconds()).Str("after_sequence_number", g.after).Str("before_sequence_number", g.before).
+		Msg("records expired unread")
+}

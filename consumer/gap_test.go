@@ -1,0 +1,418 @@
+package consumer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+
+	"logsluice/checkpoint"
+	"logsluice/internal/fakeaws"
+)
+
+// site is a stream of two shards, one of which gets records, and the workers at it, one
+// after the other.
+type site struct {
+	*testing.T
+	aws    aws.Config
+	shift  atomic.Int64 // of Kinesis' clock
+	faults atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
+	log    lines
+	held   atomic.Pointer[chan struct{}] // OpenSearch takes nothing until it is closed
+	taken  atomic.Int64                  // documents
+	put    int
+	worker *Consumer
+	stop   func()
+}
+
+// onSite runs a test at a stream that keeps its records for a time, and says that it
+// keeps them for another.
+func onSite(t *testing.T, kept, says time.Duration, test func(s *site)) {
+	onSiteWith(t, fakeaws.KinesisOptions{Retention: kept}, says, test)
+}
+
+func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, says time.Duration, test func(s *site)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{T: t}
+		options.Clock = s.now
+		s.aws = fakeAWSWith(options, func(call fakeaws.Call) fakeaws.Fault {
+			if faults := s.faults.Load(); faults != nil {
+				return (*faults)(call)
+			}
+			if call.Operation != "DescribeStreamSummary" {
+				return fakeaws.Fault{}
+			}
+			return fakeaws.Fault{Edit: func(answer []byte) []byte {
+				return bytes.Replace(answer, fmt.Appendf(nil, `"RetentionPeriodHours":%d`, max(1, int(cmp.Or(options.Retention, 24*time.Hour).Hours()))), fmt.Appendf(nil, `"RetentionPeriodHours":%d`, int(says.Hours())), 1)
+			}}
+		})
+		createStream(t, s.aws)
+		test(s)
+		if s.stop != nil {
+			s.stop()
+		}
+	})
+}
+
+func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.shift.Load())) }
+
+// pass lets time pass for Kinesis alone.
+func (s *site) pass(d time.Duration) { s.shift.Add(int64(d)) }
+
+func (s *site) start() {
+	s.Helper()
+	log := zerolog.New(&s.log).Level(zerolog.InfoLevel)
+	table := newTableThatLogs(s.T, s.aws, 15*time.Second, log)
+	s.worker = newWorkerAt(s.T, s.aws, table, taking(func(body []byte) {
+		if held := s.held.Load(); held != nil {
+			<-*held
+		}
+		s.taken.Add(int64(bytes.Count(body, []byte{'\n'}) / 2))
+	}), log)
+	ctx, cancel := context.WithCancel(s.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.worker.Run(ctx) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			s.Error(err)
+		}
+	})
+}
+
+// records puts some into the first shard.
+func (s *site) records(n int) {
+	s.Helper()
+	for range n {
+		_, err := kinesis.NewFromConfig(s.aws).PutRecord(s.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("0"), Data: []byte("x")})
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.put++
+	}
+}
+
+// lost is a line about a gap.
+type lost struct {
+	Level, Shard string
+	From         time.Time `json:"gap_from"`
+	To           time.Time `json:"gap_to"`
+	Seconds      float64   `json:"gap_seconds"`
+	After        string    `json:"after_sequence_number"`
+	Before       string    `json:"before_sequence_number"`
+}
+
+// gaps returns the lines about a shard, all if it is "".
+func (s *site) gaps(shard string) (all []lost) {
+	s.Helper()
+	for _, line := range s.log.containing("records expired unread") {
+		var l lost
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Level != "error" || !l.To.After(l.From) {
+			s.Errorf("%v: %s", err, line)
+		}
+		if shard == "" || l.Shard == shard {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// row returns what the lease table says of the first shard.
+func (s *site) row() checkpoint.Row {
+	s.Helper()
+	view, err := checkpoint.Look(s.Context(), dynamodb.NewFromConfig(s.aws), "leases")
+	if err != nil {
+		s.Fatal(err)
+	}
+	return view.Rows(nil)[0]
+}
+
+func (s *site) near(what string, got, want time.Time) {
+	s.Helper()
+	if d := got.Sub(want).Abs(); d > 20*time.Second { // renewals, reads and starts take a while
+		s.Errorf("%s is %s, %s off", what, got, got.Sub(want))
+	}
+}
+
+// What expires while no worker runs is reported with its interval, once, and only then.
+func TestGapWhileAway(t *testing.T) {
+	const day = 24 * time.Hour
+	f := func(name string, kept, says, away time.Duration, isLost bool) {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, kept, says, func(s *site) {
+				s.start()
+				s.records(3)
+				time.Sleep(time.Minute)
+				s.stop()
+				stopped := s.now()
+				before := s.row().Checkpoint
+				s.records(20)
+				s.pass(away)
+				s.records(3)
+				s.start()
+				time.Sleep(10 * time.Second) // a record is not waited for through many empty answers
+				want := 26
+				if kept > 0 && away > kept {
+					want = 6
+				}
+				if got := int(s.taken.Load()); got != want {
+					s.Errorf("%d of %d records are read", got, want)
+				}
+				time.Sleep(time.Minute)
+				if !isLost {
+					if g := s.gaps(heldShard); len(g) != 0 || s.row().Gaps.Count != 0 {
+						s.Errorf("a gap is reported: %+v", g)
+					}
+					return
+				}
+				if g := s.gaps(heldShard); len(g) != 1 {
+					s.Fatalf("%d lines: %+v", len(g), g)
+				}
+				g := s.gaps(heldShard)[0]
+				s.near("its begin", g.From, stopped)
+				s.near("its end", g.To, s.now().Add(-says-70*time.Second))
+				if g.After != before || g.Before <= before || g.Seconds != g.To.Sub(g.From).Seconds() {
+					s.Errorf("%+v", g)
+				}
+				if n, sum := testutil.ToFloat64(s.worker.metrics.gaps), testutil.ToFloat64(s.worker.metrics.gapSeconds); n != 2 || sum < 2*g.Seconds-30 || sum > 2*g.Seconds+30 {
+					s.Errorf("the metrics have %v gaps of %vs", n, sum)
+				}
+				row := s.row().Gaps
+				if row.Count != 1 || row.From.Sub(g.From).Abs() > time.Millisecond || row.To.Sub(g.To).Abs() > time.Millisecond {
+					s.Errorf("the row has %+v", row)
+				}
+				s.stop()
+				s.start()
+				time.Sleep(time.Minute)
+				if g := s.gaps(""); len(g) != 2 {
+					s.Errorf("after another start: %+v", g)
+				}
+			})
+		})
+	}
+	f("longer than the retention", day, day, 30*time.Hour, true)
+	f("shorter than the retention", day, day, day-2*time.Minute, false)
+	f("a longer retention", 7*day, 7*day, 30*time.Hour, false)
+	f("the records are there after all", 0, day, 30*time.Hour, false)
+	f("an hour's retention", time.Hour, time.Hour, 2*time.Hour, true)
+}
+
+// What expires while a reader waits for OpenSearch is reported when it reads on. A crash
+// before what it holds is acknowledged makes that a part of the gap.
+func TestGapWhileOpenSearchIsAway(t *testing.T) {
+	t.Run("", func(t *testing.T) { testGapWhileOpenSearchIsAway(t, 5*time.Minute) })
+	t.Run("an iterator that lives long", func(t *testing.T) { testGapWhileOpenSearchIsAway(t, 48*time.Hour) })
+}
+
+func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) {
+	const day = 24 * time.Hour
+	onSiteWith(t, fakeaws.KinesisOptions{Retention: day, IteratorLifetime: iteratorLifetime}, day, func(s *site) {
+		held := make(chan struct{})
+		s.start()
+		s.records(3)
+		time.Sleep(time.Minute)
+		s.held.Store(&held)
+		s.records(30)
+		time.Sleep(time.Minute) // some of them are read, and wait
+		from := s.now()
+		s.records(20)
+		s.pass(30 * time.Hour)
+		s.records(3)
+		time.Sleep(time.Minute)
+		if g := s.gaps(heldShard); len(g) != 0 {
+			s.Errorf("before it reads on: %+v", g)
+		}
+		before := s.taken.Load()
+		close(held)
+		time.Sleep(10 * time.Second)
+		if s.taken.Load() < before+3 {
+			s.Error("what has not expired is waited for")
+		}
+		time.Sleep(time.Minute)
+		g := s.gaps(heldShard)
+		if len(g) != 1 {
+			s.Fatalf("%d lines: %+v", len(g), g)
+		}
+		s.near("its begin", g[0].From, from.Add(-time.Minute))
+		if d := s.now().Add(-day).Sub(g[0].To); d < 0 || d > 2*time.Minute {
+			s.Errorf("it ends %s before the horizon", d)
+		}
+		if iteratorLifetime < time.Hour && g[0].Before == "" {
+			s.Errorf("the next record is not reported: %+v", g[0])
+		}
+		if got := int(s.taken.Load()); got < 9 || got > 36 {
+			s.Errorf("%d records are read", got)
+		}
+		s.near("all is read", s.row().ReadThrough, s.now())
+		s.stop()
+		s.start()
+		time.Sleep(time.Minute)
+		if g := s.gaps(heldShard); len(g) != 1 {
+			s.Errorf("after another start: %+v", g)
+		}
+	})
+}
+
+// A shard that could not be read since the application was first started has lost what
+// came then, and one that was not there then has lost nothing yet.
+func TestGapOfUnreadShard(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, from := range []string{"the first start", "a reshard"} {
+		t.Run(from, func(t *testing.T) {
+			onSite(t, day, day, func(s *site) {
+				deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
+					if call.Operation == "GetRecords" {
+						fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "No."}
+					}
+					return fault
+				}
+				if from == "a reshard" {
+					s.start()
+					time.Sleep(time.Minute)
+					s.stop()
+					s.split()
+				} else {
+					s.faults.Store(&deny)
+				}
+				begun := s.now()
+				s.start()
+				time.Sleep(time.Minute)
+				if from == "a reshard" {
+					// The parent is read to its end; its children have begun.
+					s.stop()
+				}
+				s.pass(30 * time.Hour)
+				time.Sleep(time.Minute)
+				s.faults.Store(nil)
+				if from == "a reshard" {
+					s.start()
+				}
+				time.Sleep(5 * time.Minute)
+				g := s.gaps("")
+				if len(g) == 0 {
+					s.Fatal("no gap is reported")
+				}
+				for _, l := range g {
+					s.near("its begin", l.From, begun.Add(map[bool]time.Duration{true: time.Minute}[from == "a reshard"]))
+				}
+			})
+		})
+	}
+}
+
+// split splits the first shard in two.
+func (s *site) split() {
+	s.Helper()
+	_, err := kinesis.NewFromConfig(s.aws).SplitShard(s.Context(), &kinesis.SplitShardInput{StreamName: aws.String("s"), ShardToSplit: aws.String(heldShard), NewStartingHashKey: aws.String("1000")})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// The children of a shard that was closed while no worker ran, and that has expired, have
+// lost records too; as long as it is there, they have lost none.
+func TestGapOfChildren(t *testing.T) {
+	const day = 24 * time.Hour
+	f := func(name string, away time.Duration, want int) {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, day, day, func(s *site) {
+				s.start()
+				time.Sleep(time.Minute)
+				s.stop()
+				stopped := s.now()
+				s.split()
+				s.pass(away)
+				s.start()
+				time.Sleep(5 * time.Minute)
+				g := s.gaps("")
+				if len(g) != want {
+					s.Fatalf("%d lines: %+v", len(g), g)
+				}
+				for _, l := range g {
+					s.near("its begin", l.From, stopped)
+				}
+			})
+		})
+	}
+	f("expired", 30*time.Hour, 3) // two children, and the shard that was not split
+	f("there", day-10*time.Minute, 0)
+}
+
+// Without the right to ask for the retention no gap is reported: it may be longer. What
+// is more behind than the shortest retention has a warning.
+func TestGapWithoutRetention(t *testing.T) {
+	f := func(away time.Duration, warnings int) {
+		onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
+			deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
+				if call.Operation == "DescribeStreamSummary" {
+					fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "No."}
+				}
+				return fault
+			}
+			s.faults.Store(&deny)
+			s.start()
+			time.Sleep(time.Minute)
+			s.stop()
+			s.pass(away)
+			s.start()
+			time.Sleep(time.Minute)
+			if g, w := s.gaps(""), s.log.containing("records may have expired unread"); len(g) != 0 || len(w) != warnings {
+				s.Errorf("%s: %d gaps, %d warnings: %s", away, len(g), len(w), w)
+			}
+		})
+	}
+	f(30*time.Hour, 1)
+	f(23*time.Hour, 0)
+}
+
+// A retention that is changed while a worker runs counts from then on, and a longer one
+// brings nothing back.
+func TestHorizon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hours, asked := 24, 0
+		fake := fakeAWS(func(call fakeaws.Call) (fault fakeaws.Fault) {
+			if call.Operation == "DescribeStreamSummary" {
+				asked++
+				fault.Edit = func(answer []byte) []byte {
+					return bytes.Replace(answer, []byte(`"RetentionPeriodHours":24`), fmt.Appendf(nil, `"RetentionPeriodHours":%d`, hours), 1)
+				}
+			}
+			return fault
+		})
+		createStream(t, fake)
+		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(progress))
+		f := func(what string, behind, want time.Duration, wantAsked int) {
+			t.Helper()
+			asked = 0
+			horizon := s.horizon(t.Context(), time.Now(), time.Now().Add(-behind))
+			if got := time.Since(horizon); want == 0 && !horizon.IsZero() || want != 0 && got != want-dateUnit || asked != wantAsked {
+				t.Errorf("%s: the horizon is %s ago, %d times asked", what, got, asked)
+			}
+		}
+		f("hardly behind", time.Minute, 0, 0)
+		f("behind", 2*time.Hour, 24*time.Hour, 1)
+		f("at once", 2*time.Hour, 24*time.Hour, 0)
+		f("too far, at once", 25*time.Hour, 24*time.Hour, 0)
+		time.Sleep(30 * time.Second)
+		f("behind", 2*time.Hour, 24*time.Hour, 0)
+		hours = 168
+		f("longer now", 25*time.Hour, 24*time.Hour, 1)
+		time.Sleep(time.Hour)
+		f("an hour later", 25*time.Hour, 25*time.Hour, 1)
+		hours = 24
+		time.Sleep(2 * time.Minute)
+		f("shorter again", 2*time.Hour, 24*time.Hour, 1)
+	})
+}
