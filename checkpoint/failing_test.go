@@ -202,6 +202,10 @@ func TestBlame(t *testing.T) {
 		if table.coolingDown() != cooling {
 			t.Errorf("%s: cooling down %v", what, !cooling)
 		}
+		if err := table.CanRead(); err != nil && !now.failing() {
+			t.Errorf("%s: it cannot read at once: %v", what, err)
+		}
+		table.cooldown.since = table.cooldown.since.Add(-unreadFor)
 		if err := table.CanRead(); err == nil && (cooling || now.failing()) {
 			t.Errorf("%s: it can read", what)
 		}

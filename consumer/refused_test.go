@@ -140,7 +140,7 @@ func TestOneRefusedShard(t *testing.T) {
 			return ""
 		})
 		time.Sleep(20 * time.Second)
-		for range 100 * 60 {
+		for range 4 * 60 * 10 {
 			time.Sleep(100 * time.Millisecond)
 			if ready, alive := r.Ready(t.Context()), r.Alive(t.Context()); ready != nil || alive != nil {
 				t.Fatalf("ready: %v, alive: %v", ready, alive)
