@@ -134,7 +134,7 @@ func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
 		set += ", " + attrEpoch + " = if_not_exists(" + attrEpoch + ", :zero) + :one, " +
 			attrCounter + " = if_not_exists(" + attrCounter + ", :zero) + :one"
 		values[":zero"], values[":one"] = num(0), num(1)
-		remove = " REMOVE " + strings.Join(append([]string{attrCheckpoint, attrOwner, attrClaim}, attrsOfReading...), ", ") + remove
+		remove = " REMOVE " + strings.Join([]string{attrCheckpoint, attrOwner, attrClaim, attrFailures, attrFailedBy, attrFailingSince}, ", ") + remove
 	}
 	it, conditionFailed, err := updateRow(ctx, v.db, v.table, r.ID, set+remove, condition, values, viewTimeout)
 	if err != nil {

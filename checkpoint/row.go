@@ -23,10 +23,6 @@ const (
 	attrFirst          = "StartingSequenceNumber" // of the shard, as Kinesis lists it
 )
 
-// attrsOfReading say how the reading of a shard went. They are removed when it begins
-// anew.
-var attrsOfReading = []string{attrFailures, attrFailedBy, attrFailingSince, attrReadThrough, attrReadAt, attrReadRate}
-
 // row is one shard's row as it was read.
 type row struct {
 	owner      string // "" when nobody owns the shard

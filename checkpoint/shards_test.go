@@ -20,7 +20,7 @@ const (
 	child   = "shardId-000000000003"
 )
 
-var family = []Shard{{ID: parent1}, {ID: parent2}, {ID: child, Parents: []string{parent1, parent2}}}
+var family = []Shard{{ID: parent1, Closed: true}, {ID: parent2, Closed: true}, {ID: child, Parents: []string{parent1, parent2}}}
 
 func finish(t *testing.T, db *dynamodb.Client, table, id string) {
 	t.Helper()
