@@ -530,6 +530,63 @@ func TestDoctor_Failure(t *testing.T) {
 	f("no room for shards", answer(http.StatusOK, `{"errors":true,"items":[{"create":{"status":400,"error":{"type":"validation_exception","reason":"Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open;"}}},{"index":{"status":409}}]}`, "POST /_bulk"), nil,
 		writing(broken), "writing", "maximum shards open", "max_shards_per_node")
 
+	// An index of any day, and what is not ours or may be read-only.
+	const readOnly = `{"settings":{"index.blocks.write":true}}`
+	ago := func(days int) string { return c.day(time.Now().AddDate(0, 0, -days)) }
+	other := func(name, index, body string, fault func(), state doctor.State, says ...string) {
+		t.Helper()
+		f(name, func() {
+			c.ask(http.MethodPut, "/"+index+"?timeout=2s", body)
+			if fault != nil {
+				fault()
+			}
+		}, nil, writing(state), "writing", says...)
+		_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+index, "", nil) // where this case does not run there is none
+	}
+	other("yesterday's index blocked", ago(1), readOnly, nil, broken, ago(1)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(1)+"/_settings")
+	other("older index blocked", ago(9), readOnly, nil, warning, "written and read back", ago(9)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(9)+"/_settings", "unless it is meant to be so", "WAIT_FOR_INDEX")
+	other("older index closed", ago(9), `{}`, func() { c.ask(http.MethodPost, "/"+ago(9)+"/_close", "") }, warning, ago(9)+" takes no document: 400 index_closed_exception", "POST /"+ago(9)+"/_open")
+	other("pipeline gone", ago(9), `{"settings":{"index.default_pipeline":"gone"}}`, nil, warning, "pipeline with id [gone] does not exist", `"index.default_pipeline":null`)
+	other("shards unavailable", ago(9), `{"settings":{"index.routing.allocation.require.box":"none"}}`, nil, warning, "503 unavailable_shards_exception", "all its nodes")
+	other("outside blocked", c.prefix+"-outside", readOnly, nil, broken, "PREFIX-outside takes no document")
+	other("dead letters blocked", indexer.DeadLetterIndex(c.prefix), readOnly, nil, broken, "PREFIX-dead-letter takes no document")
+	other("index of another application blocked", strings.Replace(ago(1), c.prefix, c.prefix+"-web", 1), readOnly, nil, ok, "written and read back")
+	other("old index that accepts", ago(9), `{}`, nil, ok, "written and read back")
+	other("alias without write index", "x"+c.prefix, `{"aliases":{"`+ago(1)+`":{}}}`, func() {
+		c.ask(http.MethodPut, "/y"+c.prefix, `{"aliases":{"`+ago(1)+`":{}}}`)
+	}, broken, ago(1)+" takes no document: 400 illegal_argument_exception: no write index is defined", "give the alias "+ago(1)+" a write index")
+	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/y"+c.prefix, "", nil)
+	f("documents given up", func() {
+		c.ask(http.MethodPut, "/"+ago(9), readOnly)
+		c.ask(http.MethodPut, "/"+indexer.DeadLetterIndex(c.prefix)+"/_doc/1?refresh=true", fmt.Sprintf(
+			`{"@timestamp":%q,"stage":"blocked","target_index":%q,"error":{"type":"cluster_block_exception","reason":"r"}}`, time.Now().UTC().Format(time.RFC3339), ago(9)))
+	}, nil, states{"writing": broken, "dead letters": warning}, "writing", ago(9)+" takes no document", "documents for it that became dead letters in the last day: 1")
+	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+indexer.DeadLetterIndex(c.prefix)+","+ago(9), "", nil)
+	f("many older indices blocked", func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.refuse = func(r *http.Request) (int, string) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/_alias"):
+				var names []string
+				for i := range 260 {
+					names = append(names, fmt.Sprintf(`%q:{"aliases":{}}`, ago(100+i)))
+				}
+				return http.StatusOK, "{" + strings.Join(names, ",") + "}"
+			case r.URL.Path == "/_bulk":
+				body, err := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				if err != nil || !bytes.HasPrefix(body, []byte(`{"index"`)) { // with the scratch document
+					return 0, ""
+				}
+				refused := `{"index":{"status":403,"error":{"type":"cluster_block_exception","reason":"index [x] blocked by: [FORBIDDEN/8/index write (api)];"}}}`
+				return http.StatusOK, `{"items":[` + strings.TrimSuffix(strings.Repeat(refused+",", bytes.Count(body, []byte("\n"))/2), ",") + `]}`
+			}
+			return 0, ""
+		}
+	}, nil, writing(warning), "writing", "60 older indices are not looked at", ago(100)+" takes no document", ago(104)+" takes no document", "nor do 195 older indices")
+	f("indices denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-*/_alias"), nil, writing(warning), "writing", "written and read back; indices other than that of today are not looked at", "allow indices:admin/aliases/get")
+
 	right := c.ism
 	f("no policy", func() { c.ism = fakedomain.NewISM() }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "there is no policy PREFIX", "logsluice setup", "the disk fills")
 	c.ism = right

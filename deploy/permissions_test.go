@@ -63,6 +63,7 @@ var doors = map[string][]door{
 	"domain.Describe GET":       {{get, "/"}},
 	"domain.HasDocument GET":    {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
 	"domain.DeleteIndex DELETE": {{del, "/" + byPrefix + "-doctor-x"}},
+	"domain.IndexNames GET":     {{get, "/" + byPrefix + "-*/_alias"}},
 	"domain.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
 	"domain.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
 	"domain.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},

@@ -24,10 +24,15 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 	index := indexer.DeadLetterIndex(w.Mapper.Prefix())
 	var letters int
 	var reasons []domain.Reason
+	var blocked []domain.Blocked
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		letters, reasons, err = domain.DeadLetters(ctx, w.Search, index, deadLetterAge, mostReasons)
+		letters, reasons, blocked, err = domain.DeadLetters(ctx, w.Search, index, deadLetterAge, mostReasons)
 		return err
 	})
+	w.blocked = map[string]int{}
+	for _, b := range blocked {
+		w.blocked[b.Index] = b.Letters
+	}
 	switch {
 	case domain.HasStatus(err, http.StatusForbidden):
 		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does without", "%s may not be searched", index)
@@ -42,6 +47,13 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		}
 		f.warn("look at "+index+", where they are kept: mostly a field is of two types in two applications, or others write to the stream",
 			"%d in the last day: %s", letters, firstOf(texts))
+		texts = nil
+		for _, b := range blocked {
+			texts = append(texts, fmt.Sprintf("%s (%d)", b.Index, b.Letters))
+		}
+		if len(texts) > 0 {
+			f.note("documents were given up that waited for %s", firstOf(texts))
+		}
 	}
 	if w.Store != nil {
 		w.store(ctx, f)

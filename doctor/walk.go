@@ -93,6 +93,9 @@ type walk struct {
 	current string
 	// refused is why run writes nothing to the domain, "" if it does.
 	refused string
+	// blocked are documents that became dead letters of late, by the index that did not
+	// accept them.
+	blocked map[string]int
 }
 
 // Walk looks at each link of the chain and returns what it found, in the order of the
@@ -125,7 +128,7 @@ func Walk(ctx context.Context, cfg Config) []Finding {
 		{name: linkLeases, needs: onAWS, after: []string{linkStream}, check: w.leases},
 		{name: linkOpenSearch, needs: signed, check: w.opensearch},
 		{name: linkTemplates, needs: onSearch, check: w.templates},
-		{name: linkWriting, needs: onSearch, after: []string{linkTemplates}, check: w.writing},
+		{name: linkWriting, needs: onSearch, after: []string{linkTemplates, linkDeadLetters}, check: w.writing},
 		{name: linkPolicy, unset: noPolicy, needs: onSearch, check: w.policy},
 		{name: linkDashboards, unset: noDashboards, needs: signed, check: w.dashboards},
 		{name: linkArchive, unset: noArchive, needs: onAWS, after: []string{linkStream}, check: w.archive},

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"logsluice/domain"
+	"logsluice/indexer"
 )
 
 // ScratchIndex is the index of scratch documents under a prefix, which the templates
@@ -17,13 +19,22 @@ import (
 // that is deleted again.
 func ScratchIndex(prefix string) string { return prefix + "-doctor" }
 
-// writing creates a document as a worker does, looks for it, and removes it with its
-// index. Where indices may not be deleted all scratch documents go to one.
+// writing looks whether documents can be written: a new one, and one for each index that
+// there is.
 func (w *walk) writing(ctx context.Context, f *Finding) {
 	if w.refused != "" { // doctor's index would be of the other kind too
 		f.skip("run writes nothing: %s", w.refused)
 		return
 	}
+	if w.scratch(ctx, f) && !w.NoIDs && !w.DataStream {
+		w.others(ctx, f)
+	}
+}
+
+// scratch creates a document as a worker does, looks for it, and removes it with its
+// index. Where indices may not be deleted all scratch documents go to one. It reports
+// whether bulk requests are answered.
+func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 	id := strings.ToLower(rand.Text())
 	index := ScratchIndex(w.Mapper.Prefix()) + "-" + id
 	var mayDelete bool
@@ -44,10 +55,7 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 		operations[0].Action, operations[0].Where = "index", map[string]any{"_index": index}
 	}
 	if w.current != "" && !w.NoIDs && !w.DataStream {
-		// Blocks are told before the condition, which never holds, is looked at.
-		operations = append(operations, domain.Operation{
-			Action: "index", Where: map[string]any{"_index": w.current, "_id": "logsluice-doctor", "if_seq_no": int64(1) << 52, "if_primary_term": 1}, Document: struct{}{},
-		})
+		operations = append(operations, tryOut(w.current))
 	}
 	defer w.remove(ctx, f, index, mayDelete)
 	var items []domain.Item
@@ -57,16 +65,108 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 	})
 	if err != nil {
 		w.tellFailed(f, index, err)
-		return
+		return false
 	}
 	if len(items) > 1 && items[1].Status != http.StatusConflict {
 		w.tellRefused(f, w.current, items[1])
 	}
 	if items[0].Status != http.StatusCreated {
 		w.tellRefused(f, index, items[0])
-		return
+		return true
 	}
 	w.readBack(ctx, f, index, id)
+	return true
+}
+
+// tryOut is an operation that shows whether an index accepts documents, and leaves
+// nothing there: what keeps the index from it is answered before the condition, which
+// never holds. The index must exist, otherwise OpenSearch creates it.
+func tryOut(index string) domain.Operation {
+	return domain.Operation{
+		Action: "index", Where: map[string]any{"_index": index, "_id": "logsluice-doctor", "if_seq_no": int64(1) << 52, "if_primary_term": 1}, Document: struct{}{},
+	}
+}
+
+// mostIndices is how many indices are looked at, the newest by their names.
+const mostIndices = 200
+
+// others looks at the indices other than the current one. Which of them documents wait
+// for is in the memory of the workers. So all are tried. It is a fault that one refuses
+// documents that surely come: of today and yesterday, outside of the window, dead
+// letters, and those of an index for which documents were given up in the last day. An
+// older index may be read-only on purpose.
+func (w *walk) others(ctx context.Context, f *Finding) {
+	prefix, letters := w.Mapper.Prefix(), indexer.DeadLetterIndex(w.Mapper.Prefix())
+	var names []string
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		names, err = domain.IndexNames(ctx, w.Search, prefix)
+		return err
+	})
+	if err != nil {
+		f.warn(w.permit(err, "indices:admin/aliases/get for "+prefix+"-*"), "indices other than that of today are not looked at: %s", answered(err))
+		return
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return name == w.current || name != letters && !w.Mapper.Owns(name)
+	})
+	if more := len(names) - mostIndices; more > 0 {
+		// The names without a date come last.
+		names = names[more:]
+		f.note("%d older indices are not looked at", more)
+	}
+	if len(names) == 0 {
+		return
+	}
+	operations := make([]domain.Operation, len(names))
+	for i, name := range names {
+		operations[i] = tryOut(name)
+	}
+	var items []domain.Item
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		items, err = domain.Bulk(ctx, w.Search, operations...)
+		return err
+	})
+	if err != nil {
+		f.warn("see how the domain is, and try again", "indices other than that of today cannot be tried: %s", answered(err))
+		return
+	}
+	w.tellOthers(f, names, items)
+}
+
+// tellOthers tells which of the indices take no documents, the newest first.
+func (w *walk) tellOthers(f *Finding, names []string, items []domain.Item) {
+	surely := append(w.Mapper.Indices(time.Now()), indexer.DeadLetterIndex(w.Mapper.Prefix()))
+	more := 0
+	const most = 5 // older ones that are told
+	for i, name := range slices.Backward(names) {
+		given := w.blocked[name]
+		switch {
+		case !indexer.Waits(items[i].Status, items[i].Error):
+		case given > 0:
+			w.tellRefused(f, name, items[i])
+			f.note("documents for it that became dead letters in the last day: %d", given)
+		case slices.Contains(surely, name):
+			w.tellRefused(f, name, items[i])
+		case more < most:
+			more++
+			cause := causeOf(items[i])
+			f.warn(RemedyOfRefusal(w.Mapper.Prefix(), name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
+				"%s takes no document: %d %s: %s", name, items[i].Status, cause.Type, cause.Reason)
+		default:
+			more++
+		}
+	}
+	if more > most {
+		f.note("nor do %d older indices", more-most)
+	}
+}
+
+// causeOf is why an operation was refused.
+func causeOf(item domain.Item) domain.Cause {
+	if item.Error == nil {
+		return domain.Cause{}
+	}
+	return *item.Error
 }
 
 func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
@@ -103,10 +203,7 @@ func (w *walk) tellFailed(f *Finding, index string, err error) {
 
 // tellRefused tells why a document was not taken, and what to do.
 func (w *walk) tellRefused(f *Finding, index string, item domain.Item) {
-	cause := domain.Cause{}
-	if item.Error != nil {
-		cause = *item.Error
-	}
+	cause := causeOf(item)
 	f.fail(RemedyOfRefusal(w.Mapper.Prefix(), index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
 }
 
@@ -120,6 +217,12 @@ func RemedyOfRefusal(prefix, index string, status int, cause domain.Cause) strin
 		return fmt.Sprintf(`take the block away: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
 	case strings.Contains(said, "cluster_block_exception"):
 		return `free disk space or add nodes, or take the block of the cluster away (cluster.blocks.create_index, cluster.blocks.read_only)`
+	case strings.Contains(said, "index_closed_exception"):
+		return fmt.Sprintf("open it: POST /%s/_open", index)
+	case strings.Contains(said, "no write index"):
+		return fmt.Sprintf("give the alias %s a write index (is_write_index), or delete it", index)
+	case false:
+		return fmt.Sprintf(`create the pipeline, or take it away: PUT /%s/_settings {"index.default_pipeline":null,"index.final_pipeline":null}`, index)
 	case strings.Contains(said, "index_not_found_exception"):
 		return fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", prefix)
 	case strings.Contains(said, "this action would add"):

@@ -63,7 +63,8 @@ func Bulk(ctx context.Context, client Client, operations ...Operation) ([]Item, 
 			}
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/_bulk", &body)
+	// An index whose shards are not there answers after the time-out, and the others with it.
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/_bulk?timeout=2s", &body)
 	if err != nil {
 		return nil, fmt.Errorf(doing+": %w", err)
 	}

@@ -96,6 +96,12 @@ func outcomeOf(r itemResult) outcome {
 	return refusedForGood
 }
 
+// Waits reports whether documents wait for an index that answers one of them like this.
+func Waits(status int, cause *domain.Cause) bool {
+	o := outcomeOf(itemResult{status, cause})
+	return o == blocked || o == failedAlone
+}
+
 // isTaken reports whether OpenSearch has done the work on a document.
 func isTaken(r itemResult) bool { return outcomeOf(r).isAccepted() }
 

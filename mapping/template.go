@@ -235,6 +235,24 @@ func (f *Field) property(text string) map[string]any {
 // Prefix is what every index name begins with.
 func (m *Mapper) Prefix() string { return m.naming.prefix }
 
+// Owns reports whether a name is that of an index of documents: PREFIX-outside, or one
+// with digits where the index of today has some.
+func (m *Mapper) Owns(index string) bool {
+	today := m.Indices(time.Now())
+	date, ours := strings.CutPrefix(index, m.naming.base())
+	return index == m.naming.outside() || ours && shapeOf(date) == shapeOf(strings.TrimPrefix(today[len(today)-1], m.naming.base()))
+}
+
+// shapeOf returns a name with each digit as 0.
+func shapeOf(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '0'
+		}
+		return r
+	}, name)
+}
+
 // Indices returns those that events of a time, and of the day before it, belong to,
 // the newest last. The first is PREFIX-outside, where there can be such an index.
 func (m *Mapper) Indices(t time.Time) []string {

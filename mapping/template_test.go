@@ -252,3 +252,30 @@ func TestDataStream(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The indices of documents are told from others with their prefix.
+func TestOwns(t *testing.T) {
+	f := func(c Config, index string, want bool) {
+		t.Helper()
+		c.Zone = mustZone(t, "UTC")
+		m, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Owns(index) != want {
+			t.Errorf("%s of %s-%s: %t", index, c.Prefix, c.Date, !want)
+		}
+	}
+	daily := Config{Prefix: "app1"}
+	f(daily, "app1-2019-12-31", true)
+	f(daily, "app1-outside", true)
+	f(daily, "app1-dead-letter", false)
+	f(daily, "app1-doctor-abc", false)
+	f(daily, "app1-web-2019-12-31", false)
+	f(daily, "app2-2019-12-31", false)
+	f(daily, "app1-2019-12", false)
+	f(Config{Prefix: "app", Date: "%G-w%V"}, "app-2020-w53", true)
+	f(Config{Prefix: "app", Date: "%Y.%m.%d.%H"}, "app-2020.01.02.03", true)
+	f(Config{Prefix: "app", Date: "%Y.%m.%d.%H"}, "app-2020-01-02-03", false)
+	f(Config{Prefix: "app", DataStream: true}, "app", true)
+}
