@@ -93,6 +93,7 @@ def test_task_role(deploy):
         "DoctorDashboards": ({"es:ESHttpGet"}, {f"{domain}/_dashboards/api/status"}),
         "DoctorOpenSearch": ({"es:ESHttpGet"}, {f"{domain}/"}),
         "DoctorScratch": ({"es:ESHttpGet", "es:ESHttpDelete"}, {f"{domain}/ecs-doctor-*"}),
+        "DoctorIndices": ({"es:ESHttpGet"}, {f"{domain}/ecs-*/_alias"}),
         "DoctorDeadLetters": ({"es:ESHttpPost"}, {f"{domain}/ecs-dead-letter/_search"}),
     }
     # IAM's * covers commas, and a request may name several indices.
