@@ -103,7 +103,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.warn(w.permit(err, "indices:admin/aliases/get for "+prefix+"-*"), "indices other than that of today are not looked at: %s", answered(err))
+		f.warn(permit(err, "indices:admin/aliases/get for "+prefix+"-*"), "indices other than that of today are not looked at: %s", answered(err))
 		return
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
