@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -120,6 +121,13 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 	f("/_settings", "allow indices:monitor/settings/get")
 	f("/_index_template/_simulate_index", "allow indices:admin/index_template/simulate_index")
 	s.refuse = func(r *http.Request) (int, string) {
+		if !strings.Contains(r.URL.Path, "/_simulate") {
+			return 0, ""
+		}
+		return http.StatusInternalServerError, `{"error":{"type":"null_pointer_exception","reason":"broken"},"status":500}`
+	}
+	told(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: see how the domain is"}, 2)...)
+	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""
 		}
@@ -219,10 +227,16 @@ func TestRunNameTaken(t *testing.T) {
 	taken(s, func(name string, dataStream bool, found string) {
 		t.Helper()
 		s.writes()
-		code, _, errOut := command(t, s.env, nil, "run", fmt.Sprintf("--data-stream=%t", dataStream))
-		errOut = strings.ReplaceAll(errOut, s.prefix, "PREFIX")
+		for name, value := range s.env {
+			t.Setenv(name, value)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // by which a worker stops
+		defer cancel()
+		var log strings.Builder
+		code := Main(ctx, "test", []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)
+		errOut := strings.ReplaceAll(log.String(), s.prefix, "PREFIX")
 		if code != exitSettings || !strings.Contains(errOut, "\nlogsluice: DATA_STREAM (--data-stream): "+found) && !strings.HasPrefix(errOut, "logsluice: DATA_STREAM (--data-stream): "+found) {
-			t.Errorf("%s: exit %d: %s", name, code, errOut)
+			t.Fatalf("%s: exit %d: %s", name, code, errOut)
 		}
 		writes := slices.DeleteFunc(s.writes(), func(w string) bool {
 			return strings.HasPrefix(name, "template") && strings.HasPrefix(w, "PUT /_index_template/")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -39,5 +40,59 @@ func TestTemplateRequestHangs(t *testing.T) {
 		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 4 {
 			t.Errorf("the template is in place after %s and %d requests", took, client.requests)
 		}
+	})
+}
+
+// others is a domain that has a template of others, by a name that changes.
+type others struct{ name string }
+
+func (o *others) Stream(r *http.Request) (*http.Response, error) {
+	answer := func(status int, body string) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	}
+	switch {
+	case o.name == "":
+		return nil, io.ErrUnexpectedEOF
+	case r.URL.Path == "/_index_template":
+		return answer(http.StatusOK, `{"index_templates":[{"name":"`+o.name+`","index_template":{"index_patterns":["*"],"priority":300}}]}`)
+	case r.Method == http.MethodPost:
+		return answer(http.StatusOK, `{}`)
+	}
+	return answer(http.StatusNotFound, `{}`)
+}
+
+// What is wrong is logged once while it stays the same, whether the domain can be asked
+// in between or not.
+func TestWatchConcerns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		targets := func(time.Time) ([]doctor.Target, error) {
+			return doctor.Targets("ours", []byte(`{"priority":100}`), "ours-1")
+		}
+		domain := &others{name: "a"}
+		var log strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			watchConcerns(ctx, domain, []indexTemplate{{targets: targets}}, zerolog.New(&log))
+		}()
+		f := func(name string, want int) {
+			t.Helper()
+			domain.name = name
+			time.Sleep(concernPeriod)
+			synctest.Wait()
+			if n := strings.Count(log.String(), string(doctor.Overridden)); n != want {
+				t.Errorf("%q: %d lines, want %d: %s", name, n, want, log.String())
+			}
+		}
+		synctest.Wait()
+		f("a", 1)
+		f("", 1)
+		f("a", 1)
+		f("b", 2)
+		f("b", 2)
+		f("a", 3)
+		cancel()
+		<-done
 	})
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -52,7 +53,7 @@ func CheckNames(ctx context.Context, client domain.Client, targets []Target) ([]
 	for _, t := range targets {
 		kind, found, err := domain.LookUp(ctx, client, t.Name)
 		switch {
-		case domain.HasStatus(err, http.StatusForbidden):
+		case isUnanswered(err):
 			return append(concerns, Concern{NotAsked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be asked: " + answered(err),
 				permit(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")}), nil
 		case err != nil:
@@ -65,6 +66,15 @@ func CheckNames(ctx context.Context, client domain.Client, targets []Target) ([]
 		}
 	}
 	return append(concerns, pipelines.concerns("documents written to %s pass", `PUT /INDEX/_settings {"%s":"_none"}`)...), nil
+}
+
+// isUnanswered reports whether the domain refuses a question, or cannot answer it: a
+// worker does without. It waits for a domain that does not know it, or is away.
+func isUnanswered(err error) bool {
+	var answer *domain.AnswerError
+	return errors.As(err, &answer) && slices.Contains([]int{
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusInternalServerError,
+	}, answer.Status)
 }
 
 // isWrong reports whether a target is not to be of a kind. An alias can lead to an index.
@@ -87,7 +97,7 @@ func (t Target) taken(kind domain.Kind) Concern {
 // (_template) are for names that no index template is for.
 func CheckTemplates(ctx context.Context, client domain.Client, targets []Target) ([]Concern, error) {
 	listed, err := domain.ListTemplates(ctx, client)
-	if domain.HasStatus(err, http.StatusForbidden) {
+	if isUnanswered(err) {
 		return []Concern{{NotAsked, "whether other index templates come before ours cannot be asked: " + answered(err),
 			permit(err, "indices:admin/index_template/get, es:ESHttpGet for /_index_template")}}, nil
 	}
@@ -99,7 +109,7 @@ func CheckTemplates(ctx context.Context, client domain.Client, targets []Target)
 	for _, maker := range makers(listed, targets) {
 		concerns = append(concerns, maker.concerns()...)
 		found, err := domain.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
-		if domain.HasStatus(err, http.StatusForbidden) {
+		if isUnanswered(err) {
 			concerns = append(concerns, Concern{NotAsked, "which ingest pipelines the next indices get cannot be asked: " + answered(err),
 				permit(err, "indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for /_index_template/_simulate_index/NAME")})
 			break
