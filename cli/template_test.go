@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,13 +44,38 @@ func TestTemplateRequestHangs(t *testing.T) {
 	})
 }
 
-// others is a domain that has a template of others, by a name that changes.
-type others struct{ name string }
+// others is a domain that has a template of others, by a name that changes, and the log
+// of who asks it.
+type others struct {
+	mu   sync.Mutex
+	name string
+	log  strings.Builder
+}
+
+func (o *others) Write(line []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.log.Write(line)
+}
+
+func (o *others) rename(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.name = name
+}
+
+func (o *others) told() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Count(o.log.String(), string(doctor.Overridden))
+}
 
 func (o *others) Stream(r *http.Request) (*http.Response, error) {
 	answer := func(status int, body string) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	switch {
 	case o.name == "":
 		return nil, io.ErrUnexpectedEOF
@@ -69,20 +95,19 @@ func TestWatchConcerns(t *testing.T) {
 			return doctor.Targets("ours", []byte(`{"priority":100}`), "ours-1")
 		}
 		domain := &others{name: "a"}
-		var log strings.Builder
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			watchConcerns(ctx, domain, []indexTemplate{{targets: targets}}, zerolog.New(&log))
+			watchConcerns(ctx, domain, []indexTemplate{{targets: targets}}, zerolog.New(domain))
 		}()
 		f := func(name string, want int) {
 			t.Helper()
-			domain.name = name
+			domain.rename(name)
 			time.Sleep(concernPeriod)
 			synctest.Wait()
-			if n := strings.Count(log.String(), string(doctor.Overridden)); n != want {
-				t.Errorf("%q: %d lines, want %d: %s", name, n, want, log.String())
+			if n := domain.told(); n != want {
+				t.Errorf("%q: %d lines, want %d", name, n, want)
 			}
 		}
 		synctest.Wait()
