@@ -296,6 +296,16 @@ func TestRunStream_Success(t *testing.T) {
 	f("lease table away", "cannot begin with the lease table; trying again", map[string][]fakeaws.Fault{"DescribeTable": {away, active}})
 }
 
+// A stream that is deleted after it was found is said in the same words.
+func TestRunStreamGone(t *testing.T) {
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.faults["ListShards"] = []fakeaws.Fault{refuse("ResourceNotFoundException")}
+	code, _, errOut := ended(t, nil, "run")
+	if code != exitSettings || !strings.Contains(errOut, `logsluice: there is no stream "logs" in us-east-1: correct STREAM_NAME`) {
+		t.Errorf("exit %d, %s", code, errOut)
+	}
+}
+
 // While the stream is being created, nothing else is.
 func TestRunStreamCreating(t *testing.T) {
 	s := newStart(t, fakeaws.KinesisOptions{})
