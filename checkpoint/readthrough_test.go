@@ -72,7 +72,8 @@ func TestStandings(t *testing.T) {
 			table := unconnected(t, "w")
 			table.cfg.LeaseDuration = 15 * time.Second
 			table.start = start{position: Position{kind: trimHorizon}, lastShard: "shardId-5", at: at(48 * time.Hour)}
-			rows := map[string]row{"shardId-0": {checkpoint: "SHARD_END"}, "shardId-1": owned("a", row{checkpoint: "1", reading: read(now, now)})}
+			rows := map[string]row{"shardId-0": {checkpoint: "SHARD_END", reading: read(time.Hour, time.Hour)}, "shardId-1": owned("a", row{checkpoint: "1", reading: read(now, now)})}
+			rows["shardId-2"] = row{checkpoint: "SHARD_END", reading: read(time.Hour, time.Hour)}
 			if r != nil {
 				rows[s.ID] = *r
 			}
@@ -116,6 +117,7 @@ func TestStandings(t *testing.T) {
 		f("never read, failing for long", &row{failures: 9, failingSince: at(time.Hour)}, late, Standing{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
 		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute, Waits: true})
 		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("a child whose parent has expired", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-2"}}, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
 		f("a row of before", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, Standing{Lag: 63 * minute, Unanswered: 2 * minute})
 	})
 }

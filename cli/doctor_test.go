@@ -464,6 +464,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("nobody reads", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
 	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "see that run runs")
 	f("shards unread", func() { c.unread("PREFIX-unread") }, map[string]string{"APPLICATION_NAME": c.prefix + "-unread"}, leases(warning), "lease table", "2 shards have not been read for 5m0s or longer: shardId-000000000000 (10m", "shard is not read")
+	f("records expired", func() { c.gap("PREFIX-gap") }, map[string]string{"APPLICATION_NAME": c.prefix + "-gap"}, leases(warning), "lease table", "records of 2 shards can have expired before they were read: shardId-000000000000 (2026-01-15T00:00:00Z to 2026-01-15T12:00:00Z)", "the archive has these records", "records expired unread")
 	f("shards failing", func() { c.failing("PREFIX-failing") }, map[string]string{"APPLICATION_NAME": c.prefix + "-failing"}, leases(warning), "lease table", "2 shards cannot be read: shardId-000000000000 (worker-z), shardId-000000000001 (worker-z)", "shard cannot be read")
 	for _, operation := range []string{"DescribeTable", "Scan", "UpdateItem", "DeleteItem"} {
 		f(operation+" denied", deny("dynamodb:"+operation), nil, leases(broken), "lease table", "AccessDeniedException: no identity-based policy", "allow ", "dynamodb:"+operation)
@@ -821,6 +822,13 @@ func (c *chain) unread(table string) {
 	c.newRows(table, map[string]dynamotypes.AttributeValue{
 		"ReadAt": &dynamotypes.AttributeValueMemberN{Value: fmt.Sprint(time.Now().Add(-10 * time.Minute).UnixMilli())},
 	})
+}
+
+// gap makes a lease table of two shards that have lost records.
+func (c *chain) gap(table string) {
+	c.t.Helper()
+	number := func(s string) dynamotypes.AttributeValue { return &dynamotypes.AttributeValueMemberN{Value: s} }
+	c.newRows(table, map[string]dynamotypes.AttributeValue{"Gaps": number("1"), "GapFrom": number("1768435200000"), "GapTo": number("1768478400000")})
 }
 
 // newRows makes a lease table of two shards whose rows are alike.

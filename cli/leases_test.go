@@ -121,7 +121,8 @@ func TestLeasesShow_Success(t *testing.T) {
 	c.row(0, "Checkpoint", "SHARD_END")
 	c.row(2, "Checkpoint", "7", "AssignedTo", "worker-a", "ClaimRequest", "worker-b")
 	through := time.Now().Add(-time.Hour)
-	c.row(4, "Checkpoint", "9", "ReadThrough", fmt.Sprint(through.UnixMilli()), "ReadAt", fmt.Sprint(time.Now().Add(-10*time.Minute).UnixMilli()), "ReadRate", "1.5")
+	c.row(4, "Checkpoint", "9", "ReadThrough", fmt.Sprint(through.UnixMilli()), "ReadAt", fmt.Sprint(time.Now().Add(-10*time.Minute).UnixMilli()), "ReadRate", "1.5",
+		"Gaps", "2", "GapFrom", "1768435200000", "GapTo", "1768478400000")
 	c.row(99, "Checkpoint", "3", "ParentShardId", "p", "AdjacentParentShardId", "q")
 
 	f := func(name, states string, args ...string) {
@@ -152,7 +153,8 @@ func TestLeasesShow_Success(t *testing.T) {
 	if l := all[shardID(8)]; strings.Join(l.Parents, ",") != shardID(2)+","+shardID(3) || l.Closed || l.Start != "TRIM_HORIZON" {
 		t.Errorf("%+v", l)
 	}
-	if l := all[shardID(4)]; l.ReadThrough == nil || l.ReadThrough.Sub(through).Abs() > time.Second || l.Unread == nil || *l.Unread < 590 || *l.Unread > 720 || l.Rate != 1.5 {
+	if l := all[shardID(4)]; l.ReadThrough == nil || l.ReadThrough.Sub(through).Abs() > time.Second || l.Unread == nil || *l.Unread < 590 || *l.Unread > 720 || l.Rate != 1.5 ||
+		l.Gaps != 2 || l.GapFrom.Unix() != 1768435200 || l.GapTo.Unix() != 1768478400 {
 		t.Errorf("%+v", l)
 	}
 	if l := all[shardID(1)]; l.Unread != nil || l.ReadThrough != nil {
@@ -169,6 +171,7 @@ func TestLeasesShow_Success(t *testing.T) {
 		shardID(2) + " - claimed by worker-b, closed worker-a - 7",
 		shardID(3) + " - not started, closed - - starts at TRIM_HORIZON",
 		shardID(4) + " " + shardID(0) + " free, unread for ",
+		", gap 2026-01-15T00:00:00Z/2026-01-15T12:00:00Z - - 9",
 		shardID(8) + " " + shardID(2) + "," + shardID(3) + " waiting for parents - - starts at TRIM_HORIZON",
 		shardID(99) + " p,q expired - - 3",
 	} {

@@ -172,7 +172,7 @@ func (s *stream) reportGapLocked(r *reader) {
 	g := *r.gap
 	r.gap = nil
 	if marks := s.metrics.lag.marksOf(r.shard, r.lease); marks != nil {
-		marks.through(g.to) // what is lost is not to be found again
+		marks.through(g.to) // the next reading does not find it again
 	}
 	s.metrics.gaps.Inc()
 	r.lease.Lost(g.from, g.to)

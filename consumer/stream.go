@@ -243,7 +243,6 @@ func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next m
 				if !errors.As(err, &expired) {
 					return err
 				}
-				s.fromHorizon(ctx, r, &r.place)
 			}
 			var err error
 			if wanted.ShardIterator, err = s.renew(ctx, r); err != nil {
