@@ -135,6 +135,9 @@ func TestChecks(t *testing.T) {
 		defer p.mu.Unlock()
 		p.letterStored(p.life, p.sender(p.life), letter{Stage: "parse", Number: "1"})
 	})
+	f("a gap while nothing has expired", noFalseGap, func(p plot) {
+		p.log("records expired unread", "")
+	})
 	f("a shard that stands still", noWait, func(p plot) {
 		p.records[p.shard] = []record{{number: "1", put: time.Now(), documents: []string{p.put(healthy, 1)}}}
 		p.pass(2*mostWait, "", 0, nil)

@@ -375,8 +375,15 @@ var (
 	logAgain   = []byte(`"message":"index accepts documents again`)
 )
 
-// logged finds in a worker's log what it decides about an index.
+// logGap is of the line about records that have expired.
+var logGap = []byte(`"records expired unread"`)
+
+// logged finds in a worker's log what it decides about an index, and what it says of
+// records that have expired.
 func (c *cluster) logged(l *life, text []byte) {
+	if bytes.Contains(text, logGap) && c.shift.Load() == 0 && time.Since(c.begun) < retention {
+		c.violation(noFalseGap, "%s logs %s", l.name, text)
+	}
 	givenUp, partly, again := bytes.Contains(text, logGivenUp), bytes.Contains(text, logPartly), bytes.Contains(text, logAgain)
 	if !givenUp && !partly && !again {
 		return

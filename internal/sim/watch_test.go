@@ -82,6 +82,7 @@ const (
 	outageKeeps  promise = "nothing becomes a dead letter in an outage"
 	steady       promise = "no index flaps between waiting and given up"
 	childrenRead promise = "the children of a reshard are read"
+	noFalseGap   promise = "a gap is reported only when records can have expired"
 )
 
 func (c *cluster) violation(p promise, format string, args ...any) {
