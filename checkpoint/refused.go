@@ -8,7 +8,7 @@ import (
 
 // ErrRefused is what an error of a read or a listing wraps that Kinesis returns until
 // somebody changes a setting or a permission.
-var ErrRefused = errors.New("Kinesis refuses it")
+var ErrRefused = errors.New("refused by Kinesis")
 
 // refusals are the shards that Kinesis refuses this worker to read.
 type refusals struct {
