@@ -1,0 +1,168 @@
+package indexer
+
+import (
+	"testing"
+	"time"
+)
+
+// now and tallies of what a worker has seen by then.
+var (
+	moment  = time.Now()
+	healthy = tally{accepted: moment, tried: moment.Add(-time.Second), recent: time.Hour, sentAt: moment}
+	away    = tally{accepted: moment.Add(-outageAfter), tried: moment, recent: time.Hour, sentAt: moment}
+)
+
+// counting is a healthy tally in which documents were sent.
+func counting(n counts) *tally {
+	all := healthy
+	all.send(moment, n)
+	all.accepted = moment.Add(-time.Second) // before the last
+	return &all
+}
+
+// What keeps an index from being given up, and its documents at the ends of shards.
+func TestKept(t *testing.T) {
+	f := func(name string, x target, all *tally, kept, keepsEnds bool) {
+		t.Helper()
+		if got := x.isKept(moment, all); got != kept {
+			t.Errorf("%s: kept: %v", name, got)
+		}
+		if got := x.keepsEnds(moment, all); got != keepsEnds {
+			t.Errorf("%s: keeps ends: %v", name, got)
+		}
+	}
+	f("nothing is wrong", target{}, &healthy, false, false)
+	f("flood stage", target{flood: true}, &healthy, true, true)
+	f("outage", target{}, &away, true, true)
+	f("most are blocked", target{}, counting(counts{sent: enoughSent, blocked: enoughSent}), true, true)
+	f("half are blocked", target{}, counting(counts{sent: 2 * enoughSent, blocked: enoughSent}), false, false)
+	f("a few are blocked", target{}, counting(counts{sent: enoughSent - 1, blocked: enoughSent - 1}), true, false)
+	f("most were, before it refused any", target{before: counts{sent: enoughSent, blocked: enoughSent}}, counting(counts{sent: enoughSent, blocked: enoughSent}), false, false)
+	over := counting(counts{sent: enoughSent, blocked: enoughSent})
+	over.accepted = moment.Add(time.Second)
+	f("most were blocked, and others were accepted since", target{}, over, true, false)
+}
+
+// The clock stands still while the index is kept, and that is noted.
+func TestAdvance(t *testing.T) {
+	f := func(name string, all *tally, clock time.Duration, kept, endKept bool) {
+		t.Helper()
+		x := target{ticked: moment.Add(-time.Minute)}
+		x.advance(moment, all)
+		if x.clock != clock || x.ticked != moment || x.kept.IsZero() == kept || x.endKept.IsZero() == endKept {
+			t.Errorf("%s: %+v", name, x)
+		}
+	}
+	f("nothing is wrong", &healthy, time.Minute, false, false)
+	f("outage", &away, 0, true, true)
+	f("a few are blocked", counting(counts{sent: 1, blocked: 1}), 0, true, false)
+}
+
+func TestTargetRules(t *testing.T) {
+	is := func(name string, got, want bool) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	is("fails on all", (&target{failed: enoughFailed}).failsAll(), true)
+	is("fails on few", (&target{failed: enoughFailed - 1}).failsAll(), false)
+	is("fails on many, and accepts some", (&target{failed: enoughFailed, accepted: 1}).failsAll(), false)
+
+	is("due", (&target{isBlocked: true, clock: time.Hour}).isDue(time.Hour), true)
+	is("not yet due", (&target{isBlocked: true, clock: time.Hour}).isDue(time.Hour+1), false)
+	is("blocked later than it was watched", (&target{isBlocked: true, clock: time.Hour, since: 1}).isDue(time.Hour), false)
+	is("not blocked", (&target{clock: time.Hour}).isDue(time.Hour), false)
+	is("never due", (&target{isBlocked: true, clock: time.Hour}).isDue(0), false)
+
+	is("accepted some", (&target{acceptedAt: moment.Add(1 - partlyFor)}).acceptsSome(moment), true)
+	is("accepted some long ago", (&target{acceptedAt: moment.Add(-partlyFor)}).acceptsSome(moment), false)
+	is("accepted none", (&target{}).acceptsSome(moment), false)
+
+	f := &failing{at: moment.Add(-failingFor), accepted: 7}
+	is("to blame", isToBlame(f, maxTries, moment, 7+enoughOthers), true)
+	is("few tries", isToBlame(f, maxTries-1, moment, 7+enoughOthers), false)
+	is("few others", isToBlame(f, maxTries, moment, 6+enoughOthers), false)
+	is("not for long", isToBlame(f, maxTries, moment.Add(-1), 7+enoughOthers), false)
+}
+
+// What a refusal says of an index and of the document.
+func TestHold(t *testing.T) {
+	d := idleDispatcher(t, func(c *Config) { c.Store = &brokenStore{} })
+	now := time.Now()
+	p, _ := taken(d, t.Context(), 0, 8)
+	one := func(i int, how outcome) verdict {
+		return verdict{part: p.slice(i, i+1), outcome: how, index: "app-x", reason: undecided}
+	}
+	flood := one(0, blocked)
+	flood.flood = true
+	d.hold(flood, now)
+	x := d.targets["app-x"]
+	since := x.since
+	x.clock += time.Minute
+	d.hold(one(1, failedAlone), now)
+	if !x.flood || x.failed != 1 || len(x.failing) != 1 {
+		t.Errorf("a document that fails says something of the disk: %+v", x)
+	}
+	again := one(1, failedAlone)
+	again.attempts = 3
+	d.hold(again, now)
+	if x.failed != 1 {
+		t.Errorf("a document that fails again counts twice: %+v", x)
+	}
+	d.hold(one(2, blocked), now)
+	if x.flood || x.since != since || len(x.blocked) != 2 {
+		t.Errorf("blocked again: %+v", x)
+	}
+	// What it did with its whole request says nothing of the document.
+	whole := one(3, failedAlone)
+	whole.failing = &failing{whole: true, at: now.Add(-time.Hour), tries: maxTries}
+	whole.attempts = maxTries
+	x.accepted = enoughOthers
+	if letters := d.hold(whole, now); len(letters) > 0 {
+		t.Errorf("%d dead letters of a document that failed for the first time", len(letters))
+	}
+	// Nor what it did before its index was blocked.
+	before := one(4, blocked)
+	before.failing = &failing{at: now.Add(-time.Hour)}
+	d.hold(before, now)
+	if h := x.blocked[len(x.blocked)-1]; h.failing != nil {
+		t.Errorf("%+v", h.failing)
+	}
+
+	x.givenUp = true
+	if letters := d.hold(one(5, blocked), now); len(letters) != 1 {
+		t.Errorf("%d dead letters of a document for an index that is given up", len(letters))
+	}
+	letter := verdict{part: p.slice(6, 7).letter(StageIndex, 400, undecided), outcome: blocked, index: "app-dead-letter", reason: undecided}
+	d.targetOf(letter, now).givenUp = true
+	if letters := d.hold(letter, now); len(letters) > 0 || len(d.storing.parts) != 1 {
+		t.Errorf("%d dead letters of a dead letter, %d for the store", len(letters), len(d.storing.parts))
+	}
+}
+
+// The verdict on a probe.
+func TestProbed(t *testing.T) {
+	f := func(name string, x target, how outcome, want target) {
+		t.Helper()
+		d := idleDispatcher(t, func(c *Config) { c.RetryMin, c.RetryMax = time.Second, 2*time.Second })
+		now := time.Now()
+		p, _ := taken(d, t.Context(), 0, 3)
+		x.name, x.probing, x.undecided, x.isBlocked = "app-x", 1, 1, true
+		x.blocked = []*held{rest(p.slice(1, 2))}
+		d.targets["app-x"] = &x
+		d.probed(verdict{part: p.slice(0, 1), outcome: how, index: "app-x"}, now)
+		if x.probing != 0 || x.flood != want.flood || x.givenUp != want.givenUp || x.isBlocked != want.isBlocked || len(x.blocked) != len(want.blocked) || x.attempts != want.attempts {
+			t.Errorf("%s: %+v", name, x)
+		}
+		if wait := x.probeDue.Sub(now); want.givenUp && wait != probeInterval || !want.givenUp && wait > 2*time.Second {
+			t.Errorf("%s: the next probe is due after %s", name, wait)
+		}
+	}
+	one := []*held{nil}
+	f("refused", target{flood: true}, blocked, target{flood: true, isBlocked: true, blocked: one, attempts: 1})
+	f("refused, given up", target{flood: true, givenUp: true}, blocked, target{flood: true, givenUp: true, isBlocked: true, blocked: one, attempts: 1})
+	f("accepted", target{flood: true, attempts: 3}, indexed, target{})
+	f("accepted, given up", target{flood: true, givenUp: true}, indexed, target{isBlocked: true, blocked: one})
+	f("refused for its content", target{attempts: 3}, refusedForGood, target{})
+}
