@@ -147,7 +147,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	expression += " REMOVE " + attrClaim
 	if foreign != "" {
-		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadThrough, attrReadAt, attrReadRate}, ", ")
+		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadThrough, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo}, ", ")
 	}
 
 	sent := time.Now()

@@ -180,7 +180,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	silence := time.Since(c.signs[shard])
 	_, again := c.byHand[shard] // then it may go on from the epoch that it had
-	if again && was.epoch == 0 && c.holders[shard] == author && is.owner == author.name {
+	if again && was.epoch == 0 && c.holders[shard] == author && (is.owner == author.name || is.owner == "") {
 		return // the holder writes the row of its lease anew
 	}
 	if is.owner != author.name || is.epoch <= was.epoch || is.epoch != was.epoch+1 && !again || is.counter != was.counter+1 && !again || is.claim != "" || c.isFinished(shard, was) ||
