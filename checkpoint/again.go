@@ -8,11 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// A table that is deleted while workers run is made again by one of them. For a
-// lease duration from when a worker sees that, it makes no new rows: the holders of
-// leases write theirs, with their checkpoints. All other shards are then read from
-// their oldest records, wherever the application first began, as how far they were
-// read is lost.
+// A lease table that is deleted while workers run is created again by one of them. For
+// one lease duration from when a worker notices, it creates no rows except those of
+// leases that it holds, with their checkpoints. After that, all other shards are read
+// from their oldest records, whatever the initial position: how far they were read is
+// lost.
 
 // makeAgain creates the table that was deleted, and its row of the first start.
 func (t *Table) makeAgain(ctx context.Context) error {
@@ -24,9 +24,9 @@ func (t *Table) makeAgain(ctx context.Context) error {
 	return t.startAgain(ctx)
 }
 
-// startAgain writes the row of the first start, unless another worker that found it
-// deleted has done so. One that starts meanwhile takes the table for a first one:
-// its row is replaced.
+// startAgain writes the row of the first start, unless another running worker has done
+// so. A worker that starts at that moment takes the table for a new one: its row is
+// replaced.
 func (t *Table) startAgain(ctx context.Context) error {
 	t.mu.Lock()
 	now := t.now()
@@ -42,7 +42,7 @@ func (t *Table) startAgain(ctx context.Context) error {
 	return nil
 }
 
-// beginAgain forgets the rows that a table made again does not have. t.mu must be held.
+// beginAgain forgets the rows that the new table does not have. t.mu must be held.
 func (t *Table) beginAgain(rows map[string]row) {
 	t.again = time.Now()
 	for id := range t.seen {
@@ -52,15 +52,15 @@ func (t *Table) beginAgain(rows map[string]row) {
 	}
 }
 
-// isAgain reports whether the table was made again less than a lease duration ago.
+// isAgain reports whether the table was created again less than a lease duration ago.
 // t.mu must be held.
 func (t *Table) isAgain() bool {
 	return !t.again.IsZero() && time.Since(t.again) < t.cfg.LeaseDuration
 }
 
-// noteAgain takes in the row of the first start as a scan shows it, and reports
-// whether it is to be written again. A scan may be behind, so it takes two to tell
-// that it is gone. t.mu must be held.
+// noteAgain takes in the row of the first start as a scan shows it, nil if it is absent,
+// and reports whether it has to be written again. A scan may be behind, so one without
+// the row does not show that it is gone. t.mu must be held.
 func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 	if first == nil {
 		t.absences++
@@ -69,7 +69,7 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 	t.absences = 0
 	made := text(first[attrMadeAgain])
 	if made == "" {
-		// A worker that takes the table for a first one wrote another first start.
+		// Another position was written by a worker that took the table for a new one.
 		position, err := readPosition(first)
 		return err == nil && (position.kind != t.start.position.kind || !position.time.Equal(t.start.position.time))
 	}
@@ -81,8 +81,8 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 	return false
 }
 
-// restore is the update that writes the row of a held lease to a table made again. One
-// that a worker wrote which takes the table for a first one has a lower epoch.
+// restore returns the update that writes the row of a held lease to the new table. It
+// replaces a row with a lower epoch: its worker took the table for a new one.
 func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expression, condition string, values item) {
 	values = item{":epoch": num(l.epoch)}
 	var set []string

@@ -8,18 +8,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A stream that is deleted and created again has shards with the ids of the old
-// one, and so have two streams that share a lease table by mistake. A row that is of
-// another shard than the one that Kinesis lists under its id is foreign: what it says
-// of the shard, its end above all, counts for nothing. Whoever takes the lease next
-// renews the row, and reads the shard from its oldest record.
+// A stream that is deleted and created again has shards with the ids of the old one.
+// A row is foreign if it belongs to another shard than the one that Kinesis lists under
+// its id. Its checkpoint, SHARD_END above all, does not count: the worker that acquires
+// the lease next renews the row, and reads the shard from its oldest record.
 
-// reopenedFor is how long, and goneAfter in how many listings in a row, a shard has
-// to be open for its row to be foreign that says that it is finished.
+// reopenedFor is the time, and goneAfter the number of listings in a row, for which a
+// shard has to be listed as open until a row with SHARD_END is foreign.
 const reopenedFor = time.Minute
 
-// foreign says why a row is of another shard than s, "" if it is not. anew reports
-// whether the stream was created after the table last noted when.
+// foreign returns the reason why a row belongs to another shard than s, or "". anew is
+// set while the table has the creation time of an earlier stream.
 func (s listedShard) foreign(r row, anew bool) string {
 	switch {
 	case r.first != "" && s.First != "" && r.first != s.First:
@@ -65,8 +64,8 @@ func compareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// foreign says why the row of a shard is another shard's, "" if it is not. What
-// Kinesis no longer lists is as it was listed last. t.mu must be held.
+// foreign returns the reason why the row of a shard belongs to another shard, or "". A
+// shard that one listing lacks counts as it was listed before. t.mu must be held.
 func (t *Table) foreign(id string, r row) string {
 	shard := t.shards[id]
 	if t.shards.gone(id) {
@@ -93,7 +92,7 @@ func (t *Table) disown() {
 	}
 }
 
-// Refused notes that Kinesis says that the lease's checkpoint is not of its shard:
+// Refused notes that Kinesis refuses the lease's checkpoint, as it is not of the shard:
 // the row is foreign.
 func (l *Lease) Refused() {
 	t := l.table
@@ -104,8 +103,8 @@ func (l *Lease) Refused() {
 	t.shards[l.shard] = shard
 }
 
-// warnOfOthers logs once what running workers of this application differ in: then
-// they split the events among two destinations.
+// warnOfOthers logs, once each, that the worker that started last writes to another
+// domain or prefix: then the events are split among two destinations.
 func (t *Table) warnOfOthers(first item) {
 	for _, s := range []struct{ attribute, mine, what string }{
 		{attrDomain, t.cfg.Domain, "OPENSEARCH_URL"},
@@ -118,7 +117,7 @@ func (t *Table) warnOfOthers(first item) {
 	}
 }
 
-// warnOnce is a warning that is logged the first time only.
+// warnOnce returns a warning that is logged the first time only.
 func (t *Table) warnOnce(what string) *zerolog.Event {
 	if t.warned[what] {
 		return nil
