@@ -430,3 +430,32 @@ func TestTableDeletedAndWorkerStarts(t *testing.T) {
 		return r.owner == "a" && r.checkpoint == "7" && r.epoch == 2
 	})
 }
+
+// A shard whose row is another stream's is unread since it was listed, and no longer
+// than the stream exists.
+func TestUnreadOfAnotherStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := unconnected(t, "a")
+		old := time.Now().Add(-time.Hour)
+		rows := map[string]row{shard0: {first: "10", checkpoint: kcl.ShardEnd, reading: readState{through: old}}}
+		a.observe([]Shard{{ID: shard0, First: "10", Closed: true}}, rows, time.Now(), time.Now())
+		if all := a.Standings(); len(all) > 0 {
+			t.Errorf("a finished shard is shown: %+v", all)
+		}
+		time.Sleep(time.Minute)
+		a.observe([]Shard{{ID: shard0, First: "110"}}, rows, time.Now(), time.Now())
+		time.Sleep(10 * time.Second)
+		if all := a.Standings(); len(all) != 1 || all[0].Lag != 10*time.Second {
+			t.Errorf("%+v", all)
+		}
+		a.start.at, a.start.lastShard = old, shard0
+		delete(a.seen, shard0)
+		if all := a.Standings(); len(all) != 1 || all[0].Lag < time.Hour {
+			t.Errorf("never read since the first start: %+v", all)
+		}
+		a.stream.Created = time.Now().Add(-30 * time.Second)
+		if all := a.Standings(); len(all) != 1 || all[0].Lag != 30*time.Second {
+			t.Errorf("older than the stream: %+v", all)
+		}
+	})
+}

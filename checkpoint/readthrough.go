@@ -170,7 +170,7 @@ func (t *Table) Standings() []Standing {
 		if lease != nil && lease.isLost() {
 			lease = nil
 		}
-		if o.finished() || lease == nil && !t.shards.has(id) {
+		if t.isFinished(id, o) || lease == nil && !t.shards.has(id) {
 			continue
 		}
 		since := t.unreadSince(id)
@@ -225,7 +225,14 @@ func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.I
 // unreadSince returns the time, by Kinesis' clock, since which records of a shard may
 // be unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
+	return later(t.unreadSinceIn(id), t.stream.Created) // no record of the shard is older
+}
+
+func (t *Table) unreadSinceIn(id string) time.Time {
 	o := t.seen[id]
+	if t.foreign(id, o.row) != "" {
+		o = observation{} // what it says is of another shard
+	}
 	listed := t.now()
 	if first := t.shards[id].since; !first.IsZero() {
 		listed = listed.Add(-time.Since(first))

@@ -41,6 +41,9 @@ func (l listing) update(shards []Shard, rows map[string]row) {
 	}
 	for _, s := range shards {
 		listed := l[s.ID]
+		if listed.First != s.First {
+			listed = listedShard{} // another shard with its id
+		}
 		listed.Shard, listed.missing = s, 0
 		if listed.since.IsZero() {
 			listed.since = time.Now()
