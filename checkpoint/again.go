@@ -29,9 +29,9 @@ func (t *Table) makeAgain(ctx context.Context) error {
 // replaced.
 func (t *Table) startAgain(ctx context.Context) error {
 	t.mu.Lock()
-	now := t.now()
+	at := t.allUnreadSince()
 	t.mu.Unlock()
-	first := start{position: Position{kind: trimHorizon}, at: now, madeAgain: t.cfg.Clock().UTC().Format(time.RFC3339Nano)}
+	first := start{position: Position{kind: trimHorizon}, at: at, madeAgain: t.cfg.Clock().UTC().Format(time.RFC3339Nano)}
 	_, err := t.writeStart(ctx, first, "attribute_not_exists("+attrMadeAgain+") AND (attribute_not_exists("+attrStream+") OR "+attrStream+" = :stream)")
 	if err != nil {
 		return err

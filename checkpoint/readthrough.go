@@ -228,6 +228,18 @@ func (t *Table) unreadSince(id string) time.Time {
 	return later(t.unreadSinceIn(id), t.stream.Created) // no record of the shard is older
 }
 
+// allUnreadSince returns the time since which records of any shard may be unread. t.mu
+// must be held.
+func (t *Table) allUnreadSince() time.Time {
+	at := t.now()
+	for id := range t.shards {
+		if since := t.unreadSince(id); t.shards.has(id) && !t.isFinished(id, t.seen[id]) && since.Before(at) {
+			at = since
+		}
+	}
+	return at
+}
+
 func (t *Table) unreadSinceIn(id string) time.Time {
 	o := t.seen[id]
 	if t.foreign(id, o.row) != "" {
@@ -258,20 +270,22 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	return listed
 }
 
-// parentsClosed returns a time before which the parents of a shard were closed, which
-// is when it came to be, if they have expired. While Kinesis lists one of them, no record
-// of the shard has, and the time is zero. t.mu must be held.
+// parentsClosed returns the time up to which all parents of a shard were read, if they
+// have expired: what came to them and to the shard since may be lost. While Kinesis lists
+// one of them, no record of the shard has expired, and the time is zero. t.mu must be held.
 func (t *Table) parentsClosed(id string) (at time.Time) {
-	gone := false
 	for _, parent := range t.shards[id].Parents {
 		if t.shards.has(parent) {
 			return time.Time{}
 		}
-		gone = gone || t.shards.gone(parent)
-		at = later(at, t.seen[parent].reading.through)
-	}
-	if at.IsZero() && gone {
-		return t.start.at // nobody has read them
+		row, exists := t.seen[parent]
+		through := row.reading.through
+		if through.IsZero() && (exists && !row.finished() || !exists && t.shards.gone(parent)) {
+			through = t.start.at // nobody has read it, as far as is known
+		}
+		if !through.IsZero() && (at.IsZero() || through.Before(at)) {
+			at = through
+		}
 	}
 	return at
 }

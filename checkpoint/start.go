@@ -168,6 +168,10 @@ func (t *Table) takeStart(it item) error {
 		t.cfg.Log.Error().Str("stream", t.stream.String()).Time("created", t.stream.Created.UTC()).
 			Msg("the stream was deleted and created again: its shards are read from their oldest records")
 	}
+	if first.madeAgain != t.start.madeAgain {
+		// How long ago that was is not known: holders may have yet to write their rows.
+		t.again = time.Now()
+	}
 	t.start = first
 	return nil
 }

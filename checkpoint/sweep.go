@@ -69,7 +69,7 @@ func (t *Table) adopt(ctx context.Context) error {
 // awaited tells that a child of a shard has yet to start. t.mu is held.
 func (t *Table) awaited(parent string) bool {
 	for id, shard := range t.shards {
-		if _, started := t.seen[id]; started {
+		if _, started := t.seen[id]; started || t.shards.gone(id) {
 			continue
 		}
 		for _, p := range shard.Parents {

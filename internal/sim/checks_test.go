@@ -135,8 +135,23 @@ func TestChecks(t *testing.T) {
 		defer p.mu.Unlock()
 		p.letterStored(p.life, p.sender(p.life), letter{Stage: "parse", Number: "1"})
 	})
-	f("a gap while nothing has expired", noFalseGap, func(p plot) {
-		p.log("records expired unread", "")
+	gap := func(p plot, from, to time.Duration) {
+		now := p.kinesisClock()
+		p.logged(p.life, fmt.Appendf(nil, `{"message":"records expired unread","gap_from":%q,"gap_to":%q}`, now.Add(from).Format(time.RFC3339Nano), now.Add(to).Format(time.RFC3339Nano)))
+	}
+	f("a gap while nothing has expired", noFalseGap, func(p plot) { gap(p, -2*time.Minute, -time.Minute) })
+	f("a gap of what has expired", "", func(p plot) { gap(p, -2*retention, -retention) })
+	f("an expired record that is not reported", notAhead, func(p plot) {
+		p.records[p.shard] = []record{{number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
+		p.expireRecords()
+		gap(p, -2*retention, -retention-5*time.Minute)
+		p.checkpointed(p.shard, tableRow{}, tableRow{checkpoint: "1", owner: "w"})
+	})
+	f("an expired record that is reported", "", func(p plot) {
+		p.records[p.shard] = []record{{number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
+		p.expireRecords()
+		gap(p, -retention-5*time.Minute, -retention)
+		p.checkpointed(p.shard, tableRow{}, tableRow{checkpoint: "1", owner: "w"})
 	})
 	f("a shard that stands still", noWait, func(p plot) {
 		p.records[p.shard] = []record{{number: "1", put: time.Now(), documents: []string{p.put(healthy, 1)}}}

@@ -378,11 +378,26 @@ var (
 // logGap is of the line about records that have expired.
 var logGap = []byte(`"records expired unread"`)
 
+// gapLogged checks that records can have expired in a gap, and notes it.
+func (c *cluster) gapLogged(l *life, text []byte) {
+	var fields struct {
+		From time.Time `json:"gap_from"`
+		To   time.Time `json:"gap_to"`
+	}
+	must(json.Unmarshal(text, &fields))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if expired := c.kinesisClock().Add(blink - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
+		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, text, expired.Sub(c.begun))
+	}
+	c.gaps = append(c.gaps, interval{fields.From, fields.To})
+}
+
 // logged finds in a worker's log what it decides about an index, and what it says of
 // records that have expired.
 func (c *cluster) logged(l *life, text []byte) {
-	if bytes.Contains(text, logGap) && c.shift.Load() == 0 && time.Since(c.begun) < retention {
-		c.violation(noFalseGap, "%s logs %s", l.name, text)
+	if bytes.Contains(text, logGap) {
+		c.gapLogged(l, text)
 	}
 	givenUp, partly, again := bytes.Contains(text, logGivenUp), bytes.Contains(text, logPartly), bytes.Contains(text, logAgain)
 	if !givenUp && !partly && !again {

@@ -221,7 +221,7 @@ func (c *cluster) bury(p *producer) {
 				for _, t := range c.trouble {
 					for _, name := range r.documents {
 						index, id, _ := cut(name)
-						if c.refuses(t, item{index: index, id: id}) != nil && c.unsettled(record{documents: []string{name}}) != "" {
+						if c.refuses(t, item{index: index, id: id}) != nil && c.unsettled(record{documents: []string{name}, arrived: r.arrived}) != "" {
 							return name
 						}
 					}
@@ -259,15 +259,24 @@ func (c *cluster) settle() {
 	}
 }
 
+// expireRecords has more than the retention pass by Kinesis' clock: what is not read is
+// lost.
+func (c *cluster) expireRecords() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shift.Add(int64(retention + time.Minute))
+	c.add("records and closed shards expire")
+}
+
 // expire has the retention pass: the rows of closed shards have to go.
 func (c *cluster) expire() {
-	c.shift.Store(int64(retention + time.Minute))
-	c.add("closed shards expire")
+	lost := c.shift.Load() > 0 // perhaps shards that were not read to their ends
+	c.expireRecords()
 	time.Sleep(10*c.sync + 2*c.lease)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for shard, row := range c.rows {
-		if _, exists := c.topology[shard]; !exists && row.checkpoint != shardEnd {
+		if _, exists := c.topology[shard]; (!exists || lost) && row.checkpoint != shardEnd {
 			continue // for people to see
 		}
 		if !c.listed(shard) {
@@ -335,6 +344,8 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 		c.deleteRow(e.shard)
 	case createStreamAgain:
 		c.createAgain()
+	case expireRecords:
+		c.expireRecords()
 	case deleteTable:
 		// When none has seen it, the next to start takes the table for a first one: from
 		// the latest record, what was put before is lost.
@@ -388,6 +399,7 @@ func (c *cluster) learned(shards []types.Shard) (open []types.Shard) {
 		for _, parent := range parents {
 			if c.closed[parent].IsZero() {
 				c.closed[parent] = time.Now()
+				c.expires[parent] = c.kinesisClock().Add(retention)
 			}
 		}
 		if s.SequenceNumberRange.EndingSequenceNumber == nil {
@@ -430,6 +442,7 @@ func (c *cluster) createAgain() {
 	clear(c.settled)
 	clear(c.topology)
 	clear(c.closed)
+	clear(c.expires)
 	clear(c.next)
 	clear(c.moved)
 	listed, err := c.admin.ListShards(ctx, &kinesis.ListShardsInput{StreamName: name})
@@ -560,7 +573,7 @@ func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 	_, _ = p.gzip.Write(body)
 	must(p.gzip.Close())
 	data := slices.Clone(p.packed.Bytes())
-	r := record{poison: poison, put: time.Now()}
+	r := record{poison: poison, put: time.Now(), arrived: p.cluster.kinesisClock()}
 	if poison {
 		data = data[:len(data)/2]
 	} else {

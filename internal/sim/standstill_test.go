@@ -22,7 +22,9 @@ const (
 	// mostWait bounds how long a record waits that nothing stands in the way of, and
 	// mostEnd how long a closed shard is read to its end.
 	mostWait = time.Minute
-	mostEnd  = endOfShard + 90*time.Second
+	// mostPause bounds the time between two tries of a shard that could not be read.
+	mostPause = 3 * time.Minute
+	mostEnd   = endOfShard + 90*time.Second
 )
 
 func newProgress() progress {
@@ -64,6 +66,8 @@ func (c *cluster) judgeCalm() {
 	}
 	for _, t := range c.trouble {
 		switch {
+		case (t.what == denyReads || t.what == denyWorker) && time.Since(t.until) < mostPause:
+			c.stir = time.Now()
 		case !t.active():
 		case !t.what.ofOpenSearch(), t.what == failOpenSearch, t.what == silentOpenSearch:
 			c.stir = time.Now()
@@ -123,7 +127,7 @@ func (c *cluster) troubled(r record) bool {
 func (c *cluster) endless(shard string) bool {
 	closed, ok := c.closed[shard]
 	row := c.rows[shard]
-	if !ok || c.isFinished(shard, row) || len(c.unfinished(shard)) > 0 {
+	if !ok || c.isFinished(shard, row) || !c.listed(shard) || len(c.unfinished(shard)) > 0 {
 		return false
 	}
 	times := []time.Time{closed, c.stir, c.loud, c.leased[shard]}

@@ -25,6 +25,8 @@ type watch struct {
 	settled    map[string]int       // by shard: how many of the records are known to be settled
 	firsts     map[string]string    // by shard: where its sequence numbers begin
 	former     []record             // of streams that were deleted
+	expires    map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
+	gaps       []interval           // that were reported
 	outcomes
 	progress
 }
@@ -42,8 +44,9 @@ const shardEnd = "SHARD_END"
 type record struct {
 	number    string
 	put       time.Time
-	documents []string // index/id
-	poison    bool     // nothing that can be read
+	arrived   time.Time // by Kinesis' clock
+	documents []string  // index/id
+	poison    bool      // nothing that can be read
 }
 
 func newWatch() watch {
@@ -57,6 +60,7 @@ func newWatch() watch {
 		records:  make(map[string][]record),
 		settled:  make(map[string]int),
 		firsts:   make(map[string]string),
+		expires:  make(map[string]time.Time),
 		outcomes: newOutcomes(),
 		progress: newProgress(),
 	}
@@ -82,7 +86,7 @@ const (
 	outageKeeps  promise = "nothing becomes a dead letter in an outage"
 	steady       promise = "no index flaps between waiting and given up"
 	childrenRead promise = "the children of a reshard are read"
-	noFalseGap   promise = "a gap is reported only when records can have expired"
+	noFalseGap   promise = "a gap is reported when, and only when, records can have expired"
 )
 
 func (c *cluster) violation(p promise, format string, args ...any) {
@@ -225,15 +229,8 @@ func (c *cluster) listed(shard string) bool {
 	if _, exists := c.topology[shard]; !exists {
 		return false // of a stream that was deleted
 	}
-	if c.shift.Load() == 0 {
-		return true
-	}
-	for _, parents := range c.topology {
-		if slices.Contains(parents, shard) {
-			return false
-		}
-	}
-	return true
+	at, closed := c.expires[shard]
+	return !closed || c.kinesisClock().Before(at)
 }
 
 // checkpointed checks that a checkpoint moves forward, and passes only what is
@@ -262,8 +259,21 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 	}
 }
 
+// interval is a time by Kinesis' clock.
+type interval struct{ from, to time.Time }
+
+// isLost reports whether a record can have expired unread, and that was reported.
+func (c *cluster) isLost(r record) bool {
+	return slices.ContainsFunc(c.gaps, func(g interval) bool {
+		return !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
+	})
+}
+
 // unsettled names what of a record has no final verdict, "" if all has.
 func (c *cluster) unsettled(r record) string {
+	if c.isLost(r) {
+		return ""
+	}
 	if r.poison && c.foreign { // which knows no dead letters
 		return ""
 	}
@@ -317,6 +327,7 @@ func (c *cluster) atRest() string {
 		row := c.rows[shard]
 		_, alive := held[row.owner]
 		switch {
+		case children[shard] && !c.listed(shard): // what is left of it has expired
 		case children[shard] && !c.isFinished(shard, row):
 			return fmt.Sprintf("%s is closed and not finished: %+v", shard, row)
 		case !children[shard] && !alive:
