@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/rs/zerolog"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
@@ -63,7 +64,7 @@ func (c *cluster) holder(name string, shards ...int) *checkpoint.Table {
 		}
 		return listed, time.Now(), nil
 	}
-	if err := table.Open(c.t.Context(), checkpoint.Stream{Name: "logs"}, list); err != nil {
+	if err := table.Open(c.t.Context(), checkpoint.Stream{}, list); err != nil {
 		c.t.Fatal(err)
 	}
 	for _, n := range shards {
@@ -74,10 +75,23 @@ func (c *cluster) holder(name string, shards ...int) *checkpoint.Table {
 	return table
 }
 
-// row puts a row of string attributes.
+func (c *cluster) listed() []types.Shard {
+	c.t.Helper()
+	answer, err := c.kinesis.ListShards(c.t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return answer.Shards
+}
+
+// row puts a row of string attributes. It is of the shard that is listed, whatever its
+// checkpoint.
 func (c *cluster) row(shard int, attributes ...string) {
 	c.t.Helper()
 	it := map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: shardID(shard)}}
+	if shards := c.listed(); shard < len(shards) {
+		it["StartingSequenceNumber"] = &dynamotypes.AttributeValueMemberS{Value: *shards[shard].SequenceNumberRange.StartingSequenceNumber}
+	}
 	for i := 0; i+1 < len(attributes); i += 2 {
 		it[attributes[i]] = &dynamotypes.AttributeValueMemberS{Value: attributes[i+1]}
 	}
@@ -220,6 +234,7 @@ func TestLeasesLag_Success(t *testing.T) {
 	if l := all[shardID(2)]; l.Lag != nil || l.LagError != "AccessDeniedException" {
 		t.Errorf("failing: %+v", l)
 	}
+	c.split(c.listed()[1])
 	c.row(1, "Checkpoint", "SHARD_END")
 	if l := shown(t, "--lag")[shardID(1)]; l.Lag != nil || l.LagError != "" {
 		t.Errorf("finished: %+v", l)
@@ -346,6 +361,7 @@ func TestLeasesReset_Success(t *testing.T) {
 		t.Helper()
 		c := newLeaseCluster(t, 3)
 		c.row(0, "Checkpoint", "5", "StartPosition", "TRIM_HORIZON")
+		c.split(c.listed()[1])
 		c.row(1, "Checkpoint", "SHARD_END")
 		now := time.Now().Add(time.Hour)
 		c.ahead.Store(int64(time.Hour)) // Kinesis' clock counts
@@ -369,8 +385,9 @@ func TestLeasesReset_Success(t *testing.T) {
 	f("AT_TIMESTAMP "+moment, "SHARD_END", "AT_TIMESTAMP "+moment, "--to", moment, "--shard", shardID(0), "--shard", shardID(2))
 
 	c := newLeaseCluster(t, 1)
+	c.split(c.listed()[0])
 	c.row(0, "Checkpoint", "SHARD_END")
-	if code, out, errOut := command(t, nil, nil, "leases", "reset", "--to=latest"); code != exitOK || !strings.HasPrefix(out, "Nothing to reset") {
+	if code, out, errOut := command(t, nil, nil, "leases", "reset", "--to=latest", "--shard", shardID(0)); code != exitOK || !strings.HasPrefix(out, "Nothing to reset") {
 		t.Errorf("exit %d, %s%s", code, out, errOut)
 	}
 }

@@ -221,7 +221,7 @@ func RemedyOfRefusal(prefix, index string, status int, cause domain.Cause) strin
 		return fmt.Sprintf("open it: POST /%s/_open", index)
 	case strings.Contains(said, "no write index"):
 		return fmt.Sprintf("give the alias %s a write index (is_write_index), or delete it", index)
-	case false:
+	case strings.Contains(said, "pipeline with id ["):
 		return fmt.Sprintf(`create the pipeline, or take it away: PUT /%s/_settings {"index.default_pipeline":null,"index.final_pipeline":null}`, index)
 	case strings.Contains(said, "index_not_found_exception"):
 		return fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", prefix)

@@ -47,7 +47,7 @@ const (
 // What deploy/logsluice.yaml makes of it.
 const (
 	taskVCPU, taskMemoryGB = 0.5, 1.0
-	metrics, alarmMetrics  = 34.0, 14.0
+	metrics, alarmMetrics  = 37.0, 16.0
 	ownLogsGB              = 0.12  // a month and task: a summary a minute, and what happens
 	ownShardLogsGB         = 0.008 // a month and shard: a line a minute
 	colderAfterDays        = 30

@@ -130,7 +130,7 @@ def test_alarms(aws, stack):
             assert p["AlarmActions"] == p["OKActions"] == actions
     found = {a["AlarmName"]: a for a in aws("cloudwatch").describe_alarms(AlarmNames=[stack.ref(i) for i in ids], MaxRecords=100)["MetricAlarms"]}
     assert set(found) == {stack.ref(i) for i in ids}
-    assert len(ids) == (10 if stack.name == "all" else 9)
+    assert len(ids) == (11 if stack.name == "all" else 10)
 
     lag = found[stack.ref("LagAlarm")]
     assert (lag["MetricName"], lag["Statistic"], lag["TreatMissingData"]) == ("lag_seconds", "Maximum", "breaching"), "no worker is the worst lag"

@@ -24,6 +24,7 @@ type watch struct {
 	records    map[string][]record  // by shard, in order
 	settled    map[string]int       // by shard: how many of the records are known to be settled
 	firsts     map[string]string    // by shard: where its sequence numbers begin
+	epochs     map[string]int64     // by shard: of the last lease
 	former     []record             // of streams that were deleted
 	expires    map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
 	gaps       []interval           // that were reported
@@ -60,6 +61,7 @@ func newWatch() watch {
 		records:  make(map[string][]record),
 		settled:  make(map[string]int),
 		firsts:   make(map[string]string),
+		epochs:   make(map[string]int64),
 		expires:  make(map[string]time.Time),
 		outcomes: newOutcomes(),
 		progress: newProgress(),
@@ -184,7 +186,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	silence := time.Since(c.signs[shard])
 	_, again := c.byHand[shard] // then it may go on from the epoch that it had
-	if again && was.epoch == 0 && c.holders[shard] == author && (is.owner == author.name || is.owner == "") {
+	if again && was.epoch == 0 && is.epoch == c.epochs[shard] && c.holders[shard] == author && (is.owner == author.name || is.owner == "") {
 		return // the holder writes the row of its lease anew
 	}
 	if is.owner != author.name || is.epoch <= was.epoch || is.epoch != was.epoch+1 && !again || is.counter != was.counter+1 && !again || is.claim != "" || c.isFinished(shard, was) ||
@@ -195,6 +197,7 @@ func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 		c.violated(parentsFirst, "%s took %s before its parent %s was finished", author.name, shard, parent)
 	}
 	c.holders[shard] = author
+	c.epochs[shard] = is.epoch
 	c.leased[shard] = time.Now()
 	c.forsake(shard)
 }
