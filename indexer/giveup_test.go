@@ -1,0 +1,237 @@
+package indexer
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// waits has documents of a record wait for an index, blocked or failing alone.
+func waits(d *dispatcher, ctx context.Context, name string, n int, fails bool) *target {
+	x := d.targets[name]
+	if x == nil {
+		x = &target{name: name, ticked: time.Now(), why: undecided, letters: name == DeadLetterIndex(d.ix.cfg.Prefix)}
+		d.targets[name] = x
+	}
+	p, _ := taken(d, ctx, 0, n)
+	if x.letters {
+		p = p.letter(StageIndex, 400, undecided)
+	}
+	if fails {
+		p.failing = &failing{at: time.Now(), clock: x.clock, accepted: x.accepted}
+	}
+	d.startWaiting(&p, x)
+	if fails {
+		x.failing = append(x.failing, retry{due: time.Now().Add(time.Hour), parts: []*held{rest(p)}})
+	} else {
+		x.isBlocked = true
+		x.blocked = append(x.blocked, rest(p))
+	}
+	return x
+}
+
+// letters counts the dead letters that are to be sent, and those for the store.
+func lettersMade(d *dispatcher) int { return d.resent.count + len(d.storing.parts) }
+
+// What an index accepts says that it accepts some, but not what was sent to find out, or
+// what had waited.
+func TestSees(t *testing.T) {
+	f := func(name string, x target, change func(v *verdict, x *target), accepted int, some, flood bool) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		now := time.Now()
+		p, _ := taken(d, t.Context(), 0, 2)
+		v := verdict{part: p, outcome: indexed, index: "app-x"}
+		x.flood, x.probeDue = true, now.Add(time.Hour)
+		change(&v, &x)
+		d.targets["app-x"] = &x
+		d.sees(v, now)
+		if soon := x.probeDue.Sub(now) <= tickInterval; x.accepted != accepted || x.acceptedAt.IsZero() == some || soon != some || x.flood != flood {
+			t.Errorf("%s: %+v", name, x)
+		}
+	}
+	f("accepted", target{}, func(*verdict, *target) {}, 2, true, false)
+	f("a probe", target{}, func(v *verdict, _ *target) { v.probe = true }, 0, false, true)
+	f("it had waited", target{}, func(v *verdict, x *target) { v.waitsFor = x }, 2, false, false)
+	f("given up", target{givenUp: true}, func(*verdict, *target) {}, 2, false, false)
+}
+
+// When documents that wait fill a quarter of the bytes in flight.
+func TestRelieve(t *testing.T) {
+	f := func(name string, limit time.Duration, change func(d *dispatcher, x *target), letters, given int) {
+		t.Helper()
+		d := idleDispatcher(t, func(c *Config) { c.InFlightBytes, c.WaitForIndex = 64<<10, limit })
+		d.tally.send(time.Now(), counts{sent: 1000})
+		x := waits(d, t.Context(), "app-x", 500, false)
+		change(d, x)
+		d.relieve(time.Now())
+		if lettersMade(d) != letters || d.given != given {
+			t.Errorf("%s: %d dead letters, %d indices given up", name, lettersMade(d), d.given)
+		}
+	}
+	f("it is full", time.Hour, func(*dispatcher, *target) {}, 500, 1)
+	f("indefinitely", 0, func(*dispatcher, *target) {}, 0, 0)
+	f("in the flood stage", time.Hour, func(_ *dispatcher, x *target) { x.flood = true }, 0, 0)
+	f("a moment after an outage", time.Hour, func(_ *dispatcher, x *target) { x.kept = time.Now() }, 0, 0)
+	f("another has its share only", time.Hour, func(d *dispatcher, _ *target) { waits(d, t.Context(), "app-y", 100, false) }, 500, 1)
+	f("documents that fail, while many others were accepted", time.Hour, func(d *dispatcher, x *target) {
+		waits(d, t.Context(), "app-x", 3, true)
+		x.accepted = enoughOthers
+	}, 503, 1)
+	f("documents that fail, while few others were accepted", time.Hour, func(d *dispatcher, x *target) {
+		waits(d, t.Context(), "app-x", 3, true)
+		x.accepted = enoughOthers - 1
+	}, 500, 1)
+	f("not full", time.Hour, func(d *dispatcher, _ *target) { d.ix.budget.limit = 1 << 30 }, 0, 0)
+}
+
+// What has nowhere else to go, or of which nothing is blocked, is not given up.
+func TestGiveUp(t *testing.T) {
+	f := func(name, index string, store Store, fails bool, letters, given int) {
+		t.Helper()
+		d := idleDispatcher(t, func(c *Config) { c.Store = store })
+		x := waits(d, t.Context(), index, 1, fails)
+		d.giveUp(x, time.Now(), "test")
+		d.abandonFailing(x, func(*held) bool { return true }, time.Now())
+		if lettersMade(d) != letters || d.given != given {
+			t.Errorf("%s: %d dead letters, %d given up", name, lettersMade(d), d.given)
+		}
+	}
+	f("documents", "app-x", nil, false, 1, 1)
+	f("documents that fail", "app-x", nil, true, 1, 0)
+	f("dead letters, no store", "app-dead-letter", nil, false, 0, 0)
+	f("dead letters that fail, no store", "app-dead-letter", nil, true, 0, 0)
+	f("dead letters", "app-dead-letter", &brokenStore{}, false, 1, 1)
+	f("dead letters that fail", "app-dead-letter", &brokenStore{}, true, 1, 0)
+}
+
+// What keeps an ended shard waiting becomes dead letters after a minute.
+func TestEndShards(t *testing.T) {
+	now := time.Now()
+	f := func(name string, index string, fails bool, change func(d *dispatcher), want int) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		d.tally.accepted = now
+		waits(d, t.Context(), index, 1, fails)
+		d.ends["shard"] = now.Add(-shardEndWait)
+		change(d)
+		d.endShards(now)
+		if n := lettersMade(d); n != want {
+			t.Errorf("%s: %d dead letters", name, n)
+		}
+	}
+	nothing := func(*dispatcher) {}
+	mostFail := func(d *dispatcher) {
+		d.tally.send(now, counts{sent: enoughSent, failed: enoughSent})
+		d.tally.accepted = now.Add(-time.Second)
+	}
+	f("blocked", "app-x", false, nothing, 1)
+	f("failing", "app-x", true, nothing, 1)
+	f("a dead letter", "app-dead-letter", false, nothing, 0)
+	f("not yet", "app-x", false, func(d *dispatcher) { d.ends["shard"] = now.Add(1 - shardEndWait) }, 0)
+	f("another shard", "app-x", false, func(d *dispatcher) { d.ends = map[string]time.Time{"other": now.Add(-time.Hour)} }, 0)
+	f("kept a moment ago", "app-x", false, func(d *dispatcher) { d.targets["app-x"].endKept = now }, 0)
+	f("most fail", "app-x", true, mostFail, 0)
+	f("most failed", "app-x", true, func(d *dispatcher) {
+		mostFail(d)
+		d.tally.accepted = now.Add(time.Second)
+	}, 1)
+	f("an outage", "app-x", false, func(d *dispatcher) {
+		d.tally.accepted, d.tally.tried = now.Add(-outageAfter), now
+	}, 0)
+
+	d := idleDispatcher(t, nil)
+	d.tally.accepted, d.tally.tried = now.Add(-outageAfter), now
+	d.ends["shard"] = now.Add(-time.Hour)
+	if d.endShards(now); d.ends["shard"] != now {
+		t.Errorf("after an outage the wait begins anew: %v", d.ends)
+	}
+
+	retries := func(name string, letter bool, accepted time.Time, want int) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		p, _ := taken(d, t.Context(), 0, 1)
+		if letter {
+			p = p.letter(StageIndex, 400, undecided)
+		}
+		d.retries = []retry{{due: now.Add(time.Hour), parts: []*held{rest(p)}}}
+		d.tally.accepted = accepted
+		d.ends["shard"] = now.Add(-shardEndWait)
+		d.endShards(now)
+		if n := lettersMade(d); n != want {
+			t.Errorf("%s: %d dead letters", name, n)
+		}
+	}
+	later := time.Now().Add(time.Second)
+	retries("a whole request, others accepted since", false, later, 1)
+	retries("a whole request, none accepted since", false, now.Add(-time.Second), 0)
+	retries("a dead letter", true, later, 0)
+}
+
+// A probe is of few documents, and one at a time.
+func TestSendProbe(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	now := time.Now()
+	x := waits(d, t.Context(), "app-x", 2*probeDocuments, false)
+	d.sendProbe(x, now)
+	if d.resent.count != probeDocuments || x.probing != probeDocuments || len(x.blocked) != 1 {
+		t.Errorf("%d documents are sent, %d probing, %d parts wait", d.resent.count, x.probing, len(x.blocked))
+	}
+	d.sendProbe(x, now)
+	if d.resent.count != probeDocuments {
+		t.Errorf("%d documents are sent while a probe is under way", d.resent.count)
+	}
+	x.probing, x.probeDue = 0, now.Add(time.Second)
+	if d.sendProbe(x, now); d.resent.count != probeDocuments {
+		t.Error("a probe is sent before it is due")
+	}
+	x.probeDue, x.givenUp = now, true
+	if d.sendProbe(x, now); d.resent.count != probeDocuments {
+		t.Error("documents wait for an index that is given up")
+	}
+}
+
+// Of documents for an index that is given up, one is sent when a probe is due.
+func TestDivert(t *testing.T) {
+	f := func(name string, probing int, due time.Duration, sent, letters int) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		now := time.Now()
+		d.targets["app-2018-12-10"] = &target{name: "app-2018-12-10", givenUp: true, why: undecided, probing: probing, probeDue: now.Add(due)}
+		p, _ := taken(d, t.Context(), 0, 3)
+		q, _ := taken(d, t.Context(), 10, 2)
+		if kept := d.divert([]part{p, q}, now); documents(kept) != sent || lettersMade(d) != letters {
+			t.Errorf("%s: %d are sent, %d dead letters", name, documents(kept), lettersMade(d))
+		}
+	}
+	f("due", 0, 0, 1, 4)
+	f("not due", 0, time.Second, 0, 5)
+	f("one is under way", 1, 0, 0, 5)
+}
+
+// A tick drops what another worker has, once per interval, and forgets an index for
+// which nothing waits.
+func TestTick(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	waits(d, ctx, "app-x", 1, false)
+	waits(d, ctx, "app-x", 1, true)
+	cancel()
+	d.ticked = time.Now()
+	if d.tick(d.ticked.Add(tickInterval - 1)); len(d.targets) != 1 {
+		t.Error("a tick before its time")
+	}
+	if d.tick(d.ticked.Add(tickInterval)); len(d.targets) > 0 {
+		t.Errorf("%+v", d.targets)
+	}
+	if used, waiting, _ := d.ix.budget.state(); used != 0 || waiting != 0 {
+		t.Errorf("%d bytes are in flight, %d wait", used, waiting)
+	}
+
+	d = idleDispatcher(t, func(c *Config) { c.InFlightBytes = 64 << 10 })
+	d.tally.send(time.Now(), counts{sent: 1000})
+	waits(d, t.Context(), "app-x", 500, false)
+	if d.tick(d.ticked.Add(time.Hour)); d.given != 1 {
+		t.Error("what waits fills the memory, and is not given up")
+	}
+}
