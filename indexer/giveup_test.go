@@ -181,6 +181,13 @@ func TestSendProbe(t *testing.T) {
 	if d.resent.count != probeDocuments {
 		t.Errorf("%d documents are sent while a probe is under way", d.resent.count)
 	}
+	few := waits(d, t.Context(), "app-y", 2, false)
+	d.sendProbe(few, now)
+	waits(d, t.Context(), "app-y", 2, false)
+	if d.sendProbe(few, now); few.probing != 2 {
+		t.Errorf("%d documents are sent while a probe of 2 is under way", few.probing)
+	}
+	d.resent.count -= 2
 	x.probing, x.probeDue = 0, now.Add(time.Second)
 	if d.sendProbe(x, now); d.resent.count != probeDocuments {
 		t.Error("a probe is sent before it is due")
@@ -209,6 +216,50 @@ func TestDivert(t *testing.T) {
 	f("one is under way", 1, 0, 0, 5)
 }
 
+// A probe that was to go out before its index was given up is one of the others.
+func TestDivertQueuedProbe(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	now := time.Now()
+	x := &target{name: "app-2018-12-10", givenUp: true, why: undecided, probing: 3, probeDue: now}
+	d.targets[x.name] = x
+	p, _ := taken(d, t.Context(), 0, 3)
+	p.probe = true
+	if kept := d.divert([]part{p}, now); documents(kept) != 1 || x.probing != 1 || lettersMade(d) != 2 {
+		t.Errorf("%d are sent, %d probing, %d dead letters", documents(kept), x.probing, lettersMade(d))
+	}
+}
+
+// The end of a shard counts from when it was first told, until it is taken back.
+func TestNoteEnd(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	first := time.Now().Add(-time.Hour)
+	d.ends["a"] = first
+	d.noteEnd(shardEnd{"a", true})
+	d.noteEnd(shardEnd{"b", true})
+	if d.ends["a"] != first || d.ends["b"].IsZero() {
+		t.Errorf("%v", d.ends)
+	}
+	if d.noteEnd(shardEnd{"a", false}); len(d.ends) != 1 {
+		t.Errorf("%v", d.ends)
+	}
+}
+
+// A set all of whose documents wait counts with all that it takes.
+func TestRecount(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 2)
+	x := &target{name: "app-x"}
+	one, other := p.slice(0, 1), p.slice(1, 2)
+	d.startWaiting(&one, x)
+	if _, waiting, _ := d.ix.budget.state(); waiting != int64(len(one.bytes()))+setCost {
+		t.Errorf("%d bytes wait of one document", waiting)
+	}
+	d.startWaiting(&other, x)
+	if used, waiting, _ := d.ix.budget.state(); waiting != used {
+		t.Errorf("%d of %d bytes wait", waiting, used)
+	}
+}
+
 // A tick drops what another worker has, once per interval, and forgets an index for
 // which nothing waits.
 func TestTick(t *testing.T) {
@@ -228,7 +279,7 @@ func TestTick(t *testing.T) {
 		t.Errorf("%d bytes are in flight, %d wait", used, waiting)
 	}
 
-	d = idleDispatcher(t, func(c *Config) { c.InFlightBytes = 64 << 10 })
+	d = idleDispatcher(t, func(c *Config) { c.InFlightBytes, c.WaitForIndex = 64<<10, 100*time.Hour })
 	d.tally.send(time.Now(), counts{sent: 1000})
 	waits(d, t.Context(), "app-x", 500, false)
 	if d.tick(d.ticked.Add(time.Hour)); d.given != 1 {

@@ -159,6 +159,12 @@ func TestProbed(t *testing.T) {
 			t.Errorf("%s: the next probe is due after %s", name, wait)
 		}
 	}
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 1)
+	d.targets["app-x"] = &target{name: "app-x", givenUp: true, probing: 1}
+	if d.probed(verdict{part: p, outcome: indexed, index: "app-x"}, time.Now()); len(d.targets) > 0 {
+		t.Errorf("an index for which nothing waits is kept: %+v", d.targets)
+	}
 	one := []*held{nil}
 	f("refused", target{flood: true}, blocked, target{flood: true, isBlocked: true, blocked: one, attempts: 1})
 	f("refused, given up", target{flood: true, givenUp: true}, blocked, target{flood: true, givenUp: true, isBlocked: true, blocked: one, attempts: 1})
