@@ -211,6 +211,12 @@ func TestDivert(t *testing.T) {
 			t.Errorf("%s: %d are sent, %d dead letters", name, documents(kept), lettersMade(d))
 		}
 	}
+	d := idleDispatcher(t, func(c *Config) { c.Store = &brokenStore{} })
+	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, why: undecided, probeDue: time.Now().Add(time.Hour)}
+	p, _ := taken(d, t.Context(), 0, 1)
+	if kept := d.divert([]part{p.letter(StageIndex, 400, undecided)}, time.Now()); len(kept) > 0 || d.resent.count > 0 || len(d.storing.parts) != 1 {
+		t.Errorf("a dead letter: %d are sent, %d made, %d for the store", len(kept), d.resent.count, len(d.storing.parts))
+	}
 	f("due", 0, 0, 1, 4)
 	f("not due", 0, time.Second, 0, 5)
 	f("one is under way", 1, 0, 0, 5)
