@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"logsluice/doctor"
+	"logsluice/internal/fakeaws"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
 )
@@ -222,8 +222,8 @@ func TestSetupNameTaken(t *testing.T) {
 
 // A worker is refused with exit code 2, and has not written anything.
 func TestRunNameTaken(t *testing.T) {
+	newStart(t, fakeaws.KinesisOptions{}) // the stream is there
 	s := newSite(t)
-	maps.Copy(s.env, map[string]string{"STREAM_NAME": "s", "APPLICATION_NAME": "a", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
 	taken(s, func(name string, dataStream bool, found string) {
 		t.Helper()
 		s.writes()

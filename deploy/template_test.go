@@ -76,7 +76,7 @@ func pythonWith(t *testing.T, requirements string) string {
 // it fails.
 func run(t *testing.T, command *exec.Cmd) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	// Linux ends the child when the thread that started it ends.
 	runtime.LockOSThread()

@@ -25,9 +25,9 @@ func TestInject(t *testing.T) {
 					}
 					return fault
 				}))
+				begun := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				begun := time.Now()
 				_, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(testStream), ShardCount: aws.Int32(1)})
 				if wantErr == "" && err != nil || wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)) {
 					t.Errorf("want %q, got %v", wantErr, err)
