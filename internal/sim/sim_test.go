@@ -459,6 +459,7 @@ func (c *cluster) deleteTable() {
 	must(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.tableDeleted = true
 	clear(c.rows)
 	clear(c.signs)
 	for shard := range c.topology {

@@ -28,6 +28,8 @@ type watch struct {
 	former     []record             // of streams that were deleted
 	expires    map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
 	gaps       []interval           // that were reported
+	// tableDeleted is set when somebody has deleted the lease table.
+	tableDeleted bool
 	outcomes
 	progress
 }
@@ -265,8 +267,12 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 // interval is a time by Kinesis' clock.
 type interval struct{ from, to time.Time }
 
-// isLost reports whether a record can have expired unread, and that was reported.
+// isLost reports whether a record can have expired unread, and that was reported. When
+// the lease table was deleted and no worker saw it, nobody knows how far was read.
 func (c *cluster) isLost(r record) bool {
+	if c.tableDeleted && r.arrived.Add(retention).Before(c.kinesisClock()) {
+		return true
+	}
 	return slices.ContainsFunc(c.gaps, func(g interval) bool {
 		return !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
 	})
