@@ -200,13 +200,18 @@ func (c *cluster) calmDown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	c.stir = now
+	for _, t := range c.trouble {
+		if t.what == denyReads || t.what == denyWorker {
+			c.stir = now.Add(mostPause) // until then the shard need not be tried
+		}
+	}
 	c.trouble = slices.DeleteFunc(c.trouble, func(t trouble) bool { return !t.forever })
 	for i := range c.storms {
 		if c.storms[i].until.After(now) {
 			c.storms[i].until = now
 		}
 	}
-	c.stir = now
 	c.add("the trouble is over")
 }
 
@@ -270,13 +275,12 @@ func (c *cluster) expireRecords() {
 
 // expire has the retention pass: the rows of closed shards have to go.
 func (c *cluster) expire() {
-	lost := c.shift.Load() > 0 // perhaps shards that were not read to their ends
 	c.expireRecords()
 	time.Sleep(10*c.sync + 2*c.lease)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for shard, row := range c.rows {
-		if _, exists := c.topology[shard]; (!exists || lost) && row.checkpoint != shardEnd {
+		if _, exists := c.topology[shard]; !exists && row.checkpoint != shardEnd {
 			continue // for people to see
 		}
 		if !c.listed(shard) {
@@ -344,8 +348,6 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 		c.deleteRow(e.shard)
 	case createStreamAgain:
 		c.createAgain()
-	case expireRecords:
-		c.expireRecords()
 	case deleteTable:
 		// When none has seen it, the next to start takes the table for a first one: from
 		// the latest record, what was put before is lost.

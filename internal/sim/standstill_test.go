@@ -59,6 +59,9 @@ func (c *cluster) look() {
 // judgeCalm notes whether anything slows shards down that is not an index, and
 // whether documents may wait longer than their time.
 func (c *cluster) judgeCalm() {
+	if c.stir.After(time.Now()) {
+		return
+	}
 	for _, w := range c.workers {
 		if w.down || w.life.failed.Load() {
 			c.stir = time.Now()

@@ -69,7 +69,6 @@ const (
 	denyWorker        // the reads of all shards, to one worker
 	createStreamAgain // the stream is deleted and created with as many shards
 	deleteTable
-	expireRecords // Kinesis' clock goes on by more than the retention
 	happenings
 )
 
@@ -78,7 +77,7 @@ func (h happening) String() string {
 		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
 		"expire iterators", "miss shards", "split", "merge", "delete row",
 		"block index", "flood stage", "lose shards", "fail some", "block all", "refuse letters", "fail OpenSearch", "silent OpenSearch",
-		"refuse items", "refuse bulk", "slow index", "deny reads", "deny worker", "create stream again", "delete table", "expire records"}[h]
+		"refuse items", "refuse bulk", "slow index", "deny reads", "deny worker", "create stream again", "delete table"}[h]
 }
 
 // lastings are how long OpenSearch can be in trouble: what is decided about it

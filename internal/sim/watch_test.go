@@ -268,9 +268,11 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 type interval struct{ from, to time.Time }
 
 // isLost reports whether a record can have expired unread, and that was reported. When
-// the lease table was deleted and no worker saw it, nobody knows how far was read.
+// the lease table was deleted and no worker saw it, nobody knows how far was read. What
+// expires between the creation of a stream under running workers and their first look at
+// it is not reported.
 func (c *cluster) isLost(r record) bool {
-	if c.tableDeleted && r.arrived.Add(retention).Before(c.kinesisClock()) {
+	if (c.tableDeleted || c.former != nil) && r.arrived.Add(retention).Before(c.kinesisClock()) {
 		return true
 	}
 	return slices.ContainsFunc(c.gaps, func(g interval) bool {
