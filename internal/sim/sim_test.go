@@ -462,6 +462,9 @@ func (c *cluster) deleteTable() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tableDeleted = true
+	for shard := range c.rows { // those of a stream that was deleted too
+		c.byHand[shard] = time.Now()
+	}
 	clear(c.rows)
 	clear(c.signs)
 	for shard := range c.topology {
