@@ -210,6 +210,9 @@ func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 		return shard.ID + " is finished"
 	case exists && !t.free(seen):
 		return shard.ID + " is held by " + seen.owner
+	case exists && seen.read.After(t.listing) && t.foreign(shard.ID, seen.row) != "":
+		// Another worker may have renewed it, by a later listing than ours.
+		return "the shards have not been listed since the row of " + shard.ID + " was read"
 	case !exists && t.isAgain():
 		return "the lease table was made again: only holders write to it for a lease duration"
 	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:

@@ -461,3 +461,22 @@ func TestUnreadOfAnotherStream(t *testing.T) {
 		}
 	})
 }
+
+// A row that was read after the shards were listed may be of a later stream than they:
+// it is left until the next listing.
+func TestRowIsLaterThanListing(t *testing.T) {
+	a := unconnected(t, "a")
+	a.observe([]Shard{{ID: shard0, First: "10"}}, map[string]row{shard0: {first: "10", checkpoint: "15", epoch: 1, counter: 1}}, time.Now(), time.Now())
+	time.Sleep(time.Millisecond)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.note(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
+	refusal := func() string { return a.refusal(a.shards[shard0].Shard, a.seen[shard0], true) }
+	if refusal() == "" {
+		t.Error("the row of a later stream may be renewed by an older listing")
+	}
+	a.listing = time.Now().Add(time.Millisecond)
+	if why := refusal(); why != "" {
+		t.Errorf("after another listing: %s", why)
+	}
+}

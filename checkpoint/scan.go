@@ -69,6 +69,7 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	starting := t.scanned.IsZero()
 	t.scanned, t.looked = scanned, begun
 	if shards != nil {
+		t.listing = time.Now()
 		t.shards.update(shards, rows)
 	}
 	clear(t.tried)
