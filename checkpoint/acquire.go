@@ -125,7 +125,13 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 			values[":end"] = str(kcl.ShardEnd)
 			condition += "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
 		}
-		condition += t.unchanged(seen.row, values)
+		condition += t.unchanged(seen.row, values) + " AND "
+		if seen.first == "" {
+			condition += "attribute_not_exists(" + attrFirst + ")"
+		} else { // it may have been renewed since
+			condition += attrFirst + " = :seenFirst"
+			values[":seenFirst"] = str(seen.first)
+		}
 	}
 	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
 		attrEpoch + " = if_not_exists(" + attrEpoch + ", :epoch) + :one, " +
