@@ -15,7 +15,7 @@ const (
 
 // Gaps are the intervals of a shard of which records can have expired unread.
 type Gaps struct {
-	// Count is their number, 0 if there is none.
+	// Count is their number, 0 if nothing was lost.
 	Count int64
 	// From and To are of the last one, by Kinesis' clock: records that came in it may be
 	// lost.

@@ -542,7 +542,7 @@ func TestDoctor_Failure(t *testing.T) {
 				fault()
 			}
 		}, nil, writing(state), "writing", says...)
-		_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+index, "", nil) // where this case does not run there is none
+		_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+index, "", nil) // absent unless this case ran
 	}
 	other("yesterday's index blocked", ago(1), readOnly, nil, broken, ago(1)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(1)+"/_settings")
 	other("older index blocked", ago(9), readOnly, nil, warning, "written and read back", ago(9)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(9)+"/_settings", "unless it is meant to be so", "WAIT_FOR_INDEX")

@@ -86,7 +86,7 @@ type reader struct {
 	// Guarded by the stream's mutex:
 	holds  bool // an answer whose records are not yet taken on
 	parked bool // the reading is to end
-	// The gap that is not reported yet, nil if there is none, and when it was found.
+	// The gap that is not reported yet, nil if all are reported, and when it was found.
 	gap      *gap
 	gapFound time.Time
 }

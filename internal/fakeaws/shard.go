@@ -111,7 +111,7 @@ func (sh *shard) trim(horizon int64) {
 }
 
 // lastExpired is the sequence number of the newest record before the horizon, 0 if
-// there is none. The shard's lock is held.
+// nothing has expired. The shard's lock is held.
 func (sh *shard) lastExpired(horizon int64) uint64 {
 	if expired := sh.since(horizon); expired > 0 {
 		return sh.records[expired-1].number

@@ -58,7 +58,7 @@ type index struct {
 	// job is the policy in the form that the index has: that of when it was made, or
 	// given the policy.
 	job document
-	// running tells that it had its first turn.
+	// running is set once it has had its first turn.
 	running bool
 	// change is told to take the newest form at its next turn.
 	change bool

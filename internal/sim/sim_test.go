@@ -45,7 +45,7 @@ var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * 
 	wait:      90 * time.Second}
 
 // How many stories a test run tells, from the seed in -rapid.seed on, and for how
-// long at the least.
+// long at least.
 const (
 	seedsVariable   = "LOGSLUICE_SEEDS"
 	minutesVariable = "LOGSLUICE_SIM_TIME"
