@@ -50,8 +50,8 @@ func (s *listedShard) compare(r row) {
 // isOutside reports whether a checkpoint is a sequence number that no record of the
 // shard can have.
 func (s listedShard) isOutside(checkpoint string) bool {
-	return isNumber(checkpoint) && (isNumber(s.First) && compareNumbers(checkpoint, s.First) < 0 ||
-		isNumber(s.Last) && compareNumbers(checkpoint, s.Last) > 0)
+	return isNumber(checkpoint) && (isNumber(s.First) && CompareNumbers(checkpoint, s.First) < 0 ||
+		isNumber(s.Last) && CompareNumbers(checkpoint, s.Last) > 0)
 }
 
 // isNumber reports whether a text is a sequence number, which has up to 128 digits.
@@ -59,7 +59,9 @@ func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-func compareNumbers(a, b string) int {
+// CompareNumbers compares two sequence numbers, which are decimal: it returns a number
+// below 0 if a comes before b, 0 if they are equal, and one above 0 otherwise.
+func CompareNumbers(a, b string) int {
 	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }

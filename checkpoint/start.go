@@ -20,7 +20,7 @@ const (
 	attrLastShard = "LastShard"      // the highest shard id listed at the first start
 	attrStream    = "StreamARN"      // the stream's ARN, or its name if the ARN was never known
 	attrCreated   = "StreamCreated"  // milliseconds since the epoch, when no row is foreign
-	attrMadeAgain = "MadeAgain"      // when running workers found the table deleted: an identity, not compared
+	attrMadeAgain = "MadeAgain"      // when running workers found the table deleted: only compared for equality
 	attrDomain    = "OpenSearchHost" // the host of OpenSearch, of the worker that started last
 	attrPrefix    = "IndexPrefix"    // its index prefix
 )

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"logsluice/checkpoint"
 )
 
 // Records that expire before they are read are lost to OpenSearch. Kinesis does not say
@@ -108,19 +110,11 @@ func (s *stream) fromHorizon(ctx context.Context, r *reader, place *kinesis.GetS
 // skipRead takes the records off an answer that were read before: a reading that was
 // placed at the oldest record meets them if they have not expired after all.
 func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
-	for skipped < len(answer.Records) && !isAfter(aws.ToString(answer.Records[skipped].SequenceNumber), r.last) {
+	for skipped < len(answer.Records) && checkpoint.CompareNumbers(aws.ToString(answer.Records[skipped].SequenceNumber), r.last) <= 0 {
 		skipped++
 	}
 	answer.Records = answer.Records[skipped:]
 	return skipped
-}
-
-// isAfter compares sequence numbers, which are decimal.
-func isAfter(a, b string) bool {
-	if len(a) != len(b) {
-		return len(a) > len(b)
-	}
-	return a > b
 }
 
 // judge looks for a gap before an answer with a date. While answers pass over expired
