@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // within runs a test of a budget in a bubble. try reserves and reports whether
@@ -146,6 +147,92 @@ func TestBegin(t *testing.T) {
 		cancel()
 		if b.begin(ctx, "c") || b.reserve(ctx, "c", 1) != 0 {
 			t.Error("it goes on after its end")
+		}
+	})
+}
+
+// A reservation of nothing counts, as 0 would say that it was not given.
+func TestReserveNothing(t *testing.T) {
+	if n := newBudget(100).reserve(t.Context(), "a", 0); n != 1 {
+		t.Errorf("it counts as %d", n)
+	}
+}
+
+// A reservation that is given up no longer stands in the way of others.
+func TestReservationGivenUp(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		try("a", 40)
+		ctx, cancel := context.WithCancel(t.Context())
+		go b.reserve(ctx, "large", 75)
+		synctest.Wait()
+		for try("b", 10) { // until the large one holds the others up
+			b.add("b", -10)
+		}
+		cancel()
+		synctest.Wait()
+		if used, _, _ := b.state(); used != 50 || len(b.queue) > 0 {
+			t.Errorf("%d bytes are used, %d wait for room", used, len(b.queue))
+		}
+	})
+}
+
+// What waits for an index leaves the half of the limit that documents which flow may
+// take, and a paused shard may finish the record that it is in the middle of.
+func TestReserveBesideWaiting(t *testing.T) {
+	within(t, 120, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		for _, shard := range []string{"a", "b", "c"} {
+			try(shard, 20)
+		}
+		b.wait("a", 20)
+		if !try("b", 20) {
+			t.Error("what waits takes the room of what flows")
+		}
+		b.wait("a", 11) // more than a quarter
+		if !b.isPaused("a") {
+			t.Fatal("it is not paused")
+		}
+		if !try("a", 100) {
+			t.Error("a paused shard in the middle of a record keeps its decoder")
+		}
+	})
+}
+
+// A paused shard takes a record now and then, one at a time, while not too much waits.
+func TestPausedShardLooks(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		try("a", 40)
+		b.wait("a", 40)
+		begin := func() *bool {
+			begun := false
+			ctx := t.Context()
+			go func() { begun = b.begin(ctx, "a") }()
+			synctest.Wait()
+			return &begun
+		}
+		first := begin()
+		if *first {
+			t.Fatal("it is not paused")
+		}
+		time.Sleep(pausedFor)
+		synctest.Wait()
+		if !*first || b.isPaused("a") {
+			t.Fatalf("after %s it takes no record", pausedFor)
+		}
+		b.reserve(t.Context(), "a", 1)
+		if !b.isPaused("a") {
+			t.Error("it takes a second record")
+		}
+		b.wait("a", 11) // more than half of the limit
+		second := begin()
+		time.Sleep(10 * pausedFor)
+		synctest.Wait()
+		if *second {
+			t.Error("it takes a record though more than half of the limit waits")
+		}
+		b.wait("a", -51)
+		synctest.Wait()
+		if !*second {
+			t.Error("it does not go on")
 		}
 	})
 }
