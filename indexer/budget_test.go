@@ -3,6 +3,7 @@ package indexer
 import (
 	"context"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,4 +236,24 @@ func TestPausedShardLooks(t *testing.T) {
 			t.Error("it does not go on")
 		}
 	})
+}
+
+// When more than half of the limit waits, the shards with most of it are dropped, until
+// the others have no more than a quarter.
+func TestToShed(t *testing.T) {
+	f := func(name string, waiting map[string]int64, want ...string) {
+		t.Helper()
+		b := newBudget(100)
+		for shard, n := range waiting {
+			b.add(shard, n)
+			b.wait(shard, n)
+		}
+		if got := b.toShed(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	f("half waits", map[string]int64{"a": 30, "b": 20})
+	f("the one with most", map[string]int64{"a": 10, "b": 40, "c": 10}, "b")
+	f("until a quarter is left", map[string]int64{"a": 10, "b": 20, "c": 30}, "c", "b")
+	f("equal ones by name", map[string]int64{"b": 26, "a": 26, "c": 1}, "a", "b")
 }

@@ -74,3 +74,54 @@ func TestSizeOfForms(t *testing.T) {
 	runtime.KeepAlive(parts)
 	runtime.KeepAlive(ix)
 }
+
+// The dispatcher looks again when something falls due that no message announces.
+func TestNextDue(t *testing.T) {
+	f := func(name string, change func(d *dispatcher, now time.Time), want time.Duration) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		now := time.Now()
+		d.ticked = now
+		change(d, now)
+		if got := d.nextDue(now).Sub(now); got != want {
+			t.Errorf("%s: after %s, want %s", name, got, want)
+		}
+	}
+	one := func(d *dispatcher) []*held {
+		p, _ := taken(d, t.Context(), 0, 1)
+		return []*held{rest(p)}
+	}
+	f("nothing", func(*dispatcher, time.Time) {}, idle)
+	f("a retry", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(100 * time.Millisecond)}} }, 100*time.Millisecond)
+	f("a later retry, whose shard may be lost", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(time.Minute)}} }, tickInterval)
+	f("an index that is watched", func(d *dispatcher, _ time.Time) { d.targets["app-x"] = &target{} }, tickInterval)
+	f("what was shown of one", func(d *dispatcher, _ time.Time) { d.shown = 1 }, tickInterval)
+	f("the end of a shard", func(d *dispatcher, now time.Time) { d.ends["shard"] = now }, tickInterval)
+	f("a probe", func(d *dispatcher, now time.Time) {
+		d.targets["app-x"] = &target{blocked: one(d), probeDue: now.Add(10 * time.Millisecond)}
+	}, 10*time.Millisecond)
+	f("a probe that is under way", func(d *dispatcher, now time.Time) {
+		d.targets["app-x"] = &target{blocked: one(d), probing: 1, probeDue: now.Add(10 * time.Millisecond)}
+	}, tickInterval)
+	f("a document that fails alone", func(d *dispatcher, now time.Time) {
+		d.targets["app-x"] = &target{failing: []retry{{due: now.Add(20 * time.Millisecond)}}}
+	}, 20*time.Millisecond)
+	f("a dead letter for the store", func(d *dispatcher, now time.Time) {
+		d.storing = storing{parts: one(d), due: now.Add(30 * time.Millisecond)}
+	}, 30*time.Millisecond)
+	f("one that is on its way", func(d *dispatcher, now time.Time) {
+		d.storing = storing{parts: one(d), due: now.Add(30 * time.Millisecond), running: true}
+	}, idle)
+}
+
+// Large forms go one at a time.
+func TestOneLargeForm(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	d.large = make([]part, 2)
+	if !d.mayTakeLarge() {
+		t.Error("none may go")
+	}
+	if d.largeRunning = true; d.mayTakeLarge() {
+		t.Error("two may go")
+	}
+}
