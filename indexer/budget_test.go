@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,15 @@ func within(t *testing.T, limit int64, test func(t *testing.T, b *budget, try fu
 			t.Errorf("%d reservations are left", len(b.queue)+len(b.paused))
 		}
 	})
+}
+
+// begins lets a shard begin a record, and reports whether it could.
+func begins(t *testing.T, b *budget, shard string) func() bool {
+	var begun atomic.Bool
+	ctx := t.Context()
+	go func() { begun.Store(b.begin(ctx, shard)) }()
+	synctest.Wait()
+	return begun.Load
 }
 
 // A document larger than the limit is let in when nothing else is in flight:
@@ -112,22 +122,16 @@ func TestReserveIsNotPassedForEver(t *testing.T) {
 // Too many documents that wait for their indices pause their shards, and no other.
 func TestBegin(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
-		begin := func(shard string) *bool {
-			begun := false
-			ctx := t.Context()
-			go func() { begun = b.begin(ctx, shard) }()
-			synctest.Wait()
-			return &begun
-		}
+		begin := func(shard string) func() bool { return begins(t, b, shard) }
 		try("a", 30)
 		try("b", 30)
 		b.wait("a", 25)
-		if !*begin("a") || !*begin("b") {
+		if !begin("a")() || !begin("b")() {
 			t.Error("a shard is paused when a quarter waits")
 		}
 		b.wait("a", 1)
 		paused := begin("a")
-		if *paused || !*begin("b") {
+		if paused() || !begin("b")() {
 			t.Error("more than a quarter waits: it is the shard of these that pauses")
 		}
 		if _, _, shards := b.state(); !reflect.DeepEqual(shards, []string{"a"}) {
@@ -135,7 +139,7 @@ func TestBegin(t *testing.T) {
 		}
 		b.wait("a", -1)
 		synctest.Wait()
-		if !*paused {
+		if !paused() {
 			t.Error("it does not go on")
 		}
 		b.wait("a", -25)
@@ -203,20 +207,13 @@ func TestPausedShardLooks(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		try("a", 40)
 		b.wait("a", 40)
-		begin := func() *bool {
-			begun := false
-			ctx := t.Context()
-			go func() { begun = b.begin(ctx, "a") }()
-			synctest.Wait()
-			return &begun
-		}
-		first := begin()
-		if *first {
+		first := begins(t, b, "a")
+		if first() {
 			t.Fatal("it is not paused")
 		}
 		time.Sleep(pausedFor)
 		synctest.Wait()
-		if !*first || b.isPaused("a") {
+		if !first() || b.isPaused("a") {
 			t.Fatalf("after %s it takes no record", pausedFor)
 		}
 		b.reserve(t.Context(), "a", 1)
@@ -224,15 +221,15 @@ func TestPausedShardLooks(t *testing.T) {
 			t.Error("it takes a second record")
 		}
 		b.wait("a", 11) // more than half of the limit
-		second := begin()
+		second := begins(t, b, "a")
 		time.Sleep(10 * pausedFor)
 		synctest.Wait()
-		if *second {
+		if second() {
 			t.Error("it takes a record though more than half of the limit waits")
 		}
 		b.wait("a", -51)
 		synctest.Wait()
-		if !*second {
+		if !second() {
 			t.Error("it does not go on")
 		}
 	})
