@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -225,7 +226,8 @@ func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.I
 // unreadSince returns the time, by Kinesis' clock, since which records of a shard may
 // be unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
-	return later(t.unreadSinceIn(id), t.stream.Created) // no record of the shard is older
+	// No record of the shard is older than its stream, or than itself.
+	return later(later(t.unreadSinceIn(id), t.stream.Created), t.shards[id].created)
 }
 
 // allUnreadSince returns the time since which records of any shard may be unread. t.mu
@@ -245,9 +247,9 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	if t.foreign(id, o.row) != "" {
 		o = observation{} // what it says is of another shard
 	}
-	listed := t.now()
-	if first := t.shards[id].since; !first.IsZero() {
-		listed = listed.Add(-time.Since(first))
+	listed := t.shards[id].listed
+	if listed.IsZero() {
+		listed = t.now()
 	}
 	switch {
 	case !o.reading.through.IsZero():
@@ -258,9 +260,9 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 			return sign
 		}
 	case o.start != nil:
-	case id <= t.start.lastShard:
-		if !t.start.at.IsZero() && t.start.at.Before(listed) {
-			return t.start.at
+	case id <= t.start.lastShard || len(t.shards[id].Parents) == 0: // there since the stream was created
+		if created := cmp.Or(t.start.at, t.shards[id].created); !created.IsZero() && created.Before(listed) {
+			return created
 		}
 	default:
 		if closed := t.parentsClosed(id); !closed.IsZero() && closed.Before(listed) {

@@ -102,7 +102,7 @@ func TestStandings(t *testing.T) {
 				t.Errorf("%s: %+v, want %+v", what, all[i], want)
 			}
 		}
-		early, late := Shard{ID: "shardId-4"}, Shard{ID: "shardId-6"}
+		early, late := Shard{ID: "shardId-4"}, Shard{ID: "shardId-6", Parents: []string{"shardId-0"}}
 		f("finished", &row{checkpoint: "SHARD_END"}, early, Standing{})
 		f("free", &row{checkpoint: "1", reading: read(time.Hour, 30*minute)}, early, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
 		r := owned("a", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})

@@ -69,8 +69,8 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	starting := t.scanned.IsZero()
 	t.scanned, t.looked = scanned, begun
 	if shards != nil {
-		t.listing = time.Now()
-		t.shards.update(shards, rows)
+		t.shards.update(shards, rows, t.listedAt, t.now())
+		t.listing, t.listedAt = time.Now(), t.now()
 	}
 	clear(t.tried)
 	for id, before := range t.seen {

@@ -24,7 +24,11 @@ type listing map[string]listedShard
 type listedShard struct {
 	Shard
 	missing int       // how many listings in a row lack it
-	since   time.Time // when it was listed first
+	since   time.Time // monotonic: when it was listed first
+	listed  time.Time // by Kinesis' clock: when it was listed first
+	// created is a time, by Kinesis' clock, before which the shard did not exist; zero if
+	// none is known.
+	created time.Time
 	// reopened counts the listings in a row that show it open although its row says
 	// that it is finished, and reopenedAt is when the first of them came.
 	reopened   int
@@ -32,9 +36,12 @@ type listedShard struct {
 	refused    string // a checkpoint that Kinesis says is not of this shard
 }
 
-// update takes in a complete listing. Shards that it lacks are known by their
-// children and by their rows.
-func (l listing) update(shards []Shard, rows map[string]row) {
+// update takes in a complete listing of a time, and the time of the one before, both by
+// Kinesis' clock. Shards that it lacks are known by their children and by their rows.
+func (l listing) update(shards []Shard, rows map[string]row, before, now time.Time) {
+	if !l.isReplaced(shards) {
+		before = time.Time{}
+	}
 	for id, s := range l {
 		s.missing++
 		l[id] = s
@@ -46,7 +53,7 @@ func (l listing) update(shards []Shard, rows map[string]row) {
 		}
 		listed.Shard, listed.missing = s, 0
 		if listed.since.IsZero() {
-			listed.since = time.Now()
+			listed.since, listed.listed, listed.created = time.Now(), now, before
 		}
 		listed.compare(rows[s.ID])
 		l[s.ID] = listed
@@ -70,6 +77,17 @@ func (l listing) update(shards []Shard, rows map[string]row) {
 			delete(l, id)
 		}
 	}
+}
+
+// isReplaced reports whether a listing shows none of the shards that were listed before:
+// the stream was created again since.
+func (l listing) isReplaced(shards []Shard) bool {
+	for _, s := range shards {
+		if known := l[s.ID]; !known.since.IsZero() && known.First == s.First {
+			return false
+		}
+	}
+	return true
 }
 
 // has tells that the last listing shows a shard.

@@ -74,6 +74,7 @@ type Table struct {
 	scanned  time.Time              // when they were
 	looked   time.Time              // when that scan began
 	listing  time.Time              // when the shards were listed last
+	listedAt time.Time              // the same by Kinesis' clock
 	deleted  map[string]bool        // shards whose rows somebody deleted by hand
 	epochs   map[string]int64       // the highest seen of each shard
 	tried    map[string]time.Time   // leases asked for since the last scan, and when

@@ -306,6 +306,21 @@ func TestRunStreamGone(t *testing.T) {
 	}
 }
 
+// A worker that may not list the shards ends before it creates anything.
+func TestRunShardsDenied(t *testing.T) {
+	for _, operations := range [][]string{{"ListShards"}, {"ListShards", "DescribeStreamSummary"}} {
+		s := newStart(t, fakeaws.KinesisOptions{})
+		for _, operation := range operations {
+			s.faults[operation] = []fakeaws.Fault{refuse("AccessDeniedException")}
+		}
+		code, _, errOut := ended(t, nil, "run")
+		if code != exitSettings || !strings.Contains(errOut, "allow kinesis:ListShards on the stream") {
+			t.Errorf("%v denied: exit %d, %s", operations, code, errOut)
+		}
+		s.untouched()
+	}
+}
+
 // While the stream is being created, nothing else is.
 func TestRunStreamCreating(t *testing.T) {
 	s := newStart(t, fakeaws.KinesisOptions{})

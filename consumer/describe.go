@@ -61,7 +61,8 @@ func Describe(ctx context.Context, client *kinesis.Client, stream string) (Descr
 
 // Check asks for the stream and then for the lease table, and creates nothing. While
 // either is not ready for a reason that passes, or AWS cannot be reached, it tries
-// again. Run goes by what it finds of the stream. Besides what AWS answers it returns ErrDeleting and checkpoint.ErrOtherTable.
+// again. Run goes by what it finds of the stream. Besides what AWS answers it returns
+// ErrDeleting and checkpoint.ErrOtherTable.
 func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	err = c.persist(ctx, "cannot begin with the stream; trying again", func(ctx context.Context) (err error) {
 		d, err = c.find(ctx)
@@ -78,17 +79,16 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	})
 }
 
-// find describes the stream. Without the right to do so nothing is known of it, and
-// listing its shards shows whether it exists.
+// find describes the stream, and lists its shards, without which no worker can run. It
+// can do without the right to describe the stream.
 func (c *Consumer) find(ctx context.Context) (Description, error) {
 	d, err := Describe(ctx, c.stream.kinesis, c.cfg.Stream)
-	if !IsDenied(err) {
+	switch {
+	case IsDenied(err):
+		c.cfg.Log.Warn().Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
+	case err != nil:
 		return d, err
 	}
-	c.cfg.Log.Warn().Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
 	_, _, err = c.stream.list(ctx)
-	if IsDenied(err) {
-		err = nil // reading says so, with what else is denied
-	}
 	return d, err
 }

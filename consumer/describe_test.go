@@ -17,6 +17,7 @@ import (
 func TestCheck(t *testing.T) {
 	denied := fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}
 	empty := fakeaws.Fault{Refuse: &fakeaws.APIError{Status: http.StatusOK}} // JSON, and nothing of AWS in it
+	const notKinesis = "the answer is not one of Kinesis"
 	f := func(name string, want Description, wantErr string, faults map[string]fakeaws.Fault) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
@@ -38,7 +39,8 @@ func TestCheck(t *testing.T) {
 				if wantErr == "" && (got.ARN != want.ARN || !got.Created.Equal(want.Created) || got.Retention != want.Retention) {
 					t.Errorf("%+v, want %+v", got, want)
 				}
-				if n := strings.Count(log.String(), "allow kinesis:DescribeStreamSummary"); (n == 1) != (wantErr == "" && want.ARN == "") {
+				_, refused := faults["DescribeStreamSummary"]
+				if n := strings.Count(log.String(), "allow kinesis:DescribeStreamSummary"); (n == 1) != (refused && wantErr != notKinesis) {
 					t.Errorf("%d warnings: %s", n, log)
 				}
 			})
@@ -46,9 +48,9 @@ func TestCheck(t *testing.T) {
 	}
 	f("all is well", Description{ARN: "arn:aws:kinesis:us-east-1:000000000000:stream/s", Retention: 24 * time.Hour}, "", nil)
 	f("summary denied", Description{}, "", map[string]fakeaws.Fault{"DescribeStreamSummary": denied})
-	// What is denied to a worker is for its reading to say.
-	f("shards denied too", Description{}, "", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
-	f("not Kinesis", Description{}, "the answer is not one of Kinesis", map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
+	f("shards denied", Description{}, "allow kinesis:ListShards", map[string]fakeaws.Fault{"ListShards": denied})
+	f("both denied", Description{}, "allow kinesis:ListShards", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
+	f("not Kinesis", Description{}, notKinesis, map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
 	f("table denied", Description{}, "AccessDenied", map[string]fakeaws.Fault{"DescribeTable": denied})
 	f("not DynamoDB", Description{}, "the answer is not one of DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
 }

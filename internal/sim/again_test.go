@@ -1,9 +1,42 @@
 package sim
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
+
+// otherStream is a stream that has no lease table of its own.
+const otherStream = "other"
+
+// startStranger starts a worker of another stream with the lease table of this one: it
+// has to end, and change nothing. While there is no table, it would make its own.
+func (c *cluster) startStranger() {
+	ctx := context.Background()
+	row, err := c.database().GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(tableName),
+		Key: map[string]ddbtypes.AttributeValue{"ShardID": &ddbtypes.AttributeValueMemberS{Value: firstStart}}})
+	if err != nil || row.Item == nil {
+		return
+	}
+	_, _ = c.admin.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(otherStream), ShardCount: aws.Int32(2)}) // unless it is there
+	w := &worker{number: -1}
+	c.startOn(w, "stranger", otherStream)
+	select {
+	case <-w.life.ended:
+	case <-time.After(time.Minute):
+	}
+	if !w.life.failed.Load() {
+		c.violation(ownStream, "a worker of another stream goes on with the lease table of this one")
+	}
+	c.crash(w.life)
+	<-w.life.ended
+}
 
 // A stream that is deleted and created again is read from its beginning: while a
 // worker runs, and when it starts later.
@@ -45,4 +78,40 @@ func TestTableDeleted(t *testing.T) {
 			t.Errorf("%d records are not read", n)
 		}
 	})
+}
+
+// Of two services that start with one lease table for two streams, one goes on and the
+// other ends, whichever is first.
+func TestTwoStreamsAtOnce(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(seed, logsluice, storyTiming, false)
+			c.create(2)
+			_, err := c.admin.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String(otherStream), ShardCount: aws.Int32(2)})
+			must(err)
+			workers := []*worker{{number: 0}, {number: 1}}
+			for i, stream := range []string{streamName, otherStream} {
+				time.Sleep(time.Duration(c.dice(i)%3) * time.Millisecond)
+				c.startOn(workers[i], stream, stream)
+			}
+			time.Sleep(calm)
+			if ours, others := workers[0].life.failed.Load(), workers[1].life.failed.Load(); ours == others {
+				t.Errorf("seed %d: both or none end: %v\n%s", seed, ours, c.last(100))
+			}
+			c.mu.Lock()
+			owners := make(map[string]bool)
+			for _, row := range c.rows {
+				owners[row.owner] = true
+			}
+			if len(owners) != 1 || len(c.rows) != 2 {
+				t.Errorf("seed %d: %v", seed, c.rows)
+			}
+			c.mu.Unlock()
+			for _, w := range workers {
+				c.crash(w.life)
+				<-w.life.ended
+			}
+			time.Sleep(time.Minute)
+		})
+	}
 }

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"logsluice/checkpoint"
 )
 
 // Each check of what becomes of documents finds what breaks its promise: what
@@ -18,7 +22,7 @@ func TestChecks(t *testing.T) {
 				timing := storyTiming
 				timing.inFlight = 8 << 20
 				c := newCluster(1, logsluice, timing, false)
-				p := plot{c, &life{worker: &worker{}, name: "w0"}, "shardId-000000000000"}
+				p := plot{c, &life{worker: &worker{}, name: "w0", stream: streamName}, "shardId-000000000000"}
 				c.holders[p.shard], c.topology[p.shard] = p.life, nil
 				play(p)
 				if (broken == "") != (c.violations == nil) || broken != "" && c.broken[broken] == 0 {
@@ -137,29 +141,56 @@ func TestChecks(t *testing.T) {
 	})
 	gap := func(p plot, from, to time.Duration) {
 		now := p.kinesisClock()
-		p.logged(p.life, fmt.Appendf(nil, `{"message":"records expired unread","gap_from":%q,"gap_to":%q}`, now.Add(from).Format(time.RFC3339Nano), now.Add(to).Format(time.RFC3339Nano)))
+		p.logged(p.life, fmt.Appendf(nil, `{"message":"records expired unread","shard":%q,"gap_from":%q,"gap_to":%q}`, p.shard, now.Add(from).Format(time.RFC3339Nano), now.Add(to).Format(time.RFC3339Nano)))
 	}
 	f("a gap while nothing has expired", noFalseGap, func(p plot) { gap(p, -2*time.Minute, -time.Minute) })
 	f("a gap of what has expired", "", func(p plot) { gap(p, -2*retention, -retention) })
+	f("a gap of before the shard was there", noFalseGap, func(p plot) {
+		p.expireRecords()
+		p.appeared[p.shard] = p.kinesisClock()
+		gap(p, -2*retention, -retention)
+	})
+	f("an expired record that is reported of another shard", notAhead, func(p plot) {
+		p.records["other"] = []record{{shard: "other", number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
+		p.expireRecords()
+		gap(p, -retention-5*time.Minute, -retention)
+		p.checkpointed("other", tableRow{}, tableRow{checkpoint: "1", owner: "w"})
+	})
 	f("an expired record that is not reported", notAhead, func(p plot) {
-		p.records[p.shard] = []record{{number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
+		p.records[p.shard] = []record{{shard: p.shard, number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
 		p.expireRecords()
 		gap(p, -2*retention, -retention-5*time.Minute)
 		p.checkpointed(p.shard, tableRow{}, tableRow{checkpoint: "1", owner: "w"})
 	})
 	f("an expired record that is reported", "", func(p plot) {
-		p.records[p.shard] = []record{{number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
+		p.records[p.shard] = []record{{shard: p.shard, number: "1", put: time.Now(), arrived: p.kinesisClock(), documents: []string{p.put(healthy, 1)}}}
 		p.expireRecords()
 		gap(p, -retention-5*time.Minute, -retention)
 		p.checkpointed(p.shard, tableRow{}, tableRow{checkpoint: "1", owner: "w"})
 	})
+	f("a shard that is not read, and no line says so", readOrTold, func(p plot) {
+		p.readAt[p.shard] = time.Now()
+		time.Sleep(checkpoint.UnreadAfter + mostUnreported + time.Second)
+		p.lookForUnread()
+	})
+	f("a shard that is read", "", func(p plot) {
+		p.readAt[p.shard] = time.Now()
+		time.Sleep(checkpoint.UnreadAfter)
+		p.answers("GetRecords", p.shard)
+		time.Sleep(checkpoint.UnreadAfter)
+		p.lookForUnread()
+	})
+	f("a row that a worker of another stream writes", ownStream, func(p plot) {
+		p.author = &life{name: "stranger", stream: otherStream}
+		p.changed("", nil, map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: firstStart}})
+	})
 	f("a shard that stands still", noWait, func(p plot) {
-		p.records[p.shard] = []record{{number: "1", put: time.Now(), documents: []string{p.put(healthy, 1)}}}
+		p.records[p.shard] = []record{{shard: p.shard, number: "1", put: time.Now(), documents: []string{p.put(healthy, 1)}}}
 		p.pass(2*mostWait, "", 0, nil)
 	})
 	f("a shard that waits for its own", "", func(p plot) {
 		p.storms = []trouble{{event: event{what: blockIndex, forever: true}}}
-		p.records[p.shard] = []record{{number: "1", put: time.Now(), documents: []string{p.put(p.day(days), 1)}}}
+		p.records[p.shard] = []record{{shard: p.shard, number: "1", put: time.Now(), documents: []string{p.put(p.day(days), 1)}}}
 		p.pass(2*mostWait, "", 0, nil)
 	})
 	f("children that are not read", childrenRead, func(p plot) {

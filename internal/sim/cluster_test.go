@@ -81,10 +81,14 @@ type worker struct {
 type life struct {
 	worker *worker
 	name   string // as in the lease table
+	stream string
 	cancel context.CancelFunc
 	ended  chan struct{}
 	dead   atomic.Bool // nothing reaches it or comes from it any more
 	failed atomic.Bool // it could not start
+	// consumer is the process, nil if it is not logsluice, and lag its metrics.
+	consumer *consumer.Consumer
+	lag      prometheus.Gatherer
 }
 
 // trouble is a fault that lasts.
@@ -143,16 +147,19 @@ func (c *cluster) aws(h http.Handler) aws.Config {
 }
 
 // start starts a process of a worker under a name.
-func (c *cluster) start(w *worker, name string) {
+func (c *cluster) start(w *worker, name string) { c.startOn(w, name, streamName) }
+
+// startOn is start for a stream.
+func (c *cluster) startOn(w *worker, name, stream string) {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &life{worker: w, name: name, cancel: cancel, ended: make(chan struct{})}
+	l := &life{worker: w, name: name, stream: stream, cancel: cancel, ended: make(chan struct{})}
 	config := c.aws(fakeaws.Inject(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { c.serve(l, rw, r) }),
 		func(call fakeaws.Call) fakeaws.Fault { return c.fault(l, call) }))
+	run := c.system(c, l, config)
 	c.mu.Lock()
 	w.life, w.down = l, false
 	c.mu.Unlock()
 	c.add("%s starts", name)
-	run := c.system(c, l, config)
 	go func() {
 		defer close(l.ended)
 		// What a start meets with ends the process, and ECS starts another.
@@ -181,14 +188,15 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 		InFlightBytes: c.inFlight, WaitForIndex: c.wait, Store: c.storeOf(l), Fallback: c.mapper, Registry: registry, Log: log,
 	}, lifeIndex{c, l})
 	must(err)
-	consumer, err := consumer.New(consumer.Config{
-		Stream: streamName, Application: tableName, Worker: l.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
+	l.lag = registry
+	l.consumer, err = consumer.New(consumer.Config{
+		Stream: l.stream, Application: tableName, Worker: l.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
 		MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
 	}, table, c.mapper, ix)
 	must(err)
 	return func(ctx context.Context) error {
 		defer ix.Close()
-		_, err := consumer.Check(ctx)
+		_, err := l.consumer.Check(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -196,7 +204,7 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 			table.Close()
 			return err
 		}
-		return consumer.Run(ctx)
+		return l.consumer.Run(ctx)
 	}
 }
 
@@ -296,8 +304,12 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 			c.trouble[i].until = time.Time{}
 		}
 		c.add("%s: %s %s befallen by %q", l.name, call.Operation, shard, t.what)
+		if fault.Refuse == nil && !fault.Lose && !fault.LoseAnswer {
+			c.answers(call.Operation, shard)
+		}
 		return fault.Fault
 	}
+	c.answers(call.Operation, shard)
 	return fakeaws.Fault{Delay: c.latency}
 }
 

@@ -381,8 +381,9 @@ var logGap = []byte(`"records expired unread"`)
 // gapLogged checks that records can have expired in a gap, and notes it.
 func (c *cluster) gapLogged(l *life, text []byte) {
 	var fields struct {
-		From time.Time `json:"gap_from"`
-		To   time.Time `json:"gap_to"`
+		Shard string
+		From  time.Time `json:"gap_from"`
+		To    time.Time `json:"gap_to"`
 	}
 	must(json.Unmarshal(text, &fields))
 	c.mu.Lock()
@@ -390,7 +391,10 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	if expired := c.kinesisClock().Add(blink - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
 		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, text, expired.Sub(c.begun))
 	}
-	c.gaps = append(c.gaps, interval{fields.From, fields.To})
+	if created := c.appeared[fields.Shard]; !fields.To.After(created.Add(-blink)) {
+		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, text, created.Sub(c.begun))
+	}
+	c.gaps = append(c.gaps, interval{fields.Shard, fields.From, fields.To})
 }
 
 // logged finds in a worker's log what it decides about an index, and what it says of
@@ -399,6 +403,7 @@ func (c *cluster) logged(l *life, text []byte) {
 	if bytes.Contains(text, logGap) {
 		c.gapLogged(l, text)
 	}
+	c.unreadLogged(text)
 	givenUp, partly, again := bytes.Contains(text, logGivenUp), bytes.Contains(text, logPartly), bytes.Contains(text, logAgain)
 	if !givenUp && !partly && !again {
 		return

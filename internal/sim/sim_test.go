@@ -184,11 +184,11 @@ func (c *cluster) play(s story) {
 	time.Sleep(time.Minute) // calls that are late
 }
 
-// outlast waits for the troubles of OpenSearch to pass, while records are put.
+// outlast waits for the troubles to pass, while records are put.
 func (c *cluster) outlast() {
 	c.mu.Lock()
 	var last time.Time
-	for _, t := range c.storms {
+	for _, t := range slices.Concat(c.storms, c.trouble) {
 		last = later(last, t.until)
 	}
 	c.mu.Unlock()
@@ -202,7 +202,7 @@ func (c *cluster) calmDown() {
 	now := time.Now()
 	c.stir = now
 	for _, t := range c.trouble {
-		if t.what == denyReads || t.what == denyWorker {
+		if t.what.refusesReads() {
 			c.stir = now.Add(mostPause) // until then the shard need not be tried
 		}
 	}
@@ -348,6 +348,10 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 		c.deleteRow(e.shard)
 	case createStreamAgain:
 		c.createAgain()
+	case passRetention:
+		c.expireRecords()
+	case startStranger:
+		c.startStranger()
 	case deleteTable:
 		// When none has seen it, the next to start takes the table for a first one: from
 		// the latest record, what was put before is lost.
@@ -390,6 +394,10 @@ func (c *cluster) learn() (open []types.Shard) {
 // learned is learn with c.mu held.
 func (c *cluster) learned(shards []types.Shard) (open []types.Shard) {
 	for _, s := range shards {
+		if _, known := c.topology[*s.ShardId]; !known {
+			c.appeared[*s.ShardId] = c.kinesisClock()
+			c.readAt[*s.ShardId] = time.Now()
+		}
 		c.firsts[*s.ShardId] = *s.SequenceNumberRange.StartingSequenceNumber
 		parents := []string{}
 		for _, parent := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
@@ -579,7 +587,7 @@ func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 	_, _ = p.gzip.Write(body)
 	must(p.gzip.Close())
 	data := slices.Clone(p.packed.Bytes())
-	r := record{poison: poison, put: time.Now(), arrived: p.cluster.kinesisClock()}
+	r := record{poison: poison, put: time.Now()}
 	if poison {
 		data = data[:len(data)/2]
 	} else {
@@ -594,7 +602,7 @@ func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 	out, err := c.admin.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String(streamName),
 		PartitionKey: aws.String(fmt.Sprint(p.rng.Uint64())), ExplicitHashKey: hashKey, Data: data})
 	must(err)
-	r.number = *out.SequenceNumber
+	r.number, r.shard, r.arrived = *out.SequenceNumber, *out.ShardId, c.kinesisClock()
 	for _, name := range r.documents {
 		c.documents[name] = &document{shard: *out.ShardId}
 	}

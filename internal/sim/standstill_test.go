@@ -40,6 +40,7 @@ func (c *cluster) watchOver(ctx context.Context) {
 			return
 		}
 		c.look()
+		c.lookForUnread()
 	}
 }
 
@@ -69,7 +70,7 @@ func (c *cluster) judgeCalm() {
 	}
 	for _, t := range c.trouble {
 		switch {
-		case (t.what == denyReads || t.what == denyWorker) && time.Since(t.until) < mostPause:
+		case t.what.refusesReads() && time.Since(t.until) < mostPause:
 			c.stir = time.Now()
 		case !t.active():
 		case !t.what.ofOpenSearch(), t.what == failOpenSearch, t.what == silentOpenSearch:

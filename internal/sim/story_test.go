@@ -2,10 +2,13 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"logsluice/checkpoint"
 )
 
 // story is what happens to a cluster. It and its seed fix every fault.
@@ -69,6 +72,8 @@ const (
 	denyWorker        // the reads of all shards, to one worker
 	createStreamAgain // the stream is deleted and created with as many shards
 	deleteTable
+	passRetention // whatever is in the stream expires
+	startStranger // a worker of another stream, with the same lease table
 	happenings
 )
 
@@ -77,12 +82,21 @@ func (h happening) String() string {
 		"throttle DynamoDB", "throttle Kinesis", "throttle KMS", "fail Kinesis", "lose answers", "slow calls", "late calls",
 		"expire iterators", "miss shards", "split", "merge", "delete row",
 		"block index", "flood stage", "lose shards", "fail some", "block all", "refuse letters", "fail OpenSearch", "silent OpenSearch",
-		"refuse items", "refuse bulk", "slow index", "deny reads", "deny worker", "create stream again", "delete table"}[h]
+		"refuse items", "refuse bulk", "slow index", "deny reads", "deny worker", "create stream again", "delete table",
+		"pass retention", "start stranger"}[h]
 }
 
 // lastings are how long OpenSearch can be in trouble: what is decided about it
 // takes minutes.
 var lastings = []time.Duration{10 * time.Second, 40 * time.Second, 70 * time.Second, 110 * time.Second, 170 * time.Second, 4 * time.Minute}
+
+// longRefusal is long enough for what is not read to be reported.
+const longRefusal = checkpoint.UnreadAfter + 2*mostUnreported
+
+// refusesReads reports whether reads fail, and nothing else goes wrong.
+func (h happening) refusesReads() bool {
+	return slices.Contains([]happening{denyReads, denyWorker, throttleKinesis, throttleKMS, failKinesis, cutKinesis, deafKinesis}, h)
+}
 
 // tell draws a story.
 func tell(t *rapid.T) story {
@@ -108,6 +122,9 @@ func tell(t *rapid.T) story {
 		}
 		if e.what == denyWorker {
 			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")
+		}
+		if e.what.refusesReads() && rapid.IntRange(0, 7).Draw(t, "for long") == 7 {
+			e.lasting, e.percent = longRefusal, 100
 		}
 		if e.what.ofOpenSearch() {
 			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")

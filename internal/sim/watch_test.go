@@ -28,10 +28,12 @@ type watch struct {
 	former     []record             // of streams that were deleted
 	expires    map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
 	gaps       []interval           // that were reported
+	appeared   map[string]time.Time // by shard: when it was created, by Kinesis' clock
 	// tableDeleted is set when somebody has deleted the lease table.
 	tableDeleted bool
 	outcomes
 	progress
+	unread
 }
 
 // tableRow is a row of the lease table.
@@ -41,10 +43,14 @@ type tableRow struct {
 	epoch, counter           int64
 }
 
-const shardEnd = "SHARD_END"
+const (
+	shardEnd   = "SHARD_END"
+	firstStart = "logsluice-first-start" // the row that is not a shard's
+)
 
 // record is what was put into the stream.
 type record struct {
+	shard     string
 	number    string
 	put       time.Time
 	arrived   time.Time // by Kinesis' clock
@@ -65,8 +71,10 @@ func newWatch() watch {
 		firsts:   make(map[string]string),
 		epochs:   make(map[string]int64),
 		expires:  make(map[string]time.Time),
+		appeared: make(map[string]time.Time),
 		outcomes: newOutcomes(),
 		progress: newProgress(),
+		unread:   newUnread(),
 	}
 }
 
@@ -74,6 +82,7 @@ func newWatch() watch {
 type promise string
 
 const (
+	readOrTold   promise = "every open shard is read, or is reported"
 	ownStream    promise = "no worker advances a row of another stream"
 	fenced       promise = "no row is changed by a worker without its lease"
 	parentsFirst promise = "no child is read before its parents are finished"
@@ -130,13 +139,16 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		key = after
 	}
 	shard := key["ShardID"].(*types.AttributeValueMemberS).Value
-	if shard == "logsluice-first-start" {
-		return
-	}
 	was, is := readRow(before), readRow(after)
 	author := c.author
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if author != nil && author.stream != streamName {
+		c.violated(ownStream, "%s, which is of the stream %s, changes %s", author.name, author.stream, shard)
+	}
+	if shard == firstStart {
+		return
+	}
 	if after == nil {
 		delete(c.rows, shard)
 	} else {
@@ -264,19 +276,20 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 	}
 }
 
-// interval is a time by Kinesis' clock.
-type interval struct{ from, to time.Time }
+// interval is a time of a shard by Kinesis' clock.
+type interval struct {
+	shard    string
+	from, to time.Time
+}
 
 // isLost reports whether a record can have expired unread, and that was reported. When
-// the lease table was deleted and no worker saw it, nobody knows how far was read. What
-// expires between the creation of a stream under running workers and their first look at
-// it is not reported.
+// the lease table was deleted and no worker saw it, nobody knows how far was read.
 func (c *cluster) isLost(r record) bool {
-	if (c.tableDeleted || c.former != nil) && r.arrived.Add(retention).Before(c.kinesisClock()) {
+	if c.tableDeleted && r.arrived.Add(retention).Before(c.kinesisClock()) {
 		return true
 	}
 	return slices.ContainsFunc(c.gaps, func(g interval) bool {
-		return !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
+		return g.shard == r.shard && !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
 	})
 }
 
