@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -381,15 +382,20 @@ var logGap = []byte(`"records expired unread"`)
 // gapLogged checks that records can have expired in a gap, and notes it.
 func (c *cluster) gapLogged(l *life, text []byte) {
 	var fields struct {
-		Shard string
-		From  time.Time `json:"gap_from"`
-		To    time.Time `json:"gap_to"`
+		Shard  string
+		After  string    `json:"after_sequence_number"`
+		Before string    `json:"before_sequence_number"`
+		From   time.Time `json:"gap_from"`
+		To     time.Time `json:"gap_to"`
 	}
 	must(json.Unmarshal(text, &fields))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if expired := c.kinesisClock().Add(blink - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
 		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, text, expired.Sub(c.begun))
+	}
+	if number := cmp.Or(fields.After, fields.Before); number < c.firsts[fields.Shard] && (number != "" || time.Since(c.createdAgain) < mostWait) {
+		return // of a stream that was deleted
 	}
 	if created := c.appeared[fields.Shard]; !fields.To.After(created.Add(-blink)) {
 		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, text, created.Sub(c.begun))

@@ -280,7 +280,7 @@ func (c *cluster) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for shard, row := range c.rows {
-		if _, exists := c.topology[shard]; !exists && row.checkpoint != shardEnd {
+		if _, exists := c.topology[shard]; row.checkpoint != shardEnd && (row.checkpoint != "" || !exists) {
 			continue // for people to see
 		}
 		if !c.listed(shard) {
@@ -442,6 +442,7 @@ func (c *cluster) createAgain() {
 	must(err)
 	_, err = c.admin.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: out.StreamDescriptionSummary.OpenShardCount})
 	must(err)
+	c.createdAgain = time.Now()
 	for _, records := range c.records {
 		c.former = append(c.former, records...)
 	}

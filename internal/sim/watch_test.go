@@ -13,22 +13,23 @@ import (
 // watch holds what happens against the promises. It is part of a cluster, whose
 // lock guards it.
 type watch struct {
-	foreign    bool // the table is not ours: no rules for its writes
-	violations []string
-	broken     map[promise]int
-	rows       map[string]tableRow
-	holders    map[string]*life     // by shard: who acquired it last
-	signs      map[string]time.Time // by shard: when its counter moved last
-	byHand     map[string]time.Time // by shard: when somebody deleted its row
-	topology   map[string][]string  // parents by shard
-	records    map[string][]record  // by shard, in order
-	settled    map[string]int       // by shard: how many of the records are known to be settled
-	firsts     map[string]string    // by shard: where its sequence numbers begin
-	epochs     map[string]int64     // by shard: of the last lease
-	former     []record             // of streams that were deleted
-	expires    map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
-	gaps       []interval           // that were reported
-	appeared   map[string]time.Time // by shard: when it was created, by Kinesis' clock
+	foreign      bool // the table is not ours: no rules for its writes
+	violations   []string
+	broken       map[promise]int
+	rows         map[string]tableRow
+	holders      map[string]*life     // by shard: who acquired it last
+	signs        map[string]time.Time // by shard: when its counter moved last
+	byHand       map[string]time.Time // by shard: when somebody deleted its row
+	topology     map[string][]string  // parents by shard
+	records      map[string][]record  // by shard, in order
+	settled      map[string]int       // by shard: how many of the records are known to be settled
+	firsts       map[string]string    // by shard: where its sequence numbers begin
+	epochs       map[string]int64     // by shard: of the last lease
+	former       []record             // of streams that were deleted
+	expires      map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
+	gaps         []interval           // that were reported
+	appeared     map[string]time.Time // by shard: when it was created, by Kinesis' clock
+	createdAgain time.Time            // when the stream was, last
 	// tableDeleted is set when somebody has deleted the lease table.
 	tableDeleted bool
 	outcomes
@@ -283,14 +284,20 @@ type interval struct {
 }
 
 // isLost reports whether a record can have expired unread, and that was reported. When
-// the lease table was deleted and no worker saw it, nobody knows how far was read.
+// the lease table was deleted and no worker saw it, nobody knows how far was read. What a
+// parent had when it expired is in the gap of its children.
 func (c *cluster) isLost(r record) bool {
 	if c.tableDeleted && r.arrived.Add(retention).Before(c.kinesisClock()) {
 		return true
 	}
 	return slices.ContainsFunc(c.gaps, func(g interval) bool {
-		return g.shard == r.shard && !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
+		return c.descends(g.shard, r.shard) && !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
 	})
+}
+
+// descends reports whether a shard is another one, or came from it by reshards.
+func (c *cluster) descends(shard, from string) bool {
+	return shard == from || slices.ContainsFunc(c.topology[shard], func(parent string) bool { return c.descends(parent, from) })
 }
 
 // unsettled names what of a record has no final verdict, "" if all has.
