@@ -176,9 +176,25 @@ func TestChecks(t *testing.T) {
 	f("a shard that is read", "", func(p plot) {
 		p.readAt[p.shard] = time.Now()
 		time.Sleep(checkpoint.UnreadAfter)
-		p.answers("GetRecords", p.shard)
+		p.answers(p.life, "GetRecords", p.shard)
 		time.Sleep(checkpoint.UnreadAfter)
 		p.lookForUnread()
+	})
+	f("a row of a deleted stream that advances", ownStream, func(p plot) {
+		p.createdAgain = time.Now()
+		p.firsts[p.shard] = "5"
+		p.author = p.life
+		time.Sleep(time.Second)
+		p.answers(p.life, "ListShards", "")
+		time.Sleep(p.drain + 2*blink)
+		p.checkpointed(p.shard, tableRow{first: "1", checkpoint: "3"}, tableRow{first: "1", checkpoint: "6"})
+	})
+	f("a row of a deleted stream that advances before the next listing", "", func(p plot) {
+		p.createdAgain = time.Now()
+		p.firsts[p.shard] = "5"
+		p.author = p.life
+		time.Sleep(p.drain + 2*blink)
+		p.checkpointed(p.shard, tableRow{first: "1", checkpoint: "3"}, tableRow{first: "1", checkpoint: "6"})
 	})
 	f("a row that a worker of another stream writes", ownStream, func(p plot) {
 		p.author = &life{name: "stranger", stream: otherStream}

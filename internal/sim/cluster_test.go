@@ -86,6 +86,7 @@ type life struct {
 	ended  chan struct{}
 	dead   atomic.Bool // nothing reaches it or comes from it any more
 	failed atomic.Bool // it could not start
+	listed time.Time   // the first listing of the shards since the stream was created
 	// consumer is the process, nil if it is not logsluice, and lag its metrics.
 	consumer *consumer.Consumer
 	lag      prometheus.Gatherer
@@ -305,11 +306,11 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 		}
 		c.add("%s: %s %s befallen by %q", l.name, call.Operation, shard, t.what)
 		if fault.Refuse == nil && !fault.Lose && !fault.LoseAnswer {
-			c.answers(call.Operation, shard)
+			c.answers(l, call.Operation, shard)
 		}
 		return fault.Fault
 	}
-	c.answers(call.Operation, shard)
+	c.answers(l, call.Operation, shard)
 	return fakeaws.Fault{Delay: c.latency}
 }
 

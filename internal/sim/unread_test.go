@@ -32,9 +32,14 @@ func newUnread() unread {
 }
 
 // answers notes a call that Kinesis answers. c.mu must be held.
-func (c *cluster) answers(operation, shard string) {
-	if operation == "GetRecords" {
+func (c *cluster) answers(l *life, operation, shard string) {
+	switch operation {
+	case "GetRecords":
 		c.readAt[shard] = time.Now()
+	case "ListShards":
+		if !l.listed.After(c.createdAgain) {
+			l.listed = time.Now()
+		}
 	}
 }
 
