@@ -73,6 +73,7 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	}
 	if d.ARN != "" {
 		c.identity.ARN, c.identity.Created = d.ARN, d.Created
+		c.stream.retention.set(d.Retention)
 	}
 	return d, c.persist(ctx, "cannot begin with the lease table; trying again", func(ctx context.Context) error {
 		return c.table.Check(ctx, c.identity)

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -53,6 +54,26 @@ func TestCheck(t *testing.T) {
 	f("not Kinesis", Description{}, notKinesis, map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
 	f("table denied", Description{}, "AccessDenied", map[string]fakeaws.Fault{"DescribeTable": denied})
 	f("not DynamoDB", Description{}, "the answer is not one of DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
+}
+
+// The retention is known from the start: a reading that ends meanwhile does not pass over
+// what has expired because it could not ask.
+func TestCheckKnowsRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := fakeAWS(noFaults)
+		createStream(t, cfg)
+		c := newWorker(t, cfg, newTable(t, cfg, time.Minute), zerolog.Nop())
+		if _, err := c.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * retentionKept)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		now := time.Now()
+		if got, want := c.stream.horizon(ended, now, now.Add(-48*time.Hour)), now.Add(dateUnit-24*time.Hour); !got.Equal(want) {
+			t.Errorf("all before %s has expired, want %s", got, want)
+		}
+	})
 }
 
 // A worker whose stream is not a stream's name or ARN is not made.

@@ -67,18 +67,26 @@ func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
 	return k.trimmed
 }
 
+// set notes the retention as Kinesis says it.
+func (k *retention) set(length time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.length, k.asked = length, time.Now()
+}
+
 // askRetention asks for the retention, for a reader that is so far behind. What was
 // known stays if there is no answer.
 func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
 	d, err := Describe(ctx, s.kinesis, s.name)
 	k := &s.retention
+	if err == nil {
+		k.set(d.Retention)
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked = time.Now()
-	switch {
-	case err == nil:
-		k.length = d.Retention
-	case k.length == 0 && behind > leastOfAWS && ctx.Err() == nil:
+	if k.length == 0 && behind > leastOfAWS && ctx.Err() == nil {
 		k.lines.warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
 			Msg("records may have expired unread: the stream's retention is not known: allow kinesis:DescribeStreamSummary on it to the task role")
 	}
