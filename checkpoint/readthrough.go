@@ -258,6 +258,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 			return sign
 		}
 	case o.start != nil:
+	case t.shards[id].replaced: // it was not there at the first start
 	case id <= t.start.lastShard:
 		if !t.start.at.IsZero() && t.start.at.Before(listed) {
 			return t.start.at

@@ -25,6 +25,9 @@ type listedShard struct {
 	Shard
 	missing int       // how many listings in a row lack it
 	since   time.Time // when it was listed first
+	// replaced is set when another shard with its id was listed before: the stream was
+	// created again meanwhile.
+	replaced bool
 	// reopened counts the listings in a row that show it open although its row says
 	// that it is finished, and reopenedAt is when the first of them came.
 	reopened   int
@@ -42,7 +45,7 @@ func (l listing) update(shards []Shard, rows map[string]row) {
 	for _, s := range shards {
 		listed := l[s.ID]
 		if listed.First != s.First {
-			listed = listedShard{} // another shard with its id
+			listed = listedShard{replaced: listed.First != ""} // another shard with its id
 		}
 		listed.Shard, listed.missing = s, 0
 		if listed.since.IsZero() {
