@@ -454,15 +454,14 @@ func TestUnreadOfAnotherStream(t *testing.T) {
 		if all := a.Standings(); len(all) != 1 || all[0].Lag != 70*time.Second {
 			t.Errorf("not there at the last listing: %+v", all)
 		}
-		delete(a.seen, shard0)
-		clear(a.shards)
-		a.listedAt = time.Time{}
-		a.observe([]Shard{{ID: shard0, First: "110"}}, nil, time.Now(), time.Now())
-		if all := a.Standings(); len(all) != 1 || all[0].Lag < time.Hour {
+		b := unconnected(t, "b") // it has not seen the earlier shard
+		b.observe([]Shard{{ID: shard0, First: "110"}}, nil, time.Now(), time.Now())
+		b.start.at, b.start.lastShard = old, shard0
+		if all := b.Standings(); len(all) != 1 || all[0].Lag < time.Hour {
 			t.Errorf("never read since the first start: %+v", all)
 		}
-		a.stream.Created = time.Now().Add(-30 * time.Second)
-		if all := a.Standings(); len(all) != 1 || all[0].Lag != 30*time.Second {
+		b.stream.Created = time.Now().Add(-30 * time.Second)
+		if all := b.Standings(); len(all) != 1 || all[0].Lag != 30*time.Second {
 			t.Errorf("older than the stream: %+v", all)
 		}
 	})

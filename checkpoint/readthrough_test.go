@@ -122,6 +122,37 @@ func TestStandings(t *testing.T) {
 	})
 }
 
+// A shard of a stream that is created again under a worker has been unread since it is
+// listed, whatever the row of the earlier one says, and whenever the first start was.
+func TestStandingOfReplacedShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, r := range map[string]map[string]row{
+			"with a row": {shard0: {checkpoint: "5", first: "1", reading: readState{through: time.Now(), at: time.Now()}}},
+			"without":    {},
+		} {
+			table := unconnected(t, "w")
+			begun := time.Now()
+			table.start = start{position: Position{kind: trimHorizon}, lastShard: shard0, at: begun}
+			list := func(first string) {
+				table.tell(time.Now())
+				table.observe([]Shard{{ID: shard0, First: first}}, r, time.Now(), time.Now())
+			}
+			list("1")
+			time.Sleep(48 * time.Hour)
+			list("1")
+			if all := table.Standings(); len(all) != 1 || all[0].Lag != 48*time.Hour {
+				t.Errorf("%s, before: %+v", name, all)
+			}
+			list("100")
+			time.Sleep(time.Minute)
+			list("100")
+			if all := table.Standings(); len(all) != 1 || all[0].Lag != time.Minute {
+				t.Errorf("%s: %+v", name, all)
+			}
+		}
+	})
+}
+
 // One worker of those with leases reports what nobody reads.
 func TestOneReports(t *testing.T) {
 	for worker, want := range map[string]bool{"a": true, "b": false, "": true} {

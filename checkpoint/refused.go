@@ -83,6 +83,9 @@ func (t *Table) CanRead() error {
 	case t.coolingDown() && time.Since(t.cooldown.since) >= unreadFor:
 		return fmt.Errorf("this worker can read no shard: %w", cause)
 	case t.refusals.isRefused(), len(t.refusals.causes) > 0 && time.Since(t.refusals.since) >= unreadFor:
+		if listing, refused := t.refusals.causes[""]; refused && len(t.refusals.causes) == 1 {
+			return fmt.Errorf("the shards cannot be listed: %w", listing) // those that are held may be read
+		}
 		return fmt.Errorf("this worker reads nothing: %w", t.refusals.last)
 	}
 	return nil

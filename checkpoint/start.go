@@ -166,7 +166,7 @@ func (t *Table) takeStart(it item) error {
 	defer t.mu.Unlock()
 	if first.anew && !t.start.anew {
 		t.cfg.Log.Error().Str("stream", t.stream.String()).Time("created", t.stream.Created.UTC()).
-			Msg("the stream was deleted and created again: its shards are read from their oldest records")
+			Msg("the stream was deleted and created again: rows that the earlier one left are renewed")
 	}
 	if first.madeAgain != t.start.madeAgain {
 		// How long ago that was is not known: holders may have yet to write their rows.

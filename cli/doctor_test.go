@@ -513,7 +513,17 @@ func TestDoctor_Failure(t *testing.T) {
 	}, map[string]string{"CONSTANT_FIELDS": "env=prod"}, states{templates: warning, "Dashboards": warning}, templates, "fields of another type", "reindex when no template comes before ours")
 	f("made as data streams", others(`{"index_patterns":["PREFIX-*"],"priority":300,"data_stream":{}}`), nil, states{templates: broken, "writing": skipped}, templates, "DATA_STREAM", "makes a data stream of PREFIX-outside")
 	c.ask(http.MethodDelete, "/_index_template/"+c.prefix+"-others", "")
-	f("a plain index", func() { c.ask(http.MethodPut, "/"+c.prefix, "") }, map[string]string{"DATA_STREAM": "true"}, states{templates: broken, "writing": skipped, "lifecycle policy": warning, "Dashboards": warning}, templates, "it is set, and PREFIX is an index", "set it to false")
+	f("a plain index", func() { c.ask(http.MethodPut, "/"+c.prefix, "") }, map[string]string{"DATA_STREAM": "true"}, states{templates: broken, "writing": skipped, "lifecycle policy": warning, "Dashboards": warning}, templates, "it is set, and PREFIX is an index", " → set it to false")
+	t.Run("a plain index has one remedy", func(t *testing.T) { // setup and run would refuse
+		before := c.env
+		defer func() { c.env = before }()
+		c.env = maps.Clone(c.env)
+		c.env["DATA_STREAM"] = "true"
+		want := "set it to false, choose another INDEX_PREFIX, or reindex " + c.prefix + " under another name and delete it"
+		if got := c.doctor(t)[templates]; got.Remedy != want {
+			t.Errorf("%s → %s", got.Found, got.Remedy)
+		}
+	})
 	c.ask(http.MethodDelete, "/"+c.prefix, "")
 	f("settings of indices denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions"}}`, "GET /PREFIX-outside*"), nil, states{templates: warning}, templates, "cannot be asked", "allow indices:monitor/settings/get")
 

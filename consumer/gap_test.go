@@ -360,6 +360,39 @@ func (s *site) split(shard int, at int64) {
 	}
 }
 
+// A stream that is created again under a worker has lost nothing of before its creation,
+// though its first shard has an id that was there at the first start, and no row.
+func TestNoGapBeforeCreation(t *testing.T) {
+	const day = 24 * time.Hour
+	onSite(t, day, day, func(s *site) {
+		s.start()
+		time.Sleep(time.Minute)
+		s.split(0, 1000)
+		for range 60 {
+			time.Sleep(10 * time.Second)
+			s.pass(30 * time.Minute) // it is read all along
+		}
+		time.Sleep(time.Minute)
+		if row := s.row(); row.ID == heldShard {
+			s.Fatalf("the row of the expired shard is still there: %+v", row)
+		}
+		client := kinesis.NewFromConfig(s.aws)
+		if _, err := client.DeleteStream(s.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")}); err != nil {
+			s.Fatal(err)
+		}
+		createStream(s.T, s.aws)
+		before := s.taken.Load()
+		s.records(5)
+		time.Sleep(2 * time.Minute)
+		if got := s.taken.Load() - before; got != 5 {
+			s.Errorf("%d of 5 records are read", got)
+		}
+		if g := s.gaps(""); len(g) > 0 {
+			s.Errorf("%+v", g)
+		}
+	})
+}
+
 // The children of a shard that was closed while no worker ran, and that has expired, have
 // lost records too; as long as it is there, they have lost none.
 func TestGapOfChildren(t *testing.T) {

@@ -14,6 +14,11 @@ const setUp = "run logsluice setup"
 // templates looks whether the index templates are in place, and whether the index of
 // this moment has the fields.
 func (w *walk) templates(ctx context.Context, f *Finding) {
+	next := w.targets(ctx, f)
+	advise := f.warn
+	if w.refused != "" { // run and setup change nothing until that is settled
+		advise = func(_, format string, args ...any) { f.note(format, args...) }
+	}
 	for _, t := range w.Templates {
 		var changes []string
 		err := bounded(ctx, func(ctx context.Context) (err error) {
@@ -24,14 +29,16 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		case err != nil:
 			f.fail(permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
 		case slices.Equal(changes, []string{domain.Installed}):
-			f.warn(setUp+", or start run, which installs it", "there is no template %s", t.Name)
+			advise(setUp+", or start run, which installs it", "there is no template %s", t.Name)
 		case len(changes) > 0:
-			f.warn(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
+			advise(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
 		default:
 			f.note("%s is in place", t.Name)
 		}
 	}
-	next := w.targets(ctx, f)
+	if w.refused != "" {
+		return
+	}
 	now := w.Mapper.Indices(time.Now())
 	index := now[len(now)-1]
 	var there bool
