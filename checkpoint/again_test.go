@@ -1,0 +1,227 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/rs/zerolog"
+)
+
+// rawRow returns a row as it is in the table, nil if it does not exist.
+func rawRow(t *testing.T, db *dynamodb.Client, table, id string) item {
+	t.Helper()
+	out, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: item{attrShard: str(id)}, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Item
+}
+
+func deleteTable(t *testing.T, db *dynamodb.Client, table string) {
+	t.Helper()
+	if _, err := db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &table}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The row of a held lease is in the new table as it was in the deleted one. A lease that
+// is released meanwhile leaves a row without an owner.
+func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		shards := []Shard{
+			{ID: parent1, First: "1", Last: "5", Closed: true}, {ID: parent2, First: "2", Last: "5", Closed: true},
+			{ID: child, Parents: []string{parent1, parent2}, First: "10"}, {ID: shard0, First: "3"},
+		}
+		a := openAt(t, db, name, "a", "LATEST", shards...)
+		for _, parent := range []string{parent1, parent2} {
+			if err := acquired(t, a, parent).finish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.RemoveLeaseOwner(parent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lease := acquired(t, a, child)
+		acquired(t, a, shard0)
+		now := time.Now()
+		lease.Acknowledge("15")
+		lease.ReadThrough(now)
+		lease.Answered(now, 0)
+		lease.Lost(now.Add(-time.Hour), now)
+		time.Sleep(leaseDuration)
+		before := rawRow(t, db, name, child)
+		deleteTable(t, db, name)
+		if err := a.Sync(t.Context(), lists(shards...)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.RemoveLeaseOwner(shard0); err != nil {
+			t.Fatal(err)
+		}
+		released := rawRow(t, db, name, shard0)
+		if _, has := released[attrCheckpoint]; has || released == nil || text(released[attrOwner]) != "" || text(released[attrFirst]) != "3" {
+			t.Errorf("the row of the released lease: %v", released)
+		}
+		time.Sleep(leaseDuration / 2)
+		after := rawRow(t, db, name, child)
+		for _, it := range []item{before, after} {
+			delete(it, attrCounter)
+			delete(it, attrTimeout)
+		}
+		equal := maps.EqualFunc(before, after, func(x, y types.AttributeValue) bool { return text(x) == text(y) })
+		if !equal || lease.Context().Err() != nil {
+			t.Errorf("the row of the held lease is %v, was %v; the lease: %v", after, before, lease.Context().Err())
+		}
+	})
+}
+
+// Workers that find the table deleted at about the same time make it again once, and a
+// table that is another stream's by then is left alone.
+func TestTableIsMadeAgainOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		a, b := openAt(t, db, name, "a", "LATEST"), openAt(t, db, name, "b", "LATEST")
+		deleteTable(t, db, name)
+		resync(t, a)
+		made := text(rawRow(t, db, name, startKey)[attrMadeAgain])
+		time.Sleep(time.Millisecond)
+		if err := b.startAgain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again := text(rawRow(t, db, name, startKey)[attrMadeAgain]); made == "" || again != made || b.start.madeAgain != made {
+			t.Errorf("made again at %q, then at %q; the second worker goes by %q", made, again, b.start.madeAgain)
+		}
+
+		deleteTable(t, db, name)
+		position, _ := ParsePosition("LATEST")
+		c, err := New(Config{Table: name, Worker: "c", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		if err := c.Open(t.Context(), Stream{Name: "other"}, lists()); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.startAgain(t.Context()); !errors.As(err, new(*OtherStreamError)) {
+			t.Errorf("the table of another stream: %v", err)
+		}
+		if noted := text(rawRow(t, db, name, startKey)[attrStream]); noted != "other" {
+			t.Errorf("the table is of the stream %q", noted)
+		}
+	})
+}
+
+// For one lease duration a table that was made again gets no rows but those of held
+// leases; then the shards are read from their oldest records.
+func TestNoNewRowsInATableMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		refusal := func() string {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			seen, exists := a.seen[shard0]
+			return a.refusal(a.shards[shard0].Shard, seen, exists)
+		}
+		if why := refusal(); why != "" {
+			t.Errorf("before: %s", why)
+		}
+		time.Sleep(leaseDuration)
+		deleteTable(t, db, name)
+		resync(t, a)
+		for range 2 {
+			if refusal() == "" {
+				t.Error("a row may be written that a holder has yet to restore")
+			}
+			time.Sleep(leaseDuration - time.Millisecond)
+		}
+		if why := refusal(); why != "" {
+			t.Errorf("after a lease duration: %s", why)
+		}
+		if lease := acquired(t, a, shard0); lease.Start().String() != "TRIM_HORIZON" {
+			t.Errorf("read from %s", lease.Start())
+		}
+	})
+}
+
+// What a scan shows of the row of the first start says whether the table was made again,
+// and by whom.
+func TestNoteAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := unconnected(t, "a")
+		var lines bytes.Buffer
+		a.cfg.Log = zerolog.New(&lines)
+		at := time.UnixMilli(1_700_000_000_000)
+		a.start = start{position: Position{kind: atTimestamp, time: at}, lastShard: child, at: at}
+		first := func(kind string, at int64) item {
+			return item{attrStartPosition: str(kind), attrStartTimestamp: num(at), attrReadThrough: num(at)}
+		}
+		same := first(atTimestamp, at.UnixMilli())
+		note := func(name string, it item, want bool) {
+			t.Helper()
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if lost := a.noteAgain(it, map[string]row{parent1: {}}); lost != want {
+				t.Errorf("%s: lost: %v", name, lost)
+			}
+		}
+		note("as it was", same, false)
+		note("absent", nil, false)
+		note("there again", same, false)
+		note("absent", nil, false)
+		note("absent twice", nil, true)
+		note("there again", same, false)
+		note("of a worker that took the table for a new one", first(trimHorizon, 0), true)
+		note("of one that started later", first(atTimestamp, at.UnixMilli()+1), true)
+		note("unreadable", item{attrStartPosition: str("x")}, false)
+		if a.isAgain() || lines.Len() > 0 {
+			t.Errorf("made again: %v, logged: %s", a.isAgain(), &lines)
+		}
+
+		a.seen[parent1], a.seen[parent2], a.seen[shard0] = observation{}, observation{}, observation{}
+		a.held[shard0] = &Lease{}
+		later := first(trimHorizon, at.UnixMilli()-1000)
+		later[attrMadeAgain] = str("now")
+		note("made again", later, false)
+		time.Sleep(a.cfg.LeaseDuration / 2)
+		note("made again, seen again", later, false)
+		if ids := slices.Sorted(maps.Keys(a.seen)); !slices.Equal(ids, []string{parent1, shard0}) && !slices.Equal(ids, []string{shard0, parent1}) {
+			t.Errorf("rows are known of %v", ids)
+		}
+		if s := a.start; s.position.kind != trimHorizon || s.of(child).kind != trimHorizon || s.lastShard != "" || !s.at.Equal(at.Add(-time.Second)) {
+			t.Errorf("start %+v", s)
+		}
+		if n := strings.Count(lines.String(), "another worker made it again"); n != 1 {
+			t.Errorf("%d lines: %s", n, &lines)
+		}
+		time.Sleep(a.cfg.LeaseDuration/2 - time.Nanosecond)
+		if !a.isAgain() {
+			t.Error("not made again, before a lease duration is over")
+		}
+		if time.Sleep(time.Nanosecond); a.isAgain() {
+			t.Error("made again, after a lease duration")
+		}
+		delete(a.held, shard0)
+	})
+}
+
+// A worker that starts later learns from the row of the first start that the table was
+// made again, but not for how long.
+func TestStartInATableMadeAgain(t *testing.T) {
+	a := unconnected(t, "a")
+	if err := a.takeStart(item{attrStartPosition: str(trimHorizon)}); err != nil || a.isAgain() {
+		t.Errorf("a first start: made again: %v, %v", a.isAgain(), err)
+	}
+	if err := a.takeStart(item{attrStartPosition: str(trimHorizon), attrMadeAgain: str("once")}); err != nil || !a.isAgain() {
+		t.Errorf("made again: %v, %v", a.isAgain(), err)
+	}
+}
