@@ -81,6 +81,7 @@ func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 		if !equal || lease.Context().Err() != nil {
 			t.Errorf("the row of the held lease is %v, was %v; the lease: %v", after, before, lease.Context().Err())
 		}
+		acquired(t, a, shard0) // its row is there
 	})
 }
 
@@ -210,7 +211,23 @@ func TestNoteAgain(t *testing.T) {
 		if time.Sleep(time.Nanosecond); a.isAgain() {
 			t.Error("made again, after a lease duration")
 		}
-		delete(a.held, shard0)
+	})
+}
+
+// A table that cannot be made again is not taken for one that was.
+func TestTableCannotBeMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeDB()
+		db, name := &faultyDB{Client: fake}, tableName()
+		a := openAt(t, db, name, "a", "LATEST")
+		db.inject(unanswered)
+		if err := a.startAgain(t.Context()); !errors.Is(err, errBroken) || a.isAgain() {
+			t.Errorf("without an answer: %v, made again: %v", err, a.isAgain())
+		}
+		a.db = &undescribable{Client: fake}
+		if err := a.makeAgain(t.Context()); !errors.Is(err, errBroken) || a.isAgain() {
+			t.Errorf("without a description: %v, made again: %v", err, a.isAgain())
+		}
 	})
 }
 
