@@ -55,7 +55,7 @@ func (t *Table) beginAgain(rows map[string]row) {
 // isAgain reports whether the table was created again less than a lease duration ago.
 // t.mu must be held.
 func (t *Table) isAgain() bool {
-	return !t.again.IsZero() && time.Since(t.again) < t.cfg.LeaseDuration
+	return time.Since(t.again) < t.cfg.LeaseDuration
 }
 
 // noteAgain takes in the row of the first start as a scan shows it, nil if it is absent,

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -212,6 +213,33 @@ func TestNoteAgain(t *testing.T) {
 			t.Error("made again, after a lease duration")
 		}
 	})
+}
+
+// A holder does not write its row over one that another worker wrote in the meantime.
+func TestRowOfAnotherIsNotReplaced(t *testing.T) {
+	f := func(epoch int64, replaced bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			db, name := &faultyDB{Client: fakeDB()}, tableName()
+			a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+			lease := acquired(t, a, shard0)
+			deleteTable(t, db.Client, name)
+			resync(t, a)
+			db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+				if strings.Contains(*in.ConditionExpression, "attribute_not_exists") {
+					putRow(t, db.Client, name, item{attrShard: str(shard0), attrOwner: str("b"), attrEpoch: num(epoch), attrCounter: num(1)})
+				}
+				return db.Client.UpdateItem(ctx, in)
+			})
+			time.Sleep(leaseDuration / 2)
+			if owner := text(rawRow(t, db.Client, name, shard0)[attrOwner]); (owner == "a") != replaced || lease.isLost() == replaced {
+				t.Errorf("epoch %d of another: the owner is %s, the lease is lost: %v", epoch, owner, lease.isLost())
+			}
+		})
+	}
+	f(0, true) // a worker that took the table for a new one
+	f(1, false)
+	f(2, false)
 }
 
 // A table that cannot be made again is not taken for one that was.

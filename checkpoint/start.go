@@ -222,8 +222,8 @@ func (t *Table) noteCreation(ctx context.Context) error {
 	}
 	it, _, err := t.update(ctx, startKey, "SET "+attrCreated+" = :created", attrCreated+" = :noted",
 		item{":created": str(t.stream.created()), ":noted": str(first.created)}, t.callTimeout())
-	if err != nil || it == nil {
-		return err
+	if it == nil {
+		return err // nil if the row was deleted
 	}
 	return t.takeStart(it)
 }

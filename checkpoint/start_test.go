@@ -99,17 +99,19 @@ func TestShardsOfTheFirstStart(t *testing.T) {
 func TestJoinStart(t *testing.T) {
 	f := func(name string, change func(t *testing.T, db *faultyDB, table string), check func(err error) bool, wantStream string) {
 		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			db, table := &faultyDB{Client: fakeDB()}, tableName()
-			a := openStream(t, db, table, "a", Stream{Name: "logs"})
-			change(t, db, table)
-			if err := a.joinStart(t.Context(), a.start); !check(err) {
-				t.Errorf("%s: %v", name, err)
-			}
-			if noted := text(rawRow(t, db.Client, table, startKey)[attrStream]); noted != wantStream {
-				t.Errorf("%s: the row is of %q", name, noted)
-			}
-		})
+		for _, seen := range []string{"logs", ""} {
+			synctest.Test(t, func(t *testing.T) {
+				db, table := &faultyDB{Client: fakeDB()}, tableName()
+				a := openStream(t, db, table, "a", Stream{Name: "logs"})
+				change(t, db, table)
+				if err := a.joinStart(t.Context(), start{stream: seen}); !check(err) {
+					t.Errorf("%s, seen of %q: %v", name, seen, err)
+				}
+				if noted := text(rawRow(t, db.Client, table, startKey)[attrStream]); noted != wantStream {
+					t.Errorf("%s, seen of %q: the row is of %q", name, seen, noted)
+				}
+			})
+		}
 	}
 	set := func(stream string) func(*testing.T, *faultyDB, string) {
 		return func(t *testing.T, db *faultyDB, table string) {
@@ -211,6 +213,7 @@ func TestAcquiresTheRowThatWasSeen(t *testing.T) {
 	f("as it was", first("10"), first("10"), true)
 	f("a row of before", item{}, item{}, true)
 	f("deleted", first("10"), nil, false)
+	f("a row of before, deleted", item{}, nil, false)
 	f("finished", first("10"), item{attrFirst: str("10"), attrCheckpoint: str("SHARD_END")}, false)
 	f("taken", first("10"), item{attrFirst: str("10"), attrOwner: str("b"), attrEpoch: num(2)}, false)
 	f("another shard's", first("9"), first("9"), true)
