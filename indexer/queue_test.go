@@ -49,6 +49,18 @@ func TestQueueTakesFromEachShard(t *testing.T) {
 	}
 }
 
+// The part that has waited longest is found in whichever shard it is.
+func TestOldestOfQueue(t *testing.T) {
+	var q queue
+	at := time.Now()
+	for i, age := range []int{1, 3, 2} {
+		q.put(shardDocuments(fmt.Sprint(i), 1, 100), at.Add(-time.Duration(age)*time.Second))
+	}
+	if got := at.Sub(q.oldest()); got != 3*time.Second {
+		t.Errorf("the oldest has waited %s", got)
+	}
+}
+
 // What is sent again and what is sent for the first time have half of a batch each
 // when there is enough of both.
 func TestForms_Share(t *testing.T) {
