@@ -108,17 +108,23 @@ func TestAllFailAlone(t *testing.T) {
 	})
 }
 
-type brokenStore struct{ n atomic.Int64 }
+// brokenStore keeps nothing.
+type brokenStore struct {
+	takes time.Duration // of a call: in virtual time, what never ends would otherwise not come to an end
+	n     atomic.Int64
+}
 
 func (s *brokenStore) Put(context.Context, time.Time, string, []byte) error {
 	s.n.Add(1)
+	time.Sleep(s.takes)
 	return errors.New("AccessDenied")
 }
 
 // The dead-letter index refuses, the store fails too; the index accepts again:
 // letters on their way to the store never go to it.
 func TestStoreFailsIndexIsBack(t *testing.T) {
-	inVirtualTime(t, func(c *Config) { c.Store = &brokenStore{} }, func(t *testing.T, v *virtualIndexer) {
+	store := &brokenStore{takes: time.Second}
+	inVirtualTime(t, func(c *Config) { c.Store = store }, func(t *testing.T, v *virtualIndexer) {
 		letters := func(index string) bool { return index == "app-dead-letter" }
 		v.set(func(index, _ string) *refusal {
 			if letters(index) {
@@ -143,6 +149,9 @@ func TestStoreFailsIndexIsBack(t *testing.T) {
 		}
 		if v.open("bad") != 0 {
 			t.Errorf("the shard is held 10 minutes after the index of dead letters accepts again; ready: %v, given up: %v", v.Ready(), v.givenUp())
+		}
+		if n := store.n.Load(); n == 0 || n > 1000 { // with pauses of 5 s on average
+			t.Errorf("%d calls of the store in an hour", n)
 		}
 	})
 }
