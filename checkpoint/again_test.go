@@ -219,27 +219,233 @@ func TestNoteAgain(t *testing.T) {
 func TestRowOfAnotherIsNotReplaced(t *testing.T) {
 	f := func(epoch int64, replaced bool) {
 		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			db, name := &faultyDB{Client: fakeDB()}, tableName()
-			a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
-			lease := acquired(t, a, shard0)
-			deleteTable(t, db.Client, name)
-			resync(t, a)
-			db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-				if strings.Contains(*in.ConditionExpression, "attribute_not_exists") {
+		for _, late := range []bool{false, true} { // between two requests of the holder
+			synctest.Test(t, func(t *testing.T) {
+				db, name := &faultyDB{Client: fakeDB()}, tableName()
+				a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+				lease := acquired(t, a, shard0)
+				deleteTable(t, db.Client, name)
+				resync(t, a)
+				put := func() {
 					putRow(t, db.Client, name, item{attrShard: str(shard0), attrOwner: str("b"), attrEpoch: num(epoch), attrCounter: num(1)})
 				}
-				return db.Client.UpdateItem(ctx, in)
+				if !late {
+					put()
+				}
+				db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+					if late && restores(in) {
+						put()
+					}
+					return db.Client.UpdateItem(ctx, in)
+				})
+				time.Sleep(leaseDuration / 2)
+				if owner := text(rawRow(t, db.Client, name, shard0)[attrOwner]); (owner == "a") != replaced || lease.isLost() == replaced {
+					t.Errorf("epoch %d of another, late %v: the owner is %s, the lease is lost: %v", epoch, late, owner, lease.isLost())
+				}
 			})
-			time.Sleep(leaseDuration / 2)
-			if owner := text(rawRow(t, db.Client, name, shard0)[attrOwner]); (owner == "a") != replaced || lease.isLost() == replaced {
-				t.Errorf("epoch %d of another: the owner is %s, the lease is lost: %v", epoch, owner, lease.isLost())
-			}
-		})
+		}
 	}
 	f(0, true) // a worker that took the table for a new one
 	f(1, false)
 	f(2, false)
+}
+
+// restores reports whether an update writes the row of a held lease to a new table.
+func restores(in *dynamodb.UpdateItemInput) bool {
+	return strings.Contains(*in.ConditionExpression, "attribute_not_exists")
+}
+
+// A holder whose row was written to the new table without an answer keeps its lease.
+func TestRestoreWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := &faultyDB{Client: fakeDB()}, tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		lease := acquired(t, a, shard0)
+		deleteTable(t, db.Client, name)
+		resync(t, a)
+		lost := 0
+		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			out, err := db.Client.UpdateItem(ctx, in)
+			if restores(in) && lost == 0 {
+				lost++
+				return nil, errBroken
+			}
+			return out, err
+		})
+		time.Sleep(2 * leaseDuration)
+		if lost != 1 || lease.isLost() {
+			t.Errorf("%d answers were lost; the lease is lost: %v", lost, lease.isLost())
+		}
+	})
+}
+
+// A held lease outlives a deleted table, however long nobody makes it again.
+func TestLeaseWithoutATable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		lease := acquired(t, a, shard0)
+		lease.Acknowledge("7")
+		deleteTable(t, db, name)
+		time.Sleep(5 * leaseDuration)
+		resync(t, a)
+		time.Sleep(leaseDuration / 2)
+		if row := rawRow(t, db, name, shard0); lease.isLost() || text(row[attrCheckpoint]) != "7" || text(row[attrOwner]) != "a" {
+			t.Errorf("lost: %v, %v", lease.isLost(), row)
+		}
+	})
+}
+
+// A held lease outlives a table that another worker made again before this one noticed.
+func TestLeaseInATableMadeAgainByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		b := openAt(t, db, name, "b", "LATEST", Shard{ID: shard0, First: "1"})
+		lease := acquired(t, a, shard0)
+		time.Sleep(time.Millisecond)
+		deleteTable(t, db, name)
+		resync(t, b)
+		time.Sleep(leaseDuration / 2) // a renewal finds no row
+		resync(t, a)
+		time.Sleep(leaseDuration / 2)
+		if row := rawRow(t, db, name, shard0); lease.isLost() || text(row[attrOwner]) != "a" {
+			t.Errorf("lost: %v, %v", lease.isLost(), row)
+		}
+	})
+}
+
+// A lease whose row is deleted is lost when a scan has shown that the table is there, or
+// in time without one, and the row is known to be deleted. A release does not wait.
+func TestLeaseOfADeletedRow(t *testing.T) {
+	f := func(name string, scans bool, lostAfter time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			db, table := fakeDB(), tableName()
+			a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0, First: "1"})
+			lease := acquired(t, a, shard0)
+			if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			for !lease.isLost() && time.Since(begun) < 2*leaseDuration {
+				if time.Sleep(leaseDuration / 100); scans && time.Since(begun) > leaseDuration/2 {
+					resync(t, a)
+				}
+			}
+			if took := time.Since(begun); took > lostAfter || took <= leaseDuration/2 {
+				t.Errorf("%s: lost after %s", name, took)
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if !a.deleted[shard0] {
+				t.Errorf("%s: the row is not known to be deleted", name)
+			}
+		})
+	}
+	f("no scan", false, leaseDuration)
+	f("a scan", true, leaseDuration*6/10)
+	synctest.Test(t, func(t *testing.T) {
+		db, table := fakeDB(), tableName()
+		a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		acquired(t, a, shard0)
+		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if err := a.RemoveLeaseOwner(shard0); !errors.Is(err, errDeleted) || time.Since(begun) > 0 {
+			t.Errorf("released after %s: %v", time.Since(begun), err)
+		}
+	})
+}
+
+// A row that is missed is known to be deleted, once, if its shard is listed and the table
+// was not made again.
+func TestMissedRow(t *testing.T) {
+	a := unconnected(t, "a")
+	var lines bytes.Buffer
+	a.cfg.Log = zerolog.New(&lines)
+	a.observe([]Shard{{ID: shard0}, {ID: parent1}}, nil, time.Now(), time.Now())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for range 2 {
+		a.missed(shard0)
+	}
+	a.missed(parent2) // not listed
+	a.again = time.Now()
+	a.missed(parent1)
+	if n := strings.Count(lines.String(), "was deleted"); n != 1 || len(a.deleted) != 1 || !a.deleted[shard0] {
+		t.Errorf("deleted: %v, %d lines: %s", a.deleted, n, &lines)
+	}
+	if why := a.refusal(Shard{ID: parent2}, observation{}, false); !strings.Contains(why, "not listed") {
+		t.Errorf("a shard that is not listed may be leased: %q", why)
+	}
+}
+
+// What is unread of a table made again is what is unread of the shards that are listed
+// and not finished.
+func TestAllUnreadSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := unconnected(t, "a")
+		read := func(hours int, checkpoint string) row {
+			return row{first: "1", checkpoint: checkpoint, reading: readState{through: time.Now().Add(-time.Duration(hours) * time.Hour)}}
+		}
+		shards := []Shard{{ID: shard0, First: "1"}, {ID: parent1, First: "1"}, {ID: parent2, First: "1", Closed: true}, {ID: child, First: "1"}}
+		rows := map[string]row{shard0: read(1, "7"), parent1: read(2, "7"), parent2: read(3, "SHARD_END"), child: read(4, "7")}
+		a.observe(shards, rows, time.Now(), time.Now())
+		a.observe(shards[:3], rows, time.Now(), time.Now())
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if since := time.Since(a.allUnreadSince()); since != 2*time.Hour {
+			t.Errorf("unread for %s", since)
+		}
+	})
+}
+
+// A worker that is refused all it tried takes one lease at a time.
+func TestRefusedWorkerTakesOneLease(t *testing.T) {
+	a := unconnected(t, "a")
+	a.observe(shardIDs(4), nil, time.Now(), time.Now())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := func(name string, want int) {
+		t.Helper()
+		if free, _ := a.acquirable(); len(free) != want {
+			t.Errorf("%s: %v may be taken", name, free)
+		}
+	}
+	f("at its start", 4)
+	a.refusals.add(shard0, ErrRefused)
+	f("refused", 1)
+	a.held[shard0] = &Lease{}
+	f("while it holds one", 0)
+	a.refusals.read()
+	f("it has read", 3)
+	delete(a.held, shard0)
+}
+
+// An acquisition that was applied without an answer is recognized, also where the row
+// has a lower epoch than that of the deleted table had.
+func TestAcquisitionInATableMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := &faultyDB{Client: fakeDB()}, tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		a.epochs[shard0] = 5
+		putRow(t, db.Client, name, item{attrShard: str(shard0), attrEpoch: num(1), attrCounter: num(1)})
+		resync(t, a)
+		sent := 0
+		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			if sent++; sent == 1 { // and once more, as the SDK does without an answer
+				if _, err := db.Client.UpdateItem(ctx, in); err != nil {
+					return nil, err
+				}
+			}
+			return db.Client.UpdateItem(ctx, in)
+		})
+		if err := tick(a, view(shard0)); err != nil || a.Lease(shard0).epoch != 2 {
+			t.Errorf("%v, %+v", err, a.Lease(shard0))
+		}
+	})
 }
 
 // A table that cannot be made again is not taken for one that was.
