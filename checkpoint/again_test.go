@@ -273,8 +273,31 @@ func TestRestoreWithoutAnswer(t *testing.T) {
 			return out, err
 		})
 		time.Sleep(2 * leaseDuration)
+		synctest.Wait()
 		if lost != 1 || lease.isLost() {
 			t.Errorf("%d answers were lost; the lease is lost: %v", lost, lease.isLost())
+		}
+	})
+}
+
+// A row that cannot be written to the new table either is not tried without a pause.
+func TestRestoreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := &faultyDB{Client: fakeDB()}, tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
+		lease := acquired(t, a, shard0)
+		deleteTable(t, db.Client, name)
+		resync(t, a)
+		before := db.writes.Load()
+		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			if restores(in) && db.writes.Load()-before < 1000 {
+				return nil, &types.ConditionalCheckFailedException{} // without the row
+			}
+			return db.Client.UpdateItem(ctx, in)
+		})
+		time.Sleep(leaseDuration)
+		if writes := db.writes.Load() - before; writes > 100 || !lease.isLost() {
+			t.Errorf("%d writes; the lease is lost: %v", writes, lease.isLost())
 		}
 	})
 }
