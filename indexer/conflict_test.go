@@ -2,7 +2,11 @@ package indexer
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -80,6 +84,97 @@ func TestTwoTextsUnderOneID(t *testing.T) {
 		}
 		if n := testutil.ToFloat64(v.metrics.conflicts); n != 2 {
 			t.Errorf("%v conflicts are counted", n)
+		}
+	})
+}
+
+// A conflict without a reason is with the event's own document.
+func TestConflictWithoutReason(t *testing.T) {
+	ix := &Indexer{}
+	if ix.meetsAnother(part{docs: record(nil, 0, 1), to: 1}, nil) {
+		t.Error("with another")
+	}
+}
+
+// answering is a client that gives an answer.
+type answering struct {
+	status   int
+	body     string
+	err      error
+	hangs    bool
+	requests int
+	closed   int
+}
+
+func (a *answering) Stream(r *http.Request) (*http.Response, error) {
+	a.requests++
+	if a.hangs {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &http.Response{StatusCode: a.status, Body: countedBody{strings.NewReader(a.body), a}}, nil
+}
+
+type countedBody struct {
+	io.Reader
+	of *answering
+}
+
+func (b countedBody) Close() error {
+	b.of.closed++
+	return nil
+}
+
+// Where a name leads is what OpenSearch says. If it cannot say, the name leads anywhere.
+func TestLeadsTo(t *testing.T) {
+	f := func(name string, a answering, want bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			if got := leadsTo(t.Context(), &a, "alias", "index"); got != want {
+				t.Errorf("%s: %v", name, got)
+			}
+			if took := time.Since(begun); took > lookupTimeout || a.closed != 1 && a.err == nil && !a.hangs {
+				t.Errorf("%s: after %s, closed %d times", name, took, a.closed)
+			}
+		})
+	}
+	f("to it", answering{status: 200, body: `{"other":{},"index":{}}`}, true)
+	f("elsewhere", answering{status: 200, body: `{"other":{}}`}, false)
+	f("nowhere", answering{status: 404, body: `{}`}, false)
+	f("forbidden", answering{status: 403, body: `{}`}, true)
+	f("no JSON", answering{status: 200, body: `<html>`}, true)
+	f("no answer", answering{err: io.ErrUnexpectedEOF}, true)
+	f("no answer in time", answering{hangs: true}, true)
+}
+
+// What OpenSearch said of a name is kept for a while, and not of too many names.
+func TestLookupsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a aliases
+		client := &answering{status: 200, body: `{"index":{}}`}
+		f := func(what, name, index string, want bool, wantRequests int) {
+			t.Helper()
+			if got := a.lead(t.Context(), client, name, index); got != want || client.requests != wantRequests {
+				t.Errorf("%s: %v, %d requests", what, got, client.requests)
+			}
+		}
+		f("first", "alias", "index", true, 1)
+		client.body = `{}`
+		f("again", "alias", "index", true, 1)
+		f("another index", "alias", "other", false, 2)
+		time.Sleep(lookupLasts - time.Nanosecond)
+		f("later", "alias", "index", true, 2)
+		time.Sleep(time.Nanosecond)
+		f("too late", "alias", "index", false, 3)
+		for i := range 3 * maxLookups {
+			a.lead(t.Context(), client, fmt.Sprint(i), "index")
+		}
+		if n := len(a.known); n > maxLookups {
+			t.Errorf("%d are kept", n)
 		}
 	})
 }
