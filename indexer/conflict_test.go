@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"logsluice/domain"
 )
 
 // A conflict is success only where the event's own document is there.
@@ -91,9 +93,42 @@ func TestTwoTextsUnderOneID(t *testing.T) {
 // A conflict without a reason is with the event's own document.
 func TestConflictWithoutReason(t *testing.T) {
 	ix := &Indexer{}
-	if ix.meetsAnother(part{docs: record(nil, 0, 1), to: 1}, nil) {
+	p := part{docs: record(nil, 0, 1), to: 1}
+	if ix.meetsAnother(p, nil) || ix.meetsAnother(p, &domain.Cause{Index: "app-2018-12-10"}) {
 		t.Error("with another")
 	}
+}
+
+// Only a document that is already there is in conflict, and only with another document.
+func TestConflictsOfItems(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	docs := NewDocuments(Source{}, 0)
+	for i, text := range []string{"one", "two", "three"} {
+		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-x\",\"_id\":\"7\"}}\n{\"message\":%q}\n", text)
+		docs.Next(i)
+	}
+	letter := NewDeadLetter(Record{}, StageParse, io.EOF, docs.Body)
+	all := part{docs: docs, to: 3}
+	f := func(name string, batch []part, statuses []int, want ...int) {
+		t.Helper()
+		items := make([]itemResult, len(statuses))
+		for i, status := range statuses {
+			items[i].Status = status
+		}
+		found := ix.conflicts(batch, items)
+		for _, i := range want {
+			if !found[i] {
+				t.Errorf("%s: item %d is no conflict", name, i)
+			}
+		}
+		if len(found) != len(want) {
+			t.Errorf("%s: conflicts %v", name, found)
+		}
+	}
+	f("none", []part{all}, []int{201, 201, 201})
+	f("one is busy", []part{all}, []int{201, 429, 409}, 2)
+	f("of a later part", []part{all.slice(0, 2), all.slice(2, 3)}, []int{201, 201, 409}, 2)
+	f("a dead letter with the text of documents", []part{{docs: letter, to: 1, form: letter.form}, all.slice(1, 2)}, []int{409, 409})
 }
 
 // answering is a client that gives an answer.

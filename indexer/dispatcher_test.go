@@ -234,3 +234,62 @@ func TestLargeFormIsAnswered(t *testing.T) {
 		t.Error("no large form goes any more")
 	}
 }
+
+// What is known of a request from its start goes with its result.
+func TestSend(t *testing.T) {
+	d := idleDispatcher(t, func(c *Config) { c.Connections = 2 })
+	d.ix.client = &answering{status: 503, body: "{}"}
+	d.limit.allowed = 2
+	p, _ := taken(d, t.Context(), 0, 4)
+	f := func(name string, p part, last, pushback, large bool) {
+		t.Helper()
+		d.send([]part{p})
+		running := d.largeRunning
+		if len(d.underWay) != 1 {
+			t.Errorf("%s: %d requests are under way", name, len(d.underWay))
+		}
+		r := <-d.ix.results
+		if r.trip.last != last || r.trip.pushback != pushback || r.large != large || running != large || r.batch[0].from != p.from {
+			t.Errorf("%s: %+v, a large one is under way: %v", name, r.trip, running)
+		}
+		d.underWay, d.largeRunning, d.limit.running = nil, false, 0
+	}
+	f("one of two", p.slice(0, 1), false, true, false)
+	d.limit.running = 1
+	f("the last", p.slice(1, 2), true, true, false)
+	alone := p.slice(2, 3)
+	alone.alone = true
+	f("apart", alone, false, false, false)
+	f("a large form", largeLetter(p.slice(3, 4)), false, true, true)
+	d.largeRunning = true
+	d.send([]part{p.slice(0, 1)})
+	if <-d.ix.results; !d.largeRunning {
+		t.Error("a second large form may go")
+	}
+}
+
+// Large forms go first, then what may be the cause of failing requests, each alone.
+func TestTakeOrder(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 4)
+	d.large = []part{largeLetter(p.slice(0, 1)), largeLetter(p.slice(1, 2))}
+	d.alone = [][]part{{p.slice(2, 3)}}
+	d.fresh.put(p.slice(3, 4), time.Now())
+	take := func(name string, want int) {
+		t.Helper()
+		if batch := d.take(time.Now()); len(batch) != 1 || batch[0].from != want {
+			t.Errorf("%s: %+v", name, batch)
+		}
+	}
+	take("a large form", 0)
+	d.largeRunning = true
+	take("apart", 2)
+	take("the queue", 3)
+	if d.largeRunning = false; len(d.large) != 1 {
+		t.Errorf("%d large forms wait", len(d.large))
+	}
+	take("the other large form", 1)
+	if batch := d.take(time.Now()); len(batch) > 0 {
+		t.Errorf("at last: %v", batch)
+	}
+}

@@ -67,3 +67,14 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// A part that no longer rests is not kept in memory by its set.
+func TestLeaveKeepsNothing(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 2)
+	first, second := rest(p.slice(0, 1)), rest(p.slice(1, 2))
+	first.leave()
+	if resting := p.docs.resting; len(resting) != 1 || resting[0] != second || second.slot != 0 || resting[:2][1] != nil {
+		t.Errorf("resting: %v", resting[:2])
+	}
+}
