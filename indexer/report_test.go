@@ -165,3 +165,15 @@ func TestReportOfRequest(t *testing.T) {
 		}
 	}
 }
+
+// Lines of an error that comes again and again are few.
+func TestSampledErrors(t *testing.T) {
+	var log lockedBuffer
+	var s sampled
+	for range 10 * reportBurst {
+		s.error(zerolog.New(&log), io.EOF, "it failed")
+	}
+	if n := log.count("it failed"); n != reportBurst {
+		t.Errorf("%d lines", n)
+	}
+}
