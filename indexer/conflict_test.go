@@ -186,6 +186,32 @@ func TestLeadsTo(t *testing.T) {
 	f("no answer in time", answering{hangs: true}, true)
 }
 
+// An answer without an end is not read for ever.
+func TestEndlessLookup(t *testing.T) {
+	read := 0
+	client := streams(func(*http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader(`{"`), countingReader{&read})
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, nil
+	})
+	if !leadsTo(t.Context(), client, "alias", "index") || read > 16<<20 {
+		t.Errorf("%d bytes are read", read)
+	}
+}
+
+// countingReader is a long text of x.
+type countingReader struct{ n *int }
+
+func (c countingReader) Read(p []byte) (int, error) {
+	if *c.n > 64<<20 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	*c.n += len(p)
+	return len(p), nil
+}
+
 // What OpenSearch said of a name is kept for a while, and not of too many names.
 func TestLookupsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
