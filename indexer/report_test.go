@@ -145,6 +145,8 @@ func TestReportOfRequest(t *testing.T) {
 	f("in conflict", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), verdict{part: one, outcome: conflicting})
 	f("a dead letter", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":1`, ""), verdict{part: dead, outcome: blocked})
 	f("a bare form", 200, nil, "", verdict{part: bareForm, outcome: refusedForGood})
+	f("a bare form next to others", 200, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""),
+		verdict{part: bareForm, outcome: refusedForGood, reason: why}, verdict{part: p, outcome: busy})
 	var many []verdict
 	for i := range 8 {
 		many = append(many, verdict{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "one"}}, verdict{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "two"}})
