@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"logsluice/domain"
 )
 
@@ -141,4 +144,37 @@ func TestOtherForms(t *testing.T) {
 	f("bare", as(with, form{kind: bare, origin: true}), refusedForGood, form{kind: bare})
 	f("bare without its origin", as(with, form{kind: bare}), refusedForGood)
 	f("in conflict", with, conflicting, form{kind: letter})
+}
+
+// Accepted documents are counted by what they are.
+func TestCountedOutcomes(t *testing.T) {
+	f := func(name string, change func(p part) part, how outcome, want string) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		p, _ := taken(d, t.Context(), 0, 1)
+		d.ix.count(verdict{part: change(p), outcome: how})
+		m := &d.ix.metrics
+		got := ""
+		for what, n := range map[string]prometheus.Counter{"indexed": m.indexed, "there": m.alreadyThere, "conflict": m.conflicts, "letter": m.deadLetters} {
+			if testutil.ToFloat64(n) == 1 {
+				got += what
+			}
+		}
+		if testutil.ToFloat64(m.plain) == 1 {
+			got += " plain"
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	same := func(p part) part { return p }
+	asLetter := func(p part) part { return p.letter(StageIndex, 400, undecided) }
+	f("indexed", same, indexed, "indexed")
+	f("indexed as text", func(p part) part { return p.formOf(form{kind: plain}) }, indexed, "indexed plain")
+	f("there", same, alreadyThere, "there")
+	f("in conflict", same, conflicting, "conflict")
+	f("a dead letter", asLetter, indexed, "letter")
+	f("a dead letter that is there", asLetter, alreadyThere, "there")
+	f("refused", same, refusedForGood, "")
+	f("a dead letter refused", asLetter, blocked, "")
 }
