@@ -1,6 +1,7 @@
 package indexer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -75,6 +76,10 @@ func TestLetterOfADocument(t *testing.T) {
 	p.form.opaque = true
 	if dead, _ := ix.deadLetter(p); dead.Encoding != base64Encoding {
 		t.Errorf("%+v", dead)
+	}
+	p.form.keep = 6
+	if _, line := ix.letterSource(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
+		t.Errorf("cut: %s", line)
 	}
 	large := NewDocuments(Source{}, 0)
 	large.Body = make([]byte, maxPayload+1)

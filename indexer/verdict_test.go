@@ -55,6 +55,9 @@ func TestKindsOfBlocks(t *testing.T) {
 		}
 	}
 	f(nil, false, false)
+	if causedBy(nil) != nil {
+		t.Error("no error is a cause")
+	}
 	f(&domain.Cause{Type: "mapper_parsing_exception", Reason: "of /12/ fields"}, false, false)
 	f(&domain.Cause{Type: "index_not_found_exception"}, false, false)
 	f(&domain.Cause{Type: "index_closed_exception"}, true, false)
@@ -105,7 +108,7 @@ func TestJudge(t *testing.T) {
 	f("failing", p, false, []int{500, 500, 500, 500}, nil, run{failedAlone, 2, "app-x"}, run{failedAlone, 2, "app-y"})
 	f("refused for good", p.slice(0, 2), false, []int{400, 400}, nil, run{refusedForGood, 1, ""}, run{refusedForGood, 1, ""})
 	elsewhere := domain.Cause{Reason: "[other]: version conflict"}
-	f("in conflict", p.slice(0, 3), false, []int{409, 409, 409}, map[int]domain.Cause{1: elsewhere},
+	f("in conflict", p.slice(0, 3), false, []int{409, 409, 409}, map[int]domain.Cause{0: {Reason: "[0]: version conflict"}, 1: elsewhere},
 		run{alreadyThere, 1, ""}, run{conflicting, 1, ""}, run{alreadyThere, 1, ""})
 	letter := p.slice(0, 1).letter(StageIndex, 400, undecided)
 	f("a dead letter", letter, false, []int{201}, nil, run{indexed, 1, "app-dead-letter"})
