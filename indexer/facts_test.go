@@ -106,3 +106,23 @@ func TestEncodingOf(t *testing.T) {
 	f("xxx\x01", base64Encoding)
 	f("xxxx\xff", base64Encoding)
 }
+
+// An event has its id once: its own, and that of its document if it has one.
+func TestIDsOfEvents(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	f := func(action, own, want string) {
+		t.Helper()
+		docs := NewDocuments(Source{}, 0)
+		if own != "" {
+			docs.Extra("id", []byte(own))
+		}
+		docs.Body = append(docs.Body, action+"\n{\"message\":\"m\"}\n"...)
+		docs.Next(0)
+		if got := string(ix.event(part{docs: docs, to: 1})); got != want+`"timestamp":1544400000000,"message":"m","position":0}` {
+			t.Errorf("%s, %s: %s", action, own, got)
+		}
+	}
+	f(`{"create":{"_index":"i","_id":"7"}}`, "", `{"_id":"7","id":"7",`)
+	f(`{"create":{"_index":"i","_id":"7"}}`, `"8"`, `{"_id":"7","id":"8",`)
+	f(`{"index":{"_index":"i"}}`, "", `{`)
+}
