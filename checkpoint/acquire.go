@@ -147,7 +147,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		expression += ", " + attrFirst + " = :first"
 		values[":first"] = str(shard.First)
 	}
-	if deleted && !exists || foreign != "" {
+	if deleted || foreign != "" {
 		expression += ", " + attrStartPosition + " = :position"
 		values[":position"] = str(trimHorizon)
 	}

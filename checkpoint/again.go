@@ -55,7 +55,7 @@ func (t *Table) beginAgain(rows map[string]row) {
 // isAgain reports whether the table was created again less than a lease duration ago.
 // t.mu must be held.
 func (t *Table) isAgain() bool {
-	return !t.again.IsZero() && time.Since(t.again) < t.cfg.LeaseDuration
+	return time.Since(t.again) < t.cfg.LeaseDuration
 }
 
 // noteAgain takes in the row of the first start as a scan shows it, nil if it is absent,
@@ -71,7 +71,7 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 	if made == "" {
 		// Another position was written by a worker that took the table for a new one.
 		position, err := readPosition(first)
-		return err == nil && (position.kind != t.start.position.kind || !position.time.Equal(t.start.position.time))
+		return err == nil && !position.time.Equal(t.start.position.time) // zero for TRIM_HORIZON
 	}
 	if made != t.start.madeAgain {
 		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", readTime(first, attrReadThrough)

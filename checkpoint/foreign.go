@@ -50,8 +50,7 @@ func (s *listedShard) compare(r row) {
 // isOutside reports whether a checkpoint is a sequence number that no record of the
 // shard can have.
 func (s listedShard) isOutside(checkpoint string) bool {
-	return isNumber(checkpoint) && (isNumber(s.First) && CompareNumbers(checkpoint, s.First) < 0 ||
-		isNumber(s.Last) && CompareNumbers(checkpoint, s.Last) > 0)
+	return isNumber(checkpoint) && (CompareNumbers(checkpoint, s.First) < 0 || isNumber(s.Last) && CompareNumbers(checkpoint, s.Last) > 0)
 }
 
 // isNumber reports whether a text is a sequence number, which has up to 128 digits.

@@ -30,6 +30,7 @@ func TestForeignRow(t *testing.T) {
 	f("another shard, nothing acknowledged", open, row{first: before}, false, true)
 	f("another shard, finished", closed, row{first: before, checkpoint: kcl.ShardEnd}, false, true)
 	f("finished", closed, row{first: first, checkpoint: kcl.ShardEnd}, false, false)
+	f("the same shard, a number that it does not have", closed, row{first: first, checkpoint: before}, false, false)
 	f("a row of before", open, row{checkpoint: within}, false, false)
 	f("a row of before, finished", closed, row{checkpoint: kcl.ShardEnd}, false, false)
 	f("a row of before, of an older stream", open, row{checkpoint: before}, false, true)
@@ -37,7 +38,7 @@ func TestForeignRow(t *testing.T) {
 	f("a row of before, at the first number", open, row{checkpoint: first}, false, false)
 	f("a row of before, at the last number", closed, row{checkpoint: last}, false, false)
 	f("a shorter number", open, row{checkpoint: "9999"}, false, true)
-	f("leading zeros", open, row{checkpoint: "000" + within}, false, false)
+	f("leading zeros", closed, row{checkpoint: "000" + within}, false, false)
 	f("no number", open, row{checkpoint: "LATEST"}, false, false)
 	f("the stream was made anew, a row of before", closed, row{checkpoint: within}, true, true)
 	f("the stream was made anew, a row of before, finished", closed, row{checkpoint: kcl.ShardEnd}, true, true)
@@ -48,16 +49,24 @@ func TestForeignRow(t *testing.T) {
 	refused.refused = within
 	f("Kinesis refuses the checkpoint", refused, row{first: first, checkpoint: within}, false, true)
 	f("Kinesis refused another checkpoint", refused, row{first: first, checkpoint: "49651"}, false, false)
+	reopened := open
+	reopened.reopened, reopened.reopenedAt = goneAfter, time.Now().Add(-reopenedFor)
+	f("open for long, finished", reopened, row{first: first, checkpoint: kcl.ShardEnd}, false, true)
+	f("open for long, a checkpoint that was reset since", reopened, row{first: first, checkpoint: within}, false, false)
 }
 
 // A shard that listings show open for long, and its row finished, is not finished.
 func TestOpenButFinished(t *testing.T) {
-	f := func(name string, listings []Shard, apart time.Duration, want bool) {
+	f := func(name string, listings []Shard, apart time.Duration, want bool, unfinished ...string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			a := unconnected(t, "a")
-			for _, s := range listings {
-				a.observe([]Shard{s}, map[string]row{shard0: {checkpoint: kcl.ShardEnd, first: "1"}}, time.Now(), time.Now())
+			for i, s := range listings {
+				checkpoint := kcl.ShardEnd
+				if i < len(unfinished) {
+					checkpoint = unfinished[i]
+				}
+				a.observe([]Shard{s}, map[string]row{shard0: {checkpoint: checkpoint, first: "1"}}, time.Now(), time.Now())
 				time.Sleep(apart)
 			}
 			a.mu.Lock()
@@ -73,6 +82,7 @@ func TestOpenButFinished(t *testing.T) {
 	f("twice", []Shard{open, open}, 2*time.Minute, false)
 	f("closed between", []Shard{open, open, closed, open, open}, 30*time.Second, false)
 	f("closed", []Shard{closed, closed, closed}, 30*time.Second, false)
+	f("finished of late", []Shard{open, open, open, open}, 30*time.Second, false, "2", "3", "4")
 }
 
 // What a stream left in the table that was deleted and created again under its name

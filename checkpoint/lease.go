@@ -351,7 +351,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 			continue // by writing it
 		case gone && missed.IsZero() && why == renewal:
 			missed = sent // a scan says whether the whole table was deleted
-		case gone && (looked.After(missed) || why != renewal), errors.Is(err, errTaken):
+		case gone && looked.After(missed), errors.Is(err, errTaken):
 			return err
 		case missingTable(err):
 			// Nobody can take the lease from a table that does not exist.

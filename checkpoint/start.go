@@ -69,7 +69,7 @@ type start struct {
 	stream    string
 	created   string // as it is in the row, "" if it is not
 	madeAgain string // "" for a table that was never deleted
-	// anew is set while the stream is of another creation time than the table says.
+	// anew is set while the stream was created later than the table says.
 	anew bool
 	at   time.Time // of the first start, by Kinesis' clock; zero if the table does not say
 }
@@ -123,7 +123,7 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 // the row as it then is. It reports whether the condition failed.
 func (t *Table) writeStart(ctx context.Context, first start, condition string) (exists bool, err error) {
 	expression := "SET " + attrStartPosition + " = :position, " + attrStartTimestamp + " = :timestamp, " + attrLastShard + " = :shard, " +
-		attrStream + " = :stream, " + attrDomain + " = :domain, " + attrPrefix + " = :prefix"
+		attrStream + " = :stream, " + attrDomain + " = :domain, " + attrPrefix + " = :prefix, " + attrReadThrough + " = :at"
 	values := item{
 		":position":  str(first.position.kind),
 		":timestamp": num(first.position.time.UnixMilli()),
@@ -131,14 +131,11 @@ func (t *Table) writeStart(ctx context.Context, first start, condition string) (
 		":stream":    str(t.stream.String()),
 		":domain":    str(t.cfg.Domain),
 		":prefix":    str(t.cfg.IndexPrefix),
+		":at":        num(first.at.UnixMilli()),
 	}
 	if created := t.stream.created(); created != "" {
 		expression += ", " + attrCreated + " = :created"
 		values[":created"] = str(created)
-	}
-	if !first.at.IsZero() {
-		expression += ", " + attrReadThrough + " = :at"
-		values[":at"] = num(first.at.UnixMilli())
 	}
 	if first.madeAgain != "" {
 		expression += ", " + attrMadeAgain + " = :made"
@@ -160,8 +157,7 @@ func (t *Table) takeStart(it item) error {
 	if !t.stream.is(first.stream) {
 		return &OtherStreamError{Table: t.cfg.Table, Noted: first.stream, Asked: t.stream}
 	}
-	mine := t.stream.created()
-	first.anew = mine != "" && first.created != "" && mine != first.created
+	first.anew = first.created != "" && CompareNumbers(t.stream.created(), first.created) > 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if first.anew && !t.start.anew {
@@ -200,17 +196,14 @@ func (t *Table) joinStart(ctx context.Context, first start) error {
 	if first.stream == "" {
 		condition = "(attribute_not_exists(" + attrStream + ") OR " + condition + ")"
 	}
-	it, failed, err := t.update(ctx, startKey, expression, "attribute_exists("+attrShard+") AND "+condition, values, t.cfg.LeaseDuration)
+	it, _, err := t.update(ctx, startKey, expression, "attribute_exists("+attrShard+") AND "+condition, values, t.cfg.LeaseDuration)
 	switch {
 	case err != nil:
 		return fmt.Errorf("lease table %s: write to the first start: %w", t.cfg.Table, err)
 	case it == nil:
 		return fmt.Errorf("lease table %s: row %s was deleted meanwhile", t.cfg.Table, startKey)
-	case failed && !t.stream.is(text(it[attrStream])):
-		return &OtherStreamError{Table: t.cfg.Table, Noted: text(it[attrStream]), Asked: t.stream}
-	case failed: // another worker of this stream started at the same time
-		return nil
 	}
+	// If the condition failed, another worker started at the same time: its row counts.
 	return t.takeStart(it)
 }
 
@@ -229,8 +222,8 @@ func (t *Table) noteCreation(ctx context.Context) error {
 	}
 	it, _, err := t.update(ctx, startKey, "SET "+attrCreated+" = :created", attrCreated+" = :noted",
 		item{":created": str(t.stream.created()), ":noted": str(first.created)}, t.callTimeout())
-	if err != nil || it == nil {
-		return err
+	if it == nil {
+		return err // nil if the row was deleted
 	}
 	return t.takeStart(it)
 }

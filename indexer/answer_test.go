@@ -46,6 +46,8 @@ func TestReadItems_Success(t *testing.T) {
 	f(`{"items":[`+taken+`,{"create":{"status":400,"error":{"type":"t","reason":"a \"]}\\","caused_by":{"type":"u","reason":"[{"}}}},`+taken+`]}`, 3)
 	f(`{"items":[{"create":{"status":429,"error":null}},{"create":{}},{},{"index":{"status":200}},{"index":{"status":200}}]}`, 5)
 	f(`{"items":[]}`, 0)
+	const busy = `{"create":{"status":429,"error":{"type":"t","reason":"r"}}}`
+	f(`{"items":[`+busy+`,`+busy+`,`+taken+`,`+taken+`,`+busy+`]}`, 5)
 	f(`{"a":[{"items":[1]},"x"],"b":{"items":{}},"c":null,"d":-1.5e3,"items":[`+taken+`],"e":true}`, 1)
 	f(`{"items":[`+strings.TrimSuffix(strings.Repeat(taken+",", 50_000), ",")+`]}`, 50_000)
 	f(fmt.Sprintf(`{"items":[%s,{"create":{"status":400,"error":{"type":"t","reason":%q}}}]}`, taken, strings.Repeat("x", maxString-1)), 2)
@@ -67,10 +69,15 @@ func TestReadItems_Failure(t *testing.T) {
 	f(`<html>`, 0)
 	f(`[]`, 0)
 	f(`{"items":{}}`, 0)
+	f(`{"items" []}`, 0)
+	f(`{"errors" false,"items":[]}`, 0)
 	f(`{"items":[1]}`, 1)
 	f(`{"items":[{"create":{"status":"201"}}]}`, 1)
 	f(`{"items":[{"create":{"status":201}}{"create":{"status":201}}]}`, 2)
 	f(`{"items":[{"create":{"status":201}},]}`, 1)
+	if _, err := readItems(strings.NewReader(whole[:30]), 2); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("an answer that ends early: %v", err)
+	}
 	broken := errors.New("broken")
 	if _, err := readItems(io.MultiReader(strings.NewReader(whole[:30]), iotest.ErrReader(broken)), 2); !errors.Is(err, broken) {
 		t.Errorf("a connection that breaks: %v", err)

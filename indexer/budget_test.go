@@ -93,6 +93,11 @@ func TestReserveShares(t *testing.T) {
 			t.Error("a shard that has nothing in flight gets nothing")
 		}
 	})
+	within(t, 120, func(t *testing.T, _ *budget, try func(string, int64) bool) {
+		if !try("behind", 50) || try("new", 75) || try("behind", 20) {
+			t.Error("a shard that waits for room has no share")
+		}
+	})
 }
 
 // A large reservation is not passed by others for ever.
@@ -188,9 +193,14 @@ func TestReserveBesideWaiting(t *testing.T) {
 		for _, shard := range []string{"a", "b", "c"} {
 			try(shard, 20)
 		}
+		try("d", 1) // so that a share is less than what b has and wants
+		if try("b", 19) {
+			t.Error("there is room before anything waits")
+		}
 		b.wait("a", 20)
-		if !try("b", 20) {
-			t.Error("what waits takes the room of what flows")
+		synctest.Wait()
+		if used, _, _ := b.state(); used != 80 {
+			t.Errorf("what waits takes the room of what flows: %d bytes are used", used)
 		}
 		b.wait("a", 11) // more than a quarter
 		if !b.isPaused("a") {
@@ -216,6 +226,9 @@ func TestPausedShardLooks(t *testing.T) {
 		if !first() || b.isPaused("a") {
 			t.Fatalf("after %s it takes no record", pausedFor)
 		}
+		if len(b.paused) > 0 {
+			t.Errorf("%d reservations wait on", len(b.paused))
+		}
 		b.reserve(t.Context(), "a", 1)
 		if !b.isPaused("a") {
 			t.Error("it takes a second record")
@@ -233,6 +246,102 @@ func TestPausedShardLooks(t *testing.T) {
 			t.Error("it does not go on")
 		}
 	})
+}
+
+// An eighth of the limit is for shards without waiting documents, for all of them
+// together, whatever the others use.
+func TestHealthyShardsHaveAnEighth(t *testing.T) {
+	within(t, 160, func(t *testing.T, b *budget, try func(string, int64) bool) {
+		b.add("blocked", 130)
+		b.wait("blocked", 130)
+		b.add("late", 1)
+		b.wait("late", 1)
+		b.add("healthy", 25)
+		if try("late", 15) || try("new", 20) || try("newer", 20) {
+			t.Fatal("there is room")
+		}
+		b.add("healthy", -25)
+		synctest.Wait()
+		if used, _, _ := b.state(); used != 166 || len(b.queue) != 1 || b.queue[0].shard != "newer" {
+			t.Errorf("%d bytes are used, %d reservations wait", used, len(b.queue))
+		}
+	})
+}
+
+// A shard that leaves leaves the others a larger share of what may wait. One that is
+// still paused waits on.
+func TestShareOfWaitingGrows(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, _ func(string, int64) bool) {
+		for shard, waiting := range map[string]int64{"a": 20, "b": 10} {
+			b.add(shard, waiting)
+			b.wait(shard, waiting)
+		}
+		b.add("c", 1)
+		for range 20 { // always in the same order
+			if _, _, paused := b.state(); !slices.Equal(paused, []string{"a", "b"}) {
+				t.Fatalf("paused: %v", paused)
+			}
+		}
+		first, second := begins(t, b, "a"), begins(t, b, "b")
+		b.add("c", -1)
+		synctest.Wait()
+		if first() || !second() {
+			t.Errorf("goes on: a %v, b %v", first(), second())
+		}
+		b.wait("a", -20)
+		synctest.Wait()
+		if !first() {
+			t.Error("a does not go on")
+		}
+	})
+}
+
+// A paused shard whose reading ends takes no more records.
+func TestPausedShardEnds(t *testing.T) {
+	within(t, 100, func(t *testing.T, b *budget, _ func(string, int64) bool) {
+		b.add("a", 40)
+		b.wait("a", 40)
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := make(chan bool)
+		go func() { begun <- b.begin(ctx, "a") }()
+		synctest.Wait()
+		if cancel(); <-begun {
+			t.Error("it takes a record")
+		}
+		if b.shards["a"].looks {
+			t.Error("it may take a record")
+		}
+	})
+}
+
+// A reservation that is given in the moment that its shard ends counts as given: its
+// bytes are used.
+func TestReservationGivenAtTheEnd(t *testing.T) {
+	b := newBudget(100)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &reservation{shard: "a", size: 1, given: make(chan struct{})}
+	close(r.given)
+	for range 100 {
+		if !b.await(ctx, r) {
+			t.Fatal("it is not given")
+		}
+	}
+}
+
+// Nothing is kept of a shard without documents, in whichever order they are released.
+func TestNothingIsKeptOfAShard(t *testing.T) {
+	b := newBudget(100)
+	b.add("a", 10)
+	b.wait("a", 10)
+	b.add("a", -10)
+	b.wait("a", -10)
+	if used, waiting, _ := b.state(); used != 0 || waiting != 0 || len(b.shards) > 0 {
+		t.Errorf("%d bytes are used, %d wait, shards %v", used, waiting, b.shards)
+	}
+	if !b.look("a") {
+		t.Error("it may take no record")
+	}
 }
 
 // When more than half of the limit waits, the shards with most of it are dropped, until

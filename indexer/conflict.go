@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,9 +21,6 @@ import (
 // conflicts are the items of an answer whose documents met another event, by
 // their places; nil if no item is one.
 func (ix *Indexer) conflicts(batch []part, items []itemResult) map[int]bool {
-	if !slices.ContainsFunc(items, func(r itemResult) bool { return r.Status == http.StatusConflict }) {
-		return nil
-	}
 	var found map[int]bool
 	var firsts map[string]part
 	at := 0 // of the part in items
@@ -118,9 +114,9 @@ const (
 func (a *aliases) lead(ctx context.Context, client domain.Client, name, index string) bool {
 	key := [2]string{name, index}
 	a.mu.Lock()
-	known, ok := a.known[key]
+	known := a.known[key]
 	a.mu.Unlock()
-	if ok && time.Since(known.at) < lookupLasts {
+	if time.Since(known.at) < lookupLasts {
 		return known.leads
 	}
 	leads := leadsTo(ctx, client, name, index)

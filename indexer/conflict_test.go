@@ -2,10 +2,16 @@ package indexer
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"logsluice/domain"
 )
 
 // A conflict is success only where the event's own document is there.
@@ -80,6 +86,141 @@ func TestTwoTextsUnderOneID(t *testing.T) {
 		}
 		if n := testutil.ToFloat64(v.metrics.conflicts); n != 2 {
 			t.Errorf("%v conflicts are counted", n)
+		}
+	})
+}
+
+// A conflict without a reason is with the event's own document.
+func TestConflictWithoutReason(t *testing.T) {
+	ix := &Indexer{}
+	p := part{docs: record(nil, 0, 1), to: 1}
+	if ix.meetsAnother(p, nil) || ix.meetsAnother(p, &domain.Cause{Index: "app-2018-12-10"}) {
+		t.Error("with another")
+	}
+}
+
+// Only a document that is already there is in conflict, and only with another document.
+func TestConflictsOfItems(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	docs := NewDocuments(Source{}, 0)
+	for i, text := range []string{"one", "two", "three"} {
+		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-x\",\"_id\":\"7\"}}\n{\"message\":%q}\n", text)
+		docs.Next(i)
+	}
+	letter := NewDeadLetter(Record{}, StageParse, io.EOF, docs.Body)
+	all := part{docs: docs, to: 3}
+	f := func(name string, batch []part, statuses []int, want ...int) {
+		t.Helper()
+		items := make([]itemResult, len(statuses))
+		for i, status := range statuses {
+			items[i].Status = status
+		}
+		found := ix.conflicts(batch, items)
+		for _, i := range want {
+			if !found[i] {
+				t.Errorf("%s: item %d is no conflict", name, i)
+			}
+		}
+		if len(found) != len(want) {
+			t.Errorf("%s: conflicts %v", name, found)
+		}
+	}
+	f("none", []part{all}, []int{201, 201, 201})
+	f("one is busy", []part{all}, []int{201, 429, 409}, 2)
+	f("of a later part", []part{all.slice(0, 2), all.slice(2, 3)}, []int{201, 201, 409}, 2)
+	f("a dead letter with the text of documents", []part{{docs: letter, to: 1, form: letter.form}, all.slice(1, 2)}, []int{409, 409})
+}
+
+// answering is a client that gives an answer.
+type answering struct {
+	status   int
+	body     string
+	err      error
+	hangs    bool
+	requests int
+	closed   int
+}
+
+func (a *answering) Stream(r *http.Request) (*http.Response, error) {
+	a.requests++
+	if a.hangs {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &http.Response{StatusCode: a.status, Body: countedBody{strings.NewReader(a.body), a}}, nil
+}
+
+type countedBody struct {
+	io.Reader
+	of *answering
+}
+
+func (b countedBody) Close() error {
+	b.of.closed++
+	return nil
+}
+
+// Where a name leads is what OpenSearch says. If it cannot say, the name leads anywhere.
+func TestLeadsTo(t *testing.T) {
+	f := func(name string, a answering, want bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			if got := leadsTo(t.Context(), &a, "alias", "index"); got != want {
+				t.Errorf("%s: %v", name, got)
+			}
+			if took := time.Since(begun); took > lookupTimeout || a.closed != 1 && a.err == nil && !a.hangs {
+				t.Errorf("%s: after %s, closed %d times", name, took, a.closed)
+			}
+		})
+	}
+	f("to it", answering{status: 200, body: `{"other":{},"index":{}}`}, true)
+	f("elsewhere", answering{status: 200, body: `{"other":{}}`}, false)
+	f("nowhere", answering{status: 404, body: `{}`}, false)
+	f("forbidden", answering{status: 403, body: `{}`}, true)
+	f("no JSON", answering{status: 200, body: `<html>`}, true)
+	f("no answer", answering{err: io.ErrUnexpectedEOF}, true)
+	f("no answer in time", answering{hangs: true}, true)
+}
+
+// An answer without an end is not read for ever.
+func TestEndlessLookup(t *testing.T) {
+	body := &endless{begin: `{"`, text: "x"}
+	client := streams(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.LimitReader(body, 64<<20))}, nil
+	})
+	if !leadsTo(t.Context(), client, "alias", "index") || body.read > 16<<20 {
+		t.Errorf("%d bytes are read", body.read)
+	}
+}
+
+// What OpenSearch said of a name is kept for a while, and not of too many names.
+func TestLookupsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a aliases
+		client := &answering{status: 200, body: `{"index":{}}`}
+		f := func(what, name, index string, want bool, wantRequests int) {
+			t.Helper()
+			if got := a.lead(t.Context(), client, name, index); got != want || client.requests != wantRequests {
+				t.Errorf("%s: %v, %d requests", what, got, client.requests)
+			}
+		}
+		f("first", "alias", "index", true, 1)
+		client.body = `{}`
+		f("again", "alias", "index", true, 1)
+		f("another index", "alias", "other", false, 2)
+		time.Sleep(lookupLasts - time.Nanosecond)
+		f("later", "alias", "index", true, 2)
+		time.Sleep(time.Nanosecond)
+		f("too late", "alias", "index", false, 3)
+		for i := range 3 * maxLookups {
+			a.lead(t.Context(), client, fmt.Sprint(i), "index")
+		}
+		if n := len(a.known); n > maxLookups {
+			t.Errorf("%d are kept", n)
 		}
 	})
 }

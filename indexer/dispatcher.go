@@ -234,11 +234,7 @@ func (d *dispatcher) take(now time.Time) []part {
 		d.alone = slices.Delete(d.alone, 0, 1)
 	default:
 		left := room{d.ix.cfg.BatchBytes, d.ix.cfg.BatchDocuments}
-		half := left
-		if !d.fresh.empty() {
-			half = room{left.bytes / 2, left.count / 2}
-		}
-		batch = d.resent.take(batch, half)
+		batch = d.resent.take(batch, room{left.bytes / 2, left.count / 2})
 		batch = d.fresh.take(batch, left.without(batch))
 		batch = d.resent.take(batch, left.without(batch))
 	}

@@ -125,3 +125,171 @@ func TestOneLargeForm(t *testing.T) {
 		t.Error("two may go")
 	}
 }
+
+// largeLetter is a part whose dead letter goes alone.
+func largeLetter(p part) part {
+	p = p.letter(StageIndex, 400, undecided)
+	p.form.keep = largeForm
+	return p
+}
+
+// A batch goes when a connection is free and the batch is full, has waited long enough,
+// or nothing is under way.
+func TestReadyToSend(t *testing.T) {
+	const linger = 100 * time.Millisecond
+	f := func(name string, change func(d *dispatcher, now time.Time), want bool, wantWake time.Duration) {
+		t.Helper()
+		d := idleDispatcher(t, func(c *Config) { c.Linger, c.BatchBytes, c.BatchDocuments = linger, 1000, 10 })
+		now := time.Now()
+		d.limit.allowed, d.limit.running = 2, 1
+		change(d, now)
+		ready, wake := d.ready(now)
+		if ready != want || !ready && wake.Sub(now) != wantWake {
+			t.Errorf("%s: ready: %v, otherwise after %s", name, ready, wake.Sub(now))
+		}
+	}
+	f("nothing", func(*dispatcher, time.Time) {}, false, idle)
+	f("one came", func(d *dispatcher, now time.Time) { d.fresh.put(shardDocuments("a", 1, 10), now) }, false, linger)
+	f("one came, nothing is under way", func(d *dispatcher, now time.Time) {
+		d.limit.running = 0
+		d.fresh.put(shardDocuments("a", 1, 10), now)
+	}, true, 0)
+	f("one has waited", func(d *dispatcher, now time.Time) { d.fresh.put(shardDocuments("a", 1, 10), now.Add(-linger)) }, true, 0)
+	f("one to be sent again has waited for longer", func(d *dispatcher, now time.Time) {
+		d.fresh.put(shardDocuments("a", 1, 10), now)
+		d.resent.put(shardDocuments("a", 1, 10), now.Add(-linger/4))
+	}, false, linger*3/4)
+	f("one to be sent again has waited for less", func(d *dispatcher, now time.Time) {
+		d.fresh.put(shardDocuments("a", 1, 10), now.Add(-linger/4))
+		d.resent.put(shardDocuments("a", 1, 10), now)
+	}, false, linger*3/4)
+	f("something falls due before", func(d *dispatcher, now time.Time) {
+		d.fresh.put(shardDocuments("a", 1, 10), now)
+		d.retries = []retry{{due: now.Add(linger / 2)}}
+	}, false, linger/2)
+	f("the bytes of a batch", func(d *dispatcher, now time.Time) {
+		d.fresh.put(shardDocuments("a", 1, 500), now)
+		d.resent.put(shardDocuments("a", 1, 500), now)
+	}, true, 0)
+	f("the documents of a batch", func(d *dispatcher, now time.Time) {
+		d.fresh.put(shardDocuments("a", 5, 10), now)
+		d.resent.put(shardDocuments("a", 5, 10), now)
+	}, true, 0)
+	f("a large form", func(d *dispatcher, _ time.Time) { d.large = make([]part, 1) }, true, 0)
+	f("a second large form", func(d *dispatcher, _ time.Time) { d.large, d.largeRunning = make([]part, 1), true }, false, idle)
+	f("what may make requests fail", func(d *dispatcher, _ time.Time) { d.alone = make([][]part, 1) }, true, 0)
+	f("no connection is free", func(d *dispatcher, now time.Time) {
+		d.limit.running = 2
+		d.alone, d.large = make([][]part, 1), make([]part, 1)
+		d.fresh.put(shardDocuments("a", 100, 100), now.Add(-time.Hour))
+	}, false, idle)
+}
+
+// The inbox rings when a batch is full: not for less while one waits, nor while no
+// connection is free.
+func TestEnough(t *testing.T) {
+	f := func(name string, change func(d *dispatcher), want amount) {
+		t.Helper()
+		d := idleDispatcher(t, func(c *Config) { c.BatchBytes, c.BatchDocuments = 1000, 10 })
+		change(d)
+		if got := d.enough(); got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	f("nothing waits", func(*dispatcher) {}, anything)
+	f("no connection is free", func(d *dispatcher) { d.limit.running = 1 }, never)
+	f("some wait", func(d *dispatcher) { d.fresh.put(shardDocuments("a", 2, 100), time.Time{}) }, amount{800, 8})
+	f("some wait to be sent again", func(d *dispatcher) { d.resent.put(shardDocuments("a", 3, 100), time.Time{}) }, amount{700, 7})
+}
+
+// Large forms wait for themselves; what is sent again goes without linger.
+func TestWhereDocumentsWait(t *testing.T) {
+	d := idleDispatcher(t, func(c *Config) { c.Linger = time.Second })
+	p, _ := taken(d, t.Context(), 0, 4)
+	now := time.Now()
+	d.enqueue(p.slice(0, 1), now)
+	d.enqueue(largeLetter(p.slice(1, 2)), now)
+	d.enqueueAgain([]part{largeLetter(p.slice(2, 3)), p.slice(3, 4)}, now)
+	if d.fresh.count != 1 || d.resent.count != 1 || len(d.large) != 2 {
+		t.Fatalf("%d fresh, %d to be sent again, %d large", d.fresh.count, d.resent.count, len(d.large))
+	}
+	if waited := now.Sub(d.fresh.oldest()); waited != 0 {
+		t.Errorf("a fresh one counts as waiting for %s", waited)
+	}
+	if waited := now.Sub(d.resent.oldest()); waited != time.Second {
+		t.Errorf("one to be sent again counts as waiting for %s", waited)
+	}
+}
+
+// A large form may go when the one before it is answered, and not when another request is.
+func TestLargeFormIsAnswered(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 2)
+	d.largeRunning = true
+	d.end(result{batch: []part{p.slice(0, 1)}})
+	if !d.largeRunning {
+		t.Error("another request ended, and two large forms are under way")
+	}
+	if d.end(result{batch: []part{p.slice(1, 2)}, large: true}); d.largeRunning {
+		t.Error("no large form goes any more")
+	}
+}
+
+// What is known of a request from its start goes with its result.
+func TestSend(t *testing.T) {
+	d := idleDispatcher(t, func(c *Config) { c.Connections = 2 })
+	d.ix.client = &answering{status: 503, body: "{}"}
+	d.limit.allowed = 2
+	p, _ := taken(d, t.Context(), 0, 4)
+	f := func(name string, p part, last, pushback, large bool) {
+		t.Helper()
+		d.send([]part{p})
+		running := d.largeRunning
+		if len(d.underWay) != 1 {
+			t.Errorf("%s: %d requests are under way", name, len(d.underWay))
+		}
+		r := <-d.ix.results
+		if r.trip.last != last || r.trip.pushback != pushback || r.large != large || running != large || r.batch[0].from != p.from {
+			t.Errorf("%s: %+v, a large one is under way: %v", name, r.trip, running)
+		}
+		d.underWay, d.largeRunning, d.limit.running = nil, false, 0
+	}
+	f("one of two", p.slice(0, 1), false, true, false)
+	d.limit.running = 1
+	f("the last", p.slice(1, 2), true, true, false)
+	alone := p.slice(2, 3)
+	alone.alone = true
+	f("apart", alone, false, false, false)
+	f("a large form", largeLetter(p.slice(3, 4)), false, true, true)
+	d.largeRunning = true
+	d.send([]part{p.slice(0, 1)})
+	if <-d.ix.results; !d.largeRunning {
+		t.Error("a second large form may go")
+	}
+}
+
+// Large forms go first, then what may be the cause of failing requests, each alone.
+func TestTakeOrder(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 4)
+	d.large = []part{largeLetter(p.slice(0, 1)), largeLetter(p.slice(1, 2))}
+	d.alone = [][]part{{p.slice(2, 3)}}
+	d.fresh.put(p.slice(3, 4), time.Now())
+	take := func(name string, want int) {
+		t.Helper()
+		if batch := d.take(time.Now()); len(batch) != 1 || batch[0].from != want {
+			t.Errorf("%s: %+v", name, batch)
+		}
+	}
+	take("a large form", 0)
+	d.largeRunning = true
+	take("apart", 2)
+	take("the queue", 3)
+	if d.largeRunning = false; len(d.large) != 1 {
+		t.Errorf("%d large forms wait", len(d.large))
+	}
+	take("the other large form", 1)
+	if batch := d.take(time.Now()); len(batch) > 0 {
+		t.Errorf("at last: %v", batch)
+	}
+}

@@ -801,25 +801,35 @@ func (s slowReader) Stream(r *http.Request) (*http.Response, error) {
 
 // The memory of a request that the transport still reads is not used again.
 func TestBodyReadLate(t *testing.T) {
-	client := slowReader{bodies: make(chan io.ReadCloser, 1)}
-	ix, err := New(Config{
-		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1, Connections: 1, RequestTimeout: time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
-	}, client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ix.Close()
-	for i := range 50 {
-		docs := record(ix, 1000+i, 1)
-		want := string(docs.Body)
-		put(t, ix, docs)
-		for range 4 {
-			record(ix, 5000, 1) // would be written over it
+	for _, compressed := range []bool{false, true} {
+		client := slowReader{bodies: make(chan io.ReadCloser, 1)}
+		ix, err := New(Config{
+			Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1, Connections: 1, RequestTimeout: time.Second, Gzip: compressed,
+			RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
+		}, client)
+		if err != nil {
+			t.Fatal(err)
 		}
-		body := <-client.bodies
-		if got, _ := io.ReadAll(body); string(got) != want {
-			t.Fatalf("the transport reads %q in place of %q", got, want)
+		defer ix.Close()
+		for i := range 50 {
+			docs := record(ix, 1000+i, 1)
+			want := string(docs.Body)
+			put(t, ix, docs)
+			for range 4 { // would be written over it
+				record(ix, 5000, 1)
+				if _, err := pack(strings.NewReader("another request")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var body io.Reader = <-client.bodies
+			if compressed {
+				if body, err = gzip.NewReader(body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, _ := io.ReadAll(body); string(got) != want {
+				t.Fatalf("the transport reads %q in place of %q", got, want)
+			}
 		}
 	}
 }

@@ -138,3 +138,29 @@ func TestLimitLearnsFromWork(t *testing.T) {
 		return true
 	}})
 }
+
+// How long a request takes counts only if it was full, and against the best of late.
+func TestLimitOfSlowRequests(t *testing.T) {
+	f := func(name string, want float64, trips ...trip) {
+		t.Helper()
+		l := newLimit(8)
+		l.allowed, l.running = 4, len(trips)
+		for i, trip := range trips {
+			if trip.sent.IsZero() {
+				trip.sent = time.Unix(int64(100*(i+1)), 0)
+			}
+			l.end(trip)
+		}
+		if l.allowed != want {
+			t.Errorf("%s: %v are allowed, want %v", name, l.allowed, want)
+		}
+	}
+	full := func(seconds int) trip { return trip{took: time.Duration(seconds) * time.Second, full: true} }
+	f("slower than one that was not full", 4, trip{took: time.Millisecond}, full(1))
+	f("slower than the best", 3, full(1), full(2), full(4))
+	f("not much slower", 4, full(1), full(3))
+	f("sent before the answer to one that was refused", 2,
+		trip{sent: time.Unix(100, 0), took: 10 * time.Second, pushback: true}, trip{sent: time.Unix(105, 0), took: 10 * time.Second, pushback: true})
+	f("sent after that", 1,
+		trip{sent: time.Unix(100, 0), took: 10 * time.Second, pushback: true}, trip{sent: time.Unix(111, 0), took: 10 * time.Second, pushback: true})
+}

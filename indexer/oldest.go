@@ -48,7 +48,7 @@ func (o oldestDocuments) Collect(metrics chan<- prometheus.Metric) {
 		return
 	}
 	show := func(index string, put time.Time) {
-		metrics <- prometheus.MustNewConstMetric(o.desc, prometheus.GaugeValue, max(now.Sub(put), 0).Seconds(), index)
+		metrics <- prometheus.MustNewConstMetric(o.desc, prometheus.GaugeValue, now.Sub(put).Seconds(), index)
 	}
 	show("", found.put)
 	indices := slices.SortedFunc(maps.Keys(found.indices), func(a, b string) int { return found.indices[a].Compare(found.indices[b]) })

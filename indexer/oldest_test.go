@@ -175,6 +175,19 @@ func TestOldestInEachPlace(t *testing.T) {
 	f("storing", func(d *dispatcher, p part) { d.storing.parts = []*held{rest(p)} })
 }
 
+// Of the documents of an index the oldest counts, in whichever order they are found.
+func TestOldestOfAnIndex(t *testing.T) {
+	t.Parallel()
+	o := oldest{indices: make(map[string]time.Time)}
+	now := time.Now()
+	for _, age := range []time.Duration{2, 3, 1} {
+		o.note([]byte("i"), now.Add(-age))
+	}
+	if age := now.Sub(o.indices["i"]); age != 3 {
+		t.Errorf("age %d", age)
+	}
+}
+
 // A dispatcher that does not answer keeps no other metric from being shown.
 func TestOldestDocumentsOfStuckDispatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

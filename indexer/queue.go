@@ -95,8 +95,8 @@ func (q *queue) take(batch []part, left room) []part {
 // and what is left; full means that the next document does not fit what is left.
 func (q *queue) takeFrom(l *line, batch []part, share, left room) (_ []part, full bool) {
 	n := 0
-	for n < len(l.parts) && share.bytes > 0 && share.count > 0 && left.bytes > 0 && left.count > 0 {
-		head, rest := l.parts[n].split(min(share.bytes, left.bytes), min(share.count, left.count))
+	for n < len(l.parts) && share.bytes > 0 && share.count > 0 {
+		head, rest := l.parts[n].split(min(share.bytes, left.bytes), share.count)
 		if len(batch) > 0 && head.size() > left.bytes {
 			full = true
 			break

@@ -18,34 +18,90 @@ func shardDocuments(shard string, n, size int) part {
 
 // A batch has something of each shard, in the shard's order, and is full.
 func TestQueueTakesFromEachShard(t *testing.T) {
+	f := func(name string, perPart int, size room) {
+		t.Helper()
+		var q queue
+		at := time.Now()
+		for range 500 / perPart {
+			q.put(shardDocuments("behind", perPart, 100), at)
+		}
+		for i := range 9 {
+			q.put(shardDocuments(fmt.Sprint("live", i), 3, 100), at)
+		}
+		last := make(map[string]int)
+		for batch := 0; !q.empty(); batch++ {
+			shards, bytes, count := make(map[string]int), 0, 0
+			for _, p := range q.take(nil, size) {
+				shards[p.docs.source.Shard] += p.count()
+				bytes += p.size()
+				count += p.count()
+				if from := last[p.docs.source.Shard]; p.from != from%p.docs.Len() {
+					t.Fatalf("%s: %s: %d comes after %d", name, p.docs.source.Shard, p.from, from)
+				}
+				last[p.docs.source.Shard] += p.count()
+			}
+			if batch == 0 && (len(shards) != 10 || shards["live3"] != 3) {
+				t.Errorf("%s: the first batch has %v", name, shards)
+			}
+			if bytes > size.bytes || count > size.count || bytes < size.bytes-100 && count < size.count && !q.empty() {
+				t.Errorf("%s: batch %d has %d bytes, %d documents", name, batch, bytes, count)
+			}
+		}
+		if last["behind"] != 500 || q.bytes != 0 || q.count != 0 {
+			t.Errorf("%s: %v documents were taken, %d bytes and %d documents are left", name, last, q.bytes, q.count)
+		}
+	}
+	f("bytes bound it", 100, room{10_000, 1000})
+	f("documents bound it", 100, room{1_000_000, 100})
+	f("bytes bound it, parts of one document", 1, room{10_000, 1000})
+	f("documents bound it, parts of one document", 1, room{1_000_000, 100})
+}
+
+// A batch with less room than there are shards is filled, and the first document of a
+// batch goes whatever its size.
+func TestQueueTakesLittle(t *testing.T) {
+	f := func(name string, size room, want int) {
+		t.Helper()
+		var q queue
+		for i := range 10 {
+			q.put(shardDocuments(fmt.Sprint(i), 2, 100), time.Now())
+		}
+		taken := make(chan int, 1)
+		go func() { taken <- documents(q.take(nil, size)) }()
+		select {
+		case n := <-taken:
+			if n != want {
+				t.Errorf("%s: %d documents are taken", name, n)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: it does not end", name)
+		}
+	}
+	f("few documents", room{10_000, 3}, 3)
+	f("few bytes", room{5, 1000}, 1)
+	f("no bytes", room{0, 1000}, 0)
+	f("no documents", room{10_000, 0}, 0)
+}
+
+// What a large document of another shard leaves of the room is used.
+func TestQueueFillsTheRoom(t *testing.T) {
+	var q queue
+	q.put(shardDocuments("large", 1, 900), time.Now())
+	q.put(shardDocuments("small", 20, 50), time.Now())
+	if n := documents(q.take(nil, room{1000, 1000})); n != 3 {
+		t.Errorf("%d documents are taken", n)
+	}
+}
+
+// The part that has waited longest is found in whichever shard it is.
+func TestOldestOfQueue(t *testing.T) {
 	var q queue
 	at := time.Now()
-	for range 5 {
-		q.put(shardDocuments("behind", 100, 100), at)
+	for i, age := range []int{1, 3, 2} {
+		q.put(shardDocuments(fmt.Sprint(i), 1, 100), at.Add(-time.Duration(age)*time.Second))
 	}
-	for i := range 9 {
-		q.put(shardDocuments(fmt.Sprint("live", i), 3, 100), at)
-	}
-	last := make(map[string]int)
-	for batch := 0; !q.empty(); batch++ {
-		shards, bytes := make(map[string]int), 0
-		for _, p := range q.take(nil, room{10_000, 1000}) {
-			shards[p.docs.source.Shard] += p.count()
-			bytes += p.size()
-			if from := last[p.docs.source.Shard]; p.from != from%100 {
-				t.Fatalf("%s: %d comes after %d", p.docs.source.Shard, p.from, from)
-			}
-			last[p.docs.source.Shard] += p.count()
-		}
-		if batch == 0 && (len(shards) != 10 || shards["live3"] != 3) {
-			t.Errorf("the first batch has %v", shards)
-		}
-		if bytes > 10_000 || bytes < 9_900 && !q.empty() {
-			t.Errorf("batch %d has %d bytes", batch, bytes)
-		}
-	}
-	if last["behind"] != 500 || q.bytes != 0 || q.count != 0 {
-		t.Errorf("%v documents were taken, %d bytes and %d documents are left", last, q.bytes, q.count)
+	if got := at.Sub(q.oldest()); got != 3*time.Second {
+		t.Errorf("the oldest has waited %s", got)
 	}
 }
 

@@ -44,7 +44,7 @@ func (r *reasons) share(e *domain.Cause) *reason {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known == nil || time.Since(r.begun) > reasonPeriod {
+	if time.Since(r.begun) > reasonPeriod {
 		r.known, r.bytes, r.begun = make(map[reason]*reason), 0, time.Now()
 	}
 	why := reasonOf(e)
@@ -60,7 +60,6 @@ func (r *reasons) share(e *domain.Cause) *reason {
 	if known := r.known[why]; known != nil {
 		return known
 	}
-	why.text = strings.Clone(why.text)
 	r.bytes += len(why.kind) + len(why.text)
 	r.known[why] = &why
 	return &why

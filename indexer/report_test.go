@@ -3,9 +3,13 @@ package indexer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"logsluice/domain"
 )
@@ -60,5 +64,118 @@ func TestReasonsAreShared(t *testing.T) {
 	}
 	if r.share(nil) != nil || r.share(&domain.Cause{Type: "k", Reason: "t", CausedBy: &domain.Cause{Type: "c", Reason: "why"}}).kind != "k" {
 		t.Error("of no cause, or of one with a cause")
+	}
+}
+
+// A reason is OpenSearch's, with its cause, and cut where it is too long.
+func TestReasonOf(t *testing.T) {
+	f := func(e domain.Cause, want string) {
+		t.Helper()
+		if got := reasonOf(&e); got.text != want || got.kind != e.Type {
+			t.Errorf("%+v", got)
+		}
+	}
+	f(domain.Cause{Type: "k", Reason: "why"}, "why")
+	f(domain.Cause{Type: "k", Reason: "why", CausedBy: &domain.Cause{Type: "c", Reason: "because"}}, "why: c: because")
+	f(domain.Cause{Type: "k", Reason: "why", CausedBy: &domain.Cause{Type: "c"}}, "why")
+	f(domain.Cause{Type: "k", Reason: strings.Repeat("x", maxReason)}, strings.Repeat("x", maxReason))
+	f(domain.Cause{Type: "k", Reason: strings.Repeat("x", maxReason-1) + "é"}, strings.Repeat("x", maxReason-1)+"…")
+	if text := (*reason)(nil).String(); text != "" {
+		t.Errorf("no reason is %q", text)
+	}
+}
+
+// In each period reasons are kept whole at first.
+func TestReasonsOfAPeriod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reasons
+		isWhole := func(i int) bool {
+			cause := &domain.Cause{Type: "k", Reason: fmt.Sprintf("'%d' %s", i, strings.Repeat("x", 400))}
+			return r.share(cause).text == cause.Reason
+		}
+		const many = maxReasons/400 + 1
+		for i := range many {
+			isWhole(i)
+		}
+		if !isWhole(0) || isWhole(many) {
+			t.Errorf("known: whole %v, new: whole %v", isWhole(0), isWhole(many))
+		}
+		time.Sleep(reasonPeriod)
+		if isWhole(many) {
+			t.Error("whole within the period")
+		}
+		time.Sleep(time.Nanosecond)
+		if !isWhole(many) {
+			t.Error("not whole in the next period")
+		}
+	})
+}
+
+// A request of which something was not accepted is one line: a warning while documents
+// are sent again, an error if dead letters are made or refused, or a setting is wrong.
+func TestReportOfRequest(t *testing.T) {
+	var log lockedBuffer
+	d := idleDispatcher(t, func(c *Config) { c.Log = zerolog.New(&log) })
+	p, _ := taken(d, t.Context(), 0, 2)
+	one := p.slice(0, 1)
+	why := &reason{"kind", "text"}
+	bareForm, plainForm := one.formOf(form{kind: bare}), one.formOf(form{kind: plain, reason: why})
+	origin := one.formOf(form{kind: plain, reason: why, origin: true})
+	dead := one.letter(StageIndex, 400, why)
+	f := func(name string, status int, err error, want string, verdicts ...verdict) {
+		t.Helper()
+		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
+		log.b.Reset()
+		d.ix.report(verdicts, status, err)
+		if got := log.b.String(); strings.TrimSuffix(got, "\n") != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	line := func(level, counts, reasons string) string {
+		return `{"level":"` + level + `",` + counts + `,"lines_left_out":0,"reasons":"` + reasons + `","message":"OpenSearch did not take all documents"}`
+	}
+	f("all accepted", 200, nil, "", verdict{part: p, outcome: indexed}, verdict{part: p, outcome: alreadyThere})
+	f("busy", 429, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "kind: text"), verdict{part: p, outcome: busy, reason: why})
+	f("blocked", 200, nil, line("warn", `"retried":0,"waiting":3,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: blocked}, verdict{part: one, outcome: failedAlone})
+	f("a wrong setting", 403, nil, line("error", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: unanswered})
+	f("no answer", 0, io.EOF, line("warn", `"retried":2,"waiting":0,"error":"EOF","plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: unanswered})
+	f("to be plain", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: one, outcome: refusedForGood})
+	f("to be plain without its origin", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: origin, outcome: refusedForGood})
+	f("refused as plain", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), verdict{part: plainForm, outcome: refusedForGood})
+	f("in conflict", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), verdict{part: one, outcome: conflicting})
+	f("a dead letter", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":1`, ""), verdict{part: dead, outcome: blocked})
+	f("a bare form", 200, nil, "", verdict{part: bareForm, outcome: refusedForGood})
+	f("a bare form next to others", 200, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""),
+		verdict{part: bareForm, outcome: refusedForGood, reason: why}, verdict{part: p, outcome: busy})
+	var many []verdict
+	for i := range 8 {
+		many = append(many, verdict{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "one"}}, verdict{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "two"}})
+	}
+	f("many reasons", 200, nil, line("warn", `"retried":16,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "k0: one; k1: one; k2: one; k3: one; k4: one"), many...)
+
+	for _, v := range []verdict{{part: plainForm, outcome: refusedForGood}, {part: dead, outcome: blocked}} {
+		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
+		for range 2 * reportBurst {
+			d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil)
+		}
+		log.b.Reset()
+		if d.ix.report([]verdict{v}, 200, nil); log.b.Len() == 0 {
+			t.Error("what is retried keeps what is refused from being seen")
+		}
+		if d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil); log.count("\n") != 1 {
+			t.Error("too many lines")
+		}
+	}
+}
+
+// Lines of an error that comes again and again are few.
+func TestSampledErrors(t *testing.T) {
+	var log lockedBuffer
+	var s sampled
+	for range 10 * reportBurst {
+		s.error(zerolog.New(&log), io.EOF, "it failed")
+	}
+	if n := log.count("it failed"); n != reportBurst {
+		t.Errorf("%d lines", n)
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
 )
 
 // A probe that still waits for a connection when its index is given up is made
@@ -108,17 +111,23 @@ func TestAllFailAlone(t *testing.T) {
 	})
 }
 
-type brokenStore struct{ n atomic.Int64 }
+// brokenStore keeps nothing.
+type brokenStore struct {
+	takes time.Duration // of a call: in virtual time, what never ends would otherwise not come to an end
+	n     atomic.Int64
+}
 
 func (s *brokenStore) Put(context.Context, time.Time, string, []byte) error {
 	s.n.Add(1)
+	time.Sleep(s.takes)
 	return errors.New("AccessDenied")
 }
 
 // The dead-letter index refuses, the store fails too; the index accepts again:
 // letters on their way to the store never go to it.
 func TestStoreFailsIndexIsBack(t *testing.T) {
-	inVirtualTime(t, func(c *Config) { c.Store = &brokenStore{} }, func(t *testing.T, v *virtualIndexer) {
+	store := &brokenStore{takes: time.Second}
+	inVirtualTime(t, func(c *Config) { c.Store = store }, func(t *testing.T, v *virtualIndexer) {
 		letters := func(index string) bool { return index == "app-dead-letter" }
 		v.set(func(index, _ string) *refusal {
 			if letters(index) {
@@ -143,6 +152,9 @@ func TestStoreFailsIndexIsBack(t *testing.T) {
 		}
 		if v.open("bad") != 0 {
 			t.Errorf("the shard is held 10 minutes after the index of dead letters accepts again; ready: %v, given up: %v", v.Ready(), v.givenUp())
+		}
+		if n := store.n.Load(); n == 0 || n > 1000 { // with pauses of 5 s on average
+			t.Errorf("%d calls of the store in an hour", n)
 		}
 	})
 }
@@ -291,3 +303,67 @@ func TestShardEndBehindPoison(t *testing.T) {
 }
 
 var _ = synctest.Wait
+
+// What stands still is an error that names the indices to blame, with a line per minute.
+func TestStandstillErrors(t *testing.T) {
+	f := func(name string, store Store, change func(d *dispatcher), want string) {
+		t.Helper()
+		var log lockedBuffer
+		d := idleDispatcher(t, func(c *Config) { c.Store, c.InFlightBytes, c.Log = store, 1000, zerolog.New(&log) })
+		d.targets["app-fine"] = &target{name: "app-fine", why: undecided}
+		change(d)
+		now := time.Now()
+		d.publish(now)
+		text := ""
+		if err := d.ix.standstill.Load(); err != nil {
+			text = (*err).Error()
+		}
+		if !strings.HasPrefix(text, want) || (text == "") != (want == "") || strings.Contains(text, "app-fine") {
+			t.Errorf("%s: %q, want %q", name, text, want)
+		}
+		_, _, paused := d.ix.budget.state()
+		if d.shown != len(d.targets)+len(paused) {
+			t.Errorf("%s: %d are shown", name, d.shown)
+		}
+		d.publish(now.Add(standstillPeriod - 1))
+		if n := log.count("shards stand still"); n > 1 || (n == 1) != (want != "") {
+			t.Errorf("%s: %d lines within a period", name, n)
+		}
+		d.publish(now.Add(standstillPeriod))
+		if n := log.count("shards stand still"); want != "" && n != 2 {
+			t.Errorf("%s: %d lines in two periods", name, n)
+		}
+		d.ix.budget.wait("shard", -600)
+		clear(d.targets)
+		if d.publish(now); d.ix.standstill.Load() != nil {
+			t.Errorf("%s: it stands still when nothing waits", name)
+		}
+	}
+	f("nothing", nil, func(*dispatcher) {}, "")
+	f("a shard is paused", nil, func(d *dispatcher) {
+		d.ix.budget.add("shard", 600)
+		d.ix.budget.wait("shard", 600)
+		d.targets["app-x"] = &target{name: "app-x", why: undecided, undecided: 1}
+	}, "shard paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: app-x (")
+	put := func(change func(d *dispatcher, x *target)) func(d *dispatcher) {
+		return func(d *dispatcher) {
+			x := &target{name: "app-dead-letter", letters: true, why: undecided, isBlocked: true, clock: time.Hour}
+			change(d, x)
+			d.targets[x.name] = x
+		}
+	}
+	f("dead letters are refused, no store", nil, put(func(*dispatcher, *target) {}), "app-dead-letter has refused dead letters for 1h0m0s:")
+	f("for a moment", nil, put(func(_ *dispatcher, x *target) { x.clock = time.Minute }), "")
+	f("a store", &brokenStore{}, put(func(*dispatcher, *target) {}), "")
+	f("given up for a store", &brokenStore{}, put(func(_ *dispatcher, x *target) { x.givenUp = true }), "")
+	f("given up for a store that fails", &brokenStore{}, put(func(d *dispatcher, x *target) { x.givenUp, d.storing.attempts = true, 1 }),
+		"app-dead-letter refuses dead letters, and they cannot be put into DEAD_LETTER_URL:")
+	f("a store that failed", &brokenStore{}, put(func(d *dispatcher, _ *target) { d.storing.attempts = 1 }), "")
+
+	d := idleDispatcher(t, nil)
+	d.targets["app-x"], d.targets["app-y"], d.given = &target{}, &target{}, 1
+	d.publish(time.Now())
+	if waiting, given := testutil.ToFloat64(d.ix.metrics.waiting), testutil.ToFloat64(d.ix.metrics.givenUp); waiting != 1 || given != 1 {
+		t.Errorf("%v indices are waited for, %v are given up", waiting, given)
+	}
+}

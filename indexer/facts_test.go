@@ -1,0 +1,128 @@
+package indexer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// Each document has the origin and the further members of its own event, in its set and
+// in one that it is copied to.
+func TestFacts(t *testing.T) {
+	type of struct{ owner, group, stream, extras string }
+	all := []of{
+		{"", "", "", ""}, {`"1"`, `"g"`, `"s"`, ""}, {`"1"`, `"g"`, `"s"`, `,"a":1,"b":2`}, {`"2"`, `"g"`, `"s"`, `,"c":3`},
+		{`"2"`, `"h"`, `"s"`, ""}, {`"2"`, `"h"`, `"t"`, `,"d":4`}, {`"2"`, `"h"`, `"t"`, ""},
+	}
+	docs := NewDocuments(Source{}, 0)
+	for i, o := range all {
+		if o.owner != "" {
+			docs.From(Origin{[]byte(o.owner), []byte(o.group), []byte(o.stream)})
+		}
+		switch o.extras {
+		case "":
+		case `,"a":1,"b":2`:
+			docs.Extra("a", []byte("1"))
+			docs.Extra("b", []byte("2"))
+		default:
+			docs.Extra(o.extras[2:3], []byte(o.extras[5:]))
+		}
+		docs.Body = append(docs.Body, "{}\n{}\n"...)
+		docs.Next(i)
+	}
+	copied := NewDocuments(Source{}, 0)
+	for i := range all {
+		copied.copyDocument(docs, i)
+	}
+	for name, docs := range map[string]*Documents{"set": docs, "copy": copied} {
+		for i, o := range all {
+			origin := docs.facts.originOf(i)
+			if got := (of{string(origin.Owner), string(origin.LogGroup), string(origin.LogStream), string(docs.facts.extraOf(i))}); got != o || (origin.LogGroup == nil) != (o.owner == "") {
+				t.Errorf("%s: document %d: %+v, want %+v", name, i, got, o)
+			}
+		}
+		if n, m := len(docs.facts.origins), len(docs.facts.extras); n != 4 || m != 3 {
+			t.Errorf("%s: %d origins and %d extras are kept", name, n, m)
+		}
+	}
+	if at := milliseconds([]byte(`"yesterday"`)); at != nil {
+		t.Errorf("no time is %s", at)
+	}
+}
+
+// Dead letters of different places of a stream have different ids, wherever the names of
+// these places are cut.
+func TestIDsOfDeadLetters(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	ids := make(map[string]string)
+	for _, s := range []Source{{Stream: "s", Shard: "12", SequenceNumber: "3"}, {Stream: "s1", Shard: "2", SequenceNumber: "3"}, {Stream: "s", Shard: "1", SequenceNumber: "23"}} {
+		docs := NewDeadLetter(Record{Source: s}, StageParse, errors.New("bad"), []byte("x"))
+		id, _ := ix.letterSource(part{docs: docs, to: 1, form: docs.form})
+		if other, known := ids[id]; known {
+			t.Errorf("%+v has the id of %s", s, other)
+		}
+		ids[id] = fmt.Sprint(s)
+	}
+}
+
+// A dead letter of which no reason is known is one, and one that must not be text is none.
+func TestLetterOfADocument(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	p := part{docs: record(nil, 0, 1), to: 1}.letter(StageBlocked, 0, nil)
+	if dead, _ := ix.deadLetter(p); dead.Encoding != textEncoding || dead.Error != (deadLetterError{}) {
+		t.Errorf("%+v", dead)
+	}
+	p.form.opaque = true
+	if dead, _ := ix.deadLetter(p); dead.Encoding != base64Encoding {
+		t.Errorf("%+v", dead)
+	}
+	p.form.keep = 6
+	if _, line := ix.letterSource(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
+		t.Errorf("cut: %s", line)
+	}
+	large := NewDocuments(Source{}, 0)
+	large.Body = make([]byte, maxPayload+1)
+	large.Next(0)
+	if keep := (part{docs: large, to: 1}).letter(StageIndex, 400, nil).form.keep; keep != maxPayload {
+		t.Errorf("%d bytes are kept", keep)
+	}
+}
+
+// Escaped control characters, quotes and separators count, each for what it takes.
+func TestEncodingOf(t *testing.T) {
+	f := func(payload, want string) {
+		t.Helper()
+		if got := encodingOf([]byte(payload)); got != want {
+			t.Errorf("%q: %s", payload, got)
+		}
+	}
+	f("text", textEncoding)
+	f(`""""""""`, textEncoding)
+	f("\"\"\"\"\"\"\"\"\x01", base64Encoding)
+	f("\u2028\u2028\u2029\u2029", textEncoding)
+	f("\u2028\u2028\u2029\u2029\x01", base64Encoding)
+	f("xxxxx\x01", textEncoding)
+	f("xxx\x01", base64Encoding)
+	f("xxxx\xff", base64Encoding)
+}
+
+// An event has its id once: its own, and that of its document if it has one.
+func TestIDsOfEvents(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	f := func(action, own, want string) {
+		t.Helper()
+		docs := NewDocuments(Source{}, 0)
+		if own != "" {
+			docs.Extra("id", []byte(own))
+		}
+		docs.Body = append(docs.Body, action+"\n{\"message\":\"m\"}\n"...)
+		docs.Next(0)
+		if got := string(ix.event(part{docs: docs, to: 1})); got != want+`"timestamp":1544400000000,"message":"m","position":0}` {
+			t.Errorf("%s, %s: %s", action, own, got)
+		}
+	}
+	f(`{"create":{"_index":"i","_id":"7"}}`, "", `{"_id":"7","id":"7",`)
+	f(`{"create":{"_index":"i","_id":"7"}}`, `"8"`, `{"_id":"7","id":"8",`)
+	f(`{"index":{"_index":"i"}}`, "", `{`)
+}

@@ -1,0 +1,80 @@
+package indexer
+
+import (
+	"testing"
+	"time"
+)
+
+// What is due goes into the queue; what may be the cause of failing requests goes apart,
+// in halves.
+func TestEnqueueDue(t *testing.T) {
+	f := func(name string, r retry, documents int, kept, resent int, alone ...int) {
+		t.Helper()
+		d := idleDispatcher(t, nil)
+		now := time.Now()
+		if documents > 0 {
+			p, _ := taken(d, t.Context(), 0, documents)
+			r.parts = []*held{rest(p)}
+		}
+		r.due = now.Add(r.due.Sub(time.Time{}))
+		d.retries = []retry{r}
+		d.enqueueDue(now)
+		if len(d.retries) != kept || d.resent.count != resent || len(d.alone) != len(alone) {
+			t.Errorf("%s: %d kept, %d in the queue, %d batches apart", name, len(d.retries), d.resent.count, len(d.alone))
+			return
+		}
+		for i, n := range alone {
+			if batch := d.alone[i]; len(batch) != 1 || batch[0].count() != n || !batch[0].alone {
+				t.Errorf("%s: batch %d apart: %+v", name, i, batch)
+			}
+		}
+	}
+	later := time.Time{}.Add(time.Nanosecond)
+	f("not due", retry{due: later}, 2, 1, 0)
+	f("due", retry{}, 2, 0, 2)
+	f("due, maybe to blame", retry{alone: true}, 5, 0, 0, 2, 3)
+	f("due, one maybe to blame", retry{alone: true}, 1, 0, 0, 1)
+	f("due, maybe to blame, all dropped", retry{alone: true}, 0, 0, 0)
+}
+
+// When OpenSearch is back, what waits for that is due, and nothing else.
+func TestWake(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	now := time.Now()
+	for i, away := range []bool{true, false} {
+		p, _ := taken(d, t.Context(), i, 1)
+		d.retries = append(d.retries, retry{due: now.Add(time.Hour), away: away, parts: []*held{rest(p)}})
+	}
+	d.wake(now)
+	if r := d.retries[0]; !r.due.Equal(now) || !r.parts[0].woken {
+		t.Errorf("away: due after %s, woken: %v", r.due.Sub(now), r.parts[0].woken)
+	}
+	if r := d.retries[1]; !r.due.Equal(now.Add(time.Hour)) || r.parts[0].woken {
+		t.Errorf("refused: due after %s, woken: %v", r.due.Sub(now), r.parts[0].woken)
+	}
+}
+
+// The longest pause doubles with each attempt, up to a bound.
+func TestBackoff(t *testing.T) {
+	c := Config{RetryMin: time.Second, RetryMax: 10 * time.Second}
+	for attempts, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 35: 10 * time.Second, 64: 10 * time.Second, 1000: 10 * time.Second} {
+		longest := time.Duration(0)
+		for range 1000 {
+			longest = max(longest, c.backoff(attempts))
+		}
+		if longest > want || longest < want*9/10 {
+			t.Errorf("after %d attempts the pause is up to %s, want %s", attempts, longest, want)
+		}
+	}
+}
+
+// A part that no longer rests is not kept in memory by its set.
+func TestLeaveKeepsNothing(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	p, _ := taken(d, t.Context(), 0, 2)
+	first, second := rest(p.slice(0, 1)), rest(p.slice(1, 2))
+	first.leave()
+	if resting := p.docs.resting; len(resting) != 1 || resting[0] != second || second.slot != 0 || resting[:2][1] != nil {
+		t.Errorf("resting: %v", resting[:2])
+	}
+}
