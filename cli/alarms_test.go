@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,48 +17,84 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakecloudwatch"
 )
 
-// trouble is something that goes wrong with a fleet for a while, and the alarms that it
-// sets off. No other alarm may go off.
+// trouble is something that happens to a fleet for a while. The alarms that it sets off
+// are in the table of deploy/README.md, under its name.
 type trouble struct {
-	name   string
-	begin  func(f *fleet)
-	lasts  time.Duration
-	alarms string
+	name  string
+	begin func(f *fleet)
+	lasts time.Duration
 }
 
 const hour = time.Hour
 
 var troubles = []trouble{
-	{"none", func(*fleet) {}, hour, ""},
-	{"no task runs", func(f *fleet) { f.stop() }, hour, "LagAlarm NoProgressAlarm"},
-	{"no task runs for longer than the retention", func(f *fleet) { f.stop() }, 26 * hour, "GapAlarm LagAlarm NoProgressAlarm"},
+	{"nothing", func(*fleet) {}, hour},
+	{"the tasks are replaced", func(f *fleet) { f.stop(); f.start() }, 10 * time.Minute},
+	{"the stream is resharded", (*fleet).split, 10 * time.Minute},
+	{"no record comes", func(f *fleet) { f.change(func() { f.quiet = true }) }, hour},
 
-	{"a shard may not be read", func(f *fleet) { f.faults(onShard(1, denies)) }, hour, "LagAlarm LagToScale UnreadAlarm"},
-	{"reads of a shard are throttled", func(f *fleet) { f.faults(onShard(1, throttles)) }, hour, "LagAlarm LagToScale UnreadAlarm"},
-	{"reads of a shard hang", func(f *fleet) { f.faults(onShard(1, hangs)) }, hour, "LagAlarm LagToScale UnreadAlarm"},
-	{"the lease of a shard cannot be written", func(f *fleet) { f.faults(onLease(1, throttles)) }, hour, "LagAlarm LagToScale UnreadAlarm"},
-	{"the checkpoint of a shard is not one", func(f *fleet) { f.breakCheckpoint(1) }, hour, ""}, // the shard is read from its oldest record
+	{"no task runs", func(f *fleet) { f.stop() }, hour},
+	{"no task runs for longer than the stream's retention", func(f *fleet) { f.stop() }, 26 * hour},
 
-	{"reading is refused", func(f *fleet) { f.faults(onReads(denies)) }, hour, "LagAlarm LagToScale NoProgressAlarm UnreadAlarm"},
-	{"reading is refused from the start", func(f *fleet) { f.stop(); f.faults(onReads(denies)); f.start() }, hour, "LagAlarm LagToScale NoProgressAlarm UnreadAlarm"},
-	{"Kinesis cannot be reached", func(f *fleet) { f.faults(onService("Kinesis", fakeaws.Fault{Lose: true})) }, hour, "LagAlarm LagToScale NoProgressAlarm UnreadAlarm"},
-	{"the lease table cannot be reached", func(f *fleet) { f.faults(onService("DynamoDB", fakeaws.Fault{Lose: true})) }, hour, "LagAlarm LagToScale NoProgressAlarm UnreadAlarm"},
+	{"reads of one shard are refused", func(f *fleet) { f.faults(onShard(1, denies)) }, hour},
+	{"reads of one shard are throttled", func(f *fleet) { f.faults(onShard(1, throttles)) }, hour},
+	{"reads of one shard hang", func(f *fleet) { f.faults(onShard(1, hangs)) }, hour},
+	{"the lease of one shard cannot be written", func(f *fleet) { f.faults(onLease(1, throttles)) }, hour},
+	{"a checkpoint in the lease table is invalid", func(f *fleet) { f.breakCheckpoint(1) }, hour},
 
-	{"OpenSearch is slow", func(f *fleet) { f.opensearch(searchState{took: 50 * time.Second}) }, 2 * hour, "LagAlarm LagToScale"},
-	{"OpenSearch is away", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, hour, "NoProgressAlarm WaitAlarm"},
-	{"OpenSearch refuses the user", func(f *fleet) { f.opensearch(searchState{status: http.StatusUnauthorized}) }, hour, "NoProgressAlarm WaitAlarm"},
-	{"an index is read-only for 20 minutes", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, 20 * time.Minute, "WaitAlarm"},
-	{"an index is read-only for an hour", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, hour, "DeadLetterAlarm WaitAlarm"},
+	{"all reads are refused", func(f *fleet) { f.faults(onReads(denies)) }, hour},
+	{"all reads are refused from the start of the tasks on", func(f *fleet) { f.stop(); f.faults(onReads(denies)); f.start() }, hour},
+	{"Kinesis cannot be reached", func(f *fleet) { f.faults(onService("Kinesis", fakeaws.Fault{Lose: true})) }, hour},
+	{"the lease table cannot be reached", func(f *fleet) { f.faults(onService("DynamoDB", fakeaws.Fault{Lose: true})) }, hour},
 
-	{"a record is not of CloudWatch Logs", func(f *fleet) { f.put(0, []byte("not gzip")) }, 10 * time.Minute, "DeadLetterAlarm"},
-	{"dead letters go to the bucket", func(f *fleet) { f.loseLetters(false) }, hour, "DeadLetterAlarm WaitAlarm"},
-	{"dead letters go nowhere", func(f *fleet) { f.loseLetters(true) }, 50 * time.Minute, "DeadLetterAlarm WaitAlarm"},
+	{"OpenSearch is too slow", (*fleet).slowDown, hour},
+	{"OpenSearch is down for 8 minutes", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, 8 * time.Minute},
+	{"OpenSearch is down", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, hour},
+	{"OpenSearch refuses the credentials", func(f *fleet) { f.opensearch(searchState{status: http.StatusUnauthorized}) }, hour},
+	{"one index is read-only for 20 minutes", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, 20 * time.Minute},
+	{"one index is read-only", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, hour},
+
+	{"a record cannot be decoded", func(f *fleet) { f.put(0, []byte("not gzip")) }, 10 * time.Minute},
+	{"the dead-letter index refuses a dead letter, and the bucket takes it", func(f *fleet) { f.loseLetters(false) }, hour},
+	{"the dead-letter index and the bucket refuse a dead letter", func(f *fleet) { f.loseLetters(true) }, hour},
 }
+
+// readAlarmTable reads which troubles set off which alarms.
+func readAlarmTable(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("../deploy/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, begins := strings.Cut(string(text), "<!-- troubles -->\n")
+	table, _, ends := strings.Cut(after, "<!-- -->")
+	if !begins || !ends {
+		t.Fatal("deploy/README.md has no table of troubles")
+	}
+	alarms := make(map[string][]string)
+	rows := slices.Collect(strings.Lines(table))
+	for _, row := range rows[2:] { // after the headings
+		cells := strings.Split(row, "|")
+		name := strings.TrimSpace(cells[1])
+		if _, twice := alarms[name]; twice {
+			t.Errorf("deploy/README.md has %q twice", name)
+		}
+		alarms[name] = nil
+		for _, quoted := range alarmName.FindAllStringSubmatch(cells[2], -1) {
+			alarms[name] = append(alarms[name], quoted[1])
+		}
+		slices.Sort(alarms[name])
+	}
+	return alarms
+}
+
+var alarmName = regexp.MustCompile("`([A-Za-z]+)`")
 
 const (
 	// warmUp is longer than it takes until nothing of the time before the first line counts.
@@ -65,34 +103,46 @@ const (
 	recovery = 30 * time.Minute
 )
 
-// Each trouble sets off those alarms of deploy/logsluice.yaml that the table says, and no
-// other, on the lines that the program writes meanwhile; then they become OK again.
+// ofAWS are the alarms on metrics of AWS's services alone, which no line of the program
+// decides.
+var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlarm", "StreamThrottledAlarm"}
+
+// Each trouble sets off those alarms of deploy/logsluice.yaml that the table of
+// deploy/README.md says, and no other, by the lines that the program writes meanwhile;
+// then they become OK again. Every alarm is set off by some trouble.
 func TestAlarms(t *testing.T) {
 	t.Parallel()
 	template := readStackTemplate(t)
 	alarms, others := template.alarms(t)
-	if got, want := slices.Sorted(maps.Keys(others)), []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlarm", "StreamThrottledAlarm"}; !slices.Equal(got, want) {
-		t.Errorf("alarms on AWS's own metrics alone: %q, want %q", got, want)
+	if got := slices.Sorted(maps.Keys(others)); !slices.Equal(got, ofAWS) {
+		t.Errorf("alarms on metrics of AWS's services alone: %q, want %q", got, ofAWS)
 	}
+	table := readAlarmTable(t)
 	silent := maps.Clone(alarms)
 	for _, trouble := range troubles {
-		for _, name := range strings.Fields(trouble.alarms) {
-			if _, ok := alarms[name]; !ok {
-				t.Errorf("%s: no alarm %s", trouble.name, name)
-			}
+		want, ok := table[trouble.name]
+		if !ok {
+			t.Errorf("deploy/README.md has no row %q", trouble.name)
+			continue
+		}
+		delete(table, trouble.name)
+		for _, name := range want {
 			delete(silent, name)
 		}
 		t.Run(trouble.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { trouble.test(t, template, alarms) })
+			synctest.Test(t, func(t *testing.T) { trouble.test(t, template, alarms, want) })
 		})
+	}
+	if len(table) > 0 {
+		t.Errorf("deploy/README.md has rows that no test makes happen: %q", slices.Sorted(maps.Keys(table)))
 	}
 	if len(silent) > 0 {
 		t.Errorf("nothing sets off %q", slices.Sorted(maps.Keys(silent)))
 	}
 }
 
-func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[string]fakecloudwatch.Definition) {
+func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[string]fakecloudwatch.Definition, want []string) {
 	f := newFleet(t, template)
 	producing, stopProducing := context.WithCancel(t.Context())
 	var producer sync.WaitGroup
@@ -124,11 +174,11 @@ func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[st
 		}
 		if !first.IsZero() {
 			fired = append(fired, name)
-			t.Logf("%s after %s", name, first.Sub(from))
+			t.Logf("%s goes off after %s", name, first.Sub(from))
 		}
 	}
-	if got := strings.Join(fired, " "); got != trouble.alarms {
-		t.Errorf("alarms %q, want %q", got, trouble.alarms)
+	if !slices.Equal(fired, want) {
+		t.Errorf("alarms %q, want %q", fired, want)
 	}
 	if t.Failed() {
 		t.Logf("warnings and errors:\n%s", f.noted())
@@ -205,6 +255,15 @@ func only(fault fakeaws.Fault, on func(fakeaws.Call) bool) func(fakeaws.Call) fa
 
 func (f *fleet) opensearch(how searchState) { f.change(func() { f.search = how }) }
 
+// slowDown has a bulk request take longer than it takes its events to come, with bounds
+// that the few events of this test reach.
+func (f *fleet) slowDown() {
+	f.stop()
+	maps.Copy(f.settings, map[string]string{"BULK_CONNECTIONS": "1", "BULK_DOCUMENTS": "1", "IN_FLIGHT_BYTES": "8192"})
+	f.opensearch(searchState{took: 50 * time.Second})
+	f.start()
+}
+
 // yesterdays reports whether documents of the day before the fleet's start go to an index.
 func yesterdays(index string) bool { return strings.HasSuffix(index, "1999-12-31") }
 
@@ -216,6 +275,14 @@ func (f *fleet) loseLetters(bucketToo bool) {
 		f.noBucket = bucketToo
 	})
 	f.put(0, []byte("not gzip"))
+}
+
+// split splits the first shard.
+func (f *fleet) split() {
+	_, err := f.kinesis.SplitShard(f.t.Context(), &kinesis.SplitShardInput{StreamName: aws.String(f.settings["STREAM_NAME"]), ShardToSplit: aws.String(shardID(0)), NewStartingHashKey: aws.String("1000")})
+	if err != nil {
+		f.t.Error(err)
+	}
 }
 
 // breakCheckpoint writes a checkpoint that Kinesis did not give, while no task runs.

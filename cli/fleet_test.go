@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,6 +46,7 @@ type fleet struct {
 	fault    func(fakeaws.Call) fakeaws.Fault
 	search   searchState
 	noBucket bool // S3 refuses to write
+	quiet    bool // nothing is produced
 	lives    int
 	lines    map[string]int // warnings and errors, by message
 }
@@ -127,7 +129,7 @@ func (f *fleet) faults(decide func(fakeaws.Call) fakeaws.Fault) {
 
 // calm ends all that goes wrong, and starts tasks if there are none.
 func (f *fleet) calm() {
-	f.change(func() { f.fault, f.search, f.noBucket = nil, searchState{}, false })
+	f.change(func() { f.fault, f.search, f.noBucket, f.quiet = nil, searchState{}, false, false })
 	f.start()
 }
 
@@ -290,13 +292,22 @@ func (s searchState) items(body []byte) (items []string) {
 // produce puts an event every few seconds until ctx ends, one in five of the day before,
 // so that documents go to two indices.
 func (f *fleet) produce(ctx context.Context) {
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
 	for n := 0; ctx.Err() == nil; n++ {
 		at := time.Now()
 		if n%5 == 4 {
 			at = at.AddDate(0, 0, -1)
 		}
-		f.put(n, pack(fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[{"id":"%056d","timestamp":%d,"message":"line %d"}]}`,
-			n, at.UnixMilli(), n)))
+		packed.Reset()
+		zip.Reset(&packed)
+		// A buffer takes all.
+		_, _ = fmt.Fprintf(zip, `{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[{"id":"%056d","timestamp":%d,"message":"line %d"}]}`, n, at.UnixMilli(), n)
+		_ = zip.Close()
+		quiet := false
+		if f.change(func() { quiet = f.quiet }); !quiet {
+			f.put(n, packed.Bytes())
+		}
 		select {
 		case <-time.After(10 * time.Second):
 		case <-ctx.Done():
