@@ -65,8 +65,11 @@ var troubles = []trouble{
 	{"the dead-letter index and the bucket refuse a dead letter", func(f *fleet) { f.loseLetters(true) }, hour},
 }
 
+// setOff is the alarms that a trouble sets off: during it, and when it is over.
+type setOff struct{ during, afterwards []string }
+
 // readAlarmTable reads which troubles set off which alarms.
-func readAlarmTable(t *testing.T) map[string][]string {
+func readAlarmTable(t *testing.T) map[string]setOff {
 	t.Helper()
 	text, err := os.ReadFile("../deploy/README.md")
 	if err != nil {
@@ -77,7 +80,7 @@ func readAlarmTable(t *testing.T) map[string][]string {
 	if !begins || !ends {
 		t.Fatal("deploy/README.md has no table of troubles")
 	}
-	alarms := make(map[string][]string)
+	alarms := make(map[string]setOff)
 	rows := slices.Collect(strings.Lines(table))
 	for _, row := range rows[2:] { // after the headings
 		cells := strings.Split(row, "|")
@@ -85,16 +88,21 @@ func readAlarmTable(t *testing.T) map[string][]string {
 		if _, twice := alarms[name]; twice {
 			t.Errorf("deploy/README.md has %q twice", name)
 		}
-		alarms[name] = nil
-		for _, quoted := range alarmName.FindAllStringSubmatch(cells[2], -1) {
-			alarms[name] = append(alarms[name], quoted[1])
-		}
-		slices.Sort(alarms[name])
+		during, afterwards, _ := strings.Cut(cells[2], "; afterwards")
+		alarms[name] = setOff{alarmsIn(during), alarmsIn(afterwards)}
 	}
 	return alarms
 }
 
 var alarmName = regexp.MustCompile("`([A-Za-z]+)`")
+
+func alarmsIn(text string) (names []string) {
+	for _, quoted := range alarmName.FindAllStringSubmatch(text, -1) {
+		names = append(names, quoted[1])
+	}
+	slices.Sort(names)
+	return names
+}
 
 const (
 	// warmUp is longer than it takes until nothing of the time before the first line counts.
@@ -126,7 +134,7 @@ func TestAlarms(t *testing.T) {
 			continue
 		}
 		delete(table, trouble.name)
-		for _, name := range want {
+		for _, name := range slices.Concat(want.during, want.afterwards) {
 			delete(silent, name)
 		}
 		t.Run(trouble.name, func(t *testing.T) {
@@ -142,16 +150,20 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[string]fakecloudwatch.Definition, want []string) {
+func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[string]fakecloudwatch.Definition, want setOff) {
 	f := newFleet(t, template)
 	producing, stopProducing := context.WithCancel(t.Context())
 	var producer sync.WaitGroup
 	producer.Go(func() { f.produce(producing) })
 	f.start()
 	time.Sleep(warmUp)
+	if noted := f.noted(); noted != "" {
+		t.Errorf("before anything happened:\n%s", noted)
+	}
 	from := time.Now()
 	trouble.begin(f)
 	time.Sleep(trouble.lasts)
+	over := time.Now()
 	f.calm()
 	time.Sleep(recovery)
 	to := time.Now()
@@ -160,7 +172,7 @@ func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[st
 	f.stop()
 
 	known := f.metrics.Names()
-	var fired []string
+	var got setOff
 	for _, name := range slices.Sorted(maps.Keys(alarms)) {
 		alarm := alarms[name]
 		for _, metric := range alarm.Sources() {
@@ -172,13 +184,18 @@ func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[st
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !first.IsZero() {
-			fired = append(fired, name)
-			t.Logf("%s goes off after %s", name, first.Sub(from))
+		switch {
+		case first.IsZero():
+			continue
+		case first.After(over):
+			got.afterwards = append(got.afterwards, name)
+		default:
+			got.during = append(got.during, name)
 		}
+		t.Logf("%s goes off after %s", name, first.Sub(from))
 	}
-	if !slices.Equal(fired, want) {
-		t.Errorf("alarms %q, want %q", fired, want)
+	if !slices.Equal(got.during, want.during) || !slices.Equal(got.afterwards, want.afterwards) {
+		t.Errorf("alarms %q, want %q", got, want)
 	}
 	if t.Failed() {
 		t.Logf("warnings and errors:\n%s", f.noted())

@@ -109,10 +109,12 @@ func (f *fleet) bucket(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // fails for a client that has gone
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.noBucket {
-		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`)
+	if !f.noBucket {
+		w.WriteHeader(http.StatusOK)
+		return
 	}
+	w.WriteHeader(http.StatusForbidden)
+	fmt.Fprint(w, `<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`)
 }
 
 // change changes what happens from now on.
@@ -221,7 +223,7 @@ func (f *fleet) Write(line []byte) (int, error) {
 		f.t.Errorf("%v: %s", err, line)
 	}
 	if l.Level == "warn" || l.Level == "error" {
-		f.note(l.Message)
+		f.note(l.Message + ": " + l.Error)
 	}
 	return len(line), nil
 }
