@@ -203,29 +203,41 @@ func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[st
 }
 
 // alarming returns when an alarm went off first between two times, zero if it did not. An
-// error is returned if it is not OK in the end, or if it goes off with one length of the
-// evaluation range and not with another: AWS documents by examples only how long that is.
+// error is returned if it is not OK in the end, or if it goes off by some of the ways only
+// in which CloudWatch may look at the values: AWS documents by examples how long the
+// evaluation range is, and a period may begin at any minute.
 func alarming(alarm fakecloudwatch.Definition, metrics *fakecloudwatch.Metrics, from, to time.Time) (first time.Time, err error) {
-	extras := []int{0, 2, alarm.Periods}
-	for _, extra := range extras {
-		var since time.Time
-		state := fakecloudwatch.OK
-		for at := from; !at.After(to); at = at.Add(time.Minute) {
-			if state, err = alarm.State(metrics, at, extra); err != nil {
-				return first, err
+	step, ways, off := alarm.Step(), 0, 0
+	if step < time.Minute {
+		return first, fmt.Errorf("a period of %s", step)
+	}
+	for _, extra := range []int{0, 2, alarm.Periods} {
+		for phase := time.Duration(0); phase < step; phase += time.Minute {
+			var since time.Time
+			state := fakecloudwatch.OK
+			for at := from.Add(phase); !at.After(to); at = at.Add(step) {
+				if state, err = alarm.State(metrics, at, extra); err != nil {
+					return first, err
+				}
+				if state == fakecloudwatch.Alarm && since.IsZero() {
+					since = at
+				}
 			}
-			if state == fakecloudwatch.Alarm && since.IsZero() {
-				since = at
+			if state != fakecloudwatch.OK {
+				return since, fmt.Errorf("still %s in the end", state)
+			}
+			ways++
+			if since.IsZero() {
+				continue
+			}
+			off++
+			if first.IsZero() || since.Before(first) {
+				first = since
 			}
 		}
-		switch {
-		case state != fakecloudwatch.OK:
-			return since, fmt.Errorf("still %s in the end, with %d more periods", state, extra)
-		case extra == extras[0]:
-			first = since
-		case first.IsZero() != since.IsZero():
-			return since, fmt.Errorf("at %s with %d more periods, at %s with %d", first, extras[0], since, extra)
-		}
+	}
+	if off > 0 && off < ways {
+		return first, fmt.Errorf("goes off in %d of %d ways to look at the values", off, ways)
 	}
 	return first, nil
 }

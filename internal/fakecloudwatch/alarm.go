@@ -59,6 +59,17 @@ func (d Definition) Sources() (all []Metric) {
 	return all
 }
 
+// Step returns the length of a period, zero if the definition has none.
+func (d Definition) Step() time.Duration {
+	seconds := d.Period
+	for _, q := range d.Metrics {
+		if q.Metric != nil {
+			seconds = q.Metric.Period
+		}
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // State returns the state that an alarm has at a time. extra is by how many periods the
 // evaluation range, which CloudWatch documents by examples only, is longer than the
 // evaluation periods.
@@ -121,12 +132,12 @@ func (d Definition) comparison() (func(float64) bool, error) {
 // values returns what is compared with the threshold, in the n periods before a time.
 func (d Definition) values(m *Metrics, n int, at time.Time) (series, error) {
 	if len(d.Metrics) == 0 {
-		return m.series(d.Metric, d.Statistic, time.Duration(d.Period)*time.Second, n, at)
+		return m.series(d.Metric, d.Statistic, d.Step(), n, at)
 	}
 	if d.Name != "" {
 		return nil, fmt.Errorf("both MetricName %s and Metrics", d.Name)
 	}
-	known, expression, period := make(map[string]series), "", 0
+	known, expression := make(map[string]series), ""
 	for _, q := range d.Metrics {
 		switch {
 		case q.Metric == nil && q.ReturnData && expression == "":
@@ -134,11 +145,10 @@ func (d Definition) values(m *Metrics, n int, at time.Time) (series, error) {
 			continue
 		case q.Metric == nil || q.ReturnData:
 			return nil, fmt.Errorf("%s: only one expression over metrics is implemented", q.ID)
-		case period != 0 && period != q.Metric.Period:
-			return nil, fmt.Errorf("%s: periods of %d and %d s", q.ID, period, q.Metric.Period)
+		case time.Duration(q.Metric.Period)*time.Second != d.Step():
+			return nil, fmt.Errorf("%s: another period than that of the others", q.ID)
 		}
-		period = q.Metric.Period
-		values, err := m.series(q.Metric.Metric, q.Metric.Stat, time.Duration(period)*time.Second, n, at)
+		values, err := m.series(q.Metric.Metric, q.Metric.Stat, d.Step(), n, at)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", q.ID, err)
 		}
