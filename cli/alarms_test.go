@@ -42,16 +42,16 @@ var troubles = []trouble{
 	{"no task runs", func(f *fleet) { f.stop() }, hour},
 	{"no task runs for longer than the stream's retention", func(f *fleet) { f.stop() }, 26 * hour},
 
-	{"reads of one shard are refused", func(f *fleet) { f.faults(onShard(1, denies)) }, hour},
-	{"reads of one shard are throttled", func(f *fleet) { f.faults(onShard(1, throttles)) }, hour},
-	{"reads of one shard hang", func(f *fleet) { f.faults(onShard(1, hangs)) }, hour},
-	{"the lease of one shard cannot be written", func(f *fleet) { f.faults(onLease(1, throttles)) }, hour},
-	{"a checkpoint in the lease table is invalid", func(f *fleet) { f.breakCheckpoint(1) }, hour},
+	{"reads of one shard are refused", func(f *fleet) { f.faults(isReadOfVictim, denies) }, hour},
+	{"reads of one shard are throttled", func(f *fleet) { f.faults(isReadOfVictim, throttles) }, hour},
+	{"reads of one shard hang", func(f *fleet) { f.faults(isReadOfVictim, hangs) }, hour},
+	{"the lease of one shard cannot be written", func(f *fleet) { f.faults(isWriteOfVictim, throttles) }, hour},
+	{"a checkpoint in the lease table is invalid", (*fleet).breakCheckpoint, hour},
 
-	{"all reads are refused", func(f *fleet) { f.faults(onReads(denies)) }, hour},
-	{"all reads are refused from the start of the tasks on", func(f *fleet) { f.stop(); f.faults(onReads(denies)); f.start() }, hour},
-	{"Kinesis cannot be reached", func(f *fleet) { f.faults(onService("Kinesis", fakeaws.Fault{Lose: true})) }, hour},
-	{"the lease table cannot be reached", func(f *fleet) { f.faults(onService("DynamoDB", fakeaws.Fault{Lose: true})) }, hour},
+	{"all reads are refused", func(f *fleet) { f.faults(isRead, denies) }, hour},
+	{"all reads are refused from the start of the tasks on", func(f *fleet) { f.stop(); f.faults(isRead, denies); f.start() }, hour},
+	{"Kinesis cannot be reached", func(f *fleet) { f.faults(ofKinesis, unreachable) }, hour},
+	{"the lease table cannot be reached", func(f *fleet) { f.faults(ofDynamoDB, unreachable) }, hour},
 
 	{"OpenSearch is too slow", (*fleet).slowDown, hour},
 	{"OpenSearch is down for 8 minutes", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, 8 * time.Minute},
@@ -122,6 +122,7 @@ func TestAlarms(t *testing.T) {
 	t.Parallel()
 	template := readStackTemplate(t)
 	alarms, others := template.alarms(t)
+	environment := template.environment(t, fleetVariables...)
 	if got := slices.Sorted(maps.Keys(others)); !slices.Equal(got, ofAWS) {
 		t.Errorf("alarms on metrics of AWS's services alone: %q, want %q", got, ofAWS)
 	}
@@ -139,7 +140,7 @@ func TestAlarms(t *testing.T) {
 		}
 		t.Run(trouble.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { trouble.test(t, template, alarms, want) })
+			synctest.Test(t, func(t *testing.T) { trouble.test(t, environment, alarms, want) })
 		})
 	}
 	if len(table) > 0 {
@@ -150,8 +151,8 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-func (trouble trouble) test(t *testing.T, template *stackTemplate, alarms map[string]fakecloudwatch.Definition, want setOff) {
-	f := newFleet(t, template)
+func (trouble trouble) test(t *testing.T, environment map[string]string, alarms map[string]fakecloudwatch.Definition, want setOff) {
+	f := newFleet(t, environment)
 	producing, stopProducing := context.WithCancel(t.Context())
 	var producer sync.WaitGroup
 	producer.Go(func() { f.produce(producing) })
@@ -243,43 +244,41 @@ func alarming(alarm fakecloudwatch.Definition, metrics *fakecloudwatch.Metrics, 
 }
 
 var (
-	denies    = fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException", Message: "not authorized to perform: kinesis:GetRecords"}}
-	throttles = fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "Rate exceeded"}}
-	hangs     = fakeaws.Fault{Delay: fakeaws.Hang}
+	denies      = fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException", Message: "not authorized to perform: kinesis:GetRecords"}}
+	throttles   = fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "Rate exceeded"}}
+	hangs       = fakeaws.Fault{Delay: fakeaws.Hang}
+	unreachable = fakeaws.Fault{Lose: true}
 )
 
-func isRead(operation string) bool {
-	return operation == "GetRecords" || operation == "GetShardIterator"
+func isRead(call fakeaws.Call) bool {
+	return call.Operation == "GetRecords" || call.Operation == "GetShardIterator"
 }
 
-func onReads(fault fakeaws.Fault) func(fakeaws.Call) fakeaws.Fault {
-	return only(fault, func(call fakeaws.Call) bool { return isRead(call.Operation) })
+// victim is the shard of troubles that befall one.
+var victim = shardID(1)
+
+func isReadOfVictim(call fakeaws.Call) bool { return isRead(call) && call.Shard() == victim }
+
+func isWriteOfVictim(call fakeaws.Call) bool {
+	return call.Operation == "UpdateItem" && strings.Contains(string(call.Body), victim)
 }
 
-func onShard(shard int, fault fakeaws.Fault) func(fakeaws.Call) fakeaws.Fault {
-	return only(fault, func(call fakeaws.Call) bool { return isRead(call.Operation) && call.Shard() == shardID(shard) })
+func ofKinesis(call fakeaws.Call) bool {
+	return isRead(call) || call.Operation == "ListShards" || call.Operation == "DescribeStreamSummary"
 }
 
-func onLease(shard int, fault fakeaws.Fault) func(fakeaws.Call) fakeaws.Fault {
-	return only(fault, func(call fakeaws.Call) bool {
-		return call.Operation == "UpdateItem" && strings.Contains(string(call.Body), shardID(shard))
-	})
-}
+func ofDynamoDB(call fakeaws.Call) bool { return !ofKinesis(call) && call.Operation != "" }
 
-func onService(service string, fault fakeaws.Fault) func(fakeaws.Call) fakeaws.Fault {
-	ofKinesis := []string{"GetRecords", "GetShardIterator", "ListShards", "DescribeStreamSummary"}
-	return only(fault, func(call fakeaws.Call) bool {
-		return slices.Contains(ofKinesis, call.Operation) == (service == "Kinesis")
-	})
-}
-
-func only(fault fakeaws.Fault, on func(fakeaws.Call) bool) func(fakeaws.Call) fakeaws.Fault {
-	return func(call fakeaws.Call) fakeaws.Fault {
-		if on(call) {
-			return fault
+// faults has some calls to AWS fail.
+func (f *fleet) faults(on func(fakeaws.Call) bool, fault fakeaws.Fault) {
+	f.change(func() {
+		f.fault = func(call fakeaws.Call) fakeaws.Fault {
+			if on(call) {
+				return fault
+			}
+			return fakeaws.Fault{}
 		}
-		return fakeaws.Fault{}
-	}
+	})
 }
 
 func (f *fleet) opensearch(how searchState) { f.change(func() { f.search = how }) }
@@ -308,17 +307,17 @@ func (f *fleet) loseLetters(bucketToo bool) {
 
 // split splits the first shard.
 func (f *fleet) split() {
-	_, err := f.kinesis.SplitShard(f.t.Context(), &kinesis.SplitShardInput{StreamName: aws.String(f.settings["STREAM_NAME"]), ShardToSplit: aws.String(shardID(0)), NewStartingHashKey: aws.String("1000")})
+	_, err := f.kinesis.SplitShard(f.t.Context(), &kinesis.SplitShardInput{StreamName: &f.stream, ShardToSplit: aws.String(shardID(0)), NewStartingHashKey: aws.String("1000")})
 	if err != nil {
 		f.t.Error(err)
 	}
 }
 
 // breakCheckpoint writes a checkpoint that Kinesis did not give, while no task runs.
-func (f *fleet) breakCheckpoint(shard int) {
+func (f *fleet) breakCheckpoint() {
 	f.stop()
 	_, err := f.dynamoDB.UpdateItem(f.t.Context(), &dynamodb.UpdateItemInput{
-		TableName: aws.String(f.settings["APPLICATION_NAME"]), Key: map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: shardID(shard)}},
+		TableName: aws.String(f.settings["APPLICATION_NAME"]), Key: map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: victim}},
 		UpdateExpression: aws.String("SET Checkpoint = :c"), ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{":c": &dynamotypes.AttributeValueMemberS{Value: "12345"}},
 	})
 	if err != nil {

@@ -34,7 +34,8 @@ import (
 // they use, a producer, and the metrics that CloudWatch takes out of the tasks' lines.
 type fleet struct {
 	t        *testing.T
-	settings map[string]string // of the tasks, by variable
+	settings map[string]string // of the tasks, by variable; changed while none runs
+	stream   string
 	streams  *fakeaws.Kinesis
 	tables   *fakedynamodb.DynamoDB
 	kinesis  *kinesis.Client // without faults, as the next
@@ -58,6 +59,10 @@ type searchState struct {
 	refuse func(index string) bool // whether an index is read-only, nil for none
 }
 
+// fleetVariables are those of the template's that a fleet has.
+var fleetVariables = []string{"STREAM_NAME", "APPLICATION_NAME", "EMF_NAMESPACE", "INITIAL_POSITION", "INDEX_PREFIX", "INDEX_DATE", "INDEX_TIMEZONE",
+	"SCHEMA", "DOCUMENT_IDS", "IN_FLIGHT_BYTES", "DRAIN_TIMEOUT", "DEAD_LETTER_URL", "LOG_LEVEL"}
+
 const (
 	fleetTasks  = 2
 	fleetShards = 2
@@ -65,18 +70,19 @@ const (
 	ecsRestart = 30 * time.Second
 )
 
-func newFleet(t *testing.T, template *stackTemplate) *fleet {
+// newFleet makes a fleet with variables of the template.
+func newFleet(t *testing.T, environment map[string]string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, lines: make(map[string]int), tables: fakedynamodb.New(fakedynamodb.Options{}), streams: fakeaws.NewKinesis(fakeaws.KinesisOptions{Retention: 24 * time.Hour})}
-	f.settings = template.environment(t, "STREAM_NAME", "APPLICATION_NAME", "EMF_NAMESPACE", "INITIAL_POSITION", "INDEX_PREFIX", "INDEX_DATE", "INDEX_TIMEZONE",
-		"SCHEMA", "DOCUMENT_IDS", "IN_FLIGHT_BYTES", "DRAIN_TIMEOUT", "DEAD_LETTER_URL", "LOG_LEVEL")
+	f.settings = maps.Clone(environment)
 	maps.Copy(f.settings, map[string]string{
 		"OPENSEARCH_URL": "http://opensearch.invalid",
 		// An hour has fewer calls. The cluster is as calm as one that is asked more often.
 		"POLL_INTERVAL": "4s", "SHARD_SYNC_INTERVAL": "10s", "LEASE_DURATION": "30s",
 	})
+	f.stream = f.settings["STREAM_NAME"]
 	f.kinesis, f.dynamoDB = kinesis.NewFromConfig(f.aws(f.services())), dynamodb.NewFromConfig(f.aws(f.services()))
-	_, err := f.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String(f.settings["STREAM_NAME"]), ShardCount: aws.Int32(fleetShards)})
+	_, err := f.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &f.stream, ShardCount: aws.Int32(fleetShards)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +128,6 @@ func (f *fleet) change(how func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	how()
-}
-
-// faults has calls to AWS fail as decide says.
-func (f *fleet) faults(decide func(fakeaws.Call) fakeaws.Fault) {
-	f.change(func() { f.fault = decide })
 }
 
 // calm ends all that goes wrong, and starts tasks if there are none.
@@ -323,10 +324,9 @@ func (f *fleet) put(shard int, data []byte) {
 	if shard%fleetShards == 1 {
 		key = "300000000000000000000000000000000000000" // above the half of 2^128
 	}
-	name := f.settings["STREAM_NAME"]
-	_, err := f.kinesis.PutRecord(context.WithoutCancel(f.t.Context()), &kinesis.PutRecordInput{StreamName: &name, PartitionKey: aws.String("k"), ExplicitHashKey: &key, Data: data})
+	_, err := f.kinesis.PutRecord(context.WithoutCancel(f.t.Context()), &kinesis.PutRecordInput{StreamName: &f.stream, PartitionKey: aws.String("k"), ExplicitHashKey: &key, Data: data})
 	if err != nil {
 		f.t.Error(err)
 	}
-	f.metrics.Put(fakecloudwatch.Metric{Namespace: "AWS/Kinesis", Name: "IncomingRecords", Dimensions: []fakecloudwatch.Dimension{{Name: "StreamName", Value: name}}}, time.Now(), 1)
+	f.metrics.Put(fakecloudwatch.Metric{Namespace: "AWS/Kinesis", Name: "IncomingRecords", Dimensions: []fakecloudwatch.Dimension{{Name: "StreamName", Value: f.stream}}}, time.Now(), 1)
 }
