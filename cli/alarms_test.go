@@ -1,0 +1,327 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakecloudwatch"
+)
+
+// trouble is something that happens to a fleet for a while. The alarms that it sets off
+// are in the table of deploy/README.md, under its name.
+type trouble struct {
+	name  string
+	begin func(f *fleet)
+	lasts time.Duration
+}
+
+const hour = time.Hour
+
+var troubles = []trouble{
+	{"nothing", func(*fleet) {}, hour},
+	{"the tasks are replaced", func(f *fleet) { f.stop(); f.start() }, 10 * time.Minute},
+	{"the stream is resharded", (*fleet).split, 10 * time.Minute},
+	{"no record comes", func(f *fleet) { f.change(func() { f.quiet = true }) }, hour},
+
+	{"no task runs", func(f *fleet) { f.stop() }, hour},
+	{"no task runs for longer than the stream's retention", func(f *fleet) { f.stop() }, 26 * hour},
+
+	{"reads of one shard are refused", func(f *fleet) { f.faults(isReadOfVictim, denies) }, hour},
+	{"reads of one shard are throttled", func(f *fleet) { f.faults(isReadOfVictim, throttles) }, hour},
+	{"reads of one shard hang", func(f *fleet) { f.faults(isReadOfVictim, hangs) }, hour},
+	{"the lease of one shard cannot be written", func(f *fleet) { f.faults(isWriteOfVictim, throttles) }, hour},
+	{"a checkpoint in the lease table is invalid", (*fleet).breakCheckpoint, hour},
+
+	{"all reads are refused", func(f *fleet) { f.faults(isRead, denies) }, hour},
+	{"all reads are refused from the start of the tasks on", func(f *fleet) { f.stop(); f.faults(isRead, denies); f.start() }, hour},
+	{"Kinesis cannot be reached", func(f *fleet) { f.faults(ofKinesis, unreachable) }, hour},
+	{"the lease table cannot be reached", func(f *fleet) { f.faults(ofDynamoDB, unreachable) }, hour},
+
+	{"OpenSearch is too slow", (*fleet).slowDown, hour},
+	{"OpenSearch is down for 8 minutes", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, 8 * time.Minute},
+	{"OpenSearch is down", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, hour},
+	{"OpenSearch refuses the credentials", func(f *fleet) { f.opensearch(searchState{status: http.StatusUnauthorized}) }, hour},
+	{"one index is read-only for 20 minutes", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, 20 * time.Minute},
+	{"one index is read-only", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, hour},
+
+	{"a record cannot be decoded", func(f *fleet) { f.put(0, []byte("not gzip")) }, 10 * time.Minute},
+	{"the dead-letter index refuses a dead letter, and the bucket takes it", func(f *fleet) { f.loseLetters(false) }, hour},
+	{"the dead-letter index and the bucket refuse a dead letter", func(f *fleet) { f.loseLetters(true) }, hour},
+}
+
+// setOff is the alarms that a trouble sets off: during it, and when it is over.
+type setOff struct{ during, afterwards []string }
+
+// readAlarmTable reads which troubles set off which alarms.
+func readAlarmTable(t *testing.T) map[string]setOff {
+	t.Helper()
+	text, err := os.ReadFile("../deploy/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, begins := strings.Cut(string(text), "<!-- troubles -->\n")
+	table, _, ends := strings.Cut(after, "<!-- -->")
+	if !begins || !ends {
+		t.Fatal("deploy/README.md has no table of troubles")
+	}
+	alarms := make(map[string]setOff)
+	rows := slices.Collect(strings.Lines(table))
+	for _, row := range rows[2:] { // after the headings
+		cells := strings.Split(row, "|")
+		name := strings.TrimSpace(cells[1])
+		if _, twice := alarms[name]; twice {
+			t.Errorf("deploy/README.md has %q twice", name)
+		}
+		during, afterwards, _ := strings.Cut(cells[2], "; afterwards")
+		alarms[name] = setOff{alarmsIn(during), alarmsIn(afterwards)}
+	}
+	return alarms
+}
+
+var alarmName = regexp.MustCompile("`([A-Za-z]+)`")
+
+func alarmsIn(text string) (names []string) {
+	for _, quoted := range alarmName.FindAllStringSubmatch(text, -1) {
+		names = append(names, quoted[1])
+	}
+	slices.Sort(names)
+	return names
+}
+
+const (
+	// warmUp is longer than it takes until nothing of the time before the first line counts.
+	warmUp = 25 * time.Minute
+	// recovery is the time after a trouble until every alarm must be OK again.
+	recovery = 30 * time.Minute
+)
+
+// ofAWS are the alarms on metrics of AWS's services alone, which no line of the program
+// decides.
+var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlarm", "StreamThrottledAlarm"}
+
+// Each trouble sets off those alarms of deploy/logsluice.yaml that the table of
+// deploy/README.md says, and no other, by the lines that the program writes meanwhile;
+// then they become OK again. Every alarm is set off by some trouble.
+func TestAlarms(t *testing.T) {
+	t.Parallel()
+	template := readStackTemplate(t)
+	alarms, others := template.alarms(t)
+	environment := template.environment(t, fleetVariables...)
+	if got := slices.Sorted(maps.Keys(others)); !slices.Equal(got, ofAWS) {
+		t.Errorf("alarms on metrics of AWS's services alone: %q, want %q", got, ofAWS)
+	}
+	table := readAlarmTable(t)
+	silent := maps.Clone(alarms)
+	for _, trouble := range troubles {
+		want, ok := table[trouble.name]
+		if !ok {
+			t.Errorf("deploy/README.md has no row %q", trouble.name)
+			continue
+		}
+		delete(table, trouble.name)
+		for _, name := range slices.Concat(want.during, want.afterwards) {
+			delete(silent, name)
+		}
+		t.Run(trouble.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { trouble.test(t, environment, alarms, want) })
+		})
+	}
+	if len(table) > 0 {
+		t.Errorf("deploy/README.md has rows that no test makes happen: %q", slices.Sorted(maps.Keys(table)))
+	}
+	if len(silent) > 0 {
+		t.Errorf("nothing sets off %q", slices.Sorted(maps.Keys(silent)))
+	}
+}
+
+func (trouble trouble) test(t *testing.T, environment map[string]string, alarms map[string]fakecloudwatch.Definition, want setOff) {
+	f := newFleet(t, environment)
+	producing, stopProducing := context.WithCancel(t.Context())
+	var producer sync.WaitGroup
+	producer.Go(func() { f.produce(producing) })
+	f.start()
+	time.Sleep(warmUp)
+	if noted := f.noted(); noted != "" {
+		t.Errorf("before anything happened:\n%s", noted)
+	}
+	from := time.Now()
+	trouble.begin(f)
+	time.Sleep(trouble.lasts)
+	over := time.Now()
+	f.calm()
+	time.Sleep(recovery)
+	to := time.Now()
+	stopProducing()
+	producer.Wait()
+	f.stop()
+
+	known := f.metrics.Names()
+	var got setOff
+	for _, name := range slices.Sorted(maps.Keys(alarms)) {
+		alarm := alarms[name]
+		for _, metric := range alarm.Sources() {
+			if !slices.Contains(known, metric.String()) {
+				t.Errorf("%s: nothing writes %s", name, metric)
+			}
+		}
+		first, err := alarming(alarm, &f.metrics, from, to)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		switch {
+		case first.IsZero():
+			continue
+		case first.After(over):
+			got.afterwards = append(got.afterwards, name)
+		default:
+			got.during = append(got.during, name)
+		}
+		t.Logf("%s goes off after %s", name, first.Sub(from))
+	}
+	if !slices.Equal(got.during, want.during) || !slices.Equal(got.afterwards, want.afterwards) {
+		t.Errorf("alarms %q, want %q", got, want)
+	}
+	if t.Failed() {
+		t.Logf("warnings and errors:\n%s", f.noted())
+	}
+}
+
+// alarming returns when an alarm went off first between two times, zero if it did not. An
+// error is returned if it is not OK in the end, or if it goes off by some of the ways only
+// in which CloudWatch may look at the values: AWS documents by examples how long the
+// evaluation range is, and a period may begin at any minute.
+func alarming(alarm fakecloudwatch.Definition, metrics *fakecloudwatch.Metrics, from, to time.Time) (first time.Time, err error) {
+	step, ways, off := alarm.Step(), 0, 0
+	if step < time.Minute {
+		return first, fmt.Errorf("a period of %s", step)
+	}
+	for _, extra := range []int{0, 2, alarm.Periods} {
+		for phase := time.Duration(0); phase < step; phase += time.Minute {
+			var since time.Time
+			state := fakecloudwatch.OK
+			for at := from.Add(phase); !at.After(to); at = at.Add(step) {
+				if state, err = alarm.State(metrics, at, extra); err != nil {
+					return first, err
+				}
+				if state == fakecloudwatch.Alarm && since.IsZero() {
+					since = at
+				}
+			}
+			if state != fakecloudwatch.OK {
+				return since, fmt.Errorf("still %s in the end", state)
+			}
+			ways++
+			if since.IsZero() {
+				continue
+			}
+			off++
+			if first.IsZero() || since.Before(first) {
+				first = since
+			}
+		}
+	}
+	if off > 0 && off < ways {
+		return first, fmt.Errorf("goes off in %d of %d ways to look at the values", off, ways)
+	}
+	return first, nil
+}
+
+var (
+	denies      = fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException", Message: "not authorized to perform: kinesis:GetRecords"}}
+	throttles   = fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "Rate exceeded"}}
+	hangs       = fakeaws.Fault{Delay: fakeaws.Hang}
+	unreachable = fakeaws.Fault{Lose: true}
+)
+
+func isRead(call fakeaws.Call) bool {
+	return call.Operation == "GetRecords" || call.Operation == "GetShardIterator"
+}
+
+// victim is the shard of troubles that befall one.
+var victim = shardID(1)
+
+func isReadOfVictim(call fakeaws.Call) bool { return isRead(call) && call.Shard() == victim }
+
+func isWriteOfVictim(call fakeaws.Call) bool {
+	return call.Operation == "UpdateItem" && strings.Contains(string(call.Body), victim)
+}
+
+func ofKinesis(call fakeaws.Call) bool {
+	return isRead(call) || call.Operation == "ListShards" || call.Operation == "DescribeStreamSummary"
+}
+
+func ofDynamoDB(call fakeaws.Call) bool { return !ofKinesis(call) && call.Operation != "" }
+
+// faults has some calls to AWS fail.
+func (f *fleet) faults(on func(fakeaws.Call) bool, fault fakeaws.Fault) {
+	f.change(func() {
+		f.fault = func(call fakeaws.Call) fakeaws.Fault {
+			if on(call) {
+				return fault
+			}
+			return fakeaws.Fault{}
+		}
+	})
+}
+
+func (f *fleet) opensearch(how searchState) { f.change(func() { f.search = how }) }
+
+// slowDown has a bulk request take longer than it takes its events to come, with bounds
+// that the few events of this test reach.
+func (f *fleet) slowDown() {
+	f.stop()
+	maps.Copy(f.settings, map[string]string{"BULK_CONNECTIONS": "1", "BULK_DOCUMENTS": "1", "IN_FLIGHT_BYTES": "8192"})
+	f.opensearch(searchState{took: 50 * time.Second})
+	f.start()
+}
+
+// yesterdays reports whether documents of the day before the fleet's start go to an index.
+func yesterdays(index string) bool { return strings.HasSuffix(index, "1999-12-31") }
+
+// loseLetters has the index of dead letters refuse them, and the bucket too if it is to,
+// and brings one.
+func (f *fleet) loseLetters(bucketToo bool) {
+	f.change(func() {
+		f.search.refuse = func(index string) bool { return strings.HasSuffix(index, "-dead-letter") }
+		f.noBucket = bucketToo
+	})
+	f.put(0, []byte("not gzip"))
+}
+
+// split splits the first shard.
+func (f *fleet) split() {
+	_, err := f.kinesis.SplitShard(f.t.Context(), &kinesis.SplitShardInput{StreamName: &f.stream, ShardToSplit: aws.String(shardID(0)), NewStartingHashKey: aws.String("1000")})
+	if err != nil {
+		f.t.Error(err)
+	}
+}
+
+// breakCheckpoint writes a checkpoint that Kinesis did not give, while no task runs.
+func (f *fleet) breakCheckpoint() {
+	f.stop()
+	_, err := f.dynamoDB.UpdateItem(f.t.Context(), &dynamodb.UpdateItemInput{
+		TableName: aws.String(f.settings["APPLICATION_NAME"]), Key: map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: victim}},
+		UpdateExpression: aws.String("SET Checkpoint = :c"), ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{":c": &dynamotypes.AttributeValueMemberS{Value: "12345"}},
+	})
+	if err != nil {
+		f.t.Error(err)
+	}
+	f.start()
+}
