@@ -24,7 +24,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: refused since %s: %v", name, at, err)
 			}
 			err = a.CanRead()
-			if (err == nil) != (unready == "") || err != nil && !strings.HasPrefix(err.Error(), "this worker reads nothing: "+unready+":") {
+			if (err == nil) != (unready == "") || err != nil && !strings.HasPrefix(err.Error(), unready+":") {
 				t.Errorf("%s: can read: %v", name, err)
 			}
 		}
@@ -33,10 +33,10 @@ func TestRefusals(t *testing.T) {
 		r.add(shard0, errBroken)
 		check("what passes by itself", none, "", "")
 		r.add(shard0, refusal("one"))
-		check("refused", begun, "one", "one")
+		check("refused", begun, "one", "this worker reads nothing: one")
 		time.Sleep(time.Second)
 		r.add(parent1, refusal("two"))
-		check("refused twice", begun, "two", "two")
+		check("refused twice", begun, "two", "this worker reads nothing: two")
 		r.read()
 		check("it reads", none, "", "")
 		time.Sleep(time.Hour)
@@ -47,13 +47,13 @@ func TestRefusals(t *testing.T) {
 		r.add(parent1, refusal("four"))
 		check("nothing is read for a moment", none, "", "")
 		time.Sleep(time.Nanosecond)
-		check("nothing is read for long", none, "", "four")
+		check("nothing is read for long", none, "", "this worker reads nothing: four")
 		r.read()
 		check("it reads again", none, "", "")
 		r.add("", refusal("five"))
 		r.read()
 		time.Sleep(unreadFor)
-		check("its listings are refused, though it reads", none, "", "five")
+		check("its listings are refused, though it reads", none, "", "the shards cannot be listed: five")
 	})
 }
 
