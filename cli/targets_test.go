@@ -132,6 +132,20 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 	}
 	told(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: see how the domain is"}, 2)...)
 	s.refuse = func(r *http.Request) (int, string) {
+		if !strings.Contains(r.URL.Path, "/_simulate") {
+			return 0, ""
+		}
+		return http.StatusBadGateway, "<html>"
+	}
+	told(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: see", "which")
+	s.refuse = func(r *http.Request) (int, string) {
+		if !strings.HasSuffix(r.URL.Path, "/_settings") {
+			return 0, ""
+		}
+		return http.StatusOK, "<html>"
+	}
+	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: look up PREFIX-outside: invalid character '<' looking for beginning of value: the answer is not JSON: is OPENSEARCH_URL (--opensearch-url) right?\n")
+	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""
 		}
@@ -157,6 +171,12 @@ func TestSetupPipelines(t *testing.T) {
 		"documents written to PREFIX-dead-letter pass ingest pipeline PREFIX-q (index.final_pipeline)")
 	s.ask(http.MethodDelete, "/"+today, "")
 	s.ask(http.MethodDelete, "/PREFIX-dead-letter", "")
+
+	// A template that comes after ours, which is not there yet, makes nothing.
+	s.ask(http.MethodDelete, "/_index_template/PREFIX", "")
+	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-*"],"priority":1,"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
+	told(t, "a later template", warnings(s.setup(exitOK, "--skip=policy", "--dry-run")))
+	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
 
 	// By a component of a template that comes before ours.
 	s.ask(http.MethodPut, "/_component_template/PREFIX-c", `{"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
