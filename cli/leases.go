@@ -279,7 +279,8 @@ func printLeases(w io.Writer, leases []lease, lag bool) error {
 	if lag {
 		header += "\tLAG"
 	}
-	if slices.ContainsFunc(leases, func(l lease) bool { return l.note() != "" }) {
+	notes := slices.ContainsFunc(leases, func(l lease) bool { return l.note() != "" })
+	if notes {
 		header += "\tNOTE"
 	}
 	fmt.Fprintln(table, header)
@@ -300,8 +301,8 @@ func printLeases(w io.Writer, leases []lease, lag bool) error {
 		if lag {
 			line += "\t" + orDash(duration(l.Lag)+l.LagError)
 		}
-		if note := l.note(); note != "" {
-			line += "\t" + note
+		if notes {
+			line += "\t" + orDash(l.note())
 		}
 		fmt.Fprintln(table, line)
 	}
