@@ -57,7 +57,7 @@ type OtherStreamError struct {
 }
 
 func (e *OtherStreamError) Error() string {
-	return fmt.Sprintf("the lease table %s is of the stream %s, not of %s", e.Table, e.Noted, e.Asked)
+	return fmt.Sprintf("the lease table %s belongs to stream %s, not to %s", e.Table, e.Noted, e.Asked)
 }
 
 // start says where the application started on its first start. A shard that

@@ -152,7 +152,7 @@ func (c *doctorCommand) print(std streams, findings []doctor.Finding) error {
 func printFinding(w io.Writer, f doctor.Finding) {
 	const indent = 9 // of the longest state and two spaces
 	fmt.Fprintf(w, "%-*s%s: %s\n", indent, f.State, f.Link, f.Found)
-	if f.Remedy != "" {
-		fmt.Fprintf(w, "%*s→ %s\n", indent, "", f.Remedy)
+	for _, remedy := range f.Remedies() {
+		fmt.Fprintf(w, "%*s→ %s\n", indent, "", remedy)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -278,6 +279,10 @@ func printLeases(w io.Writer, leases []lease, lag bool) error {
 	if lag {
 		header += "\tLAG"
 	}
+	notes := slices.ContainsFunc(leases, func(l lease) bool { return l.note() != "" })
+	if notes {
+		header += "\tNOTE"
+	}
 	fmt.Fprintln(table, header)
 	for _, l := range leases {
 		state := string(l.State)
@@ -290,21 +295,30 @@ func printLeases(w io.Writer, leases []lease, lag bool) error {
 		if l.Closed && l.State != checkpoint.StateFinished {
 			state += ", closed"
 		}
-		if l.Unread != nil {
-			state += ", unread for " + duration(l.Unread)
-		}
-		if l.Gaps > 0 {
-			state += fmt.Sprintf(", gap %s/%s", l.GapFrom.Format(time.RFC3339), l.GapTo.Format(time.RFC3339))
-		}
 		line := strings.Join([]string{
 			l.Shard, orDash(strings.Join(l.Parents, ",")), state, orDash(l.Owner), orDash(duration(l.Age)), position(l.Checkpoint, l.Start),
 		}, "\t")
 		if lag {
 			line += "\t" + orDash(duration(l.Lag)+l.LagError)
 		}
+		if notes {
+			line += "\t" + orDash(l.note())
+		}
 		fmt.Fprintln(table, line)
 	}
 	return table.Flush()
+}
+
+// note is what is wrong with a lease beside its state. It comes last, as it is long.
+func (l lease) note() string {
+	var notes []string
+	if l.Unread != nil {
+		notes = append(notes, "unread for "+duration(l.Unread))
+	}
+	if l.Gaps > 0 {
+		notes = append(notes, fmt.Sprintf("gap %s/%s", l.GapFrom.Format(time.RFC3339), l.GapTo.Format(time.RFC3339)))
+	}
+	return strings.Join(notes, ", ")
 }
 
 // position is where reading is, or where it begins.

@@ -179,13 +179,13 @@ func TestLeasesShow_Success(t *testing.T) {
 		t.Fatalf("exit %d, %s%s", code, errOut, out)
 	}
 	for _, words := range []string{
-		"SHARD PARENTS STATE OWNER AGE CHECKPOINT",
+		"SHARD PARENTS STATE OWNER AGE CHECKPOINT NOTE",
 		shardID(0) + " - finished - - SHARD_END",
 		shardID(1) + " - active, closed worker-a",
 		shardID(2) + " - claimed by worker-b, closed worker-a - 7",
 		shardID(3) + " - not started, closed - - starts at TRIM_HORIZON",
-		shardID(4) + " " + shardID(0) + " free, unread for ",
-		", gap 2026-01-15T00:00:00Z/2026-01-15T12:00:00Z - - 9",
+		shardID(4) + " " + shardID(0) + " free - - 9",
+		", gap 2026-01-15T00:00:00Z/2026-01-15T12:00:00Z " + shardID(5),
 		shardID(8) + " " + shardID(2) + "," + shardID(3) + " waiting for parents - - starts at TRIM_HORIZON",
 		shardID(99) + " p,q expired - - 3",
 	} {

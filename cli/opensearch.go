@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -63,8 +64,6 @@ func (s opensearchSettings) config(url string, awsConfig aws.Config, connections
 	}
 }
 
-// address completes the address of an OpenSearch domain: people who come from
-// the usual Lambda have set a bare host name.
 // host names the domain, whatever the form of its address.
 func (s opensearchSettings) host() string {
 	u, err := url.Parse(address(s.OpensearchURL))
@@ -74,6 +73,8 @@ func (s opensearchSettings) host() string {
 	return u.Host
 }
 
+// address completes the address of an OpenSearch domain: people who come from
+// the usual Lambda have set a bare host name.
 func address(url string) string {
 	if url == "" || strings.Contains(url, "://") {
 		return url
@@ -110,6 +111,7 @@ func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Conf
 func withRemedy(err error, setting string) error {
 	var answer *domain.AnswerError
 	var unreachable net.Error
+	var noJSON *json.SyntaxError
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &untrusted):
@@ -118,6 +120,8 @@ func withRemedy(err error, setting string) error {
 		return fmt.Errorf("%w: install its plugin opensearch-index-management, or give --skip=policy and have old indices deleted otherwise", err)
 	case errors.As(err, &unreachable):
 		return fmt.Errorf("%w: is %s right, and can it be reached from here?", err, setting)
+	case errors.As(err, &noJSON):
+		return fmt.Errorf("%w: the answer is not JSON: is %s right?", err, setting)
 	case !errors.As(err, &answer):
 		return err
 	}
@@ -127,7 +131,7 @@ func withRemedy(err error, setting string) error {
 	case status == http.StatusForbidden:
 		return fmt.Errorf("%w: give the role of the user or of the AWS credentials this permission (README, Which OpenSearch and Setting up a domain)", err)
 	case strings.Contains(err.Error(), "same priority"):
-		return fmt.Errorf("%w: delete that template, or give it another priority or other index_patterns", err)
+		return fmt.Errorf("%w: delete that template, narrow its index_patterns or give it another priority", err)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400,
 		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
 		return fmt.Errorf("%w: is %s right?", err, setting)

@@ -238,9 +238,6 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	var shows sync.WaitGroup
 	defer shows.Wait()
 	defer stopShowing()
-	shows.Go(func() {
-		telemetry.Summarize(showing, telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, EMF: r.emf(), Log: log})
-	})
 	if r.MetricsAddress != "" {
 		health := telemetry.Health{
 			Alive: []telemetry.Check{{Name: "consumer", Func: c.Alive}, {Name: "indexer", Func: ix.Alive}},
@@ -266,6 +263,10 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	case stream.ARN != "":
 		log.Info().Str("arn", stream.ARN).Time("created", stream.Created).Stringer("retention", stream.Retention).Msg("stream found")
 	}
+	// A worker whose settings are wrong counts for nothing, so it has no summary.
+	shows.Go(func() {
+		telemetry.Summarize(showing, telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, EMF: r.emf(), Log: log})
+	})
 	if err := ensureTemplates(ctx, client, templates, log); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before OpenSearch could be reached

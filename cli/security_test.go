@@ -189,12 +189,12 @@ func setUpSecured(s *sink, role string) {
 			"setup", "--skip=policy", "--opensearch-url=" + s.URL, "--opensearch-ca-file=" + s.CAFile,
 			"--opensearch-username=logsluice", "--opensearch-password=" + password, "--index-prefix=" + s.prefix,
 		}, args...), nil, &out, &errOut)
-		if got != code || !strings.Contains(out.String(), want) || code == exitOK && strings.Contains(out.String(), "warning") {
+		if got != code || !strings.Contains(out.String()+errOut.String(), want) || code == exitOK && strings.Contains(out.String(), "warning") {
 			s.t.Errorf("exit %d, no %s in %s%s", got, want, out.String(), errOut.String())
 		}
 	}
 	const permission = "indices:admin/index_template/put"
-	f(exitFailure, role, "wrong", "template "+s.prefix+": failed: look up "+s.prefix+"-outside: OpenSearch answers 401 Unauthorized")
+	f(exitFailure, role, "wrong", "template "+s.prefix+": failed: read index template "+s.prefix+": OpenSearch answers 401 Unauthorized")
 	f(exitFailure, strings.Replace(role, `, "`+permission+`"`, "", 1), password, "no permissions for ["+permission+"]")
 	f(exitOK, role, password, "template "+s.prefix+": installed\n")
 	f(exitOK, role, password, "template "+s.prefix+": in place\n")
@@ -204,5 +204,5 @@ func setUpSecured(s *sink, role string) {
 	s.ask(http.MethodPut, "/_data_stream/"+s.prefix, "")
 	defer s.ask(http.MethodDelete, "/_data_stream/"+s.prefix, "")
 	f(exitOK, streams, password, "template "+s.prefix+": in place\n", "--data-stream")
-	f(exitFailure, streams, password, "template "+s.prefix+": failed: DATA_STREAM (--data-stream): it is not set, and "+s.prefix+" is a data stream")
+	f(exitSettings, streams, password, "DATA_STREAM (--data-stream) is false, but "+s.prefix+" is a data stream")
 }

@@ -66,11 +66,11 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.Is(err, consumer.ErrDeleting):
 		return settingf("stream %q in %s is being deleted: %s", s.StreamName, streamRegion, doctor.CorrectStream)
 	case errors.Is(err, checkpoint.ErrRefused):
-		return settingf("%w", err)
+		return settingf("stream %q in %s: %w", s.StreamName, streamRegion, err)
 	case errors.As(err, &otherStream):
 		return settingf("%w: %s", otherStream, doctor.SeparateTable)
 	case errors.Is(err, checkpoint.ErrNoTable):
-		return settingf("there is no lease table %q in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION: give what run has", s.ApplicationName, region)
+		return settingf("there is no lease table %q in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION to those of run, which creates the table at its first start", s.ApplicationName, region)
 	case errors.Is(err, checkpoint.ErrOtherTable):
 		return settingf("%w: %s", err, doctor.CorrectTable)
 	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):

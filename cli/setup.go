@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -104,12 +105,24 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		dashboards = &domain.Dashboards{Client: client, Tenant: c.DashboardsTenant}
 	}
 
+	templates, err := indexTemplates(mapper)
+	if err != nil {
+		return err
+	}
+	// A domain that DATA_STREAM does not fit is left as it is, as no part would be right.
+	// If it cannot be asked, the parts tell.
+	if concerns, err := concernsAt(ctx, search, templates, time.Now()); err == nil {
+		if err := refused(concerns); err != nil {
+			return err
+		}
+	}
+
 	s := &setup{setupCommand: c}
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
 	}{
-		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, mapper) }},
+		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, templates) }},
 		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, mapper.Prefix(), policy) }},
 		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, mapper) }},
 	} {
@@ -158,11 +171,7 @@ const (
 	dashboardsURL = "DASHBOARDS_URL (--dashboards-url)"
 )
 
-func (s *setup) templates(ctx context.Context, search domain.Client, mapper *mapping.Mapper) error {
-	templates, err := indexTemplates(mapper)
-	if err != nil {
-		return err
-	}
+func (s *setup) templates(ctx context.Context, search domain.Client, templates []indexTemplate) error {
 	for _, t := range templates {
 		changes, concerns, err := s.template(ctx, search, t)
 		s.done("template", t.name, changes, err, opensearchURL)
@@ -171,32 +180,26 @@ func (s *setup) templates(ctx context.Context, search domain.Client, mapper *map
 	return nil
 }
 
-// template brings an index template to the domain unless its names are taken, and looks
-// what else is done to the indices that it is for.
+// template brings an index template to the domain, and looks what else is done to the
+// indices that it is for.
 func (s *setup) template(ctx context.Context, search domain.Client, t indexTemplate) (changes []string, concerns []doctor.Concern, err error) {
-	targets, err := t.targets(time.Now())
-	if err != nil {
-		return nil, nil, err
-	}
-	names, err := doctor.CheckNames(ctx, search, targets)
-	if err == nil {
-		err = refused(names)
-	}
-	switch {
-	case err != nil:
-	case s.DryRun:
+	if s.DryRun {
 		changes, err = domain.TemplateChanges(ctx, search, t.name, t.bodies...)
-	default:
+	} else {
 		_, changes, err = domain.EnsureTemplate(ctx, search, t.name, t.bodies...)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	made, err := doctor.CheckTemplates(ctx, search, targets)
-	if err == nil {
-		err = refused(made)
+	targets, err := t.targets(time.Now())
+	if err != nil {
+		return nil, nil, err
 	}
-	return changes, append(names, made...), err
+	concerns, err = doctor.CheckTargets(ctx, search, targets)
+	if i := slices.IndexFunc(concerns, doctor.Concern.Stops); i >= 0 {
+		err = errors.New(concerns[i].String())
+	}
+	return changes, concerns, err
 }
 
 func (s *setup) policy(ctx context.Context, search domain.Client, name string, body []byte) error {
@@ -225,7 +228,7 @@ func (s *setup) policy(ctx context.Context, search domain.Client, name string, b
 func (s *setup) warn(concerns ...doctor.Concern) {
 	last := &s.outcomes[len(s.outcomes)-1]
 	for _, c := range concerns {
-		if c.Refuses() { // which is the outcome's error
+		if c.Stops() { // which is the outcome's error
 			continue
 		}
 		last.Warnings = append(last.Warnings, c.String())

@@ -245,7 +245,7 @@ func TestRunStream_Failure(t *testing.T) {
 			s := newStart(t, fakeaws.KinesisOptions{})
 			maps.Copy(s.faults, wrong)
 			code, out, errOut := ended(t, env, "run")
-			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want || !strings.HasSuffix(errOut, "logsluice: "+want) {
+			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want || !strings.HasSuffix(errOut, "logsluice: "+want) || strings.Contains(errOut, "summary") {
 				t.Errorf("exit %d, %q, want the line %q", code, errOut, want)
 			}
 			s.untouched()
@@ -314,7 +314,7 @@ func TestRunShardsDenied(t *testing.T) {
 			s.faults[operation] = []fakeaws.Fault{refuse("AccessDeniedException")}
 		}
 		code, _, errOut := ended(t, nil, "run")
-		if code != exitSettings || !strings.Contains(errOut, "allow kinesis:ListShards on the stream") {
+		if code != exitSettings || !strings.Contains(errOut, `logsluice: stream "logs" in us-east-1: `) || !strings.Contains(errOut, "allow kinesis:ListShards on the stream") {
 			t.Errorf("%v denied: exit %d, %s", operations, code, errOut)
 		}
 		s.untouched()
@@ -372,7 +372,7 @@ func TestTableOfAnotherStream(t *testing.T) {
 			s.mu.Unlock()
 			for args, asked := range map[string]string{"run": asked, "leases": "other"} {
 				code, out, errOut := command(t, map[string]string{"STREAM_NAME": "other"}, nil, args)
-				want := fmt.Sprintf("is of the stream %slogs, not of %s: set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)\n", account, asked)
+				want := fmt.Sprintf("belongs to stream %slogs, not to %s: set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)\n", account, asked)
 				if code != exitSettings || out != "" || !strings.HasSuffix(errOut, want) {
 					t.Errorf("%s: exit %d, %q, want %q", args, code, errOut, want)
 				}

@@ -94,8 +94,12 @@ func TestSetupOverridden(t *testing.T) {
 	s.ask(http.MethodDelete, "/_index_template/PREFIX", "")
 
 	s.ask(http.MethodPut, other, fmt.Sprintf(`{"index_patterns":["PREFIX-*"],"priority":%d}`, ours))
-	told(t, "same priority, before", warnings(s.setup(exitOK, "--skip=policy", "--dry-run")), strings.Replace(before("PREFIX-outside", day(-1), day(0), day(1)), "300", fmt.Sprint(ours), 1))
-	if out := s.setup(exitFailure, "--skip=policy"); !strings.Contains(out, "template PREFIX: failed: install index template") || !strings.Contains(out, "delete that template, or give it another priority") {
+	want := fmt.Sprintf("template PREFIX: failed: index template PREFIX-others (priority %d) has the priority of PREFIX, so OpenSearch refuses PREFIX: delete PREFIX-others, narrow", ours)
+	if out := s.setup(exitFailure, "--skip=policy", "--dry-run"); !strings.HasPrefix(out, want) || strings.Contains(out, "warning") {
+		t.Error(out)
+	}
+	want = "template PREFIX: failed: install index template PREFIX: OpenSearch answers 400 Bad Request: illegal_argument_exception: index template [PREFIX] has"
+	if out := s.setup(exitFailure, "--skip=policy"); !strings.HasPrefix(out, want) || !strings.Contains(out, "please use a different priority: delete that template, narrow its") {
 		t.Error(out)
 	}
 	s.ask(http.MethodDelete, other, "")
@@ -128,6 +132,20 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 	}
 	told(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: see how the domain is"}, 2)...)
 	s.refuse = func(r *http.Request) (int, string) {
+		if !strings.Contains(r.URL.Path, "/_simulate") {
+			return 0, ""
+		}
+		return http.StatusBadGateway, "<html>"
+	}
+	told(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: see", "which")
+	s.refuse = func(r *http.Request) (int, string) {
+		if !strings.HasSuffix(r.URL.Path, "/_settings") {
+			return 0, ""
+		}
+		return http.StatusOK, "<html>"
+	}
+	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: look up PREFIX-outside: invalid character '<' looking for beginning of value: the answer is not JSON: is OPENSEARCH_URL (--opensearch-url) right?\n")
+	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""
 		}
@@ -149,17 +167,23 @@ func TestSetupPipelines(t *testing.T) {
 	s.ask(http.MethodPut, "/PREFIX-dead-letter", `{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}`)
 	s.ask(http.MethodPost, "/PREFIX-dead-letter/_close", "")
 	told(t, "indices", warnings(s.setup(exitOK, "--skip=policy")),
-		"documents written to "+today+" pass ingest pipeline PREFIX-p (index.default_pipeline): keep it from setting _id and _index",
+		"documents written to "+today+" pass ingest pipeline PREFIX-p (index.default_pipeline): see that PREFIX-p changes no field of the schema and sets neither _id nor _index (where it does, events that are delivered again become dead letters), or remove it: PUT /"+today+`/_settings {"index.default_pipeline":"_none"}`,
 		"documents written to PREFIX-dead-letter pass ingest pipeline PREFIX-q (index.final_pipeline)")
 	s.ask(http.MethodDelete, "/"+today, "")
 	s.ask(http.MethodDelete, "/PREFIX-dead-letter", "")
+
+	// A template that comes after ours, which is not there yet, makes nothing.
+	s.ask(http.MethodDelete, "/_index_template/PREFIX", "")
+	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-*"],"priority":1,"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
+	told(t, "a later template", warnings(s.setup(exitOK, "--skip=policy", "--dry-run")))
+	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
 
 	// By a component of a template that comes before ours.
 	s.ask(http.MethodPut, "/_component_template/PREFIX-c", `{"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-outside"],"priority":300,"composed_of":["PREFIX-c"]}`)
 	t.Cleanup(func() { s.remove("/_index_template/PREFIX*"); s.remove("/_component_template/PREFIX-c") })
 	told(t, "component", warnings(s.setup(exitOK, "--skip=policy")),
-		"index template PREFIX-others (priority 300) comes before", "an index made as PREFIX-outside gets ingest pipeline PREFIX-q (index.final_pipeline)")
+		"index template PREFIX-others (priority 300) comes before", "new indices PREFIX-outside get ingest pipeline PREFIX-q (index.final_pipeline): ")
 	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
 	told(t, "none", warnings(s.setup(exitOK, "--skip=policy")))
 }
@@ -183,30 +207,34 @@ func taken(s *site, f func(name string, dataStream bool, found string)) {
 			s.remove(path)
 		}
 	}
-	c("index", true, "it is set, and PREFIX is an index", nothing, "PUT /PREFIX")
-	c("closed index", true, "it is set, and PREFIX is an index", nothing, "PUT /PREFIX", "POST /PREFIX/_close")
-	c("hidden index", true, "it is set, and PREFIX is an index", "/PREFIX", `PUT /PREFIX {"settings":{"index.hidden":true}}`)
-	c("alias", true, "it is set, and PREFIX is an alias", nothing, `PUT /PREFIX-x {"aliases":{"PREFIX":{"is_write_index":true}}}`)
-	c("today", false, "it is not set, and "+today+" is a data stream", "/_data_stream/"+today,
+	c("index", true, "is true, but PREFIX is an index: set DATA_STREAM to false, choose another INDEX_PREFIX (--index-prefix), or reindex PREFIX", nothing, "PUT /PREFIX")
+	c("closed index", true, "is true, but PREFIX is an index: set DATA_STREAM to false, choose another INDEX_PREFIX (--index-prefix), or reindex PREFIX", nothing, "PUT /PREFIX", "POST /PREFIX/_close")
+	c("hidden index", true, "is true, but PREFIX is an index: set DATA_STREAM to false, choose another INDEX_PREFIX (--index-prefix), or reindex PREFIX", "/PREFIX", `PUT /PREFIX {"settings":{"index.hidden":true}}`)
+	c("alias", true, "is true, but PREFIX is an alias: set DATA_STREAM to false, choose another INDEX_PREFIX (--index-prefix), or remove the alias", nothing, `PUT /PREFIX-x {"aliases":{"PREFIX":{"is_write_index":true}}}`)
+	c("today", false, "is false, but "+today+" is a data stream: set DATA_STREAM to true, ", "/_data_stream/"+today,
 		"PUT "+other+` {"index_patterns":["PREFIX-2*"],"priority":9,`+stream+"}", "PUT /_data_stream/"+today)
-	c("PREFIX", false, "it is not set, and PREFIX is a data stream", "/_data_stream/PREFIX",
+	c("PREFIX", false, "is false, but PREFIX is a data stream: set DATA_STREAM to true, choose another INDEX_PREFIX (--index-prefix), or delete the data stream with its documents: DELETE /_data_stream/PREFIX", "/_data_stream/PREFIX",
 		"PUT "+other+` {"index_patterns":["PREFIX"],"priority":9,`+stream+"}", "PUT /_data_stream/PREFIX")
-	c("template of indices", true, "it is true, and index template PREFIX-others (priority 300) makes an index of PREFIX", nothing,
+	c("template of indices", true, "is true, but index template PREFIX-others (priority 300) makes an index of PREFIX", nothing,
 		"PUT "+other+` {"index_patterns":["PREFIX*"],"priority":300}`)
-	c("template of data streams", false, "it is false, and index template PREFIX-others (priority 300) makes a data stream of PREFIX-outside, ", nothing,
+	c("template of data streams", false, "is false, but index template PREFIX-others (priority 300) makes a data stream of PREFIX-outside, ", nothing,
 		"PUT "+other+` {"index_patterns":["PREFIX-*"],"priority":300,`+stream+"}")
 }
 
-// A name that stands for something else than DATA_STREAM says fails setup and is a broken
-// link for doctor.
+// setup refuses a name that stands for something else than DATA_STREAM says, and writes
+// nothing, not even the policy.
 func TestSetupNameTaken(t *testing.T) {
 	s := newSite(t)
 	taken(s, func(name string, dataStream bool, found string) {
 		t.Helper()
 		for _, args := range [][]string{{"--dry-run"}, nil} {
-			out := s.setup(exitFailure, append(args, "--skip=policy", fmt.Sprintf("--data-stream=%t", dataStream))...)
-			if !strings.Contains(out, "template PREFIX: failed: DATA_STREAM (--data-stream): "+found) {
+			s.writes()
+			out := s.setup(exitSettings, append(args, fmt.Sprintf("--data-stream=%t", dataStream))...)
+			if !strings.HasPrefix(out, "logsluice: DATA_STREAM (--data-stream) "+found) || strings.Count(out, "\n") != 1 {
 				t.Errorf("%s: %s", name, out)
+			}
+			if writes := s.writes(); len(writes) > 0 {
+				t.Errorf("%s: it wrote %q", name, writes)
 			}
 		}
 	})
@@ -217,7 +245,7 @@ func TestSetupNameTaken(t *testing.T) {
 	t.Cleanup(func() { s.remove("/_data_stream/PREFIX") })
 	told(t, "stream", warnings(s.setup(exitOK, "--skip=policy")))
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX*"],"priority":300,"data_stream":{},"template":{"settings":{"index.default_pipeline":"p"}}}`)
-	told(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) comes before PREFIX ", "an index made as PREFIX gets ingest pipeline p")
+	told(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) comes before PREFIX ", "new indices PREFIX get ingest pipeline p")
 }
 
 // A worker is refused with exit code 2, and has not written anything.
@@ -235,13 +263,10 @@ func TestRunNameTaken(t *testing.T) {
 		var log strings.Builder
 		code := Main(ctx, "test", []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)
 		errOut := strings.ReplaceAll(log.String(), s.prefix, "PREFIX")
-		if code != exitSettings || !strings.Contains(errOut, "\nlogsluice: DATA_STREAM (--data-stream): "+found) && !strings.HasPrefix(errOut, "logsluice: DATA_STREAM (--data-stream): "+found) {
+		if code != exitSettings || !strings.Contains(errOut, "\nlogsluice: DATA_STREAM (--data-stream) "+found) && !strings.HasPrefix(errOut, "logsluice: DATA_STREAM (--data-stream) "+found) {
 			t.Fatalf("%s: exit %d: %s", name, code, errOut)
 		}
-		writes := slices.DeleteFunc(s.writes(), func(w string) bool {
-			return strings.HasPrefix(name, "template") && strings.HasPrefix(w, "PUT /_index_template/")
-		})
-		if len(writes) > 0 {
+		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("%s: it wrote %q", name, writes)
 		}
 	})

@@ -96,11 +96,7 @@ func tryTemplates(ctx context.Context, client domain.Client, templates []indexTe
 	// A request that hangs is not the last.
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
-	targets, err := targetsAt(templates, time.Now())
-	if err != nil {
-		return err
-	}
-	concerns, err := doctor.CheckNames(ctx, client, targets)
+	concerns, err := concernsAt(ctx, client, templates, time.Now())
 	if err == nil {
 		err = refused(concerns)
 	}
@@ -121,11 +117,7 @@ func tryTemplates(ctx context.Context, client domain.Client, templates []indexTe
 			}
 		}
 	}
-	concerns, err = doctor.CheckTemplates(ctx, client, targets)
-	if err != nil {
-		return err
-	}
-	return refused(concerns)
+	return nil
 }
 
 // refused returns an error where DATA_STREAM is not what the domain has, or would come

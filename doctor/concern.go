@@ -25,6 +25,8 @@ const (
 	KindDiffers Problem = "DATA_STREAM does not fit an index template"
 	// Overridden is a template of ours with another before it.
 	Overridden Problem = "index template overridden"
+	// SamePriority is a template that OpenSearch refuses ours beside.
+	SamePriority Problem = "index template of the same priority"
 	// PipelineSet is an ingest pipeline, which can change ids and fields.
 	PipelineSet Problem = "ingest pipeline changes documents"
 	// NothingDeleted is a policy by which nothing is done.
@@ -34,10 +36,13 @@ const (
 // Refuses reports whether nothing may be written while it lasts.
 func (c Concern) Refuses() bool { return c.Problem == NameTaken || c.Problem == KindDiffers }
 
+// Stops reports whether nothing can be written while it lasts.
+func (c Concern) Stops() bool { return c.Refuses() || c.Problem == SamePriority }
+
 // tellConcerns adds concerns to what was found.
 func (f *Finding) tellConcerns(concerns []Concern) {
 	for _, c := range concerns {
-		if c.Refuses() {
+		if c.Stops() {
 			f.fail(c.Remedy, "%s", c.Found)
 			continue
 		}

@@ -31,7 +31,8 @@ type Finding struct {
 	Found  string `json:"found"`
 	Remedy string `json:"remedy,omitempty"`
 
-	blocks bool // what needs this link cannot be looked at
+	remedies []string // that Remedy is made of
+	blocks   bool     // what needs this link cannot be looked at
 }
 
 // note adds to what was found.
@@ -60,8 +61,12 @@ func (f *Finding) tell(remedy, format string, args ...any) {
 	f.note(format, args...)
 	if !strings.Contains(f.Remedy, remedy) {
 		f.Remedy = joined(f.Remedy, remedy)
+		f.remedies = append(f.remedies, joined("", remedy))
 	}
 }
+
+// Remedies returns the parts of Remedy: one for each thing to do, on one line.
+func (f *Finding) Remedies() []string { return f.remedies }
 
 func joined(text, more string) string {
 	more = strings.TrimSuffix(strings.Join(strings.Fields(more), " "), ";") // one line

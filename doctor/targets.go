@@ -43,7 +43,10 @@ func Targets(template string, body []byte, names ...string) ([]Target, error) {
 	return targets, nil
 }
 
-const dataStreamSetting = "DATA_STREAM (--data-stream)"
+const (
+	dataStreamName    = "DATA_STREAM"
+	dataStreamSetting = dataStreamName + " (--data-stream)"
+)
 
 // CheckNames looks what targets stand for on a domain: NameTaken is told where it is not
 // what they are to be, and PipelineSet where documents pass an ingest pipeline.
@@ -52,20 +55,24 @@ func CheckNames(ctx context.Context, client domain.Client, targets []Target) ([]
 	pipelines := pipelineUse{}
 	for _, t := range targets {
 		kind, found, err := domain.LookUp(ctx, client, t.Name)
-		switch {
-		case isUnanswered(err):
-			return append(concerns, Concern{NotAsked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be asked: " + answered(err),
-				permit(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")}), nil
-		case err != nil:
+		if isUnanswered(err) {
+			concerns = append(concerns, Concern{NotAsked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be asked: " + answered(err),
+				permit(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")})
+			break
+		}
+		if err != nil {
 			return nil, err
-		case !t.AnyKind && kind != domain.NoKind && t.isWrong(kind):
+		}
+		if !t.AnyKind && kind != domain.NoKind && t.isWrong(kind) {
 			concerns = append(concerns, t.taken(kind))
 		}
 		if t.Template != "" {
 			pipelines.add(found, t.Name)
 		}
 	}
-	return append(concerns, pipelines.concerns("documents written to %s pass", `PUT /INDEX/_settings {"%s":"_none"}`)...), nil
+	return append(concerns, pipelines.concerns("documents written to %s pass", func(setting string, names []string) string {
+		return fmt.Sprintf(`remove it: PUT /%s/_settings {"%s":"_none"}`, strings.Join(names, ","), setting)
+	})...), nil
 }
 
 // isUnanswered reports whether the domain refuses a question, or cannot answer it: a
@@ -77,17 +84,28 @@ func isUnanswered(err error) bool {
 	}, answer.Status)
 }
 
+// isAnswer reports whether the domain, or what stands before it, has answered something
+// else than what was asked for.
+func isAnswer(err error) bool {
+	var answer *domain.AnswerError
+	return errors.As(err, &answer)
+}
+
 // isWrong reports whether a target is not to be of a kind. An alias can lead to an index.
 func (t Target) isWrong(kind domain.Kind) bool {
 	return t.DataStream != (kind == domain.DataStreamKind)
 }
 
 func (t Target) taken(kind domain.Kind) Concern {
-	c := Concern{Problem: NameTaken, Found: fmt.Sprintf("%s: it is set, and %s is %s", dataStreamSetting, t.Name, kind),
-		Remedy: fmt.Sprintf("set it to false, choose another INDEX_PREFIX, or reindex %[1]s under another name and delete it", t.Name)}
-	if !t.DataStream {
-		c.Found = fmt.Sprintf("%s: it is not set, and %s is %s", dataStreamSetting, t.Name, kind)
-		c.Remedy = fmt.Sprintf("set it to true, choose another INDEX_PREFIX, or delete it: DELETE /_data_stream/%s", t.Name)
+	c := Concern{Problem: NameTaken, Found: fmt.Sprintf("%s is %t, but %s is %s", dataStreamSetting, t.DataStream, t.Name, kind),
+		Remedy: fmt.Sprintf("set %s to %t, choose another INDEX_PREFIX (--index-prefix), or ", dataStreamName, !t.DataStream)}
+	switch kind {
+	case domain.DataStreamKind:
+		c.Remedy += "delete the data stream with its documents: DELETE /_data_stream/" + t.Name
+	case domain.AliasKind:
+		c.Remedy += "remove the alias"
+	default:
+		c.Remedy += "reindex " + t.Name + " under another name and delete it"
 	}
 	return c
 }
@@ -105,11 +123,14 @@ func CheckTemplates(ctx context.Context, client domain.Client, targets []Target)
 		return nil, err
 	}
 	var concerns []Concern
-	pipelines := pipelineUse{}
 	for _, maker := range makers(listed, targets) {
-		concerns = append(concerns, maker.concerns()...)
-		found, err := domain.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
-		if isUnanswered(err) {
+		found := maker.concerns()
+		concerns = append(concerns, found...)
+		if slices.ContainsFunc(found, Concern.Stops) { // it makes no index that is written to
+			continue
+		}
+		use, err := domain.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
+		if isAnswer(err) {
 			concerns = append(concerns, Concern{NotAsked, "which ingest pipelines the next indices get cannot be asked: " + answered(err),
 				permit(err, "indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for /_index_template/_simulate_index/NAME")})
 			break
@@ -117,11 +138,15 @@ func CheckTemplates(ctx context.Context, client domain.Client, targets []Target)
 		if err != nil {
 			return nil, err
 		}
+		pipelines := pipelineUse{}
 		for _, t := range maker.targets {
-			pipelines.add(found, t.Name)
+			pipelines.add(use, t.Name)
 		}
+		concerns = append(concerns, pipelines.concerns("new indices %s get", func(setting string, _ []string) string {
+			return fmt.Sprintf("remove %s from index template %s and its component templates", setting, maker.Name)
+		})...)
 	}
-	return append(concerns, pipelines.concerns("an index made as %s gets", "take %s out of its index template and that template's components")...), nil
+	return concerns, nil
 }
 
 // CheckTargets is CheckNames and CheckTemplates.
@@ -141,7 +166,8 @@ type maker struct {
 }
 
 // makers returns the templates that make targets, as OpenSearch chooses: of those that
-// match, that of the highest priority.
+// match, that of the highest priority. One that comes after the target's own template is
+// left out: that one is there before anything is written.
 func makers(listed []domain.ListedTemplate, targets []Target) []*maker {
 	var all []*maker
 	for _, t := range targets {
@@ -151,7 +177,7 @@ func makers(listed []domain.ListedTemplate, targets []Target) []*maker {
 				best = &listed[i]
 			}
 		}
-		if best == nil {
+		if best == nil || best.Name != t.Template && best.Index.Priority < t.Priority {
 			continue
 		}
 		i := slices.IndexFunc(all, func(m *maker) bool { return m.Name == best.Name })
@@ -164,33 +190,41 @@ func makers(listed []domain.ListedTemplate, targets []Target) []*maker {
 	return all
 }
 
-// concerns tells of targets that the template makes and another is to make. It comes
-// before that one if that is not there yet, too.
+// concerns tells of targets that the template makes and another is to make.
 func (m *maker) concerns() (concerns []Concern) {
 	overridden := map[string][]Target{} // by the template that is to make them
 	for _, t := range m.targets {
-		if t.Template != m.Name && m.Index.Priority >= t.Priority {
+		if t.Template != m.Name {
 			overridden[t.Template] = append(overridden[t.Template], t)
 		}
 	}
 	for _, template := range slices.Sorted(maps.Keys(overridden)) {
-		targets := overridden[template]
-		var names []string
-		for _, t := range targets {
-			names = append(names, t.Name)
-		}
-		theirs := fmt.Sprintf("index template %s (priority %d)", m.Name, m.Index.Priority)
-		concerns = append(concerns, Concern{Overridden,
-			fmt.Sprintf("%s comes before %s (priority %d) for %s: an index made by it lacks our fields and settings", theirs, template, targets[0].Priority, strings.Join(names, ", ")),
-			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d; indices that it made keep their fields", m.Name, targets[0].Priority)})
-		t := targets[0]
-		if made := m.Index.DataStream != nil; made != t.DataStream && !t.AnyKind {
-			concerns = append(concerns, Concern{KindDiffers,
-				fmt.Sprintf("%s: it is %t, and %s makes %s of %s", dataStreamSetting, t.DataStream, theirs, kindMade(made), strings.Join(names, ", ")),
-				fmt.Sprintf("delete %s or narrow its index_patterns", m.Name)})
-		}
+		concerns = append(concerns, m.concern(template, overridden[template]))
 	}
 	return concerns
+}
+
+// concern tells of targets that the template makes and another one is to make.
+func (m *maker) concern(template string, targets []Target) Concern {
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.Name)
+	}
+	all, ours := strings.Join(names, ", "), targets[0]
+	theirs := fmt.Sprintf("index template %s (priority %d)", m.Name, m.Index.Priority)
+	switch made := m.Index.DataStream != nil; {
+	case m.Index.Priority == ours.Priority:
+		return Concern{SamePriority,
+			fmt.Sprintf("%s has the priority of %s, so OpenSearch refuses %s", theirs, template, template),
+			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d", m.Name, ours.Priority)}
+	case made != ours.DataStream && !ours.AnyKind:
+		return Concern{KindDiffers,
+			fmt.Sprintf("%s is %t, but %s makes %s of %s", dataStreamSetting, ours.DataStream, theirs, kindMade(made), all),
+			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d", m.Name, ours.Priority)}
+	}
+	return Concern{Overridden,
+		fmt.Sprintf("%s comes before %s (priority %d) for %s: an index made by it lacks our fields and settings", theirs, template, ours.Priority, all),
+		fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d; indices that it made keep their fields", m.Name, ours.Priority)}
 }
 
 func kindMade(stream bool) domain.Kind {
@@ -211,13 +245,12 @@ func (u pipelineUse) add(pipelines []domain.Pipeline, name string) {
 	}
 }
 
-// concerns tells of each pipeline, by a text that has the names, and how it is taken away,
-// by one that has the setting.
-func (u pipelineUse) concerns(where, without string) (concerns []Concern) {
+// concerns tells of each pipeline, by a text that has the names, and how it is removed.
+func (u pipelineUse) concerns(where string, remove func(setting string, names []string) string) (concerns []Concern) {
 	for p, names := range u {
 		concerns = append(concerns, Concern{PipelineSet,
 			fmt.Sprintf(where+" ingest pipeline %s (%s)", strings.Join(names, ", "), p.Name, p.Setting),
-			"keep it from setting _id and _index, by which events that are delivered again become dead letters, and fields of the schema, or " + fmt.Sprintf(without, p.Setting)})
+			fmt.Sprintf("see that %s changes no field of the schema and sets neither _id nor _index (where it does, events that are delivered again become dead letters), or %s", p.Name, remove(p.Setting, names))})
 	}
 	slices.SortFunc(concerns, func(a, b Concern) int { return strings.Compare(a.Found, b.Found) })
 	return concerns

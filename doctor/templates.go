@@ -14,10 +14,10 @@ const setUp = "run logsluice setup"
 // templates looks whether the index templates are in place, and whether the index of
 // this moment has the fields.
 func (w *walk) templates(ctx context.Context, f *Finding) {
-	next := w.targets(ctx, f)
-	advise := f.warn
-	if w.refused != "" { // run and setup change nothing until that is settled
-		advise = func(_, format string, args ...any) { f.note(format, args...) }
+	concerns, err := w.concerns(ctx)
+	if w.refused != "" { // run neither installs templates nor makes indices
+		f.tellConcerns(concerns)
+		return
 	}
 	for _, t := range w.Templates {
 		var changes []string
@@ -29,21 +29,22 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		case err != nil:
 			f.fail(permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
 		case slices.Equal(changes, []string{domain.Installed}):
-			advise(setUp+", or start run, which installs it", "there is no template %s", t.Name)
+			f.warn(setUp+", or start run, which installs it", "there is no template %s", t.Name)
 		case len(changes) > 0:
-			advise(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
+			f.warn(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
 		default:
 			f.note("%s is in place", t.Name)
 		}
 	}
-	if w.refused != "" {
-		return
+	if err != nil {
+		f.warn("see how the domain is, and try again", "names and other index templates cannot be checked: %s", answered(err))
 	}
+	f.tellConcerns(concerns)
 	now := w.Mapper.Indices(time.Now())
 	index := now[len(now)-1]
 	var there bool
 	var missing, kept []string
-	err := bounded(ctx, func(ctx context.Context) (err error) {
+	err = bounded(ctx, func(ctx context.Context) (err error) {
 		there, missing, kept, err = domain.MappingChanges(ctx, w.Search, index, w.Templates[0].Bodies...)
 		return err
 	})
@@ -63,26 +64,26 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 			f.warn("restart run, which adds them", "%s lacks fields: %s", index, firstOf(missing))
 		}
 		if len(kept) > 0 {
-			f.warn(next, "%s has fields of another type: %s", index, firstOf(kept))
+			f.warn(remedyOfKept(concerns), "%s has fields of another type: %s", index, firstOf(kept))
 		}
 	}
 }
 
-// targets looks what else makes indices, or changes documents. It returns when fields of
-// another type will be right.
-func (w *walk) targets(ctx context.Context, f *Finding) (remedy string) {
-	var concerns []Concern
-	err := bounded(ctx, func(ctx context.Context) (err error) {
+// concerns looks what else makes indices, or changes documents, and notes whether run
+// writes anything.
+func (w *walk) concerns(ctx context.Context) (concerns []Concern, err error) {
+	err = bounded(ctx, func(ctx context.Context) (err error) {
 		concerns, err = CheckTargets(ctx, w.Search, w.Targets)
 		return err
 	})
-	if err != nil {
-		f.warn("see how the domain is, and try again", "names and other index templates cannot be checked: %s", answered(err))
-	}
-	f.tellConcerns(concerns)
-	if i := slices.IndexFunc(concerns, Concern.Refuses); i >= 0 {
+	if i := slices.IndexFunc(concerns, Concern.Stops); i >= 0 {
 		w.refused = string(concerns[i].Problem)
 	}
+	return concerns, err
+}
+
+// remedyOfKept is what to do about an index with fields of another type.
+func remedyOfKept(concerns []Concern) string {
 	if slices.ContainsFunc(concerns, func(c Concern) bool { return c.Problem == Overridden }) {
 		return "reindex when no template comes before ours"
 	}

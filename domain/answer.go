@@ -20,6 +20,19 @@ type Cause struct {
 	CausedBy *Cause `json:"caused_by,omitempty"`
 }
 
+// maxCause bounds the text of a cause in bytes.
+const maxCause = 2000
+
+// String returns the cause and what lies behind it on one line.
+func (c *Cause) String() string {
+	var text []string
+	for ; c != nil; c = c.CausedBy {
+		text = append(text, c.Type+": "+c.Reason)
+	}
+	line := strings.Join(strings.Fields(strings.Join(text, "; caused by ")), " ")
+	return strings.ToValidUTF8(line[:min(len(line), maxCause)], "")
+}
+
 // AnswerError is an answer that is not the one hoped for.
 type AnswerError struct {
 	// Status is that of the answer.
@@ -49,7 +62,11 @@ func NewAnswerError(doing string, resp *http.Response) *AnswerError {
 
 // Error implements error.
 func (e *AnswerError) Error() string {
-	return fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, e.said)
+	said := e.said
+	if e.cause != nil && e.cause.Type != "" {
+		said = e.cause.String()
+	}
+	return fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, said)
 }
 
 // HasStatus tells whether an error is an answer of a status.
