@@ -163,7 +163,7 @@ func (l *Lease) Failed(cause error) {
 	l.mu.Unlock()
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	l.table.refusals.add(l.shard, cause)
+	l.table.refusals.add(l.shard, cause, l.table.cfg.Worker, l.acquired)
 }
 
 // Failing reports whether the last read of the shard failed.

@@ -45,7 +45,7 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 		t.tell(now)
 	}
 	t.mu.Lock()
-	if t.refusals.add("", listErr); listErr == nil {
+	if t.refusals.add("", listErr, t.cfg.Worker, row{}); listErr == nil {
 		delete(t.refusals.causes, "")
 	}
 	lost := t.noteAgain(first, rows)
@@ -123,8 +123,14 @@ func (t *Table) note(id string, r row, read time.Time) {
 	if ok && before.sameHolder(r) {
 		o.since, o.retry = before.since, before.retry
 	} else if ok && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && t.held[id] == nil {
-		t.warnOnce("WORKER_ID").Str("shard", id).
-			Msg("another worker that runs has the name of this one: give each its own WORKER_ID, or none")
+		// The first one may be a request of this worker that came late.
+		if o.signs = before.signs + 1; o.signs > 1 {
+			t.warnOnce("WORKER_ID").Str("shard", id).
+				Msg("another worker that runs has the name of this one: give each its own WORKER_ID, or none")
+		}
+	}
+	if r.owner == before.owner && r.owner != "" && r.owner != t.cfg.Worker && r.epoch == before.epoch && r.reading.at.After(before.reading.at) {
+		t.refusals.readers[r.owner] = read
 	}
 	t.seen[id] = o
 	if before.failing() && r.failures == 0 {

@@ -120,7 +120,7 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		tried:    make(map[string]time.Time),
 		reports:  make(map[string]report),
 		cooldown: cooldown{failed: make(map[string]failedReading)},
-		refusals: refusals{causes: make(map[string]error)},
+		refusals: refusals{causes: make(map[string]refusal), readers: make(map[string]time.Time)},
 		held:     make(map[string]*Lease),
 		changed:  make(chan struct{}),
 		warned:   make(map[string]bool),
