@@ -88,7 +88,8 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		reason = shardID + " was tried since the last scan"
 	}
 	t.tried[shardID] = time.Now()
-	deleted := t.deleted[shardID]
+	_, deleted := t.deleted[shardID]
+	unreadSince := t.unreadSince(shardID)
 	// A row that was deleted and is made again goes on from the epoch that it had:
 	// requests of its earlier life may be under way.
 	epoch := t.epochs[shardID]
@@ -150,6 +151,12 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if deleted && !exists || foreign != "" {
 		expression += ", " + attrStartPosition + " = :position"
 		values[":position"] = str(trimHorizon)
+	}
+	// What the row does not say, the next owner could not know: this write is the last
+	// sign of life from here on.
+	if deleted && !exists || exists && foreign == "" && !seen.neverRead() && seen.reading.through.IsZero() {
+		expression += ", " + attrReadThrough + " = :through"
+		values[":through"] = num(unreadSince.UnixMilli())
 	}
 	expression += " REMOVE " + attrClaim
 	if foreign != "" {

@@ -486,3 +486,22 @@ func TestRowIsLaterThanListing(t *testing.T) {
 		t.Errorf("after another listing: %s", why)
 	}
 }
+
+// A request that comes late is no sign of another worker with the name of this one; the
+// next renewals are.
+func TestLateRequestIsNotAnotherWorker(t *testing.T) {
+	a := unconnected(t, "a")
+	var lines bytes.Buffer
+	a.cfg.Log = zerolog.New(&lines)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 5}}, time.Now(), time.Now())
+	time.Sleep(time.Millisecond)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 6}}, time.Now(), time.Now())
+	if strings.Contains(lines.String(), "WORKER_ID") {
+		t.Error(lines.String())
+	}
+	time.Sleep(time.Millisecond)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 7}}, time.Now(), time.Now())
+	if !strings.Contains(lines.String(), "WORKER_ID") {
+		t.Error("another worker is not reported")
+	}
+}

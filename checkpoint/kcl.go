@@ -111,7 +111,7 @@ func (t *Table) RemoveLeaseOwner(shardID string) error {
 		t.cooldown.add(shardID, t.cfg.Worker, lease.acquired, last.failures, failure)
 	}
 	delete(t.held, shardID)
-	if !t.deleted[shardID] {
+	if _, deleted := t.deleted[shardID]; !deleted {
 		t.note(shardID, last, time.Now())
 	}
 	t.signal()

@@ -17,6 +17,7 @@ type observation struct {
 	read   time.Time // monotonic: when the answer that last showed it came
 	retry  time.Time // when the shard may be tried again, if its reading failed
 	absent bool      // the last scan did not show it
+	signs  int       // signs of life in this worker's name under a lease that it does not hold
 }
 
 // List lists all shards of the stream, and tells the time by Kinesis' clock.
@@ -69,7 +70,9 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	starting := t.scanned.IsZero()
 	t.scanned, t.looked = scanned, begun
 	if shards != nil {
-		t.shards.update(shards, rows, t.listedAt, t.now())
+		if replaced := t.shards.update(shards, rows, t.listedAt, t.now()); replaced {
+			t.replaced = true
+		}
 		t.listing, t.listedAt = time.Now(), t.now()
 	}
 	clear(t.tried)
@@ -107,11 +110,12 @@ func (t *Table) LastScan() time.Time {
 // missed takes in that a row is no longer there. If Kinesis lists the shard,
 // somebody deleted it by hand. t.mu is held.
 func (t *Table) missed(id string) {
+	since := t.unreadSince(id)
 	delete(t.seen, id)
-	if !t.shards.has(id) || t.deleted[id] || t.isAgain() {
+	if _, noted := t.deleted[id]; noted || !t.shards.has(id) || t.isAgain() {
 		return
 	}
-	t.deleted[id] = true
+	t.deleted[id] = since
 	t.cfg.Log.Error().Str("shard", id).Str("table", t.cfg.Table).
 		Msg("the row of the shard was deleted from the lease table: it is made again, and the shard is read from its oldest record")
 }
@@ -121,7 +125,7 @@ func (t *Table) note(id string, r row, read time.Time) {
 	o := observation{row: r, since: read, read: read, retry: t.retryTime(r, read)}
 	before, ok := t.seen[id]
 	if ok && before.sameHolder(r) {
-		o.since, o.retry = before.since, before.retry
+		o.since, o.retry, o.signs = before.since, before.retry, before.signs
 	} else if ok && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && t.held[id] == nil {
 		// The first one may be a request of this worker that came late.
 		if o.signs = before.signs + 1; o.signs > 1 {

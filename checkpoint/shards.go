@@ -37,11 +37,13 @@ type listedShard struct {
 }
 
 // update takes in a complete listing of a time, and the time of the one before, both by
-// Kinesis' clock. Shards that it lacks are known by their children and by their rows.
-func (l listing) update(shards []Shard, rows map[string]row, before, now time.Time) {
+// Kinesis' clock. Shards that it lacks are known by their children and by their rows. It
+// reports whether the stream was created again since.
+func (l listing) update(shards []Shard, rows map[string]row, before, now time.Time) (replaced bool) {
 	if !l.isReplaced(shards) {
 		before = time.Time{}
 	}
+	replaced = !before.IsZero() && len(shards) > 0
 	for id, s := range l {
 		s.missing++
 		l[id] = s
@@ -77,6 +79,7 @@ func (l listing) update(shards []Shard, rows map[string]row, before, now time.Ti
 			delete(l, id)
 		}
 	}
+	return replaced
 }
 
 // isReplaced reports whether a listing shows none of the shards that were listed before:

@@ -75,7 +75,7 @@ type Table struct {
 	looked   time.Time              // when that scan began
 	listing  time.Time              // when the shards were listed last
 	listedAt time.Time              // the same by Kinesis' clock
-	deleted  map[string]bool        // shards whose rows somebody deleted by hand
+	deleted  map[string]time.Time   // shards whose rows somebody deleted by hand, and since when records may be unread
 	epochs   map[string]int64       // the highest seen of each shard
 	tried    map[string]time.Time   // leases asked for since the last scan, and when
 	reports  map[string]report      // of shards that could not be read
@@ -87,9 +87,13 @@ type Table struct {
 	changed  chan struct{}     // closed when there may be something to take
 	stream   Stream            // set by Open
 	start    start
-	absences int             // scans in a row that lack the row of the first start
-	again    time.Time       // when the table was seen to be made again, zero if it was not
-	warned   map[string]bool // what warnings were logged that come once
+	replaced bool      // the stream was created again since Open
+	absences int       // scans in a row that lack the row of the first start
+	again    time.Time // when the table was seen to be made again, zero if it was not
+	// deletionLogged is set from the line that says that the table was deleted until it
+	// is made again.
+	deletionLogged bool
+	warned         map[string]bool // what warnings were logged that come once
 }
 
 // New checks the configuration; Open makes the table ready.
@@ -115,7 +119,7 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		cancel:   cancel,
 		shards:   make(listing),
 		seen:     make(map[string]observation),
-		deleted:  make(map[string]bool),
+		deleted:  make(map[string]time.Time),
 		epochs:   make(map[string]int64),
 		tried:    make(map[string]time.Time),
 		reports:  make(map[string]report),
