@@ -16,18 +16,31 @@ import (
 
 // makeAgain creates the table that was deleted, and its row of the first start.
 func (t *Table) makeAgain(ctx context.Context) error {
-	t.cfg.Log.Error().Str("table", t.cfg.Table).
-		Msg("the lease table was deleted: it is made again; shards that are held go on from their checkpoints, all others are read from their oldest records")
+	t.reportDeleted()
 	if err := t.ensureTable(ctx, t.cfg.LeaseDuration); err != nil {
 		return err
 	}
 	return t.startAgain(ctx)
 }
 
+// reportDeleted logs that the table was deleted, once until it is made again.
+func (t *Table) reportDeleted() {
+	t.mu.Lock()
+	logged := t.deletionLogged
+	t.deletionLogged = true
+	t.mu.Unlock()
+	if logged {
+		return
+	}
+	t.cfg.Log.Error().Str("table", t.cfg.Table).
+		Msg("the lease table was deleted: it is made again; shards that are held go on from their checkpoints, all others are read from their oldest records")
+}
+
 // startAgain writes the row of the first start, unless another running worker has done
 // so. A worker that starts at that moment takes the table for a new one: its row is
 // replaced.
 func (t *Table) startAgain(ctx context.Context) error {
+	t.reportDeleted()
 	t.mu.Lock()
 	at := t.allUnreadSince()
 	t.mu.Unlock()
@@ -44,7 +57,7 @@ func (t *Table) startAgain(ctx context.Context) error {
 
 // beginAgain forgets the rows that the new table does not have. t.mu must be held.
 func (t *Table) beginAgain(rows map[string]row) {
-	t.again = time.Now()
+	t.again, t.deletionLogged = time.Now(), false
 	for id := range t.seen {
 		if _, exists := rows[id]; !exists && t.held[id] == nil {
 			delete(t.seen, id)
@@ -69,16 +82,36 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 	t.absences = 0
 	made := text(first[attrMadeAgain])
 	if made == "" {
-		// Another position was written by a worker that took the table for a new one.
+		// Another first start was written by a worker that took the table for a new one.
 		position, err := readPosition(first)
-		return err == nil && (position.kind != t.start.position.kind || !position.time.Equal(t.start.position.time))
+		return err == nil && (t.start.madeAgain != "" || position.kind != t.start.position.kind ||
+			!position.time.Equal(t.start.position.time) || !readTime(first, attrReadThrough).Equal(t.start.at))
 	}
 	if made != t.start.madeAgain {
 		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", readTime(first, attrReadThrough)
 		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker made it again")
+		for _, lease := range t.held {
+			lease.restartIfLate(t.start.at)
+		}
 		t.beginAgain(rows)
 	}
 	return false
+}
+
+// restartIfLate ends a reading without a checkpoint that began after the time up to which
+// the shard was read, as this worker took a table made again for a new one. The next write
+// to the row removes its checkpoint, so the next reading begins at the oldest record.
+func (l *Lease) restartIfLate(read time.Time) {
+	began, hasTime := l.start.Timestamp()
+	if !hasTime || !began.After(read) || l.acquired.checkpoint != "" || l.acquired.start != nil {
+		return
+	}
+	l.mu.Lock()
+	l.restarting, l.acknowledged = true, ""
+	l.mu.Unlock()
+	l.table.cfg.Log.Error().Str("shard", l.shard).Stringer("began_at", l.start).
+		Msg("the reading of the shard began late, as the lease table was deleted before: it begins anew at the oldest record")
+	l.stopReading()
 }
 
 // restore returns the update that writes the row of a held lease to the new table. It
@@ -104,7 +137,7 @@ func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expressi
 		}
 	}
 	l.mu.Lock()
-	set = l.gaps.write(l.read.write(set, values), values)
+	set = l.gaps.write(l.readLocked().write(set, values), values)
 	l.mu.Unlock()
 	for i, parent := range l.acquired.parents {
 		put([]string{attrParent, attrAdjacentParent}[i], str(parent))

@@ -42,6 +42,7 @@ type Lease struct {
 	last          row       // as it was seen last
 	beforeRelease func()
 	releasing     bool
+	restarting    bool // the next reading has to begin at the oldest record
 	hasRead       bool
 	failure       error // of the last read, nil if it succeeded
 	read          readState
@@ -127,7 +128,7 @@ func (l *Lease) Start() Position { return l.start }
 func (l *Lease) Acknowledge(sequenceNumber string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.acknowledged != kcl.ShardEnd {
+	if l.acknowledged != kcl.ShardEnd && !l.restarting {
 		l.acknowledged = sequenceNumber
 	}
 }
@@ -230,8 +231,14 @@ func (l *Lease) heartbeat() {
 // finish writes that the shard is read and acknowledged to its end.
 func (l *Lease) finish(ctx context.Context) error {
 	l.mu.Lock()
-	l.acknowledged = kcl.ShardEnd
+	restarting := l.restarting
+	if !restarting {
+		l.acknowledged = kcl.ShardEnd
+	}
 	l.mu.Unlock()
+	if restarting {
+		return errRestarting
+	}
 	if err := l.write(ctx, nil, renewal); err != nil {
 		return err
 	}
@@ -299,6 +306,8 @@ var (
 	errCounter = errors.New("a request before this one was applied without an answer")
 	errDeleted = errors.New("the row is not there any more")
 	errLost    = errors.New("the lease is lost")
+
+	errRestarting = errors.New("the shard has to be read from its oldest record")
 )
 
 // write updates the row, once it is this call's turn, if the lease is still
@@ -374,11 +383,21 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 	}
 }
 
+// readLocked returns how far the shard is read, as it is written to the row. l.mu must be
+// held.
+func (l *Lease) readLocked() readState {
+	read := l.read
+	if l.restarting {
+		read.through = time.Time{}
+	}
+	return read
+}
+
 // try sends one conditional update.
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, again bool, timeout time.Duration) error {
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
-	read, gaps := l.read, l.gaps
+	read, gaps, restarting := l.readLocked(), l.gaps, l.restarting
 	// Not with the first read, but with the next renewal: a shard that can be read
 	// only now and then is failing.
 	recovered := failures > 0 && l.hasRead && l.failure == nil
@@ -386,9 +405,15 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":counter": num(counter), ":one": num(1)}
 	set := []string{attrCounter + " = " + attrCounter + " + :one"}
 	var remove []string
-	if news {
+	switch {
+	case news && restarting:
+		remove = append(remove, attrCheckpoint)
+	case news:
 		set = append(set, attrCheckpoint+" = :checkpoint")
 		values[":checkpoint"] = str(checkpoint)
+	}
+	if restarting {
+		remove = append(remove, attrReadThrough)
 	}
 	if why == releasing {
 		remove = append(remove, attrOwner)

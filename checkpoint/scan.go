@@ -27,7 +27,8 @@ type List func(context.Context) (shards []Shard, now time.Time, err error)
 // shards, and does what is to be done about it: claims of other workers are
 // heeded, rows of expired shards deleted, and leases claimed that are this
 // worker's share. Without a listing it goes by what is known, and claims
-// nothing. One Sync may run at a time.
+// nothing. A table that is another stream's by now is an *OtherStreamError. One Sync
+// may run at a time.
 func (t *Table) Sync(ctx context.Context, list List) error {
 	begun := time.Now()
 	rows, first, err := t.scan(ctx)
@@ -49,8 +50,15 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	if t.refusals.add("", listErr, t.cfg.Worker, row{}); listErr == nil {
 		delete(t.refusals.causes, "")
 	}
-	lost := t.noteAgain(first, rows)
+	lost := false
+	other := t.otherStream(text(first[attrStream]))
+	if other == nil {
+		lost = t.noteAgain(first, rows)
+	}
 	t.mu.Unlock()
+	if other != nil {
+		return other
+	}
 	if lost {
 		return t.startAgain(ctx)
 	}
@@ -68,7 +76,10 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	starting := t.scanned.IsZero()
-	t.scanned, t.looked = scanned, begun
+	t.scanned = scanned
+	if t.absences == 0 { // without its first start, the table may just have been made again
+		t.looked = begun
+	}
 	if shards != nil {
 		if replaced := t.shards.update(shards, rows, t.listedAt, t.now()); replaced {
 			t.replaced = true

@@ -157,8 +157,8 @@ func (t *Table) takeStart(it item) error {
 	if err != nil {
 		return err
 	}
-	if !t.stream.is(first.stream) {
-		return &OtherStreamError{Table: t.cfg.Table, Noted: first.stream, Asked: t.stream}
+	if err := t.otherStream(first.stream); err != nil {
+		return err
 	}
 	mine := t.stream.created()
 	first.anew = mine != "" && first.created != "" && mine != first.created
@@ -236,8 +236,8 @@ func (t *Table) joinStart(ctx context.Context, first start) error {
 		return fmt.Errorf("lease table %s: write to the first start: %w", t.cfg.Table, err)
 	case it == nil:
 		return fmt.Errorf("lease table %s: row %s was deleted meanwhile", t.cfg.Table, startKey)
-	case failed && !t.stream.is(text(it[attrStream])):
-		return &OtherStreamError{Table: t.cfg.Table, Noted: text(it[attrStream]), Asked: t.stream}
+	case failed && t.otherStream(text(it[attrStream])) != nil:
+		return t.otherStream(text(it[attrStream]))
 	case failed: // another worker of this stream started at the same time
 		return nil
 	}

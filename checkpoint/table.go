@@ -154,6 +154,7 @@ func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	}
 	t.tell(now)
 	t.observe(shards, rows, begun, scanned)
+	t.reportCreatedAgain()
 	return nil
 }
 
