@@ -88,37 +88,52 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 			!position.time.Equal(t.start.position.time) || !readTime(first, attrReadThrough).Equal(t.start.at))
 	}
 	if made != t.start.madeAgain {
-		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", readTime(first, attrReadThrough)
+		began, read := t.start.at, readTime(first, attrReadThrough)
+		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", read
 		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker made it again")
-		for _, lease := range t.held {
-			lease.restartIfLate(t.start.at)
+		if began.After(read) { // this worker took the table for a new one
+			for _, lease := range t.held {
+				lease.isOfNewTable()
+			}
 		}
 		t.beginAgain(rows)
 	}
 	return false
 }
 
-// restartIfLate ends a reading without a checkpoint that began after the time up to which
-// the shard was read, as this worker took a table made again for a new one. The next write
-// to the row removes its checkpoint, so the next reading begins at the oldest record.
-func (l *Lease) restartIfLate(read time.Time) {
-	began, hasTime := l.start.Timestamp()
-	if !hasTime || !began.After(read) || l.acquired.checkpoint != "" || l.acquired.start != nil {
+// isOfNewTable notes that this worker acquired the lease from a table made again that it
+// took for a new one: the row of an earlier holder replaces that of the lease. A reading
+// that began later than at the oldest record ends: the next write to the row removes its
+// checkpoint, and the next reading begins there.
+func (l *Lease) isOfNewTable() {
+	_, hasTime := l.start.Timestamp()
+	isLate := hasTime && l.acquired.checkpoint == "" && l.acquired.start == nil
+	l.mu.Lock()
+	l.ofNewTable = true
+	if isLate {
+		l.restarting, l.acknowledged = true, ""
+	}
+	l.mu.Unlock()
+	if !isLate {
 		return
 	}
-	l.mu.Lock()
-	l.restarting, l.acknowledged = true, ""
-	l.mu.Unlock()
 	l.table.cfg.Log.Error().Str("shard", l.shard).Stringer("began_at", l.start).
 		Msg("the reading of the shard began late, as the lease table was deleted before: it begins anew at the oldest record")
 	l.stopReading()
 }
 
+// isReplaced reports whether the row of a lease is by now that of a worker which took a
+// table made again for a new one: its epochs begin anew. A row of vmware-go-kcl-v2 has none.
+func (l *Lease) isReplaced(r row) bool {
+	isOthers := r.owner != "" && r.owner != l.table.cfg.Worker
+	return r.epoch < l.epoch && (r.epoch > 0 || !isOthers) || r.epoch == l.epoch && isOthers
+}
+
 // restore returns the update that writes the row of a held lease to the new table. It
-// replaces a row with a lower epoch: its worker took the table for a new one.
+// replaces the row of a worker that took the table for a new one.
 func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expression, condition string, values item) {
-	values = item{":epoch": num(l.epoch)}
-	var set []string
+	values = item{":epoch": num(l.epoch), ":me": str(l.table.cfg.Worker)}
+	var set, remove []string
 	put := func(attribute string, value types.AttributeValue) {
 		name := ":put" + attribute
 		set = append(set, attribute+" = "+name)
@@ -136,11 +151,21 @@ func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expressi
 			put(attribute, str(value))
 		}
 	}
+	if checkpoint == "" {
+		remove = append(remove, attrCheckpoint)
+	}
+	if why == releasing {
+		remove = append(remove, attrOwner)
+	}
 	l.mu.Lock()
 	set = l.gaps.write(l.readLocked().write(set, values), values)
 	l.mu.Unlock()
 	for i, parent := range l.acquired.parents {
 		put([]string{attrParent, attrAdjacentParent}[i], str(parent))
 	}
-	return "SET " + strings.Join(set, ", "), "attribute_not_exists(" + attrShard + ") OR " + attrEpoch + " < :epoch", values
+	expression = "SET " + strings.Join(set, ", ")
+	if remove != nil {
+		expression += " REMOVE " + strings.Join(remove, ", ")
+	}
+	return expression, "attribute_not_exists(" + attrShard + ") OR " + attrEpoch + " < :epoch OR " + attrEpoch + " = :epoch AND " + attrOwner + " <> :me", values
 }

@@ -1,8 +1,10 @@
 package checkpoint
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,5 +205,50 @@ func TestUnreadAfterTableIsDeleted(t *testing.T) {
 			t.Errorf("after: unread for %s", got)
 		}
 		a.Close()
+	})
+}
+
+// A holder replaces the row of a worker that took the table for a new one, also if both
+// are in their first terms.
+func TestFirstTermIsRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		lease.Acknowledge("7")
+		time.Sleep(time.Minute)
+		if _, err := db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
+			t.Fatal(err)
+		}
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		acquired(t, b, shard0)
+		for range 10 {
+			resync(t, a)
+			resync(t, b)
+			time.Sleep(leaseDuration / 10)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.owner != "a" || r.checkpoint != "7" || lease.Context().Err() != nil {
+			t.Errorf("the row has %+v", r)
+		}
+		if b.Lease(shard0).Context().Err() == nil {
+			t.Error("the other worker reads on")
+		}
+	})
+}
+
+// The row of a lease that a worker of vmware-go-kcl-v2 took has no epoch. It is not one
+// that was deleted.
+func TestLeaseTakenByTheKCL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		var lines bytes.Buffer
+		a.cfg.Log = zerolog.New(&lines)
+		lease := acquired(t, a, shard0)
+		putRow(t, db, name, item{attrShard: str(shard0), attrOwner: str("kcl"), attrCheckpoint: str("7"), attrTimeout: str("2000-01-01T00:00:10Z")})
+		time.Sleep(2 * leaseDuration)
+		if lease.Context().Err() == nil || strings.Contains(lines.String(), "was deleted") {
+			t.Errorf("lost: %v, logged: %s", lease.Context().Err(), &lines)
+		}
 	})
 }

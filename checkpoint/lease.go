@@ -43,6 +43,7 @@ type Lease struct {
 	beforeRelease func()
 	releasing     bool
 	restarting    bool // the next reading has to begin at the oldest record
+	ofNewTable    bool // acquired from a table made again that this worker took for a new one
 	hasRead       bool
 	failure       error // of the last read, nil if it succeeded
 	read          readState
@@ -332,6 +333,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		l.mu.Lock()
 		goodUntil, checkpoint := l.goodUntil, l.acknowledged
 		news := checkpoint != l.written
+		ofNewTable := l.ofNewTable
 		l.mu.Unlock()
 		left := time.Until(goodUntil)
 		switch {
@@ -342,7 +344,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		}
 		sent := time.Now()
 		t.mu.Lock()
-		again, looked := t.isAgain(), t.looked
+		again, looked := t.isAgain() && !ofNewTable, t.looked
 		t.mu.Unlock()
 		err := l.try(ctx, why, checkpoint, news, again && !missed.IsZero(), min(left, t.callTimeout()))
 		if err == nil {
@@ -444,7 +446,8 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	// A release whose answer was lost and that was sent again finds the row
 	// without an owner in the same epoch: it was applied.
 	found := readRow(it)
-	sameTerm := found.epoch == l.epoch
+	isNew := l.isReplaced(found)
+	sameTerm := found.epoch == l.epoch && !isNew
 	if sameTerm {
 		l.mu.Lock()
 		l.last = found
@@ -454,7 +457,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 		}
 	}
 	switch {
-	case it == nil, found.epoch < l.epoch: // a row of a table made again begins anew
+	case it == nil, isNew:
 		return errDeleted
 	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
 		if recovered && failures >= failingAt {
