@@ -152,9 +152,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		expression += ", " + attrStartPosition + " = :position"
 		values[":position"] = str(trimHorizon)
 	}
-	// What the row does not say, the next owner could not know: this write is the last
-	// sign of life from here on.
-	if deleted && !exists || exists && foreign == "" && !seen.neverRead() && seen.reading.through.IsZero() {
+	if deleted && !exists {
 		expression += ", " + attrReadThrough + " = :through"
 		values[":through"] = num(unreadSince.UnixMilli())
 	}
@@ -189,6 +187,9 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	lease.unreadSince = unreadSince
+	t.mu.Unlock()
 	if foreign != "" {
 		t.cfg.Log.Error().Str("shard", shardID).Str("reason", foreign).Str("was", seen.checkpoint).
 			Msg("the row of the shard was of another stream: it is renewed, and the shard is read from its oldest record")

@@ -23,6 +23,9 @@ type Lease struct {
 
 	acquired row       // as it was when it was acquired
 	since    time.Time // monotonic: when that was
+	// unreadSince is the time, by Kinesis' clock, since which records of the shard may have
+	// been unread before. Guarded by the table's mutex.
+	unreadSince time.Time
 
 	// ctx ends when the lease is lost, reading also when another worker has
 	// claimed it.

@@ -263,7 +263,11 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 		return o.reading.through
 	case !o.neverRead():
 		// A row that does not say. Nothing was read after its owner's last sign of life,
-		// or after the end of its lease in a row of vmware-go-kcl-v2.
+		// or after the end of its lease in a row of vmware-go-kcl-v2. Our own acquisition
+		// is no such sign.
+		if lease := t.held[id]; lease != nil && !lease.unreadSince.IsZero() {
+			return lease.unreadSince
+		}
 		if end, err := time.Parse(time.RFC3339Nano, o.timeout); err == nil && end.Add(-o.duration).Before(listed) {
 			return end.Add(-o.duration)
 		}
