@@ -191,6 +191,16 @@ func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
 	}
 }
 
+// What the row of another stream says of its shard is not shown for the one with its id.
+func TestViewOfForeignRow(t *testing.T) {
+	old := time.Now().Add(-72 * time.Hour)
+	v := &View{rows: map[string]row{shard0: {first: "10", checkpoint: "15", reading: readState{through: old, at: old, rate: 2}, gaps: Gaps{Count: 1, From: old, To: old}}}}
+	r := v.Rows([]Shard{{ID: shard0, First: "110"}})[0]
+	if r.State != StateForeign || r.Checkpoint != "" || r.Start.String() != "TRIM_HORIZON" || r.Gaps.Count != 0 || !r.ReadThrough.IsZero() || r.Unread(time.Now()) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A checkpoint that Kinesis says is not of the shard is dropped with the next lease.
 func TestRefusedCheckpoint(t *testing.T) {
 	db, name := realDB(t), tableName()

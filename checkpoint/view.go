@@ -169,7 +169,9 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 	}
 	switch {
 	case v.isForeign(id, listed):
-		r.State = StateForeign
+		// The rest of the row is of the other stream, except its owner.
+		r.State, r.Start = StateForeign, Position{kind: trimHorizon}
+		r.Checkpoint, r.ReadThrough, r.ReadAt, r.ReadRate, r.Gaps = "", time.Time{}, time.Time{}, 0, Gaps{}
 	case seen.finished():
 		r.State = StateFinished
 	case listed != nil && !isListed:
