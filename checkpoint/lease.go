@@ -53,7 +53,7 @@ type Lease struct {
 	gaps          Gaps
 	measured      readState // where the measuring of the rate began
 
-	released chan struct{} // closed when the lease is given back or lost for good
+	released chan struct{} // closed when the lease is released or lost for good
 	outcome  error         // of that
 }
 
@@ -250,8 +250,8 @@ func (l *Lease) finish(ctx context.Context) error {
 	return nil
 }
 
-// release waits for the drain, writes the last checkpoint and gives the shard
-// free, unless the lease is lost. Nothing more is taken on of the shard. A
+// release waits for the drain, writes the last checkpoint and releases the
+// lease, unless it is lost. No more records of the shard are accepted. A
 // second call waits for the first and returns the same.
 func (l *Lease) release() error {
 	l.mu.Lock()

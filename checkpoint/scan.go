@@ -20,7 +20,7 @@ type observation struct {
 	signs  int       // signs of life in this worker's name under a lease that it does not hold
 }
 
-// List lists all shards of the stream, and tells the time by Kinesis' clock.
+// List lists all shards of the stream, and returns the time by Kinesis' clock.
 type List func(context.Context) (shards []Shard, now time.Time, err error)
 
 // Sync looks at the whole lease table, by one paginated scan, then at the
@@ -91,7 +91,7 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 		if _, there := rows[id]; there || before.read.After(begun) {
 			continue
 		}
-		// A scan may be behind, so it takes two to tell that a row is gone.
+		// A scan may be behind, so it takes two to show that a row is gone.
 		if lease := t.held[id]; before.absent && shards != nil && (lease == nil || lease.isLost()) {
 			t.missed(id)
 			continue
@@ -158,7 +158,7 @@ func (t *Table) note(id string, r row, read time.Time) {
 	}
 }
 
-// sameHolder tells that no sign of life was seen between two readings. Workers
+// sameHolder reports whether no sign of life was seen between two readings. Workers
 // of vmware-go-kcl-v2 write no counter; their sign of life is the timeout.
 func (r row) sameHolder(later row) bool {
 	return r.owner == later.owner && r.epoch == later.epoch && r.counter == later.counter &&

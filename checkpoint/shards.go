@@ -7,7 +7,7 @@ type Shard struct {
 	ID string
 	// Parents are the shards it came from: none, one (split) or two (merge).
 	Parents []string
-	// Closed tells that nothing more is written to it.
+	// Closed is set when nothing more is written to it.
 	Closed bool
 	// First and Last are the sequence numbers that all of its records lie between:
 	// its StartingSequenceNumber and, once it is closed, its EndingSequenceNumber.
@@ -93,13 +93,13 @@ func (l listing) isReplaced(shards []Shard) bool {
 	return true
 }
 
-// has tells that the last listing shows a shard.
+// has reports whether the last listing shows a shard.
 func (l listing) has(id string) bool {
 	s, known := l[id]
 	return known && s.missing == 0
 }
 
-// gone tells that Kinesis no longer has a shard. What was not looked for may
+// gone reports whether Kinesis no longer has a shard. What was not looked for may
 // be there.
 func (l listing) gone(id string) bool {
 	return l[id].missing >= goneAfter

@@ -66,7 +66,7 @@ func (t *Table) adopt(ctx context.Context) error {
 	return nil
 }
 
-// awaited tells that a child of a shard has yet to start. t.mu is held.
+// awaited reports whether a child of a shard has yet to start. t.mu is held.
 func (t *Table) awaited(parent string) bool {
 	for id, shard := range t.shards {
 		if _, started := t.seen[id]; started || t.shards.gone(id) {

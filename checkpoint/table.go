@@ -164,15 +164,15 @@ func (t *Table) signal() {
 	t.changed = make(chan struct{})
 }
 
-// ReleaseAll gives back the leases whose readers have not, each with its last
+// ReleaseAll releases the leases whose readers have not, each with its last
 // checkpoint, and does not wait for it: a reader of the KCL can hang in a sleep
-// or a call. Nothing more may be taken on of any shard.
+// or a call. No more records of any shard may be accepted.
 func (t *Table) ReleaseAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, lease := range t.held {
 		if t.ctx.Err() == nil {
-			// Its error is told to the reader, if that ever ends.
+			// The reader gets its error, if it ever ends.
 			t.tasks.Go(func() { _ = lease.release() })
 		}
 	}
@@ -214,7 +214,7 @@ func (t *Table) Held() int {
 }
 
 // ensureTable creates the table on ResourceNotFound alone: any other error
-// tells nothing of whether it exists. It waits until the table can be used, for
+// does not show whether it exists. It waits until the table can be used, for
 // a time at most.
 func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	name := aws.String(t.cfg.Table)
