@@ -218,3 +218,46 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 		}
 	})
 }
+
+// The row of a parent that has expired stays until something of its child is read: it says
+// since when records of the child may be lost.
+func TestUnreadChildOfExpiredParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		parent := Shard{ID: parent1, First: "10", Last: "19", Closed: true}
+		c := Shard{ID: child, Parents: []string{parent1}, First: "20"}
+		a := open(t, db, name, "a", parent)
+		lease := acquired(t, a, parent1)
+		time.Sleep(time.Hour)
+		closed := time.Now().Truncate(time.Millisecond)
+		lease.ReadThrough(closed)
+		if err := lease.finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.RemoveLeaseOwner(parent1); err != nil {
+			t.Fatal(err)
+		}
+		sync := func(shards ...Shard) {
+			t.Helper()
+			for range 5 {
+				if err := a.Sync(t.Context(), lists(shards...)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+			}
+		}
+		sync(parent, c)
+		lease = acquired(t, a, child) // it cannot be read
+		time.Sleep(time.Hour)
+		sync(c)
+		if got := lease.UnreadSince(); !got.Equal(closed) {
+			t.Errorf("the child is unread for %s, its parent was read %s ago", time.Since(got), time.Since(closed))
+		}
+		lease.ReadThrough(time.Now())
+		time.Sleep(leaseDuration)
+		sync(c)
+		if _, exists := rowOf(t, db, name, parent1); exists {
+			t.Error("the row of the parent stays for ever")
+		}
+	})
+}
