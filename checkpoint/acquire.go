@@ -70,7 +70,7 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 	return free, max(next, 0)
 }
 
-// wasTried tells that a lease was asked for since the last scan, or within a
+// wasTried reports whether a lease was asked for since the last scan, or within a
 // lease duration if scans fail. t.mu is held.
 func (t *Table) wasTried(id string) bool {
 	at, tried := t.tried[id]
@@ -88,7 +88,8 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		reason = shardID + " was tried since the last scan"
 	}
 	t.tried[shardID] = time.Now()
-	deleted := t.deleted[shardID]
+	_, deleted := t.deleted[shardID]
+	unreadSince := t.unreadSince(shardID)
 	// A row that was deleted and is made again goes on from the epoch that it had:
 	// requests of its earlier life may be under way.
 	epoch := t.epochs[shardID]
@@ -118,7 +119,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		":duration": num(t.cfg.LeaseDuration.Milliseconds()),
 	}
 	if exists {
-		// A row that is deleted meanwhile is made again when a scan has told so, from
+		// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
 		// where it has to be.
 		condition = "attribute_exists(" + attrShard + ") AND "
 		if foreign == "" {
@@ -151,6 +152,10 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		expression += ", " + attrStartPosition + " = :position"
 		values[":position"] = str(trimHorizon)
 	}
+	if deleted && !exists {
+		expression += ", " + attrReadThrough + " = :through"
+		values[":through"] = num(unreadSince.UnixMilli())
+	}
 	expression += " REMOVE " + attrClaim
 	if foreign != "" {
 		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadThrough, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo}, ", ")
@@ -182,6 +187,9 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	lease.unreadSince = unreadSince
+	t.mu.Unlock()
 	if foreign != "" {
 		t.cfg.Log.Error().Str("shard", shardID).Str("reason", foreign).Str("was", seen.checkpoint).
 			Msg("the row of the shard was of another stream: it is renewed, and the shard is read from its oldest record")
@@ -207,7 +215,7 @@ func (t *Table) unchanged(seen row, values item) string {
 	return condition + "attribute_not_exists(" + attrCounter + ") AND " + attrTimeout + " = :seen"
 }
 
-// refusal says why a shard may not be leased, "" if it may. t.mu is held.
+// refusal returns why a shard may not be leased, "" if it may. t.mu is held.
 func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 	switch {
 	case !t.shards.has(shard.ID):
@@ -227,7 +235,7 @@ func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
 	return t.waitsFor(shard)
 }
 
-// waitsFor says which parent a shard waits for, "" if it waits for none. t.mu is held.
+// waitsFor returns which parent a shard waits for, "" if it does not wait. t.mu is held.
 func (t *Table) waitsFor(shard Shard) string {
 	for _, parent := range shard.Parents {
 		before, hasRow := t.seen[parent]
@@ -254,7 +262,7 @@ func (t *Table) expired(shard Shard) (parents []string) {
 	return parents
 }
 
-// free tells that nobody owns the row, or that its owner gave no sign of life
+// free reports whether nobody owns the row, or that its owner gave no sign of life
 // for as long as one has to wait, on this worker's clock.
 func (t *Table) free(o observation) bool {
 	return o.owner == "" || time.Since(o.since) >= t.patience(o)

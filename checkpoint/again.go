@@ -16,18 +16,31 @@ import (
 
 // makeAgain creates the table that was deleted, and its row of the first start.
 func (t *Table) makeAgain(ctx context.Context) error {
-	t.cfg.Log.Error().Str("table", t.cfg.Table).
-		Msg("the lease table was deleted: it is made again; shards that are held go on from their checkpoints, all others are read from their oldest records")
+	t.reportDeleted()
 	if err := t.ensureTable(ctx, t.cfg.LeaseDuration); err != nil {
 		return err
 	}
 	return t.startAgain(ctx)
 }
 
+// reportDeleted logs that the table was deleted, once until it is made again.
+func (t *Table) reportDeleted() {
+	t.mu.Lock()
+	logged := t.deletionLogged
+	t.deletionLogged = true
+	t.mu.Unlock()
+	if logged {
+		return
+	}
+	t.cfg.Log.Error().Str("table", t.cfg.Table).
+		Msg("the lease table was deleted: it is made again; shards that are held go on from their checkpoints, all others are read from their oldest records")
+}
+
 // startAgain writes the row of the first start, unless another running worker has done
 // so. A worker that starts at that moment takes the table for a new one: its row is
 // replaced.
 func (t *Table) startAgain(ctx context.Context) error {
+	t.reportDeleted()
 	t.mu.Lock()
 	at := t.allUnreadSince()
 	t.mu.Unlock()
@@ -44,7 +57,7 @@ func (t *Table) startAgain(ctx context.Context) error {
 
 // beginAgain forgets the rows that the new table does not have. t.mu must be held.
 func (t *Table) beginAgain(rows map[string]row) {
-	t.again = time.Now()
+	t.again, t.deletionLogged = time.Now(), false
 	for id := range t.seen {
 		if _, exists := rows[id]; !exists && t.held[id] == nil {
 			delete(t.seen, id)
@@ -69,23 +82,58 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 	t.absences = 0
 	made := text(first[attrMadeAgain])
 	if made == "" {
-		// Another position was written by a worker that took the table for a new one.
+		// Another first start was written by a worker that took the table for a new one.
 		position, err := readPosition(first)
-		return err == nil && !position.time.Equal(t.start.position.time) // zero for TRIM_HORIZON
+		return err == nil && (t.start.madeAgain != "" ||
+			!position.time.Equal(t.start.position.time) || !readTime(first, attrReadThrough).Equal(t.start.at)) // no position but a time has one
 	}
 	if made != t.start.madeAgain {
-		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", readTime(first, attrReadThrough)
+		began, read := t.start.at, readTime(first, attrReadThrough)
+		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", read
 		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker made it again")
+		if began.After(read) { // this worker took the table for a new one
+			for _, lease := range t.held {
+				lease.isOfNewTable()
+			}
+		}
 		t.beginAgain(rows)
 	}
 	return false
 }
 
+// isOfNewTable notes that this worker acquired the lease from a table made again that it
+// took for a new one: the row of an earlier holder replaces that of the lease. A reading
+// that began later than at the oldest record ends: the next write to the row removes its
+// checkpoint, and the next reading begins there.
+func (l *Lease) isOfNewTable() {
+	_, hasTime := l.start.Timestamp()
+	isLate := hasTime && l.acquired.checkpoint == "" && l.acquired.start == nil
+	l.mu.Lock()
+	l.ofNewTable = true
+	if isLate {
+		l.restarting, l.acknowledged = true, ""
+	}
+	l.mu.Unlock()
+	if !isLate {
+		return
+	}
+	l.table.cfg.Log.Error().Str("shard", l.shard).Stringer("began_at", l.start).
+		Msg("the reading of the shard began late, as the lease table was deleted before: it begins anew at the oldest record")
+	l.stopReading()
+}
+
+// isReplaced reports whether the row of a lease is by now that of a worker which took a
+// table made again for a new one: its epochs begin anew. A row of vmware-go-kcl-v2 has none.
+func (l *Lease) isReplaced(r row) bool {
+	isOthers := r.owner != "" && r.owner != l.table.cfg.Worker
+	return r.epoch < l.epoch && (r.epoch > 0 || !isOthers) || r.epoch == l.epoch && isOthers
+}
+
 // restore returns the update that writes the row of a held lease to the new table. It
-// replaces a row with a lower epoch: its worker took the table for a new one.
+// replaces the row of a worker that took the table for a new one.
 func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expression, condition string, values item) {
-	values = item{":epoch": num(l.epoch)}
-	var set []string
+	values = item{":epoch": num(l.epoch), ":me": str(l.table.cfg.Worker)}
+	var set, remove []string
 	put := func(attribute string, value types.AttributeValue) {
 		name := ":put" + attribute
 		set = append(set, attribute+" = "+name)
@@ -103,11 +151,21 @@ func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expressi
 			put(attribute, str(value))
 		}
 	}
+	if checkpoint == "" {
+		remove = append(remove, attrCheckpoint)
+	}
+	if why == releasing {
+		remove = append(remove, attrOwner)
+	}
 	l.mu.Lock()
-	set = l.gaps.write(l.read.write(set, values), values)
+	set = l.gaps.write(l.readLocked().write(set, values), values)
 	l.mu.Unlock()
 	for i, parent := range l.acquired.parents {
 		put([]string{attrParent, attrAdjacentParent}[i], str(parent))
 	}
-	return "SET " + strings.Join(set, ", "), "attribute_not_exists(" + attrShard + ") OR " + attrEpoch + " < :epoch", values
+	expression = "SET " + strings.Join(set, ", ")
+	if remove != nil {
+		expression += " REMOVE " + strings.Join(remove, ", ")
+	}
+	return expression, "attribute_not_exists(" + attrShard + ") OR " + attrEpoch + " < :epoch OR " + attrEpoch + " = :epoch AND " + attrOwner + " <> :me", values
 }

@@ -215,7 +215,8 @@ func TestNoteAgain(t *testing.T) {
 	})
 }
 
-// A holder does not write its row over one that another worker wrote in the meantime.
+// A holder does not write its row over one that another worker wrote in the meantime, who
+// holds the lease in a later term.
 func TestRowOfAnotherIsNotReplaced(t *testing.T) {
 	f := func(epoch int64, replaced bool) {
 		t.Helper()
@@ -245,8 +246,7 @@ func TestRowOfAnotherIsNotReplaced(t *testing.T) {
 			})
 		}
 	}
-	f(0, true) // a worker that took the table for a new one
-	f(1, false)
+	f(1, true) // a worker that took the table for a new one
 	f(2, false)
 }
 
@@ -361,7 +361,7 @@ func TestLeaseOfADeletedRow(t *testing.T) {
 			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			if !a.deleted[shard0] {
+			if a.deleted[shard0].IsZero() {
 				t.Errorf("%s: the row is not known to be deleted", name)
 			}
 		})
@@ -397,7 +397,7 @@ func TestMissedRow(t *testing.T) {
 	a.missed(parent2) // not listed
 	a.again = time.Now()
 	a.missed(parent1)
-	if n := strings.Count(lines.String(), "was deleted"); n != 1 || len(a.deleted) != 1 || !a.deleted[shard0] {
+	if n := strings.Count(lines.String(), "was deleted"); n != 1 || len(a.deleted) != 1 || a.deleted[shard0].IsZero() {
 		t.Errorf("deleted: %v, %d lines: %s", a.deleted, n, &lines)
 	}
 	if why := a.refusal(Shard{ID: parent2}, observation{}, false); !strings.Contains(why, "not listed") {
@@ -438,7 +438,7 @@ func TestRefusedWorkerTakesOneLease(t *testing.T) {
 		}
 	}
 	f("at its start", 4)
-	a.refusals.add(shard0, ErrRefused)
+	a.refusals.add(shard0, ErrRefused, "a", row{})
 	f("refused", 1)
 	a.held[shard0] = &Lease{}
 	f("while it holds one", 0)

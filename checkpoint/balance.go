@@ -13,7 +13,7 @@ import (
 
 // shares is how many leases each living worker has, or is about to get: a
 // claimed one counts for its claimer. Workers are known by their rows, so a
-// worker that has none is known to nobody but itself.
+// worker without a row is known only to itself.
 type shares map[string]int
 
 // shares counts the leases of each worker, and the shards that are there for
@@ -47,14 +47,14 @@ func (t *Table) holder(o observation) string {
 	return ""
 }
 
-// alive tells that a row's owner had given a sign of life when the row was last
+// alive reports whether a row's owner had given a sign of life when the row was last
 // read. One that was not read since has not died of it: where Kinesis does not
 // answer, scans are further apart than renewals.
 func (t *Table) alive(o observation) bool {
 	return o.owner != "" && o.read.Sub(o.since) < t.patience(o)
 }
 
-// reserved tells that a row was released for the worker that claimed it, which
+// reserved reports whether a row was released for the worker that claimed it, which
 // has a while to take it.
 func (t *Table) reserved(o observation) bool {
 	return o.claim != "" && time.Since(o.since) < t.callTimeout()
@@ -90,7 +90,7 @@ type claimable struct {
 	epoch int64
 }
 
-// plan tells which leases this worker is to claim. Every worker that has some
+// plan returns which leases this worker is to claim. Every worker that has some
 // lays the same plan for all of them, as far as they see the same rows, and does
 // its own part: while the fullest has at least two more than the emptiest, one
 // moves. t.mu is held.
@@ -184,7 +184,7 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 	return nil
 }
 
-// Claiming tells that leases which this worker has claimed lately are not yet
+// Claiming reports whether leases that this worker has claimed lately are not yet
 // its own.
 func (t *Table) Claiming() bool {
 	t.mu.Lock()

@@ -107,6 +107,8 @@ func (l *Lease) Refused() {
 // warnOfOthers logs, once each, that the worker that started last writes to another
 // domain or prefix: then the events are split among two destinations.
 func (t *Table) warnOfOthers(first item) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, s := range []struct{ attribute, mine, what string }{
 		{attrDomain, t.cfg.Domain, "OPENSEARCH_URL"},
 		{attrPrefix, t.cfg.IndexPrefix, "INDEX_PREFIX"},
@@ -118,7 +120,7 @@ func (t *Table) warnOfOthers(first item) {
 	}
 }
 
-// warnOnce returns a warning that is logged the first time only.
+// warnOnce returns a warning that is logged the first time only. t.mu must be held.
 func (t *Table) warnOnce(what string) *zerolog.Event {
 	if t.warned[what] {
 		return nil

@@ -201,6 +201,16 @@ func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
 	}
 }
 
+// What the row of another stream says of its shard is not shown for the one with its id.
+func TestViewOfForeignRow(t *testing.T) {
+	old := time.Now().Add(-72 * time.Hour)
+	v := &View{rows: map[string]row{shard0: {first: "10", checkpoint: "15", reading: readState{through: old, at: old, rate: 2}, gaps: Gaps{Count: 1, From: old, To: old}}}}
+	r := v.Rows([]Shard{{ID: shard0, First: "110"}})[0]
+	if r.State != StateForeign || r.Checkpoint != "" || r.Start.String() != "TRIM_HORIZON" || r.Gaps.Count != 0 || !r.ReadThrough.IsZero() || r.Unread(time.Now()) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A checkpoint that Kinesis says is not of the shard is dropped with the next lease.
 func TestRefusedCheckpoint(t *testing.T) {
 	db, name := realDB(t), tableName()
@@ -493,5 +503,24 @@ func TestRowIsLaterThanListing(t *testing.T) {
 	a.listing = time.Now().Add(time.Millisecond)
 	if why := refusal(); why != "" {
 		t.Errorf("after another listing: %s", why)
+	}
+}
+
+// A request that comes late is no sign of another worker with the name of this one; the
+// next renewals are.
+func TestLateRequestIsNotAnotherWorker(t *testing.T) {
+	a := unconnected(t, "a")
+	var lines bytes.Buffer
+	a.cfg.Log = zerolog.New(&lines)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 5}}, time.Now(), time.Now())
+	time.Sleep(time.Millisecond)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 6}}, time.Now(), time.Now())
+	if strings.Contains(lines.String(), "WORKER_ID") {
+		t.Error(lines.String())
+	}
+	time.Sleep(time.Millisecond)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 7}}, time.Now(), time.Now())
+	if !strings.Contains(lines.String(), "WORKER_ID") {
+		t.Error("another worker is not reported")
 	}
 }

@@ -43,7 +43,7 @@ func (t *Table) Check(ctx context.Context, stream Stream) error {
 type Description struct {
 	// Status and Billing are in DynamoDB's words, such as ACTIVE and PAY_PER_REQUEST.
 	Status, Billing string
-	// Ready tells that it can be read and written to.
+	// Ready reports whether it can be read and written to.
 	Ready bool
 }
 

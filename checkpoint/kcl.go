@@ -26,7 +26,7 @@ func (t *Table) Init() error { return nil }
 // whether it may go on.
 //
 // The KCL asks to acquire what it thinks is not its own, and clears the owner
-// before it gives a lease back: so the owner tells the two calls apart, and a
+// before it gives a lease back: so the owner distinguishes the two calls, and a
 // lease that is lost or still draining is never handed to a second reader.
 func (t *Table) GetLease(shard *partition.ShardStatus, _ string) error {
 	lease := t.Lease(shard.ID)
@@ -60,7 +60,7 @@ func (t *Table) CheckpointSequence(shard *partition.ShardStatus) error {
 	return lease.finish(t.ctx)
 }
 
-// FetchCheckpoint tells the KCL what is known of a shard: of a lease that is
+// FetchCheckpoint gives the KCL what is known of a shard: of a lease that is
 // held, where its reading begins; of any other, what was seen last.
 func (t *Table) FetchCheckpoint(shard *partition.ShardStatus) error {
 	t.mu.Lock()
@@ -111,7 +111,7 @@ func (t *Table) RemoveLeaseOwner(shardID string) error {
 		t.cooldown.add(shardID, t.cfg.Worker, lease.acquired, last.failures, failure)
 	}
 	delete(t.held, shardID)
-	if !t.deleted[shardID] {
+	if _, deleted := t.deleted[shardID]; !deleted {
 		t.note(shardID, last, time.Now())
 	}
 	t.signal()

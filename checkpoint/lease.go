@@ -23,6 +23,9 @@ type Lease struct {
 
 	acquired row       // as it was when it was acquired
 	since    time.Time // monotonic: when that was
+	// unreadSince is the time, by Kinesis' clock, since which records of the shard may have
+	// been unread before. Guarded by the table's mutex.
+	unreadSince time.Time
 
 	// ctx ends when the lease is lost, reading also when another worker has
 	// claimed it.
@@ -42,13 +45,15 @@ type Lease struct {
 	last          row       // as it was seen last
 	beforeRelease func()
 	releasing     bool
+	restarting    bool // the next reading has to begin at the oldest record
+	ofNewTable    bool // acquired from a table made again that this worker took for a new one
 	hasRead       bool
 	failure       error // of the last read, nil if it succeeded
 	read          readState
 	gaps          Gaps
 	measured      readState // where the measuring of the rate began
 
-	released chan struct{} // closed when the lease is given back or lost for good
+	released chan struct{} // closed when the lease is released or lost for good
 	outcome  error         // of that
 }
 
@@ -127,7 +132,7 @@ func (l *Lease) Start() Position { return l.start }
 func (l *Lease) Acknowledge(sequenceNumber string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.acknowledged != kcl.ShardEnd {
+	if l.acknowledged != kcl.ShardEnd && !l.restarting {
 		l.acknowledged = sequenceNumber
 	}
 }
@@ -163,7 +168,7 @@ func (l *Lease) Failed(cause error) {
 	l.mu.Unlock()
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	l.table.refusals.add(l.shard, cause)
+	l.table.refusals.add(l.shard, cause, l.table.cfg.Worker, l.acquired)
 }
 
 // Failing reports whether the last read of the shard failed.
@@ -230,8 +235,14 @@ func (l *Lease) heartbeat() {
 // finish writes that the shard is read and acknowledged to its end.
 func (l *Lease) finish(ctx context.Context) error {
 	l.mu.Lock()
-	l.acknowledged = kcl.ShardEnd
+	restarting := l.restarting
+	if !restarting {
+		l.acknowledged = kcl.ShardEnd
+	}
 	l.mu.Unlock()
+	if restarting {
+		return errRestarting
+	}
 	if err := l.write(ctx, nil, renewal); err != nil {
 		return err
 	}
@@ -239,8 +250,8 @@ func (l *Lease) finish(ctx context.Context) error {
 	return nil
 }
 
-// release waits for the drain, writes the last checkpoint and gives the shard
-// free, unless the lease is lost. Nothing more is taken on of the shard. A
+// release waits for the drain, writes the last checkpoint and releases the
+// lease, unless it is lost. No more records of the shard are accepted. A
 // second call waits for the first and returns the same.
 func (l *Lease) release() error {
 	l.mu.Lock()
@@ -299,6 +310,8 @@ var (
 	errCounter = errors.New("a request before this one was applied without an answer")
 	errDeleted = errors.New("the row is not there any more")
 	errLost    = errors.New("the lease is lost")
+
+	errRestarting = errors.New("the shard has to be read from its oldest record")
 )
 
 // write updates the row, once it is this call's turn, if the lease is still
@@ -323,6 +336,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		l.mu.Lock()
 		goodUntil, checkpoint := l.goodUntil, l.acknowledged
 		news := checkpoint != l.written
+		ofNewTable := l.ofNewTable
 		l.mu.Unlock()
 		left := time.Until(goodUntil)
 		switch {
@@ -333,7 +347,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		}
 		sent := time.Now()
 		t.mu.Lock()
-		again, looked := t.isAgain(), t.looked
+		again, looked := t.isAgain() && !ofNewTable, t.looked
 		t.mu.Unlock()
 		err := l.try(ctx, why, checkpoint, news, again && !missed.IsZero(), min(left, t.callTimeout()))
 		if err == nil {
@@ -374,11 +388,21 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 	}
 }
 
+// readLocked returns how far the shard is read, as it is written to the row. l.mu must be
+// held.
+func (l *Lease) readLocked() readState {
+	read := l.read
+	if l.restarting {
+		read.through = time.Time{}
+	}
+	return read
+}
+
 // try sends one conditional update.
 func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, again bool, timeout time.Duration) error {
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
-	read, gaps := l.read, l.gaps
+	read, gaps, restarting := l.readLocked(), l.gaps, l.restarting
 	// Not with the first read, but with the next renewal: a shard that can be read
 	// only now and then is failing.
 	recovered := failures > 0 && l.hasRead && l.failure == nil
@@ -386,9 +410,15 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":counter": num(counter), ":one": num(1)}
 	set := []string{attrCounter + " = " + attrCounter + " + :one"}
 	var remove []string
-	if news {
+	switch {
+	case news && restarting:
+		remove = append(remove, attrCheckpoint)
+	case news:
 		set = append(set, attrCheckpoint+" = :checkpoint")
 		values[":checkpoint"] = str(checkpoint)
+	}
+	if restarting {
+		remove = append(remove, attrReadThrough)
 	}
 	if why == releasing {
 		remove = append(remove, attrOwner)
@@ -419,7 +449,8 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	// A release whose answer was lost and that was sent again finds the row
 	// without an owner in the same epoch: it was applied.
 	found := readRow(it)
-	sameTerm := found.epoch == l.epoch
+	isNew := l.isReplaced(found)
+	sameTerm := found.epoch == l.epoch && !isNew
 	if sameTerm {
 		l.mu.Lock()
 		l.last = found
@@ -429,7 +460,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 		}
 	}
 	switch {
-	case it == nil, found.epoch < l.epoch: // a row of a table made again begins anew
+	case it == nil, isNew:
 		return errDeleted
 	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
 		if recovered && failures >= failingAt {

@@ -57,7 +57,7 @@ func ParsePosition(s string) (Position, error) {
 	return Position{kind: atTimestamp, time: t}, nil
 }
 
-// Timestamp tells the time from which to read; ok is false when reading starts
+// Timestamp returns the time from which to read; ok is false when reading starts
 // at the oldest record.
 func (p Position) Timestamp() (t time.Time, ok bool) { return p.time, p.kind == atTimestamp }
 

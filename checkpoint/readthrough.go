@@ -227,7 +227,11 @@ func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.I
 // be unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
 	// No record of the shard is older than its stream, or than itself.
-	return later(later(t.unreadSinceIn(id), t.stream.Created), t.shards[id].created)
+	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards[id].created)
+	if t.start.madeAgain != "" { // when the table was made again, all was read up to then
+		since = later(since, t.start.at)
+	}
+	return since
 }
 
 // allUnreadSince returns the time since which records of any shard may be unread. t.mu
@@ -243,7 +247,10 @@ func (t *Table) allUnreadSince() time.Time {
 }
 
 func (t *Table) unreadSinceIn(id string) time.Time {
-	o := t.seen[id]
+	o, exists := t.seen[id]
+	if at, deleted := t.deleted[id]; deleted && !exists {
+		return at
+	}
 	if t.foreign(id, o.row) != "" {
 		o = observation{} // what it says is of another shard
 	}
@@ -255,12 +262,17 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	case !o.reading.through.IsZero():
 		return o.reading.through
 	case !o.neverRead():
-		// A row that does not say. Nothing was read after its owner's last sign of life.
-		if sign := o.lastSign(); !sign.IsZero() && sign.Before(listed) {
-			return sign
+		// A row that does not say. Nothing was read after its owner's last sign of life,
+		// or after the end of its lease in a row of vmware-go-kcl-v2. Our own acquisition
+		// is no such sign.
+		if lease := t.held[id]; lease != nil && !lease.unreadSince.IsZero() {
+			return lease.unreadSince
+		}
+		if end, err := time.Parse(time.RFC3339Nano, o.timeout); err == nil && end.Add(-o.duration).Before(listed) {
+			return end.Add(-o.duration)
 		}
 	case o.start != nil:
-	case id <= t.start.lastShard || len(t.shards[id].Parents) == 0: // there since the stream was created
+	case id <= t.start.lastShard && !t.replaced || len(t.shards[id].Parents) == 0: // there since the stream was created
 		if created := cmp.Or(t.start.at, t.shards[id].created); !created.IsZero() && created.Before(listed) {
 			return created
 		}

@@ -2,10 +2,13 @@ package checkpoint
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
 // What is read goes into the row with the renewals, at no write of its own, and stays
@@ -165,4 +168,127 @@ func TestOneReports(t *testing.T) {
 			t.Errorf("%q: %+v", worker, all)
 		}
 	}
+}
+
+// A shard whose row was deleted by hand is read from its oldest record, but it is unread
+// only since the time that the row said.
+func TestUnreadAfterRowIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		logs := Stream{Name: "logs"}
+		shift := time.Duration(0)
+		list := func(context.Context) ([]Shard, time.Time, error) {
+			return []Shard{{ID: shard0}}, time.Now().Add(shift), nil
+		}
+		a := openOf(t, db, name, "a", logs, list)
+		if err := tick(a, view(shard0)); err != nil {
+			t.Fatal(err)
+		}
+		shift = 72 * time.Hour
+		a.Lease(shard0).ReadThrough(time.Now().Add(shift))
+		if err := a.RemoveLeaseOwner(shard0); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Sync(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Now().Sub(a.unreadSince(shard0)); got > time.Minute {
+			t.Errorf("before: %s", got)
+		}
+		if _, err := db.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: &name, Key: item{attrShard: str(shard0)}}); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			_ = a.Sync(t.Context(), list)
+			time.Sleep(leaseDuration / 10)
+		}
+		if err := tick(a, view(shard0)); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Now().Sub(a.Lease(shard0).UnreadSince()); got > time.Minute {
+			t.Errorf("after: unread for %s", got)
+		}
+		a.Close()
+	})
+}
+
+// A shard that a reshard makes in a stream that was created again is as old as the end
+// of its parents, though the old stream had a shard with its id at the first start.
+func TestUnreadChildOfSmallerStream(t *testing.T) {
+	const days = 24 * time.Hour
+	parent := Shard{ID: "shardId-000000000000", First: "110"}
+	child := Shard{ID: "shardId-000000000001", First: "120", Parents: []string{parent.ID}}
+	f := func(what string, prepare func(a *Table)) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			a := unconnected(t, "a")
+			now := time.Now()
+			a.stream = Stream{Name: "logs", Created: now.Add(-30 * days)}
+			a.start = start{position: Position{kind: trimHorizon}, lastShard: "shardId-000000000009", at: now.Add(-10 * days)}
+			a.tell(now)
+			prepare(a)
+			rows := map[string]row{parent.ID: {first: "110", checkpoint: "111", reading: readState{through: now}}}
+			a.observe([]Shard{parent}, rows, time.Now(), time.Now())
+			time.Sleep(time.Second)
+			closed := parent
+			closed.Closed = true
+			a.observe([]Shard{closed, child}, rows, time.Now(), time.Now())
+			if got := a.now().Sub(a.unreadSince(child.ID)); got > time.Minute {
+				t.Errorf("%s: it is unread for %s", what, got)
+			}
+		})
+	}
+	f("created again under a worker", func(a *Table) {
+		a.observe([]Shard{{ID: parent.ID, First: "10"}, {ID: child.ID, First: "20"}}, nil, time.Now(), time.Now())
+	})
+	f("created again before a worker starts", func(a *Table) {
+		a.stream.Created = a.now().Add(-3 * days)
+		first := item{attrStartPosition: str(trimHorizon), attrLastShard: str(a.start.lastShard), attrStream: str("logs"), attrCreated: num(1), attrReadThrough: num(a.start.at.UnixMilli())}
+		if err := a.takeStart(first); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// The row of a parent that has expired stays until something of its child is read: it says
+// since when records of the child may be lost.
+func TestUnreadChildOfExpiredParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, name := fakeDB(), tableName()
+		parent := Shard{ID: parent1, First: "10", Last: "19", Closed: true}
+		c := Shard{ID: child, Parents: []string{parent1}, First: "20"}
+		a := open(t, db, name, "a", parent)
+		lease := acquired(t, a, parent1)
+		time.Sleep(time.Hour)
+		closed := time.Now().Truncate(time.Millisecond)
+		lease.ReadThrough(closed)
+		if err := lease.finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.RemoveLeaseOwner(parent1); err != nil {
+			t.Fatal(err)
+		}
+		sync := func(shards ...Shard) {
+			t.Helper()
+			for range 5 {
+				if err := a.Sync(t.Context(), lists(shards...)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+			}
+		}
+		sync(parent, c)
+		lease = acquired(t, a, child) // it cannot be read
+		time.Sleep(time.Hour)
+		sync(c)
+		if got := lease.UnreadSince(); !got.Equal(closed) {
+			t.Errorf("the child is unread for %s, its parent was read %s ago", time.Since(got), time.Since(closed))
+		}
+		lease.ReadThrough(time.Now())
+		time.Sleep(leaseDuration)
+		sync(c)
+		if _, exists := rowOf(t, db, name, parent1); exists {
+			t.Error("the row of the parent stays for ever")
+		}
+	})
 }

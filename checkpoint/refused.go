@@ -15,20 +15,47 @@ type refusals struct {
 	hasRead bool // this worker has read a shard since it started
 	// causes are by shard, since this worker last read any; that of the listing is
 	// under "".
-	causes map[string]error
+	causes map[string]refusal
 	since  time.Time // when the first of these came
 	last   error
+	// readers are when the other workers were last seen to read.
+	readers map[string]time.Time
 }
 
-// add notes the error of a read, or of a listing if shard is "".
-func (r *refusals) add(shard string, err error) {
+// refusal is why Kinesis refuses a read.
+type refusal struct {
+	cause error
+	// failedBy is the worker whose reading of the shard had failed before, "" if none
+	// had.
+	failedBy string
+}
+
+// add notes the error of a read, or of a listing if shard is "". before is the row of the
+// shard as this worker acquired it.
+func (r *refusals) add(shard string, err error, worker string, before row) {
 	if !errors.Is(err, ErrRefused) {
 		return
 	}
-	if len(r.causes) == 0 {
+	if !r.areThere() {
 		r.since = time.Now()
 	}
-	r.causes[shard], r.last = err, err
+	by := r.causes[shard].failedBy
+	if before.failures > 0 && before.failedBy != worker {
+		by = before.failedBy
+	}
+	r.causes[shard], r.last = refusal{err, by}, err
+}
+
+// areThere reports whether Kinesis has refused what this worker tried since it last read a
+// shard. A shard does not count that is refused to another worker as well, if that worker
+// reads others.
+func (r *refusals) areThere() bool {
+	for _, c := range r.causes {
+		if at, reads := r.readers[c.failedBy]; !reads || time.Since(at) >= UnreadAfter {
+			return true
+		}
+	}
+	return false
 }
 
 // read notes that this worker has read a shard, whichever.
@@ -48,7 +75,7 @@ const unreadFor = 10 * time.Second
 // isRefused reports whether Kinesis has refused all that this worker tried since it
 // started: then it takes one lease at a time, as others may read what it cannot. That
 // they do says nothing of this worker: its role may be another.
-func (r *refusals) isRefused() bool { return !r.hasRead && len(r.causes) > 0 }
+func (r *refusals) isRefused() bool { return !r.hasRead && r.areThere() }
 
 // Refused returns since when Kinesis has refused all that this worker tried to read,
 // and why. It returns nil once this worker has read a shard.
@@ -82,9 +109,9 @@ func (t *Table) CanRead() error {
 		return fmt.Errorf("no shard can be read: %w", cause)
 	case t.coolingDown() && time.Since(t.cooldown.since) >= unreadFor:
 		return fmt.Errorf("this worker can read no shard: %w", cause)
-	case t.refusals.isRefused(), len(t.refusals.causes) > 0 && time.Since(t.refusals.since) >= unreadFor:
+	case t.refusals.isRefused(), t.refusals.areThere() && time.Since(t.refusals.since) >= unreadFor:
 		if listing, refused := t.refusals.causes[""]; refused && len(t.refusals.causes) == 1 {
-			return fmt.Errorf("the shards cannot be listed: %w", listing) // those that are held may be read
+			return fmt.Errorf("the shards cannot be listed: %w", listing.cause) // those that are held may be read
 		}
 		return fmt.Errorf("this worker reads nothing: %w", t.refusals.last)
 	}

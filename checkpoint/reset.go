@@ -22,7 +22,7 @@ type Reset struct {
 	exists bool
 }
 
-// PlanReset tells what a reset does: to the shards named, or to all if none is.
+// PlanReset returns what a reset does to the shards named, or to all if no shard is.
 // A shard that has no row yet gets one, so that it too begins there. Left out
 // are shards that Kinesis lists no more, of which nothing can be read, and with
 // LATEST the finished ones, in which nothing newer comes. LATEST is now, by
@@ -105,7 +105,7 @@ func (v *View) Alive(ctx context.Context) (worker string, err error) {
 	return "", nil
 }
 
-// ErrChanged tells that a row is not as it was when the reset was planned.
+// ErrChanged is returned when a row is not as it was when the reset was planned.
 var ErrChanged = errors.New("the row was changed meanwhile")
 
 // Reset carries a planned reset out, by one write on the condition that the row
@@ -181,7 +181,7 @@ func (r row) asSeen(values item, force bool) string {
 	return condition
 }
 
-// doneIn tells that a row is as this reset makes it: a request that is sent
+// doneIn reports whether a row is as this reset makes it: a request that is sent
 // again, because its answer was lost, meets its own work.
 func (r Reset) doneIn(it item) bool {
 	found := readRow(it)

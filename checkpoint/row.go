@@ -78,7 +78,7 @@ func readRow(it item) row {
 func (r row) finished() bool { return r.checkpoint == kcl.ShardEnd }
 
 // lastSign returns when the owner, or the last one there was, gave its last sign of
-// life by its own clock; zero if the row does not tell.
+// life by its own clock; zero if the row does not say.
 func (r row) lastSign() time.Time {
 	timeout, err := time.Parse(time.RFC3339Nano, r.timeout)
 	if err != nil || r.duration <= 0 {

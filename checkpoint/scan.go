@@ -17,16 +17,18 @@ type observation struct {
 	read   time.Time // monotonic: when the answer that last showed it came
 	retry  time.Time // when the shard may be tried again, if its reading failed
 	absent bool      // the last scan did not show it
+	signs  int       // signs of life in this worker's name under a lease that it does not hold
 }
 
-// List lists all shards of the stream, and tells the time by Kinesis' clock.
+// List lists all shards of the stream, and returns the time by Kinesis' clock.
 type List func(context.Context) (shards []Shard, now time.Time, err error)
 
 // Sync looks at the whole lease table, by one paginated scan, then at the
 // shards, and does what is to be done about it: claims of other workers are
 // heeded, rows of expired shards deleted, and leases claimed that are this
 // worker's share. Without a listing it goes by what is known, and claims
-// nothing. One Sync may run at a time.
+// nothing. A table that is another stream's by now is an *OtherStreamError. One Sync
+// may run at a time.
 func (t *Table) Sync(ctx context.Context, list List) error {
 	begun := time.Now()
 	rows, first, err := t.scan(ctx)
@@ -45,11 +47,18 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 		t.tell(now)
 	}
 	t.mu.Lock()
-	if t.refusals.add("", listErr); listErr == nil {
+	if t.refusals.add("", listErr, t.cfg.Worker, row{}); listErr == nil {
 		delete(t.refusals.causes, "")
 	}
-	lost := t.noteAgain(first, rows)
+	lost := false
+	other := t.otherStream(text(first[attrStream]))
+	if other == nil {
+		lost = t.noteAgain(first, rows)
+	}
 	t.mu.Unlock()
+	if other != nil {
+		return other
+	}
 	if lost {
 		return t.startAgain(ctx)
 	}
@@ -67,9 +76,14 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	starting := t.scanned.IsZero()
-	t.scanned, t.looked = scanned, begun
+	t.scanned = scanned
+	if t.absences == 0 { // without its first start, the table may just have been made again
+		t.looked = begun
+	}
 	if shards != nil {
-		t.shards.update(shards, rows, t.listedAt, t.now())
+		if replaced := t.shards.update(shards, rows, t.listedAt, t.now()); replaced {
+			t.replaced = true
+		}
 		t.listing, t.listedAt = time.Now(), t.now()
 	}
 	clear(t.tried)
@@ -77,7 +91,7 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 		if _, there := rows[id]; there || before.read.After(begun) {
 			continue
 		}
-		// A scan may be behind, so it takes two to tell that a row is gone.
+		// A scan may be behind, so it takes two to show that a row is gone.
 		if lease := t.held[id]; before.absent && shards != nil && (lease == nil || lease.isLost()) {
 			t.missed(id)
 			continue
@@ -107,11 +121,12 @@ func (t *Table) LastScan() time.Time {
 // missed takes in that a row is no longer there. If Kinesis lists the shard,
 // somebody deleted it by hand. t.mu is held.
 func (t *Table) missed(id string) {
+	since := t.unreadSince(id)
 	delete(t.seen, id)
-	if !t.shards.has(id) || t.deleted[id] || t.isAgain() {
+	if _, noted := t.deleted[id]; noted || !t.shards.has(id) || t.isAgain() {
 		return
 	}
-	t.deleted[id] = true
+	t.deleted[id] = since
 	t.cfg.Log.Error().Str("shard", id).Str("table", t.cfg.Table).
 		Msg("the row of the shard was deleted from the lease table: it is made again, and the shard is read from its oldest record")
 }
@@ -121,10 +136,16 @@ func (t *Table) note(id string, r row, read time.Time) {
 	o := observation{row: r, since: read, read: read, retry: t.retryTime(r, read)}
 	before, ok := t.seen[id]
 	if ok && before.sameHolder(r) {
-		o.since, o.retry = before.since, before.retry
+		o.since, o.retry, o.signs = before.since, before.retry, before.signs
 	} else if ok && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && t.held[id] == nil {
-		t.warnOnce("WORKER_ID").Str("shard", id).
-			Msg("another worker that runs has the name of this one: give each its own WORKER_ID, or none")
+		// The first one may be a request of this worker that came late.
+		if o.signs = before.signs + 1; o.signs > 1 {
+			t.warnOnce("WORKER_ID").Str("shard", id).
+				Msg("another worker that runs has the name of this one: give each its own WORKER_ID, or none")
+		}
+	}
+	if r.owner == before.owner && r.owner != "" && r.owner != t.cfg.Worker && r.epoch == before.epoch && r.reading.at.After(before.reading.at) {
+		t.refusals.readers[r.owner] = read
 	}
 	t.seen[id] = o
 	if before.failing() && r.failures == 0 {
@@ -137,7 +158,7 @@ func (t *Table) note(id string, r row, read time.Time) {
 	}
 }
 
-// sameHolder tells that no sign of life was seen between two readings. Workers
+// sameHolder reports whether no sign of life was seen between two readings. Workers
 // of vmware-go-kcl-v2 write no counter; their sign of life is the timeout.
 func (r row) sameHolder(later row) bool {
 	return r.owner == later.owner && r.epoch == later.epoch && r.counter == later.counter &&

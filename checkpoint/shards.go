@@ -7,7 +7,7 @@ type Shard struct {
 	ID string
 	// Parents are the shards it came from: none, one (split) or two (merge).
 	Parents []string
-	// Closed tells that nothing more is written to it.
+	// Closed is set when nothing more is written to it.
 	Closed bool
 	// First and Last are the sequence numbers that all of its records lie between:
 	// its StartingSequenceNumber and, once it is closed, its EndingSequenceNumber.
@@ -37,11 +37,13 @@ type listedShard struct {
 }
 
 // update takes in a complete listing of a time, and the time of the one before, both by
-// Kinesis' clock. Shards that it lacks are known by their children and by their rows.
-func (l listing) update(shards []Shard, rows map[string]row, before, now time.Time) {
+// Kinesis' clock. Shards that it lacks are known by their children and by their rows. It
+// reports whether the stream was created again since.
+func (l listing) update(shards []Shard, rows map[string]row, before, now time.Time) (replaced bool) {
 	if !l.isReplaced(shards) {
 		before = time.Time{}
 	}
+	replaced = !before.IsZero() && len(shards) > 0
 	for id, s := range l {
 		s.missing++
 		l[id] = s
@@ -77,6 +79,7 @@ func (l listing) update(shards []Shard, rows map[string]row, before, now time.Ti
 			delete(l, id)
 		}
 	}
+	return replaced
 }
 
 // isReplaced reports whether a listing shows none of the shards that were listed before:
@@ -90,13 +93,13 @@ func (l listing) isReplaced(shards []Shard) bool {
 	return true
 }
 
-// has tells that the last listing shows a shard.
+// has reports whether the last listing shows a shard.
 func (l listing) has(id string) bool {
 	s, known := l[id]
 	return known && s.missing == 0
 }
 
-// gone tells that Kinesis no longer has a shard. What was not looked for may
+// gone reports whether Kinesis no longer has a shard. What was not looked for may
 // be there.
 func (l listing) gone(id string) bool {
 	return l[id].missing >= goneAfter

@@ -154,15 +154,14 @@ func (t *Table) takeStart(it item) error {
 	if err != nil {
 		return err
 	}
-	if !t.stream.is(first.stream) {
-		return &OtherStreamError{Table: t.cfg.Table, Noted: first.stream, Asked: t.stream}
+	if err := t.otherStream(first.stream); err != nil {
+		return err
 	}
 	first.anew = first.created != "" && CompareNumbers(t.stream.created(), first.created) > 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if first.anew && !t.start.anew {
-		t.cfg.Log.Error().Str("stream", t.stream.String()).Time("created", t.stream.Created.UTC()).
-			Msg("the stream was deleted and created again: rows that the earlier one left are renewed")
+	if first.anew {
+		first.lastShard = "" // it is of the old stream
 	}
 	if first.madeAgain != t.start.madeAgain {
 		// How long ago that was is not known: holders may have yet to write their rows.
@@ -170,6 +169,37 @@ func (t *Table) takeStart(it item) error {
 	}
 	t.start = first
 	return nil
+}
+
+// otherStream returns an *OtherStreamError if the table notes another stream than this
+// worker's.
+func (t *Table) otherStream(noted string) error {
+	if t.stream.is(noted) {
+		return nil
+	}
+	return &OtherStreamError{Table: t.cfg.Table, Noted: noted, Asked: t.stream}
+}
+
+// reportCreatedAgain logs that the stream was created again, unless other workers have
+// renewed all rows meanwhile.
+func (t *Table) reportCreatedAgain() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.start.anew || t.noneIsForeign() {
+		return
+	}
+	t.cfg.Log.Error().Str("stream", t.stream.String()).Time("created", t.stream.Created.UTC()).
+		Msg("the stream was deleted and created again: its shards are read from their oldest records")
+}
+
+// noneIsForeign reports whether the rows of all shards are of these. t.mu must be held.
+func (t *Table) noneIsForeign() bool {
+	for id := range t.shards {
+		if t.foreign(id, t.seen[id].row) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // created is the creation time as the table notes it, "" if it is not known.
@@ -212,15 +242,12 @@ func (t *Table) joinStart(ctx context.Context, first start) error {
 func (t *Table) noteCreation(ctx context.Context) error {
 	t.mu.Lock()
 	first := t.start
-	due := first.anew
-	for id := range t.shards {
-		due = due && t.foreign(id, t.seen[id].row) == ""
-	}
+	due := first.anew && t.noneIsForeign()
 	t.mu.Unlock()
 	if !due {
 		return nil
 	}
-	it, _, err := t.update(ctx, startKey, "SET "+attrCreated+" = :created", attrCreated+" = :noted",
+	it, _, err := t.update(ctx, startKey, "SET "+attrCreated+" = :created REMOVE "+attrLastShard, attrCreated+" = :noted",
 		item{":created": str(t.stream.created()), ":noted": str(first.created)}, t.callTimeout())
 	if it == nil {
 		return err // nil if the row was deleted

@@ -66,10 +66,11 @@ func (t *Table) adopt(ctx context.Context) error {
 	return nil
 }
 
-// awaited tells that a child of a shard has yet to start. t.mu is held.
+// awaited reports whether nothing is read yet of a child of a shard: until then the row of
+// its parent says since when it is unread. t.mu is held.
 func (t *Table) awaited(parent string) bool {
 	for id, shard := range t.shards {
-		if _, started := t.seen[id]; started || t.shards.gone(id) {
+		if child, exists := t.seen[id]; exists && !child.neverRead() || t.shards.gone(id) {
 			continue
 		}
 		for _, p := range shard.Parents {

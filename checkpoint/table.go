@@ -75,7 +75,7 @@ type Table struct {
 	looked   time.Time              // when that scan began
 	listing  time.Time              // when the shards were listed last
 	listedAt time.Time              // the same by Kinesis' clock
-	deleted  map[string]bool        // shards whose rows somebody deleted by hand
+	deleted  map[string]time.Time   // shards whose rows somebody deleted by hand, and since when records may be unread
 	epochs   map[string]int64       // the highest seen of each shard
 	tried    map[string]time.Time   // leases asked for since the last scan, and when
 	reports  map[string]report      // of shards that could not be read
@@ -87,9 +87,13 @@ type Table struct {
 	changed  chan struct{}     // closed when there may be something to take
 	stream   Stream            // set by Open
 	start    start
-	absences int             // scans in a row that lack the row of the first start
-	again    time.Time       // when the table was seen to be made again, zero if it was not
-	warned   map[string]bool // what warnings were logged that come once
+	replaced bool      // the stream was created again since Open
+	absences int       // scans in a row that lack the row of the first start
+	again    time.Time // when the table was seen to be made again, zero if it was not
+	// deletionLogged is set from the line that says that the table was deleted until it
+	// is made again.
+	deletionLogged bool
+	warned         map[string]bool // what warnings were logged that come once
 }
 
 // New checks the configuration; Open makes the table ready.
@@ -115,12 +119,12 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		cancel:   cancel,
 		shards:   make(listing),
 		seen:     make(map[string]observation),
-		deleted:  make(map[string]bool),
+		deleted:  make(map[string]time.Time),
 		epochs:   make(map[string]int64),
 		tried:    make(map[string]time.Time),
 		reports:  make(map[string]report),
 		cooldown: cooldown{failed: make(map[string]failedReading)},
-		refusals: refusals{causes: make(map[string]error)},
+		refusals: refusals{causes: make(map[string]refusal), readers: make(map[string]time.Time)},
 		held:     make(map[string]*Lease),
 		changed:  make(chan struct{}),
 		warned:   make(map[string]bool),
@@ -150,6 +154,7 @@ func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	}
 	t.tell(now)
 	t.observe(shards, rows, begun, scanned)
+	t.reportCreatedAgain()
 	return nil
 }
 
@@ -159,15 +164,15 @@ func (t *Table) signal() {
 	t.changed = make(chan struct{})
 }
 
-// ReleaseAll gives back the leases whose readers have not, each with its last
+// ReleaseAll releases the leases whose readers have not, each with its last
 // checkpoint, and does not wait for it: a reader of the KCL can hang in a sleep
-// or a call. Nothing more may be taken on of any shard.
+// or a call. No more records of any shard may be accepted.
 func (t *Table) ReleaseAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, lease := range t.held {
 		if t.ctx.Err() == nil {
-			// Its error is told to the reader, if that ever ends.
+			// The reader gets its error, if it ever ends.
 			t.tasks.Go(func() { _ = lease.release() })
 		}
 	}
@@ -209,7 +214,7 @@ func (t *Table) Held() int {
 }
 
 // ensureTable creates the table on ResourceNotFound alone: any other error
-// tells nothing of whether it exists. It waits until the table can be used, for
+// does not show whether it exists. It waits until the table can be used, for
 // a time at most.
 func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	name := aws.String(t.cfg.Table)

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// ErrNoTable tells that the lease table does not exist.
+// ErrNoTable is returned when the lease table does not exist.
 var ErrNoTable = errors.New("the lease table does not exist")
 
 // State is what a shard's lease is doing.
@@ -42,7 +42,7 @@ type Row struct {
 	// Start is where reading begins without a checkpoint.
 	Start Position
 	// LastSign is when the owner, or the last one there was, gave its last sign of
-	// life by its own clock; zero if the row does not tell. For people only.
+	// life by its own clock; zero if the row does not say. For people only.
 	LastSign time.Time
 	// ReadThrough is the time up to which every record is read and acknowledged, and
 	// ReadAt that of the last answer to a read, both by Kinesis' clock; zero if the row
@@ -169,7 +169,9 @@ func (v *View) row(id string, listed map[string]Shard) Row {
 	}
 	switch {
 	case v.isForeign(id, listed):
-		r.State = StateForeign
+		// The rest of the row is of the other stream, except its owner.
+		r.State, r.Start = StateForeign, Position{kind: trimHorizon}
+		r.Checkpoint, r.ReadThrough, r.ReadAt, r.ReadRate, r.Gaps = "", time.Time{}, time.Time{}, 0, Gaps{}
 	case seen.finished():
 		r.State = StateFinished
 	case listed != nil && !isListed:
@@ -198,7 +200,7 @@ func (v *View) isForeign(id string, listed map[string]Shard) bool {
 	return isListed && (r.finished() && !shard.Closed || listedShard{Shard: shard}.foreign(r, false) != "")
 }
 
-// waits tells that a parent of a shard is neither finished nor, without an
+// waits reports whether a parent of a shard is neither finished nor, without an
 // owner, forgotten by Kinesis.
 func (v *View) waits(shard Shard, listed map[string]Shard) bool {
 	return slices.ContainsFunc(shard.Parents, func(parent string) bool {

@@ -248,7 +248,7 @@ func (l *leaseTable) lags(ctx context.Context, rows []checkpoint.Row, leases []l
 			return nil
 		})
 	}
-	_ = reads.Wait() // none fails: the others are told all the same
+	_ = reads.Wait() // no call returns an error: each lease has its own
 }
 
 func (l *leaseTable) lag(ctx context.Context, r checkpoint.Row, into *lease) {

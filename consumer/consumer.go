@@ -74,7 +74,7 @@ type Consumer struct {
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
 	progress progress
-	refused  chan error        // one, which ends Run
+	failure  chan error        // one, which ends Run
 	identity checkpoint.Stream // what Check has found of it
 	// unreadLogged is when a shard that nobody reads was last reported. The goroutine of
 	// Sync owns it.
@@ -103,7 +103,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		metrics:      m,
 		decoders:     newDecoders(cfg.MaxInflated),
 		large:        semaphore.NewWeighted(1),
-		refused:      make(chan error, 1),
+		failure:      make(chan error, 1),
 		identity:     Identity(cfg.Stream),
 		unreadLogged: make(map[string]time.Time),
 	}
@@ -127,9 +127,10 @@ func newDecoders(maxInflated int) chan *subscription.Decoder {
 
 // Run consumes the stream until ctx ends. Then it stops reading, waits for the
 // verdicts of what was read, checkpoints, and releases its leases, all within
-// the drain timeout. What that cuts off, another worker reads again. It ends by itself,
-// with ErrRefused, if Kinesis refuses all that it tries to read for 5 minutes from its
-// start.
+// the drain timeout. What that cuts off, another worker reads again. It ends by itself
+// with ErrRefused if Kinesis refuses all that it tries to read for 5 minutes from its
+// start, and with a *checkpoint.OtherStreamError if the lease table was deleted and is
+// now that of another stream.
 func (c *Consumer) Run(ctx context.Context) error {
 	defer c.giveUp()
 	defer c.stop()
@@ -150,10 +151,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer syncing.Wait()
 	c.cfg.Log.Info().Str("stream", c.cfg.Stream).Msg("consuming")
 
-	var refused error
+	var failure error
 	select {
 	case <-ctx.Done():
-	case refused = <-c.refused:
+	case failure = <-c.failure:
 	}
 	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: no more is read, what is in flight is drained")
 	// The last part of the time is for the final checkpoints, also of shards
@@ -180,7 +181,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-deadline.C:
 		c.cfg.Log.Warn().Int("leases", c.table.Held()).Msg("the drain timeout is over: what is left is read again by another worker")
 	}
-	return refused
+	return failure
 }
 
 // open makes the lease table ready.
@@ -231,16 +232,25 @@ func (c *Consumer) sync(ctx context.Context) {
 			wait.Stop()
 			return
 		}
-		if err := c.table.Sync(ctx, c.stream.list); err != nil && ctx.Err() == nil {
+		err := c.table.Sync(ctx, c.stream.list)
+		switch {
+		case errors.As(err, new(*checkpoint.OtherStreamError)):
+			c.end(err)
+		case err != nil && ctx.Err() == nil:
 			lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot look after shards and leases; trying again")
 		}
 		c.reportUnread()
 		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {
-			select {
-			case c.refused <- fmt.Errorf("%w for %s since the start: %w", ErrRefused, refusedFor, cause):
-			default:
-			}
+			c.end(fmt.Errorf("%w for %s since the start: %w", ErrRefused, refusedFor, cause))
 		}
+	}
+}
+
+// end has Run end with an error, the first one that it is called with.
+func (c *Consumer) end(err error) {
+	select {
+	case c.failure <- err:
+	default:
 	}
 }
 

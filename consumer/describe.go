@@ -64,8 +64,9 @@ func Describe(ctx context.Context, client *kinesis.Client, stream string) (Descr
 // again. Run goes by what it finds of the stream. Besides what AWS answers it returns
 // ErrDeleting and checkpoint.ErrOtherTable.
 func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
+	lines := newSampler()
 	err = c.persist(ctx, "cannot begin with the stream; trying again", func(ctx context.Context) (err error) {
-		d, err = c.find(ctx)
+		d, err = c.find(ctx, lines)
 		return err
 	})
 	if err != nil {
@@ -82,11 +83,11 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 
 // find describes the stream, and lists its shards, without which no worker can run. It
 // can do without the right to describe the stream.
-func (c *Consumer) find(ctx context.Context) (Description, error) {
+func (c *Consumer) find(ctx context.Context, lines *sampler) (Description, error) {
 	d, err := Describe(ctx, c.stream.kinesis, c.cfg.Stream)
 	switch {
 	case IsDenied(err):
-		c.cfg.Log.Warn().Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
+		lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
 	case err != nil:
 		return d, err
 	}

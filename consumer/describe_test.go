@@ -76,6 +76,30 @@ func TestCheckKnowsRetention(t *testing.T) {
 	})
 }
 
+// While the start is tried again and again, what is denied is not logged each time.
+func TestDeniedIsLoggedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &strings.Builder{}
+		begun := time.Now()
+		cfg := fakeAWS(func(call fakeaws.Call) (fault fakeaws.Fault) {
+			switch {
+			case call.Operation == "DescribeStreamSummary":
+				fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException"}
+			case call.Operation == "ListShards" && time.Since(begun) < 3*time.Minute:
+				fault.Refuse = &fakeaws.APIError{Code: "LimitExceededException"}
+			}
+			return fault
+		})
+		createStream(t, cfg)
+		if _, err := newWorker(t, cfg, newTable(t, cfg, time.Minute), zerolog.New(log).Level(zerolog.InfoLevel)).Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(log.String(), "allow kinesis:DescribeStreamSummary"); n == 0 || n > 4 {
+			t.Errorf("%d warnings", n)
+		}
+	})
+}
+
 // A worker whose stream is not a stream's name or ARN is not made.
 func TestNewChecksStream(t *testing.T) {
 	cfg := fakeAWS(noFaults)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
@@ -497,4 +498,47 @@ func TestHorizon(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		f("shorter again", 2*time.Hour, 24*time.Hour, 1)
 	})
+}
+
+// update changes a row of the lease table by hand.
+func (s *site) update(shard, expression string, values map[string]types.AttributeValue) {
+	s.Helper()
+	_, err := dynamodb.NewFromConfig(s.aws).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: aws.String("leases"),
+		Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: shard}}, UpdateExpression: &expression, ExpressionAttributeValues: values})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// A row that an older version or vmware-go-kcl-v2 wrote says when its owner last lived:
+// what came since may have expired.
+func TestGapOfOldRow(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, what := range []string{"older version", "kcl"} {
+		t.Run(what, func(t *testing.T) {
+			onSite(t, day, day, func(s *site) {
+				s.start()
+				s.records(3)
+				time.Sleep(time.Minute)
+				s.stop()
+				for _, id := range []string{heldShard, "shardId-000000000001"} {
+					s.update(id, "REMOVE ReadThrough, ReadAt, ReadRate, StartingSequenceNumber", nil)
+					if what == "kcl" {
+						s.update(id, "REMOVE LeaseEpoch, LeaseCounter, LeaseDurationMillis", nil)
+					}
+				}
+				if what == "kcl" {
+					s.update("logsluice-first-start", "REMOVE ReadThrough", nil)
+				}
+				s.records(3)
+				time.Sleep(30 * time.Hour)
+				s.records(3)
+				s.start()
+				time.Sleep(time.Minute)
+				if g := s.gaps(heldShard); len(g) != 1 {
+					s.Errorf("%d lines: %+v", len(g), g)
+				}
+			})
+		})
+	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // stuckAfter is how long a loop may go without progress, at least. The KCL
-// sleeps for a few seconds between two calls at the most.
+// sleeps for a few seconds at most between two calls.
 const stuckAfter = time.Minute
 
 // Alive returns an error when a loop makes no progress, which only a restart
@@ -62,7 +62,7 @@ func (c *Consumer) stopping() bool { return c.reading.Err() != nil }
 type progress struct {
 	mu      sync.Mutex
 	turned  time.Time         // when the last turn of the look at leases and shards began
-	readers map[string]*pulse // by the shards of leases held and not being given back
+	readers map[string]*pulse // by the shards of leases that are held and not being released
 }
 
 // pulse is the sign of life of a reader.

@@ -96,7 +96,7 @@ func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
 	}
 }
 
-// take starts the work on one record; false when it was not taken on whole.
+// take starts the work on one record. It returns false if not all of it was accepted.
 func (p *processor) take(r *types.Record, m *mark) bool {
 	c := p.consumer
 	decoder := p.decoder()
@@ -151,7 +151,7 @@ func (p *processor) put(docs *indexer.Documents, reserved int64, all *settlement
 	}) == nil
 }
 
-// drain waits until everything taken on has its verdict. It tells false when
+// drain waits until every accepted record has its verdict. It returns false when
 // the lease is lost or the time for draining is over before.
 func (p *processor) drain() bool {
 	drained := p.marks.drained()

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/rs/zerolog"
+
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
 )
@@ -148,4 +151,57 @@ func TestOneRefusedShard(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A spare worker that tries the one shard that nobody can read is not refused: those that
+// read the others are refused it, too.
+func TestSpareWorkerAtABadShard(t *testing.T) {
+	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
+		deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
+			if call.Operation == "GetRecords" && call.Shard() == heldShard {
+				fault.Refuse = &fakeaws.APIError{Code: "KMSDisabledException", Message: "No."}
+			}
+			return fault
+		}
+		s.faults.Store(&deny)
+		s.start() // holds both
+		time.Sleep(2 * time.Minute)
+		first := s.stop
+		table := spareTable(s)
+		spare := newWorkerAt(s.T, s.aws, table, away{}, zerolog.New(&s.log))
+		ctx, cancel := context.WithCancel(s.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- spare.Run(ctx) }()
+		bad := 0
+		for range 10 * 60 {
+			time.Sleep(time.Second)
+			if spare.Alive(s.Context()) != nil {
+				bad++
+			}
+		}
+		select {
+		case err := <-ended:
+			s.Errorf("it ended: %v", err)
+		default:
+			cancel()
+			<-ended
+		}
+		cancel()
+		if bad > 15 {
+			s.Errorf("it is not alive for %d s", bad)
+		}
+		first()
+	})
+}
+
+func spareTable(s *site) *checkpoint.Table {
+	position, _ := checkpoint.ParsePosition("TRIM_HORIZON")
+	table, err := checkpoint.New(checkpoint.Config{
+		Table: "leases", Worker: "spare", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.New(&s.log),
+	}, dynamodb.NewFromConfig(s.aws))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(table.Close)
+	return table
 }

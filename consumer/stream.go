@@ -63,8 +63,8 @@ const (
 	maxFetches = 8
 	// fetchBytes is what a call asks for, by the size of the records before.
 	fetchBytes = 1 << 20
-	// shardGives is what a shard gives to all its readers, in bytes a second. Who
-	// asks for more is refused for as long as it takes, and more.
+	// shardGives is what a shard gives to all its readers, in bytes per second. A
+	// reader that asks for more is refused until that much time has passed, and longer.
 	// See https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
 	shardGives = 2e6
 	// firstRecords is the number asked for when nothing is known of their size.
@@ -280,7 +280,7 @@ func (s *stream) hold(ctx context.Context, r *reader) error {
 	return nil
 }
 
-// drop tells that a reader's answer is no longer in memory.
+// drop notes that a reader's answer is no longer in memory.
 func (s *stream) drop(r *reader) {
 	if r == nil {
 		return
@@ -297,7 +297,7 @@ func (s *stream) dropLocked(r *reader) {
 	}
 }
 
-// end forgets the reading of a shard whose lease is given back.
+// end forgets the reading of a shard whose lease is released.
 func (s *stream) end(shard string) {
 	s.release(shard)
 	s.mu.Lock()
@@ -346,7 +346,7 @@ func (s *stream) readerOf(iterator string) *reader {
 	return s.readers[iterator]
 }
 
-// errUnled tells the KCL to end a reading whose lease is lost or claimed.
+// errUnled has the KCL end a reading whose lease is lost or claimed.
 var errUnled = errors.New("the lease of the shard is lost or handed over")
 
 // while makes a call that ends with the right to read.

@@ -185,3 +185,28 @@ func milliseconds(s string) time.Time {
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return time.UnixMilli(n)
 }
+
+// A lease table that was deleted and cannot be made again is reported once; the calls that
+// fail have sampled lines.
+func TestTableCannotBeMadeAgain(t *testing.T) {
+	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
+		s.start()
+		time.Sleep(time.Minute)
+		deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
+			if call.Operation == "CreateTable" {
+				fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "No."}
+			}
+			return fault
+		}
+		s.faults.Store(&deny)
+		if _, err := dynamodb.NewFromConfig(s.aws).DeleteTable(s.Context(), &dynamodb.DeleteTableInput{TableName: aws.String("leases")}); err != nil {
+			s.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if n := len(s.log.containing("the lease table was deleted")); n != 1 {
+			s.Errorf("%d lines", n)
+		}
+		s.faults.Store(nil)
+		time.Sleep(time.Minute)
+	})
+}

@@ -12,7 +12,7 @@ import (
 // acknowledged the last one stands for all.
 type watermark struct {
 	advance     func(sequenceNumber string)
-	readThrough func(time.Time) // told up to which time all is acknowledged; may be nil
+	readThrough func(time.Time) // called with the time up to which all is acknowledged; may be nil
 
 	mu    sync.Mutex
 	last  *mark         // of those not yet passed, in the order of the stream
@@ -51,7 +51,7 @@ func (w *watermark) add(sequenceNumber string, n int) *mark {
 }
 
 // through notes that the records added so far are all up to a time. It is passed with
-// the last of them, at once if none is waiting.
+// the last of them, at once if no record is waiting.
 func (w *watermark) through(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -115,3 +115,41 @@ func TestTwoStreamsAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// When the lease table is deleted and a worker of another stream starts before it is made
+// again, one of the two services goes on and the other ends.
+func TestTableDeletedAndStrangerStarts(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(seed, logsluice, storyTiming, false)
+			c.create(2)
+			_, err := c.admin.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String(otherStream), ShardCount: aws.Int32(2)})
+			must(err)
+			workers := []*worker{{number: 0}, {number: 1}}
+			c.startOn(workers[0], streamName, streamName)
+			time.Sleep(calm)
+			c.deleteTable()
+			time.Sleep(time.Duration(seed) * c.sync / 10)
+			c.startOn(workers[1], otherStream, otherStream)
+			time.Sleep(calm)
+			if ours, others := workers[0].life.failed.Load(), workers[1].life.failed.Load(); ours == others {
+				t.Errorf("seed %d: both or none end: %v\n%s", seed, ours, c.last(100))
+			}
+			time.Sleep(calm)
+			c.mu.Lock()
+			owners := make(map[string]bool)
+			for _, row := range c.rows {
+				owners[row.owner] = true
+			}
+			if len(owners) != 1 || len(c.rows) != 2 {
+				t.Errorf("seed %d: %v\n%s", seed, c.rows, c.last(60))
+			}
+			c.mu.Unlock()
+			for _, w := range workers {
+				c.crash(w.life)
+				<-w.life.ended
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
