@@ -313,3 +313,29 @@ func TestNoOtherDestination(t *testing.T) {
 		t.Errorf("logged: %s", &lines)
 	}
 }
+
+// A row in this worker's name that changes though this worker has no lease on it is
+// another's. One that this worker renews, takes or took before is not.
+func TestRowInTheNameOfThisWorker(t *testing.T) {
+	f := func(name string, before, after row, held, want bool) {
+		t.Helper()
+		a := unconnected(t, "a")
+		var lines bytes.Buffer
+		a.cfg.Log = zerolog.New(&lines)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.note(shard0, before, time.Now())
+		if held {
+			a.held[shard0] = &Lease{}
+			defer delete(a.held, shard0)
+		}
+		if a.note(shard0, after, time.Now()); strings.Contains(lines.String(), "WORKER_ID") != want {
+			t.Errorf("%s: logged %q", name, &lines)
+		}
+	}
+	f("renewed by another", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, false, true)
+	f("renewed", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, true, false)
+	f("taken", row{owner: "b", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, false, false)
+	f("taken again", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, false, false)
+	f("another's", row{owner: "b", epoch: 1, counter: 1}, row{owner: "b", epoch: 1, counter: 2}, false, false)
+}
