@@ -329,13 +329,18 @@ func TestRowInTheNameOfThisWorker(t *testing.T) {
 			a.held[shard0] = &Lease{}
 			defer delete(a.held, shard0)
 		}
+		a.note(shard0, after, time.Now())
+		if lines.Len() > 0 {
+			t.Errorf("%s: logged %q, but a late request of this worker can have done it", name, &lines)
+		}
+		after.counter++
 		if a.note(shard0, after, time.Now()); strings.Contains(lines.String(), "WORKER_ID") != want {
 			t.Errorf("%s: logged %q", name, &lines)
 		}
 	}
 	f("renewed by another", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, false, true)
 	f("renewed", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, true, false)
-	f("taken", row{owner: "b", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, false, false)
-	f("taken again", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, false, false)
+	f("taken", row{owner: "b", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, true, false)
+	f("taken again", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, true, false)
 	f("another's", row{owner: "b", epoch: 1, counter: 1}, row{owner: "b", epoch: 1, counter: 2}, false, false)
 }

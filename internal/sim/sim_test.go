@@ -471,8 +471,11 @@ func (c *cluster) deleteTable() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tableDeleted = true
-	for shard := range c.rows { // those of a stream that was deleted too
+	for shard, row := range c.rows { // those of a stream that was deleted too
 		c.byHand[shard] = time.Now()
+		if holder := c.holders[shard]; holder != nil && row.owner == holder.name {
+			c.heldBefore[shard] = holder
+		}
 	}
 	clear(c.rows)
 	clear(c.signs)

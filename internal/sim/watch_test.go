@@ -20,6 +20,7 @@ type watch struct {
 	holders      map[string]*life     // by shard: who acquired it last
 	signs        map[string]time.Time // by shard: when its counter moved last
 	byHand       map[string]time.Time // by shard: when somebody deleted its row
+	heldBefore   map[string]*life     // by shard: who held it when somebody deleted the table
 	topology     map[string][]string  // parents by shard
 	records      map[string][]record  // by shard, in order
 	settled      map[string]int       // by shard: how many of the records are known to be settled
@@ -61,21 +62,22 @@ type record struct {
 
 func newWatch() watch {
 	return watch{
-		broken:   make(map[promise]int),
-		rows:     make(map[string]tableRow),
-		holders:  make(map[string]*life),
-		signs:    make(map[string]time.Time),
-		byHand:   make(map[string]time.Time),
-		topology: make(map[string][]string),
-		records:  make(map[string][]record),
-		settled:  make(map[string]int),
-		firsts:   make(map[string]string),
-		epochs:   make(map[string]int64),
-		expires:  make(map[string]time.Time),
-		appeared: make(map[string]time.Time),
-		outcomes: newOutcomes(),
-		progress: newProgress(),
-		unread:   newUnread(),
+		broken:     make(map[promise]int),
+		rows:       make(map[string]tableRow),
+		holders:    make(map[string]*life),
+		signs:      make(map[string]time.Time),
+		byHand:     make(map[string]time.Time),
+		heldBefore: make(map[string]*life),
+		topology:   make(map[string][]string),
+		records:    make(map[string][]record),
+		settled:    make(map[string]int),
+		firsts:     make(map[string]string),
+		epochs:     make(map[string]int64),
+		expires:    make(map[string]time.Time),
+		appeared:   make(map[string]time.Time),
+		outcomes:   newOutcomes(),
+		progress:   newProgress(),
+		unread:     newUnread(),
 	}
 }
 
@@ -178,6 +180,9 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		}
 	case is.epoch != was.epoch:
 		c.acquired(author, shard, was, is)
+	case author == c.heldBefore[shard] && was.owner != name && (is.owner == name || is.owner == "" && was.owner != ""):
+		// The holder replaces the row of a worker that took the table for a new one.
+		c.holders[shard], c.byHand[shard] = author, time.Now()
 	case is.counter == was.counter:
 		// A claim touches nothing else.
 		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.first, was.epoch, was.counter}) {
