@@ -61,6 +61,7 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
 	$(CACHE)/services -- $(GO) test -race -timeout 45m ./...
+	$(GO) test -count=1 -timeout 20m -run TestAlarms ./cli
 	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
 		$(GO) test -count=1 -timeout 10m ./internal/sim
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x

@@ -119,6 +119,9 @@ var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlar
 // deploy/README.md says, and no other, by the lines that the program writes meanwhile;
 // then they become OK again. Every alarm is set off by some trouble.
 func TestAlarms(t *testing.T) {
+	if raceDetector {
+		t.Skip("days of virtual time take too long with the race detector: make test runs them without")
+	}
 	t.Parallel()
 	template := readStackTemplate(t)
 	alarms, others := template.alarms(t)
