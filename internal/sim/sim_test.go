@@ -396,7 +396,7 @@ func (c *cluster) learned(shards []types.Shard) (open []types.Shard) {
 	for _, s := range shards {
 		if _, known := c.topology[*s.ShardId]; !known {
 			c.appeared[*s.ShardId] = c.kinesisClock()
-			c.readAt[*s.ShardId] = time.Now()
+			c.readAt[*s.ShardId], c.created[*s.ShardId] = time.Now(), time.Now()
 		}
 		c.firsts[*s.ShardId] = *s.SequenceNumberRange.StartingSequenceNumber
 		parents := []string{}
@@ -474,7 +474,7 @@ func (c *cluster) deleteTable() {
 	for shard, row := range c.rows { // those of a stream that was deleted too
 		c.byHand[shard] = time.Now()
 		if holder := c.holders[shard]; holder != nil && row.owner == holder.name {
-			c.heldBefore[shard] = holder
+			c.heldBefore[shard] = term{holder, row.epoch}
 		}
 	}
 	clear(c.rows)

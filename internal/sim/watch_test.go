@@ -20,7 +20,7 @@ type watch struct {
 	holders      map[string]*life     // by shard: who acquired it last
 	signs        map[string]time.Time // by shard: when its counter moved last
 	byHand       map[string]time.Time // by shard: when somebody deleted its row
-	heldBefore   map[string]*life     // by shard: who held it when somebody deleted the table
+	heldBefore   map[string]term      // by shard: the lease when somebody deleted the table
 	topology     map[string][]string  // parents by shard
 	records      map[string][]record  // by shard, in order
 	settled      map[string]int       // by shard: how many of the records are known to be settled
@@ -45,6 +45,12 @@ type tableRow struct {
 	epoch, counter           int64
 }
 
+// term is a lease.
+type term struct {
+	holder *life
+	epoch  int64
+}
+
 const (
 	shardEnd   = "SHARD_END"
 	firstStart = "logsluice-first-start" // the row that is not a shard's
@@ -67,7 +73,7 @@ func newWatch() watch {
 		holders:    make(map[string]*life),
 		signs:      make(map[string]time.Time),
 		byHand:     make(map[string]time.Time),
-		heldBefore: make(map[string]*life),
+		heldBefore: make(map[string]term),
 		topology:   make(map[string][]string),
 		records:    make(map[string][]record),
 		settled:    make(map[string]int),
@@ -178,11 +184,11 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		if was.checkpoint != shardEnd && !saysNothing || c.listed(shard) {
 			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
+	case c.heldBefore[shard] == term{author, is.epoch} && was.owner != "" && was.owner != name && (is.owner == name || is.owner == ""):
+		// The holder replaces the row of a worker that took the table for a new one.
+		c.holders[shard], c.epochs[shard], c.byHand[shard] = author, is.epoch, time.Now()
 	case is.epoch != was.epoch:
 		c.acquired(author, shard, was, is)
-	case author == c.heldBefore[shard] && was.owner != name && (is.owner == name || is.owner == "" && was.owner != ""):
-		// The holder replaces the row of a worker that took the table for a new one.
-		c.holders[shard], c.byHand[shard] = author, time.Now()
 	case is.counter == was.counter:
 		// A claim touches nothing else.
 		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.first, was.epoch, was.counter}) {
