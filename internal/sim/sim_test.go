@@ -283,7 +283,7 @@ func (c *cluster) expire() {
 		if _, exists := c.topology[shard]; row.checkpoint != shardEnd && (row.checkpoint != "" || !exists) {
 			continue // for people to see
 		}
-		if !c.listed(shard) {
+		if !c.isListed(shard) {
 			c.violated(swept, "the row of %s, which has expired, is still there", shard)
 		}
 	}

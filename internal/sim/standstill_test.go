@@ -93,7 +93,7 @@ func (c *cluster) waits(shard string) bool {
 		c.next[shard], c.moved[shard] = n, time.Now()
 	}
 	for _, parent := range c.topology[shard] {
-		if !c.isFinished(parent, c.rows[parent]) && c.listed(parent) {
+		if !c.isFinished(parent, c.rows[parent]) && c.isListed(parent) {
 			c.moved[shard] = time.Now() // it may not be read yet
 		}
 	}
@@ -131,7 +131,7 @@ func (c *cluster) troubled(r record) bool {
 func (c *cluster) endless(shard string) bool {
 	closed, ok := c.closed[shard]
 	row := c.rows[shard]
-	if !ok || c.isFinished(shard, row) || !c.listed(shard) || len(c.unfinished(shard)) > 0 {
+	if !ok || c.isFinished(shard, row) || !c.isListed(shard) || len(c.unfinished(shard)) > 0 {
 		return false
 	}
 	times := []time.Time{closed, c.stir, c.loud, c.leased[shard]}

@@ -20,7 +20,9 @@ type unread struct {
 	// reported is, by shard, the last line that says that it is not read; under "" the
 	// last of a worker that has not begun, and knows of no shard.
 	reported map[string]time.Time
-	upset    time.Time // when anything was last wrong but the reads
+	created  map[string]time.Time // by shard
+	listed   time.Time            // the last listing of the shards that Kinesis answered
+	upset    time.Time            // when anything was last wrong but the reads
 }
 
 // mostUnreported bounds how long a shard that is not read goes without a line, beyond
@@ -28,7 +30,7 @@ type unread struct {
 const mostUnreported = 2 * time.Minute
 
 func newUnread() unread {
-	return unread{readAt: make(map[string]time.Time), reported: make(map[string]time.Time)}
+	return unread{readAt: make(map[string]time.Time), reported: make(map[string]time.Time), created: make(map[string]time.Time)}
 }
 
 // answers notes a call that Kinesis answers. c.mu must be held.
@@ -37,6 +39,7 @@ func (c *cluster) answers(l *life, operation, shard string) {
 	case "GetRecords":
 		c.readAt[shard] = time.Now()
 	case "ListShards":
+		c.listed = time.Now()
 		if !l.listed.After(c.createdAgain) {
 			l.listed = time.Now()
 		}
@@ -107,8 +110,8 @@ func (c *cluster) dueForReport() (due []string) {
 		}
 	}
 	for _, shard := range slices.Sorted(maps.Keys(c.topology)) {
-		if c.isFinished(shard, c.rows[shard]) || !c.listed(shard) || len(c.unfinished(shard)) > 0 {
-			c.readAt[shard] = time.Now() // it is not there to be read
+		if c.isFinished(shard, c.rows[shard]) || !c.isListed(shard) || c.listed.Before(c.created[shard]) || len(c.unfinished(shard)) > 0 {
+			c.readAt[shard] = time.Now() // it is not there to be read, as far as is known
 			continue
 		}
 		records, n := c.records[shard], c.next[shard]

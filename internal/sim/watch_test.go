@@ -181,7 +181,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		c.byHand[shard] = time.Now()
 	case after == nil:
 		saysNothing := was.checkpoint == "" && (was.owner == "" || time.Since(c.signs[shard]) >= c.lease)
-		if was.checkpoint != shardEnd && !saysNothing || c.listed(shard) {
+		if was.checkpoint != shardEnd && !saysNothing || c.isListed(shard) {
 			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
 	case c.heldBefore[shard] == term{author, is.epoch} && was.owner != "" && was.owner != name && (is.owner == name || is.owner == ""):
@@ -235,7 +235,7 @@ func (c *cluster) unfinished(shard string) (parents []string) {
 		if _, byHand := c.byHand[parent]; byHand {
 			continue // it may have been finished, and the child started
 		}
-		if !c.isFinished(parent, c.rows[parent]) && c.listed(parent) {
+		if !c.isFinished(parent, c.rows[parent]) && c.isListed(parent) {
 			parents = append(parents, parent)
 		}
 	}
@@ -252,9 +252,9 @@ func (c *cluster) isFormer(shard string, r tableRow) bool {
 	return r.first != "" && r.first != c.firsts[shard]
 }
 
-// listed tells that Kinesis has a shard: all of a story are younger than the
+// isListed reports whether Kinesis has a shard: all of a story are younger than the
 // retention until the clock is set forward beyond it.
-func (c *cluster) listed(shard string) bool {
+func (c *cluster) isListed(shard string) bool {
 	if _, exists := c.topology[shard]; !exists {
 		return false // of a stream that was deleted
 	}
@@ -371,7 +371,7 @@ func (c *cluster) atRest() string {
 		row := c.rows[shard]
 		_, alive := held[row.owner]
 		switch {
-		case children[shard] && !c.listed(shard): // what is left of it has expired
+		case children[shard] && !c.isListed(shard): // what is left of it has expired
 		case children[shard] && !c.isFinished(shard, row):
 			return fmt.Sprintf("%s is closed and not finished: %+v", shard, row)
 		case !children[shard] && !alive:
