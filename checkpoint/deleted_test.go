@@ -247,6 +247,7 @@ func TestLeaseTakenByTheKCL(t *testing.T) {
 		lease := acquired(t, a, shard0)
 		putRow(t, db, name, item{attrShard: str(shard0), attrOwner: str("kcl"), attrCheckpoint: str("7"), attrTimeout: str("2000-01-01T00:00:10Z")})
 		time.Sleep(2 * leaseDuration)
+		synctest.Wait()
 		if lease.Context().Err() == nil || strings.Contains(lines.String(), "was deleted") {
 			t.Errorf("lost: %v, logged: %s", lease.Context().Err(), &lines)
 		}

@@ -77,8 +77,8 @@ func TestParentExpired(t *testing.T) {
 	})
 }
 
-// Rows of finished shards go when Kinesis has ceased to list them and no child
-// has yet to start.
+// Rows of finished shards go when Kinesis has ceased to list them and something of
+// each child is read.
 func TestSweep(t *testing.T) {
 	db := realDB(t)
 	f := func(name string, rows []item, listings [][]Shard, removed bool) {
@@ -99,11 +99,12 @@ func TestSweep(t *testing.T) {
 		})
 	}
 	ended := item{attrShard: str(parent1), attrCheckpoint: str(kcl.ShardEnd)}
-	started := item{attrShard: str(child), attrOwner: str("b")}
+	started := item{attrShard: str(child), attrOwner: str("b"), attrCheckpoint: str("9")}
 	without := [][]Shard{family[1:], family[1:], family[1:]}
 	f("finished, child started", []item{ended, started}, without, true)
 	f("finished, no child", []item{ended}, [][]Shard{family[1:2], family[1:2], family[1:2], family[1:2], family[1:2], family[1:2]}, true)
 	f("finished, child not started", []item{ended}, without, false)
+	f("finished, nothing read of the child", []item{ended, {attrShard: str(child), attrOwner: str("b")}}, without, false)
 	f("finished, still listed", []item{ended, started}, [][]Shard{family, family, family}, false)
 	f("finished, a page missing twice", []item{ended, started}, [][]Shard{family[1:], family[1:], family, family[1:], family[1:]}, false)
 	f("not finished", []item{{attrShard: str(parent1), attrCheckpoint: str("7")}, started}, without, false)
