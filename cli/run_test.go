@@ -110,17 +110,8 @@ func TestRunReshard(t *testing.T) {
 	}
 
 	c.application += "-again"
-	again := c.start("again")
-	c.eventually("all is read again", func() bool {
-		open := 0
-		for _, lease := range c.leases() {
-			if lease[0] == "again" && lease[1] != "" {
-				open++
-			}
-		}
-		return open == 5
-	})
-	time.Sleep(time.Second) // for the tips of the shards
+	again := c.start("again", "SUMMARY_PERIOD=500ms")
+	c.eventually("all is read again", func() bool { return again.total("documents_indexed")+again.total("documents_already_there") >= 20_000 })
 	again.stop()
 	c.exact()
 	if indexed, there := again.total("documents_indexed"), again.total("documents_already_there"); indexed != 0 || there != 20_000 {

@@ -231,7 +231,8 @@ func TestRunSinkFaults(t *testing.T) {
 	sinkFault{name: "killed with bulk requests under way",
 		strike: func(s *sink) {
 			s.toxic(`{"type":"timeout","attributes":{"timeout":0}}`) // requests arrive, no answer does
-			time.Sleep(500 * time.Millisecond)
+			answered := s.count(s.documents())
+			s.eventually("a request is applied whose answer is lost", func() bool { return s.count(s.documents()) > answered })
 			s.end(syscall.SIGKILL)
 			s.noToxics()
 		},
