@@ -152,13 +152,13 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		expression += ", " + attrStartPosition + " = :position"
 		values[":position"] = str(trimHorizon)
 	}
-	if deleted && !exists {
+	if deleted && !exists || foreign != "" { // the next owner could not know it
 		expression += ", " + attrReadThrough + " = :through"
 		values[":through"] = num(unreadSince.UnixMilli())
 	}
 	expression += " REMOVE " + attrClaim
 	if foreign != "" {
-		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadThrough, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo}, ", ")
+		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo}, ", ")
 	}
 
 	sent := time.Now()

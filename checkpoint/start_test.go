@@ -235,7 +235,7 @@ func TestForeignRowIsEmptied(t *testing.T) {
 		for attribute := range renewed {
 			switch attribute {
 			case attrShard, attrOwner, attrTimeout, attrDuration:
-			case attrEpoch, attrCounter, attrFirst, attrStartPosition:
+			case attrEpoch, attrCounter, attrFirst, attrStartPosition, attrReadThrough:
 				if text(renewed[attribute]) == text(old[attribute]) {
 					t.Errorf("%s is %s", attribute, text(renewed[attribute]))
 				}
@@ -245,6 +245,16 @@ func TestForeignRowIsEmptied(t *testing.T) {
 		}
 		if lease.Start().kind != trimHorizon || lease.epoch != 4 {
 			t.Errorf("start %s, epoch %d", lease.Start(), lease.epoch)
+		}
+		// A worker that starts later knows since when it is unread, too.
+		since := lease.UnreadSince()
+		if err := a.RemoveLeaseOwner(shard0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		b := openAt(t, db, name, "b", "LATEST", Shard{ID: shard0, First: "10"})
+		if got := acquired(t, b, shard0).UnreadSince(); !got.Equal(since) {
+			t.Errorf("unread since %s, want %s", got, since)
 		}
 	})
 }

@@ -226,7 +226,7 @@ func (c *cluster) bury(p *producer) {
 				for _, t := range c.trouble {
 					for _, name := range r.documents {
 						index, id, _ := cut(name)
-						if c.refuses(t, item{index: index, id: id}) != nil && c.unsettled(record{documents: []string{name}, arrived: r.arrived}) != "" {
+						if c.refuses(t, item{index: index, id: id}) != nil && c.unsettled(record{shard: r.shard, documents: []string{name}, arrived: r.arrived}) != "" {
 							return name
 						}
 					}
