@@ -518,8 +518,8 @@ func TestLateRequestIsNotAnotherWorker(t *testing.T) {
 	if strings.Contains(lines.String(), "WORKER_ID") {
 		t.Error(lines.String())
 	}
-	time.Sleep(time.Millisecond)
-	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 7}}, time.Now(), time.Now())
+	later := time.Now().Add(a.cfg.LeaseDuration)
+	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "a", epoch: 2, counter: 7}}, later, later)
 	if !strings.Contains(lines.String(), "WORKER_ID") {
 		t.Error("another worker is not reported")
 	}

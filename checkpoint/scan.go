@@ -17,7 +17,7 @@ type observation struct {
 	read   time.Time // monotonic: when the answer that last showed it came
 	retry  time.Time // when the shard may be tried again, if its reading failed
 	absent bool      // the last scan did not show it
-	signs  int       // signs of life in this worker's name under a lease that it does not hold
+	signed time.Time // monotonic: the first sign of life in this worker's name under a lease that it does not hold
 }
 
 // List lists all shards of the stream, and returns the time by Kinesis' clock.
@@ -136,10 +136,13 @@ func (t *Table) note(id string, r row, read time.Time) {
 	o := observation{row: r, since: read, read: read, retry: t.retryTime(r, read)}
 	before, ok := t.seen[id]
 	if ok && before.sameHolder(r) {
-		o.since, o.retry, o.signs = before.since, before.retry, before.signs
+		o.since, o.retry, o.signed = before.since, before.retry, before.signed
 	} else if ok && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && t.held[id] == nil {
-		// The first one may be a request of this worker that came late.
-		if o.signs = before.signs + 1; o.signs > 1 {
+		// Requests of this worker may come late, for no longer than a lease.
+		if o.signed = before.signed; o.signed.IsZero() {
+			o.signed = read
+		}
+		if read.Sub(o.signed) >= t.cfg.LeaseDuration {
 			t.warnOnce("WORKER_ID").Str("shard", id).
 				Msg("another worker that runs has the name of this one: give each its own WORKER_ID, or none")
 		}

@@ -239,7 +239,7 @@ func (c *cluster) stop(l *life) {
 		return
 	}
 	for shard, row := range c.rows {
-		if row.owner == l.name && c.holders[shard] == l {
+		if row.owner == l.name && c.holders[shard] == l && c.isListed(shard) {
 			c.violated(givenBack, "%s has stopped and still owns %s: %+v", l.name, shard, row)
 		}
 	}

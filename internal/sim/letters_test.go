@@ -394,10 +394,12 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	if expired := c.kinesisClock().Add(blink - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
 		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, text, expired.Sub(c.begun))
 	}
-	if number := cmp.Or(fields.After, fields.Before); number < c.firsts[fields.Shard] && (number != "" || time.Since(c.createdAgain) < mostWait) {
+	number := cmp.Or(fields.After, fields.Before)
+	if number != "" && number < c.firsts[fields.Shard] {
 		return // of a stream that was deleted
 	}
-	if created := c.appeared[fields.Shard]; !fields.To.After(created.Add(-blink)) {
+	mayBeOld := number == "" && time.Since(c.createdAgain) < mostWait
+	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-blink)) {
 		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, text, created.Sub(c.begun))
 	}
 	c.gaps = append(c.gaps, interval{fields.Shard, fields.From, fields.To})
