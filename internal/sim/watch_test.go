@@ -222,6 +222,9 @@ func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	for _, parent := range c.unfinished(shard) {
 		c.violated(parentsFirst, "%s took %s before its parent %s was finished", author.name, shard, parent)
 	}
+	if again && was.epoch == 0 {
+		c.byHand[shard] = time.Now() // one that held it before reads on until it sees this
+	}
 	c.holders[shard] = author
 	c.epochs[shard] = is.epoch
 	c.leased[shard] = time.Now()
