@@ -300,10 +300,11 @@ type interval struct {
 }
 
 // isLost reports whether a record can have expired unread, and that was reported. When
-// the lease table was deleted and no worker saw it, nobody knows how far was read. What a
+// the lease table or the row was deleted and no worker saw it, nobody knows how far was read. What a
 // parent had when it expired is in the gap of its children.
 func (c *cluster) isLost(r record) bool {
-	if c.tableDeleted && r.arrived.Add(retention).Before(c.kinesisClock()) {
+	_, byHand := c.byHand[r.shard]
+	if (c.tableDeleted || byHand) && r.arrived.Add(retention).Before(c.kinesisClock()) {
 		return true
 	}
 	return slices.ContainsFunc(c.gaps, func(g interval) bool {
