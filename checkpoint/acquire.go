@@ -262,7 +262,7 @@ func (t *Table) expired(shard Shard) (parents []string) {
 	return parents
 }
 
-// free reports whether nobody owns the row, or that its owner gave no sign of life
+// free reports whether nobody owns the row, or whether its owner gave no sign of life
 // for as long as one has to wait, on this worker's clock.
 func (t *Table) free(o observation) bool {
 	return o.owner == "" || time.Since(o.since) >= t.patience(o)

@@ -130,7 +130,7 @@ func (f *fleet) change(how func()) {
 	how()
 }
 
-// calm ends all that goes wrong, and starts tasks if there are none.
+// calm ends all that goes wrong, and starts tasks if none runs.
 func (f *fleet) calm() {
 	f.change(func() { f.fault, f.search, f.noBucket, f.quiet = nil, searchState{}, false, false })
 	f.start()

@@ -145,19 +145,19 @@ func (s *stackTemplate) resolve(node *yaml.Node) error {
 		s.set(node, s.ref(node.Value))
 	case "!Sub":
 		if node.Kind != yaml.ScalarNode {
-			return fmt.Errorf("line %d: !Sub of a list is not implemented", node.Line)
+			return fmt.Errorf("line %d: !Sub of a list is not supported", node.Line)
 		}
 		s.set(node, variable.ReplaceAllStringFunc(node.Value, func(v string) string { return s.ref(v[2 : len(v)-1]) }))
 	case "!FindInMap":
 		s.set(node, s.Mappings[node.Content[0].Value][node.Content[1].Value][node.Content[2].Value])
 	case "!If":
 		if len(node.Content) != 3 || node.Content[0].Value != "ByAccount" {
-			return fmt.Errorf("line %d: !If %s is not implemented", node.Line, node.Content[0].Value)
+			return fmt.Errorf("line %d: !If %s is not supported", node.Line, node.Content[0].Value)
 		}
 		*node = *node.Content[2] // Subscribe is log-groups
 	default:
 		if len(node.Tag) > 1 && node.Tag[0] == '!' && node.Tag[1] != '!' {
-			return fmt.Errorf("line %d: %s is not implemented", node.Line, node.Tag)
+			return fmt.Errorf("line %d: %s is not supported", node.Line, node.Tag)
 		}
 	}
 	return nil

@@ -122,7 +122,7 @@ func TestListingsRefused(t *testing.T) {
 		}
 		r.refuse.Store(&refuse)
 		time.Sleep(15 * time.Second)
-		// The shards that it holds are read all the same.
+		// The shards that it holds are still read.
 		if err := r.Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the shards cannot be listed: ") || !strings.Contains(err.Error(), "allow kinesis:ListShards on the stream") {
 			t.Errorf("ready: %v", err)
 		}

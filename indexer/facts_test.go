@@ -66,7 +66,8 @@ func TestIDsOfDeadLetters(t *testing.T) {
 	}
 }
 
-// A dead letter of which no reason is known is one, and one that must not be text is none.
+// A dead letter without a known reason has an empty error and its event as text; one that
+// OpenSearch does not take as text has it in base64.
 func TestLetterOfADocument(t *testing.T) {
 	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
 	p := part{docs: record(nil, 0, 1), to: 1}.letter(StageBlocked, 0, nil)

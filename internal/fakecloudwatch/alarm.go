@@ -100,7 +100,7 @@ func (d Definition) State(m *Metrics, at time.Time, extra int) (State, error) {
 		case "notBreaching":
 			recent = append(recent, false)
 		default:
-			return "", fmt.Errorf("TreatMissingData %q is not implemented", d.Missing)
+			return "", fmt.Errorf("TreatMissingData %q is not supported", d.Missing)
 		}
 	}
 	breaching := 0
@@ -126,7 +126,7 @@ func (d Definition) comparison() (func(float64) bool, error) {
 	case "LessThanOrEqualToThreshold":
 		return func(v float64) bool { return v <= d.Threshold }, nil
 	}
-	return nil, fmt.Errorf("ComparisonOperator %q is not implemented", d.Comparison)
+	return nil, fmt.Errorf("ComparisonOperator %q is not supported", d.Comparison)
 }
 
 // values returns what is compared with the threshold, in the n periods before a time.
@@ -178,5 +178,5 @@ func statisticOf(statistic string, values []float64) (float64, error) {
 	case "SampleCount":
 		return float64(len(values)), nil
 	}
-	return 0, fmt.Errorf("statistic %q is not implemented", statistic)
+	return 0, fmt.Errorf("statistic %q is not supported", statistic)
 }

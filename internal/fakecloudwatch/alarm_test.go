@@ -91,10 +91,10 @@ func TestCalculate_Failure(t *testing.T) {
 	f("m1 +", "expected")
 	f("m2 > 1", "no metric has the id m2")
 	f("1 + 1", "is a number")
-	f("RATE(m1)", "function RATE with 1 arguments is not implemented")
+	f("RATE(m1)", "function RATE with 1 arguments is not supported")
 	f("FILL(m1, REPEAT)", "no metric has the id REPEAT")
-	f("m1 % 2", "operator % is not implemented")
-	f("m1[0]", "is not implemented")
+	f("m1 % 2", "operator % is not supported")
+	f("m1[0]", "is not supported")
 }
 
 // A document that CloudWatch takes no metrics out of is an error, and other lines have none.

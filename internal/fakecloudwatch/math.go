@@ -75,7 +75,7 @@ func (e evaluation) of(tree ast.Expr) (operand, error) {
 	case *ast.CallExpr:
 		return e.call(x)
 	}
-	return operand{}, fmt.Errorf("%T is not implemented", tree)
+	return operand{}, fmt.Errorf("%T is not supported", tree)
 }
 
 func (e evaluation) all(trees ...ast.Expr) ([]operand, error) {
@@ -95,7 +95,7 @@ func (e evaluation) all(trees ...ast.Expr) ([]operand, error) {
 func (e evaluation) binary(x *ast.BinaryExpr) (operand, error) {
 	operate, ok := operators[x.Op]
 	if !ok {
-		return operand{}, fmt.Errorf("operator %s is not implemented", x.Op)
+		return operand{}, fmt.Errorf("operator %s is not supported", x.Op)
 	}
 	both, err := e.all(x.X, x.Y)
 	if err != nil {
@@ -182,5 +182,5 @@ func (e evaluation) call(x *ast.CallExpr) (operand, error) {
 			return yes
 		}), nil
 	}
-	return operand{}, fmt.Errorf("function %s with %d arguments is not implemented", name, len(arguments))
+	return operand{}, fmt.Errorf("function %s with %d arguments is not supported", name, len(arguments))
 }
