@@ -129,12 +129,13 @@ func TestStandings(t *testing.T) {
 // listed, whatever the row of the earlier one says, and whenever the first start was.
 func TestStandingOfReplacedShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for name, r := range map[string]map[string]row{
-			"with a row": {shard0: {checkpoint: "5", first: "1", reading: readState{through: time.Now(), at: time.Now()}}},
-			"without":    {},
-		} {
+		for name, hasRow := range map[string]bool{"with a row": true, "without": false} {
 			table := unconnected(t, "w")
 			begun := time.Now()
+			r := map[string]row{}
+			if hasRow {
+				r[shard0] = row{checkpoint: "5", first: "1", reading: readState{through: begun, at: begun}}
+			}
 			table.start = start{position: Position{kind: trimHorizon}, lastShard: shard0, at: begun}
 			list := func(first string) {
 				table.tell(time.Now())
@@ -289,6 +290,28 @@ func TestUnreadChildOfExpiredParent(t *testing.T) {
 		sync(c)
 		if _, exists := rowOf(t, db, name, parent1); exists {
 			t.Error("the row of the parent stays for ever")
+		}
+	})
+}
+
+// A child that is listed first when its parents have expired is of the same stream: what
+// the parents had is unread, too.
+func TestUnreadChildOfParentsThatVanish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := unconnected(t, "a")
+		read := func(ago time.Duration) row {
+			return row{first: "1", checkpoint: "7", reading: readState{through: time.Now().Add(-ago)}}
+		}
+		rows := map[string]row{parent1: read(2 * time.Hour), parent2: read(time.Hour)}
+		parents := []Shard{{ID: parent1, First: "1"}, {ID: parent2, First: "1"}}
+		a.observe(parents, rows, time.Now(), time.Now())
+		for range goneAfter {
+			a.observe([]Shard{{ID: child, First: "10", Parents: []string{parent1, parent2}}}, rows, time.Now(), time.Now())
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if since := time.Since(a.unreadSince(child)); since != 2*time.Hour {
+			t.Errorf("unread for %s", since)
 		}
 	})
 }

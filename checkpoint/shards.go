@@ -1,6 +1,9 @@
 package checkpoint
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Shard is a shard as Kinesis lists it.
 type Shard struct {
@@ -82,15 +85,19 @@ func (l listing) update(shards []Shard, rows map[string]row, before, now time.Ti
 	return replaced
 }
 
-// isReplaced reports whether a listing shows none of the shards that were listed before:
-// the stream was created again since.
+// isReplaced reports whether a listing shows neither a shard that was listed before nor a
+// child of one that has expired since: the stream was created again.
 func (l listing) isReplaced(shards []Shard) bool {
+	listed := make(map[string]bool)
 	for _, s := range shards {
 		if known := l[s.ID]; !known.since.IsZero() && known.First == s.First {
 			return false
 		}
+		listed[s.ID] = true
 	}
-	return true
+	return !slices.ContainsFunc(shards, func(s Shard) bool {
+		return slices.ContainsFunc(s.Parents, func(parent string) bool { return !l[parent].since.IsZero() && !listed[parent] })
+	})
 }
 
 // has reports whether the last listing shows a shard.
