@@ -257,7 +257,7 @@ func (w *worker) stopWithin(timeout time.Duration) {
 		if err != nil {
 			w.t.Errorf("%s: %v", w.name, err)
 		}
-	case <-time.After(timeout + 2*time.Second):
+	case <-time.After(timeout + 30*time.Second):
 		w.t.Errorf("%s is still there %s after SIGTERM", w.name, time.Since(began))
 		w.command.Process.Kill()
 		<-exited
@@ -294,7 +294,7 @@ func (w *worker) most(field string) float64 { return slices.Max(append(w.summari
 // eventually waits for something that must come true.
 func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Helper()
-	c.within(60*time.Second, what, ok)
+	c.within(3*time.Minute, what, ok)
 }
 
 func (c *cluster) within(patience time.Duration, what string, ok func() bool) {

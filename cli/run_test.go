@@ -125,7 +125,7 @@ func TestRunReshard(t *testing.T) {
 // A worker that is killed, and one that is stopped beyond its lease and wakes
 // up again, lose nothing and double nothing; others take their shards over.
 func TestRunTakeover(t *testing.T) {
-	f := func(name string, strike func(w *worker), after func(w *worker)) {
+	f := func(name string, strike func(w *worker), after func(c *cluster, w *worker)) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 4)
 			g := generator(2, 12_000)
@@ -140,7 +140,7 @@ func TestRunTakeover(t *testing.T) {
 			c.eventually("b has all shards", func() bool { return c.held("b") == 4 })
 			// One lease a sync; the first after the lease duration.
 			t.Logf("taken over after %s", time.Since(struck).Round(100*time.Millisecond))
-			after(a)
+			after(c, a)
 			c.produce(g, 4_000)
 			c.indexed()
 			b.stop()
@@ -152,16 +152,10 @@ func TestRunTakeover(t *testing.T) {
 			}
 		})
 	}
-	f("killed", func(w *worker) { w.signal(syscall.SIGKILL) }, func(*worker) {})
-	f("stopped and continued", func(w *worker) { w.signal(syscall.SIGSTOP) }, func(w *worker) {
+	f("killed", func(w *worker) { w.signal(syscall.SIGKILL) }, func(*cluster, *worker) {})
+	f("stopped and continued", func(w *worker) { w.signal(syscall.SIGSTOP) }, func(c *cluster, w *worker) {
 		w.signal(syscall.SIGCONT)
-		c := time.Now()
-		for time.Since(c) < 10*time.Second && !strings.Contains(w.lines(), "lease lost") {
-			time.Sleep(50 * time.Millisecond)
-		}
-		if !strings.Contains(w.lines(), "lease lost") {
-			w.t.Error("a does not notice that its leases are lost")
-		}
+		c.eventually("a notices that its leases are lost", func() bool { return strings.Contains(w.lines(), "lease lost") })
 		w.stop()
 	})
 }

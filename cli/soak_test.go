@@ -462,7 +462,7 @@ func (s *soak) rest() {
 			s.indexed()
 			s.note("at rest after %s", time.Since(began))
 			return
-		case time.Since(began) > 60*time.Second:
+		case time.Since(began) > 3*time.Minute:
 			s.t.Fatalf("not at rest: %s", why)
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -173,7 +173,7 @@ func (s *start) untouched() {
 // It returns the log.
 func (s *start) running(line string, more func() bool) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
 	defer cancel()
 	log := &lockedBuffer{}
 	exited := make(chan int, 1)
@@ -197,7 +197,7 @@ func ended(t *testing.T, env map[string]string, args ...string) (code int, out, 
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code = Main(ctx, "", args, nil, &stdout, &stderr)

@@ -258,7 +258,7 @@ func TestRunNameTaken(t *testing.T) {
 		for name, value := range s.env {
 			t.Setenv(name, value)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // by which a worker stops
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // by which a worker stops
 		defer cancel()
 		var log strings.Builder
 		code := Main(ctx, "test", []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)
