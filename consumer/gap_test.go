@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	kinesistypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
@@ -497,6 +499,60 @@ func TestHorizon(t *testing.T) {
 		hours = 24
 		time.Sleep(2 * time.Minute)
 		f("shorter again", 2*time.Hour, 24*time.Hour, 1)
+	})
+}
+
+// A retention that was learned is not reported as unknown when it cannot be asked for
+// again, and a reader that stops reports nothing.
+func TestUnknownRetention(t *testing.T) {
+	f := func(what string, known, stopped bool, want int) {
+		t.Helper()
+		fake := fakeAWS(func(call fakeaws.Call) (fault fakeaws.Fault) {
+			if call.Operation == "DescribeStreamSummary" {
+				fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "No."}
+			}
+			return fault
+		})
+		createStream(t, fake)
+		var log strings.Builder
+		s := newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(&log)}, nil, newMetrics(), new(progress))
+		if known {
+			s.retention.set(24 * time.Hour)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if stopped {
+			cancel()
+		}
+		s.askRetention(ctx, 30*time.Hour)
+		if n := strings.Count(log.String(), "retention is not known"); n != want {
+			t.Errorf("%s: %d lines: %s", what, n, log.String())
+		}
+	}
+	f("unknown", false, false, 1)
+	f("known", true, false, 0)
+	f("stopped", false, true, 0)
+}
+
+// A reading is placed at the oldest record once: an iterator from there is not replaced.
+func TestFromHorizon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		createStream(t, fake)
+		table := newTable(t, fake, 15*time.Second)
+		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, table, newMetrics(), new(progress))
+		f := func(behind time.Duration, from kinesistypes.ShardIteratorType, want bool) {
+			t.Helper()
+			place := kinesis.GetShardIteratorInput{ShardIteratorType: from}
+			if got := s.fromHorizon(t.Context(), &reader{shard: "shardId-000000000000", read: table.Now().Add(-behind)}, &place); got != want {
+				t.Errorf("%s behind, from %s: %t", behind, from, got)
+			} else if got && place.ShardIteratorType != kinesistypes.ShardIteratorTypeTrimHorizon {
+				t.Errorf("placed at %s", place.ShardIteratorType)
+			}
+		}
+		f(30*time.Hour, kinesistypes.ShardIteratorTypeAfterSequenceNumber, true)
+		f(30*time.Hour, kinesistypes.ShardIteratorTypeTrimHorizon, false)
+		f(2*time.Hour, kinesistypes.ShardIteratorTypeAfterSequenceNumber, false)
 	})
 }
 

@@ -295,6 +295,32 @@ func TestSyncProgress(t *testing.T) {
 	f("stuck", true, 15*time.Second, time.Second)
 }
 
+// No signs of life are expected of the reader of a shard whose lease was not acquired.
+func TestNoReaderWithoutLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		position, err := checkpoint.ParsePosition("TRIM_HORIZON")
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := checkpoint.New(checkpoint.Config{
+			Table: "leases", Worker: "w", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.Nop(),
+		}, silent{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(table.Close)
+		p := new(progress)
+		shard := &partition.ShardStatus{ID: "shardId-000000000000", Mux: &sync.RWMutex{}}
+		if err := (watchedTable{table, p}).GetLease(shard, "w"); err == nil {
+			t.Error("there is a lease of a shard that is not listed")
+		}
+		time.Sleep(2 * stuckAfter)
+		if err := p.check(time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestConsumerReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w := watched(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
@@ -209,4 +210,46 @@ func TestTableCannotBeMadeAgain(t *testing.T) {
 		s.faults.Store(nil)
 		time.Sleep(time.Minute)
 	})
+}
+
+// Which shards are unread for this worker, and which of them it logs.
+func TestUnreadShards(t *testing.T) {
+	f := func(what string, unread, logged bool, change func(s *state)) {
+		t.Helper()
+		s := state{Standing: checkpoint.Standing{Shard: "one", Unanswered: checkpoint.UnreadAfter, Reports: true}}
+		change(&s)
+		var log strings.Builder
+		c := &Consumer{cfg: Config{Log: zerolog.New(&log)}, metrics: newMetrics(), unreadLogged: make(map[string]time.Time)}
+		c.metrics.lag.standings = func() []checkpoint.Standing { return []checkpoint.Standing{s.Standing} }
+		if s.Lease != nil && s.waitsForOpenSearch {
+			marks := &watermark{}
+			marks.add("1", 1)
+			c.metrics.lag.begin(s.Shard, s.Lease, marks)
+		}
+		for range 2 {
+			c.reportUnread()
+		}
+		lines := strings.Count(log.String(), "shard is not read")
+		if err := c.checkUnread(); (err != nil) != unread || logged != (lines == 1) || lines > 1 {
+			t.Errorf("%s: %v, log: %s", what, err, log.String())
+		}
+	}
+	f("for long", true, true, func(*state) {})
+	f("for a shorter time", false, false, func(s *state) { s.Unanswered -= time.Second })
+	f("held", true, true, func(s *state) { s.Lease = &checkpoint.Lease{} })
+	f("held, while OpenSearch is away", false, false, func(s *state) { s.Lease, s.waitsForOpenSearch = &checkpoint.Lease{}, true })
+	f("waiting for a parent", false, false, func(s *state) { s.Waits = true })
+	f("another worker's", false, false, func(s *state) { s.Elsewhere = true })
+	f("failing", true, false, func(s *state) { s.Failing = true })
+	f("reported by another worker", true, false, func(s *state) { s.Reports = false })
+
+	c := &Consumer{metrics: newMetrics()}
+	c.metrics.lag.standings = func() []checkpoint.Standing {
+		return []checkpoint.Standing{
+			{Shard: "one", Unanswered: 2 * checkpoint.UnreadAfter}, {Shard: "two", Unanswered: 3 * checkpoint.UnreadAfter}, {Shard: "three", Unanswered: checkpoint.UnreadAfter},
+		}
+	}
+	if err := c.checkUnread(); err == nil || !strings.Contains(err.Error(), "3 shards are not read, two for 15m0s") {
+		t.Error(err)
+	}
 }
