@@ -37,6 +37,7 @@ ENV METRICS_ADDRESS=:9100
 EXPOSE 9100
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/logsluice", "healthcheck"]
 ENTRYPOINT ["/logsluice"]
+CMD ["run"]
 ARG VERSION=devel REVISION= CREATED= SOURCE=
 LABEL org.opencontainers.image.title="logsluice" \
       org.opencontainers.image.description="CloudWatch logs from a Kinesis data stream into OpenSearch" \

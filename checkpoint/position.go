@@ -61,6 +61,18 @@ func ParsePosition(s string) (Position, error) {
 // at the oldest record.
 func (p Position) Timestamp() (t time.Time, ok bool) { return p.time, p.kind == atTimestamp }
 
+// isOtherThan reports whether p, as a setting gives it, differs from the position of the
+// first start. That of LATEST is stored as its time.
+func (p Position) isOtherThan(first Position) bool {
+	switch p.kind {
+	case "":
+		return false
+	case latest:
+		return first.kind != atTimestamp
+	}
+	return p.kind != first.kind || p.time.UnixMilli() != first.time.UnixMilli()
+}
+
 func (p Position) String() string {
 	if p.kind == atTimestamp {
 		return p.kind + " " + p.time.UTC().Format(time.RFC3339Nano)

@@ -91,8 +91,11 @@ func readStart(table string, it item) (start, error) {
 // restart before the first checkpoint nor a reshard skips a record.
 func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool, now time.Time) error {
 	position := t.cfg.InitialPosition
-	if position.kind == latest {
+	switch position.kind {
+	case latest:
 		position = Position{kind: atTimestamp, time: now}
+	case "":
+		position = Position{kind: trimHorizon}
 	}
 	if inherited {
 		// Rows without a first start are those of vmware-go-kcl-v2: the
@@ -111,6 +114,10 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 	first = t.start
 	t.mu.Unlock()
 	if exists {
+		if t.cfg.InitialPosition.isOtherThan(first.position) {
+			t.cfg.Log.Warn().Stringer("initial_position", t.cfg.InitialPosition).Stringer("first_start_position", first.position).
+				Msg("INITIAL_POSITION is ignored: the application was started before, with another; to read from elsewhere, stop the workers and run logsluice leases reset")
+		}
 		if err := t.joinStart(ctx, first); err != nil {
 			return err
 		}

@@ -45,7 +45,9 @@ type Config struct {
 	// LeaseDuration is how long a silent worker keeps its shards, at least
 	// MinLeaseDuration. A lease is renewed three times within it.
 	LeaseDuration time.Duration
-	// InitialPosition is where the application starts on its first start ever.
+	// InitialPosition is where the application starts on its first start ever. The zero
+	// value is TRIM_HORIZON; with another one, a later start warns that it is ignored when
+	// the first start had another.
 	InitialPosition Position
 	// Clock is the wall clock that LeaseTimeout, which is for people, is written
 	// by; time.Now if nil.
@@ -105,8 +107,6 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		return nil, errors.New("the worker needs a name")
 	case cfg.LeaseDuration < MinLeaseDuration:
 		return nil, fmt.Errorf("a lease duration of %s is too short: at least %s is needed", cfg.LeaseDuration, MinLeaseDuration)
-	case cfg.InitialPosition.kind == "":
-		return nil, errors.New("the lease table needs an initial position")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

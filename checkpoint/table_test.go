@@ -209,7 +209,6 @@ func TestNew_Failure(t *testing.T) {
 	f("no table", func(c *Config) { c.Table = "" })
 	f("no worker", func(c *Config) { c.Worker = "" })
 	f("short lease", func(c *Config) { c.LeaseDuration = time.Millisecond })
-	f("no position", func(c *Config) { c.InitialPosition = Position{} })
 }
 
 func TestOpenCreatesTable(t *testing.T) {

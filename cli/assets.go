@@ -37,6 +37,8 @@ type ismCommand struct {
 	documentSettings
 }
 
+func (c *ismCommand) required() requirements { return requirements{c.requireIndex()} }
+
 // Run is called by kong.
 func (c *ismCommand) Run(std streams) error {
 	mapper, err := c.mapper(mapping.Config{})
@@ -54,6 +56,8 @@ type templateCommand struct {
 	documentSettings
 	indexSettings
 }
+
+func (c *templateCommand) required() requirements { return requirements{c.requireIndex()} }
 
 // Run is called by kong.
 func (c *templateCommand) Run(std streams) error {
@@ -99,6 +103,8 @@ func (c *fieldsCommand) Run(std streams) error {
 }
 
 type dashboardsCommand struct{ documentSettings }
+
+func (c *dashboardsCommand) required() requirements { return requirements{c.requireIndex()} }
 
 // Run is called by kong.
 func (c *dashboardsCommand) Run(std streams) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -22,14 +23,36 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Run         runCommand         `cmd:"" default:"withargs" help:"Consume the stream until SIGTERM (the default command)."`
+	Run         runCommand         `cmd:"" help:"Consume the stream until SIGTERM."`
 	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
 	Assets      assetsCommands     `cmd:"" help:"Print what belongs to the documents elsewhere: policy, index template, schema, table of fields, index pattern."`
 	Setup       setupCommand       `cmd:"" help:"Install or update on the OpenSearch domain what belongs there: index templates, lifecycle policy, dashboards."`
 	Doctor      doctorCommand      `cmd:"" help:"Look at each link from the log groups to the indices, and say what is wrong and what to do."`
 	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is alive; exit 0 if it is."`
-	Version     kong.VersionFlag   `help:"Print the version and exit."`
+	Help        helpCommand        `cmd:"" help:"Show the help of a command."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+	ShowVersion kong.VersionFlag   `name:"version" help:"Print the version and exit."`
+}
+
+// helpCommand stands for --help, which withHelpFlag makes of it.
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"Command whose help is shown."`
+}
+
+type versionCommand struct{}
+
+// Run is called by kong.
+func (versionCommand) Run(vars kong.Vars, std streams) error {
+	return std.print([]byte(vars["version"]))
+}
+
+// withHelpFlag makes "leases reset --help" of "help leases reset".
+func withHelpFlag(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
 }
 
 // streams are what a command reads and writes.
@@ -48,13 +71,15 @@ func settingf(format string, args ...any) error { return settingError{fmt.Errorf
 func Main(ctx context.Context, version string, args []string, in io.Reader, out, errOut io.Writer) int {
 	var root commands
 	exit := -1
-	parser, err := kong.New(&root,
+	settings := newValues()
+	vars := kong.Vars{"version": version}
+	parser, err := kong.New(&root, append(settings.options(),
 		kong.Name("logsluice"),
 		kong.Description("CloudWatch logs from a Kinesis data stream into OpenSearch."),
-		kong.Vars{"version": version},
+		vars,
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exit = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "stream", Title: "Stream and leases:"},
 			{Key: "opensearch", Title: "OpenSearch:"},
@@ -62,18 +87,26 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 			{Key: "operation", Title: "Operation:"},
 		}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams{in: in, out: out, err: errOut}),
-	)
+		kong.Bind(streams{in: in, out: out, err: errOut}, vars),
+	)...)
 	if err != nil {
 		return fail(errOut, err, exitFailure)
 	}
 	unsetEmpty(parser.Model.Node)
-	command, err := parser.Parse(args)
+	markRequired(parser.Model.Node)
+	command, err := parser.Parse(withHelpFlag(args))
+	var parsing *kong.ParseError
 	switch {
 	case exit >= 0: // --help or --version has done its work
 		return exit
+	case errors.As(err, &parsing) && (parsing.Context.Selected() == nil || len(parsing.Context.Selected().Children) > 0):
+		return failUsage(errOut, parser, parsing)
 	case err != nil:
-		return fail(errOut, nameVariable(parser.Model.Node, err), exitSettings)
+		return fail(errOut, err, exitSettings)
+	}
+	err = errors.Join(settings.err(command.Flags()), required(command.Selected()).err(ctx))
+	if err != nil {
+		return fail(errOut, err, exitSettings)
 	}
 	err = command.Run()
 	var setting settingError
@@ -86,25 +119,23 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	return exitOK
 }
 
+// failUsage lists the commands before an error.
+func failUsage(w io.Writer, parser *kong.Kong, err *kong.ParseError) int {
+	parser.Stdout = w
+	_ = err.Context.PrintUsage(false)
+	if strings.HasPrefix(err.Error(), "expected ") {
+		return fail(w, errors.New("no command is given: give one of those above"), exitSettings)
+	}
+	return fail(w, err, exitSettings)
+}
+
+// helpWidth is how many columns help takes at most.
+const helpWidth = 80
+
 // fail prints an error as one line.
 func fail(w io.Writer, err error, code int) int {
 	fmt.Fprintf(w, "logsluice: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return code
-}
-
-// nameVariable adds to an error about a flag the environment variable that
-// it was most likely set by.
-func nameVariable(node *kong.Node, err error) error {
-	for _, flag := range node.Flags {
-		about := strings.HasPrefix(err.Error(), "--"+flag.Name+" ") || strings.HasPrefix(err.Error(), "--"+flag.Name+":")
-		if about && len(flag.Envs) > 0 && !strings.Contains(err.Error(), flag.Envs[0]) {
-			return fmt.Errorf("%s (%w)", flag.Envs[0], err)
-		}
-	}
-	for _, child := range node.Children {
-		err = nameVariable(child, err)
-	}
-	return err
 }
 
 // unsetEmpty makes an empty environment variable the same as none, as task

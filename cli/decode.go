@@ -22,6 +22,8 @@ type decodeCommand struct {
 	documentSettings
 }
 
+func (d *decodeCommand) required() requirements { return requirements{d.requireIndex()} }
+
 // Run is called by kong.
 func (d *decodeCommand) Run(_ context.Context, std streams) error {
 	mapper, err := d.mapper(mapping.Config{})

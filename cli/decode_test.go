@@ -96,93 +96,11 @@ func TestDecode_Failure(t *testing.T) {
 		sampleBulk[:strings.Index(sampleBulk[200:], "{\"create\"")+200], "no message")
 }
 
-// A setting that is missing or wrong is told in one line that names the variable.
-func TestSettings_Failure(t *testing.T) {
-	complete := map[string]string{
-		"STREAM_NAME": "s", "APPLICATION_NAME": "app", "OPENSEARCH_URL": "http://127.0.0.1:1", "INDEX_PREFIX": "p", "AWS_REGION": "us-east-1",
-	}
-	f := func(variable, value string, more ...string) {
-		t.Helper()
-		t.Run(variable+"="+value, func(t *testing.T) {
-			env := map[string]string{variable: value}
-			for name, v := range complete {
-				if name != variable {
-					env[name] = v
-				}
-			}
-			for i := 0; i+1 < len(more); i += 2 {
-				env[more[i]] = more[i+1]
-			}
-			code, out, errOut := command(t, env, nil, "run")
-			if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, variable) {
-				t.Errorf("exit %d, output %q, standard error %q", code, out, errOut)
-			}
-		})
-	}
-	for variable := range complete {
-		f(variable, "")
-	}
-	f("INDEX_PREFIX", "Upper")
-	f("INDEX_TIMEZONE", "Asia/Nowhere")
-	f("OPENSEARCH_URL", "ftp://host")
-	f("OPENSEARCH_CA_FILE", "/does/not/exist")
-	f("OPENSEARCH_SIGV4", "s3")
-	f("OPENSEARCH_USERNAME", "u", "OPENSEARCH_SIGV4", "es")
-	f("INITIAL_POSITION", "yesterday")
-	f("INITIAL_POSITION", "2999-01-01T00:00:00Z")
-	f("LEASE_DURATION", "10ms")
-	f("LEASE_DURATION", "ten")
-	f("BULK_BYTES", "0")
-	f("BULK_BYTES", "many")
-	f("BULK_DOCUMENTS", "-1")
-	f("BULK_CONNECTIONS", "0")
-	f("BULK_LINGER", "-1s")
-	f("BULK_TIMEOUT", "0")
-	f("POLL_INTERVAL", "-1s")
-	f("SHARD_SYNC_INTERVAL", "0s")
-	f("IN_FLIGHT_BYTES", "0")
-	f("MAX_INFLATED_BYTES", "0")
-	f("MAX_INFLATED_BYTES", "1073741825")
-	f("DRAIN_TIMEOUT", "0s")
-	f("SUMMARY_PERIOD", "0s")
-	f("EMF_NAMESPACE", "AWS/logs")
-	f("LOG_LEVEL", "loud")
-	f("DEAD_LETTER_URL", "https://bucket/prefix/")
-	f("DEAD_LETTER_URL", "s3:///prefix/")
-	f("DEAD_LETTER_URL", "s3://No_Bucket/")
-	f("DEAD_LETTER_URL", "s3://bucket/prefix/?x")
-	f("METRICS_ADDRESS", "nowhere")
-	f("INDEX_DATE", "%d")
-	f("SCHEMA", "none")
-	f("SCHEMA_FILE", "/nowhere")
-	f("CONSTANT_FIELDS", "message=x")
-	f("INDEX_SHARDS", "0")
-	f("INDEX_REPLICAS", "some")
-	f("INDEX_REFRESH", "1ms")
-	f("INDEX_CODEC", "gzip")
-	f("INDEX_SORT", "msg")
-	for _, value := range []string{"13d", "335h59m", "-30d", "-720h", "1", "soon", "99999d"} {
-		f("EVENT_MAX_AGE", value)
-	}
-	for _, value := range []string{"1h59m", "-1d", "2", "x"} {
-		f("EVENT_MAX_AHEAD", value)
-	}
-	f("INDEX_PREFIX", "app-outside")
-	f("INDEX_PREFIX", "app-dead-letter", "DATA_STREAM", "true")
-}
-
 // People who come from the usual Lambda have these set.
 func TestLambdaVariables(t *testing.T) {
 	code, out, errOut := command(t, map[string]string{"INDEX_PREFIX": "", "ES_INDEX_PREFIX": "ecs-task", "INDEX_TIMEZONE": "Asia/Tokyo"}, sample(t), "decode", "-")
 	if code != exitOK || out != sampleBulk {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
-	}
-	for given, want := range map[string]string{
-		"search.example.com": "https://search.example.com", "https://search.example.com": "https://search.example.com", "": "",
-	} {
-		if got := address(given); got != want {
-			t.Errorf("address %q became %q", given, got)
-		}
 	}
 }
 
@@ -199,7 +117,23 @@ func TestHelpAndVersion(t *testing.T) {
 	if code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	if code, _, errOut := command(t, nil, nil, "nonsense"); code != exitSettings || strings.Count(errOut, "\n") != 1 {
-		t.Errorf("exit %d: %s", code, errOut)
+	if code, out, _ := command(t, nil, nil, "version"); code != exitOK || out != "v1.2.3\n" {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if code, help, _ := command(t, nil, nil, "help", "run"); code != exitOK || help != out {
+		t.Errorf("exit %d: %s", code, help)
+	}
+	if code, help, _ := command(t, nil, nil, "help"); code != exitOK || !strings.Contains(help, "\n  leases reset ") {
+		t.Errorf("exit %d: %s", code, help)
+	}
+	for _, required := range []string{"--stream-name=NAME             Required.", "--opensearch-url=URL          Required.", "--index-prefix=PREFIX         Required."} {
+		if !strings.Contains(out, required) {
+			t.Errorf("the help does not have %q", required)
+		}
+	}
+	for line := range strings.Lines(out) {
+		if len([]rune(line)) > 81 {
+			t.Errorf("a line of %d columns: %s", len(line)-1, line)
+		}
 	}
 }

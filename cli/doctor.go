@@ -31,6 +31,10 @@ type doctorCommand struct {
 	Output        string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
 }
 
+func (c *doctorCommand) required() requirements {
+	return requirements{c.requireStream(), c.requireTable(), c.requireDomain(), c.requireIndex(), requireRegion()}
+}
+
 // Help is called by kong.
 func (*doctorCommand) Help() string {
 	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again, and with DEAD_LETTER_URL one object _check there, which stays."
@@ -60,20 +64,25 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
+	dashboardsURL, dashboardsErr := c.dashboardsSettings.address()
 	switch err := c.opensearchSettings.check(); {
-	case c.StreamName == "":
-		return cfg, nil, c.missingStream()
 	case c.streamSettings.check() != nil:
 		return cfg, nil, c.streamSettings.check()
 	case err != nil:
 		return cfg, nil, err
+	case dashboardsErr != nil:
+		return cfg, nil, dashboardsErr
 	case c.MostLogGroups < 1:
 		return cfg, nil, settingf("--most-log-groups: %d is too small: give at least 1", c.MostLogGroups)
 	}
+	search, err := c.opensearchSettings.address()
+	if err != nil {
+		return cfg, nil, err
+	}
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
-		SearchURL: address(c.OpensearchURL), SigningService: c.OpensearchSigv4,
-		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy, DashboardsURL: address(c.DashboardsURL),
+		SearchURL: search.URL.String(), SigningService: c.OpensearchSigv4,
+		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy, DashboardsURL: dashboardsURL,
 	}
 	if c.ArchiveURL != "" {
 		archive, err := doctor.ParseArchive(c.ArchiveURL)
@@ -105,21 +114,21 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		return cfg, nil, err
 	}
 	cfg.Store = store
-	search, err := c.opensearchSettings.client(cfg.AWS, 1)
+	client, err := c.opensearchSettings.client(cfg.AWS, 1)
 	if err != nil {
 		return cfg, nil, err
 	}
-	cfg.Search = search
-	if c.DashboardsURL == "" {
-		return cfg, func() { _ = search.Close() }, nil
-	}
+	cfg.Search = client
 	dashboards, err := c.dashboardsSettings.client(c.opensearchSettings, cfg.AWS)
 	if err != nil {
-		_ = search.Close()
+		_ = client.Close()
 		return cfg, nil, err
 	}
+	if dashboards == nil {
+		return cfg, func() { _ = client.Close() }, nil
+	}
 	cfg.Dashboards = &domain.Dashboards{Client: dashboards, Tenant: c.DashboardsTenant}
-	return cfg, func() { _, _ = search.Close(), dashboards.Close() }, nil
+	return cfg, func() { _, _ = client.Close(), dashboards.Close() }, nil
 }
 
 // print prints what was found, and fails if a link is broken.

@@ -33,11 +33,12 @@ type healthcheckCommand struct {
 // healthcheckTimeout leaves each check of the worker its two seconds.
 const healthcheckTimeout = 3 * time.Second
 
+func (h *healthcheckCommand) required() requirements {
+	return requirements{{"METRICS_ADDRESS", "--metrics-address", h.MetricsAddress, "the address that run serves at, such as :9100"}}
+}
+
 // Run is called by kong.
 func (h *healthcheckCommand) Run(ctx context.Context) error {
-	if h.MetricsAddress == "" {
-		return missing("METRICS_ADDRESS", "--metrics-address", "the address that run serves at, such as :9100")
-	}
 	if err := h.badAddress(); err != nil {
 		return err
 	}

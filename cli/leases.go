@@ -13,7 +13,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
@@ -84,24 +83,15 @@ type leasesShowCommand struct {
 // period is a time between two repetitions; a flag of it needs no value.
 type period time.Duration
 
+// defaultPeriod is that of a flag without a value.
 const defaultPeriod = 2 * time.Second
 
-// IsBool lets kong take the flag without a value.
-func (*period) IsBool() bool { return true }
-
-// Decode is called by kong.
-func (p *period) Decode(ctx *kong.DecodeContext) error {
-	*p = period(defaultPeriod)
-	if ctx.Scan.Peek().Type != kong.FlagValueToken {
-		return nil
+func (c *leasesShowCommand) required() requirements {
+	rs := requirements{c.requireTable(), requireRegion()}
+	if c.Lag {
+		rs = append(rs, c.requireStream())
 	}
-	value := ctx.Scan.Pop().String()
-	d, err := time.ParseDuration(value)
-	if err != nil || d < 100*time.Millisecond {
-		return fmt.Errorf("%q is not a time of 100ms or more: give one such as 5s", value)
-	}
-	*p = period(d)
-	return nil
+	return rs
 }
 
 // Help is called by kong.
@@ -112,9 +102,6 @@ func (*leasesShowCommand) Help() string {
 
 // Run is called by kong.
 func (c *leasesShowCommand) Run(ctx context.Context, std streams) error {
-	if c.Lag && c.StreamName == "" {
-		return c.missingStream()
-	}
 	table, err := c.leaseTable(ctx)
 	if err != nil {
 		return err
@@ -346,10 +333,17 @@ func duration(seconds *float64) string {
 // leasesResetCommand sets where reading goes on.
 type leasesResetCommand struct {
 	streamSettings
-	To    string   `required:"" placeholder:"POSITION" help:"Where reading is to begin: trim-horizon (the oldest record kept), latest (now) or an RFC 3339 time."`
+	To    string   `placeholder:"POSITION" help:"Where reading is to begin: trim-horizon (the oldest record kept), latest (now) or an RFC 3339 time."`
 	Shard []string `placeholder:"ID" help:"Reset this shard only; may be given more than once (default: all shards)."`
 	Force bool     `help:"Reset although workers are alive: they lose their leases, and begin again from there."`
 	Yes   bool     `help:"Do not ask."`
+}
+
+func (c *leasesResetCommand) required() requirements {
+	return requirements{
+		c.requireStream(), c.requireTable(), requireRegion(),
+		{flag: "--to", value: c.To, what: "trim-horizon, latest or an RFC 3339 time"},
+	}
 }
 
 // Help is called by kong.
@@ -361,11 +355,8 @@ func (*leasesResetCommand) Help() string {
 // Run is called by kong.
 func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 	to, err := checkpoint.ParsePosition(c.To)
-	switch {
-	case err != nil:
+	if err != nil {
 		return settingf("--to: %w", err)
-	case c.StreamName == "":
-		return c.missingStream()
 	}
 	table, err := c.leaseTable(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,40 +20,90 @@ import (
 
 // opensearchSettings say where OpenSearch is and how requests prove who sends them.
 type opensearchSettings struct {
-	OpensearchURL          string `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" help:"OpenSearch domain."`
+	OpensearchURL          string `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" help:"OpenSearch domain, such as https://host:9200."`
 	OpensearchUsername     string `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
-	OpensearchPassword     string `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication."`
+	OpensearchPassword     string `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication. Set the variable: a flag shows in process lists."`
 	OpensearchPasswordFile string `group:"opensearch" env:"OPENSEARCH_PASSWORD_FILE" placeholder:"FILE" help:"File with the password for basic authentication, read for each request: a changed password needs no restart."`
 	OpensearchSigv4        string `group:"opensearch" name:"opensearch-sigv4" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
+	OpensearchRegion       string `group:"opensearch" env:"OPENSEARCH_REGION" placeholder:"REGION" help:"AWS region for which requests are signed (default: the region in the domain's host name, otherwise AWS_REGION)."`
 	OpensearchCAFile       string `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
 }
 
-func (s opensearchSettings) check() error {
+// Settings, as errors name them.
+const (
+	searchSetting       = "OPENSEARCH_URL (--opensearch-url)"
+	usernameSetting     = "OPENSEARCH_USERNAME (--opensearch-username)"
+	passwordSetting     = "OPENSEARCH_PASSWORD (--opensearch-password)"
+	passwordFileSetting = "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file)"
+	sigv4Setting        = "OPENSEARCH_SIGV4 (--opensearch-sigv4)"
+	caFileSetting       = "OPENSEARCH_CA_FILE (--opensearch-ca-file)"
+	searchRegionSetting = "OPENSEARCH_REGION (--opensearch-region)"
+	dashboardsSetting   = "DASHBOARDS_URL (--dashboards-url)"
+)
+
+// requireSigning has the region if requests are to be signed for one that is not known.
+func (s opensearchSettings) requireSigning() requirements {
+	if s.OpensearchSigv4 == "" || s.signingRegion("") != "" {
+		return nil
+	}
+	return requirements{requireRegion()}
+}
+
+func (s opensearchSettings) requireDomain() requirement {
+	return requirement{"OPENSEARCH_URL", "--opensearch-url", s.OpensearchURL, "the URL of the domain, such as https://host:9200"}
+}
+
+// address is where the domain is, and the credentials that its URL has.
+func (s opensearchSettings) address() (domain.Address, error) {
+	address, err := domain.ParseAddress(s.OpensearchURL)
 	switch {
-	case s.OpensearchURL == "":
-		return missing("OPENSEARCH_URL", "--opensearch-url", "the address of the domain, such as https://host:9200")
-	case s.OpensearchUsername != "" && s.OpensearchSigv4 != "":
-		return settingf("OPENSEARCH_USERNAME and OPENSEARCH_SIGV4 are both set: a request can prove its sender in one way only, remove one")
+	case err != nil:
+		return address, settingf(searchSetting+": %w", err)
+	case address.IsDashboards():
+		return address, settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
+	}
+	return address, nil
+}
+
+// check refuses settings that contradict each other or lack their other half, such as a
+// password that a secret store did not deliver.
+func (s opensearchSettings) check() error {
+	address, err := s.address()
+	inURL := address.Username != ""
+	basic := inURL || s.OpensearchUsername != ""
+	switch {
+	case err != nil:
+		return err
+	case inURL && (s.OpensearchUsername != "" || s.OpensearchPassword != "" || s.OpensearchPasswordFile != ""):
+		return settingf(searchSetting + " has a user, and " + usernameSetting + ", " + passwordSetting + " or " + passwordFileSetting + " is set too: remove the user from the URL")
+	case basic && s.OpensearchSigv4 != "":
+		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: a request can prove its sender in one way only, remove one", s.OpensearchSigv4)
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":
-		return settingf("OPENSEARCH_PASSWORD and OPENSEARCH_PASSWORD_FILE are both set: remove one")
-	case s.OpensearchPasswordFile != "" && s.OpensearchUsername == "":
-		return missing("OPENSEARCH_USERNAME", "--opensearch-username", "the user whose password is in OPENSEARCH_PASSWORD_FILE")
+		return settingf(passwordSetting+" and "+passwordFileSetting+" (%q) are both set: remove one", s.OpensearchPasswordFile)
+	case inURL && address.Password == "":
+		return settingf(searchSetting+" has the user %q without a password: give it as USER:PASSWORD@ or, better, by OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", address.Username)
+	case s.OpensearchUsername != "" && s.OpensearchPassword == "" && s.OpensearchPasswordFile == "":
+		return settingf(usernameSetting+" is %q, and there is no password: set OPENSEARCH_PASSWORD or OPENSEARCH_PASSWORD_FILE; if a secret is to set it, see why it is empty", s.OpensearchUsername)
+	case s.OpensearchUsername == "" && s.OpensearchPassword != "":
+		return settingf(passwordSetting + " is set, and there is no user: set OPENSEARCH_USERNAME")
+	case s.OpensearchUsername == "" && s.OpensearchPasswordFile != "":
+		return settingf(passwordFileSetting+" is %q, and there is no user: set OPENSEARCH_USERNAME", s.OpensearchPasswordFile)
+	case s.OpensearchRegion != "" && !regionName.MatchString(s.OpensearchRegion):
+		return settingf(searchRegionSetting+": %q is not the name of a region: give one such as us-east-1", s.OpensearchRegion)
 	}
 	return nil
 }
 
 // client makes a client of the domain. awsConfig is for signing.
 func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearch.Client, error) {
-	client, err := domain.NewClient(s.config(s.OpensearchURL, awsConfig, connections))
-	if err != nil {
-		return nil, settingf("OPENSEARCH_URL (--opensearch-url), OPENSEARCH_CA_FILE (--opensearch-ca-file) or OPENSEARCH_PASSWORD_FILE (--opensearch-password-file): %w", err)
-	}
-	return client, nil
+	return s.clientOf(s.OpensearchURL, searchSetting, awsConfig, connections)
 }
 
-func (s opensearchSettings) config(url string, awsConfig aws.Config, connections int) domain.ClientConfig {
-	return domain.ClientConfig{
-		URL:            address(url),
+// clientOf makes a client of what a setting has the URL of.
+func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, connections int) (*opensearch.Client, error) {
+	awsConfig.Region = s.signingRegion(awsConfig.Region)
+	client, err := domain.NewClient(domain.ClientConfig{
+		URL:            url,
 		Username:       s.OpensearchUsername,
 		Password:       s.OpensearchPassword,
 		PasswordFile:   s.OpensearchPasswordFile,
@@ -61,25 +111,33 @@ func (s opensearchSettings) config(url string, awsConfig aws.Config, connections
 		AWS:            awsConfig,
 		CAFile:         s.OpensearchCAFile,
 		Connections:    connections,
+	})
+	var wrong *domain.ConfigError
+	if errors.As(err, &wrong) {
+		settings := map[string]string{
+			"URL": setting, "CAFile": caFileSetting, "PasswordFile": passwordFileSetting, "SigningService": sigv4Setting,
+		}
+		return nil, settingf("%s: %w", settings[wrong.Field], wrong.Err)
 	}
+	return client, err
+}
+
+// signingRegion is the region for which requests are signed. other is the SDK's.
+func (s opensearchSettings) signingRegion(other string) string {
+	address, err := s.address()
+	if err != nil {
+		return other
+	}
+	return cmp.Or(s.OpensearchRegion, address.Region(), other)
 }
 
 // host names the domain, whatever the form of its address.
 func (s opensearchSettings) host() string {
-	u, err := url.Parse(address(s.OpensearchURL))
+	address, err := s.address()
 	if err != nil {
-		return s.OpensearchURL
+		return ""
 	}
-	return u.Host
-}
-
-// address completes the address of an OpenSearch domain: people who come from
-// the usual Lambda have set a bare host name.
-func address(url string) string {
-	if url == "" || strings.Contains(url, "://") {
-		return url
-	}
-	return "https://" + url
+	return address.URL.Host
 }
 
 // loadAWS loads what signing needs, and nothing where requests are not signed.
@@ -97,13 +155,24 @@ type dashboardsSettings struct {
 	DashboardsTenant string `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees (default ${default})."`
 }
 
-// client makes a client of Dashboards. awsConfig is for signing.
-func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearch.Client, error) {
-	client, err := domain.NewClient(search.config(s.DashboardsURL, awsConfig, 1))
-	if err != nil {
-		return nil, settingf("DASHBOARDS_URL (--dashboards-url): %w", err)
+// address is where Dashboards is, without credentials, "" if that is not set.
+func (s dashboardsSettings) address() (string, error) {
+	if s.DashboardsURL == "" {
+		return "", nil
 	}
-	return client, nil
+	address, err := domain.ParseAddress(s.DashboardsURL)
+	if err != nil {
+		return "", settingf(dashboardsSetting+": %w", err)
+	}
+	return address.URL.String(), nil
+}
+
+// client makes a client of Dashboards, nil without a URL. awsConfig is for signing.
+func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearch.Client, error) {
+	if s.DashboardsURL == "" {
+		return nil, nil
+	}
+	return search.clientOf(s.DashboardsURL, dashboardsSetting, awsConfig, 1)
 }
 
 // withRemedy adds to the error of a request what to do about it. setting names what has

@@ -28,15 +28,15 @@ import (
 // the AWS SDK from its own variables.
 type runCommand struct {
 	streamSettings
-	InitialPosition   string        `group:"stream" env:"INITIAL_POSITION" default:"TRIM_HORIZON" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default ${default})."`
+	InitialPosition   string        `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default TRIM_HORIZON)."`
 	WorkerID          string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
 	LeaseDuration     time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
 	ShardSyncInterval time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Time between two looks at shards and leases (default ${default})."`
 	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Least time between two reads of a shard; Kinesis allows 5 reads a second to all consumers of a shard together (default ${default})."`
-	InFlightBytes     int64         `group:"stream" env:"IN_FLIGHT_BYTES" default:"268435456" placeholder:"BYTES" help:"Bytes of documents without a verdict at which reading waits (default ${default})."`
-	MaxInflatedBytes  int           `group:"stream" env:"MAX_INFLATED_BYTES" default:"67108864" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
+	InFlightBytes     size          `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"BYTES" help:"Bytes of documents without a verdict at which reading waits (default ${default})."`
+	MaxInflatedBytes  size          `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
 	opensearchSettings
-	BulkBytes       int           `group:"opensearch" env:"BULK_BYTES" default:"8388608" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
+	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
 	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
 	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at the most for its bulk request to fill (default ${default})."`
 	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
@@ -52,6 +52,10 @@ type runCommand struct {
 	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" help:"Make the summary lines metrics of CloudWatch in this namespace, by its embedded metric format (default: none)."`
 	listenSettings
 	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the lines logged: ${enum} (default ${default})."`
+}
+
+func (r *runCommand) required() requirements {
+	return requirements{r.requireStream(), r.requireTable(), r.requireDomain(), r.requireIndex(), requireRegion()}
 }
 
 // Run is called by kong.
@@ -93,10 +97,12 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 
 // check looks at the settings that only this command has.
 func (r *runCommand) check() (checkpoint.Position, error) {
-	position, err := checkpoint.ParsePosition(r.InitialPosition)
+	var position checkpoint.Position
+	var err error
+	if r.InitialPosition != "" {
+		position, err = checkpoint.ParsePosition(r.InitialPosition)
+	}
 	switch t, isTime := position.Timestamp(); {
-	case r.StreamName == "":
-		return position, r.missingStream()
 	case r.streamSettings.check() != nil:
 		return position, r.streamSettings.check()
 	case checkpoint.CheckWorker(r.worker()) != nil:
@@ -114,30 +120,34 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	case r.WaitForIndex < 0:
 		return position, settingf("WAIT_FOR_INDEX (--wait-for-index): %s is negative: give a time such as 30m, or 0 to wait indefinitely", time.Duration(r.WaitForIndex))
 	case r.MaxInflatedBytes > mostInflated:
-		return position, settingf("MAX_INFLATED_BYTES (--max-inflated-bytes): %d is too much, give at most %d", r.MaxInflatedBytes, mostInflated)
+		return position, settingf("MAX_INFLATED_BYTES (--max-inflated-bytes): %s is too much: give at most %s", r.MaxInflatedBytes, size(mostInflated))
 	case r.LeaseDuration < checkpoint.MinLeaseDuration:
-		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short, give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
+		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short: give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
+	}
+	// Kinesis allows each shard 5 reads per second:
+	// https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
+	const leastPoll = 200 * time.Millisecond
+	if r.PollInterval < leastPoll {
+		return position, settingf("POLL_INTERVAL (--poll-interval): %s is too short: give at least %s, as Kinesis allows 5 reads of a shard per second", r.PollInterval, leastPoll)
 	}
 	for _, s := range []struct {
-		variable string
-		ok       bool
-		least    string
+		setting      string
+		ok           bool
+		value, least any
 	}{
-		{"SHARD_SYNC_INTERVAL", r.ShardSyncInterval >= time.Millisecond, "1ms"},
-		{"POLL_INTERVAL", r.PollInterval >= 0, "0s"},
-		{"IN_FLIGHT_BYTES", r.InFlightBytes > 0, "1"},
-		{"MAX_INFLATED_BYTES", r.MaxInflatedBytes > 0, "1"},
-		{"BULK_BYTES", r.BulkBytes > 0, "1"},
-		{"BULK_DOCUMENTS", r.BulkDocuments > 0, "1"},
-		{"BULK_LINGER", r.BulkLinger >= 0, "0s"},
-		{"BULK_CONNECTIONS", r.BulkConnections > 0, "1"},
-		{"BULK_TIMEOUT", r.BulkTimeout > 0, "1ms"},
-		{"DRAIN_TIMEOUT", r.DrainTimeout > 0, "1ms"},
-		{"SUMMARY_PERIOD", r.SummaryPeriod > 0, "1ms"},
+		{"SHARD_SYNC_INTERVAL (--shard-sync-interval)", r.ShardSyncInterval >= time.Millisecond, r.ShardSyncInterval, time.Millisecond},
+		{"IN_FLIGHT_BYTES (--in-flight-bytes)", r.InFlightBytes > 0, r.InFlightBytes, 1},
+		{"MAX_INFLATED_BYTES (--max-inflated-bytes)", r.MaxInflatedBytes > 0, r.MaxInflatedBytes, 1},
+		{"BULK_BYTES (--bulk-bytes)", r.BulkBytes > 0, r.BulkBytes, 1},
+		{"BULK_DOCUMENTS (--bulk-documents)", r.BulkDocuments > 0, r.BulkDocuments, 1},
+		{"BULK_LINGER (--bulk-linger)", r.BulkLinger >= 0, r.BulkLinger, time.Duration(0)},
+		{"BULK_CONNECTIONS (--bulk-connections)", r.BulkConnections > 0, r.BulkConnections, 1},
+		{"BULK_TIMEOUT (--bulk-timeout)", r.BulkTimeout > 0, r.BulkTimeout, time.Millisecond},
+		{"DRAIN_TIMEOUT (--drain-timeout)", r.DrainTimeout > 0, r.DrainTimeout, time.Millisecond},
+		{"SUMMARY_PERIOD (--summary-period)", r.SummaryPeriod > 0, r.SummaryPeriod, time.Millisecond},
 	} {
 		if !s.ok {
-			flag := "--" + strings.ToLower(strings.ReplaceAll(s.variable, "_", "-"))
-			return position, settingf("%s (%s) is too small: give at least %s", s.variable, flag, s.least)
+			return position, settingf("%s: %v is too small: give at least %v", s.setting, s.value, s.least)
 		}
 	}
 	return position, nil
@@ -177,7 +187,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err != nil {
 		return err
 	}
-	limitMemory(r.InFlightBytes)
+	limitMemory(int64(r.InFlightBytes))
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	table, err := checkpoint.New(checkpoint.Config{
@@ -194,7 +204,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	ix, err := indexer.New(indexer.Config{
 		Prefix:         mapper.Prefix(),
-		BatchBytes:     r.BulkBytes,
+		BatchBytes:     int(r.BulkBytes),
 		BatchDocuments: r.BulkDocuments,
 		Linger:         r.BulkLinger,
 		Connections:    r.BulkConnections,
@@ -203,7 +213,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		RetryMax:       retryMax,
 		Gzip:           r.BulkGzip,
 		NoIDs:          r.DocumentIDs == "none",
-		InFlightBytes:  r.InFlightBytes,
+		InFlightBytes:  int64(r.InFlightBytes),
 		WaitForIndex:   time.Duration(r.WaitForIndex),
 		Fallback:       mapper,
 		Store:          store,
@@ -221,7 +231,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		AWS:          awsConfig,
 		PollInterval: r.PollInterval,
 		SyncInterval: r.ShardSyncInterval,
-		MaxInflated:  r.MaxInflatedBytes,
+		MaxInflated:  int(r.MaxInflatedBytes),
 		DrainTimeout: r.DrainTimeout,
 		Registry:     registry,
 		Log:          log,

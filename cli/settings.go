@@ -8,7 +8,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
@@ -33,18 +32,28 @@ type streamSettings struct {
 	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" help:"Name of the application, and of its lease table in DynamoDB, which run creates if it does not exist."`
 }
 
-func (streamSettings) missingStream() error {
-	return missing("STREAM_NAME", "--stream-name", "the name or the ARN of the Kinesis data stream")
+// Requirements of commands that need a stream, a lease table or a region.
+
+func (s streamSettings) requireStream() requirement {
+	return requirement{"STREAM_NAME", "--stream-name", s.StreamName, "the name or the ARN of the Kinesis data stream"}
 }
+
+func (s streamSettings) requireTable() requirement {
+	return requirement{"APPLICATION_NAME", "--application-name", s.ApplicationName, "a name for the lease table, the same for all workers"}
+}
+
+func requireRegion() requirement {
+	return requirement{variable: regionVariable, what: "the region of the stream, such as us-east-1"}
+}
+
+// regionVariable is read by the AWS SDK, as is the region of a profile.
+const regionVariable = "AWS_REGION"
 
 // check refuses names that AWS would not take, before it is asked anything. Not every
 // command needs a stream.
 func (s streamSettings) check() error {
 	if err := consumer.CheckStream(s.StreamName); s.StreamName != "" && err != nil {
 		return settingf("STREAM_NAME (--stream-name): %q: %w", s.StreamName, err)
-	}
-	if s.ApplicationName == "" {
-		return missing("APPLICATION_NAME", "--application-name", "a name for the lease table, the same for all workers")
 	}
 	if err := checkpoint.CheckTable(s.ApplicationName); err != nil {
 		return settingf("APPLICATION_NAME (--application-name): %q: %w", s.ApplicationName, err)
@@ -87,11 +96,8 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	if cfg.Region == "" {
-		return cfg, missing("AWS_REGION", "no flag", "the region of the stream")
-	}
-	if !regionName.MatchString(cfg.Region) {
-		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
+	if cfg.Region != "" && !regionName.MatchString(cfg.Region) {
+		return cfg, settingf("AWS_REGION: %q is not the name of a region: give one such as us-east-1", cfg.Region)
 	}
 	return cfg, nil
 }
@@ -116,25 +122,6 @@ type schemaSettings struct {
 	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the Elastic Common Schema's names) (default ${default})."`
 	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with a schema of your own, in place of SCHEMA; logsluice assets schema prints one to begin with."`
 	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
-}
-
-// days is a time in days (30d), or as Go spells one (36h).
-type days time.Duration
-
-// UnmarshalText is called by kong.
-func (d *days) UnmarshalText(text []byte) error {
-	duration, err := time.ParseDuration(string(text))
-	if n, has := strings.CutSuffix(string(text), "d"); has && !strings.HasPrefix(n, "-") {
-		const bits = 16 // which time.Duration holds
-		var count uint64
-		count, err = strconv.ParseUint(n, 10, bits)
-		duration = time.Duration(count) * 24 * time.Hour
-	}
-	if err != nil {
-		return fmt.Errorf("%q is not a time: give one such as 30d or 36h", text)
-	}
-	*d = days(duration)
-	return nil
 }
 
 // windowSettings bound the times of events that have an index by their date.
@@ -171,6 +158,10 @@ type documentSettings struct {
 	DataStream    bool   `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX in place of indices by date: a re-delivery after a rollover is then there twice."`
 	schemaSettings
 	DocumentIDs string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
+}
+
+func (s documentSettings) requireIndex() requirement {
+	return requirement{"INDEX_PREFIX", "--index-prefix", s.IndexPrefix, "the beginning of the index names"}
 }
 
 // indexSettings are settings of the indices that run has made.
@@ -211,11 +202,8 @@ func (s schemaSettings) read() (*mapping.Schema, error) {
 
 // mapper makes a mapper of the settings and of what else a command configures.
 func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
-	if s.IndexPrefix == "" {
-		return nil, missing("INDEX_PREFIX", "--index-prefix", "the beginning of the index names")
-	}
 	zone, err := time.LoadLocation(s.IndexTimezone)
-	if err != nil {
+	if err != nil || s.IndexTimezone == "Local" { // which differs from machine to machine
 		return nil, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
 	}
 	schema, err := s.schema()
@@ -241,18 +229,13 @@ func (s indexSettings) check() (mapping.IndexSettings, error) {
 	settings := mapping.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
 	const most = 1024 // as OpenSearch has it
 	if s.IndexShards < 1 || s.IndexShards > most {
-		return settings, settingf("INDEX_SHARDS (--index-shards): %d is not from 1 to %d", s.IndexShards, most)
+		return settings, settingf("INDEX_SHARDS (--index-shards): %d is out of range: give 1 to %d", s.IndexShards, most)
 	}
 	if n, err := strconv.Atoi(s.IndexReplicas); s.IndexReplicas != "" && (err != nil || n < 0) {
-		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is no number of copies: give 0 or more", s.IndexReplicas)
+		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is not a number of copies: give 0 or more", s.IndexReplicas)
 	}
 	if s.IndexRefresh < 100*time.Millisecond {
 		return settings, settingf("INDEX_REFRESH (--index-refresh): %s is too short, give at least 100ms", s.IndexRefresh)
 	}
 	return settings, nil
-}
-
-// missing is the error for a setting without which nothing works.
-func missing(variable, flag, what string) error {
-	return settingf("%s (%s) is missing: set it to %s", variable, flag, what)
 }

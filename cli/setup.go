@@ -69,6 +69,10 @@ type setup struct {
 	outcomes []outcome
 }
 
+func (c *setupCommand) required() requirements {
+	return append(requirements{c.requireDomain(), c.requireIndex()}, c.requireSigning()...)
+}
+
 // Run is called by kong.
 func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	index, err := c.indexSettings.check()
@@ -96,11 +100,11 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	}
 	defer search.Close()
 	var dashboards *domain.Dashboards
-	if c.DashboardsURL != "" {
-		client, err := c.dashboardsSettings.client(c.opensearchSettings, awsConfig)
-		if err != nil {
-			return err
-		}
+	client, err := c.dashboardsSettings.client(c.opensearchSettings, awsConfig)
+	if err != nil {
+		return err
+	}
+	if client != nil {
 		defer client.Close()
 		dashboards = &domain.Dashboards{Client: client, Tenant: c.DashboardsTenant}
 	}

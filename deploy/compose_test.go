@@ -173,6 +173,9 @@ func TestComposeRuns(t *testing.T) {
 			service := func(name string) composedService {
 				s := project.Services[name]
 				one := composedService{name: name, program: built[s.Build.Target], env: own}
+				if s.Build.Target == "logsluice" {
+					one.arguments = []string{"run"} // the image's
+				}
 				for variable, value := range s.Environment {
 					if !slices.ContainsFunc(own, func(set string) bool { return strings.HasPrefix(set, variable+"=") }) {
 						one.env = append(one.env, variable+"="+hosts.Replace(*value))
@@ -255,10 +258,14 @@ func startKinesisLocal(t *testing.T) string {
 // composedService is a service of compose.yaml as a process.
 type composedService struct {
 	name, program string
+	arguments     []string // where a call gives none
 	env           []string
 }
 
 func (s composedService) command(ctx context.Context, args ...string) *exec.Cmd {
+	if len(args) == 0 {
+		args = s.arguments
+	}
 	cmd := exec.CommandContext(ctx, s.program, args...)
 	cmd.Env = s.env
 	return cmd

@@ -85,7 +85,7 @@ func testConfig(t *testing.T, one *image, version, revision string) {
 	}
 	f("user", config.User, "65532:65532")
 	f("entry point", config.Entrypoint, []string{"/logsluice"})
-	f("arguments", len(config.Cmd), 0)
+	f("arguments", config.Cmd, []string{"run"})
 	f("ports", config.ExposedPorts, map[string]struct{}{"9100/tcp": {}})
 	f("health check", config.Healthcheck.Test, []string{"CMD", "/logsluice", "healthcheck"})
 	f("health check's times", []time.Duration{config.Healthcheck.Interval, config.Healthcheck.Timeout, config.Healthcheck.StartPeriod},
@@ -187,6 +187,9 @@ func newContainer(t *testing.T, b *builder, one *image) *container {
 
 // command is the image's, with arguments and an environment besides its own.
 func (c *container) command(t *testing.T, env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	if len(args) == 0 {
+		args = c.config.Config.Cmd
+	}
 	args = append(slices.Clone(c.config.Config.Entrypoint), args...)
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Dir = "/"

@@ -2,7 +2,7 @@ package domain
 
 import (
 	"cmp"
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,7 +23,8 @@ type Client interface {
 
 // ClientConfig says where OpenSearch is and how requests prove who sends them.
 type ClientConfig struct {
-	// URL of the domain; a user and a password in it serve as basic auth.
+	// URL of the domain, as ParseAddress takes it; a user and a password in it serve as
+	// basic auth.
 	URL string
 	// Username and Password for basic auth, empty for none.
 	Username, Password string
@@ -42,42 +43,49 @@ type ClientConfig struct {
 	Connections int
 }
 
+// ConfigError is an error of one field of a ClientConfig.
+type ConfigError struct {
+	Field string // such as CAFile
+	Err   error
+}
+
+func (e *ConfigError) Error() string { return e.Field + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
 // NewClient makes a client that sends each request once: retries are for
-// its user, who knows what a second try means.
+// its user, who knows what a second try means. The error of a bad config is a
+// *ConfigError.
 func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
-	address, err := url.Parse(strings.TrimRight(cfg.URL, "/"))
-	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") {
-		return nil, errors.New("the URL must be like https://host:port")
+	address, err := ParseAddress(cfg.URL)
+	if err != nil {
+		return nil, &ConfigError{"URL", err}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = cfg.Connections
 	config := opensearchtransport.Config{
-		URLs:         []*url.URL{address},
-		Username:     cmp.Or(cfg.Username, address.User.Username()),
-		Password:     cfg.Password,
+		URLs:         []*url.URL{address.URL},
+		Username:     cmp.Or(cfg.Username, address.Username),
+		Password:     cmp.Or(cfg.Password, address.Password),
 		DisableRetry: true,
 		Transport:    transport,
 		// Otherwise the transport asks for /_nodes/_local/stats every few seconds, which a
 		// worker's role does not allow.
 		NodeStatsInterval: -1,
 	}
-	if config.Password == "" {
-		config.Password, _ = address.User.Password()
-	}
 	if cfg.CAFile != "" {
-		if config.CACert, err = os.ReadFile(cfg.CAFile); err != nil {
-			return nil, fmt.Errorf("read the CA file: %w", err)
+		if config.CACert, err = readCertificates(cfg.CAFile); err != nil {
+			return nil, &ConfigError{"CAFile", err}
 		}
 	}
 	if cfg.SigningService != "" {
 		if config.Signer, err = awsv2.NewSignerWithService(cfg.AWS, cfg.SigningService); err != nil {
-			return nil, fmt.Errorf("set up request signing: %w", err)
+			return nil, &ConfigError{"SigningService", err}
 		}
 	}
 	if cfg.PasswordFile != "" {
 		signer := passwordFile{cfg.Username, cfg.PasswordFile}
 		if _, err := signer.password(); err != nil {
-			return nil, err
+			return nil, &ConfigError{"PasswordFile", err}
 		}
 		config.Signer = signer
 	}
@@ -88,15 +96,31 @@ func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 	return &opensearch.Client{Transport: tp}, nil
 }
 
+// readCertificates reads a file that has a PEM certificate at least.
+func readCertificates(file string) ([]byte, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give a file with PEM certificates", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no PEM certificate: give a file with lines BEGIN CERTIFICATE and END CERTIFICATE", file)
+	}
+	return pem, nil
+}
+
 // passwordFile is a signer for basic auth.
 type passwordFile struct{ user, file string }
 
 func (p passwordFile) password() (string, error) {
 	raw, err := os.ReadFile(p.file)
 	if err != nil {
-		return "", fmt.Errorf("read the password file: %w", err)
+		return "", fmt.Errorf("%w: give a file with the password", err)
 	}
-	return strings.TrimRight(string(raw), "\r\n"), nil
+	password := strings.TrimRight(string(raw), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("%s has no password: write it there as the only line", p.file)
+	}
+	return password, nil
 }
 
 // SignRequest is called by the client for each request.

@@ -169,7 +169,6 @@ func TestNewClient_Failure(t *testing.T) {
 		}
 	}
 	f(ClientConfig{})
-	f(ClientConfig{URL: "search.example.com"})
 	f(ClientConfig{URL: "ftp://search.example.com"})
 	f(ClientConfig{URL: "https://search.example.com", CAFile: "missing.pem"})
 }

@@ -55,24 +55,27 @@ func checkPrefix(prefix string) error {
 	case strings.HasPrefix(prefix, "-") || strings.HasPrefix(prefix, "_") || strings.HasPrefix(prefix, "+") || strings.HasPrefix(prefix, "."):
 		return fmt.Errorf("the index prefix %q begins with one of - _ + . ; begin it with a letter or a digit", prefix)
 	}
+	if strings.HasSuffix(prefix, "-") {
+		return fmt.Errorf("the index prefix %q ends in a hyphen, which is put there anyway: give %q", prefix, strings.TrimRight(prefix, "-"))
+	}
 	for _, reserved := range []string{outsideDate, lettersName} {
 		if strings.HasSuffix(prefix, "-"+reserved) {
 			return fmt.Errorf("the index prefix %q ends in -%s, which names an index or a template of the prefix %q: choose another end",
 				prefix, reserved, strings.TrimSuffix(prefix, "-"+reserved))
 		}
 	}
-	return checkName("the index prefix", prefix)
+	return checkName("the index prefix", prefix, prefix)
 }
 
-// checkName holds a part of an index name against the same rules.
-func checkName(what, name string) error {
+// checkName checks the characters of a part of an index name; name is as it was given.
+func checkName(what, name, characters string) error {
 	switch {
-	case !utf8.ValidString(name):
+	case !utf8.ValidString(characters):
 		return fmt.Errorf("%s %q is not valid UTF-8", what, name)
-	case strings.ToLower(name) != name:
+	case strings.ToLower(characters) != characters:
 		return fmt.Errorf("%s %q has uppercase letters; OpenSearch takes lowercase only", what, name)
 	}
-	for _, r := range name {
+	for _, r := range characters {
 		if r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) {
 			return fmt.Errorf("%s %q contains %q, which an index name cannot have", what, name, r)
 		}
@@ -84,6 +87,11 @@ func checkName(what, name string) error {
 // not a day.
 var finer = [][]string{{"%Y", "%m", "%d", "%H"}, {"%G", "%V"}, {"%Y", "%j", "%H"}}
 
+// otherPatterns writes as strftime has it what date patterns of Java, Logstash and Go have.
+var otherPatterns = strings.NewReplacer(
+	"YYYY", "%Y", "yyyy", "%Y", "xxxx", "%G", "MM", "%m", "DDD", "%j", "DD", "%d", "dd", "%d", "HH", "%H", "ww", "%V",
+	"2006", "%Y", "01", "%m", "02", "%d", "15", "%H")
+
 // CheckDate tells whether a strftime pattern names an index for each period of
 // time: %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and the like.
 func CheckDate(date string) error {
@@ -94,7 +102,10 @@ func CheckDate(date string) error {
 	if i := strings.IndexByte(rest, '%'); i >= 0 {
 		return fmt.Errorf("the index date %q has %q: give %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
 	}
-	if err := checkName("the index date", rest); err != nil {
+	if directives := otherPatterns.Replace(date); directives != date && !strings.Contains(date, "%") && CheckDate(directives) == nil {
+		return fmt.Errorf("the index date %q is not a strftime pattern: give %s", date, directives)
+	}
+	if err := checkName("the index date", date, rest); err != nil {
 		return err
 	}
 	const longest = 50

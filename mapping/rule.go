@@ -8,8 +8,7 @@ import (
 	"logsluice/subscription"
 )
 
-// rule decides whether an event becomes a document. All its conditions must hold;
-// one that has none holds always.
+// rule decides whether an event becomes a document. All its conditions must hold.
 type rule struct {
 	keep                   bool
 	group, stream, message *regexp.Regexp
@@ -52,6 +51,9 @@ func (s *Schema) readRule(n *yaml.Node) error {
 		"keep": func(n *yaml.Node) error { r.keep = true; return read(n) },
 		"drop": read,
 	})
+	if err == nil && r.group == nil && r.stream == nil && r.message == nil && r.fields == nil {
+		return failure(n, "the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule")
+	}
 	s.rules = append(s.rules, r)
 	return err
 }
@@ -69,6 +71,9 @@ func (s *Schema) readCondition(field int, n *yaml.Node) (condition, error) {
 			return c, failure(n, "%q is no value of field %q", text, f.Name)
 		}
 		c.values[string(literal)] = true
+	}
+	if err == nil && len(list) == 0 {
+		return c, failure(n, "field %q has no value to look for: give one or remove the condition", f.Name)
 	}
 	return c, err
 }

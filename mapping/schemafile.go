@@ -161,6 +161,9 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text == "" {
+		return nil, failure(n, "an empty expression matches everything: give one such as GET /healthz, or remove the condition")
+	}
 	re, err := regexp.Compile(text)
 	if err != nil {
 		return nil, failure(n, "%v", err)

@@ -91,6 +91,13 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(rule(`drop`), `line 2: a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}`)
 	f(rule(`{omit: {}}`), `line 2: a rule has no "omit": give one of drop, keep`)
 	f(rule(`{drop: {level: debug}}`), `line 2: a rule has no "level": give one of fields, log_group, log_stream, message`)
+	for _, none := range []string{`{drop: {}}`, `{drop: }`, `{drop: ~}`, `{keep: {}}`, `{drop: {fields: {}}}`} {
+		f(rule(none), `line 2: the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule`)
+	}
+	f(rule(`{drop: {message: ""}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
+	f(rule(`{drop: {log_group: "", message: x}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
+	f(rule(`{drop: {fields: {level: []}}}`), `line 2: field "level" has no value to look for: give one or remove the condition`)
+	f(rule(`{drop: {fields: {level: ""}}}`), `line 2: "" is no value of field "level"`)
 	f(rule(`{drop: {message: "("}}`), "line 2: error parsing regexp: missing closing ): `(`")
 	f(rule(`{drop: {fields: {lvl: debug}}}`), `line 2: the schema has no "lvl": give one of level, n, took`)
 	f(rule(`{drop: {fields: {took: 1}}}`), `line 2: rules cannot look at field "took": they can at keywords, whole numbers and booleans of the line's JSON`)

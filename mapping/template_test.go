@@ -211,6 +211,13 @@ func TestCheckDate_Failure(t *testing.T) {
 	f("%Y%", `has "%"`)
 	f("%Y-W", "uppercase")
 	f("%Y/%m", "contains '/'")
+	f("YYYY-MM-DD", "is not a strftime pattern: give %Y-%m-%d")
+	f("yyyy.MM.dd", "is not a strftime pattern: give %Y.%m.%d")
+	f("yyyy-MM-dd-HH", "is not a strftime pattern: give %Y-%m-%d-%H")
+	f("2006-01-02", "is not a strftime pattern: give %Y-%m-%d")
+	f("YYYY", "is not a strftime pattern: give %Y")
+	f("YYYY/MM", "uppercase")
+	f("%yyyy", `has "%y"`)
 	f("%Y"+strings.Repeat("x", 50), "longer")
 }
 

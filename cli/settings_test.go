@@ -1,0 +1,282 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// plantedSecret is a password that no output may have.
+const plantedSecret = "s3cr3t-w0rd"
+
+// A setting that is missing or wrong is an error of one line that names the setting,
+// shows the value and has the remedy, with exit code 2, before anything is asked of AWS or
+// OpenSearch.
+func TestSettings_Failure(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_ENDPOINT_URL", server.URL)
+	t.Setenv("AWS_ACCESS_KEY_ID", "x")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", plantedSecret)
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	empty, noPEM := file("empty", ""), file("no.pem", "no certificate")
+	schema := func(text string) string { return file("schema.yaml", text) }
+
+	complete := map[string]string{
+		"STREAM_NAME": "logs", "APPLICATION_NAME": "app", "OPENSEARCH_URL": server.URL, "INDEX_PREFIX": "logs", "AWS_REGION": "us-east-1",
+	}
+	// check runs a command with an environment of complete and what differs from it, as
+	// NAME=VALUE, and looks for parts of the error.
+	check := func(args, differs []string, want ...string) {
+		t.Helper()
+		t.Run(strings.Join(append(args, differs...), " "), func(t *testing.T) {
+			env := map[string]string{}
+			for name, value := range complete {
+				env[name] = value
+			}
+			for _, d := range differs {
+				name, value, _ := strings.Cut(d, "=")
+				env[name] = value
+			}
+			code, out, errOut := command(t, env, nil, args...)
+			if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 || !strings.HasPrefix(errOut, "logsluice: ") {
+				t.Errorf("exit %d, output %q, standard error %q", code, out, errOut)
+			}
+			for _, w := range want {
+				if !strings.Contains(errOut, w) {
+					t.Errorf("%q is not in %q", w, errOut)
+				}
+			}
+			if strings.Contains(errOut, plantedSecret) {
+				t.Errorf("%q shows the secret", errOut)
+			}
+			if n := requests.Swap(0); n > 0 {
+				t.Errorf("%d requests were sent", n)
+			}
+		})
+	}
+	// f tries a value of one variable; the error begins with its name and the flag's, and
+	// the value.
+	f := func(variable, value, want string, more ...string) {
+		t.Helper()
+		flag := "--" + strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
+		check([]string{"run"}, append([]string{variable + "=" + value}, more...), "logsluice: "+variable+" ("+flag+"): ", want)
+	}
+
+	// Required settings.
+	for variable, remedy := range map[string]string{
+		"STREAM_NAME (--stream-name)":           "set it to the name or the ARN of the Kinesis data stream",
+		"APPLICATION_NAME (--application-name)": "set it to a name for the lease table",
+		"OPENSEARCH_URL (--opensearch-url)":     "set it to the URL of the domain",
+		"INDEX_PREFIX (--index-prefix)":         "set it to the beginning of the index names",
+		"AWS_REGION":                            "set it to the region of the stream",
+	} {
+		name, _, _ := strings.Cut(variable, " ")
+		check([]string{"run"}, []string{name + "="}, variable+" is missing", remedy)
+	}
+	check([]string{"run"}, []string{"STREAM_NAME=", "APPLICATION_NAME=", "OPENSEARCH_URL=", "INDEX_PREFIX=", "AWS_REGION="},
+		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION are missing")
+	check([]string{"run"}, []string{"STREAM_NAME=", "LOG_LEVEL=loud"}, "STREAM_NAME (--stream-name) is missing", `LOG_LEVEL (--log-level): "loud"`)
+	check([]string{"leases", "--watch=0s"}, nil, `--watch: "0s" is not a time of 100ms or more`)
+	check([]string{"decode", "-"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
+	check([]string{"assets", "template"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
+	check([]string{"setup"}, []string{"INDEX_PREFIX=", "OPENSEARCH_URL="}, "OPENSEARCH_URL (--opensearch-url) and INDEX_PREFIX (--index-prefix) are missing")
+	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION is missing")
+	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION are missing")
+	check([]string{"leases"}, []string{"APPLICATION_NAME="}, "APPLICATION_NAME (--application-name) is missing")
+	check([]string{"leases", "--lag"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) is missing")
+	check([]string{"leases", "reset"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) and --to are missing", "--to to trim-horizon")
+	check([]string{"leases", "reset", "--to=yesterday"}, nil, `--to: "yesterday" is not a position`)
+	check([]string{"leases", "show", "--watch=0"}, nil, `--watch: "0" is not a time of 100ms or more`)
+	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is not a choice: give table or json`)
+	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is not a choice: give templates, policy or dashboards`)
+	check([]string{"doctor", "--most-log-groups=0"}, nil, "--most-log-groups: 0 is too small")
+	check([]string{"doctor", "--most-log-groups=all"}, nil, `--most-log-groups: "all" is not a whole number: give one such as 100`)
+	check([]string{"doctor"}, []string{"ARCHIVE_URL=bucket/prefix"}, "ARCHIVE_URL (--archive-url): ")
+	check([]string{"healthcheck"}, []string{"METRICS_ADDRESS="}, "METRICS_ADDRESS (--metrics-address) is missing")
+	check([]string{"healthcheck"}, []string{"METRICS_ADDRESS=9100"}, `METRICS_ADDRESS (--metrics-address): "9100" is not an address`)
+	check([]string{"run", "--stream-name"}, nil, "STREAM_NAME (--stream-name): the flag has no value")
+	check([]string{"run", "--bulk-byte=1"}, nil, "unknown flag --bulk-byte", "--bulk-bytes")
+	check([]string{"run", "--log-level=loud"}, nil, `LOG_LEVEL (--log-level): "loud"`)
+
+	// Names in AWS.
+	f("STREAM_NAME", "my stream", `"my stream"`)
+	f("STREAM_NAME", "arn:aws:kinesis:us-east-1:1:stream/logs", `"arn:aws:kinesis:us-east-1:1:stream/logs"`)
+	f("STREAM_NAME", strings.Repeat("x", 129), "128")
+	f("APPLICATION_NAME", "my app", `"my app"`)
+	f("APPLICATION_NAME", "ab", `"ab"`)
+	f("APPLICATION_NAME", "größe", `"größe"`)
+	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION: "US East" is not the name of a region: give one such as us-east-1`)
+
+	// Choices, in any case.
+	f("LOG_LEVEL", "loud", `"loud" is not a choice: give trace, debug, info, warn or error`)
+	f("LOG_LEVEL", "WARNING", `"WARNING" is not a choice`)
+	f("SCHEMA", "none", `"none" is not a choice: give default, plain or ecs`)
+	f("OPENSEARCH_SIGV4", "s3", `"s3" is not a choice: give es or aoss`)
+	f("INDEX_CODEC", "gzip", `"gzip" is not a choice: give best_compression, default, zstd or zstd_no_dict`)
+	f("DOCUMENT_IDS", "uuid", `"uuid" is not a choice: give event or none`)
+	f("DATA_STREAM", "maybe", `"maybe" is neither true nor false`)
+	f("BULK_GZIP", "2", `"2" is neither true nor false`)
+
+	// Times.
+	for _, variable := range []string{"LEASE_DURATION", "SHARD_SYNC_INTERVAL", "POLL_INTERVAL", "BULK_LINGER", "BULK_TIMEOUT", "DRAIN_TIMEOUT", "SUMMARY_PERIOD", "INDEX_REFRESH"} {
+		f(variable, "15", `"15" has no unit: give ms, s, m or h, such as 15s`)
+		f(variable, "ten", `"ten" is not a time: give a number and its unit (ms, s, m or h), such as `)
+		f(variable, "-1s", "-1s is too ")
+	}
+	for _, variable := range []string{"EVENT_MAX_AGE", "EVENT_MAX_AHEAD", "WAIT_FOR_INDEX"} {
+		f(variable, "30", `"30" has no unit: give m, h or d, such as 30d`)
+		f(variable, "soon", `"soon" is not a time: give a number and its unit (m, h or d), such as `)
+		f(variable, "99999d", `"99999d" is not a time`)
+	}
+	f("LEASE_DURATION", "10ms", "10ms is too short: give at least ")
+	f("POLL_INTERVAL", "10ms", "10ms is too short: give at least 200ms, as Kinesis allows 5 reads of a shard per second")
+	f("SHARD_SYNC_INTERVAL", "0s", "0s is too small: give at least 1ms")
+	f("BULK_TIMEOUT", "0s", "0s is too small: give at least 1ms")
+	f("DRAIN_TIMEOUT", "0s", "0s is too small: give at least 1ms")
+	f("SUMMARY_PERIOD", "0s", "0s is too small: give at least 1ms")
+	f("INDEX_REFRESH", "1ms", "1ms is too short")
+	f("WAIT_FOR_INDEX", "-1m", "-1m0s is negative")
+	f("EVENT_MAX_AGE", "13d", "312h0m0s is less than CloudWatch Logs itself allows: give at least 14d, or 0 for no limit")
+	f("EVENT_MAX_AGE", "335h59m", "is less than")
+	f("EVENT_MAX_AGE", "-30d", `"-30d" is not a time`)
+	f("EVENT_MAX_AHEAD", "1h59m", "1h59m0s is less than CloudWatch Logs itself allows: give at least 2h")
+	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: give TRIM_HORIZON, LATEST or a time such as `)
+	f("INITIAL_POSITION", "2026-01-31", `"2026-01-31" is not a position`)
+	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z is in the future")
+
+	// Sizes and counts.
+	for _, variable := range []string{"IN_FLIGHT_BYTES", "MAX_INFLATED_BYTES", "BULK_BYTES"} {
+		f(variable, "many", `"many" is not a size: give bytes, or a number with a unit, such as 1000000, 8MB or 8MiB`)
+		f(variable, "0", "0 is too small: give at least 1")
+		f(variable, "-5", "-5 is too small: give at least 1")
+		f(variable, "8 apples", `"8 apples" is not a size`)
+		f(variable, "99999999EB", `"99999999EB" is `)
+	}
+	f("MAX_INFLATED_BYTES", "2GiB", "2GiB is too much: give at most 1GiB")
+	for _, variable := range []string{"BULK_DOCUMENTS", "BULK_CONNECTIONS"} {
+		f(variable, "many", `"many" is not a whole number: give one such as `)
+		f(variable, "0", "0 is too small: give at least 1")
+		f(variable, "1.5", `"1.5" is not a whole number`)
+		f(variable, "99999999999999999999", `"99999999999999999999" is too large a number`)
+	}
+	f("INDEX_SHARDS", "0", "0 is out of range: give 1 to 1024")
+	f("INDEX_SHARDS", "1025", "1025 is out of range")
+	f("INDEX_REPLICAS", "some", `"some" is not a number of copies: give 0 or more`)
+	f("INDEX_REPLICAS", "-1", `"-1" is not a number of copies`)
+
+	// Documents and indices.
+	f("INDEX_PREFIX", "Upper", `"Upper" has uppercase letters`)
+	f("INDEX_PREFIX", "ecs-", `"ecs-" ends in a hyphen, which is put there anyway: give "ecs"`)
+	f("INDEX_PREFIX", "_logs", `"_logs" begins with`)
+	f("INDEX_PREFIX", "my logs", `"my logs" contains ' '`)
+	f("INDEX_PREFIX", "logs*", `"logs*" contains '*'`)
+	f("INDEX_PREFIX", "app-outside", `"app-outside" ends in -outside`)
+	f("INDEX_PREFIX", "app-dead-letter", `"app-dead-letter" ends in -dead-letter`, "DATA_STREAM=true")
+	f("INDEX_DATE", "YYYY-MM-DD", `"YYYY-MM-DD" is not a strftime pattern: give %Y-%m-%d`)
+	f("INDEX_DATE", "yyyy.MM.dd", "give %Y.%m.%d")
+	f("INDEX_DATE", "%Y/%m/%d", `"%Y/%m/%d" contains '/', which an index name cannot have`)
+	f("INDEX_DATE", "%d", `"%d" does not name periods`)
+	f("INDEX_DATE", "%Y-%b", `"%Y-%b" has "%b"`)
+	f("INDEX_TIMEZONE", "Asia/Nowhere", `"Asia/Nowhere" is not a timezone: give an IANA name`)
+	f("INDEX_TIMEZONE", "Local", `"Local" is not a timezone`)
+	f("INDEX_TIMEZONE", "JST+9", `"JST+9" is not a timezone`)
+	f("INDEX_SORT", "msg", "msg")
+	f("SCHEMA_FILE", "/nowhere", "/nowhere")
+	f("SCHEMA_FILE", schema("fields:\n  - {name: level, type: keyword, paths: [level]}\nrules:\n  - drop: {}\n"), "line 4: the rule has no condition")
+	f("CONSTANT_FIELDS", "env:prod", `"env:prod" does not have the form NAME=VALUE,NAME=VALUE: give for example env=prod,service=shop`)
+	f("CONSTANT_FIELDS", "=x", `"=x" does not have the form`)
+	f("CONSTANT_FIELDS", "message=x", "message")
+
+	// OpenSearch.
+	f("OPENSEARCH_URL", "ftp://host", `"ftp://host" has another scheme than http and https`)
+	f("OPENSEARCH_URL", "https://host/_dashboards", `"https://host/_dashboards" is the address of OpenSearch Dashboards: leave out /_dashboards`)
+	f("OPENSEARCH_URL", "https://a:9200,https://b:9200", "it has more than one URL")
+	f("OPENSEARCH_URL", "https://a b", `"https://a b" has blanks`)
+	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" is not a URL`)
+	f("OPENSEARCH_URL", "https://", "has no host")
+	f("OPENSEARCH_URL", "https://user:"+plantedSecret+"/@host:0", `"https://***@host:0" has a port`)
+	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user:" + plantedSecret + "@host", "OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_URL (--opensearch-url) has a user", "remove the user from the URL")
+	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user@host"}, `OPENSEARCH_URL (--opensearch-url) has the user "user" without a password`)
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin"}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin", and there is no password`, "OPENSEARCH_PASSWORD_FILE")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin", "OPENSEARCH_PASSWORD="}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin", and there is no password`)
+	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_PASSWORD (--opensearch-password) is set, and there is no user: set OPENSEARCH_USERNAME")
+	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD_FILE=" + empty}, "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file) is ", empty, "set OPENSEARCH_USERNAME")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_PASSWORD_FILE=" + empty}, "are both set")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "remove one")
+	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", "/nowhere: no such file or directory: give a file with the password", "OPENSEARCH_USERNAME=u")
+	f("OPENSEARCH_PASSWORD_FILE", empty, empty+" has no password", "OPENSEARCH_USERNAME=u")
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", "/nowhere: no such file or directory: give a file with PEM certificates")
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", noPEM+" has no PEM certificate")
+	f("OPENSEARCH_REGION", "Frankfurt", `"Frankfurt" is not the name of a region`)
+	check([]string{"doctor"}, []string{"DASHBOARDS_URL=https://user:" + plantedSecret + "@host:0"}, `DASHBOARDS_URL (--dashboards-url): "https://***@host:0" has a port`)
+	f("DEAD_LETTER_URL", "https://bucket/prefix/", "https://bucket/prefix/")
+	f("DEAD_LETTER_URL", "s3:///prefix/", "s3:///prefix/")
+	f("DEAD_LETTER_URL", "s3://No_Bucket/", "No_Bucket")
+	f("DEAD_LETTER_URL", "s3://bucket/prefix/?x", "s3://bucket/prefix/?x")
+
+	// Operation.
+	f("EMF_NAMESPACE", "AWS/logs", `"AWS/logs"`)
+	f("METRICS_ADDRESS", "nowhere", `"nowhere" is not an address: give host:port, such as :9100`)
+	f("METRICS_ADDRESS", "9100", `"9100" is not an address`)
+	f("WORKER_ID", strings.Repeat("x", 300), "x")
+	check([]string{"setup"}, []string{"DELETE_AFTER=30"}, `DELETE_AFTER (--delete-after): "30" has no unit`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, "DELETE_AFTER (--delete-after)")
+}
+
+// Choices are taken in any case, sizes with units, and a flag in place of its variable.
+func TestSettings_Success(t *testing.T) {
+	f := func(env map[string]string, args ...string) {
+		t.Helper()
+		t.Run(fmt.Sprint(env, args), func(t *testing.T) {
+			for name, value := range documentEnv {
+				t.Setenv(name, value)
+			}
+			if code, _, errOut := command(t, env, nil, append([]string{"assets", "template"}, args...)...); code != exitOK {
+				t.Errorf("exit %d, %s", code, errOut)
+			}
+		})
+	}
+	f(map[string]string{"SCHEMA": "ECS", "INDEX_CODEC": " Best_Compression ", "DOCUMENT_IDS": "Event", "DATA_STREAM": "No"})
+	f(map[string]string{"INDEX_REFRESH": "five"}, "--index-refresh=5s")
+	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
+}
+
+// Commands are listed where none is given or it is unknown.
+func TestNoCommand(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		code, out, errOut := command(t, nil, nil, args...)
+		if code != exitSettings || out != "" || !strings.Contains(errOut, want) {
+			t.Errorf("%v: exit %d, output %q, standard error %q", args, code, out, errOut)
+		}
+		for _, name := range []string{"run ", "doctor ", "leases reset "} {
+			if !strings.Contains(errOut, "\n  "+name) && args == nil {
+				t.Errorf("%v: %s is not listed: %s", args, name, errOut)
+			}
+		}
+		for _, line := range strings.Split(errOut, "\n") {
+			if len(line) > 80 {
+				t.Errorf("%v: a line of %d columns: %s", args, len(line), line)
+			}
+		}
+	}
+	f("logsluice: no command is given: give one of those above")
+	f("logsluice: unexpected argument start", "start")
+	f("logsluice: no command is given", "assets")
+	f("logsluice: unexpected argument tables", "assets", "tables")
+}
