@@ -480,7 +480,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("TLS only", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(secure.URL, "https://", "http://", 1)}, noSearch, "OpenSearch", "OPENSEARCH_URL")
 	f("OpenSearch hangs", nil, map[string]string{"OPENSEARCH_URL": "http://" + deaf(t)}, noSearch, "OpenSearch", "does not answer within 5s", "how busy")
 	f("TLS hangs", nil, map[string]string{"OPENSEARCH_URL": "https://" + deaf(t)}, noSearch, "OpenSearch", "TLS", "no answer within 5s")
-	f("another server", nil, map[string]string{"OPENSEARCH_URL": c.env["DASHBOARDS_URL"]}, noSearch, "OpenSearch", "404", "OPENSEARCH_URL")
+	f("another server", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.env["DASHBOARDS_URL"], "/_dashboards", "/elsewhere", 1)}, noSearch, "OpenSearch", "404", "OPENSEARCH_URL")
 	f("no OpenSearch", answer(http.StatusOK, "<html>", "GET /"), nil, noSearch, "OpenSearch", "is no OpenSearch", "OPENSEARCH_URL")
 	f("unauthorized", answer(http.StatusUnauthorized, "Unauthorized", "GET /"), nil, noSearch, "OpenSearch", "401", "OPENSEARCH_USERNAME", "OPENSEARCH_SIGV4")
 	const notAuthorized = `{"Message":"User: anonymous is not authorized to perform: es:ESHttpGet because no resource-based policy allows the es:ESHttpGet action"}`

@@ -69,7 +69,7 @@ func (rs requirements) err(ctx context.Context) error {
 func (r requirement) name() string {
 	switch {
 	case r.flag == "":
-		return r.variable
+		return r.variable + " (no flag)"
 	case r.variable == "":
 		return r.flag
 	}

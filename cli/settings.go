@@ -97,7 +97,7 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
 	}
 	if cfg.Region != "" && !regionName.MatchString(cfg.Region) {
-		return cfg, settingf("AWS_REGION: %q is not the name of a region: give one such as us-east-1", cfg.Region)
+		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
 	}
 	return cfg, nil
 }

@@ -83,20 +83,20 @@ func TestSettings_Failure(t *testing.T) {
 		"APPLICATION_NAME (--application-name)": "set it to a name for the lease table",
 		"OPENSEARCH_URL (--opensearch-url)":     "set it to the URL of the domain",
 		"INDEX_PREFIX (--index-prefix)":         "set it to the beginning of the index names",
-		"AWS_REGION":                            "set it to the region of the stream",
+		"AWS_REGION (no flag)":                  "set it to the region of the stream",
 	} {
 		name, _, _ := strings.Cut(variable, " ")
 		check([]string{"run"}, []string{name + "="}, variable+" is missing", remedy)
 	}
 	check([]string{"run"}, []string{"STREAM_NAME=", "APPLICATION_NAME=", "OPENSEARCH_URL=", "INDEX_PREFIX=", "AWS_REGION="},
-		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION are missing")
+		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION (no flag) are missing")
 	check([]string{"run"}, []string{"STREAM_NAME=", "LOG_LEVEL=loud"}, "STREAM_NAME (--stream-name) is missing", `LOG_LEVEL (--log-level): "loud"`)
 	check([]string{"leases", "--watch=0s"}, nil, `--watch: "0s" is not a time of 100ms or more`)
 	check([]string{"decode", "-"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
 	check([]string{"assets", "template"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
 	check([]string{"setup"}, []string{"INDEX_PREFIX=", "OPENSEARCH_URL="}, "OPENSEARCH_URL (--opensearch-url) and INDEX_PREFIX (--index-prefix) are missing")
-	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION is missing")
-	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION are missing")
+	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION (no flag) is missing")
+	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION (no flag) are missing")
 	check([]string{"leases"}, []string{"APPLICATION_NAME="}, "APPLICATION_NAME (--application-name) is missing")
 	check([]string{"leases", "--lag"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) is missing")
 	check([]string{"leases", "reset"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) and --to are missing", "--to to trim-horizon")
@@ -120,7 +120,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("APPLICATION_NAME", "my app", `"my app"`)
 	f("APPLICATION_NAME", "ab", `"ab"`)
 	f("APPLICATION_NAME", "größe", `"größe"`)
-	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION: "US East" is not the name of a region: give one such as us-east-1`)
+	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION (no flag): "US East" is not the name of a region: give one such as us-east-1`)
 
 	// Choices, in any case.
 	f("LOG_LEVEL", "loud", `"loud" is not a choice: give trace, debug, info, warn or error`)

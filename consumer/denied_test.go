@@ -327,6 +327,17 @@ func TestReadError(t *testing.T) {
 	f(api("ExpiredTokenException"), false, "ExpiredTokenException: No: check the worker's AWS credentials")
 	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table is not of this shard")
 	f(api("InvalidArgumentException"), false, "InvalidArgumentException: No.")
+
+	// A checkpoint that is not the shard's is mended by the worker, so it is not refused.
+	for err, want := range map[error]bool{
+		&readError{cause: api("AccessDeniedException")}:                   true,
+		&readError{cause: api("InvalidArgumentException"), resumes: true}: false,
+		&readError{cause: api("InternalFailure")}:                         false,
+	} {
+		if got := errors.Is(err, checkpoint.ErrRefused); got != want {
+			t.Errorf("%v: refused %t", err, got)
+		}
+	}
 }
 
 // Of the KCL's own warnings one of a kind is logged per minute, with the number

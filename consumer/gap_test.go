@@ -556,6 +556,103 @@ func TestFromHorizon(t *testing.T) {
 	})
 }
 
+// judged is a reading that answers are judged for, one after the other.
+type judged struct {
+	*testing.T
+	stream *stream
+	reader *reader
+	log    *strings.Builder
+}
+
+func onJudged(t *testing.T, behind time.Duration, f func(j *judged)) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		createStream(t, fake)
+		j := &judged{T: t, log: &strings.Builder{}, reader: &reader{shard: heldShard, lease: &checkpoint.Lease{}, last: "100", read: time.Now().Add(-behind)}}
+		j.stream = newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(j.log)}, nil, newMetrics(), new(progress))
+		f(j)
+	})
+}
+
+// judge judges an answer whose first record came some time ago, 0 for an answer without
+// records, and returns what is reported of a gap.
+func (j *judged) judge(first, lag time.Duration, skipped int) (pending bool, report string) {
+	j.Helper()
+	answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(lag.Milliseconds())}
+	if first > 0 {
+		answer.Records = []kinesistypes.Record{{SequenceNumber: aws.String("200"), ApproximateArrivalTimestamp: aws.Time(time.Now().Add(-first))}}
+	}
+	j.log.Reset()
+	pending = j.stream.judge(j.Context(), j.reader, time.Now(), answer, skipped)
+	if j.log.Len() == 0 {
+		return pending, ""
+	}
+	var line struct {
+		From   time.Time `json:"gap_from"`
+		To     time.Time `json:"gap_to"`
+		Before string    `json:"before_sequence_number"`
+	}
+	if err := json.Unmarshal([]byte(j.log.String()), &line); err != nil {
+		j.Fatalf("%v: %s", err, j.log)
+	}
+	return pending, strings.TrimSpace(fmt.Sprint(time.Since(line.From), " to ", time.Since(line.To), " ", line.Before))
+}
+
+// An answer shows whether records before it have expired: in 24 hours, by the second.
+func TestJudge(t *testing.T) {
+	f := func(what string, behind, first, lag time.Duration, skipped int, answered bool, want string) {
+		t.Helper()
+		onJudged(t, behind, func(j *judged) {
+			j.reader.answered = answered
+			if pending, got := j.judge(first, lag, skipped); got != want || pending {
+				t.Errorf("%s: %q, pending %t", what, got, pending)
+			}
+		})
+	}
+	const day = 24 * time.Hour
+	f("not behind", time.Hour, time.Minute, time.Hour, 0, true, "")
+	f("a record that is kept", 30*time.Hour, time.Hour, time.Hour, 0, true, "30h0m0s to 23h59m59s 200")
+	f("a record beyond the retention", 30*time.Hour, 25*time.Hour, time.Hour, 0, false, "30h0m0s to 25h0m0s 200")
+	f("a record beyond the retention, in place", 30*time.Hour, 25*time.Hour, time.Hour, 0, true, "")
+	f("a record at the retention, in place", 30*time.Hour, day, time.Hour, 0, true, "30h0m0s to 24h0m0s 200")
+	f("a record that was read before", 30*time.Hour, time.Hour, time.Hour, 1, true, "")
+	f("no record, at the tip", 30*time.Hour, 0, 0, 0, true, "30h0m0s to 23h59m59s")
+
+	onJudged(t, 30*time.Hour, func(j *judged) {
+		answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(0)}
+		if pending := j.stream.judge(j.Context(), j.reader, time.Time{}, answer, 0); pending || j.log.Len() > 0 {
+			t.Errorf("without a date: pending %t, %s", pending, j.log)
+		}
+	})
+}
+
+// While answers without records pass over what has expired, one gap grows. It is reported
+// when the reading has passed it, or after gapInterval.
+func TestJudgeWhilePassing(t *testing.T) {
+	expect := func(j *judged, first, lag time.Duration, wantPending bool, want string) {
+		t.Helper()
+		if pending, got := j.judge(first, lag, 0); got != want || pending != wantPending {
+			t.Errorf("%q, pending %t", got, pending)
+		}
+	}
+	onJudged(t, 30*time.Hour, func(j *judged) {
+		expect(j, 0, time.Hour, true, "")
+		time.Sleep(10 * time.Second)
+		expect(j, time.Hour, time.Hour, false, "30h0m10s to 23h59m59s 200")
+	})
+	onJudged(t, 30*time.Hour, func(j *judged) {
+		expect(j, 0, time.Hour, true, "")
+		expect(j, 0, time.Hour, false, "30h0m0s to 23h59m59s") // it has passed the gap
+	})
+	onJudged(t, 30*time.Hour, func(j *judged) {
+		expect(j, 0, time.Hour, true, "")
+		time.Sleep(gapInterval - time.Second)
+		expect(j, 0, time.Hour, true, "")
+		time.Sleep(time.Second)
+		expect(j, 0, time.Hour, false, "30h1m0s to 23h59m59s")
+	})
+}
+
 // update changes a row of the lease table by hand.
 func (s *site) update(shard, expression string, values map[string]types.AttributeValue) {
 	s.Helper()
