@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"logsluice/internal/safetext"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -47,12 +49,16 @@ func (versionCommand) Run(vars kong.Vars, std streams) error {
 	return std.print([]byte(vars["version"]))
 }
 
-// withHelpFlag makes "leases reset --help" of "help leases reset".
+// withHelpFlag makes "leases reset --help" of "help leases reset", and "leases show --help"
+// of "leases --help", as leases has the flags of show.
 func withHelpFlag(args []string) []string {
-	if len(args) == 0 || args[0] != "help" {
-		return args
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
 	}
-	return append(slices.Clone(args[1:]), "--help")
+	if len(args) == 2 && args[0] == "leases" && (args[1] == "--help" || args[1] == "-h") {
+		args = []string{"leases", "show", "--help"}
+	}
+	return args
 }
 
 // streams are what a command reads and writes.
@@ -134,7 +140,7 @@ const helpWidth = 80
 
 // fail prints an error as one line.
 func fail(w io.Writer, err error, code int) int {
-	fmt.Fprintf(w, "logsluice: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(w, "logsluice: %s\n", safetext.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	return code
 }
 

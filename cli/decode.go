@@ -18,7 +18,7 @@ const maxDecoded = 4 << 30
 
 // decodeCommand prints the bulk request of subscription records.
 type decodeCommand struct {
-	File string `arg:"" help:"File with subscription records as Kinesis or the archive holds them: gzip members back to back, gzip of that, or JSON; - for standard input."`
+	File string `arg:"" optional:"" help:"File with subscription records as Kinesis or the archive holds them: gzip members back to back, gzip of that, or JSON; - for standard input."`
 	documentSettings
 }
 
@@ -26,6 +26,9 @@ func (d *decodeCommand) required() requirements { return requirements{d.requireI
 
 // Run is called by kong.
 func (d *decodeCommand) Run(_ context.Context, std streams) error {
+	if d.File == "" {
+		return settingf("decode has no file: give the name of one, or - for standard input")
+	}
 	mapper, err := d.mapper(mapping.Config{})
 	if err != nil {
 		return err

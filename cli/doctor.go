@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -81,7 +80,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	}
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
-		SearchURL: search.URL.String(), SigningService: c.OpensearchSigv4,
+		SearchURL: search.URL.String(), SigningService: c.OpensearchSigv4, PasswordInClear: c.passwordInClear(),
 		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy, DashboardsURL: dashboardsURL,
 	}
 	if c.ArchiveURL != "" {
@@ -135,7 +134,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 func (c *doctorCommand) print(std streams, findings []doctor.Finding) error {
 	var page bytes.Buffer
 	if c.Output == "json" {
-		if err := json.NewEncoder(&page).Encode(findings); err != nil {
+		if err := writeJSON(&page, findings); err != nil {
 			return fmt.Errorf("write what was found: %w", err)
 		}
 	} else {

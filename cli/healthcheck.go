@@ -27,7 +27,12 @@ func (s listenSettings) badAddress() error {
 // program that could.
 type healthcheckCommand struct {
 	listenSettings
-	Ready bool `help:"Ask whether the worker is ready (/readyz) rather than alive (/healthz)."`
+	Ready bool `help:"Ask whether the worker is ready, /readyz (default: whether it is alive, /healthz)."`
+}
+
+// Help is called by kong.
+func (*healthcheckCommand) Help() string {
+	return fmt.Sprintf("The worker has %s to answer. The exit code is 0 if it is alive, or ready, and 1 if it is not or does not answer.", healthcheckTimeout)
 }
 
 // healthcheckTimeout leaves each check of the worker its two seconds.

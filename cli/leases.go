@@ -3,8 +3,8 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +77,7 @@ type leasesShowCommand struct {
 	streamSettings
 	Output string `enum:"table,json" default:"table" help:"Form of the output: ${enum}; with --watch, one JSON array a line (default ${default})."`
 	Watch  period `placeholder:"TIME" help:"Print again and again, each 2s or at --watch=TIME, until interrupted."`
+	Wide   bool   `help:"Show all of checkpoints and names, and the parents of each shard."`
 	Lag    bool   `help:"Ask Kinesis how far each shard is behind. Costs one of the 5 reads a second that all consumers of a shard have together. Needs STREAM_NAME."`
 }
 
@@ -97,7 +98,8 @@ func (c *leasesShowCommand) required() requirements {
 // Help is called by kong.
 func (*leasesShowCommand) Help() string {
 	return "AGE is the time since the owner's last sign of life, approximately: the clocks of two machines are compared. " +
-		"With STREAM_NAME the shards of the stream are listed too: those not started, closed, or expired."
+		"With STREAM_NAME the shards of the stream are listed too: those not started, closed, or expired. " +
+		"logsluice leases reset --help shows how to set where reading goes on."
 }
 
 // Run is called by kong.
@@ -112,7 +114,7 @@ func (c *leasesShowCommand) Run(ctx context.Context, std streams) error {
 		case c.Watch == 0:
 			return err
 		case err != nil && ctx.Err() == nil:
-			fmt.Fprintf(std.err, "logsluice: %v\n", err) // it may pass
+			fail(std.err, err, exitFailure) // it may pass
 		}
 		pause := time.NewTimer(time.Duration(c.Watch))
 		select {
@@ -143,12 +145,12 @@ func (c *leasesShowCommand) show(ctx context.Context, table *leaseTable, w io.Wr
 	// At once, so that a screen that is cleared does not flicker.
 	var page bytes.Buffer
 	if c.Output == "json" {
-		err = json.NewEncoder(&page).Encode(leases)
+		err = writeJSON(&page, leases)
 	} else {
 		if c.Watch != 0 && isTerminal(w) {
 			page.WriteString("\x1b[H\x1b[2J")
 		}
-		err = printLeases(&page, leases, c.Lag)
+		err = printLeases(&page, leases, c.Lag, c.Wide)
 	}
 	if err == nil {
 		_, err = w.Write(page.Bytes())
@@ -260,40 +262,70 @@ func brief(err error) string {
 	return "no connection"
 }
 
-func printLeases(w io.Writer, leases []lease, lag bool) error {
+// Widths of the columns that are shortened, so that the table fits 100 columns.
+const (
+	stateWidth      = 20
+	ownerWidth      = 14
+	checkpointWidth = 21
+)
+
+func printLeases(w io.Writer, leases []lease, lag, wide bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	header := "SHARD\tPARENTS\tSTATE\tOWNER\tAGE\tCHECKPOINT"
+	header := []string{"SHARD", "STATE", "OWNER", "AGE", "CHECKPOINT"}
+	if wide {
+		header = slices.Insert(header, 1, "PARENTS")
+	}
 	if lag {
-		header += "\tLAG"
+		header = append(header, "LAG")
 	}
 	notes := slices.ContainsFunc(leases, func(l lease) bool { return l.note() != "" })
 	if notes {
-		header += "\tNOTE"
+		header = append(header, "NOTE")
 	}
-	fmt.Fprintln(table, header)
+	fmt.Fprintln(table, cells(header...))
 	for _, l := range leases {
-		state := string(l.State)
-		switch l.State {
-		case checkpoint.StateClaimed:
-			state += " by " + l.ClaimedBy
-		case checkpoint.StateWaiting:
-			state += " for parents"
+		line := []string{l.Shard, l.stateText(wide), orDash(l.Owner), orDash(duration(l.Age)), position(l.Checkpoint, l.Start)}
+		if wide {
+			line = slices.Insert(line, 1, orDash(strings.Join(l.Parents, ",")))
+		} else {
+			line[1], line[2] = head(line[1], stateWidth), tail(line[2], ownerWidth)
+			line[4] = head(strings.TrimPrefix(line[4], "starts at "), checkpointWidth)
 		}
-		if l.Closed && l.State != checkpoint.StateFinished {
-			state += ", closed"
-		}
-		line := strings.Join([]string{
-			l.Shard, orDash(strings.Join(l.Parents, ",")), state, orDash(l.Owner), orDash(duration(l.Age)), position(l.Checkpoint, l.Start),
-		}, "\t")
 		if lag {
-			line += "\t" + orDash(duration(l.Lag)+l.LagError)
+			line = append(line, orDash(duration(l.Lag)+l.LagError))
 		}
 		if notes {
-			line += "\t" + orDash(l.note())
+			line = append(line, orDash(l.note()))
 		}
-		fmt.Fprintln(table, line)
+		fmt.Fprintln(table, cells(line...))
 	}
 	return table.Flush()
+}
+
+// stateText is the state of a lease with what it is about.
+func (l lease) stateText(wide bool) string {
+	state := string(l.State)
+	switch l.State {
+	case checkpoint.StateClaimed:
+		claimer := l.ClaimedBy
+		if !wide {
+			claimer = tail(claimer, stateWidth-len("claimed by "))
+		}
+		state += " by " + claimer
+	case checkpoint.StateWaiting:
+		if wide {
+			return state + " for parents"
+		}
+		parents := make([]string, len(l.Parents))
+		for i, parent := range l.Parents {
+			parents[i] = "…" + cmp.Or(strings.TrimLeft(strings.TrimPrefix(parent, "shardId-"), "0"), "0")
+		}
+		state += " for " + strings.Join(parents, ",")
+	}
+	if l.Closed && l.State != checkpoint.StateFinished {
+		state += ", closed"
+	}
+	return state
 }
 
 // note is what is wrong with a lease beside its state. It comes last, as it is long.
@@ -400,7 +432,7 @@ func printPlan(w io.Writer, plan []checkpoint.Reset) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SHARD\tOWNER\tCHECKPOINT NOW\tSTART THEN")
 	for _, r := range plan {
-		fmt.Fprintln(table, strings.Join([]string{r.ID, orDash(r.Owner), position(r.Checkpoint, r.Start.String()), r.To.String()}, "\t"))
+		fmt.Fprintln(table, cells(r.ID, orDash(r.Owner), position(r.Checkpoint, r.Start.String()), r.To.String()))
 	}
 	return table.Flush()
 }

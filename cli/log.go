@@ -8,14 +8,23 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
+
+	"logsluice/internal/safetext"
 )
 
 // newLogger writes JSON lines, or readable ones if w is a terminal.
 func newLogger(w io.Writer, level zerolog.Level) zerolog.Logger {
 	if isTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, FormatMessage: formatMessage}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// formatMessage writes a message as it is. Lines of the KCL have texts of others in it; those
+// of fields are quoted where it takes that.
+func formatMessage(message any) string {
+	text, _ := message.(string)
+	return safetext.Escape(text)
 }
 
 // isTerminal tells that a person sits at what a command reads or writes.

@@ -94,6 +94,12 @@ func (s opensearchSettings) check() error {
 	return nil
 }
 
+// passwordInClear reports whether a password can be read on its way to the domain.
+func (s opensearchSettings) passwordInClear() bool {
+	address, err := s.address()
+	return err == nil && address.IsInClear() && (s.OpensearchUsername != "" || address.Username != "")
+}
+
 // client makes a client of the domain. awsConfig is for signing.
 func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearch.Client, error) {
 	return s.clientOf(s.OpensearchURL, searchSetting, awsConfig, connections)

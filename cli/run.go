@@ -18,6 +18,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/consumer"
+	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/mapping"
@@ -92,6 +93,9 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer client.Close()
+	if r.passwordInClear() {
+		log.Warn().Msg(doctor.PasswordInClear + ": " + doctor.EncryptPassword)
+	}
 	return r.consume(ctx, awsConfig, position, mapper, client, registry, log)
 }
 

@@ -17,12 +17,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/rs/zerolog"
 
 	"logsluice/checkpoint"
 	"logsluice/consumer"
 	"logsluice/doctor"
 	"logsluice/internal/ownbody"
+	"logsluice/internal/safetext"
 	"logsluice/mapping"
 )
 
@@ -92,7 +94,8 @@ func (s streamSettings) explain(err error, region string) error {
 
 // loadAWS reads region, credentials and endpoints from the SDK's own variables.
 func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)))
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)),
+		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{cutTokens}))
 	if err != nil {
 		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
 	}
@@ -100,6 +103,21 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
 	}
 	return cfg, nil
+}
+
+// cutTokens has the errors of AWS end before a session token that they quote.
+func cutTokens(stack *middleware.Stack) error {
+	return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("cutTokens",
+		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleFinalize(ctx, in)
+			var api smithy.APIError
+			if errors.As(err, &api) {
+				if cut := safetext.CutToken(api.ErrorMessage()); cut != api.ErrorMessage() {
+					err = &smithy.GenericAPIError{Code: api.ErrorCode(), Message: cut, Fault: api.ErrorFault()}
+				}
+			}
+			return out, metadata, err
+		}), middleware.Before)
 }
 
 var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"logsluice/doctor"
 	"logsluice/domain"
+	"logsluice/internal/safetext"
 	"logsluice/mapping"
 )
 
@@ -99,6 +99,9 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer search.Close()
+	if c.passwordInClear() {
+		fmt.Fprintf(std.err, "logsluice: warning: %s: %s\n", doctor.PasswordInClear, doctor.EncryptPassword)
+	}
 	var dashboards *domain.Dashboards
 	client, err := c.dashboardsSettings.client(c.opensearchSettings, awsConfig)
 	if err != nil {
@@ -297,7 +300,7 @@ func (s *setup) dashboards(ctx context.Context, dashboards *domain.Dashboards, m
 func (s *setup) finish(std streams) error {
 	var page bytes.Buffer
 	if s.Output == "json" {
-		if err := json.NewEncoder(&page).Encode(s.outcomes); err != nil {
+		if err := writeJSON(&page, s.outcomes); err != nil {
 			return fmt.Errorf("write the outcome: %w", err)
 		}
 	} else {
@@ -305,7 +308,7 @@ func (s *setup) finish(std streams) error {
 			o.print(&page)
 		}
 	}
-	if err := std.print(page.Bytes()); err != nil {
+	if err := std.print([]byte(safetext.Escape(page.String()))); err != nil {
 		return err
 	}
 	failures := 0

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"logsluice/internal/safetext"
 )
 
 // State is how a link of the chain is.
@@ -68,7 +70,9 @@ func (f *Finding) tell(remedy, format string, args ...any) {
 // Remedies returns the parts of Remedy: one for each thing to do, on one line.
 func (f *Finding) Remedies() []string { return f.remedies }
 
+// joined appends a text to another, on one line and without control characters.
 func joined(text, more string) string {
+	more = safetext.Escape(more)
 	more = strings.TrimSuffix(strings.Join(strings.Fields(more), " "), ";") // one line
 	if text == "" {
 		return more

@@ -14,6 +14,12 @@ import (
 
 const searchSetting = "OPENSEARCH_URL (--opensearch-url)"
 
+// What is found, and the remedy, where a password is sent by plain http.
+const (
+	PasswordInClear = "the password for OpenSearch is sent unencrypted"
+	EncryptPassword = "give " + searchSetting + " an https:// address"
+)
+
 // opensearch looks whether the domain can be reached, what it is, and whether it
 // knows who asks.
 func (w *walk) opensearch(ctx context.Context, f *Finding) {
@@ -29,6 +35,9 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 		server, err = domain.Describe(ctx, w.Search)
 		return err
 	})
+	if w.PasswordInClear {
+		defer f.warn(EncryptPassword, PasswordInClear)
+	}
 	if !server.Date.IsZero() {
 		defer tellClock(f, "OpenSearch", server.Date, begun)
 	}

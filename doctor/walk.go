@@ -48,6 +48,9 @@ type Config struct {
 	Search         domain.Client
 	SearchURL      string
 	SigningService string
+	// PasswordInClear is set if the password of basic authentication can be read on its way
+	// to the domain.
+	PasswordInClear bool
 	// Mapper names the indices; NoIDs tells that OpenSearch gives ids, and DataStream
 	// that the documents go to one.
 	Mapper            *mapping.Mapper

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -70,6 +71,14 @@ func unescape(text string) string {
 		return decoded
 	}
 	return text
+}
+
+// IsInClear reports whether what is sent there, a password among it, can be read on its
+// way: by plain http, and through a proxy for it, to another machine.
+func (a Address) IsInClear() bool {
+	host := a.URL.Hostname()
+	ip := net.ParseIP(host)
+	return a.URL.Scheme == "http" && host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // IsDashboards reports whether an address is that of OpenSearch Dashboards on an Amazon

@@ -89,3 +89,15 @@ func TestRegion(t *testing.T) {
 		}
 	}
 }
+
+func TestIsInClear(t *testing.T) {
+	for text, want := range map[string]bool{
+		"https://host": false, "host": false, "http://host": true, "http://192.0.2.1:9200": true,
+		"http://localhost:9200": false, "http://127.0.0.1:9200": false, "http://[::1]:9200": false, "http://127.0.0.2": false,
+	} {
+		a, err := ParseAddress(text)
+		if err != nil || a.IsInClear() != want {
+			t.Errorf("%s: %t, %v", text, !want, err)
+		}
+	}
+}

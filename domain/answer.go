@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"logsluice/internal/safetext"
 )
 
 // Cause is why OpenSearch refuses something, in its own words.
@@ -54,9 +56,12 @@ func NewAnswerError(doing string, resp *http.Response) *AnswerError {
 	}
 	// What cannot be read is not from OpenSearch, or too long to tell.
 	_ = json.Unmarshal(said, &answer)
+	if answer.Error != nil {
+		answer.Error.Reason = safetext.CutToken(answer.Error.Reason)
+	}
 	return &AnswerError{
 		who: "OpenSearch", doing: doing, status: resp.Status, Status: resp.StatusCode, cause: answer.Error,
-		said: strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD"),
+		said: safetext.CutToken(strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD")),
 	}
 }
 

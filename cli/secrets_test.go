@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// No command prints a secret, whatever OpenSearch and AWS answer.
+func TestNoSecretsInOutput(t *testing.T) {
+	const inURL, inVariable, inFile = "p@ss/w:rd-inURL", "w0rd-inVariable", "w0rd-inFile"
+	const key, token = "secret-access-key", "IQoJb3JpZ2luX2VjEPLANTED"
+	secrets := []string{inURL, url.PathEscape(inURL), "ss/w:rd-inURL", inVariable, inFile, key, token}
+	for _, word := range []string{inURL, inVariable, inFile} {
+		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte("user:"+word)))
+	}
+
+	// As AWS answers a request whose signature does not match.
+	quote := func(r *http.Request) string {
+		return "The request signature we calculated does not match. The Canonical String for this request should have been 'GET\n/\n\nhost:" +
+			r.Host + "\nx-amz-date:20260131T000000Z\nx-amz-security-token:" + r.Header.Get("X-Amz-Security-Token") + "\n\x1b[31mred'"
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if target := r.Header.Get("X-Amz-Target"); target != "" || r.Header.Get("X-Amz-Date") != "" && !strings.Contains(r.Header.Get("Authorization"), "/es/") {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.Header().Set("X-Amzn-Errortype", "InvalidSignatureException")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"__type":"InvalidSignatureException","message":%q}`, strings.ReplaceAll(quote(r), "\x1b", ""))
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"message":"%s"}`, strings.ReplaceAll(quote(r), "\n", `\n`))
+	}))
+	t.Cleanup(server.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(inFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	withUser := func(address string) string { return strings.Replace(address, "://", "://user:"+inURL+"@", 1) }
+	common := map[string]string{
+		"STREAM_NAME": "logs", "APPLICATION_NAME": "app", "INDEX_PREFIX": "logs", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": server.URL,
+		"AWS_ACCESS_KEY_ID": "AKIAPLANTED", "AWS_SECRET_ACCESS_KEY": key, "AWS_SESSION_TOKEN": token, "AWS_CONFIG_FILE": os.DevNull,
+		"METRICS_ADDRESS": strings.TrimPrefix(gone.URL, "http://"), "DASHBOARDS_URL": withUser(server.URL) + "/_dashboards",
+		"DEAD_LETTER_URL": "s3://bucket/prefix/", "ARCHIVE_URL": "s3://bucket/archive/",
+	}
+	proofs := map[string]map[string]string{
+		"in the URL":      {"OPENSEARCH_URL": withUser(server.URL)},
+		"of no server":    {"OPENSEARCH_URL": withUser(gone.URL)},
+		"with a bad port": {"OPENSEARCH_URL": withUser("http://host:0")},
+		"in a variable":   {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": inVariable},
+		"in a file":       {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD_FILE": file},
+		"alone":           {"OPENSEARCH_URL": server.URL, "OPENSEARCH_PASSWORD": inVariable},
+		"twice":           {"OPENSEARCH_URL": withUser(server.URL), "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": inVariable},
+		"signed":          {"OPENSEARCH_URL": server.URL, "OPENSEARCH_SIGV4": "es"},
+	}
+	for _, args := range [][]string{
+		{"run"}, {"run", "--log-level=trace"}, {"run", "--help"}, {"run", "--bulk-bytes=x"}, {"doctor"}, {"doctor", "--output=json"},
+		{"setup"}, {"setup", "--output=json"}, {"setup", "--dry-run"}, {"setup", "--existing"}, {"leases"}, {"leases", "--output=json"}, {"leases", "--lag"},
+		{"leases", "reset", "--to=latest", "--yes"}, {"healthcheck"}, {"healthcheck", "--ready"}, {"decode", "-"}, {"decode", file},
+		{"assets", "ism"}, {"assets", "template"}, {"assets", "schema"}, {"assets", "fields"}, {"assets", "dashboards"}, {"version"}, {"help"}, {},
+	} {
+		for name, proof := range proofs {
+			t.Run(fmt.Sprint(args, " ", name), func(t *testing.T) {
+				for variable, value := range common {
+					t.Setenv(variable, value)
+				}
+				for variable, value := range proof {
+					t.Setenv(variable, value)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var out lockedBuffer
+				Main(ctx, "", args, bytes.NewReader(nil), &out, &out)
+				if ctx.Err() != nil {
+					t.Errorf("it does not end: %s", out.String())
+				}
+				for _, secret := range secrets {
+					if strings.Contains(out.String(), secret) {
+						t.Errorf("%q is in the output: %s", secret, out.String())
+					}
+				}
+				if strings.Contains(out.String(), "\x1b") {
+					t.Errorf("a control character is in the output: %q", out.String())
+				}
+			})
+		}
+	}
+}
