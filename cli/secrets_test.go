@@ -26,8 +26,8 @@ func TestNoSecretsInOutput(t *testing.T) {
 
 	// As AWS answers a request whose signature does not match.
 	quote := func(r *http.Request) string {
-		return "The request signature we calculated does not match. The Canonical String for this request should have been 'GET\n/\n\nhost:" +
-			r.Host + "\nx-amz-date:20260131T000000Z\nx-amz-security-token:" + r.Header.Get("X-Amz-Security-Token") + "\n\x1b[31mred'"
+		return "\x1b[31mThe request signature we calculated does not match. The Canonical String for this request should have been 'GET\n/\n\nhost:" +
+			r.Host + "\nx-amz-date:20260131T000000Z\nx-amz-security-token:" + r.Header.Get("X-Amz-Security-Token") + "'"
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if target := r.Header.Get("X-Amz-Target"); target != "" || r.Header.Get("X-Amz-Date") != "" && !strings.Contains(r.Header.Get("Authorization"), "/es/") {
