@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -34,7 +35,7 @@ func TestNoSecretsInOutput(t *testing.T) {
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 			w.Header().Set("X-Amzn-Errortype", "InvalidSignatureException")
 			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(w, `{"__type":"InvalidSignatureException","message":%q}`, strings.ReplaceAll(quote(r), "\x1b", ""))
+			_ = json.NewEncoder(w).Encode(map[string]string{"__type": "InvalidSignatureException", "message": quote(r)})
 			return
 		}
 		w.WriteHeader(http.StatusForbidden)
