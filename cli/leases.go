@@ -264,7 +264,7 @@ func brief(err error) string {
 
 // Widths of the columns that are shortened, so that the table fits 100 columns.
 const (
-	stateWidth      = 20
+	stateWidth      = 19
 	ownerWidth      = 14
 	checkpointWidth = 21
 )
@@ -289,7 +289,10 @@ func printLeases(w io.Writer, leases []lease, lag, wide bool) error {
 			line = slices.Insert(line, 1, orDash(strings.Join(l.Parents, ",")))
 		} else {
 			line[1], line[2] = head(line[1], stateWidth), tail(line[2], ownerWidth)
-			line[4] = head(strings.TrimPrefix(line[4], "starts at "), checkpointWidth)
+			for _, words := range []string{"starts at ", "AT_TIMESTAMP "} {
+				line[4] = strings.TrimPrefix(line[4], words)
+			}
+			line[4] = head(line[4], checkpointWidth)
 		}
 		if lag {
 			line = append(line, orDash(duration(l.Lag)+l.LagError))
@@ -318,12 +321,13 @@ func (l lease) stateText(wide bool) string {
 		}
 		parents := make([]string, len(l.Parents))
 		for i, parent := range l.Parents {
-			parents[i] = "…" + cmp.Or(strings.TrimLeft(strings.TrimPrefix(parent, "shardId-"), "0"), "0")
+			parents[i] = cmp.Or(strings.TrimLeft(strings.TrimPrefix(parent, "shardId-"), "0"), "0")
 		}
 		state += " for " + strings.Join(parents, ",")
 	}
-	if l.Closed && l.State != checkpoint.StateFinished {
-		state += ", closed"
+	const closed = ", closed"
+	if l.Closed && l.State != checkpoint.StateFinished && (wide || len(state)+len(closed) <= stateWidth) {
+		state += closed
 	}
 	return state
 }
@@ -359,7 +363,11 @@ func duration(seconds *float64) string {
 	if seconds == nil {
 		return ""
 	}
-	return time.Duration(*seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
+	d := time.Duration(*seconds * float64(time.Second))
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
 }
 
 // leasesResetCommand sets where reading goes on.

@@ -174,11 +174,30 @@ func TestLeasesShow_Success(t *testing.T) {
 	if l := all[shardID(1)]; l.Unread != nil || l.ReadThrough != nil {
 		t.Errorf("%+v", l)
 	}
-	code, out, errOut := command(t, nil, nil, "leases")
-	if code != exitOK || errOut != "" || strings.Count(out, "\n") != 11 || strings.Contains(out, "\x1b") {
-		t.Fatalf("exit %d, %s%s", code, errOut, out)
+	table := func(want []string, args ...string) {
+		t.Helper()
+		code, out, errOut := command(t, nil, nil, append([]string{"leases"}, args...)...)
+		if code != exitOK || errOut != "" || strings.Count(out, "\n") != 11 || strings.Contains(out, "\x1b") {
+			t.Fatalf("exit %d, %s%s", code, errOut, out)
+		}
+		for _, words := range want {
+			if !strings.Contains(strings.Join(strings.Fields(out), " "), words) {
+				t.Errorf("no %q in\n%s", words, out)
+			}
+		}
 	}
-	for _, words := range []string{
+	table([]string{
+		"SHARD STATE OWNER AGE CHECKPOINT NOTE",
+		shardID(0) + " finished - - SHARD_END",
+		shardID(1) + " active, closed worker-a",
+		shardID(2) + " claimed by worker-b worker-a - 7",
+		shardID(3) + " not started, closed - - TRIM_HORIZON",
+		shardID(4) + " free - - 9",
+		", gap 2026-01-15T00:00:00Z/2026-01-15T12:00:00Z " + shardID(5),
+		shardID(8) + " waiting for 2,3 - - TRIM_HORIZON",
+		shardID(99) + " expired - - 3",
+	})
+	table([]string{
 		"SHARD PARENTS STATE OWNER AGE CHECKPOINT NOTE",
 		shardID(0) + " - finished - - SHARD_END",
 		shardID(1) + " - active, closed worker-a",
@@ -188,14 +207,47 @@ func TestLeasesShow_Success(t *testing.T) {
 		", gap 2026-01-15T00:00:00Z/2026-01-15T12:00:00Z " + shardID(5),
 		shardID(8) + " " + shardID(2) + "," + shardID(3) + " waiting for parents - - starts at TRIM_HORIZON",
 		shardID(99) + " p,q expired - - 3",
-	} {
-		if !strings.Contains(strings.Join(strings.Fields(out), " "), words) {
-			t.Errorf("no %q in\n%s", words, out)
-		}
-	}
+	}, "--wide")
 	empty := newLeaseCluster(t, 1)
 	if code, out, _ := command(t, map[string]string{"STREAM_NAME": ""}, nil, "leases", "--output=json"); code != exitOK || out != "[]\n" {
 		t.Errorf("%s: exit %d, %q", empty.application, code, out)
+	}
+}
+
+// The table fits 100 columns with names as they are in practice, and its cells have no
+// control characters.
+func TestLeasesTableFits(t *testing.T) {
+	age, lag, owner := 754.3, 86399.2, "ip-10-0-123-45.ap-northeast-1.compute.internal-k3j4h5g6"
+	number := "49671046210381745213123456789012345678901234567890123456"
+	leases := []lease{
+		{Shard: shardID(0), State: checkpoint.StateActive, Closed: true, Owner: owner, Age: &age, Checkpoint: number, Lag: &lag},
+		{Shard: shardID(4), State: checkpoint.StateClaimed, ClaimedBy: owner, Owner: owner, Age: &age, Checkpoint: number, Lag: &lag},
+		{Shard: shardID(1234), State: checkpoint.StateWaiting, Parents: []string{shardID(1000), shardID(1001)}, Start: "AT_TIMESTAMP 2026-01-31T00:00:00.123Z"},
+		{Shard: shardID(5), State: checkpoint.StateFree, Checkpoint: "SHARD_END", Owner: "a\x1b[31m\tb\nc", LagError: "InternalFailure"},
+	}
+	var out strings.Builder
+	if err := printLeases(&out, leases, true, false); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(lines) != 5 || strings.Contains(out.String(), "\x1b") {
+		t.Errorf("%q", out.String())
+	}
+	for _, line := range lines[:4] {
+		if n := len([]rune(line)); n > 100 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, words := range []string{
+		"active, closed …rnal-k3j4h5g6 12m34s 49671046210381745213… 23h59m59s", "claimed by …3j4h5g6", "waiting for 1000,1… - - 2026-01-31T00:00:00.…", `a\x1b[31m b c`,
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), words) {
+			t.Errorf("no %q in\n%s", words, out.String())
+		}
+	}
+	out.Reset()
+	if err := printLeases(&out, leases, true, true); err != nil || !strings.Contains(out.String(), number) || !strings.Contains(out.String(), owner) {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }
 
@@ -240,7 +292,7 @@ func TestLeasesLag_Success(t *testing.T) {
 		t.Errorf("finished: %+v", l)
 	}
 	_, out, _ := command(t, nil, nil, "leases", "--lag")
-	for _, words := range []string{"CHECKPOINT LAG\n", numbers[len(numbers)-1] + " 0s\n", "SHARD_END -\n", "TRIM_HORIZON AccessDeniedException\n"} {
+	for _, words := range []string{"CHECKPOINT LAG\n", numbers[len(numbers)-1][:20] + "… 0s\n", "SHARD_END -\n", "TRIM_HORIZON AccessDeniedException\n"} {
 		if !strings.Contains(strings.Join(strings.Fields(out), " ")+"\n", strings.TrimSuffix(words, "\n")) {
 			t.Errorf("no %q in\n%s", words, out)
 		}
