@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http/httptest"
 	"os"
@@ -264,6 +265,25 @@ func (w *worker) stopWithin(timeout time.Duration) {
 	}
 	if strings.Contains(w.lines(), "DATA RACE") {
 		w.t.Errorf("%s: data race", w.name)
+	}
+	w.checkSummaries()
+}
+
+// checkSummaries checks that all summary lines have the same keys.
+func (w *worker) checkSummaries() {
+	w.t.Helper()
+	var keys []string
+	for line := range strings.Lines(w.lines()) {
+		var fields map[string]any
+		if json.Unmarshal([]byte(line), &fields) != nil || fields["message"] != "summary" {
+			continue
+		}
+		these := slices.Sorted(maps.Keys(fields))
+		if keys != nil && !slices.Equal(keys, these) {
+			w.t.Errorf("%s: a summary has the keys %q, another %q", w.name, these, keys)
+			return
+		}
+		keys = these
 	}
 }
 

@@ -211,7 +211,7 @@ func (f *fleet) run(ctx context.Context) error {
 		}
 		return f.fault(call)
 	}))
-	return r.consume(ctx, config, position, mapper, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger())
+	return r.consume(ctx, config, position, mapper, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger(), false)
 }
 
 // Write takes a line of the tasks' log.

@@ -96,7 +96,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if r.passwordInClear() {
 		log.Warn().Msg(doctor.PasswordInClear + ": " + doctor.EncryptPassword)
 	}
-	return r.consume(ctx, awsConfig, position, mapper, client, registry, log)
+	return r.consume(ctx, awsConfig, position, mapper, client, registry, log, isTerminal(std.err))
 }
 
 // check looks at the settings that only this command has.
@@ -181,7 +181,7 @@ func (r *runCommand) worker() string {
 
 // consume puts the parts together and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
-	mapper *mapping.Mapper, client domain.Client, registry *prometheus.Registry, log zerolog.Logger,
+	mapper *mapping.Mapper, client domain.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
 	templates, err := indexTemplates(mapper)
 	if err != nil {
@@ -279,7 +279,11 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	// A worker whose settings are wrong counts for nothing, so it has no summary.
 	shows.Go(func() {
-		telemetry.Summarize(showing, telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, EMF: r.emf(), Log: log})
+		cfg := telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, Gauges: steadyGauges, EMF: r.emf(), Log: log}
+		if forPeople {
+			cfg.Sentence = func(values map[string]float64) string { return summarySentence(r.SummaryPeriod, values) }
+		}
+		telemetry.Summarize(showing, cfg)
 	})
 	if err := ensureTemplates(ctx, client, templates, log); err != nil {
 		if ctx.Err() != nil {

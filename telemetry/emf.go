@@ -59,6 +59,9 @@ const dimension = "application"
 func (e *EMF) event(log zerolog.Logger, at time.Time, values []value) *zerolog.Event {
 	directive := emfDirective{Namespace: e.Namespace, Dimensions: [][]string{{dimension}}}
 	for _, v := range values {
+		if v.none {
+			continue
+		}
 		directive.Metrics = append(directive.Metrics, emfMetric{v.name, unit(v.name)})
 	}
 	return info(log).Str(dimension, e.Application).Any("_aws", emfMetadata{at.UnixMilli(), []emfDirective{directive}})

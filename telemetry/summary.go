@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,15 @@ type SummaryConfig struct {
 	// Period between two lines. They come when the clock shows a multiple of it, so
 	// that each period has one line of each process.
 	Period time.Duration
+	// Gauges are shown also while they have no series, as null: the keys of the lines are
+	// the same all the time.
+	Gauges []string
 	// EMF makes metrics of CloudWatch of the lines; nil for none.
 	EMF *EMF
-	Log zerolog.Logger
+	// Sentence makes a message for people of the values of a line, which then has no
+	// fields; nil for fields. Values that there are none of are not among them.
+	Sentence func(values map[string]float64) string
+	Log      zerolog.Logger
 }
 
 // Summarize logs one line a period, and one more when ctx ends: of each metric,
@@ -52,6 +59,7 @@ type summary struct {
 type value struct {
 	name   string
 	number float64
+	none   bool // there is no number, as of a quantile of nothing
 }
 
 // line logs what was in the period that has begun at a time.
@@ -68,12 +76,32 @@ func (s *summary) line(begin time.Time) {
 			values = append(values, s.valuesOf(strings.TrimSuffix(name, "_total"), family)...)
 		}
 	}
+	for _, gauge := range s.Gauges {
+		if !slices.ContainsFunc(values, func(v value) bool { return v.name == gauge }) {
+			values = append(values, value{name: gauge, none: true})
+		}
+	}
+	if s.Sentence != nil && s.EMF == nil {
+		numbers := make(map[string]float64)
+		for _, v := range values {
+			if !v.none {
+				numbers[v.name] = v.number
+			}
+		}
+		s.Log.Info().Msg(s.Sentence(numbers))
+		return
+	}
 	event := s.Log.Info()
 	if s.EMF != nil {
 		event = s.EMF.event(s.Log, begin, values)
 	}
 	for _, v := range values {
-		event = event.Float64(v.name, v.number)
+		switch {
+		case !v.none:
+			event = event.Float64(v.name, v.number)
+		case s.EMF == nil: // which has numbers only
+			event = event.Any(v.name, nil)
+		}
 	}
 	event.Msg("summary")
 	if s.EMF != nil {
@@ -91,13 +119,13 @@ func (s *summary) valuesOf(name string, family *dto.MetricFamily) []value {
 		}
 		grown := sum - s.counters[name]
 		s.counters[name] = sum
-		return []value{{name, grown}}
+		return []value{{name: name, number: grown}}
 	case dto.MetricType_GAUGE:
 		greatest := math.Inf(-1)
 		for _, m := range family.GetMetric() {
 			greatest = max(greatest, m.GetGauge().GetValue())
 		}
-		return []value{{name, greatest}}
+		return []value{{name: name, number: greatest}}
 	case dto.MetricType_HISTOGRAM:
 		h := Histogram{}
 		for _, m := range family.GetMetric() {
@@ -105,11 +133,11 @@ func (s *summary) valuesOf(name string, family *dto.MetricFamily) []value {
 		}
 		in := h.Since(s.histograms[name])
 		s.histograms[name] = h
-		values := []value{{name + "_count", in.Count()}}
-		if in.Count() > 0 {
-			values = append(values, value{name + "_p50", in.Quantile(0.5)}, value{name + "_p99", in.Quantile(0.99)})
+		return []value{
+			{name: name + "_count", number: in.Count()},
+			{name + "_p50", in.Quantile(0.5), in.Count() == 0},
+			{name + "_p99", in.Quantile(0.99), in.Count() == 0},
 		}
-		return values
 	}
 	return nil
 }

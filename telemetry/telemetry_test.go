@@ -72,7 +72,7 @@ func TestSummarize(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Summarize(ctx, SummaryConfig{Registry: registry, Prefix: "x_", Period: time.Minute, Log: zerolog.New(&out)})
+			Summarize(ctx, SummaryConfig{Registry: registry, Prefix: "x_", Period: time.Minute, Gauges: []string{"lag"}, Log: zerolog.New(&out)})
 		}()
 		events.WithLabelValues("a").Add(3)
 		events.WithLabelValues("b").Add(4)
@@ -82,12 +82,15 @@ func TestSummarize(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		events.WithLabelValues("a").Add(1)
 		lag.DeleteLabelValues("2")
+		time.Sleep(time.Minute)
+		lag.DeleteLabelValues("1")
 		cancel()
 		<-done
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		want := []map[string]any{
 			{"events": 7.0, "lag": 7.0, "latency_count": 1.0, "latency_p50": 0.5, "latency_p99": 0.99},
-			{"events": 1.0, "lag": 5.0, "latency_count": 0.0},
+			{"events": 1.0, "lag": 5.0, "latency_count": 0.0, "latency_p50": nil, "latency_p99": nil},
+			{"events": 0.0, "lag": nil, "latency_count": 0.0, "latency_p50": nil, "latency_p99": nil},
 		}
 		if len(lines) != len(want) {
 			t.Fatalf("lines: %q", lines)
