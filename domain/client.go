@@ -73,7 +73,7 @@ func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 		NodeStatsInterval: -1,
 	}
 	if cfg.CAFile != "" {
-		if config.CACert, err = readCertificates(cfg.CAFile); err != nil {
+		if config.CACert, err = cfg.certificates(); err != nil {
 			return nil, &ConfigError{"CAFile", err}
 		}
 	}
@@ -96,14 +96,14 @@ func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 	return &opensearch.Client{Transport: tp}, nil
 }
 
-// readCertificates reads a file that has a PEM certificate at least.
-func readCertificates(file string) ([]byte, error) {
-	pem, err := os.ReadFile(file)
+// certificates reads CAFile, which must have a PEM certificate.
+func (cfg ClientConfig) certificates() ([]byte, error) {
+	pem, err := os.ReadFile(cfg.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: give a file with PEM certificates", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no PEM certificate: give a file with lines BEGIN CERTIFICATE and END CERTIFICATE", file)
+		return nil, fmt.Errorf("%s has no PEM certificate: give a file with lines BEGIN CERTIFICATE and END CERTIFICATE", cfg.CAFile)
 	}
 	return pem, nil
 }

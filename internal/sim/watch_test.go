@@ -184,9 +184,13 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 		if was.checkpoint != shardEnd && !saysNothing || c.isListed(shard) {
 			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
-	case c.heldBefore[shard] == term{author, is.epoch} && was.owner != "" && was.owner != name && (is.owner == name || is.owner == ""):
-		// The holder replaces the row of a worker that took the table for a new one.
+	case c.heldBefore[shard] == term{author, is.epoch} && was.owner != name && (is.owner == name || is.owner == ""):
+		// The holder replaces the row of a worker that took the table for a new one, and
+		// has it or has released it.
 		c.holders[shard], c.epochs[shard], c.byHand[shard] = author, is.epoch, time.Now()
+		if is.owner == "" {
+			delete(c.heldBefore, shard)
+		}
 	case is.epoch != was.epoch:
 		c.acquired(author, shard, was, is)
 	case is.counter == was.counter:
