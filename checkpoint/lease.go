@@ -10,6 +10,8 @@ import (
 	"time"
 
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
+
+	"logsluice/internal/statelog"
 )
 
 // Lease is a shard that this worker owns, from its acquisition until it is
@@ -372,7 +374,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 			l.mu.Lock()
 			l.goodUntil = t.goodUntil(sent)
 			l.mu.Unlock()
-		case !gone:
+		case !gone && t.writes.Failed(statelog.Kind(err)):
 			t.cfg.Log.Warn().Str("shard", l.shard).Err(err).Msg("cannot write to the lease table; trying again")
 		}
 		pause := time.NewTimer(min(t.cfg.LeaseDuration/20, max(time.Until(goodUntil), 0)))

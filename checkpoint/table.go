@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/rs/zerolog"
+
+	"logsluice/internal/statelog"
 )
 
 // DynamoDB is what the table needs of the service's client.
@@ -68,6 +70,7 @@ type Table struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // heartbeats and releases
+	writes statelog.Changes
 
 	mu       sync.Mutex
 	shards   listing

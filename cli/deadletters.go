@@ -60,7 +60,7 @@ const (
 // ensureDeadLetterIndex creates the index of dead letters before the first of them, when
 // the domain may have no room for it. It tries again until the index exists, ctx ends or
 // trying is of no use; a try is one request.
-func ensureDeadLetterIndex(ctx context.Context, client domain.Client, prefix string, log zerolog.Logger) {
+func ensureDeadLetterIndex(ctx context.Context, client domain.Client, access doctor.Access, prefix string, log zerolog.Logger) {
 	index := indexer.DeadLetterIndex(prefix)
 	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {
 		within, cancel := context.WithTimeout(ctx, indexTimeout)
@@ -76,9 +76,9 @@ func ensureDeadLetterIndex(ctx context.Context, client domain.Client, prefix str
 			return
 		}
 		again := !errors.Is(err, domain.ErrNameTaken)
-		line := log.Error().Err(withIndexRemedy(err, prefix, index))
+		line := log.Error().Err(withIndexRemedy(err, access, prefix, index))
 		if again {
-			line = line.Dur("pause", pause)
+			line = line.Str("pause", pause.String())
 		}
 		line.Msg("the dead-letter index cannot be created")
 		if !again {
@@ -93,7 +93,7 @@ func ensureDeadLetterIndex(ctx context.Context, client domain.Client, prefix str
 }
 
 // withIndexRemedy adds what to do about an index that cannot be created.
-func withIndexRemedy(err error, prefix, index string) error {
+func withIndexRemedy(err error, access doctor.Access, prefix, index string) error {
 	var answer *domain.AnswerError
 	cause := domain.CauseOf(err)
 	switch {
@@ -102,5 +102,5 @@ func withIndexRemedy(err error, prefix, index string) error {
 	case errors.As(err, &answer) && cause.Type != "":
 		return fmt.Errorf("%w: %s", err, doctor.RemedyOfRefusal(prefix, index, answer.Status, cause))
 	}
-	return withRemedy(err, "OPENSEARCH_URL (--opensearch-url)")
+	return withRemedy(err, access)
 }

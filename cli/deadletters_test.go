@@ -19,6 +19,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/rs/zerolog"
 
+	"logsluice/doctor"
 	"logsluice/indexer"
 	"logsluice/local/inspect"
 )
@@ -66,7 +67,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 			defer cancel()
 			var log bytes.Buffer
 			a := &indexAnswers{began: time.Now(), next: next}
-			ensureDeadLetterIndex(ctx, a, "p", zerolog.New(&log))
+			ensureDeadLetterIndex(ctx, a, doctor.Access{Setting: searchSetting}, "p", zerolog.New(&log))
 			if !slices.Equal(a.asked, took) {
 				t.Errorf("asked after %v, want %v", a.asked, took)
 			}
@@ -112,7 +113,7 @@ func TestEnsureDeadLetterIndex_Stopped(t *testing.T) {
 			defer cancel()
 			var log bytes.Buffer
 			a := &indexAnswers{began: time.Now(), next: []string{answer}}
-			ensureDeadLetterIndex(ctx, a, "p", zerolog.New(&log))
+			ensureDeadLetterIndex(ctx, a, doctor.Access{Setting: searchSetting}, "p", zerolog.New(&log))
 			if took := time.Since(a.began); took != time.Second || strings.Count(log.String(), "\n") != logged {
 				t.Errorf("it ends after %s: %s", took, log.String())
 			}

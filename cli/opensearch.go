@@ -3,18 +3,14 @@ package cli
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/opensearch-project/opensearch-go/v4"
 	"github.com/rs/zerolog"
 
+	"logsluice/doctor"
 	"logsluice/domain"
 )
 
@@ -181,37 +177,31 @@ func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Conf
 	return search.clientOf(s.DashboardsURL, dashboardsSetting, awsConfig, 1)
 }
 
-// withRemedy adds to the error of a request what to do about it. setting names what has
-// the address.
-func withRemedy(err error, setting string) error {
-	var answer *domain.AnswerError
-	var unreachable net.Error
-	var noJSON *json.SyntaxError
-	var untrusted *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &untrusted):
-		return fmt.Errorf("%w: set OPENSEARCH_CA_FILE (--opensearch-ca-file) to the certificate of its authority", err)
-	case errors.Is(err, domain.ErrNoPolicies):
-		return fmt.Errorf("%w: install its plugin opensearch-index-management, or give --skip=policy and have old indices deleted otherwise", err)
-	case errors.As(err, &unreachable):
-		return fmt.Errorf("%w: is %s right, and can it be reached from here?", err, setting)
-	case errors.As(err, &noJSON):
-		return fmt.Errorf("%w: the answer is not JSON: is %s right?", err, setting)
-	case !errors.As(err, &answer):
-		return err
+// withRemedy adds to the error of a request what to do about it.
+func withRemedy(err error, access doctor.Access) error {
+	if err == nil {
+		return nil
 	}
-	switch status := answer.Status; {
-	case status == http.StatusUnauthorized:
-		return fmt.Errorf("%w: OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, or OPENSEARCH_SIGV4 and the AWS credentials, are not those of a user there", err)
-	case status == http.StatusForbidden:
-		return fmt.Errorf("%w: give the role of the user or of the AWS credentials this permission (README, Which OpenSearch and Setting up a domain)", err)
-	case strings.Contains(err.Error(), "same priority"):
-		return fmt.Errorf("%w: delete that template, narrow its index_patterns or give it another priority", err)
-	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400,
-		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
-		return fmt.Errorf("%w: is %s right?", err, setting)
-	case status >= 500:
-		return fmt.Errorf("%w: try again when it is ready", err)
+	if remedy := access.Remedy(err); remedy != "" {
+		return fmt.Errorf("%w: %s", err, remedy)
 	}
 	return err
+}
+
+// access is how the domain is asked.
+func (s opensearchSettings) access() doctor.Access {
+	address, err := s.address()
+	if err != nil {
+		return doctor.Access{}
+	}
+	return doctor.Access{URL: address.URL.String(), Setting: searchSetting, SigningService: s.OpensearchSigv4}
+}
+
+// access is how Dashboards is asked.
+func (s dashboardsSettings) access(search opensearchSettings) doctor.Access {
+	address, err := s.address()
+	if err != nil {
+		return doctor.Access{}
+	}
+	return doctor.Access{URL: address, Setting: dashboardsSetting, SigningService: search.OpensearchSigv4}
 }

@@ -237,6 +237,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		SyncInterval: r.ShardSyncInterval,
 		MaxInflated:  int(r.MaxInflatedBytes),
 		DrainTimeout: r.DrainTimeout,
+		Remedy:       doctor.RemedyOfAWS,
 		Registry:     registry,
 		Log:          log,
 	}, table, mapper, ix)
@@ -285,7 +286,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		}
 		telemetry.Summarize(showing, cfg)
 	})
-	if err := ensureTemplates(ctx, client, templates, log); err != nil {
+	if err := ensureTemplates(ctx, client, r.access(), templates, log); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before OpenSearch could be reached
 		}
@@ -293,7 +294,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
 	shows.Go(func() { watchConcerns(showing, client, templates, log) })
-	shows.Go(func() { ensureDeadLetterIndex(showing, client, mapper.Prefix(), log) })
+	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), mapper.Prefix(), log) })
 	shows.Go(func() { checkStore(showing, store, log) })
 	return r.explain(c.Run(ctx), awsConfig.Region)
 }

@@ -149,8 +149,8 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 
 func (s *setup) add(o outcome) { s.outcomes = append(s.outcomes, o) }
 
-// done notes what became of a thing. setting names what has the server's address.
-func (s *setup) done(kind, name string, changes []string, err error, setting string) {
+// done notes what became of a thing.
+func (s *setup) done(kind, name string, changes []string, err error) {
 	o := outcome{Kind: kind, Name: name, Changes: changes}
 	isNew := slices.Equal(changes, []string{domain.Installed})
 	if isNew {
@@ -158,7 +158,7 @@ func (s *setup) done(kind, name string, changes []string, err error, setting str
 	}
 	switch {
 	case err != nil:
-		o.State, o.Error = stateFailed, strings.ReplaceAll(withRemedy(err, setting).Error(), "\n", "; ")
+		o.State, o.Error = stateFailed, strings.ReplaceAll(err.Error(), "\n", "; ")
 	case len(changes) == 0:
 		o.State = stateInPlace
 	case s.DryRun && isNew:
@@ -173,15 +173,10 @@ func (s *setup) done(kind, name string, changes []string, err error, setting str
 	s.add(o)
 }
 
-const (
-	opensearchURL = "OPENSEARCH_URL (--opensearch-url)"
-	dashboardsURL = "DASHBOARDS_URL (--dashboards-url)"
-)
-
 func (s *setup) templates(ctx context.Context, search domain.Client, templates []indexTemplate) error {
 	for _, t := range templates {
 		changes, concerns, err := s.template(ctx, search, t)
-		s.done("template", t.name, changes, err, opensearchURL)
+		s.done("template", t.name, changes, withRemedy(err, s.opensearchSettings.access()))
 		s.warn(concerns...)
 	}
 	return nil
@@ -223,7 +218,7 @@ func (s *setup) policy(ctx context.Context, search domain.Client, name string, b
 	default:
 		changes, err = policy.Install(ctx)
 	}
-	s.done("policy", name, changes, err, opensearchURL)
+	s.done("policy", name, changes, withRemedy(err, s.opensearchSettings.access()))
 	if err == nil {
 		s.warn(doctor.PoliciesOff(ctx, search)...)
 		s.indices(ctx, policy, name)
@@ -260,7 +255,7 @@ func (s *setup) indices(ctx context.Context, policy *domain.Policy, name string)
 	if err == nil && len(changes) > 0 && !s.DryRun {
 		err = policy.Give(ctx, found)
 	}
-	s.done("indices", name, changes, err, opensearchURL)
+	s.done("indices", name, changes, withRemedy(err, s.opensearchSettings.access()))
 	if others := len(found.Other); others > 0 {
 		s.outcomes[len(s.outcomes)-1].Note = fmt.Sprintf("%d have another policy and keep it: %s", others, firstOf(found.Other))
 	}
@@ -287,11 +282,11 @@ func (s *setup) dashboards(ctx context.Context, dashboards *domain.Dashboards, m
 		err = dashboards.Import(ctx, objects)
 	}
 	if err != nil {
-		s.done("dashboards", "", nil, err, dashboardsURL)
+		s.done("dashboards", "", nil, withRemedy(err, s.dashboardsSettings.access(s.opensearchSettings)))
 		return nil
 	}
 	for _, o := range objects {
-		s.done(o.Type, o.ID, o.Changes, o.Err, dashboardsURL)
+		s.done(o.Type, o.ID, o.Changes, withRemedy(o.Err, s.dashboardsSettings.access(s.opensearchSettings)))
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func TestTemplateRequestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		client := &hanging{}
-		if err := ensureTemplates(t.Context(), client, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}, zerolog.Nop()); err != nil {
+		if err := ensureTemplates(t.Context(), client, doctor.Access{}, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}, zerolog.Nop()); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 4 {

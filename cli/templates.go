@@ -73,23 +73,47 @@ func targetsAt(templates []indexTemplate, now time.Time) (all []doctor.Target, e
 
 // ensureTemplates installs the index templates. Without them the first
 // documents would decide the mapping, so nothing is read before: OpenSearch is
-// asked until it has them or ctx ends.
-func ensureTemplates(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) error {
+// asked until it has them or ctx ends. What keeps it from having them is logged when it
+// changes, not at each try.
+func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Access, templates []indexTemplate, log zerolog.Logger) error {
+	last := ""
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		err := tryTemplates(ctx, client, templates, log)
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
+		case err == nil && last != "":
+			log.Info().Msg("OpenSearch has the index templates")
+			return nil
+		case err == nil:
+			return nil
 		}
 		if wrong := new(settingError); errors.As(err, wrong) {
 			return err
 		}
-		log.Error().Err(withRemedy(err, opensearchURL)).Dur("pause", pause).Msg("the index templates cannot be installed; nothing is read until they are")
+		if state := kindOf(err, access); state != last {
+			last = state
+			log.Error().Err(withRemedy(err, access)).Str("pause", pause.String()).Str("longest_pause", retryMax.String()).
+				Msg("the index templates cannot be installed; nothing is read until they are; run logsluice doctor")
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// kindOf is the same for errors that differ in their details only.
+func kindOf(err error, access doctor.Access) string {
+	var answer *domain.AnswerError
+	if errors.As(err, &answer) {
+		return fmt.Sprint(answer.Status, domain.CauseOf(err).Type)
+	}
+	if remedy := access.Remedy(err); remedy != "" {
+		return remedy
+	}
+	return err.Error()
 }
 
 func tryTemplates(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) error {

@@ -21,6 +21,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/indexer"
+	"logsluice/internal/statelog"
 	"logsluice/mapping"
 	"logsluice/subscription"
 )
@@ -41,8 +42,20 @@ type Config struct {
 	MaxInflated int
 	// DrainTimeout bounds the time from the end of Run's context to its return.
 	DrainTimeout time.Duration
-	Registry     prometheus.Registerer
-	Log          zerolog.Logger
+	// Remedy returns what to do about the error of a call to AWS, for the log, "" if that is
+	// not known. It may be nil.
+	Remedy   func(error) string
+	Registry prometheus.Registerer
+	Log      zerolog.Logger
+}
+
+// failing begins a line about the error of a call to AWS.
+func (c Config) failing(err error) *zerolog.Event {
+	line := c.Log.Warn().Err(err)
+	if c.Remedy != nil && c.Remedy(err) != "" {
+		line = line.Str("remedy", c.Remedy(err))
+	}
+	return line
 }
 
 func (c Config) check() error {
@@ -186,18 +199,21 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // open makes the lease table ready.
 func (c *Consumer) open(ctx context.Context) error {
-	return c.persist(ctx, "cannot begin with shards and leases; trying again", func(ctx context.Context) error {
+	return c.persist(ctx, "cannot begin with shards and leases; trying again: run logsluice doctor", func(ctx context.Context) error {
 		return c.table.Open(ctx, c.identity, c.stream.list)
 	})
 }
 
+// longestPause is the longest one between two calls at start.
+const longestPause = 10 * time.Second
+
 // persist makes a call at start. While AWS cannot be reached, or what is asked for
-// is not ready, it tries again with a line in the log, for a restart would not help;
-// it returns what a setting or a permission is to blame for.
+// is not ready, it tries again, for a restart would not help, with a line in the log when
+// the cause changes; it returns what a setting or a permission is to blame for.
 func (c *Consumer) persist(ctx context.Context, line string, call func(context.Context) error) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
-	lines := newSampler()
-	for {
+	var changes statelog.Changes
+	for pause := c.cfg.SyncInterval; ; pause = max(min(2*pause, longestPause), pause) {
 		err := call(ctx)
 		waits := errors.Is(err, errCreating) || errors.Is(err, checkpoint.ErrDeleting) ||
 			errors.Is(err, context.DeadlineExceeded) || // a call's, unless ctx has ended
@@ -205,9 +221,11 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 		if err == nil || ctx.Err() != nil || !waits {
 			return err
 		}
-		lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg(line)
+		if changes.Failed(statelog.Kind(err)) {
+			c.cfg.failing(err).Str("pause", pause.String()).Str("longest_pause", longestPause.String()).Msg(line)
+		}
 		select {
-		case <-time.After(c.cfg.SyncInterval):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -216,7 +234,7 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 
 // sync has the lease table look at leases and shards again and again.
 func (c *Consumer) sync(ctx context.Context) {
-	lines := newSampler()
+	var changes statelog.Changes
 	for {
 		c.progress.turn()
 		interval := c.cfg.SyncInterval
@@ -237,7 +255,11 @@ func (c *Consumer) sync(ctx context.Context) {
 		case errors.As(err, new(*checkpoint.OtherStreamError)):
 			c.end(err)
 		case err != nil && ctx.Err() == nil:
-			lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("cannot look after shards and leases; trying again")
+			if changes.Failed(statelog.Kind(err)) {
+				c.cfg.failing(err).Msg("cannot look after shards and leases; trying again: run logsluice doctor")
+			}
+		case err == nil && changes.Worked():
+			c.cfg.Log.Info().Msg("shards and leases are looked after again")
 		}
 		c.reportUnread()
 		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {

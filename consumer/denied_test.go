@@ -20,6 +20,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
+	"logsluice/internal/statelog"
 )
 
 // lines is a log that a test reads.
@@ -286,8 +287,8 @@ func TestStopIsNoFailure(t *testing.T) {
 	})
 }
 
-// A listing that is refused is logged once per minute, and again when its cause
-// changes.
+// A listing that is refused is logged once, again when its cause changes or the state
+// lasts, and when it is over.
 func TestListingRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
@@ -305,9 +306,18 @@ func TestListingRefused(t *testing.T) {
 				t.Errorf("%d lines of %s", len(warned), code)
 			}
 		}
+		time.Sleep(statelog.RepeatAfter - time.Minute)
+		if warned := r.log.containing("ResourceNotFoundException"); len(warned) != 1 {
+			t.Errorf("%d lines before the state is repeated", len(warned))
+		}
+		time.Sleep(2 * time.Minute)
+		if warned := r.log.containing("ResourceNotFoundException"); len(warned) != 2 {
+			t.Errorf("%d lines with the state repeated", len(warned))
+		}
+		r.refuse.Store(nil)
 		time.Sleep(time.Minute)
-		if counted := r.log.containing(`"since_last_line":`); len(counted) != 1 {
-			t.Errorf("%d lines with the number of those not logged", len(counted))
+		if over := r.log.containing("shards and leases are looked after again"); len(over) != 1 {
+			t.Errorf("%d lines of the end", len(over))
 		}
 	})
 }

@@ -10,6 +10,10 @@ import (
 
 const dashboardsSetting = "DASHBOARDS_URL (--dashboards-url)"
 
+func (w *walk) dashboardsAccess() Access {
+	return Access{w.DashboardsURL, dashboardsSetting, w.SigningService}
+}
+
 // dashboards looks whether OpenSearch Dashboards answers and has the saved objects.
 func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	var at atomic.Int32
@@ -21,7 +25,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	var answer *domain.AnswerError
 	switch {
 	case errors.As(err, &answer) && isRefused(answer.Status):
-		f.fail(w.prove(err, answer.Status), "%s", err)
+		f.fail(w.dashboardsAccess().prove(err, answer.Status), "%s", err)
 		return
 	case errors.As(err, &answer):
 		f.fail("see that Dashboards runs; correct "+dashboardsSetting, "%s", err)
@@ -30,7 +34,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 		f.fail("correct "+dashboardsSetting, "what answers at %s is no Dashboards: %s", w.DashboardsURL, reason(err))
 		return
 	case err != nil:
-		found, remedy := unreachable(err, stage(at.Load()), w.DashboardsURL, dashboardsSetting)
+		found, remedy := w.dashboardsAccess().unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
 		return
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,17 +53,13 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	case errors.Is(err, domain.ErrOtherServer):
 		f.fail("correct "+searchSetting, "what answers at %s is no OpenSearch", w.SearchURL)
 	case !errors.As(err, &answer):
-		found, remedy := unreachable(err, stage(at.Load()), w.SearchURL, searchSetting)
+		found, remedy := w.searchAccess().unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
 	case answer.Status == http.StatusForbidden && w.SigningService != "aoss" && w.knows(ctx):
 		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version told; run does without", "%s takes %s and does not tell its version", w.SearchURL, w.proof())
 		return
-	case isRefused(answer.Status):
-		f.fail(w.prove(err, answer.Status), "%s", answered(err))
-	case answer.Status >= http.StatusInternalServerError:
-		f.fail("see how the domain is; a worker waits for it", "%s", answered(err))
 	default:
-		f.fail("correct "+searchSetting, "%s", answered(err))
+		f.fail(cmp.Or(w.searchAccess().Remedy(err), "correct "+searchSetting), "%s", answered(err))
 	}
 	f.blocks = true
 }
@@ -84,17 +81,19 @@ func (w *walk) proof() string {
 	return "requests as they are sent"
 }
 
+func (w *walk) searchAccess() Access { return Access{w.SearchURL, searchSetting, w.SigningService} }
+
 // prove says how a request that was refused is to prove who sends it.
-func (w *walk) prove(err error, status int) string {
+func (a Access) prove(err error, status int) string {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "expired") || strings.Contains(text, "not yet current"):
 		return "renew the AWS credentials, and " + setClock
-	case w.SigningService == "aoss":
+	case a.SigningService == "aoss":
 		return "give the ARN of these credentials a data access policy of the collection, aoss:APIAccessAll (and for Dashboards aoss:DashboardsAccessAll), and a network policy that lets this network in"
-	case w.SigningService == "es" && strings.Contains(text, "security_exception"):
+	case a.SigningService == "es" && strings.Contains(text, "security_exception"):
 		return "map the ARN of these credentials to a role of the domain (fine-grained access control; README, Which OpenSearch)"
-	case w.SigningService == "es":
+	case a.SigningService == "es":
 		return "let the domain's access policy and the policy of these credentials allow es:ESHttpGet, es:ESHttpPost and es:ESHttpPut (deploy/logsluice.yaml)"
 	case status == http.StatusUnauthorized:
 		return "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD (or OPENSEARCH_PASSWORD_FILE) to those of a user there, or OPENSEARCH_SIGV4 on Amazon OpenSearch Service"

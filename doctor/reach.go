@@ -32,8 +32,9 @@ func staged(ctx context.Context, at *atomic.Int32) context.Context {
 	})
 }
 
-// unreachable tells why no answer came, and what to do. setting has the address.
-func unreachable(err error, at stage, url, setting string) (found, remedy string) {
+// unreachable returns why no answer came, and what to do.
+func (a Access) unreachable(err error, at stage) (found, remedy string) {
+	url, setting := a.URL, a.Setting
 	var name *net.DNSError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError

@@ -1,0 +1,82 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"logsluice/consumer"
+	"logsluice/domain"
+)
+
+// Access is how OpenSearch or Dashboards is asked, as far as remedies depend on it.
+type Access struct {
+	// URL has no credentials. Setting names the variable and the flag that have it.
+	URL, Setting string
+	// SigningService is that of domain.ClientConfig.
+	SigningService string
+}
+
+// Remedy returns what to do about the error of a request, "" if nothing is known.
+func (a Access) Remedy(err error) string {
+	var answer *domain.AnswerError
+	switch {
+	case errors.Is(err, domain.ErrNoPolicies):
+		return "install its plugin opensearch-index-management, or give --skip=policy and have old indices deleted otherwise"
+	case errors.Is(err, domain.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
+		return "correct " + a.Setting
+	case errors.As(err, &answer):
+		return a.remedyOfAnswer(err, answer.Status)
+	case hasNoAnswer(err):
+		_, remedy := a.unreachable(err, stageOf(err))
+		return remedy
+	}
+	return ""
+}
+
+func (a Access) remedyOfAnswer(err error, status int) string {
+	switch {
+	case isRefused(status):
+		return a.prove(err, status)
+	case strings.Contains(err.Error(), "same priority"):
+		return "delete that template, narrow its index_patterns or give it another priority"
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400,
+		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
+		return "correct " + a.Setting
+	case status >= http.StatusInternalServerError:
+		return "see how the domain is; a worker waits for it"
+	}
+	return ""
+}
+
+// hasNoAnswer reports whether a request had no answer.
+func hasNoAnswer(err error) bool {
+	var unreachable net.Error
+	return errors.As(err, &unreachable) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// stageOf is how far a request came that was not followed.
+func stageOf(err error) stage {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return connecting
+	}
+	return asking
+}
+
+// RemedyOfAWS returns what to do about the error of a call of run to Kinesis or DynamoDB, ""
+// for one that passes by itself.
+func RemedyOfAWS(err error) string {
+	switch {
+	case consumer.AreCredentialsRefused(err):
+		return RenewIdentity + ", and check this machine's clock"
+	case consumer.IsDenied(err):
+		return "allow the worker what the task role in deploy/logsluice.yaml allows"
+	case code(err) == "" && hasNoAnswer(err):
+		return remedyOf(err, "")
+	}
+	return ""
+}
