@@ -52,7 +52,8 @@ assets: ## Make deploy/dashboards anew: what to import into OpenSearch Dashboard
 
 .PHONY: demo
 demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for a domain of your own, KEEP=1 to go on until Ctrl-C)
-	$(GO) build -o $(CACHE)/demo ./local/demo
+	@echo building the demo
+	@$(GO) build -o $(CACHE)/demo ./local/demo
 	@exec $(CACHE)/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
 
 # It fuzzes a number of runs: before Go 1.27 a time that ends can be taken for a

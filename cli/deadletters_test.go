@@ -96,7 +96,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f([]string{exists}, at(0))
 	f([]string{manyShards, exists}, at(0, 10), "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node")
 	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (README, Which OpenSearch)", "created")
-	f([]string{byIAM, created}, at(0, 10), "give the role of the user or of the AWS credentials this permission", "created")
+	f([]string{byIAM, created}, at(0, 10), "give the user the role that a worker needs", "created")
 	f([]string{blocked, created}, at(0, 10), "take the block of the cluster away", "created")
 	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "context deadline exceeded", "created")
 	f([]string{"503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", created},

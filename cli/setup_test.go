@@ -551,7 +551,7 @@ func TestSetup_Failure(t *testing.T) {
 	f("no plugin", nil, `policy PREFIX: failed: OpenSearch has no Index State Management: .*--skip=policy`, others, `logsluice: 1 of \d+ could not be set up$`)
 	const denied = `{"error":{"type":"security_exception","reason":"no permissions for [indices:admin/index_template/put] and User [name=x]"},"status":403}`
 	answers("/_index_template/", http.StatusForbidden, denied)
-	f("403", nil, `template PREFIX: failed: .*403 Forbidden: .*indices:admin/index_template/put.*: give the role of the user`, `policy PREFIX: (installed|in place)$`, others)
+	f("403", nil, `template PREFIX: failed: .*403 Forbidden: .*indices:admin/index_template/put.*: give the user the role`, `policy PREFIX: (installed|in place)$`, others)
 	answers("/", http.StatusUnauthorized, "Unauthorized")
 	f("401", nil, `template PREFIX: failed: .*401 Unauthorized: .*OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD`, `policy PREFIX: failed: .*401`, others)
 	f("away", map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1"}, `template PREFIX: failed: .*connection refused: is OPENSEARCH_URL .* right`, others)
@@ -561,7 +561,7 @@ func TestSetup_Failure(t *testing.T) {
 	defer secure.Close()
 	f("certificate", map[string]string{"OPENSEARCH_URL": secure.URL}, `template PREFIX: failed: .*unknown authority: set OPENSEARCH_CA_FILE`, others)
 	s.dashboards.NotReady = true
-	f("not ready", nil, `dashboards: failed: read the saved objects: OpenSearch Dashboards answers 503 .*: try again when it is ready`, `policy PREFIX: in place$`)
+	f("not ready", nil, `dashboards: failed: read the saved objects: OpenSearch Dashboards answers 503 .*: see how the domain is`, `policy PREFIX: in place$`)
 	f("path", map[string]string{"DASHBOARDS_URL": strings.TrimSuffix(s.env["DASHBOARDS_URL"], "/_dashboards")}, `dashboards: failed: .*404.*: is DASHBOARDS_URL .* right`)
 	f("OpenSearch in place of Dashboards", map[string]string{"DASHBOARDS_URL": s.search.URL}, `dashboards: failed: .*no handler found.*: is DASHBOARDS_URL .* right`)
 	f("Dashboards away", map[string]string{"DASHBOARDS_URL": "http://127.0.0.1:1"}, `dashboards: failed: .*connection refused: is DASHBOARDS_URL .* right`)

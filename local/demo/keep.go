@@ -3,25 +3,76 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
 
 	"logsluice/local/feed"
 )
 
-// keepRunning trickles new input in until ctx ends.
-func keepRunning(ctx context.Context, p *parts, w *workers, seed uint64) error {
+// env is what a worker, or another command, needs in its environment for the demo's parts.
+func (p *parts) env() []string {
+	env := []string{
+		"STREAM_NAME=" + streamName,
+		"APPLICATION_NAME=logsluice-demo",
+		"OPENSEARCH_URL=" + p.openSearchURL,
+		"INDEX_PREFIX=" + p.prefix,
+		"EVENT_MAX_AGE=0", // the same events each time
+		"EVENT_MAX_AHEAD=0",
+		"AWS_REGION=" + region,
+		"AWS_ENDPOINT_URL_KINESIS=" + p.kinesisURL,
+		"AWS_ENDPOINT_URL_DYNAMODB=" + p.dynamoDBURL,
+	}
+	if !p.own || os.Getenv("OPENSEARCH_SIGV4") == "" {
+		env = append(env, "AWS_ACCESS_KEY_ID=demo", "AWS_SECRET_ACCESS_KEY=demo",
+			"AWS_ENDPOINT_URL_STS="+p.accountURL, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS="+p.accountURL)
+	}
+	return env
+}
+
+// writeEnv writes the environment to a file that a shell reads, for this user only.
+func (p *parts) writeEnv() (file string, err error) {
+	file = filepath.Join(p.cache, "demo.env")
+	var text strings.Builder
+	for _, variable := range p.env() {
+		name, value, _ := strings.Cut(variable, "=")
+		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	p.closers = append(p.closers, func() error { return os.Remove(file) })
+	return file, os.WriteFile(file, []byte(text.String()), 0o600)
+}
+
+// keepRunning trickles new input in until ctx ends, and shows how it is indexed.
+func keepRunning(ctx context.Context, p *parts, w *workers, seed uint64, made int) error {
+	file, err := p.writeEnv()
+	if err != nil {
+		return err
+	}
+	binary := filepath.Join(p.cache, "logsluice")
 	fmt.Printf(`
 Everything goes on, with new input, until Ctrl-C.
-  OpenSearch  %s   (indices %s-*)
-  DynamoDB    %s   (lease table logsluice-demo)
-  Kinesis     %s   (stream %s)
+  OpenSearch  %s (indices %s-*)
+  DynamoDB    %s (lease table logsluice-demo)
+  Kinesis     %s (stream %s)
 `, p.openSearchURL, p.prefix, p.dynamoDBURL, p.kinesisURL, streamName)
 	for _, one := range w.list {
 		fmt.Printf("  %s    http://%s/metrics\n", one.name, one.metrics)
 	}
-	fmt.Printf("Try:\n  curl -s '%s/%s-*/_search?q=message:timeout&size=3&sort=@timestamp:desc&filter_path=hits.hits._source&pretty'\n", p.openSearchURL, p.prefix)
+	fmt.Printf(`Try in another terminal:
+  . %s
+  %s leases --watch
+  %s doctor
+  %s setup --dry-run
+  curl -s "$OPENSEARCH_URL/$INDEX_PREFIX-*/_search?q=message:timeout&pretty"
+
+`, file, binary, binary, binary)
 
 	const perSecond = 100
-	err := feed.Trickle(ctx, p.kinesis, streamName, seed, perSecond)
-	fmt.Println()
+	var trickled atomic.Int64
+	progress := startProgress(ctx, func() int { return made + int(trickled.Load()) }, w)
+	err = feed.Trickle(ctx, p.kinesis, streamName, seed, perSecond, func(events int) { trickled.Store(int64(events)) })
+	progress.stop()
+	fmt.Println("Stopping. Goodbye.")
 	return err
 }

@@ -60,11 +60,12 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, workers.stop()) }()
 
+	fmt.Println("waiting until every shard is leased")
 	if err := workers.await(ctx, "every shard is leased", func(c counts) bool { return int(c.leases) == shards }); err != nil {
 		return err
 	}
 	producer := newProducer(parts.kinesis, s)
-	progress := startProgress(ctx, producer, workers)
+	progress := startProgress(ctx, func() int { return producer.counts().events }, workers)
 	defer progress.stop()
 	if err := producer.run(ctx); err != nil {
 		return err
@@ -74,6 +75,7 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	progress.stop()
 
+	fmt.Println("comparing every document in OpenSearch with its event")
 	report, err := check(ctx, parts, producer, workers)
 	if err != nil {
 		return err
@@ -84,7 +86,7 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	verdict := report.verdict()
 	if s.keep {
-		return errors.Join(verdict, keepRunning(ctx, parts, workers, s.seed+1))
+		return errors.Join(verdict, keepRunning(ctx, parts, workers, s.seed+1, report.produced.events))
 	}
 	return verdict
 }

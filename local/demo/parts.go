@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,7 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"logsluice/doctor"
 	"logsluice/domain"
+	"logsluice/internal/fakeaccount"
 	"logsluice/internal/fakeaws"
 	"logsluice/local"
 	"logsluice/local/feed"
@@ -30,6 +34,7 @@ type parts struct {
 	openSearchURL string
 	dynamoDBURL   string
 	kinesisURL    string
+	accountURL    string // of STS and CloudWatch Logs, for doctor
 	prefix        string // of the indices
 	own           bool   // OpenSearch is the person's own
 	cache         string
@@ -46,7 +51,8 @@ func startParts(ctx context.Context, s settings) (p *parts, err error) {
 			err = errors.Join(err, p.stop())
 		}
 	}()
-	if p.logs, err = os.MkdirTemp("", "logsluice-demo-"); err != nil {
+	p.logs = filepath.Join(s.cache, "demo-logs")
+	if err = os.MkdirAll(p.logs, 0o750); err != nil {
 		return p, err
 	}
 	if err := p.startOpenSearch(ctx, s); err != nil {
@@ -58,12 +64,58 @@ func startParts(ctx context.Context, s settings) (p *parts, err error) {
 	}
 	p.dynamoDBURL = dynamo.URL
 	p.closers = append(p.closers, dynamo.Stop)
+	if err := p.startAccount(ctx); err != nil {
+		return p, err
+	}
 	return p, p.startKinesis(ctx)
+}
+
+// startAccount serves what doctor asks about the account: who calls, and a log group with a
+// subscription filter to the stream.
+func (p *parts) startAccount(ctx context.Context) error {
+	logs := fakeaccount.NewLogs()
+	logs.Group("/ecs/demo", map[string]any{
+		"filterName": "logsluice", "filterPattern": "", "logGroupName": "/ecs/demo", "distribution": "Random",
+		"destinationArn": "arn:aws:kinesis:" + region + ":" + fakeaccount.ID + ":stream/" + streamName,
+		"roleArn":        "arn:aws:iam::" + fakeaccount.ID + ":role/cloudwatch-logs",
+	})
+	sts := &fakeaccount.STS{Key: "demo", ARN: "arn:aws:sts::" + fakeaccount.ID + ":assumed-role/demo/task"}
+	url, err := p.serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") != "" {
+			logs.ServeHTTP(w, r)
+			return
+		}
+		sts.ServeHTTP(w, r)
+	}))
+	p.accountURL = url
+	return err
+}
+
+// serve serves a part on a socket of its own.
+func (p *parts) serve(ctx context.Context, handler http.Handler) (url string, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) }) // http.ErrServerClosed
+	p.closers = append(p.closers, func() error {
+		defer serving.Wait()
+		return server.Close()
+	})
+	return "http://" + listener.Addr().String(), nil
 }
 
 func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 	p.openSearchURL = s.openSearchURL
 	if s.openSearchURL != "" {
+		switch address, err := domain.ParseAddress(s.openSearchURL); {
+		case err != nil:
+			return fmt.Errorf("OPENSEARCH_URL: %w", err)
+		case address.IsDashboards():
+			return fmt.Errorf("OPENSEARCH_URL: %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
+		}
 		// Indices of a demo before are left alone.
 		p.own = true
 		p.prefix = "logsluice-demo-" + time.Now().UTC().Format("20060102-150405")
@@ -76,34 +128,48 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		p.closers = append(p.closers, server.Stop)
 	}
 	client, err := domain.NewClient(domain.ClientConfig{
-		URL:         p.openSearchURL,
-		Username:    os.Getenv("OPENSEARCH_USERNAME"),
-		Password:    os.Getenv("OPENSEARCH_PASSWORD"),
-		CAFile:      os.Getenv("OPENSEARCH_CA_FILE"),
-		Connections: 1,
+		URL:          p.openSearchURL,
+		Username:     os.Getenv("OPENSEARCH_USERNAME"),
+		Password:     os.Getenv("OPENSEARCH_PASSWORD"),
+		PasswordFile: os.Getenv("OPENSEARCH_PASSWORD_FILE"),
+		CAFile:       os.Getenv("OPENSEARCH_CA_FILE"),
+		Connections:  1,
 	})
 	if err != nil {
 		return err
 	}
 	p.search = client
 	p.closers = append(p.closers, client.Close)
+	if p.own {
+		return p.reach(ctx)
+	}
 	return nil
 }
 
-// startKinesis serves the stream on a socket of its own.
-func (p *parts) startKinesis(ctx context.Context) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+// reach asks the person's own OpenSearch what it is, so that a wrong address or password
+// ends the demo at once.
+func (p *parts) reach(ctx context.Context) error {
+	const soon = 4 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	address, err := domain.ParseAddress(p.openSearchURL)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: fakeaws.NewKinesis(fakeaws.KinesisOptions{}), ReadHeaderTimeout: time.Minute}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) }) // http.ErrServerClosed
-	p.closers = append(p.closers, func() error {
-		defer serving.Wait()
-		return server.Close()
-	})
-	p.kinesisURL = "http://" + listener.Addr().String()
+	server, err := domain.Describe(ctx, p.search)
+	if err != nil {
+		access := doctor.Access{URL: address.URL.String(), Setting: "OPENSEARCH_URL", SigningService: os.Getenv("OPENSEARCH_SIGV4")}
+		return fmt.Errorf("OpenSearch at %s cannot be used: %w: %s", address.URL, err, access.Remedy(err))
+	}
+	fmt.Printf("using %s %s at %s\n", server.Distribution, server.Version, address.URL)
+	return nil
+}
+
+// startKinesis serves the stream.
+func (p *parts) startKinesis(ctx context.Context) (err error) {
+	if p.kinesisURL, err = p.serve(ctx, fakeaws.NewKinesis(fakeaws.KinesisOptions{})); err != nil {
+		return err
+	}
 	p.kinesis = kinesis.New(kinesis.Options{
 		BaseEndpoint: aws.String(p.kinesisURL),
 		Region:       region,

@@ -3,29 +3,37 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
+
+	"github.com/mattn/go-isatty"
 )
 
-// progress shows on one line how far production and indexing are.
+// progress shows how far production and indexing are: on a terminal on one line, which
+// fits 80 columns, else on a line every few seconds.
 type progress struct {
 	cancel context.CancelFunc
 	shown  sync.WaitGroup
 }
 
-func startProgress(ctx context.Context, p *producer, w *workers) *progress {
+// startProgress shows the events that made returns, and what became of them.
+func startProgress(ctx context.Context, made func() int, w *workers) *progress {
+	period, begin, end := 250*time.Millisecond, "\r", ""
+	if !isatty.IsTerminal(os.Stdout.Fd()) {
+		period, begin, end = 5*time.Second, "", "\n"
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	show := &progress{cancel: cancel}
 	show.shown.Go(func() {
-		ticker := time.NewTicker(250 * time.Millisecond)
+		ticker := time.NewTicker(period)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				in := p.counts().events
+				in := made()
 				if out, err := w.scrape(ctx); err == nil {
-					fmt.Printf("\r  events in %7d   indexed %7.0f   behind %6.0f   put to acknowledged p50 %4.0f ms ",
-						in, out.indexed, max(float64(in)-out.settled(), 0), 1000*out.latency.Quantile(0.5))
+					fmt.Print(begin, progressLine(in, out), end)
 				}
 			case <-ctx.Done():
 				return
@@ -33,6 +41,11 @@ func startProgress(ctx context.Context, p *producer, w *workers) *progress {
 		}
 	})
 	return show
+}
+
+func progressLine(in int, out counts) string {
+	return fmt.Sprintf("  events %8d  indexed %8.0f  behind %7.0f  median latency %5.0f ms ",
+		in, out.settled(), max(float64(in)-out.settled(), 0), 1000*out.latency.Quantile(0.5))
 }
 
 // stop ends the line. A second call does nothing.

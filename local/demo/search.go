@@ -34,12 +34,13 @@ func search(ctx context.Context, p *parts) error {
 		return err
 	}
 	fmt.Printf("\nSearch for %q: %d lines in %d ms\n", words, found.Hits.Total.Value, found.Took)
+	const width = 79 // so that a line fits a terminal
 	for _, d := range found.Hits.Hits {
-		line := strings.Join(strings.Fields(d.Source.Message), " ")
-		if runes := []rune(line); len(runes) > 110 {
-			line = string(runes[:110]) + "…"
+		line := fmt.Sprintf("  %s  %-10s %s", d.Source.Time, d.Source.Group, strings.Join(strings.Fields(d.Source.Message), " "))
+		if runes := []rune(line); len(runes) > width {
+			line = string(runes[:width-1]) + "…"
 		}
-		fmt.Printf("  %s  %-14s %s\n", d.Source.Time, d.Source.Group, line)
+		fmt.Println(line)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -49,6 +50,7 @@ func startWorkers(ctx context.Context, p *parts, n int) (*workers, error) {
 	if err != nil {
 		return nil, err
 	}
+	fmt.Println("building logsluice")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -62,7 +64,7 @@ func startWorkers(ctx context.Context, p *parts, n int) (*workers, error) {
 		}
 		w.list = append(w.list, one)
 	}
-	fmt.Printf("%d workers started, their logs are in %s\n", n, p.logs)
+	fmt.Printf("%d workers started; their logs are in %s\n", n, p.logs)
 	return w, nil
 }
 
@@ -80,23 +82,11 @@ func startWorker(binary, name string, p *parts) (*worker, error) {
 	// Not by CommandContext: a worker is always stopped by SIGTERM.
 	w.command = exec.Command(binary, "run")
 	w.command.Stderr = log
-	w.command.Env = append(os.Environ(),
-		"STREAM_NAME="+streamName,
-		"APPLICATION_NAME=logsluice-demo",
-		"WORKER_ID="+name,
-		"OPENSEARCH_URL="+p.openSearchURL,
-		"INDEX_PREFIX="+p.prefix,
-		"EVENT_MAX_AGE=0", // the same events each time
-		"EVENT_MAX_AHEAD=0",
-		"METRICS_ADDRESS="+address,
+	w.command.Env = slices.Concat(os.Environ(), p.env(), []string{
+		"WORKER_ID=" + name,
+		"METRICS_ADDRESS=" + address,
 		"SUMMARY_PERIOD=5s",
-		"AWS_REGION="+region,
-		"AWS_ENDPOINT_URL_KINESIS="+p.kinesisURL,
-		"AWS_ENDPOINT_URL_DYNAMODB="+p.dynamoDBURL,
-	)
-	if !p.own || os.Getenv("OPENSEARCH_SIGV4") == "" {
-		w.command.Env = append(w.command.Env, "AWS_ACCESS_KEY_ID=demo", "AWS_SECRET_ACCESS_KEY=demo")
-	}
+	})
 	// A group of its own: Ctrl-C is for the demo, which stops its workers in order.
 	w.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := w.command.Start(); err != nil {

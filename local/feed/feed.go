@@ -68,8 +68,9 @@ func Put(ctx context.Context, client *kinesis.Client, stream string, records []l
 }
 
 // Trickle puts records of events as they happen, so many events a second, until
-// ctx ends, and returns nil then. Each seed has event ids of its own.
-func Trickle(ctx context.Context, client *kinesis.Client, stream string, seed uint64, perSecond int) error {
+// ctx ends, and returns nil then. Each seed has event ids of its own. After each put it
+// calls done, unless that is nil, with the number of events so far.
+func Trickle(ctx context.Context, client *kinesis.Client, stream string, seed uint64, perSecond int, done func(events int)) error {
 	began, events := time.Now(), 0
 	// The time of endless input is a span for each million events.
 	generator := loggen.New(loggen.Options{Seed: seed, Start: began, Span: 1_000_000 * time.Second / time.Duration(perSecond)})
@@ -90,6 +91,9 @@ func Trickle(ctx context.Context, client *kinesis.Client, stream string, seed ui
 				return nil //nolint:nilerr // it was to end
 			}
 			return err
+		}
+		if done != nil {
+			done(events)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func TestTrickle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
 	began := time.Now()
-	if err := Trickle(ctx, client, "logs", 1, perSecond); err != nil {
+	if err := Trickle(ctx, client, "logs", 1, perSecond, nil); err != nil {
 		t.Fatal(err)
 	}
 	events := 0
@@ -150,7 +150,7 @@ func TestTrickle(t *testing.T) {
 }
 
 func TestTrickle_Failure(t *testing.T) {
-	err := Trickle(t.Context(), newClient(nil), "none", 1, 1_000)
+	err := Trickle(t.Context(), newClient(nil), "none", 1, 1_000, nil)
 	if missing := (*types.ResourceNotFoundException)(nil); !errors.As(err, &missing) {
 		t.Errorf("%v", err)
 	}

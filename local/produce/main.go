@@ -75,7 +75,7 @@ func run(ctx context.Context, s settings, log zerolog.Logger) error {
 	}
 	log.Info().Str("stream", s.StreamName).Int("events_per_second", s.Rate).Msg("putting log events")
 	seed := uint64(time.Now().UnixNano())
-	return feed.Trickle(ctx, client, s.StreamName, seed, s.Rate)
+	return feed.Trickle(ctx, client, s.StreamName, seed, s.Rate, nil)
 }
 
 // check is an error unless the stream is active.
