@@ -7,14 +7,14 @@ import (
 	"unicode"
 )
 
-// tokenHeader has the session token of AWS credentials.
-const tokenHeader = "x-amz-security-token"
+// quotedHeader is the one with the session token of AWS credentials.
+const quotedHeader = "x-amz-security-token"
 
 // CutToken returns a text of AWS up to the session token that it quotes: the answer to a
 // request whose signature does not match has the request's headers.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html.
 func CutToken(text string) string {
-	if i := strings.Index(strings.ToLower(text), tokenHeader); i >= 0 {
+	if i := strings.Index(strings.ToLower(text), quotedHeader); i >= 0 {
 		return strings.TrimSpace(text[:i]) + " …"
 	}
 	return text
