@@ -233,6 +233,8 @@ func TestRunSinkFaults(t *testing.T) {
 			s.toxic(`{"type":"timeout","attributes":{"timeout":0}}`) // requests arrive, no answer does
 			answered := s.count(s.documents())
 			s.eventually("a request is applied whose answer is lost", func() bool { return s.count(s.documents()) > answered })
+			// What can be found may not be in the translog yet.
+			s.ask(http.MethodPost, "/"+s.prefix+"-*/_flush?wait_if_ongoing=true", "")
 			s.end(syscall.SIGKILL)
 			s.noToxics()
 		},

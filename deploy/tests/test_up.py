@@ -64,7 +64,7 @@ class Machine:
         attendant = threading.Thread(target=self.attend, args=(ended, code))
         attendant.start()
         try:
-            return subprocess.run([UP, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=120)
+            return subprocess.run([UP, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=600)
         finally:
             ended.set()
             attendant.join()
