@@ -350,6 +350,17 @@ func TestReadError(t *testing.T) {
 	}
 }
 
+// A read that was ended on purpose is no failure of the shard.
+func TestEndedReadIsNoFailure(t *testing.T) {
+	fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(progress))
+	for _, ended := range []error{nil, errUnled} {
+		if err := s.failed(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
+			t.Errorf("%v becomes %v", ended, err)
+		}
+	}
+}
+
 // Of the KCL's own warnings one of a kind is logged per minute, with the number
 // of the others.
 func TestKCLWarningsAreSampled(t *testing.T) {
