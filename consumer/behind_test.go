@@ -59,3 +59,13 @@ func TestBehind(t *testing.T) {
 		f(0, held[1:], `logsluice_lag_seconds{shard="s2"} 61`)
 	})
 }
+
+// The watermark of an earlier lease is not that of the reading.
+func TestMarksOfAnotherLease(t *testing.T) {
+	b := newBehind()
+	earlier, lease, marks := &checkpoint.Lease{}, &checkpoint.Lease{}, newWatermark(func(string) {})
+	b.begin("s", earlier, marks)
+	if b.marksOf("s", earlier) != marks || b.marksOf("s", lease) != nil || b.marksOf("other", lease) != nil {
+		t.Error("the watermark is of another lease")
+	}
+}
