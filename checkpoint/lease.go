@@ -356,6 +356,9 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 			l.mu.Lock()
 			l.goodUntil, l.written = t.goodUntil(sent), checkpoint
 			l.mu.Unlock()
+			if t.writes.Worked() {
+				t.cfg.Log.Info().Msg("the lease table can be written to again")
+			}
 			return nil
 		}
 		switch gone := errors.Is(err, errDeleted); {
@@ -375,7 +378,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 			l.goodUntil = t.goodUntil(sent)
 			l.mu.Unlock()
 		case !gone && t.writes.Failed(statelog.Kind(err)):
-			t.cfg.Log.Warn().Str("shard", l.shard).Err(err).Msg("cannot write to the lease table; trying again")
+			t.cfg.Log.Warn().Err(err).Msg("cannot write to the lease table; trying again: run logsluice doctor")
 		}
 		pause := time.NewTimer(min(t.cfg.LeaseDuration/20, max(time.Until(goodUntil), 0)))
 		select {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"logsluice/internal/safetext"
 	"logsluice/mapping"
 	"logsluice/subscription"
 )
@@ -47,11 +48,14 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 		return fmt.Errorf("read %s: %w", d.File, err)
 	}
 
-	out := bufio.NewWriter(std.out)
+	out, forPeople := bufio.NewWriter(std.out), isTerminal(std.out)
 	var lines []byte
 	var failures []error
 	_, err = subscription.NewDecoder(maxDecoded).Decode(data, func(envelope *subscription.Envelope) {
 		lines = mapper.AppendAll(lines[:0], envelope)
+		if forPeople {
+			lines = []byte(safetext.Escape(string(lines)))
+		}
 		_, _ = out.Write(lines) // its error is Flush's
 		for _, rejected := range envelope.Rejected {
 			failures = append(failures, rejected.Err)

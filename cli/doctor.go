@@ -63,7 +63,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	dashboardsURL, dashboardsErr := c.dashboardsSettings.address()
+	dashboardsErr := c.dashboardsSettings.check(c.opensearchSettings)
 	switch err := c.opensearchSettings.check(); {
 	case c.streamSettings.check() != nil:
 		return cfg, nil, c.streamSettings.check()
@@ -75,6 +75,10 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		return cfg, nil, settingf("--most-log-groups: %d is too small: give at least 1", c.MostLogGroups)
 	}
 	search, err := c.opensearchSettings.address()
+	if err != nil {
+		return cfg, nil, err
+	}
+	dashboardsURL, err := c.dashboardsSettings.address()
 	if err != nil {
 		return cfg, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,8 +18,10 @@ type listenSettings struct {
 }
 
 func (s listenSettings) badAddress() error {
-	if _, port, err := net.SplitHostPort(s.MetricsAddress); err != nil || port == "" {
-		return settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100", s.MetricsAddress)
+	host, port, err := net.SplitHostPort(s.MetricsAddress)
+	const most = 65535
+	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 0 || n > most || strings.ContainsAny(host, "/ @") {
+		return settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100, with a port up to %d", s.MetricsAddress, most)
 	}
 	return nil
 }

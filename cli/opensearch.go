@@ -65,7 +65,7 @@ func (s opensearchSettings) address() (domain.Address, error) {
 // password that a secret store did not deliver.
 func (s opensearchSettings) check() error {
 	address, err := s.address()
-	inURL := address.Username != ""
+	inURL := address.HasCredentials
 	basic := inURL || s.OpensearchUsername != ""
 	switch {
 	case err != nil:
@@ -73,11 +73,11 @@ func (s opensearchSettings) check() error {
 	case inURL && (s.OpensearchUsername != "" || s.OpensearchPassword != "" || s.OpensearchPasswordFile != ""):
 		return settingf(searchSetting + " has a user, and " + usernameSetting + ", " + passwordSetting + " or " + passwordFileSetting + " is set too: remove the user from the URL")
 	case basic && s.OpensearchSigv4 != "":
-		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: a request can prove its sender in one way only, remove one", s.OpensearchSigv4)
+		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: requests have one kind of authentication, so remove one", s.OpensearchSigv4)
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordSetting+" and "+passwordFileSetting+" (%q) are both set: remove one", s.OpensearchPasswordFile)
-	case inURL && address.Password == "":
-		return settingf(searchSetting+" has the user %q without a password: give it as USER:PASSWORD@ or, better, by OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", address.Username)
+	case inURL && (address.Username == "" || address.Password == ""):
+		return settingf(searchSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
 	case s.OpensearchUsername != "" && s.OpensearchPassword == "" && s.OpensearchPasswordFile == "":
 		return settingf(usernameSetting+" is %q, and there is no password: set OPENSEARCH_PASSWORD or OPENSEARCH_PASSWORD_FILE; if a secret is to set it, see why it is empty", s.OpensearchUsername)
 	case s.OpensearchUsername == "" && s.OpensearchPassword != "":
@@ -93,7 +93,7 @@ func (s opensearchSettings) check() error {
 // passwordInClear reports whether a password can be read on its way to the domain.
 func (s opensearchSettings) passwordInClear() bool {
 	address, err := s.address()
-	return err == nil && address.IsInClear() && (s.OpensearchUsername != "" || address.Username != "")
+	return err == nil && address.IsInClear() && (s.OpensearchUsername != "" || address.HasCredentials)
 }
 
 // client makes a client of the domain. awsConfig is for signing.
@@ -104,6 +104,9 @@ func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*open
 // clientOf makes a client of what a setting has the URL of.
 func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, connections int) (*opensearch.Client, error) {
 	awsConfig.Region = s.signingRegion(awsConfig.Region)
+	if address, err := s.address(); err == nil && address.HasCredentials && s.OpensearchUsername == "" {
+		s.OpensearchUsername, s.OpensearchPassword = address.Username, address.Password
+	}
 	client, err := domain.NewClient(domain.ClientConfig{
 		URL:            url,
 		Username:       s.OpensearchUsername,
@@ -169,10 +172,31 @@ func (s dashboardsSettings) address() (string, error) {
 	return address.URL.String(), nil
 }
 
+// check refuses credentials in the URL that are not whole, or not the only ones.
+func (s dashboardsSettings) check(search opensearchSettings) error {
+	if s.DashboardsURL == "" {
+		return nil
+	}
+	address, err := domain.ParseAddress(s.DashboardsURL)
+	switch {
+	case err != nil:
+		return settingf(dashboardsSetting+": %w", err)
+	case address.HasCredentials && (address.Username == "" || address.Password == ""):
+		return settingf(dashboardsSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
+	case address.HasCredentials && search.OpensearchSigv4 != "":
+		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: requests have one kind of authentication, so remove one", search.OpensearchSigv4)
+	}
+	return nil
+}
+
 // client makes a client of Dashboards, nil without a URL. awsConfig is for signing.
 func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearch.Client, error) {
 	if s.DashboardsURL == "" {
 		return nil, nil
+	}
+	address, err := domain.ParseAddress(s.DashboardsURL)
+	if err == nil && address.HasCredentials { // they stand for those of OpenSearch
+		search.OpensearchUsername, search.OpensearchPassword, search.OpensearchPasswordFile = address.Username, address.Password, ""
 	}
 	return search.clientOf(s.DashboardsURL, dashboardsSetting, awsConfig, 1)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
@@ -89,6 +90,9 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.As(err, &noHost) && noHost.IsNotFound:
 		return settingf("there is no host %s: correct AWS_REGION (%q), or AWS_ENDPOINT_URL and its like, or look at the DNS", noHost.Name, region)
 	}
+	if remedy := doctor.RemedyOfAWS(err); remedy != "" {
+		return fmt.Errorf("%w: %s", err, remedy)
+	}
 	return err
 }
 
@@ -97,7 +101,13 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)),
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{cutTokens}))
 	if err != nil {
-		return cfg, fmt.Errorf("load the AWS configuration: %w", err)
+		return cfg, settingf("AWS configuration: %w: correct the variables AWS_* and the files of ~/.aws", err)
+	}
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" && !endpoint.MatchString(value) {
+			return cfg, settingf("%s (no flag): %q is not an endpoint: give one such as http://localhost:4566", name, value)
+		}
 	}
 	if cfg.Region != "" && !regionName.MatchString(cfg.Region) {
 		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
@@ -119,6 +129,8 @@ func cutTokens(stack *middleware.Stack) error {
 			return out, metadata, err
 		}), middleware.Before)
 }
+
+var endpoint = regexp.MustCompile(`^https?://[^/\s]+`)
 
 var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 

@@ -102,8 +102,8 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"leases", "reset"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) and --to are missing", "--to to trim-horizon")
 	check([]string{"leases", "reset", "--to=yesterday"}, nil, `--to: "yesterday" is not a position`)
 	check([]string{"leases", "show", "--watch=0"}, nil, `--watch: "0" is not a time of 100ms or more`)
-	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is not a choice: give table or json`)
-	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is not a choice: give templates, policy or dashboards`)
+	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is invalid: give table or json`)
+	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is invalid: give templates, policy or dashboards`)
 	check([]string{"doctor", "--most-log-groups=0"}, nil, "--most-log-groups: 0 is too small")
 	check([]string{"doctor", "--most-log-groups=all"}, nil, `--most-log-groups: "all" is not a whole number: give one such as 100`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=bucket/prefix"}, "ARCHIVE_URL (--archive-url): ")
@@ -123,23 +123,23 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION (no flag): "US East" is not the name of a region: give one such as us-east-1`)
 
 	// Choices, in any case.
-	f("LOG_LEVEL", "loud", `"loud" is not a choice: give trace, debug, info, warn or error`)
-	f("LOG_LEVEL", "WARNING", `"WARNING" is not a choice`)
-	f("SCHEMA", "none", `"none" is not a choice: give default, plain or ecs`)
-	f("OPENSEARCH_SIGV4", "s3", `"s3" is not a choice: give es or aoss`)
-	f("INDEX_CODEC", "gzip", `"gzip" is not a choice: give best_compression, default, zstd or zstd_no_dict`)
-	f("DOCUMENT_IDS", "uuid", `"uuid" is not a choice: give event or none`)
+	f("LOG_LEVEL", "loud", `"loud" is invalid: give trace, debug, info, warn or error`)
+	f("LOG_LEVEL", "WARNING", `"WARNING" is invalid`)
+	f("SCHEMA", "none", `"none" is invalid: give default, plain or ecs`)
+	f("OPENSEARCH_SIGV4", "s3", `"s3" is invalid: give es or aoss`)
+	f("INDEX_CODEC", "gzip", `"gzip" is invalid: give best_compression, default, zstd or zstd_no_dict`)
+	f("DOCUMENT_IDS", "uuid", `"uuid" is invalid: give event or none`)
 	f("DATA_STREAM", "maybe", `"maybe" is neither true nor false`)
 	f("BULK_GZIP", "2", `"2" is neither true nor false`)
 
 	// Times.
 	for _, variable := range []string{"LEASE_DURATION", "SHARD_SYNC_INTERVAL", "POLL_INTERVAL", "BULK_LINGER", "BULK_TIMEOUT", "DRAIN_TIMEOUT", "SUMMARY_PERIOD", "INDEX_REFRESH"} {
-		f(variable, "15", `"15" has no unit: give ms, s, m or h, such as 15s`)
+		f(variable, "15", `"15" has no unit: give ms, s, m or h, such as 15`)
 		f(variable, "ten", `"ten" is not a time: give a number and its unit (ms, s, m or h), such as `)
 		f(variable, "-1s", "-1s is too ")
 	}
 	for _, variable := range []string{"EVENT_MAX_AGE", "EVENT_MAX_AHEAD", "WAIT_FOR_INDEX"} {
-		f(variable, "30", `"30" has no unit: give m, h or d, such as 30d`)
+		f(variable, "30", `"30" has no unit: give m, h or d, such as 30`)
 		f(variable, "soon", `"soon" is not a time: give a number and its unit (m, h or d), such as `)
 		f(variable, "99999d", `"99999d" is not a time`)
 	}
@@ -165,7 +165,10 @@ func TestSettings_Failure(t *testing.T) {
 		f(variable, "0", "0 is too small: give at least 1")
 		f(variable, "-5", "-5 is too small: give at least 1")
 		f(variable, "8 apples", `"8 apples" is not a size`)
-		f(variable, "99999999EB", `"99999999EB" is `)
+		f(variable, "1.5", `"1.5" is not a size`)
+		f(variable, "8,5MB", `"8,5MB" is not a size`)
+		f(variable, "9223372036854775807", `"9223372036854775807" is too large a size`)
+		f(variable, "99999999TB", `"99999999TB" is too large a size`)
 	}
 	f("MAX_INFLATED_BYTES", "2GiB", "2GiB is too much: give at most 1GiB")
 	for _, variable := range []string{"BULK_DOCUMENTS", "BULK_CONNECTIONS"} {
@@ -203,15 +206,15 @@ func TestSettings_Failure(t *testing.T) {
 	f("CONSTANT_FIELDS", "message=x", "message")
 
 	// OpenSearch.
-	f("OPENSEARCH_URL", "ftp://host", `"ftp://host" has another scheme than http and https`)
+	f("OPENSEARCH_URL", "ftp://host", `"ftp://host" does not begin with http:// or https://`)
 	f("OPENSEARCH_URL", "https://host/_dashboards", `"https://host/_dashboards" is the address of OpenSearch Dashboards: leave out /_dashboards`)
-	f("OPENSEARCH_URL", "https://a:9200,https://b:9200", "it has more than one URL")
+	f("OPENSEARCH_URL", "https://a:9200,https://b:9200", `"https://a:9200,https://b:9200" has more than one URL`)
 	f("OPENSEARCH_URL", "https://a b", `"https://a b" has blanks`)
 	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" is not a URL`)
 	f("OPENSEARCH_URL", "https://", "has no host")
 	f("OPENSEARCH_URL", "https://user:"+plantedSecret+"/@host:0", `"https://***@host:0" has a port`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user:" + plantedSecret + "@host", "OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_URL (--opensearch-url) has a user", "remove the user from the URL")
-	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user@host"}, `OPENSEARCH_URL (--opensearch-url) has the user "user" without a password`)
+	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user@host"}, "OPENSEARCH_URL (--opensearch-url) has a user without a password, or the reverse")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin"}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin", and there is no password`, "OPENSEARCH_PASSWORD_FILE")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin", "OPENSEARCH_PASSWORD="}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin", and there is no password`)
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_PASSWORD (--opensearch-password) is set, and there is no user: set OPENSEARCH_USERNAME")
@@ -222,6 +225,14 @@ func TestSettings_Failure(t *testing.T) {
 	f("OPENSEARCH_PASSWORD_FILE", empty, empty+" has no password", "OPENSEARCH_USERNAME=u")
 	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", "/nowhere: no such file or directory: give a file with PEM certificates")
 	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", noPEM+" has no PEM certificate")
+	check([]string{"run"}, []string{"OPENSEARCH_URL=admin:" + plantedSecret + "@https://host"}, `"***@https://host" has the user before the scheme`)
+	check([]string{"run"}, []string{"OPENSEARCH_URL=https:/admin:" + plantedSecret + "@host"}, `"***@host" lacks :// after http or https`)
+	check([]string{"run"}, []string{"OPENSEARCH_URL=https://:" + plantedSecret + "@host"}, "has a user without a password, or the reverse")
+	f("OPENSEARCH_URL", `"https://host"`, "has quotes around it: remove them")
+	f("OPENSEARCH_URL", "https://host/_dashboards/app/home#/", "is the address of OpenSearch Dashboards")
+	check([]string{"run"}, []string{"OPENSEARCH_URL=  "}, "OPENSEARCH_URL (--opensearch-url) is missing")
+	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://admin@host"}, "DASHBOARDS_URL (--dashboards-url) has a user without a password")
+	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://admin:" + plantedSecret + "@host", "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`)
 	f("OPENSEARCH_REGION", "Frankfurt", `"Frankfurt" is not the name of a region`)
 	check([]string{"doctor"}, []string{"DASHBOARDS_URL=https://user:" + plantedSecret + "@host:0"}, `DASHBOARDS_URL (--dashboards-url): "https://***@host:0" has a port`)
 	f("DEAD_LETTER_URL", "https://bucket/prefix/", "https://bucket/prefix/")
@@ -233,6 +244,11 @@ func TestSettings_Failure(t *testing.T) {
 	f("EMF_NAMESPACE", "AWS/logs", `"AWS/logs"`)
 	f("METRICS_ADDRESS", "nowhere", `"nowhere" is not an address: give host:port, such as :9100`)
 	f("METRICS_ADDRESS", "9100", `"9100" is not an address`)
+	f("METRICS_ADDRESS", ":99999", `":99999" is not an address`)
+	f("METRICS_ADDRESS", ":abc", `":abc" is not an address`)
+	f("METRICS_ADDRESS", "http://:9100", `"http://:9100" is not an address`)
+	check([]string{"run"}, []string{"AWS_ENDPOINT_URL_KINESIS=localhost:4566"}, `AWS_ENDPOINT_URL_KINESIS (no flag): "localhost:4566" is not an endpoint`)
+	check([]string{"run"}, []string{"AWS_PROFILE=nope"}, "AWS configuration: ", "nope", "correct the variables AWS_*")
 	f("WORKER_ID", strings.Repeat("x", 300), "x")
 	check([]string{"setup"}, []string{"DELETE_AFTER=30"}, `DELETE_AFTER (--delete-after): "30" has no unit`)
 	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, "DELETE_AFTER (--delete-after)")
@@ -252,6 +268,7 @@ func TestSettings_Success(t *testing.T) {
 		})
 	}
 	f(map[string]string{"SCHEMA": "ECS", "INDEX_CODEC": " Best_Compression ", "DOCUMENT_IDS": "Event", "DATA_STREAM": "No"})
+	f(map[string]string{"INDEX_PREFIX": " logs\n", "INDEX_REPLICAS": " 1 ", "INDEX_TIMEZONE": "Asia/Tokyo "})
 	f(map[string]string{"INDEX_REFRESH": "five"}, "--index-refresh=5s")
 	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
 }

@@ -90,6 +90,9 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	if err := c.opensearchSettings.check(); err != nil {
 		return err
 	}
+	if err := c.dashboardsSettings.check(c.opensearchSettings); err != nil {
+		return err
+	}
 	awsConfig, err := c.loadAWS(ctx)
 	if err != nil {
 		return err
@@ -299,11 +302,13 @@ func (s *setup) finish(std streams) error {
 			return fmt.Errorf("write the outcome: %w", err)
 		}
 	} else {
+		var text strings.Builder
 		for _, o := range s.outcomes {
-			o.print(&page)
+			o.print(&text)
 		}
+		page.WriteString(safetext.Escape(text.String()))
 	}
-	if err := std.print([]byte(safetext.Escape(page.String()))); err != nil {
+	if err := std.print(page.Bytes()); err != nil {
 		return err
 	}
 	failures := 0

@@ -12,6 +12,7 @@ import (
 	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/indexer"
+	"logsluice/internal/statelog"
 	"logsluice/mapping"
 )
 
@@ -74,15 +75,15 @@ func targetsAt(templates []indexTemplate, now time.Time) (all []doctor.Target, e
 // ensureTemplates installs the index templates. Without them the first
 // documents would decide the mapping, so nothing is read before: OpenSearch is
 // asked until it has them or ctx ends. What keeps it from having them is logged when it
-// changes, not at each try.
+// changes or lasts, not at each try.
 func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Access, templates []indexTemplate, log zerolog.Logger) error {
-	last := ""
+	var changes statelog.Changes
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		err := tryTemplates(ctx, client, templates, log)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil && last != "":
+		case err == nil && changes.Worked():
 			log.Info().Msg("OpenSearch has the index templates")
 			return nil
 		case err == nil:
@@ -91,8 +92,7 @@ func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Ac
 		if wrong := new(settingError); errors.As(err, wrong) {
 			return err
 		}
-		if state := kindOf(err, access); state != last {
-			last = state
+		if changes.Failed(kindOf(err, access)) {
 			log.Error().Err(withRemedy(err, access)).Str("pause", pause.String()).Str("longest_pause", retryMax.String()).
 				Msg("the index templates cannot be installed; nothing is read until they are; run logsluice doctor")
 		}

@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -141,7 +142,16 @@ func parsePeriod(_ *kong.Value, text string) (any, error) {
 	return period(d), nil
 }
 
+// parseString leaves blanks and line breaks around a value out, which come with values that
+// are read from files; a password may have blanks.
 func parseString(value *kong.Value, text string) (any, error) {
+	if value.Name == "opensearch-password" {
+		return strings.TrimRight(text, "\r\n"), nil
+	}
+	text = strings.TrimSpace(text)
+	if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
+		return nil, errors.New("has quotes around it: remove them")
+	}
 	if value.Enum == "" {
 		return text, nil
 	}
@@ -155,7 +165,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 		}
 	}
 	last := len(choices) - 1
-	return nil, fmt.Errorf("is not a choice: give %s or %s", strings.Join(choices[:last], ", "), choices[last])
+	return nil, fmt.Errorf("is invalid: give %s or %s", strings.Join(choices[:last], ", "), choices[last])
 }
 
 func parseBool(_ *kong.Value, text string) (any, error) {
@@ -199,7 +209,7 @@ func parseDuration(value *kong.Value, text string) (any, error) {
 		return duration, nil
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return nil, fmt.Errorf("has no unit: give ms, s, m or h, such as %ss", text)
+		return nil, fmt.Errorf("has no unit: give ms, s, m or h, such as %s", withUnit(text, value, "s"))
 	}
 	return nil, fmt.Errorf("is not a time: give a number and its unit (ms, s, m or h), such as %s", example(value, "15s"))
 }
@@ -219,7 +229,7 @@ func parseDays(value *kong.Value, text string) (any, error) {
 		}
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return nil, fmt.Errorf("has no unit: give m, h or d, such as %sd", text)
+		return nil, fmt.Errorf("has no unit: give m, h or d, such as %s", withUnit(text, value, "d"))
 	}
 	return nil, fmt.Errorf("is not a time: give a number and its unit (m, h or d), such as %s", example(value, "30d"))
 }
@@ -236,21 +246,34 @@ func (s size) String() string {
 	return strconv.FormatInt(int64(s), 10) + units[0]
 }
 
+// sizeText is whole bytes, or a number with a unit.
+var sizeText = regexp.MustCompile(`^(\d+|\d+(\.\d+)?\s*([kKmMgGtT]i?[bB]?|[bB]))$`)
+
 // parseSize parses bytes, or a number with a unit: 8MB is 8,000,000 bytes and 8MiB
 // 8,388,608.
 func parseSize(_ *kong.Value, text string) (any, error) {
+	const most = 1 << 50
 	text = strings.TrimSpace(text)
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n < most {
 		return size(n), nil
 	}
-	n, err := humanize.ParseBytes(text)
-	switch {
-	case err != nil:
+	if !sizeText.MatchString(text) {
 		return nil, errors.New("is not a size: give bytes, or a number with a unit, such as 1000000, 8MB or 8MiB")
-	case n > math.MaxInt64:
-		return nil, errors.New("is too large a size")
 	}
-	return size(n), nil
+	if n, err := humanize.ParseBytes(text); err == nil && n < most {
+		return size(n), nil
+	}
+	return nil, errors.New("is too large a size")
+}
+
+// withUnit adds the unit of a setting's default to a number that has none. A negative one
+// becomes the default.
+func withUnit(number string, value *kong.Value, usual string) string {
+	if strings.HasPrefix(number, "-") {
+		return example(value, "1"+usual)
+	}
+	unit := strings.TrimLeft(value.Default, "0123456789.")
+	return number + cmp.Or(unit, usual)
 }
 
 // example is the default of a setting, else another value that it can have.

@@ -14,35 +14,53 @@ import (
 type Address struct {
 	// URL has no credentials, so it can be printed.
 	URL *url.URL
-	// Username and Password are those that stood in the URL, "" if none did.
+	// HasCredentials is set if the URL had a user or a password, which are Username and
+	// Password.
+	HasCredentials     bool
 	Username, Password string
 }
 
+var (
+	schemeOf = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*)://`)
+	// mistypedScheme is http or https with a part of :// missing.
+	mistypedScheme = regexp.MustCompile(`(?i)^(https?)(:/?|/+)`)
+	// secondURL follows another URL.
+	secondURL = regexp.MustCompile(`[,;\s]\s*[a-zA-Z]+://`)
+)
+
 // ParseAddress takes apart what a person gave as the URL of a domain: https is meant
 // where no scheme is given, and a password may have any characters. Errors show the
-// text without credentials.
+// text without what stands before the last @.
 func ParseAddress(text string) (Address, error) {
-	text = strings.TrimSpace(text)
-	scheme, rest, found := strings.Cut(text, "://")
-	if !found {
-		scheme, rest = "https", text
+	rest := strings.TrimSpace(text)
+	scheme, shown := "https", ""
+	match := schemeOf.FindStringSubmatch(rest)
+	if match != nil {
+		scheme, shown, rest = strings.ToLower(match[1]), match[0], rest[len(match[0]):]
 	}
 	var a Address
-	shown, several := scheme+"://"+rest, strings.Contains(rest, "://")
+	credentials := ""
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		a.Username, a.Password, _ = strings.Cut(rest[:i], ":")
+		a.HasCredentials = true
+		credentials, rest = rest[:i], rest[i+1:]
+		a.Username, a.Password, _ = strings.Cut(credentials, ":")
 		a.Username, a.Password = unescape(a.Username), unescape(a.Password)
-		rest = rest[i+1:]
-		shown = scheme + "://***@" + rest
+		shown += "***@"
 	}
-	if several {
-		return a, errors.New("it has more than one URL: give one, and a load balancer's for several nodes")
-	}
+	shown += rest
 	refuse := func(reason string) (Address, error) { return Address{}, fmt.Errorf("%q %s", shown, reason) }
-	if scheme = strings.ToLower(scheme); scheme != "http" && scheme != "https" {
-		return refuse("has another scheme than http and https: give one such as https://host:9200")
-	}
-	if strings.ContainsAny(rest, ",; \t\r\n") {
+	switch {
+	case rest == "" && !a.HasCredentials && match == nil:
+		return refuse("has no host: give one such as https://host:9200")
+	case scheme != "http" && scheme != "https":
+		return refuse("does not begin with http:// or https://: give one such as https://host:9200")
+	case match == nil && mistypedScheme.MatchString(credentials+rest):
+		return refuse("lacks :// after http or https: give one such as https://host:9200")
+	case a.HasCredentials && match == nil && schemeOf.MatchString(rest):
+		return refuse("has the user before the scheme: give https://USER:PASSWORD@host:9200")
+	case secondURL.MatchString(credentials) || strings.Contains(rest, "://"):
+		return refuse("has more than one URL: give one, and a load balancer's for several nodes")
+	case strings.ContainsAny(rest, ",; \t\r\n"):
 		return refuse("has blanks, commas or semicolons: give one URL such as https://host:9200")
 	}
 	u, err := url.Parse(scheme + "://" + rest)
@@ -52,8 +70,6 @@ func ParseAddress(text string) (Address, error) {
 		return refuse("is not a URL: " + reason.Err.Error() + ": give one such as https://host:9200")
 	case u.Hostname() == "":
 		return refuse("has no host: give one such as https://host:9200")
-	case u.RawQuery != "" || u.Fragment != "":
-		return refuse("has more than an address: leave out what begins with ? or #")
 	case strings.HasSuffix(u.Host, ":"):
 		return refuse("has no port after the colon: give one such as https://host:9200")
 	}
@@ -62,6 +78,10 @@ func ParseAddress(text string) (Address, error) {
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	a.URL = u
+	if (u.RawQuery != "" || u.Fragment != "") && !a.IsDashboards() {
+		return refuse("has more than an address: leave out what begins with ? or #")
+	}
+	u.RawQuery, u.Fragment = "", ""
 	return a, nil
 }
 

@@ -13,7 +13,7 @@ func TestParseAddress_Success(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			return
 		}
-		if a.URL.String() != url || a.Username != username || a.Password != password {
+		if a.URL.String() != url || a.Username != username || a.Password != password || a.HasCredentials != (username+password != "") {
 			t.Errorf("%s: %s, user %q, password %q", text, a.URL, a.Username, a.Password)
 		}
 	}
@@ -29,6 +29,10 @@ func TestParseAddress_Success(t *testing.T) {
 	f("https://user:100%@host", "https://host", "user", "100%")
 	f("user:word@host", "https://host", "user", "word")
 	f("https://user@host", "https://host", "user", "")
+	f("https://user:s3://word@host", "https://host", "user", "s3://word")
+	f("user:s3://word@host:9200", "https://host:9200", "user", "s3://word")
+	f("https://:word@host", "https://host", "", "word")
+	f("https://host/_dashboards/app/home#/?x=y", "https://host/_dashboards/app/home", "", "")
 }
 
 func TestParseAddress_Failure(t *testing.T) {
@@ -41,10 +45,16 @@ func TestParseAddress_Failure(t *testing.T) {
 			t.Errorf("%s: %v shows the password", text, err)
 		}
 	}
-	f("", `"https://" has no host`)
+	f("", `"" has no host`)
+	f("admin:secret@https://h:9200", `"***@https://h:9200" has the user before the scheme`)
+	f("https//h:9200", `"https//h:9200" lacks :// after http or https`)
+	f("https:/h:9200", "lacks ://")
+	f("http:h:9200", "lacks ://")
+	f("https:/admin:secret@h:1", `"***@h:1" lacks ://`)
+	f("//h:9200", "has no host")
 	f("https://", "has no host")
 	f("https://:9200", "has no host")
-	f("ftp://user:secret@host", `"ftp://***@host" has another scheme`)
+	f("ftp://user:secret@host", `"ftp://***@host" does not begin with http:// or https://`)
 	f("https://user:secret@host:port", `"https://***@host:port" is not a URL: invalid port ":port" after host`)
 	f("https://user:se/secret@host:0", `"https://***@host:0" has a port that is not from 1 to 65535`)
 	f("https://host:65536", "has a port")

@@ -39,7 +39,12 @@ func TestChanges(t *testing.T) {
 		failed("a", false)
 		worked(true)
 		worked(false)
-		failed("a", true)
+		failed("a", false) // it comes and goes
+		worked(false)
+		failed("b", true)
+		worked(true)
+		time.Sleep(quietFor)
+		failed("b", true)
 	})
 }
 

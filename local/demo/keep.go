@@ -39,6 +39,7 @@ func (p *parts) writeEnv() (file string, err error) {
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
+	_ = os.Remove(file) // whose mode would stay
 	p.closers = append(p.closers, func() error { return os.Remove(file) })
 	return file, os.WriteFile(file, []byte(text.String()), 0o600)
 }
@@ -55,7 +56,7 @@ Everything goes on, with new input, until Ctrl-C.
   OpenSearch  %s (indices %s-*)
   DynamoDB    %s (lease table logsluice-demo)
   Kinesis     %s (stream %s)
-`, p.openSearchURL, p.prefix, p.dynamoDBURL, p.kinesisURL, streamName)
+`, p.shownURL, p.prefix, p.dynamoDBURL, p.kinesisURL, streamName)
 	for _, one := range w.list {
 		fmt.Printf("  %s    http://%s/metrics\n", one.name, one.metrics)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ const (
 // parts are what the workers talk to.
 type parts struct {
 	openSearchURL string
+	shownURL      string // the same without credentials
 	dynamoDBURL   string
 	kinesisURL    string
 	accountURL    string // of STS and CloudWatch Logs, for doctor
@@ -115,6 +117,8 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 			return fmt.Errorf("OPENSEARCH_URL: %w", err)
 		case address.IsDashboards():
 			return fmt.Errorf("OPENSEARCH_URL: %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
+		default:
+			p.shownURL = address.URL.String()
 		}
 		// Indices of a demo before are left alone.
 		p.own = true
@@ -124,7 +128,7 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		if err != nil {
 			return err
 		}
-		p.openSearchURL = server.URL
+		p.openSearchURL, p.shownURL = server.URL, server.URL
 		p.closers = append(p.closers, server.Stop)
 	}
 	client, err := domain.NewClient(domain.ClientConfig{
@@ -135,12 +139,16 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		CAFile:       os.Getenv("OPENSEARCH_CA_FILE"),
 		Connections:  1,
 	})
+	var wrong *domain.ConfigError
+	if errors.As(err, &wrong) && wrong.Field == "CAFile" {
+		return fmt.Errorf("OPENSEARCH_CA_FILE: %w", wrong.Err)
+	}
 	if err != nil {
 		return err
 	}
 	p.search = client
 	p.closers = append(p.closers, client.Close)
-	if p.own {
+	if p.own && os.Getenv("OPENSEARCH_SIGV4") == "" { // the demo itself does not sign
 		return p.reach(ctx)
 	}
 	return nil
@@ -158,8 +166,8 @@ func (p *parts) reach(ctx context.Context) error {
 	}
 	server, err := domain.Describe(ctx, p.search)
 	if err != nil {
-		access := doctor.Access{URL: address.URL.String(), Setting: "OPENSEARCH_URL", SigningService: os.Getenv("OPENSEARCH_SIGV4")}
-		return fmt.Errorf("OpenSearch at %s cannot be used: %w: %s", address.URL, err, access.Remedy(err))
+		access := doctor.Access{URL: address.URL.String(), Setting: "OPENSEARCH_URL"}
+		return fmt.Errorf("OpenSearch at %s cannot be used: %w: %s", address.URL, err, cmp.Or(access.Remedy(err), "correct OPENSEARCH_URL"))
 	}
 	fmt.Printf("using %s %s at %s\n", server.Distribution, server.Version, address.URL)
 	return nil
