@@ -211,6 +211,22 @@ func TestViewOfForeignRow(t *testing.T) {
 	}
 }
 
+// A shard of the first start that nobody has read ages from then on. One that came later
+// has no such time, and one that was read has its own.
+func TestViewOfUnreadShard(t *testing.T) {
+	begun, read := time.Now().Add(-2*time.Hour), time.Now().Add(-time.Minute)
+	v := &View{
+		rows:  map[string]row{shard0: {}, parent1: {reading: readState{at: read}}, parent2: {}},
+		first: start{position: Position{kind: trimHorizon}, at: begun, lastShard: parent1},
+	}
+	want := map[string]time.Time{shard0: begun, parent1: read, parent2: {}}
+	for _, r := range v.Rows(nil) {
+		if !r.ReadAt.Equal(want[r.ID]) {
+			t.Errorf("%s was read at %s, want %s", r.ID, r.ReadAt, want[r.ID])
+		}
+	}
+}
+
 // A checkpoint that Kinesis says is not of the shard is dropped with the next lease.
 func TestRefusedCheckpoint(t *testing.T) {
 	db, name := realDB(t), tableName()
