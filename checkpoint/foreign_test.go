@@ -227,6 +227,44 @@ func TestViewOfUnreadShard(t *testing.T) {
 	}
 }
 
+// An open shard whose row says that it is finished is another stream's, and its children
+// wait for it. Without a listing, a child waits for the row of its parent.
+func TestViewOfOpenButFinished(t *testing.T) {
+	f := func(what string, parentRow row, shards []Shard, parent, child State) {
+		t.Helper()
+		v := &View{rows: map[string]row{shard0: parentRow, parent1: {parents: []string{shard0}}}}
+		got := map[string]State{}
+		for _, r := range v.Rows(shards) {
+			got[r.ID] = r.State
+		}
+		if got[shard0] != parent || got[parent1] != child {
+			t.Errorf("%s: the parent is %q, the child %q", what, got[shard0], got[parent1])
+		}
+	}
+	listed := func(closed bool) []Shard {
+		return []Shard{{ID: shard0, Closed: closed}, {ID: parent1, Parents: []string{shard0}}}
+	}
+	finished := row{checkpoint: kcl.ShardEnd}
+	f("open", finished, listed(false), StateForeign, StateWaiting)
+	f("closed", finished, listed(true), StateFinished, StateFree)
+	f("closed and unfinished", row{}, listed(true), StateFree, StateWaiting)
+	f("not listed", finished, nil, StateFinished, StateFree)
+	f("not listed and unfinished", row{}, nil, StateFree, StateWaiting)
+}
+
+// A table that notes another stream is refused.
+func TestViewOfAnotherStream(t *testing.T) {
+	const arn = "arn:aws:kinesis:us-east-1:1:stream/"
+	v := &View{table: "t", first: start{stream: arn + "logs"}}
+	if err := v.Of(Stream{Name: "logs", ARN: arn + "logs"}); err != nil {
+		t.Error(err)
+	}
+	var other *OtherStreamError
+	if err := v.Of(Stream{Name: "other", ARN: arn + "other"}); !errors.As(err, &other) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A checkpoint that Kinesis says is not of the shard is dropped with the next lease.
 func TestRefusedCheckpoint(t *testing.T) {
 	db, name := realDB(t), tableName()
