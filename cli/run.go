@@ -30,17 +30,17 @@ import (
 type runCommand struct {
 	streamSettings
 	InitialPosition   string        `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default TRIM_HORIZON)."`
-	WorkerID          string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, unlike that of any other (default: host name and a random part)."`
+	WorkerID          string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, which no other worker may have (default: host name and a random part)."`
 	LeaseDuration     time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
 	ShardSyncInterval time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Time between two looks at shards and leases (default ${default})."`
-	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Least time between two reads of a shard; Kinesis allows 5 reads a second to all consumers of a shard together (default ${default})."`
-	InFlightBytes     size          `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"BYTES" help:"Bytes of documents without a verdict at which reading waits (default ${default})."`
-	MaxInflatedBytes  size          `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"BYTES" help:"What one record may inflate to; a larger one becomes a dead letter (default ${default})."`
+	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Minimum time between two reads of a shard; Kinesis allows 5 reads per second to all consumers of a shard together (default ${default})."`
+	InFlightBytes     size          `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" help:"Size of the documents that OpenSearch has not accepted yet at which reading waits (default ${default})."`
+	MaxInflatedBytes  size          `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"SIZE" help:"Maximum size of an inflated record; a larger one becomes a dead letter (default ${default})."`
 	opensearchSettings
-	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"BYTES" help:"Size at which a bulk request is sent (default ${default})."`
+	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"SIZE" help:"Size at which a bulk request is sent (default ${default})."`
 	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
-	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at the most for its bulk request to fill (default ${default})."`
-	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Bulk requests under way at once, at the most: fewer while OpenSearch pushes back or is slow (default ${default})."`
+	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at most for its bulk request to fill (default ${default})."`
+	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Most bulk requests in flight at once: there are fewer while OpenSearch pushes back or is slow (default ${default})."`
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
 	WaitForIndex    days          `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 waits indefinitely (default ${default})."`
@@ -52,7 +52,7 @@ type runCommand struct {
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
 	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" help:"Make the summary lines metrics of CloudWatch in this namespace, by its embedded metric format (default: none)."`
 	listenSettings
-	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least level of the lines logged: ${enum} (default ${default})."`
+	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of the lines logged: ${enum} (default ${default})."`
 }
 
 func (r *runCommand) required() requirements {
