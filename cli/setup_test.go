@@ -554,7 +554,7 @@ func TestSetup_Failure(t *testing.T) {
 	f("403", nil, `template PREFIX: failed: .*403 Forbidden: .*indices:admin/index_template/put.*: give the user the role`, `policy PREFIX: (installed|in place)$`, others)
 	answers("/", http.StatusUnauthorized, "Unauthorized")
 	f("401", nil, `template PREFIX: failed: .*401 Unauthorized: .*OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD`, `policy PREFIX: failed: .*401`, others)
-	f("away", map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1"}, `template PREFIX: failed: .*connection refused: is OPENSEARCH_URL .* right`, others)
+	f("away", map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1"}, `template PREFIX: failed: .*connection refused: see that it runs.*OPENSEARCH_URL`, others)
 	secure := httptest.NewUnstartedServer(s.dashboards)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -562,9 +562,9 @@ func TestSetup_Failure(t *testing.T) {
 	f("certificate", map[string]string{"OPENSEARCH_URL": secure.URL}, `template PREFIX: failed: .*unknown authority: set OPENSEARCH_CA_FILE`, others)
 	s.dashboards.NotReady = true
 	f("not ready", nil, `dashboards: failed: read the saved objects: OpenSearch Dashboards answers 503 .*: see how the domain is`, `policy PREFIX: in place$`)
-	f("path", map[string]string{"DASHBOARDS_URL": strings.TrimSuffix(s.env["DASHBOARDS_URL"], "/_dashboards")}, `dashboards: failed: .*404.*: is DASHBOARDS_URL .* right`)
-	f("OpenSearch in place of Dashboards", map[string]string{"DASHBOARDS_URL": s.search.URL}, `dashboards: failed: .*no handler found.*: is DASHBOARDS_URL .* right`)
-	f("Dashboards away", map[string]string{"DASHBOARDS_URL": "http://127.0.0.1:1"}, `dashboards: failed: .*connection refused: is DASHBOARDS_URL .* right`)
+	f("path", map[string]string{"DASHBOARDS_URL": strings.TrimSuffix(s.env["DASHBOARDS_URL"], "/_dashboards")}, `dashboards: failed: .*404.*: correct DASHBOARDS_URL`)
+	f("OpenSearch in place of Dashboards", map[string]string{"DASHBOARDS_URL": s.search.URL}, `dashboards: failed: .*no handler found.*: correct DASHBOARDS_URL`)
+	f("Dashboards away", map[string]string{"DASHBOARDS_URL": "http://127.0.0.1:1"}, `dashboards: failed: .*connection refused: see that it runs.*DASHBOARDS_URL`)
 
 	s.dashboards.Delete("dashboard:" + s.prefix + "-operations")
 	s.dashboards.Delete("search:" + s.prefix + "-lines")

@@ -144,7 +144,7 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 		}
 		return http.StatusOK, "<html>"
 	}
-	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: look up PREFIX-outside: invalid character '<' looking for beginning of value: the answer is not JSON: is OPENSEARCH_URL (--opensearch-url) right?\n")
+	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: look up PREFIX-outside: invalid character '<' looking for beginning of value: correct OPENSEARCH_URL (--opensearch-url)\n")
 	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""

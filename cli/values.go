@@ -143,10 +143,13 @@ func parsePeriod(_ *kong.Value, text string) (any, error) {
 }
 
 // parseString leaves blanks and line breaks around a value out, which come with values that
-// are read from files; a password may have blanks.
+// are read from files. A password may have blanks, and names in AWS are checked as they are.
 func parseString(value *kong.Value, text string) (any, error) {
-	if value.Name == "opensearch-password" {
+	switch value.Name {
+	case "opensearch-password":
 		return strings.TrimRight(text, "\r\n"), nil
+	case "stream-name", "application-name", "worker-id":
+		return text, nil
 	}
 	text = strings.TrimSpace(text)
 	if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net"
@@ -55,7 +56,9 @@ func (a Access) remedyOfAnswer(err error, status int) string {
 // hasNoAnswer reports whether a request had no answer.
 func hasNoAnswer(err error) bool {
 	var unreachable net.Error
-	return errors.As(err, &unreachable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &unreachable) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.RecordHeaderError)) ||
+		strings.Contains(err.Error(), "HTTP response to HTTPS")
 }
 
 // stageOf is how far a request came that was not followed.
@@ -71,6 +74,8 @@ func stageOf(err error) stage {
 // for one that passes by itself.
 func RemedyOfAWS(err error) string {
 	switch {
+	case err == nil:
+		return ""
 	case consumer.AreCredentialsRefused(err):
 		return RenewIdentity + ", and check this machine's clock"
 	case consumer.IsDenied(err):
