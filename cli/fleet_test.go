@@ -171,18 +171,23 @@ func (f *fleet) run(ctx context.Context) error {
 		settings["WORKER_ID"] = fmt.Sprintf("task-%d", f.lives)
 	})
 	var root commands
-	parser, err := kong.New(&root, kong.Vars{"version": ""}, kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	parsing := newValues()
+	parser, err := kong.New(&root, append(parsing.options(), kong.Vars{"version": ""}, kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		for _, name := range flag.Envs {
 			if value, ok := settings[name]; ok {
 				return value, nil
 			}
 		}
 		return nil, nil
-	})))
+	})))...)
 	if err != nil {
 		return err
 	}
-	if _, err := parser.Parse([]string{"run"}); err != nil {
+	command, err := parser.Parse([]string{"run"})
+	if err != nil {
+		return err
+	}
+	if err := parsing.err(command.Flags()); err != nil {
 		return err
 	}
 	r := &root.Run
