@@ -398,7 +398,7 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	if number != "" && number < c.firsts[fields.Shard] {
 		return // of a stream that was deleted
 	}
-	mayBeOld := number == "" && time.Since(c.createdAgain) < mostWait
+	mayBeOld := fields.After == "" && time.Since(c.createdAgain) < mostWait
 	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-blink)) {
 		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, text, created.Sub(c.begun))
 	}
