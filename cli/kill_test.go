@@ -36,6 +36,9 @@ func TestRunKills(t *testing.T) {
 	for i := range kills {
 		time.Sleep(300*time.Millisecond + rand.N(time.Second))
 		w := &pair[rand.IntN(2)]
+		if i%2 == 0 { // the others are killed at any moment
+			h.eventually((*w).name+" has a lease", func() bool { return h.held((*w).name) > 0 })
+		}
 		held += h.held((*w).name)
 		(*w).signal(syscall.SIGKILL)
 		(*w).wait()
@@ -59,8 +62,8 @@ func TestRunKills(t *testing.T) {
 			t.Errorf("%d records of %s are behind the checkpoint", n, id)
 		}
 	}
-	if held == 0 {
-		t.Error("none of those that were killed held a lease")
+	if held < kills/2 {
+		t.Errorf("those that were killed held %d leases only", held)
 	}
 	t.Logf("%d records; those that were killed held %d leases; the last two found %.0f documents there", h.produced, held, again)
 }

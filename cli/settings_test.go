@@ -229,6 +229,8 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https:/admin:" + plantedSecret + "@host"}, `"***@host" lacks :// after http or https`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://:" + plantedSecret + "@host"}, "has a user without a password, or the reverse")
 	f("OPENSEARCH_URL", `"https://host"`, "has quotes around it: remove them")
+	f("OPENSEARCH_URL", `"https://user:`+plantedSecret+`@host"`, `"***@host\"" has quotes around it: remove them`)
+	check([]string{"doctor"}, []string{`DASHBOARDS_URL='https://user:` + plantedSecret + `@host'`}, `DASHBOARDS_URL (--dashboards-url): "***@host'" has quotes around it`)
 	f("OPENSEARCH_URL", "https://host/_dashboards/app/home#/", "is the address of OpenSearch Dashboards")
 	check([]string{"run"}, []string{"OPENSEARCH_URL=  "}, "OPENSEARCH_URL (--opensearch-url) is missing")
 	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://admin@host"}, "DASHBOARDS_URL (--dashboards-url) has a user without a password")
@@ -296,4 +298,19 @@ func TestNoCommand(t *testing.T) {
 	f("logsluice: unexpected argument start", "start")
 	f("logsluice: no command is given", "assets")
 	f("logsluice: unexpected argument tables", "assets", "tables")
+}
+
+// Requests are signed for the region that is set, otherwise for that of the host name,
+// otherwise for the SDK's.
+func TestSigningRegion(t *testing.T) {
+	f := func(set, url, want string) {
+		t.Helper()
+		s := opensearchSettings{OpensearchURL: url, OpensearchRegion: set}
+		if got := s.signingRegion("us-west-2"); got != want {
+			t.Errorf("%s, %s: %s", set, url, got)
+		}
+	}
+	f("", "https://search.example.com", "us-west-2")
+	f("", "https://search-logs-abc.eu-west-1.es.amazonaws.com", "eu-west-1")
+	f("ap-northeast-1", "https://search-logs-abc.eu-west-1.es.amazonaws.com", "ap-northeast-1")
 }

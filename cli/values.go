@@ -74,7 +74,7 @@ func (v *values) mapper(parse func(value *kong.Value, text string) (any, error))
 		case !token.IsValue():
 			err = errors.New("the flag has no value")
 		case err != nil:
-			err = fmt.Errorf("%q %w", text, err)
+			err = fmt.Errorf("%q %w", masked(ctx.Value, text), err)
 		}
 		if err != nil {
 			v.wrong[ctx.Value] = fmt.Errorf("%s: %w", settingName(ctx.Value), err)
@@ -92,6 +92,14 @@ func (v *values) mapper(parse func(value *kong.Value, text string) (any, error))
 		}
 		return nil
 	}
+}
+
+// masked is a value as errors show it: a URL without what stands before the last @.
+func masked(value *kong.Value, text string) string {
+	if i := strings.LastIndexByte(text, '@'); i >= 0 && strings.HasSuffix(value.Name, "-url") {
+		return "***" + text[i:]
+	}
+	return text
 }
 
 // settingName names a setting as errors do: STREAM_NAME (--stream-name).
@@ -160,7 +168,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 	}
 	var choices []string
 	for _, choice := range value.EnumSlice() {
-		if strings.EqualFold(choice, strings.TrimSpace(text)) {
+		if strings.EqualFold(choice, text) {
 			return choice, nil
 		}
 		if choice != "" {

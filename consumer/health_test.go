@@ -21,6 +21,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
+	"logsluice/internal/statelog"
 )
 
 // watched is a consumer that has acquired a lease as the KCL does.
@@ -145,19 +146,32 @@ func TestStartWithoutAWS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var away atomic.Bool
+				var calls atomic.Int64
 				cfg := fakeAWS(func(fakeaws.Call) fakeaws.Fault {
 					if away.Load() {
+						calls.Add(1)
 						return fault
 					}
 					return fakeaws.Fault{}
 				})
 				createStream(t, cfg)
 				away.Store(true)
-				c := newWorker(t, cfg, newTable(t, cfg, 15*time.Second), zerolog.Nop())
+				log := &lines{}
+				c := newWorker(t, cfg, newTable(t, cfg, 15*time.Second), zerolog.New(log))
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- c.Run(ctx) }()
 				time.Sleep(time.Hour)
+				// It pauses for longer and longer, and says so now and then.
+				const attempts = 3 // of the SDK
+				most := attempts * (int64(time.Hour/longestPause) + 10)
+				if n := calls.Load(); n > most {
+					t.Errorf("%d calls in an hour, at most %d are wanted", n, most)
+				}
+				told := log.containing("cannot begin with shards and leases")
+				if n, repeats := len(told), int(time.Hour/statelog.RepeatAfter); ends == "" && (n < repeats/2 || n > repeats+1 || !strings.Contains(told[0], `"pause":"`)) {
+					t.Errorf("%d lines: %q", n, told)
+				}
 				if alive, ready := c.Alive(t.Context()), c.Ready(t.Context()); alive != nil || ready == nil {
 					t.Errorf("away: alive %v, ready %v", alive, ready)
 				}

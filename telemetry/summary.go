@@ -26,7 +26,7 @@ type SummaryConfig struct {
 	// EMF makes metrics of CloudWatch of the lines; nil for none.
 	EMF *EMF
 	// Sentence makes a message for people of the values of a line, which then has no
-	// fields; nil for fields. Values that there are none of are not among them.
+	// fields; nil for fields. It is not given values without a number.
 	Sentence func(values map[string]float64) string
 	Log      zerolog.Logger
 }

@@ -392,7 +392,7 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if expired := c.kinesisClock().Add(blink - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
-		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, text, expired.Sub(c.begun))
+		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, string(text), expired.Sub(c.begun))
 	}
 	number := cmp.Or(fields.After, fields.Before)
 	if number != "" && number < c.firsts[fields.Shard] {
@@ -400,7 +400,7 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	}
 	mayBeOld := fields.After == "" && time.Since(c.createdAgain) < mostWait
 	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-blink)) {
-		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, text, created.Sub(c.begun))
+		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, string(text), created.Sub(c.begun))
 	}
 	c.gaps = append(c.gaps, interval{fields.Shard, fields.From, fields.To})
 }
