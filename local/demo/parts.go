@@ -160,16 +160,12 @@ func (p *parts) reach(ctx context.Context) error {
 	const soon = 4 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
-	address, err := domain.ParseAddress(p.openSearchURL)
-	if err != nil {
-		return err
-	}
 	server, err := domain.Describe(ctx, p.search)
 	if err != nil {
-		access := doctor.Access{URL: address.URL.String(), Setting: "OPENSEARCH_URL"}
-		return fmt.Errorf("OpenSearch at %s cannot be used: %w: %s", address.URL, err, cmp.Or(access.Remedy(err), "correct OPENSEARCH_URL"))
+		access := doctor.Access{URL: p.shownURL, Setting: "OPENSEARCH_URL"}
+		return fmt.Errorf("OpenSearch at %s cannot be used: %w: %s", p.shownURL, err, cmp.Or(access.Remedy(err), "correct OPENSEARCH_URL"))
 	}
-	fmt.Printf("using %s %s at %s\n", server.Distribution, server.Version, address.URL)
+	fmt.Printf("using %s %s at %s\n", server.Distribution, server.Version, p.shownURL)
 	return nil
 }
 
