@@ -25,9 +25,18 @@ type lifecycleSettings struct {
 }
 
 func (s lifecycleSettings) policy(mapper *mapping.Mapper) ([]byte, error) {
+	const least = time.Hour
+	switch {
+	case time.Duration(s.DeleteAfter) < least:
+		return nil, settingf("DELETE_AFTER (--delete-after): %s is too short: give at least 1h, or leave the policy out with setup --skip=policy to keep all", s.DeleteAfter)
+	case s.MergeAfter != 0 && time.Duration(s.MergeAfter) < least:
+		return nil, settingf("MERGE_AFTER (--merge-after): %s is too short: give at least 1h", s.MergeAfter)
+	case s.MergeAfter >= s.DeleteAfter:
+		return nil, settingf("MERGE_AFTER (--merge-after): %s is not shorter than DELETE_AFTER (%s), when the index is deleted: give a shorter time", s.MergeAfter, s.DeleteAfter)
+	}
 	policy, err := mapper.Lifecycle(time.Duration(s.DeleteAfter), time.Duration(s.MergeAfter))
 	if err != nil {
-		return nil, settingf("DELETE_AFTER (--delete-after), MERGE_AFTER (--merge-after): %w", err)
+		return nil, fmt.Errorf("make the lifecycle policy: %w", err)
 	}
 	return policy, nil
 }

@@ -105,6 +105,8 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	switch {
 	case exit >= 0: // --help or --version has done its work
 		return exit
+	case errors.As(err, &parsing) && strings.HasPrefix(err.Error(), unknown):
+		return fail(errOut, unknownFlag(parser, parsing), exitSettings)
 	case errors.As(err, &parsing) && (parsing.Context.Selected() == nil || len(parsing.Context.Selected().Children) > 0):
 		return failUsage(errOut, parser, parsing)
 	case err != nil:
@@ -118,7 +120,7 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	var setting settingError
 	switch {
 	case errors.As(err, &setting):
-		return fail(errOut, err, exitSettings)
+		return fail(errOut, withVariables(command.Flags(), err), exitSettings)
 	case err != nil:
 		return fail(errOut, err, exitFailure)
 	}
@@ -133,6 +135,41 @@ func failUsage(w io.Writer, parser *kong.Kong, err *kong.ParseError) int {
 		return fail(w, errors.New("no command is given: give one of those above"), exitSettings)
 	}
 	return fail(w, err, exitSettings)
+}
+
+// unknown begins kong's error of an unknown flag.
+const unknown = "unknown flag "
+
+// unknownFlag adds to the error of an unknown flag which commands have it, or where the flags
+// of the command are listed.
+func unknownFlag(parser *kong.Kong, err *kong.ParseError) error {
+	selected := "logsluice"
+	if node := err.Context.Selected(); node != nil {
+		selected = node.Path()
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), unknown), ",")
+	var others []string
+	for _, leaf := range parser.Model.Leaves(true) {
+		if slices.ContainsFunc(leaf.Flags, func(f *kong.Flag) bool { return "--"+f.Name == name }) {
+			others = append(others, leaf.Path())
+		}
+	}
+	if len(others) > 0 {
+		return fmt.Errorf("%s does not have the flag %s, which is one of: %s", selected, name, strings.Join(others, ", "))
+	}
+	return fmt.Errorf("%w: %s --help lists those of the command", err, selected)
+}
+
+// withVariables names settings in an error by the variables that are set, where a setting has
+// more than one.
+func withVariables(flags []*kong.Flag, err error) error {
+	text := err.Error()
+	for _, flag := range flags {
+		if set := variableOf(flag.Value); set != "" && set != flag.Envs[0] {
+			text = strings.ReplaceAll(text, flag.Envs[0]+" (--", set+" (--")
+		}
+	}
+	return errors.New(text)
 }
 
 // helpWidth is how many columns help takes at most.

@@ -126,7 +126,7 @@ func TestHelpAndVersion(t *testing.T) {
 	if code, help, _ := command(t, nil, nil, "help"); code != exitOK || !strings.Contains(help, "\n  leases reset ") {
 		t.Errorf("exit %d: %s", code, help)
 	}
-	for _, required := range []string{"--stream-name=NAME             Required.", "--opensearch-url=URL          Required.", "--index-prefix=PREFIX         Required."} {
+	for _, required := range []string{"--stream-name=NAME             Required.", "--opensearch-url=URL          Required.", "--index-prefix=PREFIX     Required."} {
 		if !strings.Contains(out, required) {
 			t.Errorf("the help does not have %q", required)
 		}

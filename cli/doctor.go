@@ -74,18 +74,10 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	case c.MostLogGroups < 1:
 		return cfg, nil, settingf("--most-log-groups: %d is too small: give at least 1", c.MostLogGroups)
 	}
-	search, err := c.opensearchSettings.address()
-	if err != nil {
-		return cfg, nil, err
-	}
-	dashboardsURL, err := c.dashboardsSettings.address()
-	if err != nil {
-		return cfg, nil, err
-	}
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
-		SearchURL: search.URL.String(), SigningService: c.OpensearchSigv4, PasswordInClear: c.passwordInClear(),
-		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy, DashboardsURL: dashboardsURL,
+		SearchAccess: c.opensearchSettings.access(), DashboardsAccess: c.dashboardsSettings.access(c.opensearchSettings),
+		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy,
 	}
 	if c.ArchiveURL != "" {
 		archive, err := doctor.ParseArchive(c.ArchiveURL)

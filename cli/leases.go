@@ -398,6 +398,9 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return settingf("--to: %w", err)
 	}
+	if t, isTime := to.Timestamp(); isTime && t.After(time.Now()) {
+		return settingf("--to: %s is in the future: give a time that has passed, or latest", c.To)
+	}
 	table, err := c.leaseTable(ctx)
 	if err != nil {
 		return err

@@ -90,12 +90,6 @@ func (s opensearchSettings) check() error {
 	return nil
 }
 
-// passwordInClear reports whether a password can be read on its way to the domain.
-func (s opensearchSettings) passwordInClear() bool {
-	address, err := s.address()
-	return err == nil && address.IsInClear() && (s.OpensearchUsername != "" || address.HasCredentials)
-}
-
 // client makes a client of the domain. awsConfig is for signing.
 func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearch.Client, error) {
 	return s.clientOf(s.OpensearchURL, searchSetting, awsConfig, connections)
@@ -160,18 +154,6 @@ type dashboardsSettings struct {
 	DashboardsTenant string `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees (default ${default})."`
 }
 
-// address is where Dashboards is, without credentials, "" if that is not set.
-func (s dashboardsSettings) address() (string, error) {
-	if s.DashboardsURL == "" {
-		return "", nil
-	}
-	address, err := domain.ParseAddress(s.DashboardsURL)
-	if err != nil {
-		return "", settingf(dashboardsSetting+": %w", err)
-	}
-	return address.URL.String(), nil
-}
-
 // check refuses credentials in the URL that are not whole, or not the only ones.
 func (s dashboardsSettings) check(search opensearchSettings) error {
 	if s.DashboardsURL == "" {
@@ -218,14 +200,20 @@ func (s opensearchSettings) access() doctor.Access {
 	if err != nil {
 		return doctor.Access{}
 	}
-	return doctor.Access{URL: address.URL.String(), Setting: searchSetting, SigningService: s.OpensearchSigv4}
+	return doctor.Access{
+		URL: address.URL.String(), Setting: searchSetting, SigningService: s.OpensearchSigv4,
+		HasPassword: address.HasCredentials || s.OpensearchUsername != "",
+	}
 }
 
 // access is how Dashboards is asked.
 func (s dashboardsSettings) access(search opensearchSettings) doctor.Access {
-	address, err := s.address()
+	access := search.access()
+	address, err := domain.ParseAddress(s.DashboardsURL)
 	if err != nil {
 		return doctor.Access{}
 	}
-	return doctor.Access{URL: address, Setting: dashboardsSetting, SigningService: search.OpensearchSigv4}
+	access.URL, access.Setting = address.URL.String(), dashboardsSetting
+	access.HasPassword = access.HasPassword || address.HasCredentials
+	return access
 }

@@ -21,6 +21,7 @@ import (
 	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/indexer"
+	"logsluice/internal/timetext"
 	"logsluice/mapping"
 	"logsluice/telemetry"
 )
@@ -93,8 +94,8 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer client.Close()
-	if r.passwordInClear() {
-		log.Warn().Msg(doctor.PasswordInClear + ": " + doctor.EncryptPassword)
+	if found, remedy := r.access().Exposed(); found != "" {
+		log.Warn().Str("remedy", remedy).Msg(found)
 	}
 	return r.consume(ctx, awsConfig, position, mapper, client, registry, log, isTerminal(std.err))
 }
@@ -122,17 +123,19 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	case r.MetricsAddress != "" && r.badAddress() != nil:
 		return position, r.badAddress()
 	case r.WaitForIndex < 0:
-		return position, settingf("WAIT_FOR_INDEX (--wait-for-index): %s is negative: give a time such as 30m, or 0 to wait indefinitely", time.Duration(r.WaitForIndex))
+		return position, settingf("WAIT_FOR_INDEX (--wait-for-index): %s is negative: give a time such as 30m, or 0 to wait indefinitely", r.WaitForIndex)
 	case r.MaxInflatedBytes > mostInflated:
 		return position, settingf("MAX_INFLATED_BYTES (--max-inflated-bytes): %s is too much: give at most %s", r.MaxInflatedBytes, size(mostInflated))
 	case r.LeaseDuration < checkpoint.MinLeaseDuration:
-		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short: give at least %s", r.LeaseDuration, checkpoint.MinLeaseDuration)
+		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short: give at least %s", timetext.Format(r.LeaseDuration), timetext.Format(checkpoint.MinLeaseDuration))
+	case r.ShardSyncInterval > r.LeaseDuration:
+		return position, settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %s is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
 	}
 	// Kinesis allows each shard 5 reads per second:
 	// https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
 	const leastPoll = 200 * time.Millisecond
 	if r.PollInterval < leastPoll {
-		return position, settingf("POLL_INTERVAL (--poll-interval): %s is too short: give at least %s, as Kinesis allows 5 reads of a shard per second", r.PollInterval, leastPoll)
+		return position, settingf("POLL_INTERVAL (--poll-interval): %s is too short: give at least %s, as Kinesis allows 5 reads of a shard per second", timetext.Format(r.PollInterval), leastPoll)
 	}
 	for _, s := range []struct {
 		setting      string
@@ -148,7 +151,7 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		{"BULK_CONNECTIONS (--bulk-connections)", r.BulkConnections > 0, r.BulkConnections, 1},
 		{"BULK_TIMEOUT (--bulk-timeout)", r.BulkTimeout > 0, r.BulkTimeout, time.Millisecond},
 		{"DRAIN_TIMEOUT (--drain-timeout)", r.DrainTimeout > 0, r.DrainTimeout, time.Millisecond},
-		{"SUMMARY_PERIOD (--summary-period)", r.SummaryPeriod > 0, r.SummaryPeriod, time.Millisecond},
+		{"SUMMARY_PERIOD (--summary-period)", r.SummaryPeriod >= leastPeriod, r.SummaryPeriod, leastPeriod},
 	} {
 		if !s.ok {
 			return position, settingf("%s: %v is too small: give at least %v", s.setting, s.value, s.least)
@@ -159,6 +162,9 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 
 // mostInflated is far above any record, and such that a decoder has room for it.
 const mostInflated = 1 << 30
+
+// leastPeriod keeps the summary lines from being most of the log.
+const leastPeriod = 100 * time.Millisecond
 
 func (r *runCommand) emf() *telemetry.EMF {
 	if r.EMFNamespace == "" {
@@ -219,6 +225,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		NoIDs:          r.DocumentIDs == "none",
 		InFlightBytes:  int64(r.InFlightBytes),
 		WaitForIndex:   time.Duration(r.WaitForIndex),
+		Remedy:         r.access().Remedy,
 		Fallback:       mapper,
 		Store:          store,
 		Registry:       registry,
@@ -276,7 +283,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	case err != nil:
 		return r.explain(err, awsConfig.Region)
 	case stream.ARN != "":
-		log.Info().Str("arn", stream.ARN).Time("created", stream.Created).Stringer("retention", stream.Retention).Msg("stream found")
+		log.Info().Str("arn", stream.ARN).Time("created", stream.Created).Str("retention", timetext.Format(stream.Retention)).Msg("stream found")
 	}
 	// A worker whose settings are wrong counts for nothing, so it has no summary.
 	shows.Go(func() {

@@ -98,3 +98,34 @@ func TestNoSecretsInOutput(t *testing.T) {
 		}
 	}
 }
+
+// A password that can be read on its way is one warning for each address.
+func TestPasswordInClear(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	exposed := strings.Replace(server.URL, "127.0.0.1", "0.0.0.0", 1) // not a loopback address, and reached
+	f := func(name, address, dashboards string, want ...string) {
+		t.Helper()
+		env := map[string]string{
+			"OPENSEARCH_URL": address, "DASHBOARDS_URL": dashboards, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": "word",
+			"STREAM_NAME": "logs", "APPLICATION_NAME": "app", "INDEX_PREFIX": "logs", "AWS_REGION": "us-east-1",
+			"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_CONFIG_FILE": os.DevNull,
+		}
+		_, out, errOut := command(t, env, nil, name)
+		if n := strings.Count(out+errOut, "unencrypted"); n != len(want) {
+			t.Errorf("%s, %s, %s: %d warnings: %s%s", name, address, dashboards, n, out, errOut)
+		}
+		for _, w := range want {
+			if !strings.Contains(out+errOut, "the password is sent unencrypted to "+w) {
+				t.Errorf("%s: no warning of %s: %s%s", name, w, out, errOut)
+			}
+		}
+	}
+	for _, each := range []string{"run", "setup", "doctor"} {
+		f(each, exposed, "", exposed)
+		f(each, server.URL, "")
+	}
+	f("setup", server.URL, exposed+"/_dashboards", exposed+"/_dashboards")
+	f("setup", exposed, exposed, exposed, exposed)
+	f("doctor", exposed, exposed+"/_dashboards", exposed, exposed+"/_dashboards")
+}

@@ -26,6 +26,7 @@ import (
 	"logsluice/doctor"
 	"logsluice/internal/ownbody"
 	"logsluice/internal/safetext"
+	"logsluice/internal/timetext"
 	"logsluice/mapping"
 )
 
@@ -165,14 +166,15 @@ type windowSettings struct {
 func (s windowSettings) check() error {
 	const day = 24 * time.Hour
 	for _, limit := range []struct {
-		setting      string
-		value, least time.Duration
-		example      string
+		setting string
+		value   days
+		least   time.Duration
+		example string
 	}{
-		{"EVENT_MAX_AGE (--event-max-age)", time.Duration(s.EventMaxAge), 14 * day, "14d"},
-		{"EVENT_MAX_AHEAD (--event-max-ahead)", time.Duration(s.EventMaxAhead), 2 * time.Hour, "2h"},
+		{"EVENT_MAX_AGE (--event-max-age)", s.EventMaxAge, 14 * day, "14d"},
+		{"EVENT_MAX_AHEAD (--event-max-ahead)", s.EventMaxAhead, 2 * time.Hour, "2h"},
 	} {
-		if limit.value != 0 && limit.value < limit.least {
+		if limit.value != 0 && time.Duration(limit.value) < limit.least {
 			return settingf("%s: %s is less than CloudWatch Logs itself allows: give at least %s, or 0 for no limit", limit.setting, limit.value, limit.example)
 		}
 	}
@@ -200,7 +202,7 @@ type indexSettings struct {
 	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" help:"Copies of each shard (default: the cluster's)."`
 	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" help:"Time until a document can be found (default ${default})."`
 	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: ${enum}; zstd where the server has it, else best_compression (default ${default})."`
-	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD,…" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
+	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
 }
 
 // schema is the one that the settings name, with their constants.
@@ -221,7 +223,7 @@ func (s schemaSettings) read() (*mapping.Schema, error) {
 	}
 	data, err := os.ReadFile(s.SchemaFile)
 	if err != nil {
-		return nil, settingf("SCHEMA_FILE (--schema-file): %w", err)
+		return nil, settingf("SCHEMA_FILE (--schema-file): %w: give a YAML file such as the one that logsluice assets schema prints", err)
 	}
 	schema, err := mapping.ParseSchema(data)
 	if err != nil {
@@ -258,6 +260,11 @@ func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
 func (s indexSettings) check() (mapping.IndexSettings, error) {
 	settings := mapping.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
 	const most = 1024 // as OpenSearch has it
+	for i, by := range settings.Sort {
+		if field, order, found := strings.Cut(by, ":"); found {
+			settings.Sort[i] = field + ":" + strings.ToLower(order)
+		}
+	}
 	if s.IndexShards < 1 || s.IndexShards > most {
 		return settings, settingf("INDEX_SHARDS (--index-shards): %d is out of range: give 1 to %d", s.IndexShards, most)
 	}
@@ -265,7 +272,7 @@ func (s indexSettings) check() (mapping.IndexSettings, error) {
 		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is not a number of copies: give 0 or more", s.IndexReplicas)
 	}
 	if s.IndexRefresh < 100*time.Millisecond {
-		return settings, settingf("INDEX_REFRESH (--index-refresh): %s is too short, give at least 100ms", s.IndexRefresh)
+		return settings, settingf("INDEX_REFRESH (--index-refresh): %s is too short: give at least 100ms", timetext.Format(s.IndexRefresh))
 	}
 	return settings, nil
 }

@@ -24,7 +24,7 @@ type setupCommand struct {
 	indexSettings
 	lifecycleSettings
 	Existing bool     `help:"Give the policy to indices too that are there without it, or have an earlier form of it. Those that are past their time are then deleted within minutes."`
-	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART,…" help:"Leave parts out: ${enum}."`
+	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: ${enum}."`
 	DryRun   bool     `help:"Show what would be changed and change nothing."`
 	Output   string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
 }
@@ -102,8 +102,10 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer search.Close()
-	if c.passwordInClear() {
-		fmt.Fprintf(std.err, "logsluice: warning: %s: %s\n", doctor.PasswordInClear, doctor.EncryptPassword)
+	for _, access := range []doctor.Access{c.opensearchSettings.access(), c.dashboardsSettings.access(c.opensearchSettings)} {
+		if found, remedy := access.Exposed(); found != "" {
+			fmt.Fprintf(std.err, "logsluice: warning: %s: %s\n", found, remedy)
+		}
 	}
 	var dashboards *domain.Dashboards
 	client, err := c.dashboardsSettings.client(c.opensearchSettings, awsConfig)

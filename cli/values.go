@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/dustin/go-humanize"
+
+	"logsluice/internal/timetext"
 )
 
 // values parses flags and environment variables in place of kong, whose errors are
@@ -59,7 +62,7 @@ func (v *values) mapper(parse func(value *kong.Value, text string) (any, error))
 	return func(ctx *kong.DecodeContext, target reflect.Value) error {
 		// Kong parses a variable or a default into the setting itself.
 		if own := ctx.Value.Target; target.Addr().Pointer() != own.Addr().Pointer() {
-			if !v.given[ctx.Value] {
+			if !v.given[ctx.Value] || !collects(own.Kind()) {
 				delete(v.wrong, ctx.Value)
 			}
 			v.given[ctx.Value] = true
@@ -94,6 +97,10 @@ func (v *values) mapper(parse func(value *kong.Value, text string) (any, error))
 	}
 }
 
+// collects reports whether a flag that is given more than once has all its values; of others
+// the last one counts.
+func collects(kind reflect.Kind) bool { return kind == reflect.Map || kind == reflect.Slice }
+
 // masked is a value as errors show it: a URL without what stands before the last @.
 func masked(value *kong.Value, text string) string {
 	if i := strings.LastIndexByte(text, '@'); i >= 0 && strings.HasSuffix(value.Name, "-url") {
@@ -105,10 +112,22 @@ func masked(value *kong.Value, text string) string {
 // settingName names a setting as errors do: STREAM_NAME (--stream-name).
 func settingName(value *kong.Value) string {
 	flag := "--" + value.Name
-	if len(value.Tag.Envs) == 0 {
+	variable := variableOf(value)
+	if variable == "" {
 		return flag
 	}
-	return value.Tag.Envs[0] + " (" + flag + ")"
+	return variable + " (" + flag + ")"
+}
+
+// variableOf returns the environment variable of a setting, the one that is set if it has
+// several, "" if it has none.
+func variableOf(value *kong.Value) string {
+	for _, name := range value.Tag.Envs {
+		if os.Getenv(name) != "" {
+			return name
+		}
+	}
+	return append(value.Tag.Envs, "")[0]
 }
 
 // boolMapper parses a flag that needs no value.
@@ -142,12 +161,16 @@ func (p periodMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) erro
 	return p.MapperFunc(ctx, target)
 }
 
-func parsePeriod(_ *kong.Value, text string) (any, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 100*time.Millisecond {
-		return nil, errors.New("is not a time of 100ms or more: give one such as 5s")
+func parsePeriod(value *kong.Value, text string) (any, error) {
+	const least = 100 * time.Millisecond
+	parsed, err := parseDuration(value, text)
+	if err != nil {
+		return nil, err
 	}
-	return period(d), nil
+	if d := parsed.(time.Duration); d >= least {
+		return period(d), nil
+	}
+	return nil, fmt.Errorf("is too short: give at least %s", timetext.Format(least))
 }
 
 // parseString leaves blanks and line breaks around a value out, which come with values that
@@ -160,7 +183,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 		return text, nil
 	}
 	text = strings.TrimSpace(text)
-	if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
+	if isQuoted(text) {
 		return nil, errors.New("has quotes around it: remove them")
 	}
 	if value.Enum == "" {
@@ -200,15 +223,40 @@ func parseInt(value *kong.Value, text string) (any, error) {
 	return n, nil
 }
 
+// constantName is what a constant field can be called, and otherPair what follows a value if
+// pairs are separated by other than a comma.
+var (
+	constantName = regexp.MustCompile(`^[\pL\d_.@-]+$`)
+	otherPair    = regexp.MustCompile(`[;&|\s]\s*[\pL\d_.@-]+=`)
+)
+
+// isQuoted reports whether a text has quotes around it.
+func isQuoted(text string) bool {
+	last := len(text) - 1
+	return last > 0 && text[0] == text[last] && (text[0] == '"' || text[0] == '\'')
+}
+
 // parseMap parses NAME=VALUE,NAME=VALUE. A comma of a value is written \,.
 func parseMap(_ *kong.Value, text string) (any, error) {
 	pairs := map[string]string{}
 	for _, pair := range kong.SplitEscaped(text, ',') {
 		name, value, found := strings.Cut(pair, "=")
-		if !found || strings.TrimSpace(name) == "" {
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch _, twice := pairs[name]; {
+		case !found || name == "":
 			return nil, errors.New("does not have the form NAME=VALUE,NAME=VALUE: give for example env=prod,service=shop")
+		case !constantName.MatchString(name):
+			return nil, fmt.Errorf("has the name %q: give a name of letters, digits, and . _ - @", name)
+		case twice:
+			return nil, fmt.Errorf("has the name %q twice: remove one", name)
+		case value == "":
+			return nil, fmt.Errorf("has no value for %q: give one, or remove the name", name)
+		case isQuoted(value):
+			return nil, fmt.Errorf("has quotes around %s: remove them", value)
+		case otherPair.MatchString(value):
+			return nil, errors.New("separates pairs with something other than a comma: give for example env=prod,service=shop")
 		}
-		pairs[strings.TrimSpace(name)] = value
+		pairs[name] = value
 	}
 	return pairs, nil
 }
@@ -227,6 +275,9 @@ func parseDuration(value *kong.Value, text string) (any, error) {
 
 // days is a time in days (30d), or as Go spells one (36h).
 type days time.Duration
+
+// String is called for errors.
+func (d days) String() string { return timetext.Format(time.Duration(d)) }
 
 func parseDays(value *kong.Value, text string) (any, error) {
 	text = strings.TrimSpace(text)

@@ -22,6 +22,7 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/indexer"
 	"logsluice/internal/statelog"
+	"logsluice/internal/timetext"
 	"logsluice/mapping"
 	"logsluice/subscription"
 )
@@ -263,7 +264,7 @@ func (c *Consumer) sync(ctx context.Context) {
 		}
 		c.reportUnread()
 		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {
-			c.end(fmt.Errorf("%w for %s since the start: %w", ErrRefused, refusedFor, cause))
+			c.end(fmt.Errorf("%w for %s since the start: %w", ErrRefused, timetext.Format(refusedFor), cause))
 		}
 	}
 }

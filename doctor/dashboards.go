@@ -8,12 +8,6 @@ import (
 	"logsluice/domain"
 )
 
-const dashboardsSetting = "DASHBOARDS_URL (--dashboards-url)"
-
-func (w *walk) dashboardsAccess() Access {
-	return Access{w.DashboardsURL, dashboardsSetting, w.SigningService}
-}
-
 // dashboards looks whether OpenSearch Dashboards answers and has the saved objects.
 func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	var at atomic.Int32
@@ -22,23 +16,26 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 		version, state, err = w.Dashboards.Status(staged(ctx, &at))
 		return err
 	})
+	if found, remedy := w.DashboardsAccess.Exposed(); found != "" {
+		defer f.warn(remedy, "%s", found)
+	}
 	var answer *domain.AnswerError
 	switch {
 	case errors.As(err, &answer) && isRefused(answer.Status):
-		f.fail(w.dashboardsAccess().prove(err, answer.Status), "%s", err)
+		f.fail(w.DashboardsAccess.prove(err, answer.Status), "%s", err)
 		return
 	case errors.As(err, &answer):
-		f.fail("see that Dashboards runs; correct "+dashboardsSetting, "%s", err)
+		f.fail("check that Dashboards runs; correct "+w.DashboardsAccess.Setting, "%s", err)
 		return
 	case err != nil && at.Load() == int32(asking) && version == "" && !errors.Is(err, context.DeadlineExceeded):
-		f.fail("correct "+dashboardsSetting, "what answers at %s is no Dashboards: %s", w.DashboardsURL, reason(err))
+		f.fail("correct "+w.DashboardsAccess.Setting, "what answers at %s is not OpenSearch Dashboards: %s", w.DashboardsAccess.URL, reason(err))
 		return
 	case err != nil:
-		found, remedy := w.dashboardsAccess().unreachable(err, stage(at.Load()))
+		found, remedy := w.DashboardsAccess.unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
 		return
 	}
-	f.note("%s is OpenSearch Dashboards %s", w.DashboardsURL, version)
+	f.note("%s is OpenSearch Dashboards %s", w.DashboardsAccess.URL, version)
 	if state != "green" {
 		f.warn("see the log of Dashboards, and its connection to OpenSearch", "its status is %s", state)
 	}

@@ -13,14 +13,6 @@ import (
 	"logsluice/domain"
 )
 
-const searchSetting = "OPENSEARCH_URL (--opensearch-url)"
-
-// What is found, and the remedy, where a password is sent by plain http.
-const (
-	PasswordInClear = "the password for OpenSearch is sent unencrypted"
-	EncryptPassword = "give " + searchSetting + " an https:// address"
-)
-
 // opensearch looks whether the domain can be reached, what it is, and whether it
 // knows who asks.
 func (w *walk) opensearch(ctx context.Context, f *Finding) {
@@ -29,37 +21,37 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	begun := time.Now()
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		ctx = staged(ctx, &at)
-		if w.SigningService == "aoss" { // which has no answer at /
+		if w.SearchAccess.SigningService == "aoss" { // which has no answer at /
 			_, err = domain.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
 			return err
 		}
 		server, err = domain.Describe(ctx, w.Search)
 		return err
 	})
-	if w.PasswordInClear {
-		defer f.warn(EncryptPassword, PasswordInClear)
+	if found, remedy := w.SearchAccess.Exposed(); found != "" {
+		defer f.warn(remedy, "%s", found)
 	}
 	if !server.Date.IsZero() {
 		defer tellClock(f, "OpenSearch", server.Date, begun)
 	}
 	var answer *domain.AnswerError
 	switch {
-	case err == nil && w.SigningService == "aoss":
-		f.note("%s answers as OpenSearch Serverless", w.SearchURL)
+	case err == nil && w.SearchAccess.SigningService == "aoss":
+		f.note("%s answers as OpenSearch Serverless", w.SearchAccess.URL)
 		return
 	case err == nil:
-		f.note("%s is %s %s, and takes %s", w.SearchURL, server.Distribution, server.Version, w.proof())
+		f.note("%s is %s %s, and takes %s", w.SearchAccess.URL, server.Distribution, server.Version, w.proof())
 		return
 	case errors.Is(err, domain.ErrOtherServer):
-		f.fail("correct "+searchSetting, "what answers at %s is no OpenSearch", w.SearchURL)
+		f.fail("correct "+w.SearchAccess.Setting, "what answers at %s is not OpenSearch", w.SearchAccess.URL)
 	case !errors.As(err, &answer):
-		found, remedy := w.searchAccess().unreachable(err, stage(at.Load()))
+		found, remedy := w.SearchAccess.unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
-	case answer.Status == http.StatusForbidden && w.SigningService != "aoss" && w.knows(ctx):
-		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version told; run does without", "%s takes %s and does not tell its version", w.SearchURL, w.proof())
+	case answer.Status == http.StatusForbidden && w.SearchAccess.SigningService != "aoss" && w.knows(ctx):
+		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version told; run does without", "%s takes %s and does not tell its version", w.SearchAccess.URL, w.proof())
 		return
 	default:
-		f.fail(cmp.Or(w.searchAccess().Remedy(err), "correct "+searchSetting), "%s", answered(err))
+		f.fail(cmp.Or(w.SearchAccess.Remedy(err), "correct "+w.SearchAccess.Setting), "%s", answered(err))
 	}
 	f.blocks = true
 }
@@ -75,13 +67,11 @@ func (w *walk) knows(ctx context.Context) bool {
 
 // proof is what requests show.
 func (w *walk) proof() string {
-	if w.SigningService != "" {
-		return "requests signed for " + w.SigningService
+	if w.SearchAccess.SigningService != "" {
+		return "requests signed for " + w.SearchAccess.SigningService
 	}
 	return "requests as they are sent"
 }
-
-func (w *walk) searchAccess() Access { return Access{w.SearchURL, searchSetting, w.SigningService} }
 
 // prove says how a request that was refused is to prove who sends it.
 func (a Access) prove(err error, status int) string {

@@ -42,8 +42,6 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 	var plain tls.RecordHeaderError
 	why := reason(err)
 	switch {
-	case errors.As(err, &name):
-		return "the name " + name.Name + " has no address (DNS): " + name.Err, "correct " + setting + "; a domain in a VPC is known in that VPC"
 	case errors.As(err, &authority):
 		return "TLS: the certificate of " + url + " is signed by an unknown authority", "set OPENSEARCH_CA_FILE (--opensearch-ca-file) to the certificate of its authority"
 	case errors.As(err, &host):
@@ -52,6 +50,10 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 		return "TLS: the certificate of " + url + " is not good: " + certificate.Err.Error(), "renew the certificate, and look at this machine's clock"
 	case errors.As(err, &plain), strings.Contains(why, "HTTP response to HTTPS"):
 		return "TLS: " + url + " does not speak it", "begin " + setting + " with http://"
+	case a.isProxied():
+		return "the proxy does not connect to " + url + ": " + why, "correct HTTPS_PROXY or HTTP_PROXY, or add the host to NO_PROXY"
+	case errors.As(err, &name):
+		return "the name " + name.Name + " has no address (DNS): " + name.Err, "correct " + setting + "; a domain in a VPC is known in that VPC"
 	case at == connecting:
 		return url + " cannot be connected to (TCP): " + why, "see that it runs, and that its security group lets this one in at the port; correct " + setting
 	case at == handshaking:
@@ -62,6 +64,16 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and see what stands between"
 	}
 	return url + " cannot be asked: " + why, "correct " + setting + ", and see the way there"
+}
+
+// isProxied reports whether requests go through a proxy.
+func (a Access) isProxied() bool {
+	request, err := http.NewRequest(http.MethodGet, a.URL, http.NoBody)
+	if err != nil {
+		return false
+	}
+	proxy, err := http.ProxyFromEnvironment(request) // as the clients do
+	return err == nil && proxy != nil
 }
 
 // reason is the innermost error, without the request that it is of.

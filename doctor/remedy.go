@@ -19,6 +19,18 @@ type Access struct {
 	URL, Setting string
 	// SigningService is that of domain.ClientConfig.
 	SigningService string
+	// HasPassword is set if requests have a password, by basic authentication.
+	HasPassword bool
+}
+
+// Exposed returns what is found, and the remedy, where a password can be read on its way,
+// otherwise "".
+func (a Access) Exposed() (found, remedy string) {
+	address, err := domain.ParseAddress(a.URL)
+	if err != nil || !a.HasPassword || !address.IsInClear() {
+		return "", ""
+	}
+	return "the password is sent unencrypted to " + a.URL, "give " + a.Setting + " an https:// address"
 }
 
 // Remedy returns what to do about the error of a request, "" if nothing is known.

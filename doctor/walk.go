@@ -43,14 +43,9 @@ type Config struct {
 	LogGroups     []string
 	MostLogGroups int
 
-	// Search is the OpenSearch domain, at SearchURL. SigningService is that of
-	// domain.ClientConfig.
-	Search         domain.Client
-	SearchURL      string
-	SigningService string
-	// PasswordInClear is set if the password of basic authentication can be read on its way
-	// to the domain.
-	PasswordInClear bool
+	// Search is the OpenSearch domain, and SearchAccess how it is asked.
+	Search       domain.Client
+	SearchAccess Access
 	// Mapper names the indices; NoIDs tells that OpenSearch gives ids, and DataStream
 	// that the documents go to one.
 	Mapper            *mapping.Mapper
@@ -62,10 +57,11 @@ type Config struct {
 	// Policy is the body of the lifecycle policy, which has the mapper's prefix as name.
 	Policy []byte
 
-	// Dashboards is nil if there is none; SavedObjects are the lines of an export.
-	Dashboards    *domain.Dashboards
-	DashboardsURL string
-	SavedObjects  [][]byte
+	// Dashboards is nil if there is none, and DashboardsAccess how it is asked; SavedObjects
+	// are the lines of an export.
+	Dashboards       *domain.Dashboards
+	DashboardsAccess Access
+	SavedObjects     [][]byte
 	// Archive is where the Firehose writes, nil if that is not known.
 	Archive *Archive
 	// Store is where dead letters go that their index refuses, nil for nowhere.
@@ -111,10 +107,10 @@ func Walk(ctx context.Context, cfg Config) []Finding {
 	onAWS := []string{linkAWS}
 	var signed []string // requests to OpenSearch
 	noPolicy, noDashboards, noArchive := "", "", ""
-	if cfg.SigningService != "" {
+	if cfg.SearchAccess.SigningService != "" {
 		signed = onAWS
 	}
-	if cfg.SigningService == "aoss" {
+	if cfg.SearchAccess.SigningService == "aoss" {
 		noPolicy = "OpenSearch Serverless has lifecycle policies of its own, which AWS keeps"
 	}
 	if cfg.Dashboards == nil {

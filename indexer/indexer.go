@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/domain"
+	"logsluice/internal/statelog"
 )
 
 // Config bounds the batches and the work in flight.
@@ -47,6 +48,9 @@ type Config struct {
 	// Store keeps dead letters that their index has refused for as long; nil if they
 	// are to wait.
 	Store Store
+	// Remedy returns what to do about the error of a request, for the log, "" if that is
+	// not known. It may be nil.
+	Remedy func(error) string
 	// Fallback makes what can be indexed of a document that is refused.
 	Fallback Fallback
 	Registry prometheus.Registerer
@@ -88,6 +92,7 @@ type Indexer struct {
 	aliases aliases
 
 	retriesLog, refusedLog, lettersLog, storeLog sampled
+	requests                                     statelog.Changes // whether they are answered
 
 	inbox   *inbox
 	results chan result            // requests saying what became of their documents

@@ -1,6 +1,7 @@
 package indexer
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -91,6 +92,13 @@ func (ix *Indexer) report(verdicts []verdict, status int, err error) {
 		f.add(v)
 	}
 	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.held))
+	switch {
+	case err != nil && !tooLarge(status, err):
+		ix.reportRequest(len(verdicts), status, err)
+		return
+	case err == nil && ix.requests.Worked():
+		ix.cfg.Log.Info().Msg("OpenSearch answers bulk requests again")
+	}
 	if f.retried+f.waiting+f.plain+f.dead+f.held == 0 {
 		return
 	}
@@ -98,7 +106,7 @@ func (ix *Indexer) report(verdicts []verdict, status int, err error) {
 	if f.dead > 0 || f.held > 0 {
 		log = &ix.refusedLog // what is retried must not keep these from being seen
 	}
-	if f.dead > 0 || f.held > 0 || isWrongSetting(status) {
+	if f.dead > 0 || f.held > 0 {
 		level = zerolog.ErrorLevel
 	}
 	leftOut, ok := log.allow()
@@ -111,4 +119,24 @@ func (ix *Indexer) report(verdicts []verdict, status int, err error) {
 	}
 	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.held).Int("lines_left_out", leftOut).
 		Str("reasons", strings.Join(f.reasons, "; ")).Msg("OpenSearch did not take all documents")
+}
+
+// reportRequest logs that a request as a whole failed, once for as long as requests fail in
+// the same way. Documents are sent again.
+func (ix *Indexer) reportRequest(documents, status int, err error) {
+	kind, level := "no answer", zerolog.WarnLevel
+	if status != 0 {
+		kind = fmt.Sprint(status, " ", causeOf(err).Type)
+	}
+	if isWrongSetting(status) {
+		level = zerolog.ErrorLevel
+	}
+	if !ix.requests.Failed(kind) {
+		return
+	}
+	line := ix.cfg.Log.WithLevel(level).Err(err)
+	if ix.cfg.Remedy != nil && ix.cfg.Remedy(err) != "" {
+		line = line.Str("remedy", ix.cfg.Remedy(err))
+	}
+	line.Int("documents", documents).Msg("bulk request failed, retrying: run logsluice doctor")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/domain"
+	"logsluice/internal/statelog"
 )
 
 // Lines about bad records are few, and say how many were left out.
@@ -111,8 +112,44 @@ func TestReasonsOfAPeriod(t *testing.T) {
 	})
 }
 
+// Requests that fail as a whole are one line for as long as they fail in the same way, and
+// one when they are answered again.
+func TestReportOfFailedRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		d := idleDispatcher(t, func(c *Config) {
+			c.Log = zerolog.New(&log)
+			c.Remedy = func(err error) string { return "mend " + err.Error() }
+		})
+		p, _ := taken(d, t.Context(), 0, 2)
+		f := func(status int, err error, want string) {
+			t.Helper()
+			log.b.Reset()
+			how := unanswered
+			if err == nil {
+				how = indexed
+			}
+			d.ix.report([]verdict{{part: p, outcome: how}}, status, err)
+			if got := strings.TrimSuffix(log.b.String(), "\n"); got != want {
+				t.Errorf("%d %v: %s", status, err, got)
+			}
+		}
+		failed := func(level, err string) string {
+			return `{"level":"` + level + `","error":"` + err + `","remedy":"mend ` + err + `","documents":1,"message":"bulk request failed, retrying: run logsluice doctor"}`
+		}
+		f(200, nil, "")
+		f(0, errors.New("refused"), failed("warn", "refused"))
+		f(0, errors.New("reset"), "")
+		f(403, errors.New("denied"), failed("error", "denied"))
+		time.Sleep(statelog.RepeatAfter)
+		f(403, errors.New("denied"), failed("error", "denied"))
+		f(200, nil, `{"level":"info","message":"OpenSearch answers bulk requests again"}`)
+		f(200, nil, "")
+	})
+}
+
 // A request of which something was not accepted is one line: a warning while documents
-// are sent again, an error if dead letters are made or refused, or a setting is wrong.
+// are sent again, an error if dead letters are made or refused.
 func TestReportOfRequest(t *testing.T) {
 	var log lockedBuffer
 	d := idleDispatcher(t, func(c *Config) { c.Log = zerolog.New(&log) })
@@ -137,8 +174,6 @@ func TestReportOfRequest(t *testing.T) {
 	f("all accepted", 200, nil, "", verdict{part: p, outcome: indexed}, verdict{part: p, outcome: alreadyThere})
 	f("busy", 429, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "kind: text"), verdict{part: p, outcome: busy, reason: why})
 	f("blocked", 200, nil, line("warn", `"retried":0,"waiting":3,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: blocked}, verdict{part: one, outcome: failedAlone})
-	f("a wrong setting", 403, nil, line("error", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: unanswered})
-	f("no answer", 0, io.EOF, line("warn", `"retried":2,"waiting":0,"error":"EOF","plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: unanswered})
 	f("to be plain", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: one, outcome: refusedForGood})
 	f("to be plain without its origin", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: origin, outcome: refusedForGood})
 	f("refused as plain", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), verdict{part: plainForm, outcome: refusedForGood})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"logsluice/internal/timetext"
 )
 
 // standstillPeriod is the time between two lines about shards that stand still.
@@ -45,7 +47,7 @@ func (d *dispatcher) standstill(paused []string) error {
 		return fmt.Errorf("%s refuses dead letters, and they cannot be put into DEAD_LETTER_URL: %v", t.name, t.why)
 	case t.isDue(d.ix.cfg.WaitForIndex) && d.ix.cfg.Store == nil:
 		return fmt.Errorf("%s has refused dead letters for %s: make it accept documents, or set DEAD_LETTER_URL: %v",
-			t.name, (t.clock - t.since).Round(time.Second), t.why)
+			t.name, timetext.Format((t.clock - t.since).Round(time.Second)), t.why)
 	}
 	return nil
 }

@@ -352,7 +352,7 @@ func TestStandstillErrors(t *testing.T) {
 			d.targets[x.name] = x
 		}
 	}
-	f("dead letters are refused, no store", nil, put(func(*dispatcher, *target) {}), "app-dead-letter has refused dead letters for 1h0m0s:")
+	f("dead letters are refused, no store", nil, put(func(*dispatcher, *target) {}), "app-dead-letter has refused dead letters for 1h:")
 	f("for a moment", nil, put(func(_ *dispatcher, x *target) { x.clock = time.Minute }), "")
 	f("a store", &brokenStore{}, put(func(*dispatcher, *target) {}), "")
 	f("given up for a store", &brokenStore{}, put(func(_ *dispatcher, x *target) { x.givenUp = true }), "")

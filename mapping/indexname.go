@@ -43,41 +43,40 @@ func (n naming) appendDate(dst []byte, t time.Time) []byte {
 	return strftime.AppendFormat(dst, n.date, t)
 }
 
-// checkPrefix holds a prefix against the rules for index names, so that a
-// wrong one is told at start and not by each bulk request.
+// checkPrefix returns an error for a prefix that breaks the rules for index names, which
+// each bulk request would otherwise report.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
 func checkPrefix(prefix string) error {
 	switch {
 	case prefix == "":
-		return errors.New("the index prefix is empty")
+		return errors.New("it is empty: give the beginning of the index names")
 	case len(prefix) > maxPrefix:
-		return fmt.Errorf("the index prefix is %d bytes long; at most %d are possible", len(prefix), maxPrefix)
-	case strings.HasPrefix(prefix, "-") || strings.HasPrefix(prefix, "_") || strings.HasPrefix(prefix, "+") || strings.HasPrefix(prefix, "."):
-		return fmt.Errorf("the index prefix %q begins with one of - _ + . ; begin it with a letter or a digit", prefix)
-	}
-	if strings.HasSuffix(prefix, "-") {
-		return fmt.Errorf("the index prefix %q ends in a hyphen, which is put there anyway: give %q", prefix, strings.TrimRight(prefix, "-"))
+		return fmt.Errorf("%q is %d bytes long: give at most %d", prefix, len(prefix), maxPrefix)
+	case strings.ContainsRune("-_+.", rune(prefix[0])):
+		return fmt.Errorf("%q begins with one of - _ + . : begin it with a letter or a digit", prefix)
+	case strings.HasSuffix(prefix, "-"):
+		return fmt.Errorf("%q ends in a hyphen, which is added anyway: give %q", prefix, strings.TrimRight(prefix, "-"))
 	}
 	for _, reserved := range []string{outsideDate, lettersName} {
 		if strings.HasSuffix(prefix, "-"+reserved) {
-			return fmt.Errorf("the index prefix %q ends in -%s, which names an index or a template of the prefix %q: choose another end",
+			return fmt.Errorf("%q ends in -%s, which names an index or a template of the prefix %q: choose another end",
 				prefix, reserved, strings.TrimSuffix(prefix, "-"+reserved))
 		}
 	}
-	return checkName("the index prefix", prefix, prefix)
+	return checkName(prefix, prefix)
 }
 
 // checkName checks the characters of a part of an index name; name is as it was given.
-func checkName(what, name, characters string) error {
+func checkName(name, characters string) error {
 	switch {
 	case !utf8.ValidString(characters):
-		return fmt.Errorf("%s %q is not valid UTF-8", what, name)
+		return fmt.Errorf("%q is not valid UTF-8: give letters, digits and hyphens", name)
 	case strings.ToLower(characters) != characters:
-		return fmt.Errorf("%s %q has uppercase letters; OpenSearch takes lowercase only", what, name)
+		return fmt.Errorf("%q has uppercase letters: use lowercase", name)
 	}
 	for _, r := range characters {
 		if r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) {
-			return fmt.Errorf("%s %q contains %q, which an index name cannot have", what, name, r)
+			return fmt.Errorf("%q contains %q, which an index name cannot have: remove it", name, r)
 		}
 	}
 	return nil
@@ -89,28 +88,32 @@ var finer = [][]string{{"%Y", "%m", "%d", "%H"}, {"%G", "%V"}, {"%Y", "%j", "%H"
 
 // otherPatterns writes as strftime has it what date patterns of Java, Logstash and Go have.
 var otherPatterns = strings.NewReplacer(
-	"YYYY", "%Y", "yyyy", "%Y", "xxxx", "%G", "MM", "%m", "DDD", "%j", "DD", "%d", "dd", "%d", "HH", "%H", "ww", "%V",
+	"YYYY", "%Y", "yyyy", "%Y", "xxxx", "%G", "MM", "%m", "mm", "%m", "DDD", "%j", "DD", "%d", "dd", "%d",
+	"HH", "%H", "hh", "%H", "ww", "%V",
 	"2006", "%Y", "01", "%m", "02", "%d", "15", "%H")
 
 // CheckDate tells whether a strftime pattern names an index for each period of
 // time: %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and the like.
 func CheckDate(date string) error {
+	if strings.Contains(date, "%%") {
+		return fmt.Errorf("%q has %%%%, which stands for a percent sign: give %s", date, strings.ReplaceAll(date, "%%", "%"))
+	}
 	rest := date
 	for _, directive := range []string{"%Y", "%m", "%d", "%H", "%G", "%V", "%j"} {
 		rest = strings.ReplaceAll(rest, directive, "")
 	}
 	if i := strings.IndexByte(rest, '%'); i >= 0 {
-		return fmt.Errorf("the index date %q has %q: give %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
+		return fmt.Errorf("%q has %q: give %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
 	}
 	if directives := otherPatterns.Replace(date); directives != date && !strings.Contains(date, "%") && CheckDate(directives) == nil {
-		return fmt.Errorf("the index date %q is not a strftime pattern: give %s", date, directives)
+		return fmt.Errorf("%q is not a strftime pattern: give %s", date, directives)
 	}
-	if err := checkName("the index date", date, rest); err != nil {
+	if err := checkName(date, rest); err != nil {
 		return err
 	}
 	const longest = 50
 	if date == "" || len(date) > longest {
-		return fmt.Errorf("the index date %q is empty or longer than %d bytes: give a pattern such as %s", date, longest, DefaultDate)
+		return fmt.Errorf("%q is empty or longer than %d bytes: give a pattern such as %s", date, longest, DefaultDate)
 	}
 	for _, parts := range finer {
 		fits := strings.Contains(date, parts[0]) // and no part without those before
@@ -124,5 +127,5 @@ func CheckDate(date string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the index date %q does not name periods: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
+	return fmt.Errorf("%q does not name periods: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
 }

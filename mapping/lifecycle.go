@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,17 +26,12 @@ type transition struct {
 
 // Lifecycle returns the Index State Management policy of the documents' indices:
 // one is deleted when its newest document is deleteAfter old, and its segments are
-// merged when that is mergeAfter old, unless mergeAfter is 0. PREFIX-outside, whose
+// merged when that is mergeAfter old, unless mergeAfter is 0. Both are an hour or more,
+// and mergeAfter is the shorter one. PREFIX-outside, whose
 // documents are of any time, is treated by its own age as if its period began with it.
 // A data stream is rolled over each day.
 // See https://docs.opensearch.org/latest/im-plugin/ism/policies/.
 func (m *Mapper) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
-	switch {
-	case deleteAfter < time.Hour || mergeAfter < 0:
-		return nil, errors.New("an index cannot be deleted or merged so soon: give an hour or more")
-	case mergeAfter >= deleteAfter:
-		return nil, fmt.Errorf("an index would be merged after %s, when it is deleted after %s: give less", inHours(mergeAfter), inHours(deleteAfter))
-	}
 	// The age of an index counts from its creation, when its period may just have begun.
 	age, more := "min_index_age", m.naming.period()
 	hot := state{Name: "hot", Actions: []map[string]any{}}

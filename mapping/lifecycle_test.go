@@ -114,19 +114,6 @@ func TestLifecycle_Success(t *testing.T) {
 		`merged force_merge{"max_num_segments":1} read_write{}, 30d after rollover; delete delete{}`)
 }
 
-func TestLifecycle_Failure(t *testing.T) {
-	m := newMapper(t, "app", "UTC")
-	f := func(deleteAfter, mergeAfter time.Duration, want string) {
-		t.Helper()
-		if _, err := m.Lifecycle(deleteAfter, mergeAfter); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s, %s: %v", deleteAfter, mergeAfter, err)
-		}
-	}
-	f(0, 0, "so soon")
-	f(time.Hour, -time.Hour, "so soon")
-	f(48*time.Hour, 48*time.Hour, "merged after 2d")
-}
-
 // The policy is for the indices of documents, and for no others.
 func TestLifecyclePatterns(t *testing.T) {
 	f := func(cfg Config, others ...string) {

@@ -43,7 +43,7 @@ func (s *Schema) readRule(n *yaml.Node) error {
 						return err
 					}
 				}
-				return members(n, "the schema", known)
+				return members(n, "the fields of a rule", known)
 			},
 		})
 	}
@@ -68,7 +68,7 @@ func (s *Schema) readCondition(field int, n *yaml.Node) (condition, error) {
 	for _, text := range list {
 		literal, how := f.append(nil, value{bare(literalOf(text)), true}, auto)
 		if how != fits {
-			return c, failure(n, "%q is no value of field %q", text, f.Name)
+			return c, failure(n, "%q is not a value of field %q: give one that its documents can have", text, f.Name)
 		}
 		c.values[string(literal)] = true
 	}

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,8 @@ func ParseSchema(data []byte) (*Schema, error) {
 	var file, another yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		line, reason, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ": ")
+		return nil, fmt.Errorf("%s: this is not YAML: %s: correct it, with spaces and no tabs before names", line, reason)
 	}
 	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
 		return nil, errors.New("the file has more than one document: remove what comes after ---")
@@ -38,11 +40,16 @@ func ParseSchema(data []byte) (*Schema, error) {
 	}
 	sum := sha256.Sum256(data)
 	s := &Schema{Version: 1, message: lightText, rest: restNone, most: usualRestFields, source: data, hash: hex.EncodeToString(sum[:8])}
+	for i, n := range file.Content[0].Content {
+		if i%2 == 0 && (n.Value == "drop" || n.Value == "keep") {
+			return nil, failure(n, "%s stands outside rules: give rules: [{%s: {message: GET /healthz}}]", n.Value, n.Value)
+		}
+	}
 	var rules *yaml.Node
 	err := members(file.Content[0], "the schema", map[string]func(*yaml.Node) error{
 		"name":        func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },
 		"version":     func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
-		"fields":      func(n *yaml.Node) error { return elements(n, s.readField) },
+		"fields":      s.readFields,
 		"message":     func(n *yaml.Node) (err error) { s.message, err = oneOf(n, lightText, fullText); return err },
 		"rest":        func(n *yaml.Node) (err error) { s.rest, err = oneOf(n, restNone, restFlat, restDynamic); return err },
 		"rest_fields": func(n *yaml.Node) (err error) { s.most, err = number(n, 1, mostRestFields); return err },
@@ -52,6 +59,13 @@ func ParseSchema(data []byte) (*Schema, error) {
 		err = elements(rules, s.readRule) // of any fields, wherever they stand
 	}
 	return s, err
+}
+
+func (s *Schema) readFields(n *yaml.Node) error {
+	if n.Tag == "!!null" {
+		return failure(n, "fields is empty: give it fields, or remove it for documents of the line only")
+	}
+	return elements(n, s.readField)
 }
 
 // Fields of the rest: a tenth of what an index has room for by default, and far more
@@ -69,7 +83,7 @@ func failure(n *yaml.Node, format string, args ...any) error {
 // members reads a mapping whose keys are known.
 func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error) error {
 	if n = target(n); n.Kind != yaml.MappingNode {
-		return failure(n, "%s is not a mapping of names to values", what)
+		return failure(n, "%s: %q is not a mapping of names to values", what, n.Value)
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
@@ -77,9 +91,9 @@ func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error)
 		read := known[key.Value]
 		switch {
 		case read == nil:
-			return failure(key, "%s has no %q: give one of %s", what, key.Value, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			return failure(key, "%s: %q is unknown: give one of %s", what, key.Value, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		case seen[key.Value]:
-			return failure(key, "%s has %q twice", what, key.Value)
+			return failure(key, "%s: %q is given twice: remove one", what, key.Value)
 		}
 		seen[key.Value] = true
 		if err := read(target(value)); err != nil {
@@ -131,16 +145,17 @@ func words(n *yaml.Node) (list []string, err error) {
 func number(n *yaml.Node, least, most int) (int, error) {
 	x, err := strconv.Atoi(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil || x < least || x > most {
-		return 0, failure(n, "%q is not a whole number from %d to %d", n.Value, least, most)
+		return 0, failure(n, "%q is not a whole number: give one from %d to %d", n.Value, least, most)
 	}
 	return x, nil
 }
 
 func truth(n *yaml.Node) (bool, error) {
-	if n.Kind != yaml.ScalarNode || n.Value != "true" && n.Value != "false" {
-		return false, failure(n, "%q is neither true nor false", n.Value)
+	var value bool
+	if n.ShortTag() != "!!bool" || n.Decode(&value) != nil {
+		return false, failure(n, "%q is not a boolean: give true or false", n.Value)
 	}
-	return n.Value == "true", nil
+	return value, nil
 }
 
 func oneOf[T ~string](n *yaml.Node, choices ...T) (T, error) {
@@ -148,7 +163,7 @@ func oneOf[T ~string](n *yaml.Node, choices ...T) (T, error) {
 		return T(n.Value), nil
 	}
 	list := fmt.Sprint(choices)
-	return "", failure(n, "%q is none of %s", n.Value, strings.ReplaceAll(strings.Trim(list, "[]"), " ", ", "))
+	return "", failure(n, "%q is invalid: give one of %s", n.Value, strings.ReplaceAll(strings.Trim(list, "[]"), " ", ", "))
 }
 
 func oneUnit(n *yaml.Node) (unit, error) {
@@ -165,10 +180,11 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 		return nil, failure(n, "an empty expression matches everything: give one such as GET /healthz, or remove the condition")
 	}
 	re, err := regexp.Compile(text)
-	if err != nil {
-		return nil, failure(n, "%v", err)
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) {
+		return nil, failure(n, "%q is not a regular expression: %s in %q: correct it, with \\ before signs that stand for themselves", text, wrong.Code, wrong.Expr)
 	}
-	return re, nil
+	return re, err
 }
 
 // literalOf is a text as a canonical literal.
@@ -467,7 +483,7 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 			literal, how = f.append(nil, v, auto)
 		}
 		if how != fits {
-			return failure(at("value"), "%q is no value of the type %s", *f.constant, f.Type)
+			return failure(at("value"), "%q is not a value of type %s", *f.constant, f.Type)
 		}
 		f.value = literal
 	case f.origin != "" && f.pattern == nil && (f.lowercase || f.until != "" || f.values != nil):

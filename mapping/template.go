@@ -48,16 +48,16 @@ func (s IndexSettings) complete() IndexSettings {
 // CheckSort tells whether an index of a schema can be sorted as the settings say.
 func (s IndexSettings) CheckSort(schema *Schema) error {
 	for _, by := range s.Sort {
-		name, order, _ := strings.Cut(by, ":")
+		name, order, hasOrder := strings.Cut(by, ":")
 		sortable := name == timeField
 		for _, f := range schema.Fields {
 			sortable = sortable || f.Name == name && f.sortable()
 		}
 		if !sortable {
-			return fmt.Errorf("an index cannot be sorted by %q: give @timestamp, keywords, numbers, dates or booleans of the schema", name)
+			return fmt.Errorf("%q is not a field that an index can be sorted by: give @timestamp, or keywords, numbers, dates or booleans of the schema, such as @timestamp:desc", name)
 		}
-		if order != "" && order != "asc" && order != "desc" {
-			return fmt.Errorf("the order %q of %s is neither asc nor desc", order, name)
+		if hasOrder && order != "asc" && order != "desc" {
+			return fmt.Errorf("%q has the order %q: give %s:asc or %s:desc", by, order, name, name)
 		}
 	}
 	return nil

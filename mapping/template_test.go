@@ -110,10 +110,13 @@ func TestCheckSort(t *testing.T) {
 	f("a", "")
 	f("a:desc", "")
 	f("@timestamp:asc", "")
-	f("a:down", "neither asc nor desc")
-	f("b", "cannot be sorted by")
-	f("c", "cannot be sorted by")
-	f("d", "cannot be sorted by")
+	f("a:down", "give a:asc or a:desc")
+	f("a:", "give a:asc or a:desc")
+	f("@timestamp desc", "is not a field")
+	f("", "is not a field")
+	f("b", "is not a field that an index can be sorted by")
+	f("c", "is not a field that an index can be sorted by")
+	f("d", "is not a field that an index can be sorted by")
 }
 
 // Each field of a document is in the template, and the other way round, whatever
