@@ -481,7 +481,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("OpenSearch hangs", nil, map[string]string{"OPENSEARCH_URL": "http://" + deaf(t)}, noSearch, "OpenSearch", "does not answer within 5s", "how busy")
 	f("TLS hangs", nil, map[string]string{"OPENSEARCH_URL": "https://" + deaf(t)}, noSearch, "OpenSearch", "TLS", "no answer within 5s")
 	f("another server", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.env["DASHBOARDS_URL"], "/_dashboards", "/elsewhere", 1)}, noSearch, "OpenSearch", "404", "OPENSEARCH_URL")
-	f("no OpenSearch", answer(http.StatusOK, "<html>", "GET /"), nil, noSearch, "OpenSearch", "is no OpenSearch", "OPENSEARCH_URL")
+	f("no OpenSearch", answer(http.StatusOK, "<html>", "GET /"), nil, noSearch, "OpenSearch", "is not OpenSearch", "OPENSEARCH_URL")
 	f("unauthorized", answer(http.StatusUnauthorized, "Unauthorized", "GET /"), nil, noSearch, "OpenSearch", "401", "OPENSEARCH_USERNAME", "OPENSEARCH_SIGV4")
 	const notAuthorized = `{"Message":"User: anonymous is not authorized to perform: es:ESHttpGet because no resource-based policy allows the es:ESHttpGet action"}`
 	f("forbidden", answer(http.StatusForbidden, notAuthorized, "GET /*"), nil, noSearch, "OpenSearch", "403", "es:ESHttpGet", "OPENSEARCH_SIGV4=es")
@@ -601,7 +601,7 @@ func TestDoctor_Failure(t *testing.T) {
 	dashboards := func(state doctor.State) states { return states{"Dashboards": state} }
 	f("no Dashboards", nil, map[string]string{"DASHBOARDS_URL": ""}, dashboards(skipped), "Dashboards", "DASHBOARDS_URL (--dashboards-url) is not set")
 	f("Dashboards down", nil, map[string]string{"DASHBOARDS_URL": closed}, dashboards(broken), "Dashboards", closed+" cannot be connected to (TCP)", "DASHBOARDS_URL")
-	f("Dashboards starting", func() { c.dashboards.NotReady = true }, nil, dashboards(broken), "Dashboards", "503", "see that Dashboards runs")
+	f("Dashboards starting", func() { c.dashboards.NotReady = true }, nil, dashboards(broken), "Dashboards", "503", "check that Dashboards runs")
 	f("no Dashboards there", nil, map[string]string{"DASHBOARDS_URL": c.env["DASHBOARDS_URL"] + "/wrong"}, dashboards(broken), "Dashboards", "404", "DASHBOARDS_URL")
 	f("objects of another prefix missing", func() { c.dashboards.Delete("search:" + c.prefix + "-lines") }, nil, dashboards(warning), "Dashboards", "1 of ", "are missing or differ: search PREFIX-lines", "logsluice setup")
 	c.setup(exitOK)
