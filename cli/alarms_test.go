@@ -21,6 +21,7 @@ import (
 
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakecloudwatch"
+	"logsluice/local/localtest"
 )
 
 // trouble is something that happens to a fleet for a while. The alarms that it sets off
@@ -119,7 +120,7 @@ var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlar
 // deploy/README.md says, and no other, by the lines that the program writes meanwhile;
 // then they become OK again. Every alarm is set off by some trouble.
 func TestAlarms(t *testing.T) {
-	if raceDetector {
+	if localtest.RaceDetector {
 		t.Skip("days of virtual time take too long with the race detector: make test runs them without")
 	}
 	t.Parallel()
@@ -328,3 +329,5 @@ func (f *fleet) breakCheckpoint() {
 	}
 	f.start()
 }
+
+func shardID(n int) string { return fmt.Sprintf("shardId-%012d", n) }

@@ -2,11 +2,12 @@ package cli
 
 import (
 	"bytes"
-	"compress/gzip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"logsluice/local/localtest"
 )
 
 // command runs a command in this process.
@@ -22,28 +23,19 @@ func command(t *testing.T, env map[string]string, input []byte, args ...string) 
 
 var documentEnv = map[string]string{"INDEX_PREFIX": "ecs-task", "INDEX_TIMEZONE": "Asia/Tokyo"}
 
-func sample(t *testing.T) []byte {
+// sample returns a subscription record's envelope, and the bulk request that it becomes.
+func sample(t *testing.T) (envelope []byte, bulk string) {
 	t.Helper()
-	data, err := os.ReadFile("testdata/envelope.json")
+	return testdata(t, "envelope.json"), string(testdata(t, "bulk.ndjson"))
+}
+
+func testdata(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// sampleBulk is what the sample envelope becomes.
-const sampleBulk = `{"create":{"_index":"ecs-task-2018-12-10","_id":"34445599170741240319468349160893137123435325323456612352"}}
-{"@timestamp":"2018-12-10T12:57:44.183+09:00","message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:57:44.183+0900\",\"msg\":\"request and response log\",\"out\":\"stdout\",\"log\":{\"start_time\":\"2018-12-10T12:57:44+09:00\",\"duration\":10267638,\"request\":{\"hostname\":\"api.example.com\",\"method\":\"GET\",\"path\":\"/v1/xxx/xxx-xxx\"},\"response\":{\"status\":200}}}","log_group":"/ecs-task","log_stream":"/ecs-task/xxxxxxx-4c18-4ab5-b1d6-7f8bff82a23d","owner":"xxx","level":"info","msg":"request and response log","method":"GET","path":"/v1/xxx/xxx-xxx","host":"api.example.com","status":200,"duration_ms":10.267638}
-{"create":{"_index":"ecs-task-2018-12-10","_id":"34445599170741240319468349160893137123435325323456612353"}}
-{"@timestamp":"2018-12-10T12:58:56.184+09:00","message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:58:56.184+0900\",\"msg\":\"request and response log\",\"out\":\"stdout\",\"log\":{\"start_time\":\"2018-12-10T12:58:56+09:00\",\"duration\":11138161,\"request\":{\"hostname\":\"api.example.com\",\"method\":\"GET\",\"path\":\"/v1/xxx/yyy-yyy\"},\"response\":{\"status\":400}}}","log_group":"/ecs-task","log_stream":"/ecs-task/xxxxxxx-4c18-4ab5-b1d6-7f8bff82a23d","owner":"xxx","level":"info","msg":"request and response log","method":"GET","path":"/v1/xxx/yyy-yyy","host":"api.example.com","status":400,"duration_ms":11.138161}
-`
-
-func pack(data []byte) []byte {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	w.Write(data)
-	w.Close()
-	return out.Bytes()
 }
 
 func TestDecode_Success(t *testing.T) {
@@ -54,15 +46,15 @@ func TestDecode_Success(t *testing.T) {
 			t.Errorf("%s: exit %d, standard error %q, output\n%s", name, code, errOut, out)
 		}
 	}
-	one := sample(t)
+	one, sampleBulk := sample(t)
 	f("JSON", one, sampleBulk)
-	f("a member", pack(one), sampleBulk)
-	f("two members", append(pack(one), pack(one)...), sampleBulk+sampleBulk)
-	f("an archive object", pack(append(pack(one), pack(one)...)), sampleBulk+sampleBulk)
+	f("a member", localtest.Gzip(one), sampleBulk)
+	f("two members", append(localtest.Gzip(one), localtest.Gzip(one)...), sampleBulk+sampleBulk)
+	f("an archive object", localtest.Gzip(append(localtest.Gzip(one), localtest.Gzip(one)...)), sampleBulk+sampleBulk)
 	f("envelopes back to back", append(bytes.TrimSpace(bytes.Clone(one)), one...), sampleBulk+sampleBulk)
 
 	file := filepath.Join(t.TempDir(), "record.gz")
-	if err := os.WriteFile(file, pack(one), 0o600); err != nil {
+	if err := os.WriteFile(file, localtest.Gzip(one), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if code, out, errOut := command(t, documentEnv, nil, "decode", file); code != exitOK || out != sampleBulk {
@@ -84,11 +76,11 @@ func TestDecode_Failure(t *testing.T) {
 			}
 		}
 	}
-	one := sample(t)
-	packed := pack(one)
+	one, sampleBulk := sample(t)
+	packed := localtest.Gzip(one)
 	f("nothing", nil, "", "nothing in it")
 	f("no gzip, no JSON", []byte("hello"), "", "byte 0")
-	f("second member cut", append(pack(one), packed[:len(packed)-30]...), sampleBulk, "gzip member 2", "cut off")
+	f("second member cut", append(localtest.Gzip(one), packed[:len(packed)-30]...), sampleBulk, "gzip member 2", "cut off")
 	broken := bytes.Clone(packed)
 	broken[len(broken)-6] ^= 1
 	f("second of three corrupt", bytes.Join([][]byte{packed, broken, packed}, nil), sampleBulk+sampleBulk, "gzip member 2")
@@ -98,7 +90,8 @@ func TestDecode_Failure(t *testing.T) {
 
 // People who come from the usual Lambda have these set.
 func TestLambdaVariables(t *testing.T) {
-	code, out, errOut := command(t, map[string]string{"INDEX_PREFIX": "", "ES_INDEX_PREFIX": "ecs-task", "INDEX_TIMEZONE": "Asia/Tokyo"}, sample(t), "decode", "-")
+	envelope, sampleBulk := sample(t)
+	code, out, errOut := command(t, map[string]string{"INDEX_PREFIX": "", "ES_INDEX_PREFIX": "ecs-task", "INDEX_TIMEZONE": "Asia/Tokyo"}, envelope, "decode", "-")
 	if code != exitOK || out != sampleBulk {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"logsluice/local/localtest"
 )
 
 // No command prints a secret, whatever OpenSearch and AWS answer.
@@ -81,7 +83,7 @@ func TestNoSecretsInOutput(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				var out lockedBuffer
+				var out localtest.Buffer
 				Main(ctx, "", args, bytes.NewReader(nil), &out, &out)
 				if ctx.Err() != nil {
 					t.Errorf("it does not end: %s", out.String())

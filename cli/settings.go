@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -351,4 +352,13 @@ func TestSigningRegion(t *testing.T) {
 	f("", "https://search.example.com", "us-west-2")
 	f("", "https://search-logs-abc.eu-west-1.es.amazonaws.com", "eu-west-1")
 	f("ap-northeast-1", "https://search-logs-abc.eu-west-1.es.amazonaws.com", "ap-northeast-1")
+}
+
+// A host that does not exist is most often that of a region that does not.
+func TestExplain(t *testing.T) {
+	none := fmt.Errorf("dial: %w", &net.DNSError{Name: "kinesis.xx-nowhere-1.amazonaws.com", IsNotFound: true})
+	err := streamSettings{StreamName: "logs"}.explain(none, "xx-nowhere-1")
+	if got := fmt.Sprint(err); got != `there is no host kinesis.xx-nowhere-1.amazonaws.com: correct AWS_REGION ("xx-nowhere-1"), or AWS_ENDPOINT_URL and its like, or look at the DNS` {
+		t.Error(got)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"logsluice/internal/timetext"
+
 	"github.com/dustin/go-humanize"
 )
 
@@ -17,7 +19,7 @@ var steadyGauges = []string{"lag_seconds", "oldest_document_seconds"}
 func summarySentence(period time.Duration, values map[string]float64) string {
 	number := func(name string) string { return humanize.Comma(int64(math.Round(values[name]))) }
 	seconds := func(name string) string { return roundedSeconds(values[name]) }
-	parts := []string{fmt.Sprintf("%s: %s documents indexed of %s events in %s records", period, number("documents_indexed"), number("events"), number("records"))}
+	parts := []string{fmt.Sprintf("%s: %s documents indexed of %s events in %s records", timetext.Format(period), number("documents_indexed"), number("events"), number("records"))}
 	if values["put_to_acknowledged_seconds_count"] > 0 {
 		parts[0] += fmt.Sprintf(", %s after Kinesis (99%%: %s)", seconds("put_to_acknowledged_seconds_p50"), seconds("put_to_acknowledged_seconds_p99"))
 	}

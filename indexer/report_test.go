@@ -13,6 +13,7 @@ import (
 
 	"logsluice/domain"
 	"logsluice/internal/statelog"
+	"logsluice/local/localtest"
 )
 
 // Lines about bad records are few, and say how many were left out.
@@ -27,10 +28,10 @@ func TestSampledLines(t *testing.T) {
 			}
 			time.Sleep(reportPeriod)
 		}
-		if n := v.log.count("record kept as a dead letter"); n != 3*reportBurst {
+		if n := strings.Count(v.log.String(), "record kept as a dead letter"); n != 3*reportBurst {
 			t.Errorf("%d lines for 3,000 dead letters in three periods", n)
 		}
-		if n := v.log.count(fmt.Sprintf(`"lines_left_out":%d`, 1000-reportBurst)); n != 2 {
+		if n := strings.Count(v.log.String(), fmt.Sprintf(`"lines_left_out":%d`, 1000-reportBurst)); n != 2 {
 			t.Errorf("%d lines say how many were left out", n)
 		}
 	})
@@ -116,7 +117,7 @@ func TestReasonsOfAPeriod(t *testing.T) {
 // one when they are answered again.
 func TestReportOfFailedRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log localtest.Buffer
 		d := idleDispatcher(t, func(c *Config) {
 			c.Log = zerolog.New(&log)
 			c.Remedy = func(err error) string { return "mend " + err.Error() }
@@ -124,13 +125,13 @@ func TestReportOfFailedRequests(t *testing.T) {
 		p, _ := taken(d, t.Context(), 0, 2)
 		f := func(status int, err error, want string) {
 			t.Helper()
-			log.b.Reset()
+			log.Reset()
 			how := unanswered
 			if err == nil {
 				how = indexed
 			}
 			d.ix.report([]verdict{{part: p, outcome: how}}, status, err)
-			if got := strings.TrimSuffix(log.b.String(), "\n"); got != want {
+			if got := strings.TrimSuffix(log.String(), "\n"); got != want {
 				t.Errorf("%d %v: %s", status, err, got)
 			}
 		}
@@ -151,7 +152,7 @@ func TestReportOfFailedRequests(t *testing.T) {
 // A request of which something was not accepted is one line: a warning while documents
 // are sent again, an error if dead letters are made or refused.
 func TestReportOfRequest(t *testing.T) {
-	var log lockedBuffer
+	var log localtest.Buffer
 	d := idleDispatcher(t, func(c *Config) { c.Log = zerolog.New(&log) })
 	p, _ := taken(d, t.Context(), 0, 2)
 	one := p.slice(0, 1)
@@ -162,9 +163,9 @@ func TestReportOfRequest(t *testing.T) {
 	f := func(name string, status int, err error, want string, verdicts ...verdict) {
 		t.Helper()
 		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
-		log.b.Reset()
+		log.Reset()
 		d.ix.report(verdicts, status, err)
-		if got := log.b.String(); strings.TrimSuffix(got, "\n") != want {
+		if got := log.String(); strings.TrimSuffix(got, "\n") != want {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
@@ -193,11 +194,11 @@ func TestReportOfRequest(t *testing.T) {
 		for range 2 * reportBurst {
 			d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil)
 		}
-		log.b.Reset()
-		if d.ix.report([]verdict{v}, 200, nil); log.b.Len() == 0 {
+		log.Reset()
+		if d.ix.report([]verdict{v}, 200, nil); log.String() == "" {
 			t.Error("what is retried keeps what is refused from being seen")
 		}
-		if d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil); log.count("\n") != 1 {
+		if d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil); strings.Count(log.String(), "\n") != 1 {
 			t.Error("too many lines")
 		}
 	}
@@ -205,12 +206,12 @@ func TestReportOfRequest(t *testing.T) {
 
 // Lines of an error that comes again and again are few.
 func TestSampledErrors(t *testing.T) {
-	var log lockedBuffer
+	var log localtest.Buffer
 	var s sampled
 	for range 10 * reportBurst {
 		s.error(zerolog.New(&log), io.EOF, "it failed")
 	}
-	if n := log.count("it failed"); n != reportBurst {
+	if n := strings.Count(log.String(), "it failed"); n != reportBurst {
 		t.Errorf("%d lines", n)
 	}
 }

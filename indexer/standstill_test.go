@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"logsluice/local/localtest"
+
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 )
@@ -308,7 +310,7 @@ var _ = synctest.Wait
 func TestStandstillErrors(t *testing.T) {
 	f := func(name string, store Store, change func(d *dispatcher), want string) {
 		t.Helper()
-		var log lockedBuffer
+		var log localtest.Buffer
 		d := idleDispatcher(t, func(c *Config) { c.Store, c.InFlightBytes, c.Log = store, 1000, zerolog.New(&log) })
 		d.targets["app-fine"] = &target{name: "app-fine", why: undecided}
 		change(d)
@@ -326,11 +328,11 @@ func TestStandstillErrors(t *testing.T) {
 			t.Errorf("%s: %d are shown", name, d.shown)
 		}
 		d.publish(now.Add(standstillPeriod - 1))
-		if n := log.count("shards stand still"); n > 1 || (n == 1) != (want != "") {
+		if n := strings.Count(log.String(), "shards stand still"); n > 1 || (n == 1) != (want != "") {
 			t.Errorf("%s: %d lines within a period", name, n)
 		}
 		d.publish(now.Add(standstillPeriod))
-		if n := log.count("shards stand still"); want != "" && n != 2 {
+		if n := strings.Count(log.String(), "shards stand still"); want != "" && n != 2 {
 			t.Errorf("%s: %d lines in two periods", name, n)
 		}
 		d.ix.budget.wait("shard", -600)

@@ -61,25 +61,35 @@ func (p *process) spawn() error {
 	command, exited := p.command(), make(chan struct{})
 	command.Dir = p.folder
 	command.Stdout, command.Stderr = output, output
-	Detach(command)
-	started := make(chan error)
+	ended, err := Start(command)
+	if err != nil {
+		return err
+	}
+	p.running, p.exited, p.ended = command, exited, false
 	go func() {
-		// Linux ends the child when the thread that started it ends, so the
-		// thread is kept for as long as the child lives.
+		p.err = <-ended
+		close(exited)
+	}()
+	return nil
+}
+
+// Start starts a child that the kernel kills when this process ends, however it ends. The
+// channel has the outcome of Wait once the child has ended.
+func Start(command *exec.Cmd) (ended <-chan error, err error) {
+	Detach(command)
+	started, outcome := make(chan error), make(chan error, 1)
+	go func() {
+		// Linux kills the child when the thread that started it ends, so the thread is
+		// kept for as long as the child lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := command.Start()
 		started <- err
 		if err == nil {
-			p.err = command.Wait()
-			close(exited)
+			outcome <- command.Wait()
 		}
 	}()
-	if err := <-started; err != nil {
-		return err
-	}
-	p.running, p.exited, p.ended = command, exited, false
-	return nil
+	return outcome, <-started
 }
 
 // await waits until the server is ready.

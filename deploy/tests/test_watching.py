@@ -7,9 +7,9 @@ import re
 import calls
 import stacks
 
-# What logsluice writes, each with the one dimension application: cli/emf_test.go
+# What logsluice writes, each with the one dimension application: e2e/emf_test.go
 # holds a worker's lines to these. Those of rules come with a schema that has some.
-EMF = pathlib.Path(__file__).parents[2] / "cli" / "emf_test.go"
+EMF = pathlib.Path(__file__).parents[2] / "e2e" / "emf_test.go"
 OURS = set(re.findall(r'"(\w+)"', re.search(r"metricNames = \[\]string\{(.+?)\}", EMF.read_text(), re.DOTALL)[1])) | {"events_dropped"}
 # https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html,
 # https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html,

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"os"
@@ -9,6 +9,7 @@ import (
 
 // A password file is held against its settings at start.
 func TestPasswordFile_Failure(t *testing.T) {
+	t.Parallel()
 	f := func(want string, settings ...string) {
 		t.Helper()
 		c := &cluster{t: t, program: os.Args[0], application: "app", prefix: "p", searchURL: "http://127.0.0.1:1"}

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"logsluice/indexer"
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
+	"logsluice/local/localtest"
 )
 
 // savedSearch is a saved search or a visualization, as `assets dashboards` prints it.
@@ -571,7 +572,7 @@ func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 		lines = append(lines, demoLineOf("soak", e))
 	}
 	for i := range demoLetters - 1 {
-		data := pack([]byte(`{"messageType":"DATA_MESSAGE","logEvents":` + fmt.Sprint(i) + `}`))
+		data := localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","logEvents":` + fmt.Sprint(i) + `}`))
 		if i%2 == 0 {
 			data = data[:len(data)/2]
 		}

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,31 +27,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/opensearch-project/opensearch-go/v4"
-	"github.com/rs/zerolog"
-	zerologlog "github.com/rs/zerolog/log"
 
 	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
+	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
 )
-
-// asProgram makes the test binary behave as the program, so that workers are
-// processes that can be killed.
-const asProgram = "LOGSLUICE_TEST_AS_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		code := Main(ctx, "test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}
-	zerologlog.Logger = zerolog.Nop() // toxics write there
-	os.Exit(m.Run())
-}
 
 // cluster is a stream of its own, in a Kinesis of its own, with an application
 // and indices of its own on the shared servers.
@@ -181,6 +164,7 @@ type worker struct {
 	name    string
 	command *exec.Cmd
 	log     string
+	ended   <-chan error
 	once    sync.Once
 	err     error
 }
@@ -202,7 +186,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // most events of tests have times of their own
 		"AWS_ENDPOINT_URL_KINESIS=" + c.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamoDBURL,
 	}, settings...)...)
-	if err := w.command.Start(); err != nil {
+	if w.ended, err = local.Start(w.command); err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() {
@@ -216,7 +200,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 }
 
 func (w *worker) wait() error {
-	w.once.Do(func() { w.err = w.command.Wait() })
+	w.once.Do(func() { w.err = <-w.ended })
 	return w.err
 }
 

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"cmp"
@@ -46,6 +46,7 @@ const (
 // rules and no checkpoint passes what is not indexed. Afterwards the leases are
 // spread evenly and every event is there exactly once.
 func TestRunSoak(t *testing.T) {
+	t.Parallel()
 	length, seed := 20*time.Second, uint64(time.Now().UnixNano())
 	var err error
 	if v := os.Getenv(soakLength); v != "" {

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"bytes"
@@ -117,7 +117,8 @@ func newChain(t *testing.T) *chain {
 // recordFrom is the sample envelope as an account sends it.
 func recordFrom(t *testing.T, account string) []byte {
 	t.Helper()
-	return pack(regexp.MustCompile(`("owner": *)"[^"]*"`).ReplaceAll(sample(t), []byte(`$1"`+account+`"`)))
+	envelope, _ := sample(t)
+	return localtest.Gzip(regexp.MustCompile(`("owner": *)"[^"]*"`).ReplaceAll(envelope, []byte(`$1"`+account+`"`)))
 }
 
 // serve serves a service, but for the calls that are denied, and knows no region but
@@ -215,6 +216,7 @@ var chainLinks = []string{
 
 // A chain that is whole is told link by link, and nothing of it is changed.
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	c := newChain(t)
 	code, out, errOut := command(t, c.env, nil, "doctor")
 	if code != exitOK || errOut != "" {
@@ -296,6 +298,7 @@ func (c *chain) unchanged(t *testing.T) {
 // Each link is broken in each way, one at a time: it is told with what is wrong and
 // what to do, the exit code is that of the worst, and all the others are told as ever.
 func TestDoctor_Failure(t *testing.T) {
+	t.Parallel()
 	c := newChain(t)
 	type states map[string]doctor.State
 	const ok, warning, broken, skipped = doctor.OK, doctor.Warning, doctor.Broken, doctor.Skipped
@@ -308,7 +311,7 @@ func TestDoctor_Failure(t *testing.T) {
 			defer func() {
 				c.env = before
 				for k := range env {
-					t.Setenv(k, before[k])
+					setenv(t, k, before[k])
 				}
 			}()
 			c.env = maps.Clone(c.env)
@@ -644,6 +647,7 @@ func TestDoctor_Failure(t *testing.T) {
 // On a server with the security plugin: what the role of a worker lets doctor find
 // out, what the role of the README lets it, and what else such a server refuses.
 func TestDoctorSecured(t *testing.T) {
+	t.Parallel()
 	c := newChain(t)
 	s := newSink(t, startNodeWith(t, local.Options{Heap: "256m", Secured: true}), 1)
 	readme, err := os.ReadFile("../README.md")
@@ -845,6 +849,7 @@ func (c *chain) newRows(table string, row map[string]dynamotypes.AttributeValue)
 
 // Many log groups are looked at no faster than CloudWatch Logs allows.
 func TestDoctorPace(t *testing.T) {
+	t.Parallel()
 	c := newChain(t)
 	c.logs.Reset()
 	const groups = 15
@@ -862,6 +867,7 @@ func TestDoctorPace(t *testing.T) {
 
 // A setting that is missing or wrong is told before anything is looked at.
 func TestDoctorSettings_Failure(t *testing.T) {
+	t.Parallel()
 	f := func(want string, env map[string]string, args ...string) {
 		t.Helper()
 		t.Run(want, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"context"
@@ -55,6 +55,7 @@ func told(t *testing.T, name string, got []string, want ...string) {
 // A template of others that comes before ours, for all names or for one, is told by its
 // name and priority, in a dry run of a fresh domain too; one that comes after is not.
 func TestSetupOverridden(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	now := time.Now().UTC()
@@ -107,6 +108,7 @@ func TestSetupOverridden(t *testing.T) {
 
 // What may not be asked is told with the permission, and all else is done.
 func TestSetupOverridden_Forbidden(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	f := func(what, want string) {
@@ -156,6 +158,7 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 
 // Ingest pipelines are told, of indices that are there and of those to come.
 func TestSetupPipelines(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	today := "PREFIX-" + time.Now().UTC().Format(time.DateOnly)
@@ -224,6 +227,7 @@ func taken(s *site, f func(name string, dataStream bool, found string)) {
 // setup refuses a name that stands for something else than DATA_STREAM says, and writes
 // nothing, not even the policy.
 func TestSetupNameTaken(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	taken(s, func(name string, dataStream bool, found string) {
 		t.Helper()
@@ -250,18 +254,19 @@ func TestSetupNameTaken(t *testing.T) {
 
 // A worker is refused with exit code 2, and has not written anything.
 func TestRunNameTaken(t *testing.T) {
+	t.Parallel()
 	newStart(t, fakeaws.KinesisOptions{}) // the stream is there
 	s := newSite(t)
 	taken(s, func(name string, dataStream bool, found string) {
 		t.Helper()
 		s.writes()
 		for name, value := range s.env {
-			t.Setenv(name, value)
+			setenv(t, name, value)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // by which a worker stops
 		defer cancel()
 		var log strings.Builder
-		code := Main(ctx, "test", []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)
+		code := program(ctx, t, []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)
 		errOut := strings.ReplaceAll(log.String(), s.prefix, "PREFIX")
 		if code != exitSettings || !strings.Contains(errOut, "\nlogsluice: DATA_STREAM (--data-stream) "+found) && !strings.HasPrefix(errOut, "logsluice: DATA_STREAM (--data-stream) "+found) {
 			t.Fatalf("%s: exit %d: %s", name, code, errOut)

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"encoding/json"
@@ -127,6 +127,7 @@ func unlike(out, state string) (lines []string) {
 
 // A domain with nothing gets all, and nothing is written to one that has it.
 func TestSetup(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	out := s.setup(exitOK, "--dry-run")
 	if others := unlike(out, "would be installed"); !slices.Equal(others, []string{"indices PREFIX: in place\n"}) {
@@ -153,8 +154,8 @@ func TestSetup(t *testing.T) {
 			t.Errorf("%q wrote again: %q", args, writes)
 		}
 	}
-	var outcomes []outcome
-	if err := json.Unmarshal([]byte(s.setup(exitOK, "--output=json")), &outcomes); err != nil || len(outcomes) < 10 || outcomes[2].Kind != "policy" || outcomes[2].State != stateInPlace {
+	var outcomes []struct{ Kind, Name, State string }
+	if err := json.Unmarshal([]byte(s.setup(exitOK, "--output=json")), &outcomes); err != nil || len(outcomes) < 10 || outcomes[2].Kind != "policy" || outcomes[2].State != "in place" {
 		t.Errorf("as JSON: %+v, %v", outcomes, err)
 	}
 }
@@ -162,6 +163,7 @@ func TestSetup(t *testing.T) {
 // What was changed on the domain, or is wanted otherwise, is shown by a dry run and
 // mended by the next, and nothing else is touched.
 func TestSetupDrift(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.setup(exitOK)
 	policy := func(edit func(policy map[string]any)) {
@@ -247,6 +249,7 @@ func TestSetupDrift(t *testing.T) {
 
 // What people add to an index pattern stays when it is written again.
 func TestSetupKeepsAdded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["SCHEMA"] = "ecs" // which has a format of its own
 	s.setup(exitOK)
@@ -312,6 +315,7 @@ func (s *site) putPolicy(policy map[string]any) {
 // What Dashboards and the plugin add by themselves, and what people may set, is left
 // as it is.
 func TestSetupLeavesAlone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.setup(exitOK)
 	notify := map[string]any{"destination": map[string]any{"slack": map[string]any{"url": "https://example.com"}}}
@@ -346,6 +350,7 @@ func TestSetupLeavesAlone(t *testing.T) {
 
 // Indices that are there get the policy when that is asked for, and no others.
 func TestSetupExisting(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for name, policy := range map[string]string{
 		"-2018-12-10": "", "-2018-12-11": "another", "-dead-letter": "", "-web-2018-12-10": "",
@@ -400,6 +405,7 @@ func TestSetupExisting(t *testing.T) {
 // An index that was made before its policy changed has the earlier form until it is told
 // otherwise, whether it had its first turn or not.
 func TestSetupExistingBeforeFirstTurn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	s.setup(exitOK)
@@ -433,6 +439,7 @@ func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 
 // Two that give a policy at once do not fail over what the other has done.
 func TestSetupExistingConflict(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	s.setup(exitOK)
@@ -448,6 +455,7 @@ func TestSetupExistingConflict(t *testing.T) {
 
 // A plugin that is switched off takes policies and does nothing by them.
 func TestSetupPoliciesOff(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	f := func(settings map[string]any, want string) {
@@ -486,6 +494,7 @@ func TestSetupPoliciesOff(t *testing.T) {
 
 // Two that set up the same domain do not undo each other's.
 func TestSetupConflict(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	var once sync.Once
@@ -516,6 +525,7 @@ func TestSetupConflict(t *testing.T) {
 
 // What fails is told with what to do, and the rest is done.
 func TestSetup_Failure(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	answers := func(part string, status int, body string) {
 		s.refuse = func(r *http.Request) (int, string) {
@@ -578,6 +588,7 @@ func TestSetup_Failure(t *testing.T) {
 
 // Open Distro has the plugin at another path.
 func TestSetupOpenDistro(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.ism.Path = "/_opendistro/_ism/"
 	s.ism.CreateIndex(s.prefix+"-2018-12-10", "")
@@ -590,6 +601,7 @@ func TestSetupOpenDistro(t *testing.T) {
 
 // Settings of setup are told like those of run.
 func TestSetupSettings_Failure(t *testing.T) {
+	t.Parallel()
 	f := func(want string, env map[string]string, args ...string) {
 		t.Helper()
 		t.Run(want, func(t *testing.T) {
@@ -617,6 +629,7 @@ func TestSetupSettings_Failure(t *testing.T) {
 // Requests to Dashboards prove their sender as those to OpenSearch do, go below its
 // base path and name the tenant.
 func TestSetupDashboardsRequests(t *testing.T) {
+	t.Parallel()
 	dashboards := &fakedomain.Dashboards{BasePath: "/_dashboards"}
 	server := httptest.NewTLSServer(dashboards)
 	defer server.Close()

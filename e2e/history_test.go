@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
+	"logsluice/local/localtest"
 )
 
 // history is a cluster that knows what was put into which shard, and holds the
@@ -74,7 +75,7 @@ func (h *history) producer(seed uint64) func() {
 	}
 }
 
-func packEvents(events []loggen.Event) []byte { return pack(envelopeOf(events)) }
+func packEvents(events []loggen.Event) []byte { return localtest.Gzip(envelopeOf(events)) }
 
 func envelopeOf(events []loggen.Event) []byte {
 	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "soak", "logStream": "s",

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"logsluice/indexer"
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
+	"logsluice/local/localtest"
 )
 
 // letter is a dead letter as it is found.
@@ -51,7 +52,7 @@ func (s *sink) event(logStream, message string) loggen.Event {
 	s.t.Helper()
 	e := loggen.Event{ID: fmt.Sprintf("9%055d", s.produced), Timestamp: noon, Message: message}
 	envelope, _ := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "o", "logGroup": "g", "logStream": logStream, "logEvents": []loggen.Event{e}})
-	if err := s.putEvents("k", pack(envelope), []loggen.Event{e}); err != nil {
+	if err := s.putEvents("k", localtest.Gzip(envelope), []loggen.Event{e}); err != nil {
 		s.t.Fatal(err)
 	}
 	return e

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"bytes"
@@ -75,6 +75,7 @@ func (c *collection) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // credentials that expire are replaced by later ones without a restart, and
 // what was refused for expired ones is sent again.
 func TestServerless(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	aoss := &collection{tokens: make(map[string]bool)}
 	server := httptest.NewServer(aoss)

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"encoding/binary"
@@ -9,12 +9,14 @@ import (
 
 	"logsluice/indexer"
 	"logsluice/internal/loggen"
+	"logsluice/local/localtest"
 )
 
 // Records that are wrong in all ways, between good ones: each becomes a dead
 // letter that tells the stage, every good event is indexed, and the checkpoint
 // passes them all.
 func TestRunBadRecords(t *testing.T) {
+	t.Parallel()
 	const maxInflated = 16 << 20
 	h := newHistory(newCluster(t, 1))
 	made := 0
@@ -51,7 +53,7 @@ func TestRunBadRecords(t *testing.T) {
 	}
 	// envelope has one event, as it is spelled.
 	envelope := func(rest, event string) []byte {
-		return pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s"` + rest + `,"logEvents":[` + event + `]}`))
+		return localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s"` + rest + `,"logEvents":[` + event + `]}`))
 	}
 	spell := func(e loggen.Event, message string) string {
 		return fmt.Sprintf(`{"id":"%s","timestamp":%d,"message":%s}`, e.ID, e.Timestamp, message)
@@ -64,17 +66,17 @@ func TestRunBadRecords(t *testing.T) {
 	crc[len(crc)-8] ^= 0xff
 	bad("wrong CRC", indexer.StageInflate, crc)
 	bad("not gzip", indexer.StageParse, []byte("neither gzip nor JSON"))
-	bad("gzip of garbage", indexer.StageParse, pack([]byte("\x00\x01\xfe\xffgarbage")))
-	bomb := pack(make([]byte, maxInflated+1))
+	bad("gzip of garbage", indexer.StageParse, localtest.Gzip([]byte("\x00\x01\xfe\xffgarbage")))
+	bomb := localtest.Gzip(make([]byte, maxInflated+1))
 	bad("bomb", indexer.StageInflate, bomb)
 	lying := append([]byte(nil), bomb...)
 	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 100)
 	bad("bomb that says it is small", indexer.StageInflate, lying)
-	bad("JSON of another shape", indexer.StageParse, pack([]byte(`[{"a":1}]`)))
-	bad("cut before its events", indexer.StageParse, pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
-	bad("cut among its events", indexer.StageParse, pack(text[:len(text)*2/3]))
+	bad("JSON of another shape", indexer.StageParse, localtest.Gzip([]byte(`[{"a":1}]`)))
+	bad("cut before its events", indexer.StageParse, localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
+	bad("cut among its events", indexer.StageParse, localtest.Gzip(text[:len(text)*2/3]))
 	bad("unknown messageType", indexer.StageParse, envelope(`,"messageType":"OTHER"`, ""))
-	bad("deep nesting", indexer.StageParse, pack([]byte(strings.Repeat("[", 100_000))))
+	bad("deep nesting", indexer.StageParse, localtest.Gzip([]byte(strings.Repeat("[", 100_000))))
 
 	// Of these it is known where they come from.
 	events := map[string]bool{}
@@ -87,7 +89,7 @@ func TestRunBadRecords(t *testing.T) {
 	}
 
 	good(envelope("", "")) // 0 events
-	good(pack([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","logEvents":[{"id":"","timestamp":1768478400000,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))
+	good(localtest.Gzip([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","logEvents":[{"id":"","timestamp":1768478400000,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))
 	// The last value counts, and the event is kept as a dead letter too.
 	twice := event("second")
 	neighbour()

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"crypto/rand"
@@ -185,7 +185,7 @@ func setUpSecured(s *sink, role string) {
 		s.t.Helper()
 		s.grant(role)
 		var out, errOut strings.Builder
-		got := Main(s.t.Context(), "test", append([]string{
+		got := program(s.t.Context(), s.t, append([]string{
 			"setup", "--skip=policy", "--opensearch-url=" + s.URL, "--opensearch-ca-file=" + s.CAFile,
 			"--opensearch-username=logsluice", "--opensearch-password=" + password, "--index-prefix=" + s.prefix,
 		}, args...), nil, &out, &errOut)

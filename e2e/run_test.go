@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"crypto/md5"
@@ -22,15 +22,18 @@ import (
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
+	"logsluice/local/localtest"
 )
 
 // The sample envelope becomes two documents of its day in Tokyo, in an index
 // with the explicit mapping.
 func TestRunSampleEnvelope(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	c.prefix = "ecs-task"
 	c.clean()
-	c.put("k", pack(sample(t)))
+	envelope, bulk := sample(t)
+	c.put("k", localtest.Gzip(envelope))
 	w := c.start("w", "INDEX_TIMEZONE=Asia/Tokyo")
 	c.eventually("two documents", func() bool { return c.count("ecs-task-2018-12-10") == 2 })
 	w.stop()
@@ -38,7 +41,7 @@ func TestRunSampleEnvelope(t *testing.T) {
 		t.Errorf("%d documents under the prefix", n)
 	}
 	// Each document is the line that decode prints.
-	lines := strings.Split(strings.TrimSpace(sampleBulk), "\n")
+	lines := strings.Split(strings.TrimSpace(bulk), "\n")
 	want := map[string]string{
 		"34445599170741240319468349160893137123435325323456612352": lines[1],
 		"34445599170741240319468349160893137123435325323456612353": lines[3],
@@ -80,6 +83,7 @@ func TestRunSampleEnvelope(t *testing.T) {
 // Two workers, a reshard half way: every event is indexed exactly once, and a
 // second run over the same input adds nothing. The template is installed once.
 func TestRunReshard(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	g := generator(1, 20_000)
 	a, b := c.start("a", "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms"), c.start("b")
@@ -125,6 +129,7 @@ func TestRunReshard(t *testing.T) {
 // A worker that is killed, and one that is stopped beyond its lease and wakes
 // up again, lose nothing and double nothing; others take their shards over.
 func TestRunTakeover(t *testing.T) {
+	t.Parallel()
 	f := func(name string, strike func(w *worker), after func(c *cluster, w *worker)) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 4)
@@ -162,6 +167,7 @@ func TestRunTakeover(t *testing.T) {
 
 // SIGTERM under full load: the worker drains, and its successor reads nothing again.
 func TestRunDrain(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 2)
 	g := generator(3, 30_000)
 	const timeout = 3 * time.Minute // a busy machine may need it
@@ -224,6 +230,7 @@ func newStuckSearch(t *testing.T, url string, refuses bool) *stuckSearch {
 // time, no checkpoint passes what was not indexed, the end of a shard least of
 // all, and a successor indexes all the rest.
 func TestRunStuck(t *testing.T) {
+	t.Parallel()
 	f := func(name string, refuses, recovers bool, inFlight float64) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 2)
@@ -280,6 +287,7 @@ func TestRunStuck(t *testing.T) {
 
 // With OpenSearch away at the start, the worker waits for it, and SIGTERM ends it.
 func TestRunWithoutOpenSearch(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	c.produce(generator(5, 500), 500)
 	away := httptest.NewServer(http.NotFoundHandler())
@@ -297,17 +305,19 @@ func TestRunWithoutOpenSearch(t *testing.T) {
 
 // What cannot be read becomes a dead letter; its neighbours are indexed.
 func TestRunDeadLetters(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
-	good := pack(sample(t))
+	envelope, _ := sample(t)
+	good := localtest.Gzip(envelope)
 	digest := md5.Sum([]byte{0xff, 0xff, 0xff})
 	aggregate := append([]byte{0xf3, 0x89, 0x9a, 0xc2, 0xff, 0xff, 0xff}, digest[:]...)
 	for _, data := range [][]byte{
 		good,
 		[]byte("not gzip"),
 		good[:len(good)-40],
-		pack([]byte(`{"messageType":"OTHER"}`)),
+		localtest.Gzip([]byte(`{"messageType":"OTHER"}`)),
 		aggregate,
-		pack([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[{"id":"1","timestamp":1544414264183,"message":"fine"},{"id":"2","message":"no time"}]}`)),
+		localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[{"id":"1","timestamp":1544414264183,"message":"fine"},{"id":"2","message":"no time"}]}`)),
 	} {
 		c.put("k", data)
 	}
@@ -342,6 +352,7 @@ func TestRunDeadLetters(t *testing.T) {
 // A parent that expired in Kinesis before it was read to its end, because the
 // workers were away for longer than the retention: its children are read.
 func TestRunExpiredParent(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	g := generator(9, 3_000)
 	a := c.start("a")
@@ -370,6 +381,7 @@ func TestRunExpiredParent(t *testing.T) {
 // came after is, also when the worker was away in between and the stream was
 // resharded meanwhile.
 func TestRunLatest(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	before := generator(6, 1_000)
 	c.produce(before, 1_000)
@@ -391,6 +403,7 @@ func TestRunLatest(t *testing.T) {
 // Errors of Kinesis that pass do not lose a record: the reader ends, its lease
 // is drained and given back, and taken again.
 func TestRunKinesisFaults(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 2)
 	var n atomic.Int64
 	c.faults(func(call fakeaws.Call) (fault fakeaws.Fault) {
@@ -424,6 +437,7 @@ func TestRunKinesisFaults(t *testing.T) {
 
 // SIGTERM ends a worker that has not come to reading with 0, too.
 func TestRunStoppedAtStart(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1)
 	asked := make(chan struct{}, 100)
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,6 @@
+//go:build !race
+
+package localtest
+
+// RaceDetector reports whether the tests run with the race detector.
+const RaceDetector = false
