@@ -77,7 +77,7 @@ soak: ## Tell many stories to the simulation (SEEDS=5000), then trouble real wor
 	LOGSLUICE_SEEDS=$(or $(SEEDS),5000) $(GO) test -count=1 -timeout 0 -v -run 'TestStories$$' ./internal/sim
 	$(GO) build -o $(CACHE)/services ./local/services
 	LOGSLUICE_SOAK=$(or $(SOAK),3m) LOGSLUICE_OUTAGE=$(or $(OUTAGE),2m) \
-		$(CACHE)/services -- $(GO) test -race -count=1 -timeout 0 -v -run 'TestRunSoak|TestRunSinkFaults|TestRunMemory' ./cli
+		$(CACHE)/services -- $(GO) test -race -count=1 -timeout 0 -v -run 'TestRunSoak|TestRunOutage|TestRunMemory' ./e2e
 
 .PHONY: lint
 lint: $(LINT) ## Run go vet and the linters

@@ -223,11 +223,10 @@ func sentTwice(s *sink) {
 	}
 }
 
-// The node is killed and stopped, its indices are blocked and closed, and those
-// of new days cannot be made.
-func TestRunSinkFaults(t *testing.T) {
+// The node is killed and stopped.
+func TestRunOutage(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, "256m", map[string]string{"cluster.info.update.interval": "10s"})
+	n := startNode(t, "256m", nil)
 	sinkFault{name: "killed with bulk requests under way",
 		strike: func(s *sink) {
 			s.toxic(`{"type":"timeout","attributes":{"timeout":0}}`) // requests arrive, no answer does
@@ -239,14 +238,19 @@ func TestRunSinkFaults(t *testing.T) {
 			s.noToxics()
 		},
 		heal: (*sink).restart, proof: sentTwice}.run(t, n)
-	sinkFault{name: "stopped", lasting: max(outage(t), time.Minute),
+	sinkFault{name: "stopped", lasting: max(outage(t), 20*time.Second),
 		strike: func(s *sink) { s.end(syscall.SIGTERM) }, heal: (*sink).restart,
 		proof: func(s *sink) {
 			if s.w.total("bulk_requests_failed") == 0 {
 				s.t.Error("no bulk request has failed")
 			}
 		}}.run(t, n)
+}
 
+// The node's indices are blocked and closed, and those of new days cannot be made.
+func TestRunIndexFaults(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "256m", map[string]string{"cluster.info.update.interval": "10s"})
 	// settings are of the cluster, while the fault is there and after.
 	settings := func(body string) func(*sink) {
 		return func(s *sink) { s.ask(http.MethodPut, "/_cluster/settings", `{"transient":{`+body+`}}`) }
