@@ -56,16 +56,26 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 	@$(GO) build -o $(CACHE)/demo ./local/demo
 	@exec $(CACHE)/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
 
+# Packages with goroutines of their own, which make test runs with the race detector too.
+CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
+# Process tests wait for most of their time, so more of them run at once than there are cores.
+PROCESSES := 6
+GOTEST = $(CACHE)/gotestsum --format dots --hide-summary skipped --
+
 # It fuzzes a number of runs: before Go 1.27 a time that ends can be taken for a
 # failure (go.dev/issue/75804).
 .PHONY: test
-test: lint ## Run all checks: vet, linters, unit tests, integration tests on real servers, simulation, a little fuzzing
+test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
-	$(CACHE)/services -- $(GO) test -race -timeout 45m ./...
-	$(GO) test -count=1 -timeout 20m -run TestAlarms ./cli
 	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
-		$(GO) test -count=1 -timeout 10m ./internal/sim
+		$(CACHE)/services -- $(GOTEST) -timeout 30m -parallel $(PROCESSES) ./...
+	$(CACHE)/services -- $(GOTEST) -race -short -timeout 15m $(CONCURRENT)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
+
+.PHONY: test-long
+test-long: ## Run what takes long: all tests with the race detector, the workers too, outages of OUTAGE=2m, 5,000 stories (an hour or more)
+	$(MAKE) --no-print-directory soak
+	$(CACHE)/services -- $(GO) test -race -timeout 2h -parallel $(PROCESSES) ./...
 
 .PHONY: sim
 sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and what it costs; beside it the KCL as it comes
@@ -87,6 +97,9 @@ lint: $(LINT) ## Run go vet and the linters
 # The linter has a module of its own, so that its dependencies are not ours.
 $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(CACHE)/gotestsum: tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$@ gotest.tools/gotestsum
 
 .PHONY: bench
 bench: ## Measure the whole consumer as a process beside its stages, JSON libraries and Telegraf, and with a real OpenSearch, then run the benchmarks (PART=cost, search, latency or scaling alone)

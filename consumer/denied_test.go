@@ -21,6 +21,7 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/statelog"
+	"logsluice/local/localtest"
 )
 
 // lines is a log that a test reads.
@@ -112,6 +113,7 @@ func preparedAt(t *testing.T, level zerolog.Level) *running {
 // A shard that fails for good is reported by one line per minute with the cause and
 // the remedy, and by its lag; when none can be read, the worker is unready.
 func TestReadsRefused(t *testing.T) {
+	localtest.Volume(t)
 	f := func(code, remedy string) {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

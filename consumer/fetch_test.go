@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"logsluice/internal/fakeaws"
+	"logsluice/local/localtest"
 )
 
 // fetching is the stream that the KCL reads the held shard of, with n records
@@ -91,6 +92,7 @@ func TestFetchesAreSmall(t *testing.T) {
 // A backlog is read as fast as a shard gives, and no call is refused for asking too
 // early, whatever became of one before.
 func TestBacklogIsReadAtFullSpeed(t *testing.T) {
+	localtest.Volume(t)
 	f := func(name string, fault fakeaws.Fault, more int, most time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
+	"logsluice/local/localtest"
 	"logsluice/subscription"
 )
 
@@ -43,6 +44,7 @@ func (f flooded) Stream(r *http.Request) (*http.Response, error) {
 // However many shards have documents for an index that the flood stage blocks, a
 // shard with others is read on, and memory stays bounded.
 func TestFloodOfManyShards(t *testing.T) {
+	localtest.Volume(t)
 	for _, shards := range []int{5, 60} {
 		synctest.Test(t, func(t *testing.T) {
 			const limit, records = 64 << 20, 150

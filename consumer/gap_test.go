@@ -24,6 +24,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
+	"logsluice/local/localtest"
 )
 
 // site is a stream of two shards, one of which gets records, and the workers at it, one
@@ -366,6 +367,7 @@ func (s *site) split(shard int, at int64) {
 // A stream that is created again under a worker has lost nothing of before its creation,
 // though its first shard has an id that was there at the first start, and no row.
 func TestNoGapBeforeCreation(t *testing.T) {
+	localtest.Volume(t)
 	const day = 24 * time.Hour
 	onSite(t, day, day, func(s *site) {
 		s.start()
@@ -399,6 +401,7 @@ func TestNoGapBeforeCreation(t *testing.T) {
 // The children of a shard that was closed while no worker ran, and that has expired, have
 // lost records too; as long as it is there, they have lost none.
 func TestGapOfChildren(t *testing.T) {
+	localtest.Volume(t)
 	const day = 24 * time.Hour
 	f := func(name string, before, after time.Duration, splits []int, want ...int) {
 		t.Run(name, func(t *testing.T) {

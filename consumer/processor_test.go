@@ -24,6 +24,7 @@ import (
 
 	"logsluice/domain"
 	"logsluice/indexer"
+	"logsluice/local/localtest"
 	"logsluice/subscription"
 )
 
@@ -106,6 +107,7 @@ func settled(t *testing.T, c *Consumer) {
 // The bytes in flight are those of the documents, whatever the records' gzip
 // trailers say: a processor takes on no record more than they allow.
 func TestBytesInFlight(t *testing.T) {
+	localtest.Volume(t)
 	f := func(name string, data []byte) {
 		t.Run(name, func(t *testing.T) {
 			const bound = 5 << 20
@@ -140,6 +142,7 @@ func TestBytesInFlight(t *testing.T) {
 // Records that inflate to much are decoded one at a time, and a large document
 // is made when the bytes in flight allow it.
 func TestLargeRecords(t *testing.T) {
+	localtest.Volume(t)
 	const size, processors = 32 << 20, 3
 	c := newConsumer(t, 2*size, away{})
 	c.decoders = make(chan *subscription.Decoder, processors)

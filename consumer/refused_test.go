@@ -13,6 +13,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
+	"logsluice/local/localtest"
 )
 
 // A worker that was refused all it tried to read since its start is not alive, tries one
@@ -78,6 +79,7 @@ func starting(t *testing.T, refuse func(fakeaws.Call) string) (*running, chan er
 // What does not stay until somebody changes something, or befalls a worker that has
 // read, does not end it.
 func TestNotRefusedForGood(t *testing.T) {
+	localtest.Volume(t)
 	f := func(name, operation, code string, readsFirst, ready bool) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

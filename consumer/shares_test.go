@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"logsluice/local/localtest"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
@@ -43,6 +45,7 @@ func (n *narrow) Stream(r *http.Request) (*http.Response, error) {
 // A shard that is 1 GB of documents behind leaves live ones their share of
 // decoders, bytes in flight and bulk requests.
 func TestShardFarBehindLeavesShares(t *testing.T) {
+	localtest.Volume(t)
 	synctest.Test(t, func(t *testing.T) {
 		const perSecond, behind = 50 << 20, 1 << 30
 		c := newConsumer(t, 256<<20, &narrow{perSecond: perSecond})

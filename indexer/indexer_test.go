@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"logsluice/domain"
+	"logsluice/local/localtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -268,6 +269,7 @@ func TestBatchBounds(t *testing.T) {
 // request is under way wait for each other until it is answered, for as long as
 // the linger allows.
 func TestLinger(t *testing.T) {
+	localtest.Volume(t)
 	f := func(name string, linger, answer time.Duration, least, most time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
@@ -461,6 +463,7 @@ func TestGzip(t *testing.T) {
 // Requests run one at a time at first, then more, never more than allowed; and
 // an OpenSearch that refuses more than two at once is soon spared.
 func TestConcurrencyAdapts(t *testing.T) {
+	localtest.Volume(t)
 	f := func(name string, room int64) {
 		t.Run(name, func(t *testing.T) {
 			var running, most, refused, all atomic.Int64
@@ -753,6 +756,7 @@ func TestDeadLetter(t *testing.T) {
 
 // A payload longer than a string may be is cut from the start, and says so.
 func TestDeadLetterTooLong(t *testing.T) {
+	localtest.Volume(t)
 	fake := &fakeBulk{}
 	ix := start(t, fake, func(c *Config) { c.RequestTimeout = time.Minute })
 	for _, unit := range []string{"x", "\xff"} {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"logsluice/local/localtest"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -45,6 +47,7 @@ func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
 // Documents that are refused take little more memory than the bytes in flight,
 // however many they are and whatever the reasons.
 func TestMemoryOfRefusedDocuments(t *testing.T) {
+	localtest.Volume(t)
 	const limit, documents, each = 128 << 20, 370_000, 1000
 	fake := new(refusing)
 	ix, err := New(Config{

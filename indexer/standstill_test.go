@@ -67,6 +67,7 @@ func TestProbeQueuedWhenGivenUp(t *testing.T) {
 // OpenSearch is away, then all of it blocks (nodes that restart): what was tried
 // before does not count as tried or sent any more, and all in flight becomes dead letters.
 func TestOutageThenAllBlocked(t *testing.T) {
+	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.put("a", "app-1")
 		time.Sleep(time.Second)
@@ -96,6 +97,7 @@ func TestOutageThenAllBlocked(t *testing.T) {
 
 // Every document meets an item 5xx: an outage; after WAIT_FOR_INDEX they are dead letters.
 func TestAllFailAlone(t *testing.T) {
+	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.feed("a", "app-1", 10*time.Second)
 		v.set(func(index, _ string) *refusal {
@@ -163,6 +165,7 @@ func TestStoreFailsIndexIsBack(t *testing.T) {
 
 // A flood stage meets a full budget of one shard: another shard is not read.
 func TestFloodWithFullBudget(t *testing.T) {
+	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.virtual.mu.Lock()
 		v.took = 20 * time.Second // it is slow
@@ -239,6 +242,7 @@ func TestGivenUpForTheFloodOfAnother(t *testing.T) {
 
 // An OpenSearch that refuses most whole requests for want of room (429).
 func TestOverload(t *testing.T) {
+	localtest.Volume(t)
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		var n, requests, small atomic.Int64
 		v.virtual.mu.Lock()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"logsluice/local/localtest"
 )
 
 const (
@@ -18,6 +20,7 @@ const (
 // WAIT_FOR_INDEX: what waits and what comes becomes a dead letter, until it accepts
 // a probe.
 func TestBlockedIndexIsGivenUp(t *testing.T) {
+	localtest.Volume(t)
 	f := func(name string, refuse func(index string) *refusal) {
 		t.Run(name, func(t *testing.T) {
 			inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
@@ -403,6 +406,7 @@ func TestShardEnd(t *testing.T) {
 // An index of which a shard is gone accepts some documents: those that wait are
 // given up, not the index.
 func TestPartlyBlockedIndex(t *testing.T) {
+	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.set(func(_, id string) *refusal {
 			if strings.HasSuffix(id, "7-0") {

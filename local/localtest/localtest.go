@@ -38,3 +38,12 @@ func Skip(t testing.TB, why string) {
 	}
 	t.Skip(why)
 }
+
+// Volume skips a test of much data or of long times under -short: `make test` runs those
+// with the race detector in `make test-long` only.
+func Volume(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a test of volume, and -short is given")
+	}
+}
