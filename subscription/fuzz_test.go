@@ -7,7 +7,9 @@ import (
 	"io"
 	"math/big"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -344,6 +346,17 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(text))
 		f.Add(zip(text, one("a")))
 		f.Add(zip(string(zip(text))))
+	}
+	corpus, err := os.ReadFile("testdata/FuzzDecode.txt") // inputs that fuzzing found, a Go string per line
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(corpus)) {
+		input, err := strconv.Unquote(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			f.Fatalf("%s: %v", line, err)
+		}
+		f.Add([]byte(input))
 	}
 	f.Add([]byte(control))
 	f.Add([]byte(withEvents(`{"timestamp":1,"message":"\ud800\uD83D\uDE00"}`)))
