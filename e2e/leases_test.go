@@ -298,7 +298,7 @@ func TestLeasesLag_Success(t *testing.T) {
 
 // notifyWriter tells of each write.
 type notifyWriter struct {
-	bytes.Buffer
+	localtest.Buffer
 	wrote chan struct{}
 }
 

@@ -64,30 +64,44 @@ func run(cache string, command []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, dynamo.Stop()) }()
 
+	// What tests leave that are cut off goes with this folder. Servers of theirs run as
+	// another user.
+	temporary, err := os.MkdirTemp("", "logsluice-tests-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
+	const searchable = 0o755
+	if err := os.Chmod(temporary, searchable); err != nil {
+		return err
+	}
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // to run it is the point
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(),
+		"TMPDIR="+temporary,
 		localtest.OpenSearchURL+"="+search.URL,
 		localtest.DynamoDBURL+"="+dynamo.URL,
 		localtest.MustNotSkip+"=1")
 	return attend(cmd, signals)
 }
 
-// attend runs a command and hands on the signals that come meanwhile. The
-// command decides what it does with them; the servers are there until it ends.
+// attend runs a command in a process group of its own, and sends the signals that come
+// meanwhile to all of the group. The command decides what it does with them; the servers
+// are there until it ends, and nothing of the group outlives it.
 func attend(cmd *exec.Cmd, signals <-chan os.Signal) error {
-	if err := cmd.Start(); err != nil {
+	ended, err := local.Start(cmd)
+	if err != nil {
 		return fmt.Errorf("run the command: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	group := -cmd.Process.Pid
+	defer func() { _ = syscall.Kill(group, syscall.SIGKILL) }() // it is most often empty
 	for {
 		select {
 		case err := <-ended:
 			return err
 		case s := <-signals:
-			if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				return fmt.Errorf("hand on a signal: %w", err)
+			if err := syscall.Kill(group, s.(syscall.Signal)); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("send a signal to the command: %w", err)
 			}
 		}
 	}

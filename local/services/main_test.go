@@ -3,10 +3,14 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestAttend_ExitCode(t *testing.T) {
@@ -51,4 +55,27 @@ func TestAttend_HandsOnSignals(t *testing.T) {
 	}
 	f(syscall.SIGTERM)
 	f(syscall.SIGHUP)
+}
+
+// What a command leaves behind ends with it.
+func TestAttend_NothingLeft(t *testing.T) {
+	cmd := exec.Command("sh", "-c", `sleep 1000 >/dev/null 2>&1 & echo $!`)
+	var out strings.Builder
+	cmd.Stdout = &out
+	if err := attend(cmd, nil); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(state), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there", pid)
+		}
+	}
 }
