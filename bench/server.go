@@ -13,7 +13,6 @@ import (
 	"logsluice/domain"
 	"logsluice/local"
 	"logsluice/local/inspect"
-	"logsluice/mapping"
 )
 
 // server is a real OpenSearch.
@@ -26,13 +25,17 @@ type server struct {
 // OpenSearch refuses some of it for want of memory.
 const heap = "4g"
 
-// startServer has the index templates in place.
-func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*server, error) {
+// startServer has the index template of a built-in schema in place.
+func startServer(ctx context.Context, s settings, builtIn string) (*server, error) {
+	documents, err := documentsOf(builtIn)
+	if err != nil {
+		return nil, err
+	}
 	v, err := startBareServer(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	template, err := mapper.Template()
+	template, err := documents.Template()
 	if err == nil {
 		_, _, err = domain.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
 	}

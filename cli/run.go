@@ -23,6 +23,7 @@ import (
 	"logsluice/indexer"
 	"logsluice/internal/timetext"
 	"logsluice/mapping"
+	"logsluice/opensearch/assets"
 	"logsluice/telemetry"
 )
 
@@ -70,9 +71,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if err := r.windowSettings.check(); err != nil {
 		return err
 	}
-	mapper, err := r.mapper(mapping.Config{
-		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Index: index, Registry: registry,
-	})
+	documents, err := r.documents(index)
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if found, remedy := r.access().Exposed(); found != "" {
 		log.Warn().Str("remedy", remedy).Msg(found)
 	}
-	return r.consume(ctx, awsConfig, position, mapper, client, registry, log, isTerminal(std.err))
+	return r.consume(ctx, awsConfig, position, documents, client, registry, log, isTerminal(std.err))
 }
 
 // check looks at the settings that only this command has.
@@ -187,9 +186,15 @@ func (r *runCommand) worker() string {
 
 // consume puts the parts together and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
-	mapper *mapping.Mapper, client domain.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
+	documents assets.Documents, client domain.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
-	templates, err := indexTemplates(mapper)
+	templates, err := indexTemplates(documents)
+	if err != nil {
+		return err
+	}
+	mapper, err := r.mapper(documents, mapping.Config{
+		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Registry: registry,
+	})
 	if err != nil {
 		return err
 	}
@@ -203,7 +208,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	table, err := checkpoint.New(checkpoint.Config{
 		Table:           r.ApplicationName,
 		Domain:          r.host(),
-		IndexPrefix:     mapper.Prefix(),
+		IndexPrefix:     documents.Naming.Prefix,
 		Worker:          r.worker(),
 		LeaseDuration:   r.LeaseDuration,
 		InitialPosition: position,
@@ -213,7 +218,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		return err
 	}
 	ix, err := indexer.New(indexer.Config{
-		Prefix:         mapper.Prefix(),
+		Prefix:         documents.Naming.Prefix,
 		BatchBytes:     int(r.BulkBytes),
 		BatchDocuments: r.BulkDocuments,
 		Linger:         r.BulkLinger,
@@ -301,7 +306,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
 	shows.Go(func() { watchConcerns(showing, client, templates, log) })
-	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), mapper.Prefix(), log) })
+	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), documents.Naming.Prefix, log) })
 	shows.Go(func() { checkStore(showing, store, log) })
 	return r.explain(c.Run(ctx), awsConfig.Region)
 }

@@ -13,7 +13,7 @@ import (
 	"logsluice/doctor"
 	"logsluice/domain"
 	"logsluice/internal/safetext"
-	"logsluice/mapping"
+	"logsluice/opensearch/assets"
 )
 
 // setupCommand brings a domain to what logsluice has there.
@@ -79,11 +79,11 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := c.mapper(mapping.Config{Index: index})
+	documents, err := c.documents(index)
 	if err != nil {
 		return err
 	}
-	policy, err := c.policy(mapper)
+	policy, err := c.policy(documents)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		dashboards = &domain.Dashboards{Client: client, Tenant: c.DashboardsTenant}
 	}
 
-	templates, err := indexTemplates(mapper)
+	templates, err := indexTemplates(documents)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		do   func(context.Context) error
 	}{
 		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, templates) }},
-		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, mapper.Prefix(), policy) }},
-		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, mapper) }},
+		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, documents.Naming.Prefix, policy) }},
+		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, documents) }},
 	} {
 		if slices.Contains(c.Skip, part.name) {
 			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "--skip"})
@@ -273,12 +273,12 @@ func firstOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *setup) dashboards(ctx context.Context, dashboards *domain.Dashboards, mapper *mapping.Mapper) error {
+func (s *setup) dashboards(ctx context.Context, dashboards *domain.Dashboards, documents assets.Documents) error {
 	if dashboards == nil {
 		s.add(outcome{Kind: "dashboards", State: stateLeftOut, Note: "DASHBOARDS_URL (--dashboards-url) is not set"})
 		return nil
 	}
-	lines, err := mapper.SavedObjects()
+	lines, err := documents.SavedObjects()
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/statelog"
-	"logsluice/mapping"
+	"logsluice/opensearch/assets"
 )
 
 // templateTimeout bounds one try to install the index templates.
@@ -30,28 +30,29 @@ type indexTemplate struct {
 	targets func(time.Time) ([]doctor.Target, error)
 }
 
-func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
-	documents, err := mapper.Template()
+func indexTemplates(documents assets.Documents) ([]indexTemplate, error) {
+	naming := documents.Naming
+	ours, err := documents.Template()
 	if err != nil {
 		return nil, err
 	}
-	name, body, err := indexer.DeadLetterTemplate(mapper.Prefix())
+	name, body, err := indexer.DeadLetterTemplate(naming.Prefix)
 	if err != nil {
 		return nil, err
 	}
 	none := func(time.Time) []string { return nil }
 	return []indexTemplate{
-		{documents.Name, documents.Bodies, mapper.Indices, func(now time.Time) ([]doctor.Target, error) {
-			names := mapper.Indices(now)
-			next := mapper.Next(now)
+		{ours.Name, ours.Bodies, naming.Indices, func(now time.Time) ([]doctor.Target, error) {
+			names := naming.Indices(now)
+			next := naming.Next(now)
 			if next == "" {
-				return doctor.Targets(documents.Name, documents.Bodies[0], names...)
+				return doctor.Targets(ours.Name, ours.Bodies[0], names...)
 			}
-			targets, err := doctor.Targets(documents.Name, documents.Bodies[0], append(names, next)...)
-			return append(targets, doctor.Target{Name: mapper.Prefix()}), err
+			targets, err := doctor.Targets(ours.Name, ours.Bodies[0], append(names, next)...)
+			return append(targets, doctor.Target{Name: naming.Prefix}), err
 		}},
 		{name, [][]byte{body}, none, func(time.Time) ([]doctor.Target, error) {
-			letters, err := doctor.Targets(name, body, indexer.DeadLetterIndex(mapper.Prefix()))
+			letters, err := doctor.Targets(name, body, indexer.DeadLetterIndex(naming.Prefix))
 			for i := range letters {
 				letters[i].AnyKind = true // ensureDeadLetterIndex tells
 			}

@@ -21,6 +21,7 @@ import (
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
 )
 
 // fakeAWS is a Kinesis and a DynamoDB, with the faults that decide chooses.
@@ -97,7 +98,7 @@ func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 
 func newMapper(t *testing.T) *mapping.Mapper {
 	t.Helper()
-	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC})
+	mapper, err := mapping.New(mapping.Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}})
 	if err != nil {
 		t.Fatal(err)
 	}

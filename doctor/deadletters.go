@@ -21,7 +21,7 @@ const (
 
 // deadLetters tells what could not be indexed of late.
 func (w *walk) deadLetters(ctx context.Context, f *Finding) {
-	index := indexer.DeadLetterIndex(w.Mapper.Prefix())
+	index := indexer.DeadLetterIndex(w.Naming.Prefix)
 	var letters int
 	var reasons []domain.Reason
 	var blocked []domain.Blocked

@@ -10,7 +10,7 @@ import (
 
 // policy looks whether indices go when they are old.
 func (w *walk) policy(ctx context.Context, f *Finding) {
-	name := w.Mapper.Prefix()
+	name := w.Naming.Prefix
 	var changes []string
 	var concerns []Concern
 	err := bounded(ctx, func(ctx context.Context) error {

@@ -40,7 +40,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		f.warn("see how the domain is, and try again", "names and other index templates cannot be checked: %s", answered(err))
 	}
 	f.tellConcerns(concerns)
-	now := w.Mapper.Indices(time.Now())
+	now := w.Naming.Indices(time.Now())
 	index := now[len(now)-1]
 	var there bool
 	var missing, kept []string

@@ -10,7 +10,7 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/consumer"
 	"logsluice/domain"
-	"logsluice/mapping"
+	"logsluice/mapping/schema"
 )
 
 // Names of the links, in the order of the data.
@@ -46,15 +46,14 @@ type Config struct {
 	// Search is the OpenSearch domain, and SearchAccess how it is asked.
 	Search       domain.Client
 	SearchAccess Access
-	// Mapper names the indices; NoIDs tells that OpenSearch gives ids, and DataStream
-	// that the documents go to one.
-	Mapper            *mapping.Mapper
-	NoIDs, DataStream bool
+	// Naming is how the indices are named; NoIDs reports whether OpenSearch gives ids.
+	Naming schema.Naming
+	NoIDs  bool
 	// Templates are to be on the domain, that of the documents first.
 	Templates []Template
 	// Targets are the names that documents are written to.
 	Targets []Target
-	// Policy is the body of the lifecycle policy, which has the mapper's prefix as name.
+	// Policy is the body of the lifecycle policy, which has the prefix as name.
 	Policy []byte
 
 	// Dashboards is nil if there is none, and DashboardsAccess how it is asked; SavedObjects

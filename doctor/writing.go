@@ -26,7 +26,7 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 		f.skip("run writes nothing: %s", w.refused)
 		return
 	}
-	if w.scratch(ctx, f) && !w.NoIDs && !w.DataStream {
+	if w.scratch(ctx, f) && !w.NoIDs && !w.Naming.DataStream {
 		w.others(ctx, f)
 	}
 }
@@ -36,7 +36,7 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 // whether bulk requests are answered.
 func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 	id := strings.ToLower(rand.Text())
-	index := ScratchIndex(w.Mapper.Prefix()) + "-" + id
+	index := ScratchIndex(w.Naming.Prefix) + "-" + id
 	var mayDelete bool
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		mayDelete, err = domain.MayDelete(ctx, w.Search, index)
@@ -46,7 +46,7 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 		f.note("whether indices may be deleted cannot be asked: %s", answered(err))
 	}
 	if !mayDelete {
-		index = ScratchIndex(w.Mapper.Prefix())
+		index = ScratchIndex(w.Naming.Prefix)
 	}
 	operations := []domain.Operation{{Action: "create", Where: map[string]any{"_index": index, "_id": id}, Document: map[string]any{
 		"@timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": "logsluice doctor tries whether documents can be written",
@@ -54,7 +54,7 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 	if w.NoIDs {
 		operations[0].Action, operations[0].Where = "index", map[string]any{"_index": index}
 	}
-	if w.current != "" && !w.NoIDs && !w.DataStream {
+	if w.current != "" && !w.NoIDs && !w.Naming.DataStream {
 		operations = append(operations, tryOut(w.current))
 	}
 	defer w.remove(ctx, f, index, mayDelete)
@@ -96,7 +96,7 @@ const mostIndices = 200
 // letters, and those of an index for which documents were given up in the last day. An
 // older index may be read-only on purpose.
 func (w *walk) others(ctx context.Context, f *Finding) {
-	prefix, letters := w.Mapper.Prefix(), indexer.DeadLetterIndex(w.Mapper.Prefix())
+	prefix, letters := w.Naming.Prefix, indexer.DeadLetterIndex(w.Naming.Prefix)
 	var names []string
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		names, err = domain.IndexNames(ctx, w.Search, prefix)
@@ -107,7 +107,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		return
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == w.current || name != letters && !w.Mapper.Owns(name)
+		return name == w.current || name != letters && !w.Naming.Owns(name)
 	})
 	if more := len(names) - mostIndices; more > 0 {
 		// The names without a date come last.
@@ -135,7 +135,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 
 // tellOthers tells which of the indices take no documents, the newest first.
 func (w *walk) tellOthers(f *Finding, names []string, items []domain.Item) {
-	surely := append(w.Mapper.Indices(time.Now()), indexer.DeadLetterIndex(w.Mapper.Prefix()))
+	surely := append(w.Naming.Indices(time.Now()), indexer.DeadLetterIndex(w.Naming.Prefix))
 	more := 0
 	const most = 5 // older ones that are told
 	for i, name := range slices.Backward(names) {
@@ -150,7 +150,7 @@ func (w *walk) tellOthers(f *Finding, names []string, items []domain.Item) {
 		case more < most:
 			more++
 			cause := causeOf(items[i])
-			f.warn(RemedyOfRefusal(w.Mapper.Prefix(), name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
+			f.warn(RemedyOfRefusal(w.Naming.Prefix, name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
 				"%s takes no document: %d %s: %s", name, items[i].Status, cause.Type, cause.Reason)
 		default:
 			more++
@@ -204,7 +204,7 @@ func (w *walk) tellFailed(f *Finding, index string, err error) {
 // tellRefused tells why a document was not taken, and what to do.
 func (w *walk) tellRefused(f *Finding, index string, item domain.Item) {
 	cause := causeOf(item)
-	f.fail(RemedyOfRefusal(w.Mapper.Prefix(), index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
+	f.fail(RemedyOfRefusal(w.Naming.Prefix, index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
 }
 
 // RemedyOfRefusal returns what to do where OpenSearch refuses a document for an index of
@@ -243,7 +243,7 @@ func (w *walk) remove(ctx context.Context, f *Finding, index string, mayDelete b
 		err = bounded(context.WithoutCancel(ctx), func(ctx context.Context) error { return domain.DeleteIndex(ctx, w.Search, index) })
 	}
 	if err != nil && !domain.HasStatus(err, http.StatusNotFound) && (f.State != Broken || mayDelete) {
-		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Mapper.Prefix()), index),
+		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Naming.Prefix), index),
 			"index %s is left, with what doctor writes: %s", index, answered(err))
 	}
 }

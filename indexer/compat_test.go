@@ -16,6 +16,8 @@ import (
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch/assets"
 	"logsluice/subscription"
 )
 
@@ -64,12 +66,17 @@ func checkVersion(t *testing.T, url, text string) {
 	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
 	defer ask(http.MethodDelete, "/_index_template/"+prefix+"*", "", nil)
 	defer ask(http.MethodDelete, "/"+prefix+"-2018-12-10,"+prefix+"-2018-12-11,"+indexer.DeadLetterIndex(prefix)+"?ignore_unavailable=true", "", nil)
-	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC})
+	naming := schema.Naming{Prefix: prefix, Zone: time.UTC}
+	fields, err := schema.BuiltIn(schema.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapper, err := mapping.New(mapping.Config{Naming: naming, Schema: fields})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {
-		documents, err := mapper.Template()
+		documents, err := assets.Documents{Naming: naming, Schema: fields}.Template()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package mapping
+package assets
 
 import (
 	"encoding/json"
@@ -49,9 +49,9 @@ func newSavedObject(kind, id string, attributes map[string]any, references ...re
 // Their ids begin with the prefix: an import overwrites those of before, and leaves
 // those of another prefix alone. What the schema has no field for is left out.
 // See https://docs.opensearch.org/latest/dashboards/management/saved-objects/.
-func (m *Mapper) SavedObjects() ([][]byte, error) {
+func (d Documents) SavedObjects() ([][]byte, error) {
 	lines := [][]byte{}
-	for _, object := range append(m.operations(), m.deadLetters()...) {
+	for _, object := range append(d.operations(), d.deadLetters()...) {
 		line, err := json.Marshal(object)
 		if err != nil {
 			return nil, fmt.Errorf("write the saved object %s: %w", object.ID, err)

@@ -1,13 +1,14 @@
-package mapping
+package assets
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"logsluice/mapping/schema"
 )
 
 // IndexSettings are settings of the indices that template makes.
@@ -46,14 +47,14 @@ func (s IndexSettings) complete() IndexSettings {
 }
 
 // CheckSort tells whether an index of a schema can be sorted as the settings say.
-func (s IndexSettings) CheckSort(schema *Schema) error {
+func (s IndexSettings) CheckSort(of *schema.Schema) error {
 	for _, by := range s.Sort {
 		name, order, hasOrder := strings.Cut(by, ":")
-		sortable := name == timeField
-		for _, f := range schema.Fields {
-			sortable = sortable || f.Name == name && f.sortable()
+		can := name == schema.TimeField
+		for _, f := range of.Fields {
+			can = can || f.Name == name && sortable(&f)
 		}
-		if !sortable {
+		if !can {
 			return fmt.Errorf("%q is not a field that an index can be sorted by: give @timestamp, or keywords, numbers, dates or booleans of the schema, such as @timestamp:desc", name)
 		}
 		if hasOrder && order != "asc" && order != "desc" {
@@ -63,26 +64,17 @@ func (s IndexSettings) CheckSort(schema *Schema) error {
 	return nil
 }
 
-func (f *Field) sortable() bool {
-	return f.options["doc_values"] != false && !isFullText(f.Type) && f.Type != "ip"
+func sortable(f *schema.Field) bool {
+	return f.Options["doc_values"] != false && !schema.IsFullText(f.Type) && f.Type != "ip"
 }
 
 // priority is that of the index template and of the policy. A longer prefix wins
 // over a shorter one that its indices match too (app-web-* over app-*): two of the
 // same priority whose patterns overlap are refused by OpenSearch.
-func (m *Mapper) priority() int {
+func (d Documents) priority() int {
 	const base = 100
-	return base + len(m.naming.prefix)
+	return base + len(d.Naming.Prefix)
 }
-
-// match_only_text is text without positions and frequencies, which takes less of
-// disk and CPU; OpenSearch has it since 2.12.
-const (
-	lightText = "match_only_text"
-	fullText  = "text"
-)
-
-func isFullText(t string) bool { return t == lightText || t == fullText }
 
 // Template is a composable index template. Its settings are spelled as OpenSearch
 // gives them back (nested, values as strings), so that an installed template can be
@@ -95,15 +87,15 @@ type Template struct {
 }
 
 // Template returns the index template of the documents' indices.
-func (m *Mapper) Template() (Template, error) {
-	t := Template{Name: m.naming.prefix}
-	codecs := []string{m.settings.Codec}
-	if strings.HasPrefix(m.settings.Codec, "zstd") {
+func (d Documents) Template() (Template, error) {
+	t := Template{Name: d.Naming.Prefix}
+	codecs := []string{d.Index.complete().Codec}
+	if strings.HasPrefix(d.Index.complete().Codec, "zstd") {
 		codecs = append(codecs, defaultCodec)
 	}
 	for _, codec := range codecs {
-		for _, text := range []string{lightText, fullText} {
-			body, err := json.Marshal(m.template(text, codec))
+		for _, text := range []string{schema.LightText, schema.FullText} {
+			body, err := json.Marshal(d.template(text, codec))
 			if err != nil {
 				return t, fmt.Errorf("write the index template: %w", err)
 			}
@@ -113,44 +105,45 @@ func (m *Mapper) Template() (Template, error) {
 	return t, nil
 }
 
-func (m *Mapper) template(text, codec string) map[string]any {
-	meta := map[string]any{"managed_by": "logsluice", "schema": m.schema.Name, "schema_hash": m.schema.hash}
+func (d Documents) template(text, codec string) map[string]any {
+	meta := map[string]any{"managed_by": "logsluice", "schema": d.Schema.Name, "schema_hash": d.Schema.Hash}
 	template := map[string]any{
-		"index_patterns": []string{m.naming.pattern()},
-		"priority":       m.priority(),
-		"version":        m.schema.Version,
+		"index_patterns": []string{d.Naming.Pattern()},
+		"priority":       d.priority(),
+		"version":        d.Schema.Version,
 		"_meta":          meta,
 		"template": map[string]any{
-			"settings": map[string]any{"index": m.indexSettings(codec)},
-			"mappings": m.mappings(text, meta),
+			"settings": map[string]any{"index": d.indexSettings(codec)},
+			"mappings": d.mappings(text, meta),
 		},
 	}
-	if m.naming.date == "" {
-		template["data_stream"] = map[string]any{"timestamp_field": map[string]any{"name": timeField}}
+	if d.Naming.DataStream {
+		template["data_stream"] = map[string]any{"timestamp_field": map[string]any{"name": schema.TimeField}}
 	}
 	return template
 }
 
-func (m *Mapper) indexSettings(codec string) map[string]any {
+func (d Documents) indexSettings(codec string) map[string]any {
+	settings := d.Index.complete()
 	index := map[string]any{
-		"number_of_shards": strconv.Itoa(m.settings.Shards),
+		"number_of_shards": strconv.Itoa(settings.Shards),
 		// Set by name, so that an index nobody has searched for a while
 		// is refreshed all the same: lines are found in a second.
-		"refresh_interval": inSeconds(m.settings.Refresh),
+		"refresh_interval": inSeconds(settings.Refresh),
 		"codec":            codec,
 	}
-	if m.settings.Replicas != "" {
-		index["number_of_replicas"] = m.settings.Replicas
+	if settings.Replicas != "" {
+		index["number_of_replicas"] = settings.Replicas
 	}
 	// An index of an older schema may have a field of another type: what does not
 	// fit there is kept in the document, which is taken all the same.
 	limits := map[string]any{"ignore_malformed": "true"}
-	if m.schema.rest == restDynamic {
-		limits["total_fields"] = map[string]any{"limit": strconv.Itoa(len(m.schema.Fields)*2 + 20 + m.schema.most)}
+	if d.Schema.Rest == schema.RestDynamic {
+		limits["total_fields"] = map[string]any{"limit": strconv.Itoa(len(d.Schema.Fields)*2 + 20 + d.Schema.RestFields)}
 	}
 	index["mapping"] = limits
 	var by, order []string
-	for _, s := range m.settings.Sort {
+	for _, s := range settings.Sort {
 		name, direction, _ := strings.Cut(s, ":")
 		if direction == "" {
 			direction = "asc"
@@ -171,14 +164,14 @@ func inSeconds(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }
 
-func (m *Mapper) mappings(text string, meta map[string]any) map[string]any {
-	keyword := map[string]any{"type": "keyword", "ignore_above": maxKeyword}
+func (d Documents) mappings(text string, meta map[string]any) map[string]any {
+	keyword := map[string]any{"type": "keyword", "ignore_above": schema.MaxKeyword}
 	properties := map[string]any{
-		timeField:    map[string]any{"type": "date"},
-		messageField: (&Field{Type: m.schema.message}).property(text),
-		refusedField: map[string]any{"properties": map[string]any{"type": keyword, "reason": map[string]any{"type": "text"}}},
+		schema.TimeField:    map[string]any{"type": "date"},
+		schema.MessageField: property(&schema.Field{Type: d.Schema.Message}, text),
+		schema.RefusedField: map[string]any{"properties": map[string]any{"type": keyword, "reason": map[string]any{"type": "text"}}},
 	}
-	for _, f := range m.schema.Fields {
+	for _, f := range d.Schema.Fields {
 		into := properties
 		parts := strings.Split(f.Name, ".")
 		for _, part := range parts[:len(parts)-1] {
@@ -189,7 +182,7 @@ func (m *Mapper) mappings(text string, meta map[string]any) map[string]any {
 			}
 			into = object["properties"].(map[string]any)
 		}
-		into[parts[len(parts)-1]] = f.property(text)
+		into[parts[len(parts)-1]] = property(&f, text)
 	}
 	mappings := map[string]any{
 		// Fields come from the schema alone: a stray one is kept in the
@@ -198,11 +191,11 @@ func (m *Mapper) mappings(text string, meta map[string]any) map[string]any {
 		"properties": properties,
 		"_meta":      meta,
 	}
-	switch m.schema.rest {
-	case restFlat:
-		properties[restField] = map[string]any{"type": "flat_object"}
-	case restDynamic:
-		properties[restField] = map[string]any{"type": "object", "dynamic": "true"}
+	switch d.Schema.Rest {
+	case schema.RestFlat:
+		properties[schema.RestField] = map[string]any{"type": "flat_object"}
+	case schema.RestDynamic:
+		properties[schema.RestField] = map[string]any{"type": "object", "dynamic": "true"}
 		mappings["date_detection"] = false
 		// One type for all numbers and one for the others, so that they do not clash.
 		mappings["dynamic_templates"] = []any{
@@ -216,70 +209,18 @@ func (m *Mapper) mappings(text string, meta map[string]any) map[string]any {
 }
 
 func dynamic(name, kind string, mapping map[string]any) map[string]any {
-	return map[string]any{name: map[string]any{"path_match": restField + ".*", "match_mapping_type": kind, "mapping": mapping}}
+	return map[string]any{name: map[string]any{"path_match": schema.RestField + ".*", "match_mapping_type": kind, "mapping": mapping}}
 }
 
 // property is a field's definition in the index mapping.
-func (f *Field) property(text string) map[string]any {
+func property(f *schema.Field, text string) map[string]any {
 	p := map[string]any{"type": f.Type}
-	if f.Type == lightText {
+	if f.Type == schema.LightText {
 		p["type"] = text
 	}
 	if f.Type == "keyword" {
-		p["ignore_above"] = f.limit
+		p["ignore_above"] = f.Limit
 	}
-	maps.Copy(p, f.options)
+	maps.Copy(p, f.Options)
 	return p
-}
-
-// Prefix is what every index name begins with.
-func (m *Mapper) Prefix() string { return m.naming.prefix }
-
-// Owns reports whether a name is that of an index of documents: PREFIX-outside, or one
-// with digits where the index of today has some.
-func (m *Mapper) Owns(index string) bool {
-	today := m.Indices(time.Now())
-	date, ours := strings.CutPrefix(index, m.naming.base())
-	return index == m.naming.outside() || ours && shapeOf(date) == shapeOf(strings.TrimPrefix(today[len(today)-1], m.naming.base()))
-}
-
-// shapeOf returns a name with each digit as 0.
-func shapeOf(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return '0'
-		}
-		return r
-	}, name)
-}
-
-// Indices returns those that events of a time, and of the day before it, belong to,
-// the newest last. The first is PREFIX-outside, where there can be such an index.
-func (m *Mapper) Indices(t time.Time) []string {
-	var names []string
-	if outside := m.naming.outside(); outside != "" {
-		names = append(names, outside)
-	}
-	for ago := day; ago >= 0; ago -= time.Hour {
-		local, _ := localTime(t.Add(-ago).UnixMilli(), m.zone)
-		names = append(names, string(m.naming.appendDate([]byte(m.naming.base()), local)))
-	}
-	return slices.Compact(names)
-}
-
-// Next returns the index that events of the period after a time belong to, "" for a
-// data stream.
-func (m *Mapper) Next(t time.Time) string {
-	if m.naming.date == "" {
-		return ""
-	}
-	at := func(t time.Time) string {
-		local, _ := localTime(t.UnixMilli(), m.zone)
-		return string(m.naming.appendDate([]byte(m.naming.base()), local))
-	}
-	next := t
-	for at(next) == at(t) {
-		next = next.Add(time.Hour)
-	}
-	return at(next)
 }

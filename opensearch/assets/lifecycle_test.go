@@ -1,4 +1,4 @@
-package mapping
+package assets
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"logsluice/mapping/schema"
 )
 
 // policy is what Index State Management reads; it refuses other members.
@@ -34,14 +36,9 @@ type policy struct {
 	} `json:"policy"`
 }
 
-func mustPolicy(t *testing.T, cfg Config, deleteAfter, mergeAfter time.Duration) policy {
+func mustPolicy(t *testing.T, d Documents, deleteAfter, mergeAfter time.Duration) policy {
 	t.Helper()
-	cfg.Zone = time.UTC
-	m, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := m.Lifecycle(deleteAfter, mergeAfter)
+	data, err := completed(t, d).Lifecycle(deleteAfter, mergeAfter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,35 +92,30 @@ func (p policy) brief(t *testing.T) string {
 
 func TestLifecycle_Success(t *testing.T) {
 	const days = 24 * time.Hour
-	f := func(cfg Config, deleteAfter, mergeAfter time.Duration, want string) {
+	f := func(d Documents, deleteAfter, mergeAfter time.Duration, want string) {
 		t.Helper()
-		cfg.Prefix = "app"
-		if got := mustPolicy(t, cfg, deleteAfter, mergeAfter).brief(t); got != want {
-			t.Errorf("%+v: got  %s\nwant %s", cfg, got, want)
+		if got := mustPolicy(t, d, deleteAfter, mergeAfter).brief(t); got != want {
+			t.Errorf("%+v: got  %s\nwant %s", d, got, want)
 		}
 	}
-	f(Config{}, 30*days, 0, "hot, 31d; delete delete{}")
-	f(Config{}, 30*days, 2*days, `hot, 3d; merged force_merge{"max_num_segments":1} read_write{}, 31d; delete delete{}`)
-	f(Config{}, 36*time.Hour+time.Minute, 0, "hot, 61h; delete delete{}")
-	f(Config{Date: "%Y-%m-%d-%H"}, 30*days, 0, "hot, 721h; delete delete{}")
-	f(Config{Date: "%Y.%j"}, 30*days, 0, "hot, 31d; delete delete{}")
-	f(Config{Date: "%G-w%V"}, 30*days, 0, "hot, 37d; delete delete{}")
-	f(Config{Date: "%Y-%m"}, 30*days, 0, "hot, 61d; delete delete{}")
-	f(Config{DataStream: true}, 30*days, 0, `hot rollover{"min_index_age":"1d","min_primary_shard_size":"30gb"}, 30d after rollover; delete delete{}`)
-	f(Config{DataStream: true}, 30*days, 2*days, `hot rollover{"min_index_age":"1d","min_primary_shard_size":"30gb"}, 2d after rollover; `+
+	f(Documents{}, 30*days, 0, "hot, 31d; delete delete{}")
+	f(Documents{}, 30*days, 2*days, `hot, 3d; merged force_merge{"max_num_segments":1} read_write{}, 31d; delete delete{}`)
+	f(Documents{}, 36*time.Hour+time.Minute, 0, "hot, 61h; delete delete{}")
+	f(Documents{Naming: schema.Naming{Date: "%Y-%m-%d-%H"}}, 30*days, 0, "hot, 721h; delete delete{}")
+	f(Documents{Naming: schema.Naming{Date: "%Y.%j"}}, 30*days, 0, "hot, 31d; delete delete{}")
+	f(Documents{Naming: schema.Naming{Date: "%G-w%V"}}, 30*days, 0, "hot, 37d; delete delete{}")
+	f(Documents{Naming: schema.Naming{Date: "%Y-%m"}}, 30*days, 0, "hot, 61d; delete delete{}")
+	f(Documents{Naming: schema.Naming{DataStream: true}}, 30*days, 0, `hot rollover{"min_index_age":"1d","min_primary_shard_size":"30gb"}, 30d after rollover; delete delete{}`)
+	f(Documents{Naming: schema.Naming{DataStream: true}}, 30*days, 2*days, `hot rollover{"min_index_age":"1d","min_primary_shard_size":"30gb"}, 2d after rollover; `+
 		`merged force_merge{"max_num_segments":1} read_write{}, 30d after rollover; delete delete{}`)
 }
 
 // The policy is for the indices of documents, and for no others.
 func TestLifecyclePatterns(t *testing.T) {
-	f := func(cfg Config, others ...string) {
+	f := func(d Documents, others ...string) {
 		t.Helper()
-		cfg.Prefix, cfg.Zone = "app", time.UTC
-		m, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		template := mustPolicy(t, cfg, 24*time.Hour, 0).Policy.Template[0]
+		d = completed(t, d)
+		template := mustPolicy(t, d, 24*time.Hour, 0).Policy.Template[0]
 		covers := func(index string) bool {
 			return slices.ContainsFunc(template.Patterns, func(pattern string) bool {
 				matches, err := filepath.Match(pattern, index)
@@ -134,7 +126,7 @@ func TestLifecyclePatterns(t *testing.T) {
 			})
 		}
 		for _, at := range []time.Time{time.Unix(0, 0), time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(9999, 1, 2, 0, 0, 0, 0, time.UTC)} {
-			for _, index := range m.Indices(at) {
+			for _, index := range d.Naming.Indices(at) {
 				if !covers(index) {
 					t.Errorf("%s is not covered by %v", index, template.Patterns)
 				}
@@ -145,33 +137,33 @@ func TestLifecyclePatterns(t *testing.T) {
 				t.Errorf("%s is covered by %v", index, template.Patterns)
 			}
 		}
-		if template.Priority != m.template(fullText, defaultCodec)["priority"] {
+		if template.Priority != d.template(schema.FullText, defaultCodec)["priority"] {
 			t.Errorf("priority %d is not that of the index template", template.Priority)
 		}
 	}
-	f(Config{}, "app-dead-letter", "app-outside-2026-12-31", "app-outside-web-dead-letter", "app-web-2026-12-31", "app", "apps-2026-12-31")
-	f(Config{Date: "%d.%m.%Y"}, "app-dead-letter", "app-web-31.12.2026")
-	f(Config{Date: "day-%Y-%m-%d"}, "app-dead-letter", "app-2026-12-31")
-	f(Config{Date: "%G-w%V"}, "app-dead-letter")
-	f(Config{DataStream: true}, "app-dead-letter", "app-outside", "app-2026-12-31")
+	f(Documents{}, "app-dead-letter", "app-outside-2026-12-31", "app-outside-web-dead-letter", "app-web-2026-12-31", "app", "apps-2026-12-31")
+	f(Documents{Naming: schema.Naming{Date: "%d.%m.%Y"}}, "app-dead-letter", "app-web-31.12.2026")
+	f(Documents{Naming: schema.Naming{Date: "day-%Y-%m-%d"}}, "app-dead-letter", "app-2026-12-31")
+	f(Documents{Naming: schema.Naming{Date: "%G-w%V"}}, "app-dead-letter")
+	f(Documents{Naming: schema.Naming{DataStream: true}}, "app-dead-letter", "app-outside", "app-2026-12-31")
 }
 
 // A period is as long as an index ever gets documents of new times.
 func TestPeriod(t *testing.T) {
 	f := func(date string) {
 		t.Helper()
-		n := naming{"app", date}
+		n := schema.Naming{Prefix: "app", Date: date}
 		var longest time.Duration
 		from, name := time.Time{}, ""
 		// Ten years that have 366 days and 53 weeks among them.
 		for at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2010; at = at.Add(time.Hour) {
-			if now := string(n.appendDate(nil, at)); now != name {
+			if now := string(n.AppendDate(nil, at)); now != name {
 				from, name = at, now
 			}
 			longest = max(longest, at.Add(time.Hour).Sub(from))
 		}
-		if n.period() != longest {
-			t.Errorf("%s: %s, and is %s", date, n.period(), longest)
+		if period(date) != longest {
+			t.Errorf("%s: %s, and is %s", date, period(date), longest)
 		}
 	}
 	f("%Y-%m-%d-%H")

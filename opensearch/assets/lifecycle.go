@@ -1,4 +1,4 @@
-package mapping
+package assets
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"logsluice/mapping/schema"
 )
 
 const day = 24 * time.Hour
@@ -31,11 +33,11 @@ type transition struct {
 // documents are of any time, is treated by its own age as if its period began with it.
 // A data stream is rolled over each day.
 // See https://docs.opensearch.org/latest/im-plugin/ism/policies/.
-func (m *Mapper) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
+func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
 	// The age of an index counts from its creation, when its period may just have begun.
-	age, more := "min_index_age", m.naming.period()
+	age, more := "min_index_age", period(d.Naming.DatePattern())
 	hot := state{Name: "hot", Actions: []map[string]any{}}
-	if m.naming.date == "" {
+	if d.Naming.DataStream {
 		age, more = "min_rollover_age", 0
 		hot.Actions = append(hot.Actions, action("rollover", map[string]any{"min_index_age": "1d", "min_primary_shard_size": "30gb"}))
 	}
@@ -52,10 +54,10 @@ func (m *Mapper) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error
 	then("delete", deleteAfter, action("delete", map[string]any{}))
 	policy, err := json.MarshalIndent(map[string]any{"policy": map[string]any{
 		"description": fmt.Sprintf("logsluice: deletes the indices of %[1]s when their newest document is %[2]s old, and keeps the dead letters in %[1]s-dead-letter",
-			m.naming.prefix, inHours(deleteAfter)),
+			d.Naming.Prefix, inHours(deleteAfter)),
 		"default_state": hot.Name,
 		"states":        states,
-		"ism_template":  []any{map[string]any{"index_patterns": m.naming.patterns(), "priority": m.priority()}},
+		"ism_template":  []any{map[string]any{"index_patterns": patterns(d.Naming), "priority": d.priority()}},
 	}}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("write the policy: %w", err)
@@ -69,13 +71,14 @@ func action(name string, parameters map[string]any) map[string]any {
 	return map[string]any{name: parameters, "retry": map[string]any{"count": 10, "backoff": "exponential", "delay": "1m"}}
 }
 
-// period is the longest time that one index is for, where no clocks are set.
-func (n naming) period() time.Duration {
+// period returns the longest time that one index is for, by the date pattern of its name,
+// where no clocks are set.
+func period(date string) time.Duration {
 	for _, p := range []struct {
 		part   string
 		length time.Duration
 	}{{"%H", time.Hour}, {"%d", day}, {"%j", day}, {"%V", 7 * day}, {"%m", 31 * day}, {"%Y", 366 * day}} {
-		if strings.Contains(n.date, p.part) {
+		if strings.Contains(date, p.part) {
 			return p.length
 		}
 	}
@@ -87,16 +90,16 @@ func (n naming) period() time.Duration {
 // a policy cannot leave out what its patterns match, since most releases take such a
 // pattern and ignore it. Each part of a date begins with a digit.
 // See https://github.com/opensearch-project/index-management/issues/375.
-func (n naming) patterns() []string {
-	if n.date == "" {
-		return []string{n.base()}
+func patterns(n schema.Naming) []string {
+	if n.DataStream {
+		return []string{n.Base()}
 	}
-	literal, _, _ := strings.Cut(n.date, "%")
+	literal, _, _ := strings.Cut(n.DatePattern(), "%")
 	var patterns []string
 	for first := range 10 {
-		patterns = append(patterns, n.base()+literal+strconv.Itoa(first)+"*")
+		patterns = append(patterns, n.Base()+literal+strconv.Itoa(first)+"*")
 	}
-	return append(patterns, n.outside())
+	return append(patterns, n.Outside())
 }
 
 // inHours spells a time as OpenSearch does, in days where it is whole ones, and no

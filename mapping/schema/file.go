@@ -1,4 +1,4 @@
-package mapping
+package schema
 
 import (
 	"bytes"
@@ -23,9 +23,9 @@ import (
 	"logsluice/subscription"
 )
 
-// ParseSchema reads a schema in YAML, as mapping/README.md describes it. Its error
+// Parse reads a schema in YAML, as mapping/README.md describes it. Its error
 // is one line that names the line of the file and the field.
-func ParseSchema(data []byte) (*Schema, error) {
+func Parse(data []byte) (*Schema, error) {
 	var file, another yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
@@ -39,7 +39,7 @@ func ParseSchema(data []byte) (*Schema, error) {
 		return nil, errors.New("line 1: the schema is empty: give it fields")
 	}
 	sum := sha256.Sum256(data)
-	s := &Schema{Version: 1, message: lightText, rest: restNone, most: usualRestFields, source: data, hash: hex.EncodeToString(sum[:8])}
+	s := &Schema{Version: 1, Message: LightText, Rest: RestNone, RestFields: usualRestFields, source: data, Hash: hex.EncodeToString(sum[:8])}
 	for i, n := range file.Content[0].Content {
 		if i%2 == 0 && (n.Value == "drop" || n.Value == "keep") {
 			return nil, failure(n, "%s stands outside rules: give rules: [{%s: {message: GET /healthz}}]", n.Value, n.Value)
@@ -50,9 +50,9 @@ func ParseSchema(data []byte) (*Schema, error) {
 		"name":        func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },
 		"version":     func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
 		"fields":      s.readFields,
-		"message":     func(n *yaml.Node) (err error) { s.message, err = oneOf(n, lightText, fullText); return err },
-		"rest":        func(n *yaml.Node) (err error) { s.rest, err = oneOf(n, restNone, restFlat, restDynamic); return err },
-		"rest_fields": func(n *yaml.Node) (err error) { s.most, err = number(n, 1, mostRestFields); return err },
+		"message":     func(n *yaml.Node) (err error) { s.Message, err = oneOf(n, LightText, FullText); return err },
+		"rest":        func(n *yaml.Node) (err error) { s.Rest, err = oneOf(n, RestNone, RestFlat, RestDynamic); return err },
+		"rest_fields": func(n *yaml.Node) (err error) { s.RestFields, err = number(n, 1, mostRestFields); return err },
 		"rules":       func(n *yaml.Node) error { rules = n; return nil },
 	})
 	if err == nil && rules != nil {
@@ -166,7 +166,7 @@ func oneOf[T ~string](n *yaml.Node, choices ...T) (T, error) {
 	return "", failure(n, "%q is invalid: give one of %s", n.Value, strings.ReplaceAll(strings.Trim(list, "[]"), " ", ", "))
 }
 
-func oneUnit(n *yaml.Node) (unit, error) {
+func oneUnit(n *yaml.Node) (Unit, error) {
 	name, err := oneOf(n, slices.Sorted(maps.Keys(units))...)
 	return units[name], err
 }
@@ -187,8 +187,8 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 	return re, err
 }
 
-// literalOf is a text as a canonical literal.
-func literalOf(text string) subscription.Text {
+// Literal returns a text as a canonical literal.
+func Literal(text string) subscription.Text {
 	quoted, _ := json.Marshal(text) // strings always marshal
 	literal, _ := subscription.AppendText(nil, quoted)
 	return literal
@@ -235,18 +235,18 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"type":    text(&f.Type),
 		"meaning": text(&f.Meaning),
 		"from": func(n *yaml.Node) (err error) {
-			f.origin, err = oneOf(n, fromGroup, fromStream, fromOwner, fromAccount, fromRegion)
+			f.Origin, err = oneOf(n, FromGroup, FromStream, FromOwner, FromAccount, FromRegion)
 			return err
 		},
-		"pattern":      func(n *yaml.Node) (err error) { f.pattern, err = expression(n); return err },
+		"pattern":      func(n *yaml.Node) (err error) { f.Pattern, err = expression(n); return err },
 		"value":        func(n *yaml.Node) error { f.constant = new(string); return text(f.constant)(n) },
 		"paths":        func(n *yaml.Node) error { return elements(n, f.readPath) },
-		"ignore_above": func(n *yaml.Node) (err error) { f.limit, err = number(n, 1, maxTerm); return err },
+		"ignore_above": func(n *yaml.Node) (err error) { f.Limit, err = number(n, 1, MaxTerm); return err },
 		"lowercase":    func(n *yaml.Node) (err error) { f.lowercase, err = truth(n); return err },
 		"until":        f.readUntil,
 		"values":       f.readValues,
 		"formats":      func(n *yaml.Node) (err error) { f.date, err = words(n); return err },
-		"unit":         func(n *yaml.Node) (err error) { f.unit, err = oneUnit(n); return err },
+		"unit":         func(n *yaml.Node) (err error) { f.Unit, err = oneUnit(n); return err },
 		"mapping":      f.readOptions,
 	})
 	if err == nil {
@@ -263,29 +263,29 @@ func (s *Schema) readField(n *yaml.Node) error {
 }
 
 func (f *fieldFile) readPath(n *yaml.Node) (err error) {
-	p := path{unit: auto}
+	p := Path{Unit: Auto}
 	if n.Kind != yaml.MappingNode {
-		p.name, err = word(n)
+		p.Name, err = word(n)
 	} else {
 		err = members(n, "a path", map[string]func(*yaml.Node) error{
-			"path": func(n *yaml.Node) (err error) { p.name, err = word(n); return err },
-			"unit": func(n *yaml.Node) (err error) { p.unit, err = oneUnit(n); return err },
+			"path": func(n *yaml.Node) (err error) { p.Name, err = word(n); return err },
+			"unit": func(n *yaml.Node) (err error) { p.Unit, err = oneUnit(n); return err },
 		})
 	}
 	if err != nil {
 		return err
 	}
 	const deepest = 10
-	switch parts := strings.Split(p.name, "."); {
+	switch parts := strings.Split(p.Name, "."); {
 	case slices.Contains(parts, ""):
-		return failure(n, "the path %q has an empty part", p.name)
+		return failure(n, "the path %q has an empty part", p.Name)
 	case len(parts) > deepest:
-		return failure(n, "the path %q has more than %d parts", p.name, deepest)
+		return failure(n, "the path %q has more than %d parts", p.Name, deepest)
 	}
-	if p.unit != auto && f.given["unit"] == nil {
-		return failure(n, "the path %q has a unit, and the field has none: add unit to the field", p.name)
+	if p.Unit != Auto && f.given["unit"] == nil {
+		return failure(n, "the path %q has a unit, and the field has none: add unit to the field", p.Name)
 	}
-	f.paths = append(f.paths, p)
+	f.Paths = append(f.Paths, p)
 	return nil
 }
 
@@ -306,7 +306,7 @@ func (f *fieldFile) readValues(n *yaml.Node) error {
 	}
 	inner := func(n *yaml.Node) (string, error) {
 		text, err := word(n)
-		return string(bare(literalOf(text))), err
+		return string(Bare(Literal(text))), err
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		from, err := inner(target(n.Content[i]))
@@ -323,19 +323,19 @@ func (f *fieldFile) readValues(n *yaml.Node) error {
 	return nil
 }
 
-// bare is what is between the quotes of a literal.
-func bare(literal []byte) []byte { return literal[1 : len(literal)-1] }
+// Bare returns what is between the quotes of a literal.
+func Bare(literal []byte) []byte { return literal[1 : len(literal)-1] }
 
 func (f *fieldFile) readOptions(n *yaml.Node) error {
-	if err := n.Decode(&f.options); err != nil || n.Kind != yaml.MappingNode {
+	if err := n.Decode(&f.Options); err != nil || n.Kind != yaml.MappingNode {
 		return failure(n, "mapping is not a mapping of OpenSearch's parameters to values")
 	}
 	for _, ours := range []string{"type", "ignore_above", "properties", "format"} {
-		if _, has := f.options[ours]; has {
+		if _, has := f.Options[ours]; has {
 			return failure(n, "mapping has %q, which is not to be set there", ours)
 		}
 	}
-	if _, err := json.Marshal(f.options); err != nil {
+	if _, err := json.Marshal(f.Options); err != nil {
 		return failure(n, "mapping has what JSON cannot say: %v", err)
 	}
 	return nil
@@ -356,9 +356,9 @@ func (f *fieldFile) complete(s *Schema) error {
 	if !known {
 		return failure(at("type"), "type %q is not known: give one of %s", f.Type, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 	}
-	f.kind, f.least, f.most, f.largest, f.unsigned = t.kind, t.integer[0], t.integer[1], t.largest, f.Type == "unsigned_long"
+	f.Kind, f.least, f.most, f.largest, f.unsigned = t.kind, t.integer[0], t.integer[1], t.largest, f.Type == "unsigned_long"
 	if f.Type == "scaled_float" {
-		factor, _ := strconv.ParseFloat(fmt.Sprint(f.options["scaling_factor"]), 64)
+		factor, _ := strconv.ParseFloat(fmt.Sprint(f.Options["scaling_factor"]), 64)
 		if !(factor > 0) || math.IsInf(factor, 0) {
 			return failure(at("mapping"), "a scaled_float needs mapping: {scaling_factor: N}")
 		}
@@ -369,19 +369,19 @@ func (f *fieldFile) complete(s *Schema) error {
 		ok   bool
 		of   string
 	}{
-		{"lowercase", f.kind == ofText, "keyword and text"},
-		{"until", f.kind == ofText, "keyword and text"},
-		{"values", f.kind == ofText, "keyword and text"},
-		{"ignore_above", f.kind == ofText, "keyword and text"},
-		{"formats", f.kind == ofDate, "date"},
-		{"unit", f.kind == ofInteger || f.kind == ofFloat, "numbers"},
+		{"lowercase", f.Kind == TextKind, "keyword and text"},
+		{"until", f.Kind == TextKind, "keyword and text"},
+		{"values", f.Kind == TextKind, "keyword and text"},
+		{"ignore_above", f.Kind == TextKind, "keyword and text"},
+		{"formats", f.Kind == DateKind, "date"},
+		{"unit", f.Kind == IntegerKind || f.Kind == FloatKind, "numbers"},
 	} {
 		if n := f.given[member.name]; n != nil && !member.ok {
 			return failure(n, "%s is for %s only", member.name, member.of)
 		}
 	}
-	if f.limit == 0 {
-		f.limit = t.limit
+	if f.Limit == 0 {
+		f.Limit = t.limit
 	}
 	for from := range f.values {
 		if f.lowercase && from != strings.ToLower(from) {
@@ -389,11 +389,11 @@ func (f *fieldFile) complete(s *Schema) error {
 		}
 	}
 	// A character is three bytes of UTF-8 at the most, or two characters four.
-	if f.Type == "keyword" && f.limit > maxTerm/3 {
-		return failure(at("ignore_above"), "ignore_above is %d: a keyword of more than %d characters may be more than Lucene takes as a term", f.limit, maxTerm/3)
+	if f.Type == "keyword" && f.Limit > MaxTerm/3 {
+		return failure(at("ignore_above"), "ignore_above is %d: a keyword of more than %d characters may be more than Lucene takes as a term", f.Limit, MaxTerm/3)
 	}
-	if f.unit != none {
-		f.whole, f.kind = f.kind == ofInteger, ofDuration
+	if f.Unit != NoUnit {
+		f.whole, f.Kind = f.Kind == IntegerKind, DurationKind
 	}
 	if err := f.readFormats(at("formats")); err != nil {
 		return err
@@ -424,8 +424,8 @@ func (f *fieldFile) checkName(s *Schema) error {
 }
 
 // epochs are date formats that are numbers.
-var epochs = map[string]unit{
-	"epoch_seconds": seconds, "epoch_millis": milliseconds, "epoch_micros": microseconds, "epoch_nanos": nanoseconds,
+var epochs = map[string]Unit{
+	"epoch_seconds": Seconds, "epoch_millis": Milliseconds, "epoch_micros": Microseconds, "epoch_nanos": Nanoseconds,
 }
 
 // iso8601 are layouts of ISO 8601 and RFC 3339 as log libraries write them.
@@ -433,7 +433,7 @@ var epochs = map[string]unit{
 var iso8601 = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02T15:04:05", time.DateTime}
 
 func (f *fieldFile) readFormats(n *yaml.Node) error {
-	if f.kind == ofDate && f.date == nil {
+	if f.Kind == DateKind && f.date == nil {
 		f.date = []string{"iso8601", "epoch_millis"}
 	}
 	for _, name := range f.date {
@@ -442,7 +442,7 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 			for _, layout := range iso8601 {
 				f.formats = append(f.formats, dateFormat{layout: layout})
 			}
-		case epochs[name] != none:
+		case epochs[name] != NoUnit:
 			f.formats = append(f.formats, dateFormat{epoch: epochs[name]})
 		case !strings.Contains(name, "%"):
 			return failure(n, "the date format %q is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name)
@@ -463,7 +463,7 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 // checkOrigin checks where the value comes from.
 func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	origins := 0
-	for _, has := range []bool{f.paths != nil, f.origin != "", f.constant != nil} {
+	for _, has := range []bool{f.Paths != nil, f.Origin != "", f.constant != nil} {
 		if has {
 			origins++
 		}
@@ -471,27 +471,27 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	switch {
 	case origins != 1:
 		return failure(f.at, "it needs one of paths, from and value")
-	case f.given["pattern"] != nil && f.origin != fromGroup && f.origin != fromStream:
+	case f.given["pattern"] != nil && f.Origin != FromGroup && f.Origin != FromStream:
 		return failure(at("pattern"), "pattern is for from: log_group and from: log_stream only")
-	case f.pattern != nil && f.pattern.NumSubexp() == 0:
+	case f.Pattern != nil && f.Pattern.NumSubexp() == 0:
 		return failure(at("pattern"), "the pattern has no group in parentheses, which is the value")
 	case f.constant != nil:
-		f.origin = fromValue
-		v := value{text: bare(literalOf(*f.constant)), quoted: true}
-		literal, how := []byte(nil), nothing
-		if !v.absent() {
-			literal, how = f.append(nil, v, auto)
+		f.Origin = FromValue
+		v := Value{Text: Bare(Literal(*f.constant)), Quoted: true}
+		literal, how := []byte(nil), Nothing
+		if !v.Absent() {
+			literal, how = f.Append(nil, v, Auto)
 		}
-		if how != fits {
+		if how != Fits {
 			return failure(at("value"), "%q is not a value of type %s", *f.constant, f.Type)
 		}
-		f.value = literal
-	case f.origin != "" && f.pattern == nil && (f.lowercase || f.until != "" || f.values != nil):
-		return failure(f.at, "lowercase, until and values are for paths, values and patterns: what comes from %s stays as it is", f.origin)
-	case f.origin != "" && f.kind != ofText:
-		return failure(at("type"), "what comes from %s is a text: make it a keyword", f.origin)
-	case f.origin == "":
-		f.origin = fromJSON
+		f.Constant = literal
+	case f.Origin != "" && f.Pattern == nil && (f.lowercase || f.until != "" || f.values != nil):
+		return failure(f.at, "lowercase, until and values are for paths, values and patterns: what comes from %s stays as it is", f.Origin)
+	case f.Origin != "" && f.Kind != TextKind:
+		return failure(at("type"), "what comes from %s is a text: make it a keyword", f.Origin)
+	case f.Origin == "":
+		f.Origin = FromJSON
 	}
 	return nil
 }

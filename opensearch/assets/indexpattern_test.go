@@ -1,4 +1,4 @@
-package mapping
+package assets
 
 import (
 	"bytes"
@@ -9,16 +9,39 @@ import (
 	"time"
 
 	"logsluice/indexer"
+	"logsluice/mapping/schema"
 )
 
-func newTestMapper(t *testing.T, cfg Config) *Mapper {
+func schemaOf(t testing.TB, yaml string) *schema.Schema {
 	t.Helper()
-	cfg.Prefix, cfg.Zone = "app", time.UTC
-	m, err := New(cfg)
+	s, err := schema.Parse([]byte(yaml))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return s
+}
+
+func mustBuiltIn(t testing.TB, name string) *schema.Schema {
+	t.Helper()
+	s, err := schema.BuiltIn(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// completed gives documents what they lack: the prefix app, a timezone and the default
+// schema.
+func completed(t *testing.T, d Documents) Documents {
+	t.Helper()
+	d.Naming.Prefix, d.Naming.Zone = "app", time.UTC
+	if d.Schema == nil {
+		d.Schema = mustBuiltIn(t, schema.Default)
+	}
+	if err := d.Naming.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // listed are the fields that an index pattern lists.
@@ -42,22 +65,22 @@ func listed(t *testing.T, pattern savedObject) map[string]dashboardsField {
 }
 
 func TestIndexPattern(t *testing.T) {
-	f := func(cfg Config, wantTitle, wantFormats string) {
+	f := func(d Documents, wantTitle, wantFormats string) {
 		t.Helper()
-		pattern := newTestMapper(t, cfg).indexPattern()
+		pattern := completed(t, d).indexPattern()
 		formats, _ := pattern.Attributes["fieldFormatMap"].(string)
 		if pattern.ID != "app" || pattern.Attributes["title"] != wantTitle || pattern.Attributes["timeFieldName"] != "@timestamp" || formats != wantFormats {
 			t.Errorf("%+v", pattern)
 		}
 	}
-	f(Config{}, "app-*", "")
-	f(Config{Date: "%Y-%m"}, "app-*", "")
-	f(Config{DataStream: true}, "app", "")
+	f(Documents{}, "app-*", "")
+	f(Documents{Naming: schema.Naming{Date: "%Y-%m"}}, "app-*", "")
+	f(Documents{Naming: schema.Naming{DataStream: true}}, "app", "")
 	format := func(field, input string) string {
 		return `"` + field + `":{"id":"duration","params":{` + input + `"outputFormat":"asMilliseconds","outputPrecision":1}}`
 	}
-	f(Config{Schema: mustBuiltIn(t, "ecs")}, "app-*", "{"+format("event.duration", `"inputFormat":"nanoseconds",`)+"}")
-	f(Config{Schema: schemaOf(t, `
+	f(Documents{Schema: mustBuiltIn(t, "ecs")}, "app-*", "{"+format("event.duration", `"inputFormat":"nanoseconds",`)+"}")
+	f(Documents{Schema: schemaOf(t, `
 fields:
   - {name: a, type: double, unit: s, paths: a}
   - {name: b, type: long, unit: us, paths: b}
@@ -68,7 +91,7 @@ fields:
 
 // The index pattern of dead letters is of what package indexer writes.
 func TestLetterIndexPattern(t *testing.T) {
-	m := newTestMapper(t, Config{})
+	d := completed(t, Documents{})
 	_, body, err := indexer.DeadLetterTemplate("app")
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +105,7 @@ func TestLetterIndexPattern(t *testing.T) {
 	if err := json.Unmarshal(body, &template); err != nil {
 		t.Fatal(err)
 	}
-	pattern := m.letterIndexPattern()
+	pattern := d.letterIndexPattern()
 	if index := indexer.DeadLetterIndex("app"); pattern.ID != index || pattern.Attributes["title"] != index || !reflect.DeepEqual(template.Patterns, []string{index}) {
 		t.Errorf("%+v of %s and %s", pattern, index, template.Patterns)
 	}
@@ -99,21 +122,21 @@ func TestLetterIndexPattern(t *testing.T) {
 }
 
 func TestIndexPatternFields(t *testing.T) {
-	for _, name := range BuiltIns() {
-		schema := mustBuiltIn(t, name)
-		listed := listed(t, newTestMapper(t, Config{Schema: schema}).indexPattern())
+	for _, name := range schema.BuiltIns() {
+		s := mustBuiltIn(t, name)
+		listed := listed(t, completed(t, Documents{Schema: s}).indexPattern())
 		// Those of each document and each schema.
-		if want := len(metaFields) + 4 + len(schema.Fields); len(listed) != want {
+		if want := len(metaFields) + 4 + len(s.Fields); len(listed) != want {
 			t.Errorf("%s: %d fields are listed, want %d", name, len(listed), want)
 		}
-		for _, f := range schema.Fields {
+		for _, f := range s.Fields {
 			if l := listed[f.Name]; len(l.ESTypes) != 1 || l.ESTypes[0] != f.Type || !l.Searchable {
 				t.Errorf("%s: %s is listed as %+v", name, f.Name, l)
 			}
 		}
 	}
 
-	schema, err := ParseSchema([]byte(`
+	s, err := schema.Parse([]byte(`
 rest: flat_object
 fields:
   - {name: a.k, type: keyword, paths: k, mapping: {fields: {words: {type: text}}}}
@@ -128,7 +151,7 @@ fields:
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := listed(t, newTestMapper(t, Config{Schema: schema}).indexPattern())
+	listed := listed(t, completed(t, Documents{Schema: s}).indexPattern())
 	f := func(name, kind, esType string, searchable, aggregatable, docValues bool) {
 		t.Helper()
 		want := dashboardsField{Name: name, Type: kind, ESTypes: []string{esType}, Searchable: searchable, Aggregatable: aggregatable, DocValues: docValues}
@@ -162,11 +185,11 @@ fields:
 	}
 
 	// What OpenSearch makes of the rest comes later.
-	schema, err = ParseSchema([]byte("rest: dynamic"))
+	s, err = schema.Parse([]byte("rest: dynamic"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := newTestMapper(t, Config{Schema: schema}).indexPattern(); strings.Count(o.Attributes["fields"].(string), `"name":`) != len(metaFields)+4 {
+	if o := completed(t, Documents{Schema: s}).indexPattern(); strings.Count(o.Attributes["fields"].(string), `"name":`) != len(metaFields)+4 {
 		t.Errorf("%+v", o.Attributes["fields"])
 	}
 }

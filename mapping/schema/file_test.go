@@ -1,14 +1,23 @@
-package mapping
+package schema
 
 import (
 	"strings"
 	"testing"
 )
 
+func mustBuiltIn(t testing.TB, name string) *Schema {
+	t.Helper()
+	s, err := BuiltIn(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestBuiltIn(t *testing.T) {
 	for _, name := range BuiltIns() {
 		s := mustBuiltIn(t, name)
-		if s.Name != name || s.hash == "" || len(s.Fields) < 3 {
+		if s.Name != name || s.Hash == "" || len(s.Fields) < 3 {
 			t.Errorf("%s: %+v", name, s)
 		}
 		for _, f := range s.Fields {
@@ -27,7 +36,7 @@ func TestBuiltIn(t *testing.T) {
 func TestParseSchema_Failure(t *testing.T) {
 	f := func(yaml, want string) {
 		t.Helper()
-		_, err := ParseSchema([]byte(yaml))
+		_, err := Parse([]byte(yaml))
 		if err == nil || err.Error() != want {
 			t.Errorf("%s\ngot  %v\nwant %s", yaml, err, want)
 		}
@@ -40,7 +49,7 @@ func TestParseSchema_Failure(t *testing.T) {
 	f("name: x\ndrop: {message: x}", `line 2: drop stands outside rules: give rules: [{drop: {message: GET /healthz}}]`)
 	f("version: 2\nfields:\nrest: none", `line 2: fields is empty: give it fields, or remove it for documents of the line only`)
 	f("fields:\n\t- {name: a}", `line 2: this is not YAML: found character that cannot start any token: correct it, with spaces and no tabs before names`)
-	if _, err := ParseSchema([]byte(field(`{name: a, type: keyword, lowercase: True, paths: [a]}`))); err != nil {
+	if _, err := Parse([]byte(field(`{name: a, type: keyword, lowercase: True, paths: [a]}`))); err != nil {
 		t.Error(err)
 	}
 	f("message: keyword", `line 1: "keyword" is invalid: give one of match_only_text, text`)
@@ -97,8 +106,8 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(rule(`drop`), `line 2: a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}`)
 	f(rule(`{omit: {}}`), `line 2: a rule: "omit" is unknown: give one of drop, keep`)
 	f(rule(`{drop: {level: debug}}`), `line 2: a rule: "level" is unknown: give one of fields, log_group, log_stream, message`)
-	for _, none := range []string{`{drop: {}}`, `{drop: }`, `{drop: ~}`, `{keep: {}}`, `{drop: {fields: {}}}`} {
-		f(rule(none), `line 2: the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule`)
+	for _, NoUnit := range []string{`{drop: {}}`, `{drop: }`, `{drop: ~}`, `{keep: {}}`, `{drop: {fields: {}}}`} {
+		f(rule(NoUnit), `line 2: the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule`)
 	}
 	f(rule(`{drop: {message: ""}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
 	f(rule(`{drop: {log_group: "", message: x}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
@@ -115,7 +124,11 @@ func TestAddConstants(t *testing.T) {
 	if err := s.AddConstants(map[string]string{"env": "prod", "service": `a "shop"`}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fieldsOf(t, s, "x"), `"log_group":"g","log_stream":"s","owner":"1","env":"prod","service":"a \"shop\""`; got != want {
+	var got []string
+	for _, f := range s.Fields[3:] {
+		got = append(got, f.Name+"="+string(f.Constant))
+	}
+	if got, want := strings.Join(got, ","), `env="prod",service="a \"shop\""`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	for name, want := range map[string]string{"owner": `field "owner": there are two of that name`, "message": `field "message": message is always there, and no field of a schema: give another name`} {

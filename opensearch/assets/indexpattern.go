@@ -1,8 +1,10 @@
-package mapping
+package assets
 
 import (
 	"maps"
 	"slices"
+
+	"logsluice/mapping/schema"
 )
 
 // dashboardsField is a field as an index pattern of OpenSearch Dashboards lists it.
@@ -37,12 +39,12 @@ var metaFields = []dashboardsField{
 // indexPattern is that of the documents. It lists the fields: Dashboards would ask for
 // them itself, but before 3.x it does not know match_only_text, and never flat_object.
 // See https://docs.opensearch.org/latest/dashboards/management/index-patterns/.
-func (m *Mapper) indexPattern() savedObject {
-	properties, _ := m.mappings(lightText, nil)["properties"].(map[string]any)
-	object := newIndexPattern(m.naming.prefix, m.naming.pattern(), properties)
+func (d Documents) indexPattern() savedObject {
+	properties, _ := d.mappings(schema.LightText, nil)["properties"].(map[string]any)
+	object := newIndexPattern(d.Naming.Prefix, d.Naming.Pattern(), properties)
 	formats := map[string]any{}
-	for _, f := range m.schema.Fields {
-		input, isDuration := inputFormats[f.unit]
+	for _, f := range d.Schema.Fields {
+		input, isDuration := inputFormats[f.Unit]
 		if !isDuration {
 			continue
 		}
@@ -61,29 +63,24 @@ func (m *Mapper) indexPattern() savedObject {
 // inputFormats are what Dashboards calls the units of durations. It shows all of them in
 // milliseconds: nobody reads nanoseconds at night. Those are shown as they are. Seconds
 // are its default, which it leaves out when it saves.
-var inputFormats = map[unit]string{nanoseconds: "nanoseconds", microseconds: "microseconds", seconds: ""}
+var inputFormats = map[schema.Unit]string{schema.Nanoseconds: "nanoseconds", schema.Microseconds: "microseconds", schema.Seconds: ""}
 
 // letterIndexPattern is that of the dead letters. What a letter holds may be of many
 // megabytes: Dashboards lists letters without it, and shows it with a single one.
-func (m *Mapper) letterIndexPattern() savedObject {
+func (d Documents) letterIndexPattern() savedObject {
 	properties := map[string]any{}
 	for name, t := range letterFields {
 		properties[name] = map[string]any{"type": t}
 	}
 	properties[letterPayload] = map[string]any{"type": "keyword", "index": false, "doc_values": false}
-	object := newIndexPattern(m.letters(), m.letters(), properties)
+	object := newIndexPattern(d.Naming.DeadLetters(), d.Naming.DeadLetters(), properties)
 	object.Attributes["sourceFilters"] = jsonText([]any{map[string]any{"value": letterPayload}})
 	return object
 }
 
-// letters is the index of the dead letters.
-func (m *Mapper) letters() string { return m.naming.prefix + "-" + lettersName }
-
-const lettersName = "dead-letter"
-
 // letterFields are the fields of dead letters, as package indexer has them.
 var letterFields = map[string]string{
-	timeField:           "date",
+	schema.TimeField:    "date",
 	"stage":             "keyword",
 	"error.type":        "keyword",
 	"error.reason":      "text",
@@ -104,7 +101,7 @@ const letterPayload = "payload"
 
 func newIndexPattern(id, title string, properties map[string]any) savedObject {
 	fields := appendFields(slices.Clone(metaFields), "", properties)
-	return newSavedObject(patternType, id, map[string]any{"title": title, "timeFieldName": timeField, "fields": jsonText(fields)})
+	return newSavedObject(patternType, id, map[string]any{"title": title, "timeFieldName": schema.TimeField, "fields": jsonText(fields)})
 }
 
 // appendFields appends the fields of a mapping, in order.
@@ -133,15 +130,15 @@ func appendFields(list []dashboardsField, prefix string, properties map[string]a
 func newDashboardsField(name string, property map[string]any) dashboardsField {
 	t, _ := property["type"].(string)
 	f := dashboardsField{Name: name, Type: "string", ESTypes: []string{t}, Searchable: property["index"] != false}
-	known, isKnown := types[t]
-	switch known.kind {
-	case ofInteger, ofFloat:
+	kind, isKnown := schema.KindOf(t)
+	switch kind {
+	case schema.IntegerKind, schema.FloatKind:
 		f.Type = "number"
-	case ofBoolean, ofDate, ofIP:
+	case schema.BooleanKind, schema.DateKind, schema.IPKind:
 		f.Type = t
 	}
 	switch {
-	case isFullText(t):
+	case schema.IsFullText(t):
 		f.Aggregatable = property["fielddata"] == true
 	case isKnown:
 		f.Aggregatable = property["doc_values"] != false

@@ -1,4 +1,4 @@
-package mapping
+package assets
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"logsluice/mapping/schema"
 )
 
 // exported is a saved object with the JSON in it read.
@@ -212,7 +214,9 @@ func (o *exported) fields(listed map[string]dashboardsField) (wrong complaints) 
 			})
 		}
 	}
-	counted := func(f dashboardsField) bool { return f.Aggregatable && !slices.ContainsFunc(f.ESTypes, isFullText) }
+	counted := func(f dashboardsField) bool {
+		return f.Aggregatable && !slices.ContainsFunc(f.ESTypes, schema.IsFullText)
+	}
 	for _, column := range o.Attributes.Columns {
 		is(column, "show", func(f dashboardsField) bool { return f.Name[0] != '_' })
 	}
@@ -281,9 +285,9 @@ func (o *exported) aggregations() (wrong complaints) {
 	return wrong
 }
 
-func savedObjectsOf(t *testing.T, cfg Config) [][]byte {
+func savedObjectsOf(t *testing.T, d Documents) [][]byte {
 	t.Helper()
-	lines, err := newTestMapper(t, cfg).SavedObjects()
+	lines, err := completed(t, d).SavedObjects()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,9 +312,9 @@ func idsOf(t *testing.T, lines [][]byte) string {
 
 func TestSavedObjects_Success(t *testing.T) {
 	const letters = " dead-letters-by-reason dead-letter-reasons dead-letters"
-	f := func(cfg Config, want string) {
+	f := func(d Documents, want string) {
 		t.Helper()
-		lines := savedObjectsOf(t, cfg)
+		lines := savedObjectsOf(t, d)
 		for _, complaint := range examine(t, "app", lines) {
 			t.Error(complaint)
 		}
@@ -319,13 +323,13 @@ func TestSavedObjects_Success(t *testing.T) {
 		}
 	}
 	const all = "lines-by-level lines-by-group requests-by-status latency top-paths failing-paths lines errors"
-	f(Config{}, all)
-	f(Config{DataStream: true}, all)
-	f(Config{Schema: mustBuiltIn(t, "ecs")}, all)
-	f(Config{Schema: mustBuiltIn(t, "plain")}, "lines-by-group lines")
+	f(Documents{}, all)
+	f(Documents{Naming: schema.Naming{DataStream: true}}, all)
+	f(Documents{Schema: mustBuiltIn(t, "ecs")}, all)
+	f(Documents{Schema: mustBuiltIn(t, "plain")}, "lines-by-group lines")
 
-	of := func(fields ...string) Config {
-		return Config{Schema: schemaOf(t, "fields:\n  - "+strings.Join(fields, "\n  - "))}
+	of := func(fields ...string) Documents {
+		return Documents{Schema: schemaOf(t, "fields:\n  - "+strings.Join(fields, "\n  - "))}
 	}
 	const (
 		level    = "{name: level, type: keyword, paths: l}"
@@ -334,7 +338,7 @@ func TestSavedObjects_Success(t *testing.T) {
 		status   = "{name: status, type: integer, paths: s}"
 		duration = "{name: duration_ms, type: double, paths: d}"
 	)
-	f(Config{Schema: schemaOf(t, "rest: dynamic")}, "lines")
+	f(Documents{Schema: schemaOf(t, "rest: dynamic")}, "lines")
 	f(of(level), "lines-by-level lines errors")
 	f(of(level, group), "lines-by-level lines-by-group lines errors")
 	f(of(status), "requests-by-status lines errors")
@@ -356,9 +360,9 @@ func TestSavedObjects_Success(t *testing.T) {
 
 // Columns are in the order in which they are read.
 func TestSavedObjects_Columns(t *testing.T) {
-	f := func(cfg Config, search, want string) {
+	f := func(d Documents, search, want string) {
 		t.Helper()
-		for _, line := range savedObjectsOf(t, cfg) {
+		for _, line := range savedObjectsOf(t, d) {
 			var o exported
 			if err := json.Unmarshal(line, &o); err != nil {
 				t.Fatal(err)
@@ -372,17 +376,17 @@ func TestSavedObjects_Columns(t *testing.T) {
 		}
 		t.Errorf("there is no %s", search)
 	}
-	f(Config{}, "lines", "level msg message log_group")
-	f(Config{}, "errors", "level status path msg error.message log_group")
-	f(Config{Schema: mustBuiltIn(t, "plain")}, "lines", "message log_group")
-	f(Config{Schema: schemaOf(t, "fields: [{name: level, type: keyword, paths: l}]")}, "errors", "level message")
-	f(Config{}, "dead-letters", "stage error.type error.reason log_group target_index payload_bytes")
+	f(Documents{}, "lines", "level msg message log_group")
+	f(Documents{}, "errors", "level status path msg error.message log_group")
+	f(Documents{Schema: mustBuiltIn(t, "plain")}, "lines", "message log_group")
+	f(Documents{Schema: schemaOf(t, "fields: [{name: level, type: keyword, paths: l}]")}, "errors", "level message")
+	f(Documents{}, "dead-letters", "stage error.type error.reason log_group target_index payload_bytes")
 }
 
 // Objects of one prefix are not those of another.
 func TestSavedObjects_Ids(t *testing.T) {
 	byType := map[string][]string{}
-	for _, line := range savedObjectsOf(t, Config{}) {
+	for _, line := range savedObjectsOf(t, Documents{}) {
 		var o savedObject
 		if err := json.Unmarshal(line, &o); err != nil {
 			t.Fatal(err)
@@ -404,7 +408,7 @@ func TestSavedObjects_Ids(t *testing.T) {
 
 // Each of the things that examine holds objects to is one that it sees.
 func TestSavedObjects_Failure(t *testing.T) {
-	good := savedObjectsOf(t, Config{})
+	good := savedObjectsOf(t, Documents{})
 	f := func(id, old, replacement, want string) {
 		t.Helper()
 		lines, changed := slices.Clone(good), 0

@@ -1,6 +1,10 @@
-package mapping
+package assets
 
-import "strconv"
+import (
+	"strconv"
+
+	"logsluice/mapping/schema"
+)
 
 // agg is an aggregation of a visualization.
 type agg struct {
@@ -16,7 +20,7 @@ func documents() agg { return agg{Type: "count", Schema: "metric", Params: map[s
 
 // newest is the time of the newest document.
 func newest() agg {
-	return agg{Type: "max", Schema: "metric", Params: map[string]any{"field": timeField, "customLabel": "latest"}}
+	return agg{Type: "max", Schema: "metric", Params: map[string]any{"field": schema.TimeField, "customLabel": "latest"}}
 }
 
 func percentiles(field, label string, percents ...int) agg {
@@ -27,19 +31,19 @@ func percentiles(field, label string, percents ...int) agg {
 // chart: the series are the largest of all that time then, and not of each bar.
 func overTime() agg {
 	return agg{Type: "date_histogram", Schema: "segment", Params: map[string]any{
-		"field": timeField, "interval": "auto", "useNormalizedOpenSearchInterval": true, "scaleMetricValues": false,
+		"field": schema.TimeField, "interval": "auto", "useNormalizedOpenSearchInterval": true, "scaleMetricValues": false,
 		"drop_partials": false, "min_doc_count": 1, "extended_bounds": map[string]any{},
 	}}
 }
 
 // terms are the most frequent values of a field; missing, unless empty, is the name
 // of the documents that have none.
-func terms(schema, field, label, missing string, size int) agg {
+func terms(place, field, label, missing string, size int) agg {
 	params := map[string]any{
 		"field": field, "size": size, "order": "desc", "orderBy": "1", "customLabel": label,
 		"otherBucket": false, "otherBucketLabel": "Other", "missingBucket": missing != "", "missingBucketLabel": missing,
 	}
-	return agg{Type: "terms", Schema: schema, Params: params}
+	return agg{Type: "terms", Schema: place, Params: params}
 }
 
 // filters are documents by some queries, in the syntax of Lucene.

@@ -1,4 +1,4 @@
-package mapping
+package schema
 
 import (
 	"bytes"
@@ -10,67 +10,68 @@ import (
 	"unsafe"
 )
 
-// value is a value in the JSON of a log line: a string, or a number or word.
-type value struct {
-	text   []byte // of a string, what is between its quotes, in canonical spelling
-	quoted bool
+// Value is a value in the JSON of a log line: a string, or a number or word.
+type Value struct {
+	Text   []byte // of a string, what is between its quotes, in canonical spelling
+	Quoted bool
 }
 
-// absent tells of a value that says nothing: null, or an empty string.
-func (v value) absent() bool {
-	return len(v.text) == 0 || !v.quoted && string(v.text) == "null"
+// Absent reports whether the value says nothing: null, or an empty string.
+func (v Value) Absent() bool {
+	return len(v.Text) == 0 || !v.Quoted && string(v.Text) == "null"
 }
 
-// fit is how a value fits its field.
-type fit uint8
+// Fit is how a value fits its field.
+type Fit uint8
 
+// Fits.
 const (
-	fits    fit = iota
-	nothing     // there is none: null, an empty string or array
-	misfit
-	tooLong
+	Fits    Fit = iota
+	Nothing     // there is none: null, an empty string or array
+	Misfit
+	TooLong
 )
 
-// append appends the JSON of a value as the field has it, or nothing if it does
+// Append appends the JSON of a value as the field has it, or nothing if it does
 // not fit.
-func (f *Field) append(dst []byte, v value, source unit) (_ []byte, how fit) {
-	from, how := len(dst), misfit
-	switch f.kind {
-	case ofText:
+func (f *Field) Append(dst []byte, v Value, source Unit) (_ []byte, how Fit) {
+	from, how := len(dst), Misfit
+	switch f.Kind {
+	case TextKind:
 		dst, how = f.appendText(dst, v)
-	case ofInteger:
+	case IntegerKind:
 		dst, how = f.appendInteger(dst, v)
-	case ofFloat:
+	case FloatKind:
 		dst, how = f.appendFloat(dst, v)
-	case ofDuration:
+	case DurationKind:
 		dst, how = f.appendDuration(dst, v, source)
-	case ofBoolean:
-		if t := string(v.text); t == "true" || t == "false" {
-			dst, how = append(dst, v.text...), fits
+	case BooleanKind:
+		if t := string(v.Text); t == "true" || t == "false" {
+			dst, how = append(dst, v.Text...), Fits
 		}
-	case ofDate:
+	case DateKind:
 		dst, how = f.appendDate(dst, v)
-	case ofIP:
+	case IPKind:
 		dst, how = appendIP(dst, v)
 	}
-	if how != fits {
+	if how != Fits {
 		return dst[:from], how
 	}
 	return dst, how
 }
 
-func (f *Field) appendText(dst []byte, v value) ([]byte, fit) {
-	if !v.quoted && !isNumber(v.text) && string(v.text) != "true" && string(v.text) != "false" {
-		return dst, misfit
+func (f *Field) appendText(dst []byte, v Value) ([]byte, Fit) {
+	if !v.Quoted && !isNumber(v.Text) && string(v.Text) != "true" && string(v.Text) != "false" {
+		return dst, Misfit
 	}
-	text := v.text
+	text := v.Text
 	if f.until != "" {
 		if i := bytes.IndexAny(text, f.until); i >= 0 {
 			text = text[:i]
 		}
 	}
-	if len(text) > f.limit && tooMany(text, f.limit) {
-		return dst, tooLong
+	if len(text) > f.Limit && tooMany(text, f.Limit) {
+		return dst, TooLong
 	}
 	dst = append(dst, '"')
 	from := len(dst)
@@ -82,9 +83,9 @@ func (f *Field) appendText(dst []byte, v value) ([]byte, fit) {
 		dst = append(dst[:from], known...)
 	}
 	if len(dst) == from {
-		return dst, nothing
+		return dst, Nothing
 	}
-	return append(dst, '"'), fits
+	return append(dst, '"'), Fits
 }
 
 // lower makes ASCII letters lowercase, which canonical escapes are already.
@@ -116,19 +117,19 @@ func tooMany(text []byte, limit int) bool {
 	return n > limit
 }
 
-func (f *Field) appendInteger(dst []byte, v value) ([]byte, fit) {
-	n, ok := integer(v.text)
+func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
+	n, ok := integer(v.Text)
 	const longest = 20 // digits of an uint64
-	if !ok && f.unsigned && len(v.text) <= longest && isNumber(v.text) {
+	if !ok && f.unsigned && len(v.Text) <= longest && isNumber(v.Text) {
 		// Beyond what an int64 holds.
-		if n, err := strconv.ParseUint(view(v.text), 10, 64); err == nil {
-			return strconv.AppendUint(dst, n, 10), fits
+		if n, err := strconv.ParseUint(view(v.Text), 10, 64); err == nil {
+			return strconv.AppendUint(dst, n, 10), Fits
 		}
 	}
 	if !ok || n < f.least || n > f.most {
-		return dst, misfit
+		return dst, Misfit
 	}
-	return strconv.AppendInt(dst, n, 10), fits
+	return strconv.AppendInt(dst, n, 10), Fits
 }
 
 // integer reads a JSON number that is whole, in any of its spellings.
@@ -155,7 +156,7 @@ func integer(text []byte) (n int64, ok bool) {
 
 // oddInteger reads one with a fraction, an exponent or many digits.
 func oddInteger(text []byte) (n int64, ok bool) {
-	if !isNumber(text) || len(text) > maxNumber {
+	if !isNumber(text) || len(text) > MaxNumber {
 		return 0, false
 	}
 	if !bytes.ContainsAny(text, ".eE") {
@@ -166,23 +167,23 @@ func oddInteger(text []byte) (n int64, ok bool) {
 	return n, ok && whole
 }
 
-// maxNumber is how many characters a number may have. OpenSearch's parser takes
+// MaxNumber is how many characters a number may have. OpenSearch's parser takes
 // 1,000, computers write about 25.
-const maxNumber = 300
+const MaxNumber = 300
 
-func (f *Field) appendFloat(dst []byte, v value) ([]byte, fit) {
+func (f *Field) appendFloat(dst []byte, v Value) ([]byte, Fit) {
 	// Short ones without an exponent are within the range of a float.
 	const sure = 30
-	if !isNumber(v.text) || len(v.text) > maxNumber {
-		return dst, misfit
+	if !isNumber(v.Text) || len(v.Text) > MaxNumber {
+		return dst, Misfit
 	}
-	if f.largest < math.MaxFloat32 || len(v.text) > sure || bytes.ContainsAny(v.text, "eE") {
-		x, err := strconv.ParseFloat(view(v.text), 64)
+	if f.largest < math.MaxFloat32 || len(v.Text) > sure || bytes.ContainsAny(v.Text, "eE") {
+		x, err := strconv.ParseFloat(view(v.Text), 64)
 		if err != nil || math.Abs(x) > f.largest {
-			return dst, misfit
+			return dst, Misfit
 		}
 	}
-	return append(dst, v.text...), fits
+	return append(dst, v.Text...), Fits
 }
 
 // isNumber tells whether a text is a number as JSON has it (RFC 8259, section 6).
@@ -225,33 +226,33 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // maxSpoken is longer than any spelling of a time or an address, in bytes.
 const maxSpoken = 100
 
-func (f *Field) appendDate(dst []byte, v value) ([]byte, fit) {
-	if len(v.text) > maxSpoken {
-		return dst, misfit
+func (f *Field) appendDate(dst []byte, v Value) ([]byte, Fit) {
+	if len(v.Text) > maxSpoken {
+		return dst, Misfit
 	}
 	for _, format := range f.formats {
-		t, ok := format.read(v.text)
+		t, ok := format.read(v.Text)
 		if !ok {
 			continue
 		}
 		t = t.UTC()
 		if year := t.Year(); year < 0 || year > 9999 {
-			return dst, misfit
+			return dst, Misfit
 		}
-		return t.AppendFormat(dst, `"2006-01-02T15:04:05.999999999Z"`), fits
+		return t.AppendFormat(dst, `"2006-01-02T15:04:05.999999999Z"`), Fits
 	}
-	return dst, misfit
+	return dst, Misfit
 }
 
 // dateFormat is one way to write a time: a layout of package time, in UTC where it
 // has no offset, or a number of units since 1970.
 type dateFormat struct {
 	layout string
-	epoch  unit
+	epoch  Unit
 }
 
 func (d dateFormat) read(text []byte) (time.Time, bool) {
-	if d.epoch == none {
+	if d.epoch == NoUnit {
 		t, err := time.Parse(d.layout, view(text))
 		return t, err == nil
 	}
@@ -260,24 +261,24 @@ func (d dateFormat) read(text []byte) (time.Time, bool) {
 }
 
 // appendIP takes an address with a port too, as servers log that of the other side.
-func appendIP(dst []byte, v value) ([]byte, fit) {
-	if len(v.text) > maxSpoken {
-		return dst, misfit
+func appendIP(dst []byte, v Value) ([]byte, Fit) {
+	if len(v.Text) > maxSpoken {
+		return dst, Misfit
 	}
-	address, err := netip.ParseAddr(view(v.text))
+	address, err := netip.ParseAddr(view(v.Text))
 	if err != nil {
-		withPort, err := netip.ParseAddrPort(view(v.text))
+		withPort, err := netip.ParseAddrPort(view(v.Text))
 		if err != nil {
-			return dst, misfit
+			return dst, Misfit
 		}
 		address = withPort.Addr()
 	}
 	if address.Zone() != "" {
-		return dst, misfit
+		return dst, Misfit
 	}
 	dst = append(dst, '"')
 	dst = address.AppendTo(dst)
-	return append(dst, '"'), fits
+	return append(dst, '"'), Fits
 }
 
 // view is bytes as a string for the length of a call, without a copy.

@@ -1,8 +1,10 @@
-package mapping
+package assets
 
 import (
 	"strconv"
 	"strings"
+
+	"logsluice/mapping/schema"
 )
 
 // board is a dashboard in the making, and all that it consists of.
@@ -39,12 +41,12 @@ var levelColors = map[string]string{noLevel: pale, "trace": pale, "debug": grey,
 
 // operations is the dashboard of the lines themselves, for whoever is on call: how
 // much, how bad, how slow, where, and what went wrong last.
-func (m *Mapper) operations() []savedObject {
-	b := &board{prefix: m.naming.prefix, pattern: m.indexPattern()}
-	if m.naming.date != "" { // else the pattern is the data stream, and matches nothing but it
-		b.without = m.letters()
+func (d Documents) operations() []savedObject {
+	b := &board{prefix: d.Naming.Prefix, pattern: d.indexPattern()}
+	if !d.Naming.DataStream { // else the pattern is the data stream, and matches nothing but it
+		b.without = d.Naming.DeadLetters()
 	}
-	r := m.schema.roles()
+	r := rolesOf(d.Schema)
 	if r.level != nil {
 		b.chart("lines-by-level", "Lines by level", "histogram", "lines", levelColors,
 			documents(), terms("group", r.level.Name, "level", noLevel, 10), overTime())
@@ -61,26 +63,26 @@ func (m *Mapper) operations() []savedObject {
 			documents(), filters(class("2"), class("3"), class("4"), class("5")), overTime())
 	}
 	if r.duration != nil {
-		b.chart("latency", "Latency: median, 95th and 99th percentile", "line", r.duration.inMilliseconds(), nil,
-			percentiles(r.duration.Name, r.duration.inMilliseconds(), 50, 95, 99), overTime())
+		b.chart("latency", "Latency: median, 95th and 99th percentile", "line", inMilliseconds(r.duration), nil,
+			percentiles(r.duration.Name, inMilliseconds(r.duration), 50, 95, 99), overTime())
 	}
 	if r.path != nil {
 		aggs := []agg{documents(), terms("bucket", r.path.Name, "path", "", 50)}
 		if r.duration != nil {
-			aggs = append(aggs, percentiles(r.duration.Name, r.duration.inMilliseconds(), 50, 95))
+			aggs = append(aggs, percentiles(r.duration.Name, inMilliseconds(r.duration), 50, 95))
 		}
 		b.table("top-paths", "Paths with the most requests", "", aggs...)
 	}
 	if r.path != nil && r.status != nil {
-		b.table("failing-paths", "Paths that fail (5xx)", r.status.failed(),
+		b.table("failing-paths", "Paths that fail (5xx)", failed(r.status),
 			documents(), terms("bucket", r.path.Name, "path", "", 20), terms("bucket", r.status.Name, "status", "", 5))
 	}
-	b.search("lines", "Lines", "", named(r.level, r.text), []string{messageField}, named(r.group))
+	b.search("lines", "Lines", "", named(r.level, r.text), []string{schema.MessageField}, named(r.group))
 	last := "lines"
 	if wrong := r.wrong(); wrong != "" {
 		said := named(r.text)
 		if r.text == nil {
-			said = []string{messageField}
+			said = []string{schema.MessageField}
 		}
 		b.search("errors", "Errors", wrong, named(r.level, r.status, r.path), said, named(r.failure, r.group))
 		last = "errors"
@@ -90,8 +92,8 @@ func (m *Mapper) operations() []savedObject {
 }
 
 // deadLetters is the dashboard of what could not be indexed.
-func (m *Mapper) deadLetters() []savedObject {
-	b := &board{prefix: m.naming.prefix, pattern: m.letterIndexPattern()}
+func (d Documents) deadLetters() []savedObject {
+	b := &board{prefix: d.Naming.Prefix, pattern: d.letterIndexPattern()}
 	b.chart("dead-letters-by-reason", "Dead letters by stage and type of error", "histogram", "dead letters", nil,
 		documents(), terms("group", "stage", "stage", "", 5), terms("group", "error.type", "error", "", 10), overTime())
 	b.table("dead-letter-reasons", "Why, and where from", "",
@@ -108,25 +110,25 @@ func (r roles) wrong() string {
 		signs = append(signs, r.level.Name+":(error OR fatal)")
 	}
 	if r.status != nil {
-		signs = append(signs, r.status.failed())
+		signs = append(signs, failed(r.status))
 	}
 	return strings.Join(signs, " OR ")
 }
 
 // failed is a query for the statuses of what the server did wrong.
-func (f *Field) failed() string { return f.Name + ":[500 TO *]" }
+func failed(f *schema.Field) string { return f.Name + ":[500 TO *]" }
 
 // inMilliseconds is what the values of a duration are called, which Dashboards shows in
 // milliseconds if their unit is known.
-func (f *Field) inMilliseconds() string {
-	if f.unit == none {
+func inMilliseconds(f *schema.Field) string {
+	if f.Unit == schema.NoUnit {
 		return "latency"
 	}
 	return "latency, ms"
 }
 
 // named are the names of those of some fields that there are.
-func named(fields ...*Field) (names []string) {
+func named(fields ...*schema.Field) (names []string) {
 	for _, f := range fields {
 		if f != nil {
 			names = append(names, f.Name)
@@ -196,7 +198,7 @@ func (b *board) search(name, title, query string, columns ...[]string) {
 	for _, some := range columns {
 		all = append(all, some...)
 	}
-	attributes := map[string]any{"columns": all, "sort": [][]string{{timeField, "desc"}}, "hits": 0}
+	attributes := map[string]any{"columns": all, "sort": [][]string{{schema.TimeField, "desc"}}, "hits": 0}
 	b.add(searchType, name, title, query, attributes, map[string]any{"highlightAll": true, "version": true})
 }
 

@@ -1,4 +1,4 @@
-package mapping
+package schema
 
 import (
 	"bytes"
@@ -7,55 +7,57 @@ import (
 	"time"
 )
 
-// unit is a unit of time in nanoseconds, or how to find it out.
-type unit int64
+// Unit is a unit of time in nanoseconds, or how to find it out.
+type Unit int64
 
+// Units.
 const (
-	none unit = 0
-	// auto reads a text with its own unit (1.5s, 10ms), a whole number as
+	// NoUnit is that of what is not a duration.
+	NoUnit Unit = 0
+	// Auto reads a text with its own unit (1.5s, 10ms), a whole number as
 	// nanoseconds, as Go's libraries write a time.Duration, and one with a fraction
 	// or an exponent as milliseconds if the line has its message under the key
 	// "message", as zerolog does, and else as seconds, as zap does.
-	auto         unit = -1
-	nanoseconds       = unit(time.Nanosecond)
-	microseconds      = unit(time.Microsecond)
-	milliseconds      = unit(time.Millisecond)
-	seconds           = unit(time.Second)
+	Auto         Unit = -1
+	Nanoseconds       = Unit(time.Nanosecond)
+	Microseconds      = Unit(time.Microsecond)
+	Milliseconds      = Unit(time.Millisecond)
+	Seconds           = Unit(time.Second)
 )
 
-var units = map[string]unit{"ns": nanoseconds, "us": microseconds, "ms": milliseconds, "s": seconds}
+var units = map[string]Unit{"ns": Nanoseconds, "us": Microseconds, "ms": Milliseconds, "s": Seconds}
 
 // appendDuration appends a duration in the unit of the field, to the nanosecond.
-func (f *Field) appendDuration(dst []byte, v value, source unit) ([]byte, fit) {
-	if source == auto {
-		source = nanoseconds
+func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
+	if source == Auto {
+		source = Nanoseconds
 	}
-	n, ok := count(v.text, source)
-	if !ok && v.quoted {
-		n, ok = spelled(dst, v.text)
+	n, ok := count(v.Text, source)
+	if !ok && v.Quoted {
+		n, ok = spelled(dst, v.Text)
 	}
-	units, rest := n/int64(f.unit), n%int64(f.unit)
+	units, rest := n/int64(f.Unit), n%int64(f.Unit)
 	if !ok || f.whole && (units < f.least || units > f.most) || !f.whole && math.Abs(float64(units)) > f.largest {
-		return dst, misfit
+		return dst, Misfit
 	}
 	if n < 0 {
 		dst, units, rest = append(dst, '-'), -units, -rest
 	}
 	dst = strconv.AppendInt(dst, units, 10)
 	if rest == 0 || f.whole {
-		return dst, fits
+		return dst, Fits
 	}
 	dst = append(dst, '.')
-	for scale := int64(f.unit) / 10; rest > 0; scale /= 10 {
-		dst = append(dst, digit(int(rest/scale)))
+	for scale := int64(f.Unit) / 10; rest > 0; scale /= 10 {
+		dst = append(dst, "0123456789"[rest/scale%10])
 		rest %= scale
 	}
-	return dst, fits
+	return dst, Fits
 }
 
-// isOpen tells whether the unit of a duration depends on the rest of the line.
-func isOpen(v value, source unit) bool {
-	return source == auto && bytes.ContainsAny(v.text, ".eE") && isNumber(v.text)
+// IsOpen reports whether the unit of a duration depends on the rest of the line.
+func IsOpen(v Value, source Unit) bool {
+	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && isNumber(v.Text)
 }
 
 // spelled reads a duration that says its unit, as time.Duration's String writes
@@ -73,8 +75,8 @@ func spelled(scratch, text []byte) (int64, bool) {
 }
 
 // count reads a number of units as nanoseconds, to the nearest.
-func count(text []byte, of unit) (int64, bool) {
-	if !isNumber(text) || len(text) > maxNumber {
+func count(text []byte, of Unit) (int64, bool) {
+	if !isNumber(text) || len(text) > MaxNumber {
 		return 0, false
 	}
 	shift := 0
