@@ -38,7 +38,7 @@ func Parse(data []byte) (*Schema, error) {
 	if len(file.Content) == 0 {
 		return nil, errors.New("line 1: the schema is empty: give it fields")
 	}
-	sum := sha256.Sum256(data)
+	sum := sha256.Sum256(statedRole.ReplaceAll(data, nil))
 	s := &Schema{Version: 1, Message: LightText, Rest: RestNone, RestFields: usualRestFields, source: data, Hash: hex.EncodeToString(sum[:8])}
 	for i, n := range file.Content[0].Content {
 		if i%2 == 0 && (n.Value == "drop" || n.Value == "keep") {
@@ -60,6 +60,10 @@ func Parse(data []byte) (*Schema, error) {
 	}
 	return s, err
 }
+
+// statedRole matches the role of a field. The hash of a schema, which stands in the index
+// template, is without roles: they change the dashboards and no index.
+var statedRole = regexp.MustCompile(`(?:\n *|, *)role: *[a-z_]+`)
 
 func (s *Schema) readFields(n *yaml.Node) error {
 	if n.Tag == "!!null" {
@@ -248,6 +252,7 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"formats":      func(n *yaml.Node) (err error) { f.date, err = words(n); return err },
 		"unit":         func(n *yaml.Node) (err error) { f.Unit, err = oneUnit(n); return err },
 		"mapping":      f.readOptions,
+		"role":         func(n *yaml.Node) (err error) { f.Role, err = oneOf(n, allRoles...); return err },
 	})
 	if err == nil {
 		err = f.complete(s)
@@ -396,6 +401,9 @@ func (f *fieldFile) complete(s *Schema) error {
 		f.whole, f.Kind = f.Kind == IntegerKind, DurationKind
 	}
 	if err := f.readFormats(at("formats")); err != nil {
+		return err
+	}
+	if err := f.checkRole(s, at("role")); err != nil {
 		return err
 	}
 	return f.checkOrigin(at)

@@ -25,7 +25,7 @@ type Schema struct {
 	// RestFields bounds the fields that the rest adds to an index, if OpenSearch makes them.
 	RestFields int
 	Rules      []Rule
-	// Hash identifies the file.
+	// Hash identifies the file, apart from the roles of its fields.
 	Hash   string
 	source []byte // the file
 }
@@ -42,6 +42,8 @@ type Field struct {
 	Options map[string]any
 	// Meaning is one phrase on what it holds, for people.
 	Meaning string
+	// Role is what it is to the dashboards, if the file states that; see InRole.
+	Role Role
 	// Kind is how its values are read.
 	Kind Kind
 	// Origin is where they come from.

@@ -46,45 +46,46 @@ func (d Documents) operations() []savedObject {
 	if !d.Naming.DataStream { // else the pattern is the data stream, and matches nothing but it
 		b.without = d.Naming.DeadLetters()
 	}
-	r := rolesOf(d.Schema)
-	if r.level != nil {
+	group, level, text := d.Schema.InRole(schema.GroupRole), d.Schema.InRole(schema.LevelRole), d.Schema.InRole(schema.MessageRole)
+	path, status, latency := d.Schema.InRole(schema.PathRole), d.Schema.InRole(schema.StatusRole), d.Schema.InRole(schema.LatencyRole)
+	if level != nil {
 		b.chart("lines-by-level", "Lines by level", "histogram", "lines", levelColors,
-			documents(), terms("group", r.level.Name, "level", noLevel, 10), overTime())
+			documents(), terms("group", level.Name, "level", noLevel, 10), overTime())
 	}
-	if r.group != nil {
+	if group != nil {
 		b.chart("lines-by-group", "Lines by log group, the 10 largest", "histogram", "lines", nil,
-			documents(), terms("group", r.group.Name, "log group", "", 10), overTime())
+			documents(), terms("group", group.Name, "log group", "", 10), overTime())
 	}
-	if r.status != nil {
+	if status != nil {
 		class := func(first string) [2]string {
-			return [2]string{first + "xx", r.status.Name + ":[" + first + "00 TO " + first + "99]"}
+			return [2]string{first + "xx", status.Name + ":[" + first + "00 TO " + first + "99]"}
 		}
 		b.chart("requests-by-status", "Requests by class of status", "histogram", "requests", map[string]string{"2xx": green, "3xx": blue, "4xx": yellow, "5xx": red},
 			documents(), filters(class("2"), class("3"), class("4"), class("5")), overTime())
 	}
-	if r.duration != nil {
-		b.chart("latency", "Latency: median, 95th and 99th percentile", "line", inMilliseconds(r.duration), nil,
-			percentiles(r.duration.Name, inMilliseconds(r.duration), 50, 95, 99), overTime())
+	if latency != nil {
+		b.chart("latency", "Latency: median, 95th and 99th percentile", "line", inMilliseconds(latency), nil,
+			percentiles(latency.Name, inMilliseconds(latency), 50, 95, 99), overTime())
 	}
-	if r.path != nil {
-		aggs := []agg{documents(), terms("bucket", r.path.Name, "path", "", 50)}
-		if r.duration != nil {
-			aggs = append(aggs, percentiles(r.duration.Name, inMilliseconds(r.duration), 50, 95))
+	if path != nil {
+		aggs := []agg{documents(), terms("bucket", path.Name, "path", "", 50)}
+		if latency != nil {
+			aggs = append(aggs, percentiles(latency.Name, inMilliseconds(latency), 50, 95))
 		}
 		b.table("top-paths", "Paths with the most requests", "", aggs...)
 	}
-	if r.path != nil && r.status != nil {
-		b.table("failing-paths", "Paths that fail (5xx)", failed(r.status),
-			documents(), terms("bucket", r.path.Name, "path", "", 20), terms("bucket", r.status.Name, "status", "", 5))
+	if path != nil && status != nil {
+		b.table("failing-paths", "Paths that fail (5xx)", failed(status),
+			documents(), terms("bucket", path.Name, "path", "", 20), terms("bucket", status.Name, "status", "", 5))
 	}
-	b.search("lines", "Lines", "", named(r.level, r.text), []string{schema.MessageField}, named(r.group))
+	b.search("lines", "Lines", "", named(level, text), []string{schema.MessageField}, named(group))
 	last := "lines"
-	if wrong := r.wrong(); wrong != "" {
-		said := named(r.text)
-		if r.text == nil {
+	if wrong := wrongQuery(level, status); wrong != "" {
+		said := named(text)
+		if text == nil {
 			said = []string{schema.MessageField}
 		}
-		b.search("errors", "Errors", wrong, named(r.level, r.status, r.path), said, named(r.failure, r.group))
+		b.search("errors", "Errors", wrong, named(level, status, path), said, named(d.Schema.InRole(schema.ErrorRole), group))
 		last = "errors"
 	}
 	b.embed(last)
@@ -103,14 +104,14 @@ func (d Documents) deadLetters() []savedObject {
 	return b.dashboard("dead-letters", "Dead letters", "now-7d")
 }
 
-// wrong is a query for lines that tell of a failure.
-func (r roles) wrong() string {
+// wrongQuery returns a query for lines that tell of a failure, "" without such fields.
+func wrongQuery(level, status *schema.Field) string {
 	var signs []string
-	if r.level != nil {
-		signs = append(signs, r.level.Name+":(error OR fatal)")
+	if level != nil {
+		signs = append(signs, level.Name+":(error OR fatal)")
 	}
-	if r.status != nil {
-		signs = append(signs, failed(r.status))
+	if status != nil {
+		signs = append(signs, failed(status))
 	}
 	return strings.Join(signs, " OR ")
 }

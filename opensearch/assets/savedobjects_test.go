@@ -347,6 +347,11 @@ func TestSavedObjects_Success(t *testing.T) {
 	f(of(path, status), "requests-by-status top-paths failing-paths lines errors")
 	f(of(level, group, status, duration, path), all)
 
+	// Roles are stated, whatever the names.
+	f(of("{name: severity, type: keyword, paths: l, role: level}", "{name: source, type: keyword, from: log_group, role: log_group}", "{name: code, type: long, paths: c, role: status}",
+		"{name: took, type: float, unit: us, paths: t, role: latency}", "{name: route, type: keyword, paths: r, role: path}"), all)
+	f(of("{name: severity, type: keyword, paths: l}", "{name: code, type: long, paths: c}"), "lines")
+
 	// A field that does not do is passed over.
 	f(of("{name: level, type: match_only_text, paths: l}"), "lines")
 	f(of("{name: level, type: integer, paths: l}"), "lines")
