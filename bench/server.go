@@ -8,17 +8,17 @@ import (
 	"os"
 	"time"
 
-	"github.com/opensearch-project/opensearch-go/v4"
+	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 
-	"logsluice/domain"
 	"logsluice/local"
 	"logsluice/local/inspect"
+	"logsluice/opensearch"
 )
 
 // server is a real OpenSearch.
 type server struct {
 	node   *local.OpenSearch
-	client *opensearch.Client
+	client *opensearchgo.Client
 }
 
 // heap is enough for what the loader has under way at a time: with half of it,
@@ -37,7 +37,7 @@ func startServer(ctx context.Context, s settings, builtIn string) (*server, erro
 	}
 	template, err := documents.Template()
 	if err == nil {
-		_, _, err = domain.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
+		_, _, err = opensearch.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, v.stop())
@@ -51,7 +51,7 @@ func startBareServer(ctx context.Context, s settings) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := domain.NewClient(domain.ClientConfig{URL: node.URL, Connections: bulkConnections})
+	client, err := opensearch.NewClient(opensearch.ClientConfig{URL: node.URL, Connections: bulkConnections})
 	if err != nil {
 		return nil, errors.Join(err, node.Stop())
 	}

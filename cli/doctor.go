@@ -11,7 +11,7 @@ import (
 
 	"logsluice/consumer"
 	"logsluice/doctor"
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // doctorCommand looks at the chain with the environment of run.
@@ -121,7 +121,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if dashboards == nil {
 		return cfg, func() { _ = client.Close() }, nil
 	}
-	cfg.Dashboards = &domain.Dashboards{Client: dashboards, Tenant: c.DashboardsTenant}
+	cfg.Dashboards = &opensearch.Dashboards{Client: dashboards, Tenant: c.DashboardsTenant}
 	return cfg, func() { _, _ = client.Close(), dashboards.Close() }, nil
 }
 

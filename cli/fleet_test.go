@@ -246,7 +246,7 @@ func (f *fleet) noted() string {
 	return strings.Join(all, "\n")
 }
 
-// Stream is the domain; it implements domain.Client.
+// Stream is the domain; it implements opensearch.Client.
 func (f *fleet) Stream(r *http.Request) (*http.Response, error) {
 	return fakeaws.RoundTripper(http.HandlerFunc(f.answer)).RoundTrip(r)
 }

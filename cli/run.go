@@ -19,10 +19,10 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/consumer"
 	"logsluice/doctor"
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/timetext"
 	"logsluice/mapping"
+	"logsluice/opensearch"
 	"logsluice/opensearch/assets"
 	"logsluice/telemetry"
 )
@@ -186,7 +186,7 @@ func (r *runCommand) worker() string {
 
 // consume puts the parts together and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
-	documents assets.Documents, client domain.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
+	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
 	templates, err := indexTemplates(documents)
 	if err != nil {

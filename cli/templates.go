@@ -10,9 +10,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/doctor"
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/statelog"
+	"logsluice/opensearch"
 	"logsluice/opensearch/assets"
 )
 
@@ -77,7 +77,7 @@ func targetsAt(templates []indexTemplate, now time.Time) (all []doctor.Target, e
 // documents would decide the mapping, so nothing is read before: OpenSearch is
 // asked until it has them or ctx ends. What keeps it from having them is logged when it
 // changes or lasts, not at each try.
-func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Access, templates []indexTemplate, log zerolog.Logger) error {
+func ensureTemplates(ctx context.Context, client opensearch.Client, access doctor.Access, templates []indexTemplate, log zerolog.Logger) error {
 	var changes statelog.Changes
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		err := tryTemplates(ctx, client, templates, log)
@@ -107,9 +107,9 @@ func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Ac
 
 // kindOf is the same for errors that differ in their details only.
 func kindOf(err error, access doctor.Access) string {
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	if errors.As(err, &answer) {
-		return fmt.Sprint(answer.Status, domain.CauseOf(err).Type)
+		return fmt.Sprint(answer.Status, opensearch.CauseOf(err).Type)
 	}
 	if remedy := access.Remedy(err); remedy != "" {
 		return remedy
@@ -117,7 +117,7 @@ func kindOf(err error, access doctor.Access) string {
 	return err.Error()
 }
 
-func tryTemplates(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) error {
+func tryTemplates(ctx context.Context, client opensearch.Client, templates []indexTemplate, log zerolog.Logger) error {
 	// A request that hangs is not the last.
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
@@ -129,7 +129,7 @@ func tryTemplates(ctx context.Context, client domain.Client, templates []indexTe
 		return err
 	}
 	for _, t := range templates {
-		body, changes, err := domain.EnsureTemplate(ctx, client, t.name, t.bodies...)
+		body, changes, err := opensearch.EnsureTemplate(ctx, client, t.name, t.bodies...)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func refused(concerns []doctor.Concern) error {
 const concernPeriod = time.Hour
 
 // watchConcerns logs what is wrong with them, once while it stays the same, until ctx ends.
-func watchConcerns(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) {
+func watchConcerns(ctx context.Context, client opensearch.Client, templates []indexTemplate, log zerolog.Logger) {
 	var known []doctor.Concern
 	for {
 		concerns, err := concernsAt(ctx, client, templates, time.Now())
@@ -184,7 +184,7 @@ func watchConcerns(ctx context.Context, client domain.Client, templates []indexT
 	}
 }
 
-func concernsAt(ctx context.Context, client domain.Client, templates []indexTemplate, now time.Time) ([]doctor.Concern, error) {
+func concernsAt(ctx context.Context, client opensearch.Client, templates []indexTemplate, now time.Time) ([]doctor.Concern, error) {
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
 	targets, err := targetsAt(templates, now)
@@ -196,9 +196,9 @@ func concernsAt(ctx context.Context, client domain.Client, templates []indexTemp
 
 // extend gives an index that is there already the fields it can still get, at
 // each start: a worker may have been stopped before.
-func extend(ctx context.Context, client domain.Client, index string, template []byte, log zerolog.Logger) error {
-	added, kept, err := domain.ExtendMapping(ctx, client, index, template)
-	if errors.Is(err, domain.ErrForbidden) {
+func extend(ctx context.Context, client opensearch.Client, index string, template []byte, log zerolog.Logger) error {
+	added, kept, err := opensearch.ExtendMapping(ctx, client, index, template)
+	if errors.Is(err, opensearch.ErrForbidden) {
 		log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")
 		return nil
 	}
@@ -212,9 +212,9 @@ func extend(ctx context.Context, client domain.Client, index string, template []
 }
 
 // checkTemplates asks OpenSearch whether the index templates are in place.
-func checkTemplates(ctx context.Context, client domain.Client, templates []indexTemplate) error {
+func checkTemplates(ctx context.Context, client opensearch.Client, templates []indexTemplate) error {
 	for _, t := range templates {
-		changes, err := domain.TemplateChanges(ctx, client, t.name, t.bodies...)
+		changes, err := opensearch.TemplateChanges(ctx, client, t.name, t.bodies...)
 		if err != nil {
 			return err
 		}

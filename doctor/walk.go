@@ -9,8 +9,8 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/consumer"
-	"logsluice/domain"
 	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 )
 
 // Names of the links, in the order of the data.
@@ -44,7 +44,7 @@ type Config struct {
 	MostLogGroups int
 
 	// Search is the OpenSearch domain, and SearchAccess how it is asked.
-	Search       domain.Client
+	Search       opensearch.Client
 	SearchAccess Access
 	// Naming is how the indices are named; NoIDs reports whether OpenSearch gives ids.
 	Naming schema.Naming
@@ -58,7 +58,7 @@ type Config struct {
 
 	// Dashboards is nil if there is none, and DashboardsAccess how it is asked; SavedObjects
 	// are the lines of an export.
-	Dashboards       *domain.Dashboards
+	Dashboards       *opensearch.Dashboards
 	DashboardsAccess Access
 	SavedObjects     [][]byte
 	// Archive is where the Firehose writes, nil if that is not known.

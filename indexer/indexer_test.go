@@ -22,7 +22,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -116,7 +116,7 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	if change != nil {
 		change(&cfg)
 	}
-	client, err := domain.NewClient(domain.ClientConfig{URL: server.URL, Connections: cfg.Connections})
+	client, err := opensearch.NewClient(opensearch.ClientConfig{URL: server.URL, Connections: cfg.Connections})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // ask sends a request and decodes the answer.
-func ask(t *testing.T, client domain.Client, method, path, body string) (status int, answer map[string]any) {
+func ask(t *testing.T, client opensearch.Client, method, path, body string) (status int, answer map[string]any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if err != nil {
@@ -48,7 +48,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := domain.EnsureTemplate(t.Context(), client, name, body); err != nil {
+	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, name, body); err != nil {
 		t.Fatal(err)
 	}
 	index := prefix + "-2018-12-10"

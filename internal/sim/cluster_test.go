@@ -388,7 +388,7 @@ type lifeIndex struct {
 	life    *life
 }
 
-// Stream implements domain.Client.
+// Stream implements opensearch.Client.
 func (x lifeIndex) Stream(r *http.Request) (*http.Response, error) {
 	if x.life.dead.Load() {
 		return nil, io.ErrUnexpectedEOF

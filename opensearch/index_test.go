@@ -1,4 +1,4 @@
-package domain_test
+package opensearch_test
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"logsluice/domain"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // Of workers that start at once one creates the index, by its template, and none fails;
@@ -26,14 +26,14 @@ func TestEnsureIndex(t *testing.T) {
 		}
 	}
 	template := `{"index_patterns":["` + name + `"],"priority":1000,"template":{"mappings":{"dynamic":"false","properties":{"stage":{"type":"keyword"}}}}}`
-	if _, _, err := domain.EnsureTemplate(t.Context(), client, name, []byte(template)); err != nil {
+	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, name, []byte(template)); err != nil {
 		t.Fatal(err)
 	}
 	var creators atomic.Int64
 	var workers sync.WaitGroup
 	for range 4 {
 		workers.Go(func() {
-			created, err := domain.EnsureIndex(t.Context(), client, name)
+			created, err := opensearch.EnsureIndex(t.Context(), client, name)
 			if err != nil {
 				t.Error(err)
 			}
@@ -55,7 +55,7 @@ func TestEnsureIndex(t *testing.T) {
 	}
 
 	ask(http.MethodPut, "/"+name+"/_doc/1?refresh=true", `{"stage":"index"}`, nil)
-	if created, err := domain.EnsureIndex(t.Context(), client, name); created || err != nil {
+	if created, err := opensearch.EnsureIndex(t.Context(), client, name); created || err != nil {
 		t.Error(created, err)
 	}
 	var documents struct{ Count int }
@@ -76,8 +76,8 @@ func TestEnsureIndex_Failure(t *testing.T) {
 	}
 	f := func(name string, taken bool, want string) {
 		t.Helper()
-		created, err := domain.EnsureIndex(t.Context(), client, name)
-		if created || err == nil || errors.Is(err, domain.ErrNameTaken) != taken || !strings.Contains(err.Error(), "create index "+name+": ") || !strings.Contains(err.Error(), want) {
+		created, err := opensearch.EnsureIndex(t.Context(), client, name)
+		if created || err == nil || errors.Is(err, opensearch.ErrNameTaken) != taken || !strings.Contains(err.Error(), "create index "+name+": ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %t, %v", name, created, err)
 		}
 	}

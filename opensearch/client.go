@@ -1,4 +1,4 @@
-package domain
+package opensearch
 
 import (
 	"cmp"
@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/opensearch-project/opensearch-go/v4"
+	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 	"github.com/opensearch-project/opensearch-go/v4/opensearchtransport"
 	"github.com/opensearch-project/opensearch-go/v4/signer/awsv2"
 )
@@ -55,7 +55,7 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // NewClient makes a client that sends each request once: retries are for
 // its user, who knows what a second try means. The error of a bad config is a
 // *ConfigError.
-func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
+func NewClient(cfg ClientConfig) (*opensearchgo.Client, error) {
 	address, err := ParseAddress(cfg.URL)
 	if err != nil {
 		return nil, &ConfigError{"URL", err}
@@ -93,7 +93,7 @@ func NewClient(cfg ClientConfig) (*opensearch.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the OpenSearch client: %w", err)
 	}
-	return &opensearch.Client{Transport: tp}, nil
+	return &opensearchgo.Client{Transport: tp}, nil
 }
 
 // certificates reads CAFile, which must have a PEM certificate.
