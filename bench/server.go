@@ -37,7 +37,7 @@ func startServer(ctx context.Context, s settings, builtIn string) (*server, erro
 	}
 	template, err := documents.Template()
 	if err == nil {
-		_, _, err = opensearch.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
+		_, _, err = opensearch.EnsureTemplate(ctx, v.client, template)
 	}
 	if err != nil {
 		return nil, errors.Join(err, v.stop())

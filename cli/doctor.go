@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -85,15 +84,8 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		}
 		cfg.Archive = &archive
 	}
-	templates, err := indexTemplates(documents)
-	if err != nil {
+	if cfg.Templates, err = documents.Templates(); err != nil {
 		return cfg, nil, err
-	}
-	if cfg.Targets, err = targetsAt(templates, time.Now()); err != nil {
-		return cfg, nil, err
-	}
-	for _, t := range templates {
-		cfg.Templates = append(cfg.Templates, doctor.Template{Name: t.name, Bodies: t.bodies})
 	}
 	if cfg.SavedObjects, err = documents.SavedObjects(); err != nil {
 		return cfg, nil, err

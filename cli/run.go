@@ -188,10 +188,11 @@ func (r *runCommand) worker() string {
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
 	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
-	templates, err := indexTemplates(documents)
+	templates, err := documents.Templates()
 	if err != nil {
 		return err
 	}
+	targets := targetsOf(documents.Naming, templates...)
 	mapper, err := r.mapper(documents, mapping.Config{
 		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Registry: registry,
 	})
@@ -271,7 +272,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 			Ready: []telemetry.Check{
 				{Name: "consumer", Func: c.Ready},
 				{Name: "indexer", Func: func(context.Context) error { return ix.Ready() }},
-				{Name: "OpenSearch", Func: func(ctx context.Context) error { return checkTemplates(ctx, client, templates) }},
+				{Name: "OpenSearch", Func: func(ctx context.Context) error { return opensearch.CheckTemplates(ctx, client, templates...) }},
 			},
 		}
 		shows.Go(func() {
@@ -298,14 +299,14 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		}
 		telemetry.Summarize(showing, cfg)
 	})
-	if err := ensureTemplates(ctx, client, r.access(), templates, log); err != nil {
+	if err := installTemplates(ctx, client, r.access(), templates, targets, log); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before OpenSearch could be reached
 		}
 		return err
 	}
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
-	shows.Go(func() { watchConcerns(showing, client, templates, log) })
+	shows.Go(func() { watchConcerns(showing, client, targets, log) })
 	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), documents.Naming.Prefix, log) })
 	shows.Go(func() { checkStore(showing, store, log) })
 	return r.explain(c.Run(ctx), awsConfig.Region)

@@ -12,6 +12,7 @@ import (
 
 	"logsluice/doctor"
 	"logsluice/internal/safetext"
+	"logsluice/mapping/schema"
 	"logsluice/opensearch"
 	"logsluice/opensearch/assets"
 )
@@ -117,13 +118,13 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		dashboards = &opensearch.Dashboards{Client: client, Tenant: c.DashboardsTenant}
 	}
 
-	templates, err := indexTemplates(documents)
+	templates, err := documents.Templates()
 	if err != nil {
 		return err
 	}
 	// A domain that DATA_STREAM does not fit is left as it is, as no part would be right.
 	// If it cannot be asked, the parts tell.
-	if concerns, err := concernsAt(ctx, search, templates, time.Now()); err == nil {
+	if concerns, err := concernsAt(ctx, search, targetsOf(documents.Naming, templates...), time.Now()); err == nil {
 		if err := refused(concerns); err != nil {
 			return err
 		}
@@ -134,7 +135,7 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, templates) }},
+		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, documents.Naming, templates) }},
 		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, documents.Naming.Prefix, policy) }},
 		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, documents) }},
 	} {
@@ -178,10 +179,10 @@ func (s *setup) done(kind, name string, changes []string, err error) {
 	s.add(o)
 }
 
-func (s *setup) templates(ctx context.Context, search opensearch.Client, templates []indexTemplate) error {
+func (s *setup) templates(ctx context.Context, search opensearch.Client, naming schema.Naming, templates []opensearch.Template) error {
 	for _, t := range templates {
-		changes, concerns, err := s.template(ctx, search, t)
-		s.done("template", t.name, changes, withRemedy(err, s.opensearchSettings.access()))
+		changes, concerns, err := s.template(ctx, search, naming, t)
+		s.done("template", t.Name, changes, withRemedy(err, s.opensearchSettings.access()))
 		s.warn(concerns...)
 	}
 	return nil
@@ -189,16 +190,16 @@ func (s *setup) templates(ctx context.Context, search opensearch.Client, templat
 
 // template brings an index template to the domain, and looks what else is done to the
 // indices that it is for.
-func (s *setup) template(ctx context.Context, search opensearch.Client, t indexTemplate) (changes []string, concerns []doctor.Concern, err error) {
+func (s *setup) template(ctx context.Context, search opensearch.Client, naming schema.Naming, t opensearch.Template) (changes []string, concerns []doctor.Concern, err error) {
 	if s.DryRun {
-		changes, err = opensearch.TemplateChanges(ctx, search, t.name, t.bodies...)
+		changes, err = opensearch.TemplateChanges(ctx, search, t)
 	} else {
-		_, changes, err = opensearch.EnsureTemplate(ctx, search, t.name, t.bodies...)
+		_, changes, err = opensearch.EnsureTemplate(ctx, search, t)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	targets, err := t.targets(time.Now())
+	targets, err := targetsOf(naming, t)(time.Now())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -22,7 +22,7 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		ctx = staged(ctx, &at)
 		if w.SearchAccess.SigningService == "aoss" { // which has no answer at /
-			_, err = opensearch.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
+			_, err = opensearch.TemplateChanges(ctx, w.Search, w.Templates[0])
 			return err
 		}
 		server, err = opensearch.Describe(ctx, w.Search)
@@ -59,7 +59,7 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 // knows tells that a request that run makes is not refused.
 func (w *walk) knows(ctx context.Context) bool {
 	err := bounded(ctx, func(ctx context.Context) error {
-		_, err := opensearch.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
+		_, err := opensearch.TemplateChanges(ctx, w.Search, w.Templates[0])
 		return err
 	})
 	return err == nil

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"logsluice/mapping/schema"
 	"logsluice/opensearch"
 )
 
@@ -26,21 +28,38 @@ type Target struct {
 	AnyKind bool
 }
 
-// Targets returns the targets that an index template, whose body is as for PUT
-// _index_template/NAME, is to make.
-func Targets(template string, body []byte, names ...string) ([]Target, error) {
-	var t struct {
-		Priority   int64
-		DataStream *struct{} `json:"data_stream"`
+// Targets returns the names that are written to at a time, and soon, and that index
+// templates are to make: that of the documents, which has the prefix as its name, and that
+// of the dead letters.
+func Targets(templates []opensearch.Template, n schema.Naming, now time.Time) ([]Target, error) {
+	var all []Target
+	for _, t := range templates {
+		var body struct {
+			Priority   int64
+			DataStream *struct{} `json:"data_stream"`
+		}
+		if err := json.Unmarshal(t.Bodies[0], &body); err != nil {
+			return nil, fmt.Errorf("read index template %s: %w", t.Name, err)
+		}
+		target := Target{Template: t.Name, Priority: body.Priority, DataStream: body.DataStream != nil}
+		if t.Name == n.DeadLetters() {
+			target.Name, target.AnyKind = t.Name, true // the kind is looked at when the index is created
+			all = append(all, target)
+			continue
+		}
+		names := n.Indices(now)
+		if next := n.Next(now); next != "" {
+			names = append(names, next)
+		}
+		for _, name := range names {
+			target.Name = name
+			all = append(all, target)
+		}
+		if !n.DataStream { // then it must not be one
+			all = append(all, Target{Name: n.Prefix})
+		}
 	}
-	if err := json.Unmarshal(body, &t); err != nil {
-		return nil, fmt.Errorf("read an index template: %w", err)
-	}
-	var targets []Target
-	for _, name := range names {
-		targets = append(targets, Target{Name: name, Template: template, Priority: t.Priority, DataStream: t.DataStream != nil})
-	}
-	return targets, nil
+	return all, nil
 }
 
 const (

@@ -22,7 +22,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	for _, t := range w.Templates {
 		var changes []string
 		err := bounded(ctx, func(ctx context.Context) (err error) {
-			changes, err = opensearch.TemplateChanges(ctx, w.Search, t.Name, t.Bodies...)
+			changes, err = opensearch.TemplateChanges(ctx, w.Search, t)
 			return err
 		})
 		switch {
@@ -45,7 +45,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	var there bool
 	var missing, kept []string
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		there, missing, kept, err = opensearch.MappingChanges(ctx, w.Search, index, w.Templates[0].Bodies...)
+		there, missing, kept, err = opensearch.MappingChanges(ctx, w.Search, index, w.Templates[0])
 		return err
 	})
 	switch {
@@ -72,8 +72,12 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 // concerns looks what else makes indices, or changes documents, and notes whether run
 // writes anything.
 func (w *walk) concerns(ctx context.Context) (concerns []Concern, err error) {
+	targets, err := Targets(w.Templates, w.Naming, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		concerns, err = CheckTargets(ctx, w.Search, w.Targets)
+		concerns, err = CheckTargets(ctx, w.Search, targets)
 		return err
 	})
 	if i := slices.IndexFunc(concerns, Concern.Stops); i >= 0 {

@@ -50,9 +50,7 @@ type Config struct {
 	Naming schema.Naming
 	NoIDs  bool
 	// Templates are to be on the domain, that of the documents first.
-	Templates []Template
-	// Targets are the names that documents are written to.
-	Targets []Target
+	Templates []opensearch.Template
 	// Policy is the body of the lifecycle policy, which has the prefix as name.
 	Policy []byte
 
@@ -71,13 +69,6 @@ type Config struct {
 type Store interface {
 	// Check reports why it cannot be written to, or nil.
 	Check(ctx context.Context) error
-}
-
-// Template is an index template in bodies of which one is to be in place, the best
-// first.
-type Template struct {
-	Name   string
-	Bodies [][]byte
 }
 
 // walk is one walk along the chain. What a link finds out is for those after it.

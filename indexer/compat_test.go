@@ -76,17 +76,13 @@ func checkVersion(t *testing.T, url, text string) {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {
-		documents, err := assets.Documents{Naming: naming, Schema: fields}.Template()
+		templates, err := assets.Documents{Naming: naming, Schema: fields}.Templates()
 		if err != nil {
 			t.Fatal(err)
 		}
-		letters, body, err := indexer.DeadLetterTemplate(prefix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, bodies := range map[string][][]byte{documents.Name: documents.Bodies, letters: {body}} {
-			if _, changes, err := opensearch.EnsureTemplate(t.Context(), client, name, bodies...); err != nil || len(changes) > 0 != want {
-				t.Fatalf("template %s: changes %v, want %v, %v", name, changes, want, err)
+		for _, template := range templates {
+			if _, changes, err := opensearch.EnsureTemplate(t.Context(), client, template); err != nil || len(changes) > 0 != want {
+				t.Fatalf("template %s: changes %v, want %v, %v", template.Name, changes, want, err)
 			}
 		}
 	}

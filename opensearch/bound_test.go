@@ -24,7 +24,7 @@ func TestEndlessAnswer(t *testing.T) {
 	calls := map[string]func(context.Context, Client) error{ // the ways in which answers are read
 		"describe": func(ctx context.Context, c Client) error { _, err := Describe(ctx, c); return err },
 		"template": func(ctx context.Context, c Client) error {
-			_, err := TemplateChanges(ctx, c, "name", []byte("{}"))
+			_, err := TemplateChanges(ctx, c, Template{Name: "name", Bodies: [][]byte{[]byte("{}")}})
 			return err
 		},
 	}

@@ -26,7 +26,7 @@ func TestEnsureIndex(t *testing.T) {
 		}
 	}
 	template := `{"index_patterns":["` + name + `"],"priority":1000,"template":{"mappings":{"dynamic":"false","properties":{"stage":{"type":"keyword"}}}}}`
-	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, name, []byte(template)); err != nil {
+	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, opensearch.Template{Name: name, Bodies: [][]byte{[]byte(template)}}); err != nil {
 		t.Fatal(err)
 	}
 	var creators atomic.Int64

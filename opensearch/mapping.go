@@ -58,12 +58,12 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 // MappingChanges lists what ExtendMapping would add and keep, by the one of the bodies
 // of a template that is nearest to what the index has, and tells whether the index is
 // there.
-func MappingChanges(ctx context.Context, client Client, index string, bodies ...[]byte) (there bool, missing, kept []string, err error) {
+func MappingChanges(ctx context.Context, client Client, index string, t Template) (there bool, missing, kept []string, err error) {
 	indices, err := mappings(ctx, client, index)
 	if err != nil || len(indices) == 0 {
 		return false, nil, nil, err
 	}
-	for i, body := range bodies {
+	for i, body := range t.Bodies {
 		wanted, err := fieldsOf(body)
 		if err != nil {
 			return true, nil, nil, err

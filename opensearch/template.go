@@ -6,27 +6,39 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 )
 
-// EnsureTemplate installs a composable index template if OpenSearch does not
-// have it just so. The bodies are the same template, the best first: one that the
-// server refuses, as it lacks a field type or a codec, is followed by the next. It
-// returns the one that is in place and what was changed for it. A template of a
-// later version counts as being in place. Settings must be
-// spelled as OpenSearch gives them back.
+// Template is a composable index template that is to be on a domain.
 // See https://docs.opensearch.org/latest/im-plugin/index-templates/.
-func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[]byte) (body []byte, changes []string, err error) {
-	found, err := template(ctx, client, name)
+type Template struct {
+	Name string
+	// Bodies are as for PUT _index_template/NAME. One of them is to be in place, the best
+	// first: a server that lacks a field type or a codec takes one of the others. Settings
+	// are spelled as OpenSearch returns them (nested, values as strings), so that an
+	// installed template can be compared.
+	Bodies [][]byte
+	// Indices returns the indices that are written to at a time, which get the fields that
+	// they lack and the template has; nil for none.
+	Indices func(time.Time) []string
+}
+
+// EnsureTemplate installs an index template if OpenSearch does not have it exactly so. A
+// body that the server refuses is followed by the next. It returns the body that is in
+// place and what was changed for it. A template of a later version counts as being in
+// place.
+func EnsureTemplate(ctx context.Context, client Client, t Template) (body []byte, changes []string, err error) {
+	found, err := template(ctx, client, t.Name)
 	if err != nil {
 		return nil, nil, err
 	}
 	var refusals []error
-	for _, body := range bodies {
+	for _, body := range t.Bodies {
 		changes, err := differences(body, found)
 		if err != nil || len(changes) == 0 {
 			return body, nil, err
 		}
-		err = call(ctx, client, "install index template "+name, http.MethodPut, templatePath(name), body, nil)
+		err = call(ctx, client, "install index template "+t.Name, http.MethodPut, templatePath(t.Name), body, nil)
 		switch {
 		case err == nil:
 			return body, changes, nil
@@ -42,13 +54,13 @@ func EnsureTemplate(ctx context.Context, client Client, name string, bodies ...[
 // TemplateChanges lists what would have to change for OpenSearch to have one of the
 // bodies of an index template just so: for that which is nearest to what it has, and
 // nothing if it has one. A template that is not there is Installed.
-func TemplateChanges(ctx context.Context, client Client, name string, bodies ...[]byte) ([]string, error) {
-	found, err := template(ctx, client, name)
+func TemplateChanges(ctx context.Context, client Client, t Template) ([]string, error) {
+	found, err := template(ctx, client, t.Name)
 	if err != nil {
 		return nil, err
 	}
 	var least []string
-	for i, body := range bodies {
+	for i, body := range t.Bodies {
 		changes, err := differences(body, found)
 		if err != nil || len(changes) == 0 {
 			return nil, err
@@ -58,6 +70,20 @@ func TemplateChanges(ctx context.Context, client Client, name string, bodies ...
 		}
 	}
 	return least, nil
+}
+
+// CheckTemplates returns an error unless OpenSearch has all index templates.
+func CheckTemplates(ctx context.Context, client Client, templates ...Template) error {
+	for _, t := range templates {
+		changes, err := TemplateChanges(ctx, client, t)
+		if err != nil {
+			return err
+		}
+		if len(changes) > 0 {
+			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.Name)
+		}
+	}
+	return nil
 }
 
 func templatePath(name string) string { return "/_index_template/" + name }

@@ -19,7 +19,7 @@ func TestEnsureTemplate(t *testing.T) {
 		`"mappings":{"dynamic":"false","properties":{"@timestamp":{"type":"date"},"error":{"properties":{"type":{"type":"keyword","ignore_above":1024}}}}}}}`)
 	f := func(when string, body []byte, want bool) {
 		t.Helper()
-		_, changes, err := opensearch.EnsureTemplate(t.Context(), client, name, body)
+		_, changes, err := opensearch.EnsureTemplate(t.Context(), client, opensearch.Template{Name: name, Bodies: [][]byte{body}})
 		if err != nil || len(changes) > 0 != want {
 			t.Errorf("%s: changes %v, %v", when, changes, err)
 		}
@@ -51,13 +51,13 @@ func TestTemplateChanges(t *testing.T) {
 	}
 	f := func(want []string, bodies ...[]byte) {
 		t.Helper()
-		got, err := opensearch.TemplateChanges(t.Context(), client, name, bodies...)
+		got, err := opensearch.TemplateChanges(t.Context(), client, opensearch.Template{Name: name, Bodies: bodies})
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	}
 	f([]string{opensearch.Installed}, body("zstd", "1s"), body("default", "1s"))
-	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, name, body("default", "1s")); err != nil {
+	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, opensearch.Template{Name: name, Bodies: [][]byte{body("default", "1s")}}); err != nil {
 		t.Fatal(err)
 	}
 	f(nil, body("default", "1s"))
@@ -68,7 +68,8 @@ func TestTemplateChanges(t *testing.T) {
 func TestEnsureTemplate_Failure(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)
-	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, prefix, []byte(`{"index_patterns":["`+prefix+`"],"nonsense":1}`)); err == nil || !strings.Contains(err.Error(), "nonsense") {
+	template := opensearch.Template{Name: prefix, Bodies: [][]byte{[]byte(`{"index_patterns":["` + prefix + `"],"nonsense":1}`)}}
+	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, template); err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("want what OpenSearch says, got %v", err)
 	}
 }

@@ -92,7 +92,7 @@ fields:
 // The index pattern of dead letters is of what package indexer writes.
 func TestLetterIndexPattern(t *testing.T) {
 	d := completed(t, Documents{})
-	_, body, err := indexer.DeadLetterTemplate("app")
+	letters, err := indexer.DeadLetterTemplate("app")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestLetterIndexPattern(t *testing.T) {
 			Mappings struct{ Properties map[string]any }
 		}
 	}
-	if err := json.Unmarshal(body, &template); err != nil {
+	if err := json.Unmarshal(letters.Bodies[0], &template); err != nil {
 		t.Fatal(err)
 	}
 	pattern := d.letterIndexPattern()

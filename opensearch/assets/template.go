@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"logsluice/indexer"
 	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 )
 
 // IndexSettings are settings of the indices that template makes.
@@ -76,19 +78,24 @@ func (d Documents) priority() int {
 	return base + len(d.Naming.Prefix)
 }
 
-// Template is a composable index template. Its settings are spelled as OpenSearch
-// gives them back (nested, values as strings), so that an installed template can be
-// compared. See https://docs.opensearch.org/latest/im-plugin/index-templates/.
-type Template struct {
-	Name string
-	// Bodies are what may be installed, the best first: a server that lacks a field
-	// type or a codec takes one of the others.
-	Bodies [][]byte
+// Templates returns the index templates that are to be on OpenSearch: that of the
+// documents, and that of their dead letters.
+func (d Documents) Templates() ([]opensearch.Template, error) {
+	documents, err := d.Template()
+	if err != nil {
+		return nil, err
+	}
+	letters, err := indexer.DeadLetterTemplate(d.Naming.Prefix)
+	if err != nil {
+		return nil, fmt.Errorf("write the index template of dead letters: %w", err)
+	}
+	return []opensearch.Template{documents, letters}, nil
 }
 
-// Template returns the index template of the documents' indices.
-func (d Documents) Template() (Template, error) {
-	t := Template{Name: d.Naming.Prefix}
+// Template returns the index template of the documents' indices, which has their prefix as
+// its name.
+func (d Documents) Template() (opensearch.Template, error) {
+	t := opensearch.Template{Name: d.Naming.Prefix, Indices: d.Naming.Indices}
 	codecs := []string{d.Index.complete().Codec}
 	if strings.HasPrefix(d.Index.complete().Codec, "zstd") {
 		codecs = append(codecs, defaultCodec)
