@@ -14,6 +14,8 @@ import (
 
 	"logsluice/local/inspect"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch/assets"
 )
 
 // indexConnections are as many bulk requests at a time as keep two cores busy.
@@ -59,19 +61,20 @@ func newVariants() ([]variant, error) {
 // schemaVariant is what logsluice does with a built-in schema, and with a line more
 // in its file.
 func schemaVariant(name, more string) (variant, error) {
-	builtIn, err := mapping.BuiltIn(name)
+	builtIn, err := schema.BuiltIn(name)
 	if err != nil {
 		return variant{}, err
 	}
-	schema, err := mapping.ParseSchema(append(builtIn.Source(), more...))
+	s, err := schema.Parse(append(builtIn.Source(), more...))
 	if err != nil {
 		return variant{}, err
 	}
-	mapper, err := mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: schema})
+	naming := schema.Naming{Prefix: indexPrefix, Zone: time.UTC}
+	mapper, err := mapping.New(mapping.Config{Naming: naming, Schema: s})
 	if err != nil {
 		return variant{}, err
 	}
-	template, err := mapper.Template()
+	template, err := assets.Documents{Naming: naming, Schema: s}.Template()
 	if err != nil {
 		return variant{}, err
 	}

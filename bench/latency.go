@@ -36,7 +36,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := startServer(ctx, s, mapper)
+	server, err := startServer(ctx, s, defaultSchema)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch/assets"
 	"logsluice/subscription"
 )
 
@@ -24,15 +26,21 @@ const (
 // Built-in schemas: what a document has beside its line.
 const (
 	plainSchema   = "plain"
-	defaultSchema = mapping.DefaultSchema // as the settings come
+	defaultSchema = schema.Default // as the settings come
 )
 
-func newMapper(schema string) (*mapping.Mapper, error) {
-	s, err := mapping.BuiltIn(schema)
+// documentsOf are the documents of a built-in schema.
+func documentsOf(builtIn string) (assets.Documents, error) {
+	s, err := schema.BuiltIn(builtIn)
+	return assets.Documents{Naming: schema.Naming{Prefix: indexPrefix, Zone: time.UTC}, Schema: s}, err
+}
+
+func newMapper(builtIn string) (*mapping.Mapper, error) {
+	d, err := documentsOf(builtIn)
 	if err != nil {
 		return nil, err
 	}
-	return mapping.New(mapping.Config{Prefix: indexPrefix, Zone: time.UTC, Schema: s})
+	return mapping.New(mapping.Config{Naming: d.Naming, Schema: d.Schema})
 }
 
 // encoder makes the documents of an envelope, as mapping.Mapper does.

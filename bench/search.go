@@ -51,7 +51,7 @@ func search(ctx context.Context, program string, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := startServer(ctx, s, mapper)
+	server, err := startServer(ctx, s, defaultSchema)
 	if err != nil {
 		return err
 	}

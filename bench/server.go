@@ -8,33 +8,36 @@ import (
 	"os"
 	"time"
 
-	"github.com/opensearch-project/opensearch-go/v4"
+	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 
-	"logsluice/domain"
 	"logsluice/local"
 	"logsluice/local/inspect"
-	"logsluice/mapping"
+	"logsluice/opensearch"
 )
 
 // server is a real OpenSearch.
 type server struct {
 	node   *local.OpenSearch
-	client *opensearch.Client
+	client *opensearchgo.Client
 }
 
 // heap is enough for what the loader has under way at a time: with half of it,
 // OpenSearch refuses some of it for want of memory.
 const heap = "4g"
 
-// startServer has the index templates in place.
-func startServer(ctx context.Context, s settings, mapper *mapping.Mapper) (*server, error) {
+// startServer has the index template of a built-in schema in place.
+func startServer(ctx context.Context, s settings, builtIn string) (*server, error) {
+	documents, err := documentsOf(builtIn)
+	if err != nil {
+		return nil, err
+	}
 	v, err := startBareServer(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	template, err := mapper.Template()
+	template, err := documents.Template()
 	if err == nil {
-		_, _, err = domain.EnsureTemplate(ctx, v.client, template.Name, template.Bodies...)
+		_, _, err = opensearch.EnsureTemplate(ctx, v.client, template)
 	}
 	if err != nil {
 		return nil, errors.Join(err, v.stop())
@@ -48,7 +51,7 @@ func startBareServer(ctx context.Context, s settings) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := domain.NewClient(domain.ClientConfig{URL: node.URL, Connections: bulkConnections})
+	client, err := opensearch.NewClient(opensearch.ClientConfig{URL: node.URL, Connections: bulkConnections})
 	if err != nil {
 		return nil, errors.Join(err, node.Stop())
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"logsluice/mapping"
+	"logsluice/opensearch/assets"
 )
 
 // assetsCommands print what the settings of run make of things elsewhere.
@@ -24,7 +24,7 @@ type lifecycleSettings struct {
 	MergeAfter  days `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits for it, for WAIT_FOR_INDEX at most (default: never)."`
 }
 
-func (s lifecycleSettings) policy(mapper *mapping.Mapper) ([]byte, error) {
+func (s lifecycleSettings) policy(documents assets.Documents) ([]byte, error) {
 	const least = time.Hour
 	switch {
 	case time.Duration(s.DeleteAfter) < least:
@@ -34,7 +34,7 @@ func (s lifecycleSettings) policy(mapper *mapping.Mapper) ([]byte, error) {
 	case s.MergeAfter >= s.DeleteAfter:
 		return nil, settingf("MERGE_AFTER (--merge-after): %s is not shorter than DELETE_AFTER (%s), when the index is deleted: give a shorter time", s.MergeAfter, s.DeleteAfter)
 	}
-	policy, err := mapper.Lifecycle(time.Duration(s.DeleteAfter), time.Duration(s.MergeAfter))
+	policy, err := documents.Lifecycle(time.Duration(s.DeleteAfter), time.Duration(s.MergeAfter))
 	if err != nil {
 		return nil, fmt.Errorf("make the lifecycle policy: %w", err)
 	}
@@ -50,11 +50,11 @@ func (c *ismCommand) required() requirements { return requirements{c.requireInde
 
 // Run is called by kong.
 func (c *ismCommand) Run(std streams) error {
-	mapper, err := c.mapper(mapping.Config{})
+	documents, err := c.documents(assets.IndexSettings{})
 	if err != nil {
 		return err
 	}
-	policy, err := c.policy(mapper)
+	policy, err := c.policy(documents)
 	if err != nil {
 		return err
 	}
@@ -74,11 +74,11 @@ func (c *templateCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := c.mapper(mapping.Config{Index: index})
+	documents, err := c.documents(index)
 	if err != nil {
 		return err
 	}
-	template, err := mapper.Template()
+	template, err := documents.Template()
 	if err != nil {
 		return err
 	}
@@ -117,11 +117,11 @@ func (c *dashboardsCommand) required() requirements { return requirements{c.requ
 
 // Run is called by kong.
 func (c *dashboardsCommand) Run(std streams) error {
-	mapper, err := c.mapper(mapping.Config{})
+	documents, err := c.documents(assets.IndexSettings{})
 	if err != nil {
 		return err
 	}
-	objects, err := mapper.SavedObjects()
+	objects, err := documents.SavedObjects()
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch/assets"
 )
 
 // asset is what an assets command prints.
@@ -34,16 +35,26 @@ func compact(t *testing.T, text []byte) string {
 	return b.String()
 }
 
-// The settings of run make the same of assets as of documents.
-func TestAssets_Success(t *testing.T) {
-	f := func(args string, cfg mapping.Config, made func(*mapping.Mapper) ([]byte, error)) {
-		t.Helper()
-		cfg.Prefix, cfg.Zone = "app", time.UTC
-		m, err := mapping.New(cfg)
+// completed gives documents what they lack: the prefix app, a timezone and the default
+// schema.
+func completed(t *testing.T, d assets.Documents) assets.Documents {
+	t.Helper()
+	d.Naming.Prefix, d.Naming.Zone = "app", time.UTC
+	if d.Schema == nil {
+		s, err := schema.BuiltIn(schema.Default)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := made(m)
+		d.Schema = s
+	}
+	return d
+}
+
+// The settings of run make the same of assets as of documents.
+func TestAssets_Success(t *testing.T) {
+	f := func(args string, d assets.Documents, made func(assets.Documents) ([]byte, error)) {
+		t.Helper()
+		want, err := made(completed(t, d))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,34 +63,29 @@ func TestAssets_Success(t *testing.T) {
 		}
 	}
 	const day = 24 * time.Hour
-	policy := func(deleteAfter, mergeAfter time.Duration) func(*mapping.Mapper) ([]byte, error) {
-		return func(m *mapping.Mapper) ([]byte, error) { return m.Lifecycle(deleteAfter, mergeAfter) }
+	policy := func(deleteAfter, mergeAfter time.Duration) func(assets.Documents) ([]byte, error) {
+		return func(d assets.Documents) ([]byte, error) { return d.Lifecycle(deleteAfter, mergeAfter) }
 	}
-	f("ism", mapping.Config{}, policy(30*day, 0))
-	f("ism --delete-after=400d --merge-after=36h", mapping.Config{}, policy(400*day, 36*time.Hour))
-	f("ism --delete-after=90d --index-date=%G-w%V", mapping.Config{Date: "%G-w%V"}, policy(90*day, 0))
-	f("ism --data-stream", mapping.Config{DataStream: true}, policy(30*day, 0))
+	f("ism", assets.Documents{}, policy(30*day, 0))
+	f("ism --delete-after=400d --merge-after=36h", assets.Documents{}, policy(400*day, 36*time.Hour))
+	f("ism --delete-after=90d --index-date=%G-w%V", assets.Documents{Naming: schema.Naming{Date: "%G-w%V"}}, policy(90*day, 0))
+	f("ism --data-stream", assets.Documents{Naming: schema.Naming{DataStream: true}}, policy(30*day, 0))
 
-	template := func(m *mapping.Mapper) ([]byte, error) {
-		best, err := m.Template()
+	template := func(d assets.Documents) ([]byte, error) {
+		best, err := d.Template()
 		return best.Bodies[0], err
 	}
-	f("template", mapping.Config{}, template)
+	f("template", assets.Documents{}, template)
 	f("template --index-shards=3 --index-replicas=2 --index-refresh=5s --index-codec=zstd --index-sort=@timestamp:desc,level --data-stream",
-		mapping.Config{DataStream: true, Index: mapping.IndexSettings{Shards: 3, Replicas: "2", Refresh: 5 * time.Second, Codec: "zstd", Sort: []string{"@timestamp:desc", "level"}}}, template)
+		assets.Documents{Naming: schema.Naming{DataStream: true}, Index: assets.IndexSettings{Shards: 3, Replicas: "2", Refresh: 5 * time.Second, Codec: "zstd", Sort: []string{"@timestamp:desc", "level"}}}, template)
 
-	plain, err := mapping.BuiltIn("plain")
+	plain, err := schema.BuiltIn("plain")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := func(args string, cfg mapping.Config) {
+	g := func(args string, d assets.Documents) {
 		t.Helper()
-		cfg.Prefix, cfg.Zone = "app", time.UTC
-		m, err := mapping.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects, err := m.SavedObjects()
+		objects, err := completed(t, d).SavedObjects()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,8 +93,8 @@ func TestAssets_Success(t *testing.T) {
 			t.Errorf("%s: got %s", args, got)
 		}
 	}
-	g("dashboards", mapping.Config{})
-	g("dashboards --data-stream --schema=plain", mapping.Config{DataStream: true, Schema: plain})
+	g("dashboards", assets.Documents{})
+	g("dashboards --data-stream --schema=plain", assets.Documents{Naming: schema.Naming{DataStream: true}, Schema: plain})
 }
 
 // The files that are there to be imported are what the program makes.
@@ -102,10 +108,10 @@ func TestDashboardFiles(t *testing.T) {
 	for _, file := range files {
 		names = append(names, file.Name())
 	}
-	for _, schema := range mapping.BuiltIns() {
-		name := schema + ".ndjson"
+	for _, builtIn := range schema.BuiltIns() {
+		name := builtIn + ".ndjson"
 		want = append(want, name)
-		if text, err := os.ReadFile(filepath.Join(directory, name)); err != nil || string(text) != asset(t, "dashboards", "--index-prefix=logs", "--schema="+schema) {
+		if text, err := os.ReadFile(filepath.Join(directory, name)); err != nil || string(text) != asset(t, "dashboards", "--index-prefix=logs", "--schema="+builtIn) {
 			t.Errorf("%s: %v; make assets makes it", name, err)
 		}
 	}
@@ -116,19 +122,19 @@ func TestDashboardFiles(t *testing.T) {
 
 // Schema and table need no prefix, and a schema that is printed can be used.
 func TestAssetsOfSchema_Success(t *testing.T) {
-	for _, name := range mapping.BuiltIns() {
-		schema := asset(t, "schema", "--schema="+name)
-		if built, err := os.ReadFile("../mapping/schemas/" + name + ".yaml"); err != nil || schema != string(built) {
-			t.Errorf("%s: %v, printed\n%s", name, err, schema)
+	for _, name := range schema.BuiltIns() {
+		text := asset(t, "schema", "--schema="+name)
+		if built, err := os.ReadFile("../mapping/schema/schemas/" + name + ".yaml"); err != nil || text != string(built) {
+			t.Errorf("%s: %v, printed\n%s", name, err, text)
 		}
 		file := filepath.Join(t.TempDir(), "schema.yaml")
-		if err := os.WriteFile(file, []byte(schema), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if again := asset(t, "schema", "--schema-file="+file); again != schema {
+		if again := asset(t, "schema", "--schema-file="+file); again != text {
 			t.Errorf("%s: a file prints as\n%s", name, again)
 		}
-		parsed, err := mapping.ParseSchema([]byte(schema))
+		parsed, err := schema.Parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/doctor"
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/indexer/deadletter"
+	"logsluice/opensearch"
 )
 
 // deadLetterSettings say where dead letters go that their index refuses.
@@ -60,11 +60,11 @@ const (
 // ensureDeadLetterIndex creates the index of dead letters before the first of them, when
 // the domain may have no room for it. It tries again until the index exists, ctx ends or
 // trying is of no use; a try is one request.
-func ensureDeadLetterIndex(ctx context.Context, client domain.Client, access doctor.Access, prefix string, log zerolog.Logger) {
+func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access doctor.Access, prefix string, log zerolog.Logger) {
 	index := indexer.DeadLetterIndex(prefix)
 	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {
 		within, cancel := context.WithTimeout(ctx, indexTimeout)
-		created, err := domain.EnsureIndex(within, client, index)
+		created, err := opensearch.EnsureIndex(within, client, index)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -75,7 +75,7 @@ func ensureDeadLetterIndex(ctx context.Context, client domain.Client, access doc
 			}
 			return
 		}
-		again := !errors.Is(err, domain.ErrNameTaken)
+		again := !errors.Is(err, opensearch.ErrNameTaken)
 		line := log.Error().Err(withIndexRemedy(err, access, prefix, index))
 		if again {
 			line = line.Str("pause", pause.String())
@@ -94,10 +94,10 @@ func ensureDeadLetterIndex(ctx context.Context, client domain.Client, access doc
 
 // withIndexRemedy adds what to do about an index that cannot be created.
 func withIndexRemedy(err error, access doctor.Access, prefix, index string) error {
-	var answer *domain.AnswerError
-	cause := domain.CauseOf(err)
+	var answer *opensearch.AnswerError
+	cause := opensearch.CauseOf(err)
 	switch {
-	case errors.Is(err, domain.ErrNameTaken):
+	case errors.Is(err, opensearch.ErrNameTaken):
 		return fmt.Errorf("%w: remove that alias or data stream, or the template, and restart a worker; until then dead letters go where OpenSearch puts what is written to %s", err, index)
 	case errors.As(err, &answer) && cause.Type != "":
 		return fmt.Errorf("%w: %s", err, doctor.RemedyOfRefusal(prefix, index, answer.Status, cause))

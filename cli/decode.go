@@ -10,6 +10,7 @@ import (
 
 	"logsluice/internal/safetext"
 	"logsluice/mapping"
+	"logsluice/opensearch/assets"
 	"logsluice/subscription"
 )
 
@@ -30,7 +31,11 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 	if d.File == "" {
 		return settingf("decode has no file: give the name of one, or - for standard input")
 	}
-	mapper, err := d.mapper(mapping.Config{})
+	documents, err := d.documents(assets.IndexSettings{})
+	if err != nil {
+		return err
+	}
+	mapper, err := d.mapper(documents, mapping.Config{})
 	if err != nil {
 		return err
 	}

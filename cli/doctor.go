@@ -5,14 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"logsluice/consumer"
 	"logsluice/doctor"
-	"logsluice/domain"
-	"logsluice/mapping"
+	"logsluice/opensearch"
 )
 
 // doctorCommand looks at the chain with the environment of run.
@@ -55,11 +53,11 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	mapper, err := c.mapper(mapping.Config{Index: index})
+	documents, err := c.documents(index)
 	if err != nil {
 		return cfg, nil, err
 	}
-	policy, err := c.policy(mapper)
+	policy, err := c.policy(documents)
 	if err != nil {
 		return cfg, nil, err
 	}
@@ -77,7 +75,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
 		SearchAccess: c.opensearchSettings.access(), DashboardsAccess: c.dashboardsSettings.access(c.opensearchSettings),
-		Mapper: mapper, NoIDs: c.DocumentIDs == "none", DataStream: c.DataStream, Policy: policy,
+		Naming: documents.Naming, NoIDs: c.DocumentIDs == "none", Policy: policy,
 	}
 	if c.ArchiveURL != "" {
 		archive, err := doctor.ParseArchive(c.ArchiveURL)
@@ -86,17 +84,10 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		}
 		cfg.Archive = &archive
 	}
-	templates, err := indexTemplates(mapper)
-	if err != nil {
+	if cfg.Templates, err = documents.Templates(); err != nil {
 		return cfg, nil, err
 	}
-	if cfg.Targets, err = targetsAt(templates, time.Now()); err != nil {
-		return cfg, nil, err
-	}
-	for _, t := range templates {
-		cfg.Templates = append(cfg.Templates, doctor.Template{Name: t.name, Bodies: t.bodies})
-	}
-	if cfg.SavedObjects, err = mapper.SavedObjects(); err != nil {
+	if cfg.SavedObjects, err = documents.SavedObjects(); err != nil {
 		return cfg, nil, err
 	}
 	if cfg.AWS, err = loadAWS(ctx, zerolog.Nop()); err != nil {
@@ -122,7 +113,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if dashboards == nil {
 		return cfg, func() { _ = client.Close() }, nil
 	}
-	cfg.Dashboards = &domain.Dashboards{Client: dashboards, Tenant: c.DashboardsTenant}
+	cfg.Dashboards = &opensearch.Dashboards{Client: dashboards, Tenant: c.DashboardsTenant}
 	return cfg, func() { _, _ = client.Close(), dashboards.Close() }, nil
 }
 

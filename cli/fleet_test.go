@@ -26,7 +26,6 @@ import (
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
 	"logsluice/internal/fakecloudwatch"
-	"logsluice/mapping"
 )
 
 // fleet is the service of a stack in virtual time: two tasks with the environment of the
@@ -196,7 +195,7 @@ func (f *fleet) run(ctx context.Context) error {
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	mapper, err := r.mapper(mapping.Config{MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Index: index, Registry: registry})
+	documents, err := r.documents(index)
 	if err != nil {
 		return err
 	}
@@ -216,7 +215,7 @@ func (f *fleet) run(ctx context.Context) error {
 		}
 		return f.fault(call)
 	}))
-	return r.consume(ctx, config, position, mapper, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger(), false)
+	return r.consume(ctx, config, position, documents, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger(), false)
 }
 
 // Write takes a line of the tasks' log.
@@ -247,7 +246,7 @@ func (f *fleet) noted() string {
 	return strings.Join(all, "\n")
 }
 
-// Stream is the domain; it implements domain.Client.
+// Stream is the domain; it implements opensearch.Client.
 func (f *fleet) Stream(r *http.Request) (*http.Response, error) {
 	return fakeaws.RoundTripper(http.HandlerFunc(f.answer)).RoundTrip(r)
 }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/opensearch-project/opensearch-go/v4"
+	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 	"github.com/rs/zerolog"
 
 	"logsluice/doctor"
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // opensearchSettings say where OpenSearch is and how requests prove who sends them.
@@ -50,8 +50,8 @@ func (s opensearchSettings) requireDomain() requirement {
 }
 
 // address is where the domain is, and the credentials that its URL has.
-func (s opensearchSettings) address() (domain.Address, error) {
-	address, err := domain.ParseAddress(s.OpensearchURL)
+func (s opensearchSettings) address() (opensearch.Address, error) {
+	address, err := opensearch.ParseAddress(s.OpensearchURL)
 	switch {
 	case err != nil:
 		return address, settingf(searchSetting+": %w", err)
@@ -91,17 +91,17 @@ func (s opensearchSettings) check() error {
 }
 
 // client makes a client of the domain. awsConfig is for signing.
-func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearch.Client, error) {
+func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
 	return s.clientOf(s.OpensearchURL, searchSetting, awsConfig, connections)
 }
 
 // clientOf makes a client of what a setting has the URL of.
-func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, connections int) (*opensearch.Client, error) {
+func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
 	awsConfig.Region = s.signingRegion(awsConfig.Region)
 	if address, err := s.address(); err == nil && address.HasCredentials && s.OpensearchUsername == "" {
 		s.OpensearchUsername, s.OpensearchPassword = address.Username, address.Password
 	}
-	client, err := domain.NewClient(domain.ClientConfig{
+	client, err := opensearch.NewClient(opensearch.ClientConfig{
 		URL:            url,
 		Username:       s.OpensearchUsername,
 		Password:       s.OpensearchPassword,
@@ -111,7 +111,7 @@ func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, 
 		CAFile:         s.OpensearchCAFile,
 		Connections:    connections,
 	})
-	var wrong *domain.ConfigError
+	var wrong *opensearch.ConfigError
 	if errors.As(err, &wrong) {
 		settings := map[string]string{
 			"URL": setting, "CAFile": caFileSetting, "PasswordFile": passwordFileSetting, "SigningService": sigv4Setting,
@@ -159,7 +159,7 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 	if s.DashboardsURL == "" {
 		return nil
 	}
-	address, err := domain.ParseAddress(s.DashboardsURL)
+	address, err := opensearch.ParseAddress(s.DashboardsURL)
 	switch {
 	case err != nil:
 		return settingf(dashboardsSetting+": %w", err)
@@ -172,11 +172,11 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 }
 
 // client makes a client of Dashboards, nil without a URL. awsConfig is for signing.
-func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearch.Client, error) {
+func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearchgo.Client, error) {
 	if s.DashboardsURL == "" {
 		return nil, nil
 	}
-	address, err := domain.ParseAddress(s.DashboardsURL)
+	address, err := opensearch.ParseAddress(s.DashboardsURL)
 	if err == nil && address.HasCredentials { // they stand for those of OpenSearch
 		search.OpensearchUsername, search.OpensearchPassword, search.OpensearchPasswordFile = address.Username, address.Password, ""
 	}
@@ -209,7 +209,7 @@ func (s opensearchSettings) access() doctor.Access {
 // access is how Dashboards is asked.
 func (s dashboardsSettings) access(search opensearchSettings) doctor.Access {
 	access := search.access()
-	address, err := domain.ParseAddress(s.DashboardsURL)
+	address, err := opensearch.ParseAddress(s.DashboardsURL)
 	if err != nil {
 		return doctor.Access{}
 	}

@@ -19,10 +19,11 @@ import (
 	"logsluice/checkpoint"
 	"logsluice/consumer"
 	"logsluice/doctor"
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/timetext"
 	"logsluice/mapping"
+	"logsluice/opensearch"
+	"logsluice/opensearch/assets"
 	"logsluice/telemetry"
 )
 
@@ -70,9 +71,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if err := r.windowSettings.check(); err != nil {
 		return err
 	}
-	mapper, err := r.mapper(mapping.Config{
-		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Index: index, Registry: registry,
-	})
+	documents, err := r.documents(index)
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if found, remedy := r.access().Exposed(); found != "" {
 		log.Warn().Str("remedy", remedy).Msg(found)
 	}
-	return r.consume(ctx, awsConfig, position, mapper, client, registry, log, isTerminal(std.err))
+	return r.consume(ctx, awsConfig, position, documents, client, registry, log, isTerminal(std.err))
 }
 
 // check looks at the settings that only this command has.
@@ -187,9 +186,16 @@ func (r *runCommand) worker() string {
 
 // consume puts the parts together and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
-	mapper *mapping.Mapper, client domain.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
+	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
-	templates, err := indexTemplates(mapper)
+	templates, err := documents.Templates()
+	if err != nil {
+		return err
+	}
+	targets := targetsOf(documents.Naming, templates...)
+	mapper, err := r.mapper(documents, mapping.Config{
+		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Registry: registry,
+	})
 	if err != nil {
 		return err
 	}
@@ -203,7 +209,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	table, err := checkpoint.New(checkpoint.Config{
 		Table:           r.ApplicationName,
 		Domain:          r.host(),
-		IndexPrefix:     mapper.Prefix(),
+		IndexPrefix:     documents.Naming.Prefix,
 		Worker:          r.worker(),
 		LeaseDuration:   r.LeaseDuration,
 		InitialPosition: position,
@@ -213,7 +219,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		return err
 	}
 	ix, err := indexer.New(indexer.Config{
-		Prefix:         mapper.Prefix(),
+		Prefix:         documents.Naming.Prefix,
 		BatchBytes:     int(r.BulkBytes),
 		BatchDocuments: r.BulkDocuments,
 		Linger:         r.BulkLinger,
@@ -266,7 +272,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 			Ready: []telemetry.Check{
 				{Name: "consumer", Func: c.Ready},
 				{Name: "indexer", Func: func(context.Context) error { return ix.Ready() }},
-				{Name: "OpenSearch", Func: func(ctx context.Context) error { return checkTemplates(ctx, client, templates) }},
+				{Name: "OpenSearch", Func: func(ctx context.Context) error { return opensearch.CheckTemplates(ctx, client, templates...) }},
 			},
 		}
 		shows.Go(func() {
@@ -293,15 +299,15 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		}
 		telemetry.Summarize(showing, cfg)
 	})
-	if err := ensureTemplates(ctx, client, r.access(), templates, log); err != nil {
+	if err := installTemplates(ctx, client, r.access(), templates, targets, log); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before OpenSearch could be reached
 		}
 		return err
 	}
 	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
-	shows.Go(func() { watchConcerns(showing, client, templates, log) })
-	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), mapper.Prefix(), log) })
+	shows.Go(func() { watchConcerns(showing, client, targets, log) })
+	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), documents.Naming.Prefix, log) })
 	shows.Go(func() { checkStore(showing, store, log) })
 	return r.explain(c.Run(ctx), awsConfig.Region)
 }

@@ -29,6 +29,8 @@ import (
 	"logsluice/internal/safetext"
 	"logsluice/internal/timetext"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch/assets"
 )
 
 // streamSettings name what is read and the lease table.
@@ -207,59 +209,67 @@ type indexSettings struct {
 }
 
 // schema is the one that the settings name, with their constants.
-func (s schemaSettings) schema() (*mapping.Schema, error) {
-	schema, err := s.read()
+func (s schemaSettings) schema() (*schema.Schema, error) {
+	fields, err := s.read()
 	if err != nil {
 		return nil, err
 	}
-	if err := schema.AddConstants(s.ConstantFields); err != nil {
+	if err := fields.AddConstants(s.ConstantFields); err != nil {
 		return nil, settingf("CONSTANT_FIELDS (--constant-fields): %w", err)
 	}
-	return schema, nil
+	return fields, nil
 }
 
-func (s schemaSettings) read() (*mapping.Schema, error) {
+func (s schemaSettings) read() (*schema.Schema, error) {
 	if s.SchemaFile == "" {
-		return mapping.BuiltIn(s.Schema)
+		return schema.BuiltIn(s.Schema)
 	}
 	data, err := os.ReadFile(s.SchemaFile)
 	if err != nil {
 		return nil, settingf("SCHEMA_FILE (--schema-file): %w: give a YAML file such as the one that logsluice assets schema prints", err)
 	}
-	schema, err := mapping.ParseSchema(data)
+	fields, err := schema.Parse(data)
 	if err != nil {
 		return nil, settingf("SCHEMA_FILE (--schema-file): %s: %w", s.SchemaFile, err)
 	}
-	return schema, nil
+	return fields, nil
 }
 
-// mapper makes a mapper of the settings and of what else a command configures.
-func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
+// documents returns what the settings say of documents and of their indices.
+func (s documentSettings) documents(index assets.IndexSettings) (d assets.Documents, err error) {
 	zone, err := time.LoadLocation(s.IndexTimezone)
 	if err != nil || s.IndexTimezone == "Local" { // which differs from machine to machine
-		return nil, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
+		return d, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
 	}
-	schema, err := s.schema()
+	fields, err := s.schema()
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	if err := cfg.Index.CheckSort(schema); err != nil {
-		return nil, settingf("INDEX_SORT (--index-sort): %w", err)
+	if err := index.CheckSort(fields); err != nil {
+		return d, settingf("INDEX_SORT (--index-sort): %w", err)
 	}
-	if err := mapping.CheckDate(s.IndexDate); err != nil {
-		return nil, settingf("INDEX_DATE (--index-date): %w", err)
+	if err := schema.CheckDate(s.IndexDate); err != nil {
+		return d, settingf("INDEX_DATE (--index-date): %w", err)
 	}
-	cfg.Prefix, cfg.Date, cfg.DataStream, cfg.Zone = s.IndexPrefix, s.IndexDate, s.DataStream, zone
-	cfg.Schema, cfg.NoIDs = schema, s.DocumentIDs == "none"
+	naming := schema.Naming{Prefix: s.IndexPrefix, Date: s.IndexDate, DataStream: s.DataStream, Zone: zone}
+	if err := naming.Check(); err != nil {
+		return d, settingf("INDEX_PREFIX (--index-prefix): %w", err)
+	}
+	return assets.Documents{Naming: naming, Schema: fields, Index: index}, nil
+}
+
+// mapper makes a mapper of documents and of what else a command configures.
+func (s documentSettings) mapper(d assets.Documents, cfg mapping.Config) (*mapping.Mapper, error) {
+	cfg.Naming, cfg.Schema, cfg.NoIDs = d.Naming, d.Schema, s.DocumentIDs == "none"
 	m, err := mapping.New(cfg)
 	if err != nil {
-		return nil, settingf("INDEX_PREFIX (--index-prefix): %w", err)
+		return nil, fmt.Errorf("make the mapper: %w", err)
 	}
 	return m, nil
 }
 
-func (s indexSettings) check() (mapping.IndexSettings, error) {
-	settings := mapping.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
+func (s indexSettings) check() (assets.IndexSettings, error) {
+	settings := assets.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
 	const most = 1024 // as OpenSearch has it
 	for i, by := range settings.Sort {
 		if field, order, found := strings.Cut(by, ":"); found {

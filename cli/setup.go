@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"logsluice/doctor"
-	"logsluice/domain"
 	"logsluice/internal/safetext"
-	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
+	"logsluice/opensearch/assets"
 )
 
 // setupCommand brings a domain to what logsluice has there.
@@ -79,11 +80,11 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	mapper, err := c.mapper(mapping.Config{Index: index})
+	documents, err := c.documents(index)
 	if err != nil {
 		return err
 	}
-	policy, err := c.policy(mapper)
+	policy, err := c.policy(documents)
 	if err != nil {
 		return err
 	}
@@ -107,23 +108,23 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 			fmt.Fprintf(std.err, "logsluice: warning: %s: %s\n", found, remedy)
 		}
 	}
-	var dashboards *domain.Dashboards
+	var dashboards *opensearch.Dashboards
 	client, err := c.dashboardsSettings.client(c.opensearchSettings, awsConfig)
 	if err != nil {
 		return err
 	}
 	if client != nil {
 		defer client.Close()
-		dashboards = &domain.Dashboards{Client: client, Tenant: c.DashboardsTenant}
+		dashboards = &opensearch.Dashboards{Client: client, Tenant: c.DashboardsTenant}
 	}
 
-	templates, err := indexTemplates(mapper)
+	templates, err := documents.Templates()
 	if err != nil {
 		return err
 	}
 	// A domain that DATA_STREAM does not fit is left as it is, as no part would be right.
 	// If it cannot be asked, the parts tell.
-	if concerns, err := concernsAt(ctx, search, templates, time.Now()); err == nil {
+	if concerns, err := concernsAt(ctx, search, targetsOf(documents.Naming, templates...), time.Now()); err == nil {
 		if err := refused(concerns); err != nil {
 			return err
 		}
@@ -134,9 +135,9 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, templates) }},
-		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, mapper.Prefix(), policy) }},
-		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, mapper) }},
+		{"templates", func(ctx context.Context) error { return s.templates(ctx, search, documents.Naming, templates) }},
+		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, documents.Naming.Prefix, policy) }},
+		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, documents) }},
 	} {
 		if slices.Contains(c.Skip, part.name) {
 			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "--skip"})
@@ -157,7 +158,7 @@ func (s *setup) add(o outcome) { s.outcomes = append(s.outcomes, o) }
 // done notes what became of a thing.
 func (s *setup) done(kind, name string, changes []string, err error) {
 	o := outcome{Kind: kind, Name: name, Changes: changes}
-	isNew := slices.Equal(changes, []string{domain.Installed})
+	isNew := slices.Equal(changes, []string{opensearch.Installed})
 	if isNew {
 		o.Changes = nil
 	}
@@ -178,10 +179,10 @@ func (s *setup) done(kind, name string, changes []string, err error) {
 	s.add(o)
 }
 
-func (s *setup) templates(ctx context.Context, search domain.Client, templates []indexTemplate) error {
+func (s *setup) templates(ctx context.Context, search opensearch.Client, naming schema.Naming, templates []opensearch.Template) error {
 	for _, t := range templates {
-		changes, concerns, err := s.template(ctx, search, t)
-		s.done("template", t.name, changes, withRemedy(err, s.opensearchSettings.access()))
+		changes, concerns, err := s.template(ctx, search, naming, t)
+		s.done("template", t.Name, changes, withRemedy(err, s.opensearchSettings.access()))
 		s.warn(concerns...)
 	}
 	return nil
@@ -189,16 +190,16 @@ func (s *setup) templates(ctx context.Context, search domain.Client, templates [
 
 // template brings an index template to the domain, and looks what else is done to the
 // indices that it is for.
-func (s *setup) template(ctx context.Context, search domain.Client, t indexTemplate) (changes []string, concerns []doctor.Concern, err error) {
+func (s *setup) template(ctx context.Context, search opensearch.Client, naming schema.Naming, t opensearch.Template) (changes []string, concerns []doctor.Concern, err error) {
 	if s.DryRun {
-		changes, err = domain.TemplateChanges(ctx, search, t.name, t.bodies...)
+		changes, err = opensearch.TemplateChanges(ctx, search, t)
 	} else {
-		_, changes, err = domain.EnsureTemplate(ctx, search, t.name, t.bodies...)
+		_, changes, err = opensearch.EnsureTemplate(ctx, search, t)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	targets, err := t.targets(time.Now())
+	targets, err := targetsOf(naming, t)(time.Now())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -209,12 +210,12 @@ func (s *setup) template(ctx context.Context, search domain.Client, t indexTempl
 	return changes, concerns, err
 }
 
-func (s *setup) policy(ctx context.Context, search domain.Client, name string, body []byte) error {
+func (s *setup) policy(ctx context.Context, search opensearch.Client, name string, body []byte) error {
 	if s.OpensearchSigv4 == "aoss" {
 		s.add(outcome{Kind: "policy", Name: name, State: stateLeftOut, Note: "OpenSearch Serverless has lifecycle policies of its own, which AWS keeps"})
 		return nil
 	}
-	policy, err := domain.ReadPolicy(ctx, search, name, body)
+	policy, err := opensearch.ReadPolicy(ctx, search, name, body)
 	var changes []string
 	switch {
 	case err != nil:
@@ -244,7 +245,7 @@ func (s *setup) warn(concerns ...doctor.Concern) {
 
 // indices looks after those that are there already, which no policy comes to by
 // itself. It gives it to them when it is told to: some may be past their time.
-func (s *setup) indices(ctx context.Context, policy *domain.Policy, name string) {
+func (s *setup) indices(ctx context.Context, policy *opensearch.Policy, name string) {
 	found, err := policy.Indices(ctx)
 	var changes []string
 	for _, index := range found.Without {
@@ -273,12 +274,12 @@ func firstOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (s *setup) dashboards(ctx context.Context, dashboards *domain.Dashboards, mapper *mapping.Mapper) error {
+func (s *setup) dashboards(ctx context.Context, dashboards *opensearch.Dashboards, documents assets.Documents) error {
 	if dashboards == nil {
 		s.add(outcome{Kind: "dashboards", State: stateLeftOut, Note: "DASHBOARDS_URL (--dashboards-url) is not set"})
 		return nil
 	}
-	lines, err := mapper.SavedObjects()
+	lines, err := documents.SavedObjects()
 	if err != nil {
 		return err
 	}

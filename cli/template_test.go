@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,88 +14,6 @@ import (
 
 	"logsluice/doctor"
 )
-
-// hanging is an OpenSearch that does not answer its first request.
-type hanging struct{ requests int }
-
-func (h *hanging) Stream(r *http.Request) (*http.Response, error) {
-	if h.requests++; h.requests == 1 {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	status := http.StatusOK
-	if r.Method == http.MethodGet {
-		status = http.StatusNotFound
-	}
-	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("{}"))}, nil
-}
-
-// A request for an index template that hangs does not hold up the start for ever.
-func TestTemplateRequestHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		client := &hanging{}
-		if err := ensureTemplates(t.Context(), client, doctor.Access{}, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}, zerolog.Nop()); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 4 {
-			t.Errorf("the template is in place after %s and %d requests", took, client.requests)
-		}
-	})
-}
-
-// ailing is an OpenSearch that is away for two minutes, then refuses for two minutes, and then
-// has no templates.
-type ailing struct{ since time.Time }
-
-func (a ailing) Stream(r *http.Request) (*http.Response, error) {
-	answer := func(status int) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader("{}"))}, nil
-	}
-	switch age := time.Since(a.since); {
-	case age < 2*time.Minute:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	case age < 4*time.Minute:
-		return answer(http.StatusUnauthorized)
-	case r.Method == http.MethodGet:
-		return answer(http.StatusNotFound)
-	}
-	return answer(http.StatusOK)
-}
-
-// While OpenSearch cannot have the templates, a line says so when the cause changes, with
-// the remedy that doctor has, and one when it is over.
-func TestTemplatesAreTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		templates := []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}
-		access := doctor.Access{URL: "https://host", Setting: searchSetting}
-		if err := ensureTemplates(t.Context(), ailing{time.Now()}, access, templates, zerolog.New(&log)); err != nil {
-			t.Fatal(err)
-		}
-		var lines []string
-		for line := range strings.Lines(log.String()) {
-			if !strings.Contains(line, "index template installed") {
-				lines = append(lines, line)
-			}
-		}
-		want := [][]string{
-			{`"level":"error"`, "connection refused", "see that it runs", searchSetting, `"pause":"100ms","longest_pause":"10s"`, "run logsluice doctor"},
-			{`"level":"error"`, "Unauthorized", "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", `"pause":"10s"`},
-			{`"level":"info"`, "OpenSearch has the index templates"},
-		}
-		if len(lines) != len(want) {
-			t.Fatalf("%q", lines)
-		}
-		for i, words := range want {
-			for _, word := range words {
-				if !strings.Contains(lines[i], word) {
-					t.Errorf("no %q in %s", word, lines[i])
-				}
-			}
-		}
-	})
-}
 
 // others is a domain that has a template of others, by a name that changes, and the log
 // of who asks it.
@@ -148,14 +63,14 @@ func (o *others) Stream(r *http.Request) (*http.Response, error) {
 func TestWatchConcerns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		targets := func(time.Time) ([]doctor.Target, error) {
-			return doctor.Targets("ours", []byte(`{"priority":100}`), "ours-1")
+			return []doctor.Target{{Name: "ours-1", Template: "ours", Priority: 100}}, nil
 		}
 		domain := &others{name: "a"}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			watchConcerns(ctx, domain, []indexTemplate{{targets: targets}}, zerolog.New(domain))
+			watchConcerns(ctx, domain, targets, zerolog.New(domain))
 		}()
 		f := func(name string, want int) {
 			t.Helper()

@@ -3,145 +3,42 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"logsluice/doctor"
-	"logsluice/domain"
-	"logsluice/indexer"
-	"logsluice/internal/statelog"
-	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 )
 
-// templateTimeout bounds one try to install the index templates.
-const templateTimeout = 15 * time.Second
-
-// indexTemplate is an index template that must be in place, in one of its bodies,
-// the best first.
-type indexTemplate struct {
-	name   string
-	bodies [][]byte
-	// indices are those that documents go to at a time, and targets are all names that are
-	// looked at then.
-	indices func(time.Time) []string
-	targets func(time.Time) ([]doctor.Target, error)
-}
-
-func indexTemplates(mapper *mapping.Mapper) ([]indexTemplate, error) {
-	documents, err := mapper.Template()
-	if err != nil {
-		return nil, err
-	}
-	name, body, err := indexer.DeadLetterTemplate(mapper.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	none := func(time.Time) []string { return nil }
-	return []indexTemplate{
-		{documents.Name, documents.Bodies, mapper.Indices, func(now time.Time) ([]doctor.Target, error) {
-			names := mapper.Indices(now)
-			next := mapper.Next(now)
-			if next == "" {
-				return doctor.Targets(documents.Name, documents.Bodies[0], names...)
-			}
-			targets, err := doctor.Targets(documents.Name, documents.Bodies[0], append(names, next)...)
-			return append(targets, doctor.Target{Name: mapper.Prefix()}), err
-		}},
-		{name, [][]byte{body}, none, func(time.Time) ([]doctor.Target, error) {
-			letters, err := doctor.Targets(name, body, indexer.DeadLetterIndex(mapper.Prefix()))
-			for i := range letters {
-				letters[i].AnyKind = true // ensureDeadLetterIndex tells
-			}
-			return letters, err
-		}},
-	}, nil
-}
-
-// targetsAt returns the names that documents are written to at a time, and soon.
-func targetsAt(templates []indexTemplate, now time.Time) (all []doctor.Target, err error) {
-	for _, t := range templates {
-		targets, err := t.targets(now)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, targets...)
-	}
-	return all, nil
-}
-
-// ensureTemplates installs the index templates. Without them the first
-// documents would decide the mapping, so nothing is read before: OpenSearch is
-// asked until it has them or ctx ends. What keeps it from having them is logged when it
-// changes or lasts, not at each try.
-func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Access, templates []indexTemplate, log zerolog.Logger) error {
-	var changes statelog.Changes
-	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		err := tryTemplates(ctx, client, templates, log)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && changes.Worked():
-			log.Info().Msg("OpenSearch has the index templates")
-			return nil
-		case err == nil:
-			return nil
-		}
-		if wrong := new(settingError); errors.As(err, wrong) {
-			return err
-		}
-		if changes.Failed(kindOf(err, access)) {
-			log.Error().Err(withRemedy(err, access)).Str("pause", pause.String()).Str("longest_pause", retryMax.String()).
-				Msg("the index templates cannot be installed; nothing is read until they are; run logsluice doctor")
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// kindOf is the same for errors that differ in their details only.
-func kindOf(err error, access doctor.Access) string {
-	var answer *domain.AnswerError
-	if errors.As(err, &answer) {
-		return fmt.Sprint(answer.Status, domain.CauseOf(err).Type)
-	}
-	if remedy := access.Remedy(err); remedy != "" {
-		return remedy
-	}
-	return err.Error()
-}
-
-func tryTemplates(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) error {
-	// A request that hangs is not the last.
-	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
-	defer cancel()
-	concerns, err := concernsAt(ctx, client, templates, time.Now())
-	if err == nil {
-		err = refused(concerns)
-	}
-	if err != nil {
-		return err
-	}
-	for _, t := range templates {
-		body, changes, err := domain.EnsureTemplate(ctx, client, t.name, t.bodies...)
-		if err != nil {
-			return err
-		}
-		if len(changes) > 0 {
-			log.Info().Str("template", t.name).Strs("changes", changes).Msg("index template installed")
-		}
-		for _, index := range t.indices(time.Now()) {
-			if err := extend(ctx, client, index, body, log); err != nil {
+// installTemplates installs the index templates, once the names that are written to under
+// them are as DATA_STREAM has it.
+func installTemplates(ctx context.Context, client opensearch.Client, access doctor.Access, templates []opensearch.Template, targets targetsAt, log zerolog.Logger) error {
+	return opensearch.Installer{
+		Client: client,
+		Check: func(ctx context.Context) error {
+			concerns, err := concernsAt(ctx, client, targets, time.Now())
+			if err != nil {
 				return err
 			}
-		}
-	}
-	return nil
+			return refused(concerns)
+		},
+		Final:    func(err error) bool { return errors.As(err, new(settingError)) },
+		Remedy:   access.Remedy,
+		RetryMin: retryMin,
+		RetryMax: retryMax,
+		Log:      log,
+	}.Install(ctx, templates...)
+}
+
+// targetsAt returns the names that are written to at a time, and soon.
+type targetsAt func(time.Time) ([]doctor.Target, error)
+
+// targetsOf returns those of index templates.
+func targetsOf(naming schema.Naming, templates ...opensearch.Template) targetsAt {
+	return func(now time.Time) ([]doctor.Target, error) { return doctor.Targets(templates, naming, now) }
 }
 
 // refused returns an error where DATA_STREAM is not what the domain has, or would come
@@ -160,10 +57,10 @@ func refused(concerns []doctor.Concern) error {
 const concernPeriod = time.Hour
 
 // watchConcerns logs what is wrong with them, once while it stays the same, until ctx ends.
-func watchConcerns(ctx context.Context, client domain.Client, templates []indexTemplate, log zerolog.Logger) {
+func watchConcerns(ctx context.Context, client opensearch.Client, targets targetsAt, log zerolog.Logger) {
 	var known []doctor.Concern
 	for {
-		concerns, err := concernsAt(ctx, client, templates, time.Now())
+		concerns, err := concernsAt(ctx, client, targets, time.Now())
 		if err != nil && ctx.Err() == nil {
 			log.Warn().Err(err).Msg("names and index templates cannot be checked")
 		}
@@ -183,43 +80,12 @@ func watchConcerns(ctx context.Context, client domain.Client, templates []indexT
 	}
 }
 
-func concernsAt(ctx context.Context, client domain.Client, templates []indexTemplate, now time.Time) ([]doctor.Concern, error) {
-	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
+func concernsAt(ctx context.Context, client opensearch.Client, targets targetsAt, now time.Time) ([]doctor.Concern, error) {
+	ctx, cancel := context.WithTimeout(ctx, opensearch.InstallTimeout)
 	defer cancel()
-	targets, err := targetsAt(templates, now)
+	names, err := targets(now)
 	if err != nil {
 		return nil, err
 	}
-	return doctor.CheckTargets(ctx, client, targets)
-}
-
-// extend gives an index that is there already the fields it can still get, at
-// each start: a worker may have been stopped before.
-func extend(ctx context.Context, client domain.Client, index string, template []byte, log zerolog.Logger) error {
-	added, kept, err := domain.ExtendMapping(ctx, client, index, template)
-	if errors.Is(err, domain.ErrForbidden) {
-		log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")
-		return nil
-	}
-	if len(added) > 0 {
-		log.Info().Strs("fields", added).Msg("fields of the schema added to an index")
-	}
-	if len(kept) > 0 {
-		log.Warn().Strs("fields", kept).Msg("fields that an index has as another type, or takes no more, change with the next index only")
-	}
-	return err
-}
-
-// checkTemplates asks OpenSearch whether the index templates are in place.
-func checkTemplates(ctx context.Context, client domain.Client, templates []indexTemplate) error {
-	for _, t := range templates {
-		changes, err := domain.TemplateChanges(ctx, client, t.name, t.bodies...)
-		if err != nil {
-			return err
-		}
-		if len(changes) > 0 {
-			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.name)
-		}
-	}
-	return nil
+	return doctor.CheckTargets(ctx, client, names)
 }

@@ -21,6 +21,7 @@ import (
 
 	"logsluice/indexer"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
 )
 
 // refusing accepts dead letters only, which it keeps, and each bare document.
@@ -56,13 +57,13 @@ func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
 func TestDeadLetterKeepsTheEvent(t *testing.T) {
 	const id = "34622316099697884706540976068822859012661220141643892546"
 	arrived := time.Date(2018, 12, 10, 4, 0, 0, 0, time.UTC)
-	f := func(name, event string, noIDs bool, schema, group string, want map[string]any) {
+	f := func(name, event string, noIDs bool, fields, group string, want map[string]any) {
 		t.Run(name, func(t *testing.T) {
-			s, err := mapping.BuiltIn(schema)
+			s, err := schema.BuiltIn(fields)
 			if err != nil {
 				t.Fatal(err)
 			}
-			mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.FixedZone("", 9*3600), Schema: s, NoIDs: noIDs})
+			mapper, err := mapping.New(mapping.Config{Naming: schema.Naming{Prefix: "app", Zone: time.FixedZone("", 9*3600)}, Schema: s, NoIDs: noIDs})
 			if err != nil {
 				t.Fatal(err)
 			}

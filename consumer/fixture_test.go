@@ -17,10 +17,11 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
-	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 )
 
 // fakeAWS is a Kinesis and a DynamoDB, with the faults that decide chooses.
@@ -97,7 +98,7 @@ func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 
 func newMapper(t *testing.T) *mapping.Mapper {
 	t.Helper()
-	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC})
+	mapper, err := mapping.New(mapping.Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func newWorker(t *testing.T, cfg aws.Config, table *checkpoint.Table, log zerolo
 	return newWorkerAt(t, cfg, table, away{}, log)
 }
 
-func newWorkerAt(t *testing.T, cfg aws.Config, table *checkpoint.Table, search domain.Client, log zerolog.Logger) *Consumer {
+func newWorkerAt(t *testing.T, cfg aws.Config, table *checkpoint.Table, search opensearch.Client, log zerolog.Logger) *Consumer {
 	t.Helper()
 	c, err := New(Config{
 		Stream: "s", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second,

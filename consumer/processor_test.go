@@ -22,9 +22,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 	"logsluice/subscription"
 )
 
@@ -51,7 +51,7 @@ func linesAt(n int, at time.Time) []byte {
 	return out.Bytes()
 }
 
-func newIndexer(t *testing.T, inFlight int64, registry *prometheus.Registry, search domain.Client) *indexer.Indexer {
+func newIndexer(t *testing.T, inFlight int64, registry *prometheus.Registry, search opensearch.Client) *indexer.Indexer {
 	t.Helper()
 	ix, err := indexer.New(indexer.Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RequestTimeout: time.Second, InFlightBytes: inFlight,
@@ -65,7 +65,7 @@ func newIndexer(t *testing.T, inFlight int64, registry *prometheus.Registry, sea
 }
 
 // newConsumer is a consumer that nothing calls yet.
-func newConsumer(t *testing.T, inFlight int64, search domain.Client) *Consumer {
+func newConsumer(t *testing.T, inFlight int64, search opensearch.Client) *Consumer {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	const maxInflated = 64 << 20

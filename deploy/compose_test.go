@@ -21,10 +21,10 @@ import (
 	compose "github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 
-	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // composed reads compose.yaml as Docker does: it is held to the compose
@@ -146,7 +146,7 @@ func TestComposeSettings(t *testing.T) {
 func TestComposeRuns(t *testing.T) {
 	searchURL, dynamoDBURL := localtest.OpenSearch(t), localtest.DynamoDB(t)
 	project, built := composed(t), programs(t)
-	search, err := domain.NewClient(domain.ClientConfig{URL: searchURL, Connections: 1})
+	search, err := opensearch.NewClient(opensearch.ClientConfig{URL: searchURL, Connections: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,12 +27,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"logsluice/domain"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
 	"logsluice/local/feed"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // The image is built by `make image`, says of itself what it should, has in it
@@ -247,7 +247,7 @@ func testContainerRun(t *testing.T, c *container) {
 	if len(perIndex) != 2 {
 		t.Fatalf("events of %d days", len(perIndex))
 	}
-	search, err := domain.NewClient(domain.ClientConfig{URL: searchURL, Connections: 1})
+	search, err := opensearch.NewClient(opensearch.ClientConfig{URL: searchURL, Connections: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,32 +49,32 @@ const (
 
 // doors are the requests of the code, by where they are made.
 var doors = map[string][]door{
-	"indexer.post POST":         {{post, "/_bulk"}},
-	"indexer.leadsTo GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
-	"domain.Bulk POST":          {{post, "/_bulk"}},
-	"domain.template GET":       {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
-	"domain.EnsureTemplate PUT": {{put, "/_index_template/" + byPrefix}, {put, "/_index_template/" + byPrefix + "-dead-letter"}},
-	"domain.EnsureIndex PUT":    {{put, "/" + byPrefix + "-dead-letter"}},
-	"domain.mappings GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
-	"domain.ExtendMapping PUT":  {{put, "/" + byPrefix + "-2026-01-15/_mapping"}},
-	"domain.LookUp GET":         {{get, "/" + byPrefix + "/_settings"}, {get, "/" + byPrefix + "-2026-01-15/_settings"}},
-	"domain.ListTemplates GET":  {{get, "/_index_template"}},
-	"domain.SimulateIndex POST": {{post, "/_index_template/_simulate_index/" + byPrefix + "-2026-01-15"}}, // by name only with DATA_STREAM
-	"domain.Describe GET":       {{get, "/"}},
-	"domain.HasDocument GET":    {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
-	"domain.DeleteIndex DELETE": {{del, "/" + byPrefix + "-doctor-x"}},
-	"domain.IndexNames GET":     {{get, "/" + byPrefix + "-*/_alias"}},
-	"domain.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
-	"domain.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
-	"domain.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},
-	"domain.ask GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
+	"indexer.post POST":             {{post, "/_bulk"}},
+	"indexer.leadsTo GET":           {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"opensearch.Bulk POST":          {{post, "/_bulk"}},
+	"opensearch.template GET":       {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
+	"opensearch.EnsureTemplate PUT": {{put, "/_index_template/" + byPrefix}, {put, "/_index_template/" + byPrefix + "-dead-letter"}},
+	"opensearch.EnsureIndex PUT":    {{put, "/" + byPrefix + "-dead-letter"}},
+	"opensearch.mappings GET":       {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"opensearch.ExtendMapping PUT":  {{put, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"opensearch.LookUp GET":         {{get, "/" + byPrefix + "/_settings"}, {get, "/" + byPrefix + "-2026-01-15/_settings"}},
+	"opensearch.ListTemplates GET":  {{get, "/_index_template"}},
+	"opensearch.SimulateIndex POST": {{post, "/_index_template/_simulate_index/" + byPrefix + "-2026-01-15"}}, // by name only with DATA_STREAM
+	"opensearch.Describe GET":       {{get, "/"}},
+	"opensearch.HasDocument GET":    {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
+	"opensearch.DeleteIndex DELETE": {{del, "/" + byPrefix + "-doctor-x"}},
+	"opensearch.IndexNames GET":     {{get, "/" + byPrefix + "-*/_alias"}},
+	"opensearch.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
+	"opensearch.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
+	"opensearch.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},
+	"opensearch.ask GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
 		{get, "/_plugins/_ism/explain/" + byPrefix + "-outside"}},
-	"domain.PoliciesOff GET": {{get, "/_cluster/settings"}},
-	"domain.giveTo POST":     {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
-	"domain.Status GET":      {{get, api + "status"}},
-	"domain.Compare POST":    {{post, api + "saved_objects/_bulk_get"}},
-	"domain.Import POST":     {{post, api + "saved_objects/_import"}},
-	"cli.Run GET":            nil, // healthcheck's, of a worker
+	"opensearch.PoliciesOff GET": {{get, "/_cluster/settings"}},
+	"opensearch.giveTo POST":     {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
+	"opensearch.Status GET":      {{get, api + "status"}},
+	"opensearch.Compare POST":    {{post, api + "saved_objects/_bulk_get"}},
+	"opensearch.Import POST":     {{post, api + "saved_objects/_import"}},
+	"cli.Run GET":                nil, // healthcheck's, of a worker
 }
 
 // statement is one of the task role's that has effect where its condition holds.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // dashboards looks whether OpenSearch Dashboards answers and has the saved objects.
@@ -19,7 +19,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	if found, remedy := w.DashboardsAccess.Exposed(); found != "" {
 		defer f.warn(remedy, "%s", found)
 	}
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	switch {
 	case errors.As(err, &answer) && isRefused(answer.Status):
 		f.fail(w.DashboardsAccess.prove(err, answer.Status), "%s", err)
@@ -39,7 +39,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	if state != "green" {
 		f.warn("see the log of Dashboards, and its connection to OpenSearch", "its status is %s", state)
 	}
-	var objects []domain.SavedObject
+	var objects []opensearch.SavedObject
 	err = bounded(ctx, func(ctx context.Context) (err error) {
 		objects, err = w.Dashboards.Compare(ctx, w.SavedObjects)
 		return err

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/indexer/deadletter"
+	"logsluice/opensearch"
 )
 
 const (
@@ -21,12 +21,12 @@ const (
 
 // deadLetters tells what could not be indexed of late.
 func (w *walk) deadLetters(ctx context.Context, f *Finding) {
-	index := indexer.DeadLetterIndex(w.Mapper.Prefix())
+	index := indexer.DeadLetterIndex(w.Naming.Prefix)
 	var letters int
-	var reasons []domain.Reason
-	var blocked []domain.Blocked
+	var reasons []opensearch.Reason
+	var blocked []opensearch.Blocked
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		letters, reasons, blocked, err = domain.DeadLetters(ctx, w.Search, index, deadLetterAge, mostReasons)
+		letters, reasons, blocked, err = opensearch.DeadLetters(ctx, w.Search, index, deadLetterAge, mostReasons)
 		return err
 	})
 	w.blocked = map[string]int{}
@@ -34,7 +34,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		w.blocked[b.Index] = b.Letters
 	}
 	switch {
-	case domain.HasStatus(err, http.StatusForbidden):
+	case opensearch.HasStatus(err, http.StatusForbidden):
 		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does without", "%s may not be searched", index)
 	case err != nil:
 		f.warn("see how the domain is, and try again", "%s cannot be searched: %s", index, answered(err))

@@ -10,22 +10,22 @@ import (
 	"sync/atomic"
 	"time"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // opensearch looks whether the domain can be reached, what it is, and whether it
 // knows who asks.
 func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	var at atomic.Int32
-	var server domain.Server
+	var server opensearch.Server
 	begun := time.Now()
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		ctx = staged(ctx, &at)
 		if w.SearchAccess.SigningService == "aoss" { // which has no answer at /
-			_, err = domain.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
+			_, err = opensearch.TemplateChanges(ctx, w.Search, w.Templates[0])
 			return err
 		}
-		server, err = domain.Describe(ctx, w.Search)
+		server, err = opensearch.Describe(ctx, w.Search)
 		return err
 	})
 	if found, remedy := w.SearchAccess.Exposed(); found != "" {
@@ -34,7 +34,7 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	if !server.Date.IsZero() {
 		defer tellClock(f, "OpenSearch", server.Date, begun)
 	}
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	switch {
 	case err == nil && w.SearchAccess.SigningService == "aoss":
 		f.note("%s answers as OpenSearch Serverless", w.SearchAccess.URL)
@@ -42,7 +42,7 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	case err == nil:
 		f.note("%s is %s %s, and takes %s", w.SearchAccess.URL, server.Distribution, server.Version, w.proof())
 		return
-	case errors.Is(err, domain.ErrOtherServer):
+	case errors.Is(err, opensearch.ErrOtherServer):
 		f.fail("correct "+w.SearchAccess.Setting, "what answers at %s is not OpenSearch", w.SearchAccess.URL)
 	case !errors.As(err, &answer):
 		found, remedy := w.SearchAccess.unreachable(err, stage(at.Load()))
@@ -59,7 +59,7 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 // knows tells that a request that run makes is not refused.
 func (w *walk) knows(ctx context.Context) bool {
 	err := bounded(ctx, func(ctx context.Context) error {
-		_, err := domain.TemplateChanges(ctx, w.Search, w.Templates[0].Name, w.Templates[0].Bodies...)
+		_, err := opensearch.TemplateChanges(ctx, w.Search, w.Templates[0])
 		return err
 	})
 	return err == nil
@@ -93,8 +93,8 @@ func (a Access) prove(err error, status int) string {
 
 // answered is what OpenSearch, or Dashboards, says to a request.
 func answered(err error) string {
-	var answer *domain.AnswerError
-	if cause := domain.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
+	var answer *opensearch.AnswerError
+	if cause := opensearch.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
 		return fmt.Sprintf("OpenSearch answers %d: %s: %s", answer.Status, cause.Type, cause.Reason)
 	}
 	if errors.As(err, &answer) {
@@ -106,7 +106,7 @@ func answered(err error) string {
 // permit is what to do about a request that failed, or was refused for want of a
 // permission.
 func permit(err error, permission string) string {
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	if errors.As(err, &answer) && isRefused(answer.Status) {
 		return "allow " + permission + " (README, Which OpenSearch)"
 	}

@@ -5,16 +5,16 @@ import (
 	"errors"
 	"slices"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // policy looks whether indices go when they are old.
 func (w *walk) policy(ctx context.Context, f *Finding) {
-	name := w.Mapper.Prefix()
+	name := w.Naming.Prefix
 	var changes []string
 	var concerns []Concern
 	err := bounded(ctx, func(ctx context.Context) error {
-		policy, err := domain.ReadPolicy(ctx, w.Search, name, w.Policy)
+		policy, err := opensearch.ReadPolicy(ctx, w.Search, name, w.Policy)
 		if err == nil {
 			changes = policy.Changes()
 			concerns = PoliciesOff(ctx, w.Search)
@@ -22,11 +22,11 @@ func (w *walk) policy(ctx context.Context, f *Finding) {
 		return err
 	})
 	switch {
-	case errors.Is(err, domain.ErrNoPolicies):
+	case errors.Is(err, opensearch.ErrNoPolicies):
 		f.warn("install its plugin opensearch-index-management, or have old indices deleted otherwise", "OpenSearch has no Index State Management")
 	case err != nil:
 		f.warn(permit(err, "cluster:admin/opendistro/ism/policy/get"), "policy %s cannot be read: %s", name, answered(err))
-	case slices.Equal(changes, []string{domain.Installed}):
+	case slices.Equal(changes, []string{opensearch.Installed}):
 		f.warn(setUp+", or have old indices deleted otherwise: the disk fills", "there is no policy %s", name)
 	case len(changes) > 0:
 		f.warn(setUp+", with DELETE_AFTER and MERGE_AFTER as they are to be", "policy %s differs: %s", name, firstOf(changes))
@@ -37,8 +37,8 @@ func (w *walk) policy(ctx context.Context, f *Finding) {
 }
 
 // PoliciesOff looks whether anything is done by policies.
-func PoliciesOff(ctx context.Context, client domain.Client) []Concern {
-	setting, err := domain.PoliciesOff(ctx, client)
+func PoliciesOff(ctx context.Context, client opensearch.Client) []Concern {
+	setting, err := opensearch.PoliciesOff(ctx, client)
 	switch {
 	case err != nil:
 		return []Concern{{NotAsked, "whether Index State Management is switched on cannot be asked: " + answered(err), permit(err, "cluster:monitor/state, es:ESHttpGet for /_cluster/settings")}}

@@ -10,14 +10,14 @@ import (
 	"strings"
 
 	"logsluice/consumer"
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // Access is how OpenSearch or Dashboards is asked, as far as remedies depend on it.
 type Access struct {
 	// URL has no credentials. Setting names the variable and the flag that have it.
 	URL, Setting string
-	// SigningService is that of domain.ClientConfig.
+	// SigningService is that of opensearch.ClientConfig.
 	SigningService string
 	// HasPassword is set if requests have a password, by basic authentication.
 	HasPassword bool
@@ -26,7 +26,7 @@ type Access struct {
 // Exposed returns what is found, and the remedy, where a password can be read on its way,
 // otherwise "".
 func (a Access) Exposed() (found, remedy string) {
-	address, err := domain.ParseAddress(a.URL)
+	address, err := opensearch.ParseAddress(a.URL)
 	if err != nil || !a.HasPassword || !address.IsInClear() {
 		return "", ""
 	}
@@ -35,11 +35,11 @@ func (a Access) Exposed() (found, remedy string) {
 
 // Remedy returns what to do about the error of a request, "" if nothing is known.
 func (a Access) Remedy(err error) string {
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	switch {
-	case errors.Is(err, domain.ErrNoPolicies):
+	case errors.Is(err, opensearch.ErrNoPolicies):
 		return "install its plugin opensearch-index-management, or give --skip=policy and have old indices deleted otherwise"
-	case errors.Is(err, domain.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
+	case errors.Is(err, opensearch.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
 		return "correct " + a.Setting
 	case errors.As(err, &answer):
 		return a.remedyOfAnswer(err, answer.Status)

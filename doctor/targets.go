@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
-	"logsluice/domain"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 )
 
 // Target is a name that documents are written to.
@@ -26,21 +28,38 @@ type Target struct {
 	AnyKind bool
 }
 
-// Targets returns the targets that an index template, whose body is as for PUT
-// _index_template/NAME, is to make.
-func Targets(template string, body []byte, names ...string) ([]Target, error) {
-	var t struct {
-		Priority   int64
-		DataStream *struct{} `json:"data_stream"`
+// Targets returns the names that are written to at a time, and soon, and that index
+// templates are to make: that of the documents, which has the prefix as its name, and that
+// of the dead letters.
+func Targets(templates []opensearch.Template, n schema.Naming, now time.Time) ([]Target, error) {
+	var all []Target
+	for _, t := range templates {
+		var body struct {
+			Priority   int64
+			DataStream *struct{} `json:"data_stream"`
+		}
+		if err := json.Unmarshal(t.Bodies[0], &body); err != nil {
+			return nil, fmt.Errorf("read index template %s: %w", t.Name, err)
+		}
+		target := Target{Template: t.Name, Priority: body.Priority, DataStream: body.DataStream != nil}
+		if t.Name == n.DeadLetters() {
+			target.Name, target.AnyKind = t.Name, true // the kind is looked at when the index is created
+			all = append(all, target)
+			continue
+		}
+		names := n.Indices(now)
+		if next := n.Next(now); next != "" {
+			names = append(names, next)
+		}
+		for _, name := range names {
+			target.Name = name
+			all = append(all, target)
+		}
+		if !n.DataStream { // then it must not be one
+			all = append(all, Target{Name: n.Prefix})
+		}
 	}
-	if err := json.Unmarshal(body, &t); err != nil {
-		return nil, fmt.Errorf("read an index template: %w", err)
-	}
-	var targets []Target
-	for _, name := range names {
-		targets = append(targets, Target{Name: name, Template: template, Priority: t.Priority, DataStream: t.DataStream != nil})
-	}
-	return targets, nil
+	return all, nil
 }
 
 const (
@@ -50,11 +69,11 @@ const (
 
 // CheckNames looks what targets stand for on a domain: NameTaken is told where it is not
 // what they are to be, and PipelineSet where documents pass an ingest pipeline.
-func CheckNames(ctx context.Context, client domain.Client, targets []Target) ([]Concern, error) {
+func CheckNames(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	var concerns []Concern
 	pipelines := pipelineUse{}
 	for _, t := range targets {
-		kind, found, err := domain.LookUp(ctx, client, t.Name)
+		kind, found, err := opensearch.LookUp(ctx, client, t.Name)
 		if isUnanswered(err) {
 			concerns = append(concerns, Concern{NotAsked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be asked: " + answered(err),
 				permit(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")})
@@ -63,7 +82,7 @@ func CheckNames(ctx context.Context, client domain.Client, targets []Target) ([]
 		if err != nil {
 			return nil, err
 		}
-		if !t.AnyKind && kind != domain.NoKind && t.isWrong(kind) {
+		if !t.AnyKind && kind != opensearch.NoKind && t.isWrong(kind) {
 			concerns = append(concerns, t.taken(kind))
 		}
 		if t.Template != "" {
@@ -78,7 +97,7 @@ func CheckNames(ctx context.Context, client domain.Client, targets []Target) ([]
 // isUnanswered reports whether the domain refuses a question, or cannot answer it: a
 // worker does without. It waits for a domain that does not know it, or is away.
 func isUnanswered(err error) bool {
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	return errors.As(err, &answer) && slices.Contains([]int{
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusInternalServerError,
 	}, answer.Status)
@@ -87,22 +106,22 @@ func isUnanswered(err error) bool {
 // isAnswer reports whether the domain, or what stands before it, has answered something
 // else than what was asked for.
 func isAnswer(err error) bool {
-	var answer *domain.AnswerError
+	var answer *opensearch.AnswerError
 	return errors.As(err, &answer)
 }
 
 // isWrong reports whether a target is not to be of a kind. An alias can lead to an index.
-func (t Target) isWrong(kind domain.Kind) bool {
-	return t.DataStream != (kind == domain.DataStreamKind)
+func (t Target) isWrong(kind opensearch.Kind) bool {
+	return t.DataStream != (kind == opensearch.DataStreamKind)
 }
 
-func (t Target) taken(kind domain.Kind) Concern {
+func (t Target) taken(kind opensearch.Kind) Concern {
 	c := Concern{Problem: NameTaken, Found: fmt.Sprintf("%s is %t, but %s is %s", dataStreamSetting, t.DataStream, t.Name, kind),
 		Remedy: fmt.Sprintf("set %s to %t, choose another INDEX_PREFIX (--index-prefix), or ", dataStreamName, !t.DataStream)}
 	switch kind {
-	case domain.DataStreamKind:
+	case opensearch.DataStreamKind:
 		c.Remedy += "delete the data stream with its documents: DELETE /_data_stream/" + t.Name
-	case domain.AliasKind:
+	case opensearch.AliasKind:
 		c.Remedy += "remove the alias"
 	default:
 		c.Remedy += "reindex " + t.Name + " under another name and delete it"
@@ -113,8 +132,8 @@ func (t Target) taken(kind domain.Kind) Concern {
 // CheckTemplates looks by which index templates targets would be made, and tells where
 // it is another than theirs, or gives them an ingest pipeline. Legacy templates
 // (_template) are for names that no index template is for.
-func CheckTemplates(ctx context.Context, client domain.Client, targets []Target) ([]Concern, error) {
-	listed, err := domain.ListTemplates(ctx, client)
+func CheckTemplates(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
+	listed, err := opensearch.ListTemplates(ctx, client)
 	if isUnanswered(err) {
 		return []Concern{{NotAsked, "whether other index templates come before ours cannot be asked: " + answered(err),
 			permit(err, "indices:admin/index_template/get, es:ESHttpGet for /_index_template")}}, nil
@@ -129,7 +148,7 @@ func CheckTemplates(ctx context.Context, client domain.Client, targets []Target)
 		if slices.ContainsFunc(found, Concern.Stops) { // it makes no index that is written to
 			continue
 		}
-		use, err := domain.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
+		use, err := opensearch.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
 		if isAnswer(err) {
 			concerns = append(concerns, Concern{NotAsked, "which ingest pipelines the next indices get cannot be asked: " + answered(err),
 				permit(err, "indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for /_index_template/_simulate_index/NAME")})
@@ -150,7 +169,7 @@ func CheckTemplates(ctx context.Context, client domain.Client, targets []Target)
 }
 
 // CheckTargets is CheckNames and CheckTemplates.
-func CheckTargets(ctx context.Context, client domain.Client, targets []Target) ([]Concern, error) {
+func CheckTargets(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	names, err := CheckNames(ctx, client, targets)
 	if err != nil {
 		return nil, err
@@ -161,17 +180,17 @@ func CheckTargets(ctx context.Context, client domain.Client, targets []Target) (
 
 // maker is an index template with the targets that it makes.
 type maker struct {
-	domain.ListedTemplate
+	opensearch.ListedTemplate
 	targets []Target
 }
 
 // makers returns the templates that make targets, as OpenSearch chooses: of those that
 // match, that of the highest priority. One that comes after the target's own template is
 // left out: that one is there before anything is written.
-func makers(listed []domain.ListedTemplate, targets []Target) []*maker {
+func makers(listed []opensearch.ListedTemplate, targets []Target) []*maker {
 	var all []*maker
 	for _, t := range targets {
-		var best *domain.ListedTemplate
+		var best *opensearch.ListedTemplate
 		for i, l := range listed {
 			if t.Template != "" && l.Match(t.Name) && (best == nil || l.Index.Priority > best.Index.Priority) {
 				best = &listed[i]
@@ -227,17 +246,17 @@ func (m *maker) concern(template string, targets []Target) Concern {
 		fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d; indices that it made keep their fields", m.Name, ours.Priority)}
 }
 
-func kindMade(stream bool) domain.Kind {
+func kindMade(stream bool) opensearch.Kind {
 	if stream {
-		return domain.DataStreamKind
+		return opensearch.DataStreamKind
 	}
-	return domain.IndexKind
+	return opensearch.IndexKind
 }
 
 // pipelineUse has names by the pipelines that their documents pass.
-type pipelineUse map[domain.Pipeline][]string
+type pipelineUse map[opensearch.Pipeline][]string
 
-func (u pipelineUse) add(pipelines []domain.Pipeline, name string) {
+func (u pipelineUse) add(pipelines []opensearch.Pipeline, name string) {
 	for _, p := range pipelines {
 		if !slices.Contains(u[p], name) {
 			u[p] = append(u[p], name)

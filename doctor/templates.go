@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 const setUp = "run logsluice setup"
@@ -22,13 +22,13 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	for _, t := range w.Templates {
 		var changes []string
 		err := bounded(ctx, func(ctx context.Context) (err error) {
-			changes, err = domain.TemplateChanges(ctx, w.Search, t.Name, t.Bodies...)
+			changes, err = opensearch.TemplateChanges(ctx, w.Search, t)
 			return err
 		})
 		switch {
 		case err != nil:
 			f.fail(permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
-		case slices.Equal(changes, []string{domain.Installed}):
+		case slices.Equal(changes, []string{opensearch.Installed}):
 			f.warn(setUp+", or start run, which installs it", "there is no template %s", t.Name)
 		case len(changes) > 0:
 			f.warn(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
@@ -40,16 +40,16 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		f.warn("see how the domain is, and try again", "names and other index templates cannot be checked: %s", answered(err))
 	}
 	f.tellConcerns(concerns)
-	now := w.Mapper.Indices(time.Now())
+	now := w.Naming.Indices(time.Now())
 	index := now[len(now)-1]
 	var there bool
 	var missing, kept []string
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		there, missing, kept, err = domain.MappingChanges(ctx, w.Search, index, w.Templates[0].Bodies...)
+		there, missing, kept, err = opensearch.MappingChanges(ctx, w.Search, index, w.Templates[0])
 		return err
 	})
 	switch {
-	case errors.Is(err, domain.ErrForbidden):
+	case errors.Is(err, opensearch.ErrForbidden):
 		f.warn("allow indices:admin/mappings/get, with which fields of a changed schema are added at once", "the fields of %s cannot be read", index)
 	case err != nil:
 		f.warn("see how the domain is, and try again", "the fields of %s cannot be read: %s", index, answered(err))
@@ -72,8 +72,12 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 // concerns looks what else makes indices, or changes documents, and notes whether run
 // writes anything.
 func (w *walk) concerns(ctx context.Context) (concerns []Concern, err error) {
+	targets, err := Targets(w.Templates, w.Naming, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		concerns, err = CheckTargets(ctx, w.Search, w.Targets)
+		concerns, err = CheckTargets(ctx, w.Search, targets)
 		return err
 	})
 	if i := slices.IndexFunc(concerns, Concern.Stops); i >= 0 {

@@ -9,8 +9,8 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/consumer"
-	"logsluice/domain"
-	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 )
 
 // Names of the links, in the order of the data.
@@ -44,22 +44,19 @@ type Config struct {
 	MostLogGroups int
 
 	// Search is the OpenSearch domain, and SearchAccess how it is asked.
-	Search       domain.Client
+	Search       opensearch.Client
 	SearchAccess Access
-	// Mapper names the indices; NoIDs tells that OpenSearch gives ids, and DataStream
-	// that the documents go to one.
-	Mapper            *mapping.Mapper
-	NoIDs, DataStream bool
+	// Naming is how the indices are named; NoIDs reports whether OpenSearch gives ids.
+	Naming schema.Naming
+	NoIDs  bool
 	// Templates are to be on the domain, that of the documents first.
-	Templates []Template
-	// Targets are the names that documents are written to.
-	Targets []Target
-	// Policy is the body of the lifecycle policy, which has the mapper's prefix as name.
+	Templates []opensearch.Template
+	// Policy is the body of the lifecycle policy, which has the prefix as name.
 	Policy []byte
 
 	// Dashboards is nil if there is none, and DashboardsAccess how it is asked; SavedObjects
 	// are the lines of an export.
-	Dashboards       *domain.Dashboards
+	Dashboards       *opensearch.Dashboards
 	DashboardsAccess Access
 	SavedObjects     [][]byte
 	// Archive is where the Firehose writes, nil if that is not known.
@@ -72,13 +69,6 @@ type Config struct {
 type Store interface {
 	// Check reports why it cannot be written to, or nil.
 	Check(ctx context.Context) error
-}
-
-// Template is an index template in bodies of which one is to be in place, the best
-// first.
-type Template struct {
-	Name   string
-	Bodies [][]byte
 }
 
 // walk is one walk along the chain. What a link finds out is for those after it.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"logsluice/domain"
 	"logsluice/indexer"
+	"logsluice/opensearch"
 )
 
 // ScratchIndex is the index of scratch documents under a prefix, which the templates
@@ -26,7 +26,7 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 		f.skip("run writes nothing: %s", w.refused)
 		return
 	}
-	if w.scratch(ctx, f) && !w.NoIDs && !w.DataStream {
+	if w.scratch(ctx, f) && !w.NoIDs && !w.Naming.DataStream {
 		w.others(ctx, f)
 	}
 }
@@ -36,31 +36,31 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 // whether bulk requests are answered.
 func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 	id := strings.ToLower(rand.Text())
-	index := ScratchIndex(w.Mapper.Prefix()) + "-" + id
+	index := ScratchIndex(w.Naming.Prefix) + "-" + id
 	var mayDelete bool
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		mayDelete, err = domain.MayDelete(ctx, w.Search, index)
+		mayDelete, err = opensearch.MayDelete(ctx, w.Search, index)
 		return err
 	})
 	if err != nil {
 		f.note("whether indices may be deleted cannot be asked: %s", answered(err))
 	}
 	if !mayDelete {
-		index = ScratchIndex(w.Mapper.Prefix())
+		index = ScratchIndex(w.Naming.Prefix)
 	}
-	operations := []domain.Operation{{Action: "create", Where: map[string]any{"_index": index, "_id": id}, Document: map[string]any{
+	operations := []opensearch.Operation{{Action: "create", Where: map[string]any{"_index": index, "_id": id}, Document: map[string]any{
 		"@timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": "logsluice doctor tries whether documents can be written",
 	}}}
 	if w.NoIDs {
 		operations[0].Action, operations[0].Where = "index", map[string]any{"_index": index}
 	}
-	if w.current != "" && !w.NoIDs && !w.DataStream {
+	if w.current != "" && !w.NoIDs && !w.Naming.DataStream {
 		operations = append(operations, tryOut(w.current))
 	}
 	defer w.remove(ctx, f, index, mayDelete)
-	var items []domain.Item
+	var items []opensearch.Item
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		items, err = domain.Bulk(ctx, w.Search, operations...)
+		items, err = opensearch.Bulk(ctx, w.Search, operations...)
 		return err
 	})
 	if err != nil {
@@ -81,8 +81,8 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 // tryOut is an operation that shows whether an index accepts documents, and leaves
 // nothing there: what keeps the index from it is answered before the condition, which
 // never holds. The index must exist, otherwise OpenSearch creates it.
-func tryOut(index string) domain.Operation {
-	return domain.Operation{
+func tryOut(index string) opensearch.Operation {
+	return opensearch.Operation{
 		Action: "index", Where: map[string]any{"_index": index, "_id": "logsluice-doctor", "if_seq_no": int64(1) << 52, "if_primary_term": 1}, Document: struct{}{},
 	}
 }
@@ -96,10 +96,10 @@ const mostIndices = 200
 // letters, and those of an index for which documents were given up in the last day. An
 // older index may be read-only on purpose.
 func (w *walk) others(ctx context.Context, f *Finding) {
-	prefix, letters := w.Mapper.Prefix(), indexer.DeadLetterIndex(w.Mapper.Prefix())
+	prefix, letters := w.Naming.Prefix, indexer.DeadLetterIndex(w.Naming.Prefix)
 	var names []string
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		names, err = domain.IndexNames(ctx, w.Search, prefix)
+		names, err = opensearch.IndexNames(ctx, w.Search, prefix)
 		return err
 	})
 	if err != nil {
@@ -107,7 +107,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		return
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == w.current || name != letters && !w.Mapper.Owns(name)
+		return name == w.current || name != letters && !w.Naming.Owns(name)
 	})
 	if more := len(names) - mostIndices; more > 0 {
 		// The names without a date come last.
@@ -117,13 +117,13 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 	if len(names) == 0 {
 		return
 	}
-	operations := make([]domain.Operation, len(names))
+	operations := make([]opensearch.Operation, len(names))
 	for i, name := range names {
 		operations[i] = tryOut(name)
 	}
-	var items []domain.Item
+	var items []opensearch.Item
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		items, err = domain.Bulk(ctx, w.Search, operations...)
+		items, err = opensearch.Bulk(ctx, w.Search, operations...)
 		return err
 	})
 	if err != nil {
@@ -134,8 +134,8 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 }
 
 // tellOthers tells which of the indices take no documents, the newest first.
-func (w *walk) tellOthers(f *Finding, names []string, items []domain.Item) {
-	surely := append(w.Mapper.Indices(time.Now()), indexer.DeadLetterIndex(w.Mapper.Prefix()))
+func (w *walk) tellOthers(f *Finding, names []string, items []opensearch.Item) {
+	surely := append(w.Naming.Indices(time.Now()), indexer.DeadLetterIndex(w.Naming.Prefix))
 	more := 0
 	const most = 5 // older ones that are told
 	for i, name := range slices.Backward(names) {
@@ -150,7 +150,7 @@ func (w *walk) tellOthers(f *Finding, names []string, items []domain.Item) {
 		case more < most:
 			more++
 			cause := causeOf(items[i])
-			f.warn(RemedyOfRefusal(w.Mapper.Prefix(), name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
+			f.warn(RemedyOfRefusal(w.Naming.Prefix, name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
 				"%s takes no document: %d %s: %s", name, items[i].Status, cause.Type, cause.Reason)
 		default:
 			more++
@@ -162,9 +162,9 @@ func (w *walk) tellOthers(f *Finding, names []string, items []domain.Item) {
 }
 
 // causeOf is why an operation was refused.
-func causeOf(item domain.Item) domain.Cause {
+func causeOf(item opensearch.Item) opensearch.Cause {
 	if item.Error == nil {
-		return domain.Cause{}
+		return opensearch.Cause{}
 	}
 	return *item.Error
 }
@@ -176,11 +176,11 @@ func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
 	}
 	var there bool
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		there, err = domain.HasDocument(ctx, w.Search, index, id)
+		there, err = opensearch.HasDocument(ctx, w.Search, index, id)
 		return err
 	})
 	switch {
-	case domain.HasStatus(err, http.StatusForbidden):
+	case opensearch.HasStatus(err, http.StatusForbidden):
 		f.note("a document was written; it may not be read back (indices:data/read/get), which run does not need")
 	case err != nil:
 		f.warn("see how the domain is, and try again", "a document was written and cannot be read back: %s", answered(err))
@@ -193,23 +193,23 @@ func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
 
 // tellFailed tells why a bulk request failed, which may be refused as documents are.
 func (w *walk) tellFailed(f *Finding, index string, err error) {
-	var answer *domain.AnswerError
-	if cause := domain.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
-		w.tellRefused(f, index, domain.Item{Status: answer.Status, Error: &cause})
+	var answer *opensearch.AnswerError
+	if cause := opensearch.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
+		w.tellRefused(f, index, opensearch.Item{Status: answer.Status, Error: &cause})
 		return
 	}
 	f.fail(permit(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
 }
 
 // tellRefused tells why a document was not taken, and what to do.
-func (w *walk) tellRefused(f *Finding, index string, item domain.Item) {
+func (w *walk) tellRefused(f *Finding, index string, item opensearch.Item) {
 	cause := causeOf(item)
-	f.fail(RemedyOfRefusal(w.Mapper.Prefix(), index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
+	f.fail(RemedyOfRefusal(w.Naming.Prefix, index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
 }
 
 // RemedyOfRefusal returns what to do where OpenSearch refuses a document for an index of
 // a prefix, or to create that index.
-func RemedyOfRefusal(prefix, index string, status int, cause domain.Cause) string {
+func RemedyOfRefusal(prefix, index string, status int, cause opensearch.Cause) string {
 	switch said := cause.Type + " " + cause.Reason; {
 	case strings.Contains(said, "read-only-allow-delete"):
 		return "free disk space or add nodes; the block goes by itself then"
@@ -240,10 +240,10 @@ func RemedyOfRefusal(prefix, index string, status int, cause domain.Cause) strin
 func (w *walk) remove(ctx context.Context, f *Finding, index string, mayDelete bool) {
 	err := errors.New("indices:admin/delete is not allowed")
 	if mayDelete {
-		err = bounded(context.WithoutCancel(ctx), func(ctx context.Context) error { return domain.DeleteIndex(ctx, w.Search, index) })
+		err = bounded(context.WithoutCancel(ctx), func(ctx context.Context) error { return opensearch.DeleteIndex(ctx, w.Search, index) })
 	}
-	if err != nil && !domain.HasStatus(err, http.StatusNotFound) && (f.State != Broken || mayDelete) {
-		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Mapper.Prefix()), index),
+	if err != nil && !opensearch.HasStatus(err, http.StatusNotFound) && (f.State != Broken || mayDelete) {
+		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Naming.Prefix), index),
 			"index %s is left, with what doctor writes: %s", index, answered(err))
 	}
 }

@@ -26,15 +26,15 @@ import (
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/opensearch-project/opensearch-go/v4"
+	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // cluster is a stream of its own, in a Kinesis of its own, with an application
@@ -45,7 +45,7 @@ type cluster struct {
 	kinesisURL  string
 	dynamoDB    *dynamodb.Client
 	dynamoDBURL string
-	search      *opensearch.Client
+	search      *opensearchgo.Client
 	searchURL   string
 	application string
 	prefix      string
@@ -58,11 +58,11 @@ type cluster struct {
 
 func newCluster(t *testing.T, shards int32) *cluster {
 	t.Helper()
-	return newClusterOn(t, domain.ClientConfig{URL: localtest.OpenSearch(t)}, shards)
+	return newClusterOn(t, opensearch.ClientConfig{URL: localtest.OpenSearch(t)}, shards)
 }
 
 // newClusterOn has its indices on another OpenSearch.
-func newClusterOn(t *testing.T, search domain.ClientConfig, shards int32) *cluster {
+func newClusterOn(t *testing.T, search opensearch.ClientConfig, shards int32) *cluster {
 	t.Helper()
 	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
 	c := &cluster{
@@ -73,7 +73,7 @@ func newClusterOn(t *testing.T, search domain.ClientConfig, shards int32) *clust
 	c.connect(fakeaws.KinesisOptions{Retention: 24 * time.Hour}, shards)
 	search.Connections = 1
 	var err error
-	if c.search, err = domain.NewClient(search); err != nil {
+	if c.search, err = opensearch.NewClient(search); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.search.Close() })

@@ -12,10 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // nodes bounds the OpenSearch nodes that tests have at once.
@@ -52,8 +52,8 @@ func startNodeWith(t *testing.T, o local.Options) *node {
 }
 
 // access is how a test asks the node. One that is not secured takes any user.
-func (n *node) access() domain.ClientConfig {
-	return domain.ClientConfig{URL: n.URL, CAFile: n.CAFile, Username: local.Admin, Password: local.Admin}
+func (n *node) access() opensearch.ClientConfig {
+	return opensearch.ClientConfig{URL: n.URL, CAFile: n.CAFile, Username: local.Admin, Password: local.Admin}
 }
 
 // newProxy starts a proxy before a server.

@@ -59,7 +59,7 @@ func schemaFile(t *testing.T, schema string) string {
 // defaultWith is the default schema and more.
 func defaultWith(t *testing.T, more string) string {
 	t.Helper()
-	schema, err := os.ReadFile("../mapping/schemas/default.yaml")
+	schema, err := os.ReadFile("../mapping/schema/schemas/default.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,13 @@ import (
 	"io"
 	"sync"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // itemResult is what became of one operation of a bulk request.
 type itemResult struct {
-	Status int           `json:"status"`
-	Error  *domain.Cause `json:"error"`
+	Status int               `json:"status"`
+	Error  *opensearch.Cause `json:"error"`
 }
 
 // answer reads a JSON text value by value: with errors in it, an answer can be

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // Of a long reason the beginning is kept, and it is not cut within an escape.
@@ -83,7 +83,7 @@ func TestEndlessAnswer(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			body := io.NopCloser(&endless{begin: begin, text: text})
-			if _, err := readItems(domain.Bounded(body, maxAnswer(1, 1000)), 1); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := readItems(opensearch.Bounded(body, maxAnswer(1, 1000)), 1); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("the error is %v, want %q", err, want)
 			}
 			runtime.ReadMemStats(&after)

@@ -10,12 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
+	"logsluice/opensearch/assets"
 	"logsluice/subscription"
 )
 
@@ -50,7 +52,7 @@ func TestVersions(t *testing.T) {
 }
 
 func checkVersion(t *testing.T, url, text string) {
-	client, err := domain.NewClient(domain.ClientConfig{URL: url, Connections: 2})
+	client, err := opensearch.NewClient(opensearch.ClientConfig{URL: url, Connections: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,33 +66,34 @@ func checkVersion(t *testing.T, url, text string) {
 	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
 	defer ask(http.MethodDelete, "/_index_template/"+prefix+"*", "", nil)
 	defer ask(http.MethodDelete, "/"+prefix+"-2018-12-10,"+prefix+"-2018-12-11,"+indexer.DeadLetterIndex(prefix)+"?ignore_unavailable=true", "", nil)
-	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC})
+	naming := schema.Naming{Prefix: prefix, Zone: time.UTC}
+	fields, err := schema.BuiltIn(schema.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapper, err := mapping.New(mapping.Config{Naming: naming, Schema: fields})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {
-		documents, err := mapper.Template()
+		templates, err := assets.Documents{Naming: naming, Schema: fields}.Templates()
 		if err != nil {
 			t.Fatal(err)
 		}
-		letters, body, err := indexer.DeadLetterTemplate(prefix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, bodies := range map[string][][]byte{documents.Name: documents.Bodies, letters: {body}} {
-			if _, changes, err := domain.EnsureTemplate(t.Context(), client, name, bodies...); err != nil || len(changes) > 0 != want {
-				t.Fatalf("template %s: changes %v, want %v, %v", name, changes, want, err)
+		for _, template := range templates {
+			if _, changes, err := opensearch.EnsureTemplate(t.Context(), client, template); err != nil || len(changes) > 0 != want {
+				t.Fatalf("template %s: changes %v, want %v, %v", template.Name, changes, want, err)
 			}
 		}
 	}
 	for _, want := range []bool{true, false} {
-		if created, err := domain.EnsureIndex(t.Context(), client, indexer.DeadLetterIndex(prefix)); err != nil || created != want {
+		if created, err := opensearch.EnsureIndex(t.Context(), client, indexer.DeadLetterIndex(prefix)); err != nil || created != want {
 			t.Fatalf("dead-letter index: created %t, %v", created, err)
 		}
 	}
 	ask(http.MethodPut, "/"+prefix+"-aliased", `{"aliases":{"`+prefix+`-alias":{}}}`, nil)
 	defer ask(http.MethodDelete, "/"+prefix+"-aliased", "", nil)
-	if _, err := domain.EnsureIndex(t.Context(), client, prefix+"-alias"); !errors.Is(err, domain.ErrNameTaken) {
+	if _, err := opensearch.EnsureIndex(t.Context(), client, prefix+"-alias"); !errors.Is(err, opensearch.ErrNameTaken) {
 		t.Fatalf("an alias in place of an index: %v", err)
 	}
 	// In one index the log group is of another type.

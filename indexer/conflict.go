@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // A conflict on create means that the event is indexed already, except where
@@ -80,7 +80,7 @@ var conflictID = regexp.MustCompile(`^\[(.*)\]: version conflict`)
 
 // meetsAnother reports whether the one document conflicts with one that has
 // another id, or is in another index.
-func (ix *Indexer) meetsAnother(p part, e *domain.Cause) bool {
+func (ix *Indexer) meetsAnother(p part, e *opensearch.Cause) bool {
 	if e == nil {
 		return false
 	}
@@ -111,7 +111,7 @@ const (
 
 // lead reports whether a name leads to an index. It reports true if OpenSearch
 // cannot be asked: the document's id is the event's.
-func (a *aliases) lead(ctx context.Context, client domain.Client, name, index string) bool {
+func (a *aliases) lead(ctx context.Context, client opensearch.Client, name, index string) bool {
 	key := [2]string{name, index}
 	a.mu.Lock()
 	known := a.known[key]
@@ -131,7 +131,7 @@ func (a *aliases) lead(ctx context.Context, client domain.Client, name, index st
 
 // leadsTo asks OpenSearch for the indices behind a name. The answer to a request
 // for mappings names them, and workers may ask for those.
-func leadsTo(ctx context.Context, client domain.Client, name, index string) bool {
+func leadsTo(ctx context.Context, client opensearch.Client, name, index string) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/"+url.PathEscape(name)+"/_mapping", nil)

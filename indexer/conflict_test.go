@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // A conflict is success only where the event's own document is there.
@@ -94,7 +94,7 @@ func TestTwoTextsUnderOneID(t *testing.T) {
 func TestConflictWithoutReason(t *testing.T) {
 	ix := &Indexer{}
 	p := part{docs: record(nil, 0, 1), to: 1}
-	if ix.meetsAnother(p, nil) || ix.meetsAnother(p, &domain.Cause{Index: "app-2018-12-10"}) {
+	if ix.meetsAnother(p, nil) || ix.meetsAnother(p, &opensearch.Cause{Index: "app-2018-12-10"}) {
 		t.Error("with another")
 	}
 }

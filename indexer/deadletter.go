@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"logsluice/opensearch"
 )
 
 // Stages at which a dead letter can arise.
@@ -87,11 +89,11 @@ func DeadLetterIndex(prefix string) string { return prefix + "-dead-letter" }
 // deadLetterPriority is above that of any prefix's own template.
 const deadLetterPriority = 1000
 
-// DeadLetterTemplate returns the name and body of the index template of the
-// dead letters under a prefix. The payload is kept and not indexed.
-func DeadLetterTemplate(prefix string) (name string, body []byte, err error) {
+// DeadLetterTemplate returns the index template of the dead letters under a prefix. The
+// payload is kept and not indexed.
+func DeadLetterTemplate(prefix string) (opensearch.Template, error) {
 	keyword := map[string]any{"type": "keyword", "ignore_above": 1024}
-	body, err = json.Marshal(map[string]any{
+	body, err := json.Marshal(map[string]any{
 		"index_patterns": []string{DeadLetterIndex(prefix)},
 		"priority":       deadLetterPriority,
 		"template": map[string]any{
@@ -125,7 +127,7 @@ func DeadLetterTemplate(prefix string) (name string, body []byte, err error) {
 			},
 		},
 	})
-	return DeadLetterIndex(prefix), body, err
+	return opensearch.Template{Name: DeadLetterIndex(prefix), Bodies: [][]byte{body}}, err
 }
 
 // Record says where in a record a dead letter comes from, as far as is known.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // What was sent again and is settled is not kept in memory.
@@ -62,7 +62,7 @@ func TestSizeOfForms(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i := range n {
-		why := ix.reasons.share(&domain.Cause{Type: "type", Reason: fmt.Sprintf("failed to parse '%d' of %s", i, strings.Repeat("r", 10<<10))})
+		why := ix.reasons.share(&opensearch.Cause{Type: "type", Reason: fmt.Sprintf("failed to parse '%d' of %s", i, strings.Repeat("r", 10<<10))})
 		plainly := verdict{part: part{docs: docs, to: 1}, outcome: refusedForGood, status: 400, reason: why}.otherForms()
 		parts = append(parts, verdict{part: plainly[0], outcome: refusedForGood, status: 400, reason: why}.otherForms()...)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 func TestAlive(t *testing.T) {
@@ -40,7 +40,7 @@ func TestReady(t *testing.T) {
 		t.Helper()
 		var results []itemResult
 		for _, status := range items {
-			results = append(results, itemResult{Status: status, Error: &domain.Cause{Type: "type", Reason: "because"}})
+			results = append(results, itemResult{Status: status, Error: &opensearch.Cause{Type: "type", Reason: "because"}})
 		}
 		ix.note(status, results, err)
 		got := ix.Ready()

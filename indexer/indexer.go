@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/internal/statelog"
+	"logsluice/opensearch"
 )
 
 // Config bounds the batches and the work in flight.
@@ -85,7 +85,7 @@ func (c Config) check() error {
 // let no more in.
 type Indexer struct {
 	cfg     Config
-	client  domain.Client
+	client  opensearch.Client
 	metrics metrics
 	budget  *budget
 	reasons reasons
@@ -110,7 +110,7 @@ type Indexer struct {
 }
 
 // New starts an indexer; Close ends it.
-func New(cfg Config, client domain.Client) (*Indexer, error) {
+func New(cfg Config, client opensearch.Client) (*Indexer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}

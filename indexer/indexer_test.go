@@ -22,8 +22,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
-	"logsluice/domain"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -117,7 +117,7 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	if change != nil {
 		change(&cfg)
 	}
-	client, err := domain.NewClient(domain.ClientConfig{URL: server.URL, Connections: cfg.Connections})
+	client, err := opensearch.NewClient(opensearch.ClientConfig{URL: server.URL, Connections: cfg.Connections})
 	if err != nil {
 		t.Fatal(err)
 	}

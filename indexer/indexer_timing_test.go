@@ -15,6 +15,7 @@ import (
 
 	"logsluice/internal/loggen"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -40,7 +41,7 @@ func cpu() time.Duration {
 // BenchmarkPut measures what sending documents costs beside the network, and
 // what is sent, with and without compression.
 func BenchmarkPut(b *testing.B) {
-	mapper, err := mapping.New(mapping.Config{Prefix: "app", Zone: time.UTC})
+	mapper, err := mapping.New(mapping.Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // ask sends a request and decodes the answer.
-func ask(t *testing.T, client domain.Client, method, path, body string) (status int, answer map[string]any) {
+func ask(t *testing.T, client opensearch.Client, method, path, body string) (status int, answer map[string]any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if err != nil {
@@ -44,11 +44,11 @@ func ask(t *testing.T, client domain.Client, method, path, body string) (status 
 func TestRefusedByOpenSearch(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)
-	name, body, err := DeadLetterTemplate(prefix)
+	template, err := DeadLetterTemplate(prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := domain.EnsureTemplate(t.Context(), client, name, body); err != nil {
+	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, template); err != nil {
 		t.Fatal(err)
 	}
 	index := prefix + "-2018-12-10"
@@ -76,7 +76,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	if _, answer := ask(t, client, http.MethodGet, "/"+index+"/_count", ""); answer["count"] != 2.0 {
 		t.Errorf("documents: %v", answer)
 	}
-	_, answer := ask(t, client, http.MethodGet, "/"+name+"/_search", `{"query":{"term":{"target_id":"1"}}}`)
+	_, answer := ask(t, client, http.MethodGet, "/"+template.Name+"/_search", `{"query":{"term":{"target_id":"1"}}}`)
 	hits := answer["hits"].(map[string]any)["hits"].([]any)
 	if len(hits) != 1 {
 		t.Fatalf("dead letters: %v", answer)
@@ -90,7 +90,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 			t.Errorf("no %s in %s", want, letter)
 		}
 	}
-	if status, _ := ask(t, client, http.MethodGet, "/"+name+"/_search", `{"query":{"term":{"payload":"x"}}}`); status != http.StatusBadRequest {
+	if status, _ := ask(t, client, http.MethodGet, "/"+template.Name+"/_search", `{"query":{"term":{"payload":"x"}}}`); status != http.StatusBadRequest {
 		t.Errorf("the payload is indexed: status %d", status)
 	}
 }

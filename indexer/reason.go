@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // reason is why a document was not accepted, in OpenSearch's words. Documents
@@ -38,7 +38,7 @@ type reasons struct {
 }
 
 // share is the reason for a cause, nil for none.
-func (r *reasons) share(e *domain.Cause) *reason {
+func (r *reasons) share(e *opensearch.Cause) *reason {
 	if e == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func withoutQuotes(text string) string {
 }
 
 // reasonOf is an error with its cause, which often alone names the culprit.
-func reasonOf(e *domain.Cause) reason {
+func reasonOf(e *opensearch.Cause) reason {
 	text := e.Reason
 	if e.CausedBy != nil && e.CausedBy.Reason != "" {
 		text += ": " + e.CausedBy.Type + ": " + e.CausedBy.Reason

@@ -11,9 +11,9 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"logsluice/domain"
 	"logsluice/internal/statelog"
 	"logsluice/local/localtest"
+	"logsluice/opensearch"
 )
 
 // Lines about bad records are few, and say how many were left out.
@@ -40,8 +40,8 @@ func TestSampledLines(t *testing.T) {
 // Reasons are shared, and what differs in them is left out when there is much of it.
 func TestReasonsAreShared(t *testing.T) {
 	var r reasons
-	cause := func(i int) *domain.Cause {
-		return &domain.Cause{Type: "mapper_parsing_exception", Reason: fmt.Sprintf("failed to parse field [took] in document with id '%d' %s", i, strings.Repeat("x", 300))}
+	cause := func(i int) *opensearch.Cause {
+		return &opensearch.Cause{Type: "mapper_parsing_exception", Reason: fmt.Sprintf("failed to parse field [took] in document with id '%d' %s", i, strings.Repeat("x", 300))}
 	}
 	if a, b := r.share(cause(1)), r.share(cause(1)); a != b || a.text != reasonOf(cause(1)).text {
 		t.Errorf("%p %p %q", a, b, a.text)
@@ -59,29 +59,29 @@ func TestReasonsAreShared(t *testing.T) {
 		t.Errorf("%d bytes of reasons, without what they quote: %v", bytes, without)
 	}
 	for i := range 100_000 { // that differ before what they quote
-		different[r.share(&domain.Cause{Type: "other", Reason: fmt.Sprint(i, strings.Repeat("y", 300))})] = true
+		different[r.share(&opensearch.Cause{Type: "other", Reason: fmt.Sprint(i, strings.Repeat("y", 300))})] = true
 	}
 	if n := len(different); n > 10_000 {
 		t.Errorf("%d different reasons are kept", n)
 	}
-	if r.share(nil) != nil || r.share(&domain.Cause{Type: "k", Reason: "t", CausedBy: &domain.Cause{Type: "c", Reason: "why"}}).kind != "k" {
+	if r.share(nil) != nil || r.share(&opensearch.Cause{Type: "k", Reason: "t", CausedBy: &opensearch.Cause{Type: "c", Reason: "why"}}).kind != "k" {
 		t.Error("of no cause, or of one with a cause")
 	}
 }
 
 // A reason is OpenSearch's, with its cause, and cut where it is too long.
 func TestReasonOf(t *testing.T) {
-	f := func(e domain.Cause, want string) {
+	f := func(e opensearch.Cause, want string) {
 		t.Helper()
 		if got := reasonOf(&e); got.text != want || got.kind != e.Type {
 			t.Errorf("%+v", got)
 		}
 	}
-	f(domain.Cause{Type: "k", Reason: "why"}, "why")
-	f(domain.Cause{Type: "k", Reason: "why", CausedBy: &domain.Cause{Type: "c", Reason: "because"}}, "why: c: because")
-	f(domain.Cause{Type: "k", Reason: "why", CausedBy: &domain.Cause{Type: "c"}}, "why")
-	f(domain.Cause{Type: "k", Reason: strings.Repeat("x", maxReason)}, strings.Repeat("x", maxReason))
-	f(domain.Cause{Type: "k", Reason: strings.Repeat("x", maxReason-1) + "é"}, strings.Repeat("x", maxReason-1)+"…")
+	f(opensearch.Cause{Type: "k", Reason: "why"}, "why")
+	f(opensearch.Cause{Type: "k", Reason: "why", CausedBy: &opensearch.Cause{Type: "c", Reason: "because"}}, "why: c: because")
+	f(opensearch.Cause{Type: "k", Reason: "why", CausedBy: &opensearch.Cause{Type: "c"}}, "why")
+	f(opensearch.Cause{Type: "k", Reason: strings.Repeat("x", maxReason)}, strings.Repeat("x", maxReason))
+	f(opensearch.Cause{Type: "k", Reason: strings.Repeat("x", maxReason-1) + "é"}, strings.Repeat("x", maxReason-1)+"…")
 	if text := (*reason)(nil).String(); text != "" {
 		t.Errorf("no reason is %q", text)
 	}
@@ -92,7 +92,7 @@ func TestReasonsOfAPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reasons
 		isWhole := func(i int) bool {
-			cause := &domain.Cause{Type: "k", Reason: fmt.Sprintf("'%d' %s", i, strings.Repeat("x", 400))}
+			cause := &opensearch.Cause{Type: "k", Reason: fmt.Sprintf("'%d' %s", i, strings.Repeat("x", 400))}
 			return r.share(cause).text == cause.Reason
 		}
 		const many = maxReasons/400 + 1

@@ -17,7 +17,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // bulkPath asks for no more of the answer than a verdict needs. Each item
@@ -185,9 +185,9 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, resp.StatusCode, domain.NewAnswerError("bulk request", resp)
+		return nil, resp.StatusCode, opensearch.NewAnswerError("bulk request", resp)
 	}
-	items, err = readItems(domain.Bounded(resp.Body, most), documents(batch))
+	items, err = readItems(opensearch.Bounded(resp.Body, most), documents(batch))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the answer to a bulk request: %w", err)
 	}
@@ -235,8 +235,8 @@ func (b *requestBody) lend(mark func()) {
 }
 
 // causeOf is why a bulk request was refused, in OpenSearch's own words if it has any.
-func causeOf(err error) *domain.Cause {
-	cause := domain.CauseOf(err)
+func causeOf(err error) *opensearch.Cause {
+	cause := opensearch.CauseOf(err)
 	if cause.Type == "" {
 		cause.Type = "bulk_request_refused"
 	}

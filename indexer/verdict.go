@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // verdict is the outcome of one request for a run of documents with the same outcome.
@@ -64,7 +64,7 @@ var blockReasons = regexp.MustCompile(`^no write index is defined for alias|has 
 // See https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/.
 const floodBlock = "/12/"
 
-func isBlock(e *domain.Cause) bool {
+func isBlock(e *opensearch.Cause) bool {
 	if e == nil {
 		return false
 	}
@@ -73,9 +73,11 @@ func isBlock(e *domain.Cause) bool {
 
 // isStateOfIndex reports whether a block is one that people or the lifecycle policy
 // set on an index, or that OpenSearch did, and not a setting of ours.
-func isStateOfIndex(e *domain.Cause) bool { return isBlock(e) && e.Type != "index_not_found_exception" }
+func isStateOfIndex(e *opensearch.Cause) bool {
+	return isBlock(e) && e.Type != "index_not_found_exception"
+}
 
-func isFlood(e *domain.Cause) bool {
+func isFlood(e *opensearch.Cause) bool {
 	return e != nil && e.Type == "cluster_block_exception" && strings.Contains(e.Reason, floodBlock)
 }
 
@@ -97,7 +99,7 @@ func outcomeOf(r itemResult) outcome {
 }
 
 // Waits reports whether documents wait for an index that answers one of them like this.
-func Waits(status int, cause *domain.Cause) bool {
+func Waits(status int, cause *opensearch.Cause) bool {
 	o := outcomeOf(itemResult{status, cause})
 	return o == blocked || o == failedAlone
 }
@@ -154,7 +156,7 @@ func (v *verdict) explain(ix *Indexer, r itemResult) {
 	switch v.outcome {
 	case indexed, alreadyThere:
 	case conflicting:
-		v.reason = ix.reasons.share(&domain.Cause{Type: "id_conflict", Reason: "another event is indexed under this id", CausedBy: causedBy(r.Error)})
+		v.reason = ix.reasons.share(&opensearch.Cause{Type: "id_conflict", Reason: "another event is indexed under this id", CausedBy: causedBy(r.Error)})
 	default:
 		v.reason = ix.reasons.share(r.Error)
 	}
@@ -164,11 +166,11 @@ func (v *verdict) explain(ix *Indexer, r itemResult) {
 }
 
 // causedBy is an error as the cause of another.
-func causedBy(e *domain.Cause) *domain.Cause {
+func causedBy(e *opensearch.Cause) *opensearch.Cause {
 	if e == nil {
 		return nil
 	}
-	return &domain.Cause{Type: e.Type, Reason: e.Reason}
+	return &opensearch.Cause{Type: e.Type, Reason: e.Reason}
 }
 
 // count counts documents that are accepted.

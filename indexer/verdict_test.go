@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"logsluice/domain"
+	"logsluice/opensearch"
 )
 
 // What becomes of a document goes by the status and the error of its item.
@@ -16,7 +16,7 @@ func TestOutcomes(t *testing.T) {
 		t.Helper()
 		r := itemResult{Status: status}
 		if kind != "" {
-			r.Error = &domain.Cause{Type: kind, Reason: why}
+			r.Error = &opensearch.Cause{Type: kind, Reason: why}
 		}
 		if got := outcomeOf(r); got != want {
 			t.Errorf("%d %s %s: %v, want %v", status, kind, why, got, want)
@@ -48,7 +48,7 @@ func TestOutcomes(t *testing.T) {
 
 // What blocks an index is told apart: what somebody did to it, and a disk that is full.
 func TestKindsOfBlocks(t *testing.T) {
-	f := func(e *domain.Cause, state, flood bool) {
+	f := func(e *opensearch.Cause, state, flood bool) {
 		t.Helper()
 		if isStateOfIndex(e) != state || isFlood(e) != flood {
 			t.Errorf("%+v: state %v, flood %v", e, isStateOfIndex(e), isFlood(e))
@@ -58,11 +58,11 @@ func TestKindsOfBlocks(t *testing.T) {
 	if causedBy(nil) != nil {
 		t.Error("no error is a cause")
 	}
-	f(&domain.Cause{Type: "mapper_parsing_exception", Reason: "of /12/ fields"}, false, false)
-	f(&domain.Cause{Type: "index_not_found_exception"}, false, false)
-	f(&domain.Cause{Type: "index_closed_exception"}, true, false)
-	f(&domain.Cause{Type: "cluster_block_exception", Reason: "[FORBIDDEN/8/index write (api)]"}, true, false)
-	f(&domain.Cause{Type: "cluster_block_exception", Reason: "[TOO_MANY_REQUESTS/12/disk usage]"}, true, true)
+	f(&opensearch.Cause{Type: "mapper_parsing_exception", Reason: "of /12/ fields"}, false, false)
+	f(&opensearch.Cause{Type: "index_not_found_exception"}, false, false)
+	f(&opensearch.Cause{Type: "index_closed_exception"}, true, false)
+	f(&opensearch.Cause{Type: "cluster_block_exception", Reason: "[FORBIDDEN/8/index write (api)]"}, true, false)
+	f(&opensearch.Cause{Type: "cluster_block_exception", Reason: "[TOO_MANY_REQUESTS/12/disk usage]"}, true, true)
 }
 
 // Documents with the same outcome have one verdict, but each that is refused for good or
@@ -79,7 +79,7 @@ func TestJudge(t *testing.T) {
 		n       int
 		index   string
 	}
-	f := func(name string, p part, watched bool, statuses []int, kinds map[int]domain.Cause, want ...run) {
+	f := func(name string, p part, watched bool, statuses []int, kinds map[int]opensearch.Cause, want ...run) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		d.ix.watched.Store(watched)
@@ -107,8 +107,8 @@ func TestJudge(t *testing.T) {
 	f("blocked", p, false, []int{403, 403, 403, 403}, nil, run{blocked, 2, "app-x"}, run{blocked, 2, "app-y"})
 	f("failing", p, false, []int{500, 500, 500, 500}, nil, run{failedAlone, 2, "app-x"}, run{failedAlone, 2, "app-y"})
 	f("refused for good", p.slice(0, 2), false, []int{400, 400}, nil, run{refusedForGood, 1, ""}, run{refusedForGood, 1, ""})
-	elsewhere := domain.Cause{Reason: "[other]: version conflict"}
-	f("in conflict", p.slice(0, 3), false, []int{409, 409, 409}, map[int]domain.Cause{0: {Reason: "[0]: version conflict"}, 1: elsewhere},
+	elsewhere := opensearch.Cause{Reason: "[other]: version conflict"}
+	f("in conflict", p.slice(0, 3), false, []int{409, 409, 409}, map[int]opensearch.Cause{0: {Reason: "[0]: version conflict"}, 1: elsewhere},
 		run{alreadyThere, 1, ""}, run{conflicting, 1, ""}, run{alreadyThere, 1, ""})
 	letter := p.slice(0, 1).letter(StageIndex, 400, undecided)
 	f("a dead letter", letter, false, []int{201}, nil, run{indexed, 1, "app-dead-letter"})

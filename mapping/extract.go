@@ -3,13 +3,14 @@ package mapping
 import (
 	"bytes"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
 // extract finds the fields of a schema in the JSON of log lines. It keeps its
 // memory between lines.
 type extract struct {
-	fields []Field // of the schema; those from elsewhere are never found
+	fields []schema.Field // of the schema; those from elsewhere are never found
 	root   *node
 
 	line   line
@@ -38,23 +39,23 @@ type member struct {
 type receiver struct {
 	field int
 	rank  int // of the path among the field's, from 1
-	unit  unit
+	unit  schema.Unit
 }
 
 // found is what the line has for a field.
 type found struct {
-	from, to int // in values
-	rank     int // of the path that it was found at, 0 if none was
-	unfit    fit // why another value was left out
+	from, to int        // in values
+	rank     int        // of the path that it was found at, 0 if none was
+	unfit    schema.Fit // why another value was left out
 }
 
 // newExtract makes one for a schema. A path a.b leads to b in the object a, and to
 // a key "a.b" as well.
-func newExtract(s *Schema) *extract {
+func newExtract(s *schema.Schema) *extract {
 	x := &extract{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
 	for i, f := range s.Fields {
-		for rank, p := range f.paths {
-			x.root.add(string(bare(literalOf(p.name))), receiver{field: i, rank: rank + 1, unit: p.unit})
+		for rank, p := range f.Paths {
+			x.root.add(string(schema.Bare(schema.Literal(p.Name))), receiver{field: i, rank: rank + 1, unit: p.Unit})
 		}
 	}
 	return x
@@ -132,7 +133,7 @@ func (x *extract) once(message subscription.Text) {
 	if x.root.members == nil || len(message) < 2 {
 		return
 	}
-	x.line = line{text: bare(message)}
+	x.line = line{text: schema.Bare(message)}
 	prefixed, ok := x.line.open()
 	if !ok {
 		return
@@ -192,16 +193,16 @@ func (x *extract) value(n *node) bool {
 		return x.object(n)
 	case l.text[l.at] == '{':
 		for _, r := range n.receives {
-			x.receive(r, len(x.values), misfit)
+			x.receive(r, len(x.values), schema.Misfit)
 		}
 		return l.skipNested()
 	}
 	v, how, ok := x.scalar()
-	if !ok || v.absent() {
+	if !ok || v.Absent() {
 		return ok
 	}
 	for _, r := range n.receives {
-		if how != fits {
+		if how != schema.Fits {
 			x.receive(r, len(x.values), how)
 		} else if x.wants(r) {
 			from := len(x.values)
@@ -230,7 +231,7 @@ func (x *extract) array(n *node) bool {
 
 func (x *extract) elements(r receiver) bool {
 	l := &x.line
-	from, values, unfit := len(x.values), 0, fits
+	from, values, unfit := len(x.values), 0, schema.Fits
 	x.values = append(x.values, '[')
 	l.space()
 	for more := !l.take(']'); more; {
@@ -244,7 +245,7 @@ func (x *extract) elements(r receiver) bool {
 			x.values = x.values[:from]
 			return false
 		}
-		if how == fits {
+		if how == schema.Fits {
 			values++
 		} else {
 			x.values = x.values[:end]
@@ -258,27 +259,27 @@ func (x *extract) elements(r receiver) bool {
 	}
 	x.values = append(x.values, ']')
 	if values > 0 {
-		unfit = fits
-	} else if unfit == fits {
-		unfit = nothing
+		unfit = schema.Fits
+	} else if unfit == schema.Fits {
+		unfit = schema.Nothing
 	}
 	x.receive(r, from, unfit)
 	return true
 }
 
 // element reads an element of an array, and appends it if there is room for it.
-func (x *extract) element(r receiver, room bool) (how fit, ok bool) {
+func (x *extract) element(r receiver, room bool) (how schema.Fit, ok bool) {
 	l := &x.line
 	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
-		return misfit, l.skipNested()
+		return schema.Misfit, l.skipNested()
 	}
 	v, how, ok := x.scalar()
 	switch {
-	case !ok || v.absent():
-		return nothing, ok
+	case !ok || v.Absent():
+		return schema.Nothing, ok
 	case !room:
-		return tooLong, true
-	case how != fits:
+		return schema.TooLong, true
+	case how != schema.Fits:
 		return how, true
 	}
 	return x.convert(r, v), true
@@ -291,54 +292,55 @@ func (x *extract) wants(r receiver) bool {
 }
 
 // convert appends a value as the receiver's field has it.
-func (x *extract) convert(r receiver, v value) (how fit) {
+func (x *extract) convert(r receiver, v schema.Value) (how schema.Fit) {
 	if len(x.values) > maxFound {
-		return tooLong
+		return schema.TooLong
 	}
-	if x.fields[r.field].kind == ofDuration && isOpen(v, r.unit) {
-		r.unit, x.early = milliseconds, x.early || !x.says
+	f := &x.fields[r.field]
+	if f.Kind == schema.DurationKind && schema.IsOpen(v, r.unit) {
+		r.unit, x.early = schema.Milliseconds, x.early || !x.says
 		if !x.says {
-			r.unit = seconds
+			r.unit = schema.Seconds
 		}
 	}
-	x.values, how = x.fields[r.field].append(x.values, v, r.unit)
+	x.values, how = f.Append(x.values, v, r.unit)
 	return how
 }
 
 // receive takes note of what was appended for a field.
-func (x *extract) receive(r receiver, from int, how fit) {
+func (x *extract) receive(r receiver, from int, how schema.Fit) {
 	f := &x.found[r.field]
 	switch {
-	case how == fits && x.wants(r):
+	case how == schema.Fits && x.wants(r):
 		f.from, f.to, f.rank = from, len(x.values), r.rank
 		return
-	case how != fits:
+	case how != schema.Fits:
 		f.unfit = max(f.unfit, how)
 	}
 	x.values = x.values[:from]
 }
 
 // scalar reads a string, a number or a word.
-func (x *extract) scalar() (v value, how fit, ok bool) {
+func (x *extract) scalar() (v schema.Value, how schema.Fit, ok bool) {
 	l := &x.line
 	if !l.quote() {
-		v.text = l.token()
-		return v, fits, len(v.text) > 0 && l.at < len(l.text) // else it may be cut off
+		v.Text = l.token()
+		return v, schema.Fits, len(v.Text) > 0 && l.at < len(l.text) // else it may be cut off
 	}
 	inner, ok := l.str()
-	v = value{inner, true}
+	v = schema.Value{Text: inner, Quoted: true}
 	switch {
 	case !ok || bytes.IndexByte(inner, '\\') < 0:
-		return v, fits, ok
+		return v, schema.Fits, ok
 	case len(inner) > maxSpelled:
-		return v, tooLong, true
+		return v, schema.TooLong, true
 	}
 	text, ok := x.canonical(inner)
 	if !ok {
-		return v, misfit, true
+		return v, schema.Misfit, true
 	}
-	v.text = text
-	return v, fits, true
+	v.Text = text
+	return v, schema.Fits, true
 }
 
 // canonical is what is between the quotes of a string in canonical spelling, which
@@ -352,9 +354,9 @@ func (x *extract) canonical(inner []byte) ([]byte, bool) {
 	if x.text, ok = subscription.AppendText(x.text[:0], x.raw); !ok {
 		return nil, false
 	}
-	return bare(x.text), true
+	return schema.Bare(x.text), true
 }
 
 // maxSpelled is more bytes than the spelling of a string that no field is too
 // short for.
-const maxSpelled = 8 * maxTerm
+const maxSpelled = 8 * schema.MaxTerm

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
-func schemaOf(t testing.TB, yaml string) *Schema {
+func schemaOf(t testing.TB, yaml string) *schema.Schema {
 	t.Helper()
-	s, err := ParseSchema([]byte(yaml))
+	s, err := schema.Parse([]byte(yaml))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,13 +20,13 @@ func schemaOf(t testing.TB, yaml string) *Schema {
 }
 
 // fieldsOf is what a schema makes of a line, without what every document has.
-func fieldsOf(t testing.TB, s *Schema, message string) string {
+func fieldsOf(t testing.TB, s *schema.Schema, message string) string {
 	t.Helper()
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &subscription.Envelope{Owner: literalOf("1"), LogGroup: literalOf("g"), LogStream: literalOf("s"), Events: []subscription.Event{{ID: []byte("1"), Message: literalOf(message)}}}
+	e := &subscription.Envelope{Owner: schema.Literal("1"), LogGroup: schema.Literal("g"), LogStream: schema.Literal("s"), Events: []subscription.Event{{ID: []byte("1"), Message: schema.Literal(message)}}}
 	document := m.AppendAll(nil, e)
 	_, source, _ := strings.Cut(string(document), "\n")
 	var all map[string]any
@@ -37,7 +38,7 @@ func fieldsOf(t testing.TB, s *Schema, message string) string {
 	if all["message"] != strings.ToValidUTF8(message, "\uFFFD") {
 		t.Fatalf("the line is %q, want %q", all["message"], message)
 	}
-	_, own, _ := strings.Cut(source, string(literalOf(message)))
+	_, own, _ := strings.Cut(source, string(schema.Literal(message)))
 	return strings.TrimSuffix(strings.TrimPrefix(own, ","), "}\n")
 }
 
@@ -114,4 +115,14 @@ fields:
 	}
 	f(`{"a":`+strings.Repeat(`[{"a":`, 50_000)+`1`+strings.Repeat(`}]`, 50_000)+`,"level":"deep"}`, `"level":"deep"`)
 	f(fmt.Sprintf(`{"user":[%s1]}`, strings.Repeat("1,", maxValues+5)), `"user":[`+strings.Repeat(`"1",`, maxValues-1)+`"1"]`)
+}
+
+func TestConstants(t *testing.T) {
+	s := mustBuiltIn(t, "plain")
+	if err := s.AddConstants(map[string]string{"env": "prod", "service": `a "shop"`}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fieldsOf(t, s, "x"), `"log_group":"g","log_stream":"s","owner":"1","env":"prod","service":"a \"shop\""`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }

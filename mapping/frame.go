@@ -1,6 +1,9 @@
 package mapping
 
-import "logsluice/subscription"
+import (
+	"logsluice/mapping/schema"
+	"logsluice/subscription"
+)
 
 // frame is what the documents of an envelope have in common as long as their
 // times share an hour and are on the same side of the window: their text, with gaps for what is each event's own.
@@ -39,7 +42,7 @@ func (m *Mapper) build(envelope *subscription.Envelope) {
 	f.text, f.gaps = f.text[:0], f.gaps[:0]
 	f.write(m.action)
 	if m.outside {
-		f.text = append(f.text, outsideDate...)
+		f.text = append(f.text, schema.Outside...)
 	} else {
 		f.write(m.hour.date)
 	}
@@ -47,9 +50,9 @@ func (m *Mapper) build(envelope *subscription.Envelope) {
 		f.write([]byte(`","_id":"`))
 		f.leave(ownID)
 	}
-	f.write([]byte("\"}}\n"+`{"`+timeField+`":`), m.hour.head)
+	f.write([]byte("\"}}\n"+`{"`+schema.TimeField+`":`), m.hour.head)
 	f.leave(ownClock)
-	f.write(m.hour.tail, []byte(`,"`+messageField+`":`))
+	f.write(m.hour.tail, []byte(`,"`+schema.MessageField+`":`))
 	f.leave(ownMessage)
 	f.write(m.common(envelope))
 	f.leave(ownFields)
@@ -68,7 +71,7 @@ func (m *Mapper) common(e *subscription.Envelope) []byte {
 	}
 	fields := []byte{}
 	for i := range m.schema.Fields {
-		if literal := m.schema.Fields[i].common(e); literal != nil {
+		if literal := common(&m.schema.Fields[i], e); literal != nil {
 			fields = append(append(fields, m.keys[i]...), literal...)
 		}
 	}
@@ -82,29 +85,29 @@ func (m *Mapper) common(e *subscription.Envelope) []byte {
 
 // common is the value of a field that all events of an envelope share, nil if
 // there is none.
-func (f *Field) common(e *subscription.Envelope) subscription.Text {
+func common(f *schema.Field, e *subscription.Envelope) subscription.Text {
 	var name subscription.Text
-	switch f.origin {
-	case fromValue:
-		return f.value
-	case fromOwner:
+	switch f.Origin {
+	case schema.FromValue:
+		return f.Constant
+	case schema.FromOwner:
 		return e.Owner
-	case fromGroup:
+	case schema.FromGroup:
 		name = e.LogGroup
-	case fromStream:
+	case schema.FromStream:
 		name = e.LogStream
 	default:
 		return nil
 	}
-	if f.pattern == nil {
+	if f.Pattern == nil {
 		return name
 	}
-	found := f.pattern.FindStringSubmatch(name.String())
+	found := f.Pattern.FindStringSubmatch(name.String())
 	if found == nil || found[1] == "" {
 		return nil
 	}
-	literal, how := f.append(nil, value{bare(literalOf(found[1])), true}, auto)
-	if how != fits {
+	literal, how := f.Append(nil, schema.Value{Text: schema.Bare(schema.Literal(found[1])), Quoted: true}, schema.Auto)
+	if how != schema.Fits {
 		return nil
 	}
 	return literal

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -26,7 +27,7 @@ func randomEnvelope(rng *rand.Rand) *subscription.Envelope {
 func TestMapperGoesOn(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	fresh := func() *Mapper {
-		m, err := New(Config{Prefix: "app", Zone: mustZone(t, "Asia/Kathmandu"), MaxAge: time.Hour, MaxAhead: 20 * time.Minute})
+		m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "Asia/Kathmandu")}, MaxAge: time.Hour, MaxAhead: 20 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,10 +89,10 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		`at 12:00 {"duration":0.25,"message":"m","status":"200","http":{"request":{"method":"GET"}},"url":"/a?b","latency":"1.5ms"}`,
 		`{"status":1.5,"duration":"soon","trace_id":"` + strings.Repeat("x", 2000) + `","host":{"a":1},"path":[1,2,3]`,
 	} {
-		e.Events = append(e.Events, subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: literalOf(line)})
+		e.Events = append(e.Events, subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: schema.Literal(line)})
 	}
-	for _, name := range BuiltIns() {
-		m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: mustBuiltIn(t, name), MaxAge: time.Hour, MaxAhead: time.Hour})
+	for _, name := range schema.BuiltIns() {
+		m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: mustBuiltIn(t, name), MaxAge: time.Hour, MaxAhead: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

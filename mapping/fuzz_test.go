@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"logsluice/internal/loggen"
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -34,16 +35,16 @@ fields:
   - {name: when, type: date, paths: [d], formats: [iso8601, epoch_seconds, "%d/%b/%Y:%H:%M:%S %z"]}
   - {name: word, type: keyword, paths: [w, level], until: "?#[;", lowercase: true, values: {warning: warn, "30": info}}
 `)
-	m, err := New(Config{Prefix: "app", Zone: mustZone(f, "UTC"), Schema: s})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(f, "UTC")}, Schema: s})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: literalOf(line)}}}
+		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: schema.Literal(line)}}}
 		_, source, _ := bytes.Cut(m.AppendAll(nil, e), []byte("\n"))
 		document := once(t, source)
 		for name, v := range document {
-			if list, is := v.([]any); is && name != restField {
+			if list, is := v.([]any); is && name != schema.RestField {
 				for _, v := range list {
 					checkType(t, name, v)
 				}
@@ -55,7 +56,7 @@ fields:
 		if json.Unmarshal([]byte(line), &object) != nil || hasTwice(line) {
 			return
 		}
-		if k, is := object["k"].(string); is && k != "" && len(k) <= maxKeyword && document["keyword"] != k {
+		if k, is := object["k"].(string); is && k != "" && len(k) <= schema.MaxKeyword && document["keyword"] != k {
 			t.Errorf("%q: keyword %q, want %q", line, document["keyword"], k)
 		}
 		if o, is := object["o"].(map[string]any); is {
@@ -79,7 +80,7 @@ func checkType(t *testing.T, name string, v any) {
 		_, ok = v.(json.Number)
 	case "truth":
 		_, ok = v.(bool)
-	case restField:
+	case schema.RestField:
 		_, ok = v.(map[string]any)
 	default:
 		_, ok = v.(string)

@@ -11,13 +11,15 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/sirupsen/logrus"
+
+	"logsluice/mapping/schema"
 )
 
 // What log libraries write has the same fields in the default schema, and in ecs
 // under other names.
 func TestLibraries(t *testing.T) {
 	plain, usual, elastic := mustBuiltIn(t, "plain"), mustBuiltIn(t, "default"), mustBuiltIn(t, "ecs")
-	origin := func(s *Schema) string { return strings.TrimSuffix(fieldsOf(t, s, "no JSON"), "}\n") }
+	origin := func(s *schema.Schema) string { return strings.TrimSuffix(fieldsOf(t, s, "no JSON"), "}\n") }
 	names := strings.NewReplacer(`"level":`, `"log.level":`, `"logger":`, `"log.logger":`, `"msg":`, `"log.message":`, `"method":`, `"http.request.method":`, `"path":`, `"url.path":`,
 		`"host":`, `"url.domain":`, `"status":`, `"http.response.status_code":`, `"error.stack":`, `"error.stack_trace":`, `"trace_id":`, `"trace.id":`, `"request_id":`, `"http.request.id":`)
 	f := func(library, line, want string) {

@@ -1,34 +1,24 @@
 package mapping
 
 import (
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
 // Config says what documents look like and where they go.
 type Config struct {
-	// Prefix begins every index name: PREFIX-2018-12-10.
-	Prefix string
-	// Date is the rest of it, a strftime pattern; DefaultDate when empty.
-	Date string
-	// DataStream has the documents go to the data stream PREFIX in place of indices
-	// by date. A re-delivery after a rollover then is a second document.
-	DataStream bool
+	// Naming is how the indices are named; its timezone is that of timestamps too.
+	Naming schema.Naming
 	// MaxAge and MaxAhead bound how much older and newer than its record's arrival in
 	// Kinesis an event may be to have an index by date: others go to PREFIX-outside.
 	// 0 means no limit. A data stream, which has one index for all times, ignores both.
 	MaxAge, MaxAhead time.Duration
-	// Zone decides the day an event belongs to and the offset its timestamp is
-	// written with.
-	Zone *time.Location
 	// Schema lists the fields of a document; the built-in default when nil.
-	Schema *Schema
-	// Index has the settings of the indices.
-	Index IndexSettings
+	Schema *schema.Schema
 	// NoIDs leaves ids to OpenSearch, for time-series collections of Serverless,
 	// which take none: a re-delivered event then becomes a second document.
 	// See https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-overview.html.
@@ -41,10 +31,8 @@ type Config struct {
 // documents. It remembers the envelope and the hour it is in, so it is not safe
 // for concurrent use: each goroutine has a Clone.
 type Mapper struct {
-	naming   naming
-	zone     *time.Location
-	schema   *Schema
-	settings IndexSettings
+	naming   schema.Naming
+	schema   *schema.Schema
 	noIDs    bool
 	maxAge   time.Duration
 	maxAhead time.Duration
@@ -79,35 +67,21 @@ type prepared struct {
 
 // New checks the configuration and prepares the mapper.
 func New(cfg Config) (*Mapper, error) {
-	if cfg.Zone == nil {
-		return nil, errors.New("a mapper needs a timezone")
-	}
 	if cfg.Schema == nil {
 		var err error
-		if cfg.Schema, err = BuiltIn(DefaultSchema); err != nil {
+		if cfg.Schema, err = schema.BuiltIn(schema.Default); err != nil {
 			return nil, err
 		}
 	}
-	if err := checkPrefix(cfg.Prefix); err != nil {
+	if err := cfg.Naming.Check(); err != nil {
 		return nil, err
 	}
-	if cfg.Date == "" {
-		cfg.Date = DefaultDate
-	}
-	if err := CheckDate(cfg.Date); err != nil {
-		return nil, err
-	}
-	if cfg.DataStream {
-		cfg.Date, cfg.MaxAge, cfg.MaxAhead = "", 0, 0
-	}
-	if err := cfg.Index.CheckSort(cfg.Schema); err != nil {
-		return nil, err
+	if cfg.Naming.DataStream {
+		cfg.MaxAge, cfg.MaxAhead = 0, 0
 	}
 	m := &Mapper{
-		naming:   naming{cfg.Prefix, cfg.Date},
-		zone:     cfg.Zone,
+		naming:   cfg.Naming,
 		schema:   cfg.Schema,
-		settings: cfg.Index.complete(),
 		noIDs:    cfg.NoIDs,
 		maxAge:   cfg.MaxAge,
 		maxAhead: cfg.MaxAhead,
@@ -119,12 +93,12 @@ func New(cfg Config) (*Mapper, error) {
 		return nil, err
 	}
 	operation := "create"
-	if cfg.NoIDs && !cfg.DataStream { // which takes nothing but create
+	if cfg.NoIDs && !cfg.Naming.DataStream { // which takes nothing but create
 		operation = "index"
 	}
-	m.action = []byte(`{"` + operation + `":{"_index":"` + m.naming.base())
+	m.action = []byte(`{"` + operation + `":{"_index":"` + m.naming.Base())
 	for _, field := range cfg.Schema.Fields {
-		m.keys = append(m.keys, append(append([]byte{','}, literalOf(field.Name)...), ':'))
+		m.keys = append(m.keys, append(append([]byte{','}, schema.Literal(field.Name)...), ':'))
 	}
 	return m, nil
 }
@@ -149,8 +123,8 @@ func (m *Mapper) Begin(envelope *subscription.Envelope, arrived time.Time) {
 	m.envelope, m.framed, m.next = envelope, false, 0
 	m.window = windowAt(arrived, m.maxAge, m.maxAhead)
 	m.rules = m.rules[:0]
-	for i := range m.schema.rules {
-		if m.schema.rules[i].concerns(envelope) {
+	for i := range m.schema.Rules {
+		if concerns(&m.schema.Rules[i], envelope) {
 			m.rules = append(m.rules, i)
 		}
 	}
@@ -204,8 +178,8 @@ func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 		return m.message
 	}
 	for _, i := range m.rules {
-		if r := &m.schema.rules[i]; r.holds(m.extract, message) {
-			return i, !r.keep
+		if r := &m.schema.Rules[i]; holds(r, m.extract, message) {
+			return i, !r.Keep
 		}
 	}
 	return 0, false
@@ -252,7 +226,7 @@ func (m *Mapper) place(event *subscription.Event) {
 	}
 	m.outside = outside
 	if !m.hour.holds(event.Timestamp) {
-		m.hour = hourOf(event.Timestamp, m.zone, m.naming)
+		m.hour = hourOf(event.Timestamp, m.naming)
 	}
 	m.build(m.envelope)
 	m.framed = true
@@ -266,13 +240,13 @@ func (m *Mapper) appendOwn(event *subscription.Event) (lost bool) {
 		switch f := &x.found[i]; {
 		case f.rank > 0:
 			m.own = append(append(m.own, m.keys[i]...), x.values[f.from:f.to]...)
-		case x.fields[i].origin == fromAccount && event.Account != nil:
+		case x.fields[i].Origin == schema.FromAccount && event.Account != nil:
 			m.own = append(append(m.own, m.keys[i]...), event.Account...)
-		case x.fields[i].origin == fromRegion && event.Region != nil:
+		case x.fields[i].Origin == schema.FromRegion && event.Region != nil:
 			m.own = append(append(m.own, m.keys[i]...), event.Region...)
 		}
 	}
-	if m.schema.rest != restNone {
+	if m.schema.Rest != schema.RestNone {
 		m.own, lost = m.appendRest(m.own, event.Message)
 	}
 	return lost

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"logsluice/internal/loggen"
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -13,20 +14,20 @@ func BenchmarkSchemas(b *testing.B) {
 	var envelopes []*subscription.Envelope
 	g := loggen.New(loggen.Options{Seed: 1, Events: events})
 	for r, more := g.Next(); more; r, more = g.Next() {
-		e := &subscription.Envelope{Owner: literalOf(r.Owner), LogGroup: literalOf(r.LogGroup), LogStream: literalOf(r.LogStream)}
+		e := &subscription.Envelope{Owner: schema.Literal(r.Owner), LogGroup: schema.Literal(r.LogGroup), LogStream: schema.Literal(r.LogStream)}
 		for _, ev := range r.Events {
-			e.Events = append(e.Events, subscription.Event{ID: []byte(ev.ID), Timestamp: ev.Timestamp, Message: literalOf(ev.Message)})
+			e.Events = append(e.Events, subscription.Event{ID: []byte(ev.ID), Timestamp: ev.Timestamp, Message: schema.Literal(ev.Message)})
 		}
 		envelopes = append(envelopes, e)
 	}
-	schemas := map[string]*Schema{}
-	for _, name := range BuiltIns() {
+	schemas := map[string]*schema.Schema{}
+	for _, name := range schema.BuiltIns() {
 		schemas[name] = mustBuiltIn(b, name)
 	}
 	schemas["default, rest"] = schemaOf(b, string(schemas["default"].Source())+"rest: flat_object")
-	for name, schema := range schemas {
+	for name, s := range schemas {
 		b.Run(name, func(b *testing.B) {
-			m, err := New(Config{Prefix: "app", Zone: mustZone(b, "UTC"), Schema: schema})
+			m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(b, "UTC")}, Schema: s})
 			if err != nil {
 				b.Fatal(err)
 			}

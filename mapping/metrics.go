@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -19,7 +20,7 @@ type metrics struct {
 	identical prometheus.Counter
 }
 
-func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
+func newMetrics(s *schema.Schema, registry prometheus.Registerer) (*metrics, error) {
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "logsluice_events_dropped_total", Help: "Events that a rule of the schema drops, by the rule's number in the file."}, []string{"rule"})
 	leftOut := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -37,12 +38,12 @@ func newMetrics(s *Schema, registry prometheus.Registerer) (*metrics, error) {
 	}
 	const byType, byLength = "type", "length"
 	m := &metrics{
-		restLost:  leftOut.WithLabelValues(restField, byType),
+		restLost:  leftOut.WithLabelValues(schema.RestField, byType),
 		tooOld:    outside.WithLabelValues("old"),
 		tooNew:    outside.WithLabelValues("ahead"),
 		identical: identical,
 	}
-	for i := range s.rules {
+	for i := range s.Rules {
 		m.dropped = append(m.dropped, dropped.WithLabelValues(strconv.Itoa(i+1)))
 	}
 	for _, f := range s.Fields {
@@ -70,9 +71,9 @@ func (m *metrics) countLeftOut(x *extract, lost bool) {
 	for i := range x.found {
 		switch f := &x.found[i]; {
 		case f.rank > 0:
-		case f.unfit == misfit:
+		case f.unfit == schema.Misfit:
 			m.unfit[i].Inc()
-		case f.unfit == tooLong:
+		case f.unfit == schema.TooLong:
 			m.tooLong[i].Inc()
 		}
 	}

@@ -1,19 +1,10 @@
 package mapping
 
-import "time"
+import (
+	"time"
 
-// localTime places a time, in milliseconds since the epoch, in a timezone. Two
-// kinds of local time cannot be written as RFC 3339 (section 5.6): offsets
-// with seconds, which zones had before they were standardized, and years
-// beyond 9999. Such a time is given in UTC, so that the instant stays right.
-func localTime(milliseconds int64, zone *time.Location) (t time.Time, isLocal bool) {
-	t = time.UnixMilli(milliseconds).In(zone)
-	_, offset := t.Zone()
-	if year := t.Year(); offset%60 != 0 || year < 0 || year > 9999 {
-		return t.UTC(), false
-	}
-	return t, true
-}
+	"logsluice/mapping/schema"
+)
 
 const (
 	msPerSecond = 1000
@@ -32,10 +23,10 @@ type hour struct {
 }
 
 // hourOf is the hour of a time, or that time alone where the offset changes.
-func hourOf(milliseconds int64, zone *time.Location, n naming) hour {
-	t, isLocal := localTime(milliseconds, zone)
+func hourOf(milliseconds int64, n schema.Naming) hour {
+	t, isLocal := n.Local(milliseconds)
 	h := hour{
-		date: n.appendDate(nil, t),
+		date: n.AppendDate(nil, t),
 		head: t.AppendFormat(nil, `"2006-01-02T15:`),
 		tail: t.AppendFormat(nil, `Z07:00"`),
 	}
@@ -43,7 +34,7 @@ func hourOf(milliseconds int64, zone *time.Location, n naming) hour {
 	h.from, h.to = h.begin, h.begin+msPerHour
 	_, offset := t.Zone()
 	for _, edge := range []int64{h.from, h.to - 1} {
-		if _, other := time.UnixMilli(edge).In(zone).Zone(); !isLocal || other != offset {
+		if _, other := time.UnixMilli(edge).In(n.Zone).Zone(); !isLocal || other != offset {
 			// When the clocks are set, or local times can be written, is not looked for.
 			h.from, h.to = milliseconds, milliseconds+1
 		}

@@ -5,13 +5,15 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"logsluice/mapping/schema"
 )
 
 // Times are written as package time writes them, whatever hour was written before.
 func TestHour(t *testing.T) {
 	f := func(name string, from, to int64) {
 		t.Helper()
-		zone := mustZone(t, name)
+		naming := schema.Naming{Prefix: "app", Zone: mustZone(t, name)}
 		rng := rand.New(rand.NewPCG(1, 2))
 		var h hour
 		now := from
@@ -28,11 +30,11 @@ func TestHour(t *testing.T) {
 				now = from + rng.Int64N(to-from)
 			}
 			if !h.holds(now) {
-				if h = hourOf(now, zone, naming{"app", DefaultDate}); !h.holds(now) {
+				if h = hourOf(now, naming); !h.holds(now) {
 					t.Fatalf("%s: the hour of %d does not hold it", name, now)
 				}
 			}
-			local, _ := localTime(now, zone)
+			local, _ := naming.Local(now)
 			if got, want := string(append(h.appendClock(slices.Clone(h.head), now), h.tail...)), local.Format(`"2006-01-02T15:04:05.000Z07:00"`); got != want {
 				t.Fatalf("%s: %d is written as %s, want %s", name, now, got, want)
 			}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"logsluice/mapping/schema"
 )
 
 // Plain appends, without a newline, the source line of a document that
@@ -13,7 +15,7 @@ import (
 // which are JSON literals, and the reason. Of one that has the rest of its line's JSON only that is left out, unless
 // the reason names a field.
 func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) []byte {
-	const rest = `,"` + restField + `":`
+	const rest = `,"` + schema.RestField + `":`
 	if document, _, has := bytes.Cut(source, []byte(rest)); has && !m.blames(reason) {
 		dst = append(dst, document...)
 	} else {
@@ -22,14 +24,14 @@ func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) [
 	}
 	// Strings always marshal.
 	why, _ := json.Marshal(map[string]string{"type": kind, "reason": reason})
-	dst = append(dst, `,"`+refusedField+`":`...)
+	dst = append(dst, `,"`+schema.RefusedField+`":`...)
 	dst = append(dst, why...)
 	return append(dst, '}')
 }
 
 // blames tells whether a reason names a field of the schema.
 func (m *Mapper) blames(reason string) bool {
-	return slices.ContainsFunc(m.schema.Fields, func(f Field) bool {
+	return slices.ContainsFunc(m.schema.Fields, func(f schema.Field) bool {
 		object, _, _ := strings.Cut(f.Name, ".")
 		return strings.Contains(reason, "["+f.Name+"]") || strings.Contains(reason, "["+object+"]")
 	})
@@ -40,13 +42,13 @@ func (m *Mapper) blames(reason string) bool {
 // an index whose mapping is full, or has the message as a keyword, can accept.
 func (m *Mapper) Bare(dst, source, group, stream []byte) []byte {
 	at, message := m.Core(source)
-	return append(m.appendCore(dst, at, cutLiteral(message, maxTerm), group, stream), '}')
+	return append(m.appendCore(dst, at, cutLiteral(message, schema.MaxTerm), group, stream), '}')
 }
 
 // Core returns the time and the log line of a source line, as JSON literals. They
 // are not copied: a line can be large.
 func (*Mapper) Core(source []byte) (timestamp, message []byte) {
-	return literal(source, timeField), literal(source, messageField)
+	return literal(source, schema.TimeField), literal(source, schema.MessageField)
 }
 
 // literal is the string literal of a field of a source line of our own. No
@@ -67,13 +69,13 @@ func literal(source []byte, field string) []byte {
 // appendCore appends the beginning of a source line that has the time, the line,
 // and the log group and log stream in the fields that the schema has for them.
 func (m *Mapper) appendCore(dst, at, message, group, stream []byte) []byte {
-	dst = append(dst, `{"`+timeField+`":`...)
+	dst = append(dst, `{"`+schema.TimeField+`":`...)
 	dst = append(dst, at...)
-	dst = append(dst, `,"`+messageField+`":`...)
+	dst = append(dst, `,"`+schema.MessageField+`":`...)
 	dst = append(dst, message...)
 	for i, field := range m.schema.Fields {
-		value := map[origin][]byte{fromGroup: group, fromStream: stream}[field.origin]
-		if len(value) > 0 && field.pattern == nil {
+		value := map[schema.Origin][]byte{schema.FromGroup: group, schema.FromStream: stream}[field.Origin]
+		if len(value) > 0 && field.Pattern == nil {
 			dst = append(append(dst, m.keys[i]...), value...)
 		}
 	}

@@ -5,21 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
-)
-
-// rest is what becomes of a line's JSON beside the fields of the schema.
-type rest string
-
-const (
-	// restNone leaves it in the line alone, where it is found by its words.
-	restNone rest = "none"
-	// restFlat keeps it as one field of the type flat_object: each value is found
-	// under its path, as text. See
-	// https://docs.opensearch.org/latest/field-types/supported-field-types/flat-object/.
-	restFlat rest = "flat_object"
-	// restDynamic has OpenSearch make a field of each key, up to a bound.
-	restDynamic rest = "dynamic"
 )
 
 // Bounds on the rest, within which OpenSearch takes any of it. What is beyond is in
@@ -35,7 +22,7 @@ const (
 // it, unless that is nothing, and tells whether it had to be left out.
 func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lost bool) {
 	x := m.extract
-	l := line{text: bare(message)}
+	l := line{text: schema.Bare(message)}
 	prefixed, ok := l.open()
 	if !ok {
 		return dst, false
@@ -56,7 +43,7 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lo
 	}
 	for i, f := range x.found {
 		if f.rank > 0 {
-			remove(object, x.fields[i].paths[f.rank-1].name)
+			remove(object, x.fields[i].Paths[f.rank-1].Name)
 		}
 	}
 	left := clean(object, 0)
@@ -67,7 +54,7 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lo
 	if err != nil { // what was read can be written
 		return dst, true
 	}
-	dst = append(dst, `,"`+restField+`":`...)
+	dst = append(dst, `,"`+schema.RestField+`":`...)
 	return append(dst, text...), false
 }
 
@@ -105,7 +92,7 @@ func clean(v any, depth int) any {
 	case string:
 		empty = len(v) > maxRestString
 	case json.Number:
-		empty = len(v) > maxNumber
+		empty = len(v) > schema.MaxNumber
 	case map[string]any:
 		for key, inner := range v {
 			if inner = clean(inner, depth+1+strings.Count(key, ".")); inner == nil || len(key) > maxRestKey || !isPath(key) {

@@ -3,6 +3,8 @@ package mapping
 import (
 	"strings"
 	"testing"
+
+	"logsluice/mapping/schema"
 )
 
 func TestRest(t *testing.T) {
@@ -30,7 +32,7 @@ fields:
 	f(`p {"a":1}} and more`, ``)
 	f(`{"a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p":1,"a.b":{"c":1}}`, `"json":{"a.b":{"c":1}}`)
 	f(`{"a":"`+strings.Repeat("x", maxRestLine)+`","b":1}`, ``)
-	f(`{"a":`+strings.Repeat("9", maxNumber+1)+`,"b":1e400}`, `"json":{"b":1e400}`)
+	f(`{"a":`+strings.Repeat("9", schema.MaxNumber+1)+`,"b":1e400}`, `"json":{"b":1e400}`)
 	f(`{"a":"`+strings.Repeat("x", maxRestString+1)+`","`+strings.Repeat("k", maxRestKey+1)+`":1,"b":"\u2028<"}`, `"json":{"b":"\u2028\u003c"}`)
 	f(`{"a":`+strings.Repeat(`{"a":`, maxRestDepth-1)+`{"a":`+`1`+strings.Repeat(`}`, maxRestDepth)+`,"b":1}`, `"json":{"b":1}`)
 	f(`{"a":NaN,"status":5}`, `"status":5`)
@@ -44,7 +46,7 @@ fields:
 
 // A document that is refused for the rest of its JSON goes in without that.
 func TestPlainWithoutTheRest(t *testing.T) {
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC")})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}})
 	if err != nil {
 		t.Fatal(err)
 	}

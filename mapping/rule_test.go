@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -28,16 +29,16 @@ rules:
   - drop: {message: "tab\there"}
 `)
 	registry := prometheus.NewRegistry()
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s, Registry: registry})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s, Registry: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var want [6]int
 	f := func(group, stream string, rule int, messages ...string) {
 		t.Helper()
-		e := &subscription.Envelope{Owner: literalOf("1"), LogGroup: literalOf(group), LogStream: literalOf(stream)}
+		e := &subscription.Envelope{Owner: schema.Literal("1"), LogGroup: schema.Literal(group), LogStream: schema.Literal(stream)}
 		for i, message := range messages {
-			e.Events = append(e.Events, subscription.Event{ID: fmt.Append(nil, i), Message: literalOf(message)})
+			e.Events = append(e.Events, subscription.Event{ID: fmt.Append(nil, i), Message: schema.Literal(message)})
 		}
 		documents := strings.Count(string(m.AppendAll(nil, e)), "\n") / 2
 		if rule == 0 {
@@ -74,13 +75,13 @@ fields:
   - {name: status, type: short, paths: [status, code]}
   - {name: user, type: keyword, ignore_above: 3, paths: [user]}
 `)
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &subscription.Envelope{}
 	for _, message := range []string{`{"status":"ok"}`, `{"status":"ok","code":200}`, `{"status":null,"user":"long"}`, `{"user":{"a":1}}`, `{"user":["long","ab"]}`, `{"user":["long"]}`, `no`} {
-		e.Events = append(e.Events, subscription.Event{Message: literalOf(message)})
+		e.Events = append(e.Events, subscription.Event{Message: schema.Literal(message)})
 	}
 	m.Begin(e, time.Time{})
 	for more := true; more; {
@@ -95,15 +96,15 @@ fields:
 // Fields from the envelope's names, and from the event's system fields.
 func TestOrigins(t *testing.T) {
 	s := mustBuiltIn(t, "default")
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := func(stream, want string) {
 		t.Helper()
-		e := &subscription.Envelope{Owner: literalOf("1"), LogGroup: literalOf("g"), LogStream: literalOf(stream), Events: []subscription.Event{
-			{ID: []byte("1"), Message: literalOf("x"), Account: literalOf("2"), Region: literalOf("eu")}}}
-		want = `"message":"x","log_group":"g","log_stream":` + string(literalOf(stream)) + `,"owner":"1"` + want + `,"account":"2","region":"eu"}` + "\n"
+		e := &subscription.Envelope{Owner: schema.Literal("1"), LogGroup: schema.Literal("g"), LogStream: schema.Literal(stream), Events: []subscription.Event{
+			{ID: []byte("1"), Message: schema.Literal("x"), Account: schema.Literal("2"), Region: schema.Literal("eu")}}}
+		want = `"message":"x","log_group":"g","log_stream":` + string(schema.Literal(stream)) + `,"owner":"1"` + want + `,"account":"2","region":"eu"}` + "\n"
 		if got := string(m.AppendAll(nil, e)); !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %s", stream, got)
 		}
@@ -115,7 +116,7 @@ func TestOrigins(t *testing.T) {
 	f("/app/xyz", ``)
 	f(task, ``)
 	f("2026/01/15/[$LATEST]"+task, ``)
-	f("prefix/"+strings.Repeat("c", maxKeyword+1)+"/"+task, `,"task_id":"`+task+`"`)
+	f("prefix/"+strings.Repeat("c", schema.MaxKeyword+1)+"/"+task, `,"task_id":"`+task+`"`)
 	// More streams than are remembered.
 	for i := range maxOrigins / 100 {
 		id := fmt.Sprintf("%032d", i)

@@ -2,9 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"math"
-	"math/big"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -12,11 +9,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
-// Values are held to their type, at its edges too.
+// Values are checked against their type, at its edges too.
 func TestValues(t *testing.T) {
+	const maxSpoken = 100 // bytes of an address that package schema reads
 	f := func(field, json, want string) {
 		t.Helper()
 		s := schemaOf(t, "fields:\n  - {name: x, paths: [x], "+field+"}")
@@ -36,8 +35,8 @@ func TestValues(t *testing.T) {
 	f("type: long", "1e19", "")
 	f("type: long", "120e-1", "12")
 	f("type: long", "1e-5000", "")
-	f("type: long", strings.Repeat("0", maxNumber)+"1", "")
-	f("type: long", "0."+strings.Repeat("0", maxNumber), "")
+	f("type: long", strings.Repeat("0", schema.MaxNumber)+"1", "")
+	f("type: long", "0."+strings.Repeat("0", schema.MaxNumber), "")
 	f("type: long", "-0", "0")
 	f("type: long", "01", "")
 	f("type: long", `"+1"`, "")
@@ -49,7 +48,7 @@ func TestValues(t *testing.T) {
 	f("type: byte", "-129", "")
 	f("type: double", "1e308", "1e308")
 	f("type: double", "1e309", "")
-	f("type: double", strings.Repeat("9", maxNumber+1), "")
+	f("type: double", strings.Repeat("9", schema.MaxNumber+1), "")
 	f("type: float", "3.4e38", "3.4e38")
 	f("type: float", "3.5e38", "")
 	f("type: float", strings.Repeat("9", 39), "")
@@ -95,9 +94,9 @@ func TestValues(t *testing.T) {
 	f("type: keyword, ignore_above: 2", `"\u0001\n\n"`, "")
 	f("type: keyword, ignore_above: 2", `"\ud83d\ude00"`, `"😀"`)
 	f("type: keyword, ignore_above: 2", `"\ud83d\ude00a"`, "")
-	f("type: text", `"`+strings.Repeat(`\u0041`, maxTerm)+`"`, `"`+strings.Repeat("A", maxTerm)+`"`)
-	f("type: text", `"`+strings.Repeat(`\u0041`, maxTerm+1)+`"`, "")
-	f("type: text", `"`+strings.Repeat(`\u0041`, 2*maxTerm)+`"`, "")
+	f("type: text", `"`+strings.Repeat(`\u0041`, schema.MaxTerm)+`"`, `"`+strings.Repeat("A", schema.MaxTerm)+`"`)
+	f("type: text", `"`+strings.Repeat(`\u0041`, schema.MaxTerm+1)+`"`, "")
+	f("type: text", `"`+strings.Repeat(`\u0041`, 2*schema.MaxTerm)+`"`, "")
 	f(`type: keyword, until: "?#"`, `"a#b?c"`, `"a"`)
 	f(`type: keyword, until: "?"`, `"?a"`, "")
 	f(`type: keyword, until: "[", lowercase: true`, `"A\u001b[31m"`, `"a\u001b"`)
@@ -115,35 +114,10 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// Decimals are exact.
-func TestDecimal(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 50_000 {
-		text := fmt.Sprint(rng.Uint64() >> rng.IntN(64))
-		if rng.IntN(2) == 0 {
-			text += "." + fmt.Sprint(rng.Uint64()>>rng.IntN(64))
-		}
-		if rng.IntN(3) == 0 {
-			text += fmt.Sprintf("e%d", rng.IntN(60)-40)
-		}
-		if rng.IntN(2) == 0 {
-			text = "-" + text
-		}
-		shift := rng.IntN(10)
-		exact, _ := new(big.Rat).SetString(text)
-		exact.Mul(exact, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(shift)), nil)))
-		rounded, _ := new(big.Int).SetString(exact.FloatString(0), 10) // half away from zero
-		n, whole, ok := decimal([]byte(text), shift)
-		if fits := new(big.Int).Abs(rounded).Cmp(big.NewInt(math.MaxInt64)) <= 0; ok && (!fits || rounded.Cmp(big.NewInt(n)) != 0 || whole != exact.IsInt()) || !ok && fits {
-			t.Fatalf("%s and %d: %d, %v, %v; want %s, %v", text, shift, n, whole, ok, rounded, exact.IsInt())
-		}
-	}
-}
-
 // A mapper keeps no record's memory, and no large buffer, whatever the lines.
 func TestMapperLetsGo(t *testing.T) {
 	s := schemaOf(t, "rest: flat_object\nfields:\n  - {name: a, type: text, paths: [a]}\n  - {name: b, type: keyword, paths: [b]}\nrules:\n  - drop: {message: nothing like it}")
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC"), Schema: s})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,11 +131,11 @@ func TestMapperLetsGo(t *testing.T) {
 		"an array":   `{"b":[` + strings.Repeat(value+",", size/len(value)) + `1]}`,
 		"the rest":   `{"c":[` + strings.Repeat("0,", size/2) + `0]}`,
 	} {
-		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: literalOf("x")}, {ID: []byte("2"), Message: literalOf(line)}}}
+		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Message: schema.Literal("x")}, {ID: []byte("2"), Message: schema.Literal(line)}}}
 		m.AppendAll(nil, e)
 		m.Begin(&subscription.Envelope{}, time.Time{})
 		x := m.extract.clone()
-		if x.read(literalOf(line)); len(x.values) > maxFound+2*maxTerm {
+		if x.read(schema.Literal(line)); len(x.values) > maxFound+2*schema.MaxTerm {
 			t.Errorf("%s: %d bytes are found", name, len(x.values))
 		}
 		x = m.extract
@@ -176,7 +150,7 @@ func TestMapperLetsGo(t *testing.T) {
 
 // Clones work at once.
 func TestClones(t *testing.T) {
-	m, err := New(Config{Prefix: "app", Zone: mustZone(t, "UTC")})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +159,7 @@ func TestClones(t *testing.T) {
 		clone := m.Clone()
 		clones.Go(func() {
 			for i := range 200 {
-				e := &subscription.Envelope{LogStream: literalOf(fmt.Sprint(c, i)), Events: []subscription.Event{{ID: []byte("1"), Message: literalOf(fmt.Sprintf(`{"level":"info","status":%d}`, 100*c+i))}}}
+				e := &subscription.Envelope{LogStream: schema.Literal(fmt.Sprint(c, i)), Events: []subscription.Event{{ID: []byte("1"), Message: schema.Literal(fmt.Sprintf(`{"level":"info","status":%d}`, 100*c+i))}}}
 				if got := string(clone.AppendAll(nil, e)); !strings.Contains(got, fmt.Sprintf(`"level":"info","status":%d}`, 100*c+i)) {
 					t.Errorf("clone %d: %s", c, got)
 				}

@@ -7,10 +7,6 @@ import (
 	"logsluice/subscription"
 )
 
-// outsideDate ends the name of the index of events outside the window: PREFIX-outside.
-// It is not a date, which always has digits.
-const outsideDate = "outside"
-
 // window is the range of times, in milliseconds since the epoch, within which an
 // event has an index by its date. The events of one record can otherwise name an
 // index for each day of 10,000 years, and a cluster has room for a few thousand.
@@ -40,13 +36,4 @@ func windowAt(arrived time.Time, maxAge, maxAhead time.Duration) window {
 
 func (w *window) holds(event *subscription.Event) bool {
 	return w.earliest <= event.Timestamp && event.Timestamp <= w.latest
-}
-
-// outside returns the index of the events outside the window, "" for a data
-// stream.
-func (n naming) outside() string {
-	if n.date == "" {
-		return ""
-	}
-	return n.base() + outsideDate
 }

@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"logsluice/mapping/schema"
 	"logsluice/subscription"
 )
 
@@ -47,11 +46,11 @@ func TestManyDates(t *testing.T) {
 	e := &subscription.Envelope{}
 	for i := range 400 {
 		at := arrived.AddDate(0, 0, i-380)
-		e.Events = append(e.Events, subscription.Event{ID: fmt.Append(nil, i), Timestamp: at.UnixMilli(), Message: literalOf("m")})
+		e.Events = append(e.Events, subscription.Event{ID: fmt.Append(nil, i), Timestamp: at.UnixMilli(), Message: schema.Literal("m")})
 	}
 	f := func(cfg Config, arrived time.Time, indices, outside, old, ahead int) {
 		t.Helper()
-		cfg.Prefix, cfg.Zone = "app", time.UTC
+		cfg.Naming.Prefix, cfg.Naming.Zone = "app", time.UTC
 		m, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +77,7 @@ func TestManyDates(t *testing.T) {
 	f(Config{}, arrived, 400, 0, 0, 0)
 	f(both, time.Time{}, 400, 0, 0, 0)
 	stream := both
-	stream.DataStream = true
+	stream.Naming.DataStream = true
 	f(stream, arrived, 1, 0, 0, 0)
 	// A time that is no time of day, and the ends of what an event can have.
 	f(both, time.UnixMilli(-62_167_219_200_000), 1, 400, 0, 400)
@@ -87,7 +86,7 @@ func TestManyDates(t *testing.T) {
 
 // The limits themselves are within, whatever was written before.
 func TestWindowEdges(t *testing.T) {
-	m, err := New(Config{Prefix: "app", Zone: time.UTC, MaxAge: 30 * aDay, MaxAhead: aDay})
+	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}, MaxAge: 30 * aDay, MaxAhead: aDay})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +94,7 @@ func TestWindowEdges(t *testing.T) {
 	var events []subscription.Event
 	var want []string
 	f := func(at time.Time, index string) {
-		events = append(events, subscription.Event{ID: []byte("1"), Timestamp: at.UnixMilli(), Message: literalOf("m")})
+		events = append(events, subscription.Event{ID: []byte("1"), Timestamp: at.UnixMilli(), Message: schema.Literal("m")})
 		want = append(want, index)
 	}
 	f(arrived.Add(-30*aDay), "app-2026-01-01")
@@ -123,14 +122,14 @@ func TestIdentical(t *testing.T) {
 	f := func(noIDs bool, want float64) {
 		t.Helper()
 		s := schemaOf(t, "fields:\n  - {name: a, type: keyword, paths: [a]}\nrules:\n  - drop: {message: dropped}")
-		m, err := New(Config{Prefix: "app", Zone: time.UTC, NoIDs: noIDs, Schema: s})
+		m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}, NoIDs: noIDs, Schema: s})
 		if err != nil {
 			t.Fatal(err)
 		}
 		e := &subscription.Envelope{}
 		for _, message := range []string{"a", "dropped", "b"} {
 			for _, identical := range []bool{false, true} {
-				e.Events = append(e.Events, subscription.Event{ID: []byte("1"), Message: literalOf(message), Identical: identical})
+				e.Events = append(e.Events, subscription.Event{ID: []byte("1"), Message: schema.Literal(message), Identical: identical})
 			}
 		}
 		m.AppendAll(nil, e)
@@ -140,32 +139,4 @@ func TestIdentical(t *testing.T) {
 	}
 	f(false, 2)
 	f(true, 0)
-}
-
-// No date is spelled as the names that follow a prefix otherwise, and no prefix ends
-// in one of these, so that no two kinds of documents share an index.
-func TestNamesDoNotCollide(t *testing.T) {
-	for _, date := range []string{"outside", "dead-letter", "%o", "outside%", ""} {
-		if err := CheckDate(date); err == nil {
-			t.Errorf("the date %q is accepted", date)
-		}
-	}
-	for _, date := range []string{"%Y", "%G", "outside-%Y", "dead-letter%G", "%Youtside"} {
-		m, err := New(Config{Prefix: "app", Date: date, Zone: time.UTC})
-		if err != nil {
-			t.Fatal(err)
-		}
-		names := m.Indices(time.Now())
-		if slices.Contains(names[1:], "app-outside") || slices.Contains(names, m.letters()) || names[0] != "app-outside" {
-			t.Errorf("%s: %v", date, names)
-		}
-	}
-	for _, prefix := range []string{"app-outside", "app-dead-letter"} {
-		for _, stream := range []bool{false, true} {
-			if _, err := New(Config{Prefix: prefix, DataStream: stream, Zone: time.UTC}); err == nil || !strings.Contains(err.Error(), `prefix "app"`) {
-				t.Errorf("%s: %v", prefix, err)
-			}
-		}
-	}
-	newMapper(t, "outside", "UTC")
 }

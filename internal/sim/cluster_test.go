@@ -27,6 +27,7 @@ import (
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
 	"logsluice/mapping"
+	"logsluice/mapping/schema"
 )
 
 const (
@@ -110,7 +111,7 @@ func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
 	if err != nil {
 		panic(err)
 	}
-	mapper, err := mapping.New(mapping.Config{Prefix: prefix, Zone: time.UTC})
+	mapper, err := mapping.New(mapping.Config{Naming: schema.Naming{Prefix: prefix, Zone: time.UTC}})
 	if err != nil {
 		panic(err)
 	}
@@ -387,7 +388,7 @@ type lifeIndex struct {
 	life    *life
 }
 
-// Stream implements domain.Client.
+// Stream implements opensearch.Client.
 func (x lifeIndex) Stream(r *http.Request) (*http.Response, error) {
 	if x.life.dead.Load() {
 		return nil, io.ErrUnexpectedEOF

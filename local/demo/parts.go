@@ -17,11 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"logsluice/doctor"
-	"logsluice/domain"
 	"logsluice/internal/fakeaccount"
 	"logsluice/internal/fakeaws"
 	"logsluice/local"
 	"logsluice/local/feed"
+	"logsluice/opensearch"
 )
 
 const (
@@ -41,7 +41,7 @@ type parts struct {
 	own           bool   // OpenSearch is the person's own
 	cache         string
 	logs          string // folder of the workers' logs
-	search        domain.Client
+	search        opensearch.Client
 	kinesis       *kinesis.Client
 	closers       []func() error
 }
@@ -112,7 +112,7 @@ func (p *parts) serve(ctx context.Context, handler http.Handler) (url string, er
 func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 	p.openSearchURL = s.openSearchURL
 	if s.openSearchURL != "" {
-		switch address, err := domain.ParseAddress(s.openSearchURL); {
+		switch address, err := opensearch.ParseAddress(s.openSearchURL); {
 		case err != nil:
 			return fmt.Errorf("OPENSEARCH_URL: %w", err)
 		case address.IsDashboards():
@@ -131,7 +131,7 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		p.openSearchURL, p.shownURL = server.URL, server.URL
 		p.closers = append(p.closers, server.Stop)
 	}
-	client, err := domain.NewClient(domain.ClientConfig{
+	client, err := opensearch.NewClient(opensearch.ClientConfig{
 		URL:          p.openSearchURL,
 		Username:     os.Getenv("OPENSEARCH_USERNAME"),
 		Password:     os.Getenv("OPENSEARCH_PASSWORD"),
@@ -139,7 +139,7 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		CAFile:       os.Getenv("OPENSEARCH_CA_FILE"),
 		Connections:  1,
 	})
-	var wrong *domain.ConfigError
+	var wrong *opensearch.ConfigError
 	if errors.As(err, &wrong) && wrong.Field == "CAFile" {
 		return fmt.Errorf("OPENSEARCH_CA_FILE: %w", wrong.Err)
 	}
@@ -160,7 +160,7 @@ func (p *parts) reach(ctx context.Context) error {
 	const soon = 4 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
-	server, err := domain.Describe(ctx, p.search)
+	server, err := opensearch.Describe(ctx, p.search)
 	if err != nil {
 		access := doctor.Access{URL: p.shownURL, Setting: "OPENSEARCH_URL"}
 		return fmt.Errorf("OpenSearch at %s cannot be used: %w: %s", p.shownURL, err, cmp.Or(access.Remedy(err), "correct OPENSEARCH_URL"))

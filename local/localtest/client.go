@@ -7,16 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opensearch-project/opensearch-go/v4"
+	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 
-	"logsluice/domain"
 	"logsluice/local/inspect"
+	"logsluice/opensearch"
 )
 
 // Client returns a client of a real OpenSearch, or skips the test.
-func Client(t testing.TB) *opensearch.Client {
+func Client(t testing.TB) *opensearchgo.Client {
 	t.Helper()
-	client, err := domain.NewClient(domain.ClientConfig{URL: OpenSearch(t), Connections: 2})
+	client, err := opensearch.NewClient(opensearch.ClientConfig{URL: OpenSearch(t), Connections: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func Client(t testing.TB) *opensearch.Client {
 }
 
 // Prefix returns a prefix no other test uses; what is under it is deleted at the end.
-func Prefix(t testing.TB, client domain.Client) string {
+func Prefix(t testing.TB, client opensearch.Client) string {
 	t.Helper()
 	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
 	t.Cleanup(func() {

@@ -1,3 +1,0 @@
-// Package domain is an OpenSearch domain: how it is reached, what logsluice installs
-// there, and what it answers when it does not do so.
-package domain

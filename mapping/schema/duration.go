@@ -1,0 +1,144 @@
+package schema
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Unit is a unit of time in nanoseconds, or how to find it out.
+type Unit int64
+
+// Units.
+const (
+	// NoUnit is that of what is not a duration.
+	NoUnit Unit = 0
+	// Auto reads a text with its own unit (1.5s, 10ms), a whole number as
+	// nanoseconds, as Go's libraries write a time.Duration, and one with a fraction
+	// or an exponent as milliseconds if the line has its message under the key
+	// "message", as zerolog does, and else as seconds, as zap does.
+	Auto         Unit = -1
+	Nanoseconds       = Unit(time.Nanosecond)
+	Microseconds      = Unit(time.Microsecond)
+	Milliseconds      = Unit(time.Millisecond)
+	Seconds           = Unit(time.Second)
+)
+
+var units = map[string]Unit{"ns": Nanoseconds, "us": Microseconds, "ms": Milliseconds, "s": Seconds}
+
+// appendDuration appends a duration in the unit of the field, to the nanosecond.
+func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
+	if source == Auto {
+		source = Nanoseconds
+	}
+	n, ok := count(v.Text, source)
+	if !ok && v.Quoted {
+		n, ok = spelled(dst, v.Text)
+	}
+	units, rest := n/int64(f.Unit), n%int64(f.Unit)
+	if !ok || f.whole && (units < f.least || units > f.most) || !f.whole && math.Abs(float64(units)) > f.largest {
+		return dst, Misfit
+	}
+	if n < 0 {
+		dst, units, rest = append(dst, '-'), -units, -rest
+	}
+	dst = strconv.AppendInt(dst, units, 10)
+	if rest == 0 || f.whole {
+		return dst, Fits
+	}
+	dst = append(dst, '.')
+	for scale := int64(f.Unit) / 10; rest > 0; scale /= 10 {
+		dst = append(dst, "0123456789"[rest/scale%10])
+		rest %= scale
+	}
+	return dst, Fits
+}
+
+// IsOpen reports whether the unit of a duration depends on the rest of the line.
+func IsOpen(v Value, source Unit) bool {
+	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && isNumber(v.Text)
+}
+
+// spelled reads a duration that says its unit, as time.Duration's String writes
+// it, maybe with a space before the unit. It works behind the scratch's bytes.
+func spelled(scratch, text []byte) (int64, bool) {
+	const longest = 40
+	first, last := text[0], text[len(text)-1]
+	if len(text) > longest || first > '9' || last != 's' && last != 'm' && last != 'h' {
+		return 0, false
+	}
+	number, rest, _ := bytes.Cut(text, []byte(" "))
+	compact := append(append(scratch, number...), rest...)[len(scratch):]
+	d, err := time.ParseDuration(view(compact))
+	return int64(d), err == nil && d > math.MinInt64
+}
+
+// count reads a number of units as nanoseconds, to the nearest.
+func count(text []byte, of Unit) (int64, bool) {
+	if !isNumber(text) || len(text) > MaxNumber {
+		return 0, false
+	}
+	shift := 0
+	for ; of > 1; of /= 10 {
+		shift++
+	}
+	n, _, ok := decimal(text, shift)
+	return n, ok
+}
+
+// decimal reads a JSON number times ten to the power of shift, rounded to a whole
+// number; whole if nothing had to be rounded, ok if that is within an int64.
+func decimal(number []byte, shift int) (n int64, whole, ok bool) {
+	mantissa := number
+	if i := bytes.IndexAny(number, "eE"); i >= 0 {
+		const farthest = 1000
+		exponent, err := strconv.Atoi(view(number[i+1:]))
+		if err != nil || exponent < -farthest || exponent > farthest {
+			return 0, false, false
+		}
+		mantissa, shift = number[:i], shift+exponent
+	}
+	negative := mantissa[0] == '-'
+	if negative {
+		mantissa = mantissa[1:]
+	}
+	point := bytes.IndexByte(mantissa, '.')
+	if point < 0 {
+		point = len(mantissa)
+	}
+	whole = true
+	up, read, wanted := false, 0, point+shift // digits
+	for _, c := range mantissa {
+		if c == '.' {
+			continue
+		}
+		digit := int64(c - '0')
+		switch {
+		case read >= wanted:
+			up = up || read == wanted && digit >= 5
+			whole = whole && digit == 0
+		case n > (math.MaxInt64-digit)/10:
+			return 0, false, false
+		default:
+			n = 10*n + digit
+		}
+		read++
+	}
+	for ; read < wanted && n > 0; read++ {
+		if n > math.MaxInt64/10 {
+			return 0, false, false
+		}
+		n *= 10
+	}
+	if up {
+		if n == math.MaxInt64 {
+			return 0, false, false
+		}
+		n++
+	}
+	if negative {
+		n = -n
+	}
+	return n, whole, true
+}

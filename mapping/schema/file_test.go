@@ -1,0 +1,144 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+)
+
+func mustBuiltIn(t testing.TB, name string) *Schema {
+	t.Helper()
+	s, err := BuiltIn(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestBuiltIn(t *testing.T) {
+	for _, name := range BuiltIns() {
+		s := mustBuiltIn(t, name)
+		if s.Name != name || s.Hash == "" || len(s.Fields) < 3 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		for _, f := range s.Fields {
+			if f.Meaning == "" {
+				t.Errorf("%s: %s has no meaning", name, f.Name)
+			}
+		}
+	}
+	if _, err := BuiltIn("none"); err == nil || !strings.Contains(err.Error(), "default, plain, ecs") {
+		t.Error(err)
+	}
+}
+
+// A wrong schema is told in one line, with the line of the file, the field and
+// the remedy.
+func TestParseSchema_Failure(t *testing.T) {
+	f := func(yaml, want string) {
+		t.Helper()
+		_, err := Parse([]byte(yaml))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s\ngot  %v\nwant %s", yaml, err, want)
+		}
+	}
+	field := func(members string) string { return "fields:\n  - {name: ok, type: ip, paths: [ip]}\n  - " + members }
+	f(``, `line 1: the schema is empty: give it fields`)
+	f("a: [", `line 1: this is not YAML: did not find expected node content: correct it, with spaces and no tabs before names`)
+	f(`5`, `line 1: the schema: "5" is not a mapping of names to values`)
+	f("name: x\nfeilds: []", `line 2: the schema: "feilds" is unknown: give one of fields, message, name, rest, rest_fields, rules, version`)
+	f("name: x\ndrop: {message: x}", `line 2: drop stands outside rules: give rules: [{drop: {message: GET /healthz}}]`)
+	f("version: 2\nfields:\nrest: none", `line 2: fields is empty: give it fields, or remove it for documents of the line only`)
+	f("fields:\n\t- {name: a}", `line 2: this is not YAML: found character that cannot start any token: correct it, with spaces and no tabs before names`)
+	if _, err := Parse([]byte(field(`{name: a, type: keyword, lowercase: True, paths: [a]}`))); err != nil {
+		t.Error(err)
+	}
+	f("message: keyword", `line 1: "keyword" is invalid: give one of match_only_text, text`)
+	f("name: x\nname: y", `line 2: the schema: "name" is given twice: remove one`)
+	f("version: one", `line 1: "one" is not a whole number: give one from 1 to 2147483647`)
+	f("rest: all", `line 1: "all" is invalid: give one of none, flat_object, dynamic`)
+	f(field(`{type: keyword}`), `line 3: a field: it has no name`)
+	f(field(`{name: a, type: int, paths: [a]}`), `line 3: field "a": type "int" is not known: give one of boolean, byte, date, double, float, half_float, integer, ip, keyword, long, match_only_text, scaled_float, short, text, unsigned_long`)
+	f(field(`{name: a, paths: [a]}`), `line 3: field "a": type "" is not known: give one of boolean, byte, date, double, float, half_float, integer, ip, keyword, long, match_only_text, scaled_float, short, text, unsigned_long`)
+	f(field(`{name: a, type: ip, path: [a]}`), `line 3: field "a": "path" is unknown: give one of formats, from, ignore_above, lowercase, mapping, meaning, name, paths, pattern, role, type, unit, until, value, values`)
+	f(field(`{name: a, type: ip}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: []}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: [a], from: owner}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: [a..b]}`), `line 3: field "a": the path "a..b" has an empty part`)
+	f(field(`{name: a, type: ip, paths: [{a: b}]}`), `line 3: field "a": a path: "a" is unknown: give one of path, unit`)
+	f(field(`{name: a, type: float, paths: [{path: b, unit: ms}]}`), `line 3: field "a": the path "b" has a unit, and the field has none: add unit to the field`)
+	f(field(`{name: a, type: float, unit: h, paths: [a]}`), `line 3: field "a": "h" is invalid: give one of ms, ns, s, us`)
+	f(field(`{name: a, type: keyword, unit: ms, paths: [a]}`), `line 3: field "a": unit is for numbers only`)
+	f(field(`{name: a, type: long, lowercase: true, paths: [a]}`), `line 3: field "a": lowercase is for keyword and text only`)
+	f(field(`{name: a, type: keyword, lowercase: yes, paths: [a]}`), `line 3: field "a": "yes" is not a boolean: give true or false`)
+	f(field(`{name: a, type: keyword, until: x, paths: [a]}`), `line 3: field "a": until is "x": give the signs at which the text ends, such as ?#`)
+	f(field(`{name: a, type: keyword, until: "0", paths: [a]}`), `line 3: field "a": until is "0": give the signs at which the text ends, such as ?#`)
+	f(field(`{name: a, type: keyword, values: {a: b, a: c}, paths: [a]}`), `line 3: field "a": values has "a" twice`)
+	f(field(`{name: a, type: keyword, lowercase: true, values: {A: b}, paths: [a]}`), `line 3: field "a": values has "A", and with lowercase what is looked up is "a"`)
+	f(field(`{name: a, type: keyword, lowercase: true, from: log_group}`), `line 3: field "a": lowercase, until and values are for paths, values and patterns: what comes from log_group stays as it is`)
+	f(field(`{name: a, type: date, formats: ["%b %d %H:%M"], paths: [a]}`), `line 3: field "a": the date format "%b %d %H:%M" tells no moment: it needs a year, and %z in place of %Z`)
+	f(field(`{name: a, type: date, formats: ["%Y-%m-%d %Z"], paths: [a]}`), `line 3: field "a": the date format "%Y-%m-%d %Z" tells no moment: it needs a year, and %z in place of %Z`)
+	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which is not to be set there`)
+	f(field(`{name: a, type: keyword, mapping: {meta: {1: x}}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported type: map[interface {}]interface {}`)
+	f(field(`{name: a, type: scaled_float, mapping: {scaling_factor: .inf}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported value: +Inf`)
+	f(field(`{name: a, type: keyword, paths: [a.b.c.d.e.f.g.h.i.j.k]}`), `line 3: field "a": the path "a.b.c.d.e.f.g.h.i.j.k" has more than 10 parts`)
+	f(field(`{name: a, type: long, unit: ms, value: ""}`), `line 3: field "a": "" is not a value of type long`)
+	f(field(`{name: a.b, type: ip, paths: [a]}`)+"\n  - {name: a, type: ip, paths: [a]}", `line 4: field "a": a cannot be beside a.b: it would be a value and an object`)
+	f(field(`{name: a, type: short, role: code, paths: [a]}`), `line 3: field "a": "code" is invalid: give one of level, log_group, status, latency, path, message, error`)
+	f(field(`{name: a, type: keyword, role: status, paths: [a]}`), `line 3: field "a": role status is for numbers with index and doc_values only`)
+	f(field(`{name: a, type: keyword, role: level, paths: [a], mapping: {doc_values: false}}`), `line 3: field "a": role level is for keywords with index and doc_values only`)
+	f(field(`{name: a, type: ip, role: error, paths: [a]}`), `line 3: field "a": role error is for keyword and text only`)
+	f(field(`{name: a, type: short, role: status, paths: [a]}`)+"\n  - {name: b, type: short, role: status, paths: [b]}", `line 4: field "b": role status is that of field "a" already: remove one`)
+	f("rest_fields: 0", `line 1: "0" is not a whole number: give one from 1 to 10000`)
+	f("name: a\n---\nname: b", `the file has more than one document: remove what comes after ---`)
+	f(field(`{name: a, type: keyword, ignore_above: 20000, paths: [a]}`), `line 3: field "a": ignore_above is 20000: a keyword of more than 10922 characters may be more than Lucene takes as a term`)
+	f(field(`{name: a, type: date, formats: [unix], paths: [a]}`), `line 3: field "a": the date format "unix" is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %d/%b/%Y:%H:%M:%S %z`)
+	f(field(`{name: a, type: scaled_float, paths: [a]}`), `line 3: field "a": a scaled_float needs mapping: {scaling_factor: N}`)
+	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there`)
+	f(field(`{name: a, type: keyword, from: log_group, pattern: "["}`), `line 3: field "a": "[" is not a regular expression: missing closing ] in "[": correct it, with \ before signs that stand for themselves`)
+	f(field(`{name: a, type: keyword, from: log_group, pattern: "a"}`), `line 3: field "a": the pattern has no group in parentheses, which is the value`)
+	f(field(`{name: a, type: keyword, from: owner, pattern: "(a)"}`), `line 3: field "a": pattern is for from: log_group and from: log_stream only`)
+	f(field(`{name: a, type: long, from: log_group}`), `line 3: field "a": what comes from log_group is a text: make it a keyword`)
+	f(field(`{name: a, type: long, value: x}`), `line 3: field "a": "x" is not a value of type long`)
+	f(field(`{name: message, type: text, paths: [msg]}`), `line 3: field "message": message is always there, and no field of a schema: give another name`)
+	f(field(`{name: _id, type: text, paths: [msg]}`), `line 3: field "_id": OpenSearch has names with _ before them for itself: give another name`)
+	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part`)
+	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": there are two of that name`)
+	f(field(`{name: ok.b, type: text, paths: [msg]}`), `line 3: field "ok.b": ok.b cannot be beside ok: it would be a value and an object`)
+	f(field(`{name: [a], type: text, paths: [msg]}`), `line 3: field "": this is not a text: put quotes around it if it is one`)
+	rule := func(rule string) string {
+		return "rules:\n  - " + rule + "\n" + "fields:\n  - {name: level, type: keyword, paths: [level]}\n  - {name: took, type: float, paths: [took]}\n  - {name: n, type: short, paths: [n]}"
+	}
+	f(rule(`drop`), `line 2: a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}`)
+	f(rule(`{omit: {}}`), `line 2: a rule: "omit" is unknown: give one of drop, keep`)
+	f(rule(`{drop: {level: debug}}`), `line 2: a rule: "level" is unknown: give one of fields, log_group, log_stream, message`)
+	for _, NoUnit := range []string{`{drop: {}}`, `{drop: }`, `{drop: ~}`, `{keep: {}}`, `{drop: {fields: {}}}`} {
+		f(rule(NoUnit), `line 2: the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule`)
+	}
+	f(rule(`{drop: {message: ""}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
+	f(rule(`{drop: {log_group: "", message: x}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
+	f(rule(`{drop: {fields: {level: []}}}`), `line 2: field "level" has no value to look for: give one or remove the condition`)
+	f(rule(`{drop: {fields: {level: ""}}}`), `line 2: "" is not a value of field "level": give one that its documents can have`)
+	f(rule(`{drop: {message: "("}}`), `line 2: "(" is not a regular expression: missing closing ) in "(": correct it, with \ before signs that stand for themselves`)
+	f(rule(`{drop: {fields: {lvl: debug}}}`), `line 2: the fields of a rule: "lvl" is unknown: give one of level, n, took`)
+	f(rule(`{drop: {fields: {took: 1}}}`), `line 2: rules cannot look at field "took": they can at keywords, whole numbers and booleans of the line's JSON`)
+	f(rule(`{drop: {fields: {n: many}}}`), `line 2: "many" is not a value of field "n": give one that its documents can have`)
+}
+
+func TestAddConstants(t *testing.T) {
+	s := mustBuiltIn(t, "plain")
+	if err := s.AddConstants(map[string]string{"env": "prod", "service": `a "shop"`}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range s.Fields[3:] {
+		got = append(got, f.Name+"="+string(f.Constant))
+	}
+	if got, want := strings.Join(got, ","), `env="prod",service="a \"shop\""`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for name, want := range map[string]string{"owner": `field "owner": there are two of that name`, "message": `field "message": message is always there, and no field of a schema: give another name`} {
+		if err := s.AddConstants(map[string]string{name: "x"}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package schema
+
+import (
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Rule decides whether an event becomes a document. All its conditions must hold.
+type Rule struct {
+	// Keep reports whether the event becomes one; otherwise it is dropped.
+	Keep bool
+	// Group, Stream and Message are looked for in the names of the log group and the log
+	// stream, and in the line; nil holds for all.
+	Group, Stream, Message *regexp.Regexp
+	// Fields are conditions on what the line has for fields.
+	Fields []Condition
+}
+
+// Condition holds if a field, by its index, has one of some values, which are JSON as
+// documents have it.
+type Condition struct {
+	Field  int
+	Values map[string]bool
+}
+
+func (s *Schema) readRule(n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
+		return failure(n, "a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}")
+	}
+	var r Rule
+	read := func(n *yaml.Node) error {
+		if n.Tag == "!!null" {
+			return nil
+		}
+		return members(n, "a rule", map[string]func(*yaml.Node) error{
+			"log_group":  func(n *yaml.Node) (err error) { r.Group, err = expression(n); return err },
+			"log_stream": func(n *yaml.Node) (err error) { r.Stream, err = expression(n); return err },
+			"message":    func(n *yaml.Node) (err error) { r.Message, err = expression(n); return err },
+			"fields": func(n *yaml.Node) error {
+				known := map[string]func(*yaml.Node) error{}
+				for i := range s.Fields {
+					known[s.Fields[i].Name] = func(n *yaml.Node) error {
+						c, err := s.readCondition(i, n)
+						r.Fields = append(r.Fields, c)
+						return err
+					}
+				}
+				return members(n, "the fields of a rule", known)
+			},
+		})
+	}
+	err := members(n, "a rule", map[string]func(*yaml.Node) error{
+		"keep": func(n *yaml.Node) error { r.Keep = true; return read(n) },
+		"drop": read,
+	})
+	if err == nil && r.Group == nil && r.Stream == nil && r.Message == nil && r.Fields == nil {
+		return failure(n, "the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule")
+	}
+	s.Rules = append(s.Rules, r)
+	return err
+}
+
+func (s *Schema) readCondition(field int, n *yaml.Node) (Condition, error) {
+	f := &s.Fields[field]
+	c := Condition{field, map[string]bool{}}
+	if f.Origin != FromJSON || f.Kind != TextKind && f.Kind != IntegerKind && f.Kind != BooleanKind {
+		return c, failure(n, "rules cannot look at field %q: they can at keywords, whole numbers and booleans of the line's JSON", f.Name)
+	}
+	list, err := words(n)
+	for _, text := range list {
+		literal, how := f.Append(nil, Value{Bare(Literal(text)), true}, Auto)
+		if how != Fits {
+			return c, failure(n, "%q is not a value of field %q: give one that its documents can have", text, f.Name)
+		}
+		c.Values[string(literal)] = true
+	}
+	if err == nil && len(list) == 0 {
+		return c, failure(n, "field %q has no value to look for: give one or remove the condition", f.Name)
+	}
+	return c, err
+}

@@ -1,0 +1,127 @@
+package opensearch
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Address is where OpenSearch or OpenSearch Dashboards is.
+type Address struct {
+	// URL has no credentials, so it can be printed.
+	URL *url.URL
+	// HasCredentials is set if the URL had a user or a password, which are Username and
+	// Password.
+	HasCredentials     bool
+	Username, Password string
+}
+
+var (
+	schemeOf = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*)://`)
+	// mistypedScheme is http or https with a part of :// missing.
+	mistypedScheme = regexp.MustCompile(`(?i)^(https?)(:/?|/+)`)
+	// secondURL follows another URL.
+	secondURL = regexp.MustCompile(`[,;\s]\s*[a-zA-Z]+://`)
+)
+
+// ParseAddress takes apart what a person gave as the URL of a domain: https is meant
+// where no scheme is given, and a password may have any characters. Errors show the
+// text without what stands before the last @.
+func ParseAddress(text string) (Address, error) {
+	rest := strings.TrimSpace(text)
+	scheme, shown := "https", ""
+	match := schemeOf.FindStringSubmatch(rest)
+	if match != nil {
+		scheme, shown, rest = strings.ToLower(match[1]), match[0], rest[len(match[0]):]
+	}
+	var a Address
+	credentials := ""
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		a.HasCredentials = true
+		credentials, rest = rest[:i], rest[i+1:]
+		a.Username, a.Password, _ = strings.Cut(credentials, ":")
+		a.Username, a.Password = unescape(a.Username), unescape(a.Password)
+		shown += "***@"
+	}
+	shown += rest
+	refuse := func(reason string) (Address, error) { return Address{}, fmt.Errorf("%q %s", shown, reason) }
+	switch {
+	case rest == "" && !a.HasCredentials && match == nil:
+		return refuse("has no host: give one such as https://host:9200")
+	case scheme != "http" && scheme != "https":
+		return refuse("does not begin with http:// or https://: give one such as https://host:9200")
+	case match == nil && mistypedScheme.MatchString(credentials+rest):
+		return refuse("lacks :// after http or https: give one such as https://host:9200")
+	case a.HasCredentials && match == nil && schemeOf.MatchString(rest):
+		return refuse("has the user before the scheme: give https://USER:PASSWORD@host:9200")
+	case secondURL.MatchString(credentials) || strings.Contains(rest, "://"):
+		return refuse("has more than one URL: give one, and a load balancer's for several nodes")
+	case strings.ContainsAny(rest, ",; \t\r\n"):
+		return refuse("has blanks, commas or semicolons: give one URL such as https://host:9200")
+	}
+	u, err := url.Parse(scheme + "://" + rest)
+	var reason *url.Error
+	switch {
+	case errors.As(err, &reason):
+		return refuse("is not a URL: " + reason.Err.Error() + ": give one such as https://host:9200")
+	case u.Hostname() == "":
+		return refuse("has no host: give one such as https://host:9200")
+	case strings.HasSuffix(u.Host, ":"):
+		return refuse("has no port after the colon: give one such as https://host:9200")
+	}
+	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
+		return refuse("has a port that is not from 1 to 65535")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	a.URL = u
+	if (u.RawQuery != "" || u.Fragment != "") && !a.IsDashboards() {
+		return refuse("has more than an address: leave out what begins with ? or #")
+	}
+	u.RawQuery, u.Fragment = "", ""
+	return a, nil
+}
+
+// unescape decodes %40 and the like. What does not decode stands for itself.
+func unescape(text string) string {
+	if decoded, err := url.PathUnescape(text); err == nil {
+		return decoded
+	}
+	return text
+}
+
+// IsInClear reports whether what is sent there, a password among it, can be read on its
+// way: by plain http, and through a proxy for it, to another machine.
+func (a Address) IsInClear() bool {
+	host := a.URL.Hostname()
+	ip := net.ParseIP(host)
+	return a.URL.Scheme == "http" && host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// IsDashboards reports whether an address is that of OpenSearch Dashboards on an Amazon
+// OpenSearch Service domain, or of a page of it.
+func (a Address) IsDashboards() bool {
+	for _, path := range []string{"/_dashboards", "/_plugin/kibana", "/app"} {
+		if a.URL.Path == path || strings.HasPrefix(a.URL.Path, path+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// Region returns the AWS region that the host name of an Amazon OpenSearch Service domain
+// or Serverless collection has, or "" for other hosts.
+func (a Address) Region() string {
+	if parts := managedHost.FindStringSubmatch(a.URL.Hostname()); parts != nil {
+		return strings.ToLower(parts[1] + parts[2])
+	}
+	return ""
+}
+
+// managedHost matches the endpoints of domains (search-NAME-ID.REGION.es.amazonaws.com,
+// and dual-stack ones, NAME-ID.aos.REGION.on.aws) and of collections
+// (ID.REGION.aoss.amazonaws.com).
+var managedHost = regexp.MustCompile(`(?i)\.(?:([a-z0-9-]+)\.(?:es|aoss)\.amazonaws\.com(?:\.cn)?|(?:aos|aoss)\.([a-z0-9-]+)\.on\.aws)$`)

@@ -1,0 +1,255 @@
+package assets
+
+import (
+	"strconv"
+	"strings"
+
+	"logsluice/mapping/schema"
+)
+
+// board is a dashboard in the making, and all that it consists of.
+type board struct {
+	prefix  string
+	pattern savedObject
+	without string // an index that its searches leave out
+	objects []savedObject
+	panels  []panel
+}
+
+// panel is a place on a dashboard.
+type panel struct {
+	kind, id string
+	wide     bool
+	colors   map[string]string
+}
+
+// Colors of what is well, of what is not, and between.
+const (
+	green  = "#54B399"
+	blue   = "#6092C0"
+	grey   = "#98A2B3"
+	pale   = "#D3DAE6"
+	yellow = "#D6BF57"
+	red    = "#E7664C"
+	dark   = "#AA2B1D"
+)
+
+// noLevel is what lines without a level are called.
+const noLevel = "no level"
+
+var levelColors = map[string]string{noLevel: pale, "trace": pale, "debug": grey, "info": blue, "warn": yellow, "error": red, "fatal": dark}
+
+// operations is the dashboard of the lines themselves, for whoever is on call: how
+// much, how bad, how slow, where, and what went wrong last.
+func (d Documents) operations() []savedObject {
+	b := &board{prefix: d.Naming.Prefix, pattern: d.indexPattern()}
+	if !d.Naming.DataStream { // else the pattern is the data stream, and matches nothing but it
+		b.without = d.Naming.DeadLetters()
+	}
+	group, level, text := d.Schema.InRole(schema.GroupRole), d.Schema.InRole(schema.LevelRole), d.Schema.InRole(schema.MessageRole)
+	path, status, latency := d.Schema.InRole(schema.PathRole), d.Schema.InRole(schema.StatusRole), d.Schema.InRole(schema.LatencyRole)
+	if level != nil {
+		b.chart("lines-by-level", "Lines by level", "histogram", "lines", levelColors,
+			documents(), terms("group", level.Name, "level", noLevel, 10), overTime())
+	}
+	if group != nil {
+		b.chart("lines-by-group", "Lines by log group, the 10 largest", "histogram", "lines", nil,
+			documents(), terms("group", group.Name, "log group", "", 10), overTime())
+	}
+	if status != nil {
+		class := func(first string) [2]string {
+			return [2]string{first + "xx", status.Name + ":[" + first + "00 TO " + first + "99]"}
+		}
+		b.chart("requests-by-status", "Requests by class of status", "histogram", "requests", map[string]string{"2xx": green, "3xx": blue, "4xx": yellow, "5xx": red},
+			documents(), filters(class("2"), class("3"), class("4"), class("5")), overTime())
+	}
+	if latency != nil {
+		b.chart("latency", "Latency: median, 95th and 99th percentile", "line", inMilliseconds(latency), nil,
+			percentiles(latency.Name, inMilliseconds(latency), 50, 95, 99), overTime())
+	}
+	if path != nil {
+		aggs := []agg{documents(), terms("bucket", path.Name, "path", "", 50)}
+		if latency != nil {
+			aggs = append(aggs, percentiles(latency.Name, inMilliseconds(latency), 50, 95))
+		}
+		b.table("top-paths", "Paths with the most requests", "", aggs...)
+	}
+	if path != nil && status != nil {
+		b.table("failing-paths", "Paths that fail (5xx)", failed(status),
+			documents(), terms("bucket", path.Name, "path", "", 20), terms("bucket", status.Name, "status", "", 5))
+	}
+	b.search("lines", "Lines", "", named(level, text), []string{schema.MessageField}, named(group))
+	last := "lines"
+	if wrong := wrongQuery(level, status); wrong != "" {
+		said := named(text)
+		if text == nil {
+			said = []string{schema.MessageField}
+		}
+		b.search("errors", "Errors", wrong, named(level, status, path), said, named(d.Schema.InRole(schema.ErrorRole), group))
+		last = "errors"
+	}
+	b.embed(last)
+	return b.dashboard("operations", "Operations", "now-1h")
+}
+
+// deadLetters is the dashboard of what could not be indexed.
+func (d Documents) deadLetters() []savedObject {
+	b := &board{prefix: d.Naming.Prefix, pattern: d.letterIndexPattern()}
+	b.chart("dead-letters-by-reason", "Dead letters by stage and type of error", "histogram", "dead letters", nil,
+		documents(), terms("group", "stage", "stage", "", 5), terms("group", "error.type", "error", "", 10), overTime())
+	b.table("dead-letter-reasons", "Why, and where from", "",
+		documents(), terms("bucket", "stage", "stage", "", 5), terms("bucket", "error.type", "error", "", 10), terms("bucket", "log_group", "log group", "unknown", 10), newest())
+	b.search("dead-letters", "Dead letters", "", []string{"stage", "error.type", "error.reason", "log_group", "target_index", "payload_bytes"})
+	b.embed("dead-letters")
+	return b.dashboard("dead-letters", "Dead letters", "now-7d")
+}
+
+// wrongQuery returns a query for lines that tell of a failure, "" without such fields.
+func wrongQuery(level, status *schema.Field) string {
+	var signs []string
+	if level != nil {
+		signs = append(signs, level.Name+":(error OR fatal)")
+	}
+	if status != nil {
+		signs = append(signs, failed(status))
+	}
+	return strings.Join(signs, " OR ")
+}
+
+// failed is a query for the statuses of what the server did wrong.
+func failed(f *schema.Field) string { return f.Name + ":[500 TO *]" }
+
+// inMilliseconds is what the values of a duration are called, which Dashboards shows in
+// milliseconds if their unit is known.
+func inMilliseconds(f *schema.Field) string {
+	if f.Unit == schema.NoUnit {
+		return "latency"
+	}
+	return "latency, ms"
+}
+
+// named are the names of those of some fields that there are.
+func named(fields ...*schema.Field) (names []string) {
+	for _, f := range fields {
+		if f != nil {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+func (b *board) id(name string) string { return b.prefix + "-" + name }
+
+// title tells one prefix's from another's.
+func (b *board) title(text string) string { return "[" + b.prefix + "] " + text }
+
+// add adds an object that looks at the index pattern by a query, in the syntax of
+// Lucene. The query of those that have none is in Dashboards' own, which completes
+// what is typed.
+func (b *board) add(kind, name, title, query string, attributes, source map[string]any) {
+	const place = "kibanaSavedObjectMeta.searchSourceJSON."
+	source["query"] = map[string]any{"query": query, "language": language(query)}
+	source["indexRefName"] = place + "index"
+	references := []reference{{place + "index", patternType, b.pattern.ID}}
+	found := []any{}
+	if b.without != "" {
+		at := place + "filter[0].meta.index"
+		references = append(references, reference{at, patternType, b.pattern.ID})
+		found = append(found, map[string]any{
+			"$state": map[string]any{"store": "appState"},
+			"meta": map[string]any{
+				"alias": "no dead letters", "disabled": false, "negate": true, "type": "phrase", "key": "_index",
+				"params": map[string]any{"query": b.without}, "indexRefName": at,
+			},
+			"query": map[string]any{"match_phrase": map[string]any{"_index": b.without}},
+		})
+	}
+	source["filter"] = found
+	attributes["title"], attributes["description"], attributes["version"] = b.title(title), "", 1
+	attributes["kibanaSavedObjectMeta"] = map[string]any{"searchSourceJSON": jsonText(source)}
+	b.objects = append(b.objects, newSavedObject(kind, b.id(name), attributes, references...))
+}
+
+func language(query string) string {
+	if query == "" {
+		return "kuery"
+	}
+	return "lucene"
+}
+
+// visualize adds a visualization and a panel with it.
+func (b *board) visualize(name, title, kind, query string, params map[string]any, colors map[string]string, aggs []agg) {
+	state := map[string]any{"title": b.title(title), "type": kind, "params": params, "aggs": numbered(aggs)}
+	b.add(visualType, name, title, query, map[string]any{"visState": jsonText(state), "uiStateJSON": jsonText(colored(colors))}, map[string]any{})
+	b.panels = append(b.panels, panel{kind: visualType, id: b.id(name), colors: colors})
+}
+
+func (b *board) chart(name, title, kind, axis string, colors map[string]string, aggs ...agg) {
+	b.visualize(name, title, kind, "", chart(kind, axis), colors, aggs)
+}
+
+func (b *board) table(name, title, query string, aggs ...agg) {
+	b.visualize(name, title, "table", query, table(), nil, aggs)
+}
+
+// search adds a search for Discover, the newest first. The time is the first column
+// by itself.
+func (b *board) search(name, title, query string, columns ...[]string) {
+	all := []string{}
+	for _, some := range columns {
+		all = append(all, some...)
+	}
+	attributes := map[string]any{"columns": all, "sort": [][]string{{schema.TimeField, "desc"}}, "hits": 0}
+	b.add(searchType, name, title, query, attributes, map[string]any{"highlightAll": true, "version": true})
+}
+
+// embed adds a panel with a search.
+func (b *board) embed(name string) {
+	b.panels = append(b.panels, panel{kind: searchType, id: b.id(name), wide: true})
+}
+
+// colored is the state of a visualization, or of a panel, whose series have colors. A
+// panel has its own: within a dashboard the visualization's is not looked at.
+func colored(colors map[string]string) map[string]any {
+	if colors == nil {
+		return map[string]any{}
+	}
+	return map[string]any{"vis": map[string]any{"colors": colors}}
+}
+
+// dashboard returns the index pattern, what looks at it, and the dashboard that shows
+// it: two panels abreast, on a grid of 48 columns, and wide ones below each other.
+func (b *board) dashboard(name, title, from string) []savedObject {
+	const columns, low, high = 48, 12, 24
+	var references []reference
+	panels := []any{}
+	x, y := 0, 0
+	for i, p := range b.panels {
+		w, h := columns/2, low
+		if p.wide {
+			h = high
+		}
+		if p.wide || x == 0 && (i+1 == len(b.panels) || b.panels[i+1].wide) {
+			w = columns
+		}
+		number := strconv.Itoa(i)
+		panels = append(panels, map[string]any{
+			"panelIndex": number, "panelRefName": "panel_" + number, "embeddableConfig": colored(p.colors),
+			"gridData": map[string]any{"i": number, "x": x, "y": y, "w": w, "h": h},
+			"version":  "7.10.0", // of the panel's form: Dashboards changes those before 7.3
+		})
+		references = append(references, reference{"panel_" + number, p.kind, p.id})
+		if x += w; x == columns {
+			x, y = 0, y+h
+		}
+	}
+	object := newSavedObject(dashboardType, b.id(name), map[string]any{
+		"title": b.title(title), "description": "", "version": 1, "hits": 0,
+		"panelsJSON":  jsonText(panels),
+		"optionsJSON": jsonText(map[string]any{"hidePanelTitles": false, "useMargins": true}),
+		"timeRestore": true, "timeFrom": from, "timeTo": "now",
+		"refreshInterval":       map[string]any{"pause": true, "value": 60_000}, // ms, once it is let run
+		"kibanaSavedObjectMeta": map[string]any{"searchSourceJSON": jsonText(map[string]any{"query": map[string]any{"query": "", "language": language("")}, "filter": []any{}})},
+	}, references...)
+	return append(append([]savedObject{b.pattern}, b.objects...), object)
+}

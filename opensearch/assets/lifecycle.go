@@ -1,0 +1,112 @@
+package assets
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"logsluice/mapping/schema"
+)
+
+const day = 24 * time.Hour
+
+// state is one of a policy's. An index that enters it has its actions done to it,
+// and then waits for a transition.
+type state struct {
+	Name        string           `json:"name"`
+	Actions     []map[string]any `json:"actions"`
+	Transitions []transition     `json:"transitions"`
+}
+
+type transition struct {
+	State string `json:"state_name"`
+	// Conditions has one member: a policy with more is refused.
+	Conditions map[string]string `json:"conditions"`
+}
+
+// Lifecycle returns the Index State Management policy of the documents' indices:
+// one is deleted when its newest document is deleteAfter old, and its segments are
+// merged when that is mergeAfter old, unless mergeAfter is 0. Both are an hour or more,
+// and mergeAfter is the shorter one. PREFIX-outside, whose
+// documents are of any time, is treated by its own age as if its period began with it.
+// A data stream is rolled over each day.
+// See https://docs.opensearch.org/latest/im-plugin/ism/policies/.
+func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
+	// The age of an index counts from its creation, when its period may just have begun.
+	age, more := "min_index_age", period(d.Naming.DatePattern())
+	hot := state{Name: "hot", Actions: []map[string]any{}}
+	if d.Naming.DataStream {
+		age, more = "min_rollover_age", 0
+		hot.Actions = append(hot.Actions, action("rollover", map[string]any{"min_index_age": "1d", "min_primary_shard_size": "30gb"}))
+	}
+	states := []state{hot}
+	then := func(name string, after time.Duration, actions ...map[string]any) {
+		states[len(states)-1].Transitions = []transition{{name, map[string]string{age: inHours(after + more)}}}
+		states = append(states, state{name, actions, []transition{}})
+	}
+	if mergeAfter > 0 {
+		// force_merge leaves a block on writes, with which late events would become dead letters.
+		// See https://github.com/opendistro-for-elasticsearch/index-management/pull/79.
+		then("merged", mergeAfter, action("force_merge", map[string]any{"max_num_segments": 1}), action("read_write", map[string]any{}))
+	}
+	then("delete", deleteAfter, action("delete", map[string]any{}))
+	policy, err := json.MarshalIndent(map[string]any{"policy": map[string]any{
+		"description": fmt.Sprintf("logsluice: deletes the indices of %[1]s when their newest document is %[2]s old, and keeps the dead letters in %[1]s-dead-letter",
+			d.Naming.Prefix, inHours(deleteAfter)),
+		"default_state": hot.Name,
+		"states":        states,
+		"ism_template":  []any{map[string]any{"index_patterns": patterns(d.Naming), "priority": d.priority()}},
+	}}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the policy: %w", err)
+	}
+	return policy, nil
+}
+
+// action is one that is tried for hours: an index stays for ever where one has failed
+// for good.
+func action(name string, parameters map[string]any) map[string]any {
+	return map[string]any{name: parameters, "retry": map[string]any{"count": 10, "backoff": "exponential", "delay": "1m"}}
+}
+
+// period returns the longest time that one index is for, by the date pattern of its name,
+// where no clocks are set.
+func period(date string) time.Duration {
+	for _, p := range []struct {
+		part   string
+		length time.Duration
+	}{{"%H", time.Hour}, {"%d", day}, {"%j", day}, {"%V", 7 * day}, {"%m", 31 * day}, {"%Y", 366 * day}} {
+		if strings.Contains(date, p.part) {
+			return p.length
+		}
+	}
+	const year = 53 * 7 * day // as %G has it
+	return year
+}
+
+// patterns match the indices that documents go to, and not that of the dead letters:
+// a policy cannot leave out what its patterns match, since most releases take such a
+// pattern and ignore it. Each part of a date begins with a digit.
+// See https://github.com/opensearch-project/index-management/issues/375.
+func patterns(n schema.Naming) []string {
+	if n.DataStream {
+		return []string{n.Base()}
+	}
+	literal, _, _ := strings.Cut(n.DatePattern(), "%")
+	var patterns []string
+	for first := range 10 {
+		patterns = append(patterns, n.Base()+literal+strconv.Itoa(first)+"*")
+	}
+	return append(patterns, n.Outside())
+}
+
+// inHours spells a time as OpenSearch does, in days where it is whole ones, and no
+// shorter than it is.
+func inHours(d time.Duration) string {
+	if d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	return strconv.FormatInt(int64((d+time.Hour-1)/time.Hour), 10) + "h"
+}

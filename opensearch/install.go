@@ -1,0 +1,116 @@
+package opensearch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"logsluice/internal/statelog"
+)
+
+// InstallTimeout bounds one try of an Installer: a request that hangs is not the last.
+const InstallTimeout = 15 * time.Second
+
+// Installer installs index templates until OpenSearch has them. Without them the first
+// documents would decide the mapping, so nothing is read before.
+type Installer struct {
+	Client Client
+	// Check is asked before each try, and returns an error while nothing may be installed.
+	Check func(context.Context) error
+	// Final reports whether no other try is of use after an error.
+	Final func(error) bool
+	// Remedy returns what to do about an error, "" if that is not known.
+	Remedy func(error) string
+	// RetryMin and RetryMax bound the pause before another try, which doubles.
+	RetryMin, RetryMax time.Duration
+	Log                zerolog.Logger
+}
+
+// Install tries until OpenSearch has the templates, an error is final or ctx ends, whose
+// error it then returns. What keeps OpenSearch from having them is logged when it changes
+// or lasts, not at each try.
+func (i Installer) Install(ctx context.Context, templates ...Template) error {
+	var changes statelog.Changes
+	for pause := i.RetryMin; ; pause = min(2*pause, i.RetryMax) {
+		err := i.try(ctx, templates)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && changes.Worked():
+			i.Log.Info().Msg("OpenSearch has the index templates")
+			return nil
+		case err == nil || i.Final(err):
+			return err
+		}
+		if remedy := i.Remedy(err); changes.Failed(kindOfError(err, remedy)) {
+			if remedy != "" {
+				err = fmt.Errorf("%w: %s", err, remedy)
+			}
+			i.Log.Error().Err(err).Str("pause", pause.String()).Str("longest_pause", i.RetryMax.String()).
+				Msg("the index templates cannot be installed; nothing is read until they are; run logsluice doctor")
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// kindOfError returns the same for errors that differ in their details only.
+func kindOfError(err error, remedy string) string {
+	var answer *AnswerError
+	if errors.As(err, &answer) {
+		return fmt.Sprint(answer.Status, CauseOf(err).Type)
+	}
+	if remedy != "" {
+		return remedy
+	}
+	return err.Error()
+}
+
+func (i Installer) try(ctx context.Context, templates []Template) error {
+	ctx, cancel := context.WithTimeout(ctx, InstallTimeout)
+	defer cancel()
+	if err := i.Check(ctx); err != nil {
+		return err
+	}
+	for _, t := range templates {
+		body, changes, err := EnsureTemplate(ctx, i.Client, t)
+		if err != nil {
+			return err
+		}
+		if len(changes) > 0 {
+			i.Log.Info().Str("template", t.Name).Strs("changes", changes).Msg("index template installed")
+		}
+		if t.Indices == nil {
+			continue
+		}
+		for _, index := range t.Indices(time.Now()) {
+			if err := i.extend(ctx, index, body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// extend gives an index that is there already the fields it can still get, at
+// each start: a worker may have been stopped before.
+func (i Installer) extend(ctx context.Context, index string, body []byte) error {
+	added, kept, err := ExtendMapping(ctx, i.Client, index, body)
+	if errors.Is(err, ErrForbidden) {
+		i.Log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")
+		return nil
+	}
+	if len(added) > 0 {
+		i.Log.Info().Strs("fields", added).Msg("fields of the schema added to an index")
+	}
+	if len(kept) > 0 {
+		i.Log.Warn().Strs("fields", kept).Msg("fields that an index has as another type, or takes no more, change with the next index only")
+	}
+	return err
+}

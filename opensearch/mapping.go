@@ -1,0 +1,166 @@
+package opensearch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ErrForbidden tells that OpenSearch does not let this user do it.
+var ErrForbidden = errors.New("OpenSearch does not allow it")
+
+// ExtendMapping gives an index the fields that a template has and that it lacks,
+// as a template is for indices to come. It tells these, and those that cannot change
+// any more, as the index has them as another type or takes no more. An index that is not
+// there is left for the template to make; of a data stream all indices count. The
+// error is ErrForbidden if the user may not see mappings.
+// See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
+func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
+	wanted, err := fieldsOf(template)
+	if err != nil {
+		return nil, nil, err
+	}
+	indices, err := mappings(ctx, client, index)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(indices)) {
+		missing, fields, others := wanted.beyond(indices[name], "")
+		for _, other := range others {
+			kept = append(kept, name+": "+other)
+		}
+		if len(fields) == 0 {
+			continue
+		}
+		body, err := json.Marshal(map[string]any{"properties": missing})
+		if err != nil {
+			return nil, nil, fmt.Errorf("extend the mapping of %s: %w", name, err)
+		}
+		these := name + ": " + strings.Join(fields, ", ")
+		err = call(ctx, client, "extend the mapping of "+name, http.MethodPut, "/"+name+"/_mapping", body, nil)
+		switch {
+		case err == nil:
+			added = append(added, these)
+		case HasStatus(err, http.StatusBadRequest), HasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
+			kept = append(kept, these+": "+CauseOf(err).Reason)
+		default:
+			return nil, nil, err
+		}
+	}
+	return added, kept, nil
+}
+
+// MappingChanges lists what ExtendMapping would add and keep, by the one of the bodies
+// of a template that is nearest to what the index has, and tells whether the index is
+// there.
+func MappingChanges(ctx context.Context, client Client, index string, t Template) (there bool, missing, kept []string, err error) {
+	indices, err := mappings(ctx, client, index)
+	if err != nil || len(indices) == 0 {
+		return false, nil, nil, err
+	}
+	for i, body := range t.Bodies {
+		wanted, err := fieldsOf(body)
+		if err != nil {
+			return true, nil, nil, err
+		}
+		var lacks, differs []string
+		for _, name := range slices.Sorted(maps.Keys(indices)) {
+			_, fields, others := wanted.beyond(indices[name], "")
+			lacks, differs = append(lacks, fields...), append(differs, others...)
+		}
+		if i == 0 || len(lacks)+len(differs) < len(missing)+len(kept) {
+			missing, kept = lacks, differs
+		}
+	}
+	return true, missing, kept, nil
+}
+
+// fieldsOf are the fields of an index template.
+func fieldsOf(template []byte) (properties, error) {
+	var wanted struct {
+		Template struct {
+			Mappings struct {
+				Properties properties
+			}
+		}
+	}
+	if err := json.Unmarshal(template, &wanted); err != nil {
+		return nil, fmt.Errorf("read an index template: %w", err)
+	}
+	return wanted.Template.Mappings.Properties, nil
+}
+
+// mappings are the fields of an index, or of those of a data stream, by their names.
+func mappings(ctx context.Context, client Client, index string) (map[string]properties, error) {
+	var answer map[string]struct {
+		Mappings struct{ Properties properties }
+	}
+	err := call(ctx, client, "read the mapping of "+index, http.MethodGet, "/"+index+"/_mapping", nil, &answer)
+	switch {
+	case HasStatus(err, http.StatusForbidden):
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
+	case err != nil && !HasStatus(err, http.StatusNotFound):
+		return nil, err
+	}
+	indices := make(map[string]properties, len(answer))
+	for name, index := range answer {
+		indices[name] = index.Mappings.Properties
+	}
+	return indices, nil
+}
+
+// properties are fields of a mapping by name.
+type properties map[string]map[string]any
+
+// inner are the fields within an object.
+func inner(field map[string]any) properties {
+	fields, ok := field["properties"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	p := properties{}
+	for name, field := range fields {
+		p[name], _ = field.(map[string]any)
+	}
+	return p
+}
+
+// beyond are the fields that others lack, by path too, and those that they have as
+// another type.
+func (p properties) beyond(others properties, path string) (missing properties, paths, different []string) {
+	missing = properties{}
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		field := p[name]
+		other, known := others[name]
+		was, is := kindOf(other), kindOf(field)
+		switch {
+		case !known:
+			missing[name] = field
+			paths = append(paths, path+name)
+		case was != is:
+			different = append(different, fmt.Sprintf("%s%s is %s there and not %s", path, name, was, is))
+		case is == objectKind:
+			more, names, others := inner(field).beyond(inner(other), path+name+".")
+			if len(more) > 0 {
+				missing[name] = map[string]any{"properties": more}
+			}
+			paths, different = append(paths, names...), append(different, others...)
+		}
+	}
+	return missing, paths, different
+}
+
+const objectKind = "object"
+
+// kindOf is the type of a field, which objects need not say.
+func kindOf(field map[string]any) string {
+	if kind, ok := field["type"].(string); ok {
+		return kind
+	}
+	return objectKind
+}

@@ -1,0 +1,304 @@
+package opensearch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Dashboards is the OpenSearch Dashboards of a domain.
+type Dashboards struct {
+	// Client sends requests to it.
+	Client Client
+	// Tenant of the security plugin: its name, global, or private. Empty is for what
+	// Dashboards prefers, which mostly is the private one of the user who asks.
+	Tenant string
+}
+
+// Status asks Dashboards for its version and how it is, such as green.
+func (d Dashboards) Status(ctx context.Context) (version, state string, err error) {
+	var answer struct {
+		Version struct{ Number string }
+		Status  struct{ Overall struct{ State string } }
+	}
+	const doing = "ask for the status"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/status", http.NoBody)
+	if err != nil {
+		return "", "", fmt.Errorf(doing+": %w", err)
+	}
+	err = d.send(doing, req, "application/json", &answer)
+	return answer.Version.Number, answer.Status.Overall.State, err
+}
+
+// SavedObject is what became of a saved object.
+type SavedObject struct {
+	// Type and ID name it.
+	Type, ID string
+	// Changes are what would have to change for Dashboards to have it, or what has.
+	Changes []string
+	// Err is why it could not be read or written.
+	Err error
+
+	line []byte // as it is to be
+}
+
+// Compare looks what Dashboards has of saved objects, which are lines of an export.
+// What it adds to them itself is no change, nor is how often a field was looked at.
+// See https://docs.opensearch.org/latest/dashboards/management/saved-objects/.
+func (d Dashboards) Compare(ctx context.Context, lines [][]byte) ([]SavedObject, error) {
+	type name struct {
+		Type string `json:"type"`
+		ID   string `json:"id"`
+	}
+	names, wanted := make([]name, len(lines)), make([]map[string]any, len(lines))
+	for i, line := range lines {
+		if err := errors.Join(json.Unmarshal(line, &names[i]), json.Unmarshal(line, &wanted[i])); err != nil {
+			return nil, fmt.Errorf("read a saved object: %w", err)
+		}
+	}
+	body, err := json.Marshal(names)
+	if err != nil {
+		return nil, fmt.Errorf("name the saved objects: %w", err)
+	}
+	var answer struct {
+		Objects []map[string]any `json:"saved_objects"`
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/api/saved_objects/_bulk_get", bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("read the saved objects: %w", err)
+	}
+	if err := d.send("read the saved objects", req, "application/json", &answer); err != nil {
+		return nil, err
+	}
+	found := map[name]map[string]any{}
+	for _, object := range answer.Objects {
+		kind, _ := object["type"].(string)
+		id, _ := object["id"].(string)
+		found[name{kind, id}] = object
+	}
+	objects := make([]SavedObject, len(lines))
+	for i, n := range names {
+		o := SavedObject{Type: n.Type, ID: n.ID}
+		if n.Type == indexPattern {
+			keepAdded(found[n], wanted[i])
+		}
+		if o.line, err = json.Marshal(wanted[i]); err != nil {
+			return nil, fmt.Errorf("write a saved object: %w", err)
+		}
+		o.Changes, o.Err = objectChanges(found[n], wanted[i])
+		objects[i] = o
+	}
+	return objects, nil
+}
+
+// objectChanges lists what is different between a saved object as Dashboards has it
+// and as it is to be.
+func objectChanges(was, is map[string]any) ([]string, error) {
+	failure, failed := was["error"].(map[string]any)
+	switch {
+	case failed && failure["statusCode"] == float64(http.StatusNotFound):
+		return []string{Installed}, nil
+	case failed:
+		return nil, fmt.Errorf("read a saved object: OpenSearch Dashboards answers %v: %v", failure["statusCode"], failure["message"])
+	case was == nil:
+		return nil, errors.New("read a saved object: OpenSearch Dashboards says nothing of it")
+	}
+	changes := changed("", compared(was), compared(is), false)
+	slices.Sort(changes)
+	return changes, nil
+}
+
+const indexPattern = "index-pattern"
+
+// keepAdded takes over what people have added to an index pattern, as an import
+// replaces the whole of it: scripted fields, formats of other fields, filters, and
+// how often each field was used.
+func keepAdded(was, is map[string]any) {
+	before, _ := was["attributes"].(map[string]any)
+	after, _ := is["attributes"].(map[string]any)
+	for name, value := range before {
+		if _, own := after[name]; !own {
+			after[name] = value
+		}
+	}
+	var theirs, fields []map[string]any
+	if within(before["fields"], &theirs) && within(after["fields"], &fields) {
+		for _, field := range theirs {
+			own := slices.IndexFunc(fields, func(f map[string]any) bool { return f["name"] == field["name"] })
+			switch {
+			case own >= 0:
+				fields[own]["count"] = field["count"]
+			case field["scripted"] == true:
+				fields = append(fields, field)
+			}
+		}
+		after["fields"] = text(fields)
+	}
+	var theirFormats, formats map[string]any
+	if within(before["fieldFormatMap"], &theirFormats) && within(after["fieldFormatMap"], &formats) {
+		for field, format := range theirFormats {
+			if _, own := formats[field]; !own {
+				formats[field] = format
+			}
+		}
+		after["fieldFormatMap"] = text(formats)
+	}
+}
+
+// within decodes JSON within a saved object, and tells whether that could be done.
+func within(v, into any) bool {
+	s, _ := v.(string)
+	return json.Unmarshal([]byte(s), into) == nil
+}
+
+// compared is what counts of a saved object, and can be compared: JSON within JSON
+// is read, and what has no order is by name.
+func compared(object map[string]any) map[string]any {
+	attributes, _ := unfolded(object["attributes"]).(map[string]any)
+	if fields, ok := attributes["fields"].([]any); ok && object["type"] == indexPattern {
+		named := byName(fields)
+		for _, field := range named {
+			if field, ok := field.(map[string]any); ok {
+				delete(field, "count") // of its uses in Discover
+			}
+		}
+		attributes["fields"] = named
+	}
+	references, _ := object["references"].([]any)
+	return map[string]any{"attributes": attributes, "references": byName(references)}
+}
+
+func byName(list []any) map[string]any {
+	named := map[string]any{}
+	for _, element := range list {
+		if element, ok := element.(map[string]any); ok {
+			named[fmt.Sprint(element["name"])] = element
+		}
+	}
+	return named
+}
+
+// unfolded is a value whose texts that are objects or lists in JSON are these.
+func unfolded(v any) any {
+	switch v := v.(type) {
+	case string:
+		var inner any
+		if (strings.HasPrefix(v, "{") || strings.HasPrefix(v, "[")) && json.Unmarshal([]byte(v), &inner) == nil {
+			return unfolded(inner)
+		}
+	case map[string]any:
+		for key, value := range v {
+			v[key] = unfolded(value)
+		}
+	case []any:
+		for i, value := range v {
+			v[i] = unfolded(value)
+		}
+	}
+	return v
+}
+
+// Import writes those of the objects that have changes, over what is there. Each of
+// them that was not taken has its error.
+func (d Dashboards) Import(ctx context.Context, objects []SavedObject) error {
+	var lines [][]byte
+	for _, o := range objects {
+		if len(o.Changes) > 0 {
+			lines = append(lines, o.line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	file, err := form.CreateFormFile("file", "logsluice.ndjson") // another extension is refused
+	if err == nil {
+		_, err = file.Write(bytes.Join(lines, []byte("\n")))
+	}
+	if err = errors.Join(err, form.Close()); err != nil {
+		return fmt.Errorf("write the saved objects: %w", err)
+	}
+	var answer struct {
+		Success bool
+		Errors  []importError
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/api/saved_objects/_import?overwrite=true", &body)
+	if err != nil {
+		return fmt.Errorf("import the saved objects: %w", err)
+	}
+	if err := d.send("import the saved objects", req, form.FormDataContentType(), &answer); err != nil {
+		return err
+	}
+	if answer.Success {
+		return nil
+	}
+	return d.blame(ctx, objects, answer.Errors)
+}
+
+// blame gives those objects an error that an import with errors has not written. Of
+// some errors it says that it wrote the rest and has not, so it is looked at.
+// See createSavedObjects in OpenSearch-Dashboards' src/core/server/saved_objects/import.
+func (d Dashboards) blame(ctx context.Context, objects []SavedObject, failures []importError) error {
+	lines := make([][]byte, len(objects))
+	for i, o := range objects {
+		lines[i] = o.line
+	}
+	after, err := d.Compare(ctx, lines)
+	if err != nil {
+		return err
+	}
+	for i := range objects {
+		o := &objects[i]
+		own := slices.IndexFunc(failures, func(f importError) bool { return f.Type == o.Type && f.ID == o.ID })
+		switch {
+		case own >= 0:
+			o.Err = failures[own].error()
+		case len(after[i].Changes) > 0 || after[i].Err != nil:
+			o.Err = errors.New("import the saved objects: it was left out, as others were refused")
+		}
+	}
+	return nil
+}
+
+// importError is why an object was not imported.
+type importError struct {
+	Type, ID string
+	Error    struct {
+		Type       string
+		Message    string
+		References []struct{ Type, ID string }
+	}
+}
+
+func (e importError) error() error {
+	text := e.Error.Type
+	if e.Error.Message != "" {
+		text += ": " + e.Error.Message
+	}
+	for _, r := range e.Error.References {
+		text += ": there is no " + r.Type + " " + r.ID
+	}
+	return errors.New("import the saved object: OpenSearch Dashboards answers " + text)
+}
+
+// send adds what Dashboards asks of each request.
+func (d Dashboards) send(doing string, req *http.Request, contentType string, answer any) error {
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("osd-xsrf", "true") // against requests that a web page makes: refused without
+	if d.Tenant != "" {
+		req.Header.Set("securitytenant", d.Tenant)
+	}
+	err := exchange(d.Client, doing, req, answer)
+	var refused *AnswerError
+	if errors.As(err, &refused) {
+		refused.who = "OpenSearch Dashboards"
+	}
+	return err
+}
