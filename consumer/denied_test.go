@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,8 @@ import (
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/statelog"
 )
+
+var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
 // lines is a log that a test reads.
 type lines struct {
@@ -359,23 +362,4 @@ func TestEndedReadIsNoFailure(t *testing.T) {
 			t.Errorf("%v becomes %v", ended, err)
 		}
 	}
-}
-
-// Of the KCL's own warnings one of a kind is logged per minute, with the number
-// of the others.
-func TestKCLWarningsAreSampled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log lines
-		k := kclLog{log: zerolog.New(&log).Level(zerolog.InfoLevel), reading: t.Context(), sampler: newSampler()}
-		for i := range 150 {
-			k.Warnf("one %d", i)
-			k.WithFields(nil).Errorf("another %v", errors.ErrUnsupported)
-			k.Errorf("ours %v", &readError{cause: errors.ErrUnsupported})
-			time.Sleep(time.Second)
-		}
-		all := log.containing("")
-		if len(all) != 6 || !strings.Contains(all[4], `"since_last_line":59,"message":"kcl: one 120"`) {
-			t.Errorf("%d lines: %s", len(all), all)
-		}
-	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"logsluice/checkpoint"
+	"logsluice/internal/statelog"
 )
 
 // Records that expire before they are read are lost to OpenSearch. Kinesis does not say
@@ -25,7 +26,7 @@ type retention struct {
 	length  time.Duration // 0 if it is not known
 	asked   time.Time
 	trimmed time.Time // everything before has expired: a longer retention brings nothing back
-	lines   *sampler
+	lines   *statelog.Sampler
 }
 
 const (
@@ -87,7 +88,7 @@ func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
 	defer k.mu.Unlock()
 	k.asked = time.Now()
 	if k.length == 0 && behind > leastOfAWS && ctx.Err() == nil {
-		k.lines.warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
+		k.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
 			Msg("records may have expired unread: the stream's retention is not known: allow kinesis:DescribeStreamSummary on it to the task role")
 	}
 }

@@ -9,10 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
-
-	"logsluice/checkpoint"
 )
 
 // stuckAfter is how long a loop may go without progress, at least. The KCL
@@ -127,27 +123,4 @@ func (p *progress) check(longestTurn time.Duration) error {
 		return fmt.Errorf("nothing was heard for %s of the readers of %s", stuckAfter, strings.Join(stuck, ", "))
 	}
 	return nil
-}
-
-// watchedTable is the lease table as the KCL calls it. From the acquisition of
-// a lease until its reader gives it back, the reader must give signs of life.
-type watchedTable struct {
-	*checkpoint.Table
-	progress *progress
-}
-
-// GetLease acquires or renews a lease.
-func (t watchedTable) GetLease(shard *partition.ShardStatus, worker string) error {
-	acquiring := shard.GetLeaseOwner() != worker
-	err := t.Table.GetLease(shard, worker)
-	if err == nil && acquiring {
-		t.progress.begin(shard.ID)
-	}
-	return err
-}
-
-// RemoveLeaseOwner gives a lease back.
-func (t watchedTable) RemoveLeaseOwner(shard string) error {
-	t.progress.end(shard)
-	return t.Table.RemoveLeaseOwner(shard)
 }

@@ -10,7 +10,7 @@ import (
 // took too much memory while they waited for their indices.
 const parkedFor = time.Minute
 
-// errParked tells the KCL to end a reading, so that the lease is given back and the
+// errParked ends a reading, so that the lease is given back and the
 // shard read again from its checkpoint.
 var errParked = fmt.Errorf("the shard is paused: %w", errUnled)
 
@@ -18,10 +18,8 @@ var errParked = fmt.Errorf("the shard is paused: %w", errUnled)
 func (s *stream) park(shard string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.readers {
-		if r.shard == shard {
-			r.parked = true
-		}
+	if r := s.readers[shard]; r != nil {
+		r.parked = true
 	}
 	s.parked[shard] = time.Now().Add(parkedFor)
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -117,7 +116,7 @@ func TestBytesInFlight(t *testing.T) {
 			for i := range 200 {
 				records = append(records, types.Record{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())})
 			}
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
+			p.ProcessRecords(records)
 			var one []byte
 			if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
 				one = c.mapper.AppendAll(one, e)
@@ -160,8 +159,8 @@ func TestLargeRecords(t *testing.T) {
 	for range processors {
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
 		running.Go(func() {
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			p.ProcessRecords([]types.Record{
+				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 			if !p.gap || p.letters > 0 {
 				t.Errorf("a gap: %v, %d dead letters", p.gap, p.letters)
 			}
@@ -188,9 +187,9 @@ func TestReservedBytes(t *testing.T) {
 	for _, size := range []int{maxSet - 16<<10, maxSet - 300, maxSet - 200, maxSet - 100, maxSet, 2 * maxSet} {
 		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+		p.ProcessRecords([]types.Record{
 			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
-			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 		<-p.marks.drained()
 		settled(t, c)
 	}
@@ -223,8 +222,8 @@ func TestHalfARecord(t *testing.T) {
 	c := newConsumer(t, 64<<20, taking(func([]byte) { cancel() })) // the first request ends the reading
 	moved := make(chan string, 10)
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
-	p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+	p.ProcessRecords([]types.Record{
+		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 	settled(t, c)
 	if len(moved) > 0 || !p.gap {
 		t.Errorf("moved to %d numbers, gap: %v", len(moved), p.gap)
@@ -255,7 +254,7 @@ func TestEqualBadUserRecords(t *testing.T) {
 	}
 	for _, records := range [][]types.Record{{bad("1"), bad("1")}, {bad("0"), bad("1"), bad("1")}} {
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
+		p.ProcessRecords(records)
 		<-p.marks.drained()
 	}
 	mu.Lock()
@@ -281,8 +280,8 @@ func TestNothingAllocatedPerEvent(t *testing.T) {
 		data := envelope(events)
 		return testing.AllocsPerRun(20, func() {
 			number++
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data, SequenceNumber: aws.String(fmt.Sprint(number)), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			p.ProcessRecords([]types.Record{
+				{Data: data, SequenceNumber: aws.String(fmt.Sprint(number)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 			<-p.marks.drained()
 		})
 	}
@@ -300,8 +299,8 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 		c := newConsumer(t, bound, away{})
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		data, documents := envelope(events), 0
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-			{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+		p.ProcessRecords([]types.Record{
+			{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 		if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
 			documents += len(p.mapper.AppendAll(nil, e))
 		}); err != nil {
