@@ -373,7 +373,7 @@ func TestLagOfRecordsLeft(t *testing.T) {
 		if _, err := s.Read(t.Context(), heldShard); err != nil {
 			t.Fatal(err)
 		}
-		if lag := s.metrics.lag.readings[heldShard].behind; lag < 2*time.Minute-time.Second || lag > 2*time.Minute {
+		if lag := s.shards.byID[heldShard].lag.behind; lag < 2*time.Minute-time.Second || lag > 2*time.Minute {
 			t.Errorf("the lag is %s", lag)
 		}
 	})

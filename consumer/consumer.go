@@ -84,12 +84,11 @@ type Consumer struct {
 	// record, also while it waits for bytes in flight.
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
-	progress progress
+	shards   *shards
+	lag      *behind
+	syncing  syncLoop
 	failure  chan error        // one, which ends Run
 	identity checkpoint.Stream // what Check has found of it
-	// unreadLogged is when a shard that nobody reads was last reported. The goroutine of
-	// Sync owns it.
-	unreadLogged map[string]time.Time
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -103,24 +102,25 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		return nil, err
 	}
 	m := newMetrics()
-	if err := m.register(cfg.Registry, table); err != nil {
-		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
-	}
 	c := &Consumer{
-		cfg:          cfg,
-		table:        table,
-		mapper:       mapper,
-		indexer:      ix,
-		metrics:      m,
-		decoders:     newDecoders(cfg.MaxInflated),
-		large:        semaphore.NewWeighted(1),
-		failure:      make(chan error, 1),
-		identity:     Identity(cfg.Stream),
-		unreadLogged: make(map[string]time.Time),
+		cfg:      cfg,
+		table:    table,
+		mapper:   mapper,
+		indexer:  ix,
+		metrics:  m,
+		decoders: newDecoders(cfg.MaxInflated),
+		large:    semaphore.NewWeighted(1),
+		failure:  make(chan error, 1),
+		identity: Identity(cfg.Stream),
+		shards:   new(shards),
+	}
+	c.lag = newBehind(c.shards, table.Standings)
+	if err := m.register(cfg.Registry, table, c.lag); err != nil {
+		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
-	c.stream = newStream(c.reading, cfg, table, m, &c.progress)
+	c.stream = newStream(c.reading, cfg, table, m, c.shards)
 	return c, nil
 }
 
@@ -238,7 +238,7 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 func (c *Consumer) sync(ctx context.Context) {
 	var changes statelog.Changes
 	for {
-		c.progress.turn()
+		c.syncing.turn()
 		interval := c.cfg.SyncInterval
 		if c.table.Claiming() {
 			// A lease that is handed over is not read meanwhile.

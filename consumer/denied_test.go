@@ -147,7 +147,7 @@ func TestReadsRefused(t *testing.T) {
 				if err := r.Alive(t.Context()); err != nil {
 					t.Errorf("alive: %v", err)
 				}
-				if lag := lagOf(t, r.metrics.lag, heldShard); lag < 3895 || lag > 3901 {
+				if lag := lagOf(t, r.lag, heldShard); lag < 3895 || lag > 3901 {
 					t.Errorf("the lag is %v", lag)
 				}
 				r.refuse.Store(nil)
@@ -155,7 +155,7 @@ func TestReadsRefused(t *testing.T) {
 				if err := r.Ready(t.Context()); err != nil || r.table.Held() != 2 {
 					t.Errorf("after: %d leases, %v", r.table.Held(), err)
 				}
-				if lag := lagOf(t, r.metrics.lag, heldShard); lag != 3600 {
+				if lag := lagOf(t, r.lag, heldShard); lag != 3600 {
 					t.Errorf("the lag is %v", lag)
 				}
 			})
@@ -356,7 +356,7 @@ func TestReadError(t *testing.T) {
 // A read that was ended on purpose is no failure of the shard.
 func TestEndedReadIsNoFailure(t *testing.T) {
 	fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
-	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(progress))
+	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(shards))
 	for _, ended := range []error{nil, errUnled} {
 		if err := s.failed(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
 			t.Errorf("%v becomes %v", ended, err)

@@ -25,7 +25,7 @@ func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault
 		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 		HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(fakeaws.NewKinesis(fakeaws.KinesisOptions{Retention: 24 * time.Hour}), decide))},
 	}
-	s := newStream(t.Context(), Config{Stream: "s", AWS: config, PollInterval: time.Millisecond}, table, newMetrics(), new(progress))
+	s := newStream(t.Context(), Config{Stream: "s", AWS: config, PollInterval: time.Millisecond}, table, newMetrics(), new(shards))
 	if _, err := s.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)}); err != nil {
 		t.Fatal(err)
 	}

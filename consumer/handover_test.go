@@ -22,9 +22,9 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 		// clock going for ever.
 		draining, giveUp := context.WithTimeout(t.Context(), 100*bound)
 		defer giveUp()
-		c := &Consumer{cfg: Config{DrainTimeout: bound}, table: table, metrics: newMetrics(), reading: t.Context(), draining: draining, mapper: newMapper(t),
+		c := &Consumer{cfg: Config{DrainTimeout: bound}, table: table, metrics: newMetrics(), shards: new(shards), reading: t.Context(), draining: draining, mapper: newMapper(t),
 			indexer: newIndexer(t, 1, prometheus.NewRegistry(), away{})}
-		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, &c.progress)
+		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, c.shards)
 		p := c.newProcessor(heldShard)
 		p.marks.add("1", 1) // of which no verdict comes
 		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{

@@ -28,7 +28,7 @@ func watched(t *testing.T) *Consumer {
 	c := newConsumer(t, 1, away{})
 	c.cfg.SyncInterval, c.cfg.PollInterval, c.cfg.DrainTimeout = time.Second, time.Hour, time.Hour
 	c.table, c.reading, c.draining = table, t.Context(), t.Context()
-	c.stream = newStream(c.reading, c.cfg, table, c.metrics, &c.progress)
+	c.stream = newStream(c.reading, c.cfg, table, c.metrics, c.shards)
 	if err := table.Release(heldShard); err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +62,12 @@ func TestStuckReader(t *testing.T) {
 		}
 		after(stuckAfter, false)
 		after(time.Second, true) // it never came
-		leave := c.progress.inside(heldShard)
+		leave := c.shards.inside(heldShard)
 		after(time.Hour, false)
 		leave()
 		after(stuckAfter, false)
 		after(time.Second, true)
-		c.progress.inside(heldShard)()
+		c.shards.inside(heldShard)()
 		after(0, false)
 		after(2*stuckAfter, true)
 		c.table.Lease(heldShard).BeforeRelease(func() { time.Sleep(time.Hour) }) // the drain
@@ -268,7 +268,8 @@ func TestSyncProgress(t *testing.T) {
 					t.Fatal(err)
 				}
 				reading, stop := context.WithCancel(t.Context())
-				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), table: table, reading: reading}
+				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), shards: new(shards), table: table, reading: reading}
+				c.lag = newBehind(c.shards, table.Standings)
 				if err := c.Alive(t.Context()); err != nil {
 					t.Errorf("before the first look: %v", err)
 				}

@@ -16,7 +16,7 @@ func TestOwnBodies(t *testing.T) {
 	e := new(localtest.Early)
 	s := newStream(t.Context(), Config{Stream: "s", AWS: aws.Config{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), HTTPClient: e,
-	}}, nil, newMetrics(), new(progress))
+	}}, nil, newMetrics(), new(shards))
 	for name, call := range map[string]func() error{
 		"DescribeStream": func() error {
 			_, err := s.kinesis.DescribeStream(t.Context(), &kinesis.DescribeStreamInput{StreamName: aws.String("s")})

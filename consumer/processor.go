@@ -35,7 +35,7 @@ func (c *Consumer) newProcessor(shard string) *processor {
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, lease: c.table.Lease(shard)}
 	p.marks = newWatermark(p.lease.Acknowledge)
 	p.marks.readThrough = p.lease.ReadThrough
-	p.consumer.metrics.lag.begin(p.shard, p.lease, p.marks)
+	p.consumer.shards.setWatermark(p.shard, p.lease, p.marks)
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
 	p.ctx = ctx
@@ -73,7 +73,7 @@ func (c *Consumer) newProcessor(shard string) *processor {
 // up, which is what slows reading down when OpenSearch is slow. When the worker
 // stops or the lease is lost, the rest of the records is left to be read again.
 func (p *processor) ProcessRecords(records []types.Record) {
-	defer p.consumer.progress.inside(p.shard)()
+	defer p.consumer.shards.inside(p.shard)()
 	for len(records) > 0 {
 		number := aws.ToString(records[0].SequenceNumber)
 		n := 1
@@ -169,7 +169,7 @@ func (p *processor) drain() bool {
 // children wait; on the other occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(finish func() error) {
 	p.consumer.stream.end(p.shard) // what was read is taken on; draining can take long
-	defer p.consumer.progress.inside(p.shard)()
+	defer p.consumer.shards.inside(p.shard)()
 	if finish == nil || p.gap {
 		return
 	}

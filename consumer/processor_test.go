@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/checkpoint"
 	"logsluice/domain"
 	"logsluice/indexer"
 	"logsluice/subscription"
@@ -70,9 +71,10 @@ func newConsumer(t *testing.T, inFlight int64, search domain.Client) *Consumer {
 	c := &Consumer{
 		cfg:    Config{Stream: "s", MaxInflated: maxInflated, Registry: registry},
 		mapper: newMapper(t), indexer: newIndexer(t, inFlight, registry, search),
-		metrics: newMetrics(), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
+		metrics: newMetrics(), shards: new(shards), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
 	}
-	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, &c.progress)
+	c.lag = newBehind(c.shards, func() []checkpoint.Standing { return nil })
+	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, c.shards)
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,16 +38,12 @@ type stream struct {
 	reading  context.Context // ends when the worker stops
 	interval time.Duration   // between two GetRecords calls of a shard
 	metrics  *metrics
-	progress *progress
+	shards   *shards
 
 	log       zerolog.Logger
 	retention retention
 
 	fetches chan struct{} // a token for each answer in memory
-
-	mu      sync.Mutex
-	readers map[string]*reader   // by shard
-	parked  map[string]time.Time // shards that are not to be read until then
 }
 
 const (
@@ -79,7 +74,7 @@ type reader struct {
 	read     time.Time                     // up to when all is read or lost, by Kinesis' clock
 	// What the last answer of this reading was like.
 	answered, passing bool // there was one; it had no records
-	// Guarded by the stream's mutex:
+	// Guarded by shards.mu:
 	holds  bool // an answer whose records are not yet taken on
 	parked bool // the reading is to end
 	// The gap that is not reported yet, nil if all are reported, and when it was found.
@@ -87,7 +82,7 @@ type reader struct {
 	gapFound time.Time
 }
 
-func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
+func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, all *shards) *stream {
 	s := &stream{
 		name:     cfg.Stream,
 		table:    table,
@@ -95,10 +90,8 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		interval: cfg.PollInterval,
 		metrics:  m,
 		fetches:  make(chan struct{}, maxFetches),
-		progress: p,
+		shards:   all,
 		log:      cfg.Log,
-		readers:  make(map[string]*reader),
-		parked:   make(map[string]time.Time),
 	}
 	s.retention.lines = statelog.NewSampler()
 	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) { o.APIOptions = append(o.APIOptions, useDeserializer) })
@@ -166,10 +159,10 @@ func (s *stream) Assignment(ctx context.Context) (ids []string, err error) {
 }
 
 // Acquired expects signs of life of a shard's reader, until Ended.
-func (s *stream) Acquired(shard string) { s.progress.begin(shard) }
+func (s *stream) Acquired(shard string) { s.shards.expectReader(shard) }
 
 // Ended expects no more signs of life of a shard's reader.
-func (s *stream) Ended(shard string) { s.progress.end(shard) }
+func (s *stream) Ended(shard string) { s.shards.expectNoReader(shard) }
 
 // Begin finds the first iterator of a shard whose lease is held.
 func (s *stream) Begin(ctx context.Context, shard string) error {
@@ -234,7 +227,7 @@ func (s *stream) whileRunning(ctx context.Context, call func(context.Context) er
 // fetch waits until a shard may be read, and reads it. An iterator that has expired is
 // renewed.
 func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutput, error) {
-	defer s.progress.inside(r.shard)()
+	defer s.shards.inside(r.shard)()
 	if s.isParked(r) {
 		return nil, errParked
 	}
@@ -295,8 +288,8 @@ func (s *stream) hold(ctx context.Context, r *reader) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
 	r.holds = true
 	return nil
 }
@@ -306,11 +299,12 @@ func (s *stream) drop(r *reader) {
 	if r == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
 	s.dropLocked(r)
 }
 
+// dropLocked is drop. s.shards.mu must be held.
 func (s *stream) dropLocked(r *reader) {
 	if r.holds {
 		r.holds = false
@@ -321,20 +315,20 @@ func (s *stream) dropLocked(r *reader) {
 // end forgets the reading of a shard whose lease is released.
 func (s *stream) end(shard string) {
 	s.release(shard)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.readers[shard]; r != nil {
-		s.reportGapLocked(r)
-		delete(s.readers, shard)
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
+		s.reportGapLocked(known.reader)
+		known.reader = nil
 	}
 }
 
 // release lets another answer be in memory in place of those of a shard.
 func (s *stream) release(shard string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.readers[shard]; r != nil {
-		s.dropLocked(r)
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
+		s.dropLocked(known.reader)
 	}
 }
 
@@ -349,15 +343,19 @@ func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err er
 // begin follows the reading of a shard from its first iterator.
 func (s *stream) begin(begun *reader) {
 	s.end(begun.shard)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.readers[begun.shard] = begun
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	s.shards.ofLocked(begun.shard).reader = begun
 }
 
+// readerOf returns the reader of a shard, nil if it has none.
 func (s *stream) readerOf(shard string) *reader {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.readers[shard]
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	if known := s.shards.byID[shard]; known != nil {
+		return known.reader
+	}
+	return nil
 }
 
 // errUnled ends a reading whose lease is lost or claimed.
@@ -442,7 +440,7 @@ func (s *stream) proceed(ctx context.Context, r *reader, answer *kinesis.GetReco
 		}
 		r.read = later(r.read, last)
 	}
-	marks := s.metrics.lag.answered(r.shard, r.lease, lag)
+	marks := s.shards.answered(r.shard, r.lease, lag)
 	if !date.IsZero() {
 		r.lease.Answered(date, lag)
 		r.read = later(r.read, through)

@@ -49,7 +49,7 @@ func TestNoCallAfterStop(t *testing.T) {
 		HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			t.Errorf("%s is sent", r.Header.Get("X-Amz-Target"))
 		}))},
-	}}, table, newMetrics(), new(progress))
+	}}, table, newMetrics(), new(shards))
 	s.begin(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
 	for range 100 {
 		if _, err := s.Read(t.Context(), heldShard); !errors.Is(err, context.Canceled) {
@@ -77,7 +77,7 @@ func TestCallTimeout(t *testing.T) {
 			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(http.NotFoundHandler(), func(fakeaws.Call) fakeaws.Fault {
 				return fakeaws.Fault{Delay: fakeaws.Hang}
 			}))},
-		}}, table, newMetrics(), new(progress))
+		}}, table, newMetrics(), new(shards))
 		f := func(name string, call func() error) {
 			begun := time.Now()
 			if err, took := call(), time.Since(begun); err == nil || took > callTimeout {
