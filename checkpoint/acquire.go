@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 // Assignment waits until there are leases that this worker may take, and
@@ -77,10 +75,18 @@ func (t *Table) wasTried(id string) bool {
 	return tried && time.Since(at) < t.cfg.LeaseDuration
 }
 
-// acquire takes the lease of a shard if the rules allow it. What the KCL must
-// be told when they do not is an error that wraps its ErrLeaseNotAcquired.
-func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
+// Acquire takes the lease of a shard. When the rules do not allow it, or another worker was
+// faster, the error wraps ErrNotAcquired. A lease that is lost or drains is not acquired
+// again before its Release, so that a shard never has two readers. Acquire ends at Close at
+// the latest.
+func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
+	ctx, cancel := t.untilClosed(ctx)
+	defer cancel()
 	t.mu.Lock()
+	if t.held[shardID] != nil {
+		t.mu.Unlock()
+		return nil, fmt.Errorf("%s is held until its release: %w", shardID, ErrNotAcquired)
+	}
 	shard := t.shards[shardID].Shard
 	seen, exists := t.seen[shardID]
 	reason := t.refusal(shard, seen, exists)
@@ -100,7 +106,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	foreign := t.foreign(shardID, seen.row)
 	t.mu.Unlock()
 	if reason != "" {
-		return nil, fmt.Errorf("%s: %w", reason, kcl.ErrLeaseNotAcquired{})
+		return nil, fmt.Errorf("%s: %w", reason, ErrNotAcquired)
 	}
 	for _, parent := range expired {
 		t.cfg.Log.Warn().Str("shard", shardID).Str("parent", parent).
@@ -123,7 +129,7 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 		// where it has to be.
 		condition = "attribute_exists(" + attrShard + ") AND "
 		if foreign == "" {
-			values[":end"] = str(kcl.ShardEnd)
+			values[":end"] = str(ShardEnd)
 			condition += "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
 		}
 		condition += t.unchanged(seen.row, values) + " AND "
@@ -175,13 +181,13 @@ func (t *Table) acquire(ctx context.Context, shardID string) (*Lease, error) {
 	// nanosecond of its timeout.
 	ours := got.owner == t.cfg.Worker && got.epoch == epoch+1 && got.timeout == timeout
 	if conditionFailed && it == nil {
-		return nil, fmt.Errorf("the row of %s was deleted: %w", shardID, kcl.ErrLeaseNotAcquired{})
+		return nil, fmt.Errorf("the row of %s was deleted: %w", shardID, ErrNotAcquired)
 	}
 	if conditionFailed && !ours {
 		t.mu.Lock()
 		t.note(shardID, got, time.Now())
 		t.mu.Unlock()
-		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, kcl.ErrLeaseNotAcquired{})
+		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, ErrNotAcquired)
 	}
 	lease, err := t.newLease(shardID, got, sent)
 	if err != nil {

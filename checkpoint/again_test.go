@@ -45,10 +45,10 @@ func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 		}
 		a := openAt(t, db, name, "a", "LATEST", shards...)
 		for _, parent := range []string{parent1, parent2} {
-			if err := acquired(t, a, parent).finish(t.Context()); err != nil {
+			if err := acquired(t, a, parent).Finish(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := a.RemoveLeaseOwner(parent); err != nil {
+			if err := a.Release(parent); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -65,7 +65,7 @@ func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 		if err := a.Sync(t.Context(), lists(shards...)); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.RemoveLeaseOwner(shard0); err != nil {
+		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		released := rawRow(t, db, name, shard0)
@@ -376,7 +376,7 @@ func TestLeaseOfADeletedRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		if err := a.RemoveLeaseOwner(shard0); !errors.Is(err, errDeleted) || time.Since(begun) > 0 {
+		if err := a.Release(shard0); !errors.Is(err, errDeleted) || time.Since(begun) > 0 {
 			t.Errorf("released after %s: %v", time.Since(begun), err)
 		}
 	})
@@ -465,7 +465,7 @@ func TestAcquisitionInATableMadeAgain(t *testing.T) {
 			}
 			return db.Client.UpdateItem(ctx, in)
 		})
-		if err := tick(a, view(shard0)); err != nil || a.Lease(shard0).epoch != 2 {
+		if err := tick(a, shard0); err != nil || a.Lease(shard0).epoch != 2 {
 			t.Errorf("%v, %+v", err, a.Lease(shard0))
 		}
 	})

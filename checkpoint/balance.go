@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 // shares is how many leases each living worker has, or is about to get: a
@@ -165,7 +163,7 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 			":owner": str(lease.owner),
 			":epoch": num(lease.epoch),
 			":none":  str(""),
-			":end":   str(kcl.ShardEnd),
+			":end":   str(ShardEnd),
 		}, t.callTimeout())
 	if err != nil {
 		return fmt.Errorf("claim the lease of %s: %w", lease.shard, err)

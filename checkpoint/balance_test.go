@@ -56,7 +56,7 @@ func TestHandover(t *testing.T) {
 	refused(t, b, claimed) // a is not done with it
 	lease := a.Lease(claimed)
 	lease.Acknowledge("100") // drained while it waits
-	if err := a.RemoveLeaseOwner(claimed); err != nil {
+	if err := a.Release(claimed); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, a, claimed)
@@ -96,14 +96,14 @@ func TestClaimOfTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	putClaim(t, db, name, shard0, "dead")
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	b := open(t, db, name, "b", Shard{ID: shard0})
 	refused(t, b, shard0)
 	eventually(t, "b takes it", func() bool {
 		resync(t, b)
-		return tick(b, view(shard0)) == nil
+		return tick(b, shard0) == nil
 	})
 }
 
@@ -264,7 +264,7 @@ func TestFairShare(t *testing.T) {
 		}
 		for _, id := range free {
 			if b.Lease(id) == nil {
-				if err := tick(b, view(id)); err != nil {
+				if err := tick(b, id); err != nil {
 					t.Fatal(err)
 				}
 				break
@@ -291,7 +291,7 @@ func TestTriedOnce(t *testing.T) {
 	resync(t, a)
 	writes := db.writes.Load()
 	for range 3 {
-		if err := tick(a, view(shard0)); err == nil {
+		if err := tick(a, shard0); err == nil {
 			t.Fatal("acquired")
 		}
 	}
@@ -321,7 +321,7 @@ func TestAssignmentWhenDue(t *testing.T) {
 	if waited := time.Since(begun); waited < leaseDuration*9/10 || waited > leaseDuration*4/3 {
 		t.Errorf("offered after %s", waited)
 	}
-	if err := tick(b, view(shard0)); err != nil {
+	if err := tick(b, shard0); err != nil {
 		t.Error(err)
 	}
 }
@@ -332,7 +332,7 @@ func TestAssignmentAfterRelease(t *testing.T) {
 	a := open(t, db, tableName(), "a", Shard{ID: shard0})
 	acquired(t, a, shard0)
 	resync(t, a)
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
@@ -340,7 +340,7 @@ func TestAssignmentAfterRelease(t *testing.T) {
 	if _, err := a.Assignment(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := tick(a, view(shard0)); err != nil {
+	if err := tick(a, shard0); err != nil {
 		t.Error(err)
 	}
 }

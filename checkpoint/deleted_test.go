@@ -47,7 +47,7 @@ func TestTableIsAnotherStreamsNow(t *testing.T) {
 		if !errors.As(last, new(*OtherStreamError)) {
 			t.Errorf("Sync returns %v", last)
 		}
-		if err := tick(a, view(shard0)); err == nil {
+		if err := tick(a, shard0); err == nil {
 			t.Errorf("a takes a lease in the other stream's table")
 		}
 		a.Close()
@@ -143,7 +143,7 @@ func TestLateStartIsRepeated(t *testing.T) {
 		if lease.Reading().Err() == nil {
 			t.Errorf("it reads on from %s", lease.Start())
 		}
-		if err := b.RemoveLeaseOwner(parent1); err != nil {
+		if err := b.Release(parent1); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * leaseDuration)
@@ -168,20 +168,20 @@ func TestUnreadAfterTableIsDeleted(t *testing.T) {
 		if err := a.Sync(t.Context(), list); err != nil {
 			t.Fatal(err)
 		}
-		if err := tick(a, view(shard0)); err != nil {
+		if err := tick(a, shard0); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Sync(t.Context(), list); err != nil {
 			t.Fatal(err)
 		}
-		if err := tick(a, view(parent1)); err != nil {
+		if err := tick(a, parent1); err != nil {
 			t.Fatal(err)
 		}
 		shift = 72 * time.Hour
 		a.Lease(shard0).ReadThrough(time.Now().Add(shift))
 		a.Lease(parent1).ReadThrough(time.Now().Add(shift))
 		a.Lease(parent1).Acknowledge("9")
-		if err := a.RemoveLeaseOwner(parent1); err != nil {
+		if err := a.Release(parent1); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(leaseDuration)
@@ -198,7 +198,7 @@ func TestUnreadAfterTableIsDeleted(t *testing.T) {
 			_ = a.Sync(t.Context(), list)
 			time.Sleep(leaseDuration / 10)
 		}
-		if err := tick(a, view(parent1)); err != nil {
+		if err := tick(a, parent1); err != nil {
 			t.Fatal(err)
 		}
 		if got := a.Now().Sub(a.Lease(parent1).UnreadSince()); got > time.Minute {

@@ -1,7 +1,7 @@
 // Package checkpoint keeps the lease table in DynamoDB: which worker owns a
-// shard, and how far the shard is acknowledged. Table implements the
-// Checkpointer of vmware-go-kcl-v2 and keeps that library's attribute names,
-// so that its tables go on working.
+// shard, and how far the shard is acknowledged. It keeps the attribute names of
+// vmware-go-kcl-v2, so that its tables go on working, and otherwise knows nothing
+// of that library: consumer/kcl adapts Table to it.
 //
 // Every write is conditional on the owner and on the lease's epoch, which
 // grows with each change of owner: a worker that lost a shard changes nothing.

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
@@ -56,7 +55,7 @@ func TestRetryPause(t *testing.T) {
 func failedBy(t *testing.T, table *Table) {
 	t.Helper()
 	acquired(t, table, shard0).Failed(errBroken)
-	if err := table.RemoveLeaseOwner(shard0); err != nil {
+	if err := table.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -92,14 +91,14 @@ func TestFailuresAreCounted(t *testing.T) {
 		time.Sleep(leaseDuration)
 		f("read again", 0, "")
 		lease.Failed(errBroken)
-		if err := a.RemoveLeaseOwner(shard0); err != nil {
+		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		f("failed after long", 1, "a")
 		lease = acquired(t, b, shard0)
 		lease.Failed(errBroken)
 		lease.yield("a")
-		if err := b.RemoveLeaseOwner(shard0); err != nil {
+		if err := b.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		f("ended by a claim", 1, "a")
@@ -169,7 +168,7 @@ func TestFailingIsInNoShare(t *testing.T) {
 		shards[1].ID: {owner: "a", epoch: 1, counter: 1},
 		shards[2].ID: {owner: "a", epoch: 1, counter: 1, failures: failingAt - 1, failedBy: "a"},
 		shards[3].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a"},
-		shards[4].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a", checkpoint: kcl.ShardEnd},
+		shards[4].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a", checkpoint: ShardEnd},
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
 	if of, free := table.shares(); of["a"] != 2 || free != 0 {
@@ -292,7 +291,7 @@ func TestFailuresAreLoggedSparsely(t *testing.T) {
 		log.Reset()
 		acquired(t, table, shard0).HasRead()
 		time.Sleep(leaseDuration)
-		if err := table.RemoveLeaseOwner(shard0); err != nil {
+		if err := table.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(log.String(), `"failures":60,"message":"shard is read again"`) {
@@ -380,10 +379,10 @@ func TestNameUsedTwice(t *testing.T) {
 	db, name := fakeDB(), tableName()
 	a, b := open(t, db, name, "w", Shard{ID: shard0}), open(t, db, name, "w", Shard{ID: shard0})
 	b.cfg.Clock = func() time.Time { return time.Now().Add(time.Minute) }
-	if err := tick(a, view(shard0)); err != nil {
+	if err := tick(a, shard0); err != nil {
 		t.Fatal(err)
 	}
-	if err := tick(b, view(shard0)); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) || b.Held() != 0 {
+	if err := tick(b, shard0); !errors.Is(err, ErrNotAcquired) || b.Held() != 0 {
 		t.Errorf("the second worker of the name holds %d leases: %v", b.Held(), err)
 	}
 }
@@ -399,7 +398,7 @@ func TestNoLeaseAfterClose(t *testing.T) {
 		table.Close()
 		return out, err
 	})
-	if err := tick(table, view(shard0)); !errors.Is(err, context.Canceled) || table.Held() != 0 {
+	if err := tick(table, shard0); !errors.Is(err, context.Canceled) || table.Held() != 0 {
 		t.Errorf("%d leases of a closed table: %v", table.Held(), err)
 	}
 }

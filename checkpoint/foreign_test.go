@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 func TestForeignRow(t *testing.T) {
@@ -28,11 +27,11 @@ func TestForeignRow(t *testing.T) {
 	f("the same shard", open, row{first: first, checkpoint: within}, false, false)
 	f("another shard", open, row{first: before, checkpoint: before}, false, true)
 	f("another shard, nothing acknowledged", open, row{first: before}, false, true)
-	f("another shard, finished", closed, row{first: before, checkpoint: kcl.ShardEnd}, false, true)
-	f("finished", closed, row{first: first, checkpoint: kcl.ShardEnd}, false, false)
+	f("another shard, finished", closed, row{first: before, checkpoint: ShardEnd}, false, true)
+	f("finished", closed, row{first: first, checkpoint: ShardEnd}, false, false)
 	f("the same shard, a number that it does not have", closed, row{first: first, checkpoint: before}, false, false)
 	f("a row of before", open, row{checkpoint: within}, false, false)
-	f("a row of before, finished", closed, row{checkpoint: kcl.ShardEnd}, false, false)
+	f("a row of before, finished", closed, row{checkpoint: ShardEnd}, false, false)
 	f("a row of before, of an older stream", open, row{checkpoint: before}, false, true)
 	f("a row of before, behind the end", closed, row{checkpoint: after}, false, true)
 	f("a row of before, at the first number", open, row{checkpoint: first}, false, false)
@@ -41,7 +40,7 @@ func TestForeignRow(t *testing.T) {
 	f("leading zeros", closed, row{checkpoint: "000" + within}, false, false)
 	f("no number", open, row{checkpoint: "LATEST"}, false, false)
 	f("the stream was made anew, a row of before", closed, row{checkpoint: within}, true, true)
-	f("the stream was made anew, a row of before, finished", closed, row{checkpoint: kcl.ShardEnd}, true, true)
+	f("the stream was made anew, a row of before, finished", closed, row{checkpoint: ShardEnd}, true, true)
 	f("the stream was made anew, nothing acknowledged", open, row{}, true, false)
 	f("the stream was made anew, the row is of it", open, row{first: first, checkpoint: within}, true, false)
 	f("the listing does not say where it begins", listedShard{Shard: Shard{ID: shard0}}, row{first: before, checkpoint: before}, false, false)
@@ -51,7 +50,7 @@ func TestForeignRow(t *testing.T) {
 	f("Kinesis refused another checkpoint", refused, row{first: first, checkpoint: "49651"}, false, false)
 	reopened := open
 	reopened.reopened, reopened.reopenedAt = goneAfter, time.Now().Add(-reopenedFor)
-	f("open for long, finished", reopened, row{first: first, checkpoint: kcl.ShardEnd}, false, true)
+	f("open for long, finished", reopened, row{first: first, checkpoint: ShardEnd}, false, true)
 	f("open for long, a checkpoint that was reset since", reopened, row{first: first, checkpoint: within}, false, false)
 }
 
@@ -62,7 +61,7 @@ func TestOpenButFinished(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := unconnected(t, "a")
 			for i, s := range listings {
-				checkpoint := kcl.ShardEnd
+				checkpoint := ShardEnd
 				if i < len(unfinished) {
 					checkpoint = unfinished[i]
 				}
@@ -107,10 +106,10 @@ func TestStreamCreatedAgain(t *testing.T) {
 	}
 	finish := func(table *Table, id string) {
 		lease := acquired(t, table, id)
-		if err := lease.finish(t.Context()); err != nil {
+		if err := lease.Finish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := table.RemoveLeaseOwner(id); err != nil {
+		if err := table.Release(id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +121,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 	resync(t, a)
 	lease := acquired(t, a, child)
 	lease.Acknowledge("25")
-	if err := a.RemoveLeaseOwner(child); err != nil {
+	if err := a.Release(child); err != nil {
 		t.Fatal(err)
 	}
 	a.Close()
@@ -144,10 +143,10 @@ func TestStreamCreatedAgain(t *testing.T) {
 	if !b.start.anew {
 		t.Error("the creation time is noted before the rows are renewed")
 	}
-	if err := lease.finish(t.Context()); err != nil {
+	if err := lease.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.RemoveLeaseOwner(parent1); err != nil {
+	if err := b.Release(parent1); err != nil {
 		t.Fatal(err)
 	}
 	resync(t, b)
@@ -160,7 +159,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 	if b.start.anew {
 		t.Error("the creation time is not noted")
 	}
-	if err := b.RemoveLeaseOwner(child); err != nil {
+	if err := b.Release(child); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()
@@ -189,7 +188,7 @@ func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
 	}
 	b := open(t, db, name, "b", Shard{ID: shard0, First: "110"})
 	refused(t, b, shard0) // a lives
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	resync(t, b)
@@ -244,7 +243,7 @@ func TestViewOfOpenButFinished(t *testing.T) {
 	listed := func(closed bool) []Shard {
 		return []Shard{{ID: shard0, Closed: closed}, {ID: parent1, Parents: []string{shard0}}}
 	}
-	finished := row{checkpoint: kcl.ShardEnd}
+	finished := row{checkpoint: ShardEnd}
 	f("open", finished, listed(false), StateForeign, StateWaiting)
 	f("closed", finished, listed(true), StateFinished, StateFree)
 	f("closed and unfinished", row{}, listed(true), StateFree, StateWaiting)
@@ -273,7 +272,7 @@ func TestRefusedCheckpoint(t *testing.T) {
 	resync(t, a)
 	lease := acquired(t, a, shard0)
 	lease.Refused()
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	resync(t, a)
@@ -328,7 +327,7 @@ func TestTableIsAdopted(t *testing.T) {
 		UpdateExpression: aws.String("REMOVE " + attrStream + ", " + attrCreated + ", " + attrDomain + ", " + attrPrefix)}); err != nil {
 		t.Fatal(err)
 	}
-	putRow(t, db, name, item{attrShard: str(parent1), attrCheckpoint: str(kcl.ShardEnd), attrEpoch: num(3), attrCounter: num(4)})
+	putRow(t, db, name, item{attrShard: str(parent1), attrCheckpoint: str(ShardEnd), attrEpoch: num(3), attrCounter: num(4)})
 	putRow(t, db, name, item{attrShard: str(child), attrCheckpoint: str("25"), attrEpoch: num(1), attrCounter: num(4)})
 	position, _ := ParsePosition("LATEST")
 	created := time.UnixMilli(1_700_000_000_000)
@@ -438,7 +437,7 @@ func TestTableDeleted(t *testing.T) {
 	lease := acquired(t, a, shard0)
 	lease.Acknowledge("7")
 	acquired(t, b, parent1).Acknowledge("8")
-	if err := b.RemoveLeaseOwner(parent1); err != nil {
+	if err := b.Release(parent1); err != nil {
 		t.Fatal(err)
 	}
 	resync(t, a)
@@ -463,7 +462,7 @@ func TestTableDeleted(t *testing.T) {
 	refused(t, b, parent1)
 	eventually(t, "the other shard is taken", func() bool {
 		resync(t, b)
-		return tick(b, view(parent1)) == nil
+		return tick(b, parent1) == nil
 	})
 	if got := b.Lease(parent1); got.Checkpoint() != "" || got.Start().String() != "TRIM_HORIZON" {
 		t.Errorf("begins at %q, %s", got.Checkpoint(), got.Start())
@@ -485,7 +484,7 @@ func TestTableDeletedAndWorkerStarts(t *testing.T) {
 	db, name := realDB(t), tableName()
 	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0})
 	acquired(t, a, shard0)
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	resync(t, a)
@@ -513,7 +512,7 @@ func TestUnreadOfAnotherStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")
 		old := time.Now().Add(-time.Hour)
-		rows := map[string]row{shard0: {first: "10", checkpoint: kcl.ShardEnd, reading: readState{through: old}}}
+		rows := map[string]row{shard0: {first: "10", checkpoint: ShardEnd, reading: readState{through: old}}}
 		a.observe([]Shard{{ID: shard0, First: "10", Closed: true}}, rows, time.Now(), time.Now())
 		if all := a.Standings(); len(all) > 0 {
 			t.Errorf("a finished shard is shown: %+v", all)

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
-
 	"logsluice/internal/statelog"
 )
 
@@ -134,7 +132,7 @@ func (l *Lease) Start() Position { return l.start }
 func (l *Lease) Acknowledge(sequenceNumber string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.acknowledged != kcl.ShardEnd && !l.restarting {
+	if l.acknowledged != ShardEnd && !l.restarting {
 		l.acknowledged = sequenceNumber
 	}
 }
@@ -234,12 +232,15 @@ func (l *Lease) heartbeat() {
 	}
 }
 
-// finish writes that the shard is read and acknowledged to its end.
-func (l *Lease) finish(ctx context.Context) error {
+// Finish writes that the shard is read and acknowledged to its end. It fails when the
+// lease is lost, and ends when the table is closed.
+func (l *Lease) Finish(ctx context.Context) error {
+	ctx, cancel := l.table.untilClosed(ctx)
+	defer cancel()
 	l.mu.Lock()
 	restarting := l.restarting
 	if !restarting {
-		l.acknowledged = kcl.ShardEnd
+		l.acknowledged = ShardEnd
 	}
 	l.mu.Unlock()
 	if restarting {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 const shard0 = "shardId-000000000000"
@@ -32,7 +31,7 @@ func TestLeaseLifeCycle(t *testing.T) {
 		return r.checkpoint == "100" && r.counter > 1
 	})
 	lease.Acknowledge("200")
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	if r, _ := rowOf(t, db, name, shard0); r.owner != "" || r.checkpoint != "200" || r.epoch != 1 {
@@ -65,7 +64,7 @@ func TestTakeover(t *testing.T) {
 	silent := time.Now()
 	eventually(t, "b takes over", func() bool {
 		resync(t, b)
-		return tick(b, view(shard0)) == nil
+		return tick(b, shard0) == nil
 	})
 	// The last sign of life was seen up to a heartbeat before.
 	if waited := time.Since(silent); waited < leaseDuration/2 {
@@ -77,7 +76,7 @@ func TestTakeover(t *testing.T) {
 }
 
 // A row with this worker's own name and no heartbeat is from an earlier life:
-// it is waited out like any other, and the KCL does not take it for its own.
+// it is waited out like any other.
 func TestOwnRowOfEarlierLife(t *testing.T) {
 	db := realDB(t)
 	name := tableName()
@@ -86,16 +85,12 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 	before.Close()
 	again := open(t, db, name, "a", Shard{ID: shard0})
 	refused(t, again, shard0)
-	shard := view(shard0)
-	if err := again.FetchCheckpoint(shard); !errors.Is(err, kcl.ErrSequenceIDNotFound) {
-		t.Fatal(err)
-	}
-	if owner := shard.GetLeaseOwner(); owner != "" {
-		t.Errorf("the KCL is told that %q owns the shard", owner)
+	if owner, checkpoint := again.Observed(shard0); owner != "a" || checkpoint != "" {
+		t.Errorf("owner %q, checkpoint %q", owner, checkpoint)
 	}
 	eventually(t, "the row is taken", func() bool {
 		resync(t, again)
-		return tick(again, view(shard0)) == nil
+		return tick(again, shard0) == nil
 	})
 }
 
@@ -108,7 +103,7 @@ func TestAcquireRace(t *testing.T) {
 			if released {
 				first := open(t, db, table, "first", Shard{ID: shard0})
 				acquired(t, first, shard0)
-				if err := first.RemoveLeaseOwner(shard0); err != nil {
+				if err := first.Release(shard0); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -120,7 +115,7 @@ func TestAcquireRace(t *testing.T) {
 			}
 			var wg sync.WaitGroup
 			for _, w := range workers {
-				wg.Go(func() { tick(w, view(shard0)) })
+				wg.Go(func() { tick(w, shard0) })
 			}
 			wg.Wait()
 			owners := 0
@@ -142,8 +137,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	name := tableName()
 	db := &faultyDB{Client: real}
 	a := open(t, db, name, "a", Shard{ID: shard0})
-	shard := view(shard0)
-	if err := tick(a, shard); err != nil {
+	if err := tick(a, shard0); err != nil {
 		t.Fatal(err)
 	}
 	lease := a.Lease(shard0)
@@ -160,18 +154,17 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	b := open(t, real, name, "b", Shard{ID: shard0})
 	eventually(t, "b takes over", func() bool {
 		resync(t, b)
-		return tick(b, view(shard0)) == nil
+		return tick(b, shard0) == nil
 	})
 	b.Lease(shard0).Acknowledge("150")
 	db.update.Store(nil)
 
 	<-lease.Context().Done()
-	if err := a.GetLease(shard, "a"); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
-		t.Errorf("the reader is told %v", err)
+	if err := tick(a, shard0); !errors.Is(err, ErrNotAcquired) {
+		t.Errorf("a lost lease is acquired before its release: %v", err)
 	}
 	lease.Acknowledge("50")
-	shard.SetCheckpoint(kcl.ShardEnd)
-	if err := a.CheckpointSequence(shard); err == nil {
+	if err := lease.Finish(t.Context()); err == nil {
 		t.Error("a lost lease wrote the end of the shard")
 	}
 	// Straight at the row, as if the local knowledge of the loss were missing.
@@ -181,7 +174,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	if err := lease.try(t.Context(), releasing, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
 		t.Errorf("release by the former owner: %v", err)
 	}
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Errorf("giving a lost lease back: %v", err)
 	}
 	eventually(t, "b's checkpoint is written", func() bool {
@@ -198,7 +191,7 @@ func TestEpochFences(t *testing.T) {
 	a := open(t, db, name, "a", Shard{ID: shard0})
 	first := acquired(t, a, shard0)
 	first.Acknowledge("100")
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	second := acquired(t, a, shard0)
@@ -307,7 +300,7 @@ func TestUnansweredReleaseAndRenewal(t *testing.T) {
 	})
 	lease.Acknowledge("200")
 	db.inject(applied(real, 1))
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Errorf("release: %v", err)
 	}
 	if r, _ := rowOf(t, real, name, shard0); r.owner != "" || r.checkpoint != "200" {
@@ -321,26 +314,24 @@ func TestShardEndIsFinal(t *testing.T) {
 	db := realDB(t)
 	name := tableName()
 	a := open(t, db, name, "a", Shard{ID: shard0})
-	shard := view(shard0)
-	if err := tick(a, shard); err != nil {
+	if err := tick(a, shard0); err != nil {
 		t.Fatal(err)
 	}
 	lease := a.Lease(shard0)
 	lease.Acknowledge("100")
-	shard.SetCheckpoint(kcl.ShardEnd)
-	if err := a.CheckpointSequence(shard); err != nil {
+	if err := lease.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	lease.Acknowledge("200")
 	time.Sleep(leaseDuration)
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	if r, _ := rowOf(t, db, name, shard0); !r.finished() || r.owner != "" {
 		t.Errorf("row: %+v", r)
 	}
 	b := open(t, db, name, "b", Shard{ID: shard0})
-	if _, err := b.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+	if _, err := b.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
 		t.Errorf("a finished shard was leased: %v", err)
 	}
 }
@@ -354,7 +345,7 @@ func TestFinishedMeanwhile(t *testing.T) {
 	resync(t, a)
 	resync(t, a)
 	finish(t, db, name, shard0)
-	if _, err := a.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+	if _, err := a.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
 		t.Errorf("a finished shard was leased: %v", err)
 	}
 }
@@ -383,7 +374,7 @@ func TestLateRenewal(t *testing.T) {
 			arrive := <-late
 			lease.Acknowledge("200")
 			if end {
-				if err := lease.finish(t.Context()); err != nil {
+				if err := lease.Finish(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			} else {
@@ -393,7 +384,7 @@ func TestLateRenewal(t *testing.T) {
 				})
 			}
 			arrive()
-			if err := a.RemoveLeaseOwner(shard0); err != nil {
+			if err := a.Release(shard0); err != nil {
 				t.Fatal(err)
 			}
 			if r, _ := rowOf(t, real, table, shard0); r.checkpoint != want || r.owner != "" {
@@ -401,7 +392,7 @@ func TestLateRenewal(t *testing.T) {
 			}
 		})
 	}
-	f("end", true, kcl.ShardEnd)
+	f("end", true, ShardEnd)
 	f("checkpoint", false, "200")
 }
 
@@ -412,10 +403,10 @@ func TestOwnRowIsNotAdopted(t *testing.T) {
 	a := open(t, db, tableName(), "a", Shard{ID: shard0})
 	lease := acquired(t, a, shard0)
 	lease.lose(errLost) // as the heartbeat does when DynamoDB does not answer
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.acquire(t.Context(), shard0); !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+	if _, err := a.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
 		t.Errorf("adopted: %v", err)
 	}
 }
@@ -449,7 +440,7 @@ func TestReleaseAll(t *testing.T) {
 	acquired(t, a, shard0).Acknowledge("100")
 	acquired(t, a, parent1).Acknowledge("200")
 	a.ReleaseAll()
-	if err := a.RemoveLeaseOwner(parent1); err != nil { // this reader ends after all
+	if err := a.Release(parent1); err != nil { // this reader ends after all
 		t.Fatal(err)
 	}
 	eventually(t, "both are released", func() bool {
@@ -468,7 +459,7 @@ func TestNoSecondReader(t *testing.T) {
 	draining, drained := make(chan struct{}), make(chan struct{})
 	lease.BeforeRelease(func() { close(draining); <-drained })
 	released := make(chan error)
-	go func() { released <- a.RemoveLeaseOwner(shard0) }()
+	go func() { released <- a.Release(shard0) }()
 	<-draining
 	refused(t, a, shard0)
 	if lease.isLost() {

@@ -39,7 +39,7 @@ func TestReadThroughIsWritten(t *testing.T) {
 			t.Errorf("%d writes in a lease duration", renewals)
 		}
 		lease.ReadThrough(begun)
-		if err := a.RemoveLeaseOwner(shard0); err != nil {
+		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		if r, _ := rowOf(t, db, name, shard0); !r.reading.through.Equal(begun) {
@@ -182,12 +182,12 @@ func TestUnreadAfterRowIsDeleted(t *testing.T) {
 			return []Shard{{ID: shard0}}, time.Now().Add(shift), nil
 		}
 		a := openOf(t, db, name, "a", logs, list)
-		if err := tick(a, view(shard0)); err != nil {
+		if err := tick(a, shard0); err != nil {
 			t.Fatal(err)
 		}
 		shift = 72 * time.Hour
 		a.Lease(shard0).ReadThrough(time.Now().Add(shift))
-		if err := a.RemoveLeaseOwner(shard0); err != nil {
+		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Sync(t.Context(), list); err != nil {
@@ -203,7 +203,7 @@ func TestUnreadAfterRowIsDeleted(t *testing.T) {
 			_ = a.Sync(t.Context(), list)
 			time.Sleep(leaseDuration / 10)
 		}
-		if err := tick(a, view(shard0)); err != nil {
+		if err := tick(a, shard0); err != nil {
 			t.Fatal(err)
 		}
 		if got := a.Now().Sub(a.Lease(shard0).UnreadSince()); got > time.Minute {
@@ -263,10 +263,10 @@ func TestUnreadChildOfExpiredParent(t *testing.T) {
 		time.Sleep(time.Hour)
 		closed := time.Now().Truncate(time.Millisecond)
 		lease.ReadThrough(closed)
-		if err := lease.finish(t.Context()); err != nil {
+		if err := lease.Finish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.RemoveLeaseOwner(parent1); err != nil {
+		if err := a.Release(parent1); err != nil {
 			t.Fatal(err)
 		}
 		sync := func(shards ...Shard) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 // Reset is what is to be done to one shard.
@@ -175,7 +174,7 @@ func (r row) asSeen(values item, force bool) string {
 		is(attrTimeout, str(r.timeout)) // for rows without a counter
 		is(attrCheckpoint, str(r.checkpoint))
 	case !r.finished():
-		values[":end"] = str(kcl.ShardEnd)
+		values[":end"] = str(ShardEnd)
 		condition += " AND (attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end)"
 	}
 	return condition

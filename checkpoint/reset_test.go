@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 func look(t *testing.T, db DynamoDB, table string) *View {
@@ -106,7 +105,7 @@ func TestReset_Success(t *testing.T) {
 			shards := append([]Shard{{ID: shard0}}, family...)
 			a := open(t, db, name, "a", shards...)
 			acquired(t, a, shard0).Acknowledge("100")
-			if err := a.RemoveLeaseOwner(shard0); err != nil {
+			if err := a.Release(shard0); err != nil {
 				t.Fatal(err)
 			}
 			finish(t, db, name, parent1)
@@ -131,12 +130,12 @@ func TestReset_Success(t *testing.T) {
 				}
 				return r.start.String()
 			}
-			wants := map[string]string{shard0: want, parent2: want, child: want, parent1: kcl.ShardEnd}
+			wants := map[string]string{shard0: want, parent2: want, child: want, parent1: ShardEnd}
 			if finishedToo {
 				wants[parent1] = want
 			}
 			if len(only) > 0 {
-				wants = map[string]string{shard0: want, parent2: "5", child: "", parent1: kcl.ShardEnd}
+				wants = map[string]string{shard0: want, parent2: "5", child: "", parent1: ShardEnd}
 			}
 			for id, want := range wants {
 				r, exists := rowOf(t, db, name, id)
@@ -250,7 +249,7 @@ func TestReset_Failure(t *testing.T) {
 	f("deleted, an empty row", false, item{attrStartPosition: str(trimHorizon)}, nil)
 	f("force: taken over", true, owned("a", 1, 3, "1"), owned("b", 1, 3, "1"))
 	f("force: in another term", true, owned("a", 1, 3, "1"), owned("a", 2, 3, "1"))
-	f("force: finished", true, owned("a", 1, 3, "1"), owned("a", 1, 4, kcl.ShardEnd))
+	f("force: finished", true, owned("a", 1, 3, "1"), owned("a", 1, 4, ShardEnd))
 }
 
 func must2[T any](_ T, err error) error { return err }
@@ -308,7 +307,7 @@ func TestReset_Fences(t *testing.T) {
 	case <-time.After(2 * leaseDuration):
 		t.Error("the lease is not lost")
 	}
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Error(err)
 	}
 	if r, _ := rowOf(t, db, name, shard0); r.checkpoint != "" || r.owner != "" || r.epoch != 2 || r.start == nil {

@@ -5,23 +5,26 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
-// Attributes of a row. The first five are those of vmware-go-kcl-v2.
+// Attributes of a row. The first six, and ShardEnd, are those of vmware-go-kcl-v2, so that
+// its tables keep working. TestTableIsTheKCLs in consumer/kcl compares them.
 const (
-	attrShard          = kcl.LeaseKeyKey
-	attrOwner          = kcl.LeaseOwnerKey
-	attrTimeout        = kcl.LeaseTimeoutKey
-	attrCheckpoint     = kcl.SequenceNumberKey
-	attrParent         = kcl.ParentShardIdKey
-	attrClaim          = kcl.ClaimRequestKey
+	attrShard          = "ShardID"
+	attrOwner          = "AssignedTo"
+	attrTimeout        = "LeaseTimeout"
+	attrCheckpoint     = "Checkpoint"
+	attrParent         = "ParentShardId"
+	attrClaim          = "ClaimRequest"
 	attrAdjacentParent = "AdjacentParentShardId"
 	attrEpoch          = "LeaseEpoch"
 	attrCounter        = "LeaseCounter"
 	attrDuration       = "LeaseDurationMillis"
 	attrFirst          = "StartingSequenceNumber" // of the shard, as Kinesis lists it
 )
+
+// ShardEnd is the checkpoint of a shard that is read and acknowledged to its end.
+const ShardEnd = "SHARD_END"
 
 // row is one shard's row as it was read.
 type row struct {
@@ -75,7 +78,7 @@ func readRow(it item) row {
 	return r
 }
 
-func (r row) finished() bool { return r.checkpoint == kcl.ShardEnd }
+func (r row) finished() bool { return r.checkpoint == ShardEnd }
 
 // lastSign returns when the owner, or the last one there was, gave its last sign of
 // life by its own clock; zero if the row does not say.

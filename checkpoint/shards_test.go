@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 const (
@@ -24,7 +23,7 @@ var family = []Shard{{ID: parent1, Closed: true}, {ID: parent2, Closed: true}, {
 
 func finish(t *testing.T, db *dynamodb.Client, table, id string) {
 	t.Helper()
-	putRow(t, db, table, item{attrShard: str(id), attrCheckpoint: str(kcl.ShardEnd), attrEpoch: num(1), attrCounter: num(1)})
+	putRow(t, db, table, item{attrShard: str(id), attrCheckpoint: str(ShardEnd), attrEpoch: num(1), attrCounter: num(1)})
 }
 
 // A child is leased when both its parents are finished, and not before.
@@ -35,7 +34,7 @@ func TestParentsFirst(t *testing.T) {
 	refused(t, a, child) // nobody has started the parents
 	acquired(t, a, parent1)
 	refused(t, a, child)
-	if err := a.RemoveLeaseOwner(parent1); err != nil {
+	if err := a.Release(parent1); err != nil {
 		t.Fatal(err)
 	}
 	finish(t, db, name, parent1)
@@ -73,7 +72,7 @@ func TestParentExpired(t *testing.T) {
 	b.Close()
 	eventually(t, "the child is leased", func() bool {
 		resync(t, a)
-		return tick(a, view(child)) == nil
+		return tick(a, child) == nil
 	})
 }
 
@@ -98,7 +97,7 @@ func TestSweep(t *testing.T) {
 			}
 		})
 	}
-	ended := item{attrShard: str(parent1), attrCheckpoint: str(kcl.ShardEnd)}
+	ended := item{attrShard: str(parent1), attrCheckpoint: str(ShardEnd)}
 	started := item{attrShard: str(child), attrOwner: str("b"), attrCheckpoint: str("9")}
 	without := [][]Shard{family[1:], family[1:], family[1:]}
 	f("finished, child started", []item{ended, started}, without, true)
@@ -183,7 +182,7 @@ func TestTableOfTheKCL(t *testing.T) {
 	}
 	eventually(t, "the silent worker's shard is taken", func() bool {
 		resync(t, a)
-		return tick(a, view(shard0)) == nil
+		return tick(a, shard0) == nil
 	})
 	if got := a.Lease(shard0).Checkpoint(); got != "100" {
 		t.Errorf("begins at %q", got)
@@ -207,7 +206,7 @@ func TestDeletedRow(t *testing.T) {
 			}
 			b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
 			if !held {
-				if err := a.RemoveLeaseOwner(shard0); err != nil {
+				if err := a.Release(shard0); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -233,7 +232,7 @@ func TestDeletedRow(t *testing.T) {
 				c := openAt(t, db, table, "c", "LATEST", Shard{ID: shard0})
 				for range 30 {
 					resync(t, c)
-					if tick(c, view(shard0)) == nil {
+					if tick(c, shard0) == nil {
 						return c.Lease(shard0).Start().String() == "TRIM_HORIZON"
 					}
 					time.Sleep(leaseDuration / 15)
@@ -252,7 +251,7 @@ func TestRowDeletedBeforeAcquisition(t *testing.T) {
 	db, table := realDB(t), tableName()
 	a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
 	acquired(t, a, shard0)
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
@@ -261,7 +260,7 @@ func TestRowDeletedBeforeAcquisition(t *testing.T) {
 	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
 		t.Fatal(err)
 	}
-	if err := tick(b, view(shard0)); !errors.As(err, new(kcl.ErrLeaseNotAcquired)) {
+	if err := tick(b, shard0); !errors.Is(err, ErrNotAcquired) {
 		t.Errorf("acquired: %v", err)
 	}
 	got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
@@ -294,7 +293,7 @@ func TestAbsentRow(t *testing.T) {
 	f("no listing", [][]Shard{nil, nil, nil}, false)
 	f("a listing at last", [][]Shard{nil, nil, listed}, true)
 	a := unconnected(t, "a")
-	a.observe(listed, map[string]row{shard0: {checkpoint: kcl.ShardEnd}}, time.Now(), time.Now())
+	a.observe(listed, map[string]row{shard0: {checkpoint: ShardEnd}}, time.Now(), time.Now())
 	a.observe(none, nil, time.Now(), time.Now())
 	a.observe(none, nil, time.Now(), time.Now())
 	if !a.deleted[shard0].IsZero() {
@@ -330,7 +329,7 @@ func TestOwnDeletedRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the lease is lost", func() bool { return lease.Context().Err() != nil })
-	if err := a.RemoveLeaseOwner(shard0); err != nil {
+	if err := a.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 	if got := acquired(t, a, shard0).Start().String(); got != "TRIM_HORIZON" {
@@ -359,7 +358,7 @@ func TestSweepCondition(t *testing.T) {
 			}
 		})
 	}
-	f("reset meanwhile", item{attrCheckpoint: str(kcl.ShardEnd)}, item{attrCheckpoint: str("7")})
+	f("reset meanwhile", item{attrCheckpoint: str(ShardEnd)}, item{attrCheckpoint: str("7")})
 	f("taken meanwhile", item{attrEpoch: num(1), attrCounter: num(2)}, item{attrOwner: str("b"), attrEpoch: num(2), attrCounter: num(3)})
 	f("read meanwhile", item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)},
 		item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2), attrCheckpoint: str("7")})

@@ -200,7 +200,7 @@ func TestAcquiresTheRowThatWasSeen(t *testing.T) {
 			} else if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
 				t.Fatal(err)
 			}
-			if err := tick(a, view(shard0)); (err == nil) != want {
+			if err := tick(a, shard0); (err == nil) != want {
 				t.Errorf("%s: %v", name, err)
 			}
 			if owned := text(rawRow(t, db, table, shard0)[attrOwner]) == "a"; owned != want {
@@ -248,7 +248,7 @@ func TestForeignRowIsEmptied(t *testing.T) {
 		}
 		// A worker that starts later knows since when it is unread, too.
 		since := lease.UnreadSince()
-		if err := a.RemoveLeaseOwner(shard0); err != nil {
+		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 )
 
 // mostRemoved rows are deleted in one Sync, which has more to do.
@@ -53,7 +52,7 @@ func (t *Table) adopt(ctx context.Context) error {
 	t.mu.Unlock()
 	for id, first := range firsts {
 		it, _, err := t.update(ctx, id, "SET "+attrFirst+" = :first", attrCheckpoint+" = :end AND attribute_not_exists("+attrFirst+")",
-			item{":first": str(first), ":end": str(kcl.ShardEnd)}, t.callTimeout())
+			item{":first": str(first), ":end": str(ShardEnd)}, t.callTimeout())
 		if err != nil {
 			return fmt.Errorf("note where %s begins: %w", id, err)
 		}
@@ -86,7 +85,7 @@ func (t *Table) awaited(parent string) bool {
 func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
 	ctx, cancel := context.WithTimeout(ctx, t.callTimeout())
 	defer cancel()
-	values := item{":end": str(kcl.ShardEnd)}
+	values := item{":end": str(ShardEnd)}
 	condition := attrCheckpoint + " = :end"
 	if !seen.finished() {
 		values = make(item)

@@ -57,16 +57,15 @@ type Config struct {
 	Log   zerolog.Logger
 }
 
-// Table is the lease table as one worker uses it. It implements the
-// Checkpointer of vmware-go-kcl-v2.
+// Table is the lease table as one worker uses it. consumer/kcl makes it the Checkpointer
+// of vmware-go-kcl-v2.
 //
 // Lock order: Table.mu, then Lease.mu. No request is made under either.
 type Table struct {
 	cfg Config
 	db  DynamoDB
 
-	// ctx ends at Close. The heartbeats and the KCL's calls, which bring no
-	// context of their own, live in it.
+	// ctx ends at Close, and with it the heartbeats and what is written for leases.
 	ctx    context.Context
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // heartbeats and releases
@@ -88,7 +87,7 @@ type Table struct {
 	cooldown cooldown
 	refusals refusals
 	claimed  time.Time         // when this worker claimed a lease last
-	held     map[string]*Lease // until the KCL gives them back, lost ones included
+	held     map[string]*Lease // until Release, lost ones included
 	changed  chan struct{}     // closed when there may be something to take
 	stream   Stream            // set by Open
 	start    start
@@ -168,8 +167,7 @@ func (t *Table) signal() {
 }
 
 // ReleaseAll releases the leases whose readers have not, each with its last
-// checkpoint, and does not wait for it: a reader of the KCL can hang in a sleep
-// or a call. No more records of any shard may be accepted.
+// checkpoint, and does not wait for it: a reader can hang in a sleep or a call. No more records of any shard may be accepted.
 func (t *Table) ReleaseAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,8 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 	"go.uber.org/goleak"
 
 	"logsluice/local/localtest"
@@ -79,11 +77,6 @@ func lists(shards ...Shard) List {
 	}
 }
 
-// view is how the KCL holds a shard.
-func view(id string) *partition.ShardStatus {
-	return &partition.ShardStatus{ID: id, Mux: &sync.RWMutex{}}
-}
-
 // resync is a Sync with the same shards as before.
 func resync(t *testing.T, table *Table) {
 	t.Helper()
@@ -104,36 +97,34 @@ func (t *Table) listed() []Shard {
 	return shards
 }
 
-// tick does for one shard what the KCL does in a tick.
-func tick(table *Table, shard *partition.ShardStatus) error {
-	if err := table.FetchCheckpoint(shard); err != nil && !errors.Is(err, kcl.ErrSequenceIDNotFound) {
-		return err
-	}
-	if shard.GetCheckpoint() == kcl.ShardEnd {
+// tick does for one shard what the KCL has done for it in a tick.
+func tick(table *Table, id string) error {
+	if _, checkpoint := table.Observed(id); checkpoint == ShardEnd {
 		return errors.New("shard is at its end")
 	}
-	return table.GetLease(shard, table.cfg.Worker)
+	_, err := table.Acquire(context.Background(), id)
+	return err
 }
 
 // acquired takes a lease that must be there for the taking.
 func acquired(t *testing.T, table *Table, id string) *Lease {
 	t.Helper()
 	resync(t, table)
-	if err := tick(table, view(id)); err != nil {
+	if err := tick(table, id); err != nil {
 		t.Fatalf("%s cannot lease %s: %v", table.cfg.Worker, id, err)
 	}
 	return table.Lease(id)
 }
 
-// refused expects the refusal that the KCL understands.
+// refused expects that the lease is not acquired.
 func refused(t *testing.T, table *Table, id string) {
 	t.Helper()
 	resync(t, table)
-	err := tick(table, view(id))
+	err := tick(table, id)
 	if err == nil {
 		t.Fatalf("%s leased %s", table.cfg.Worker, id)
 	}
-	if !errors.As(err, &kcl.ErrLeaseNotAcquired{}) {
+	if !errors.Is(err, ErrNotAcquired) {
 		t.Fatalf("%s: want a refusal, got %v", id, err)
 	}
 }
@@ -278,7 +269,7 @@ func TestOneScanPerSync(t *testing.T) {
 	for range 10 {
 		resync(t, table)
 		for _, s := range shards {
-			if err := tick(table, view(s.ID)); err == nil {
+			if err := tick(table, s.ID); err == nil {
 				t.Errorf("%s leased twice", s.ID)
 			}
 		}

@@ -22,11 +22,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"logsluice/consumer/kcl"
 	"logsluice/internal/fakeaws"
 	"logsluice/subscription"
 )
@@ -204,7 +203,7 @@ func TestUnpack_Failure(t *testing.T) {
 // A megabyte of empty user records is one dead letter, which holds the record.
 func TestAggregateOfTooMany(t *testing.T) {
 	data := aggregateOf(170_000, nil)
-	s, iterator := fetching(t, 0, 0, noFaults)
+	s := fetching(t, 0, 0, noFaults)
 	s.put(t, data)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -219,7 +218,7 @@ func TestAggregateOfTooMany(t *testing.T) {
 			}
 		}
 	}))
-	out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+	out, err := s.Read(t.Context(), heldShard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +243,7 @@ func (c *Consumer) process(t *testing.T, records []types.Record) {
 		t.Fatal(err)
 	}
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-	p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
+	p.ProcessRecords(records)
 	<-p.marks.drained()
 }
 
@@ -261,7 +260,7 @@ func (s *stream) put(t *testing.T, data []byte) {
 func TestAnswerOfManyUserRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const aggregates, each = 25, 9_000
-		s, iterator := fetching(t, 0, 0, noFaults)
+		s := fetching(t, 0, 0, noFaults)
 		s.interval = 250 * time.Millisecond // a shard answers 5 calls a second
 		for i := range aggregates {
 			s.put(t, aggregateOf(each, fmt.Appendf(nil, "%d", i)))
@@ -272,8 +271,8 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 		time.Sleep(time.Minute)
 		var got []string
 		calls := 0
-		for iterator != nil {
-			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		for last := false; !last; {
+			out, err := s.Read(t.Context(), heldShard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -283,9 +282,9 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 			for _, r := range out.Records {
 				got = append(got, string(r.Data))
 			}
-			iterator = out.NextShardIterator
+			last = out.IsLast
 			calls++
-			if iterator != nil && s.readerOf(*iterator).limit > 1 {
+			if s.readerOf(heldShard).limit > 1 {
 				t.Fatal("the next call asks for as many records as before")
 			}
 		}
@@ -304,21 +303,21 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 	})
 }
 
-// Where the rest of an answer cannot be read again, the KCL gets an error and none of it.
+// Where the rest of an answer cannot be read again, the worker gets an error and none of it.
 func TestAnswerOfManyUserRecords_Failure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, iterator := fetching(t, 0, 0, noFaults)
+		s := fetching(t, 0, 0, noFaults)
 		for range 3 {
 			s.put(t, aggregateOf(9_000, nil))
 		}
-		r := s.readerOf(*iterator)
-		out, err := s.kinesis.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator})
+		r := s.readerOf(heldShard)
+		out, err := s.kinesis.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: r.iterator})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.proceed(ctx, r, *iterator, out, middleware.Metadata{}); !errors.Is(err, context.Canceled) {
+		if err := s.proceed(ctx, r, out); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
 	})
@@ -366,26 +365,26 @@ func TestAggregateOfBombs(t *testing.T) {
 // Records of an answer that are left to be read again count for the lag.
 func TestLagOfRecordsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, iterator := fetching(t, 0, 0, noFaults)
+		s := fetching(t, 0, 0, noFaults)
 		for range 3 {
 			s.put(t, aggregateOf(9_000, nil))
 		}
 		time.Sleep(2 * time.Minute)
-		if _, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator}); err != nil {
+		if _, err := s.Read(t.Context(), heldShard); err != nil {
 			t.Fatal(err)
 		}
-		if lag := s.metrics.lag.readings[heldShard].behind; lag < 2*time.Minute-time.Second || lag > 2*time.Minute {
+		if lag := s.shards.byID[heldShard].lag.behind; lag < 2*time.Minute-time.Second || lag > 2*time.Minute {
 			t.Errorf("the lag is %s", lag)
 		}
 	})
 }
 
 // When the rest of an answer with too many user records cannot be asked for, and the
-// iterator has expired when the KCL tries again, nothing is passed over.
+// iterator has expired when the worker tries again, nothing is passed over.
 func TestRestOfAnswerAndExpiredIterator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail atomic.Bool
-		s, iterator := fetching(t, 0, 0, func(call fakeaws.Call) (fault fakeaws.Fault) {
+		s := fetching(t, 0, 0, func(call fakeaws.Call) (fault fakeaws.Fault) {
 			if call.Operation == "GetShardIterator" && fail.Load() {
 				fault.Refuse = &fakeaws.APIError{Code: "ProvisionedThroughputExceededException", Message: "injected"}
 			}
@@ -394,8 +393,8 @@ func TestRestOfAnswerAndExpiredIterator(t *testing.T) {
 		for range 3 {
 			s.put(t, aggregateOf(9_000, nil))
 		}
-		read := func() (*kinesis.GetRecordsOutput, error) {
-			return s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		read := func() (kcl.Answer, error) {
+			return s.Read(t.Context(), heldShard)
 		}
 		fail.Store(true)
 		if _, err := read(); err == nil {
@@ -410,7 +409,6 @@ func TestRestOfAnswerAndExpiredIterator(t *testing.T) {
 				t.Fatal(err)
 			}
 			n += len(out.Records)
-			iterator = out.NextShardIterator
 		}
 		if n != 27_000 {
 			t.Errorf("%d of 27000 user records were read", n)

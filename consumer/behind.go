@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,60 +16,48 @@ import (
 // worker reads is left to that worker.
 type behind struct {
 	lagDesc, unreadDesc *prometheus.Desc
+	shards              *shards
 	standings           func() []checkpoint.Standing
-
-	mu       sync.Mutex
-	readings map[string]reading // by shard
-}
-
-// reading is what the answers to the reads of a shard said under one lease.
-type reading struct {
-	lease  *checkpoint.Lease
-	marks  *watermark // nil until the shard has a processor
-	behind time.Duration
-	at     time.Time // when the last answer came, zero before the first
 }
 
 // betweenAnswers is longer than it takes from one answer to the next in steady state.
 const betweenAnswers = 5 * time.Second
 
-func newBehind() *behind {
+func newBehind(all *shards, standings func() []checkpoint.Standing) *behind {
 	return &behind{
 		lagDesc: prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard that this worker reads or nobody.", []string{"shard"}, nil),
 		unreadDesc: prometheus.NewDesc("logsluice_shards_unread",
 			"Shards that no worker reads: they have no living owner, or their reading fails.", nil, nil),
-		standings: func() []checkpoint.Standing { return nil },
-		readings:  make(map[string]reading),
+		shards:    all,
+		standings: standings,
 	}
 }
 
-// begin follows the reading of a shard whose records go into a watermark.
-func (b *behind) begin(shard string, lease *checkpoint.Lease, marks *watermark) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.readings[shard] = reading{lease: lease, marks: marks}
+// setWatermark notes the watermark that the records of a shard go into.
+func (s *shards) setWatermark(id string, lease *checkpoint.Lease, marks *watermark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ofLocked(id).lag = lag{lease: lease, marks: marks}
 }
 
 // answered notes how far an answer was behind the tip, and returns the watermark of
 // the shard, nil if it has none yet.
-func (b *behind) answered(shard string, lease *checkpoint.Lease, lag time.Duration) *watermark {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r := b.readings[shard]
-	if r.lease != lease {
-		r = reading{lease: lease}
+func (s *shards) answered(id string, lease *checkpoint.Lease, behind time.Duration) *watermark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.ofLocked(id)
+	if known.lag.lease != lease {
+		known.lag = lag{lease: lease}
 	}
-	r.behind, r.at = lag, time.Now()
-	b.readings[shard] = r
-	return r.marks
+	known.lag.behind, known.lag.at = behind, time.Now()
+	return known.lag.marks
 }
 
-// marksOf returns the watermark of a reading, nil if it has none.
-func (b *behind) marksOf(shard string, lease *checkpoint.Lease) *watermark {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if r := b.readings[shard]; r.lease == lease {
-		return r.marks
+// marksOfLocked returns the watermark of a shard under a lease, nil if it has none. s.mu
+// must be held.
+func (s *shards) marksOfLocked(id string, lease *checkpoint.Lease) *watermark {
+	if known := s.byID[id]; known != nil && known.lag.lease == lease {
+		return known.lag.marks
 	}
 	return nil
 }
@@ -82,18 +69,18 @@ type state struct {
 	waitsForOpenSearch bool
 }
 
-// states returns the shards that are not read to their ends. It forgets the readings
-// that have ended.
+// states returns the shards that are not read to their ends. It forgets what answers said
+// under leases that have ended.
 func (b *behind) states() []state {
 	standings := b.standings()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	current := make(map[string]reading)
+	b.shards.mu.Lock()
+	defer b.shards.mu.Unlock()
 	all := make([]state, len(standings))
+	current := make(map[string]bool)
 	for i, s := range standings {
-		r := b.readings[s.Shard]
-		if s.Lease != nil && r.lease == s.Lease {
-			current[s.Shard] = r
+		if known := b.shards.byID[s.Shard]; known != nil && s.Lease != nil && known.lag.lease == s.Lease {
+			current[s.Shard] = true
+			r := known.lag
 			all[i].waitsForOpenSearch = r.marks != nil && r.marks.pending() > 0
 			if !r.at.IsZero() {
 				s.Unanswered = time.Since(r.at)
@@ -105,7 +92,12 @@ func (b *behind) states() []state {
 		}
 		all[i].Standing = s
 	}
-	b.readings = current
+	for id, known := range b.shards.byID {
+		if !current[id] {
+			known.lag = lag{}
+		}
+	}
+	b.shards.forgetLocked()
 	return all
 }
 

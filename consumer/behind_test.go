@@ -16,7 +16,7 @@ import (
 // counts for a shard of which no answer came, unless another worker reads it.
 func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBehind()
+		b := newBehind(new(shards), nil)
 		mine, other := new(checkpoint.Lease), new(checkpoint.Lease)
 		f := func(unread int, standings []checkpoint.Standing, want ...string) {
 			t.Helper()
@@ -40,20 +40,20 @@ func TestBehind(t *testing.T) {
 		}, `logsluice_lag_seconds{shard="s1"} 3600`, `logsluice_lag_seconds{shard="s2"} 60`, `logsluice_lag_seconds{shard="s4"} 2`, `logsluice_lag_seconds{shard="s5"} 3`)
 
 		held := standings{{Shard: "s1", Lag: 5 * time.Hour, Lease: mine}, {Shard: "s2", Lease: mine, Lag: time.Hour}}
-		b.begin("s1", mine, nil)
+		b.shards.setWatermark("s1", mine, nil)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 3600`) // before the first answers
-		b.answered("s1", mine, 1500*time.Millisecond)
-		b.answered("s2", mine, 0)
+		b.shards.answered("s1", mine, 1500*time.Millisecond)
+		b.shards.answered("s2", mine, 0)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
 		time.Sleep(betweenAnswers)
-		b.answered("s2", mine, 0)
+		b.shards.answered("s2", mine, 0)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
 		time.Sleep(time.Second)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 7.5`, `logsluice_lag_seconds{shard="s2"} 0`)
 		held[0].Lease = other // given back, and acquired again
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 0`)
-		if len(b.readings) != 1 {
-			t.Errorf("readings of leases that have ended are kept: %v", b.readings)
+		if len(b.shards.byID) != 1 {
+			t.Errorf("shards whose leases have ended are kept: %v", b.shards.byID)
 		}
 		time.Sleep(time.Minute)
 		f(0, held[1:], `logsluice_lag_seconds{shard="s2"} 61`)
@@ -62,10 +62,12 @@ func TestBehind(t *testing.T) {
 
 // The watermark of an earlier lease is not that of the reading.
 func TestMarksOfAnotherLease(t *testing.T) {
-	b := newBehind()
+	all := new(shards)
 	earlier, lease, marks := &checkpoint.Lease{}, &checkpoint.Lease{}, newWatermark(func(string) {})
-	b.begin("s", earlier, marks)
-	if b.marksOf("s", earlier) != marks || b.marksOf("s", lease) != nil || b.marksOf("other", lease) != nil {
+	all.setWatermark("s", earlier, marks)
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.marksOfLocked("s", earlier) != marks || all.marksOfLocked("s", lease) != nil || all.marksOfLocked("other", lease) != nil {
 		t.Error("the watermark is of another lease")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -14,12 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/worker"
 	"golang.org/x/sync/semaphore"
 
 	"logsluice/checkpoint"
+	"logsluice/consumer/kcl"
 	"logsluice/indexer"
 	"logsluice/internal/statelog"
 	"logsluice/internal/timetext"
@@ -75,7 +72,7 @@ func (c Config) check() error {
 	return nil
 }
 
-// Consumer runs a KCL worker whose processors index what they read.
+// Consumer runs a worker whose processors index what they read.
 type Consumer struct {
 	cfg     Config
 	table   *checkpoint.Table
@@ -87,12 +84,11 @@ type Consumer struct {
 	// record, also while it waits for bytes in flight.
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
-	progress progress
+	shards   *shards
+	lag      *behind
+	syncing  syncLoop
 	failure  chan error        // one, which ends Run
 	identity checkpoint.Stream // what Check has found of it
-	// unreadLogged is when a shard that nobody reads was last reported. The goroutine of
-	// Sync owns it.
-	unreadLogged map[string]time.Time
 
 	reading  context.Context // ends when the worker stops: nothing more is read
 	stop     context.CancelFunc
@@ -106,24 +102,25 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		return nil, err
 	}
 	m := newMetrics()
-	if err := m.register(cfg.Registry, table); err != nil {
-		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
-	}
 	c := &Consumer{
-		cfg:          cfg,
-		table:        table,
-		mapper:       mapper,
-		indexer:      ix,
-		metrics:      m,
-		decoders:     newDecoders(cfg.MaxInflated),
-		large:        semaphore.NewWeighted(1),
-		failure:      make(chan error, 1),
-		identity:     Identity(cfg.Stream),
-		unreadLogged: make(map[string]time.Time),
+		cfg:      cfg,
+		table:    table,
+		mapper:   mapper,
+		indexer:  ix,
+		metrics:  m,
+		decoders: newDecoders(cfg.MaxInflated),
+		large:    semaphore.NewWeighted(1),
+		failure:  make(chan error, 1),
+		identity: Identity(cfg.Stream),
+		shards:   new(shards),
+	}
+	c.lag = newBehind(c.shards, table.Standings)
+	if err := m.register(cfg.Registry, table, c.lag); err != nil {
+		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
 	}
 	c.reading, c.stop = context.WithCancel(context.Background())
 	c.draining, c.giveUp = context.WithCancel(context.Background())
-	c.stream = newStream(c.reading, cfg, table, m, &c.progress)
+	c.stream = newStream(c.reading, cfg, table, m, c.shards)
 	return c, nil
 }
 
@@ -156,9 +153,13 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	w := worker.NewWorker(c, c.kclConfig()).WithKinesis(c.stream.client).WithCheckpointer(watchedTable{c.table, &c.progress})
+	w := kcl.New(kcl.Config{
+		Application: c.cfg.Application, Stream: c.cfg.Stream, Region: c.cfg.AWS.Region, Worker: c.cfg.Worker,
+		Table: c.table, Reader: c.stream, NewProcessor: c.createProcessor,
+		IsStopping: c.stopping, Log: c.cfg.Log,
+	})
 	if err := w.Start(); err != nil {
-		return fmt.Errorf("start the KCL worker: %w", err)
+		return err
 	}
 	var syncing sync.WaitGroup
 	syncing.Go(func() { c.sync(c.reading) })
@@ -237,7 +238,7 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 func (c *Consumer) sync(ctx context.Context) {
 	var changes statelog.Changes
 	for {
-		c.progress.turn()
+		c.syncing.turn()
 		interval := c.cfg.SyncInterval
 		if c.table.Claiming() {
 			// A lease that is handed over is not read meanwhile.
@@ -283,36 +284,3 @@ const refusedFor = 5 * time.Minute
 
 // ErrRefused is returned by Run when Kinesis has refused to be read for too long.
 var ErrRefused = errors.New("nothing can be read of the stream")
-
-// CreateProcessor makes the processor for a shard that was leased. The KCL
-// calls it.
-func (c *Consumer) CreateProcessor() kcl.IRecordProcessor {
-	return &processor{consumer: c, mapper: c.mapper.Clone()}
-}
-
-// tick is the mean time in milliseconds between two looks of the KCL at its
-// assignment while there are leases to take. It takes one at each.
-const tick = 10
-
-// maxRecords is the most that Kinesis gives in one GetRecords call.
-const maxRecords = 10_000
-
-func (c *Consumer) kclConfig() *config.KinesisClientLibConfiguration {
-	cfg := config.NewKinesisClientLibConfig(c.cfg.Application, c.cfg.Stream, c.cfg.AWS.Region, c.cfg.Worker)
-	cfg.Logger = kclLog{log: c.cfg.Log, reading: c.reading, sampler: newSampler()}
-	cfg.ShardSyncIntervalMillis = tick
-	cfg.MaxRecords = maxRecords
-	// The middleware of the client paces the reads.
-	cfg.IdleTimeBetweenReadsInMillis = 1
-	// Never: the heartbeat renews, and the client's middleware ends the reading
-	// of a lost lease. A renewal of the KCL that comes when its reader has
-	// ended would acquire the lease for nobody.
-	cfg.LeaseRefreshWaitTime = math.MaxInt32
-	// The middleware of the client places each shard; the oldest record is the
-	// safe choice should it ever not.
-	cfg.InitialPositionInStream = config.TRIM_HORIZON
-	// Throttled five times in a row, a reader gives its lease back. The KCL's
-	// pause doubles with each KMS throttle, to 3 s, and heeds no stop.
-	cfg.MaxRetryCount = 5
-	return cfg
-}

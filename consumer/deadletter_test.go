@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -79,9 +78,9 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 			}
 			t.Cleanup(c.indexer.Close)
 			p := &processor{consumer: c, mapper: mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{
+			p.ProcessRecords([]types.Record{{
 				Data:           fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g\"","logStream":"s","logEvents":[7,%s]}`, event),
-				SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(arrived)}}})
+				SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(arrived)}})
 			<-p.marks.drained()
 			search.mu.Lock()
 			defer search.mu.Unlock()

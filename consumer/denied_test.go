@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,8 @@ import (
 	"logsluice/internal/statelog"
 	"logsluice/local/localtest"
 )
+
+var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
 // lines is a log that a test reads.
 type lines struct {
@@ -146,7 +149,7 @@ func TestReadsRefused(t *testing.T) {
 				if err := r.Alive(t.Context()); err != nil {
 					t.Errorf("alive: %v", err)
 				}
-				if lag := lagOf(t, r.metrics.lag, heldShard); lag < 3895 || lag > 3901 {
+				if lag := lagOf(t, r.lag, heldShard); lag < 3895 || lag > 3901 {
 					t.Errorf("the lag is %v", lag)
 				}
 				r.refuse.Store(nil)
@@ -154,7 +157,7 @@ func TestReadsRefused(t *testing.T) {
 				if err := r.Ready(t.Context()); err != nil || r.table.Held() != 2 {
 					t.Errorf("after: %d leases, %v", r.table.Held(), err)
 				}
-				if lag := lagOf(t, r.metrics.lag, heldShard); lag != 3600 {
+				if lag := lagOf(t, r.lag, heldShard); lag != 3600 {
 					t.Errorf("the lag is %v", lag)
 				}
 			})
@@ -355,29 +358,10 @@ func TestReadError(t *testing.T) {
 // A read that was ended on purpose is no failure of the shard.
 func TestEndedReadIsNoFailure(t *testing.T) {
 	fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
-	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(progress))
+	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(shards))
 	for _, ended := range []error{nil, errUnled} {
 		if err := s.failed(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
 			t.Errorf("%v becomes %v", ended, err)
 		}
 	}
-}
-
-// Of the KCL's own warnings one of a kind is logged per minute, with the number
-// of the others.
-func TestKCLWarningsAreSampled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log lines
-		k := kclLog{log: zerolog.New(&log).Level(zerolog.InfoLevel), reading: t.Context(), sampler: newSampler()}
-		for i := range 150 {
-			k.Warnf("one %d", i)
-			k.WithFields(nil).Errorf("another %v", errors.ErrUnsupported)
-			k.Errorf("ours %v", &readError{cause: errors.ErrUnsupported})
-			time.Sleep(time.Second)
-		}
-		all := log.containing("")
-		if len(all) != 6 || !strings.Contains(all[4], `"since_last_line":59,"message":"kcl: one 120"`) {
-			t.Errorf("%d lines: %s", len(all), all)
-		}
-	})
 }

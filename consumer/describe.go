@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"logsluice/internal/statelog"
 )
 
 // ErrDeleting is returned when the stream is being deleted.
@@ -64,7 +66,7 @@ func Describe(ctx context.Context, client *kinesis.Client, stream string) (Descr
 // again. Run goes by what it finds of the stream. Besides what AWS answers it returns
 // ErrDeleting and checkpoint.ErrOtherTable.
 func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
-	lines := newSampler()
+	lines := statelog.NewSampler()
 	err = c.persist(ctx, "cannot begin with the stream; trying again: run logsluice doctor", func(ctx context.Context) (err error) {
 		d, err = c.find(ctx, lines)
 		return err
@@ -83,11 +85,11 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 
 // find describes the stream, and lists its shards, without which no worker can run. It
 // can do without the right to describe the stream.
-func (c *Consumer) find(ctx context.Context, lines *sampler) (Description, error) {
+func (c *Consumer) find(ctx context.Context, lines *statelog.Sampler) (Description, error) {
 	d, err := Describe(ctx, c.stream.kinesis, c.cfg.Stream)
 	switch {
 	case IsDenied(err):
-		lines.warn(c.cfg.Log, apiCode(err)).Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
+		lines.Warn(c.cfg.Log, apiCode(err)).Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
 	case err != nil:
 		return d, err
 	}

@@ -17,9 +17,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// fetching is the stream that the KCL reads the held shard of, with n records
-// of some size in it.
-func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault) (s *stream, iterator *string) {
+// fetching is the stream of which the held shard is read, with n records of some size in it.
+func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault) *stream {
 	t.Helper()
 	table, _ := leased(t)
 	config := aws.Config{
@@ -27,7 +26,7 @@ func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault
 		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 		HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(fakeaws.NewKinesis(fakeaws.KinesisOptions{Retention: 24 * time.Hour}), decide))},
 	}
-	s = newStream(t.Context(), Config{Stream: "s", AWS: config, PollInterval: time.Millisecond}, table, newMetrics(), new(progress))
+	s := newStream(t.Context(), Config{Stream: "s", AWS: config, PollInterval: time.Millisecond}, table, newMetrics(), new(shards))
 	if _, err := s.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)}); err != nil {
 		t.Fatal(err)
 	}
@@ -36,26 +35,20 @@ func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault
 			t.Fatal(err)
 		}
 	}
-	return s, s.iterator(t)
-}
-
-func (s *stream) iterator(t *testing.T) *string {
-	t.Helper()
-	out, err := s.client.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{StreamName: aws.String("s"), ShardId: aws.String(heldShard), ShardIteratorType: "TRIM_HORIZON"})
-	if err != nil {
+	if err := s.Begin(t.Context(), heldShard); err != nil {
 		t.Fatal(err)
 	}
-	return out.ShardIterator
+	return s
 }
 
-// An iterator that expired while its reader waited is renewed in place: the
-// KCL sees the next records and keeps the lease.
+// An iterator that expired while its reader waited is renewed in place: the next records
+// come, and the lease is kept.
 func TestExpiredIteratorIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, iterator := fetching(t, 250, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		s := fetching(t, 250, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		seen := make(map[string]bool)
 		for len(seen) < 250 {
-			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+			out, err := s.Read(t.Context(), heldShard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +58,6 @@ func TestExpiredIteratorIsRenewed(t *testing.T) {
 				}
 				seen[string(r.Data)] = true
 			}
-			iterator = out.NextShardIterator
 			time.Sleep(6 * time.Minute) // iterators live 5
 		}
 	})
@@ -74,16 +66,15 @@ func TestExpiredIteratorIsRenewed(t *testing.T) {
 // Calls ask for no more than is to be in memory, by the size of what came.
 func TestFetchesAreSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, iterator := fetching(t, 300, 100_000, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		s := fetching(t, 300, 100_000, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		for call, want := range []int{firstRecords * 100_000, fetchBytes, fetchBytes} {
-			out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+			out, err := s.Read(t.Context(), heldShard)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if size := len(out.Records) * 100_000; size > want || size < want-100_000 {
 				t.Errorf("call %d brings %d bytes", call, size)
 			}
-			iterator = out.NextShardIterator
 			time.Sleep(10 * time.Second) // a shard gives 2 MiB a second
 		}
 	})
@@ -97,7 +88,7 @@ func TestBacklogIsReadAtFullSpeed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				s, iterator := fetching(t, 600, 100_000, func(call fakeaws.Call) fakeaws.Fault {
+				s := fetching(t, 600, 100_000, func(call fakeaws.Call) fakeaws.Fault {
 					if call.Operation == "GetRecords" {
 						if calls++; calls == 10 {
 							return fault
@@ -109,12 +100,11 @@ func TestBacklogIsReadAtFullSpeed(t *testing.T) {
 				time.Sleep(time.Minute)
 				began, reads, records := time.Now(), 0, 0
 				for ; records < 600; reads++ {
-					out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+					out, err := s.Read(t.Context(), heldShard)
 					if err != nil {
 						t.Fatal(err)
 					}
 					records += len(out.Records)
-					iterator = out.NextShardIterator
 				}
 				// A shard gives 60 MB in 30 s.
 				if took := time.Since(began); took > most {
@@ -137,20 +127,17 @@ func TestBacklogIsReadAtFullSpeed(t *testing.T) {
 func TestFetchesAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failing atomic.Bool
-		s, iterator := fetching(t, 1000, 10, func(call fakeaws.Call) (fault fakeaws.Fault) {
+		s := fetching(t, 1000, 10, func(call fakeaws.Call) (fault fakeaws.Fault) {
 			if call.Operation == "GetRecords" && failing.Load() {
 				fault.Refuse = &fakeaws.APIError{Code: "InvalidArgumentException", Message: "injected"}
 			}
 			return fault
 		})
-		read := func() (next *string, ok bool) {
+		read := func() (ok bool) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			out, err := s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
-			if err != nil {
-				return iterator, false
-			}
-			return out.NextShardIterator, true
+			_, err := s.Read(ctx, heldShard)
+			return err == nil
 		}
 		others := func(n int) {
 			for range n {
@@ -158,16 +145,14 @@ func TestFetchesAreFew(t *testing.T) {
 			}
 		}
 		others(maxFetches)
-		if _, ok := read(); ok {
+		if read() {
 			t.Fatal("one more answer is in memory than may be")
 		}
 		<-s.fetches
 		for range 3 { // the answer before is dropped by the next call
-			next, ok := read()
-			if !ok {
+			if !read() {
 				t.Fatal("an answer is kept that was taken on")
 			}
-			iterator = next
 		}
 		failing.Store(true)
 		read()
@@ -186,17 +171,17 @@ func TestFetchesAreFew(t *testing.T) {
 // The last answer of a closed shard has records and no next iterator.
 func TestFetchesEndWithShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, iterator := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		s := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		if _, err := s.kinesis.SplitShard(t.Context(), &kinesis.SplitShardInput{StreamName: aws.String("s"), ShardToSplit: aws.String(heldShard), NewStartingHashKey: aws.String("170141183460469231731687303715884105728")}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		out, err := s.Read(t.Context(), heldShard)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(out.Records) != 3 || out.NextShardIterator != nil {
-			t.Fatalf("%d records, next iterator %v", len(out.Records), out.NextShardIterator)
+		if len(out.Records) != 3 || !out.IsLast {
+			t.Fatalf("%d records, the last ones: %t", len(out.Records), out.IsLast)
 		}
 		s.end(heldShard)
 		if n := len(s.fetches); n != 0 {
@@ -208,7 +193,7 @@ func TestFetchesEndWithShard(t *testing.T) {
 // A reader that has not read anything yet waits longer than its iterator lives.
 func TestFirstIteratorIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, iterator := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
+		s := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		for range maxFetches {
 			s.fetches <- struct{}{}
 		}
@@ -216,9 +201,9 @@ func TestFirstIteratorIsRenewed(t *testing.T) {
 			time.Sleep(6 * time.Minute) // OpenSearch is away
 			<-s.fetches
 		}()
-		out, err := s.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(10_000)})
+		out, err := s.Read(t.Context(), heldShard)
 		if err != nil || len(out.Records) != 3 {
-			t.Fatalf("the KCL gives the lease back for this: %v", err)
+			t.Fatalf("the lease is given back for this: %v", err)
 		}
 	})
 }

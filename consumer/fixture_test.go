@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
@@ -90,7 +88,7 @@ func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 	if err := table.Open(t.Context(), checkpoint.Stream{Name: "logs"}, listHeld); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.GetLease(&partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}}, "w"); err != nil {
+	if _, err := table.Acquire(t.Context(), heldShard); err != nil {
 		t.Fatal(err)
 	}
 	return table, dynamodb.NewFromConfig(cfg)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/local/localtest"
 	"logsluice/subscription"
@@ -64,8 +63,8 @@ func TestFloodOfManyShards(t *testing.T) {
 						done++
 					})}
 					for i := done; i < n && reading.Err() == nil; i++ {
-						p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-							{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+						p.ProcessRecords([]types.Record{
+							{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 						if reading.Err() == nil {
 							*count++
 							time.Sleep(each)
@@ -122,8 +121,8 @@ func TestFloodInTheMiddleOfARecord(t *testing.T) {
 		}
 		start := func(shard string, data []byte) *processor {
 			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, owned: t.Context(), ctx: t.Context(), marks: newWatermark(func(string) {})}
-			go p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			go p.ProcessRecords([]types.Record{
+				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 			return p
 		}
 		live := linesAt(20, time.Now())

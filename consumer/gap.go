@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"logsluice/checkpoint"
+	"logsluice/internal/statelog"
 )
 
 // Records that expire before they are read are lost to OpenSearch. Kinesis does not say
@@ -25,7 +26,7 @@ type retention struct {
 	length  time.Duration // 0 if it is not known
 	asked   time.Time
 	trimmed time.Time // everything before has expired: a longer retention brings nothing back
-	lines   *sampler
+	lines   *statelog.Sampler
 }
 
 const (
@@ -87,7 +88,7 @@ func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
 	defer k.mu.Unlock()
 	k.asked = time.Now()
 	if k.length == 0 && behind > leastOfAWS && ctx.Err() == nil {
-		k.lines.warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
+		k.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
 			Msg("records may have expired unread: the stream's retention is not known: allow kinesis:DescribeStreamSummary on it to the task role")
 	}
 }
@@ -130,8 +131,8 @@ func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
 func (s *stream) judge(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
 	found, isGap := s.gapBefore(ctx, r, date, answer.Records, skipped)
 	passes := isGap && len(answer.Records) == 0 && aws.ToInt64(answer.MillisBehindLatest) > 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
 	if isGap {
 		r.read = found.to
 		s.metrics.gapSeconds.Add(found.to.Sub(found.from).Seconds())
@@ -166,14 +167,14 @@ func (s *stream) gapBefore(ctx context.Context, r *reader, date time.Time, recor
 }
 
 // reportGapLocked reports the gap that was found in the reading of a shard, if there is
-// one. s.mu must be held.
+// one. s.shards.mu must be held.
 func (s *stream) reportGapLocked(r *reader) {
 	if r.gap == nil {
 		return
 	}
 	g := *r.gap
 	r.gap = nil
-	if marks := s.metrics.lag.marksOf(r.shard, r.lease); marks != nil {
+	if marks := s.shards.marksOfLocked(r.shard, r.lease); marks != nil {
 		marks.through(g.to) // the next reading does not find it again
 	}
 	s.metrics.gaps.Inc()

@@ -244,7 +244,7 @@ func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) 
 		}
 		close(held)
 		time.Sleep(10 * time.Second)
-		if lag := lagOf(s.T, s.worker.metrics.lag, heldShard); lag > 60 {
+		if lag := lagOf(s.T, s.worker.lag, heldShard); lag > 60 {
 			s.Errorf("through answers without records the lag is %vs", lag)
 		}
 		time.Sleep(time.Minute)
@@ -480,7 +480,7 @@ func TestHorizon(t *testing.T) {
 			return fault
 		})
 		createStream(t, fake)
-		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(progress))
+		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(shards))
 		f := func(what string, behind, want time.Duration, wantAsked int) {
 			t.Helper()
 			asked = 0
@@ -518,7 +518,7 @@ func TestUnknownRetention(t *testing.T) {
 		})
 		createStream(t, fake)
 		var log strings.Builder
-		s := newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(&log)}, nil, newMetrics(), new(progress))
+		s := newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(&log)}, nil, newMetrics(), new(shards))
 		if known {
 			s.retention.set(24 * time.Hour)
 		}
@@ -543,7 +543,7 @@ func TestFromHorizon(t *testing.T) {
 		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		createStream(t, fake)
 		table := newTable(t, fake, 15*time.Second)
-		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, table, newMetrics(), new(progress))
+		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, table, newMetrics(), new(shards))
 		f := func(behind time.Duration, from kinesistypes.ShardIteratorType, want bool) {
 			t.Helper()
 			place := kinesis.GetShardIteratorInput{ShardIteratorType: from}
@@ -572,7 +572,7 @@ func onJudged(t *testing.T, behind time.Duration, f func(j *judged)) {
 		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		createStream(t, fake)
 		j := &judged{T: t, log: &strings.Builder{}, reader: &reader{shard: heldShard, lease: &checkpoint.Lease{}, last: "100", read: time.Now().Add(-behind)}}
-		j.stream = newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(j.log)}, nil, newMetrics(), new(progress))
+		j.stream = newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(j.log)}, nil, newMetrics(), new(shards))
 		f(j)
 	})
 }

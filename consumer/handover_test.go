@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/prometheus/client_golang/prometheus"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 )
 
 // A worker that has claimed a lease does not wait for ever for what OpenSearch
@@ -23,11 +22,10 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 		// clock going for ever.
 		draining, giveUp := context.WithTimeout(t.Context(), 100*bound)
 		defer giveUp()
-		c := &Consumer{cfg: Config{DrainTimeout: bound}, table: table, metrics: newMetrics(), reading: t.Context(), draining: draining,
+		c := &Consumer{cfg: Config{DrainTimeout: bound}, table: table, metrics: newMetrics(), shards: new(shards), reading: t.Context(), draining: draining, mapper: newMapper(t),
 			indexer: newIndexer(t, 1, prometheus.NewRegistry(), away{})}
-		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, &c.progress)
-		p := &processor{consumer: c}
-		p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
+		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, c.shards)
+		p := c.newProcessor(heldShard)
 		p.marks.add("1", 1) // of which no verdict comes
 		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 			TableName: aws.String("leases"), Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: heldShard}},
@@ -39,8 +37,8 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 		<-table.Lease(heldShard).Reading().Done()
 		begun := time.Now()
 		// The reader may be at the end of the shard, and wait there first.
-		p.Shutdown(&kcl.ShutdownInput{ShutdownReason: kcl.TERMINATE})
-		if err := table.RemoveLeaseOwner(heldShard); err != nil {
+		p.Shutdown(func() error { t.Error("the end of the shard is written"); return nil })
+		if err := table.Release(heldShard); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took < bound || took > bound+time.Second {

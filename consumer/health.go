@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
-
-	"logsluice/checkpoint"
 )
 
 // stuckAfter is how long a loop may go without progress, at least. The KCL
@@ -32,7 +27,10 @@ func (c *Consumer) Alive(context.Context) error {
 		return fmt.Errorf("nothing could be read since the start: %w", cause)
 	}
 	// A look that DynamoDB does not answer takes about a lease duration.
-	return c.progress.check(max(10*c.cfg.SyncInterval, 4*c.table.LeaseDuration(), stuckAfter))
+	if err := c.syncing.check(max(10*c.cfg.SyncInterval, 4*c.table.LeaseDuration(), stuckAfter)); err != nil {
+		return err
+	}
+	return c.shards.checkReaders()
 }
 
 // Ready returns an error when the worker is stopping, when the lease table could
@@ -58,11 +56,27 @@ func (c *Consumer) Ready(context.Context) error {
 
 func (c *Consumer) stopping() bool { return c.reading.Err() != nil }
 
-// progress is when the loops of a consumer gave their last sign of life.
-type progress struct {
-	mu      sync.Mutex
-	turned  time.Time         // when the last turn of the look at leases and shards began
-	readers map[string]*pulse // by the shards of leases that are held and not being released
+// syncLoop is the sign of life of the loop that looks at leases and shards.
+type syncLoop struct {
+	mu     sync.Mutex
+	turned time.Time // when its last turn began, zero before the first
+}
+
+// turn notes that a turn begins.
+func (l *syncLoop) turn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turned = time.Now()
+}
+
+// check returns an error when a turn takes longer than it may.
+func (l *syncLoop) check(longest time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if age := time.Since(l.turned); !l.turned.IsZero() && age > longest {
+		return fmt.Errorf("the look at leases and shards has been stuck for %s", age.Round(time.Second))
+	}
+	return nil
 }
 
 // pulse is the sign of life of a reader.
@@ -71,83 +85,51 @@ type pulse struct {
 	last   time.Time // when it came into our code or left it
 }
 
-// turn notes a turn of the look at leases and shards.
-func (p *progress) turn() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.turned = time.Now()
+// expectReader expects signs of life of a shard's reader, until expectNoReader.
+func (s *shards) expectReader(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ofLocked(id).pulse = &pulse{last: time.Now()}
 }
 
-// begin expects signs of life of a shard's reader, until end.
-func (p *progress) begin(shard string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.readers == nil {
-		p.readers = make(map[string]*pulse)
-	}
-	p.readers[shard] = &pulse{last: time.Now()}
-}
-
-func (p *progress) end(shard string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.readers, shard)
+func (s *shards) expectNoReader(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ofLocked(id).pulse = nil
 }
 
 // inside notes that a shard's reader is in our code until leave is called.
-func (p *progress) inside(shard string) (leave func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	reader := p.readers[shard]
-	if reader == nil {
+func (s *shards) inside(id string) (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.byID[id]
+	if known == nil || known.pulse == nil {
 		return func() {}
 	}
+	reader := known.pulse
 	reader.inside++
 	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		reader.inside--
 		reader.last = time.Now()
 	}
 }
 
-func (p *progress) check(longestTurn time.Duration) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if age := time.Since(p.turned); !p.turned.IsZero() && age > longestTurn {
-		return fmt.Errorf("the look at leases and shards has been stuck for %s", age.Round(time.Second))
-	}
+// checkReaders returns an error when the reader of a held lease gave no sign of life for
+// stuckAfter.
+func (s *shards) checkReaders() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var stuck []string
-	for _, shard := range slices.Sorted(maps.Keys(p.readers)) {
-		if r := p.readers[shard]; r.inside == 0 && time.Since(r.last) > stuckAfter {
-			stuck = append(stuck, shard)
+	for id, known := range s.byID {
+		if r := known.pulse; r != nil && r.inside == 0 && time.Since(r.last) > stuckAfter {
+			stuck = append(stuck, id)
 		}
 	}
 	if len(stuck) > 0 {
+		slices.Sort(stuck)
 		return fmt.Errorf("nothing was heard for %s of the readers of %s", stuckAfter, strings.Join(stuck, ", "))
 	}
 	return nil
-}
-
-// watchedTable is the lease table as the KCL calls it. From the acquisition of
-// a lease until its reader gives it back, the reader must give signs of life.
-type watchedTable struct {
-	*checkpoint.Table
-	progress *progress
-}
-
-// GetLease acquires or renews a lease.
-func (t watchedTable) GetLease(shard *partition.ShardStatus, worker string) error {
-	acquiring := shard.GetLeaseOwner() != worker
-	err := t.Table.GetLease(shard, worker)
-	if err == nil && acquiring {
-		t.progress.begin(shard.ID)
-	}
-	return err
-}
-
-// RemoveLeaseOwner gives a lease back.
-func (t watchedTable) RemoveLeaseOwner(shard string) error {
-	t.progress.end(shard)
-	return t.Table.RemoveLeaseOwner(shard)
 }

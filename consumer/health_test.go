@@ -13,43 +13,46 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/statelog"
 )
 
-// watched is a consumer that has acquired a lease as the KCL does.
-func watched(t *testing.T) (*Consumer, watchedTable) {
+// watched is a consumer that has acquired a lease as the worker does.
+func watched(t *testing.T) *Consumer {
 	t.Helper()
 	table, _ := leased(t)
 	c := newConsumer(t, 1, away{})
 	c.cfg.SyncInterval, c.cfg.PollInterval, c.cfg.DrainTimeout = time.Second, time.Hour, time.Hour
 	c.table, c.reading, c.draining = table, t.Context(), t.Context()
-	c.stream = newStream(c.reading, c.cfg, table, c.metrics, &c.progress)
-	w := watchedTable{table, &c.progress}
-	if err := w.RemoveLeaseOwner(heldShard); err != nil {
+	c.stream = newStream(c.reading, c.cfg, table, c.metrics, c.shards)
+	if err := table.Release(heldShard); err != nil {
 		t.Fatal(err)
 	}
 	if err := table.Sync(t.Context(), listHeld); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.GetLease(&partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}}, "w"); err != nil {
+	if _, err := table.Acquire(t.Context(), heldShard); err != nil {
 		t.Fatal(err)
 	}
-	return c, w
+	c.stream.Acquired(heldShard)
+	return c
+}
+
+// release ends the reading of the held shard as the worker does.
+func (c *Consumer) release() error {
+	c.stream.Ended(heldShard)
+	return c.table.Release(heldShard)
 }
 
 // A held lease whose reader gives no sign of life for a minute is told, by its
 // shard. One that is being given back is not.
 func TestStuckReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, w := watched(t)
+		c := watched(t)
 		after := func(d time.Duration, stuck bool) {
 			t.Helper()
 			time.Sleep(d)
@@ -59,23 +62,17 @@ func TestStuckReader(t *testing.T) {
 		}
 		after(stuckAfter, false)
 		after(time.Second, true) // it never came
-		leave := c.progress.inside(heldShard)
+		leave := c.shards.inside(heldShard)
 		after(time.Hour, false)
 		leave()
 		after(stuckAfter, false)
 		after(time.Second, true)
-		c.progress.inside(heldShard)()
+		c.shards.inside(heldShard)()
 		after(0, false)
 		after(2*stuckAfter, true)
-		// A renewal is no sign of life of the reader.
-		renewing := &partition.ShardStatus{ID: heldShard, Mux: &sync.RWMutex{}, AssignedTo: "w"}
-		if err := w.GetLease(renewing, "w"); err != nil {
-			t.Error(err)
-		}
-		after(0, true)
-		w.Lease(heldShard).BeforeRelease(func() { time.Sleep(time.Hour) }) // the drain
+		c.table.Lease(heldShard).BeforeRelease(func() { time.Sleep(time.Hour) }) // the drain
 		released := make(chan error)
-		go func() { released <- w.RemoveLeaseOwner(heldShard) }()
+		go func() { released <- c.release() }()
 		synctest.Wait()
 		after(2*stuckAfter, false)
 		if err := <-released; err != nil {
@@ -201,9 +198,8 @@ func TestWaitingReader(t *testing.T) {
 	f := func(name string, wait func(c *Consumer, p *processor)) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, w := watched(t)
-				p := &processor{consumer: c, mapper: c.mapper.Clone()}
-				p.Initialize(&kcl.InitializationInput{ShardId: heldShard})
+				c := watched(t)
+				p := c.newProcessor(heldShard)
 				var waiting sync.WaitGroup
 				waiting.Go(func() { wait(c, p) })
 				time.Sleep(10 * stuckAfter)
@@ -215,38 +211,31 @@ func TestWaitingReader(t *testing.T) {
 				if c.Alive(t.Context()) == nil {
 					t.Error("alive long after the wait")
 				}
-				if err := w.RemoveLeaseOwner(heldShard); err != nil {
+				if err := c.release(); err != nil {
 					t.Error(err)
 				}
 			})
 		})
 	}
 	f("for the time of the next call", func(c *Consumer, p *processor) {
-		c.stream.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)}, "iterator")
+		c.stream.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)})
 		ctx, cancel := context.WithTimeout(c.reading, 20*stuckAfter)
 		defer cancel()
-		_, _ = c.stream.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("iterator")})
+		_, _ = c.stream.Read(ctx, heldShard)
 	})
 	f("for bytes in flight", func(c *Consumer, p *processor) {
 		c.indexer.Reserve(c.reading, "other", 1)
 		ctx, cancel := context.WithTimeout(p.ctx, 20*stuckAfter)
 		defer cancel()
 		p.ctx = ctx
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{{SequenceNumber: aws.String("1"), Data: envelope(1)}}})
+		p.ProcessRecords([]types.Record{{SequenceNumber: aws.String("1"), Data: envelope(1)}})
 	})
 	f("for the last verdicts of a shard", func(_ *Consumer, p *processor) {
 		m := p.marks.add("1", 1)
 		time.AfterFunc(20*stuckAfter, func() { p.marks.abandon(m) })
-		p.Shutdown(&kcl.ShutdownInput{ShutdownReason: kcl.TERMINATE, Checkpointer: nowhere{}})
+		p.Shutdown(func() error { return nil })
 	})
 }
-
-// nowhere writes no checkpoint.
-type nowhere struct {
-	kcl.IRecordProcessorCheckpointer
-}
-
-func (nowhere) Checkpoint(*string) error { return nil }
 
 // silent is a DynamoDB that answers no scan; deaf, it heeds no deadline either.
 type silent struct {
@@ -279,7 +268,8 @@ func TestSyncProgress(t *testing.T) {
 					t.Fatal(err)
 				}
 				reading, stop := context.WithCancel(t.Context())
-				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), table: table, reading: reading}
+				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), shards: new(shards), table: table, reading: reading}
+				c.lag = newBehind(c.shards, table.Standings)
 				if err := c.Alive(t.Context()); err != nil {
 					t.Errorf("before the first look: %v", err)
 				}
@@ -309,35 +299,9 @@ func TestSyncProgress(t *testing.T) {
 	f("stuck", true, 15*time.Second, time.Second)
 }
 
-// No signs of life are expected of the reader of a shard whose lease was not acquired.
-func TestNoReaderWithoutLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		position, err := checkpoint.ParsePosition("TRIM_HORIZON")
-		if err != nil {
-			t.Fatal(err)
-		}
-		table, err := checkpoint.New(checkpoint.Config{
-			Table: "leases", Worker: "w", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.Nop(),
-		}, silent{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(table.Close)
-		p := new(progress)
-		shard := &partition.ShardStatus{ID: "shardId-000000000000", Mux: &sync.RWMutex{}}
-		if err := (watchedTable{table, p}).GetLease(shard, "w"); err == nil {
-			t.Error("there is a lease of a shard that is not listed")
-		}
-		time.Sleep(2 * stuckAfter)
-		if err := p.check(time.Minute); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestConsumerReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, w := watched(t)
+		c := watched(t)
 		reading, stop := context.WithCancel(t.Context())
 		c.reading = reading
 		f := func(want string) {
@@ -348,22 +312,24 @@ func TestConsumerReady(t *testing.T) {
 			}
 		}
 		f("")
-		time.Sleep(w.LeaseDuration())
+		time.Sleep(c.table.LeaseDuration())
 		f("")
 		time.Sleep(time.Second)
 		f("could not be read for 1m1s")
 		c.cfg.SyncInterval = time.Minute // three of them are longer than the lease
 		f("")
 		c.cfg.SyncInterval = time.Second
-		if err := w.Sync(t.Context(), listHeld); err != nil {
+		if err := c.table.Sync(t.Context(), listHeld); err != nil {
 			t.Error(err)
 		}
 		f("")
 		stop()
 		f("stopping")
+		table := c.table
 		c.table, c.reading = new(checkpoint.Table), t.Context()
 		f("has not been read yet")
-		if err := w.RemoveLeaseOwner(heldShard); err != nil {
+		c.table = table
+		if err := c.release(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/rs/zerolog"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/subscription"
 )
@@ -31,8 +30,8 @@ func TestOneLargeRecordAtATime(t *testing.T) {
 		}
 		process := func(data []byte) {
 			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			p.ProcessRecords([]types.Record{
+				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 			<-p.marks.drained()
 		}
 		done := make(chan struct{})

@@ -9,7 +9,6 @@ import (
 type metrics struct {
 	records, recordBytes, events, controls prometheus.Counter
 	gaps, gapSeconds                       prometheus.Counter
-	lag                                    *behind
 	latency                                prometheus.Histogram
 }
 
@@ -24,7 +23,6 @@ func newMetrics() *metrics {
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
 		gaps:        counter("gaps_total", "Intervals of shards of which records can have expired unread."),
 		gapSeconds:  counter("gap_seconds_total", "Length of these intervals."),
-		lag:         newBehind(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "logsluice_put_to_acknowledged_seconds",
 			Help:    "Time from a record's arrival in Kinesis to the verdict on its last document.",
@@ -33,14 +31,13 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table) error {
-	m.lag.standings = table.Standings
+func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table, lag *behind) error {
 	leases := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_leases", Help: "Shards that this worker holds."}, func() float64 { return float64(table.Held()) })
 	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_shards", Help: "Open shards of the stream, which all workers share."}, func() float64 { return float64(table.Shards()) })
 	for _, c := range []prometheus.Collector{
-		m.records, m.recordBytes, m.events, m.controls, m.gaps, m.gapSeconds, m.lag, m.latency, leases, shards,
+		m.records, m.recordBytes, m.events, m.controls, m.gaps, m.gapSeconds, lag, m.latency, leases, shards,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

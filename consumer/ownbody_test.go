@@ -11,14 +11,23 @@ import (
 	"logsluice/local/localtest"
 )
 
-// Both clients of the stream send from bodies that the SDK does not close.
+// The client of the stream sends from bodies that the SDK does not close.
 func TestOwnBodies(t *testing.T) {
 	e := new(localtest.Early)
 	s := newStream(t.Context(), Config{Stream: "s", AWS: aws.Config{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), HTTPClient: e,
-	}}, nil, newMetrics(), new(progress))
-	for name, client := range map[string]*kinesis.Client{"ours": s.kinesis, "the KCL's": s.client} {
-		_, _ = client.DescribeStream(t.Context(), &kinesis.DescribeStreamInput{StreamName: aws.String("s")})
+	}}, nil, newMetrics(), new(shards))
+	for name, call := range map[string]func() error{
+		"DescribeStream": func() error {
+			_, err := s.kinesis.DescribeStream(t.Context(), &kinesis.DescribeStreamInput{StreamName: aws.String("s")})
+			return err
+		},
+		"GetRecords": func() error {
+			_, err := s.records(t.Context(), &reader{limit: 1}, aws.String("iterator"))
+			return err
+		},
+	} {
+		_ = call()
 		if body, err := io.ReadAll(e.Body); err != nil || len(body) == 0 {
 			t.Errorf("%s: the body is gone: %q, %v", name, body, err)
 		}

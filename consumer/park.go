@@ -10,35 +10,35 @@ import (
 // took too much memory while they waited for their indices.
 const parkedFor = time.Minute
 
-// errParked tells the KCL to end a reading, so that the lease is given back and the
+// errParked ends a reading, so that the lease is given back and the
 // shard read again from its checkpoint.
 var errParked = fmt.Errorf("the shard is paused: %w", errUnled)
 
 // park ends the reading of a shard, and keeps it from being read for a while.
 func (s *stream) park(shard string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.readers {
-		if r.shard == shard {
-			r.parked = true
-		}
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	known := s.shards.ofLocked(shard)
+	if known.reader != nil {
+		known.reader.parked = true
 	}
-	s.parked[shard] = time.Now().Add(parkedFor)
+	known.parkedUntil = time.Now().Add(parkedFor)
 }
 
 func (s *stream) isParked(r *reader) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
 	return r.parked
 }
 
 // whileParked waits until a shard may be read.
 func (s *stream) whileParked(ctx context.Context, shard string) error {
-	defer s.progress.inside(shard)()
-	s.mu.Lock()
-	until := s.parked[shard]
-	delete(s.parked, shard)
-	s.mu.Unlock()
+	defer s.shards.inside(shard)()
+	s.shards.mu.Lock()
+	known := s.shards.ofLocked(shard)
+	until := known.parkedUntil
+	known.parkedUntil = time.Time{}
+	s.shards.mu.Unlock()
 	wait := time.NewTimer(time.Until(until))
 	defer wait.Stop()
 	select {

@@ -6,16 +6,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
 	"logsluice/checkpoint"
+	"logsluice/consumer/kcl"
 	"logsluice/indexer"
 	"logsluice/mapping"
 	"logsluice/subscription"
 )
 
-// processor takes the records of one shard under one lease. The KCL calls it
-// from one goroutine.
+// processor takes the records of one shard under one lease: it is its kcl.Processor.
 type processor struct {
 	consumer *Consumer
 	mapper   *mapping.Mapper
@@ -29,15 +28,14 @@ type processor struct {
 	letters  int             // dead letters of the sequence number at hand
 }
 
-var _ kcl.IRecordProcessor = (*processor)(nil)
+func (c *Consumer) createProcessor(shard string) kcl.Processor { return c.newProcessor(shard) }
 
-// Initialize ties the processor to its lease.
-func (p *processor) Initialize(input *kcl.InitializationInput) {
-	p.shard = input.ShardId
-	p.lease = p.consumer.table.Lease(p.shard)
+// newProcessor returns the processor of a shard whose lease is held.
+func (c *Consumer) newProcessor(shard string) *processor {
+	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, lease: c.table.Lease(shard)}
 	p.marks = newWatermark(p.lease.Acknowledge)
 	p.marks.readThrough = p.lease.ReadThrough
-	p.consumer.metrics.lag.begin(p.shard, p.lease, p.marks)
+	p.consumer.shards.setWatermark(p.shard, p.lease, p.marks)
 	ctx, cancel := context.WithCancel(p.lease.Reading())
 	detach := context.AfterFunc(p.consumer.reading, cancel)
 	p.ctx = ctx
@@ -54,8 +52,8 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		disown()
 		giveUp()
 	})
-	// The KCL does not say each time that it has ended reading; giving the
-	// lease back is what it always does.
+	// The worker does not call Shutdown however a reading ends; releasing the lease is
+	// what it always does.
 	p.lease.BeforeRelease(func() {
 		p.consumer.stream.end(p.shard)
 		// Nor does the shard, when its reader ended by itself: nobody reads it.
@@ -68,14 +66,14 @@ func (p *processor) Initialize(input *kcl.InitializationInput) {
 		detach()
 		cancel()
 	})
+	return p
 }
 
 // ProcessRecords takes records on. It waits while the bytes in flight are used
 // up, which is what slows reading down when OpenSearch is slow. When the worker
 // stops or the lease is lost, the rest of the records is left to be read again.
-func (p *processor) ProcessRecords(input *kcl.ProcessRecordsInput) {
-	defer p.consumer.progress.inside(p.shard)()
-	records := input.Records
+func (p *processor) ProcessRecords(records []types.Record) {
+	defer p.consumer.shards.inside(p.shard)()
 	for len(records) > 0 {
 		number := aws.ToString(records[0].SequenceNumber)
 		n := 1
@@ -166,20 +164,20 @@ func (p *processor) drain() bool {
 	return false
 }
 
-// Shutdown is called at the end of a shard and when the worker stops. The end
-// is written when every record of the shard has its outcome, for which its children
-// wait; on the other occasions draining is left to the release of the lease.
-func (p *processor) Shutdown(input *kcl.ShutdownInput) {
+// Shutdown is called at the end of a shard, with finish to write it, and when the worker
+// stops. The end is written when every record of the shard has its outcome, for which its
+// children wait; on the other occasions draining is left to the release of the lease.
+func (p *processor) Shutdown(finish func() error) {
 	p.consumer.stream.end(p.shard) // what was read is taken on; draining can take long
-	defer p.consumer.progress.inside(p.shard)()
-	if input.ShutdownReason != kcl.TERMINATE || p.gap {
+	defer p.consumer.shards.inside(p.shard)()
+	if finish == nil || p.gap {
 		return
 	}
 	defer p.consumer.indexer.EndShard(p.shard)()
 	if !p.drain() {
 		return
 	}
-	if err := input.Checkpointer.Checkpoint(nil); err != nil {
+	if err := finish(); err != nil {
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Err(err).
 			Msg("the end of the shard could not be written; it is read again from its checkpoint")
 	}

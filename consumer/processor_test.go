@@ -16,12 +16,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/checkpoint"
 	"logsluice/indexer"
 	"logsluice/local/localtest"
 	"logsluice/opensearch"
@@ -72,9 +72,10 @@ func newConsumer(t *testing.T, inFlight int64, search opensearch.Client) *Consum
 	c := &Consumer{
 		cfg:    Config{Stream: "s", MaxInflated: maxInflated, Registry: registry},
 		mapper: newMapper(t), indexer: newIndexer(t, inFlight, registry, search),
-		metrics: newMetrics(), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
+		metrics: newMetrics(), shards: new(shards), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
 	}
-	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, &c.progress)
+	c.lag = newBehind(c.shards, func() []checkpoint.Standing { return nil })
+	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, c.shards)
 	return c
 }
 
@@ -119,7 +120,7 @@ func TestBytesInFlight(t *testing.T) {
 			for i := range 200 {
 				records = append(records, types.Record{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())})
 			}
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
+			p.ProcessRecords(records)
 			var one []byte
 			if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
 				one = c.mapper.AppendAll(one, e)
@@ -163,8 +164,8 @@ func TestLargeRecords(t *testing.T) {
 	for range processors {
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
 		running.Go(func() {
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			p.ProcessRecords([]types.Record{
+				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 			if !p.gap || p.letters > 0 {
 				t.Errorf("a gap: %v, %d dead letters", p.gap, p.letters)
 			}
@@ -191,9 +192,9 @@ func TestReservedBytes(t *testing.T) {
 	for _, size := range []int{maxSet - 16<<10, maxSet - 300, maxSet - 200, maxSet - 100, maxSet, 2 * maxSet} {
 		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
+		p.ProcessRecords([]types.Record{
 			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
-			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 		<-p.marks.drained()
 		settled(t, c)
 	}
@@ -226,8 +227,8 @@ func TestHalfARecord(t *testing.T) {
 	c := newConsumer(t, 64<<20, taking(func([]byte) { cancel() })) // the first request ends the reading
 	moved := make(chan string, 10)
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
-	p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+	p.ProcessRecords([]types.Record{
+		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 	settled(t, c)
 	if len(moved) > 0 || !p.gap {
 		t.Errorf("moved to %d numbers, gap: %v", len(moved), p.gap)
@@ -258,7 +259,7 @@ func TestEqualBadUserRecords(t *testing.T) {
 	}
 	for _, records := range [][]types.Record{{bad("1"), bad("1")}, {bad("0"), bad("1"), bad("1")}} {
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: records})
+		p.ProcessRecords(records)
 		<-p.marks.drained()
 	}
 	mu.Lock()
@@ -284,8 +285,8 @@ func TestNothingAllocatedPerEvent(t *testing.T) {
 		data := envelope(events)
 		return testing.AllocsPerRun(20, func() {
 			number++
-			p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-				{Data: data, SequenceNumber: aws.String(fmt.Sprint(number)), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+			p.ProcessRecords([]types.Record{
+				{Data: data, SequenceNumber: aws.String(fmt.Sprint(number)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 			<-p.marks.drained()
 		})
 	}
@@ -303,8 +304,8 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 		c := newConsumer(t, bound, away{})
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		data, documents := envelope(events), 0
-		p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-			{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+		p.ProcessRecords([]types.Record{
+			{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 		if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
 			documents += len(p.mapper.AppendAll(nil, e))
 		}); err != nil {

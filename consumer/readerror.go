@@ -91,7 +91,7 @@ func (e *readError) remedy() string {
 }
 
 // failed notes in the lease that a read failed, unless the read was ended on
-// purpose, and returns the error as the KCL gets it.
+// purpose, and returns the error as the worker gets it.
 func (s *stream) failed(r *reader, err error) error {
 	if err == nil || errors.Is(err, errUnled) || s.reading.Err() != nil {
 		return err

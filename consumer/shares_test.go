@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 )
 
 // narrow is an OpenSearch that accepts so many bytes per second.
@@ -63,8 +62,8 @@ func TestShardFarBehindLeavesShares(t *testing.T) {
 				mu.Lock()
 				asked = append(asked, time.Now())
 				mu.Unlock()
-				p.ProcessRecords(&kcl.ProcessRecordsInput{Records: []types.Record{
-					{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}}})
+				p.ProcessRecords([]types.Record{
+					{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 				time.Sleep(each)
 			}
 			<-p.marks.drained()

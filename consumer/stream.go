@@ -4,57 +4,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/aws/smithy-go/middleware"
+	"github.com/aws/smithy-go"
 	"github.com/rs/zerolog"
 
 	"logsluice/checkpoint"
+	"logsluice/consumer/kcl"
+	"logsluice/internal/statelog"
 )
 
-// callTimeout bounds one call to Kinesis with its retries: the KCL's calls
-// have no bound of their own.
+// callTimeout bounds one call to Kinesis with its retries.
 const callTimeout = 15 * time.Second
 
-// stream is the Kinesis stream as the KCL sees it. The KCL calls an ordinary
-// client; its middleware adds what the KCL lacks:
-//   - calls end when the worker stops, and cannot hang;
-//   - the KCL, which takes one lease at each look at the shards, looks as often
-//     as there are leases to take: its listing waits for the next assignment of
-//     the lease table, and shows no more than that;
-//   - a shard without a checkpoint is read from where the lease table says;
-//   - GetRecords calls of a shard are spaced evenly, as far as the shard's limits
-//     allow, and end with its lease;
-//   - what answers bring is bounded for all shards together: few are read at a
-//     time, and not much at once;
-//   - an iterator that expired while OpenSearch was away is renewed, where the
-//     KCL would give the lease back;
-//   - aggregates are unpacked in bounded memory; one that cannot be is marked,
-//     so that it passes the KCL and is kept as a dead letter.
+// stream reads the shards of the Kinesis stream for the worker: it is its kcl.Reader.
+//   - Calls end when the worker stops and when the lease of their shard is lost, and cannot
+//     hang.
+//   - A shard without a checkpoint is read from where the lease table says.
+//   - GetRecords calls of a shard are spaced evenly, as far as the shard's limits allow.
+//   - What answers bring is bounded for all shards together: few are read at a time, and
+//     not much at once.
+//   - An iterator that expired while OpenSearch was away is renewed.
+//   - Aggregates are unpacked in bounded memory; one that cannot be is marked, so that it is
+//     kept as a dead letter.
 type stream struct {
 	name     string // or ARN
 	kinesis  *kinesis.Client
-	client   *kinesis.Client // with the middleware: the KCL's
 	table    *checkpoint.Table
 	reading  context.Context // ends when the worker stops
 	interval time.Duration   // between two GetRecords calls of a shard
 	metrics  *metrics
-	progress *progress
+	shards   *shards
 
 	log       zerolog.Logger
 	retention retention
 
 	fetches chan struct{} // a token for each answer in memory
-
-	mu      sync.Mutex
-	readers map[string]*reader   // by the iterator that their next call brings
-	parked  map[string]time.Time // shards that are not to be read until then
 }
 
 const (
@@ -67,23 +56,25 @@ const (
 	// reader that asks for more is refused until that much time has passed, and longer.
 	// See https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
 	shardGives = 2e6
-	// firstRecords is the number asked for when nothing is known of their size.
-	firstRecords = 10
+	// firstRecords is the number asked for when nothing is known of their size, maxRecords
+	// the most that Kinesis gives in one call.
+	firstRecords, maxRecords = 10, 10_000
 )
 
 // reader is the reading of one shard under one lease.
 type reader struct {
-	shard string
-	lease *checkpoint.Lease
-	asked time.Time                     // when GetRecords was called
-	next  time.Time                     // when it may be called again
-	limit int32                         // records that the next call asks for
-	place kinesis.GetShardIteratorInput // of what is read next
-	last  string                        // sequence number of the last record, or the checkpoint
-	read  time.Time                     // up to when all is read or lost, by Kinesis' clock
+	shard    string
+	lease    *checkpoint.Lease
+	asked    time.Time                     // when GetRecords was called
+	next     time.Time                     // when it may be called again
+	limit    int32                         // records that the next call asks for
+	place    kinesis.GetShardIteratorInput // of what is read next
+	iterator *string                       // the same, nil after the last answer of a closed shard
+	last     string                        // sequence number of the last record, or the checkpoint
+	read     time.Time                     // up to when all is read or lost, by Kinesis' clock
 	// What the last answer of this reading was like.
 	answered, passing bool // there was one; it had no records
-	// Guarded by the stream's mutex:
+	// Guarded by shards.mu:
 	holds  bool // an answer whose records are not yet taken on
 	parked bool // the reading is to end
 	// The gap that is not reported yet, nil if all are reported, and when it was found.
@@ -91,7 +82,7 @@ type reader struct {
 	gapFound time.Time
 }
 
-func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, p *progress) *stream {
+func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, all *shards) *stream {
 	s := &stream{
 		name:     cfg.Stream,
 		table:    table,
@@ -99,18 +90,11 @@ func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *
 		interval: cfg.PollInterval,
 		metrics:  m,
 		fetches:  make(chan struct{}, maxFetches),
-		progress: p,
+		shards:   all,
 		log:      cfg.Log,
-		readers:  make(map[string]*reader),
-		parked:   make(map[string]time.Time),
 	}
-	s.retention.lines = newSampler()
-	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream)
-	s.client = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) {
-		o.APIOptions = append(o.APIOptions, useDeserializer, func(stack *middleware.Stack) error {
-			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("logsluice", s.call), middleware.After)
-		})
-	})
+	s.retention.lines = statelog.NewSampler()
+	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) { o.APIOptions = append(o.APIOptions, useDeserializer) })
 	return s
 }
 
@@ -164,107 +148,137 @@ func ListShards(ctx context.Context, client *kinesis.Client, stream string) (sha
 	return shards, now, nil
 }
 
-// assignment is the listing that the KCL gets. It has no parents: the lease
-// table alone decides when a child may start, and the KCL, if it knew a parent,
-// would wait for it in a loop of its own that heeds no stop.
-func (s *stream) assignment(ctx context.Context) (*kinesis.ListShardsOutput, error) {
-	ids, err := s.table.Assignment(ctx)
-	if err != nil {
-		return nil, err
-	}
-	answer := &kinesis.ListShardsOutput{Shards: make([]types.Shard, len(ids))}
-	for i := range ids {
-		answer.Shards[i] = types.Shard{ShardId: &ids[i], SequenceNumberRange: &types.SequenceNumberRange{}}
-	}
-	return answer, nil
+// Assignment waits until there are leases to acquire, and returns their shards with those
+// that are held.
+func (s *stream) Assignment(ctx context.Context) (ids []string, err error) {
+	err = s.whileRunning(ctx, func(ctx context.Context) (err error) {
+		ids, err = s.table.Assignment(ctx)
+		return err
+	})
+	return ids, err
 }
 
-// call is the middleware.
-func (s *stream) call(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
-	out middleware.InitializeOutput, metadata middleware.Metadata, err error,
-) {
+// Acquired expects signs of life of a shard's reader, until Ended.
+func (s *stream) Acquired(shard string) { s.shards.expectReader(shard) }
+
+// Ended expects no more signs of life of a shard's reader.
+func (s *stream) Ended(shard string) { s.shards.expectNoReader(shard) }
+
+// Begin finds the first iterator of a shard whose lease is held.
+func (s *stream) Begin(ctx context.Context, shard string) error {
+	return s.whileRunning(ctx, func(ctx context.Context) error {
+		r := &reader{shard: shard, limit: firstRecords, lease: s.table.Lease(shard)}
+		err := r.while(ctx, func(ctx context.Context) (err error) {
+			if err := s.whileParked(ctx, shard); err != nil {
+				return err
+			}
+			r.begin(s.name)
+			s.fromHorizon(ctx, r, &r.place)
+			r.iterator, err = s.iteratorOf(ctx, r)
+			return err
+		})
+		if r.place.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
+			r.lease.Refused()
+		}
+		if err = s.failed(r, err); err == nil {
+			s.begin(r)
+		}
+		return err
+	})
+}
+
+// Read returns the next records of a shard, user records if aggregated.
+func (s *stream) Read(ctx context.Context, shard string) (kcl.Answer, error) {
+	var answer *kinesis.GetRecordsOutput
+	err := s.whileRunning(ctx, func(ctx context.Context) error {
+		r := s.readerOf(shard)
+		s.drop(r) // the records before are taken on
+		err := s.failed(r, r.while(ctx, func(ctx context.Context) (err error) {
+			answer, err = s.fetch(ctx, r)
+			return err
+		}))
+		if err == nil {
+			err = s.failed(r, r.while(ctx, func(ctx context.Context) error { return s.proceed(ctx, r, answer) }))
+		}
+		if err != nil || len(answer.Records) == 0 {
+			s.drop(r)
+		}
+		return err
+	})
+	if err != nil {
+		return kcl.Answer{}, err
+	}
+	return kcl.Answer{
+		Records: answer.Records, MillisBehindLatest: aws.ToInt64(answer.MillisBehindLatest), IsLast: answer.NextShardIterator == nil,
+	}, nil
+}
+
+// whileRunning makes a call that ends with the worker.
+func (s *stream) whileRunning(ctx context.Context, call func(context.Context) error) error {
 	if err := s.reading.Err(); err != nil {
-		return out, metadata, err
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.reading, cancel)() //nolint:contextcheck // the worker's end is another than the call's
+	return call(ctx)
+}
 
-	send := func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
-		out, metadata, err = next.HandleInitialize(ctx, in)
-		return err
+// fetch waits until a shard may be read, and reads it. An iterator that has expired is
+// renewed.
+func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutput, error) {
+	defer s.shards.inside(r.shard)()
+	if s.isParked(r) {
+		return nil, errParked
 	}
-	switch input := in.Parameters.(type) {
-	case *kinesis.ListShardsInput: // the KCL's
-		out.Result, err = s.assignment(ctx)
-	case *kinesis.GetShardIteratorInput:
-		r := &reader{shard: aws.ToString(input.ShardId), limit: firstRecords}
-		r.lease = s.table.Lease(r.shard)
-		err = r.while(ctx, func(ctx context.Context) error {
-			if err := s.whileParked(ctx, r.shard); err != nil {
-				return err
-			}
-			r.begin(input)
-			s.fromHorizon(ctx, r, input)
-			r.place = *input
-			return send(ctx)
-		})
-		if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
-			r.lease.Refused()
-		}
-		err = s.failed(r, err)
-		if answer, ok := out.Result.(*kinesis.GetShardIteratorOutput); ok && err == nil {
-			s.begin(r, aws.ToString(answer.ShardIterator))
-		}
-	case *kinesis.GetRecordsInput:
-		r := s.readerOf(aws.ToString(input.ShardIterator))
-		s.drop(r) // the records before are taken on
-		err = r.while(ctx, func(ctx context.Context) error {
-			defer s.progress.inside(r.shard)()
-			if s.isParked(r) {
-				return errParked
-			}
-			if err := r.pace(ctx); err != nil {
-				return err
-			}
-			if err := s.hold(ctx, r); err != nil {
-				return err
-			}
-			r.asked = time.Now()
-			r.next = r.asked.Add(s.interval)
-			wanted := *input
-			wanted.Limit = aws.Int32(r.limit)
-			in.Parameters = &wanted
-			if !r.passing || !s.fromHorizon(ctx, r, &r.place) {
-				err := send(ctx)
-				var expired *types.ExpiredIteratorException
-				if !errors.As(err, &expired) {
-					return err
-				}
-			}
-			var err error
-			if wanted.ShardIterator, err = s.renew(ctx, r); err != nil {
-				return err
-			}
-			return send(ctx)
-		})
-		err = s.failed(r, err)
-		answer, ok := out.Result.(*kinesis.GetRecordsOutput)
-		if ok && err == nil {
-			err = r.while(ctx, func(ctx context.Context) error {
-				return s.proceed(ctx, r, aws.ToString(input.ShardIterator), answer, metadata)
-			})
-			err = s.failed(r, err)
-		}
-		if !ok || err != nil || len(answer.Records) == 0 {
-			s.drop(r)
-		}
-	default:
-		err = send(ctx)
+	if err := r.pace(ctx); err != nil {
+		return nil, err
 	}
-	return out, metadata, err
+	if err := s.hold(ctx, r); err != nil {
+		return nil, err
+	}
+	r.asked = time.Now()
+	r.next = r.asked.Add(s.interval)
+	if !r.passing || !s.fromHorizon(ctx, r, &r.place) {
+		answer, err := s.records(ctx, r, r.iterator)
+		if !errors.As(err, new(*types.ExpiredIteratorException)) {
+			return answer, err
+		}
+	}
+	iterator, err := s.renew(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.records(ctx, r, iterator)
+}
+
+// records calls GetRecords.
+func (s *stream) records(ctx context.Context, r *reader, iterator *string) (*kinesis.GetRecordsOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := s.kinesis.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: &r.limit})
+	return answer, causeOf(err)
+}
+
+// iteratorOf calls GetShardIterator for what is read next.
+func (s *stream) iteratorOf(ctx context.Context, r *reader) (*string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := s.kinesis.GetShardIterator(ctx, &r.place)
+	if err != nil {
+		return nil, causeOf(err)
+	}
+	return answer.ShardIterator, nil
+}
+
+// causeOf returns the error of a call without the operation's name: the lines about it say
+// that a shard cannot be read.
+func causeOf(err error) error {
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) {
+		return operation.Err
+	}
+	return err
 }
 
 // hold waits until one more answer may be in memory.
@@ -274,8 +288,8 @@ func (s *stream) hold(ctx context.Context, r *reader) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
 	r.holds = true
 	return nil
 }
@@ -285,11 +299,12 @@ func (s *stream) drop(r *reader) {
 	if r == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
 	s.dropLocked(r)
 }
 
+// dropLocked is drop. s.shards.mu must be held.
 func (s *stream) dropLocked(r *reader) {
 	if r.holds {
 		r.holds = false
@@ -300,53 +315,50 @@ func (s *stream) dropLocked(r *reader) {
 // end forgets the reading of a shard whose lease is released.
 func (s *stream) end(shard string) {
 	s.release(shard)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	maps.DeleteFunc(s.readers, func(_ string, r *reader) bool {
-		if r.shard == shard {
-			s.reportGapLocked(r)
-		}
-		return r.shard == shard
-	})
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
+		s.reportGapLocked(known.reader)
+		known.reader = nil
+	}
 }
 
 // release lets another answer be in memory in place of those of a shard.
 func (s *stream) release(shard string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.readers {
-		if r.shard == shard {
-			s.dropLocked(r)
-		}
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
+		s.dropLocked(known.reader)
 	}
 }
 
 // renew asks for the iterator of what is read next once more.
 func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	answer, err := s.kinesis.GetShardIterator(ctx, &r.place)
-	if err != nil {
+	if iterator, err = s.iteratorOf(ctx, r); err != nil {
 		return nil, fmt.Errorf("renew the iterator of %s: %w", r.shard, err)
 	}
-	return answer.ShardIterator, nil
+	return iterator, nil
 }
 
 // begin follows the reading of a shard from its first iterator.
-func (s *stream) begin(begun *reader, iterator string) {
+func (s *stream) begin(begun *reader) {
 	s.end(begun.shard)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.readers[iterator] = begun
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	s.shards.ofLocked(begun.shard).reader = begun
 }
 
-func (s *stream) readerOf(iterator string) *reader {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.readers[iterator]
+// readerOf returns the reader of a shard, nil if it has none.
+func (s *stream) readerOf(shard string) *reader {
+	s.shards.mu.Lock()
+	defer s.shards.mu.Unlock()
+	if known := s.shards.byID[shard]; known != nil {
+		return known.reader
+	}
+	return nil
 }
 
-// errUnled has the KCL end a reading whose lease is lost or claimed.
+// errUnled ends a reading whose lease is lost or claimed.
 var errUnled = errors.New("the lease of the shard is lost or handed over")
 
 // while makes a call that ends with the right to read.
@@ -364,14 +376,15 @@ func (r *reader) while(ctx context.Context, call func(context.Context) error) er
 	return err
 }
 
-// begin sets where reading begins. The KCL knows one initial position for all shards
-// without a checkpoint, children included.
-func (r *reader) begin(input *kinesis.GetShardIteratorInput) {
+// begin sets where reading begins.
+func (r *reader) begin(stream string) {
 	r.last, r.read = r.lease.Checkpoint(), r.lease.UnreadSince()
-	if input.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
+	r.place = kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: &r.shard}
+	if r.last == "" {
+		startAt(&r.place, r.lease.Start())
 		return
 	}
-	startAt(input, r.lease.Start())
+	r.place.ShardIteratorType, r.place.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, aws.String(r.last)
 }
 
 // startAt asks for an iterator of where reading begins without a checkpoint.
@@ -382,8 +395,7 @@ func startAt(input *kinesis.GetShardIteratorInput, start checkpoint.Position) {
 	}
 }
 
-// pace waits for the shard's next call. The KCL itself would call five times
-// at once and then sleep to the end of the second.
+// pace waits for the shard's next call.
 func (r *reader) pace(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(r.next))
 	defer timer.Stop()
@@ -397,7 +409,7 @@ func (r *reader) pace(ctx context.Context) error {
 
 // proceed unpacks what was read and notes the iterator of the shard's next call. Where
 // an answer has too many user records, its last records are left to be read again.
-func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer *kinesis.GetRecordsOutput, metadata middleware.Metadata) error {
+func (s *stream) proceed(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
 	r.lease.HasRead()
 	size := 0
 	for i := range answer.Records {
@@ -408,7 +420,7 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 		from = now // when the shard gave it is not known: there may have been several tries
 	}
 	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
-	date, _ := awsmiddleware.GetServerTime(metadata)
+	date, _ := awsmiddleware.GetServerTime(answer.ResultMetadata)
 	passing := len(answer.Records) == 0
 	skipped := r.skipRead(answer)
 	pending := s.judge(ctx, r, date, answer, skipped)
@@ -428,7 +440,7 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 		}
 		r.read = later(r.read, last)
 	}
-	marks := s.metrics.lag.answered(r.shard, r.lease, lag)
+	marks := s.shards.answered(r.shard, r.lease, lag)
 	if !date.IsZero() {
 		r.lease.Answered(date, lag)
 		r.read = later(r.read, through)
@@ -436,15 +448,7 @@ func (s *stream) proceed(ctx context.Context, r *reader, iterator string, answer
 			marks.through(through)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.readers, iterator)
-	// After the last answer of a shard no call comes, but the end of its reading.
-	next := "the end of " + r.shard
-	if answer.NextShardIterator != nil {
-		next = *answer.NextShardIterator
-	}
-	s.readers[next] = r
+	r.iterator = answer.NextShardIterator
 	return nil
 }
 
@@ -479,7 +483,7 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 	}
 	left = aws.ToTime(records[taken].ApproximateArrivalTimestamp)
 	if answer.NextShardIterator, err = s.renew(ctx, r); err != nil {
-		r.place, r.last = before, lastBefore // the KCL gets none of the answer
+		r.place, r.last = before, lastBefore // the worker gets none of the answer
 	}
 	return last, left, err
 }

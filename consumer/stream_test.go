@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"logsluice/internal/fakeaws"
 )
@@ -23,7 +22,7 @@ func TestReadWhileLeased(t *testing.T) {
 		t.Errorf("the error of the call became %v", err)
 	}
 	err := r.while(t.Context(), func(ctx context.Context) error {
-		if err := table.RemoveLeaseOwner(heldShard); err != nil {
+		if err := table.Release(heldShard); err != nil {
 			t.Error(err)
 		}
 		<-ctx.Done()
@@ -43,34 +42,53 @@ func TestReadWhileLeased(t *testing.T) {
 func TestNoCallAfterStop(t *testing.T) {
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
+	table, _ := leased(t)
 	s := newStream(stopped, Config{Stream: "s", AWS: aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://kinesis.invalid"),
 		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 		HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			t.Errorf("%s is sent", r.Header.Get("X-Amz-Target"))
 		}))},
-	}}, nil, newMetrics(), new(progress))
+	}}, table, newMetrics(), new(shards))
+	s.begin(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
 	for range 100 {
-		if _, err := s.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")}); !errors.Is(err, context.Canceled) {
+		if _, err := s.Read(t.Context(), heldShard); !errors.Is(err, context.Canceled) {
 			t.Fatalf("want a cancelled call, got %v", err)
 		}
+		if err := s.Begin(t.Context(), heldShard); !errors.Is(err, context.Canceled) {
+			t.Fatalf("want a cancelled call, got %v", err)
+		}
+		if _, err := s.Assignment(t.Context()); !errors.Is(err, context.Canceled) {
+			t.Fatalf("want a cancelled call, got %v", err)
+		}
+	}
+	if err := table.Release(heldShard); err != nil {
+		t.Error(err)
 	}
 }
 
 // A call that hangs ends.
 func TestCallTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		table, _ := leased(t)
 		s := newStream(t.Context(), Config{Stream: "s", AWS: aws.Config{
 			Region: "us-east-1", BaseEndpoint: aws.String("http://kinesis.invalid"),
 			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 			HTTPClient: &http.Client{Transport: fakeaws.RoundTripper(fakeaws.Inject(http.NotFoundHandler(), func(fakeaws.Call) fakeaws.Fault {
 				return fakeaws.Fault{Delay: fakeaws.Hang}
 			}))},
-		}}, nil, newMetrics(), new(progress))
-		begun := time.Now()
-		_, err := s.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")})
-		if took := time.Since(begun); err == nil || took > callTimeout {
-			t.Errorf("after %s: %v", took, err)
+		}}, table, newMetrics(), new(shards))
+		f := func(name string, call func() error) {
+			begun := time.Now()
+			if err, took := call(), time.Since(begun); err == nil || took > callTimeout {
+				t.Errorf("%s: after %s: %v", name, took, err)
+			}
+		}
+		f("Begin", func() error { return s.Begin(t.Context(), heldShard) })
+		s.begin(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
+		f("Read", func() error { _, err := s.Read(t.Context(), heldShard); return err })
+		if err := table.Release(heldShard); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"logsluice/checkpoint"
@@ -12,7 +11,7 @@ import (
 // answer of them for checkpoint.UnreadAfter. A shard that waits for OpenSearch is not
 // among them, nor one that another worker holds.
 func (c *Consumer) unreadShards() (shards []state) {
-	for _, s := range c.metrics.lag.states() {
+	for _, s := range c.lag.states() {
 		if s.Unanswered >= checkpoint.UnreadAfter && !s.Waits && !s.Elsewhere && !s.waitsForOpenSearch {
 			shards = append(shards, s)
 		}
@@ -21,18 +20,29 @@ func (c *Consumer) unreadShards() (shards []state) {
 }
 
 // reportUnread logs a line about each shard that nobody reads, once per
-// checkpoint.UnreadAfter. The goroutine of Sync calls it.
+// checkpoint.UnreadAfter.
 func (c *Consumer) reportUnread() {
-	maps.DeleteFunc(c.unreadLogged, func(_ string, at time.Time) bool { return time.Since(at) >= checkpoint.UnreadAfter })
 	for _, s := range c.unreadShards() {
-		if _, logged := c.unreadLogged[s.Shard]; logged || s.Failing || !s.Reports {
-			continue // of a failing one the worker that tries it logs the cause
+		// Of a failing one the worker that tries it logs the cause.
+		if s.Failing || !s.Reports || !c.shards.logUnread(s.Shard) {
+			continue
 		}
-		c.unreadLogged[s.Shard] = time.Now()
 		c.cfg.Log.Warn().Str("shard", s.Shard).Bool("held", s.Lease != nil).
 			Str("unread_for", s.Unanswered.Round(time.Second).String()).Float64("lag_seconds", s.Lag.Seconds()).
 			Msg("shard is not read")
 	}
+}
+
+// logUnread reports whether to log that nobody reads a shard, and notes that it is logged.
+func (s *shards) logUnread(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.ofLocked(id)
+	if time.Since(known.unreadLogged) < checkpoint.UnreadAfter {
+		return false
+	}
+	known.unreadLogged = time.Now()
+	return true
 }
 
 // checkUnread returns an error when a shard that this worker holds, or nobody, has not

@@ -54,18 +54,18 @@ func TestUnreadShard(t *testing.T) {
 					t.Errorf("for long: %v", err)
 				}
 				age := time.Since(begun).Seconds()
-				if lag := lagOf(t, r.metrics.lag, heldShard); lag < age-2 || lag > age+2 {
+				if lag := lagOf(t, r.lag, heldShard); lag < age-2 || lag > age+2 {
 					t.Errorf("after %vs the lag is %v", age, lag)
 				}
-				if lag := lagOf(t, r.metrics.lag, "shardId-000000000001"); lag != 3600 {
+				if lag := lagOf(t, r.lag, "shardId-000000000001"); lag != 3600 {
 					t.Errorf("the lag of the other shard is %v", lag)
 				}
-				if n := unreadMetric(t, r.metrics.lag); n != 1 {
+				if n := unreadMetric(t, r.lag); n != 1 {
 					t.Errorf("%d shards are unread", n)
 				}
 				r.faults.Store(nil)
 				time.Sleep(maxPause)
-				if err := r.Ready(t.Context()); err != nil || unreadMetric(t, r.metrics.lag) != 0 {
+				if err := r.Ready(t.Context()); err != nil || unreadMetric(t, r.lag) != 0 {
 					t.Errorf("after: %v", err)
 				}
 			})
@@ -96,11 +96,11 @@ func TestHeldShardWithoutAnswer(t *testing.T) {
 		if lines := r.log.containing("shard is not read"); len(lines) != 4 {
 			t.Errorf("%d lines in two periods: %s", len(lines), lines)
 		}
-		r.metrics.lag.mu.Lock()
-		for shard := range r.metrics.lag.readings {
-			r.metrics.lag.readings[shard].marks.add("1", 1)
+		r.shards.mu.Lock()
+		for _, known := range r.shards.byID {
+			known.lag.marks.add("1", 1)
 		}
-		r.metrics.lag.mu.Unlock()
+		r.shards.mu.Unlock()
 		time.Sleep(2 * checkpoint.UnreadAfter)
 		if lines := r.log.containing("shard is not read"); len(lines) != 4 {
 			t.Errorf("%d lines, with those of shards that wait for OpenSearch: %s", len(lines), lines[4:])
@@ -132,10 +132,10 @@ func TestStartFarBehind(t *testing.T) {
 			}
 		})
 		time.Sleep(6500 * time.Millisecond) // the table is read, and no shard
-		if n, err := testutil.GatherAndCount(registered(r.metrics.lag), "logsluice_lag_seconds"); n != 2 || err != nil {
+		if n, err := testutil.GatherAndCount(registered(r.lag), "logsluice_lag_seconds"); n != 2 || err != nil {
 			t.Errorf("%d lags, %v", n, err)
 		}
-		if lag := lagOf(t, r.metrics.lag, heldShard); lag < 600 || lag > 610 {
+		if lag := lagOf(t, r.lag, heldShard); lag < 600 || lag > 610 {
 			t.Errorf("the lag is %v", lag)
 		}
 	})
@@ -219,12 +219,12 @@ func TestUnreadShards(t *testing.T) {
 		s := state{Standing: checkpoint.Standing{Shard: "one", Unanswered: checkpoint.UnreadAfter, Reports: true}}
 		change(&s)
 		var log strings.Builder
-		c := &Consumer{cfg: Config{Log: zerolog.New(&log)}, metrics: newMetrics(), unreadLogged: make(map[string]time.Time)}
-		c.metrics.lag.standings = func() []checkpoint.Standing { return []checkpoint.Standing{s.Standing} }
+		c := &Consumer{cfg: Config{Log: zerolog.New(&log)}, shards: new(shards)}
+		c.lag = newBehind(c.shards, func() []checkpoint.Standing { return []checkpoint.Standing{s.Standing} })
 		if s.Lease != nil && s.waitsForOpenSearch {
 			marks := &watermark{}
 			marks.add("1", 1)
-			c.metrics.lag.begin(s.Shard, s.Lease, marks)
+			c.shards.setWatermark(s.Shard, s.Lease, marks)
 		}
 		for range 2 {
 			c.reportUnread()
@@ -243,12 +243,11 @@ func TestUnreadShards(t *testing.T) {
 	f("failing", true, false, func(s *state) { s.Failing = true })
 	f("reported by another worker", true, false, func(s *state) { s.Reports = false })
 
-	c := &Consumer{metrics: newMetrics()}
-	c.metrics.lag.standings = func() []checkpoint.Standing {
+	c := &Consumer{lag: newBehind(new(shards), func() []checkpoint.Standing {
 		return []checkpoint.Standing{
 			{Shard: "one", Unanswered: 2 * checkpoint.UnreadAfter}, {Shard: "two", Unanswered: 3 * checkpoint.UnreadAfter}, {Shard: "three", Unanswered: checkpoint.UnreadAfter},
 		}
-	}
+	})}
 	if err := c.checkUnread(); err == nil || !strings.Contains(err.Error(), "3 shards are not read, two for 15m0s") {
 		t.Error(err)
 	}

@@ -237,7 +237,7 @@ func calledActions(t *testing.T, sources []source) (needed, made map[string]bool
 		}
 		if !inKCL {
 			maps.Copy(made, s.requests())
-			if s.path == own+"/consumer" && (s.uses("WithEnhancedFanOutConsumer") || s.uses("WithEnhancedFanOutConsumerName") || s.uses("WithEnhancedFanOutConsumerARN") || !s.uses("WithCheckpointer")) {
+			if s.path == own+"/consumer/kcl" && (s.uses("WithEnhancedFanOutConsumer") || s.uses("WithEnhancedFanOutConsumerName") || s.uses("WithEnhancedFanOutConsumerARN") || !s.uses("WithCheckpointer")) {
 				t.Error("the KCL uses enhanced fan-out, or a checkpointer of its own")
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	neturl "net/url"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,7 +23,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/rs/zerolog"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"logsluice/checkpoint"
 	"logsluice/internal/fakeaws"
@@ -68,7 +66,7 @@ func (c *cluster) holder(name string, shards ...int) *checkpoint.Table {
 		c.t.Fatal(err)
 	}
 	for _, n := range shards {
-		if err := table.GetLease(&partition.ShardStatus{ID: shardID(n), Mux: &sync.RWMutex{}}, name); err != nil {
+		if _, err := table.Acquire(c.t.Context(), shardID(n)); err != nil {
 			c.t.Fatal(err)
 		}
 	}
@@ -461,7 +459,7 @@ func TestLeasesReset_Alive(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("worker-a does not lose its lease")
 	}
-	if err := table.RemoveLeaseOwner(shardID(0)); err != nil {
+	if err := table.Release(shardID(0)); err != nil {
 		t.Error(err)
 	}
 	if got := c.leases()[shardID(0)]; got != [2]string{} {

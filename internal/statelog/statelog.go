@@ -1,4 +1,4 @@
-// Package statelog decides when a state that lasts is logged.
+// Package statelog decides when a state that lasts, or a warning that repeats, is logged.
 package statelog
 
 import (

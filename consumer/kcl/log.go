@@ -1,7 +1,6 @@
-package consumer
+package kcl
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -11,28 +10,30 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/vmware/vmware-go-kcl-v2/logger"
+
+	"logsluice/internal/statelog"
 )
 
-// kclLog brings the KCL's lines into our log. Its informative lines are for
+// libraryLog brings the KCL's lines into our log. Its informative lines are for
 // debugging; shard events have a line of their own in package checkpoint.
-type kclLog struct {
-	log     zerolog.Logger
-	reading context.Context // ends when the worker stops
-	sampler *sampler
+type libraryLog struct {
+	log        zerolog.Logger
+	isStopping func() bool
+	sampler    *statelog.Sampler
 }
 
-var _ logger.Logger = kclLog{}
+var _ logger.Logger = libraryLog{}
 
-// kclLine is how a line of the KCL is logged.
-type kclLine struct {
+// libraryLine is how a line of the KCL is logged.
+type libraryLine struct {
 	message string   // "" if the line is dropped
 	fields  []string // names of the arguments, "" for one that is left out
 }
 
-// kclLines has the lines of the KCL that are dropped or get fields, by their formats.
+// libraryLines has the lines of the KCL that are dropped or get fields, by their formats.
 // All others are logged in the KCL's words: those for debugging, and those of features
 // that are off here.
-var kclLines = map[string]kclLine{
+var libraryLines = map[string]libraryLine{
 	// How the reading of a shard ended is logged by package checkpoint: "shard cannot
 	// be read", "lease lost" or "lease claimed by another worker".
 	"Error in getRecords: %+v":                                                      {},
@@ -40,7 +41,7 @@ var kclLines = map[string]kclLine{
 	"Error getting records from Kinesis that cannot be retried: %+v Request: %s":    {},
 	"Throughput Exceeded Error: reached max retry count getting records from shard": {},
 	"KMS Throttling Error: reached max retry count getting records from shard":      {},
-	// Consumer.Run returns the error.
+	// Worker.Start returns the error.
 	"Failed to initialize Worker: %+v":  {},
 	"Failed to start Checkpointer: %+v": {},
 	// The line about ListShards comes before it.
@@ -64,36 +65,36 @@ var kclLines = map[string]kclLine{
 	"localTPSExceededError so sleep for a second":    {"reading pauses: the shard takes no more calls", nil},
 }
 
-func (k kclLog) Debugf(format string, args ...any) { k.write(begin(k.log.Trace), format, args) }
-func (k kclLog) Infof(format string, args ...any)  { k.write(begin(k.log.Debug), format, args) }
-func (k kclLog) Warnf(format string, args ...any)  { k.Errorf(format, args...) }
+func (k libraryLog) Debugf(format string, args ...any) { k.write(begin(k.log.Trace), format, args) }
+func (k libraryLog) Infof(format string, args ...any)  { k.write(begin(k.log.Debug), format, args) }
+func (k libraryLog) Warnf(format string, args ...any)  { k.Errorf(format, args...) }
 
 // Errorf logs a warning, sampled, of a call that did not succeed.
-func (k kclLog) Errorf(format string, args ...any) {
+func (k libraryLog) Errorf(format string, args ...any) {
 	switch {
 	case slices.ContainsFunc(args, isLogged):
 		k.Debugf(format, args...)
-	case k.reading.Err() != nil: // when the worker stops, its calls are cut off on purpose
+	case k.isStopping(): // when the worker stops, its calls are cut off on purpose
 		k.Infof(format, args...)
 	default:
-		k.write(func(kind string) *zerolog.Event { return k.sampler.warn(k.log, kind) }, format, args)
+		k.write(func(kind string) *zerolog.Event { return k.sampler.Warn(k.log, kind) }, format, args)
 	}
 }
 
 // Fatalf and Panicf are what the KCL calls where it creates clients by itself,
 // which it never does here.
-func (k kclLog) Fatalf(format string, args ...any) { k.write(begin(k.log.Fatal), format, args) }
-func (k kclLog) Panicf(format string, args ...any) { k.write(begin(k.log.Panic), format, args) }
+func (k libraryLog) Fatalf(format string, args ...any) { k.write(begin(k.log.Fatal), format, args) }
+func (k libraryLog) Panicf(format string, args ...any) { k.write(begin(k.log.Panic), format, args) }
 
-func (k kclLog) WithFields(fields logger.Fields) logger.Logger {
+func (k libraryLog) WithFields(fields logger.Fields) logger.Logger {
 	k.log = k.log.With().Fields(map[string]any(fields)).Logger()
 	return k
 }
 
-// isLogged reports whether an argument is an error that package checkpoint logs.
+// isLogged reports whether an argument is an error that the Reader has logged.
 func isLogged(arg any) bool {
 	err, ok := arg.(error)
-	return ok && (errors.Is(err, errUnled) || errors.As(err, new(*readError)))
+	return ok && errors.As(err, new(loggedError))
 }
 
 // begin starts lines of every kind alike.
@@ -101,15 +102,15 @@ func begin(event func() *zerolog.Event) func(kind string) *zerolog.Event {
 	return func(string) *zerolog.Event { return event() }
 }
 
-// write logs a call of the KCL's logger as kclLines has it. begin starts the line of a
+// write logs a call of the KCL's logger as libraryLines has it. begin starts the line of a
 // kind.
-func (k kclLog) write(begin func(kind string) *zerolog.Event, format string, args []any) {
+func (k libraryLog) write(begin func(kind string) *zerolog.Event, format string, args []any) {
 	// Some calls are made as if the logger took pairs of keys and values.
 	inPairs := format == "message" && len(args) > 0
 	if inPairs {
 		format, args = fmt.Sprint(args[0]), args[1:]
 	}
-	line, listed := kclLines[format]
+	line, listed := libraryLines[format]
 	if listed && line.message == "" {
 		return
 	}

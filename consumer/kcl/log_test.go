@@ -1,4 +1,4 @@
-package consumer
+package kcl
 
 import (
 	"bytes"
@@ -18,12 +18,18 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/rs/zerolog"
 	"github.com/vmware/vmware-go-kcl-v2/logger"
+
+	"logsluice/internal/statelog"
 )
+
+func running() bool { return false }
 
 // notUsed are files of the KCL whose code does not run here: features that are off, and
 // parts that are replaced.
@@ -55,19 +61,19 @@ type kclCall struct {
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
 // All lines of the KCL's source are proper ones, whatever they are given, and each that
-// can come has its place in kclLines.
+// can come has its place in libraryLines.
 func TestKCLLines(t *testing.T) {
 	t.Parallel()
 	calls := kclCalls(t)
 	if len(calls) < 90 {
 		t.Errorf("only %d calls are found", len(calls))
 	}
-	stray := maps.Clone(kclLines)
+	stray := maps.Clone(libraryLines)
 	for _, call := range calls {
 		delete(stray, call.format)
-		_, listed := kclLines[call.format]
+		_, listed := libraryLines[call.format]
 		if !listed && call.method != "Debugf" && !slices.Contains(notUsed, call.file) && !slices.Contains(inItsWords, call.format) {
-			t.Errorf("%s: %q is not in kclLines", call.file, call.format)
+			t.Errorf("%s: %q is not in libraryLines", call.file, call.format)
 		}
 		pointers := slices.Clone(call.args)
 		for i := range pointers {
@@ -81,7 +87,7 @@ func TestKCLLines(t *testing.T) {
 				format = "message"
 			}
 			line := logged(t, call.method, format, args)
-			dropped := listed && kclLines[call.format].message == ""
+			dropped := listed && libraryLines[call.format].message == ""
 			switch message, _ := line["message"].(string); {
 			case dropped != (line == nil):
 				t.Errorf("%q is dropped: %t, but becomes %v", call.format, dropped, line)
@@ -91,7 +97,7 @@ func TestKCLLines(t *testing.T) {
 		}
 	}
 	for format := range stray {
-		t.Errorf("kclLines has %q, which the KCL does not log", format)
+		t.Errorf("libraryLines has %q, which the KCL does not log", format)
 	}
 }
 
@@ -99,7 +105,7 @@ func TestKCLLines(t *testing.T) {
 func logged(t *testing.T, method, format string, args []any) map[string]any {
 	t.Helper()
 	var out bytes.Buffer
-	k := kclLog{log: zerolog.New(&out), reading: t.Context(), sampler: newSampler()}
+	k := libraryLog{log: zerolog.New(&out), isStopping: running, sampler: statelog.NewSampler()}
 	func() {
 		defer func() { _ = recover() }() // Panicf does
 		reflect.ValueOf(k).MethodByName(method).CallSlice([]reflect.Value{reflect.ValueOf(format), reflect.ValueOf(args)})
@@ -137,15 +143,34 @@ func TestKCLLine(t *testing.T) {
 		"message", "it failed", "shardId", "shardId-1", "error", errors.ErrUnsupported)
 	f("Errorf",
 		`{"error":"unsupported operation","level":"trace","message":"kcl: read throttled by KMS, trying again","shard":"shardId-1"}`,
-		"Error getting records from shard %v: %+v", "shardId-1", &readError{cause: errors.ErrUnsupported})
+		"Error getting records from shard %v: %+v", "shardId-1", loggedError{errors.ErrUnsupported})
 	f("Errorf", `null`, "Error in getRecords: %+v", errors.ErrUnsupported)
 
 	var out bytes.Buffer
-	k := kclLog{log: zerolog.New(&out), reading: t.Context(), sampler: newSampler()}
+	k := libraryLog{log: zerolog.New(&out), isStopping: running, sampler: statelog.NewSampler()}
 	k.WithFields(logger.Fields{"request": input, "error": errors.ErrUnsupported}).Infof("x")
 	if got := out.String(); strings.Contains(got, "0x") || !strings.Contains(got, `"error":"unsupported operation"`) || !strings.Contains(got, `StreamName`) {
 		t.Error(got)
 	}
+}
+
+// Of the KCL's own warnings one of a kind is logged per minute, with the number
+// of the others.
+func TestKCLWarningsAreSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		k := libraryLog{log: zerolog.New(&log).Level(zerolog.InfoLevel), isStopping: running, sampler: statelog.NewSampler()}
+		for i := range 150 {
+			k.Warnf("one %d", i)
+			k.WithFields(nil).Errorf("another %v", errors.ErrUnsupported)
+			k.Errorf("ours %v", loggedError{errors.ErrUnsupported})
+			time.Sleep(time.Second)
+		}
+		all := slices.Collect(strings.Lines(log.String()))
+		if len(all) != 6 || !strings.Contains(all[4], `"since_last_line":59,"message":"kcl: one 120"`) {
+			t.Errorf("%d lines: %s", len(all), all)
+		}
+	})
 }
 
 // kclCalls returns the calls of loggers in the KCL's source.

@@ -1,4 +1,4 @@
-package consumer
+package statelog
 
 import (
 	"sync"
@@ -10,9 +10,9 @@ import (
 // sampleInterval is the time between two warnings of a kind.
 const sampleInterval = time.Minute
 
-// sampler passes one warning of a kind per sampleInterval. It counts the others
+// Sampler passes one warning of a kind per sampleInterval. It counts the others
 // and logs them at debug level.
-type sampler struct {
+type Sampler struct {
 	mu    sync.Mutex
 	kinds map[string]*sampled
 }
@@ -22,10 +22,11 @@ type sampled struct {
 	others int       // since
 }
 
-func newSampler() *sampler { return &sampler{kinds: make(map[string]*sampled)} }
+// NewSampler returns a Sampler that has passed nothing yet.
+func NewSampler() *Sampler { return &Sampler{kinds: make(map[string]*sampled)} }
 
-// warn starts a line of a kind, which the caller completes.
-func (s *sampler) warn(log zerolog.Logger, kind string) *zerolog.Event {
+// Warn starts a line of a kind, which the caller completes.
+func (s *Sampler) Warn(log zerolog.Logger, kind string) *zerolog.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kinds[kind]

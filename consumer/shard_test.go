@@ -1,0 +1,64 @@
+package consumer
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"logsluice/checkpoint"
+)
+
+// A shard is known for as long as anything of it counts.
+func TestShardsAreForgotten(t *testing.T) {
+	f := func(name string, know func(all *shards), from, to time.Duration) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				all, lease := new(shards), &checkpoint.Lease{}
+				standings := []checkpoint.Standing{{Shard: "one", Lease: lease}, {Shard: "two"}}
+				b := newBehind(all, func() []checkpoint.Standing { return standings })
+				know(all)
+				isKnown := func() bool {
+					b.states()
+					return len(all.byID) == 1
+				}
+				time.Sleep(from)
+				if !isKnown() {
+					t.Errorf("forgotten after %s", from)
+				}
+				time.Sleep(to - from)
+				standings[0].Lease = nil
+				all.expectNoReader("one")
+				all.mu.Lock()
+				all.ofLocked("one").reader = nil
+				all.mu.Unlock()
+				if isKnown() {
+					t.Errorf("known after %s", to)
+				}
+			})
+		})
+	}
+	f("read", func(all *shards) { all.answered("one", nil, 0); all.ofLocked("one").reader = &reader{} }, time.Hour, time.Hour)
+	f("held", func(all *shards) { all.expectReader("one") }, time.Hour, time.Hour)
+	f("parked", func(all *shards) { (&stream{shards: all}).park("one") }, parkedFor-time.Second, parkedFor)
+	f("logged as unread", func(all *shards) {
+		if !all.logUnread("one") || all.logUnread("one") {
+			t.Error("it is logged twice")
+		}
+	}, checkpoint.UnreadAfter-time.Second, checkpoint.UnreadAfter)
+}
+
+// What answers said counts under the lease they came under.
+func TestLagOfAnEndedLease(t *testing.T) {
+	all, lease := new(shards), &checkpoint.Lease{}
+	standings := []checkpoint.Standing{{Shard: "one", Lease: lease, Lag: time.Hour}}
+	b := newBehind(all, func() []checkpoint.Standing { return standings })
+	all.expectReader("one") // it has acquired the lease again
+	all.answered("one", lease, time.Minute)
+	if got := b.states()[0].Lag; got != time.Minute {
+		t.Errorf("the lag is %s", got)
+	}
+	standings[0].Lease = &checkpoint.Lease{}
+	if got := b.states()[0].Lag; got != time.Hour || all.byID["one"].lag.lease != nil || all.byID["one"].pulse == nil {
+		t.Errorf("the lag is %s, of the shard there is %+v", got, all.byID["one"])
+	}
+}
