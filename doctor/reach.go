@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync/atomic"
 )
@@ -68,11 +69,11 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 
 // isProxied reports whether requests go through a proxy.
 func (a Access) isProxied() bool {
-	request, err := http.NewRequest(http.MethodGet, a.URL, http.NoBody)
+	address, err := url.Parse(a.URL)
 	if err != nil {
 		return false
 	}
-	proxy, err := http.ProxyFromEnvironment(request) // as the clients do
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: address}) // as the clients do
 	return err == nil && proxy != nil
 }
 
