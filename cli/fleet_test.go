@@ -196,7 +196,7 @@ func (f *fleet) run(ctx context.Context) error {
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	mapper, err := r.mapper(mapping.Config{MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Index: index, Registry: registry})
+	mapper, err := r.mapper(mapping.Config{MaxAge: r.EventMaxAge, MaxAhead: r.EventMaxAhead, Index: index, Registry: registry})
 	if err != nil {
 		return err
 	}

@@ -189,7 +189,7 @@ func withRemedy(err error, access doctor.Access) error {
 		return nil
 	}
 	if remedy := access.Remedy(err); remedy != "" {
-		return fmt.Errorf("%w: %s", err, remedy)
+		return fmt.Errorf("%s: %s", access.Found(err), remedy)
 	}
 	return err
 }

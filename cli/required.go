@@ -69,7 +69,7 @@ func (rs requirements) err(ctx context.Context) error {
 func (r requirement) name() string {
 	switch {
 	case r.flag == "":
-		return r.variable + " (no flag)"
+		return r.variable
 	case r.variable == "":
 		return r.flag
 	}

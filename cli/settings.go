@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
@@ -27,7 +29,7 @@ import (
 	"logsluice/doctor"
 	"logsluice/internal/ownbody"
 	"logsluice/internal/safetext"
-	"logsluice/internal/timetext"
+	"logsluice/internal/settingsfile"
 	"logsluice/mapping"
 )
 
@@ -100,21 +102,42 @@ func (s streamSettings) explain(err error, region string) error {
 
 // loadAWS reads region, credentials and endpoints from the SDK's own variables.
 func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
+	if err := checkVariables(); err != nil {
+		return aws.Config{}, err
+	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)),
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{cutTokens}))
 	if err != nil {
 		return cfg, settingf("AWS configuration: %w: correct the variables AWS_* and the files of ~/.aws", err)
 	}
-	for _, variable := range os.Environ() {
-		name, value, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" && !endpoint.MatchString(value) {
-			return cfg, settingf("%s (no flag): %q is not an endpoint: give one such as http://localhost:4566", name, value)
-		}
-	}
 	if cfg.Region != "" && !regionName.MatchString(cfg.Region) {
-		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
+		return cfg, settingf("AWS_REGION: %q is not the name of a region: give one such as us-east-1", cfg.Region)
 	}
 	return cfg, nil
+}
+
+// secretVariables have the credentials for AWS.
+var secretVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+// checkVariables refuses what the AWS SDK reads from the environment and takes as it is, or
+// with an error that does not name the variable.
+func checkVariables() error {
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		wrong := blemish(value)
+		switch isSecret := slices.Contains(secretVariables, name); {
+		case !strings.HasPrefix(name, "AWS_"):
+		case wrong != "" && isSecret:
+			return settingf("%s %s", name, wrong)
+		case wrong != "":
+			return settingf("%s: %q %s", name, value, wrong)
+		case isSecret && strings.ContainsFunc(value, unicode.IsSpace):
+			return settingf("%s has a blank in it: copy it anew", name)
+		case strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" && !endpoint.MatchString(value):
+			return settingf("%s: %q is not an endpoint: give one such as http://localhost:4566", name, value)
+		}
+	}
+	return nil
 }
 
 // cutTokens has the errors of AWS end before a session token that they quote.
@@ -156,30 +179,12 @@ type schemaSettings struct {
 	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
 }
 
-// windowSettings bound the times of events that have an index by their date.
+// windowSettings bound the times of events that have an index by their date. They are no
+// narrower than what CloudWatch Logs accepts. See
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
 type windowSettings struct {
-	EventMaxAge   days `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside and not to the one of its date; 0 for no limit. A data stream takes events of all times (default ${default})."`
-	EventMaxAhead days `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" help:"The same for events dated after their arrival (default ${default})."`
-}
-
-// check refuses limits that events CloudWatch Logs accepts would exceed.
-// See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
-func (s windowSettings) check() error {
-	const day = 24 * time.Hour
-	for _, limit := range []struct {
-		setting string
-		value   days
-		least   time.Duration
-		example string
-	}{
-		{"EVENT_MAX_AGE (--event-max-age)", s.EventMaxAge, 14 * day, "14d"},
-		{"EVENT_MAX_AHEAD (--event-max-ahead)", s.EventMaxAhead, 2 * time.Hour, "2h"},
-	} {
-		if limit.value != 0 && time.Duration(limit.value) < limit.least {
-			return settingf("%s: %s is less than CloudWatch Logs itself allows: give at least %s, or 0 for no limit", limit.setting, limit.value, limit.example)
-		}
-	}
-	return nil
+	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside and not to the one of its date; 0 for no limit. A data stream takes events of all times (default ${default})."`
+	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so far ahead" help:"The same for events dated after their arrival (default ${default})."`
 }
 
 // documentSettings are the settings that decide what documents look like and where
@@ -199,9 +204,9 @@ func (s documentSettings) requireIndex() requirement {
 
 // indexSettings are settings of the indices that run has made.
 type indexSettings struct {
-	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
+	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
 	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" help:"Copies of each shard (default: the cluster's)."`
-	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" help:"Time until a document can be found (default ${default})."`
+	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found (default ${default})."`
 	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: ${enum}; zstd where the server has it, else best_compression (default ${default})."`
 	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
 }
@@ -222,13 +227,13 @@ func (s schemaSettings) read() (*mapping.Schema, error) {
 	if s.SchemaFile == "" {
 		return mapping.BuiltIn(s.Schema)
 	}
-	data, err := os.ReadFile(s.SchemaFile)
+	data, err := settingsfile.Read(s.SchemaFile)
 	if err != nil {
 		return nil, settingf("SCHEMA_FILE (--schema-file): %w: give a YAML file such as the one that logsluice assets schema prints", err)
 	}
 	schema, err := mapping.ParseSchema(data)
 	if err != nil {
-		return nil, settingf("SCHEMA_FILE (--schema-file): %s: %w", s.SchemaFile, err)
+		return nil, settingf("SCHEMA_FILE (--schema-file): %q: %w", s.SchemaFile, err)
 	}
 	return schema, nil
 }
@@ -260,20 +265,13 @@ func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
 
 func (s indexSettings) check() (mapping.IndexSettings, error) {
 	settings := mapping.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
-	const most = 1024 // as OpenSearch has it
 	for i, by := range settings.Sort {
 		if field, order, found := strings.Cut(by, ":"); found {
 			settings.Sort[i] = field + ":" + strings.ToLower(order)
 		}
 	}
-	if s.IndexShards < 1 || s.IndexShards > most {
-		return settings, settingf("INDEX_SHARDS (--index-shards): %d is out of range: give 1 to %d", s.IndexShards, most)
-	}
 	if n, err := strconv.Atoi(s.IndexReplicas); s.IndexReplicas != "" && (err != nil || n < 0) {
 		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is not a number of copies: give 0 or more", s.IndexReplicas)
-	}
-	if s.IndexRefresh < 100*time.Millisecond {
-		return settings, settingf("INDEX_REFRESH (--index-refresh): %s is too short: give at least 100ms", timetext.Format(s.IndexRefresh))
 	}
 	return settings, nil
 }

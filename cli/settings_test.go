@@ -7,9 +7,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"unicode/utf8"
 )
 
 // plantedSecret is a password that no output may have.
@@ -70,12 +73,21 @@ func TestSettings_Failure(t *testing.T) {
 			}
 		})
 	}
-	// f tries a value of one variable; the error begins with its name and the flag's, and
-	// the value.
+	// f tries a value of one variable, with more variables as NAME=VALUE; the error begins with
+	// its name and the flag's, and has what is wanted.
+	isVariable := regexp.MustCompile(`^[A-Z_]+=`)
 	f := func(variable, value, want string, more ...string) {
 		t.Helper()
 		flag := "--" + strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
-		check([]string{"run"}, append([]string{variable + "=" + value}, more...), "logsluice: "+variable+" ("+flag+"): ", want)
+		differs, wants := []string{variable + "=" + value}, []string{"logsluice: " + variable + " (" + flag + "): ", want}
+		for _, m := range more {
+			if isVariable.MatchString(m) {
+				differs = append(differs, m)
+			} else {
+				wants = append(wants, m)
+			}
+		}
+		check([]string{"run"}, differs, wants...)
 	}
 
 	// Required settings.
@@ -84,26 +96,26 @@ func TestSettings_Failure(t *testing.T) {
 		"APPLICATION_NAME (--application-name)": "set it to a name for the lease table",
 		"OPENSEARCH_URL (--opensearch-url)":     "set it to the URL of the domain",
 		"INDEX_PREFIX (--index-prefix)":         "set it to the beginning of the index names",
-		"AWS_REGION (no flag)":                  "set it to the region of the stream",
+		"AWS_REGION":                            "set it to the region of the stream",
 	} {
 		name, _, _ := strings.Cut(variable, " ")
 		check([]string{"run"}, []string{name + "="}, variable+" is missing", remedy)
 	}
 	check([]string{"run"}, []string{"STREAM_NAME=", "APPLICATION_NAME=", "OPENSEARCH_URL=", "INDEX_PREFIX=", "AWS_REGION="},
-		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION (no flag) are missing")
+		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION are missing")
 	check([]string{"run"}, []string{"STREAM_NAME=", "LOG_LEVEL=loud"}, "STREAM_NAME (--stream-name) is missing", `LOG_LEVEL (--log-level): "loud"`)
 	check([]string{"leases", "--watch=0s"}, nil, `--watch: "0s" is too short: give at least 100ms`)
 	check([]string{"decode", "-"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
 	check([]string{"assets", "template"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
 	check([]string{"setup"}, []string{"INDEX_PREFIX=", "OPENSEARCH_URL="}, "OPENSEARCH_URL (--opensearch-url) and INDEX_PREFIX (--index-prefix) are missing")
-	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION (no flag) is missing")
-	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION (no flag) are missing")
+	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION is missing")
+	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION are missing")
 	check([]string{"leases"}, []string{"APPLICATION_NAME="}, "APPLICATION_NAME (--application-name) is missing")
 	check([]string{"leases", "--lag"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) is missing")
 	check([]string{"leases", "reset"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) and --to are missing", "--to to trim-horizon")
 	check([]string{"leases", "reset", "--to=yesterday"}, nil, `--to: "yesterday" is not a position`)
 	check([]string{"leases", "show", "--watch=0"}, nil, `--watch: "0" is too short: give at least 100ms`)
-	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m or h, such as 1s`)
+	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m, h or d, such as 1s`)
 	check([]string{"leases", "--watch=soon"}, nil, `--watch: "soon" is not a time`)
 	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, "--to: 2999-01-01T00:00:00Z is in the future: give a time that has passed, or latest")
 	check([]string{"setup", "--stream-name=x"}, nil, "setup does not have the flag --stream-name, which is one of: run, doctor, leases show, leases reset")
@@ -111,7 +123,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"leases", "--index-prefix=x"}, nil, "leases does not have the flag --index-prefix, which is one of: run, decode")
 	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is invalid: give table or json`)
 	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is invalid: give templates, policy or dashboards`)
-	check([]string{"doctor", "--most-log-groups=0"}, nil, "--most-log-groups: 0 is too small")
+	check([]string{"doctor", "--most-log-groups=0"}, nil, `--most-log-groups: "0" is too small: give at least 1`)
 	check([]string{"doctor", "--most-log-groups=all"}, nil, `--most-log-groups: "all" is not a whole number: give one such as 100`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=bucket/prefix"}, "ARCHIVE_URL (--archive-url): ")
 	check([]string{"healthcheck"}, []string{"METRICS_ADDRESS="}, "METRICS_ADDRESS (--metrics-address) is missing")
@@ -127,7 +139,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("APPLICATION_NAME", "my app", `"my app"`)
 	f("APPLICATION_NAME", "ab", `"ab"`)
 	f("APPLICATION_NAME", "größe", `"größe"`)
-	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION (no flag): "US East" is not the name of a region: give one such as us-east-1`)
+	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION: "US East" is not the name of a region: give one such as us-east-1`)
 
 	// Choices, in any case.
 	f("LOG_LEVEL", "loud", `"loud" is invalid: give trace, debug, info, warn or error`)
@@ -141,30 +153,31 @@ func TestSettings_Failure(t *testing.T) {
 
 	// Times.
 	for _, variable := range []string{"LEASE_DURATION", "SHARD_SYNC_INTERVAL", "POLL_INTERVAL", "BULK_LINGER", "BULK_TIMEOUT", "DRAIN_TIMEOUT", "SUMMARY_PERIOD", "INDEX_REFRESH"} {
-		f(variable, "15", `"15" has no unit: give ms, s, m or h, such as 15`)
-		f(variable, "ten", `"ten" is not a time: give a number and its unit (ms, s, m or h), such as `)
-		f(variable, "-1s", "-1s is too ")
+		f(variable, "15", `"15" has no unit: give ms, s, m, h or d, such as `)
+		f(variable, "ten", `"ten" is not a time: give a number and its unit (ms, s, m, h or d), such as `)
+		f(variable, "-1s", `"-1s" is too short: give `)
 	}
 	for _, variable := range []string{"EVENT_MAX_AGE", "EVENT_MAX_AHEAD", "WAIT_FOR_INDEX"} {
-		f(variable, "30", `"30" has no unit: give m, h or d, such as 30`)
-		f(variable, "soon", `"soon" is not a time: give a number and its unit (m, h or d), such as `)
-		f(variable, "99999d", `"99999d" is not a time`)
+		f(variable, "30", `"30" has no unit: give ms, s, m, h or d, such as 30`)
+		f(variable, "soon", `"soon" is not a time: give a number and its unit (ms, s, m, h or d), such as `)
+		f(variable, "999999d", `"999999d" is too long: give a time such as `)
+		f(variable, "-1", `"-1" is negative: give a time such as `, "or 0 ")
 	}
-	f("LEASE_DURATION", "10ms", "10ms is too short: give at least ")
-	f("POLL_INTERVAL", "10ms", "10ms is too short: give at least 200ms, as Kinesis allows 5 reads of a shard per second")
-	f("SHARD_SYNC_INTERVAL", "0s", "0s is too small: give at least 1ms")
-	f("BULK_TIMEOUT", "0s", "0s is too small: give at least 1ms")
-	f("DRAIN_TIMEOUT", "0s", "0s is too small: give at least 1ms")
-	f("SUMMARY_PERIOD", "0s", "0s is too small: give at least 100ms")
-	f("SUMMARY_PERIOD", "1ns", "1ns is too small: give at least 100ms")
-	f("SHARD_SYNC_INTERVAL", "1m", "1m is longer than LEASE_DURATION (15s), and leases would end unnoticed: give a third of it or less")
+	f("LEASE_DURATION", "10ms", `"10ms" is too short: give 1s to 10m`)
+	f("POLL_INTERVAL", "10ms", `"10ms" is too short: give at least 200ms, as Kinesis allows 5 reads of a shard per second`)
+	f("SHARD_SYNC_INTERVAL", "0s", `"0s" is too short: give at least 10ms`)
+	f("BULK_TIMEOUT", "0s", `"0s" is too short: give at least 1s`)
+	f("DRAIN_TIMEOUT", "0s", `"0s" is too short: give at least 1ms`)
+	f("SUMMARY_PERIOD", "0s", `"0s" is too short: give at least 100ms`)
+	f("SUMMARY_PERIOD", "1ns", `"1ns" is too short: give at least 100ms`)
+	f("SHARD_SYNC_INTERVAL", "1m", `"1m" is longer than LEASE_DURATION (15s), and leases would end unnoticed: give a third of it or less`)
 	check([]string{"run", "--lease-duration=15s", "--lease-duration=15"}, nil, `LEASE_DURATION (--lease-duration): "15" has no unit`)
-	f("INDEX_REFRESH", "1ms", "1ms is too short")
-	f("WAIT_FOR_INDEX", "-1m", "-1m is negative")
-	f("EVENT_MAX_AGE", "13d", "13d is less than CloudWatch Logs itself allows: give at least 14d, or 0 for no limit")
-	f("EVENT_MAX_AGE", "335h59m", "is less than")
-	f("EVENT_MAX_AGE", "-30d", `"-30d" is not a time`)
-	f("EVENT_MAX_AHEAD", "1h59m", "1h59m is less than CloudWatch Logs itself allows: give at least 2h")
+	f("INDEX_REFRESH", "1ms", `"1ms" is too short`)
+	f("WAIT_FOR_INDEX", "-1m", `"-1m" is too short: give at least 1s, or 0 to wait indefinitely`)
+	f("EVENT_MAX_AGE", "13d", `"13d" is too short: give at least 14d, as CloudWatch Logs accepts events that are so old, or 0 for no limit`)
+	f("EVENT_MAX_AGE", "335h59m", `"335h59m" is too short`)
+	f("EVENT_MAX_AGE", "-30d", `"-30d" is too short`)
+	f("EVENT_MAX_AHEAD", "1h59m", `"1h59m" is too short: give at least 2h`)
 	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: give TRIM_HORIZON, LATEST or a time such as `)
 	f("INITIAL_POSITION", "2026-01-31", `"2026-01-31" is not a position`)
 	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z is in the future")
@@ -172,23 +185,25 @@ func TestSettings_Failure(t *testing.T) {
 	// Sizes and counts.
 	for _, variable := range []string{"IN_FLIGHT_BYTES", "MAX_INFLATED_BYTES", "BULK_BYTES"} {
 		f(variable, "many", `"many" is not a size: give bytes, or a number with a unit, such as 1000000, 8MB or 8MiB`)
-		f(variable, "0", "0 is too small: give at least 1")
-		f(variable, "-5", "-5 is too small: give at least 1")
+		f(variable, "0", `"0" is too small: give `, "8KiB")
+		f(variable, "-5", `"-5" is too small: give `)
+		f(variable, "64", `"64" is too small (64 bytes): give `, "MiB")
 		f(variable, "8 apples", `"8 apples" is not a size`)
 		f(variable, "1.5", `"1.5" is not a size`)
 		f(variable, "8,5MB", `"8,5MB" is not a size`)
 		f(variable, "9223372036854775807", `"9223372036854775807" is too large a size`)
 		f(variable, "99999999TB", `"99999999TB" is too large a size`)
 	}
-	f("MAX_INFLATED_BYTES", "2GiB", "2GiB is too much: give at most 1GiB")
+	f("MAX_INFLATED_BYTES", "2GiB", `"2GiB" is too large: give 8KiB to 1GiB`)
 	for _, variable := range []string{"BULK_DOCUMENTS", "BULK_CONNECTIONS"} {
 		f(variable, "many", `"many" is not a whole number: give one such as `)
-		f(variable, "0", "0 is too small: give at least 1")
+		f(variable, "0", `"0" is too small: give 1 to `)
+		f(variable, "9999999", `"9999999" is too large: give 1 to `)
 		f(variable, "1.5", `"1.5" is not a whole number`)
 		f(variable, "99999999999999999999", `"99999999999999999999" is too large a number`)
 	}
-	f("INDEX_SHARDS", "0", "0 is out of range: give 1 to 1024")
-	f("INDEX_SHARDS", "1025", "1025 is out of range")
+	f("INDEX_SHARDS", "0", `"0" is too small: give 1 to 1024`)
+	f("INDEX_SHARDS", "1025", `"1025" is too large: give 1 to 1024`)
 	f("INDEX_REPLICAS", "some", `"some" is not a number of copies: give 0 or more`)
 	f("INDEX_REPLICAS", "-1", `"-1" is not a number of copies`)
 
@@ -215,7 +230,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_SORT", "@timestamp desc", `"@timestamp desc" is not a field that an index can be sorted by`)
 	f("INDEX_SORT", "@timestamp:down", `"@timestamp:down" has the order "down": give @timestamp:asc or @timestamp:desc`)
 	f("INDEX_SORT", ",", `"" is not a field`)
-	f("SCHEMA_FILE", "/nowhere", "/nowhere: no such file or directory: give a YAML file")
+	f("SCHEMA_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a YAML file`)
 	f("SCHEMA_FILE", schema("drop: {message: x}"), "line 1: drop stands outside rules")
 	f("SCHEMA_FILE", schema("version: 2\nfields:\n#  - {name: level}\n"), "line 2: fields is empty")
 	f("SCHEMA_FILE", schema("rules:\n  - drop: {fields: {level: debug}}\n"), `line 2: the fields of a rule: "level" is unknown: give one of`)
@@ -249,10 +264,10 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD_FILE=" + empty}, "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file) is ", empty, "set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_PASSWORD_FILE=" + empty}, "are both set")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "remove one")
-	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", "/nowhere: no such file or directory: give a file with the password", "OPENSEARCH_USERNAME=u")
-	f("OPENSEARCH_PASSWORD_FILE", empty, empty+" has no password", "OPENSEARCH_USERNAME=u")
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", "/nowhere: no such file or directory: give a file with PEM certificates")
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", noPEM+" has no PEM certificate")
+	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a file with the password`, "OPENSEARCH_USERNAME=u")
+	f("OPENSEARCH_PASSWORD_FILE", empty, strconv.Quote(empty)+" has no password", "OPENSEARCH_USERNAME=u")
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: give a file with PEM certificates`)
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", strconv.Quote(noPEM)+" has no PEM certificate")
 	check([]string{"run"}, []string{"OPENSEARCH_URL=admin:" + plantedSecret + "@https://host"}, `"***@https://host" has the user before the scheme`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https:/admin:" + plantedSecret + "@host"}, `"***@host" lacks :// after http or https`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://:" + plantedSecret + "@host"}, "has a user without a password, or the reverse")
@@ -270,6 +285,53 @@ func TestSettings_Failure(t *testing.T) {
 	f("DEAD_LETTER_URL", "s3://No_Bucket/", "No_Bucket")
 	f("DEAD_LETTER_URL", "s3://bucket/prefix/?x", "s3://bucket/prefix/?x")
 
+	// Secrets that are not what they are to be are not shown.
+	inJSON := `{"username":"u","password":"` + plantedSecret + `"}`
+	user := "OPENSEARCH_USERNAME=u"
+	for value, want := range map[string]string{
+		inJSON: "the value is a JSON document: in the ECS task definition, end the secret's ARN with :password::",
+		"arn:aws:secretsmanager:us-east-1:111111111111:secret:" + plantedSecret: "the value is the ARN of a secret",
+		"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/" + plantedSecret:     "the value is the ARN of a secret",
+		"   ":                       "the value is blank",
+		"'" + plantedSecret + "'":   "the value has quotes around it: remove them",
+		plantedSecret + "\nanother": "the value has line breaks or control characters",
+	} {
+		f("OPENSEARCH_PASSWORD", value, want, user)
+		if value != "   " {
+			f("OPENSEARCH_PASSWORD_FILE", file("password", value), strings.TrimPrefix(want, "the value "), user)
+		}
+	}
+	f("OPENSEARCH_USERNAME", "u:"+plantedSecret, `"u:***" has a colon`)
+	f("OPENSEARCH_URL", server.URL+"?password="+plantedSecret, `?***" has more than an address`)
+	for _, variable := range secretVariables {
+		check([]string{"run"}, []string{variable + "=" + plantedSecret + "\n"}, "logsluice: "+variable+" ends in a newline: remove it")
+		check([]string{"run"}, []string{variable + "=" + plantedSecret + " " + plantedSecret}, "logsluice: "+variable+" has a blank in it")
+		check([]string{"setup"}, []string{"OPENSEARCH_SIGV4=es", variable + "='" + plantedSecret + "'"}, "logsluice: "+variable+" has quotes around it")
+	}
+	check([]string{"run", "OPENSEARCH_PASSWORD=" + plantedSecret}, nil, "OPENSEARCH_PASSWORD=***: set variables before the program's name, not after it")
+	check([]string{"run", "https://u:" + plantedSecret + "@h"}, nil, "unexpected argument, not shown as it can be a secret")
+	check([]string{"run", "--opensearch-username", "u", plantedSecret}, nil, "unexpected argument, not shown")
+	check([]string{"run", "more"}, nil, `unexpected argument "more": run --help shows what the command takes`)
+
+	// Files.
+	f("SCHEMA_FILE", folder, " is a folder: give a YAML file")
+	f("SCHEMA_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: give a YAML file`)
+	f("SCHEMA_FILE", file("large", strings.Repeat("#", 1<<20+1)), " has more than 1 MiB: give a YAML file")
+	f("OPENSEARCH_PASSWORD_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: give a file with the password`, user)
+	f("OPENSEARCH_PASSWORD_FILE", folder, " is a folder: give a file with the password", user)
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + folder}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", " is a folder: give a file with PEM")
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/dev/zero"}, `"/dev/zero" is a device and not a file`)
+
+	// Limits of sizes and times.
+	f("BULK_BYTES", "2GiB", `"2GiB" is too large: give 8KiB to 1GiB, such as 8MiB`)
+	f("LEASE_DURATION", "1h", `"1h" is too long: give 1s to 10m`)
+	f("BULK_LINGER", "2m", `"2m" is too long: give 0s to 1m`)
+	f("SHARD_SYNC_INTERVAL", "1ms", `"1ms" is too short: give at least 10ms`)
+	f("WAIT_FOR_INDEX", "1ms", `"1ms" is too short: give at least 1s, or 0 to wait indefinitely`)
+	f("SCHEMA_FILE", schema("rules:\n  - drop: {message: \".*\"}\n"), `line 2: ".*" matches every text`)
+	f("SCHEMA_FILE", schema("rules:\n  - keep: {message: x}\n"), "line 2: keep has no effect as the last rule", "drop: {log_group: .}")
+	f("SCHEMA_FILE", schema("rules:\n  - drop: {log_group: /ecs/*}\n"), `line 2: "/ecs/*" is a regular expression`, `give "^/ecs/"`)
+
 	// Operation.
 	f("EMF_NAMESPACE", "AWS/logs", `"AWS/logs"`)
 	f("METRICS_ADDRESS", "nowhere", `"nowhere" is not an address: give host:port, such as :9100`)
@@ -277,15 +339,15 @@ func TestSettings_Failure(t *testing.T) {
 	f("METRICS_ADDRESS", ":99999", `":99999" is not an address`)
 	f("METRICS_ADDRESS", ":abc", `":abc" is not an address`)
 	f("METRICS_ADDRESS", "http://:9100", `"http://:9100" is not an address`)
-	check([]string{"run"}, []string{"AWS_ENDPOINT_URL_KINESIS=localhost:4566"}, `AWS_ENDPOINT_URL_KINESIS (no flag): "localhost:4566" is not an endpoint`)
+	check([]string{"run"}, []string{"AWS_ENDPOINT_URL_KINESIS=localhost:4566"}, `AWS_ENDPOINT_URL_KINESIS: "localhost:4566" is not an endpoint`)
 	check([]string{"run"}, []string{"AWS_PROFILE=nope"}, "AWS configuration: ", "nope", "correct the variables AWS_*")
 	f("WORKER_ID", strings.Repeat("x", 300), "x")
 	check([]string{"setup"}, []string{"DELETE_AFTER=30"}, `DELETE_AFTER (--delete-after): "30" has no unit`)
-	check([]string{"setup"}, []string{"DELETE_AFTER=0"}, "DELETE_AFTER (--delete-after): 0s is too short: give at least 1h")
-	check([]string{"setup"}, []string{"DELETE_AFTER=-1d"}, `DELETE_AFTER (--delete-after): "-1d" is not a time`)
-	check([]string{"setup"}, []string{"MERGE_AFTER=1m"}, "MERGE_AFTER (--merge-after): 1m is too short: give at least 1h")
-	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, "MERGE_AFTER (--merge-after): 8d is not shorter than DELETE_AFTER (7d)")
-	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=7d"}, "MERGE_AFTER (--merge-after): 7d is not shorter than DELETE_AFTER (7d)")
+	check([]string{"setup"}, []string{"DELETE_AFTER=0"}, `DELETE_AFTER (--delete-after): "0" is too short: give at least 1h, or leave the policy out`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=-1d"}, `DELETE_AFTER (--delete-after): "-1d" is too short`)
+	check([]string{"setup"}, []string{"MERGE_AFTER=1m"}, `MERGE_AFTER (--merge-after): "1m" is too short: give at least 1h`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, `MERGE_AFTER (--merge-after): "8d" is not shorter than DELETE_AFTER (7d)`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=7d"}, `MERGE_AFTER (--merge-after): "7d" is not shorter than DELETE_AFTER (7d)`)
 
 	// By the variables of before.
 	check([]string{"run"}, []string{"OPENSEARCH_URL=", "ES_DOMAIN_URL=ftp://host"}, `ES_DOMAIN_URL (--opensearch-url): "ftp://host" does not begin with`)
@@ -328,15 +390,15 @@ func TestNoCommand(t *testing.T) {
 			}
 		}
 		for _, line := range strings.Split(errOut, "\n") {
-			if len(line) > 80 {
-				t.Errorf("%v: a line of %d columns: %s", args, len(line), line)
+			if n := utf8.RuneCountInString(line); n > 80 {
+				t.Errorf("%v: a line of %d columns: %s", args, n, line)
 			}
 		}
 	}
 	f("logsluice: no command is given: give one of those above")
-	f("logsluice: unexpected argument start", "start")
+	f("logsluice: unknown command \"start\": give one of those above", "start")
 	f("logsluice: no command is given", "assets")
-	f("logsluice: unexpected argument tables", "assets", "tables")
+	f("logsluice: unknown command \"tables\": give one of those above", "assets", "tables")
 }
 
 // Requests are signed for the region that is set, otherwise for that of the host name,

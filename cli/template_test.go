@@ -38,7 +38,7 @@ func TestTemplateRequestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		client := &hanging{}
-		if err := ensureTemplates(t.Context(), client, doctor.Access{}, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}, zerolog.Nop()); err != nil {
+		if err := ensureTemplates(t.Context(), client, &searchStart{log: zerolog.Nop()}, []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != templateTimeout+retryMin || client.requests != 4 {
@@ -73,7 +73,7 @@ func TestTemplatesAreTriedAgain(t *testing.T) {
 		var log bytes.Buffer
 		templates := []indexTemplate{{"a", [][]byte{[]byte(`{"version":1}`)}, func(time.Time) []string { return nil }, func(time.Time) ([]doctor.Target, error) { return nil, nil }}}
 		access := doctor.Access{URL: "https://host", Setting: searchSetting}
-		if err := ensureTemplates(t.Context(), ailing{time.Now()}, access, templates, zerolog.New(&log)); err != nil {
+		if err := ensureTemplates(t.Context(), ailing{time.Now()}, &searchStart{access: access, log: zerolog.New(&log)}, templates); err != nil {
 			t.Fatal(err)
 		}
 		var lines []string
@@ -83,8 +83,8 @@ func TestTemplatesAreTriedAgain(t *testing.T) {
 			}
 		}
 		want := [][]string{
-			{`"level":"error"`, "connection refused", "see that it runs", searchSetting, `"pause":"100ms","longest_pause":"10s"`, "run logsluice doctor"},
-			{`"level":"error"`, "Unauthorized", "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", `"pause":"10s"`},
+			{`"level":"error"`, "connection refused", "see that it runs", `"remedy":"`, searchSetting, `"longest_pause":"10s"`, "run logsluice doctor"},
+			{`"level":"error"`, "Unauthorized", "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", `"longest_pause":"10s"`},
 			{`"level":"info"`, "OpenSearch has the index templates"},
 		}
 		if len(lines) != len(want) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -74,34 +75,69 @@ func targetsAt(templates []indexTemplate, now time.Time) (all []doctor.Target, e
 
 // ensureTemplates installs the index templates. Without them the first
 // documents would decide the mapping, so nothing is read before: OpenSearch is
-// asked until it has them or ctx ends. What keeps it from having them is logged when it
-// changes or lasts, not at each try.
-func ensureTemplates(ctx context.Context, client domain.Client, access doctor.Access, templates []indexTemplate, log zerolog.Logger) error {
-	var changes statelog.Changes
+// asked until it has them or ctx ends.
+func ensureTemplates(ctx context.Context, client domain.Client, search *searchStart, templates []indexTemplate) error {
+	failed, err := search.persist(ctx, func(ctx context.Context) error { return tryTemplates(ctx, client, templates, search.log) })
+	if failed && err == nil {
+		search.log.Info().Msg("OpenSearch has the index templates")
+	}
+	return err
+}
+
+// searchStart follows whether OpenSearch answers while a worker starts.
+type searchStart struct {
+	access  doctor.Access
+	log     zerolog.Logger
+	changes statelog.Changes
+	waiting atomic.Bool // for it to answer
+}
+
+// persist calls try until it succeeds, a setting is wrong or ctx ends, and reports whether
+// that it fails was logged: when it changes or lasts, not at each try.
+func (s *searchStart) persist(ctx context.Context, try func(context.Context) error) (failed bool, err error) {
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		err := tryTemplates(ctx, client, templates, log)
+		err := try(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && changes.Worked():
-			log.Info().Msg("OpenSearch has the index templates")
-			return nil
+			return false, ctx.Err()
 		case err == nil:
-			return nil
+			s.waiting.Store(false)
+			return s.changes.Worked(), nil
+		case errors.As(err, new(settingError)):
+			return false, err
 		}
-		if wrong := new(settingError); errors.As(err, wrong) {
-			return err
-		}
-		if changes.Failed(kindOf(err, access)) {
-			log.Error().Err(withRemedy(err, access)).Str("pause", pause.String()).Str("longest_pause", retryMax.String()).
+		s.waiting.Store(true)
+		if s.changes.Failed(kindOf(err, s.access)) {
+			line := s.log.Error().Str(zerolog.ErrorFieldName, s.access.Found(err))
+			if remedy := s.access.Remedy(err); remedy != "" {
+				line = line.Str("remedy", remedy)
+			}
+			line.Str("longest_pause", retryMax.String()).
 				Msg("the index templates cannot be installed; nothing is read until they are; run logsluice doctor")
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
+}
+
+// askAfter is the time after which OpenSearch is asked while AWS does not answer yet: what is
+// wrong there is to be known at once, too.
+const askAfter = time.Second
+
+// ask asks OpenSearch until it answers or ctx ends. It creates nothing.
+func (s *searchStart) ask(ctx context.Context, client domain.Client, templates []indexTemplate) {
+	select {
+	case <-time.After(askAfter):
+	case <-ctx.Done():
+		return
+	}
+	_, _ = s.persist(ctx, func(ctx context.Context) error { // ensureTemplates reports the rest
+		_, err := concernsAt(ctx, client, templates, time.Now())
+		return err
+	})
 }
 
 // kindOf is the same for errors that differ in their details only.

@@ -75,6 +75,7 @@ var doors = map[string][]door{
 	"domain.Compare POST":    {{post, api + "saved_objects/_bulk_get"}},
 	"domain.Import POST":     {{post, api + "saved_objects/_import"}},
 	"cli.Run GET":            nil, // healthcheck's, of a worker
+	"doctor.isProxied GET":   nil, // not sent
 }
 
 // statement is one of the task role's that has effect where its condition holds.

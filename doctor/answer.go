@@ -28,7 +28,7 @@ func said(err error) string {
 	case errors.As(err, &api):
 		return strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
 	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer within " + callTimeout.String()
+		return "no answer in time"
 	case errors.As(err, &dial):
 		return dial.Error()
 	}

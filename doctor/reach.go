@@ -59,7 +59,7 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 	case at == handshaking:
 		return "TLS: " + url + " does not come to terms: " + why, "see that " + setting + " has the port that speaks TLS, with no proxy between"
 	case at == asking && errors.Is(err, context.DeadlineExceeded):
-		return url + " is connected and does not answer within " + callTimeout.String(), "see how busy it is (CPU, JVM memory), and what stands between"
+		return url + " is connected and does not answer in time", "see how busy it is (CPU, JVM memory), and what stands between"
 	case at == asking:
 		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and see what stands between"
 	}
@@ -83,7 +83,7 @@ func reason(err error) string {
 		return dial.Error()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within " + callTimeout.String()
+		return "no answer in time"
 	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next

@@ -50,6 +50,29 @@ func (a Access) Remedy(err error) string {
 	return ""
 }
 
+// Found returns what the error of a request says, in the words of a finding where the server
+// has not answered as OpenSearch does.
+func (a Access) Found(err error) string {
+	switch {
+	case errors.Is(err, domain.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
+		return "what answers at " + a.URL + " is not " + a.server()
+	case errors.As(err, new(*domain.AnswerError)):
+		return err.Error()
+	case hasNoAnswer(err):
+		found, _ := a.unreachable(err, stageOf(err))
+		return found
+	}
+	return err.Error()
+}
+
+// server is what is to answer.
+func (a Access) server() string {
+	if strings.HasPrefix(a.Setting, "DASHBOARDS_URL") {
+		return "OpenSearch Dashboards"
+	}
+	return "OpenSearch"
+}
+
 func (a Access) remedyOfAnswer(err error, status int) string {
 	switch {
 	case isRefused(status):

@@ -47,7 +47,7 @@ func ParseAddress(text string) (Address, error) {
 		a.Username, a.Password = unescape(a.Username), unescape(a.Password)
 		shown += "***@"
 	}
-	shown += rest
+	shown += WithoutQuery(rest)
 	refuse := func(reason string) (Address, error) { return Address{}, fmt.Errorf("%q %s", shown, reason) }
 	switch {
 	case rest == "" && !a.HasCredentials && match == nil:
@@ -83,6 +83,15 @@ func ParseAddress(text string) (Address, error) {
 	}
 	u.RawQuery, u.Fragment = "", ""
 	return a, nil
+}
+
+// WithoutQuery returns a URL as it can be printed: what follows a question mark can be a
+// secret.
+func WithoutQuery(text string) string {
+	if address, _, found := strings.Cut(text, "?"); found {
+		return address + "?***"
+	}
+	return text
 }
 
 // unescape decodes %40 and the like. What does not decode stands for itself.

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,9 +32,9 @@ func (s *Schema) readRule(n *yaml.Node) error {
 			return nil
 		}
 		return members(n, "a rule", map[string]func(*yaml.Node) error{
-			"log_group":  func(n *yaml.Node) (err error) { r.group, err = expression(n); return err },
-			"log_stream": func(n *yaml.Node) (err error) { r.stream, err = expression(n); return err },
-			"message":    func(n *yaml.Node) (err error) { r.message, err = expression(n); return err },
+			"log_group":  func(n *yaml.Node) (err error) { r.group, err = conditionOf(n); return err },
+			"log_stream": func(n *yaml.Node) (err error) { r.stream, err = conditionOf(n); return err },
+			"message":    func(n *yaml.Node) (err error) { r.message, err = conditionOf(n); return err },
 			"fields": func(n *yaml.Node) error {
 				known := map[string]func(*yaml.Node) error{}
 				for i := range s.Fields {
@@ -56,6 +57,31 @@ func (s *Schema) readRule(n *yaml.Node) error {
 	}
 	s.rules = append(s.rules, r)
 	return err
+}
+
+// conditionOf reads an expression that does not match every text.
+func conditionOf(n *yaml.Node) (*regexp.Regexp, error) {
+	re, err := expression(n)
+	// All that can be typed, so that neither ^$ nor ^[a-z]*$ matches it.
+	const anything = "~ !AZaz09\x00ü"
+	glob := strings.Index(n.Value, "/*")
+	switch {
+	case err != nil:
+		return nil, err
+	case re.MatchString("") && re.MatchString(anything):
+		return nil, failure(n, "%q matches every text: give an expression such as GET /healthz, or remove the condition", n.Value)
+	case glob >= 0:
+		return nil, failure(n, "%q is a regular expression, in which * after / stands for more slashes: give %q", n.Value, "^"+strings.TrimPrefix(n.Value[:glob+1], "^"))
+	}
+	return re, nil
+}
+
+// checkLast refuses a keep that decides nothing, as what no rule decides is kept.
+func (s *Schema) checkLast(rules *yaml.Node) error {
+	if last := len(s.rules) - 1; last >= 0 && s.rules[last].keep {
+		return failure(rules, "keep has no effect as the last rule, as what no rule decides is kept: end with drop: {log_group: .} to drop the rest, or remove it")
+	}
+	return nil
 }
 
 func (s *Schema) readCondition(field int, n *yaml.Node) (condition, error) {

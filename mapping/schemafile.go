@@ -57,6 +57,9 @@ func ParseSchema(data []byte) (*Schema, error) {
 	})
 	if err == nil && rules != nil {
 		err = elements(rules, s.readRule) // of any fields, wherever they stand
+		if err == nil {
+			err = s.checkLast(rules)
+		}
 	}
 	return s, err
 }

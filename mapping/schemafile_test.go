@@ -102,6 +102,11 @@ func TestParseSchema_Failure(t *testing.T) {
 	}
 	f(rule(`{drop: {message: ""}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
 	f(rule(`{drop: {log_group: "", message: x}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
+	for _, every := range []string{".*", "(?s).*", "GET /health|", "x?", "^"} {
+		f(rule(`{drop: {message: "`+every+`"}}`), `line 2: "`+every+`" matches every text: give an expression such as GET /healthz, or remove the condition`)
+	}
+	f(rule(`{drop: {log_stream: /web/*}}`), `line 2: "/web/*" is a regular expression, in which * after / stands for more slashes: give "^/web/"`)
+	f(rule(`{keep: {message: x}}`), `line 2: keep has no effect as the last rule, as what no rule decides is kept: end with drop: {log_group: .} to drop the rest, or remove it`)
 	f(rule(`{drop: {fields: {level: []}}}`), `line 2: field "level" has no value to look for: give one or remove the condition`)
 	f(rule(`{drop: {fields: {level: ""}}}`), `line 2: "" is not a value of field "level": give one that its documents can have`)
 	f(rule(`{drop: {message: "("}}`), `line 2: "(" is not a regular expression: missing closing ) in "(": correct it, with \ before signs that stand for themselves`)
