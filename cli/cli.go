@@ -121,7 +121,7 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	case err != nil:
 		return fail(errOut, err, exitSettings)
 	}
-	err = errors.Join(settings.err(command.Flags()), required(command.Selected()).err(ctx))
+	err = errors.Join(settings.err(command.Flags()), required(command.Selected()).without(settings.wrong).err(ctx))
 	if err != nil {
 		return fail(errOut, err, exitSettings)
 	}

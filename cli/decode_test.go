@@ -102,10 +102,11 @@ func TestDecodeEnds(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	for _, file := range []string{"-", pipe} {
-		in, _, err := os.Pipe() // nobody writes
+		in, unused, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _, _ = in.Close(), unused.Close() })
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		var errOut bytes.Buffer
 		begun := time.Now()

@@ -399,7 +399,7 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 		return settingf("--to: %w", err)
 	}
 	if t, isTime := to.Timestamp(); isTime && t.After(time.Now()) {
-		return settingf("--to: %s is in the future: give a time that has passed, or latest", c.To)
+		return settingf("--to: %q is in the future: give a time that has passed, or latest", c.To)
 	}
 	table, err := c.leaseTable(ctx)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/opensearch-project/opensearch-go/v4"
@@ -37,6 +38,12 @@ const (
 	dashboardsSetting   = "DASHBOARDS_URL (--dashboards-url)"
 )
 
+// Ports that OpenSearch and Dashboards have unless they are set otherwise.
+const (
+	searchPort, transportPort = "9200", "9300"
+	dashboardsPort            = "5601"
+)
+
 // requireSigning has the region if requests are to be signed for one that is not known.
 func (s opensearchSettings) requireSigning() requirements {
 	if s.OpensearchSigv4 == "" || s.signingRegion("") != "" {
@@ -57,6 +64,12 @@ func (s opensearchSettings) address() (domain.Address, error) {
 		return address, settingf(searchSetting+": %w", err)
 	case address.IsDashboards():
 		return address, settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
+	case strings.Contains(address.URL.Path, "/_"):
+		return address, settingf(searchSetting+": %q is a request to OpenSearch: leave out %s", address.URL, address.URL.Path[strings.Index(address.URL.Path, "/_"):])
+	case address.URL.Port() == dashboardsPort:
+		return address, settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
+	case address.URL.Port() == transportPort:
+		return address, settingf(searchSetting+": %q has the port at which nodes talk to each other: give that for HTTP, such as "+searchPort, address.URL)
 	}
 	return address, nil
 }
@@ -84,10 +97,17 @@ func (s opensearchSettings) check() error {
 		return settingf(passwordSetting + " is set, and there is no user: set OPENSEARCH_USERNAME")
 	case s.OpensearchUsername == "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordFileSetting+" is %q, and there is no user: set OPENSEARCH_USERNAME", s.OpensearchPasswordFile)
-	case s.OpensearchRegion != "" && !regionName.MatchString(s.OpensearchRegion):
-		return settingf(searchRegionSetting+": %q is not the name of a region: give one such as us-east-1", s.OpensearchRegion)
+	case s.OpensearchCAFile != "" && address.URL.Scheme == "http":
+		return settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", s.OpensearchCAFile, address.URL)
+	case address.Service() == "aoss" && s.OpensearchSigv4 == "":
+		return settingf(sigv4Setting+" is not set, and %s is a collection of OpenSearch Serverless: set it to aoss", address.URL)
+	case address.Service() != "" && s.OpensearchSigv4 != "" && s.OpensearchSigv4 != address.Service():
+		return settingf(sigv4Setting+": %q is not the service of %s: give %s", s.OpensearchSigv4, address.URL, address.Service())
 	}
-	return nil
+	if region := s.OpensearchRegion; address.Region() != "" && region != "" && !strings.EqualFold(region, address.Region()) {
+		return settingf(searchRegionSetting+": %q is not the region of %s: give %s, or leave it out", s.OpensearchRegion, address.URL, address.Region())
+	}
+	return checkRegion(searchRegionSetting, s.OpensearchRegion)
 }
 
 // client makes a client of the domain. awsConfig is for signing.
@@ -127,7 +147,7 @@ func (s opensearchSettings) signingRegion(other string) string {
 	if err != nil {
 		return other
 	}
-	return cmp.Or(s.OpensearchRegion, address.Region(), other)
+	return cmp.Or(strings.ToLower(s.OpensearchRegion), address.Region(), other)
 }
 
 // host names the domain, whatever the form of its address.
@@ -165,6 +185,11 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 		return settingf(dashboardsSetting+": %w", err)
 	case address.HasCredentials && (address.Username == "" || address.Password == ""):
 		return settingf(dashboardsSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
+	case address.URL.Port() == searchPort, address.URL.Port() == transportPort:
+		return settingf(dashboardsSetting+": %q has a port of OpenSearch: give that of Dashboards, such as "+dashboardsPort, address.URL)
+	case strings.Contains(address.URL.Path+"/", "/app/"):
+		home, _, _ := strings.Cut(address.URL.String()+"/", "/app/")
+		return settingf(dashboardsSetting+": %q is a page of Dashboards: give %q", address.URL, home)
 	case address.HasCredentials && search.OpensearchSigv4 != "":
 		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: requests have one kind of authentication, so remove one", search.OpensearchSigv4)
 	}

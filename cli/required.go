@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -39,6 +40,18 @@ func markRequired(node *kong.Node) {
 	for _, child := range node.Children {
 		markRequired(child)
 	}
+}
+
+// without leaves out the settings whose values are wrong: they are not missing.
+func (rs requirements) without(wrong map[*kong.Value]error) requirements {
+	return slices.DeleteFunc(rs, func(r requirement) bool {
+		for value := range wrong {
+			if "--"+value.Name == r.flag {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // err returns an error that names all that are missing.

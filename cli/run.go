@@ -112,11 +112,11 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	case err != nil:
 		return position, settingf("INITIAL_POSITION (--initial-position): %w", err)
 	case isTime && t.After(time.Now()):
-		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
+		return position, settingf("INITIAL_POSITION (--initial-position): %q is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
-		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
+		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
 		return position, r.badAddress()
 	case r.ShardSyncInterval > r.LeaseDuration:

@@ -88,7 +88,7 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.Is(err, checkpoint.ErrNoTable):
 		return settingf("there is no lease table %q in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION to those of run, which creates the table at its first start", s.ApplicationName, region)
 	case errors.Is(err, checkpoint.ErrOtherTable):
-		return settingf("%w: %s", err, doctor.CorrectTable)
+		return settingf("APPLICATION_NAME (--application-name): %w: give a name that no other table has", err)
 	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):
 		return settingf("AWS refuses the credentials: %w: %s, and check this machine's clock", api, doctor.RenewIdentity)
 	case errors.As(err, &noHost) && noHost.IsNotFound:
@@ -107,13 +107,30 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)),
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{cutTokens}))
-	if err != nil {
+	var noProfile awsconfig.SharedConfigProfileNotExistError
+	switch {
+	case errors.As(err, &noProfile):
+		return cfg, settingf("AWS_PROFILE: %q is not a profile of ~/.aws/config or ~/.aws/credentials: give one that is, or remove the variable", noProfile.Profile)
+	case err != nil:
 		return cfg, settingf("AWS configuration: %w: correct the variables AWS_* and the files of ~/.aws", err)
 	}
-	if cfg.Region != "" && !regionName.MatchString(cfg.Region) {
-		return cfg, settingf("AWS_REGION: %q is not the name of a region: give one such as us-east-1", cfg.Region)
+	err = checkRegion(regionVariable, cfg.Region)
+	cfg.Region = strings.ToLower(cfg.Region)
+	return cfg, err
+}
+
+// regionName is that of a region, and of an availability zone in it.
+var regionName = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d+)([a-z]?)$`)
+
+// checkRegion returns an error for what is not the name of a region, in any case.
+func checkRegion(setting, region string) error {
+	switch parts := regionName.FindStringSubmatch(strings.ToLower(region)); {
+	case region != "" && parts == nil:
+		return settingf("%s: %q is not the name of a region: give one such as us-east-1", setting, region)
+	case region != "" && parts[2] != "":
+		return settingf("%s: %q is an availability zone: give its region, %s", setting, region, parts[1])
 	}
-	return cfg, nil
+	return nil
 }
 
 // secretVariables have the credentials for AWS.
@@ -137,6 +154,24 @@ func checkVariables() error {
 			return settingf("%s: %q is not an endpoint: give one such as http://localhost:4566", name, value)
 		}
 	}
+	id, secret := secretVariables[0], secretVariables[1]
+	if os.Getenv(id) == "" {
+		id, secret = secret, id
+	}
+	if os.Getenv(id) != "" && os.Getenv(secret) == "" {
+		return settingf("%s is set, and %s is not: set both or neither", id, secret)
+	}
+	if text := os.Getenv("AWS_MAX_ATTEMPTS"); strings.Trim(text, "0123456789") != "" {
+		return settingf("AWS_MAX_ATTEMPTS: %q is not a whole number: give one such as 3", text)
+	}
+	if text := os.Getenv("AWS_RETRY_MODE"); text != "" && text != "standard" && text != "adaptive" {
+		return settingf("AWS_RETRY_MODE: %q is invalid: give standard or adaptive", text)
+	}
+	if file := os.Getenv("AWS_CA_BUNDLE"); file != "" {
+		if _, err := settingsfile.Read(file); err != nil {
+			return settingf("AWS_CA_BUNDLE: %w: give a file with PEM certificates", err)
+		}
+	}
 	return nil
 }
 
@@ -156,8 +191,6 @@ func cutTokens(stack *middleware.Stack) error {
 }
 
 var endpoint = regexp.MustCompile(`^https?://[^/\s]+`)
-
-var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // checkCredentials finds out whether there are credentials for AWS.
 func checkCredentials(ctx context.Context, cfg aws.Config) error {

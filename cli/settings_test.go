@@ -75,7 +75,7 @@ func TestSettings_Failure(t *testing.T) {
 	}
 	// f tries a value of one variable, with more variables as NAME=VALUE; the error begins with
 	// its name and the flag's, and has what is wanted.
-	isVariable := regexp.MustCompile(`^[A-Z_]+=`)
+	isVariable := regexp.MustCompile(`^[A-Z_0-9]+=`)
 	f := func(variable, value, want string, more ...string) {
 		t.Helper()
 		flag := "--" + strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
@@ -117,7 +117,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"leases", "show", "--watch=0"}, nil, `--watch: "0" is too short: give at least 100ms`)
 	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m, h or d, such as 1s`)
 	check([]string{"leases", "--watch=soon"}, nil, `--watch: "soon" is not a time`)
-	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, "--to: 2999-01-01T00:00:00Z is in the future: give a time that has passed, or latest")
+	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, `--to: "2999-01-01T00:00:00Z" is in the future: give a time that has passed, or latest`)
 	check([]string{"setup", "--stream-name=x"}, nil, "setup does not have the flag --stream-name, which is one of: run, doctor, leases show, leases reset")
 	check([]string{"setup", "--colour"}, nil, "unknown flag --colour: setup --help lists those of the command")
 	check([]string{"leases", "--index-prefix=x"}, nil, "leases does not have the flag --index-prefix, which is one of: run, decode")
@@ -143,7 +143,6 @@ func TestSettings_Failure(t *testing.T) {
 
 	// Choices, in any case.
 	f("LOG_LEVEL", "loud", `"loud" is invalid: give trace, debug, info, warn or error`)
-	f("LOG_LEVEL", "WARNING", `"WARNING" is invalid`)
 	f("SCHEMA", "none", `"none" is invalid: give default, plain or ecs`)
 	f("OPENSEARCH_SIGV4", "s3", `"s3" is invalid: give es or aoss`)
 	f("INDEX_CODEC", "gzip", `"gzip" is invalid: give best_compression, default, zstd or zstd_no_dict`)
@@ -180,7 +179,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("EVENT_MAX_AHEAD", "1h59m", `"1h59m" is too short: give at least 2h`)
 	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: give TRIM_HORIZON, LATEST or a time such as `)
 	f("INITIAL_POSITION", "2026-01-31", `"2026-01-31" is not a position`)
-	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z is in the future")
+	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", `"2999-01-01T00:00:00Z" is in the future`)
 
 	// Sizes and counts.
 	for _, variable := range []string{"IN_FLIGHT_BYTES", "MAX_INFLATED_BYTES", "BULK_BYTES"} {
@@ -249,11 +248,12 @@ func TestSettings_Failure(t *testing.T) {
 	f("CONSTANT_FIELDS", "message=x", "message")
 
 	// OpenSearch.
+	const https = "OPENSEARCH_URL=https://host"
 	f("OPENSEARCH_URL", "ftp://host", `"ftp://host" does not begin with http:// or https://`)
 	f("OPENSEARCH_URL", "https://host/_dashboards", `"https://host/_dashboards" is the address of OpenSearch Dashboards: leave out /_dashboards`)
 	f("OPENSEARCH_URL", "https://a:9200,https://b:9200", `"https://a:9200,https://b:9200" has more than one URL`)
 	f("OPENSEARCH_URL", "https://a b", `"https://a b" has blanks`)
-	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" is not a URL`)
+	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" has a port that is not a number from 1 to 65535: give one such as https://host:9200`)
 	f("OPENSEARCH_URL", "https://", "has no host")
 	f("OPENSEARCH_URL", "https://user:"+plantedSecret+"/@host:0", `"https://***@host:0" has a port`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user:" + plantedSecret + "@host", "OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_URL (--opensearch-url) has a user", "remove the user from the URL")
@@ -266,8 +266,8 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "remove one")
 	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a file with the password`, "OPENSEARCH_USERNAME=u")
 	f("OPENSEARCH_PASSWORD_FILE", empty, strconv.Quote(empty)+" has no password", "OPENSEARCH_USERNAME=u")
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: give a file with PEM certificates`)
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", strconv.Quote(noPEM)+" has no PEM certificate")
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: give a file with PEM certificates`)
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", strconv.Quote(noPEM)+" has no PEM certificate")
 	check([]string{"run"}, []string{"OPENSEARCH_URL=admin:" + plantedSecret + "@https://host"}, `"***@https://host" has the user before the scheme`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https:/admin:" + plantedSecret + "@host"}, `"***@host" lacks :// after http or https`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://:" + plantedSecret + "@host"}, "has a user without a password, or the reverse")
@@ -319,8 +319,8 @@ func TestSettings_Failure(t *testing.T) {
 	f("SCHEMA_FILE", file("large", strings.Repeat("#", 1<<20+1)), " has more than 1 MiB: give a YAML file")
 	f("OPENSEARCH_PASSWORD_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: give a file with the password`, user)
 	f("OPENSEARCH_PASSWORD_FILE", folder, " is a folder: give a file with the password", user)
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + folder}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", " is a folder: give a file with PEM")
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/dev/zero"}, `"/dev/zero" is a device and not a file`)
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + folder}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", " is a folder: give a file with PEM")
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/dev/zero"}, `"/dev/zero" is a device and not a file`)
 
 	// Limits of sizes and times.
 	f("BULK_BYTES", "2GiB", `"2GiB" is too large: give 8KiB to 1GiB, such as 8MiB`)
@@ -332,6 +332,86 @@ func TestSettings_Failure(t *testing.T) {
 	f("SCHEMA_FILE", schema("rules:\n  - keep: {message: x}\n"), "line 2: keep has no effect as the last rule", "drop: {log_group: .}")
 	f("SCHEMA_FILE", schema("rules:\n  - drop: {log_group: /ecs/*}\n"), `line 2: "/ecs/*" is a regular expression`, `give "^/ecs/"`)
 
+	// Examples are within the limits, and quotes, blanks and line breaks are named.
+	f("POLL_INTERVAL", "1", `such as 250ms`)
+	f("LEASE_DURATION", "15000", `"15000" has no unit: give ms, s, m, h or d, such as 15s`)
+	f("LEASE_DURATION", "20", `such as 20s`)
+	f("EVENT_MAX_AGE", "7", "such as 30d")
+	f("INDEX_REFRESH", "-1", `"-1" is negative: give a time such as 1s`)
+	f("WAIT_FOR_INDEX", "-1", `"-1" is negative: give a time such as 30m, or 0 to wait indefinitely`)
+	for _, variable := range []string{"STREAM_NAME", "APPLICATION_NAME", "WORKER_ID", "BULK_BYTES", "BULK_DOCUMENTS", "BULK_GZIP", "LEASE_DURATION", "EVENT_MAX_AGE", "LOG_LEVEL", "INDEX_PREFIX", "INDEX_TIMEZONE", "CONSTANT_FIELDS", "INDEX_SORT"} {
+		f(variable, `"1"`, `"\"1\"" has quotes around it: remove them`)
+	}
+	for _, variable := range []string{"STREAM_NAME", "APPLICATION_NAME", "WORKER_ID"} {
+		f(variable, "logs\n", `"logs\n" ends in a newline: remove it`)
+		f(variable, "logs\r", `"logs\r" ends in a carriage return: remove it`)
+		f(variable, " logs", `" logs" has a leading or trailing blank: remove it`)
+	}
+	check([]string{"run"}, []string{"AWS_REGION='us-east-1'"}, `AWS_REGION: "'us-east-1'" has quotes around it`)
+	check([]string{"run"}, []string{"AWS_REGION=us-east-1\n"}, `AWS_REGION: "us-east-1\n" ends in a newline: remove it`)
+	check([]string{"run"}, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1 "}, `AWS_ENDPOINT_URL: "http://127.0.0.1:1 " has a leading or trailing blank: remove it`)
+
+	// A setting whose value is wrong is not missing, too.
+	for _, wrong := range [][]string{{"run", "OPENSEARCH_URL='https://h'"}, {"run", "INDEX_PREFIX='logs'"}} {
+		check(wrong[:1], append(wrong[1:], "APPLICATION_NAME="), "has quotes around it: remove them; APPLICATION_NAME (--application-name) is missing")
+	}
+	check([]string{"run", "--stream-name"}, []string{"APPLICATION_NAME="}, "the flag has no value: give --stream-name=VALUE; APPLICATION_NAME (--application-name) is missing")
+	check([]string{"leases", "reset", "--to"}, []string{"APPLICATION_NAME="}, "--to: the flag has no value: give --to=VALUE; APPLICATION_NAME (--application-name) is missing")
+	check([]string{"run", "--index-refresh", "-1"}, nil, "INDEX_REFRESH (--index-refresh): the flag has no value: give --index-refresh=VALUE")
+
+	// Dates of index names, in the prefix and in other spellings.
+	f("INDEX_PREFIX", "logs-%Y", `"logs-%Y" has a date pattern, which belongs in INDEX_DATE: give "logs"`)
+	f("INDEX_PREFIX", "logs-%m", "belongs in INDEX_DATE")
+	f("INDEX_PREFIX", "logstash-%{+YYYY.MM.dd}", `belongs in INDEX_DATE: give "logstash"`)
+	f("INDEX_PREFIX", "%Y", `give "logs"`)
+
+	// The command line.
+	check([]string{"run", "-stream-name", "logs"}, nil, "unknown flag -stream-name: give --stream-name, with two hyphens")
+	check([]string{"run", "-stream-name=logs"}, nil, "give --stream-name, with two hyphens")
+	check([]string{"-v"}, nil, "unknown flag -v: give --version")
+	check([]string{"-V"}, nil, "unknown flag -V: give --version")
+	check([]string{"-version"}, nil, "--version")
+	check([]string{"run", "--bulk-gzip", "false"}, nil, "unexpected argument false: give --bulk-gzip=false")
+	check([]string{"run", "--constant-fields", "a=b", "c=" + plantedSecret}, nil, "CONSTANT_FIELDS (--constant-fields) takes one value: separate pairs with commas")
+
+	// Addresses of something else.
+	f("OPENSEARCH_URL", "https://host/_bulk", `"https://host/_bulk" is a request to OpenSearch: leave out /_bulk`)
+	f("OPENSEARCH_URL", "https://host/proxy/_cat/indices", "leave out /_cat/indices")
+	f("OPENSEARCH_URL", "https://host:5601", "has the port of OpenSearch Dashboards: give that of OpenSearch, such as 9200")
+	f("OPENSEARCH_URL", "https://host:9300", "has the port at which nodes talk to each other")
+	f("OPENSEARCH_URL", "null", `"null" has a host that cannot exist`)
+	f("OPENSEARCH_URL", "<https://host>", `"<https://host>" has angle brackets around it: remove them`)
+	f("OPENSEARCH_URL", "arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: give the domain's endpoint")
+	check([]string{"doctor"}, []string{"DASHBOARDS_URL=https://host/_dashboards/app/home#/"}, `DASHBOARDS_URL (--dashboards-url): "https://host/_dashboards/app/home" is a page of Dashboards: give "https://host/_dashboards"`)
+	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://host/app/discover"}, `give "https://host"`)
+	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://host:9200"}, "has a port of OpenSearch: give that of Dashboards, such as 5601")
+
+	// Variables of the AWS SDK.
+	check([]string{"run"}, []string{"AWS_MAX_ATTEMPTS=many"}, `AWS_MAX_ATTEMPTS: "many" is not a whole number: give one such as 3`)
+	check([]string{"run"}, []string{"AWS_RETRY_MODE=fast"}, `AWS_RETRY_MODE: "fast" is invalid: give standard or adaptive`)
+	check([]string{"run"}, []string{"AWS_CA_BUNDLE=/nope"}, `AWS_CA_BUNDLE: "/nope" cannot be read: no such file or directory: give a file with PEM certificates`)
+	check([]string{"run"}, []string{"AWS_ACCESS_KEY_ID="}, "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not: set both or neither")
+	check([]string{"run"}, []string{"AWS_SECRET_ACCESS_KEY="}, "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not: set both or neither")
+
+	// Regions, and settings that contradict each other.
+	check([]string{"run"}, []string{"AWS_REGION=us-east-1a"}, `AWS_REGION: "us-east-1a" is an availability zone: give its region, us-east-1`)
+	check([]string{"run"}, []string{"AWS_REGION=useast1"}, `AWS_REGION: "useast1" is not the name of a region`)
+	f("OPENSEARCH_REGION", "us-east-1a", "is an availability zone: give its region, us-east-1")
+	const esHost, aossHost = "https://search-logs-abc.eu-west-1.es.amazonaws.com", "https://abc.eu-west-1.aoss.amazonaws.com"
+	f("OPENSEARCH_SIGV4", "aoss", `"aoss" is not the service of `+esHost+": give es", "OPENSEARCH_URL="+esHost)
+	f("OPENSEARCH_SIGV4", "es", `"es" is not the service of `+aossHost+": give aoss", "OPENSEARCH_URL="+aossHost)
+	check([]string{"run"}, []string{"OPENSEARCH_URL=" + aossHost}, "OPENSEARCH_SIGV4 (--opensearch-sigv4) is not set, and "+aossHost+" is a collection of OpenSearch Serverless: set it to aoss")
+	f("OPENSEARCH_REGION", "us-east-1", `"us-east-1" is not the region of `+esHost+": give eu-west-1", "OPENSEARCH_URL="+esHost, "OPENSEARCH_SIGV4=es")
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "has no use with "+server.URL+", which is not encrypted: remove it")
+
+	// Remedies.
+	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as all that begin with AWS/: give one such as logsluice`)
+	f("CONSTANT_FIELDS", "level=x", "another field has that name: give another name")
+	f("CONSTANT_FIELDS", "a..b=c", "the name has an empty part: give one such as a.b")
+	f("BULK_BYTES", "9223372036854775807", "is too large a size: give one such as 8MiB")
+	f("SCHEMA_FILE", schema("- a\n"), "line 1: the schema: this is not a mapping: give names and values")
+	f("SCHEMA_FILE", schema("fields:\n  - {name: at, type: date, paths: [at], formats: ['%Q']}\n"), "give a pattern such as %d/%b/%Y:%H:%M:%S %z")
+
 	// Operation.
 	f("EMF_NAMESPACE", "AWS/logs", `"AWS/logs"`)
 	f("METRICS_ADDRESS", "nowhere", `"nowhere" is not an address: give host:port, such as :9100`)
@@ -340,7 +420,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("METRICS_ADDRESS", ":abc", `":abc" is not an address`)
 	f("METRICS_ADDRESS", "http://:9100", `"http://:9100" is not an address`)
 	check([]string{"run"}, []string{"AWS_ENDPOINT_URL_KINESIS=localhost:4566"}, `AWS_ENDPOINT_URL_KINESIS: "localhost:4566" is not an endpoint`)
-	check([]string{"run"}, []string{"AWS_PROFILE=nope"}, "AWS configuration: ", "nope", "correct the variables AWS_*")
+	check([]string{"run"}, []string{"AWS_PROFILE=nope"}, `AWS_PROFILE: "nope" is not a profile of ~/.aws/config or ~/.aws/credentials`)
 	f("WORKER_ID", strings.Repeat("x", 300), "x")
 	check([]string{"setup"}, []string{"DELETE_AFTER=30"}, `DELETE_AFTER (--delete-after): "30" has no unit`)
 	check([]string{"setup"}, []string{"DELETE_AFTER=0"}, `DELETE_AFTER (--delete-after): "0" is too short: give at least 1h, or leave the policy out`)

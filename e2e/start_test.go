@@ -389,7 +389,7 @@ func TestOtherTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.calls = map[string]int{}
-		want := app + ": the table is not a lease table: its key is " + key + " HASH and not ShardID HASH: set APPLICATION_NAME (--application-name) to a name that no other table has\n"
+		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is a table of another program (its key is %s, not ShardID): give a name that no other table has\n", app, key)
 		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
 			code, out, errOut := ended(t, nil, args...)
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {

@@ -86,7 +86,7 @@ func failure(n *yaml.Node, format string, args ...any) error {
 // members reads a mapping whose keys are known.
 func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error) error {
 	if n = target(n); n.Kind != yaml.MappingNode {
-		return failure(n, "%s: %q is not a mapping of names to values", what, n.Value)
+		return failure(n, "%s: this is not a mapping: give names and values, such as name: value", what)
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
@@ -335,7 +335,7 @@ func (f *fieldFile) readOptions(n *yaml.Node) error {
 	}
 	for _, ours := range []string{"type", "ignore_above", "properties", "format"} {
 		if _, has := f.options[ours]; has {
-			return failure(n, "mapping has %q, which is not to be set there", ours)
+			return failure(n, "mapping has %q, which is not to be set there: remove it", ours)
 		}
 	}
 	if _, err := json.Marshal(f.options); err != nil {
@@ -413,12 +413,12 @@ func (f *fieldFile) checkName(s *Schema) error {
 	case f.Name[0] == '_':
 		return failure(f.given["name"], "OpenSearch has names with _ before them for itself: give another name")
 	case slices.ContainsFunc(strings.Split(f.Name, "."), func(part string) bool { return strings.TrimSpace(part) == "" }):
-		return failure(f.given["name"], "the name has an empty part")
+		return failure(f.given["name"], "the name has an empty part: give one such as a.b")
 	}
 	for _, other := range s.Fields {
 		switch {
 		case other.Name == f.Name:
-			return failure(f.given["name"], "there are two of that name")
+			return failure(f.given["name"], "another field has that name: give another name")
 		case strings.HasPrefix(f.Name, other.Name+"."), strings.HasPrefix(other.Name, f.Name+"."):
 			return failure(f.given["name"], "%s cannot be beside %s: it would be a value and an object", f.Name, other.Name)
 		}
@@ -453,7 +453,7 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 			layout, err := strftime.Layout(name)
 			switch {
 			case err != nil:
-				return failure(n, "the date format %q cannot be read: %v", name, err)
+				return failure(n, "the date format %q cannot be read: %w: give a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name, err)
 			case !strings.Contains(layout, "06"), strings.Contains(layout, "MST"):
 				return failure(n, "the date format %q tells no moment: it needs a year, and %%z in place of %%Z", name)
 			}

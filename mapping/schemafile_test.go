@@ -35,7 +35,7 @@ func TestParseSchema_Failure(t *testing.T) {
 	field := func(members string) string { return "fields:\n  - {name: ok, type: ip, paths: [ip]}\n  - " + members }
 	f(``, `line 1: the schema is empty: give it fields`)
 	f("a: [", `line 1: this is not YAML: did not find expected node content: correct it, with spaces and no tabs before names`)
-	f(`5`, `line 1: the schema: "5" is not a mapping of names to values`)
+	f(`5`, `line 1: the schema: this is not a mapping: give names and values, such as name: value`)
 	f("name: x\nfeilds: []", `line 2: the schema: "feilds" is unknown: give one of fields, message, name, rest, rest_fields, rules, version`)
 	f("name: x\ndrop: {message: x}", `line 2: drop stands outside rules: give rules: [{drop: {message: GET /healthz}}]`)
 	f("version: 2\nfields:\nrest: none", `line 2: fields is empty: give it fields, or remove it for documents of the line only`)
@@ -68,7 +68,7 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: keyword, lowercase: true, from: log_group}`), `line 3: field "a": lowercase, until and values are for paths, values and patterns: what comes from log_group stays as it is`)
 	f(field(`{name: a, type: date, formats: ["%b %d %H:%M"], paths: [a]}`), `line 3: field "a": the date format "%b %d %H:%M" tells no moment: it needs a year, and %z in place of %Z`)
 	f(field(`{name: a, type: date, formats: ["%Y-%m-%d %Z"], paths: [a]}`), `line 3: field "a": the date format "%Y-%m-%d %Z" tells no moment: it needs a year, and %z in place of %Z`)
-	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which is not to be set there`)
+	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which is not to be set there: remove it`)
 	f(field(`{name: a, type: keyword, mapping: {meta: {1: x}}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported type: map[interface {}]interface {}`)
 	f(field(`{name: a, type: scaled_float, mapping: {scaling_factor: .inf}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported value: +Inf`)
 	f(field(`{name: a, type: keyword, paths: [a.b.c.d.e.f.g.h.i.j.k]}`), `line 3: field "a": the path "a.b.c.d.e.f.g.h.i.j.k" has more than 10 parts`)
@@ -79,7 +79,7 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: keyword, ignore_above: 20000, paths: [a]}`), `line 3: field "a": ignore_above is 20000: a keyword of more than 10922 characters may be more than Lucene takes as a term`)
 	f(field(`{name: a, type: date, formats: [unix], paths: [a]}`), `line 3: field "a": the date format "unix" is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %d/%b/%Y:%H:%M:%S %z`)
 	f(field(`{name: a, type: scaled_float, paths: [a]}`), `line 3: field "a": a scaled_float needs mapping: {scaling_factor: N}`)
-	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there`)
+	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there: remove it`)
 	f(field(`{name: a, type: keyword, from: log_group, pattern: "["}`), `line 3: field "a": "[" is not a regular expression: missing closing ] in "[": correct it, with \ before signs that stand for themselves`)
 	f(field(`{name: a, type: keyword, from: log_group, pattern: "a"}`), `line 3: field "a": the pattern has no group in parentheses, which is the value`)
 	f(field(`{name: a, type: keyword, from: owner, pattern: "(a)"}`), `line 3: field "a": pattern is for from: log_group and from: log_stream only`)
@@ -87,8 +87,8 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: long, value: x}`), `line 3: field "a": "x" is not a value of type long`)
 	f(field(`{name: message, type: text, paths: [msg]}`), `line 3: field "message": message is always there, and no field of a schema: give another name`)
 	f(field(`{name: _id, type: text, paths: [msg]}`), `line 3: field "_id": OpenSearch has names with _ before them for itself: give another name`)
-	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part`)
-	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": there are two of that name`)
+	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part: give one such as a.b`)
+	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": another field has that name: give another name`)
 	f(field(`{name: ok.b, type: text, paths: [msg]}`), `line 3: field "ok.b": ok.b cannot be beside ok: it would be a value and an object`)
 	f(field(`{name: [a], type: text, paths: [msg]}`), `line 3: field "": this is not a text: put quotes around it if it is one`)
 	rule := func(rule string) string {
@@ -123,7 +123,7 @@ func TestAddConstants(t *testing.T) {
 	if got, want := fieldsOf(t, s, "x"), `"log_group":"g","log_stream":"s","owner":"1","env":"prod","service":"a \"shop\""`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	for name, want := range map[string]string{"owner": `field "owner": there are two of that name`, "message": `field "message": message is always there, and no field of a schema: give another name`} {
+	for name, want := range map[string]string{"owner": `field "owner": another field has that name: give another name`, "message": `field "message": message is always there, and no field of a schema: give another name`} {
 		if err := s.AddConstants(map[string]string{name: "x"}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", name, err)
 		}
