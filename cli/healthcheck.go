@@ -59,7 +59,7 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 	// No proxy stands between the two.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("ask the worker at %s: %w", h.url(), err)
+		return fmt.Errorf("ask the worker at %s: %w: see that it runs, and that its METRICS_ADDRESS is %s", h.url(), err, h.MetricsAddress)
 	}
 	defer resp.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))

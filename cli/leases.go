@@ -46,6 +46,9 @@ func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkCredentials(ctx, cfg); err != nil {
+		return nil, err
+	}
 	return &leaseTable{newDynamoDB(cfg), consumer.NewKinesis(cfg, s.StreamName), cfg.Region, s}, nil
 }
 

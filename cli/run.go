@@ -203,7 +203,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		SyncInterval: r.ShardSyncInterval,
 		MaxInflated:  int(r.MaxInflatedBytes),
 		DrainTimeout: r.DrainTimeout,
-		Remedy:       doctor.RemedyOfAWS,
+		Explain:      doctor.ExplainAWS,
 		Registry:     registry,
 		Log:          log,
 	}, table, mapper, ix)

@@ -94,10 +94,17 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.As(err, &noHost) && noHost.IsNotFound:
 		return settingf("there is no host %s: correct AWS_REGION (%q), or AWS_ENDPOINT_URL and its like, or look at the DNS", noHost.Name, region)
 	}
-	if remedy := doctor.RemedyOfAWS(err); remedy != "" {
-		return fmt.Errorf("%w: %s", err, remedy)
+	if err == nil || errors.As(err, new(settingError)) {
+		return err
 	}
-	return err
+	found, remedy := doctor.ExplainAWS(err)
+	switch {
+	case remedy == "":
+		return errors.New(found)
+	case consumer.IsDenied(err):
+		return settingf("%s: %s", found, remedy)
+	}
+	return fmt.Errorf("%s: %s", found, remedy)
 }
 
 // loadAWS reads region, credentials and endpoints from the SDK's own variables.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -121,6 +122,14 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	s := &setup{setupCommand: c}
+	skips := func(part string) bool { return slices.Contains(c.Skip, part) }
+	if !skips("templates") || !skips("policy") {
+		if err := c.reach(ctx, search); err != nil {
+			s.done("OpenSearch", "", nil, withRemedy(err, c.opensearchSettings.access()))
+			skips = func(part string) bool { return part != "dashboards" || slices.Contains(c.Skip, part) }
+		}
+	}
 	// A domain that DATA_STREAM does not fit is left as it is, as no part would be right.
 	// If it cannot be asked, the parts tell.
 	if concerns, err := concernsAt(ctx, search, templates, time.Now()); err == nil {
@@ -129,7 +138,6 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		}
 	}
 
-	s := &setup{setupCommand: c}
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
@@ -138,8 +146,12 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, mapper.Prefix(), policy) }},
 		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, mapper) }},
 	} {
-		if slices.Contains(c.Skip, part.name) {
+		switch {
+		case slices.Contains(c.Skip, part.name):
 			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "--skip"})
+			continue
+		case skips(part.name):
+			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "OpenSearch cannot be used"})
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, partTimeout)
@@ -150,6 +162,21 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		}
 	}
 	return s.finish(std)
+}
+
+// reach asks OpenSearch what it is, as doctor does, so that the parts do not each fail in the
+// same way, or find another server's answer to be that nothing is there yet.
+func (c *setupCommand) reach(ctx context.Context, search domain.Client) error {
+	if c.OpensearchSigv4 == "aoss" { // which has no answer at /
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
+	defer cancel()
+	_, err := domain.Describe(ctx, search)
+	if domain.HasStatus(err, http.StatusForbidden) { // to a user who may do the rest
+		return nil
+	}
+	return err
 }
 
 func (s *setup) add(o outcome) { s.outcomes = append(s.outcomes, o) }

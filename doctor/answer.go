@@ -3,10 +3,13 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"logsluice/consumer"
 )
@@ -24,6 +27,7 @@ func code(err error) string {
 func said(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
+	var answer *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &api):
 		return strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
@@ -31,6 +35,8 @@ func said(err error) string {
 		return "no answer in time"
 	case errors.As(err, &dial):
 		return dial.Error()
+	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // by a proxy, such as a page in HTML
+		return fmt.Sprintf("the answer is %d %s, and not one of AWS", answer.HTTPStatusCode(), http.StatusText(answer.HTTPStatusCode()))
 	}
 	return err.Error()
 }

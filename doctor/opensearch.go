@@ -95,7 +95,7 @@ func (a Access) prove(err error, status int) string {
 func answered(err error) string {
 	var answer *domain.AnswerError
 	if cause := domain.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
-		return fmt.Sprintf("OpenSearch answers %d: %s: %s", answer.Status, cause.Type, cause.Reason)
+		return strings.TrimSuffix(fmt.Sprintf("OpenSearch answers %d: %s: %s", answer.Status, cause.Type, cause.Reason), ": ")
 	}
 	if errors.As(err, &answer) {
 		return err.Error()

@@ -542,13 +542,49 @@ func TestRunBothAway(t *testing.T) {
 func TestRunNoAWS(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
-	code, out, errOut := ended(t, map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-	}, "run")
-	wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
-	if out != "" || strings.Count(errOut, "\n") != 1 {
-		t.Errorf("%q, %q", out, errOut)
+	for _, name := range []string{"run", "leases"} {
+		code, out, errOut := ended(t, map[string]string{
+			"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
+			"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		}, name)
+		wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
+		if out != "" || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%s: %q, %q", name, out, errOut)
+		}
 	}
 	s.untouched()
+}
+
+// What the task role may not do at the start ends run with the permission that it lacks.
+func TestRunTableDenied(t *testing.T) {
+	t.Parallel()
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.faults["DescribeTable"] = []fakeaws.Fault{refuse("AccessDeniedException")}
+	for _, name := range []string{"run", "leases"} {
+		code, _, errOut := ended(t, nil, name)
+		if code != exitSettings || !strings.Contains(errOut, "logsluice: DynamoDB DescribeTable: AccessDeniedException: because: grant dynamodb:DescribeTable to the task role (see TaskRole in deploy/logsluice.yaml)\n") {
+			t.Errorf("%s: exit %d, %s", name, code, errOut)
+		}
+	}
+	s.untouched()
+}
+
+// Errors of AWS are logged without the SDK's words, and a page of a proxy is recognized.
+func TestRunBadAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStart(t, fakeaws.KinesisOptions{})
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") != "" {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		io.WriteString(w, "<html>")
+	}))
+	t.Cleanup(page.Close)
+	s.env(map[string]string{"AWS_ENDPOINT_URL_KINESIS": page.URL, "OPENSEARCH_URL": page.URL})
+	log := s.running("is not OpenSearch", func() bool { return true })
+	for _, want := range []string{`"error":"Kinesis DescribeStreamSummary: the answer is 502 Bad Gateway, and not one of AWS"`, `"remedy":"AWS cannot be reached`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %s in %s", want, log)
+		}
+	}
 }
