@@ -28,7 +28,7 @@ const (
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Consume the stream until SIGTERM."`
 	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
-	Assets      assetsCommands     `cmd:"" help:"Print what belongs to the documents elsewhere: policy, index template, schema, table of fields, index pattern."`
+	Assets      assetsCommands     `cmd:"" help:"Print the files that OpenSearch and Dashboards need: policy, index template, schema, table of fields, saved objects."`
 	Setup       setupCommand       `cmd:"" help:"Install or update on the OpenSearch domain what belongs there: index templates, lifecycle policy, dashboards."`
 	Doctor      doctorCommand      `cmd:"" help:"Look at each link from the log groups to the indices, and say what is wrong and what to do."`
 	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`

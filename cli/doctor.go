@@ -25,9 +25,9 @@ type doctorCommand struct {
 	indexSettings
 	lifecycleSettings
 	ArchiveURL    string   `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" help:"Where the Firehose writes, s3://bucket/prefix/."`
-	LogGroup      []string `group:"stream" placeholder:"NAME,…" help:"Log groups that are to have a subscription filter (default: those that there are)."`
+	LogGroup      []string `group:"stream" placeholder:"NAME" help:"Log groups that are to have a subscription filter (default: all)."`
 	MostLogGroups int      `group:"stream" default:"100" placeholder:"N" least:"1" help:"Log groups that are looked at where none is named; five a second (default ${default})."`
-	Output        string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
+	Output        string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the output: text or json (default ${default})."`
 }
 
 func (c *doctorCommand) required() requirements {

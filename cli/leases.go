@@ -78,7 +78,7 @@ func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
 // leasesShowCommand prints the lease table.
 type leasesShowCommand struct {
 	streamSettings
-	Output string `enum:"table,json" default:"table" help:"Form of the output: ${enum}; with --watch, one JSON array a line (default ${default})."`
+	Output string `enum:"table,json" default:"table" placeholder:"FORMAT" help:"Form of the output: table or json; with --watch, one JSON array a line (default ${default})."`
 	Watch  period `placeholder:"TIME" least:"100ms" help:"Print again and again, each 2s or at --watch=TIME, until interrupted."`
 	Wide   bool   `help:"Show all of checkpoints and names, and the parents of each shard."`
 	Lag    bool   `help:"Ask Kinesis how far each shard is behind. Costs one of the 5 reads a second that all consumers of a shard have together. Needs STREAM_NAME."`

@@ -59,13 +59,15 @@ func (s opensearchSettings) requireDomain() requirement {
 // address is where the domain is, and the credentials that its URL has.
 func (s opensearchSettings) address() (domain.Address, error) {
 	address, err := domain.ParseAddress(s.OpensearchURL)
-	switch {
-	case err != nil:
+	if err != nil {
 		return address, settingf(searchSetting+": %w", err)
+	}
+	_, request, isRequest := strings.Cut(address.URL.Path, "/_")
+	switch {
 	case address.IsDashboards():
 		return address, settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
-	case strings.Contains(address.URL.Path, "/_"):
-		return address, settingf(searchSetting+": %q is a request to OpenSearch: leave out %s", address.URL, address.URL.Path[strings.Index(address.URL.Path, "/_"):])
+	case isRequest:
+		return address, settingf(searchSetting+": %q is a request to OpenSearch: leave out /_%s", address.URL, request)
 	case address.URL.Port() == dashboardsPort:
 		return address, settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
 	case address.URL.Port() == transportPort:
@@ -86,7 +88,7 @@ func (s opensearchSettings) check() error {
 	case inURL && (s.OpensearchUsername != "" || s.OpensearchPassword != "" || s.OpensearchPasswordFile != ""):
 		return settingf(searchSetting + " has a user, and " + usernameSetting + ", " + passwordSetting + " or " + passwordFileSetting + " is set too: remove the user from the URL")
 	case basic && s.OpensearchSigv4 != "":
-		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: requests have one kind of authentication, so remove one", s.OpensearchSigv4)
+		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: use either OPENSEARCH_SIGV4 or a user, not both", s.OpensearchSigv4)
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordSetting+" and "+passwordFileSetting+" (%q) are both set: remove one", s.OpensearchPasswordFile)
 	case inURL && (address.Username == "" || address.Password == ""):
@@ -97,8 +99,6 @@ func (s opensearchSettings) check() error {
 		return settingf(passwordSetting + " is set, and there is no user: set OPENSEARCH_USERNAME")
 	case s.OpensearchUsername == "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordFileSetting+" is %q, and there is no user: set OPENSEARCH_USERNAME", s.OpensearchPasswordFile)
-	case s.OpensearchCAFile != "" && address.URL.Scheme == "http":
-		return settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", s.OpensearchCAFile, address.URL)
 	case address.Service() == "aoss" && s.OpensearchSigv4 == "":
 		return settingf(sigv4Setting+" is not set, and %s is a collection of OpenSearch Serverless: set it to aoss", address.URL)
 	case address.Service() != "" && s.OpensearchSigv4 != "" && s.OpensearchSigv4 != address.Service():
@@ -107,7 +107,10 @@ func (s opensearchSettings) check() error {
 	if region := s.OpensearchRegion; address.Region() != "" && region != "" && !strings.EqualFold(region, address.Region()) {
 		return settingf(searchRegionSetting+": %q is not the region of %s: give %s, or leave it out", s.OpensearchRegion, address.URL, address.Region())
 	}
-	return checkRegion(searchRegionSetting, s.OpensearchRegion)
+	if err := checkRegion(searchRegionSetting, s.OpensearchRegion); err != nil || s.OpensearchRegion == "" || s.OpensearchSigv4 != "" {
+		return err
+	}
+	return settingf(searchRegionSetting+": %q has no use, as requests are not signed: set OPENSEARCH_SIGV4 to es or aoss, or remove it", s.OpensearchRegion)
 }
 
 // client makes a client of the domain. awsConfig is for signing.
@@ -191,7 +194,7 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 		home, _, _ := strings.Cut(address.URL.String()+"/", "/app/")
 		return settingf(dashboardsSetting+": %q is a page of Dashboards: give %q", address.URL, home)
 	case address.HasCredentials && search.OpensearchSigv4 != "":
-		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: requests have one kind of authentication, so remove one", search.OpensearchSigv4)
+		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: use either OPENSEARCH_SIGV4 or a user, not both", search.OpensearchSigv4)
 	}
 	return nil
 }

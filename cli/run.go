@@ -53,7 +53,7 @@ type runCommand struct {
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" least:"100ms" help:"Time between two summary lines in the log (default ${default})."`
 	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" help:"Make the summary lines metrics of CloudWatch in this namespace, by its embedded metric format (default: none)."`
 	listenSettings
-	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of the lines logged: ${enum} (default ${default})."`
+	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of the lines logged: trace, debug, info, warn or error (default ${default})."`
 }
 
 func (r *runCommand) required() requirements {
@@ -115,6 +115,8 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 		return position, settingf("INITIAL_POSITION (--initial-position): %q is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
+	case r.OpensearchCAFile != "" && strings.HasPrefix(r.access().URL, "http:"): // setup and doctor have Dashboards, too
+		return position, settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", r.OpensearchCAFile, r.access().URL)
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
 		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
@@ -230,7 +232,8 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		}
 		shows.Go(func() {
 			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health, log); err != nil {
-				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served, and probes find nothing")
+				log.Error().Err(err).Str("remedy", "give METRICS_ADDRESS (--metrics-address), now "+r.MetricsAddress+", an address of this machine with a free port, such as :9100").
+					Msg("no metrics are served, and probes find nothing")
 			}
 		})
 	}

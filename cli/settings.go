@@ -247,7 +247,7 @@ type indexSettings struct {
 	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
 	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" help:"Copies of each shard (default: the cluster's)."`
 	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found (default ${default})."`
-	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: ${enum}; zstd where the server has it, else best_compression (default ${default})."`
+	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: best_compression, default, zstd or zstd_no_dict; zstd where the server has it, else best_compression (default ${default})."`
 	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
 }
 
@@ -267,6 +267,9 @@ func (s schemaSettings) read() (*mapping.Schema, error) {
 	if s.SchemaFile == "" {
 		return mapping.BuiltIn(s.Schema)
 	}
+	if s.Schema != "default" {
+		return nil, settingf("SCHEMA (--schema): %q and SCHEMA_FILE (%q) are both set: remove one", s.Schema, s.SchemaFile)
+	}
 	data, err := settingsfile.Read(s.SchemaFile)
 	if err != nil {
 		return nil, settingf("SCHEMA_FILE (--schema-file): %w: give a YAML file such as the one that logsluice assets schema prints", err)
@@ -278,9 +281,22 @@ func (s schemaSettings) read() (*mapping.Schema, error) {
 	return schema, nil
 }
 
+// zoneName writes a timezone as IANA does: UTC for Z and utc, and Asia/Tokyo for asia/tokyo.
+func zoneName(text string) string {
+	if _, err := time.LoadLocation(text); err == nil {
+		return text
+	}
+	if strings.EqualFold(text, "UTC") || strings.EqualFold(text, "Z") {
+		return "UTC"
+	}
+	return wordStart.ReplaceAllStringFunc(strings.ToLower(text), strings.ToUpper)
+}
+
+var wordStart = regexp.MustCompile(`\b[a-z]|_[a-z]`)
+
 // mapper makes a mapper of the settings and of what else a command configures.
 func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
-	zone, err := time.LoadLocation(s.IndexTimezone)
+	zone, err := time.LoadLocation(zoneName(s.IndexTimezone))
 	if err != nil || s.IndexTimezone == "Local" { // which differs from machine to machine
 		return nil, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
 	}
@@ -290,6 +306,9 @@ func (s documentSettings) mapper(cfg mapping.Config) (*mapping.Mapper, error) {
 	}
 	if err := cfg.Index.CheckSort(schema); err != nil {
 		return nil, settingf("INDEX_SORT (--index-sort): %w", err)
+	}
+	if s.DataStream && s.IndexDate != mapping.DefaultDate {
+		return nil, settingf("INDEX_DATE (--index-date): %q has no use with DATA_STREAM, whose name has no date: remove one", s.IndexDate)
 	}
 	if err := mapping.CheckDate(s.IndexDate); err != nil {
 		return nil, settingf("INDEX_DATE (--index-date): %w", err)
@@ -307,7 +326,7 @@ func (s indexSettings) check() (mapping.IndexSettings, error) {
 	settings := mapping.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
 	for i, by := range settings.Sort {
 		if field, order, found := strings.Cut(by, ":"); found {
-			settings.Sort[i] = field + ":" + strings.ToLower(order)
+			settings.Sort[i] = strings.TrimSpace(field) + ":" + strings.ToLower(strings.TrimSpace(order))
 		}
 	}
 	if n, err := strconv.Atoi(s.IndexReplicas); s.IndexReplicas != "" && (err != nil || n < 0) {

@@ -220,7 +220,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_DATE", "yyyy-MM-DD-hh", "give %Y-%m-%d-%H")
 	f("INDEX_DATE", "%%Y-%%m", `"%%Y-%%m" has %%, which stands for a percent sign: give %Y-%m`)
 	f("INDEX_DATE", "%Y/%m/%d", `"%Y/%m/%d" contains '/', which an index name cannot have`)
-	f("INDEX_DATE", "%d", `"%d" does not name periods`)
+	f("INDEX_DATE", "%d", `"%d" does not identify a day, month, hour or week`)
 	f("INDEX_DATE", "%Y-%b", `"%Y-%b" has "%b"`)
 	f("INDEX_TIMEZONE", "Asia/Nowhere", `"Asia/Nowhere" is not a timezone: give an IANA name`)
 	f("INDEX_TIMEZONE", "Local", `"Local" is not a timezone`)
@@ -263,7 +263,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_PASSWORD (--opensearch-password) is set, and there is no user: set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD_FILE=" + empty}, "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file) is ", empty, "set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_PASSWORD_FILE=" + empty}, "are both set")
-	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "remove one")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "use either OPENSEARCH_SIGV4 or a user, not both")
 	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a file with the password`, "OPENSEARCH_USERNAME=u")
 	f("OPENSEARCH_PASSWORD_FILE", empty, strconv.Quote(empty)+" has no password", "OPENSEARCH_USERNAME=u")
 	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: give a file with PEM certificates`)
@@ -412,6 +412,21 @@ func TestSettings_Failure(t *testing.T) {
 	f("SCHEMA_FILE", schema("- a\n"), "line 1: the schema: this is not a mapping: give names and values")
 	f("SCHEMA_FILE", schema("fields:\n  - {name: at, type: date, paths: [at], formats: ['%Q']}\n"), "give a pattern such as %d/%b/%Y:%H:%M:%S %z")
 
+	// Settings that exclude each other.
+	f("SCHEMA", "ecs", `"ecs" and SCHEMA_FILE (`, "SCHEMA_FILE="+empty, "are both set: remove one")
+	f("INDEX_DATE", "%Y-%m", `"%Y-%m" has no use with DATA_STREAM`, "DATA_STREAM=true")
+	check([]string{"run"}, []string{"ES_DOMAIN_URL=https://another"}, "OPENSEARCH_URL and ES_DOMAIN_URL are both set, and differ: remove one")
+	check([]string{"run"}, []string{"ES_INDEX_PREFIX=another"}, "INDEX_PREFIX and ES_INDEX_PREFIX are both set, and differ: remove one")
+	f("OPENSEARCH_REGION", "us-east-1", `"us-east-1" has no use, as requests are not signed: set OPENSEARCH_SIGV4`)
+	for _, address := range []string{"*:9100", "256.1.1.1:9100", "a..b:9100"} {
+		f("METRICS_ADDRESS", address, strconv.Quote(address)+" is not an address: give host:port, such as :9100")
+	}
+	f("CONSTANT_FIELDS", "a=\x1b[31m", `has control characters in the value of "a"`)
+	check([]string{"doctor"}, []string{"ARCHIVE_URL=s3://Bucket/x"}, `ARCHIVE_URL (--archive-url): "Bucket" cannot be the name of a bucket`)
+	check([]string{"doctor"}, []string{"ARCHIVE_URL=S3://bucket/x"}, `ARCHIVE_URL (--archive-url): "S3://bucket/x" does not begin with s3://`)
+	f("SCHEMA_FILE", file("utf16", "\xff\xfef\x00"), "the file is not text in UTF-8: save it so")
+	f("SCHEMA_FILE", schema("name: own\n"), "line 1: the schema has neither fields nor rules")
+
 	// Operation.
 	f("EMF_NAMESPACE", "AWS/logs", `"AWS/logs"`)
 	f("METRICS_ADDRESS", "nowhere", `"nowhere" is not an address: give host:port, such as :9100`)
@@ -452,6 +467,13 @@ func TestSettings_Success(t *testing.T) {
 	f(map[string]string{"INDEX_PREFIX": " logs\n", "INDEX_REPLICAS": " 1 ", "INDEX_TIMEZONE": "Asia/Tokyo "})
 	f(map[string]string{"INDEX_REFRESH": "five"}, "--index-refresh=5s")
 	f(nil, "--index-refresh=five", "--index-refresh=5s")
+	for _, refresh := range []string{"15 s", "15S", "1d", "1.5h", "2w", "1d12h", "1m 30s"} {
+		f(map[string]string{"INDEX_REFRESH": refresh})
+	}
+	f(map[string]string{"INDEX_TIMEZONE": "utc", "INDEX_CODEC": "best-compression", "INDEX_SORT": "@timestamp : desc", "DATA_STREAM": "n"})
+	f(map[string]string{"INDEX_TIMEZONE": "asia/tokyo", "DATA_STREAM": "disabled"})
+	f(map[string]string{"INDEX_TIMEZONE": "america/new_york"})
+	f(map[string]string{"INDEX_TIMEZONE": "Z"})
 	f(map[string]string{"CONSTANT_FIELDS": `env = prod , team=a\,b`, "INDEX_SORT": "@timestamp:DESC"})
 	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
 }

@@ -24,10 +24,10 @@ type setupCommand struct {
 	documentSettings
 	indexSettings
 	lifecycleSettings
-	Existing bool     `help:"Give the policy to indices too that are there without it, or have an earlier form of it. Those that are past their time are then deleted within minutes."`
-	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: ${enum}."`
+	Existing bool     `help:"Also apply the policy to existing indices without it, or with an earlier form of it. Those that are past their time are then deleted within minutes."`
+	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: templates, policy or dashboards."`
 	DryRun   bool     `help:"Show what would be changed and change nothing."`
-	Output   string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
+	Output   string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the output: text or json (default ${default})."`
 }
 
 // partTimeout bounds what one part may take.

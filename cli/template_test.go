@@ -83,7 +83,7 @@ func TestTemplatesAreTriedAgain(t *testing.T) {
 			}
 		}
 		want := [][]string{
-			{`"level":"error"`, "connection refused", "see that it runs", `"remedy":"`, searchSetting, `"longest_pause":"10s"`, "run logsluice doctor"},
+			{`"level":"error"`, "connection refused", "check that it is running", `"remedy":"`, searchSetting, `"longest_pause":"10s"`, "run logsluice doctor"},
 			{`"level":"error"`, "Unauthorized", "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", `"longest_pause":"10s"`},
 			{`"level":"info"`, "OpenSearch has the index templates"},
 		}

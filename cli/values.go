@@ -52,6 +52,12 @@ func (v *values) err(flags []*kong.Flag) error {
 		if err := v.wrong[flag.Value]; err != nil {
 			errs = append(errs, err)
 		}
+		if names := flag.Envs; len(names) == 2 && !v.given[flag.Value] {
+			first, second := os.Getenv(names[0]), os.Getenv(names[1])
+			if first != "" && second != "" && first != second {
+				errs = append(errs, fmt.Errorf("%s and %s are both set, and differ: remove one", names[0], names[1]))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -284,7 +290,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 	}
 	var choices []string
 	for _, choice := range value.EnumSlice() {
-		if strings.EqualFold(choice, text) {
+		if strings.EqualFold(choice, strings.ReplaceAll(text, "-", "_")) || choice == "warn" && strings.EqualFold(text, "warning") {
 			return choice, nil
 		}
 		if choice != "" {
@@ -297,9 +303,9 @@ func parseString(value *kong.Value, text string) (any, error) {
 
 func parseBool(_ *kong.Value, text string) (any, error) {
 	switch strings.ToLower(strings.TrimSpace(text)) {
-	case "true", "yes", "on", "1":
+	case "true", "t", "yes", "y", "on", "enabled", "1":
 		return true, nil
-	case "false", "no", "off", "0":
+	case "false", "f", "no", "n", "off", "disabled", "0":
 		return false, nil
 	}
 	return nil, errors.New("is neither true nor false: give one of them")
@@ -344,6 +350,8 @@ func parseMap(_ *kong.Value, text string) (any, error) {
 			return nil, fmt.Errorf("has the name %q twice: remove one", name)
 		case value == "":
 			return nil, fmt.Errorf("has no value for %q: give one, or remove the name", name)
+		case strings.ContainsFunc(value, unicode.IsControl):
+			return nil, fmt.Errorf("has control characters in the value of %q: remove them", name)
 		case isQuoted(value):
 			return nil, fmt.Errorf("has quotes around %s: remove them", value)
 		case otherPair.MatchString(value):
@@ -355,16 +363,16 @@ func parseMap(_ *kong.Value, text string) (any, error) {
 }
 
 var (
-	// plainNumber is one without a unit, and beforeUnit what stands before one.
+	// plainNumber is one without a unit, and aroundUnit what stands before one or after it.
 	plainNumber = regexp.MustCompile(`^[-+]?\d+([.,]\d+)?$`)
-	beforeUnit  = regexp.MustCompile(`(\d)\s+(\pL)`)
+	aroundUnit  = regexp.MustCompile(`(\d)\s+(\pL)|(\pL)\s+(\d)`)
 	timeText    = regexp.MustCompile(`^[-+]?([\d.]+\s*(ns|us|µs|ms|s|m|h|d|w)\s*)+$`)
 )
 
 // parseDuration parses a time as Go spells one (36h), or in days and weeks (30d, 7d12h).
 func parseDuration(value *kong.Value, text string) (any, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
-	duration, err := str2duration.ParseDuration(beforeUnit.ReplaceAllString(text, "$1$2"))
+	duration, err := str2duration.ParseDuration(aroundUnit.ReplaceAllString(text, "$1$3$2$4"))
 	usual, orZero := example(value, "15s"), ""
 	if zero := value.Tag.Get("zero"); zero != "" {
 		orZero = ", or 0 " + zero

@@ -43,7 +43,7 @@ func said(err error) string {
 
 // allow is the remedy for what is denied.
 func allow(actions string) string {
-	return "allow " + actions + " to the task role (deploy/logsluice.yaml has it)"
+	return "allow " + actions + " to the task role (see TaskRole in deploy/logsluice.yaml)"
 }
 
 // remedyOf is what to do about a failed call to AWS. actions are its permission.

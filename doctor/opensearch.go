@@ -110,5 +110,5 @@ func permit(err error, permission string) string {
 	if errors.As(err, &answer) && isRefused(answer.Status) {
 		return "allow " + permission + " (README, Which OpenSearch)"
 	}
-	return "see how the domain is, and try again"
+	return "check the domain's health, and try again"
 }

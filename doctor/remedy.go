@@ -88,7 +88,7 @@ func (a Access) remedyOfAnswer(err error, status int) string {
 		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
 		return "correct " + a.Setting
 	case status >= http.StatusInternalServerError:
-		return "see how the domain is; a worker waits for it"
+		return "check the domain's health; run retries until it answers"
 	}
 	return ""
 }

@@ -18,7 +18,7 @@ import (
 func TestRemedy(t *testing.T) {
 	access := Access{URL: "https://host", Setting: "OPENSEARCH_URL (--opensearch-url)"}
 	for want, err := range map[string]error{
-		"see that it runs":           fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
+		"check that it is running":   fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
 		"set OPENSEARCH_CA_FILE":     fmt.Errorf("read: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
 		"with http://":               errors.New("http: server gave HTTP response to HTTPS client"),
 		"a domain in a VPC is known": &net.DNSError{Name: "host", Err: "no such host"},

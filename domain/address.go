@@ -77,7 +77,7 @@ func ParseAddress(text string) (Address, error) {
 		return refuse("has no host: give one such as https://host:9200")
 	case strings.HasSuffix(u.Host, ":"):
 		return refuse("has no port after the colon: give one such as https://host:9200")
-	case !isHost(u.Hostname()):
+	case !IsHost(u.Hostname()):
 		return refuse("has a host that cannot exist: give one such as https://host:9200")
 	}
 	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
@@ -94,15 +94,17 @@ func ParseAddress(text string) (Address, error) {
 
 const badPort = "has a port that is not a number from 1 to 65535: give one such as https://host:9200"
 
-// isHost reports whether a host can exist. Numbers that are not an address do not, nor what
+// IsHost reports whether a host can exist. Numbers that are not an address do not, nor what
 // programs write for a value that is not set.
-func isHost(name string) bool {
+func IsHost(name string) bool {
 	if net.ParseIP(name) != nil {
 		return true
 	}
 	parts := strings.Split(strings.TrimSuffix(name, "."), ".")
 	return strings.Trim(name, "0123456789.") != "" && !slices.Contains([]string{"null", "none", "nil", "undefined"}, strings.ToLower(name)) &&
-		!slices.ContainsFunc(parts, func(part string) bool { return part == "" || strings.Trim(part, "-") != part })
+		!slices.ContainsFunc(parts, func(part string) bool {
+			return part == "" || strings.Trim(part, "-") != part || strings.ContainsAny(part, "*/@ ")
+		})
 }
 
 // WithoutQuery returns a URL as it can be printed: what follows a question mark can be a

@@ -162,5 +162,5 @@ func CheckDate(date string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q does not name periods: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
+	return fmt.Errorf("%q does not identify a day, month, hour or week: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
 }

@@ -23,6 +23,9 @@ type condition struct {
 }
 
 func (s *Schema) readRule(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode && len(n.Content) > 2 {
+		return failure(n, "a rule is one of drop and keep, and several are a list: put - before each, such as - drop: {message: GET /healthz}")
+	}
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
 		return failure(n, "a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}")
 	}

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ncruces/go-strftime"
 	"go.yaml.in/yaml/v3"
@@ -26,6 +28,9 @@ import (
 // ParseSchema reads a schema in YAML, as mapping/README.md describes it. Its error
 // is one line that names the line of the file and the field.
 func ParseSchema(data []byte) (*Schema, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("the file is not text in UTF-8: save it so")
+	}
 	var file, another yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
@@ -60,6 +65,13 @@ func ParseSchema(data []byte) (*Schema, error) {
 		if err == nil {
 			err = s.checkLast(rules)
 		}
+	}
+	switch {
+	case err != nil:
+	case s.most != usualRestFields && s.rest != restDynamic:
+		err = failure(file.Content[0], "rest_fields is for rest: dynamic only: remove it, or give rest: dynamic")
+	case len(s.Fields) == 0 && rules == nil && s.rest == restNone && s.message == lightText:
+		err = failure(file.Content[0], "the schema has neither fields nor rules: give it some, or set SCHEMA to plain")
 	}
 	return s, err
 }
@@ -133,6 +145,9 @@ func word(n *yaml.Node) (string, error) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 		return "", failure(n, "this is not a text: put quotes around it if it is one")
 	}
+	if strings.ContainsFunc(n.Value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' }) {
+		return "", failure(n, "%q has control characters: remove them", n.Value)
+	}
 	return n.Value, nil
 }
 
@@ -185,6 +200,9 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(text)
 	var wrong *syntax.Error
 	if errors.As(err, &wrong) {
+		if wrong.Code == syntax.ErrInvalidPerlOp {
+			return nil, failure(n, "%q has %s, which Go's regular expressions (RE2) do not have, as they have no lookahead and lookbehind: write it without", text, wrong.Expr)
+		}
 		return nil, failure(n, "%q is not a regular expression: %s in %q: correct it, with \\ before signs that stand for themselves", text, wrong.Code, wrong.Expr)
 	}
 	return re, err
@@ -265,6 +283,9 @@ func (s *Schema) readField(n *yaml.Node) error {
 	return nil
 }
 
+// otherPath is JSONPath ($.a), a JSON pointer (/a/b) or has an index (a[0]).
+var otherPath = regexp.MustCompile(`^\$\.|^/|\[\d*\]`)
+
 func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	p := path{unit: auto}
 	if n.Kind != yaml.MappingNode {
@@ -280,6 +301,8 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	}
 	const deepest = 10
 	switch parts := strings.Split(p.name, "."); {
+	case otherPath.MatchString(p.name):
+		return failure(n, "the path %q is of another language: give names with dots between, such as a.b; paths do not lead into arrays", p.name)
 	case slices.Contains(parts, ""):
 		return failure(n, "the path %q has an empty part", p.name)
 	case len(parts) > deepest:
@@ -409,9 +432,9 @@ func (f *fieldFile) checkName(s *Schema) error {
 	case f.Name == "":
 		return failure(f.at, "it has no name")
 	case slices.Contains(reserved, strings.SplitN(f.Name, ".", 2)[0]):
-		return failure(f.given["name"], "%s is always there, and no field of a schema: give another name", f.Name)
+		return failure(f.given["name"], "%s is a built-in field: give another name", f.Name)
 	case f.Name[0] == '_':
-		return failure(f.given["name"], "OpenSearch has names with _ before them for itself: give another name")
+		return failure(f.given["name"], "names that begin with _ are reserved by OpenSearch: give another name")
 	case slices.ContainsFunc(strings.Split(f.Name, "."), func(part string) bool { return strings.TrimSpace(part) == "" }):
 		return failure(f.given["name"], "the name has an empty part: give one such as a.b")
 	}
@@ -420,7 +443,7 @@ func (f *fieldFile) checkName(s *Schema) error {
 		case other.Name == f.Name:
 			return failure(f.given["name"], "another field has that name: give another name")
 		case strings.HasPrefix(f.Name, other.Name+"."), strings.HasPrefix(other.Name, f.Name+"."):
-			return failure(f.given["name"], "%s cannot be beside %s: it would be a value and an object", f.Name, other.Name)
+			return failure(f.given["name"], "%s and %s cannot both exist: one would be a value and an object", f.Name, other.Name)
 		}
 	}
 	return nil
@@ -473,7 +496,7 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	}
 	switch {
 	case origins != 1:
-		return failure(f.at, "it needs one of paths, from and value")
+		return failure(f.at, "give exactly one of paths, from and value")
 	case f.given["pattern"] != nil && f.origin != fromGroup && f.origin != fromStream:
 		return failure(at("pattern"), "pattern is for from: log_group and from: log_stream only")
 	case f.pattern != nil && f.pattern.NumSubexp() == 0:

@@ -204,12 +204,12 @@ func TestCheckDate_Failure(t *testing.T) {
 		}
 	}
 	f("", "is empty")
-	f("x", "does not name periods")
-	f("%d", "does not name periods")
-	f("%Y-%d", "does not name periods")
-	f("%Y-%m-%H", "does not name periods")
-	f("%Y-%V", "does not name periods")
-	f("%G-%m", "does not name periods")
+	f("x", "does not identify a day, month, hour or week")
+	f("%d", "does not identify a day, month, hour or week")
+	f("%Y-%d", "does not identify a day, month, hour or week")
+	f("%Y-%m-%H", "does not identify a day, month, hour or week")
+	f("%Y-%V", "does not identify a day, month, hour or week")
+	f("%G-%m", "does not identify a day, month, hour or week")
 	f("%Y-%b", `has "%b"`)
 	f("%Y%", "has a % without a letter")
 	f("%", "has a % without a letter: give a pattern such as %Y-%m-%d")
