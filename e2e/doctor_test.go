@@ -495,7 +495,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("forbidden", answer(http.StatusForbidden, notAuthorized, "GET /*"), nil, noSearch, "OpenSearch", "403", "es:ESHttpGet", "OPENSEARCH_SIGV4=es")
 	f("forbidden, signed", answer(http.StatusForbidden, notAuthorized, "GET /*"), map[string]string{"OPENSEARCH_SIGV4": "es"}, noSearch, "OpenSearch", "403", "access policy", "es:ESHttpPost")
 	f("version forbidden", answer(http.StatusForbidden, notAuthorized, "GET /"), nil, states{"OpenSearch": warning}, "OpenSearch", "does not tell its version", "cluster:monitor/main")
-	f("unavailable", answer(http.StatusServiceUnavailable, "", "GET /"), nil, noSearch, "OpenSearch", "503", "a worker waits")
+	f("unavailable", answer(http.StatusServiceUnavailable, "", "GET /"), nil, noSearch, "OpenSearch", "503", "run retries")
 
 	f("template missing", func() { c.ask(http.MethodDelete, "/_index_template/"+c.prefix, "") }, nil, states{"index templates": warning}, "index templates", "there is no template PREFIX", "logsluice setup")
 	f("template changed by hand", func() {
