@@ -375,7 +375,7 @@ func TestLeases_Failure(t *testing.T) {
 	f(exitSettings, "STREAM_NAME,no stream \"nowhere\"", map[string]string{"STREAM_NAME": "nowhere"})
 	f(exitSettings, "STREAM_NAME,missing", map[string]string{"STREAM_NAME": ""}, "--lag")
 	f(exitSettings, "AWS_REGION,is missing", map[string]string{"AWS_REGION": "", "AWS_CONFIG_FILE": "/dev/null"})
-	f(exitSettings, "--watch,a time of", nil, "--watch=1ms")
+	f(exitSettings, "--watch,is too short", nil, "--watch=1ms")
 	f(exitSettings, "--output", nil, "--output=xml")
 	f(exitSettings, "--to", nil, "reset")
 	f(exitSettings, "--to,not a position", nil, "reset", "--to=yesterday")
