@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -12,7 +14,7 @@ import (
 
 var (
 	// ErrOtherTable is returned for a table with another key than a lease table's.
-	ErrOtherTable = errors.New("the table is not a lease table")
+	ErrOtherTable = errors.New("is a table of another program")
 	// ErrDeleting is returned while the table is being deleted.
 	ErrDeleting = errors.New("the lease table is being deleted")
 )
@@ -66,16 +68,16 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 		d.Billing = string(t.BillingModeSummary.BillingMode)
 	}
 	d.Ready = t.TableStatus == types.TableStatusActive || t.TableStatus == types.TableStatusUpdating
-	key := ""
+	var key []string
 	for _, k := range t.KeySchema {
-		key += fmt.Sprintf("%s %s ", aws.ToString(k.AttributeName), k.KeyType)
+		key = append(key, aws.ToString(k.AttributeName))
 	}
-	if key != attrShard+" "+string(types.KeyTypeHash)+" " {
-		return d, fmt.Errorf("%s: %w: its key is %sand not %s %s", table, ErrOtherTable, key, attrShard, types.KeyTypeHash)
+	if !slices.Equal(key, []string{attrShard}) { // one key is a hash key
+		return d, fmt.Errorf("%q %w (its key is %s, not %s)", table, ErrOtherTable, strings.Join(key, " and "), attrShard)
 	}
 	for _, a := range t.AttributeDefinitions {
 		if aws.ToString(a.AttributeName) == attrShard && a.AttributeType != types.ScalarAttributeTypeS {
-			return d, fmt.Errorf("%s: %w: %s is of type %s and not %s", table, ErrOtherTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
+			return d, fmt.Errorf("%q %w (its key %s is of type %s, not %s)", table, ErrOtherTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
 		}
 	}
 	return d, nil

@@ -31,7 +31,7 @@ const maxWorker = 128
 func CheckWorker(name string) error {
 	switch {
 	case strings.TrimSpace(name) != name || name == "":
-		return errors.New("there are blanks around the name, or nothing else: remove them")
+		return errors.New("the name has a leading or trailing blank: remove it")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return errors.New("the name has characters that cannot be printed: remove them")
 	case len(name) > maxWorker:

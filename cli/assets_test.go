@@ -164,7 +164,7 @@ func TestAssets_Failure(t *testing.T) {
 	f("template --index-prefix=app --index-shards=0", "INDEX_SHARDS")
 	f("ism --index-prefix=app --delete-after=soon", "--delete-after")
 	f("ism --index-prefix=app --delete-after=-1d", "--delete-after")
-	f("ism --index-prefix=app --delete-after=99999d", "--delete-after")
+	f("ism --index-prefix=app --delete-after=999999d", "--delete-after")
 	f("ism --index-prefix=app --delete-after=0d", "--delete-after")
 	f("ism --index-prefix=app --merge-after=30d", "--merge-after")
 }

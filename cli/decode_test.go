@@ -2,10 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"logsluice/local/localtest"
 )
@@ -86,6 +90,32 @@ func TestDecode_Failure(t *testing.T) {
 	f("second of three corrupt", bytes.Join([][]byte{packed, broken, packed}, nil), sampleBulk+sampleBulk, "gzip member 2")
 	f("an event without a message", bytes.Replace(one, []byte(`"message":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:58`), []byte(`"text":"{\"level\":\"info\",\"ts\":\"2018-12-10T12:58`), 1),
 		sampleBulk[:strings.Index(sampleBulk[200:], "{\"create\"")+200], "no message")
+}
+
+// Reading ends with the context, whoever keeps the other end open.
+func TestDecodeEnds(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range documentEnv {
+		t.Setenv(name, value)
+	}
+	for _, file := range []string{"-", pipe} {
+		in, unused, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = in.Close(), unused.Close() })
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		var errOut bytes.Buffer
+		begun := time.Now()
+		code := Main(ctx, "", []string{"decode", file}, in, io.Discard, &errOut)
+		cancel()
+		if took := time.Since(begun); code != exitFailure || took > 5*time.Second || !strings.Contains(errOut.String(), "was not read to its end") {
+			t.Errorf("%s: exit %d after %s, %s", file, code, took, &errOut)
+		}
+	}
 }
 
 // People who come from the usual Lambda have these set.

@@ -44,7 +44,7 @@ func CheckStream(stream string) error {
 		Region: &a.Region, StreamARN: &stream, OperationType: aws.String("data"),
 	}.WithDefaults())
 	if err != nil {
-		return fmt.Errorf("the ARN leads to no endpoint: %w: %s", err, example)
+		return errors.New("the ARN is not that of a stream, or its region is of another partition: " + example)
 	}
 	return nil
 }
