@@ -314,31 +314,6 @@ func TestSettings_Success(t *testing.T) {
 	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
 }
 
-// Commands are listed where none is given or it is unknown.
-func TestNoCommand(t *testing.T) {
-	f := func(want string, args ...string) {
-		t.Helper()
-		code, out, errOut := command(t, nil, nil, args...)
-		if code != exitSettings || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("%v: exit %d, output %q, standard error %q", args, code, out, errOut)
-		}
-		for _, name := range []string{"run ", "doctor ", "leases reset "} {
-			if !strings.Contains(errOut, "\n  "+name) && args == nil {
-				t.Errorf("%v: %s is not listed: %s", args, name, errOut)
-			}
-		}
-		for _, line := range strings.Split(errOut, "\n") {
-			if len(line) > 80 {
-				t.Errorf("%v: a line of %d columns: %s", args, len(line), line)
-			}
-		}
-	}
-	f("logsluice: no command is given: give one of those above")
-	f("logsluice: unexpected argument start", "start")
-	f("logsluice: no command is given", "assets")
-	f("logsluice: unexpected argument tables", "assets", "tables")
-}
-
 // Requests are signed for the region that is set, otherwise for that of the host name,
 // otherwise for the SDK's.
 func TestSigningRegion(t *testing.T) {
