@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,10 +78,6 @@ func TestAssets_Success(t *testing.T) {
 	f("template --index-shards=3 --index-replicas=2 --index-refresh=5s --index-codec=zstd --index-sort=@timestamp:desc,level --data-stream",
 		assets.Documents{Naming: schema.Naming{DataStream: true}, Index: assets.IndexSettings{Shards: 3, Replicas: "2", Refresh: 5 * time.Second, Codec: "zstd", Sort: []string{"@timestamp:desc", "level"}}}, template)
 
-	plain, err := schema.BuiltIn("plain")
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := func(args string, d assets.Documents) {
 		t.Helper()
 		objects, err := completed(t, d).SavedObjects()
@@ -93,39 +88,17 @@ func TestAssets_Success(t *testing.T) {
 			t.Errorf("%s: got %s", args, got)
 		}
 	}
+	g("dashboards", assets.Documents{})
 	for _, name := range schema.BuiltIns() {
-		built, err := schema.BuiltIn(name)
+		s, err := schema.BuiltIn(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if table := asset(t, "fields", "--schema="+name); table != built.Table() {
+		g("dashboards --schema="+name, assets.Documents{Schema: s})
+		g("dashboards --data-stream --schema="+name, assets.Documents{Naming: schema.Naming{DataStream: true}, Schema: s})
+		if table := asset(t, "fields", "--schema="+name); table != s.Table() {
 			t.Errorf("%s: table\n%s", name, table)
 		}
-	}
-	g("dashboards", assets.Documents{})
-	g("dashboards --data-stream --schema=plain", assets.Documents{Naming: schema.Naming{DataStream: true}, Schema: plain})
-}
-
-// The files that are there to be imported are what the program makes.
-func TestDashboardFiles(t *testing.T) {
-	const directory = "../deploy/dashboards"
-	files, err := os.ReadDir(directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names, want []string
-	for _, file := range files {
-		names = append(names, file.Name())
-	}
-	for _, builtIn := range schema.BuiltIns() {
-		name := builtIn + ".ndjson"
-		want = append(want, name)
-		if text, err := os.ReadFile(filepath.Join(directory, name)); err != nil || string(text) != asset(t, "dashboards", "--index-prefix=logs", "--schema="+builtIn) {
-			t.Errorf("%s: %v; make assets makes it", name, err)
-		}
-	}
-	if slices.Sort(want); !slices.Equal(names, want) {
-		t.Errorf("%s has %s", directory, names)
 	}
 }
 
