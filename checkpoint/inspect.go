@@ -10,6 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// What a table is like, for the start of a worker and for doctor: whether it is a lease
+// table, whose, and whether it can be written to.
+
 var (
 	// ErrOtherTable is returned for a table with another key than a lease table's.
 	ErrOtherTable = errors.New("the table is not a lease table")
