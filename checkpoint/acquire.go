@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// Who may acquire a lease: which leases this worker tries, when, and by which conditional
+// write.
+
 // Assignment waits until there are leases that this worker may take, and
 // returns their shards with those that it holds. Each is tried once between two
 // calls of Sync.

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// How workers share the leases: the fair share of each, and claims on leases of a worker
+// that has more.
+
 // shares is how many leases each living worker has, or is about to get: a
 // claimed one counts for its claimer. Workers are known by their rows, so a
 // worker without a row is known only to itself.

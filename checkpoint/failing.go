@@ -7,6 +7,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// Shards that cannot be read: each failure lengthens the pause before the next try. It is
+// logged at most once a minute per shard.
+
 // Attributes of a row whose shard could not be read under its last lease.
 const (
 	attrFailures     = "ReadFailures"     // readings that failed in a row, of all workers

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+// The leases that this worker holds: how they are found and released.
+
 // ErrNotAcquired is returned by Acquire when the rules, or another worker, keep this worker
 // from a lease.
 var ErrNotAcquired = errors.New("the lease is not acquired")

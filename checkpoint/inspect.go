@@ -12,6 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// What a table is like, for the start of a worker and for doctor: whether it is a lease
+// table, whose, and whether it can be written to.
+
 var (
 	// ErrOtherTable is returned for a table with another key than a lease table's.
 	ErrOtherTable = errors.New("is a table of another program")

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 )
 
+// Rules for the names of tables and workers.
+
 // validTable is DynamoDB's. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html.
 var validTable = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)

@@ -11,6 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// The command leases reset: what it plans to write, and each write on condition that the
+// row is as it was shown.
+
 // Reset is what is to be done to one shard.
 type Reset struct {
 	Row

@@ -10,6 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
+// What a worker observes: one scan of the table per Sync, and how long each row has been
+// unchanged.
+
 // observation is a row as it was seen last, and since when it has looked so.
 type observation struct {
 	row

@@ -11,6 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// Upkeep of the rows: those that nobody needs are deleted, and finished ones of older
+// tables get the start of their shard.
+
 // mostRemoved rows are deleted in one Sync, which has more to do.
 const mostRemoved = 20
 

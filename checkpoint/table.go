@@ -15,6 +15,9 @@ import (
 	"logsluice/internal/statelog"
 )
 
+// Table, the view that one worker has of the lease table: its configuration, its life from
+// Open to Close, and the conditional update that every other file writes by.
+
 // DynamoDB is what the table needs of the service's client.
 type DynamoDB interface {
 	CreateTable(context.Context, *dynamodb.CreateTableInput, ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error)

@@ -11,6 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// The lease table as the command leases and doctor show it: read once, and judged by the
+// rules that workers follow.
+
 // ErrNoTable is returned when the lease table does not exist.
 var ErrNoTable = errors.New("the lease table does not exist")
 

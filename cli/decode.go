@@ -15,6 +15,8 @@ import (
 	"logsluice/subscription"
 )
 
+// The command decode.
+
 // maxDecoded bounds what decode inflates: an object of the archive holds many
 // records.
 const maxDecoded = 4 << 30

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"unicode/utf8"
 )
 
 // plantedSecret is a password that no output may have.
@@ -476,31 +475,6 @@ func TestSettings_Success(t *testing.T) {
 	f(map[string]string{"INDEX_TIMEZONE": "Z"})
 	f(map[string]string{"CONSTANT_FIELDS": `env = prod , team=a\,b`, "INDEX_SORT": "@timestamp:DESC"})
 	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
-}
-
-// Commands are listed where none is given or it is unknown.
-func TestNoCommand(t *testing.T) {
-	f := func(want string, args ...string) {
-		t.Helper()
-		code, out, errOut := command(t, nil, nil, args...)
-		if code != exitSettings || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("%v: exit %d, output %q, standard error %q", args, code, out, errOut)
-		}
-		for _, name := range []string{"run ", "doctor ", "leases reset "} {
-			if !strings.Contains(errOut, "\n  "+name) && args == nil {
-				t.Errorf("%v: %s is not listed: %s", args, name, errOut)
-			}
-		}
-		for _, line := range strings.Split(errOut, "\n") {
-			if n := utf8.RuneCountInString(line); n > 80 {
-				t.Errorf("%v: a line of %d columns: %s", args, n, line)
-			}
-		}
-	}
-	f("logsluice: no command is given: give one of those above")
-	f("logsluice: unknown command \"start\": give one of those above", "start")
-	f("logsluice: no command is given", "assets")
-	f("logsluice: unknown command \"tables\": give one of those above", "assets", "tables")
 }
 
 // Requests are signed for the region that is set, otherwise for that of the host name,

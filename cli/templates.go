@@ -13,6 +13,9 @@ import (
 	"logsluice/opensearch"
 )
 
+// The index templates: how run and setup install them, and what else on the domain they
+// are checked against.
+
 // newInstaller returns what installs the index templates, once the names that are written to
 // under them are as DATA_STREAM has it.
 func newInstaller(client opensearch.Client, access doctor.Access, targets targetsAt, log zerolog.Logger) *opensearch.Installer {

@@ -16,6 +16,9 @@ import (
 	"logsluice/internal/ownbody"
 )
 
+// Names and ARNs of streams, and the Kinesis client, which sends the ARN in place of the
+// name.
+
 // Names as Kinesis has them. See
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html.
 var (

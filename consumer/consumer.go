@@ -24,6 +24,9 @@ import (
 	"logsluice/subscription"
 )
 
+// The life of a worker: its configuration, its start, the loop that observes shards and
+// leases, and its end.
+
 // Config describes one worker.
 type Config struct {
 	// Stream is the Kinesis stream's name or ARN, Application the name of the KCL

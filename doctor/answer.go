@@ -14,6 +14,8 @@ import (
 	"logsluice/consumer"
 )
 
+// Errors of AWS: their code, what is printed of them, and the remedy.
+
 // code is that of an AWS error, "" if AWS did not answer.
 func code(err error) string {
 	var api smithy.APIError

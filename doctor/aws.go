@@ -15,6 +15,8 @@ import (
 	"logsluice/consumer"
 )
 
+// The link AWS: credentials and clock.
+
 // From these on a clock is off, and signatures are refused by AWS.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html.
 const (

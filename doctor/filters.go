@@ -16,6 +16,8 @@ import (
 	"logsluice/consumer"
 )
 
+// The link of subscription filters: which log groups send to the stream.
+
 // filterPause is between two calls: CloudWatch Logs takes 10 a second of a kind from
 // an account, and half of these are left to others.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html.

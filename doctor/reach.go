@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 )
 
+// Why no answer comes: how far a request got, and what to do about it.
+
 // stage is how far a request has come.
 type stage int32
 

@@ -14,6 +14,9 @@ import (
 	"logsluice/opensearch"
 )
 
+// The link of writing: whether documents are accepted, in a scratch index and in the
+// indices that exist.
+
 // ScratchIndex is the index of scratch documents under a prefix, which the templates
 // and the permissions of a worker cover. With a dash and more behind it, it is one
 // that is deleted again.

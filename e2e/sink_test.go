@@ -18,6 +18,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// OpenSearch nodes of a test's own, with a proxy before each for faults of the network.
+
 // nodes bounds the OpenSearch nodes that tests have at once.
 var nodes = make(chan struct{}, 2)
 

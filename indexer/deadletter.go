@@ -16,6 +16,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// Dead letters: what they contain, their index and its template, and how they are written.
+
 // Stages at which a dead letter can arise.
 const (
 	StageInflate = "inflate" // the record is not what gzip can read

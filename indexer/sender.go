@@ -20,6 +20,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// One bulk request: its body, the call, and the outcome of each document by its answer.
+
 // bulkPath asks for no more of the answer than a verdict needs. Each item
 // keeps its status, so the filter does not shift positions.
 const bulkPath = "/_bulk?filter_path=errors,items.*.status,items.*.error"

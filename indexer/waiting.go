@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// Documents whose index does not accept them: they wait, are sent again, and become dead
+// letters when their index is given up.
+
 // tickInterval is the time between two looks at the clocks of indices.
 const tickInterval = time.Second
 

@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+// Dead letters as doctor counts them: how many of late, and for which reasons.
+
 // Reason is one for which documents became dead letters.
 type Reason struct {
 	// Type is OpenSearch's, or the decoder's.

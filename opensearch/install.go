@@ -12,6 +12,8 @@ import (
 	"logsluice/internal/statelog"
 )
 
+// Installer, which installs index templates and tries again until they are installed.
+
 // InstallTimeout bounds one try of an Installer: a request that hangs is not the last.
 const InstallTimeout = 15 * time.Second
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 )
 
+// What doctor does with its scratch index: it writes, reads and deletes.
+
 // MayDelete tells whether indices of a name may be deleted. There must be none: it is
 // found out by what a deletion is refused for.
 func MayDelete(ctx context.Context, client Client, index string) (bool, error) {

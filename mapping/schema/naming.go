@@ -13,6 +13,8 @@ import (
 	"github.com/ncruces/go-strftime"
 )
 
+// Names of the indices, or of the data stream, that documents are written to.
+
 // maxPrefix leaves room for the date within the 255 bytes of an index name.
 const maxPrefix = 200
 
