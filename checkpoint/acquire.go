@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,12 @@ func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	for ctx.Err() == nil {
 		t.mu.Lock()
 		free, next := t.acquirable()
-		shards := slices.AppendSeq(free, maps.Keys(t.held))
+		shards := slices.Clone(free)
+		for id, s := range t.shards {
+			if s.lease != nil {
+				shards = append(shards, id)
+			}
+		}
 		changed := t.changed
 		t.mu.Unlock()
 		if len(free) > 0 {
@@ -35,14 +39,17 @@ func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 }
 
 // acquirable are the shards whose leases this worker may take, and how long to
-// wait until there may be more without any news. t.mu is held.
+// wait until there may be more without any news. t.mu must be held.
 func (t *Table) acquirable() (free []string, next time.Duration) {
 	next = t.cfg.LeaseDuration
 	of, unowned := t.shares()
 	room := of.fair(unowned) - of[t.cfg.Worker]
-	for id, shard := range t.shards {
-		seen, exists := t.seen[id]
-		if t.held[id] != nil || t.wasTried(id) || t.refusal(shard.Shard, seen, exists) != "" {
+	for id, s := range t.shards {
+		if !s.listed.known {
+			continue
+		}
+		seen := s.seen
+		if s.lease != nil || t.wasTried(s) || t.refusal(id) != "" {
 			if seen.owner != "" && !t.free(seen) {
 				next = min(next, t.patience(seen)-time.Since(seen.since))
 			}
@@ -53,8 +60,8 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 			continue
 		}
 		since := seen.since
-		if !exists {
-			since = shard.since
+		if !seen.exists {
+			since = s.listed.since
 		}
 		// What nobody has taken for so long, those whose share it is cannot take. A
 		// failing shard is tried by whoever is first, as it is in nobody's share.
@@ -63,16 +70,15 @@ func (t *Table) acquirable() (free []string, next time.Duration) {
 		}
 	}
 	if t.refusals.isRefused() {
-		free = free[:min(len(free), max(1-len(t.held), 0))]
+		free = free[:min(len(free), max(1-t.shards.leases(), 0))]
 	}
 	return free, max(next, 0)
 }
 
 // wasTried reports whether a lease was asked for since the last scan, or within a
-// lease duration if scans fail. t.mu is held.
-func (t *Table) wasTried(id string) bool {
-	at, tried := t.tried[id]
-	return tried && time.Since(at) < t.cfg.LeaseDuration
+// lease duration if scans fail. t.mu must be held.
+func (t *Table) wasTried(s *shardState) bool {
+	return time.Since(s.tried) < t.cfg.LeaseDuration
 }
 
 // Acquire takes the lease of a shard. When the rules do not allow it, or another worker was
@@ -83,22 +89,22 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	ctx, cancel := t.untilClosed(ctx)
 	defer cancel()
 	t.mu.Lock()
-	if t.held[shardID] != nil {
+	s := t.shards.state(shardID)
+	if s.lease != nil {
 		t.mu.Unlock()
 		return nil, fmt.Errorf("%s is held until its release: %w", shardID, ErrNotAcquired)
 	}
-	shard := t.shards[shardID].Shard
-	seen, exists := t.seen[shardID]
-	reason := t.refusal(shard, seen, exists)
-	if t.wasTried(shardID) {
+	shard, seen, exists := s.listed.Shard, s.seen, s.seen.exists
+	reason := t.refusal(shardID)
+	if t.wasTried(s) {
 		reason = shardID + " was tried since the last scan"
 	}
-	t.tried[shardID] = time.Now()
-	_, deleted := t.deleted[shardID]
+	s.tried = time.Now()
+	deleted := !s.deleted.IsZero()
 	unreadSince := t.unreadSince(shardID)
 	// A row that was deleted and is made again goes on from the epoch that it had:
 	// requests of its earlier life may be under way.
-	epoch := t.epochs[shardID]
+	epoch := s.epoch
 	if exists {
 		epoch = seen.epoch
 	}
@@ -221,36 +227,38 @@ func (t *Table) unchanged(seen row, values item) string {
 	return condition + "attribute_not_exists(" + attrCounter + ") AND " + attrTimeout + " = :seen"
 }
 
-// refusal returns why a shard may not be leased, "" if it may. t.mu is held.
-func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
+// refusal returns why a shard may not be leased, "" if it may. t.mu must be held.
+func (t *Table) refusal(id string) string {
+	s := t.shards.get(id)
+	seen := s.seen
 	switch {
-	case !t.shards.has(shard.ID):
-		return shard.ID + " is not listed by Kinesis"
-	case t.isFinished(shard.ID, seen):
-		return shard.ID + " is finished"
-	case exists && !t.free(seen):
-		return shard.ID + " is held by " + seen.owner
-	case exists && seen.read.After(t.listing) && t.foreign(shard.ID, seen.row) != "":
+	case !s.isListed():
+		return id + " is not listed by Kinesis"
+	case t.isFinished(id, seen):
+		return id + " is finished"
+	case seen.exists && !t.free(seen):
+		return id + " is held by " + seen.owner
+	case seen.exists && seen.read.After(t.listing) && t.foreign(id, seen.row) != "":
 		// Another worker may have renewed it, by a later listing than ours.
-		return "the shards have not been listed since the row of " + shard.ID + " was read"
-	case !exists && t.isAgain():
+		return "the shards have not been listed since the row of " + id + " was read"
+	case !seen.exists && t.isAgain():
 		return "the lease table was made again: only holders write to it for a lease duration"
 	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:
-		return shard.ID + " is claimed by " + seen.claim
+		return id + " is claimed by " + seen.claim
 	}
-	return t.waitsFor(shard)
+	return t.waitsFor(s.listed.Shard)
 }
 
-// waitsFor returns which parent a shard waits for, "" if it does not wait. t.mu is held.
+// waitsFor returns which parent a shard waits for, "" if it does not wait. t.mu must be held.
 func (t *Table) waitsFor(shard Shard) string {
 	for _, parent := range shard.Parents {
-		before, hasRow := t.seen[parent]
+		before := t.shards.get(parent).seen
 		switch {
 		case t.isFinished(parent, before):
-		case !t.shards.gone(parent):
+		case !t.shards.get(parent).isGone():
 			// A parent without a row is one that nobody has started yet.
 			return shard.ID + " waits for its parent " + parent
-		case hasRow && !t.free(before):
+		case before.exists && !t.free(before):
 			return shard.ID + " waits for its parent " + parent + ", held by " + before.owner
 		}
 	}
@@ -258,10 +266,10 @@ func (t *Table) waitsFor(shard Shard) string {
 }
 
 // expired are the parents whose rest is beyond the stream's retention: waiting
-// longer brings nothing back. t.mu is held.
+// longer brings nothing back. t.mu must be held.
 func (t *Table) expired(shard Shard) (parents []string) {
 	for _, parent := range shard.Parents {
-		if before, hasRow := t.seen[parent]; hasRow && !t.isFinished(parent, before) {
+		if before := t.shards.get(parent).seen; before.exists && !t.isFinished(parent, before) {
 			parents = append(parents, parent)
 		}
 	}

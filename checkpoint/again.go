@@ -58,9 +58,9 @@ func (t *Table) startAgain(ctx context.Context) error {
 // beginAgain forgets the rows that the new table does not have. t.mu must be held.
 func (t *Table) beginAgain(rows map[string]row) {
 	t.again, t.deletionLogged = time.Now(), false
-	for id := range t.seen {
-		if _, exists := rows[id]; !exists && t.held[id] == nil {
-			delete(t.seen, id)
+	for id, s := range t.shards {
+		if _, exists := rows[id]; !exists && s.lease == nil {
+			s.seen = observation{}
 		}
 	}
 }
@@ -92,8 +92,10 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", read
 		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker made it again")
 		if began.After(read) { // this worker took the table for a new one
-			for _, lease := range t.held {
-				lease.isOfNewTable()
+			for _, s := range t.shards {
+				if s.lease != nil {
+					s.lease.isOfNewTable()
+				}
 			}
 		}
 		t.beginAgain(rows)

@@ -15,18 +15,21 @@ import (
 type shares map[string]int
 
 // shares counts the leases of each worker, and the shards that are there for
-// the taking. t.mu is held.
+// the taking. t.mu must be held.
 func (t *Table) shares() (of shares, free int) {
 	of = shares{t.cfg.Worker: 0}
-	for id, shard := range t.shards {
-		seen, exists := t.seen[id]
+	for id, s := range t.shards {
+		if !s.listed.known {
+			continue
+		}
+		seen := s.seen
 		switch holder := t.holder(seen); {
 		case t.isFinished(id, seen), seen.failing():
 		case seen.counter == 0 && t.alive(seen):
 			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
 		case holder != "":
 			of[holder]++
-		case t.refusal(shard.Shard, seen, exists) == "":
+		case t.refusal(id) == "":
 			free++
 		}
 	}
@@ -91,7 +94,7 @@ type claimable struct {
 // plan returns which leases this worker is to claim. Every worker that has some
 // lays the same plan for all of them, as far as they see the same rows, and does
 // its own part: while the fullest has at least two more than the emptiest, one
-// moves. t.mu is held.
+// moves. t.mu must be held.
 func (t *Table) plan() []claimable {
 	if t.coolingDown() {
 		return nil
@@ -107,8 +110,9 @@ func (t *Table) plan() []claimable {
 		of[least]++
 	}
 	movable := make(map[string][]claimable)
-	for _, id := range slices.Sorted(maps.Keys(t.seen)) {
-		if o := t.seen[id]; t.shards.has(id) && !t.isFinished(id, o) && !o.failing() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
+	for _, id := range slices.Sorted(maps.Keys(t.shards)) {
+		s := t.shards[id]
+		if o := s.seen; o.exists && s.isListed() && !t.isFinished(id, o) && !o.failing() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
 			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
 		}
 	}
@@ -187,16 +191,16 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 func (t *Table) Claiming() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.claiming()
+	return t.claimingLocked()
 }
 
-// claiming is Claiming with t.mu held.
-func (t *Table) claiming() bool {
+// claimingLocked is Claiming while t.mu is held.
+func (t *Table) claimingLocked() bool {
 	if time.Since(t.claimed) > t.cfg.LeaseDuration {
 		return false
 	}
-	for id, o := range t.seen {
-		if o.claim == t.cfg.Worker && t.held[id] == nil && t.holder(o) == t.cfg.Worker {
+	for _, s := range t.shards {
+		if o := s.seen; o.claim == t.cfg.Worker && s.lease == nil && t.holder(o) == t.cfg.Worker {
 			return true
 		}
 	}

@@ -399,17 +399,22 @@ func TestFreeForLong(t *testing.T) {
 	}
 	long := time.Now().Add(-2 * table.cfg.LeaseDuration)
 	table.observe(shards, rows, long, time.Now())
-	table.held[shards[0].ID], table.held[shards[1].ID] = &Lease{}, &Lease{}
+	table.shards[shards[0].ID].lease, table.shards[shards[1].ID].lease = &Lease{}, &Lease{}
+	defer forgetLeases(table)
 	if free, _ := table.acquirable(); len(free) != 0 {
 		t.Errorf("offered %v at once", free)
 	}
-	seen := table.seen[shards[3].ID]
-	seen.since = long
-	table.seen[shards[3].ID] = seen
+	table.shards[shards[3].ID].seen.since = long
 	if free, _ := table.acquirable(); len(free) != 1 {
 		t.Errorf("offered %v after long", free)
 	}
-	clear(table.held)
+}
+
+// forgetLeases takes the leases from a table that a test put there.
+func forgetLeases(table *Table) {
+	for _, s := range table.shards {
+		s.lease = nil
+	}
 }
 
 // heldByOne is a table whose two shards worker a has.
@@ -450,9 +455,7 @@ func TestAliveUntilLookedAt(t *testing.T) {
 	rows := map[string]row{shards[0].ID: {owner: "a", epoch: 1, counter: 1},
 		shards[1].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "w"}}
 	table.observe(shards, rows, long, long)
-	due := table.seen[shards[1].ID]
-	due.retry = time.Now()
-	table.seen[shards[1].ID] = due
+	table.shards[shards[1].ID].seen.retry = time.Now()
 	if free, _ := table.acquirable(); slices.Contains(free, shards[1].ID) {
 		t.Error("offered what the other worker could read, as it was not looked at for long")
 	}

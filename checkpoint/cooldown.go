@@ -53,9 +53,9 @@ func (t *Table) coolingDown() bool {
 	const most = 3 // doublings
 	times := 0
 	for shard, f := range t.cooldown.failed {
-		if !f.ofShard(t.seen[shard].row, t.cfg.Worker) {
+		if !f.ofShard(t.shards.get(shard).seen.row, t.cfg.Worker) {
 			times += f.times
 		}
 	}
-	return times > 0 && (time.Since(t.cooldown.last) < t.cfg.LeaseDuration<<min(times, most) || len(t.held) > 0 || t.claiming())
+	return times > 0 && (time.Since(t.cooldown.last) < t.cfg.LeaseDuration<<min(times, most) || t.shards.leases() > 0 || t.claimingLocked())
 }

@@ -52,10 +52,9 @@ func (t *Table) retrySoon() {
 		return // one of them may fail only now and then
 	}
 	t.retried = time.Now()
-	for id, o := range t.seen {
-		if o.failing() {
-			o.retry = time.Now().Add(jitter(t.callTimeout()))
-			t.seen[id] = o
+	for _, s := range t.shards {
+		if s.seen.failing() {
+			s.seen.retry = time.Now().Add(jitter(t.callTimeout()))
 		}
 	}
 }
@@ -65,7 +64,7 @@ func (t *Table) recovered(shard string, failures int64) {
 	t.cfg.Log.Info().Str("shard", shard).Int64("failures", failures).Msg("shard is read again")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.reports, shard)
+	t.shards.state(shard).report = report{}
 }
 
 func jitter(most time.Duration) time.Duration {
@@ -89,9 +88,9 @@ func (t *Table) Failing() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	shards := make(map[string]time.Time)
-	for id, o := range t.seen {
-		if o.failing() && !t.isFinished(id, o) && t.shards.has(id) {
-			shards[id] = o.failingSince
+	for id, s := range t.shards {
+		if s.seen.failing() && !t.isFinished(id, s.seen) && s.isListed() {
+			shards[id] = s.seen.failingSince
 		}
 	}
 	return shards
@@ -110,12 +109,12 @@ type report struct {
 // reportInterval. failures is their number in a row, of all workers.
 func (t *Table) reportFailure(shard string, failures int64, cause error) {
 	t.mu.Lock()
-	r := t.reports[shard]
-	r.times++
+	s := t.shards.state(shard)
+	s.report.times++
+	r := s.report
 	due := r.at.IsZero() || time.Since(r.at) >= reportInterval
-	t.reports[shard] = r
 	if due {
-		t.reports[shard] = report{at: time.Now()}
+		s.report = report{at: time.Now()}
 	}
 	t.mu.Unlock()
 	if due {

@@ -123,13 +123,13 @@ func TestFailingIsOffered(t *testing.T) {
 				owner := "a"
 				if i < mine {
 					owner = "w"
-					table.held[s.ID] = &Lease{}
+					table.shards[s.ID].lease = &Lease{}
 				}
 				rows[s.ID] = row{owner: owner, epoch: 1, counter: 1}
 			}
 			begun := time.Now()
 			table.observe(shards, rows, begun, begun)
-			defer clear(table.held)
+			defer forgetLeases(table)
 			for {
 				table.mu.Lock()
 				free, next := table.acquirable()
@@ -138,10 +138,8 @@ func TestFailingIsOffered(t *testing.T) {
 					break
 				}
 				time.Sleep(max(next, time.Millisecond))
-				for id := range table.seen { // the others are alive
-					o := table.seen[id]
-					o.read = o.since
-					table.seen[id] = o
+				for _, s := range table.shards { // the others are alive
+					s.seen.read = s.seen.since
 				}
 			}
 			if after := time.Since(begun); after < from*3/4 || after > from*5/4 {
@@ -250,21 +248,19 @@ func TestOneClaimAfterCooldown(t *testing.T) {
 	f("after two failures", 0)
 	table.cooldown.last = time.Now().Add(-9 * table.cfg.LeaseDuration)
 	table.claimed = time.Now()
-	o := table.seen[shard0]
+	o := &table.shards[shard0].seen
 	o.claim = "w"
-	table.seen[shard0] = o
 	f("it has claimed one", 0)
 	o.claim, o.owner = "", "w"
-	table.seen[shard0] = o
 	lease := &Lease{table: table, shard: shard0}
-	table.held[shard0] = lease
+	table.shards[shard0].lease = lease
+	defer forgetLeases(table)
 	f("it has one", 0)
 	lease.HasRead()
 	f("it reads", 1)
 	table.cooldown.add("another", "w", row{}, 1, errBroken)
 	lease.HasRead()
 	f("it reads on, another failed", 1)
-	clear(table.held)
 }
 
 // Failures of a shard are logged once per shard and minute, with their number;
@@ -322,14 +318,12 @@ func TestRetrySoon(t *testing.T) {
 		}
 		f := func(when string, soon bool) {
 			t.Helper()
-			if wait := time.Until(table.seen[shards[0].ID].retry); (wait <= table.callTimeout()) != soon {
+			if wait := time.Until(table.shards[shards[0].ID].seen.retry); (wait <= table.callTimeout()) != soon {
 				t.Errorf("%s: tried in %s", when, wait)
 			}
 		}
 		again := func() {
-			o := table.seen[shards[0].ID]
-			o.retry = time.Now().Add(maxRetryPause)
-			table.seen[shards[0].ID] = o
+			table.shards[shards[0].ID].seen.retry = time.Now().Add(maxRetryPause)
 		}
 		observe(9, 9)
 		f("at start", true)

@@ -68,11 +68,11 @@ func CompareNumbers(a, b string) int {
 // foreign returns the reason why the row of a shard belongs to another shard, or "". A
 // shard that one listing lacks counts as it was listed before. t.mu must be held.
 func (t *Table) foreign(id string, r row) string {
-	shard := t.shards[id]
-	if t.shards.gone(id) {
+	s := t.shards.get(id)
+	if s.isGone() {
 		return ""
 	}
-	return shard.foreign(r, t.start.anew)
+	return s.listed.foreign(r, t.start.anew)
 }
 
 // isFinished reports whether a shard is read to its end. t.mu must be held.
@@ -83,13 +83,16 @@ func (t *Table) isFinished(id string, o observation) bool {
 // disown ends the reading of the shards that this worker holds by foreign rows.
 // t.mu must be held.
 func (t *Table) disown() {
-	for id, lease := range t.held {
-		why := t.foreign(id, t.seen[id].row)
-		if why == "" || lease.reading.Err() != nil {
+	for id, s := range t.shards {
+		if s.lease == nil {
+			continue
+		}
+		why := t.foreign(id, s.seen.row)
+		if why == "" || s.lease.reading.Err() != nil {
 			continue
 		}
 		t.cfg.Log.Error().Str("shard", id).Str("reason", why).Msg("the row of the shard is of another stream: reading stops, to begin anew")
-		lease.stopReading()
+		s.lease.stopReading()
 	}
 }
 
@@ -99,9 +102,7 @@ func (l *Lease) Refused() {
 	t := l.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	shard := t.shards[l.shard]
-	shard.refused = l.acquired.checkpoint
-	t.shards[l.shard] = shard
+	t.shards.state(l.shard).listed.refused = l.acquired.checkpoint
 }
 
 // warnOfOthers logs, once each, that the worker that started last writes to another

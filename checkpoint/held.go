@@ -15,7 +15,7 @@ var ErrNotAcquired = errors.New("the lease is not acquired")
 func (t *Table) Lease(shardID string) *Lease {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.held[shardID]
+	return t.shards.get(shardID).lease
 }
 
 // Observed returns the owner and the checkpoint of a shard as they were seen last, "" for
@@ -24,7 +24,7 @@ func (t *Table) Lease(shardID string) *Lease {
 func (t *Table) Observed(shardID string) (owner, checkpoint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	seen := t.seen[shardID]
+	seen := t.shards.get(shardID).seen
 	if t.foreign(shardID, seen.row) != "" {
 		return seen.owner, ""
 	}
@@ -47,8 +47,9 @@ func (t *Table) Release(shardID string) error {
 	if failure != nil && !hasRead {
 		t.cooldown.add(shardID, t.cfg.Worker, lease.acquired, last.failures, failure)
 	}
-	delete(t.held, shardID)
-	if _, deleted := t.deleted[shardID]; !deleted {
+	s := t.shards.state(shardID)
+	s.lease = nil
+	if s.deleted.IsZero() {
 		t.note(shardID, last, time.Now())
 	}
 	t.signal()

@@ -92,7 +92,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		lose(err)
 		return nil, fmt.Errorf("lease of %s: the table is closed: %w", shardID, err)
 	}
-	t.held[shardID] = l
+	t.shards.state(shardID).lease = l
 	t.note(shardID, got, time.Now())
 	l.start = t.startOf(shardID)
 	t.tasks.Go(func() {

@@ -109,7 +109,7 @@ func (t *Table) tell(now time.Time) {
 func (t *Table) Now() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.now()
+	return t.nowLocked()
 }
 
 // UnreadSince returns the time, by Kinesis' clock, since which records of the shard may
@@ -120,9 +120,9 @@ func (l *Lease) UnreadSince() time.Time {
 	return l.table.unreadSince(l.shard)
 }
 
-// now returns the time by Kinesis' clock, to the second; this worker's before the first
+// nowLocked returns the time by Kinesis' clock, to the second; this worker's before the first
 // listing. t.mu must be held.
-func (t *Table) now() time.Time {
+func (t *Table) nowLocked() time.Time {
 	if t.clock.shown.IsZero() {
 		return t.cfg.Clock()
 	}
@@ -160,18 +160,18 @@ func (s Standing) Unread() bool { return s.Failing || !s.Waits && !s.Elsewhere &
 func (t *Table) Standings() []Standing {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
+	now := t.nowLocked()
 	of, _ := t.shares()
 	// A worker without a lease is known to itself alone, so some more may report.
 	reports := slices.Min(slices.Collect(maps.Keys(of))) == t.cfg.Worker
 	var all []Standing
 	for _, id := range slices.Sorted(maps.Keys(t.shards)) {
-		o := t.seen[id]
-		lease := t.held[id]
+		s := t.shards[id]
+		o, lease := s.seen, s.lease
 		if lease != nil && lease.isLost() {
 			lease = nil
 		}
-		if t.isFinished(id, o) || lease == nil && !t.shards.has(id) {
+		if !s.listed.known || t.isFinished(id, o) || lease == nil && !s.isListed() {
 			continue
 		}
 		since := t.unreadSince(id)
@@ -190,7 +190,7 @@ func (t *Table) Standings() []Standing {
 			Lease:      lease,
 			Elsewhere:  lease == nil && t.alive(o) && !o.failing(),
 			Failing:    o.failing() && (lease == nil || !lease.isRead()),
-			Waits:      lease == nil && t.waitsFor(t.shards[id].Shard) != "",
+			Waits:      lease == nil && t.waitsFor(s.listed.Shard) != "",
 			Lag:        max(now.Sub(since), 0),
 			Unanswered: max(unanswered, 0),
 			Reports:    lease != nil || reports,
@@ -205,16 +205,17 @@ func (t *Table) sameSince(id string, lease *Lease) time.Time {
 	if lease != nil {
 		return lease.since
 	}
-	if o, exists := t.seen[id]; exists {
-		return o.since
+	s := t.shards.get(id)
+	if s.seen.exists {
+		return s.seen.since
 	}
-	return t.shards[id].since
+	return s.listed.since
 }
 
 // startOf returns where reading a shard begins that has no checkpoint. t.mu must be
 // held.
 func (t *Table) startOf(id string) Position {
-	if o := t.seen[id]; o.start != nil {
+	if o := t.shards.get(id).seen; o.start != nil {
 		return *o.start
 	}
 	return t.start.of(id)
@@ -227,7 +228,7 @@ func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.I
 // be unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
 	// No record of the shard is older than its stream, or than itself.
-	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards[id].created)
+	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards.get(id).listed.created)
 	if t.start.madeAgain != "" { // when the table was made again, all was read up to then
 		since = later(since, t.start.at)
 	}
@@ -237,26 +238,28 @@ func (t *Table) unreadSince(id string) time.Time {
 // allUnreadSince returns the time since which records of any shard may be unread. t.mu
 // must be held.
 func (t *Table) allUnreadSince() time.Time {
-	at := t.now()
-	for id := range t.shards {
-		if since := t.unreadSince(id); t.shards.has(id) && !t.isFinished(id, t.seen[id]) && since.Before(at) {
+	at := t.nowLocked()
+	for id, s := range t.shards {
+		if since := t.unreadSince(id); s.isListed() && !t.isFinished(id, s.seen) && since.Before(at) {
 			at = since
 		}
 	}
 	return at
 }
 
+// unreadSinceIn is unreadSince without what the stream says. t.mu must be held.
 func (t *Table) unreadSinceIn(id string) time.Time {
-	o, exists := t.seen[id]
-	if at, deleted := t.deleted[id]; deleted && !exists {
-		return at
+	s := t.shards.get(id)
+	o := s.seen
+	if !s.deleted.IsZero() && !o.exists {
+		return s.deleted
 	}
 	if t.foreign(id, o.row) != "" {
 		o = observation{} // what it says is of another shard
 	}
-	listed := t.shards[id].listed
+	listed := s.listed.listed
 	if listed.IsZero() {
-		listed = t.now()
+		listed = t.nowLocked()
 	}
 	switch {
 	case !o.reading.through.IsZero():
@@ -265,15 +268,15 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 		// A row that does not say. Nothing was read after its owner's last sign of life,
 		// or after the end of its lease in a row of vmware-go-kcl-v2. Our own acquisition
 		// is no such sign.
-		if lease := t.held[id]; lease != nil && !lease.unreadSince.IsZero() {
+		if lease := s.lease; lease != nil && !lease.unreadSince.IsZero() {
 			return lease.unreadSince
 		}
 		if end, err := time.Parse(time.RFC3339Nano, o.timeout); err == nil && end.Add(-o.duration).Before(listed) {
 			return end.Add(-o.duration)
 		}
 	case o.start != nil:
-	case id <= t.start.lastShard && !t.replaced || len(t.shards[id].Parents) == 0: // there since the stream was created
-		if created := cmp.Or(t.start.at, t.shards[id].created); !created.IsZero() && created.Before(listed) {
+	case id <= t.start.lastShard && !t.replaced || len(s.listed.Parents) == 0: // there since the stream was created
+		if created := cmp.Or(t.start.at, s.listed.created); !created.IsZero() && created.Before(listed) {
 			return created
 		}
 	default:
@@ -288,13 +291,13 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 // have expired: what came to them and to the shard since may be lost. While Kinesis lists
 // one of them, no record of the shard has expired, and the time is zero. t.mu must be held.
 func (t *Table) parentsClosed(id string) (at time.Time) {
-	for _, parent := range t.shards[id].Parents {
-		if t.shards.has(parent) {
+	for _, parent := range t.shards.get(id).listed.Parents {
+		s := t.shards.get(parent)
+		if s.isListed() {
 			return time.Time{}
 		}
-		row, exists := t.seen[parent]
-		through := row.reading.through
-		if through.IsZero() && (exists && !row.finished() || !exists && t.shards.gone(parent)) {
+		through := s.seen.reading.through
+		if through.IsZero() && (s.seen.exists && !s.seen.finished() || !s.seen.exists && s.isGone()) {
 			through = t.start.at // nobody has read it, as far as is known
 		}
 		if !through.IsZero() && (at.IsZero() || through.Before(at)) {

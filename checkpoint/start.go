@@ -201,8 +201,8 @@ func (t *Table) reportCreatedAgain() {
 
 // noneIsForeign reports whether the rows of all shards are of these. t.mu must be held.
 func (t *Table) noneIsForeign() bool {
-	for id := range t.shards {
-		if t.foreign(id, t.seen[id].row) != "" {
+	for id, s := range t.shards {
+		if s.listed.known && t.foreign(id, s.seen.row) != "" {
 			return false
 		}
 	}

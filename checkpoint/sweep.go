@@ -21,8 +21,8 @@ const mostRemoved = 20
 func (t *Table) sweep(ctx context.Context) error {
 	t.mu.Lock()
 	rows := make(map[string]row)
-	for id, o := range t.seen {
-		if (t.isFinished(id, o) || o.checkpoint == "" && t.free(o)) && t.shards.gone(id) && !t.awaited(id) {
+	for id, s := range t.shards {
+		if o := s.seen; o.exists && (t.isFinished(id, o) || o.checkpoint == "" && t.free(o)) && s.isGone() && !t.awaited(id) {
 			rows[id] = o.row
 		}
 	}
@@ -44,8 +44,8 @@ func (t *Table) sweep(ctx context.Context) error {
 func (t *Table) adopt(ctx context.Context) error {
 	t.mu.Lock()
 	firsts := make(map[string]string)
-	for id, o := range t.seen {
-		if first := t.shards[id].First; o.first == "" && first != "" && t.shards.has(id) && t.isFinished(id, o) && len(firsts) < mostRemoved {
+	for id, s := range t.shards {
+		if first := s.listed.First; s.seen.first == "" && first != "" && s.isListed() && t.isFinished(id, s.seen) && len(firsts) < mostRemoved {
 			firsts[id] = first
 		}
 	}
@@ -66,13 +66,13 @@ func (t *Table) adopt(ctx context.Context) error {
 }
 
 // awaited reports whether nothing is read yet of a child of a shard: until then the row of
-// its parent says since when it is unread. t.mu is held.
+// its parent says since when it is unread. t.mu must be held.
 func (t *Table) awaited(parent string) bool {
-	for id, shard := range t.shards {
-		if child, exists := t.seen[id]; exists && !child.neverRead() || t.shards.gone(id) {
+	for _, s := range t.shards {
+		if s.seen.exists && !s.seen.neverRead() || s.isGone() {
 			continue
 		}
-		for _, p := range shard.Parents {
+		for _, p := range s.listed.Parents {
 			if p == parent {
 				return true
 			}
@@ -107,6 +107,6 @@ func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.seen, shardID)
+	t.shards.state(shardID).seen = observation{}
 	return nil
 }
