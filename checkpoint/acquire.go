@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -94,7 +93,7 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 		t.mu.Unlock()
 		return nil, fmt.Errorf("%s is held until its release: %w", shardID, ErrNotAcquired)
 	}
-	shard, seen, exists := s.listed.Shard, s.seen, s.seen.exists
+	shard, seen := s.listed.Shard, s.seen
 	reason := t.refusal(shardID)
 	if t.wasTried(s) {
 		reason = shardID + " was tried since the last scan"
@@ -105,7 +104,7 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	// A row that was deleted and is made again goes on from the epoch that it had:
 	// requests of its earlier life may be under way.
 	epoch := s.epoch
-	if exists {
+	if seen.exists {
 		epoch = seen.epoch
 	}
 	expired := t.expired(shard)
@@ -119,62 +118,30 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 			Msg("the parent expired in Kinesis before it was read to its end; its child is read on from its oldest record")
 	}
 
-	// Condition: exactly what was observed.
 	timeout := t.informativeTimeout()
-	condition := "attribute_not_exists(" + attrShard + ")"
-	values := item{
-		":me":       str(t.cfg.Worker),
-		":zero":     num(0),
-		":epoch":    num(epoch),
-		":one":      num(1),
-		":timeout":  str(timeout),
-		":duration": num(t.cfg.LeaseDuration.Milliseconds()),
-	}
-	if exists {
-		// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
-		// where it has to be.
-		condition = "attribute_exists(" + attrShard + ") AND "
-		if foreign == "" {
-			values[":end"] = str(ShardEnd)
-			condition += "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
-		}
-		condition += t.unchanged(seen.row, values) + " AND "
-		if seen.first == "" {
-			condition += "attribute_not_exists(" + attrFirst + ")"
-		} else { // it may have been renewed since
-			condition += attrFirst + " = :seenFirst"
-			values[":seenFirst"] = str(seen.first)
-		}
-	}
-	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
-		attrEpoch + " = if_not_exists(" + attrEpoch + ", :epoch) + :one, " +
-		attrCounter + " = if_not_exists(" + attrCounter + ", :zero) + :one"
-	for i, attribute := range []string{attrParent, attrAdjacentParent} {
-		if i < len(shard.Parents) {
-			name := ":" + attribute
-			expression += ", " + attribute + " = " + name
-			values[name] = str(shard.Parents[i])
-		}
-	}
+	var c change
+	c.set(attrOwner, str(t.cfg.Worker))
+	c.set(attrTimeout, str(timeout))
+	c.set(attrDuration, num(t.cfg.LeaseDuration.Milliseconds()))
+	c.increment(attrEpoch, epoch)
+	c.increment(attrCounter, 0)
+	c.setParents(shard.Parents)
 	if shard.First != "" {
-		expression += ", " + attrFirst + " = :first"
-		values[":first"] = str(shard.First)
+		c.set(attrFirst, str(shard.First))
 	}
 	if deleted || foreign != "" {
-		expression += ", " + attrStartPosition + " = :position"
-		values[":position"] = str(trimHorizon)
+		c.set(attrStartPosition, str(trimHorizon))
 	}
-	if deleted && !exists || foreign != "" { // the next owner could not know it
-		expression += ", " + attrReadThrough + " = :through"
-		values[":through"] = num(unreadSince.UnixMilli())
+	if deleted && !seen.exists || foreign != "" { // the next owner could not know it
+		c.set(attrReadThrough, num(unreadSince.UnixMilli()))
 	}
-	expression += " REMOVE " + attrClaim
+	c.remove(attrClaim)
 	if foreign != "" {
-		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo}, ", ")
+		c.remove(attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo)
 	}
 
 	sent := time.Now()
-	it, conditionFailed, err := t.update(ctx, shardID, expression, condition, values, t.callTimeout())
+	it, conditionFailed, err := t.update(ctx, shardID, c, acquiring(seen, foreign != ""), t.callTimeout())
 	if err != nil {
 		// Whether it was applied is not known. If it was, the row bears this
 		// worker's name without a heartbeat, and can be taken like any other
@@ -211,20 +178,18 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	return lease, nil
 }
 
-// unchanged is the condition that a row's holder is as it was observed. It
-// adds the values it names.
-func (t *Table) unchanged(seen row, values item) string {
-	values[":owner"] = str(seen.owner)
-	if seen.owner == "" {
-		return "(attribute_not_exists(" + attrOwner + ") OR " + attrOwner + " = :owner)"
+// acquiring is the condition that a row is as it was observed when its lease is acquired.
+func acquiring(seen observation, foreign bool) condition {
+	if !seen.exists {
+		return absent(attrShard)
 	}
-	condition := attrOwner + " = :owner AND "
-	if seen.counter != 0 {
-		values[":counter"] = num(seen.counter)
-		return condition + attrCounter + " = :counter"
+	// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
+	// where it has to be. A foreign one may have been renewed since.
+	when := all(rowExists(), seen.sameHolding(), asRead(attrFirst, str(seen.first)))
+	if !foreign {
+		when = all(when, unfinished())
 	}
-	values[":seen"] = str(seen.timeout)
-	return condition + "attribute_not_exists(" + attrCounter + ") AND " + attrTimeout + " = :seen"
+	return when
 }
 
 // refusal returns why a shard may not be leased, "" if it may. t.mu must be held.

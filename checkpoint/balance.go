@@ -158,17 +158,10 @@ func (t *Table) balance(ctx context.Context) error {
 
 // claim asks the owner of a lease to give it up. It counts for its term alone.
 func (t *Table) claim(ctx context.Context, lease claimable) error {
-	it, conditionFailed, err := t.update(ctx, lease.shard, "SET "+attrClaim+" = :me",
-		attrOwner+" = :owner AND "+attrEpoch+" = :epoch AND "+
-			"(attribute_not_exists("+attrClaim+") OR "+attrClaim+" = :none) AND "+
-			"(attribute_not_exists("+attrCheckpoint+") OR "+attrCheckpoint+" <> :end)",
-		item{
-			":me":    str(t.cfg.Worker),
-			":owner": str(lease.owner),
-			":epoch": num(lease.epoch),
-			":none":  str(""),
-			":end":   str(ShardEnd),
-		}, t.callTimeout())
+	var c change
+	c.set(attrClaim, str(t.cfg.Worker))
+	when := all(is(attrOwner, str(lease.owner)), is(attrEpoch, num(lease.epoch)), asRead(attrClaim, str("")), unfinished())
+	it, conditionFailed, err := t.update(ctx, lease.shard, c, when, t.callTimeout())
 	if err != nil {
 		return fmt.Errorf("claim the lease of %s: %w", lease.shard, err)
 	}

@@ -46,18 +46,16 @@ func readTime(it item, attribute string) time.Time {
 }
 
 // write adds what is known to an update of the row.
-func (s readState) write(set []string, values item) []string {
-	for attribute, at := range map[string]time.Time{attrReadThrough: s.through, attrReadAt: s.at} {
-		if !at.IsZero() {
-			set = append(set, attribute+" = :"+attribute)
-			values[":"+attribute] = num(at.UnixMilli())
-		}
+func (s readState) write(c *change) {
+	if !s.through.IsZero() {
+		c.set(attrReadThrough, num(s.through.UnixMilli()))
+	}
+	if !s.at.IsZero() {
+		c.set(attrReadAt, num(s.at.UnixMilli()))
 	}
 	if s.rate > 0 {
-		set = append(set, attrReadRate+" = :"+attrReadRate)
-		values[":"+attrReadRate] = decimal(s.rate)
+		c.set(attrReadRate, decimal(s.rate))
 	}
-	return set
 }
 
 // ReadThrough notes that every record up to a time, by Kinesis' clock, is read and

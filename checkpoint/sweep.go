@@ -2,13 +2,8 @@ package checkpoint
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // mostRemoved rows are deleted in one Sync, which has more to do.
@@ -51,8 +46,9 @@ func (t *Table) adopt(ctx context.Context) error {
 	}
 	t.mu.Unlock()
 	for id, first := range firsts {
-		it, _, err := t.update(ctx, id, "SET "+attrFirst+" = :first", attrCheckpoint+" = :end AND attribute_not_exists("+attrFirst+")",
-			item{":first": str(first), ":end": str(ShardEnd)}, t.callTimeout())
+		var c change
+		c.set(attrFirst, str(first))
+		it, _, err := t.update(ctx, id, c, all(finished(), absent(attrFirst)), t.callTimeout())
 		if err != nil {
 			return fmt.Errorf("note where %s begins: %w", id, err)
 		}
@@ -83,26 +79,15 @@ func (t *Table) awaited(parent string) bool {
 
 // remove deletes a row that is as it was seen.
 func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
-	ctx, cancel := context.WithTimeout(ctx, t.callTimeout())
-	defer cancel()
-	values := item{":end": str(ShardEnd)}
-	condition := attrCheckpoint + " = :end"
+	when := finished()
 	if !seen.finished() {
-		values = make(item)
-		condition = "attribute_not_exists(" + attrCheckpoint + ") AND " + t.unchanged(seen, values)
+		when = all(absent(attrCheckpoint), seen.sameHolding())
 	}
-	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName:                 aws.String(t.cfg.Table),
-		Key:                       item{attrShard: str(shardID)},
-		ConditionExpression:       aws.String(condition),
-		ExpressionAttributeValues: values,
-	})
-	var otherwise *types.ConditionalCheckFailedException
+	conditionFailed, err := deleteRow(ctx, t.db, t.cfg.Table, shardID, when, t.callTimeout())
 	switch {
-	case errors.As(err, &otherwise): // another worker was first
 	case err != nil:
 		return fmt.Errorf("delete the row of %s: %w", shardID, err)
-	default:
+	case !conditionFailed: // otherwise another worker was first
 		t.cfg.Log.Info().Str("shard", shardID).Msg("row of the expired shard deleted")
 	}
 	t.mu.Lock()

@@ -238,31 +238,3 @@ func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	}
 	return nil
 }
-
-// update is an UpdateItem on one row, bounded in time. When the condition
-// fails, the row as it is comes back with conditionFailed set.
-func (t *Table) update(ctx context.Context, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
-	return updateRow(ctx, t.db, t.cfg.Table, key, expression, condition, values, timeout)
-}
-
-func updateRow(ctx context.Context, db DynamoDB, table, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	out, err := db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                           aws.String(table),
-		Key:                                 item{attrShard: str(key)},
-		UpdateExpression:                    aws.String(expression),
-		ConditionExpression:                 aws.String(condition),
-		ExpressionAttributeValues:           values,
-		ReturnValues:                        types.ReturnValueAllNew,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	var failed *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &failed):
-		return failed.Item, true, nil
-	case err != nil:
-		return nil, false, err
-	}
-	return out.Attributes, false, nil
-}
