@@ -13,7 +13,7 @@ import (
 func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	for ctx.Err() == nil {
 		t.mu.Lock()
-		free, next := t.acquirable()
+		free, next := t.snapshotLocked().acquirable()
 		shards := slices.Clone(free)
 		for id, s := range t.shards {
 			if s.lease != nil {
@@ -37,49 +37,6 @@ func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	return nil, ctx.Err()
 }
 
-// acquirable are the shards whose leases this worker may take, and how long to
-// wait until there may be more without any news. t.mu must be held.
-func (t *Table) acquirable() (free []string, next time.Duration) {
-	next = t.cfg.LeaseDuration
-	of, unowned := t.shares()
-	room := of.fair(unowned) - of[t.cfg.Worker]
-	for id, s := range t.shards {
-		if !s.listed.known {
-			continue
-		}
-		seen := s.seen
-		if s.lease != nil || t.wasTried(s) || t.refusal(id) != "" {
-			if seen.owner != "" && !t.free(seen) {
-				next = min(next, t.patience(seen)-time.Since(seen.since))
-			}
-			continue
-		}
-		if wait := t.retryWait(id, seen, len(of) > 1); wait > 0 {
-			next = min(next, wait)
-			continue
-		}
-		since := seen.since
-		if !seen.exists {
-			since = s.listed.since
-		}
-		// What nobody has taken for so long, those whose share it is cannot take. A
-		// failing shard is tried by whoever is first, as it is in nobody's share.
-		if room > 0 || seen.failing() || seen.claim == t.cfg.Worker || time.Since(since) >= t.patience(seen) {
-			free = append(free, id)
-		}
-	}
-	if t.refusals.isRefused() {
-		free = free[:min(len(free), max(1-t.shards.leases(), 0))]
-	}
-	return free, max(next, 0)
-}
-
-// wasTried reports whether a lease was asked for since the last scan, or within a
-// lease duration if scans fail. t.mu must be held.
-func (t *Table) wasTried(s *shardState) bool {
-	return time.Since(s.tried) < t.cfg.LeaseDuration
-}
-
 // Acquire takes the lease of a shard. When the rules do not allow it, or another worker was
 // faster, the error wraps ErrNotAcquired. A lease that is lost or drains is not acquired
 // again before its Release, so that a shard never has two readers. Acquire ends at Close at
@@ -94,8 +51,9 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 		return nil, fmt.Errorf("%s is held until its release: %w", shardID, ErrNotAcquired)
 	}
 	shard, seen := s.listed.Shard, s.seen
-	reason := t.refusal(shardID)
-	if t.wasTried(s) {
+	snap := t.snapshotLocked()
+	reason := snap.refusal(shardID)
+	if snap.wasTried(s) {
 		reason = shardID + " was tried since the last scan"
 	}
 	s.tried = time.Now()
@@ -107,8 +65,8 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if seen.exists {
 		epoch = seen.epoch
 	}
-	expired := t.expired(shard)
-	foreign := t.foreign(shardID, seen.row)
+	expired := snap.expired(shard)
+	foreign := snap.foreign(s)
 	t.mu.Unlock()
 	if reason != "" {
 		return nil, fmt.Errorf("%s: %w", reason, ErrNotAcquired)
@@ -190,64 +148,4 @@ func acquiring(seen observation, foreign bool) condition {
 		when = all(when, unfinished())
 	}
 	return when
-}
-
-// refusal returns why a shard may not be leased, "" if it may. t.mu must be held.
-func (t *Table) refusal(id string) string {
-	s := t.shards.get(id)
-	seen := s.seen
-	switch {
-	case !s.isListed():
-		return id + " is not listed by Kinesis"
-	case t.isFinished(id, seen):
-		return id + " is finished"
-	case seen.exists && !t.free(seen):
-		return id + " is held by " + seen.owner
-	case seen.exists && seen.read.After(t.listing) && t.foreign(id, seen.row) != "":
-		// Another worker may have renewed it, by a later listing than ours.
-		return "the shards have not been listed since the row of " + id + " was read"
-	case !seen.exists && t.isAgain():
-		return "the lease table was made again: only holders write to it for a lease duration"
-	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:
-		return id + " is claimed by " + seen.claim
-	}
-	return t.waitsFor(s.listed.Shard)
-}
-
-// waitsFor returns which parent a shard waits for, "" if it does not wait. t.mu must be held.
-func (t *Table) waitsFor(shard Shard) string {
-	for _, parent := range shard.Parents {
-		before := t.shards.get(parent).seen
-		switch {
-		case t.isFinished(parent, before):
-		case !t.shards.get(parent).isGone():
-			// A parent without a row is one that nobody has started yet.
-			return shard.ID + " waits for its parent " + parent
-		case before.exists && !t.free(before):
-			return shard.ID + " waits for its parent " + parent + ", held by " + before.owner
-		}
-	}
-	return ""
-}
-
-// expired are the parents whose rest is beyond the stream's retention: waiting
-// longer brings nothing back. t.mu must be held.
-func (t *Table) expired(shard Shard) (parents []string) {
-	for _, parent := range shard.Parents {
-		if before := t.shards.get(parent).seen; before.exists && !t.isFinished(parent, before) {
-			parents = append(parents, parent)
-		}
-	}
-	return parents
-}
-
-// free reports whether nobody owns the row, or whether its owner gave no sign of life
-// for as long as one has to wait, on this worker's clock.
-func (t *Table) free(o observation) bool {
-	return o.owner == "" || time.Since(o.since) >= t.patience(o)
-}
-
-// patience is the lease duration to wait out: the owner's or ours, the longer.
-func (t *Table) patience(o observation) time.Duration {
-	return max(t.cfg.LeaseDuration, o.duration)
 }

@@ -131,7 +131,7 @@ func TestNoNewRowsInATableMadeAgain(t *testing.T) {
 		refusal := func() string {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.refusal(shard0)
+			return a.snapshotLocked().refusal(shard0)
 		}
 		if why := refusal(); why != "" {
 			t.Errorf("before: %s", why)
@@ -413,7 +413,7 @@ func TestMissedRow(t *testing.T) {
 	if n := strings.Count(lines.String(), "was deleted"); n != 1 || !slices.Equal(deleted, []string{shard0}) {
 		t.Errorf("deleted: %v, %d lines: %s", deleted, n, &lines)
 	}
-	if why := a.refusal(parent2); !strings.Contains(why, "not listed") {
+	if why := a.snapshotLocked().refusal(parent2); !strings.Contains(why, "not listed") {
 		t.Errorf("a shard that is not listed may be leased: %q", why)
 	}
 }
@@ -446,7 +446,7 @@ func TestRefusedWorkerTakesOneLease(t *testing.T) {
 	defer a.mu.Unlock()
 	f := func(name string, want int) {
 		t.Helper()
-		if free, _ := a.acquirable(); len(free) != want {
+		if free, _ := a.snapshotLocked().acquirable(); len(free) != want {
 			t.Errorf("%s: %v may be taken", name, free)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -223,7 +224,7 @@ func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string
 		rows[id] = row{owner: by, epoch: 1, counter: counter}
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	return table.plan()
+	return table.snapshotLocked().plan(rand.Shuffle)
 }
 
 // Workers of vmware-go-kcl-v2 know nothing of our claims.
@@ -375,10 +376,10 @@ func TestSharesBesideTheKCL(t *testing.T) {
 			add(mine, row{owner: "w", epoch: 1, counter: 1})
 			add(room, row{epoch: 1, counter: 1})
 			table.observe(shards, rows, time.Now(), time.Now())
-			if plan := table.plan(); len(plan) != claims {
+			if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != claims {
 				t.Errorf("claims %v", plan)
 			}
-			free, _ := table.acquirable()
+			free, _ := table.snapshotLocked().acquirable()
 			if len(free) != room {
 				t.Errorf("offered %v", free)
 			}
@@ -401,11 +402,11 @@ func TestFreeForLong(t *testing.T) {
 	table.observe(shards, rows, long, time.Now())
 	table.shards[shards[0].ID].lease, table.shards[shards[1].ID].lease = &Lease{}, &Lease{}
 	defer forgetLeases(table)
-	if free, _ := table.acquirable(); len(free) != 0 {
+	if free, _ := table.snapshotLocked().acquirable(); len(free) != 0 {
 		t.Errorf("offered %v at once", free)
 	}
 	table.shards[shards[3].ID].seen.since = long
-	if free, _ := table.acquirable(); len(free) != 1 {
+	if free, _ := table.snapshotLocked().acquirable(); len(free) != 1 {
 		t.Errorf("offered %v after long", free)
 	}
 }
@@ -456,11 +457,11 @@ func TestAliveUntilLookedAt(t *testing.T) {
 		shards[1].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "w"}}
 	table.observe(shards, rows, long, long)
 	table.shards[shards[1].ID].seen.retry = time.Now()
-	if free, _ := table.acquirable(); slices.Contains(free, shards[1].ID) {
+	if free, _ := table.snapshotLocked().acquirable(); slices.Contains(free, shards[1].ID) {
 		t.Error("offered what the other worker could read, as it was not looked at for long")
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	if free, _ := table.acquirable(); !slices.Contains(free, shards[1].ID) {
+	if free, _ := table.snapshotLocked().acquirable(); !slices.Contains(free, shards[1].ID) {
 		t.Error("offered nothing although the other worker is dead")
 	}
 }

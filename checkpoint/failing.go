@@ -71,25 +71,15 @@ func jitter(most time.Duration) time.Duration {
 	return time.Duration(rand.Int64N(int64(most) + 1)) //nolint:gosec // no secret
 }
 
-// retryWait returns how long this worker must leave a shard alone. If it failed
-// last and has read nothing since, it lets the others try first. t.mu must be held.
-func (t *Table) retryWait(shard string, o observation, others bool) time.Duration {
-	at := o.retry
-	_, unread := t.cooldown.failed[shard]
-	if others && o.failedBy == t.cfg.Worker && (unread || o.failing()) {
-		at = at.Add(2 * t.cfg.LeaseDuration)
-	}
-	return time.Until(at)
-}
-
 // Failing returns the listed shards that could not be read several times in a
 // row, by whichever worker, and since when.
 func (t *Table) Failing() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	snap := t.snapshotLocked()
 	shards := make(map[string]time.Time)
 	for id, s := range t.shards {
-		if s.seen.failing() && !t.isFinished(id, s.seen) && s.isListed() {
+		if s.seen.failing() && !snap.isFinished(s) && s.isListed() {
 			shards[id] = s.seen.failingSince
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -132,7 +133,7 @@ func TestFailingIsOffered(t *testing.T) {
 			defer forgetLeases(table)
 			for {
 				table.mu.Lock()
-				free, next := table.acquirable()
+				free, next := table.snapshotLocked().acquirable()
 				table.mu.Unlock()
 				if slices.Contains(free, bad) {
 					break
@@ -169,11 +170,11 @@ func TestFailingIsInNoShare(t *testing.T) {
 		shards[4].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a", checkpoint: ShardEnd},
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	if of, free := table.shares(); of["a"] != 2 || free != 0 {
+	if of, free := table.snapshotLocked().shares(); of["a"] != 2 || free != 0 {
 		t.Errorf("shares %v, %d free", of, free)
 	}
 	for range 20 { // a worker without a lease claims by chance
-		if plan := table.plan(); len(plan) != 1 || plan[0].shard == shards[0].ID {
+		if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != 1 || plan[0].shard == shards[0].ID {
 			t.Fatalf("claims %v", plan)
 		}
 	}
@@ -196,7 +197,7 @@ func TestBlame(t *testing.T) {
 		for _, m := range mine {
 			table.cooldown.add(shard0, "w", m.acquired, m.failures, errBroken)
 		}
-		if table.coolingDown() != cooling {
+		if table.snapshotLocked().isCoolingDown() != cooling {
 			t.Errorf("%s: cooling down %v", what, !cooling)
 		}
 		if err := table.CanRead(); err != nil && !now.failing() {
@@ -207,7 +208,7 @@ func TestBlame(t *testing.T) {
 			t.Errorf("%s: it can read", what)
 		}
 		table.cooldown.read()
-		if table.coolingDown() {
+		if table.snapshotLocked().isCoolingDown() {
 			t.Errorf("%s: cooling down though it reads", what)
 		}
 	}
@@ -234,7 +235,7 @@ func TestOneClaimAfterCooldown(t *testing.T) {
 	table.observe(shardIDs(8), rows, time.Now(), time.Now())
 	f := func(when string, claims int) {
 		t.Helper()
-		if plan := table.plan(); len(plan) != claims {
+		if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != claims {
 			t.Errorf("%s: claims %v", when, plan)
 		}
 	}

@@ -19,7 +19,7 @@ const reopenedFor = time.Minute
 
 // foreign returns the reason why a row belongs to another shard than s, or "". anew is
 // set while the table has the creation time of an earlier stream.
-func (s listedShard) foreign(r row, anew bool) string {
+func (s listedShard) foreign(r row, anew bool, now time.Time) string {
 	switch {
 	case r.first != "" && s.First != "" && r.first != s.First:
 		return "its shard began at " + r.first + ", this one at " + s.First
@@ -30,7 +30,7 @@ func (s listedShard) foreign(r row, anew bool) string {
 		return "its checkpoint " + r.checkpoint + " is not within the shard"
 	case r.checkpoint == s.refused:
 		return "Kinesis refuses its checkpoint " + r.checkpoint
-	case r.finished() && s.reopened >= goneAfter && time.Since(s.reopenedAt) >= reopenedFor:
+	case r.finished() && s.reopened >= goneAfter && now.Sub(s.reopenedAt) >= reopenedFor:
 		return "it says that the shard is finished, which is open"
 	}
 	return ""
@@ -65,29 +65,15 @@ func CompareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// foreign returns the reason why the row of a shard belongs to another shard, or "". A
-// shard that one listing lacks counts as it was listed before. t.mu must be held.
-func (t *Table) foreign(id string, r row) string {
-	s := t.shards.get(id)
-	if s.isGone() {
-		return ""
-	}
-	return s.listed.foreign(r, t.start.anew)
-}
-
-// isFinished reports whether a shard is read to its end. t.mu must be held.
-func (t *Table) isFinished(id string, o observation) bool {
-	return o.finished() && t.foreign(id, o.row) == ""
-}
-
 // disown ends the reading of the shards that this worker holds by foreign rows.
 // t.mu must be held.
 func (t *Table) disown() {
+	snap := t.snapshotLocked()
 	for id, s := range t.shards {
 		if s.lease == nil {
 			continue
 		}
-		why := t.foreign(id, s.seen.row)
+		why := snap.foreign(s)
 		if why == "" || s.lease.reading.Err() != nil {
 			continue
 		}

@@ -24,11 +24,11 @@ func (t *Table) Lease(shardID string) *Lease {
 func (t *Table) Observed(shardID string) (owner, checkpoint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	seen := t.shards.get(shardID).seen
-	if t.foreign(shardID, seen.row) != "" {
-		return seen.owner, ""
+	s := t.shards.get(shardID)
+	if t.snapshotLocked().foreign(s) != "" {
+		return s.seen.owner, ""
 	}
-	return seen.owner, seen.checkpoint
+	return s.seen.owner, s.seen.checkpoint
 }
 
 // Release is to be called when the reading of a held shard has ended, for whatever reason.

@@ -93,7 +93,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 	}
 	t.shards.state(shardID).lease = l
 	t.note(shardID, got, time.Now())
-	l.start = t.startOf(shardID)
+	l.start = t.start.begin(shardID, got)
 	t.tasks.Go(func() {
 		defer close(l.ended)
 		l.heartbeat()

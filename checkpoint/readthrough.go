@@ -158,8 +158,8 @@ func (s Standing) Unread() bool { return s.Failing || !s.Waits && !s.Elsewhere &
 func (t *Table) Standings() []Standing {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.nowLocked()
-	of, _ := t.shares()
+	snap, now := t.snapshotLocked(), t.nowLocked()
+	of, _ := snap.shares()
 	// A worker without a lease is known to itself alone, so some more may report.
 	reports := slices.Min(slices.Collect(maps.Keys(of))) == t.cfg.Worker
 	var all []Standing
@@ -169,15 +169,15 @@ func (t *Table) Standings() []Standing {
 		if lease != nil && lease.isLost() {
 			lease = nil
 		}
-		if !s.listed.known || t.isFinished(id, o) || lease == nil && !s.isListed() {
+		if !s.listed.known || snap.isFinished(s) || lease == nil && !s.isListed() {
 			continue
 		}
 		since := t.unreadSince(id)
 		unanswered := now.Sub(later(o.reading.at, since))
 		if !o.failing() {
-			unanswered = min(unanswered, time.Since(t.sameSince(id, lease)))
+			unanswered = min(unanswered, snap.now.Sub(s.sameSince(lease)))
 		}
-		if start, ok := t.startOf(id).Timestamp(); ok && o.neverRead() && start.Before(since) {
+		if start, ok := t.start.begin(id, o.row).Timestamp(); ok && o.neverRead() && start.Before(since) {
 			since = start
 		}
 		if o.failing() && o.neverRead() && o.failingSince.Before(since) {
@@ -186,9 +186,9 @@ func (t *Table) Standings() []Standing {
 		all = append(all, Standing{
 			Shard:      id,
 			Lease:      lease,
-			Elsewhere:  lease == nil && t.alive(o) && !o.failing(),
+			Elsewhere:  lease == nil && snap.isAlive(o) && !o.failing(),
 			Failing:    o.failing() && (lease == nil || !lease.isRead()),
-			Waits:      lease == nil && t.waitsFor(s.listed.Shard) != "",
+			Waits:      lease == nil && snap.waitsFor(s.listed.Shard) != "",
 			Lag:        max(now.Sub(since), 0),
 			Unanswered: max(unanswered, 0),
 			Reports:    lease != nil || reports,
@@ -197,26 +197,16 @@ func (t *Table) Standings() []Standing {
 	return all
 }
 
-// sameSince returns since when a shard has been in the same hands, or in nobody's. t.mu
-// must be held.
-func (t *Table) sameSince(id string, lease *Lease) time.Time {
+// sameSince returns since when a shard has been in the same hands, or in nobody's. lease
+// is the one that this worker has and has not lost, nil if there is none.
+func (s *shardState) sameSince(lease *Lease) time.Time {
 	if lease != nil {
 		return lease.since
 	}
-	s := t.shards.get(id)
 	if s.seen.exists {
 		return s.seen.since
 	}
 	return s.listed.since
-}
-
-// startOf returns where reading a shard begins that has no checkpoint. t.mu must be
-// held.
-func (t *Table) startOf(id string) Position {
-	if o := t.shards.get(id).seen; o.start != nil {
-		return *o.start
-	}
-	return t.start.of(id)
 }
 
 // neverRead reports whether nothing is known to have been read of the shard.
@@ -236,9 +226,9 @@ func (t *Table) unreadSince(id string) time.Time {
 // allUnreadSince returns the time since which records of any shard may be unread. t.mu
 // must be held.
 func (t *Table) allUnreadSince() time.Time {
-	at := t.nowLocked()
+	at, snap := t.nowLocked(), t.snapshotLocked()
 	for id, s := range t.shards {
-		if since := t.unreadSince(id); s.isListed() && !t.isFinished(id, s.seen) && since.Before(at) {
+		if since := t.unreadSince(id); s.isListed() && !snap.isFinished(s) && since.Before(at) {
 			at = since
 		}
 	}
@@ -252,7 +242,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	if !s.deleted.IsZero() && !o.exists {
 		return s.deleted
 	}
-	if t.foreign(id, o.row) != "" {
+	if t.snapshotLocked().foreign(s) != "" {
 		o = observation{} // what it says is of another shard
 	}
 	listed := s.listed.listed

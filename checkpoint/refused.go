@@ -105,9 +105,10 @@ func (t *Table) CanRead() error {
 	failing := len(t.Failing())
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	snap := t.snapshotLocked()
 	listed := 0
-	for id, s := range t.shards {
-		if s.isListed() && !t.isFinished(id, s.seen) {
+	for _, s := range t.shards {
+		if s.isListed() && !snap.isFinished(s) {
 			listed++
 		}
 	}
@@ -118,7 +119,7 @@ func (t *Table) CanRead() error {
 	switch {
 	case failing > 0 && failing == listed:
 		return fmt.Errorf("no shard can be read: %w", cause)
-	case t.coolingDown() && time.Since(t.cooldown.since) >= unreadFor:
+	case snap.isCoolingDown() && time.Since(t.cooldown.since) >= unreadFor:
 		return fmt.Errorf("this worker can read no shard: %w", cause)
 	case t.refusals.isRefused(), t.refusals.areThere() && time.Since(t.refusals.since) >= unreadFor:
 		if t.refusals.listing != nil && len(t.refusals.causes) == 0 {

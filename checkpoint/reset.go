@@ -24,12 +24,13 @@ type Reset struct {
 // LATEST the finished ones, in which nothing newer comes. LATEST is now, by
 // Kinesis' clock.
 func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Time) ([]Reset, error) {
-	listed := byID(shards)
+	snap := snapshotOf(v.rows, shards)
 	for _, id := range only {
-		if _, isListed := listed[id]; isListed {
+		s := snap.shards.get(id)
+		if s.isListed() {
 			continue
 		}
-		if _, hasRow := v.rows[id]; hasRow {
+		if s.seen.exists {
 			return nil, fmt.Errorf("shard %s is no longer listed by Kinesis: nothing of it can be read again", id)
 		}
 		return nil, fmt.Errorf("shard %s is neither in the lease table nor listed by Kinesis: check its id", id)
@@ -42,14 +43,13 @@ func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Ti
 		to = Position{kind: atTimestamp, time: now}
 	}
 	var plan []Reset
-	for _, r := range v.Rows(shards) {
-		_, isListed := listed[r.ID]
+	for _, r := range v.rowsOf(snap) {
+		s := snap.shards.get(r.ID)
 		wanted := len(only) == 0 || slices.Contains(only, r.ID)
-		if !isListed || !wanted || isLatest && r.State == StateFinished {
+		if !s.isListed() || !wanted || isLatest && r.State == StateFinished {
 			continue
 		}
-		seen, exists := v.rows[r.ID]
-		plan = append(plan, Reset{Row: r, To: to, seen: seen, exists: exists})
+		plan = append(plan, Reset{Row: r, To: to, seen: s.seen.row, exists: s.seen.exists})
 	}
 	return plan, nil
 }

@@ -196,8 +196,9 @@ func (t *Table) reportCreatedAgain() {
 
 // noneIsForeign reports whether the rows of all shards are of these. t.mu must be held.
 func (t *Table) noneIsForeign() bool {
-	for id, s := range t.shards {
-		if s.listed.known && t.foreign(id, s.seen.row) != "" {
+	snap := t.snapshotLocked()
+	for _, s := range t.shards {
+		if s.listed.known && snap.foreign(s) != "" {
 			return false
 		}
 	}
@@ -257,7 +258,15 @@ func (t *Table) noteCreation(ctx context.Context) error {
 	return t.takeStart(it)
 }
 
-// of is where reading a shard begins that has no checkpoint.
+// begin is where reading a shard begins that has a row without a checkpoint, or none.
+func (s start) begin(shardID string, r row) Position {
+	if r.start != nil {
+		return *r.start
+	}
+	return s.of(shardID)
+}
+
+// of is where reading a shard begins that has neither a checkpoint nor a position.
 func (s start) of(shardID string) Position {
 	if shardID > s.lastShard {
 		return Position{kind: trimHorizon}

@@ -301,7 +301,7 @@ func TestForeignRowOfAShardThatIsGone(t *testing.T) {
 	f := func(name string, shards []Shard, want bool) {
 		t.Helper()
 		a.observe(shards, rows, time.Now(), time.Now())
-		if a.isFinished(shard0, a.shards.get(shard0).seen) != want {
+		if a.snapshotLocked().isFinished(a.shards.get(shard0)) != want {
 			t.Errorf("%s: finished: %v", name, !want)
 		}
 	}

@@ -3,24 +3,17 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // mostRemoved rows are deleted in one Sync, which has more to do.
 const mostRemoved = 20
 
-// sweep deletes the rows that nobody needs any more: of shards that Kinesis has
-// forgotten, those that are finished, and those that say nothing, which a late
-// request can leave behind. An unfinished one with a checkpoint stays, for people
-// to see.
+// sweep deletes the rows that nobody needs any more.
 func (t *Table) sweep(ctx context.Context) error {
 	t.mu.Lock()
-	rows := make(map[string]row)
-	for id, s := range t.shards {
-		if o := s.seen; o.exists && (t.isFinished(id, o) || o.checkpoint == "" && t.free(o)) && s.isGone() && !t.awaited(id) {
-			rows[id] = o.row
-		}
-	}
+	rows := t.snapshotLocked().unneeded()
 	t.mu.Unlock()
 	removed := 0
 	for id, r := range rows { // in any order, so that workers share the work
@@ -38,9 +31,10 @@ func (t *Table) sweep(ctx context.Context) error {
 // of a table that is older than that attribute. Others get it with their next lease.
 func (t *Table) adopt(ctx context.Context) error {
 	t.mu.Lock()
+	snap := t.snapshotLocked()
 	firsts := make(map[string]string)
 	for id, s := range t.shards {
-		if first := s.listed.First; s.seen.first == "" && first != "" && s.isListed() && t.isFinished(id, s.seen) && len(firsts) < mostRemoved {
+		if first := s.listed.First; s.seen.first == "" && first != "" && s.isListed() && snap.isFinished(s) && len(firsts) < mostRemoved {
 			firsts[id] = first
 		}
 	}
@@ -61,17 +55,29 @@ func (t *Table) adopt(ctx context.Context) error {
 	return nil
 }
 
-// awaited reports whether nothing is read yet of a child of a shard: until then the row of
-// its parent says since when it is unread. t.mu must be held.
-func (t *Table) awaited(parent string) bool {
-	for _, s := range t.shards {
+// unneeded returns the rows that nobody needs any more: of shards that Kinesis has
+// forgotten, those that are finished, and those that say nothing, which a late
+// request can leave behind. An unfinished one with a checkpoint stays, for people
+// to see.
+func (snap *snapshot) unneeded() map[string]row {
+	rows := make(map[string]row)
+	for id, s := range snap.shards {
+		if o := s.seen; o.exists && (snap.isFinished(s) || o.checkpoint == "" && snap.isFree(o)) && s.isGone() && !snap.isAwaited(id) {
+			rows[id] = o.row
+		}
+	}
+	return rows
+}
+
+// isAwaited reports whether nothing is read yet of a child of a shard: until then the row of
+// its parent says since when it is unread.
+func (snap *snapshot) isAwaited(parent string) bool {
+	for _, s := range snap.shards {
 		if s.seen.exists && !s.seen.neverRead() || s.isGone() {
 			continue
 		}
-		for _, p := range s.listed.Parents {
-			if p == parent {
-				return true
-			}
+		if slices.Contains(s.listed.Parents, parent) {
+			return true
 		}
 	}
 	return false
