@@ -207,6 +207,13 @@ func TestAcquirable(t *testing.T) {
 		snap.shards["other"] = &shardState{listed: listedShard{Shard: Shard{ID: "other"}, known: true}}
 		snap.show("other", held, 0)
 	})
+	f("what was released to it counts for it already", []int{1}, planLease, func(snap *snapshot, ids []Shard) {
+		snap.show(ids[0].ID, row{owner: "w", counter: 1}, 0)
+		snap.show(ids[1].ID, row{counter: 1, claim: "w"}, 0)
+		snap.show(ids[2].ID, held, 0)
+		snap.shards["other"] = &shardState{listed: listedShard{Shard: Shard{ID: "other"}, known: true}}
+		snap.show("other", held, 0)
+	})
 	f("one is paused", []int{0, 1}, time.Second, func(snap *snapshot, ids []Shard) {
 		snap.show(ids[2].ID, row{failures: failingAt, failedBy: "a"}, 0).seen.retry = snap.now.Add(time.Second)
 	})
