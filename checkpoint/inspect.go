@@ -90,14 +90,14 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 // nothing: what it asks for has a condition that never holds, and is refused for that
 // only to who may do it.
 func TryWrites(ctx context.Context, db DynamoDB, table string) error {
-	const key, never = "logsluice-doctor", "attribute_exists(" + attrShard + ") AND attribute_not_exists(" + attrShard + ")"
-	_, _, err := updateRow(ctx, db, table, key, "SET "+attrOwner+" = :nobody", never, item{":nobody": str(key)}, viewTimeout)
-	if err != nil {
+	const key = "logsluice-doctor"
+	never := all(rowExists(), absent(attrShard))
+	var c change
+	c.set(attrOwner, str(key))
+	if _, _, err := updateRow(ctx, db, table, key, c, never, viewTimeout); err != nil {
 		return fmt.Errorf("try to update a row of %s: %w", table, err)
 	}
-	_, err = db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(key)}, ConditionExpression: aws.String(never)})
-	var failed *types.ConditionalCheckFailedException
-	if err != nil && !errors.As(err, &failed) {
+	if _, err := deleteRow(ctx, db, table, key, never, viewTimeout); err != nil {
 		return fmt.Errorf("try to delete a row of %s: %w", table, err)
 	}
 	return nil
