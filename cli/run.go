@@ -155,7 +155,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	targets := targetsOf(documents.Naming, templates...)
 	mapper, err := r.mapper(documents, mapping.Config{
-		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Registry: registry,
+		MaxAge: r.EventMaxAge, MaxAhead: r.EventMaxAhead, Registry: registry,
 	})
 	if err != nil {
 		return err
