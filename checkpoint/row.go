@@ -87,7 +87,7 @@ func (r row) sameHolding() condition {
 	case r.counter != 0:
 		return all(owner, is(attrCounter, num(r.counter)))
 	}
-	return all(owner, absent(attrCounter), asRead(attrTimeout, str(r.timeout)))
+	return all(owner, absent(attrCounter), is(attrTimeout, str(r.timeout)))
 }
 
 // setParents sets the parents of a shard, two at most.
