@@ -66,11 +66,11 @@ func testConditions(t *testing.T, db *dynamodb.Client) {
 	f("either", item{attrOwner: str("b"), attrEpoch: num(1)}, all(isNot(attrOwner, str("a")), either(epochIsBelow(2), is(attrEpoch, num(2)))), true)
 
 	ours, kcl := row{owner: "a", counter: 3, timeout: "1"}, row{owner: "a", timeout: "1"}
-	f("the same counter", item{attrOwner: str("a"), attrCounter: num(3), attrTimeout: str("2")}, ours.sameHolding(), true)
-	f("another counter", item{attrOwner: str("a"), attrCounter: num(4), attrTimeout: str("1")}, ours.sameHolding(), false)
-	f("the same timeout", item{attrOwner: str("a"), attrTimeout: str("1")}, kcl.sameHolding(), true)
-	f("another timeout", item{attrOwner: str("a"), attrTimeout: str("2")}, kcl.sameHolding(), false)
-	f("a counter by now", item{attrOwner: str("a"), attrCounter: num(1), attrTimeout: str("1")}, kcl.sameHolding(), false)
-	f("no owner, whatever the counter", item{attrCounter: num(9)}, row{counter: 3}.sameHolding(), true)
-	f("an owner by now", item{attrOwner: str("a"), attrCounter: num(3)}, row{counter: 3}.sameHolding(), false)
+	f("the same counter", item{attrOwner: str("a"), attrCounter: num(3), attrTimeout: str("2")}, ours.unchanged(), true)
+	f("another counter", item{attrOwner: str("a"), attrCounter: num(4), attrTimeout: str("1")}, ours.unchanged(), false)
+	f("the same timeout", item{attrOwner: str("a"), attrTimeout: str("1")}, kcl.unchanged(), true)
+	f("another timeout", item{attrOwner: str("a"), attrTimeout: str("2")}, kcl.unchanged(), false)
+	f("a counter by now", item{attrOwner: str("a"), attrCounter: num(1), attrTimeout: str("1")}, kcl.unchanged(), false)
+	f("no owner, whatever the counter", item{attrCounter: num(9)}, row{counter: 3}.unchanged(), true)
+	f("an owner by now", item{attrOwner: str("a"), attrCounter: num(3)}, row{counter: 3}.unchanged(), false)
 }

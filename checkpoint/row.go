@@ -78,8 +78,8 @@ func readRow(it item) row {
 	return r
 }
 
-// sameHolding is the condition that no sign of life was given since the row was read.
-func (r row) sameHolding() condition {
+// unchanged is the condition that no sign of life was given since the row was read.
+func (r row) unchanged() condition {
 	owner := asRead(attrOwner, str(r.owner))
 	switch {
 	case r.owner == "":
