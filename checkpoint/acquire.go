@@ -146,7 +146,7 @@ func acquiring(seen observation, foreign bool) condition {
 	}
 	// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
 	// where it has to be. A foreign one may have been renewed since.
-	when := all(rowExists(), seen.sameHolding(), asRead(attrFirst, str(seen.first)))
+	when := all(rowExists(), seen.unchanged(), asRead(attrFirst, str(seen.first)))
 	if !foreign {
 		when = all(when, unfinished())
 	}

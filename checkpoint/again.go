@@ -154,5 +154,5 @@ func (l *Lease) restore(why purpose, checkpoint string, counter int64) (c change
 	l.gaps.write(&c)
 	l.mu.Unlock()
 	c.setParents(l.acquired.parents)
-	return c, either(absent(attrShard), isBelow(attrEpoch, num(l.epoch)), all(is(attrEpoch, num(l.epoch)), isNot(attrOwner, worker)))
+	return c, either(absent(attrShard), epochIsBelow(l.epoch), all(is(attrEpoch, num(l.epoch)), isNot(attrOwner, worker)))
 }

@@ -38,8 +38,8 @@ func isNot(attribute string, value types.AttributeValue) condition {
 	return condition{attribute + " <> :not" + attribute, item{":not" + attribute: value}}
 }
 
-func isBelow(attribute string, value types.AttributeValue) condition {
-	return condition{attribute + " < :below" + attribute, item{":below" + attribute: value}}
+func epochIsBelow(epoch int64) condition {
+	return condition{attrEpoch + " < :below" + attrEpoch, item{":below" + attrEpoch: num(epoch)}}
 }
 
 // asRead is the condition that an attribute is as readRow returned it: one that is empty

@@ -78,8 +78,8 @@ func readRow(it item) row {
 	return r
 }
 
-// sameHolding is the condition that no sign of life was given since the row was read.
-func (r row) sameHolding() condition {
+// unchanged is the condition that no sign of life was given since the row was read.
+func (r row) unchanged() condition {
 	owner := asRead(attrOwner, str(r.owner))
 	switch {
 	case r.owner == "":
@@ -87,7 +87,7 @@ func (r row) sameHolding() condition {
 	case r.counter != 0:
 		return all(owner, is(attrCounter, num(r.counter)))
 	}
-	return all(owner, absent(attrCounter), asRead(attrTimeout, str(r.timeout)))
+	return all(owner, absent(attrCounter), is(attrTimeout, str(r.timeout)))
 }
 
 // setParents sets the parents of a shard, two at most.

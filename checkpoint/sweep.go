@@ -90,7 +90,7 @@ func (snap *snapshot) isAwaited(parent string) bool {
 func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
 	when := finished()
 	if !seen.finished() {
-		when = all(absent(attrCheckpoint), seen.sameHolding())
+		when = all(absent(attrCheckpoint), seen.unchanged())
 	}
 	conditionFailed, err := deleteRow(ctx, t.db, t.cfg.Table, shardID, when, t.callTimeout())
 	switch {
