@@ -164,7 +164,7 @@ func unexpectedArgument(parser *kong.Kong, err *kong.ParseError, args []string) 
 	args = append([]string{"", ""}, args[:i+1]...) // i is never -1, but for kong's next version
 	arg, flag, before := args[len(args)-1], args[len(args)-2], args[:len(args)-1]
 	selected := err.Context.Selected()
-	_, notBool := parseBool(nil, arg)
+	_, notBool := parseBool(new(kong.Value), arg)
 	switch variable := assignment.FindStringSubmatch(arg); {
 	case len(before) > 1 && before[len(before)-2] == "--constant-fields":
 		return errors.New("CONSTANT_FIELDS (--constant-fields) takes one value: separate pairs with commas, such as --constant-fields=env=prod,service=shop"), false
@@ -172,8 +172,12 @@ func unexpectedArgument(parser *kong.Kong, err *kong.ParseError, args []string) 
 		return fmt.Errorf("unexpected argument %s=***: set variables before the program's name, not after it", variable[1]), false
 	case notBool == nil && isBoolFlag(parser, flag):
 		return fmt.Errorf("unexpected argument %s: give %s=%s", arg, flag, arg), false
+	case strings.HasPrefix(arg, "–") || strings.HasPrefix(arg, "—"):
+		return fmt.Errorf("%.20q begins with a dash and not with a hyphen: give -- and the flag's name", arg), false
 	case strings.ContainsAny(arg, "=:@"), slices.ContainsFunc(before, func(a string) bool { return strings.HasPrefix(a, "-") }):
 		return errors.New("unexpected argument, not shown as it can be a secret: give each value as --flag=VALUE, with quotes around blanks"), false
+	case selected != nil && selected.Name == "show":
+		return fmt.Errorf("unknown command %q: give leases, or leases reset", "leases "+arg), false
 	case selected != nil && len(selected.Children) == 0:
 		return fmt.Errorf("unexpected argument %q: %s --help shows what the command takes", arg, selected.Path()), false
 	}
@@ -223,7 +227,13 @@ func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 		}
 	}
 	if _, others := flagOf(parser, name); others != nil {
-		return fmt.Errorf("%s does not have the flag %s, which is one of: %s", selected, name, strings.Join(others, ", "))
+		if selected == "logsluice" {
+			return fmt.Errorf("the flag %s stands before the command: give it after %s", name, strings.Join(others, ", "))
+		}
+		return fmt.Errorf("%s is not a flag of %s, but of %s: leave it out", name, selected, strings.Join(others, ", "))
+	}
+	if !strings.HasPrefix(name, "--") {
+		return fmt.Errorf("unknown flag %s: flags have two hyphens and a name, and %s --help lists those of the command", name, selected)
 	}
 	return fmt.Errorf("%w: %s --help lists those of the command", err, selected)
 }

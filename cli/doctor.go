@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/rs/zerolog"
 
@@ -69,6 +70,11 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		return cfg, nil, err
 	case dashboardsErr != nil:
 		return cfg, nil, dashboardsErr
+	}
+	for _, name := range c.LogGroup {
+		if !logGroupName.MatchString(name) {
+			return cfg, nil, settingf("--log-group: %q is not the name of a log group: give the whole name, such as /ecs/api", name)
+		}
 	}
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
@@ -149,3 +155,6 @@ func printFinding(w io.Writer, f doctor.Finding) {
 		fmt.Fprintf(w, "%*s→ %s\n", indent, "", remedy)
 	}
 }
+
+// logGroupName is that of https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html.
+var logGroupName = regexp.MustCompile(`^[\w./#-]{1,512}$`)

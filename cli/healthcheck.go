@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"logsluice/opensearch"
+	"logsluice/telemetry"
 )
 
 // listenSettings are where run can be scraped and probed.
@@ -69,9 +70,11 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("read the answer of %s: %w", h.url(), err)
 	}
 	switch text := strings.TrimSpace(string(said)); {
-	case resp.StatusCode == http.StatusOK:
+	case resp.StatusCode == http.StatusOK && text == telemetry.Healthy:
 		return nil
-	case resp.StatusCode == http.StatusServiceUnavailable && text != "":
+	case resp.StatusCode == http.StatusOK:
+		return fmt.Errorf("%s is answered by another program: is METRICS_ADDRESS the worker's?", h.url())
+	case resp.StatusCode == http.StatusServiceUnavailable && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") && strings.Contains(text, ": "):
 		return errors.New(text)
 	default:
 		return fmt.Errorf("%s answers %s: is METRICS_ADDRESS the worker's?", h.url(), resp.Status)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -67,7 +68,10 @@ func (s opensearchSettings) address() (opensearch.Address, error) {
 	case address.IsDashboards():
 		return address, settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
 	case isRequest:
-		return address, settingf(searchSetting+": %q is a request to OpenSearch: leave out /_%s", address.URL, request)
+		base := url.URL{Scheme: address.URL.Scheme, Host: address.URL.Host}
+		return address, settingf(searchSetting+": %q is a request to OpenSearch (_%s): give %s", address.URL, request, base.String())
+	case address.IsManaged() && address.URL.Port() != "" && address.URL.Port() != "443" && address.URL.Port() != "80":
+		return address, settingf(searchSetting+": %q has port %s, and Amazon OpenSearch Service answers at 443: leave the port out", address.URL, address.URL.Port())
 	case address.URL.Port() == dashboardsPort:
 		return address, settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
 	case address.URL.Port() == transportPort:

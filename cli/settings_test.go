@@ -117,11 +117,11 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m, h or d, such as 1s`)
 	check([]string{"leases", "--watch=soon"}, nil, `--watch: "soon" is not a time`)
 	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, `--to: "2999-01-01T00:00:00Z" is in the future: give a time that has passed, or latest`)
-	check([]string{"setup", "--stream-name=x"}, nil, "setup does not have the flag --stream-name, which is one of: run, doctor, leases show, leases reset")
+	check([]string{"setup", "--stream-name=x"}, nil, "--stream-name is not a flag of setup, but of run, doctor, leases show, leases reset: leave it out")
 	check([]string{"setup", "--colour"}, nil, "unknown flag --colour: setup --help lists those of the command")
-	check([]string{"leases", "--index-prefix=x"}, nil, "leases does not have the flag --index-prefix, which is one of: run, decode")
+	check([]string{"leases", "--index-prefix=x"}, nil, "--index-prefix is not a flag of leases, but of run, decode")
 	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is invalid: give table or json`)
-	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is invalid: give templates, policy or dashboards`)
+	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "policy,rights" is invalid: give templates, policy or dashboards`)
 	check([]string{"doctor", "--most-log-groups=0"}, nil, `--most-log-groups: "0" is too small: give at least 1`)
 	check([]string{"doctor", "--most-log-groups=all"}, nil, `--most-log-groups: "all" is not a whole number: give one such as 100`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=bucket/prefix"}, "ARCHIVE_URL (--archive-url): ")
@@ -227,7 +227,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_SORT", "msg", `"msg" is not a field that an index can be sorted by: give @timestamp`)
 	f("INDEX_SORT", "@timestamp desc", `"@timestamp desc" is not a field that an index can be sorted by`)
 	f("INDEX_SORT", "@timestamp:down", `"@timestamp:down" has the order "down": give @timestamp:asc or @timestamp:desc`)
-	f("INDEX_SORT", ",", `"" is not a field`)
+	f("INDEX_SORT", ",", `"," is empty, or has an empty part`)
 	f("SCHEMA_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a YAML file`)
 	f("SCHEMA_FILE", schema("drop: {message: x}"), "line 1: drop stands outside rules")
 	f("SCHEMA_FILE", schema("version: 2\nfields:\n#  - {name: level}\n"), "line 2: fields is empty")
@@ -356,7 +356,7 @@ func TestSettings_Failure(t *testing.T) {
 	}
 	check([]string{"run", "--stream-name"}, []string{"APPLICATION_NAME="}, "the flag has no value: give --stream-name=VALUE; APPLICATION_NAME (--application-name) is missing")
 	check([]string{"leases", "reset", "--to"}, []string{"APPLICATION_NAME="}, "--to: the flag has no value: give --to=VALUE; APPLICATION_NAME (--application-name) is missing")
-	check([]string{"run", "--index-refresh", "-1"}, nil, "INDEX_REFRESH (--index-refresh): the flag has no value: give --index-refresh=VALUE")
+	check([]string{"run", "--index-refresh", "-1"}, nil, `INDEX_REFRESH (--index-refresh): "-1" is negative: give a time such as 1s`)
 
 	// Dates of index names, in the prefix and in other spellings.
 	f("INDEX_PREFIX", "logs-%Y", `"logs-%Y" has a date pattern, which belongs in INDEX_DATE: give "logs"`)
@@ -373,9 +373,41 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run", "--bulk-gzip", "false"}, nil, "unexpected argument false: give --bulk-gzip=false")
 	check([]string{"run", "--constant-fields", "a=b", "c=" + plantedSecret}, nil, "CONSTANT_FIELDS (--constant-fields) takes one value: separate pairs with commas")
 
+	// What is empty, or was not replaced.
+	check([]string{"leases", "reset", "--to=latest", "--yes", "--shard="}, nil, "--shard: \"\" is empty, or has an empty part: give a value, or leave the flag out")
+	check([]string{"leases", "reset", "--to=latest", "--yes", "--shard=shardId-000000000000,"}, nil, "--shard: ", "has an empty part")
+	check([]string{"setup", "--skip="}, nil, "--skip: ", "is empty")
+	check([]string{"doctor", "--log-group="}, nil, "--log-group: ", "is empty")
+	check([]string{"doctor", "--log-group=/ecs/*"}, nil, `--log-group: "/ecs/*" is not the name of a log group`)
+	check([]string{"doctor", "--log-group=arn:aws:logs:us-east-1:123456789012:log-group:/ecs/api:*"}, nil, "is not the name of a log group: give the whole name, such as /ecs/api")
+	for _, text := range []string{"$(hostname)", "${HOST}", "$HOST", "{{resolve:ssm:name}}", "<worker>"} {
+		f("WORKER_ID", text, "has a variable or placeholder that nothing has replaced: give its value")
+	}
+	f("INDEX_PREFIX", "${ENV}-logs", "has a variable or placeholder that nothing has replaced")
+	f("OPENSEARCH_URL", "https://<domain>:9200", "has a variable or placeholder that nothing has replaced")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=${OS_PASSWORD}"}, "OPENSEARCH_PASSWORD (--opensearch-password)", "nothing has replaced")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD={{resolve:secretsmanager:" + plantedSecret + "}}"}, "nothing has replaced")
+
+	// Flags without a value, of other commands, and others.
+	check([]string{"run", "--stream-name", "--application-name", "x"}, nil, "STREAM_NAME (--stream-name): the flag has no value: give --stream-name=VALUE")
+	check([]string{"run", "--bulk-documents", "-5"}, nil, `BULK_DOCUMENTS (--bulk-documents): "-5" is too small`)
+	check([]string{"leases", "reset", "--to=latest", "-y"}, nil, "unknown flag -y: flags have two hyphens and a name, and leases reset --help lists those of the command")
+	check([]string{"--log-level=debug", "run"}, nil, "the flag --log-level stands before the command: give it after run")
+	check([]string{"run", "–-stream-name", "logs"}, nil, "begins with a dash and not with a hyphen")
+	check([]string{"leases", "rest"}, nil, `unknown command "leases rest": give leases, or leases reset`)
+	f("BULK_TIMEOUT", "30000", `"30000" has no unit: give ms, s, m, h or d, such as 60s`)
+	f("SCHEMA", "/etc/schema.yaml", `"/etc/schema.yaml" is a file: set SCHEMA_FILE (--schema-file) to it`)
+	f("DATA_STREAM", "logs-ecs", `"logs-ecs" is neither true nor false: give true, and set INDEX_PREFIX to the name of the data stream`)
+	f("STREAM_NAME", "arn:aws:kinesis:us-east-1:123456789012:stream", "the ARN is not that of a stream")
+
 	// Addresses of something else.
-	f("OPENSEARCH_URL", "https://host/_bulk", `"https://host/_bulk" is a request to OpenSearch: leave out /_bulk`)
-	f("OPENSEARCH_URL", "https://host/proxy/_cat/indices", "leave out /_cat/indices")
+	f("OPENSEARCH_URL", "https://us-east-1.console.aws.amazon.com/aos/home?region=us-east-1#opensearch", "is a page of the AWS console: give the domain endpoint that it shows")
+	f("OPENSEARCH_URL", "OPENSEARCH_URL=https://host:9200", "begins with the name of a variable: give what follows the first =")
+	f("OPENSEARCH_URL", "jdbc:opensearch://host", "does not begin with http:// or https://")
+	f("OPENSEARCH_URL", "http://host:9200/ecs-*/_search", "is a request to OpenSearch (_search): give http://host:9200")
+	f("OPENSEARCH_URL", "https://search-logs-abc.us-east-1.es.amazonaws.com:9200", "has port 9200, and Amazon OpenSearch Service answers at 443: leave the port out")
+	f("OPENSEARCH_URL", "https://host/_bulk", `"https://host/_bulk" is a request to OpenSearch (_bulk): give https://host`)
+	f("OPENSEARCH_URL", "https://host/proxy/_cat/indices", "is a request to OpenSearch (_cat/indices): give https://host")
 	f("OPENSEARCH_URL", "https://host:5601", "has the port of OpenSearch Dashboards: give that of OpenSearch, such as 9200")
 	f("OPENSEARCH_URL", "https://host:9300", "has the port at which nodes talk to each other")
 	f("OPENSEARCH_URL", "null", `"null" has a host that cannot exist`)

@@ -39,6 +39,7 @@ func (v *values) options() []kong.Option {
 		kong.KindMapper(reflect.Bool, boolMapper{v.mapper(parseBool)}),
 		kong.KindMapper(reflect.Int, v.mapper(parseInt)),
 		kong.KindMapper(reflect.Map, v.mapper(parseMap)),
+		kong.KindMapper(reflect.Slice, v.mapper(parseList)),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), v.mapper(parseDuration)),
 		kong.TypeMapper(reflect.TypeFor[size](), v.mapper(parseSize)),
 		kong.TypeMapper(reflect.TypeFor[period](), periodMapper{v.mapper(parsePeriod)}),
@@ -78,8 +79,15 @@ func (v *values) mapper(parse parser) kong.MapperFunc {
 		}
 		token := ctx.Scan.Pop()
 		text := fmt.Sprint(token.Value)
+		hasValue := token.IsValue() || negative.MatchString(text)
+		if !hasValue {
+			ctx.Scan.PushToken(token) // which is another flag
+		}
 		var parsed any
 		err := quotesError(ctx.Value, text)
+		if err == nil {
+			err = placeholderError(ctx.Value, text)
+		}
 		if err == nil {
 			parsed, err = parse(ctx.Value, text)
 		}
@@ -87,23 +95,26 @@ func (v *values) mapper(parse parser) kong.MapperFunc {
 			err = limitError(ctx.Value, parse, parsed)
 		}
 		switch {
-		case !token.IsValue():
+		case !hasValue:
 			err = fmt.Errorf("the flag has no value: give --%s=VALUE", ctx.Value.Name)
 		case err != nil:
 			err = fmt.Errorf("%s %w", shown(ctx.Value, text), err)
 		}
 		if err != nil {
 			v.wrong[ctx.Value] = fmt.Errorf("%s: %w", settingName(ctx.Value), err)
-			if ctx.Value.Enum != "" { // kong checks these itself
+			if ctx.Value.Enum != "" && target.Kind() == reflect.String { // kong checks these itself
 				target.SetString(ctx.Value.EnumSlice()[0])
 			}
 			return nil
 		}
-		if given := reflect.ValueOf(parsed); target.Kind() == reflect.Map && !target.IsNil() {
+		switch given := reflect.ValueOf(parsed); {
+		case target.Kind() == reflect.Map && !target.IsNil():
 			for _, key := range given.MapKeys() {
 				target.SetMapIndex(key, given.MapIndex(key))
 			}
-		} else {
+		case target.Kind() == reflect.Slice:
+			target.Set(reflect.AppendSlice(target, given))
+		default:
 			target.Set(given.Convert(target.Type()))
 		}
 		return nil
@@ -298,15 +309,62 @@ func parseString(value *kong.Value, text string) (any, error) {
 		}
 	}
 	last := len(choices) - 1
+	if value.Name == "schema" && strings.ContainsAny(text, "./") {
+		return nil, errors.New("is a file: set SCHEMA_FILE (--schema-file) to it")
+	}
 	return nil, fmt.Errorf("is invalid: give %s or %s", strings.Join(choices[:last], ", "), choices[last])
 }
 
-func parseBool(_ *kong.Value, text string) (any, error) {
+// parseList parses what commas separate.
+func parseList(value *kong.Value, text string) (any, error) {
+	var list []string
+	for _, part := range strings.Split(text, ",") {
+		if strings.TrimSpace(part) == "" {
+			return nil, errors.New("is empty, or has an empty part: give a value, or leave the flag out")
+		}
+		parsed, err := parseString(value, part)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, parsed.(string))
+	}
+	return list, nil
+}
+
+// negative is a value that begins like a flag.
+var negative = regexp.MustCompile(`^-[\d.]+[a-zA-Z]*$`)
+
+// Texts that should have been replaced before the program got them: in a value, and as a
+// whole password, which can have such signs in it.
+var (
+	placeholder         = regexp.MustCompile(`\$\{\w|\$\(|\$[A-Z_][A-Z0-9_]*|\{\{resolve:|<[A-Za-z][\w -]*>`)
+	passwordPlaceholder = regexp.MustCompile(`^(\$\{\w+\}|\$\(.+\)|\{\{resolve:.+\}\})$`)
+)
+
+// placeholderError refuses a text in the place of which nothing has put a value.
+func placeholderError(value *kong.Value, text string) error {
+	pattern := placeholder
+	switch {
+	case value.Name == passwordFlag:
+		pattern = passwordPlaceholder
+	case strings.HasSuffix(value.Name, "-url"):
+		text = text[strings.LastIndexByte(text, '@')+1:]
+	}
+	if !pattern.MatchString(text) {
+		return nil
+	}
+	return errors.New("has a variable or placeholder that nothing has replaced: give its value")
+}
+
+func parseBool(value *kong.Value, text string) (any, error) {
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "true", "t", "yes", "y", "on", "enabled", "1":
 		return true, nil
 	case "false", "f", "no", "n", "off", "disabled", "0":
 		return false, nil
+	}
+	if value.Name == "data-stream" {
+		return nil, errors.New("is neither true nor false: give true, and set INDEX_PREFIX to the name of the data stream")
 	}
 	return nil, errors.New("is neither true nor false: give one of them")
 }
@@ -427,7 +485,12 @@ func parseSize(value *kong.Value, text string) (any, error) {
 func withUnit(number string, value *kong.Value) string {
 	usual := example(value, "1s")
 	text := number + strings.TrimLeft(usual, "0123456789.")
-	if parsed, err := parseDuration(value, text); err != nil || limitError(value, parseDuration, parsed) != nil {
+	parsed, err := parseDuration(value, text)
+	if err != nil || limitError(value, parseDuration, parsed) != nil {
+		return usual
+	}
+	const far = 100 // a number of another unit is meant
+	if d, err := parseDuration(value, usual); err == nil && parsed.(time.Duration) > far*d.(time.Duration) {
 		return usual
 	}
 	return text

@@ -39,7 +39,8 @@ func CheckStream(stream string) error {
 		return nil
 	}
 	const example = "give one such as arn:aws:kinesis:us-east-1:123456789012:stream/NAME"
-	if !streamName.MatchString(strings.TrimPrefix(a.Resource, "stream/")) || !accountID.MatchString(a.AccountID) {
+	name, isStream := strings.CutPrefix(a.Resource, "stream/")
+	if !isStream || !streamName.MatchString(name) || !accountID.MatchString(a.AccountID) {
 		return errors.New("the ARN is not that of a stream: " + example)
 	}
 	// The SDK knows what an ARN of Kinesis is, and which region is in which partition.

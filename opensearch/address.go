@@ -24,6 +24,9 @@ var (
 	schemeOf = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*)://`)
 	// mistypedScheme is http or https with a part of :// missing.
 	mistypedScheme = regexp.MustCompile(`(?i)^(https?)(:/?|/+)`)
+	variableName   = regexp.MustCompile(`^[A-Z][A-Z0-9_]*=`)
+	// otherScheme is one such as jdbc:opensearch://.
+	otherScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*:[a-z][a-z0-9+.-]*://`)
 	// secondURL follows another URL.
 	secondURL = regexp.MustCompile(`[,;\s]\s*[a-zA-Z]+://`)
 )
@@ -54,6 +57,10 @@ func ParseAddress(text string) (Address, error) {
 		return refuse("has angle brackets around it: remove them")
 	case strings.HasPrefix(rest, "arn:") && match == nil:
 		return refuse("is an ARN: give the domain's endpoint, such as https://search-NAME.us-east-1.es.amazonaws.com")
+	case match == nil && variableName.MatchString(rest):
+		return refuse("begins with the name of a variable: give what follows the first =")
+	case match == nil && otherScheme.MatchString(rest):
+		return refuse("does not begin with http:// or https://: give one such as https://host:9200")
 	case rest == "" && !a.HasCredentials && match == nil:
 		return refuse("has no host: give one such as https://host:9200")
 	case scheme != "http" && scheme != "https":
@@ -77,6 +84,8 @@ func ParseAddress(text string) (Address, error) {
 		return refuse("has no host: give one such as https://host:9200")
 	case strings.HasSuffix(u.Host, ":"):
 		return refuse("has no port after the colon: give one such as https://host:9200")
+	case strings.HasSuffix(u.Hostname(), "console.aws.amazon.com"):
+		return refuse("is a page of the AWS console: give the domain endpoint that it shows, such as https://search-NAME.us-east-1.es.amazonaws.com")
 	case !IsHost(u.Hostname()):
 		return refuse("has a host that cannot exist: give one such as https://host:9200")
 	}
@@ -154,6 +163,9 @@ func (a Address) Service() string {
 	}
 	return "es"
 }
+
+// IsManaged reports whether the host is of Amazon OpenSearch Service or Serverless.
+func (a Address) IsManaged() bool { return managedHost.MatchString(a.URL.Hostname()) }
 
 // Region returns the AWS region that the host name of an Amazon OpenSearch Service domain
 // or Serverless collection has, or "" for other hosts.

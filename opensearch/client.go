@@ -141,7 +141,8 @@ func (p passwordFile) password() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: give a file with the password", err)
 	}
-	password := strings.TrimRight(string(raw), "\r\n")
+	const mark = "\ufeff" // which some editors begin a file with
+	password := strings.TrimRight(strings.TrimPrefix(string(raw), mark), "\r\n")
 	if password == "" {
 		return "", fmt.Errorf("%q has no password: write it there as the only line", p.file)
 	}

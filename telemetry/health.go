@@ -29,6 +29,9 @@ type Check struct {
 // checkTimeout bounds a check. Who probes must be ready to wait longer.
 const checkTimeout = 2 * time.Second
 
+// Healthy is the text of an answer to a probe whose checks all hold.
+const Healthy = "ok"
+
 // probe answers 200 when all checks hold, else 503 with a line for each that
 // does not.
 func probe(checks []Check) http.HandlerFunc {
@@ -45,7 +48,7 @@ func probe(checks []Check) http.HandlerFunc {
 			})
 		}
 		asking.Wait()
-		status, text := http.StatusOK, "ok\n"
+		status, text := http.StatusOK, Healthy+"\n"
 		if failed := strings.Join(lines, ""); failed != "" {
 			status, text = http.StatusServiceUnavailable, failed
 		}

@@ -35,7 +35,11 @@ func Parse(data []byte) (*Schema, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		line, reason, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ": ")
-		return nil, fmt.Errorf("%s: this is not YAML: %s: correct it, with spaces and no tabs before names", line, reason)
+		remedy := "correct it, with spaces and no tabs before names"
+		if strings.Contains(reason, "cannot start any token") {
+			remedy = "put quotes around texts that begin with @, % or a backquote, and spaces in place of tabs"
+		}
+		return nil, fmt.Errorf("%s: this is not YAML: %s: %s", line, reason, remedy)
 	}
 	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
 		return nil, errors.New("the file has more than one document: remove what comes after ---")
@@ -83,6 +87,9 @@ var statedRole = regexp.MustCompile(`(?:\n *|, *)role: *[a-z_]+`)
 func (s *Schema) readFields(n *yaml.Node) error {
 	if n.Tag == "!!null" {
 		return failure(n, "fields is empty: give it fields, or remove it for documents of the line only")
+	}
+	if n.Kind == yaml.MappingNode && len(n.Content) > 0 && n.Content[1].Kind == yaml.MappingNode && n.Content[0].Value != "mapping" && n.Content[0].Value != "values" {
+		return failure(n, "fields is a mapping: give a list, such as - {name: %s, type: keyword, paths: [%s]}", n.Content[0].Value, n.Content[0].Value)
 	}
 	return elements(n, s.readField)
 }
@@ -385,6 +392,9 @@ func (f *fieldFile) complete(s *Schema) error {
 	}
 	t, known := types[f.Type]
 	if !known {
+		if f.Type == "" {
+			return failure(f.at, "it has no type: give one of %s", strings.Join(slices.Sorted(maps.Keys(types)), ", "))
+		}
 		return failure(at("type"), "type %q is not known: give one of %s", f.Type, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 	}
 	f.Kind, f.least, f.most, f.largest, f.unsigned = t.kind, t.integer[0], t.integer[1], t.largest, f.Type == "unsigned_long"
