@@ -2,14 +2,18 @@ package indexer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -115,5 +119,77 @@ func TestAppendEscaped(t *testing.T) {
 				t.Errorf("behind %d bytes, with %q at its end: %d bytes of %d, %v", pad, cut, len(got), len(want), err)
 			}
 		}
+	}
+}
+
+// writerStore writes what is stored.
+type writerStore struct{ to io.Writer }
+
+func (w writerStore) Put(_ context.Context, at time.Time, name string, lines []byte) error {
+	_, err := fmt.Fprintf(w.to, "%s %s\n%s", at.Format(time.RFC3339), name, lines)
+	return err
+}
+
+// What is written of dead letters stays as it is: their ids, their members in order, and
+// the lines of the store. Whoever reads letters of earlier versions depends on it, and a
+// letter with another id would be doubled by a re-delivery.
+func TestDeadLetterLines(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 15, 1, 2, 3, 456789000, time.UTC)
+	source := Source{Stream: "stream", Shard: "shardId-000000000001", SequenceNumber: "7", Arrived: at}
+	ofRecord := func(stage, text string, payload []byte) part {
+		d := NewDeadLetter(Record{Source: source, LogGroup: "/g<a>", LogStream: "s", Occurrence: 2}, stage, errors.New(text), payload)
+		d.form.letter.Time = at
+		return part{docs: d, to: 1, form: d.form}
+	}
+	ofDocument := func(stage string, status int, why *reason) part {
+		d := NewDocuments(source, 100)
+		d.From(Origin{Owner: []byte(`"1"`), LogGroup: []byte(`"/g\""`), LogStream: []byte(`"s"`)})
+		d.Extra("id", []byte("7"))
+		d.Body = append(d.Body, `{"create":{"_index":"p-2026-01-15","_id":"38"}}`+"\n"+`{"@timestamp":"2026-01-15T01:02:03.456Z","message":"a\nb <é> \u0001"}`+"\n"...)
+		d.Next(3)
+		p := part{docs: d, to: 1}.letter(stage, status, why)
+		p.form.at = at.UnixNano()
+		return p
+	}
+	cut := ofRecord(StageParse, "x", []byte("a\"b\u00e9"))
+	cut.form.keep = 4
+	parts := []part{
+		ofRecord(StageInflate, "gzip: <invalid> header", []byte("\xff\xfe\x00")),
+		ofRecord(StageParse, "an event without a time", []byte("{\"a\":\"\\u00e9\u2028\x01</b>\"}")),
+		cut,
+		ofDocument(StageIndex, 400, &reason{"mapper_parsing_exception", "failed to parse field [took]"}),
+		ofDocument(StageBlocked, 0, nil),
+	}
+	var got bytes.Buffer
+	for _, noIDs := range []bool{false, true} {
+		ix := start(t, &fakeBulk{}, func(c *Config) { c.Prefix, c.NoIDs, c.Store = "p", noIDs, writerStore{&got} })
+		for _, p := range parts {
+			got.Write(ix.writeLetter(p))
+		}
+		ix.putIntoStore(parts)
+	}
+	want, err := os.ReadFile("testdata/deadletters.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("written is\n%s\nwant\n%s", &got, want)
+	}
+}
+
+// The index template stays as it is: one that changes is installed anew in each domain.
+func TestDeadLetterTemplate(t *testing.T) {
+	t.Parallel()
+	template, err := DeadLetterTemplate("p")
+	if err != nil || template.Name != "p-dead-letter" || len(template.Bodies) != 1 {
+		t.Fatalf("%+v, %v", template, err)
+	}
+	want, err := os.ReadFile("testdata/deadletters-template.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := append(template.Bodies[0], '\n'); !bytes.Equal(got, want) {
+		t.Errorf("the template is\n%s\nwant\n%s", got, want)
 	}
 }
