@@ -64,7 +64,7 @@ var doors = map[string][]door{
 	"opensearch.HasDocument GET":    {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
 	"opensearch.DeleteIndex DELETE": {{del, "/" + byPrefix + "-doctor-x"}},
 	"opensearch.IndexNames GET":     {{get, "/" + byPrefix + "-*/_alias"}},
-	"opensearch.DeadLetters POST":   {{post, "/" + byPrefix + "-dead-letter/_search"}},
+	"opensearch.Search POST":        {{post, "/" + byPrefix + "-dead-letter/_search"}},
 	"opensearch.read GET":           {{get, "/_plugins/_ism/policies/" + byPrefix}},
 	"opensearch.put PUT":            {{put, "/_plugins/_ism/policies/" + byPrefix}},
 	"opensearch.ask GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},

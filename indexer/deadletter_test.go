@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"logsluice/indexer/deadletter"
 )
 
 // Equal rejected events of a record are a dead letter each.
@@ -23,7 +25,7 @@ func TestEqualDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
 	src := Source{Stream: "s", Shard: "shard", SequenceNumber: "1"}
 	mk := func(occurrence int) []byte {
-		d := NewDeadLetter(Record{Source: src, Occurrence: occurrence}, StageParse, errors.New("x"), []byte(`{"id":1}`))
+		d := NewDeadLetter(Record{Source: src, Occurrence: occurrence}, deadletter.StageParse, errors.New("x"), []byte(`{"id":1}`))
 		l := ix.writeLetter(part{docs: d, to: 1, form: d.form})
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
@@ -39,7 +41,7 @@ func TestDeadLetterOfRedelivery(t *testing.T) {
 		d := NewDocuments(Source{Stream: "s", Shard: "shard", SequenceNumber: seq}, 100)
 		d.Body = append(d.Body, "{\"create\":{\"_index\":\"p-2018-12-10\",\"_id\":\"34622316099697884706540976068822859012661220141643892546\"}}\n{\"message\":\"x\"}\n"...)
 		d.Next(0)
-		l := ix.writeLetter(part{docs: d, to: 1}.letter(StageIndex, 400, &reason{"t", "r"}))
+		l := ix.writeLetter(part{docs: d, to: 1}.letter(deadletter.StageIndex, 400, &reason{"t", "r"}))
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
 	}
@@ -68,7 +70,7 @@ func TestLargeDeadLetters(t *testing.T) {
 	var done sync.WaitGroup
 	done.Add(letters)
 	for i := range letters {
-		letter := NewDeadLetter(Record{Occurrence: i}, StageParse, io.EOF, []byte(strings.Repeat("x", largeForm)))
+		letter := NewDeadLetter(Record{Occurrence: i}, deadletter.StageParse, io.EOF, []byte(strings.Repeat("x", largeForm)))
 		if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 			t.Fatal(err)
 		}
@@ -87,13 +89,13 @@ func TestSizeOfDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
 	f := func(name, unit, encoding string) {
 		t.Helper()
-		docs := NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, 1<<20)))
+		docs := NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, []byte(strings.Repeat(unit, 1<<20)))
 		p := part{docs: docs, to: 1, form: docs.form}
 		written := ix.writeLetter(p)
-		var letter letterKept
+		var letter deadletter.Letter
 		_, source, _ := bytes.Cut(written, []byte{'\n'})
-		if err := json.Unmarshal(source, &letter); err != nil || letter.Encoding != encoding || len(written) > p.size() {
-			t.Errorf("%s: %q, %d bytes written for a size of %d, %v", name, letter.Encoding, len(written), p.size(), err)
+		if err := json.Unmarshal(source, &letter); err != nil || letter.PayloadEncoding != encoding || len(written) > p.size() {
+			t.Errorf("%s: %q, %d bytes written for a size of %d, %v", name, letter.PayloadEncoding, len(written), p.size(), err)
 		}
 	}
 	f("text", "text", "text")
@@ -104,22 +106,6 @@ func TestSizeOfDeadLetters(t *testing.T) {
 	f("separators and control characters", "\u2028\u2028\x01", "base64")
 	f("control characters", "\x01", "base64")
 	f("no text", "\xff", "base64")
-}
-
-// A payload is escaped by pieces, none of which ends within a rune; that the
-// payload does is no matter.
-func TestAppendEscaped(t *testing.T) {
-	whole := strings.Repeat("\U0001F600\"\\\n\x01<\u2028é", 20_000)
-	for pad := range 4 {
-		want := strings.Repeat("x", pad) + whole
-		for _, cut := range []string{"", "\xf0\x9f\x98", "\xc3"} {
-			var got string
-			escaped := appendEscaped([]byte{'"'}, []byte(want+cut))
-			if err := json.Unmarshal(append(escaped, '"'), &got); err != nil || got != want {
-				t.Errorf("behind %d bytes, with %q at its end: %d bytes of %d, %v", pad, cut, len(got), len(want), err)
-			}
-		}
-	}
 }
 
 // writerStore writes what is stored.
@@ -152,14 +138,14 @@ func TestDeadLetterLines(t *testing.T) {
 		p.form.at = at.UnixNano()
 		return p
 	}
-	cut := ofRecord(StageParse, "x", []byte("a\"b\u00e9"))
+	cut := ofRecord(deadletter.StageParse, "x", []byte("a\"b\u00e9"))
 	cut.form.keep = 4
 	parts := []part{
-		ofRecord(StageInflate, "gzip: <invalid> header", []byte("\xff\xfe\x00")),
-		ofRecord(StageParse, "an event without a time", []byte("{\"a\":\"\\u00e9\u2028\x01</b>\"}")),
+		ofRecord(deadletter.StageInflate, "gzip: <invalid> header", []byte("\xff\xfe\x00")),
+		ofRecord(deadletter.StageParse, "an event without a time", []byte("{\"a\":\"\\u00e9\u2028\x01</b>\"}")),
 		cut,
-		ofDocument(StageIndex, 400, &reason{"mapper_parsing_exception", "failed to parse field [took]"}),
-		ofDocument(StageBlocked, 0, nil),
+		ofDocument(deadletter.StageIndex, 400, &reason{"mapper_parsing_exception", "failed to parse field [took]"}),
+		ofDocument(deadletter.StageBlocked, 0, nil),
 	}
 	var got bytes.Buffer
 	for _, noIDs := range []bool{false, true} {
@@ -175,21 +161,5 @@ func TestDeadLetterLines(t *testing.T) {
 	}
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Errorf("written is\n%s\nwant\n%s", &got, want)
-	}
-}
-
-// The index template stays as it is: one that changes is installed anew in each domain.
-func TestDeadLetterTemplate(t *testing.T) {
-	t.Parallel()
-	template, err := DeadLetterTemplate("p")
-	if err != nil || template.Name != "p-dead-letter" || len(template.Bodies) != 1 {
-		t.Fatalf("%+v, %v", template, err)
-	}
-	want, err := os.ReadFile("testdata/deadletters-template.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := append(template.Bodies[0], '\n'); !bytes.Equal(got, want) {
-		t.Errorf("the template is\n%s\nwant\n%s", got, want)
 	}
 }

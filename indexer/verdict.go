@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -143,7 +144,7 @@ func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 // narrow limits a verdict to the documents of one index.
 func (v *verdict) narrow(prefix string) {
 	if v.isLetter() {
-		v.index = DeadLetterIndex(prefix)
+		v.index = deadletter.Index(prefix)
 		return
 	}
 	to, index := v.indexRun(0)
@@ -201,14 +202,14 @@ func (v verdict) otherForms() []part {
 	p := v.part
 	switch {
 	case v.outcome == conflicting:
-		return []part{p.letter(StageIndex, v.status, v.reason)}
+		return []part{p.letter(deadletter.StageIndex, v.status, v.reason)}
 	case p.form == nil:
 		return []part{p.formOf(form{kind: plain, reason: v.reason, origin: p.hasOrigin()})}
 	case p.form.origin:
 		return []part{p.formOf(form{kind: p.form.kind, reason: p.form.reason})}
 	case p.form.kind == plain:
 		// The reason is why the document itself is not accepted.
-		return []part{p.letter(StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare, origin: p.hasOrigin()})}
+		return []part{p.letter(deadletter.StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare, origin: p.hasOrigin()})}
 	}
 	return nil
 }
