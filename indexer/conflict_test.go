@@ -112,7 +112,7 @@ func TestConflictsOfItems(t *testing.T) {
 	all := part{docs: docs, to: 3}
 	f := func(name string, batch []part, statuses []int, want ...int) {
 		t.Helper()
-		items := make([]itemResult, len(statuses))
+		items := make([]opensearch.Item, len(statuses))
 		for i, status := range statuses {
 			items[i].Status = status
 		}
@@ -224,4 +224,23 @@ func TestLookupsAreKept(t *testing.T) {
 			t.Errorf("%d are kept", n)
 		}
 	})
+}
+
+// endless repeats a text behind a beginning.
+type endless struct {
+	begin, text string
+	read        int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if e.read < len(e.begin) {
+			p[n] = e.begin[e.read]
+		} else {
+			p[n] = e.text[(e.read-len(e.begin))%len(e.text)]
+		}
+		n, e.read = n+1, e.read+1
+	}
+	return n, nil
 }

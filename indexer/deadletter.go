@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"logsluice/indexer/deadletter"
+	"logsluice/opensearch"
 )
 
 // Record says where in a record a dead letter comes from, as far as is known.
@@ -77,16 +78,15 @@ func (p part) isLetter() bool { return p.form != nil && p.form.kind == letter }
 // writeLetter writes the two lines of a dead letter.
 func (ix *Indexer) writeLetter(p part) []byte {
 	id, source := ix.letterSource(p)
-	target := map[string]string{"_index": deadletter.Index(ix.cfg.Prefix)}
-	operation := "index"
+	where := map[string]any{"_index": deadletter.Index(ix.cfg.Prefix)}
+	action := "index"
 	if id != "" {
-		operation, target["_id"] = "create", id
+		action, where["_id"] = "create", id
 	}
+	const room = 512 // for the action line
 	// Strings always marshal.
-	action, _ := json.Marshal(map[string]any{operation: target})
-	lines := append(make([]byte, 0, len(action)+len(source)+2), action...)
-	lines = append(append(lines, '\n'), source...)
-	return append(lines, '\n')
+	lines, _ := opensearch.AppendAction(make([]byte, 0, room+len(source)), action, where)
+	return append(append(lines, source...), '\n')
 }
 
 // letterSource returns the source line of a dead letter, without a newline, and its id,

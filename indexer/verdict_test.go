@@ -15,7 +15,7 @@ import (
 func TestOutcomes(t *testing.T) {
 	f := func(status int, kind, why string, want outcome) {
 		t.Helper()
-		r := itemResult{Status: status}
+		r := opensearch.Item{Status: status}
 		if kind != "" {
 			r.Error = &opensearch.Cause{Type: kind, Reason: why}
 		}
@@ -84,7 +84,7 @@ func TestJudge(t *testing.T) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		d.ix.watched.Store(watched)
-		items := make([]itemResult, len(statuses))
+		items := make([]opensearch.Item, len(statuses))
 		for i, status := range statuses {
 			items[i].Status = status
 			if e, ok := kinds[i]; ok {
