@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"logsluice/internal/jsonscan"
 )
 
 // bulkAnswer reads a JSON text value by value: with errors in it, an answer can be
@@ -135,7 +137,7 @@ func (a *bulkAnswer) peek() (byte, error) {
 		if err != nil {
 			return 0, unexpectedEnd(err)
 		}
-		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+		if !jsonscan.IsSpace(c) {
 			return c, a.r.UnreadByte()
 		}
 	}
@@ -183,7 +185,7 @@ func (a *bulkAnswer) next() ([]byte, error) {
 			text, from = true, len(a.value)
 		case c == '{' || c == '[':
 			depth++
-		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n'):
+		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']' || jsonscan.IsSpace(c)):
 			return a.value, a.r.UnreadByte() // behind a number or a word
 		case c == '}' || c == ']':
 			depth--
