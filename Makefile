@@ -44,10 +44,10 @@ image-buildah:
 	$(if $(filter-out 0,$(PUSH)),buildah manifest push --all --format v2s2 $(IMAGE) docker://$(IMAGE))
 
 .PHONY: assets
-assets: ## Make deploy/dashboards anew: what to import into OpenSearch Dashboards for INDEX_PREFIX=logs, a file a schema
-	@mkdir -p deploy/dashboards
-	for schema in default ecs plain; do \
-		$(GO) run . assets dashboards --index-prefix=logs --schema=$$schema >deploy/dashboards/$$schema.ndjson || exit; \
+assets: ## Write the saved objects of each built-in schema to dist/dashboards, to be imported into OpenSearch Dashboards (INDEX_PREFIX=logs)
+	@mkdir -p dist/dashboards
+	for schema in $(basename $(notdir $(wildcard mapping/schema/schemas/*.yaml))); do \
+		$(GO) run . assets dashboards --index-prefix=$(or $(INDEX_PREFIX),logs) --schema=$$schema >dist/dashboards/$$schema.ndjson || exit; \
 	done
 
 .PHONY: demo
@@ -120,4 +120,4 @@ fuzz: ## Fuzz the decoder, gunzip, numbers and the fields of lines, each for FUZ
 
 .PHONY: clean
 clean: ## Remove what was built and fetched
-	rm -rf bin $(CACHE)
+	rm -rf bin dist $(CACHE)

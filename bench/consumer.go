@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+// One run of the whole consumer as a process, from its start to its exit.
+
 // usage is what a process took.
 type usage struct {
 	cpu      time.Duration // user and system

@@ -18,6 +18,9 @@ import (
 	"logsluice/opensearch/assets"
 )
 
+// The part index: bytes and CPU of OpenSearch for the same events, indexed in several
+// ways.
+
 // indexConnections are as many bulk requests at a time as keep two cores busy.
 const indexConnections = 4
 

@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+// The work of subscription and mapping by encoding/json, for comparison.
+
 // timeLayout is that of @timestamp.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 

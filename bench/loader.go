@@ -17,6 +17,8 @@ import (
 	"logsluice/subscription"
 )
 
+// A loader that posts ready-made requests and does nothing else.
+
 // What logsluice has by default; the loader does the same.
 const (
 	bulkBytes       = 8 << 20

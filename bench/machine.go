@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+// The machine: its name, and its CPU time by process.
+
 // moment has the CPU time that was spent until then.
 type moment struct {
 	at              time.Time

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 )
 
+// The peers, which are built from a module of their own (bench/peers), so that their
+// dependencies are not ours.
+
 // telegrafTags are the plugins that Telegraf is built with.
 const telegrafTags = "custom,inputs.kinesis_consumer,outputs.opensearch,parsers.json_v2"
 

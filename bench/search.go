@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// The part search: documents per second with a real OpenSearch, next to a loader that only
+// posts.
+
 const (
 	searchEvents = 500_000
 	// searchShards give far more than OpenSearch takes: a shard gives 2 MB a second.

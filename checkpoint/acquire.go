@@ -3,11 +3,12 @@ package checkpoint
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 )
+
+// Who may acquire a lease: which leases this worker tries, when, and by which conditional
+// write.
 
 // Assignment waits until there are leases that this worker may take, and
 // returns their shards with those that it holds. Each is tried once between two
@@ -15,8 +16,13 @@ import (
 func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	for ctx.Err() == nil {
 		t.mu.Lock()
-		free, next := t.acquirable()
-		shards := slices.AppendSeq(free, maps.Keys(t.held))
+		free, next := t.snapshotLocked().acquirable()
+		shards := slices.Clone(free)
+		for id, s := range t.shards {
+			if s.lease != nil {
+				shards = append(shards, id)
+			}
+		}
 		changed := t.changed
 		t.mu.Unlock()
 		if len(free) > 0 {
@@ -34,47 +40,6 @@ func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	return nil, ctx.Err()
 }
 
-// acquirable are the shards whose leases this worker may take, and how long to
-// wait until there may be more without any news. t.mu is held.
-func (t *Table) acquirable() (free []string, next time.Duration) {
-	next = t.cfg.LeaseDuration
-	of, unowned := t.shares()
-	room := of.fair(unowned) - of[t.cfg.Worker]
-	for id, shard := range t.shards {
-		seen, exists := t.seen[id]
-		if t.held[id] != nil || t.wasTried(id) || t.refusal(shard.Shard, seen, exists) != "" {
-			if seen.owner != "" && !t.free(seen) {
-				next = min(next, t.patience(seen)-time.Since(seen.since))
-			}
-			continue
-		}
-		if wait := t.retryWait(id, seen, len(of) > 1); wait > 0 {
-			next = min(next, wait)
-			continue
-		}
-		since := seen.since
-		if !exists {
-			since = shard.since
-		}
-		// What nobody has taken for so long, those whose share it is cannot take. A
-		// failing shard is tried by whoever is first, as it is in nobody's share.
-		if room > 0 || seen.failing() || seen.claim == t.cfg.Worker || time.Since(since) >= t.patience(seen) {
-			free = append(free, id)
-		}
-	}
-	if t.refusals.isRefused() {
-		free = free[:min(len(free), max(1-len(t.held), 0))]
-	}
-	return free, max(next, 0)
-}
-
-// wasTried reports whether a lease was asked for since the last scan, or within a
-// lease duration if scans fail. t.mu is held.
-func (t *Table) wasTried(id string) bool {
-	at, tried := t.tried[id]
-	return tried && time.Since(at) < t.cfg.LeaseDuration
-}
-
 // Acquire takes the lease of a shard. When the rules do not allow it, or another worker was
 // faster, the error wraps ErrNotAcquired. A lease that is lost or drains is not acquired
 // again before its Release, so that a shard never has two readers. Acquire ends at Close at
@@ -83,27 +48,28 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	ctx, cancel := t.untilClosed(ctx)
 	defer cancel()
 	t.mu.Lock()
-	if t.held[shardID] != nil {
+	s := t.shards.state(shardID)
+	if s.lease != nil {
 		t.mu.Unlock()
 		return nil, fmt.Errorf("%s is held until its release: %w", shardID, ErrNotAcquired)
 	}
-	shard := t.shards[shardID].Shard
-	seen, exists := t.seen[shardID]
-	reason := t.refusal(shard, seen, exists)
-	if t.wasTried(shardID) {
+	shard, seen := s.listed.Shard, s.seen
+	snap := t.snapshotLocked()
+	reason := snap.refusal(shardID)
+	if snap.wasTried(s) {
 		reason = shardID + " was tried since the last scan"
 	}
-	t.tried[shardID] = time.Now()
-	_, deleted := t.deleted[shardID]
+	s.tried = time.Now()
+	deleted := !s.deleted.IsZero()
 	unreadSince := t.unreadSince(shardID)
 	// A row that was deleted and is made again goes on from the epoch that it had:
 	// requests of its earlier life may be under way.
-	epoch := t.epochs[shardID]
-	if exists {
+	epoch := s.epoch
+	if seen.exists {
 		epoch = seen.epoch
 	}
-	expired := t.expired(shard)
-	foreign := t.foreign(shardID, seen.row)
+	expired := snap.expired(shard)
+	foreign := snap.foreign(s)
 	t.mu.Unlock()
 	if reason != "" {
 		return nil, fmt.Errorf("%s: %w", reason, ErrNotAcquired)
@@ -113,62 +79,30 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 			Msg("the parent expired in Kinesis before it was read to its end; its child is read on from its oldest record")
 	}
 
-	// Condition: exactly what was observed.
 	timeout := t.informativeTimeout()
-	condition := "attribute_not_exists(" + attrShard + ")"
-	values := item{
-		":me":       str(t.cfg.Worker),
-		":zero":     num(0),
-		":epoch":    num(epoch),
-		":one":      num(1),
-		":timeout":  str(timeout),
-		":duration": num(t.cfg.LeaseDuration.Milliseconds()),
-	}
-	if exists {
-		// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
-		// where it has to be.
-		condition = "attribute_exists(" + attrShard + ") AND "
-		if foreign == "" {
-			values[":end"] = str(ShardEnd)
-			condition += "(attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end) AND "
-		}
-		condition += t.unchanged(seen.row, values) + " AND "
-		if seen.first == "" {
-			condition += "attribute_not_exists(" + attrFirst + ")"
-		} else { // it may have been renewed since
-			condition += attrFirst + " = :seenFirst"
-			values[":seenFirst"] = str(seen.first)
-		}
-	}
-	expression := "SET " + attrOwner + " = :me, " + attrTimeout + " = :timeout, " + attrDuration + " = :duration, " +
-		attrEpoch + " = if_not_exists(" + attrEpoch + ", :epoch) + :one, " +
-		attrCounter + " = if_not_exists(" + attrCounter + ", :zero) + :one"
-	for i, attribute := range []string{attrParent, attrAdjacentParent} {
-		if i < len(shard.Parents) {
-			name := ":" + attribute
-			expression += ", " + attribute + " = " + name
-			values[name] = str(shard.Parents[i])
-		}
-	}
+	var c change
+	c.set(attrOwner, str(t.cfg.Worker))
+	c.set(attrTimeout, str(timeout))
+	c.set(attrDuration, num(t.cfg.LeaseDuration.Milliseconds()))
+	c.increment(attrEpoch, epoch)
+	c.increment(attrCounter, 0)
+	c.setParents(shard.Parents)
 	if shard.First != "" {
-		expression += ", " + attrFirst + " = :first"
-		values[":first"] = str(shard.First)
+		c.set(attrFirst, str(shard.First))
 	}
 	if deleted || foreign != "" {
-		expression += ", " + attrStartPosition + " = :position"
-		values[":position"] = str(trimHorizon)
+		c.set(attrStartPosition, str(trimHorizon))
 	}
-	if deleted && !exists || foreign != "" { // the next owner could not know it
-		expression += ", " + attrReadThrough + " = :through"
-		values[":through"] = num(unreadSince.UnixMilli())
+	if deleted && !seen.exists || foreign != "" { // the next owner could not know it
+		c.set(attrReadThrough, num(unreadSince.UnixMilli()))
 	}
-	expression += " REMOVE " + attrClaim
+	c.remove(attrClaim)
 	if foreign != "" {
-		expression += ", " + strings.Join([]string{attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo}, ", ")
+		c.remove(attrCheckpoint, attrStartTimestamp, attrFailures, attrFailedBy, attrFailingSince, attrReadAt, attrReadRate, attrGaps, attrGapFrom, attrGapTo)
 	}
 
 	sent := time.Now()
-	it, conditionFailed, err := t.update(ctx, shardID, expression, condition, values, t.callTimeout())
+	it, conditionFailed, err := t.update(ctx, shardID, c, acquiring(seen, foreign != ""), t.callTimeout())
 	if err != nil {
 		// Whether it was applied is not known. If it was, the row bears this
 		// worker's name without a heartbeat, and can be taken like any other
@@ -205,76 +139,16 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	return lease, nil
 }
 
-// unchanged is the condition that a row's holder is as it was observed. It
-// adds the values it names.
-func (t *Table) unchanged(seen row, values item) string {
-	values[":owner"] = str(seen.owner)
-	if seen.owner == "" {
-		return "(attribute_not_exists(" + attrOwner + ") OR " + attrOwner + " = :owner)"
+// acquiring is the condition that a row is as it was observed when its lease is acquired.
+func acquiring(seen observation, foreign bool) condition {
+	if !seen.exists {
+		return absent(attrShard)
 	}
-	condition := attrOwner + " = :owner AND "
-	if seen.counter != 0 {
-		values[":counter"] = num(seen.counter)
-		return condition + attrCounter + " = :counter"
+	// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
+	// where it has to be. A foreign one may have been renewed since.
+	when := all(rowExists(), seen.sameHolding(), asRead(attrFirst, str(seen.first)))
+	if !foreign {
+		when = all(when, unfinished())
 	}
-	values[":seen"] = str(seen.timeout)
-	return condition + "attribute_not_exists(" + attrCounter + ") AND " + attrTimeout + " = :seen"
-}
-
-// refusal returns why a shard may not be leased, "" if it may. t.mu is held.
-func (t *Table) refusal(shard Shard, seen observation, exists bool) string {
-	switch {
-	case !t.shards.has(shard.ID):
-		return shard.ID + " is not listed by Kinesis"
-	case t.isFinished(shard.ID, seen):
-		return shard.ID + " is finished"
-	case exists && !t.free(seen):
-		return shard.ID + " is held by " + seen.owner
-	case exists && seen.read.After(t.listing) && t.foreign(shard.ID, seen.row) != "":
-		// Another worker may have renewed it, by a later listing than ours.
-		return "the shards have not been listed since the row of " + shard.ID + " was read"
-	case !exists && t.isAgain():
-		return "the lease table was made again: only holders write to it for a lease duration"
-	case seen.owner == "" && t.reserved(seen) && seen.claim != t.cfg.Worker:
-		return shard.ID + " is claimed by " + seen.claim
-	}
-	return t.waitsFor(shard)
-}
-
-// waitsFor returns which parent a shard waits for, "" if it does not wait. t.mu is held.
-func (t *Table) waitsFor(shard Shard) string {
-	for _, parent := range shard.Parents {
-		before, hasRow := t.seen[parent]
-		switch {
-		case t.isFinished(parent, before):
-		case !t.shards.gone(parent):
-			// A parent without a row is one that nobody has started yet.
-			return shard.ID + " waits for its parent " + parent
-		case hasRow && !t.free(before):
-			return shard.ID + " waits for its parent " + parent + ", held by " + before.owner
-		}
-	}
-	return ""
-}
-
-// expired are the parents whose rest is beyond the stream's retention: waiting
-// longer brings nothing back. t.mu is held.
-func (t *Table) expired(shard Shard) (parents []string) {
-	for _, parent := range shard.Parents {
-		if before, hasRow := t.seen[parent]; hasRow && !t.isFinished(parent, before) {
-			parents = append(parents, parent)
-		}
-	}
-	return parents
-}
-
-// free reports whether nobody owns the row, or whether its owner gave no sign of life
-// for as long as one has to wait, on this worker's clock.
-func (t *Table) free(o observation) bool {
-	return o.owner == "" || time.Since(o.since) >= t.patience(o)
-}
-
-// patience is the lease duration to wait out: the owner's or ours, the longer.
-func (t *Table) patience(o observation) time.Duration {
-	return max(t.cfg.LeaseDuration, o.duration)
+	return when
 }

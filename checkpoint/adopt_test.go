@@ -32,14 +32,14 @@ func TestAdopt(t *testing.T) {
 			}
 			writes := db.writes.Load()
 			a.mu.Lock()
-			before := a.shards[shard0]
-			a.shards[shard0] = listedShard{Shard: before.Shard, missing: 1}
+			before := a.shards[shard0].listed
+			a.shards[shard0].listed = listedShard{Shard: before.Shard, known: true, missing: 1}
 			a.mu.Unlock()
 			if err := a.adopt(t.Context()); err != nil || db.writes.Load() > writes {
 				t.Errorf("%s: not listed, yet written to: %v", name, err)
 			}
 			a.mu.Lock()
-			a.shards[shard0] = before
+			a.shards[shard0].listed = before
 			a.mu.Unlock()
 			for range 2 {
 				if err := a.adopt(t.Context()); err != nil {
@@ -50,7 +50,7 @@ func TestAdopt(t *testing.T) {
 			if n := db.writes.Load() - writes; text(after[attrFirst]) != wantFirst || n != wantWrites || (after == nil) != (meanwhile == nil) {
 				t.Errorf("%s: %d writes, %v", name, n, after)
 			}
-			if r := a.seen[shard0]; r.first != wantFirst || meanwhile != nil && r.checkpoint != text(meanwhile[attrCheckpoint]) {
+			if r := a.shards.get(shard0).seen; r.first != wantFirst || meanwhile != nil && r.checkpoint != text(meanwhile[attrCheckpoint]) {
 				t.Errorf("%s: seen as %+v", name, r)
 			}
 			if without := rawRow(t, db.Client, table, parent1); without[attrFirst] != nil {

@@ -2,10 +2,7 @@ package checkpoint
 
 import (
 	"context"
-	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // A lease table that is deleted while workers run is created again by one of them. For
@@ -45,7 +42,7 @@ func (t *Table) startAgain(ctx context.Context) error {
 	at := t.allUnreadSince()
 	t.mu.Unlock()
 	first := start{position: Position{kind: trimHorizon}, at: at, madeAgain: t.cfg.Clock().UTC().Format(time.RFC3339Nano)}
-	_, err := t.writeStart(ctx, first, "attribute_not_exists("+attrMadeAgain+") AND (attribute_not_exists("+attrStream+") OR "+attrStream+" = :stream)")
+	_, err := t.writeStart(ctx, first, all(absent(attrMadeAgain), either(absent(attrStream), is(attrStream, str(t.stream.String())))))
 	if err != nil {
 		return err
 	}
@@ -58,9 +55,9 @@ func (t *Table) startAgain(ctx context.Context) error {
 // beginAgain forgets the rows that the new table does not have. t.mu must be held.
 func (t *Table) beginAgain(rows map[string]row) {
 	t.again, t.deletionLogged = time.Now(), false
-	for id := range t.seen {
-		if _, exists := rows[id]; !exists && t.held[id] == nil {
-			delete(t.seen, id)
+	for id, s := range t.shards {
+		if _, exists := rows[id]; !exists && s.lease == nil {
+			s.seen = observation{}
 		}
 	}
 }
@@ -92,8 +89,10 @@ func (t *Table) noteAgain(first item, rows map[string]row) (lost bool) {
 		t.start.madeAgain, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", read
 		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker made it again")
 		if began.After(read) { // this worker took the table for a new one
-			for _, lease := range t.held {
-				lease.isOfNewTable()
+			for _, s := range t.shards {
+				if s.lease != nil {
+					s.lease.isOfNewTable()
+				}
 			}
 		}
 		t.beginAgain(rows)
@@ -131,41 +130,29 @@ func (l *Lease) isReplaced(r row) bool {
 
 // restore returns the update that writes the row of a held lease to the new table. It
 // replaces the row of a worker that took the table for a new one.
-func (l *Lease) restore(why purpose, checkpoint string, counter int64) (expression, condition string, values item) {
-	values = item{":epoch": num(l.epoch), ":me": str(l.table.cfg.Worker)}
-	var set, remove []string
-	put := func(attribute string, value types.AttributeValue) {
-		name := ":put" + attribute
-		set = append(set, attribute+" = "+name)
-		values[name] = value
-	}
-	put(attrEpoch, num(l.epoch))
-	put(attrCounter, num(counter+1))
-	put(attrDuration, num(l.table.cfg.LeaseDuration.Milliseconds()))
-	put(attrTimeout, str(l.table.informativeTimeout()))
-	if why != releasing {
-		put(attrOwner, str(l.table.cfg.Worker))
-	}
-	for attribute, value := range map[string]string{attrCheckpoint: checkpoint, attrFirst: l.acquired.first} {
-		if value != "" {
-			put(attribute, str(value))
-		}
+func (l *Lease) restore(why purpose, checkpoint string, counter int64) (c change, when condition) {
+	worker := str(l.table.cfg.Worker)
+	c.set(attrEpoch, num(l.epoch))
+	c.set(attrCounter, num(counter+1))
+	c.set(attrDuration, num(l.table.cfg.LeaseDuration.Milliseconds()))
+	c.set(attrTimeout, str(l.table.informativeTimeout()))
+	if why == releasing {
+		c.remove(attrOwner)
+	} else {
+		c.set(attrOwner, worker)
 	}
 	if checkpoint == "" {
-		remove = append(remove, attrCheckpoint)
+		c.remove(attrCheckpoint)
+	} else {
+		c.set(attrCheckpoint, str(checkpoint))
 	}
-	if why == releasing {
-		remove = append(remove, attrOwner)
+	if l.acquired.first != "" {
+		c.set(attrFirst, str(l.acquired.first))
 	}
 	l.mu.Lock()
-	set = l.gaps.write(l.readLocked().write(set, values), values)
+	l.readLocked().write(&c)
+	l.gaps.write(&c)
 	l.mu.Unlock()
-	for i, parent := range l.acquired.parents {
-		put([]string{attrParent, attrAdjacentParent}[i], str(parent))
-	}
-	expression = "SET " + strings.Join(set, ", ")
-	if remove != nil {
-		expression += " REMOVE " + strings.Join(remove, ", ")
-	}
-	return expression, "attribute_not_exists(" + attrShard + ") OR " + attrEpoch + " < :epoch OR " + attrEpoch + " = :epoch AND " + attrOwner + " <> :me", values
+	c.setParents(l.acquired.parents)
+	return c, either(absent(attrShard), isBelow(attrEpoch, num(l.epoch)), all(is(attrEpoch, num(l.epoch)), isNot(attrOwner, worker)))
 }

@@ -131,8 +131,7 @@ func TestNoNewRowsInATableMadeAgain(t *testing.T) {
 		refusal := func() string {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			seen, exists := a.seen[shard0]
-			return a.refusal(a.shards[shard0].Shard, seen, exists)
+			return a.snapshotLocked().refusal(shard0)
 		}
 		if why := refusal(); why != "" {
 			t.Errorf("before: %s", why)
@@ -189,14 +188,22 @@ func TestNoteAgain(t *testing.T) {
 			t.Errorf("made again: %v, logged: %s", a.isAgain(), &lines)
 		}
 
-		a.seen[parent1], a.seen[parent2], a.seen[shard0] = observation{}, observation{}, observation{}
-		a.held[shard0] = &Lease{}
+		for _, id := range []string{parent1, parent2, shard0} {
+			a.shards.state(id).seen = observation{exists: true}
+		}
+		a.shards[shard0].lease = &Lease{}
 		later := first(trimHorizon, at.UnixMilli()-1000)
 		later[attrMadeAgain] = str("now")
 		note("made again", later, false)
 		time.Sleep(a.cfg.LeaseDuration / 2)
 		note("made again, seen again", later, false)
-		if ids := slices.Sorted(maps.Keys(a.seen)); !slices.Equal(ids, []string{parent1, shard0}) && !slices.Equal(ids, []string{shard0, parent1}) {
+		var ids []string
+		for id, s := range a.shards {
+			if s.seen.exists {
+				ids = append(ids, id)
+			}
+		}
+		if slices.Sort(ids); !slices.Equal(ids, []string{parent1, shard0}) && !slices.Equal(ids, []string{shard0, parent1}) {
 			t.Errorf("rows are known of %v", ids)
 		}
 		if s := a.start; s.position.kind != trimHorizon || s.of(child).kind != trimHorizon || s.lastShard != "" || !s.at.Equal(at.Add(-time.Second)) {
@@ -361,7 +368,7 @@ func TestLeaseOfADeletedRow(t *testing.T) {
 			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			if a.deleted[shard0].IsZero() {
+			if a.shards.get(shard0).deleted.IsZero() {
 				t.Errorf("%s: the row is not known to be deleted", name)
 			}
 		})
@@ -397,10 +404,16 @@ func TestMissedRow(t *testing.T) {
 	a.missed(parent2) // not listed
 	a.again = time.Now()
 	a.missed(parent1)
-	if n := strings.Count(lines.String(), "was deleted"); n != 1 || len(a.deleted) != 1 || a.deleted[shard0].IsZero() {
-		t.Errorf("deleted: %v, %d lines: %s", a.deleted, n, &lines)
+	var deleted []string
+	for id, s := range a.shards {
+		if !s.deleted.IsZero() {
+			deleted = append(deleted, id)
+		}
 	}
-	if why := a.refusal(Shard{ID: parent2}, observation{}, false); !strings.Contains(why, "not listed") {
+	if n := strings.Count(lines.String(), "was deleted"); n != 1 || !slices.Equal(deleted, []string{shard0}) {
+		t.Errorf("deleted: %v, %d lines: %s", deleted, n, &lines)
+	}
+	if why := a.snapshotLocked().refusal(parent2); !strings.Contains(why, "not listed") {
 		t.Errorf("a shard that is not listed may be leased: %q", why)
 	}
 }
@@ -433,18 +446,18 @@ func TestRefusedWorkerTakesOneLease(t *testing.T) {
 	defer a.mu.Unlock()
 	f := func(name string, want int) {
 		t.Helper()
-		if free, _ := a.acquirable(); len(free) != want {
+		if free, _ := a.snapshotLocked().acquirable(); len(free) != want {
 			t.Errorf("%s: %v may be taken", name, free)
 		}
 	}
 	f("at its start", 4)
 	a.refusals.add(shard0, ErrRefused, "a", row{})
 	f("refused", 1)
-	a.held[shard0] = &Lease{}
+	a.shards[shard0].lease = &Lease{}
 	f("while it holds one", 0)
 	a.refusals.read()
 	f("it has read", 3)
-	delete(a.held, shard0)
+	a.shards[shard0].lease = nil
 }
 
 // An acquisition that was applied without an answer is recognized, also where the row
@@ -453,7 +466,7 @@ func TestAcquisitionInATableMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := &faultyDB{Client: fakeDB()}, tableName()
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
-		a.epochs[shard0] = 5
+		a.shards[shard0].epoch = 5
 		putRow(t, db.Client, name, item{attrShard: str(shard0), attrEpoch: num(1), attrCounter: num(1)})
 		resync(t, a)
 		sent := 0

@@ -3,146 +3,17 @@ package checkpoint
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
-// shares is how many leases each living worker has, or is about to get: a
-// claimed one counts for its claimer. Workers are known by their rows, so a
-// worker without a row is known only to itself.
-type shares map[string]int
-
-// shares counts the leases of each worker, and the shards that are there for
-// the taking. t.mu is held.
-func (t *Table) shares() (of shares, free int) {
-	of = shares{t.cfg.Worker: 0}
-	for id, shard := range t.shards {
-		seen, exists := t.seen[id]
-		switch holder := t.holder(seen); {
-		case t.isFinished(id, seen), seen.failing():
-		case seen.counter == 0 && t.alive(seen):
-			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
-		case holder != "":
-			of[holder]++
-		case t.refusal(shard.Shard, seen, exists) == "":
-			free++
-		}
-	}
-	return of, free
-}
-
-// holder is the worker that a lease counts for: its living owner, or the one
-// that has claimed it; "" if there is none.
-func (t *Table) holder(o observation) string {
-	switch {
-	case o.owner == "" && t.reserved(o), t.alive(o) && o.claim != "":
-		return o.claim
-	case t.alive(o):
-		return o.owner
-	}
-	return ""
-}
-
-// alive reports whether a row's owner had given a sign of life when the row was last
-// read. One that was not read since has not died of it: where Kinesis does not
-// answer, scans are further apart than renewals.
-func (t *Table) alive(o observation) bool {
-	return o.owner != "" && o.read.Sub(o.since) < t.patience(o)
-}
-
-// reserved reports whether a row was released for the worker that claimed it, which
-// has a while to take it.
-func (t *Table) reserved(o observation) bool {
-	return o.claim != "" && time.Since(o.since) < t.callTimeout()
-}
-
-// fair is the most that one worker should have.
-func (of shares) fair(free int) int {
-	total := free
-	for _, n := range of {
-		total += n
-	}
-	return (total + len(of) - 1) / len(of)
-}
-
-// extremes are the workers with the fewest and with the most leases; of equal
-// ones the first by name, so that workers that see the same decide the same.
-func (of shares) extremes() (least, most string) {
-	for i, worker := range slices.Sorted(maps.Keys(of)) {
-		if i == 0 || of[worker] < of[least] {
-			least = worker
-		}
-		if i == 0 || of[worker] > of[most] {
-			most = worker
-		}
-	}
-	return least, most
-}
-
-// claimable is a lease that another worker can be asked for.
-type claimable struct {
-	shard string
-	owner string
-	epoch int64
-}
-
-// plan returns which leases this worker is to claim. Every worker that has some
-// lays the same plan for all of them, as far as they see the same rows, and does
-// its own part: while the fullest has at least two more than the emptiest, one
-// moves. t.mu is held.
-func (t *Table) plan() []claimable {
-	if t.coolingDown() {
-		return nil
-	}
-	of, free := t.shares()
-	of = maps.Clone(of)
-	// Doubling: a worker that joins makes itself known with the first claim,
-	// before it and others that join too take more than their shares.
-	mine := of[t.cfg.Worker]
-	limit := max(1, mine)
-	for range free {
-		least, _ := of.extremes()
-		of[least]++
-	}
-	movable := make(map[string][]claimable)
-	for _, id := range slices.Sorted(maps.Keys(t.seen)) {
-		if o := t.seen[id]; t.shards.has(id) && !t.isFinished(id, o) && !o.failing() && o.claim == "" && o.counter != 0 && t.holder(o) == o.owner {
-			movable[o.owner] = append(movable[o.owner], claimable{id, o.owner, o.epoch})
-		}
-	}
-	if mine == 0 {
-		// The others know nothing of this worker, nor it of others that join with
-		// it: chance keeps them from claiming the same.
-		for _, leases := range movable {
-			rand.Shuffle(len(leases), func(i, j int) { leases[i], leases[j] = leases[j], leases[i] }) //nolint:gosec // no secret
-		}
-	}
-	var claims []claimable
-	for len(claims) < limit {
-		least, most := of.extremes()
-		if of[most]-of[least] < 2 {
-			break
-		}
-		if len(movable[most]) == 0 {
-			delete(of, most) // all that it can give is claimed
-			continue
-		}
-		if least == t.cfg.Worker {
-			claims = append(claims, movable[most][0])
-		}
-		movable[most] = movable[most][1:]
-		of[most]--
-		of[least]++
-	}
-	return claims
-}
+// How workers share the leases: the fair share of each, and claims on leases of a worker
+// that has more.
 
 // balance claims the leases that are to be this worker's.
 func (t *Table) balance(ctx context.Context) error {
 	t.mu.Lock()
-	plan := t.plan()
+	plan := t.snapshotLocked().plan(rand.Shuffle)
 	t.mu.Unlock()
 	for _, lease := range plan {
 		if err := t.claim(ctx, lease); err != nil {
@@ -154,17 +25,10 @@ func (t *Table) balance(ctx context.Context) error {
 
 // claim asks the owner of a lease to give it up. It counts for its term alone.
 func (t *Table) claim(ctx context.Context, lease claimable) error {
-	it, conditionFailed, err := t.update(ctx, lease.shard, "SET "+attrClaim+" = :me",
-		attrOwner+" = :owner AND "+attrEpoch+" = :epoch AND "+
-			"(attribute_not_exists("+attrClaim+") OR "+attrClaim+" = :none) AND "+
-			"(attribute_not_exists("+attrCheckpoint+") OR "+attrCheckpoint+" <> :end)",
-		item{
-			":me":    str(t.cfg.Worker),
-			":owner": str(lease.owner),
-			":epoch": num(lease.epoch),
-			":none":  str(""),
-			":end":   str(ShardEnd),
-		}, t.callTimeout())
+	var c change
+	c.set(attrClaim, str(t.cfg.Worker))
+	when := all(is(attrOwner, str(lease.owner)), is(attrEpoch, num(lease.epoch)), asRead(attrClaim, str("")), unfinished())
+	it, conditionFailed, err := t.update(ctx, lease.shard, c, when, t.callTimeout())
 	if err != nil {
 		return fmt.Errorf("claim the lease of %s: %w", lease.shard, err)
 	}
@@ -187,18 +51,5 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 func (t *Table) Claiming() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.claiming()
-}
-
-// claiming is Claiming with t.mu held.
-func (t *Table) claiming() bool {
-	if time.Since(t.claimed) > t.cfg.LeaseDuration {
-		return false
-	}
-	for id, o := range t.seen {
-		if o.claim == t.cfg.Worker && t.held[id] == nil && t.holder(o) == t.cfg.Worker {
-			return true
-		}
-	}
-	return false
+	return t.snapshotLocked().isClaiming()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -223,7 +224,7 @@ func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string
 		rows[id] = row{owner: by, epoch: 1, counter: counter}
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	return table.plan()
+	return table.snapshotLocked().plan(rand.Shuffle)
 }
 
 // Workers of vmware-go-kcl-v2 know nothing of our claims.
@@ -375,10 +376,10 @@ func TestSharesBesideTheKCL(t *testing.T) {
 			add(mine, row{owner: "w", epoch: 1, counter: 1})
 			add(room, row{epoch: 1, counter: 1})
 			table.observe(shards, rows, time.Now(), time.Now())
-			if plan := table.plan(); len(plan) != claims {
+			if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != claims {
 				t.Errorf("claims %v", plan)
 			}
-			free, _ := table.acquirable()
+			free, _ := table.snapshotLocked().acquirable()
 			if len(free) != room {
 				t.Errorf("offered %v", free)
 			}
@@ -399,17 +400,22 @@ func TestFreeForLong(t *testing.T) {
 	}
 	long := time.Now().Add(-2 * table.cfg.LeaseDuration)
 	table.observe(shards, rows, long, time.Now())
-	table.held[shards[0].ID], table.held[shards[1].ID] = &Lease{}, &Lease{}
-	if free, _ := table.acquirable(); len(free) != 0 {
+	table.shards[shards[0].ID].lease, table.shards[shards[1].ID].lease = &Lease{}, &Lease{}
+	defer forgetLeases(table)
+	if free, _ := table.snapshotLocked().acquirable(); len(free) != 0 {
 		t.Errorf("offered %v at once", free)
 	}
-	seen := table.seen[shards[3].ID]
-	seen.since = long
-	table.seen[shards[3].ID] = seen
-	if free, _ := table.acquirable(); len(free) != 1 {
+	table.shards[shards[3].ID].seen.since = long
+	if free, _ := table.snapshotLocked().acquirable(); len(free) != 1 {
 		t.Errorf("offered %v after long", free)
 	}
-	clear(table.held)
+}
+
+// forgetLeases takes the leases from a table that a test put there.
+func forgetLeases(table *Table) {
+	for _, s := range table.shards {
+		s.lease = nil
+	}
 }
 
 // heldByOne is a table whose two shards worker a has.
@@ -450,14 +456,12 @@ func TestAliveUntilLookedAt(t *testing.T) {
 	rows := map[string]row{shards[0].ID: {owner: "a", epoch: 1, counter: 1},
 		shards[1].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "w"}}
 	table.observe(shards, rows, long, long)
-	due := table.seen[shards[1].ID]
-	due.retry = time.Now()
-	table.seen[shards[1].ID] = due
-	if free, _ := table.acquirable(); slices.Contains(free, shards[1].ID) {
+	table.shards[shards[1].ID].seen.retry = time.Now()
+	if free, _ := table.snapshotLocked().acquirable(); slices.Contains(free, shards[1].ID) {
 		t.Error("offered what the other worker could read, as it was not looked at for long")
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	if free, _ := table.acquirable(); !slices.Contains(free, shards[1].ID) {
+	if free, _ := table.snapshotLocked().acquirable(); !slices.Contains(free, shards[1].ID) {
 		t.Error("offered nothing although the other worker is dead")
 	}
 }

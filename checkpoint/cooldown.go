@@ -45,17 +45,3 @@ func (c *cooldown) read() {
 func (f failedReading) ofShard(seen row, worker string) bool {
 	return seen.failures > 0 && seen.failures >= f.failures && (f.shared || seen.failedBy != worker)
 }
-
-// coolingDown reports whether this worker must not ask others for their leases:
-// for the longer, the more of its readings failed since it last read any shard.
-// Then it tries one. t.mu must be held.
-func (t *Table) coolingDown() bool {
-	const most = 3 // doublings
-	times := 0
-	for shard, f := range t.cooldown.failed {
-		if !f.ofShard(t.seen[shard].row, t.cfg.Worker) {
-			times += f.times
-		}
-	}
-	return times > 0 && (time.Since(t.cooldown.last) < t.cfg.LeaseDuration<<min(times, most) || len(t.held) > 0 || t.claiming())
-}

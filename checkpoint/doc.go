@@ -7,4 +7,7 @@
 // grows with each change of owner: a worker that lost a shard changes nothing.
 // Nobody compares wall clocks: a lease may be taken over when its row was seen
 // unchanged for a whole lease duration on the observer's own monotonic clock.
+//
+// A reader begins with table.go, scan.go (what is observed), acquire.go and lease.go
+// (a lease from its acquisition to its release).
 package checkpoint

@@ -7,6 +7,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// Shards that cannot be read: each failure lengthens the pause before the next try. It is
+// logged at most once a minute per shard.
+
 // Attributes of a row whose shard could not be read under its last lease.
 const (
 	attrFailures     = "ReadFailures"     // readings that failed in a row, of all workers
@@ -52,10 +55,9 @@ func (t *Table) retrySoon() {
 		return // one of them may fail only now and then
 	}
 	t.retried = time.Now()
-	for id, o := range t.seen {
-		if o.failing() {
-			o.retry = time.Now().Add(jitter(t.callTimeout()))
-			t.seen[id] = o
+	for _, s := range t.shards {
+		if s.seen.failing() {
+			s.seen.retry = time.Now().Add(jitter(t.callTimeout()))
 		}
 	}
 }
@@ -65,22 +67,11 @@ func (t *Table) recovered(shard string, failures int64) {
 	t.cfg.Log.Info().Str("shard", shard).Int64("failures", failures).Msg("shard is read again")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.reports, shard)
+	t.shards.state(shard).report = report{}
 }
 
 func jitter(most time.Duration) time.Duration {
 	return time.Duration(rand.Int64N(int64(most) + 1)) //nolint:gosec // no secret
-}
-
-// retryWait returns how long this worker must leave a shard alone. If it failed
-// last and has read nothing since, it lets the others try first. t.mu must be held.
-func (t *Table) retryWait(shard string, o observation, others bool) time.Duration {
-	at := o.retry
-	_, unread := t.cooldown.failed[shard]
-	if others && o.failedBy == t.cfg.Worker && (unread || o.failing()) {
-		at = at.Add(2 * t.cfg.LeaseDuration)
-	}
-	return time.Until(at)
 }
 
 // Failing returns the listed shards that could not be read several times in a
@@ -88,10 +79,11 @@ func (t *Table) retryWait(shard string, o observation, others bool) time.Duratio
 func (t *Table) Failing() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	snap := t.snapshotLocked()
 	shards := make(map[string]time.Time)
-	for id, o := range t.seen {
-		if o.failing() && !t.isFinished(id, o) && t.shards.has(id) {
-			shards[id] = o.failingSince
+	for id, s := range t.shards {
+		if s.seen.failing() && !snap.isFinished(s) && s.isListed() {
+			shards[id] = s.seen.failingSince
 		}
 	}
 	return shards
@@ -110,12 +102,12 @@ type report struct {
 // reportInterval. failures is their number in a row, of all workers.
 func (t *Table) reportFailure(shard string, failures int64, cause error) {
 	t.mu.Lock()
-	r := t.reports[shard]
-	r.times++
+	s := t.shards.state(shard)
+	s.report.times++
+	r := s.report
 	due := r.at.IsZero() || time.Since(r.at) >= reportInterval
-	t.reports[shard] = r
 	if due {
-		t.reports[shard] = report{at: time.Now()}
+		s.report = report{at: time.Now()}
 	}
 	t.mu.Unlock()
 	if due {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -123,25 +124,23 @@ func TestFailingIsOffered(t *testing.T) {
 				owner := "a"
 				if i < mine {
 					owner = "w"
-					table.held[s.ID] = &Lease{}
+					table.shards[s.ID].lease = &Lease{}
 				}
 				rows[s.ID] = row{owner: owner, epoch: 1, counter: 1}
 			}
 			begun := time.Now()
 			table.observe(shards, rows, begun, begun)
-			defer clear(table.held)
+			defer forgetLeases(table)
 			for {
 				table.mu.Lock()
-				free, next := table.acquirable()
+				free, next := table.snapshotLocked().acquirable()
 				table.mu.Unlock()
 				if slices.Contains(free, bad) {
 					break
 				}
 				time.Sleep(max(next, time.Millisecond))
-				for id := range table.seen { // the others are alive
-					o := table.seen[id]
-					o.read = o.since
-					table.seen[id] = o
+				for _, s := range table.shards { // the others are alive
+					s.seen.read = s.seen.since
 				}
 			}
 			if after := time.Since(begun); after < from*3/4 || after > from*5/4 {
@@ -171,11 +170,11 @@ func TestFailingIsInNoShare(t *testing.T) {
 		shards[4].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a", checkpoint: ShardEnd},
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	if of, free := table.shares(); of["a"] != 2 || free != 0 {
+	if of, free := table.snapshotLocked().shares(); of["a"] != 2 || free != 0 {
 		t.Errorf("shares %v, %d free", of, free)
 	}
 	for range 20 { // a worker without a lease claims by chance
-		if plan := table.plan(); len(plan) != 1 || plan[0].shard == shards[0].ID {
+		if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != 1 || plan[0].shard == shards[0].ID {
 			t.Fatalf("claims %v", plan)
 		}
 	}
@@ -198,7 +197,7 @@ func TestBlame(t *testing.T) {
 		for _, m := range mine {
 			table.cooldown.add(shard0, "w", m.acquired, m.failures, errBroken)
 		}
-		if table.coolingDown() != cooling {
+		if table.snapshotLocked().isCoolingDown() != cooling {
 			t.Errorf("%s: cooling down %v", what, !cooling)
 		}
 		if err := table.CanRead(); err != nil && !now.failing() {
@@ -209,7 +208,7 @@ func TestBlame(t *testing.T) {
 			t.Errorf("%s: it can read", what)
 		}
 		table.cooldown.read()
-		if table.coolingDown() {
+		if table.snapshotLocked().isCoolingDown() {
 			t.Errorf("%s: cooling down though it reads", what)
 		}
 	}
@@ -236,7 +235,7 @@ func TestOneClaimAfterCooldown(t *testing.T) {
 	table.observe(shardIDs(8), rows, time.Now(), time.Now())
 	f := func(when string, claims int) {
 		t.Helper()
-		if plan := table.plan(); len(plan) != claims {
+		if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != claims {
 			t.Errorf("%s: claims %v", when, plan)
 		}
 	}
@@ -250,21 +249,19 @@ func TestOneClaimAfterCooldown(t *testing.T) {
 	f("after two failures", 0)
 	table.cooldown.last = time.Now().Add(-9 * table.cfg.LeaseDuration)
 	table.claimed = time.Now()
-	o := table.seen[shard0]
+	o := &table.shards[shard0].seen
 	o.claim = "w"
-	table.seen[shard0] = o
 	f("it has claimed one", 0)
 	o.claim, o.owner = "", "w"
-	table.seen[shard0] = o
 	lease := &Lease{table: table, shard: shard0}
-	table.held[shard0] = lease
+	table.shards[shard0].lease = lease
+	defer forgetLeases(table)
 	f("it has one", 0)
 	lease.HasRead()
 	f("it reads", 1)
 	table.cooldown.add("another", "w", row{}, 1, errBroken)
 	lease.HasRead()
 	f("it reads on, another failed", 1)
-	clear(table.held)
 }
 
 // Failures of a shard are logged once per shard and minute, with their number;
@@ -322,14 +319,12 @@ func TestRetrySoon(t *testing.T) {
 		}
 		f := func(when string, soon bool) {
 			t.Helper()
-			if wait := time.Until(table.seen[shards[0].ID].retry); (wait <= table.callTimeout()) != soon {
+			if wait := time.Until(table.shards[shards[0].ID].seen.retry); (wait <= table.callTimeout()) != soon {
 				t.Errorf("%s: tried in %s", when, wait)
 			}
 		}
 		again := func() {
-			o := table.seen[shards[0].ID]
-			o.retry = time.Now().Add(maxRetryPause)
-			table.seen[shards[0].ID] = o
+			table.shards[shards[0].ID].seen.retry = time.Now().Add(maxRetryPause)
 		}
 		observe(9, 9)
 		f("at start", true)

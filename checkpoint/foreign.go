@@ -19,7 +19,7 @@ const reopenedFor = time.Minute
 
 // foreign returns the reason why a row belongs to another shard than s, or "". anew is
 // set while the table has the creation time of an earlier stream.
-func (s listedShard) foreign(r row, anew bool) string {
+func (s listedShard) foreign(r row, anew bool, now time.Time) string {
 	switch {
 	case r.first != "" && s.First != "" && r.first != s.First:
 		return "its shard began at " + r.first + ", this one at " + s.First
@@ -30,7 +30,7 @@ func (s listedShard) foreign(r row, anew bool) string {
 		return "its checkpoint " + r.checkpoint + " is not within the shard"
 	case r.checkpoint == s.refused:
 		return "Kinesis refuses its checkpoint " + r.checkpoint
-	case r.finished() && s.reopened >= goneAfter && time.Since(s.reopenedAt) >= reopenedFor:
+	case r.finished() && s.reopened >= goneAfter && now.Sub(s.reopenedAt) >= reopenedFor:
 		return "it says that the shard is finished, which is open"
 	}
 	return ""
@@ -65,31 +65,20 @@ func CompareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// foreign returns the reason why the row of a shard belongs to another shard, or "". A
-// shard that one listing lacks counts as it was listed before. t.mu must be held.
-func (t *Table) foreign(id string, r row) string {
-	shard := t.shards[id]
-	if t.shards.gone(id) {
-		return ""
-	}
-	return shard.foreign(r, t.start.anew)
-}
-
-// isFinished reports whether a shard is read to its end. t.mu must be held.
-func (t *Table) isFinished(id string, o observation) bool {
-	return o.finished() && t.foreign(id, o.row) == ""
-}
-
 // disown ends the reading of the shards that this worker holds by foreign rows.
 // t.mu must be held.
 func (t *Table) disown() {
-	for id, lease := range t.held {
-		why := t.foreign(id, t.seen[id].row)
-		if why == "" || lease.reading.Err() != nil {
+	snap := t.snapshotLocked()
+	for id, s := range t.shards {
+		if s.lease == nil {
+			continue
+		}
+		why := snap.foreign(s)
+		if why == "" || s.lease.reading.Err() != nil {
 			continue
 		}
 		t.cfg.Log.Error().Str("shard", id).Str("reason", why).Msg("the row of the shard is of another stream: reading stops, to begin anew")
-		lease.stopReading()
+		s.lease.stopReading()
 	}
 }
 
@@ -99,9 +88,7 @@ func (l *Lease) Refused() {
 	t := l.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	shard := t.shards[l.shard]
-	shard.refused = l.acquired.checkpoint
-	t.shards[l.shard] = shard
+	t.shards.state(l.shard).listed.refused = l.acquired.checkpoint
 }
 
 // warnOfOthers logs, once each, that the worker that started last writes to another

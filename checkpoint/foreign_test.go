@@ -18,7 +18,7 @@ func TestForeignRow(t *testing.T) {
 	const before, first, within, last, after = "49599", "49600", "49650", "49700", "49800"
 	f := func(name string, s listedShard, r row, anew, want bool) {
 		t.Helper()
-		if got := s.foreign(r, anew); got != "" != want {
+		if got := s.foreign(r, anew, time.Now()); got != "" != want {
 			t.Errorf("%s: %q, want foreign: %v", name, got, want)
 		}
 	}
@@ -70,7 +70,7 @@ func TestOpenButFinished(t *testing.T) {
 			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			if got := a.refusal(a.shards[shard0].Shard, a.seen[shard0], true) == ""; got != want {
+			if got := a.snapshotLocked().refusal(shard0) == ""; got != want {
 				t.Errorf("%s: it may be taken: %v", name, got)
 			}
 		})
@@ -549,7 +549,7 @@ func TestRowIsLaterThanListing(t *testing.T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.note(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
-	refusal := func() string { return a.refusal(a.shards[shard0].Shard, a.seen[shard0], true) }
+	refusal := func() string { return a.snapshotLocked().refusal(shard0) }
 	if refusal() == "" {
 		t.Error("the row of a later stream may be renewed by an older listing")
 	}

@@ -27,12 +27,14 @@ func gapsOf(it item) Gaps {
 	return Gaps{Count: n, From: readTime(it, attrGapFrom), To: readTime(it, attrGapTo)}
 }
 
-func (g Gaps) write(set []string, values item) []string {
+// write adds the gaps to an update of the row.
+func (g Gaps) write(c *change) {
 	if g.Count == 0 {
-		return set
+		return
 	}
-	values[":gaps"], values[":gapFrom"], values[":gapTo"] = num(g.Count), num(g.From.UnixMilli()), num(g.To.UnixMilli())
-	return append(set, attrGaps+" = :gaps", attrGapFrom+" = :gapFrom", attrGapTo+" = :gapTo")
+	c.set(attrGaps, num(g.Count))
+	c.set(attrGapFrom, num(g.From.UnixMilli()))
+	c.set(attrGapTo, num(g.To.UnixMilli()))
 }
 
 // Lost notes that records which came between two times, by Kinesis' clock, can have

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+// The leases that this worker holds: how they are found and released.
+
 // ErrNotAcquired is returned by Acquire when the rules, or another worker, keep this worker
 // from a lease.
 var ErrNotAcquired = errors.New("the lease is not acquired")
@@ -15,7 +17,7 @@ var ErrNotAcquired = errors.New("the lease is not acquired")
 func (t *Table) Lease(shardID string) *Lease {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.held[shardID]
+	return t.shards.get(shardID).lease
 }
 
 // Observed returns the owner and the checkpoint of a shard as they were seen last, "" for
@@ -24,11 +26,11 @@ func (t *Table) Lease(shardID string) *Lease {
 func (t *Table) Observed(shardID string) (owner, checkpoint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	seen := t.seen[shardID]
-	if t.foreign(shardID, seen.row) != "" {
-		return seen.owner, ""
+	s := t.shards.get(shardID)
+	if t.snapshotLocked().foreign(s) != "" {
+		return s.seen.owner, ""
 	}
-	return seen.owner, seen.checkpoint
+	return s.seen.owner, s.seen.checkpoint
 }
 
 // Release is to be called when the reading of a held shard has ended, for whatever reason.
@@ -47,8 +49,9 @@ func (t *Table) Release(shardID string) error {
 	if failure != nil && !hasRead {
 		t.cooldown.add(shardID, t.cfg.Worker, lease.acquired, last.failures, failure)
 	}
-	delete(t.held, shardID)
-	if _, deleted := t.deleted[shardID]; !deleted {
+	s := t.shards.state(shardID)
+	s.lease = nil
+	if s.deleted.IsZero() {
 		t.note(shardID, last, time.Now())
 	}
 	t.signal()

@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// What a table is like, for the start of a worker and for doctor: whether it is a lease
+// table, whose, and whether it can be written to.
+
 var (
 	// ErrOtherTable is returned for a table with another key than a lease table's.
-	ErrOtherTable = errors.New("the table is not a lease table")
+	ErrOtherTable = errors.New("is a table of another program")
 	// ErrDeleting is returned while the table is being deleted.
 	ErrDeleting = errors.New("the lease table is being deleted")
 )
@@ -66,16 +71,16 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 		d.Billing = string(t.BillingModeSummary.BillingMode)
 	}
 	d.Ready = t.TableStatus == types.TableStatusActive || t.TableStatus == types.TableStatusUpdating
-	key := ""
+	var key []string
 	for _, k := range t.KeySchema {
-		key += fmt.Sprintf("%s %s ", aws.ToString(k.AttributeName), k.KeyType)
+		key = append(key, aws.ToString(k.AttributeName))
 	}
-	if key != attrShard+" "+string(types.KeyTypeHash)+" " {
-		return d, fmt.Errorf("%s: %w: its key is %sand not %s %s", table, ErrOtherTable, key, attrShard, types.KeyTypeHash)
+	if !slices.Equal(key, []string{attrShard}) { // one key is a hash key
+		return d, fmt.Errorf("%q %w (its key is %s, not %s)", table, ErrOtherTable, strings.Join(key, " and "), attrShard)
 	}
 	for _, a := range t.AttributeDefinitions {
 		if aws.ToString(a.AttributeName) == attrShard && a.AttributeType != types.ScalarAttributeTypeS {
-			return d, fmt.Errorf("%s: %w: %s is of type %s and not %s", table, ErrOtherTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
+			return d, fmt.Errorf("%q %w (its key %s is of type %s, not %s)", table, ErrOtherTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
 		}
 	}
 	return d, nil
@@ -85,14 +90,14 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 // nothing: what it asks for has a condition that never holds, and is refused for that
 // only to who may do it.
 func TryWrites(ctx context.Context, db DynamoDB, table string) error {
-	const key, never = "logsluice-doctor", "attribute_exists(" + attrShard + ") AND attribute_not_exists(" + attrShard + ")"
-	_, _, err := updateRow(ctx, db, table, key, "SET "+attrOwner+" = :nobody", never, item{":nobody": str(key)}, viewTimeout)
-	if err != nil {
+	const key = "logsluice-doctor"
+	never := all(rowExists(), absent(attrShard))
+	var c change
+	c.set(attrOwner, str(key))
+	if _, _, err := updateRow(ctx, db, table, key, c, never, viewTimeout); err != nil {
 		return fmt.Errorf("try to update a row of %s: %w", table, err)
 	}
-	_, err = db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(key)}, ConditionExpression: aws.String(never)})
-	var failed *types.ConditionalCheckFailedException
-	if err != nil && !errors.As(err, &failed) {
+	if _, err := deleteRow(ctx, db, table, key, never, viewTimeout); err != nil {
 		return fmt.Errorf("try to delete a row of %s: %w", table, err)
 	}
 	return nil

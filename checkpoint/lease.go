@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -92,9 +91,9 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		lose(err)
 		return nil, fmt.Errorf("lease of %s: the table is closed: %w", shardID, err)
 	}
-	t.held[shardID] = l
+	t.shards.state(shardID).lease = l
 	t.note(shardID, got, time.Now())
-	l.start = t.startOf(shardID)
+	l.start = t.start.begin(shardID, got)
 	t.tasks.Go(func() {
 		defer close(l.ended)
 		l.heartbeat()
@@ -413,42 +412,37 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	// only now and then is failing.
 	recovered := failures > 0 && l.hasRead && l.failure == nil
 	l.mu.Unlock()
-	values := item{":me": str(l.table.cfg.Worker), ":epoch": num(l.epoch), ":counter": num(counter), ":one": num(1)}
-	set := []string{attrCounter + " = " + attrCounter + " + :one"}
-	var remove []string
+	var c change
+	c.increment(attrCounter, 0)
 	switch {
 	case news && restarting:
-		remove = append(remove, attrCheckpoint)
+		c.remove(attrCheckpoint)
 	case news:
-		set = append(set, attrCheckpoint+" = :checkpoint")
-		values[":checkpoint"] = str(checkpoint)
+		c.set(attrCheckpoint, str(checkpoint))
 	}
 	if restarting {
-		remove = append(remove, attrReadThrough)
+		c.remove(attrReadThrough)
 	}
 	if why == releasing {
-		remove = append(remove, attrOwner)
+		c.remove(attrOwner)
 	} else {
-		set = append(set, attrTimeout+" = :timeout")
-		values[":timeout"] = str(l.table.informativeTimeout())
+		c.set(attrTimeout, str(l.table.informativeTimeout()))
 	}
-	set = gaps.write(read.write(set, values), values)
+	read.write(&c)
+	gaps.write(&c)
 	switch {
 	case failed:
-		set = append(set, attrFailures+" = :failures", attrFailedBy+" = :me", attrFailingSince+" = if_not_exists("+attrFailingSince+", :now)")
-		values[":failures"], values[":now"] = num(failures+1), str(l.table.cfg.Clock().UTC().Format(time.RFC3339Nano))
+		c.set(attrFailures, num(failures+1))
+		c.set(attrFailedBy, str(l.table.cfg.Worker))
+		c.setOnce(attrFailingSince, str(l.table.cfg.Clock().UTC().Format(time.RFC3339Nano)))
 	case recovered:
-		remove = append(remove, attrFailures, attrFailedBy, attrFailingSince)
+		c.remove(attrFailures, attrFailedBy, attrFailingSince)
 	}
-	expression := "SET " + strings.Join(set, ", ")
-	if remove != nil {
-		expression += " REMOVE " + strings.Join(remove, ", ")
-	}
-	condition := attrOwner + " = :me AND " + attrEpoch + " = :epoch AND " + attrCounter + " = :counter"
+	when := all(is(attrOwner, str(l.table.cfg.Worker)), is(attrEpoch, num(l.epoch)), is(attrCounter, num(counter)))
 	if again {
-		expression, condition, values = l.restore(why, checkpoint, counter)
+		c, when = l.restore(why, checkpoint, counter)
 	}
-	it, conditionFailed, err := l.table.update(ctx, l.shard, expression, condition, values, timeout)
+	it, conditionFailed, err := l.table.update(ctx, l.shard, c, when, timeout)
 	if err != nil {
 		return err
 	}

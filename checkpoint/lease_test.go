@@ -362,7 +362,7 @@ func TestLateRenewal(t *testing.T) {
 			lease := acquired(t, a, shard0)
 			late := make(chan func(), 1)
 			db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-				if _, carries := in.ExpressionAttributeValues[":checkpoint"]; !carries {
+				if _, carries := in.ExpressionAttributeValues[":"+attrCheckpoint]; !carries {
 					return real.UpdateItem(ctx, in)
 				}
 				db.update.Store(nil)

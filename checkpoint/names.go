@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 )
 
+// Rules for the names of tables and workers.
+
 // validTable is DynamoDB's. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html.
 var validTable = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
@@ -31,7 +33,7 @@ const maxWorker = 128
 func CheckWorker(name string) error {
 	switch {
 	case strings.TrimSpace(name) != name || name == "":
-		return errors.New("there are blanks around the name, or nothing else: remove them")
+		return errors.New("the name has a leading or trailing blank: remove it")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return errors.New("the name has characters that cannot be printed: remove them")
 	case len(name) > maxWorker:

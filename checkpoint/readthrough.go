@@ -46,18 +46,16 @@ func readTime(it item, attribute string) time.Time {
 }
 
 // write adds what is known to an update of the row.
-func (s readState) write(set []string, values item) []string {
-	for attribute, at := range map[string]time.Time{attrReadThrough: s.through, attrReadAt: s.at} {
-		if !at.IsZero() {
-			set = append(set, attribute+" = :"+attribute)
-			values[":"+attribute] = num(at.UnixMilli())
-		}
+func (s readState) write(c *change) {
+	if !s.through.IsZero() {
+		c.set(attrReadThrough, num(s.through.UnixMilli()))
+	}
+	if !s.at.IsZero() {
+		c.set(attrReadAt, num(s.at.UnixMilli()))
 	}
 	if s.rate > 0 {
-		set = append(set, attrReadRate+" = :"+attrReadRate)
-		values[":"+attrReadRate] = decimal(s.rate)
+		c.set(attrReadRate, decimal(s.rate))
 	}
-	return set
 }
 
 // ReadThrough notes that every record up to a time, by Kinesis' clock, is read and
@@ -109,7 +107,7 @@ func (t *Table) tell(now time.Time) {
 func (t *Table) Now() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.now()
+	return t.nowLocked()
 }
 
 // UnreadSince returns the time, by Kinesis' clock, since which records of the shard may
@@ -120,9 +118,9 @@ func (l *Lease) UnreadSince() time.Time {
 	return l.table.unreadSince(l.shard)
 }
 
-// now returns the time by Kinesis' clock, to the second; this worker's before the first
+// nowLocked returns the time by Kinesis' clock, to the second; this worker's before the first
 // listing. t.mu must be held.
-func (t *Table) now() time.Time {
+func (t *Table) nowLocked() time.Time {
 	if t.clock.shown.IsZero() {
 		return t.cfg.Clock()
 	}
@@ -160,26 +158,26 @@ func (s Standing) Unread() bool { return s.Failing || !s.Waits && !s.Elsewhere &
 func (t *Table) Standings() []Standing {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
-	of, _ := t.shares()
+	snap, now := t.snapshotLocked(), t.nowLocked()
+	of, _ := snap.shares()
 	// A worker without a lease is known to itself alone, so some more may report.
 	reports := slices.Min(slices.Collect(maps.Keys(of))) == t.cfg.Worker
 	var all []Standing
 	for _, id := range slices.Sorted(maps.Keys(t.shards)) {
-		o := t.seen[id]
-		lease := t.held[id]
+		s := t.shards[id]
+		o, lease := s.seen, s.lease
 		if lease != nil && lease.isLost() {
 			lease = nil
 		}
-		if t.isFinished(id, o) || lease == nil && !t.shards.has(id) {
+		if !s.listed.known || snap.isFinished(s) || lease == nil && !s.isListed() {
 			continue
 		}
 		since := t.unreadSince(id)
 		unanswered := now.Sub(later(o.reading.at, since))
 		if !o.failing() {
-			unanswered = min(unanswered, time.Since(t.sameSince(id, lease)))
+			unanswered = min(unanswered, snap.now.Sub(s.sameSince(lease)))
 		}
-		if start, ok := t.startOf(id).Timestamp(); ok && o.neverRead() && start.Before(since) {
+		if start, ok := t.start.begin(id, o.row).Timestamp(); ok && o.neverRead() && start.Before(since) {
 			since = start
 		}
 		if o.failing() && o.neverRead() && o.failingSince.Before(since) {
@@ -188,9 +186,9 @@ func (t *Table) Standings() []Standing {
 		all = append(all, Standing{
 			Shard:      id,
 			Lease:      lease,
-			Elsewhere:  lease == nil && t.alive(o) && !o.failing(),
+			Elsewhere:  lease == nil && snap.isAlive(o) && !o.failing(),
 			Failing:    o.failing() && (lease == nil || !lease.isRead()),
-			Waits:      lease == nil && t.waitsFor(t.shards[id].Shard) != "",
+			Waits:      lease == nil && snap.waitsFor(s.listed.Shard) != "",
 			Lag:        max(now.Sub(since), 0),
 			Unanswered: max(unanswered, 0),
 			Reports:    lease != nil || reports,
@@ -199,25 +197,16 @@ func (t *Table) Standings() []Standing {
 	return all
 }
 
-// sameSince returns since when a shard has been in the same hands, or in nobody's. t.mu
-// must be held.
-func (t *Table) sameSince(id string, lease *Lease) time.Time {
+// sameSince returns since when a shard has been in the same hands, or in nobody's. lease
+// is the one that this worker has and has not lost, nil if there is none.
+func (s *shardState) sameSince(lease *Lease) time.Time {
 	if lease != nil {
 		return lease.since
 	}
-	if o, exists := t.seen[id]; exists {
-		return o.since
+	if s.seen.exists {
+		return s.seen.since
 	}
-	return t.shards[id].since
-}
-
-// startOf returns where reading a shard begins that has no checkpoint. t.mu must be
-// held.
-func (t *Table) startOf(id string) Position {
-	if o := t.seen[id]; o.start != nil {
-		return *o.start
-	}
-	return t.start.of(id)
+	return s.listed.since
 }
 
 // neverRead reports whether nothing is known to have been read of the shard.
@@ -227,7 +216,7 @@ func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.I
 // be unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
 	// No record of the shard is older than its stream, or than itself.
-	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards[id].created)
+	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards.get(id).listed.created)
 	if t.start.madeAgain != "" { // when the table was made again, all was read up to then
 		since = later(since, t.start.at)
 	}
@@ -237,26 +226,28 @@ func (t *Table) unreadSince(id string) time.Time {
 // allUnreadSince returns the time since which records of any shard may be unread. t.mu
 // must be held.
 func (t *Table) allUnreadSince() time.Time {
-	at := t.now()
-	for id := range t.shards {
-		if since := t.unreadSince(id); t.shards.has(id) && !t.isFinished(id, t.seen[id]) && since.Before(at) {
+	at, snap := t.nowLocked(), t.snapshotLocked()
+	for id, s := range t.shards {
+		if since := t.unreadSince(id); s.isListed() && !snap.isFinished(s) && since.Before(at) {
 			at = since
 		}
 	}
 	return at
 }
 
+// unreadSinceIn is unreadSince without what the stream says. t.mu must be held.
 func (t *Table) unreadSinceIn(id string) time.Time {
-	o, exists := t.seen[id]
-	if at, deleted := t.deleted[id]; deleted && !exists {
-		return at
+	s := t.shards.get(id)
+	o := s.seen
+	if !s.deleted.IsZero() && !o.exists {
+		return s.deleted
 	}
-	if t.foreign(id, o.row) != "" {
+	if t.snapshotLocked().foreign(s) != "" {
 		o = observation{} // what it says is of another shard
 	}
-	listed := t.shards[id].listed
+	listed := s.listed.listed
 	if listed.IsZero() {
-		listed = t.now()
+		listed = t.nowLocked()
 	}
 	switch {
 	case !o.reading.through.IsZero():
@@ -265,15 +256,15 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 		// A row that does not say. Nothing was read after its owner's last sign of life,
 		// or after the end of its lease in a row of vmware-go-kcl-v2. Our own acquisition
 		// is no such sign.
-		if lease := t.held[id]; lease != nil && !lease.unreadSince.IsZero() {
+		if lease := s.lease; lease != nil && !lease.unreadSince.IsZero() {
 			return lease.unreadSince
 		}
 		if end, err := time.Parse(time.RFC3339Nano, o.timeout); err == nil && end.Add(-o.duration).Before(listed) {
 			return end.Add(-o.duration)
 		}
 	case o.start != nil:
-	case id <= t.start.lastShard && !t.replaced || len(t.shards[id].Parents) == 0: // there since the stream was created
-		if created := cmp.Or(t.start.at, t.shards[id].created); !created.IsZero() && created.Before(listed) {
+	case id <= t.start.lastShard && !t.replaced || len(s.listed.Parents) == 0: // there since the stream was created
+		if created := cmp.Or(t.start.at, s.listed.created); !created.IsZero() && created.Before(listed) {
 			return created
 		}
 	default:
@@ -288,13 +279,13 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 // have expired: what came to them and to the shard since may be lost. While Kinesis lists
 // one of them, no record of the shard has expired, and the time is zero. t.mu must be held.
 func (t *Table) parentsClosed(id string) (at time.Time) {
-	for _, parent := range t.shards[id].Parents {
-		if t.shards.has(parent) {
+	for _, parent := range t.shards.get(id).listed.Parents {
+		s := t.shards.get(parent)
+		if s.isListed() {
 			return time.Time{}
 		}
-		row, exists := t.seen[parent]
-		through := row.reading.through
-		if through.IsZero() && (exists && !row.finished() || !exists && t.shards.gone(parent)) {
+		through := s.seen.reading.through
+		if through.IsZero() && (s.seen.exists && !s.seen.finished() || !s.seen.exists && s.isGone()) {
 			through = t.start.at // nobody has read it, as far as is known
 		}
 		if !through.IsZero() && (at.IsZero() || through.Before(at)) {

@@ -84,15 +84,13 @@ func TestStandings(t *testing.T) {
 			table.tell(kinesis)
 			table.observe(listed, rows, time.Now(), time.Now())
 			time.Sleep(2 * minute)
-			seen := table.seen["shardId-1"]
+			seen := &table.shards["shardId-1"].seen
 			seen.since, seen.read = time.Now(), time.Now()
-			table.seen["shardId-1"] = seen
-			if o, ok := table.seen[s.ID]; ok && o.owner == "a" {
+			if o := &table.shards[s.ID].seen; o.exists && o.owner == "a" {
 				o.since, o.read = time.Now(), time.Now()
-				table.seen[s.ID] = o
 			}
 			all := table.Standings()
-			kinesis = table.now()
+			kinesis = table.nowLocked()
 			i := slices.IndexFunc(all, func(s2 Standing) bool { return s2.Shard == s.ID })
 			if i < 0 {
 				if want != (Standing{}) {
@@ -234,7 +232,7 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 			closed := parent
 			closed.Closed = true
 			a.observe([]Shard{closed, child}, rows, time.Now(), time.Now())
-			if got := a.now().Sub(a.unreadSince(child.ID)); got > time.Minute {
+			if got := a.nowLocked().Sub(a.unreadSince(child.ID)); got > time.Minute {
 				t.Errorf("%s: it is unread for %s", what, got)
 			}
 		})
@@ -243,7 +241,7 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 		a.observe([]Shard{{ID: parent.ID, First: "10"}, {ID: child.ID, First: "20"}}, nil, time.Now(), time.Now())
 	})
 	f("created again before a worker starts", func(a *Table) {
-		a.stream.Created = a.now().Add(-3 * days)
+		a.stream.Created = a.nowLocked().Add(-3 * days)
 		first := item{attrStartPosition: str(trimHorizon), attrLastShard: str(a.start.lastShard), attrStream: str("logs"), attrCreated: num(1), attrReadThrough: num(a.start.at.UnixMilli())}
 		if err := a.takeStart(first); err != nil {
 			t.Fatal(err)

@@ -12,12 +12,11 @@ var ErrRefused = errors.New("refused by Kinesis")
 
 // refusals are the shards that Kinesis refuses this worker to read.
 type refusals struct {
-	hasRead bool // this worker has read a shard since it started
-	// causes are by shard, since this worker last read any; that of the listing is
-	// under "".
-	causes map[string]refusal
-	since  time.Time // when the first of these came
-	last   error
+	hasRead bool               // this worker has read a shard since it started
+	causes  map[string]refusal // by shard, since this worker last read any
+	listing error              // of the last listing, nil if it was not refused
+	since   time.Time          // when the first of these came
+	last    error
 	// readers are when the other workers were last seen to read.
 	readers map[string]time.Time
 }
@@ -30,8 +29,21 @@ type refusal struct {
 	failedBy string
 }
 
-// add notes the error of a read, or of a listing if shard is "". before is the row of the
-// shard as this worker acquired it.
+// list notes the outcome of a listing.
+func (r *refusals) list(err error) {
+	switch {
+	case err == nil:
+		r.listing = nil
+	case errors.Is(err, ErrRefused):
+		if !r.areThere() {
+			r.since = time.Now()
+		}
+		r.listing, r.last = err, err
+	}
+}
+
+// add notes the error of a read. before is the row of the shard as this worker acquired
+// it.
 func (r *refusals) add(shard string, err error, worker string, before row) {
 	if !errors.Is(err, ErrRefused) {
 		return
@@ -50,6 +62,9 @@ func (r *refusals) add(shard string, err error, worker string, before row) {
 // shard. A shard does not count that is refused to another worker as well, if that worker
 // reads others.
 func (r *refusals) areThere() bool {
+	if r.listing != nil {
+		return true
+	}
 	for _, c := range r.causes {
 		if at, reads := r.readers[c.failedBy]; !reads || time.Since(at) >= UnreadAfter {
 			return true
@@ -60,12 +75,8 @@ func (r *refusals) areThere() bool {
 
 // read notes that this worker has read a shard, whichever.
 func (r *refusals) read() {
-	listing, refused := r.causes[""]
 	clear(r.causes)
 	r.hasRead = true
-	if refused {
-		r.causes[""] = listing
-	}
 }
 
 // unreadFor is how long nothing is read until that says something of a worker that has
@@ -94,9 +105,10 @@ func (t *Table) CanRead() error {
 	failing := len(t.Failing())
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	snap := t.snapshotLocked()
 	listed := 0
-	for id := range t.shards {
-		if t.shards.has(id) && !t.isFinished(id, t.seen[id]) {
+	for _, s := range t.shards {
+		if s.isListed() && !snap.isFinished(s) {
 			listed++
 		}
 	}
@@ -107,11 +119,11 @@ func (t *Table) CanRead() error {
 	switch {
 	case failing > 0 && failing == listed:
 		return fmt.Errorf("no shard can be read: %w", cause)
-	case t.coolingDown() && time.Since(t.cooldown.since) >= unreadFor:
+	case snap.isCoolingDown() && time.Since(t.cooldown.since) >= unreadFor:
 		return fmt.Errorf("this worker can read no shard: %w", cause)
 	case t.refusals.isRefused(), t.refusals.areThere() && time.Since(t.refusals.since) >= unreadFor:
-		if listing, refused := t.refusals.causes[""]; refused && len(t.refusals.causes) == 1 {
-			return fmt.Errorf("the shards cannot be listed: %w", listing.cause) // those that are held may be read
+		if t.refusals.listing != nil && len(t.refusals.causes) == 0 {
+			return fmt.Errorf("the shards cannot be listed: %w", t.refusals.listing) // those that are held may be read
 		}
 		return fmt.Errorf("this worker reads nothing: %w", t.refusals.last)
 	}

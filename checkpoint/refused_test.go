@@ -50,7 +50,7 @@ func TestRefusals(t *testing.T) {
 		check("nothing is read for long", none, "", "this worker reads nothing: four")
 		r.read()
 		check("it reads again", none, "", "")
-		r.add("", refusal("five"), "a", row{})
+		r.list(refusal("five"))
 		r.read()
 		time.Sleep(unreadFor)
 		check("its listings are refused, though it reads", none, "", "the shards cannot be listed: five")

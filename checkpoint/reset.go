@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
+
+// The command leases reset: what it plans to write, and each write on condition that the
+// row is as it was shown.
 
 // Reset is what is to be done to one shard.
 type Reset struct {
@@ -27,12 +27,13 @@ type Reset struct {
 // LATEST the finished ones, in which nothing newer comes. LATEST is now, by
 // Kinesis' clock.
 func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Time) ([]Reset, error) {
-	listed := byID(shards)
+	snap := snapshotOf(v.rows, shards)
 	for _, id := range only {
-		if _, isListed := listed[id]; isListed {
+		s := snap.shards.get(id)
+		if s.isListed() {
 			continue
 		}
-		if _, hasRow := v.rows[id]; hasRow {
+		if s.seen.exists {
 			return nil, fmt.Errorf("shard %s is no longer listed by Kinesis: nothing of it can be read again", id)
 		}
 		return nil, fmt.Errorf("shard %s is neither in the lease table nor listed by Kinesis: check its id", id)
@@ -45,14 +46,13 @@ func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Ti
 		to = Position{kind: atTimestamp, time: now}
 	}
 	var plan []Reset
-	for _, r := range v.Rows(shards) {
-		_, isListed := listed[r.ID]
+	for _, r := range v.rowsOf(snap) {
+		s := snap.shards.get(r.ID)
 		wanted := len(only) == 0 || slices.Contains(only, r.ID)
-		if !isListed || !wanted || isLatest && r.State == StateFinished {
+		if !s.isListed() || !wanted || isLatest && r.State == StateFinished {
 			continue
 		}
-		seen, exists := v.rows[r.ID]
-		plan = append(plan, Reset{Row: r, To: to, seen: seen, exists: exists})
+		plan = append(plan, Reset{Row: r, To: to, seen: s.seen.row, exists: s.seen.exists})
 	}
 	return plan, nil
 }
@@ -112,30 +112,26 @@ var ErrChanged = errors.New("the row was changed meanwhile")
 // still holds the lease writes afterwards fails its condition. With force the
 // owner may have gone on within its term, as a living one does.
 func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
-	values := item{":position": str(r.To.kind)}
-	set, remove := "SET "+attrStartPosition+" = :position", ""
+	var c change
+	c.set(attrStartPosition, str(r.To.kind))
 	if t, isTime := r.To.Timestamp(); isTime {
-		set += ", " + attrStartTimestamp + " = :timestamp"
-		values[":timestamp"] = num(t.UnixMilli())
+		c.set(attrStartTimestamp, num(t.UnixMilli()))
 		// What lies before is left out on purpose.
-		set += ", " + attrReadThrough + " = :through"
-		values[":through"] = num(later(r.seen.reading.through, t).UnixMilli())
+		c.set(attrReadThrough, num(later(r.seen.reading.through, t).UnixMilli()))
 	} else if r.exists {
-		remove = ", " + attrStartTimestamp
+		c.remove(attrStartTimestamp)
 	}
 	if r.First != "" {
-		set += ", " + attrFirst + " = :first"
-		values[":first"] = str(r.First)
+		c.set(attrFirst, str(r.First))
 	}
-	condition := "attribute_not_exists(" + attrShard + ")"
+	when := absent(attrShard)
 	if r.exists {
-		condition = r.seen.asSeen(values, force)
-		set += ", " + attrEpoch + " = if_not_exists(" + attrEpoch + ", :zero) + :one, " +
-			attrCounter + " = if_not_exists(" + attrCounter + ", :zero) + :one"
-		values[":zero"], values[":one"] = num(0), num(1)
-		remove = " REMOVE " + strings.Join([]string{attrCheckpoint, attrOwner, attrClaim, attrFailures, attrFailedBy, attrFailingSince}, ", ") + remove
+		when = r.seen.asSeen(force)
+		c.increment(attrEpoch, 0)
+		c.increment(attrCounter, 0)
+		c.remove(attrCheckpoint, attrOwner, attrClaim, attrFailures, attrFailedBy, attrFailingSince)
 	}
-	it, conditionFailed, err := updateRow(ctx, v.db, v.table, r.ID, set+remove, condition, values, viewTimeout)
+	it, conditionFailed, err := updateRow(ctx, v.db, v.table, r.ID, c, when, viewTimeout)
 	if err != nil {
 		return fmt.Errorf("reset %s: %w", r.ID, err)
 	}
@@ -153,31 +149,18 @@ func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
 }
 
 // asSeen is the condition that a row is as it was read; with force, that the
-// term is the same and the shard was not finished since. It adds the values it
-// names.
-func (r row) asSeen(values item, force bool) string {
-	condition := "attribute_exists(" + attrShard + ")"
-	is := func(attribute string, value types.AttributeValue) {
-		name := ":seen" + attribute
-		values[name] = value
-		equal := attribute + " = " + name
-		if v := text(value); v == "" || v == "0" {
-			equal = "(attribute_not_exists(" + attribute + ") OR " + equal + ")"
-		}
-		condition += " AND " + equal
-	}
-	is(attrOwner, str(r.owner))
-	is(attrEpoch, num(r.epoch))
+// term is the same and the shard was not finished since.
+func (r row) asSeen(force bool) condition {
+	when := all(rowExists(), asRead(attrOwner, str(r.owner)), asRead(attrEpoch, num(r.epoch)))
 	switch {
 	case !force:
-		is(attrCounter, num(r.counter))
-		is(attrTimeout, str(r.timeout)) // for rows without a counter
-		is(attrCheckpoint, str(r.checkpoint))
+		return all(when, asRead(attrCounter, num(r.counter)),
+			asRead(attrTimeout, str(r.timeout)), // for rows without a counter
+			asRead(attrCheckpoint, str(r.checkpoint)))
 	case !r.finished():
-		values[":end"] = str(ShardEnd)
-		condition += " AND (attribute_not_exists(" + attrCheckpoint + ") OR " + attrCheckpoint + " <> :end)"
+		return all(when, unfinished())
 	}
-	return condition
+	return when
 }
 
 // doneIn reports whether a row is as this reset makes it: a request that is sent

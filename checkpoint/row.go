@@ -78,6 +78,27 @@ func readRow(it item) row {
 	return r
 }
 
+// sameHolding is the condition that no sign of life was given since the row was read.
+func (r row) sameHolding() condition {
+	owner := asRead(attrOwner, str(r.owner))
+	switch {
+	case r.owner == "":
+		return owner
+	case r.counter != 0:
+		return all(owner, is(attrCounter, num(r.counter)))
+	}
+	return all(owner, absent(attrCounter), asRead(attrTimeout, str(r.timeout)))
+}
+
+// setParents sets the parents of a shard, two at most.
+func (c *change) setParents(parents []string) {
+	for i, attribute := range []string{attrParent, attrAdjacentParent} {
+		if i < len(parents) {
+			c.set(attribute, str(parents[i]))
+		}
+	}
+}
+
 func (r row) finished() bool { return r.checkpoint == ShardEnd }
 
 // lastSign returns when the owner, or the last one there was, gave its last sign of

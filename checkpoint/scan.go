@@ -10,9 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
+// What a worker observes: one scan of the table per Sync, and how long each row has been
+// unchanged.
+
 // observation is a row as it was seen last, and since when it has looked so.
 type observation struct {
 	row
+	exists bool      // the table has the row, as far as is known
 	since  time.Time // monotonic: when the answer that first showed it came
 	read   time.Time // monotonic: when the answer that last showed it came
 	retry  time.Time // when the shard may be tried again, if its reading failed
@@ -47,9 +51,7 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 		t.tell(now)
 	}
 	t.mu.Lock()
-	if t.refusals.add("", listErr, t.cfg.Worker, row{}); listErr == nil {
-		delete(t.refusals.causes, "")
-	}
+	t.refusals.list(listErr)
 	lost := false
 	other := t.otherStream(text(first[attrStream]))
 	if other == nil {
@@ -81,26 +83,25 @@ func (t *Table) observe(shards []Shard, rows map[string]row, begun, scanned time
 		t.looked = begun
 	}
 	if shards != nil {
-		if replaced := t.shards.update(shards, rows, t.listedAt, t.now()); replaced {
+		if replaced := t.shards.update(shards, rows, t.listedAt, t.nowLocked()); replaced {
 			t.replaced = true
 		}
-		t.listing, t.listedAt = time.Now(), t.now()
+		t.listing, t.listedAt = time.Now(), t.nowLocked()
 	}
-	clear(t.tried)
-	for id, before := range t.seen {
-		if _, there := rows[id]; there || before.read.After(begun) {
+	for id, s := range t.shards {
+		s.tried = time.Time{}
+		if _, there := rows[id]; there || !s.seen.exists || s.seen.read.After(begun) {
 			continue
 		}
 		// A scan may be behind, so it takes two to show that a row is gone.
-		if lease := t.held[id]; before.absent && shards != nil && (lease == nil || lease.isLost()) {
+		if s.seen.absent && shards != nil && (s.lease == nil || s.lease.isLost()) {
 			t.missed(id)
 			continue
 		}
-		before.absent = true
-		t.seen[id] = before
+		s.seen.absent = true
 	}
 	for id, r := range rows {
-		if !t.seen[id].read.After(begun) { // what this worker did to it meanwhile is newer
+		if !t.shards.get(id).seen.read.After(begun) { // what this worker did to it meanwhile is newer
 			t.note(id, r, scanned)
 		}
 	}
@@ -119,25 +120,27 @@ func (t *Table) LastScan() time.Time {
 }
 
 // missed takes in that a row is no longer there. If Kinesis lists the shard,
-// somebody deleted it by hand. t.mu is held.
+// somebody deleted it by hand. t.mu must be held.
 func (t *Table) missed(id string) {
 	since := t.unreadSince(id)
-	delete(t.seen, id)
-	if _, noted := t.deleted[id]; noted || !t.shards.has(id) || t.isAgain() {
+	s := t.shards.state(id)
+	s.seen = observation{}
+	if !s.deleted.IsZero() || !s.isListed() || t.isAgain() {
 		return
 	}
-	t.deleted[id] = since
+	s.deleted = since
 	t.cfg.Log.Error().Str("shard", id).Str("table", t.cfg.Table).
 		Msg("the row of the shard was deleted from the lease table: it is made again, and the shard is read from its oldest record")
 }
 
-// note takes in a row as an answer showed it. t.mu is held.
+// note takes in a row as an answer showed it. t.mu must be held.
 func (t *Table) note(id string, r row, read time.Time) {
-	o := observation{row: r, since: read, read: read, retry: t.retryTime(r, read)}
-	before, ok := t.seen[id]
-	if ok && before.sameHolder(r) {
+	o := observation{row: r, exists: true, since: read, read: read, retry: t.retryTime(r, read)}
+	s := t.shards.state(id)
+	before := s.seen
+	if before.exists && before.sameHolder(r) {
 		o.since, o.retry, o.signed = before.since, before.retry, before.signed
-	} else if ok && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && t.held[id] == nil {
+	} else if before.exists && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && s.lease == nil {
 		// Requests of this worker may come late, for no longer than a lease.
 		if o.signed = before.signed; o.signed.IsZero() {
 			o.signed = read
@@ -150,13 +153,13 @@ func (t *Table) note(id string, r row, read time.Time) {
 	if r.owner == before.owner && r.owner != "" && r.owner != t.cfg.Worker && r.epoch == before.epoch && r.reading.at.After(before.reading.at) {
 		t.refusals.readers[r.owner] = read
 	}
-	t.seen[id] = o
+	s.seen = o
 	if before.failing() && r.failures == 0 {
 		t.retrySoon()
 	}
-	t.epochs[id] = max(t.epochs[id], r.epoch)
-	delete(t.deleted, id)
-	if lease := t.held[id]; lease != nil && r.owner == t.cfg.Worker && r.epoch == lease.epoch && r.claim != "" {
+	s.epoch = max(s.epoch, r.epoch)
+	s.deleted = time.Time{}
+	if lease := s.lease; lease != nil && r.owner == t.cfg.Worker && r.epoch == lease.epoch && r.claim != "" {
 		lease.yield(r.claim)
 	}
 }

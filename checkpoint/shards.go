@@ -17,15 +17,60 @@ type Shard struct {
 	First, Last string
 }
 
+// shardState is what a worker knows of one shard. What it does not know is zero.
+type shardState struct {
+	listed listedShard // as Kinesis lists it
+	seen   observation // its row as it was read last
+	lease  *Lease      // the one that this worker holds, until Release, lost or not
+	// epoch is the highest one seen, deleted rows included.
+	epoch int64
+	// deleted is set when somebody deleted the row by hand, to the time since which records
+	// may be unread, and zero again when the row is back.
+	deleted time.Time
+	tried   time.Time // when its lease was asked for, zero if not since the last scan
+	report  report    // of the readings that failed
+}
+
+// shardStates are the shards that Kinesis lists or that have, or had, a row or a lease, by
+// their ids.
+type shardStates map[string]*shardState
+
+// get returns the state of a shard to be read.
+func (m shardStates) get(id string) *shardState {
+	if s, ok := m[id]; ok {
+		return s
+	}
+	return &shardState{}
+}
+
+// state returns the state of a shard to be changed.
+func (m shardStates) state(id string) *shardState {
+	s, ok := m[id]
+	if !ok {
+		s = &shardState{}
+		m[id] = s
+	}
+	return s
+}
+
+// leases counts the leases that this worker holds, lost ones included.
+func (m shardStates) leases() (n int) {
+	for _, s := range m {
+		if s.lease != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // goneAfter is how many listings in a row must lack a shard until it counts as
 // gone: one answer without a page must not start a child before its parent.
 const goneAfter = 3
 
-// listing is what Kinesis' listings of the shards say, the last ones together.
-type listing map[string]listedShard
-
+// listedShard is what Kinesis' listings say of a shard, the last ones together.
 type listedShard struct {
 	Shard
+	known   bool      // Kinesis lists it, or its row or its child speaks of it
 	missing int       // how many listings in a row lack it
 	since   time.Time // monotonic: when it was listed first
 	listed  time.Time // by Kinesis' clock: when it was listed first
@@ -42,26 +87,26 @@ type listedShard struct {
 // update takes in a complete listing of a time, and the time of the one before, both by
 // Kinesis' clock. Shards that it lacks are known by their children and by their rows. It
 // reports whether the stream was created again since.
-func (l listing) update(shards []Shard, rows map[string]row, before, now time.Time) (replaced bool) {
-	if !l.isReplaced(shards) {
+func (m shardStates) update(shards []Shard, rows map[string]row, before, now time.Time) (replaced bool) {
+	if !m.isReplaced(shards) {
 		before = time.Time{}
 	}
 	replaced = !before.IsZero() && len(shards) > 0
-	for id, s := range l {
-		s.missing++
-		l[id] = s
+	for _, s := range m {
+		if s.listed.known {
+			s.listed.missing++
+		}
 	}
 	for _, s := range shards {
-		listed := l[s.ID]
+		listed := &m.state(s.ID).listed
 		if listed.First != s.First {
-			listed = listedShard{} // another shard with its id
+			*listed = listedShard{} // another shard with its id
 		}
-		listed.Shard, listed.missing = s, 0
+		listed.Shard, listed.known, listed.missing = s, true, 0
 		if listed.since.IsZero() {
 			listed.since, listed.listed, listed.created = time.Now(), now, before
 		}
 		listed.compare(rows[s.ID])
-		l[s.ID] = listed
 	}
 	spoken := make(map[string]bool)
 	for id := range rows {
@@ -73,13 +118,13 @@ func (l listing) update(shards []Shard, rows map[string]row, before, now time.Ti
 		}
 	}
 	for id := range spoken {
-		if _, known := l[id]; !known {
-			l[id] = listedShard{Shard: Shard{ID: id}, missing: 1}
+		if s := m.state(id); !s.listed.known {
+			s.listed = listedShard{Shard: Shard{ID: id}, known: true, missing: 1}
 		}
 	}
-	for id := range l {
-		if l.gone(id) && !spoken[id] {
-			delete(l, id)
+	for id, s := range m {
+		if s.isGone() && !spoken[id] {
+			s.listed = listedShard{}
 		}
 	}
 	return replaced
@@ -87,27 +132,22 @@ func (l listing) update(shards []Shard, rows map[string]row, before, now time.Ti
 
 // isReplaced reports whether a listing shows neither a shard that was listed before nor a
 // child of one that has expired since: the stream was created again.
-func (l listing) isReplaced(shards []Shard) bool {
+func (m shardStates) isReplaced(shards []Shard) bool {
 	listed := make(map[string]bool)
 	for _, s := range shards {
-		if known := l[s.ID]; !known.since.IsZero() && known.First == s.First {
+		if known := m.get(s.ID).listed; !known.since.IsZero() && known.First == s.First {
 			return false
 		}
 		listed[s.ID] = true
 	}
 	return !slices.ContainsFunc(shards, func(s Shard) bool {
-		return slices.ContainsFunc(s.Parents, func(parent string) bool { return !l[parent].since.IsZero() && !listed[parent] })
+		return slices.ContainsFunc(s.Parents, func(parent string) bool { return !m.get(parent).listed.since.IsZero() && !listed[parent] })
 	})
 }
 
-// has reports whether the last listing shows a shard.
-func (l listing) has(id string) bool {
-	s, known := l[id]
-	return known && s.missing == 0
-}
+// isListed reports whether the last listing shows the shard.
+func (s *shardState) isListed() bool { return s.listed.known && s.listed.missing == 0 }
 
-// gone reports whether Kinesis no longer has a shard. What was not looked for may
+// isGone reports whether Kinesis no longer has the shard. What was not looked for may
 // be there.
-func (l listing) gone(id string) bool {
-	return l[id].missing >= goneAfter
-}
+func (s *shardState) isGone() bool { return s.listed.missing >= goneAfter }

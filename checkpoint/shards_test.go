@@ -279,11 +279,11 @@ func TestAbsentRow(t *testing.T) {
 			for _, shards := range listings {
 				a.observe(shards, nil, time.Now(), time.Now())
 			}
-			if !a.deleted[shard0].IsZero() != deleted {
-				t.Errorf("taken for deleted: %v", a.deleted[shard0])
+			if !a.shards.get(shard0).deleted.IsZero() != deleted {
+				t.Errorf("taken for deleted: %v", a.shards.get(shard0).deleted)
 			}
-			if a.seen[shard0].checkpoint != "7" != deleted {
-				t.Errorf("seen: %+v", a.seen[shard0])
+			if a.shards.get(shard0).seen.checkpoint != "7" != deleted {
+				t.Errorf("seen: %+v", a.shards.get(shard0).seen)
 			}
 		})
 	}
@@ -296,7 +296,7 @@ func TestAbsentRow(t *testing.T) {
 	a.observe(listed, map[string]row{shard0: {checkpoint: ShardEnd}}, time.Now(), time.Now())
 	a.observe(none, nil, time.Now(), time.Now())
 	a.observe(none, nil, time.Now(), time.Now())
-	if !a.deleted[shard0].IsZero() {
+	if !a.shards.get(shard0).deleted.IsZero() {
 		t.Error("the row of a shard that Kinesis does not list is taken for deleted by hand")
 	}
 }
@@ -310,11 +310,11 @@ func TestScanIsOlder(t *testing.T) {
 	a.note(shard0, row{owner: "a", epoch: 2, counter: 9}, time.Now())
 	a.mu.Unlock()
 	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "b", epoch: 1, counter: 8}}, begun, time.Now())
-	if got := a.seen[shard0]; got.owner != "a" {
+	if got := a.shards.get(shard0).seen; got.owner != "a" {
 		t.Errorf("seen: %+v", got)
 	}
 	a.observe([]Shard{{ID: shard0}}, nil, begun, time.Now())
-	if a.seen[shard0].absent {
+	if a.shards.get(shard0).seen.absent {
 		t.Error("a row that was made during the scan is taken for absent")
 	}
 }

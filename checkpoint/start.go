@@ -106,7 +106,7 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 	for _, shard := range shards {
 		first.lastShard = max(first.lastShard, shard.ID)
 	}
-	exists, err := t.writeStart(ctx, first, "attribute_not_exists("+attrShard+")")
+	exists, err := t.writeStart(ctx, first, absent(attrShard))
 	if err != nil {
 		return err
 	}
@@ -128,27 +128,22 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 
 // writeStart writes the row of the first start if a condition holds, and takes in
 // the row as it then is. It reports whether the condition failed.
-func (t *Table) writeStart(ctx context.Context, first start, condition string) (exists bool, err error) {
-	expression := "SET " + attrStartPosition + " = :position, " + attrStartTimestamp + " = :timestamp, " + attrLastShard + " = :shard, " +
-		attrStream + " = :stream, " + attrDomain + " = :domain, " + attrPrefix + " = :prefix, " + attrReadThrough + " = :at"
-	values := item{
-		":position":  str(first.position.kind),
-		":timestamp": num(first.position.time.UnixMilli()),
-		":shard":     str(first.lastShard),
-		":stream":    str(t.stream.String()),
-		":domain":    str(t.cfg.Domain),
-		":prefix":    str(t.cfg.IndexPrefix),
-		":at":        num(first.at.UnixMilli()),
-	}
+func (t *Table) writeStart(ctx context.Context, first start, when condition) (exists bool, err error) {
+	var c change
+	c.set(attrStartPosition, str(first.position.kind))
+	c.set(attrStartTimestamp, num(first.position.time.UnixMilli()))
+	c.set(attrLastShard, str(first.lastShard))
+	c.set(attrStream, str(t.stream.String()))
+	c.set(attrDomain, str(t.cfg.Domain))
+	c.set(attrPrefix, str(t.cfg.IndexPrefix))
+	c.set(attrReadThrough, num(first.at.UnixMilli()))
 	if created := t.stream.created(); created != "" {
-		expression += ", " + attrCreated + " = :created"
-		values[":created"] = str(created)
+		c.set(attrCreated, str(created))
 	}
 	if first.madeAgain != "" {
-		expression += ", " + attrMadeAgain + " = :made"
-		values[":made"] = str(first.madeAgain)
+		c.set(attrMadeAgain, str(first.madeAgain))
 	}
-	it, exists, err := t.update(ctx, startKey, expression, condition, values, t.cfg.LeaseDuration)
+	it, exists, err := t.update(ctx, startKey, c, when, t.cfg.LeaseDuration)
 	if err != nil {
 		return false, fmt.Errorf("lease table %s: write the first start: %w", t.cfg.Table, err)
 	}
@@ -201,8 +196,9 @@ func (t *Table) reportCreatedAgain() {
 
 // noneIsForeign reports whether the rows of all shards are of these. t.mu must be held.
 func (t *Table) noneIsForeign() bool {
-	for id := range t.shards {
-		if t.foreign(id, t.seen[id].row) != "" {
+	snap := t.snapshotLocked()
+	for _, s := range t.shards {
+		if s.listed.known && snap.foreign(s) != "" {
 			return false
 		}
 	}
@@ -220,20 +216,18 @@ func (s Stream) created() string {
 // joinStart adds to the row of an earlier start what it lacks of the stream, and
 // where this worker indexes.
 func (t *Table) joinStart(ctx context.Context, first start) error {
-	values := item{":stream": str(t.stream.String()), ":domain": str(t.cfg.Domain), ":prefix": str(t.cfg.IndexPrefix), ":noted": str(first.stream)}
+	noted := t.stream.String()
 	if t.stream.ARN == "" && first.stream != "" {
-		values[":stream"] = str(first.stream)
+		noted = first.stream
 	}
-	expression := "SET " + attrStream + " = :stream, " + attrDomain + " = :domain, " + attrPrefix + " = :prefix"
+	var c change
+	c.set(attrStream, str(noted))
+	c.set(attrDomain, str(t.cfg.Domain))
+	c.set(attrPrefix, str(t.cfg.IndexPrefix))
 	if created := t.stream.created(); created != "" && first.created == "" {
-		expression += ", " + attrCreated + " = :created"
-		values[":created"] = str(created)
+		c.set(attrCreated, str(created))
 	}
-	condition := attrStream + " = :noted"
-	if first.stream == "" {
-		condition = "(attribute_not_exists(" + attrStream + ") OR " + condition + ")"
-	}
-	it, _, err := t.update(ctx, startKey, expression, "attribute_exists("+attrShard+") AND "+condition, values, t.cfg.LeaseDuration)
+	it, _, err := t.update(ctx, startKey, c, all(rowExists(), asRead(attrStream, str(first.stream))), t.cfg.LeaseDuration)
 	switch {
 	case err != nil:
 		return fmt.Errorf("lease table %s: write to the first start: %w", t.cfg.Table, err)
@@ -254,15 +248,25 @@ func (t *Table) noteCreation(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	it, _, err := t.update(ctx, startKey, "SET "+attrCreated+" = :created REMOVE "+attrLastShard, attrCreated+" = :noted",
-		item{":created": str(t.stream.created()), ":noted": str(first.created)}, t.callTimeout())
+	var c change
+	c.set(attrCreated, str(t.stream.created()))
+	c.remove(attrLastShard)
+	it, _, err := t.update(ctx, startKey, c, is(attrCreated, str(first.created)), t.callTimeout())
 	if it == nil {
 		return err // nil if the row was deleted
 	}
 	return t.takeStart(it)
 }
 
-// of is where reading a shard begins that has no checkpoint.
+// begin is where reading a shard begins that has a row without a checkpoint, or none.
+func (s start) begin(shardID string, r row) Position {
+	if r.start != nil {
+		return *r.start
+	}
+	return s.of(shardID)
+}
+
+// of is where reading a shard begins that has neither a checkpoint nor a position.
 func (s start) of(shardID string) Position {
 	if shardID > s.lastShard {
 		return Position{kind: trimHorizon}

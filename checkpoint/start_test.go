@@ -280,14 +280,14 @@ func TestDisown(t *testing.T) {
 	for _, id := range []string{shard0, parent1} {
 		reading, stop := context.WithCancel(t.Context())
 		defer stop()
-		a.held[id] = &Lease{table: a, shard: id, ctx: t.Context(), reading: reading, stopReading: stop}
+		a.shards.state(id).lease = &Lease{table: a, shard: id, ctx: t.Context(), reading: reading, stopReading: stop}
 	}
 	rows := map[string]row{shard0: {first: "10", owner: "a"}, parent1: {first: "20", owner: "a"}}
 	for range 2 {
 		a.observe([]Shard{{ID: shard0, First: "110"}, {ID: parent1, First: "20"}}, rows, time.Now(), time.Now())
 	}
-	if a.held[shard0].reading.Err() == nil || a.held[parent1].reading.Err() != nil {
-		t.Errorf("%s: %v, %s: %v", shard0, a.held[shard0].reading.Err(), parent1, a.held[parent1].reading.Err())
+	if a.shards[shard0].lease.reading.Err() == nil || a.shards[parent1].lease.reading.Err() != nil {
+		t.Errorf("%s: %v, %s: %v", shard0, a.shards[shard0].lease.reading.Err(), parent1, a.shards[parent1].lease.reading.Err())
 	}
 	if n := strings.Count(lines.String(), "of another stream"); n != 1 {
 		t.Errorf("%d lines: %s", n, &lines)
@@ -301,7 +301,7 @@ func TestForeignRowOfAShardThatIsGone(t *testing.T) {
 	f := func(name string, shards []Shard, want bool) {
 		t.Helper()
 		a.observe(shards, rows, time.Now(), time.Now())
-		if a.isFinished(shard0, a.seen[shard0]) != want {
+		if a.snapshotLocked().isFinished(a.shards.get(shard0)) != want {
 			t.Errorf("%s: finished: %v", name, !want)
 		}
 	}
@@ -336,8 +336,8 @@ func TestRowInTheNameOfThisWorker(t *testing.T) {
 		defer a.mu.Unlock()
 		a.note(shard0, before, time.Now())
 		if held {
-			a.held[shard0] = &Lease{}
-			defer delete(a.held, shard0)
+			a.shards[shard0].lease = &Lease{}
+			defer forgetLeases(a)
 		}
 		a.note(shard0, after, time.Now())
 		if lines.Len() > 0 {

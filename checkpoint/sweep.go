@@ -2,30 +2,21 @@ package checkpoint
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
+
+// Upkeep of the rows: those that nobody needs are deleted, and finished ones of older
+// tables get the start of their shard.
 
 // mostRemoved rows are deleted in one Sync, which has more to do.
 const mostRemoved = 20
 
-// sweep deletes the rows that nobody needs any more: of shards that Kinesis has
-// forgotten, those that are finished, and those that say nothing, which a late
-// request can leave behind. An unfinished one with a checkpoint stays, for people
-// to see.
+// sweep deletes the rows that nobody needs any more.
 func (t *Table) sweep(ctx context.Context) error {
 	t.mu.Lock()
-	rows := make(map[string]row)
-	for id, o := range t.seen {
-		if (t.isFinished(id, o) || o.checkpoint == "" && t.free(o)) && t.shards.gone(id) && !t.awaited(id) {
-			rows[id] = o.row
-		}
-	}
+	rows := t.snapshotLocked().unneeded()
 	t.mu.Unlock()
 	removed := 0
 	for id, r := range rows { // in any order, so that workers share the work
@@ -43,16 +34,18 @@ func (t *Table) sweep(ctx context.Context) error {
 // of a table that is older than that attribute. Others get it with their next lease.
 func (t *Table) adopt(ctx context.Context) error {
 	t.mu.Lock()
+	snap := t.snapshotLocked()
 	firsts := make(map[string]string)
-	for id, o := range t.seen {
-		if first := t.shards[id].First; o.first == "" && first != "" && t.shards.has(id) && t.isFinished(id, o) && len(firsts) < mostRemoved {
+	for id, s := range t.shards {
+		if first := s.listed.First; s.seen.first == "" && first != "" && s.isListed() && snap.isFinished(s) && len(firsts) < mostRemoved {
 			firsts[id] = first
 		}
 	}
 	t.mu.Unlock()
 	for id, first := range firsts {
-		it, _, err := t.update(ctx, id, "SET "+attrFirst+" = :first", attrCheckpoint+" = :end AND attribute_not_exists("+attrFirst+")",
-			item{":first": str(first), ":end": str(ShardEnd)}, t.callTimeout())
+		var c change
+		c.set(attrFirst, str(first))
+		it, _, err := t.update(ctx, id, c, all(finished(), absent(attrFirst)), t.callTimeout())
 		if err != nil {
 			return fmt.Errorf("note where %s begins: %w", id, err)
 		}
@@ -65,17 +58,29 @@ func (t *Table) adopt(ctx context.Context) error {
 	return nil
 }
 
-// awaited reports whether nothing is read yet of a child of a shard: until then the row of
-// its parent says since when it is unread. t.mu is held.
-func (t *Table) awaited(parent string) bool {
-	for id, shard := range t.shards {
-		if child, exists := t.seen[id]; exists && !child.neverRead() || t.shards.gone(id) {
+// unneeded returns the rows that nobody needs any more: of shards that Kinesis has
+// forgotten, those that are finished, and those that say nothing, which a late
+// request can leave behind. An unfinished one with a checkpoint stays, for people
+// to see.
+func (snap *snapshot) unneeded() map[string]row {
+	rows := make(map[string]row)
+	for id, s := range snap.shards {
+		if o := s.seen; o.exists && (snap.isFinished(s) || o.checkpoint == "" && snap.isFree(o)) && s.isGone() && !snap.isAwaited(id) {
+			rows[id] = o.row
+		}
+	}
+	return rows
+}
+
+// isAwaited reports whether nothing is read yet of a child of a shard: until then the row of
+// its parent says since when it is unread.
+func (snap *snapshot) isAwaited(parent string) bool {
+	for _, s := range snap.shards {
+		if s.seen.exists && !s.seen.neverRead() || s.isGone() {
 			continue
 		}
-		for _, p := range shard.Parents {
-			if p == parent {
-				return true
-			}
+		if slices.Contains(s.listed.Parents, parent) {
+			return true
 		}
 	}
 	return false
@@ -83,30 +88,19 @@ func (t *Table) awaited(parent string) bool {
 
 // remove deletes a row that is as it was seen.
 func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
-	ctx, cancel := context.WithTimeout(ctx, t.callTimeout())
-	defer cancel()
-	values := item{":end": str(ShardEnd)}
-	condition := attrCheckpoint + " = :end"
+	when := finished()
 	if !seen.finished() {
-		values = make(item)
-		condition = "attribute_not_exists(" + attrCheckpoint + ") AND " + t.unchanged(seen, values)
+		when = all(absent(attrCheckpoint), seen.sameHolding())
 	}
-	_, err := t.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName:                 aws.String(t.cfg.Table),
-		Key:                       item{attrShard: str(shardID)},
-		ConditionExpression:       aws.String(condition),
-		ExpressionAttributeValues: values,
-	})
-	var otherwise *types.ConditionalCheckFailedException
+	conditionFailed, err := deleteRow(ctx, t.db, t.cfg.Table, shardID, when, t.callTimeout())
 	switch {
-	case errors.As(err, &otherwise): // another worker was first
 	case err != nil:
 		return fmt.Errorf("delete the row of %s: %w", shardID, err)
-	default:
+	case !conditionFailed: // otherwise another worker was first
 		t.cfg.Log.Info().Str("shard", shardID).Msg("row of the expired shard deleted")
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.seen, shardID)
+	t.shards.state(shardID).seen = observation{}
 	return nil
 }

@@ -15,6 +15,9 @@ import (
 	"logsluice/internal/statelog"
 )
 
+// Table, the view that one worker has of the lease table: its configuration, its life from
+// Open to Close, and the conditional update that every other file writes by.
+
 // DynamoDB is what the table needs of the service's client.
 type DynamoDB interface {
 	CreateTable(context.Context, *dynamodb.CreateTableInput, ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error)
@@ -72,24 +75,18 @@ type Table struct {
 	writes statelog.Changes
 
 	mu       sync.Mutex
-	shards   listing
+	shards   shardStates
 	clock    kinesisClock
-	seen     map[string]observation // rows as read last
-	scanned  time.Time              // when they were
-	looked   time.Time              // when that scan began
-	listing  time.Time              // when the shards were listed last
-	listedAt time.Time              // the same by Kinesis' clock
-	deleted  map[string]time.Time   // shards whose rows somebody deleted by hand, and since when records may be unread
-	epochs   map[string]int64       // the highest seen of each shard
-	tried    map[string]time.Time   // leases asked for since the last scan, and when
-	reports  map[string]report      // of shards that could not be read
-	retried  time.Time              // when the failing shards were to be retried soon
+	scanned  time.Time // when the rows were read last
+	looked   time.Time // when that scan began
+	listing  time.Time // when the shards were listed last
+	listedAt time.Time // the same by Kinesis' clock
+	retried  time.Time // when the failing shards were to be retried soon
 	cooldown cooldown
 	refusals refusals
-	claimed  time.Time         // when this worker claimed a lease last
-	held     map[string]*Lease // until Release, lost ones included
-	changed  chan struct{}     // closed when there may be something to take
-	stream   Stream            // set by Open
+	claimed  time.Time     // when this worker claimed a lease last
+	changed  chan struct{} // closed when there may be something to take
+	stream   Stream        // set by Open
 	start    start
 	replaced bool      // the stream was created again since Open
 	absences int       // scans in a row that lack the row of the first start
@@ -119,15 +116,9 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 		db:       db,
 		ctx:      ctx,
 		cancel:   cancel,
-		shards:   make(listing),
-		seen:     make(map[string]observation),
-		deleted:  make(map[string]time.Time),
-		epochs:   make(map[string]int64),
-		tried:    make(map[string]time.Time),
-		reports:  make(map[string]report),
+		shards:   make(shardStates),
 		cooldown: cooldown{failed: make(map[string]failedReading)},
 		refusals: refusals{causes: make(map[string]refusal), readers: make(map[string]time.Time)},
-		held:     make(map[string]*Lease),
 		changed:  make(chan struct{}),
 		warned:   make(map[string]bool),
 	}
@@ -160,19 +151,20 @@ func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	return nil
 }
 
-// signal wakes Assignment. t.mu is held.
+// signal wakes Assignment. t.mu must be held.
 func (t *Table) signal() {
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
 // ReleaseAll releases the leases whose readers have not, each with its last
-// checkpoint, and does not wait for it: a reader can hang in a sleep or a call. No more records of any shard may be accepted.
+// checkpoint, and does not wait for it: a reader can hang in a sleep or a call. No more
+// records of any shard may be accepted.
 func (t *Table) ReleaseAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, lease := range t.held {
-		if t.ctx.Err() == nil {
+	for _, s := range t.shards {
+		if lease := s.lease; lease != nil && t.ctx.Err() == nil {
 			// The reader gets its error, if it ever ends.
 			t.tasks.Go(func() { _ = lease.release() })
 		}
@@ -193,8 +185,8 @@ func (t *Table) Shards() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
-	for id, s := range t.shards {
-		if t.shards.has(id) && !s.Closed {
+	for _, s := range t.shards {
+		if s.isListed() && !s.listed.Closed {
 			n++
 		}
 	}
@@ -206,8 +198,8 @@ func (t *Table) Held() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
-	for _, lease := range t.held {
-		if !lease.isLost() {
+	for _, s := range t.shards {
+		if s.lease != nil && !s.lease.isLost() {
 			n++
 		}
 	}
@@ -248,32 +240,4 @@ func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 		return fmt.Errorf("lease table %s does not become active: %w", t.cfg.Table, err)
 	}
 	return nil
-}
-
-// update is an UpdateItem on one row, bounded in time. When the condition
-// fails, the row as it is comes back with conditionFailed set.
-func (t *Table) update(ctx context.Context, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
-	return updateRow(ctx, t.db, t.cfg.Table, key, expression, condition, values, timeout)
-}
-
-func updateRow(ctx context.Context, db DynamoDB, table, key, expression, condition string, values item, timeout time.Duration) (it item, conditionFailed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	out, err := db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                           aws.String(table),
-		Key:                                 item{attrShard: str(key)},
-		UpdateExpression:                    aws.String(expression),
-		ConditionExpression:                 aws.String(condition),
-		ExpressionAttributeValues:           values,
-		ReturnValues:                        types.ReturnValueAllNew,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	var failed *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &failed):
-		return failed.Item, true, nil
-	case err != nil:
-		return nil, false, err
-	}
-	return out.Attributes, false, nil
 }

@@ -89,9 +89,9 @@ func (t *Table) listed() []Shard {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var shards []Shard
-	for id, s := range t.shards {
-		if t.shards.has(id) {
-			shards = append(shards, s.Shard)
+	for _, s := range t.shards {
+		if s.isListed() {
+			shards = append(shards, s.listed.Shard)
 		}
 	}
 	return shards

@@ -11,6 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// The lease table as the command leases and doctor show it: read once, and judged by the
+// rules that workers follow.
+
 // ErrNoTable is returned when the lease table does not exist.
 var ErrNoTable = errors.New("the lease table does not exist")
 
@@ -116,96 +119,67 @@ func (v *View) Of(stream Stream) error {
 // Rows are the shards of the table and those that Kinesis lists, by their ids.
 // Without a listing shards is nil, and the table alone speaks.
 func (v *View) Rows(shards []Shard) []Row {
-	listed := byID(shards)
-	ids := slices.Collect(maps.Keys(v.rows))
-	for id := range listed {
-		if _, has := v.rows[id]; !has {
-			ids = append(ids, id)
+	return v.rowsOf(snapshotOf(v.rows, shards))
+}
+
+func (v *View) rowsOf(snap *snapshot) []Row {
+	rows := make([]Row, 0, len(snap.shards))
+	for _, id := range slices.Sorted(maps.Keys(snap.shards)) {
+		if s := snap.shards[id]; s.seen.exists || s.isListed() {
+			rows = append(rows, v.row(snap, s))
 		}
-	}
-	slices.Sort(ids)
-	rows := make([]Row, len(ids))
-	for i, id := range ids {
-		rows[i] = v.row(id, listed)
 	}
 	return rows
 }
 
-func byID(shards []Shard) map[string]Shard {
-	if shards == nil {
-		return nil
-	}
-	listed := make(map[string]Shard, len(shards))
-	for _, shard := range shards {
-		listed[shard.ID] = shard
-	}
-	return listed
-}
-
-func (v *View) row(id string, listed map[string]Shard) Row {
-	seen, exists := v.rows[id]
-	shard, isListed := listed[id]
-	if !isListed {
-		shard = Shard{ID: id, Parents: seen.parents}
-	}
+func (v *View) row(snap *snapshot, s *shardState) Row {
+	seen := s.seen
 	r := Row{
-		Shard:      shard,
-		Owner:      seen.owner,
-		Claimer:    seen.claim,
-		Checkpoint: seen.checkpoint,
-		Start:      v.first.of(id),
+		Shard:       s.listed.Shard,
+		Owner:       seen.owner,
+		Claimer:     seen.claim,
+		Checkpoint:  seen.checkpoint,
+		Start:       v.first.begin(s.listed.ID, seen.row),
+		LastSign:    seen.lastSign(),
+		ReadThrough: seen.reading.through,
+		ReadAt:      seen.reading.at,
+		ReadRate:    seen.reading.rate,
+		Gaps:        seen.gaps,
+		State:       snap.state(s),
 	}
-	if seen.start != nil {
-		r.Start = *seen.start
-	}
-	r.LastSign = seen.lastSign()
-	r.ReadThrough, r.ReadAt, r.ReadRate = seen.reading.through, seen.reading.at, seen.reading.rate
-	r.Gaps = seen.gaps
-	if r.ReadAt.IsZero() && id <= v.first.lastShard {
+	if r.ReadAt.IsZero() && r.ID <= v.first.lastShard {
 		r.ReadAt = v.first.at
 	}
 	if seen.failing() {
 		r.FailedBy = seen.failedBy
 	}
-	switch {
-	case v.isForeign(id, listed):
+	if r.State == StateForeign {
 		// The rest of the row is of the other stream, except its owner.
-		r.State, r.Start = StateForeign, Position{kind: trimHorizon}
+		r.Start = Position{kind: trimHorizon}
 		r.Checkpoint, r.ReadThrough, r.ReadAt, r.ReadRate, r.Gaps = "", time.Time{}, time.Time{}, 0, Gaps{}
-	case seen.finished():
-		r.State = StateFinished
-	case listed != nil && !isListed:
-		r.State = StateExpired
-	case seen.failing():
-		r.State = StateFailing
-	case seen.claim != "":
-		r.State = StateClaimed
-	case seen.owner != "":
-		r.State = StateActive
-	case v.waits(shard, listed):
-		r.State = StateWaiting
-	case !exists:
-		r.State = StateNotStarted
-	default:
-		r.State = StateFree
 	}
 	return r
 }
 
-// isForeign reports whether the row of a shard that is listed is another shard's. The
-// rows were read before the shards: one that says that an open shard is finished is wrong.
-func (v *View) isForeign(id string, listed map[string]Shard) bool {
-	shard, isListed := listed[id]
-	r := v.rows[id]
-	return isListed && (r.finished() && !shard.Closed || listedShard{Shard: shard}.foreign(r, false) != "")
-}
-
-// waits reports whether a parent of a shard is neither finished nor, without an
-// owner, forgotten by Kinesis.
-func (v *View) waits(shard Shard, listed map[string]Shard) bool {
-	return slices.ContainsFunc(shard.Parents, func(parent string) bool {
-		before, hasRow := v.rows[parent]
-		_, isListed := listed[parent]
-		return (!before.finished() || v.isForeign(parent, listed)) && (isListed || hasRow && (listed == nil || before.owner != ""))
-	})
+// state returns what the lease of a shard is doing.
+func (snap *snapshot) state(s *shardState) State {
+	switch {
+	case snap.foreign(s) != "":
+		return StateForeign
+	case s.seen.finished():
+		return StateFinished
+	case s.isGone():
+		return StateExpired
+	case s.seen.failing():
+		return StateFailing
+	case s.seen.claim != "":
+		return StateClaimed
+	case s.seen.owner != "":
+		return StateActive
+	case snap.waitsFor(s.listed.Shard) != "":
+		return StateWaiting
+	case !s.seen.exists:
+		return StateNotStarted
+	}
+	return StateFree
 }

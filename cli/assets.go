@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"logsluice/internal/timetext"
 	"logsluice/opensearch/assets"
 )
 
@@ -20,21 +21,15 @@ type assetsCommands struct {
 
 // lifecycleSettings say when indices go.
 type lifecycleSettings struct {
-	DeleteAfter days `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" help:"Age of its newest document at which an index is deleted (default ${default})."`
-	MergeAfter  days `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits for it, for WAIT_FOR_INDEX at most (default: never)."`
+	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of its newest document at which an index is deleted (default ${default})."`
+	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits for it, for WAIT_FOR_INDEX at most (default: never)."`
 }
 
 func (s lifecycleSettings) policy(documents assets.Documents) ([]byte, error) {
-	const least = time.Hour
-	switch {
-	case time.Duration(s.DeleteAfter) < least:
-		return nil, settingf("DELETE_AFTER (--delete-after): %s is too short: give at least 1h, or leave the policy out with setup --skip=policy to keep all", s.DeleteAfter)
-	case s.MergeAfter != 0 && time.Duration(s.MergeAfter) < least:
-		return nil, settingf("MERGE_AFTER (--merge-after): %s is too short: give at least 1h", s.MergeAfter)
-	case s.MergeAfter >= s.DeleteAfter:
-		return nil, settingf("MERGE_AFTER (--merge-after): %s is not shorter than DELETE_AFTER (%s), when the index is deleted: give a shorter time", s.MergeAfter, s.DeleteAfter)
+	if s.MergeAfter >= s.DeleteAfter {
+		return nil, settingf("MERGE_AFTER (--merge-after): %q is not shorter than DELETE_AFTER (%s), when the index is deleted: give a shorter time", timetext.Format(s.MergeAfter), timetext.Format(s.DeleteAfter))
 	}
-	policy, err := documents.Lifecycle(time.Duration(s.DeleteAfter), time.Duration(s.MergeAfter))
+	policy, err := documents.Lifecycle(s.DeleteAfter, s.MergeAfter)
 	if err != nil {
 		return nil, fmt.Errorf("make the lifecycle policy: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,10 +78,6 @@ func TestAssets_Success(t *testing.T) {
 	f("template --index-shards=3 --index-replicas=2 --index-refresh=5s --index-codec=zstd --index-sort=@timestamp:desc,level --data-stream",
 		assets.Documents{Naming: schema.Naming{DataStream: true}, Index: assets.IndexSettings{Shards: 3, Replicas: "2", Refresh: 5 * time.Second, Codec: "zstd", Sort: []string{"@timestamp:desc", "level"}}}, template)
 
-	plain, err := schema.BuiltIn("plain")
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := func(args string, d assets.Documents) {
 		t.Helper()
 		objects, err := completed(t, d).SavedObjects()
@@ -94,79 +89,17 @@ func TestAssets_Success(t *testing.T) {
 		}
 	}
 	g("dashboards", assets.Documents{})
-	g("dashboards --data-stream --schema=plain", assets.Documents{Naming: schema.Naming{DataStream: true}, Schema: plain})
-}
-
-// The files that are there to be imported are what the program makes.
-func TestDashboardFiles(t *testing.T) {
-	const directory = "../deploy/dashboards"
-	files, err := os.ReadDir(directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names, want []string
-	for _, file := range files {
-		names = append(names, file.Name())
-	}
-	for _, builtIn := range schema.BuiltIns() {
-		name := builtIn + ".ndjson"
-		want = append(want, name)
-		if text, err := os.ReadFile(filepath.Join(directory, name)); err != nil || string(text) != asset(t, "dashboards", "--index-prefix=logs", "--schema="+builtIn) {
-			t.Errorf("%s: %v; make assets makes it", name, err)
-		}
-	}
-	if slices.Sort(want); !slices.Equal(names, want) {
-		t.Errorf("%s has %s", directory, names)
-	}
-}
-
-// Schema and table need no prefix, and a schema that is printed can be used.
-func TestAssetsOfSchema_Success(t *testing.T) {
 	for _, name := range schema.BuiltIns() {
-		text := asset(t, "schema", "--schema="+name)
-		if built, err := os.ReadFile("../mapping/schema/schemas/" + name + ".yaml"); err != nil || text != string(built) {
-			t.Errorf("%s: %v, printed\n%s", name, err, text)
-		}
-		file := filepath.Join(t.TempDir(), "schema.yaml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if again := asset(t, "schema", "--schema-file="+file); again != text {
-			t.Errorf("%s: a file prints as\n%s", name, again)
-		}
-		parsed, err := schema.Parse([]byte(text))
+		s, err := schema.BuiltIn(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if table := asset(t, "fields", "--schema-file="+file); table != parsed.Table() {
+		g("dashboards --schema="+name, assets.Documents{Schema: s})
+		g("dashboards --data-stream --schema="+name, assets.Documents{Naming: schema.Naming{DataStream: true}, Schema: s})
+		if table := asset(t, "fields", "--schema="+name); table != s.Table() {
 			t.Errorf("%s: table\n%s", name, table)
 		}
 	}
-	if table := asset(t, "fields", "--constant-fields=env=prod"); !strings.Contains(table, "\n| `env` | `keyword` | ") {
-		t.Errorf("no constant in\n%s", table)
-	}
-}
-
-func TestAssets_Failure(t *testing.T) {
-	f := func(args, want string) {
-		t.Helper()
-		code, out, errOut := command(t, nil, nil, append([]string{"assets"}, strings.Fields(args)...)...)
-		if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, want) {
-			t.Errorf("%s: exit %d, output %q, standard error %q", args, code, out, errOut)
-		}
-	}
-	t.Setenv("INDEX_PREFIX", "")
-	f("ism", "INDEX_PREFIX")
-	f("template", "INDEX_PREFIX")
-	f("dashboards", "INDEX_PREFIX")
-	f("schema --schema-file=/nowhere", "SCHEMA_FILE")
-	f("fields --constant-fields=message=x", "CONSTANT_FIELDS")
-	f("template --index-prefix=app --index-shards=0", "INDEX_SHARDS")
-	f("ism --index-prefix=app --delete-after=soon", "--delete-after")
-	f("ism --index-prefix=app --delete-after=-1d", "--delete-after")
-	f("ism --index-prefix=app --delete-after=99999d", "--delete-after")
-	f("ism --index-prefix=app --delete-after=0d", "--delete-after")
-	f("ism --index-prefix=app --merge-after=30d", "--merge-after")
 }
 
 // The table of settings has each of run's, and no other.

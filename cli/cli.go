@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ const (
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Consume the stream until SIGTERM."`
 	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
-	Assets      assetsCommands     `cmd:"" help:"Print what belongs to the documents elsewhere: policy, index template, schema, table of fields, index pattern."`
+	Assets      assetsCommands     `cmd:"" help:"Print the files that OpenSearch and Dashboards need: policy, index template, schema, table of fields, saved objects."`
 	Setup       setupCommand       `cmd:"" help:"Install or update on the OpenSearch domain what belongs there: index templates, lifecycle policy, dashboards."`
 	Doctor      doctorCommand      `cmd:"" help:"Look at each link from the log groups to the indices, and say what is wrong and what to do."`
 	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`
@@ -100,19 +101,27 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	}
 	unsetEmpty(parser.Model.Node)
 	markRequired(parser.Model.Node)
-	command, err := parser.Parse(withHelpFlag(args))
+	args = withHelpFlag(args)
+	command, err := parser.Parse(args)
 	var parsing *kong.ParseError
 	switch {
 	case exit >= 0: // --help or --version has done its work
 		return exit
 	case errors.As(err, &parsing) && strings.HasPrefix(err.Error(), unknown):
-		return fail(errOut, unknownFlag(parser, parsing), exitSettings)
+		return fail(errOut, unknownFlag(parser, parsing, args), exitSettings)
+	case errors.As(err, &parsing) && strings.HasPrefix(err.Error(), unexpected):
+		err, isCommand := unexpectedArgument(parser, parsing, args)
+		if isCommand {
+			listCommands(errOut, parsing)
+		}
+		return fail(errOut, err, exitSettings)
 	case errors.As(err, &parsing) && (parsing.Context.Selected() == nil || len(parsing.Context.Selected().Children) > 0):
-		return failUsage(errOut, parser, parsing)
+		listCommands(errOut, parsing)
+		return fail(errOut, errors.New("no command is given: give one of those above"), exitSettings)
 	case err != nil:
 		return fail(errOut, err, exitSettings)
 	}
-	err = errors.Join(settings.err(command.Flags()), required(command.Selected()).err(ctx))
+	err = errors.Join(settings.err(command.Flags()), required(command.Selected()).without(settings.wrong).err(ctx))
 	if err != nil {
 		return fail(errOut, err, exitSettings)
 	}
@@ -127,14 +136,70 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	return exitOK
 }
 
-// failUsage lists the commands before an error.
-func failUsage(w io.Writer, parser *kong.Kong, err *kong.ParseError) int {
-	parser.Stdout = w
-	_ = err.Context.PrintUsage(false)
-	if strings.HasPrefix(err.Error(), "expected ") {
-		return fail(w, errors.New("no command is given: give one of those above"), exitSettings)
+// listCommands lists the commands, or those of a command that has others, with the beginning
+// of their help.
+func listCommands(w io.Writer, err *kong.ParseError) {
+	node := err.Context.Model.Node
+	if selected := err.Context.Selected(); selected != nil {
+		node = selected
 	}
-	return fail(w, err, exitSettings)
+	fmt.Fprintln(w, "Commands:")
+	for _, leaf := range node.Leaves(true) {
+		help, _, _ := strings.Cut(strings.NewReplacer(",", ".", ":", ".", ";", ".").Replace(leaf.Help), ".")
+		const widest = len("assets dashboards")
+		fmt.Fprintf(w, "  %-*s  %s\n", widest, leaf.Path(), head(help, helpWidth-widest-len("    ")))
+	}
+}
+
+// unexpected begins kong's error of an argument that no command has.
+const unexpected = "unexpected argument "
+
+var assignment = regexp.MustCompile(`^([A-Z][A-Z0-9_]*)=`)
+
+// unexpectedArgument returns what to do about an argument that no command has, and reports
+// whether a command is to be in its place. The argument is not shown where it can be a secret:
+// after a flag, whose value it can be, and with the signs of URLs and variables.
+func unexpectedArgument(parser *kong.Kong, err *kong.ParseError, args []string) (wrong error, isCommand bool) {
+	i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(err.Error()+",", unexpected+arg+",") })
+	args = append([]string{"", ""}, args[:i+1]...) // i is never -1, but for kong's next version
+	arg, flag, before := args[len(args)-1], args[len(args)-2], args[:len(args)-1]
+	selected := err.Context.Selected()
+	_, notBool := parseBool(nil, arg)
+	switch variable := assignment.FindStringSubmatch(arg); {
+	case len(before) > 1 && before[len(before)-2] == "--constant-fields":
+		return errors.New("CONSTANT_FIELDS (--constant-fields) takes one value: separate pairs with commas, such as --constant-fields=env=prod,service=shop"), false
+	case variable != nil:
+		return fmt.Errorf("unexpected argument %s=***: set variables before the program's name, not after it", variable[1]), false
+	case notBool == nil && isBoolFlag(parser, flag):
+		return fmt.Errorf("unexpected argument %s: give %s=%s", arg, flag, arg), false
+	case strings.ContainsAny(arg, "=:@"), slices.ContainsFunc(before, func(a string) bool { return strings.HasPrefix(a, "-") }):
+		return errors.New("unexpected argument, not shown as it can be a secret: give each value as --flag=VALUE, with quotes around blanks"), false
+	case selected != nil && len(selected.Children) == 0:
+		return fmt.Errorf("unexpected argument %q: %s --help shows what the command takes", arg, selected.Path()), false
+	}
+	remedy := "give one of those above"
+	if _, names, found := strings.Cut(err.Error(), ", did you mean "); found {
+		remedy = "did you mean " + names
+	}
+	return fmt.Errorf("unknown command %q: %s", arg, remedy), true
+}
+
+// isBoolFlag reports whether a flag of any command needs no value.
+func isBoolFlag(parser *kong.Kong, name string) bool {
+	flag, _ := flagOf(parser, name)
+	return flag != nil && flag.IsBool()
+}
+
+// flagOf returns a flag, and the commands that have it.
+func flagOf(parser *kong.Kong, name string) (found *kong.Flag, commands []string) {
+	for _, leaf := range parser.Model.Leaves(true) {
+		for _, flag := range leaf.Flags {
+			if "--"+flag.Name == name {
+				found, commands = flag, append(commands, leaf.Path())
+			}
+		}
+	}
+	return found, commands
 }
 
 // unknown begins kong's error of an unknown flag.
@@ -142,19 +207,22 @@ const unknown = "unknown flag "
 
 // unknownFlag adds to the error of an unknown flag which commands have it, or where the flags
 // of the command are listed.
-func unknownFlag(parser *kong.Kong, err *kong.ParseError) error {
+func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 	selected := "logsluice"
 	if node := err.Context.Selected(); node != nil {
 		selected = node.Path()
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), unknown), ",")
-	var others []string
-	for _, leaf := range parser.Model.Leaves(true) {
-		if slices.ContainsFunc(leaf.Flags, func(f *kong.Flag) bool { return "--"+f.Name == name }) {
-			others = append(others, leaf.Path())
+	if name == "-v" || name == "-V" {
+		return fmt.Errorf("unknown flag %s: give --version for the version", name)
+	}
+	for _, arg := range args { // kong reads -stream-name as -s and others
+		arg, _, _ = strings.Cut(arg, "=")
+		if flag, _ := flagOf(parser, "-"+arg); flag != nil && !strings.HasPrefix(arg, "--") {
+			return fmt.Errorf("unknown flag %s: give -%s, with two hyphens", arg, arg)
 		}
 	}
-	if len(others) > 0 {
+	if _, others := flagOf(parser, name); others != nil {
 		return fmt.Errorf("%s does not have the flag %s, which is one of: %s", selected, name, strings.Join(others, ", "))
 	}
 	return fmt.Errorf("%w: %s --help lists those of the command", err, selected)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -76,7 +75,10 @@ func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access
 			return
 		}
 		again := !errors.Is(err, opensearch.ErrNameTaken)
-		line := log.Error().Err(withIndexRemedy(err, access, prefix, index))
+		line := log.Error().Str(zerolog.ErrorFieldName, access.Found(err))
+		if remedy := indexRemedy(err, access, prefix, index); remedy != "" {
+			line = line.Str("remedy", remedy)
+		}
 		if again {
 			line = line.Str("pause", pause.String())
 		}
@@ -92,15 +94,15 @@ func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access
 	}
 }
 
-// withIndexRemedy adds what to do about an index that cannot be created.
-func withIndexRemedy(err error, access doctor.Access, prefix, index string) error {
+// indexRemedy returns what to do about an index that cannot be created.
+func indexRemedy(err error, access doctor.Access, prefix, index string) string {
 	var answer *opensearch.AnswerError
 	cause := opensearch.CauseOf(err)
 	switch {
 	case errors.Is(err, opensearch.ErrNameTaken):
-		return fmt.Errorf("%w: remove that alias or data stream, or the template, and restart a worker; until then dead letters go where OpenSearch puts what is written to %s", err, index)
+		return "remove that alias or data stream, or the template, and restart a worker; until then dead letters go where OpenSearch puts what is written to " + index
 	case errors.As(err, &answer) && cause.Type != "":
-		return fmt.Errorf("%w: %s", err, doctor.RemedyOfRefusal(prefix, index, answer.Status, cause))
+		return doctor.RemedyOfRefusal(prefix, index, answer.Status, cause)
 	}
-	return withRemedy(err, access)
+	return access.Remedy(err)
 }

@@ -92,7 +92,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (README, Which OpenSearch)", "created")
 	f([]string{byIAM, created}, at(0, 10), "give the user the role that a worker needs", "created")
 	f([]string{blocked, created}, at(0, 10), "take the block of the cluster away", "created")
-	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "context deadline exceeded", "created")
+	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "does not answer in time", "created")
 	f([]string{"503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", created},
 		at(0, 10, 30, 70, 150, 310, 630, 1230, 1830), slices.Concat(slices.Repeat([]string{"the dead-letter index cannot be created"}, 8), []string{"created"})...)
 	f([]string{alias}, at(0), "remove that alias or data stream, or the template, and restart a worker")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"logsluice/internal/safetext"
@@ -13,6 +14,8 @@ import (
 	"logsluice/opensearch/assets"
 	"logsluice/subscription"
 )
+
+// The command decode.
 
 // maxDecoded bounds what decode inflates: an object of the archive holds many
 // records.
@@ -27,7 +30,7 @@ type decodeCommand struct {
 func (d *decodeCommand) required() requirements { return requirements{d.requireIndex()} }
 
 // Run is called by kong.
-func (d *decodeCommand) Run(_ context.Context, std streams) error {
+func (d *decodeCommand) Run(ctx context.Context, std streams) error {
 	if d.File == "" {
 		return settingf("decode has no file: give the name of one, or - for standard input")
 	}
@@ -39,18 +42,9 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	in := std.in
-	if d.File != "-" {
-		f, err := os.Open(d.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(in)
+	data, err := d.read(ctx, std.in)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", d.File, err)
+		return err
 	}
 
 	out, forPeople := bufio.NewWriter(std.out), isTerminal(std.out)
@@ -73,4 +67,32 @@ func (d *decodeCommand) Run(_ context.Context, std streams) error {
 		return fmt.Errorf("decode %s: %w", d.File, err)
 	}
 	return nil
+}
+
+// read reads the file until its end or until ctx ends. What waits then for a pipe or a person
+// ends with the process.
+func (d *decodeCommand) read(ctx context.Context, in io.Reader) (data []byte, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if d.File != "-" {
+			var f *os.File
+			if f, err = os.Open(d.File); err != nil {
+				return
+			}
+			defer f.Close()
+			in = f
+		}
+		data, err = io.ReadAll(in)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%q was not read to its end: %w", d.File, ctx.Err())
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return nil, fmt.Errorf("%q cannot be read: %w: give a file with subscription records, or - for standard input", d.File, path.Err)
+	}
+	return data, err
 }

@@ -23,9 +23,9 @@ type doctorCommand struct {
 	indexSettings
 	lifecycleSettings
 	ArchiveURL    string   `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" help:"Where the Firehose writes, s3://bucket/prefix/."`
-	LogGroup      []string `group:"stream" placeholder:"NAME,…" help:"Log groups that are to have a subscription filter (default: those that there are)."`
-	MostLogGroups int      `group:"stream" default:"100" placeholder:"N" help:"Log groups that are looked at where none is named; five a second (default ${default})."`
-	Output        string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
+	LogGroup      []string `group:"stream" placeholder:"NAME" help:"Log groups that are to have a subscription filter (default: all)."`
+	MostLogGroups int      `group:"stream" default:"100" placeholder:"N" least:"1" help:"Log groups that are looked at where none is named; five a second (default ${default})."`
+	Output        string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the output: text or json (default ${default})."`
 }
 
 func (c *doctorCommand) required() requirements {
@@ -69,8 +69,6 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		return cfg, nil, err
 	case dashboardsErr != nil:
 		return cfg, nil, dashboardsErr
-	case c.MostLogGroups < 1:
-		return cfg, nil, settingf("--most-log-groups: %d is too small: give at least 1", c.MostLogGroups)
 	}
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,

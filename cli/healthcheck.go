@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"logsluice/opensearch"
 )
 
 // listenSettings are where run can be scraped and probed.
@@ -20,7 +22,7 @@ type listenSettings struct {
 func (s listenSettings) badAddress() error {
 	host, port, err := net.SplitHostPort(s.MetricsAddress)
 	const most = 65535
-	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 0 || n > most || strings.ContainsAny(host, "/ @") {
+	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 0 || n > most || host != "" && !opensearch.IsHost(host) {
 		return settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100, with a port up to %d", s.MetricsAddress, most)
 	}
 	return nil
@@ -59,7 +61,7 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 	// No proxy stands between the two.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("ask the worker at %s: %w", h.url(), err)
+		return fmt.Errorf("ask the worker at %s: %w: check that it is running and that its METRICS_ADDRESS is %s", h.url(), err, h.MetricsAddress)
 	}
 	defer resp.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))

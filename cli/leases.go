@@ -46,6 +46,9 @@ func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkCredentials(ctx, cfg); err != nil {
+		return nil, err
+	}
 	return &leaseTable{newDynamoDB(cfg), consumer.NewKinesis(cfg, s.StreamName), cfg.Region, s}, nil
 }
 
@@ -75,8 +78,8 @@ func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
 // leasesShowCommand prints the lease table.
 type leasesShowCommand struct {
 	streamSettings
-	Output string `enum:"table,json" default:"table" help:"Form of the output: ${enum}; with --watch, one JSON array a line (default ${default})."`
-	Watch  period `placeholder:"TIME" help:"Print again and again, each 2s or at --watch=TIME, until interrupted."`
+	Output string `enum:"table,json" default:"table" placeholder:"FORMAT" help:"Form of the output: table or json; with --watch, one JSON array a line (default ${default})."`
+	Watch  period `placeholder:"TIME" least:"100ms" help:"Print again and again, each 2s or at --watch=TIME, until interrupted."`
 	Wide   bool   `help:"Show all of checkpoints and names, and the parents of each shard."`
 	Lag    bool   `help:"Ask Kinesis how far each shard is behind. Costs one of the 5 reads a second that all consumers of a shard have together. Needs STREAM_NAME."`
 }
@@ -399,7 +402,7 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 		return settingf("--to: %w", err)
 	}
 	if t, isTime := to.Timestamp(); isTime && t.After(time.Now()) {
-		return settingf("--to: %s is in the future: give a time that has passed, or latest", c.To)
+		return settingf("--to: %q is in the future: give a time that has passed, or latest", c.To)
 	}
 	table, err := c.leaseTable(ctx)
 	if err != nil {

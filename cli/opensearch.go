@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
@@ -37,6 +38,12 @@ const (
 	dashboardsSetting   = "DASHBOARDS_URL (--dashboards-url)"
 )
 
+// Ports that OpenSearch and Dashboards have unless they are set otherwise.
+const (
+	searchPort, transportPort = "9200", "9300"
+	dashboardsPort            = "5601"
+)
+
 // requireSigning has the region if requests are to be signed for one that is not known.
 func (s opensearchSettings) requireSigning() requirements {
 	if s.OpensearchSigv4 == "" || s.signingRegion("") != "" {
@@ -52,11 +59,19 @@ func (s opensearchSettings) requireDomain() requirement {
 // address is where the domain is, and the credentials that its URL has.
 func (s opensearchSettings) address() (opensearch.Address, error) {
 	address, err := opensearch.ParseAddress(s.OpensearchURL)
-	switch {
-	case err != nil:
+	if err != nil {
 		return address, settingf(searchSetting+": %w", err)
+	}
+	_, request, isRequest := strings.Cut(address.URL.Path, "/_")
+	switch {
 	case address.IsDashboards():
 		return address, settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
+	case isRequest:
+		return address, settingf(searchSetting+": %q is a request to OpenSearch: leave out /_%s", address.URL, request)
+	case address.URL.Port() == dashboardsPort:
+		return address, settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
+	case address.URL.Port() == transportPort:
+		return address, settingf(searchSetting+": %q has the port at which nodes talk to each other: give that for HTTP, such as "+searchPort, address.URL)
 	}
 	return address, nil
 }
@@ -73,7 +88,7 @@ func (s opensearchSettings) check() error {
 	case inURL && (s.OpensearchUsername != "" || s.OpensearchPassword != "" || s.OpensearchPasswordFile != ""):
 		return settingf(searchSetting + " has a user, and " + usernameSetting + ", " + passwordSetting + " or " + passwordFileSetting + " is set too: remove the user from the URL")
 	case basic && s.OpensearchSigv4 != "":
-		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: requests have one kind of authentication, so remove one", s.OpensearchSigv4)
+		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: use either OPENSEARCH_SIGV4 or a user, not both", s.OpensearchSigv4)
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordSetting+" and "+passwordFileSetting+" (%q) are both set: remove one", s.OpensearchPasswordFile)
 	case inURL && (address.Username == "" || address.Password == ""):
@@ -84,10 +99,18 @@ func (s opensearchSettings) check() error {
 		return settingf(passwordSetting + " is set, and there is no user: set OPENSEARCH_USERNAME")
 	case s.OpensearchUsername == "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordFileSetting+" is %q, and there is no user: set OPENSEARCH_USERNAME", s.OpensearchPasswordFile)
-	case s.OpensearchRegion != "" && !regionName.MatchString(s.OpensearchRegion):
-		return settingf(searchRegionSetting+": %q is not the name of a region: give one such as us-east-1", s.OpensearchRegion)
+	case address.Service() == "aoss" && s.OpensearchSigv4 == "":
+		return settingf(sigv4Setting+" is not set, and %s is a collection of OpenSearch Serverless: set it to aoss", address.URL)
+	case address.Service() != "" && s.OpensearchSigv4 != "" && s.OpensearchSigv4 != address.Service():
+		return settingf(sigv4Setting+": %q is not the service of %s: give %s", s.OpensearchSigv4, address.URL, address.Service())
 	}
-	return nil
+	if region := s.OpensearchRegion; address.Region() != "" && region != "" && !strings.EqualFold(region, address.Region()) {
+		return settingf(searchRegionSetting+": %q is not the region of %s: give %s, or leave it out", s.OpensearchRegion, address.URL, address.Region())
+	}
+	if err := checkRegion(searchRegionSetting, s.OpensearchRegion); err != nil || s.OpensearchRegion == "" || s.OpensearchSigv4 != "" {
+		return err
+	}
+	return settingf(searchRegionSetting+": %q has no use, as requests are not signed: set OPENSEARCH_SIGV4 to es or aoss, or remove it", s.OpensearchRegion)
 }
 
 // client makes a client of the domain. awsConfig is for signing.
@@ -127,7 +150,7 @@ func (s opensearchSettings) signingRegion(other string) string {
 	if err != nil {
 		return other
 	}
-	return cmp.Or(s.OpensearchRegion, address.Region(), other)
+	return cmp.Or(strings.ToLower(s.OpensearchRegion), address.Region(), other)
 }
 
 // host names the domain, whatever the form of its address.
@@ -165,8 +188,13 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 		return settingf(dashboardsSetting+": %w", err)
 	case address.HasCredentials && (address.Username == "" || address.Password == ""):
 		return settingf(dashboardsSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
+	case address.URL.Port() == searchPort, address.URL.Port() == transportPort:
+		return settingf(dashboardsSetting+": %q has a port of OpenSearch: give that of Dashboards, such as "+dashboardsPort, address.URL)
+	case strings.Contains(address.URL.Path+"/", "/app/"):
+		home, _, _ := strings.Cut(address.URL.String()+"/", "/app/")
+		return settingf(dashboardsSetting+": %q is a page of Dashboards: give %q", address.URL, home)
 	case address.HasCredentials && search.OpensearchSigv4 != "":
-		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: requests have one kind of authentication, so remove one", search.OpensearchSigv4)
+		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: use either OPENSEARCH_SIGV4 or a user, not both", search.OpensearchSigv4)
 	}
 	return nil
 }
@@ -189,7 +217,7 @@ func withRemedy(err error, access doctor.Access) error {
 		return nil
 	}
 	if remedy := access.Remedy(err); remedy != "" {
-		return fmt.Errorf("%w: %s", err, remedy)
+		return fmt.Errorf("%s: %s", access.Found(err), remedy)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -41,6 +42,18 @@ func markRequired(node *kong.Node) {
 	}
 }
 
+// without leaves out the settings whose values are wrong: they are not missing.
+func (rs requirements) without(wrong map[*kong.Value]error) requirements {
+	return slices.DeleteFunc(rs, func(r requirement) bool {
+		for value := range wrong {
+			if "--"+value.Name == r.flag {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // err returns an error that names all that are missing.
 func (rs requirements) err(ctx context.Context) error {
 	var names, whats, remedies []string
@@ -69,7 +82,7 @@ func (rs requirements) err(ctx context.Context) error {
 func (r requirement) name() string {
 	switch {
 	case r.flag == "":
-		return r.variable + " (no flag)"
+		return r.variable
 	case r.variable == "":
 		return r.flag
 	}

@@ -33,28 +33,28 @@ type runCommand struct {
 	streamSettings
 	InitialPosition   string        `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default TRIM_HORIZON)."`
 	WorkerID          string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, which no other worker may have (default: host name and a random part)."`
-	LeaseDuration     time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" help:"How long a silent worker keeps its shards (default ${default})."`
-	ShardSyncInterval time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" help:"Time between two looks at shards and leases (default ${default})."`
-	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" help:"Minimum time between two reads of a shard; Kinesis allows 5 reads per second to all consumers of a shard together (default ${default})."`
-	InFlightBytes     size          `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" help:"Size of the documents that OpenSearch has not accepted yet at which reading waits (default ${default})."`
-	MaxInflatedBytes  size          `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"SIZE" help:"Maximum size of an inflated record; a larger one becomes a dead letter (default ${default})."`
+	LeaseDuration     time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" least:"1s" most:"10m" help:"How long a silent worker keeps its shards (default ${default})."`
+	ShardSyncInterval time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" least:"10ms" help:"Time between two looks at shards and leases (default ${default})."`
+	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" least:"200ms" note:"as Kinesis allows 5 reads of a shard per second" help:"Minimum time between two reads of a shard; Kinesis allows 5 reads per second to all consumers of a shard together (default ${default})."`
+	InFlightBytes     size          `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" least:"8KiB" note:"such as 256MiB" help:"Size of the documents that OpenSearch has not accepted yet at which reading waits (default ${default})."`
+	MaxInflatedBytes  size          `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 64MiB" help:"Maximum size of an inflated record; a larger one becomes a dead letter (default ${default})."`
 	opensearchSettings
-	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"SIZE" help:"Size at which a bulk request is sent (default ${default})."`
-	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" help:"Number of documents at which a bulk request is sent (default ${default})."`
-	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" help:"How long a document waits at most for its bulk request to fill (default ${default})."`
-	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" help:"Most bulk requests in flight at once: there are fewer while OpenSearch pushes back or is slow (default ${default})."`
+	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 8MiB" help:"Size at which a bulk request is sent (default ${default})."`
+	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" least:"1" most:"1000000" help:"Number of documents at which a bulk request is sent (default ${default})."`
+	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" least:"0s" most:"1m" help:"How long a document waits at most for its bulk request to fill (default ${default})."`
+	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" least:"1" most:"256" help:"Most bulk requests in flight at once: there are fewer while OpenSearch pushes back or is slow (default ${default})."`
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
-	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" help:"Time after which a bulk request is given up and sent again (default ${default})."`
-	WaitForIndex    days          `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 waits indefinitely (default ${default})."`
+	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" least:"1s" help:"Time after which a bulk request is given up and sent again (default ${default})."`
+	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" least:"1s" zero:"to wait indefinitely" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 waits indefinitely (default ${default})."`
 	deadLetterSettings
 	documentSettings
 	windowSettings
 	indexSettings
-	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
-	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" help:"Time between two summary lines in the log (default ${default})."`
+	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" least:"1ms" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
+	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" least:"100ms" help:"Time between two summary lines in the log (default ${default})."`
 	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" help:"Make the summary lines metrics of CloudWatch in this namespace, by its embedded metric format (default: none)."`
 	listenSettings
-	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of the lines logged: ${enum} (default ${default})."`
+	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of the lines logged: trace, debug, info, warn or error (default ${default})."`
 }
 
 func (r *runCommand) required() requirements {
@@ -66,9 +66,6 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	registry := prometheus.NewRegistry()
 	index, err := r.indexSettings.check()
 	if err != nil {
-		return err
-	}
-	if err := r.windowSettings.check(); err != nil {
 		return err
 	}
 	documents, err := r.documents(index)
@@ -114,56 +111,20 @@ func (r *runCommand) check() (checkpoint.Position, error) {
 	case err != nil:
 		return position, settingf("INITIAL_POSITION (--initial-position): %w", err)
 	case isTime && t.After(time.Now()):
-		return position, settingf("INITIAL_POSITION (--initial-position): %s is in the future: give a time that has passed", r.InitialPosition)
+		return position, settingf("INITIAL_POSITION (--initial-position): %q is in the future: give a time that has passed", r.InitialPosition)
 	case r.opensearchSettings.check() != nil:
 		return position, r.opensearchSettings.check()
+	case r.OpensearchCAFile != "" && strings.HasPrefix(r.access().URL, "http:"): // setup and doctor have Dashboards, too
+		return position, settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", r.OpensearchCAFile, r.access().URL)
 	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
-		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q: %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
+		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
 	case r.MetricsAddress != "" && r.badAddress() != nil:
 		return position, r.badAddress()
-	case r.WaitForIndex < 0:
-		return position, settingf("WAIT_FOR_INDEX (--wait-for-index): %s is negative: give a time such as 30m, or 0 to wait indefinitely", r.WaitForIndex)
-	case r.MaxInflatedBytes > mostInflated:
-		return position, settingf("MAX_INFLATED_BYTES (--max-inflated-bytes): %s is too much: give at most %s", r.MaxInflatedBytes, size(mostInflated))
-	case r.LeaseDuration < checkpoint.MinLeaseDuration:
-		return position, settingf("LEASE_DURATION (--lease-duration): %s is too short: give at least %s", timetext.Format(r.LeaseDuration), timetext.Format(checkpoint.MinLeaseDuration))
 	case r.ShardSyncInterval > r.LeaseDuration:
-		return position, settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %s is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
-	}
-	// Kinesis allows each shard 5 reads per second:
-	// https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
-	const leastPoll = 200 * time.Millisecond
-	if r.PollInterval < leastPoll {
-		return position, settingf("POLL_INTERVAL (--poll-interval): %s is too short: give at least %s, as Kinesis allows 5 reads of a shard per second", timetext.Format(r.PollInterval), leastPoll)
-	}
-	for _, s := range []struct {
-		setting      string
-		ok           bool
-		value, least any
-	}{
-		{"SHARD_SYNC_INTERVAL (--shard-sync-interval)", r.ShardSyncInterval >= time.Millisecond, r.ShardSyncInterval, time.Millisecond},
-		{"IN_FLIGHT_BYTES (--in-flight-bytes)", r.InFlightBytes > 0, r.InFlightBytes, 1},
-		{"MAX_INFLATED_BYTES (--max-inflated-bytes)", r.MaxInflatedBytes > 0, r.MaxInflatedBytes, 1},
-		{"BULK_BYTES (--bulk-bytes)", r.BulkBytes > 0, r.BulkBytes, 1},
-		{"BULK_DOCUMENTS (--bulk-documents)", r.BulkDocuments > 0, r.BulkDocuments, 1},
-		{"BULK_LINGER (--bulk-linger)", r.BulkLinger >= 0, r.BulkLinger, time.Duration(0)},
-		{"BULK_CONNECTIONS (--bulk-connections)", r.BulkConnections > 0, r.BulkConnections, 1},
-		{"BULK_TIMEOUT (--bulk-timeout)", r.BulkTimeout > 0, r.BulkTimeout, time.Millisecond},
-		{"DRAIN_TIMEOUT (--drain-timeout)", r.DrainTimeout > 0, r.DrainTimeout, time.Millisecond},
-		{"SUMMARY_PERIOD (--summary-period)", r.SummaryPeriod >= leastPeriod, r.SummaryPeriod, leastPeriod},
-	} {
-		if !s.ok {
-			return position, settingf("%s: %v is too small: give at least %v", s.setting, s.value, s.least)
-		}
+		return position, settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %q is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
 	}
 	return position, nil
 }
-
-// mostInflated is far above any record, and such that a decoder has room for it.
-const mostInflated = 1 << 30
-
-// leastPeriod keeps the summary lines from being most of the log.
-const leastPeriod = 100 * time.Millisecond
 
 func (r *runCommand) emf() *telemetry.EMF {
 	if r.EMFNamespace == "" {
@@ -194,7 +155,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	}
 	targets := targetsOf(documents.Naming, templates...)
 	mapper, err := r.mapper(documents, mapping.Config{
-		MaxAge: time.Duration(r.EventMaxAge), MaxAhead: time.Duration(r.EventMaxAhead), Registry: registry,
+		MaxAge: r.EventMaxAge, MaxAhead: r.EventMaxAhead, Registry: registry,
 	})
 	if err != nil {
 		return err
@@ -230,7 +191,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		Gzip:           r.BulkGzip,
 		NoIDs:          r.DocumentIDs == "none",
 		InFlightBytes:  int64(r.InFlightBytes),
-		WaitForIndex:   time.Duration(r.WaitForIndex),
+		WaitForIndex:   r.WaitForIndex,
 		Remedy:         r.access().Remedy,
 		Fallback:       mapper,
 		Store:          store,
@@ -250,7 +211,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		SyncInterval: r.ShardSyncInterval,
 		MaxInflated:  int(r.MaxInflatedBytes),
 		DrainTimeout: r.DrainTimeout,
-		Remedy:       doctor.RemedyOfAWS,
+		Explain:      doctor.ExplainAWS,
 		Registry:     registry,
 		Log:          log,
 	}, table, mapper, ix)
@@ -277,12 +238,19 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 		}
 		shows.Go(func() {
 			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health, log); err != nil {
-				log.Error().Err(err).Msg("METRICS_ADDRESS: no metrics are served, and probes find nothing")
+				log.Error().Err(err).Str("remedy", "give METRICS_ADDRESS (--metrics-address), now "+r.MetricsAddress+", an address of this machine with a free port, such as :9100").
+					Msg("no metrics are served, and probes find nothing")
 			}
 		})
 	}
+	installer := newInstaller(client, r.access(), targets, log)
+	asking, stopAsking := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	asked.Go(func() { installer.Ask(asking) })
 	// Nothing is created in AWS or OpenSearch before this.
 	stream, err := c.Check(ctx)
+	stopAsking()
+	asked.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return nil // stopped while it was starting
@@ -295,11 +263,16 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	shows.Go(func() {
 		cfg := telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, Gauges: steadyGauges, EMF: r.emf(), Log: log}
 		if forPeople {
-			cfg.Sentence = func(values map[string]float64) string { return summarySentence(r.SummaryPeriod, values) }
+			cfg.Sentence = func(values map[string]float64) string {
+				if installer.IsWaiting() {
+					return timetext.Format(r.SummaryPeriod) + ": nothing is read: waiting for OpenSearch"
+				}
+				return summarySentence(r.SummaryPeriod, values)
+			}
 		}
 		telemetry.Summarize(showing, cfg)
 	})
-	if err := installTemplates(ctx, client, r.access(), templates, targets, log); err != nil {
+	if err := installer.Install(ctx, templates...); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped before OpenSearch could be reached
 		}

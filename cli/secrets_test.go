@@ -50,6 +50,10 @@ func TestNoSecretsInOutput(t *testing.T) {
 	if err := os.WriteFile(file, []byte(inFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	lines := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(lines, []byte("user\n"+inFile+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	withUser := func(address string) string { return strings.Replace(address, "://", "://user:"+inURL+"@", 1) }
 	common := map[string]string{
 		"STREAM_NAME": "logs", "APPLICATION_NAME": "app", "INDEX_PREFIX": "logs", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": server.URL,
@@ -66,12 +70,21 @@ func TestNoSecretsInOutput(t *testing.T) {
 		"alone":           {"OPENSEARCH_URL": server.URL, "OPENSEARCH_PASSWORD": inVariable},
 		"twice":           {"OPENSEARCH_URL": withUser(server.URL), "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": inVariable},
 		"signed":          {"OPENSEARCH_URL": server.URL, "OPENSEARCH_SIGV4": "es"},
+		"in the user":     {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user:" + inVariable},
+		"in a query":      {"OPENSEARCH_URL": server.URL + "?password=" + inVariable},
+		"in queries":      {"OPENSEARCH_URL": server.URL, "DASHBOARDS_URL": server.URL + "?x=" + inVariable},
+		"in JSON":         {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": `{"password":"` + inVariable + `"}`},
+		"in quotes":       {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": `"` + inVariable + `"`},
+		"of two lines":    {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD_FILE": lines},
+		"with a newline":  {"OPENSEARCH_URL": server.URL, "AWS_SECRET_ACCESS_KEY": key + "\n", "AWS_SESSION_TOKEN": token + " "},
 	}
 	for _, args := range [][]string{
 		{"run"}, {"run", "--log-level=trace"}, {"run", "--help"}, {"run", "--bulk-bytes=x"}, {"doctor"}, {"doctor", "--output=json"},
 		{"setup"}, {"setup", "--output=json"}, {"setup", "--dry-run"}, {"setup", "--existing"}, {"leases"}, {"leases", "--output=json"}, {"leases", "--lag"},
 		{"leases", "reset", "--to=latest", "--yes"}, {"healthcheck"}, {"healthcheck", "--ready"}, {"decode", "-"}, {"decode", file},
 		{"assets", "ism"}, {"assets", "template"}, {"assets", "schema"}, {"assets", "fields"}, {"assets", "dashboards"}, {"version"}, {"help"}, {},
+		{"run", "OPENSEARCH_PASSWORD=" + inVariable}, {"OPENSEARCH_PASSWORD=" + inVariable, "run"}, {"run", "https://user:" + inURL + "@host"}, {"run", "--opensearch-username", "user", inVariable},
+		{"run", "--bulk-gzip", inVariable}, {"--help=" + inVariable}, {"run", "--opensearch-passwd=" + inVariable}, {"leases", "word=" + inVariable}, {"decode", "-", "--index-prefix=x", inVariable}, {"run", "--constant-fields", "a=b", "c=" + inVariable},
 	} {
 		for name, proof := range proofs {
 			t.Run(fmt.Sprint(args, " ", name), func(t *testing.T) {

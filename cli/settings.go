@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	// Timezones must be there in an image without a zoneinfo folder.
 	_ "time/tzdata"
@@ -27,7 +29,7 @@ import (
 	"logsluice/doctor"
 	"logsluice/internal/ownbody"
 	"logsluice/internal/safetext"
-	"logsluice/internal/timetext"
+	"logsluice/internal/settingsfile"
 	"logsluice/mapping"
 	"logsluice/mapping/schema"
 	"logsluice/opensearch/assets"
@@ -88,35 +90,98 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.Is(err, checkpoint.ErrNoTable):
 		return settingf("there is no lease table %q in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION to those of run, which creates the table at its first start", s.ApplicationName, region)
 	case errors.Is(err, checkpoint.ErrOtherTable):
-		return settingf("%w: %s", err, doctor.CorrectTable)
+		return settingf("APPLICATION_NAME (--application-name): %w: give a name that no other table has", err)
 	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):
 		return settingf("AWS refuses the credentials: %w: %s, and check this machine's clock", api, doctor.RenewIdentity)
 	case errors.As(err, &noHost) && noHost.IsNotFound:
 		return settingf("there is no host %s: correct AWS_REGION (%q), or AWS_ENDPOINT_URL and its like, or look at the DNS", noHost.Name, region)
 	}
-	if remedy := doctor.RemedyOfAWS(err); remedy != "" {
-		return fmt.Errorf("%w: %s", err, remedy)
+	if err == nil || errors.As(err, new(settingError)) {
+		return err
 	}
-	return err
+	found, remedy := doctor.ExplainAWS(err)
+	switch {
+	case remedy == "":
+		return errors.New(found)
+	case consumer.IsDenied(err):
+		return settingf("%s: %s", found, remedy)
+	}
+	return fmt.Errorf("%s: %s", found, remedy)
 }
 
 // loadAWS reads region, credentials and endpoints from the SDK's own variables.
 func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
+	if err := checkVariables(); err != nil {
+		return aws.Config{}, err
+	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)),
 		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{cutTokens}))
-	if err != nil {
+	var noProfile awsconfig.SharedConfigProfileNotExistError
+	switch {
+	case errors.As(err, &noProfile):
+		return cfg, settingf("AWS_PROFILE: %q is not a profile of ~/.aws/config or ~/.aws/credentials: give one that is, or remove the variable", noProfile.Profile)
+	case err != nil:
 		return cfg, settingf("AWS configuration: %w: correct the variables AWS_* and the files of ~/.aws", err)
 	}
+	err = checkRegion(regionVariable, cfg.Region)
+	cfg.Region = strings.ToLower(cfg.Region)
+	return cfg, err
+}
+
+// regionName is that of a region, and of an availability zone in it.
+var regionName = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d+)([a-z]?)$`)
+
+// checkRegion returns an error for what is not the name of a region, in any case.
+func checkRegion(setting, region string) error {
+	switch parts := regionName.FindStringSubmatch(strings.ToLower(region)); {
+	case region != "" && parts == nil:
+		return settingf("%s: %q is not the name of a region: give one such as us-east-1", setting, region)
+	case region != "" && parts[2] != "":
+		return settingf("%s: %q is an availability zone: give its region, %s", setting, region, parts[1])
+	}
+	return nil
+}
+
+// secretVariables have the credentials for AWS.
+var secretVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+// checkVariables refuses what the AWS SDK reads from the environment and takes as it is, or
+// with an error that does not name the variable.
+func checkVariables() error {
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" && !endpoint.MatchString(value) {
-			return cfg, settingf("%s (no flag): %q is not an endpoint: give one such as http://localhost:4566", name, value)
+		wrong := blemish(value)
+		switch isSecret := slices.Contains(secretVariables, name); {
+		case !strings.HasPrefix(name, "AWS_"):
+		case wrong != "" && isSecret:
+			return settingf("%s %s", name, wrong)
+		case wrong != "":
+			return settingf("%s: %q %s", name, value, wrong)
+		case isSecret && strings.ContainsFunc(value, unicode.IsSpace):
+			return settingf("%s has a blank in it: copy it anew", name)
+		case strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" && !endpoint.MatchString(value):
+			return settingf("%s: %q is not an endpoint: give one such as http://localhost:4566", name, value)
 		}
 	}
-	if cfg.Region != "" && !regionName.MatchString(cfg.Region) {
-		return cfg, settingf("AWS_REGION (no flag): %q is not the name of a region: give one such as us-east-1", cfg.Region)
+	id, secret := secretVariables[0], secretVariables[1]
+	if os.Getenv(id) == "" {
+		id, secret = secret, id
 	}
-	return cfg, nil
+	if os.Getenv(id) != "" && os.Getenv(secret) == "" {
+		return settingf("%s is set, and %s is not: set both or neither", id, secret)
+	}
+	if text := os.Getenv("AWS_MAX_ATTEMPTS"); strings.Trim(text, "0123456789") != "" {
+		return settingf("AWS_MAX_ATTEMPTS: %q is not a whole number: give one such as 3", text)
+	}
+	if text := os.Getenv("AWS_RETRY_MODE"); text != "" && text != "standard" && text != "adaptive" {
+		return settingf("AWS_RETRY_MODE: %q is invalid: give standard or adaptive", text)
+	}
+	if file := os.Getenv("AWS_CA_BUNDLE"); file != "" {
+		if _, err := settingsfile.Read(file); err != nil {
+			return settingf("AWS_CA_BUNDLE: %w: give a file with PEM certificates", err)
+		}
+	}
+	return nil
 }
 
 // cutTokens has the errors of AWS end before a session token that they quote.
@@ -135,8 +200,6 @@ func cutTokens(stack *middleware.Stack) error {
 }
 
 var endpoint = regexp.MustCompile(`^https?://[^/\s]+`)
-
-var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // checkCredentials finds out whether there are credentials for AWS.
 func checkCredentials(ctx context.Context, cfg aws.Config) error {
@@ -158,30 +221,12 @@ type schemaSettings struct {
 	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
 }
 
-// windowSettings bound the times of events that have an index by their date.
+// windowSettings bound the times of events that have an index by their date. They are no
+// narrower than what CloudWatch Logs accepts. See
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
 type windowSettings struct {
-	EventMaxAge   days `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside and not to the one of its date; 0 for no limit. A data stream takes events of all times (default ${default})."`
-	EventMaxAhead days `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" help:"The same for events dated after their arrival (default ${default})."`
-}
-
-// check refuses limits that events CloudWatch Logs accepts would exceed.
-// See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
-func (s windowSettings) check() error {
-	const day = 24 * time.Hour
-	for _, limit := range []struct {
-		setting string
-		value   days
-		least   time.Duration
-		example string
-	}{
-		{"EVENT_MAX_AGE (--event-max-age)", s.EventMaxAge, 14 * day, "14d"},
-		{"EVENT_MAX_AHEAD (--event-max-ahead)", s.EventMaxAhead, 2 * time.Hour, "2h"},
-	} {
-		if limit.value != 0 && time.Duration(limit.value) < limit.least {
-			return settingf("%s: %s is less than CloudWatch Logs itself allows: give at least %s, or 0 for no limit", limit.setting, limit.value, limit.example)
-		}
-	}
-	return nil
+	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside and not to the one of its date; 0 for no limit. A data stream takes events of all times (default ${default})."`
+	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so far ahead" help:"The same for events dated after their arrival (default ${default})."`
 }
 
 // documentSettings are the settings that decide what documents look like and where
@@ -201,10 +246,10 @@ func (s documentSettings) requireIndex() requirement {
 
 // indexSettings are settings of the indices that run has made.
 type indexSettings struct {
-	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
+	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
 	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" help:"Copies of each shard (default: the cluster's)."`
-	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" help:"Time until a document can be found (default ${default})."`
-	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: ${enum}; zstd where the server has it, else best_compression (default ${default})."`
+	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found (default ${default})."`
+	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: best_compression, default, zstd or zstd_no_dict; zstd where the server has it, else best_compression (default ${default})."`
 	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
 }
 
@@ -224,20 +269,36 @@ func (s schemaSettings) read() (*schema.Schema, error) {
 	if s.SchemaFile == "" {
 		return schema.BuiltIn(s.Schema)
 	}
-	data, err := os.ReadFile(s.SchemaFile)
+	if s.Schema != "default" {
+		return nil, settingf("SCHEMA (--schema): %q and SCHEMA_FILE (%q) are both set: remove one", s.Schema, s.SchemaFile)
+	}
+	data, err := settingsfile.Read(s.SchemaFile)
 	if err != nil {
 		return nil, settingf("SCHEMA_FILE (--schema-file): %w: give a YAML file such as the one that logsluice assets schema prints", err)
 	}
 	fields, err := schema.Parse(data)
 	if err != nil {
-		return nil, settingf("SCHEMA_FILE (--schema-file): %s: %w", s.SchemaFile, err)
+		return nil, settingf("SCHEMA_FILE (--schema-file): %q: %w", s.SchemaFile, err)
 	}
 	return fields, nil
 }
 
+// zoneName writes a timezone as IANA does: UTC for Z and utc, and Asia/Tokyo for asia/tokyo.
+func zoneName(text string) string {
+	if _, err := time.LoadLocation(text); err == nil {
+		return text
+	}
+	if strings.EqualFold(text, "UTC") || strings.EqualFold(text, "Z") {
+		return "UTC"
+	}
+	return wordStart.ReplaceAllStringFunc(strings.ToLower(text), strings.ToUpper)
+}
+
+var wordStart = regexp.MustCompile(`\b[a-z]|_[a-z]`)
+
 // documents returns what the settings say of documents and of their indices.
 func (s documentSettings) documents(index assets.IndexSettings) (d assets.Documents, err error) {
-	zone, err := time.LoadLocation(s.IndexTimezone)
+	zone, err := time.LoadLocation(zoneName(s.IndexTimezone))
 	if err != nil || s.IndexTimezone == "Local" { // which differs from machine to machine
 		return d, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
 	}
@@ -247,6 +308,9 @@ func (s documentSettings) documents(index assets.IndexSettings) (d assets.Docume
 	}
 	if err := index.CheckSort(fields); err != nil {
 		return d, settingf("INDEX_SORT (--index-sort): %w", err)
+	}
+	if s.DataStream && s.IndexDate != schema.DefaultDate {
+		return d, settingf("INDEX_DATE (--index-date): %q has no use with DATA_STREAM, whose name has no date: remove one", s.IndexDate)
 	}
 	if err := schema.CheckDate(s.IndexDate); err != nil {
 		return d, settingf("INDEX_DATE (--index-date): %w", err)
@@ -270,20 +334,13 @@ func (s documentSettings) mapper(d assets.Documents, cfg mapping.Config) (*mappi
 
 func (s indexSettings) check() (assets.IndexSettings, error) {
 	settings := assets.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
-	const most = 1024 // as OpenSearch has it
 	for i, by := range settings.Sort {
 		if field, order, found := strings.Cut(by, ":"); found {
-			settings.Sort[i] = field + ":" + strings.ToLower(order)
+			settings.Sort[i] = strings.TrimSpace(field) + ":" + strings.ToLower(strings.TrimSpace(order))
 		}
-	}
-	if s.IndexShards < 1 || s.IndexShards > most {
-		return settings, settingf("INDEX_SHARDS (--index-shards): %d is out of range: give 1 to %d", s.IndexShards, most)
 	}
 	if n, err := strconv.Atoi(s.IndexReplicas); s.IndexReplicas != "" && (err != nil || n < 0) {
 		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is not a number of copies: give 0 or more", s.IndexReplicas)
-	}
-	if s.IndexRefresh < 100*time.Millisecond {
-		return settings, settingf("INDEX_REFRESH (--index-refresh): %s is too short: give at least 100ms", timetext.Format(s.IndexRefresh))
 	}
 	return settings, nil
 }

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -70,12 +72,21 @@ func TestSettings_Failure(t *testing.T) {
 			}
 		})
 	}
-	// f tries a value of one variable; the error begins with its name and the flag's, and
-	// the value.
+	// f tries a value of one variable, with more variables as NAME=VALUE; the error begins with
+	// its name and the flag's, and has what is wanted.
+	isVariable := regexp.MustCompile(`^[A-Z_0-9]+=`)
 	f := func(variable, value, want string, more ...string) {
 		t.Helper()
 		flag := "--" + strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
-		check([]string{"run"}, append([]string{variable + "=" + value}, more...), "logsluice: "+variable+" ("+flag+"): ", want)
+		differs, wants := []string{variable + "=" + value}, []string{"logsluice: " + variable + " (" + flag + "): ", want}
+		for _, m := range more {
+			if isVariable.MatchString(m) {
+				differs = append(differs, m)
+			} else {
+				wants = append(wants, m)
+			}
+		}
+		check([]string{"run"}, differs, wants...)
 	}
 
 	// Required settings.
@@ -84,34 +95,34 @@ func TestSettings_Failure(t *testing.T) {
 		"APPLICATION_NAME (--application-name)": "set it to a name for the lease table",
 		"OPENSEARCH_URL (--opensearch-url)":     "set it to the URL of the domain",
 		"INDEX_PREFIX (--index-prefix)":         "set it to the beginning of the index names",
-		"AWS_REGION (no flag)":                  "set it to the region of the stream",
+		"AWS_REGION":                            "set it to the region of the stream",
 	} {
 		name, _, _ := strings.Cut(variable, " ")
 		check([]string{"run"}, []string{name + "="}, variable+" is missing", remedy)
 	}
 	check([]string{"run"}, []string{"STREAM_NAME=", "APPLICATION_NAME=", "OPENSEARCH_URL=", "INDEX_PREFIX=", "AWS_REGION="},
-		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION (no flag) are missing")
+		"STREAM_NAME (--stream-name), APPLICATION_NAME (--application-name), OPENSEARCH_URL (--opensearch-url), INDEX_PREFIX (--index-prefix) and AWS_REGION are missing")
 	check([]string{"run"}, []string{"STREAM_NAME=", "LOG_LEVEL=loud"}, "STREAM_NAME (--stream-name) is missing", `LOG_LEVEL (--log-level): "loud"`)
 	check([]string{"leases", "--watch=0s"}, nil, `--watch: "0s" is too short: give at least 100ms`)
 	check([]string{"decode", "-"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
 	check([]string{"assets", "template"}, []string{"INDEX_PREFIX="}, "INDEX_PREFIX (--index-prefix) is missing")
 	check([]string{"setup"}, []string{"INDEX_PREFIX=", "OPENSEARCH_URL="}, "OPENSEARCH_URL (--opensearch-url) and INDEX_PREFIX (--index-prefix) are missing")
-	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION (no flag) is missing")
-	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION (no flag) are missing")
+	check([]string{"setup"}, []string{"AWS_REGION=", "OPENSEARCH_SIGV4=es"}, "AWS_REGION is missing")
+	check([]string{"doctor"}, []string{"STREAM_NAME=", "AWS_REGION="}, "STREAM_NAME (--stream-name) and AWS_REGION are missing")
 	check([]string{"leases"}, []string{"APPLICATION_NAME="}, "APPLICATION_NAME (--application-name) is missing")
 	check([]string{"leases", "--lag"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) is missing")
 	check([]string{"leases", "reset"}, []string{"STREAM_NAME="}, "STREAM_NAME (--stream-name) and --to are missing", "--to to trim-horizon")
 	check([]string{"leases", "reset", "--to=yesterday"}, nil, `--to: "yesterday" is not a position`)
 	check([]string{"leases", "show", "--watch=0"}, nil, `--watch: "0" is too short: give at least 100ms`)
-	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m or h, such as 1s`)
+	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m, h or d, such as 1s`)
 	check([]string{"leases", "--watch=soon"}, nil, `--watch: "soon" is not a time`)
-	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, "--to: 2999-01-01T00:00:00Z is in the future: give a time that has passed, or latest")
+	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, `--to: "2999-01-01T00:00:00Z" is in the future: give a time that has passed, or latest`)
 	check([]string{"setup", "--stream-name=x"}, nil, "setup does not have the flag --stream-name, which is one of: run, doctor, leases show, leases reset")
 	check([]string{"setup", "--colour"}, nil, "unknown flag --colour: setup --help lists those of the command")
 	check([]string{"leases", "--index-prefix=x"}, nil, "leases does not have the flag --index-prefix, which is one of: run, decode")
 	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is invalid: give table or json`)
 	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is invalid: give templates, policy or dashboards`)
-	check([]string{"doctor", "--most-log-groups=0"}, nil, "--most-log-groups: 0 is too small")
+	check([]string{"doctor", "--most-log-groups=0"}, nil, `--most-log-groups: "0" is too small: give at least 1`)
 	check([]string{"doctor", "--most-log-groups=all"}, nil, `--most-log-groups: "all" is not a whole number: give one such as 100`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=bucket/prefix"}, "ARCHIVE_URL (--archive-url): ")
 	check([]string{"healthcheck"}, []string{"METRICS_ADDRESS="}, "METRICS_ADDRESS (--metrics-address) is missing")
@@ -127,11 +138,10 @@ func TestSettings_Failure(t *testing.T) {
 	f("APPLICATION_NAME", "my app", `"my app"`)
 	f("APPLICATION_NAME", "ab", `"ab"`)
 	f("APPLICATION_NAME", "größe", `"größe"`)
-	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION (no flag): "US East" is not the name of a region: give one such as us-east-1`)
+	check([]string{"run"}, []string{"AWS_REGION=US East"}, `AWS_REGION: "US East" is not the name of a region: give one such as us-east-1`)
 
 	// Choices, in any case.
 	f("LOG_LEVEL", "loud", `"loud" is invalid: give trace, debug, info, warn or error`)
-	f("LOG_LEVEL", "WARNING", `"WARNING" is invalid`)
 	f("SCHEMA", "none", `"none" is invalid: give default, plain or ecs`)
 	f("OPENSEARCH_SIGV4", "s3", `"s3" is invalid: give es or aoss`)
 	f("INDEX_CODEC", "gzip", `"gzip" is invalid: give best_compression, default, zstd or zstd_no_dict`)
@@ -141,54 +151,57 @@ func TestSettings_Failure(t *testing.T) {
 
 	// Times.
 	for _, variable := range []string{"LEASE_DURATION", "SHARD_SYNC_INTERVAL", "POLL_INTERVAL", "BULK_LINGER", "BULK_TIMEOUT", "DRAIN_TIMEOUT", "SUMMARY_PERIOD", "INDEX_REFRESH"} {
-		f(variable, "15", `"15" has no unit: give ms, s, m or h, such as 15`)
-		f(variable, "ten", `"ten" is not a time: give a number and its unit (ms, s, m or h), such as `)
-		f(variable, "-1s", "-1s is too ")
+		f(variable, "15", `"15" has no unit: give ms, s, m, h or d, such as `)
+		f(variable, "ten", `"ten" is not a time: give a number and its unit (ms, s, m, h or d), such as `)
+		f(variable, "-1s", `"-1s" is too short: give `)
 	}
 	for _, variable := range []string{"EVENT_MAX_AGE", "EVENT_MAX_AHEAD", "WAIT_FOR_INDEX"} {
-		f(variable, "30", `"30" has no unit: give m, h or d, such as 30`)
-		f(variable, "soon", `"soon" is not a time: give a number and its unit (m, h or d), such as `)
-		f(variable, "99999d", `"99999d" is not a time`)
+		f(variable, "30", `"30" has no unit: give ms, s, m, h or d, such as 30`)
+		f(variable, "soon", `"soon" is not a time: give a number and its unit (ms, s, m, h or d), such as `)
+		f(variable, "999999d", `"999999d" is too long: give a time such as `)
+		f(variable, "-1", `"-1" is negative: give a time such as `, "or 0 ")
 	}
-	f("LEASE_DURATION", "10ms", "10ms is too short: give at least ")
-	f("POLL_INTERVAL", "10ms", "10ms is too short: give at least 200ms, as Kinesis allows 5 reads of a shard per second")
-	f("SHARD_SYNC_INTERVAL", "0s", "0s is too small: give at least 1ms")
-	f("BULK_TIMEOUT", "0s", "0s is too small: give at least 1ms")
-	f("DRAIN_TIMEOUT", "0s", "0s is too small: give at least 1ms")
-	f("SUMMARY_PERIOD", "0s", "0s is too small: give at least 100ms")
-	f("SUMMARY_PERIOD", "1ns", "1ns is too small: give at least 100ms")
-	f("SHARD_SYNC_INTERVAL", "1m", "1m is longer than LEASE_DURATION (15s), and leases would end unnoticed: give a third of it or less")
+	f("LEASE_DURATION", "10ms", `"10ms" is too short: give 1s to 10m`)
+	f("POLL_INTERVAL", "10ms", `"10ms" is too short: give at least 200ms, as Kinesis allows 5 reads of a shard per second`)
+	f("SHARD_SYNC_INTERVAL", "0s", `"0s" is too short: give at least 10ms`)
+	f("BULK_TIMEOUT", "0s", `"0s" is too short: give at least 1s`)
+	f("DRAIN_TIMEOUT", "0s", `"0s" is too short: give at least 1ms`)
+	f("SUMMARY_PERIOD", "0s", `"0s" is too short: give at least 100ms`)
+	f("SUMMARY_PERIOD", "1ns", `"1ns" is too short: give at least 100ms`)
+	f("SHARD_SYNC_INTERVAL", "1m", `"1m" is longer than LEASE_DURATION (15s), and leases would end unnoticed: give a third of it or less`)
 	check([]string{"run", "--lease-duration=15s", "--lease-duration=15"}, nil, `LEASE_DURATION (--lease-duration): "15" has no unit`)
-	f("INDEX_REFRESH", "1ms", "1ms is too short")
-	f("WAIT_FOR_INDEX", "-1m", "-1m is negative")
-	f("EVENT_MAX_AGE", "13d", "13d is less than CloudWatch Logs itself allows: give at least 14d, or 0 for no limit")
-	f("EVENT_MAX_AGE", "335h59m", "is less than")
-	f("EVENT_MAX_AGE", "-30d", `"-30d" is not a time`)
-	f("EVENT_MAX_AHEAD", "1h59m", "1h59m is less than CloudWatch Logs itself allows: give at least 2h")
+	f("INDEX_REFRESH", "1ms", `"1ms" is too short`)
+	f("WAIT_FOR_INDEX", "-1m", `"-1m" is too short: give at least 1s, or 0 to wait indefinitely`)
+	f("EVENT_MAX_AGE", "13d", `"13d" is too short: give at least 14d, as CloudWatch Logs accepts events that are so old, or 0 for no limit`)
+	f("EVENT_MAX_AGE", "335h59m", `"335h59m" is too short`)
+	f("EVENT_MAX_AGE", "-30d", `"-30d" is too short`)
+	f("EVENT_MAX_AHEAD", "1h59m", `"1h59m" is too short: give at least 2h`)
 	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: give TRIM_HORIZON, LATEST or a time such as `)
 	f("INITIAL_POSITION", "2026-01-31", `"2026-01-31" is not a position`)
-	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z is in the future")
+	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", `"2999-01-01T00:00:00Z" is in the future`)
 
 	// Sizes and counts.
 	for _, variable := range []string{"IN_FLIGHT_BYTES", "MAX_INFLATED_BYTES", "BULK_BYTES"} {
 		f(variable, "many", `"many" is not a size: give bytes, or a number with a unit, such as 1000000, 8MB or 8MiB`)
-		f(variable, "0", "0 is too small: give at least 1")
-		f(variable, "-5", "-5 is too small: give at least 1")
+		f(variable, "0", `"0" is too small: give `, "8KiB")
+		f(variable, "-5", `"-5" is too small: give `)
+		f(variable, "64", `"64" is too small (64 bytes): give `, "MiB")
 		f(variable, "8 apples", `"8 apples" is not a size`)
 		f(variable, "1.5", `"1.5" is not a size`)
 		f(variable, "8,5MB", `"8,5MB" is not a size`)
 		f(variable, "9223372036854775807", `"9223372036854775807" is too large a size`)
 		f(variable, "99999999TB", `"99999999TB" is too large a size`)
 	}
-	f("MAX_INFLATED_BYTES", "2GiB", "2GiB is too much: give at most 1GiB")
+	f("MAX_INFLATED_BYTES", "2GiB", `"2GiB" is too large: give 8KiB to 1GiB`)
 	for _, variable := range []string{"BULK_DOCUMENTS", "BULK_CONNECTIONS"} {
 		f(variable, "many", `"many" is not a whole number: give one such as `)
-		f(variable, "0", "0 is too small: give at least 1")
+		f(variable, "0", `"0" is too small: give 1 to `)
+		f(variable, "9999999", `"9999999" is too large: give 1 to `)
 		f(variable, "1.5", `"1.5" is not a whole number`)
 		f(variable, "99999999999999999999", `"99999999999999999999" is too large a number`)
 	}
-	f("INDEX_SHARDS", "0", "0 is out of range: give 1 to 1024")
-	f("INDEX_SHARDS", "1025", "1025 is out of range")
+	f("INDEX_SHARDS", "0", `"0" is too small: give 1 to 1024`)
+	f("INDEX_SHARDS", "1025", `"1025" is too large: give 1 to 1024`)
 	f("INDEX_REPLICAS", "some", `"some" is not a number of copies: give 0 or more`)
 	f("INDEX_REPLICAS", "-1", `"-1" is not a number of copies`)
 
@@ -206,7 +219,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_DATE", "yyyy-MM-DD-hh", "give %Y-%m-%d-%H")
 	f("INDEX_DATE", "%%Y-%%m", `"%%Y-%%m" has %%, which stands for a percent sign: give %Y-%m`)
 	f("INDEX_DATE", "%Y/%m/%d", `"%Y/%m/%d" contains '/', which an index name cannot have`)
-	f("INDEX_DATE", "%d", `"%d" does not name periods`)
+	f("INDEX_DATE", "%d", `"%d" does not identify a day, month, hour or week`)
 	f("INDEX_DATE", "%Y-%b", `"%Y-%b" has "%b"`)
 	f("INDEX_TIMEZONE", "Asia/Nowhere", `"Asia/Nowhere" is not a timezone: give an IANA name`)
 	f("INDEX_TIMEZONE", "Local", `"Local" is not a timezone`)
@@ -215,7 +228,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_SORT", "@timestamp desc", `"@timestamp desc" is not a field that an index can be sorted by`)
 	f("INDEX_SORT", "@timestamp:down", `"@timestamp:down" has the order "down": give @timestamp:asc or @timestamp:desc`)
 	f("INDEX_SORT", ",", `"" is not a field`)
-	f("SCHEMA_FILE", "/nowhere", "/nowhere: no such file or directory: give a YAML file")
+	f("SCHEMA_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a YAML file`)
 	f("SCHEMA_FILE", schema("drop: {message: x}"), "line 1: drop stands outside rules")
 	f("SCHEMA_FILE", schema("version: 2\nfields:\n#  - {name: level}\n"), "line 2: fields is empty")
 	f("SCHEMA_FILE", schema("rules:\n  - drop: {fields: {level: debug}}\n"), `line 2: the fields of a rule: "level" is unknown: give one of`)
@@ -234,11 +247,12 @@ func TestSettings_Failure(t *testing.T) {
 	f("CONSTANT_FIELDS", "message=x", "message")
 
 	// OpenSearch.
+	const https = "OPENSEARCH_URL=https://host"
 	f("OPENSEARCH_URL", "ftp://host", `"ftp://host" does not begin with http:// or https://`)
 	f("OPENSEARCH_URL", "https://host/_dashboards", `"https://host/_dashboards" is the address of OpenSearch Dashboards: leave out /_dashboards`)
 	f("OPENSEARCH_URL", "https://a:9200,https://b:9200", `"https://a:9200,https://b:9200" has more than one URL`)
 	f("OPENSEARCH_URL", "https://a b", `"https://a b" has blanks`)
-	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" is not a URL`)
+	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" has a port that is not a number from 1 to 65535: give one such as https://host:9200`)
 	f("OPENSEARCH_URL", "https://", "has no host")
 	f("OPENSEARCH_URL", "https://user:"+plantedSecret+"/@host:0", `"https://***@host:0" has a port`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user:" + plantedSecret + "@host", "OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_URL (--opensearch-url) has a user", "remove the user from the URL")
@@ -248,11 +262,11 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_PASSWORD (--opensearch-password) is set, and there is no user: set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD_FILE=" + empty}, "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file) is ", empty, "set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_PASSWORD_FILE=" + empty}, "are both set")
-	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "remove one")
-	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", "/nowhere: no such file or directory: give a file with the password", "OPENSEARCH_USERNAME=u")
-	f("OPENSEARCH_PASSWORD_FILE", empty, empty+" has no password", "OPENSEARCH_USERNAME=u")
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", "/nowhere: no such file or directory: give a file with PEM certificates")
-	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", noPEM+" has no PEM certificate")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "use either OPENSEARCH_SIGV4 or a user, not both")
+	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a file with the password`, "OPENSEARCH_USERNAME=u")
+	f("OPENSEARCH_PASSWORD_FILE", empty, strconv.Quote(empty)+" has no password", "OPENSEARCH_USERNAME=u")
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: give a file with PEM certificates`)
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", strconv.Quote(noPEM)+" has no PEM certificate")
 	check([]string{"run"}, []string{"OPENSEARCH_URL=admin:" + plantedSecret + "@https://host"}, `"***@https://host" has the user before the scheme`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https:/admin:" + plantedSecret + "@host"}, `"***@host" lacks :// after http or https`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://:" + plantedSecret + "@host"}, "has a user without a password, or the reverse")
@@ -270,6 +284,148 @@ func TestSettings_Failure(t *testing.T) {
 	f("DEAD_LETTER_URL", "s3://No_Bucket/", "No_Bucket")
 	f("DEAD_LETTER_URL", "s3://bucket/prefix/?x", "s3://bucket/prefix/?x")
 
+	// Secrets that are not what they are to be are not shown.
+	inJSON := `{"username":"u","password":"` + plantedSecret + `"}`
+	user := "OPENSEARCH_USERNAME=u"
+	for value, want := range map[string]string{
+		inJSON: "the value is a JSON document: in the ECS task definition, end the secret's ARN with :password::",
+		"arn:aws:secretsmanager:us-east-1:111111111111:secret:" + plantedSecret: "the value is the ARN of a secret",
+		"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/" + plantedSecret:     "the value is the ARN of a secret",
+		"   ":                       "the value is blank",
+		"'" + plantedSecret + "'":   "the value has quotes around it: remove them",
+		plantedSecret + "\nanother": "the value has line breaks or control characters",
+	} {
+		f("OPENSEARCH_PASSWORD", value, want, user)
+		if value != "   " {
+			f("OPENSEARCH_PASSWORD_FILE", file("password", value), strings.TrimPrefix(want, "the value "), user)
+		}
+	}
+	f("OPENSEARCH_USERNAME", "u:"+plantedSecret, `"u:***" has a colon`)
+	f("OPENSEARCH_URL", server.URL+"?password="+plantedSecret, `?***" has more than an address`)
+	for _, variable := range secretVariables {
+		check([]string{"run"}, []string{variable + "=" + plantedSecret + "\n"}, "logsluice: "+variable+" ends in a newline: remove it")
+		check([]string{"run"}, []string{variable + "=" + plantedSecret + " " + plantedSecret}, "logsluice: "+variable+" has a blank in it")
+		check([]string{"setup"}, []string{"OPENSEARCH_SIGV4=es", variable + "='" + plantedSecret + "'"}, "logsluice: "+variable+" has quotes around it")
+	}
+	check([]string{"run", "OPENSEARCH_PASSWORD=" + plantedSecret}, nil, "OPENSEARCH_PASSWORD=***: set variables before the program's name, not after it")
+	check([]string{"run", "https://u:" + plantedSecret + "@h"}, nil, "unexpected argument, not shown as it can be a secret")
+	check([]string{"run", "--opensearch-username", "u", plantedSecret}, nil, "unexpected argument, not shown")
+	check([]string{"run", "more"}, nil, `unexpected argument "more": run --help shows what the command takes`)
+
+	// Files.
+	f("SCHEMA_FILE", folder, " is a folder: give a YAML file")
+	f("SCHEMA_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: give a YAML file`)
+	f("SCHEMA_FILE", file("large", strings.Repeat("#", 1<<20+1)), " has more than 1 MiB: give a YAML file")
+	f("OPENSEARCH_PASSWORD_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: give a file with the password`, user)
+	f("OPENSEARCH_PASSWORD_FILE", folder, " is a folder: give a file with the password", user)
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + folder}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", " is a folder: give a file with PEM")
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/dev/zero"}, `"/dev/zero" is a device and not a file`)
+
+	// Limits of sizes and times.
+	f("BULK_BYTES", "2GiB", `"2GiB" is too large: give 8KiB to 1GiB, such as 8MiB`)
+	f("LEASE_DURATION", "1h", `"1h" is too long: give 1s to 10m`)
+	f("BULK_LINGER", "2m", `"2m" is too long: give 0s to 1m`)
+	f("SHARD_SYNC_INTERVAL", "1ms", `"1ms" is too short: give at least 10ms`)
+	f("WAIT_FOR_INDEX", "1ms", `"1ms" is too short: give at least 1s, or 0 to wait indefinitely`)
+	f("SCHEMA_FILE", schema("rules:\n  - drop: {message: \".*\"}\n"), `line 2: ".*" matches every text`)
+	f("SCHEMA_FILE", schema("rules:\n  - keep: {message: x}\n"), "line 2: keep has no effect as the last rule", "drop: {log_group: .}")
+	f("SCHEMA_FILE", schema("rules:\n  - drop: {log_group: /ecs/*}\n"), `line 2: "/ecs/*" is a regular expression`, `give "^/ecs/"`)
+
+	// Examples are within the limits, and quotes, blanks and line breaks are named.
+	f("POLL_INTERVAL", "1", `such as 250ms`)
+	f("LEASE_DURATION", "15000", `"15000" has no unit: give ms, s, m, h or d, such as 15s`)
+	f("LEASE_DURATION", "20", `such as 20s`)
+	f("EVENT_MAX_AGE", "7", "such as 30d")
+	f("INDEX_REFRESH", "-1", `"-1" is negative: give a time such as 1s`)
+	f("WAIT_FOR_INDEX", "-1", `"-1" is negative: give a time such as 30m, or 0 to wait indefinitely`)
+	for _, variable := range []string{"STREAM_NAME", "APPLICATION_NAME", "WORKER_ID", "BULK_BYTES", "BULK_DOCUMENTS", "BULK_GZIP", "LEASE_DURATION", "EVENT_MAX_AGE", "LOG_LEVEL", "INDEX_PREFIX", "INDEX_TIMEZONE", "CONSTANT_FIELDS", "INDEX_SORT"} {
+		f(variable, `"1"`, `"\"1\"" has quotes around it: remove them`)
+	}
+	for _, variable := range []string{"STREAM_NAME", "APPLICATION_NAME", "WORKER_ID"} {
+		f(variable, "logs\n", `"logs\n" ends in a newline: remove it`)
+		f(variable, "logs\r", `"logs\r" ends in a carriage return: remove it`)
+		f(variable, " logs", `" logs" has a leading or trailing blank: remove it`)
+	}
+	check([]string{"run"}, []string{"AWS_REGION='us-east-1'"}, `AWS_REGION: "'us-east-1'" has quotes around it`)
+	check([]string{"run"}, []string{"AWS_REGION=us-east-1\n"}, `AWS_REGION: "us-east-1\n" ends in a newline: remove it`)
+	check([]string{"run"}, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1 "}, `AWS_ENDPOINT_URL: "http://127.0.0.1:1 " has a leading or trailing blank: remove it`)
+
+	// A setting whose value is wrong is not missing, too.
+	for _, wrong := range [][]string{{"run", "OPENSEARCH_URL='https://h'"}, {"run", "INDEX_PREFIX='logs'"}} {
+		check(wrong[:1], append(wrong[1:], "APPLICATION_NAME="), "has quotes around it: remove them; APPLICATION_NAME (--application-name) is missing")
+	}
+	check([]string{"run", "--stream-name"}, []string{"APPLICATION_NAME="}, "the flag has no value: give --stream-name=VALUE; APPLICATION_NAME (--application-name) is missing")
+	check([]string{"leases", "reset", "--to"}, []string{"APPLICATION_NAME="}, "--to: the flag has no value: give --to=VALUE; APPLICATION_NAME (--application-name) is missing")
+	check([]string{"run", "--index-refresh", "-1"}, nil, "INDEX_REFRESH (--index-refresh): the flag has no value: give --index-refresh=VALUE")
+
+	// Dates of index names, in the prefix and in other spellings.
+	f("INDEX_PREFIX", "logs-%Y", `"logs-%Y" has a date pattern, which belongs in INDEX_DATE: give "logs"`)
+	f("INDEX_PREFIX", "logs-%m", "belongs in INDEX_DATE")
+	f("INDEX_PREFIX", "logstash-%{+YYYY.MM.dd}", `belongs in INDEX_DATE: give "logstash"`)
+	f("INDEX_PREFIX", "%Y", `give "logs"`)
+
+	// The command line.
+	check([]string{"run", "-stream-name", "logs"}, nil, "unknown flag -stream-name: give --stream-name, with two hyphens")
+	check([]string{"run", "-stream-name=logs"}, nil, "give --stream-name, with two hyphens")
+	check([]string{"-v"}, nil, "unknown flag -v: give --version")
+	check([]string{"-V"}, nil, "unknown flag -V: give --version")
+	check([]string{"-version"}, nil, "--version")
+	check([]string{"run", "--bulk-gzip", "false"}, nil, "unexpected argument false: give --bulk-gzip=false")
+	check([]string{"run", "--constant-fields", "a=b", "c=" + plantedSecret}, nil, "CONSTANT_FIELDS (--constant-fields) takes one value: separate pairs with commas")
+
+	// Addresses of something else.
+	f("OPENSEARCH_URL", "https://host/_bulk", `"https://host/_bulk" is a request to OpenSearch: leave out /_bulk`)
+	f("OPENSEARCH_URL", "https://host/proxy/_cat/indices", "leave out /_cat/indices")
+	f("OPENSEARCH_URL", "https://host:5601", "has the port of OpenSearch Dashboards: give that of OpenSearch, such as 9200")
+	f("OPENSEARCH_URL", "https://host:9300", "has the port at which nodes talk to each other")
+	f("OPENSEARCH_URL", "null", `"null" has a host that cannot exist`)
+	f("OPENSEARCH_URL", "<https://host>", `"<https://host>" has angle brackets around it: remove them`)
+	f("OPENSEARCH_URL", "arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: give the domain's endpoint")
+	check([]string{"doctor"}, []string{"DASHBOARDS_URL=https://host/_dashboards/app/home#/"}, `DASHBOARDS_URL (--dashboards-url): "https://host/_dashboards/app/home" is a page of Dashboards: give "https://host/_dashboards"`)
+	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://host/app/discover"}, `give "https://host"`)
+	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://host:9200"}, "has a port of OpenSearch: give that of Dashboards, such as 5601")
+
+	// Variables of the AWS SDK.
+	check([]string{"run"}, []string{"AWS_MAX_ATTEMPTS=many"}, `AWS_MAX_ATTEMPTS: "many" is not a whole number: give one such as 3`)
+	check([]string{"run"}, []string{"AWS_RETRY_MODE=fast"}, `AWS_RETRY_MODE: "fast" is invalid: give standard or adaptive`)
+	check([]string{"run"}, []string{"AWS_CA_BUNDLE=/nope"}, `AWS_CA_BUNDLE: "/nope" cannot be read: no such file or directory: give a file with PEM certificates`)
+	check([]string{"run"}, []string{"AWS_ACCESS_KEY_ID="}, "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not: set both or neither")
+	check([]string{"run"}, []string{"AWS_SECRET_ACCESS_KEY="}, "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not: set both or neither")
+
+	// Regions, and settings that contradict each other.
+	check([]string{"run"}, []string{"AWS_REGION=us-east-1a"}, `AWS_REGION: "us-east-1a" is an availability zone: give its region, us-east-1`)
+	check([]string{"run"}, []string{"AWS_REGION=useast1"}, `AWS_REGION: "useast1" is not the name of a region`)
+	f("OPENSEARCH_REGION", "us-east-1a", "is an availability zone: give its region, us-east-1")
+	const esHost, aossHost = "https://search-logs-abc.eu-west-1.es.amazonaws.com", "https://abc.eu-west-1.aoss.amazonaws.com"
+	f("OPENSEARCH_SIGV4", "aoss", `"aoss" is not the service of `+esHost+": give es", "OPENSEARCH_URL="+esHost)
+	f("OPENSEARCH_SIGV4", "es", `"es" is not the service of `+aossHost+": give aoss", "OPENSEARCH_URL="+aossHost)
+	check([]string{"run"}, []string{"OPENSEARCH_URL=" + aossHost}, "OPENSEARCH_SIGV4 (--opensearch-sigv4) is not set, and "+aossHost+" is a collection of OpenSearch Serverless: set it to aoss")
+	f("OPENSEARCH_REGION", "us-east-1", `"us-east-1" is not the region of `+esHost+": give eu-west-1", "OPENSEARCH_URL="+esHost, "OPENSEARCH_SIGV4=es")
+	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "has no use with "+server.URL+", which is not encrypted: remove it")
+
+	// Remedies.
+	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as all that begin with AWS/: give one such as logsluice`)
+	f("CONSTANT_FIELDS", "level=x", "another field has that name: give another name")
+	f("CONSTANT_FIELDS", "a..b=c", "the name has an empty part: give one such as a.b")
+	f("BULK_BYTES", "9223372036854775807", "is too large a size: give one such as 8MiB")
+	f("SCHEMA_FILE", schema("- a\n"), "line 1: the schema: this is not a mapping: give names and values")
+	f("SCHEMA_FILE", schema("fields:\n  - {name: at, type: date, paths: [at], formats: ['%Q']}\n"), "give a pattern such as %d/%b/%Y:%H:%M:%S %z")
+
+	// Settings that exclude each other.
+	f("SCHEMA", "ecs", `"ecs" and SCHEMA_FILE (`, "SCHEMA_FILE="+empty, "are both set: remove one")
+	f("INDEX_DATE", "%Y-%m", `"%Y-%m" has no use with DATA_STREAM`, "DATA_STREAM=true")
+	check([]string{"run"}, []string{"ES_DOMAIN_URL=https://another"}, "OPENSEARCH_URL and ES_DOMAIN_URL are both set, and differ: remove one")
+	check([]string{"run"}, []string{"ES_INDEX_PREFIX=another"}, "INDEX_PREFIX and ES_INDEX_PREFIX are both set, and differ: remove one")
+	f("OPENSEARCH_REGION", "us-east-1", `"us-east-1" has no use, as requests are not signed: set OPENSEARCH_SIGV4`)
+	for _, address := range []string{"*:9100", "256.1.1.1:9100", "a..b:9100"} {
+		f("METRICS_ADDRESS", address, strconv.Quote(address)+" is not an address: give host:port, such as :9100")
+	}
+	f("CONSTANT_FIELDS", "a=\x1b[31m", `has control characters in the value of "a"`)
+	check([]string{"doctor"}, []string{"ARCHIVE_URL=s3://Bucket/x"}, `ARCHIVE_URL (--archive-url): "Bucket" cannot be the name of a bucket`)
+	check([]string{"doctor"}, []string{"ARCHIVE_URL=S3://bucket/x"}, `ARCHIVE_URL (--archive-url): "S3://bucket/x" does not begin with s3://`)
+	f("SCHEMA_FILE", file("utf16", "\xff\xfef\x00"), "the file is not text in UTF-8: save it so")
+	f("SCHEMA_FILE", schema("name: own\n"), "line 1: the schema has neither fields nor rules")
+
 	// Operation.
 	f("EMF_NAMESPACE", "AWS/logs", `"AWS/logs"`)
 	f("METRICS_ADDRESS", "nowhere", `"nowhere" is not an address: give host:port, such as :9100`)
@@ -277,15 +433,15 @@ func TestSettings_Failure(t *testing.T) {
 	f("METRICS_ADDRESS", ":99999", `":99999" is not an address`)
 	f("METRICS_ADDRESS", ":abc", `":abc" is not an address`)
 	f("METRICS_ADDRESS", "http://:9100", `"http://:9100" is not an address`)
-	check([]string{"run"}, []string{"AWS_ENDPOINT_URL_KINESIS=localhost:4566"}, `AWS_ENDPOINT_URL_KINESIS (no flag): "localhost:4566" is not an endpoint`)
-	check([]string{"run"}, []string{"AWS_PROFILE=nope"}, "AWS configuration: ", "nope", "correct the variables AWS_*")
+	check([]string{"run"}, []string{"AWS_ENDPOINT_URL_KINESIS=localhost:4566"}, `AWS_ENDPOINT_URL_KINESIS: "localhost:4566" is not an endpoint`)
+	check([]string{"run"}, []string{"AWS_PROFILE=nope"}, `AWS_PROFILE: "nope" is not a profile of ~/.aws/config or ~/.aws/credentials`)
 	f("WORKER_ID", strings.Repeat("x", 300), "x")
 	check([]string{"setup"}, []string{"DELETE_AFTER=30"}, `DELETE_AFTER (--delete-after): "30" has no unit`)
-	check([]string{"setup"}, []string{"DELETE_AFTER=0"}, "DELETE_AFTER (--delete-after): 0s is too short: give at least 1h")
-	check([]string{"setup"}, []string{"DELETE_AFTER=-1d"}, `DELETE_AFTER (--delete-after): "-1d" is not a time`)
-	check([]string{"setup"}, []string{"MERGE_AFTER=1m"}, "MERGE_AFTER (--merge-after): 1m is too short: give at least 1h")
-	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, "MERGE_AFTER (--merge-after): 8d is not shorter than DELETE_AFTER (7d)")
-	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=7d"}, "MERGE_AFTER (--merge-after): 7d is not shorter than DELETE_AFTER (7d)")
+	check([]string{"setup"}, []string{"DELETE_AFTER=0"}, `DELETE_AFTER (--delete-after): "0" is too short: give at least 1h, or leave the policy out`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=-1d"}, `DELETE_AFTER (--delete-after): "-1d" is too short`)
+	check([]string{"setup"}, []string{"MERGE_AFTER=1m"}, `MERGE_AFTER (--merge-after): "1m" is too short: give at least 1h`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, `MERGE_AFTER (--merge-after): "8d" is not shorter than DELETE_AFTER (7d)`)
+	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=7d"}, `MERGE_AFTER (--merge-after): "7d" is not shorter than DELETE_AFTER (7d)`)
 
 	// By the variables of before.
 	check([]string{"run"}, []string{"OPENSEARCH_URL=", "ES_DOMAIN_URL=ftp://host"}, `ES_DOMAIN_URL (--opensearch-url): "ftp://host" does not begin with`)
@@ -310,33 +466,15 @@ func TestSettings_Success(t *testing.T) {
 	f(map[string]string{"INDEX_PREFIX": " logs\n", "INDEX_REPLICAS": " 1 ", "INDEX_TIMEZONE": "Asia/Tokyo "})
 	f(map[string]string{"INDEX_REFRESH": "five"}, "--index-refresh=5s")
 	f(nil, "--index-refresh=five", "--index-refresh=5s")
+	for _, refresh := range []string{"15 s", "15S", "1d", "1.5h", "2w", "1d12h", "1m 30s"} {
+		f(map[string]string{"INDEX_REFRESH": refresh})
+	}
+	f(map[string]string{"INDEX_TIMEZONE": "utc", "INDEX_CODEC": "best-compression", "INDEX_SORT": "@timestamp : desc", "DATA_STREAM": "n"})
+	f(map[string]string{"INDEX_TIMEZONE": "asia/tokyo", "DATA_STREAM": "disabled"})
+	f(map[string]string{"INDEX_TIMEZONE": "america/new_york"})
+	f(map[string]string{"INDEX_TIMEZONE": "Z"})
 	f(map[string]string{"CONSTANT_FIELDS": `env = prod , team=a\,b`, "INDEX_SORT": "@timestamp:DESC"})
 	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
-}
-
-// Commands are listed where none is given or it is unknown.
-func TestNoCommand(t *testing.T) {
-	f := func(want string, args ...string) {
-		t.Helper()
-		code, out, errOut := command(t, nil, nil, args...)
-		if code != exitSettings || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("%v: exit %d, output %q, standard error %q", args, code, out, errOut)
-		}
-		for _, name := range []string{"run ", "doctor ", "leases reset "} {
-			if !strings.Contains(errOut, "\n  "+name) && args == nil {
-				t.Errorf("%v: %s is not listed: %s", args, name, errOut)
-			}
-		}
-		for _, line := range strings.Split(errOut, "\n") {
-			if len(line) > 80 {
-				t.Errorf("%v: a line of %d columns: %s", args, len(line), line)
-			}
-		}
-	}
-	f("logsluice: no command is given: give one of those above")
-	f("logsluice: unexpected argument start", "start")
-	f("logsluice: no command is given", "assets")
-	f("logsluice: unexpected argument tables", "assets", "tables")
 }
 
 // Requests are signed for the region that is set, otherwise for that of the host name,

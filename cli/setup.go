@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -24,10 +25,10 @@ type setupCommand struct {
 	documentSettings
 	indexSettings
 	lifecycleSettings
-	Existing bool     `help:"Give the policy to indices too that are there without it, or have an earlier form of it. Those that are past their time are then deleted within minutes."`
-	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: ${enum}."`
+	Existing bool     `help:"Also apply the policy to existing indices without it, or with an earlier form of it. Those that are past their time are then deleted within minutes."`
+	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: templates, policy or dashboards."`
 	DryRun   bool     `help:"Show what would be changed and change nothing."`
-	Output   string   `enum:"text,json" default:"text" help:"Form of the output: ${enum} (default ${default})."`
+	Output   string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the output: text or json (default ${default})."`
 }
 
 // partTimeout bounds what one part may take.
@@ -122,6 +123,14 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	s := &setup{setupCommand: c}
+	skips := func(part string) bool { return slices.Contains(c.Skip, part) }
+	if !skips("templates") || !skips("policy") {
+		if err := c.reach(ctx, search); err != nil {
+			s.done("OpenSearch", "", nil, withRemedy(err, c.opensearchSettings.access()))
+			skips = func(part string) bool { return part != "dashboards" || slices.Contains(c.Skip, part) }
+		}
+	}
 	// A domain that DATA_STREAM does not fit is left as it is, as no part would be right.
 	// If it cannot be asked, the parts tell.
 	if concerns, err := concernsAt(ctx, search, targetsOf(documents.Naming, templates...), time.Now()); err == nil {
@@ -130,7 +139,6 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		}
 	}
 
-	s := &setup{setupCommand: c}
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
@@ -139,8 +147,12 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		{"policy", func(ctx context.Context) error { return s.policy(ctx, search, documents.Naming.Prefix, policy) }},
 		{"dashboards", func(ctx context.Context) error { return s.dashboards(ctx, dashboards, documents) }},
 	} {
-		if slices.Contains(c.Skip, part.name) {
+		switch {
+		case slices.Contains(c.Skip, part.name):
 			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "--skip"})
+			continue
+		case skips(part.name):
+			s.add(outcome{Kind: part.name, State: stateLeftOut, Note: "OpenSearch cannot be used"})
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, partTimeout)
@@ -151,6 +163,21 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 		}
 	}
 	return s.finish(std)
+}
+
+// reach asks OpenSearch what it is, as doctor does, so that the parts do not each fail in the
+// same way, or find another server's answer to be that nothing is there yet.
+func (c *setupCommand) reach(ctx context.Context, search opensearch.Client) error {
+	if c.OpensearchSigv4 == "aoss" { // which has no answer at /
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, opensearch.InstallTimeout)
+	defer cancel()
+	_, err := opensearch.Describe(ctx, search)
+	if opensearch.HasStatus(err, http.StatusForbidden) { // to a user who may do the rest
+		return nil
+	}
+	return err
 }
 
 func (s *setup) add(o outcome) { s.outcomes = append(s.outcomes, o) }

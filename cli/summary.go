@@ -11,6 +11,8 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
+// The summary that run logs for people, as one sentence.
+
 // steadyGauges have no series while nothing is read or no document waits.
 var steadyGauges = []string{"lag_seconds", "oldest_document_seconds"}
 

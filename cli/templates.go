@@ -13,10 +13,13 @@ import (
 	"logsluice/opensearch"
 )
 
-// installTemplates installs the index templates, once the names that are written to under
-// them are as DATA_STREAM has it.
-func installTemplates(ctx context.Context, client opensearch.Client, access doctor.Access, templates []opensearch.Template, targets targetsAt, log zerolog.Logger) error {
-	return opensearch.Installer{
+// The index templates: how run and setup install them, and what else on the domain they
+// are checked against.
+
+// newInstaller returns what installs the index templates, once the names that are written to
+// under them are as DATA_STREAM has it.
+func newInstaller(client opensearch.Client, access doctor.Access, targets targetsAt, log zerolog.Logger) *opensearch.Installer {
+	return &opensearch.Installer{
 		Client: client,
 		Check: func(ctx context.Context) error {
 			concerns, err := concernsAt(ctx, client, targets, time.Now())
@@ -26,11 +29,12 @@ func installTemplates(ctx context.Context, client opensearch.Client, access doct
 			return refused(concerns)
 		},
 		Final:    func(err error) bool { return errors.As(err, new(settingError)) },
+		Found:    access.Found,
 		Remedy:   access.Remedy,
 		RetryMin: retryMin,
 		RetryMax: retryMax,
 		Log:      log,
-	}.Install(ctx, templates...)
+	}
 }
 
 // targetsAt returns the names that are written to at a time, and soon.

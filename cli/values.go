@@ -15,8 +15,9 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/dustin/go-humanize"
+	"github.com/xhit/go-str2duration/v2"
 
-	"logsluice/internal/timetext"
+	"logsluice/opensearch"
 )
 
 // values parses flags and environment variables in place of kong, whose errors are
@@ -39,7 +40,6 @@ func (v *values) options() []kong.Option {
 		kong.KindMapper(reflect.Int, v.mapper(parseInt)),
 		kong.KindMapper(reflect.Map, v.mapper(parseMap)),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), v.mapper(parseDuration)),
-		kong.TypeMapper(reflect.TypeFor[days](), v.mapper(parseDays)),
 		kong.TypeMapper(reflect.TypeFor[size](), v.mapper(parseSize)),
 		kong.TypeMapper(reflect.TypeFor[period](), periodMapper{v.mapper(parsePeriod)}),
 	}
@@ -52,13 +52,19 @@ func (v *values) err(flags []*kong.Flag) error {
 		if err := v.wrong[flag.Value]; err != nil {
 			errs = append(errs, err)
 		}
+		if names := flag.Envs; len(names) == 2 && !v.given[flag.Value] {
+			first, second := os.Getenv(names[0]), os.Getenv(names[1])
+			if first != "" && second != "" && first != second {
+				errs = append(errs, fmt.Errorf("%s and %s are both set, and differ: remove one", names[0], names[1]))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // mapper makes a mapper of a function that parses text. A value that is wrong becomes
 // what the zero value of its type is, for kong to go on.
-func (v *values) mapper(parse func(value *kong.Value, text string) (any, error)) kong.MapperFunc {
+func (v *values) mapper(parse parser) kong.MapperFunc {
 	return func(ctx *kong.DecodeContext, target reflect.Value) error {
 		// Kong parses a variable or a default into the setting itself.
 		if own := ctx.Value.Target; target.Addr().Pointer() != own.Addr().Pointer() {
@@ -72,12 +78,19 @@ func (v *values) mapper(parse func(value *kong.Value, text string) (any, error))
 		}
 		token := ctx.Scan.Pop()
 		text := fmt.Sprint(token.Value)
-		parsed, err := parse(ctx.Value, text)
+		var parsed any
+		err := quotesError(ctx.Value, text)
+		if err == nil {
+			parsed, err = parse(ctx.Value, text)
+		}
+		if err == nil {
+			err = limitError(ctx.Value, parse, parsed)
+		}
 		switch {
 		case !token.IsValue():
-			err = errors.New("the flag has no value")
+			err = fmt.Errorf("the flag has no value: give --%s=VALUE", ctx.Value.Name)
 		case err != nil:
-			err = fmt.Errorf("%q %w", masked(ctx.Value, text), err)
+			err = fmt.Errorf("%s %w", shown(ctx.Value, text), err)
 		}
 		if err != nil {
 			v.wrong[ctx.Value] = fmt.Errorf("%s: %w", settingName(ctx.Value), err)
@@ -101,12 +114,93 @@ func (v *values) mapper(parse func(value *kong.Value, text string) (any, error))
 // the last one counts.
 func collects(kind reflect.Kind) bool { return kind == reflect.Map || kind == reflect.Slice }
 
-// masked is a value as errors show it: a URL without what stands before the last @.
-func masked(value *kong.Value, text string) string {
-	if i := strings.LastIndexByte(text, '@'); i >= 0 && strings.HasSuffix(value.Name, "-url") {
-		return "***" + text[i:]
+// shown is a value as errors show it: a password not at all, a URL without what stands before
+// the last @ and after the first question mark, and a user without what follows a colon.
+func shown(value *kong.Value, text string) string {
+	switch {
+	case value.Name == passwordFlag:
+		return "the value"
+	case value.Name == usernameFlag:
+		if user, _, found := strings.Cut(text, ":"); found {
+			text = user + ":***"
+		}
+	case strings.HasSuffix(value.Name, "-url"):
+		if i := strings.LastIndexByte(text, '@'); i >= 0 {
+			text = "***" + text[i:]
+		}
+		text = opensearch.WithoutQuery(text)
 	}
-	return text
+	return strconv.Quote(text)
+}
+
+// parser makes a value of the text of a setting. Its error follows the text.
+type parser func(value *kong.Value, text string) (any, error)
+
+// limitError returns an error for a number that is not within the tags least and most of its
+// setting. 0 is, if the tag zero says what it is for. The tag note follows the remedy.
+func limitError(value *kong.Value, parse parser, parsed any) error {
+	number := reflect.ValueOf(parsed)
+	zero, note := value.Tag.Get("zero"), value.Tag.Get("note")
+	if !number.CanInt() || number.Int() == 0 && zero != "" {
+		return nil
+	}
+	beyond := func(tag string, sign int) bool {
+		limit, err := parse(value, value.Tag.Get(tag)) // an empty one is an error, too
+		return err == nil && cmp.Compare(number.Int(), reflect.ValueOf(limit).Int()) == sign
+	}
+	words := []string{"too small", "too large"}
+	switch n := parsed.(type) {
+	case time.Duration, period:
+		words = []string{"too short", "too long"}
+	case size:
+		if n > 0 {
+			words[0] = fmt.Sprintf("too small (%d bytes)", n)
+		}
+	}
+	wrong := words[0]
+	if beyond("most", 1) {
+		wrong = words[1]
+	} else if !beyond("least", -1) {
+		return nil
+	}
+	give := "at least " + value.Tag.Get("least")
+	if most := value.Tag.Get("most"); most != "" {
+		give = value.Tag.Get("least") + " to " + most
+	}
+	if note != "" {
+		give += ", " + note
+	}
+	if zero != "" {
+		give += ", or 0 " + zero
+	}
+	return fmt.Errorf("is %s: give %s", wrong, give)
+}
+
+// blemish returns what is wrong around a text, as with one from a file, with the remedy, ""
+// if nothing is.
+func blemish(text string) string {
+	switch trimmed := strings.TrimSpace(text); {
+	case trimmed == "" && text != "":
+		return "is blank: give it a value"
+	case isQuoted(trimmed):
+		return "has quotes around it: remove them"
+	case strings.HasSuffix(text, "\n"):
+		return "ends in a newline: remove it"
+	case strings.HasSuffix(text, "\r"):
+		return "ends in a carriage return: remove it"
+	case trimmed != text:
+		return "has a leading or trailing blank: remove it"
+	}
+	return ""
+}
+
+// quotesError returns an error for quotes around a value, which a shell would have removed.
+// opensearch.CheckPassword has its own for passwords.
+func quotesError(value *kong.Value, text string) error {
+	if text = strings.TrimSpace(text); isQuoted(text) && value.Name != passwordFlag {
+		return errors.New(blemish(text))
+	}
+	return nil
 }
 
 // settingName names a setting as errors do: STREAM_NAME (--stream-name).
@@ -162,36 +256,41 @@ func (p periodMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) erro
 }
 
 func parsePeriod(value *kong.Value, text string) (any, error) {
-	const least = 100 * time.Millisecond
 	parsed, err := parseDuration(value, text)
-	if err != nil {
-		return nil, err
-	}
-	if d := parsed.(time.Duration); d >= least {
-		return period(d), nil
-	}
-	return nil, fmt.Errorf("is too short: give at least %s", timetext.Format(least))
+	d, _ := parsed.(time.Duration)
+	return period(d), err
 }
 
+// Flags whose values errors do not show, or not whole.
+const (
+	passwordFlag = "opensearch-password"
+	usernameFlag = "opensearch-username"
+)
+
 // parseString leaves blanks and line breaks around a value out, which come with values that
-// are read from files. A password may have blanks, and names in AWS are checked as they are.
+// are read from files. A password may have blanks, and names in AWS are not changed.
 func parseString(value *kong.Value, text string) (any, error) {
 	switch value.Name {
-	case "opensearch-password":
-		return strings.TrimRight(text, "\r\n"), nil
+	case passwordFlag:
+		text = strings.TrimRight(text, "\r\n")
+		return text, opensearch.CheckPassword(text)
 	case "stream-name", "application-name", "worker-id":
+		if wrong := blemish(text); wrong != "" {
+			return nil, errors.New(wrong)
+		}
 		return text, nil
+	case usernameFlag:
+		if strings.Contains(text, ":") { // as RFC 7617 has it
+			return nil, errors.New("has a colon, which a user cannot have: give the user only, and the password in OPENSEARCH_PASSWORD")
+		}
 	}
 	text = strings.TrimSpace(text)
-	if isQuoted(text) {
-		return nil, errors.New("has quotes around it: remove them")
-	}
 	if value.Enum == "" {
 		return text, nil
 	}
 	var choices []string
 	for _, choice := range value.EnumSlice() {
-		if strings.EqualFold(choice, text) {
+		if strings.EqualFold(choice, strings.ReplaceAll(text, "-", "_")) || choice == "warn" && strings.EqualFold(text, "warning") {
 			return choice, nil
 		}
 		if choice != "" {
@@ -204,9 +303,9 @@ func parseString(value *kong.Value, text string) (any, error) {
 
 func parseBool(_ *kong.Value, text string) (any, error) {
 	switch strings.ToLower(strings.TrimSpace(text)) {
-	case "true", "yes", "on", "1":
+	case "true", "t", "yes", "y", "on", "enabled", "1":
 		return true, nil
-	case "false", "no", "off", "0":
+	case "false", "f", "no", "n", "off", "disabled", "0":
 		return false, nil
 	}
 	return nil, errors.New("is neither true nor false: give one of them")
@@ -216,7 +315,7 @@ func parseInt(value *kong.Value, text string) (any, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return nil, errors.New("is too large a number")
+		return nil, fmt.Errorf("is too large a number: give one such as %s", example(value, "1"))
 	case err != nil:
 		return nil, fmt.Errorf("is not a whole number: give one such as %s", example(value, "1"))
 	}
@@ -251,6 +350,8 @@ func parseMap(_ *kong.Value, text string) (any, error) {
 			return nil, fmt.Errorf("has the name %q twice: remove one", name)
 		case value == "":
 			return nil, fmt.Errorf("has no value for %q: give one, or remove the name", name)
+		case strings.ContainsFunc(value, unicode.IsControl):
+			return nil, fmt.Errorf("has control characters in the value of %q: remove them", name)
 		case isQuoted(value):
 			return nil, fmt.Errorf("has quotes around %s: remove them", value)
 		case otherPair.MatchString(value):
@@ -261,39 +362,32 @@ func parseMap(_ *kong.Value, text string) (any, error) {
 	return pairs, nil
 }
 
+var (
+	// plainNumber is one without a unit, and aroundUnit what stands before one or after it.
+	plainNumber = regexp.MustCompile(`^[-+]?\d+([.,]\d+)?$`)
+	aroundUnit  = regexp.MustCompile(`(\d)\s+(\pL)|(\pL)\s+(\d)`)
+	timeText    = regexp.MustCompile(`^[-+]?([\d.]+\s*(ns|us|µs|ms|s|m|h|d|w)\s*)+$`)
+)
+
+// parseDuration parses a time as Go spells one (36h), or in days and weeks (30d, 7d12h).
 func parseDuration(value *kong.Value, text string) (any, error) {
-	text = strings.TrimSpace(text)
-	duration, err := time.ParseDuration(text)
-	if err == nil {
+	text = strings.ToLower(strings.TrimSpace(text))
+	duration, err := str2duration.ParseDuration(aroundUnit.ReplaceAllString(text, "$1$3$2$4"))
+	usual, orZero := example(value, "15s"), ""
+	if zero := value.Tag.Get("zero"); zero != "" {
+		orZero = ", or 0 " + zero
+	}
+	switch {
+	case err == nil:
 		return duration, nil
+	case plainNumber.MatchString(text) && text[0] == '-':
+		return nil, fmt.Errorf("is negative: give a time such as %s%s", usual, orZero)
+	case plainNumber.MatchString(text):
+		return nil, fmt.Errorf("has no unit: give ms, s, m, h or d, such as %s", withUnit(text, value))
+	case timeText.MatchString(text):
+		return nil, fmt.Errorf("is too long: give a time such as %s%s", usual, orZero)
 	}
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return nil, fmt.Errorf("has no unit: give ms, s, m or h, such as %s", withUnit(text, value, "s"))
-	}
-	return nil, fmt.Errorf("is not a time: give a number and its unit (ms, s, m or h), such as %s", example(value, "15s"))
-}
-
-// days is a time in days (30d), or as Go spells one (36h).
-type days time.Duration
-
-// String is called for errors.
-func (d days) String() string { return timetext.Format(time.Duration(d)) }
-
-func parseDays(value *kong.Value, text string) (any, error) {
-	text = strings.TrimSpace(text)
-	if duration, err := time.ParseDuration(text); err == nil {
-		return days(duration), nil
-	}
-	if n, found := strings.CutSuffix(text, "d"); found && !strings.HasPrefix(n, "-") {
-		const bits = 16 // which time.Duration holds
-		if count, err := strconv.ParseUint(n, 10, bits); err == nil {
-			return days(time.Duration(count) * 24 * time.Hour), nil
-		}
-	}
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return nil, fmt.Errorf("has no unit: give m, h or d, such as %s", withUnit(text, value, "d"))
-	}
-	return nil, fmt.Errorf("is not a time: give a number and its unit (m, h or d), such as %s", example(value, "30d"))
+	return nil, fmt.Errorf("is not a time: give a number and its unit (ms, s, m, h or d), such as %s", usual)
 }
 
 // size is a number of bytes.
@@ -313,7 +407,7 @@ var sizeText = regexp.MustCompile(`^(\d+|\d+(\.\d+)?\s*([kKmMgGtT]i?[bB]?|[bB]))
 
 // parseSize parses bytes, or a number with a unit: 8MB is 8,000,000 bytes and 8MiB
 // 8,388,608.
-func parseSize(_ *kong.Value, text string) (any, error) {
+func parseSize(value *kong.Value, text string) (any, error) {
 	const most = 1 << 50
 	text = strings.TrimSpace(text)
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n < most {
@@ -325,17 +419,18 @@ func parseSize(_ *kong.Value, text string) (any, error) {
 	if n, err := humanize.ParseBytes(text); err == nil && n < most {
 		return size(n), nil
 	}
-	return nil, errors.New("is too large a size")
+	return nil, fmt.Errorf("is too large a size: give one such as %s", example(value, "8MiB"))
 }
 
-// withUnit adds the unit of a setting's default to a number that has none. A negative one
-// becomes the default.
-func withUnit(number string, value *kong.Value, usual string) string {
-	if strings.HasPrefix(number, "-") {
-		return example(value, "1"+usual)
+// withUnit adds the unit of a setting's default to a number that has none, or returns the
+// default if the setting does not allow that.
+func withUnit(number string, value *kong.Value) string {
+	usual := example(value, "1s")
+	text := number + strings.TrimLeft(usual, "0123456789.")
+	if parsed, err := parseDuration(value, text); err != nil || limitError(value, parseDuration, parsed) != nil {
+		return usual
 	}
-	unit := strings.TrimLeft(value.Default, "0123456789.")
-	return number + cmp.Or(unit, usual)
+	return text
 }
 
 // example is the default of a setting, else another value that it can have.

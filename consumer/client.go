@@ -16,6 +16,9 @@ import (
 	"logsluice/internal/ownbody"
 )
 
+// Names and ARNs of streams, and the Kinesis client, which sends the ARN in place of the
+// name.
+
 // Names as Kinesis has them. See
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html.
 var (
@@ -44,7 +47,7 @@ func CheckStream(stream string) error {
 		Region: &a.Region, StreamARN: &stream, OperationType: aws.String("data"),
 	}.WithDefaults())
 	if err != nil {
-		return fmt.Errorf("the ARN leads to no endpoint: %w: %s", err, example)
+		return errors.New("the ARN is not that of a stream, or its region is of another partition: " + example)
 	}
 	return nil
 }

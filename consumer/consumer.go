@@ -24,6 +24,9 @@ import (
 	"logsluice/subscription"
 )
 
+// The life of a worker: its configuration, its start, the loop that observes shards and
+// leases, and its end.
+
 // Config describes one worker.
 type Config struct {
 	// Stream is the Kinesis stream's name or ARN, Application the name of the KCL
@@ -40,18 +43,22 @@ type Config struct {
 	MaxInflated int
 	// DrainTimeout bounds the time from the end of Run's context to its return.
 	DrainTimeout time.Duration
-	// Remedy returns what to do about the error of a call to AWS, for the log, "" if that is
-	// not known. It may be nil.
-	Remedy   func(error) string
+	// Explain returns what the error of a call to AWS says, for the log, and what to do about
+	// it, "" if that is not known. It may be nil.
+	Explain  func(error) (found, remedy string)
 	Registry prometheus.Registerer
 	Log      zerolog.Logger
 }
 
 // failing begins a line about the error of a call to AWS.
 func (c Config) failing(err error) *zerolog.Event {
-	line := c.Log.Warn().Err(err)
-	if c.Remedy != nil && c.Remedy(err) != "" {
-		line = line.Str("remedy", c.Remedy(err))
+	if c.Explain == nil {
+		return c.Log.Warn().Err(err)
+	}
+	found, remedy := c.Explain(err)
+	line := c.Log.Warn().Str(zerolog.ErrorFieldName, found)
+	if remedy != "" {
+		line = line.Str("remedy", remedy)
 	}
 	return line
 }
@@ -224,7 +231,7 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 			return err
 		}
 		if changes.Failed(statelog.Kind(err)) {
-			c.cfg.failing(err).Str("pause", pause.String()).Str("longest_pause", longestPause.String()).Msg(line)
+			c.cfg.failing(err).Str("longest_pause", longestPause.String()).Msg(line)
 		}
 		select {
 		case <-time.After(pause):

@@ -13,6 +13,9 @@ import (
 	"logsluice/internal/statelog"
 )
 
+// What is asked of Kinesis and DynamoDB before anything is created: whether the stream can
+// be read, and whether the table is its lease table.
+
 // ErrDeleting is returned when the stream is being deleted.
 var ErrDeleting = errors.New("the stream is being deleted")
 

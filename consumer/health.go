@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// The checks behind /healthz and /readyz: whether the worker makes progress, and whether
+// it can read.
+
 // stuckAfter is how long a loop may go without progress, at least. The KCL
 // sleeps for a few seconds at most between two calls.
 const stuckAfter = time.Minute

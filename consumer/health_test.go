@@ -166,7 +166,7 @@ func TestStartWithoutAWS(t *testing.T) {
 					t.Errorf("%d calls in an hour, at most %d are wanted", n, most)
 				}
 				told := log.containing("cannot begin with shards and leases")
-				if n, repeats := len(told), int(time.Hour/statelog.RepeatAfter); ends == "" && (n < repeats/2 || n > repeats+1 || !strings.Contains(told[0], `"pause":"`)) {
+				if n, repeats := len(told), int(time.Hour/statelog.RepeatAfter); ends == "" && (n < repeats/2 || n > repeats+1 || !strings.Contains(told[0], `"longest_pause":"`)) {
 					t.Errorf("%d lines: %q", n, told)
 				}
 				if alive, ready := c.Alive(t.Context()), c.Ready(t.Context()); alive != nil || ready == nil {

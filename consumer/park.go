@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// A shard is parked while the documents that wait for their indices take too much memory:
+// it is not read for a while, and then read again from its checkpoint.
+
 // parkedFor is how long a shard is not read whose documents were dropped, as they
 // took too much memory while they waited for their indices.
 const parkedFor = time.Minute

@@ -15,6 +15,9 @@ import (
 	"logsluice/subscription"
 )
 
+// One record on its way: it is inflated and decoded, its events become documents, and
+// these are passed to the indexer. What cannot be decoded becomes a dead letter.
+
 // settlement calls done when everything that became of a record is settled.
 type settlement struct {
 	pending atomic.Int64

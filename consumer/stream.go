@@ -18,6 +18,9 @@ import (
 	"logsluice/internal/statelog"
 )
 
+// The reading of shards: where it begins, calls of GetRecords at an even pace, and its end
+// with the lease. It is the Reader of package kcl.
+
 // callTimeout bounds one call to Kinesis with its retries.
 const callTimeout = 15 * time.Second
 

@@ -11,6 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// The task role in logsluice.yaml has the permissions that the code needs, and no others:
+// both are compared, call by call.
+
 // notCalled are operations that the KCL has in its source and does not call here, and
 // why. A name that ends with * is for all of a package.
 var notCalled = map[string]string{

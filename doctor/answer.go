@@ -3,13 +3,18 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"logsluice/consumer"
 )
+
+// Errors of AWS: their code, what is printed of them, and the remedy.
 
 // code is that of an AWS error, "" if AWS did not answer.
 func code(err error) string {
@@ -24,20 +29,23 @@ func code(err error) string {
 func said(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
+	var answer *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &api):
 		return strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
 	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer within " + callTimeout.String()
+		return "no answer in time"
 	case errors.As(err, &dial):
 		return dial.Error()
+	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // by a proxy, such as a page in HTML
+		return fmt.Sprintf("the answer is %d %s, and not one of AWS", answer.HTTPStatusCode(), http.StatusText(answer.HTTPStatusCode()))
 	}
 	return err.Error()
 }
 
 // allow is the remedy for what is denied.
 func allow(actions string) string {
-	return "allow " + actions + " to the task role (deploy/logsluice.yaml has it)"
+	return "allow " + actions + " to the task role (see TaskRole in deploy/logsluice.yaml)"
 }
 
 // remedyOf is what to do about a failed call to AWS. actions are its permission.

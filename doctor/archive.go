@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -15,22 +14,16 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"logsluice/consumer"
+	"logsluice/indexer/deadletter"
 )
 
 // Archive is where the Firehose writes.
 type Archive struct{ Bucket, Prefix string }
 
-// ParseArchive reads s3://bucket/prefix.
+// ParseArchive reads s3://bucket/prefix, as the address of dead letters is read.
 func ParseArchive(text string) (Archive, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "s3" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return Archive{}, fmt.Errorf("%q is not the address of an archive: give s3://bucket/prefix/", text)
-	}
-	prefix := strings.TrimPrefix(u.Path, "/")
-	if prefix != "" && !strings.HasSuffix(prefix, "/") {
-		prefix += "/"
-	}
-	return Archive{u.Host, prefix}, nil
+	u, err := deadletter.ParseURL(text)
+	return Archive(u), err
 }
 
 const (

@@ -15,6 +15,8 @@ import (
 	"logsluice/consumer"
 )
 
+// The link AWS: credentials and clock.
+
 // From these on a clock is off, and signatures are refused by AWS.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html.
 const (
@@ -54,7 +56,7 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 		f.blocks = true
 		f.fail(RenewIdentity, "AWS refuses the credentials (of %s): %s", credentials.Source, said(err))
 	case err != nil:
-		f.warn("allow sts.REGION.amazonaws.com by the route or a VPC endpoint to have this told; run does without", "who this is cannot be asked: %s", said(err))
+		f.warn("allow sts.REGION.amazonaws.com by the route or a VPC endpoint; run does not need it", "cannot call STS GetCallerIdentity: %s", said(err))
 	default:
 		w.account = aws.ToString(who.Account)
 		if a, err := arn.Parse(aws.ToString(who.Arn)); err == nil && w.streamARN != w.Stream {

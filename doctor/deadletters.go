@@ -34,7 +34,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 	case opensearch.HasStatus(err, http.StatusForbidden):
 		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does without", "%s may not be searched", index)
 	case err != nil:
-		f.warn("see how the domain is, and try again", "%s cannot be searched: %s", index, answered(err))
+		f.warn("check the domain's health, and try again", "%s cannot be searched: %s", index, answered(err))
 	case found.Letters == 0:
 		f.note("none in the last day")
 	default:

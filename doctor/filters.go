@@ -16,6 +16,8 @@ import (
 	"logsluice/consumer"
 )
 
+// The link of subscription filters: which log groups send to the stream.
+
 // filterPause is between two calls: CloudWatch Logs takes 10 a second of a kind from
 // an account, and half of these are left to others.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html.
@@ -52,21 +54,25 @@ func (w *walk) filters(ctx context.Context, f *Finding) {
 		return
 	}
 	client := logs.NewFromConfig(w.AWS)
-	all := true // was looked at
+	all, failed := true, false // was looked at
 	policies, err := w.accountFilters(ctx, client)
-	if err != nil {
-		all = false
-		f.warn(remedyOf(err, "logs:DescribeAccountPolicies"), "policies of the account are not looked at: %s", said(err))
+	switch {
+	case err != nil && code(err) == "": // nor would the next be answered
+		f.warn(remedyOf(err, ""), "log groups could not be read: %s", said(err))
+		return
+	case err != nil:
+		all, failed = false, true
+		f.warn(remedyOf(err, "logs:DescribeAccountPolicies"), "policies of the account could not be read: %s", said(err))
 	}
 	groups := w.LogGroups
 	if len(groups) == 0 {
 		var more bool
 		if groups, more, err = w.logGroups(ctx, client); err != nil {
-			f.warn(remedyOf(err, "logs:DescribeLogGroups")+", or name some with --log-group", "log groups are not looked at: %s", said(err))
+			f.warn(remedyOf(err, "logs:DescribeLogGroups")+", or name some with --log-group", "log groups could not be read: %s", said(err))
 		} else if more {
 			f.note("of the log groups only the first %d are looked at (--most-log-groups, --log-group)", len(groups))
 		}
-		all = all && err == nil && !more
+		all, failed = all && err == nil && !more, failed || err != nil
 	}
 	found, others, without := policies.to(w.isOurs), policies.to(w.isNotOurs), []string(nil)
 	for i, group := range groups {
@@ -83,8 +89,8 @@ func (w *walk) filters(ctx context.Context, f *Finding) {
 			}
 			continue
 		case err != nil:
-			all = false
-			f.warn(remedyOf(err, "logs:DescribeSubscriptionFilters"), "the filters of %s are not looked at: %s", group, said(err))
+			all, failed = false, true
+			f.warn(remedyOf(err, "logs:DescribeSubscriptionFilters"), "the filters of %s could not be read: %s", group, said(err))
 		default:
 			ours := filters.to(w.isOurs)
 			if len(ours) == 0 {
@@ -95,7 +101,9 @@ func (w *walk) filters(ctx context.Context, f *Finding) {
 		}
 		break // the next would be answered the same
 	}
-	w.tellFilters(f, found, others, all)
+	if !failed || len(found) > 0 { // what could not be read may have some
+		w.tellFilters(f, found, others, all)
+	}
 	if len(w.LogGroups) > 0 && len(without) > 0 && len(policies.to(w.isOurs)) == 0 {
 		f.fail(w.subscribe(without[0]), "no filter of %s points at stream %s", firstOf(without), w.Stream)
 	}

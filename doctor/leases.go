@@ -10,6 +10,8 @@ import (
 	"logsluice/consumer"
 )
 
+// The link of the lease table: who holds which shard, and which shards are not read.
+
 // silent is a sign of life so old that its owner has gone: far beyond the duration of
 // a lease, as clocks differ.
 const silent = 2 * time.Minute

@@ -95,7 +95,7 @@ func (a Access) prove(err error, status int) string {
 func answered(err error) string {
 	var answer *opensearch.AnswerError
 	if cause := opensearch.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
-		return fmt.Sprintf("OpenSearch answers %d: %s: %s", answer.Status, cause.Type, cause.Reason)
+		return strings.TrimSuffix(fmt.Sprintf("OpenSearch answers %d: %s: %s", answer.Status, cause.Type, cause.Reason), ": ")
 	}
 	if errors.As(err, &answer) {
 		return err.Error()
@@ -110,5 +110,5 @@ func permit(err error, permission string) string {
 	if errors.As(err, &answer) && isRefused(answer.Status) {
 		return "allow " + permission + " (README, Which OpenSearch)"
 	}
-	return "see how the domain is, and try again"
+	return "check the domain's health, and try again"
 }

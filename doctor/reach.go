@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 )
 
+// Why no answer comes: how far a request got, and what to do about it.
+
 // stage is how far a request has come.
 type stage int32
 
@@ -56,13 +58,13 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 	case errors.As(err, &name):
 		return "the name " + name.Name + " has no address (DNS): " + name.Err, "correct " + setting + "; a domain in a VPC is known in that VPC"
 	case at == connecting:
-		return url + " cannot be connected to (TCP): " + why, "see that it runs, and that its security group lets this one in at the port; correct " + setting
+		return url + " cannot be connected to (TCP): " + why, "check that it is running and that its security group allows this host on that port; correct " + setting
 	case at == handshaking:
 		return "TLS: " + url + " does not come to terms: " + why, "see that " + setting + " has the port that speaks TLS, with no proxy between"
 	case at == asking && errors.Is(err, context.DeadlineExceeded):
-		return url + " is connected and does not answer within " + callTimeout.String(), "see how busy it is (CPU, JVM memory), and what stands between"
+		return url + " is connected and does not answer in time", "see how busy it is (CPU, JVM memory), and check the proxy or load balancer in front of it"
 	case at == asking:
-		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and see what stands between"
+		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and check the proxy or load balancer in front of it"
 	}
 	return url + " cannot be asked: " + why, "correct " + setting + ", and see the way there"
 }
@@ -84,7 +86,7 @@ func reason(err error) string {
 		return dial.Error()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within " + callTimeout.String()
+		return "no answer in time"
 	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next

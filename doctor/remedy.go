@@ -5,9 +5,14 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"logsluice/consumer"
 	"logsluice/opensearch"
@@ -50,6 +55,29 @@ func (a Access) Remedy(err error) string {
 	return ""
 }
 
+// Found returns what the error of a request says, in the words of a finding where the server
+// has not answered as OpenSearch does.
+func (a Access) Found(err error) string {
+	switch {
+	case errors.Is(err, opensearch.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
+		return "what answers at " + a.URL + " is not " + a.server()
+	case errors.As(err, new(*opensearch.AnswerError)):
+		return err.Error()
+	case hasNoAnswer(err):
+		found, _ := a.unreachable(err, stageOf(err))
+		return found
+	}
+	return err.Error()
+}
+
+// server is what is to answer.
+func (a Access) server() string {
+	if strings.HasPrefix(a.Setting, "DASHBOARDS_URL") {
+		return "OpenSearch Dashboards"
+	}
+	return "OpenSearch"
+}
+
 func (a Access) remedyOfAnswer(err error, status int) string {
 	switch {
 	case isRefused(status):
@@ -60,7 +88,7 @@ func (a Access) remedyOfAnswer(err error, status int) string {
 		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
 		return "correct " + a.Setting
 	case status >= http.StatusInternalServerError:
-		return "see how the domain is; a worker waits for it"
+		return "check the domain's health; run retries until it answers"
 	}
 	return ""
 }
@@ -82,18 +110,31 @@ func stageOf(err error) stage {
 	return asking
 }
 
-// RemedyOfAWS returns what to do about the error of a call of run to Kinesis or DynamoDB, ""
-// for one that passes by itself.
-func RemedyOfAWS(err error) string {
-	switch {
-	case err == nil:
-		return ""
-	case consumer.AreCredentialsRefused(err):
-		return RenewIdentity + ", and check this machine's clock"
-	case consumer.IsDenied(err):
-		return "allow the worker what the task role in deploy/logsluice.yaml allows"
-	case code(err) == "" && hasNoAnswer(err):
-		return remedyOf(err, "")
+// ExplainAWS returns what the error of a call to Kinesis or DynamoDB says, with the call and
+// without ids, and what to do about it, "" if nothing is known.
+func ExplainAWS(err error) (found, remedy string) {
+	var call *smithy.OperationError
+	if !errors.As(err, &call) {
+		return err.Error(), ""
 	}
-	return ""
+	var answer *smithyhttp.ResponseError
+	status := 0
+	if errors.As(err, &answer) && answer.Response != nil {
+		status = answer.HTTPStatusCode()
+	}
+	_, isThrottled := retry.DefaultThrottleErrorCodes[code(err)]
+	found = call.Service() + " " + call.Operation() + ": " + said(err)
+	switch {
+	case consumer.AreCredentialsRefused(err):
+		return found, RenewIdentity + ", and check this machine's clock"
+	case consumer.IsDenied(err):
+		return found, fmt.Sprintf("grant %s:%s to the task role (see TaskRole in deploy/logsluice.yaml)", strings.ToLower(call.Service()), call.Operation())
+	case code(err) == "" && (status != 0 || hasNoAnswer(err)):
+		return found, remedyOf(err, "")
+	case isThrottled:
+		return found, "it passes by itself; if it lasts, see which other programs use the account's limit, and have it raised"
+	case status >= http.StatusInternalServerError:
+		return found, "it passes by itself; if it lasts, see AWS's service health"
+	}
+	return found, ""
 }

@@ -16,6 +16,9 @@ import (
 	"logsluice/subscription"
 )
 
+// The link of the stream: whether it exists and can be read, and whether a recent record
+// can be decoded.
+
 // sample is a record of the stream, the first of the last hour in its shard.
 type sample struct {
 	arrived time.Time

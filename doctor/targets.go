@@ -16,6 +16,9 @@ import (
 	"logsluice/opensearch"
 )
 
+// What else on the domain creates indices or changes documents: the names that documents
+// are written to, templates of others, and ingest pipelines.
+
 // Target is a name that documents are written to.
 type Target struct {
 	Name string

@@ -37,7 +37,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		}
 	}
 	if err != nil {
-		f.warn("see how the domain is, and try again", "names and other index templates cannot be checked: %s", answered(err))
+		f.warn("check the domain's health, and try again", "names and other index templates cannot be checked: %s", answered(err))
 	}
 	f.tellConcerns(concerns)
 	now := w.Naming.Indices(time.Now())
@@ -52,7 +52,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	case errors.Is(err, opensearch.ErrForbidden):
 		f.warn("allow indices:admin/mappings/get, with which fields of a changed schema are added at once", "the fields of %s cannot be read", index)
 	case err != nil:
-		f.warn("see how the domain is, and try again", "the fields of %s cannot be read: %s", index, answered(err))
+		f.warn("check the domain's health, and try again", "the fields of %s cannot be read: %s", index, answered(err))
 	case !there:
 		f.note("%s is not there yet", index)
 	default:

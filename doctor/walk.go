@@ -13,6 +13,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// The links in their order, and which of them need which others.
+
 // Names of the links, in the order of the data.
 const (
 	linkAWS         = "AWS"

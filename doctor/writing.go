@@ -15,6 +15,9 @@ import (
 	"logsluice/opensearch"
 )
 
+// The link of writing: whether documents are accepted, in a scratch index and in the
+// indices that exist.
+
 // ScratchIndex is the index of scratch documents under a prefix, which the templates
 // and the permissions of a worker cover. With a dash and more behind it, it is one
 // that is deleted again.
@@ -128,7 +131,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.warn("see how the domain is, and try again", "indices other than that of today cannot be tried: %s", answered(err))
+		f.warn("check the domain's health, and try again", "indices other than that of today cannot be tried: %s", answered(err))
 		return
 	}
 	w.tellOthers(f, names, items)
@@ -184,9 +187,9 @@ func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
 	case opensearch.HasStatus(err, http.StatusForbidden):
 		f.note("a document was written; it may not be read back (indices:data/read/get), which run does not need")
 	case err != nil:
-		f.warn("see how the domain is, and try again", "a document was written and cannot be read back: %s", answered(err))
+		f.warn("check the domain's health, and try again", "a document was written and cannot be read back: %s", answered(err))
 	case !there:
-		f.fail("see what stands between, and which nodes were lost", "a document was written and is not there")
+		f.fail("check the proxy or load balancer in front of the domain, and which nodes were lost", "a document was written and is not there")
 	default:
 		f.note("a document was written and read back")
 	}

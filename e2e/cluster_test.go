@@ -48,6 +48,7 @@ type cluster struct {
 	search      *opensearchgo.Client
 	searchURL   string
 	application string
+	lease       time.Duration // of holders, 0 for a short one
 	prefix      string
 	program     string       // of the workers
 	ahead       atomic.Int64 // how far Kinesis' clock is ahead, in nanoseconds

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,7 +52,7 @@ func (c *cluster) holder(name string, shards ...int) *checkpoint.Table {
 	c.t.Helper()
 	position, _ := checkpoint.ParsePosition("TRIM_HORIZON")
 	table, err := checkpoint.New(checkpoint.Config{
-		Table: c.application, Worker: name, LeaseDuration: 2 * time.Second, InitialPosition: position, Log: zerolog.Nop()}, c.dynamoDB)
+		Table: c.application, Worker: name, LeaseDuration: cmp.Or(c.lease, 2*time.Second), InitialPosition: position, Log: zerolog.Nop()}, c.dynamoDB)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"logsluice/doctor"
 	"logsluice/indexer/deadletter"
 	"logsluice/local"
+	"logsluice/local/inspect"
+	"logsluice/opensearch"
 )
 
 // grant gives the worker's user a role.
@@ -24,8 +26,25 @@ func (s *sink) grant(role string) {
 func (s *sink) setPassword(password string) {
 	s.t.Helper()
 	s.ask(http.MethodPut, "/_plugins/_security/api/internalusers/logsluice", `{"password":"`+password+`"}`)
-	// A request that came meanwhile may have put the old one back among those known.
-	s.ask(http.MethodDelete, "/_plugins/_security/api/cache", "")
+	s.eventually("the password has changed", func() bool {
+		// A request of the worker may have put the old one back among those known.
+		s.ask(http.MethodDelete, "/_plugins/_security/api/cache", "")
+		return s.admits(password) && (s.password == "" || !s.admits(s.password))
+	})
+	s.password = password
+}
+
+// admits reports whether the node admits the user logsluice with a password.
+func (s *sink) admits(password string) bool {
+	s.t.Helper()
+	access := s.access()
+	access.Username, access.Password = "logsluice", password
+	client, err := opensearch.NewClient(access)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	return inspect.Ask(s.t.Context(), client, http.MethodGet, "/_plugins/_security/authinfo", "", nil) == nil
 }
 
 // A worker whose user has the role of the README, and no more, indexes. While

@@ -18,6 +18,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// OpenSearch nodes of a test's own, with a proxy before each for faults of the network.
+
 // nodes bounds the OpenSearch nodes that tests have at once.
 var nodes = make(chan struct{}, 2)
 
@@ -25,7 +27,8 @@ var nodes = make(chan struct{}, 2)
 // the network.
 type node struct {
 	*local.OpenSearch
-	proxy *toxiproxy.Proxy
+	proxy    *toxiproxy.Proxy
+	password string // of the user logsluice, "" before it is set
 }
 
 func startNode(t *testing.T, heap string, settings map[string]string) *node {
@@ -48,7 +51,7 @@ func startNodeWith(t *testing.T, o local.Options) *node {
 			t.Error(err)
 		}
 	})
-	return &node{search, newProxy(t, search.URL)}
+	return &node{OpenSearch: search, proxy: newProxy(t, search.URL)}
 }
 
 // access is how a test asks the node. One that is not secured takes any user.

@@ -37,7 +37,7 @@ type start struct {
 	calls     map[string]int             // by operation
 	inputs    []fakeaws.Call             // to Kinesis
 	regions   map[string]bool            // that requests are signed for, with their service
-	requests  int                        // to OpenSearch
+	requests  int                        // to OpenSearch, other than to read
 	documents int
 }
 
@@ -116,7 +116,9 @@ func (s *start) search(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests++
+	if r.Method != http.MethodGet {
+		s.requests++
+	}
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case r.URL.Path == "/_bulk":
@@ -164,7 +166,7 @@ func (s *start) untouched() {
 		}
 	}
 	if s.requests > 0 {
-		s.t.Errorf("%d requests to OpenSearch", s.requests)
+		s.t.Errorf("%d requests to OpenSearch that write", s.requests)
 	}
 }
 
@@ -387,7 +389,7 @@ func TestOtherTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.calls = map[string]int{}
-		want := app + ": the table is not a lease table: its key is " + key + " HASH and not ShardID HASH: set APPLICATION_NAME (--application-name) to a name that no other table has\n"
+		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is a table of another program (its key is %s, not ShardID): give a name that no other table has\n", app, key)
 		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
 			code, out, errOut := ended(t, nil, args...)
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {
@@ -479,18 +481,23 @@ func TestNames_Failure(t *testing.T) {
 				env[variable] = value
 				code, out, errOut := ended(t, env, name)
 				if code != exitSettings || out != "" || strings.Count(errOut, "\n") != 1 ||
-					!strings.HasPrefix(errOut, fmt.Sprintf("logsluice: %s (%s): %q", variable, flag, value)) || !strings.Contains(errOut, remedy) {
+					!strings.HasPrefix(errOut, fmt.Sprintf("logsluice: %s: %q", strings.TrimSuffix(variable+" ("+flag+")", " ()"), value)) || !strings.Contains(errOut, remedy) {
 					t.Errorf("exit %d, %q, %q", code, out, errOut)
 				}
 			})
 		}
 	}
 	all := []string{"run", "leases", "doctor"}
-	for _, value := range []string{" s", "s ", " ", "s\t", "s s", "a/b", "ARN:aws:kinesis:us-east-1:111111111111:stream/s", "é", strings.Repeat("s", 129)} {
+	for value, remedy := range map[string]string{" s": "has a leading or trailing blank", "s ": "trailing blank", " ": "is blank", "s\t": "trailing blank", "s\n": "ends in a newline: remove it", "s\r": "ends in a carriage return: remove it", `"s"`: "has quotes around it: remove them"} {
+		f("STREAM_NAME", "--stream-name", value, remedy, all...)
+		f("APPLICATION_NAME", "--application-name", value, remedy, all...)
+		f("WORKER_ID", "--worker-id", value, remedy, "run")
+	}
+	for _, value := range []string{"s s", "a/b", "ARN:aws:kinesis:us-east-1:111111111111:stream/s", "é", strings.Repeat("s", 129)} {
 		f("STREAM_NAME", "--stream-name", value, "give the name or the ARN of the stream", all...)
 	}
 	for _, value := range []string{
-		"arn:", "arn:aws:kinesis", "arn:aws:kinesis:us-east-1:111111111111:stream/", "arn:aws:kinesis:us-east-1:111111111111:stream/s ",
+		"arn:", "arn:aws:kinesis", "arn:aws:kinesis:us-east-1:111111111111:stream/",
 		"arn:aws:kinesis:us-east-1:111111111111:stream/s/consumer/c:1", "arn:aws:kinesis:us-east-1:111111111111:consumer/s",
 		"arn:aws:kinesis:us-east-1:11111111111:stream/s", "arn:aws:kinesis:us-east-1::stream/s", "arn:aws:kinesis::111111111111:stream/s",
 		"arn:aws:firehose:us-east-1:111111111111:stream/s", "arn:aws-cn:kinesis:us-east-1:111111111111:stream/s", "arn:aws:kinesis:cn-north-1:111111111111:stream/s",
@@ -498,14 +505,36 @@ func TestNames_Failure(t *testing.T) {
 	} {
 		f("STREAM_NAME", "--stream-name", value, "arn:aws:kinesis:us-east-1:123456789012:stream/NAME", all...)
 	}
-	for _, value := range []string{"my app", " app", "app ", "  ", "ab", "arn:aws:dynamodb:us-east-1:111111111111:table/app", "app\n", strings.Repeat("a", 256)} {
+	for _, value := range []string{"my app", "ab", "arn:aws:dynamodb:us-east-1:111111111111:table/app", strings.Repeat("a", 256)} {
 		f("APPLICATION_NAME", "--application-name", value, "3 to 255", all...)
 	}
-	for _, value := range []string{" us-east-1", "us east 1", "US-EAST-1", "us-east-1/", "us-east-1a ", "-"} {
-		f("AWS_REGION", "no flag", value, "such as us-east-1", all...)
+	for _, value := range []string{"us east 1", "us-east-1/", "-"} {
+		f("AWS_REGION", "", value, "such as us-east-1", all...)
 	}
-	for _, value := range []string{" ", " w", "w\n", "a\tb", "a\x01b", "\u200bw", strings.Repeat("w", 129)} {
+	for _, value := range []string{" us-east-1", "us-east-1\n"} {
+		f("AWS_REGION", "", value, "remove it", all...)
+	}
+	for _, value := range []string{"a\tb", "a\x01b", "\u200bw", strings.Repeat("w", 129)} {
 		f("WORKER_ID", "--worker-id", value, "", "run")
+	}
+}
+
+// While AWS is away, what is wrong with OpenSearch is reported, too, and nothing is created.
+func TestRunBothAway(t *testing.T) {
+	t.Parallel()
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.faults["DescribeStreamSummary"] = []fakeaws.Fault{{Lose: true}}
+	url := "http://" + freeAddress(t)
+	s.env(map[string]string{"OPENSEARCH_URL": url})
+	log := s.running("the index templates cannot be installed", func() bool { return true })
+	for _, line := range []string{"cannot begin with the stream", url + " cannot be connected to"} {
+		if n := strings.Count(log, line); n != 1 {
+			t.Errorf("%d lines with %q: %s", n, line, log)
+		}
+	}
+	s.untouched()
+	if tables := s.tables(); len(tables) > 0 {
+		t.Errorf("tables %q", tables)
 	}
 }
 
@@ -513,13 +542,49 @@ func TestNames_Failure(t *testing.T) {
 func TestRunNoAWS(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
-	code, out, errOut := ended(t, map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-	}, "run")
-	wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
-	if out != "" || strings.Count(errOut, "\n") != 1 {
-		t.Errorf("%q, %q", out, errOut)
+	for _, name := range []string{"run", "leases"} {
+		code, out, errOut := ended(t, map[string]string{
+			"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
+			"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		}, name)
+		wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
+		if out != "" || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%s: %q, %q", name, out, errOut)
+		}
 	}
 	s.untouched()
+}
+
+// What the task role may not do at the start ends run with the permission that it lacks.
+func TestRunTableDenied(t *testing.T) {
+	t.Parallel()
+	s := newStart(t, fakeaws.KinesisOptions{})
+	s.faults["DescribeTable"] = []fakeaws.Fault{refuse("AccessDeniedException")}
+	for _, name := range []string{"run", "leases"} {
+		code, _, errOut := ended(t, nil, name)
+		if code != exitSettings || !strings.Contains(errOut, "logsluice: DynamoDB DescribeTable: AccessDeniedException: because: grant dynamodb:DescribeTable to the task role (see TaskRole in deploy/logsluice.yaml)\n") {
+			t.Errorf("%s: exit %d, %s", name, code, errOut)
+		}
+	}
+	s.untouched()
+}
+
+// Errors of AWS are logged without the SDK's words, and a page of a proxy is recognized.
+func TestRunBadAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStart(t, fakeaws.KinesisOptions{})
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") != "" {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		io.WriteString(w, "<html>")
+	}))
+	t.Cleanup(page.Close)
+	s.env(map[string]string{"AWS_ENDPOINT_URL_KINESIS": page.URL, "OPENSEARCH_URL": page.URL})
+	log := s.running("is not OpenSearch", func() bool { return true })
+	for _, want := range []string{`"error":"Kinesis DescribeStreamSummary: the answer is 502 Bad Gateway, and not one of AWS"`, `"remedy":"AWS cannot be reached`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %s in %s", want, log)
+		}
+	}
 }

@@ -132,21 +132,21 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 		}
 		return http.StatusInternalServerError, `{"error":{"type":"null_pointer_exception","reason":"broken"},"status":500}`
 	}
-	told(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: see how the domain is"}, 2)...)
+	told(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: check the domain's health"}, 2)...)
 	s.refuse = func(r *http.Request) (int, string) {
 		if !strings.Contains(r.URL.Path, "/_simulate") {
 			return 0, ""
 		}
 		return http.StatusBadGateway, "<html>"
 	}
-	told(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: see", "which")
+	told(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: check", "which")
 	s.refuse = func(r *http.Request) (int, string) {
 		if !strings.HasSuffix(r.URL.Path, "/_settings") {
 			return 0, ""
 		}
 		return http.StatusOK, "<html>"
 	}
-	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: look up PREFIX-outside: invalid character '<' looking for beginning of value: correct OPENSEARCH_URL (--opensearch-url)\n")
+	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: what answers at "+s.env["OPENSEARCH_URL"]+" is not OpenSearch: correct OPENSEARCH_URL (--opensearch-url)\n")
 	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""

@@ -9,6 +9,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// Dead letters: how they are made of records and documents, and written into requests.
+
 // Record says where in a record a dead letter comes from, as far as is known.
 type Record struct {
 	Source

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// Documents of one record, which are acknowledged together, and the parts of them that are
+// sent together.
+
 // Source says where documents come from, for their dead letters.
 type Source struct {
 	Stream         string

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// What is known of the events that documents were made of, so that a dead letter can
+// contain the event.
+
 // Origin is where the events of an envelope come from, as JSON literals.
 type Origin struct{ Owner, LogGroup, LogStream []byte }
 

@@ -11,6 +11,9 @@ import (
 	"logsluice/opensearch"
 )
 
+// The checks behind /healthz and /readyz: whether the dispatcher answers, and whether
+// OpenSearch accepts what is sent.
+
 // Alive asks the dispatcher for a sign of life, until ctx ends.
 func (ix *Indexer) Alive(ctx context.Context) error {
 	select {

@@ -15,6 +15,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// Indexer from outside: its configuration, Put, and Close.
+
 // Config bounds the batches and the work in flight.
 type Config struct {
 	// Prefix of the index names, for the dead-letter index.

@@ -9,6 +9,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// What is logged of outcomes, and how often.
+
 // Lines of a kind come in at most this number per period: an OpenSearch that is
 // away, or a flood of bad records, would fill the log. What is counted is whole.
 const (

@@ -20,6 +20,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// One bulk request: its body, the call, and the outcome of each document by its answer.
+
 // maxString bounds in bytes what is kept of a string of an answer: of reasons even less
 // is shown.
 const maxString = 2 * maxReason

@@ -9,6 +9,9 @@ import (
 	"logsluice/internal/timetext"
 )
 
+// Shards that stand still, as their documents or dead letters are accepted nowhere: what
+// metrics, probes and the log show of it.
+
 // standstillPeriod is the time between two lines about shards that stand still.
 const standstillPeriod = time.Minute
 

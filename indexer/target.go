@@ -2,6 +2,8 @@ package indexer
 
 import "time"
 
+// The rules by which an index is given up. They have no effects; waiting.go applies them.
+
 // target is an index that does not accept all of its documents. It is kept from
 // the first one that it refuses until none waits any more or, once it is given up,
 // until it accepts a probe.

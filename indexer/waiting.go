@@ -8,6 +8,9 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
+// Documents whose index does not accept them: they wait, are sent again, and become dead
+// letters when their index is given up.
+
 // tickInterval is the time between two looks at the clocks of indices.
 const tickInterval = time.Second
 

@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+// How Maven fetches OpenSearch and DynamoDB Local.
+
 // dependencyPlugin fetches artifacts from Maven's repository.
 const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:"
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 )
 
+// How archives of fetched servers are unpacked.
+
 // maxUnpacked bounds what an archive unpacks to, in bytes. OpenSearch's has
 // 200 MB.
 const maxUnpacked = 2 << 30

@@ -9,6 +9,9 @@ import (
 	"logsluice/subscription"
 )
 
+// Mapper, which makes the documents of an envelope, in pieces whose size is known before
+// they are made.
+
 // Config says what documents look like and where they go.
 type Config struct {
 	// Naming is how the indices are named; its timezone is that of timestamps too.

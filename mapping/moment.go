@@ -6,6 +6,8 @@ import (
 	"logsluice/mapping/schema"
 )
 
+// Times of events as text, in the names of indices and in documents.
+
 const (
 	msPerSecond = 1000
 	msPerMinute = 60 * msPerSecond

@@ -9,6 +9,8 @@ import (
 	"logsluice/subscription"
 )
 
+// The rest of a line: what its JSON has beyond the fields of the schema.
+
 // Bounds on the rest, within which OpenSearch takes any of it. What is beyond is in
 // the line all the same.
 const (

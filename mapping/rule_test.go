@@ -27,13 +27,14 @@ rules:
   - keep: {log_group: important}
   - drop: {fields: {level: debug}}
   - drop: {message: "tab\there"}
+  - drop: {message: ^$}
 `)
 	registry := prometheus.NewRegistry()
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s, Registry: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want [6]int
+	var want [7]int
 	f := func(group, stream string, rule int, messages ...string) {
 		t.Helper()
 		e := &subscription.Envelope{Owner: schema.Literal("1"), LogGroup: schema.Literal(group), LogStream: schema.Literal(stream)}
@@ -59,7 +60,8 @@ rules:
 	f("important", "s", 0, `{"level":"debug"}`)
 	f("g", "s", 5, `{"level":"DEBUG"}`)
 	f("g", "s", 6, "a tab\there")
-	f("g", "s", 0, "a tab there", "")
+	f("g", "s", 0, "a tab there")
+	f("g", "s", 7, "")
 	for i, n := range want {
 		if got := testutil.ToFloat64(m.metrics.dropped[i]); int(got) != n {
 			t.Errorf("rule %d: %v dropped, want %d", i+1, got, n)

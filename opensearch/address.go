@@ -1,11 +1,11 @@
 package opensearch
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,9 +47,13 @@ func ParseAddress(text string) (Address, error) {
 		a.Username, a.Password = unescape(a.Username), unescape(a.Password)
 		shown += "***@"
 	}
-	shown += rest
+	shown += WithoutQuery(rest)
 	refuse := func(reason string) (Address, error) { return Address{}, fmt.Errorf("%q %s", shown, reason) }
 	switch {
+	case strings.HasPrefix(rest, "<") && match == nil:
+		return refuse("has angle brackets around it: remove them")
+	case strings.HasPrefix(rest, "arn:") && match == nil:
+		return refuse("is an ARN: give the domain's endpoint, such as https://search-NAME.us-east-1.es.amazonaws.com")
 	case rest == "" && !a.HasCredentials && match == nil:
 		return refuse("has no host: give one such as https://host:9200")
 	case scheme != "http" && scheme != "https":
@@ -64,17 +68,20 @@ func ParseAddress(text string) (Address, error) {
 		return refuse("has blanks, commas or semicolons: give one URL such as https://host:9200")
 	}
 	u, err := url.Parse(scheme + "://" + rest)
-	var reason *url.Error
 	switch {
-	case errors.As(err, &reason):
-		return refuse("is not a URL: " + reason.Err.Error() + ": give one such as https://host:9200")
+	case err != nil && strings.Contains(err.Error(), "invalid port"):
+		return refuse(badPort)
+	case err != nil:
+		return refuse("is not a URL: give one such as https://host:9200")
 	case u.Hostname() == "":
 		return refuse("has no host: give one such as https://host:9200")
 	case strings.HasSuffix(u.Host, ":"):
 		return refuse("has no port after the colon: give one such as https://host:9200")
+	case !IsHost(u.Hostname()):
+		return refuse("has a host that cannot exist: give one such as https://host:9200")
 	}
 	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
-		return refuse("has a port that is not from 1 to 65535")
+		return refuse(badPort)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	a.URL = u
@@ -83,6 +90,30 @@ func ParseAddress(text string) (Address, error) {
 	}
 	u.RawQuery, u.Fragment = "", ""
 	return a, nil
+}
+
+const badPort = "has a port that is not a number from 1 to 65535: give one such as https://host:9200"
+
+// IsHost reports whether a host can exist. Numbers that are not an address do not, nor what
+// programs write for a value that is not set.
+func IsHost(name string) bool {
+	if net.ParseIP(name) != nil {
+		return true
+	}
+	parts := strings.Split(strings.TrimSuffix(name, "."), ".")
+	return strings.Trim(name, "0123456789.") != "" && !slices.Contains([]string{"null", "none", "nil", "undefined"}, strings.ToLower(name)) &&
+		!slices.ContainsFunc(parts, func(part string) bool {
+			return part == "" || strings.Trim(part, "-") != part || strings.ContainsAny(part, "*/@ ")
+		})
+}
+
+// WithoutQuery returns a URL as it can be printed: what follows a question mark can be a
+// secret.
+func WithoutQuery(text string) string {
+	if address, _, found := strings.Cut(text, "?"); found {
+		return address + "?***"
+	}
+	return text
 }
 
 // unescape decodes %40 and the like. What does not decode stands for itself.
@@ -112,11 +143,23 @@ func (a Address) IsDashboards() bool {
 	return false
 }
 
+// Service returns the service that signatures for the host name of an Amazon OpenSearch
+// Service domain ("es") or Serverless collection ("aoss") name, or "" for other hosts.
+func (a Address) Service() string {
+	switch parts := managedHost.FindStringSubmatch(a.URL.Hostname()); {
+	case parts == nil:
+		return ""
+	case strings.EqualFold(parts[2]+parts[3], "aoss"):
+		return "aoss"
+	}
+	return "es"
+}
+
 // Region returns the AWS region that the host name of an Amazon OpenSearch Service domain
 // or Serverless collection has, or "" for other hosts.
 func (a Address) Region() string {
 	if parts := managedHost.FindStringSubmatch(a.URL.Hostname()); parts != nil {
-		return strings.ToLower(parts[1] + parts[2])
+		return strings.ToLower(parts[1] + parts[4])
 	}
 	return ""
 }
@@ -124,4 +167,4 @@ func (a Address) Region() string {
 // managedHost matches the endpoints of domains (search-NAME-ID.REGION.es.amazonaws.com,
 // and dual-stack ones, NAME-ID.aos.REGION.on.aws) and of collections
 // (ID.REGION.aoss.amazonaws.com).
-var managedHost = regexp.MustCompile(`(?i)\.(?:([a-z0-9-]+)\.(?:es|aoss)\.amazonaws\.com(?:\.cn)?|(?:aos|aoss)\.([a-z0-9-]+)\.on\.aws)$`)
+var managedHost = regexp.MustCompile(`(?i)\.(?:([a-z0-9-]+)\.(es|aoss)\.amazonaws\.com(?:\.cn)?|(aos|aoss)\.([a-z0-9-]+)\.on\.aws)$`)

@@ -46,6 +46,12 @@ func TestParseAddress_Failure(t *testing.T) {
 		}
 	}
 	f("", `"" has no host`)
+	f("<https://h>", "has angle brackets around it: remove them")
+	f("arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: give the domain's endpoint")
+	for _, host := range []string{"null", "None", "9200", "https://-", "https://h..com", "https://.h", "https://256.1.1.1:9200", "https://a-.com"} {
+		f(host, "has a host that cannot exist: give one such as https://host:9200")
+	}
+	f("https://h?password=secret", "\"https://h?***\" has more than an address")
 	f("admin:secret@https://h:9200", `"***@https://h:9200" has the user before the scheme`)
 	f("https//h:9200", `"https//h:9200" lacks :// after http or https`)
 	f("https:/h:9200", "lacks ://")
@@ -55,8 +61,8 @@ func TestParseAddress_Failure(t *testing.T) {
 	f("https://", "has no host")
 	f("https://:9200", "has no host")
 	f("ftp://user:secret@host", `"ftp://***@host" does not begin with http:// or https://`)
-	f("https://user:secret@host:port", `"https://***@host:port" is not a URL: invalid port ":port" after host`)
-	f("https://user:se/secret@host:0", `"https://***@host:0" has a port that is not from 1 to 65535`)
+	f("https://user:secret@host:port", `"https://***@host:port" has a port that is not a number from 1 to 65535`)
+	f("https://user:se/secret@host:0", `"https://***@host:0" has a port that is not a number from 1 to 65535: give one such as`)
 	f("https://host:65536", "has a port")
 	f("https://host:", "has no port after the colon")
 	f("https://a:9200,https://b:9200", "more than one URL")
@@ -76,6 +82,18 @@ func TestIsDashboards(t *testing.T) {
 		a, err := ParseAddress(text)
 		if err != nil || a.IsDashboards() != want {
 			t.Errorf("%s: %t, %v", text, !want, err)
+		}
+	}
+}
+
+func TestService(t *testing.T) {
+	for host, want := range map[string]string{
+		"search-logs-abc123.eu-west-1.es.amazonaws.com": "es", "abc123.us-east-1.aoss.amazonaws.com": "aoss",
+		"search-logs-abc123.aos.ap-northeast-1.on.aws": "es", "abc.aoss.eu-west-1.on.aws": "aoss", "search.example.com": "",
+	} {
+		a, err := ParseAddress(host)
+		if err != nil || a.Service() != want {
+			t.Errorf("%s: %q, %v", host, a.Service(), err)
 		}
 	}
 }

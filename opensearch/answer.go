@@ -29,7 +29,7 @@ const maxCause = 2000
 func (c *Cause) String() string {
 	var text []string
 	for ; c != nil; c = c.CausedBy {
-		text = append(text, c.Type+": "+c.Reason)
+		text = append(text, strings.TrimSuffix(c.Type+": "+c.Reason, ": "))
 	}
 	line := strings.Join(strings.Fields(strings.Join(text, "; caused by ")), " ")
 	return strings.ToValidUTF8(line[:min(len(line), maxCause)], "")
@@ -71,7 +71,7 @@ func (e *AnswerError) Error() string {
 	if e.cause != nil && e.cause.Type != "" {
 		said = e.cause.String()
 	}
-	return fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, said)
+	return strings.TrimRight(fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, said), ": ")
 }
 
 // HasStatus tells whether an error is an answer of a status.

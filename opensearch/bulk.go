@@ -9,6 +9,8 @@ import (
 	"net/http"
 )
 
+// Bulk requests, of workers and of doctor.
+
 // ItemsOnly is a query of a bulk request: the answer has no more than ReadItems reads.
 // Each item keeps its status, so the filter does not shift positions.
 const ItemsOnly = "filter_path=errors,items.*.status,items.*.error"

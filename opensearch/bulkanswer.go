@@ -11,6 +11,8 @@ import (
 	"logsluice/internal/jsonscan"
 )
 
+// Answers to bulk requests, of which one to a worker has up to 20,000 items.
+
 // bulkAnswer reads a JSON text value by value: with errors in it, an answer can be
 // large, and without, nearly all of its items are equal.
 type bulkAnswer struct {

@@ -3,16 +3,21 @@ package opensearch
 import (
 	"cmp"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 	"github.com/opensearch-project/opensearch-go/v4/opensearchtransport"
 	"github.com/opensearch-project/opensearch-go/v4/signer/awsv2"
+
+	"logsluice/internal/settingsfile"
 )
 
 // Client sends a request to OpenSearch, whose address and credentials it adds;
@@ -98,27 +103,50 @@ func NewClient(cfg ClientConfig) (*opensearchgo.Client, error) {
 
 // certificates reads CAFile, which must have a PEM certificate.
 func (cfg ClientConfig) certificates() ([]byte, error) {
-	pem, err := os.ReadFile(cfg.CAFile)
+	pem, err := settingsfile.Read(cfg.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: give a file with PEM certificates", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no PEM certificate: give a file with lines BEGIN CERTIFICATE and END CERTIFICATE", cfg.CAFile)
+		return nil, fmt.Errorf("%q has no PEM certificate: give a file with lines BEGIN CERTIFICATE and END CERTIFICATE", cfg.CAFile)
 	}
 	return pem, nil
+}
+
+var secretARN = regexp.MustCompile(`^arn:aws[a-z-]*:(secretsmanager|ssm):`)
+
+// CheckPassword returns an error for a text that is not a password but what one was to be
+// made of. It does not show the text, and follows it.
+func CheckPassword(text string) error {
+	switch trimmed := strings.TrimSpace(text); {
+	case trimmed == "":
+		return errors.New("is blank: set it to the password")
+	case trimmed[0] == '{' && json.Valid([]byte(trimmed)):
+		return errors.New("is a JSON document: in the ECS task definition, end the secret's ARN with :password::, its key of the password")
+	case secretARN.MatchString(trimmed):
+		return errors.New("is the ARN of a secret: have ECS put the secret there, by the secrets of the task definition and not its environment")
+	case len(trimmed) > 1 && (trimmed[0] == '"' || trimmed[0] == '\'') && trimmed[0] == trimmed[len(trimmed)-1]:
+		return errors.New("has quotes around it: remove them")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New("has line breaks or control characters: give the password alone, on one line")
+	}
+	return nil
 }
 
 // passwordFile is a signer for basic auth.
 type passwordFile struct{ user, file string }
 
 func (p passwordFile) password() (string, error) {
-	raw, err := os.ReadFile(p.file)
+	raw, err := settingsfile.Read(p.file)
 	if err != nil {
 		return "", fmt.Errorf("%w: give a file with the password", err)
 	}
 	password := strings.TrimRight(string(raw), "\r\n")
 	if password == "" {
-		return "", fmt.Errorf("%s has no password: write it there as the only line", p.file)
+		return "", fmt.Errorf("%q has no password: write it there as the only line", p.file)
+	}
+	if err := CheckPassword(password); err != nil {
+		return "", fmt.Errorf("the text of %q %w", p.file, err)
 	}
 	return password, nil
 }

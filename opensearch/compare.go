@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+// The differences between what is installed and what is to be installed, each by its path.
+
 // Installed is the one change of what is not there yet.
 const Installed = "installed"
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 )
 
+// The creation of an index, as run creates the one for dead letters.
+
 // ErrNameTaken is returned where an index cannot exist by its name, as an alias has it or
 // a template makes a data stream of it.
 var ErrNameTaken = errors.New("an alias or a data stream has the name")

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"logsluice/internal/statelog"
 )
+
+// Installer, which installs index templates and tries again until they are installed.
 
 // InstallTimeout bounds one try of an Installer: a request that hangs is not the last.
 const InstallTimeout = 15 * time.Second
@@ -22,42 +25,84 @@ type Installer struct {
 	Check func(context.Context) error
 	// Final reports whether no other try is of use after an error.
 	Final func(error) bool
-	// Remedy returns what to do about an error, "" if that is not known.
-	Remedy func(error) string
+	// Found returns what an error shows, for the log, and Remedy what to do about it, "" if
+	// that is not known.
+	Found, Remedy func(error) string
 	// RetryMin and RetryMax bound the pause before another try, which doubles.
 	RetryMin, RetryMax time.Duration
 	Log                zerolog.Logger
+
+	changes statelog.Changes
+	waiting atomic.Bool // for OpenSearch to answer
 }
 
 // Install tries until OpenSearch has the templates, an error is final or ctx ends, whose
-// error it then returns. What keeps OpenSearch from having them is logged when it changes
-// or lasts, not at each try.
-func (i Installer) Install(ctx context.Context, templates ...Template) error {
-	var changes statelog.Changes
+// error it then returns.
+func (i *Installer) Install(ctx context.Context, templates ...Template) error {
+	failed, err := i.persist(ctx, func(ctx context.Context) error { return i.try(ctx, templates) })
+	if failed && err == nil {
+		i.Log.Info().Msg("OpenSearch has the index templates")
+	}
+	return err
+}
+
+// askAfter is the time after which Ask begins: a worker that is about to install needs no
+// request before.
+const askAfter = time.Second
+
+// Ask calls Check until OpenSearch answers or ctx ends, so that what is wrong there is logged
+// while something else keeps a worker from installing.
+func (i *Installer) Ask(ctx context.Context) {
+	select {
+	case <-time.After(askAfter):
+	case <-ctx.Done():
+		return
+	}
+	failed, err := i.persist(ctx, i.check)
+	if failed && err == nil {
+		i.Log.Info().Msg("OpenSearch answers")
+	}
+}
+
+// IsWaiting reports whether the last try failed.
+func (i *Installer) IsWaiting() bool { return i.waiting.Load() }
+
+// persist calls try until it succeeds, an error is final or ctx ends, and reports whether an
+// error was logged: when it changes or lasts, not at each try.
+func (i *Installer) persist(ctx context.Context, try func(context.Context) error) (failed bool, err error) {
 	for pause := i.RetryMin; ; pause = min(2*pause, i.RetryMax) {
-		err := i.try(ctx, templates)
+		err := try(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && changes.Worked():
-			i.Log.Info().Msg("OpenSearch has the index templates")
-			return nil
-		case err == nil || i.Final(err):
-			return err
+			return false, ctx.Err()
+		case err == nil:
+			i.waiting.Store(false)
+			return i.changes.Worked(), nil
+		case i.Final(err):
+			return false, err
 		}
-		if remedy := i.Remedy(err); changes.Failed(kindOfError(err, remedy)) {
+		i.waiting.Store(true)
+		if remedy := i.Remedy(err); i.changes.Failed(kindOfError(err, remedy)) {
+			line := i.Log.Error().Str(zerolog.ErrorFieldName, i.Found(err))
 			if remedy != "" {
-				err = fmt.Errorf("%w: %s", err, remedy)
+				line = line.Str("remedy", remedy)
 			}
-			i.Log.Error().Err(err).Str("pause", pause.String()).Str("longest_pause", i.RetryMax.String()).
+			line.Str("longest_pause", i.RetryMax.String()).
 				Msg("the index templates cannot be installed; nothing is read until they are; run logsluice doctor")
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
+}
+
+// check calls Check, within InstallTimeout.
+func (i *Installer) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, InstallTimeout)
+	defer cancel()
+	return i.Check(ctx)
 }
 
 // kindOfError returns the same for errors that differ in their details only.
@@ -72,7 +117,7 @@ func kindOfError(err error, remedy string) string {
 	return err.Error()
 }
 
-func (i Installer) try(ctx context.Context, templates []Template) error {
+func (i *Installer) try(ctx context.Context, templates []Template) error {
 	ctx, cancel := context.WithTimeout(ctx, InstallTimeout)
 	defer cancel()
 	if err := i.Check(ctx); err != nil {
@@ -100,7 +145,7 @@ func (i Installer) try(ctx context.Context, templates []Template) error {
 
 // extend gives an index that is there already the fields it can still get, at
 // each start: a worker may have been stopped before.
-func (i Installer) extend(ctx context.Context, index string, body []byte) error {
+func (i *Installer) extend(ctx context.Context, index string, body []byte) error {
 	added, kept, err := ExtendMapping(ctx, i.Client, index, body)
 	if errors.Is(err, ErrForbidden) {
 		i.Log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")

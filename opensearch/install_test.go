@@ -27,14 +27,15 @@ const (
 var someTemplate = opensearch.Template{Name: "a", Bodies: [][]byte{[]byte(`{"version":1}`)}}
 
 // installer is as a worker has it.
-func installer(client opensearch.Client, access doctor.Access, log zerolog.Logger) opensearch.Installer {
-	return opensearch.Installer{
+func installer(client opensearch.Client, access doctor.Access, log zerolog.Logger) *opensearch.Installer {
+	return &opensearch.Installer{
 		Client: client,
 		Check: func(ctx context.Context) error {
 			_, err := doctor.CheckTargets(ctx, client, nil)
 			return err
 		},
 		Final:    func(error) bool { return false },
+		Found:    access.Found,
 		Remedy:   access.Remedy,
 		RetryMin: retryMin,
 		RetryMax: 10 * time.Second,
@@ -106,8 +107,8 @@ func TestTemplatesAreTriedAgain(t *testing.T) {
 			}
 		}
 		want := [][]string{
-			{`"level":"error"`, "connection refused", "see that it runs", searchSetting, `"pause":"100ms","longest_pause":"10s"`, "run logsluice doctor"},
-			{`"level":"error"`, "Unauthorized", "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", `"pause":"10s"`},
+			{`"level":"error"`, "connection refused", "check that it is running", `"remedy":"`, searchSetting, `"longest_pause":"10s"`, "run logsluice doctor"},
+			{`"level":"error"`, "Unauthorized", "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD", `"longest_pause":"10s"`},
 			{`"level":"info"`, "OpenSearch has the index templates"},
 		}
 		if len(lines) != len(want) {
@@ -119,6 +120,30 @@ func TestTemplatesAreTriedAgain(t *testing.T) {
 					t.Errorf("no %q in %s", word, lines[i])
 				}
 			}
+		}
+	})
+}
+
+// While something else keeps a worker from installing, OpenSearch is asked, and that it does
+// not answer is logged once, by whichever finds it.
+func TestAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		i := installer(ailing{time.Now()}, doctor.Access{URL: "https://host", Setting: searchSetting}, zerolog.New(&log))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if i.IsWaiting() {
+			t.Error("it waits before it has asked")
+		}
+		i.Ask(ctx)
+		if !i.IsWaiting() || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("waiting %v: %s", i.IsWaiting(), log.String())
+		}
+		if err := i.Install(t.Context(), someTemplate); err != nil || i.IsWaiting() {
+			t.Errorf("waiting %v: %v", i.IsWaiting(), err)
+		}
+		if n := strings.Count(log.String(), "connection refused"); n != 1 {
+			t.Errorf("%d lines: %s", n, log.String())
 		}
 	})
 }

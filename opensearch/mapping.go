@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// Fields of an index that exists already: which ones a template would add to it, and
+// adding them.
+
 // ErrForbidden tells that OpenSearch does not let this user do it.
 var ErrForbidden = errors.New("OpenSearch does not allow it")
 

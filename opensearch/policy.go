@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// Policy, a policy of Index State Management: its comparison and installation, and the
+// indices that it manages.
+
 // ErrNoPolicies tells that a server is without Index State Management.
 var ErrNoPolicies = errors.New("OpenSearch has no Index State Management")
 

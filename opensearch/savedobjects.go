@@ -12,6 +12,8 @@ import (
 	"strings"
 )
 
+// Dashboards: the saved objects of OpenSearch Dashboards, compared and imported.
+
 // Dashboards is the OpenSearch Dashboards of a domain.
 type Dashboards struct {
 	// Client sends requests to it.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 )
 
+// What doctor does with its scratch index: it reads and deletes. It writes by Bulk.
+
 // MayDelete tells whether indices of a name may be deleted. There must be none: it is
 // found out by what a deletion is refused for.
 func MayDelete(ctx context.Context, client Client, index string) (bool, error) {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 )
 
+// Searches.
+
 // Search sends a search of an index, whose errors begin with doing, and decodes the
 // answer.
 // See https://docs.opensearch.org/latest/api-reference/search-apis/search/.

@@ -5,6 +5,9 @@ import (
 	"math/bits"
 )
 
+// String literals are scanned 64 bytes at a time, as long as they have ASCII and short
+// escapes only.
+
 // Bytes are looked at by eights, as the bytes of a number.
 const (
 	each = 0x0101010101010101 // times a byte: that byte in all eight

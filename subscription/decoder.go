@@ -9,6 +9,9 @@ import (
 	"logsluice/internal/inflate"
 )
 
+// Decoder, which inflates a record (gzip members, back to back and nested) and passes on
+// each envelope in it.
+
 // Stages at which decoding fails.
 const (
 	stageInflate = "inflate"

@@ -8,6 +8,8 @@ import (
 	"logsluice/internal/jsonscan"
 )
 
+// JSON is read in one pass, without a tree of values; what nobody asks for is passed over.
+
 // maxDepth bounds the nesting of values that are passed over, as
 // encoding/json does.
 const maxDepth = 10_000

@@ -30,9 +30,9 @@ var namespace = regexp.MustCompile(`^[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}$`)
 func CheckNamespace(name string) error {
 	switch {
 	case !namespace.MatchString(name):
-		return errors.New("a namespace has 1 to 255 letters, digits and any of . - _ / # :, which is not the first")
+		return errors.New("is not a namespace: use 1 to 255 letters, digits and . - _ / # : and do not begin with a colon")
 	case strings.HasPrefix(name, "AWS/"):
-		return errors.New("namespaces that begin with AWS/ are AWS' own")
+		return errors.New("is reserved, as all that begin with AWS/: give one such as logsluice")
 	}
 	return nil
 }

@@ -97,5 +97,5 @@ func TestCheckNamespace(t *testing.T) {
 	f(":a", form)
 	f("a b", form)
 	f(strings.Repeat("a", 256), form)
-	f("AWS/Kinesis", "AWS' own")
+	f("AWS/Kinesis", "is reserved")
 }

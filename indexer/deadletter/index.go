@@ -9,6 +9,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// The index of dead letters: its name, its fields and its template.
+
 // Index returns the name of the index of the dead letters under a prefix. Their index
 // template has the same name.
 func Index(prefix string) string { return prefix + "-dead-letter" }

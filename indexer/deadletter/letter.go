@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 )
 
+// A dead letter: its members, its ids, and how it is written.
+
 // Stages at which a dead letter can arise.
 const (
 	StageInflate = "inflate" // the record cannot be read by gzip

@@ -9,6 +9,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// Dead letters as doctor counts them: how many of late, and for which reasons.
+
 // Summary counts the dead letters of an index.
 type Summary struct {
 	// Letters is the number of letters.

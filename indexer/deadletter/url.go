@@ -47,7 +47,7 @@ func ParseURL(text string) (URL, error) {
 	case bucket == "":
 		return URL{}, fmt.Errorf("%q names no bucket: %s", text, want)
 	case !bucketName.MatchString(bucket), strings.Contains(bucket, ".."), net.ParseIP(bucket) != nil:
-		return URL{}, fmt.Errorf("%q cannot be the name of a bucket: use 3 to 63 lower-case letters, digits, dots and hyphens", bucket)
+		return URL{}, fmt.Errorf("%q cannot be the name of a bucket: use 3 to 63 lowercase letters, digits, dots and hyphens", bucket)
 	case !prefix.MatchString(key):
 		return URL{}, fmt.Errorf("the prefix %q has characters other than letters, digits and !_.'()=+@,/-: %s", key, want)
 	case len(key) > mostPrefix:

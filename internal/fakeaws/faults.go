@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+// Faults: what a test can make go wrong with a call.
+
 // Call is a request as it comes to a service.
 type Call struct {
 	// Operation is the name of the operation, such as GetRecords.

@@ -2,6 +2,9 @@ package inflate
 
 import "encoding/binary"
 
+// The fast loop: it runs as long as input and output have room for a whole turn, so that
+// no symbol needs a check of either.
+
 // fastRoom is the room for output, in bytes, that a turn of the fast loop needs:
 // for a run of literals, a match, and what is written beyond it.
 const fastRoom = 2 + 258 + 32

@@ -8,6 +8,8 @@ import (
 	"io"
 )
 
+// Header and trailer of a gzip member.
+
 // ErrTooLong is the error of a member that inflates to more than it may.
 var ErrTooLong = errors.New("inflate: longer than allowed")
 

@@ -2,6 +2,8 @@ package inflate
 
 import "math/bits"
 
+// Tables of Huffman codes.
+
 const (
 	maxBits = 15 // of a code
 

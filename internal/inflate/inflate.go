@@ -6,6 +6,8 @@ import (
 	"sync"
 )
 
+// Blocks of deflate (RFC 1951).
+
 // Decoder inflates. Its zero value is ready. It is to be used again, for the sake
 // of its tables of some 13 KB, and not safe for concurrent use.
 type Decoder struct {

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
+// Streams and lease tables that are deleted and created again.
+
 // otherStream is a stream that has no lease table of its own.
 const otherStream = "other"
 

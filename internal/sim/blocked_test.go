@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
+// Indices that accept no documents, one by one.
+
 // scene is a cluster with one worker, whose records a test puts itself.
 type scene struct {
 	*cluster

@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+// Shards and streams that workers may not read.
+
 // logLines counts the lines that the workers have logged, from information on.
 func (c *cluster) logLines() (n int) {
 	c.history.mu.Lock()

@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+// What OpenSearch answers in a story while it, or one index, does not accept documents.
+
 // days is how many daily indices the documents of a story go to, not counting
 // the day that begins with it.
 const days = 5

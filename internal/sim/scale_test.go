@@ -15,6 +15,8 @@ import (
 	"time"
 )
 
+// TestScale: how fast a large cluster balances, and what it costs.
+
 // How large a cluster TestScale runs, and whether the KCL's own checkpointer
 // is tried too.
 const (

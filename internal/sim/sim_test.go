@@ -30,6 +30,8 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestStories: how many stories are told, and how one that fails is shrunk.
+
 const (
 	calm     = 10 * time.Second // before the first event
 	patience = 5 * time.Minute  // until everything must be at rest

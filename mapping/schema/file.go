@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ncruces/go-strftime"
 	"go.yaml.in/yaml/v3"
@@ -26,6 +28,9 @@ import (
 // Parse reads a schema in YAML, as mapping/README.md describes it. Its error
 // is one line that names the line of the file and the field.
 func Parse(data []byte) (*Schema, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("the file is not text in UTF-8: save it so")
+	}
 	var file, another yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
@@ -57,6 +62,16 @@ func Parse(data []byte) (*Schema, error) {
 	})
 	if err == nil && rules != nil {
 		err = elements(rules, s.readRule) // of any fields, wherever they stand
+		if err == nil {
+			err = s.checkLast(rules)
+		}
+	}
+	switch {
+	case err != nil:
+	case s.RestFields != usualRestFields && s.Rest != RestDynamic:
+		err = failure(file.Content[0], "rest_fields is for rest: dynamic only: remove it, or give rest: dynamic")
+	case len(s.Fields) == 0 && rules == nil && s.Rest == RestNone && s.Message == LightText:
+		err = failure(file.Content[0], "the schema has neither fields nor rules: give it some, or set SCHEMA to plain")
 	}
 	return s, err
 }
@@ -87,7 +102,7 @@ func failure(n *yaml.Node, format string, args ...any) error {
 // members reads a mapping whose keys are known.
 func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error) error {
 	if n = target(n); n.Kind != yaml.MappingNode {
-		return failure(n, "%s: %q is not a mapping of names to values", what, n.Value)
+		return failure(n, "%s: this is not a mapping: give names and values, such as name: value", what)
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
@@ -133,6 +148,9 @@ func elements(n *yaml.Node, read func(*yaml.Node) error) error {
 func word(n *yaml.Node) (string, error) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 		return "", failure(n, "this is not a text: put quotes around it if it is one")
+	}
+	if strings.ContainsFunc(n.Value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' }) {
+		return "", failure(n, "%q has control characters: remove them", n.Value)
 	}
 	return n.Value, nil
 }
@@ -186,6 +204,9 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(text)
 	var wrong *syntax.Error
 	if errors.As(err, &wrong) {
+		if wrong.Code == syntax.ErrInvalidPerlOp {
+			return nil, failure(n, "%q has %s, which Go's regular expressions (RE2) do not have, as they have no lookahead and lookbehind: write it without", text, wrong.Expr)
+		}
 		return nil, failure(n, "%q is not a regular expression: %s in %q: correct it, with \\ before signs that stand for themselves", text, wrong.Code, wrong.Expr)
 	}
 	return re, err
@@ -267,6 +288,9 @@ func (s *Schema) readField(n *yaml.Node) error {
 	return nil
 }
 
+// otherPath is JSONPath ($.a), a JSON pointer (/a/b) or has an index (a[0]).
+var otherPath = regexp.MustCompile(`^\$\.|^/|\[\d*\]`)
+
 func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	p := Path{Unit: Auto}
 	if n.Kind != yaml.MappingNode {
@@ -282,6 +306,8 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	}
 	const deepest = 10
 	switch parts := strings.Split(p.Name, "."); {
+	case otherPath.MatchString(p.Name):
+		return failure(n, "the path %q is of another language: give names with dots between, such as a.b; paths do not lead into arrays", p.Name)
 	case slices.Contains(parts, ""):
 		return failure(n, "the path %q has an empty part", p.Name)
 	case len(parts) > deepest:
@@ -337,7 +363,7 @@ func (f *fieldFile) readOptions(n *yaml.Node) error {
 	}
 	for _, ours := range []string{"type", "ignore_above", "properties", "format"} {
 		if _, has := f.Options[ours]; has {
-			return failure(n, "mapping has %q, which is not to be set there", ours)
+			return failure(n, "mapping has %q, which is not to be set there: remove it", ours)
 		}
 	}
 	if _, err := json.Marshal(f.Options); err != nil {
@@ -414,18 +440,18 @@ func (f *fieldFile) checkName(s *Schema) error {
 	case f.Name == "":
 		return failure(f.at, "it has no name")
 	case slices.Contains(reserved, strings.SplitN(f.Name, ".", 2)[0]):
-		return failure(f.given["name"], "%s is always there, and no field of a schema: give another name", f.Name)
+		return failure(f.given["name"], "%s is a built-in field: give another name", f.Name)
 	case f.Name[0] == '_':
-		return failure(f.given["name"], "OpenSearch has names with _ before them for itself: give another name")
+		return failure(f.given["name"], "names that begin with _ are reserved by OpenSearch: give another name")
 	case slices.ContainsFunc(strings.Split(f.Name, "."), func(part string) bool { return strings.TrimSpace(part) == "" }):
-		return failure(f.given["name"], "the name has an empty part")
+		return failure(f.given["name"], "the name has an empty part: give one such as a.b")
 	}
 	for _, other := range s.Fields {
 		switch {
 		case other.Name == f.Name:
-			return failure(f.given["name"], "there are two of that name")
+			return failure(f.given["name"], "another field has that name: give another name")
 		case strings.HasPrefix(f.Name, other.Name+"."), strings.HasPrefix(other.Name, f.Name+"."):
-			return failure(f.given["name"], "%s cannot be beside %s: it would be a value and an object", f.Name, other.Name)
+			return failure(f.given["name"], "%s and %s cannot both exist: one would be a value and an object", f.Name, other.Name)
 		}
 	}
 	return nil
@@ -458,7 +484,7 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 			layout, err := strftime.Layout(name)
 			switch {
 			case err != nil:
-				return failure(n, "the date format %q cannot be read: %v", name, err)
+				return failure(n, "the date format %q cannot be read: %w: give a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name, err)
 			case !strings.Contains(layout, "06"), strings.Contains(layout, "MST"):
 				return failure(n, "the date format %q tells no moment: it needs a year, and %%z in place of %%Z", name)
 			}
@@ -478,7 +504,7 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	}
 	switch {
 	case origins != 1:
-		return failure(f.at, "it needs one of paths, from and value")
+		return failure(f.at, "give exactly one of paths, from and value")
 	case f.given["pattern"] != nil && f.Origin != FromGroup && f.Origin != FromStream:
 		return failure(at("pattern"), "pattern is for from: log_group and from: log_stream only")
 	case f.Pattern != nil && f.Pattern.NumSubexp() == 0:

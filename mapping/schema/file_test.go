@@ -44,7 +44,7 @@ func TestParseSchema_Failure(t *testing.T) {
 	field := func(members string) string { return "fields:\n  - {name: ok, type: ip, paths: [ip]}\n  - " + members }
 	f(``, `line 1: the schema is empty: give it fields`)
 	f("a: [", `line 1: this is not YAML: did not find expected node content: correct it, with spaces and no tabs before names`)
-	f(`5`, `line 1: the schema: "5" is not a mapping of names to values`)
+	f(`5`, `line 1: the schema: this is not a mapping: give names and values, such as name: value`)
 	f("name: x\nfeilds: []", `line 2: the schema: "feilds" is unknown: give one of fields, message, name, rest, rest_fields, rules, version`)
 	f("name: x\ndrop: {message: x}", `line 2: drop stands outside rules: give rules: [{drop: {message: GET /healthz}}]`)
 	f("version: 2\nfields:\nrest: none", `line 2: fields is empty: give it fields, or remove it for documents of the line only`)
@@ -60,9 +60,9 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: int, paths: [a]}`), `line 3: field "a": type "int" is not known: give one of boolean, byte, date, double, float, half_float, integer, ip, keyword, long, match_only_text, scaled_float, short, text, unsigned_long`)
 	f(field(`{name: a, paths: [a]}`), `line 3: field "a": type "" is not known: give one of boolean, byte, date, double, float, half_float, integer, ip, keyword, long, match_only_text, scaled_float, short, text, unsigned_long`)
 	f(field(`{name: a, type: ip, path: [a]}`), `line 3: field "a": "path" is unknown: give one of formats, from, ignore_above, lowercase, mapping, meaning, name, paths, pattern, role, type, unit, until, value, values`)
-	f(field(`{name: a, type: ip}`), `line 3: field "a": it needs one of paths, from and value`)
-	f(field(`{name: a, type: ip, paths: []}`), `line 3: field "a": it needs one of paths, from and value`)
-	f(field(`{name: a, type: ip, paths: [a], from: owner}`), `line 3: field "a": it needs one of paths, from and value`)
+	f(field(`{name: a, type: ip}`), `line 3: field "a": give exactly one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: []}`), `line 3: field "a": give exactly one of paths, from and value`)
+	f(field(`{name: a, type: ip, paths: [a], from: owner}`), `line 3: field "a": give exactly one of paths, from and value`)
 	f(field(`{name: a, type: ip, paths: [a..b]}`), `line 3: field "a": the path "a..b" has an empty part`)
 	f(field(`{name: a, type: ip, paths: [{a: b}]}`), `line 3: field "a": a path: "a" is unknown: give one of path, unit`)
 	f(field(`{name: a, type: float, paths: [{path: b, unit: ms}]}`), `line 3: field "a": the path "b" has a unit, and the field has none: add unit to the field`)
@@ -77,12 +77,12 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: keyword, lowercase: true, from: log_group}`), `line 3: field "a": lowercase, until and values are for paths, values and patterns: what comes from log_group stays as it is`)
 	f(field(`{name: a, type: date, formats: ["%b %d %H:%M"], paths: [a]}`), `line 3: field "a": the date format "%b %d %H:%M" tells no moment: it needs a year, and %z in place of %Z`)
 	f(field(`{name: a, type: date, formats: ["%Y-%m-%d %Z"], paths: [a]}`), `line 3: field "a": the date format "%Y-%m-%d %Z" tells no moment: it needs a year, and %z in place of %Z`)
-	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which is not to be set there`)
+	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which is not to be set there: remove it`)
 	f(field(`{name: a, type: keyword, mapping: {meta: {1: x}}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported type: map[interface {}]interface {}`)
 	f(field(`{name: a, type: scaled_float, mapping: {scaling_factor: .inf}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported value: +Inf`)
 	f(field(`{name: a, type: keyword, paths: [a.b.c.d.e.f.g.h.i.j.k]}`), `line 3: field "a": the path "a.b.c.d.e.f.g.h.i.j.k" has more than 10 parts`)
 	f(field(`{name: a, type: long, unit: ms, value: ""}`), `line 3: field "a": "" is not a value of type long`)
-	f(field(`{name: a.b, type: ip, paths: [a]}`)+"\n  - {name: a, type: ip, paths: [a]}", `line 4: field "a": a cannot be beside a.b: it would be a value and an object`)
+	f(field(`{name: a.b, type: ip, paths: [a]}`)+"\n  - {name: a, type: ip, paths: [a]}", `line 4: field "a": a and a.b cannot both exist: one would be a value and an object`)
 	f(field(`{name: a, type: short, role: code, paths: [a]}`), `line 3: field "a": "code" is invalid: give one of level, log_group, status, latency, path, message, error`)
 	f(field(`{name: a, type: keyword, role: status, paths: [a]}`), `line 3: field "a": role status is for numbers with index and doc_values only`)
 	f(field(`{name: a, type: keyword, role: level, paths: [a], mapping: {doc_values: false}}`), `line 3: field "a": role level is for keywords with index and doc_values only`)
@@ -93,17 +93,17 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: keyword, ignore_above: 20000, paths: [a]}`), `line 3: field "a": ignore_above is 20000: a keyword of more than 10922 characters may be more than Lucene takes as a term`)
 	f(field(`{name: a, type: date, formats: [unix], paths: [a]}`), `line 3: field "a": the date format "unix" is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %d/%b/%Y:%H:%M:%S %z`)
 	f(field(`{name: a, type: scaled_float, paths: [a]}`), `line 3: field "a": a scaled_float needs mapping: {scaling_factor: N}`)
-	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there`)
+	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there: remove it`)
 	f(field(`{name: a, type: keyword, from: log_group, pattern: "["}`), `line 3: field "a": "[" is not a regular expression: missing closing ] in "[": correct it, with \ before signs that stand for themselves`)
 	f(field(`{name: a, type: keyword, from: log_group, pattern: "a"}`), `line 3: field "a": the pattern has no group in parentheses, which is the value`)
 	f(field(`{name: a, type: keyword, from: owner, pattern: "(a)"}`), `line 3: field "a": pattern is for from: log_group and from: log_stream only`)
 	f(field(`{name: a, type: long, from: log_group}`), `line 3: field "a": what comes from log_group is a text: make it a keyword`)
 	f(field(`{name: a, type: long, value: x}`), `line 3: field "a": "x" is not a value of type long`)
-	f(field(`{name: message, type: text, paths: [msg]}`), `line 3: field "message": message is always there, and no field of a schema: give another name`)
-	f(field(`{name: _id, type: text, paths: [msg]}`), `line 3: field "_id": OpenSearch has names with _ before them for itself: give another name`)
-	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part`)
-	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": there are two of that name`)
-	f(field(`{name: ok.b, type: text, paths: [msg]}`), `line 3: field "ok.b": ok.b cannot be beside ok: it would be a value and an object`)
+	f(field(`{name: message, type: text, paths: [msg]}`), `line 3: field "message": message is a built-in field: give another name`)
+	f(field(`{name: _id, type: text, paths: [msg]}`), `line 3: field "_id": names that begin with _ are reserved by OpenSearch: give another name`)
+	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part: give one such as a.b`)
+	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": another field has that name: give another name`)
+	f(field(`{name: ok.b, type: text, paths: [msg]}`), `line 3: field "ok.b": ok.b and ok cannot both exist: one would be a value and an object`)
 	f(field(`{name: [a], type: text, paths: [msg]}`), `line 3: field "": this is not a text: put quotes around it if it is one`)
 	rule := func(rule string) string {
 		return "rules:\n  - " + rule + "\n" + "fields:\n  - {name: level, type: keyword, paths: [level]}\n  - {name: took, type: float, paths: [took]}\n  - {name: n, type: short, paths: [n]}"
@@ -116,6 +116,20 @@ func TestParseSchema_Failure(t *testing.T) {
 	}
 	f(rule(`{drop: {message: ""}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
 	f(rule(`{drop: {log_group: "", message: x}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
+	for _, every := range []string{".*", "(?s).*", "GET /health|", "x?", "^"} {
+		f(rule(`{drop: {message: "`+every+`"}}`), `line 2: "`+every+`" matches every text: give an expression such as GET /healthz, or remove the condition`)
+	}
+	f(rule(`{drop: {log_stream: /web/*}}`), `line 2: "/web/*" is a regular expression, in which * after / stands for more slashes: give "^/web/"`)
+	f(rule(`{keep: {message: x}}`), `line 2: keep has no effect as the last rule, as what no rule decides is kept: end with drop: {log_group: .} to drop the rest, or remove it`)
+	f(rule(`{drop: {message: x}, keep: {message: y}}`), `line 2: a rule is one of drop and keep, and several are a list: put - before each, such as - drop: {message: GET /healthz}`)
+	f(rule(`{drop: {message: "a(?=b)"}}`), `line 2: "a(?=b)" has (?=, which Go's regular expressions (RE2) do not have, as they have no lookahead and lookbehind: write it without`)
+	for _, path := range []string{"$.a.b", "/a/b", "a[0].b"} {
+		f(field(`{name: a, type: ip, paths: ["`+path+`"]}`), `line 3: field "a": the path "`+path+`" is of another language: give names with dots between, such as a.b; paths do not lead into arrays`)
+	}
+	f(field("{name: \"a\\eb\", type: ip, paths: [a]}"), `line 3: field "a\x1bb": "a\x1bb" has control characters: remove them`)
+	f("name: own\n", `line 1: the schema has neither fields nor rules: give it some, or set SCHEMA to plain`)
+	f("rest: none\nrest_fields: 5\nfields: [{name: a, type: ip, paths: [a]}]\n", `line 1: rest_fields is for rest: dynamic only: remove it, or give rest: dynamic`)
+	f("\xff\xfef\x00", `the file is not text in UTF-8: save it so`)
 	f(rule(`{drop: {fields: {level: []}}}`), `line 2: field "level" has no value to look for: give one or remove the condition`)
 	f(rule(`{drop: {fields: {level: ""}}}`), `line 2: "" is not a value of field "level": give one that its documents can have`)
 	f(rule(`{drop: {message: "("}}`), `line 2: "(" is not a regular expression: missing closing ) in "(": correct it, with \ before signs that stand for themselves`)
@@ -136,7 +150,7 @@ func TestAddConstants(t *testing.T) {
 	if got, want := strings.Join(got, ","), `env="prod",service="a \"shop\""`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	for name, want := range map[string]string{"owner": `field "owner": there are two of that name`, "message": `field "message": message is always there, and no field of a schema: give another name`} {
+	for name, want := range map[string]string{"owner": `field "owner": another field has that name: give another name`, "message": `field "message": message is a built-in field: give another name`} {
 		if err := s.AddConstants(map[string]string{name: "x"}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/ncruces/go-strftime"
 )
+
+// Names of the indices, or of the data stream, that documents are written to.
 
 // maxPrefix leaves room for the date within the 255 bytes of an index name.
 const maxPrefix = 200
@@ -163,6 +166,9 @@ func checkPrefix(prefix string) error {
 		return fmt.Errorf("%q is %d bytes long: give at most %d", prefix, len(prefix), maxPrefix)
 	case strings.ContainsRune("-_+.", rune(prefix[0])):
 		return fmt.Errorf("%q begins with one of - _ + . : begin it with a letter or a digit", prefix)
+	case strings.Contains(prefix, "%"):
+		begin, _, _ := strings.Cut(prefix, "%")
+		return fmt.Errorf("%q has a date pattern, which belongs in INDEX_DATE: give %q", prefix, cmp.Or(strings.TrimRight(begin, "-_."), "logs"))
 	case strings.HasSuffix(prefix, "-"):
 		return fmt.Errorf("%q ends in a hyphen, which is added anyway: give %q", prefix, strings.TrimRight(prefix, "-"))
 	}
@@ -198,8 +204,24 @@ var finer = [][]string{{"%Y", "%m", "%d", "%H"}, {"%G", "%V"}, {"%Y", "%j", "%H"
 // otherPatterns writes as strftime has it what date patterns of Java, Logstash and Go have.
 var otherPatterns = strings.NewReplacer(
 	"YYYY", "%Y", "yyyy", "%Y", "xxxx", "%G", "MM", "%m", "mm", "%m", "DDD", "%j", "DD", "%d", "dd", "%d",
-	"HH", "%H", "hh", "%H", "ww", "%V",
+	"HH", "%H", "hh", "%H", "ww", "%V", "'T'", "-",
 	"2006", "%Y", "01", "%m", "02", "%d", "15", "%H")
+
+// otherDirectives are those that CheckDate accepts in place of others of strftime.
+var otherDirectives = strings.NewReplacer("%F", "%Y-%m-%d", "%y", "%Y", "%b", "%m", "%B", "%m", "%h", "%m", "%e", "%d", "%I", "%H", "%k", "%H",
+	"%W", "%V", "%U", "%V", "%-", "%", "%C", "%Y", "%g", "%G", "%T", "%H")
+
+var anyOrUppercase = regexp.MustCompile(`%.|\p{Lu}`)
+
+// withoutUppercase writes what stands between the directives in lowercase.
+func withoutUppercase(date string) string {
+	return anyOrUppercase.ReplaceAllStringFunc(date, func(s string) string {
+		if s[0] == '%' {
+			return s
+		}
+		return strings.ToLower(s)
+	})
+}
 
 // CheckDate returns an error unless a strftime pattern names an index for each period of
 // time: %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and the like.
@@ -211,11 +233,25 @@ func CheckDate(date string) error {
 	for _, directive := range []string{"%Y", "%m", "%d", "%H", "%G", "%V", "%j"} {
 		rest = strings.ReplaceAll(rest, directive, "")
 	}
-	if i := strings.IndexByte(rest, '%'); i >= 0 {
+	valid := func(other string) bool { return other != date && CheckDate(other) == nil }
+	isUpper := strings.ToLower(rest) != rest
+	directives, other, lower := otherPatterns.Replace(date), otherDirectives.Replace(date), withoutUppercase(date)
+	i := strings.IndexByte(rest, '%')
+	switch {
+	case strings.HasSuffix(date, "%"):
+		return fmt.Errorf("%q has a %% without a letter: give a pattern such as %s", date, DefaultDate)
+	case i >= 0 && valid(other):
+		return fmt.Errorf("%q has %q, which is not supported: give %s", date, rest[i:min(i+2, len(rest))], other)
+	case i >= 0:
 		return fmt.Errorf("%q has %q: give %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
 	}
-	if directives := otherPatterns.Replace(date); directives != date && !strings.Contains(date, "%") && CheckDate(directives) == nil {
+	switch {
+	case (isUpper || !strings.Contains(date, "%")) && valid(directives):
 		return fmt.Errorf("%q is not a strftime pattern: give %s", date, directives)
+	case isUpper && valid(lower):
+		return fmt.Errorf("%q has uppercase letters: give %s", date, lower)
+	case strings.Trim(date, "-") != date && valid(strings.Trim(date, "-")):
+		return fmt.Errorf("%q has a hyphen at an end, where one stands already: give %s", date, strings.Trim(date, "-"))
 	}
 	if err := checkName(date, rest); err != nil {
 		return err
@@ -236,5 +272,5 @@ func CheckDate(date string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q does not name periods: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
+	return fmt.Errorf("%q does not identify a day, month, hour or week: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -25,6 +26,9 @@ type Condition struct {
 }
 
 func (s *Schema) readRule(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode && len(n.Content) > 2 {
+		return failure(n, "a rule is one of drop and keep, and several are a list: put - before each, such as - drop: {message: GET /healthz}")
+	}
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
 		return failure(n, "a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}")
 	}
@@ -34,9 +38,9 @@ func (s *Schema) readRule(n *yaml.Node) error {
 			return nil
 		}
 		return members(n, "a rule", map[string]func(*yaml.Node) error{
-			"log_group":  func(n *yaml.Node) (err error) { r.Group, err = expression(n); return err },
-			"log_stream": func(n *yaml.Node) (err error) { r.Stream, err = expression(n); return err },
-			"message":    func(n *yaml.Node) (err error) { r.Message, err = expression(n); return err },
+			"log_group":  func(n *yaml.Node) (err error) { r.Group, err = conditionOf(n); return err },
+			"log_stream": func(n *yaml.Node) (err error) { r.Stream, err = conditionOf(n); return err },
+			"message":    func(n *yaml.Node) (err error) { r.Message, err = conditionOf(n); return err },
 			"fields": func(n *yaml.Node) error {
 				known := map[string]func(*yaml.Node) error{}
 				for i := range s.Fields {
@@ -59,6 +63,31 @@ func (s *Schema) readRule(n *yaml.Node) error {
 	}
 	s.Rules = append(s.Rules, r)
 	return err
+}
+
+// conditionOf reads an expression that does not match every text.
+func conditionOf(n *yaml.Node) (*regexp.Regexp, error) {
+	re, err := expression(n)
+	// All that can be typed, so that neither ^$ nor ^[a-z]*$ matches it.
+	const anything = "~ !AZaz09\x00ü"
+	glob := strings.Index(n.Value, "/*")
+	switch {
+	case err != nil:
+		return nil, err
+	case re.MatchString("") && re.MatchString(anything):
+		return nil, failure(n, "%q matches every text: give an expression such as GET /healthz, or remove the condition", n.Value)
+	case glob >= 0:
+		return nil, failure(n, "%q is a regular expression, in which * after / stands for more slashes: give %q", n.Value, "^"+strings.TrimPrefix(n.Value[:glob+1], "^"))
+	}
+	return re, nil
+}
+
+// checkLast refuses a keep that decides nothing, as what no rule decides is kept.
+func (s *Schema) checkLast(rules *yaml.Node) error {
+	if last := len(s.Rules) - 1; last >= 0 && s.Rules[last].Keep {
+		return failure(rules, "keep has no effect as the last rule, as what no rule decides is kept: end with drop: {log_group: .} to drop the rest, or remove it")
+	}
+	return nil
 }
 
 func (s *Schema) readCondition(field int, n *yaml.Node) (Condition, error) {

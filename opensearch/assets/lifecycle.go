@@ -11,6 +11,8 @@ import (
 	"logsluice/mapping/schema"
 )
 
+// The lifecycle policy, by which indices are deleted when they are old.
+
 const day = 24 * time.Hour
 
 // state is one of a policy's. An index that enters it has its actions done to it,

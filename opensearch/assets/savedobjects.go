@@ -5,6 +5,8 @@ import (
 	"fmt"
 )
 
+// Saved objects for OpenSearch Dashboards, as its import accepts them.
+
 // The types of saved objects, as Dashboards calls them.
 const (
 	patternType   = "index-pattern"

@@ -13,6 +13,8 @@ import (
 	"logsluice/opensearch"
 )
 
+// The index template, and the settings of the indices under it.
+
 // IndexSettings are settings of the indices that template makes.
 type IndexSettings struct {
 	// Shards is the number of primary shards, 1 when 0: one holds a small team's

@@ -35,13 +35,9 @@ func (d *DynamoDB) read(bytes int, consistent bool) float64 {
 	return n
 }
 
-// wrote bills the larger one of an item's two sizes, 1 KB to the unit, and twice
-// that in a transaction.
-func (d *DynamoDB) wrote(before, after item, transacted bool) float64 {
+// wrote bills the larger one of an item's two sizes, 1 KB to the unit.
+func (d *DynamoDB) wrote(before, after item) float64 {
 	n := blocks(max(before.size(), after.size()), 1<<10)
-	if transacted {
-		n *= 2
-	}
 	d.usage.WriteUnits += n
 	return n
 }

@@ -53,9 +53,6 @@ var knownDifferences = map[string]string{
 	"the word SIZE":                             "ReservedWords has it",
 	"the word TERMINATE":                        "ReservedWords has it",
 	"create an on-demand table with throughput": "API_CreateTable: with PAY_PER_REQUEST, ProvisionedThroughput cannot be specified",
-	"batch of keys that are not there":          "read consumption: to read an item that does not exist costs as much as a small one",
-	"transaction with a wrong type":             "API_TransactWriteItems: a CancellationReason ValidationError, of an operand with an incorrect data type",
-	"transaction with a wrong path":             "API_TransactWriteItems: a CancellationReason ValidationError",
 }
 
 // same does a thing on both and fails if they differ, or if they should and do

@@ -8,7 +8,7 @@ type deleteItemInput struct {
 // deleteItem:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteItem.html
 func (d *DynamoDB) deleteItem(in *deleteItemInput) (any, error) {
-	w, err := d.planDelete(in)
+	w, err := d.plan(&in.writeInput, d.expressions(in.substitutes), in.Key, false)
 	if err == nil {
 		err = in.returnValues("ALL_OLD")
 	}
@@ -21,8 +21,4 @@ func (d *DynamoDB) deleteItem(in *deleteItemInput) (any, error) {
 	}
 	out.Attributes = in.returned(w, nil)
 	return out, nil
-}
-
-func (d *DynamoDB) planDelete(in *deleteItemInput) (*write, error) {
-	return d.plan(&in.writeInput, d.expressions(in.substitutes), in.Key, false)
 }

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
-	// PageBytes is where a page of a Scan or Query ends; the service's 1 MB if
+	// PageBytes is where a page of a Scan ends; the service's 1 MB if
 	// zero.
 	PageBytes int
 	// Changed, if set, is called after every write of an item, even one that
@@ -30,7 +30,6 @@ type DynamoDB struct {
 	mu     sync.Mutex
 	tables map[string]*table
 	parsed map[string]*expression // by member and text
-	tokens map[string]transaction // by ClientRequestToken
 	usage  Usage
 }
 
@@ -54,7 +53,6 @@ func New(opts Options) *DynamoDB {
 		options: opts,
 		tables:  make(map[string]*table),
 		parsed:  make(map[string]*expression),
-		tokens:  make(map[string]transaction),
 		usage:   Usage{Calls: make(map[string]int)},
 	}
 }

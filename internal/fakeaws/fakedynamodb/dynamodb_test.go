@@ -1,12 +1,12 @@
 package fakedynamodb
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -53,54 +53,76 @@ func TestUpdateItem_Success(t *testing.T) {
 	}
 }
 
-// Conditions, pages and transactions, for where there is no DynamoDB Local.
+// Pages and conditions, for where there is no DynamoDB Local.
 func TestExpectations(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, client := newFake(Options{PageBytes: 64})
-		createTable(t, client, "jobs", "k:S", "r:N")
-		ctx, table := t.Context(), aws.String("jobs")
-		for i := range 10 {
-			it := attrs(fmt.Sprintf(`{"k":{"S":"a"},"r":{"N":"%d"},"x":{"S":"%s"}}`, i, strings.Repeat("x", 20)))
-			if _, err := client.PutItem(ctx, &dynamodb.PutItemInput{TableName: table, Item: it}); err != nil {
-				t.Fatal(err)
-			}
+	d, client := newFake(Options{PageBytes: 64})
+	createTable(t, client, "jobs", "k:S", "r:N")
+	ctx, table := t.Context(), aws.String("jobs")
+	for i := range 10 {
+		it := attrs(fmt.Sprintf(`{"k":{"S":"a"},"r":{"N":"%d"},"x":{"S":"%s"}}`, i, strings.Repeat("x", 20)))
+		if _, err := client.PutItem(ctx, &dynamodb.PutItemInput{TableName: table, Item: it}); err != nil {
+			t.Fatal(err)
 		}
-		pages := ""
-		p := dynamodb.NewQueryPaginator(client, &dynamodb.QueryInput{
-			TableName: table, KeyConditionExpression: aws.String("k = :k AND r < :r"), ScanIndexForward: aws.Bool(false),
-			ProjectionExpression: aws.String("r"), ExpressionAttributeValues: attrs(`{":k":{"S":"a"},":r":{"N":"7"}}`),
-		})
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, it := range page.Items {
-				pages += show(it)
-			}
-			pages += " "
+	}
+	pages := ""
+	p := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{
+		TableName: table, FilterExpression: aws.String("r < :r"),
+		ProjectionExpression: aws.String("r"), ExpressionAttributeValues: attrs(`{":r":{"N":"7"}}`),
+	})
+	for p.HasMorePages() {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if want := "{r=6}{r=5}{r=4} {r=3}{r=2}{r=1} {r=0} "; pages != want {
-			t.Errorf("pages %s, want %s", pages, want)
+		for _, it := range page.Items {
+			pages += show(it)
 		}
-		f := func(condition, values, want string) {
-			t.Helper()
-			_, err := client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-				{Delete: &types.Delete{TableName: table, Key: attrs(`{"k":{"S":"a"},"r":{"N":"9"}}`)}},
-				{ConditionCheck: &types.ConditionCheck{TableName: table, Key: attrs(`{"k":{"S":"a"},"r":{"N":"1.0"}}`), ConditionExpression: &condition, ExpressionAttributeValues: attrs(values)}},
-			}})
-			if got := code(err); got != want {
-				t.Errorf("%s: got %s, want %s", condition, got, want)
-			}
+		pages += " "
+	}
+	if want := "{r=0}{r=1}{r=2} {r=3}{r=4}{r=5} {r=6}  "; pages != want {
+		t.Errorf("pages %s, want %s", pages, want)
+	}
+	f := func(condition, values, want string) {
+		t.Helper()
+		_, err := client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: table, Key: attrs(`{"k":{"S":"a"},"r":{"N":"1.0"}}`), ConditionExpression: &condition, ExpressionAttributeValues: attrs(values)})
+		if got := code(err); got != want {
+			t.Errorf("%s: got %s, want %s", condition, got, want)
 		}
-		f("zz = :v", `{":v":{"N":"1"}}`, "TransactionCanceledException None{} ConditionalCheckFailed{}")
-		f("zz <> :v AND size(x) = :v", `{":v":{"N":"20"}}`, "ok")
-		f("name = :v", `{":v":{"N":"1"}}`, "ValidationException")
-		f("r = :v AND", `{":v":{"N":"1"}}`, "ValidationException")
-		f("r = :v", `{":v":{"N":"1"},":w":{"N":"1"}}`, "ValidationException")
-		if u := d.Usage(); u.ReadUnits != 1.5 || u.WriteUnits != 10+4+4 {
-			t.Errorf("usage: %+v", u)
+	}
+	f("zz = :v", `{":v":{"N":"1"}}`, "ConditionalCheckFailedException {}")
+	f("zz <> :v AND size(x) = :v", `{":v":{"N":"20"}}`, "ok")
+	f("name = :v", `{":v":{"N":"1"}}`, "ValidationException")
+	f("r = :v AND", `{":v":{"N":"1"}}`, "ValidationException")
+	f("r = :v", `{":v":{"N":"1"},":w":{"N":"1"}}`, "ValidationException")
+	if u := d.Usage(); u.ReadUnits != 2 || u.WriteUnits != 10+2 {
+		t.Errorf("usage: %+v", u)
+	}
+}
+
+// What the service has and this one does not is refused.
+func TestUnsupported(t *testing.T) {
+	_, client := newFake(Options{})
+	createTable(t, client, "jobs", "k:S")
+	f := func(name, want string, call func(ctx context.Context) error) {
+		t.Helper()
+		if got := code(call(t.Context())); got != want {
+			t.Errorf("%s: %s", name, got)
 		}
+	}
+	scan := func(in dynamodb.ScanInput) func(ctx context.Context) error {
+		return func(ctx context.Context) error {
+			in.TableName = aws.String("jobs")
+			_, err := client.Scan(ctx, &in)
+			return err
+		}
+	}
+	f("a scan", "ok", scan(dynamodb.ScanInput{}))
+	f("a segment", "ValidationException", scan(dynamodb.ScanInput{Segment: aws.Int32(0), TotalSegments: aws.Int32(2)}))
+	f("a count", "ValidationException", scan(dynamodb.ScanInput{Select: types.SelectCount}))
+	f("an index", "ValidationException", scan(dynamodb.ScanInput{IndexName: aws.String("i")}))
+	f("a query", "UnknownOperationException", func(ctx context.Context) error {
+		_, err := client.Query(ctx, &dynamodb.QueryInput{TableName: aws.String("jobs"), KeyConditionExpression: aws.String("k = :k"), ExpressionAttributeValues: attrs(`{":k":{"S":"a"}}`)})
+		return err
 	})
 }
 

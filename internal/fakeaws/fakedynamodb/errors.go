@@ -11,15 +11,7 @@ type APIError struct {
 	// failures.
 	Status int
 
-	item    item     // that failed a condition, where the request wants it
-	reasons []reason // why a transaction was cancelled
-}
-
-// reason says of one part of a transaction why it could not be done.
-type reason struct {
-	Code    string
-	Message string `json:",omitempty"`
-	Item    item   `json:",omitempty"`
+	item item // that failed a condition, where the request wants it
 }
 
 func (e *APIError) Error() string { return e.Code + ": " + e.Message }
@@ -29,10 +21,8 @@ func (e *APIError) Error() string { return e.Code + ": " + e.Message }
 // and the pages of the operations.
 const (
 	codeCondition     = "ConditionalCheckFailedException"
-	codeCancelled     = "TransactionCanceledException"
 	codeInUse         = "ResourceInUseException"
 	codeInternal      = "InternalServerError"
-	codeMismatch      = "IdempotentParameterMismatchException"
 	codeNotFound      = "ResourceNotFoundException"
 	codeSerialization = "SerializationException"
 	codeUnknown       = "UnknownOperationException"

@@ -132,14 +132,6 @@ func code(err error) string {
 	if errors.As(err, &failed) {
 		return "ConditionalCheckFailedException " + show(failed.Item)
 	}
-	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) {
-		text := "TransactionCanceledException"
-		for _, r := range cancelled.CancellationReasons {
-			text += " " + aws.ToString(r.Code) + show(r.Item)
-		}
-		return text
-	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()

@@ -43,18 +43,18 @@ func unmarshal(body []byte, in any) error {
 
 // unsupported are parameters that are refused rather than overlooked.
 type unsupported struct {
-	AttributesToGet, AttributeUpdates, ConditionalOperator, Expected json.RawMessage
-	KeyConditions, QueryFilter, ScanFilter, IndexName                json.RawMessage
-	GlobalSecondaryIndexes, LocalSecondaryIndexes                    json.RawMessage
+	AttributesToGet, AttributeUpdates, ConditionalOperator, Expected     json.RawMessage
+	ScanFilter, IndexName, GlobalSecondaryIndexes, LocalSecondaryIndexes json.RawMessage
+	Segment, TotalSegments, Select                                       json.RawMessage
 }
 
 func (u unsupported) refused() error {
 	for name, raw := range map[string]json.RawMessage{
 		"AttributesToGet": u.AttributesToGet, "AttributeUpdates": u.AttributeUpdates,
 		"ConditionalOperator": u.ConditionalOperator, "Expected": u.Expected,
-		"KeyConditions": u.KeyConditions, "QueryFilter": u.QueryFilter, "ScanFilter": u.ScanFilter,
-		"IndexName": u.IndexName, "GlobalSecondaryIndexes": u.GlobalSecondaryIndexes,
-		"LocalSecondaryIndexes": u.LocalSecondaryIndexes,
+		"ScanFilter": u.ScanFilter, "IndexName": u.IndexName,
+		"GlobalSecondaryIndexes": u.GlobalSecondaryIndexes, "LocalSecondaryIndexes": u.LocalSecondaryIndexes,
+		"Segment": u.Segment, "TotalSegments": u.TotalSegments, "Select": u.Select,
 	} {
 		if raw != nil && string(raw) != "null" {
 			return invalidf("%s is not supported by this DynamoDB", name)
@@ -65,18 +65,15 @@ func (u unsupported) refused() error {
 
 // operations by their name in X-Amz-Target.
 var operations = map[string]operation{
-	"BatchGetItem":       input((*DynamoDB).batchGetItem),
-	"CreateTable":        input((*DynamoDB).createTable),
-	"DeleteItem":         input((*DynamoDB).deleteItem),
-	"DeleteTable":        input((*DynamoDB).deleteTable),
-	"DescribeTable":      input((*DynamoDB).describeTable),
-	"GetItem":            input((*DynamoDB).getItem),
-	"ListTables":         input((*DynamoDB).listTables),
-	"PutItem":            input((*DynamoDB).putItem),
-	"Query":              input((*DynamoDB).query),
-	"Scan":               input((*DynamoDB).scan),
-	"TransactWriteItems": input((*DynamoDB).transactWriteItems),
-	"UpdateItem":         input((*DynamoDB).updateItem),
+	"CreateTable":   input((*DynamoDB).createTable),
+	"DeleteItem":    input((*DynamoDB).deleteItem),
+	"DeleteTable":   input((*DynamoDB).deleteTable),
+	"DescribeTable": input((*DynamoDB).describeTable),
+	"GetItem":       input((*DynamoDB).getItem),
+	"ListTables":    input((*DynamoDB).listTables),
+	"PutItem":       input((*DynamoDB).putItem),
+	"Scan":          input((*DynamoDB).scan),
+	"UpdateItem":    input((*DynamoDB).updateItem),
 }
 
 const maxBody = 16 << 20
@@ -96,11 +93,10 @@ func (d *DynamoDB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusBadRequest
 		}
 		body, _ = json.Marshal(struct { // nothing of it can fail
-			Type    string   `json:"__type"`
-			Message string   `json:"message"`
-			Item    item     `json:",omitempty"`
-			Reasons []reason `json:"CancellationReasons,omitempty"`
-		}{api.typeName(), api.Message, api.item, api.reasons})
+			Type    string `json:"__type"`
+			Message string `json:"message"`
+			Item    item   `json:",omitempty"`
+		}{api.typeName(), api.Message, api.item})
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/x-amz-json-1.0")

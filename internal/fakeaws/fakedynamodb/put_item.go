@@ -8,7 +8,13 @@ type putItemInput struct {
 // putItem:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
 func (d *DynamoDB) putItem(in *putItemInput) (any, error) {
-	w, err := d.planPut(in)
+	if _, empty := in.Item[""]; empty {
+		return nil, invalidf("One or more parameter values were invalid: An AttributeValue may not have an empty name")
+	}
+	w, err := d.plan(&in.writeInput, d.expressions(in.substitutes), in.Item, true)
+	if err == nil {
+		err = tooLarge(in.Item)
+	}
 	if err == nil {
 		err = in.returnValues("ALL_OLD")
 	}
@@ -21,15 +27,4 @@ func (d *DynamoDB) putItem(in *putItemInput) (any, error) {
 	}
 	out.Attributes = in.returned(w, nil)
 	return out, nil
-}
-
-func (d *DynamoDB) planPut(in *putItemInput) (*write, error) {
-	if _, empty := in.Item[""]; empty {
-		return nil, invalidf("One or more parameter values were invalid: An AttributeValue may not have an empty name")
-	}
-	w, err := d.plan(&in.writeInput, d.expressions(in.substitutes), in.Item, true)
-	if err != nil {
-		return nil, err
-	}
-	return w, tooLarge(in.Item)
 }

@@ -1,44 +1,71 @@
 package fakedynamodb
 
-import (
-	"math/bits"
-	"sort"
-)
+import "sort"
 
 type scanInput struct {
-	readInput
-	Segment, TotalSegments *uint64
+	unsupported
+	wish
+	substitutes
+	TableName            string
+	ConsistentRead       bool
+	FilterExpression     *string
+	ProjectionExpression *string
+	Limit                *int
+	ExclusiveStartKey    item
 }
 
-const maxSegments = 1_000_000
+type scanOutput struct {
+	Items            []item
+	Count            int
+	ScannedCount     int
+	LastEvaluatedKey item      `json:",omitempty"`
+	ConsumedCapacity *capacity `json:",omitempty"`
+}
 
-// scan reads in the order of the hashes of the hash keys; a segment is a range
-// of hashes:
+// scan reads in the order of the hashes of the hash keys. Where the limit comes
+// with the last row there is one more, empty page, as in the service:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
 func (d *DynamoDB) scan(in *scanInput) (any, error) {
-	r, err := d.prepare(&in.readInput, d.expressions(in.substitutes))
+	x := d.expressions(in.substitutes)
+	filter := x.condition("FilterExpression", in.FilterExpression)
+	paths := x.projection(in.ProjectionExpression)
+	if err := x.done(); err != nil {
+		return nil, err
+	}
+	if in.Limit != nil && *in.Limit < 1 {
+		return nil, invalidf("Limit must be greater than or equal to 1")
+	}
+	t, err := d.table(in.TableName)
 	if err != nil {
 		return nil, err
 	}
-	rows := r.table.rows
-	switch {
-	case (in.Segment == nil) != (in.TotalSegments == nil):
-		return nil, invalidf("The TotalSegments parameter is required but was not present in the request when parameter Segment is present, and the other way round")
-	case in.Segment == nil:
-	case *in.TotalSegments < 1 || *in.TotalSegments > maxSegments || *in.Segment >= *in.TotalSegments:
-		return nil, invalidf("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %d is not less than TotalSegments: %d", *in.Segment, *in.TotalSegments)
-	default:
-		first := func(segment uint64) int {
-			return sort.Search(len(rows), func(i int) bool {
-				of, _ := bits.Mul64(rows[i].position, *in.TotalSegments)
-				return of >= segment
-			})
+	for _, e := range x.used {
+		if err := t.scalarKeys((&bound{e, x.substitutes}).named()); err != nil {
+			return nil, err
 		}
-		from, to := first(*in.Segment), first(*in.Segment+1)
-		rows = rows[from:to]
 	}
-	if r.start != nil {
-		rows = rows[sort.Search(len(rows), func(i int) bool { return rows[i].compare(r.start) > 0 }):]
+	rows := t.rows
+	if in.ExclusiveStartKey != nil {
+		start, err := t.rowOfKey(in.ExclusiveStartKey)
+		if err != nil {
+			return nil, invalidf("The provided starting key is invalid: %v", err)
+		}
+		rows = rows[sort.Search(len(rows), func(i int) bool { return rows[i].compare(start) > 0 }):]
 	}
-	return d.page(&in.readInput, r, rows), nil
+	out := &scanOutput{Items: []item{}}
+	bytes := 0
+	for i, at := range rows {
+		bytes += at.item.size()
+		out.ScannedCount++
+		if filter.holds(at.item) {
+			out.Count++
+			out.Items = append(out.Items, at.item.project(paths))
+		}
+		if (in.Limit != nil && i+1 == *in.Limit) || bytes >= d.options.PageBytes {
+			out.LastEvaluatedKey = t.keyOf(at)
+			break
+		}
+	}
+	out.ConsumedCapacity = in.of(t, d.read(bytes, in.ConsistentRead))
+	return out, nil
 }

@@ -9,7 +9,9 @@ type updateItemInput struct {
 // updateItem makes the item if there is none:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 func (d *DynamoDB) updateItem(in *updateItemInput) (any, error) {
-	w, update, err := d.planUpdate(in)
+	x := d.expressions(in.substitutes)
+	update := x.update(in.UpdateExpression)
+	w, err := d.plan(&in.writeInput, x, in.Key, false)
 	if err == nil {
 		err = w.table.unkeyed(update)
 	}
@@ -25,11 +27,4 @@ func (d *DynamoDB) updateItem(in *updateItemInput) (any, error) {
 	}
 	out.Attributes = in.returned(w, update)
 	return out, nil
-}
-
-func (d *DynamoDB) planUpdate(in *updateItemInput) (*write, *bound, error) {
-	x := d.expressions(in.substitutes)
-	update := x.update(in.UpdateExpression)
-	w, err := d.plan(&in.writeInput, x, in.Key, false)
-	return w, update, err
 }

@@ -18,14 +18,13 @@ type writeOutput struct {
 	ConsumedCapacity *capacity `json:",omitempty"`
 }
 
-// write is a write of one item that is ready to be done. Transactions do several.
+// write is a write of one item that is ready to be done.
 type write struct {
 	table       *table
 	row         *row
 	condition   *bound
 	before      item
 	after       item // nil if the item is deleted
-	keep        bool // the item stays as it is, in a ConditionCheck
 	wantsFailed bool // the item is wanted where the condition fails
 }
 
@@ -64,22 +63,14 @@ func (d *DynamoDB) plan(in *writeInput, x *expressions, key item, whole bool) (*
 	return w, nil
 }
 
-// check is the error of a condition that does not hold.
-func (w *write) check() *APIError {
-	if w.condition.holds(w.before) {
-		return nil
-	}
-	failed := &APIError{Code: codeCondition, Message: "The conditional request failed"}
-	if w.wantsFailed {
-		failed.item = w.before
-	}
-	return failed
-}
-
 // do checks the condition, makes the new item, writes it and bills that.
 func (d *DynamoDB) do(w *write, in *writeInput, after func() (item, error)) (*writeOutput, error) {
-	if failed := w.check(); failed != nil {
-		d.wrote(w.before, nil, false)
+	if !w.condition.holds(w.before) {
+		d.wrote(w.before, nil)
+		failed := &APIError{Code: codeCondition, Message: "The conditional request failed"}
+		if w.wantsFailed {
+			failed.item = w.before
+		}
 		return nil, failed
 	}
 	var err error
@@ -87,7 +78,7 @@ func (d *DynamoDB) do(w *write, in *writeInput, after func() (item, error)) (*wr
 		return nil, err
 	}
 	d.store(w.table, w.row, w.after)
-	return &writeOutput{ConsumedCapacity: in.of(w.table, d.wrote(w.before, w.after, false))}, nil
+	return &writeOutput{ConsumedCapacity: in.of(w.table, d.wrote(w.before, w.after))}, nil
 }
 
 // returnValues checks what a write may return.
