@@ -111,11 +111,12 @@ bench-index: ## Measure what documents cost a real OpenSearch in bytes and CPU, 
 	$(GO) run ./bench -part index -rounds $(or $(ROUNDS),3)
 
 .PHONY: fuzz
-fuzz: ## Fuzz the decoder, gunzip and the fields of lines, each for FUZZTIME=10m
+fuzz: ## Fuzz the decoder, gunzip, numbers and the fields of lines, each for FUZZTIME=10m
 	$(GO) test -run "^$$" -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),10m) ./subscription
 	$(GO) test -run "^$$" -fuzz FuzzMember -fuzztime $(or $(FUZZTIME),10m) ./internal/inflate
 	$(GO) test -run "^$$" -fuzz FuzzStructured -fuzztime $(or $(FUZZTIME),10m) ./internal/inflate
 	$(GO) test -run "^$$" -fuzz FuzzFields -fuzztime $(or $(FUZZTIME),10m) ./mapping
+	$(GO) test -run "^$$" -fuzz FuzzNumber -fuzztime $(or $(FUZZTIME),10m) ./internal/jsonscan
 
 .PHONY: clean
 clean: ## Remove what was built and fetched

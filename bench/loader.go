@@ -12,6 +12,7 @@ import (
 
 	"logsluice/mapping"
 	"logsluice/mapping/schema"
+	"logsluice/opensearch"
 	"logsluice/opensearch/assets"
 	"logsluice/subscription"
 )
@@ -93,11 +94,10 @@ func (v *server) post(ctx context.Context, body []byte) error {
 
 // bulk sends a bulk request. It asks for what logsluice asks for.
 func (v *server) bulk(ctx context.Context, body []byte) (answer []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/_bulk?filter_path=errors,items.*.status,items.*.error", bytes.NewReader(body))
+	req, err := opensearch.NewBulkRequest(ctx, opensearch.ItemsOnly, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
 	resp, err := v.client.Stream(req)
 	if err != nil {
 		return nil, fmt.Errorf("bulk request: %w", err)

@@ -35,7 +35,7 @@ func (s deadLetterSettings) store(cfg aws.Config) (deadLetterStore, error) {
 	if err != nil {
 		return nil, settingf("DEAD_LETTER_URL (--dead-letter-url): %w", err)
 	}
-	return deadletter.New(cfg, url), nil
+	return deadletter.NewS3(cfg, url), nil
 }
 
 // checkStore logs at start what would otherwise be found out with the first letter.
@@ -60,7 +60,7 @@ const (
 // the domain may have no room for it. It tries again until the index exists, ctx ends or
 // trying is of no use; a try is one request.
 func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access doctor.Access, prefix string, log zerolog.Logger) {
-	index := indexer.DeadLetterIndex(prefix)
+	index := deadletter.Index(prefix)
 	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {
 		within, cancel := context.WithTimeout(ctx, indexTimeout)
 		created, err := opensearch.EnsureIndex(within, client, index)

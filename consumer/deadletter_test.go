@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping"
 	"logsluice/mapping/schema"
 )
@@ -94,7 +95,7 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 				if err := json.Unmarshal([]byte(source), &letter); err != nil {
 					t.Fatal(err)
 				}
-				if letter.Stage != indexer.StageIndex {
+				if letter.Stage != deadletter.StageIndex {
 					continue // the element that is not an event
 				}
 				found++

@@ -15,11 +15,14 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	smithytime "github.com/aws/smithy-go/time"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"logsluice/internal/jsonscan"
 )
 
 // deserializer reads the usual answer to GetRecords in one pass, in place of the
-// SDK's, which copies each record several times. Whatever is unusual, errors
-// among it, is left to the SDK's: the answer is the same.
+// SDK's, which copies each record several times. It takes about a quarter of the
+// time (BenchmarkGetRecords). Whatever is unusual, errors among it, is left to the
+// SDK's: the answer is the same (TestDeserializerRandom).
 type deserializer struct {
 	sdk middleware.DeserializeMiddleware
 }
@@ -221,31 +224,12 @@ func (s *answerScanner) text() *string {
 	return &text
 }
 
-// number is a number as JSON spells it (RFC 8259, section 6).
+// number reads a number.
 func (s *answerScanner) number() string {
-	from := s.pos
-	s.take('-')
-	if !s.take('0') {
-		s.digits()
-	}
-	if s.take('.') {
-		s.digits()
-	}
-	if s.take('e') || s.take('E') {
-		if !s.take('-') {
-			s.take('+')
-		}
-		s.digits()
-	}
-	return string(s.data[from:s.pos])
-}
-
-func (s *answerScanner) digits() {
-	from := s.pos
-	for s.pos < len(s.data) && '0' <= s.data[s.pos] && s.data[s.pos] <= '9' {
-		s.pos++
-	}
-	s.odd = s.odd || s.pos == from
+	n, ok := jsonscan.Number(s.data[s.pos:])
+	s.odd = s.odd || !ok
+	s.pos += n
+	return string(s.data[s.pos-n : s.pos])
 }
 
 func (s *answerScanner) time() *time.Time {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/subscription"
 )
 
@@ -64,7 +65,7 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 	}
 	w.all.pending.Store(1) // ours, until everything is handed over
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
-		w.deadLetter(indexer.Record{}, indexer.StageInflate, aggregateError(data), data)
+		w.deadLetter(indexer.Record{}, deadletter.StageInflate, aggregateError(data), data)
 	} else {
 		w.decode(decoder, data)
 	}
@@ -107,7 +108,7 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 	}
 	for _, rejected := range envelope.Rejected {
 		w.deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
-			indexer.StageParse, rejected.Err, rejected.Raw)
+			deadletter.StageParse, rejected.Err, rejected.Raw)
 	}
 }
 
@@ -219,5 +220,5 @@ func stageOf(err error) string {
 	if errors.As(err, &e) {
 		return e.Stage
 	}
-	return indexer.StageParse
+	return deadletter.StageParse
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"logsluice/indexer"
 	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
@@ -21,16 +20,14 @@ const (
 
 // deadLetters tells what could not be indexed of late.
 func (w *walk) deadLetters(ctx context.Context, f *Finding) {
-	index := indexer.DeadLetterIndex(w.Naming.Prefix)
-	var letters int
-	var reasons []opensearch.Reason
-	var blocked []opensearch.Blocked
+	index := deadletter.Index(w.Naming.Prefix)
+	var found deadletter.Summary
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		letters, reasons, blocked, err = opensearch.DeadLetters(ctx, w.Search, index, deadLetterAge, mostReasons)
+		found, err = deadletter.Summarize(ctx, w.Search, w.Naming.Prefix, deadLetterAge, mostReasons)
 		return err
 	})
 	w.blocked = map[string]int{}
-	for _, b := range blocked {
+	for _, b := range found.Blocked {
 		w.blocked[b.Index] = b.Letters
 	}
 	switch {
@@ -38,17 +35,17 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does without", "%s may not be searched", index)
 	case err != nil:
 		f.warn("check the domain's health, and try again", "%s cannot be searched: %s", index, answered(err))
-	case letters == 0:
+	case found.Letters == 0:
 		f.note("none in the last day")
 	default:
 		var texts []string
-		for _, r := range reasons {
+		for _, r := range found.Reasons {
 			texts = append(texts, fmt.Sprintf("%d %s (%s)", r.Letters, r.Type, cut(r.Example)))
 		}
 		f.warn("look at "+index+", where they are kept: mostly a field is of two types in two applications, or others write to the stream",
-			"%d in the last day: %s", letters, firstOf(texts))
+			"%d in the last day: %s", found.Letters, firstOf(texts))
 		texts = nil
-		for _, b := range blocked {
+		for _, b := range found.Blocked {
 			texts = append(texts, fmt.Sprintf("%s (%d)", b.Index, b.Letters))
 		}
 		if len(texts) > 0 {
@@ -68,7 +65,7 @@ func (w *walk) store(ctx context.Context, f *Finding) {
 		return
 	}
 	remedy := remedyOf(err, "s3:PutObject")
-	if known := new(deadletter.Error); errors.As(err, &known) {
+	if known := new(deadletter.StoreError); errors.As(err, &known) {
 		remedy = known.Remedy
 	}
 	f.warn(remedy, "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: %s", said(err))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 	"logsluice/opensearch"
 )
@@ -45,7 +46,7 @@ func Targets(templates []opensearch.Template, n schema.Naming, now time.Time) ([
 			return nil, fmt.Errorf("read index template %s: %w", t.Name, err)
 		}
 		target := Target{Template: t.Name, Priority: body.Priority, DataStream: body.DataStream != nil}
-		if t.Name == n.DeadLetters() {
+		if t.Name == deadletter.Index(n.Prefix) {
 			target.Name, target.AnyKind = t.Name, true // the kind is looked at when the index is created
 			all = append(all, target)
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -99,7 +100,7 @@ const mostIndices = 200
 // letters, and those of an index for which documents were given up in the last day. An
 // older index may be read-only on purpose.
 func (w *walk) others(ctx context.Context, f *Finding) {
-	prefix, letters := w.Naming.Prefix, indexer.DeadLetterIndex(w.Naming.Prefix)
+	prefix, letters := w.Naming.Prefix, deadletter.Index(w.Naming.Prefix)
 	var names []string
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		names, err = opensearch.IndexNames(ctx, w.Search, prefix)
@@ -138,7 +139,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 
 // tellOthers tells which of the indices take no documents, the newest first.
 func (w *walk) tellOthers(f *Finding, names []string, items []opensearch.Item) {
-	surely := append(w.Naming.Indices(time.Now()), indexer.DeadLetterIndex(w.Naming.Prefix))
+	surely := append(w.Naming.Indices(time.Now()), deadletter.Index(w.Naming.Prefix))
 	more := 0
 	const most = 5 // older ones that are told
 	for i, name := range slices.Backward(names) {

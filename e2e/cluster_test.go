@@ -28,7 +28,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	opensearchgo "github.com/opensearch-project/opensearch-go/v4"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
 	"logsluice/local"
@@ -317,7 +317,7 @@ func (c *cluster) index(e loggen.Event) string {
 	return c.prefix + "-" + time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly)
 }
 
-func (c *cluster) documents() string { return c.prefix + "-*,-" + indexer.DeadLetterIndex(c.prefix) }
+func (c *cluster) documents() string { return c.prefix + "-*,-" + deadletter.Index(c.prefix) }
 
 // count counts documents. An index that was made this moment answers 503 until
 // its shard is there.
@@ -348,7 +348,7 @@ func (c *cluster) exact() {
 	if n := c.found(); n != len(c.expected) {
 		c.t.Errorf("%d events found of %d", n, len(c.expected))
 	}
-	if n := c.count(indexer.DeadLetterIndex(c.prefix)); n != 0 {
+	if n := c.count(deadletter.Index(c.prefix)); n != 0 {
 		c.t.Errorf("%d dead letters", n)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
@@ -601,7 +601,7 @@ func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 		documents = s.prefix
 	}
 	s.eventually("all is found", func() bool {
-		return s.count(documents) >= len(s.expected) && s.count(indexer.DeadLetterIndex(s.prefix)) >= demoLetters
+		return s.count(documents) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= demoLetters
 	})
 	s.w.stopWithin(3 * drainTimeout)
 	return lines
@@ -613,8 +613,8 @@ func (s *sink) letterBoard(all map[string]savedSearch) {
 	stages, reasons, groups := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, l := range s.letters() {
 		stages[l.Stage]++
-		reasons[l.Stage+" "+l.Error.Type]++
-		groups[l.Stage+" "+l.Error.Type+" "+cmp.Or(l.Group, "__missing__")]++
+		reasons[l.Stage+" "+l.Cause.Type]++
+		groups[l.Stage+" "+l.Cause.Type+" "+cmp.Or(l.LogGroup, "__missing__")]++
 	}
 	if len(stages) < 2 {
 		s.t.Errorf("dead letters of demo data have %v", stages)

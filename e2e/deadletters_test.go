@@ -10,7 +10,7 @@ import (
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/local/inspect"
 )
 
@@ -40,7 +40,7 @@ func TestRunDeadLetterIndex(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "256m", nil)
 	s := newSink(t, n, 1)
-	index := indexer.DeadLetterIndex(s.prefix)
+	index := deadletter.Index(s.prefix)
 	s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", "")
 	limit := func(most string) {
 		s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":`+most+`}}`)

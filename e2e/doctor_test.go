@@ -29,7 +29,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"logsluice/doctor"
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/fakeaccount"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakedomain"
@@ -559,7 +559,7 @@ func TestDoctor_Failure(t *testing.T) {
 	other("pipeline gone", ago(9), `{"settings":{"index.default_pipeline":"gone"}}`, nil, warning, "pipeline with id [gone] does not exist", `"index.default_pipeline":null`)
 	other("shards unavailable", ago(9), `{"settings":{"index.routing.allocation.require.box":"none"}}`, nil, warning, "503 unavailable_shards_exception", "all its nodes")
 	other("outside blocked", c.prefix+"-outside", readOnly, nil, broken, "PREFIX-outside takes no document")
-	other("dead letters blocked", indexer.DeadLetterIndex(c.prefix), readOnly, nil, broken, "PREFIX-dead-letter takes no document")
+	other("dead letters blocked", deadletter.Index(c.prefix), readOnly, nil, broken, "PREFIX-dead-letter takes no document")
 	other("index of another application blocked", strings.Replace(ago(1), c.prefix, c.prefix+"-web", 1), readOnly, nil, ok, "written and read back")
 	other("old index that accepts", ago(9), `{}`, nil, ok, "written and read back")
 	other("alias without write index", "x"+c.prefix, `{"aliases":{"`+ago(1)+`":{}}}`, func() {
@@ -568,10 +568,10 @@ func TestDoctor_Failure(t *testing.T) {
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/y"+c.prefix, "", nil)
 	f("documents given up", func() {
 		c.ask(http.MethodPut, "/"+ago(9), readOnly)
-		c.ask(http.MethodPut, "/"+indexer.DeadLetterIndex(c.prefix)+"/_doc/1?refresh=true", fmt.Sprintf(
+		c.ask(http.MethodPut, "/"+deadletter.Index(c.prefix)+"/_doc/1?refresh=true", fmt.Sprintf(
 			`{"@timestamp":%q,"stage":"blocked","target_index":%q,"error":{"type":"cluster_block_exception","reason":"r"}}`, time.Now().UTC().Format(time.RFC3339), ago(9)))
 	}, nil, states{"writing": broken, "dead letters": warning}, "writing", ago(9)+" takes no document", "documents for it that became dead letters in the last day: 1")
-	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+indexer.DeadLetterIndex(c.prefix)+","+ago(9), "", nil)
+	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+deadletter.Index(c.prefix)+","+ago(9), "", nil)
 	f("many older indices blocked", func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -629,12 +629,12 @@ func TestDoctor_Failure(t *testing.T) {
 
 	f("dead letters", func() {
 		for i := range 3 {
-			c.ask(http.MethodPut, fmt.Sprintf("/%s/_doc/%d?refresh=true", indexer.DeadLetterIndex(c.prefix), i), fmt.Sprintf(
+			c.ask(http.MethodPut, fmt.Sprintf("/%s/_doc/%d?refresh=true", deadletter.Index(c.prefix), i), fmt.Sprintf(
 				`{"@timestamp":%q,"stage":"index","error":{"type":"mapper_parsing_exception","reason":"failed to parse field [status]"}}`, time.Now().Add(-time.Duration(i)*20*time.Hour).UTC().Format(time.RFC3339)))
 		}
 	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last day: 2 mapper_parsing_exception (failed to parse field [status])", "look at PREFIX-dead-letter")
 	// Where only some of the cases run there is none.
-	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+indexer.DeadLetterIndex(c.prefix), "", nil)
+	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+deadletter.Index(c.prefix), "", nil)
 	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "may not be searched", "indices:data/read/search")
 	f("store of dead letters", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"}, nil, "dead letters", "none in the last day; DEAD_LETTER_URL can be written to")
 	f("store denied", func() { c.deny["s3:PutObject"] = "AccessDenied" }, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"},

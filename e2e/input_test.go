@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/loggen"
 	"logsluice/local/localtest"
 )
@@ -61,22 +61,22 @@ func TestRunBadRecords(t *testing.T) {
 	lost := []loggen.Event{event("of no good record"), event("of no good record"), event("of no good record")}
 	whole, text := packEvents(lost), envelopeOf(lost)
 
-	bad("truncated gzip", indexer.StageInflate, whole[:len(whole)/2])
+	bad("truncated gzip", deadletter.StageInflate, whole[:len(whole)/2])
 	crc := append([]byte(nil), whole...)
 	crc[len(crc)-8] ^= 0xff
-	bad("wrong CRC", indexer.StageInflate, crc)
-	bad("not gzip", indexer.StageParse, []byte("neither gzip nor JSON"))
-	bad("gzip of garbage", indexer.StageParse, localtest.Gzip([]byte("\x00\x01\xfe\xffgarbage")))
+	bad("wrong CRC", deadletter.StageInflate, crc)
+	bad("not gzip", deadletter.StageParse, []byte("neither gzip nor JSON"))
+	bad("gzip of garbage", deadletter.StageParse, localtest.Gzip([]byte("\x00\x01\xfe\xffgarbage")))
 	bomb := localtest.Gzip(make([]byte, maxInflated+1))
-	bad("bomb", indexer.StageInflate, bomb)
+	bad("bomb", deadletter.StageInflate, bomb)
 	lying := append([]byte(nil), bomb...)
 	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 100)
-	bad("bomb that says it is small", indexer.StageInflate, lying)
-	bad("JSON of another shape", indexer.StageParse, localtest.Gzip([]byte(`[{"a":1}]`)))
-	bad("cut before its events", indexer.StageParse, localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
-	bad("cut among its events", indexer.StageParse, localtest.Gzip(text[:len(text)*2/3]))
-	bad("unknown messageType", indexer.StageParse, envelope(`,"messageType":"OTHER"`, ""))
-	bad("deep nesting", indexer.StageParse, localtest.Gzip([]byte(strings.Repeat("[", 100_000))))
+	bad("bomb that says it is small", deadletter.StageInflate, lying)
+	bad("JSON of another shape", deadletter.StageParse, localtest.Gzip([]byte(`[{"a":1}]`)))
+	bad("cut before its events", deadletter.StageParse, localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
+	bad("cut among its events", deadletter.StageParse, localtest.Gzip(text[:len(text)*2/3]))
+	bad("unknown messageType", deadletter.StageParse, envelope(`,"messageType":"OTHER"`, ""))
+	bad("deep nesting", deadletter.StageParse, localtest.Gzip([]byte(strings.Repeat("[", 100_000))))
 
 	// Of these it is known where they come from.
 	events := map[string]bool{}
@@ -85,7 +85,7 @@ func TestRunBadRecords(t *testing.T) {
 		"event without a message": `{"id":"1","timestamp":1768478400000}`,
 	} {
 		events[name] = true
-		bad(name, indexer.StageParse, envelope("", event))
+		bad(name, deadletter.StageParse, envelope("", event))
 	}
 
 	good(envelope("", "")) // 0 events
@@ -94,7 +94,7 @@ func TestRunBadRecords(t *testing.T) {
 	twice := event("second")
 	neighbour()
 	events["event with a key twice"] = true
-	letters[put(envelope("", spell(twice, `"first","message":"second"`)), twice)] = expectation{"event with a key twice", indexer.StageParse}
+	letters[put(envelope("", spell(twice, `"first","message":"second"`)), twice)] = expectation{"event with a key twice", deadletter.StageParse}
 	lone := event("a\ufffdb\ufffd")
 	good(envelope("", spell(lone, `"a\ud800b\udc00"`)), lone)
 	nul := event("a\x00b\ufffd")
@@ -106,7 +106,7 @@ func TestRunBadRecords(t *testing.T) {
 	good(packEvents(many), many...)
 	neighbour()
 
-	index := indexer.DeadLetterIndex(h.prefix)
+	index := deadletter.Index(h.prefix)
 	w := h.start("w", fmt.Sprint("MAX_INFLATED_BYTES=", maxInflated))
 	h.indexed()
 	h.eventually("each bad record is a dead letter", func() bool { return h.count(index) >= len(letters) })
@@ -120,16 +120,16 @@ func TestRunBadRecords(t *testing.T) {
 		t.Errorf("the summaries count %+v, want %d dead letters, %d records, %d events, 1 control message", n, len(letters), h.produced, len(h.expected))
 	}
 	for _, got := range h.letters() {
-		want, known := letters[got.Number]
+		want, known := letters[got.SequenceNumber]
 		switch {
 		case !known:
 			t.Errorf("a dead letter of no bad record, or its second: %.500v", got)
-		case events[want.name] && (got.Group != "g" || got.Log != "s"):
+		case events[want.name] && (got.LogGroup != "g" || got.LogStream != "s"):
 			t.Errorf("%s: log group and stream: %.500v", want.name, got)
-		case got.Stage != want.stage || got.Stream != "s" || got.Shard == "" || got.Payload == "" || got.Error.Reason == "":
+		case got.Stage != want.stage || got.Stream != "s" || got.Shard == "" || got.Payload == "" || got.Cause.Reason == "":
 			t.Errorf("%s: want the stage %s: %.500v", want.name, want.stage, got)
 		}
-		delete(letters, got.Number)
+		delete(letters, got.SequenceNumber)
 	}
 	for _, l := range letters {
 		t.Errorf("%s: no dead letter", l.name)

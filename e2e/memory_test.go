@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/loggen"
 )
 
@@ -87,13 +87,13 @@ func TestRunMemory(t *testing.T) {
 				s.w.signal(syscall.SIGKILL)
 			} else {
 				s.within(5*time.Minute, "every event is found", func() bool {
-					return s.count(s.documents()) >= len(s.expected) && s.count(indexer.DeadLetterIndex(s.prefix)) >= letters
+					return s.count(s.documents()) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= letters
 				})
 				greatest = max(greatest, memory(t, s.w, "VmHWM")) // what was between the looks, too
 				s.w.stopWithin(3 * drainTimeout)
 				s.check()
 				s.passed()
-				if n, dead := s.count(s.documents()), s.count(indexer.DeadLetterIndex(s.prefix)); n != len(s.expected) || dead != letters {
+				if n, dead := s.count(s.documents()), s.count(deadletter.Index(s.prefix)); n != len(s.expected) || dead != letters {
 					t.Errorf("%d events found of %d, %d dead letters for %d", n, len(s.expected), dead, letters)
 				}
 			}

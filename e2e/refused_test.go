@@ -10,32 +10,19 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
 )
 
-// letter is a dead letter as it is found.
-type letter struct {
-	Stage, Stream, Shard, Payload string
-	Number                        string `json:"sequence_number"`
-	Index                         string `json:"target_index"`
-	ID                            string `json:"target_id"`
-	Group                         string `json:"log_group"`
-	Log                           string `json:"log_stream"`
-	Bytes                         int    `json:"payload_bytes"`
-	Truncated                     bool   `json:"payload_truncated"`
-	Error                         struct{ Type, Reason string }
-}
-
 // letters are the dead letters.
-func (c *cluster) letters() (all []letter) {
+func (c *cluster) letters() (all []deadletter.Letter) {
 	c.t.Helper()
-	index := indexer.DeadLetterIndex(c.prefix)
+	index := deadletter.Index(c.prefix)
 	c.count(index) // refreshes
 	err := inspect.Each(c.t.Context(), c.search, index, func(d inspect.Document) {
-		var l letter
+		var l deadletter.Letter
 		if err := json.Unmarshal(d.Source, &l); err != nil {
 			c.t.Error(err)
 		}
@@ -100,18 +87,18 @@ func (s *sink) bare(e loggen.Event, truncated bool, fields ...string) {
 	s.expected[e.ID] = e // for what is to be found
 
 	for _, l := range s.letters() {
-		if l.ID != e.ID {
+		if l.TargetID != e.ID {
 			continue
 		}
-		if l.Stage != indexer.StageIndex || l.Index != s.index(e) || l.Group != "g" || l.Log == "" || l.Error.Type == "" || l.Error.Reason == "" ||
-			l.Stream != "s" || l.Shard == "" || l.Number == "" || l.Truncated != truncated || l.Bytes < len(e.Message) {
+		if l.Stage != deadletter.StageIndex || l.TargetIndex != s.index(e) || l.LogGroup != "g" || l.LogStream == "" || l.Cause.Type == "" || l.Cause.Reason == "" ||
+			l.Stream != "s" || l.Shard == "" || l.SequenceNumber == "" || l.PayloadTruncated != truncated || l.PayloadBytes < len(e.Message) {
 			l.Payload = ""
 			s.t.Errorf("the dead letter: %+v", l)
 		}
 		var payload struct{ Message string }
 		whole := json.Unmarshal([]byte(l.Payload), &payload) == nil && strings.HasPrefix(payload.Message, want)
-		if !truncated && !whole || truncated && (l.Payload == "" || len(l.Payload) >= l.Bytes) {
-			s.t.Errorf("the dead letter has %d bytes of %d", len(l.Payload), l.Bytes)
+		if !truncated && !whole || truncated && (l.Payload == "" || len(l.Payload) >= l.PayloadBytes) {
+			s.t.Errorf("the dead letter has %d bytes of %d", len(l.Payload), l.PayloadBytes)
 		}
 		return
 	}
@@ -122,7 +109,7 @@ func (s *sink) bare(e loggen.Event, truncated bool, fields ...string) {
 func (s *sink) settledWith(letters int) {
 	s.t.Helper()
 	s.indexed()
-	s.eventually("there are the dead letters", func() bool { return s.count(indexer.DeadLetterIndex(s.prefix)) >= letters })
+	s.eventually("there are the dead letters", func() bool { return s.count(deadletter.Index(s.prefix)) >= letters })
 	s.w.stopWithin(3 * drainTimeout)
 	s.check()
 	s.passed()

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/loggen"
 	"logsluice/local/inspect"
@@ -321,14 +321,14 @@ func TestRunDeadLetters(t *testing.T) {
 	} {
 		c.put("k", data)
 	}
-	letters := indexer.DeadLetterIndex(c.prefix)
+	letters := deadletter.Index(c.prefix)
 	w := c.start("w", "INDEX_TIMEZONE=Asia/Tokyo")
 	c.eventually("all have a verdict", func() bool { return c.count(letters) == 5 && c.count(c.prefix+"-2018-12-10") == 3 })
 	w.stop()
 	stages := map[string]int{}
 	for _, l := range c.letters() {
 		stages[l.Stage]++
-		if l.Stream != "s" || !strings.HasPrefix(l.Shard, "shardId-") || l.Number == "" || l.Payload == "" || l.Error.Reason == "" {
+		if l.Stream != "s" || !strings.HasPrefix(l.Shard, "shardId-") || l.SequenceNumber == "" || l.Payload == "" || l.Cause.Reason == "" {
 			t.Errorf("dead letter: %+v", l)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 )
 
 // putCounter is a proxy in front of an OpenSearch that counts what is put there,
@@ -26,7 +26,7 @@ func putCounter(t *testing.T, url string) (address string, puts *atomic.Int64) {
 	puts = new(atomic.Int64)
 	proxy := httputil.NewSingleHostReverseProxy(real)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPut && (strings.HasPrefix(r.URL.Path, "/_") || !strings.HasSuffix(r.URL.Path, indexer.DeadLetterIndex(""))) {
+		if r.Method == http.MethodPut && (strings.HasPrefix(r.URL.Path, "/_") || !strings.HasSuffix(r.URL.Path, deadletter.Index(""))) {
 			puts.Add(1)
 		}
 		proxy.ServeHTTP(w, r)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"logsluice/doctor"
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/opensearch"
@@ -155,7 +155,7 @@ func TestRunSecured(t *testing.T) {
 		s.put("k", []byte("no record of CloudWatch's"))
 		s.produce(generator(1, 100), 100)
 		s.indexed()
-		s.eventually("the dead letter is found", func() bool { return s.count(indexer.DeadLetterIndex(s.prefix)) == 1 })
+		s.eventually("the dead letter is found", func() bool { return s.count(deadletter.Index(s.prefix)) == 1 })
 		s.w.stop()
 		if found := s.found(); found != len(s.expected) {
 			t.Errorf("%d events found of %d", found, len(s.expected))
@@ -164,7 +164,7 @@ func TestRunSecured(t *testing.T) {
 	t.Run("dead-letter index", func(t *testing.T) {
 		s := newSink(t, n, 1)
 		before(s)
-		index := indexer.DeadLetterIndex(s.prefix)
+		index := deadletter.Index(s.prefix)
 		s.grant(strings.Replace(role, `"indices:admin/create", `, "", 1))
 		s.work(settings...)
 		if text := s.w.errorLine(s.cluster, "the dead-letter index cannot be created"); !strings.Contains(text, "no permissions for [indices:admin/create]") || !strings.Contains(text, "allow it for "+s.prefix+"-*") {

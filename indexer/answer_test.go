@@ -1,100 +1,50 @@
 package indexer
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"reflect"
+	"bytes"
+	"compress/gzip"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
-	"testing/iotest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
 )
 
-// decoded is the answer as encoding/json reads it.
-func decoded(text string, want int) ([]itemResult, bool) {
-	var whole struct{ Items []map[string]itemResult }
-	if err := json.Unmarshal([]byte(text), &whole); err != nil || len(whole.Items) != want {
-		return nil, false
+// An answer without an end is the failure of its request, which is sent again; also when it is
+// small and inflates without an end.
+func TestEndlessAnswerIsAFailure(t *testing.T) {
+	text := []byte(`{"items":[{"create":{"status":400,"error":{"reason":"` + strings.Repeat("x", 64<<20))
+	var bomb bytes.Buffer
+	w := gzip.NewWriter(&bomb)
+	if _, err := w.Write(text); err != nil {
+		t.Fatal(err)
 	}
-	results := make([]itemResult, want)
-	for i, item := range whole.Items {
-		for _, result := range item {
-			results[i] = result
-		}
-	}
-	return results, true
-}
-
-func TestReadItems_Success(t *testing.T) {
-	f := func(text string, want int) {
-		t.Helper()
-		expected, ok := decoded(text, want)
-		if !ok {
-			t.Fatalf("%s is no such answer", text)
-		}
-		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
-			if got, err := readItems(r, want); err != nil || !reflect.DeepEqual(got, expected) {
-				t.Errorf("%.300s: %v, %v, want %v", text, got, err, expected)
+	w.Close()
+	f := func(encoding string, body []byte) {
+		t.Run(encoding, func(t *testing.T) {
+			var log bytes.Buffer
+			var once sync.Once
+			ix := start(t, &fakeBulk{answer: func(w http.ResponseWriter, _ string) (answered bool) {
+				once.Do(func() {
+					answered = true
+					w.Header().Set("Content-Encoding", encoding)
+					_, _ = w.Write(body)
+				})
+				return answered
+			}}, func(c *Config) { c.RequestTimeout, c.Log = 10*time.Minute, zerolog.New(&log) })
+			put(t, ix, record(ix, 1, 1))
+			ix.Close()
+			if n := testutil.ToFloat64(ix.metrics.failedRequests); n != 1 || testutil.ToFloat64(ix.metrics.indexed) != 1 {
+				t.Errorf("%v requests failed", n)
 			}
-		}
-	}
-	const taken = `{"create":{"status":201}}`
-	f(`{"errors":false,"items":[`+taken+`]}`, 1)
-	f(`{"items":[`+taken+`,`+taken+`,`+taken+`],"errors":false}`, 3)
-	f(` { "took" : 1 , "errors" : true , "items" : [ `+taken+` , { "create" : { "status" : 409 } } , `+taken+` ] } `, 3)
-	f(`{"items":[`+taken+`,{"create":{"status":400,"error":{"type":"t","reason":"a \"]}\\","caused_by":{"type":"u","reason":"[{"}}}},`+taken+`]}`, 3)
-	f(`{"items":[{"create":{"status":429,"error":null}},{"create":{}},{},{"index":{"status":200}},{"index":{"status":200}}]}`, 5)
-	f(`{"items":[]}`, 0)
-	const busy = `{"create":{"status":429,"error":{"type":"t","reason":"r"}}}`
-	f(`{"items":[`+busy+`,`+busy+`,`+taken+`,`+taken+`,`+busy+`]}`, 5)
-	f(`{"a":[{"items":[1]},"x"],"b":{"items":{}},"c":null,"d":-1.5e3,"items":[`+taken+`],"e":true}`, 1)
-	f(`{"items":[`+strings.TrimSuffix(strings.Repeat(taken+",", 50_000), ",")+`]}`, 50_000)
-	f(fmt.Sprintf(`{"items":[%s,{"create":{"status":400,"error":{"type":"t","reason":%q}}}]}`, taken, strings.Repeat("x", maxString-1)), 2)
-}
-
-func TestReadItems_Failure(t *testing.T) {
-	f := func(text string, want int) {
-		t.Helper()
-		if got, err := readItems(strings.NewReader(text), want); err == nil {
-			t.Errorf("%s: %v", text, got)
-		}
-	}
-	whole := `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`
-	for n := range whole {
-		f(whole[:n], 2)
-	}
-	f(whole, 1)
-	f(whole, 3)
-	f(`<html>`, 0)
-	f(`[]`, 0)
-	f(`{"items":{}}`, 0)
-	f(`{"items" []}`, 0)
-	f(`{"errors" false,"items":[]}`, 0)
-	f(`{"items":[1]}`, 1)
-	f(`{"items":[{"create":{"status":"201"}}]}`, 1)
-	f(`{"items":[{"create":{"status":201}}{"create":{"status":201}}]}`, 2)
-	f(`{"items":[{"create":{"status":201}},]}`, 1)
-	if _, err := readItems(strings.NewReader(whole[:30]), 2); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("an answer that ends early: %v", err)
-	}
-	broken := errors.New("broken")
-	if _, err := readItems(io.MultiReader(strings.NewReader(whole[:30]), iotest.ErrReader(broken)), 2); !errors.Is(err, broken) {
-		t.Errorf("a connection that breaks: %v", err)
-	}
-}
-
-// Nothing is allocated for an item that was taken.
-func TestReadItemsAllocations(t *testing.T) {
-	allocations := func(n int) float64 {
-		text := `{"errors":false,"items":[` + strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, n), ",") + `]}`
-		return testing.AllocsPerRun(20, func() {
-			if _, err := readItems(strings.NewReader(text), n); err != nil {
-				t.Fatal(err)
+			if !strings.Contains(log.String(), "which is the most that is read") {
+				t.Errorf("the log has no reason: %s", &log)
 			}
 		})
 	}
-	if few, many := allocations(10), allocations(20_000); many > few+5 {
-		t.Errorf("%v allocations for 10 items, %v for 20,000", few, many)
-	}
+	f("identity", text)
+	f("gzip", bomb.Bytes())
 }

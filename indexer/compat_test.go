@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/local"
 	"logsluice/local/inspect"
 	"logsluice/local/localtest"
@@ -65,7 +66,7 @@ func checkVersion(t *testing.T, url, text string) {
 	}
 	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
 	defer ask(http.MethodDelete, "/_index_template/"+prefix+"*", "", nil)
-	defer ask(http.MethodDelete, "/"+prefix+"-2018-12-10,"+prefix+"-2018-12-11,"+indexer.DeadLetterIndex(prefix)+"?ignore_unavailable=true", "", nil)
+	defer ask(http.MethodDelete, "/"+prefix+"-2018-12-10,"+prefix+"-2018-12-11,"+deadletter.Index(prefix)+"?ignore_unavailable=true", "", nil)
 	naming := schema.Naming{Prefix: prefix, Zone: time.UTC}
 	fields, err := schema.BuiltIn(schema.Default)
 	if err != nil {
@@ -87,7 +88,7 @@ func checkVersion(t *testing.T, url, text string) {
 		}
 	}
 	for _, want := range []bool{true, false} {
-		if created, err := opensearch.EnsureIndex(t.Context(), client, indexer.DeadLetterIndex(prefix)); err != nil || created != want {
+		if created, err := opensearch.EnsureIndex(t.Context(), client, deadletter.Index(prefix)); err != nil || created != want {
 			t.Fatalf("dead-letter index: created %t, %v", created, err)
 		}
 	}
@@ -163,7 +164,7 @@ func checkVersion(t *testing.T, url, text string) {
 		t.Errorf("the phrase is found %d times", n)
 	}
 	plain := found(prefix+"-2018-12-11", `{"query":{"ids":{"values":["2"]}}}`)
-	if dead := found(indexer.DeadLetterIndex(prefix), `{"query":{"term":{"target_id":"2"}}}`); plain+dead != 1 {
+	if dead := found(deadletter.Index(prefix), `{"query":{"term":{"target_id":"2"}}}`); plain+dead != 1 {
 		t.Errorf("the refused event: %d documents, %d dead letters", plain, dead)
 	}
 }

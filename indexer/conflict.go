@@ -20,7 +20,7 @@ import (
 
 // conflicts are the items of an answer whose documents met another event, by
 // their places; nil if no item is one.
-func (ix *Indexer) conflicts(batch []part, items []itemResult) map[int]bool {
+func (ix *Indexer) conflicts(batch []part, items []opensearch.Item) map[int]bool {
 	var found map[int]bool
 	var firsts map[string]part
 	at := 0 // of the part in items

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -40,7 +41,7 @@ func TestConflicts(t *testing.T) {
 					t.Errorf("%v conflicts are counted", n)
 				}
 				for _, letter := range letters {
-					if letter.Stage != StageIndex || letter.Error.Type != "id_conflict" || letter.Error.Status != 409 {
+					if letter.Stage != deadletter.StageIndex || letter.Cause.Type != "id_conflict" || letter.Cause.Status != 409 {
 						t.Errorf("dead letter %+v", letter)
 					}
 				}
@@ -107,11 +108,11 @@ func TestConflictsOfItems(t *testing.T) {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-x\",\"_id\":\"7\"}}\n{\"message\":%q}\n", text)
 		docs.Next(i)
 	}
-	letter := NewDeadLetter(Record{}, StageParse, io.EOF, docs.Body)
+	letter := NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, docs.Body)
 	all := part{docs: docs, to: 3}
 	f := func(name string, batch []part, statuses []int, want ...int) {
 		t.Helper()
-		items := make([]itemResult, len(statuses))
+		items := make([]opensearch.Item, len(statuses))
 		for i, status := range statuses {
 			items[i].Status = status
 		}
@@ -223,4 +224,23 @@ func TestLookupsAreKept(t *testing.T) {
 			t.Errorf("%d are kept", n)
 		}
 	})
+}
+
+// endless repeats a text behind a beginning.
+type endless struct {
+	begin, text string
+	read        int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if e.read < len(e.begin) {
+			p[n] = e.begin[e.read]
+		} else {
+			p[n] = e.text[(e.read-len(e.begin))%len(e.text)]
+		}
+		n, e.read = n+1, e.read+1
+	}
+	return n, nil
 }

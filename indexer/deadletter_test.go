@@ -2,16 +2,22 @@ package indexer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
+
+	"logsluice/indexer/deadletter"
 )
 
 // Equal rejected events of a record are a dead letter each.
@@ -19,7 +25,7 @@ func TestEqualDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
 	src := Source{Stream: "s", Shard: "shard", SequenceNumber: "1"}
 	mk := func(occurrence int) []byte {
-		d := NewDeadLetter(Record{Source: src, Occurrence: occurrence}, StageParse, errors.New("x"), []byte(`{"id":1}`))
+		d := NewDeadLetter(Record{Source: src, Occurrence: occurrence}, deadletter.StageParse, errors.New("x"), []byte(`{"id":1}`))
 		l := ix.writeLetter(part{docs: d, to: 1, form: d.form})
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
@@ -35,7 +41,7 @@ func TestDeadLetterOfRedelivery(t *testing.T) {
 		d := NewDocuments(Source{Stream: "s", Shard: "shard", SequenceNumber: seq}, 100)
 		d.Body = append(d.Body, "{\"create\":{\"_index\":\"p-2018-12-10\",\"_id\":\"34622316099697884706540976068822859012661220141643892546\"}}\n{\"message\":\"x\"}\n"...)
 		d.Next(0)
-		l := ix.writeLetter(part{docs: d, to: 1}.letter(StageIndex, 400, &reason{"t", "r"}))
+		l := ix.writeLetter(part{docs: d, to: 1}.letter(deadletter.StageIndex, 400, &reason{"t", "r"}))
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
 	}
@@ -64,7 +70,7 @@ func TestLargeDeadLetters(t *testing.T) {
 	var done sync.WaitGroup
 	done.Add(letters)
 	for i := range letters {
-		letter := NewDeadLetter(Record{Occurrence: i}, StageParse, io.EOF, []byte(strings.Repeat("x", largeForm)))
+		letter := NewDeadLetter(Record{Occurrence: i}, deadletter.StageParse, io.EOF, []byte(strings.Repeat("x", largeForm)))
 		if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 			t.Fatal(err)
 		}
@@ -83,13 +89,13 @@ func TestSizeOfDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
 	f := func(name, unit, encoding string) {
 		t.Helper()
-		docs := NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, 1<<20)))
+		docs := NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, []byte(strings.Repeat(unit, 1<<20)))
 		p := part{docs: docs, to: 1, form: docs.form}
 		written := ix.writeLetter(p)
-		var letter letterKept
+		var letter deadletter.Letter
 		_, source, _ := bytes.Cut(written, []byte{'\n'})
-		if err := json.Unmarshal(source, &letter); err != nil || letter.Encoding != encoding || len(written) > p.size() {
-			t.Errorf("%s: %q, %d bytes written for a size of %d, %v", name, letter.Encoding, len(written), p.size(), err)
+		if err := json.Unmarshal(source, &letter); err != nil || letter.PayloadEncoding != encoding || len(written) > p.size() {
+			t.Errorf("%s: %q, %d bytes written for a size of %d, %v", name, letter.PayloadEncoding, len(written), p.size(), err)
 		}
 	}
 	f("text", "text", "text")
@@ -102,18 +108,58 @@ func TestSizeOfDeadLetters(t *testing.T) {
 	f("no text", "\xff", "base64")
 }
 
-// A payload is escaped by pieces, none of which ends within a rune; that the
-// payload does is no matter.
-func TestAppendEscaped(t *testing.T) {
-	whole := strings.Repeat("\U0001F600\"\\\n\x01<\u2028é", 20_000)
-	for pad := range 4 {
-		want := strings.Repeat("x", pad) + whole
-		for _, cut := range []string{"", "\xf0\x9f\x98", "\xc3"} {
-			var got string
-			escaped := appendEscaped([]byte{'"'}, []byte(want+cut))
-			if err := json.Unmarshal(append(escaped, '"'), &got); err != nil || got != want {
-				t.Errorf("behind %d bytes, with %q at its end: %d bytes of %d, %v", pad, cut, len(got), len(want), err)
-			}
+// writerStore writes what is stored.
+type writerStore struct{ to io.Writer }
+
+func (w writerStore) Put(_ context.Context, at time.Time, name string, lines []byte) error {
+	_, err := fmt.Fprintf(w.to, "%s %s\n%s", at.Format(time.RFC3339), name, lines)
+	return err
+}
+
+// What is written of dead letters stays as it is: their ids, their members in order, and
+// the lines of the store. Whoever reads letters of earlier versions depends on it, and a
+// letter with another id would be doubled by a re-delivery.
+func TestDeadLetterLines(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 15, 1, 2, 3, 456789000, time.UTC)
+	source := Source{Stream: "stream", Shard: "shardId-000000000001", SequenceNumber: "7", Arrived: at}
+	ofRecord := func(stage, text string, payload []byte) part {
+		d := NewDeadLetter(Record{Source: source, LogGroup: "/g<a>", LogStream: "s", Occurrence: 2}, stage, errors.New(text), payload)
+		d.form.letter.Time = at
+		return part{docs: d, to: 1, form: d.form}
+	}
+	ofDocument := func(stage string, status int, why *reason) part {
+		d := NewDocuments(source, 100)
+		d.From(Origin{Owner: []byte(`"1"`), LogGroup: []byte(`"/g\""`), LogStream: []byte(`"s"`)})
+		d.Extra("id", []byte("7"))
+		d.Body = append(d.Body, `{"create":{"_index":"p-2026-01-15","_id":"38"}}`+"\n"+`{"@timestamp":"2026-01-15T01:02:03.456Z","message":"a\nb <é> \u0001"}`+"\n"...)
+		d.Next(3)
+		p := part{docs: d, to: 1}.letter(stage, status, why)
+		p.form.at = at.UnixNano()
+		return p
+	}
+	cut := ofRecord(deadletter.StageParse, "x", []byte("a\"b\u00e9"))
+	cut.form.keep = 4
+	parts := []part{
+		ofRecord(deadletter.StageInflate, "gzip: <invalid> header", []byte("\xff\xfe\x00")),
+		ofRecord(deadletter.StageParse, "an event without a time", []byte("{\"a\":\"\\u00e9\u2028\x01</b>\"}")),
+		cut,
+		ofDocument(deadletter.StageIndex, 400, &reason{"mapper_parsing_exception", "failed to parse field [took]"}),
+		ofDocument(deadletter.StageBlocked, 0, nil),
+	}
+	var got bytes.Buffer
+	for _, noIDs := range []bool{false, true} {
+		ix := start(t, &fakeBulk{}, func(c *Config) { c.Prefix, c.NoIDs, c.Store = "p", noIDs, writerStore{&got} })
+		for _, p := range parts {
+			got.Write(ix.writeLetter(p))
 		}
+		ix.putIntoStore(parts)
+	}
+	want, err := os.ReadFile("testdata/deadletters.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("written is\n%s\nwant\n%s", &got, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -128,7 +129,7 @@ func TestOneLargeForm(t *testing.T) {
 
 // largeLetter is a part whose dead letter goes alone.
 func largeLetter(p part) part {
-	p = p.letter(StageIndex, 400, undecided)
+	p = p.letter(deadletter.StageIndex, 400, undecided)
 	p.form.keep = largeForm
 	return p
 }

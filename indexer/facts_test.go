@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"logsluice/indexer/deadletter"
 )
 
 // Each document has the origin and the further members of its own event, in its set and
@@ -57,7 +59,7 @@ func TestIDsOfDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
 	ids := make(map[string]string)
 	for _, s := range []Source{{Stream: "s", Shard: "12", SequenceNumber: "3"}, {Stream: "s1", Shard: "2", SequenceNumber: "3"}, {Stream: "s", Shard: "1", SequenceNumber: "23"}} {
-		docs := NewDeadLetter(Record{Source: s}, StageParse, errors.New("bad"), []byte("x"))
+		docs := NewDeadLetter(Record{Source: s}, deadletter.StageParse, errors.New("bad"), []byte("x"))
 		id, _ := ix.letterSource(part{docs: docs, to: 1, form: docs.form})
 		if other, known := ids[id]; known {
 			t.Errorf("%+v has the id of %s", s, other)
@@ -70,12 +72,12 @@ func TestIDsOfDeadLetters(t *testing.T) {
 // OpenSearch does not take as text has it in base64.
 func TestLetterOfADocument(t *testing.T) {
 	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
-	p := part{docs: record(nil, 0, 1), to: 1}.letter(StageBlocked, 0, nil)
-	if dead, _ := ix.deadLetter(p); dead.Encoding != textEncoding || dead.Error != (deadLetterError{}) {
+	p := part{docs: record(nil, 0, 1), to: 1}.letter(deadletter.StageBlocked, 0, nil)
+	if dead, _ := ix.unsentLetter(p); dead.PayloadEncoding != deadletter.EncodingText || dead.Cause != (deadletter.Cause{}) {
 		t.Errorf("%+v", dead)
 	}
 	p.form.opaque = true
-	if dead, _ := ix.deadLetter(p); dead.Encoding != base64Encoding {
+	if dead, _ := ix.unsentLetter(p); dead.PayloadEncoding != deadletter.EncodingBase64 {
 		t.Errorf("%+v", dead)
 	}
 	p.form.keep = 6
@@ -83,29 +85,11 @@ func TestLetterOfADocument(t *testing.T) {
 		t.Errorf("cut: %s", line)
 	}
 	large := NewDocuments(Source{}, 0)
-	large.Body = make([]byte, maxPayload+1)
+	large.Body = make([]byte, deadletter.MaxPayload+1)
 	large.Next(0)
-	if keep := (part{docs: large, to: 1}).letter(StageIndex, 400, nil).form.keep; keep != maxPayload {
+	if keep := (part{docs: large, to: 1}).letter(deadletter.StageIndex, 400, nil).form.keep; keep != deadletter.MaxPayload {
 		t.Errorf("%d bytes are kept", keep)
 	}
-}
-
-// Escaped control characters, quotes and separators count, each for what it takes.
-func TestEncodingOf(t *testing.T) {
-	f := func(payload, want string) {
-		t.Helper()
-		if got := encodingOf([]byte(payload)); got != want {
-			t.Errorf("%q: %s", payload, got)
-		}
-	}
-	f("text", textEncoding)
-	f(`""""""""`, textEncoding)
-	f("\"\"\"\"\"\"\"\"\x01", base64Encoding)
-	f("\u2028\u2028\u2029\u2029", textEncoding)
-	f("\u2028\u2028\u2029\u2029\x01", base64Encoding)
-	f("xxxxx\x01", textEncoding)
-	f("xxx\x01", base64Encoding)
-	f("xxxx\xff", base64Encoding)
 }
 
 // An event has its id once: its own, and that of its document if it has one.

@@ -1,5 +1,7 @@
 package indexer
 
+import "logsluice/indexer/deadletter"
+
 // Fallback makes what OpenSearch can accept of a document that it refused. Plain
 // and Bare append a source line without its newline.
 type Fallback interface {
@@ -27,7 +29,7 @@ type form struct {
 	reason *reason // why the document is refused
 	// letter and occurrence, which tells equal ones of a record apart, are of
 	// letters that are no document's.
-	letter     *deadLetter
+	letter     *deadletter.Letter
 	occurrence int
 }
 

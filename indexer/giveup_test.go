@@ -4,18 +4,20 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // waits has documents of a record wait for an index, blocked or failing alone.
 func waits(d *dispatcher, ctx context.Context, name string, n int, fails bool) *target {
 	x := d.targets[name]
 	if x == nil {
-		x = &target{name: name, ticked: time.Now(), why: undecided, letters: name == DeadLetterIndex(d.ix.cfg.Prefix)}
+		x = &target{name: name, ticked: time.Now(), why: undecided, letters: name == deadletter.Index(d.ix.cfg.Prefix)}
 		d.targets[name] = x
 	}
 	p, _ := taken(d, ctx, 0, n)
 	if x.letters {
-		p = p.letter(StageIndex, 400, undecided)
+		p = p.letter(deadletter.StageIndex, 400, undecided)
 	}
 	if fails {
 		p.failing = &failing{at: time.Now(), clock: x.clock, accepted: x.accepted}
@@ -152,7 +154,7 @@ func TestEndShards(t *testing.T) {
 		d := idleDispatcher(t, nil)
 		p, _ := taken(d, t.Context(), 0, 1)
 		if letter {
-			p = p.letter(StageIndex, 400, undecided)
+			p = p.letter(deadletter.StageIndex, 400, undecided)
 		}
 		d.retries = []retry{{due: now.Add(time.Hour), parts: []*held{rest(p)}}}
 		d.tally.accepted = accepted
@@ -214,7 +216,7 @@ func TestDivert(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.Store = &brokenStore{} })
 	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, why: undecided, probeDue: time.Now().Add(time.Hour)}
 	p, _ := taken(d, t.Context(), 0, 1)
-	if kept := d.divert([]part{p.letter(StageIndex, 400, undecided)}, time.Now()); len(kept) > 0 || d.resent.count > 0 || len(d.storing.parts) != 1 {
+	if kept := d.divert([]part{p.letter(deadletter.StageIndex, 400, undecided)}, time.Now()); len(kept) > 0 || d.resent.count > 0 || len(d.storing.parts) != 1 {
 		t.Errorf("a dead letter: %d are sent, %d made, %d for the store", len(kept), d.resent.count, len(d.storing.parts))
 	}
 	f("due", 0, 0, 1, 4)

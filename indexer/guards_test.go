@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"logsluice/indexer/deadletter"
 )
 
 // idleDispatcher is a dispatcher whose loop does not run.
@@ -143,11 +145,11 @@ func TestBareFormIsNoDeadLetter(t *testing.T) {
 	docs.group = &ackGroup{ctx: context.Background(), pending: 2, done: func(bool) { settled++ }}
 	docs.undecided, docs.bytes = 2, 2*len(docs.Body)
 	p := part{docs: docs, to: 1}
-	letters := d.lettersOf(p.formOf(form{kind: bare}), StageBlocked, 0, nil)
+	letters := d.lettersOf(p.formOf(form{kind: bare}), deadletter.StageBlocked, 0, nil)
 	if len(letters) != 0 || docs.group.pending != 1 {
 		t.Errorf("dead letters %v, %d outcomes to come", fmt.Sprint(letters), docs.group.pending)
 	}
-	if letters = d.lettersOf(p.formOf(form{kind: plain, reason: undecided}), StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
+	if letters = d.lettersOf(p.formOf(form{kind: plain, reason: undecided}), deadletter.StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
 		t.Errorf("%d dead letters of a plain form", len(letters))
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"logsluice/opensearch"
 )
 
 // The checks behind /healthz and /readyz: whether the dispatcher answers, and whether
@@ -51,7 +53,7 @@ func (ix *Indexer) Ready() error {
 // refused, or one of whose documents is, for want of credentials, permission or an
 // index, says that they are wrong; one whose documents are accepted that they are
 // right.
-func (ix *Indexer) note(status int, items []itemResult, err error) {
+func (ix *Indexer) note(status int, items []opensearch.Item, err error) {
 	isWrong := isWrongSetting(status)
 	for _, item := range items {
 		if isSetting(item.Status) && !isStateOfIndex(item.Error) {

@@ -38,9 +38,9 @@ func TestReady(t *testing.T) {
 	ix := new(Indexer)
 	f := func(want string, status int, err error, items ...int) {
 		t.Helper()
-		var results []itemResult
+		var results []opensearch.Item
 		for _, status := range items {
-			results = append(results, itemResult{Status: status, Error: &opensearch.Cause{Type: "type", Reason: "because"}})
+			results = append(results, opensearch.Item{Status: status, Error: &opensearch.Cause{Type: "type", Reason: "because"}})
 		}
 		ix.note(status, results, err)
 		got := ix.Ready()

@@ -171,7 +171,7 @@ func (ix *Indexer) reportLetter(docs *Documents) {
 	}
 	of := docs.form.letter
 	ix.cfg.Log.Error().Str("shard", docs.source.Shard).Str("sequence_number", docs.source.SequenceNumber).
-		Str("stage", of.Stage).Str("error", of.Error.Reason).Int("lines_left_out", leftOut).Msg("record kept as a dead letter")
+		Str("stage", of.Stage).Str("error", of.Cause.Reason).Int("lines_left_out", leftOut).Msg("record kept as a dead letter")
 }
 
 // Close ends the work at once. Documents without a verdict get none.

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/local/localtest"
 	"logsluice/opensearch"
 )
@@ -190,12 +191,6 @@ func wait(t *testing.T, done *sync.WaitGroup) {
 	case <-time.After(2 * time.Minute):
 		t.Fatal("no verdict in time")
 	}
-}
-
-// letterKept is a dead letter as it is in the index.
-type letterKept struct {
-	deadLetter
-	Payload string `json:"payload"`
 }
 
 func counted(t *testing.T, c prometheus.Counter) float64 {
@@ -393,9 +388,9 @@ func TestRefusedInEachForm(t *testing.T) {
 			}
 			for key, source := range documents {
 				if strings.HasPrefix(key, "app-dead-letter/") {
-					var letter letterKept
-					if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.Error.Type != "first_exception" || letter.ID != "3" ||
-						letter.Payload != `{"_id":"3","id":"3","timestamp":1544400000000,"message":"m3","owner":"owner","logGroup":"/g","logStream":"s","position":0}` || letter.Group != "/g" || letter.Number != "0" || letter.Truncated {
+					var letter deadletter.Letter
+					if err := json.Unmarshal([]byte(source), &letter); err != nil || letter.Cause.Type != "first_exception" || letter.TargetID != "3" ||
+						letter.Payload != `{"_id":"3","id":"3","timestamp":1544400000000,"message":"m3","owner":"owner","logGroup":"/g","logStream":"s","position":0}` || letter.LogGroup != "/g" || letter.SequenceNumber != "0" || letter.PayloadTruncated {
 						t.Errorf("dead letter %s, %v", source, err)
 					}
 				}
@@ -506,7 +501,7 @@ func TestDeadLetterWithoutID(t *testing.T) {
 		return true
 	}}
 	ix := start(t, fake, func(c *Config) { c.NoIDs = true })
-	put(t, ix, NewDeadLetter(Record{}, StageParse, io.EOF, []byte("x")))
+	put(t, ix, NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, []byte("x")))
 	if action, _, _ := strings.Cut(body, "\n"); action != `{"index":{"_index":"app-dead-letter"}}` {
 		t.Errorf("action %s", action)
 	}
@@ -702,11 +697,11 @@ func testTooLarge(t *testing.T, limit int, refuse func(w http.ResponseWriter, si
 			}
 			continue
 		}
-		var letter letterKept
+		var letter deadletter.Letter
 		if err := json.Unmarshal([]byte(source), &letter); err != nil {
 			t.Fatal(err)
 		}
-		if !letter.Truncated || letter.Bytes < 10*limit || len(letter.Payload) < limit/8 || letter.ID != "big" || letter.Index != "app-2018-12-10" {
+		if !letter.PayloadTruncated || letter.PayloadBytes < 10*limit || len(letter.Payload) < limit/8 || letter.TargetID != "big" || letter.TargetIndex != "app-2018-12-10" {
 			t.Errorf("dead letter: %.300s", source)
 		}
 	}
@@ -724,7 +719,7 @@ func TestDeadLetter(t *testing.T) {
 	for range 2 { // a re-delivery doubles nothing
 		for _, payload := range payloads {
 			done.Add(1)
-			letter := NewDeadLetter(Record{Source: source, LogGroup: "/g"}, StageInflate, io.ErrUnexpectedEOF, []byte(payload))
+			letter := NewDeadLetter(Record{Source: source, LogGroup: "/g"}, deadletter.StageInflate, io.ErrUnexpectedEOF, []byte(payload))
 			if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 				t.Fatal(err)
 			}
@@ -737,12 +732,12 @@ func TestDeadLetter(t *testing.T) {
 	}
 	encodings := map[string]string{}
 	for _, text := range documents {
-		var letter letterKept
+		var letter deadletter.Letter
 		if err := json.Unmarshal([]byte(text), &letter); err != nil {
 			t.Fatal(err)
 		}
-		encodings[letter.Encoding] = letter.Payload
-		if letter.Stage != "inflate" || letter.Error.Reason != "unexpected EOF" || letter.Shard != "shard-1" || letter.Group != "/g" || letter.Number != "7" || time.Since(letter.Time) > time.Minute {
+		encodings[letter.PayloadEncoding] = letter.Payload
+		if letter.Stage != "inflate" || letter.Cause.Reason != "unexpected EOF" || letter.Shard != "shard-1" || letter.LogGroup != "/g" || letter.SequenceNumber != "7" || time.Since(letter.Time) > time.Minute {
 			t.Errorf("dead letter: %s", text)
 		}
 	}
@@ -760,12 +755,12 @@ func TestDeadLetterTooLong(t *testing.T) {
 	fake := &fakeBulk{}
 	ix := start(t, fake, func(c *Config) { c.RequestTimeout = time.Minute })
 	for _, unit := range []string{"x", "\xff"} {
-		put(t, ix, NewDeadLetter(Record{}, StageParse, io.EOF, []byte(strings.Repeat(unit, maxPayload+1))))
+		put(t, ix, NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, []byte(strings.Repeat(unit, deadletter.MaxPayload+1))))
 	}
 	for _, source := range fake.documents() {
-		var letter letterKept
-		if err := json.Unmarshal([]byte(source), &letter); err != nil || !letter.Truncated || letter.Bytes != maxPayload+1 || len(letter.Payload) < maxPayload || len(letter.Payload) >= 50_000_000 {
-			t.Errorf("%d characters of %d bytes, %v", len(letter.Payload), letter.Bytes, err)
+		var letter deadletter.Letter
+		if err := json.Unmarshal([]byte(source), &letter); err != nil || !letter.PayloadTruncated || letter.PayloadBytes != deadletter.MaxPayload+1 || len(letter.Payload) < deadletter.MaxPayload || len(letter.Payload) >= 50_000_000 {
+			t.Errorf("%d characters of %d bytes, %v", len(letter.Payload), letter.PayloadBytes, err)
 		}
 	}
 	if n := len(fake.documents()); n != 2 {

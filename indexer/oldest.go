@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"logsluice/indexer/deadletter"
 )
 
 // oldestDocuments is the metric of how long documents have been without an outcome: of
@@ -83,7 +85,7 @@ type oldest struct {
 func (d *dispatcher) oldestOf(now time.Time) oldest {
 	d.ix.inbox.take(d.enqueue)
 	o := oldest{now: now, put: now, indices: make(map[string]time.Time)}
-	letters := DeadLetterIndex(d.ix.cfg.Prefix)
+	letters := deadletter.Index(d.ix.cfg.Prefix)
 	look := func(parts ...part) {
 		for i := range parts {
 			o.look(&parts[i], letters)

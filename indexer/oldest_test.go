@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"logsluice/indexer/deadletter"
 )
 
 // ages returns the metric in whole seconds, by index.
@@ -72,7 +74,7 @@ func TestOldestDocuments(t *testing.T) {
 		defer v.virtual.mu.Unlock()
 		v.took = took
 	}
-	letters := DeadLetterIndex("app")
+	letters := deadletter.Index("app")
 	bothRefuse := func(i, _ string) *refusal {
 		if i == old || i == letters {
 			return readOnly(i)

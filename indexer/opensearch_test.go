@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/local/localtest"
 	"logsluice/opensearch"
 )
@@ -44,7 +45,7 @@ func ask(t *testing.T, client opensearch.Client, method, path, body string) (sta
 func TestRefusedByOpenSearch(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)
-	template, err := DeadLetterTemplate(prefix)
+	template, err := deadletter.Template(prefix)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/statelog"
 	"logsluice/local/localtest"
 	"logsluice/opensearch"
@@ -21,7 +22,7 @@ func TestSampledLines(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		for period := range 3 {
 			for i := range 1000 {
-				letter := NewDeadLetter(Record{Source: Source{Shard: "a"}, Occurrence: 1000*period + i}, StageParse, errors.New("bad"), []byte("x"))
+				letter := NewDeadLetter(Record{Source: Source{Shard: "a"}, Occurrence: 1000*period + i}, deadletter.StageParse, errors.New("bad"), []byte("x"))
 				if err := v.Put(t.Context(), letter, 0, func(bool) {}); err != nil {
 					t.Fatal(err)
 				}
@@ -159,7 +160,7 @@ func TestReportOfRequest(t *testing.T) {
 	why := &reason{"kind", "text"}
 	bareForm, plainForm := one.formOf(form{kind: bare}), one.formOf(form{kind: plain, reason: why})
 	origin := one.formOf(form{kind: plain, reason: why, origin: true})
-	dead := one.letter(StageIndex, 400, why)
+	dead := one.letter(deadletter.StageIndex, 400, why)
 	f := func(name string, status int, err error, want string, verdicts ...verdict) {
 		t.Helper()
 		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}

@@ -22,9 +22,9 @@ import (
 
 // One bulk request: its body, the call, and the outcome of each document by its answer.
 
-// bulkPath asks for no more of the answer than a verdict needs. Each item
-// keeps its status, so the filter does not shift positions.
-const bulkPath = "/_bulk?filter_path=errors,items.*.status,items.*.error"
+// maxString bounds in bytes what is kept of a string of an answer: of reasons even less
+// is shown.
+const maxString = 2 * maxReason
 
 // send posts a batch, gives each of its documents a verdict, and tells how
 // OpenSearch fared with it.
@@ -120,7 +120,7 @@ func tooLarge(status int, err error) bool {
 }
 
 // rejected counts the documents that OpenSearch had no room for.
-func rejected(batch []part, items []itemResult, status int) int {
+func rejected(batch []part, items []opensearch.Item, status int) int {
 	if status == http.StatusTooManyRequests {
 		return documents(batch)
 	}
@@ -135,7 +135,7 @@ func rejected(batch []part, items []itemResult, status int) int {
 
 // post sends one bulk request. Unless it was answered with 200 and a verdict
 // for each document, it returns an error; status is 0 when no answer came.
-func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error) {
+func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err error) {
 	if isLarge(batch[0]) {
 		runtime.GC() // the memory limit alone is exceeded by one large buffer
 	}
@@ -148,7 +148,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 		size += len(written)
 	}
 	ix.metrics.requestBytes.Add(float64(size))
-	most := maxAnswer(documents(batch), size)
+	most := opensearch.MaxBulkAnswer(documents(batch), size)
 	body := &requestBody{Reader: io.MultiReader(readers...)}
 	lend := func() {
 		for _, p := range batch {
@@ -171,12 +171,11 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 		}()
 	}
 	defer body.lend(lend)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, bulkPath, body)
+	req, err := opensearch.NewBulkRequest(ctx, opensearch.ItemsOnly, body)
 	if err != nil {
 		return nil, 0, err
 	}
 	req.ContentLength = int64(size)
-	req.Header.Set("Content-Type", "application/x-ndjson")
 	if ix.cfg.Gzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
@@ -189,7 +188,7 @@ func (ix *Indexer) post(batch []part) (items []itemResult, status int, err error
 	if resp.StatusCode != http.StatusOK {
 		return nil, resp.StatusCode, opensearch.NewAnswerError("bulk request", resp)
 	}
-	items, err = readItems(opensearch.Bounded(resp.Body, most), documents(batch))
+	items, err = opensearch.ReadItems(opensearch.Bounded(resp.Body, most), documents(batch), maxString)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the answer to a bulk request: %w", err)
 	}

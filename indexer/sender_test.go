@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"logsluice/indexer/deadletter"
 )
 
 // streams is a client.
@@ -108,7 +110,7 @@ func TestLetterTooLarge(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	d.ix.client = &answering{status: 413}
 	p, _ := taken(d, t.Context(), 0, 1)
-	p = p.letter(StageIndex, 400, undecided)
+	p = p.letter(deadletter.StageIndex, 400, undecided)
 	before := p.form.keep
 	if r := d.ix.send([]part{p}); len(r.verdicts) != 1 || r.verdicts[0].outcome != busy || p.form.keep != before/2 || r.trip.pushback {
 		t.Errorf("%+v, %d bytes of %d are kept", r, p.form.keep, before)

@@ -3,6 +3,8 @@ package indexer
 import (
 	"net/http"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // settle takes in the outcomes of a request: it counts documents off their records
@@ -109,7 +111,7 @@ func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 	if othersAccepted && p.count() == 1 && isToBlame(p.failing, p.failing.tries, s.now, d.accepted) {
 		switch {
 		case !p.isLetter():
-			letter := p.letter(StageIndex, v.status, v.reason)
+			letter := p.letter(deadletter.StageIndex, v.status, v.reason)
 			letter.form.opaque = true // what is before OpenSearch may object to the text
 			return d.replace(p, []part{letter})
 		case d.ix.cfg.Store != nil:

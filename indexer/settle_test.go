@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // What a request says of OpenSearch as a whole is what became of documents that were
@@ -15,7 +17,7 @@ func TestNote(t *testing.T) {
 	now := begun.Add(time.Hour)
 	p, _ := taken(d, t.Context(), 0, 8)
 	verdicts := []verdict{
-		{part: p.slice(0, 1).letter(StageBlocked, 403, undecided), outcome: indexed},
+		{part: p.slice(0, 1).letter(deadletter.StageBlocked, 403, undecided), outcome: indexed},
 		{part: p.slice(0, 3), outcome: blocked, index: "app-x", reason: undecided},
 		{part: p.slice(3, 4), outcome: unanswered},
 		{part: p.slice(4, 5), outcome: busy},
@@ -56,7 +58,7 @@ func TestOneDocumentIsToBlame(t *testing.T) {
 		d := idleDispatcher(t, func(c *Config) { c.Store = store })
 		p, _ := taken(d, t.Context(), 0, n)
 		if letter {
-			p = p.letter(StageIndex, 500, undecided)
+			p = p.letter(deadletter.StageIndex, 500, undecided)
 		}
 		d.accepted = 2 * enoughOthers
 		p.failing = &failing{whole: true, at: time.Now().Add(-time.Hour), seen: d.accepted - 1, tries: maxTries}
@@ -132,7 +134,7 @@ func TestReplaceCounts(t *testing.T) {
 	p, outcomes := taken(d, t.Context(), 0, 2)
 	one, size := p.slice(0, 1), len(p.slice(0, 1).bytes())
 	all := p.docs.bytes
-	forms := d.replace(one, []part{one.letter(StageIndex, 400, undecided), one.formOf(form{kind: bare})})
+	forms := d.replace(one, []part{one.letter(deadletter.StageIndex, 400, undecided), one.formOf(form{kind: bare})})
 	for i, want := range []int{all + size, all, all - size} {
 		if p.docs.bytes != want {
 			t.Errorf("%d bytes wait after %d outcomes, want %d", p.docs.bytes, i, want)

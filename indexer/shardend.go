@@ -3,6 +3,8 @@ package indexer
 import (
 	"context"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // shardEnd says that a shard is read to its end, or that its end need not be tracked.
@@ -65,17 +67,17 @@ func (d *dispatcher) endShards(now time.Time) {
 			continue
 		}
 		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
-		given += d.abandonSome(&t.blocked, overdue, StageBlocked, now)
+		given += d.abandonSome(&t.blocked, overdue, deadletter.StageBlocked, now)
 		for i := range t.failing {
 			given += d.abandonSome(&t.failing[i].parts, func(h *held) bool {
 				return overdue(h) && (!d.tally.mostFailed() || d.tally.isOver(now))
-			}, StageBlocked, now)
+			}, deadletter.StageBlocked, now)
 		}
 	}
 	for i := range d.retries {
 		given += d.abandonSome(&d.retries[i].parts, func(h *held) bool {
 			return !h.isLetter() && d.isOverdue(h, time.Time{}, now) && d.tally.accepted.After(h.tried)
-		}, StageBlocked, now)
+		}, deadletter.StageBlocked, now)
 	}
 	if given > 0 {
 		d.ix.cfg.Log.Error().Int("documents", given).

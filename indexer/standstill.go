@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/timetext"
 )
 
@@ -42,7 +43,7 @@ func (d *dispatcher) standstill(paused []string) error {
 		return fmt.Errorf("%s paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: %s",
 			strings.Join(paused, ", "), d.waitedFor())
 	}
-	t := d.targets[DeadLetterIndex(d.ix.cfg.Prefix)]
+	t := d.targets[deadletter.Index(d.ix.cfg.Prefix)]
 	switch {
 	case t == nil:
 		return nil

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // Store keeps dead letters that their index refuses.
@@ -73,11 +75,7 @@ func (ix *Indexer) putIntoStore(batch []part) []verdict {
 	at := batch[0].docs.source.Arrived
 	for _, p := range batch {
 		id, source := ix.letterSource(p)
-		lines = append(lines, source[:1]...)
-		if id != "" {
-			lines = append(append(append(lines, `"_id":"`...), id...), `",`...)
-		}
-		lines = append(append(lines, source[1:]...), '\n')
+		lines = deadletter.AppendLine(lines, id, source)
 		if arrived := p.docs.source.Arrived; arrived.Before(at) {
 			at = arrived
 		}
@@ -96,7 +94,7 @@ func (ix *Indexer) putIntoStore(batch []part) []verdict {
 	}
 	verdicts := make([]verdict, len(batch))
 	for i, p := range batch {
-		verdicts[i] = verdict{part: p, outcome: how, index: DeadLetterIndex(ix.cfg.Prefix)}
+		verdicts[i] = verdict{part: p, outcome: how, index: deadletter.Index(ix.cfg.Prefix)}
 	}
 	return verdicts
 }

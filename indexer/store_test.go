@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // keptStore notes what it is given.
@@ -21,6 +23,8 @@ func (s *keptStore) Put(ctx context.Context, at time.Time, _ string, lines []byt
 	s.at, s.lines = append(s.at, at), append(s.lines, bytes.Count(lines, []byte{'\n'}))
 	return s.err
 }
+
+var _ Store = (*deadletter.S3)(nil)
 
 // drainStore has the dispatcher put what waits for the store, as its loop would.
 func drainStore(d *dispatcher) {
@@ -41,7 +45,7 @@ func TestStoreBounds(t *testing.T) {
 		d := idleDispatcher(t, func(c *Config) { c.Store = store })
 		arrived := time.UnixMilli(1_700_000_000_000).UTC()
 		for i := range letters {
-			docs := NewDeadLetter(Record{Source: Source{Shard: "shard", Arrived: arrived.Add(-time.Duration(i) * time.Second)}}, StageParse, errors.New("story"), bytes.Repeat([]byte{'x'}, size))
+			docs := NewDeadLetter(Record{Source: Source{Shard: "shard", Arrived: arrived.Add(-time.Duration(i) * time.Second)}}, deadletter.StageParse, errors.New("story"), bytes.Repeat([]byte{'x'}, size))
 			docs.group = &ackGroup{ctx: t.Context(), pending: 1, done: func(bool) {}}
 			docs.undecided, docs.bytes = 1, len(docs.Body)
 			d.storeLater(part{docs: docs, to: 1, form: docs.form})
@@ -80,7 +84,7 @@ func TestStoreForsaken(t *testing.T) {
 	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, probeDue: time.Now().Add(time.Hour)}
 	ctx, cancel := context.WithCancel(t.Context())
 	p, outcomes := taken(d, ctx, 0, 2)
-	d.storeLater(p.slice(0, 1).letter(StageIndex, 400, undecided))
+	d.storeLater(p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided))
 	d.finish(p.slice(1, 2))
 	d.store(time.Now())
 	cancel()
@@ -89,7 +93,7 @@ func TestStoreForsaken(t *testing.T) {
 		t.Errorf("%d wait, outcomes %v", len(d.storing.parts), *outcomes)
 	}
 	p, _ = taken(d, t.Context(), 10, 2)
-	letter := p.slice(0, 1).letter(StageIndex, 400, undecided)
+	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided)
 	d.finish(p.slice(1, 2))
 	body := p.docs
 	d.storeLater(letter)

@@ -3,6 +3,8 @@ package indexer
 import (
 	"testing"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // now and tallies of what a worker has seen by then.
@@ -134,7 +136,7 @@ func TestHold(t *testing.T) {
 	if letters := d.hold(one(5, blocked), now); len(letters) != 1 {
 		t.Errorf("%d dead letters of a document for an index that is given up", len(letters))
 	}
-	letter := verdict{part: p.slice(6, 7).letter(StageIndex, 400, undecided), outcome: blocked, index: "app-dead-letter", reason: undecided}
+	letter := verdict{part: p.slice(6, 7).letter(deadletter.StageIndex, 400, undecided), outcome: blocked, index: "app-dead-letter", reason: undecided}
 	d.targetOf(letter, now).givenUp = true
 	if letters := d.hold(letter, now); len(letters) > 0 || len(d.storing.parts) != 1 {
 		t.Errorf("%d dead letters of a dead letter, %d for the store", len(letters), len(d.storing.parts))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -82,7 +83,7 @@ func isFlood(e *opensearch.Cause) bool {
 }
 
 // outcomeOf judges the result of one operation.
-func outcomeOf(r itemResult) outcome {
+func outcomeOf(r opensearch.Item) outcome {
 	switch {
 	case r.Status >= 200 && r.Status < 300:
 		return indexed
@@ -100,16 +101,16 @@ func outcomeOf(r itemResult) outcome {
 
 // Waits reports whether documents wait for an index that answers one of them like this.
 func Waits(status int, cause *opensearch.Cause) bool {
-	o := outcomeOf(itemResult{status, cause})
+	o := outcomeOf(opensearch.Item{Status: status, Error: cause})
 	return o == blocked || o == failedAlone
 }
 
 // isTaken reports whether OpenSearch has done the work on a document.
-func isTaken(r itemResult) bool { return outcomeOf(r).isAccepted() }
+func isTaken(r opensearch.Item) bool { return outcomeOf(r).isAccepted() }
 
 // judge turns the items of an answer into verdicts, one for each run of documents
 // of a set with the same outcome.
-func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
+func (ix *Indexer) judge(batch []part, items []opensearch.Item) []verdict {
 	watched := ix.watched.Load()
 	conflicts := ix.conflicts(batch, items)
 	var verdicts []verdict
@@ -143,7 +144,7 @@ func (ix *Indexer) judge(batch []part, items []itemResult) []verdict {
 // narrow limits a verdict to the documents of one index.
 func (v *verdict) narrow(prefix string) {
 	if v.isLetter() {
-		v.index = DeadLetterIndex(prefix)
+		v.index = deadletter.Index(prefix)
 		return
 	}
 	to, index := v.indexRun(0)
@@ -151,7 +152,7 @@ func (v *verdict) narrow(prefix string) {
 }
 
 // explain notes why documents were not accepted.
-func (v *verdict) explain(ix *Indexer, r itemResult) {
+func (v *verdict) explain(ix *Indexer, r opensearch.Item) {
 	v.status, v.flood = r.Status, isFlood(r.Error)
 	switch v.outcome {
 	case indexed, alreadyThere:
@@ -201,14 +202,14 @@ func (v verdict) otherForms() []part {
 	p := v.part
 	switch {
 	case v.outcome == conflicting:
-		return []part{p.letter(StageIndex, v.status, v.reason)}
+		return []part{p.letter(deadletter.StageIndex, v.status, v.reason)}
 	case p.form == nil:
 		return []part{p.formOf(form{kind: plain, reason: v.reason, origin: p.hasOrigin()})}
 	case p.form.origin:
 		return []part{p.formOf(form{kind: p.form.kind, reason: p.form.reason})}
 	case p.form.kind == plain:
 		// The reason is why the document itself is not accepted.
-		return []part{p.letter(StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare, origin: p.hasOrigin()})}
+		return []part{p.letter(deadletter.StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare, origin: p.hasOrigin()})}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestOutcomes(t *testing.T) {
 	f := func(status int, kind, why string, want outcome) {
 		t.Helper()
-		r := itemResult{Status: status}
+		r := opensearch.Item{Status: status}
 		if kind != "" {
 			r.Error = &opensearch.Cause{Type: kind, Reason: why}
 		}
@@ -83,7 +84,7 @@ func TestJudge(t *testing.T) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		d.ix.watched.Store(watched)
-		items := make([]itemResult, len(statuses))
+		items := make([]opensearch.Item, len(statuses))
 		for i, status := range statuses {
 			items[i].Status = status
 			if e, ok := kinds[i]; ok {
@@ -110,7 +111,7 @@ func TestJudge(t *testing.T) {
 	elsewhere := opensearch.Cause{Reason: "[other]: version conflict"}
 	f("in conflict", p.slice(0, 3), false, []int{409, 409, 409}, map[int]opensearch.Cause{0: {Reason: "[0]: version conflict"}, 1: elsewhere},
 		run{alreadyThere, 1, ""}, run{conflicting, 1, ""}, run{alreadyThere, 1, ""})
-	letter := p.slice(0, 1).letter(StageIndex, 400, undecided)
+	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided)
 	f("a dead letter", letter, false, []int{201}, nil, run{indexed, 1, "app-dead-letter"})
 	f("a dead letter that is there", letter, false, []int{409}, nil, run{alreadyThere, 1, "app-dead-letter"})
 	f("a dead letter, no room", letter, false, []int{429}, nil, run{busy, 1, "app-dead-letter"})
@@ -171,7 +172,7 @@ func TestCountedOutcomes(t *testing.T) {
 		}
 	}
 	same := func(p part) part { return p }
-	asLetter := func(p part) part { return p.letter(StageIndex, 400, undecided) }
+	asLetter := func(p part) part { return p.letter(deadletter.StageIndex, 400, undecided) }
 	f("indexed", same, indexed, "indexed")
 	f("indexed as text", func(p part) part { return p.formOf(form{kind: plain}) }, indexed, "indexed plain")
 	f("there", same, alreadyThere, "there")

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/local/localtest"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -107,22 +108,22 @@ func respond(status int, body string) *http.Response {
 }
 
 // letters are the dead letters by the id that they are about.
-func (f *virtual) letters(t *testing.T) map[string]letterKept {
+func (f *virtual) letters(t *testing.T) map[string]deadletter.Letter {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := make(map[string]letterKept)
+	all := make(map[string]deadletter.Letter)
 	for key, source := range f.created {
 		if strings.HasPrefix(key, "app-dead-letter/") {
-			all[letterIn(t, source).ID] = letterIn(t, source)
+			all[letterIn(t, source).TargetID] = letterIn(t, source)
 		}
 	}
 	return all
 }
 
-func letterIn(t *testing.T, source string) letterKept {
+func letterIn(t *testing.T, source string) deadletter.Letter {
 	t.Helper()
-	var letter letterKept
+	var letter deadletter.Letter
 	if err := json.Unmarshal([]byte(source), &letter); err != nil {
 		t.Fatalf("%v: %s", err, source)
 	}

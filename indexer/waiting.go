@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 // Documents whose index does not accept them: they wait, are sent again, and become dead
@@ -43,7 +45,7 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 	p.attempts++
 	switch {
 	case t.givenUp && !t.letters && isBlocked:
-		return d.lettersOf(p, StageBlocked, v.status, v.reason)
+		return d.lettersOf(p, deadletter.StageBlocked, v.status, v.reason)
 	case isBlocked:
 		p.failing = nil
 		d.startWaiting(&p, t)
@@ -59,7 +61,7 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 	case p.failing == nil || p.failing.whole:
 		p.failing = &failing{at: now, clock: t.clock, accepted: t.accepted}
 	case isToBlame(p.failing, p.attempts, now, t.accepted):
-		return d.lettersOf(p, StageIndex, v.status, v.reason)
+		return d.lettersOf(p, deadletter.StageIndex, v.status, v.reason)
 	}
 	d.startWaiting(&p, t)
 	if n := len(t.failing); n == 0 || t.failing[n-1].made != now {
@@ -294,7 +296,7 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 	blocked := t.blocked
 	t.blocked, t.attempts, t.isBlocked = nil, 0, false
 	for _, h := range blocked {
-		d.abandon(h, StageBlocked, now)
+		d.abandon(h, deadletter.StageBlocked, now)
 	}
 }
 
@@ -332,7 +334,7 @@ func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, now time.
 		return
 	}
 	for i := range t.failing {
-		d.abandonSome(&t.failing[i].parts, which, StageIndex, now)
+		d.abandonSome(&t.failing[i].parts, which, deadletter.StageIndex, now)
 	}
 }
 
@@ -395,7 +397,7 @@ func (d *dispatcher) divert(batch []part, now time.Time) []part {
 	var kept []part
 	for _, p := range batch {
 		for p.count() > 0 {
-			to, name := p.count(), DeadLetterIndex(d.ix.cfg.Prefix)
+			to, name := p.count(), deadletter.Index(d.ix.cfg.Prefix)
 			if !p.isLetter() {
 				end, index := p.indexRun(0)
 				to, name = end, string(index)
@@ -431,6 +433,6 @@ func (d *dispatcher) divertRun(run part, t *target, now time.Time) {
 		d.startWaiting(&run, t)
 		d.storeLater(run)
 	default:
-		d.enqueueAgain(d.lettersOf(run, StageBlocked, 0, t.why), now)
+		d.enqueueAgain(d.lettersOf(run, deadletter.StageBlocked, 0, t.why), now)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/local/localtest"
 )
 
@@ -40,7 +41,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 					t.Fatalf("after 31 minutes: dead letters %v, %d records are open, %v indices given up", letters, v.open("b"), v.givenUp())
 				}
 				for _, letter := range letters {
-					if letter.Stage != StageBlocked || letter.Index != old || letter.Error.Type != refuse(old).kind {
+					if letter.Stage != deadletter.StageBlocked || letter.TargetIndex != old || letter.Cause.Type != refuse(old).kind {
 						t.Errorf("dead letter %+v", letter)
 					}
 				}
@@ -199,8 +200,8 @@ func TestIndexThatHoldsMostIsGivenUp(t *testing.T) {
 			t.Errorf("%d dead letters of 300, %d records open, %v given up", len(letters), v.open("b"), v.givenUp())
 		}
 		for _, letter := range letters {
-			if letter.Index != old {
-				t.Errorf("%s was given up", letter.Index)
+			if letter.TargetIndex != old {
+				t.Errorf("%s was given up", letter.TargetIndex)
 			}
 		}
 	})
@@ -284,7 +285,7 @@ func TestPoison(t *testing.T) {
 				}
 				feed(after - least)
 				letter := v.letters(t)["1-1"]
-				if letter.Stage != StageIndex || letter.Error.Type != "null_pointer_exception" || v.open("b") != 0 || !v.has(live+"/1-0") {
+				if letter.Stage != deadletter.StageIndex || letter.Cause.Type != "null_pointer_exception" || v.open("b") != 0 || !v.has(live+"/1-0") {
 					t.Errorf("dead letter %+v, %d open", letter, v.open("b"))
 				}
 				if n := v.attempts(live + "/1-1"); n < maxTries {
@@ -341,7 +342,7 @@ func TestDocumentThatFailsRequests(t *testing.T) {
 			}
 			time.Sleep(30 * time.Second)
 		}
-		if letters := v.letters(t); len(letters) != 1 || letters["500-1"].Stage != StageIndex || v.open("b") > 0 {
+		if letters := v.letters(t); len(letters) != 1 || letters["500-1"].Stage != deadletter.StageIndex || v.open("b") > 0 {
 			t.Errorf("dead letters %v, %d open", letters, v.open("b"))
 		}
 	})
@@ -388,7 +389,7 @@ func TestShardEnd(t *testing.T) {
 					t.Errorf("dead letters %v, %d open", letters, v.open("b"))
 				}
 				for _, letter := range v.letters(t) {
-					if letter.Stage != StageBlocked || letter.Index != old {
+					if letter.Stage != deadletter.StageBlocked || letter.TargetIndex != old {
 						t.Errorf("dead letter %+v", letter)
 					}
 				}
@@ -490,7 +491,7 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 			t.Errorf("%d are open, ready: %v, objects %v at %v", v.open("b"), v.Ready(), store.objects, store.times)
 		}
 		for _, lines := range store.objects {
-			if letter := letterIn(t, lines); letter.ID != "1-1" || !strings.HasPrefix(lines, `{"_id":"`) || !strings.HasSuffix(lines, "}\n") {
+			if letter := letterIn(t, lines); letter.TargetID != "1-1" || !strings.HasPrefix(lines, `{"_id":"`) || !strings.HasSuffix(lines, "}\n") {
 				t.Errorf("object %s", lines)
 			}
 		}
@@ -573,7 +574,7 @@ func TestIndexThatFailsOnAll(t *testing.T) {
 					t.Errorf("%v given up, %d and %d records are open", v.givenUp(), v.open("a"), v.open("b"))
 				}
 				for id, letter := range v.letters(t) {
-					if letter.Index != old || letter.Error.Type != "fail_processor_exception" {
+					if letter.TargetIndex != old || letter.Cause.Type != "fail_processor_exception" {
 						t.Errorf("dead letter of %s: %+v", id, letter)
 					}
 				}

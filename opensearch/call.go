@@ -25,14 +25,11 @@ func call(ctx context.Context, client Client, doing, method, path string, body [
 
 // exchange is call for a request that is made already.
 func exchange(client Client, doing string, req *http.Request, answer any) error {
-	resp, err := client.Stream(req)
+	resp, err := send(client, doing, req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
-		return NewAnswerError(doing, resp)
-	}
 	if answer == nil {
 		return nil
 	}
@@ -40,6 +37,20 @@ func exchange(client Client, doing string, req *http.Request, answer any) error 
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
+}
+
+// send sends a request and returns the answer, whose body is to be closed. It fails
+// unless the status is 200 or 201.
+func send(client Client, doing string, req *http.Request) (*http.Response, error) {
+	resp, err := client.Stream(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		defer resp.Body.Close()
+		return nil, NewAnswerError(doing, resp)
+	}
+	return resp, nil
 }
 
 // maxAnswer bounds an answer in bytes. The largest are mappings: a data stream of 100

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"logsluice/internal/jsonscan"
 )
 
 // Envelope is a subscription record: log events of one log stream, or a window
@@ -349,7 +351,7 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 	return ev, reason, err
 }
 
-func startsNumber(c byte) bool { return c == '-' || ('0' <= c && c <= '9') }
+func startsNumber(c byte) bool { return c == '-' || jsonscan.IsDigit(c) }
 
 // systemFields reads what CloudWatch adds to an event on request.
 func (s *scanner) systemFields(ev *Event, keys *keys) error {
@@ -383,7 +385,7 @@ func (s *scanner) usualEvent(ev *Event) bool {
 		return false
 	}
 	i := len(id) + 1
-	i += digits(data[i:])
+	i += jsonscan.Digits(data[i:])
 	if i++; i > len(data) || data[i-1] != '"' {
 		return false
 	}
@@ -394,7 +396,7 @@ func (s *scanner) usualEvent(ev *Event) bool {
 	i += len(timestamp)
 	number, begin := int64(0), i
 	const most = 14 // digits: up to the year 5138
-	for i < len(data) && i < begin+most && '0' <= data[i] && data[i] <= '9' {
+	for i < len(data) && i < begin+most && jsonscan.IsDigit(data[i]) {
 		number = number*10 + int64(data[i]-'0')
 		i++
 	}

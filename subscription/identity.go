@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+
+	"logsluice/internal/jsonscan"
 )
 
 // An id is trusted as an identity when it is a string of at least as many
@@ -75,7 +77,7 @@ func (e *Envelope) identify(ofInput *identities) {
 
 // trusted tells whether an id, as the string literal it came in, is CloudWatch's.
 func trusted(id []byte) bool {
-	return len(id) >= minTrusted+2 && len(id) <= maxTrusted+2 && digits(id[1:]) == len(id)-2
+	return len(id) >= minTrusted+2 && len(id) <= maxTrusted+2 && jsonscan.Digits(id[1:]) == len(id)-2
 }
 
 // digest is the hash of what an event is. Canonical literals end by

@@ -2,9 +2,10 @@ package subscription
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"logsluice/internal/jsonscan"
 )
 
 // JSON is read in one pass, without a tree of values; what nobody asks for is passed over.
@@ -36,13 +37,8 @@ func (s *scanner) peek() byte {
 
 // space passes over white space.
 func (s *scanner) space() {
-	for s.pos < len(s.data) {
-		switch s.data[s.pos] {
-		case ' ', '\t', '\n', '\r':
-			s.pos++
-		default:
-			return
-		}
+	for s.pos < len(s.data) && jsonscan.IsSpace(s.data[s.pos]) {
+		s.pos++
 	}
 }
 
@@ -220,56 +216,13 @@ func (s *scanner) null() bool {
 // number reads a number and returns its characters.
 func (s *scanner) number() ([]byte, error) {
 	start := s.pos
-	if s.peek() == '-' {
-		s.pos++
-	}
-	switch zero := s.peek() == '0'; {
-	case zero:
-		s.pos++
-	case !s.digits():
-		s.pos = start
+	n, ok := jsonscan.Number(s.data[start:])
+	s.pos += n
+	switch {
+	case ok:
+		return s.data[start:s.pos], nil
+	case n == 0:
 		return nil, s.unexpected("a value")
 	}
-	if s.peek() == '.' {
-		s.pos++
-		if !s.digits() {
-			return nil, s.unexpected("a digit")
-		}
-	}
-	if c := s.peek(); c == 'e' || c == 'E' {
-		s.pos++
-		if c := s.peek(); c == '+' || c == '-' {
-			s.pos++
-		}
-		if !s.digits() {
-			return nil, s.unexpected("a digit")
-		}
-	}
-	return s.data[start:s.pos], nil
-}
-
-// digits passes over digits; false if there is none.
-func (s *scanner) digits() bool {
-	n := digits(s.data[s.pos:])
-	s.pos += n
-	return n > 0
-}
-
-// digits counts the digits that data begins with.
-func digits(data []byte) int {
-	i := 0
-	for ; i+8 <= len(data); i += 8 {
-		const (
-			upper = 0xf0 * each
-			three = 0x30 * each // the upper half of a digit, and of one and 6
-		)
-		x := binary.LittleEndian.Uint64(data[i:])
-		if x&upper != three || (x+6*each)&upper != three {
-			break
-		}
-	}
-	for i < len(data) && '0' <= data[i] && data[i] <= '9' {
-		i++
-	}
-	return i
+	return nil, s.unexpected("a digit")
 }

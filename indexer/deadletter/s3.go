@@ -38,10 +38,10 @@ type S3 struct {
 	region string
 }
 
-// New returns a store of dead letters in a folder of S3, in the region of cfg. Where
+// NewS3 returns a store of dead letters in a folder of S3, in the region of cfg. Where
 // cfg or the AWS SDK's variables name an endpoint, the bucket is named by the path, as
 // emulators expect it.
-func New(cfg aws.Config, url URL) *S3 {
+func NewS3(cfg aws.Config, url URL) *S3 {
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.HTTPClient = ownbody.Client(o.HTTPClient)
 		o.UsePathStyle = o.BaseEndpoint != nil
@@ -91,23 +91,23 @@ func (s *S3) put(ctx context.Context, object *s3.PutObjectInput) error {
 	}
 	err = fmt.Errorf("write dead letters to %s%s/%s: %w", scheme, s.url.Bucket, *object.Key, err)
 	if remedy := s.remedy(err); remedy != "" && ctx.Err() == nil {
-		return &Error{err, remedy}
+		return &StoreError{err, remedy}
 	}
 	return err
 }
 
-// Error is a write that failed for a reason that somebody can remove.
-type Error struct {
+// StoreError is a write that failed for a reason that somebody can remove.
+type StoreError struct {
 	Err error
 	// Remedy says what to do.
 	Remedy string
 }
 
 // Error implements error.
-func (e *Error) Error() string { return e.Err.Error() + ": " + e.Remedy }
+func (e *StoreError) Error() string { return e.Err.Error() + ": " + e.Remedy }
 
 // Unwrap returns the error without the remedy.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *StoreError) Unwrap() error { return e.Err }
 
 // remedy returns what to do about a failed write, "" where only S3 can do something.
 func (s *S3) remedy(err error) string {

@@ -24,11 +24,8 @@ import (
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
-	"logsluice/indexer"
 	"logsluice/local/localtest"
 )
-
-var _ indexer.Store = (*S3)(nil)
 
 const bucket = "archive"
 
@@ -87,7 +84,7 @@ func retrier() aws.Retryer {
 	})
 }
 
-func (s *service) store(prefix string) *S3 { return New(s.cfg, URL{bucket, prefix}) }
+func (s *service) store(prefix string) *S3 { return NewS3(s.cfg, URL{bucket, prefix}) }
 
 // objects are the contents by key.
 func (s *service) objects() map[string]string {
@@ -227,7 +224,7 @@ func TestPut_Failure(t *testing.T) {
 	f(refused(http.StatusServiceUnavailable, "SlowDown"), "SlowDown: it is so")
 
 	s := newService(t)
-	f(New(s.cfg, URL{"nobody", "p/"}), "s3://nobody/p/", "NoSuchBucket", "create the bucket (deploy/logsluice.yaml has one), or correct DEAD_LETTER_URL (--dead-letter-url)")
+	f(NewS3(s.cfg, URL{"nobody", "p/"}), "s3://nobody/p/", "NoSuchBucket", "create the bucket (deploy/logsluice.yaml has one), or correct DEAD_LETTER_URL (--dead-letter-url)")
 	if objects := s.objects(); len(objects) > 0 {
 		t.Errorf("objects %q", objects)
 	}
@@ -249,7 +246,7 @@ func TestPut_Hangs(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), caller)
 			defer cancel()
 			began := time.Now()
-			err := New(cfg, URL{bucket, "p/"}).Put(ctx, at, "abc", []byte(lines))
+			err := NewS3(cfg, URL{bucket, "p/"}).Put(ctx, at, "abc", []byte(lines))
 			if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(fmt.Sprint(err), "check the route") != remedy {
 				t.Error(err)
 			}
@@ -307,7 +304,7 @@ func TestOwnBodies(t *testing.T) {
 	e := new(localtest.Early)
 	cfg := config()
 	cfg.HTTPClient = e
-	_ = New(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", []byte(lines))
+	_ = NewS3(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", []byte(lines))
 	if body, err := io.ReadAll(e.Body); err != nil || len(body) == 0 {
 		t.Errorf("the body is gone: %q, %v", body, err)
 	}
@@ -331,7 +328,7 @@ func TestEndpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg.HTTPClient = h
-		if err := New(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", nil); err != nil {
+		if err := NewS3(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", nil); err != nil {
 			t.Fatal(err)
 		}
 		if h.host != host || h.path != path {
@@ -369,7 +366,7 @@ func TestPut_TLS(t *testing.T) {
 	t.Cleanup(server.Close)
 	cfg := config()
 	cfg.BaseEndpoint, cfg.HTTPClient, cfg.Retryer = &server.URL, server.Client(), retrier
-	if err := New(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", []byte(lines)); err != nil || asked.Load() != 2 {
+	if err := NewS3(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", []byte(lines)); err != nil || asked.Load() != 2 {
 		t.Errorf("%d attempts, %v", asked.Load(), err)
 	}
 }

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
-const deadLetters = prefix + "-dead-letter"
+var deadLetters = deadletter.Index(prefix)
 
 // index is OpenSearch as far as bulk requests go: documents by index and id.
 type index struct {

@@ -9,7 +9,7 @@ import (
 	"maps"
 	"slices"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/local/inspect"
 )
 
@@ -38,10 +38,10 @@ func check(ctx context.Context, p *parts, producer *producer, w *workers) (*repo
 	r := &report{produced: producer.counts(), perIndex: make(map[string]int)}
 	r.p50, r.p99 = w.last.latency.Quantile(0.5), w.last.latency.Quantile(0.99)
 	var err error
-	if r.deadLetters, err = inspect.Count(ctx, p.search, indexer.DeadLetterIndex(p.prefix)); err != nil {
+	if r.deadLetters, err = inspect.Count(ctx, p.search, deadletter.Index(p.prefix)); err != nil {
 		return nil, err
 	}
-	documents := p.prefix + "-*,-" + indexer.DeadLetterIndex(p.prefix)
+	documents := p.prefix + "-*,-" + deadletter.Index(p.prefix)
 	if _, err := inspect.Count(ctx, p.search, documents); err != nil { // which refreshes
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"logsluice/internal/jsonscan"
 )
 
 // Unit is a unit of time in nanoseconds, or how to find it out.
@@ -57,7 +59,7 @@ func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
 
 // IsOpen reports whether the unit of a duration depends on the rest of the line.
 func IsOpen(v Value, source Unit) bool {
-	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && isNumber(v.Text)
+	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && jsonscan.IsNumber(v.Text)
 }
 
 // spelled reads a duration that says its unit, as time.Duration's String writes
@@ -76,7 +78,7 @@ func spelled(scratch, text []byte) (int64, bool) {
 
 // count reads a number of units as nanoseconds, to the nearest.
 func count(text []byte, of Unit) (int64, bool) {
-	if !isNumber(text) || len(text) > MaxNumber {
+	if !jsonscan.IsNumber(text) || len(text) > MaxNumber {
 		return 0, false
 	}
 	shift := 0

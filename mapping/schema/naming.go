@@ -25,7 +25,8 @@ const DefaultDate = "%Y-%m-%d"
 // PREFIX-outside. It is not a date, which always has digits.
 const Outside = "outside"
 
-// deadLetters ends the name of the index of dead letters, and of their template.
+// deadLetters ends the name of the index of dead letters, and of their template, as
+// package deadletter has it.
 const deadLetters = "dead-letter"
 
 // Naming is how the indices of documents are named.
@@ -91,9 +92,6 @@ func (n Naming) Outside() string {
 	}
 	return n.Base() + Outside
 }
-
-// DeadLetters returns the index of the dead letters.
-func (n Naming) DeadLetters() string { return n.Prefix + "-" + deadLetters }
 
 // Local returns a time, in milliseconds since the epoch, in the timezone. Two
 // kinds of local time cannot be written as RFC 3339 (section 5.6): offsets

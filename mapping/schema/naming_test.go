@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"logsluice/indexer/deadletter"
 )
 
 func TestNaming_Failure(t *testing.T) {
@@ -129,11 +131,11 @@ func TestNamesDoNotCollide(t *testing.T) {
 			t.Fatal(err)
 		}
 		names := n.Indices(time.Now())
-		if slices.Contains(names[1:], "app-outside") || slices.Contains(names, n.DeadLetters()) || names[0] != "app-outside" {
+		if slices.Contains(names[1:], "app-outside") || slices.Contains(names, deadletter.Index("app")) || names[0] != "app-outside" {
 			t.Errorf("%s: %v", date, names)
 		}
 	}
-	for _, prefix := range []string{"app-outside", "app-dead-letter"} {
+	for _, prefix := range []string{"app-outside", "app-dead-letter", deadletter.Index("app")} {
 		for _, stream := range []bool{false, true} {
 			if err := (Naming{Prefix: prefix, DataStream: stream, Zone: time.UTC}).Check(); err == nil || !strings.Contains(err.Error(), `prefix "app"`) {
 				t.Errorf("%s: %v", prefix, err)

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 	"unsafe"
+
+	"logsluice/internal/jsonscan"
 )
 
 // Value is a value in the JSON of a log line: a string, or a number or word.
@@ -61,7 +63,7 @@ func (f *Field) Append(dst []byte, v Value, source Unit) (_ []byte, how Fit) {
 }
 
 func (f *Field) appendText(dst []byte, v Value) ([]byte, Fit) {
-	if !v.Quoted && !isNumber(v.Text) && string(v.Text) != "true" && string(v.Text) != "false" {
+	if !v.Quoted && !jsonscan.IsNumber(v.Text) && string(v.Text) != "true" && string(v.Text) != "false" {
 		return dst, Misfit
 	}
 	text := v.Text
@@ -120,7 +122,7 @@ func tooMany(text []byte, limit int) bool {
 func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
 	n, ok := integer(v.Text)
 	const longest = 20 // digits of an uint64
-	if !ok && f.unsigned && len(v.Text) <= longest && isNumber(v.Text) {
+	if !ok && f.unsigned && len(v.Text) <= longest && jsonscan.IsNumber(v.Text) {
 		// Beyond what an int64 holds.
 		if n, err := strconv.ParseUint(view(v.Text), 10, 64); err == nil {
 			return strconv.AppendUint(dst, n, 10), Fits
@@ -139,11 +141,11 @@ func integer(text []byte) (n int64, ok bool) {
 	if len(digits) > 0 && digits[0] == '-' {
 		digits = digits[1:]
 	}
-	if len(digits) == 0 || len(digits) > 1 && digits[0] == '0' && isDigit(digits[1]) {
+	if len(digits) == 0 || len(digits) > 1 && digits[0] == '0' && jsonscan.IsDigit(digits[1]) {
 		return 0, false
 	}
 	for i, c := range digits {
-		if !isDigit(c) || i == sure {
+		if !jsonscan.IsDigit(c) || i == sure {
 			return oddInteger(text)
 		}
 		n = 10*n + int64(c-'0')
@@ -156,7 +158,7 @@ func integer(text []byte) (n int64, ok bool) {
 
 // oddInteger reads one with a fraction, an exponent or many digits.
 func oddInteger(text []byte) (n int64, ok bool) {
-	if !isNumber(text) || len(text) > MaxNumber {
+	if !jsonscan.IsNumber(text) || len(text) > MaxNumber {
 		return 0, false
 	}
 	if !bytes.ContainsAny(text, ".eE") {
@@ -174,7 +176,7 @@ const MaxNumber = 300
 func (f *Field) appendFloat(dst []byte, v Value) ([]byte, Fit) {
 	// Short ones without an exponent are within the range of a float.
 	const sure = 30
-	if !isNumber(v.Text) || len(v.Text) > MaxNumber {
+	if !jsonscan.IsNumber(v.Text) || len(v.Text) > MaxNumber {
 		return dst, Misfit
 	}
 	if f.largest < math.MaxFloat32 || len(v.Text) > sure || bytes.ContainsAny(v.Text, "eE") {
@@ -185,43 +187,6 @@ func (f *Field) appendFloat(dst []byte, v Value) ([]byte, Fit) {
 	}
 	return append(dst, v.Text...), Fits
 }
-
-// isNumber tells whether a text is a number as JSON has it (RFC 8259, section 6).
-func isNumber(text []byte) bool {
-	i := 0
-	digits := func() bool {
-		from := i
-		for i < len(text) && isDigit(text[i]) {
-			i++
-		}
-		return i > from
-	}
-	is := func(c byte) bool { return i < len(text) && text[i] == c }
-	if is('-') {
-		i++
-	}
-	if is('0') {
-		i++
-	} else if !digits() {
-		return false
-	}
-	if is('.') {
-		if i++; !digits() {
-			return false
-		}
-	}
-	if is('e') || is('E') {
-		if i++; is('+') || is('-') {
-			i++
-		}
-		if !digits() {
-			return false
-		}
-	}
-	return i == len(text)
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // maxSpoken is longer than any spelling of a time or an address, in bytes.
 const maxSpoken = 100

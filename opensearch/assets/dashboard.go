@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 )
 
@@ -44,7 +45,7 @@ var levelColors = map[string]string{noLevel: pale, "trace": pale, "debug": grey,
 func (d Documents) operations() []savedObject {
 	b := &board{prefix: d.Naming.Prefix, pattern: d.indexPattern()}
 	if !d.Naming.DataStream { // else the pattern is the data stream, and matches nothing but it
-		b.without = d.Naming.DeadLetters()
+		b.without = deadletter.Index(d.Naming.Prefix)
 	}
 	group, level, text := d.Schema.InRole(schema.GroupRole), d.Schema.InRole(schema.LevelRole), d.Schema.InRole(schema.MessageRole)
 	path, status, latency := d.Schema.InRole(schema.PathRole), d.Schema.InRole(schema.StatusRole), d.Schema.InRole(schema.LatencyRole)
@@ -96,10 +97,12 @@ func (d Documents) operations() []savedObject {
 func (d Documents) deadLetters() []savedObject {
 	b := &board{prefix: d.Naming.Prefix, pattern: d.letterIndexPattern()}
 	b.chart("dead-letters-by-reason", "Dead letters by stage and type of error", "histogram", "dead letters", nil,
-		documents(), terms("group", "stage", "stage", "", 5), terms("group", "error.type", "error", "", 10), overTime())
+		documents(), terms("group", deadletter.StageField, "stage", "", 5), terms("group", deadletter.TypeField, "error", "", 10), overTime())
 	b.table("dead-letter-reasons", "Why, and where from", "",
-		documents(), terms("bucket", "stage", "stage", "", 5), terms("bucket", "error.type", "error", "", 10), terms("bucket", "log_group", "log group", "unknown", 10), newest())
-	b.search("dead-letters", "Dead letters", "", []string{"stage", "error.type", "error.reason", "log_group", "target_index", "payload_bytes"})
+		documents(), terms("bucket", deadletter.StageField, "stage", "", 5), terms("bucket", deadletter.TypeField, "error", "", 10), terms("bucket", deadletter.LogGroupField, "log group", "unknown", 10), newest())
+	b.search("dead-letters", "Dead letters", "", []string{
+		deadletter.StageField, deadletter.TypeField, deadletter.ReasonField, deadletter.LogGroupField, deadletter.TargetIndexField, deadletter.PayloadBytesField,
+	})
 	b.embed("dead-letters")
 	return b.dashboard("dead-letters", "Dead letters", "now-7d")
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 )
 
@@ -68,36 +69,11 @@ var inputFormats = map[schema.Unit]string{schema.Nanoseconds: "nanoseconds", sch
 // letterIndexPattern is that of the dead letters. What a letter holds may be of many
 // megabytes: Dashboards lists letters without it, and shows it with a single one.
 func (d Documents) letterIndexPattern() savedObject {
-	properties := map[string]any{}
-	for name, t := range letterFields {
-		properties[name] = map[string]any{"type": t}
-	}
-	properties[letterPayload] = map[string]any{"type": "keyword", "index": false, "doc_values": false}
-	object := newIndexPattern(d.Naming.DeadLetters(), d.Naming.DeadLetters(), properties)
-	object.Attributes["sourceFilters"] = jsonText([]any{map[string]any{"value": letterPayload}})
+	index := deadletter.Index(d.Naming.Prefix)
+	object := newIndexPattern(index, index, deadletter.Properties())
+	object.Attributes["sourceFilters"] = jsonText([]any{map[string]any{"value": deadletter.PayloadField}})
 	return object
 }
-
-// letterFields are the fields of dead letters, as package indexer has them.
-var letterFields = map[string]string{
-	schema.TimeField:    "date",
-	"stage":             "keyword",
-	"error.type":        "keyword",
-	"error.reason":      "text",
-	"error.status":      "short",
-	"target_index":      "keyword",
-	"target_id":         "keyword",
-	"log_group":         "keyword",
-	"log_stream":        "keyword",
-	"stream":            "keyword",
-	"shard":             "keyword",
-	"sequence_number":   "keyword",
-	"payload_encoding":  "keyword",
-	"payload_bytes":     "long",
-	"payload_truncated": "boolean",
-}
-
-const letterPayload = "payload"
 
 func newIndexPattern(id, title string, properties map[string]any) savedObject {
 	fields := appendFields(slices.Clone(metaFields), "", properties)

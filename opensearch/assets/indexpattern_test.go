@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 )
 
@@ -89,10 +89,10 @@ fields:
 `)}, "app-*", "{"+format("a", "")+","+format("b", `"inputFormat":"microseconds",`)+"}")
 }
 
-// The index pattern of dead letters is of what package indexer writes.
+// The index pattern of dead letters is of what package deadletter writes.
 func TestLetterIndexPattern(t *testing.T) {
 	d := completed(t, Documents{})
-	letters, err := indexer.DeadLetterTemplate("app")
+	letters, err := deadletter.Template("app")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestLetterIndexPattern(t *testing.T) {
 		t.Fatal(err)
 	}
 	pattern := d.letterIndexPattern()
-	if index := indexer.DeadLetterIndex("app"); pattern.ID != index || pattern.Attributes["title"] != index || !reflect.DeepEqual(template.Patterns, []string{index}) {
+	if index := deadletter.Index("app"); pattern.ID != index || pattern.Attributes["title"] != index || !reflect.DeepEqual(template.Patterns, []string{index}) {
 		t.Errorf("%+v of %s and %s", pattern, index, template.Patterns)
 	}
 	want := map[string]dashboardsField{}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 )
 
@@ -55,8 +56,8 @@ func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, err
 	}
 	then("delete", deleteAfter, action("delete", map[string]any{}))
 	policy, err := json.MarshalIndent(map[string]any{"policy": map[string]any{
-		"description": fmt.Sprintf("logsluice: deletes the indices of %[1]s when their newest document is %[2]s old, and keeps the dead letters in %[1]s-dead-letter",
-			d.Naming.Prefix, inHours(deleteAfter)),
+		"description": fmt.Sprintf("logsluice: deletes the indices of %[1]s when their newest document is %[2]s old, and keeps the dead letters in %[3]s",
+			d.Naming.Prefix, inHours(deleteAfter), deadletter.Index(d.Naming.Prefix)),
 		"default_state": hot.Name,
 		"states":        states,
 		"ism_template":  []any{map[string]any{"index_patterns": patterns(d.Naming), "priority": d.priority()}},

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"logsluice/indexer"
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 	"logsluice/opensearch"
 )
@@ -87,9 +87,9 @@ func (d Documents) Templates() ([]opensearch.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	letters, err := indexer.DeadLetterTemplate(d.Naming.Prefix)
+	letters, err := deadletter.Template(d.Naming.Prefix)
 	if err != nil {
-		return nil, fmt.Errorf("write the index template of dead letters: %w", err)
+		return nil, err
 	}
 	return []opensearch.Template{documents, letters}, nil
 }

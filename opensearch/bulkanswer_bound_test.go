@@ -1,23 +1,14 @@
-package indexer
+package opensearch
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/rs/zerolog"
-
-	"logsluice/opensearch"
 )
 
 // Of a long reason the beginning is kept, and it is not cut within an escape.
@@ -37,7 +28,7 @@ func TestReadItems_LongReason(t *testing.T) {
 			text = bytes.ReplaceAll(text, []byte("😀"), []byte(`\ud83d\ude00`))
 		}
 		item := fmt.Sprintf(`{"create":{"status":400,"error":{"type":"t","reason":%s}}}`, text)
-		items, err := readItems(strings.NewReader(`{"items":[`+item+`,`+item+`]}`), 2)
+		items, err := ReadItems(strings.NewReader(`{"items":[`+item+`,`+item+`]}`), 2, maxString)
 		if err != nil {
 			t.Fatalf("%v: %s", err, item)
 		}
@@ -51,7 +42,7 @@ func TestReadItems_LongReason(t *testing.T) {
 	}
 	text := strings.Repeat("long ", 1<<20)
 	item := fmt.Sprintf(`{"create":{"status":400,"error":{"type":"t","reason":"%s","caused_by":{"type":"u","reason":"%s"}}}}`, text, text)
-	items, err := readItems(strings.NewReader(`{"items":[`+item+`]}`), 1)
+	items, err := ReadItems(strings.NewReader(`{"items":[`+item+`]}`), 1, maxString)
 	if err != nil || len(items[0].Error.Reason) > 2*maxString || items[0].Error.CausedBy.Type != "u" {
 		t.Errorf("%v", err)
 	}
@@ -77,13 +68,13 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 // An answer without an end is read up to a bound, and takes little memory.
-func TestEndlessAnswer(t *testing.T) {
+func TestReadItems_Endless(t *testing.T) {
 	f := func(name, begin, text, want string) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			body := io.NopCloser(&endless{begin: begin, text: text})
-			if _, err := readItems(opensearch.Bounded(body, maxAnswer(1, 1000)), 1); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := ReadItems(Bounded(body, MaxBulkAnswer(1, 1000)), 1, maxString); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("the error is %v, want %q", err, want)
 			}
 			runtime.ReadMemStats(&after)
@@ -106,42 +97,6 @@ func TestEndlessAnswer(t *testing.T) {
 	f("no JSON", "", "<html>", "in place of")
 }
 
-// Such an answer is the failure of its request, which is sent again; also when it is
-// small and inflates without an end.
-func TestEndlessAnswerIsAFailure(t *testing.T) {
-	text := []byte(`{"items":[{"create":{"status":400,"error":{"reason":"` + strings.Repeat("x", 64<<20))
-	var bomb bytes.Buffer
-	w := gzip.NewWriter(&bomb)
-	if _, err := w.Write(text); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	f := func(encoding string, body []byte) {
-		t.Run(encoding, func(t *testing.T) {
-			var log bytes.Buffer
-			var once sync.Once
-			ix := start(t, &fakeBulk{answer: func(w http.ResponseWriter, _ string) (answered bool) {
-				once.Do(func() {
-					answered = true
-					w.Header().Set("Content-Encoding", encoding)
-					_, _ = w.Write(body)
-				})
-				return answered
-			}}, func(c *Config) { c.RequestTimeout, c.Log = 10*time.Minute, zerolog.New(&log) })
-			put(t, ix, record(ix, 1, 1))
-			ix.Close()
-			if n := testutil.ToFloat64(ix.metrics.failedRequests); n != 1 || testutil.ToFloat64(ix.metrics.indexed) != 1 {
-				t.Errorf("%v requests failed", n)
-			}
-			if !strings.Contains(log.String(), "which is the most that is read") {
-				t.Errorf("the log has no reason: %s", &log)
-			}
-		})
-	}
-	f("identity", text)
-	f("gzip", bomb.Bytes())
-}
-
 // What OpenSearch says when it refuses all of a large request is within the bound:
 // reasons that quote values, once more escaped, and their causes.
 func TestAnswerWithinBound(t *testing.T) {
@@ -151,7 +106,7 @@ func TestAnswerWithinBound(t *testing.T) {
 		item := fmt.Sprintf(`{"create":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"%s: %s","caused_by":{"type":"illegal_argument_exception","reason":"%s"}}}},`,
 			strings.Repeat("r", 1000), quoted, quoted)
 		text := `{"errors":true,"items":[` + strings.TrimSuffix(strings.Repeat(item, documents), ",") + `]}`
-		if most := maxAnswer(documents, size); int64(len(text)) > most {
+		if most := MaxBulkAnswer(documents, size); int64(len(text)) > most {
 			t.Errorf("%d bytes for %d documents of %d bytes, the bound is %d", len(text), documents, size, most)
 		}
 	}

@@ -1,11 +1,13 @@
-package subscription
+package jsonscan
 
 import (
 	"strings"
 	"testing"
 )
 
+// Eight bytes at a time count as one by one do, whichever byte ends the digits.
 func TestDigits(t *testing.T) {
+	t.Parallel()
 	for before := range 17 {
 		for c := range 256 {
 			text := []byte(strings.Repeat("9", before) + string([]byte{byte(c)}) + strings.Repeat("0", 16))
@@ -13,10 +15,10 @@ func TestDigits(t *testing.T) {
 			if '0' <= c && c <= '9' {
 				want = len(text)
 			}
-			if got := digits(text); got != want {
-				t.Fatalf("%q: %d digits, want %d", text, got, want)
+			if got, slow := Digits(text), digitsEnd(text, 0); got != want || slow != want {
+				t.Fatalf("%q: %d digits, one by one %d, want %d", text, got, slow, want)
 			}
-			if got := digits(text[:before]); got != before {
+			if got := Digits(text[:before]); got != before {
 				t.Fatalf("%q: %d digits", text[:before], got)
 			}
 		}

@@ -1,4 +1,4 @@
-package indexer
+package opensearch
 
 import (
 	"bufio"
@@ -8,52 +8,50 @@ import (
 	"io"
 	"sync"
 
-	"logsluice/opensearch"
+	"logsluice/internal/jsonscan"
 )
 
-// itemResult is what became of one operation of a bulk request.
-type itemResult struct {
-	Status int               `json:"status"`
-	Error  *opensearch.Cause `json:"error"`
-}
+// Answers to bulk requests, of which one to a worker has up to 20,000 items.
 
-// answer reads a JSON text value by value: with errors in it, an answer can be
+// bulkAnswer reads a JSON text value by value: with errors in it, an answer can be
 // large, and without, nearly all of its items are equal.
-type answer struct {
-	r     *bufio.Reader
-	value []byte // the value that was read last
+type bulkAnswer struct {
+	r         *bufio.Reader
+	maxString int    // bytes that are kept of a string
+	value     []byte // the value that was read last
 }
 
 const (
 	// maxValue bounds an item in bytes, with its strings as they are kept.
 	maxValue = 1 << 20
-	// maxString bounds in bytes what is kept of a string: of reasons even less is shown.
-	maxString = 2 * maxReason
-	ellipsis  = "…"
+	ellipsis = "…"
 )
 
-// maxAnswer bounds in bytes the answer to a request. An item with an error usually has
-// up to 2 kB; but some reasons quote a value of the document, which can be most of the
-// request, three times and escaped once more.
-func maxAnswer(documents, size int) int64 {
-	return 1<<20 + int64(documents)*(4<<10) + 8*int64(size)
+// MaxBulkAnswer bounds in bytes the answer to a bulk request of size bytes. An item with
+// an error usually has up to 2 kB; but some reasons quote a value of the document, which
+// can be most of the request, three times and escaped once more.
+func MaxBulkAnswer(operations, size int) int64 {
+	return 1<<20 + int64(operations)*(4<<10) + 8*int64(size)
 }
 
-var answers = sync.Pool{New: func() any { return &answer{r: bufio.NewReaderSize(nil, 64<<10)} }}
+var bulkAnswers = sync.Pool{New: func() any { return &bulkAnswer{r: bufio.NewReaderSize(nil, 64<<10)} }}
 
-// readItems reads the results of want documents from the answer to a bulk request.
+// ReadItems returns the items of the answer to a bulk request of want operations. Of a
+// string longer than maxString bytes, the beginning is kept. It fails unless the answer
+// has an item for each operation.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
-func readItems(r io.Reader, want int) ([]itemResult, error) {
-	a := answers.Get().(*answer)
+func ReadItems(r io.Reader, want, maxString int) ([]Item, error) {
+	a := bulkAnswers.Get().(*bulkAnswer)
 	defer func() {
 		a.r.Reset(nil)
 		if cap(a.value) > maxValue {
 			a.value = nil
 		}
-		answers.Put(a)
+		bulkAnswers.Put(a)
 	}()
 	a.r.Reset(r)
-	results := make([]itemResult, 0, want)
+	a.maxString = maxString
+	results := make([]Item, 0, want)
 	err := a.elements('{', '}', func() error {
 		key, err := a.next()
 		if err != nil {
@@ -74,7 +72,7 @@ func readItems(r io.Reader, want int) ([]itemResult, error) {
 				return fmt.Errorf("more items than the %d documents", want)
 			}
 			if same, _ := a.r.Peek(len(last)); len(last) > 0 && bytes.Equal(same, last) {
-				results = append(results, itemResult{Status: status})
+				results = append(results, Item{Status: status})
 				_, err := a.r.Discard(len(last))
 				return err
 			}
@@ -83,11 +81,11 @@ func readItems(r io.Reader, want int) ([]itemResult, error) {
 				return err
 			}
 			// The operation, create or index, is the only key.
-			var item map[string]itemResult
+			var item map[string]Item
 			if err := json.Unmarshal(value, &item); err != nil {
 				return err
 			}
-			var result itemResult
+			var result Item
 			for _, result = range item {
 			}
 			results = append(results, result)
@@ -107,7 +105,7 @@ func readItems(r io.Reader, want int) ([]itemResult, error) {
 }
 
 // elements reads what is between two brackets; element reads each element.
-func (a *answer) elements(begin, end byte, element func() error) error {
+func (a *bulkAnswer) elements(begin, end byte, element func() error) error {
 	if err := a.expect(begin); err != nil {
 		return err
 	}
@@ -135,19 +133,19 @@ func (a *answer) elements(begin, end byte, element func() error) error {
 }
 
 // peek is the next byte that is no space.
-func (a *answer) peek() (byte, error) {
+func (a *bulkAnswer) peek() (byte, error) {
 	for {
 		c, err := a.r.ReadByte()
 		if err != nil {
 			return 0, unexpectedEnd(err)
 		}
-		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+		if !jsonscan.IsSpace(c) {
 			return c, a.r.UnreadByte()
 		}
 	}
 }
 
-func (a *answer) expect(want byte) error {
+func (a *bulkAnswer) expect(want byte) error {
 	c, err := a.peek()
 	if err != nil {
 		return err
@@ -161,7 +159,7 @@ func (a *answer) expect(want byte) error {
 
 // next reads a value, whose strings are cut. It is good until the next one, and may be
 // no JSON.
-func (a *answer) next() ([]byte, error) {
+func (a *bulkAnswer) next() ([]byte, error) {
 	if _, err := a.peek(); err != nil {
 		return nil, err
 	}
@@ -178,7 +176,7 @@ func (a *answer) next() ([]byte, error) {
 		case escaped:
 			escaped = false
 		case text:
-			if !cut && c != '"' && len(a.value)-from >= maxString && a.mayCut(c) {
+			if !cut && c != '"' && len(a.value)-from >= a.maxString && a.mayCut(c) {
 				cut, a.value = true, append(a.value, ellipsis...)
 			}
 			escaped = c == '\\'
@@ -189,7 +187,7 @@ func (a *answer) next() ([]byte, error) {
 			text, from = true, len(a.value)
 		case c == '{' || c == '[':
 			depth++
-		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n'):
+		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']' || jsonscan.IsSpace(c)):
 			return a.value, a.r.UnreadByte() // behind a number or a word
 		case c == '}' || c == ']':
 			depth--
@@ -208,8 +206,8 @@ func (a *answer) next() ([]byte, error) {
 }
 
 // mayCut reports whether a string may end before c: not within an escape such as \u00e9.
-func (a *answer) mayCut(c byte) bool {
-	return c == '\\' || bytes.IndexByte(a.value[len(a.value)-len(`u00e9`):], '\\') < 0
+func (a *bulkAnswer) mayCut(c byte) bool {
+	return c == '\\' || bytes.IndexByte(a.value[max(len(a.value)-len(`u00e9`), 0):], '\\') < 0
 }
 
 func unexpectedEnd(err error) error {
