@@ -19,9 +19,9 @@ func (w *worker) errorLine(c *cluster, message string) (text string) {
 	c.t.Helper()
 	c.eventually("an error line: "+message, func() bool {
 		for line := range strings.Lines(w.lines()) {
-			var l struct{ Level, Message, Error string }
+			var l struct{ Level, Message, Error, Remedy string }
 			if json.Unmarshal([]byte(line), &l) == nil && l.Level == "error" && l.Message == message {
-				text = l.Error
+				text = l.Error + ": " + l.Remedy
 				return true
 			}
 		}

@@ -37,7 +37,6 @@ const asProgram = "LOGSLUICE_TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		context.AfterFunc(ctx, stop)
 		code := cli.Main(ctx, "test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 		stop()
 		os.Exit(code)

@@ -155,7 +155,7 @@ func TestRunDataStream(t *testing.T) {
 	read := func(time, want int) {
 		t.Helper()
 		s.application = fmt.Sprint(application, "-", time)
-		s.begin("DATA_STREAM=true", "INDEX_DATE=%Y")
+		s.begin("DATA_STREAM=true")
 		s.eventually("all is read", func() bool { return s.w.total("documents_indexed")+s.w.total("documents_already_there") == events })
 		s.w.stop()
 		if n := s.count(s.prefix); n != want || s.w.total("documents_plain") != 0 {

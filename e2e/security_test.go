@@ -138,7 +138,7 @@ func TestRunSecured(t *testing.T) {
 	t.Run("unknown authority", func(t *testing.T) {
 		s := newSink(t, n, 1)
 		before(s)
-		wrong(s, "certificate signed by unknown authority", append(settings, "OPENSEARCH_CA_FILE=")...)
+		wrong(s, "unknown authority", append(settings, "OPENSEARCH_CA_FILE=")...)
 		s.w.stop()
 	})
 	t.Run("wrong password", func(t *testing.T) {
@@ -213,7 +213,7 @@ func setUpSecured(s *sink, role string) {
 		}
 	}
 	const permission = "indices:admin/index_template/put"
-	f(exitFailure, role, "wrong", "template "+s.prefix+": failed: read index template "+s.prefix+": OpenSearch answers 401 Unauthorized")
+	f(exitFailure, role, "wrong", "OpenSearch: failed: ask for the version: OpenSearch answers 401 Unauthorized")
 	f(exitFailure, strings.Replace(role, `, "`+permission+`"`, "", 1), password, "no permissions for ["+permission+"]")
 	f(exitOK, role, password, "template "+s.prefix+": installed\n")
 	f(exitOK, role, password, "template "+s.prefix+": in place\n")
