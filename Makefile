@@ -60,7 +60,7 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
 # Process tests wait for most of their time, so more of them run at once than there are cores.
 PROCESSES := 6
-GOTEST = $(CACHE)/gotestsum --format dots --hide-summary skipped --
+GOTEST = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/tests.json --
 
 # It fuzzes a number of runs: before Go 1.27 a time that ends can be taken for a
 # failure (go.dev/issue/75804).
