@@ -73,9 +73,9 @@ test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, proce
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 
 .PHONY: test-long
-test-long: ## Run what takes long: all tests with the race detector, the workers too, outages of OUTAGE=2m, 5,000 stories (an hour or more)
+test-long: ## Run what takes long: all tests with the race detector, the workers too, those of the leases on DynamoDB Local in real time, outages of OUTAGE=2m, 5,000 stories (an hour or more)
 	$(MAKE) --no-print-directory soak
-	$(CACHE)/services -- $(GO) test -race -timeout 2h -parallel $(PROCESSES) ./...
+	LOGSLUICE_LONG=1 $(CACHE)/services -- $(GO) test -race -timeout 2h -parallel $(PROCESSES) ./...
 
 .PHONY: sim
 sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and what it costs; beside it the KCL as it comes

@@ -24,87 +24,92 @@ func shardIDs(n int) (shards []Shard) {
 // checkpoints and releases; only the claimer gets the lease, and goes on where
 // the owner ended.
 func TestHandover(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	shards := shardIDs(3)
-	a := open(t, db, name, "a", shards...)
-	for _, s := range shards {
-		acquired(t, a, s.ID)
-	}
-	b := open(t, db, name, "b", shards...)
-	resync(t, b)
-	if !b.Claiming() {
-		t.Fatal("b, which has nothing, claims nothing of three")
-	}
-	resync(t, b)
-	resync(t, a)
-	claimed := ""
-	for _, s := range shards {
-		lease := a.Lease(s.ID)
-		if lease.Context().Err() != nil {
-			t.Errorf("the lease of %s is lost", s.ID)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		shards := shardIDs(3)
+		a := open(t, db, name, "a", shards...)
+		for _, s := range shards {
+			acquired(t, a, s.ID)
 		}
-		if lease.Reading().Err() != nil {
-			if claimed != "" {
-				t.Errorf("b claims %s and %s, it should have one of three", claimed, s.ID)
+		b := open(t, db, name, "b", shards...)
+		resync(t, b)
+		if !b.Claiming() {
+			t.Fatal("b, which has nothing, claims nothing of three")
+		}
+		resync(t, b)
+		resync(t, a)
+		claimed := ""
+		for _, s := range shards {
+			lease := a.Lease(s.ID)
+			if lease.Context().Err() != nil {
+				t.Errorf("the lease of %s is lost", s.ID)
 			}
-			claimed = s.ID
+			if lease.Reading().Err() != nil {
+				if claimed != "" {
+					t.Errorf("b claims %s and %s, it should have one of three", claimed, s.ID)
+				}
+				claimed = s.ID
+			}
 		}
-	}
-	if claimed == "" {
-		t.Fatal("a sees no claim")
-	}
-	refused(t, b, claimed) // a is not done with it
-	lease := a.Lease(claimed)
-	lease.Acknowledge("100") // drained while it waits
-	if err := a.Release(claimed); err != nil {
-		t.Fatal(err)
-	}
-	refused(t, a, claimed)
-	c := open(t, db, name, "c", shards...)
-	refused(t, c, claimed)
-	if got := acquired(t, b, claimed).Checkpoint(); got != "100" {
-		t.Errorf("b begins at %q", got)
-	}
-	if r, _ := rowOf(t, db, name, claimed); r.owner != "b" || r.epoch != 2 || r.claim != "" {
-		t.Errorf("row after the handover: %+v", r)
-	}
-	if b.Claiming() {
-		t.Error("b still waits for what it has")
-	}
+		if claimed == "" {
+			t.Fatal("a sees no claim")
+		}
+		refused(t, b, claimed) // a is not done with it
+		lease := a.Lease(claimed)
+		lease.Acknowledge("100") // drained while it waits
+		if err := a.Release(claimed); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, a, claimed)
+		c := open(t, db, name, "c", shards...)
+		refused(t, c, claimed)
+		if got := acquired(t, b, claimed).Checkpoint(); got != "100" {
+			t.Errorf("b begins at %q", got)
+		}
+		if r, _ := rowOf(t, db, name, claimed); r.owner != "b" || r.epoch != 2 || r.claim != "" {
+			t.Errorf("row after the handover: %+v", r)
+		}
+		if b.Claiming() {
+			t.Error("b still waits for what it has")
+		}
+	})
 }
 
 // A renewal sees the claim, too: an owner need not wait for its next scan.
 func TestRenewalSeesClaim(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", shardIDs(2)...)
-	acquired(t, a, shard0)
-	acquired(t, a, shardIDs(2)[1].ID)
-	resync(t, open(t, db, name, "b", shardIDs(2)...))
-	eventually(t, "a stops reading one", func() bool {
-		return a.Lease(shard0).Reading().Err() != nil || a.Lease(shardIDs(2)[1].ID).Reading().Err() != nil
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", shardIDs(2)...)
+		acquired(t, a, shard0)
+		acquired(t, a, shardIDs(2)[1].ID)
+		resync(t, open(t, db, name, "b", shardIDs(2)...))
+		eventually(t, "a stops reading one", func() bool {
+			return a.Lease(shard0).Reading().Err() != nil || a.Lease(shardIDs(2)[1].ID).Reading().Err() != nil
+		})
 	})
 }
 
 // What was released for a claimer that is gone is there for all after a while.
 func TestClaimOfTheDead(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	acquired(t, a, shard0)
-	if err := a.claim(t.Context(), claimable{shard0, "a", 1}); err != nil { // as if by another
-		t.Fatal(err)
-	}
-	putClaim(t, db, name, shard0, "dead")
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	b := open(t, db, name, "b", Shard{ID: shard0})
-	refused(t, b, shard0)
-	eventually(t, "b takes it", func() bool {
-		resync(t, b)
-		return tick(b, shard0) == nil
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		acquired(t, a, shard0)
+		if err := a.claim(t.Context(), claimable{shard0, "a", 1}); err != nil { // as if by another
+			t.Fatal(err)
+		}
+		putClaim(t, db, name, shard0, "dead")
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		begun := time.Now()
+		refused(t, b, shard0)
+		eventually(t, "b takes it", func() bool {
+			resync(t, b)
+			return tick(b, shard0) == nil
+		})
+		took(t, db, "taken", begun, (leaseDuration/3).Truncate(poll)+poll, leaseDuration, 6*leaseDuration)
 	})
 }
 
@@ -119,19 +124,20 @@ func putClaim(t *testing.T, db *dynamodb.Client, table, id, claimer string) {
 
 // A claim is for one term of one owner.
 func TestClaimCondition(t *testing.T) {
-	db := realDB(t)
 	f := func(name string, row item, claimed bool) {
 		t.Run(name, func(t *testing.T) {
-			table := tableName()
-			a := open(t, db, table, "a", Shard{ID: shard0})
-			row[attrShard], row[attrCounter] = str(shard0), num(5)
-			putRow(t, db, table, row)
-			if err := a.claim(t.Context(), claimable{shard0, "b", 3}); err != nil {
-				t.Fatal(err)
-			}
-			if r, _ := rowOf(t, db, table, shard0); (r.claim == "a") != claimed {
-				t.Errorf("row: %+v", r)
-			}
+			onBoth(t, func(t *testing.T, db *dynamodb.Client) {
+				table := tableName()
+				a := openPatient(t, db, table, "a", Shard{ID: shard0})
+				row[attrShard], row[attrCounter] = str(shard0), num(5)
+				putRow(t, db, table, row)
+				if err := a.claim(t.Context(), claimable{shard0, "b", 3}); err != nil {
+					t.Fatal(err)
+				}
+				if r, _ := rowOf(t, db, table, shard0); (r.claim == "a") != claimed {
+					t.Errorf("row: %+v", r)
+				}
+			})
 		})
 	}
 	f("as seen", item{attrOwner: str("b"), attrEpoch: num(3)}, true)
@@ -252,98 +258,101 @@ func TestPlanCountsFree(t *testing.T) {
 
 // A worker takes no more than its share of what is free.
 func TestFairShare(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	shards := shardIDs(4)
-	a, b := open(t, db, name, "a", shards...), open(t, db, name, "b", shards...)
-	acquired(t, a, shards[0].ID)
-	resync(t, b)
-	for i := range 2 {
-		free, err := b.Assignment(t.Context())
-		if err != nil || len(free) == 0 {
-			t.Fatal(free, err)
-		}
-		for _, id := range free {
-			if b.Lease(id) == nil {
-				if err := tick(b, id); err != nil {
-					t.Fatal(err)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		shards := shardIDs(4)
+		a, b := open(t, db, name, "a", shards...), open(t, db, name, "b", shards...)
+		acquired(t, a, shards[0].ID)
+		resync(t, b)
+		for i := range 2 {
+			free, err := b.Assignment(t.Context())
+			if err != nil || len(free) == 0 {
+				t.Fatal(free, err)
+			}
+			for _, id := range free {
+				if b.Lease(id) == nil {
+					if err := tick(b, id); err != nil {
+						t.Fatal(err)
+					}
+					break
 				}
-				break
+			}
+			if b.Held() != i+1 {
+				t.Fatalf("b holds %d", b.Held())
 			}
 		}
-		if b.Held() != i+1 {
-			t.Fatalf("b holds %d", b.Held())
+		ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
+		defer cancel()
+		if free, err := b.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("b, which has its half, is offered %v: %v", free, err)
 		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
-	defer cancel()
-	if free, err := b.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("b, which has its half, is offered %v: %v", free, err)
-	}
+	})
 }
 
 // What fails is not tried again before the next look at the table.
 func TestTriedOnce(t *testing.T) {
-	db := &faultyDB{Client: realDB(t)}
-	a := open(t, db, tableName(), "a", Shard{ID: shard0})
-	db.inject(func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		return nil, errBroken
-	})
-	resync(t, a)
-	writes := db.writes.Load()
-	for range 3 {
-		if err := tick(a, shard0); err == nil {
-			t.Fatal("acquired")
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		a := open(t, db, tableName(), "a", Shard{ID: shard0})
+		db.inject(func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			return nil, errBroken
+		})
+		resync(t, a)
+		writes := db.writes.Load()
+		for range 3 {
+			if err := tick(a, shard0); err == nil {
+				t.Fatal("acquired")
+			}
 		}
-	}
-	if n := db.writes.Load() - writes; n != 1 {
-		t.Errorf("%d writes", n)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
-	defer cancel()
-	if _, err := a.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("it is offered again: %v", err)
-	}
+		if n := db.writes.Load() - writes; n != 1 {
+			t.Errorf("%d writes", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
+		defer cancel()
+		if _, err := a.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it is offered again: %v", err)
+		}
+	})
 }
 
 // A silent owner's lease is offered when it falls due, not at the next scan.
 func TestAssignmentWhenDue(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	acquired(t, a, shard0)
-	a.Close()
-	b := open(t, db, name, "b", Shard{ID: shard0})
-	begun := time.Now()
-	time.Sleep(leaseDuration * 2 / 3)
-	if _, err := b.Assignment(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if waited := time.Since(begun); waited < leaseDuration*9/10 || waited > leaseDuration*4/3 {
-		t.Errorf("offered after %s", waited)
-	}
-	if err := tick(b, shard0); err != nil {
-		t.Error(err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		acquired(t, a, shard0)
+		a.Close()
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		begun := time.Now()
+		time.Sleep(leaseDuration * 2 / 3)
+		if _, err := b.Assignment(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		took(t, db, "offered", begun, leaseDuration, leaseDuration/10, leaseDuration/3)
+		if err := tick(b, shard0); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // What a reader that failed has given back is offered again at once.
 func TestAssignmentAfterRelease(t *testing.T) {
-	db := realDB(t)
-	a := open(t, db, tableName(), "a", Shard{ID: shard0})
-	acquired(t, a, shard0)
-	resync(t, a)
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
-	defer cancel()
-	if _, err := a.Assignment(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := tick(a, shard0); err != nil {
-		t.Error(err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		a := open(t, db, tableName(), "a", Shard{ID: shard0})
+		acquired(t, a, shard0)
+		resync(t, a)
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
+		defer cancel()
+		if _, err := a.Assignment(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := tick(a, shard0); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // unconnected is a table that is shown what it is to see.
@@ -419,32 +428,34 @@ func forgetLeases(table *Table) {
 }
 
 // heldByOne is a table whose two shards worker a has.
-func heldByOne(t *testing.T) (real *dynamodb.Client, name string, shards []Shard) {
-	real, name, shards = realDB(t), tableName(), shardIDs(2)
-	a := open(t, real, name, "a", shards...)
+func heldByOne(t *testing.T, db *dynamodb.Client) (name string, shards []Shard) {
+	name, shards = tableName(), shardIDs(2)
+	a := open(t, db, name, "a", shards...)
 	for _, s := range shards {
 		acquired(t, a, s.ID)
 	}
-	return real, name, shards
+	return name, shards
 }
 
 // A worker that Kinesis does not answer asks nobody for what it could not read.
 func TestNoClaimWithoutListing(t *testing.T) {
-	real, name, shards := heldByOne(t)
-	b := open(t, real, name, "b", shards...)
-	err := b.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken })
-	if !errors.Is(err, errBroken) {
-		t.Errorf("want the error of the listing, got %v", err)
-	}
-	if b.Claiming() {
-		t.Error("b claims a lease")
-	}
-	if err := b.Sync(t.Context(), lists(shards...)); err != nil {
-		t.Fatal(err)
-	}
-	if !b.Claiming() {
-		t.Error("b claims nothing when Kinesis answers again")
-	}
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		name, shards := heldByOne(t, real)
+		b := open(t, real, name, "b", shards...)
+		err := b.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken })
+		if !errors.Is(err, errBroken) {
+			t.Errorf("want the error of the listing, got %v", err)
+		}
+		if b.Claiming() {
+			t.Error("b claims a lease")
+		}
+		if err := b.Sync(t.Context(), lists(shards...)); err != nil {
+			t.Fatal(err)
+		}
+		if !b.Claiming() {
+			t.Error("b claims nothing when Kinesis answers again")
+		}
+	})
 }
 
 // Workers count as alive until a look at the table shows that they are not: a
@@ -468,19 +479,21 @@ func TestAliveUntilLookedAt(t *testing.T) {
 
 // One row that cannot be deleted does not end the balancing.
 func TestBalanceWithoutSweep(t *testing.T) {
-	real, name, shards := heldByOne(t)
-	finish(t, real, name, "shardId-000000000009")
-	b := open(t, undeletable{real}, name, "b", shards...)
-	var err error
-	for range goneAfter {
-		err = b.Sync(t.Context(), lists(shards...))
-	}
-	if !errors.Is(err, errBroken) {
-		t.Errorf("want the error of DeleteItem, got %v", err)
-	}
-	if !b.Claiming() {
-		t.Error("b claims nothing")
-	}
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		name, shards := heldByOne(t, real)
+		finish(t, real, name, "shardId-000000000009")
+		b := open(t, undeletable{real}, name, "b", shards...)
+		var err error
+		for range goneAfter {
+			err = b.Sync(t.Context(), lists(shards...))
+		}
+		if !errors.Is(err, errBroken) {
+			t.Errorf("want the error of DeleteItem, got %v", err)
+		}
+		if !b.Claiming() {
+			t.Error("b claims nothing")
+		}
+	})
 }
 
 type undeletable struct{ *dynamodb.Client }

@@ -9,14 +9,11 @@ import (
 
 // Conditions hold for the rows that they say, by the real DynamoDB Local and by the one in
 // process.
-func TestConditions(t *testing.T) {
-	t.Run("fake", func(t *testing.T) { testConditions(t, fakeDB()) })
-	t.Run("real", func(t *testing.T) { testConditions(t, realDB(t)) })
-}
+func TestConditions(t *testing.T) { onBoth(t, testConditions) }
 
 func testConditions(t *testing.T, db *dynamodb.Client) {
 	name := tableName()
-	open(t, db, name, "a")
+	openPatient(t, db, name, "a")
 	f := func(what string, it item, when condition, want bool) {
 		t.Helper()
 		if it == nil {

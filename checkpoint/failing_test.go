@@ -5,33 +5,15 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/rs/zerolog"
-
-	"logsluice/internal/fakeaws"
-	"logsluice/internal/fakeaws/fakedynamodb"
 )
-
-// fakeDB is a client of a DynamoDB in process, which a bubble of synctest can
-// hold.
-func fakeDB() *dynamodb.Client {
-	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String("http://aws.invalid"),
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("x", "x", ""),
-		HTTPClient:   &http.Client{Transport: fakeaws.RoundTripper(fakedynamodb.New(fakedynamodb.Options{}))},
-		Retryer:      aws.NopRetryer{},
-	})
-}
 
 func TestRetryPause(t *testing.T) {
 	table := unconnected(t, "w")
@@ -344,56 +326,61 @@ func TestRetrySoon(t *testing.T) {
 
 // A reset makes the shard look like one that never failed: it is tried at once.
 func TestResetForgetsFailures(t *testing.T) {
-	db, name := fakeDB(), tableName()
-	table := open(t, db, name, "w", Shard{ID: shard0})
-	for range 9 {
-		failedBy(t, table)
-	}
-	v, err := Look(t.Context(), db, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r := v.Rows(shardIDs(1))[0]; r.State != StateFailing || r.FailedBy != "w" {
-		t.Errorf("it is shown as %+v", r)
-	}
-	plan, err := v.PlanReset(shardIDs(1), nil, Position{kind: trimHorizon}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := v.Reset(t.Context(), plan[0], false); err != nil {
-		t.Fatal(err)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.failures != 0 || r.failedBy != "" || !r.failingSince.IsZero() {
-		t.Errorf("after the reset: %+v", r)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		table := open(t, db, name, "w", Shard{ID: shard0})
+		for range 9 {
+			failedBy(t, table)
+		}
+		v, err := Look(t.Context(), db, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := v.Rows(shardIDs(1))[0]; r.State != StateFailing || r.FailedBy != "w" {
+			t.Errorf("it is shown as %+v", r)
+		}
+		plan, err := v.PlanReset(shardIDs(1), nil, Position{kind: trimHorizon}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Reset(t.Context(), plan[0], false); err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.failures != 0 || r.failedBy != "" || !r.failingSince.IsZero() {
+			t.Errorf("after the reset: %+v", r)
+		}
+	})
 }
 
 // A worker that bears the name of another does not take the other's acquisition
 // for its own, though owner and epoch are what it has asked for.
 func TestNameUsedTwice(t *testing.T) {
-	db, name := fakeDB(), tableName()
-	a, b := open(t, db, name, "w", Shard{ID: shard0}), open(t, db, name, "w", Shard{ID: shard0})
-	b.cfg.Clock = func() time.Time { return time.Now().Add(time.Minute) }
-	if err := tick(a, shard0); err != nil {
-		t.Fatal(err)
-	}
-	if err := tick(b, shard0); !errors.Is(err, ErrNotAcquired) || b.Held() != 0 {
-		t.Errorf("the second worker of the name holds %d leases: %v", b.Held(), err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a, b := open(t, db, name, "w", Shard{ID: shard0}), open(t, db, name, "w", Shard{ID: shard0})
+		b.cfg.Clock = func() time.Time { return time.Now().Add(time.Minute) }
+		if err := tick(a, shard0); err != nil {
+			t.Fatal(err)
+		}
+		if err := tick(b, shard0); !errors.Is(err, ErrNotAcquired) || b.Held() != 0 {
+			t.Errorf("the second worker of the name holds %d leases: %v", b.Held(), err)
+		}
+	})
 }
 
 // An acquisition that is answered when the table is closed gives no lease: its
 // heartbeat would never be waited for.
 func TestNoLeaseAfterClose(t *testing.T) {
-	real := fakeDB()
-	db := &faultyDB{Client: real}
-	table := open(t, db, tableName(), "w", Shard{ID: shard0})
-	db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		out, err := real.UpdateItem(ctx, in)
-		table.Close()
-		return out, err
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		table := open(t, db, tableName(), "w", Shard{ID: shard0})
+		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			out, err := real.UpdateItem(ctx, in)
+			table.Close()
+			return out, err
+		})
+		if err := tick(table, shard0); !errors.Is(err, context.Canceled) || table.Held() != 0 {
+			t.Errorf("%d leases of a closed table: %v", table.Held(), err)
+		}
 	})
-	if err := tick(table, shard0); !errors.Is(err, context.Canceled) || table.Held() != 0 {
-		t.Errorf("%d leases of a closed table: %v", table.Held(), err)
-	}
 }

@@ -88,116 +88,120 @@ func TestOpenButFinished(t *testing.T) {
 // does not count for the shards that have the same ids: they are read from their
 // oldest records, and their children after them.
 func TestStreamCreatedAgain(t *testing.T) {
-	db, name := realDB(t), tableName()
-	of := func(created time.Time) Stream {
-		return Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}
-	}
-	start := func(worker string, stream Stream, lines *bytes.Buffer, shards ...Shard) *Table {
-		position, _ := ParsePosition("LATEST")
-		table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(lines)}, db)
-		if err != nil {
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		of := func(created time.Time) Stream {
+			return Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}
+		}
+		start := func(worker string, stream Stream, lines *bytes.Buffer, shards ...Shard) *Table {
+			position, _ := ParsePosition("LATEST")
+			table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(lines)}, db)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(table.Close)
+			if err := table.Open(t.Context(), stream, lists(shards...)); err != nil {
+				t.Fatal(err)
+			}
+			return table
+		}
+		finish := func(table *Table, id string) {
+			lease := acquired(t, table, id)
+			if err := lease.Finish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := table.Release(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first, second := time.UnixMilli(1_700_000_000_000), time.UnixMilli(1_700_000_100_000)
+		var lines bytes.Buffer
+		before := []Shard{{ID: parent1, First: "10", Last: "19", Closed: true}, {ID: child, Parents: []string{parent1}, First: "20"}}
+		a := start("a", of(first), &lines, before...)
+		finish(a, parent1)
+		resync(t, a)
+		lease := acquired(t, a, child)
+		lease.Acknowledge("25")
+		if err := a.Release(child); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(table.Close)
-		if err := table.Open(t.Context(), stream, lists(shards...)); err != nil {
-			t.Fatal(err)
+		a.Close()
+
+		lines.Reset()
+		after := []Shard{{ID: parent1, First: "110", Last: "119", Closed: true}, {ID: child, Parents: []string{parent1}, First: "120"}}
+		b := start("b", of(second), &lines, after...)
+		if n := strings.Count(lines.String(), "created again"); n != 1 {
+			t.Errorf("%d lines: %s", n, &lines)
 		}
-		return table
-	}
-	finish := func(table *Table, id string) {
-		lease := acquired(t, table, id)
+		refused(t, b, child) // its parent has yet to be read
+		lease = acquired(t, b, parent1)
+		if start, got := lease.Start().String(), lease.Checkpoint(); start != "TRIM_HORIZON" || got != "" {
+			t.Errorf("%s begins at %s, checkpoint %q", parent1, start, got)
+		}
+		if r, _ := rowOf(t, db, name, parent1); r.epoch != 2 || r.first != "110" {
+			t.Errorf("renewed: %+v", r)
+		}
+		if !b.start.anew {
+			t.Error("the creation time is noted before the rows are renewed")
+		}
 		if err := lease.Finish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := table.Release(id); err != nil {
+		if err := b.Release(parent1); err != nil {
 			t.Fatal(err)
 		}
-	}
-	first, second := time.UnixMilli(1_700_000_000_000), time.UnixMilli(1_700_000_100_000)
-	var lines bytes.Buffer
-	before := []Shard{{ID: parent1, First: "10", Last: "19", Closed: true}, {ID: child, Parents: []string{parent1}, First: "20"}}
-	a := start("a", of(first), &lines, before...)
-	finish(a, parent1)
-	resync(t, a)
-	lease := acquired(t, a, child)
-	lease.Acknowledge("25")
-	if err := a.Release(child); err != nil {
-		t.Fatal(err)
-	}
-	a.Close()
-
-	lines.Reset()
-	after := []Shard{{ID: parent1, First: "110", Last: "119", Closed: true}, {ID: child, Parents: []string{parent1}, First: "120"}}
-	b := start("b", of(second), &lines, after...)
-	if n := strings.Count(lines.String(), "created again"); n != 1 {
-		t.Errorf("%d lines: %s", n, &lines)
-	}
-	refused(t, b, child) // its parent has yet to be read
-	lease = acquired(t, b, parent1)
-	if start, got := lease.Start().String(), lease.Checkpoint(); start != "TRIM_HORIZON" || got != "" {
-		t.Errorf("%s begins at %s, checkpoint %q", parent1, start, got)
-	}
-	if r, _ := rowOf(t, db, name, parent1); r.epoch != 2 || r.first != "110" {
-		t.Errorf("renewed: %+v", r)
-	}
-	if !b.start.anew {
-		t.Error("the creation time is noted before the rows are renewed")
-	}
-	if err := lease.Finish(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Release(parent1); err != nil {
-		t.Fatal(err)
-	}
-	resync(t, b)
-	lease = acquired(t, b, child)
-	if start, got := lease.Start().String(), lease.Checkpoint(); start != "TRIM_HORIZON" || got != "" {
-		t.Errorf("%s begins at %s, checkpoint %q", child, start, got)
-	}
-	lease.Acknowledge("125")
-	resync(t, b)
-	if b.start.anew {
-		t.Error("the creation time is not noted")
-	}
-	if err := b.Release(child); err != nil {
-		t.Fatal(err)
-	}
-	b.Close()
-	lines.Reset()
-	c := start("c", of(second), &lines, after...)
-	if got := acquired(t, c, child).Checkpoint(); got != "125" {
-		t.Errorf("begins again at %q", got)
-	}
-	if strings.Contains(lines.String(), `"level":"error"`) {
-		t.Errorf("logged: %s", &lines)
-	}
+		resync(t, b)
+		lease = acquired(t, b, child)
+		if start, got := lease.Start().String(), lease.Checkpoint(); start != "TRIM_HORIZON" || got != "" {
+			t.Errorf("%s begins at %s, checkpoint %q", child, start, got)
+		}
+		lease.Acknowledge("125")
+		resync(t, b)
+		if b.start.anew {
+			t.Error("the creation time is not noted")
+		}
+		if err := b.Release(child); err != nil {
+			t.Fatal(err)
+		}
+		b.Close()
+		lines.Reset()
+		c := start("c", of(second), &lines, after...)
+		if got := acquired(t, c, child).Checkpoint(); got != "125" {
+			t.Errorf("begins again at %q", got)
+		}
+		if strings.Contains(lines.String(), `"level":"error"`) {
+			t.Errorf("logged: %s", &lines)
+		}
+	})
 }
 
 // A stream that is created again under a running worker: the lease ends, and begins
 // anew.
 func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
-	db, name := realDB(t), tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0, First: "10"})
-	lease := acquired(t, a, shard0)
-	lease.Acknowledge("15")
-	if err := a.Sync(t.Context(), lists(Shard{ID: shard0, First: "110"})); err != nil {
-		t.Fatal(err)
-	}
-	if lease.Reading().Err() == nil {
-		t.Fatal("the shard of the old stream is read on")
-	}
-	b := open(t, db, name, "b", Shard{ID: shard0, First: "110"})
-	refused(t, b, shard0) // a lives
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	resync(t, b)
-	if got := acquired(t, b, shard0).Checkpoint(); got != "" {
-		t.Errorf("begins at %q", got)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.epoch != 2 || r.first != "110" || r.checkpoint != "" {
-		t.Errorf("renewed: %+v", r)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0, First: "10"})
+		lease := acquired(t, a, shard0)
+		lease.Acknowledge("15")
+		if err := a.Sync(t.Context(), lists(Shard{ID: shard0, First: "110"})); err != nil {
+			t.Fatal(err)
+		}
+		if lease.Reading().Err() == nil {
+			t.Fatal("the shard of the old stream is read on")
+		}
+		b := open(t, db, name, "b", Shard{ID: shard0, First: "110"})
+		refused(t, b, shard0) // a lives
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		resync(t, b)
+		if got := acquired(t, b, shard0).Checkpoint(); got != "" {
+			t.Errorf("begins at %q", got)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.epoch != 2 || r.first != "110" || r.checkpoint != "" {
+			t.Errorf("renewed: %+v", r)
+		}
+	})
 }
 
 // What the row of another stream says of its shard is not shown for the one with its id.
@@ -266,19 +270,21 @@ func TestViewOfAnotherStream(t *testing.T) {
 
 // A checkpoint that Kinesis says is not of the shard is dropped with the next lease.
 func TestRefusedCheckpoint(t *testing.T) {
-	db, name := realDB(t), tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0, First: "10"})
-	putRow(t, db, name, item{attrShard: str(shard0), attrFirst: str("10"), attrCheckpoint: str("15")})
-	resync(t, a)
-	lease := acquired(t, a, shard0)
-	lease.Refused()
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	resync(t, a)
-	if got := acquired(t, a, shard0); got.Checkpoint() != "" || got.Start().String() != "TRIM_HORIZON" {
-		t.Errorf("begins at %q, %s", got.Checkpoint(), got.Start())
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0, First: "10"})
+		putRow(t, db, name, item{attrShard: str(shard0), attrFirst: str("10"), attrCheckpoint: str("15")})
+		resync(t, a)
+		lease := acquired(t, a, shard0)
+		lease.Refused()
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		resync(t, a)
+		if got := acquired(t, a, shard0); got.Checkpoint() != "" || got.Start().String() != "TRIM_HORIZON" {
+			t.Errorf("begins at %q, %s", got.Checkpoint(), got.Start())
+		}
+	})
 }
 
 // A table of another stream is refused, whichever way the streams are known.
@@ -286,27 +292,29 @@ func TestOtherStream(t *testing.T) {
 	const arn = "arn:aws:kinesis:us-east-1:1:stream/"
 	f := func(noted, asked Stream, same bool) {
 		t.Helper()
-		db, name := realDB(t), tableName()
-		start := func(worker string, stream Stream) error {
-			position, _ := ParsePosition("LATEST")
-			table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-			if err != nil {
+		onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+			name := tableName()
+			start := func(worker string, stream Stream) error {
+				position, _ := ParsePosition("LATEST")
+				table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(table.Close)
+				return table.Open(t.Context(), stream, lists())
+			}
+			if err := start("a", noted); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(table.Close)
-			return table.Open(t.Context(), stream, lists())
-		}
-		if err := start("a", noted); err != nil {
-			t.Fatal(err)
-		}
-		err := start("b", asked)
-		other, refused := errors.AsType[*OtherStreamError](err)
-		if refused == same || err != nil && !refused {
-			t.Errorf("%s after %s: %v", asked, noted, err)
-		}
-		if refused && (other.Noted != noted.String() || other.Asked != asked) {
-			t.Errorf("%s after %s: %+v", asked, noted, other)
-		}
+			err := start("b", asked)
+			other, refused := errors.AsType[*OtherStreamError](err)
+			if refused == same || err != nil && !refused {
+				t.Errorf("%s after %s: %v", asked, noted, err)
+			}
+			if refused && (other.Noted != noted.String() || other.Asked != asked) {
+				t.Errorf("%s after %s: %+v", asked, noted, other)
+			}
+		})
 	}
 	logs, other := Stream{Name: "logs", ARN: arn + "logs"}, Stream{Name: "other", ARN: arn + "other"}
 	f(logs, logs, true)
@@ -321,188 +329,199 @@ func TestOtherStream(t *testing.T) {
 
 // Tables of before the stream was noted are adopted as they are.
 func TestTableIsAdopted(t *testing.T) {
-	db, name := realDB(t), tableName()
-	open(t, db, name, "creator").Close()
-	if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: &name, Key: item{attrShard: str(startKey)},
-		UpdateExpression: aws.String("REMOVE " + attrStream + ", " + attrCreated + ", " + attrDomain + ", " + attrPrefix)}); err != nil {
-		t.Fatal(err)
-	}
-	putRow(t, db, name, item{attrShard: str(parent1), attrCheckpoint: str(ShardEnd), attrEpoch: num(3), attrCounter: num(4)})
-	putRow(t, db, name, item{attrShard: str(child), attrCheckpoint: str("25"), attrEpoch: num(1), attrCounter: num(4)})
-	position, _ := ParsePosition("LATEST")
-	created := time.UnixMilli(1_700_000_000_000)
-	var lines bytes.Buffer
-	a, err := New(Config{Table: name, Domain: "search.example.com", IndexPrefix: "logs",
-		Worker: "a", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(&lines)}, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Close)
-	shards := []Shard{{ID: parent1, First: "10", Last: "19", Closed: true}, {ID: child, Parents: []string{parent1}, First: "20"}}
-	if err := a.Open(t.Context(), Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}, lists(shards...)); err != nil {
-		t.Fatal(err)
-	}
-	resync(t, a)
-	if got := acquired(t, a, child).Checkpoint(); got != "25" {
-		t.Errorf("begins at %q", got)
-	}
-	for id, want := range map[string]string{parent1: "10", child: "20"} {
-		if r, _ := rowOf(t, db, name, id); r.first != want {
-			t.Errorf("%s: %+v", id, r)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		open(t, db, name, "creator").Close()
+		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: &name, Key: item{attrShard: str(startKey)},
+			UpdateExpression: aws.String("REMOVE " + attrStream + ", " + attrCreated + ", " + attrDomain + ", " + attrPrefix)}); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if r, _ := rowOf(t, db, name, parent1); !r.finished() || r.epoch != 3 {
-		t.Errorf("%s: %+v", parent1, r)
-	}
-	got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &name, Key: item{attrShard: str(startKey)}, ConsistentRead: aws.Bool(true)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for attribute, want := range map[string]string{attrStream: "arn:aws:kinesis:us-east-1:1:stream/logs", attrCreated: "1700000000000", attrDomain: "search.example.com", attrPrefix: "logs"} {
-		if value := text(got.Item[attribute]); value != want {
-			t.Errorf("%s is %q", attribute, value)
+		putRow(t, db, name, item{attrShard: str(parent1), attrCheckpoint: str(ShardEnd), attrEpoch: num(3), attrCounter: num(4)})
+		putRow(t, db, name, item{attrShard: str(child), attrCheckpoint: str("25"), attrEpoch: num(1), attrCounter: num(4)})
+		position, _ := ParsePosition("LATEST")
+		created := time.UnixMilli(1_700_000_000_000)
+		var lines bytes.Buffer
+		a, err := New(Config{Table: name, Domain: "search.example.com", IndexPrefix: "logs",
+			Worker: "a", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(&lines)}, db)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if strings.Contains(lines.String(), `"level":"error"`) {
-		t.Errorf("logged: %s", &lines)
-	}
+		t.Cleanup(a.Close)
+		shards := []Shard{{ID: parent1, First: "10", Last: "19", Closed: true}, {ID: child, Parents: []string{parent1}, First: "20"}}
+		if err := a.Open(t.Context(), Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}, lists(shards...)); err != nil {
+			t.Fatal(err)
+		}
+		resync(t, a)
+		if got := acquired(t, a, child).Checkpoint(); got != "25" {
+			t.Errorf("begins at %q", got)
+		}
+		for id, want := range map[string]string{parent1: "10", child: "20"} {
+			if r, _ := rowOf(t, db, name, id); r.first != want {
+				t.Errorf("%s: %+v", id, r)
+			}
+		}
+		if r, _ := rowOf(t, db, name, parent1); !r.finished() || r.epoch != 3 {
+			t.Errorf("%s: %+v", parent1, r)
+		}
+		got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &name, Key: item{attrShard: str(startKey)}, ConsistentRead: aws.Bool(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for attribute, want := range map[string]string{attrStream: "arn:aws:kinesis:us-east-1:1:stream/logs", attrCreated: "1700000000000", attrDomain: "search.example.com", attrPrefix: "logs"} {
+			if value := text(got.Item[attribute]); value != want {
+				t.Errorf("%s is %q", attribute, value)
+			}
+		}
+		if strings.Contains(lines.String(), `"level":"error"`) {
+			t.Errorf("logged: %s", &lines)
+		}
+	})
 }
 
 // Workers of one table that write to two places are told, once.
 func TestOtherDestination(t *testing.T) {
-	db, name := realDB(t), tableName()
-	var lines bytes.Buffer
-	start := func(worker, domain, prefix string) *Table {
-		position, _ := ParsePosition("LATEST")
-		table, err := New(Config{Table: name, Domain: domain, IndexPrefix: prefix,
-			Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(&lines)}, db)
-		if err != nil {
-			t.Fatal(err)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		var lines bytes.Buffer
+		start := func(worker, domain, prefix string) *Table {
+			position, _ := ParsePosition("LATEST")
+			table, err := New(Config{Table: name, Domain: domain, IndexPrefix: prefix,
+				Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(&lines)}, db)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(table.Close)
+			if err := table.Open(t.Context(), Stream{Name: "logs"}, lists()); err != nil {
+				t.Fatal(err)
+			}
+			return table
 		}
-		t.Cleanup(table.Close)
-		if err := table.Open(t.Context(), Stream{Name: "logs"}, lists()); err != nil {
-			t.Fatal(err)
-		}
-		return table
-	}
-	a := start("a", "one.example.com", "app")
-	resync(t, a)
-	start("b", "one.example.com", "app")
-	resync(t, a)
-	if strings.Contains(lines.String(), `"level":"warn"`) {
-		t.Errorf("logged: %s", &lines)
-	}
-	start("c", "two.example.com", "web")
-	for range 3 {
+		a := start("a", "one.example.com", "app")
 		resync(t, a)
-	}
-	for _, want := range []string{"two.example.com", "OPENSEARCH_URL", `"theirs":"web"`, "INDEX_PREFIX"} {
-		if n := strings.Count(lines.String(), want); n != 1 {
-			t.Errorf("%q is logged %d times: %s", want, n, &lines)
+		start("b", "one.example.com", "app")
+		resync(t, a)
+		if strings.Contains(lines.String(), `"level":"warn"`) {
+			t.Errorf("logged: %s", &lines)
 		}
-	}
+		start("c", "two.example.com", "web")
+		for range 3 {
+			resync(t, a)
+		}
+		for _, want := range []string{"two.example.com", "OPENSEARCH_URL", `"theirs":"web"`, "INDEX_PREFIX"} {
+			if n := strings.Count(lines.String(), want); n != 1 {
+				t.Errorf("%q is logged %d times: %s", want, n, &lines)
+			}
+		}
+	})
 }
 
 // A worker whose name another uses that lives says so once.
 func TestNameOfALivingWorker(t *testing.T) {
-	db, name := realDB(t), tableName()
-	open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
-	first := open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
-	acquired(t, first, shard0)
-	var lines bytes.Buffer
-	second := open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
-	second.cfg.Log = zerolog.New(&lines)
-	eventually(t, "it is told", func() bool {
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
+		first := open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
+		acquired(t, first, shard0)
+		var lines bytes.Buffer
+		second := open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
+		second.cfg.Log = zerolog.New(&lines)
+		eventually(t, "it is told", func() bool {
+			resync(t, second)
+			return strings.Contains(lines.String(), "WORKER_ID")
+		})
+		before := first.Lease(shard0).epoch
+		time.Sleep(leaseDuration)
 		resync(t, second)
-		return strings.Contains(lines.String(), "WORKER_ID")
+		if n := strings.Count(lines.String(), "WORKER_ID"); n != 1 || !strings.Contains(lines.String(), shard0) {
+			t.Errorf("%d lines: %s", n, &lines)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.epoch != before {
+			t.Errorf("the lease changed hands: %+v", r)
+		}
 	})
-	before := first.Lease(shard0).epoch
-	time.Sleep(leaseDuration)
-	resync(t, second)
-	if n := strings.Count(lines.String(), "WORKER_ID"); n != 1 || !strings.Contains(lines.String(), shard0) {
-		t.Errorf("%d lines: %s", n, &lines)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.epoch != before {
-		t.Errorf("the lease changed hands: %+v", r)
-	}
 }
 
 // A table that is deleted under running workers: what is held goes on, and nothing
 // is skipped of the rest.
 func TestTableDeleted(t *testing.T) {
-	db, name := realDB(t), tableName()
-	shards := []Shard{{ID: shard0, First: "1"}, {ID: parent1, First: "2"}}
-	a := openAt(t, db, name, "a", "LATEST", shards...)
-	b := openAt(t, db, name, "b", "LATEST", shards...)
-	lease := acquired(t, a, shard0)
-	lease.Acknowledge("7")
-	acquired(t, b, parent1).Acknowledge("8")
-	if err := b.Release(parent1); err != nil {
-		t.Fatal(err)
-	}
-	resync(t, a)
-	var lines bytes.Buffer
-	a.cfg.Log = zerolog.New(&lines)
-	b.cfg.Log = a.cfg.Log
-	if _, err := db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a makes the table again", func() bool {
-		err := a.Sync(t.Context(), lists(shards...))
-		return err == nil
-	})
-	resync(t, b)
-	eventually(t, "the checkpoint is written anew", func() bool {
-		r, _ := rowOf(t, db, name, shard0)
-		return r.owner == "a" && r.checkpoint == "7" && r.epoch == 1 && r.first == "1"
-	})
-	if lease.Context().Err() != nil {
-		t.Error("the lease is lost")
-	}
-	refused(t, b, parent1)
-	eventually(t, "the other shard is taken", func() bool {
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		shards := []Shard{{ID: shard0, First: "1"}, {ID: parent1, First: "2"}}
+		a := openAt(t, db, name, "a", "LATEST", shards...)
+		b := openAt(t, db, name, "b", "LATEST", shards...)
+		lease := acquired(t, a, shard0)
+		lease.Acknowledge("7")
+		acquired(t, b, parent1).Acknowledge("8")
+		if err := b.Release(parent1); err != nil {
+			t.Fatal(err)
+		}
+		resync(t, a)
+		var lines bytes.Buffer
+		a.cfg.Log = zerolog.New(&lines)
+		b.cfg.Log = a.cfg.Log
+		if _, err := db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "a makes the table again", func() bool {
+			err := a.Sync(t.Context(), lists(shards...))
+			return err == nil
+		})
 		resync(t, b)
-		return tick(b, parent1) == nil
+		eventually(t, "the checkpoint is written anew", func() bool {
+			r, _ := rowOf(t, db, name, shard0)
+			return r.owner == "a" && r.checkpoint == "7" && r.epoch == 1 && r.first == "1"
+		})
+		if lease.Context().Err() != nil {
+			t.Error("the lease is lost")
+		}
+		refused(t, b, parent1)
+		eventually(t, "the other shard is taken", func() bool {
+			resync(t, b)
+			return tick(b, parent1) == nil
+		})
+		if got := b.Lease(parent1); got.Checkpoint() != "" || got.Start().String() != "TRIM_HORIZON" {
+			t.Errorf("begins at %q, %s", got.Checkpoint(), got.Start())
+		}
+		if n := strings.Count(lines.String(), "was deleted"); n != 2 { // each worker's
+			t.Errorf("%d lines: %s", n, &lines)
+		}
+		shards = append(shards, Shard{ID: parent2, First: "3"})
+		c := openAt(t, db, name, "c", "LATEST", shards...)
+		if p := c.start.of(parent2); p.String() != "TRIM_HORIZON" {
+			t.Errorf("a worker that starts later begins at %s", p)
+		}
+		refused(t, c, parent2) // somebody may hold it who has yet to write its row
 	})
-	if got := b.Lease(parent1); got.Checkpoint() != "" || got.Start().String() != "TRIM_HORIZON" {
-		t.Errorf("begins at %q, %s", got.Checkpoint(), got.Start())
-	}
-	if n := strings.Count(lines.String(), "was deleted"); n != 2 { // each worker's
-		t.Errorf("%d lines: %s", n, &lines)
-	}
-	shards = append(shards, Shard{ID: parent2, First: "3"})
-	c := openAt(t, db, name, "c", "LATEST", shards...)
-	if p := c.start.of(parent2); p.String() != "TRIM_HORIZON" {
-		t.Errorf("a worker that starts later begins at %s", p)
-	}
-	refused(t, c, parent2) // somebody may hold it who has yet to write its row
 }
 
 // A worker that takes a table made again for a first one does not keep the holder of
 // a lease from writing its checkpoint.
 func TestTableDeletedAndWorkerStarts(t *testing.T) {
-	db, name := realDB(t), tableName()
-	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0})
-	acquired(t, a, shard0)
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	resync(t, a)
-	acquired(t, a, shard0).Acknowledge("7")
-	if _, err := db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
-		t.Fatal(err)
-	}
-	b := openAt(t, db, name, "b", "LATEST", Shard{ID: shard0})
-	acquired(t, b, shard0)
-	eventually(t, "a sees it", func() bool {
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0})
+		acquired(t, a, shard0)
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
 		resync(t, a)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return a.start.madeAgain != ""
-	})
-	eventually(t, "the holder has its row", func() bool {
-		r, _ := rowOf(t, db, name, shard0)
-		return r.owner == "a" && r.checkpoint == "7" && r.epoch == 2
+		acquired(t, a, shard0).Acknowledge("7")
+		time.Sleep(time.Millisecond) // b does not start at the time at which a did
+		if _, err := db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
+			t.Fatal(err)
+		}
+		b := openAt(t, db, name, "b", "LATEST", Shard{ID: shard0})
+		acquired(t, b, shard0)
+		eventually(t, "a sees it", func() bool {
+			resync(t, a)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return a.start.madeAgain != ""
+		})
+		eventually(t, "the holder has its row", func() bool {
+			r, _ := rowOf(t, db, name, shard0)
+			return r.owner == "a" && r.checkpoint == "7" && r.epoch == 2
+		})
 	})
 }
 

@@ -15,82 +15,90 @@ import (
 const shard0 = "shardId-000000000000"
 
 func TestLeaseLifeCycle(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	lease := acquired(t, a, shard0)
-	if got := lease.Checkpoint(); got != "" {
-		t.Errorf("a new shard begins at %q", got)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.owner != "a" || r.epoch != 1 || r.counter != 1 {
-		t.Errorf("row after acquire: %+v", r)
-	}
-	lease.Acknowledge("100")
-	eventually(t, "a heartbeat carries the checkpoint", func() bool {
-		r, _ := rowOf(t, db, name, shard0)
-		return r.checkpoint == "100" && r.counter > 1
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		if got := lease.Checkpoint(); got != "" {
+			t.Errorf("a new shard begins at %q", got)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.owner != "a" || r.epoch != 1 || r.counter != 1 {
+			t.Errorf("row after acquire: %+v", r)
+		}
+		lease.Acknowledge("100")
+		eventually(t, "a heartbeat carries the checkpoint", func() bool {
+			r, _ := rowOf(t, db, name, shard0)
+			return r.checkpoint == "100" && r.counter > 1
+		})
+		lease.Acknowledge("200")
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.owner != "" || r.checkpoint != "200" || r.epoch != 1 {
+			t.Errorf("row after release: %+v", r)
+		}
+		if lease.Reading().Err() == nil {
+			t.Error("a lease that was given back may be read")
+		}
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		if got := acquired(t, b, shard0).Checkpoint(); got != "200" {
+			t.Errorf("the next owner begins at %q", got)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.owner != "b" || r.epoch != 2 {
+			t.Errorf("row after the handover: %+v", r)
+		}
 	})
-	lease.Acknowledge("200")
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.owner != "" || r.checkpoint != "200" || r.epoch != 1 {
-		t.Errorf("row after release: %+v", r)
-	}
-	if lease.Reading().Err() == nil {
-		t.Error("a lease that was given back may be read")
-	}
-	b := open(t, db, name, "b", Shard{ID: shard0})
-	if got := acquired(t, b, shard0).Checkpoint(); got != "200" {
-		t.Errorf("the next owner begins at %q", got)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.owner != "b" || r.epoch != 2 {
-		t.Errorf("row after the handover: %+v", r)
-	}
 }
 
 // However long a living owner holds a lease, nobody takes it; when it falls
 // silent, it is taken after a lease duration.
 func TestTakeover(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	b := open(t, db, name, "b", Shard{ID: shard0})
-	acquired(t, a, shard0).Acknowledge("100")
-	for end := time.Now().Add(2 * leaseDuration); time.Now().Before(end); time.Sleep(leaseDuration / 20) {
-		refused(t, b, shard0)
-	}
-	a.Close() // its heartbeats end, its row stays
-	silent := time.Now()
-	eventually(t, "b takes over", func() bool {
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		acquired(t, a, shard0).Acknowledge("100")
+		for end := time.Now().Add(2 * leaseDuration); time.Now().Before(end); time.Sleep(poll) {
+			refused(t, b, shard0)
+		}
+		a.Close() // its heartbeats end, its row stays
 		resync(t, b)
-		return tick(b, shard0) == nil
+		silent := time.Now()
+		lastSign := b.shards.get(shard0).seen.since
+		eventually(t, "b takes over", func() bool {
+			resync(t, b)
+			return tick(b, shard0) == nil
+		})
+		took(t, db, "taken over", lastSign, leaseDuration, 0, 6*leaseDuration)
+		// The last sign of life was seen up to a heartbeat before.
+		if waited := time.Since(silent); waited < leaseDuration/2 {
+			t.Errorf("taken over after %s of silence", waited)
+		}
+		if got := b.Lease(shard0).Checkpoint(); got != "100" {
+			t.Errorf("b begins at %q", got)
+		}
 	})
-	// The last sign of life was seen up to a heartbeat before.
-	if waited := time.Since(silent); waited < leaseDuration/2 {
-		t.Errorf("taken over after %s of silence", waited)
-	}
-	if got := b.Lease(shard0).Checkpoint(); got != "100" {
-		t.Errorf("b begins at %q", got)
-	}
 }
 
 // A row with this worker's own name and no heartbeat is from an earlier life:
 // it is waited out like any other.
 func TestOwnRowOfEarlierLife(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	before := open(t, db, name, "a", Shard{ID: shard0})
-	acquired(t, before, shard0)
-	before.Close()
-	again := open(t, db, name, "a", Shard{ID: shard0})
-	refused(t, again, shard0)
-	if owner, checkpoint := again.Observed(shard0); owner != "a" || checkpoint != "" {
-		t.Errorf("owner %q, checkpoint %q", owner, checkpoint)
-	}
-	eventually(t, "the row is taken", func() bool {
-		resync(t, again)
-		return tick(again, shard0) == nil
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		before := open(t, db, name, "a", Shard{ID: shard0})
+		acquired(t, before, shard0)
+		before.Close()
+		begun := time.Now()
+		again := open(t, db, name, "a", Shard{ID: shard0})
+		refused(t, again, shard0)
+		if owner, checkpoint := again.Observed(shard0); owner != "a" || checkpoint != "" {
+			t.Errorf("owner %q, checkpoint %q", owner, checkpoint)
+		}
+		eventually(t, "the row is taken", func() bool {
+			resync(t, again)
+			return tick(again, shard0) == nil
+		})
+		took(t, db, "taken", begun, leaseDuration, 0, 6*leaseDuration)
 	})
 }
 
@@ -98,33 +106,34 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 func TestAcquireRace(t *testing.T) {
 	f := func(name string, released bool) {
 		t.Run(name, func(t *testing.T) {
-			db := realDB(t)
-			table := tableName()
-			if released {
-				first := open(t, db, table, "first", Shard{ID: shard0})
-				acquired(t, first, shard0)
-				if err := first.Release(shard0); err != nil {
-					t.Fatal(err)
+			onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+				table := tableName()
+				if released {
+					first := open(t, db, table, "first", Shard{ID: shard0})
+					acquired(t, first, shard0)
+					if err := first.Release(shard0); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			var workers []*Table
-			for i := range 8 {
-				w := open(t, db, table, "w"+strconv.Itoa(i), Shard{ID: shard0})
-				resync(t, w)
-				workers = append(workers, w)
-			}
-			var wg sync.WaitGroup
-			for _, w := range workers {
-				wg.Go(func() { tick(w, shard0) })
-			}
-			wg.Wait()
-			owners := 0
-			for _, w := range workers {
-				owners += w.Held()
-			}
-			if owners != 1 {
-				t.Errorf("%d workers hold the shard", owners)
-			}
+				var workers []*Table
+				for i := range 8 {
+					w := open(t, db, table, "w"+strconv.Itoa(i), Shard{ID: shard0})
+					resync(t, w)
+					workers = append(workers, w)
+				}
+				var wg sync.WaitGroup
+				for _, w := range workers {
+					wg.Go(func() { tick(w, shard0) })
+				}
+				wg.Wait()
+				owners := 0
+				for _, w := range workers {
+					owners += w.Held()
+				}
+				if owners != 1 {
+					t.Errorf("%d workers hold the shard", owners)
+				}
+			})
 		})
 	}
 	f("new", false)
@@ -133,77 +142,79 @@ func TestAcquireRace(t *testing.T) {
 
 // The promise that a worker that lost a shard changes nothing.
 func TestLostLeaseChangesNothing(t *testing.T) {
-	real := realDB(t)
-	name := tableName()
-	db := &faultyDB{Client: real}
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	if err := tick(a, shard0); err != nil {
-		t.Fatal(err)
-	}
-	lease := a.Lease(shard0)
-	lease.Acknowledge("100")
-	eventually(t, "the checkpoint is written", func() bool {
-		r, _ := rowOf(t, real, name, shard0)
-		return r.checkpoint == "100"
-	})
-	// a pauses: what it sends gets nowhere until b has taken over.
-	db.inject(func(ctx context.Context, _ *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	})
-	b := open(t, real, name, "b", Shard{ID: shard0})
-	eventually(t, "b takes over", func() bool {
-		resync(t, b)
-		return tick(b, shard0) == nil
-	})
-	b.Lease(shard0).Acknowledge("150")
-	db.update.Store(nil)
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		name := tableName()
+		db := &faultyDB{Client: real}
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		if err := tick(a, shard0); err != nil {
+			t.Fatal(err)
+		}
+		lease := a.Lease(shard0)
+		lease.Acknowledge("100")
+		eventually(t, "the checkpoint is written", func() bool {
+			r, _ := rowOf(t, real, name, shard0)
+			return r.checkpoint == "100"
+		})
+		// a pauses: what it sends gets nowhere until b has taken over.
+		db.inject(func(ctx context.Context, _ *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		b := open(t, real, name, "b", Shard{ID: shard0})
+		eventually(t, "b takes over", func() bool {
+			resync(t, b)
+			return tick(b, shard0) == nil
+		})
+		b.Lease(shard0).Acknowledge("150")
+		db.update.Store(nil)
 
-	<-lease.Context().Done()
-	if err := tick(a, shard0); !errors.Is(err, ErrNotAcquired) {
-		t.Errorf("a lost lease is acquired before its release: %v", err)
-	}
-	lease.Acknowledge("50")
-	if err := lease.Finish(t.Context()); err == nil {
-		t.Error("a lost lease wrote the end of the shard")
-	}
-	// Straight at the row, as if the local knowledge of the loss were missing.
-	if err := lease.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
-		t.Errorf("renewal by the former owner: %v", err)
-	}
-	if err := lease.try(t.Context(), releasing, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
-		t.Errorf("release by the former owner: %v", err)
-	}
-	if err := a.Release(shard0); err != nil {
-		t.Errorf("giving a lost lease back: %v", err)
-	}
-	eventually(t, "b's checkpoint is written", func() bool {
-		r, _ := rowOf(t, real, name, shard0)
-		return r.owner == "b" && r.epoch == 2 && r.checkpoint == "150"
+		<-lease.Context().Done()
+		if err := tick(a, shard0); !errors.Is(err, ErrNotAcquired) {
+			t.Errorf("a lost lease is acquired before its release: %v", err)
+		}
+		lease.Acknowledge("50")
+		if err := lease.Finish(t.Context()); err == nil {
+			t.Error("a lost lease wrote the end of the shard")
+		}
+		// Straight at the row, as if the local knowledge of the loss were missing.
+		if err := lease.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
+			t.Errorf("renewal by the former owner: %v", err)
+		}
+		if err := lease.try(t.Context(), releasing, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
+			t.Errorf("release by the former owner: %v", err)
+		}
+		if err := a.Release(shard0); err != nil {
+			t.Errorf("giving a lost lease back: %v", err)
+		}
+		eventually(t, "b's checkpoint is written", func() bool {
+			r, _ := rowOf(t, real, name, shard0)
+			return r.owner == "b" && r.epoch == 2 && r.checkpoint == "150"
+		})
 	})
 }
 
 // The epoch fences an owner that lost a shard and got it back under the same
 // name: a write from the first term must not land in the second.
 func TestEpochFences(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	first := acquired(t, a, shard0)
-	first.Acknowledge("100")
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	second := acquired(t, a, shard0)
-	// The counter alone does not tell: that of a row that was deleted and made
-	// again begins anew.
-	first.last.counter = second.last.counter
-	if err := first.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
-		t.Errorf("write of an earlier epoch: %v", err)
-	}
-	if r, _ := rowOf(t, db, name, shard0); r.checkpoint != "100" {
-		t.Errorf("checkpoint is %q", r.checkpoint)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		first := acquired(t, a, shard0)
+		first.Acknowledge("100")
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		second := acquired(t, a, shard0)
+		// The counter alone does not tell: that of a row that was deleted and made
+		// again begins anew.
+		first.last.counter = second.last.counter
+		if err := first.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
+			t.Errorf("write of an earlier epoch: %v", err)
+		}
+		if r, _ := rowOf(t, db, name, shard0); r.checkpoint != "100" {
+			t.Errorf("checkpoint is %q", r.checkpoint)
+		}
+	})
 }
 
 // A lease that cannot be renewed is given up before others may take it, even
@@ -211,19 +222,19 @@ func TestEpochFences(t *testing.T) {
 func TestLeaseGivenUpInTime(t *testing.T) {
 	f := func(name string, fault func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)) {
 		t.Run(name, func(t *testing.T) {
-			db := &faultyDB{Client: realDB(t)}
-			a := open(t, db, tableName(), "a", Shard{ID: shard0})
-			lease := acquired(t, a, shard0)
-			db.inject(fault)
-			since := time.Now()
-			select {
-			case <-lease.Context().Done():
-				if held := time.Since(since); held > leaseDuration {
-					t.Errorf("given up after %s", held)
+			onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+				db := &faultyDB{Client: real}
+				a := open(t, db, tableName(), "a", Shard{ID: shard0})
+				lease := acquired(t, a, shard0)
+				db.inject(fault)
+				since := time.Now()
+				select {
+				case <-lease.Context().Done():
+					took(t, real, "given up", since, leaseDuration*9/10, leaseDuration*9/10, leaseDuration/10)
+				case <-time.After(3 * leaseDuration):
+					t.Error("never given up")
 				}
-			case <-time.After(3 * leaseDuration):
-				t.Error("never given up")
-			}
+			})
 		})
 	}
 	f("hanging", func(ctx context.Context, _ *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
@@ -237,22 +248,23 @@ func TestLeaseGivenUpInTime(t *testing.T) {
 
 // Errors that pass within the lease do not cost it.
 func TestLeaseSurvivesTransientErrors(t *testing.T) {
-	real := realDB(t)
-	db := &faultyDB{Client: real}
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	lease := acquired(t, a, shard0)
-	n := 0
-	db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		if n++; n%3 != 0 {
-			return nil, errBroken
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		n := 0
+		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			if n++; n%3 != 0 {
+				return nil, errBroken
+			}
+			return real.UpdateItem(ctx, in)
+		})
+		time.Sleep(3 * leaseDuration)
+		if lease.isLost() {
+			t.Error("the lease was given up")
 		}
-		return real.UpdateItem(ctx, in)
 	})
-	time.Sleep(3 * leaseDuration)
-	if lease.isLost() {
-		t.Error("the lease was given up")
-	}
 }
 
 // applied does the write and loses the answer, as a broken connection does.
@@ -268,86 +280,90 @@ func applied(real *dynamodb.Client, times int) func(context.Context, *dynamodb.U
 }
 
 func TestUnansweredAcquire(t *testing.T) {
-	real := realDB(t)
-	db := &faultyDB{Client: real}
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	// The SDK sends a request again when the answer is lost: the second meets
-	// the row that the first has made.
-	db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		if _, err := real.UpdateItem(ctx, in); err != nil {
-			return nil, err
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		// The SDK sends a request again when the answer is lost: the second meets
+		// the row that the first has made.
+		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+			if _, err := real.UpdateItem(ctx, in); err != nil {
+				return nil, err
+			}
+			return real.UpdateItem(ctx, in)
+		})
+		acquired(t, a, shard0)
+		if r, _ := rowOf(t, real, name, shard0); r.owner != "a" || r.epoch != 1 {
+			t.Errorf("row: %+v", r)
 		}
-		return real.UpdateItem(ctx, in)
 	})
-	acquired(t, a, shard0)
-	if r, _ := rowOf(t, real, name, shard0); r.owner != "a" || r.epoch != 1 {
-		t.Errorf("row: %+v", r)
-	}
 }
 
 func TestUnansweredReleaseAndRenewal(t *testing.T) {
-	real := realDB(t)
-	db := &faultyDB{Client: real}
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	lease := acquired(t, a, shard0)
-	lease.Acknowledge("100")
-	db.inject(applied(real, 1))
-	eventually(t, "the renewal goes through", func() bool {
-		r, _ := rowOf(t, real, name, shard0)
-		return r.checkpoint == "100"
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		lease.Acknowledge("100")
+		db.inject(applied(real, 1))
+		eventually(t, "the renewal goes through", func() bool {
+			r, _ := rowOf(t, real, name, shard0)
+			return r.checkpoint == "100"
+		})
+		lease.Acknowledge("200")
+		db.inject(applied(real, 1))
+		if err := a.Release(shard0); err != nil {
+			t.Errorf("release: %v", err)
+		}
+		if r, _ := rowOf(t, real, name, shard0); r.owner != "" || r.checkpoint != "200" {
+			t.Errorf("row: %+v", r)
+		}
 	})
-	lease.Acknowledge("200")
-	db.inject(applied(real, 1))
-	if err := a.Release(shard0); err != nil {
-		t.Errorf("release: %v", err)
-	}
-	if r, _ := rowOf(t, real, name, shard0); r.owner != "" || r.checkpoint != "200" {
-		t.Errorf("row: %+v", r)
-	}
 }
 
 // The end of a shard is final: neither a heartbeat nor a late acknowledgement
 // nor the release undoes it, and nobody leases the shard again.
 func TestShardEndIsFinal(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	if err := tick(a, shard0); err != nil {
-		t.Fatal(err)
-	}
-	lease := a.Lease(shard0)
-	lease.Acknowledge("100")
-	if err := lease.Finish(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	lease.Acknowledge("200")
-	time.Sleep(leaseDuration)
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	if r, _ := rowOf(t, db, name, shard0); !r.finished() || r.owner != "" {
-		t.Errorf("row: %+v", r)
-	}
-	b := open(t, db, name, "b", Shard{ID: shard0})
-	if _, err := b.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
-		t.Errorf("a finished shard was leased: %v", err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		if err := tick(a, shard0); err != nil {
+			t.Fatal(err)
+		}
+		lease := a.Lease(shard0)
+		lease.Acknowledge("100")
+		if err := lease.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		lease.Acknowledge("200")
+		time.Sleep(leaseDuration)
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		if r, _ := rowOf(t, db, name, shard0); !r.finished() || r.owner != "" {
+			t.Errorf("row: %+v", r)
+		}
+		b := open(t, db, name, "b", Shard{ID: shard0})
+		if _, err := b.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
+			t.Errorf("a finished shard was leased: %v", err)
+		}
+	})
 }
 
 // A shard that was finished since the last scan is not leased.
 func TestFinishedMeanwhile(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0})
-	putRow(t, db, name, item{attrShard: str(shard0), attrCheckpoint: str("100")})
-	resync(t, a)
-	resync(t, a)
-	finish(t, db, name, shard0)
-	if _, err := a.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
-		t.Errorf("a finished shard was leased: %v", err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0})
+		putRow(t, db, name, item{attrShard: str(shard0), attrCheckpoint: str("100")})
+		resync(t, a)
+		resync(t, a)
+		finish(t, db, name, shard0)
+		if _, err := a.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
+			t.Errorf("a finished shard was leased: %v", err)
+		}
+	})
 }
 
 // A request that was given up and arrives late changes nothing: neither the end
@@ -355,41 +371,42 @@ func TestFinishedMeanwhile(t *testing.T) {
 func TestLateRenewal(t *testing.T) {
 	f := func(name string, end bool, want string) {
 		t.Run(name, func(t *testing.T) {
-			real := realDB(t)
-			db := &faultyDB{Client: real}
-			table := tableName()
-			a := open(t, db, table, "a", Shard{ID: shard0})
-			lease := acquired(t, a, shard0)
-			late := make(chan func(), 1)
-			db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-				if _, carries := in.ExpressionAttributeValues[":"+attrCheckpoint]; !carries {
-					return real.UpdateItem(ctx, in)
+			onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+				db := &faultyDB{Client: real}
+				table := tableName()
+				a := open(t, db, table, "a", Shard{ID: shard0})
+				lease := acquired(t, a, shard0)
+				late := make(chan func(), 1)
+				db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+					if _, carries := in.ExpressionAttributeValues[":"+attrCheckpoint]; !carries {
+						return real.UpdateItem(ctx, in)
+					}
+					db.update.Store(nil)
+					late <- func() { real.UpdateItem(context.Background(), in) }
+					<-ctx.Done()
+					return nil, ctx.Err()
+				})
+				lease.Acknowledge("100")
+				arrive := <-late
+				lease.Acknowledge("200")
+				if end {
+					if err := lease.Finish(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					eventually(t, "the newer checkpoint is written", func() bool {
+						r, _ := rowOf(t, real, table, shard0)
+						return r.checkpoint == "200"
+					})
 				}
-				db.update.Store(nil)
-				late <- func() { real.UpdateItem(context.Background(), in) }
-				<-ctx.Done()
-				return nil, ctx.Err()
-			})
-			lease.Acknowledge("100")
-			arrive := <-late
-			lease.Acknowledge("200")
-			if end {
-				if err := lease.Finish(t.Context()); err != nil {
+				arrive()
+				if err := a.Release(shard0); err != nil {
 					t.Fatal(err)
 				}
-			} else {
-				eventually(t, "the newer checkpoint is written", func() bool {
-					r, _ := rowOf(t, real, table, shard0)
-					return r.checkpoint == "200"
-				})
-			}
-			arrive()
-			if err := a.Release(shard0); err != nil {
-				t.Fatal(err)
-			}
-			if r, _ := rowOf(t, real, table, shard0); r.checkpoint != want || r.owner != "" {
-				t.Errorf("row: %+v", r)
-			}
+				if r, _ := rowOf(t, real, table, shard0); r.checkpoint != want || r.owner != "" {
+					t.Errorf("row: %+v", r)
+				}
+			})
 		})
 	}
 	f("end", true, ShardEnd)
@@ -399,75 +416,79 @@ func TestLateRenewal(t *testing.T) {
 // A row of this worker's own that nothing was written to is not taken for the
 // answer to an acquisition: others may have counted on its silence for long.
 func TestOwnRowIsNotAdopted(t *testing.T) {
-	db := realDB(t)
-	a := open(t, db, tableName(), "a", Shard{ID: shard0})
-	lease := acquired(t, a, shard0)
-	lease.lose(errLost) // as the heartbeat does when DynamoDB does not answer
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
-		t.Errorf("adopted: %v", err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		a := open(t, db, tableName(), "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		lease.lose(errLost) // as the heartbeat does when DynamoDB does not answer
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Acquire(t.Context(), shard0); !errors.Is(err, ErrNotAcquired) {
+			t.Errorf("adopted: %v", err)
+		}
+	})
 }
 
 // Workers of different lease durations, as in a rolling deployment: the longer
 // one's silence is waited out by its own measure.
 func TestLongerLease(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	position, _ := ParsePosition("TRIM_HORIZON")
-	long, err := New(Config{Table: name, Worker: "long", LeaseDuration: 4 * leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(long.Close)
-	if err := long.Open(t.Context(), Stream{Name: "logs"}, lists(Shard{ID: shard0})); err != nil {
-		t.Fatal(err)
-	}
-	acquired(t, long, shard0)
-	short := open(t, db, name, "short", Shard{ID: shard0})
-	for end := time.Now().Add(3 * leaseDuration); time.Now().Before(end); time.Sleep(leaseDuration / 20) {
-		refused(t, short, shard0)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		position, _ := ParsePosition("TRIM_HORIZON")
+		long, err := New(Config{Table: name, Worker: "long", LeaseDuration: 4 * leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(long.Close)
+		if err := long.Open(t.Context(), Stream{Name: "logs"}, lists(Shard{ID: shard0})); err != nil {
+			t.Fatal(err)
+		}
+		acquired(t, long, shard0)
+		short := open(t, db, name, "short", Shard{ID: shard0})
+		for end := time.Now().Add(3 * leaseDuration); time.Now().Before(end); time.Sleep(leaseDuration / 20) {
+			refused(t, short, shard0)
+		}
+	})
 }
 
 // ReleaseAll gives back what readers that hang have not.
 func TestReleaseAll(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", Shard{ID: shard0}, Shard{ID: parent1})
-	acquired(t, a, shard0).Acknowledge("100")
-	acquired(t, a, parent1).Acknowledge("200")
-	a.ReleaseAll()
-	if err := a.Release(parent1); err != nil { // this reader ends after all
-		t.Fatal(err)
-	}
-	eventually(t, "both are released", func() bool {
-		x, _ := rowOf(t, db, name, shard0)
-		y, _ := rowOf(t, db, name, parent1)
-		return x.owner == "" && x.checkpoint == "100" && y.owner == "" && y.checkpoint == "200"
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", Shard{ID: shard0}, Shard{ID: parent1})
+		acquired(t, a, shard0).Acknowledge("100")
+		acquired(t, a, parent1).Acknowledge("200")
+		a.ReleaseAll()
+		if err := a.Release(parent1); err != nil { // this reader ends after all
+			t.Fatal(err)
+		}
+		eventually(t, "both are released", func() bool {
+			x, _ := rowOf(t, db, name, shard0)
+			y, _ := rowOf(t, db, name, parent1)
+			return x.owner == "" && x.checkpoint == "100" && y.owner == "" && y.checkpoint == "200"
+		})
 	})
 }
 
 // While a lease drains, and after it was lost, no second reader gets it: the
 // KCL would run two at once.
 func TestNoSecondReader(t *testing.T) {
-	db := realDB(t)
-	a := open(t, db, tableName(), "a", Shard{ID: shard0})
-	lease := acquired(t, a, shard0)
-	draining, drained := make(chan struct{}), make(chan struct{})
-	lease.BeforeRelease(func() { close(draining); <-drained })
-	released := make(chan error)
-	go func() { released <- a.Release(shard0) }()
-	<-draining
-	refused(t, a, shard0)
-	if lease.isLost() {
-		t.Error("the heartbeat ended before the drain")
-	}
-	close(drained)
-	if err := <-released; err != nil {
-		t.Fatal(err)
-	}
-	acquired(t, a, shard0)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		a := open(t, db, tableName(), "a", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		draining, drained := make(chan struct{}), make(chan struct{})
+		lease.BeforeRelease(func() { close(draining); <-drained })
+		released := make(chan error)
+		go func() { released <- a.Release(shard0) }()
+		<-draining
+		refused(t, a, shard0)
+		if lease.isLost() {
+			t.Error("the heartbeat ended before the drain")
+		}
+		close(drained)
+		if err := <-released; err != nil {
+			t.Fatal(err)
+		}
+		acquired(t, a, shard0)
+	})
 }

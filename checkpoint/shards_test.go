@@ -28,73 +28,77 @@ func finish(t *testing.T, db *dynamodb.Client, table, id string) {
 
 // A child is leased when both its parents are finished, and not before.
 func TestParentsFirst(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	a := open(t, db, name, "a", family...)
-	refused(t, a, child) // nobody has started the parents
-	acquired(t, a, parent1)
-	refused(t, a, child)
-	if err := a.Release(parent1); err != nil {
-		t.Fatal(err)
-	}
-	finish(t, db, name, parent1)
-	refused(t, a, child) // the second parent is not started
-	putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5")})
-	refused(t, a, child) // the second parent is not finished
-	finish(t, db, name, parent2)
-	acquired(t, a, child)
-	if p := a.start.of("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
-		t.Errorf("a later shard begins at %s", p)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		a := open(t, db, name, "a", family...)
+		refused(t, a, child) // nobody has started the parents
+		acquired(t, a, parent1)
+		refused(t, a, child)
+		if err := a.Release(parent1); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, db, name, parent1)
+		refused(t, a, child) // the second parent is not started
+		putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5")})
+		refused(t, a, child) // the second parent is not finished
+		finish(t, db, name, parent2)
+		acquired(t, a, child)
+		if p := a.start.of("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
+			t.Errorf("a later shard begins at %s", p)
+		}
+	})
 }
 
 // Parents that neither Kinesis nor the table knows are long finished.
 func TestParentsGone(t *testing.T) {
-	db := realDB(t)
-	a := open(t, db, tableName(), "a", family[2])
-	for range goneAfter - 2 {
-		refused(t, a, child) // a page may be missing from a listing
-	}
-	acquired(t, a, child)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		a := open(t, db, tableName(), "a", family[2])
+		for range goneAfter - 2 {
+			refused(t, a, child) // a page may be missing from a listing
+		}
+		acquired(t, a, child)
+	})
 }
 
 // A parent that expired in Kinesis before it was read to its end holds its
 // child up only while a worker is still at it.
 func TestParentExpired(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	b := open(t, db, name, "b", family...)
-	acquired(t, b, parent1)
-	a := open(t, db, name, "a", family[2])
-	for range goneAfter {
-		refused(t, a, child)
-	}
-	b.Close()
-	eventually(t, "the child is leased", func() bool {
-		resync(t, a)
-		return tick(a, child) == nil
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		b := open(t, db, name, "b", family...)
+		acquired(t, b, parent1)
+		a := open(t, db, name, "a", family[2])
+		for range goneAfter {
+			refused(t, a, child)
+		}
+		b.Close()
+		eventually(t, "the child is leased", func() bool {
+			resync(t, a)
+			return tick(a, child) == nil
+		})
 	})
 }
 
 // Rows of finished shards go when Kinesis has ceased to list them and something of
 // each child is read.
 func TestSweep(t *testing.T) {
-	db := realDB(t)
 	f := func(name string, rows []item, listings [][]Shard, removed bool) {
 		t.Run(name, func(t *testing.T) {
-			table := tableName()
-			a := open(t, db, table, "a", family...)
-			for _, it := range rows {
-				putRow(t, db, table, it)
-			}
-			for _, listing := range listings {
-				if err := a.Sync(t.Context(), lists(listing...)); err != nil {
-					t.Fatal(err)
+			onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+				table := tableName()
+				a := open(t, db, table, "a", family...)
+				for _, it := range rows {
+					putRow(t, db, table, it)
 				}
-			}
-			if _, exists := rowOf(t, db, table, parent1); exists == removed {
-				t.Errorf("row exists: %v", exists)
-			}
+				for _, listing := range listings {
+					if err := a.Sync(t.Context(), lists(listing...)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, exists := rowOf(t, db, table, parent1); exists == removed {
+					t.Errorf("row exists: %v", exists)
+				}
+			})
 		})
 	}
 	ended := item{attrShard: str(parent1), attrCheckpoint: str(ShardEnd)}
@@ -115,24 +119,25 @@ func TestSweep(t *testing.T) {
 // LATEST is the moment of the first start: a later start, by whatever worker,
 // finds the same. What was not there then is read from its beginning.
 func TestFirstStart(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	before := time.Now().Truncate(time.Millisecond)
-	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-	first, ok := a.start.of(shard0).Timestamp()
-	if !ok || first.Before(before) || first.After(time.Now()) {
-		t.Fatalf("LATEST became %s", a.start.of(shard0))
-	}
-	time.Sleep(10 * time.Millisecond)
-	b := openAt(t, db, name, "b", "TRIM_HORIZON", Shard{ID: shard0}, Shard{ID: parent1}, Shard{ID: parent2})
-	for _, id := range []string{shard0, parent1} {
-		if later, ok := b.start.of(id).Timestamp(); !ok || !later.Equal(first) {
-			t.Errorf("%s begins at %s, first start was %s", id, b.start.of(id), first)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		before := time.Now().Truncate(time.Millisecond)
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
+		first, ok := a.start.of(shard0).Timestamp()
+		if !ok || first.Before(before) || first.After(time.Now()) {
+			t.Fatalf("LATEST became %s", a.start.of(shard0))
 		}
-	}
-	if p := b.start.of(parent2); p.String() != "TRIM_HORIZON" {
-		t.Errorf("a shard that came later begins at %s", p)
-	}
+		time.Sleep(10 * time.Millisecond)
+		b := openAt(t, db, name, "b", "TRIM_HORIZON", Shard{ID: shard0}, Shard{ID: parent1}, Shard{ID: parent2})
+		for _, id := range []string{shard0, parent1} {
+			if later, ok := b.start.of(id).Timestamp(); !ok || !later.Equal(first) {
+				t.Errorf("%s begins at %s, first start was %s", id, b.start.of(id), first)
+			}
+		}
+		if p := b.start.of(parent2); p.String() != "TRIM_HORIZON" {
+			t.Errorf("a shard that came later begins at %s", p)
+		}
+	})
 }
 
 func TestParsePosition_Success(t *testing.T) {
@@ -160,36 +165,37 @@ func TestParsePosition_Failure(t *testing.T) {
 // A table of vmware-go-kcl-v2 works on: rows without epoch and counter, a
 // lease timeout as the sign of life.
 func TestTableOfTheKCL(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	open(t, db, name, "creator").Close()
-	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &name, Key: item{attrShard: str(startKey)}}); err != nil {
-		t.Fatal(err)
-	}
-	row := item{attrShard: str(shard0), attrOwner: str("kcl"), attrCheckpoint: str("100"), attrTimeout: str("2026-01-01T00:00:00Z")}
-	putRow(t, db, name, row)
-
-	a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-	if p := a.start.of(parent1); p.String() != "TRIM_HORIZON" {
-		t.Errorf("a shard that the KCL had not started begins at %s", p)
-	}
-	// It lives: its timeout moves on.
-	for i := range 8 {
-		row[attrTimeout] = str(time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339Nano))
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		open(t, db, name, "creator").Close()
+		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &name, Key: item{attrShard: str(startKey)}}); err != nil {
+			t.Fatal(err)
+		}
+		row := item{attrShard: str(shard0), attrOwner: str("kcl"), attrCheckpoint: str("100"), attrTimeout: str("2026-01-01T00:00:00Z")}
 		putRow(t, db, name, row)
-		refused(t, a, shard0)
-		time.Sleep(leaseDuration / 4)
-	}
-	eventually(t, "the silent worker's shard is taken", func() bool {
-		resync(t, a)
-		return tick(a, shard0) == nil
+
+		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
+		if p := a.start.of(parent1); p.String() != "TRIM_HORIZON" {
+			t.Errorf("a shard that the KCL had not started begins at %s", p)
+		}
+		// It lives: its timeout moves on.
+		for i := range 8 {
+			row[attrTimeout] = str(time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339Nano))
+			putRow(t, db, name, row)
+			refused(t, a, shard0)
+			time.Sleep(leaseDuration / 4)
+		}
+		eventually(t, "the silent worker's shard is taken", func() bool {
+			resync(t, a)
+			return tick(a, shard0) == nil
+		})
+		if got := a.Lease(shard0).Checkpoint(); got != "100" {
+			t.Errorf("begins at %q", got)
+		}
+		// A released row of the KCL may have an empty owner.
+		putRow(t, db, name, item{attrShard: str(parent1), attrOwner: str(""), attrCheckpoint: str("7")})
+		acquired(t, a, parent1)
 	})
-	if got := a.Lease(shard0).Checkpoint(); got != "100" {
-		t.Errorf("begins at %q", got)
-	}
-	// A released row of the KCL may have an empty owner.
-	putRow(t, db, name, item{attrShard: str(parent1), attrOwner: str(""), attrCheckpoint: str("7")})
-	acquired(t, a, parent1)
 }
 
 // A row that somebody deletes is made again, with a loud line, and its shard is
@@ -197,47 +203,48 @@ func TestTableOfTheKCL(t *testing.T) {
 func TestDeletedRow(t *testing.T) {
 	f := func(name string, held bool) {
 		t.Run(name, func(t *testing.T) {
-			db := realDB(t)
-			table := tableName()
-			a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
-			lease := acquired(t, a, shard0)
-			if _, latest := lease.Start().Timestamp(); !latest {
-				t.Fatalf("begins at %s", lease.Start())
-			}
-			b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
-			if !held {
-				if err := a.Release(shard0); err != nil {
+			onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+				table := tableName()
+				a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
+				lease := acquired(t, a, shard0)
+				if _, latest := lease.Start().Timestamp(); !latest {
+					t.Fatalf("begins at %s", lease.Start())
+				}
+				b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
+				if !held {
+					if err := a.Release(shard0); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
 					t.Fatal(err)
 				}
-			}
-			if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
-				t.Fatal(err)
-			}
-			var lines bytes.Buffer
-			b.cfg.Log = zerolog.New(&lines)
-			if held {
-				eventually(t, "a loses the lease", func() bool { return lease.Context().Err() != nil })
-			}
-			resync(t, b)
-			resync(t, b)
-			if got := acquired(t, b, shard0).Start().String(); got != "TRIM_HORIZON" {
-				t.Errorf("begins at %s", got)
-			}
-			if n := strings.Count(lines.String(), `"level":"error"`); n != 1 || !strings.Contains(lines.String(), shard0) {
-				t.Errorf("%d loud lines: %s", n, &lines)
-			}
-			// It stays so when this worker fails before its first checkpoint.
-			b.Close()
-			eventually(t, "another takes over", func() bool {
-				c := openAt(t, db, table, "c", "LATEST", Shard{ID: shard0})
-				for range 30 {
-					resync(t, c)
-					if tick(c, shard0) == nil {
-						return c.Lease(shard0).Start().String() == "TRIM_HORIZON"
-					}
-					time.Sleep(leaseDuration / 15)
+				var lines bytes.Buffer
+				b.cfg.Log = zerolog.New(&lines)
+				if held {
+					eventually(t, "a loses the lease", func() bool { return lease.Context().Err() != nil })
 				}
-				return false
+				resync(t, b)
+				resync(t, b)
+				if got := acquired(t, b, shard0).Start().String(); got != "TRIM_HORIZON" {
+					t.Errorf("begins at %s", got)
+				}
+				if n := strings.Count(lines.String(), `"level":"error"`); n != 1 || !strings.Contains(lines.String(), shard0) {
+					t.Errorf("%d loud lines: %s", n, &lines)
+				}
+				// It stays so when this worker fails before its first checkpoint.
+				b.Close()
+				eventually(t, "another takes over", func() bool {
+					c := openAt(t, db, table, "c", "LATEST", Shard{ID: shard0})
+					for range 30 {
+						resync(t, c)
+						if tick(c, shard0) == nil {
+							return c.Lease(shard0).Start().String() == "TRIM_HORIZON"
+						}
+						time.Sleep(leaseDuration / 15)
+					}
+					return false
+				})
 			})
 		})
 	}
@@ -248,25 +255,27 @@ func TestDeletedRow(t *testing.T) {
 // A row that is deleted between a scan and an acquisition, by somebody or because
 // its shard expired, is not made again by that: it would begin in the wrong place.
 func TestRowDeletedBeforeAcquisition(t *testing.T) {
-	db, table := realDB(t), tableName()
-	a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
-	acquired(t, a, shard0)
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
-	resync(t, b)
-	key := item{attrShard: str(shard0)}
-	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
-		t.Fatal(err)
-	}
-	if err := tick(b, shard0); !errors.Is(err, ErrNotAcquired) {
-		t.Errorf("acquired: %v", err)
-	}
-	got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
-	if err != nil || got.Item != nil {
-		t.Errorf("the row is there: %v, %v", got, err)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		table := tableName()
+		a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
+		acquired(t, a, shard0)
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		b := openAt(t, db, table, "b", "LATEST", Shard{ID: shard0})
+		resync(t, b)
+		key := item{attrShard: str(shard0)}
+		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: key}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tick(b, shard0); !errors.Is(err, ErrNotAcquired) {
+			t.Errorf("acquired: %v", err)
+		}
+		got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
+		if err != nil || got.Item != nil {
+			t.Errorf("the row is there: %v, %v", got, err)
+		}
+	})
 }
 
 // One scan without a row may be one that is behind, and what Kinesis was not
@@ -321,41 +330,43 @@ func TestScanIsOlder(t *testing.T) {
 
 // The worker whose row was deleted takes it again itself.
 func TestOwnDeletedRow(t *testing.T) {
-	db := realDB(t)
-	table := tableName()
-	a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
-	lease := acquired(t, a, shard0)
-	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the lease is lost", func() bool { return lease.Context().Err() != nil })
-	if err := a.Release(shard0); err != nil {
-		t.Fatal(err)
-	}
-	if got := acquired(t, a, shard0).Start().String(); got != "TRIM_HORIZON" {
-		t.Errorf("begins at %s", got)
-	}
-	// A late request of the earlier life must not fit the row.
-	if r, _ := rowOf(t, db, table, shard0); r.epoch != 2 {
-		t.Errorf("epoch %d again", r.epoch)
-	}
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		table := tableName()
+		a := openAt(t, db, table, "a", "LATEST", Shard{ID: shard0})
+		lease := acquired(t, a, shard0)
+		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the lease is lost", func() bool { return lease.Context().Err() != nil })
+		if err := a.Release(shard0); err != nil {
+			t.Fatal(err)
+		}
+		if got := acquired(t, a, shard0).Start().String(); got != "TRIM_HORIZON" {
+			t.Errorf("begins at %s", got)
+		}
+		// A late request of the earlier life must not fit the row.
+		if r, _ := rowOf(t, db, table, shard0); r.epoch != 2 {
+			t.Errorf("epoch %d again", r.epoch)
+		}
+	})
 }
 
 // A row that is not as the scan showed it stays.
 func TestSweepCondition(t *testing.T) {
-	db := realDB(t)
 	f := func(name string, seen, found item) {
 		t.Run(name, func(t *testing.T) {
-			table := tableName()
-			a := open(t, db, table, "a")
-			found[attrShard] = str(parent1)
-			putRow(t, db, table, found)
-			if err := a.remove(t.Context(), parent1, readRow(seen)); err != nil {
-				t.Fatal(err)
-			}
-			if _, exists := rowOf(t, db, table, parent1); !exists {
-				t.Error("the row is gone")
-			}
+			onBoth(t, func(t *testing.T, db *dynamodb.Client) {
+				table := tableName()
+				a := openPatient(t, db, table, "a")
+				found[attrShard] = str(parent1)
+				putRow(t, db, table, found)
+				if err := a.remove(t.Context(), parent1, readRow(seen)); err != nil {
+					t.Fatal(err)
+				}
+				if _, exists := rowOf(t, db, table, parent1); !exists {
+					t.Error("the row is gone")
+				}
+			})
 		})
 	}
 	f("reset meanwhile", item{attrCheckpoint: str(ShardEnd)}, item{attrCheckpoint: str("7")})
@@ -367,32 +378,35 @@ func TestSweepCondition(t *testing.T) {
 // The listing comes after the scan: a worker that saw the shards before they
 // expired, and the table after their rows were deleted, would make them again.
 func TestListingAfterScan(t *testing.T) {
-	db := &faultyDB{Client: realDB(t)}
-	a := open(t, db, tableName(), "a", family...)
-	before := db.scans.Load()
-	err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) {
-		if db.scans.Load() == before {
-			t.Error("the shards are listed before the table is scanned")
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		a := open(t, db, tableName(), "a", family...)
+		before := db.scans.Load()
+		err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) {
+			if db.scans.Load() == before {
+				t.Error("the shards are listed before the table is scanned")
+			}
+			return nil, time.Time{}, errBroken
+		})
+		if !errors.Is(err, errBroken) {
+			t.Fatalf("want the error of the listing, got %v", err)
 		}
-		return nil, time.Time{}, errBroken
 	})
-	if !errors.Is(err, errBroken) {
-		t.Fatalf("want the error of the listing, got %v", err)
-	}
 }
 
 // A worker does not delete rows of shards that it has never looked for.
 func TestSweepWithoutListing(t *testing.T) {
-	db := realDB(t)
-	table := tableName()
-	a := open(t, db, table, "a")
-	finish(t, db, table, parent1)
-	for range 2 * goneAfter {
-		if err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken }); !errors.Is(err, errBroken) {
-			t.Fatal(err)
+	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
+		table := tableName()
+		a := open(t, db, table, "a")
+		finish(t, db, table, parent1)
+		for range 2 * goneAfter {
+			if err := a.Sync(t.Context(), func(context.Context) ([]Shard, time.Time, error) { return nil, time.Time{}, errBroken }); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
 		}
-	}
-	if _, exists := rowOf(t, db, table, parent1); !exists {
-		t.Error("the row is gone")
-	}
+		if _, exists := rowOf(t, db, table, parent1); !exists {
+			t.Error("the row is gone")
+		}
+	})
 }

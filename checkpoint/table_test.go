@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +19,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"logsluice/internal/fakeaws"
+	"logsluice/internal/fakeaws/fakedynamodb"
 	"logsluice/local/localtest"
 )
 
@@ -31,14 +35,63 @@ func TestMain(m *testing.M) {
 }
 
 // realDB is a client of DynamoDB Local that sends each request once.
-func realDB(t *testing.T) *dynamodb.Client {
+func realDB(t *testing.T) *dynamodb.Client { return newDB(localtest.DynamoDB(t), transport) }
+
+// fakeDB is a client of a DynamoDB in process, which a bubble of synctest can
+// hold. Its calls take no time.
+func fakeDB() *dynamodb.Client { return slowDB(0) }
+
+// slowDB is one whose calls take some time each, so that they overlap.
+func slowDB(delay time.Duration) *dynamodb.Client {
+	db := fakeaws.Inject(fakedynamodb.New(fakedynamodb.Options{}), func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{Delay: delay} })
+	return newDB(fakeEndpoint, fakeaws.RoundTripper(db))
+}
+
+const fakeEndpoint = "http://aws.invalid"
+
+func newDB(endpoint string, transport http.RoundTripper) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String(localtest.DynamoDB(t)),
+		BaseEndpoint: &endpoint,
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("x", "x", ""),
 		HTTPClient:   &http.Client{Transport: transport},
 		Retryer:      aws.NopRetryer{},
 	})
+}
+
+// long is set by make test-long.
+var long = os.Getenv("LOGSLUICE_LONG") != ""
+
+// onDynamoDB runs a test whose times count: in virtual time, on the DynamoDB in process,
+// so that it says the same on any machine. make test-long runs it on the real DynamoDB
+// Local, too.
+func onDynamoDB(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t, fakeDB()) })
+	if long {
+		t.Run("real", func(t *testing.T) { f(t, realDB(t)) })
+	}
+}
+
+// onBoth runs a test whose times do not count, with patient workers, on the DynamoDB in
+// process and on the real DynamoDB Local.
+func onBoth(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
+	t.Run("fake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { f(t, slowDB(10*time.Millisecond)) })
+	})
+	t.Run("real", func(t *testing.T) { f(t, realDB(t)) })
+}
+
+// took checks how long something took: exactly that in virtual time, and in real time up
+// to early less or late more.
+func took(t *testing.T, db *dynamodb.Client, what string, begun time.Time, exact, early, late time.Duration) {
+	t.Helper()
+	if *db.Options().BaseEndpoint == fakeEndpoint {
+		early, late = 0, 0
+	}
+	if got := time.Since(begun); got < exact-early || got > exact+late {
+		t.Errorf("%s after %s, want %s", what, got, exact)
+	}
 }
 
 var tables atomic.Int64
@@ -59,7 +112,18 @@ func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...S
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+	return openFor(t, db, name, worker, leaseDuration, position, shards...)
+}
+
+// openPatient makes the view of a worker whose requests may take long.
+func openPatient(t *testing.T, db DynamoDB, name, worker string, shards ...Shard) *Table {
+	t.Helper()
+	return openFor(t, db, name, worker, time.Minute, Position{kind: trimHorizon}, shards...)
+}
+
+func openFor(t *testing.T, db DynamoDB, name, worker string, lease time.Duration, initial Position, shards ...Shard) *Table {
+	t.Helper()
+	table, err := New(Config{Table: name, Worker: worker, LeaseDuration: lease, InitialPosition: initial, Log: zerolog.Nop()}, db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,10 +210,13 @@ func putRow(t *testing.T, db *dynamodb.Client, table string, it item) {
 	}
 }
 
+// poll is the time between two looks of a test.
+const poll = leaseDuration / 50
+
 // eventually waits for something that must come true within a few leases.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(6 * leaseDuration); time.Now().Before(deadline); time.Sleep(leaseDuration / 50) {
+	for deadline := time.Now().Add(6 * leaseDuration); time.Now().Before(deadline); time.Sleep(poll) {
 		if ok() {
 			return
 		}
@@ -157,7 +224,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("not seen in time: %s", what)
 }
 
-// faultyDB stands between a table and the real DynamoDB.
+// faultyDB stands between a table and DynamoDB.
 type faultyDB struct {
 	*dynamodb.Client
 	scans  atomic.Int64
@@ -203,38 +270,41 @@ func TestNew_Failure(t *testing.T) {
 }
 
 func TestOpenCreatesTable(t *testing.T) {
-	db := realDB(t)
-	name := tableName()
-	// Workers that start together create it once.
-	var wg sync.WaitGroup
-	for i := range 4 {
-		wg.Go(func() { open(t, db, name, fmt.Sprint("w", i)) })
-	}
-	wg.Wait()
-	out, err := db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(name)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mode := out.Table.BillingModeSummary.BillingMode; mode != types.BillingModePayPerRequest {
-		t.Errorf("billing mode %s", mode)
-	}
+	onBoth(t, func(t *testing.T, db *dynamodb.Client) {
+		name := tableName()
+		// Workers that start together create it once.
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() { openPatient(t, db, name, fmt.Sprint("w", i)) })
+		}
+		wg.Wait()
+		out, err := db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := out.Table.BillingModeSummary.BillingMode; mode != types.BillingModePayPerRequest {
+			t.Errorf("billing mode %s", mode)
+		}
+	})
 }
 
 // A failed DescribeTable says nothing of whether the table exists.
 func TestOpenCreatesTableOnlyWhenMissing(t *testing.T) {
-	db := &undescribable{Client: realDB(t)}
-	position, _ := ParsePosition("LATEST")
-	table, err := New(Config{Table: tableName(), Worker: "w", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer table.Close()
-	if err := table.Open(t.Context(), Stream{Name: "logs"}, lists()); !errors.Is(err, errBroken) {
-		t.Errorf("want the error of DescribeTable, got %v", err)
-	}
-	if db.created {
-		t.Error("a table was created")
-	}
+	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &undescribable{Client: real}
+		position, _ := ParsePosition("LATEST")
+		table, err := New(Config{Table: tableName(), Worker: "w", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer table.Close()
+		if err := table.Open(t.Context(), Stream{Name: "logs"}, lists()); !errors.Is(err, errBroken) {
+			t.Errorf("want the error of DescribeTable, got %v", err)
+		}
+		if db.created {
+			t.Error("a table was created")
+		}
+	})
 }
 
 type undescribable struct {
@@ -254,31 +324,33 @@ func (u *undescribable) CreateTable(ctx context.Context, in *dynamodb.CreateTabl
 // In steady state a worker costs one paginated scan a sync, whatever the number
 // of shards, and nothing else; a lease costs its renewals.
 func TestOneScanPerSync(t *testing.T) {
-	db := &faultyDB{Client: realDB(t)}
-	var shards []Shard
-	for i := range 5 {
-		shards = append(shards, Shard{ID: fmt.Sprintf("shardId-%012d", i)})
-	}
-	name := tableName()
-	table := open(t, db, name, "w", shards...)
-	for _, s := range shards {
-		acquired(t, table, s.ID)
-	}
-	scans, writes := db.scans.Load(), db.writes.Load()
-	begun := time.Now()
-	for range 10 {
-		resync(t, table)
+	onBoth(t, func(t *testing.T, real *dynamodb.Client) {
+		db := &faultyDB{Client: real}
+		var shards []Shard
+		for i := range 5 {
+			shards = append(shards, Shard{ID: fmt.Sprintf("shardId-%012d", i)})
+		}
+		name := tableName()
+		table := openPatient(t, db, name, "w", shards...)
 		for _, s := range shards {
-			if err := tick(table, s.ID); err == nil {
-				t.Errorf("%s leased twice", s.ID)
+			acquired(t, table, s.ID)
+		}
+		scans, writes := db.scans.Load(), db.writes.Load()
+		begun := time.Now()
+		for range 10 {
+			resync(t, table)
+			for _, s := range shards {
+				if err := tick(table, s.ID); err == nil {
+					t.Errorf("%s leased twice", s.ID)
+				}
 			}
 		}
-	}
-	// 6 rows by pages of 2: three pages and the empty one that may follow.
-	if pages := db.scans.Load() - scans; pages < 30 || pages > 40 {
-		t.Errorf("%d pages were scanned in 10 syncs", pages)
-	}
-	if most := int64(5 * (1 + time.Since(begun)*heartbeatsPerLease*5/4/leaseDuration)); db.writes.Load()-writes > most {
-		t.Errorf("%d writes, at most %d renewals are due", db.writes.Load()-writes, most)
-	}
+		// 6 rows by pages of 2: three pages and the empty one that may follow.
+		if pages := db.scans.Load() - scans; pages < 30 || pages > 40 {
+			t.Errorf("%d pages were scanned in 10 syncs", pages)
+		}
+		if most := int64(5 * (1 + time.Since(begun)*heartbeatsPerLease*5/4/table.cfg.LeaseDuration)); db.writes.Load()-writes > most {
+			t.Errorf("%d writes, at most %d renewals are due", db.writes.Load()-writes, most)
+		}
+	})
 }
