@@ -149,3 +149,11 @@ func (h *history) settle(rows map[string]leaseRow, accuse func(id, format string
 		h.settled[id] = n
 	}
 }
+
+// behind returns how many records the checkpoints have not passed, as settle saw them last.
+func (h *history) behind() (n int) {
+	for id, records := range h.records {
+		n += len(records) - h.settled[id]
+	}
+	return n
+}

@@ -297,11 +297,7 @@ func TestRunIndexFaults(t *testing.T) {
 		s.indexed()
 		s.eventually("all is acknowledged", func() bool {
 			s.check()
-			behind := 0
-			for id, records := range s.records {
-				behind += len(records) - s.settled[id]
-			}
-			return behind == 0
+			return s.behind() == 0
 		})
 		s.toxic(`{"type":"latency","stream":"upstream","attributes":{"latency":600000}}`)
 		clear(s.expected) // what is acknowledged goes with the index
