@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -382,6 +383,9 @@ type leasesResetCommand struct {
 	Yes   bool     `help:"Do not ask."`
 }
 
+// shardIDForm is the form of Kinesis' ids.
+var shardIDForm = regexp.MustCompile(`^shardId-\d{12}$`)
+
 func (c *leasesResetCommand) required() requirements {
 	return requirements{
 		c.requireStream(), c.requireTable(), requireRegion(),
@@ -400,6 +404,11 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 	to, err := checkpoint.ParsePosition(c.To)
 	if err != nil {
 		return settingf("--to: %w", err)
+	}
+	for _, id := range c.Shard {
+		if !shardIDForm.MatchString(id) {
+			return settingf("--shard: %q is not the id of a shard: give one as leases shows it, such as shardId-000000000003", id)
+		}
 	}
 	if t, isTime := to.Timestamp(); isTime && t.After(time.Now()) {
 		return settingf("--to: %q is in the future: give a time that has passed, or latest", c.To)

@@ -91,6 +91,8 @@ func (s opensearchSettings) check() error {
 		return err
 	case inURL && (s.OpensearchUsername != "" || s.OpensearchPassword != "" || s.OpensearchPasswordFile != ""):
 		return settingf(searchSetting + " has a user, and " + usernameSetting + ", " + passwordSetting + " or " + passwordFileSetting + " is set too: remove the user from the URL")
+	case inURL && s.OpensearchSigv4 != "":
+		return settingf(sigv4Setting+" is %q, and "+searchSetting+" has a user: remove the user from the URL, or "+sigv4Setting, s.OpensearchSigv4)
 	case basic && s.OpensearchSigv4 != "":
 		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: use either OPENSEARCH_SIGV4 or a user, not both", s.OpensearchSigv4)
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":

@@ -208,6 +208,8 @@ func TestSettings_Failure(t *testing.T) {
 	// Documents and indices.
 	f("INDEX_PREFIX", "Upper", `"Upper" has uppercase letters`)
 	f("INDEX_PREFIX", "ecs-", `"ecs-" ends in a hyphen, which is added anyway: give "ecs"`)
+	f("INDEX_PREFIX", "ecs-*", `"ecs-*" contains '*', which an index name cannot have: give "ecs"`)
+	f("INDEX_DATE", "%Y.%M.%d", `"%Y.%M.%d" has "%M", which is not supported: give %Y.%m.%d`)
 	f("INDEX_PREFIX", "_logs", `"_logs" begins with`)
 	f("INDEX_PREFIX", "my logs", `"my logs" contains ' '`)
 	f("INDEX_PREFIX", "logs*", `"logs*" contains '*'`)
@@ -376,6 +378,7 @@ func TestSettings_Failure(t *testing.T) {
 	// What is empty, or was not replaced.
 	check([]string{"leases", "reset", "--to=latest", "--yes", "--shard="}, nil, "--shard: \"\" is empty, or has an empty part: give a value, or leave the flag out")
 	check([]string{"leases", "reset", "--to=latest", "--yes", "--shard=shardId-000000000000,"}, nil, "--shard: ", "has an empty part")
+	check([]string{"leases", "reset", "--to=latest", "--shard=3"}, nil, `--shard: "3" is not the id of a shard: give one as leases shows it, such as shardId-000000000003`)
 	check([]string{"setup", "--skip="}, nil, "--skip: ", "is empty")
 	check([]string{"doctor", "--log-group="}, nil, "--log-group: ", "is empty")
 	check([]string{"doctor", "--log-group=/ecs/*"}, nil, `--log-group: "/ecs/*" is not the name of a log group`)

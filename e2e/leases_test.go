@@ -380,7 +380,7 @@ func TestLeases_Failure(t *testing.T) {
 	f(exitSettings, "--to,not a position", nil, "reset", "--to=yesterday")
 	f(exitSettings, "in the future", nil, "reset", "--to=2999-01-01T00:00:00Z", "--yes")
 	f(exitSettings, "STREAM_NAME,is missing", map[string]string{"STREAM_NAME": ""}, "reset", "--to=latest")
-	f(exitSettings, "shardId-7 is neither", nil, "reset", "--to=latest", "--yes", "--shard=shardId-7")
+	f(exitSettings, "shardId-000000000077 is neither", nil, "reset", "--to=latest", "--yes", "--shard=shardId-000000000077")
 	f(exitSettings, "no lease table \"nowhere\"", map[string]string{"APPLICATION_NAME": "nowhere"}, "reset", "--to=latest", "--yes")
 	for id := range c.leases() {
 		t.Errorf("%s was written", id)

@@ -178,8 +178,25 @@ func checkPrefix(prefix string) error {
 				prefix, reserved, strings.TrimSuffix(prefix, "-"+reserved))
 		}
 	}
-	return checkName(prefix, prefix)
+	const remove = ": remove it"
+	err := checkName(prefix, prefix)
+	if err == nil || !strings.HasSuffix(err.Error(), remove) {
+		return err
+	}
+	rest := strings.Trim(strings.Map(func(r rune) rune {
+		if isForbidden(r) {
+			return -1
+		}
+		return r
+	}, prefix), "-_+.")
+	if checkPrefix(rest) != nil {
+		return err
+	}
+	return fmt.Errorf("%s: give %q", strings.TrimSuffix(err.Error(), remove), rest)
 }
+
+// isForbidden reports whether an index name cannot have a character.
+func isForbidden(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) }
 
 // checkName checks the characters of a part of an index name; name is as it was given.
 func checkName(name, characters string) error {
@@ -190,7 +207,7 @@ func checkName(name, characters string) error {
 		return fmt.Errorf("%q has uppercase letters: use lowercase", name)
 	}
 	for _, r := range characters {
-		if r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) {
+		if isForbidden(r) {
 			return fmt.Errorf("%q contains %q, which an index name cannot have: remove it", name, r)
 		}
 	}
@@ -236,6 +253,9 @@ func CheckDate(date string) error {
 	valid := func(other string) bool { return other != date && CheckDate(other) == nil }
 	isUpper := strings.ToLower(rest) != rest
 	directives, other, lower := otherPatterns.Replace(date), otherDirectives.Replace(date), withoutUppercase(date)
+	if !strings.Contains(other, "%m") {
+		other = strings.ReplaceAll(other, "%M", "%m") // %M is the minute
+	}
 	i := strings.IndexByte(rest, '%')
 	switch {
 	case strings.HasSuffix(date, "%"):
