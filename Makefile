@@ -60,7 +60,7 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
 # Process tests wait for most of their time, so more of them run at once than there are cores.
 PROCESSES := 6
-GOTEST = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/tests.json --
+gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/$(1).json --
 
 # It fuzzes a number of runs: before Go 1.27 a time that ends can be taken for a
 # failure (go.dev/issue/75804).
@@ -68,8 +68,8 @@ GOTEST = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timi
 test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
 	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
-		$(CACHE)/services -- $(GOTEST) -timeout 30m -parallel $(PROCESSES) ./...
-	$(CACHE)/services -- $(GOTEST) -race -short -timeout 15m $(CONCURRENT)
+		$(CACHE)/services -- $(call gotest,tests) -timeout 30m -parallel $(PROCESSES) ./...
+	$(CACHE)/services -- $(call gotest,tests-race) -race -short -timeout 15m $(CONCURRENT)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 
 .PHONY: test-long
