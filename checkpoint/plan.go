@@ -120,7 +120,7 @@ func (snap *snapshot) isReserved(o observation) bool {
 }
 
 // holder is the worker that a lease counts for: its living owner, or the one
-// that has claimed it; "" if there is none.
+// that has claimed it; "" if no worker has it.
 func (snap *snapshot) holder(o observation) string {
 	switch {
 	case o.owner == "" && snap.isReserved(o), snap.isAlive(o) && o.claim != "":

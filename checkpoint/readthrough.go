@@ -198,7 +198,7 @@ func (t *Table) Standings() []Standing {
 }
 
 // sameSince returns since when a shard has been in the same hands, or in nobody's. lease
-// is the one that this worker has and has not lost, nil if there is none.
+// is the one that this worker has and has not lost, nil without one.
 func (s *shardState) sameSince(lease *Lease) time.Time {
 	if lease != nil {
 		return lease.since

@@ -25,7 +25,7 @@ func TestProxy(t *testing.T) {
 	if !strings.Contains(found, "the proxy does not connect to https://search.example.com: Forbidden") || !strings.HasPrefix(remedy, "correct HTTPS_PROXY") {
 		t.Errorf("%s: %s", found, remedy)
 	}
-	access.URL = "https://localhost:9200" // for which there is none
+	access.URL = "https://localhost:9200" // which no proxy is for
 	if found, _ := access.unreachable(errors.New("Forbidden"), asking); strings.Contains(found, "proxy") {
 		t.Error(found)
 	}

@@ -56,7 +56,7 @@ type Config struct {
 	// Policy is the body of the lifecycle policy, which has the prefix as name.
 	Policy []byte
 
-	// Dashboards is nil if there is none, and DashboardsAccess how it is asked; SavedObjects
+	// Dashboards is nil where its URL is not set, and DashboardsAccess how it is asked; SavedObjects
 	// are the lines of an export.
 	Dashboards       *opensearch.Dashboards
 	DashboardsAccess Access

@@ -473,7 +473,7 @@ func TestLeasesReset_Alive(t *testing.T) {
 	}
 }
 
-// Without a person to ask, --yes is needed; the plan is shown all the same.
+// Without a person to ask, --yes is needed; the plan is shown anyway.
 func TestLeasesReset_Unasked(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 1)

@@ -74,7 +74,7 @@ func (e *AnswerError) Error() string {
 	return strings.TrimRight(fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, said), ": ")
 }
 
-// HasStatus tells whether an error is an answer of a status.
+// HasStatus reports whether an error is an answer of a status.
 func HasStatus(err error, status int) bool {
 	var e *AnswerError
 	return errors.As(err, &e) && e.Status == status

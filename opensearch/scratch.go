@@ -7,7 +7,7 @@ import (
 
 // What doctor does with its scratch index: it reads and deletes. It writes by Bulk.
 
-// MayDelete tells whether indices of a name may be deleted. There must be none: it is
+// MayDelete reports whether indices of a name may be deleted. There must be none: it is
 // found out by what a deletion is refused for.
 func MayDelete(ctx context.Context, client Client, index string) (bool, error) {
 	err := DeleteIndex(ctx, client, index)
@@ -25,7 +25,7 @@ func DeleteIndex(ctx context.Context, client Client, index string) error {
 	return call(ctx, client, "delete index "+index, http.MethodDelete, "/"+index, nil, nil)
 }
 
-// HasDocument tells whether a document is there, without waiting for a refresh.
+// HasDocument reports whether a document is there, without waiting for a refresh.
 func HasDocument(ctx context.Context, client Client, index, id string) (bool, error) {
 	err := call(ctx, client, "read document "+id+" of "+index, http.MethodGet, "/"+index+"/_doc/"+id, nil, nil)
 	if HasStatus(err, http.StatusNotFound) {

@@ -29,7 +29,7 @@ type Fit uint8
 // Fits.
 const (
 	Fits    Fit = iota
-	Nothing     // there is none: null, an empty string or array
+	Nothing     // no value: null, an empty string or array
 	Misfit
 	TooLong
 )

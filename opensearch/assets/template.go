@@ -50,7 +50,7 @@ func (s IndexSettings) complete() IndexSettings {
 	return s
 }
 
-// CheckSort tells whether an index of a schema can be sorted as the settings say.
+// CheckSort returns an error unless an index of a schema can be sorted as the settings say.
 func (s IndexSettings) CheckSort(of *schema.Schema) error {
 	for _, by := range s.Sort {
 		name, order, hasOrder := strings.Cut(by, ":")
@@ -137,7 +137,7 @@ func (d Documents) indexSettings(codec string) map[string]any {
 	index := map[string]any{
 		"number_of_shards": strconv.Itoa(settings.Shards),
 		// Set by name, so that an index nobody has searched for a while
-		// is refreshed all the same: lines are found in a second.
+		// is refreshed anyway: lines are found in a second.
 		"refresh_interval": inSeconds(settings.Refresh),
 		"codec":            codec,
 	}
@@ -145,7 +145,7 @@ func (d Documents) indexSettings(codec string) map[string]any {
 		index["number_of_replicas"] = settings.Replicas
 	}
 	// An index of an older schema may have a field of another type: what does not
-	// fit there is kept in the document, which is taken all the same.
+	// fit there is kept in the document, which is accepted anyway.
 	limits := map[string]any{"ignore_malformed": "true"}
 	if d.Schema.Rest == schema.RestDynamic {
 		limits["total_fields"] = map[string]any{"limit": strconv.Itoa(len(d.Schema.Fields)*2 + 20 + d.Schema.RestFields)}
