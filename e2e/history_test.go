@@ -150,6 +150,24 @@ func (h *history) settle(rows map[string]leaseRow, accuse func(id, format string
 	}
 }
 
+// puts returns how many records were put.
+func (h *history) puts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.produced
+}
+
+// last returns the sequence number of the last record put into each shard.
+func (h *history) last() map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := make(map[string]string)
+	for id, records := range h.records {
+		last[id] = records[len(records)-1].number
+	}
+	return last
+}
+
 // behind returns how many records the checkpoints have not passed, as settle saw them last.
 func (h *history) behind() (n int) {
 	for id, records := range h.records {
