@@ -18,7 +18,7 @@ var validTable = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
 // CheckTable returns an error for what is not the name of a table in DynamoDB.
 func CheckTable(name string) error {
 	if !validTable.MatchString(name) {
-		return errors.New("a table's name has 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -: give such a name")
+		return errors.New("is not the name of a table, which has 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -: give such a name")
 	}
 	return nil
 }
@@ -33,11 +33,11 @@ const maxWorker = 128
 func CheckWorker(name string) error {
 	switch {
 	case strings.TrimSpace(name) != name || name == "":
-		return errors.New("the name has a leading or trailing blank: remove it")
+		return errors.New("has a leading or trailing blank: remove it")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return errors.New("the name has characters that cannot be printed: remove them")
+		return errors.New("has characters that cannot be printed: remove them")
 	case len(name) > maxWorker:
-		return fmt.Errorf("the name has %d bytes: give at most %d", len(name), maxWorker)
+		return fmt.Errorf("has %d bytes: give at most %d", len(name), maxWorker)
 	}
 	return nil
 }

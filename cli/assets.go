@@ -21,8 +21,8 @@ type assetsCommands struct {
 
 // lifecycleSettings say when indices go.
 type lifecycleSettings struct {
-	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of its newest document at which an index is deleted (default ${default})."`
-	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" help:"Age of its newest document at which an index is merged to one segment a shard. It takes no documents while that lasts: with indices by date, an event that comes so late waits for it, for WAIT_FOR_INDEX at most (default: never)."`
+	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of its newest document at which an index is deleted."`
+	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" otherwise:"never" help:"Age of its newest document at which an index is merged to one segment per shard. An index accepts no documents while it is merged: a late event waits for it, for WAIT_FOR_INDEX at most."`
 }
 
 func (s lifecycleSettings) policy(documents assets.Documents) ([]byte, error) {
@@ -41,7 +41,7 @@ type ismCommand struct {
 	documentSettings
 }
 
-func (c *ismCommand) required() requirements { return requirements{c.requireIndex()} }
+func (*ismCommand) required() []string { return []string{"index-prefix"} }
 
 // Run is called by kong.
 func (c *ismCommand) Run(std streams) error {
@@ -61,15 +61,11 @@ type templateCommand struct {
 	indexSettings
 }
 
-func (c *templateCommand) required() requirements { return requirements{c.requireIndex()} }
+func (*templateCommand) required() []string { return []string{"index-prefix"} }
 
 // Run is called by kong.
 func (c *templateCommand) Run(std streams) error {
-	index, err := c.check()
-	if err != nil {
-		return err
-	}
-	documents, err := c.documents(index)
+	documents, err := c.documents(c.settings())
 	if err != nil {
 		return err
 	}
@@ -108,7 +104,7 @@ func (c *fieldsCommand) Run(std streams) error {
 
 type dashboardsCommand struct{ documentSettings }
 
-func (c *dashboardsCommand) required() requirements { return requirements{c.requireIndex()} }
+func (*dashboardsCommand) required() []string { return []string{"index-prefix"} }
 
 // Run is called by kong.
 func (c *dashboardsCommand) Run(std streams) error {

@@ -3,10 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,29 +95,5 @@ func TestAssets_Success(t *testing.T) {
 		if table := asset(t, "fields", "--schema="+name); table != s.Table() {
 			t.Errorf("%s: table\n%s", name, table)
 		}
-	}
-}
-
-// The table of settings has each of run's, and no other.
-func TestSettingsInREADME(t *testing.T) {
-	_, help, _ := command(t, nil, nil, "run", "--help")
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "| variable | default | meaning |\n| --- | --- | --- |\n")
-	table, _, _ := strings.Cut(rest, "\n\n")
-	settings, rows := map[string]bool{}, map[string]bool{}
-	for _, variable := range regexp.MustCompile(`\$([A-Z][A-Z0-9_]+)`).FindAllStringSubmatch(help, -1) {
-		settings[variable[1]] = true
-	}
-	for row := range strings.SplitSeq(table, "\n") {
-		first, _, _ := strings.Cut(row, " | ")
-		for _, variable := range regexp.MustCompile("`([A-Z][A-Z0-9_]+)`").FindAllStringSubmatch(first, -1) {
-			rows[variable[1]] = true
-		}
-	}
-	if !maps.Equal(settings, rows) {
-		t.Errorf("the table has %v,\nthe help %v", slices.Sorted(maps.Keys(rows)), slices.Sorted(maps.Keys(settings)))
 	}
 }

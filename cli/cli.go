@@ -74,19 +74,17 @@ type settingError struct{ error }
 
 func settingf(format string, args ...any) error { return settingError{fmt.Errorf(format, args...)} }
 
-// Main runs a command until it is done or ctx ends, and returns the exit code.
-func Main(ctx context.Context, version string, args []string, in io.Reader, out, errOut io.Writer) int {
-	var root commands
-	exit := -1
-	settings := newValues()
+// newParser makes the parser of the command line, which fills in root.
+func newParser(ctx context.Context, root *commands, settings *values, std streams, version string, exit func(int)) (*kong.Kong, error) {
 	vars := kong.Vars{"version": version}
-	parser, err := kong.New(&root, append(settings.options(),
+	parser, err := kong.New(root, append(settings.options(),
 		kong.Name("logsluice"),
 		kong.Description("CloudWatch logs from a Kinesis data stream into OpenSearch."),
 		vars,
-		kong.Writers(out, errOut),
-		kong.Exit(func(code int) { exit = code }),
+		kong.Writers(std.out, std.err),
+		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
+		kong.ValueFormatter(describe),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "stream", Title: "Stream and leases:"},
 			{Key: "opensearch", Title: "OpenSearch:"},
@@ -94,13 +92,25 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 			{Key: "operation", Title: "Operation:"},
 		}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams{in: in, out: out, err: errOut}, vars),
+		kong.Bind(std, vars),
 	)...)
+	if err != nil {
+		return nil, fmt.Errorf("make the command line: %w", err)
+	}
+	markRequired(parser.Model.Node)
+	return parser, nil
+}
+
+// Main runs a command until it is done or ctx ends, and returns the exit code.
+func Main(ctx context.Context, version string, args []string, in io.Reader, out, errOut io.Writer) int {
+	var root commands
+	exit := -1
+	settings := newValues()
+	parser, err := newParser(ctx, &root, settings, streams{in: in, out: out, err: errOut}, version, func(code int) { exit = code })
 	if err != nil {
 		return fail(errOut, err, exitFailure)
 	}
 	unsetEmpty(parser.Model.Node)
-	markRequired(parser.Model.Node)
 	args = withHelpFlag(args)
 	command, err := parser.Parse(args)
 	var parsing *kong.ParseError
@@ -121,7 +131,7 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	case err != nil:
 		return fail(errOut, err, exitSettings)
 	}
-	err = errors.Join(settings.err(command.Flags()), required(command.Selected()).without(settings.wrong).err(ctx))
+	err = errors.Join(settings.err(command.Flags()), settings.missing(ctx, command.Selected(), command.Flags()))
 	if err != nil {
 		return fail(errOut, err, exitSettings)
 	}

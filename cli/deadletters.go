@@ -16,7 +16,7 @@ import (
 
 // deadLetterSettings say where dead letters go that their index refuses.
 type deadLetterSettings struct {
-	DeadLetterURL string `group:"opensearch" name:"dead-letter-url" env:"DEAD_LETTER_URL" placeholder:"URL" help:"Folder in S3, s3://bucket/prefix/, for dead letters that their index refuses (default: none, and they wait for it)."`
+	DeadLetterURL deadletter.URL `group:"opensearch" name:"dead-letter-url" env:"DEAD_LETTER_URL" placeholder:"URL" otherwise:"none: such a letter waits for the index" help:"Folder in S3, s3://bucket/prefix/, for dead letters that their index refuses." more:"Objects of JSON lines, PREFIX/YYYY/MM/DD/HH/NAME.jsonl.gz. The task role needs s3:PutObject there. Without a folder, a letter that waits for its index stops its shard."`
 }
 
 // deadLetterStore is where dead letters go that their index refuses.
@@ -27,15 +27,11 @@ type deadLetterStore interface {
 }
 
 // store returns the store that the settings name, nil if they name none.
-func (s deadLetterSettings) store(cfg aws.Config) (deadLetterStore, error) {
-	if s.DeadLetterURL == "" {
-		return nil, nil
+func (s deadLetterSettings) store(cfg aws.Config) deadLetterStore {
+	if s.DeadLetterURL == (deadletter.URL{}) {
+		return nil
 	}
-	url, err := deadletter.ParseURL(s.DeadLetterURL)
-	if err != nil {
-		return nil, settingf("DEAD_LETTER_URL (--dead-letter-url): %w", err)
-	}
-	return deadletter.NewS3(cfg, url), nil
+	return deadletter.NewS3(cfg, s.DeadLetterURL)
 }
 
 // checkStore logs at start what would otherwise be found out with the first letter.

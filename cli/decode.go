@@ -27,7 +27,7 @@ type decodeCommand struct {
 	documentSettings
 }
 
-func (d *decodeCommand) required() requirements { return requirements{d.requireIndex()} }
+func (*decodeCommand) required() []string { return []string{"index-prefix"} }
 
 // Run is called by kong.
 func (d *decodeCommand) Run(ctx context.Context, std streams) error {

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 
 	"github.com/rs/zerolog"
 
 	"logsluice/consumer"
 	"logsluice/doctor"
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -23,14 +23,14 @@ type doctorCommand struct {
 	documentSettings
 	indexSettings
 	lifecycleSettings
-	ArchiveURL    string   `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" help:"Where the Firehose writes, s3://bucket/prefix/."`
-	LogGroup      []string `group:"stream" placeholder:"NAME" help:"Log groups that are to have a subscription filter (default: all)."`
-	MostLogGroups int      `group:"stream" default:"100" placeholder:"N" least:"1" help:"Log groups that are looked at where none is named; five a second (default ${default})."`
-	Output        string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the output: text or json (default ${default})."`
+	ArchiveURL    deadletter.URL `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" otherwise:"not looked at" help:"Where the Firehose writes, s3://bucket/prefix/."`
+	LogGroup      []string       `group:"stream" placeholder:"NAME" check:"log group" otherwise:"all" help:"Log groups that should have a subscription filter."`
+	MostLogGroups int            `group:"stream" default:"100" placeholder:"N" least:"1" help:"Log groups that are looked at when none is named, five per second."`
+	Output        string         `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Output format: text or json."`
 }
 
-func (c *doctorCommand) required() requirements {
-	return requirements{c.requireStream(), c.requireTable(), c.requireDomain(), c.requireIndex(), requireRegion()}
+func (*doctorCommand) required() []string {
+	return []string{"stream-name", "application-name", "opensearch-url", "index-prefix", regionVariable}
 }
 
 // Help is called by kong.
@@ -50,11 +50,7 @@ func (c *doctorCommand) Run(ctx context.Context, std streams) error {
 
 // config checks the settings, and makes the clients of them.
 func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll func(), err error) {
-	index, err := c.indexSettings.check()
-	if err != nil {
-		return cfg, nil, err
-	}
-	documents, err := c.documents(index)
+	documents, err := c.documents(c.settings())
 	if err != nil {
 		return cfg, nil, err
 	}
@@ -62,31 +58,19 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if err != nil {
 		return cfg, nil, err
 	}
-	dashboardsErr := c.dashboardsSettings.check(c.opensearchSettings)
-	switch err := c.opensearchSettings.check(); {
-	case c.streamSettings.check() != nil:
-		return cfg, nil, c.streamSettings.check()
-	case err != nil:
+	if err := c.opensearchSettings.check(); err != nil {
 		return cfg, nil, err
-	case dashboardsErr != nil:
-		return cfg, nil, dashboardsErr
 	}
-	for _, name := range c.LogGroup {
-		if !logGroupName.MatchString(name) {
-			return cfg, nil, settingf("--log-group: %q is not the name of a log group: give the whole name, such as /ecs/api", name)
-		}
+	if err := c.dashboardsSettings.check(c.opensearchSettings); err != nil {
+		return cfg, nil, err
 	}
 	cfg = doctor.Config{
 		Stream: c.StreamName, Application: c.ApplicationName, LogGroups: c.LogGroup, MostLogGroups: c.MostLogGroups,
 		SearchAccess: c.opensearchSettings.access(), DashboardsAccess: c.dashboardsSettings.access(c.opensearchSettings),
 		Naming: documents.Naming, NoIDs: c.DocumentIDs == "none", Policy: policy,
 	}
-	if c.ArchiveURL != "" {
-		archive, err := doctor.ParseArchive(c.ArchiveURL)
-		if err != nil {
-			return cfg, nil, settingf("ARCHIVE_URL (--archive-url): %w", err)
-		}
-		cfg.Archive = &archive
+	if c.ArchiveURL != (deadletter.URL{}) {
+		cfg.Archive = &doctor.Archive{Bucket: c.ArchiveURL.Bucket, Prefix: c.ArchiveURL.Prefix}
 	}
 	if cfg.Templates, err = documents.Templates(); err != nil {
 		return cfg, nil, err
@@ -99,11 +83,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	}
 	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
 	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), consumer.NewKinesis(cfg.AWS, c.StreamName)
-	store, err := c.store(cfg.AWS)
-	if err != nil {
-		return cfg, nil, err
-	}
-	cfg.Store = store
+	cfg.Store = c.store(cfg.AWS)
 	client, err := c.opensearchSettings.client(cfg.AWS, 1)
 	if err != nil {
 		return cfg, nil, err
@@ -155,6 +135,3 @@ func printFinding(w io.Writer, f doctor.Finding) {
 		fmt.Fprintf(w, "%*s→ %s\n", indent, "", remedy)
 	}
 }
-
-// logGroupName is that of https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html.
-var logGroupName = regexp.MustCompile(`^[\w./#-]{1,512}$`)

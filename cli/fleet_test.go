@@ -190,17 +190,12 @@ func (f *fleet) run(ctx context.Context) error {
 		return err
 	}
 	r := &root.Run
-	index, err := r.indexSettings.check()
-	if err != nil {
-		return err
-	}
 	registry := prometheus.NewRegistry()
-	documents, err := r.documents(index)
+	documents, err := r.documents(r.settings())
 	if err != nil {
 		return err
 	}
-	position, err := r.check()
-	if err != nil {
+	if err := r.check(); err != nil {
 		return err
 	}
 	level, err := zerolog.ParseLevel(r.LogLevel)
@@ -215,7 +210,7 @@ func (f *fleet) run(ctx context.Context) error {
 		}
 		return f.fault(call)
 	}))
-	return r.consume(ctx, config, position, documents, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger(), false)
+	return r.consume(ctx, config, documents, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger(), false)
 }
 
 // Write takes a line of the tasks' log.

@@ -7,33 +7,22 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
-	"logsluice/opensearch"
 	"logsluice/telemetry"
 )
 
 // listenSettings are where run can be scraped and probed.
 type listenSettings struct {
-	MetricsAddress string `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" help:"Address at which run serves Prometheus metrics under /metrics, and answers probes under /healthz and /readyz."`
-}
-
-func (s listenSettings) badAddress() error {
-	host, port, err := net.SplitHostPort(s.MetricsAddress)
-	const most = 65535
-	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 0 || n > most || host != "" && !opensearch.IsHost(host) {
-		return settingf("METRICS_ADDRESS (--metrics-address): %q is not an address: give host:port, such as :9100, with a port up to %d", s.MetricsAddress, most)
-	}
-	return nil
+	MetricsAddress string `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" check:"listen" missing:"the address that run serves at, such as :9100" help:"Address at which run serves Prometheus metrics under /metrics and answers probes under /healthz and /readyz."`
 }
 
 // healthcheckCommand probes a worker on the same host, for images that have no
 // program that could.
 type healthcheckCommand struct {
 	listenSettings
-	Ready bool `help:"Ask whether the worker is ready, /readyz (default: whether it is alive, /healthz)."`
+	Ready bool `otherwise:"whether it is alive, /healthz" help:"Ask whether the worker is ready, /readyz."`
 }
 
 // Help is called by kong.
@@ -44,15 +33,10 @@ func (*healthcheckCommand) Help() string {
 // healthcheckTimeout leaves each check of the worker its two seconds.
 const healthcheckTimeout = 3 * time.Second
 
-func (h *healthcheckCommand) required() requirements {
-	return requirements{{"METRICS_ADDRESS", "--metrics-address", h.MetricsAddress, "the address that run serves at, such as :9100"}}
-}
+func (*healthcheckCommand) required() []string { return []string{"metrics-address"} }
 
 // Run is called by kong.
 func (h *healthcheckCommand) Run(ctx context.Context) error {
-	if err := h.badAddress(); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url(), nil)

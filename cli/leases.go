@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -40,9 +39,6 @@ type leaseTable struct {
 }
 
 func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
-	if err := s.check(); err != nil {
-		return nil, err
-	}
 	cfg, err := loadAWS(ctx, zerolog.Nop())
 	if err != nil {
 		return nil, err
@@ -79,10 +75,10 @@ func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
 // leasesShowCommand prints the lease table.
 type leasesShowCommand struct {
 	streamSettings
-	Output string `enum:"table,json" default:"table" placeholder:"FORMAT" help:"Form of the output: table or json; with --watch, one JSON array a line (default ${default})."`
-	Watch  period `placeholder:"TIME" least:"100ms" help:"Print again and again, each 2s or at --watch=TIME, until interrupted."`
-	Wide   bool   `help:"Show all of checkpoints and names, and the parents of each shard."`
-	Lag    bool   `help:"Ask Kinesis how far each shard is behind. Costs one of the 5 reads a second that all consumers of a shard have together. Needs STREAM_NAME."`
+	Output string `enum:"table,json" default:"table" placeholder:"FORMAT" help:"Output format: table or json. With --watch, json prints one array per line."`
+	Watch  period `placeholder:"TIME" least:"100ms" help:"Print again and again, every 2s or at --watch=TIME, until interrupted."`
+	Wide   bool   `help:"Show checkpoints and names in full, and the parents of each shard."`
+	Lag    bool   `help:"Ask Kinesis how far behind each shard is. Costs one of the 5 reads per second that all consumers of a shard share. Needs STREAM_NAME."`
 }
 
 // period is a time between two repetitions; a flag of it needs no value.
@@ -91,12 +87,12 @@ type period time.Duration
 // defaultPeriod is that of a flag without a value.
 const defaultPeriod = 2 * time.Second
 
-func (c *leasesShowCommand) required() requirements {
-	rs := requirements{c.requireTable(), requireRegion()}
+func (c *leasesShowCommand) required() []string {
+	names := []string{"application-name", regionVariable}
 	if c.Lag {
-		rs = append(rs, c.requireStream())
+		names = append(names, "stream-name")
 	}
-	return rs
+	return names
 }
 
 // Help is called by kong.
@@ -377,20 +373,14 @@ func duration(seconds *float64) string {
 // leasesResetCommand sets where reading goes on.
 type leasesResetCommand struct {
 	streamSettings
-	To    string   `placeholder:"POSITION" help:"Where reading is to begin: trim-horizon (the oldest record kept), latest (now) or an RFC 3339 time."`
-	Shard []string `placeholder:"ID" help:"Reset this shard only; may be given more than once (default: all shards)."`
-	Force bool     `help:"Reset although workers are alive: they lose their leases, and begin again from there."`
-	Yes   bool     `help:"Do not ask."`
+	To    checkpoint.Position `placeholder:"POSITION" missing:"trim-horizon, latest or an RFC 3339 time" help:"Where reading is to continue: trim-horizon (the oldest record kept), latest (the present) or an RFC 3339 time."`
+	Shard []string            `placeholder:"ID" check:"shard" otherwise:"all shards" help:"Reset only this shard. Can be given more than once."`
+	Force bool                `help:"Reset even if workers are alive: they lose their leases and start again from the new position."`
+	Yes   bool                `help:"Do not ask."`
 }
 
-// shardIDForm is the form of Kinesis' ids.
-var shardIDForm = regexp.MustCompile(`^shardId-\d{12}$`)
-
-func (c *leasesResetCommand) required() requirements {
-	return requirements{
-		c.requireStream(), c.requireTable(), requireRegion(),
-		{flag: "--to", value: c.To, what: "trim-horizon, latest or an RFC 3339 time"},
-	}
+func (*leasesResetCommand) required() []string {
+	return []string{"stream-name", "application-name", regionVariable, "to"}
 }
 
 // Help is called by kong.
@@ -401,18 +391,6 @@ func (*leasesResetCommand) Help() string {
 
 // Run is called by kong.
 func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
-	to, err := checkpoint.ParsePosition(c.To)
-	if err != nil {
-		return settingf("--to: %w", err)
-	}
-	for _, id := range c.Shard {
-		if !shardIDForm.MatchString(id) {
-			return settingf("--shard: %q is not the id of a shard: give one as leases shows it, such as shardId-000000000003", id)
-		}
-	}
-	if t, isTime := to.Timestamp(); isTime && t.After(time.Now()) {
-		return settingf("--to: %q is in the future: give a time that has passed, or latest", c.To)
-	}
 	table, err := c.leaseTable(ctx)
 	if err != nil {
 		return err
@@ -421,7 +399,7 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	plan, err := view.PlanReset(shards, c.Shard, to, now)
+	plan, err := view.PlanReset(shards, c.Shard, c.To, now)
 	if err != nil {
 		return settingError{err}
 	}

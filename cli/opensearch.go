@@ -18,13 +18,13 @@ import (
 
 // opensearchSettings say where OpenSearch is and how requests prove who sends them.
 type opensearchSettings struct {
-	OpensearchURL          string `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" help:"OpenSearch domain, such as https://host:9200."`
-	OpensearchUsername     string `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
-	OpensearchPassword     string `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication. Set the variable: a flag shows in process lists."`
-	OpensearchPasswordFile string `group:"opensearch" env:"OPENSEARCH_PASSWORD_FILE" placeholder:"FILE" help:"File with the password for basic authentication, read for each request: a changed password needs no restart."`
-	OpensearchSigv4        string `group:"opensearch" name:"opensearch-sigv4" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
-	OpensearchRegion       string `group:"opensearch" env:"OPENSEARCH_REGION" placeholder:"REGION" help:"AWS region for which requests are signed (default: the region in the domain's host name, otherwise AWS_REGION)."`
-	OpensearchCAFile       string `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
+	OpensearchURL          opensearch.Address `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" missing:"the URL of the domain, such as https://host:9200" help:"OpenSearch domain, such as https://host:9200." more:"A host name alone means https://. A user and a password in the URL serve as basic authentication."`
+	OpensearchUsername     string             `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
+	OpensearchPassword     string             `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication. Set the variable: process lists show flags."`
+	OpensearchPasswordFile string             `group:"opensearch" env:"OPENSEARCH_PASSWORD_FILE" placeholder:"FILE" help:"File with the password for basic authentication, in place of OPENSEARCH_PASSWORD. It is read for each request: a changed password needs no restart."`
+	OpensearchSigv4        string             `group:"opensearch" name:"opensearch-sigv4" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
+	OpensearchRegion       string             `group:"opensearch" env:"OPENSEARCH_REGION" placeholder:"REGION" check:"region" otherwise:"the region in the domain's host name, otherwise AWS_REGION" help:"AWS region for which requests are signed."`
+	OpensearchCAFile       string             `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
 }
 
 // Settings, as errors name them.
@@ -45,50 +45,36 @@ const (
 	dashboardsPort            = "5601"
 )
 
-// requireSigning has the region if requests are to be signed for one that is not known.
-func (s opensearchSettings) requireSigning() requirements {
-	if s.OpensearchSigv4 == "" || s.signingRegion("") != "" {
-		return nil
-	}
-	return requirements{requireRegion()}
-}
-
-func (s opensearchSettings) requireDomain() requirement {
-	return requirement{"OPENSEARCH_URL", "--opensearch-url", s.OpensearchURL, "the URL of the domain, such as https://host:9200"}
-}
-
-// address is where the domain is, and the credentials that its URL has.
-func (s opensearchSettings) address() (opensearch.Address, error) {
-	address, err := opensearch.ParseAddress(s.OpensearchURL)
-	if err != nil {
-		return address, settingf(searchSetting+": %w", err)
-	}
+// checkAddress refuses what is not the address of a domain but one near it.
+func (s opensearchSettings) checkAddress() error {
+	address := s.OpensearchURL
 	_, request, isRequest := strings.Cut(address.URL.Path, "/_")
 	switch {
 	case address.IsDashboards():
-		return address, settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
+		return settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
 	case isRequest:
 		base := url.URL{Scheme: address.URL.Scheme, Host: address.URL.Host}
-		return address, settingf(searchSetting+": %q is a request to OpenSearch (_%s): give %s", address.URL, request, base.String())
+		return settingf(searchSetting+": %q is a request to OpenSearch (_%s): give %s", address.URL, request, base.String())
 	case address.IsManaged() && address.URL.Port() != "" && address.URL.Port() != "443" && address.URL.Port() != "80":
-		return address, settingf(searchSetting+": %q has port %s, and Amazon OpenSearch Service answers at 443: leave the port out", address.URL, address.URL.Port())
+		return settingf(searchSetting+": %q has port %s, and Amazon OpenSearch Service answers at 443: leave the port out", address.URL, address.URL.Port())
 	case address.URL.Port() == dashboardsPort:
-		return address, settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
+		return settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
 	case address.URL.Port() == transportPort:
-		return address, settingf(searchSetting+": %q has the port at which nodes talk to each other: give that for HTTP, such as "+searchPort, address.URL)
+		return settingf(searchSetting+": %q has the port at which nodes talk to each other: give that for HTTP, such as "+searchPort, address.URL)
 	}
-	return address, nil
+	return nil
 }
 
 // check refuses settings that contradict each other or lack their other half, such as a
 // password that a secret store did not deliver.
 func (s opensearchSettings) check() error {
-	address, err := s.address()
+	if err := s.checkAddress(); err != nil {
+		return err
+	}
+	address := s.OpensearchURL
 	inURL := address.HasCredentials
 	basic := inURL || s.OpensearchUsername != ""
 	switch {
-	case err != nil:
-		return err
 	case inURL && (s.OpensearchUsername != "" || s.OpensearchPassword != "" || s.OpensearchPasswordFile != ""):
 		return settingf(searchSetting + " has a user, and " + usernameSetting + ", " + passwordSetting + " or " + passwordFileSetting + " is set too: remove the user from the URL")
 	case inURL && s.OpensearchSigv4 != "":
@@ -113,25 +99,28 @@ func (s opensearchSettings) check() error {
 	if region := s.OpensearchRegion; address.Region() != "" && region != "" && !strings.EqualFold(region, address.Region()) {
 		return settingf(searchRegionSetting+": %q is not the region of %s: give %s, or leave it out", s.OpensearchRegion, address.URL, address.Region())
 	}
-	if err := checkRegion(searchRegionSetting, s.OpensearchRegion); err != nil || s.OpensearchRegion == "" || s.OpensearchSigv4 != "" {
-		return err
+	if s.OpensearchRegion != "" && s.OpensearchSigv4 == "" {
+		return settingf(searchRegionSetting+": %q has no use, as requests are not signed: set OPENSEARCH_SIGV4 to es or aoss, or remove it", s.OpensearchRegion)
 	}
-	return settingf(searchRegionSetting+": %q has no use, as requests are not signed: set OPENSEARCH_SIGV4 to es or aoss, or remove it", s.OpensearchRegion)
+	return nil
 }
 
 // client makes a client of the domain. awsConfig is for signing.
 func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
-	return s.clientOf(s.OpensearchURL, searchSetting, awsConfig, connections)
+	return s.clientOf(s.OpensearchURL, awsConfig, connections)
 }
 
-// clientOf makes a client of what a setting has the URL of.
-func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
+// clientOf makes a client of what is at an address. Credentials in the address stand in place
+// of others, and those in the domain's are Dashboards' too.
+func (s opensearchSettings) clientOf(address opensearch.Address, awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
 	awsConfig.Region = s.signingRegion(awsConfig.Region)
-	if address, err := s.address(); err == nil && address.HasCredentials && s.OpensearchUsername == "" {
-		s.OpensearchUsername, s.OpensearchPassword = address.Username, address.Password
+	for _, a := range []opensearch.Address{s.OpensearchURL, address} {
+		if a.HasCredentials {
+			s.OpensearchUsername, s.OpensearchPassword, s.OpensearchPasswordFile = a.Username, a.Password, ""
+		}
 	}
 	client, err := opensearch.NewClient(opensearch.ClientConfig{
-		URL:            url,
+		URL:            address.URL.String(),
 		Username:       s.OpensearchUsername,
 		Password:       s.OpensearchPassword,
 		PasswordFile:   s.OpensearchPasswordFile,
@@ -143,7 +132,7 @@ func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, 
 	var wrong *opensearch.ConfigError
 	if errors.As(err, &wrong) {
 		settings := map[string]string{
-			"URL": setting, "CAFile": caFileSetting, "PasswordFile": passwordFileSetting, "SigningService": sigv4Setting,
+			"CAFile": caFileSetting, "PasswordFile": passwordFileSetting, "SigningService": sigv4Setting,
 		}
 		return nil, settingf("%s: %w", settings[wrong.Field], wrong.Err)
 	}
@@ -152,20 +141,7 @@ func (s opensearchSettings) clientOf(url, setting string, awsConfig aws.Config, 
 
 // signingRegion is the region for which requests are signed. other is the SDK's.
 func (s opensearchSettings) signingRegion(other string) string {
-	address, err := s.address()
-	if err != nil {
-		return other
-	}
-	return cmp.Or(strings.ToLower(s.OpensearchRegion), address.Region(), other)
-}
-
-// host names the domain, whatever the form of its address.
-func (s opensearchSettings) host() string {
-	address, err := s.address()
-	if err != nil {
-		return ""
-	}
-	return address.URL.Host
+	return cmp.Or(strings.ToLower(s.OpensearchRegion), s.OpensearchURL.Region(), other)
 }
 
 // loadAWS loads what signing needs, and nothing where requests are not signed.
@@ -179,19 +155,16 @@ func (s opensearchSettings) loadAWS(ctx context.Context) (aws.Config, error) {
 // dashboardsSettings say where the domain's OpenSearch Dashboards is, which takes
 // what OpenSearch takes as proof.
 type dashboardsSettings struct {
-	DashboardsURL    string `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain; of Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
-	DashboardsTenant string `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees (default ${default})."`
+	DashboardsURL    opensearch.Address `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain. For Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
+	DashboardsTenant string             `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees."`
 }
 
 // check refuses credentials in the URL that are not whole, or not the only ones.
 func (s dashboardsSettings) check(search opensearchSettings) error {
-	if s.DashboardsURL == "" {
-		return nil
-	}
-	address, err := opensearch.ParseAddress(s.DashboardsURL)
+	address := s.DashboardsURL
 	switch {
-	case err != nil:
-		return settingf(dashboardsSetting+": %w", err)
+	case address.URL == nil:
+		return nil
 	case address.HasCredentials && (address.Username == "" || address.Password == ""):
 		return settingf(dashboardsSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
 	case address.URL.Port() == searchPort, address.URL.Port() == transportPort:
@@ -207,14 +180,10 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 
 // client makes a client of Dashboards, nil without a URL. awsConfig is for signing.
 func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearchgo.Client, error) {
-	if s.DashboardsURL == "" {
+	if s.DashboardsURL.URL == nil {
 		return nil, nil
 	}
-	address, err := opensearch.ParseAddress(s.DashboardsURL)
-	if err == nil && address.HasCredentials { // they stand for those of OpenSearch
-		search.OpensearchUsername, search.OpensearchPassword, search.OpensearchPasswordFile = address.Username, address.Password, ""
-	}
-	return search.clientOf(s.DashboardsURL, dashboardsSetting, awsConfig, 1)
+	return search.clientOf(s.DashboardsURL, awsConfig, 1)
 }
 
 // withRemedy adds to the error of a request what to do about it.
@@ -230,24 +199,19 @@ func withRemedy(err error, access doctor.Access) error {
 
 // access is how the domain is asked.
 func (s opensearchSettings) access() doctor.Access {
-	address, err := s.address()
-	if err != nil {
-		return doctor.Access{}
-	}
 	return doctor.Access{
-		URL: address.URL.String(), Setting: searchSetting, SigningService: s.OpensearchSigv4,
-		HasPassword: address.HasCredentials || s.OpensearchUsername != "",
+		URL: s.OpensearchURL.URL.String(), Setting: searchSetting, SigningService: s.OpensearchSigv4,
+		HasPassword: s.OpensearchURL.HasCredentials || s.OpensearchUsername != "",
 	}
 }
 
 // access is how Dashboards is asked.
 func (s dashboardsSettings) access(search opensearchSettings) doctor.Access {
 	access := search.access()
-	address, err := opensearch.ParseAddress(s.DashboardsURL)
-	if err != nil {
+	if s.DashboardsURL.URL == nil {
 		return doctor.Access{}
 	}
-	access.URL, access.Setting = address.URL.String(), dashboardsSetting
-	access.HasPassword = access.HasPassword || address.HasCredentials
+	access.URL, access.Setting = s.DashboardsURL.URL.String(), dashboardsSetting
+	access.HasPassword = access.HasPassword || s.DashboardsURL.HasCredentials
 	return access
 }

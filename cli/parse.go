@@ -35,13 +35,15 @@ func parseString(value *kong.Value, text string) (any, error) {
 		if wrong := blemish(text); wrong != "" {
 			return nil, errors.New(wrong)
 		}
-		return text, nil
 	case usernameFlag:
 		if strings.Contains(text, ":") { // as RFC 7617 has it
 			return nil, errors.New("has a colon, which a user cannot have: give the user only, and the password in OPENSEARCH_PASSWORD")
 		}
 	}
 	text = strings.TrimSpace(text)
+	if check := checks[value.Tag.Get("check")]; check != nil && text != "" {
+		return text, check(text)
+	}
 	if value.Enum == "" {
 		return text, nil
 	}
@@ -70,7 +72,7 @@ func parseList(value *kong.Value, text string) (any, error) {
 		}
 		parsed, err := parseString(value, part)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%q %w", part, err)
 		}
 		list = append(list, parsed.(string))
 	}

@@ -10,19 +10,13 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 )
 
-// requirement is a setting without which a command does nothing.
-type requirement struct {
-	variable string // of the environment, "" for none
-	flag     string // "" for none
-	value    string
-	what     string // to set it to
-}
+// A setting that some command requires has the tag missing, which says what to set it to.
+// The command has a method required, which returns the flags without their hyphens, and
+// regionVariable if it needs a region.
 
-type requirements []requirement
-
-// required are the settings that a command requires.
-func required(command *kong.Node) requirements {
-	if c, ok := command.Target.Addr().Interface().(interface{ required() requirements }); ok {
+// required returns the settings that a command requires.
+func required(command *kong.Node) []string {
+	if c, ok := command.Target.Addr().Interface().(interface{ required() []string }); ok {
 		return c.required()
 	}
 	return nil
@@ -30,11 +24,10 @@ func required(command *kong.Node) requirements {
 
 // markRequired has help say which settings a command requires.
 func markRequired(node *kong.Node) {
-	for _, r := range required(node) {
-		for _, flag := range node.Flags {
-			if "--"+flag.Name == r.flag {
-				flag.Help = "Required. " + flag.Help
-			}
+	names := required(node)
+	for _, flag := range node.Flags {
+		if slices.Contains(names, flag.Name) {
+			flag.Help = "Required. " + flag.Help
 		}
 	}
 	for _, child := range node.Children {
@@ -42,30 +35,23 @@ func markRequired(node *kong.Node) {
 	}
 }
 
-// without leaves out the settings whose values are wrong: they are not missing.
-func (rs requirements) without(wrong map[*kong.Value]error) requirements {
-	return slices.DeleteFunc(rs, func(r requirement) bool {
-		for value := range wrong {
-			if "--"+value.Name == r.flag {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-// err returns an error that names all that are missing.
-func (rs requirements) err(ctx context.Context) error {
+// missing returns an error that names all settings that a command requires and that have no
+// value. Those whose values are wrong are not missing.
+func (v *values) missing(ctx context.Context, command *kong.Node, flags []*kong.Flag) error {
 	var names, whats, remedies []string
-	for _, r := range rs {
-		if r.variable == regionVariable {
-			if cfg, err := awsconfig.LoadDefaultConfig(ctx); err != nil || cfg.Region != "" {
-				continue // an error is for who loads it to report
+	add := func(name, short, what string) {
+		names, whats, remedies = append(names, name), append(whats, what), append(remedies, short+" to "+what)
+	}
+	for _, name := range required(command) {
+		if name == regionVariable {
+			if cfg, err := awsconfig.LoadDefaultConfig(ctx); err == nil && cfg.Region == "" { // an error is for who loads it to report
+				add(name, name, "the region of the stream, such as us-east-1")
 			}
+			continue
 		}
-		if r.value == "" {
-			names, whats = append(names, r.name()), append(whats, r.what)
-			remedies = append(remedies, cmp.Or(r.variable, r.flag)+" to "+r.what)
+		flag := flags[slices.IndexFunc(flags, func(f *kong.Flag) bool { return f.Name == name })]
+		if v.wrong[flag.Value] == nil && flag.Target.IsZero() {
+			add(settingName(flag.Value), cmp.Or(variableOf(flag.Value), "--"+name), flag.Tag.Get("missing"))
 		}
 	}
 	switch last := len(names) - 1; last {
@@ -76,15 +62,4 @@ func (rs requirements) err(ctx context.Context) error {
 	default:
 		return settingf("%s and %s are missing: set %s", strings.Join(names[:last], ", "), names[last], strings.Join(remedies, "; "))
 	}
-}
-
-// name names a setting as errors do.
-func (r requirement) name() string {
-	switch {
-	case r.flag == "":
-		return r.variable
-	case r.variable == "":
-		return r.flag
-	}
-	return r.variable + " (" + r.flag + ")"
 }

@@ -31,49 +31,44 @@ import (
 // the AWS SDK from its own variables.
 type runCommand struct {
 	streamSettings
-	InitialPosition   string        `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" help:"Where the application starts on its first start ever: TRIM_HORIZON, LATEST or an RFC 3339 time (default TRIM_HORIZON)."`
-	WorkerID          string        `group:"stream" env:"WORKER_ID" placeholder:"ID" help:"Name of this worker in the lease table, which no other worker may have (default: host name and a random part)."`
-	LeaseDuration     time.Duration `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" least:"1s" most:"10m" help:"How long a silent worker keeps its shards (default ${default})."`
-	ShardSyncInterval time.Duration `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" least:"10ms" help:"Time between two looks at shards and leases (default ${default})."`
-	PollInterval      time.Duration `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" least:"200ms" note:"as Kinesis allows 5 reads of a shard per second" help:"Minimum time between two reads of a shard; Kinesis allows 5 reads per second to all consumers of a shard together (default ${default})."`
-	InFlightBytes     size          `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" least:"8KiB" note:"such as 256MiB" help:"Size of the documents that OpenSearch has not accepted yet at which reading waits (default ${default})."`
-	MaxInflatedBytes  size          `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 64MiB" help:"Maximum size of an inflated record; a larger one becomes a dead letter (default ${default})."`
+	InitialPosition   checkpoint.Position `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" otherwise:"TRIM_HORIZON" help:"Where reading starts the first time the application runs: TRIM_HORIZON, LATEST or an RFC 3339 time." more:"Later starts ignore it; with another value they log a warning. To move where reading continues, use logsluice leases reset."`
+	WorkerID          string              `group:"stream" env:"WORKER_ID" placeholder:"ID" check:"worker" otherwise:"host name and a random part" help:"Name of this worker in the lease table. No other worker may have it." more:"At most 128 bytes."`
+	LeaseDuration     time.Duration       `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" least:"1s" most:"10m" help:"How long a silent worker keeps its shards."`
+	ShardSyncInterval time.Duration       `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" least:"10ms" help:"Time between two looks at shards and leases."`
+	PollInterval      time.Duration       `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" least:"200ms" note:"as Kinesis allows 5 reads of a shard per second" help:"Minimum time between two reads of a shard. Kinesis allows 5 reads per second for all consumers of a shard together."`
+	InFlightBytes     size                `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" least:"8KiB" note:"such as 256MiB" help:"Memory for documents that OpenSearch has not accepted yet. Reading waits while it is used up." more:"Each shard has its share. When documents that wait for an index fill a quarter of it, their shards pause."`
+	MaxInflatedBytes  size                `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 64MiB" help:"Maximum size of an inflated record. A larger one becomes a dead letter." more:"It bounds the memory and the work that one record can cost."`
 	opensearchSettings
-	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 8MiB" help:"Size at which a bulk request is sent (default ${default})."`
-	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" least:"1" most:"1000000" help:"Number of documents at which a bulk request is sent (default ${default})."`
-	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" least:"0s" most:"1m" help:"How long a document waits at most for its bulk request to fill (default ${default})."`
-	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" least:"1" most:"256" help:"Most bulk requests in flight at once: there are fewer while OpenSearch pushes back or is slow (default ${default})."`
-	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests."`
-	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" least:"1s" help:"Time after which a bulk request is given up and sent again (default ${default})."`
-	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" least:"1s" zero:"to wait indefinitely" help:"How long documents wait for an index that does not accept them, such as a read-only one, until they become dead letters; outages do not count; 0 waits indefinitely (default ${default})."`
+	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 8MiB" help:"Size of the documents at which a bulk request is sent."`
+	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" least:"1" most:"1000000" help:"Number of documents at which a bulk request is sent."`
+	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" least:"0s" most:"1m" help:"How long a document waits for its bulk request to fill while others are in flight." more:"When no request is in flight, it is sent at once."`
+	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" least:"1" most:"256" help:"Maximum number of bulk requests in flight. There are fewer while OpenSearch pushes back or is slow."`
+	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests." more:"It costs far more CPU than it saves unless bytes on the network are what is short."`
+	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" least:"1s" help:"Time after which a bulk request is given up and sent again."`
+	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" least:"1s" zero:"to wait indefinitely" help:"How long documents wait for an index that does not accept them, such as a read-only one, before they become dead letters. Outages do not count."`
 	deadLetterSettings
 	documentSettings
 	windowSettings
 	indexSettings
-	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" least:"1ms" help:"Time from SIGTERM to exit, for draining; keep it below the stopTimeout of the ECS task (default ${default})."`
-	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" least:"100ms" help:"Time between two summary lines in the log (default ${default})."`
-	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" help:"Make the summary lines metrics of CloudWatch in this namespace, by its embedded metric format (default: none)."`
+	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" least:"1ms" help:"Time from SIGTERM to exit, for draining. Keep it below the stopTimeout of the ECS task."`
+	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" least:"100ms" help:"Time between two summary lines in the log."`
+	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" check:"namespace" help:"Make the summary lines metrics in this CloudWatch namespace, by the embedded metric format." more:"See [metrics](../README.md#metrics)."`
 	listenSettings
-	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of the lines logged: trace, debug, info, warn or error (default ${default})."`
+	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of logged lines: trace, debug, info, warn or error."`
 }
 
-func (r *runCommand) required() requirements {
-	return requirements{r.requireStream(), r.requireTable(), r.requireDomain(), r.requireIndex(), requireRegion()}
+func (*runCommand) required() []string {
+	return []string{"stream-name", "application-name", "opensearch-url", "index-prefix", regionVariable}
 }
 
 // Run is called by kong.
 func (r *runCommand) Run(ctx context.Context, std streams) error {
 	registry := prometheus.NewRegistry()
-	index, err := r.indexSettings.check()
+	documents, err := r.documents(r.settings())
 	if err != nil {
 		return err
 	}
-	documents, err := r.documents(index)
-	if err != nil {
-		return err
-	}
-	position, err := r.check()
-	if err != nil {
+	if err := r.check(); err != nil {
 		return err
 	}
 	level, _ := zerolog.ParseLevel(r.LogLevel)
@@ -93,37 +88,21 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if found, remedy := r.access().Exposed(); found != "" {
 		log.Warn().Str("remedy", remedy).Msg(found)
 	}
-	return r.consume(ctx, awsConfig, position, documents, client, registry, log, isTerminal(std.err))
+	return r.consume(ctx, awsConfig, documents, client, registry, log, isTerminal(std.err))
 }
 
-// check looks at the settings that only this command has.
-func (r *runCommand) check() (checkpoint.Position, error) {
-	var position checkpoint.Position
-	var err error
-	if r.InitialPosition != "" {
-		position, err = checkpoint.ParsePosition(r.InitialPosition)
+// check refuses settings that contradict each other.
+func (r *runCommand) check() error {
+	if err := r.opensearchSettings.check(); err != nil {
+		return err
 	}
-	switch t, isTime := position.Timestamp(); {
-	case r.streamSettings.check() != nil:
-		return position, r.streamSettings.check()
-	case checkpoint.CheckWorker(r.worker()) != nil:
-		return position, settingf("WORKER_ID (--worker-id): %q: %w", r.worker(), checkpoint.CheckWorker(r.worker()))
-	case err != nil:
-		return position, settingf("INITIAL_POSITION (--initial-position): %w", err)
-	case isTime && t.After(time.Now()):
-		return position, settingf("INITIAL_POSITION (--initial-position): %q is in the future: give a time that has passed", r.InitialPosition)
-	case r.opensearchSettings.check() != nil:
-		return position, r.opensearchSettings.check()
-	case r.OpensearchCAFile != "" && strings.HasPrefix(r.access().URL, "http:"): // setup and doctor have Dashboards, too
-		return position, settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", r.OpensearchCAFile, r.access().URL)
-	case r.EMFNamespace != "" && telemetry.CheckNamespace(r.EMFNamespace) != nil:
-		return position, settingf("EMF_NAMESPACE (--emf-namespace): %q %w", r.EMFNamespace, telemetry.CheckNamespace(r.EMFNamespace))
-	case r.MetricsAddress != "" && r.badAddress() != nil:
-		return position, r.badAddress()
+	switch {
+	case r.OpensearchCAFile != "" && r.OpensearchURL.URL.Scheme == "http": // setup and doctor have Dashboards, too
+		return settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", r.OpensearchCAFile, r.OpensearchURL.URL)
 	case r.ShardSyncInterval > r.LeaseDuration:
-		return position, settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %q is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
+		return settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %q is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
 	}
-	return position, nil
+	return nil
 }
 
 func (r *runCommand) emf() *telemetry.EMF {
@@ -146,7 +125,7 @@ func (r *runCommand) worker() string {
 }
 
 // consume puts the parts together and runs them until ctx ends.
-func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position checkpoint.Position,
+func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
 	templates, err := documents.Templates()
@@ -160,20 +139,17 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config, position
 	if err != nil {
 		return err
 	}
-	store, err := r.store(awsConfig)
-	if err != nil {
-		return err
-	}
+	store := r.store(awsConfig)
 	limitMemory(int64(r.InFlightBytes))
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	table, err := checkpoint.New(checkpoint.Config{
 		Table:           r.ApplicationName,
-		Domain:          r.host(),
+		Domain:          r.OpensearchURL.URL.Host,
 		IndexPrefix:     documents.Naming.Prefix,
 		Worker:          r.worker(),
 		LeaseDuration:   r.LeaseDuration,
-		InitialPosition: position,
+		InitialPosition: r.InitialPosition,
 		Log:             log,
 	}, newDynamoDB(awsConfig))
 	if err != nil {

@@ -8,13 +8,9 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	// Timezones must be there in an image without a zoneinfo folder.
-	_ "time/tzdata"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -37,38 +33,12 @@ import (
 
 // streamSettings name what is read and the lease table.
 type streamSettings struct {
-	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" help:"Kinesis data stream to consume: its name, or its ARN if it is another account's."`
-	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" help:"Name of the application, and of its lease table in DynamoDB, which run creates if it does not exist."`
-}
-
-// Requirements of commands that need a stream, a lease table or a region.
-
-func (s streamSettings) requireStream() requirement {
-	return requirement{"STREAM_NAME", "--stream-name", s.StreamName, "the name or the ARN of the Kinesis data stream"}
-}
-
-func (s streamSettings) requireTable() requirement {
-	return requirement{"APPLICATION_NAME", "--application-name", s.ApplicationName, "a name for the lease table, the same for all workers"}
-}
-
-func requireRegion() requirement {
-	return requirement{variable: regionVariable, what: "the region of the stream, such as us-east-1"}
+	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" check:"stream" missing:"the name or the ARN of the Kinesis data stream" help:"Kinesis data stream to consume: its name, or its ARN if it belongs to another account." more:"See [a stream of another account](../README.md#a-stream-of-another-account)."`
+	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" check:"table" missing:"a name for the lease table, the same for all workers" help:"Name of the application and of its lease table in DynamoDB, the same for all workers. run creates the table if it does not exist." more:"The table is created with on-demand capacity. Its name has 3 to 255 letters, digits, _, . and -."`
 }
 
 // regionVariable is read by the AWS SDK, as is the region of a profile.
 const regionVariable = "AWS_REGION"
-
-// check refuses names that AWS would not take, before it is asked anything. Not every
-// command needs a stream.
-func (s streamSettings) check() error {
-	if err := consumer.CheckStream(s.StreamName); s.StreamName != "" && err != nil {
-		return settingf("STREAM_NAME (--stream-name): %q: %w", s.StreamName, err)
-	}
-	if err := checkpoint.CheckTable(s.ApplicationName); err != nil {
-		return settingf("APPLICATION_NAME (--application-name): %q: %w", s.ApplicationName, err)
-	}
-	return nil
-}
 
 // explain makes a setting's error of what AWS says when a setting is wrong, and
 // returns any other error as it is. region is the configured one.
@@ -123,23 +93,11 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	case err != nil:
 		return cfg, settingf("AWS configuration: %w: correct the variables AWS_* and the files of ~/.aws", err)
 	}
-	err = checkRegion(regionVariable, cfg.Region)
-	cfg.Region = strings.ToLower(cfg.Region)
-	return cfg, err
-}
-
-// regionName is that of a region, and of an availability zone in it.
-var regionName = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d+)([a-z]?)$`)
-
-// checkRegion returns an error for what is not the name of a region, in any case.
-func checkRegion(setting, region string) error {
-	switch parts := regionName.FindStringSubmatch(strings.ToLower(region)); {
-	case region != "" && parts == nil:
-		return settingf("%s: %q is not the name of a region: give one such as us-east-1", setting, region)
-	case region != "" && parts[2] != "":
-		return settingf("%s: %q is an availability zone: give its region, %s", setting, region, parts[1])
+	if err := checkRegion(cfg.Region); cfg.Region != "" && err != nil {
+		return cfg, settingf(regionVariable+": %q %w", cfg.Region, err)
 	}
-	return nil
+	cfg.Region = strings.ToLower(cfg.Region)
+	return cfg, nil
 }
 
 // secretVariables have the credentials for AWS.
@@ -216,41 +174,37 @@ func newDynamoDB(cfg aws.Config) *dynamodb.Client {
 
 // schemaSettings say which fields documents have.
 type schemaSettings struct {
-	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the Elastic Common Schema's names) (default ${default})."`
-	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with a schema of your own, in place of SCHEMA; logsluice assets schema prints one to begin with."`
-	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop."`
+	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the names of the Elastic Common Schema)."`
+	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with your own schema, in place of SCHEMA. logsluice assets schema prints one to start from." more:"At most 1 MiB. For fields that only your lines have."`
+	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop." more:"They tell the documents of several applications apart. Write a comma in a value as \\,."`
 }
 
 // windowSettings bound the times of events that have an index by their date. They are no
 // narrower than what CloudWatch Logs accepts. See
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
 type windowSettings struct {
-	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside and not to the one of its date; 0 for no limit. A data stream takes events of all times (default ${default})."`
-	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so far ahead" help:"The same for events dated after their arrival (default ${default})."`
+	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside instead of the one of its date. A data stream accepts events of all times."`
+	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so far ahead" help:"The same for events dated after their arrival."`
 }
 
 // documentSettings are the settings that decide what documents look like and where
 // they go.
 type documentSettings struct {
-	IndexPrefix   string `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" help:"Index names are PREFIX-YYYY-MM-DD."`
-	IndexDate     string `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" help:"What follows the prefix in index names, as strftime has it: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months (default ${default})."`
-	IndexTimezone string `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo (default ${default})."`
-	DataStream    bool   `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX in place of indices by date: a re-delivery after a rollover is then there twice."`
+	IndexPrefix   string         `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" check:"prefix" missing:"the beginning of the index names" help:"Prefix of the index names PREFIX-YYYY-MM-DD."`
+	IndexDate     string         `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" check:"date" help:"What follows the prefix in index names, as a strftime pattern: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months." more:"Choose a period that fills its shards and does not overfill them."`
+	IndexTimezone *time.Location `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo."`
+	DataStream    bool           `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX instead of indices by date. An event that is delivered again after a rollover is then indexed twice." more:"Backing indices have the same size whatever the load. See [what a data stream does not guarantee](../README.md#with-a-data-stream)."`
 	schemaSettings
-	DocumentIDs string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: a document has the id of its event, so that none is there twice. none: OpenSearch gives ids, for time-series collections of Serverless, which take no others (default ${default})."`
-}
-
-func (s documentSettings) requireIndex() requirement {
-	return requirement{"INDEX_PREFIX", "--index-prefix", s.IndexPrefix, "the beginning of the index names"}
+	DocumentIDs string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: the id of the event, so that no event is indexed twice. none: OpenSearch assigns ids, for time-series collections of Serverless, which accept no others."`
 }
 
 // indexSettings are settings of the indices that run has made.
 type indexSettings struct {
-	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index; one holds some 50 GB (default ${default})."`
-	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" help:"Copies of each shard (default: the cluster's)."`
-	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found (default ${default})."`
-	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of what is stored: best_compression, default, zstd or zstd_no_dict; zstd where the server has it, else best_compression (default ${default})."`
-	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for the greatest first; it costs half as much CPU again (default: none)."`
+	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index. One holds about 50 GB." more:"More shards than needed make each search more expensive."`
+	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" check:"copies" otherwise:"the cluster's setting" help:"Copies of each shard." more:"They protect against the loss of a node."`
+	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found." more:"A longer time is less work for OpenSearch."`
+	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of stored fields: best_compression, default, zstd or zstd_no_dict. Servers without zstd use best_compression."`
+	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for descending order." more:"A search in that order, such as @timestamp:desc, can end early. Indexing costs half as much CPU again."`
 }
 
 // schema is the one that the settings name, with their constants.
@@ -283,25 +237,8 @@ func (s schemaSettings) read() (*schema.Schema, error) {
 	return fields, nil
 }
 
-// zoneName writes a timezone as IANA does: UTC for Z and utc, and Asia/Tokyo for asia/tokyo.
-func zoneName(text string) string {
-	if _, err := time.LoadLocation(text); err == nil {
-		return text
-	}
-	if strings.EqualFold(text, "UTC") || strings.EqualFold(text, "Z") {
-		return "UTC"
-	}
-	return wordStart.ReplaceAllStringFunc(strings.ToLower(text), strings.ToUpper)
-}
-
-var wordStart = regexp.MustCompile(`\b[a-z]|_[a-z]`)
-
 // documents returns what the settings say of documents and of their indices.
 func (s documentSettings) documents(index assets.IndexSettings) (d assets.Documents, err error) {
-	zone, err := time.LoadLocation(zoneName(s.IndexTimezone))
-	if err != nil || s.IndexTimezone == "Local" { // which differs from machine to machine
-		return d, settingf("INDEX_TIMEZONE (--index-timezone): %q is not a timezone: give an IANA name such as UTC or Asia/Tokyo", s.IndexTimezone)
-	}
 	fields, err := s.schema()
 	if err != nil {
 		return d, err
@@ -312,13 +249,7 @@ func (s documentSettings) documents(index assets.IndexSettings) (d assets.Docume
 	if s.DataStream && s.IndexDate != schema.DefaultDate {
 		return d, settingf("INDEX_DATE (--index-date): %q has no use with DATA_STREAM, whose name has no date: remove one", s.IndexDate)
 	}
-	if err := schema.CheckDate(s.IndexDate); err != nil {
-		return d, settingf("INDEX_DATE (--index-date): %w", err)
-	}
-	naming := schema.Naming{Prefix: s.IndexPrefix, Date: s.IndexDate, DataStream: s.DataStream, Zone: zone}
-	if err := naming.Check(); err != nil {
-		return d, settingf("INDEX_PREFIX (--index-prefix): %w", err)
-	}
+	naming := schema.Naming{Prefix: s.IndexPrefix, Date: s.IndexDate, DataStream: s.DataStream, Zone: s.IndexTimezone}
 	return assets.Documents{Naming: naming, Schema: fields, Index: index}, nil
 }
 
@@ -332,15 +263,13 @@ func (s documentSettings) mapper(d assets.Documents, cfg mapping.Config) (*mappi
 	return m, nil
 }
 
-func (s indexSettings) check() (assets.IndexSettings, error) {
+// settings returns them as index templates have them.
+func (s indexSettings) settings() assets.IndexSettings {
 	settings := assets.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
 	for i, by := range settings.Sort {
 		if field, order, found := strings.Cut(by, ":"); found {
 			settings.Sort[i] = strings.TrimSpace(field) + ":" + strings.ToLower(strings.TrimSpace(order))
 		}
 	}
-	if n, err := strconv.Atoi(s.IndexReplicas); s.IndexReplicas != "" && (err != nil || n < 0) {
-		return settings, settingf("INDEX_REPLICAS (--index-replicas): %q is not a number of copies: give 0 or more", s.IndexReplicas)
-	}
-	return settings, nil
+	return settings
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"logsluice/opensearch"
 )
 
 // plantedSecret is a password that no output may have.
@@ -116,12 +118,12 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"leases", "show", "--watch=0"}, nil, `--watch: "0" is too short: give at least 100ms`)
 	check([]string{"leases", "--watch=1"}, nil, `--watch: "1" has no unit: give ms, s, m, h or d, such as 1s`)
 	check([]string{"leases", "--watch=soon"}, nil, `--watch: "soon" is not a time`)
-	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, `--to: "2999-01-01T00:00:00Z" is in the future: give a time that has passed, or latest`)
+	check([]string{"leases", "reset", "--to=2999-01-01T00:00:00Z"}, nil, `--to: "2999-01-01T00:00:00Z" is in the future: give a time that has passed, or LATEST`)
 	check([]string{"setup", "--stream-name=x"}, nil, "--stream-name is not a flag of setup, but of run, doctor, leases show, leases reset: leave it out")
 	check([]string{"setup", "--colour"}, nil, "unknown flag --colour: setup --help lists those of the command")
 	check([]string{"leases", "--index-prefix=x"}, nil, "--index-prefix is not a flag of leases, but of run, decode")
 	check([]string{"leases", "--output=yaml"}, nil, `--output: "yaml" is invalid: give table or json`)
-	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "policy,rights" is invalid: give templates, policy or dashboards`)
+	check([]string{"setup", "--skip=policy,rights"}, nil, `--skip: "rights" is invalid: give templates, policy or dashboards`)
 	check([]string{"doctor", "--most-log-groups=0"}, nil, `--most-log-groups: "0" is too small: give at least 1`)
 	check([]string{"doctor", "--most-log-groups=all"}, nil, `--most-log-groups: "all" is not a whole number: give one such as 100`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=bucket/prefix"}, "ARCHIVE_URL (--archive-url): ")
@@ -401,7 +403,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("BULK_TIMEOUT", "30000", `"30000" has no unit: give ms, s, m, h or d, such as 60s`)
 	f("SCHEMA", "/etc/schema.yaml", `"/etc/schema.yaml" is a file: set SCHEMA_FILE (--schema-file) to it`)
 	f("DATA_STREAM", "logs-ecs", `"logs-ecs" is neither true nor false: give true, and set INDEX_PREFIX to the name of the data stream`)
-	f("STREAM_NAME", "arn:aws:kinesis:us-east-1:123456789012:stream", "the ARN is not that of a stream")
+	f("STREAM_NAME", "arn:aws:kinesis:us-east-1:123456789012:stream", "is not the ARN of a stream")
 
 	// Addresses of something else.
 	f("OPENSEARCH_URL", "https://us-east-1.console.aws.amazon.com/aos/home?region=us-east-1#opensearch", "is a page of the AWS console: give the domain endpoint that it shows")
@@ -517,7 +519,11 @@ func TestSettings_Success(t *testing.T) {
 func TestSigningRegion(t *testing.T) {
 	f := func(set, url, want string) {
 		t.Helper()
-		s := opensearchSettings{OpensearchURL: url, OpensearchRegion: set}
+		address, err := opensearch.ParseAddress(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := opensearchSettings{OpensearchURL: address, OpensearchRegion: set}
 		if got := s.signingRegion("us-west-2"); got != want {
 			t.Errorf("%s, %s: %s", set, url, got)
 		}

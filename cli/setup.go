@@ -25,10 +25,10 @@ type setupCommand struct {
 	documentSettings
 	indexSettings
 	lifecycleSettings
-	Existing bool     `help:"Also apply the policy to existing indices without it, or with an earlier form of it. Those that are past their time are then deleted within minutes."`
+	Existing bool     `help:"Also apply the policy to existing indices that have none, or an earlier form of it. Those past their age are then deleted within minutes."`
 	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: templates, policy or dashboards."`
-	DryRun   bool     `help:"Show what would be changed and change nothing."`
-	Output   string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the output: text or json (default ${default})."`
+	DryRun   bool     `help:"Show what would change and change nothing."`
+	Output   string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Output format: text or json."`
 }
 
 // partTimeout bounds what one part may take.
@@ -71,17 +71,17 @@ type setup struct {
 	outcomes []outcome
 }
 
-func (c *setupCommand) required() requirements {
-	return append(requirements{c.requireDomain(), c.requireIndex()}, c.requireSigning()...)
+func (c *setupCommand) required() []string {
+	names := []string{"opensearch-url", "index-prefix"}
+	if c.OpensearchSigv4 != "" && (c.OpensearchURL.URL == nil || c.signingRegion("") == "") {
+		names = append(names, regionVariable)
+	}
+	return names
 }
 
 // Run is called by kong.
 func (c *setupCommand) Run(ctx context.Context, std streams) error {
-	index, err := c.indexSettings.check()
-	if err != nil {
-		return err
-	}
-	documents, err := c.documents(index)
+	documents, err := c.documents(c.settings())
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"logsluice/checkpoint"
+	"logsluice/indexer/deadletter"
 	"logsluice/opensearch"
 )
 
@@ -39,6 +41,10 @@ func (v *values) options() []kong.Option {
 		kong.KindMapper(reflect.Slice, v.mapper(parseList)),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), v.mapper(parseDuration)),
 		kong.TypeMapper(reflect.TypeFor[size](), v.mapper(parseSize)),
+		kong.TypeMapper(reflect.TypeFor[checkpoint.Position](), v.mapper(parsePosition)),
+		kong.TypeMapper(reflect.TypeFor[*time.Location](), v.mapper(parseZone)),
+		kong.TypeMapper(reflect.TypeFor[opensearch.Address](), v.mapper(parseAddress)),
+		kong.TypeMapper(reflect.TypeFor[deadletter.URL](), v.mapper(parseFolder)),
 		kong.TypeMapper(reflect.TypeFor[period](), periodMapper{v.mapper(parsePeriod)}),
 	}
 }
@@ -94,7 +100,7 @@ func (v *values) mapper(parse parser) kong.MapperFunc {
 		switch {
 		case !hasValue:
 			err = fmt.Errorf("the flag has no value: give --%s=VALUE", ctx.Value.Name)
-		case err != nil:
+		case err != nil && err.Error()[0] != '"':
 			err = fmt.Errorf("%s %w", shown(ctx.Value, text), err)
 		}
 		if err != nil {
@@ -141,14 +147,15 @@ func shown(value *kong.Value, text string) string {
 	return strconv.Quote(text)
 }
 
-// parser makes a value of the text of a setting. Its error follows the text.
+// parser makes a value of the text of a setting. Its error follows the text, or begins with a
+// quotation of what is wrong in it.
 type parser func(value *kong.Value, text string) (any, error)
 
 // limitError returns an error for a number that is not within the tags least and most of its
 // setting. 0 is, if the tag zero says what it is for. The tag note follows the remedy.
 func limitError(value *kong.Value, parse parser, parsed any) error {
 	number := reflect.ValueOf(parsed)
-	zero, note := value.Tag.Get("zero"), value.Tag.Get("note")
+	zero := value.Tag.Get("zero")
 	if !number.CanInt() || number.Int() == 0 && zero != "" {
 		return nil
 	}
@@ -171,17 +178,7 @@ func limitError(value *kong.Value, parse parser, parsed any) error {
 	} else if !beyond("least", -1) {
 		return nil
 	}
-	give := "at least " + value.Tag.Get("least")
-	if most := value.Tag.Get("most"); most != "" {
-		give = value.Tag.Get("least") + " to " + most
-	}
-	if note != "" {
-		give += ", " + note
-	}
-	if zero != "" {
-		give += ", or 0 " + zero
-	}
-	return fmt.Errorf("is %s: give %s", wrong, give)
+	return fmt.Errorf("is %s: give %s", wrong, limitsOf(value, value.Tag.Get("note")))
 }
 
 // blemish returns what is wrong around a text, as with one from a file, with the remedy, ""

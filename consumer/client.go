@@ -34,21 +34,21 @@ func CheckStream(stream string) error {
 	a, isARN := StreamARN(stream)
 	if !isARN {
 		if !streamName.MatchString(stream) {
-			return errors.New("a stream's name has 1 to 128 of the characters a-z, A-Z, 0-9, _, . and -: give the name or the ARN of the stream")
+			return errors.New("is not the name of a stream, which has 1 to 128 of the characters a-z, A-Z, 0-9, _, . and -: give the name or the ARN of the stream")
 		}
 		return nil
 	}
 	const example = "give one such as arn:aws:kinesis:us-east-1:123456789012:stream/NAME"
 	name, isStream := strings.CutPrefix(a.Resource, "stream/")
 	if !isStream || !streamName.MatchString(name) || !accountID.MatchString(a.AccountID) {
-		return errors.New("the ARN is not that of a stream: " + example)
+		return errors.New("is not the ARN of a stream: " + example)
 	}
 	// The SDK knows what an ARN of Kinesis is, and which region is in which partition.
 	_, err := kinesis.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), kinesis.EndpointParameters{
 		Region: &a.Region, StreamARN: &stream, OperationType: aws.String("data"),
 	}.WithDefaults())
 	if err != nil {
-		return errors.New("the ARN is not that of a stream, or its region is of another partition: " + example)
+		return errors.New("is not the ARN of a stream, or its region is of another partition: " + example)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (c Config) check() error {
 	case c.Application == "" || c.Worker == "":
 		return errors.New("the consumer needs the names of an application and a worker")
 	case CheckStream(c.Stream) != nil:
-		return CheckStream(c.Stream)
+		return fmt.Errorf("%q %w", c.Stream, CheckStream(c.Stream))
 	case c.AWS.Region == "":
 		return errors.New("the consumer needs an AWS region")
 	case c.PollInterval < 0 || c.SyncInterval < time.Millisecond || c.DrainTimeout <= 0:

@@ -14,17 +14,10 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"logsluice/consumer"
-	"logsluice/indexer/deadletter"
 )
 
 // Archive is where the Firehose writes.
 type Archive struct{ Bucket, Prefix string }
-
-// ParseArchive reads s3://bucket/prefix, as the address of dead letters is read.
-func ParseArchive(text string) (Archive, error) {
-	u, err := deadletter.ParseURL(text)
-	return Archive(u), err
-}
 
 const (
 	// archiveDelay is what the Firehose may keep a record for: 15 minutes of buffering

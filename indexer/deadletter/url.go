@@ -33,7 +33,8 @@ var (
 	prefix = regexp.MustCompile(`^[A-Za-z0-9!_.'()=+@,/-]*$`)
 )
 
-// ParseURL reads s3://bucket/prefix/. The last slash may be missing.
+// ParseURL reads s3://bucket/prefix/. The last slash may be missing. An error begins with a
+// quotation of what is wrong, or follows the text.
 func ParseURL(text string) (URL, error) {
 	rest, isS3 := strings.CutPrefix(text, scheme)
 	bucket, key, _ := strings.Cut(rest, "/")
@@ -41,7 +42,7 @@ func ParseURL(text string) (URL, error) {
 	case !isS3:
 		return URL{}, fmt.Errorf("%q does not begin with %s: %s", text, scheme, want)
 	case strings.Contains(bucket, "@"): // which are not repeated in a log
-		return URL{}, fmt.Errorf("the URL has credentials: %s, and credentials in the AWS SDK's own variables", want)
+		return URL{}, fmt.Errorf("has credentials: %s, and credentials in the AWS SDK's own variables", want)
 	case strings.ContainsAny(text, "?#"):
 		return URL{}, fmt.Errorf("%q has a query or a fragment: %s", text, want)
 	case bucket == "":
@@ -49,9 +50,9 @@ func ParseURL(text string) (URL, error) {
 	case !bucketName.MatchString(bucket), strings.Contains(bucket, ".."), net.ParseIP(bucket) != nil:
 		return URL{}, fmt.Errorf("%q cannot be the name of a bucket: use 3 to 63 lowercase letters, digits, dots and hyphens", bucket)
 	case !prefix.MatchString(key):
-		return URL{}, fmt.Errorf("the prefix %q has characters other than letters, digits and !_.'()=+@,/-: %s", key, want)
+		return URL{}, fmt.Errorf("%q has characters other than letters, digits and !_.'()=+@,/-: %s", key, want)
 	case len(key) > mostPrefix:
-		return URL{}, fmt.Errorf("the prefix has %d characters: use at most %d", len(key), mostPrefix)
+		return URL{}, fmt.Errorf("has a prefix of %d characters: use at most %d", len(key), mostPrefix)
 	}
 	if key != "" && !strings.HasSuffix(key, "/") {
 		key += "/"

@@ -54,7 +54,7 @@ func TestParseURL_Failure(t *testing.T) {
 	f("s3://bucket/a\n/", `"a\n/" has characters other than`)
 	f("s3://bucket/%2e/", "has characters other than")
 	f("s3://bucket/"+strings.Repeat("a", 801), "801 characters: use at most 800")
-	f("s3://AKIA:hunter2@bucket/", "the URL has credentials")
+	f("s3://AKIA:hunter2@bucket/", "has credentials: give s3://bucket/prefix/")
 	if _, err := ParseURL("s3://AKIA:hunter2@bucket/"); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error repeats a secret: %v", err)
 	}

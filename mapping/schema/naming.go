@@ -48,7 +48,7 @@ func (n Naming) Check() error {
 	if n.Zone == nil {
 		return errors.New("the names of indices need a timezone")
 	}
-	if err := checkPrefix(n.Prefix); err != nil {
+	if err := CheckPrefix(n.Prefix); err != nil {
 		return err
 	}
 	return CheckDate(cmp.Or(n.Date, DefaultDate))
@@ -155,10 +155,10 @@ func (n Naming) Next(t time.Time) string {
 	return n.at(next)
 }
 
-// checkPrefix returns an error for a prefix that breaks the rules for index names, which
+// CheckPrefix returns an error for a prefix that breaks the rules for index names, which
 // each bulk request would otherwise report.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
-func checkPrefix(prefix string) error {
+func CheckPrefix(prefix string) error {
 	switch {
 	case prefix == "":
 		return errors.New("it is empty: give the beginning of the index names")
@@ -189,7 +189,7 @@ func checkPrefix(prefix string) error {
 		}
 		return r
 	}, prefix), "-_+.")
-	if checkPrefix(rest) != nil {
+	if CheckPrefix(rest) != nil {
 		return err
 	}
 	return fmt.Errorf("%s: give %q", strings.TrimSuffix(err.Error(), remove), rest)

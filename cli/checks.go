@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	// Timezones must be there in an image without a zoneinfo folder.
+	_ "time/tzdata"
+
+	"github.com/alecthomas/kong"
+
+	"logsluice/checkpoint"
+	"logsluice/consumer"
+	"logsluice/indexer/deadletter"
+	"logsluice/mapping/schema"
+	"logsluice/opensearch"
+	"logsluice/telemetry"
+)
+
+// Settings with a syntax of their own: those that are parsed, and those that stay texts and
+// name a check in their tag.
+
+// checks are what the tag check of a setting names. Their errors are as those of a parser.
+var checks = map[string]func(string) error{
+	"stream":    consumer.CheckStream,
+	"table":     checkpoint.CheckTable,
+	"worker":    checkpoint.CheckWorker,
+	"prefix":    schema.CheckPrefix,
+	"date":      schema.CheckDate,
+	"namespace": telemetry.CheckNamespace,
+	"region":    checkRegion,
+	"listen":    checkListen,
+	"copies":    checkCopies,
+	"log group": checkLogGroup,
+	"shard":     checkShard,
+}
+
+// regionName is that of a region, and of an availability zone in it.
+var regionName = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d+)([a-z]?)$`)
+
+// checkRegion returns an error for what is not the name of a region, in any case.
+func checkRegion(region string) error {
+	switch parts := regionName.FindStringSubmatch(strings.ToLower(region)); {
+	case parts == nil:
+		return errors.New("is not the name of a region: give one such as us-east-1")
+	case parts[2] != "":
+		return fmt.Errorf("is an availability zone: give its region, %s", parts[1])
+	}
+	return nil
+}
+
+func checkListen(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	const most = 65535
+	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 0 || n > most || host != "" && !opensearch.IsHost(host) {
+		return fmt.Errorf("is not an address: give host:port, such as :9100, with a port up to %d", most)
+	}
+	return nil
+}
+
+func checkCopies(text string) error {
+	if n, err := strconv.Atoi(text); err != nil || n < 0 {
+		return errors.New("is not a number of copies: give 0 or more")
+	}
+	return nil
+}
+
+// logGroupName is that of https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html.
+var logGroupName = regexp.MustCompile(`^[\w./#-]{1,512}$`)
+
+func checkLogGroup(name string) error {
+	if !logGroupName.MatchString(name) {
+		return errors.New("is not the name of a log group: give the whole name, such as /ecs/api")
+	}
+	return nil
+}
+
+// shardIDForm is the form of Kinesis' ids.
+var shardIDForm = regexp.MustCompile(`^shardId-\d{12}$`)
+
+func checkShard(id string) error {
+	if !shardIDForm.MatchString(id) {
+		return errors.New("is not the id of a shard: give one as leases shows it, such as shardId-000000000003")
+	}
+	return nil
+}
+
+// parsePosition parses where reading begins; no text is no position.
+func parsePosition(_ *kong.Value, text string) (any, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return checkpoint.Position{}, nil
+	}
+	position, err := checkpoint.ParsePosition(text)
+	if t, isTime := position.Timestamp(); isTime && t.After(time.Now()) {
+		err = errors.New("is in the future: give a time that has passed, or LATEST")
+	}
+	return position, err
+}
+
+// parseZone parses the name of a timezone, in any case.
+func parseZone(_ *kong.Value, text string) (any, error) {
+	zone, err := time.LoadLocation(zoneName(strings.TrimSpace(text)))
+	if err != nil || zone == time.Local { // which differs from machine to machine
+		return nil, errors.New("is not a timezone: give an IANA name such as UTC or Asia/Tokyo")
+	}
+	return zone, nil
+}
+
+// zoneName writes a timezone as IANA does: UTC for Z and utc, and Asia/Tokyo for asia/tokyo.
+func zoneName(text string) string {
+	if _, err := time.LoadLocation(text); err == nil && text != "" {
+		return text
+	}
+	if strings.EqualFold(text, "UTC") || strings.EqualFold(text, "Z") {
+		return "UTC"
+	}
+	return wordStart.ReplaceAllStringFunc(strings.ToLower(text), strings.ToUpper)
+}
+
+var wordStart = regexp.MustCompile(`\b[a-z]|_[a-z]`)
+
+// parseAddress parses the URL of OpenSearch or Dashboards; no text is no address.
+func parseAddress(_ *kong.Value, text string) (any, error) {
+	if strings.TrimSpace(text) == "" {
+		return opensearch.Address{}, nil
+	}
+	return opensearch.ParseAddress(text)
+}
+
+// parseFolder parses a folder in S3; no text is no folder.
+func parseFolder(_ *kong.Value, text string) (any, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return deadletter.URL{}, nil
+	}
+	return deadletter.ParseURL(text)
+}

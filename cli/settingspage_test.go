@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+var update = flag.Bool("update", false, "write docs/settings.md")
+
+const settingsPage = "../docs/settings.md"
+
+// docs/settings.md is made of the tags of the settings:
+// go test ./cli -run TestSettingsPage -update
+func TestSettingsPage(t *testing.T) {
+	page := settingsAsPage(t)
+	if *update {
+		if err := os.WriteFile(settingsPage, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(settingsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != page {
+		t.Error("docs/settings.md is not what the settings' tags say: go test ./cli -run TestSettingsPage -update writes it")
+	}
+}
+
+const aboutSettings = `# Settings
+
+For anyone who configures logsluice: every setting, its default and its limits. This page is generated from the flags.
+
+Every setting is an environment variable and a flag (` + "`STREAM_NAME` is `--stream-name`" + `); the flag takes precedence. ` + "`logsluice run --help`" + ` lists them. An empty variable counts as not set.
+
+- Sizes are bytes or have a unit: ` + "`8MB`, `256MiB`" + `.
+- Times have a unit: ` + "`500ms`, `15s`, `7d12h`, `2w`" + `.
+- Choices can be written in any case.
+- Region, credentials and endpoints are the AWS SDK's own variables: ` + "`AWS_REGION`" + ` (required), ` + "`AWS_PROFILE`, `AWS_ENDPOINT_URL_KINESIS`" + ` and so on.
+
+A setting that is missing or wrong ends the command with exit code 2 and one line that names it, before any request is sent.
+`
+
+// settingsAsPage returns the page: the settings of run in the groups of its help, then those
+// of other commands only.
+func settingsAsPage(t *testing.T) string {
+	t.Helper()
+	var page strings.Builder
+	page.WriteString(aboutSettings)
+	isOfRun := map[string]bool{}
+	users := map[string][]string{}
+	var others []*kong.Flag
+	for _, leaf := range modelOf(t).Leaves(true) {
+		title := ""
+		for _, flag := range leaf.Flags {
+			switch {
+			case len(flag.Envs) == 0:
+			case leaf.Name == "run":
+				if flag.Group.Title != title {
+					title = flag.Group.Title
+					fmt.Fprintf(&page, "\n## %s\n\n| variable | default | meaning |\n| --- | --- | --- |\n", strings.TrimSuffix(title, ":"))
+				}
+				isOfRun[flag.Name] = true
+				page.WriteString(row(flag, slices.Contains(required(leaf), flag.Name)))
+			case !isOfRun[flag.Name]:
+				if users[flag.Name] == nil {
+					others = append(others, flag)
+				}
+				users[flag.Name] = append(users[flag.Name], leaf.Path())
+			}
+		}
+	}
+	page.WriteString("\n## Other commands\n\n| variable | default | meaning |\n| --- | --- | --- |\n")
+	for _, flag := range others {
+		flag.Help = "For `" + strings.Join(users[flag.Name], "`, `") + "`. " + flag.Help
+		page.WriteString(row(flag, false))
+	}
+	return page.String()
+}
+
+// modelOf returns the command line of the program.
+func modelOf(t *testing.T) *kong.Application {
+	t.Helper()
+	parser, err := newParser(context.Background(), new(commands), newValues(), streams{out: io.Discard, err: io.Discard}, "", func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parser.Model
+}
+
+// literal is a value or a name, which the page shows as code.
+var literal = regexp.MustCompile(`(s3|https)://[\w:/]+|/(healthz|readyz|metrics)\b|%\w[-\w%]*|[A-Z]+(_[A-Z0-9]+)+|PREFIX\b([-/.]\w+)*|\w+=\w+,\w+=\w+|s3:\w+|@\w+:\w+|:desc\b|\\,|logsluice [a-z]+ [a-z]+\b|\b\d+(ms|s|m|h|d|KiB|MiB|GiB)\b`)
+
+func row(flag *kong.Flag, isRequired bool) string {
+	variables := "`" + strings.Join(flag.Envs, "`, or `") + "`"
+	usual := usualValue(flag.Value)
+	switch {
+	case isRequired:
+		usual = "required"
+	case usual != "" && usual == flag.Default:
+		usual = "`" + usual + "`"
+	}
+	meaning := strings.TrimPrefix(flag.Help, "Required. ")
+	if more := flag.Tag.Get("more"); more != "" {
+		meaning += " " + more
+	}
+	if limits := limitsOf(flag.Value, ""); limits != "" {
+		meaning += " " + strings.ToUpper(limits[:1]) + limits[1:] + "."
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", variables, usual, literal.ReplaceAllString(meaning, "`$0`"))
+}
+
+// settingInText is a setting as errors, remedies and pages name it.
+var settingInText = regexp.MustCompile(`\b([A-Z][A-Z0-9_]+) \(--([a-z0-9-]+)\)`)
+
+// The settings that texts of the program name exist, and have both names.
+func TestSettingNames(t *testing.T) {
+	names := map[string]string{"SHARDS": "shards", "RATE": "rate"} // local/produce has these too
+	for _, leaf := range modelOf(t).Leaves(true) {
+		for _, flag := range leaf.Flags {
+			for _, name := range flag.Envs {
+				names[name] = flag.Name
+			}
+		}
+	}
+	found := 0
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != ".." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".go":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, match := range settingInText.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if names[match[1]] != match[2] {
+				t.Errorf("%s: there is no setting %s", path, match[0])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found == 0 {
+		t.Error("no text names a setting")
+	}
+}
