@@ -118,7 +118,7 @@ func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...S
 // openPatient makes the view of a worker whose requests may take long.
 func openPatient(t *testing.T, db DynamoDB, name, worker string, shards ...Shard) *Table {
 	t.Helper()
-	return openFor(t, db, name, worker, time.Minute, Position{kind: trimHorizon}, shards...)
+	return openFor(t, db, name, worker, 10*time.Minute, Position{kind: trimHorizon}, shards...)
 }
 
 func openFor(t *testing.T, db DynamoDB, name, worker string, lease time.Duration, initial Position, shards ...Shard) *Table {

@@ -98,7 +98,7 @@ func inFlight(t *testing.T, c *Consumer) int64 {
 // settled waits until nothing is in flight.
 func settled(t *testing.T, c *Consumer) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); inFlight(t, c) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); inFlight(t, c) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d bytes are in flight when all is settled", inFlight(t, c))
 		}

@@ -243,7 +243,7 @@ func (w *worker) stopWithin(timeout time.Duration) {
 		if err != nil {
 			w.t.Errorf("%s: %v", w.name, err)
 		}
-	case <-time.After(timeout + 30*time.Second):
+	case <-time.After(timeout + 2*time.Minute):
 		w.t.Errorf("%s is still there %s after SIGTERM", w.name, time.Since(began))
 		w.command.Process.Kill()
 		<-exited

@@ -429,7 +429,7 @@ func TestGivenUp(t *testing.T) {
 		if settled {
 			t.Error("settled without a verdict")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("it goes on")
 	}
 	if n := len(fake.documents()); n != 4 {

@@ -85,7 +85,7 @@ func TestMemoryOfRefusedDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(time.Minute); fake.letters.Load() < 2 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); fake.letters.Load() < 2 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 	}
 	if used := heap() - before; put < documents/4 || used > limit+limit/2 {
 		t.Errorf("%d documents take %d MiB, %d MiB are allowed", put, used>>20, (limit+limit/2)>>20)
