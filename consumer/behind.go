@@ -53,6 +53,17 @@ func (s *shards) answered(id string, lease *checkpoint.Lease, behind time.Durati
 	return known.lag.marks
 }
 
+// leases returns the lease that is known of each shard, nil for none.
+func (s *shards) leases() map[string]*checkpoint.Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	leases := make(map[string]*checkpoint.Lease, len(s.byID))
+	for id, known := range s.byID {
+		leases[id] = known.lag.lease
+	}
+	return leases
+}
+
 // marksOfLocked returns the watermark of a shard under a lease, nil if it has none. s.mu
 // must be held.
 func (s *shards) marksOfLocked(id string, lease *checkpoint.Lease) *watermark {
@@ -72,6 +83,7 @@ type state struct {
 // states returns the shards that are not read to their ends. It forgets what answers said
 // under leases that have ended.
 func (b *behind) states() []state {
+	before := b.shards.leases()
 	standings := b.standings()
 	b.shards.mu.Lock()
 	defer b.shards.mu.Unlock()
@@ -93,7 +105,8 @@ func (b *behind) states() []state {
 		all[i].Standing = s
 	}
 	for id, known := range b.shards.byID {
-		if !current[id] {
+		// A lease that was acquired after the table was looked at is not among the standings.
+		if !current[id] && known.lag.lease == before[id] {
 			known.lag = lag{}
 		}
 	}

@@ -60,6 +60,22 @@ func TestBehind(t *testing.T) {
 	})
 }
 
+// What is known of a lease that is acquired while the table is looked at is kept.
+func TestLeaseAcquiredMeanwhile(t *testing.T) {
+	all, lease, marks := new(shards), &checkpoint.Lease{}, newWatermark(func(string) {})
+	b := newBehind(all, func() []checkpoint.Standing {
+		all.setWatermark("s", lease, marks)
+		return nil
+	})
+	if b.states(); all.answered("s", lease, 0) != marks {
+		t.Error("the watermark is forgotten")
+	}
+	b.standings = func() []checkpoint.Standing { return nil }
+	if b.states(); all.answered("s", lease, 0) != nil {
+		t.Error("the watermark of a lease that has ended is kept")
+	}
+}
+
 // The watermark of an earlier lease is not that of the reading.
 func TestMarksOfAnotherLease(t *testing.T) {
 	all := new(shards)
