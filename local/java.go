@@ -114,7 +114,7 @@ func javaVersion(ctx context.Context, home string) int {
 		match = releaseVersion.FindSubmatch(release)
 	}
 	if match == nil {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		defer cancel()
 		printed, err := exec.CommandContext(ctx, java, "-version").CombinedOutput() //nolint:gosec // as above
 		if err != nil {

@@ -35,7 +35,7 @@ const (
 	// outputFile has what a server prints.
 	outputFile = "output.log"
 	// startupTime is how long a server may take until it answers.
-	startupTime = 90 * time.Second
+	startupTime = 5 * time.Minute
 	// stopTime is how long a server may take to end when asked.
 	stopTime = 10 * time.Second
 )
