@@ -1,5 +1,5 @@
-// Logsluice brings the CloudWatch logs of an ECS fleet from a Kinesis data
-// stream into OpenSearch. See README.md.
+// Logsluice reads the CloudWatch logs of an ECS fleet from a Kinesis data stream
+// and indexes them in OpenSearch. See README.md.
 package main
 
 import (
@@ -16,7 +16,7 @@ var version = "devel"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // a second Ctrl-C ends the program at once
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // the second Ctrl-C kills the program
 	code := cli.Main(ctx, version, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -24,8 +24,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// trouble is something that happens to a fleet for a while. The alarms that it sets off
-// are in the table of deploy/README.md, under its name.
+// trouble is an incident that lasts for a while. The table of deploy/README.md lists the alarms
+// that it sets off, under its name.
 type trouble struct {
 	name  string
 	begin func(f *fleet)
@@ -66,10 +66,10 @@ var troubles = []trouble{
 	{"the dead-letter index and the bucket refuse a dead letter", func(f *fleet) { f.loseLetters(true) }, hour},
 }
 
-// setOff is the alarms that a trouble sets off: during it, and when it is over.
+// setOff has the alarms that a trouble sets off while it lasts and afterwards.
 type setOff struct{ during, afterwards []string }
 
-// readAlarmTable reads which troubles set off which alarms.
+// readAlarmTable returns the alarms that each trouble sets off, from deploy/README.md.
 func readAlarmTable(t *testing.T) map[string]setOff {
 	t.Helper()
 	text, err := os.ReadFile("../deploy/README.md")
@@ -106,19 +106,19 @@ func alarmsIn(text string) (names []string) {
 }
 
 const (
-	// warmUp is longer than it takes until nothing of the time before the first line counts.
+	// warmUp is longer than any alarm's evaluation range, so that the time before the first log
+	// line no longer counts.
 	warmUp = 25 * time.Minute
 	// recovery is the time after a trouble until every alarm must be OK again.
 	recovery = 30 * time.Minute
 )
 
-// ofAWS are the alarms on metrics of AWS's services alone, which no line of the program
-// decides.
+// ofAWS are the alarms on AWS's own metrics only, which the program's log lines do not affect.
 var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlarm", "StreamThrottledAlarm"}
 
-// Each trouble sets off those alarms of deploy/logsluice.yaml that the table of
-// deploy/README.md says, and no other, by the lines that the program writes meanwhile;
-// then they become OK again. Every alarm is set off by some trouble.
+// The log lines that the program writes during a trouble set off exactly those alarms of
+// deploy/logsluice.yaml that the table of deploy/README.md lists. Afterwards they return to OK.
+// Every alarm is set off by some trouble.
 func TestAlarms(t *testing.T) {
 	if localtest.RaceDetector {
 		t.Skip("days of virtual time take too long with the race detector: make test runs them without")
@@ -128,7 +128,7 @@ func TestAlarms(t *testing.T) {
 	alarms, others := template.alarms(t)
 	environment := template.environment(t, fleetVariables...)
 	if got := slices.Sorted(maps.Keys(others)); !slices.Equal(got, ofAWS) {
-		t.Errorf("alarms on metrics of AWS's services alone: %q, want %q", got, ofAWS)
+		t.Errorf("alarms on AWS's own metrics only: %q, want %q", got, ofAWS)
 	}
 	table := readAlarmTable(t)
 	silent := maps.Clone(alarms)
@@ -148,10 +148,10 @@ func TestAlarms(t *testing.T) {
 		})
 	}
 	if len(table) > 0 {
-		t.Errorf("deploy/README.md has rows that no test makes happen: %q", slices.Sorted(maps.Keys(table)))
+		t.Errorf("deploy/README.md has rows without a test: %q", slices.Sorted(maps.Keys(table)))
 	}
 	if len(silent) > 0 {
-		t.Errorf("nothing sets off %q", slices.Sorted(maps.Keys(silent)))
+		t.Errorf("no trouble sets off %q", slices.Sorted(maps.Keys(silent)))
 	}
 }
 
@@ -163,7 +163,7 @@ func (trouble trouble) test(t *testing.T, environment map[string]string, alarms 
 	f.start()
 	time.Sleep(warmUp)
 	if noted := f.noted(); noted != "" {
-		t.Errorf("before anything happened:\n%s", noted)
+		t.Errorf("warnings and errors before the trouble:\n%s", noted)
 	}
 	from := time.Now()
 	trouble.begin(f)
@@ -182,7 +182,7 @@ func (trouble trouble) test(t *testing.T, environment map[string]string, alarms 
 		alarm := alarms[name]
 		for _, metric := range alarm.Sources() {
 			if !slices.Contains(known, metric.String()) {
-				t.Errorf("%s: nothing writes %s", name, metric)
+				t.Errorf("%s: metric %s is not written", name, metric)
 			}
 		}
 		first, err := alarming(alarm, &f.metrics, from, to)
@@ -207,12 +207,12 @@ func (trouble trouble) test(t *testing.T, environment map[string]string, alarms 
 	}
 }
 
-// alarming returns when an alarm went off first between two times, zero if it did not. An
-// error is returned if it is not OK in the end, or if it goes off by some of the ways only
-// in which CloudWatch may look at the values: AWS documents by examples how long the
-// evaluation range is, and a period may begin at any minute.
+// alarming returns when an alarm first went off between two times, or zero. CloudWatch can
+// evaluate an alarm in several ways: AWS documents the length of the evaluation range only by
+// examples, and a period can begin at any minute. alarming tries them all, and returns an error
+// if they disagree or if the alarm is not OK in the end.
 func alarming(alarm fakecloudwatch.Definition, metrics *fakecloudwatch.Metrics, from, to time.Time) (first time.Time, err error) {
-	step, ways, off := alarm.Step(), 0, 0
+	step, evaluations, off := alarm.Step(), 0, 0
 	if step < time.Minute {
 		return first, fmt.Errorf("a period of %s", step)
 	}
@@ -231,7 +231,7 @@ func alarming(alarm fakecloudwatch.Definition, metrics *fakecloudwatch.Metrics, 
 			if state != fakecloudwatch.OK {
 				return since, fmt.Errorf("still %s in the end", state)
 			}
-			ways++
+			evaluations++
 			if since.IsZero() {
 				continue
 			}
@@ -241,8 +241,8 @@ func alarming(alarm fakecloudwatch.Definition, metrics *fakecloudwatch.Metrics, 
 			}
 		}
 	}
-	if off > 0 && off < ways {
-		return first, fmt.Errorf("goes off in %d of %d ways to look at the values", off, ways)
+	if off > 0 && off < evaluations {
+		return first, fmt.Errorf("goes off in %d of %d ways of evaluation", off, evaluations)
 	}
 	return first, nil
 }
@@ -258,7 +258,7 @@ func isRead(call fakeaws.Call) bool {
 	return call.Operation == "GetRecords" || call.Operation == "GetShardIterator"
 }
 
-// victim is the shard of troubles that befall one.
+// victim is the shard of those troubles that affect one shard.
 var victim = shardID(1)
 
 func isReadOfVictim(call fakeaws.Call) bool { return isRead(call) && call.Shard() == victim }
@@ -273,7 +273,7 @@ func ofKinesis(call fakeaws.Call) bool {
 
 func ofDynamoDB(call fakeaws.Call) bool { return !ofKinesis(call) && call.Operation != "" }
 
-// faults has some calls to AWS fail.
+// faults makes some calls to AWS fail.
 func (f *fleet) faults(on func(fakeaws.Call) bool, fault fakeaws.Fault) {
 	f.change(func() {
 		f.fault = func(call fakeaws.Call) fakeaws.Fault {
@@ -287,8 +287,8 @@ func (f *fleet) faults(on func(fakeaws.Call) bool, fault fakeaws.Fault) {
 
 func (f *fleet) opensearch(how searchState) { f.change(func() { f.search = how }) }
 
-// slowDown has a bulk request take longer than it takes its events to come, with bounds
-// that the few events of this test reach.
+// slowDown makes a bulk request take longer than the time between events, with limits so low
+// that the few events of this test reach them.
 func (f *fleet) slowDown() {
 	f.stop()
 	maps.Copy(f.settings, map[string]string{"BULK_CONNECTIONS": "1", "BULK_DOCUMENTS": "1", "IN_FLIGHT_BYTES": "8192"})
@@ -299,8 +299,8 @@ func (f *fleet) slowDown() {
 // yesterdays reports whether documents of the day before the fleet's start go to an index.
 func yesterdays(index string) bool { return strings.HasSuffix(index, "1999-12-31") }
 
-// loseLetters has the index of dead letters refuse them, and the bucket too if it is to,
-// and brings one.
+// loseLetters makes the dead-letter index refuse documents, and optionally the bucket too, and
+// puts a record that becomes a dead letter.
 func (f *fleet) loseLetters(bucketToo bool) {
 	f.change(func() {
 		f.search.refuse = func(index string) bool { return strings.HasSuffix(index, "-dead-letter") }
@@ -317,7 +317,7 @@ func (f *fleet) split() {
 	}
 }
 
-// breakCheckpoint writes a checkpoint that Kinesis did not give, while no task runs.
+// breakCheckpoint writes an invalid checkpoint while no task runs.
 func (f *fleet) breakCheckpoint() {
 	f.stop()
 	_, err := f.dynamoDB.UpdateItem(f.t.Context(), &dynamodb.UpdateItemInput{

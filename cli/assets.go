@@ -10,16 +10,16 @@ import (
 	"logsluice/opensearch/assets"
 )
 
-// assetsCommands print what the settings of run make of things elsewhere.
+// assetsCommands print files that are made from the settings of run.
 type assetsCommands struct {
 	Ism        ismCommand        `cmd:"" help:"The policy that deletes old indices, for PUT _plugins/_ism/policies/NAME."`
 	Template   templateCommand   `cmd:"" help:"The index template that run installs, for PUT _index_template/PREFIX."`
-	Schema     schemaCommand     `cmd:"" help:"The schema in use, as a file to begin one's own with."`
+	Schema     schemaCommand     `cmd:"" help:"The schema in use, as a file to start your own from."`
 	Fields     fieldsCommand     `cmd:"" help:"The fields that documents have, as a table in Markdown."`
 	Dashboards dashboardsCommand `cmd:"" help:"The saved objects for OpenSearch Dashboards, to be imported as a file whose name ends in .ndjson."`
 }
 
-// lifecycleSettings say when indices go.
+// lifecycleSettings decide when indices are merged and deleted.
 type lifecycleSettings struct {
 	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of its newest document at which an index is deleted."`
 	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" otherwise:"never" help:"Age of its newest document at which an index is merged to one segment per shard. An index accepts no documents while it is merged: a late event waits for it, for WAIT_FOR_INDEX at most."`

@@ -11,7 +11,7 @@ import (
 	"logsluice/opensearch/assets"
 )
 
-// asset is what an assets command prints.
+// asset returns the output of an assets command.
 func asset(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out, errOut := command(t, nil, nil, append([]string{"assets"}, args...)...)
@@ -30,8 +30,7 @@ func compact(t *testing.T, text []byte) string {
 	return b.String()
 }
 
-// completed gives documents what they lack: the prefix app, a timezone and the default
-// schema.
+// completed returns d with the prefix app, a timezone and, if it has no schema, the default one.
 func completed(t *testing.T, d assets.Documents) assets.Documents {
 	t.Helper()
 	d.Naming.Prefix, d.Naming.Zone = "app", time.UTC
@@ -45,7 +44,7 @@ func completed(t *testing.T, d assets.Documents) assets.Documents {
 	return d
 }
 
-// The settings of run make the same of assets as of documents.
+// The commands print what package assets makes from the same settings.
 func TestAssets_Success(t *testing.T) {
 	f := func(args string, d assets.Documents, made func(assets.Documents) ([]byte, error)) {
 		t.Helper()

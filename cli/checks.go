@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	// Timezones must be there in an image without a zoneinfo folder.
+	// Timezones, for images without a zoneinfo folder.
 	_ "time/tzdata"
 
 	"github.com/alecthomas/kong"
@@ -22,10 +22,10 @@ import (
 	"logsluice/telemetry"
 )
 
-// Settings with a syntax of their own: those that are parsed, and those that stay texts and
-// name a check in their tag.
+// Checks and parsers of settings with a special syntax.
 
-// checks are what the tag check of a setting names. Their errors are as those of a parser.
+// checks maps the tag check of a setting to a function. Their errors have the form of a
+// parser's.
 var checks = map[string]func(string) error{
 	"stream":    consumer.CheckStream,
 	"table":     checkpoint.CheckTable,
@@ -40,10 +40,10 @@ var checks = map[string]func(string) error{
 	"shard":     checkShard,
 }
 
-// regionName is that of a region, and of an availability zone in it.
+// regionName matches a region or an availability zone in it.
 var regionName = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d+)([a-z]?)$`)
 
-// checkRegion returns an error for what is not the name of a region, in any case.
+// checkRegion returns an error if region is not the name of a region, in upper or lower case.
 func checkRegion(region string) error {
 	switch parts := regionName.FindStringSubmatch(strings.ToLower(region)); {
 	case parts == nil:
@@ -70,7 +70,7 @@ func checkCopies(text string) error {
 	return nil
 }
 
-// logGroupName is that of https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html.
+// logGroupName follows https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html.
 var logGroupName = regexp.MustCompile(`^[\w./#-]{1,512}$`)
 
 func checkLogGroup(name string) error {
@@ -80,17 +80,17 @@ func checkLogGroup(name string) error {
 	return nil
 }
 
-// shardIDForm is the form of Kinesis' ids.
-var shardIDForm = regexp.MustCompile(`^shardId-\d{12}$`)
+// shardIDPattern matches Kinesis' shard ids.
+var shardIDPattern = regexp.MustCompile(`^shardId-\d{12}$`)
 
 func checkShard(id string) error {
-	if !shardIDForm.MatchString(id) {
+	if !shardIDPattern.MatchString(id) {
 		return errors.New("is not the id of a shard: give one as leases shows it, such as shardId-000000000003")
 	}
 	return nil
 }
 
-// parsePosition parses where reading begins; no text is no position.
+// parsePosition parses where reading begins. An empty text is the zero Position.
 func parsePosition(_ *kong.Value, text string) (any, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return checkpoint.Position{}, nil
@@ -102,7 +102,7 @@ func parsePosition(_ *kong.Value, text string) (any, error) {
 	return position, err
 }
 
-// parseZone parses the name of a timezone, in any case.
+// parseZone parses the name of a timezone, in upper or lower case.
 func parseZone(_ *kong.Value, text string) (any, error) {
 	zone, err := time.LoadLocation(zoneName(strings.TrimSpace(text)))
 	if err != nil || zone == time.Local { // which differs from machine to machine
@@ -111,7 +111,7 @@ func parseZone(_ *kong.Value, text string) (any, error) {
 	return zone, nil
 }
 
-// zoneName writes a timezone as IANA does: UTC for Z and utc, and Asia/Tokyo for asia/tokyo.
+// zoneName returns a timezone in IANA's spelling: UTC for Z and utc, Asia/Tokyo for asia/tokyo.
 func zoneName(text string) string {
 	if _, err := time.LoadLocation(text); err == nil && text != "" {
 		return text
@@ -124,7 +124,7 @@ func zoneName(text string) string {
 
 var wordStart = regexp.MustCompile(`\b[a-z]|_[a-z]`)
 
-// parseAddress parses the URL of OpenSearch or Dashboards; no text is no address.
+// parseAddress parses the URL of OpenSearch or Dashboards. A blank text is the zero Address.
 func parseAddress(_ *kong.Value, text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return opensearch.Address{}, nil
@@ -132,7 +132,7 @@ func parseAddress(_ *kong.Value, text string) (any, error) {
 	return opensearch.ParseAddress(text)
 }
 
-// parseFolder parses a folder in S3; no text is no folder.
+// parseFolder parses the URL of a folder in S3. A blank text is the zero URL.
 func parseFolder(_ *kong.Value, text string) (any, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return deadletter.URL{}, nil

@@ -1,4 +1,4 @@
-// Package cli has the commands: it reads flags and environment variables and
+// Package cli implements the commands. It parses flags and environment variables and
 // wires the other packages together.
 package cli
 
@@ -21,24 +21,24 @@ import (
 const (
 	exitOK       = 0
 	exitFailure  = 1
-	exitSettings = 2 // a setting is missing or wrong
+	exitSettings = 2 // a setting is missing or invalid
 )
 
-// commands is the command line.
+// commands defines the command line.
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Consume the stream until SIGTERM."`
 	Decode      decodeCommand      `cmd:"" help:"Print the bulk request that run would send for subscription records."`
 	Assets      assetsCommands     `cmd:"" help:"Print the files that OpenSearch and Dashboards need: policy, index template, schema, table of fields, saved objects."`
-	Setup       setupCommand       `cmd:"" help:"Install or update on the OpenSearch domain what belongs there: index templates, lifecycle policy, dashboards."`
-	Doctor      doctorCommand      `cmd:"" help:"Look at each link from the log groups to the indices, and say what is wrong and what to do."`
-	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading goes on."`
+	Setup       setupCommand       `cmd:"" help:"Install or update the index templates, lifecycle policy and dashboards on the OpenSearch domain."`
+	Doctor      doctorCommand      `cmd:"" help:"Check each link from the log groups to the indices, and report what is wrong and how to fix it."`
+	Leases      leasesCommands     `cmd:"" help:"Show the lease table, or reset where reading continues."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is alive; exit 0 if it is."`
 	Help        helpCommand        `cmd:"" help:"Show the help of a command."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 	ShowVersion kong.VersionFlag   `name:"version" help:"Print the version and exit."`
 }
 
-// helpCommand stands for --help, which withHelpFlag makes of it.
+// helpCommand documents the command help. withHelpFlag turns it into --help before parsing.
 type helpCommand struct {
 	Command []string `arg:"" optional:"" help:"Command whose help is shown."`
 }
@@ -50,8 +50,8 @@ func (versionCommand) Run(vars kong.Vars, std streams) error {
 	return std.print([]byte(vars["version"]))
 }
 
-// withHelpFlag makes "leases reset --help" of "help leases reset", and "leases show --help"
-// of "leases --help", as leases has the flags of show.
+// withHelpFlag rewrites "help leases reset" to "leases reset --help", and "leases --help" to
+// "leases show --help", because leases accepts the flags of show.
 func withHelpFlag(args []string) []string {
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
@@ -62,19 +62,19 @@ func withHelpFlag(args []string) []string {
 	return args
 }
 
-// streams are what a command reads and writes.
+// streams are the standard streams of a command.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// settingError is a setting that is missing or wrong, in one line that names
-// the variable and the remedy.
+// settingError reports a setting that is missing or invalid. Its text is one line that
+// names the variable and the remedy.
 type settingError struct{ error }
 
 func settingf(format string, args ...any) error { return settingError{fmt.Errorf(format, args...)} }
 
-// newParser makes the parser of the command line, which fills in root.
+// newParser returns a parser of the command line that fills in root.
 func newParser(ctx context.Context, root *commands, settings *values, std streams, version string, exit func(int)) (*kong.Kong, error) {
 	vars := kong.Vars{"version": version}
 	parser, err := kong.New(root, append(settings.options(),
@@ -101,7 +101,7 @@ func newParser(ctx context.Context, root *commands, settings *values, std stream
 	return parser, nil
 }
 
-// Main runs a command until it is done or ctx ends, and returns the exit code.
+// Main runs a command until it finishes or ctx ends, and returns the exit code.
 func Main(ctx context.Context, version string, args []string, in io.Reader, out, errOut io.Writer) int {
 	var root commands
 	exit := -1
@@ -115,7 +115,7 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	command, err := parser.Parse(args)
 	var parsing *kong.ParseError
 	switch {
-	case exit >= 0: // --help or --version has done its work
+	case exit >= 0: // --help or --version has printed its text
 		return exit
 	case errors.As(err, &parsing) && strings.HasPrefix(err.Error(), unknown):
 		return fail(errOut, unknownFlag(parser, parsing, args), exitSettings)
@@ -146,8 +146,8 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 	return exitOK
 }
 
-// listCommands lists the commands, or those of a command that has others, with the beginning
-// of their help.
+// listCommands prints the commands, or the subcommands of the selected one, each with the
+// first part of its help.
 func listCommands(w io.Writer, err *kong.ParseError) {
 	node := err.Context.Model.Node
 	if selected := err.Context.Selected(); selected != nil {
@@ -161,17 +161,18 @@ func listCommands(w io.Writer, err *kong.ParseError) {
 	}
 }
 
-// unexpected begins kong's error of an argument that no command has.
+// unexpected begins kong's error for an argument that no command accepts.
 const unexpected = "unexpected argument "
 
 var assignment = regexp.MustCompile(`^([A-Z][A-Z0-9_]*)=`)
 
-// unexpectedArgument returns what to do about an argument that no command has, and reports
-// whether a command is to be in its place. The argument is not shown where it can be a secret:
-// after a flag, whose value it can be, and with the signs of URLs and variables.
+// unexpectedArgument returns an error with a remedy for an argument that no command accepts,
+// and reports whether a command name was expected there. The error does not quote an argument
+// that can be a secret: one after a flag, whose value it can be, and one with the characters
+// of URLs and variables.
 func unexpectedArgument(parser *kong.Kong, err *kong.ParseError, args []string) (wrong error, isCommand bool) {
 	i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(err.Error()+",", unexpected+arg+",") })
-	args = append([]string{"", ""}, args[:i+1]...) // i is never -1, but for kong's next version
+	args = append([]string{"", ""}, args[:i+1]...) // i is -1 only if a later kong words its error differently
 	arg, flag, before := args[len(args)-1], args[len(args)-2], args[:len(args)-1]
 	selected := err.Context.Selected()
 	_, notBool := parseBool(new(kong.Value), arg)
@@ -198,13 +199,13 @@ func unexpectedArgument(parser *kong.Kong, err *kong.ParseError, args []string) 
 	return fmt.Errorf("unknown command %q: %s", arg, remedy), true
 }
 
-// isBoolFlag reports whether a flag of any command needs no value.
+// isBoolFlag reports whether any command has a flag of this name that needs no value.
 func isBoolFlag(parser *kong.Kong, name string) bool {
 	flag, _ := flagOf(parser, name)
 	return flag != nil && flag.IsBool()
 }
 
-// flagOf returns a flag, and the commands that have it.
+// flagOf returns the flag of a name, or nil, and the commands that have it.
 func flagOf(parser *kong.Kong, name string) (found *kong.Flag, commands []string) {
 	for _, leaf := range parser.Model.Leaves(true) {
 		for _, flag := range leaf.Flags {
@@ -216,11 +217,11 @@ func flagOf(parser *kong.Kong, name string) (found *kong.Flag, commands []string
 	return found, commands
 }
 
-// unknown begins kong's error of an unknown flag.
+// unknown begins kong's error for an unknown flag.
 const unknown = "unknown flag "
 
-// unknownFlag adds to the error of an unknown flag which commands have it, or where the flags
-// of the command are listed.
+// unknownFlag adds a remedy to the error for an unknown flag: the commands that have the flag,
+// or where the command's flags are listed.
 func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 	selected := "logsluice"
 	if node := err.Context.Selected(); node != nil {
@@ -230,7 +231,7 @@ func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 	if name == "-v" || name == "-V" {
 		return fmt.Errorf("unknown flag %s: give --version for the version", name)
 	}
-	for _, arg := range args { // kong reads -stream-name as -s and others
+	for _, arg := range args { // kong parses -stream-name as -s -t …
 		arg, _, _ = strings.Cut(arg, "=")
 		if flag, _ := flagOf(parser, "-"+arg); flag != nil && !strings.HasPrefix(arg, "--") {
 			return fmt.Errorf("unknown flag %s: give -%s, with two hyphens", arg, arg)
@@ -248,8 +249,8 @@ func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 	return fmt.Errorf("%w: %s --help lists those of the command", err, selected)
 }
 
-// withVariables names settings in an error by the variables that are set, where a setting has
-// more than one.
+// withVariables replaces a setting's first variable in the text of an error by the variable
+// that is set, for settings with several variables.
 func withVariables(flags []*kong.Flag, err error) error {
 	text := err.Error()
 	for _, flag := range flags {
@@ -260,7 +261,7 @@ func withVariables(flags []*kong.Flag, err error) error {
 	return errors.New(text)
 }
 
-// helpWidth is how many columns help takes at most.
+// helpWidth is the maximum width of help in columns.
 const helpWidth = 80
 
 // fail prints an error as one line.
@@ -269,13 +270,13 @@ func fail(w io.Writer, err error, code int) int {
 	return code
 }
 
-// unsetEmpty makes an empty environment variable the same as none, as task
-// definitions often have variables without a value.
+// unsetEmpty unsets empty environment variables, because task definitions often have
+// variables without a value.
 func unsetEmpty(node *kong.Node) {
 	for _, flag := range node.Flags {
 		for _, name := range flag.Envs {
 			if os.Getenv(name) == "" {
-				_ = os.Unsetenv(name) // fails for impossible names only
+				_ = os.Unsetenv(name) // fails only for invalid names
 			}
 		}
 	}

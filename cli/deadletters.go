@@ -14,19 +14,19 @@ import (
 	"logsluice/opensearch"
 )
 
-// deadLetterSettings say where dead letters go that their index refuses.
+// deadLetterSettings have the store for dead letters that their index refuses.
 type deadLetterSettings struct {
 	DeadLetterURL deadletter.URL `group:"opensearch" name:"dead-letter-url" env:"DEAD_LETTER_URL" placeholder:"URL" otherwise:"none: such a letter waits for the index" help:"Folder in S3, s3://bucket/prefix/, for dead letters that their index refuses." more:"Objects of JSON lines, PREFIX/YYYY/MM/DD/HH/NAME.jsonl.gz. The task role needs s3:PutObject there. Without a folder, a letter that waits for its index stops its shard."`
 }
 
-// deadLetterStore is where dead letters go that their index refuses.
+// deadLetterStore is a store for dead letters that their index refuses.
 type deadLetterStore interface {
 	indexer.Store
-	// Check reports why it cannot be written to, or nil.
+	// Check returns an error if the store cannot be written to.
 	Check(ctx context.Context) error
 }
 
-// store returns the store that the settings name, nil if they name none.
+// store returns the store that the settings name, or nil.
 func (s deadLetterSettings) store(cfg aws.Config) deadLetterStore {
 	if s.DeadLetterURL == (deadletter.URL{}) {
 		return nil
@@ -34,7 +34,8 @@ func (s deadLetterSettings) store(cfg aws.Config) deadLetterStore {
 	return deadletter.NewS3(cfg, s.DeadLetterURL)
 }
 
-// checkStore logs at start what would otherwise be found out with the first letter.
+// checkStore logs an error if the store cannot be written to, so that this is known before the
+// first letter.
 func checkStore(ctx context.Context, store deadLetterStore, log zerolog.Logger) {
 	if store == nil {
 		return
@@ -45,16 +46,16 @@ func checkStore(ctx context.Context, store deadLetterStore, log zerolog.Logger) 
 }
 
 const (
-	// indexTimeout is longer than OpenSearch waits for the shards of an index it creates.
+	// indexTimeout is longer than OpenSearch waits for the shards of a new index.
 	indexTimeout = 45 * time.Second
-	// Pauses before the dead-letter index is asked for again, which doubles.
+	// The pause between two tries doubles from indexRetryMin to indexRetryMax.
 	indexRetryMin = 10 * time.Second
 	indexRetryMax = 10 * time.Minute
 )
 
-// ensureDeadLetterIndex creates the index of dead letters before the first of them, when
-// the domain may have no room for it. It tries again until the index exists, ctx ends or
-// trying is of no use; a try is one request.
+// ensureDeadLetterIndex creates the dead-letter index before the first dead letter, when the
+// domain might have no room for it. It tries again until the index exists, ctx ends or an
+// error is permanent. A try is one request.
 func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access doctor.Access, prefix string, log zerolog.Logger) {
 	index := deadletter.Index(prefix)
 	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {
@@ -90,13 +91,13 @@ func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access
 	}
 }
 
-// indexRemedy returns what to do about an index that cannot be created.
+// indexRemedy returns the remedy for an index that cannot be created.
 func indexRemedy(err error, access doctor.Access, prefix, index string) string {
 	var answer *opensearch.AnswerError
 	cause := opensearch.CauseOf(err)
 	switch {
 	case errors.Is(err, opensearch.ErrNameTaken):
-		return "remove that alias or data stream, or the template, and restart a worker; until then dead letters go where OpenSearch puts what is written to " + index
+		return "remove that alias or data stream, or the template, and restart a worker; until then OpenSearch decides where dead letters written to " + index + " go"
 	case errors.As(err, &answer) && cause.Type != "":
 		return doctor.RemedyOfRefusal(prefix, index, answer.Status, cause)
 	}

@@ -18,8 +18,8 @@ import (
 	"logsluice/doctor"
 )
 
-// indexAnswers is an OpenSearch that answers each request with the next of them, and hangs
-// at an empty one.
+// indexAnswers is an OpenSearch that answers each request with the next of its answers. It
+// hangs at an empty one.
 type indexAnswers struct {
 	began time.Time
 	next  []string // status and body
@@ -42,8 +42,8 @@ func (a *indexAnswers) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{Status: code, StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, err
 }
 
-// The index is asked for until it is there, with longer and longer pauses, and each
-// failure is an error line with its remedy.
+// Creation is tried until the index exists, with growing pauses. Each failure is logged as an
+// error with its remedy.
 func TestEnsureDeadLetterIndex(t *testing.T) {
 	const (
 		created    = `200 {"acknowledged":true}`
@@ -89,7 +89,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f([]string{created}, at(0), "dead-letter index created")
 	f([]string{exists}, at(0))
 	f([]string{manyShards, exists}, at(0, 10), "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node")
-	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (README, Which OpenSearch)", "created")
+	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (docs/permissions.md)", "created")
 	f([]string{byIAM, created}, at(0, 10), "give the user the role that a worker needs", "created")
 	f([]string{blocked, created}, at(0, 10), "take the block of the cluster away", "created")
 	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "does not answer in time", "created")
@@ -98,7 +98,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f([]string{alias}, at(0), "remove that alias or data stream, or the template, and restart a worker")
 }
 
-// The end of the worker ends it too, in a pause and in a request.
+// It ends with the worker, both in a pause and in a request.
 func TestEnsureDeadLetterIndex_Stopped(t *testing.T) {
 	f := func(answer string, logged int) {
 		t.Helper()
@@ -109,7 +109,7 @@ func TestEnsureDeadLetterIndex_Stopped(t *testing.T) {
 			a := &indexAnswers{began: time.Now(), next: []string{answer}}
 			ensureDeadLetterIndex(ctx, a, doctor.Access{Setting: searchSetting}, "p", zerolog.New(&log))
 			if took := time.Since(a.began); took != time.Second || strings.Count(log.String(), "\n") != logged {
-				t.Errorf("it ends after %s: %s", took, log.String())
+				t.Errorf("ended after %s: %s", took, log.String())
 			}
 		})
 	}

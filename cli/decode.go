@@ -17,8 +17,8 @@ import (
 
 // The command decode.
 
-// maxDecoded bounds what decode inflates: an object of the archive holds many
-// records.
+// maxDecoded bounds the inflated size in bytes. It is large because an object of the archive
+// holds many records.
 const maxDecoded = 4 << 30
 
 // decodeCommand prints the bulk request of subscription records.
@@ -32,7 +32,7 @@ func (*decodeCommand) required() []string { return []string{"index-prefix"} }
 // Run is called by kong.
 func (d *decodeCommand) Run(ctx context.Context, std streams) error {
 	if d.File == "" {
-		return settingf("decode has no file: give the name of one, or - for standard input")
+		return settingf("decode needs a file: give its name, or - for standard input")
 	}
 	documents, err := d.documents(assets.IndexSettings{})
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *decodeCommand) Run(ctx context.Context, std streams) error {
 		if forPeople {
 			lines = []byte(safetext.Escape(string(lines)))
 		}
-		_, _ = out.Write(lines) // its error is Flush's
+		_, _ = out.Write(lines) // Flush returns its error
 		for _, rejected := range envelope.Rejected {
 			failures = append(failures, rejected.Err)
 		}
@@ -69,8 +69,8 @@ func (d *decodeCommand) Run(ctx context.Context, std streams) error {
 	return nil
 }
 
-// read reads the file until its end or until ctx ends. What waits then for a pipe or a person
-// ends with the process.
+// read reads the whole file, or fails when ctx ends. A read that then still waits for a pipe or
+// a terminal ends with the process.
 func (d *decodeCommand) read(ctx context.Context, in io.Reader) (data []byte, err error) {
 	done := make(chan struct{})
 	go func() {

@@ -14,7 +14,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// command runs a command in this process.
+// command runs a command in this process and returns its exit code and output.
 func command(t *testing.T, env map[string]string, input []byte, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	for name, value := range env {
@@ -27,7 +27,7 @@ func command(t *testing.T, env map[string]string, input []byte, args ...string) 
 
 var documentEnv = map[string]string{"INDEX_PREFIX": "ecs-task", "INDEX_TIMEZONE": "Asia/Tokyo"}
 
-// sample returns a subscription record's envelope, and the bulk request that it becomes.
+// sample returns the envelope of a subscription record and the bulk request made from it.
 func sample(t *testing.T) (envelope []byte, bulk string) {
 	t.Helper()
 	return testdata(t, "envelope.json"), string(testdata(t, "bulk.ndjson"))
@@ -42,7 +42,7 @@ func testdata(t *testing.T, name string) []byte {
 	return data
 }
 
-// Records with a bad part are reported with its place, and the rest is printed anyway.
+// An invalid part of a record is reported with its position, and the rest is still printed.
 func TestDecode_Failure(t *testing.T) {
 	f := func(name string, input []byte, want string, errors ...string) {
 		t.Helper()
@@ -52,7 +52,7 @@ func TestDecode_Failure(t *testing.T) {
 		}
 		for _, e := range errors {
 			if !strings.Contains(errOut, e) {
-				t.Errorf("%s: %q does not say %q", name, errOut, e)
+				t.Errorf("%s: %q lacks %q", name, errOut, e)
 			}
 		}
 	}
@@ -66,8 +66,8 @@ func TestDecode_Failure(t *testing.T) {
 		sampleBulk[:strings.Index(sampleBulk[200:], "{\"create\"")+200], "no message")
 }
 
-// Reading ends with the context, whoever keeps the other end open.
-func TestDecodeEnds(t *testing.T) {
+// Reading ends with the context, even while the other end is open.
+func TestDecode_Cancelled(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// doctorCommand looks at the chain with the environment of run.
+// doctorCommand checks the links of the chain with the settings of run.
 type doctorCommand struct {
 	streamSettings
 	opensearchSettings
@@ -35,7 +35,7 @@ func (*doctorCommand) required() []string {
 
 // Help is called by kong.
 func (*doctorCommand) Help() string {
-	return "The exit code is 1 if a link is broken. Nothing is changed but for a scratch document in an index PREFIX-doctor-…, which is deleted again, and with DEAD_LETTER_URL one object _check there, which stays."
+	return "The exit code is 1 if a link is broken. Nothing is changed, except that a scratch document is written to an index PREFIX-doctor-… and deleted again. With DEAD_LETTER_URL an object _check is written there and stays."
 }
 
 // Run is called by kong.
@@ -48,7 +48,7 @@ func (c *doctorCommand) Run(ctx context.Context, std streams) error {
 	return c.print(std, doctor.Walk(ctx, cfg))
 }
 
-// config checks the settings, and makes the clients of them.
+// config checks the settings and creates the clients. closeAll closes them.
 func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll func(), err error) {
 	documents, err := c.documents(c.settings())
 	if err != nil {
@@ -81,7 +81,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	if cfg.AWS, err = loadAWS(ctx, zerolog.Nop()); err != nil {
 		return cfg, nil, err
 	}
-	cfg.AWS.RetryMaxAttempts = 2 // what is wrong is told before a call's time is up
+	cfg.AWS.RetryMaxAttempts = 2 // so that an error is returned before the call's timeout
 	cfg.DynamoDB, cfg.Kinesis = newDynamoDB(cfg.AWS), consumer.NewKinesis(cfg.AWS, c.StreamName)
 	cfg.Store = c.store(cfg.AWS)
 	client, err := c.opensearchSettings.client(cfg.AWS, 1)
@@ -101,12 +101,12 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 	return cfg, func() { _, _ = client.Close(), dashboards.Close() }, nil
 }
 
-// print prints what was found, and fails if a link is broken.
+// print prints the findings, and fails if a link is broken.
 func (c *doctorCommand) print(std streams, findings []doctor.Finding) error {
 	var page bytes.Buffer
 	if c.Output == "json" {
 		if err := writeJSON(&page, findings); err != nil {
-			return fmt.Errorf("write what was found: %w", err)
+			return fmt.Errorf("write the findings: %w", err)
 		}
 	} else {
 		for _, f := range findings {
@@ -129,7 +129,7 @@ func (c *doctorCommand) print(std streams, findings []doctor.Finding) error {
 }
 
 func printFinding(w io.Writer, f doctor.Finding) {
-	const indent = 9 // of the longest state and two spaces
+	const indent = 9 // width of the longest state and two spaces
 	fmt.Fprintf(w, "%-*s%s: %s\n", indent, f.State, f.Link, f.Found)
 	for _, remedy := range f.Remedies() {
 		fmt.Fprintf(w, "%*s→ %s\n", indent, "", remedy)

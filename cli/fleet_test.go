@@ -28,19 +28,19 @@ import (
 	"logsluice/internal/fakecloudwatch"
 )
 
-// fleet is the service of a stack in virtual time: two tasks with the environment of the
-// template's task definition, the stream, the lease table, the bucket and the domain that
-// they use, a producer, and the metrics that CloudWatch takes out of the tasks' lines.
+// fleet is the ECS service of a stack in virtual time: two tasks with the environment of the
+// template's task definition; the stream, lease table, bucket and domain that they use; a
+// producer; and the metrics that CloudWatch extracts from the tasks' log lines.
 type fleet struct {
 	t        *testing.T
-	settings map[string]string // of the tasks, by variable; changed while none runs
+	settings map[string]string // of the tasks, by variable; changed only while no task runs
 	stream   string
 	streams  *fakeaws.Kinesis
 	tables   *fakedynamodb.DynamoDB
-	kinesis  *kinesis.Client // without faults, as the next
+	kinesis  *kinesis.Client // without faults, like dynamoDB
 	dynamoDB *dynamodb.Client
 	metrics  fakecloudwatch.Metrics
-	stop     func() // the tasks
+	stop     func() // stops the tasks; nil when stopped
 
 	mu       sync.Mutex
 	fault    func(fakeaws.Call) fakeaws.Fault
@@ -54,29 +54,29 @@ type fleet struct {
 // searchState is how the domain behaves.
 type searchState struct {
 	status int                     // of every request, 0 for none
-	took   time.Duration           // by a bulk request
+	took   time.Duration           // time of a bulk request
 	refuse func(index string) bool // whether an index is read-only, nil for none
 }
 
-// fleetVariables are those of the template's that a fleet has.
+// fleetVariables are the variables of the template that the tasks of a fleet have.
 var fleetVariables = []string{"STREAM_NAME", "APPLICATION_NAME", "EMF_NAMESPACE", "INITIAL_POSITION", "INDEX_PREFIX", "INDEX_DATE", "INDEX_TIMEZONE",
 	"SCHEMA", "DOCUMENT_IDS", "IN_FLIGHT_BYTES", "DRAIN_TIMEOUT", "DEAD_LETTER_URL", "LOG_LEVEL"}
 
 const (
 	fleetTasks  = 2
 	fleetShards = 2
-	// ecsRestart is how long ECS takes to start a task in the place of one that ended.
+	// ecsRestart is how long ECS takes to replace a task that ended.
 	ecsRestart = 30 * time.Second
 )
 
-// newFleet makes a fleet with variables of the template.
+// newFleet returns a fleet with the template's environment.
 func newFleet(t *testing.T, environment map[string]string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, lines: make(map[string]int), tables: fakedynamodb.New(fakedynamodb.Options{}), streams: fakeaws.NewKinesis(fakeaws.KinesisOptions{Retention: 24 * time.Hour})}
 	f.settings = maps.Clone(environment)
 	maps.Copy(f.settings, map[string]string{
 		"OPENSEARCH_URL": "http://opensearch.invalid",
-		// An hour has fewer calls. The cluster is as calm as one that is asked more often.
+		// Longer than the defaults, so that an hour has fewer calls.
 		"POLL_INTERVAL": "4s", "SHARD_SYNC_INTERVAL": "10s", "LEASE_DURATION": "30s",
 	})
 	f.stream = f.settings["STREAM_NAME"]
@@ -96,7 +96,7 @@ func (*fleet) aws(h http.Handler) aws.Config {
 	}
 }
 
-// services is AWS.
+// services returns a handler that acts as Kinesis, DynamoDB and S3.
 func (f *fleet) services() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch target := r.Header.Get("X-Amz-Target"); {
@@ -111,7 +111,7 @@ func (f *fleet) services() http.Handler {
 }
 
 func (f *fleet) bucket(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // fails for a client that has gone
+	_, _ = io.Copy(io.Discard, r.Body) // fails if the client has gone
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.noBucket {
@@ -122,20 +122,20 @@ func (f *fleet) bucket(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`)
 }
 
-// change changes what happens from now on.
+// change runs how under the lock.
 func (f *fleet) change(how func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	how()
 }
 
-// calm ends all that goes wrong, and starts tasks if none runs.
+// calm ends all faults, and starts the tasks if they are stopped.
 func (f *fleet) calm() {
 	f.change(func() { f.fault, f.search, f.noBucket, f.quiet = nil, searchState{}, false, false })
 	f.start()
 }
 
-// start starts the tasks. One that ends is started again, as ECS does.
+// start starts the tasks. A task that ends is started again, as by ECS.
 func (f *fleet) start() {
 	if f.stop != nil {
 		return
@@ -162,7 +162,7 @@ func (f *fleet) start() {
 	}
 }
 
-// run is the command run, but for its AWS configuration and its client of OpenSearch.
+// run acts as the command run, with its own AWS configuration and OpenSearch client.
 func (f *fleet) run(ctx context.Context) error {
 	settings := maps.Clone(f.settings)
 	f.change(func() {
@@ -213,10 +213,10 @@ func (f *fleet) run(ctx context.Context) error {
 	return r.consume(ctx, config, documents, f, registry, newLogger(f, level).With().Str("worker", r.worker()).Logger(), false)
 }
 
-// Write takes a line of the tasks' log.
+// Write receives a line of the tasks' log.
 func (f *fleet) Write(line []byte) (int, error) {
 	if err := f.metrics.Log(line); err != nil {
-		f.t.Errorf("CloudWatch takes no metrics out of %s: %v", line, err)
+		f.t.Errorf("CloudWatch extracts no metrics from %s: %v", line, err)
 	}
 	var l struct{ Level, Message, Error string }
 	if err := json.Unmarshal(line, &l); err != nil {
@@ -230,7 +230,7 @@ func (f *fleet) Write(line []byte) (int, error) {
 
 func (f *fleet) note(message string) { f.change(func() { f.lines[message]++ }) }
 
-// noted returns the warnings and errors, with their numbers.
+// noted returns the warnings and errors with their counts.
 func (f *fleet) noted() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -241,7 +241,7 @@ func (f *fleet) noted() string {
 	return strings.Join(all, "\n")
 }
 
-// Stream is the domain; it implements opensearch.Client.
+// Stream acts as the domain. It implements opensearch.Client.
 func (f *fleet) Stream(r *http.Request) (*http.Response, error) {
 	return fakeaws.RoundTripper(http.HandlerFunc(f.answer)).RoundTrip(r)
 }
@@ -279,7 +279,7 @@ func (s searchState) items(body []byte) (items []string) {
 		var action map[string]struct {
 			Index string `json:"_index"`
 		}
-		_ = json.Unmarshal(pair[0], &action) // the indexer has tests for that
+		_ = json.Unmarshal(pair[0], &action) // the indexer's tests check the body
 		for operation, target := range action {
 			item := `{"status":201}`
 			if s.refuse != nil && s.refuse(target.Index) {
@@ -291,7 +291,7 @@ func (s searchState) items(body []byte) (items []string) {
 	return items
 }
 
-// produce puts an event every few seconds until ctx ends, one in five of the day before,
+// produce puts an event every ten seconds until ctx ends. Every fifth is dated the day before,
 // so that documents go to two indices.
 func (f *fleet) produce(ctx context.Context) {
 	var packed bytes.Buffer
@@ -303,7 +303,7 @@ func (f *fleet) produce(ctx context.Context) {
 		}
 		packed.Reset()
 		zip.Reset(&packed)
-		// A buffer takes all.
+		// Writing to a buffer does not fail.
 		_, _ = fmt.Fprintf(zip, `{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[{"id":"%056d","timestamp":%d,"message":"line %d"}]}`, n, at.UnixMilli(), n)
 		_ = zip.Close()
 		quiet := false
@@ -317,11 +317,11 @@ func (f *fleet) produce(ctx context.Context) {
 	}
 }
 
-// put puts a record into one of the two shards. Kinesis counts it.
+// put puts a record into one of the two shards and counts it in Kinesis' metric.
 func (f *fleet) put(shard int, data []byte) {
 	key := "0"
 	if shard%fleetShards == 1 {
-		key = "300000000000000000000000000000000000000" // above the half of 2^128
+		key = "300000000000000000000000000000000000000" // above half of 2^128
 	}
 	_, err := f.kinesis.PutRecord(context.WithoutCancel(f.t.Context()), &kinesis.PutRecordInput{StreamName: &f.stream, PartitionKey: aws.String("k"), ExplicitHashKey: &key, Data: data})
 	if err != nil {

@@ -13,13 +13,12 @@ import (
 	"logsluice/telemetry"
 )
 
-// listenSettings are where run can be scraped and probed.
+// listenSettings have the address at which run can be scraped and probed.
 type listenSettings struct {
 	MetricsAddress string `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" check:"listen" missing:"the address that run serves at, such as :9100" help:"Address at which run serves Prometheus metrics under /metrics and answers probes under /healthz and /readyz."`
 }
 
-// healthcheckCommand probes a worker on the same host, for images that have no
-// program that could.
+// healthcheckCommand probes a worker on the same host, for images without an HTTP client.
 type healthcheckCommand struct {
 	listenSettings
 	Ready bool `otherwise:"whether it is alive, /healthz" help:"Ask whether the worker is ready, /readyz."`
@@ -30,7 +29,7 @@ func (*healthcheckCommand) Help() string {
 	return fmt.Sprintf("The worker has %s to answer. The exit code is 0 if it is alive, or ready, and 1 if it is not or does not answer.", healthcheckTimeout)
 }
 
-// healthcheckTimeout leaves each check of the worker its two seconds.
+// healthcheckTimeout is longer than the two seconds that the worker gives its checks.
 const healthcheckTimeout = 3 * time.Second
 
 func (*healthcheckCommand) required() []string { return []string{"metrics-address"} }
@@ -43,17 +42,17 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the worker: %w", err)
 	}
-	// No proxy stands between the two.
+	// A Transport without Proxy, as the worker is on the same host.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("ask the worker at %s: %w: check that it is running and that its METRICS_ADDRESS is %s", h.url(), err, h.MetricsAddress)
 	}
 	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if err != nil {
 		return fmt.Errorf("read the answer of %s: %w", h.url(), err)
 	}
-	switch text := strings.TrimSpace(string(said)); {
+	switch text := strings.TrimSpace(string(body)); {
 	case resp.StatusCode == http.StatusOK && text == telemetry.Healthy:
 		return nil
 	case resp.StatusCode == http.StatusOK:
@@ -65,8 +64,7 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 	}
 }
 
-// url is what to ask. An address that stands for all of the host is asked by
-// loopback.
+// url returns the URL of the probe. It replaces the unspecified address with loopback.
 func (h *healthcheckCommand) url() string {
 	host, port, _ := net.SplitHostPort(h.MetricsAddress)
 	switch ip := net.ParseIP(host); {

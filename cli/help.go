@@ -6,16 +6,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// What help says of a setting: all of it is in the setting's tags.
+// The help of a setting, made from its tags.
 
-// describe returns the help of a setting with its variables, its default and its limits.
+// describe returns the help of a setting with its variables, default and limits.
 func describe(value *kong.Value) string {
 	var facts []string
 	for _, name := range value.Tag.Envs {
 		facts = append(facts, "$"+name)
 	}
-	if usual := usualValue(value); usual != "" {
-		facts = append(facts, "default "+usual)
+	if text := defaultText(value); text != "" {
+		facts = append(facts, "default "+text)
 	}
 	if limits := limitsOf(value, ""); limits != "" {
 		facts = append(facts, limits)
@@ -26,16 +26,17 @@ func describe(value *kong.Value) string {
 	return value.Help + " [" + strings.Join(facts, "; ") + "]"
 }
 
-// usualValue returns the default of a setting, or in words what happens without a value.
-func usualValue(value *kong.Value) string {
+// defaultText returns the default of a setting, or a description of what happens without a
+// value.
+func defaultText(value *kong.Value) string {
 	if value.Default != "" {
 		return value.Default
 	}
 	return value.Tag.Get("otherwise")
 }
 
-// limitsOf returns the tags least, most and zero of a setting in words, with a note on the
-// limits, "" for none.
+// limitsOf describes the limits in the tags least, most and zero of a setting, followed by
+// note if that is not "". It returns "" for a setting without limits.
 func limitsOf(value *kong.Value, note string) string {
 	limits := value.Tag.Get("least")
 	if most := value.Tag.Get("most"); most != "" {

@@ -23,14 +23,13 @@ import (
 	"logsluice/consumer"
 )
 
-// leasesCommands are about the lease table. They hold no lease.
+// leasesCommands show and change the lease table. They acquire no leases.
 type leasesCommands struct {
 	Show  leasesShowCommand  `cmd:"" default:"withargs" help:"Print the lease table (the default)."`
-	Reset leasesResetCommand `cmd:"" help:"Set where the reading of shards goes on, while no worker runs."`
+	Reset leasesResetCommand `cmd:"" help:"Set where the reading of shards continues, while no worker runs."`
 }
 
-// leaseTable is access to the lease table and, if the stream is named, to its
-// shards.
+// leaseTable reads the lease table and, if the stream is named, its shards.
 type leaseTable struct {
 	dynamoDB *dynamodb.Client
 	kinesis  *kinesis.Client
@@ -49,8 +48,8 @@ func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
 	return &leaseTable{newDynamoDB(cfg), consumer.NewKinesis(cfg, s.StreamName), cfg.Region, s}, nil
 }
 
-// look reads the lease table and then the shards, which are nil if the stream
-// is not named.
+// look returns the lease table and the shards at a time by Kinesis' clock. Without a stream
+// name, shards is nil and now is zero.
 func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []checkpoint.Shard, now time.Time, err error) {
 	if view, err = l.read(ctx); err == nil && l.StreamName != "" {
 		if err = view.Of(consumer.Identity(l.StreamName)); err == nil {
@@ -60,7 +59,7 @@ func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []
 	return view, shards, now, l.explain(err, l.region)
 }
 
-// read reads a table that is a lease table and can be read.
+// read returns the lease table. It fails if the table is not a lease table or not active.
 func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
 	table, err := checkpoint.Describe(ctx, l.dynamoDB, l.ApplicationName)
 	switch {
@@ -81,10 +80,10 @@ type leasesShowCommand struct {
 	Lag    bool   `help:"Ask Kinesis how far behind each shard is. Costs one of the 5 reads per second that all consumers of a shard share. Needs STREAM_NAME."`
 }
 
-// period is a time between two repetitions; a flag of it needs no value.
+// period is the time between two repetitions. A flag of this type needs no value.
 type period time.Duration
 
-// defaultPeriod is that of a flag without a value.
+// defaultPeriod is the value of a flag that is given without one.
 const defaultPeriod = 2 * time.Second
 
 func (c *leasesShowCommand) required() []string {
@@ -99,7 +98,7 @@ func (c *leasesShowCommand) required() []string {
 func (*leasesShowCommand) Help() string {
 	return "AGE is the time since the owner's last sign of life, approximately: the clocks of two machines are compared. " +
 		"With STREAM_NAME the shards of the stream are listed too: those not started, closed, or expired. " +
-		"logsluice leases reset --help shows how to set where reading goes on."
+		"logsluice leases reset --help shows how to set where reading continues."
 }
 
 // Run is called by kong.
@@ -114,7 +113,7 @@ func (c *leasesShowCommand) Run(ctx context.Context, std streams) error {
 		case c.Watch == 0:
 			return err
 		case err != nil && ctx.Err() == nil:
-			fail(std.err, err, exitFailure) // it may pass
+			fail(std.err, err, exitFailure) // the error can be temporary
 		}
 		pause := time.NewTimer(time.Duration(c.Watch))
 		select {
@@ -142,7 +141,7 @@ func (c *leasesShowCommand) show(ctx context.Context, table *leaseTable, w io.Wr
 	if c.Lag {
 		table.lags(ctx, rows, leases)
 	}
-	// At once, so that a screen that is cleared does not flicker.
+	// Written in one piece, so that a cleared screen does not flicker.
 	var page bytes.Buffer
 	if c.Output == "json" {
 		err = writeJSON(&page, leases)
@@ -173,20 +172,20 @@ type lease struct {
 	Start      string           `json:"start,omitempty"`
 	LastSign   *time.Time       `json:"last_sign_of_life,omitempty"`
 	Age        *float64         `json:"age_seconds,omitempty"`
-	// ReadThrough is the time up to which all is read and acknowledged, Unread the time
-	// for which nobody has read the shard, if that is long, and Rate how many seconds of
-	// the stream were read per second.
+	// ReadThrough is the time up to which all records are read and acknowledged. Unread is
+	// how long no worker has read the shard, if that is long. Rate is how many seconds of
+	// the stream are read per second.
 	ReadThrough *time.Time `json:"read_through,omitempty"`
 	Unread      *float64   `json:"unread_seconds,omitempty"`
 	Rate        float64    `json:"read_rate,omitempty"`
-	Gaps        int64      `json:"gaps,omitempty"`     // intervals of which records can have expired unread
-	GapFrom     *time.Time `json:"gap_from,omitempty"` // of the last one
+	Gaps        int64      `json:"gaps,omitempty"`     // intervals whose records can have expired unread
+	GapFrom     *time.Time `json:"gap_from,omitempty"` // of the last gap
 	GapTo       *time.Time `json:"gap_to,omitempty"`
 	Lag         *float64   `json:"lag_seconds,omitempty"`
 	LagError    string     `json:"lag_error,omitempty"`
 }
 
-// newLease is of a row at a time by this computer's clock and by Kinesis'.
+// newLease returns a row for printing. now is by this computer's clock, kinesisNow by Kinesis'.
 func newLease(r checkpoint.Row, now, kinesisNow time.Time) lease {
 	l := lease{
 		Shard:      r.ID,
@@ -220,11 +219,10 @@ func newLease(r checkpoint.Row, now, kinesisNow time.Time) lease {
 	return l
 }
 
-// lagReads is how many shards are asked for their lag at once.
+// lagReads is how many shards are asked for their lag concurrently.
 const lagReads = 8
 
-// lags asks how far the shards are behind that are not finished and that
-// Kinesis has.
+// lags sets the lag of each lease, or the error. It skips finished and expired shards.
 func (l *leaseTable) lags(ctx context.Context, rows []checkpoint.Row, leases []lease) {
 	var reads errgroup.Group
 	reads.SetLimit(lagReads)
@@ -237,21 +235,21 @@ func (l *leaseTable) lags(ctx context.Context, rows []checkpoint.Row, leases []l
 			return nil
 		})
 	}
-	_ = reads.Wait() // no call returns an error: each lease has its own
+	_ = reads.Wait() // errors are in the leases
 }
 
 func (l *leaseTable) lag(ctx context.Context, r checkpoint.Row, into *lease) {
 	lag, err := consumer.Lag(ctx, l.kinesis, l.StreamName, r.ID, r.Checkpoint, r.Start)
 	if err != nil {
-		into.LagError = brief(err)
+		into.LagError = errorCode(err)
 		return
 	}
 	seconds := lag.Seconds()
 	into.Lag = &seconds
 }
 
-// brief is the code of an AWS error.
-func brief(err error) string {
+// errorCode returns the code of an AWS error, or a few words if AWS did not answer.
+func errorCode(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()
@@ -305,7 +303,7 @@ func printLeases(w io.Writer, leases []lease, lag, wide bool) error {
 	return table.Flush()
 }
 
-// stateText is the state of a lease with what it is about.
+// stateText returns the state of a lease with the claiming worker or the awaited parents.
 func (l lease) stateText(wide bool) string {
 	state := string(l.State)
 	switch l.State {
@@ -332,7 +330,8 @@ func (l lease) stateText(wide bool) string {
 	return state
 }
 
-// note is what is wrong with a lease beside its state. It comes last, as it is long.
+// note returns problems that the state does not show. It is the last column because it is
+// long.
 func (l lease) note() string {
 	var notes []string
 	if l.Unread != nil {
@@ -344,7 +343,7 @@ func (l lease) note() string {
 	return strings.Join(notes, ", ")
 }
 
-// position is where reading is, or where it begins.
+// position returns the checkpoint, or where reading starts if it is "".
 func position(checkpoint, start string) string {
 	if checkpoint == "" {
 		return "starts at " + start
@@ -370,7 +369,7 @@ func duration(seconds *float64) string {
 	return d.Round(time.Second).String()
 }
 
-// leasesResetCommand sets where reading goes on.
+// leasesResetCommand sets where reading continues.
 type leasesResetCommand struct {
 	streamSettings
 	To    checkpoint.Position `placeholder:"POSITION" missing:"trim-horizon, latest or an RFC 3339 time" help:"Where reading is to continue: trim-horizon (the oldest record kept), latest (the present) or an RFC 3339 time."`
@@ -385,8 +384,8 @@ func (*leasesResetCommand) required() []string {
 
 // Help is called by kong.
 func (*leasesResetCommand) Help() string {
-	return "What is indexed already is found there and not doubled. Refuses while a worker is alive, " +
-		"and watches the leases for up to their duration to know."
+	return "Events that are already indexed are recognized and not indexed twice. Refuses while a worker is alive: " +
+		"to detect one, it watches the leases for up to their duration."
 }
 
 // Run is called by kong.
@@ -411,7 +410,7 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	if !c.Yes && !isTerminal(std.in) {
-		return settingf("nothing was reset, as there is no terminal to ask on: give --yes to do it")
+		return settingf("nothing was reset, as standard input is not a terminal to confirm on: give --yes to reset without confirmation")
 	}
 	if !c.Force {
 		fmt.Fprintln(std.err, "Looking for signs of life …")
@@ -426,7 +425,7 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 	if !c.Yes && !confirmed(ctx, std) {
 		return errors.New("nothing was reset")
 	}
-	return c.carryOut(ctx, view, plan, std.out)
+	return c.apply(ctx, view, plan, std.out)
 }
 
 func printPlan(w io.Writer, plan []checkpoint.Reset) error {
@@ -438,7 +437,7 @@ func printPlan(w io.Writer, plan []checkpoint.Reset) error {
 	return table.Flush()
 }
 
-// confirmed asks the person at the terminal.
+// confirmed asks at the terminal and reports whether the answer is yes.
 func confirmed(ctx context.Context, std streams) bool {
 	fmt.Fprint(std.err, "Type yes to reset these shards: ")
 	answer := make(chan string, 1)
@@ -450,13 +449,13 @@ func confirmed(ctx context.Context, std streams) bool {
 	case line := <-answer:
 		return strings.TrimSpace(line) == "yes"
 	case <-ctx.Done():
-		return false // the reading ends with the process
+		return false // the goroutine ends with the process
 	}
 }
 
-// carryOut writes one row after the other. One that was changed meanwhile is
-// left as it is; any other error ends it.
-func (c *leasesResetCommand) carryOut(ctx context.Context, view *checkpoint.View, plan []checkpoint.Reset, w io.Writer) error {
+// apply writes one row after the other. It skips a row that was changed since it was read, and
+// stops at any other error.
+func (c *leasesResetCommand) apply(ctx context.Context, view *checkpoint.View, plan []checkpoint.Reset, w io.Writer) error {
 	done := 0
 	var failures []error
 	for _, r := range plan {
@@ -472,7 +471,7 @@ func (c *leasesResetCommand) carryOut(ctx context.Context, view *checkpoint.View
 	}
 	fmt.Fprintf(w, "%d of %d shards reset.\n", done, len(plan))
 	if len(failures) > 0 {
-		return fmt.Errorf("%d of %d shards were not reset: give the command again for them: %w", len(plan)-done, len(plan), errors.Join(failures...))
+		return fmt.Errorf("%d of %d shards were not reset: run the command again for them: %w", len(plan)-done, len(plan), errors.Join(failures...))
 	}
 	return nil
 }

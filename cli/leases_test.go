@@ -7,8 +7,7 @@ import (
 	"logsluice/checkpoint"
 )
 
-// The table fits 100 columns with names as they are in practice, and its cells have no
-// control characters.
+// The table fits 100 columns with realistic names, and its cells have no control characters.
 func TestLeasesTableFits(t *testing.T) {
 	age, lag, owner := 754.3, 86399.2, "ip-10-0-123-45.ap-northeast-1.compute.internal-k3j4h5g6"
 	number := "49671046210381745213123456789012345678901234567890123456"

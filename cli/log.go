@@ -12,7 +12,7 @@ import (
 	"logsluice/internal/safetext"
 )
 
-// newLogger writes JSON lines, or readable ones if w is a terminal.
+// newLogger returns a logger that writes JSON lines, or readable text if w is a terminal.
 func newLogger(w io.Writer, level zerolog.Level) zerolog.Logger {
 	if isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, FormatMessage: formatMessage}
@@ -20,21 +20,21 @@ func newLogger(w io.Writer, level zerolog.Level) zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-// formatMessage writes a message as it is. Lines of the KCL have texts of others in it; those
-// of fields are quoted where it takes that.
+// formatMessage returns a message with control characters escaped. Messages of the KCL can
+// contain text from outside the program; zerolog quotes such text in fields itself.
 func formatMessage(message any) string {
 	text, _ := message.(string)
 	return safetext.Escape(text)
 }
 
-// isTerminal tells that a person sits at what a command reads or writes.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// sdkLogger brings the AWS SDK's lines into our log. What fails is returned as
-// an error and logged where it matters, so these are for debugging.
+// sdkLogger logs the AWS SDK's lines at debug level. Failures are returned as errors, so
+// callers log those that matter.
 func sdkLogger(log zerolog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
 		log.Debug().Msgf("aws sdk: "+format, args...)

@@ -16,18 +16,18 @@ import (
 	"logsluice/opensearch"
 )
 
-// opensearchSettings say where OpenSearch is and how requests prove who sends them.
+// opensearchSettings have the address of OpenSearch and how requests authenticate.
 type opensearchSettings struct {
 	OpensearchURL          opensearch.Address `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" missing:"the URL of the domain, such as https://host:9200" help:"OpenSearch domain, such as https://host:9200." more:"A host name alone means https://. A user and a password in the URL serve as basic authentication."`
 	OpensearchUsername     string             `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
 	OpensearchPassword     string             `group:"opensearch" env:"OPENSEARCH_PASSWORD" placeholder:"WORD" help:"Password for basic authentication. Set the variable: process lists show flags."`
-	OpensearchPasswordFile string             `group:"opensearch" env:"OPENSEARCH_PASSWORD_FILE" placeholder:"FILE" help:"File with the password for basic authentication, in place of OPENSEARCH_PASSWORD. It is read for each request: a changed password needs no restart."`
+	OpensearchPasswordFile string             `group:"opensearch" env:"OPENSEARCH_PASSWORD_FILE" placeholder:"FILE" help:"File with the password for basic authentication, instead of OPENSEARCH_PASSWORD. It is read for each request: a changed password needs no restart."`
 	OpensearchSigv4        string             `group:"opensearch" name:"opensearch-sigv4" env:"OPENSEARCH_SIGV4" enum:",es,aoss" default:"" placeholder:"SERVICE" help:"Sign requests with AWS Signature Version 4: es (Amazon OpenSearch Service) or aoss (Serverless)."`
 	OpensearchRegion       string             `group:"opensearch" env:"OPENSEARCH_REGION" placeholder:"REGION" check:"region" otherwise:"the region in the domain's host name, otherwise AWS_REGION" help:"AWS region for which requests are signed."`
-	OpensearchCAFile       string             `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust in place of the system's."`
+	OpensearchCAFile       string             `group:"opensearch" name:"opensearch-ca-file" env:"OPENSEARCH_CA_FILE" placeholder:"FILE" help:"PEM certificates to trust instead of the system's."`
 }
 
-// Settings, as errors name them.
+// The names of settings in errors.
 const (
 	searchSetting       = "OPENSEARCH_URL (--opensearch-url)"
 	usernameSetting     = "OPENSEARCH_USERNAME (--opensearch-username)"
@@ -39,13 +39,14 @@ const (
 	dashboardsSetting   = "DASHBOARDS_URL (--dashboards-url)"
 )
 
-// Ports that OpenSearch and Dashboards have unless they are set otherwise.
+// Default ports of OpenSearch and Dashboards.
 const (
 	searchPort, transportPort = "9200", "9300"
 	dashboardsPort            = "5601"
 )
 
-// checkAddress refuses what is not the address of a domain but one near it.
+// checkAddress returns an error for an address that is not a domain's but similar, such as that
+// of Dashboards.
 func (s opensearchSettings) checkAddress() error {
 	address := s.OpensearchURL
 	_, request, isRequest := strings.Cut(address.URL.Path, "/_")
@@ -65,8 +66,8 @@ func (s opensearchSettings) checkAddress() error {
 	return nil
 }
 
-// check refuses settings that contradict each other or lack their other half, such as a
-// password that a secret store did not deliver.
+// check returns an error for settings that contradict each other or are incomplete, such as a
+// user without the password that a secret store should have delivered.
 func (s opensearchSettings) check() error {
 	if err := s.checkAddress(); err != nil {
 		return err
@@ -80,17 +81,17 @@ func (s opensearchSettings) check() error {
 	case inURL && s.OpensearchSigv4 != "":
 		return settingf(sigv4Setting+" is %q, and "+searchSetting+" has a user: remove the user from the URL, or "+sigv4Setting, s.OpensearchSigv4)
 	case basic && s.OpensearchSigv4 != "":
-		return settingf(sigv4Setting+" is %q, and there is a user for basic authentication: use either OPENSEARCH_SIGV4 or a user, not both", s.OpensearchSigv4)
+		return settingf(sigv4Setting+" is %q, and a user for basic authentication is set: use either OPENSEARCH_SIGV4 or a user, not both", s.OpensearchSigv4)
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordSetting+" and "+passwordFileSetting+" (%q) are both set: remove one", s.OpensearchPasswordFile)
 	case inURL && (address.Username == "" || address.Password == ""):
 		return settingf(searchSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
 	case s.OpensearchUsername != "" && s.OpensearchPassword == "" && s.OpensearchPasswordFile == "":
-		return settingf(usernameSetting+" is %q, and there is no password: set OPENSEARCH_PASSWORD or OPENSEARCH_PASSWORD_FILE; if a secret is to set it, see why it is empty", s.OpensearchUsername)
+		return settingf(usernameSetting+" is %q without a password: set OPENSEARCH_PASSWORD or OPENSEARCH_PASSWORD_FILE; if a secret should set it, find out why it is empty", s.OpensearchUsername)
 	case s.OpensearchUsername == "" && s.OpensearchPassword != "":
-		return settingf(passwordSetting + " is set, and there is no user: set OPENSEARCH_USERNAME")
+		return settingf(passwordSetting + " is set without a user: set OPENSEARCH_USERNAME")
 	case s.OpensearchUsername == "" && s.OpensearchPasswordFile != "":
-		return settingf(passwordFileSetting+" is %q, and there is no user: set OPENSEARCH_USERNAME", s.OpensearchPasswordFile)
+		return settingf(passwordFileSetting+" is %q without a user: set OPENSEARCH_USERNAME", s.OpensearchPasswordFile)
 	case address.Service() == "aoss" && s.OpensearchSigv4 == "":
 		return settingf(sigv4Setting+" is not set, and %s is a collection of OpenSearch Serverless: set it to aoss", address.URL)
 	case address.Service() != "" && s.OpensearchSigv4 != "" && s.OpensearchSigv4 != address.Service():
@@ -105,13 +106,13 @@ func (s opensearchSettings) check() error {
 	return nil
 }
 
-// client makes a client of the domain. awsConfig is for signing.
+// client returns a client of the domain. awsConfig is for signing.
 func (s opensearchSettings) client(awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
 	return s.clientOf(s.OpensearchURL, awsConfig, connections)
 }
 
-// clientOf makes a client of what is at an address. Credentials in the address stand in place
-// of others, and those in the domain's are Dashboards' too.
+// clientOf returns a client of the server at address. Credentials in address override those in
+// the domain's URL, which override the settings.
 func (s opensearchSettings) clientOf(address opensearch.Address, awsConfig aws.Config, connections int) (*opensearchgo.Client, error) {
 	awsConfig.Region = s.signingRegion(awsConfig.Region)
 	for _, a := range []opensearch.Address{s.OpensearchURL, address} {
@@ -139,12 +140,12 @@ func (s opensearchSettings) clientOf(address opensearch.Address, awsConfig aws.C
 	return client, err
 }
 
-// signingRegion is the region for which requests are signed. other is the SDK's.
+// signingRegion returns the region for which requests are signed. other is the SDK's region.
 func (s opensearchSettings) signingRegion(other string) string {
 	return cmp.Or(strings.ToLower(s.OpensearchRegion), s.OpensearchURL.Region(), other)
 }
 
-// loadAWS loads what signing needs, and nothing where requests are not signed.
+// loadAWS returns the AWS configuration for signing, or an empty one if requests are not signed.
 func (s opensearchSettings) loadAWS(ctx context.Context) (aws.Config, error) {
 	if s.OpensearchSigv4 == "" {
 		return aws.Config{}, nil
@@ -152,14 +153,15 @@ func (s opensearchSettings) loadAWS(ctx context.Context) (aws.Config, error) {
 	return loadAWS(ctx, zerolog.Nop())
 }
 
-// dashboardsSettings say where the domain's OpenSearch Dashboards is, which takes
-// what OpenSearch takes as proof.
+// dashboardsSettings have the address of the domain's OpenSearch Dashboards, which accepts the
+// same authentication as OpenSearch.
 type dashboardsSettings struct {
 	DashboardsURL    opensearch.Address `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain. For Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
 	DashboardsTenant string             `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees."`
 }
 
-// check refuses credentials in the URL that are not whole, or not the only ones.
+// check returns an error for a URL that is not Dashboards', and for credentials in it that are
+// incomplete or contradict other settings.
 func (s dashboardsSettings) check(search opensearchSettings) error {
 	address := s.DashboardsURL
 	switch {
@@ -178,7 +180,7 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 	return nil
 }
 
-// client makes a client of Dashboards, nil without a URL. awsConfig is for signing.
+// client returns a client of Dashboards, or nil without a URL. awsConfig is for signing.
 func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Config) (*opensearchgo.Client, error) {
 	if s.DashboardsURL.URL == nil {
 		return nil, nil
@@ -186,7 +188,7 @@ func (s dashboardsSettings) client(search opensearchSettings, awsConfig aws.Conf
 	return search.clientOf(s.DashboardsURL, awsConfig, 1)
 }
 
-// withRemedy adds to the error of a request what to do about it.
+// withRemedy adds a remedy to the error of a request if one is known.
 func withRemedy(err error, access doctor.Access) error {
 	if err == nil {
 		return nil
@@ -197,7 +199,7 @@ func withRemedy(err error, access doctor.Access) error {
 	return err
 }
 
-// access is how the domain is asked.
+// access returns how requests reach the domain.
 func (s opensearchSettings) access() doctor.Access {
 	return doctor.Access{
 		URL: s.OpensearchURL.URL.String(), Setting: searchSetting, SigningService: s.OpensearchSigv4,
@@ -205,7 +207,7 @@ func (s opensearchSettings) access() doctor.Access {
 	}
 }
 
-// access is how Dashboards is asked.
+// access returns how requests reach Dashboards, or the zero Access without a URL.
 func (s dashboardsSettings) access(search opensearchSettings) doctor.Access {
 	access := search.access()
 	if s.DashboardsURL.URL == nil {

@@ -11,12 +11,12 @@ import (
 	"logsluice/local/localtest"
 )
 
-// Requests for leases are sent from bodies that the SDK does not close.
+// Requests to DynamoDB have bodies that the SDK does not close.
 func TestOwnBodies(t *testing.T) {
-	e := new(localtest.Early)
+	e := new(localtest.EarlyResponder)
 	client := newDynamoDB(aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), HTTPClient: e})
 	_, _ = client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String("t")})
 	if body, err := io.ReadAll(e.Body); err != nil || len(body) == 0 {
-		t.Errorf("the body is gone: %q, %v", body, err)
+		t.Errorf("body %q, %v, want all of it", body, err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// How the text of each kind of setting is parsed, and what it cannot be.
+// Parsers of the kinds of settings.
 
 func parsePeriod(value *kong.Value, text string) (any, error) {
 	parsed, err := parseDuration(value, text)
@@ -24,19 +24,19 @@ func parsePeriod(value *kong.Value, text string) (any, error) {
 	return period(d), err
 }
 
-// parseString leaves blanks and line breaks around a value out, which come with values that
-// are read from files. A password may have blanks, and names in AWS are not changed.
+// parseString trims blanks and line breaks around a value, which values from files often
+// have. Passwords keep blanks, and names in AWS with blanks around them are errors.
 func parseString(value *kong.Value, text string) (any, error) {
 	switch value.Name {
 	case passwordFlag:
 		text = strings.TrimRight(text, "\r\n")
 		return text, opensearch.CheckPassword(text)
 	case "stream-name", "application-name", "worker-id":
-		if wrong := blemish(text); wrong != "" {
+		if wrong := strayText(text); wrong != "" {
 			return nil, errors.New(wrong)
 		}
 	case usernameFlag:
-		if strings.Contains(text, ":") { // as RFC 7617 has it
+		if strings.Contains(text, ":") { // RFC 7617
 			return nil, errors.New("has a colon, which a user cannot have: give the user only, and the password in OPENSEARCH_PASSWORD")
 		}
 	}
@@ -63,7 +63,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 	return nil, fmt.Errorf("is invalid: give %s or %s", strings.Join(choices[:last], ", "), choices[last])
 }
 
-// parseList parses what commas separate.
+// parseList parses a list separated by commas.
 func parseList(value *kong.Value, text string) (any, error) {
 	var list []string
 	for _, part := range strings.Split(text, ",") {
@@ -79,10 +79,10 @@ func parseList(value *kong.Value, text string) (any, error) {
 	return list, nil
 }
 
-// negative is a value that begins like a flag.
+// negative matches a negative number, which begins like a flag.
 var negative = regexp.MustCompile(`^-[\d.]+[a-zA-Z]*$`)
 
-// placeholderError refuses a text in the place of which nothing has put a value.
+// placeholderError returns an error if text has a placeholder that was not replaced by a value.
 func placeholderError(value *kong.Value, text string) error {
 	pattern := placeholder
 	switch {
@@ -94,7 +94,7 @@ func placeholderError(value *kong.Value, text string) error {
 	if !pattern.MatchString(text) {
 		return nil
 	}
-	return errors.New("has a variable or placeholder that nothing has replaced: give its value")
+	return errors.New("has a variable or placeholder that was not replaced: give its value")
 }
 
 func parseBool(value *kong.Value, text string) (any, error) {
@@ -121,13 +121,13 @@ func parseInt(value *kong.Value, text string) (any, error) {
 	return n, nil
 }
 
-// isQuoted reports whether a text has quotes around it.
+// isQuoted reports whether text has quotes around it.
 func isQuoted(text string) bool {
 	last := len(text) - 1
 	return last > 0 && text[0] == text[last] && (text[0] == '"' || text[0] == '\'')
 }
 
-// parseMap parses NAME=VALUE,NAME=VALUE. A comma of a value is written \,.
+// parseMap parses NAME=VALUE,NAME=VALUE. A comma in a value is written \,.
 func parseMap(_ *kong.Value, text string) (any, error) {
 	pairs := map[string]string{}
 	for _, pair := range kong.SplitEscaped(text, ',') {
@@ -154,7 +154,7 @@ func parseMap(_ *kong.Value, text string) (any, error) {
 	return pairs, nil
 }
 
-// parseDuration parses a time as Go spells one (36h), or in days and weeks (30d, 7d12h).
+// parseDuration parses a duration in Go's syntax (36h), or in days and weeks (30d, 7d12h).
 func parseDuration(value *kong.Value, text string) (any, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	duration, err := str2duration.ParseDuration(aroundUnit.ReplaceAllString(text, "$1$3$2$4"))
@@ -178,7 +178,7 @@ func parseDuration(value *kong.Value, text string) (any, error) {
 // size is a number of bytes.
 type size int64
 
-// String returns the number with a unit if it is a multiple of one.
+// String returns the size with the largest binary unit that divides it, such as 8MiB.
 func (s size) String() string {
 	units := []string{"", "KiB", "MiB", "GiB"}
 	for len(units) > 1 && s != 0 && s%1024 == 0 {
@@ -187,8 +187,8 @@ func (s size) String() string {
 	return strconv.FormatInt(int64(s), 10) + units[0]
 }
 
-// parseSize parses bytes, or a number with a unit: 8MB is 8,000,000 bytes and 8MiB
-// 8,388,608.
+// parseSize parses a number of bytes, with or without a unit: 8MB is 8,000,000 bytes and
+// 8MiB is 8,388,608.
 func parseSize(value *kong.Value, text string) (any, error) {
 	const most = 1 << 50
 	text = strings.TrimSpace(text)
@@ -204,8 +204,8 @@ func parseSize(value *kong.Value, text string) (any, error) {
 	return nil, fmt.Errorf("is too large a size: give one such as %s", example(value, "8MiB"))
 }
 
-// withUnit adds the unit of a setting's default to a number that has none, or returns the
-// default if the setting does not allow that.
+// withUnit adds the unit of a setting's default to a number without one. It returns the
+// default if the setting does not allow the result.
 func withUnit(number string, value *kong.Value) string {
 	usual := example(value, "1s")
 	text := number + strings.TrimLeft(usual, "0123456789.")
@@ -213,14 +213,14 @@ func withUnit(number string, value *kong.Value) string {
 	if err != nil || limitError(value, parseDuration, parsed) != nil {
 		return usual
 	}
-	const far = 100 // a number of another unit is meant
+	const far = 100 // the number probably has another unit
 	if d, err := parseDuration(value, usual); err == nil && parsed.(time.Duration) > far*d.(time.Duration) {
 		return usual
 	}
 	return text
 }
 
-// example is the default of a setting, else another value that it can have.
+// example returns the default of a setting, or other if it has none.
 func example(value *kong.Value, other string) string {
 	if value.HasDefault && value.Default != "" {
 		return value.Default
@@ -228,26 +228,26 @@ func example(value *kong.Value, other string) string {
 	return other
 }
 
-// Texts that should have been replaced before the program got them: in a value, and as a
-// whole password, which can have such signs in it.
+// Placeholders that should have been replaced before the program started. In a password only
+// the whole text counts, because a password can contain such characters.
 var (
 	placeholder         = regexp.MustCompile(`\$\{\w|\$\(|\$[A-Z_][A-Z0-9_]*|\{\{resolve:|<[A-Za-z][\w -]*>`)
 	passwordPlaceholder = regexp.MustCompile(`^(\$\{\w+\}|\$\(.+\)|\{\{resolve:.+\}\})$`)
 )
 
-// constantName is what a constant field can be called, and otherPair what follows a value if
-// pairs are separated by other than a comma.
+// constantName matches the name of a constant field. otherPair matches the next pair in a
+// value, if pairs are not separated by commas.
 var (
 	constantName = regexp.MustCompile(`^[\pL\d_.@-]+$`)
 	otherPair    = regexp.MustCompile(`[;&|\s]\s*[\pL\d_.@-]+=`)
 )
 
 var (
-	// plainNumber is one without a unit, and aroundUnit what stands before one or after it.
+	// plainNumber matches a number without a unit, aroundUnit the blanks around a unit.
 	plainNumber = regexp.MustCompile(`^[-+]?\d+([.,]\d+)?$`)
 	aroundUnit  = regexp.MustCompile(`(\d)\s+(\pL)|(\pL)\s+(\d)`)
 	timeText    = regexp.MustCompile(`^[-+]?([\d.]+\s*(ns|us|µs|ms|s|m|h|d|w)\s*)+$`)
 )
 
-// sizeText is whole bytes, or a number with a unit.
+// sizeText matches a whole number of bytes, or a number with a unit.
 var sizeText = regexp.MustCompile(`^(\d+|\d+(\.\d+)?\s*([kKmMgGtT]i?[bB]?|[bB]))$`)

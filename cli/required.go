@@ -10,9 +10,9 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 )
 
-// A setting that some command requires has the tag missing, which says what to set it to.
-// The command has a method required, which returns the flags without their hyphens, and
-// regionVariable if it needs a region.
+// Required settings. A command that requires settings has a method named required, which
+// returns their flags without hyphens, and regionVariable if the command needs a region. The
+// tag "missing" of such a setting describes the value to give.
 
 // required returns the settings that a command requires.
 func required(command *kong.Node) []string {
@@ -22,7 +22,7 @@ func required(command *kong.Node) []string {
 	return nil
 }
 
-// markRequired has help say which settings a command requires.
+// markRequired marks the settings that each command requires in their help.
 func markRequired(node *kong.Node) {
 	names := required(node)
 	for _, flag := range node.Flags {
@@ -35,16 +35,16 @@ func markRequired(node *kong.Node) {
 	}
 }
 
-// missing returns an error that names all settings that a command requires and that have no
-// value. Those whose values are wrong are not missing.
+// missing returns an error that names all required settings without a value. A setting with
+// an invalid value is not missing.
 func (v *values) missing(ctx context.Context, command *kong.Node, flags []*kong.Flag) error {
-	var names, whats, remedies []string
-	add := func(name, short, what string) {
-		names, whats, remedies = append(names, name), append(whats, what), append(remedies, short+" to "+what)
+	var names, examples, remedies []string
+	add := func(name, short, example string) {
+		names, examples, remedies = append(names, name), append(examples, example), append(remedies, short+" to "+example)
 	}
 	for _, name := range required(command) {
 		if name == regionVariable {
-			if cfg, err := awsconfig.LoadDefaultConfig(ctx); err == nil && cfg.Region == "" { // an error is for who loads it to report
+			if cfg, err := awsconfig.LoadDefaultConfig(ctx); err == nil && cfg.Region == "" { // loadAWS reports the error
 				add(name, name, "the region of the stream, such as us-east-1")
 			}
 			continue
@@ -58,7 +58,7 @@ func (v *values) missing(ctx context.Context, command *kong.Node, flags []*kong.
 	case -1:
 		return nil
 	case 0:
-		return settingf("%s is missing: set it to %s", names[0], whats[0])
+		return settingf("%s is missing: set it to %s", names[0], examples[0])
 	default:
 		return settingf("%s and %s are missing: set %s", strings.Join(names[:last], ", "), names[last], strings.Join(remedies, "; "))
 	}

@@ -27,8 +27,8 @@ import (
 	"logsluice/telemetry"
 )
 
-// runCommand consumes the stream. Region, credentials and endpoints are read by
-// the AWS SDK from its own variables.
+// runCommand consumes the stream. The AWS SDK reads region, credentials and endpoints from
+// its own variables.
 type runCommand struct {
 	streamSettings
 	InitialPosition   checkpoint.Position `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" otherwise:"TRIM_HORIZON" help:"Where reading starts the first time the application runs: TRIM_HORIZON, LATEST or an RFC 3339 time." more:"Later starts ignore it; with another value they log a warning. To move where reading continues, use logsluice leases reset."`
@@ -77,7 +77,7 @@ func (r *runCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	// The KCL repeats some of its lines on logrus' global logger.
+	// The KCL repeats some of its lines on the global logger of logrus.
 	logrus.SetOutput(io.Discard)
 
 	client, err := r.client(awsConfig, r.BulkConnections)
@@ -97,7 +97,7 @@ func (r *runCommand) check() error {
 		return err
 	}
 	switch {
-	case r.OpensearchCAFile != "" && r.OpensearchURL.URL.Scheme == "http": // setup and doctor have Dashboards, too
+	case r.OpensearchCAFile != "" && r.OpensearchURL.URL.Scheme == "http": // setup and doctor can use it for Dashboards
 		return settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", r.OpensearchCAFile, r.OpensearchURL.URL)
 	case r.ShardSyncInterval > r.LeaseDuration:
 		return settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %q is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
@@ -112,7 +112,7 @@ func (r *runCommand) emf() *telemetry.EMF {
 	return &telemetry.EMF{Namespace: r.EMFNamespace, Application: r.ApplicationName}
 }
 
-// worker names this worker; the random part tells it from its earlier lives.
+// worker returns the id of this worker. The random part makes it differ after a restart.
 func (r *runCommand) worker() string {
 	if r.WorkerID == "" {
 		host, err := os.Hostname()
@@ -124,7 +124,7 @@ func (r *runCommand) worker() string {
 	return r.WorkerID
 }
 
-// consume puts the parts together and runs them until ctx ends.
+// consume creates the mapper, lease table, indexer and consumer, and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
 ) error {
@@ -198,11 +198,11 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 	if err := checkCredentials(ctx, awsConfig); err != nil {
 		return err
 	}
-	// Telemetry outlives the consumer, so that the last line has all of it.
-	showing, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
-	var shows sync.WaitGroup
-	defer shows.Wait()
-	defer stopShowing()
+	// Telemetry stops after the consumer, so that the last summary is complete.
+	telemetryCtx, stopTelemetry := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer stopTelemetry()
 	if r.MetricsAddress != "" {
 		health := telemetry.Health{
 			Alive: []telemetry.Check{{Name: "consumer", Func: c.Alive}, {Name: "indexer", Func: ix.Alive}},
@@ -212,21 +212,21 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 				{Name: "OpenSearch", Func: func(ctx context.Context) error { return opensearch.CheckTemplates(ctx, client, templates...) }},
 			},
 		}
-		shows.Go(func() {
-			if err := telemetry.Serve(showing, r.MetricsAddress, registry, health, log); err != nil {
+		background.Go(func() {
+			if err := telemetry.Serve(telemetryCtx, r.MetricsAddress, registry, health, log); err != nil {
 				log.Error().Err(err).Str("remedy", "give METRICS_ADDRESS (--metrics-address), now "+r.MetricsAddress+", an address of this machine with a free port, such as :9100").
-					Msg("no metrics are served, and probes find nothing")
+					Msg("metrics and probes are not served")
 			}
 		})
 	}
 	installer := newInstaller(client, r.access(), targets, log)
-	asking, stopAsking := context.WithCancel(ctx)
-	var asked sync.WaitGroup
-	asked.Go(func() { installer.Ask(asking) })
-	// Nothing is created in AWS or OpenSearch before this.
+	probeCtx, stopProbe := context.WithCancel(ctx)
+	var probe sync.WaitGroup
+	probe.Go(func() { installer.Ask(probeCtx) })
+	// Nothing is created in AWS or OpenSearch before this check.
 	stream, err := c.Check(ctx)
-	stopAsking()
-	asked.Wait()
+	stopProbe()
+	probe.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return nil // stopped while it was starting
@@ -235,18 +235,18 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 	case stream.ARN != "":
 		log.Info().Str("arn", stream.ARN).Time("created", stream.Created).Str("retention", timetext.Format(stream.Retention)).Msg("stream found")
 	}
-	// A worker whose settings are wrong counts for nothing, so it has no summary.
-	shows.Go(func() {
+	// A worker with invalid settings has nothing to summarize, so summaries start here.
+	background.Go(func() {
 		cfg := telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, Gauges: steadyGauges, EMF: r.emf(), Log: log}
 		if forPeople {
 			cfg.Sentence = func(values map[string]float64) string {
 				if installer.IsWaiting() {
-					return timetext.Format(r.SummaryPeriod) + ": nothing is read: waiting for OpenSearch"
+					return timetext.Format(r.SummaryPeriod) + ": not reading: waiting for OpenSearch"
 				}
 				return summarySentence(r.SummaryPeriod, values)
 			}
 		}
-		telemetry.Summarize(showing, cfg)
+		telemetry.Summarize(telemetryCtx, cfg)
 	})
 	if err := installer.Install(ctx, templates...); err != nil {
 		if ctx.Err() != nil {
@@ -254,28 +254,29 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 		}
 		return err
 	}
-	// Nothing waits for these: a domain or a bucket that refuses them still takes documents.
-	shows.Go(func() { watchConcerns(showing, client, targets, log) })
-	shows.Go(func() { ensureDeadLetterIndex(showing, client, r.access(), documents.Naming.Prefix, log) })
-	shows.Go(func() { checkStore(showing, store, log) })
+	// Reading does not wait for these: a domain or bucket that refuses them can still accept
+	// documents.
+	background.Go(func() { watchConcerns(telemetryCtx, client, targets, log) })
+	background.Go(func() { ensureDeadLetterIndex(telemetryCtx, client, r.access(), documents.Naming.Prefix, log) })
+	background.Go(func() { checkStore(telemetryCtx, store, log) })
 	return r.explain(c.Run(ctx), awsConfig.Region)
 }
 
-// workingMemory is what the Go runtime may take in bytes beside the documents in
-// flight: records being read and decoded, requests and answers. It keeps a
-// quarter off the 256 MiB that are promised, as the runtime may exceed it for
-// moments and the program itself takes some.
+// workingMemory is how many bytes the Go runtime may use in addition to the documents in
+// flight: for records being read and decoded, requests and responses. It is a quarter less
+// than the 256 MiB that are documented, because the runtime can exceed its limit for a moment
+// and the program itself needs memory.
 const workingMemory = 192 << 20
 
-// limitMemory has garbage collected in time, where GOMEMLIMIT does not say
-// otherwise, so that the process stays within what is in flight and the rest.
+// limitMemory sets the runtime's memory limit to inFlight bytes plus workingMemory, unless
+// GOMEMLIMIT is set.
 func limitMemory(inFlight int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(inFlight + workingMemory)
 	}
 }
 
-// Pauses before OpenSearch is asked again.
+// Pauses before a request to OpenSearch is sent again.
 const (
 	retryMin = 100 * time.Millisecond
 	retryMax = 10 * time.Second

@@ -12,15 +12,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the program the command logsluice of the scripts.
+// TestMain makes the program available to the scripts as the command logsluice.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"logsluice": func() {
 		os.Exit(Main(context.Background(), "v1.2.3", os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}})
 }
 
-// TestScripts runs testdata/script: the program as a process, which finds testdata as $DATA
-// and the built-in schemas as $SCHEMAS. The environment has no other settings.
+// TestScripts runs the scripts of testdata/script, which run the program as a process. $DATA is
+// testdata and $SCHEMAS the built-in schemas. The environment has no other settings.
 func TestScripts(t *testing.T) {
 	folders := make(map[string]string)
 	for name, folder := range map[string]string{"DATA": "testdata", "SCHEMAS": "../mapping/schema/schemas"} {
@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:         "testdata/script",
-		WorkdirRoot: t.TempDir(), // testscript's own is left behind when -run skips scripts
+		WorkdirRoot: t.TempDir(), // the default is not removed when -run skips scripts
 		Setup: func(env *testscript.Env) error {
 			for name, folder := range folders {
 				env.Setenv(name, folder)

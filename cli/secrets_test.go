@@ -18,7 +18,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// No command prints a secret, whatever OpenSearch and AWS answer.
+// No command prints a secret, even if OpenSearch or AWS quotes it in a response.
 func TestNoSecretsInOutput(t *testing.T) {
 	const inURL, inVariable, inFile = "p@ss/w:rd-inURL", "w0rd-inVariable", "w0rd-inFile"
 	const key, token = "secret-access-key", "IQoJb3JpZ2luX2VjEPLANTED"
@@ -27,7 +27,7 @@ func TestNoSecretsInOutput(t *testing.T) {
 		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte("user:"+word)))
 	}
 
-	// As AWS answers a request whose signature does not match.
+	// Like AWS's response to a request whose signature does not match.
 	quote := func(r *http.Request) string {
 		return "\x1b[31mThe request signature we calculated does not match. The Canonical String for this request should have been 'GET\n/\n\nhost:" +
 			r.Host + "\nx-amz-date:20260131T000000Z\nx-amz-security-token:" + r.Header.Get("X-Amz-Security-Token") + "'"
@@ -61,9 +61,9 @@ func TestNoSecretsInOutput(t *testing.T) {
 		"METRICS_ADDRESS": strings.TrimPrefix(gone.URL, "http://"), "DASHBOARDS_URL": withUser(server.URL) + "/_dashboards",
 		"DEAD_LETTER_URL": "s3://bucket/prefix/", "ARCHIVE_URL": "s3://bucket/archive/",
 	}
-	proofs := map[string]map[string]string{
+	credentials := map[string]map[string]string{
 		"in the URL":      {"OPENSEARCH_URL": withUser(server.URL)},
-		"of no server":    {"OPENSEARCH_URL": withUser(gone.URL)},
+		"not reachable":   {"OPENSEARCH_URL": withUser(gone.URL)},
 		"with a bad port": {"OPENSEARCH_URL": withUser("http://host:0")},
 		"in a variable":   {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": inVariable},
 		"in a file":       {"OPENSEARCH_URL": server.URL, "OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD_FILE": file},
@@ -86,12 +86,12 @@ func TestNoSecretsInOutput(t *testing.T) {
 		{"run", "OPENSEARCH_PASSWORD=" + inVariable}, {"OPENSEARCH_PASSWORD=" + inVariable, "run"}, {"run", "https://user:" + inURL + "@host"}, {"run", "--opensearch-username", "user", inVariable},
 		{"run", "--bulk-gzip", inVariable}, {"--help=" + inVariable}, {"run", "--opensearch-passwd=" + inVariable}, {"leases", "word=" + inVariable}, {"decode", "-", "--index-prefix=x", inVariable}, {"run", "--constant-fields", "a=b", "c=" + inVariable},
 	} {
-		for name, proof := range proofs {
+		for name, variables := range credentials {
 			t.Run(fmt.Sprint(args, " ", name), func(t *testing.T) {
 				for variable, value := range common {
 					t.Setenv(variable, value)
 				}
-				for variable, value := range proof {
+				for variable, value := range variables {
 					t.Setenv(variable, value)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -99,7 +99,7 @@ func TestNoSecretsInOutput(t *testing.T) {
 				var out localtest.Buffer
 				Main(ctx, "", args, bytes.NewReader(nil), &out, &out)
 				if ctx.Err() != nil {
-					t.Errorf("it does not end: %s", out.String())
+					t.Errorf("still running after a minute: %s", out.String())
 				}
 				for _, secret := range secrets {
 					if strings.Contains(out.String(), secret) {
@@ -114,11 +114,11 @@ func TestNoSecretsInOutput(t *testing.T) {
 	}
 }
 
-// A password that can be read on its way is one warning for each address.
+// Each address to which a password is sent unencrypted is one warning.
 func TestPasswordInClear(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	exposed := strings.Replace(server.URL, "127.0.0.1", "0.0.0.0", 1) // not a loopback address, and reached
+	exposed := strings.Replace(server.URL, "127.0.0.1", "0.0.0.0", 1) // not a loopback address, but reachable
 	f := func(name, address, dashboards string, want ...string) {
 		t.Helper()
 		env := map[string]string{
@@ -132,7 +132,7 @@ func TestPasswordInClear(t *testing.T) {
 		}
 		for _, w := range want {
 			if !strings.Contains(out+errOut, "the password is sent unencrypted to "+w) {
-				t.Errorf("%s: no warning of %s: %s%s", name, w, out, errOut)
+				t.Errorf("%s: no warning about %s: %s%s", name, w, out, errOut)
 			}
 		}
 	}

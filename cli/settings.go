@@ -31,17 +31,18 @@ import (
 	"logsluice/opensearch/assets"
 )
 
-// streamSettings name what is read and the lease table.
+// streamSettings name the stream and the lease table.
 type streamSettings struct {
 	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" check:"stream" missing:"the name or the ARN of the Kinesis data stream" help:"Kinesis data stream to consume: its name, or its ARN if it belongs to another account." more:"See [a stream of another account](../README.md#a-stream-of-another-account)."`
 	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" check:"table" missing:"a name for the lease table, the same for all workers" help:"Name of the application and of its lease table in DynamoDB, the same for all workers. run creates the table if it does not exist." more:"The table is created with on-demand capacity. Its name has 3 to 255 letters, digits, _, . and -."`
 }
 
-// regionVariable is read by the AWS SDK, as is the region of a profile.
+// regionVariable is read by the AWS SDK, which also reads the region of a profile.
 const regionVariable = "AWS_REGION"
 
-// explain makes a setting's error of what AWS says when a setting is wrong, and
-// returns any other error as it is. region is the configured one.
+// explain turns an error of AWS that a wrong setting causes into a settingError, and adds
+// remedies to other errors of AWS. Errors that it does not recognize are returned unchanged.
+// region is the configured one.
 func (s streamSettings) explain(err error, region string) error {
 	var noStream *types.ResourceNotFoundException
 	var otherStream *checkpoint.OtherStreamError
@@ -50,7 +51,7 @@ func (s streamSettings) explain(err error, region string) error {
 	streamRegion := consumer.StreamRegion(s.StreamName, region)
 	switch {
 	case errors.As(err, &noStream):
-		return settingf("there is no stream %q in %s: %s", s.StreamName, streamRegion, doctor.CorrectStream)
+		return settingf("stream %q does not exist in %s: %s", s.StreamName, streamRegion, doctor.CorrectStream)
 	case errors.Is(err, consumer.ErrDeleting):
 		return settingf("stream %q in %s is being deleted: %s", s.StreamName, streamRegion, doctor.CorrectStream)
 	case errors.Is(err, checkpoint.ErrRefused):
@@ -58,13 +59,13 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.As(err, &otherStream):
 		return settingf("%w: %s", otherStream, doctor.SeparateTable)
 	case errors.Is(err, checkpoint.ErrNoTable):
-		return settingf("there is no lease table %q in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION to those of run, which creates the table at its first start", s.ApplicationName, region)
+		return settingf("lease table %q does not exist in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION to those of run, which creates the table at its first start", s.ApplicationName, region)
 	case errors.Is(err, checkpoint.ErrOtherTable):
 		return settingf("APPLICATION_NAME (--application-name): %w: give a name that no other table has", err)
 	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):
 		return settingf("AWS refuses the credentials: %w: %s, and check this machine's clock", api, doctor.RenewIdentity)
 	case errors.As(err, &noHost) && noHost.IsNotFound:
-		return settingf("there is no host %s: correct AWS_REGION (%q), or AWS_ENDPOINT_URL and its like, or look at the DNS", noHost.Name, region)
+		return settingf("host %s does not exist: correct AWS_REGION (%q) or the variables AWS_ENDPOINT_URL*, or check the DNS", noHost.Name, region)
 	}
 	if err == nil || errors.As(err, new(settingError)) {
 		return err
@@ -79,7 +80,8 @@ func (s streamSettings) explain(err error, region string) error {
 	return fmt.Errorf("%s: %s", found, remedy)
 }
 
-// loadAWS reads region, credentials and endpoints from the SDK's own variables.
+// loadAWS returns a configuration with the region, credentials and endpoints from the SDK's
+// own variables. Its errors name the variable to correct.
 func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	if err := checkVariables(); err != nil {
 		return aws.Config{}, err
@@ -100,15 +102,15 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	return cfg, nil
 }
 
-// secretVariables have the credentials for AWS.
+// secretVariables hold the credentials for AWS.
 var secretVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
-// checkVariables refuses what the AWS SDK reads from the environment and takes as it is, or
-// with an error that does not name the variable.
+// checkVariables returns an error for invalid AWS_* variables that the AWS SDK accepts
+// unchecked or rejects without naming the variable.
 func checkVariables() error {
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
-		wrong := blemish(value)
+		wrong := strayText(value)
 		switch isSecret := slices.Contains(secretVariables, name); {
 		case !strings.HasPrefix(name, "AWS_"):
 		case wrong != "" && isSecret:
@@ -142,7 +144,7 @@ func checkVariables() error {
 	return nil
 }
 
-// cutTokens has the errors of AWS end before a session token that they quote.
+// cutTokens truncates the errors of AWS before a session token that they quote.
 func cutTokens(stack *middleware.Stack) error {
 	return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("cutTokens",
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
@@ -159,36 +161,36 @@ func cutTokens(stack *middleware.Stack) error {
 
 var endpoint = regexp.MustCompile(`^https?://[^/\s]+`)
 
-// checkCredentials finds out whether there are credentials for AWS.
+// checkCredentials returns an error if the SDK finds no credentials for AWS.
 func checkCredentials(ctx context.Context, cfg aws.Config) error {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return settingf("there are no credentials for AWS: %w: %s", err, doctor.GiveIdentity)
+		return settingf("no credentials for AWS were found: %w: %s", err, doctor.GiveIdentity)
 	}
 	return nil
 }
 
-// newDynamoDB makes a client whose answers are not cut off.
+// newDynamoDB returns a client that sends request bodies through ownbody, so that the SDK does
+// not close a body before it is sent.
 func newDynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = ownbody.Client(o.HTTPClient) })
 }
 
-// schemaSettings say which fields documents have.
+// schemaSettings decide which fields documents have.
 type schemaSettings struct {
 	Schema         string            `group:"documents" env:"SCHEMA" enum:"default,plain,ecs" default:"default" placeholder:"NAME" help:"Fields that documents have: default (common fields of JSON lines), plain (the line only) or ecs (the names of the Elastic Common Schema)."`
-	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with your own schema, in place of SCHEMA. logsluice assets schema prints one to start from." more:"At most 1 MiB. For fields that only your lines have."`
-	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop." more:"They tell the documents of several applications apart. Write a comma in a value as \\,."`
+	SchemaFile     string            `group:"documents" env:"SCHEMA_FILE" placeholder:"FILE" help:"YAML file with your own schema, instead of SCHEMA. logsluice assets schema prints one to start from." more:"At most 1 MiB. For fields that only your lines have."`
+	ConstantFields map[string]string `group:"documents" env:"CONSTANT_FIELDS" mapsep:"," placeholder:"NAME=VALUE,…" help:"Keywords that each document has, such as env=prod,service=shop." more:"They distinguish the documents of several applications. Write a comma in a value as \\,."`
 }
 
-// windowSettings bound the times of events that have an index by their date. They are no
-// narrower than what CloudWatch Logs accepts. See
+// windowSettings bound the times of events that go to the index of their date. They cannot be
+// narrower than the window that CloudWatch Logs accepts. See
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
 type windowSettings struct {
 	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside instead of the one of its date. A data stream accepts events of all times."`
 	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so far ahead" help:"The same for events dated after their arrival."`
 }
 
-// documentSettings are the settings that decide what documents look like and where
-// they go.
+// documentSettings decide the ids and fields of documents and the indices they go to.
 type documentSettings struct {
 	IndexPrefix   string         `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" check:"prefix" missing:"the beginning of the index names" help:"Prefix of the index names PREFIX-YYYY-MM-DD."`
 	IndexDate     string         `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" check:"date" help:"What follows the prefix in index names, as a strftime pattern: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months." more:"Choose a period that fills its shards and does not overfill them."`
@@ -198,7 +200,7 @@ type documentSettings struct {
 	DocumentIDs string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: the id of the event, so that no event is indexed twice. none: OpenSearch assigns ids, for time-series collections of Serverless, which accept no others."`
 }
 
-// indexSettings are settings of the indices that run has made.
+// indexSettings are settings of the indices that run creates.
 type indexSettings struct {
 	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index. One holds about 50 GB." more:"More shards than needed make each search more expensive."`
 	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" check:"copies" otherwise:"the cluster's setting" help:"Copies of each shard." more:"They protect against the loss of a node."`
@@ -207,7 +209,7 @@ type indexSettings struct {
 	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for descending order." more:"A search in that order, such as @timestamp:desc, can end early. Indexing costs half as much CPU again."`
 }
 
-// schema is the one that the settings name, with their constants.
+// schema returns the schema that the settings name, with the constant fields added.
 func (s schemaSettings) schema() (*schema.Schema, error) {
 	fields, err := s.read()
 	if err != nil {
@@ -237,7 +239,8 @@ func (s schemaSettings) read() (*schema.Schema, error) {
 	return fields, nil
 }
 
-// documents returns what the settings say of documents and of their indices.
+// documents returns the naming, schema and index settings. It fails if settings contradict
+// each other.
 func (s documentSettings) documents(index assets.IndexSettings) (d assets.Documents, err error) {
 	fields, err := s.schema()
 	if err != nil {
@@ -253,7 +256,7 @@ func (s documentSettings) documents(index assets.IndexSettings) (d assets.Docume
 	return assets.Documents{Naming: naming, Schema: fields, Index: index}, nil
 }
 
-// mapper makes a mapper of documents and of what else a command configures.
+// mapper returns a mapper for documents. cfg has the command's other configuration.
 func (s documentSettings) mapper(d assets.Documents, cfg mapping.Config) (*mapping.Mapper, error) {
 	cfg.Naming, cfg.Schema, cfg.NoIDs = d.Naming, d.Schema, s.DocumentIDs == "none"
 	m, err := mapping.New(cfg)
@@ -263,7 +266,7 @@ func (s documentSettings) mapper(d assets.Documents, cfg mapping.Config) (*mappi
 	return m, nil
 }
 
-// settings returns them as index templates have them.
+// settings returns the settings in the form that index templates use.
 func (s indexSettings) settings() assets.IndexSettings {
 	settings := assets.IndexSettings{Shards: s.IndexShards, Replicas: s.IndexReplicas, Refresh: s.IndexRefresh, Codec: s.IndexCodec, Sort: s.IndexSort}
 	for i, by := range settings.Sort {

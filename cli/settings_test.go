@@ -16,12 +16,11 @@ import (
 	"logsluice/opensearch"
 )
 
-// plantedSecret is a password that no output may have.
+// plantedSecret is a password that must not appear in any output.
 const plantedSecret = "s3cr3t-w0rd"
 
-// A setting that is missing or wrong is an error of one line that names the setting,
-// shows the value and has the remedy, with exit code 2, before anything is asked of AWS or
-// OpenSearch.
+// A missing or invalid setting ends the program with exit code 2 and one line that names the
+// setting, quotes the value and has the remedy, before any request to AWS or OpenSearch.
 func TestSettings_Failure(t *testing.T) {
 	var requests atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
@@ -44,8 +43,8 @@ func TestSettings_Failure(t *testing.T) {
 	complete := map[string]string{
 		"STREAM_NAME": "logs", "APPLICATION_NAME": "app", "OPENSEARCH_URL": server.URL, "INDEX_PREFIX": "logs", "AWS_REGION": "us-east-1",
 	}
-	// check runs a command with an environment of complete and what differs from it, as
-	// NAME=VALUE, and looks for parts of the error.
+	// check runs a command in the environment complete, changed by differs (NAME=VALUE), and
+	// looks for parts of the error.
 	check := func(args, differs []string, want ...string) {
 		t.Helper()
 		t.Run(strings.Join(append(args, differs...), " "), func(t *testing.T) {
@@ -74,8 +73,9 @@ func TestSettings_Failure(t *testing.T) {
 			}
 		})
 	}
-	// f tries a value of one variable, with more variables as NAME=VALUE; the error begins with
-	// its name and the flag's, and has what is wanted.
+	// f runs with a value of one variable, and other variables in more as NAME=VALUE. The error
+	// must begin with the names of the variable and its flag, and contain want and the rest of
+	// more.
 	isVariable := regexp.MustCompile(`^[A-Z_0-9]+=`)
 	f := func(variable, value, want string, more ...string) {
 		t.Helper()
@@ -261,9 +261,9 @@ func TestSettings_Failure(t *testing.T) {
 	f("OPENSEARCH_URL", "https://user:"+plantedSecret+"/@host:0", `"https://***@host:0" has a port`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user:" + plantedSecret + "@host", "OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_URL (--opensearch-url) has a user", "remove the user from the URL")
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user@host"}, "OPENSEARCH_URL (--opensearch-url) has a user without a password, or the reverse")
-	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin"}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin", and there is no password`, "OPENSEARCH_PASSWORD_FILE")
-	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin", "OPENSEARCH_PASSWORD="}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin", and there is no password`)
-	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_PASSWORD (--opensearch-password) is set, and there is no user: set OPENSEARCH_USERNAME")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin"}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin" without a password`, "OPENSEARCH_PASSWORD_FILE")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=admin", "OPENSEARCH_PASSWORD="}, `OPENSEARCH_USERNAME (--opensearch-username) is "admin" without a password`)
+	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_PASSWORD (--opensearch-password) is set without a user: set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD_FILE=" + empty}, "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file) is ", empty, "set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_PASSWORD_FILE=" + empty}, "are both set")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "use either OPENSEARCH_SIGV4 or a user, not both")
@@ -288,7 +288,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("DEAD_LETTER_URL", "s3://No_Bucket/", "No_Bucket")
 	f("DEAD_LETTER_URL", "s3://bucket/prefix/?x", "s3://bucket/prefix/?x")
 
-	// Secrets that are not what they are to be are not shown.
+	// Invalid secrets are not quoted.
 	inJSON := `{"username":"u","password":"` + plantedSecret + `"}`
 	user := "OPENSEARCH_USERNAME=u"
 	for value, want := range map[string]string{
@@ -335,7 +335,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("SCHEMA_FILE", schema("rules:\n  - keep: {message: x}\n"), "line 2: keep has no effect as the last rule", "drop: {log_group: .}")
 	f("SCHEMA_FILE", schema("rules:\n  - drop: {log_group: /ecs/*}\n"), `line 2: "/ecs/*" is a regular expression`, `give "^/ecs/"`)
 
-	// Examples are within the limits, and quotes, blanks and line breaks are named.
+	// Examples are within the limits, and errors name quotes, blanks and line breaks.
 	f("POLL_INTERVAL", "1", `such as 250ms`)
 	f("LEASE_DURATION", "15000", `"15000" has no unit: give ms, s, m, h or d, such as 15s`)
 	f("LEASE_DURATION", "20", `such as 20s`)
@@ -354,7 +354,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"AWS_REGION=us-east-1\n"}, `AWS_REGION: "us-east-1\n" ends in a newline: remove it`)
 	check([]string{"run"}, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1 "}, `AWS_ENDPOINT_URL: "http://127.0.0.1:1 " has a leading or trailing blank: remove it`)
 
-	// A setting whose value is wrong is not missing, too.
+	// A setting with an invalid value is not reported as missing as well.
 	for _, wrong := range [][]string{{"run", "OPENSEARCH_URL='https://h'"}, {"run", "INDEX_PREFIX='logs'"}} {
 		check(wrong[:1], append(wrong[1:], "APPLICATION_NAME="), "has quotes around it: remove them; APPLICATION_NAME (--application-name) is missing")
 	}
@@ -377,7 +377,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run", "--bulk-gzip", "false"}, nil, "unexpected argument false: give --bulk-gzip=false")
 	check([]string{"run", "--constant-fields", "a=b", "c=" + plantedSecret}, nil, "CONSTANT_FIELDS (--constant-fields) takes one value: separate pairs with commas")
 
-	// What is empty, or was not replaced.
+	// Empty values, and placeholders that were not replaced.
 	check([]string{"leases", "reset", "--to=latest", "--yes", "--shard="}, nil, "--shard: \"\" is empty, or has an empty part: give a value, or leave the flag out")
 	check([]string{"leases", "reset", "--to=latest", "--yes", "--shard=shardId-000000000000,"}, nil, "--shard: ", "has an empty part")
 	check([]string{"leases", "reset", "--to=latest", "--shard=3"}, nil, `--shard: "3" is not the id of a shard: give one as leases shows it, such as shardId-000000000003`)
@@ -386,12 +386,12 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"doctor", "--log-group=/ecs/*"}, nil, `--log-group: "/ecs/*" is not the name of a log group`)
 	check([]string{"doctor", "--log-group=arn:aws:logs:us-east-1:123456789012:log-group:/ecs/api:*"}, nil, "is not the name of a log group: give the whole name, such as /ecs/api")
 	for _, text := range []string{"$(hostname)", "${HOST}", "$HOST", "{{resolve:ssm:name}}", "<worker>"} {
-		f("WORKER_ID", text, "has a variable or placeholder that nothing has replaced: give its value")
+		f("WORKER_ID", text, "has a variable or placeholder that was not replaced: give its value")
 	}
-	f("INDEX_PREFIX", "${ENV}-logs", "has a variable or placeholder that nothing has replaced")
-	f("OPENSEARCH_URL", "https://<domain>:9200", "has a variable or placeholder that nothing has replaced")
-	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=${OS_PASSWORD}"}, "OPENSEARCH_PASSWORD (--opensearch-password)", "nothing has replaced")
-	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD={{resolve:secretsmanager:" + plantedSecret + "}}"}, "nothing has replaced")
+	f("INDEX_PREFIX", "${ENV}-logs", "has a variable or placeholder that was not replaced")
+	f("OPENSEARCH_URL", "https://<domain>:9200", "has a variable or placeholder that was not replaced")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=${OS_PASSWORD}"}, "OPENSEARCH_PASSWORD (--opensearch-password)", "was not replaced")
+	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD={{resolve:secretsmanager:" + plantedSecret + "}}"}, "was not replaced")
 
 	// Flags without a value, of other commands, and others.
 	check([]string{"run", "--stream-name", "--application-name", "x"}, nil, "STREAM_NAME (--stream-name): the flag has no value: give --stream-name=VALUE")
@@ -405,7 +405,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("DATA_STREAM", "logs-ecs", `"logs-ecs" is neither true nor false: give true, and set INDEX_PREFIX to the name of the data stream`)
 	f("STREAM_NAME", "arn:aws:kinesis:us-east-1:123456789012:stream", "is not the ARN of a stream")
 
-	// Addresses of something else.
+	// Addresses that are not a domain's.
 	f("OPENSEARCH_URL", "https://us-east-1.console.aws.amazon.com/aos/home?region=us-east-1#opensearch", "is a page of the AWS console: give the domain endpoint that it shows")
 	f("OPENSEARCH_URL", "OPENSEARCH_URL=https://host:9200", "begins with the name of a variable: give what follows the first =")
 	f("OPENSEARCH_URL", "jdbc:opensearch://host", "does not begin with http:// or https://")
@@ -480,13 +480,13 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=8d"}, `MERGE_AFTER (--merge-after): "8d" is not shorter than DELETE_AFTER (7d)`)
 	check([]string{"setup"}, []string{"DELETE_AFTER=7d", "MERGE_AFTER=7d"}, `MERGE_AFTER (--merge-after): "7d" is not shorter than DELETE_AFTER (7d)`)
 
-	// By the variables of before.
+	// Variables of the usual Lambda.
 	check([]string{"run"}, []string{"OPENSEARCH_URL=", "ES_DOMAIN_URL=ftp://host"}, `ES_DOMAIN_URL (--opensearch-url): "ftp://host" does not begin with`)
 	check([]string{"run"}, []string{"INDEX_PREFIX=", "ES_INDEX_PREFIX=Logs"}, `ES_INDEX_PREFIX (--index-prefix): "Logs" has uppercase letters: use lowercase`)
 	check([]string{"run"}, []string{"INDEX_PREFIX=", `ES_INDEX_PREFIX="logs"`}, `ES_INDEX_PREFIX (--index-prefix): "\"logs\"" has quotes around it`)
 }
 
-// Choices are taken in any case, sizes with units, and a flag in place of its variable.
+// Choices are accepted in any case, and a flag overrides its variable.
 func TestSettings_Success(t *testing.T) {
 	f := func(env map[string]string, args ...string) {
 		t.Helper()
@@ -514,8 +514,8 @@ func TestSettings_Success(t *testing.T) {
 	f(map[string]string{"LOG_LEVEL": "loud", "BULK_BYTES": "many"}) // of another command
 }
 
-// Requests are signed for the region that is set, otherwise for that of the host name,
-// otherwise for the SDK's.
+// Requests are signed for the configured region, otherwise for the region in the host name,
+// otherwise for the SDK's region.
 func TestSigningRegion(t *testing.T) {
 	f := func(set, url, want string) {
 		t.Helper()
@@ -533,11 +533,11 @@ func TestSigningRegion(t *testing.T) {
 	f("ap-northeast-1", "https://search-logs-abc.eu-west-1.es.amazonaws.com", "ap-northeast-1")
 }
 
-// A host that does not exist is most often that of a region that does not.
+// A host that does not exist usually belongs to a region that does not exist.
 func TestExplain(t *testing.T) {
 	none := fmt.Errorf("dial: %w", &net.DNSError{Name: "kinesis.xx-nowhere-1.amazonaws.com", IsNotFound: true})
 	err := streamSettings{StreamName: "logs"}.explain(none, "xx-nowhere-1")
-	if got := fmt.Sprint(err); got != `there is no host kinesis.xx-nowhere-1.amazonaws.com: correct AWS_REGION ("xx-nowhere-1"), or AWS_ENDPOINT_URL and its like, or look at the DNS` {
+	if got := fmt.Sprint(err); got != `host kinesis.xx-nowhere-1.amazonaws.com does not exist: correct AWS_REGION ("xx-nowhere-1") or the variables AWS_ENDPOINT_URL*, or check the DNS` {
 		t.Error(got)
 	}
 }

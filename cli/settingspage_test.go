@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write docs/settings.md")
 
 const settingsPage = "../docs/settings.md"
 
-// docs/settings.md is made of the tags of the settings:
+// docs/settings.md is made from the tags of the settings:
 // go test ./cli -run TestSettingsPage -update
 func TestSettingsPage(t *testing.T) {
 	page := settingsAsPage(t)
@@ -34,7 +34,7 @@ func TestSettingsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(text) != page {
-		t.Error("docs/settings.md is not what the settings' tags say: go test ./cli -run TestSettingsPage -update writes it")
+		t.Error("docs/settings.md differs from the settings' tags: go test ./cli -run TestSettingsPage -update writes it")
 	}
 }
 
@@ -49,11 +49,11 @@ Every setting is an environment variable and a flag (` + "`STREAM_NAME` is `--st
 - Choices can be written in any case.
 - Region, credentials and endpoints are the AWS SDK's own variables: ` + "`AWS_REGION`" + ` (required), ` + "`AWS_PROFILE`, `AWS_ENDPOINT_URL_KINESIS`" + ` and so on.
 
-A setting that is missing or wrong ends the command with exit code 2 and one line that names it, before any request is sent.
+A missing or invalid setting ends the command with exit code 2 and one line that names it, before any request is sent.
 `
 
-// settingsAsPage returns the page: the settings of run in the groups of its help, then those
-// of other commands only.
+// settingsAsPage returns the page: the settings of run in the groups of its help, then the
+// settings that run does not have.
 func settingsAsPage(t *testing.T) string {
 	t.Helper()
 	var page strings.Builder
@@ -99,17 +99,17 @@ func modelOf(t *testing.T) *kong.Application {
 	return parser.Model
 }
 
-// literal is a value or a name, which the page shows as code.
+// literal matches values and names, which the page shows as code.
 var literal = regexp.MustCompile(`(s3|https)://[\w:/]+|/(healthz|readyz|metrics)\b|%\w[-\w%]*|[A-Z]+(_[A-Z0-9]+)+|PREFIX\b([-/.]\w+)*|\w+=\w+,\w+=\w+|s3:\w+|@\w+:\w+|:desc\b|\\,|logsluice [a-z]+ [a-z]+\b|\b\d+(ms|s|m|h|d|KiB|MiB|GiB)\b`)
 
 func row(flag *kong.Flag, isRequired bool) string {
 	variables := "`" + strings.Join(flag.Envs, "`, or `") + "`"
-	usual := usualValue(flag.Value)
+	standard := defaultText(flag.Value)
 	switch {
 	case isRequired:
-		usual = "required"
-	case usual != "" && usual == flag.Default:
-		usual = "`" + usual + "`"
+		standard = "required"
+	case standard != "" && standard == flag.Default:
+		standard = "`" + standard + "`"
 	}
 	meaning := strings.TrimPrefix(flag.Help, "Required. ")
 	if more := flag.Tag.Get("more"); more != "" {
@@ -118,15 +118,15 @@ func row(flag *kong.Flag, isRequired bool) string {
 	if limits := limitsOf(flag.Value, ""); limits != "" {
 		meaning += " " + strings.ToUpper(limits[:1]) + limits[1:] + "."
 	}
-	return fmt.Sprintf("| %s | %s | %s |\n", variables, usual, literal.ReplaceAllString(meaning, "`$0`"))
+	return fmt.Sprintf("| %s | %s | %s |\n", variables, standard, literal.ReplaceAllString(meaning, "`$0`"))
 }
 
-// settingInText is a setting as errors, remedies and pages name it.
+// settingInText matches a setting as errors, remedies and pages name it.
 var settingInText = regexp.MustCompile(`\b([A-Z][A-Z0-9_]+) \(--([a-z0-9-]+)\)`)
 
-// The settings that texts of the program name exist, and have both names.
+// The settings that the program's texts name exist, and both names belong together.
 func TestSettingNames(t *testing.T) {
-	names := map[string]string{"SHARDS": "shards", "RATE": "rate"} // local/produce has these too
+	names := map[string]string{"SHARDS": "shards", "RATE": "rate"} // settings of local/produce
 	for _, leaf := range modelOf(t).Leaves(true) {
 		for _, flag := range leaf.Flags {
 			for _, name := range flag.Envs {
@@ -151,7 +151,7 @@ func TestSettingNames(t *testing.T) {
 		for _, match := range settingInText.FindAllStringSubmatch(string(text), -1) {
 			found++
 			if names[match[1]] != match[2] {
-				t.Errorf("%s: there is no setting %s", path, match[0])
+				t.Errorf("%s: setting %s does not exist", path, match[0])
 			}
 		}
 		return nil

@@ -18,36 +18,36 @@ import (
 	"logsluice/opensearch/assets"
 )
 
-// setupCommand brings a domain to what logsluice has there.
+// setupCommand installs or updates templates, policy and dashboards on a domain.
 type setupCommand struct {
 	opensearchSettings
 	dashboardsSettings
 	documentSettings
 	indexSettings
 	lifecycleSettings
-	Existing bool     `help:"Also apply the policy to existing indices that have none, or an earlier form of it. Those past their age are then deleted within minutes."`
+	Existing bool     `help:"Also apply the policy to existing indices that have none, or an earlier version of it. Those past their age are then deleted within minutes."`
 	Skip     []string `enum:"templates,policy,dashboards" placeholder:"PART" help:"Leave parts out: templates, policy or dashboards."`
 	DryRun   bool     `help:"Show what would change and change nothing."`
 	Output   string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Output format: text or json."`
 }
 
-// partTimeout bounds what one part may take.
+// partTimeout bounds the time for one part.
 const partTimeout = time.Minute
 
-// outcome is what became of one thing on a domain.
+// outcome is the result for one object on a domain.
 type outcome struct {
 	Kind  string     `json:"kind"`
 	Name  string     `json:"name"`
 	State setupState `json:"state"`
-	// Changes are the differences, by path.
+	// Changes are the differences, each with its path.
 	Changes []string `json:"changes,omitempty"`
-	// Warnings are what is wrong around it, each with its remedy.
+	// Warnings are related problems, each with its remedy.
 	Warnings []string `json:"warnings,omitempty"`
 	Note     string   `json:"note,omitempty"`
 	Error    string   `json:"error,omitempty"`
 }
 
-// setupState tells how a thing is, or would be.
+// setupState is the state of an object after setup, or the one it would have after it.
 type setupState string
 
 const (
@@ -61,8 +61,8 @@ const (
 )
 
 const (
-	mostChanges = 12 // that are shown of a thing
-	mostOthers  = 3  // indices that are named in a note
+	maxChanges = 12 // changes that are printed of an object
+	maxOthers  = 3  // indices that are named in a note
 )
 
 // setup is one run of the command.
@@ -127,14 +127,14 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	skips := func(part string) bool { return slices.Contains(c.Skip, part) }
 	if !skips("templates") || !skips("policy") {
 		if err := c.reach(ctx, search); err != nil {
-			s.done("OpenSearch", "", nil, withRemedy(err, c.opensearchSettings.access()))
+			s.record("OpenSearch", "", nil, withRemedy(err, c.opensearchSettings.access()))
 			skips = func(part string) bool { return part != "dashboards" || slices.Contains(c.Skip, part) }
 		}
 	}
-	// A domain that DATA_STREAM does not fit is left as it is, as no part would be right.
-	// If it cannot be asked, the parts tell.
+	// If DATA_STREAM contradicts the domain, nothing is changed, as no part would be right.
+	// If the request fails, the parts report the error.
 	if concerns, err := concernsAt(ctx, search, targetsOf(documents.Naming, templates...), time.Now()); err == nil {
-		if err := refused(concerns); err != nil {
+		if err := firstRefusal(concerns); err != nil {
 			return err
 		}
 	}
@@ -165,16 +165,16 @@ func (c *setupCommand) Run(ctx context.Context, std streams) error {
 	return s.finish(std)
 }
 
-// reach asks OpenSearch what it is, as doctor does, so that the parts do not each fail in the
-// same way, or find another server's answer to be that nothing is there yet.
+// reach asks OpenSearch for its description, as doctor does. Without it, each part would fail
+// in the same way, or would take another server's 404 to mean that nothing is installed yet.
 func (c *setupCommand) reach(ctx context.Context, search opensearch.Client) error {
-	if c.OpensearchSigv4 == "aoss" { // which has no answer at /
+	if c.OpensearchSigv4 == "aoss" { // Serverless has no response at /
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, opensearch.InstallTimeout)
 	defer cancel()
 	_, err := opensearch.Describe(ctx, search)
-	if opensearch.HasStatus(err, http.StatusForbidden) { // to a user who may do the rest
+	if opensearch.HasStatus(err, http.StatusForbidden) { // the user can still have the rights that setup needs
 		return nil
 	}
 	return err
@@ -182,8 +182,8 @@ func (c *setupCommand) reach(ctx context.Context, search opensearch.Client) erro
 
 func (s *setup) add(o outcome) { s.outcomes = append(s.outcomes, o) }
 
-// done notes what became of a thing.
-func (s *setup) done(kind, name string, changes []string, err error) {
+// record adds the outcome for an object.
+func (s *setup) record(kind, name string, changes []string, err error) {
 	o := outcome{Kind: kind, Name: name, Changes: changes}
 	isNew := slices.Equal(changes, []string{opensearch.Installed})
 	if isNew {
@@ -209,14 +209,14 @@ func (s *setup) done(kind, name string, changes []string, err error) {
 func (s *setup) templates(ctx context.Context, search opensearch.Client, naming schema.Naming, templates []opensearch.Template) error {
 	for _, t := range templates {
 		changes, concerns, err := s.template(ctx, search, naming, t)
-		s.done("template", t.Name, changes, withRemedy(err, s.opensearchSettings.access()))
+		s.record("template", t.Name, changes, withRemedy(err, s.opensearchSettings.access()))
 		s.warn(concerns...)
 	}
 	return nil
 }
 
-// template brings an index template to the domain, and looks what else is done to the
-// indices that it is for.
+// template installs an index template, or only compares it with --dry-run. It returns the
+// changes, and concerns about other templates for the same indices.
 func (s *setup) template(ctx context.Context, search opensearch.Client, naming schema.Naming, t opensearch.Template) (changes []string, concerns []doctor.Concern, err error) {
 	if s.DryRun {
 		changes, err = opensearch.TemplateChanges(ctx, search, t)
@@ -239,7 +239,7 @@ func (s *setup) template(ctx context.Context, search opensearch.Client, naming s
 
 func (s *setup) policy(ctx context.Context, search opensearch.Client, name string, body []byte) error {
 	if s.OpensearchSigv4 == "aoss" {
-		s.add(outcome{Kind: "policy", Name: name, State: stateLeftOut, Note: "OpenSearch Serverless has lifecycle policies of its own, which AWS keeps"})
+		s.add(outcome{Kind: "policy", Name: name, State: stateLeftOut, Note: "OpenSearch Serverless has its own lifecycle policies in AWS"})
 		return nil
 	}
 	policy, err := opensearch.ReadPolicy(ctx, search, name, body)
@@ -251,7 +251,7 @@ func (s *setup) policy(ctx context.Context, search opensearch.Client, name strin
 	default:
 		changes, err = policy.Install(ctx)
 	}
-	s.done("policy", name, changes, withRemedy(err, s.opensearchSettings.access()))
+	s.record("policy", name, changes, withRemedy(err, s.opensearchSettings.access()))
 	if err == nil {
 		s.warn(doctor.PoliciesOff(ctx, search)...)
 		s.indices(ctx, policy, name)
@@ -259,19 +259,19 @@ func (s *setup) policy(ctx context.Context, search opensearch.Client, name strin
 	return nil
 }
 
-// warn adds to the last outcome.
+// warn adds warnings to the last outcome.
 func (s *setup) warn(concerns ...doctor.Concern) {
 	last := &s.outcomes[len(s.outcomes)-1]
 	for _, c := range concerns {
-		if c.Stops() { // which is the outcome's error
+		if c.Stops() { // it is the outcome's error
 			continue
 		}
 		last.Warnings = append(last.Warnings, c.String())
 	}
 }
 
-// indices looks after those that are there already, which no policy comes to by
-// itself. It gives it to them when it is told to: some may be past their time.
+// indices handles existing indices, to which OpenSearch does not attach a new policy by itself.
+// It attaches the policy only with --existing, because indices past their age are then deleted.
 func (s *setup) indices(ctx context.Context, policy *opensearch.Policy, name string) {
 	found, err := policy.Indices(ctx)
 	var changes []string
@@ -279,7 +279,7 @@ func (s *setup) indices(ctx context.Context, policy *opensearch.Policy, name str
 		changes = append(changes, index+": no policy → "+name)
 	}
 	for _, index := range found.Older {
-		changes = append(changes, index+": an earlier form of "+name+" → this one")
+		changes = append(changes, index+": an earlier version of "+name+" → this one")
 	}
 	if !s.Existing && len(changes) > 0 {
 		s.add(outcome{Kind: "indices", Name: name, State: stateLeftOut, Changes: changes, Note: "with --existing they get it, and those past their time are deleted within minutes"})
@@ -288,15 +288,15 @@ func (s *setup) indices(ctx context.Context, policy *opensearch.Policy, name str
 	if err == nil && len(changes) > 0 && !s.DryRun {
 		err = policy.Give(ctx, found)
 	}
-	s.done("indices", name, changes, withRemedy(err, s.opensearchSettings.access()))
+	s.record("indices", name, changes, withRemedy(err, s.opensearchSettings.access()))
 	if others := len(found.Other); others > 0 {
 		s.outcomes[len(s.outcomes)-1].Note = fmt.Sprintf("%d have another policy and keep it: %s", others, firstOf(found.Other))
 	}
 }
 
 func firstOf(names []string) string {
-	if len(names) > mostOthers {
-		return strings.Join(names[:mostOthers], ", ") + ", …"
+	if len(names) > maxOthers {
+		return strings.Join(names[:maxOthers], ", ") + ", …"
 	}
 	return strings.Join(names, ", ")
 }
@@ -315,16 +315,16 @@ func (s *setup) dashboards(ctx context.Context, dashboards *opensearch.Dashboard
 		err = dashboards.Import(ctx, objects)
 	}
 	if err != nil {
-		s.done("dashboards", "", nil, withRemedy(err, s.dashboardsSettings.access(s.opensearchSettings)))
+		s.record("dashboards", "", nil, withRemedy(err, s.dashboardsSettings.access(s.opensearchSettings)))
 		return nil
 	}
 	for _, o := range objects {
-		s.done(o.Type, o.ID, o.Changes, withRemedy(o.Err, s.dashboardsSettings.access(s.opensearchSettings)))
+		s.record(o.Type, o.ID, o.Changes, withRemedy(o.Err, s.dashboardsSettings.access(s.opensearchSettings)))
 	}
 	return nil
 }
 
-// finish prints what became of all, and fails if any of it failed.
+// finish prints the outcomes, and fails if any failed.
 func (s *setup) finish(std streams) error {
 	var page bytes.Buffer
 	if s.Output == "json" {
@@ -369,7 +369,7 @@ func (o outcome) print(w io.Writer) {
 		fmt.Fprintln(w, "  warning: "+warning)
 	}
 	for i, change := range o.Changes {
-		if i == mostChanges {
+		if i == maxChanges {
 			fmt.Fprintf(w, "  and %d more\n", len(o.Changes)-i)
 			break
 		}

@@ -13,8 +13,8 @@ import (
 	"logsluice/internal/fakecloudwatch"
 )
 
-// stackTemplate is deploy/logsluice.yaml with the defaults of its parameters. A resource
-// is named by its logical id in lower case.
+// stackTemplate is deploy/logsluice.yaml with the defaults of its parameters. References to a
+// resource become its logical id in lower case.
 type stackTemplate struct {
 	Parameters map[string]struct {
 		Default string `yaml:"Default"`
@@ -46,7 +46,7 @@ func (s *stackTemplate) resourcesOf(t *testing.T, kind string) map[string]map[st
 			Properties map[string]yaml.Node `yaml:"Properties"`
 		}
 		if node.Kind != yaml.MappingNode {
-			continue // a loop
+			continue // Fn::ForEach
 		}
 		if err := node.Decode(&resource); err != nil {
 			t.Fatalf("%s: %v", id, err)
@@ -58,11 +58,11 @@ func (s *stackTemplate) resourcesOf(t *testing.T, kind string) map[string]map[st
 	return all
 }
 
-// notOfState are an alarm's properties that do not decide its state.
+// notOfState are the properties of an alarm that do not affect its state.
 var notOfState = []string{"AlarmDescription", "AlarmActions", "OKActions"}
 
-// alarms returns the alarms on metrics of the program's lines, and the names of those on
-// AWS's own metrics alone.
+// alarms returns the alarms on metrics from the program's log lines, and the names of those on
+// AWS's own metrics only.
 func (s *stackTemplate) alarms(t *testing.T) (ours map[string]fakecloudwatch.Definition, others map[string]bool) {
 	t.Helper()
 	ours, others = make(map[string]fakecloudwatch.Definition), make(map[string]bool)
@@ -84,7 +84,7 @@ func (s *stackTemplate) alarms(t *testing.T) (ours map[string]fakecloudwatch.Def
 			others[id] = true
 			continue
 		}
-		// What the evaluation does not know must not be passed over.
+		// A property that the evaluation does not support must not be ignored.
 		decoder := yaml.NewDecoder(bytes.NewReader(text))
 		decoder.KnownFields(true)
 		var d fakecloudwatch.Definition
@@ -96,7 +96,7 @@ func (s *stackTemplate) alarms(t *testing.T) (ours map[string]fakecloudwatch.Def
 	return ours, others
 }
 
-// environment returns variables that the template gives the tasks.
+// environment returns variables of the template's task definition.
 func (s *stackTemplate) environment(t *testing.T, names ...string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -133,7 +133,7 @@ func (s *stackTemplate) environment(t *testing.T, names ...string) map[string]st
 
 var variable = regexp.MustCompile(`\$\{[^}]+\}`)
 
-// resolve replaces the functions of CloudFormation in a node by their values.
+// resolve replaces CloudFormation functions in a node by their values.
 func (s *stackTemplate) resolve(node *yaml.Node) error {
 	for _, child := range node.Content {
 		if err := s.resolve(child); err != nil {
@@ -171,5 +171,5 @@ func (s *stackTemplate) ref(name string) string {
 	if p, ok := s.Parameters[name]; ok {
 		return p.Default
 	}
-	return strings.ToLower(name) // as buckets need it
+	return strings.ToLower(name) // bucket names are lower case
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// The summary that run logs for people, as one sentence.
+// The summary that run logs on a terminal, as one sentence.
 
-// steadyGauges have no series while nothing is read or no document waits.
+// steadyGauges are in each summary, although they have no series while nothing is read or no
+// document waits.
 var steadyGauges = []string{"lag_seconds", "oldest_document_seconds"}
 
-// summarySentence returns what people read of a summary of a period: what was done, how far
-// reading is, and whatever is wrong.
+// summarySentence returns the summary of a period as text: the work done, how far reading has
+// come, and all counts of problems that are not zero.
 func summarySentence(period time.Duration, values map[string]float64) string {
 	number := func(name string) string { return humanize.Comma(int64(math.Round(values[name]))) }
 	seconds := func(name string) string { return roundedSeconds(values[name]) }
@@ -52,7 +53,7 @@ func summarySentence(period time.Duration, values map[string]float64) string {
 	return strings.Join(parts, "; ")
 }
 
-// roundedSeconds is a time with two digits or so.
+// roundedSeconds formats a number of seconds with about two significant digits.
 func roundedSeconds(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	switch {

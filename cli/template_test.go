@@ -15,57 +15,57 @@ import (
 	"logsluice/doctor"
 )
 
-// others is a domain that has a template of others, by a name that changes, and the log
-// of who asks it.
-type others struct {
+// domainWithTemplate is a domain that has a template of another application. Its name changes.
+// It also records the log.
+type domainWithTemplate struct {
 	mu   sync.Mutex
 	name string
 	log  strings.Builder
 }
 
-func (o *others) Write(line []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.log.Write(line)
+func (d *domainWithTemplate) Write(line []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(line)
 }
 
-func (o *others) rename(name string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.name = name
+func (d *domainWithTemplate) rename(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.name = name
 }
 
-func (o *others) told() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return strings.Count(o.log.String(), string(doctor.Overridden))
+func (d *domainWithTemplate) warnings() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.log.String(), string(doctor.Overridden))
 }
 
-func (o *others) Stream(r *http.Request) (*http.Response, error) {
+func (d *domainWithTemplate) Stream(r *http.Request) (*http.Response, error) {
 	answer := func(status int, body string) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	switch {
-	case o.name == "":
+	case d.name == "":
 		return nil, io.ErrUnexpectedEOF
 	case r.URL.Path == "/_index_template":
-		return answer(http.StatusOK, `{"index_templates":[{"name":"`+o.name+`","index_template":{"index_patterns":["*"],"priority":300}}]}`)
+		return answer(http.StatusOK, `{"index_templates":[{"name":"`+d.name+`","index_template":{"index_patterns":["*"],"priority":300}}]}`)
 	case r.Method == http.MethodPost:
 		return answer(http.StatusOK, `{}`)
 	}
 	return answer(http.StatusNotFound, `{}`)
 }
 
-// What is wrong is logged once while it stays the same, whether the domain can be asked
-// in between or not.
+// A concern is logged once while it stays the same, even if the domain cannot be reached in
+// between.
 func TestWatchConcerns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		targets := func(time.Time) ([]doctor.Target, error) {
 			return []doctor.Target{{Name: "ours-1", Template: "ours", Priority: 100}}, nil
 		}
-		domain := &others{name: "a"}
+		domain := &domainWithTemplate{name: "a"}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -77,7 +77,7 @@ func TestWatchConcerns(t *testing.T) {
 			domain.rename(name)
 			time.Sleep(concernPeriod)
 			synctest.Wait()
-			if n := domain.told(); n != want {
+			if n := domain.warnings(); n != want {
 				t.Errorf("%q: %d lines, want %d", name, n, want)
 			}
 		}

@@ -13,11 +13,10 @@ import (
 	"logsluice/opensearch"
 )
 
-// The index templates: how run and setup install them, and what else on the domain they
-// are checked against.
+// How run and setup install index templates, and what they check on the domain first.
 
-// newInstaller returns what installs the index templates, once the names that are written to
-// under them are as DATA_STREAM has it.
+// newInstaller returns an installer of the index templates. It installs them once the domain
+// agrees with DATA_STREAM for the names that a worker writes to.
 func newInstaller(client opensearch.Client, access doctor.Access, targets targetsAt, log zerolog.Logger) *opensearch.Installer {
 	return &opensearch.Installer{
 		Client: client,
@@ -26,7 +25,7 @@ func newInstaller(client opensearch.Client, access doctor.Access, targets target
 			if err != nil {
 				return err
 			}
-			return refused(concerns)
+			return firstRefusal(concerns)
 		},
 		Final:    func(err error) bool { return errors.As(err, new(settingError)) },
 		Found:    access.Found,
@@ -37,17 +36,17 @@ func newInstaller(client opensearch.Client, access doctor.Access, targets target
 	}
 }
 
-// targetsAt returns the names that are written to at a time, and soon.
+// targetsAt returns the names that a worker writes to at a time and soon after it.
 type targetsAt func(time.Time) ([]doctor.Target, error)
 
-// targetsOf returns those of index templates.
+// targetsOf returns a targetsAt for index templates.
 func targetsOf(naming schema.Naming, templates ...opensearch.Template) targetsAt {
 	return func(now time.Time) ([]doctor.Target, error) { return doctor.Targets(templates, naming, now) }
 }
 
-// refused returns an error where DATA_STREAM is not what the domain has, or would come
-// to have by what a worker writes.
-func refused(concerns []doctor.Concern) error {
+// firstRefusal returns an error if DATA_STREAM contradicts what exists on the domain, or what
+// a worker's first write would create there.
+func firstRefusal(concerns []doctor.Concern) error {
 	for _, c := range concerns {
 		if c.Refuses() {
 			return settingf("%s", c)
@@ -56,11 +55,12 @@ func refused(concerns []doctor.Concern) error {
 	return nil
 }
 
-// concernPeriod is the time between two looks at the names and at the index templates of
-// others, which can come, or be for later dates only, while a worker runs.
+// concernPeriod is the time between two checks. The index templates of others can appear, or
+// begin to match because of a new date, while a worker runs.
 const concernPeriod = time.Hour
 
-// watchConcerns logs what is wrong with them, once while it stays the same, until ctx ends.
+// watchConcerns checks targets each concernPeriod until ctx ends. It logs a concern once, and
+// again only if it was gone in between.
 func watchConcerns(ctx context.Context, client opensearch.Client, targets targetsAt, log zerolog.Logger) {
 	var known []doctor.Concern
 	for {

@@ -9,8 +9,8 @@ import (
 	"logsluice/internal/safetext"
 )
 
-// writeJSON writes a value as a line of JSON. It escapes the control characters, too, that
-// JSON may have as they are.
+// writeJSON writes a value as one line of JSON. It also escapes the control characters that
+// JSON permits in strings (U+007F to U+009F).
 func writeJSON(w io.Writer, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -28,7 +28,8 @@ func writeJSON(w io.Writer, value any) error {
 	return err
 }
 
-// cells makes a row of a table of texts that others may have written.
+// cells joins texts to a row of a table. It escapes control characters, because some texts
+// come from outside the program.
 func cells(texts ...string) string {
 	for i, text := range texts {
 		texts[i] = strings.NewReplacer("\n", " ", "\t", " ").Replace(safetext.Escape(text))
@@ -36,18 +37,18 @@ func cells(texts ...string) string {
 	return strings.Join(texts, "\t")
 }
 
-// head shortens a text to its beginning.
-func head(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
+// head returns at most limit runes from the beginning of a text.
+func head(text string, limit int) string {
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
 	}
 	return text
 }
 
-// tail shortens a text to its end.
-func tail(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return "…" + string(runes[len(runes)-most+1:])
+// tail returns at most limit runes from the end of a text.
+func tail(text string, limit int) string {
+	if runes := []rune(text); len(runes) > limit {
+		return "…" + string(runes[len(runes)-limit+1:])
 	}
 	return text
 }

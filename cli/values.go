@@ -19,19 +19,19 @@ import (
 	"logsluice/opensearch"
 )
 
-// values parses flags and environment variables in place of kong, whose errors are
-// Go's words and show what a variable holds without its name. The error of a value is
-// kept until it is known which command runs.
+// values parses flags and environment variables for kong, whose own errors use Go's terms and
+// quote the value of a variable without its name. It keeps the error of each value until the
+// command is known.
 type values struct {
 	wrong map[*kong.Value]error
-	given map[*kong.Value]bool // by a flag, which stands in place of its variable
+	given map[*kong.Value]bool // by a flag, which overrides its variable
 }
 
 func newValues() *values {
 	return &values{wrong: make(map[*kong.Value]error), given: make(map[*kong.Value]bool)}
 }
 
-// options makes kong parse with v.
+// options returns options that make kong parse with v.
 func (v *values) options() []kong.Option {
 	return []kong.Option{
 		kong.KindMapper(reflect.String, v.mapper(parseString)),
@@ -49,7 +49,7 @@ func (v *values) options() []kong.Option {
 	}
 }
 
-// err returns the errors of the values that a command has, in the order of its help.
+// err returns the errors of a command's values, in the order of its help.
 func (v *values) err(flags []*kong.Flag) error {
 	var errs []error
 	for _, flag := range flags {
@@ -66,13 +66,13 @@ func (v *values) err(flags []*kong.Flag) error {
 	return errors.Join(errs...)
 }
 
-// mapper makes a mapper of a function that parses text. A value that is wrong becomes
-// what the zero value of its type is, for kong to go on.
+// mapper returns a mapper that parses with a function. An invalid value becomes the zero
+// value of its type, so that kong continues.
 func (v *values) mapper(parse parser) kong.MapperFunc {
 	return func(ctx *kong.DecodeContext, target reflect.Value) error {
 		// Kong parses a variable or a default into the setting itself.
-		if own := ctx.Value.Target; target.Addr().Pointer() != own.Addr().Pointer() {
-			if !v.given[ctx.Value] || !collects(own.Kind()) {
+		if setting := ctx.Value.Target; target.Addr().Pointer() != setting.Addr().Pointer() {
+			if !v.given[ctx.Value] || !collects(setting.Kind()) {
 				delete(v.wrong, ctx.Value)
 			}
 			v.given[ctx.Value] = true
@@ -101,7 +101,7 @@ func (v *values) mapper(parse parser) kong.MapperFunc {
 		case !hasValue:
 			err = fmt.Errorf("the flag has no value: give --%s=VALUE", ctx.Value.Name)
 		case err != nil && err.Error()[0] != '"':
-			err = fmt.Errorf("%s %w", shown(ctx.Value, text), err)
+			err = fmt.Errorf("%s %w", redact(ctx.Value, text), err)
 		}
 		if err != nil {
 			v.wrong[ctx.Value] = fmt.Errorf("%s: %w", settingName(ctx.Value), err)
@@ -124,13 +124,14 @@ func (v *values) mapper(parse parser) kong.MapperFunc {
 	}
 }
 
-// collects reports whether a flag that is given more than once has all its values; of others
-// the last one counts.
+// collects reports whether a flag that is repeated keeps all its values. Other flags keep the
+// last one.
 func collects(kind reflect.Kind) bool { return kind == reflect.Map || kind == reflect.Slice }
 
-// shown is a value as errors show it: a password not at all, a URL without what stands before
-// the last @ and after the first question mark, and a user without what follows a colon.
-func shown(value *kong.Value, text string) string {
+// redact returns a value as errors quote it: without a password, without the part of a URL
+// before the last @ and after the first question mark, and without the part of a user name
+// after a colon.
+func redact(value *kong.Value, text string) string {
 	switch {
 	case value.Name == passwordFlag:
 		return "the value"
@@ -147,12 +148,12 @@ func shown(value *kong.Value, text string) string {
 	return strconv.Quote(text)
 }
 
-// parser makes a value of the text of a setting. Its error follows the text, or begins with a
-// quotation of what is wrong in it.
+// parser parses the text of a setting. Its error is printed after the text, unless it begins
+// with a quotation of the invalid part.
 type parser func(value *kong.Value, text string) (any, error)
 
-// limitError returns an error for a number that is not within the tags least and most of its
-// setting. 0 is, if the tag zero says what it is for. The tag note follows the remedy.
+// limitError returns an error for a number outside the tags least and most of its setting. 0 is
+// valid if the setting has the tag zero. The tag note is added to the remedy.
 func limitError(value *kong.Value, parse parser, parsed any) error {
 	number := reflect.ValueOf(parsed)
 	zero := value.Tag.Get("zero")
@@ -160,7 +161,7 @@ func limitError(value *kong.Value, parse parser, parsed any) error {
 		return nil
 	}
 	beyond := func(tag string, sign int) bool {
-		limit, err := parse(value, value.Tag.Get(tag)) // an empty one is an error, too
+		limit, err := parse(value, value.Tag.Get(tag)) // a missing tag is an error, too
 		return err == nil && cmp.Compare(number.Int(), reflect.ValueOf(limit).Int()) == sign
 	}
 	words := []string{"too small", "too large"}
@@ -181,9 +182,9 @@ func limitError(value *kong.Value, parse parser, parsed any) error {
 	return fmt.Errorf("is %s: give %s", wrong, limitsOf(value, value.Tag.Get("note")))
 }
 
-// blemish returns what is wrong around a text, as with one from a file, with the remedy, ""
-// if nothing is.
-func blemish(text string) string {
+// strayText describes blanks, line breaks or quotes around a text, with the remedy, or
+// returns "".
+func strayText(text string) string {
 	switch trimmed := strings.TrimSpace(text); {
 	case trimmed == "" && text != "":
 		return "is blank: give it a value"
@@ -200,15 +201,15 @@ func blemish(text string) string {
 }
 
 // quotesError returns an error for quotes around a value, which a shell would have removed.
-// opensearch.CheckPassword has its own for passwords.
+// opensearch.CheckPassword checks passwords.
 func quotesError(value *kong.Value, text string) error {
 	if text = strings.TrimSpace(text); isQuoted(text) && value.Name != passwordFlag {
-		return errors.New(blemish(text))
+		return errors.New(strayText(text))
 	}
 	return nil
 }
 
-// settingName names a setting as errors do: STREAM_NAME (--stream-name).
+// settingName returns the name of a setting for errors: STREAM_NAME (--stream-name).
 func settingName(value *kong.Value) string {
 	flag := "--" + value.Name
 	variable := variableOf(value)
@@ -218,8 +219,8 @@ func settingName(value *kong.Value) string {
 	return variable + " (" + flag + ")"
 }
 
-// variableOf returns the environment variable of a setting, the one that is set if it has
-// several, "" if it has none.
+// variableOf returns the environment variable of a setting, or "". If the setting has several
+// variables, it returns the one that is set.
 func variableOf(value *kong.Value) string {
 	for _, name := range value.Tag.Envs {
 		if os.Getenv(name) != "" {
@@ -243,8 +244,8 @@ func (b boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 	return b.MapperFunc(ctx, target)
 }
 
-// periodMapper parses a flag whose value may be left out, or follow after a blank: no
-// argument begins with a digit.
+// periodMapper parses a flag whose value can be omitted, or follow after a blank. That is
+// unambiguous because no argument begins with a digit.
 type periodMapper struct{ kong.MapperFunc }
 
 // IsBool is called by kong.
@@ -260,7 +261,7 @@ func (p periodMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) erro
 	return p.MapperFunc(ctx, target)
 }
 
-// Flags whose values errors do not show, or not whole.
+// Flags whose values redact hides.
 const (
 	passwordFlag = "opensearch-password"
 	usernameFlag = "opensearch-username"

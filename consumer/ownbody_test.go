@@ -13,7 +13,7 @@ import (
 
 // The client of the stream sends from bodies that the SDK does not close.
 func TestOwnBodies(t *testing.T) {
-	e := new(localtest.Early)
+	e := new(localtest.EarlyResponder)
 	s := newStream(t.Context(), Config{Stream: "s", AWS: aws.Config{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), HTTPClient: e,
 	}}, nil, newMetrics(), new(shards))

@@ -387,7 +387,7 @@ func TestSetupExisting(t *testing.T) {
 
 	// Another form of the policy comes to those that have it.
 	dry := s.setup(exitOK, "--existing", "--delete-after=7d", "--dry-run")
-	s.holds(dry, "indices PREFIX: would be changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-2018-12-10: an earlier form of PREFIX → this one\n")
+	s.holds(dry, "indices PREFIX: would be changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
 	s.holds(s.setup(exitOK, "--delete-after=7d"), "indices PREFIX: left out: with --existing")
 	s.writes()
 	s.holds(s.setup(exitOK, "--existing", "--delete-after=7d"), "policy PREFIX: in place\nindices PREFIX: changed")
@@ -413,7 +413,7 @@ func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 	s.ism.CreateIndex(today, s.prefix)
 	s.ism.CreateIndex(other, s.prefix)
 	s.holds(s.setup(exitOK), "indices PREFIX: in place\n")
-	const earlier = "  PREFIX-2026-01-01: an earlier form of PREFIX → this one\n"
+	const earlier = "  PREFIX-2026-01-01: an earlier version of PREFIX → this one\n"
 	s.holds(s.setup(exitOK, "--delete-after=7d"), "policy PREFIX: changed\n", "indices PREFIX: left out: with --existing they get it", earlier)
 
 	// One that may not be changed does not keep the others from it.
@@ -421,7 +421,7 @@ func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 	s.holds(s.setup(exitFailure, "--delete-after=7d", "--existing"), "indices PREFIX: failed: give policy PREFIX to indices: OpenSearch answers 403 Forbidden")
 	s.ism.Forbidden = ""
 	s.ism.Turn()
-	s.holds(s.setup(exitOK, "--delete-after=7d"), "  PREFIX-2026-01-02: an earlier form of PREFIX → this one\n")
+	s.holds(s.setup(exitOK, "--delete-after=7d"), "  PREFIX-2026-01-02: an earlier version of PREFIX → this one\n")
 	if out := s.setup(exitOK, "--delete-after=7d"); strings.Contains(out, earlier) {
 		t.Errorf("it did not take the policy:\n%s", out)
 	}
@@ -598,7 +598,7 @@ func TestSetupOpenDistro(t *testing.T) {
 	s.ism.CreateIndex(s.prefix+"-2018-12-10", "")
 	s.holds(s.setup(exitOK, "--existing"), "policy PREFIX: installed\nindices PREFIX: changed\n")
 	// It does not show the form that an index has, until that runs.
-	s.holds(s.setup(exitOK), "  PREFIX-2018-12-10: an earlier form of PREFIX → this one\n")
+	s.holds(s.setup(exitOK), "  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
 	s.ism.Turn()
 	s.holds(s.setup(exitOK), "policy PREFIX: in place\nindices PREFIX: in place\n")
 }

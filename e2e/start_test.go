@@ -239,14 +239,14 @@ func TestRunStream_Failure(t *testing.T) {
 			}
 		})
 	}
-	f("no stream", `there is no stream "other" in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, nil)
-	f("another region", `there is no stream "logs" in eu-west-1`+correct, map[string]string{"AWS_REGION": "eu-west-1"}, nil)
-	f("no stream of another account", `there is no stream "`+othersARN+`" in us-east-1`+correct, map[string]string{"STREAM_NAME": othersARN, "AWS_REGION": "eu-west-1"}, nil)
+	f("no stream", `stream "other" does not exist in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, nil)
+	f("another region", `stream "logs" does not exist in eu-west-1`+correct, map[string]string{"AWS_REGION": "eu-west-1"}, nil)
+	f("no stream of another account", `stream "`+othersARN+`" does not exist in us-east-1`+correct, map[string]string{"STREAM_NAME": othersARN, "AWS_REGION": "eu-west-1"}, nil)
 	denied := faults{"DescribeStreamSummary": {refuse("AccessDeniedException")}}
-	f("no stream, and no right to describe it", `there is no stream "other" in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, denied)
+	f("no stream, and no right to describe it", `stream "other" does not exist in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, denied)
 	f("deleting", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("DELETING")}})
 	f("deleted while it was being created", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("CREATING"), status("DELETING")}})
-	f("throttled, then missing", `there is no stream "logs" in us-east-1`+correct, nil, faults{"DescribeStreamSummary": {refuse("LimitExceededException"), refuse("LimitExceededException"), refuse("ResourceNotFoundException")}})
+	f("throttled, then missing", `stream "logs" does not exist in us-east-1`+correct, nil, faults{"DescribeStreamSummary": {refuse("LimitExceededException"), refuse("LimitExceededException"), refuse("ResourceNotFoundException")}})
 	const renew = ": renew the credentials: for an ECS task its task role, else AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and check this machine's clock\n"
 	for _, code := range []string{"UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException"} {
 		f(code, "AWS refuses the credentials: api error "+code+": because"+renew, nil, faults{"DescribeStreamSummary": {refuse(code)}})
@@ -288,7 +288,7 @@ func TestRunStreamGone(t *testing.T) {
 	s := newStart(t, fakeaws.KinesisOptions{})
 	s.faults["ListShards"] = []fakeaws.Fault{refuse("ResourceNotFoundException")}
 	code, _, errOut := ended(t, nil, "run")
-	if code != exitSettings || !strings.Contains(errOut, `logsluice: there is no stream "logs" in us-east-1: correct STREAM_NAME`) {
+	if code != exitSettings || !strings.Contains(errOut, `logsluice: stream "logs" does not exist in us-east-1: correct STREAM_NAME`) {
 		t.Errorf("exit %d, %s", code, errOut)
 	}
 }
@@ -547,7 +547,7 @@ func TestRunNoAWS(t *testing.T) {
 			"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
 			"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 		}, name)
-		wantExit(t, exitSettings, []string{"there are no credentials for AWS", "AWS_PROFILE", "task role"}, code, errOut)
+		wantExit(t, exitSettings, []string{"no credentials for AWS were found", "AWS_PROFILE", "task role"}, code, errOut)
 		if out != "" || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%s: %q, %q", name, out, errOut)
 		}

@@ -301,7 +301,7 @@ func TestCheck(t *testing.T) {
 // Objects are sent from bodies that the SDK does not close.
 func TestOwnBodies(t *testing.T) {
 	t.Parallel()
-	e := new(localtest.Early)
+	e := new(localtest.EarlyResponder)
 	cfg := config()
 	cfg.HTTPClient = e
 	_ = NewS3(cfg, URL{bucket, "p/"}).Put(t.Context(), at, "abc", []byte(lines))

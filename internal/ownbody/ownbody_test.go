@@ -15,7 +15,7 @@ import (
 
 // What is sent is there to the end, also when the SDK has its answer.
 func TestClient(t *testing.T) {
-	e := new(localtest.Early)
+	e := new(localtest.EarlyResponder)
 	client := kinesis.New(kinesis.Options{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), HTTPClient: Client(e)})
 	_, _ = client.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: []byte("d")})
 	body, err := io.ReadAll(e.Body)
@@ -26,7 +26,7 @@ func TestClient(t *testing.T) {
 
 // A request without a body has none.
 func TestNoBody(t *testing.T) {
-	e := new(localtest.Early)
+	e := new(localtest.EarlyResponder)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x.invalid", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
