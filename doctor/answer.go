@@ -14,9 +14,9 @@ import (
 	"logsluice/consumer"
 )
 
-// Errors of AWS: their code, what is printed of them, and the remedy.
+// Errors of AWS: code, text and remedy.
 
-// code is that of an AWS error, "" if AWS did not answer.
+// code returns the code of an AWS error, or "" if AWS did not answer.
 func code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -25,8 +25,8 @@ func code(err error) string {
 	return ""
 }
 
-// said is an AWS error as AWS says it, without what was being done and without ids.
-func said(err error) string {
+// awsErrorText returns the text of an AWS error without the operation and without request ids.
+func awsErrorText(err error) string {
 	var api smithy.APIError
 	var dial *net.OpError
 	var answer *smithyhttp.ResponseError
@@ -37,18 +37,18 @@ func said(err error) string {
 		return "no answer in time"
 	case errors.As(err, &dial):
 		return dial.Error()
-	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // by a proxy, such as a page in HTML
+	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // a proxy's response, such as an HTML page
 		return fmt.Sprintf("the answer is %d %s, and not one of AWS", answer.HTTPStatusCode(), http.StatusText(answer.HTTPStatusCode()))
 	}
 	return err.Error()
 }
 
-// allow is the remedy for what is denied.
+// allow returns the remedy for denied actions.
 func allow(actions string) string {
 	return "allow " + actions + " to the task role (see TaskRole in deploy/logsluice.yaml)"
 }
 
-// remedyOf is what to do about a failed call to AWS. actions are its permission.
+// remedyOf returns the remedy for a failed call to AWS. actions are the permissions it needs.
 func remedyOf(err error, actions string) string {
 	switch {
 	case consumer.IsDenied(err):

@@ -16,35 +16,35 @@ import (
 	"logsluice/consumer"
 )
 
-// Archive is where the Firehose writes.
+// Archive is the folder that the Firehose writes to.
 type Archive struct{ Bucket, Prefix string }
 
 const (
-	// archiveDelay is what the Firehose may keep a record for: 15 minutes of buffering
-	// at the most, and as long for a second try.
+	// archiveDelay is the longest time until the Firehose delivers a record: at most 15
+	// minutes of buffering, and as long again for a retry.
 	// See https://docs.aws.amazon.com/firehose/latest/dev/limits.html.
 	archiveDelay = 30 * time.Minute
-	// archivePages of 1,000 objects are looked at in the newest hour.
+	// archivePages is how many pages of 1,000 objects are read of the newest hour.
 	archivePages = 10
 )
 
-// Folders that the Firehose makes of an object's time: yyyy/MM/dd/HH/.
+// The levels of the Firehose's folders: yyyy/MM/dd/HH/.
 var dated = []*regexp.Regexp{regexp.MustCompile(`^\d{4}/$`), regexp.MustCompile(`^\d\d/$`), regexp.MustCompile(`^\d\d/$`), regexp.MustCompile(`^\d\d/$`)}
 
-// archive looks for the newest object. It goes down the folders of years, months, days
-// and hours by the last of each, so that a bucket of any size costs a few requests.
+// archive finds the newest object. It descends into the last folder of each level (year, month,
+// day, hour), so that a bucket of any size costs a few requests.
 func (w *walk) archive(ctx context.Context, f *Finding) {
 	client := s3.NewFromConfig(w.AWS, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
 	where := "s3://" + w.Archive.Bucket + "/" + w.Archive.Prefix
 	folder := w.Archive.Prefix
-	for _, is := range dated {
-		last, err := w.lastFolder(ctx, client, folder, is)
+	for _, pattern := range dated {
+		last, err := w.lastFolder(ctx, client, folder, pattern)
 		switch {
 		case err != nil:
-			w.tellArchiveError(f, where, err)
+			w.reportArchiveError(f, where, err)
 			return
 		case last == "" && folder == w.Archive.Prefix:
-			w.tellStale(f, time.Time{}, where+" has no objects under yyyy/MM/dd/HH/")
+			w.reportStale(f, time.Time{}, where+" has no objects under yyyy/MM/dd/HH/")
 			return
 		case last == "":
 			f.warn("correct ARCHIVE_URL (--archive-url) to the Firehose's prefix", "%s has no objects under yyyy/MM/dd/HH/, but some under %s", where, folder)
@@ -55,18 +55,18 @@ func (w *walk) archive(ctx context.Context, f *Finding) {
 	newest, more, err := w.newest(ctx, client, folder)
 	switch {
 	case err != nil:
-		w.tellArchiveError(f, where, err)
+		w.reportArchiveError(f, where, err)
 		return
 	case more:
 		f.note("%s has more than %d objects in %s", where, 1000*archivePages, folder)
 		return
 	}
 	at := aws.ToTime(newest.LastModified)
-	w.tellStale(f, at, fmt.Sprintf("the newest object of %s is %s old: %s", where, time.Since(at).Round(time.Second), aws.ToString(newest.Key)))
+	w.reportStale(f, at, fmt.Sprintf("the newest object of %s is %s old: %s", where, time.Since(at).Round(time.Second), aws.ToString(newest.Key)))
 }
 
-// tellStale compares the newest object with what the stream has.
-func (w *walk) tellStale(f *Finding, newest time.Time, found string) {
+// reportStale compares the time of the newest object with that of a record of the stream.
+func (w *walk) reportStale(f *Finding, newest time.Time, found string) {
 	if w.sample != nil && newest.Before(w.sample.arrived) && time.Since(w.sample.arrived) > archiveDelay {
 		f.warn("see the Firehose's error log group, its role, the key's and the bucket's policy; correct ARCHIVE_URL (--archive-url) if it writes elsewhere",
 			"%s; a record that came to the stream %s ago is not there", found, time.Since(w.sample.arrived).Round(time.Second))
@@ -79,30 +79,30 @@ func (w *walk) tellStale(f *Finding, newest time.Time, found string) {
 	f.note("%s", found)
 }
 
-func (w *walk) tellArchiveError(f *Finding, where string, err error) {
+func (w *walk) reportArchiveError(f *Finding, where string, err error) {
 	var bucket *types.NoSuchBucket
 	var answer *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &bucket) || code(err) == "NoSuchBucket":
-		f.fail("correct ARCHIVE_URL (--archive-url), or make the bucket (deploy/logsluice.yaml)", "there is no bucket %s", w.Archive.Bucket)
+		f.fail("correct ARCHIVE_URL (--archive-url), or make the bucket (deploy/logsluice.yaml)", "bucket %s does not exist", w.Archive.Bucket)
 	case consumer.IsDenied(err):
-		f.warn(allow("s3:ListBucket"), "%s may not be looked at: %s", where, said(err))
+		f.warn(allow("s3:ListBucket"), "access to %s is denied: %s", where, awsErrorText(err))
 	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 300 && answer.HTTPStatusCode() < 400:
 		f.fail("set AWS_REGION to the bucket's, or name another one", "bucket %s is in another region than %s: %s", w.Archive.Bucket, w.AWS.Region, answer.Response.Header.Get("X-Amz-Bucket-Region"))
 	default:
-		f.fail(remedyOf(err, "s3:ListBucket"), "%s cannot be looked at: %s", where, said(err))
+		f.fail(remedyOf(err, "s3:ListBucket"), "%s cannot be looked at: %s", where, awsErrorText(err))
 	}
 }
 
-// lastFolder is the last folder within another whose name is as it should be.
-func (w *walk) lastFolder(ctx context.Context, client *s3.Client, folder string, is *regexp.Regexp) (last string, err error) {
+// lastFolder returns the last folder within another whose name matches a pattern.
+func (w *walk) lastFolder(ctx context.Context, client *s3.Client, folder string, pattern *regexp.Regexp) (last string, err error) {
 	err = bounded(ctx, func(ctx context.Context) error {
 		page, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &w.Archive.Bucket, Prefix: &folder, Delimiter: aws.String("/")})
 		if err != nil {
 			return err
 		}
 		for _, p := range page.CommonPrefixes {
-			if name := aws.ToString(p.Prefix); is.MatchString(strings.TrimPrefix(name, folder)) {
+			if name := aws.ToString(p.Prefix); pattern.MatchString(strings.TrimPrefix(name, folder)) {
 				last = name
 			}
 		}
@@ -111,7 +111,8 @@ func (w *walk) lastFolder(ctx context.Context, client *s3.Client, folder string,
 	return last, err
 }
 
-// newest is the newest object of a folder, unless that has more than are looked at.
+// newest returns the newest object of a folder. It reads at most archivePages, and reports
+// whether there are more.
 func (w *walk) newest(ctx context.Context, client *s3.Client, folder string) (newest types.Object, more bool, err error) {
 	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &w.Archive.Bucket, Prefix: &folder})
 	for i := 0; i < archivePages && pages.HasMorePages(); i++ {

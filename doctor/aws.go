@@ -17,22 +17,22 @@ import (
 
 // The link AWS: credentials and clock.
 
-// From these on a clock is off, and signatures are refused by AWS.
+// A clock is reported as wrong from clockOff, and AWS refuses signatures from clockBroken.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html.
 const (
 	clockOff    = 5 * time.Second
 	clockBroken = 5 * time.Minute
 )
 
-const setClock = "set this machine's clock by NTP (chrony, on AWS with 169.254.169.123): signed requests are refused from 5 minutes on, and ages of leases and objects are told wrongly"
+const setClock = "set this machine's clock by NTP (chrony, on AWS with 169.254.169.123): signed requests are refused from 5 minutes on, and ages of leases and objects are shown wrong"
 
-// Remedies for credentials that are missing, and for those that AWS refuses.
+// Remedies for credentials that are missing and for credentials that AWS refuses.
 const (
 	GiveIdentity  = "give the ECS task a task role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-	RenewIdentity = "renew the credentials: for an ECS task its task role, else AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	RenewIdentity = "renew the credentials: for an ECS task its task role, otherwise AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 )
 
-// aws asks who this is, and what time it is there.
+// aws checks the credentials and compares the clock with AWS's.
 func (w *walk) aws(ctx context.Context, f *Finding) {
 	var credentials aws.Credentials
 	err := bounded(ctx, func(ctx context.Context) (err error) {
@@ -41,7 +41,7 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 	})
 	if err != nil {
 		f.blocks = true
-		f.fail(GiveIdentity, "no credentials in %s: %s", w.AWS.Region, said(err))
+		f.fail(GiveIdentity, "no credentials in %s: %s", w.AWS.Region, awsErrorText(err))
 		return
 	}
 	var who *sts.GetCallerIdentityOutput
@@ -54,9 +54,9 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 	switch {
 	case consumer.AreCredentialsRefused(err):
 		f.blocks = true
-		f.fail(RenewIdentity, "AWS refuses the credentials (of %s): %s", credentials.Source, said(err))
+		f.fail(RenewIdentity, "AWS refuses the credentials (of %s): %s", credentials.Source, awsErrorText(err))
 	case err != nil:
-		f.warn("allow sts.REGION.amazonaws.com by the route or a VPC endpoint; run does not need it", "cannot call STS GetCallerIdentity: %s", said(err))
+		f.warn("allow sts.REGION.amazonaws.com by the route or a VPC endpoint; run does not need it", "cannot call STS GetCallerIdentity: %s", awsErrorText(err))
 	default:
 		w.account = aws.ToString(who.Account)
 		if a, err := arn.Parse(aws.ToString(who.Arn)); err == nil && w.streamARN != w.Stream {
@@ -65,11 +65,11 @@ func (w *walk) aws(ctx context.Context, f *Finding) {
 		f.note("%s of account %s in %s", aws.ToString(who.Arn), w.account, w.AWS.Region)
 	}
 	if there, known := serverTime(who, err); known {
-		tellClock(f, "AWS", there, begun)
+		reportClock(f, "AWS", there, begun)
 	}
 }
 
-// serverTime is AWS's clock, to the second, as an answer has it, that of an error too.
+// serverTime returns AWS's clock, to the second, from a response or an error.
 func serverTime(who *sts.GetCallerIdentityOutput, err error) (time.Time, bool) {
 	if err == nil {
 		return awsmiddleware.GetServerTime(who.ResultMetadata)
@@ -81,25 +81,25 @@ func serverTime(who *sts.GetCallerIdentityOutput, err error) (time.Time, bool) {
 	return dateOf(answered.Response.Response)
 }
 
-// dateOf is the clock of who sent an answer.
+// dateOf returns the clock of the server that sent a response.
 func dateOf(resp *http.Response) (time.Time, bool) {
 	there, err := http.ParseTime(resp.Header.Get("Date"))
 	return there, err == nil
 }
 
-// tellClock compares a clock, which is told to the second, with this machine's at some
-// time between a request and now.
-func tellClock(f *Finding, whose string, there, begun time.Time) {
-	late, early := time.Until(there), there.Add(time.Second).Sub(begun)
+// reportClock compares a server's clock, which is known to the second and was read between begun
+// and now, with this machine's.
+func reportClock(f *Finding, whose string, there, begun time.Time) {
+	behind, ahead := time.Until(there), begun.Sub(there.Add(time.Second))
 	off := time.Duration(0)
 	switch {
-	case late > 0:
-		off = late
-	case early < 0:
-		off = -early
+	case behind > 0:
+		off = behind
+	case ahead > 0:
+		off = ahead
 	}
 	way := "behind"
-	if early < 0 {
+	if ahead > 0 {
 		way = "ahead of"
 	}
 	switch {

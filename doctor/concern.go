@@ -1,46 +1,48 @@
 package doctor
 
-// Concern is something on a domain that a person has to decide about.
+// Concern is a problem on a domain that a person must decide about.
 type Concern struct {
-	// Problem is its kind, in words that stay the same.
+	// Problem is the kind of concern, in stable words.
 	Problem Problem
-	// Found is one line, and Remedy another, which says what to do.
+	// Found and Remedy are one line each.
 	Found, Remedy string
 }
 
 // Problem is a kind of concern.
 type Problem string
 
-// String is what was found and what to do.
+// String returns the finding and the remedy.
 func (c Concern) String() string { return c.Found + ": " + c.Remedy }
 
 // Problems.
 const (
-	// NotAsked is a question that the domain does not answer to this user.
+	// NotAsked means that the domain refuses a request or cannot answer it.
 	NotAsked Problem = "the domain cannot be checked"
-	// NameTaken is a name that stands for an index or an alias where a data stream is to
-	// be, or the other way round.
+	// NameTaken means that a name belongs to an index or an alias although DATA_STREAM
+	// expects a data stream, or the reverse.
 	NameTaken Problem = "DATA_STREAM does not fit the domain"
-	// KindDiffers is a template by which a name would come to be taken like that.
+	// KindDiffers means that an index template would create what NameTaken is about.
 	KindDiffers Problem = "DATA_STREAM does not fit an index template"
-	// Overridden is a template of ours with another before it.
+	// Overridden means that another template takes precedence over ours.
 	Overridden Problem = "index template overridden"
-	// SamePriority is a template that OpenSearch refuses ours beside.
+	// SamePriority means that OpenSearch refuses our template because another one has its
+	// priority.
 	SamePriority Problem = "index template of the same priority"
-	// PipelineSet is an ingest pipeline, which can change ids and fields.
+	// PipelineSet means that documents pass an ingest pipeline, which can change ids and
+	// fields.
 	PipelineSet Problem = "ingest pipeline changes documents"
-	// NothingDeleted is a policy by which nothing is done.
+	// NothingDeleted means that lifecycle policies have no effect.
 	NothingDeleted Problem = "Index State Management is switched off"
 )
 
-// Refuses reports whether nothing may be written while it lasts.
+// Refuses reports whether nothing must be written while the concern lasts.
 func (c Concern) Refuses() bool { return c.Problem == NameTaken || c.Problem == KindDiffers }
 
-// Stops reports whether nothing can be written while it lasts.
+// Stops reports whether nothing can be written while the concern lasts.
 func (c Concern) Stops() bool { return c.Refuses() || c.Problem == SamePriority }
 
-// tellConcerns adds concerns to what was found.
-func (f *Finding) tellConcerns(concerns []Concern) {
+// reportConcerns adds concerns to a finding.
+func (f *Finding) reportConcerns(concerns []Concern) {
 	for _, c := range concerns {
 		if c.Stops() {
 			f.fail(c.Remedy, "%s", c.Found)

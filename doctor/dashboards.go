@@ -8,7 +8,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// dashboards looks whether OpenSearch Dashboards answers and has the saved objects.
+// dashboards checks whether OpenSearch Dashboards answers and has the saved objects.
 func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	var at atomic.Int32
 	var version, state string
@@ -22,7 +22,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	var answer *opensearch.AnswerError
 	switch {
 	case errors.As(err, &answer) && isRefused(answer.Status):
-		f.fail(w.DashboardsAccess.prove(err, answer.Status), "%s", err)
+		f.fail(w.DashboardsAccess.authRemedy(err, answer.Status), "%s", err)
 		return
 	case errors.As(err, &answer):
 		f.fail("check that Dashboards runs; correct "+w.DashboardsAccess.Setting, "%s", err)

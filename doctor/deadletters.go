@@ -14,16 +14,16 @@ import (
 
 const (
 	deadLetterAge = 24 * time.Hour
-	mostReasons   = 3
-	mostExample   = 120 // bytes of a reason's example
+	maxReasons    = 3
+	maxExample    = 120 // bytes of a reason's example
 )
 
-// deadLetters tells what could not be indexed of late.
+// deadLetters reports the dead letters of the last day.
 func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 	index := deadletter.Index(w.Naming.Prefix)
 	var found deadletter.Summary
 	err := bounded(ctx, func(ctx context.Context) (err error) {
-		found, err = deadletter.Summarize(ctx, w.Search, w.Naming.Prefix, deadLetterAge, mostReasons)
+		found, err = deadletter.Summarize(ctx, w.Search, w.Naming.Prefix, deadLetterAge, maxReasons)
 		return err
 	})
 	w.blocked = map[string]int{}
@@ -32,7 +32,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 	}
 	switch {
 	case opensearch.HasStatus(err, http.StatusForbidden):
-		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does without", "%s may not be searched", index)
+		f.warn("allow indices:data/read/search for "+index+" to have them counted; run does not need it", "%s cannot be searched: permission denied", index)
 	case err != nil:
 		f.warn("check the domain's health, and try again", "%s cannot be searched: %s", index, answered(err))
 	case found.Letters == 0:
@@ -42,7 +42,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		for _, r := range found.Reasons {
 			texts = append(texts, fmt.Sprintf("%d %s (%s)", r.Letters, r.Type, cut(r.Example)))
 		}
-		f.warn("look at "+index+", where they are kept: mostly a field is of two types in two applications, or others write to the stream",
+		f.warn("look at "+index+", where they are kept; usual causes: a field has different types in two applications, or another program writes to the stream",
 			"%d in the last day: %s", found.Letters, firstOf(texts))
 		texts = nil
 		for _, b := range found.Blocked {
@@ -57,7 +57,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 	}
 }
 
-// store reports whether dead letters could be kept that their index refuses.
+// store checks whether the store for dead letters can be written to.
 func (w *walk) store(ctx context.Context, f *Finding) {
 	err := bounded(ctx, w.Store.Check)
 	if err == nil {
@@ -68,12 +68,12 @@ func (w *walk) store(ctx context.Context, f *Finding) {
 	if known := new(deadletter.StoreError); errors.As(err, &known) {
 		remedy = known.Remedy
 	}
-	f.warn(remedy, "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: %s", said(err))
+	f.warn(remedy, "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: %s", awsErrorText(err))
 }
 
 func cut(text string) string {
-	if len(text) > mostExample {
-		return strings.ToValidUTF8(text[:mostExample], "") + "…"
+	if len(text) > maxExample {
+		return strings.ToValidUTF8(text[:maxExample], "") + "…"
 	}
 	return text
 }

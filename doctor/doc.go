@@ -1,4 +1,4 @@
-// Package doctor walks the chain from log groups to indices, with the settings of a
-// worker, and says of each link what it found and what is to be done. It changes
-// nothing but a scratch document of its own.
+// Package doctor checks each link of the chain from log groups to indices, with the settings
+// of a worker, and reports what it found and how to fix it. It changes nothing except its own
+// scratch document.
 package doctor

@@ -16,19 +16,18 @@ import (
 	"logsluice/consumer"
 )
 
-// The link of subscription filters: which log groups send to the stream.
+// The link subscription filters: which log groups send to the stream.
 
-// filterPause is between two calls: CloudWatch Logs takes 10 a second of a kind from
-// an account, and half of these are left to others.
+// filterPause is the pause between two calls. CloudWatch Logs accepts 10 calls of a kind per
+// second and account, and half of these are left to other programs.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html.
 const filterPause = 200 * time.Millisecond
 
-const mostNamed = 5 // things that are named in a line
+const maxNamed = 5 // names that are listed in a line
 
-// filter is what forwards events: a log group's subscription filter or an account's
-// policy.
+// filter forwards events: it is a log group's subscription filter or an account policy.
 type filter struct {
-	of           string // a log group, or a policy and what it is for
+	of           string // the log group, or "the account's log groups" with the policy's criteria
 	name         string
 	Destination  string `json:"DestinationArn"`
 	Role         string `json:"RoleArn"`
@@ -42,33 +41,33 @@ func (s filter) String() string {
 		pattern = fmt.Sprintf("%q", s.Pattern)
 	}
 	if distribution == "" {
-		distribution = string(types.DistributionByLogStream) // if nothing is said
+		distribution = string(types.DistributionByLogStream) // the default
 	}
 	return fmt.Sprintf("%s (%s, %s, %s)", s.of, s.name, pattern, distribution)
 }
 
-// filters looks who forwards events to the stream.
+// filters finds the filters that forward events to the stream.
 func (w *walk) filters(ctx context.Context, f *Finding) {
 	if a, isARN := consumer.StreamARN(w.Stream); isARN && w.account != "" && a.AccountID != w.account {
 		f.skip("the stream is of account %s, and so are the filters that point at it", a.AccountID)
 		return
 	}
 	client := logs.NewFromConfig(w.AWS)
-	all, failed := true, false // was looked at
+	all, failed := true, false // whether all was read, and whether a call failed
 	policies, err := w.accountFilters(ctx, client)
 	switch {
-	case err != nil && code(err) == "": // nor would the next be answered
-		f.warn(remedyOf(err, ""), "log groups could not be read: %s", said(err))
+	case err != nil && code(err) == "": // the next calls would fail, too
+		f.warn(remedyOf(err, ""), "log groups could not be read: %s", awsErrorText(err))
 		return
 	case err != nil:
 		all, failed = false, true
-		f.warn(remedyOf(err, "logs:DescribeAccountPolicies"), "policies of the account could not be read: %s", said(err))
+		f.warn(remedyOf(err, "logs:DescribeAccountPolicies"), "policies of the account could not be read: %s", awsErrorText(err))
 	}
 	groups := w.LogGroups
 	if len(groups) == 0 {
 		var more bool
 		if groups, more, err = w.logGroups(ctx, client); err != nil {
-			f.warn(remedyOf(err, "logs:DescribeLogGroups")+", or name some with --log-group", "log groups could not be read: %s", said(err))
+			f.warn(remedyOf(err, "logs:DescribeLogGroups")+", or name some with --log-group", "log groups could not be read: %s", awsErrorText(err))
 		} else if more {
 			f.note("of the log groups only the first %d are looked at (--most-log-groups, --log-group)", len(groups))
 		}
@@ -85,12 +84,12 @@ func (w *walk) filters(ctx context.Context, f *Finding) {
 		switch {
 		case errors.As(err, &missing):
 			if len(w.LogGroups) > 0 {
-				f.fail("correct --log-group", "there is no log group %s in %s", group, w.AWS.Region)
+				f.fail("correct --log-group", "log group %s does not exist in %s", group, w.AWS.Region)
 			}
 			continue
 		case err != nil:
 			all, failed = false, true
-			f.warn(remedyOf(err, "logs:DescribeSubscriptionFilters"), "the filters of %s could not be read: %s", group, said(err))
+			f.warn(remedyOf(err, "logs:DescribeSubscriptionFilters"), "the filters of %s could not be read: %s", group, awsErrorText(err))
 		default:
 			ours := filters.to(w.isOurs)
 			if len(ours) == 0 {
@@ -99,17 +98,17 @@ func (w *walk) filters(ctx context.Context, f *Finding) {
 			found, others = append(found, ours...), append(others, filters.to(w.isNotOurs)...)
 			continue
 		}
-		break // the next would be answered the same
+		break // the next calls would fail, too
 	}
-	if !failed || len(found) > 0 { // what could not be read may have some
-		w.tellFilters(f, found, others, all)
+	if !failed || len(found) > 0 { // filters that could not be read can point at the stream
+		w.reportFilters(f, found, others, all)
 	}
 	if len(w.LogGroups) > 0 && len(without) > 0 && len(policies.to(w.isOurs)) == 0 {
 		f.fail(w.subscribe(without[0]), "no filter of %s points at stream %s", firstOf(without), w.Stream)
 	}
 }
 
-func (w *walk) tellFilters(f *Finding, found, others filters, all bool) {
+func (w *walk) reportFilters(f *Finding, found, others filters, all bool) {
 	byStream := 0
 	for _, s := range found {
 		if s.Distribution != string(types.DistributionRandom) {
@@ -118,9 +117,9 @@ func (w *walk) tellFilters(f *Finding, found, others filters, all bool) {
 		role, err := arn.Parse(s.Role)
 		switch {
 		case err != nil || role.Service != "iam":
-			f.fail("give the filter a role that may kinesis:PutRecord to the stream", "the filter of %s has no role: %q", s.of, s.Role)
+			f.fail("give the filter a role with kinesis:PutRecord on the stream", "the filter of %s has no role: %q", s.of, s.Role)
 		case w.account != "" && role.AccountID != w.account:
-			f.warn("give the filter a role of its own account", "the filter of %s has a role of account %s", s.of, role.AccountID)
+			f.warn("give the filter a role in its own account", "the filter of %s has a role of account %s", s.of, role.AccountID)
 		}
 	}
 	switch {
@@ -128,27 +127,27 @@ func (w *walk) tellFilters(f *Finding, found, others filters, all bool) {
 		f.note("%d forward to stream %s: %s", len(found), w.Stream, firstOf(texts(found)))
 	case len(others) > 0:
 		elsewhere := others[0]
-		w.none(f, all, "no filter points at stream %s in %s; %d point elsewhere: %s to %s", w.Stream, w.AWS.Region, len(others), elsewhere.of, elsewhere.Destination)
+		w.reportNoFilter(f, all, "no filter points at stream %s in %s; %d point elsewhere: %s to %s", w.Stream, w.AWS.Region, len(others), elsewhere.of, elsewhere.Destination)
 	default:
-		w.none(f, all, "no filter points at stream %s in %s", w.Stream, w.AWS.Region)
+		w.reportNoFilter(f, all, "no filter points at stream %s in %s", w.Stream, w.AWS.Region)
 	}
 	if byStream > 0 {
 		f.warn("give the filters Distribution Random, as logsluice needs no order", "%d with Distribution ByLogStream: a log stream goes to one shard, and a loud one fills it", byStream)
 	}
 }
 
-// none tells that nothing is forwarded, as far as was looked, and as the stream does
-// not show otherwise.
-func (w *walk) none(f *Finding, all bool, format string, args ...any) {
-	tell := f.warn
+// reportNoFilter reports that no filter forwards to the stream. It is a failure if all filters
+// were read, and a warning if some were not or if a record shows that another account forwards.
+func (w *walk) reportNoFilter(f *Finding, all bool, format string, args ...any) {
+	report := f.warn
 	others := w.sample != nil && w.sample.owner != "" && w.account != "" && w.sample.owner != w.account
 	switch {
 	case others:
 		f.note("log events of account %s come", w.sample.owner)
 	case all:
-		tell = f.fail
+		report = f.fail
 	}
-	tell(w.subscribe("/NAME")+"; log groups of other accounts, which write by a destination, are not seen from here", format, args...)
+	report(w.subscribe("/NAME")+"; log groups of other accounts, which write by a destination, are not seen from here", format, args...)
 }
 
 func (w *walk) subscribe(group string) string {
@@ -156,7 +155,7 @@ func (w *walk) subscribe(group string) string {
 		" --filter-name logsluice --filter-pattern '' --distribution Random --destination-arn " + w.streamARN + " --role-arn ROLE_ARN"
 }
 
-// isOurs tells whether an ARN is the stream's.
+// isOurs reports whether an ARN is the stream's.
 func (w *walk) isOurs(destination string) bool {
 	a, err := arn.Parse(destination)
 	return destination == w.streamARN || err == nil && w.account == "" &&
@@ -184,10 +183,10 @@ func texts(all filters) []string {
 	return list
 }
 
-// firstOf names some of many.
+// firstOf lists the first maxNamed names and the number of the rest.
 func firstOf(names []string) string {
-	if more := len(names) - mostNamed; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), more)
+	if more := len(names) - maxNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), more)
 	}
 	return strings.Join(names, ", ")
 }
@@ -218,7 +217,8 @@ func (w *walk) accountFilters(ctx context.Context, client *logs.Client) (found f
 	return found, nil
 }
 
-// logGroups are those that can have filters, as many as are to be looked at.
+// logGroups returns the names of up to MostLogGroups log groups that can have filters, and
+// reports whether there are more.
 func (w *walk) logGroups(ctx context.Context, client *logs.Client) (names []string, more bool, err error) {
 	pages := logs.NewDescribeLogGroupsPaginator(client, &logs.DescribeLogGroupsInput{LogGroupClass: types.LogGroupClassStandard})
 	for pages.HasMorePages() {
@@ -244,7 +244,7 @@ func (w *walk) logGroups(ctx context.Context, client *logs.Client) (names []stri
 	return names, false, nil
 }
 
-// groupFilters are those of a log group, which has two at the most.
+// groupFilters returns the filters of a log group, which can have two.
 func groupFilters(ctx context.Context, client *logs.Client, group string) (found filters, err error) {
 	var answer *logs.DescribeSubscriptionFiltersOutput
 	err = bounded(ctx, func(ctx context.Context) (err error) {

@@ -10,19 +10,19 @@ import (
 	"logsluice/consumer"
 )
 
-// The link of the lease table: who holds which shard, and which shards are not read.
+// The link lease table: which worker holds which shard, and which shards are not read.
 
-// silent is a sign of life so old that its owner has gone: far beyond the duration of
-// a lease, as clocks differ.
+// silent is the age of a sign of life from which an owner is reported as gone. It is far longer
+// than a lease lasts, because clocks differ.
 const silent = 2 * time.Minute
 
-// SeparateTable is the remedy for a lease table that is another stream's.
+// SeparateTable is the remedy for a lease table that belongs to another stream.
 const SeparateTable = "set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)"
 
 // CorrectTable is the remedy for a table that is not a lease table.
 const CorrectTable = "set APPLICATION_NAME (--application-name) to a name that no other table has"
 
-// leases looks at the lease table and at who holds what.
+// leases checks the lease table and the state of each shard.
 func (w *walk) leases(ctx context.Context, f *Finding) {
 	var table checkpoint.Description
 	err := bounded(ctx, func(ctx context.Context) (err error) {
@@ -31,13 +31,13 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 	})
 	switch {
 	case errors.Is(err, checkpoint.ErrNoTable):
-		f.warn("start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME (--application-name) or AWS_REGION", "there is no table %s in %s", w.Application, w.AWS.Region)
+		f.warn("start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME (--application-name) or AWS_REGION", "table %s does not exist in %s", w.Application, w.AWS.Region)
 		return
 	case errors.Is(err, checkpoint.ErrOtherTable):
 		f.fail(CorrectTable, "%s", err)
 		return
 	case err != nil:
-		f.fail(remedyOf(err, "dynamodb:DescribeTable"), "table %s cannot be described: %s", w.Application, said(err))
+		f.fail(remedyOf(err, "dynamodb:DescribeTable"), "table %s cannot be described: %s", w.Application, awsErrorText(err))
 		return
 	}
 	f.note("table %s is %s, %s", w.Application, table.Status, table.Billing)
@@ -47,7 +47,7 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 	}
 	err = bounded(ctx, func(ctx context.Context) error { return checkpoint.TryWrites(ctx, w.DynamoDB, w.Application) })
 	if err != nil {
-		f.fail(remedyOf(err, "dynamodb:UpdateItem and dynamodb:DeleteItem"), "it cannot be written to: %s", said(err))
+		f.fail(remedyOf(err, "dynamodb:UpdateItem and dynamodb:DeleteItem"), "it cannot be written to: %s", awsErrorText(err))
 	}
 	var view *checkpoint.View
 	err = bounded(ctx, func(ctx context.Context) (err error) {
@@ -55,17 +55,17 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.fail(remedyOf(err, "dynamodb:Scan"), "it cannot be read: %s", said(err))
+		f.fail(remedyOf(err, "dynamodb:Scan"), "it cannot be read: %s", awsErrorText(err))
 		return
 	}
 	if err := view.Of(consumer.Identity(w.Stream)); err != nil {
 		f.fail(SeparateTable, "%s", err)
 		return
 	}
-	tellLeases(f, view.Rows(w.shards), time.Now())
+	reportLeases(f, view.Rows(w.shards), time.Now())
 }
 
-func tellLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
+func reportLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	owners := map[string]int{}
 	var without, gone, failing, foreign, unread, lost []string
 	var oldest time.Duration

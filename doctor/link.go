@@ -9,35 +9,36 @@ import (
 	"logsluice/internal/safetext"
 )
 
-// State is how a link of the chain is.
+// State is the state of a link of the chain.
 type State string
 
 // States of a link.
 const (
-	// OK needs nothing to be done.
+	// OK means that nothing needs to be done.
 	OK State = "ok"
-	// Warning is worth a look; logs flow, or may.
+	// Warning means that a person should look at the link, but logs can flow.
 	Warning State = "warning"
-	// Broken keeps logs from flowing, or is not what the settings say.
+	// Broken means that logs cannot flow, or that the link contradicts the settings.
 	Broken State = "broken"
-	// Skipped was not looked at: it is not set, or cannot be as another link is broken.
+	// Skipped means that the link was not checked, because it is not configured or because
+	// another link is broken.
 	Skipped State = "skipped"
 )
 
-// Finding is what was found of a link.
+// Finding is the result for a link.
 type Finding struct {
-	// Link is its name.
+	// Link is the name of the link.
 	Link  string `json:"link"`
 	State State  `json:"state"`
-	// Found is one line, and Remedy another, which says what to do; "" for nothing.
+	// Found and Remedy are one line each. Remedy is "" if nothing needs to be done.
 	Found  string `json:"found"`
 	Remedy string `json:"remedy,omitempty"`
 
-	remedies []string // that Remedy is made of
-	blocks   bool     // what needs this link cannot be looked at
+	remedies []string // the parts of Remedy
+	blocks   bool     // links that need this one cannot be checked
 }
 
-// note adds to what was found.
+// note adds a text to Found.
 func (f *Finding) note(format string, args ...any) {
 	f.Found = joined(f.Found, fmt.Sprintf(format, args...))
 }
@@ -46,12 +47,12 @@ func (f *Finding) warn(remedy, format string, args ...any) {
 	if f.State != Broken {
 		f.State = Warning
 	}
-	f.tell(remedy, format, args...)
+	f.add(remedy, format, args...)
 }
 
 func (f *Finding) fail(remedy, format string, args ...any) {
 	f.State = Broken
-	f.tell(remedy, format, args...)
+	f.add(remedy, format, args...)
 }
 
 func (f *Finding) skip(format string, args ...any) {
@@ -59,7 +60,7 @@ func (f *Finding) skip(format string, args ...any) {
 	f.note(format, args...)
 }
 
-func (f *Finding) tell(remedy, format string, args ...any) {
+func (f *Finding) add(remedy, format string, args ...any) {
 	f.note(format, args...)
 	if !strings.Contains(f.Remedy, remedy) {
 		f.Remedy = joined(f.Remedy, remedy)
@@ -67,7 +68,7 @@ func (f *Finding) tell(remedy, format string, args ...any) {
 	}
 }
 
-// Remedies returns the parts of Remedy: one for each thing to do, on one line.
+// Remedies returns the parts of Remedy: one line for each thing to do.
 func (f *Finding) Remedies() []string { return f.remedies }
 
 // joined appends a text to another, on one line and without control characters.
@@ -80,17 +81,17 @@ func joined(text, more string) string {
 	return text + "; " + more
 }
 
-// callTimeout bounds one call, its retries among it.
+// callTimeout bounds one call with its retries.
 const callTimeout = 5 * time.Second
 
-// bounded makes a call that cannot hang.
+// bounded runs call with callTimeout.
 func bounded(ctx context.Context, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return call(ctx)
 }
 
-// pause keeps calls apart. It is over at once, and false, if the walk is interrupted.
+// pause waits for d, or until ctx ends. It reports whether it waited for all of d.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -102,20 +103,20 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// link is a part of the chain.
+// link is a link of the chain.
 type link struct {
 	name string
-	// unset is why it is not looked at, "" if it is.
+	// unset is the reason why the link is not checked, or "".
 	unset string
-	// needs are links without which this one cannot be looked at.
+	// needs are the links without which this one cannot be checked.
 	needs []string
-	// after are links that it knows more by, if they are not broken.
+	// after are the links whose results this one uses if they are not broken.
 	after []string
 	check func(context.Context, *Finding)
 }
 
-// follow looks at all links, those that do not wait for each other at once, and
-// returns what was found in the order of the links.
+// follow checks all links concurrently, as far as they do not wait for each other, and returns
+// the findings in the order of the links.
 func follow(ctx context.Context, links []link) []Finding {
 	findings, done, index := make([]Finding, len(links)), make([]chan struct{}, len(links)), map[string]int{}
 	for i, l := range links {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Each thing to do has a line of its own, once.
+// Each remedy is on its own line, and listed once.
 func TestFindingRemedies(t *testing.T) {
 	t.Parallel()
 	var f Finding

@@ -13,15 +13,15 @@ import (
 	"logsluice/opensearch"
 )
 
-// opensearch looks whether the domain can be reached, what it is, and whether it
-// knows who asks.
+// opensearch checks whether the domain can be reached, what it is, and whether it accepts the
+// credentials.
 func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	var at atomic.Int32
 	var server opensearch.Server
 	begun := time.Now()
 	err := bounded(ctx, func(ctx context.Context) (err error) {
 		ctx = staged(ctx, &at)
-		if w.SearchAccess.SigningService == "aoss" { // which has no answer at /
+		if w.SearchAccess.SigningService == "aoss" { // Serverless has no response at /
 			_, err = opensearch.TemplateChanges(ctx, w.Search, w.Templates[0])
 			return err
 		}
@@ -32,7 +32,7 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 		defer f.warn(remedy, "%s", found)
 	}
 	if !server.Date.IsZero() {
-		defer tellClock(f, "OpenSearch", server.Date, begun)
+		defer reportClock(f, "OpenSearch", server.Date, begun)
 	}
 	var answer *opensearch.AnswerError
 	switch {
@@ -40,15 +40,15 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 		f.note("%s answers as OpenSearch Serverless", w.SearchAccess.URL)
 		return
 	case err == nil:
-		f.note("%s is %s %s, and takes %s", w.SearchAccess.URL, server.Distribution, server.Version, w.proof())
+		f.note("%s is %s %s, and takes %s", w.SearchAccess.URL, server.Distribution, server.Version, w.authentication())
 		return
 	case errors.Is(err, opensearch.ErrOtherServer):
 		f.fail("correct "+w.SearchAccess.Setting, "what answers at %s is not OpenSearch", w.SearchAccess.URL)
 	case !errors.As(err, &answer):
 		found, remedy := w.SearchAccess.unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
-	case answer.Status == http.StatusForbidden && w.SearchAccess.SigningService != "aoss" && w.knows(ctx):
-		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version told; run does without", "%s takes %s and does not tell its version", w.SearchAccess.URL, w.proof())
+	case answer.Status == http.StatusForbidden && w.SearchAccess.SigningService != "aoss" && w.isAuthenticated(ctx):
+		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version reported; run does not need it", "%s takes %s and does not report its version", w.SearchAccess.URL, w.authentication())
 		return
 	default:
 		f.fail(cmp.Or(w.SearchAccess.Remedy(err), "correct "+w.SearchAccess.Setting), "%s", answered(err))
@@ -56,8 +56,8 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 	f.blocks = true
 }
 
-// knows tells that a request that run makes is not refused.
-func (w *walk) knows(ctx context.Context) bool {
+// isAuthenticated reports whether the domain accepts a request that run sends.
+func (w *walk) isAuthenticated(ctx context.Context) bool {
 	err := bounded(ctx, func(ctx context.Context) error {
 		_, err := opensearch.TemplateChanges(ctx, w.Search, w.Templates[0])
 		return err
@@ -65,16 +65,16 @@ func (w *walk) knows(ctx context.Context) bool {
 	return err == nil
 }
 
-// proof is what requests show.
-func (w *walk) proof() string {
+// authentication describes how requests are authenticated.
+func (w *walk) authentication() string {
 	if w.SearchAccess.SigningService != "" {
 		return "requests signed for " + w.SearchAccess.SigningService
 	}
 	return "requests as they are sent"
 }
 
-// prove says how a request that was refused is to prove who sends it.
-func (a Access) prove(err error, status int) string {
+// authRemedy returns the remedy for a request that was refused with a status.
+func (a Access) authRemedy(err error, status int) string {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "expired") || strings.Contains(text, "not yet current"):
@@ -91,7 +91,7 @@ func (a Access) prove(err error, status int) string {
 	return "give the user the role that a worker needs (docs/permissions.md); Amazon OpenSearch Service asks for OPENSEARCH_SIGV4=es unless its access policy is open"
 }
 
-// answered is what OpenSearch, or Dashboards, says to a request.
+// answered returns the text of an error of OpenSearch or Dashboards.
 func answered(err error) string {
 	var answer *opensearch.AnswerError
 	if cause := opensearch.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
@@ -103,7 +103,7 @@ func answered(err error) string {
 	return reason(err)
 }
 
-// permit is what to do about a request that failed, or was refused for want of a
+// permit returns the remedy for a request that failed. If it was refused, that is to allow
 // permission.
 func permit(err error, permission string) string {
 	var answer *opensearch.AnswerError

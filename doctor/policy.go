@@ -8,7 +8,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// policy looks whether indices go when they are old.
+// policy checks whether old indices are deleted.
 func (w *walk) policy(ctx context.Context, f *Finding) {
 	name := w.Naming.Prefix
 	var changes []string
@@ -27,16 +27,17 @@ func (w *walk) policy(ctx context.Context, f *Finding) {
 	case err != nil:
 		f.warn(permit(err, "cluster:admin/opendistro/ism/policy/get"), "policy %s cannot be read: %s", name, answered(err))
 	case slices.Equal(changes, []string{opensearch.Installed}):
-		f.warn(setUp+", or have old indices deleted otherwise: the disk fills", "there is no policy %s", name)
+		f.warn(setUp+", or have old indices deleted otherwise: the disk fills", "policy %s does not exist", name)
 	case len(changes) > 0:
 		f.warn(setUp+", with DELETE_AFTER and MERGE_AFTER as they are to be", "policy %s differs: %s", name, firstOf(changes))
 	default:
 		f.note("%s is in place", name)
 	}
-	f.tellConcerns(concerns)
+	f.reportConcerns(concerns)
 }
 
-// PoliciesOff looks whether anything is done by policies.
+// PoliciesOff returns a concern if lifecycle policies are switched off, or if that cannot be
+// found out.
 func PoliciesOff(ctx context.Context, client opensearch.Client) []Concern {
 	setting, err := opensearch.PoliciesOff(ctx, client)
 	switch {

@@ -13,9 +13,9 @@ import (
 	"sync/atomic"
 )
 
-// Why no answer comes: how far a request got, and what to do about it.
+// Requests without a response: how far they got, and the remedy.
 
-// stage is how far a request has come.
+// stage is how far a request got.
 type stage int32
 
 const (
@@ -25,7 +25,7 @@ const (
 	asking
 )
 
-// staged follows how far a request comes.
+// staged returns a context that stores the stage of its request in at.
 func staged(ctx context.Context, at *atomic.Int32) context.Context {
 	reach := func(s stage) { at.Store(int32(s)) }
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -35,7 +35,7 @@ func staged(ctx context.Context, at *atomic.Int32) context.Context {
 	})
 }
 
-// unreachable returns why no answer came, and what to do.
+// unreachable returns why a request had no response, and the remedy.
 func (a Access) unreachable(err error, at stage) (found, remedy string) {
 	url, setting := a.URL, a.Setting
 	var name *net.DNSError
@@ -60,13 +60,13 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 	case at == connecting:
 		return url + " cannot be connected to (TCP): " + why, "check that it is running and that its security group allows this host on that port; correct " + setting
 	case at == handshaking:
-		return "TLS: " + url + " does not come to terms: " + why, "see that " + setting + " has the port that speaks TLS, with no proxy between"
+		return "TLS: the handshake with " + url + " fails: " + why, "see that " + setting + " has the port that speaks TLS, with no proxy between"
 	case at == asking && errors.Is(err, context.DeadlineExceeded):
 		return url + " is connected and does not answer in time", "see how busy it is (CPU, JVM memory), and check the proxy or load balancer in front of it"
 	case at == asking:
 		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and check the proxy or load balancer in front of it"
 	}
-	return url + " cannot be asked: " + why, "correct " + setting + ", and see the way there"
+	return url + " cannot be asked: " + why, "correct " + setting + ", and check the network path to it"
 }
 
 // isProxied reports whether requests go through a proxy.
@@ -79,7 +79,7 @@ func (a Access) isProxied() bool {
 	return err == nil && proxy != nil
 }
 
-// reason is the innermost error, without the request that it is of.
+// reason returns the text of the innermost error, which does not repeat the request.
 func reason(err error) string {
 	var dial *net.OpError
 	if errors.As(err, &dial) {
@@ -94,7 +94,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// isRefused tells an answer that says no to who asks.
+// isRefused reports whether a status means that the user is not accepted or not allowed.
 func isRefused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Behind a proxy, what fails is the way to it or its refusal. The proxy's variables are read
-// once a process, so the test starts itself with one.
+// Errors behind a proxy name the proxy. A process reads the proxy's variables only once, so the
+// test runs itself with them.
 func TestProxy(t *testing.T) {
 	const variable = "HTTPS_PROXY"
 	if os.Getenv(variable) == "" {
@@ -25,7 +25,7 @@ func TestProxy(t *testing.T) {
 	if !strings.Contains(found, "the proxy does not connect to https://search.example.com: Forbidden") || !strings.HasPrefix(remedy, "correct HTTPS_PROXY") {
 		t.Errorf("%s: %s", found, remedy)
 	}
-	access.URL = "https://localhost:9200" // which no proxy is for
+	access.URL = "https://localhost:9200" // not proxied
 	if found, _ := access.unreachable(errors.New("Forbidden"), asking); strings.Contains(found, "proxy") {
 		t.Error(found)
 	}

@@ -18,18 +18,17 @@ import (
 	"logsluice/opensearch"
 )
 
-// Access is how OpenSearch or Dashboards is asked, as far as remedies depend on it.
+// Access describes how requests reach OpenSearch or Dashboards, as far as remedies depend on it.
 type Access struct {
-	// URL has no credentials. Setting names the variable and the flag that have it.
+	// URL has no credentials. Setting names its variable and flag.
 	URL, Setting string
-	// SigningService is that of opensearch.ClientConfig.
+	// SigningService is as in opensearch.ClientConfig.
 	SigningService string
-	// HasPassword is set if requests have a password, by basic authentication.
+	// HasPassword is set if requests have a password (basic authentication).
 	HasPassword bool
 }
 
-// Exposed returns what is found, and the remedy, where a password can be read on its way,
-// otherwise "".
+// Exposed returns a finding and a remedy if a password is sent unencrypted, or "".
 func (a Access) Exposed() (found, remedy string) {
 	address, err := opensearch.ParseAddress(a.URL)
 	if err != nil || !a.HasPassword || !address.IsInClear() {
@@ -38,7 +37,7 @@ func (a Access) Exposed() (found, remedy string) {
 	return "the password is sent unencrypted to " + a.URL, "give " + a.Setting + " an https:// address"
 }
 
-// Remedy returns what to do about the error of a request, "" if nothing is known.
+// Remedy returns the remedy for the error of a request, or "" if none is known.
 func (a Access) Remedy(err error) string {
 	var answer *opensearch.AnswerError
 	switch {
@@ -55,8 +54,8 @@ func (a Access) Remedy(err error) string {
 	return ""
 }
 
-// Found returns what the error of a request says, in the words of a finding where the server
-// has not answered as OpenSearch does.
+// Found returns the text of the error of a request. If the server did not answer as OpenSearch
+// does, the text describes why.
 func (a Access) Found(err error) string {
 	switch {
 	case errors.Is(err, opensearch.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
@@ -70,7 +69,7 @@ func (a Access) Found(err error) string {
 	return err.Error()
 }
 
-// server is what is to answer.
+// server returns the name of the expected server.
 func (a Access) server() string {
 	if strings.HasPrefix(a.Setting, "DASHBOARDS_URL") {
 		return "OpenSearch Dashboards"
@@ -81,11 +80,11 @@ func (a Access) server() string {
 func (a Access) remedyOfAnswer(err error, status int) string {
 	switch {
 	case isRefused(status):
-		return a.prove(err, status)
+		return a.authRemedy(err, status)
 	case strings.Contains(err.Error(), "same priority"):
 		return "delete that template, narrow its index_patterns or give it another priority"
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400,
-		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch in place of Dashboards
+		strings.Contains(err.Error(), "no handler found for uri"): // OpenSearch instead of Dashboards
 		return "correct " + a.Setting
 	case status >= http.StatusInternalServerError:
 		return "check the domain's health; run retries until it answers"
@@ -93,7 +92,7 @@ func (a Access) remedyOfAnswer(err error, status int) string {
 	return ""
 }
 
-// hasNoAnswer reports whether a request had no answer.
+// hasNoAnswer reports whether a request failed without a response.
 func hasNoAnswer(err error) bool {
 	var unreachable net.Error
 	return errors.As(err, &unreachable) || errors.Is(err, context.DeadlineExceeded) ||
@@ -101,7 +100,7 @@ func hasNoAnswer(err error) bool {
 		strings.Contains(err.Error(), "HTTP response to HTTPS")
 }
 
-// stageOf is how far a request came that was not followed.
+// stageOf returns how far a request got, from its error.
 func stageOf(err error) stage {
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
@@ -110,8 +109,8 @@ func stageOf(err error) stage {
 	return asking
 }
 
-// ExplainAWS returns what the error of a call to Kinesis or DynamoDB says, with the call and
-// without ids, and what to do about it, "" if nothing is known.
+// ExplainAWS returns the text of an error of Kinesis or DynamoDB, with the operation and without
+// request ids, and the remedy, or "" if none is known.
 func ExplainAWS(err error) (found, remedy string) {
 	var call *smithy.OperationError
 	if !errors.As(err, &call) {
@@ -123,7 +122,7 @@ func ExplainAWS(err error) (found, remedy string) {
 		status = answer.HTTPStatusCode()
 	}
 	_, isThrottled := retry.DefaultThrottleErrorCodes[code(err)]
-	found = call.Service() + " " + call.Operation() + ": " + said(err)
+	found = call.Service() + " " + call.Operation() + ": " + awsErrorText(err)
 	switch {
 	case consumer.AreCredentialsRefused(err):
 		return found, RenewIdentity + ", and check this machine's clock"

@@ -55,7 +55,7 @@ func TestExplainAWS(t *testing.T) {
 	}
 }
 
-// A password by plain http to another machine is told.
+// A password that is sent to another machine by plain HTTP is reported.
 func TestExposed(t *testing.T) {
 	f := func(url string, hasPassword bool, want string) {
 		t.Helper()

@@ -16,53 +16,53 @@ import (
 	"logsluice/subscription"
 )
 
-// The link of the stream: whether it exists and can be read, and whether a recent record
-// can be decoded.
+// The link stream: whether it exists and can be read, and whether a recent record can be
+// decoded.
 
-// sample is a record of the stream, the first of the last hour in its shard.
+// sample describes a record of the stream, the first of the last hour in its shard.
 type sample struct {
 	arrived time.Time
-	owner   string // the account whose log events it has, "" if it has none
+	owner   string // the account that the log events come from, "" if it has no events
 }
 
 const (
 	sampleAge = time.Hour
-	// sampleShards are looked at for a sample, and reads of each made: an answer may
-	// be empty although there are records behind it.
+	// sampleShards is how many shards are searched for a sample, and sampleReads how often each
+	// is read: a response can be empty although records follow.
 	sampleShards, sampleReads = 4, 3
-	// readPause keeps to the five reads a second of a shard, together with a worker.
+	// readPause keeps the reads of doctor and a worker below five per second and shard.
 	readPause = 300 * time.Millisecond
-	// sampleInflated is what a sample may inflate to, in bytes.
+	// sampleInflated is the maximum inflated size of a sample in bytes.
 	sampleInflated = 64 << 20
 )
 
 // CorrectStream is the remedy for a stream that does not exist.
 const CorrectStream = "correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)"
 
-// stream looks at the stream, and whether it can be read.
+// stream checks the stream and whether it can be read.
 func (w *walk) stream(ctx context.Context, f *Finding) {
 	err := bounded(ctx, func(ctx context.Context) error {
 		summary, err := consumer.Summary(ctx, w.Kinesis, w.Stream)
 		if err == nil {
-			tellStream(f, w.Stream, summary)
+			reportStream(f, w.Stream, summary)
 		}
 		return err
 	})
 	var missing *types.ResourceNotFoundException
 	switch {
 	case errors.As(err, &missing):
-		f.fail(CorrectStream, "there is no stream %s in %s", w.Stream, consumer.StreamRegion(w.Stream, w.AWS.Region))
+		f.fail(CorrectStream, "stream %s does not exist in %s", w.Stream, consumer.StreamRegion(w.Stream, w.AWS.Region))
 		return
-	case err != nil && consumer.IsDenied(err): // run does without
-		f.warn(allow("kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, said(err))
+	case err != nil && consumer.IsDenied(err): // run does not need it
+		f.warn(allow("kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, awsErrorText(err))
 	case err != nil:
-		f.fail(remedyOf(err, "kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, said(err))
+		f.fail(remedyOf(err, "kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, awsErrorText(err))
 		return
 	}
 	w.readStream(ctx, f)
 }
 
-func tellStream(f *Finding, name string, s *types.StreamDescriptionSummary) {
+func reportStream(f *Finding, name string, s *types.StreamDescriptionSummary) {
 	mode := "PROVISIONED"
 	if s.StreamModeDetails != nil {
 		mode = string(s.StreamModeDetails.StreamMode)
@@ -77,15 +77,15 @@ func tellStream(f *Finding, name string, s *types.StreamDescriptionSummary) {
 	case types.StreamStatusCreating:
 		f.fail("wait until it is ACTIVE, and try again", "stream %s is not ready", name)
 	default:
-		f.fail("make it again when it is gone (deploy/logsluice.yaml); logs are lost meanwhile, as CloudWatch Logs skips what it cannot send for want of a stream", "stream %s is going away", name)
+		f.fail("make it again when it is gone (deploy/logsluice.yaml); until then logs are lost, as CloudWatch Logs skips what it cannot send", "stream %s is going away", name)
 	}
 }
 
-// readStream lists the shards and reads as a worker does.
+// readStream lists the shards and reads from them as a worker does.
 func (w *walk) readStream(ctx context.Context, f *Finding) {
 	shards, _, err := consumer.ListShards(ctx, w.Kinesis, w.Stream)
 	if err != nil {
-		f.fail(remedyOf(err, "kinesis:ListShards"), "its shards cannot be listed: %s", said(err))
+		f.fail(remedyOf(err, "kinesis:ListShards"), "its shards cannot be listed: %s", awsErrorText(err))
 		return
 	}
 	w.shards = shards
@@ -102,7 +102,7 @@ func (w *walk) readStream(ctx context.Context, f *Finding) {
 		case !ok:
 			return
 		case record != nil:
-			w.tellSample(f, s.ID, record)
+			w.reportSample(f, s.ID, record)
 			return
 		case i == min(len(open), sampleShards)-1:
 			f.note("can be read; no record of the last hour in %d shards", i+1)
@@ -110,7 +110,8 @@ func (w *walk) readStream(ctx context.Context, f *Finding) {
 	}
 }
 
-// read looks for a record of the last hour. It is not ok if reading fails.
+// read returns a record of the last hour, or nil if a shard has none. ok is false if reading
+// fails.
 func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *types.Record, ok bool) {
 	from := time.Now().Add(-sampleAge)
 	var iterator *string
@@ -124,7 +125,7 @@ func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *type
 		return err
 	})
 	if err != nil {
-		f.fail(remedyOf(err, "kinesis:GetShardIterator"), "%s cannot be read: %s", shard, said(err))
+		f.fail(remedyOf(err, "kinesis:GetShardIterator"), "%s cannot be read: %s", shard, awsErrorText(err))
 		return nil, false
 	}
 	for try := 0; try < sampleReads && iterator != nil; try++ {
@@ -142,10 +143,10 @@ func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *type
 			f.note("%s can be read, and is read by others as often as it allows", shard)
 			return nil, false
 		case strings.HasPrefix(code(err), "KMS"):
-			f.fail("allow kms:Decrypt with the stream's key to the task role, and see that the key is enabled", "%s cannot be decrypted: %s", shard, said(err))
+			f.fail("allow kms:Decrypt with the stream's key to the task role, and see that the key is enabled", "%s cannot be decrypted: %s", shard, awsErrorText(err))
 			return nil, false
 		case err != nil:
-			f.fail(remedyOf(err, "kinesis:GetRecords"), "%s cannot be read: %s", shard, said(err))
+			f.fail(remedyOf(err, "kinesis:GetRecords"), "%s cannot be read: %s", shard, awsErrorText(err))
 			return nil, false
 		case len(answer.Records) > 0:
 			return &answer.Records[0], true
@@ -157,8 +158,8 @@ func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *type
 	return nil, true
 }
 
-// tellSample tells what a record is.
-func (w *walk) tellSample(f *Finding, shard string, record *types.Record) {
+// reportSample decodes a record and reports its contents.
+func (w *walk) reportSample(f *Finding, shard string, record *types.Record) {
 	w.sample = &sample{arrived: aws.ToTime(record.ApproximateArrivalTimestamp)}
 	what, events := "", 0
 	controls, err := subscription.NewDecoder(sampleInflated).Decode(record.Data, func(e *subscription.Envelope) {
@@ -168,8 +169,8 @@ func (w *walk) tellSample(f *Finding, shard string, record *types.Record) {
 	age := time.Since(w.sample.arrived).Round(time.Second)
 	switch {
 	case err != nil:
-		f.warn("see who else writes to the stream: only CloudWatch Logs should; what is no subscription record becomes a dead letter",
-			"a record of %s that came %s ago is no subscription record: %s", shard, age, err)
+		f.warn("see who else writes to the stream: only CloudWatch Logs should; other records become dead letters",
+			"a record of %s that came %s ago is not a subscription record: %s", shard, age, err)
 	case events > 0:
 		f.note("a record of %s that came %s ago has %d events of %s", shard, age, events, what)
 	default:

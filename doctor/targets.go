@@ -16,25 +16,24 @@ import (
 	"logsluice/opensearch"
 )
 
-// What else on the domain creates indices or changes documents: the names that documents
-// are written to, templates of others, and ingest pipelines.
+// Objects on the domain that affect the indices: what the written names stand for, templates of
+// other applications, and ingest pipelines.
 
 // Target is a name that documents are written to.
 type Target struct {
 	Name string
-	// Template is the index template that is to make it, "" where nothing is written to
-	// the name, which must not be a data stream.
+	// Template is the index template that should create the target. If it is "", nothing is
+	// written to the name, and the name must not be a data stream.
 	Template string
 	Priority int64
-	// DataStream reports whether it is to be a data stream.
+	// DataStream reports whether the target should be a data stream.
 	DataStream bool
-	// AnyKind reports whether it does not matter what the name stands for.
+	// AnyKind reports whether the target can be an index, an alias or a data stream.
 	AnyKind bool
 }
 
-// Targets returns the names that are written to at a time, and soon, and that index
-// templates are to make: that of the documents, which has the prefix as its name, and that
-// of the dead letters.
+// Targets returns the names that are written to at a time and soon after it: those of the
+// documents, for the template named by the prefix, and that of the dead letters.
 func Targets(templates []opensearch.Template, n schema.Naming, now time.Time) ([]Target, error) {
 	var all []Target
 	for _, t := range templates {
@@ -47,7 +46,7 @@ func Targets(templates []opensearch.Template, n schema.Naming, now time.Time) ([
 		}
 		target := Target{Template: t.Name, Priority: body.Priority, DataStream: body.DataStream != nil}
 		if t.Name == deadletter.Index(n.Prefix) {
-			target.Name, target.AnyKind = t.Name, true // the kind is looked at when the index is created
+			target.Name, target.AnyKind = t.Name, true // the kind is checked when the index is created
 			all = append(all, target)
 			continue
 		}
@@ -59,7 +58,7 @@ func Targets(templates []opensearch.Template, n schema.Naming, now time.Time) ([
 			target.Name = name
 			all = append(all, target)
 		}
-		if !n.DataStream { // then it must not be one
+		if !n.DataStream { // the prefix itself must not be a data stream
 			all = append(all, Target{Name: n.Prefix})
 		}
 	}
@@ -71,8 +70,8 @@ const (
 	dataStreamSetting = dataStreamName + " (--data-stream)"
 )
 
-// CheckNames looks what targets stand for on a domain: NameTaken is told where it is not
-// what they are to be, and PipelineSet where documents pass an ingest pipeline.
+// CheckNames checks what targets stand for on a domain. It returns NameTaken for a target of
+// the wrong kind, and PipelineSet if documents pass an ingest pipeline.
 func CheckNames(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	var concerns []Concern
 	pipelines := pipelineUse{}
@@ -98,8 +97,8 @@ func CheckNames(ctx context.Context, client opensearch.Client, targets []Target)
 	})...), nil
 }
 
-// isUnanswered reports whether the domain refuses a question, or cannot answer it: a
-// worker does without. It waits for a domain that does not know it, or is away.
+// isUnanswered reports whether the domain refuses a request or cannot answer it, so that a
+// worker does without the answer. For other errors (credentials, outages) a worker waits.
 func isUnanswered(err error) bool {
 	var answer *opensearch.AnswerError
 	return errors.As(err, &answer) && slices.Contains([]int{
@@ -107,14 +106,13 @@ func isUnanswered(err error) bool {
 	}, answer.Status)
 }
 
-// isAnswer reports whether the domain, or what stands before it, has answered something
-// else than what was asked for.
+// isAnswer reports whether the domain, or a proxy in front of it, answered with an error.
 func isAnswer(err error) bool {
 	var answer *opensearch.AnswerError
 	return errors.As(err, &answer)
 }
 
-// isWrong reports whether a target is not to be of a kind. An alias can lead to an index.
+// isWrong reports whether a target has the wrong kind. An alias can point to an index.
 func (t Target) isWrong(kind opensearch.Kind) bool {
 	return t.DataStream != (kind == opensearch.DataStreamKind)
 }
@@ -133,9 +131,9 @@ func (t Target) taken(kind opensearch.Kind) Concern {
 	return c
 }
 
-// CheckTemplates looks by which index templates targets would be made, and tells where
-// it is another than theirs, or gives them an ingest pipeline. Legacy templates
-// (_template) are for names that no index template is for.
+// CheckTemplates finds the index templates that would create the targets. It returns a concern
+// if that is not the target's own template, or if it sets an ingest pipeline. Legacy templates
+// (_template) have no effect, because OpenSearch uses them only if no index template matches.
 func CheckTemplates(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	listed, err := opensearch.ListTemplates(ctx, client)
 	if isUnanswered(err) {
@@ -149,7 +147,7 @@ func CheckTemplates(ctx context.Context, client opensearch.Client, targets []Tar
 	for _, maker := range makers(listed, targets) {
 		found := maker.concerns()
 		concerns = append(concerns, found...)
-		if slices.ContainsFunc(found, Concern.Stops) { // it makes no index that is written to
+		if slices.ContainsFunc(found, Concern.Stops) { // no index that is written to will come from it
 			continue
 		}
 		use, err := opensearch.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
@@ -172,7 +170,7 @@ func CheckTemplates(ctx context.Context, client opensearch.Client, targets []Tar
 	return concerns, nil
 }
 
-// CheckTargets is CheckNames and CheckTemplates.
+// CheckTargets combines CheckNames and CheckTemplates.
 func CheckTargets(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	names, err := CheckNames(ctx, client, targets)
 	if err != nil {
@@ -182,15 +180,15 @@ func CheckTargets(ctx context.Context, client opensearch.Client, targets []Targe
 	return append(names, made...), err
 }
 
-// maker is an index template with the targets that it makes.
+// maker is an index template with the targets that it would create.
 type maker struct {
 	opensearch.ListedTemplate
 	targets []Target
 }
 
-// makers returns the templates that make targets, as OpenSearch chooses: of those that
-// match, that of the highest priority. One that comes after the target's own template is
-// left out: that one is there before anything is written.
+// makers returns the templates that would create targets. OpenSearch chooses the matching
+// template of the highest priority. A template of lower priority than the target's own is left
+// out, because the target's own is installed before anything is written.
 func makers(listed []opensearch.ListedTemplate, targets []Target) []*maker {
 	var all []*maker
 	for _, t := range targets {
@@ -213,9 +211,9 @@ func makers(listed []opensearch.ListedTemplate, targets []Target) []*maker {
 	return all
 }
 
-// concerns tells of targets that the template makes and another is to make.
+// concerns returns concerns about targets that should come from another template.
 func (m *maker) concerns() (concerns []Concern) {
-	overridden := map[string][]Target{} // by the template that is to make them
+	overridden := map[string][]Target{} // by the template that should create them
 	for _, t := range m.targets {
 		if t.Template != m.Name {
 			overridden[t.Template] = append(overridden[t.Template], t)
@@ -227,7 +225,7 @@ func (m *maker) concerns() (concerns []Concern) {
 	return concerns
 }
 
-// concern tells of targets that the template makes and another one is to make.
+// concern returns a concern about targets that template should create.
 func (m *maker) concern(template string, targets []Target) Concern {
 	var names []string
 	for _, t := range targets {
@@ -257,7 +255,7 @@ func kindMade(stream bool) opensearch.Kind {
 	return opensearch.IndexKind
 }
 
-// pipelineUse has names by the pipelines that their documents pass.
+// pipelineUse maps a pipeline to the names whose documents pass it.
 type pipelineUse map[opensearch.Pipeline][]string
 
 func (u pipelineUse) add(pipelines []opensearch.Pipeline, name string) {
@@ -268,7 +266,8 @@ func (u pipelineUse) add(pipelines []opensearch.Pipeline, name string) {
 	}
 }
 
-// concerns tells of each pipeline, by a text that has the names, and how it is removed.
+// concerns returns a concern for each pipeline. where is a format for the names, and remove
+// returns how to remove the pipeline.
 func (u pipelineUse) concerns(where string, remove func(setting string, names []string) string) (concerns []Concern) {
 	for p, names := range u {
 		concerns = append(concerns, Concern{PipelineSet,

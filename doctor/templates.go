@@ -11,12 +11,12 @@ import (
 
 const setUp = "run logsluice setup"
 
-// templates looks whether the index templates are in place, and whether the index of
-// this moment has the fields.
+// templates checks whether the index templates are in place, and whether the current index has
+// the fields.
 func (w *walk) templates(ctx context.Context, f *Finding) {
 	concerns, err := w.concerns(ctx)
-	if w.refused != "" { // run neither installs templates nor makes indices
-		f.tellConcerns(concerns)
+	if w.refused != "" { // run neither installs templates nor creates indices
+		f.reportConcerns(concerns)
 		return
 	}
 	for _, t := range w.Templates {
@@ -29,7 +29,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		case err != nil:
 			f.fail(permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
 		case slices.Equal(changes, []string{opensearch.Installed}):
-			f.warn(setUp+", or start run, which installs it", "there is no template %s", t.Name)
+			f.warn(setUp+", or start run, which installs it", "template %s does not exist", t.Name)
 		case len(changes) > 0:
 			f.warn(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
 		default:
@@ -39,7 +39,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	if err != nil {
 		f.warn("check the domain's health, and try again", "names and other index templates cannot be checked: %s", answered(err))
 	}
-	f.tellConcerns(concerns)
+	f.reportConcerns(concerns)
 	now := w.Naming.Indices(time.Now())
 	index := now[len(now)-1]
 	var there bool
@@ -69,8 +69,7 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	}
 }
 
-// concerns looks what else makes indices, or changes documents, and notes whether run
-// writes anything.
+// concerns checks the targets, and sets w.refused if a concern keeps run from writing.
 func (w *walk) concerns(ctx context.Context) (concerns []Concern, err error) {
 	targets, err := Targets(w.Templates, w.Naming, time.Now())
 	if err != nil {
@@ -86,7 +85,7 @@ func (w *walk) concerns(ctx context.Context) (concerns []Concern, err error) {
 	return concerns, err
 }
 
-// remedyOfKept is what to do about an index with fields of another type.
+// remedyOfKept returns the remedy for an index with fields of another type.
 func remedyOfKept(concerns []Concern) string {
 	if slices.ContainsFunc(concerns, func(c Concern) bool { return c.Problem == Overridden }) {
 		return "reindex when no template comes before ours"

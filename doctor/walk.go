@@ -13,9 +13,9 @@ import (
 	"logsluice/opensearch"
 )
 
-// The links in their order, and which of them need which others.
+// The links, their order and which of them need others.
 
-// Names of the links, in the order of the data.
+// Names of the links, in the order of the data flow.
 const (
 	linkAWS         = "AWS"
 	linkFilters     = "subscription filters"
@@ -30,67 +30,66 @@ const (
 	linkDeadLetters = "dead letters"
 )
 
-// Config says what the chain is made of, as a worker has it.
+// Config describes the chain as a worker is configured.
 type Config struct {
 	// AWS has region, credentials and endpoints.
 	AWS aws.Config
-	// DynamoDB and Kinesis are clients as a worker makes them.
+	// DynamoDB and Kinesis are clients configured as a worker's.
 	DynamoDB *dynamodb.Client
 	Kinesis  *kinesis.Client
-	// Stream and Application name the Kinesis stream, perhaps by its ARN, and the lease
-	// table.
+	// Stream is the name or ARN of the Kinesis stream, Application the name of the lease table.
 	Stream, Application string
-	// LogGroups are to have a filter that points at the stream. Where none is named,
-	// log groups are looked at as they come, MostLogGroups of them.
+	// LogGroups should have a filter that points at the stream. If it is empty, the first
+	// MostLogGroups log groups are checked.
 	LogGroups     []string
 	MostLogGroups int
 
-	// Search is the OpenSearch domain, and SearchAccess how it is asked.
+	// Search is a client of the OpenSearch domain, and SearchAccess describes it.
 	Search       opensearch.Client
 	SearchAccess Access
-	// Naming is how the indices are named; NoIDs reports whether OpenSearch gives ids.
+	// Naming decides the names of indices. NoIDs reports whether OpenSearch assigns ids.
 	Naming schema.Naming
 	NoIDs  bool
-	// Templates are to be on the domain, that of the documents first.
+	// Templates should be on the domain. The first one is for the documents.
 	Templates []opensearch.Template
 	// Policy is the body of the lifecycle policy, which has the prefix as name.
 	Policy []byte
 
-	// Dashboards is nil where its URL is not set, and DashboardsAccess how it is asked; SavedObjects
-	// are the lines of an export.
+	// Dashboards is nil if its URL is not set. DashboardsAccess describes it. SavedObjects are
+	// the lines of an export.
 	Dashboards       *opensearch.Dashboards
 	DashboardsAccess Access
 	SavedObjects     [][]byte
-	// Archive is where the Firehose writes, nil if that is not known.
+	// Archive is the folder that the Firehose writes to, or nil.
 	Archive *Archive
-	// Store is where dead letters go that their index refuses, nil for nowhere.
+	// Store accepts dead letters that their index refuses. It can be nil.
 	Store Store
 }
 
-// Store is a place outside of OpenSearch.
+// Store is a place for dead letters outside OpenSearch.
 type Store interface {
-	// Check reports why it cannot be written to, or nil.
+	// Check returns an error if the store cannot be written to.
 	Check(ctx context.Context) error
 }
 
-// walk is one walk along the chain. What a link finds out is for those after it.
+// walk is one walk along the chain. Its fields pass results from a link to later ones.
 type walk struct {
 	Config
-	account   string // "" if AWS did not tell
-	streamARN string // STREAM_ARN if it is not set and AWS did not tell who this is
+	account   string // "" if unknown
+	streamARN string // the placeholder STREAM_ARN if unknown
 	shards    []checkpoint.Shard
 	sample    *sample
-	// current is the index of the documents of this moment, "" if it is not there.
+	// current is the index of the current documents, or "" if it does not exist.
 	current string
-	// refused is why run writes nothing to the domain, "" if it does.
+	// refused is the reason why run writes nothing to the domain, or "".
 	refused string
-	// blocked are documents that became dead letters of late, by the index that did not
-	// accept them.
+	// blocked has the number of documents that became dead letters in the last day, by the
+	// index that did not accept them.
 	blocked map[string]int
 }
 
-// Walk looks at each link of the chain and returns what it found, in the order of the
-// data. Calls are bounded to 5 s each.
+// Walk checks each link of the chain and returns the findings in the order of the data flow.
+// Each call takes at most callTimeout.
 func Walk(ctx context.Context, cfg Config) []Finding {
 	w := &walk{Config: cfg, streamARN: "STREAM_ARN"}
 	if _, isARN := consumer.StreamARN(cfg.Stream); isARN {
@@ -103,7 +102,7 @@ func Walk(ctx context.Context, cfg Config) []Finding {
 		signed = onAWS
 	}
 	if cfg.SearchAccess.SigningService == "aoss" {
-		noPolicy = "OpenSearch Serverless has lifecycle policies of its own, which AWS keeps"
+		noPolicy = "OpenSearch Serverless has its own lifecycle policies in AWS"
 	}
 	if cfg.Dashboards == nil {
 		noDashboards = "DASHBOARDS_URL (--dashboards-url) is not set"

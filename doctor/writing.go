@@ -15,18 +15,16 @@ import (
 	"logsluice/opensearch"
 )
 
-// The link of writing: whether documents are accepted, in a scratch index and in the
-// indices that exist.
+// The link writing: whether documents are accepted, in a scratch index and in the indices that
+// exist.
 
-// ScratchIndex is the index of scratch documents under a prefix, which the templates
-// and the permissions of a worker cover. With a dash and more behind it, it is one
-// that is deleted again.
+// ScratchIndex returns the index of scratch documents for a prefix, which the templates and the
+// permissions of a worker cover. An index with this name, a dash and a suffix is deleted again.
 func ScratchIndex(prefix string) string { return prefix + "-doctor" }
 
-// writing looks whether documents can be written: a new one, and one for each index that
-// there is.
+// writing checks whether documents can be written: a new one, and one for each existing index.
 func (w *walk) writing(ctx context.Context, f *Finding) {
-	if w.refused != "" { // doctor's index would be of the other kind too
+	if w.refused != "" { // doctor's index would have the wrong kind, too
 		f.skip("run writes nothing: %s", w.refused)
 		return
 	}
@@ -35,9 +33,9 @@ func (w *walk) writing(ctx context.Context, f *Finding) {
 	}
 }
 
-// scratch creates a document as a worker does, looks for it, and removes it with its
-// index. Where indices may not be deleted all scratch documents go to one. It reports
-// whether bulk requests are answered.
+// scratch creates a document as a worker does, reads it, and deletes it with its index. If it
+// has no permission to delete indices, all scratch documents go to one index. It reports whether
+// bulk requests are answered.
 func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 	id := strings.ToLower(rand.Text())
 	index := ScratchIndex(w.Naming.Prefix) + "-" + id
@@ -68,37 +66,37 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 		return err
 	})
 	if err != nil {
-		w.tellFailed(f, index, err)
+		w.reportFailed(f, index, err)
 		return false
 	}
 	if len(items) > 1 && items[1].Status != http.StatusConflict {
-		w.tellRefused(f, w.current, items[1])
+		w.reportRefused(f, w.current, items[1])
 	}
 	if items[0].Status != http.StatusCreated {
-		w.tellRefused(f, index, items[0])
+		w.reportRefused(f, index, items[0])
 		return true
 	}
 	w.readBack(ctx, f, index, id)
 	return true
 }
 
-// tryOut is an operation that shows whether an index accepts documents, and leaves
-// nothing there: what keeps the index from it is answered before the condition, which
-// never holds. The index must exist, otherwise OpenSearch creates it.
+// tryOut returns an operation that shows whether an index accepts documents but writes nothing:
+// it has a condition that is never true, and OpenSearch reports blocks of the index before it
+// checks the condition. The index must exist, otherwise OpenSearch creates it.
 func tryOut(index string) opensearch.Operation {
 	return opensearch.Operation{
 		Action: "index", Where: map[string]any{"_index": index, "_id": "logsluice-doctor", "if_seq_no": int64(1) << 52, "if_primary_term": 1}, Document: struct{}{},
 	}
 }
 
-// mostIndices is how many indices are looked at, the newest by their names.
-const mostIndices = 200
+// maxIndices is how many indices are checked, the newest by name.
+const maxIndices = 200
 
-// others looks at the indices other than the current one. Which of them documents wait
-// for is in the memory of the workers. So all are tried. It is a fault that one refuses
-// documents that surely come: of today and yesterday, outside of the window, dead
-// letters, and those of an index for which documents were given up in the last day. An
-// older index may be read-only on purpose.
+// others checks the indices other than the current one. Only the workers know which indices
+// their documents wait for, so all are tried. The link is broken if an index refuses documents
+// that are certain to come: those of today and yesterday, those outside the window, dead
+// letters, and those for an index whose documents became dead letters in the last day. An older
+// index can be read-only on purpose.
 func (w *walk) others(ctx context.Context, f *Finding) {
 	prefix, letters := w.Naming.Prefix, deadletter.Index(w.Naming.Prefix)
 	var names []string
@@ -113,7 +111,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 	names = slices.DeleteFunc(names, func(name string) bool {
 		return name == w.current || name != letters && !w.Naming.Owns(name)
 	})
-	if more := len(names) - mostIndices; more > 0 {
+	if more := len(names) - maxIndices; more > 0 {
 		// The names without a date come last.
 		names = names[more:]
 		f.note("%d older indices are not looked at", more)
@@ -134,24 +132,24 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		f.warn("check the domain's health, and try again", "indices other than that of today cannot be tried: %s", answered(err))
 		return
 	}
-	w.tellOthers(f, names, items)
+	w.reportOthers(f, names, items)
 }
 
-// tellOthers tells which of the indices take no documents, the newest first.
-func (w *walk) tellOthers(f *Finding, names []string, items []opensearch.Item) {
-	surely := append(w.Naming.Indices(time.Now()), deadletter.Index(w.Naming.Prefix))
+// reportOthers reports the indices that accept no documents, the newest first.
+func (w *walk) reportOthers(f *Finding, names []string, items []opensearch.Item) {
+	needed := append(w.Naming.Indices(time.Now()), deadletter.Index(w.Naming.Prefix))
 	more := 0
-	const most = 5 // older ones that are told
+	const limit = 5 // older ones that are reported
 	for i, name := range slices.Backward(names) {
 		given := w.blocked[name]
 		switch {
 		case !indexer.Waits(items[i].Status, items[i].Error):
 		case given > 0:
-			w.tellRefused(f, name, items[i])
+			w.reportRefused(f, name, items[i])
 			f.note("documents for it that became dead letters in the last day: %d", given)
-		case slices.Contains(surely, name):
-			w.tellRefused(f, name, items[i])
-		case more < most:
+		case slices.Contains(needed, name):
+			w.reportRefused(f, name, items[i])
+		case more < limit:
 			more++
 			cause := causeOf(items[i])
 			f.warn(RemedyOfRefusal(w.Naming.Prefix, name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
@@ -160,12 +158,12 @@ func (w *walk) tellOthers(f *Finding, names []string, items []opensearch.Item) {
 			more++
 		}
 	}
-	if more > most {
-		f.note("nor do %d older indices", more-most)
+	if more > limit {
+		f.note("nor do %d older indices", more-limit)
 	}
 }
 
-// causeOf is why an operation was refused.
+// causeOf returns why an operation was refused.
 func causeOf(item opensearch.Item) opensearch.Cause {
 	if item.Error == nil {
 		return opensearch.Cause{}
@@ -185,7 +183,7 @@ func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
 	})
 	switch {
 	case opensearch.HasStatus(err, http.StatusForbidden):
-		f.note("a document was written; it may not be read back (indices:data/read/get), which run does not need")
+		f.note("a document was written; reading it back is denied (indices:data/read/get), which run does not need")
 	case err != nil:
 		f.warn("check the domain's health, and try again", "a document was written and cannot be read back: %s", answered(err))
 	case !there:
@@ -195,52 +193,52 @@ func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
 	}
 }
 
-// tellFailed tells why a bulk request failed, which may be refused as documents are.
-func (w *walk) tellFailed(f *Finding, index string, err error) {
+// reportFailed reports why a bulk request failed. It can be refused for the same causes as a
+// document.
+func (w *walk) reportFailed(f *Finding, index string, err error) {
 	var answer *opensearch.AnswerError
 	if cause := opensearch.CauseOf(err); errors.As(err, &answer) && cause.Type != "" {
-		w.tellRefused(f, index, opensearch.Item{Status: answer.Status, Error: &cause})
+		w.reportRefused(f, index, opensearch.Item{Status: answer.Status, Error: &cause})
 		return
 	}
 	f.fail(permit(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
 }
 
-// tellRefused tells why a document was not taken, and what to do.
-func (w *walk) tellRefused(f *Finding, index string, item opensearch.Item) {
+// reportRefused reports why a document was refused.
+func (w *walk) reportRefused(f *Finding, index string, item opensearch.Item) {
 	cause := causeOf(item)
 	f.fail(RemedyOfRefusal(w.Naming.Prefix, index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
 }
 
-// RemedyOfRefusal returns what to do where OpenSearch refuses a document for an index of
-// a prefix, or to create that index.
+// RemedyOfRefusal returns the remedy if OpenSearch refuses a document for an index of a prefix,
+// or refuses to create that index.
 func RemedyOfRefusal(prefix, index string, status int, cause opensearch.Cause) string {
-	switch said := cause.Type + " " + cause.Reason; {
-	case strings.Contains(said, "read-only-allow-delete"):
+	switch text := cause.Type + " " + cause.Reason; {
+	case strings.Contains(text, "read-only-allow-delete"):
 		return "free disk space or add nodes; the block goes by itself then"
-	case strings.Contains(said, "cluster_block_exception") && strings.Contains(said, "index ["):
+	case strings.Contains(text, "cluster_block_exception") && strings.Contains(text, "index ["):
 		return fmt.Sprintf(`take the block away: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
-	case strings.Contains(said, "cluster_block_exception"):
+	case strings.Contains(text, "cluster_block_exception"):
 		return `free disk space or add nodes, or take the block of the cluster away (cluster.blocks.create_index, cluster.blocks.read_only)`
-	case strings.Contains(said, "index_closed_exception"):
+	case strings.Contains(text, "index_closed_exception"):
 		return fmt.Sprintf("open it: POST /%s/_open", index)
-	case strings.Contains(said, "no write index"):
+	case strings.Contains(text, "no write index"):
 		return fmt.Sprintf("give the alias %s a write index (is_write_index), or delete it", index)
-	case strings.Contains(said, "pipeline with id ["):
+	case strings.Contains(text, "pipeline with id ["):
 		return fmt.Sprintf(`create the pipeline, or take it away: PUT /%s/_settings {"index.default_pipeline":null,"index.final_pipeline":null}`, index)
-	case strings.Contains(said, "index_not_found_exception"):
+	case strings.Contains(text, "index_not_found_exception"):
 		return fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", prefix)
-	case strings.Contains(said, "this action would add"):
+	case strings.Contains(text, "this action would add"):
 		return "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node"
 	case status == http.StatusForbidden:
 		return "allow it for " + prefix + "-* (docs/permissions.md)"
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		return "see how busy the domain is and whether it has all its nodes; a worker tries again"
 	}
-	return "see what OpenSearch says"
+	return "see OpenSearch's reason"
 }
 
-// remove leaves nothing behind, or tells what it leaves. It does so too when the walk
-// was interrupted.
+// remove deletes the scratch index, also if the walk was interrupted. It warns if it cannot.
 func (w *walk) remove(ctx context.Context, f *Finding, index string, mayDelete bool) {
 	err := errors.New("indices:admin/delete is not allowed")
 	if mayDelete {

@@ -423,7 +423,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("policy, a group named", policy(streamARN+"s"), map[string]string{"--log-group": "/ecs/api"}, nil, "subscription filters", "policy p")
 	f("named", nil, map[string]string{"--log-group": "/ecs/api"}, nil, "subscription filters", "1 forward to stream s: /ecs/api")
 	f("named without filter", nil, map[string]string{"--log-group": "/ecs/api,/other"}, filters(broken), "subscription filters", "no filter of /other points at stream s", "--log-group-name /other")
-	f("named and missing", nil, map[string]string{"--log-group": "/ecs/api,/nowhere"}, filters(broken), "subscription filters", "there is no log group /nowhere", "correct --log-group")
+	f("named and missing", nil, map[string]string{"--log-group": "/ecs/api,/nowhere"}, filters(broken), "subscription filters", "log group /nowhere does not exist", "correct --log-group")
 	many := func() {
 		c.logs.Reset()
 		for i := range 5000 {
@@ -450,8 +450,8 @@ func TestDoctor_Failure(t *testing.T) {
 			})
 		}
 	}
-	f("no stream", nil, map[string]string{"STREAM_NAME": "s2"}, states{"stream": broken, "subscription filters": broken}, "stream", "there is no stream s2 in us-east-1", "STREAM_NAME")
-	f("another region", nil, map[string]string{"AWS_REGION": "eu-west-1"}, states{"stream": broken, "subscription filters": broken, "lease table": warning}, "stream", "there is no stream s in eu-west-1", "AWS_REGION")
+	f("no stream", nil, map[string]string{"STREAM_NAME": "s2"}, states{"stream": broken, "subscription filters": broken}, "stream", "stream s2 does not exist in us-east-1", "STREAM_NAME")
+	f("another region", nil, map[string]string{"AWS_REGION": "eu-west-1"}, states{"stream": broken, "subscription filters": broken, "lease table": warning}, "stream", "stream s does not exist in eu-west-1", "AWS_REGION")
 	f("stream by its ARN", nil, map[string]string{"STREAM_NAME": streamARN + "s"}, nil, "subscription filters", "2 forward to stream "+streamARN+"s")
 	f("stream of another account", nil, map[string]string{"STREAM_NAME": strings.Replace(streamARN, fakeaccount.ID, "222222222222", 1) + "s"}, states{"stream": broken, "subscription filters": skipped}, "subscription filters", "the stream is of account 222222222222, and so are the filters that point at it")
 	f("stream being deleted", become("DELETING"), nil, stream(broken), "stream", "s is DELETING", "going away", "make it again")
@@ -464,10 +464,10 @@ func TestDoctor_Failure(t *testing.T) {
 	f("shard busy", func() { c.deny["kinesis:GetRecords"] = "ProvisionedThroughputExceededException" }, nil, nil, "stream", "is read by others as often as it allows")
 	f("Kinesis away", nil, map[string]string{"AWS_ENDPOINT_URL_KINESIS": closed}, stream(broken), "stream", "connection refused", "AWS_ENDPOINT_URL")
 	f("no record", func() { c.newStream("quiet"); c.subscribe("quiet") }, map[string]string{"STREAM_NAME": "quiet"}, nil, "stream", "no record of the last hour in 2 shards")
-	f("record of others", func() { c.newStream("foreign"); c.subscribe("foreign"); c.putTo("foreign", []byte("no envelope")) }, map[string]string{"STREAM_NAME": "foreign"}, stream(warning), "stream", "is no subscription record", "who else writes")
+	f("record of others", func() { c.newStream("foreign"); c.subscribe("foreign"); c.putTo("foreign", []byte("no envelope")) }, map[string]string{"STREAM_NAME": "foreign"}, stream(warning), "stream", "is not a subscription record", "who else writes")
 
 	leases := func(state doctor.State) states { return states{"lease table": state} }
-	f("no table", nil, map[string]string{"APPLICATION_NAME": c.prefix + "-none"}, leases(warning), "lease table", "there is no table PREFIX-none in us-east-1", "run, which creates it", "dynamodb:CreateTable", "APPLICATION_NAME")
+	f("no table", nil, map[string]string{"APPLICATION_NAME": c.prefix + "-none"}, leases(warning), "lease table", "table PREFIX-none does not exist in us-east-1", "run, which creates it", "dynamodb:CreateTable", "APPLICATION_NAME")
 	f("another key", func() { c.newTable("PREFIX-key", "id", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-key"}, leases(broken), "lease table", "is a table of another program (its key is id, not ShardID)", "APPLICATION_NAME")
 	f("a key of numbers", func() { c.newTable("PREFIX-number", "ShardID", dynamotypes.ScalarAttributeTypeN) }, map[string]string{"APPLICATION_NAME": c.prefix + "-number"}, leases(broken), "lease table", "its key ShardID is of type N, not S", "APPLICATION_NAME")
 	f("nobody reads", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
@@ -495,10 +495,10 @@ func TestDoctor_Failure(t *testing.T) {
 	const notAuthorized = `{"Message":"User: anonymous is not authorized to perform: es:ESHttpGet because no resource-based policy allows the es:ESHttpGet action"}`
 	f("forbidden", answer(http.StatusForbidden, notAuthorized, "GET /*"), nil, noSearch, "OpenSearch", "403", "es:ESHttpGet", "OPENSEARCH_SIGV4=es")
 	f("forbidden, signed", answer(http.StatusForbidden, notAuthorized, "GET /*"), map[string]string{"OPENSEARCH_SIGV4": "es"}, noSearch, "OpenSearch", "403", "access policy", "es:ESHttpPost")
-	f("version forbidden", answer(http.StatusForbidden, notAuthorized, "GET /"), nil, states{"OpenSearch": warning}, "OpenSearch", "does not tell its version", "cluster:monitor/main")
+	f("version forbidden", answer(http.StatusForbidden, notAuthorized, "GET /"), nil, states{"OpenSearch": warning}, "OpenSearch", "does not report its version", "cluster:monitor/main")
 	f("unavailable", answer(http.StatusServiceUnavailable, "", "GET /"), nil, noSearch, "OpenSearch", "503", "run retries")
 
-	f("template missing", func() { c.ask(http.MethodDelete, "/_index_template/"+c.prefix, "") }, nil, states{"index templates": warning}, "index templates", "there is no template PREFIX", "logsluice setup")
+	f("template missing", func() { c.ask(http.MethodDelete, "/_index_template/"+c.prefix, "") }, nil, states{"index templates": warning}, "index templates", "template PREFIX does not exist", "logsluice setup")
 	f("template changed by hand", func() {
 		c.setup(exitOK)
 		c.ask(http.MethodPut, "/_index_template/"+c.prefix+"-dead-letter", `{"index_patterns":["`+c.prefix+`-dead-letter"],"priority":1000}`)
@@ -533,7 +533,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("index blocked", setting("true"), nil, writing(broken), "writing", c.today()+" takes no document: 403 cluster_block_exception", "index.blocks.write", "PUT /"+c.today()+"/_settings")
 	setting("null")()
 	f("bulk denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/bulk]"}}`, "POST /_bulk"), nil, writing(broken), "writing", "no permissions for [indices:data/write/bulk]", "allow")
-	f("reading back denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-doctor*"), nil, nil, "writing", "may not be read back")
+	f("reading back denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-doctor*"), nil, nil, "writing", "reading it back is denied")
 	f("not there", answer(http.StatusNotFound, "{}", "GET /PREFIX-doctor*"), nil, writing(broken), "writing", "is not there")
 	f("disk full", answer(http.StatusOK, `{"errors":true,"items":[{"create":{"status":429,"error":{"type":"cluster_block_exception","reason":"index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"}}},{"index":{"status":409}}]}`, "POST /_bulk"), nil,
 		writing(broken), "writing", "disk usage exceeded", "free disk space")
@@ -598,7 +598,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("indices denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-*/_alias"), nil, writing(warning), "writing", "written and read back; indices other than that of today are not looked at", "allow indices:admin/aliases/get")
 
 	right := c.ism
-	f("no policy", func() { c.ism = fakedomain.NewISM() }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "there is no policy PREFIX", "logsluice setup", "the disk fills")
+	f("no policy", func() { c.ism = fakedomain.NewISM() }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX does not exist", "logsluice setup", "the disk fills")
 	c.ism = right
 	f("another policy", nil, map[string]string{"INDEX_PREFIX": c.prefix, "DELETE_AFTER": "60d"}, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX differs", "DELETE_AFTER")
 	f("no plugin", func() { c.ism.Path = "/nowhere/" }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "no Index State Management", "opensearch-index-management")
@@ -617,7 +617,7 @@ func TestDoctor_Failure(t *testing.T) {
 
 	archive := func(state doctor.State) states { return states{"archive": state} }
 	f("no archive", nil, map[string]string{"ARCHIVE_URL": ""}, archive(skipped), "archive", "ARCHIVE_URL (--archive-url) is not set")
-	f("no bucket", nil, map[string]string{"ARCHIVE_URL": "s3://nowhere/"}, archive(broken), "archive", "there is no bucket nowhere", "ARCHIVE_URL")
+	f("no bucket", nil, map[string]string{"ARCHIVE_URL": "s3://nowhere/"}, archive(broken), "archive", "bucket nowhere does not exist", "ARCHIVE_URL")
 	f("empty bucket", nil, map[string]string{"ARCHIVE_URL": "s3://empty/x"}, archive(warning), "archive", "s3://empty/x/ has no objects under yyyy/MM/dd/HH/", "wait for the Firehose's buffering")
 	f("old objects, new records", func() { c.clock.Advance(0) }, map[string]string{"ARCHIVE_URL": "s3://archive/_/cwl/ecs"}, nil, "archive", "the newest object of s3://archive/_/cwl/ecs/")
 	f("no hours", func() { c.object("empty", "days/2026/01/02/x") }, map[string]string{"ARCHIVE_URL": "s3://empty/days/"}, archive(warning), "archive", "but some under days/2026/01/02/", "ARCHIVE_URL")
@@ -635,7 +635,7 @@ func TestDoctor_Failure(t *testing.T) {
 	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last day: 2 mapper_parsing_exception (failed to parse field [status])", "look at PREFIX-dead-letter")
 	// Where only some of the cases run there is none.
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+deadletter.Index(c.prefix), "", nil)
-	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "may not be searched", "indices:data/read/search")
+	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "cannot be searched: permission denied", "indices:data/read/search")
 	f("store of dead letters", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"}, nil, "dead letters", "none in the last day; DEAD_LETTER_URL can be written to")
 	f("store denied", func() { c.deny["s3:PutObject"] = "AccessDenied" }, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"},
 		states{"dead letters": warning}, "dead letters", "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: AccessDenied", "allow s3:PutObject on s3://archive/dead-letters/*")
@@ -702,8 +702,8 @@ func TestDoctorSecured(t *testing.T) {
 	f("wrong password", map[string]string{"OPENSEARCH_PASSWORD": "wrong"}, map[string]string{"OpenSearch": "broken: 401", "index templates": "skipped: OpenSearch is broken"})
 	for range 2 {
 		f("worker's role", nil, map[string]string{
-			"OpenSearch": "warning: does not tell its version", "index templates": "ok: PREFIX-dead-letter is in place",
-			"writing":      "warning: it may not be read back (indices:data/read/get), which run does not need; index PREFIX-doctor is left",
+			"OpenSearch": "warning: does not report its version", "index templates": "ok: PREFIX-dead-letter is in place",
+			"writing":      "warning: reading it back is denied (indices:data/read/get), which run does not need; index PREFIX-doctor is left",
 			"dead letters": "warning: allow indices:data/read/search for PREFIX-dead-letter",
 		})
 	}

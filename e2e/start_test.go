@@ -247,7 +247,7 @@ func TestRunStream_Failure(t *testing.T) {
 	f("deleting", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("DELETING")}})
 	f("deleted while it was being created", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("CREATING"), status("DELETING")}})
 	f("throttled, then missing", `stream "logs" does not exist in us-east-1`+correct, nil, faults{"DescribeStreamSummary": {refuse("LimitExceededException"), refuse("LimitExceededException"), refuse("ResourceNotFoundException")}})
-	const renew = ": renew the credentials: for an ECS task its task role, else AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and check this machine's clock\n"
+	const renew = ": renew the credentials: for an ECS task its task role, otherwise AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and check this machine's clock\n"
 	for _, code := range []string{"UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException"} {
 		f(code, "AWS refuses the credentials: api error "+code+": because"+renew, nil, faults{"DescribeStreamSummary": {refuse(code)}})
 	}
