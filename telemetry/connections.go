@@ -9,28 +9,26 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// maxConnections bounds the connections of the server, far below the usual limits on
-// open files: what the worker itself needs must be left. It is far more than a few
-// probes and scrapers have.
+// maxConnections bounds the server's connections. It is far more than probes and scrapers need,
+// and far below the usual limits on open files, so that enough files are left for the worker.
 const maxConnections = 32
 
-// connections bounds those of a server. One that is too many takes the place of
-// another: of the one that has been without a request for longest, or where all have
-// one, of the oldest. A listener with a limit would let probes wait behind connections
-// that are idle.
+// connections bounds the number of open connections. A connection beyond maxConnections
+// replaces the one that has been idle longest, or the oldest if all are busy. A limited
+// listener would instead let probes wait behind idle connections.
 type connections struct {
 	log zerolog.Logger
 
 	mu   sync.Mutex
-	open []connection // the one whose state changed last is the last
+	open []connection // ordered by the last change of state
 }
 
 type connection struct {
 	net.Conn
-	busy bool // with a request
+	busy bool // has a request
 }
 
-// change is the server's hook for a connection's change of state.
+// change implements http.Server.ConnState.
 func (c *connections) change(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,7 +37,7 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 		c.open = slices.Delete(c.open, i, i+1)
 	}
 	if state == http.StateClosed || state == http.StateHijacked || i < 0 && state != http.StateNew {
-		return // it may have been replaced
+		return // the connection is closed, or was replaced
 	}
 	if len(c.open) == maxConnections {
 		replaced := max(0, slices.IndexFunc(c.open, func(o connection) bool { return !o.busy }))

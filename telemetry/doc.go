@@ -1,5 +1,4 @@
-// Package telemetry shows the metrics that the other packages register: as
-// Prometheus text over HTTP, and as one summary line a period in the log. It
-// answers probes by the checks that they bring. It knows nothing of what they
-// measure or check.
+// Package telemetry exposes the metrics that other packages register, as Prometheus text over
+// HTTP and as one summary line per period in the log. It answers probes with the checks that
+// other packages provide. It does not depend on what they measure or check.
 package telemetry

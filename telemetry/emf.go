@@ -11,10 +11,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// EMF makes a document in CloudWatch's embedded metric format of a log line:
-// CloudWatch Logs takes the metrics out of it, so that no call has to bring them
-// there. All processes of an application share one dimension, "application", as each
-// combination of dimensions is a metric that is paid for.
+// EMF turns a log line into a document in CloudWatch's embedded metric format. CloudWatch Logs
+// extracts the metrics, so no API call is needed. All processes of an application share one
+// dimension, "application", because each combination of dimensions is a separate metric with
+// its own price.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
 type EMF struct {
 	// Namespace of the metrics.
@@ -25,14 +25,14 @@ type EMF struct {
 
 var namespace = regexp.MustCompile(`^[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}$`)
 
-// CheckNamespace returns an error for what is no namespace of custom metrics.
+// CheckNamespace returns an error if name is not a valid namespace of custom metrics.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html.
 func CheckNamespace(name string) error {
 	switch {
 	case !namespace.MatchString(name):
 		return errors.New("is not a namespace: use 1 to 255 letters, digits and . - _ / # : and do not begin with a colon")
 	case strings.HasPrefix(name, "AWS/"):
-		return errors.New("is reserved, as all that begin with AWS/: give one such as logsluice")
+		return errors.New("is reserved, as are all that begin with AWS/: give one such as logsluice")
 	}
 	return nil
 }
@@ -55,11 +55,11 @@ type emfMetric struct {
 
 const dimension = "application"
 
-// event begins a line whose values are metrics of the time at.
+// event begins a line whose values become metrics with the timestamp at.
 func (e *EMF) event(log zerolog.Logger, at time.Time, values []value) *zerolog.Event {
 	directive := emfDirective{Namespace: e.Namespace, Dimensions: [][]string{{dimension}}}
 	for _, v := range values {
-		if v.none {
+		if v.missing {
 			continue
 		}
 		directive.Metrics = append(directive.Metrics, emfMetric{v.name, unit(v.name)})
@@ -67,13 +67,13 @@ func (e *EMF) event(log zerolog.Logger, at time.Time, values []value) *zerolog.E
 	return info(log).Str(dimension, e.Application).Any("_aws", emfMetadata{at.UnixMilli(), []emfDirective{directive}})
 }
 
-// info begins a line that is logged whatever the log's level: metrics must not
-// depend on it.
+// info begins a line with level info that is logged even if the logger's level is higher,
+// because metrics must not depend on the level.
 func info(log zerolog.Logger) *zerolog.Event {
 	return log.Log().Str(zerolog.LevelFieldName, zerolog.LevelInfoValue)
 }
 
-// unit is the one that the name of a metric ends in, as CloudWatch spells it.
+// unit returns CloudWatch's name of the unit in which the name of a metric ends.
 func unit(name string) string {
 	switch name = strings.TrimSuffix(strings.TrimSuffix(name, "_p50"), "_p99"); {
 	case strings.HasSuffix(name, "_seconds"):
@@ -84,8 +84,8 @@ func unit(name string) string {
 	return "Count"
 }
 
-// details logs a line for each labelled value of a gauge, such as the lag of a
-// shard. They are for Logs Insights: a metric of each would cost a hundred times the line.
+// details logs a line for each labelled value of a gauge, such as the lag of a shard. The lines
+// are for Logs Insights: a metric for each would cost a hundred times as much as the line.
 func (*EMF) details(log zerolog.Logger, prefix string, families []*dto.MetricFamily) {
 	for _, family := range families {
 		name, ours := strings.CutPrefix(family.GetName(), prefix)

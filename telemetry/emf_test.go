@@ -14,9 +14,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// What CloudWatch takes metrics from: one document of each process in each minute
-// of the clock, the last one of the minute in which it stopped among them, whatever
-// the level of the log.
+// Each process logs one EMF document per minute of the clock, also for the minute in which it
+// stops, and at any log level.
 func TestSummarizeEMF(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
@@ -40,7 +39,7 @@ func TestSummarizeEMF(t *testing.T) {
 		events.WithLabelValues("b").Add(4)
 		lag.WithLabelValues("s1").Set(7)
 		lag.WithLabelValues("s2").Set(5)
-		lag.WithLabelValues("").Set(6) // of all, which the summary has
+		lag.WithLabelValues("").Set(6) // without a label, so only in the summary
 		held.Set(9)
 		latency.Observe(0.5)
 		time.Sleep(90 * time.Second)
@@ -92,10 +91,10 @@ func TestCheckNamespace(t *testing.T) {
 	f("logsluice", "")
 	f("Team/logs.prod_1#a:b", "")
 	f(strings.Repeat("a", 255), "")
-	const form = "1 to 255"
-	f("", form)
-	f(":a", form)
-	f("a b", form)
-	f(strings.Repeat("a", 256), form)
+	const syntax = "1 to 255"
+	f("", syntax)
+	f(":a", syntax)
+	f("a b", syntax)
+	f(strings.Repeat("a", 256), syntax)
 	f("AWS/Kinesis", "is reserved")
 }

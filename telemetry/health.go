@@ -9,45 +9,43 @@ import (
 	"time"
 )
 
-// Health is what a probe asks for.
+// Health has the checks of the probes.
 type Health struct {
-	// Alive must hold as long as the process is worth keeping: a supervisor
-	// kills it otherwise. What a restart does not cure is no part of it.
+	// Alive checks fail only if a restart can help, because a supervisor then kills the process.
 	Alive []Check
-	// Ready must hold for the process to do its work.
+	// Ready checks fail while the process cannot do its work.
 	Ready []Check
 }
 
-// Check is one thing that must be so. Func returns an error that says in a few
-// words why it is not. It is called from several goroutines, and must return
-// when its context ends.
+// Check is one check. Func returns a short error if it fails. It is called from several
+// goroutines, and must return when its context ends.
 type Check struct {
 	Name string
 	Func func(context.Context) error
 }
 
-// checkTimeout bounds a check. Who probes must be ready to wait longer.
+// checkTimeout bounds a check. Probes need a longer timeout.
 const checkTimeout = 2 * time.Second
 
-// Healthy is the text of an answer to a probe whose checks all hold.
+// Healthy is the response to a probe whose checks all pass.
 const Healthy = "ok"
 
-// probe answers 200 when all checks hold, else 503 with a line for each that
-// does not.
+// probe returns a handler that responds with 200 if all checks pass, and otherwise with 503 and
+// a line for each failed check.
 func probe(checks []Check) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
 		lines := make([]string, len(checks))
-		var asking sync.WaitGroup
+		var running sync.WaitGroup
 		for i, c := range checks {
-			asking.Go(func() {
+			running.Go(func() {
 				if err := c.Func(ctx); err != nil {
 					lines[i] = fmt.Sprintf("%s: %s\n", c.Name, strings.ReplaceAll(err.Error(), "\n", "; "))
 				}
 			})
 		}
-		asking.Wait()
+		running.Wait()
 		status, text := http.StatusOK, Healthy+"\n"
 		if failed := strings.Join(lines, ""); failed != "" {
 			status, text = http.StatusServiceUnavailable, failed

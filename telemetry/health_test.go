@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Checks are made at once, each has its time, and those that fail are told in
-// their order, a line each.
+// Checks run concurrently, each with its own timeout. Those that fail are reported in their
+// order, one per line.
 func TestProbe(t *testing.T) {
 	fine := Check{"fine", func(context.Context) error { return nil }}
 	bad := Check{"bad", func(context.Context) error { return errors.New("one\ntwo") }}
@@ -30,8 +30,8 @@ func TestProbe(t *testing.T) {
 		})
 	}
 	f("none", nil, 200, "ok\n", 0)
-	f("all hold", []Check{fine, fine}, 200, "ok\n", 0)
-	f("at once", []Check{second, second}, 200, "ok\n", time.Second)
+	f("all pass", []Check{fine, fine}, 200, "ok\n", 0)
+	f("concurrent", []Check{second, second}, 200, "ok\n", time.Second)
 	f("one fails", []Check{fine, bad}, 503, "bad: one; two\n", 0)
 	f("in order", []Check{slow, bad, slow}, 503,
 		"slow: context deadline exceeded\nbad: one; two\nslow: context deadline exceeded\n", checkTimeout)

@@ -7,14 +7,14 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Histogram is a Prometheus histogram taken apart: the number of observations
-// up to each bucket's upper bound. Histograms with the same bounds add up.
+// Histogram has the buckets of a Prometheus histogram: the number of observations up to each
+// upper bound. Histograms with the same bounds can be added.
 type Histogram struct {
 	bounds     []float64 // ascending; +Inf last
 	cumulative []float64
 }
 
-// Add adds the observations of a gathered histogram.
+// Add adds the observations of a gathered histogram. It ignores one with other bounds.
 func (h *Histogram) Add(other *dto.Histogram) {
 	bounds, counts := make([]float64, 0, len(other.GetBucket())+1), make([]float64, 0, len(other.GetBucket())+1)
 	for _, bucket := range other.GetBucket() {
@@ -34,7 +34,7 @@ func (h *Histogram) Add(other *dto.Histogram) {
 	}
 }
 
-// Since is what was observed after an earlier state of the same histogram.
+// Since returns the observations after an earlier state of the same histogram.
 func (h Histogram) Since(earlier Histogram) Histogram {
 	diff := Histogram{bounds: h.bounds, cumulative: slices.Clone(h.cumulative)}
 	if slices.Equal(h.bounds, earlier.bounds) {
@@ -45,7 +45,7 @@ func (h Histogram) Since(earlier Histogram) Histogram {
 	return diff
 }
 
-// Count is the number of observations.
+// Count returns the number of observations.
 func (h Histogram) Count() float64 {
 	if len(h.cumulative) == 0 {
 		return 0
@@ -53,9 +53,9 @@ func (h Histogram) Count() float64 {
 	return h.cumulative[len(h.cumulative)-1]
 }
 
-// Quantile estimates a quantile (0 to 1), linear within a bucket as
-// Prometheus' histogram_quantile does; NaN without observations. What lies
-// beyond the last bound is given as that bound.
+// Quantile estimates a quantile (0 to 1), with linear interpolation within a bucket like
+// Prometheus' histogram_quantile. It returns NaN without observations, and the last finite
+// bound for a quantile beyond it.
 func (h Histogram) Quantile(q float64) float64 {
 	if h.Count() == 0 {
 		return math.NaN()

@@ -15,20 +15,20 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Bounds of the server, for clients that are slow or silent.
+// Limits of the server, for slow or silent clients.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
-	idleTimeout   = time.Minute // between two requests of a connection
+	idleTimeout   = time.Minute // between two requests on a connection
 	maxHeader     = 16 << 10    // bytes
-	// writeTimeout is from the request to the end of the answer, and includes the checks
-	// of a probe. The metrics of many shards can be megabytes.
+	// writeTimeout is the time from the request to the end of the response, including the
+	// checks of a probe. The metrics of many shards can be megabytes.
 	writeTimeout   = 10 * time.Second
 	metricsTimeout = 30 * time.Second
 )
 
-// Serve answers GET /metrics, /healthz (alive) and /readyz on an address
-// (host:port) until ctx ends.
+// Serve serves /metrics, /healthz (alive) and /readyz on an address (host:port) until ctx ends.
+// It fails if it cannot listen there.
 func Serve(ctx context.Context, address string, registry *prometheus.Registry, health Health, log zerolog.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -60,16 +60,16 @@ func newServer(registry *prometheus.Registry, health Health, log zerolog.Logger)
 	}
 }
 
-// within gives a handler another time than writeTimeout.
+// within wraps a handler with a timeout that replaces writeTimeout.
 func within(timeout time.Duration, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A server's connections have deadlines.
+		// It cannot fail: connections of http.Server support deadlines.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 		handler.ServeHTTP(w, r)
 	})
 }
 
-// errorLog logs what the server has to report.
+// errorLog logs the errors of the HTTP server.
 type errorLog struct{ log zerolog.Logger }
 
 func (l errorLog) Write(line []byte) (int, error) {

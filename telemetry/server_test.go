@@ -18,7 +18,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// pipes is a listener in memory, so that a test owns the clock.
+// pipes is a listener in memory, so that tests can run in virtual time.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -35,7 +35,7 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error { close(p); return nil }
 func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// dial returns a connection, and what is closed when the server closes it.
+// dial returns a connection, and a channel that is closed when the server closes it.
 func (p pipes) dial(t *testing.T) (net.Conn, chan struct{}) {
 	client, server := net.Pipe()
 	conn := &watched{Conn: server, closed: make(chan struct{})}
@@ -55,7 +55,7 @@ func (w *watched) Close() error {
 	return w.Conn.Close()
 }
 
-// get sends a request and returns the status of its answer, 0 if it got no answer.
+// get sends a request and returns the status of the response, or 0 without a response.
 func get(conn net.Conn, path string) int {
 	if _, err := io.WriteString(conn, request(path)); err != nil {
 		return 0
@@ -70,8 +70,8 @@ func get(conn net.Conn, path string) int {
 
 func request(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n" }
 
-// served is a server in memory, which ends with the test.
-func served(t *testing.T, health Health, log zerolog.Logger) pipes {
+// serveInMemory starts a server in memory that ends with the test, and returns its listener.
+func serveInMemory(t *testing.T, health Health, log zerolog.Logger) pipes {
 	listener := make(pipes)
 	server := newServer(prometheus.NewRegistry(), health, log)
 	done := make(chan error)
@@ -83,12 +83,12 @@ func served(t *testing.T, health Health, log zerolog.Logger) pipes {
 	return listener
 }
 
-// A client that is slow or silent is given up.
+// The connection of a slow or silent client is closed.
 func TestServerTimeouts(t *testing.T) {
 	f := func(name, sent string, reads bool, want time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				conn, closed := served(t, Health{}, zerolog.Nop()).dial(t)
+				conn, closed := serveInMemory(t, Health{}, zerolog.Nop()).dial(t)
 				begun := time.Now()
 				go io.WriteString(conn, sent)
 				if reads {
@@ -109,19 +109,19 @@ func TestServerTimeouts(t *testing.T) {
 	f("half a body", "GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", true, readTimeout)
 	f("idle", request("/healthz"), true, idleTimeout)
 	f("headers without end", "GET /healthz HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 1<<20), true, 0)
-	f("an answer is not read", request("/healthz"), false, writeTimeout)
+	f("a response is not read", request("/healthz"), false, writeTimeout)
 	f("metrics are not read", request("/metrics"), false, metricsTimeout)
 }
 
-// However many connections there are that ask for nothing, or that wait for an answer, a
-// probe gets its own, and no more are open than may be.
+// A probe is answered despite many connections that are silent or wait for a response, and at
+// most maxConnections are open.
 func TestServerConnections(t *testing.T) {
 	f := func(name, sent string) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const clients = 200
 				var log syncWriter
-				listener := served(t, Health{Ready: []Check{{"slow", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}}, zerolog.New(&log))
+				listener := serveInMemory(t, Health{Ready: []Check{{"slow", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}}, zerolog.New(&log))
 				var all []chan struct{}
 				for range clients {
 					conn, closed := listener.dial(t)
@@ -133,7 +133,7 @@ func TestServerConnections(t *testing.T) {
 					conn, closed := listener.dial(t)
 					all = append(all, closed)
 					if status := get(conn, "/healthz"); status != http.StatusOK {
-						t.Errorf("a probe is answered with %d", status)
+						t.Errorf("probe: status %d", status)
 					}
 				}
 				open := 0
@@ -148,7 +148,7 @@ func TestServerConnections(t *testing.T) {
 					t.Errorf("%d connections are open, want %d", open, maxConnections)
 				}
 				if n := strings.Count(log.String(), "too many connections"); n != 1 {
-					t.Errorf("%d lines are logged in this minute", n)
+					t.Errorf("%d warnings within a minute, want 1", n)
 				}
 			})
 		})
@@ -158,7 +158,7 @@ func TestServerConnections(t *testing.T) {
 	f("with a slow request", request("/readyz"))
 }
 
-// syncWriter is a log that several goroutines write.
+// syncWriter is a log for concurrent writers.
 type syncWriter struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -176,15 +176,15 @@ func (w *syncWriter) String() string {
 	return w.text.String()
 }
 
-// The server's own errors are lines of the log.
+// Errors of the HTTP server are logged.
 func TestServerErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncWriter
-		listener := served(t, Health{}, zerolog.New(&log))
+		listener := serveInMemory(t, Health{}, zerolog.New(&log))
 		listener <- nil
 		conn, _ := listener.dial(t)
 		if status := get(conn, "/healthz"); status != http.StatusOK {
-			t.Errorf("after an error a probe is answered with %d", status)
+			t.Errorf("probe after an error: status %d", status)
 		}
 		var line struct{ Level, Message, Error string }
 		if err := json.Unmarshal([]byte(log.String()), &line); err != nil || line.Level != "warn" || line.Message != "metrics server" ||
@@ -194,11 +194,11 @@ func TestServerErrors(t *testing.T) {
 	})
 }
 
-// A request that is being answered is not cut for connections that ask for nothing, nor
-// for one that was replaced and has sent a request meanwhile.
+// A busy connection is not closed in favour of silent ones, nor for a connection that was
+// replaced and becomes active afterwards.
 func TestServerConnections_Busy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		listener := served(t, Health{Ready: []Check{{"slow", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}}, zerolog.Nop())
+		listener := serveInMemory(t, Health{Ready: []Check{{"slow", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}}, zerolog.Nop())
 		busy, _ := listener.dial(t)
 		status := make(chan int)
 		go func() { status <- get(busy, "/readyz") }()
@@ -207,7 +207,7 @@ func TestServerConnections_Busy(t *testing.T) {
 			listener.dial(t)
 		}
 		if got := <-status; got != http.StatusServiceUnavailable {
-			t.Errorf("the request is answered with %d", got)
+			t.Errorf("busy connection: status %d", got)
 		}
 	})
 	c := connections{log: zerolog.Nop()}
@@ -219,12 +219,12 @@ func TestServerConnections_Busy(t *testing.T) {
 	}
 	c.change(conns[0], http.StateActive)
 	if len(c.open) != maxConnections || c.open[0].Conn != conns[1] {
-		t.Error("a connection that was replaced takes the place of another")
+		t.Error("a connection that was replaced has replaced another")
 	}
 	for _, conn := range conns {
 		c.change(conn, http.StateClosed)
 	}
 	if len(c.open) != 0 {
-		t.Errorf("%d connections are left when all are closed", len(c.open))
+		t.Errorf("%d connections are counted after all were closed", len(c.open))
 	}
 }

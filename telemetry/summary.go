@@ -12,31 +12,31 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// SummaryConfig says what is summed up, how often, and for whom.
+// SummaryConfig configures Summarize.
 type SummaryConfig struct {
 	Registry prometheus.Gatherer
-	// Prefix of the names of the metrics that are shown; the lines are without it.
+	// Prefix of the names of the metrics to summarize. Lines omit it.
 	Prefix string
-	// Period between two lines. They come when the clock shows a multiple of it, so
-	// that each period has one line of each process.
+	// Period between two lines. They are logged when the clock shows a multiple of it, so that
+	// each period has one line of each process.
 	Period time.Duration
-	// Gauges are shown also while they have no series, as null: the keys of the lines are
-	// the same all the time.
+	// Gauges are logged as null while they have no series, so that all lines have the same
+	// keys.
 	Gauges []string
-	// EMF makes metrics of CloudWatch of the lines; nil for none.
+	// EMF turns the lines into CloudWatch metrics, unless it is nil.
 	EMF *EMF
-	// Sentence makes a message for people of the values of a line, which then has no
-	// fields; nil for fields. It is not given values without a number.
+	// Sentence returns a message for people, which is logged instead of fields, unless it is
+	// nil. values omits metrics without a value.
 	Sentence func(values map[string]float64) string
 	Log      zerolog.Logger
 }
 
-// Summarize logs one line a period, and one more when ctx ends: of each metric,
-// what a counter grew by, the greatest value of a gauge, and of a histogram the
-// number, the median and the 99th percentile in the period.
+// Summarize logs one line per period, and one more when ctx ends. A line has the growth of each
+// counter in the period, the greatest value of each gauge, and the count, median and 99th
+// percentile of each histogram.
 func Summarize(ctx context.Context, cfg SummaryConfig) {
 	s := summary{SummaryConfig: cfg, counters: map[string]float64{}, histograms: map[string]Histogram{}}
-	// The next period is the nearest: a clock that is set may show the last one yet.
+	// Round to the nearest period: after the clock was set back, it can still show the last one.
 	for begin := time.Now().Truncate(cfg.Period); ; begin = time.Now().Round(cfg.Period) {
 		select {
 		case <-time.After(time.Until(begin.Add(cfg.Period))):
@@ -48,21 +48,21 @@ func Summarize(ctx context.Context, cfg SummaryConfig) {
 	}
 }
 
-// summary remembers the values of the last line.
+// summary has the values at the last line.
 type summary struct {
 	SummaryConfig
 	counters   map[string]float64
 	histograms map[string]Histogram
 }
 
-// value is one of a line's.
+// value is one value of a line.
 type value struct {
-	name   string
-	number float64
-	none   bool // there is no number, as of a quantile of nothing
+	name    string
+	number  float64
+	missing bool // no value, such as a quantile without observations
 }
 
-// line logs what was in the period that has begun at a time.
+// line logs the summary of the period that began at a time.
 func (s *summary) line(begin time.Time) {
 	families, err := s.Registry.Gather()
 	if err != nil {
@@ -78,13 +78,13 @@ func (s *summary) line(begin time.Time) {
 	}
 	for _, gauge := range s.Gauges {
 		if !slices.ContainsFunc(values, func(v value) bool { return v.name == gauge }) {
-			values = append(values, value{name: gauge, none: true})
+			values = append(values, value{name: gauge, missing: true})
 		}
 	}
 	if s.Sentence != nil && s.EMF == nil {
 		numbers := make(map[string]float64)
 		for _, v := range values {
-			if !v.none {
+			if !v.missing {
 				numbers[v.name] = v.number
 			}
 		}
@@ -97,9 +97,9 @@ func (s *summary) line(begin time.Time) {
 	}
 	for _, v := range values {
 		switch {
-		case !v.none:
+		case !v.missing:
 			event = event.Float64(v.name, v.number)
-		case s.EMF == nil: // which has numbers only
+		case s.EMF == nil: // EMF has only numbers
 			event = event.Any(v.name, nil)
 		}
 	}
@@ -109,7 +109,7 @@ func (s *summary) line(begin time.Time) {
 	}
 }
 
-// valuesOf is what a line shows of a metric.
+// valuesOf returns the values of a line for a metric.
 func (s *summary) valuesOf(name string, family *dto.MetricFamily) []value {
 	switch family.GetType() {
 	case dto.MetricType_COUNTER:
@@ -117,9 +117,9 @@ func (s *summary) valuesOf(name string, family *dto.MetricFamily) []value {
 		for _, m := range family.GetMetric() {
 			sum += m.GetCounter().GetValue()
 		}
-		grown := sum - s.counters[name]
+		growth := sum - s.counters[name]
 		s.counters[name] = sum
-		return []value{{name: name, number: grown}}
+		return []value{{name: name, number: growth}}
 	case dto.MetricType_GAUGE:
 		greatest := math.Inf(-1)
 		for _, m := range family.GetMetric() {

@@ -54,11 +54,11 @@ func TestHistogram(t *testing.T) {
 		t.Errorf("%v observations since", n)
 	}
 	if !math.IsNaN((Histogram{}).Quantile(0.5)) {
-		t.Error("a quantile of nothing")
+		t.Error("quantile without observations is not NaN")
 	}
 }
 
-// Each line has what the period added, and the last one comes at the end.
+// Each line has the growth in its period, and the last line is logged at the end.
 func TestSummarize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
@@ -155,6 +155,6 @@ func TestServe(t *testing.T) {
 	}
 	cancel()
 	if err := <-served; err != nil {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("after ctx ended: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
-// Package fakeaccount has what an AWS account tells of itself, in process: who calls, by
-// STS, and who forwards log events, by CloudWatch Logs. They speak the services' own
-// protocols.
+// Package fakeaccount implements parts of AWS in process: STS's GetCallerIdentity, and the
+// requests of CloudWatch Logs that list log groups and subscription filters. They use the
+// services' protocols.
 package fakeaccount
 
-// ID is the account's.
+// ID is the id of the account.
 const ID = "000000000000"

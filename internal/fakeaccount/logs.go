@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Logs is CloudWatch Logs as far as it tells of log groups and who forwards them.
+// Logs is a fake of CloudWatch Logs with log groups, subscription filters and account policies.
 // See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/Welcome.html.
 type Logs struct {
 	mu       sync.Mutex
@@ -22,14 +22,14 @@ type Logs struct {
 	throttled int
 }
 
-// NewLogs makes a service without log groups.
+// NewLogs returns a service without log groups.
 func NewLogs() *Logs {
 	l := &Logs{}
 	l.Reset()
 	return l
 }
 
-// Reset forgets everything.
+// Reset removes everything.
 func (l *Logs) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,7 +37,7 @@ func (l *Logs) Reset() {
 	l.refuse, l.asked, l.throttled = map[string]string{}, map[string][]time.Time{}, 0
 }
 
-// Group adds a log group with its subscription filters, in the words of the API.
+// Group adds a log group with its subscription filters, as objects of the API.
 func (l *Logs) Group(name string, filters ...map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +46,7 @@ func (l *Logs) Group(name string, filters ...map[string]any) {
 
 // Policy adds a subscription policy of the account.
 func (l *Logs) Policy(name, selection string, document map[string]any) {
-	text, _ := json.Marshal(document) // of strings
+	text, _ := json.Marshal(document) // cannot fail for strings
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.policies = append(l.policies, map[string]any{
@@ -54,14 +54,14 @@ func (l *Logs) Policy(name, selection string, document map[string]any) {
 	})
 }
 
-// Refuse has an operation answered with an error.
+// Refuse makes an operation fail with an error code.
 func (l *Logs) Refuse(operation, code string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refuse[operation] = code
 }
 
-// Asked counts the calls of an operation, and those of all that came too often.
+// Asked returns the number of calls of an operation, and of throttled calls of all operations.
 func (l *Logs) Asked(operation string) (calls, throttled int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +69,7 @@ func (l *Logs) Asked(operation string) (calls, throttled int) {
 }
 
 const (
-	perSecond = 10 // of an operation
+	perSecond = 10 // calls of an operation
 	page      = 50
 )
 
@@ -120,8 +120,8 @@ func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer(body)
 	case "DescribeSubscriptionFilters":
-		filters, there := l.filters[in.LogGroupName]
-		if !there {
+		filters, ok := l.filters[in.LogGroupName]
+		if !ok {
 			refuse("ResourceNotFoundException", "The specified log group does not exist.")
 			return
 		}

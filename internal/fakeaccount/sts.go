@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// STS answers GetCallerIdentity.
+// STS implements GetCallerIdentity.
 // See https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html.
 type STS struct {
-	// ARN is of who calls with the access key Key.
+	// ARN is the caller with the access key Key.
 	Key, ARN string
-	// Expired is an access key of credentials that were good once.
+	// Expired is the access key of expired credentials.
 	Expired string
-	// Ahead is how far its clock is ahead of this machine's.
+	// Ahead is how far the service's clock is ahead of this machine's.
 	Ahead time.Duration
 }
 

@@ -17,8 +17,7 @@ const (
 	Alarm State = "ALARM"
 )
 
-// Definition is what a template says of an AWS::CloudWatch::Alarm, as far as it decides
-// the alarm's state.
+// Definition has those properties of an AWS::CloudWatch::Alarm that affect its state.
 type Definition struct {
 	Metric     `yaml:",inline"`
 	Statistic  string  `yaml:"Statistic"`
@@ -46,7 +45,7 @@ type MetricStat struct {
 	Period int    `yaml:"Period"` // in seconds
 }
 
-// Sources returns the metrics that the alarm is made of.
+// Sources returns the metrics that the alarm depends on.
 func (d Definition) Sources() (all []Metric) {
 	if d.Name != "" {
 		all = append(all, d.Metric)
@@ -70,9 +69,8 @@ func (d Definition) Step() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// State returns the state that an alarm has at a time. extra is by how many periods the
-// evaluation range, which CloudWatch documents by examples only, is longer than the
-// evaluation periods.
+// State returns the state of an alarm at a time. extra is by how many periods the evaluation
+// range is longer than EvaluationPeriods, which CloudWatch documents only by examples.
 func (d Definition) State(m *Metrics, at time.Time, extra int) (State, error) {
 	breaches, err := d.comparison()
 	if err != nil {
@@ -85,8 +83,8 @@ func (d Definition) State(m *Metrics, at time.Time, extra int) (State, error) {
 	if err != nil {
 		return "", err
 	}
-	// The most recent real values count, however old they are within the range; what is
-	// then lacking is filled in.
+	// The most recent real values within the range count. If they are fewer than Periods, the
+	// rest is treated as TreatMissingData says.
 	var recent []bool
 	for _, v := range slices.Backward(values) {
 		if !math.IsNaN(v) && len(recent) < d.Periods {
@@ -129,7 +127,7 @@ func (d Definition) comparison() (func(float64) bool, error) {
 	return nil, fmt.Errorf("ComparisonOperator %q is not supported", d.Comparison)
 }
 
-// values returns what is compared with the threshold, in the n periods before a time.
+// values returns the values to compare with the threshold, for the n periods before a time.
 func (d Definition) values(m *Metrics, n int, at time.Time) (series, error) {
 	if len(d.Metrics) == 0 {
 		return m.series(d.Metric, d.Statistic, d.Step(), n, at)

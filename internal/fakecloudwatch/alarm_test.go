@@ -10,8 +10,7 @@ import (
 
 var end = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
-// The tables of the user guide: - is a missing value, X one that breaches, 0 one that
-// does not.
+// The tables of the user guide: - is a missing value, X a breaching one, 0 one that is not.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
 func TestMissingData(t *testing.T) {
 	t.Parallel()
@@ -97,7 +96,8 @@ func TestCalculate_Failure(t *testing.T) {
 	f("m1[0]", "is not supported")
 }
 
-// A document that CloudWatch takes no metrics out of is an error, and other lines have none.
+// A document from which CloudWatch would not extract metrics is an error. Other lines have no
+// metrics.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	f := func(line, wrong string, want ...string) {
@@ -124,7 +124,7 @@ func TestLog(t *testing.T) {
 	f(document(`{"Dimensions":[[]]}`, `"a":"1"`), "namespace")
 }
 
-// Values count in the period of their time, with the dimensions they have.
+// Values count in the period of their time, for exactly their dimensions.
 func TestStatistics(t *testing.T) {
 	t.Parallel()
 	var m Metrics
@@ -141,6 +141,6 @@ func TestStatistics(t *testing.T) {
 		}
 	}
 	if _, err := m.series(same, "p99", time.Minute, 5, end); err == nil {
-		t.Error("p99 is known")
+		t.Error("p99 is accepted, want an error")
 	}
 }

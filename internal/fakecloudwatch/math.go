@@ -10,11 +10,11 @@ import (
 	"strconv"
 )
 
-// Metric math is written as Go expressions are, but for the logical operators.
+// Metric math has the syntax of Go expressions, except for the logical operators.
 var logical = map[string]*regexp.Regexp{"&&": regexp.MustCompile(`\bAND\b`), "||": regexp.MustCompile(`\bOR\b`)}
 
-// calculate evaluates an expression over series of the same length. Its result must be a
-// series.
+// calculate evaluates an expression over series of the same length. It fails if the result is
+// a number.
 func calculate(expression string, known map[string]series) (series, error) {
 	text := expression
 	for operator, word := range logical {
@@ -90,8 +90,8 @@ func (e evaluation) all(trees ...ast.Expr) ([]operand, error) {
 	return all, nil
 }
 
-// binary is arithmetic, a comparison, or AND or OR. Where only one of two series has a
-// value, that of the other is 0; where none has, neither has the result.
+// binary evaluates arithmetic, a comparison, AND or OR. In a period where only one of two series
+// has a value, the other counts as 0. Where neither has, the result has no value.
 func (e evaluation) binary(x *ast.BinaryExpr) (operand, error) {
 	operate, ok := operators[x.Op]
 	if !ok {
@@ -120,27 +120,28 @@ func (e evaluation) binary(x *ast.BinaryExpr) (operand, error) {
 }
 
 var operators = map[token.Token]func(a, b float64) float64{
-	token.EQL:  func(a, b float64) float64 { return truth(a == b) },
-	token.NEQ:  func(a, b float64) float64 { return truth(a != b) },
-	token.LSS:  func(a, b float64) float64 { return truth(a < b) },
-	token.LEQ:  func(a, b float64) float64 { return truth(a <= b) },
-	token.GTR:  func(a, b float64) float64 { return truth(a > b) },
-	token.GEQ:  func(a, b float64) float64 { return truth(a >= b) },
-	token.LAND: func(a, b float64) float64 { return truth(a != 0 && b != 0) },
-	token.LOR:  func(a, b float64) float64 { return truth(a != 0 || b != 0) },
+	token.EQL:  func(a, b float64) float64 { return number(a == b) },
+	token.NEQ:  func(a, b float64) float64 { return number(a != b) },
+	token.LSS:  func(a, b float64) float64 { return number(a < b) },
+	token.LEQ:  func(a, b float64) float64 { return number(a <= b) },
+	token.GTR:  func(a, b float64) float64 { return number(a > b) },
+	token.GEQ:  func(a, b float64) float64 { return number(a >= b) },
+	token.LAND: func(a, b float64) float64 { return number(a != 0 && b != 0) },
+	token.LOR:  func(a, b float64) float64 { return number(a != 0 || b != 0) },
 	token.ADD:  func(a, b float64) float64 { return a + b },
 	token.SUB:  func(a, b float64) float64 { return a - b },
 	token.MUL:  func(a, b float64) float64 { return a * b },
 	token.QUO: func(a, b float64) float64 {
 		if b == 0 {
-			return math.NaN() // the value is dropped
+			return math.NaN() // no value
 		}
 		return a / b
 	},
 }
 
-func truth(is bool) float64 {
-	if is {
+// number returns 1 for true and 0 for false.
+func number(condition bool) float64 {
+	if condition {
 		return 1
 	}
 	return 0

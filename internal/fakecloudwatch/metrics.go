@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Metric names a metric. Dimensions belong to the name: the same name with other
-// dimensions, or with more or fewer of them, is another metric.
+// Metric identifies a metric. The same name with other dimensions, or with more or fewer of
+// them, is another metric.
 type Metric struct {
 	Namespace  string      `yaml:"Namespace"`
 	Name       string      `yaml:"MetricName"`
@@ -25,8 +25,7 @@ type Dimension struct {
 	Value string `yaml:"Value"`
 }
 
-// String returns NAMESPACE NAME {DIMENSIONS}, the same for the same metric whatever the
-// order of its dimensions.
+// String returns NAMESPACE NAME {DIMENSIONS}, with sorted dimensions.
 func (m Metric) String() string {
 	parts := make([]string, len(m.Dimensions))
 	for i, d := range m.Dimensions {
@@ -43,7 +42,7 @@ type Metrics struct {
 	values map[string]map[time.Time][]float64 // by key and minute
 }
 
-// resolution is how exact CloudWatch keeps the times of standard metrics.
+// resolution is the resolution of standard metrics.
 const resolution = time.Minute
 
 // Put adds a value of a metric at a time.
@@ -61,14 +60,14 @@ func (m *Metrics) Put(metric Metric, at time.Time, value float64) {
 	m.values[key][minute] = append(m.values[key][minute], value)
 }
 
-// Names returns the metrics that have values, each as "NAMESPACE NAME {DIMENSIONS}".
+// Names returns the metrics that have values, as Metric.String does.
 func (m *Metrics) Names() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.values))
 }
 
-// units are those that CloudWatch accepts.
+// units are the units that CloudWatch accepts.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html.
 var units = strings.Fields(`Seconds Microseconds Milliseconds Bytes Kilobytes Megabytes Gigabytes Terabytes Bits Kilobits Megabits
 	Gigabits Terabits Percent Count Bytes/Second Kilobytes/Second Megabytes/Second Gigabytes/Second Terabytes/Second Bits/Second
@@ -76,13 +75,13 @@ var units = strings.Fields(`Seconds Microseconds Milliseconds Bytes Kilobytes Me
 
 // Limits of a document in the embedded metric format.
 const (
-	mostMetrics    = 100
-	mostDimensions = 30
+	maxMetrics    = 100
+	maxDimensions = 30
 )
 
-// Log takes the metrics out of a line of a log. A line that is not a document in the
-// embedded metric format has none. An error is returned for a document that CloudWatch
-// would not take metrics out of.
+// Log extracts the metrics from a log line. A line that is not a document in the embedded
+// metric format has none. Log fails for a document from which CloudWatch would not extract
+// metrics.
 func (m *Metrics) Log(line []byte) error {
 	var document struct {
 		Metadata *struct {
@@ -109,7 +108,7 @@ func (m *Metrics) Log(line []byte) error {
 	}
 	at := time.UnixMilli(document.Metadata.Timestamp)
 	for _, d := range document.Metadata.Directives {
-		if d.Namespace == "" || len(d.Dimensions) == 0 || len(d.Metrics) > mostMetrics {
+		if d.Namespace == "" || len(d.Dimensions) == 0 || len(d.Metrics) > maxMetrics {
 			return fmt.Errorf("namespace %q, %d dimension sets, %d metrics", d.Namespace, len(d.Dimensions), len(d.Metrics))
 		}
 		for _, names := range d.Dimensions {
@@ -133,7 +132,7 @@ func (m *Metrics) Log(line []byte) error {
 }
 
 func dimensionsOf(members map[string]json.RawMessage, names []string) (all []Dimension, err error) {
-	if len(names) > mostDimensions {
+	if len(names) > maxDimensions {
 		return nil, fmt.Errorf("%d dimensions", len(names))
 	}
 	for _, name := range names {
@@ -146,7 +145,7 @@ func dimensionsOf(members map[string]json.RawMessage, names []string) (all []Dim
 	return all, nil
 }
 
-// series is a metric over time: a value for each period, NaN where it has none.
+// series has a value for each period, NaN where there is no value.
 type series []float64
 
 // series returns a statistic of a metric in the n periods before a time.

@@ -14,26 +14,26 @@ import (
 	"time"
 )
 
-// Dashboards is OpenSearch Dashboards as far as its saved objects go. See
+// Dashboards is a fake of OpenSearch Dashboards with its saved objects. See
 // src/core/server/saved_objects/{routes,import} of OpenSearch-Dashboards, and
 // src/core/server/http/lifecycle_handlers.ts for the header.
 type Dashboards struct {
 	record
-	// BasePath is what paths begin with, such as /_dashboards.
+	// BasePath begins all paths, such as /_dashboards.
 	BasePath string
-	// NotReady has it answer as it does while it starts.
+	// NotReady makes it respond as while it starts.
 	NotReady bool
-	// Refuse has it not take an object, by "type:id", with a message.
+	// Refuse has the error messages for objects to refuse, by "type:id".
 	Refuse map[string]string
 
 	mu      sync.Mutex
 	objects map[string]map[string]any // by "type:id"
 }
 
-// importable are the types that it knows.
+// importable are the supported types.
 var importable = []string{"index-pattern", "search", "visualization", "dashboard"}
 
-// Edit has a saved object changed by "type:id"; it is nil where there is none.
+// Edit calls edit with the saved object of a "type:id", or nil.
 func (d *Dashboards) Edit(key string, edit func(object map[string]any)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -119,7 +119,7 @@ func (d *Dashboards) importObjects(w http.ResponseWriter, r *http.Request) {
 		}
 		imported[key(object)] = object
 	}
-	nothing := false // is made, where errors are of a kind that a person could solve
+	nothing := false // nothing is imported after errors that a person could resolve
 	for k, object := range maps.Clone(imported) {
 		_, exists := d.objects[k]
 		switch missing := d.missing(object, imported); {
@@ -153,7 +153,8 @@ func key(object map[string]any) string {
 	return kind + ":" + id
 }
 
-// missing are the references of an object to what is neither there nor comes with it.
+// missing returns the references of an object to objects that neither exist nor are imported
+// with it.
 func (d *Dashboards) missing(object map[string]any, others map[string]map[string]any) []any {
 	var missing []any
 	references, _ := object["references"].([]any)
@@ -169,7 +170,7 @@ func (d *Dashboards) missing(object map[string]any, others map[string]map[string
 	return missing
 }
 
-// keep keeps an object, with what Dashboards adds to it.
+// keep stores an object with the attributes that Dashboards adds.
 func (d *Dashboards) keep(object map[string]any) {
 	if d.objects == nil {
 		d.objects = map[string]map[string]any{}

@@ -1,6 +1,6 @@
-// Package fakedomain has those parts of an OpenSearch domain in process that a bare
-// OpenSearch is without: Index State Management and OpenSearch Dashboards. They answer
-// as the sources of the plugin and of Dashboards have it.
+// Package fakedomain implements those parts of an OpenSearch domain in process that a minimal
+// OpenSearch lacks: Index State Management and OpenSearch Dashboards. Their responses follow
+// the sources of the plugin and of Dashboards.
 package fakedomain
 
 import (
@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// record is what requests were made.
+// record keeps the requests.
 type record struct {
 	mu       sync.Mutex
 	requests []*http.Request
@@ -34,5 +34,5 @@ func (r *record) Take() []*http.Request {
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // what does not arrive is the client's to tell
+	_ = json.NewEncoder(w).Encode(body) // a client that has gone notices itself
 }

@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// ISM is the Index State Management plugin, at the path that OpenSearch or Open Distro
-// has for it. It answers as index-management 3.8.0.0 and 3.4.0.0 were seen to, and as
-// the sources of opensearch-project/index-management have it:
+// ISM is a fake of the Index State Management plugin of OpenSearch or Open Distro. Its responses
+// follow those observed from index-management 3.8.0.0 and 3.4.0.0 and the sources of
+// opensearch-project/index-management:
 // RestIndexPolicyAction, TransportIndexPolicyAction, Policy, State, Action,
 // TransportExplainAction, TransportAddPolicyAction, TransportChangePolicyAction,
 // ManagedIndexRunner.
 type ISM struct {
 	record
-	// Path that its own begin with.
+	// Path begins the plugin's paths.
 	Path string
-	// Forbidden names an index that the user may not manage. It is explained all the
-	// same, passed over when a policy is added, and refuses a change for all.
+	// Forbidden names an index that the user is not allowed to manage. Explain still reports
+	// it, adding a policy skips it, and changing a policy fails for all indices.
 	Forbidden string
-	// Settings is what GET /_cluster/settings answers, nil for the plugin's defaults.
+	// Settings is the response to GET /_cluster/settings, nil for the plugin's defaults.
 	Settings map[string]any
-	// Before is called before each request is answered, if it is set.
+	// Before, if set, is called before each response.
 	Before func(*http.Request)
 
 	mu       sync.Mutex
@@ -38,13 +38,13 @@ type ISM struct {
 	indices  map[string]*index
 }
 
-// document is a policy as it is kept.
+// document is a stored policy.
 type document struct {
 	seqNo  int64
 	policy map[string]any
 }
 
-// clone returns a copy that stays as it is when the policy is edited.
+// clone returns a deep copy.
 func (d document) clone() document {
 	var policy map[string]any
 	text, _ := json.Marshal(d.policy) // it was JSON
@@ -52,18 +52,17 @@ func (d document) clone() document {
 	return document{d.seqNo, policy}
 }
 
-// index is one that a policy can be given to.
+// index is an index that can have a policy.
 type index struct {
 	policy string // "" for none
-	// job is the policy in the form that the index has: that of when it was made, or
-	// given the policy.
+	// job is the version of the policy from when the index was created or got the policy.
 	job document
-	// running is set once it has had its first turn.
+	// running is set after the first turn.
 	running bool
-	// change is told to take the newest form at its next turn.
+	// change is set if the newest version is to be adopted at the next turn.
 	change bool
-	// unseen is how often explain will report it without its policy: the plugin finds a
-	// job by a search, after a refresh.
+	// unseen is how often explain will still report the index without its policy: the plugin
+	// finds a job by a search, after a refresh.
 	unseen int
 }
 
@@ -72,19 +71,19 @@ const Path = "/_plugins/_ism/"
 
 const primaryTerm = 1
 
-// NewISM makes the plugin of OpenSearch, with no policy.
+// NewISM returns the plugin of OpenSearch without policies.
 func NewISM() *ISM {
 	return &ISM{Path: Path, policies: map[string]document{}, indices: map[string]*index{}}
 }
 
-// CreateIndex adds an index, with a policy if that is not "".
+// CreateIndex adds an index with a policy, unless that is "".
 func (s *ISM) CreateIndex(name, policy string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.indices[name] = &index{policy: policy, job: s.policies[policy].clone()}
 }
 
-// Turn lets the plugin have its turn with each index, as it has every 5 minutes.
+// Turn processes each index once, as the plugin does every 5 minutes.
 func (s *ISM) Turn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +95,7 @@ func (s *ISM) Turn() {
 	}
 }
 
-// Policy returns a policy as it is kept, nil for none.
+// Policy returns a stored policy, or nil.
 func (s *ISM) Policy(name string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +123,7 @@ func (s *ISM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && what == "explain":
 		s.explain(w, r, name)
 	case r.Method == http.MethodPost && (what == "add" || what == "change_policy"):
-		s.give(w, r, what, name)
+		s.assign(w, r, what, name)
 	default:
 		answer(w, http.StatusMethodNotAllowed, map[string]any{"error": "Incorrect HTTP method", "status": http.StatusMethodNotAllowed})
 	}
@@ -154,7 +153,7 @@ func (s *ISM) put(w http.ResponseWriter, r *http.Request, name string) {
 		refuse(w, http.StatusBadRequest, "illegal_argument_exception", err.Error())
 		return
 	}
-	// Without both it is a create, with them it is of that version of the document.
+	// With both parameters it updates that version of the document, otherwise it creates one.
 	found, exists := s.policies[name]
 	seqNo, err1 := strconv.ParseInt(r.FormValue("if_seq_no"), 10, 64)
 	term, err2 := strconv.ParseInt(r.FormValue("if_primary_term"), 10, 64)
@@ -172,7 +171,7 @@ func (s *ISM) put(w http.ResponseWriter, r *http.Request, name string) {
 	answer(w, status, map[string]any{"_id": name, "_version": 1, "_seq_no": s.seqNo, "_primary_term": primaryTerm, "policy": map[string]any{"policy": body.Policy}})
 }
 
-// complete checks a policy, and adds to it what the plugin adds.
+// complete checks a policy, and adds the attributes that the plugin adds.
 func complete(name string, policy map[string]any) error {
 	known := []string{"policy_id", "description", "last_updated_time", "schema_version", "error_notification", "default_state", "states", "ism_template", "user"}
 	for key := range policy {
@@ -210,7 +209,7 @@ func complete(name string, policy map[string]any) error {
 	return nil
 }
 
-// matching are the indices that patterns name, in order.
+// matching returns the indices that match patterns, in order.
 func (s *ISM) matching(patterns string) []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(s.indices)) {
@@ -226,11 +225,11 @@ func (s *ISM) matching(patterns string) []string {
 
 func (s *ISM) explain(w http.ResponseWriter, r *http.Request, patterns string) {
 	showPolicy := r.FormValue("show_policy") == "true"
-	if showPolicy && s.Path != Path { // which is later than Open Distro
+	if showPolicy && s.Path != Path { // Open Distro does not have it
 		refuse(w, http.StatusBadRequest, "illegal_argument_exception", "request ["+r.URL.Path+"] contains unrecognized parameter: [show_policy]")
 		return
 	}
-	// The plugin asks for the indices strictly: one that is named in full must exist.
+	// The plugin resolves indices strictly: one named in full must exist.
 	for name := range strings.SplitSeq(patterns, ",") {
 		if s.indices[name] == nil && !strings.Contains(name, "*") {
 			refuse(w, http.StatusNotFound, "index_not_found_exception", "no such index ["+name+"]")
@@ -238,14 +237,14 @@ func (s *ISM) explain(w http.ResponseWriter, r *http.Request, patterns string) {
 		}
 	}
 	names := s.matching(patterns)
-	if len(names) == 0 { // it reads the documents of none
+	if len(names) == 0 { // the plugin's multi-get without documents fails
 		refuse(w, http.StatusBadRequest, "action_request_validation_exception", "Validation Failed: 1: no documents to get;")
 		return
 	}
 	all, managed := map[string]any{}, 0
 	for _, name := range names {
 		i := s.indices[name]
-		// Open Distro has the one key, OpenSearch both.
+		// Open Distro has one key, OpenSearch both.
 		keys := []string{"index.opendistro.index_state_management.policy_id"}
 		if s.Path == Path {
 			keys = append(keys, "index.plugins.index_state_management.policy_id")
@@ -283,13 +282,13 @@ func (s *ISM) settings(w http.ResponseWriter) {
 	answer(w, http.StatusOK, settings)
 }
 
-// Enabled is an answer of GET /_cluster/settings: a value of the plugin's switch, by its
-// scope, such as persistent, and the namespace, which is plugins, or opendistro as it was.
+// Enabled returns a response to GET /_cluster/settings with a value of the plugin's switch. The
+// scope is for example persistent. The namespace is plugins, or opendistro in old versions.
 func Enabled(scope, namespace, value string) map[string]any {
 	return map[string]any{scope: map[string]any{namespace: map[string]any{"index_state_management": map[string]any{"enabled": value}}}}
 }
 
-func (s *ISM) give(w http.ResponseWriter, r *http.Request, how, patterns string) {
+func (s *ISM) assign(w http.ResponseWriter, r *http.Request, how, patterns string) {
 	var body struct {
 		PolicyID string `json:"policy_id"`
 	}
