@@ -13,16 +13,16 @@ import (
 
 const dynamoDBVersion = "2.6.1"
 
-// DynamoDB is a DynamoDB Local, in memory.
+// DynamoDB is a DynamoDB Local with its tables in memory.
 type DynamoDB struct {
-	// URL is where it answers. It takes any region and credentials.
+	// URL is the endpoint. It accepts any region and credentials.
 	URL     string
 	process *process
 }
 
-// StartDynamoDB fetches DynamoDB Local, if it is not in the cache, starts it,
-// and returns when it answers. The context is for the start only; the server
-// runs until Stop, or until this process ends.
+// StartDynamoDB fetches DynamoDB Local if it is not in the cache, starts it, and returns when it
+// answers. The context is only for the start. The server runs until Stop, or until this process
+// ends.
 func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -57,7 +57,7 @@ func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
 				"com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
 				"-inMemory", "-port", strconv.Itoa(ports[0]), "-disableTelemetry")
 		},
-		// A request that is not signed is answered with 400.
+		// DynamoDB Local answers an unsigned request with 400.
 		ready: func(ctx context.Context) bool {
 			return answers(ctx, http.DefaultClient, d.URL+"/", http.StatusBadRequest)
 		},
@@ -81,8 +81,9 @@ func fetchDynamoDB(ctx context.Context, o Options, java jdk) (string, error) {
 	})
 }
 
-// Pid is the process id.
+// Pid returns the process id.
 func (d *DynamoDB) Pid() int { return d.process.running.Process.Pid }
 
-// Stop ends it; its tables are gone. The error tells if it had ended by itself.
+// Stop ends the server, which loses its tables. It fails if the server had already ended by
+// itself.
 func (d *DynamoDB) Stop() error { return d.process.stop() }

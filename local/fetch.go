@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// fetch makes a folder under the cache by filling a temporary one, unless it
-// is there. Processes that want the same folder at once wait for the first.
-// Every user may read what is fetched, because OpenSearch may run as another.
+// fetch creates a folder in the cache, unless it exists, by filling a temporary one. Processes
+// that need the same folder wait for the first one. All users can read the folder, because
+// OpenSearch can run as another user.
 func fetch(ctx context.Context, cache, name string, fill func(folder string) error) (string, error) {
 	folder := filepath.Join(cache, name)
-	// It is whole if it is there, so a cache that only others can write to will do.
+	// An existing folder is complete, so a read-only cache is sufficient.
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
@@ -28,25 +28,25 @@ func fetch(ctx context.Context, cache, name string, fill func(folder string) err
 		return "", fmt.Errorf("lock the cache for %s: %w", name, err)
 	}
 	defer unlock()
-	// Another may have fetched it meanwhile.
+	// Another process can have fetched it while this one waited.
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	if err := fillAtOnce(folder, fill); err != nil {
+	if err := fillAtomically(folder, fill); err != nil {
 		return "", fmt.Errorf("fetch %s: %w", name, err)
 	}
 	return folder, nil
 }
 
-// fillAtOnce makes a folder appear when it is complete. The caller holds its lock.
-func fillAtOnce(folder string, fill func(folder string) error) error {
-	// Under the lock, what is half done is nobody's.
-	halves, err := filepath.Glob(folder + ".part-*")
+// fillAtomically makes a folder appear when it is complete. Its lock must be held.
+func fillAtomically(folder string, fill func(folder string) error) error {
+	// The lock is held, so partial folders belong to processes that have ended.
+	partial, err := filepath.Glob(folder + ".part-*")
 	if err != nil {
 		return err
 	}
-	for _, half := range halves {
-		if err := os.RemoveAll(half); err != nil {
+	for _, p := range partial {
+		if err := os.RemoveAll(p); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func fillAtOnce(folder string, fill func(folder string) error) error {
 	return os.Rename(temporary, folder)
 }
 
-// openToAll lets every user read a folder, whatever the umask.
+// openToAll lets all users read a folder, whatever the umask is.
 func openToAll(folder string) error {
 	return filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -74,9 +74,9 @@ func openToAll(folder string) error {
 	})
 }
 
-// lock takes a lock that ends with the process at the latest.
+// lock acquires a lock, which is released at the latest when the process ends.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // a folder of ours
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // our folder
 	if err != nil {
 		return nil, err
 	}

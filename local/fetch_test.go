@@ -30,7 +30,7 @@ func TestFetch_FillsOnceForAll(t *testing.T) {
 				t.Errorf("got the folder %s", folder)
 			}
 			if _, err := os.Stat(filepath.Join(folder, "content")); err != nil {
-				t.Errorf("it is there before it is complete: %v", err)
+				t.Errorf("the folder exists before it is complete: %v", err)
 			}
 		})
 	}
@@ -40,7 +40,7 @@ func TestFetch_FillsOnceForAll(t *testing.T) {
 	}
 }
 
-func TestFetch_LeavesNothingHalfDone(t *testing.T) {
+func TestFetch_Atomic(t *testing.T) {
 	cache := t.TempDir()
 	broken := errors.New("broken")
 	_, err := fetch(t.Context(), cache, "thing", func(folder string) error {
@@ -50,10 +50,10 @@ func TestFetch_LeavesNothingHalfDone(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of filling", err)
 	}
-	// What a process that was killed leaves.
+	// A process that was killed leaves a partial folder.
 	writeFile(t, filepath.Join(cache, "thing.part-123", "content"), "half", 0o644)
 	if names := list(t, cache); len(names) != 2 {
-		t.Errorf("after a failure there is %v", names)
+		t.Errorf("the cache has %v after a failure", names)
 	}
 
 	folder, err := fetch(t.Context(), cache, "thing", func(folder string) error {
@@ -66,7 +66,7 @@ func TestFetch_LeavesNothingHalfDone(t *testing.T) {
 		t.Errorf("got %q, %v", content, err)
 	}
 	if names := list(t, cache); len(names) != 2 {
-		t.Errorf("there is %v, want the folder and its lock", names)
+		t.Errorf("the cache has %v, want the folder and its lock", names)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestFetch_AllCanRead(t *testing.T) {
 	}
 }
 
-func TestFetch_WaitingEndsWithTheContext(t *testing.T) {
+func TestFetch_Cancelled(t *testing.T) {
 	cache := t.TempDir()
 	unlock, err := lock(t.Context(), filepath.Join(cache, "thing.lock"))
 	if err != nil {
@@ -111,7 +111,7 @@ func TestFetch_WaitingEndsWithTheContext(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err = fetch(ctx, cache, "thing", func(string) error { return errors.New("not ours to fill") })
+	_, err = fetch(ctx, cache, "thing", func(string) error { return errors.New("filled without the lock") })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the context's error", err)
 	}
@@ -124,7 +124,7 @@ func TestMaven_Missing(t *testing.T) {
 	}
 }
 
-func TestMaven_TellsTheReasonOnly(t *testing.T) {
+func TestMaven_Error(t *testing.T) {
 	bin := t.TempDir()
 	writeFile(t, filepath.Join(bin, "mvn"), `#!/bin/sh
 echo '[WARNING] noise'

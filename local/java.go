@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// jdk is an installed Java.
+// jdk is an installed JDK.
 type jdk struct {
 	home    string
 	version int // 21 for Java 21
@@ -22,8 +22,8 @@ type jdk struct {
 
 func (j jdk) java() string { return filepath.Join(j.home, "bin", "java") }
 
-// Java versions that OpenSearch runs on: 3.x, and 2.x and older, which need the
-// security manager that Java 24 has no more.
+// Java versions: OpenSearch 3.x runs on wantedJava or later. OpenSearch 2.x and older run on
+// leastJava to lastManagerJava, because they need the security manager, which Java 24 removed.
 const (
 	wantedJava      = 21
 	leastJava       = 17
@@ -31,7 +31,7 @@ const (
 	anyJava         = math.MaxInt
 )
 
-// usualFolders are where systems and version managers put Java.
+// usualFolders are the folders in which systems and version managers install Java.
 var usualFolders = []string{
 	"/usr/lib/jvm/*",
 	"/usr/lib64/jvm/*",
@@ -50,10 +50,9 @@ var usualFolders = []string{
 	"~/.jdks/*",
 }
 
-// findJDK looks in JAVA_HOME, on the PATH and in the folders, in this order,
-// for a Java that runs OpenSearch 3; where there is none, for one that runs
-// OpenSearch 2. A Java after most is passed over.
-func findJDK(ctx context.Context, folders []string, most int) (jdk, error) {
+// findJDK returns the first Java in JAVA_HOME, on the PATH or in folders that runs OpenSearch 3,
+// otherwise the first that runs OpenSearch 2. It skips versions after latest.
+func findJDK(ctx context.Context, folders []string, latest int) (jdk, error) {
 	var homes []string
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		homes = append(homes, home)
@@ -81,7 +80,7 @@ func findJDK(ctx context.Context, folders []string, most int) (jdk, error) {
 	var second jdk
 	for _, home := range homes {
 		version := javaVersion(ctx, home)
-		if version > most {
+		if version > latest {
 			continue
 		}
 		if version >= wantedJava {
@@ -102,8 +101,8 @@ var (
 	printedVersion = regexp.MustCompile(`(?m) version "(?:1\.)?(\d+)`)
 )
 
-// javaVersion tells the version of the Java in a folder, 0 if there is none. It
-// reads the release file; what has none is asked.
+// javaVersion returns the version of the Java in a folder, or 0. It reads the release file, or
+// runs java -version if the file does not exist.
 func javaVersion(ctx context.Context, home string) int {
 	java := jdk{home: home}.java()
 	if info, err := os.Stat(java); err != nil || info.IsDir() {

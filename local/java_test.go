@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// fakeJava makes a Java of a version under a folder, which tells it in a
-// release file, or else when it is asked.
+// fakeJava creates a Java in a folder. Its version is in a release file, or printed by java
+// -version.
 func fakeJava(t *testing.T, home, release, printed string) {
 	t.Helper()
 	script := "#!/bin/sh\nexit 1\n"
@@ -71,10 +71,10 @@ func TestFindJDK_Success(t *testing.T) {
 	f("25.0.1", "21.0.1", []string{"22"}, "java-home", 25)
 	f("", "21.0.1", []string{"22"}, "on-path", 21)
 	f("", "", []string{"22"}, ".sdkman/candidates/java/22", 22)
-	// One that is old in the better place gives way to one that is not.
+	// A newer Java is preferred to an old one that is found first.
 	f("17.0.15", "11.0.2", []string{"1.8.0_402", "21.0.3"}, ".sdkman/candidates/java/21.0.3", 21)
 	f("11", "20", []string{"25"}, ".sdkman/candidates/java/25", 25)
-	// Where there is nothing else it has to do.
+	// An old one is used if there is nothing better.
 	f("17.0.15", "", []string{"11.0.2"}, "java-home", 17)
 	f("", "20.0.2", []string{"17"}, "on-path", 20)
 }
@@ -90,7 +90,7 @@ func TestFindJDK_Failure(t *testing.T) {
 		}
 		got, err := findJDK(t.Context(), []string{filepath.Join(root, "jvm", "*")}, anyJava)
 		if err == nil || !strings.Contains(err.Error(), "install a JDK 21") {
-			t.Errorf("Java %v: got %v, %v; want an error that says what to install", versions, got, err)
+			t.Errorf("Java %v: got %v, %v; want an error with what to install", versions, got, err)
 		}
 	}
 	f()
@@ -113,7 +113,7 @@ func TestJavaVersion(t *testing.T) {
 	f("", "Picked up JAVA_TOOL_OPTIONS: -Dx=y\nopenjdk version \"21\" 2023-09-19", 21)
 	f("", `java version "1.8.0_402"`, 8)
 	f("SOURCE=\".\"\n", `openjdk version "22.0.1"`, 22)
-	// What macOS has where no Java is installed.
+	// The stub that macOS has if Java is not installed.
 	f("", "The operation couldn't be completed. Unable to locate a Java Runtime.", 0)
 	f("", "", 0)
 	if got := javaVersion(t.Context(), t.TempDir()); got != 0 {

@@ -15,11 +15,11 @@ import (
 // dependencyPlugin fetches artifacts from Maven's repository.
 const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:"
 
-// maven runs a goal of the dependency plugin. What it prints is told when it fails.
+// maven runs a goal of the dependency plugin. If it fails, the error has Maven's reason.
 func maven(ctx context.Context, java jdk, folder, goal string, args ...string) error {
 	path, err := exec.LookPath("mvn")
 	if err != nil {
-		return errors.New("no Maven found, which fetches it: install Maven (mvn)")
+		return errors.New("Maven was not found, which fetches the servers: install Maven (mvn)")
 	}
 	//nolint:gosec // our own arguments
 	mvn := exec.CommandContext(ctx, path, append([]string{"-q", "-B", "-Dstyle.color=never", dependencyPlugin + goal}, args...)...)
@@ -39,7 +39,7 @@ func maven(ctx context.Context, java jdk, folder, goal string, args ...string) e
 	return nil
 }
 
-// mavenReason finds why Maven failed, between warnings and how to ask for more.
+// mavenReason extracts why Maven failed from its output, which also has warnings and advice.
 func mavenReason(out string) string {
 	reason, _, _ := strings.Cut(out, "-> [Help 1]")
 	if _, after, ok := strings.Cut(reason, "[ERROR] "); ok {
@@ -48,7 +48,7 @@ func mavenReason(out string) string {
 	return lastLines(reason, 5)
 }
 
-// lastLines puts the last lines of a text into one.
+// lastLines joins the last n lines of a text to one line.
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(len(lines)-n, 0):], " | ")

@@ -19,11 +19,11 @@ import (
 const (
 	openSearch3 = "3.8.0"
 	openSearch2 = "2.19.4"
-	// openSearchSecured is the one that the security plugin is to be had for.
+	// openSearchSecured is the version for which Maven has the security plugin.
 	openSearchSecured = "3.4.0"
 )
 
-// distribution says how OpenSearch, or what it was made from, is spelled.
+// distribution has the names of OpenSearch or Elasticsearch.
 type distribution struct{ group, name, properties, class string }
 
 var (
@@ -43,24 +43,24 @@ var releases = map[string]struct {
 	"7.10.2":          {elasticsearch, 31},
 }
 
-// hasManager tells that a version needs Java's security manager; the later ones
-// have an agent in its place.
+// hasManager reports whether a version needs Java's security manager. Later versions use an
+// agent instead.
 func hasManager(version string) bool { return !strings.HasPrefix(version, "3.") }
 
-// OpenSearch is a single node. Its methods are for one goroutine at a time.
+// OpenSearch is a single node. Its methods must not be called concurrently.
 type OpenSearch struct {
-	// URL is where it answers, also after Restart.
+	// URL is the address, which Restart does not change.
 	URL     string
 	Version string
-	// CAFile has the certificate of the authority, if it is secured.
+	// CAFile is the certificate of the authority if the node is secured, otherwise "".
 	CAFile  string
 	process *process
 }
 
-// StartOpenSearch fetches OpenSearch, if it is not in the cache, starts it as a
-// single node on the loopback interface, and returns when it is ready to index.
-// Where the newest Java is older than 21 it takes OpenSearch 2. The context is
-// for the start only; the node runs until Stop, or until this process ends.
+// StartOpenSearch fetches OpenSearch if it is not in the cache, starts it as a single node on
+// the loopback interface, and returns when it is ready to index. It uses OpenSearch 2 if the
+// newest Java is older than 21. The context is only for the start. The node runs until Stop, or
+// until this process ends.
 func StartOpenSearch(ctx context.Context, o Options) (*OpenSearch, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -68,19 +68,19 @@ func StartOpenSearch(ctx context.Context, o Options) (*OpenSearch, error) {
 	}
 	if o.Secured {
 		if o.Version = cmp.Or(o.Version, openSearchSecured); o.Version != openSearchSecured {
-			return nil, fmt.Errorf("OpenSearch %s cannot be secured: the security plugin is to be had for %s only", o.Version, openSearchSecured)
+			return nil, fmt.Errorf("OpenSearch %s cannot be secured: the security plugin is available only for %s", o.Version, openSearchSecured)
 		}
 	}
-	most := anyJava
+	latest := anyJava
 	if o.Version != "" {
 		if _, known := releases[o.Version]; !known {
 			return nil, fmt.Errorf("OpenSearch %s is not among the versions that can be started: %s", o.Version, strings.Join(slices.Sorted(maps.Keys(releases)), ", "))
 		}
 		if hasManager(o.Version) {
-			most = lastManagerJava
+			latest = lastManagerJava
 		}
 	}
-	java, err := findJDK(ctx, usualFolders, most)
+	java, err := findJDK(ctx, usualFolders, latest)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func startOpenSearch(ctx context.Context, o Options, java jdk) (*OpenSearch, err
 	version := cmp.Or(o.Version, openSearch3)
 	if java.version < wantedJava && o.Version == "" {
 		version = openSearch2
-		fmt.Fprintf(o.Log, "the newest Java found is %d: OpenSearch %s in place of %s, which needs Java %d\n", java.version, openSearch2, openSearch3, wantedJava)
+		fmt.Fprintf(o.Log, "the newest Java found is %d: using OpenSearch %s instead of %s, which needs Java %d\n", java.version, openSearch2, openSearch3, wantedJava)
 	}
 	user, err := findRunner()
 	if err != nil {
@@ -119,8 +119,7 @@ func startOpenSearch(ctx context.Context, o Options, java jdk) (*OpenSearch, err
 	return s, nil
 }
 
-// fetchOpenSearch returns the folder of the unpacked distribution, without the
-// parts that nothing here needs.
+// fetchOpenSearch returns the folder of the unpacked distribution, without unused parts.
 func fetchOpenSearch(ctx context.Context, o Options, java jdk, user runner, version string) (string, error) {
 	cache, err := user.cache(o.Cache)
 	if err != nil {
@@ -153,7 +152,7 @@ func fetchOpenSearch(ctx context.Context, o Options, java jdk, user runner, vers
 	})
 }
 
-// logging prints to standard output, which goes to a file.
+// logging is a configuration that logs to standard output, which goes to a file.
 const logging = `status = error
 appender.console.type = Console
 appender.console.name = console
@@ -163,7 +162,8 @@ rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 `
 
-// newOpenSearch writes the configuration of a node into a folder.
+// newOpenSearch writes the configuration of a node into a folder and returns the node, not yet
+// started.
 func newOpenSearch(o Options, java jdk, user runner, version, program, folder string) (*OpenSearch, error) {
 	ports, err := freePorts(2)
 	if err != nil {
@@ -192,7 +192,7 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 	if files[releases[version].name+".yml"], err = json.Marshal(settings); err != nil { // JSON is YAML
 		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
-	if err := errors.Join(os.Mkdir(data, 0o700), os.Mkdir(logs, 0o700), user.own(folder, data, logs), writeFiles(user, conf, files)); err != nil {
+	if err := errors.Join(os.Mkdir(data, 0o700), os.Mkdir(logs, 0o700), user.chown(folder, data, logs), writeFiles(user, conf, files)); err != nil {
 		return nil, fmt.Errorf("configure OpenSearch: %w", err)
 	}
 
@@ -205,7 +205,7 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 			user.apply(command)
 			return command
 		},
-		// It answers before its old shards are there.
+		// A restarted node answers before its shards are available.
 		ready: func(ctx context.Context) bool {
 			return answers(ctx, client, asked+"/", http.StatusOK) &&
 				answers(ctx, client, asked+"/_cluster/health?wait_for_status=yellow&timeout=5s", http.StatusOK)
@@ -214,19 +214,19 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 	return s, nil
 }
 
-// writeFiles writes files, some of them in folders of their own, for a user only.
+// writeFiles writes files, and the folders in their names, readable only by a user.
 func writeFiles(user runner, folder string, files map[string][]byte) error {
 	for name, content := range files {
 		path := filepath.Join(folder, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600), user.own(folder, filepath.Dir(path), path)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600), user.chown(folder, filepath.Dir(path), path)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// javaOptions start the node without its shell script, which takes as long as
-// the node itself.
+// javaOptions returns the arguments that start the node without its shell script, which takes
+// as long to start as the node itself.
 func javaOptions(o Options, version, program, conf, temporary string) []string {
 	options := []string{
 		"-Xms" + o.Heap, "-Xmx" + o.Heap, "-XX:+UseG1GC", "-XX:-UsePerfData",
@@ -239,7 +239,7 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 		"-D" + releases[version].properties + ".path.conf=" + conf,
 		"-Dio.netty.noUnsafe=true",
 		"-Djava.locale.providers=SPI,CLDR",
-		"-Dlog4j.shutdownHookEnabled=false", // it makes OpenSearch 2 hang when it is to end
+		"-Dlog4j.shutdownHookEnabled=false", // the hook makes OpenSearch 2 hang at the end
 		"-Dlog4j2.disable.jmx=true",
 	}
 	if o.FastStart {
@@ -258,15 +258,14 @@ func javaOptions(o Options, version, program, conf, temporary string) []string {
 	return options
 }
 
-// Pid is the process id; another one after Restart.
+// Pid returns the process id, which changes with Restart.
 func (s *OpenSearch) Pid() int { return s.process.running.Process.Pid }
 
-// Kill ends the node as a crash would (SIGKILL). Its data stays for Restart.
+// Kill ends the node with SIGKILL, as a crash would. Its data stays for Restart.
 func (s *OpenSearch) Kill() error { return s.process.kill() }
 
-// Restart ends the node in order, unless it was killed, starts it on the same
-// port and data, and returns when its indices can be written to again. A node
-// that does not come up again is still to be stopped.
+// Restart stops the node, unless it was killed, starts it with the same port and data, and
+// returns when its indices can be written to. If it fails, Stop must still be called.
 func (s *OpenSearch) Restart(ctx context.Context) error {
 	if err := s.process.end(); err != nil {
 		return err
@@ -274,5 +273,5 @@ func (s *OpenSearch) Restart(ctx context.Context) error {
 	return s.process.start(ctx)
 }
 
-// Stop ends the node; its data is gone. The error tells if it had ended by itself.
+// Stop ends the node and removes its data. It fails if the node had already ended by itself.
 func (s *OpenSearch) Stop() error { return s.process.stop() }

@@ -8,25 +8,25 @@ import (
 	"path/filepath"
 )
 
-// Options say where servers are kept and how they run.
+// Options configure the servers.
 type Options struct {
-	// Cache is the folder for what is fetched. Empty: LOGSLUICE_CACHE, or else
-	// .cache in the root folder of this module.
+	// Cache is the folder for fetched servers. The default is LOGSLUICE_CACHE, or .cache in the
+	// root folder of this module.
 	Cache string
-	// Log gets a line for each thing that takes a while, for a person to read.
+	// Log gets a line of text for each step that takes long.
 	Log io.Writer
-	// Version of OpenSearch to start in place of the usual one: 3.8.0, 2.19.4,
-	// 1.3.20, or 7.10.2 for Elasticsearch.
+	// Version of OpenSearch to start instead of the default: 3.8.0, 2.19.4, 1.3.20, or 7.10.2
+	// for Elasticsearch.
 	Version string
-	// Secured starts OpenSearch 3.4.0 with the security plugin: it has TLS, the
-	// user Admin, and asks who sends a request.
+	// Secured starts OpenSearch 3.4.0 with the security plugin: with TLS, authentication and
+	// the user Admin.
 	Secured bool
-	// Heap of OpenSearch, as Java spells sizes; 1g if empty.
+	// Heap size of OpenSearch in Java's syntax. The default is 1g.
 	Heap string
-	// FastStart starts OpenSearch some seconds sooner and makes it slower after:
-	// for tests, not for benchmarks.
+	// FastStart makes OpenSearch start some seconds sooner and run slower afterwards: for tests,
+	// not for benchmarks.
 	FastStart bool
-	// Settings of the OpenSearch node beside ours, or in place of them.
+	// Settings of the OpenSearch node, which override those of this package.
 	Settings map[string]string
 }
 
@@ -58,11 +58,11 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-// moduleRoot is the folder at or above one that has our go.mod, because tests
-// run in the folders of their packages; the folder itself if there is none.
+// moduleRoot returns the folder, or the nearest one above it, that has this module's go.mod,
+// because tests run in the folders of their packages. Otherwise it returns the folder itself.
 func moduleRoot(folder string) string {
 	for at := folder; ; at = filepath.Dir(at) {
-		mod, err := os.ReadFile(filepath.Join(at, "go.mod")) //nolint:gosec // of folders we are in
+		mod, err := os.ReadFile(filepath.Join(at, "go.mod")) //nolint:gosec // folders above the working directory
 		if err == nil && bytes.HasPrefix(mod, []byte("module logsluice\n")) {
 			return at
 		}

@@ -45,9 +45,9 @@ func TestJavaOptions(t *testing.T) {
 		if !slices.Contains(got, want) || slices.Contains(got, not) {
 			t.Errorf("%s: got %q, want %q and not %q", version, got, want, not)
 		}
-		// What follows the class is for OpenSearch.
+		// Arguments after the class are for OpenSearch.
 		if end := got[len(got)-3:]; !slices.Equal(end, []string{releases[version].class, "-Ea=1", "-Eb=2"}) {
-			t.Errorf("%s: it ends with %q", version, end)
+			t.Errorf("%s: the arguments end with %q", version, end)
 		}
 	}
 	const manager, fastStart = "-Djava.security.manager=allow", "-XX:TieredStopAtLevel=1"

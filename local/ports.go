@@ -6,9 +6,9 @@ import (
 	"net"
 )
 
-// freePorts finds ports of the loopback interface that nobody listens on. They
-// lie below those that systems hand out to clients, so that no connection takes
-// one before the server has it, or while the server is down.
+// freePorts returns n ports of the loopback interface on which no program listens. They are
+// below the ephemeral ports, so that no client connection can occupy one before the server
+// starts or while it is down.
 func freePorts(n int) ([]int, error) {
 	const first, last = 20000, 32000
 	var ports []int
@@ -20,7 +20,7 @@ func freePorts(n int) ([]int, error) {
 			refused = err
 			continue
 		}
-		// All are held until all are found, so that they differ.
+		// Ports stay open until all are found, so that they differ.
 		defer func() { _ = listener.Close() }()
 		if ports = append(ports, port); len(ports) == n {
 			return ports, nil

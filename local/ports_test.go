@@ -9,7 +9,7 @@ import (
 func TestFreePorts(t *testing.T) {
 	ports, err := freePorts(200)
 	if err == nil {
-		t.Fatalf("got %d ports of the 100 that are tried", len(ports))
+		t.Fatalf("got %d ports, but only 100 are tried", len(ports))
 	}
 	if ports, err = freePorts(50); err != nil {
 		t.Fatal(err)
@@ -17,12 +17,12 @@ func TestFreePorts(t *testing.T) {
 	seen := map[int]bool{}
 	for _, port := range ports {
 		if seen[port] {
-			t.Errorf("the port %d comes twice", port)
+			t.Errorf("port %d is returned twice", port)
 		}
 		seen[port] = true
-		// Linux gives clients ports from 32768 on, macOS from 49152.
+		// Ephemeral ports begin at 32768 on Linux and at 49152 on macOS.
 		if port >= 32768 {
-			t.Errorf("the port %d is one that clients are given", port)
+			t.Errorf("port %d is an ephemeral port", port)
 		}
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {

@@ -13,35 +13,35 @@ import (
 	"time"
 )
 
-// process is a server that runs as a child of ours, in a temporary folder of
-// its own. Its methods are for one goroutine at a time.
+// process is a server that runs as a child process in its own temporary folder. Its methods
+// must not be called concurrently.
 type process struct {
 	name   string
 	folder string
-	// command makes what is run; once for each start.
+	// command returns the command to run. It is called for each start.
 	command func() *exec.Cmd
-	// ready tells whether the server answers as it should.
+	// ready reports whether the server is ready.
 	ready func(context.Context) bool
-	// patience is how long the server may take to end when asked.
+	// patience is how long to wait for the server to end before it is killed.
 	patience time.Duration
 
 	running *exec.Cmd
 	exited  chan struct{}
 	err     error // after exited
-	ended   bool  // by us, or told
+	ended   bool  // stopped by us, or its end was reported
 }
 
 const (
-	// outputFile has what a server prints.
+	// outputFile has the output of a server.
 	outputFile = "output.log"
-	// startupTime is how long a server may take until it answers.
+	// startupTime is how long to wait for a server to be ready.
 	startupTime = 5 * time.Minute
-	// stopTime is how long a server may take to end when asked.
+	// stopTime is the default patience.
 	stopTime = 10 * time.Second
 )
 
-// start starts the server and waits until it answers. It ends at the latest
-// when this process does. When it does not come up, it is ended.
+// start starts the server and waits until it is ready. If that fails, the server is stopped.
+// The server ends at the latest when this process ends.
 func (p *process) start(ctx context.Context) error {
 	if err := p.spawn(); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
@@ -57,7 +57,7 @@ func (p *process) spawn() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = output.Close() }() // the child has its own
+	defer func() { _ = output.Close() }() // the child has its own descriptor
 	command, exited := p.command(), make(chan struct{})
 	command.Dir = p.folder
 	command.Stdout, command.Stderr = output, output
@@ -73,14 +73,14 @@ func (p *process) spawn() error {
 	return nil
 }
 
-// Start starts a child that the kernel kills when this process ends, however it ends. The
-// channel has the outcome of Wait once the child has ended.
+// Start starts a child that the kernel kills when this process ends for any reason (only on
+// Linux). The channel receives the result of Wait when the child has ended.
 func Start(command *exec.Cmd) (ended <-chan error, err error) {
 	Detach(command)
 	started, outcome := make(chan error), make(chan error, 1)
 	go func() {
-		// Linux kills the child when the thread that started it ends, so the thread is
-		// kept for as long as the child lives.
+		// Linux kills the child when the thread that started it ends, so the thread must live as
+		// long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := command.Start()
@@ -120,7 +120,8 @@ func (p *process) lastOutput() string {
 	return lastLines(string(output), 10)
 }
 
-// end asks the server to end and makes it, and tells when it had ended by itself.
+// end stops the server by SIGTERM, and by SIGKILL after patience. It fails if the server had
+// already ended by itself, and reports that only once.
 func (p *process) end() error {
 	select {
 	case <-p.exited:
@@ -142,7 +143,7 @@ func (p *process) end() error {
 	}
 }
 
-// kill ends the server as a crash would, and waits until it is gone.
+// kill ends the server by SIGKILL and waits until it has ended.
 func (p *process) kill() error {
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
@@ -162,7 +163,7 @@ func (p *process) signal(signal os.Signal) error {
 // stop ends the server and removes its folder.
 func (p *process) stop() error { return errors.Join(p.end(), os.RemoveAll(p.folder)) }
 
-// answers tells whether a GET is answered with a status.
+// answers reports whether the response to a GET has a status.
 func answers(ctx context.Context, client *http.Client, url string, status int) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// Detach has the kernel kill the child when we end, however we end. A group of
-// its own keeps Ctrl-C from it, so that it is stopped in order.
+// Detach makes the kernel kill the child when this process ends for any reason. It also puts the
+// child into its own process group, so that Ctrl-C does not reach it and it can be stopped in
+// order.
 func Detach(command *exec.Cmd) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}

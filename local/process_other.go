@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Detach gives the child a group of its own, which keeps Ctrl-C from it, so
-// that it is stopped in order. Only Linux can also end it when we are killed.
+// Detach puts the child into its own process group, so that Ctrl-C does not reach it and it can
+// be stopped in order. Only Linux can also end the child when this process is killed.
 func Detach(command *exec.Cmd) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}

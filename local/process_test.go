@@ -20,12 +20,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// parentVariable makes the test binary a parent to be killed: see TestParentKilled.
+// parentVariable makes the test binary act as a parent that is killed: see TestParentKilled.
 const parentVariable = "LOGSLUICE_LOCAL_PARENT"
 
 func TestMain(m *testing.M) {
 	if what := os.Getenv(parentVariable); what != "" {
-		if err := beParent(what); err != nil {
+		if err := runParent(what); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// script is a server that is a shell script; it is ready when it has made the
-// file "ready" in its folder.
+// script returns a process whose server is a shell script. It is ready when the file "ready"
+// exists in its folder.
 func script(folder, text string) *process {
 	return &process{
 		name:     "the script",
@@ -49,7 +49,7 @@ func script(folder, text string) *process {
 	}
 }
 
-// alive tells whether a process runs.
+// alive reports whether a process runs.
 func alive(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return false
@@ -80,25 +80,25 @@ func TestProcess_Stop(t *testing.T) {
 		}
 		pid := p.running.Process.Pid
 		if group, err := syscall.Getpgid(pid); err != nil || group != pid {
-			t.Errorf("it is in the process group %d, %v, not in one of its own", group, err)
+			t.Errorf("process group %d, %v, want its own", group, err)
 		}
 		if err := p.stop(); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 		if alive(pid) {
-			t.Error("it still runs")
+			t.Error("the server still runs")
 		}
 		if _, err := os.Stat(p.folder); err == nil {
-			t.Error("its folder is still there")
+			t.Error("the folder still exists")
 		}
 		if got, _ := os.ReadFile(note); string(got) != wantNote {
-			t.Errorf("it noted %q, want %q", got, wantNote)
+			t.Errorf("note %q, want %q", got, wantNote)
 		}
 		if err := p.stop(); err != nil {
-			t.Errorf("stop once more: %v", err)
+			t.Errorf("second stop: %v", err)
 		}
 	}
-	// It is asked, and it is made to.
+	// One server ends by SIGTERM, the other only by SIGKILL.
 	f(`trap 'printf ended >NOTE; exit 0' TERM; touch ready; while :; do sleep 0.02; done`, "ended")
 	f(`trap '' TERM; touch ready; while :; do sleep 0.02; done`, "")
 }
@@ -112,15 +112,15 @@ func TestProcess_StartFailure(t *testing.T) {
 			t.Fatalf("%s: no error", text)
 		}
 		if strings.Count(err.Error(), "ended") > 1 {
-			t.Errorf("%s: it is told twice: %v", text, err)
+			t.Errorf("%s: reported twice: %v", text, err)
 		}
 		for _, want := range wants {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: got %q, want it to have %q", text, err, want)
+				t.Errorf("%s: got %q, which lacks %q", text, err, want)
 			}
 		}
 		if p.running != nil && alive(p.running.Process.Pid) {
-			t.Errorf("%s: it still runs", text)
+			t.Errorf("%s: the server still runs", text)
 		}
 	}
 	f(t.Context(), `seq 30; echo 'no room' >&2; exit 3`, "the script ended at its start", "exit status 3", "| 30 | no room")
@@ -131,11 +131,11 @@ func TestProcess_StartFailure(t *testing.T) {
 	p := script(t.TempDir(), "")
 	p.command = func() *exec.Cmd { return exec.Command("/no/such/server") }
 	if err := p.start(t.Context()); err == nil || !strings.Contains(err.Error(), "start the script") {
-		t.Errorf("got %v for a server that is not there", err)
+		t.Errorf("got %v for a program that does not exist", err)
 	}
 }
 
-func TestProcess_TellsThatItHadEnded(t *testing.T) {
+func TestProcess_EndedByItself(t *testing.T) {
 	p := script(t.TempDir(), `touch ready; echo 'out of memory'; exit 4`)
 	if err := p.spawn(); err != nil {
 		t.Fatal(err)
@@ -156,25 +156,25 @@ func TestProcess_KillAndStartAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if alive(first) {
-		t.Error("it runs after it was killed")
+		t.Error("the server runs after it was killed")
 	}
 	if _, err := os.Stat(filepath.Join(p.folder, "asked")); err == nil {
-		t.Error("it was asked before it was killed")
+		t.Error("the server got SIGTERM before it was killed")
 	}
 	if err := p.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	second := p.running.Process.Pid
 	if second == first || !alive(second) {
-		t.Errorf("it has the process %d after %d", second, first)
+		t.Errorf("process %d after %d, want another that runs", second, first)
 	}
 	if err := errors.Join(p.kill(), p.stop()); err != nil {
 		t.Error(err)
 	}
 }
 
-// beParent starts servers, prints their process ids, and waits to be killed.
-func beParent(what string) error {
+// runParent starts servers, prints their process ids, and waits to be killed.
+func runParent(what string) error {
 	var pids []int
 	switch what {
 	case "of a script":
@@ -204,8 +204,7 @@ func beParent(what string) error {
 	return nil
 }
 
-// killParent has another process start servers, kills it, and looks at what it
-// started.
+// killParent starts a process that starts servers, kills it, and checks that the servers end.
 func killParent(t *testing.T, what string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -235,7 +234,7 @@ func killParent(t *testing.T, what string) {
 		}
 		pids = append(pids, pid)
 	}
-	// That it was killed is what it ends with.
+	// Wait returns that it was killed.
 	if err := parent.Process.Kill(); err != nil {
 		t.Error(err)
 	}
@@ -245,7 +244,7 @@ func killParent(t *testing.T, what string) {
 	}
 	for _, pid := range pids {
 		if !goneWithin(pid, 5*time.Second) {
-			t.Errorf("the process %d outlives the one that started it", pid)
+			t.Errorf("process %d outlives its parent", pid)
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 				t.Error(err)
 			}

@@ -20,11 +20,11 @@ import (
 	"time"
 )
 
-// Admin is the user, and its password, that may do all on a secured OpenSearch.
+// Admin is the name and the password of the user with all permissions on a secured OpenSearch.
 const Admin = "admin"
 
-// securityFiles are the first contents of the security index: a user who may do
-// all, and no other. The hash is that of the plugin's demo.
+// securityFiles are the initial contents of the security index, with Admin as the only user.
+// The hash is from the plugin's demo.
 var securityFiles = map[string]string{
 	"config": `config: {dynamic: {authc: {basic: {http_enabled: true, order: 0,
   http_authenticator: {type: basic, challenge: false}, authentication_backend: {type: internal}}}}}`,
@@ -35,30 +35,29 @@ var securityFiles = map[string]string{
 	"tenants":        "",
 }
 
-// extendedPlugins are parts of the full distribution that the plugin names and
-// does without.
+// extendedPlugins matches the list of optional plugins, which only the full distribution has.
 var extendedPlugins = regexp.MustCompile(`(?m)^extended\.plugins=.*$`)
 
-// fetchSecurity puts the security plugin into a distribution.
+// fetchSecurity installs the security plugin in a distribution.
 func fetchSecurity(ctx context.Context, java jdk, program string) error {
 	folder := "-DoutputDirectory=" + filepath.Join(program, "plugins", "opensearch-security")
 	if err := maven(ctx, java, program, "unpack", folder, "-Dartifact=org.opensearch.plugin:opensearch-security:"+openSearchSecured+".0:zip"); err != nil {
 		return err
 	}
-	// The full distribution has it elsewhere.
+	// The full distribution has this library elsewhere.
 	if err := maven(ctx, java, program, "copy", folder, "-Dartifact=org.apache.commons:commons-collections4:4.5.0"); err != nil {
 		return err
 	}
 	descriptor := filepath.Join(program, "plugins", "opensearch-security", "plugin-descriptor.properties")
-	properties, err := os.ReadFile(descriptor) //nolint:gosec // a folder of ours
+	properties, err := os.ReadFile(descriptor) //nolint:gosec // our folder
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(descriptor, extendedPlugins.ReplaceAll(properties, []byte("extended.plugins=")), 0o600) //nolint:gosec // as above
 }
 
-// secure adds what the security plugin needs to the settings and the files of a
-// node's configuration. The client trusts that node.
+// secure adds the settings and files of the security plugin to a node's configuration. It returns
+// a client that trusts the node.
 func secure(settings map[string]any, files map[string][]byte) (*http.Client, error) {
 	for name, content := range securityFiles {
 		kind := strings.ReplaceAll(name, "_", "")
@@ -87,7 +86,8 @@ const (
 	keyFile       = "node-key.pem"
 )
 
-// certificates makes an authority, and a node's certificate by it.
+// certificates creates an authority, and a node's certificate signed by it. It returns the
+// authority's certificate.
 func certificates(files map[string][]byte) (*x509.Certificate, error) {
 	authority := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},

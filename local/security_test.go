@@ -27,24 +27,24 @@ func TestOpenSearch_Secured(t *testing.T) {
 	}
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM(authority)
-	knowing := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}}
+	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}}
 	f := func(client *http.Client, user, password string, want int) {
 		t.Helper()
 		url := strings.Replace(s.URL, "https://", "https://"+user+":"+password+"@", 1)
 		if !answers(t.Context(), client, url, want) {
-			t.Errorf("%s with the password %s is not answered with %d", user, password, want)
+			t.Errorf("%s with the password %s: want status %d", user, password, want)
 		}
 	}
-	f(knowing, Admin, Admin, http.StatusOK)
-	f(knowing, Admin, "other", http.StatusUnauthorized)
-	f(knowing, "other", Admin, http.StatusUnauthorized)
+	f(trusting, Admin, Admin, http.StatusOK)
+	f(trusting, Admin, "other", http.StatusUnauthorized)
+	f(trusting, "other", Admin, http.StatusUnauthorized)
 	if answers(t.Context(), http.DefaultClient, s.URL, http.StatusUnauthorized) {
-		t.Error("who does not know the authority trusts the node")
+		t.Error("a client without the authority's certificate trusts the node")
 	}
 	if err := s.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f(knowing, Admin, Admin, http.StatusOK)
+	f(trusting, Admin, Admin, http.StatusOK)
 }
 
 func TestSecured_Failure(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// needServers skips tests that start servers of their own, where none are to
-// be started: `go test ./...` needs neither Java nor Maven.
+// needServers skips a test that starts its own servers, unless `make test` runs it: `go test
+// ./...` must work without Java and Maven.
 func needServers(t *testing.T) {
 	t.Helper()
 	if os.Getenv(localtest.MustNotSkip) == "" && os.Getenv(localtest.OpenSearchURL) == "" {
@@ -71,9 +71,9 @@ func TestOpenSearch(t *testing.T) {
 	}
 	version, _ := request(t, http.MethodGet, s.URL+"/", "", http.StatusOK)["version"].(map[string]any)
 	if version["number"] != s.Version {
-		t.Errorf("it is the version %v, want %s", version["number"], s.Version)
+		t.Errorf("version %v, want %s", version["number"], s.Version)
 	}
-	request(t, http.MethodPut, s.URL+"/other/_doc/1", `{}`, http.StatusNotFound) // by our setting
+	request(t, http.MethodPut, s.URL+"/other/_doc/1", `{}`, http.StatusNotFound) // because of the setting
 	request(t, http.MethodPut, s.URL+"/kept", `{"settings":{"number_of_replicas":0}}`, http.StatusOK)
 	request(t, http.MethodPut, s.URL+"/kept/_doc/1", `{"a":"b"}`, http.StatusCreated)
 
@@ -82,29 +82,29 @@ func TestOpenSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if alive(pid) {
-		t.Error("it runs after it was killed")
+		t.Error("the server runs after it was killed")
 	}
 	if err := s.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if s.URL != url || s.Pid() == pid {
-		t.Errorf("it is back as the process %d at %s, after %d at %s", s.Pid(), s.URL, pid, url)
+		t.Errorf("restarted as process %d at %s, after %d at %s", s.Pid(), s.URL, pid, url)
 	}
-	// What it had acknowledged outlives the crash, and is there at once.
+	// Acknowledged documents survive the crash and are available immediately.
 	request(t, http.MethodGet, s.URL+"/kept/_doc/1", "", http.StatusOK)
 
 	if names := list(t, temporary); len(names) != 1 {
-		t.Errorf("its temporary folder is not alone: %v", names)
+		t.Errorf("temporary folders %v, want one", names)
 	}
 	pid = s.Pid()
 	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
 	if alive(pid) {
-		t.Error("it runs after it was stopped")
+		t.Error("the server runs after it was stopped")
 	}
 	if names := list(t, temporary); len(names) > 0 {
-		t.Errorf("it leaves %v", names)
+		t.Errorf("%v are left behind", names)
 	}
 }
 
@@ -132,20 +132,20 @@ func TestDynamoDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(tables.TableNames) > 0 {
-		t.Errorf("it has the tables %v at its start", tables.TableNames)
+		t.Errorf("tables %v after the start, want none", tables.TableNames)
 	}
 	if names := list(t, temporary); len(names) != 1 {
-		t.Errorf("its temporary folder is not alone: %v", names)
+		t.Errorf("temporary folders %v, want one", names)
 	}
 	pid := d.Pid()
 	if err := d.Stop(); err != nil {
 		t.Error(err)
 	}
 	if alive(pid) {
-		t.Error("it runs after it was stopped")
+		t.Error("the server runs after it was stopped")
 	}
 	if names := list(t, temporary); len(names) > 0 {
-		t.Errorf("it leaves %v", names)
+		t.Errorf("%v are left behind", names)
 	}
 }
 

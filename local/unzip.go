@@ -12,13 +12,12 @@ import (
 
 // How archives of fetched servers are unpacked.
 
-// maxUnpacked bounds what an archive unpacks to, in bytes. OpenSearch's has
-// 200 MB.
+// maxUnpacked bounds the unpacked size of an archive in bytes. OpenSearch has 200 MB.
 const maxUnpacked = 2 << 30
 
-// unzip unpacks an archive into a folder, without its outermost folder and
-// without the folders named. What leads out of the folder or comes to more
-// than limit bytes is an error.
+// unzip unpacks an archive into a folder. It strips the outermost folder and skips the folders
+// in without. It fails for a path outside the folder, and if the files have more than limit
+// bytes.
 func unzip(archive, folder string, limit int64, without ...string) error {
 	reader, err := zip.OpenReader(archive)
 	if err != nil {
@@ -51,7 +50,7 @@ func below(path string, folders []string) bool {
 	return false
 }
 
-// unzipFile tells how many bytes it wrote.
+// unzipFile unpacks a file and returns the number of bytes written.
 func unzipFile(f *zip.File, path string, limit int64) (int64, error) {
 	if f.FileInfo().IsDir() {
 		return 0, os.MkdirAll(path, 0o750)
@@ -64,13 +63,13 @@ func unzipFile(f *zip.File, path string, limit int64) (int64, error) {
 		return 0, err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600) //nolint:gosec // unzip has looked at the path
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600) //nolint:gosec // unzip has checked the path
 	if err != nil {
 		return 0, err
 	}
 	n, err := io.Copy(out, io.LimitReader(in, limit+1))
 	if err == nil && n > limit {
-		err = errors.New("it is larger than an archive of a server can be")
+		err = errors.New("the archive is larger than that of a server can be")
 	}
 	return n, errors.Join(err, out.Close())
 }

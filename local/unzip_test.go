@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// zipOf makes an archive of files: name, content, name, content …
+// zipOf creates an archive of files, given as name, content, name, content …
 func zipOf(t *testing.T, files ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.zip")
@@ -48,7 +48,7 @@ func TestUnzip_Success(t *testing.T) {
 		t.Errorf("lib/a.jar: got %q, %v", got, err)
 	}
 	if got := list(t, filepath.Join(folder, "modules")); !slices.Equal(got, []string{"bigger.jar"}) {
-		t.Errorf("modules has %v, want what is not left out", got)
+		t.Errorf("modules has %v, want only bigger.jar", got)
 	}
 }
 
@@ -64,17 +64,17 @@ func TestUnzip_Failure(t *testing.T) {
 			t.Errorf("no error for %q", files)
 		}
 		if _, err := os.Stat(filepath.Join(parent, "evil")); err == nil {
-			t.Errorf("%q left the folder", files)
+			t.Errorf("%q was written outside the folder", files)
 		}
 	}
 	f(100, "s/../../evil", "x")
 	f(100, "s/lib/../../../evil", "x")
 	f(100, "s//evil", "x")
-	// One file, and all of them, larger than the limit.
+	// One file larger than the limit, and all files together.
 	f(3, "s/a", "aaaa")
 	f(5, "s/a", "aaa", "s/b", "bbb")
 
 	if err := unzip(filepath.Join(t.TempDir(), "none.zip"), t.TempDir(), 1); err == nil {
-		t.Error("no error for an archive that is not there")
+		t.Error("no error for an archive that does not exist")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// runner is the user that OpenSearch, which refuses root, runs as: nobody if we
-// are root, else ourselves.
+// runner is the user that OpenSearch runs as. It refuses to run as root, so that is the user
+// nobody if this process runs as root, and otherwise the current user.
 type runner struct {
 	other    bool
 	uid, gid int
@@ -23,7 +23,7 @@ func findRunner() (runner, error) {
 	}
 	nobody, err := user.Lookup("nobody")
 	if err != nil {
-		return runner{}, fmt.Errorf("OpenSearch refuses to run as root, and there is no other user to run it as: %w", err)
+		return runner{}, fmt.Errorf("find a user for OpenSearch, which refuses to run as root: %w", err)
 	}
 	uid, err := strconv.Atoi(nobody.Uid)
 	if err != nil {
@@ -36,28 +36,28 @@ func findRunner() (runner, error) {
 	return runner{other: true, uid: uid, gid: gid}, nil
 }
 
-// apply makes a command run as that user.
+// apply makes a command run as the user.
 func (r runner) apply(command *exec.Cmd) {
 	if r.other {
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(r.uid), Gid: uint32(r.gid)}} //nolint:gosec // ids of a user database
 	}
 }
 
-// own gives folders to that user.
-func (r runner) own(folders ...string) error {
+// chown makes the user the owner of folders and files.
+func (r runner) chown(paths ...string) error {
 	if !r.other {
 		return nil
 	}
-	for _, folder := range folders {
-		if err := os.Chown(folder, r.uid, r.gid); err != nil {
-			return fmt.Errorf("give a folder to the user that OpenSearch runs as: %w", err)
+	for _, path := range paths {
+		if err := os.Chown(path, r.uid, r.gid); err != nil {
+			return fmt.Errorf("change the owner to the user that OpenSearch runs as: %w", err)
 		}
 	}
 	return nil
 }
 
-// reaches tells whether that user can enter a folder: whether everybody may
-// pass through it and each folder above it.
+// reaches reports whether the user can enter a folder: all users must be able to enter it and
+// each folder above it.
 func (r runner) reaches(folder string) bool {
 	if !r.other {
 		return true
@@ -74,12 +74,11 @@ func (r runner) reaches(folder string) bool {
 	}
 }
 
-// lasting is the folder for temporary files that every user reaches and that
-// outlives a reboot.
-const lasting = "/var/tmp"
+// persistentTemp is the folder for temporary files that all users can enter and that survives a
+// reboot.
+const persistentTemp = "/var/tmp"
 
-// cache is a cache folder that user can read: the one given, or else one in
-// /var/tmp.
+// cache returns a cache folder that the user can read: the given one, or one in /var/tmp.
 func (r runner) cache(given string) (string, error) {
 	if err := os.MkdirAll(given, 0o755); err != nil { //nolint:gosec // other users read it
 		return "", fmt.Errorf("make the cache folder, which %s can name: %w", cacheVariable, err)
@@ -87,26 +86,26 @@ func (r runner) cache(given string) (string, error) {
 	if r.reaches(given) {
 		return given, nil
 	}
-	other := filepath.Join(lasting, "logsluice-cache-"+strconv.Itoa(os.Getuid()))
+	other := filepath.Join(persistentTemp, "logsluice-cache-"+strconv.Itoa(os.Getuid()))
 	if err := os.MkdirAll(other, 0o755); err != nil { //nolint:gosec // other users read it
 		return "", fmt.Errorf("make a cache folder that every user can read: %w", err)
 	}
-	// Everybody can make folders in /var/tmp, and programs are run from this one.
+	// Every user can create folders in /var/tmp, and programs are run from this one.
 	info, err := os.Lstat(other)
 	if err != nil {
-		return "", fmt.Errorf("look at the cache folder: %w", err)
+		return "", fmt.Errorf("check the cache folder: %w", err)
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || int(owner.Uid) != os.Getuid() {
-		return "", fmt.Errorf("%s is not ours: remove it, or set %s to a folder that every user can read", other, cacheVariable)
+		return "", fmt.Errorf("%s belongs to another user: remove it, or set %s to a folder that every user can read", other, cacheVariable)
 	}
 	return other, os.Chmod(other, 0o755) //nolint:gosec // whatever the umask, other users read it
 }
 
-// temporary makes a folder for temporary files that user can reach.
+// temporary creates a folder for temporary files that the user can enter.
 func (r runner) temporary(name string) (string, error) {
 	parent := os.TempDir()
 	if !r.reaches(parent) {
-		parent = lasting
+		parent = persistentTemp
 	}
 	folder, err := os.MkdirTemp(parent, name)
 	if err != nil {

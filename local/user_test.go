@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// publicTemp is a temporary folder that every user can enter, unlike that of
-// testing.
+// publicTemp returns a temporary folder that all users can enter, unlike t.TempDir.
 func publicTemp(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "logsluice-test-")
@@ -61,5 +60,5 @@ func TestRunner_Temporary(t *testing.T) {
 		}
 	}
 	f(runner{}, shut)
-	f(runner{other: true, uid: 65534, gid: 65534}, lasting)
+	f(runner{other: true, uid: 65534, gid: 65534}, persistentTemp)
 }

@@ -13,7 +13,7 @@ import (
 	"logsluice/local/inspect"
 )
 
-// report compares what was produced with what OpenSearch has.
+// report is the comparison of the produced events with the documents in OpenSearch.
 type report struct {
 	produced    produced
 	perIndex    map[string]int
@@ -21,19 +21,19 @@ type report struct {
 	missing     int // events without a document
 	doubled     int // events with more than one
 	wrong       int // documents in another index or with another message than their event
-	unknown     int // documents that are no event's
+	unknown     int // documents without an event
 	deadLetters int
 	p50, p99    float64 // seconds
 }
 
-// line is what a document says.
+// line has the fields of a document that are checked.
 type line struct {
 	Time    string `json:"@timestamp"`
 	Message string `json:"message"`
 	Group   string `json:"log_group"`
 }
 
-// check asks OpenSearch for every document.
+// check reads every document from OpenSearch and compares it with its event.
 func check(ctx context.Context, p *parts, producer *producer, w *workers) (*report, error) {
 	r := &report{produced: producer.counts(), perIndex: make(map[string]int)}
 	r.p50, r.p99 = w.last.latency.Quantile(0.5), w.last.latency.Quantile(0.99)
@@ -42,7 +42,7 @@ func check(ctx context.Context, p *parts, producer *producer, w *workers) (*repo
 		return nil, err
 	}
 	documents := p.prefix + "-*,-" + deadletter.Index(p.prefix)
-	if _, err := inspect.Count(ctx, p.search, documents); err != nil { // which refreshes
+	if _, err := inspect.Count(ctx, p.search, documents); err != nil { // it refreshes the indices
 		return nil, err
 	}
 
@@ -84,10 +84,10 @@ func (r *report) print() {
 	fmt.Printf("Put to acknowledged: p50 %.0f ms, p99 %.0f ms\n", 1000*r.p50, 1000*r.p99)
 }
 
-// verdict is an error unless each event is there exactly once, as it was.
-func (r *report) verdict() error {
+// err returns an error unless each event has exactly one unchanged document.
+func (r *report) err() error {
 	if r.found != r.produced.events || r.missing+r.doubled+r.wrong+r.unknown+r.deadLetters > 0 {
-		return errors.New("what was found is not what was produced")
+		return errors.New("the documents differ from the produced events")
 	}
 	fmt.Println("\nEvery event is there exactly once.")
 	return nil

@@ -11,27 +11,27 @@ import (
 	"logsluice/local/feed"
 )
 
-// env is what a worker, or another command, needs in its environment for the demo's parts.
+// env returns the environment with which run and other commands use the demo's servers.
 func (p *parts) env() []string {
 	env := []string{
 		"STREAM_NAME=" + streamName,
 		"APPLICATION_NAME=logsluice-demo",
 		"OPENSEARCH_URL=" + p.openSearchURL,
 		"INDEX_PREFIX=" + p.prefix,
-		"EVENT_MAX_AGE=0", // the same events each time
+		"EVENT_MAX_AGE=0", // the events have the same times in each demo
 		"EVENT_MAX_AHEAD=0",
 		"AWS_REGION=" + region,
 		"AWS_ENDPOINT_URL_KINESIS=" + p.kinesisURL,
 		"AWS_ENDPOINT_URL_DYNAMODB=" + p.dynamoDBURL,
 	}
-	if !p.own || os.Getenv("OPENSEARCH_SIGV4") == "" {
+	if !p.external || os.Getenv("OPENSEARCH_SIGV4") == "" {
 		env = append(env, "AWS_ACCESS_KEY_ID=demo", "AWS_SECRET_ACCESS_KEY=demo",
 			"AWS_ENDPOINT_URL_STS="+p.accountURL, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS="+p.accountURL)
 	}
 	return env
 }
 
-// writeEnv writes the environment to a file that a shell reads, for this user only.
+// writeEnv writes the environment to a shell script that only this user can read.
 func (p *parts) writeEnv() (file string, err error) {
 	file = filepath.Join(p.cache, "demo.env")
 	var text strings.Builder
@@ -39,12 +39,12 @@ func (p *parts) writeEnv() (file string, err error) {
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
-	_ = os.Remove(file) // whose mode would stay
+	_ = os.Remove(file) // an existing file would keep its mode
 	p.closers = append(p.closers, func() error { return os.Remove(file) })
 	return file, os.WriteFile(file, []byte(text.String()), 0o600)
 }
 
-// keepRunning trickles new input in until ctx ends, and shows how it is indexed.
+// keepRunning puts new events until ctx ends, and shows the progress of indexing.
 func keepRunning(ctx context.Context, p *parts, w *workers, seed uint64, made int) error {
 	file, err := p.writeEnv()
 	if err != nil {
@@ -52,7 +52,7 @@ func keepRunning(ctx context.Context, p *parts, w *workers, seed uint64, made in
 	}
 	binary := filepath.Join(p.cache, "logsluice")
 	fmt.Printf(`
-Everything goes on, with new input, until Ctrl-C.
+Everything keeps running, with new input, until Ctrl-C.
   OpenSearch  %s (indices %s-*)
   DynamoDB    %s (lease table logsluice-demo)
   Kinesis     %s (stream %s)

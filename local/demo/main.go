@@ -1,7 +1,7 @@
-// Demo shows the main job of logsluice on real parts: it starts OpenSearch,
-// DynamoDB Local and a Kinesis in this process, produces logs as CloudWatch
-// does, has two workers bring them into OpenSearch while the stream is
-// resharded, and checks in OpenSearch that each event is there exactly once.
+// Demo shows the main job of logsluice on real servers. It starts OpenSearch, DynamoDB Local and
+// an in-process Kinesis, produces logs as CloudWatch does, and runs two workers, which index
+// them while the stream is resharded. Then it checks that OpenSearch has each event exactly
+// once.
 package main
 
 import (
@@ -17,12 +17,12 @@ import (
 
 // settings of a demo.
 type settings struct {
-	openSearchURL string        // a domain of one's own, "" to start one
-	keep          bool          // go on until Ctrl-C
+	openSearchURL string        // the user's domain, "" to start one
+	keep          bool          // keep running until Ctrl-C
 	events        int           // events to produce
-	over          time.Duration // in which they are produced
+	over          time.Duration // time in which they are produced
 	seed          uint64
-	cache         string // where binaries and servers are kept
+	cache         string // folder of binaries and servers
 }
 
 func main() {
@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&s.events, "events", 60_000, "log events to produce")
 	flag.DurationVar(&s.over, "over", 20*time.Second, "time in which they are produced")
 	flag.Uint64Var(&s.seed, "seed", 1, "seed of the input")
-	flag.StringVar(&s.cache, "cache", ".cache", "folder for what is fetched and built")
+	flag.StringVar(&s.cache, "cache", ".cache", "folder for the binary and fetched servers")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -70,7 +70,7 @@ func run(ctx context.Context, s settings) (err error) {
 	if err := producer.run(ctx); err != nil {
 		return err
 	}
-	if err := workers.await(ctx, "every event has a verdict", func(c counts) bool { return int(c.settled()) >= producer.counts().events }); err != nil {
+	if err := workers.await(ctx, "every event has an outcome", func(c counts) bool { return int(c.settled()) >= producer.counts().events }); err != nil {
 		return err
 	}
 	progress.stop()
@@ -84,9 +84,9 @@ func run(ctx context.Context, s settings) (err error) {
 	if err := search(ctx, parts); err != nil {
 		return err
 	}
-	verdict := report.verdict()
+	err = report.err()
 	if s.keep {
-		return errors.Join(verdict, keepRunning(ctx, parts, workers, s.seed+1, report.produced.events))
+		return errors.Join(err, keepRunning(ctx, parts, workers, s.seed+1, report.produced.events))
 	}
-	return verdict
+	return err
 }

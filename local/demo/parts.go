@@ -30,7 +30,7 @@ const (
 	shards     = 4
 )
 
-// parts are what the workers talk to.
+// parts are the servers that the workers use.
 type parts struct {
 	openSearchURL string
 	shownURL      string // the same without credentials
@@ -38,7 +38,7 @@ type parts struct {
 	kinesisURL    string
 	accountURL    string // of STS and CloudWatch Logs, for doctor
 	prefix        string // of the indices
-	own           bool   // OpenSearch is the person's own
+	external      bool   // OpenSearch is the user's
 	cache         string
 	logs          string // folder of the workers' logs
 	search        opensearch.Client
@@ -72,8 +72,8 @@ func startParts(ctx context.Context, s settings) (p *parts, err error) {
 	return p, p.startKinesis(ctx)
 }
 
-// startAccount serves what doctor asks about the account: who calls, and a log group with a
-// subscription filter to the stream.
+// startAccount serves STS and CloudWatch Logs for doctor, with a log group whose subscription
+// filter points at the stream.
 func (p *parts) startAccount(ctx context.Context) error {
 	logs := fakeaccount.NewLogs()
 	logs.Group("/ecs/demo", map[string]any{
@@ -93,7 +93,7 @@ func (p *parts) startAccount(ctx context.Context) error {
 	return err
 }
 
-// serve serves a part on a socket of its own.
+// serve serves a handler on a free port and returns its URL.
 func (p *parts) serve(ctx context.Context, handler http.Handler) (url string, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,8 +120,8 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 		default:
 			p.shownURL = address.URL.String()
 		}
-		// Indices of a demo before are left alone.
-		p.own = true
+		// A new prefix, so that indices of an earlier demo are not touched.
+		p.external = true
 		p.prefix = "logsluice-demo-" + time.Now().UTC().Format("20060102-150405")
 	} else {
 		server, err := local.StartOpenSearch(ctx, local.Options{Cache: s.cache, Log: os.Stdout})
@@ -148,14 +148,14 @@ func (p *parts) startOpenSearch(ctx context.Context, s settings) error {
 	}
 	p.search = client
 	p.closers = append(p.closers, client.Close)
-	if p.own && os.Getenv("OPENSEARCH_SIGV4") == "" { // the demo itself does not sign
+	if p.external && os.Getenv("OPENSEARCH_SIGV4") == "" { // the demo itself does not sign
 		return p.reach(ctx)
 	}
 	return nil
 }
 
-// reach asks the person's own OpenSearch what it is, so that a wrong address or password
-// ends the demo at once.
+// reach checks the connection to the user's OpenSearch, so that a wrong address or password
+// ends the demo immediately.
 func (p *parts) reach(ctx context.Context) error {
 	const soon = 4 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, soon)

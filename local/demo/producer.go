@@ -17,8 +17,8 @@ import (
 	"logsluice/local/feed"
 )
 
-// producer puts generated records into the stream, as CloudWatch Logs does,
-// and remembers what must be found in OpenSearch.
+// producer puts generated records into the stream, as CloudWatch Logs does, and keeps the
+// expected documents.
 type producer struct {
 	client   *kinesis.Client
 	settings settings
@@ -28,14 +28,13 @@ type producer struct {
 	produced produced
 }
 
-// produced counts what was put, and has of each event's id what its document
-// must be.
+// produced counts the records and events put, and has the expected document for each event id.
 type produced struct {
 	records, controls, events int
 	expected                  map[string]fingerprint
 }
 
-// fingerprint of a document: its day's index and a hash of its message.
+// fingerprint has the day of a document's index and a hash of its message.
 type fingerprint struct {
 	day     string
 	message uint64
@@ -51,12 +50,12 @@ func (p *producer) counts() produced {
 	return p.produced
 }
 
-// batches of records put at once.
+// putBatch is the number of records per request.
 const putBatch = 4
 
-// run puts all records, evenly over the time, and reshards the stream half way.
+// run puts all records, evenly over the time, and reshards the stream halfway.
 func (p *producer) run(ctx context.Context) error {
-	// Two days, whatever today is: the middle of the first to that of the second.
+	// Always two days: from noon of the first to noon of the second.
 	start := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	generator := loggen.New(loggen.Options{Seed: p.settings.seed, Start: start, Span: 24 * time.Hour, Events: p.settings.events})
 	began, resharded := time.Now(), false

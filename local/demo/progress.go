@@ -10,14 +10,14 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// progress shows how far production and indexing are: on a terminal on one line, which
-// fits 80 columns, else on a line every few seconds.
+// progress shows the progress of production and indexing: on a terminal in one line of at most
+// 80 columns, otherwise in a new line every few seconds.
 type progress struct {
 	cancel context.CancelFunc
 	shown  sync.WaitGroup
 }
 
-// startProgress shows the events that made returns, and what became of them.
+// startProgress shows the number of produced events, which made returns, and of indexed ones.
 func startProgress(ctx context.Context, made func() int, w *workers) *progress {
 	period, begin, end := 250*time.Millisecond, "\r", ""
 	if !isatty.IsTerminal(os.Stdout.Fd()) {
@@ -48,7 +48,7 @@ func progressLine(in int, out counts) string {
 		in, out.settled(), max(float64(in)-out.settled(), 0), 1000*out.latency.Quantile(0.5))
 }
 
-// stop ends the line. A second call does nothing.
+// stop ends the progress line. A second call does nothing.
 func (p *progress) stop() {
 	if p.cancel == nil {
 		return

@@ -10,10 +10,10 @@ import (
 	"logsluice/local/inspect"
 )
 
-// words to look for, as one would grep for them.
+// words to search for.
 const words = "connection refused"
 
-// search shows what it is all for: a few lines found by their words.
+// search shows a few lines found by their words.
 func search(ctx context.Context, p *parts) error {
 	body, _ := json.Marshal(map[string]any{
 		"size":             3,

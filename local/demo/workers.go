@@ -20,7 +20,7 @@ import (
 	"logsluice/telemetry"
 )
 
-// workers are processes of the program itself.
+// workers are processes of the program.
 type workers struct {
 	list []*worker
 	last counts // of the last complete scrape
@@ -43,8 +43,8 @@ type counts struct {
 
 func (c counts) settled() float64 { return c.indexed + c.alreadyThere + c.deadLetters }
 
-// startWorkers builds the program and starts it n times, configured as in
-// production: by environment variables.
+// startWorkers builds the program and starts it n times, configured by environment variables as
+// in production.
 func startWorkers(ctx context.Context, p *parts, n int) (*workers, error) {
 	binary, err := filepath.Abs(filepath.Join(p.cache, "logsluice"))
 	if err != nil {
@@ -79,7 +79,7 @@ func startWorker(binary, name string, p *parts) (*worker, error) {
 		return nil, err
 	}
 	defer log.Close()
-	// Not by CommandContext: a worker is always stopped by SIGTERM.
+	// Not CommandContext, because a worker is always stopped by SIGTERM.
 	w.command = exec.Command(binary, "run")
 	w.command.Stderr = log
 	w.command.Env = slices.Concat(os.Environ(), p.env(), []string{
@@ -87,7 +87,7 @@ func startWorker(binary, name string, p *parts) (*worker, error) {
 		"METRICS_ADDRESS=" + address,
 		"SUMMARY_PERIOD=5s",
 	})
-	// A group of its own: Ctrl-C is for the demo, which stops its workers in order.
+	// Its own process group, so that Ctrl-C reaches only the demo, which stops its workers in order.
 	w.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := w.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -105,7 +105,7 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// scrape sums what the workers' metrics say.
+// scrape returns the sums of the workers' metrics.
 func (w *workers) scrape(ctx context.Context) (counts, error) {
 	var sum counts
 	for _, one := range w.list {
@@ -147,8 +147,9 @@ func (w *worker) families(ctx context.Context) (map[string]*dto.MetricFamily, er
 	return parser.TextToMetricFamilies(resp.Body)
 }
 
-// await waits until the workers' counts are as wanted.
-func (w *workers) await(ctx context.Context, what string, wanted func(counts) bool) error {
+// await waits until wanted reports true for the workers' counts. It fails after patience, or if
+// a worker ends. condition describes what is wanted.
+func (w *workers) await(ctx context.Context, condition string, wanted func(counts) bool) error {
 	deadline := time.Now().Add(patience)
 	for {
 		if sum, err := w.scrape(ctx); err == nil {
@@ -166,7 +167,7 @@ func (w *workers) await(ctx context.Context, what string, wanted func(counts) bo
 			}
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not so after %s, %.0f events have a verdict: see %s", what, patience, w.last.settled(), filepath.Dir(w.list[0].log))
+			return fmt.Errorf("%s: not true after %s, %.0f events have an outcome: see %s", condition, patience, w.last.settled(), filepath.Dir(w.list[0].log))
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -176,7 +177,7 @@ func (w *workers) await(ctx context.Context, what string, wanted func(counts) bo
 	}
 }
 
-// stop asks the workers to drain and waits for them.
+// stop stops the workers, which drain, and waits for them.
 func (w *workers) stop() error {
 	var errs []error
 	for _, one := range w.list {

@@ -1,5 +1,5 @@
-// Package feed puts subscription records into a stream, as CloudWatch Logs
-// does, for the demo and for compose.yaml.
+// Package feed puts subscription records into a stream as CloudWatch Logs does, for the demo and
+// for compose.yaml.
 package feed
 
 import (
@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// activeWithin is how long a stream may take to become active.
+	// activeWithin is how long to wait for a stream to become active.
 	activeWithin = time.Minute
-	// throttled is the pause after a request of which a part was refused.
+	// throttled is the pause after a request that was partly refused.
 	throttled = 200 * time.Millisecond
 )
 
-// EnsureStream creates a stream with so many shards unless it exists, and waits
-// until it is active. A stream that exists keeps its shards.
+// EnsureStream creates a stream with a number of shards and waits until it is active. A stream
+// that exists keeps its shards.
 func EnsureStream(ctx context.Context, client *kinesis.Client, stream string, shards int32) error {
 	_, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(stream), ShardCount: aws.Int32(shards)})
 	if exists := (*types.ResourceInUseException)(nil); err != nil && !errors.As(err, &exists) {
@@ -36,8 +36,8 @@ func EnsureStream(ctx context.Context, client *kinesis.Client, stream string, sh
 	return nil
 }
 
-// Put sends records until Kinesis has taken each. It takes what fits into one
-// request: 500 records, 10 MiB.
+// Put sends records until Kinesis has accepted each. They must fit into one request: at most 500
+// records and 10 MiB.
 // See https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html.
 func Put(ctx context.Context, client *kinesis.Client, stream string, records []loggen.Record) error {
 	entries := make([]types.PutRecordsRequestEntry, len(records))
@@ -67,12 +67,12 @@ func Put(ctx context.Context, client *kinesis.Client, stream string, records []l
 	return nil
 }
 
-// Trickle puts records of events as they happen, so many events a second, until
-// ctx ends, and returns nil then. Each seed has event ids of its own. After each put it
-// calls done, unless that is nil, with the number of events so far.
+// Trickle puts records of events as they happen, at a rate per second, until ctx ends. Then it
+// returns nil. Different seeds have different event ids. After each put it calls done, unless
+// that is nil, with the number of events so far.
 func Trickle(ctx context.Context, client *kinesis.Client, stream string, seed uint64, perSecond int, done func(events int)) error {
 	began, events := time.Now(), 0
-	// The time of endless input is a span for each million events.
+	// For endless input, Span is the time of a million events.
 	generator := loggen.New(loggen.Options{Seed: seed, Start: began, Span: 1_000_000 * time.Second / time.Duration(perSecond)})
 	for {
 		record, _ := generator.Next()
@@ -88,7 +88,7 @@ func Trickle(ctx context.Context, client *kinesis.Client, stream string, seed ui
 		}
 		if err := Put(ctx, client, stream, []loggen.Record{record}); err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was to end
+				return nil //nolint:nilerr // the end was requested
 			}
 			return err
 		}

@@ -34,7 +34,7 @@ func newClient(decide func(fakeaws.Call) fakeaws.Fault) *kinesis.Client {
 	})
 }
 
-// all reads the records of a stream of one shard.
+// all returns the records of a stream with one shard.
 func all(t *testing.T, client *kinesis.Client) []types.Record {
 	t.Helper()
 	shards, err := client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("logs")})
@@ -55,7 +55,7 @@ func all(t *testing.T, client *kinesis.Client) []types.Record {
 
 func TestEnsureStream(t *testing.T) {
 	client := newClient(nil)
-	for range 2 { // the second time it is there
+	for range 2 { // the second time it exists
 		if err := EnsureStream(t.Context(), client, "logs", 3); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestEnsureStream_Failure(t *testing.T) {
 	}
 }
 
-// What Kinesis does not take is sent again, and only that.
+// Only refused records are sent again.
 func TestPut(t *testing.T) {
 	calls := 0
 	client := newClient(func(call fakeaws.Call) fakeaws.Fault {
@@ -98,7 +98,7 @@ func TestPut(t *testing.T) {
 	for _, r := range all(t, client) {
 		got += string(r.Data)
 	}
-	if got != "abcb" { // the answer was edited: b had been taken
+	if got != "abcb" { // b is there twice, because only the response reported a failure
 		t.Errorf("put %q", got)
 	}
 }
@@ -110,8 +110,7 @@ func TestPut_Failure(t *testing.T) {
 	}
 }
 
-// Events happen at the rate, and are put when the last of their record has
-// happened.
+// Events happen at the rate, and a record is put when its last event has happened.
 func TestTrickle(t *testing.T) {
 	client := newClient(nil)
 	if err := EnsureStream(t.Context(), client, "logs", 1); err != nil {
@@ -126,7 +125,7 @@ func TestTrickle(t *testing.T) {
 	}
 	events := 0
 	for _, r := range all(t, client) {
-		// A clock of milliseconds.
+		// Timestamps have a resolution of milliseconds.
 		put := r.ApproximateArrivalTimestamp.Add(time.Millisecond)
 		plain, err := gzip.NewReader(bytes.NewReader(r.Data))
 		if err != nil {
@@ -143,8 +142,8 @@ func TestTrickle(t *testing.T) {
 			}
 		}
 	}
-	// The last record may be under way, and the machine be busy.
-	if most := int(perSecond * lasts.Seconds()); events > most+1 || events < most/2 {
+	// The last record can still be in flight, and the machine can be busy.
+	if limit := int(perSecond * lasts.Seconds()); events > limit+1 || events < limit/2 {
 		t.Errorf("%d events in %s", events, lasts)
 	}
 }

@@ -1,4 +1,4 @@
-// Package inspect asks an OpenSearch what it has, for the demo and the tests.
+// Package inspect reads the documents of an OpenSearch, for the demo and the tests.
 package inspect
 
 import (
@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Client sends a request, whose URL has a path only, to OpenSearch.
+// Client sends a request to OpenSearch. The request's URL has only a path.
 type Client interface {
 	Stream(*http.Request) (*http.Response, error)
 }
@@ -22,8 +22,8 @@ type Document struct {
 	Source json.RawMessage `json:"_source"`
 }
 
-// Ask sends a request and decodes the answer, unless answer is nil. Any status
-// but 200 and 201 is an error with what OpenSearch says.
+// Ask sends a request and decodes the response into answer, unless that is nil. A status other
+// than 200 and 201 is an error with the beginning of the response.
 func Ask(ctx context.Context, client Client, method, path, body string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	if err != nil {
@@ -48,8 +48,8 @@ func Ask(ctx context.Context, client Client, method, path, body string, answer a
 	return json.Unmarshal(raw, answer)
 }
 
-// Count refreshes indices and counts their documents. Indices that do not
-// exist have none.
+// Count refreshes indices and returns the number of their documents. Indices that do not exist
+// count as empty.
 func Count(ctx context.Context, client Client, indices string) (int, error) {
 	const options = "?ignore_unavailable=true&allow_no_indices=true"
 	if err := Ask(ctx, client, http.MethodPost, "/"+indices+"/_refresh"+options, "", nil); err != nil {
@@ -60,7 +60,7 @@ func Count(ctx context.Context, client Client, indices string) (int, error) {
 	return answer.Count, err
 }
 
-// Each visits all documents of indices.
+// Each calls visit for all documents of indices.
 func Each(ctx context.Context, client Client, indices string, visit func(Document)) error {
 	type page struct {
 		ScrollID string `json:"_scroll_id"`

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Buffer is a bytes.Buffer that goroutines may use at once, such as a log and its reader.
+// Buffer is a bytes.Buffer for concurrent use, such as by a logger and a test.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -37,7 +37,7 @@ func (b *Buffer) Reset() {
 func Gzip(data []byte) []byte {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
-	_, _ = w.Write(data) // a bytes.Buffer takes all
+	_, _ = w.Write(data) // writing to a bytes.Buffer does not fail
 	_ = w.Close()
 	return out.Bytes()
 }

@@ -27,13 +27,14 @@ func Client(t testing.TB) *opensearchgo.Client {
 	return client
 }
 
-// Prefix returns a prefix no other test uses; what is under it is deleted at the end.
+// Prefix returns a prefix that no other test uses. Its indices and templates are deleted at the
+// end of the test.
 func Prefix(t testing.TB, client opensearch.Client) string {
 	t.Helper()
 	prefix := fmt.Sprintf("t%d", time.Now().UnixNano())
 	t.Cleanup(func() {
 		for _, path := range []string{"/" + prefix + "*", "/_index_template/" + prefix + "*"} {
-			// There may be none.
+			// They might not exist.
 			_ = inspect.Ask(context.Background(), client, http.MethodDelete, path, "", nil)
 		}
 	})

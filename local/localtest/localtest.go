@@ -1,5 +1,5 @@
-// Package localtest tells tests where the real servers are that `make test`
-// has started for all of them, and stands in where no server can be had.
+// Package localtest has helpers for tests: the addresses of the real servers that `make test`
+// starts, and small fakes.
 package localtest
 
 import (
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Environment variables by which `go run ./local/services` tells what it started.
+// Environment variables that `go run ./local/services` sets for its command.
 const (
 	OpenSearchURL = "LOGSLUICE_TEST_OPENSEARCH_URL"
 	DynamoDBURL   = "LOGSLUICE_TEST_DYNAMODB_URL"
@@ -30,7 +30,7 @@ func server(t testing.TB, name, variable string) string {
 	return url
 }
 
-// Skip skips a test, or fails it where nothing may be skipped.
+// Skip skips a test, or fails it if MustNotSkip is set.
 func Skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv(MustNotSkip) != "" {
@@ -39,11 +39,11 @@ func Skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// Volume skips a test of much data or of long times under -short: `make test` runs those
-// with the race detector in `make test-long` only.
+// Volume skips a test with much data or long times under -short. With the race detector, only
+// `make test-long` runs those.
 func Volume(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("a test of volume, and -short is given")
+		t.Skip("a test of volume: run it without -short")
 	}
 }

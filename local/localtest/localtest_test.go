@@ -5,36 +5,36 @@ import (
 	"testing"
 )
 
-// verdict is a test that notes what it is told.
-type verdict struct {
+// recorder is a testing.TB that records whether the test was skipped or failed.
+type recorder struct {
 	testing.TB
-	is string
+	outcome string
 }
 
-func (*verdict) Helper()        {}
-func (v *verdict) Skip(...any)  { v.end("skipped") }
-func (v *verdict) Fatal(...any) { v.end("failed") }
-func (v *verdict) end(is string) {
-	v.is = is
+func (*recorder) Helper()        {}
+func (r *recorder) Skip(...any)  { r.end("skipped") }
+func (r *recorder) Fatal(...any) { r.end("failed") }
+func (r *recorder) end(outcome string) {
+	r.outcome = outcome
 	runtime.Goexit()
 }
 
 func TestServers(t *testing.T) {
-	f := func(url, mustNotSkip, wantURL, wantVerdict string) {
+	f := func(url, mustNotSkip, wantURL, wantOutcome string) {
 		t.Helper()
 		t.Setenv(OpenSearchURL, url)
 		t.Setenv(DynamoDBURL, url)
 		t.Setenv(MustNotSkip, mustNotSkip)
 		for _, server := range []func(testing.TB) string{OpenSearch, DynamoDB} {
-			v, got := &verdict{TB: t}, ""
+			r, got := &recorder{TB: t}, ""
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				got = server(v)
+				got = server(r)
 			}()
 			<-done
-			if got != wantURL || v.is != wantVerdict {
-				t.Errorf("url %q, must not skip %q: got %q, %q, want %q, %q", url, mustNotSkip, got, v.is, wantURL, wantVerdict)
+			if got != wantURL || r.outcome != wantOutcome {
+				t.Errorf("url %q, must not skip %q: got %q, %q, want %q, %q", url, mustNotSkip, got, r.outcome, wantURL, wantOutcome)
 			}
 		}
 	}

@@ -1,6 +1,6 @@
-// Produce is the log producer of compose.yaml: it puts subscription records into
-// a Kinesis stream, as CloudWatch Logs does, until SIGTERM. Region, credentials
-// and endpoint are the AWS SDK's own settings.
+// Produce is the log producer of compose.yaml. It puts subscription records into a Kinesis
+// stream, as CloudWatch Logs does, until SIGTERM. The AWS SDK reads region, credentials and
+// endpoint from its own variables.
 package main
 
 import (
@@ -26,8 +26,8 @@ import (
 type settings struct {
 	StreamName string `env:"STREAM_NAME" help:"Stream to put into."`
 	Shards     int32  `env:"SHARDS" default:"4" help:"Shards of the stream, if it does not exist yet (default ${default})."`
-	Rate       int    `env:"RATE" default:"100" help:"Log events a second, from 1 to 100000 (default ${default})."`
-	Check      bool   `help:"Only ask whether the stream is there: exit 0 if it can be read and written."`
+	Rate       int    `env:"RATE" default:"100" help:"Log events per second, from 1 to 100000 (default ${default})."`
+	Check      bool   `help:"Only check the stream: exit 0 if it can be read and written."`
 }
 
 // Validate is called by kong.
@@ -57,7 +57,7 @@ func main() {
 }
 
 func run(ctx context.Context, s settings, log zerolog.Logger) error {
-	// An emulator may come up after the producer.
+	// An emulator can start later than the producer.
 	const attempts = 20
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryMaxAttempts(attempts))
 	if err != nil {
@@ -69,7 +69,7 @@ func run(ctx context.Context, s settings, log zerolog.Logger) error {
 	}
 	if err := feed.EnsureStream(ctx, client, s.StreamName, s.Shards); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was to end
+			return nil //nolint:nilerr // the end was requested
 		}
 		return err
 	}
@@ -78,14 +78,14 @@ func run(ctx context.Context, s settings, log zerolog.Logger) error {
 	return feed.Trickle(ctx, client, s.StreamName, seed, s.Rate, nil)
 }
 
-// check is an error unless the stream is active.
+// check returns an error unless the stream is active.
 func check(ctx context.Context, client *kinesis.Client, stream string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	out, err := client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(stream)})
 	switch {
 	case err != nil:
-		return fmt.Errorf("look at the stream %s: %w", stream, err)
+		return fmt.Errorf("describe the stream %s: %w", stream, err)
 	case out.StreamDescriptionSummary.StreamStatus != types.StreamStatusActive:
 		return errors.New("the stream " + stream + " is " + string(out.StreamDescriptionSummary.StreamStatus))
 	}

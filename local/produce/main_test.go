@@ -14,8 +14,7 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// The producer makes the stream, which is not there before, puts until it is to
-// end, and ends without an error.
+// The producer creates the stream, puts events until its context ends, and returns nil.
 func TestRun(t *testing.T) {
 	server := httptest.NewServer(fakeaws.NewKinesis(fakeaws.KinesisOptions{}))
 	defer server.Close()
@@ -25,20 +24,20 @@ func TestRun(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	check := settings{StreamName: "logs", Check: true}
-	if err := run(t.Context(), check, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "look at the stream logs: ") {
-		t.Errorf("the check without a stream: %v", err)
+	if err := run(t.Context(), check, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "describe the stream logs: ") {
+		t.Errorf("check without a stream: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	log := new(bytes.Buffer)
 	if err := run(ctx, settings{StreamName: "logs", Shards: 2, Rate: 1_000}, zerolog.New(log)); err != nil {
-		t.Errorf("the end: %v", err)
+		t.Errorf("run: %v", err)
 	}
 	if want := `{"level":"info","stream":"logs","events_per_second":1000,"message":"putting log events"}` + "\n"; log.String() != want {
 		t.Errorf("log %s", log)
 	}
 	if err := run(t.Context(), check, zerolog.Nop()); err != nil {
-		t.Errorf("the check beside a stream: %v", err)
+		t.Errorf("check with a stream: %v", err)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Services runs a command with a real OpenSearch and a real DynamoDB Local
-// beside it: go run ./local/services -- go test ./...
+// Services runs a command while a real OpenSearch and a real DynamoDB Local run:
+// go run ./local/services -- go test ./...
 // It ends with the command's exit code.
 package main
 
@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	cache := flag.String("cache", "", "folder for what is fetched (LOGSLUICE_CACHE, else .cache of this module)")
+	cache := flag.String("cache", "", "folder for fetched servers (default LOGSLUICE_CACHE, otherwise .cache of this module)")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "services: no command given: services [-cache FOLDER] -- COMMAND ARGS…")
@@ -27,8 +27,8 @@ func main() {
 	os.Exit(exitCode(run(*cache, flag.Args())))
 }
 
-// exitCode is that of the command, as a shell has it; 1 where another thing
-// failed, which it prints.
+// exitCode returns the exit code of the command as a shell does. If something else failed, it
+// prints the error and returns 1.
 func exitCode(err error) int {
 	var exit *exec.ExitError
 	if err == nil {
@@ -64,8 +64,8 @@ func run(cache string, command []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, dynamo.Stop()) }()
 
-	// What tests leave that are cut off goes with this folder. Servers of theirs run as
-	// another user.
+	// Temporary files of tests that are interrupted are removed with this folder. All users can
+	// enter it, because servers that tests start can run as another user.
 	temporary, err := os.MkdirTemp("", "logsluice-tests-")
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func run(cache string, command []string) (err error) {
 	if err := os.Chmod(temporary, searchable); err != nil {
 		return err
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // to run it is the point
+	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // running it is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(),
 		"TMPDIR="+temporary,
@@ -85,16 +85,16 @@ func run(cache string, command []string) (err error) {
 	return attend(cmd, signals)
 }
 
-// attend runs a command in a process group of its own, and sends the signals that come
-// meanwhile to all of the group. The command decides what it does with them; the servers
-// are there until it ends, and nothing of the group outlives it.
+// attend runs a command in its own process group and forwards signals to the whole group. The
+// command decides how to handle them, and the servers run until it ends. Afterwards the rest of
+// the group is killed.
 func attend(cmd *exec.Cmd, signals <-chan os.Signal) error {
 	ended, err := local.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("run the command: %w", err)
 	}
 	group := -cmd.Process.Pid
-	defer func() { _ = syscall.Kill(group, syscall.SIGKILL) }() // it is most often empty
+	defer func() { _ = syscall.Kill(group, syscall.SIGKILL) }() // the group is usually empty
 	for {
 		select {
 		case err := <-ended:

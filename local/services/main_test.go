@@ -25,15 +25,15 @@ func TestAttend_ExitCode(t *testing.T) {
 	f("kill -TERM $$", 128+int(syscall.SIGTERM))
 
 	if got := exitCode(attend(exec.Command("/no/such/command"), nil)); got != 1 {
-		t.Errorf("a command that is not there: exit code %d, want 1", got)
+		t.Errorf("command that does not exist: exit code %d, want 1", got)
 	}
-	// A failure to stop a server does not hide how the command ended.
+	// A failure to stop a server does not hide the command's exit code.
 	if got := exitCode(errors.Join(attend(exec.Command("sh", "-c", "exit 7"), nil), errors.New("stop"))); got != 7 {
 		t.Errorf("a failed command and a failed stop: exit code %d, want 7", got)
 	}
 }
 
-func TestAttend_HandsOnSignals(t *testing.T) {
+func TestAttend_ForwardsSignals(t *testing.T) {
 	f := func(signal os.Signal) {
 		t.Helper()
 		cmd := exec.Command("sh", "-c", `trap "exit 8" TERM; trap "exit 9" HUP; echo ready; while :; do sleep 0.05; done`)
@@ -57,7 +57,7 @@ func TestAttend_HandsOnSignals(t *testing.T) {
 	f(syscall.SIGHUP)
 }
 
-// What a command leaves behind ends with it.
+// Processes that a command leaves behind are killed.
 func TestAttend_NothingLeft(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `sleep 1000 >/dev/null 2>&1 & echo $!`)
 	var out strings.Builder
@@ -75,7 +75,7 @@ func TestAttend_NothingLeft(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("process %d is still there", pid)
+			t.Fatalf("process %d still runs", pid)
 		}
 	}
 }
