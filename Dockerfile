@@ -1,8 +1,7 @@
-# The image of logsluice: the program, certificates of authorities, and nothing
-# else. `make image` builds it; deploy/image_test.go proves it.
+# The image of logsluice: the program and CA certificates, nothing else. `make image` builds it.
+# deploy/image_test.go checks it.
 
-# The compiler runs on the machine's own architecture and compiles for the
-# image's.
+# The compiler runs on the machine's architecture and compiles for the image's.
 FROM --platform=$BUILDPLATFORM golang:1.26 AS source
 WORKDIR /source
 COPY go.mod go.sum ./
@@ -30,7 +29,7 @@ ENTRYPOINT ["/produce"]
 FROM scratch AS logsluice
 COPY --from=source /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /logsluice /logsluice
-# By number, for what starts it to see that it is not root.
+# A numeric user, so that Kubernetes and others can check that it is not root.
 USER 65532:65532
 # For the health check.
 ENV METRICS_ADDRESS=:9100

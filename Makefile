@@ -1,7 +1,7 @@
-# Everything the project does starts here: `make help` lists it.
+# `make help` lists the targets.
 
 GO ?= go
-# The caches of what the targets fetch themselves.
+# The folder for everything that targets fetch or build for themselves.
 CACHE := .cache
 LINT := $(CACHE)/golangci-lint
 
@@ -15,7 +15,7 @@ help: ## List the targets
 build: ## Build bin/logsluice
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/logsluice .
 
-# What an image says of itself. IMAGE_FLAGS are more flags for the builder.
+# Metadata of the image. IMAGE_FLAGS are additional flags for the builder.
 IMAGE ?= logsluice
 PLATFORMS ?= linux/amd64,linux/arm64
 VERSION ?= $(shell git describe --tags --always --dirty)
@@ -24,7 +24,7 @@ image-flags = --platform $(PLATFORMS) --build-arg VERSION=$(VERSION) --build-arg
 BUILDER ?= $(if $(shell docker info 2>/dev/null | grep Server.Version),docker,buildah)
 
 .PHONY: image
-image: ## Build the image IMAGE=logsluice for PLATFORMS=linux/amd64,linux/arm64 with Docker, else buildah; PUSH=1 pushes it
+image: ## Build the image IMAGE=logsluice for PLATFORMS=linux/amd64,linux/arm64 with Docker, otherwise buildah; PUSH=1 pushes it
 	@$(MAKE) --no-print-directory image-$(BUILDER)
 
 .PHONY: builder
@@ -35,8 +35,8 @@ builder:
 image-docker:
 	docker buildx build $(image-flags) --tag $(IMAGE) $(if $(filter-out 0,$(PUSH)),--push,--load) .
 
-# buildah 1.28 does not know the build's own platform. A list of images that is
-# there from before would get more images. The health check is in Docker's format only.
+# buildah 1.28 does not set BUILDPLATFORM, and adds images to an existing list instead of
+# replacing it. Only Docker's format has health checks.
 .PHONY: image-buildah
 image-buildah:
 	@buildah manifest rm $(IMAGE) >/dev/null 2>&1 || true
@@ -51,18 +51,18 @@ assets: ## Write the saved objects of each built-in schema to dist/dashboards, t
 	done
 
 .PHONY: demo
-demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for a domain of your own, KEEP=1 to go on until Ctrl-C)
+demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for your own domain, KEEP=1 to keep running until Ctrl-C)
 	@echo building the demo
 	@$(GO) build -o $(CACHE)/demo ./local/demo
 	@exec $(CACHE)/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
 
-# Packages with goroutines of their own, which make test runs with the race detector too.
+# Packages that start goroutines, which make test also runs with the race detector.
 CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
-# Process tests wait for most of their time, so more of them run at once than there are cores.
+# Process tests mostly wait, so more of them run concurrently than the machine has cores.
 PROCESSES := 6
 gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/$(1).json --
 
-# It fuzzes a number of runs: before Go 1.27 a time that ends can be taken for a
+# The fuzzing is limited by runs: before Go 1.27 the end of a time limit can be reported as a
 # failure (go.dev/issue/75804).
 .PHONY: test
 test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
@@ -73,17 +73,17 @@ test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, proce
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 
 .PHONY: test-long
-test-long: ## Run what takes long: all tests with the race detector, the workers too, those of the leases on DynamoDB Local in real time, outages of OUTAGE=2m, 5,000 stories (an hour or more)
+test-long: ## Run long tests: all tests and workers with the race detector, leases on DynamoDB Local in real time, outages of OUTAGE=2m, 5,000 stories (an hour or more)
 	$(MAKE) --no-print-directory soak
 	LOGSLUICE_LONG=1 $(CACHE)/services -- $(GO) test -race -timeout 2h -parallel $(PROCESSES) ./...
 
 .PHONY: sim
-sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and what it costs; beside it the KCL as it comes
+sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and what it costs, next to the unmodified KCL
 	LOGSLUICE_SHARDS=$(or $(SHARDS),1000) LOGSLUICE_WORKERS=$(or $(WORKERS),50) LOGSLUICE_BESIDE_KCL=1 \
 		$(GO) test -count=1 -timeout 0 -v -run 'TestScale|TestStoriesOfTheKCL' ./internal/sim
 
 .PHONY: soak
-soak: ## Tell many stories to the simulation (SEEDS=5000), then trouble real workers for long (SOAK=3m), and stop OpenSearch (OUTAGE=2m)
+soak: ## Simulate many stories (SEEDS=5000), then disturb real workers for long (SOAK=3m), and stop OpenSearch (OUTAGE=2m)
 	LOGSLUICE_SEEDS=$(or $(SEEDS),5000) $(GO) test -count=1 -timeout 0 -v -run 'TestStories$$' ./internal/sim
 	$(GO) build -o $(CACHE)/services ./local/services
 	LOGSLUICE_SOAK=$(or $(SOAK),3m) LOGSLUICE_OUTAGE=$(or $(OUTAGE),2m) \
@@ -94,7 +94,7 @@ lint: $(LINT) ## Run go vet and the linters
 	$(GO) vet ./...
 	$(LINT) run ./...
 
-# The linter has a module of its own, so that its dependencies are not ours.
+# The linter has its own module, so that logsluice does not get its dependencies.
 $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
@@ -102,12 +102,12 @@ $(CACHE)/gotestsum: tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$@ gotest.tools/gotestsum
 
 .PHONY: bench
-bench: ## Measure the whole consumer as a process beside its stages, JSON libraries and Telegraf, and with a real OpenSearch, then run the benchmarks (PART=cost, search, latency or scaling alone)
+bench: ## Measure the whole consumer as a process next to its stages, JSON libraries and Telegraf, and with a real OpenSearch, then run the benchmarks (PART=cost, search, latency or scaling for one part)
 	$(GO) run ./bench -part $(or $(PART),all)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-index
-bench-index: ## Measure what documents cost a real OpenSearch in bytes and CPU, as Lambda functions make them and as logsluice does (ROUNDS=3)
+bench-index: ## Measure the cost of documents for a real OpenSearch in bytes and CPU, as Lambda functions and logsluice write them (ROUNDS=3)
 	$(GO) run ./bench -part index -rounds $(or $(ROUNDS),3)
 
 .PHONY: fuzz
@@ -119,5 +119,5 @@ fuzz: ## Fuzz the decoder, gunzip, numbers and the fields of lines, each for FUZ
 	$(GO) test -run "^$$" -fuzz FuzzNumber -fuzztime $(or $(FUZZTIME),10m) ./internal/jsonscan
 
 .PHONY: clean
-clean: ## Remove what was built and fetched
+clean: ## Remove everything that was built or fetched
 	rm -rf bin dist $(CACHE)

@@ -13,44 +13,44 @@ import (
 	"logsluice/internal/loggen"
 )
 
-// acknowledgements stand between logsluice and OpenSearch and note when the last
-// document of each record was acknowledged.
+// acknowledgements is a proxy between logsluice and OpenSearch. It records when the last document
+// of each record was acknowledged.
 type acknowledgements struct {
 	search string // URL
 	client *http.Client
 
 	mu      sync.Mutex
-	flights map[string]*flight // by the id of the event
-	took    []time.Duration    // of each record
-	answers []time.Duration    // of each bulk request
+	pending map[string]*pending // by the id of the event
+	took    []time.Duration     // from put to acknowledgement, per record
+	answers []time.Duration     // response times of bulk requests
 	err     error
 }
 
-// flight is a record between its put and its last acknowledgement.
-type flight struct {
+// pending is a record whose documents are not all acknowledged.
+type pending struct {
 	put  time.Time
-	left int // documents
+	left int // documents without acknowledgement
 }
 
-// expect says that a record is put now.
+// expect records that a record is put now.
 func (a *acknowledgements) expect(r loggen.Record) {
-	f := &flight{put: time.Now(), left: len(r.Events)}
+	p := &pending{put: time.Now(), left: len(r.Events)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range r.Events {
-		a.flights[e.ID] = f
+		a.pending[e.ID] = p
 	}
 }
 
-// ServeHTTP passes a request on.
+// ServeHTTP forwards a request to OpenSearch.
 func (a *acknowledgements) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := a.pass(w, r); err != nil && r.Context().Err() == nil {
+	if err := a.forward(w, r); err != nil && r.Context().Err() == nil {
 		a.fail(err)
 		panic(http.ErrAbortHandler)
 	}
 }
 
-func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
+func (a *acknowledgements) forward(w http.ResponseWriter, r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out.Header = r.Header.Clone()
-	out.Header.Del("Accept-Encoding") // then the answer can be read
+	out.Header.Del("Accept-Encoding") // so that the response is not compressed
 	asked := time.Now()
 	resp, err := a.client.Do(out)
 	if err != nil {
@@ -75,16 +75,16 @@ func (a *acknowledgements) pass(w http.ResponseWriter, r *http.Request) error {
 		if !bytes.Contains(answer, []byte(`"errors":false`)) {
 			return fmt.Errorf("bulk request: %s: %.300s", resp.Status, answer)
 		}
-		a.note(body, asked, time.Now())
+		a.record(body, asked, time.Now())
 	}
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
-	_, _ = w.Write(answer) // else the client is gone
+	_, _ = w.Write(answer) // fails only if the client has gone
 	return nil
 }
 
-// note counts the documents of a request off their records.
-func (a *acknowledgements) note(body []byte, asked, answered time.Time) {
+// record marks the documents of a bulk request as acknowledged.
+func (a *acknowledgements) record(body []byte, asked, answered time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answers = append(a.answers, answered.Sub(asked))
@@ -94,13 +94,13 @@ func (a *acknowledgements) note(body []byte, asked, answered time.Time) {
 		_, body, _ = bytes.Cut(body, []byte{'\n'}) // the document
 		_, id, _ := bytes.Cut(action, []byte(`"_id":"`))
 		id, _, _ = bytes.Cut(id, []byte{'"'})
-		f := a.flights[string(id)]
-		if f == nil {
+		p := a.pending[string(id)]
+		if p == nil {
 			continue
 		}
-		delete(a.flights, string(id))
-		if f.left--; f.left == 0 {
-			a.took = append(a.took, answered.Sub(f.put))
+		delete(a.pending, string(id))
+		if p.left--; p.left == 0 {
+			a.took = append(a.took, answered.Sub(p.put))
 		}
 	}
 }
@@ -113,15 +113,15 @@ func (a *acknowledgements) fail(err error) {
 	}
 }
 
-// waiting is how many documents are not yet acknowledged.
+// waiting returns how many documents are not yet acknowledged.
 func (a *acknowledgements) waiting() (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.flights), a.err
+	return len(a.pending), a.err
 }
 
-// take gives what was noted since it was called last.
-func (a *acknowledgements) take() (took, answers []time.Duration) {
+// times returns the times recorded since its last call.
+func (a *acknowledgements) times() (took, answers []time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	took, answers = a.took, a.answers

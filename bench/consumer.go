@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// One run of the whole consumer as a process, from its start to its exit.
+// One run of the whole consumer as a process, from start to exit.
 
-// usage is what a process took.
+// usage has the resources that a process used.
 type usage struct {
 	cpu      time.Duration // user and system
-	resident int64         // bytes, at the most
+	resident int64         // maximum, in bytes
 	wall     time.Duration
 }
 
-// patience is far more than a run takes.
+// patience is far longer than a run takes.
 const patience = 5 * time.Minute
 
-// consume has a worker read the whole stream, from its start to its orderly end,
-// with the settings as they come but for those given.
+// consume runs a worker until it has read the whole stream and stopped in order. env overrides
+// the default settings.
 func consume(ctx context.Context, program string, s settings, f *fixture, env ...string) (usage, error) {
 	services, err := startServices(ctx, s.shards, f)
 	if err != nil {
@@ -45,8 +45,8 @@ func consume(ctx context.Context, program string, s settings, f *fixture, env ..
 	return took, nil
 }
 
-// resident is the most memory that a process has had, in bytes. The maximum that
-// its exit tells counts this process, from which it was forked.
+// resident returns the maximum resident memory of a process in bytes. The maximum in its exit
+// status would include this process, from which it was forked.
 func resident(pid int) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

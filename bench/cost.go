@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// subject is one line of the cost table.
+// subject is a line of the cost table.
 type subject struct {
 	name string
-	// measure tells what a round took and, of a process, what arrived.
-	measure func() (took usage, arrived string, err error)
-	costs   []time.Duration
-	most    int64    // bytes resident
-	arrived []string // what is different in a round
+	// measure runs a round and returns its usage and, for a process, which events arrived.
+	measure  func() (took usage, arrived string, err error)
+	costs    []time.Duration
+	resident int64    // maximum, in bytes
+	arrived  []string // the different results of the rounds
 }
 
-// cost prints the CPU time that the whole process takes, beside that of floors and
-// peers, all on the same input in the same rounds.
+// cost prints the CPU time of the whole process next to that of floors and peers, with the same
+// input in the same rounds.
 func cost(ctx context.Context, program string, s settings) error {
 	f := newFixture(s.events)
 	fmt.Printf("%s\n%s\n", f, machine())
@@ -59,7 +59,7 @@ func cost(ctx context.Context, program string, s settings) error {
 	}}), s.rounds, f.events)
 }
 
-// floorSubjects are the floors, which are found to make every document.
+// floorSubjects returns the floors, after checking that they write every document.
 func floorSubjects(f *fixture) ([]*subject, error) {
 	floors, err := newFloors()
 	if err != nil {
@@ -68,9 +68,9 @@ func floorSubjects(f *fixture) ([]*subject, error) {
 	var subjects []*subject
 	for _, floor := range floors {
 		if floor.whole {
-			if err := f.check(floor.name, func(tell func(event)) error {
+			if err := f.check(floor.name, func(visit func(event)) error {
 				return floor.pass(f.records, func(request []byte) error {
-					return events(bytes.NewReader(request), readOurs, tell)
+					return events(bytes.NewReader(request), readOurs, visit)
 				})
 			}); err != nil {
 				return nil, err
@@ -93,7 +93,7 @@ func compare(subjects []*subject, rounds, events int) error {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			s.costs = append(s.costs, took.cpu)
-			s.most = max(s.most, took.resident)
+			s.resident = max(s.resident, took.resident)
 			if !slices.Contains(s.arrived, arrived) {
 				s.arrived = append(s.arrived, arrived)
 			}
@@ -112,8 +112,8 @@ func compare(subjects []*subject, rounds, events int) error {
 	}
 	fmt.Println()
 	for _, s := range subjects {
-		if s.most > 0 {
-			fmt.Printf("%s: %s; %d MiB resident at the most\n", s.name, strings.Join(s.arrived, "; "), s.most>>20)
+		if s.resident > 0 {
+			fmt.Printf("%s: %s; at most %d MiB resident\n", s.name, strings.Join(s.arrived, "; "), s.resident>>20)
 		}
 	}
 	return nil

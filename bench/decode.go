@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// peerFloors are what bench/peers/decode can do, by the names it has for it.
+// peerFloors are the names of the writers of bench/peers/decode.
 var peerFloors = []string{"simdjson-go", "sonic, structs", "sonic, raw messages"}
 
-// decode is the process bench/peers/decode: floors with JSON libraries that are
-// none of logsluice's dependencies.
+// decode is the process bench/peers/decode, which has floors with JSON libraries that logsluice
+// does not depend on.
 type decode struct {
 	process *exec.Cmd
-	names   io.WriteCloser // what it is to do
-	costs   *json.Decoder  // what that cost
+	names   io.WriteCloser // requests: names of writers
+	costs   *json.Decoder  // responses
 }
 
 func startDecode(ctx context.Context, program, cache string, f *fixture) (*decode, error) {
@@ -30,8 +30,8 @@ func startDecode(ctx context.Context, program, cache string, f *fixture) (*decod
 		return nil, fmt.Errorf("write the records for %s: %w", program, err)
 	}
 	for _, name := range peerFloors {
-		if err := f.check(name, func(tell func(event)) error {
-			return bodies(ctx, program, file, name, tell)
+		if err := f.check(name, func(visit func(event)) error {
+			return bodies(ctx, program, file, name, visit)
 		}); err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func startDecode(ctx context.Context, program, cache string, f *fixture) (*decod
 	return d, d.process.Start()
 }
 
-// writeRecords writes them one after the other, each behind its length.
+// writeRecords writes the records to a file, each preceded by its length.
 func writeRecords(cache string, f *fixture) (file string, err error) {
 	data := make([]byte, 0, f.packed+len(f.records)*binary.MaxVarintLen64)
 	for _, r := range f.records {
@@ -61,8 +61,8 @@ func writeRecords(cache string, f *fixture) (file string, err error) {
 	return file, os.WriteFile(file, data, 0o644)
 }
 
-// bodies tells the events of the bulk requests that it makes.
-func bodies(ctx context.Context, program, file, name string, tell func(event)) error {
+// bodies calls visit for the events in the bulk requests of a writer.
+func bodies(ctx context.Context, program, file, name string, visit func(event)) error {
 	process := exec.CommandContext(ctx, program, "-body", name, file)
 	process.Stderr = os.Stderr
 	requests, err := process.StdoutPipe()
@@ -72,12 +72,12 @@ func bodies(ctx context.Context, program, file, name string, tell func(event)) e
 	if err := process.Start(); err != nil {
 		return err
 	}
-	err = events(requests, readOurs, tell)
-	requests.Close() // it is not waited for if it has more to say
+	err = events(requests, readOurs, visit)
+	requests.Close() // so that Wait does not block if output is left
 	return errors.Join(err, process.Wait())
 }
 
-// measure has it go through the records once.
+// measure processes the records once with a writer and returns the CPU time.
 func (d *decode) measure(name string) (time.Duration, error) {
 	if _, err := fmt.Fprintln(d.names, name); err != nil {
 		return 0, err
@@ -89,5 +89,5 @@ func (d *decode) measure(name string) (time.Duration, error) {
 
 func (d *decode) stop() {
 	d.names.Close()
-	_ = d.process.Wait() // what it was asked it has told
+	_ = d.process.Wait() // all responses were read
 }

@@ -8,10 +8,10 @@ import (
 	"logsluice/subscription"
 )
 
-// dynamic makes documents for an index without a template, as functions on AWS
-// Lambda do that follow AWS's sample.
+// dynamic writes documents for an index without a template, like functions on AWS Lambda that
+// follow AWS's sample.
 type dynamic struct {
-	// keys adds all keys of the JSON object that a message is, or ends with.
+	// keys adds all keys of the JSON object that a message is or ends with.
 	keys bool
 	id   bool // adds the event's id as a field
 }
@@ -25,7 +25,7 @@ func (d *dynamic) AppendAll(dst []byte, envelope *subscription.Envelope) []byte 
 		at, message := time.UnixMilli(event.Timestamp).UTC(), event.Message.String()
 		document := map[string]any{}
 		if begin := strings.IndexByte(message, '{'); d.keys && begin >= 0 && json.Valid([]byte(message[begin:])) {
-			// It is an object, as it begins with a brace.
+			// It is a valid object, because it begins with a brace.
 			_ = json.Unmarshal([]byte(message[begin:]), &document)
 		}
 		document["@timestamp"], document["message"] = at.Format(timeLayout), message
@@ -34,7 +34,7 @@ func (d *dynamic) AppendAll(dst []byte, envelope *subscription.Envelope) []byte 
 			document["@id"] = string(event.ID)
 		}
 		writeAction(to, string(event.ID), at)
-		_ = encoder.Encode(document) // what JSON was, or strings
+		_ = encoder.Encode(document) // cannot fail for decoded JSON and strings
 	}
 	return to.Bytes()
 }

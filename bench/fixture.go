@@ -12,7 +12,7 @@ import (
 	"logsluice/internal/loggen"
 )
 
-// fixture is the input: records like CloudWatch's, the same in each run.
+// fixture is the input: generated records like CloudWatch's, the same in each run.
 type fixture struct {
 	records  []loggen.Record
 	events   int
@@ -21,7 +21,7 @@ type fixture struct {
 	sum      checksum
 }
 
-// checksum is of a set of events, whatever their order.
+// checksum identifies a set of events independently of their order.
 type checksum struct {
 	events int
 	sum    uint64
@@ -34,7 +34,7 @@ func (c *checksum) add(e event) {
 	c.sum += e.sum()
 }
 
-// event is what becomes of a log event: what its document says, and where it is.
+// event is the content and the place of a log event's document.
 type event struct {
 	index, id, message, logGroup, logStream, owner string
 	milliseconds                                   int64
@@ -47,7 +47,7 @@ func newFixture(events int) *fixture {
 	g := loggen.New(loggen.Options{Seed: 1, Events: events})
 	for r, more := g.Next(); more; r, more = g.Next() {
 		f.packed += len(r.Data)
-		if n, err := inflatedSize(r.Data); err == nil { // the generator's own
+		if n, err := inflatedSize(r.Data); err == nil { // the generator's records are valid
 			f.inflated += n
 		}
 		if !r.Control {
@@ -57,14 +57,14 @@ func newFixture(events int) *fixture {
 				f.sum.add(event{indexPrefix + "-" + day, e.ID, e.Message, r.LogGroup, r.LogStream, r.Owner, e.Timestamp})
 			}
 		}
-		r.Events = nil // they would be memory for the garbage collector to look at
+		r.Events = nil // so that the garbage collector does not scan them
 		f.records = append(f.records, r)
 	}
 	return f
 }
 
-// check tells whether what is made of the records holds each event once.
-func (f *fixture) check(what string, made func(tell func(event)) error) error {
+// check returns an error unless made visits each event exactly once.
+func (f *fixture) check(what string, made func(visit func(event)) error) error {
 	var got checksum
 	if err := made(got.add); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -75,7 +75,7 @@ func (f *fixture) check(what string, made func(tell func(event)) error) error {
 	return nil
 }
 
-var errMissing = errors.New("not every event is there exactly once")
+var errMissing = errors.New("not every event arrived exactly once")
 
 func inflatedSize(data []byte) (int, error) {
 	r, err := gzip.NewReader(bytes.NewReader(data))

@@ -18,14 +18,14 @@ import (
 	"logsluice/subscription"
 )
 
-// floor is a part of the work, done in this process with one record after the
-// other, into memory that is used again.
+// floor is a part of the work, done in this process for one record after the other, in reused
+// memory.
 type floor struct {
 	name    string
 	inflate func(record []byte) (text []byte, err error)
-	// write appends the documents of an envelope as a bulk request has them.
+	// write appends the documents of an envelope in the format of a bulk request.
 	write func(request, text []byte) ([]byte, error)
-	whole bool // the requests hold every event
+	whole bool // the requests contain every event
 }
 
 func newFloors() ([]floor, error) {
@@ -51,7 +51,7 @@ func newFloors() ([]floor, error) {
 	}, nil
 }
 
-// pass does it with all records, and hands on the requests.
+// pass processes all records and passes the requests to send.
 func (f *floor) pass(records []loggen.Record, send func(request []byte) error) error {
 	var request []byte
 	for _, r := range records {
@@ -101,7 +101,7 @@ func itself(record []byte) ([]byte, error) { return record, nil }
 
 func nothing(request, _ []byte) ([]byte, error) { return request, nil }
 
-// ourScan reads text or gzip of it, and writes documents if there is a mapper.
+// ourScan decodes text, plain or gzipped, and writes documents unless mapper is nil.
 func ourScan(mapper *mapping.Mapper) func(request, text []byte) ([]byte, error) {
 	const maxInflated = 64 << 20
 	decoder := subscription.NewDecoder(maxInflated)
@@ -116,9 +116,9 @@ func ourScan(mapper *mapping.Mapper) func(request, text []byte) ([]byte, error) 
 	}
 }
 
-// measure tells the CPU time that this process spends on a piece of work.
+// measure returns the CPU time that this process spends on work.
 func measure(work func() error) (time.Duration, error) {
-	runtime.GC() // what was done before leaves no garbage for this
+	runtime.GC() // so that work is not charged for earlier garbage
 	before := spent()
 	err := work()
 	return spent() - before, err
@@ -126,6 +126,6 @@ func measure(work func() error) (time.Duration, error) {
 
 func spent() time.Duration {
 	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it cannot fail for oneself
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for RUSAGE_SELF
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

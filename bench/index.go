@@ -21,28 +21,28 @@ import (
 // The part index: bytes and CPU of OpenSearch for the same events, indexed in several
 // ways.
 
-// indexConnections are as many bulk requests at a time as keep two cores busy.
+// indexConnections is how many concurrent bulk requests keep two cores busy.
 const indexConnections = 4
 
-// variant is a way to have the same events indexed.
+// variant is a way to index the same events.
 type variant struct {
 	name     string
 	template []byte // body of the index template; nil for none
 	encoder  encoder
 }
 
-// expense is what a variant has cost OpenSearch.
-type expense struct {
+// indexCost is what a variant costs OpenSearch.
+type indexCost struct {
 	bytes   int           // on disk, in one segment
-	cpu     time.Duration // of indexing and merging
-	words   time.Duration // CPU of a search for lines that have two words
-	phrase  time.Duration // the same where they stand side by side
+	cpu     time.Duration // for indexing and merging
+	words   time.Duration // CPU time of a search for lines with two words
+	phrase  time.Duration // CPU time of a search for the same words as a phrase
 	fields  int           // in the mapping
 	indexed int
 	refused int // documents
 }
 
-// newVariants begins with what the others are compared to.
+// newVariants returns the variants. The first one is the baseline.
 func newVariants() ([]variant, error) {
 	variants := []variant{
 		{"the Lambda way: the line and each key of its JSON", nil, &dynamic{keys: true}},
@@ -61,8 +61,8 @@ func newVariants() ([]variant, error) {
 	return variants, nil
 }
 
-// schemaVariant is what logsluice does with a built-in schema, and with a line more
-// in its file.
+// schemaVariant returns the variant of logsluice with a built-in schema and an additional line
+// in the schema's file.
 func schemaVariant(name, more string) (variant, error) {
 	builtIn, err := schema.BuiltIn(name)
 	if err != nil {
@@ -90,23 +90,23 @@ func index(ctx context.Context, _ string, s settings) error {
 	if err != nil {
 		return err
 	}
-	return weighAll(ctx, s, variants)
+	return measureVariants(ctx, s, variants)
 }
 
-func weighAll(ctx context.Context, s settings, variants []variant) (err error) {
+func measureVariants(ctx context.Context, s settings, variants []variant) (err error) {
 	f := newFixture(s.events)
 	fmt.Println(f)
-	server, err := startBareServer(ctx, s)
+	server, err := startPlainServer(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
 
-	results := make([][]expense, len(variants))
+	results := make([][]indexCost, len(variants))
 	for round := range 1 + s.rounds { // the first warms up
 		for i := range variants {
-			i = (i + round) % len(variants) // nobody is always the first
-			spent, err := server.weigh(ctx, f, &variants[i])
+			i = (i + round) % len(variants) // so that no variant is always the first
+			spent, err := server.measureVariant(ctx, f, &variants[i])
 			if err != nil {
 				return fmt.Errorf("%s: %w", variants[i].name, err)
 			}
@@ -115,15 +115,16 @@ func weighAll(ctx context.Context, s settings, variants []variant) (err error) {
 			}
 		}
 	}
-	printExpenses(variants, results)
+	printCosts(variants, results)
 	return nil
 }
 
-// templateName is that of whichever variant's template is in place.
+// templateName is the path of the template of the current variant.
 const templateName = "/_index_template/bench"
 
-// weigh has a variant fill OpenSearch, which is empty before and after.
-func (v *server) weigh(ctx context.Context, f *fixture, as *variant) (e expense, err error) {
+// measureVariant fills OpenSearch with a variant's documents. OpenSearch must be empty, and is
+// empty again afterwards.
+func (v *server) measureVariant(ctx context.Context, f *fixture, as *variant) (e indexCost, err error) {
 	bodies, err := newBodies(f, as.encoder)
 	if err != nil {
 		return e, err
@@ -175,7 +176,7 @@ func (v *server) weigh(ctx context.Context, f *fixture, as *variant) (e expense,
 	return e, v.empty(ctx)
 }
 
-// search is the CPU time of a search, which is made several times.
+// search returns the CPU time of a search, as the mean of several.
 func (v *server) search(ctx context.Context, query string, times int) (time.Duration, error) {
 	before, err := v.freshCPU(ctx)
 	if err != nil {
@@ -190,7 +191,7 @@ func (v *server) search(ctx context.Context, query string, times int) (time.Dura
 	return (after - before) / time.Duration(times), err
 }
 
-// freshCPU is cpu of now: OpenSearch looks at its process once a second.
+// freshCPU returns cpu after waiting until it is current: OpenSearch updates it once per second.
 func (v *server) freshCPU(ctx context.Context) (time.Duration, error) {
 	if err := pause(ctx, 1100*time.Millisecond); err != nil {
 		return 0, err
@@ -198,8 +199,7 @@ func (v *server) freshCPU(ctx context.Context) (time.Duration, error) {
 	return v.cpu(ctx)
 }
 
-// fill posts bulk requests and counts the documents that are refused for what
-// they are.
+// fill posts bulk requests and returns the number of documents refused with status 400.
 func (v *server) fill(ctx context.Context, bodies [][]byte) (refused int, err error) {
 	var all atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
@@ -219,7 +219,7 @@ func (v *server) fill(ctx context.Context, bodies [][]byte) (refused int, err er
 	return int(all.Load()), err
 }
 
-// refusals counts the items of a bulk request's answer that say 400.
+// refusals counts the items with status 400 in the response to a bulk request.
 func refusals(raw []byte) (n int, err error) {
 	var answer struct {
 		Errors bool
@@ -247,7 +247,7 @@ func refusals(raw []byte) (n int, err error) {
 	return n, nil
 }
 
-// merge makes one segment of all, and waits until nothing is left to do.
+// merge merges each shard to one segment, and waits until no merge runs.
 func (v *server) merge(ctx context.Context) error {
 	if err := v.settle(ctx); err != nil {
 		return err
@@ -261,8 +261,8 @@ func (v *server) merge(ctx context.Context) error {
 	return inspect.Ask(ctx, v.client, http.MethodPost, "/"+indices+"/_refresh", "", nil)
 }
 
-// size is of the segments that can be searched: the store's size in the index
-// statistics can be ten seconds old, and have segments that are merged by now.
+// size returns the size of the searchable segments. The store size in the index statistics can
+// be ten seconds old and include segments that were merged since.
 func (v *server) size(ctx context.Context) (bytes, documents int, err error) {
 	var answer struct {
 		Indices map[string]struct {
@@ -277,7 +277,7 @@ func (v *server) size(ctx context.Context) (bytes, documents int, err error) {
 	err = inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_segments", "", &answer)
 	for _, index := range answer.Indices {
 		for _, copies := range index.Shards {
-			// The primary; its replica has no second node to be on.
+			// The primary: without a second node the replica is unassigned.
 			for _, segment := range copies[0].Segments {
 				bytes += segment.Size
 				documents += segment.Documents
@@ -287,7 +287,7 @@ func (v *server) size(ctx context.Context) (bytes, documents int, err error) {
 	return bytes, documents, err
 }
 
-// property is a field of a mapping, or an object that has fields.
+// property is a field or an object in a mapping.
 type property struct {
 	Type       string
 	Properties map[string]property
@@ -304,7 +304,7 @@ func (p property) count() (n int) {
 	return n + len(p.Fields)
 }
 
-// fields counts what is mapped, fields within fields as well.
+// fields returns the number of mapped fields, including multi-fields.
 func (v *server) fields(ctx context.Context) (n int, err error) {
 	var answer map[string]struct{ Mappings property }
 	err = inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_mapping", "", &answer)
@@ -314,21 +314,21 @@ func (v *server) fields(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-func printExpenses(variants []variant, results [][]expense) {
+func printCosts(variants []variant, results [][]indexCost) {
 	fmt.Printf("\n%-52s %9s %6s  %8s %6s  %6s %7s  %13s  %s\n", "of documents indexed", "bytes/doc", "ratio", "CPU s/1M", "ratio", "fields", "refused", "search CPU ms", "CPU s/1M of each round")
 	var first [2]float64
 	for i, v := range variants {
 		last := results[i][len(results[i])-1]
-		of := func(quantity func(expense) float64) float64 {
+		of := func(quantity func(indexCost) float64) float64 {
 			var all []float64
 			for _, e := range results[i] {
 				all = append(all, quantity(e))
 			}
 			return median(all)
 		}
-		cpu := func(e expense) float64 { return e.cpu.Seconds() / float64(e.indexed) * 1e6 }
-		size, seconds := of(func(e expense) float64 { return float64(e.bytes) / float64(e.indexed) }), of(cpu)
-		words, phrase := of(func(e expense) float64 { return e.words.Seconds() }), of(func(e expense) float64 { return e.phrase.Seconds() })
+		cpu := func(e indexCost) float64 { return e.cpu.Seconds() / float64(e.indexed) * 1e6 }
+		size, seconds := of(func(e indexCost) float64 { return float64(e.bytes) / float64(e.indexed) }), of(cpu)
+		words, phrase := of(func(e indexCost) float64 { return e.words.Seconds() }), of(func(e indexCost) float64 { return e.phrase.Seconds() })
 		if i == 0 {
 			first = [2]float64{size, seconds}
 		}
@@ -338,5 +338,5 @@ func printExpenses(variants []variant, results [][]expense) {
 		}
 		fmt.Println()
 	}
-	fmt.Println("\nsearch: lines that have the words connection and refused; and those that have them as a phrase")
+	fmt.Println("\nsearch: lines with the words connection and refused; and lines with them as a phrase")
 }

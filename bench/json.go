@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// The work of subscription and mapping by encoding/json, for comparison.
+// The work of subscription and mapping done with encoding/json, for comparison.
 
-// timeLayout is that of @timestamp.
+// timeLayout is the layout of @timestamp.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
 const dataMessage = "DATA_MESSAGE"
 
-// writeStructs does with encoding/json and structs what subscription and mapping do.
+// writeStructs does the work of subscription and mapping with encoding/json and structs.
 func writeStructs(request, text []byte) ([]byte, error) {
 	var envelope struct {
 		MessageType string `json:"messageType"`
@@ -49,8 +49,7 @@ func writeStructs(request, text []byte) ([]byte, error) {
 	return to.Bytes(), nil
 }
 
-// writeMaps does the same with what encoding/json makes of JSON whose shape it is
-// not told.
+// writeMaps does the same with maps, into which encoding/json decodes JSON of unknown structure.
 func writeMaps(request, text []byte) ([]byte, error) {
 	var envelope map[string]any
 	if err := json.Unmarshal(text, &envelope); err != nil || envelope["messageType"] != dataMessage {
@@ -77,7 +76,7 @@ func writeMaps(request, text []byte) ([]byte, error) {
 	return to.Bytes(), nil
 }
 
-// newEncoder appends to a request. Each document ends with a newline.
+// newEncoder returns an encoder that appends to a request. Each document ends with a newline.
 func newEncoder(request []byte) (*bytes.Buffer, *json.Encoder) {
 	to := bytes.NewBuffer(request)
 	encoder := json.NewEncoder(to)

@@ -16,21 +16,21 @@ import (
 
 const (
 	latencyShards = 4
-	// shardTakes is what Kinesis lets into a shard in a second, in bytes. Its 1000
-	// records are not reached first: CloudWatch's have kilobytes.
-	shardTakes = 1e6
-	// loadFor is how long each load is kept up.
+	// shardRate is how many bytes per second a shard accepts. The limit of 1000 records per
+	// second is not reached, because CloudWatch's records have kilobytes.
+	shardRate = 1e6
+	// loadFor is how long each load lasts.
 	loadFor = time.Minute
-	// capacityEvents are what OpenSearch is warmed up and measured with, some times.
+	// capacityEvents are the events of each round that warms up and measures OpenSearch.
 	capacityEvents, capacityRounds = 250_000, 4
-	// primers are records that are put first: some to each shard.
+	// primers is the number of records that are put first, so that each shard gets some.
 	primers = 64
 )
 
 var loads = []float64{0.01, 0.5}
 
-// latency measures the time from the put of a record to the acknowledgement of
-// its last document by a real OpenSearch.
+// latency measures the time from the put of a record until a real OpenSearch acknowledges its
+// last document.
 func latency(ctx context.Context, program string, s settings) (err error) {
 	mapper, err := newMapper(defaultSchema)
 	if err != nil {
@@ -46,22 +46,22 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	takes := 0.0 // bytes of records a second
+	searchRate := 0.0 // bytes of records per second
 	for range capacityRounds {
 		p, err := server.measure(ctx, contender{start: func(ctx context.Context) (*attempt, error) {
 			return startLoader(ctx, server, bodies), nil
 		}}, f.events)
 		if err != nil {
-			return fmt.Errorf("measure what OpenSearch takes: %w", err)
+			return fmt.Errorf("measure OpenSearch's capacity: %w", err)
 		}
-		takes = float64(f.packed) / p.took.wall.Seconds()
+		searchRate = float64(f.packed) / p.took.wall.Seconds()
 	}
-	capacity, of := latencyShards*shardTakes, "the stream's"
-	if takes < capacity {
-		capacity, of = takes, "OpenSearch's, which is lower than the stream's"
+	capacity, of := latencyShards*shardRate, "the stream's"
+	if searchRate < capacity {
+		capacity, of = searchRate, "OpenSearch's, which is lower than the stream's"
 	}
-	fmt.Printf("\n%d shards take %.1f MB/s of records, OpenSearch on this machine %.1f MB/s: load is a share of %s capacity\n",
-		latencyShards, latencyShards*shardTakes/1e6, takes/1e6, of)
+	fmt.Printf("\n%d shards accept %.1f MB/s of records, OpenSearch on this machine %.1f MB/s: load is a share of %s capacity\n",
+		latencyShards, latencyShards*shardRate/1e6, searchRate/1e6, of)
 	if err := server.empty(ctx); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 		return err
 	}
 	defer services.stop()
-	acks := &acknowledgements{search: server.node.URL, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: bulkConnections}}, flights: make(map[string]*flight)}
+	acks := &acknowledgements{search: server.node.URL, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: bulkConnections}}, pending: make(map[string]*pending)}
 	url, err := services.serve(ctx, acks)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 	}()
 
 	put := &putter{client: services.client(), records: loggen.New(loggen.Options{Seed: 1}), acks: acks}
-	// What is put first finds no leases and no index.
+	// The first records wait until leases and indices exist, so they do not count.
 	for range primers {
 		if _, err := put.one(ctx); err != nil {
 			return err
@@ -95,7 +95,7 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 	if err := acks.await(ctx, worker); err != nil {
 		return err
 	}
-	acks.take()
+	acks.times()
 
 	fmt.Printf("\n%-6s %10s %10s  %s\n", "load", "events/s", "records", "ms from put to acknowledged: p50, p99, max; of a bulk request: p50, p99, max")
 	for _, load := range loads {
@@ -106,13 +106,13 @@ func latency(ctx context.Context, program string, s settings) (err error) {
 		if err := acks.await(ctx, worker); err != nil {
 			return err
 		}
-		took, answers := acks.take()
+		took, answers := acks.times()
 		fmt.Printf("%4.0f %% %10.0f %10d  %d; %d\n", load*100, float64(put.events-events)/loadFor.Seconds(), len(took), spread(took), spread(answers))
 	}
 	return server.check(ctx, put.events)
 }
 
-// spread is the median, the 99th percentile and the maximum, in milliseconds.
+// spread returns the median, the 99th percentile and the maximum in milliseconds.
 func spread(of []time.Duration) []int64 {
 	slices.Sort(of)
 	return []int64{of[len(of)/2].Milliseconds(), of[len(of)*99/100].Milliseconds(), of[len(of)-1].Milliseconds()}
@@ -139,7 +139,7 @@ func (p *putter) one(ctx context.Context) (size int, err error) {
 	return len(r.Data), err
 }
 
-// steadily puts so many bytes a second.
+// steadily puts records at a rate in bytes per second, for loadFor.
 func (p *putter) steadily(ctx context.Context, rate float64) error {
 	began, size := time.Now(), 0
 	for time.Since(began) < loadFor {
@@ -156,16 +156,16 @@ func (p *putter) steadily(ctx context.Context, rate float64) error {
 	return nil
 }
 
-// await waits until all is acknowledged.
+// await waits until all documents are acknowledged.
 func (a *acknowledgements) await(ctx context.Context, worker *process) error {
-	for patient := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(patience); ; {
 		n, err := a.waiting()
 		switch {
 		case err != nil || n == 0:
 			return err
 		case worker.hasExited():
-			return fmt.Errorf("it ended early: see %s", worker.log)
-		case time.Now().After(patient):
+			return fmt.Errorf("the worker ended early: see %s", worker.log)
+		case time.Now().After(deadline):
 			return fmt.Errorf("%d documents are not acknowledged after %s", n, patience)
 		}
 		if err := pause(ctx, pollEvery); err != nil {

@@ -17,22 +17,22 @@ import (
 	"logsluice/subscription"
 )
 
-// A loader that posts ready-made requests and does nothing else.
+// A loader that only posts prepared requests.
 
-// What logsluice has by default; the loader does the same.
+// The defaults of logsluice, which the loader uses too.
 const (
 	bulkBytes       = 8 << 20
 	bulkDocuments   = 20_000
 	bulkConnections = 8
 )
 
-// Built-in schemas: what a document has beside its line.
+// Built-in schemas.
 const (
 	plainSchema   = "plain"
-	defaultSchema = schema.Default // as the settings come
+	defaultSchema = schema.Default // of run
 )
 
-// documentsOf are the documents of a built-in schema.
+// documentsOf returns the documents of a built-in schema.
 func documentsOf(builtIn string) (assets.Documents, error) {
 	s, err := schema.BuiltIn(builtIn)
 	return assets.Documents{Naming: schema.Naming{Prefix: indexPrefix, Zone: time.UTC}, Schema: s}, err
@@ -46,12 +46,12 @@ func newMapper(builtIn string) (*mapping.Mapper, error) {
 	return mapping.New(mapping.Config{Naming: d.Naming, Schema: d.Schema})
 }
 
-// encoder makes the documents of an envelope, as mapping.Mapper does.
+// encoder writes the documents of an envelope, as mapping.Mapper does.
 type encoder interface {
 	AppendAll(dst []byte, envelope *subscription.Envelope) []byte
 }
 
-// newBodies makes the bulk requests that bring a fixture's documents.
+// newBodies returns bulk requests with a fixture's documents.
 func newBodies(f *fixture, to encoder) ([][]byte, error) {
 	decoder := subscription.NewDecoder(64 << 20)
 	var bodies [][]byte
@@ -73,7 +73,7 @@ func newBodies(f *fixture, to encoder) ([][]byte, error) {
 	return append(bodies, body), nil
 }
 
-// load posts bulk requests, as many at a time as logsluice does at the most.
+// load posts bulk requests, with the maximum concurrency of logsluice.
 func load(ctx context.Context, v *server, bodies [][]byte) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(bulkConnections)
@@ -83,7 +83,7 @@ func load(ctx context.Context, v *server, bodies [][]byte) error {
 	return group.Wait()
 }
 
-// post sends a bulk request whose documents must all be taken.
+// post sends a bulk request, and fails unless all documents are accepted.
 func (v *server) post(ctx context.Context, body []byte) error {
 	answer, err := v.bulk(ctx, body)
 	if err == nil && !bytes.Contains(answer, []byte(`"errors":false`)) {
@@ -92,7 +92,7 @@ func (v *server) post(ctx context.Context, body []byte) error {
 	return err
 }
 
-// bulk sends a bulk request. It asks for what logsluice asks for.
+// bulk sends a bulk request with the options of logsluice.
 func (v *server) bulk(ctx context.Context, body []byte) (answer []byte, err error) {
 	req, err := opensearch.NewBulkRequest(ctx, opensearch.ItemsOnly, bytes.NewReader(body))
 	if err != nil {

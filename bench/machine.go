@@ -11,16 +11,17 @@ import (
 	"time"
 )
 
-// The machine: its name, and its CPU time by process.
+// The description of the machine, and the CPU time of its processes.
 
-// moment has the CPU time that was spent until then.
+// moment is a time and the CPU time spent until then.
 type moment struct {
 	at              time.Time
-	machine, server time.Duration // by all processes, and by OpenSearch
-	ours            time.Duration // by the client of OpenSearch and by this process
+	machine, server time.Duration // of all processes, and of OpenSearch
+	ours            time.Duration // of the client of OpenSearch and of this process
 }
 
-// now takes a moment; client is a process beside this one, 0 if there is none.
+// now returns the current moment. client is the process id of a client, or 0 if this process is
+// the only one.
 func now(server, client int) (m moment, err error) {
 	m = moment{at: time.Now(), ours: spent()}
 	if m.machine, err = busy(); err != nil {
@@ -34,11 +35,12 @@ func now(server, client int) (m moment, err error) {
 	return m, err
 }
 
-// span is what passed between two moments.
+// span is the time between two moments, as since defines.
 type span struct{ wall, others, all time.Duration }
 
-// since tells the time, less what other programs had of the processors, and less
-// what everything but OpenSearch had.
+// since returns the time since an earlier moment: the wall time, the wall time without the share
+// of the processors that other programs used, and without the share of everything except
+// OpenSearch.
 func (m moment) since(began moment) span {
 	wall, server := m.at.Sub(began.at), m.server-began.server
 	rest := m.machine - began.machine - server
@@ -49,7 +51,7 @@ func (m moment) since(began moment) span {
 // tick is the unit of /proc.
 const tick = 10 * time.Millisecond
 
-// busy is what all processors have worked since the machine's start.
+// busy returns the CPU time of all processors since the machine started.
 func busy() (time.Duration, error) {
 	stat, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -61,13 +63,13 @@ func busy() (time.Duration, error) {
 	return ticks(fields[1], fields[2], fields[3], fields[6], fields[7], fields[8])
 }
 
-// cpuOf is what a process has spent so far, to 10 ms.
+// cpuOf returns the CPU time of a process, with a resolution of 10 ms.
 func cpuOf(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// utime and stime are the 14th and 15th field; the name before may have spaces.
+	// utime and stime are the 14th and 15th field. The name before them can contain spaces.
 	const utime = 14 - 3
 	_, fields, _ := strings.Cut(string(stat), ") ")
 	return ticks(strings.Fields(fields)[utime : utime+2]...)
@@ -85,10 +87,10 @@ func ticks(fields ...string) (time.Duration, error) {
 	return time.Duration(sum) * tick, nil
 }
 
-// machine is what the times are of.
+// machine describes the CPU, the Go version and the kernel.
 func machine() string {
 	model := "unknown CPU"
-	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model is unknown
+	info, _ := os.ReadFile("/proc/cpuinfo") // an error leaves the model unknown
 	if found := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(info); found != nil {
 		model = string(found[1])
 	}

@@ -1,9 +1,8 @@
-// Command bench measures what the whole consumer costs as a process, beside what
-// parts of its work, JSON libraries and Telegraf cost on the same records in the
-// same run. Everything is on this machine: Kinesis and DynamoDB in process, and a
-// _bulk endpoint that takes every document and checks that it got each event once.
-// In other parts a real OpenSearch takes the documents: how many a second, and how
-// soon, and what they cost it, indexed in one way or another.
+// Command bench measures the cost of the whole consumer as a process, next to that of parts of
+// its work, JSON libraries and Telegraf with the same records in the same run. Everything runs
+// on this machine: Kinesis and DynamoDB in process, and a _bulk endpoint that accepts every
+// document and checks that each event arrives once. Other parts use a real OpenSearch: they
+// measure documents per second, latency, and the cost of different ways of indexing.
 package main
 
 import (
@@ -25,11 +24,11 @@ type settings struct {
 	peers                  bool
 }
 
-// parts are what can be measured, in order.
+// parts are the measurements, in order.
 var parts = []struct {
 	name    string
 	measure func(ctx context.Context, program string, s settings) error
-	alone   bool // only when it is asked for by name
+	alone   bool // not part of "all"
 }{
 	{name: "cost", measure: cost}, {name: "search", measure: search}, {name: "latency", measure: latency}, {name: "scaling", measure: scaling},
 	{name: "index", measure: index, alone: true},
@@ -39,8 +38,8 @@ func main() {
 	var s settings
 	flag.IntVar(&s.events, "events", 361_832, "number of log events")
 	flag.IntVar(&s.shards, "shards", 4, "number of shards")
-	flag.IntVar(&s.rounds, "rounds", 5, "rounds, of which the medians are told")
-	flag.StringVar(&s.cache, "cache", ".cache", "folder for the programs that are built")
+	flag.IntVar(&s.rounds, "rounds", 5, "rounds, whose medians are printed")
+	flag.StringVar(&s.cache, "cache", ".cache", "folder for built programs")
 	flag.StringVar(&s.part, "part", "all", "what to measure: cost, search, latency, scaling, or all of these; or index")
 	flag.BoolVar(&s.peers, "peers", true, "measure Telegraf and other JSON libraries too, which have to be built")
 	flag.Parse()
@@ -75,7 +74,7 @@ func run(ctx context.Context, s settings) error {
 		}
 	}
 	if !known {
-		return fmt.Errorf("there is no part %q to measure", s.part)
+		return fmt.Errorf("-part: %q is unknown: give cost, search, latency, scaling, index or all", s.part)
 	}
 	return nil
 }

@@ -7,14 +7,13 @@ import (
 	"path/filepath"
 )
 
-// The peers, which are built from a module of their own (bench/peers), so that their
-// dependencies are not ours.
+// The peers are built from their own module (bench/peers), so that logsluice does not get their
+// dependencies.
 
 // telegrafTags are the plugins that Telegraf is built with.
 const telegrafTags = "custom,inputs.kinesis_consumer,outputs.opensearch,parsers.json_v2"
 
-// buildPeers builds what is in the module of the peers, which is one of its own so
-// that its dependencies are not ours.
+// buildPeers builds Telegraf and bench/peers/decode, and returns the paths of the programs.
 func buildPeers(ctx context.Context, cache string) (telegraf, decoder string, err error) {
 	if cache, err = filepath.Abs(cache); err != nil {
 		return "", "", err

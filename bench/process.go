@@ -22,10 +22,10 @@ type process struct {
 	err     error
 }
 
-// startWorker starts logsluice with the settings as they come, but for those given.
+// startWorker starts logsluice with default settings, except those in env.
 func startWorker(program string, s settings, from *services, search string, env ...string) (*process, error) {
 	return startProcess(s, append(env, "APPLICATION_NAME=bench", "OPENSEARCH_URL="+search, "INDEX_PREFIX="+indexPrefix,
-		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // the fixture has times of its own
+		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // the fixture's events have fixed times
 		"AWS_ENDPOINT_URL_KINESIS="+from.kinesis, "AWS_ENDPOINT_URL_DYNAMODB="+from.dynamodb), program, "run")
 }
 
@@ -38,7 +38,7 @@ func startProcess(s settings, env []string, program string, args ...string) (*pr
 	p := &process{command: exec.Command(program, args...), started: time.Now(), log: log.Name(), exited: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = log, log
 	p.command.Env = append(append(os.Environ(),
-		"AWS_CA_BUNDLE=", // all is plain HTTP, and reading certificates takes its time
+		"AWS_CA_BUNDLE=", // all servers use plain HTTP, and reading certificates takes time
 		"STREAM_NAME="+streamName, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench"), env...)
 	local.Detach(p.command)
 	if err := p.command.Start(); err != nil {
@@ -51,13 +51,13 @@ func startProcess(s settings, env []string, program string, args ...string) (*pr
 	return p, nil
 }
 
-// await waits until something is done.
+// await waits until done is closed. It fails if the process ends, or after patience.
 func (p *process) await(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
 		return nil
 	case <-p.exited:
-		return fmt.Errorf("it ended early: see %s", p.log)
+		return fmt.Errorf("the process ended early: see %s", p.log)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(patience):
@@ -74,7 +74,7 @@ func (p *process) hasExited() bool {
 	}
 }
 
-// stop ends the process in order and tells what it took.
+// stop stops the process and returns the resources that it used.
 func (p *process) stop() (usage, error) {
 	took := usage{wall: time.Since(p.started)}
 	var err error
@@ -85,7 +85,7 @@ func (p *process) stop() (usage, error) {
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
-		err = errors.Join(err, errors.New("it does not end when asked"), p.command.Process.Kill())
+		err = errors.Join(err, errors.New("the process does not end after SIGTERM"), p.command.Process.Kill())
 		<-p.exited
 	}
 	if err = errors.Join(err, p.err); err != nil {

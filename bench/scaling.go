@@ -9,17 +9,17 @@ import (
 
 const (
 	scalingEvents = 500_000
-	// startTime is more than a worker takes until it has all leases; idleTime is
-	// how long it is watched then.
+	// startTime is longer than a worker needs to acquire all leases. idleTime is how long it is
+	// observed afterwards.
 	startTime, idleTime = 5 * time.Second, 15 * time.Second
-	// scalingRounds are few, as one shard gives its 2 MB a second and no more.
+	// scalingRounds are few, because a shard delivers only 2 MB per second.
 	scalingRounds = 3
 )
 
 var shardCounts = []int{1, 4, 16, 64}
 
-// scaling measures what the same events cost when more shards bring them, and
-// what a worker costs that has nothing to do.
+// scaling measures the cost of the same events from different numbers of shards, and the cost
+// of an idle worker.
 func scaling(ctx context.Context, program string, s settings) error {
 	f := newFixture(scalingEvents)
 	fmt.Println(f)
@@ -50,30 +50,30 @@ func scaling(ctx context.Context, program string, s settings) error {
 	for i, row := range rows {
 		var all, net []float64
 		var walls []time.Duration
-		most := int64(0)
+		resident := int64(0)
 		for _, u := range row.runs {
 			perMillion := 1e6 / float64(f.events)
 			all = append(all, u.cpu.Seconds()*perMillion)
 			net = append(net, (u.cpu-row.idle.over(u.wall)).Seconds()*perMillion)
 			walls = append(walls, u.wall)
-			most = max(most, u.resident)
+			resident = max(resident, u.resident)
 		}
 		if i == 0 {
 			first, firstNet = median(all), median(net)
 		}
 		fmt.Printf("%-6d %8.1f %12.2f %8.2f %8.2f %10.1f %10.2f %8.2f %6d MiB  %.2f\n", shardCounts[i], median(walls).Seconds(), median(all), median(all)/first,
-			row.idle.start.Seconds(), row.idle.rate*1000, median(net), median(net)/firstNet, most>>20, all)
+			row.idle.start.Seconds(), row.idle.rate*1000, median(net), median(net)/firstNet, resident>>20, all)
 	}
 	return nil
 }
 
-// idleness is what a worker spends whose shards are empty.
+// idleness is the CPU time of a worker whose shards are empty.
 type idleness struct {
-	start time.Duration // CPU in the first startTime
-	rate  float64       // CPU seconds a second after that
+	start time.Duration // CPU time in the first startTime
+	rate  float64       // CPU seconds per second afterwards
 }
 
-// over is what it spends in a time.
+// over returns the CPU time spent in a wall time.
 func (i idleness) over(wall time.Duration) time.Duration {
 	return i.start + time.Duration(i.rate*float64(wall-startTime))
 }

@@ -8,41 +8,41 @@ import (
 	"time"
 )
 
-// The part search: documents per second with a real OpenSearch, next to a loader that only
-// posts.
+// The part search: documents per second with a real OpenSearch, compared with a loader that
+// only posts.
 
 const (
 	searchEvents = 500_000
-	// searchShards give far more than OpenSearch takes: a shard gives 2 MB a second.
+	// searchShards deliver far more than OpenSearch can index: 2 MB per second and shard.
 	searchShards = 16
-	// warmUps are rounds that do not count: Java compiles what runs often.
+	// warmUps are rounds that do not count, because Java compiles code that runs often.
 	warmUps = 2
-	// pollEvery is how exact times are; a round takes a hundred times as long.
+	// pollEvery is the resolution of times. A round takes a hundred times as long.
 	pollEvery = 100 * time.Millisecond
 )
 
-// contender brings the documents into OpenSearch.
+// contender is a way to index the documents.
 type contender struct {
 	name  string
 	start func(context.Context) (*attempt, error)
 }
 
-// attempt is a contender at work.
+// attempt is a running contender.
 type attempt struct {
-	pid   int             // of a process beside this one, 0 if there is none
-	ended <-chan struct{} // closed when it does no more, whether by an error or not
-	// finish waits for its end, asking for it if need be, and tells its CPU time.
+	pid   int             // of the contender's process, 0 for this process
+	ended <-chan struct{} // closed when it has ended, with or without an error
+	// finish stops the contender if necessary, and returns its CPU time.
 	finish func() (time.Duration, error)
 }
 
-// performance is how a contender fared in a round.
-type performance struct {
-	took        span          // from the first document to the last
-	server, own time.Duration // CPU
+// roundResult is the result of a contender in a round.
+type roundResult struct {
+	took           span          // from the first document to the last
+	server, client time.Duration // CPU time
 }
 
-// search measures the whole consumer against a loader that has nothing to do but
-// to post the same documents, into the same real OpenSearch.
+// search compares the whole consumer with a loader that only posts the same documents to the
+// same real OpenSearch.
 func search(ctx context.Context, program string, s settings) (err error) {
 	f := newFixture(searchEvents)
 	fmt.Println(f)
@@ -61,17 +61,17 @@ func search(ctx context.Context, program string, s settings) (err error) {
 	defer func() { err = errors.Join(err, server.stop()) }()
 
 	contenders := []contender{
-		{fmt.Sprintf("loader of %d ready-made requests", len(bodies)), func(ctx context.Context) (*attempt, error) {
+		{fmt.Sprintf("loader of %d prepared requests", len(bodies)), func(ctx context.Context) (*attempt, error) {
 			return startLoader(ctx, server, bodies), nil
 		}},
 		{fmt.Sprintf("logsluice, the whole process, %d shards", searchShards), func(ctx context.Context) (*attempt, error) {
 			return startConsumer(ctx, program, s, server, f)
 		}},
 	}
-	results := make([][]performance, len(contenders))
+	results := make([][]roundResult, len(contenders))
 	for round := range warmUps + s.rounds {
 		for i := range contenders {
-			i = (i + round) % len(contenders) // nobody is always the first
+			i = (i + round) % len(contenders) // so that no contender is always the first
 			p, err := server.measure(ctx, contenders[i], f.events)
 			if err != nil {
 				return fmt.Errorf("%s: %w", contenders[i].name, err)
@@ -81,7 +81,7 @@ func search(ctx context.Context, program string, s settings) (err error) {
 			}
 		}
 	}
-	printPerformances(contenders, results, float64(f.events))
+	printResults(contenders, results, float64(f.events))
 	return nil
 }
 
@@ -98,7 +98,7 @@ func startLoader(ctx context.Context, server *server, bodies [][]byte) *attempt 
 	}}
 }
 
-// startConsumer counts the CPU time of the worker alone.
+// startConsumer starts a worker. Only the worker's CPU time counts.
 func startConsumer(ctx context.Context, program string, s settings, server *server, f *fixture) (*attempt, error) {
 	services, err := startServices(ctx, searchShards, f)
 	if err != nil {
@@ -117,8 +117,8 @@ func startConsumer(ctx context.Context, program string, s settings, server *serv
 	}}, nil
 }
 
-// measure has a contender fill OpenSearch, which is empty.
-func (v *server) measure(ctx context.Context, c contender, events int) (p performance, err error) {
+// measure empties OpenSearch and runs a contender.
+func (v *server) measure(ctx context.Context, c contender, events int) (p roundResult, err error) {
 	if err := v.empty(ctx); err != nil {
 		return p, err
 	}
@@ -131,22 +131,22 @@ func (v *server) measure(ctx context.Context, c contender, events int) (p perfor
 		return p, err
 	}
 	p.took, err = v.watch(ctx, events, try)
-	own, finished := try.finish()
+	client, finished := try.finish()
 	if err = errors.Join(err, finished, v.settle(ctx)); err != nil {
 		return p, err
 	}
 	after, err := v.cpu(ctx)
-	p.server, p.own = after-before, own
+	p.server, p.client = after-before, client
 	return p, errors.Join(err, v.check(ctx, events))
 }
 
-// watch tells the time from the first document to the last.
+// watch returns the time from the first document to the last.
 func (v *server) watch(ctx context.Context, events int, try *attempt) (span, error) {
 	began, err := now(v.node.Pid(), try.pid)
 	if err != nil {
 		return span{}, err
 	}
-	for patient := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(patience); ; {
 		more := true
 		select {
 		case <-try.ended:
@@ -166,7 +166,7 @@ func (v *server) watch(ctx context.Context, events int, try *attempt) (span, err
 		case n >= events:
 			ended, err := now(v.node.Pid(), try.pid)
 			return ended.since(began), err
-		case !more || asked.at.After(patient):
+		case !more || asked.at.After(deadline):
 			return span{}, fmt.Errorf("%w: %d of %d", errMissing, n, events)
 		}
 		if err := pause(ctx, pollEvery); err != nil {
@@ -175,16 +175,16 @@ func (v *server) watch(ctx context.Context, events int, try *attempt) (span, err
 	}
 }
 
-func printPerformances(contenders []contender, results [][]performance, events float64) {
+func printResults(contenders []contender, results [][]roundResult, events float64) {
 	for _, quantity := range []struct {
 		name string
-		of   func(performance) float64
+		of   func(roundResult) float64
 	}{
-		{"documents per second", func(p performance) float64 { return events / p.took.wall.Seconds() }},
-		{"… of the time that others leave", func(p performance) float64 { return events / p.took.others.Seconds() }},
-		{"… that all but OpenSearch leave", func(p performance) float64 { return events / p.took.all.Seconds() }},
-		{"OpenSearch's CPU seconds per 1M documents", func(p performance) float64 { return p.server.Seconds() / events * 1e6 }},
-		{"own CPU seconds per 1M documents", func(p performance) float64 { return p.own.Seconds() / events * 1e6 }},
+		{"documents per second", func(p roundResult) float64 { return events / p.took.wall.Seconds() }},
+		{"… without the share of other programs", func(p roundResult) float64 { return events / p.took.others.Seconds() }},
+		{"… without the share of all but OpenSearch", func(p roundResult) float64 { return events / p.took.all.Seconds() }},
+		{"OpenSearch's CPU seconds per 1M documents", func(p roundResult) float64 { return p.server.Seconds() / events * 1e6 }},
+		{"client's CPU seconds per 1M documents", func(p roundResult) float64 { return p.client.Seconds() / events * 1e6 }},
 	} {
 		fmt.Printf("\n%-45s %10s %8s  %s\n", quantity.name, "median", "ratio", "all, in the order of the rounds")
 		first := 0.0
@@ -202,7 +202,7 @@ func printPerformances(contenders []contender, results [][]performance, events f
 	}
 }
 
-// digits after the point that tell about three digits in all.
+// digits returns how many digits after the point show about three digits in total.
 func digits(of float64) int {
 	if of < 1000 {
 		return 2

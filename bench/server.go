@@ -21,17 +21,17 @@ type server struct {
 	client *opensearchgo.Client
 }
 
-// heap is enough for what the loader has under way at a time: with half of it,
-// OpenSearch refuses some of it for want of memory.
+// heap is enough for the loader's concurrent requests. With half of it, OpenSearch refuses some
+// of them because of memory pressure.
 const heap = "4g"
 
-// startServer has the index template of a built-in schema in place.
+// startServer starts OpenSearch with the index template of a built-in schema.
 func startServer(ctx context.Context, s settings, builtIn string) (*server, error) {
 	documents, err := documentsOf(builtIn)
 	if err != nil {
 		return nil, err
 	}
-	v, err := startBareServer(ctx, s)
+	v, err := startPlainServer(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,8 @@ func startServer(ctx context.Context, s settings, builtIn string) (*server, erro
 	return v, nil
 }
 
-// startBareServer has no index templates.
-func startBareServer(ctx context.Context, s settings) (*server, error) {
+// startPlainServer starts OpenSearch without index templates.
+func startPlainServer(ctx context.Context, s settings) (*server, error) {
 	node, err := local.StartOpenSearch(ctx, local.Options{Cache: s.cache, Log: os.Stdout, Heap: heap})
 	if err != nil {
 		return nil, err
@@ -60,14 +60,14 @@ func startBareServer(ctx context.Context, s settings) (*server, error) {
 
 func (v *server) stop() error { return errors.Join(v.client.Close(), v.node.Stop()) }
 
-// indices are those of the documents.
+// indices matches the indices of the documents.
 const indices = indexPrefix + "-*"
 
 func (v *server) empty(ctx context.Context) error {
 	return inspect.Ask(ctx, v.client, http.MethodDelete, "/"+indices, "", nil)
 }
 
-// documents tells how many were indexed since the indices are there.
+// documents returns how many documents were indexed since the indices were created.
 func (v *server) documents(ctx context.Context) (int, error) {
 	var stats indicesStats
 	err := inspect.Ask(ctx, v.client, http.MethodGet, "/"+indices+"/_stats/indexing", "", &stats)
@@ -85,8 +85,7 @@ type indicesStats struct {
 	} `json:"_all"`
 }
 
-// settle waits until what was indexed is on disk and no merge runs, so that all
-// work on documents is done.
+// settle waits until all documents are on disk and no merge runs.
 func (v *server) settle(ctx context.Context) error {
 	if err := inspect.Ask(ctx, v.client, http.MethodPost, "/"+indices+"/_flush?wait_if_ongoing=true", "", nil); err != nil {
 		return err
@@ -105,7 +104,7 @@ func (v *server) settle(ctx context.Context) error {
 	}
 }
 
-// cpu is what the process has spent since its start.
+// cpu returns the CPU time of the OpenSearch process since its start.
 func (v *server) cpu(ctx context.Context) (time.Duration, error) {
 	var stats struct {
 		Nodes map[string]struct {
@@ -122,10 +121,10 @@ func (v *server) cpu(ctx context.Context) (time.Duration, error) {
 	for _, node := range stats.Nodes {
 		return time.Duration(node.Process.CPU.Total) * time.Millisecond, nil
 	}
-	return 0, errors.New("OpenSearch tells the CPU time of no node")
+	return 0, errors.New("OpenSearch reports no node's CPU time")
 }
 
-// check tells whether all documents can be found.
+// check returns an error unless all documents can be found.
 func (v *server) check(ctx context.Context, want int) error {
 	got, err := inspect.Count(ctx, v.client, indices)
 	if err == nil && got != want {

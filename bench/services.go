@@ -24,7 +24,7 @@ const (
 	indexPrefix = "bench"
 )
 
-// services are what a consumer talks to.
+// services are the servers that a consumer uses.
 type services struct {
 	kinesis, dynamodb, search string // URLs
 	sink                      *sink
@@ -32,7 +32,7 @@ type services struct {
 	servers                   []*http.Server
 }
 
-// startServices has a stream that holds the fixture.
+// startServices starts the servers, with a stream that has the fixture's records.
 func startServices(ctx context.Context, shards int, f *fixture) (*services, error) {
 	s := &services{sink: newSink(f.events)}
 	for url, handler := range map[*string]http.Handler{
@@ -51,7 +51,7 @@ func startServices(ctx context.Context, shards int, f *fixture) (*services, erro
 	return s, nil
 }
 
-// serve has a handler answer until the services are stopped.
+// serve serves a handler until the services are stopped, and returns its URL.
 func (s *services) serve(ctx context.Context, handler http.Handler) (url string, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *services) put(ctx context.Context, shards int, f *fixture) error {
 			return err
 		}
 		if *out.FailedRecordCount > 0 {
-			return fmt.Errorf("%d records were not taken", *out.FailedRecordCount)
+			return fmt.Errorf("%d records were not accepted", *out.FailedRecordCount)
 		}
 		records = records[n:]
 	}

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// sink takes every document of bulk requests, and adds up what it got.
+// sink accepts every document of bulk requests, and computes the checksum of the events.
 type sink struct {
 	want int
-	full chan struct{} // closed when as many different events came as are wanted
+	full chan struct{} // closed when want different events have arrived
 	read reading
 
 	mu   sync.Mutex
 	got  checksum
-	seen map[uint64]struct{} // the events, by their sums
+	seen map[uint64]struct{} // sums of the events
 }
 
-// reading finds the event in a document that is to be in an index under an id.
+// reading extracts the event from a document for an index and an id.
 type reading func(index, id string, source []byte) (event, error)
 
 func newSink(want int) *sink {
@@ -42,14 +42,14 @@ func readOurs(index, id string, source []byte) (event, error) {
 	return event{index, id, d.Message, d.LogGroup, d.LogStream, d.Owner, d.Time.UnixMilli()}, err
 }
 
-// ServeHTTP answers as OpenSearch does to logsluice's requests.
+// ServeHTTP responds to logsluice's requests as OpenSearch does.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/_bulk"):
 		s.bulk(w, r.Body)
 	case r.Method == http.MethodGet:
-		w.WriteHeader(http.StatusNotFound) // no template is in place
+		w.WriteHeader(http.StatusNotFound) // no template exists
 	default:
 		_, _ = io.WriteString(w, `{"acknowledged":true}`)
 	}
@@ -63,7 +63,7 @@ func (s *sink) bulk(w http.ResponseWriter, body io.Reader) {
 		http.Error(w, `{"error":{"type":"parse_exception","reason":"not a document"}}`, http.StatusBadRequest)
 		return
 	case err != nil:
-		return // the client is gone
+		return // the client has gone
 	}
 	answer := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, len(came)), ",")
 	_, _ = io.WriteString(w, `{"errors":false,"items":[`+answer+`]}`)
@@ -81,8 +81,8 @@ func (s *sink) bulk(w http.ResponseWriter, body io.Reader) {
 
 var errDocument = errors.New("not a document")
 
-// events tells each event that a bulk request holds.
-func events(request io.Reader, read reading, tell func(event)) error {
+// events calls visit for each event in a bulk request.
+func events(request io.Reader, read reading, visit func(event)) error {
 	lines := bufio.NewReaderSize(request, 1<<20)
 	for {
 		action, err := lines.ReadBytes('\n')
@@ -108,7 +108,7 @@ func events(request io.Reader, read reading, tell func(event)) error {
 			if err != nil {
 				return fmt.Errorf("%w: %w", errDocument, err)
 			}
-			tell(e)
+			visit(e)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (s *sink) result() checksum {
 	return s.got
 }
 
-// distinct is how many different events came.
+// distinct returns how many different events have arrived.
 func (s *sink) distinct() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// readTelegraf finds the event in a document of bench/peers/telegraf.conf, whose
-// own id is a hash.
+// readTelegraf extracts the event from a document of bench/peers/telegraf.conf, whose id is a
+// hash.
 func readTelegraf(index, _ string, source []byte) (event, error) {
 	var d struct {
 		Time time.Time `json:"@timestamp"`
@@ -27,22 +27,21 @@ func readTelegraf(index, _ string, source []byte) (event, error) {
 	return event{index, d.Tag.ID, d.Event.Message, d.Tag.LogGroup, d.Tag.LogStream, d.Tag.Owner, d.Time.UnixMilli()}, err
 }
 
-// eachOnce is what should arrive.
+// eachOnce describes the expected result.
 const eachOnce = "each event arrived once"
 
-// silence is how long nothing comes when nothing more is to be expected.
+// silence is the time without events after which no more are expected.
 const silence = 20 * time.Second
 
-// errCrash is an end before the first document.
-var errCrash = errors.New("it crashed when it started")
+// errCrash is returned when Telegraf ends before the first document.
+var errCrash = errors.New("Telegraf crashed when it started")
 
-// runTelegraf has Telegraf read the whole stream, and tells what it took from its
-// start to its orderly end, and what arrived, which may be more or less than each
-// event once. When it crashes at its start, it is started again: it has a race on
-// a map there.
+// runTelegraf runs Telegraf until it has read the whole stream. It returns the usage until it has
+// stopped in order, and which events arrived, which can be more or less than each event once. It
+// starts Telegraf again if that crashes at its start, because of a race on a map there.
 func runTelegraf(ctx context.Context, program string, s settings, f *fixture) (took usage, arrived string, err error) {
-	const most = 10
-	for crashes := range most {
+	const attempts = 10
+	for crashes := range attempts {
 		took, arrived, err = tryTelegraf(ctx, program, s, f)
 		if crashes > 0 {
 			arrived += fmt.Sprintf(" (crashes at its start before that: %d)", crashes)

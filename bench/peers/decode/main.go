@@ -1,7 +1,6 @@
-// Command decode makes bulk requests of a file of subscription records with JSON
-// libraries that are none of logsluice's dependencies. For each name of one that
-// it reads from stdin it prints what that cost; with -body NAME it prints the
-// requests themselves.
+// Command decode writes bulk requests from a file of subscription records with JSON libraries
+// that logsluice does not depend on. For each name of a writer on standard input it prints the
+// CPU time. With -body NAME it prints the requests.
 package main
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// A writer appends the documents of an envelope to dst as a bulk request has them.
+// A writer appends the documents of an envelope to dst in the format of a bulk request.
 type writer func(dst, envelope []byte) ([]byte, error)
 
 var writers = map[string]func() writer{
@@ -30,7 +29,7 @@ var writers = map[string]func() writer{
 }
 
 func main() {
-	body := flag.String("body", "", "print the requests that this one makes")
+	body := flag.String("body", "", "print the requests of this writer")
 	flag.Parse()
 	if err := run(flag.Arg(0), *body); err != nil {
 		fmt.Fprintln(os.Stderr, "decode:", err)
@@ -51,7 +50,7 @@ func run(file, body string) error {
 	}
 	names := bufio.NewScanner(os.Stdin)
 	for names.Scan() {
-		runtime.GC() // what the pass before has left is not this one's
+		runtime.GC() // so that a pass is not charged for the garbage of the last one
 		before := spent()
 		if err := pass(records, names.Text(), func([]byte) error { return nil }); err != nil {
 			return err
@@ -64,7 +63,7 @@ func run(file, body string) error {
 	return names.Err()
 }
 
-// read reads records, each of which has its length before it.
+// read reads records, each preceded by its length.
 func read(file string) ([][]byte, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -83,10 +82,10 @@ func read(file string) ([][]byte, error) {
 	return records, nil
 }
 
-func pass(records [][]byte, name string, take func(request []byte) error) error {
+func pass(records [][]byte, name string, send func(request []byte) error) error {
 	build, known := writers[name]
 	if !known {
-		return fmt.Errorf("no decoder is called %q", name)
+		return fmt.Errorf("unknown writer %q", name)
 	}
 	var (
 		write   = build()
@@ -106,7 +105,7 @@ func pass(records [][]byte, name string, take func(request []byte) error) error 
 		if request, err = write(request[:0], text.Bytes()); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if err := take(request); err != nil {
+		if err := send(request); err != nil {
 			return err
 		}
 	}
@@ -129,6 +128,6 @@ const (
 
 func spent() time.Duration {
 	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it cannot fail for oneself
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for RUSAGE_SELF
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/minio/simdjson-go"
 )
 
-// newSimdjson walks the tape that simdjson-go parses an envelope into. The strings
-// stay where they are in the envelope, unless they have escapes.
+// newSimdjson returns a writer that walks the tape of simdjson-go. Strings without escapes are
+// not copied.
 func newSimdjson() writer {
 	var (
 		parsed *simdjson.ParsedJson
@@ -29,7 +29,7 @@ func newSimdjson() writer {
 		if _, err := root.Object(&object); err != nil {
 			return dst, err
 		}
-		// What the documents of the envelope end with.
+		// The end of each document of the envelope.
 		var tail []byte
 		for _, field := range []struct{ from, to string }{{"logGroup", "log_group"}, {"logStream", "log_stream"}, {"owner", "owner"}} {
 			value := object.FindKey(field.from, nil)

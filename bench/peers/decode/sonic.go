@@ -9,7 +9,7 @@ import (
 	"github.com/bytedance/sonic/encoder"
 )
 
-// rawMessage keeps a JSON value as it is spelled.
+// rawMessage keeps the source text of a JSON value.
 type rawMessage = sonic.NoCopyRawMessage
 
 type envelope[M any] struct {
@@ -32,12 +32,12 @@ type document[M any] struct {
 	Owner     string `json:"owner"`
 }
 
-// newSonic decodes into structs. Strings without escapes stay where they are in
-// the envelope, which is not written to meanwhile.
+// newSonic returns a writer that decodes into structs. Strings without escapes are not copied:
+// the envelope does not change while they are used.
 func newSonic[M any]() writer {
 	return func(dst, text []byte) ([]byte, error) {
 		if sonic.APIKind != sonic.UseSonicJSON {
-			return dst, errors.New("sonic does not know this Go or this CPU, and would use encoding/json")
+			return dst, errors.New("sonic does not support this Go version or CPU, and would use encoding/json")
 		}
 		var e envelope[M]
 		if err := sonic.ConfigFastest.UnmarshalFromString(unsafe.String(unsafe.SliceData(text), len(text)), &e); err != nil {
