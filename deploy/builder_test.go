@@ -15,16 +15,15 @@ import (
 	"testing"
 )
 
-// builder builds images by buildah, in a storage of its own.
+// builder builds images with buildah in its own storage.
 type builder struct {
 	t      *testing.T
 	folder string
 	env    []string
 }
 
-// newBuilder skips where there is no buildah, also where other tests must not
-// skip: it is no part of a machine with Go and Java, .ci/run installs it where it
-// can, and says so where it cannot.
+// newBuilder skips the test without buildah, even if other tests must not be skipped: machines
+// with Go and Java often lack it. .ci/run installs it if possible, and otherwise reports that.
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
 	if _, err := exec.LookPath("buildah"); err != nil {
@@ -41,7 +40,7 @@ func newBuilder(t *testing.T) *builder {
 	t.Cleanup(b.remove)
 	conf := filepath.Join(folder, "storage.conf")
 	b.env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+conf, "BUILDAH_ISOLATION=chroot", "TMPDIR="+folder)
-	// Overlays cannot lie on all file systems.
+	// Not all file systems support overlays.
 	for _, driver := range []string{"overlay", "vfs"} {
 		b.write("storage.conf", "[storage]\ndriver = \""+driver+"\"\ngraphroot = \""+folder+"/"+driver+"\"\nrunroot = \""+folder+"/run-"+driver+"\"\n")
 		probe := exec.CommandContext(t.Context(), "buildah", "from", "--name", "probe", "scratch")
@@ -65,7 +64,7 @@ func (b *builder) write(name, text string) {
 	}
 }
 
-// run runs a command in the repository's root, and returns what it prints.
+// run runs a command in the repository's root and returns its output.
 func (b *builder) run(name string, args ...string) string {
 	b.t.Helper()
 	cmd := exec.CommandContext(b.t.Context(), name, args...)
@@ -83,9 +82,9 @@ func (b *builder) buildah(args ...string) string {
 	return b.run("buildah", args...)
 }
 
-// makeGolang makes an image by the name of the base image, which no registry
-// gives us here: this machine's Go, its settings, a shell, and certificates, among
-// them that of httptest's TLS servers.
+// makeGolang builds an image with the name of the base image, because the test uses no registry.
+// It has this machine's Go with its settings, a shell, and certificates, including that of
+// httptest's TLS servers.
 func (b *builder) makeGolang() {
 	b.t.Helper()
 	b.buildah("from", "--name", "golang", "scratch")
@@ -127,8 +126,8 @@ func (b *builder) makeGolang() {
 	b.buildah("commit", "--quiet", "--format", "docker", "--rm", "golang", "docker.io/library/golang:1.26")
 }
 
-// makeImage runs `make image` with the base image, this machine's caches and more
-// flags for the builder, and returns a folder with what it would push.
+// makeImage runs `make image` with the base image, this machine's caches and additional flags
+// for the builder. It returns a folder with the layout that it would push.
 func (b *builder) makeImage(name, flags string, variables ...string) string {
 	b.t.Helper()
 	flags += " --pull-never --volume " + b.run("go", "env", "GOMODCACHE") + ":/machine/modules --volume " + b.run("go", "env", "GOCACHE") + ":/machine/cache"
@@ -139,8 +138,8 @@ func (b *builder) makeImage(name, flags string, variables ...string) string {
 	return layout
 }
 
-// remove takes everything away. What is mounted in the folder is unmounted first:
-// nothing of this machine may be removed through it.
+// remove removes everything. It first unmounts all mounts in the folder, so that files of this
+// machine are not removed through them.
 func (b *builder) remove() {
 	for _, mount := range b.mounts() {
 		if err := syscall.Unmount(mount, syscall.MNT_DETACH); err != nil {
@@ -156,7 +155,7 @@ func (b *builder) remove() {
 	}
 }
 
-// mounts are the mount points in the folder, the innermost first.
+// mounts returns the mount points in the folder, the innermost first.
 func (b *builder) mounts() []string {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -171,5 +170,5 @@ func (b *builder) mounts() []string {
 	return found
 }
 
-// platform of this machine, whose programs it can run.
+// platform is the platform of this machine.
 const platform = "linux/" + runtime.GOARCH

@@ -27,8 +27,8 @@ import (
 	"logsluice/opensearch"
 )
 
-// composed reads compose.yaml as Docker does: it is held to the compose
-// specification's schema, and services that others depend on exist.
+// composed reads compose.yaml as Docker does. It checks the file against the schema of the
+// compose specification, and that services that others depend on exist.
 func composed(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := compose.NewProjectOptions([]string{"../compose.yaml"})
@@ -42,8 +42,8 @@ func composed(t *testing.T) *types.Project {
 	return project
 }
 
-// programs are built for this machine, by the name of their target in the
-// Dockerfile.
+// programs builds the programs for this machine, and returns their paths by the name of their
+// target in the Dockerfile.
 func programs(t *testing.T) map[string]string {
 	t.Helper()
 	built := make(map[string]string)
@@ -58,9 +58,8 @@ func programs(t *testing.T) map[string]string {
 	return built
 }
 
-// Nothing is open to the network, images have versions, our services have no more
-// rights than they need and time to drain, and who is waited for to be healthy has
-// a health check.
+// Ports are bound to the loopback interface, images have versions, our services run with minimal
+// rights and have time to drain, and services that must become healthy have a health check.
 func TestCompose(t *testing.T) {
 	project := composed(t)
 	dockerfile, err := os.ReadFile("../Dockerfile")
@@ -89,9 +88,9 @@ func TestCompose(t *testing.T) {
 		}
 		ours = append(ours, name)
 		switch {
-		case s.Build == nil && s.PullPolicy != types.PullPolicyNever: // nobody has it but this machine
-			t.Errorf("%s: image %s may be pulled (%s)", name, s.Image, s.PullPolicy)
-		case s.Build != nil && images[s.Image]: // they would be built at once under one name
+		case s.Build == nil && s.PullPolicy != types.PullPolicyNever: // the image exists only on this machine
+			t.Errorf("%s: image %s can be pulled (%s)", name, s.Image, s.PullPolicy)
+		case s.Build != nil && images[s.Image]: // they would be built concurrently under one name
 			t.Errorf("%s: image %s is built twice", name, s.Image)
 		case s.Build != nil:
 			images[s.Image] = true
@@ -105,14 +104,14 @@ func TestCompose(t *testing.T) {
 	}
 	slices.Sort(ours)
 	if !slices.Equal(ours, []string{"logsluice", "producer", "setup"}) {
-		t.Errorf("services of ours: %v", ours)
+		t.Errorf("our services: %v", ours)
 	}
 	worker := project.Services["logsluice"]
 	if drain, err := time.ParseDuration(*worker.Environment["DRAIN_TIMEOUT"]); err != nil || worker.StopGracePeriod == nil || time.Duration(*worker.StopGracePeriod) <= drain {
-		t.Errorf("drains within %s, %v, and is stopped after %s", drain, err, worker.StopGracePeriod)
+		t.Errorf("drains within %s, %v, and is killed after %s", drain, err, worker.StopGracePeriod)
 	}
 	if a, b := project.Services["opensearch"].Image, project.Services["dashboards"].Image; strings.Replace(a, "opensearch:", "opensearch-dashboards:", 1) != b {
-		t.Errorf("%s and %s are not of one version", a, b)
+		t.Errorf("%s and %s have different versions", a, b)
 	}
 }
 
@@ -135,14 +134,14 @@ func TestComposeSettings(t *testing.T) {
 		known := regexp.MustCompile(`\$[A-Z][A-Z0-9_]*`).FindAllString(string(help), -1)
 		for variable := range s.Environment {
 			if !strings.HasPrefix(variable, "AWS_") && !slices.Contains(known, "$"+variable) {
-				t.Errorf("%s: %s is no setting of %s", name, variable, args)
+				t.Errorf("%s: %s is not a setting of %s", name, variable, args)
 			}
 		}
 	}
 }
 
-// The producer and logsluice, as processes with the environment that compose.yaml
-// gives them, bring fresh events into OpenSearch.
+// The producer and logsluice index new events when they run as processes with the environment
+// of compose.yaml.
 func TestComposeRuns(t *testing.T) {
 	searchURL, dynamoDBURL := localtest.OpenSearch(t), localtest.DynamoDB(t)
 	project, built := composed(t), programs(t)
@@ -164,7 +163,7 @@ func TestComposeRuns(t *testing.T) {
 			prefix := fmt.Sprintf("compose%d", time.Now().UnixNano())
 			t.Cleanup(func() {
 				for _, path := range []string{"/" + prefix + "*", "/_index_template/" + prefix + "*"} {
-					_ = inspect.Ask(context.Background(), search, "DELETE", path, "", nil) // there may be none
+					_ = inspect.Ask(context.Background(), search, "DELETE", path, "", nil) // they might not exist
 				}
 			})
 			hosts := strings.NewReplacer("http://kinesis:4568", start(t), "http://dynamodb:8000", dynamoDBURL, "http://opensearch:9200", searchURL)
@@ -174,7 +173,7 @@ func TestComposeRuns(t *testing.T) {
 				s := project.Services[name]
 				one := composedService{name: name, program: built[s.Build.Target], env: own}
 				if s.Build.Target == "logsluice" {
-					one.arguments = []string{"run"} // the image's
+					one.arguments = []string{"run"} // of the image
 				}
 				for variable, value := range s.Environment {
 					if !slices.ContainsFunc(own, func(set string) bool { return strings.HasPrefix(set, variable+"=") }) {
@@ -190,12 +189,12 @@ func TestComposeRuns(t *testing.T) {
 			}
 
 			stopProducer := producer.start(t)
-			eventually(t, "the stream is there", func() bool { return producer.run(t, check[2:]...) == nil })
+			eventually(t, "the stream exists", func() bool { return producer.run(t, check[2:]...) == nil })
 			stopWorker := worker.start(t)
 			eventually(t, "the worker is ready", func() bool { return worker.run(t, "healthcheck", "--ready") == nil })
 			eventually(t, "fresh events are found", func() bool {
 				var found struct{ Count int }
-				// It refreshes. An index that was made this moment answers 503.
+				// It refreshes. An index that was just created answers 503.
 				if _, err := inspect.Count(t.Context(), search, prefix+"-*"); err != nil {
 					return false
 				}
@@ -215,9 +214,9 @@ func TestComposeRuns(t *testing.T) {
 	f("kinesis-local", startKinesisLocal)
 }
 
-// startKinesisLocal starts what is in compose.yaml's Kinesis image, as npm has it
-// under another name. It skips also where other tests must not: Node is no part of
-// a machine with Go and Java.
+// startKinesisLocal starts the program of compose.yaml's Kinesis image, which npm has under
+// another name. It skips the test without npm, even if other tests must not be skipped: machines
+// with Go and Java often lack Node.
 func startKinesisLocal(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
@@ -241,8 +240,8 @@ func startKinesisLocal(t *testing.T) string {
 			node.Env = append(node.Env, variable+"="+*value)
 		}
 	}
-	said := new(bytes.Buffer)
-	node.Stdout, node.Stderr = said, said
+	output := new(bytes.Buffer)
+	node.Stdout, node.Stderr = output, output
 	if err := node.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +249,7 @@ func startKinesisLocal(t *testing.T) string {
 		_ = node.Process.Kill()
 		_ = node.Wait() // killed
 		if t.Failed() {
-			t.Logf("kinesis-local:\n%.3000s", said)
+			t.Logf("kinesis-local:\n%.3000s", output)
 		}
 	})
 	return "http://" + plain
@@ -259,7 +258,7 @@ func startKinesisLocal(t *testing.T) string {
 // composedService is a service of compose.yaml as a process.
 type composedService struct {
 	name, program string
-	arguments     []string // where a call gives none
+	arguments     []string // default
 	env           []string
 }
 
@@ -272,28 +271,28 @@ func (s composedService) command(ctx context.Context, args ...string) *exec.Cmd 
 	return cmd
 }
 
-// run runs a command of the service to its end.
+// run runs a command of the service and waits for its end.
 func (s composedService) run(t *testing.T, args ...string) error {
 	return s.command(t.Context(), args...).Run()
 }
 
-// start starts the service. What it returns stops it by SIGTERM, and holds it to
-// end by that alone, and with 0.
+// start starts the service. stop stops it by SIGTERM, and fails the test if it has ended before
+// or exits with a code other than 0.
 func (s composedService) start(t *testing.T) (stop func()) {
 	t.Helper()
-	cmd := s.command(context.Background()) // it ends by a signal
-	said := new(bytes.Buffer)
-	cmd.Stdout, cmd.Stderr = said, said
+	cmd := s.command(context.Background()) // stopped by a signal
+	output := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended already if all is well
+		_ = cmd.Process.Kill() // normally it has already ended
 		ended <- <-ended
 		if t.Failed() {
-			t.Logf("%s:\n%.3000s", s.name, said)
+			t.Logf("%s:\n%.3000s", s.name, output)
 		}
 	})
 	return func() {
@@ -320,16 +319,16 @@ func (s composedService) start(t *testing.T) (stop func()) {
 	}
 }
 
-func eventually(t *testing.T, what string, so func() bool) {
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !so(); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !condition(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("not so in five minutes: " + what)
+			t.Fatal("not true after five minutes: " + what)
 		}
 	}
 }
 
-// freeAddress is a port of the loopback that is free.
+// freeAddress returns an address of the loopback interface with a free port.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,3 +1,3 @@
-// Package deploy holds what brings logsluice to AWS, and the tests of it:
-// logsluice.yaml is the CloudFormation template, tests/ its tests in Python.
+// Package deploy has the files that deploy logsluice to AWS, and their tests: logsluice.yaml is
+// the CloudFormation template, tests/ has its tests in Python.
 package deploy

@@ -35,10 +35,10 @@ import (
 	"logsluice/opensearch"
 )
 
-// The image is built by `make image`, says of itself what it should, has in it
-// what it should and no more, and its program does its work in it.
+// The image that `make image` builds has the right configuration, exactly the expected files, and
+// a program that works in it.
 func TestImage(t *testing.T) {
-	localtest.OpenSearch(t) // without which half of it could not be seen
+	localtest.OpenSearch(t) // needed by half of the test
 	b := newBuilder(t)
 	b.makeGolang()
 	const version = "1.2.3-test"
@@ -64,7 +64,7 @@ func TestImage(t *testing.T) {
 	t.Run("producer", func(t *testing.T) { testProducer(t, producer) })
 }
 
-// The log producer of compose.yaml has an image of its own.
+// The log producer of compose.yaml has its own image.
 func testProducer(t *testing.T, one *image) {
 	if got := slices.Sorted(maps.Keys(one.files)); !reflect.DeepEqual(got, []string{"produce"}) {
 		t.Errorf("files %v", got)
@@ -74,7 +74,7 @@ func testProducer(t *testing.T, one *image) {
 	}
 }
 
-// testConfig holds what the image says of itself.
+// testConfig checks the configuration of the image.
 func testConfig(t *testing.T, one *image, version, revision string) {
 	config := one.config.Config
 	f := func(what string, got, want any) {
@@ -109,12 +109,12 @@ func testConfig(t *testing.T, one *image, version, revision string) {
 	})
 }
 
-// testFiles holds what is in the image: a static program and certificates.
+// testFiles checks the files of the image: a static program and certificates.
 func testFiles(t *testing.T, one *image) {
-	const most = 15e6
+	const limit = 15e6
 	t.Logf("%.1f MB compressed", float64(one.size)/1e6)
-	if one.size > most {
-		t.Errorf("%d bytes compressed", one.size)
+	if one.size > limit {
+		t.Errorf("%d bytes compressed, want at most %.0f", one.size, limit)
 	}
 	if got := slices.Sorted(maps.Keys(one.files)); !reflect.DeepEqual(got, []string{"etc/ssl/certs/ca-certificates.crt", "logsluice"}) {
 		t.Fatalf("files %v", got)
@@ -150,8 +150,7 @@ func testFiles(t *testing.T, one *image) {
 	}
 }
 
-// container runs the program as a container engine does, on a root file system
-// that cannot be written.
+// container runs the program as a container engine does, on a read-only root file system.
 type container struct {
 	config imageConfig
 	root   string
@@ -169,7 +168,7 @@ func newContainer(t *testing.T, b *builder, one *image) *container {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(c.root, "x"), nil, 0o600); !errors.Is(err, syscall.EROFS) {
-		t.Fatalf("the root file system can be written: %v", err)
+		t.Fatalf("the root file system is writable: %v", err)
 	}
 	uid, gid, _ := strings.Cut(c.config.Config.User, ":")
 	for _, id := range []struct {
@@ -185,7 +184,8 @@ func newContainer(t *testing.T, b *builder, one *image) *container {
 	return c
 }
 
-// command is the image's, with arguments and an environment besides its own.
+// command returns the image's command with arguments and additional environment variables, and
+// a buffer for its output.
 func (c *container) command(t *testing.T, env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	if len(args) == 0 {
 		args = c.config.Config.Cmd
@@ -195,23 +195,23 @@ func (c *container) command(t *testing.T, env []string, args ...string) (*exec.C
 	cmd.Dir = "/"
 	cmd.Env = append(slices.Clone(c.config.Config.Env), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root, Credential: &c.user}
-	said := new(bytes.Buffer)
-	cmd.Stdout, cmd.Stderr = said, said
-	return cmd, said
+	output := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = output, output
+	return cmd, output
 }
 
-// output runs the program to its end.
+// output runs the program, and returns its output and exit code.
 func (c *container) output(t *testing.T, env []string, args ...string) (string, int) {
 	t.Helper()
-	cmd, said := c.command(t, env, args...)
+	cmd, output := c.command(t, env, args...)
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
-	return said.String(), cmd.ProcessState.ExitCode()
+	return output.String(), cmd.ProcessState.ExitCode()
 }
 
-// A worker in the container indexes events by TLS into the indices of Tokyo's
-// days, its health check sees it, and SIGTERM ends it.
+// A worker in the container indexes events over TLS into indices by days in Tokyo. Its health
+// check passes, and SIGTERM ends it.
 func testContainerRun(t *testing.T, c *container) {
 	searchURL, dynamoDBURL := localtest.OpenSearch(t), localtest.DynamoDB(t)
 	fake := httptest.NewServer(fakeaws.NewKinesis(fakeaws.KinesisOptions{}))
@@ -254,7 +254,7 @@ func testContainerRun(t *testing.T, c *container) {
 	defer search.Close()
 	defer func() {
 		for _, path := range []string{"/" + prefix + "*", "/_index_template/" + prefix + "*"} {
-			_ = inspect.Ask(t.Context(), search, "DELETE", path, "", nil) // there may be none
+			_ = inspect.Ask(t.Context(), search, "DELETE", path, "", nil) // they might not exist
 		}
 	}()
 
@@ -265,8 +265,8 @@ func testContainerRun(t *testing.T, c *container) {
 		"AWS_ENDPOINT_URL_KINESIS=" + fake.URL, "AWS_ENDPOINT_URL_DYNAMODB=" + dynamoDBURL,
 	}
 	check := c.config.Config.Healthcheck.Test[2:]
-	if said, code := c.output(t, env, check...); code != 1 || strings.Count(said, "\n") != 1 || !strings.Contains(said, address) {
-		t.Errorf("the health check without a worker: exit %d, %q", code, said)
+	if output, code := c.output(t, env, check...); code != 1 || strings.Count(output, "\n") != 1 || !strings.Contains(output, address) {
+		t.Errorf("health check without a worker: exit %d, %q", code, output)
 	}
 
 	worker, log := c.command(t, env)
@@ -294,14 +294,14 @@ func testContainerRun(t *testing.T, c *container) {
 			t.Fatalf("found %v, want %v", found, perIndex)
 		}
 		for index := range perIndex {
-			// An index that was made this moment answers 503.
+			// An index that was just created answers 503.
 			if n, err := inspect.Count(t.Context(), search, index); err == nil {
 				found[index] = n
 			}
 		}
 	}
-	if said, code := c.output(t, env, check...); code != 0 || said != "" {
-		t.Errorf("the health check beside a worker: exit %d, %q", code, said)
+	if output, code := c.output(t, env, check...); code != 0 || output != "" {
+		t.Errorf("health check with a worker: exit %d, %q", code, output)
 	}
 	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

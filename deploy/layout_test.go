@@ -17,8 +17,8 @@ import (
 // See https://github.com/opencontainers/image-spec/blob/main/image-layout.md.
 type image struct {
 	config imageConfig
-	size   int64           // of its compressed layers together
-	files  map[string]file // by name, folders left out
+	size   int64           // total of its compressed layers
+	files  map[string]file // by name, without folders
 }
 
 type file struct {
@@ -26,7 +26,7 @@ type file struct {
 	data []byte
 }
 
-// imageConfig is what the image says of itself, as Docker has it.
+// imageConfig is the configuration of an image in Docker's format.
 type imageConfig struct {
 	Architecture string
 	OS           string
@@ -45,14 +45,14 @@ type imageConfig struct {
 	}
 }
 
-// descriptor names a blob of a layout.
+// descriptor refers to a blob of a layout.
 type descriptor struct {
 	MediaType string
 	Digest    string
 	Size      int64
 }
 
-// readLayout reads the images of a layout, by platform.
+// readLayout returns the images of a layout by platform.
 func readLayout(t *testing.T, folder string) map[string]*image {
 	t.Helper()
 	read := func(d descriptor, into any) {
@@ -126,7 +126,7 @@ func (i *image) addLayer(t *testing.T, path string) {
 	}
 }
 
-// unpack writes the image's files below a folder.
+// unpack writes the image's files into a folder.
 func (i *image) unpack(t *testing.T, folder string) {
 	t.Helper()
 	for name, f := range i.files {

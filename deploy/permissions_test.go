@@ -11,38 +11,38 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The task role in logsluice.yaml has the permissions that the code needs, and no others:
-// both are compared, call by call.
+// The task role in logsluice.yaml has exactly the permissions that the code needs. The tests
+// compare both, call by call.
 
-// notCalled are operations that the KCL has in its source and does not call here, and
-// why. A name that ends with * is for all of a package.
+// notCalled has the operations in the KCL's source that are not called here, with the reason. A
+// name that ends with * stands for all operations of a package.
 var notCalled = map[string]string{
 	"worker kinesis:SubscribeToShard":       "enhanced fan-out is off",
 	"worker kinesis:DescribeStream":         "enhanced fan-out is off",
 	"worker kinesis:DescribeStreamConsumer": "enhanced fan-out is off",
 	"worker kinesis:RegisterStreamConsumer": "enhanced fan-out is off",
-	"checkpoint dynamodb:*":                 "the worker is given our checkpointer",
+	"checkpoint dynamodb:*":                 "the worker uses our checkpointer",
 }
 
-// actions are those of operations that are not named like them; "" for none.
+// actions maps operations to IAM actions with other names, or to "" if no permission is needed.
 // See https://docs.aws.amazon.com/service-authorization/latest/reference/.
 var actions = map[string]string{
 	"s3:ListObjectsV2":      "s3:ListBucket",
-	"sts:GetCallerIdentity": "", // nobody can be denied it
+	"sts:GetCallerIdentity": "", // cannot be denied
 }
 
 var prefixes = map[string]string{"cloudwatchlogs": "logs"}
 
-// byRule are actions that no call is named like.
-var byRule = map[string]string{
-	"kms:Decrypt":              "GetRecords of a stream that is encrypted, through Kinesis only",
-	"kms:GenerateDataKey":      "PutObject into a bucket that is encrypted, through S3 only",
-	"aoss:APIAccessAll":        "each request to Serverless, whose data access policy says what may be done",
+// indirect has the actions that other calls require, with these calls.
+var indirect = map[string]string{
+	"kms:Decrypt":              "GetRecords of an encrypted stream, only through Kinesis",
+	"kms:GenerateDataKey":      "PutObject into an encrypted bucket, only through S3",
+	"aoss:APIAccessAll":        "each request to Serverless, whose data access policy has the permissions",
 	"aoss:DashboardsAccessAll": "each request to its Dashboards",
 }
 
-// door is a request to a domain as IAM sees it, for INDEX_PREFIX=${IndexPrefix}.
-type door struct{ action, path string }
+// searchRequest is a request to a domain in IAM's terms, for INDEX_PREFIX=${IndexPrefix}.
+type searchRequest struct{ action, path string }
 
 const (
 	get, put, post, del = "es:ESHttpGet", "es:ESHttpPut", "es:ESHttpPost", "es:ESHttpDelete"
@@ -50,8 +50,8 @@ const (
 	api                 = "/_dashboards/api/"
 )
 
-// doors are the requests of the code, by where they are made.
-var doors = map[string][]door{
+// searchRequests has the requests of the code by the place where they are made.
+var searchRequests = map[string][]searchRequest{
 	"indexer.leadsTo GET":            {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"opensearch.NewBulkRequest POST": {{post, "/_bulk"}},
 	"opensearch.template GET":        {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
@@ -61,7 +61,7 @@ var doors = map[string][]door{
 	"opensearch.ExtendMapping PUT":   {{put, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"opensearch.LookUp GET":          {{get, "/" + byPrefix + "/_settings"}, {get, "/" + byPrefix + "-2026-01-15/_settings"}},
 	"opensearch.ListTemplates GET":   {{get, "/_index_template"}},
-	"opensearch.SimulateIndex POST":  {{post, "/_index_template/_simulate_index/" + byPrefix + "-2026-01-15"}}, // by name only with DATA_STREAM
+	"opensearch.SimulateIndex POST":  {{post, "/_index_template/_simulate_index/" + byPrefix + "-2026-01-15"}}, // without -DATE only with DATA_STREAM
 	"opensearch.Describe GET":        {{get, "/"}},
 	"opensearch.HasDocument GET":     {{get, "/" + byPrefix + "-doctor-x/_doc/x"}},
 	"opensearch.DeleteIndex DELETE":  {{del, "/" + byPrefix + "-doctor-x"}},
@@ -76,10 +76,10 @@ var doors = map[string][]door{
 	"opensearch.Status GET":      {{get, api + "status"}},
 	"opensearch.Compare POST":    {{post, api + "saved_objects/_bulk_get"}},
 	"opensearch.Import POST":     {{post, api + "saved_objects/_import"}},
-	"cli.Run GET":                nil, // healthcheck's, of a worker
+	"cli.Run GET":                nil, // healthcheck asks a worker
 }
 
-// statement is one of the task role's that has effect where its condition holds.
+// statement is a statement of the task role, which can depend on a condition of the template.
 type statement struct {
 	Sid      string `yaml:"Sid"`
 	Effect   string `yaml:"Effect"`
@@ -87,8 +87,7 @@ type statement struct {
 	Resource list   `yaml:"Resource"`
 }
 
-// list is one value or several, whose CloudFormation functions are texts: that of Sub
-// as it is, of GetAtt and Ref the name.
+// list is one value or several. CloudFormation functions are replaced by their arguments.
 type list []string
 
 // UnmarshalYAML implements yaml.Unmarshaler.
@@ -103,7 +102,7 @@ func (l *list) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// statements are all that the task role can have, whatever the parameters are.
+// statements returns all statements that the task role can have with any parameters.
 func statements(t *testing.T) []statement {
 	t.Helper()
 	text, err := os.ReadFile("logsluice.yaml")
@@ -141,20 +140,20 @@ func statements(t *testing.T) []statement {
 	return found
 }
 
-// matches tells whether a resource of IAM covers a path.
+// matches reports whether an IAM resource covers a path.
 func matches(resource, path string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimPrefix(resource, "${OpenSearchArn}")), `\*`, ".*")
 	return regexp.MustCompile("^" + pattern + "$").MatchString(path)
 }
 
-// Each AWS action and each request to the domain that the code makes is granted to the
-// task role, and nothing is granted that it does not make.
+// The task role allows each AWS action and each request to the domain that the code makes, and
+// nothing else.
 func TestTaskRole(t *testing.T) {
-	needed, made := calledActions(t, program(t))
-	if sites := slices.Sorted(maps.Keys(made)); !slices.Equal(sites, slices.Sorted(maps.Keys(doors))) {
-		t.Errorf("requests are made in\n%s\nand the doors are those of\n%s", strings.Join(sites, "\n"), strings.Join(slices.Sorted(maps.Keys(doors)), "\n"))
+	needed, made := calledActions(t, packages(t))
+	if sites := slices.Sorted(maps.Keys(made)); !slices.Equal(sites, slices.Sorted(maps.Keys(searchRequests))) {
+		t.Errorf("requests are made in\n%s\nbut searchRequests has those of\n%s", strings.Join(sites, "\n"), strings.Join(slices.Sorted(maps.Keys(searchRequests)), "\n"))
 	}
-	granted, through := map[string]string{}, map[door]bool{}
+	granted, used := map[string]string{}, map[searchRequest]bool{}
 	for _, s := range statements(t) {
 		if s.Effect == "Deny" {
 			continue
@@ -168,26 +167,26 @@ func TestTaskRole(t *testing.T) {
 				continue
 			}
 			for _, resource := range s.Resource {
-				through[door{action, resource}] = false
+				used[searchRequest{action, resource}] = false
 			}
 		}
 	}
 	for action := range needed {
 		if granted[action] == "" {
-			t.Errorf("%s is called and not granted", action)
+			t.Errorf("%s is called but not granted", action)
 		}
 	}
 	for action, sid := range granted {
-		if !needed[action] && byRule[action] == "" {
-			t.Errorf("%s is granted (%s) and not called", action, sid)
+		if !needed[action] && indirect[action] == "" {
+			t.Errorf("%s is granted (%s) but not called", action, sid)
 		}
 	}
-	for site, asked := range doors {
+	for site, asked := range searchRequests {
 		for _, d := range asked {
 			allowed := false
-			for g := range through {
+			for g := range used {
 				if g.action == d.action && matches(g.path, d.path) {
-					allowed, through[g] = true, true
+					allowed, used[g] = true, true
 				}
 			}
 			if !allowed {
@@ -195,15 +194,15 @@ func TestTaskRole(t *testing.T) {
 			}
 		}
 	}
-	for g, used := range through {
-		if !used {
-			t.Errorf("%s %s is granted and no request needs it", g.action, g.path)
+	for g, isUsed := range used {
+		if !isUsed {
+			t.Errorf("%s %s is granted but no request needs it", g.action, g.path)
 		}
 	}
 }
 
-// calledActions are the IAM actions of what the sources call, and where they make
-// requests of HTTP.
+// calledActions returns the IAM actions of the calls in sources, and the places of their HTTP
+// requests.
 func calledActions(t *testing.T, sources []source) (needed, made map[string]bool) {
 	t.Helper()
 	needed, made = map[string]bool{}, map[string]bool{}
@@ -239,8 +238,8 @@ func calledActions(t *testing.T, sources []source) (needed, made map[string]bool
 		}
 		if !inKCL {
 			maps.Copy(made, s.requests())
-			if s.path == own+"/consumer/kcl" && (s.uses("WithEnhancedFanOutConsumer") || s.uses("WithEnhancedFanOutConsumerName") || s.uses("WithEnhancedFanOutConsumerARN") || !s.uses("WithCheckpointer")) {
-				t.Error("the KCL uses enhanced fan-out, or a checkpointer of its own")
+			if s.path == module+"/consumer/kcl" && (s.uses("WithEnhancedFanOutConsumer") || s.uses("WithEnhancedFanOutConsumerName") || s.uses("WithEnhancedFanOutConsumerARN") || !s.uses("WithCheckpointer")) {
+				t.Error("the KCL uses enhanced fan-out, or its own checkpointer")
 			}
 		}
 	}

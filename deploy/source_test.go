@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	own      = "logsluice"
+	module   = "logsluice"
 	kcl      = "github.com/vmware/vmware-go-kcl-v2/clientlibrary"
 	services = "github.com/aws/aws-sdk-go-v2/service/"
 )
 
-// source is a package of the program, type-checked.
+// source is a type-checked package of the program.
 type source struct {
-	path  string // of the package
+	path  string // import path
 	files []*ast.File
 	info  *types.Info
 }
 
-// program is what of the binary is ours, and the KCL.
-func program(t *testing.T) []source {
+// packages returns the packages of this module and of the KCL that are in the binary.
+func packages(t *testing.T) []source {
 	t.Helper()
 	list := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles", "..")
 	list.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -57,7 +57,7 @@ func program(t *testing.T) []source {
 			t.Fatal(err)
 		}
 		exports[p.ImportPath] = p.Export
-		if p.ImportPath == own || strings.HasPrefix(p.ImportPath, own+"/") || strings.HasPrefix(p.ImportPath, kcl+"/") {
+		if p.ImportPath == module || strings.HasPrefix(p.ImportPath, module+"/") || strings.HasPrefix(p.ImportPath, kcl+"/") {
 			ours = append(ours, p)
 		}
 	}
@@ -81,9 +81,8 @@ func program(t *testing.T) []source {
 	return sources
 }
 
-// calls are the operations of AWS that a package calls, as service:Operation: by the
-// SDK's clients or interfaces like theirs, and by what is made for one operation
-// (paginators, waiters).
+// calls returns the AWS operations that a package calls, as service:Operation: through the SDK's
+// clients, interfaces like theirs, paginators and waiters.
 func (s source) calls() map[string]bool {
 	found := map[string]bool{}
 	for _, used := range s.info.Uses {
@@ -118,7 +117,7 @@ func deref(t types.Type) types.Type {
 	return t
 }
 
-// uses tells whether a package uses a function or method by name.
+// uses reports whether a package uses a function or method of a name.
 func (s source) uses(name string) bool {
 	for _, used := range s.info.Uses {
 		if _, isFunc := used.(*types.Func); isFunc && used.Name() == name {
@@ -128,8 +127,8 @@ func (s source) uses(name string) bool {
 	return false
 }
 
-// requests are where a package makes requests of HTTP, as "package.Function METHOD":
-// where it calls a function that takes a method, and says which.
+// requests returns where a package makes HTTP requests, as "package.Function METHOD": each call
+// of a function with a constant argument for a parameter named method.
 func (s source) requests() map[string]bool {
 	found := map[string]bool{}
 	for _, file := range s.files {

@@ -16,7 +16,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// The tests of the template are in Python, as the linter and moto are.
+// The tests of the template are in Python, because the linter and moto are.
 func TestTemplate(t *testing.T) {
 	url := localtest.OpenSearch(t)
 	python := pythonWith(t, "tests/requirements.txt")
@@ -29,8 +29,8 @@ func TestTemplate(t *testing.T) {
 	run(t, tests)
 }
 
-// pythonWith is a Python that has packages installed, in a folder of the cache
-// that their list gives the name of. It skips the test if there is no Python.
+// pythonWith returns a Python with the packages of a requirements file, installed in a folder of
+// the cache whose name is derived from that file. It skips the test without Python.
 func pythonWith(t *testing.T, requirements string) string {
 	t.Helper()
 	list, err := os.ReadFile(requirements)
@@ -56,15 +56,15 @@ func pythonWith(t *testing.T, requirements string) string {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	half, err := os.MkdirTemp(cache, filepath.Base(folder)+".part-")
+	partial, err := os.MkdirTemp(cache, filepath.Base(folder)+".part-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(half)
-	run(t, exec.Command("python3", "-m", "venv", half))
-	run(t, exec.Command(filepath.Join(half, python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements))
-	// It is whole when it appears. Another test may have been faster.
-	if err := os.Rename(half, folder); err != nil {
+	defer os.RemoveAll(partial)
+	run(t, exec.Command("python3", "-m", "venv", partial))
+	run(t, exec.Command(filepath.Join(partial, python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements))
+	// The folder appears when it is complete. Another test can have been faster.
+	if err := os.Rename(partial, folder); err != nil {
 		if _, gone := os.Stat(folder); gone != nil {
 			t.Fatal(err)
 		}
@@ -72,13 +72,12 @@ func pythonWith(t *testing.T, requirements string) string {
 	return filepath.Join(folder, python)
 }
 
-// run runs a command, whose children end with it, and shows what it printed if
-// it fails.
+// run runs a command, kills the processes that it leaves behind, and logs its output.
 func run(t *testing.T, command *exec.Cmd) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
-	// Linux ends the child when the thread that started it ends.
+	// Linux kills the child when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	local.Detach(command)
@@ -94,10 +93,10 @@ func run(t *testing.T, command *exec.Cmd) {
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) })
 	err = command.Wait()
 	stop()
-	_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // what it has left
-	said, _ := os.ReadFile(output.Name())
+	_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // processes left behind
+	text, _ := os.ReadFile(output.Name())
 	if err != nil {
-		t.Fatalf("%s: %v (%v)\n%s", command, err, ctx.Err(), said)
+		t.Fatalf("%s: %v (%v)\n%s", command, err, ctx.Err(), text)
 	}
-	t.Logf("%s\n%s", command, said)
+	t.Logf("%s\n%s", command, text)
 }

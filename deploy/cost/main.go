@@ -1,4 +1,4 @@
-// Cost estimates what a deployment costs a month, by the number of shards:
+// Cost estimates the monthly cost of a deployment by the number of shards:
 // go run ./deploy/cost -shards 1,10 -use 0.3.
 package main
 
@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// List prices in USD of us-east-1.
+// List prices in USD in us-east-1.
 const (
 	streamHour       = 0.04     // on demand: https://aws.amazon.com/kinesis/data-streams/pricing/
 	streamInGB       = 0.08     // on demand, records rounded up to 1 KB
@@ -23,43 +23,43 @@ const (
 	s3GBMonth        = 0.023    // STANDARD: https://aws.amazon.com/s3/pricing/
 	s3ColderGBMonth  = 0.0125   // STANDARD_IA
 	tableWrite       = 0.625e-6 // https://aws.amazon.com/dynamodb/pricing/on-demand/
-	tableRead        = 0.125e-6 // 4 KB consistently
+	tableRead        = 0.125e-6 // consistent, 4 KB
 	vCPUHour         = 0.03238  // ARM: https://aws.amazon.com/fargate/pricing/
 	memoryGBHour     = 0.00356
 	metricMonth      = 0.30 // https://aws.amazon.com/cloudwatch/pricing/
-	alarmMetricMonth = 0.10 // for each metric of an alarm
+	alarmMetricMonth = 0.10 // per metric of an alarm
 	logsInGB         = 0.50
 )
 
-// What was measured: `make bench PART=cost`, `make bench-index`, `make sim`.
+// Measured by `make bench PART=cost`, `make bench-index` and `make sim`.
 const (
 	gzipBytes       = 141.5  // of an event in a record
 	textBytes       = 593.6  // of an event, inflated
 	recordBytes     = 15_500 // of a record of the stream
 	indexBytes      = 375.0  // of an event in OpenSearch, one copy, schema default
-	consumerSeconds = 2.62   // of CPU a million events
-	searchSeconds   = 55.0   // of OpenSearch's CPU a million events, one copy
-	shardWrites     = 0.22   // to the lease table a second and shard
-	scanReads       = 0.0252 // of the lease table a second, worker and shard
-	leastScanReads  = 0.5
+	consumerSeconds = 2.62   // CPU per million events
+	searchSeconds   = 55.0   // OpenSearch's CPU per million events, one copy
+	shardWrites     = 0.22   // to the lease table per second and shard
+	scanReads       = 0.0252 // of the lease table per second, worker and shard
+	minScanReads    = 0.5
 )
 
-// What deploy/logsluice.yaml makes of it.
+// Properties of deploy/logsluice.yaml.
 const (
 	taskVCPU, taskMemoryGB = 0.5, 1.0
 	metrics, alarmMetrics  = 37.0, 16.0
-	ownLogsGB              = 0.12  // a month and task: a summary a minute, and what happens
-	ownShardLogsGB         = 0.008 // a month and shard: a line a minute
+	ownLogsGB              = 0.12  // per month and task: a summary per minute, and events
+	ownShardLogsGB         = 0.008 // per month and shard: a line per minute
 	colderAfterDays        = 30
 	monthHours             = 730
 	month                  = monthHours * 3600.0 // in seconds
 	daysOfMonth            = month / 86400
 )
 
-// deployment is one that is asked for.
+// deployment has the parameters of a deployment.
 type deployment struct {
 	shards        int
-	use           float64 // share of the 1 MB/s that a shard takes
+	use           float64 // share of the 1 MB/s that a shard accepts
 	shardsPerTask int
 	minTasks      int
 	archiveDays   float64
@@ -69,20 +69,20 @@ func (d deployment) tasks() float64 {
 	return math.Max(float64(d.minTasks), math.Ceil(float64(d.shards)/float64(d.shardsPerTask)))
 }
 
-// bytes is the gzip a second.
+// bytes returns the gzip bytes per second.
 func (d deployment) bytes() float64  { return float64(d.shards) * d.use * 1e6 }
 func (d deployment) events() float64 { return d.bytes() / gzipBytes }
 
-// gb is what a rate of bytes a second comes to in a month, in GB.
+// gb returns the GB per month for a rate in bytes per second.
 func gb(rate float64) float64 { return rate * month / 1e9 }
 
-// rounded is a rate whose records are billed in steps of a size.
+// rounded returns the billed bytes per second if records are billed in steps of a size.
 func (d deployment) rounded(step float64) float64 {
 	return d.bytes() / recordBytes * math.Ceil(recordBytes/step) * step
 }
 
 func (d deployment) onDemand() float64 {
-	return streamHour*monthHours + streamInGB*gb(d.rounded(1e3)) + 2*streamOutGB*gb(d.bytes()) // the Firehose reads it too
+	return streamHour*monthHours + streamInGB*gb(d.rounded(1e3)) + 2*streamOutGB*gb(d.bytes()) // the Firehose reads the stream, too
 }
 
 func (d deployment) provisioned() float64 {
@@ -93,12 +93,12 @@ func (d deployment) firehose() float64 { return firehoseGB * gb(d.rounded(5e3)) 
 
 func (d deployment) archive() float64 {
 	warm := math.Min(d.archiveDays, colderAfterDays)
-	aDay := gb(d.bytes()) / daysOfMonth
-	return aDay * (warm*s3GBMonth + (d.archiveDays-warm)*s3ColderGBMonth)
+	perDay := gb(d.bytes()) / daysOfMonth
+	return perDay * (warm*s3GBMonth + (d.archiveDays-warm)*s3ColderGBMonth)
 }
 
 func (d deployment) leases() float64 {
-	reads := d.tasks() * math.Max(leastScanReads, scanReads*float64(d.shards))
+	reads := d.tasks() * math.Max(minScanReads, scanReads*float64(d.shards))
 	return month * (shardWrites*float64(d.shards)*tableWrite + reads*tableRead)
 }
 
@@ -110,7 +110,7 @@ func (d deployment) watching() float64 {
 	return metrics*metricMonth + alarmMetrics*alarmMetricMonth + logsInGB*(d.tasks()*ownLogsGB+float64(d.shards)*ownShardLogsGB)
 }
 
-// rows of the table, in its order.
+// rows are the rows of the table.
 var rows = []struct {
 	name  string
 	unit  string
@@ -135,7 +135,7 @@ var rows = []struct {
 	{"logsluice: vCPUs in use", "%s", func(d deployment) float64 { return d.events() / 1e6 * consumerSeconds }},
 }
 
-// table prints the deployments beside each other, in Markdown.
+// table prints the deployments side by side, in Markdown.
 func table(w io.Writer, deployments []deployment) error {
 	var b strings.Builder
 	b.WriteString("| shards |")
@@ -154,7 +154,7 @@ func table(w io.Writer, deployments []deployment) error {
 	return err
 }
 
-// short is a number in two digits or, below 100, to a whole one, with commas.
+// short formats a number with two significant digits and thousands separators.
 func short(v float64) string {
 	if v < 10 {
 		return strconv.FormatFloat(v, 'g', 2, 64)
@@ -171,8 +171,8 @@ func short(v float64) string {
 func parse(args []string, errOut io.Writer) ([]deployment, error) {
 	flags := flag.NewFlagSet("cost", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	shards := flags.String("shards", "1,10,100,1000", "numbers of shards, with commas between")
-	use := flags.Float64("use", 0.3, "share of the 1 MB/s of gzip that a shard takes, on average over the month")
+	shards := flags.String("shards", "1,10,100,1000", "numbers of shards, separated by commas")
+	use := flags.Float64("use", 0.3, "share of the 1 MB/s of gzip that a shard accepts, on average over the month")
 	perTask := flags.Int("shards-per-task", 8, "the parameter ShardsPerTask")
 	minTasks := flags.Int("min-tasks", 2, "the parameter MinTasks")
 	days := flags.Float64("archive-days", 365, "how long the archive is kept")
@@ -180,13 +180,13 @@ func parse(args []string, errOut io.Writer) ([]deployment, error) {
 		return nil, err
 	}
 	if *use <= 0 || *use > 1 || *perTask < 1 || *minTasks < 1 || *days < 0 {
-		return nil, fmt.Errorf("-use is above 0 and 1 at the most, -shards-per-task and -min-tasks are 1 or more, -archive-days is 0 or more")
+		return nil, fmt.Errorf("-use must be above 0 and at most 1, -shards-per-task and -min-tasks at least 1, -archive-days at least 0")
 	}
 	var deployments []deployment
 	for text := range strings.SplitSeq(*shards, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("-shards: %q is no number of shards: give numbers with commas between, such as 1,10", text)
+			return nil, fmt.Errorf("-shards: %q is not a number of shards: give numbers separated by commas, such as 1,10", text)
 		}
 		deployments = append(deployments, deployment{n, *use, *perTask, *minTasks, *days})
 	}

@@ -25,7 +25,7 @@ func TestTableInREADME(t *testing.T) {
 	_, after, _ := strings.Cut(string(readme), "<!-- cost -->\n")
 	got, _, found := strings.Cut(after, "<!-- -->")
 	if !found || got != want.String() {
-		t.Errorf("the README has\n%s\nin place of\n%s", got, want.String())
+		t.Errorf("the README has\n%s\ninstead of\n%s", got, want.String())
 	}
 }
 
@@ -41,7 +41,7 @@ func TestDeployment(t *testing.T) {
 			t.Errorf("%s: %v, no %s of %s in\n%s", args, err, row, want, &out)
 		}
 	}
-	// 10 MB/s are 26,280 GB a month; 16 KB of each 15.5 KB count on the way in.
+	// 10 MB/s are 26,280 GB per month. A record of 15.5 KB counts as 16 KB when it is put.
 	f("-shards 10 -use 1", "Kinesis, on demand", "$ 4,300")
 	f("-shards 10 -use 1", "Kinesis, provisioned in its place", "($ 130)")
 	f("-shards 10 -use 1", "Firehose", "$ 980")
@@ -50,7 +50,7 @@ func TestDeployment(t *testing.T) {
 	f("-shards 10 -use 1 -archive-days 60", "S3 archive", "$ 920")
 	f("-shards 1,17", "tasks", "2 | 3")
 	f("-shards 17 -shards-per-task 2 -min-tasks 10", "tasks", "10")
-	f("-shards 1000 -shards-per-task 20", "DynamoDB", "$ 780") // as the README of the project has it
+	f("-shards 1000 -shards-per-task 20", "DynamoDB", "$ 780") // the number in the project's README
 	f("-shards 10 -shards-per-task 1", "Fargate", "$ 140")
 	f("-shards 1 -use 1", "events a second", "7,100")
 }

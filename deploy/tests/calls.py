@@ -1,7 +1,7 @@
-"""What CloudFormation calls for each resource, checked against botocore's models.
+"""The calls that CloudFormation makes for each resource, checked against botocore's models.
 
-The names, types, required members, ranges, patterns and enumerations are those of
-the services' own models. A property that its call does not know is an error.
+Names, types, required members, ranges, patterns and enumerations are those of the
+services' models. A property that its call does not have is an error.
 """
 
 import json
@@ -19,8 +19,8 @@ def model(service, operation):
 
 
 def arguments(shape, value):
-    """A property as the call has it: members by name but for the case of their first
-    letter, and scalars as the type that they are of, as CloudFormation does it."""
+    """Returns a property as an argument, as CloudFormation converts it: the first letter of
+    a member's name can differ in case, and scalars are converted to the type of the member."""
     if shape.type_name == "structure":
         members = {}
         for key, inner in value.items():
@@ -39,8 +39,8 @@ def arguments(shape, value):
     return value
 
 
-def complaints(shape, value, path=""):
-    """What the service would refuse."""
+def violations(shape, value, path=""):
+    """Returns what the service would refuse."""
     problems = []
     if not path:
         report = ParamValidator().validate(value, shape)
@@ -49,12 +49,12 @@ def complaints(shape, value, path=""):
     if shape.type_name == "structure":
         for key, inner in value.items():
             if key in shape.members:
-                problems += complaints(shape.members[key], inner, f"{path}.{key}")
+                problems += violations(shape.members[key], inner, f"{path}.{key}")
     elif shape.type_name in ("list", "map"):
         inners = enumerate(value) if shape.type_name == "list" else value.items()
         of = shape.member if shape.type_name == "list" else shape.value
         for i, inner in inners:
-            problems += complaints(of, inner, f"{path}[{i}]")
+            problems += violations(of, inner, f"{path}[{i}]")
     size = len(value) if shape.type_name in ("string", "list", "map") else value
     if shape.type_name not in ("structure", "boolean") and shape.metadata.get("max", size) < size:
         problems.append(f"{path}: {value!r} is beyond {shape.metadata['max']}")
@@ -67,7 +67,7 @@ def complaints(shape, value, path=""):
     return problems
 
 
-# How the models, whose patterns are Java's, write all that is beyond 16 bits.
+# How the models, which have Java's patterns, write all characters beyond 16 bits.
 ASTRAL = r"\uD800\uDC00-\uDBFF\uDFFF"
 
 
@@ -76,7 +76,7 @@ class Call:
         self.service, self.operation = service, operation
         shape = model(service, operation)
         self.arguments = arguments(shape, values)
-        problems = complaints(shape, self.arguments)
+        problems = violations(shape, self.arguments)
         assert not problems, f"{service}:{operation}: " + "; ".join(problems)
 
     def make(self, aws):
@@ -85,7 +85,7 @@ class Call:
 
 
 def of(stack, logical_id):
-    """The calls that make a resource."""
+    """Returns the calls that create a resource."""
     kind = stack.template["Resources"][logical_id]["Type"]
     name = stack.ref(logical_id)
     return [Call(*call) for call in KINDS[kind](stack, name, stack.properties(logical_id))]
@@ -164,7 +164,7 @@ def log_group(_, name, p):
 
 
 def simple(service, operation, **more):
-    """Of a resource whose properties are its call's members."""
+    """Returns calls for a resource whose properties are the members of its call."""
 
     def calls(_, name, p):
         yield service, operation, p | {member: name for member in more.get("named", ())}

@@ -9,7 +9,7 @@ import stacks
 
 @pytest.fixture(scope="session")
 def aws():
-    """A function that makes clients of moto's server."""
+    """A function that returns clients of moto's server."""
     stacks.complete_moto()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -29,7 +29,7 @@ def aws():
 
 @pytest.fixture(scope="session")
 def deploy(aws):
-    """A function that deploys the template; the same parameters give the same stack."""
+    """A function that deploys the template once for each set of parameters."""
     known = {}
 
     def stack(name):

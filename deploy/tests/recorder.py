@@ -1,4 +1,4 @@
-"""A proxy that notes what is asked of a server."""
+"""A proxy that records the requests to a server."""
 
 import http.client
 import http.server
@@ -9,10 +9,10 @@ HOP = {"connection", "transfer-encoding", "content-length", "host"}
 
 
 class Recorder:
-    """Hands requests on to a server, and has each as (method, path, AWS operation).
+    """Forwards requests to a server, and records each as (method, path, AWS operation).
 
-    Others' tests may still ask a port that was theirs: a request whose Authorization
-    does not have the mark is refused.
+    Processes of other tests can still send requests to a port that they used before, so a
+    request whose Authorization lacks the mark is refused.
     """
 
     def __init__(self, target, mark):

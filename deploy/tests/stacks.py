@@ -1,9 +1,8 @@
-"""Deploys the template to moto and tells what each resource of it comes to.
+"""Deploys the template to moto and resolves the properties of its resources.
 
-moto resolves a template's functions but for three things, which are added here:
-it knows no AWS::LanguageExtensions (cfn-lint expands them), leaves AWS::NoValue
-as None in lists, and makes nothing of resource types that it does not know, so
-that a Ref or GetAtt to one is lost.
+moto resolves a template's functions, with three gaps that are filled here: it does not
+support AWS::LanguageExtensions (cfn-lint expands them), it leaves AWS::NoValue as None in
+lists, and it ignores unsupported resource types, so that a Ref or GetAtt to one is lost.
 """
 
 import copy
@@ -26,7 +25,7 @@ SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:logs/writer-AbCdEf"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 GROUPS = ["/ecs/shop", "/ecs/api-2"]
 
-# VpcId and SubnetIds are moto's own. What is not given has its default.
+# VpcId and SubnetIds are moto's. Other parameters have their defaults.
 COMMON = {"OpenSearchUrl": "https://search-logs.example.com", "Image": "example.com/logsluice:1.0"}
 SETS = {
     "plain": COMMON | {"OpenSearchArn": DOMAIN, "LogGroups": ",".join(GROUPS)},
@@ -39,7 +38,7 @@ SETS = {
         "PasswordSecretKey": "password",
         "PasswordSecretKmsKeyArn": KEY,
         "OpenSearchPort": "9200",
-        "DomainSecurityGroupId": "domain",  # made in moto
+        "DomainSecurityGroupId": "domain",  # created in moto
         "DashboardsUrl": "https://search-logs.example.com/_dashboards",
         "Subscribe": "account",
         "LogGroups": ",".join(GROUPS),
@@ -89,14 +88,14 @@ SETS = {
 
 
 class Absent:
-    """Stands for a resource of a type that moto's CloudFormation leaves out."""
+    """Stands for a resource of a type that moto's CloudFormation ignores."""
 
     def __init__(self, logical_id, kind, properties, resources):
         self.logical_resource_id, self.cf_resource_type = logical_id, kind
         self.physical_resource_id = properties.get("FilterName") or f"{resources['AWS::StackName']}-{logical_id}"
 
     def get_cfn_attribute(self, attribute):
-        raise AssertionError(f"{self.logical_resource_id}.{attribute} is used, which is not known here")
+        raise AssertionError(f"{self.logical_resource_id}.{attribute} is used but not available here")
 
     def is_created(self):
         return True
@@ -106,7 +105,7 @@ class Absent:
 
 
 def complete_moto():
-    """Adds to moto's resolver what it lacks."""
+    """Fills the gaps of moto's resolver."""
     clean, create = parsing.clean_json, parsing.parse_and_create_resource
 
     def clean_json(value, resources):
@@ -121,34 +120,35 @@ def complete_moto():
             return Absent(logical_id, resource["Type"], parsing.clean_json(resource.get("Properties", {}), resources), resources)
         return create(logical_id, resource, resources, account_id, region_name)
 
-    def apply(change_set):  # with outputs and parameters, too
+    def apply(change_set):  # updates outputs and parameters, too
         change_set.stack.update(change_set.template, parameters=change_set.parameters)
 
     parsing.clean_json, parsing.parse_and_create_resource = clean_json, parse_and_create_resource
     models.ChangeSet.apply = apply
-    # Fargate asks for the memory of the task, moto for each container's.
+    # Fargate requires the memory of the task, moto that of each container.
     needs = {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []}
     EC2ContainerServiceBackend._calculate_task_resource_requirements = lambda *_: needs
 
 
 def template():
-    """The template as it is written."""
+    """Returns the template unchanged."""
     decoded, matches = cfnlint.decode.decode(str(TEMPLATE))
     assert not matches, matches
     return json.loads(json.dumps(decoded))
 
 
 def expand(parameters):
-    """The template without Fn::ForEach, for these parameters."""
+    """Returns the template for these parameters, with Fn::ForEach expanded."""
     decoded, matches = cfnlint.decode.decode(str(TEMPLATE))
     assert not matches, matches
     for name, value in parameters.items():
         decoded["Parameters"][name]["Default"] = value
-    mappings = decoded.pop("Mappings")  # of which cfn-lint would guess the keys
+    mappings = decoded.pop("Mappings")  # cfn-lint would guess their keys
     wrapped = cfnlint.template.Template(str(TEMPLATE), decoded, [REGION])
     matches = wrapped.transform()
     assert not matches, matches
-    # moto knows no RetainExceptOnCreate, which is another for a stack that cannot be made.
+    # moto does not support RetainExceptOnCreate, which differs from Retain only if the creation
+    # of a stack fails.
     return json.loads(json.dumps(wrapped.template | {"Mappings": mappings}).replace('"RetainExceptOnCreate"', '"Retain"'))
 
 
@@ -162,7 +162,7 @@ class Stack:
             StackName=name,
             TemplateBody=json.dumps(self.template),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            # All of them, as moto takes a list's default for a string.
+            # All of them, because moto treats the default of a list as a string.
             Parameters=[{"ParameterKey": n, "ParameterValue": v} for n, v in self.parameters.items()],
         )["StackId"]
         described = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -175,7 +175,7 @@ class Stack:
         return not condition or self.map.lazy_condition_map[condition]
 
     def ids(self, kind):
-        """Logical ids of what there is of a type."""
+        """Returns the logical ids of the existing resources of a type."""
         return [i for i, r in self.template["Resources"].items() if r["Type"] == kind and self.has(i)]
 
     def ref(self, logical_id):
@@ -185,15 +185,15 @@ class Stack:
         return parsing.clean_json(copy.deepcopy(value), self.map)
 
     def properties(self, logical_id):
-        """A resource's properties, with all functions resolved."""
+        """Returns a resource's properties with all functions resolved."""
         assert self.has(logical_id), f"{self.name} has no {logical_id}"
         return self.resolve(self.template["Resources"][logical_id].get("Properties", {}))
 
     def statements(self, role):
-        """The statements of a role's inline policies by their Sid."""
+        """Returns the statements of a role's inline policies by their Sid."""
         found = [s for p in self.properties(role)["Policies"] for s in p["PolicyDocument"]["Statement"]]
         by_sid = {s["Sid"]: s for s in found}
-        assert len(by_sid) == len(found), f"{role} has two statements of a Sid"
+        assert len(by_sid) == len(found), f"{role} has two statements with one Sid"
         return by_sid
 
 
@@ -211,11 +211,11 @@ def deploy(aws, name, parameters):
 
 
 def end_task(cluster, arn, code):
-    """Has a task of moto's end by itself with an exit code."""
+    """Ends a task of moto's with an exit code."""
     task = ecs_backends[ACCOUNT][REGION].tasks[cluster.rsplit("/", 1)[1]][arn]
     task.status, task.desired_status, task.containers[0].exitCode = "STOPPED", "STOPPED", code
 
 
 def roll_back(name):
-    """Has a stack look like one that could not be made."""
+    """Gives a stack the status of one whose creation failed."""
     cloudformation_backends[ACCOUNT][REGION].get_stack(name).status = "ROLLBACK_COMPLETE"

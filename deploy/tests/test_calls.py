@@ -1,4 +1,4 @@
-"""Each resource is what its service takes."""
+"""Each resource is valid for its service."""
 
 import pytest
 
@@ -12,8 +12,8 @@ def test_calls(stack):
 
 
 def test_calls_failure():
-    def f(says, service, operation, values):
-        with pytest.raises(AssertionError, match=says):
+    def f(error, service, operation, values):
+        with pytest.raises(AssertionError, match=error):
             calls.Call(service, operation, values)
 
     good = {"LogGroupName": "/a", "FilterName": "f", "FilterPattern": "", "DestinationArn": "arn:x"}

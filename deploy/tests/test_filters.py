@@ -25,7 +25,7 @@ def filters(*groups):
 
 
 def test_changed_list():
-    """A group that comes or goes leaves the filters of the others alone."""
+    """Adding or removing a group does not change the filters of the others."""
     before, after = filters("/a", "/b", "/c"), filters("/c", "/d", "/a")
     assert set(before) == {"Filtera", "Filterb", "Filterc"} and set(after) == {"Filtera", "Filterc", "Filterd"}
     for i in set(before) & set(after):
@@ -33,7 +33,7 @@ def test_changed_list():
 
 
 def test_changed_list_failure():
-    """Names of one logical id are refused, not half of them subscribed."""
+    """Names that would have the same logical id are refused."""
     with pytest.raises(AssertionError, match="Duplicate Filterabc"):
         filters("/a/b-c", "/a/bc")
 
@@ -51,7 +51,7 @@ def test_account(deploy):
         assert (p["PolicyType"], p["Scope"]) == ("SUBSCRIPTION_FILTER_POLICY", "ALL")
         operator, groups = p["SelectionCriteria"].split("NOT IN ")
         assert operator == "LogGroupName "
-        # Its own lines and the Firehose's would go round for ever.
+        # The lines of logsluice and the Firehose would be forwarded in an endless loop.
         assert json.loads(groups) == [stack.ref("LogGroup"), stack.ref("FirehoseLogGroup"), *excluded]
         return json.loads(p["PolicyDocument"]), stack
 
@@ -67,8 +67,8 @@ def test_account(deploy):
 
 
 def test_loop_has_no_conditional_functions():
-    """CloudFormation's transform has refused Fn::If within Fn::ForEach that cfn-lint
-    takes: https://github.com/aws-cloudformation/cfn-language-discussion/issues/135."""
+    """CloudFormation's transform has refused Fn::If within Fn::ForEach, which cfn-lint
+    accepts: https://github.com/aws-cloudformation/cfn-language-discussion/issues/135."""
     loops = {}
     for section in ("Resources", "Outputs"):
         loops |= {k: v for k, v in stacks.template()[section].items() if k.startswith("Fn::ForEach")}

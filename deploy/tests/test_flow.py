@@ -1,5 +1,5 @@
-"""An event put into a subscribed log group is found in OpenSearch, by the real
-program with the environment of the task definition."""
+"""An event in a subscribed log group is indexed in OpenSearch by the real program with the
+environment of the task definition."""
 
 import base64
 import contextlib
@@ -37,7 +37,7 @@ def search(path, body=None, method=None):
 
 
 def found(prefix):
-    """Log group and message of each document."""
+    """Returns the log group and message of each document."""
     try:
         hits = search(f"/{prefix}-*/_search?size=1000&ignore_unavailable=true")["hits"]["hits"]
     except urllib.error.HTTPError:
@@ -56,12 +56,12 @@ def stack(aws):
     prefix = f"flow-{uuid.uuid4().hex[:8]}"
     yield stacks.deploy(aws, prefix, stacks.SETS["plain"] | {"IndexPrefix": prefix})
     for path in (f"/{prefix}-*", f"/_index_template/{prefix}*"):
-        with contextlib.suppress(urllib.error.HTTPError):  # there is none
+        with contextlib.suppress(urllib.error.HTTPError):  # they do not exist
             search(path, method="DELETE")
 
 
 class Worker:
-    """The container, with the endpoints and credentials of the test."""
+    """The container's process, with the endpoints and credentials of the test."""
 
     def __init__(self, aws, stack, command, folder, **settings):
         definition = task(aws, stack)
@@ -98,10 +98,10 @@ class Worker:
             self.opensearch.stop()
 
 
-def until(says, worker, seconds=40):
+def until(condition, worker, seconds=40):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if says():
+        if condition():
             return
         assert worker.process.poll() is None, worker.log.read_text()
         time.sleep(0.2)
@@ -123,18 +123,18 @@ def test_flow(aws, stack, tmp_path):
 
     put = []
 
-    def say(*lines):
+    def log(*lines):
         now = int(time.time() * 1000)
         for group in stacks.GROUPS:
             logs.put_log_events(logGroupName=group, logStreamName="task/1", logEvents=[{"timestamp": now, "message": f"{line} of {group}"} for line in lines])
             put.extend((group, f"{line} of {group}") for line in lines)
 
-    say(*(f"early {n}" for n in range(20)))
+    log(*(f"early {n}" for n in range(20)))
     worker = Worker(aws, stack, ["run"], tmp_path)
     try:
         until(lambda: found(stack.name) == sorted(put), worker)
         assert worker.healthy(), "the health check of the task definition fails"
-        say(*(f"late {n}" for n in range(30)))
+        log(*(f"late {n}" for n in range(30)))
         until(lambda: found(stack.name) == sorted(put), worker)
     finally:
         code = worker.stop()
@@ -145,7 +145,7 @@ def test_flow(aws, stack, tmp_path):
     assert shards and any("Checkpoint" in r for r in shards), "the leases are in the stack's table"
     assert "creating the lease table" not in worker.log.read_text()
 
-    # The dead-letter index and the place next to it were tried at the start.
+    # The dead-letter index and the store for dead letters were tried at the start.
     assert aws("s3").get_object(Bucket=stack.ref("ArchiveBucket"), Key="dead-letters/_check")["Body"].read()
     assert search(f"/{stack.name}-dead-letter/_count")["count"] == 0
 
@@ -159,10 +159,10 @@ SERVICES = {"Kinesis_20131202": "kinesis", "DynamoDB_20120810": "dynamodb"}
 
 
 def asked(stack, worker):
-    """Action and resource of each request, as IAM has them."""
+    """Yields the IAM action and resource of each request."""
     resources = {"kinesis": "Stream", "dynamodb": "LeaseTable"}
     for method, path, target in worker.aws.requests:
-        if not target:  # S3's requests have no target, and the bucket in the path
+        if not target:  # S3's requests have no target, but the bucket in the path
             yield f"s3:{method.capitalize()}Object", f"arn:aws:s3:::{path[1:]}"
             continue
         version, operation = target.split(".")
@@ -181,7 +181,7 @@ def allowed(stack, action, resource):
 
 @needs_services
 def test_recorder_failure():
-    """A stranger's request is neither noted nor handed on."""
+    """A request without the mark is neither recorded nor forwarded."""
     recorder = Recorder(OPENSEARCH, "Basic x")
     try:
         with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -206,9 +206,9 @@ def test_allowed_failure(deploy):
 
 
 @needs_services
-def test_table_is_that_of_the_program(aws, stack, tmp_path):
-    """The program makes the same table where there is none."""
-    other = stack.name + "-made-by-run"
+def test_same_table_as_run(aws, stack, tmp_path):
+    """run creates the same table if it does not exist."""
+    other = stack.name + "-created-by-run"
     worker = Worker(aws, stack, ["run"], tmp_path, APPLICATION_NAME=other)
     try:
         until(lambda: other in aws("dynamodb").list_tables()["TableNames"], worker)
@@ -224,8 +224,8 @@ def test_table_is_that_of_the_program(aws, stack, tmp_path):
 
 @needs_services
 def test_envelope(aws, stack):
-    """What moto's filter writes is the envelope that CloudWatch writes, but for ids."""
-    # Held here so that a moto that no longer delivers fails in the right place.
+    """moto's filter writes the envelope that CloudWatch writes, except for ids."""
+    # A check of moto, so that a moto that no longer delivers fails here.
     logs, group = aws("logs"), f"/{stack.name}"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="s")

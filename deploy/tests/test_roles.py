@@ -1,12 +1,12 @@
-"""Roles have what they need and nothing else."""
+"""Roles have exactly the permissions that they need."""
 
 import calls
 import stacks
 
 ARN = f"arn:aws:%s:{stacks.REGION}:{stacks.ACCOUNT}:%s"
-# Actions that know no resources.
+# Actions that do not support resources.
 # See https://docs.aws.amazon.com/service-authorization/latest/reference/.
-OF_NO_RESOURCE = {"logs:DescribeAccountPolicies", "ecr:GetAuthorizationToken"}
+WITHOUT_RESOURCE = {"logs:DescribeAccountPolicies", "ecr:GetAuthorizationToken"}
 
 
 def listed(value):
@@ -14,7 +14,7 @@ def listed(value):
 
 
 def granted(stack, role):
-    """Actions by Sid, and resources by Sid."""
+    """Returns the actions and resources of each statement by Sid."""
     statements = {sid: s for sid, s in stack.statements(role).items() if sid != "OneIndex"}
     assert all(s["Effect"] == "Allow" for s in statements.values())
     return {sid: (set(listed(s["Action"])), set(listed(s["Resource"]))) for sid, s in statements.items()}
@@ -33,14 +33,14 @@ def test_narrow(stack):
         for sid, (actions, resources) in granted(stack, role).items():
             assert not any("*" in a for a in actions), (role, sid)
             if "*" in resources:
-                assert actions <= OF_NO_RESOURCE and resources == {"*"}, (role, sid)
+                assert actions <= WITHOUT_RESOURCE and resources == {"*"}, (role, sid)
             else:
-                assert not actions & OF_NO_RESOURCE, (role, sid)
+                assert not actions & WITHOUT_RESOURCE, (role, sid)
                 assert {r.split(":")[2] for r in resources} == {a.split(":")[0] for a in actions}, (role, sid)
 
 
 def test_trust(stack):
-    """Each in the form in which AWS documents it for the service; other keys may not be there."""
+    """Each trust policy is the one that AWS documents for the service, without other keys."""
     tasks = ("ecs-tasks", {"StringEquals": {"aws:SourceAccount": stacks.ACCOUNT}, "ArnLike": {"aws:SourceArn": ARN % ("ecs", "*")}})
     services = {
         "SubscriptionRole": ("logs", {"StringLike": {"aws:SourceArn": ARN % ("logs", "*")}}),
@@ -59,7 +59,7 @@ def test_read_back(aws, stack):
         name = stack.ref(role)
         policies = {p["PolicyName"]: p["PolicyDocument"] for p in stack.properties(role)["Policies"]}
         assert aws("iam").list_role_policies(RoleName=name)["PolicyNames"] == list(policies)
-        for call in calls.of(stack, role)[1:]:  # moto's CloudFormation keeps no JSON
+        for call in calls.of(stack, role)[1:]:  # moto's CloudFormation does not store JSON
             call.make(aws)
         for policy, document in policies.items():
             assert aws("iam").get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] == document
@@ -96,7 +96,7 @@ def test_task_role(deploy):
         "DoctorIndices": ({"es:ESHttpGet"}, {f"{domain}/ecs-*/_alias"}),
         "DoctorDeadLetters": ({"es:ESHttpPost"}, {f"{domain}/ecs-dead-letter/_search"}),
     }
-    # IAM's * covers commas, and a request may name several indices.
+    # IAM's * covers commas, and a request can name several indices.
     assert stack.statements("TaskRole")["OneIndex"] == {"Sid": "OneIndex", "Effect": "Deny", "Action": "es:ESHttpDelete", "Resource": f"{domain}/*,*"}
     stack = deploy("all")
     assert granted(stack, "TaskRole") == common(stack) | {"Decrypt": ({"kms:Decrypt"}, {stacks.KEY}), "EncryptDeadLetters": ({"kms:GenerateDataKey"}, {stacks.KEY})}

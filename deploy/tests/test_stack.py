@@ -1,7 +1,7 @@
-"""What the template makes in moto, read back.
+"""The resources that the template creates in moto, read back.
 
-moto's CloudFormation leaves out many properties of what it makes; these are set by
-the calls that the resource comes to.
+moto's CloudFormation ignores many properties. The tests set them by the calls for the
+resource.
 """
 
 import json
@@ -17,7 +17,7 @@ def test_stream(aws, deploy):
     def f(name, mode, shards, hours, key):
         stack = deploy(name)
         made = calls.of(stack, "Stream")
-        for call in made:  # moto's CloudFormation knows no modes and no encryption
+        for call in made:  # moto's CloudFormation does not support modes and encryption
             call.arguments["StreamName"] = f"read-back-{name}"
             call.make(aws)
         summary = aws("kinesis").describe_stream_summary(StreamName=f"read-back-{name}")["StreamDescriptionSummary"]
@@ -116,7 +116,7 @@ def test_sizes():
     for name, size in sizes.items():
         cpu, memory = int(size["Cpu"]), int(size["Memory"])
         assert name == f"{cpu}-{memory}" and memory in FARGATE[cpu]
-        # README, Bounded: logsluice takes less than this.
+        # logsluice uses less than this: IN_FLIGHT_BYTES and 256 MiB.
         assert int(size["InFlightBytes"]) + (256 << 20) < memory << 20
 
 
@@ -126,7 +126,7 @@ def seconds(duration):
 
 
 def task(aws, stack):
-    """The task definition as ECS would have it."""
+    """Returns the task definition as registered with ECS."""
     (call,) = calls.of(stack, "TaskDefinition")
     return call.make(aws)["taskDefinition"]
 
@@ -149,7 +149,7 @@ def test_task(aws, stack):
     assert container["user"] == "65532:65532"
     assert not container.get("privileged")
     assert container["linuxParameters"] == {"capabilities": {"drop": ["ALL"]}}
-    assert "dockerSecurityOptions" not in container, "Fargate takes none"
+    assert "dockerSecurityOptions" not in container, "Fargate does not support it"
     assert not definition.get("volumes") and not container.get("mountPoints")
     assert container["entryPoint"] + container["command"] == ["/logsluice", "run"]
     assert container["healthCheck"] == {"command": ["CMD", "/logsluice", "healthcheck"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 300}
@@ -157,9 +157,9 @@ def test_task(aws, stack):
     assert (log["logDriver"], log["options"]["awslogs-group"], log["options"]["mode"]) == ("awslogs", stack.ref("LogGroup"), "non-blocking")
 
     env = environment(definition)
-    assert seconds(env["DRAIN_TIMEOUT"]) + 10 <= container["stopTimeout"] <= 120, "ECS kills before it is drained, or Fargate refuses"
+    assert seconds(env["DRAIN_TIMEOUT"]) + 10 <= container["stopTimeout"] <= 120, "ECS would kill it while it drains, or Fargate refuses"
     assert int(env["IN_FLIGHT_BYTES"]) + (256 << 20) < int(definition["memory"]) << 20
-    assert env["METRICS_ADDRESS"], "the health check asks there"
+    assert env["METRICS_ADDRESS"], "the address of the health check"
     assert env["STREAM_NAME"] == stack.ref("Stream")
     assert env["APPLICATION_NAME"] == stack.ref("LeaseTable")
     assert env["AWS_REGION"] == stacks.REGION
@@ -174,7 +174,7 @@ def test_task(aws, stack):
     assert env["OPENSEARCH_USERNAME"] == ("" if signing else "writer")
     secrets = {"all": f"{stacks.SECRET}:password::", "few": stacks.SECRET}.get(stack.name)
     assert container.get("secrets", []) == ([{"name": "OPENSEARCH_PASSWORD", "valueFrom": secrets}] if secrets else [])
-    # The rest is as the parameters have it, and nothing is beside.
+    # The rest comes from the parameters, and nothing else is set.
     given = {
         "DASHBOARDS_URL": "DashboardsUrl", "INDEX_PREFIX": "IndexPrefix", "INDEX_DATE": "IndexDate", "INDEX_TIMEZONE": "IndexTimezone",
         "INDEX_SHARDS": "IndexShards", "INDEX_REPLICAS": "IndexReplicas", "SCHEMA": "Schema", "CONSTANT_FIELDS": "ConstantFields",
@@ -189,7 +189,7 @@ def test_task(aws, stack):
 def test_service(aws, stack):
     task(aws, stack)
     (call,) = calls.of(stack, "Service")
-    assert "desiredCount" not in call.arguments, "scaling owns it"
+    assert "desiredCount" not in call.arguments, "scaling sets it"
     call.arguments["serviceName"] = f"read-back-{stack.name}"
     service = call.make(aws)["service"]
     cluster = "shared" if stack.name == "all" else stack.ref("Cluster")
@@ -208,9 +208,9 @@ def test_service(aws, stack):
 
 def test_security_group(aws, stack):
     group = stack.resolve({"Fn::GetAtt": ["SecurityGroup", "GroupId"]})
-    calls.of(stack, "SecurityGroup")[1].make(aws)  # moto's CloudFormation leaves egress as it is
+    calls.of(stack, "SecurityGroup")[1].make(aws)  # moto's CloudFormation ignores egress
     (found,) = aws("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
-    assert found["IpPermissions"] == [], "nothing may connect"
+    assert found["IpPermissions"] == [], "nothing can connect"
     out = {(p["IpProtocol"], p["FromPort"], p["ToPort"]) for p in found["IpPermissionsEgress"] if p["IpProtocol"] != "-1"}
     assert out == {("tcp", 443, 443)} | ({("tcp", 9200, 9200)} if stack.name == "all" else set())
     assert stack.has("DomainIngress") == (stack.name == "all")
@@ -229,7 +229,7 @@ def test_outputs(stack):
 
 @pytest.mark.parametrize("command", ["setup", "doctor"])
 def test_run_task(aws, stack, command):
-    """The commands of the outputs are what ECS takes."""
+    """The commands in the outputs are valid for ECS."""
     words = shlex.split(stack.outputs[f"Run{command}"])
     assert words[:3] == ["aws", "ecs", "run-task"]
     options = dict(zip(words[3::2], words[4::2], strict=True))
@@ -244,7 +244,7 @@ def test_run_task(aws, stack, command):
 
 
 def test_deleted(aws):
-    """A stack that is deleted leaves the archive and the leases, and no more."""
+    """Deleting a stack keeps only the archive and the leases."""
     stack = stacks.deploy(aws, "deleted", stacks.SETS["plain"])
     names = {i: stack.ref(i) for i in ("ArchiveBucket", "LeaseTable", "Stream", "LogGroup", "TaskRole")}
     aws("cloudformation").delete_stack(StackName="deleted")
@@ -256,9 +256,9 @@ def test_deleted(aws):
 
 
 def test_second_stack(aws):
-    """Two stacks of the same parameters share nothing."""
+    """Two stacks with the same parameters share nothing."""
     first, second = (stacks.deploy(aws, name, stacks.SETS["plain"]) for name in ("first", "second"))
     for i, resource in first.template["Resources"].items():
-        # Of these a name is the log group's filter, and the stream's within its group.
+        # The name of a log stream is unique only within its group.
         if first.has(i) and resource["Type"] != "AWS::Logs::LogStream":
             assert first.ref(i) != second.ref(i), i

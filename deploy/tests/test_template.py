@@ -1,4 +1,4 @@
-"""The template as a text: linter, size, parameters, rules."""
+"""The text of the template: linter, size, parameters, rules."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ import stacks
 
 
 def test_lint():
-    # By its file, as the folder of a virtual environment may have been renamed.
+    # By its file, because the folder of the virtual environment was renamed.
     linter = pathlib.Path(sys.executable).parent / "cfn-lint"
     done = subprocess.run([sys.executable, linter, "--include-checks", "I2003", "I3037", "I3042", "I3510", "--regions", "us-east-1", "eu-west-1", "ap-northeast-1", "--", stacks.TEMPLATE], capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -23,10 +23,10 @@ def test_lint():
 def test_quotas():
     """See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
     text, template = stacks.TEMPLATE.read_bytes(), stacks.template()
-    most = 400  # log groups, as deploy/README.md has it
-    expanded = stacks.expand(stacks.COMMON | {"LogGroups": ",".join(f"/g/{i:06}" for i in range(most))})
-    assert len(json.dumps(expanded)) <= 1 << 20, "larger than what CloudFormation takes from a bucket"
-    assert most < len(expanded["Resources"]) <= 500
+    groups = 400  # the limit in deploy/README.md
+    expanded = stacks.expand(stacks.COMMON | {"LogGroups": ",".join(f"/g/{i:06}" for i in range(groups))})
+    assert len(json.dumps(expanded)) <= 1 << 20, "larger than CloudFormation accepts from a bucket"
+    assert groups < len(expanded["Resources"]) <= 500
     assert b"cfn-lint:" not in text and b"cfn-lint" not in str(template.get("Metadata")).encode(), "no rule is switched off"
     assert len(template["Parameters"]) <= 200
     assert len(template["Outputs"]) <= 200
@@ -43,13 +43,13 @@ def test_parameters():
     for name, p in parameters.items():
         assert len(p["Description"]) > 10, name
         checked = "AllowedPattern" in p or "AllowedValues" in p or "MinValue" in p or p["Type"].startswith(("AWS::", "List<AWS::"))
-        assert checked, f"{name} takes anything"
+        assert checked, f"{name} accepts anything"
         assert ("AllowedPattern" in p) == ("ConstraintDescription" in p), name
         if "AllowedValues" in p and "Default" in p:
             assert p["Default"] in p["AllowedValues"], name
         if "AllowedPattern" in p and "Default" in p:
             assert regex.fullmatch(p["AllowedPattern"], p["Default"]), f"{name}: its own default is refused"
-        assert not re.search("password", name, re.I) or name.startswith("PasswordSecret"), f"{name}: a secret is no parameter"
+        assert not re.search("password", name, re.I) or name.startswith("PasswordSecret"), f"{name}: a secret must not be a parameter"
     needed = {n for n, p in parameters.items() if "Default" not in p}
     assert needed == {"OpenSearchUrl", "VpcId", "SubnetIds", "Image"}
 
@@ -85,8 +85,8 @@ def test_patterns():
     f("IndexPrefix", ["ecs", "a.b-c_1"], ["ECS", "-a", "", "a*", "a/b"])
     f("ConstantFields", ["", "a=b", "a=b,c=d e"], ["a", "a=b,", "=b"])
     f("InitialPosition", ["LATEST", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05+09:00"], ["latest", "2026-01-02", ""])
-    # No prefix of the Firehose's is that of the dead letters, within it or above it: a
-    # prefix ends with a slash, and theirs has one.
+    # No prefix of the Firehose can be that of the dead letters, below it or above it: a prefix
+    # ends with a slash, and the dead letters' prefix has one slash.
     for parameter in ("ArchivePrefix", "ArchiveErrorPrefix"):
         f(parameter, ["_/cwl/ecs/", "/", "dead/", "dead-letters-2/", "a/dead-letters/"], ["a", "a b/", "!{x}/", "", "dead-letters/", "dead-letters/a/"])
     f("DomainSecurityGroupId", ["", "sg-0123456789abcdef0"], ["sg-", "default"])
@@ -94,7 +94,7 @@ def test_patterns():
 
 
 def broken(parameters):
-    """What the rules say of parameters."""
+    """Returns the assertions of the rules that parameters violate."""
     template = stacks.template()
     values = {n: str(p.get("Default", "given")) for n, p in template["Parameters"].items()} | parameters
 
@@ -116,9 +116,9 @@ def test_rules():
 
 
 def test_rules_failure():
-    def f(says, **parameters):
-        (said,) = broken(parameters)
-        assert says in said
+    def f(error, **parameters):
+        (assertion,) = broken(parameters)
+        assert error in assertion
 
     f("OpenSearchArn must", OpenSearchAuth="es")
     f("OpenSearchArn must", OpenSearchAuth="aoss")
@@ -136,7 +136,7 @@ def test_kept_when_deleted():
 
 
 def test_names():
-    """No name is given that a second stack could not have too."""
+    """No resource has a fixed name, which a second stack could not use."""
     given = {"BucketName", "TableName", "RoleName", "LogGroupName", "ClusterName", "ServiceName", "AlarmName", "DashboardName", "GroupName", "DeliveryStreamName"}
     for logical_id, resource in stacks.template()["Resources"].items():
         if isinstance(resource, dict) and resource["Type"] not in ("AWS::Logs::LogStream", "AWS::Logs::SubscriptionFilter"):

@@ -14,7 +14,7 @@ import stacks
 
 UP = pathlib.Path(__file__).parent.parent / "up.sh"
 
-# moto knows no Fn::ForEach: the CLI gets the template without.
+# moto does not support Fn::ForEach, so the CLI gets the expanded template.
 CLI = f"""#!{sys.executable}
 import json, os, sys
 arguments = sys.argv[1:]
@@ -25,7 +25,7 @@ if arguments[:2] == ["cloudformation", "deploy"]:
     at = arguments.index("--parameter-overrides") + 1
     stacks.TEMPLATE = arguments[arguments.index("--template-file") + 1]
     expanded = stacks.expand(dict(p.split("=", 1) for p in arguments[at:]))
-    whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items() if "Default" in p}}  # as moto takes a list's default for a string
+    whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items() if "Default" in p}}  # because moto treats the default of a list as a string
     file = os.environ["CALLS"] + ".json"
     json.dump(expanded, open(file, "w"), separators=(",", ":"))
     arguments = arguments[:at] + [f"{{n}}={{v}}" for n, v in whole.items()]
@@ -35,9 +35,9 @@ if arguments[:2] == ["ecs", "run-task"] and "NO_TASK" in os.environ:
 os.execv(sys.executable, [sys.executable, "-m", "awscli", *arguments])
 """
 
-RUNS = 5  # seconds that a task takes: longer than what is asked of it after its start
+RUNS = 5  # seconds that a task runs: longer than the requests about it after its start
 
-# No registry is to be had here.
+# No registry is available here.
 DOCKER = """#!/bin/sh
 echo docker "$@" >> "$CALLS"
 if [ "$1" = login ]; then cat > "$CALLS.password"; fi
@@ -45,7 +45,7 @@ if [ "$1" = login ]; then cat > "$CALLS.password"; fi
 
 
 class Machine:
-    """Somebody's machine, whose AWS is moto."""
+    """A machine whose AWS is moto."""
 
     def __init__(self, aws, folder):
         self.aws, self.calls = aws, folder / "calls"
@@ -59,7 +59,7 @@ class Machine:
         }  # fmt: skip
 
     def up(self, *arguments, code=0, **environment):
-        """What it prints, where setting up ends with a code."""
+        """Runs up.sh, with an exit code for the task that sets up the domain."""
         ended = threading.Event()
         attendant = threading.Thread(target=self.attend, args=(ended, code))
         attendant.start()
@@ -70,12 +70,12 @@ class Machine:
             attendant.join()
 
     def attend(self, ended, code):
-        """Has the task of a stack end after a while, which moto does not."""
+        """Ends the task of a stack after a while, which moto does not do."""
         ecs, logs, seen = self.aws("ecs"), self.aws("logs"), {}
         while not ended.wait(0.2):
             for cluster in ecs.list_clusters()["clusterArns"]:
                 for arn in ecs.list_tasks(cluster=cluster)["taskArns"]:
-                    if arn not in seen:  # asked once, as moto brings a task on with each look at it
+                    if arn not in seen:  # only once, because each request advances a task in moto
                         seen[arn] = time.monotonic(), *ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
                     begun, task = seen[arn]
                     if task["lastStatus"] == "STOPPED" or not task["overrides"] or time.monotonic() - begun < RUNS:
@@ -85,11 +85,11 @@ class Machine:
                     group = definition["containerDefinitions"][0]["logConfiguration"]["options"]["awslogs-group"]
                     place = {"logGroupName": group, "logStreamName": "task/logsluice/" + arn.rsplit("/", 1)[1]}
                     logs.create_log_stream(**place)
-                    said = "ran " + " ".join(task["overrides"]["containerOverrides"][0]["command"])
-                    logs.put_log_events(**place, logEvents=[{"timestamp": int(time.time() * 1000), "message": said}])
+                    line = "ran " +  " ".join(task["overrides"]["containerOverrides"][0]["command"])
+                    logs.put_log_events(**place, logEvents=[{"timestamp": int(time.time() * 1000), "message": line}])
                     stacks.end_task(cluster, arn, code)
 
-    def said(self):
+    def called(self):
         return self.calls.read_text() if self.calls.exists() else ""
 
 
@@ -115,27 +115,27 @@ def test_from_nothing(aws, machine, network):
     done = machine.up("up-first", *given)
     assert done.returncode == 0, done.stderr
     outputs = {o["OutputKey"]: o["OutputValue"] for o in aws("cloudformation").describe_stacks(StackName="up-first")["Stacks"][0]["Outputs"]}
-    assert "ran setup" in done.stdout and done.stdout.endswith(f"Running. To look at it: {outputs['DashboardUrl']}\n")
+    assert "ran setup" in done.stdout and done.stdout.endswith(f"Running. Dashboard: {outputs['DashboardUrl']}\n")
 
     (repository,) = aws("ecr").describe_repositories(repositoryNames=["logsluice"])["repositories"]
     parameters = {p["ParameterKey"]: p["ParameterValue"] for p in aws("cloudformation").describe_stacks(StackName="up-first")["Stacks"][0]["Parameters"]}
     registry = repository["repositoryUri"].split("/")[0]
     assert parameters["Image"].startswith(repository["repositoryUri"] + ":")
     assert parameters["ImageRepositoryArn"] == repository["repositoryArn"]
-    assert f"docker login --username AWS --password-stdin {registry}\n" in machine.said()
+    assert f"docker login --username AWS --password-stdin {registry}\n" in machine.called()
     assert pathlib.Path(f"{machine.calls}.password").read_text().strip()
-    (build,) = [line for line in machine.said().splitlines() if line.startswith("docker buildx build ")]
+    (build,) = [line for line in machine.called().splitlines() if line.startswith("docker buildx build ")]
     assert "--platform linux/arm64 " in build and f"--tag {parameters['Image']} --push" in build
     (template,) = aws("s3").list_objects_v2(Bucket=f"logsluice-deploy-{stacks.ACCOUNT}-{stacks.REGION}", Prefix="up-first/")["Contents"]
     assert template["Key"].endswith(".template")
 
-    # Again, with the repository and the stack there.
+    # Again, when the repository and the stack exist.
     again = machine.up("up-first", *given, "MinTasks=3", SETUP="0")
     assert again.returncode == 0, again.stderr
     assert "ran setup" not in again.stdout
     assert len(aws("ecr").describe_repositories()["repositories"]) == 1
-    assert machine.said().count("docker buildx build ") == 2 and machine.said().count("s3 mb ") == 1
-    assert machine.said().count("create-service-linked-role") == 1
+    assert machine.called().count("docker buildx build ") == 2 and machine.called().count("s3 mb ") == 1
+    assert machine.called().count("create-service-linked-role") == 1
 
 
 def test_given_image(aws, machine, network):
@@ -144,25 +144,25 @@ def test_given_image(aws, machine, network):
     assert done.returncode == 1
     role = next(o["OutputValue"] for o in aws("cloudformation").describe_stacks(StackName="up-given")["Stacks"][0]["Outputs"] if o["OutputKey"] == "TaskRoleArn")
     assert "ran setup" in done.stdout and "ended with 1" in done.stderr and role in done.stderr
-    assert "docker" not in machine.said() and "ecr" not in machine.said()
+    assert "docker" not in machine.called() and "ecr" not in machine.called()
 
-    # Later changes keep it, until it is given as empty; the architecture is the stack's.
+    # Later updates keep the image until Image= is given. The architecture is the stack's.
     changed = machine.up("up-given", *given, "CpuArchitecture=X86_64", SETUP="0", TEMPLATE_BUCKET="logsluice-own")
-    assert changed.returncode != 0 and "logsluice-own" in changed.stderr, "a bucket that is given is not made"
+    assert changed.returncode != 0 and "logsluice-own" in changed.stderr, "a given bucket is not created"
     aws("s3").create_bucket(Bucket="logsluice-own", CreateBucketConfiguration={"LocationConstraint": stacks.REGION})
     changed = machine.up("up-given", *given, "CpuArchitecture=X86_64", SETUP="0", TEMPLATE_BUCKET="logsluice-own")
-    assert changed.returncode == 0 and "docker" not in machine.said(), changed.stderr
+    assert changed.returncode == 0 and "docker" not in machine.called(), changed.stderr
     assert aws("s3").list_objects_v2(Bucket="logsluice-own", Prefix="up-given/")["KeyCount"] == 1
     assert stacks_image(aws, "up-given") == "example.com/logsluice:1.0"
     built = machine.up("up-given", *given, "Image=", SETUP="0")
-    assert built.returncode == 0 and "--platform linux/amd64 " in machine.said(), built.stderr
+    assert built.returncode == 0 and "--platform linux/amd64 " in machine.called(), built.stderr
     assert "/logsluice:" in stacks_image(aws, "up-given") and "example.com" not in stacks_image(aws, "up-given")
 
 
 def test_task_does_not_start(aws, machine, network):
     machine.environment["NO_TASK"] = "yes"
     done = machine.up("up-idle", "Image=x/y:1", "OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network)
-    assert done.returncode == 1 and done.stderr.endswith("the stack is there, and ECS starts no task to set up the domain: RESOURCE:ENI\n"), done
+    assert done.returncode == 1 and done.stderr.endswith("the stack is deployed, but ECS does not start the task that sets up the domain: RESOURCE:ENI\n"), done
 
 
 def test_rolled_back(aws, machine):
@@ -170,24 +170,24 @@ def test_rolled_back(aws, machine):
     stacks.roll_back("up-back")
     done = machine.up("up-back", "Image=x")
     assert done.returncode == 1 and "aws cloudformation delete-stack --stack-name up-back" in done.stderr
-    assert "cloudformation deploy" not in machine.said()
+    assert "cloudformation deploy" not in machine.called()
 
 
 def test_failure(machine):
-    def f(*arguments, says, **environment):
+    def f(*arguments, error, **environment):
         done = machine.up(*arguments, **environment)
-        assert done.returncode == 1 and done.stdout == "" and says in done.stderr and done.stderr.count("\n") == 1, done
-        assert "cloudformation" not in machine.said()
+        assert done.returncode == 1 and done.stdout == "" and error in done.stderr and done.stderr.count("\n") == 1, done
+        assert "cloudformation" not in machine.called()
 
-    f(says="no stack is named")
-    f("OpenSearchUrl=https://x", says="no stack is named")
-    f("stack", "https://x", says="'https://x' is no parameter")
-    f("stack", "Image=x", AWS_REGION="", says="AWS_REGION is not set")
+    f(error="no stack is named")
+    f("OpenSearchUrl=https://x", error="no stack is named")
+    f("stack", "https://x", error="'https://x' is not a parameter")
+    f("stack", "Image=x", AWS_REGION="", error="AWS_REGION is not set")
 
 
 def test_no_credentials(machine):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         del machine.environment[name]
     done = machine.up("stack", "Image=x", AWS_EC2_METADATA_DISABLED="true")
-    assert done.returncode == 1 and "the AWS CLI has no credentials that AWS takes" in done.stderr, done
-    assert "cloudformation" not in machine.said()
+    assert done.returncode == 1 and "the AWS CLI has no valid credentials" in done.stderr, done
+    assert "cloudformation" not in machine.called()

@@ -7,8 +7,8 @@ import re
 import calls
 import stacks
 
-# What logsluice writes, each with the one dimension application: e2e/emf_test.go
-# holds a worker's lines to these. Those of rules come with a schema that has some.
+# The metrics of logsluice, each with the single dimension application. e2e/emf_test.go checks
+# a worker's lines against this list. The metric of rules exists only with a schema that has rules.
 EMF = pathlib.Path(__file__).parents[2] / "e2e" / "emf_test.go"
 OURS = set(re.findall(r'"(\w+)"', re.search(r"metricNames = \[\]string\{(.+?)\}", EMF.read_text(), re.DOTALL)[1])) | {"events_dropped"}
 # https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html,
@@ -30,7 +30,7 @@ def check_metric(stack, namespace, name, dimensions, statistic):
 
 
 def full(rows):
-    """A widget's metrics with what a dot stands for."""
+    """Yields a widget's metrics with dots replaced by what they stand for."""
     before = []
     for row in rows:
         options = row[-1] if isinstance(row[-1], dict) else {}
@@ -67,19 +67,19 @@ def test_dashboard(aws, stack):
         "lag_seconds", "oldest_document_seconds", "events", "documents_indexed", "bulk_request_seconds_p99", "documents_rejected", "documents_retried", "dead_letters",
         "DeliveryToS3.DataFreshness", "GetRecords.IteratorAgeMilliseconds", "WriteProvisionedThroughputExceeded",
     }
-    assert {("logsluice", "shards", "Maximum"), ("logsluice", "shards", "SampleCount")} <= seen, "shards, and workers by their samples"
+    assert {("logsluice", "shards", "Maximum"), ("logsluice", "shards", "SampleCount")} <= seen, "shards, and workers as the number of samples"
     titles = {w["properties"].get("title") for w in widgets(aws, stack)}
     assert {"Lag by shard", "Leases by worker"} <= titles
 
 
-# Members of logsluice's lines that queries name.
+# Fields of logsluice's lines that queries use.
 FIELDS = set("@timestamp level message error shard worker lag_seconds leases documents_indexed stage reasons checkpoint from_worker to_worker".split())
 MESSAGES = {"lag", "summary", "record kept as a dead letter", "OpenSearch did not take all documents"}
 WORDS = set("fields filter stats sort limit by as desc in and or not latest max sum count coalesce ispresent".split())
 
 
 def check_query(query):
-    """Each name in it is a field of the lines, a word of the language, or made by it."""
+    """Each name in a query is a field of the lines, a keyword, or defined in the query."""
     for message in re.findall(r"message !?= '([^']+)'", query):
         assert message in MESSAGES, message
     made = set(re.findall(r" as (\w+)", query))
@@ -90,8 +90,7 @@ def check_query(query):
 
 
 def test_messages():
-    """The messages that queries look for are those that the code writes. Those of
-    EMF are of the telemetry."""
+    """The code logs the messages that queries look for."""
     code = "".join(p.read_text() for folder in ("indexer", "telemetry", "checkpoint", "consumer") for p in (stacks.TEMPLATE.parent.parent / folder).glob("*.go"))
     for message in MESSAGES - {"lag"}:
         assert f'.Msg("{message}")' in code, message
@@ -113,7 +112,7 @@ def test_alarms(aws, stack):
         (call,) = calls.of(stack, i)
         call.make(aws)
         p = call.arguments
-        assert len(p["AlarmDescription"]) > 60, f"{i} says what to do"
+        assert len(p["AlarmDescription"]) > 60, f"{i}: the description lacks what to do"
         if "Metrics" not in p:
             check_metric(stack, p["Namespace"], p["MetricName"], {d["Name"]: d["Value"] for d in p["Dimensions"]}, p["Statistic"])
         else:
@@ -133,7 +132,7 @@ def test_alarms(aws, stack):
     assert len(ids) == (11 if stack.name == "all" else 10)
 
     lag = found[stack.ref("LagAlarm")]
-    assert (lag["MetricName"], lag["Statistic"], lag["TreatMissingData"]) == ("lag_seconds", "Maximum", "breaching"), "no worker is the worst lag"
+    assert (lag["MetricName"], lag["Statistic"], lag["TreatMissingData"]) == ("lag_seconds", "Maximum", "breaching"), "no data is the worst lag"
     assert (lag["Threshold"], lag["ComparisonOperator"]) == (60 if stack.name == "all" else 300, "GreaterThanThreshold")
     unread = found[stack.ref("UnreadAlarm")]
     assert (unread["MetricName"], unread["Statistic"], unread["Threshold"], unread["EvaluationPeriods"]) == ("shards_unread", "Maximum", 0, 5)
@@ -144,7 +143,7 @@ def test_alarms(aws, stack):
     wait = found[stack.ref("WaitAlarm")]
     assert (wait["MetricName"], wait["Statistic"], wait["Threshold"], wait["ComparisonOperator"]) == (
         "oldest_document_seconds", "Maximum", 120 if stack.name == "all" else 600, "GreaterThanThreshold")
-    assert wait["Threshold"] + wait["Period"] * wait["EvaluationPeriods"] < 30 * 60, "it comes before WAIT_FOR_INDEX makes dead letters"
+    assert wait["Threshold"] + wait["Period"] * wait["EvaluationPeriods"] < 30 * 60, "it goes off before WAIT_FOR_INDEX ends"
     archive = found[stack.ref("ArchiveAlarm")]
     assert (archive["Threshold"], archive["ComparisonOperator"], archive["EvaluationPeriods"]) == (3600 if stack.name == "all" else 1800, "GreaterThanThreshold", 4)
     assert (lag["Period"], lag["EvaluationPeriods"], letters["ComparisonOperator"]) == (60, 10, "GreaterThanThreshold")
@@ -166,7 +165,7 @@ def test_forwarding(stack):
 
 
 def test_archive_late(deploy):
-    """A Firehose that is blocked whole tells nothing: it counts as a day late while records come."""
+    """A Firehose that is completely blocked reports nothing: it counts as a day late while records come."""
     metrics = {m["Id"]: m for m in deploy("plain").properties("ArchiveAlarm")["Metrics"]}
     assert metrics["late"]["Expression"] == "IF(FILL(incoming, 0) > 0, FILL(age, 86400), FILL(age, 0))"
     assert [metrics[i]["MetricStat"]["Metric"]["MetricName"] for i in ("incoming", "age")] == ["IncomingRecords", "DeliveryToS3.DataFreshness"]
@@ -174,7 +173,7 @@ def test_archive_late(deploy):
 
 
 def test_no_progress(deploy):
-    """The alarm's expression, evaluated: a record that is done with is progress, whatever became of it."""
+    """The alarm's expression, evaluated: each finished record is progress, whatever its outcome."""
     metrics = {m["Id"]: m for m in deploy("plain").properties("NoProgressAlarm")["Metrics"]}
     expression = metrics["stuck"]["Expression"]
     assert "FILL(done, 0)" in expression, "no worker at all is no progress"
@@ -196,11 +195,11 @@ def test_no_progress(deploy):
 def test_scaling(aws, stack):
     (call,) = calls.of(stack, "ScalableTarget")
     call.make(aws)
-    least, most, each = (3, 40, 5) if stack.name == "all" else (2, 50, 8)
+    minimum, maximum, each = (3, 40, 5) if stack.name == "all" else (2, 50, 8)
     cluster = "shared" if stack.name == "all" else stack.ref("Cluster")
     service = stack.resolve({"Fn::GetAtt": ["Service", "Name"]})
     (found,) = aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[f"service/{cluster}/{service}"])["ScalableTargets"]
-    assert (found["MinCapacity"], found["MaxCapacity"], found["ScalableDimension"]) == (least, most, "ecs:service:DesiredCount")
+    assert (found["MinCapacity"], found["MaxCapacity"], found["ScalableDimension"]) == (minimum, maximum, "ecs:service:DesiredCount")
 
     policy = stack.properties("ScaleByShards")
     calls.of(stack, "ScaleByShards")[0].make(aws)
@@ -210,8 +209,8 @@ def test_scaling(aws, stack):
     assert not tracking.get("DisableScaleIn")
     metrics = {m["Id"]: m for m in tracking["CustomizedMetricSpecification"]["Metrics"]}
     assert [i for i, m in metrics.items() if m["ReturnData"]] == ["each"]
-    # Shards a worker: twice the workers halve it, as target tracking needs it. A sum
-    # of no sample is no value, so that nothing is scaled in when all workers are gone.
+    # Shards per worker: twice as many workers halve it, as target tracking requires. Without
+    # samples it has no value, so nothing is scaled in when all workers are gone.
     assert metrics["each"]["Expression"] == "shards / workers"
     for i, statistic in {"shards": "Maximum", "workers": "SampleCount"}.items():
         of = metrics[i]["MetricStat"]
@@ -224,6 +223,6 @@ def test_scaling_by_lag(aws, deploy):
     stack = deploy("all")
     (call,) = calls.of(stack, "AddTasks")
     steps = call.arguments["StepScalingPolicyConfiguration"]
-    assert all(s["ScalingAdjustment"] > 0 for s in steps["StepAdjustments"]), "it never takes tasks away"
+    assert all(s["ScalingAdjustment"] > 0 for s in steps["StepAdjustments"]), "it never removes tasks"
     alarm = stack.properties("LagToScale")
     assert (alarm["Threshold"], alarm["TreatMissingData"]) == (90, "notBreaching")
