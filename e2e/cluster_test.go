@@ -37,8 +37,8 @@ import (
 	"logsluice/opensearch"
 )
 
-// cluster is a stream of its own, in a Kinesis of its own, with an application
-// and indices of its own on the shared servers.
+// cluster has its own in-process Kinesis with a stream, and its own application name and index
+// prefix on the shared servers.
 type cluster struct {
 	t           *testing.T
 	kinesis     *kinesis.Client
@@ -48,9 +48,9 @@ type cluster struct {
 	search      *opensearchgo.Client
 	searchURL   string
 	application string
-	lease       time.Duration // of holders, 0 for a short one
+	lease       time.Duration // lease duration of holders, 0 for a short one
 	prefix      string
-	program     string       // of the workers
+	program     string       // path of the workers' program
 	ahead       atomic.Int64 // how far Kinesis' clock is ahead, in nanoseconds
 	decide      atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
 	expected    map[string]loggen.Event
@@ -62,7 +62,7 @@ func newCluster(t *testing.T, shards int32) *cluster {
 	return newClusterOn(t, opensearch.ClientConfig{URL: localtest.OpenSearch(t)}, shards)
 }
 
-// newClusterOn has its indices on another OpenSearch.
+// newClusterOn returns a cluster with its indices on another OpenSearch.
 func newClusterOn(t *testing.T, search opensearch.ClientConfig, shards int32) *cluster {
 	t.Helper()
 	unique := fmt.Sprintf("t%d", time.Now().UnixNano())
@@ -82,7 +82,7 @@ func newClusterOn(t *testing.T, search opensearch.ClientConfig, shards int32) *c
 	return c
 }
 
-// connect starts the Kinesis with its stream, and connects to DynamoDB.
+// connect starts Kinesis with the stream, and creates the clients.
 func (c *cluster) connect(options fakeaws.KinesisOptions, shards int32) {
 	c.t.Helper()
 	options.Clock = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
@@ -102,13 +102,13 @@ func (c *cluster) connect(options fakeaws.KinesisOptions, shards int32) {
 	}
 }
 
-// faults has Kinesis fail as decide says.
+// faults makes Kinesis fail as decide returns.
 func (c *cluster) faults(decide func(fakeaws.Call) fakeaws.Fault) { c.decide.Store(&decide) }
 
-// clean removes what the test has left in OpenSearch.
+// clean removes the test's indices and templates from OpenSearch.
 func (c *cluster) clean() {
 	for _, path := range []string{"/" + c.prefix + "*", "/_index_template/" + c.prefix + "*"} {
-		// There may be none.
+		// They might not exist.
 		_ = inspect.Ask(context.Background(), c.search, "DELETE", path, "", nil)
 	}
 }
@@ -121,8 +121,8 @@ func (c *cluster) put(key string, data []byte) {
 	}
 }
 
-// produce puts generated records until n more events are in the stream. A
-// partition key of its own for each spreads them over all shards.
+// produce puts generated records until n more events are in the stream. Each record has its own
+// partition key, which spreads them over all shards.
 func (c *cluster) produce(g *loggen.Generator, n int) {
 	c.t.Helper()
 	var entries []types.PutRecordsRequestEntry
@@ -170,7 +170,7 @@ type worker struct {
 	err     error
 }
 
-// start starts a worker. More settings override those of the cluster.
+// start starts a worker. settings override those of the cluster.
 func (c *cluster) start(name string, settings ...string) *worker {
 	c.t.Helper()
 	w := &worker{t: c.t, name: name, log: filepath.Join(c.t.TempDir(), name+".log"), command: exec.Command(c.program, "run")}
@@ -184,7 +184,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 		asProgram + "=1", "STREAM_NAME=s", "APPLICATION_NAME=" + c.application, "WORKER_ID=" + name,
 		"OPENSEARCH_URL=" + c.searchURL, "INDEX_PREFIX=" + c.prefix, "LEASE_DURATION=3s", "SHARD_SYNC_INTERVAL=300ms",
 		"DRAIN_TIMEOUT=" + drainTimeout.String(), "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
-		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // most events of tests have times of their own
+		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // most events of tests have fixed times
 		"AWS_ENDPOINT_URL_KINESIS=" + c.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamoDBURL,
 	}, settings...)...)
 	if w.ended, err = local.Start(w.command); err != nil {
@@ -194,7 +194,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 		w.command.Process.Kill()
 		w.wait()
 		if c.t.Failed() {
-			c.t.Logf("log of %s, its end:\n%s", name, w.tail(100))
+			c.t.Logf("end of the log of %s:\n%s", name, w.tail(100))
 		}
 	})
 	return w
@@ -210,7 +210,7 @@ func (w *worker) lines() string {
 	return string(raw)
 }
 
-// tail is the last n lines of the log.
+// tail returns the last n lines of the log.
 func (w *worker) tail(n int) string {
 	lines := slices.Collect(strings.Lines(w.lines()))
 	return strings.Join(lines[max(len(lines)-n, 0):], "")
@@ -223,7 +223,7 @@ func (w *worker) signal(s syscall.Signal) {
 	}
 }
 
-// drainTimeout of the workers, unless a test sets another.
+// drainTimeout is the default DRAIN_TIMEOUT of workers.
 const drainTimeout = 10 * time.Second
 
 // stop drains the worker, which must exit with 0 within its drain timeout.
@@ -244,7 +244,7 @@ func (w *worker) stopWithin(timeout time.Duration) {
 			w.t.Errorf("%s: %v", w.name, err)
 		}
 	case <-time.After(timeout + 2*time.Minute):
-		w.t.Errorf("%s is still there %s after SIGTERM", w.name, time.Since(began))
+		w.t.Errorf("%s still runs %s after SIGTERM", w.name, time.Since(began))
 		w.command.Process.Kill()
 		<-exited
 	}
@@ -272,7 +272,7 @@ func (w *worker) checkSummaries() {
 	}
 }
 
-// summaries are the values of a field in the summary lines of the worker's log.
+// summaries returns the values of a field in the summary lines of the worker's log.
 func (w *worker) summaries(field string) (values []float64) {
 	for line := range strings.Lines(w.lines()) {
 		var fields map[string]any
@@ -284,7 +284,7 @@ func (w *worker) summaries(field string) (values []float64) {
 	return values
 }
 
-// total sums what a counter grew by.
+// total returns the total growth of a counter.
 func (w *worker) total(counter string) float64 {
 	sum := 0.0
 	for _, n := range w.summaries(counter) {
@@ -293,10 +293,10 @@ func (w *worker) total(counter string) float64 {
 	return sum
 }
 
-// most is the greatest value of a field; 0 before the first summary.
-func (w *worker) most(field string) float64 { return slices.Max(append(w.summaries(field), 0)) }
+// greatest returns the greatest value of a field, or 0 before the first summary.
+func (w *worker) greatest(field string) float64 { return slices.Max(append(w.summaries(field), 0)) }
 
-// eventually waits for something that must come true.
+// eventually waits until ok returns true, and fails the test if it does not within 3 minutes.
 func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Helper()
 	c.within(3*time.Minute, what, ok)
@@ -309,18 +309,18 @@ func (c *cluster) within(patience time.Duration, what string, ok func() bool) {
 			return
 		}
 	}
-	c.t.Fatalf("not seen in time: %s", what)
+	c.t.Fatalf("not true after %s: %s", patience, what)
 }
 
-// index is where an event belongs: the index of its day.
+// index returns the index of an event's day.
 func (c *cluster) index(e loggen.Event) string {
 	return c.prefix + "-" + time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly)
 }
 
 func (c *cluster) documents() string { return c.prefix + "-*,-" + deadletter.Index(c.prefix) }
 
-// count counts documents. An index that was made this moment answers 503 until
-// its shard is there.
+// count returns the number of documents. It retries, because an index that was just created
+// answers 503 until its shard is available.
 func (c *cluster) count(indices string) int {
 	c.t.Helper()
 	for try := 0; ; try++ {
@@ -341,8 +341,8 @@ func (c *cluster) indexed() {
 	c.eventually("every event is found", func() bool { return c.count(c.documents()) >= len(c.expected) })
 }
 
-// exact checks that each event is found once, in the index of its day, with
-// its text unchanged, and that there are no dead letters.
+// exact checks that each event is found once, in the index of its day and with its text
+// unchanged, and that no dead letters exist.
 func (c *cluster) exact() {
 	c.t.Helper()
 	if n := c.found(); n != len(c.expected) {
@@ -353,7 +353,7 @@ func (c *cluster) exact() {
 	}
 }
 
-// found counts the events found, and checks each as exact does.
+// found returns the number of events found, and checks each as exact does.
 func (c *cluster) found() int {
 	c.t.Helper()
 	c.count(c.documents()) // refreshes
@@ -366,9 +366,9 @@ func (c *cluster) found() int {
 		}
 		switch {
 		case !known:
-			c.t.Errorf("document %s is no event's", d.ID)
+			c.t.Errorf("document %s belongs to no event", d.ID)
 		case seen[d.ID]:
-			c.t.Errorf("event %s is there twice", d.ID)
+			c.t.Errorf("event %s is indexed twice", d.ID)
 		case d.Index != c.index(want):
 			c.t.Errorf("event %s is in %s, not in %s", d.ID, d.Index, c.index(want))
 		case source.Message != want.Message:
@@ -388,8 +388,8 @@ type leaseRow struct {
 	epoch, counter           int64
 }
 
-// rows reads the lease table, which is empty as long as there is none. It may be
-// called from any goroutine.
+// rows returns the rows of the lease table, or none if it does not exist. It can be called from
+// any goroutine.
 func (c *cluster) rows(ctx context.Context) (map[string]leaseRow, error) {
 	out, err := c.dynamoDB.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(c.application), ConsistentRead: aws.Bool(true)})
 	var missing *dynamotypes.ResourceNotFoundException
@@ -421,7 +421,7 @@ func (c *cluster) rows(ctx context.Context) (map[string]leaseRow, error) {
 	return rows, nil
 }
 
-// leases reads the lease table: owner and checkpoint by shard.
+// leases returns the owner and checkpoint of each shard in the lease table.
 func (c *cluster) leases() map[string][2]string {
 	c.t.Helper()
 	rows, err := c.rows(c.t.Context())
@@ -435,7 +435,7 @@ func (c *cluster) leases() map[string][2]string {
 	return leases
 }
 
-// held counts the leases of a worker.
+// held returns the number of a worker's leases.
 func (c *cluster) held(worker string) int {
 	c.t.Helper()
 	n := 0
@@ -447,7 +447,7 @@ func (c *cluster) held(worker string) int {
 	return n
 }
 
-// shards lists the shards of the stream, the closed ones too.
+// shards returns the shards of the stream, including closed ones.
 func (c *cluster) shards() []types.Shard {
 	c.t.Helper()
 	out, err := c.kinesis.ListShards(c.t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
@@ -457,7 +457,7 @@ func (c *cluster) shards() []types.Shard {
 	return out.Shards
 }
 
-// firstKey is where a shard's range of hash keys begins.
+// firstKey returns the first hash key of a shard.
 func firstKey(shard types.Shard) *big.Int {
 	n, _ := new(big.Int).SetString(*shard.HashKeyRange.StartingHashKey, 10)
 	return n

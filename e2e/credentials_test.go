@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A password file is held against its settings at start.
+// The password file and the settings that contradict it are checked at start.
 func TestPasswordFile_Failure(t *testing.T) {
 	t.Parallel()
 	f := func(want string, settings ...string) {

@@ -14,7 +14,7 @@ import (
 	"logsluice/local/inspect"
 )
 
-// errorLine waits for an error line of the worker, and returns its error.
+// errorLine waits for an error line of the worker, and returns its error and remedy.
 func (w *worker) errorLine(c *cluster, message string) (text string) {
 	c.t.Helper()
 	c.eventually("an error line: "+message, func() bool {
@@ -34,16 +34,16 @@ func (c *cluster) exists(index string) bool {
 	return inspect.Ask(c.t.Context(), c.search, http.MethodGet, "/"+index+"/_mapping", "", nil) == nil
 }
 
-// The dead-letter index is there before the first letter. A domain that has no room for
-// it still takes documents, and it is made once there is room.
+// The dead-letter index is created before the first letter. A domain without room for it still
+// accepts documents, and the index is created once there is room.
 func TestRunDeadLetterIndex(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "256m", nil)
 	s := newSink(t, n, 1)
 	index := deadletter.Index(s.prefix)
 	s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", "")
-	limit := func(most string) {
-		s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":`+most+`}}`)
+	limit := func(shards string) {
+		s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":`+shards+`}}`)
 	}
 	limit("1")
 	s.event("a", "there is room for this one")
@@ -53,17 +53,17 @@ func TestRunDeadLetterIndex(t *testing.T) {
 	}
 	s.indexed()
 	if s.exists(index) {
-		t.Error("the index is there")
+		t.Error("the dead-letter index exists")
 	}
 	limit("null")
-	s.eventually("the dead-letter index is there", func() bool { return s.exists(index) })
+	s.eventually("the dead-letter index exists", func() bool { return s.exists(index) })
 	if s.count(index) != 0 {
-		t.Error("there are dead letters")
+		t.Error("dead letters exist")
 	}
 	s.w.stop()
 }
 
-// A worker says at its start that it may not write to DEAD_LETTER_URL, and works on.
+// A worker that cannot write to DEAD_LETTER_URL logs that at its start, and continues.
 func TestRunDeadLetterURL(t *testing.T) {
 	t.Parallel()
 	bucket := s3mem.New()
@@ -88,7 +88,7 @@ func TestRunDeadLetterURL(t *testing.T) {
 		c.indexed()
 		w.stop()
 		if ok && strings.Contains(w.lines(), "DEAD_LETTER_URL") {
-			t.Error("it is said that it cannot be written to")
+			t.Error("an error about DEAD_LETTER_URL is logged")
 		}
 	}
 	f("s3://nowhere/dead-letters", false)

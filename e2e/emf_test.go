@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// metricNames are those that the README tells, and that deploy/logsluice.yaml's
-// dashboard, alarms and scaling are made of: deploy/tests reads them here.
+// metricNames are the documented metrics. deploy/tests reads this list to check the dashboard,
+// alarms and scaling of deploy/logsluice.yaml.
 var metricNames = []string{
 	"bulk_concurrency", "bulk_request_bytes", "bulk_request_seconds_count", "bulk_request_seconds_p50", "bulk_request_seconds_p99",
 	"bulk_requests_failed", "control_messages", "dead_letters", "dead_letters_stored", "documents_already_there", "documents_conflicting",
@@ -19,8 +19,8 @@ var metricNames = []string{
 	"put_to_acknowledged_seconds_p50", "put_to_acknowledged_seconds_p99", "record_bytes", "records", "shards", "shards_paused", "shards_unread", "waiting_bytes",
 }
 
-// checkEMF looks at what CloudWatch would take from a worker's log: each line of it
-// is JSON by itself, and the metrics of all documents together are those promised.
+// checkEMF checks a worker's log as CloudWatch reads it: each line is JSON, and the EMF documents
+// together have exactly metricNames.
 func checkEMF(t *testing.T, w *worker, application string, shards float64) {
 	t.Helper()
 	names, lagging := map[string]bool{}, map[string]bool{}
@@ -40,7 +40,7 @@ func checkEMF(t *testing.T, w *worker, application string, shards float64) {
 		if err := json.Unmarshal([]byte(line), &metadata); err != nil {
 			t.Errorf("%v: %s", err, line)
 		}
-		_ = json.Unmarshal([]byte(line), &values) // as before
+		_ = json.Unmarshal([]byte(line), &values) // checked above
 		if shard, _ := values["shard"].(string); values["message"] == "lag" {
 			lagging[shard] = true
 		}
@@ -49,12 +49,12 @@ func checkEMF(t *testing.T, w *worker, application string, shards float64) {
 		}
 		last = values
 		if len(metadata.AWS.CloudWatchMetrics) != 1 {
-			t.Fatalf("no document: %s", line)
+			t.Fatalf("no EMF document: %s", line)
 		}
 		directive := metadata.AWS.CloudWatchMetrics[0]
 		if age := time.Since(time.UnixMilli(metadata.AWS.Timestamp)); directive.Namespace != "logsluice" || values["application"] != application || age < 0 || age > time.Hour ||
 			len(directive.Dimensions) != 1 || !slices.Equal(directive.Dimensions[0], []string{"application"}) {
-			t.Errorf("another document: %s", line)
+			t.Errorf("wrong EMF document: %s", line)
 		}
 		for _, metric := range directive.Metrics {
 			names[metric.Name] = true
@@ -70,6 +70,6 @@ func checkEMF(t *testing.T, w *worker, application string, shards float64) {
 		t.Errorf("%v shards in the end, want %v", last["shards"], shards)
 	}
 	if len(lagging) == 0 {
-		t.Error("no shard's lag was told")
+		t.Error("no shard's lag was logged")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"logsluice/local/inspect"
 )
 
-// freeAddress is an address of the loopback that nothing listens at.
+// freeAddress returns an unused address of the loopback interface.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// probe asks a worker; status 0 when it does not answer.
+// probe sends a probe to a worker. status is 0 if it does not answer.
 func probe(address, path string) (status int, text string) {
 	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + address + path)
@@ -48,7 +48,7 @@ type probed struct {
 
 func (p probed) listening() {
 	p.t.Helper()
-	p.eventually("it listens", func() bool { status, _ := probe(p.address, "/healthz"); return status != 0 })
+	p.eventually("the worker listens", func() bool { status, _ := probe(p.address, "/healthz"); return status != 0 })
 }
 
 func (p probed) alive() {
@@ -58,7 +58,8 @@ func (p probed) alive() {
 	}
 }
 
-// unready waits for a line that begins with the check's name and has a reason.
+// unready waits until readiness fails with a line that begins with a check's name and contains a
+// reason.
 func (p probed) unready(name, reason string) {
 	p.t.Helper()
 	last := ""
@@ -89,7 +90,7 @@ func (p probed) ready() {
 	})
 }
 
-// A worker is alive whatever is away, and ready when nothing is.
+// A worker is alive whatever is unavailable, and ready if everything is available.
 func TestRunHealth(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
@@ -110,7 +111,7 @@ func TestRunHealth(t *testing.T) {
 		}
 	}
 
-	// OpenSearch is away at the start.
+	// OpenSearch is unavailable at the start.
 	openSearch.Stop()
 	w := start("a")
 	listening()
@@ -123,7 +124,7 @@ func TestRunHealth(t *testing.T) {
 	w.stop()
 	healthcheck(exitFailure, "refused")
 
-	// It comes, while the worker waits for it.
+	// OpenSearch becomes available while the worker waits for it.
 	w = start("b")
 	listening()
 	unready("OpenSearch", "refused")
@@ -138,7 +139,7 @@ func TestRunHealth(t *testing.T) {
 	c.indexed()
 	ready()
 
-	// It goes, and comes again.
+	// OpenSearch becomes unavailable, and available again.
 	openSearch.Stop()
 	c.produce(g, 1_000)
 	unready("OpenSearch", "refused")
@@ -148,7 +149,7 @@ func TestRunHealth(t *testing.T) {
 	ready()
 	c.indexed()
 
-	// It accepts connections and does not answer.
+	// OpenSearch accepts connections but does not answer.
 	hang := `{"name":"hang","type":"timeout","attributes":{"timeout":0}}`
 	if _, err := openSearch.Toxics.AddToxicJson(strings.NewReader(hang)); err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func TestRunHealth(t *testing.T) {
 	c.produce(g, 1_000)
 	c.indexed()
 
-	// A template is deleted by hand. A worker that starts installs it.
+	// A template is deleted by hand. A starting worker installs it.
 	if err := inspect.Ask(t.Context(), c.search, http.MethodDelete, "/_index_template/"+c.prefix, "", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +184,7 @@ func TestRunHealth(t *testing.T) {
 	listening()
 	ready()
 
-	// It drains.
+	// The worker drains.
 	if _, err := openSearch.Toxics.AddToxicJson(strings.NewReader(hang)); err != nil {
 		t.Fatal(err)
 	}
@@ -198,24 +199,24 @@ func TestRunHealth(t *testing.T) {
 	unready("consumer", "stopping")
 	openSearch.Toxics.ResetToxics(t.Context())
 	w.stopWithin(drainTimeout)
-	w = start("d") // for what was not read before the end
+	w = start("d") // reads the rest
 	listening()
 	c.indexed()
 	w.stop()
 	c.exact()
 }
 
-// A proxy for what is outside is not asked. The dot keeps the name from being
-// taken for the loopback, which no proxy is asked for anyhow.
-func TestHealthcheckAsksNoProxy(t *testing.T) {
+// The health check does not use a proxy. The dot keeps the name from being recognized as
+// loopback, for which Go never uses a proxy.
+func TestHealthcheck_NoProxy(t *testing.T) {
 	t.Parallel()
-	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a proxy is asked") }))
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the proxy gets a request") }))
 	t.Cleanup(proxy.Close)
 	address := strings.Replace(freeAddress(t), "127.0.0.1", "localhost.", 1)
 	probing := exec.Command(os.Args[0], "healthcheck", "--metrics-address", address)
 	probing.Env = []string{asProgram + "=1", "HTTP_PROXY=" + proxy.URL}
 	if out, err := probing.CombinedOutput(); err == nil {
-		t.Errorf("nothing is there, and yet: %s", out)
+		t.Errorf("health check without a worker succeeds: %s", out)
 	}
 }
 
@@ -229,7 +230,7 @@ func TestHealthcheck_Failure(t *testing.T) {
 				t.Errorf("exit %d, output %q, standard error %q", got, out, errOut)
 			}
 			if took := time.Since(begun); took > time.Minute {
-				t.Errorf("it took %s", took)
+				t.Errorf("took %s", took)
 			}
 		})
 	}

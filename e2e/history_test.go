@@ -19,29 +19,29 @@ import (
 	"logsluice/local/localtest"
 )
 
-// history is a cluster that knows what was put into which shard, and holds the
-// checkpoints against what is found.
+// history is a cluster that records what was put into which shard, and checks the checkpoints
+// against the indexed documents.
 type history struct {
 	*cluster
 	mu       sync.Mutex // held while a record is put
 	records  map[string][]putRecord
 	produced int
-	settled  map[string]int // records by shard that are known to be indexed; the poller's
-	later    atomic.Bool    // small records are of the two days after, whose indices are not there yet
+	verified map[string]int // number of records by shard that are known to be indexed; used only by the poller
+	later    atomic.Bool    // small records have events of the next two days, whose indices do not exist yet
 }
 
-// putRecord is what was put into a shard.
+// putRecord is a record that was put.
 type putRecord struct {
 	number string
 	events []loggen.Event
 }
 
 func newHistory(c *cluster) *history {
-	return &history{cluster: c, records: make(map[string][]putRecord), settled: make(map[string]int)}
+	return &history{cluster: c, records: make(map[string][]putRecord), verified: make(map[string]int)}
 }
 
-// producer puts a record at each call: small ones, and now and then one as
-// large as CloudWatch's.
+// producer returns a function that puts a record: usually a small one, sometimes one as large as
+// CloudWatch's.
 func (h *history) producer(seed uint64) func() {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	large := loggen.New(loggen.Options{Seed: seed})
@@ -52,13 +52,13 @@ func (h *history) producer(seed uint64) func() {
 		if rng.IntN(20) == 0 {
 			r, _ := large.Next()
 			data = r.Data
-			if !r.Control { // its event is no log event
+			if !r.Control { // the event of a control message is not a log event
 				events = r.Events
 			}
 		} else {
 			for range 1 + rng.IntN(8) {
 				made++
-				// Of two days, for two indices.
+				// Two days, for two indices.
 				day := 15
 				if h.later.Load() {
 					day += 2
@@ -83,8 +83,8 @@ func envelopeOf(events []loggen.Event) []byte {
 	return envelope
 }
 
-// putEvents puts a record. Who then waits for the lock knows every record that a
-// worker can have read.
+// putEvents puts a record. It holds the lock until the record is in h.records, so that a holder
+// of the lock knows every record that a worker can have read.
 func (h *history) putEvents(key string, data []byte, events []loggen.Event) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -100,29 +100,29 @@ func (h *history) putEvents(key string, data []byte, events []loggen.Event) erro
 	return nil
 }
 
-// settle checks that all records up to the checkpoints are indexed.
-func (h *history) settle(rows map[string]leaseRow, accuse func(id, format string, args ...any)) {
+// verify checks that all records up to the checkpoints are indexed.
+func (h *history) verify(rows map[string]leaseRow, fail func(id, format string, args ...any)) {
 	type document struct {
-		Index string `json:"_index"`
-		ID    string `json:"_id"`
-		shard string
-		of    string // the record
+		Index  string `json:"_index"`
+		ID     string `json:"_id"`
+		shard  string
+		record string // sequence number
 	}
 	var documents []document
-	settled := make(map[string]int)
+	verified := make(map[string]int)
 	h.mu.Lock()
 	for id, row := range rows {
-		records, n := h.records[id], h.settled[id]
+		records, n := h.records[id], h.verified[id]
 		for ; n < len(records) && records[n].number <= row.checkpoint; n++ {
 			for _, e := range records[n].events {
 				documents = append(documents, document{h.index(e), e.ID, id, records[n].number})
 			}
 		}
-		settled[id] = n
+		verified[id] = n
 	}
 	h.mu.Unlock()
 	if len(documents) > 0 {
-		// A GET by id sees what is not refreshed yet.
+		// Getting by id also finds documents that are not refreshed yet.
 		body, _ := json.Marshal(map[string]any{"docs": documents})
 		var answer struct {
 			Docs []struct{ Found bool }
@@ -137,7 +137,7 @@ func (h *history) settle(rows map[string]leaseRow, accuse func(id, format string
 				continue
 			}
 			if missing++; missing <= 3 {
-				accuse(d.shard, "the checkpoint %s passes event %s of record %s, which is not in %s", rows[d.shard].checkpoint, d.ID, d.of, d.Index)
+				fail(d.shard, "the checkpoint %s passes event %s of record %s, which is not in %s", rows[d.shard].checkpoint, d.ID, d.record, d.Index)
 			}
 		}
 		if missing > 0 {
@@ -145,8 +145,8 @@ func (h *history) settle(rows map[string]leaseRow, accuse func(id, format string
 			return
 		}
 	}
-	for id, n := range settled {
-		h.settled[id] = n
+	for id, n := range verified {
+		h.verified[id] = n
 	}
 }
 
@@ -168,10 +168,10 @@ func (h *history) last() map[string]string {
 	return last
 }
 
-// behind returns how many records the checkpoints have not passed, as settle saw them last.
+// behind returns how many records the checkpoints had not passed at the last call of verify.
 func (h *history) behind() (n int) {
 	for id, records := range h.records {
-		n += len(records) - h.settled[id]
+		n += len(records) - h.verified[id]
 	}
 	return n
 }

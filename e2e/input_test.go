@@ -12,9 +12,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// Records that are wrong in all ways, between good ones: each becomes a dead
-// letter that tells the stage, every good event is indexed, and the checkpoint
-// passes them all.
+// Invalid records of all kinds between valid ones: each becomes a dead letter with the right
+// stage, every valid event is indexed, and the checkpoint passes them all.
 func TestRunBadRecords(t *testing.T) {
 	t.Parallel()
 	const maxInflated = 16 << 20
@@ -51,14 +50,14 @@ func TestRunBadRecords(t *testing.T) {
 		neighbour()
 		put(data, events...)
 	}
-	// envelope has one event, as it is spelled.
+	// envelope returns a gzipped envelope with the JSON of one event.
 	envelope := func(rest, event string) []byte {
 		return localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s"` + rest + `,"logEvents":[` + event + `]}`))
 	}
 	spell := func(e loggen.Event, message string) string {
 		return fmt.Sprintf(`{"id":"%s","timestamp":%d,"message":%s}`, e.ID, e.Timestamp, message)
 	}
-	lost := []loggen.Event{event("of no good record"), event("of no good record"), event("of no good record")}
+	lost := []loggen.Event{event("of an invalid record"), event("of an invalid record"), event("of an invalid record")}
 	whole, text := packEvents(lost), envelopeOf(lost)
 
 	bad("truncated gzip", deadletter.StageInflate, whole[:len(whole)/2])
@@ -71,14 +70,14 @@ func TestRunBadRecords(t *testing.T) {
 	bad("bomb", deadletter.StageInflate, bomb)
 	lying := append([]byte(nil), bomb...)
 	binary.LittleEndian.PutUint32(lying[len(lying)-4:], 100)
-	bad("bomb that says it is small", deadletter.StageInflate, lying)
-	bad("JSON of another shape", deadletter.StageParse, localtest.Gzip([]byte(`[{"a":1}]`)))
+	bad("bomb with a small size in its trailer", deadletter.StageInflate, lying)
+	bad("JSON of another structure", deadletter.StageParse, localtest.Gzip([]byte(`[{"a":1}]`)))
 	bad("cut before its events", deadletter.StageParse, localtest.Gzip([]byte(`{"messageType":"DATA_MESSAGE","owner":"o","logGr`)))
 	bad("cut among its events", deadletter.StageParse, localtest.Gzip(text[:len(text)*2/3]))
 	bad("unknown messageType", deadletter.StageParse, envelope(`,"messageType":"OTHER"`, ""))
 	bad("deep nesting", deadletter.StageParse, localtest.Gzip([]byte(strings.Repeat("[", 100_000))))
 
-	// Of these it is known where they come from.
+	// The dead letters of these have a log group and stream.
 	events := map[string]bool{}
 	for name, event := range map[string]string{
 		"event without a time":    `{"id":"1","message":"no time"}`,
@@ -90,7 +89,7 @@ func TestRunBadRecords(t *testing.T) {
 
 	good(envelope("", "")) // 0 events
 	good(localtest.Gzip([]byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","logEvents":[{"id":"","timestamp":1768478400000,"message":"CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."}]}`)))
-	// The last value counts, and the event is kept as a dead letter too.
+	// The last value counts, and the record is also kept as a dead letter.
 	twice := event("second")
 	neighbour()
 	events["event with a key twice"] = true
@@ -123,7 +122,7 @@ func TestRunBadRecords(t *testing.T) {
 		want, known := letters[got.SequenceNumber]
 		switch {
 		case !known:
-			t.Errorf("a dead letter of no bad record, or its second: %.500v", got)
+			t.Errorf("unexpected or duplicate dead letter: %.500v", got)
 		case events[want.name] && (got.LogGroup != "g" || got.LogStream != "s"):
 			t.Errorf("%s: log group and stream: %.500v", want.name, got)
 		case got.Stage != want.stage || got.Stream != "s" || got.Shard == "" || got.Payload == "" || got.Cause.Reason == "":
@@ -142,9 +141,9 @@ func TestRunBadRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.settle(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
+	h.verify(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
 	for id, records := range h.records {
-		if n := len(records) - h.settled[id]; n != 0 {
+		if n := len(records) - h.verified[id]; n != 0 {
 			t.Errorf("%d records of %s are behind the checkpoint", n, id)
 		}
 	}

@@ -12,9 +12,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// Two workers, of which one is killed twenty times at any moment and succeeded
-// at once by another: no checkpoint passes what is not found, and in the end
-// each event is there once.
+// Twenty times one of two workers is killed at a random moment and replaced immediately: no
+// checkpoint passes a record that is not indexed, and in the end each event is indexed once.
 func TestRunKills(t *testing.T) {
 	t.Parallel()
 	h := newHistory(newCluster(t, 4))
@@ -29,10 +28,10 @@ func TestRunKills(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.settle(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
+		h.verify(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
 	}
 	const kills = 20
-	held := 0 // by those that were killed
+	held := 0 // by killed workers
 	for i := range kills {
 		time.Sleep(300*time.Millisecond + rand.N(time.Second))
 		w := &pair[rand.IntN(2)]
@@ -50,7 +49,7 @@ func TestRunKills(t *testing.T) {
 	}
 	stopProducing()
 	h.indexed()
-	// Those that were killed may have indexed what the last two have still to read.
+	// Killed workers can have indexed events that the last two have yet to read.
 	h.eventually("all is acknowledged", func() bool {
 		check()
 		return h.behind() == 0
@@ -66,13 +65,13 @@ func TestRunKills(t *testing.T) {
 		t.Errorf("%d records are behind the checkpoints", n)
 	}
 	if held < kills/2 {
-		t.Errorf("those that were killed held %d leases only", held)
+		t.Errorf("the killed workers held only %d leases", held)
 	}
-	t.Logf("%d records; those that were killed held %d leases; the last two found %.0f documents there", h.produced, held, again)
+	t.Logf("%d records; the killed workers held %d leases; the last two found %.0f documents already indexed", h.produced, held, again)
 }
 
-// SIGTERM with OpenSearch gone and reading held up: the worker exits in time,
-// and its successor reads no record again that was acknowledged.
+// SIGTERM while OpenSearch is down and reading is paused: the worker exits in time, and its
+// successor does not read acknowledged records again.
 func TestRunDrainWithoutOpenSearch(t *testing.T) {
 	t.Parallel()
 	h := newHistory(newCluster(t, 2))
@@ -87,7 +86,7 @@ func TestRunDrainWithoutOpenSearch(t *testing.T) {
 	for range 500 {
 		produce()
 	}
-	h.eventually("reading is held up", func() bool {
+	h.eventually("reading is paused", func() bool {
 		read := a.summaries("records")
 		return a.total("bulk_requests_failed") > 0 && a.total("records") < float64(h.produced) &&
 			len(read) > 10 && slices.Max(read[len(read)-10:]) == 0
@@ -97,13 +96,13 @@ func TestRunDrainWithoutOpenSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.settle(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
+	h.verify(rows, func(id, format string, args ...any) { t.Errorf(id+": "+format, args...) })
 	behind := 0
 	for id, records := range h.records {
 		if rows[id].owner != "" {
 			t.Errorf("%s was not released", id)
 		}
-		behind += len(records) - h.settled[id]
+		behind += len(records) - h.verified[id]
 	}
 	if behind == h.produced || behind < 400 {
 		t.Errorf("%d of %d records are not acknowledged", behind, h.produced)

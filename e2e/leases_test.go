@@ -32,7 +32,7 @@ import (
 
 func shardID(n int) string { return fmt.Sprintf("shardId-%012d", n) }
 
-// newLeaseCluster is a cluster without OpenSearch, whose lease table is there.
+// newLeaseCluster returns a cluster without OpenSearch, with an existing lease table.
 func newLeaseCluster(t *testing.T, shards int32) *cluster {
 	t.Helper()
 	c := &cluster{t: t, application: fmt.Sprintf("t%d", time.Now().UnixNano()), dynamoDBURL: localtest.DynamoDB(t)}
@@ -47,7 +47,7 @@ func newLeaseCluster(t *testing.T, shards int32) *cluster {
 	return c
 }
 
-// holder is a living worker without a reader, that holds leases.
+// holder starts a worker without a reader that holds leases.
 func (c *cluster) holder(name string, shards ...int) *checkpoint.Table {
 	c.t.Helper()
 	position, _ := checkpoint.ParsePosition("TRIM_HORIZON")
@@ -83,8 +83,8 @@ func (c *cluster) listed() []types.Shard {
 	return answer.Shards
 }
 
-// row puts a row of string attributes. It is of the shard that is listed, whatever its
-// checkpoint.
+// row puts a row with string attributes. Its starting sequence number is the listed shard's, so
+// that it belongs to that shard.
 func (c *cluster) row(shard int, attributes ...string) {
 	c.t.Helper()
 	it := map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: shardID(shard)}}
@@ -99,7 +99,7 @@ func (c *cluster) row(shard int, attributes ...string) {
 	}
 }
 
-// lease is a shard as the command prints it as JSON.
+// lease is a shard in the command's JSON output.
 type lease struct {
 	Shard       string
 	Parents     []string
@@ -121,7 +121,7 @@ type lease struct {
 	GapTo       *time.Time `json:"gap_to"`
 }
 
-// shown is what the command prints as JSON, by shard.
+// shown returns the command's JSON output by shard.
 func shown(t *testing.T, args ...string) map[string]lease {
 	t.Helper()
 	code, out, errOut := command(t, nil, nil, append([]string{"leases", "--output=json"}, args...)...)
@@ -129,11 +129,11 @@ func shown(t *testing.T, args ...string) map[string]lease {
 	if err := json.Unmarshal([]byte(out), &leases); code != exitOK || errOut != "" || err != nil || leases == nil {
 		t.Fatalf("exit %d, %s%s%v", code, out, errOut, err)
 	}
-	by := make(map[string]lease)
+	byShard := make(map[string]lease)
 	for _, l := range leases {
-		by[l.Shard] = l
+		byShard[l.Shard] = l
 	}
-	return by
+	return byShard
 }
 
 func wantExit(t *testing.T, want int, errWords []string, code int, errOut string) {
@@ -143,12 +143,12 @@ func wantExit(t *testing.T, want int, errWords []string, code int, errOut string
 	}
 	for _, word := range errWords {
 		if !strings.Contains(errOut, word) {
-			t.Errorf("%q does not say %q", errOut, word)
+			t.Errorf("%q lacks %q", errOut, word)
 		}
 	}
 }
 
-// A stream of four shards, two of them split and two merged, in all states.
+// A stream of four shards, of which two were split and two merged, in all states.
 func TestLeasesShow_Success(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 4)
@@ -180,7 +180,7 @@ func TestLeasesShow_Success(t *testing.T) {
 		}
 	}
 	f("with the stream", "0 finished, 1 active, 2 claimed, 3 not started, 4 free, 5 not started, 6 waiting, 7 waiting, 8 waiting, 99 expired")
-	f("the table alone", "0 finished, 1 active, 2 claimed, 4 free, 99 free", "--stream-name=")
+	f("only the table", "0 finished, 1 active, 2 claimed, 4 free, 99 free", "--stream-name=")
 
 	all := shown(t)
 	if l := all[shardID(2)]; l.Owner != "worker-a" || l.ClaimedBy != "worker-b" || l.Checkpoint != "7" || !l.Closed || l.Start != "" || len(l.Parents) != 0 {
@@ -239,7 +239,7 @@ func TestLeasesShow_Success(t *testing.T) {
 func TestLeasesLag_Success(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 3)
-	keys := map[string]string{} // a partition key of each shard
+	keys := map[string]string{} // a partition key for each shard
 	var numbers []string
 	for i := 0; len(keys) < 3; i++ {
 		out, err := c.kinesis.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(fmt.Sprint(i)), Data: []byte("x")})
@@ -264,7 +264,7 @@ func TestLeasesLag_Success(t *testing.T) {
 	})
 	all := shown(t, "--lag")
 	if l := all[shardID(0)]; l.Lag == nil || *l.Lag != 0 {
-		t.Errorf("read but for one: %+v", l)
+		t.Errorf("one record unread: %+v", l)
 	}
 	if l := all[shardID(1)]; l.Lag == nil || *l.Lag < 3600 || *l.Lag > 3700 {
 		t.Errorf("unread: %+v", l)
@@ -295,7 +295,7 @@ func TestLeasesLag_Success(t *testing.T) {
 	}
 }
 
-// notifyWriter tells of each write.
+// notifyWriter sends to wrote at each write.
 type notifyWriter struct {
 	localtest.Buffer
 	wrote chan struct{}
@@ -310,7 +310,7 @@ func (w *notifyWriter) Write(p []byte) (int, error) {
 func TestLeasesWatch_Success(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 2)
-	f := func(watch string, least time.Duration) {
+	f := func(watch string, minimum time.Duration) {
 		t.Helper()
 		ctx, stop := context.WithCancel(t.Context())
 		out := &notifyWriter{wrote: make(chan struct{}, 1000)}
@@ -322,7 +322,7 @@ func TestLeasesWatch_Success(t *testing.T) {
 		}()
 		<-out.wrote
 		<-out.wrote
-		if took := time.Since(begun); took < least || took > least+time.Minute {
+		if took := time.Since(begun); took < minimum || took > minimum+time.Minute {
 			t.Errorf("%s: twice in %s", watch, took)
 		}
 		stop()
@@ -344,7 +344,7 @@ func TestLeasesWatch_Success(t *testing.T) {
 	f("--watch=200ms", 200*time.Millisecond)
 	f("--watch 200ms", 200*time.Millisecond)
 
-	// The end may come while a call is under way.
+	// The command can end during a call.
 	ctx, stop := context.WithCancel(t.Context())
 	c.throughProxy(func(fakeaws.Call) fakeaws.Fault {
 		stop()
@@ -370,8 +370,8 @@ func TestLeases_Failure(t *testing.T) {
 		})
 	}
 	f(exitSettings, "APPLICATION_NAME,missing", map[string]string{"APPLICATION_NAME": ""})
-	f(exitSettings, "APPLICATION_NAME,no lease table \"nowhere\"", map[string]string{"APPLICATION_NAME": "nowhere"})
-	f(exitSettings, "STREAM_NAME,no stream \"nowhere\"", map[string]string{"STREAM_NAME": "nowhere"})
+	f(exitSettings, "APPLICATION_NAME,lease table \"nowhere\" does not exist", map[string]string{"APPLICATION_NAME": "nowhere"})
+	f(exitSettings, "STREAM_NAME,stream \"nowhere\" does not exist", map[string]string{"STREAM_NAME": "nowhere"})
 	f(exitSettings, "STREAM_NAME,missing", map[string]string{"STREAM_NAME": ""}, "--lag")
 	f(exitSettings, "AWS_REGION,is missing", map[string]string{"AWS_REGION": "", "AWS_CONFIG_FILE": "/dev/null"})
 	f(exitSettings, "--watch,is too short", nil, "--watch=1ms")
@@ -381,20 +381,20 @@ func TestLeases_Failure(t *testing.T) {
 	f(exitSettings, "in the future", nil, "reset", "--to=2999-01-01T00:00:00Z", "--yes")
 	f(exitSettings, "STREAM_NAME,is missing", map[string]string{"STREAM_NAME": ""}, "reset", "--to=latest")
 	f(exitSettings, "shardId-000000000077 is neither", nil, "reset", "--to=latest", "--yes", "--shard=shardId-000000000077")
-	f(exitSettings, "no lease table \"nowhere\"", map[string]string{"APPLICATION_NAME": "nowhere"}, "reset", "--to=latest", "--yes")
+	f(exitSettings, "lease table \"nowhere\" does not exist", map[string]string{"APPLICATION_NAME": "nowhere"}, "reset", "--to=latest", "--yes")
 	for id := range c.leases() {
 		t.Errorf("%s was written", id)
 	}
 }
 
-// starts is where the command says that reading begins.
+// starts returns the checkpoint or start of each shard as the command reports it.
 func starts(t *testing.T) map[string]string {
 	t.Helper()
-	by := make(map[string]string)
+	byShard := make(map[string]string)
 	for id, l := range shown(t) {
-		by[id] = l.Checkpoint + l.Start
+		byShard[id] = l.Checkpoint + l.Start
 	}
-	return by
+	return byShard
 }
 
 func TestLeasesReset_Success(t *testing.T) {
@@ -434,8 +434,8 @@ func TestLeasesReset_Success(t *testing.T) {
 	}
 }
 
-// While a worker is alive nothing is reset, unless it is forced: then the
-// worker loses its lease, and its checkpoint does not come over the reset.
+// While a worker is alive nothing is reset, except with --force: then the worker loses its
+// lease, and its later checkpoints do not overwrite the reset.
 func TestLeasesReset_Alive(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 2)
@@ -458,7 +458,7 @@ func TestLeasesReset_Alive(t *testing.T) {
 	select {
 	case <-held.Context().Done():
 	case <-time.After(time.Minute):
-		t.Error("worker-a does not lose its lease")
+		t.Error("worker-a keeps its lease")
 	}
 	if err := table.Release(shardID(0)); err != nil {
 		t.Error(err)
@@ -466,26 +466,26 @@ func TestLeasesReset_Alive(t *testing.T) {
 	if got := c.leases()[shardID(0)]; got != [2]string{} {
 		t.Errorf("%v", got)
 	}
-	// The row of a worker that was killed is waited out.
+	// The command waits until the row of a killed worker proves to be stale.
 	c.holder("worker-b", 1).Close()
 	if code, _, errOut := command(t, nil, nil, "leases", "reset", "--to=trim-horizon", "--yes"); code != exitOK {
 		t.Errorf("exit %d, %s", code, errOut)
 	}
 }
 
-// Without a person to ask, --yes is needed; the plan is shown anyway.
-func TestLeasesReset_Unasked(t *testing.T) {
+// Without a terminal --yes is required. The plan is still shown.
+func TestLeasesReset_NoTerminal(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 1)
 	c.row(0, "Checkpoint", "5")
 	code, out, errOut := command(t, nil, []byte("yes\n"), "leases", "reset", "--to=trim-horizon")
 	wantExit(t, exitSettings, []string{"--yes"}, code, errOut)
 	if got := starts(t)[shardID(0)]; got != "5" || !strings.Contains(out, shardID(0)) {
-		t.Errorf("it begins at %s\n%s", got, out)
+		t.Errorf("the shard begins at %s\n%s", got, out)
 	}
 }
 
-// terminal is a terminal, and the side of it where a person sits.
+// terminal returns a terminal, and its other side, which acts as the person.
 func terminal(t *testing.T) (tty, person *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -507,8 +507,8 @@ func terminal(t *testing.T) (tty, person *os.File) {
 	return tty, person
 }
 
-// A person at a terminal is asked, and only yes is yes.
-func TestLeasesReset_Asked(t *testing.T) {
+// The command asks at a terminal, and accepts only yes.
+func TestLeasesReset_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newLeaseCluster(t, 1)
 	c.row(0, "Checkpoint", "5")
@@ -523,14 +523,14 @@ func TestLeasesReset_Asked(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", answer, code, errOut.String())
 		}
 		if got := starts(t)[shardID(0)]; got != begins {
-			t.Errorf("%s: it begins at %s", answer, got)
+			t.Errorf("%s: the shard begins at %s", answer, got)
 		}
 	}
 	f("y", exitFailure, "5")
 	f("no", exitFailure, "5")
 	f("yes", exitOK, "TRIM_HORIZON")
 
-	// On a terminal --watch clears the screen.
+	// --watch clears the screen of a terminal.
 	tty, person := terminal(t)
 	ctx, stop := context.WithCancel(t.Context())
 	exit := make(chan int)
@@ -545,7 +545,7 @@ func TestLeasesReset_Asked(t *testing.T) {
 	}
 }
 
-// throughProxy has the command's calls to DynamoDB decided on.
+// throughProxy makes the command's calls to DynamoDB fail as decide returns.
 func (c *cluster) throughProxy(decide func(fakeaws.Call) fakeaws.Fault) {
 	c.t.Helper()
 	real, err := neturl.Parse(c.dynamoDBURL)
@@ -557,8 +557,8 @@ func (c *cluster) throughProxy(decide func(fakeaws.Call) fakeaws.Fault) {
 	setenv(c.t, "AWS_ENDPOINT_URL_DYNAMODB", server.URL)
 }
 
-// A row that somebody changes between look and write is told and left, the
-// others are reset; any other error ends the reset.
+// A row that is changed between read and write is reported and not reset, and the others are
+// reset. Any other error ends the command.
 func TestLeasesReset_Failure(t *testing.T) {
 	t.Parallel()
 	f := func(name string, fault fakeaws.Fault, done int, wants string, words ...string) {
@@ -582,7 +582,7 @@ func TestLeasesReset_Failure(t *testing.T) {
 			}
 			got := starts(t)
 			if s := strings.Join([]string{got[shardID(0)], got[shardID(1)], got[shardID(2)]}, " "); s != wants {
-				t.Errorf("they begin at %s", s)
+				t.Errorf("the shards begin at %s", s)
 			}
 		})
 	}
@@ -591,8 +591,8 @@ func TestLeasesReset_Failure(t *testing.T) {
 		1, "TRIM_HORIZON 6 5", "2 of 3 shards were not reset", shardID(1), "AccessDeniedException")
 }
 
-// Whole workers read everything again after a reset, finished parents and
-// children included, and index nothing twice; forced ones as they run.
+// After a reset, workers read everything again, including finished parents and their children,
+// and index nothing twice. With --force that happens while they run.
 func TestLeasesReset_Run(t *testing.T) {
 	t.Parallel()
 	f := func(name string, force bool) {
@@ -634,11 +634,11 @@ func TestLeasesReset_Run(t *testing.T) {
 				w = c.start("again")
 			}
 			c.eventually("all shards are read again", read)
-			time.Sleep(time.Second) // for the tips of the shards
+			time.Sleep(time.Second) // until the ends of the shards are read
 			w.stop()
 			c.exact()
 			if there := w.total("documents_already_there"); there != 4_000 {
-				t.Errorf("%.0f documents were found there", there)
+				t.Errorf("%.0f documents were already indexed, want 4000", there)
 			}
 		})
 	}

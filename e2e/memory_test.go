@@ -23,8 +23,8 @@ import (
 	"logsluice/internal/loggen"
 )
 
-// outageLength is how long OpenSearch is stopped. When it is set, TestRunMemory
-// goes through all its inputs.
+// outageLength is how long OpenSearch is stopped. If it is set, TestRunMemory tries all its
+// inputs.
 const outageLength = "LOGSLUICE_OUTAGE"
 
 func outage(t *testing.T) time.Duration {
@@ -40,14 +40,14 @@ func outage(t *testing.T) time.Duration {
 	return d
 }
 
-// OpenSearch is stopped while the stream is far ahead: the memory of the whole
-// process stays below the bytes in flight and a fixed part, no lease is lost,
-// and afterwards everything is found.
+// OpenSearch is stopped while the stream is far ahead: the memory of the process stays below the
+// limit of bytes in flight plus a fixed amount, no lease is lost, and afterwards everything is
+// found.
 func TestRunMemory(t *testing.T) {
 	t.Parallel()
 	outage := outage(t)
 	n := startNode(t, "2g", nil)
-	// The race detector takes memory of its own.
+	// Built without the race detector, which needs its own memory.
 	program := filepath.Join(t.TempDir(), "logsluice")
 	if out, err := exec.Command("go", "build", "-o", program, "logsluice").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -57,18 +57,18 @@ func TestRunMemory(t *testing.T) {
 		inFlight = 256 * mb // by default
 		fixed    = 256 * mb
 	)
-	// put fills the stream; settings are the worker's. All that is put is found
-	// afterwards, unless there is too much of it.
+	// put fills the stream. settings are the worker's. All events are found afterwards, unless
+	// there are too many.
 	f := func(name string, shards int32, letters int, tooMuch bool, put func(*sink), settings ...string) {
 		t.Run(name, func(t *testing.T) {
 			s := newSink(t, n, shards)
 			s.program = program
-			// Documents are kept and not searchable, so that the node is fast.
+			// Fields are not indexed, so that the node is fast.
 			s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", `{"mappings":{"dynamic":false,"properties":{"@timestamp":{"type":"date"}}}}`)
 			put(s)
 			s.work(append([]string{"LEASE_DURATION=15s"}, settings...)...)
 			s.eventually("reading begins", func() bool { return strings.Contains(s.w.lines(), "lease acquired") })
-			s.end(syscall.SIGKILL)
+			s.stopNode(syscall.SIGKILL)
 
 			var table strings.Builder
 			step := max(outage/12, 250*time.Millisecond)
@@ -89,7 +89,7 @@ func TestRunMemory(t *testing.T) {
 				s.within(5*time.Minute, "every event is found", func() bool {
 					return s.count(s.documents()) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= letters
 				})
-				greatest = max(greatest, memory(t, s.w, "VmHWM")) // what was between the looks, too
+				greatest = max(greatest, memory(t, s.w, "VmHWM")) // including peaks between the samples
 				s.w.stopWithin(3 * drainTimeout)
 				s.check()
 				s.passed()
@@ -97,20 +97,20 @@ func TestRunMemory(t *testing.T) {
 					t.Errorf("%d events found of %d, %d dead letters for %d", n, len(s.expected), dead, letters)
 				}
 			}
-			t.Logf("%d MiB in flight at the most, resident:\n%s%6s    %4d MiB at the most", int(s.w.most("in_flight_bytes"))/mb, table.String(), "", greatest/mb)
+			t.Logf("at most %d MiB in flight, resident:\n%s%6s    %4d MiB maximum", int(s.w.greatest("in_flight_bytes"))/mb, table.String(), "", greatest/mb)
 			if held != int(shards) || strings.Contains(s.w.lines(), "lease lost") {
 				t.Errorf("%d leases are held of %d", held, shards)
 			}
 			if greatest > inFlight+fixed {
-				t.Errorf("%d MiB of memory, want %d at the most", greatest/mb, (inFlight+fixed)/mb)
+				t.Errorf("%d MiB of memory, want at most %d", greatest/mb, (inFlight+fixed)/mb)
 			}
-			if letters == 0 && s.w.most("in_flight_bytes") < inFlight/2 {
-				t.Error("the bytes in flight have not come near their bound")
+			if letters == 0 && s.w.greatest("in_flight_bytes") < inFlight/2 {
+				t.Error("the bytes in flight stayed far below their limit")
 			}
 		})
 	}
 
-	// records puts records of 700 KB: slices of a text.
+	// records puts records of 700 KB with slices of a text.
 	records := func(n int, text string, level int) func(*sink) {
 		return func(s *sink) {
 			const size = 16 << 10
@@ -133,7 +133,7 @@ func TestRunMemory(t *testing.T) {
 	_, _ = rng.Read(noise)
 	random := base64.StdEncoding.EncodeToString(noise)
 	f("a shard", 1, 0, false, records(600, strings.Repeat(random[:8<<10], 8), gzip.BestSpeed))
-	// bombs are records that inflate to a size, of one piece again and again.
+	// bombs puts records that inflate to a size and repeat one piece.
 	bombs := func(n, size int, head, piece, tail string) func(*sink) {
 		return func(s *sink) {
 			var bomb bytes.Buffer
@@ -155,16 +155,16 @@ func TestRunMemory(t *testing.T) {
 			}
 		}
 	}
-	const most, head = 64 * mb, `{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[`
+	const limit, head = 64 * mb, `{"messageType":"DATA_MESSAGE","owner":"o","logGroup":"g","logStream":"s","logEvents":[`
 	event := fmt.Sprintf(`{"id":"","timestamp":%d,"message":""},`, noon)
 	if os.Getenv(outageLength) == "" {
 		return
 	}
-	f("bombs of events", 4, 0, true, bombs(20, most-1, head, event, "]}"))
-	f("bombs of events that are too large", 4, 20, true, bombs(20, most+mb, head, event, "]}"))
+	f("bombs of events", 4, 0, true, bombs(20, limit-1, head, event, "]}"))
+	f("bombs of events that are too large", 4, 20, true, bombs(20, limit+mb, head, event, "]}"))
 	f("200 shards far behind", 200, 0, false, records(800, random, gzip.HuffmanOnly))
-	// Each is refused in its own and its plain form: it becomes a dead letter and
-	// is found in its bare form.
+	// Each is refused with and without its fields. It becomes a dead letter, and a minimal
+	// document is indexed.
 	f("large events that are refused", 4, 20, false, func(s *sink) {
 		s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15/_mapping", `{"properties":{"message":{"type":"keyword"}}}`)
 		text := strings.Repeat("too long for a term ", 3*mb)
@@ -175,7 +175,7 @@ func TestRunMemory(t *testing.T) {
 			}
 		}
 	})
-	// aggregates are those of the Kinesis Producer Library, with empty user records.
+	// aggregates puts records of the Kinesis Producer Library with empty user records.
 	aggregates := func(n, each int) func(*sink) {
 		return func(s *sink) {
 			message := append([]byte("\n\x01k"), bytes.Repeat([]byte("\x1a\x04\x08\x00\x1a\x00"), each)...)
@@ -190,11 +190,11 @@ func TestRunMemory(t *testing.T) {
 	}
 	f("aggregates of too many user records", 4, 20, false, aggregates(20, 170_000))
 	f("aggregates of empty user records", 4, 100_000, false, aggregates(5, 20_000))
-	f("bombs of garbage", 4, 20, false, bombs(20, most-1, "", "garbage ", ""))
-	f("bombs of garbage that are too large", 4, 20, false, bombs(20, most+10, "", "garbage ", ""))
+	f("bombs of garbage", 4, 20, false, bombs(20, limit-1, "", "garbage ", ""))
+	f("bombs of garbage that are too large", 4, 20, false, bombs(20, limit+10, "", "garbage ", ""))
 }
 
-// noon of 2026-01-15, in Unix milliseconds.
+// noon is 12:00 UTC of 2026-01-15 in Unix milliseconds.
 const noon = 1768478400000
 
 func squeeze(data []byte, level int) []byte {
@@ -205,7 +205,7 @@ func squeeze(data []byte, level int) []byte {
 	return out.Bytes()
 }
 
-// memory reads a field of a process's status, in bytes.
+// memory returns a field of a process's status in bytes.
 func memory(t *testing.T, w *worker, field string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.command.Process.Pid))

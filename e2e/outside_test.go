@@ -9,13 +9,13 @@ import (
 	"logsluice/local/inspect"
 )
 
-// A record with an event on each of 400 days makes one index in addition to those of the days
-// near its arrival. Read again, it meets its documents there.
+// A record with an event on each of 400 days creates one index in addition to those of the days
+// near its arrival. When it is read again, its documents are found there.
 func TestRunOutside(t *testing.T) {
 	t.Parallel()
 	const events = 400
 	s := newSharedSink(t)
-	// Each is twelve hours off the limits, which count from its arrival.
+	// Each event is twelve hours away from the limits, which count from its arrival.
 	newest := time.Now().Add(12*time.Hour + 4*24*time.Hour)
 	var list []loggen.Event
 	for i := range events {
@@ -23,7 +23,7 @@ func TestRunOutside(t *testing.T) {
 	}
 	s.record(list, nil)
 
-	const ahead, days = 4, 1 + 30 // that are within the window
+	const ahead, days = 4, 1 + 30 // events ahead of the window and within it
 	const old = events - ahead - days
 	application := s.application
 	run := func(time int, metric string) {

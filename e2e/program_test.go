@@ -1,5 +1,5 @@
-// Package e2e tests the program as people run it: as processes, with real servers. Its tests
-// run side by side, each with a stream, a lease table and indices of its own.
+// Package e2e tests the program as users run it: as processes with real servers. Its tests run in
+// parallel, each with its own stream, lease table and indices.
 package e2e
 
 import (
@@ -30,8 +30,8 @@ const (
 	exitSettings = 2
 )
 
-// asProgram makes the test binary behave as the program, so that commands are processes,
-// which can be killed and have an environment of their own.
+// asProgram makes the test binary act as the program, so that commands are processes, which can
+// be killed and have their own environment.
 const asProgram = "LOGSLUICE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -41,16 +41,15 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
-	zerologlog.Logger = zerolog.Nop() // toxics write there
+	zerologlog.Logger = zerolog.Nop() // toxiproxy logs there
 	os.Exit(m.Run())
 }
 
-// environments are the variables that tests set for the commands that they run, by the name
-// of the test.
+// environments has the variables that tests set for their commands, by the name of the test.
 var environments sync.Map
 
-// setenv sets a variable for the commands of a test and of its subtests until it ends. Unlike
-// t.Setenv, it changes nothing for other tests.
+// setenv sets a variable for the commands of a test and of its subtests. Unlike t.Setenv, it does
+// not affect other tests.
 func setenv(t *testing.T, name, value string) {
 	t.Helper()
 	found, has := environments.LoadOrStore(t.Name(), map[string]string{})
@@ -79,8 +78,7 @@ func environment(t *testing.T) []string {
 	return env
 }
 
-// program runs a command until it ends, and returns its exit code. When ctx ends it gets a
-// SIGTERM.
+// program runs a command and returns its exit code. When ctx ends, it sends SIGTERM.
 func program(ctx context.Context, t *testing.T, args []string, in io.Reader, out, errOut io.Writer) int {
 	t.Helper()
 	process := exec.Command(os.Args[0], args...)
@@ -99,7 +97,7 @@ func program(ctx context.Context, t *testing.T, args []string, in io.Reader, out
 	return process.ProcessState.ExitCode()
 }
 
-// command runs a command with more variables, which stay for the test's other commands.
+// command runs a command with additional variables, which the test's later commands also have.
 func command(t *testing.T, env map[string]string, input []byte, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	for name, value := range env {
@@ -113,7 +111,7 @@ func command(t *testing.T, env map[string]string, input []byte, args ...string) 
 	return code, stdout.String(), stderr.String()
 }
 
-// asset is what a command of assets prints.
+// asset returns the output of an assets command.
 func asset(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out, errOut := command(t, nil, nil, append([]string{"assets"}, args...)...)
@@ -123,7 +121,7 @@ func asset(t *testing.T, args ...string) string {
 	return out
 }
 
-// sample returns a subscription record's envelope, and the bulk request that it becomes.
+// sample returns the envelope of a subscription record and the bulk request made from it.
 func sample(t *testing.T) (envelope []byte, bulk string) {
 	t.Helper()
 	envelope, err := os.ReadFile("../cli/testdata/envelope.json")

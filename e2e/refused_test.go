@@ -16,7 +16,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// letters are the dead letters.
+// letters returns the dead letters.
 func (c *cluster) letters() (all []deadletter.Letter) {
 	c.t.Helper()
 	index := deadletter.Index(c.prefix)
@@ -34,7 +34,7 @@ func (c *cluster) letters() (all []deadletter.Letter) {
 	return all
 }
 
-// event puts an event in a record of its own.
+// event puts a record with a single event.
 func (s *sink) event(logStream, message string) loggen.Event {
 	s.t.Helper()
 	e := loggen.Event{ID: fmt.Sprintf("9%055d", s.produced), Timestamp: noon, Message: message}
@@ -45,7 +45,7 @@ func (s *sink) event(logStream, message string) loggen.Event {
 	return e
 }
 
-// document is what is found under an event's id.
+// document returns the document of an event.
 func (s *sink) document(e loggen.Event) (source map[string]json.RawMessage) {
 	s.t.Helper()
 	var answer struct {
@@ -65,26 +65,26 @@ func (s *sink) fields(source map[string]json.RawMessage, want ...string) {
 	}
 }
 
-// bare checks that of an event there are a dead letter and a document with the
-// beginning of its text and some fields.
-func (s *sink) bare(e loggen.Event, truncated bool, fields ...string) {
+// minimal checks that an event has a dead letter, and a document with the given fields and the
+// beginning of its text.
+func (s *sink) minimal(e loggen.Event, truncated bool, fields ...string) {
 	s.t.Helper()
 	source := s.document(e)
 	s.fields(source, fields...)
-	const most = 32766 // bytes that a term may have
+	const limit = 32766 // maximum bytes of a term
 	var text string
 	if err := json.Unmarshal(source["message"], &text); err != nil {
-		s.t.Errorf("the bare document: %v", err)
+		s.t.Errorf("minimal document: %v", err)
 	}
-	want := e.Message[:min(len(e.Message), most)]
+	want := e.Message[:min(len(e.Message), limit)]
 	for !utf8.ValidString(want) {
 		want = want[:len(want)-1]
 	}
 	if text != want {
-		s.t.Errorf("the bare document has %d bytes of the text, want %d", len(text), len(want))
+		s.t.Errorf("the minimal document has %d bytes of the text, want %d", len(text), len(want))
 	}
 	e.Message = want
-	s.expected[e.ID] = e // for what is to be found
+	s.expected[e.ID] = e // for found
 
 	for _, l := range s.letters() {
 		if l.TargetID != e.ID {
@@ -102,14 +102,15 @@ func (s *sink) bare(e loggen.Event, truncated bool, fields ...string) {
 		}
 		return
 	}
-	s.t.Errorf("there is no dead letter of %s", e.ID)
+	s.t.Errorf("event %s has no dead letter", e.ID)
 }
 
-// settledWith waits until all is found and acknowledged, and ends the worker.
-func (s *sink) settledWith(letters int) {
+// finishWith waits until all events are found and the dead letters exist, stops the worker, and
+// checks leases and checkpoints.
+func (s *sink) finishWith(letters int) {
 	s.t.Helper()
 	s.indexed()
-	s.eventually("there are the dead letters", func() bool { return s.count(deadletter.Index(s.prefix)) >= letters })
+	s.eventually("the dead letters exist", func() bool { return s.count(deadletter.Index(s.prefix)) >= letters })
 	s.w.stopWithin(3 * drainTimeout)
 	s.check()
 	s.passed()
@@ -121,7 +122,7 @@ func (s *sink) settledWith(letters int) {
 	}
 }
 
-// all checks that every event is found, with the text that is expected.
+// all checks that every event is found with the expected text.
 func (s *sink) all() {
 	s.t.Helper()
 	if n := s.found(); n != len(s.expected) {
@@ -129,8 +130,8 @@ func (s *sink) all() {
 	}
 }
 
-// Indices whose mappings refuse documents: each event is found all the same,
-// in a form that the mapping takes.
+// If the mapping of an index refuses documents, each event is still found, in a form that the
+// mapping accepts.
 func TestRunRefusedContent(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "256m", nil)
@@ -140,17 +141,17 @@ func TestRunRefusedContent(t *testing.T) {
 		s := newSink(t, n, 1)
 		s.work()
 		s.eventually("the templates are installed", func() bool { return strings.Count(s.w.lines(), "index template installed") == 2 })
-		// As an index of an older template has it: what does not fit is refused.
+		// Like an index of an older template, which refuses malformed values.
 		create(s, `{"settings":{"index.mapping.ignore_malformed":false},"mappings":{"properties":{"log_stream":{"type":"long"}}}}`)
 		var refused []loggen.Event
 		for i := range 100 {
 			if i%10 == 3 {
 				refused = append(refused, s.event("no-number", fmt.Sprint("refused at first ", i)))
 			} else {
-				s.event("12345", fmt.Sprint("taken ", i))
+				s.event("12345", fmt.Sprint("accepted ", i))
 			}
 		}
-		s.settledWith(0)
+		s.finishWith(0)
 		s.all()
 		for _, e := range refused {
 			source := s.document(e)
@@ -175,25 +176,25 @@ func TestRunRefusedContent(t *testing.T) {
 			s := newSink(t, n, 1)
 			create(s, index)
 			e := s.event("a", message)
-			s.event("b", "short") // where all are refused, all are kept
+			s.event("b", "short") // if all are refused, all become dead letters
 			s.work()
 			letters := 2
 			if strings.Contains(index, "keyword") {
 				letters = 1
 			}
-			s.settledWith(letters)
-			s.bare(e, false, fields...)
+			s.finishWith(letters)
+			s.minimal(e, false, fields...)
 			s.all()
 		})
 	}
-	f("as many fields as an index may have",
+	f("maximum number of fields",
 		`{"settings":{"index.mapping.total_fields.limit":2},"mappings":{"properties":{"@timestamp":{"type":"date"},"message":{"type":"text"}}}}`, "an event", "@timestamp", "message")
-	f("a text that is too long for a term",
+	f("text too long for a term",
 		`{"mappings":{"dynamic":false,"properties":{"@timestamp":{"type":"date"},"message":{"type":"keyword"}}}}`, "x"+strings.Repeat("日本語", 40_000/9),
 		"@timestamp", "log_group", "log_stream", "message")
 }
 
-// Events that are larger than a bulk request may be.
+// Events that are larger than the maximum size of a bulk request.
 func TestRunLargeEvents(t *testing.T) {
 	t.Parallel()
 	f := func(name, setting string) {
@@ -203,13 +204,13 @@ func TestRunLargeEvents(t *testing.T) {
 			large := s.event("a", strings.Repeat("a large event ", 3<<20/14))
 			s.event("a", "after")
 			s.work()
-			s.settledWith(1)
-			s.bare(large, true, "@timestamp", "log_group", "log_stream", "message")
+			s.finishWith(1)
+			s.minimal(large, true, "@timestamp", "log_group", "log_stream", "message")
 			s.all()
 		})
 	}
-	f("larger than the node takes", "http.max_content_length")
-	f("more than the node holds at once", "indexing_pressure.memory.limit")
+	f("larger than the node accepts", "http.max_content_length")
+	f("more than the node holds in memory", "indexing_pressure.memory.limit")
 	t.Run("20 MB", func(t *testing.T) {
 		s := newSink(t, startNode(t, "1g", nil), 1)
 		s.event("a", strings.Repeat("a large event ", 20<<20/14))

@@ -25,8 +25,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// The sample envelope becomes two documents of its day in Tokyo, in an index
-// with the explicit mapping.
+// The sample envelope becomes two documents in the index of its day in Tokyo, which has the
+// explicit mapping.
 func TestRunSampleEnvelope(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
@@ -70,7 +70,7 @@ func TestRunSampleEnvelope(t *testing.T) {
 		}
 	}
 	if mappings.Dynamic != "false" {
-		t.Errorf("the mapping is %q", mappings.Dynamic)
+		t.Errorf("dynamic mapping %q, want false", mappings.Dynamic)
 	}
 	var found struct {
 		Hits struct{ Total struct{ Value int } }
@@ -80,8 +80,8 @@ func TestRunSampleEnvelope(t *testing.T) {
 	}
 }
 
-// Two workers, a reshard half way: every event is indexed exactly once, and a
-// second run over the same input adds nothing. The template is installed once.
+// Two workers and a reshard halfway: every event is indexed exactly once, and a second run over
+// the same input adds nothing. The template is installed once.
 func TestRunReshard(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
@@ -110,7 +110,7 @@ func TestRunReshard(t *testing.T) {
 	c.exact()
 	checkEMF(t, a, c.application, 5)
 	if n := a.total("documents_already_there") + b.total("documents_already_there"); n != 0 {
-		t.Errorf("%.0f documents were sent twice in a calm cluster", n)
+		t.Errorf("%.0f documents were sent twice without a fault", n)
 	}
 
 	c.application += "-again"
@@ -119,18 +119,18 @@ func TestRunReshard(t *testing.T) {
 	again.stop()
 	c.exact()
 	if indexed, there := again.total("documents_indexed"), again.total("documents_already_there"); indexed != 0 || there != 20_000 {
-		t.Errorf("the second run indexed %.0f documents, found %.0f there", indexed, there)
+		t.Errorf("the second run indexed %.0f documents, and found %.0f already indexed", indexed, there)
 	}
 	if strings.Contains(again.lines(), "index template installed") {
 		t.Error("the template was installed again without a difference")
 	}
 }
 
-// A worker that is killed, and one that is stopped beyond its lease and wakes
-// up again, lose nothing and double nothing; others take their shards over.
+// A worker is killed, or suspended for longer than its lease and continued. Other workers acquire
+// its shards. No event is lost or indexed twice.
 func TestRunTakeover(t *testing.T) {
 	t.Parallel()
-	f := func(name string, strike func(w *worker), after func(c *cluster, w *worker)) {
+	f := func(name string, disturb func(w *worker), after func(c *cluster, w *worker)) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 4)
 			g := generator(2, 12_000)
@@ -139,12 +139,12 @@ func TestRunTakeover(t *testing.T) {
 			b := c.start("b")
 			c.eventually("all shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
 			c.produce(g, 4_000)
-			strike(a)
-			struck := time.Now()
+			disturb(a)
+			disturbed := time.Now()
 			c.produce(g, 4_000)
 			c.eventually("b has all shards", func() bool { return c.held("b") == 4 })
-			// One lease a sync; the first after the lease duration.
-			t.Logf("taken over after %s", time.Since(struck).Round(100*time.Millisecond))
+			// One lease per sync, the first after the lease duration.
+			t.Logf("acquired after %s", time.Since(disturbed).Round(100*time.Millisecond))
 			after(c, a)
 			c.produce(g, 4_000)
 			c.indexed()
@@ -158,23 +158,23 @@ func TestRunTakeover(t *testing.T) {
 		})
 	}
 	f("killed", func(w *worker) { w.signal(syscall.SIGKILL) }, func(*cluster, *worker) {})
-	f("stopped and continued", func(w *worker) { w.signal(syscall.SIGSTOP) }, func(c *cluster, w *worker) {
+	f("suspended and continued", func(w *worker) { w.signal(syscall.SIGSTOP) }, func(c *cluster, w *worker) {
 		w.signal(syscall.SIGCONT)
 		c.eventually("a notices that its leases are lost", func() bool { return strings.Contains(w.lines(), "lease lost") })
 		w.stop()
 	})
 }
 
-// SIGTERM under full load: the worker drains, and its successor reads nothing again.
+// SIGTERM under full load: the worker drains, and its successor reads no record again.
 func TestRunDrain(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
 	g := generator(3, 30_000)
-	const timeout = 3 * time.Minute // a busy machine may need it
+	const timeout = 3 * time.Minute // a busy machine can need it
 	a := c.start("a", "DRAIN_TIMEOUT="+timeout.String())
 	c.eventually("all shards are leased", func() bool { return c.held("a") == 2 })
 	c.produce(g, 30_000)
-	c.eventually("the work is under way", func() bool { return c.count(c.documents()) > 0 })
+	c.eventually("documents are being indexed", func() bool { return c.count(c.documents()) > 0 })
 	a.stopWithin(timeout)
 	for id, lease := range c.leases() {
 		if lease[0] != "" || lease[1] == "" {
@@ -190,8 +190,8 @@ func TestRunDrain(t *testing.T) {
 	}
 }
 
-// stuckSearch is an OpenSearch that takes no documents: it hangs at bulk
-// requests, or refuses them, until it recovers.
+// stuckSearch is an OpenSearch that accepts no documents: bulk requests hang or are refused
+// until it recovers.
 type stuckSearch struct {
 	url       string
 	refuses   bool
@@ -225,10 +225,9 @@ func newStuckSearch(t *testing.T, url string, refuses bool) *stuckSearch {
 	return s
 }
 
-// An OpenSearch that takes nothing, while the shards end: reading waits at the
-// bound of the bytes in flight, no lease is lost, SIGTERM ends the worker in
-// time, no checkpoint passes what was not indexed, the end of a shard least of
-// all, and a successor indexes all the rest.
+// OpenSearch accepts nothing while the shards end: reading stops at the limit of bytes in
+// flight, no lease is lost, SIGTERM ends the worker in time, no checkpoint (not even the end of
+// a shard) passes a record that is not indexed, and a successor indexes the rest.
 func TestRunStuck(t *testing.T) {
 	t.Parallel()
 	f := func(name string, refuses, recovers bool, inFlight float64) {
@@ -237,7 +236,7 @@ func TestRunStuck(t *testing.T) {
 			stuck := newStuckSearch(t, c.searchURL, refuses)
 			timeout := drainTimeout
 			if recovers {
-				timeout *= 3 // the pause before a retry may be 10 s by then
+				timeout *= 3 // the pause before a retry can have grown to 10 s
 			}
 			a := c.start("a", "OPENSEARCH_URL="+stuck.url, "DRAIN_TIMEOUT="+timeout.String(), fmt.Sprintf("IN_FLIGHT_BYTES=%.0f", inFlight), "SUMMARY_PERIOD=500ms", "LEASE_DURATION=2s")
 			c.produce(generator(4, 10_000), 10_000)
@@ -262,7 +261,7 @@ func TestRunStuck(t *testing.T) {
 			a.stopWithin(timeout)
 			moved := false
 			for id, lease := range c.leases() {
-				// A control message before the first event has no document to wait for.
+				// Control messages before the first event have no documents, so the checkpoint can pass them.
 				passed := lease[1] != "" && !c.controls[lease[1]]
 				moved = moved || passed
 				if lease[0] != "" || passed && !recovers || lease[1] == "SHARD_END" {
@@ -270,7 +269,7 @@ func TestRunStuck(t *testing.T) {
 				}
 			}
 			if recovers && !moved {
-				t.Error("nothing was checkpointed of what was indexed during the drain")
+				t.Error("no document that was indexed during the drain was checkpointed")
 			}
 			b := c.start("b")
 			c.indexed()
@@ -281,11 +280,11 @@ func TestRunStuck(t *testing.T) {
 	const little, much = 500_000, 1 << 30
 	f("hanging", false, false, little)
 	f("refusing", true, false, little)
-	f("refusing what was all taken on", true, false, much)
+	f("refusing after everything was read", true, false, much)
 	f("recovering while the worker drains", true, true, little)
 }
 
-// With OpenSearch away at the start, the worker waits for it, and SIGTERM ends it.
+// If OpenSearch is unavailable at the start, the worker waits for it, and SIGTERM ends it.
 func TestRunWithoutOpenSearch(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
@@ -294,7 +293,7 @@ func TestRunWithoutOpenSearch(t *testing.T) {
 	url := away.URL
 	away.Close()
 	w := c.start("w", "OPENSEARCH_URL="+url)
-	c.eventually("it says so", func() bool {
+	c.eventually("the error is logged", func() bool {
 		return strings.Contains(w.lines(), "the index templates cannot be installed")
 	})
 	if len(c.leases()) != 0 {
@@ -303,7 +302,7 @@ func TestRunWithoutOpenSearch(t *testing.T) {
 	w.stop()
 }
 
-// What cannot be read becomes a dead letter; its neighbours are indexed.
+// Unreadable records become dead letters, and their neighbours are indexed.
 func TestRunDeadLetters(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
@@ -323,7 +322,7 @@ func TestRunDeadLetters(t *testing.T) {
 	}
 	letters := deadletter.Index(c.prefix)
 	w := c.start("w", "INDEX_TIMEZONE=Asia/Tokyo")
-	c.eventually("all have a verdict", func() bool { return c.count(letters) == 5 && c.count(c.prefix+"-2018-12-10") == 3 })
+	c.eventually("all have an outcome", func() bool { return c.count(letters) == 5 && c.count(c.prefix+"-2018-12-10") == 3 })
 	w.stop()
 	stages := map[string]int{}
 	for _, l := range c.letters() {
@@ -335,7 +334,7 @@ func TestRunDeadLetters(t *testing.T) {
 	if stages["inflate"] != 2 || stages["parse"] != 3 {
 		t.Errorf("dead letters by stage: %v", stages)
 	}
-	// They are settled: the checkpoint has passed them.
+	// The checkpoint has passed them.
 	for id, lease := range c.leases() {
 		out, err := c.kinesis.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{StreamName: aws.String("s"), ShardId: aws.String(id),
 			ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: aws.String(lease[1])})
@@ -349,8 +348,8 @@ func TestRunDeadLetters(t *testing.T) {
 	}
 }
 
-// A parent that expired in Kinesis before it was read to its end, because the
-// workers were away for longer than the retention: its children are read.
+// The children of a parent are read even if the parent expired before it was read to its end,
+// because no worker ran for longer than the retention.
 func TestRunExpiredParent(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
@@ -371,22 +370,21 @@ func TestRunExpiredParent(t *testing.T) {
 	b := c.start("b")
 	c.indexed()
 	if !strings.Contains(b.lines(), "the parent expired in Kinesis before it was read to its end") {
-		t.Error("b does not say that the parent expired")
+		t.Error("b does not log that the parent expired")
 	}
 	b.stop()
 	c.exact()
 }
 
-// LATEST is the moment of the first start: what came before is not read, what
-// came after is, also when the worker was away in between and the stream was
-// resharded meanwhile.
+// LATEST is the time of the first start. Earlier records are not read, and all later ones are,
+// even if the worker was down and the stream was resharded in between.
 func TestRunLatest(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
 	before := generator(6, 1_000)
 	c.produce(before, 1_000)
 	c.expected = make(map[string]loggen.Event)
-	time.Sleep(1100 * time.Millisecond) // Kinesis tells its clock to the second
+	time.Sleep(1100 * time.Millisecond) // Kinesis' clock is read with a resolution of a second
 	a := c.start("a", "INITIAL_POSITION=LATEST")
 	c.eventually("the first start is written", func() bool { return strings.Contains(a.lines(), `"first_start":true`) })
 	a.stop()
@@ -400,8 +398,8 @@ func TestRunLatest(t *testing.T) {
 	c.exact()
 }
 
-// Errors of Kinesis that pass do not lose a record: the reader ends, its lease
-// is drained and given back, and taken again.
+// Temporary errors of Kinesis do not lose records: the reader ends, and its lease is drained,
+// released and acquired again.
 func TestRunKinesisFaults(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
@@ -431,18 +429,18 @@ func TestRunKinesisFaults(t *testing.T) {
 	c.exact()
 	t.Logf("%d calls, leases were acquired %d times", n.Load(), strings.Count(w.lines(), "lease acquired"))
 	if there := w.total("documents_already_there"); there != 0 {
-		t.Errorf("%.0f documents were sent twice: the lease was given back before it was drained", there)
+		t.Errorf("%.0f documents were sent twice: the lease was released before it was drained", there)
 	}
 }
 
-// SIGTERM ends a worker that has not come to reading with 0, too.
+// A worker that gets SIGTERM before it reads exits with 0, too.
 func TestRunStoppedAtStart(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
 	asked := make(chan struct{}, 100)
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		asked <- struct{}{}
-		_, _ = io.Copy(io.Discard, r.Body) // else the end of the client is not seen
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the end of the client is not noticed
 		<-r.Context().Done()
 	}))
 	t.Cleanup(hanging.Close)

@@ -15,8 +15,8 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// putCounter is a proxy in front of an OpenSearch that counts what is put there,
-// except the dead-letter index, which each start asks for.
+// putCounter starts a proxy in front of an OpenSearch that counts PUT requests, except those for
+// the dead-letter index, which each start sends.
 func putCounter(t *testing.T, url string) (address string, puts *atomic.Int64) {
 	t.Helper()
 	real, err := neturl.Parse(url)
@@ -35,7 +35,7 @@ func putCounter(t *testing.T, url string) (address string, puts *atomic.Int64) {
 	return server.URL, puts
 }
 
-// logged are the lines of the worker's log with a message.
+// logged returns the lines of the worker's log whose message begins with a text.
 func (w *worker) logged(message string) (lines []string) {
 	for line := range strings.Lines(w.lines()) {
 		if strings.Contains(line, `"message":"`+message) {
@@ -47,8 +47,8 @@ func (w *worker) logged(message string) (lines []string) {
 
 const kept = "fields that an index has as another type, or takes no more, change with the next index only"
 
-// A schema that is changed is told and reaches today's index as far as it can,
-// and the next one whole. What does not fit today's is found all the same.
+// A changed schema is logged. Today's index gets the changes that are possible, and the next
+// index gets all. Documents that do not fit today's index are still found.
 func TestRunSchemaChange(t *testing.T) {
 	t.Parallel()
 	s := newSharedSink(t)
@@ -90,7 +90,7 @@ fields:
 		t.Helper()
 		lines := s.w.logged(message)
 		if len(lines) > 0 && len(want) == 0 {
-			t.Errorf("it says %s", lines)
+			t.Errorf("unexpected lines %s", lines)
 		}
 		for _, part := range want {
 			if len(lines) == 0 || !strings.Contains(lines[0], part) {
@@ -130,7 +130,7 @@ fields:
 	f(index, 1, "term user.name kim", "term code 7")
 	f(index, 1, "term user.name lee", "match message big", "no size")
 	f(index, 1, "term user.name ann", "match message perhaps", "no flag")
-	f(index, 1, "match message joe", "match refused.reason place") // there as its line alone
+	f(index, 1, "match message joe", "match refused.reason place") // indexed as the line only
 
 	if n := run(after, today.AddDate(0, 0, 1), `{"code":"70","size":"big","flag":"perhaps","place":"here","spot":"there","user":"kim"}`); n != 0 {
 		t.Errorf("%d writes without a change", n)
@@ -143,8 +143,8 @@ fields:
 	f(index+","+next, 2, "exists field refused.type")
 }
 
-// A data stream holds an event once, until a rollover: then a re-delivery is a
-// second document.
+// A data stream has an event once until a rollover. Then an event that is delivered again becomes
+// a second document.
 func TestRunDataStream(t *testing.T) {
 	t.Parallel()
 	s := newSharedSink(t)
@@ -174,8 +174,8 @@ func TestRunDataStream(t *testing.T) {
 	}
 }
 
-// Indices are named by the hour, the week or the month of their events, and have
-// the settings that are asked for.
+// Indices are named after the hour, week or month of their events, and have the configured
+// settings.
 func TestRunIndexNamesAndSettings(t *testing.T) {
 	t.Parallel()
 	at := func(year int, month time.Month, day, hour int) time.Time {
@@ -205,7 +205,7 @@ func TestRunIndexNamesAndSettings(t *testing.T) {
 	got := s.settings(s.prefix + "-2026-01")
 	for name, want := range map[string]any{
 		"index.sort.field": []any{"level", "@timestamp"}, "index.sort.order": []any{"asc", "desc"},
-		"index.codec":              "best_compression", // as this OpenSearch has no zstd
+		"index.codec":              "best_compression", // because this OpenSearch lacks zstd
 		"index.number_of_replicas": "2", "index.refresh_interval": "2500ms", "index.number_of_shards": "3",
 		"index.mapping.ignore_malformed": "true",
 	} {
@@ -215,7 +215,7 @@ func TestRunIndexNamesAndSettings(t *testing.T) {
 	}
 }
 
-// An index that takes no more fields, or is closed, holds up no start.
+// An index that accepts no more fields, or is closed, does not delay a start.
 func TestRunSchemaOfFullIndex(t *testing.T) {
 	t.Parallel()
 	s := newSharedSink(t)
@@ -236,6 +236,6 @@ func TestRunSchemaOfFullIndex(t *testing.T) {
 	s.ask(http.MethodPost, index(-1)+"/_close", "")
 	run(defaultWith(t, "  - {name: user, type: keyword, paths: [user]}\n"))
 	if lines := s.w.logged(kept); len(lines) != 1 || !strings.Contains(lines[0], index(0)[1:]+": user: Limit of total fields") {
-		t.Errorf("of the index that is full it says %s", lines)
+		t.Errorf("lines about the full index: %s", lines)
 	}
 }

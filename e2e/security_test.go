@@ -16,7 +16,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// grant gives the worker's user a role.
+// grant maps the worker's user to a role.
 func (s *sink) grant(role string) {
 	s.t.Helper()
 	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", strings.NewReplacer(`"ecs-*"`, `"`+s.prefix+`-*"`, `"ecs"`, `"`+s.prefix+`"`).Replace(role))
@@ -27,15 +27,15 @@ func (s *sink) setPassword(password string) {
 	s.t.Helper()
 	s.ask(http.MethodPut, "/_plugins/_security/api/internalusers/logsluice", `{"password":"`+password+`"}`)
 	s.eventually("the password has changed", func() bool {
-		// A request of the worker may have put the old one back among those known.
+		// A request of the worker can have put the old password into the cache again.
 		s.ask(http.MethodDelete, "/_plugins/_security/api/cache", "")
-		return s.admits(password) && (s.password == "" || !s.admits(s.password))
+		return s.authenticates(password) && (s.password == "" || !s.authenticates(s.password))
 	})
 	s.password = password
 }
 
-// admits reports whether the node admits the user logsluice with a password.
-func (s *sink) admits(password string) bool {
+// authenticates reports whether the node accepts the user logsluice with a password.
+func (s *sink) authenticates(password string) bool {
 	s.t.Helper()
 	access := s.access()
 	access.Username, access.Password = "logsluice", password
@@ -47,9 +47,8 @@ func (s *sink) admits(password string) bool {
 	return inspect.Ask(s.t.Context(), client, http.MethodGet, "/_plugins/_security/authinfo", "", nil) == nil
 }
 
-// A worker whose user has the role of the README, and no more, indexes. While
-// its password or its role is not right it is alive and unready and nothing is
-// lost, and it goes on when they are.
+// A worker whose user has exactly the role in the README can index. While its password or role is
+// wrong, it is alive but not ready and loses nothing. It continues when they are right.
 func TestRunSecured(t *testing.T) {
 	t.Parallel()
 	n := startNodeWith(t, local.Options{Heap: "256m", Secured: true})
@@ -59,9 +58,9 @@ func TestRunSecured(t *testing.T) {
 	}
 	role := readmeRole(t, string(readme), "Which OpenSearch")
 	const permission = "indices:data/write/index"
-	less := strings.Replace(role, `"`+permission+`", `, "", 1)
-	if less == role {
-		t.Fatalf("the role in the README is without %s: %s", permission, role)
+	reduced := strings.Replace(role, `"`+permission+`", `, "", 1)
+	if reduced == role {
+		t.Fatalf("the role in the README lacks %s: %s", permission, role)
 	}
 
 	address, file := freeAddress(t), filepath.Join(t.TempDir(), "password")
@@ -79,9 +78,9 @@ func TestRunSecured(t *testing.T) {
 		s.setPassword(password)
 		s.grant(role)
 		write(password)
-		// An index of others, whose mapping grows with the documents.
+		// An index of another application, whose mapping grows with the documents.
 		s.ask(http.MethodPut, "/"+s.prefix+"-2026-01-15", "")
-		// One of today, made before the schema was.
+		// Today's index, created before the template.
 		s.ask(http.MethodPut, "/"+s.prefix+"-"+time.Now().UTC().Format(time.DateOnly), "")
 	}
 	failed := func(counter string) func(*sink) {
@@ -93,39 +92,39 @@ func TestRunSecured(t *testing.T) {
 				s.t.Error("the fields of the schema were not added to the index of today")
 			}
 			if strings.Contains(s.w.lines(), string(doctor.NotAsked)) {
-				s.t.Error("the role does not let it look at names and templates")
+				s.t.Error("the role does not allow checking names and templates")
 			}
 		}
 	}
 	next := rand.Text()
 	sinkFault{name: "password changed", with: settings, before: before,
-		strike: func(s *sink) {
+		begin: func(s *sink) {
 			s.setPassword(next)
 			probed{s.cluster, address}.unready("OpenSearch", "401")
 			probed{s.cluster, address}.unready("indexer", "OpenSearch answers 401: ")
 		},
-		heal: func(s *sink) {
+		end: func(s *sink) {
 			write(next)
 			probed{s.cluster, address}.ready()
 		}, proof: failed("bulk_requests_failed")}.run(t, n)
 	sinkFault{name: "role reduced", with: settings, before: before,
-		strike: func(s *sink) {
-			s.grant(less)
+		begin: func(s *sink) {
+			s.grant(reduced)
 			probed{s.cluster, address}.unready("indexer", "OpenSearch answers 403: security_exception: no permissions for ["+permission+"]")
 		},
-		heal: func(s *sink) {
+		end: func(s *sink) {
 			s.grant(role)
 			probed{s.cluster, address}.ready()
 		}, proof: failed("documents_retried")}.run(t, n)
 
-	// wrong starts a worker with something wrong.
+	// wrong starts a worker with wrong settings, and waits until a reason is reported and logged.
 	wrong := func(s *sink, reason string, settings ...string) probed {
 		t.Helper()
 		s.work(settings...)
 		p := probed{s.cluster, address}
 		p.listening()
 		p.unready("OpenSearch", reason)
-		s.eventually("an error line tells "+reason, func() bool {
+		s.eventually("an error line with "+reason, func() bool {
 			for line := range strings.Lines(s.w.lines()) {
 				if strings.Contains(line, `"level":"error"`) && strings.Contains(line, reason) {
 					return true
@@ -152,7 +151,7 @@ func TestRunSecured(t *testing.T) {
 		p := wrong(s, "401", settings...)
 		write(strings.TrimSpace(string(right)))
 		p.ready()
-		s.put("k", []byte("no record of CloudWatch's"))
+		s.put("k", []byte("not a record of CloudWatch"))
 		s.produce(generator(1, 100), 100)
 		s.indexed()
 		s.eventually("the dead letter is found", func() bool { return s.count(deadletter.Index(s.prefix)) == 1 })
@@ -171,10 +170,10 @@ func TestRunSecured(t *testing.T) {
 			t.Error(text)
 		}
 		if s.exists(index) {
-			t.Error("the index is there")
+			t.Error("the dead-letter index exists")
 		}
 		s.grant(role)
-		s.eventually("the dead-letter index is there", func() bool { return s.exists(index) })
+		s.eventually("the dead-letter index exists", func() bool { return s.exists(index) })
 		s.w.stop()
 	})
 	t.Run("setup", func(t *testing.T) {
@@ -182,7 +181,7 @@ func TestRunSecured(t *testing.T) {
 	})
 }
 
-// readmeRole is the role under a heading of the README.
+// readmeRole returns the role under a heading of the README.
 func readmeRole(t *testing.T, readme, heading string) string {
 	t.Helper()
 	_, section, _ := strings.Cut(readme, "\n### "+heading+"\n")
@@ -194,8 +193,8 @@ func readmeRole(t *testing.T, readme, heading string) string {
 	return role
 }
 
-// setUpSecured sets a domain up as a user with the role of the README, and fails as it
-// should without.
+// setUpSecured checks that setup works for a user with the role in the README, and fails without
+// a permission of it.
 func setUpSecured(s *sink, role string) {
 	s.t.Helper()
 	password := rand.Text()

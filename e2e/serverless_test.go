@@ -17,16 +17,16 @@ import (
 	"time"
 )
 
-// collection answers as a time-series collection of Serverless: it refuses
-// ids, signatures for another service, and bodies without their hash.
+// collection acts as a time-series collection of Serverless: it refuses ids, signatures for
+// another service, and bodies without their hash.
 // See https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-genref.html.
 type collection struct {
 	mu        sync.Mutex
 	documents int
 	refused   []string
 	tokens    map[string]bool // of the credentials that signed
-	expired   string          // the one that is answered 403
-	turned    int             // requests answered 403
+	expired   string          // the token that is answered with 403
+	turned    int             // requests answered with 403
 }
 
 func (c *collection) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +49,7 @@ func (c *collection) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path != "/_bulk":
 		io.WriteString(w, `{"acknowledged":true}`)
 	case c.expired == "" || token == c.expired:
-		c.expired = token // the first that sends documents
+		c.expired = token // the first token used to send documents
 		c.turned++
 		w.WriteHeader(http.StatusForbidden)
 		io.WriteString(w, `{"message":"The security token included in the request is expired"}`)
@@ -71,17 +71,15 @@ func (c *collection) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Without ids a time-series collection takes every event. The container's
-// credentials that expire are replaced by later ones without a restart, and
-// what was refused for expired ones is sent again.
+// A time-series collection accepts every event without ids. Expired credentials of the container
+// are replaced without a restart, and requests that were refused because of them are sent again.
 func TestServerless(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
 	aoss := &collection{tokens: make(map[string]bool)}
 	server := httptest.NewServer(aoss)
 	t.Cleanup(server.Close)
-	// DynamoDB Local has tables of their own for each access key, so only the
-	// token changes.
+	// DynamoDB Local has separate tables for each access key, so only the token changes.
 	var given atomic.Int64
 	role := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"AccessKeyId":"x","SecretAccessKey":"x","Token":"token%d","Expiration":%q}`, given.Add(1), time.Now().Add(3*time.Second).UTC().Format(time.RFC3339))

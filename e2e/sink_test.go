@@ -18,17 +18,16 @@ import (
 	"logsluice/opensearch"
 )
 
-// OpenSearch nodes of a test's own, with a proxy before each for faults of the network.
+// A test's own OpenSearch nodes, each behind a proxy for network faults.
 
-// nodes bounds the OpenSearch nodes that tests have at once.
+// nodes bounds the number of OpenSearch nodes that tests run concurrently.
 var nodes = make(chan struct{}, 2)
 
-// node is an OpenSearch of the test's own, and a proxy before it for faults of
-// the network.
+// node is a test's own OpenSearch and the proxy in front of it.
 type node struct {
 	*local.OpenSearch
 	proxy    *toxiproxy.Proxy
-	password string // of the user logsluice, "" before it is set
+	password string // of the user logsluice, "" until it is set
 }
 
 func startNode(t *testing.T, heap string, settings map[string]string) *node {
@@ -38,7 +37,7 @@ func startNode(t *testing.T, heap string, settings map[string]string) *node {
 
 func startNodeWith(t *testing.T, o local.Options) *node {
 	t.Helper()
-	localtest.OpenSearch(t) // skips where there is none
+	localtest.OpenSearch(t) // skips the test without real servers
 	nodes <- struct{}{}
 	t.Cleanup(func() { <-nodes })
 	o.FastStart = true
@@ -54,12 +53,12 @@ func startNodeWith(t *testing.T, o local.Options) *node {
 	return &node{OpenSearch: search, proxy: newProxy(t, search.URL)}
 }
 
-// access is how a test asks the node. One that is not secured takes any user.
+// access returns the test's access to the node. A node without security accepts any user.
 func (n *node) access() opensearch.ClientConfig {
 	return opensearch.ClientConfig{URL: n.URL, CAFile: n.CAFile, Username: local.Admin, Password: local.Admin}
 }
 
-// newProxy starts a proxy before a server.
+// newProxy starts a proxy in front of a server.
 func newProxy(t *testing.T, url string) *toxiproxy.Proxy {
 	t.Helper()
 	_, address, _ := strings.Cut(url, "://")
@@ -72,7 +71,7 @@ func newProxy(t *testing.T, url string) *toxiproxy.Proxy {
 	return proxy
 }
 
-// sink is a cluster on a node of the test's own.
+// sink is a cluster on the test's own node.
 type sink struct {
 	*history
 	*node
@@ -84,7 +83,7 @@ func newSink(t *testing.T, n *node, shards int32) *sink {
 	return &sink{history: newHistory(newClusterOn(t, n.access(), shards)), node: n}
 }
 
-// work starts the worker, behind the proxy.
+// work starts the worker, which uses the proxy.
 func (s *sink) work(settings ...string) {
 	s.t.Helper()
 	scheme, _, _ := strings.Cut(s.URL, "://")
@@ -107,8 +106,8 @@ func (s *sink) toxic(toxic string) {
 
 func (s *sink) noToxics() { s.proxy.Toxics.ResetToxics(context.Background()) }
 
-// end has the node gone.
-func (s *sink) end(signal syscall.Signal) {
+// end ends the node with a signal.
+func (s *sink) stopNode(signal syscall.Signal) {
 	s.t.Helper()
 	if err := syscall.Kill(s.Pid(), signal); err != nil {
 		s.t.Fatal(err)
@@ -116,7 +115,7 @@ func (s *sink) end(signal syscall.Signal) {
 	s.eventually("the node is gone", func() bool {
 		return inspect.Ask(context.Background(), s.search, http.MethodGet, "/", "", nil) != nil
 	})
-	if err := s.Kill(); err != nil { // waits, and tells the node that it was us
+	if err := s.Kill(); err != nil { // waits, and marks the end as intended
 		s.t.Fatal(err)
 	}
 }
@@ -137,14 +136,14 @@ func (s *sink) look() map[string]leaseRow {
 	return rows
 }
 
-// check checks that no checkpoint passes what is not found.
+// check checks that no checkpoint has passed a record whose events are not found.
 func (s *sink) check() {
 	s.t.Helper()
-	s.settle(s.look(), func(id, format string, args ...any) { s.t.Errorf(id+": "+format, args...) })
+	s.verify(s.look(), func(id, format string, args ...any) { s.t.Errorf(id+": "+format, args...) })
 }
 
-// finish checks that all is found, stops the worker, and checks that it has
-// kept its leases and that the checkpoints have passed all records.
+// finish checks that all events are found, stops the worker, and checks that it has kept its
+// leases and that the checkpoints have passed all records.
 func (s *sink) finish() {
 	s.t.Helper()
 	s.indexed()
@@ -155,33 +154,33 @@ func (s *sink) finish() {
 	s.passed()
 }
 
-// passed checks what finish does of leases and checkpoints.
+// passed checks that no lease was lost and that the checkpoints have passed all records.
 func (s *sink) passed() {
 	s.t.Helper()
 	if strings.Contains(s.w.lines(), "lease lost") {
 		s.t.Error("a lease was lost")
 	}
 	for id, records := range s.records {
-		if n := len(records) - s.settled[id]; n != 0 {
+		if n := len(records) - s.verified[id]; n != 0 {
 			s.t.Errorf("%d records of %s are behind the checkpoint", n, id)
 		}
 	}
 }
 
-// sinkFault goes wrong with OpenSearch for a while.
+// sinkFault is a fault of OpenSearch that lasts for a while.
 type sinkFault struct {
 	name    string
-	lasting time.Duration // at least, and longer than a lease
-	moves   bool          // documents are indexed meanwhile
+	lasting time.Duration // minimum, longer than a lease
+	moves   bool          // documents are still indexed during the fault
 	with    []string      // settings of the worker
-	before  func(*sink)   // the worker starts
-	strike  func(*sink)
-	heal    func(*sink)
-	proof   func(*sink) // that it did go wrong; after the end of the worker
+	before  func(*sink)   // called before the worker starts
+	begin   func(*sink)
+	end     func(*sink)
+	proof   func(*sink) // checks after the end of the worker that the fault happened
 }
 
-// run checks that no checkpoint passes what is not found, no lease is lost, and
-// in the end each event is there once.
+// run checks that no checkpoint passes a record that is not indexed, no lease is lost, and in
+// the end each event is indexed once.
 func (f sinkFault) run(t *testing.T, n *node) {
 	t.Run(f.name, func(t *testing.T) {
 		s := newSink(t, n, 2)
@@ -193,7 +192,7 @@ func (f sinkFault) run(t *testing.T, n *node) {
 		defer stopProducing()
 		s.eventually("events are found", func() bool { return s.count(s.documents()) > 50 && s.held("w") == 2 })
 		s.check()
-		f.strike(s)
+		f.begin(s)
 		last, before := s.last(), s.look()
 		time.Sleep(max(f.lasting, 7*time.Second))
 		s.eventually("the leases are renewed", func() bool {
@@ -205,7 +204,7 @@ func (f sinkFault) run(t *testing.T, n *node) {
 			return true
 		})
 		for id, row := range s.look() {
-			// What was put before may have been on its way.
+			// Earlier records can have been in flight.
 			if !f.moves && row.checkpoint > last[id] {
 				t.Errorf("%s: the checkpoint moved from %s to %s, past %s, after which nothing could be indexed", id, before[id].checkpoint, row.checkpoint, last[id])
 			}
@@ -216,7 +215,7 @@ func (f sinkFault) run(t *testing.T, n *node) {
 		if f.moves {
 			s.check()
 		}
-		f.heal(s)
+		f.end(s)
 		s.check()
 		time.Sleep(time.Second)
 		stopProducing()
@@ -229,7 +228,7 @@ func (f sinkFault) run(t *testing.T, n *node) {
 
 func sentTwice(s *sink) {
 	if s.w.total("documents_already_there") == 0 {
-		s.t.Error("no bulk request was applied and its answer lost")
+		s.t.Error("no bulk request was applied without its response arriving")
 	}
 }
 
@@ -237,19 +236,19 @@ func sentTwice(s *sink) {
 func TestRunOutage(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "256m", nil)
-	sinkFault{name: "killed with bulk requests under way",
-		strike: func(s *sink) {
-			s.toxic(`{"type":"timeout","attributes":{"timeout":0}}`) // requests arrive, no answer does
+	sinkFault{name: "killed with bulk requests in flight",
+		begin: func(s *sink) {
+			s.toxic(`{"type":"timeout","attributes":{"timeout":0}}`) // requests arrive, but no responses
 			answered := s.count(s.documents())
-			s.eventually("a request is applied whose answer is lost", func() bool { return s.count(s.documents()) > answered })
-			// What can be found may not be in the translog yet.
+			s.eventually("a request is applied without its response arriving", func() bool { return s.count(s.documents()) > answered })
+			// Documents that are found might not be in the translog yet.
 			s.ask(http.MethodPost, "/"+s.prefix+"-*/_flush?wait_if_ongoing=true", "")
-			s.end(syscall.SIGKILL)
+			s.stopNode(syscall.SIGKILL)
 			s.noToxics()
 		},
-		heal: (*sink).restart, proof: sentTwice}.run(t, n)
+		end: (*sink).restart, proof: sentTwice}.run(t, n)
 	sinkFault{name: "stopped", lasting: max(outage(t), 20*time.Second),
-		strike: func(s *sink) { s.end(syscall.SIGTERM) }, heal: (*sink).restart,
+		begin: func(s *sink) { s.stopNode(syscall.SIGTERM) }, end: (*sink).restart,
 		proof: func(s *sink) {
 			if s.w.total("bulk_requests_failed") == 0 {
 				s.t.Error("no bulk request has failed")
@@ -257,11 +256,11 @@ func TestRunOutage(t *testing.T) {
 		}}.run(t, n)
 }
 
-// The node's indices are blocked and closed, and those of new days cannot be made.
+// The node's indices are blocked or closed, or new ones cannot be created.
 func TestRunIndexFaults(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "256m", map[string]string{"cluster.info.update.interval": "10s"})
-	// settings are of the cluster, while the fault is there and after.
+	// settings returns a function that changes settings of the cluster.
 	settings := func(body string) func(*sink) {
 		return func(s *sink) { s.ask(http.MethodPut, "/_cluster/settings", `{"transient":{`+body+`}}`) }
 	}
@@ -275,26 +274,26 @@ func TestRunIndexFaults(t *testing.T) {
 			s.t.Error("no document was refused and sent again")
 		}
 	}
-	sinkFault{name: "writes are blocked", strike: block("write", "true"), heal: block("write", "null"), proof: retried}.run(t, n)
+	sinkFault{name: "writes are blocked", begin: block("write", "true"), end: block("write", "null"), proof: retried}.run(t, n)
 	sinkFault{name: "index closed",
-		strike: func(s *sink) { s.ask(http.MethodPost, "/"+s.prefix+"-*/_close", "") },
-		heal: func(s *sink) {
+		begin: func(s *sink) { s.ask(http.MethodPost, "/"+s.prefix+"-*/_close", "") },
+		end: func(s *sink) {
 			s.ask(http.MethodPost, "/"+s.prefix+"-*/_open", "")
 			s.ask(http.MethodGet, "/_cluster/health?wait_for_status=yellow&timeout=30s", "")
 		}, proof: retried}.run(t, n)
 
-	newDays := func(strike func(*sink)) func(*sink) {
+	newDays := func(begin func(*sink)) func(*sink) {
 		return func(s *sink) {
-			strike(s)
+			begin(s)
 			s.later.Store(true)
 			puts := s.puts()
-			s.eventually("what is put is of the later days", func() bool { return s.puts() > puts+1 }) // the first may have been made before
+			s.eventually("records have events of the later days", func() bool { return s.puts() > puts+1 }) // the first can have been made before
 		}
 	}
 	sinkFault{name: "auto-creation is off",
-		strike: newDays(settings(`"action.auto_create_index":"false"`)), heal: settings(`"action.auto_create_index":null`), proof: retried}.run(t, n)
-	sinkFault{name: "as many shards as a node may have",
-		strike: newDays(settings(`"cluster.max_shards_per_node":1`)), heal: settings(`"cluster.max_shards_per_node":null`), proof: retried}.run(t, n)
+		begin: newDays(settings(`"action.auto_create_index":"false"`)), end: settings(`"action.auto_create_index":null`), proof: retried}.run(t, n)
+	sinkFault{name: "maximum number of shards",
+		begin: newDays(settings(`"cluster.max_shards_per_node":1`)), end: settings(`"cluster.max_shards_per_node":null`), proof: retried}.run(t, n)
 
 	t.Run("index deleted", func(t *testing.T) {
 		s := newSink(t, n, 2)
@@ -309,11 +308,11 @@ func TestRunIndexFaults(t *testing.T) {
 			return s.behind() == 0
 		})
 		s.toxic(`{"type":"latency","stream":"upstream","attributes":{"latency":600000}}`)
-		clear(s.expected) // what is acknowledged goes with the index
+		clear(s.expected) // acknowledged events are deleted with the index
 		for range 50 {
 			produce()
 		}
-		time.Sleep(time.Second) // reads them
+		time.Sleep(time.Second) // the worker reads them
 		s.ask(http.MethodDelete, "/"+s.prefix+"-2026-01-15,"+s.prefix+"-2026-01-16", "")
 		s.noToxics()
 		for range 50 {
@@ -339,43 +338,43 @@ func TestRunIndexFaults(t *testing.T) {
 		}
 		return blocked > 0 && blocked == len(answer)
 	}
-	// free has the node want so much free disk.
+	// free sets how much free disk space the node requires.
 	free := func(s *sink, size string) {
 		const watermark = `"cluster.routing.allocation.disk.watermark.`
 		settings(`"cluster.routing.allocation.disk.threshold_enabled":true,` +
 			watermark + `low":` + size + `,` + watermark + `high":` + size + `,` + watermark + `flood_stage":` + size)(s)
 	}
 	sinkFault{name: "disk at the flood-stage watermark",
-		strike: func(s *sink) {
+		begin: func(s *sink) {
 			free(s, `"900tb"`)
 			s.eventually("the indices are read-only", func() bool { return readOnly(s) })
 		},
-		heal: func(s *sink) {
+		end: func(s *sink) {
 			free(s, `"1b"`)
 			s.eventually("the indices can be written to", func() bool { return !readOnly(s) })
 			settings(`"cluster.routing.*":null`)(s)
 		}, proof: retried}.run(t, n)
 }
 
-// The way to the node is slow, narrow, and cut when a request has got through.
+// The connection to the node is slow, has little bandwidth, or is cut after a request.
 func TestRunSlowSink(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "256m", nil)
 	toxic := func(toxic string) func(*sink) { return func(s *sink) { s.toxic(toxic) } }
 	slowed := func(s *sink) {
-		const least = 3 // seconds
-		if p99 := s.w.most("bulk_request_seconds_p99"); p99 < least {
-			s.t.Errorf("bulk requests took %.1f s at the most", p99)
+		const minimum = 3 // seconds
+		if p99 := s.w.greatest("bulk_request_seconds_p99"); p99 < minimum {
+			s.t.Errorf("bulk requests took at most %.1f s, want at least %d", p99, minimum)
 		}
 	}
-	sinkFault{name: "latency", moves: true, strike: toxic(`{"type":"latency","attributes":{"latency":5000}}`), heal: (*sink).noToxics, proof: slowed}.run(t, n)
-	sinkFault{name: "little bandwidth", moves: true, strike: toxic(`{"type":"bandwidth","stream":"upstream","attributes":{"rate":10}}`), heal: (*sink).noToxics, proof: slowed}.run(t, n)
-	// The request is applied; of the answer comes a byte.
-	sinkFault{name: "cut after the request", strike: toxic(`{"type":"limit_data","attributes":{"bytes":1}}`), heal: (*sink).noToxics, proof: sentTwice}.run(t, n)
+	sinkFault{name: "latency", moves: true, begin: toxic(`{"type":"latency","attributes":{"latency":5000}}`), end: (*sink).noToxics, proof: slowed}.run(t, n)
+	sinkFault{name: "little bandwidth", moves: true, begin: toxic(`{"type":"bandwidth","stream":"upstream","attributes":{"rate":10}}`), end: (*sink).noToxics, proof: slowed}.run(t, n)
+	// The request is applied, and one byte of the response arrives.
+	sinkFault{name: "cut after the request", begin: toxic(`{"type":"limit_data","attributes":{"bytes":1}}`), end: (*sink).noToxics, proof: sentTwice}.run(t, n)
 }
 
-// A node with one thread and a queue of one for writes refuses documents with
-// 429 within an answer of 200.
+// A node with one write thread and a queue of one refuses documents with 429 in a response with
+// status 200.
 func TestRunBusySink(t *testing.T) {
 	t.Parallel()
 	s := newSink(t, startNode(t, "256m", map[string]string{"thread_pool.write.size": "1", "thread_pool.write.queue_size": "1"}), 4)

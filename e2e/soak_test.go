@@ -29,22 +29,22 @@ import (
 )
 
 const (
-	soakLength = "LOGSLUICE_SOAK"      // how long things go wrong
-	soakSeed   = "LOGSLUICE_SOAK_SEED" // of what goes wrong, and when
+	soakLength = "LOGSLUICE_SOAK"      // how long disturbances happen
+	soakSeed   = "LOGSLUICE_SOAK_SEED" // seed of the disturbances
 
 	soakWorkers = 3
 	soakLease   = 3 * time.Second
-	mostOpen    = 8 // shards
-	leastOpen   = 2
+	maxOpen     = 8 // shards
+	minOpen     = 2
 
 	recordsPerSecond = 30
 )
 
-// Workers are killed, suspended beyond their leases and drained, shards split
-// and merged, OpenSearch is slow at times and killed once, the network before it
-// is slow, narrow, or cuts answers: meanwhile the lease table keeps its
-// rules and no checkpoint passes what is not indexed. Afterwards the leases are
-// spread evenly and every event is there exactly once.
+// Workers are killed, suspended for longer than their leases and drained. Shards are split and
+// merged. OpenSearch is slow at times and killed once. The network to it is slow, has little
+// bandwidth or cuts responses. During all this the rules of the lease table hold, and no
+// checkpoint passes a record that is not indexed. Afterwards the leases are spread evenly and
+// every event is indexed exactly once.
 func TestRunSoak(t *testing.T) {
 	t.Parallel()
 	length, seed := 20*time.Second, uint64(time.Now().UnixNano())
@@ -59,11 +59,11 @@ func TestRunSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A test that runs into its timeout leaves its processes behind.
+	// A test that exceeds its timeout leaves its processes behind.
 	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < length+2*time.Minute {
-		t.Fatalf("%s may not be over in the %s that are left: give a longer -timeout", length, time.Until(deadline))
+		t.Fatalf("%s might not end within the remaining %s: give a longer -timeout", length, time.Until(deadline))
 	}
-	t.Logf("run it again with %s=%s %s=%d", soakLength, length, soakSeed, seed)
+	t.Logf("to repeat: %s=%s %s=%d", soakLength, length, soakSeed, seed)
 	s := newSoak(t)
 	stopPolling := background(100*time.Millisecond, func() {
 		if !t.Failed() {
@@ -85,9 +85,9 @@ func TestRunSoak(t *testing.T) {
 		all[half+i].at += outage
 	}
 	s.drive(all[half:])
-	s.calm()
+	s.endDisturbances()
 	stopProducing()
-	s.rest()
+	s.awaitRest()
 	for i := range s.slots {
 		s.drain(&s.slots[i])
 	}
@@ -99,8 +99,7 @@ func TestRunSoak(t *testing.T) {
 	t.Logf("%d records, %d events, %d shards, %d polls", s.produced, len(s.expected), len(s.shards()), s.polls)
 }
 
-// background calls f again and again until it is told to stop, and waits for
-// its end.
+// background calls f periodically until stop is called. stop waits for the last call.
 func background(every time.Duration, f func()) (stop func()) {
 	stopped := make(chan struct{})
 	var task sync.WaitGroup
@@ -122,7 +121,7 @@ func background(every time.Duration, f func()) (stop func()) {
 	})
 }
 
-// soak is a cluster that things happen to.
+// soak is a cluster with disturbances.
 type soak struct {
 	*history
 	begun     time.Time
@@ -131,26 +130,26 @@ type soak struct {
 	slowUntil atomic.Int64 // bulk requests are slow until then, in nanoseconds
 
 	node       *node
-	proxy      *toxiproxy.Proxy // before all that OpenSearch is for the workers
+	proxy      *toxiproxy.Proxy // that the workers use as OpenSearch
 	toxicUntil time.Time
-	asking     sync.Mutex // held while the node is asked, or not there to be
+	asking     sync.Mutex // held during requests to the node and while it is down
 
-	happened []string            // with times; under mu
-	before   map[string]leaseRow // the calm
+	happened []string            // with times; guarded by mu
+	before   map[string]leaseRow // at the end of the disturbances
 
-	// The poller's.
+	// Used only by the poller.
 	polls   int
-	asked   time.Time // when the scan before was sent
+	asked   time.Time // when the previous scan was sent
 	parents map[string][]string
 	closed  map[string]bool
 	watched map[string]*watchedRow
-	accused map[string]bool // shards whose rows broke a rule
+	suspect map[string]bool // shards whose rows broke a rule
 }
 
-// watchedRow is a row as the poller saw it last.
+// watchedRow is a row as the poller last read it.
 type watchedRow struct {
 	leaseRow
-	before  time.Time // a scan sent then did not show this counter yet
+	before  time.Time // when a scan was sent that did not show this counter yet
 	history []string
 }
 
@@ -158,11 +157,11 @@ type watchedRow struct {
 type slot struct {
 	name   string
 	lives  int
-	rename bool // the next life has another name
+	rename bool // the successor gets another name
 	worker *worker
 	gone   chan struct{} // closed when the process has ended
 	state  slotState
-	until  time.Time // when it is continued or started
+	until  time.Time // when it is resumed or started
 }
 
 type slotState int
@@ -177,7 +176,7 @@ func newSoak(t *testing.T) *soak {
 	t.Helper()
 	n := startNode(t, "512m", nil)
 	s := &soak{history: newHistory(newClusterOn(t, n.access(), 4)), node: n, begun: time.Now(),
-		parents: make(map[string][]string), closed: make(map[string]bool), watched: make(map[string]*watchedRow), accused: make(map[string]bool)}
+		parents: make(map[string][]string), closed: make(map[string]bool), watched: make(map[string]*watchedRow), suspect: make(map[string]bool)}
 	t.Cleanup(s.report)
 	for i := range s.slots {
 		s.slots[i].name = string(rune('a' + i))
@@ -186,31 +185,31 @@ func newSoak(t *testing.T) *soak {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Time between reading and indexing, so that a checkpoint can be wrong.
+	// Bulk requests are delayed, so that checkpoints could be too early.
 	proxy := httputil.NewSingleHostReverseProxy(real)
-	proxy.ErrorLog = log.New(io.Discard, "", 0) // a killed worker ends its requests
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // a killed worker aborts its requests
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_bulk") {
-			most := 200 * time.Millisecond
+			limit := 200 * time.Millisecond
 			if time.Since(s.begun) < time.Duration(s.slowUntil.Load()) {
-				most = 3 * time.Second
+				limit = 3 * time.Second
 			}
 			select {
-			case <-time.After(rand.N(most)):
+			case <-time.After(rand.N(limit)):
 			case <-r.Context().Done():
 				return
 			}
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	// What a killed worker has left behind must not be indexed after the test.
+	// Requests that a killed worker has left behind must not be applied after the test.
 	t.Cleanup(server.Close)
 	s.proxy = newProxy(t, server.URL)
 	s.searchURL = "http://" + s.proxy.Listen
 	return s
 }
 
-// note keeps what happened.
+// note records an event with its time.
 func (s *soak) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,7 +218,7 @@ func (s *soak) note(format string, args ...any) {
 
 func (s *soak) clock() string { return fmt.Sprintf("%9.3fs  ", time.Since(s.begun).Seconds()) }
 
-// report tells what happened, and what led to a failure.
+// report logs what happened, and after a failure the last changes of the lease table.
 func (s *soak) report() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,29 +228,29 @@ func (s *soak) report() {
 	}
 	var b strings.Builder
 	for _, id := range slices.Sorted(maps.Keys(s.watched)) {
-		lines, most := s.watched[id].history, 3
-		if s.accused[id] {
-			most = 60
+		lines, limit := s.watched[id].history, 3
+		if s.suspect[id] {
+			limit = 60
 		}
 		fmt.Fprintf(&b, "%s %v\n", id, s.parents[id])
-		for _, line := range lines[max(len(lines)-most, 0):] {
+		for _, line := range lines[max(len(lines)-limit, 0):] {
 			fmt.Fprintln(&b, line)
 		}
 	}
 	s.t.Logf("the last changes of the lease table:\n%s", b.String())
 }
 
-// disturbance is something that goes wrong, or changes.
+// disturbance is a fault or a change.
 type disturbance struct {
 	at      time.Duration // since the beginning
 	what    string
-	slot    int           // the first that it may befall
-	shard   int           // picks one of those that are open then
+	slot    int           // the first candidate
+	shard   int           // selects one of the open shards
 	lasting time.Duration // up to 3 s
 	rename  bool
 }
 
-// disturbances are the same for a seed; a longer run begins like a shorter one.
+// disturbances returns the disturbances of a seed. A longer run begins like a shorter one.
 func disturbances(seed uint64, length time.Duration) (all []disturbance) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	kinds := []string{"kill", "suspend", "stop", "split", "merge", "slow index", "slow network", "narrow network", "cut answers", "nothing"}
@@ -271,12 +270,12 @@ func disturbances(seed uint64, length time.Duration) (all []disturbance) {
 	}
 }
 
-// drive lets the disturbances happen, until something is wrong.
+// drive runs the disturbances until the test fails.
 func (s *soak) drive(all []disturbance) {
 	for ; len(all) > 0 && !s.t.Failed(); time.Sleep(20 * time.Millisecond) {
 		for i := range s.slots {
 			if l := &s.slots[i]; time.Now().After(l.until) {
-				s.revive(l)
+				s.resume(l)
 			}
 		}
 		if time.Now().After(s.toxicUntil) {
@@ -295,18 +294,18 @@ func (s *soak) disturb(d disturbance) {
 	case "kill", "suspend", "stop":
 		for i := range s.slots {
 			if l := &s.slots[(d.slot+i)%soakWorkers]; l.state == running {
-				s.strike(l, d)
+				s.disturbWorker(l, d)
 				return
 			}
 		}
 	case "split":
-		if open := s.open(); len(open) < mostOpen {
+		if open := s.open(); len(open) < maxOpen {
 			shard := open[d.shard%len(open)]
 			s.note("split %s", *shard.ShardId)
 			s.split(shard)
 		}
 	case "merge":
-		if open := s.open(); len(open) > leastOpen {
+		if open := s.open(); len(open) > minOpen {
 			i := d.shard % (len(open) - 1)
 			s.note("merge %s and %s", *open[i].ShardId, *open[i+1].ShardId)
 			s.merge(open[i], open[i+1])
@@ -330,7 +329,7 @@ var toxics = map[string]string{
 	"cut answers":    `{"type":"limit_data","attributes":{"bytes":1}}`, // the request is applied
 }
 
-// restartNode kills OpenSearch and starts it again.
+// restartNode kills OpenSearch and restarts it.
 func (s *soak) restartNode() (outage time.Duration) {
 	s.asking.Lock()
 	defer s.asking.Unlock()
@@ -343,11 +342,11 @@ func (s *soak) restartNode() (outage time.Duration) {
 		s.t.Fatal(err)
 	}
 	outage = time.Since(began)
-	s.note("OpenSearch is there again after %s", outage)
+	s.note("OpenSearch is available again after %s", outage)
 	return outage
 }
 
-// open lists the open shards in the order of their hash keys.
+// open returns the open shards in the order of their hash keys.
 func (s *soak) open() []types.Shard {
 	s.t.Helper()
 	open := slices.DeleteFunc(s.shards(), isClosed)
@@ -357,8 +356,8 @@ func (s *soak) open() []types.Shard {
 
 func isClosed(shard types.Shard) bool { return shard.SequenceNumberRange.EndingSequenceNumber != nil }
 
-// strike does something to a running worker.
-func (s *soak) strike(l *slot, d disturbance) {
+// disturbWorker kills, suspends or stops a running worker.
+func (s *soak) disturbWorker(l *slot, d disturbance) {
 	l.rename = d.rename
 	switch d.what {
 	case "kill":
@@ -381,7 +380,7 @@ func (s *soak) strike(l *slot, d disturbance) {
 func (s *soak) drain(l *slot) {
 	s.t.Helper()
 	s.note("stop %s", l.name)
-	// Before its first line it might not heed the signal yet.
+	// Before its first line it might not handle the signal yet.
 	s.eventually(l.name+" has begun", func() bool { return l.worker.lines() != "" })
 	began := time.Now()
 	l.worker.stop()
@@ -389,8 +388,8 @@ func (s *soak) drain(l *slot) {
 	l.state = down
 }
 
-// revive continues a suspended worker, and starts one in the place of another.
-func (s *soak) revive(l *slot) {
+// resume continues a suspended worker, or starts the successor of one that has ended.
+func (s *soak) resume(l *slot) {
 	switch l.state {
 	case suspended:
 		s.note("continue %s", l.name)
@@ -432,12 +431,12 @@ func (s *soak) alive() {
 	}
 }
 
-// calm ends all that is wrong.
-func (s *soak) calm() {
+// endDisturbances ends all faults and resumes all workers.
+func (s *soak) endDisturbances() {
 	if s.t.Failed() {
 		s.t.FailNow()
 	}
-	s.note("calm")
+	s.note("end of the disturbances")
 	s.slowUntil.Store(0)
 	s.proxy.Toxics.ResetToxics(context.Background())
 	rows, err := s.rows(s.t.Context())
@@ -446,16 +445,16 @@ func (s *soak) calm() {
 	}
 	s.before = rows
 	for i := range s.slots {
-		s.revive(&s.slots[i])
+		s.resume(&s.slots[i])
 	}
 }
 
-// rest waits until the cluster is at rest.
-func (s *soak) rest() {
+// awaitRest waits until the cluster is at rest.
+func (s *soak) awaitRest() {
 	began := time.Now()
 	for {
 		s.alive()
-		why := s.unrest()
+		why := s.pending()
 		switch {
 		case s.t.Failed():
 			s.t.FailNow()
@@ -470,8 +469,8 @@ func (s *soak) rest() {
 	}
 }
 
-// unrest names what is yet to come, "" if nothing is.
-func (s *soak) unrest() string {
+// pending returns why the cluster is not at rest, or "".
+func (s *soak) pending() string {
 	rows, err := s.rows(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
@@ -490,8 +489,8 @@ func (s *soak) unrest() string {
 		case !isClosed(shard) && !living:
 			return fmt.Sprintf("%s has the owner %q", id, row.owner)
 		case !isClosed(shard) && row.counter == s.before[id].counter:
-			// A worker that was killed may have had the name of its successor.
-			return fmt.Sprintf("%s has given no sign of life since the calm", id)
+			// A killed worker can have had the name of its successor.
+			return fmt.Sprintf("%s: no sign of life since the end of the disturbances", id)
 		case !isClosed(shard):
 			held[row.owner]++
 		}
@@ -502,16 +501,16 @@ func (s *soak) unrest() string {
 	return ""
 }
 
-// end checks what all the workers have left behind.
+// end checks the documents and the lease table after all workers have stopped.
 func (s *soak) end() {
 	s.exact()
 	for id, lease := range s.leases() {
 		if lease[0] != "" {
-			s.accused[id] = true
+			s.suspect[id] = true
 			s.t.Errorf("%s was not released by %s", id, lease[0])
 		}
-		if n := len(s.records[id]) - s.settled[id]; n != 0 {
-			s.accused[id] = true
+		if n := len(s.records[id]) - s.verified[id]; n != 0 {
+			s.suspect[id] = true
 			s.t.Errorf("the last %d records of %s are behind the checkpoint, %s, though the workers drained", n, id, lease[1])
 		}
 	}
@@ -522,8 +521,8 @@ func (s *soak) end() {
 	}
 }
 
-// poll looks at the lease table and holds it against what it was before. The
-// table is small, so that DynamoDB Local answers a scan from one moment.
+// poll reads the lease table and checks the changes since its last call. The table is small, so
+// a scan of DynamoDB Local is a consistent snapshot.
 func (s *soak) poll() {
 	asked := time.Now()
 	rows, err := s.rows(context.Background())
@@ -536,7 +535,7 @@ func (s *soak) poll() {
 	s.list(rows)
 	for id := range s.watched {
 		if _, there := rows[id]; !there {
-			s.accuse(id, "its row was deleted")
+			s.violation(id, "its row was deleted")
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(rows)) {
@@ -557,12 +556,12 @@ func (s *soak) poll() {
 	}
 	s.asked = asked
 	if s.asking.TryLock() {
-		s.settle(rows, s.accuse)
+		s.verify(rows, s.violation)
 		s.asking.Unlock()
 	}
 }
 
-// list looks at the shards if the rows tell something new of them.
+// list lists the shards if the rows show new or finished ones.
 func (s *soak) list(rows map[string]leaseRow) {
 	known := true
 	for id, row := range rows {
@@ -589,41 +588,41 @@ func (s *soak) list(rows map[string]leaseRow) {
 	}
 }
 
-// changed checks a change of a row, between two looks at it. The silence before
-// is at most as long as given.
+// changed checks a change of a row between two scans. silence is the maximum time without a
+// change before it.
 func (s *soak) changed(id string, was, is leaseRow, rows map[string]leaseRow, silence time.Duration) {
 	acquired := is.epoch != was.epoch
 	switch {
 	case is.checkpoint < was.checkpoint: // SHARD_END is greater than all digits
-		s.accuse(id, "the checkpoint went back: %+v to %+v", was, is)
+		s.violation(id, "the checkpoint went back: %+v to %+v", was, is)
 	case is.epoch < was.epoch:
-		s.accuse(id, "the epoch went back: %+v to %+v", was, is)
+		s.violation(id, "the epoch went back: %+v to %+v", was, is)
 	case is.counter-was.counter < is.epoch-was.epoch:
-		s.accuse(id, "the counter went back, or was not counted at an acquisition: %+v to %+v", was, is)
+		s.violation(id, "the counter went back, or was not counted at an acquisition: %+v to %+v", was, is)
 	case is.owner != was.owner && is.owner != "" && !acquired:
-		s.accuse(id, "the owner changed within an epoch: %+v to %+v", was, is)
+		s.violation(id, "the owner changed within an epoch: %+v to %+v", was, is)
 	case is.counter == was.counter && (is.owner != was.owner || is.checkpoint != was.checkpoint):
-		s.accuse(id, "a change was not counted: %+v to %+v", was, is)
+		s.violation(id, "a change was not counted: %+v to %+v", was, is)
 	case acquired && was.checkpoint == "SHARD_END":
-		s.accuse(id, "it was acquired after its end: %+v to %+v", was, is)
+		s.violation(id, "it was acquired after its end: %+v to %+v", was, is)
 	case is.epoch == was.epoch+1 && is.counter == was.counter+1 && was.owner != "" && silence < soakLease:
 		// A release would have been counted.
-		s.accuse(id, "it was taken from %s after a silence of at most %s: %+v to %+v", was.owner, silence, was, is)
+		s.violation(id, "it was taken from %s after a silence of at most %s: %+v to %+v", was.owner, silence, was, is)
 	case is.checkpoint == "SHARD_END" && !s.closed[id]:
-		s.accuse(id, "it is finished and still open: %+v", is)
+		s.violation(id, "it is finished and still open: %+v", is)
 	}
 	if acquired {
 		for _, parent := range s.parents[id] {
 			if rows[parent].checkpoint != "SHARD_END" {
-				s.accused[parent] = true
-				s.accuse(id, "it was acquired by %s before its parent %s was finished: %+v", is.owner, parent, rows[parent])
+				s.suspect[parent] = true
+				s.violation(id, "it was acquired by %s before its parent %s was finished: %+v", is.owner, parent, rows[parent])
 			}
 		}
 	}
 }
 
-func (s *soak) accuse(id, format string, args ...any) {
+func (s *soak) violation(id, format string, args ...any) {
 	s.t.Helper()
-	s.accused[id] = true
+	s.suspect[id] = true
 	s.t.Errorf("%s%s: %s", s.clock(), id, fmt.Sprintf(format, args...))
 }

@@ -25,19 +25,19 @@ import (
 	"logsluice/local/localtest"
 )
 
-// start is what a worker meets when it starts: AWS in one region, and an OpenSearch
-// that takes whatever comes. It counts what is asked for.
+// start has fakes for the start of a worker: AWS in one region, and an OpenSearch that accepts
+// everything. It counts the requests.
 type start struct {
 	t        *testing.T
 	kinesis  *kinesis.Client
 	dynamoDB *dynamodb.Client
 
 	mu        sync.Mutex
-	faults    map[string][]fakeaws.Fault // of the next calls, by operation; the last one stays
-	calls     map[string]int             // by operation
-	inputs    []fakeaws.Call             // to Kinesis
-	regions   map[string]bool            // that requests are signed for, with their service
-	requests  int                        // to OpenSearch, other than to read
+	faults    map[string][]fakeaws.Fault // faults of the next calls, by operation; the last one repeats
+	calls     map[string]int             // number by operation
+	inputs    []fakeaws.Call             // calls to Kinesis
+	regions   map[string]bool            // "SERVICE REGION" for which requests were signed
+	requests  int                        // writing requests to OpenSearch
 	documents int
 }
 
@@ -46,7 +46,7 @@ func newStart(t *testing.T, options fakeaws.KinesisOptions) *start {
 	return newStartOn(t, options, "")
 }
 
-// newStartOn has its lease tables in another DynamoDB than the one in process.
+// newStartOn uses the DynamoDB at a URL, or an in-process one for "".
 func newStartOn(t *testing.T, options fakeaws.KinesisOptions, dynamoDBURL string) *start {
 	t.Helper()
 	s := &start{t: t, faults: map[string][]fakeaws.Fault{}, calls: map[string]int{}, regions: map[string]bool{}}
@@ -67,7 +67,7 @@ func newStartOn(t *testing.T, options fakeaws.KinesisOptions, dynamoDBURL string
 	s.env(map[string]string{
 		"STREAM_NAME": "logs", "APPLICATION_NAME": fmt.Sprintf("t%d", time.Now().UnixNano()), "INDEX_PREFIX": "p", "OPENSEARCH_URL": search.URL, "LOG_LEVEL": "info",
 		"SHARD_SYNC_INTERVAL": "10ms", "LEASE_DURATION": "3s", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
-		"AWS_MAX_ATTEMPTS":         "1", // what the SDK would try again takes seconds
+		"AWS_MAX_ATTEMPTS":         "1", // retries of the SDK would take seconds
 		"AWS_ENDPOINT_URL_KINESIS": streams, "AWS_ENDPOINT_URL_DYNAMODB": tables,
 	})
 	return s
@@ -79,7 +79,7 @@ func (s *start) env(env map[string]string) {
 	}
 }
 
-// serve serves a service with the faults that are set, in one region, or in any.
+// serve serves a service with s.faults, in one region, or in all for "".
 func (s *start) serve(service http.Handler, region string) string {
 	faulty := fakeaws.Inject(service, func(call fakeaws.Call) (fault fakeaws.Fault) {
 		s.mu.Lock()
@@ -111,7 +111,7 @@ func (s *start) serve(service http.Handler, region string) string {
 	return server.URL
 }
 
-// search takes whatever comes.
+// search acts as OpenSearch.
 func (s *start) search(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
@@ -142,7 +142,7 @@ func (s *start) tables() []string {
 	return answer.TableNames
 }
 
-// table makes a table with a hash key of strings.
+// table creates a table with a hash key of type string.
 func (s *start) table(name, key string) {
 	s.t.Helper()
 	_, err := s.dynamoDB.CreateTable(s.t.Context(), &dynamodb.CreateTableInput{
@@ -170,8 +170,8 @@ func (s *start) untouched() {
 	}
 }
 
-// running runs a worker until its log has a line, and more is true, and stops it.
-// It returns the log.
+// running runs a worker until its log contains line and more returns true, and stops it. It
+// returns the log.
 func (s *start) running(line string, more func() bool) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
@@ -183,7 +183,7 @@ func (s *start) running(line string, more func() bool) string {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if ctx.Err() != nil || len(exited) > 0 {
-		s.t.Errorf("the worker did not come to %q", line)
+		s.t.Errorf("the worker ended or timed out before %q", line)
 	}
 	cancel()
 	if code := <-exited; code != exitOK || s.t.Failed() {
@@ -192,7 +192,7 @@ func (s *start) running(line string, more func() bool) string {
 	return log.String()
 }
 
-// ended runs a command that ends by itself; a worker that does not is stopped.
+// ended runs a command that should end by itself, and stops it after two minutes.
 func ended(t *testing.T, env map[string]string, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	for name, value := range env {
@@ -209,7 +209,7 @@ func refuse(code string) fakeaws.Fault {
 	return fakeaws.Fault{Refuse: &fakeaws.APIError{Code: code, Message: "because"}}
 }
 
-// status has the stream or the table described as being in another state.
+// status returns a fault that changes ACTIVE in a description to another status.
 func status(status string) fakeaws.Fault {
 	return fakeaws.Fault{Edit: func(answer []byte) []byte {
 		return bytes.Replace(answer, []byte(`"ACTIVE"`), []byte(`"`+status+`"`), 1)
@@ -218,8 +218,8 @@ func status(status string) fakeaws.Fault {
 
 const othersARN = "arn:aws:kinesis:us-east-1:111111111111:stream/logs"
 
-// A stream that cannot be read because of a setting ends the worker with exit code 2
-// and one line, before anything is created.
+// If the stream cannot be read because of a setting, the worker ends with exit code 2 and one
+// line, before anything is created.
 func TestRunStream_Failure(t *testing.T) {
 	t.Parallel()
 	const correct = ": correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)\n"
@@ -243,7 +243,7 @@ func TestRunStream_Failure(t *testing.T) {
 	f("another region", `stream "logs" does not exist in eu-west-1`+correct, map[string]string{"AWS_REGION": "eu-west-1"}, nil)
 	f("no stream of another account", `stream "`+othersARN+`" does not exist in us-east-1`+correct, map[string]string{"STREAM_NAME": othersARN, "AWS_REGION": "eu-west-1"}, nil)
 	denied := faults{"DescribeStreamSummary": {refuse("AccessDeniedException")}}
-	f("no stream, and no right to describe it", `stream "other" does not exist in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, denied)
+	f("no stream, describing denied", `stream "other" does not exist in us-east-1`+correct, map[string]string{"STREAM_NAME": "other"}, denied)
 	f("deleting", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("DELETING")}})
 	f("deleted while it was being created", `stream "logs" in us-east-1 is being deleted`+correct, nil, faults{"DescribeStreamSummary": {status("CREATING"), status("DELETING")}})
 	f("throttled, then missing", `stream "logs" does not exist in us-east-1`+correct, nil, faults{"DescribeStreamSummary": {refuse("LimitExceededException"), refuse("LimitExceededException"), refuse("ResourceNotFoundException")}})
@@ -253,7 +253,7 @@ func TestRunStream_Failure(t *testing.T) {
 	}
 }
 
-// What passes, or what a worker can do without, keeps it from nothing.
+// Temporary errors and optional permissions do not keep a worker from starting.
 func TestRunStream_Success(t *testing.T) {
 	t.Parallel()
 	f := func(name, line string, wrong map[string][]fakeaws.Fault) {
@@ -282,7 +282,7 @@ func TestRunStream_Success(t *testing.T) {
 	f("lease table away", "cannot begin with the lease table; trying again", map[string][]fakeaws.Fault{"DescribeTable": {away, active}})
 }
 
-// A stream that is deleted after it was found is said in the same words.
+// A stream that is deleted after it was found is reported with the same error.
 func TestRunStreamGone(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
@@ -293,7 +293,7 @@ func TestRunStreamGone(t *testing.T) {
 	}
 }
 
-// A worker that may not list the shards ends before it creates anything.
+// A worker without permission to list the shards ends before it creates anything.
 func TestRunShardsDenied(t *testing.T) {
 	t.Parallel()
 	for _, operations := range [][]string{{"ListShards"}, {"ListShards", "DescribeStreamSummary"}} {
@@ -309,7 +309,7 @@ func TestRunShardsDenied(t *testing.T) {
 	}
 }
 
-// While the stream is being created, nothing else is.
+// While the stream is being created, the worker creates nothing.
 func TestRunStreamCreating(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
@@ -323,7 +323,7 @@ func TestRunStreamCreating(t *testing.T) {
 	s.untouched()
 }
 
-// A worker waits for a lease table that is being deleted, and makes it again.
+// A worker waits until a lease table is deleted, and creates it again.
 func TestRunTableDeleting(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
@@ -344,8 +344,8 @@ func TestRunTableDeleting(t *testing.T) {
 	}
 }
 
-// A worker of another stream than the lease table's is refused before anything is
-// created, and leases refuses the table too.
+// A worker whose stream is not the lease table's fails before anything is created, and so does
+// the command leases.
 func TestTableOfAnotherStream(t *testing.T) {
 	t.Parallel()
 	const account = "arn:aws:kinesis:us-east-1:000000000000:stream/"
@@ -372,11 +372,11 @@ func TestTableOfAnotherStream(t *testing.T) {
 		})
 	}
 	f("described", account+"other", nil)
-	f("no right to describe it", "other", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
+	f("describing denied", "other", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
 }
 
-// A table that is not a lease table, such as one of the KCL for Java and Python, is
-// refused by run and leases in one line, and left as it is.
+// run and leases refuse a table that is not a lease table, such as one of the KCL for Java and
+// Python, in one line, and do not change it.
 func TestOtherTable(t *testing.T) {
 	t.Parallel()
 	f := func(t *testing.T, s *start, key string) {
@@ -405,23 +405,22 @@ func TestOtherTable(t *testing.T) {
 	})
 }
 
-// A lease table that is not there, or not yet, is no empty table.
+// A lease table that is being created or deleted is not treated as empty.
 func TestLeasesTableNotReady(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
 	s.env(map[string]string{"APPLICATION_NAME": "app"})
 	s.table("app", "ShardID")
-	for _, word := range []string{"CREATING", "DELETING"} {
-		s.faults["DescribeTable"] = []fakeaws.Fault{status(word)}
+	for _, state := range []string{"CREATING", "DELETING"} {
+		s.faults["DescribeTable"] = []fakeaws.Fault{status(state)}
 		code, out, errOut := command(t, nil, nil, "leases")
-		if want := "logsluice: lease table \"app\" is " + word + ": try again when it is ACTIVE\n"; code != exitFailure || out != "" || errOut != want {
+		if want := "logsluice: lease table \"app\" is " + state + ": try again when it is ACTIVE\n"; code != exitFailure || out != "" || errOut != want {
 			t.Errorf("exit %d, %q, %q, want %q", code, out, errOut, want)
 		}
 	}
 }
 
-// A stream of another account, in another region than the lease table: every call
-// carries its ARN.
+// For a stream of another account and region than the lease table's, every call has its ARN.
 func TestRunStreamOfAnotherAccount(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{Account: "111111111111"})
@@ -461,12 +460,11 @@ func TestRunStreamOfAnotherAccount(t *testing.T) {
 	}
 }
 
-// Names that AWS would not take are refused by each command that has them, in one
-// line, before anything is asked.
+// Each command refuses names that are invalid in AWS in one line, before any request.
 func TestNames_Failure(t *testing.T) {
 	t.Parallel()
 	asked := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		t.Errorf("%s %s is asked", r.URL, r.Header.Get("X-Amz-Target"))
+		t.Errorf("request to %s %s", r.URL, r.Header.Get("X-Amz-Target"))
 	}))
 	t.Cleanup(asked.Close)
 	complete := map[string]string{
@@ -519,7 +517,7 @@ func TestNames_Failure(t *testing.T) {
 	}
 }
 
-// While AWS is away, what is wrong with OpenSearch is reported, too, and nothing is created.
+// While AWS is unavailable, problems with OpenSearch are also reported, and nothing is created.
 func TestRunBothAway(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
@@ -538,7 +536,7 @@ func TestRunBothAway(t *testing.T) {
 	}
 }
 
-// No credentials, and a host that does not exist, are one line with the remedy.
+// Missing credentials are reported in one line with the remedy.
 func TestRunNoAWS(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
@@ -555,7 +553,7 @@ func TestRunNoAWS(t *testing.T) {
 	s.untouched()
 }
 
-// What the task role may not do at the start ends run with the permission that it lacks.
+// If the task role lacks a permission at the start, run ends with an error that names it.
 func TestRunTableDenied(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
@@ -569,7 +567,7 @@ func TestRunTableDenied(t *testing.T) {
 	s.untouched()
 }
 
-// Errors of AWS are logged without the SDK's words, and a page of a proxy is recognized.
+// Errors of AWS are logged without the SDK's prefix, and an HTML page of a proxy is recognized.
 func TestRunBadAnswers(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})

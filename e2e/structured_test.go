@@ -18,19 +18,19 @@ import (
 	"logsluice/local/inspect"
 )
 
-// newSharedSink is a cluster on the OpenSearch of all tests.
+// newSharedSink returns a cluster on the OpenSearch that tests share.
 func newSharedSink(t *testing.T) *sink {
 	t.Helper()
 	return &sink{history: newHistory(newCluster(t, 1))}
 }
 
-// begin starts the worker, without a proxy.
+// begin starts the worker without a proxy.
 func (s *sink) begin(settings ...string) {
 	s.t.Helper()
 	s.w = s.start("w", append([]string{"SUMMARY_PERIOD=500ms"}, settings...)...)
 }
 
-// lines are events of a record to come.
+// lines returns events for a record.
 func (s *sink) lines(at time.Time, messages ...string) (events []loggen.Event) {
 	for i, message := range messages {
 		events = append(events, loggen.Event{ID: fmt.Sprintf("9%046d%09d", s.produced, i), Timestamp: at.UnixMilli(), Message: message})
@@ -38,7 +38,7 @@ func (s *sink) lines(at time.Time, messages ...string) (events []loggen.Event) {
 	return events
 }
 
-// record puts events in a record, of which some are to be found.
+// record puts a record with events, of which found will be indexed.
 func (s *sink) record(events, found []loggen.Event) {
 	s.t.Helper()
 	if err := s.putEvents("k", packEvents(events), found); err != nil {
@@ -46,7 +46,7 @@ func (s *sink) record(events, found []loggen.Event) {
 	}
 }
 
-// schemaFile is the setting that names a schema.
+// schemaFile writes a schema to a file and returns the setting for it.
 func schemaFile(t *testing.T, schema string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "schema.yaml")
@@ -56,7 +56,7 @@ func schemaFile(t *testing.T, schema string) string {
 	return "SCHEMA_FILE=" + name
 }
 
-// defaultWith is the default schema and more.
+// defaultWith returns the setting for the default schema with additional lines.
 func defaultWith(t *testing.T, more string) string {
 	t.Helper()
 	schema, err := os.ReadFile("../mapping/schema/schemas/default.yaml")
@@ -66,8 +66,8 @@ func defaultWith(t *testing.T, more string) string {
 	return schemaFile(t, string(schema)+more)
 }
 
-// query spells out a query that is written as KIND FIELD VALUE, where "no" is for
-// documents without the field and "from" for values from that one on.
+// query returns the JSON of a query that is given as KIND FIELD VALUE. KIND "no" matches
+// documents without the field, and "from" values of at least VALUE.
 func query(text string) string {
 	parts := strings.SplitN(text, " ", 3)
 	kind, field := parts[0], parts[1]
@@ -81,7 +81,7 @@ func query(text string) string {
 	return fmt.Sprintf(`{%q:{%q:%s}}`, kind, field, value)
 }
 
-// hits counts the documents that all of some queries find.
+// hits returns the number of documents that match all queries.
 func (c *cluster) hits(indices string, queries ...string) int {
 	c.t.Helper()
 	filters := make([]string, 0, len(queries))
@@ -98,7 +98,7 @@ func (c *cluster) hits(indices string, queries ...string) int {
 	return answer.Hits.Total.Value
 }
 
-// limit is how many fields an index may have.
+// limit returns the maximum number of fields of an index.
 func (c *cluster) limit(index string) int {
 	c.t.Helper()
 	n, err := strconv.Atoi(c.settings(index)["index.mapping.total_fields.limit"].(string))
@@ -108,7 +108,7 @@ func (c *cluster) limit(index string) int {
 	return n
 }
 
-// settings are those of an index, by their whole names.
+// settings returns the settings of an index by their full names.
 func (c *cluster) settings(index string) map[string]any {
 	c.t.Helper()
 	var answer map[string]struct{ Settings map[string]any }
@@ -118,7 +118,7 @@ func (c *cluster) settings(index string) map[string]any {
 	return answer[index].Settings
 }
 
-// mapped counts the fields of an index, as OpenSearch does for their limit.
+// mapped returns the number of fields of an index, counted as for the limit.
 func (c *cluster) mapped(index string) int {
 	c.t.Helper()
 	var answer map[string]struct {
@@ -145,8 +145,8 @@ func (c *cluster) mapped(index string) int {
 	return number(answer[index].Mappings.Properties)
 }
 
-// oddity is a line, in which WORD is one of its own, and queries that find it in
-// documents of the default schema.
+// oddity is an unusual line with queries that match its document in the default schema. WORD is
+// replaced by a unique word.
 type oddity struct {
 	line    string
 	queries []string
@@ -155,11 +155,11 @@ type oddity struct {
 func oddities() (all []oddity) {
 	f := func(line string, queries ...string) { all = append(all, oddity{line, queries}) }
 
-	// Not JSON alone, not JSON, JSON of other kinds.
+	// JSON with other text, no JSON, and JSON that is not an object.
 	f(`2026-01-15T12:00:00Z INFO {"level":"warn","msg":"WORD behind a prefix","status":503}`, "term level warn", "match msg behind", "from status 503")
 	f(`{"level":"error","msg":"WORD before a text","status":500} and so on`, "term level error", "match msg before", "term status 500")
 	f(`INFO {"level":"error","msg":"WORD"} and so on`, "no level", "no msg")
-	f(`WORD is no JSON`, "no level", "no msg")
+	f(`WORD is not JSON`, "no level", "no msg")
 	f(`[{"level":"error"},"WORD"]`, "no level")
 	f(`"WORD"`)
 	f(`{WORD}`)
@@ -189,7 +189,7 @@ func oddities() (all []oddity) {
 	f(`{"message":"WORD","duration":1.5}`, "term duration_ms 1.5")
 	f(`{"msg":"WORD","duration":1500000}`, "term duration_ms 1.5")
 
-	// Values of other kinds than the schema has.
+	// Values of other types than the schema's.
 	f(`{"msg":"WORD","level":"info","level":"error","status":200,"status":500}`, "term level error", "term status 500")
 	f(`{"msg":"WORD","error":[{"message":"a"}],"level":["info","ERROR"],"status":[200,"x",503],"request":[{"method":"GET"}]}`,
 		"term level info", "term level error", "from status 503", "no method", "no error.message")
@@ -202,7 +202,7 @@ func oddities() (all []oddity) {
 	f(strings.Repeat(`{"a":`, 100_000)+`"WORD"`+strings.Repeat("}", 100_000), "no level")
 	f(`{"status":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`,"msg":"WORD"}`, "no status", "match msg WORD")
 
-	// Keys, long ones and texts.
+	// Keys, long keys and values, escapes.
 	f(`{"":"a","":{"":1}," ":2,"msg":"WORD","level":"info"}`, "term level info")
 	f(`{"http.request.method":"PUT","http":{"response.status_code":409},"msg":"WORD"}`, "term method PUT", "term status 409")
 	f(`{".level":"a","level.":"b","le..vel":1,"$level":"c",".":1,"..":{"..":2},"a..b":3,"msg":"WORD"}`, "no level", "match msg WORD")
@@ -213,10 +213,10 @@ func oddities() (all []oddity) {
 	f(`{"level":"in\qfo","status":201,"msg":"WORD"}`, "no level", "term status 201")
 	f(`{"logger":"a\ud800b","host":"\udc00","msg":"WORD","path":"/\u00e9\/\ud83d\ude00"}`, "term logger a\ufffdb", "term host \ufffd", "term path /é/😀")
 
-	// The rest, where the schema keeps it.
+	// Other keys, if the schema keeps them.
 	f(`{"msg":"WORD","tenant":{"id":"t-9","tags":["a","b"]},"n":5,"on":true,"items":[{"k":"x"},{"k":"y"}],"dotted.key":"z"}`,
 		"term json.tenant.id t-9", "term json.tenant.tags b", "term json.n 5", "term json.on true", "term json.items.k y", "term json.dotted.key z")
-	// What a key is first decides what it is mapped as, if it is: the other is found by its fields all the same.
+	// The first value of a key decides its mapping. The document of the other is still found by its fields.
 	f(`{"msg":"WORD","level":"info","clash":"text"}`, "term level info")
 	f(`{"msg":"WORD","level":"info","clash":{"a":"object"}}`, "term level info")
 	f(`{"msg":"WORD","level":"info","long":"`+strings.Repeat("v", 40_000)+`","empty":null,"":1,"short":"v"}`, "term level info", "term json.short v", "no json.long")
@@ -225,7 +225,7 @@ func oddities() (all []oddity) {
 	return all
 }
 
-// inECS is a query as the schema ecs has its field, or "" where values differ.
+// inECS returns a query for the schema ecs, or "" if its values differ.
 func inECS(query string) string {
 	names := map[string]string{
 		"level": "log.level", "logger": "log.logger", "msg": "log.message", "method": "http.request.method", "path": "url.path", "host": "url.domain",
@@ -239,8 +239,8 @@ func inECS(query string) string {
 	return strings.Join(parts, " ")
 }
 
-// Whatever a line is, it is indexed, is refused in no part, and is found by its
-// words and by the fields that it has. No key of a line becomes a field.
+// Every line is indexed completely, and is found by its words and by its fields. Keys of lines do
+// not become fields.
 func TestStructuredOddities(t *testing.T) {
 	t.Parallel()
 	f := func(name, status string, rest bool, settings func(*testing.T) string) {
@@ -295,21 +295,21 @@ func TestStructuredOddities(t *testing.T) {
 			}
 			refused := s.hits(index, "exists field refused.type")
 			if n := s.w.total("documents_plain"); n != float64(refused) {
-				t.Errorf("%.0f documents were refused, %d say so", n, refused)
+				t.Errorf("%.0f documents were counted as refused, %d have the field", n, refused)
 			}
-			limit := before // and no key more
+			limit := before
 			if name == "dynamic" {
 				limit = s.limit(index)
 				within, beyond := s.hits(index, "match msg keys", "exists field json"), s.hits(index, "match msg keys", "exists field refused.reason")
 				if within == 0 || beyond == 0 || within+beyond != lines || s.hits(index, "exists field json", "exists field refused.reason") != 0 {
-					t.Errorf("of the lines of many keys %d are within the bound and %d beyond", within, beyond)
+					t.Errorf("of the lines with many keys %d are within the limit and %d beyond it", within, beyond)
 				}
 			} else if refused != 0 {
 				t.Errorf("%d documents were refused", refused)
 			}
 			after := s.mapped(index)
 			if after > limit || after < before {
-				t.Errorf("%d fields became %d, want %d at the most", before, after, limit)
+				t.Errorf("%d fields became %d, want at most %d", before, after, limit)
 			}
 			t.Logf("%d fields before, %d after, %d refused", before, after, refused)
 		})
@@ -320,7 +320,7 @@ func TestStructuredOddities(t *testing.T) {
 	f("dynamic", "status", true, func(t *testing.T) string { return defaultWith(t, "rest: dynamic\n") })
 }
 
-// reference is what a line of loggen's says, as encoding/json reads it.
+// reference has the fields of a line of loggen as encoding/json decodes them.
 type reference struct {
 	Level string
 	Log   struct {
@@ -330,14 +330,14 @@ type reference struct {
 	}
 }
 
-// Counts, aggregations and percentiles over the fields are those of the lines.
+// Counts, aggregations and percentiles over the fields match the lines.
 func TestStructuredNumbers(t *testing.T) {
 	t.Parallel()
 	const events = 5000
 	s := newSharedSink(t)
 	counts := map[string]map[string]int{"level": {}, "method": {}, "status": {}, "log_group": {}}
 	var statuses []int
-	var took []float64 // as a float has it
+	var took []float64 // with the precision of float32
 	for g := generator(9, events); ; {
 		r, more := g.Next()
 		if !more {
@@ -419,17 +419,17 @@ func TestStructuredNumbers(t *testing.T) {
 	}
 	for percent, value := range answer.Aggregations["took"].Values {
 		p, err := strconv.ParseFloat(percent, 64)
-		// A digest of that compression is off by a thousandth of the ranks at most.
+		// With this compression, ranks are off by at most a thousandth.
 		rank, off := p/100*float64(len(took)), float64(len(took))/1000+1
-		if least, most := took[int(rank-off)], took[min(int(math.Ceil(rank+off)), len(took)-1)]; err != nil || value < least || value > most {
-			t.Errorf("percentile %s is %v, want one from %v to %v, %v", percent, value, least, most, err)
+		if low, high := took[int(rank-off)], took[min(int(math.Ceil(rank+off)), len(took)-1)]; err != nil || value < low || value > high {
+			t.Errorf("percentile %s is %v, want one from %v to %v, %v", percent, value, low, high, err)
 		}
 	}
 	t.Logf("%d events, %d with a duration, percentiles %v", events, len(took), answer.Aggregations["took"].Values)
 }
 
-// A field that services log as a text or as an object is found by its one name.
-// What rules drop is counted and passed by the checkpoint, and the rest is found.
+// A field that some services log as a text and others as an object has one name in the index.
+// Events that rules drop are counted and passed by the checkpoint, and the others are found.
 func TestStructuredSchemaFile(t *testing.T) {
 	t.Parallel()
 	s := newSharedSink(t)
