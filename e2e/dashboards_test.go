@@ -22,8 +22,8 @@ import (
 // savedSearch is a saved search or a visualization, as `assets dashboards` prints it.
 type savedSearch struct {
 	ID         string
-	index      string   // that it looks at
-	exclude    []string // of each document
+	index      string   // index pattern it searches
+	exclude    []string // fields of each document left out of the results
 	aggs       []savedAgg
 	Attributes struct {
 		Title         string
@@ -62,7 +62,8 @@ type savedAgg struct {
 	}
 }
 
-// savedSearches are those that settings make, by their names without the prefix.
+// savedSearches returns the searches and visualizations that `assets dashboards` prints with
+// settings, by name without the prefix.
 func (c *cluster) savedSearches(settings ...string) map[string]savedSearch {
 	c.t.Helper()
 	patterns, all := map[string]savedSearch{}, map[string]savedSearch{}
@@ -96,8 +97,8 @@ func (c *cluster) savedSearches(settings ...string) map[string]savedSearch {
 				must(json.Unmarshal([]byte(o.Attributes.VisState), &state))
 				o.aggs = state.Aggs
 			}
-			of := patterns[o.References[0].ID]
-			o.index, o.exclude = of.index, of.exclude
+			pattern := patterns[o.References[0].ID]
+			o.index, o.exclude = pattern.index, pattern.exclude
 			all[strings.TrimPrefix(o.ID, c.prefix+"-")] = o.savedSearch
 		}
 	}
@@ -106,7 +107,7 @@ func (c *cluster) savedSearches(settings ...string) map[string]savedSearch {
 
 type object = map[string]any
 
-// dsl is a query as Dashboards sends it.
+// dsl returns the query as Dashboards sends it.
 // See its src/plugins/data/common/opensearch_query/opensearch_query/from_lucene.ts.
 func (q savedQuery) dsl(t *testing.T) object {
 	switch {
@@ -118,11 +119,11 @@ func (q savedQuery) dsl(t *testing.T) object {
 	return object{"query_string": object{"query": q.Query, "analyze_wildcard": true, "time_zone": "UTC"}}
 }
 
-// interval is what a date histogram's auto is in these tests.
+// interval is the interval that these tests use for "auto" in date histograms.
 const interval = 30 * time.Minute
 
-// request is a body as Dashboards sends it: buckets in the order of the aggregations,
-// and metrics in the innermost.
+// request returns the body as Dashboards sends it: bucket aggregations nested in their order,
+// and the metrics in the innermost.
 // See its src/plugins/data/common/search/aggs/agg_configs.ts, search_source.ts.
 func (s savedSearch) request(t *testing.T, from, to time.Time) object {
 	filter := []any{object{"range": object{"@timestamp": object{"gte": from, "lte": to, "format": "strict_date_optional_time"}}}}
@@ -170,30 +171,30 @@ func (s savedSearch) request(t *testing.T, from, to time.Time) object {
 			}
 			next["filters"] = object{"filters": named}
 		default:
-			t.Fatalf("%s: a bucket of the type %q", s.ID, a.Type)
+			t.Fatalf("%s: unknown bucket type %q", s.ID, a.Type)
 		}
 		inner["aggs"] = object{a.ID: next}
 		inner = next
 	}
-	measured := object{}
+	metricAggs := object{}
 	for _, a := range metrics {
 		switch a.Type {
 		case "count":
 		case "max":
-			measured[a.ID] = object{"max": object{"field": a.Params.Field}}
+			metricAggs[a.ID] = object{"max": object{"field": a.Params.Field}}
 		case "percentiles":
-			measured[a.ID] = object{"percentiles": object{"field": a.Params.Field, "percents": a.Params.Percents, "keyed": false}}
+			metricAggs[a.ID] = object{"percentiles": object{"field": a.Params.Field, "percents": a.Params.Percents, "keyed": false}}
 		default:
-			t.Fatalf("%s: a metric of the type %q", s.ID, a.Type)
+			t.Fatalf("%s: unknown metric type %q", s.ID, a.Type)
 		}
 	}
-	if len(measured) > 0 {
-		inner["aggs"] = measured
+	if len(metricAggs) > 0 {
+		inner["aggs"] = metricAggs
 	}
 	return body
 }
 
-// split tells buckets from metrics.
+// split returns the bucket aggregations and the metrics.
 func (s savedSearch) split() (buckets, metrics []savedAgg) {
 	for _, a := range s.aggs {
 		if a.Schema == "metric" {
@@ -209,11 +210,12 @@ func (s savedSearch) split() (buckets, metrics []savedAgg) {
 type row struct {
 	keys     []string
 	count    int
-	values   map[float64]float64 // by percent, those that there are
-	greatest float64
+	values   map[float64]float64 // percentiles by percent
+	greatest float64             // of a max metric
 }
 
-type answered struct {
+// searchResult is a response to a search.
+type searchResult struct {
 	Hits struct {
 		Total struct{ Value int }
 		Hits  []struct {
@@ -226,27 +228,28 @@ type answered struct {
 	Aggregations map[string]json.RawMessage
 }
 
-// shown is what Dashboards would show of all time.
-func (c *cluster) shown(s savedSearch) (a answered, rows []row) {
+// shown returns the hits and rows that Dashboards would show for all time.
+func (c *cluster) shown(s savedSearch) (result searchResult, rows []row) {
 	c.t.Helper()
-	// Dead letters are of the test's own time.
+	// Dead letters have the time of the test, not that of the events.
 	body, err := json.Marshal(s.request(c.t, time.UnixMilli(0), time.Now().Add(time.Hour)))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := inspect.Ask(c.t.Context(), c.search, http.MethodPost, "/"+s.index+"/_search?ignore_unavailable=true&allow_no_indices=true", string(body), &a); err != nil {
+	if err := inspect.Ask(c.t.Context(), c.search, http.MethodPost, "/"+s.index+"/_search?ignore_unavailable=true&allow_no_indices=true", string(body), &result); err != nil {
 		c.t.Fatalf("%s: %v: %s", s.ID, err, body)
 	}
 	if len(s.aggs) > 0 {
 		buckets, metrics := s.split()
-		rows = c.rowsOf(a.Aggregations, buckets, metrics, row{})
+		rows = c.rowsOf(result.Aggregations, buckets, metrics, row{})
 	}
-	if a.Hits.Total.Value == 0 || s.aggs == nil && len(a.Hits.Hits) == 0 || s.aggs != nil && len(rows) == 0 {
+	if result.Hits.Total.Value == 0 || s.aggs == nil && len(result.Hits.Hits) == 0 || s.aggs != nil && len(rows) == 0 {
 		c.t.Errorf("%s shows nothing", s.ID)
 	}
-	return a, rows
+	return result, rows
 }
 
+// rowsOf returns the rows of nested aggregations, each with the keys of r before its own.
 func (c *cluster) rowsOf(in map[string]json.RawMessage, buckets, metrics []savedAgg, r row) (rows []row) {
 	c.t.Helper()
 	read := func(data []byte, into any) {
@@ -299,7 +302,7 @@ func (c *cluster) rowsOf(in map[string]json.RawMessage, buckets, metrics []saved
 	return rows
 }
 
-// sums adds rows up by their first keys.
+// sums returns the sum of the rows' counts by their first keys, joined by spaces.
 func sums(rows []row, keys int) map[string]int {
 	sum := map[string]int{}
 	for _, r := range rows {
@@ -308,15 +311,15 @@ func sums(rows []row, keys int) map[string]int {
 	return sum
 }
 
-// demoLine is what is known of a line from what was put in.
+// demoLine is the part of a generated line that the dashboards show.
 type demoLine struct {
 	group, level, path string
 	status             int
-	took               time.Duration // -1 if it is not told
+	took               time.Duration // -1 if unknown
 	at                 int64
 }
 
-func (l demoLine) wrong() bool { return l.level == "error" || l.level == "fatal" || l.status >= 500 }
+func (l demoLine) failed() bool { return l.level == "error" || l.level == "fatal" || l.status >= 500 }
 
 func demoLineOf(group string, e loggen.Event) demoLine {
 	var in struct {
@@ -329,7 +332,7 @@ func demoLineOf(group string, e loggen.Event) demoLine {
 			Response struct{ Status int }
 		}
 	}
-	_ = json.Unmarshal([]byte(e.Message), &in) // most are no JSON
+	_ = json.Unmarshal([]byte(e.Message), &in) // most messages are not JSON
 	l := demoLine{group: group, level: in.Level, at: e.Timestamp, took: -1, status: cmp.Or(in.Status, in.Log.Response.Status)}
 	l.path, _, _ = strings.Cut(cmp.Or(in.Path, in.Log.Request.Path), "?")
 	switch {
@@ -341,7 +344,8 @@ func demoLineOf(group string, e loggen.Event) demoLine {
 	return l
 }
 
-// What is on the dashboards is asked of a real OpenSearch, and is what was put in.
+// The searches and visualizations of the dashboards, sent to a real OpenSearch, return what
+// was indexed.
 func TestDashboards(t *testing.T) {
 	t.Parallel()
 	f := func(schema string, dataStream bool, unit time.Duration) {
@@ -380,24 +384,24 @@ func TestDashboards(t *testing.T) {
 				t.Errorf("%d lines are found of %d", n, len(lines))
 			}
 			if n := s.count(all["lines"].index); !dataStream && n != len(lines)+demoLetters {
-				t.Errorf("the index pattern has %d documents, which are to be %d lines and %d letters", n, len(lines), demoLetters)
+				t.Errorf("the index pattern has %d documents, want %d lines and %d letters", n, len(lines), demoLetters)
 			}
-			s.letterBoard(all)
+			s.checkDeadLetterBoard(all)
 			names := slices.Sorted(maps.Keys(all))
 			if schema == "plain" {
 				if want := []string{"dead-letter-reasons", "dead-letters", "dead-letters-by-reason", "lines", "lines-by-group"}; !slices.Equal(names, want) {
-					t.Errorf("there are %s", names)
+					t.Errorf("saved searches: %s", names)
 				}
 				return
 			}
 			if want := []string{"dead-letter-reasons", "dead-letters", "dead-letters-by-reason", "errors", "failing-paths", "latency", "lines", "lines-by-group", "lines-by-level", "requests-by-status", "top-paths"}; !slices.Equal(names, want) {
-				t.Errorf("there are %s", names)
+				t.Errorf("saved searches: %s", names)
 			}
 
 			levels := by(func(l demoLine) string { return cmp.Or(l.level, "__missing__") })
 			for _, level := range []string{"info", "warn", "error", "fatal", "__missing__"} {
 				if levels[level] == 0 {
-					t.Errorf("no demo line is of %s", level)
+					t.Errorf("no demo line has the level %s", level)
 				}
 			}
 			count("lines-by-level", 1, levels)
@@ -408,7 +412,7 @@ func TestDashboards(t *testing.T) {
 				return fmt.Sprintf("%dxx", l.status/100)
 			})
 			if len(classes) != 4 {
-				t.Errorf("demo lines have %v", classes)
+				t.Errorf("status classes of the demo lines: %v", classes)
 			}
 			count("requests-by-status", 1, classes)
 
@@ -466,7 +470,7 @@ func TestDashboards(t *testing.T) {
 
 			errors := 0
 			for _, l := range lines {
-				if l.wrong() {
+				if l.failed() {
 					errors++
 				}
 			}
@@ -477,8 +481,8 @@ func TestDashboards(t *testing.T) {
 			last, highlighted := int64(math.MaxInt64), 0
 			for _, hit := range found.Hits.Hits {
 				e := s.expected[hit.ID]
-				if l := demoLineOf("", e); !l.wrong() || e.Timestamp > last {
-					t.Errorf("among the errors, newest first, is %s", e.Message)
+				if l := demoLineOf("", e); !l.failed() || e.Timestamp > last {
+					t.Errorf("not an error, or not in the order newest first: %s", e.Message)
 				}
 				last = e.Timestamp
 				if len(hit.Highlight) > 0 {
@@ -503,7 +507,7 @@ func firstKeys(rows []row) (keys []string) {
 	return keys
 }
 
-// checkTop holds the most frequent of some values against all.
+// checkTop checks that rows are the most frequent of all values, up to size of them.
 func checkTop(t *testing.T, name string, rows []row, all map[string]int, size int) {
 	t.Helper()
 	counts := slices.SortedFunc(maps.Values(all), func(a, b int) int { return b - a })
@@ -519,17 +523,17 @@ func checkTop(t *testing.T, name string, rows []row, all map[string]int, size in
 	}
 }
 
-// checkPercentiles tells whether as many values are below each percentile as there
-// are to be; OpenSearch estimates them.
+// checkPercentiles checks that about the right share of values is up to each percentile,
+// which OpenSearch estimates.
 func checkPercentiles(t *testing.T, r row, values []float64, percents ...float64) {
 	t.Helper()
 	if len(r.values) != len(percents) {
-		t.Errorf("%s: there are the percentiles %v", r.keys, r.values)
+		t.Errorf("%s: percentiles %v", r.keys, r.values)
 	}
 	for _, percent := range percents {
 		below := 0
 		for _, v := range values {
-			if v <= r.values[percent]*1.000001 { // a float holds no more
+			if v <= r.values[percent]*1.000001 { // precision of a float field
 				below++
 			}
 		}
@@ -539,10 +543,11 @@ func checkPercentiles(t *testing.T, r row, values []float64, percents ...float64
 	}
 }
 
-// demoLetters are the dead letters of demo.
+// demoLetters is the number of dead letters that demo causes.
 const demoLetters = 6
 
-// demo has a worker index demo data of half a day, and some that becomes dead letters.
+// demo has a worker index half a day of demo data, and some that becomes dead letters. It
+// returns the lines that are indexed.
 func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 	s.t.Helper()
 	const events = 6000
@@ -562,13 +567,13 @@ func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 			s.t.Fatal(err)
 		}
 	}
-	own := s.lines(time.UnixMilli(noon+1000),
+	extra := s.lines(time.UnixMilli(noon+1000),
 		`{"level":"fatal","msg":"out of memory"}`,
 		`{"level":"info","msg":"slow","status":503,"path":"/own?a=1","duration_ms":1500.5}`,
 		`{"level":"error","msg":"no request"}`,
 		`{"level":"warn","msg":"not found","status":404,"path":"/own"}`)
-	s.record(own, own)
-	for _, e := range own {
+	s.record(extra, extra)
+	for _, e := range extra {
 		lines = append(lines, demoLineOf("soak", e))
 	}
 	for i := range demoLetters - 1 {
@@ -585,7 +590,8 @@ func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 			s.t.Fatal(err)
 		}
 	} else {
-		// A document that is refused in each form, and is there as far as it fits.
+		// A document that OpenSearch rejects in full and as plain text: its beginning is indexed,
+		// and it becomes a dead letter.
 		const late = noon + 48*60*60*1000
 		path := "/" + s.prefix + "-" + time.UnixMilli(late).UTC().Format(time.DateOnly)
 		if err := inspect.Ask(s.t.Context(), s.search, http.MethodPut, path, `{"mappings":{"dynamic":false,"properties":{"@timestamp":{"type":"date"},"message":{"type":"keyword"}}}}`, nil); err != nil {
@@ -600,15 +606,15 @@ func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 	if dataStream {
 		documents = s.prefix
 	}
-	s.eventually("all is found", func() bool {
+	s.eventually("everything is indexed", func() bool {
 		return s.count(documents) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= demoLetters
 	})
 	s.w.stopWithin(3 * drainTimeout)
 	return lines
 }
 
-// letterBoard checks what the dashboard of the dead letters shows.
-func (s *sink) letterBoard(all map[string]savedSearch) {
+// checkDeadLetterBoard checks the dashboard of the dead letters.
+func (s *sink) checkDeadLetterBoard(all map[string]savedSearch) {
 	s.t.Helper()
 	stages, reasons, groups := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, l := range s.letters() {
@@ -617,7 +623,7 @@ func (s *sink) letterBoard(all map[string]savedSearch) {
 		groups[l.Stage+" "+l.Cause.Type+" "+cmp.Or(l.LogGroup, "__missing__")]++
 	}
 	if len(stages) < 2 {
-		s.t.Errorf("dead letters of demo data have %v", stages)
+		s.t.Errorf("stages of the dead letters: %v", stages)
 	}
 	_, rows := s.shown(all["dead-letters-by-reason"])
 	if got := sums(rows, 2); !maps.Equal(got, reasons) {
@@ -638,7 +644,7 @@ func (s *sink) letterBoard(all map[string]savedSearch) {
 	}
 	for _, hit := range found.Hits.Hits {
 		if hit.Source["payload"] != nil || hit.Source["payload_bytes"] == nil || hit.Source["stage"] == nil {
-			s.t.Errorf("a letter is listed with %v", slices.Collect(maps.Keys(hit.Source)))
+			s.t.Errorf("a letter is listed with the fields %v", slices.Collect(maps.Keys(hit.Source)))
 		}
 	}
 }

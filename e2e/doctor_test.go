@@ -38,8 +38,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// chain is all that logs pass through, in order: a real OpenSearch and a real DynamoDB
-// Local, and stand-ins for the rest.
+// chain is everything that logs pass through: a real OpenSearch, a real DynamoDB Local, and
+// fakes of the rest.
 type chain struct {
 	t *testing.T
 	*site
@@ -48,9 +48,9 @@ type chain struct {
 	logs   *fakeaccount.Logs
 	bucket gofakes3.Backend
 	clock  gofakes3.TimeSourceAdvancer // of the bucket
-	// deny has calls to AWS answered with a code, by service and operation.
+	// deny maps "service:Operation" of AWS to the error code with which to answer it.
 	deny map[string]string
-	rows atomic.Int64 // of the lease table, written
+	rows atomic.Int64 // writes to the lease table
 }
 
 const (
@@ -59,7 +59,7 @@ const (
 	random    = "Random"
 )
 
-// subscriptionTo is a subscription filter as CloudWatch Logs has it.
+// subscriptionTo returns a subscription filter as CloudWatch Logs returns it.
 func subscriptionTo(stream string) map[string]any {
 	return map[string]any{"filterName": "f", "filterPattern": "", "destinationArn": stream, "roleArn": roleARN, "distribution": random}
 }
@@ -96,10 +96,10 @@ func newChain(t *testing.T) *chain {
 		"AWS_ENDPOINT_URL_DYNAMODB":        c.serve("dynamodb", through(c.leases.dynamoDBURL)),
 		"AWS_ENDPOINT_URL_STS":             c.serve("sts", c.sts),
 		"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": c.serve("logs", c.logs),
-		"AWS_ENDPOINT_URL_S3":              strings.Replace(c.serve("s3", gofakes3.New(c.bucket, gofakes3.WithTimeSkewLimit(0)).Server()), "127.0.0.1", "localhost", 1), // a name has no buckets before it
+		"AWS_ENDPOINT_URL_S3":              strings.Replace(c.serve("s3", gofakes3.New(c.bucket, gofakes3.WithTimeSkewLimit(0)).Server()), "127.0.0.1", "localhost", 1), // not an IP address, with which path style is always used
 		"ARCHIVE_URL":                      "s3://archive/_/cwl/ecs/",
 	})
-	c.leases.lease = time.Minute // which a busy machine does not exceed
+	c.leases.lease = time.Minute // enough for a busy machine
 	c.leases.holder("worker-a", 0)
 	c.leases.holder("worker-b", 1)
 	c.leases.put("k", recordFrom(t, fakeaccount.ID))
@@ -108,22 +108,22 @@ func newChain(t *testing.T) *chain {
 	c.object("archive", "_/cwl/ecs/zzzz/no-date")
 	c.setup(exitOK)
 	c.ask(http.MethodPut, "/"+c.today(), "")
-	if tomorrow := c.day(time.Now().Add(time.Hour)); tomorrow != c.today() { // which may begin meanwhile
+	if tomorrow := c.day(time.Now().Add(time.Hour)); tomorrow != c.today() { // the day can change during the test
 		c.ask(http.MethodPut, "/"+tomorrow, "")
 	}
 	c.reset()
 	return c
 }
 
-// recordFrom is the sample envelope as an account sends it.
+// recordFrom returns the sample record as sent by account.
 func recordFrom(t *testing.T, account string) []byte {
 	t.Helper()
 	envelope, _ := sample(t)
 	return localtest.Gzip(regexp.MustCompile(`("owner": *)"[^"]*"`).ReplaceAll(envelope, []byte(`$1"`+account+`"`)))
 }
 
-// serve serves a service, but for the calls that are denied, and knows no region but
-// one.
+// serve serves a service, denies the calls in c.deny, and has streams in us-east-1 only. It
+// returns the URL.
 func (c *chain) serve(service string, h http.Handler) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
@@ -149,7 +149,7 @@ func (c *chain) serve(service string, h http.Handler) string {
 	return server.URL
 }
 
-// reset takes away what is wrong with the fakes.
+// reset removes all faults of the fakes.
 func (c *chain) reset() {
 	clear(c.deny)
 	c.logs.Reset()
@@ -183,7 +183,8 @@ func (c *chain) today() string { return c.day(time.Now()) }
 
 func (c *chain) day(t time.Time) string { return c.prefix + "-" + t.UTC().Format(time.DateOnly) }
 
-// doctor runs the command, and checks that its exit code is that of what it found.
+// doctor runs the command, checks that its exit code matches its findings, and returns these
+// by link.
 func (c *chain) doctor(t *testing.T, args ...string) map[string]doctor.Finding {
 	t.Helper()
 	code, out, errOut := command(t, c.env, nil, append([]string{"doctor", "--output=json"}, args...)...)
@@ -201,11 +202,11 @@ func (c *chain) doctor(t *testing.T, args ...string) map[string]doctor.Finding {
 			t.Errorf("%+v", f)
 		}
 	}
-	want, says := exitOK, ""
+	want, message := exitOK, ""
 	if broken > 0 {
-		want, says = exitFailure, fmt.Sprintf("logsluice: %d of 11 links are broken\n", broken)
+		want, message = exitFailure, fmt.Sprintf("logsluice: %d of 11 links are broken\n", broken)
 	}
-	if code != want || errOut != says || len(findings) != 11 {
+	if code != want || errOut != message || len(findings) != 11 {
 		t.Errorf("exit %d with %d broken of %d, %q", code, broken, len(findings), errOut)
 	}
 	return found
@@ -215,7 +216,7 @@ var chainLinks = []string{
 	"AWS", "subscription filters", "stream", "lease table", "OpenSearch", "index templates", "writing", "lifecycle policy", "Dashboards", "archive", "dead letters",
 }
 
-// A chain that is whole is told link by link, and nothing of it is changed.
+// doctor reports a chain without faults link by link, and changes nothing.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
@@ -244,11 +245,11 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out, "has 2 events of /ecs-task") || !strings.Contains(out, "/new\n") {
-		t.Error("no events of the record, or another object")
+		t.Error("the record's events or the newest object are missing")
 	}
 	c.unchanged(t)
 
-	// The same with two links broken, as the README has it.
+	// With two links broken, the output is the README's sample.
 	c.logs.Reset()
 	c.logs.Group("/ecs/api", subscriptionTo(streamARN+"log"))
 	c.ask(http.MethodPut, "/"+c.today()+"/_settings", `{"index.blocks.write":true}`)
@@ -260,28 +261,28 @@ func TestDoctor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, shown, _ := strings.Cut(string(readme), "### Doctor")
-	_, shown, _ = strings.Cut(shown, "```\n")
-	shown, _, _ = strings.Cut(shown, "```")
-	if got, want := c.steady(out+errOut), c.steady(shown); got != want {
-		t.Errorf("it prints\n%s\nand the README has\n%s", got, want)
+	_, sample, _ := strings.Cut(string(readme), "### Doctor")
+	_, sample, _ = strings.Cut(sample, "```\n")
+	sample, _, _ = strings.Cut(sample, "```")
+	if got, want := c.normalize(out+errOut), c.normalize(sample); got != want {
+		t.Errorf("doctor prints\n%s\nbut the README has\n%s", got, want)
 	}
 }
 
-// steady is an output without what is different each time: names, addresses, ages.
-func (c *chain) steady(out string) string {
+// normalize replaces what differs between runs: names, addresses, numbers and ages.
+func (c *chain) normalize(out string) string {
 	out = strings.NewReplacer(c.prefix, "ecs", c.leases.application, "logsluice").Replace(out)
 	out = regexp.MustCompile(`http://\S+`).ReplaceAllString(out, "URL")
 	return regexp.MustCompile(`\d+`).ReplaceAllString(regexp.MustCompile(`[\d.]+(ms|s)\b`).ReplaceAllString(out, "TIME"), "N")
 }
 
-// unchanged checks that what doctor wrote is gone, and that it wrote nothing else.
+// unchanged checks that doctor wrote nothing but its scratch document, and removed that.
 func (c *chain) unchanged(t *testing.T) {
 	t.Helper()
 	for _, w := range c.writes() {
 		scratch := strings.HasPrefix(w, "DELETE /PREFIX-doctor-")
 		if !scratch && w != "POST /_bulk" && w != "POST /PREFIX-dead-letter/_search" {
-			t.Errorf("it sent %s", w)
+			t.Errorf("doctor sent %s", w)
 		}
 	}
 	var left []any
@@ -296,14 +297,14 @@ func (c *chain) unchanged(t *testing.T) {
 	}
 }
 
-// Each link is broken in each way, one at a time: it is told with what is wrong and
-// what to do, the exit code is that of the worst, and all the others are told as ever.
+// doctor reports each fault of each link with its remedy, and exits with the code of the
+// worst finding. The findings of the other links do not change.
 func TestDoctor_Failure(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
 	type states map[string]doctor.State
 	const ok, warning, broken, skipped = doctor.OK, doctor.Warning, doctor.Broken, doctor.Skipped
-	f := func(name string, fault func(), env map[string]string, want states, link string, says ...string) {
+	f := func(name string, fault func(), env map[string]string, want states, link string, words ...string) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
 			c.reset()
@@ -331,7 +332,7 @@ func TestDoctor_Failure(t *testing.T) {
 			begun := time.Now()
 			found := c.doctor(t, args...)
 			if took := time.Since(begun); took > 2*time.Minute {
-				t.Errorf("it took %s", took)
+				t.Errorf("doctor took %s", took)
 			}
 			for _, l := range chainLinks {
 				state, listed := want[l]
@@ -339,29 +340,29 @@ func TestDoctor_Failure(t *testing.T) {
 					state = ok
 				}
 				if found[l].State != state {
-					t.Errorf("%s is %s and not %s: %s → %s", l, found[l].State, state, found[l].Found, found[l].Remedy)
+					t.Errorf("%s is %s, want %s: %s → %s", l, found[l].State, state, found[l].Found, found[l].Remedy)
 				}
 			}
 			text := found[link].Found + " → " + found[link].Remedy
 			if strings.Contains(found[link].Found, "could not be read") && strings.Contains(found[link].Found, "no filter points") {
-				t.Errorf("%s claims what was not read: %s", link, text)
+				t.Errorf("%s reports something that was not read: %s", link, text)
 			}
-			for _, s := range says {
+			for _, s := range words {
 				if !strings.Contains(text, strings.ReplaceAll(s, "PREFIX", c.prefix)) {
-					t.Errorf("%s does not say %q: %s", link, s, text)
+					t.Errorf("%s: no %q in %s", link, s, text)
 				}
 			}
 			c.unchanged(t)
 		})
 	}
 	deny := func(call string) func() { return func() { c.deny[call] = "AccessDeniedException" } }
-	answer := func(status int, body string, of ...string) func() {
+	answer := func(status int, body string, requests ...string) func() {
 		return func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.refuse = func(r *http.Request) (int, string) {
 				at := strings.ReplaceAll(r.Method+" "+r.URL.Path, c.prefix, "PREFIX")
-				for _, prefix := range of {
+				for _, prefix := range requests {
 					if at == prefix || strings.HasSuffix(prefix, "*") && strings.HasPrefix(at, strings.TrimSuffix(prefix, "*")) {
 						return status, body
 					}
@@ -370,13 +371,13 @@ func TestDoctor_Failure(t *testing.T) {
 			}
 		}
 	}
-	none := filepath.Join(t.TempDir(), "none")
+	missing := filepath.Join(t.TempDir(), "missing")
 	closed := "http://" + freeAddress(t)
 	noAWS := states{"AWS": broken, "subscription filters": skipped, "stream": skipped, "lease table": skipped, "archive": skipped}
 	noSearch := states{"OpenSearch": broken, "index templates": skipped, "writing": skipped, "lifecycle policy": skipped, "dead letters": skipped}
 
 	f("no credentials", nil, map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_CONFIG_FILE": none,
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": missing, "AWS_CONFIG_FILE": missing,
 	}, noAWS, "AWS", "no credentials", "task role")
 	f("expired credentials", nil, map[string]string{"AWS_ACCESS_KEY_ID": "OLD"}, noAWS, "AWS", "EnvConfigCredentials", "ExpiredToken: The security token included in the request is expired", "renew the credentials")
 	f("invalid credentials", nil, map[string]string{"AWS_ACCESS_KEY_ID": "other"}, noAWS, "AWS", "InvalidClientTokenId", "renew the credentials")
@@ -406,7 +407,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("role of another account", groups(edited("roleArn", strings.Replace(roleARN, fakeaccount.ID, "111111111111", 1))), nil, filters(warning), "subscription filters", "a role of account 111111111111")
 	f("by log stream", groups(edited("distribution", "ByLogStream"), subscriptionTo(streamARN+"s")), nil, filters(warning), "subscription filters", "1 with Distribution ByLogStream", "Distribution Random")
 	f("by log stream, without role", groups(edited("distribution", "ByLogStream"), edited("roleArn", "")), nil, filters(broken), "subscription filters", "Distribution Random", "kinesis:PutRecord")
-	f("another account's", func() {
+	f("filters of another account", func() {
 		c.newStream("shared")
 		c.putTo("shared", recordFrom(t, "222222222222"))
 	}, map[string]string{"STREAM_NAME": "shared"}, filters(warning), "subscription filters", "log events of account 222222222222 come; no filter points at stream shared")
@@ -430,15 +431,15 @@ func TestDoctor_Failure(t *testing.T) {
 			c.logs.Group(fmt.Sprintf("/g/%04d", i))
 		}
 	}
-	f("too many to look at", many, map[string]string{"--most-log-groups": "12"}, filters(warning), "subscription filters", "only the first 12", "no filter points at stream s", "--log-group")
+	f("too many log groups", many, map[string]string{"--most-log-groups": "12"}, filters(warning), "subscription filters", "only the first 12", "no filter points at stream s", "--log-group")
 	f("account policies denied", deny("logs:DescribeAccountPolicies"), nil, filters(warning), "subscription filters", "2 forward", "AccessDeniedException", "allow logs:DescribeAccountPolicies")
 	f("log groups denied", deny("logs:DescribeLogGroups"), nil, filters(warning), "subscription filters", "log groups could not be read", "allow logs:DescribeLogGroups")
 	notRead := "log groups could not be read: dial tcp " + strings.TrimPrefix(closed, "http://") + ": connect: connection refused → AWS cannot be reached from here: look at the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
-	f("CloudWatch Logs away", nil, map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": closed}, filters(warning), "subscription filters", notRead)
+	f("CloudWatch Logs unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": closed}, filters(warning), "subscription filters", notRead)
 	f("filters denied", deny("logs:DescribeSubscriptionFilters"), nil, filters(warning), "subscription filters", "the filters of /ecs/api could not be read", "allow logs:DescribeSubscriptionFilters")
 
 	stream := func(state doctor.State) states { return states{"stream": state} }
-	become := func(status string) func() {
+	withStatus := func(status string) func() {
 		return func() {
 			c.leases.faults(func(call fakeaws.Call) fakeaws.Fault {
 				if call.Operation != "DescribeStreamSummary" {
@@ -454,15 +455,15 @@ func TestDoctor_Failure(t *testing.T) {
 	f("another region", nil, map[string]string{"AWS_REGION": "eu-west-1"}, states{"stream": broken, "subscription filters": broken, "lease table": warning}, "stream", "stream s does not exist in eu-west-1", "AWS_REGION")
 	f("stream by its ARN", nil, map[string]string{"STREAM_NAME": streamARN + "s"}, nil, "subscription filters", "2 forward to stream "+streamARN+"s")
 	f("stream of another account", nil, map[string]string{"STREAM_NAME": strings.Replace(streamARN, fakeaccount.ID, "222222222222", 1) + "s"}, states{"stream": broken, "subscription filters": skipped}, "subscription filters", "the stream is of account 222222222222, and so are the filters that point at it")
-	f("stream being deleted", become("DELETING"), nil, stream(broken), "stream", "s is DELETING", "going away", "make it again")
-	f("stream being made", become("CREATING"), nil, stream(broken), "stream", "s is CREATING", "wait until it is ACTIVE")
+	f("stream being deleted", withStatus("DELETING"), nil, stream(broken), "stream", "s is DELETING", "going away", "make it again")
+	f("stream being created", withStatus("CREATING"), nil, stream(broken), "stream", "s is CREATING", "wait until it is ACTIVE")
 	f("summary denied", deny("kinesis:DescribeStreamSummary"), nil, stream(warning), "stream", "allow kinesis:DescribeStreamSummary", "2 shards open")
 	f("shards denied", deny("kinesis:ListShards"), nil, stream(broken), "stream", "AccessDeniedException", "allow kinesis:ListShards")
 	f("iterator denied", deny("kinesis:GetShardIterator"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "allow kinesis:GetShardIterator")
 	f("records denied", deny("kinesis:GetRecords"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "allow kinesis:GetRecords")
 	f("key denied", func() { c.deny["kinesis:GetRecords"] = "KMSAccessDeniedException" }, nil, stream(broken), "stream", "cannot be decrypted", "kms:Decrypt")
 	f("shard busy", func() { c.deny["kinesis:GetRecords"] = "ProvisionedThroughputExceededException" }, nil, nil, "stream", "is read by others as often as it allows")
-	f("Kinesis away", nil, map[string]string{"AWS_ENDPOINT_URL_KINESIS": closed}, stream(broken), "stream", "connection refused", "AWS_ENDPOINT_URL")
+	f("Kinesis unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_KINESIS": closed}, stream(broken), "stream", "connection refused", "AWS_ENDPOINT_URL")
 	f("no record", func() { c.newStream("quiet"); c.subscribe("quiet") }, map[string]string{"STREAM_NAME": "quiet"}, nil, "stream", "no record of the last hour in 2 shards")
 	f("record of others", func() { c.newStream("foreign"); c.subscribe("foreign"); c.putTo("foreign", []byte("no envelope")) }, map[string]string{"STREAM_NAME": "foreign"}, stream(warning), "stream", "is not a subscription record", "who else writes")
 
@@ -470,7 +471,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("no table", nil, map[string]string{"APPLICATION_NAME": c.prefix + "-none"}, leases(warning), "lease table", "table PREFIX-none does not exist in us-east-1", "run, which creates it", "dynamodb:CreateTable", "APPLICATION_NAME")
 	f("another key", func() { c.newTable("PREFIX-key", "id", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-key"}, leases(broken), "lease table", "is a table of another program (its key is id, not ShardID)", "APPLICATION_NAME")
 	f("a key of numbers", func() { c.newTable("PREFIX-number", "ShardID", dynamotypes.ScalarAttributeTypeN) }, map[string]string{"APPLICATION_NAME": c.prefix + "-number"}, leases(broken), "lease table", "its key ShardID is of type N, not S", "APPLICATION_NAME")
-	f("nobody reads", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
+	f("no workers", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
 	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "see that run runs")
 	f("shards unread", func() { c.unread("PREFIX-unread") }, map[string]string{"APPLICATION_NAME": c.prefix + "-unread"}, leases(warning), "lease table", "2 shards have not been read for 5m0s or longer: shardId-000000000000 (10m", "shard is not read")
 	f("records expired", func() { c.gap("PREFIX-gap") }, map[string]string{"APPLICATION_NAME": c.prefix + "-gap"}, leases(warning), "lease table", "records of 2 shards can have expired before they were read: shardId-000000000000 (2026-01-15T00:00:00Z to 2026-01-15T12:00:00Z)", "the archive has these records", "records expired unread")
@@ -478,7 +479,7 @@ func TestDoctor_Failure(t *testing.T) {
 	for _, operation := range []string{"DescribeTable", "Scan", "UpdateItem", "DeleteItem"} {
 		f(operation+" denied", deny("dynamodb:"+operation), nil, leases(broken), "lease table", "AccessDeniedException: no identity-based policy", "allow ", "dynamodb:"+operation)
 	}
-	f("DynamoDB away", nil, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": closed}, leases(broken), "lease table", "connection refused")
+	f("DynamoDB unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": closed}, leases(broken), "lease table", "connection refused")
 
 	f("OpenSearch down", nil, map[string]string{"OPENSEARCH_URL": closed}, noSearch, "OpenSearch", closed+" cannot be connected to (TCP)", "connection refused", "security group")
 	f("OpenSearch unknown", nil, map[string]string{"OPENSEARCH_URL": "http://search.invalid"}, noSearch, "OpenSearch", "the name search.invalid has no address (DNS)", "OPENSEARCH_URL")
@@ -487,8 +488,8 @@ func TestDoctor_Failure(t *testing.T) {
 	f("unknown authority", nil, map[string]string{"OPENSEARCH_URL": secure.URL}, noSearch, "OpenSearch", "TLS", "unknown authority", "OPENSEARCH_CA_FILE")
 	f("no TLS", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.search.URL, "http://", "https://", 1)}, noSearch, "OpenSearch", "TLS", "does not speak it", "http://")
 	f("TLS only", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(secure.URL, "https://", "http://", 1)}, noSearch, "OpenSearch", "OPENSEARCH_URL")
-	f("OpenSearch hangs", nil, map[string]string{"OPENSEARCH_URL": "http://" + deaf(t)}, noSearch, "OpenSearch", "does not answer in time", "how busy")
-	f("TLS hangs", nil, map[string]string{"OPENSEARCH_URL": "https://" + deaf(t)}, noSearch, "OpenSearch", "TLS", "no answer in time")
+	f("OpenSearch hangs", nil, map[string]string{"OPENSEARCH_URL": "http://" + silentServer(t)}, noSearch, "OpenSearch", "does not answer in time", "how busy")
+	f("TLS hangs", nil, map[string]string{"OPENSEARCH_URL": "https://" + silentServer(t)}, noSearch, "OpenSearch", "TLS", "no answer in time")
 	f("another server", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.env["DASHBOARDS_URL"], "/_dashboards", "/elsewhere", 1)}, noSearch, "OpenSearch", "404", "OPENSEARCH_URL")
 	f("no OpenSearch", answer(http.StatusOK, "<html>", "GET /"), nil, noSearch, "OpenSearch", "is not OpenSearch", "OPENSEARCH_URL")
 	f("unauthorized", answer(http.StatusUnauthorized, "Unauthorized", "GET /"), nil, noSearch, "OpenSearch", "401", "OPENSEARCH_USERNAME", "OPENSEARCH_SIGV4")
@@ -520,7 +521,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("overridden, of another type", func() {
 		c.ask(http.MethodPut, "/"+c.day(time.Now().Add(time.Hour))+"/_mapping", `{"properties":{"env":{"type":"long"}}}`)
 	}, map[string]string{"CONSTANT_FIELDS": "env=prod"}, states{templates: warning, "Dashboards": warning}, templates, "fields of another type", "reindex when no template comes before ours")
-	f("made as data streams", others(`{"index_patterns":["PREFIX-*"],"priority":300,"data_stream":{}}`), nil, states{templates: broken, "writing": skipped}, templates, "DATA_STREAM", "makes a data stream of PREFIX-outside")
+	f("created as data streams", others(`{"index_patterns":["PREFIX-*"],"priority":300,"data_stream":{}}`), nil, states{templates: broken, "writing": skipped}, templates, "DATA_STREAM", "makes a data stream of PREFIX-outside")
 	c.ask(http.MethodDelete, "/_index_template/"+c.prefix+"-others", "")
 	f("a plain index", func() { c.ask(http.MethodPut, "/"+c.prefix, "") }, map[string]string{"DATA_STREAM": "true"}, states{templates: broken, "writing": skipped, "lifecycle policy": warning, "Dashboards": warning}, templates, "is true, but PREFIX is an index", "set DATA_STREAM to false")
 	c.ask(http.MethodDelete, "/"+c.prefix, "")
@@ -534,23 +535,23 @@ func TestDoctor_Failure(t *testing.T) {
 	setting("null")()
 	f("bulk denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/bulk]"}}`, "POST /_bulk"), nil, writing(broken), "writing", "no permissions for [indices:data/write/bulk]", "allow")
 	f("reading back denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-doctor*"), nil, nil, "writing", "reading it back is denied")
-	f("not there", answer(http.StatusNotFound, "{}", "GET /PREFIX-doctor*"), nil, writing(broken), "writing", "is not there")
+	f("document missing", answer(http.StatusNotFound, "{}", "GET /PREFIX-doctor*"), nil, writing(broken), "writing", "is not there")
 	f("disk full", answer(http.StatusOK, `{"errors":true,"items":[{"create":{"status":429,"error":{"type":"cluster_block_exception","reason":"index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"}}},{"index":{"status":409}}]}`, "POST /_bulk"), nil,
 		writing(broken), "writing", "disk usage exceeded", "free disk space")
 	f("no room for shards", answer(http.StatusOK, `{"errors":true,"items":[{"create":{"status":400,"error":{"type":"validation_exception","reason":"Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open;"}}},{"index":{"status":409}}]}`, "POST /_bulk"), nil,
 		writing(broken), "writing", "maximum shards open", "max_shards_per_node")
 
-	// An index of any day, and what is not ours or may be read-only.
+	// Indices of other days, of other applications, and read-only on purpose.
 	const readOnly = `{"settings":{"index.blocks.write":true}}`
 	ago := func(days int) string { return c.day(time.Now().AddDate(0, 0, -days)) }
-	other := func(name, index, body string, fault func(), state doctor.State, says ...string) {
+	other := func(name, index, body string, fault func(), state doctor.State, words ...string) {
 		t.Helper()
 		f(name, func() {
 			c.ask(http.MethodPut, "/"+index+"?timeout=2s", body)
 			if fault != nil {
 				fault()
 			}
-		}, nil, writing(state), "writing", says...)
+		}, nil, writing(state), "writing", words...)
 		_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+index, "", nil) // absent unless this case ran
 	}
 	other("yesterday's index blocked", ago(1), readOnly, nil, broken, ago(1)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(1)+"/_settings")
@@ -597,9 +598,9 @@ func TestDoctor_Failure(t *testing.T) {
 	}, nil, writing(warning), "writing", "60 older indices are not looked at", ago(100)+" takes no document", ago(104)+" takes no document", "nor do 195 older indices")
 	f("indices denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-*/_alias"), nil, writing(warning), "writing", "written and read back; indices other than that of today are not looked at", "allow indices:admin/aliases/get")
 
-	right := c.ism
+	original := c.ism
 	f("no policy", func() { c.ism = fakedomain.NewISM() }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX does not exist", "logsluice setup", "the disk fills")
-	c.ism = right
+	c.ism = original
 	f("another policy", nil, map[string]string{"INDEX_PREFIX": c.prefix, "DELETE_AFTER": "60d"}, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX differs", "DELETE_AFTER")
 	f("no plugin", func() { c.ism.Path = "/nowhere/" }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "no Index State Management", "opensearch-index-management")
 	f("policy denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:admin/opendistro/ism/policy/get]"}}`, "GET /_plugins*"), nil, states{"lifecycle policy": warning}, "lifecycle policy", "no permissions for", "allow")
@@ -611,8 +612,8 @@ func TestDoctor_Failure(t *testing.T) {
 	f("no Dashboards", nil, map[string]string{"DASHBOARDS_URL": ""}, dashboards(skipped), "Dashboards", "DASHBOARDS_URL (--dashboards-url) is not set")
 	f("Dashboards down", nil, map[string]string{"DASHBOARDS_URL": closed}, dashboards(broken), "Dashboards", closed+" cannot be connected to (TCP)", "DASHBOARDS_URL")
 	f("Dashboards starting", func() { c.dashboards.NotReady = true }, nil, dashboards(broken), "Dashboards", "503", "check that Dashboards runs")
-	f("no Dashboards there", nil, map[string]string{"DASHBOARDS_URL": c.env["DASHBOARDS_URL"] + "/wrong"}, dashboards(broken), "Dashboards", "404", "DASHBOARDS_URL")
-	f("objects of another prefix missing", func() { c.dashboards.Delete("search:" + c.prefix + "-lines") }, nil, dashboards(warning), "Dashboards", "1 of ", "are missing or differ: search PREFIX-lines", "logsluice setup")
+	f("no Dashboards at the URL", nil, map[string]string{"DASHBOARDS_URL": c.env["DASHBOARDS_URL"] + "/wrong"}, dashboards(broken), "Dashboards", "404", "DASHBOARDS_URL")
+	f("a saved object missing", func() { c.dashboards.Delete("search:" + c.prefix + "-lines") }, nil, dashboards(warning), "Dashboards", "1 of ", "are missing or differ: search PREFIX-lines", "logsluice setup")
 	c.setup(exitOK)
 
 	archive := func(state doctor.State) states { return states{"archive": state} }
@@ -620,9 +621,9 @@ func TestDoctor_Failure(t *testing.T) {
 	f("no bucket", nil, map[string]string{"ARCHIVE_URL": "s3://nowhere/"}, archive(broken), "archive", "bucket nowhere does not exist", "ARCHIVE_URL")
 	f("empty bucket", nil, map[string]string{"ARCHIVE_URL": "s3://empty/x"}, archive(warning), "archive", "s3://empty/x/ has no objects under yyyy/MM/dd/HH/", "wait for the Firehose's buffering")
 	f("old objects, new records", func() { c.clock.Advance(0) }, map[string]string{"ARCHIVE_URL": "s3://archive/_/cwl/ecs"}, nil, "archive", "the newest object of s3://archive/_/cwl/ecs/")
-	f("no hours", func() { c.object("empty", "days/2026/01/02/x") }, map[string]string{"ARCHIVE_URL": "s3://empty/days/"}, archive(warning), "archive", "but some under days/2026/01/02/", "ARCHIVE_URL")
+	f("objects without hours", func() { c.object("empty", "days/2026/01/02/x") }, map[string]string{"ARCHIVE_URL": "s3://empty/days/"}, archive(warning), "archive", "but some under days/2026/01/02/", "ARCHIVE_URL")
 	f("archive denied", func() { c.deny["s3:ListObjectsV2"] = "AccessDenied" }, nil, archive(warning), "archive", "AccessDenied", "allow s3:ListBucket")
-	f("S3 away", nil, map[string]string{"AWS_ENDPOINT_URL_S3": closed}, archive(broken), "archive", "connection refused")
+	f("S3 unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_S3": closed}, archive(broken), "archive", "connection refused")
 	f("archive stale", func() { c.stale("late", 45*time.Minute) }, map[string]string{"STREAM_NAME": "late", "ARCHIVE_URL": "s3://stale/"}, archive(warning), "archive", "a record that came to the stream 45m", "is not there", "Firehose's error log group")
 	f("archive within its delay", func() { c.stale("early", 10*time.Minute) }, map[string]string{"STREAM_NAME": "early", "ARCHIVE_URL": "s3://stale/"}, nil, "archive", "the newest object of s3://stale/ is 2h")
 	f("archive up to date", func() { c.stale("fine", 45*time.Minute) }, map[string]string{"STREAM_NAME": "fine"}, nil, "archive", "the newest object of s3://archive/")
@@ -633,13 +634,13 @@ func TestDoctor_Failure(t *testing.T) {
 				`{"@timestamp":%q,"stage":"index","error":{"type":"mapper_parsing_exception","reason":"failed to parse field [status]"}}`, time.Now().Add(-time.Duration(i)*20*time.Hour).UTC().Format(time.RFC3339)))
 		}
 	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last day: 2 mapper_parsing_exception (failed to parse field [status])", "look at PREFIX-dead-letter")
-	// Where only some of the cases run there is none.
+	// If only some of the cases run, the index does not exist.
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+deadletter.Index(c.prefix), "", nil)
 	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "cannot be searched: permission denied", "indices:data/read/search")
 	f("store of dead letters", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"}, nil, "dead letters", "none in the last day; DEAD_LETTER_URL can be written to")
 	f("store denied", func() { c.deny["s3:PutObject"] = "AccessDenied" }, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"},
 		states{"dead letters": warning}, "dead letters", "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: AccessDenied", "allow s3:PutObject on s3://archive/dead-letters/*")
-	f("store away", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/x/", "AWS_ENDPOINT_URL_S3": closed}, states{"archive": broken, "dead letters": warning}, "dead letters", "connection refused", "check the route to S3")
+	f("store unreachable", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/x/", "AWS_ENDPOINT_URL_S3": closed}, states{"archive": broken, "dead letters": warning}, "dead letters", "connection refused", "check the route to S3")
 
 	f("Serverless", nil, map[string]string{"OPENSEARCH_SIGV4": "aoss"}, states{"lifecycle policy": skipped}, "OpenSearch", "answers as OpenSearch Serverless")
 	f("no credentials to sign with", nil, map[string]string{
@@ -650,8 +651,8 @@ func TestDoctor_Failure(t *testing.T) {
 	}, "OpenSearch", "AWS is broken")
 }
 
-// On a server with the security plugin: what the role of a worker lets doctor find
-// out, what the role of the README lets it, and what else such a server refuses.
+// With the security plugin: what doctor finds with the role of a worker and with its own
+// role from the README, and how it reports what the server refuses.
 func TestDoctorSecured(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
@@ -660,10 +661,10 @@ func TestDoctorSecured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := func(role string) string {
+	withPrefix := func(role string) string {
 		return strings.NewReplacer(`"ecs-`, `"`+s.prefix+"-", `"ecs"`, `"`+s.prefix+`"`).Replace(role)
 	}
-	workers, doctors := named(readmeRole(t, string(readme), "Which OpenSearch")), named(readmeRole(t, string(readme), "Doctor"))
+	workers, doctors := withPrefix(readmeRole(t, string(readme), "Which OpenSearch")), withPrefix(readmeRole(t, string(readme), "Doctor"))
 	password := rand.Text()
 	s.setPassword(password)
 	s.grant(workers)
@@ -682,10 +683,10 @@ func TestDoctorSecured(t *testing.T) {
 			c.env = maps.Clone(c.env)
 			maps.Copy(c.env, env)
 			found := c.doctor(t)
-			for link, says := range want {
-				state, text, _ := strings.Cut(strings.ReplaceAll(says, "PREFIX", s.prefix), ": ")
+			for link, finding := range want {
+				state, text, _ := strings.Cut(strings.ReplaceAll(finding, "PREFIX", s.prefix), ": ")
 				if f := found[link]; string(f.State) != state || !strings.Contains(f.Found+" → "+f.Remedy, text) {
-					t.Errorf("%s is %s: %s → %s, want %s", link, f.State, f.Found, f.Remedy, says)
+					t.Errorf("%s is %s: %s → %s, want %s", link, f.State, f.Found, f.Remedy, finding)
 				}
 			}
 		})
@@ -708,38 +709,38 @@ func TestDoctorSecured(t *testing.T) {
 		})
 	}
 	if n := scratch(); n != 2 {
-		t.Errorf("%d scratch documents are left by two runs", n)
+		t.Errorf("two runs left %d scratch documents, want 2", n)
 	}
 	s.ask(http.MethodDelete, "/"+s.prefix+"-doctor", "")
-	less := strings.Replace(workers, `"indices:data/write/index", `, "", 1)
-	if less == workers {
-		t.Fatal(less)
+	reduced := strings.Replace(workers, `"indices:data/write/index", `, "", 1)
+	if reduced == workers {
+		t.Fatal(reduced)
 	}
-	s.grant(less)
+	s.grant(reduced)
 	f("no permission to write", nil, map[string]string{"writing": "broken: PREFIX-doctor takes no document: 403 security_exception: no permissions for [indices:data/write/index]"})
 
 	s.grant(doctors)
-	whole := map[string]string{
+	healthy := map[string]string{
 		"OpenSearch": "ok: is opensearch 3.4.0", "index templates": "ok: is in place", "writing": "ok: a document was written and read back",
 		"lifecycle policy": "warning: OpenSearch has no Index State Management", "dead letters": "ok: none",
 	}
-	f("doctor's role", nil, whole)
+	f("doctor's role", nil, healthy)
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.blocks.read_only":true}}`)
-	f("no index may be made", nil, map[string]string{"writing": "broken: take the block of the cluster away (cluster.blocks."})
+	f("cluster is read-only", nil, map[string]string{"writing": "broken: take the block of the cluster away (cluster.blocks."})
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.blocks.read_only":null}}`)
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"action.auto_create_index":"false"}}`)
-	f("indices are not made", nil, map[string]string{"writing": "broken: action.auto_create_index must have PREFIX-*"})
+	f("no automatic creation of indices", nil, map[string]string{"writing": "broken: action.auto_create_index must have PREFIX-*"})
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"action.auto_create_index":null,"cluster.max_shards_per_node":1}}`)
 	f("no room for shards", nil, map[string]string{"writing": "broken: cluster.max_shards_per_node"})
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":null}}`)
-	f("doctor's role again", nil, whole)
+	f("doctor's role again", nil, healthy)
 	if n := scratch(); n != 0 {
 		t.Errorf("%d scratch documents are left", n)
 	}
 }
 
-// deaf takes connections and says nothing.
-func deaf(t *testing.T) string {
+// silentServer returns the address of a server that accepts connections and never answers.
+func silentServer(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -777,7 +778,8 @@ func (c *chain) putTo(stream string, data []byte) {
 	}
 }
 
-// stale makes a stream with a record of some age, and an archive that has none so new.
+// stale creates a stream with a record of the given age, and an archive whose newest object
+// is older.
 func (c *chain) stale(stream string, age time.Duration) {
 	c.t.Helper()
 	c.subscribe(stream)
@@ -808,7 +810,7 @@ func (c *chain) newTable(name, key string, kind dynamotypes.ScalarAttributeType)
 	return name
 }
 
-// silence makes a table whose owner's last sign of life is long ago.
+// silence creates a lease table whose owner renewed its leases 10 minutes ago.
 func (c *chain) silence(table string) {
 	c.t.Helper()
 	c.newRows(table, map[string]dynamotypes.AttributeValue{
@@ -818,7 +820,7 @@ func (c *chain) silence(table string) {
 	})
 }
 
-// failing makes a lease table of two shards that cannot be read.
+// failing creates a lease table with two shards that cannot be read.
 func (c *chain) failing(table string) {
 	c.t.Helper()
 	c.newRows(table, map[string]dynamotypes.AttributeValue{
@@ -826,7 +828,7 @@ func (c *chain) failing(table string) {
 	})
 }
 
-// unread makes a lease table of two shards of which the last answer is long ago.
+// unread creates a lease table with two shards that were last read 10 minutes ago.
 func (c *chain) unread(table string) {
 	c.t.Helper()
 	c.newRows(table, map[string]dynamotypes.AttributeValue{
@@ -834,14 +836,14 @@ func (c *chain) unread(table string) {
 	})
 }
 
-// gap makes a lease table of two shards that have lost records.
+// gap creates a lease table with two shards that have lost records.
 func (c *chain) gap(table string) {
 	c.t.Helper()
 	number := func(s string) dynamotypes.AttributeValue { return &dynamotypes.AttributeValueMemberN{Value: s} }
 	c.newRows(table, map[string]dynamotypes.AttributeValue{"Gaps": number("1"), "GapFrom": number("1768435200000"), "GapTo": number("1768478400000")})
 }
 
-// newRows makes a lease table of two shards whose rows are alike.
+// newRows creates a lease table with two shards and the same row for each.
 func (c *chain) newRows(table string, row map[string]dynamotypes.AttributeValue) {
 	c.t.Helper()
 	table = c.newTable(table, "ShardID", dynamotypes.ScalarAttributeTypeS)
@@ -853,7 +855,7 @@ func (c *chain) newRows(table string, row map[string]dynamotypes.AttributeValue)
 	}
 }
 
-// Many log groups are looked at no faster than CloudWatch Logs allows.
+// doctor reads the filters of many log groups without being throttled by CloudWatch Logs.
 func TestDoctorPace(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
@@ -871,7 +873,7 @@ func TestDoctorPace(t *testing.T) {
 	}
 }
 
-// A setting that is missing or wrong is told before anything is looked at.
+// doctor reports a missing or invalid setting before any request.
 func TestDoctorSettings_Failure(t *testing.T) {
 	t.Parallel()
 	f := func(want string, env map[string]string, args ...string) {

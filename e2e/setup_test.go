@@ -25,8 +25,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// site is a domain to set up: a real OpenSearch, with the plugin and the Dashboards
-// that it is without.
+// site is a domain to set up: a real OpenSearch, with fakes of the plugin and Dashboards,
+// which the real one does not have.
 type site struct {
 	t          *testing.T
 	prefix     string
@@ -76,7 +76,8 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// setup runs the command, whose output has the prefix as PREFIX.
+// setup runs the command, checks its exit code, and returns its output with PREFIX for the
+// prefix.
 func (s *site) setup(code int, args ...string) string {
 	s.t.Helper()
 	got, out, errOut := command(s.t, s.env, nil, append([]string{"setup"}, args...)...)
@@ -87,7 +88,7 @@ func (s *site) setup(code int, args ...string) string {
 	return out
 }
 
-// writes are the requests that wrote anything since the last call.
+// writes returns the requests since the last call that can have written anything.
 func (s *site) writes() []string {
 	s.mu.Lock()
 	writes := s.puts
@@ -104,9 +105,8 @@ func (s *site) writes() []string {
 	return writes
 }
 
-// holds checks that an output has lines that are as given, the last of them up to
-// where they end.
-func (s *site) holds(out string, want ...string) {
+// wantLines checks that each of want occurs in out at the beginning of a line.
+func (s *site) wantLines(out string, want ...string) {
 	s.t.Helper()
 	for _, w := range want {
 		if !strings.Contains("\n"+out, "\n"+w) {
@@ -115,8 +115,8 @@ func (s *site) holds(out string, want ...string) {
 	}
 }
 
-// unlike are the lines of an output that do not say state.
-func unlike(out, state string) (lines []string) {
+// notInState returns the lines of an output that report another state.
+func notInState(out, state string) (lines []string) {
 	for line := range strings.Lines(out) {
 		if !strings.HasSuffix(line, ": "+state+"\n") {
 			lines = append(lines, line)
@@ -125,29 +125,29 @@ func unlike(out, state string) (lines []string) {
 	return lines
 }
 
-// A domain with nothing gets all, and nothing is written to one that has it.
+// setup installs everything on an empty domain, and writes nothing to one that is set up.
 func TestSetup(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	out := s.setup(exitOK, "--dry-run")
-	if others := unlike(out, "would be installed"); !slices.Equal(others, []string{"indices PREFIX: in place\n"}) {
+	if others := notInState(out, "would be installed"); !slices.Equal(others, []string{"indices PREFIX: in place\n"}) {
 		t.Errorf("dry run: %q", others)
 	}
 	if writes := s.writes(); len(writes) > 0 {
 		t.Errorf("the dry run wrote: %q", writes)
 	}
 	out = s.setup(exitOK)
-	if others := unlike(out, "installed"); !slices.Equal(others, []string{"indices PREFIX: in place\n"}) {
+	if others := notInState(out, "installed"); !slices.Equal(others, []string{"indices PREFIX: in place\n"}) {
 		t.Errorf("first run: %q", others)
 	}
-	s.holds(out, "template PREFIX: installed", "template PREFIX-dead-letter: installed", "policy PREFIX: installed", "index-pattern PREFIX: installed", "dashboard PREFIX-operations: installed")
+	s.wantLines(out, "template PREFIX: installed", "template PREFIX-dead-letter: installed", "policy PREFIX: installed", "index-pattern PREFIX: installed", "dashboard PREFIX-operations: installed")
 	if writes, want := s.writes(), []string{
 		"PUT /_index_template/PREFIX", "PUT /_index_template/PREFIX-dead-letter", "PUT /_plugins/_ism/policies/PREFIX", "POST /_dashboards/api/saved_objects/_import",
 	}; !slices.Equal(writes, want) {
 		t.Errorf("the first run wrote %q", writes)
 	}
 	for _, args := range [][]string{nil, {"--dry-run"}, {"--existing"}} {
-		if others := unlike(s.setup(exitOK, args...), "in place"); len(others) > 0 {
+		if others := notInState(s.setup(exitOK, args...), "in place"); len(others) > 0 {
 			t.Errorf("%q again: %q", args, others)
 		}
 		if writes := s.writes(); len(writes) > 0 {
@@ -160,8 +160,8 @@ func TestSetup(t *testing.T) {
 	}
 }
 
-// What was changed on the domain, or is wanted otherwise, is shown by a dry run and
-// mended by the next, and nothing else is touched.
+// A dry run shows what was changed on the domain or by a setting. The next run changes
+// exactly that.
 func TestSetupDrift(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -183,13 +183,13 @@ func TestSetupDrift(t *testing.T) {
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("%s: the dry run wrote: %q", name, writes)
 		}
-		s.holds(dry, kind+": would be changed\n"+strings.Join(changes, "\n")+"\n")
-		s.holds(s.setup(exitOK, args...), kind+": changed\n"+strings.Join(changes, "\n")+"\n")
+		s.wantLines(dry, kind+": would be changed\n"+strings.Join(changes, "\n")+"\n")
+		s.wantLines(s.setup(exitOK, args...), kind+": changed\n"+strings.Join(changes, "\n")+"\n")
 		if writes := s.writes(); !slices.Equal(writes, []string{write}) {
 			t.Errorf("%s: wrote %q", name, writes)
 		}
-		if others := unlike(s.setup(exitOK, args...), "in place"); len(others) > 0 {
-			t.Errorf("%s: not mended: %q", name, others)
+		if others := notInState(s.setup(exitOK, args...), "in place"); len(others) > 0 {
+			t.Errorf("%s: still different: %q", name, others)
 		}
 	}
 	put := func(path, body string) func() {
@@ -199,7 +199,7 @@ func TestSetupDrift(t *testing.T) {
 			}
 		}
 	}
-	none := func() {}
+	noDrift := func() {}
 	const putPolicy, imported = "PUT /_plugins/_ism/policies/PREFIX", "POST /_dashboards/api/saved_objects/_import"
 	f("template by hand", func() {
 		var found struct {
@@ -215,19 +215,19 @@ func TestSetupDrift(t *testing.T) {
 		body, _ := json.Marshal(template)
 		put("/_index_template/"+s.prefix, string(body))()
 	}, nil, "template PREFIX", []string{`  template.settings.index.refresh_interval: "9s" → "1s"`}, "PUT /_index_template/PREFIX")
-	f("template by a setting", none, []string{"--index-shards=2"}, "template PREFIX", []string{`  template.settings.index.number_of_shards: "1" → "2"`}, "PUT /_index_template/PREFIX")
+	f("template by a setting", noDrift, []string{"--index-shards=2"}, "template PREFIX", []string{`  template.settings.index.number_of_shards: "1" → "2"`}, "PUT /_index_template/PREFIX")
 	s.setup(exitOK)
 	f("policy by hand", func() {
 		policy(func(p map[string]any) {
 			p["states"].([]any)[0].(map[string]any)["transitions"].([]any)[0].(map[string]any)["conditions"] = map[string]any{"min_doc_count": 5}
 		})
 	}, nil, "policy PREFIX", []string{`  states[0].transitions[0].conditions.min_index_age: none → "31d"`}, putPolicy)
-	f("a state more", func() {
+	f("an additional state", func() {
 		policy(func(p map[string]any) {
 			p["states"] = append(p["states"].([]any), map[string]any{"name": "more", "actions": []any{}, "transitions": []any{}})
 		})
 	}, nil, "policy PREFIX", []string{`  states[2]: {"actions":[],"name":"more","transitions":[]} → none`}, putPolicy)
-	f("policy by a setting", none, []string{"--delete-after=60d"}, "policy PREFIX", []string{
+	f("policy by a setting", noDrift, []string{"--delete-after=60d"}, "policy PREFIX", []string{
 		`  description: … newest document is 30d old, and keeps the dead letters in PREFIX-dead-letter" → … newest document is 60d old, and keeps the dead letters in PREFIX-dead-letter"`,
 		`  states[0].transitions[0].conditions.min_index_age: "31d" → "61d"`,
 	}, putPolicy)
@@ -235,7 +235,7 @@ func TestSetupDrift(t *testing.T) {
 	f("search by hand", func() {
 		object("search:PREFIX-lines", func(a map[string]any) { a["columns"] = []any{"message"} })
 	}, nil, "search PREFIX-lines", []string{`  attributes.columns: ["message"] → ["level","msg","message","log_group"]`}, imported)
-	f("JSON within", func() {
+	f("nested JSON", func() {
 		object("dashboard:PREFIX-operations", func(a map[string]any) { a["optionsJSON"] = `{"useMargins":false,"hidePanelTitles":false}` })
 	}, nil, "dashboard PREFIX-operations", []string{`  attributes.optionsJSON.useMargins: false → true`}, imported)
 	f("a field of the index pattern", func() {
@@ -244,16 +244,16 @@ func TestSetupDrift(t *testing.T) {
 		})
 	}, nil, "index-pattern PREFIX", []string{`  attributes.fields.level.type: "number" → "string"`}, imported)
 	s.dashboards.Delete("search:" + s.prefix + "-errors")
-	s.holds(s.setup(exitOK), "search PREFIX-errors: installed\n")
+	s.wantLines(s.setup(exitOK), "search PREFIX-errors: installed\n")
 }
 
-// What people add to an index pattern stays when it is written again.
+// Users' additions to an index pattern stay when it is written again.
 func TestSetupKeepsAdded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.env["SCHEMA"] = "ecs" // which has a format of its own
+	s.env["SCHEMA"] = "ecs" // which sets a field format
 	s.setup(exitOK)
-	var was map[string]any
+	var after map[string]any
 	edit := func(f func(attributes map[string]any)) {
 		s.dashboards.Edit("index-pattern:"+s.prefix, func(o map[string]any) { f(o["attributes"].(map[string]any)) })
 	}
@@ -263,14 +263,14 @@ func TestSetupKeepsAdded(t *testing.T) {
 		a["fieldFormatMap"] = strings.Replace(a["fieldFormatMap"].(string), "{", `{"http.response.bytes":{"id":"bytes"},`, 1)
 		a["sourceFilters"] = `[{"value":"secret"}]`
 	})
-	if others := unlike(s.setup(exitOK), "in place"); len(others) > 0 {
+	if others := notInState(s.setup(exitOK), "in place"); len(others) > 0 {
 		t.Errorf("%q", others)
 	}
 	edit(func(a map[string]any) { a["timeFieldName"] = "event.created" })
-	s.holds(s.setup(exitOK), "index-pattern PREFIX: changed\n  attributes.timeFieldName: \"event.created\" → \"@timestamp\"\n")
-	edit(func(a map[string]any) { was = maps.Clone(a) })
+	s.wantLines(s.setup(exitOK), "index-pattern PREFIX: changed\n  attributes.timeFieldName: \"event.created\" → \"@timestamp\"\n")
+	edit(func(a map[string]any) { after = maps.Clone(a) })
 	var fields []map[string]any
-	if err := json.Unmarshal([]byte(was["fields"].(string)), &fields); err != nil {
+	if err := json.Unmarshal([]byte(after["fields"].(string)), &fields); err != nil {
 		t.Fatal(err)
 	}
 	counts := map[any]any{}
@@ -279,19 +279,19 @@ func TestSetupKeepsAdded(t *testing.T) {
 	}
 	_, gone := counts["gone"]
 	if counts["slow"] != 2.0 || counts["log.level"] != 7.0 || counts["message"] != 0.0 || gone {
-		t.Errorf("fields %v", was["fields"])
+		t.Errorf("fields %v", after["fields"])
 	}
 	for _, want := range []string{`"http.response.bytes":{"id":"bytes"}`, `"event.duration":{"id":"duration"`} {
-		if !strings.Contains(was["fieldFormatMap"].(string), want) {
-			t.Errorf("formats %v", was["fieldFormatMap"])
+		if !strings.Contains(after["fieldFormatMap"].(string), want) {
+			t.Errorf("formats %v", after["fieldFormatMap"])
 		}
 	}
-	if was["sourceFilters"] != `[{"value":"secret"}]` || was["timeFieldName"] != "@timestamp" {
-		t.Errorf("%v", was)
+	if after["sourceFilters"] != `[{"value":"secret"}]` || after["timeFieldName"] != "@timestamp" {
+		t.Errorf("%v", after)
 	}
 }
 
-// putPolicy is what another person's change does.
+// putPolicy changes the policy as another person would.
 func (s *site) putPolicy(policy map[string]any) {
 	s.t.Helper()
 	var found struct {
@@ -312,8 +312,7 @@ func (s *site) putPolicy(policy map[string]any) {
 	resp.Body.Close()
 }
 
-// What Dashboards and the plugin add by themselves, and what people may set, is left
-// as it is.
+// setup leaves alone what Dashboards and the plugin add, and what users can set.
 func TestSetupLeavesAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -339,7 +338,7 @@ func TestSetupLeavesAlone(t *testing.T) {
 		attributes["visState"] = strings.Replace(attributes["visState"].(string), "{", `{"added":1,`, 1)
 	})
 	s.writes()
-	if others := unlike(s.setup(exitOK), "in place"); len(others) > 0 || len(s.writes()) > 0 {
+	if others := notInState(s.setup(exitOK), "in place"); len(others) > 0 || len(s.writes()) > 0 {
 		t.Errorf("changed: %q", others)
 	}
 	s.setup(exitOK, "--delete-after=10d")
@@ -348,7 +347,7 @@ func TestSetupLeavesAlone(t *testing.T) {
 	}
 }
 
-// Indices that are there get the policy when that is asked for, and no others.
+// Existing indices without a policy get ours only with --existing.
 func TestSetupExisting(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -361,49 +360,49 @@ func TestSetupExisting(t *testing.T) {
 		s.ism.CreateIndex(fmt.Sprintf("%s-2019-%02d", s.prefix, i), "")
 	}
 	out := s.setup(exitOK, "--skip=templates,dashboards")
-	s.holds(out, "templates: left out: --skip\n", "policy PREFIX: installed\nindices PREFIX: left out: with --existing they get it, and those past their time are deleted within minutes\n  PREFIX-2018-12-10: no policy → PREFIX\n",
+	s.wantLines(out, "templates: left out: --skip\n", "policy PREFIX: installed\nindices PREFIX: left out: with --existing they get it, and those past their time are deleted within minutes\n  PREFIX-2018-12-10: no policy → PREFIX\n",
 		"  and 29 more\n", "dashboards: left out: --skip\n")
-	s.ism.CreateIndex(s.prefix+"-2018-12-12", s.prefix) // which has it by its template
+	s.ism.CreateIndex(s.prefix+"-2018-12-12", s.prefix) // has the policy by its template
 	s.writes()
 	s.setup(exitOK, "--skip=templates,dashboards", "--existing", "--dry-run")
 	if writes := s.writes(); len(writes) > 0 {
 		t.Errorf("the dry run wrote: %q", writes)
 	}
-	s.holds(s.setup(exitOK, "--skip=templates,dashboards", "--existing"), "indices PREFIX: changed: 1 have another policy and keep it: PREFIX-2018-12-11\n")
+	s.wantLines(s.setup(exitOK, "--skip=templates,dashboards", "--existing"), "indices PREFIX: changed: 1 have another policy and keep it: PREFIX-2018-12-11\n")
 	writes := s.writes()
 	if len(writes) != 3 || !strings.HasPrefix(writes[0], "POST /_plugins/_ism/add/PREFIX-2018-12-10,PREFIX-2019-00,") {
 		t.Errorf("wrote %q", writes)
 	}
-	// The plugin lags behind what it was told, and reports no version before the first turn.
+	// The plugin applies a policy later, and reports no version before its first run.
 	for range 2 {
-		s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: in place: 1 have another policy and keep it: PREFIX-2018-12-11\n")
+		s.wantLines(s.setup(exitOK, "--existing"), "indices PREFIX: in place: 1 have another policy and keep it: PREFIX-2018-12-11\n")
 		s.ism.Turn()
 	}
 
-	// The index of events outside the window is named in full, and was not there yet.
+	// The index of events outside the window has no date in its name, and did not exist yet.
 	s.ism.CreateIndex(s.prefix+"-outside", "")
-	s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-outside: no policy → PREFIX\n")
+	s.wantLines(s.setup(exitOK, "--existing"), "indices PREFIX: changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-outside: no policy → PREFIX\n")
 	s.ism.Turn()
 
-	// Another form of the policy comes to those that have it.
+	// The indices that have the policy get its new version.
 	dry := s.setup(exitOK, "--existing", "--delete-after=7d", "--dry-run")
-	s.holds(dry, "indices PREFIX: would be changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
-	s.holds(s.setup(exitOK, "--delete-after=7d"), "indices PREFIX: left out: with --existing")
+	s.wantLines(dry, "indices PREFIX: would be changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
+	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "indices PREFIX: left out: with --existing")
 	s.writes()
-	s.holds(s.setup(exitOK, "--existing", "--delete-after=7d"), "policy PREFIX: in place\nindices PREFIX: changed")
+	s.wantLines(s.setup(exitOK, "--existing", "--delete-after=7d"), "policy PREFIX: in place\nindices PREFIX: changed")
 	if writes := s.writes(); len(writes) != 3 || !strings.HasPrefix(writes[0], "POST /_plugins/_ism/change_policy/PREFIX-2018-12-10,PREFIX-2018-12-12,") {
 		t.Errorf("wrote %q", writes)
 	}
 	s.ism.Turn()
-	s.holds(s.setup(exitOK, "--existing", "--delete-after=7d"), "indices PREFIX: in place")
+	s.wantLines(s.setup(exitOK, "--existing", "--delete-after=7d"), "indices PREFIX: in place")
 
 	s.ism.CreateIndex(s.prefix+"-2020-01-01", "")
 	s.ism.Forbidden = s.prefix + "-2020-01-01"
-	s.holds(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: give policy PREFIX to indices: OpenSearch passes over 1 of PREFIX-2020-01-01,")
+	s.wantLines(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: give policy PREFIX to indices: OpenSearch passes over 1 of PREFIX-2020-01-01,")
 }
 
-// An index that was made before its policy changed has the earlier form until it is told
-// otherwise, whether it had its first turn or not.
+// An index created before its policy changed keeps the earlier version until setup changes
+// it, whether the plugin has already processed the index or not.
 func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -412,48 +411,48 @@ func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 	today, other := s.prefix+"-2026-01-01", s.prefix+"-2026-01-02"
 	s.ism.CreateIndex(today, s.prefix)
 	s.ism.CreateIndex(other, s.prefix)
-	s.holds(s.setup(exitOK), "indices PREFIX: in place\n")
+	s.wantLines(s.setup(exitOK), "indices PREFIX: in place\n")
 	const earlier = "  PREFIX-2026-01-01: an earlier version of PREFIX → this one\n"
-	s.holds(s.setup(exitOK, "--delete-after=7d"), "policy PREFIX: changed\n", "indices PREFIX: left out: with --existing they get it", earlier)
+	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "policy PREFIX: changed\n", "indices PREFIX: left out: with --existing they get it", earlier)
 
-	// One that may not be changed does not keep the others from it.
+	// A change denied for one index does not prevent the change of the others.
 	s.ism.Forbidden = other
-	s.holds(s.setup(exitFailure, "--delete-after=7d", "--existing"), "indices PREFIX: failed: give policy PREFIX to indices: OpenSearch answers 403 Forbidden")
+	s.wantLines(s.setup(exitFailure, "--delete-after=7d", "--existing"), "indices PREFIX: failed: give policy PREFIX to indices: OpenSearch answers 403 Forbidden")
 	s.ism.Forbidden = ""
 	s.ism.Turn()
-	s.holds(s.setup(exitOK, "--delete-after=7d"), "  PREFIX-2026-01-02: an earlier version of PREFIX → this one\n")
+	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "  PREFIX-2026-01-02: an earlier version of PREFIX → this one\n")
 	if out := s.setup(exitOK, "--delete-after=7d"); strings.Contains(out, earlier) {
-		t.Errorf("it did not take the policy:\n%s", out)
+		t.Errorf("the index did not get the policy:\n%s", out)
 	}
 
-	// A change by hand and back is another version of the same form.
+	// Changing the policy and changing it back gives a new version with the same content.
 	s.setup(exitOK, "--delete-after=7d", "--existing")
 	s.ism.Turn()
 	s.ism.CreateIndex(s.prefix+"-2026-01-03", s.prefix)
 	s.setup(exitOK, "--delete-after=8d")
 	s.setup(exitOK, "--delete-after=7d")
 	if out := s.setup(exitOK, "--delete-after=7d", "--dry-run"); strings.Contains(out, "2026-01-03") {
-		t.Errorf("an index that has the form is told:\n%s", out)
+		t.Errorf("an index with the same content is listed:\n%s", out)
 	}
 }
 
-// Two that give a policy at once do not fail over what the other has done.
+// Two runs that assign the policy at the same time do not fail over each other's changes.
 func TestSetupExistingConflict(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
 	s.setup(exitOK)
 	s.ism.CreateIndex(s.prefix+"-2026-01-01", "")
-	var meanwhile atomic.Bool
+	var ran atomic.Bool
 	s.ism.Before = func(r *http.Request) {
-		if strings.Contains(r.URL.Path, "/add/") && !meanwhile.Swap(true) {
+		if strings.Contains(r.URL.Path, "/add/") && !ran.Swap(true) {
 			s.setup(exitOK, "--existing")
 		}
 	}
-	s.holds(s.setup(exitOK, "--existing"), "indices PREFIX: changed\n")
+	s.wantLines(s.setup(exitOK, "--existing"), "indices PREFIX: changed\n")
 }
 
-// A plugin that is switched off takes policies and does nothing by them.
+// A plugin that is switched off accepts policies but does not apply them: setup warns.
 func TestSetupPoliciesOff(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -469,7 +468,7 @@ func TestSetupPoliciesOff(t *testing.T) {
 				}
 				continue
 			}
-			s.holds(out, "  warning: Index State Management is switched off ("+want+" is false): indices are not deleted: switch it on: PUT /_cluster/settings {\"persistent\":{\""+want+"\":true}}\n")
+			s.wantLines(out, "  warning: Index State Management is switched off ("+want+" is false): indices are not deleted: switch it on: PUT /_cluster/settings {\"persistent\":{\""+want+"\":true}}\n")
 		}
 	}
 	const name, legacy = "plugins.index_state_management.enabled", "opendistro.index_state_management.enabled"
@@ -489,10 +488,10 @@ func TestSetupPoliciesOff(t *testing.T) {
 		}
 		return http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/state]"},"status":403}`
 	}
-	s.holds(s.setup(exitOK), "policy PREFIX: in place\n  warning: whether Index State Management is switched on cannot be asked: OpenSearch answers 403: security_exception: no permissions for [cluster:monitor/state]: allow cluster:monitor/state")
+	s.wantLines(s.setup(exitOK), "policy PREFIX: in place\n  warning: whether Index State Management is switched on cannot be asked: OpenSearch answers 403: security_exception: no permissions for [cluster:monitor/state]: allow cluster:monitor/state")
 }
 
-// Two that set up the same domain do not undo each other's.
+// Two runs against the same domain do not undo each other's changes.
 func TestSetupConflict(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -507,9 +506,9 @@ func TestSetupConflict(t *testing.T) {
 		}
 	}
 	out := s.setup(exitOK, "--skip=templates")
-	s.holds(out, "policy PREFIX: changed\n")
+	s.wantLines(out, "policy PREFIX: changed\n")
 	if !strings.Contains(out, `"91d" → "31d"`) {
-		t.Errorf("what it replaced is not told:\n%s", out)
+		t.Errorf("the replaced value is not reported:\n%s", out)
 	}
 	once = sync.Once{}
 	s.ism.Before = func(r *http.Request) {
@@ -520,14 +519,14 @@ func TestSetupConflict(t *testing.T) {
 			})
 		}
 	}
-	s.holds(s.setup(exitOK, "--skip=templates", "--delete-after=5d"), "policy PREFIX: in place\n")
+	s.wantLines(s.setup(exitOK, "--skip=templates", "--delete-after=5d"), "policy PREFIX: in place\n")
 }
 
-// What fails is told with what to do, and the rest is done.
+// setup reports each failure with its remedy, and does the rest.
 func TestSetup_Failure(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	answers := func(part string, status int, body string) {
+	answer := func(part string, status int, body string) {
 		s.refuse = func(r *http.Request) (int, string) {
 			if strings.Contains(r.URL.Path, part) {
 				return status, body
@@ -557,18 +556,18 @@ func TestSetup_Failure(t *testing.T) {
 		s.ism.Path = fakedomain.Path
 	}
 	const others = `index-pattern PREFIX: (installed|in place)$`
-	answers("/_ism/", http.StatusBadRequest, `{"error":"no handler found for uri [/_plugins/_ism/policies/x] and method [GET]"}`)
+	answer("/_ism/", http.StatusBadRequest, `{"error":"no handler found for uri [/_plugins/_ism/policies/x] and method [GET]"}`)
 	f("no plugin", nil, `policy PREFIX: failed: OpenSearch has no Index State Management: .*--skip=policy`, others, `logsluice: 1 of \d+ could not be set up$`)
 	const denied = `{"error":{"type":"security_exception","reason":"no permissions for [indices:admin/index_template/put] and User [name=x]"},"status":403}`
-	answers("/_index_template/", http.StatusForbidden, denied)
+	answer("/_index_template/", http.StatusForbidden, denied)
 	f("403", nil, `template PREFIX: failed: .*403 Forbidden: .*indices:admin/index_template/put.*: give the user the role`, `policy PREFIX: (installed|in place)$`, others)
-	answers("/", http.StatusUnauthorized, "Unauthorized")
+	answer("/", http.StatusUnauthorized, "Unauthorized")
 	f("401", nil, `OpenSearch: failed: .*401 Unauthorized: .*OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD`, `templates: left out: OpenSearch cannot be used`, `policy: left out: OpenSearch`, others)
-	answers("/", http.StatusNotFound, "404 page not found")
+	answer("/", http.StatusNotFound, "404 page not found")
 	f("another server", nil, `OpenSearch: failed: .*404 Not Found: 404 page not found: correct OPENSEARCH_URL`, `templates: left out`, others)
-	answers("/", http.StatusOK, "<html>")
+	answer("/", http.StatusOK, "<html>")
 	f("HTML", nil, `OpenSearch: failed: what answers at http://.* is not OpenSearch: correct OPENSEARCH_URL`, others)
-	f("away", map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1"}, `OpenSearch: failed: .*connection refused: check that it is running.*OPENSEARCH_URL`, others)
+	f("down", map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1"}, `OpenSearch: failed: .*connection refused: check that it is running.*OPENSEARCH_URL`, others)
 	secure := httptest.NewUnstartedServer(s.dashboards)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -577,33 +576,33 @@ func TestSetup_Failure(t *testing.T) {
 	s.dashboards.NotReady = true
 	f("not ready", nil, `dashboards: failed: read the saved objects: OpenSearch Dashboards answers 503 .*: check the domain's health`, `policy PREFIX: in place$`)
 	f("path", map[string]string{"DASHBOARDS_URL": strings.TrimSuffix(s.env["DASHBOARDS_URL"], "/_dashboards")}, `dashboards: failed: .*404.*: correct DASHBOARDS_URL`)
-	f("OpenSearch in place of Dashboards", map[string]string{"DASHBOARDS_URL": s.search.URL}, `dashboards: failed: .*no handler found.*: correct DASHBOARDS_URL`)
-	f("Dashboards away", map[string]string{"DASHBOARDS_URL": "http://127.0.0.1:1"}, `dashboards: failed: .*connection refused: check that it is running.*DASHBOARDS_URL`)
+	f("OpenSearch instead of Dashboards", map[string]string{"DASHBOARDS_URL": s.search.URL}, `dashboards: failed: .*no handler found.*: correct DASHBOARDS_URL`)
+	f("Dashboards down", map[string]string{"DASHBOARDS_URL": "http://127.0.0.1:1"}, `dashboards: failed: .*connection refused: check that it is running.*DASHBOARDS_URL`)
 
 	s.dashboards.Delete("dashboard:" + s.prefix + "-operations")
 	s.dashboards.Delete("search:" + s.prefix + "-lines")
 	s.dashboards.Refuse = map[string]string{"search:" + s.prefix + "-lines": "too long"}
 	f("an object", nil, `search PREFIX-lines: failed: import the saved object: OpenSearch Dashboards answers unknown: too long$`, `dashboard PREFIX-operations: installed$`)
-	s.holds(s.setup(exitOK), "search PREFIX-lines: installed\n")
+	s.wantLines(s.setup(exitOK), "search PREFIX-lines: installed\n")
 
 	s.env["DASHBOARDS_URL"] = ""
-	s.holds(s.setup(exitOK), "dashboards: left out: DASHBOARDS_URL (--dashboards-url) is not set\n")
+	s.wantLines(s.setup(exitOK), "dashboards: left out: DASHBOARDS_URL (--dashboards-url) is not set\n")
 }
 
-// Open Distro has the plugin at another path.
+// In Open Distro the plugin has another path.
 func TestSetupOpenDistro(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.ism.Path = "/_opendistro/_ism/"
 	s.ism.CreateIndex(s.prefix+"-2018-12-10", "")
-	s.holds(s.setup(exitOK, "--existing"), "policy PREFIX: installed\nindices PREFIX: changed\n")
-	// It does not show the form that an index has, until that runs.
-	s.holds(s.setup(exitOK), "  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
+	s.wantLines(s.setup(exitOK, "--existing"), "policy PREFIX: installed\nindices PREFIX: changed\n")
+	// Open Distro shows the version that an index has only after the plugin's next run.
+	s.wantLines(s.setup(exitOK), "  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
 	s.ism.Turn()
-	s.holds(s.setup(exitOK), "policy PREFIX: in place\nindices PREFIX: in place\n")
+	s.wantLines(s.setup(exitOK), "policy PREFIX: in place\nindices PREFIX: in place\n")
 }
 
-// Settings of setup are told like those of run.
+// setup reports invalid settings as run does.
 func TestSetupSettings_Failure(t *testing.T) {
 	t.Parallel()
 	f := func(want string, env map[string]string, args ...string) {
@@ -630,8 +629,8 @@ func TestSetupSettings_Failure(t *testing.T) {
 	f("--skip", nil, "--skip=all")
 }
 
-// Requests to Dashboards prove their sender as those to OpenSearch do, go below its
-// base path and name the tenant.
+// Requests to Dashboards are authenticated like those to OpenSearch, go below its base
+// path, and name the tenant.
 func TestSetupDashboardsRequests(t *testing.T) {
 	t.Parallel()
 	dashboards := &fakedomain.Dashboards{BasePath: "/_dashboards"}
@@ -670,7 +669,7 @@ func TestSetupDashboardsRequests(t *testing.T) {
 			}
 		})
 	}
-	f("none", "/_dashboards", nil, "", "global") // without, Dashboards takes the private tenant of who asks
+	f("none", "/_dashboards", nil, "", "global") // otherwise Dashboards uses the private tenant of the user
 	f("a slash", "/_dashboards/", nil, "", "global")
 	f("basic", "/_dashboards", map[string]string{"OPENSEARCH_USERNAME": "user", "OPENSEARCH_PASSWORD": "word", "DASHBOARDS_TENANT": "team"}, "Basic dXNlcjp3b3Jk", "team")
 	f("signed", "/_dashboards", map[string]string{"OPENSEARCH_SIGV4": "es"}, "/ap-northeast-1/es/aws4_request", "global")

@@ -16,32 +16,32 @@ import (
 	"logsluice/local/localtest"
 )
 
-// ask has the real OpenSearch do something; PREFIX in it is the prefix.
+// ask sends a request to the real OpenSearch. PREFIX in path and body stands for the prefix.
 func (s *site) ask(method, path, body string) {
 	s.t.Helper()
-	named := strings.NewReplacer("PREFIX", s.prefix).Replace
-	if err := inspect.Ask(s.t.Context(), localtest.Client(s.t), method, named(path), named(body), nil); err != nil {
+	expand := strings.NewReplacer("PREFIX", s.prefix).Replace
+	if err := inspect.Ask(s.t.Context(), localtest.Client(s.t), method, expand(path), expand(body), nil); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// remove deletes, also when the test is over, what may be there.
+// remove deletes the resource at path if it exists. It also works after the test.
 func (s *site) remove(path string) {
 	_ = inspect.Ask(context.Background(), localtest.Client(s.t), http.MethodDelete, strings.ReplaceAll(path, "PREFIX", s.prefix), "", nil)
 }
 
-// warnings are those of an output of setup.
+// warnings returns the warnings in an output of setup.
 func warnings(out string) (found []string) {
 	for line := range strings.Lines(out) {
-		if text, is := strings.CutPrefix(line, "  warning: "); is {
+		if text, ok := strings.CutPrefix(line, "  warning: "); ok {
 			found = append(found, strings.TrimSpace(text))
 		}
 	}
 	return found
 }
 
-// told checks that warnings are as many as wanted, each beginning as it should.
-func told(t *testing.T, name string, got []string, want ...string) {
+// wantWarnings checks that got has as many warnings as want, each with the wanted prefix.
+func wantWarnings(t *testing.T, name string, got []string, want ...string) {
 	t.Helper()
 	same := len(got) == len(want)
 	for i := range min(len(got), len(want)) {
@@ -52,8 +52,9 @@ func told(t *testing.T, name string, got []string, want ...string) {
 	}
 }
 
-// A template of others that comes before ours, for all names or for one, is told by its
-// name and priority, in a dry run of a fresh domain too; one that comes after is not.
+// setup warns of another template that comes before ours, for all names or for one, with
+// its name and priority, also in a dry run on a fresh domain. It does not warn of one that
+// comes after ours.
 func TestSetupOverridden(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -65,10 +66,10 @@ func TestSetupOverridden(t *testing.T) {
 		t.Helper()
 		s.ask(http.MethodPut, other, fmt.Sprintf(`{"index_patterns":[%q,"no-such-*"],"priority":%d}`, pattern, priority))
 		for _, args := range [][]string{{"--dry-run"}, nil, nil} {
-			told(t, name, warnings(s.setup(exitOK, append(args, "--skip=policy")...)), want...)
+			wantWarnings(t, name, warnings(s.setup(exitOK, append(args, "--skip=policy")...)), want...)
 		}
 		s.ask(http.MethodDelete, other, "")
-		told(t, name+" is gone", warnings(s.setup(exitOK, "--skip=policy")))
+		wantWarnings(t, name+" is gone", warnings(s.setup(exitOK, "--skip=policy")))
 		for _, template := range []string{"PREFIX", "PREFIX-dead-letter"} {
 			s.ask(http.MethodDelete, "/_index_template/"+template, "")
 		}
@@ -79,19 +80,19 @@ func TestSetupOverridden(t *testing.T) {
 	}
 	f("catch-all", "PREFIX*", 300, before("PREFIX-outside", day(-1), day(0), day(1)))
 	f("tomorrow's", day(1), 300, before(day(1)))
-	f("the year after it ends at a digit", strings.TrimSuffix(day(1), day(1)[len(day(1))-1:])+"*", 300, before(slices.DeleteFunc([]string{day(-1), day(0), day(1)}, func(n string) bool {
+	f("pattern up to the last digit of the date", strings.TrimSuffix(day(1), day(1)[len(day(1))-1:])+"*", 300, before(slices.DeleteFunc([]string{day(-1), day(0), day(1)}, func(n string) bool {
 		return n[:len(n)-1] != day(1)[:len(n)-1]
 	})...))
-	f("outside", "*FIX-outside", 300) // another prefix
+	f("outside of another prefix", "*FIX-outside", 300)
 	f("outside", "PREFIX-out*", 300, before("PREFIX-outside"))
 	f("dead letters", "PREFIX-dead*", 2000, "index template PREFIX-others (priority 2000) comes before PREFIX-dead-letter (priority 1000) for PREFIX-dead-letter: ")
 	f("all and dead letters", "PREFIX-*", 2000, strings.Replace(before("PREFIX-outside", day(-1), day(0), day(1)), "300", "2000", 1), "index template PREFIX-others (priority 2000) comes before PREFIX-dead-letter")
 	f("lower", "PREFIX*", ours-1)
 
-	// Legacy templates are for names without an index template.
+	// Legacy templates apply only to names without an index template.
 	s.ask(http.MethodPut, "/_template/PREFIX", `{"index_patterns":["PREFIX-*"],"order":9999,"settings":{"index.default_pipeline":"p"}}`)
 	t.Cleanup(func() { s.remove("/_template/PREFIX") })
-	told(t, "legacy", warnings(s.setup(exitOK, "--skip=policy")))
+	wantWarnings(t, "legacy", warnings(s.setup(exitOK, "--skip=policy")))
 	s.ask(http.MethodDelete, "/_index_template/PREFIX", "")
 
 	s.ask(http.MethodPut, other, fmt.Sprintf(`{"index_patterns":["PREFIX-*"],"priority":%d}`, ours))
@@ -106,22 +107,22 @@ func TestSetupOverridden(t *testing.T) {
 	s.ask(http.MethodDelete, other, "")
 }
 
-// What may not be asked is told with the permission, and all else is done.
+// setup warns with the missing permission where a request is denied, and does the rest.
 func TestSetupOverridden_Forbidden(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.env["DASHBOARDS_URL"] = ""
-	f := func(what, want string) {
+	f := func(path, want string) {
 		t.Helper()
 		s.refuse = func(r *http.Request) (int, string) {
-			if !strings.HasSuffix(r.URL.Path, what) && !strings.Contains(r.URL.Path, what+"/") {
+			if !strings.HasSuffix(r.URL.Path, path) && !strings.Contains(r.URL.Path, path+"/") {
 				return 0, ""
 			}
 			return http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions"},"status":403}`
 		}
 		got := warnings(s.setup(exitOK, "--skip=policy"))
 		if len(got) != 2 || !strings.Contains(got[0], want) || !strings.Contains(got[0], "403: security_exception: no permissions: allow ") {
-			t.Errorf("%s: %q", what, got)
+			t.Errorf("%s: %q", path, got)
 		}
 	}
 	f("/_settings", "allow indices:monitor/settings/get")
@@ -132,31 +133,31 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 		}
 		return http.StatusInternalServerError, `{"error":{"type":"null_pointer_exception","reason":"broken"},"status":500}`
 	}
-	told(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: check the domain's health"}, 2)...)
+	wantWarnings(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: check the domain's health"}, 2)...)
 	s.refuse = func(r *http.Request) (int, string) {
 		if !strings.Contains(r.URL.Path, "/_simulate") {
 			return 0, ""
 		}
 		return http.StatusBadGateway, "<html>"
 	}
-	told(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: check", "which")
+	wantWarnings(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: check", "which")
 	s.refuse = func(r *http.Request) (int, string) {
 		if !strings.HasSuffix(r.URL.Path, "/_settings") {
 			return 0, ""
 		}
 		return http.StatusOK, "<html>"
 	}
-	s.holds(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: what answers at "+s.env["OPENSEARCH_URL"]+" is not OpenSearch: correct OPENSEARCH_URL (--opensearch-url)\n")
+	s.wantLines(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: what answers at "+s.env["OPENSEARCH_URL"]+" is not OpenSearch: correct OPENSEARCH_URL (--opensearch-url)\n")
 	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""
 		}
 		return http.StatusForbidden, `{"Message":"User: x is not authorized to perform: es:ESHttpGet"}`
 	}
-	told(t, "list", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"whether other index templates come before ours cannot be asked: "}, 2)...)
+	wantWarnings(t, "list", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"whether other index templates come before ours cannot be asked: "}, 2)...)
 }
 
-// Ingest pipelines are told, of indices that are there and of those to come.
+// setup warns of ingest pipelines, of existing indices and of future ones.
 func TestSetupPipelines(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -169,31 +170,32 @@ func TestSetupPipelines(t *testing.T) {
 	s.ask(http.MethodPut, "/"+today, `{"settings":{"index":{"default_pipeline":"PREFIX-p","final_pipeline":"_none","hidden":true}}}`)
 	s.ask(http.MethodPut, "/PREFIX-dead-letter", `{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}`)
 	s.ask(http.MethodPost, "/PREFIX-dead-letter/_close", "")
-	told(t, "indices", warnings(s.setup(exitOK, "--skip=policy")),
+	wantWarnings(t, "indices", warnings(s.setup(exitOK, "--skip=policy")),
 		"documents written to "+today+" pass ingest pipeline PREFIX-p (index.default_pipeline): see that PREFIX-p changes no field of the schema and sets neither _id nor _index (where it does, events that are delivered again become dead letters), or remove it: PUT /"+today+`/_settings {"index.default_pipeline":"_none"}`,
 		"documents written to PREFIX-dead-letter pass ingest pipeline PREFIX-q (index.final_pipeline)")
 	s.ask(http.MethodDelete, "/"+today, "")
 	s.ask(http.MethodDelete, "/PREFIX-dead-letter", "")
 
-	// A template that comes after ours, which is not there yet, makes nothing.
+	// A template that comes after ours makes no index, even while ours does not exist yet.
 	s.ask(http.MethodDelete, "/_index_template/PREFIX", "")
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-*"],"priority":1,"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
-	told(t, "a later template", warnings(s.setup(exitOK, "--skip=policy", "--dry-run")))
+	wantWarnings(t, "a later template", warnings(s.setup(exitOK, "--skip=policy", "--dry-run")))
 	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
 
-	// By a component of a template that comes before ours.
+	// A pipeline set by a component of a template that comes before ours.
 	s.ask(http.MethodPut, "/_component_template/PREFIX-c", `{"template":{"settings":{"index":{"final_pipeline":"PREFIX-q"}}}}`)
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-outside"],"priority":300,"composed_of":["PREFIX-c"]}`)
 	t.Cleanup(func() { s.remove("/_index_template/PREFIX*"); s.remove("/_component_template/PREFIX-c") })
-	told(t, "component", warnings(s.setup(exitOK, "--skip=policy")),
+	wantWarnings(t, "component", warnings(s.setup(exitOK, "--skip=policy")),
 		"index template PREFIX-others (priority 300) comes before", "new indices PREFIX-outside get ingest pipeline PREFIX-q (index.final_pipeline): ")
 	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
-	told(t, "none", warnings(s.setup(exitOK, "--skip=policy")))
+	wantWarnings(t, "none", warnings(s.setup(exitOK, "--skip=policy")))
 }
 
-// taken has a name stand for something else than DATA_STREAM says, by what is there or by
-// a template of others, and f look at it.
-func taken(s *site, f func(name string, dataStream bool, found string)) {
+// withTakenNames calls f for each way in which a name conflicts with DATA_STREAM: by an
+// existing index, alias or data stream, or by another template. The domain is cleaned up
+// after each call.
+func withTakenNames(s *site, f func(name string, dataStream bool, found string)) {
 	s.t.Helper()
 	s.env["DASHBOARDS_URL"] = ""
 	today := "PREFIX-" + time.Now().UTC().Format(time.DateOnly)
@@ -224,12 +226,11 @@ func taken(s *site, f func(name string, dataStream bool, found string)) {
 		"PUT "+other+` {"index_patterns":["PREFIX-*"],"priority":300,`+stream+"}")
 }
 
-// setup refuses a name that stands for something else than DATA_STREAM says, and writes
-// nothing, not even the policy.
+// setup fails if a name conflicts with DATA_STREAM, and writes nothing, not even the policy.
 func TestSetupNameTaken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	taken(s, func(name string, dataStream bool, found string) {
+	withTakenNames(s, func(name string, dataStream bool, found string) {
 		t.Helper()
 		for _, args := range [][]string{{"--dry-run"}, nil} {
 			s.writes()
@@ -238,32 +239,32 @@ func TestSetupNameTaken(t *testing.T) {
 				t.Errorf("%s: %s", name, out)
 			}
 			if writes := s.writes(); len(writes) > 0 {
-				t.Errorf("%s: it wrote %q", name, writes)
+				t.Errorf("%s: wrote %q", name, writes)
 			}
 		}
 	})
-	// A stream that is there is right, and its template simulated by its own name.
+	// An existing data stream is no conflict, and its template is simulated by the stream's name.
 	s.env["DATA_STREAM"] = "true"
 	s.setup(exitOK, "--skip=policy")
 	s.ask(http.MethodPut, "/_data_stream/PREFIX", "")
 	t.Cleanup(func() { s.remove("/_data_stream/PREFIX") })
-	told(t, "stream", warnings(s.setup(exitOK, "--skip=policy")))
+	wantWarnings(t, "stream", warnings(s.setup(exitOK, "--skip=policy")))
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX*"],"priority":300,"data_stream":{},"template":{"settings":{"index.default_pipeline":"p"}}}`)
-	told(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) comes before PREFIX ", "new indices PREFIX get ingest pipeline p")
+	wantWarnings(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) comes before PREFIX ", "new indices PREFIX get ingest pipeline p")
 }
 
-// A worker is refused with exit code 2, and has not written anything.
+// A worker exits with code 2 if a name conflicts, and writes nothing.
 func TestRunNameTaken(t *testing.T) {
 	t.Parallel()
-	newStart(t, fakeaws.KinesisOptions{}) // the stream is there
+	newStart(t, fakeaws.KinesisOptions{}) // creates the stream
 	s := newSite(t)
-	taken(s, func(name string, dataStream bool, found string) {
+	withTakenNames(s, func(name string, dataStream bool, found string) {
 		t.Helper()
 		s.writes()
 		for name, value := range s.env {
 			setenv(t, name, value)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // by which a worker stops
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // for a worker that does not exit
 		defer cancel()
 		var log strings.Builder
 		code := program(ctx, t, []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)
@@ -272,12 +273,12 @@ func TestRunNameTaken(t *testing.T) {
 			t.Fatalf("%s: exit %d: %s", name, code, errOut)
 		}
 		if writes := s.writes(); len(writes) > 0 {
-			t.Errorf("%s: it wrote %q", name, writes)
+			t.Errorf("%s: wrote %q", name, writes)
 		}
 	})
 }
 
-// A worker logs what comes before its template and goes on, and is ready.
+// A worker logs a template that comes before its own, continues, and becomes ready.
 func TestRunOverridden(t *testing.T) {
 	t.Parallel()
 	s := newSharedSink(t)
@@ -287,7 +288,7 @@ func TestRunOverridden(t *testing.T) {
 	s.begin("METRICS_ADDRESS=" + address)
 	s.indexed()
 	probed{s.cluster, address}.ready()
-	s.eventually("the template is told", func() bool {
+	s.eventually("the template is logged", func() bool {
 		for line := range strings.Lines(s.w.lines()) {
 			if strings.Contains(line, `"message":"`+string(doctor.Overridden)+`"`) && strings.Contains(line, `"level":"warn"`) && strings.Contains(line, "index template "+s.prefix+"-others (priority 300) comes before "+s.prefix) {
 				return true
