@@ -34,7 +34,7 @@ const eachOnce = "each event arrived once"
 const silence = 20 * time.Second
 
 // errCrash is returned when Telegraf ends before the first document.
-var errCrash = errors.New("Telegraf crashed when it started")
+var errCrash = errors.New("crash of Telegraf at its start")
 
 // runTelegraf runs Telegraf until it has read the whole stream. It returns the usage until it has
 // stopped in order, and which events arrived, which can be more or less than each event once. It

@@ -384,7 +384,7 @@ func TestRunLatest(t *testing.T) {
 	before := generator(6, 1_000)
 	c.produce(before, 1_000)
 	c.expected = make(map[string]loggen.Event)
-	time.Sleep(1100 * time.Millisecond) // Kinesis' clock is read with a resolution of a second
+	time.Sleep(1100 * time.Millisecond) // Kinesis' clock is read with a resolution of one second
 	a := c.start("a", "INITIAL_POSITION=LATEST")
 	c.eventually("the first start is written", func() bool { return strings.Contains(a.lines(), `"first_start":true`) })
 	a.stop()

@@ -33,10 +33,10 @@ const (
 
 // Measured by `make bench PART=cost`, `make bench-index` and `make sim`.
 const (
-	gzipBytes       = 141.5  // of an event in a record
-	textBytes       = 593.6  // of an event, inflated
-	recordBytes     = 15_500 // of a record of the stream
-	indexBytes      = 375.0  // of an event in OpenSearch, one copy, schema default
+	gzipBytes       = 141.5  // per event in a record
+	textBytes       = 593.6  // per event, inflated
+	recordBytes     = 15_500 // per record of the stream
+	indexBytes      = 375.0  // per event in OpenSearch, one copy, schema default
 	consumerSeconds = 2.62   // CPU per million events
 	searchSeconds   = 55.0   // OpenSearch's CPU per million events, one copy
 	shardWrites     = 0.22   // to the lease table per second and shard

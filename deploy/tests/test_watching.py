@@ -176,7 +176,7 @@ def test_no_progress(deploy):
     """The alarm's expression, evaluated: each finished record is progress, whatever its outcome."""
     metrics = {m["Id"]: m for m in deploy("plain").properties("NoProgressAlarm")["Metrics"]}
     expression = metrics["stuck"]["Expression"]
-    assert "FILL(done, 0)" in expression, "no worker at all is no progress"
+    assert "FILL(done, 0)" in expression, "without a worker, nothing is done"
     text = re.sub(r"FILL\((\w+), 0\)", r"\1", expression)
     condition = re.fullmatch(r"IF\((.+), 1, 0\)", text)[1].replace("AND", "and")
     ids = set(metrics) - {"stuck"}

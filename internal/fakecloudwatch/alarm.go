@@ -84,7 +84,7 @@ func (d Definition) State(m *Metrics, at time.Time, extra int) (State, error) {
 		return "", err
 	}
 	// The most recent real values within the range count. If they are fewer than Periods, the
-	// rest is treated as TreatMissingData says.
+	// rest is treated according to TreatMissingData.
 	var recent []bool
 	for _, v := range slices.Backward(values) {
 		if !math.IsNaN(v) && len(recent) < d.Periods {
