@@ -13,8 +13,8 @@ import (
 )
 
 // knownDefects are stories in which the KCL's worker, its DynamoDB checkpointer
-// or other consumers are known to lose, double or block. The table in
-// checkpoint/README.md says which.
+// or other consumers are known to lose, double or block. docs/known-defects.md
+// says which.
 var knownDefects = []struct {
 	name  string
 	story story
