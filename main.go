@@ -17,9 +17,9 @@ import (
 var version string
 
 // programVersion returns the version that the linker set, otherwise the one that the go
-// command recorded.
+// command recorded, or "devel".
 func programVersion() string {
-	if info, ok := debug.ReadBuildInfo(); version == "" && ok && info.Main.Version != "" {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
 	return cmp.Or(version, "devel")
