@@ -22,7 +22,7 @@ type indexGrant struct {
 	Actions  []string `json:"allowed_actions"`
 }
 
-// allow adds a permission for index patterns, or for the cluster if there are none.
+// allow adds a permission for index patterns, or for the cluster without patterns.
 func (r *role) allow(permission string, patterns []string) {
 	if len(patterns) == 0 {
 		r.Cluster = append(r.Cluster, permission)
