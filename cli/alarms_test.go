@@ -25,7 +25,7 @@ import (
 )
 
 // trouble is something that happens to a fleet for a while. The alarms that it sets off
-// are in the table of deploy/README.md, under its name.
+// are in the table of docs/operations.md, under its name.
 type trouble struct {
 	name  string
 	begin func(f *fleet)
@@ -72,14 +72,14 @@ type setOff struct{ during, afterwards []string }
 // readAlarmTable reads which troubles set off which alarms.
 func readAlarmTable(t *testing.T) map[string]setOff {
 	t.Helper()
-	text, err := os.ReadFile("../deploy/README.md")
+	text, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, after, begins := strings.Cut(string(text), "<!-- troubles -->\n")
 	table, _, ends := strings.Cut(after, "<!-- -->")
 	if !begins || !ends {
-		t.Fatal("deploy/README.md has no table of troubles")
+		t.Fatal("docs/operations.md has no table of troubles")
 	}
 	alarms := make(map[string]setOff)
 	rows := slices.Collect(strings.Lines(table))
@@ -87,7 +87,7 @@ func readAlarmTable(t *testing.T) map[string]setOff {
 		cells := strings.Split(row, "|")
 		name := strings.TrimSpace(cells[1])
 		if _, twice := alarms[name]; twice {
-			t.Errorf("deploy/README.md has %q twice", name)
+			t.Errorf("docs/operations.md has %q twice", name)
 		}
 		during, afterwards, _ := strings.Cut(cells[2], "; afterwards")
 		alarms[name] = setOff{alarmsIn(during), alarmsIn(afterwards)}
@@ -117,7 +117,7 @@ const (
 var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlarm", "StreamThrottledAlarm"}
 
 // Each trouble sets off those alarms of deploy/logsluice.yaml that the table of
-// deploy/README.md says, and no other, by the lines that the program writes meanwhile;
+// docs/operations.md says, and no other, by the lines that the program writes meanwhile;
 // then they become OK again. Every alarm is set off by some trouble.
 func TestAlarms(t *testing.T) {
 	if localtest.RaceDetector {
@@ -135,7 +135,7 @@ func TestAlarms(t *testing.T) {
 	for _, trouble := range troubles {
 		want, ok := table[trouble.name]
 		if !ok {
-			t.Errorf("deploy/README.md has no row %q", trouble.name)
+			t.Errorf("docs/operations.md has no row %q", trouble.name)
 			continue
 		}
 		delete(table, trouble.name)
@@ -148,7 +148,7 @@ func TestAlarms(t *testing.T) {
 		})
 	}
 	if len(table) > 0 {
-		t.Errorf("deploy/README.md has rows that no test makes happen: %q", slices.Sorted(maps.Keys(table)))
+		t.Errorf("docs/operations.md has rows that no test makes happen: %q", slices.Sorted(maps.Keys(table)))
 	}
 	if len(silent) > 0 {
 		t.Errorf("nothing sets off %q", slices.Sorted(maps.Keys(silent)))

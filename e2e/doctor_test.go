@@ -248,7 +248,7 @@ func TestDoctor(t *testing.T) {
 	}
 	c.unchanged(t)
 
-	// The same with two links broken, as the README has it.
+	// The same with two links broken, as docs/commands.md has it.
 	c.logs.Reset()
 	c.logs.Group("/ecs/api", subscriptionTo(streamARN+"log"))
 	c.ask(http.MethodPut, "/"+c.today()+"/_settings", `{"index.blocks.write":true}`)
@@ -256,21 +256,21 @@ func TestDoctor(t *testing.T) {
 	if code != exitFailure || errOut != "logsluice: 2 of 11 links are broken\n" {
 		t.Errorf("exit %d, %q", code, errOut)
 	}
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/commands.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, shown, _ := strings.Cut(string(readme), "### Doctor")
+	_, shown, _ := strings.Cut(string(page), "\n## doctor\n")
 	_, shown, _ = strings.Cut(shown, "```\n")
 	shown, _, _ = strings.Cut(shown, "```")
 	if got, want := c.steady(out+errOut), c.steady(shown); got != want {
-		t.Errorf("it prints\n%s\nand the README has\n%s", got, want)
+		t.Errorf("it prints\n%s\nand docs/commands.md has\n%s", got, want)
 	}
 }
 
 // steady is an output without what is different each time: names, addresses, ages.
 func (c *chain) steady(out string) string {
-	out = strings.NewReplacer(c.prefix, "ecs", c.leases.application, "logsluice").Replace(out)
+	out = strings.NewReplacer(c.prefix, "logs", c.leases.application, "logsluice").Replace(out)
 	out = regexp.MustCompile(`http://\S+`).ReplaceAllString(out, "URL")
 	return regexp.MustCompile(`\d+`).ReplaceAllString(regexp.MustCompile(`[\d.]+(ms|s)\b`).ReplaceAllString(out, "TIME"), "N")
 }
@@ -651,19 +651,12 @@ func TestDoctor_Failure(t *testing.T) {
 }
 
 // On a server with the security plugin: what the role of a worker lets doctor find
-// out, what the role of the README lets it, and what else such a server refuses.
+// out, what its own role in docs/permissions.md lets it, and what else such a server refuses.
 func TestDoctorSecured(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
 	s := newSink(t, startNodeWith(t, local.Options{Heap: "256m", Secured: true}), 1)
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := func(role string) string {
-		return strings.NewReplacer(`"ecs-`, `"`+s.prefix+"-", `"ecs"`, `"`+s.prefix+`"`).Replace(role)
-	}
-	workers, doctors := named(readmeRole(t, string(readme), "Which OpenSearch")), named(readmeRole(t, string(readme), "Doctor"))
+	workers, doctors := roleOf(t, "run"), roleOf(t, "doctor")
 	password := rand.Text()
 	s.setPassword(password)
 	s.grant(workers)
@@ -711,11 +704,7 @@ func TestDoctorSecured(t *testing.T) {
 		t.Errorf("%d scratch documents are left by two runs", n)
 	}
 	s.ask(http.MethodDelete, "/"+s.prefix+"-doctor", "")
-	less := strings.Replace(workers, `"indices:data/write/index", `, "", 1)
-	if less == workers {
-		t.Fatal(less)
-	}
-	s.grant(less)
+	s.grant(without(t, workers, "indices:data/write/index"))
 	f("no permission to write", nil, map[string]string{"writing": "broken: PREFIX-doctor takes no document: 403 security_exception: no permissions for [indices:data/write/index]"})
 
 	s.grant(doctors)

@@ -19,7 +19,7 @@ import (
 // grant gives the worker's user a role.
 func (s *sink) grant(role string) {
 	s.t.Helper()
-	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", strings.NewReplacer(`"ecs-*"`, `"`+s.prefix+`-*"`, `"ecs"`, `"`+s.prefix+`"`).Replace(role))
+	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", named(role, s.prefix))
 	s.ask(http.MethodPut, "/_plugins/_security/api/rolesmapping/logsluice", `{"users":["logsluice"]}`)
 }
 
@@ -47,22 +47,15 @@ func (s *sink) admits(password string) bool {
 	return inspect.Ask(s.t.Context(), client, http.MethodGet, "/_plugins/_security/authinfo", "", nil) == nil
 }
 
-// A worker whose user has the role of the README, and no more, indexes. While
+// A worker whose user has the role of docs/permissions.md, and no more, indexes. While
 // its password or its role is not right it is alive and unready and nothing is
 // lost, and it goes on when they are.
 func TestRunSecured(t *testing.T) {
 	t.Parallel()
 	n := startNodeWith(t, local.Options{Heap: "256m", Secured: true})
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := readmeRole(t, string(readme), "Which OpenSearch")
+	role := roleOf(t, "run")
 	const permission = "indices:data/write/index"
-	less := strings.Replace(role, `"`+permission+`", `, "", 1)
-	if less == role {
-		t.Fatalf("the role in the README is without %s: %s", permission, role)
-	}
+	less := without(t, role, permission)
 
 	address, file := freeAddress(t), filepath.Join(t.TempDir(), "password")
 	settings := []string{
@@ -165,7 +158,7 @@ func TestRunSecured(t *testing.T) {
 		s := newSink(t, n, 1)
 		before(s)
 		index := deadletter.Index(s.prefix)
-		s.grant(strings.Replace(role, `"indices:admin/create", `, "", 1))
+		s.grant(without(t, role, "indices:admin/create"))
 		s.work(settings...)
 		if text := s.w.errorLine(s.cluster, "the dead-letter index cannot be created"); !strings.Contains(text, "no permissions for [indices:admin/create]") || !strings.Contains(text, "allow it for "+s.prefix+"-*") {
 			t.Error(text)
@@ -178,23 +171,11 @@ func TestRunSecured(t *testing.T) {
 		s.w.stop()
 	})
 	t.Run("setup", func(t *testing.T) {
-		setUpSecured(newSink(t, n, 1), readmeRole(t, string(readme), "Setting up a domain"))
+		setUpSecured(newSink(t, n, 1), roleOf(t, "setup"))
 	})
 }
 
-// readmeRole is the role under a heading of the README.
-func readmeRole(t *testing.T, readme, heading string) string {
-	t.Helper()
-	_, section, _ := strings.Cut(readme, "\n### "+heading+"\n")
-	_, role, _ := strings.Cut(section, "```json\n")
-	role, _, found := strings.Cut(role, "```")
-	if !found {
-		t.Fatalf("the README has no role under %s", heading)
-	}
-	return role
-}
-
-// setUpSecured sets a domain up as a user with the role of the README, and fails as it
+// setUpSecured sets a domain up as a user with the role of setup, and fails as it
 // should without.
 func setUpSecured(s *sink, role string) {
 	s.t.Helper()
@@ -214,11 +195,11 @@ func setUpSecured(s *sink, role string) {
 	}
 	const permission = "indices:admin/index_template/put"
 	f(exitFailure, role, "wrong", "OpenSearch: failed: ask for the version: OpenSearch answers 401 Unauthorized")
-	f(exitFailure, strings.Replace(role, `, "`+permission+`"`, "", 1), password, "no permissions for ["+permission+"]")
+	f(exitFailure, without(s.t, role, permission), password, "no permissions for ["+permission+"]")
 	f(exitOK, role, password, "template "+s.prefix+": installed\n")
 	f(exitOK, role, password, "template "+s.prefix+": in place\n")
 
-	streams := strings.Replace(role, `"indices:admin/index_template/put"`, `"indices:admin/index_template/put", "indices:admin/index_template/simulate"`, 1)
+	streams := strings.Replace(role, `"indices:admin/index_template/put"`, `"indices:admin/index_template/put","indices:admin/index_template/simulate"`, 1)
 	f(exitOK, streams, password, "template "+s.prefix+": changed\n", "--data-stream")
 	s.ask(http.MethodPut, "/_data_stream/"+s.prefix, "")
 	defer s.ask(http.MethodDelete, "/_data_stream/"+s.prefix, "")

@@ -116,21 +116,21 @@ var rows = []struct {
 	unit  string
 	value func(deployment) float64
 }{
-	{"events a second", "%s", deployment.events},
+	{"events per second", "%s", deployment.events},
 	{"gzip into the stream, MB/s", "%s", func(d deployment) float64 { return d.bytes() / 1e6 }},
 	{"tasks", "%s", deployment.tasks},
 	{"Kinesis, on demand", "$ %s", deployment.onDemand},
-	{"Kinesis, provisioned in its place", "($ %s)", deployment.provisioned},
+	{"Kinesis, provisioned instead", "($ %s)", deployment.provisioned},
 	{"Firehose", "$ %s", deployment.firehose},
 	{"S3 archive", "$ %s", deployment.archive},
 	{"DynamoDB", "$ %s", deployment.leases},
 	{"Fargate", "$ %s", deployment.fargate},
 	{"CloudWatch: metrics, alarms, own logs", "$ %s", deployment.watching},
-	{"**sum, on demand**", "**$ %s**", func(d deployment) float64 {
+	{"**total, on demand**", "**$ %s**", func(d deployment) float64 {
 		return d.onDemand() + d.firehose() + d.archive() + d.leases() + d.fargate() + d.watching()
 	}},
-	{"*beside it:* CloudWatch Logs takes for the same events", "$ %s", func(d deployment) float64 { return logsInGB * gb(d.events()*textBytes) }},
-	{"OpenSearch: index a day, one copy, GB", "%s", func(d deployment) float64 { return d.events() * indexBytes * 86400 / 1e9 }},
+	{"*not included:* CloudWatch Logs, for ingesting the same events", "$ %s", func(d deployment) float64 { return logsInGB * gb(d.events()*textBytes) }},
+	{"OpenSearch: index per day, one copy, GB", "%s", func(d deployment) float64 { return d.events() * indexBytes * 86400 / 1e9 }},
 	{"OpenSearch: vCPUs for indexing one copy", "%s", func(d deployment) float64 { return d.events() / 1e6 * searchSeconds }},
 	{"logsluice: vCPUs in use", "%s", func(d deployment) float64 { return d.events() / 1e6 * consumerSeconds }},
 }

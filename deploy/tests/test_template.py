@@ -23,7 +23,7 @@ def test_lint():
 def test_quotas():
     """See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
     text, template = stacks.TEMPLATE.read_bytes(), stacks.template()
-    most = 400  # log groups, as deploy/README.md has it
+    most = 400  # log groups, as docs/deploy.md says
     expanded = stacks.expand(stacks.COMMON | {"LogGroups": ",".join(f"/g/{i:06}" for i in range(most))})
     assert len(json.dumps(expanded)) <= 1 << 20, "larger than what CloudFormation takes from a bucket"
     assert most < len(expanded["Resources"]) <= 500
