@@ -33,7 +33,7 @@ import (
 
 // streamSettings name what is read and the lease table.
 type streamSettings struct {
-	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" check:"stream" missing:"the name or the ARN of the Kinesis data stream" help:"Kinesis data stream to consume: its name, or its ARN if it belongs to another account." more:"See [a stream of another account](../README.md#a-stream-of-another-account)."`
+	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" check:"stream" missing:"the name or the ARN of the Kinesis data stream" help:"Kinesis data stream to consume: its name, or its ARN if it belongs to another account." more:"See [a stream of another account](permissions.md#a-stream-of-another-account)."`
 	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" check:"table" missing:"a name for the lease table, the same for all workers" help:"Name of the application and of its lease table in DynamoDB, the same for all workers. run creates the table if it does not exist." more:"The table is created with on-demand capacity. Its name has 3 to 255 letters, digits, _, . and -."`
 }
 
