@@ -344,7 +344,11 @@ func TestDoctor_Failure(t *testing.T) {
 				c.writes()
 			}
 			c.hangs = slices.ContainsFunc(says, func(s string) bool { return strings.Contains(s, "answer in time") })
+			begun := time.Now()
 			found := c.doctor(t, args...)
+			if took := time.Since(begun); c.hangs && took > 5*time.Minute {
+				t.Errorf("it took %s", took)
+			}
 			for _, l := range chainLinks {
 				state, listed := want[l]
 				if !listed {
