@@ -49,7 +49,7 @@ type chain struct {
 	bucket gofakes3.Backend
 	clock  gofakes3.TimeSourceAdvancer // of the bucket
 	// deny has calls to AWS answered with a code, by service and operation.
-	deny map[string]string
+	deny  map[string]string
 	rows  atomic.Int64 // of the lease table, written
 	hangs bool         // a server is made not to answer
 }

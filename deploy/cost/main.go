@@ -33,9 +33,7 @@ const (
 
 // What was measured: `make bench PART=cost`, `make bench-index`, `make sim`.
 const (
-	gzipBytes       = 141.5  // of an event in a record
 	textBytes       = 593.6  // of an event, inflated
-	recordBytes     = 15_500 // of a record of the stream
 	indexBytes      = 375.0  // of an event in OpenSearch, one copy, schema default
 	consumerSeconds = 2.62   // of CPU a million events
 	searchSeconds   = 55.0   // of OpenSearch's CPU a million events, one copy
@@ -63,6 +61,8 @@ type deployment struct {
 	shardsPerTask int
 	minTasks      int
 	archiveDays   float64
+	gzipBytes     float64 // of an event in a record
+	recordBytes   float64 // of a record of the stream
 }
 
 func (d deployment) tasks() float64 {
@@ -71,14 +71,14 @@ func (d deployment) tasks() float64 {
 
 // bytes is the gzip a second.
 func (d deployment) bytes() float64  { return float64(d.shards) * d.use * 1e6 }
-func (d deployment) events() float64 { return d.bytes() / gzipBytes }
+func (d deployment) events() float64 { return d.bytes() / d.gzipBytes }
 
 // gb is what a rate of bytes a second comes to in a month, in GB.
 func gb(rate float64) float64 { return rate * month / 1e9 }
 
 // rounded is a rate whose records are billed in steps of a size.
 func (d deployment) rounded(step float64) float64 {
-	return d.bytes() / recordBytes * math.Ceil(recordBytes/step) * step
+	return d.bytes() / d.recordBytes * math.Ceil(d.recordBytes/step) * step
 }
 
 func (d deployment) onDemand() float64 {
@@ -176,11 +176,13 @@ func parse(args []string, errOut io.Writer) ([]deployment, error) {
 	perTask := flags.Int("shards-per-task", 8, "the parameter ShardsPerTask")
 	minTasks := flags.Int("min-tasks", 2, "the parameter MinTasks")
 	days := flags.Float64("archive-days", 365, "how long the archive is kept")
+	gzipBytes := flags.Float64("event-bytes", 141.5, "gzip of an event in a record; 248 with 5 events per record, 469 with one")
+	recordBytes := flags.Float64("record-bytes", 15_500, "gzip of a record; 1240 with 5 events, 469 with one")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	if *use <= 0 || *use > 1 || *perTask < 1 || *minTasks < 1 || *days < 0 {
-		return nil, fmt.Errorf("-use is above 0 and 1 at the most, -shards-per-task and -min-tasks are 1 or more, -archive-days is 0 or more")
+	if *use <= 0 || *use > 1 || *perTask < 1 || *minTasks < 1 || *days < 0 || *gzipBytes <= 0 || *recordBytes <= 0 {
+		return nil, fmt.Errorf("-use is above 0 and at most 1, -shards-per-task and -min-tasks are 1 or more, -archive-days is 0 or more, -event-bytes and -record-bytes are above 0")
 	}
 	var deployments []deployment
 	for text := range strings.SplitSeq(*shards, ",") {
@@ -188,7 +190,7 @@ func parse(args []string, errOut io.Writer) ([]deployment, error) {
 		if err != nil || n < 1 {
 			return nil, fmt.Errorf("-shards: %q is no number of shards: give numbers with commas between, such as 1,10", text)
 		}
-		deployments = append(deployments, deployment{n, *use, *perTask, *minTasks, *days})
+		deployments = append(deployments, deployment{n, *use, *perTask, *minTasks, *days, *gzipBytes, *recordBytes})
 	}
 	return deployments, nil
 }
