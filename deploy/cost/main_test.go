@@ -19,8 +19,8 @@ func TestTablesOnPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := blocks.FindAllStringSubmatch(string(page), -1)
-	if len(found) != 2 {
-		t.Errorf("docs/scaling.md has %d tables, want 2: all shards, and a small team", len(found))
+	if len(found) != 3 {
+		t.Errorf("docs/scaling.md has %d tables, want 3: all shards, and a small team with full and with small records", len(found))
 	}
 	for _, block := range found {
 		deployments, err := parse(strings.Fields(block[1]), io.Discard)
