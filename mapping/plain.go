@@ -37,10 +37,10 @@ func (m *Mapper) blames(reason string) bool {
 	})
 }
 
-// Bare appends, without a newline, a source line with the time, the beginning of
+// Minimal appends, without a newline, a source line with the time, the beginning of
 // the log line, and its log group and log stream, which are JSON literals: what even
 // an index whose mapping is full, or has the message as a keyword, can accept.
-func (m *Mapper) Bare(dst, source, group, stream []byte) []byte {
+func (m *Mapper) Minimal(dst, source, group, stream []byte) []byte {
 	at, message := m.Core(source)
 	return append(m.appendCore(dst, at, cutLiteral(message, schema.MaxTerm), group, stream), '}')
 }

@@ -9,36 +9,36 @@ import (
 	"logsluice/internal/timetext"
 )
 
-// Shards that stand still, as their documents or dead letters are accepted nowhere: what
-// metrics, probes and the log show of it.
+// Stalled shards: their documents or dead letters are not accepted anywhere. How metrics,
+// probes and the log show them.
 
-// standstillPeriod is the time between two lines about shards that stand still.
-const standstillPeriod = time.Minute
+// stallLogPeriod is the time between two log lines about stalled shards.
+const stallLogPeriod = time.Minute
 
-// publish shows which indices do not accept documents, and whether shards stand
-// still because of it.
+// publish shows which indices do not accept documents, and whether shards are stalled
+// because of it.
 func (d *dispatcher) publish(now time.Time) {
 	m := &d.ix.metrics
-	m.waiting.Set(float64(len(d.targets) - d.given))
-	m.givenUp.Set(float64(d.given))
+	m.waiting.Set(float64(len(d.targets) - d.givenUp))
+	m.givenUp.Set(float64(d.givenUp))
 	_, _, paused := d.ix.budget.state()
 	m.paused.Set(float64(len(paused)))
 	d.shown = len(d.targets) + len(paused)
-	err := d.standstill(paused)
+	err := d.stalled(paused)
 	if err == nil {
-		d.ix.standstill.Store(nil)
+		d.ix.stalled.Store(nil)
 		return
 	}
-	d.ix.standstill.Store(&err)
-	if now.Sub(d.warned) >= standstillPeriod {
+	d.ix.stalled.Store(&err)
+	if now.Sub(d.warned) >= stallLogPeriod {
 		d.warned = now
-		d.ix.cfg.Log.Error().Err(err).Msg("shards stand still")
+		d.ix.cfg.Log.Error().Err(err).Msg("shards are stalled")
 	}
 }
 
-// standstill is why shards are not read on, or will not be acknowledged, until
-// somebody helps; nil if nothing has to be done.
-func (d *dispatcher) standstill(paused []string) error {
+// stalled returns why shards are not read, or will not be acknowledged, until somebody
+// intervenes. It returns nil if no action is needed.
+func (d *dispatcher) stalled(paused []string) error {
 	if len(paused) > 0 {
 		return fmt.Errorf("%s paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: %s",
 			strings.Join(paused, ", "), d.waitedFor())
@@ -56,7 +56,7 @@ func (d *dispatcher) standstill(paused []string) error {
 	return nil
 }
 
-// waitedFor names the indices that documents wait for, and why.
+// waitedFor returns the indices that documents wait for, and why.
 func (d *dispatcher) waitedFor() string {
 	var all []string
 	for _, t := range d.inOrder() {
