@@ -40,7 +40,7 @@ func TestEndlessAnswerFails(t *testing.T) {
 			if n := testutil.ToFloat64(ix.metrics.failedRequests); n != 1 || testutil.ToFloat64(ix.metrics.indexed) != 1 {
 				t.Errorf("%v requests failed", n)
 			}
-			if !strings.Contains(log.String(), "which is the most that is read") {
+			if !strings.Contains(log.String(), "the maximum that is read") {
 				t.Errorf("the log has no reason: %s", &log)
 			}
 		})
