@@ -91,5 +91,5 @@ func (c Config) backoff(attempts int) time.Duration {
 	if shift := attempts - 1; shift < 30 && c.RetryMin<<shift < ceiling {
 		ceiling = c.RetryMin << shift
 	}
-	return time.Duration(rand.Int64N(int64(ceiling) + 1)) // nolint:gosec // not a secret
+	return time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // not a secret
 }

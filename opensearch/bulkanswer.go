@@ -214,7 +214,7 @@ func (a *bulkAnswer) mayCut(c byte) bool {
 }
 
 func unexpectedEnd(err error) error {
-	if err == io.EOF { // nolint:errorlint // readers return io.EOF itself
+	if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
 		return io.ErrUnexpectedEOF
 	}
 	return err
