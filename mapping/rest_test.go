@@ -44,7 +44,7 @@ fields:
 	f(`a line`, ``)
 }
 
-// A document that is refused for the rest of its JSON goes in without that.
+// A document that is refused for the rest of its JSON is indexed without the rest.
 func TestPlainWithoutTheRest(t *testing.T) {
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}})
 	if err != nil {

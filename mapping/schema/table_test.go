@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// The tables that people read are those of the schemas.
+// The tables in the pages match the schemas.
 func TestTableInREADME(t *testing.T) {
 	f := func(file string, names ...string) {
 		t.Helper()
 		text, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) && file != "../../README.md" {
-			t.Skip(file + " is not there")
+			t.Skip(file + " does not exist")
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -23,7 +23,7 @@ func TestTableInREADME(t *testing.T) {
 			_, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
 			table, _, _ := strings.Cut(rest, "<!-- -->\n")
 			if table != mustBuiltIn(t, name).Table() {
-				t.Errorf("%s: what stands between <!-- fields of %s --> and <!-- --> is not what `logsluice assets fields --schema=%s` prints", file, name, name)
+				t.Errorf("%s: the text between <!-- fields of %s --> and <!-- --> differs from the output of `logsluice assets fields --schema=%s`", file, name, name)
 			}
 		}
 	}
