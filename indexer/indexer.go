@@ -73,7 +73,7 @@ func (c Config) check() error {
 		{"bytes in flight above 0", c.InFlightBytes > 0},
 		{"a wait for an index of 0 or more", c.WaitForIndex >= 0},
 		{"a fallback for refused documents", c.Fallback != nil},
-		{"retry pauses above 0, the greatest not below the least", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
+		{"retry pauses above 0, the maximum not below the minimum", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
 	} {
 		if !bound.ok {
 			return errors.New("the indexer needs " + bound.name)

@@ -8,8 +8,8 @@ import "time"
 // multiplicative decrease). Before its first decrease, it grows by one with each
 // successful request that used the last free slot. The dispatcher owns it.
 type limit struct {
-	most    int
-	allowed float64 // from 1 to most
+	max     int
+	allowed float64 // from 1 to max
 	running int
 	cut     time.Time // time of the last decrease, which requests sent before must not repeat
 	best    float64   // recent minimum of the seconds that a full request takes
@@ -22,7 +22,7 @@ const (
 	forget     = 1.05 // growth of the best per request, so that lasting slowness becomes normal
 )
 
-func newLimit(most int) limit { return limit{most: most, allowed: 1} }
+func newLimit(maximum int) limit { return limit{max: maximum, allowed: 1} }
 
 // available reports whether one more request may be sent.
 func (l *limit) available() bool { return l.running < int(l.allowed) }
@@ -51,9 +51,9 @@ func (l *limit) release(t requestStats) {
 	case t.full && l.isSlow(t.took.Seconds()):
 		l.reduce(t, onSlowness)
 	case t.last && l.cut.IsZero():
-		l.allowed = min(l.allowed+1, float64(l.most))
+		l.allowed = min(l.allowed+1, float64(l.max))
 	case t.last:
-		l.allowed = min(l.allowed+1/l.allowed, float64(l.most))
+		l.allowed = min(l.allowed+1/l.allowed, float64(l.max))
 	}
 }
 

@@ -40,7 +40,7 @@ func (d *dispatcher) publish(now time.Time) {
 // intervenes. It returns nil if no action is needed.
 func (d *dispatcher) stalled(paused []string) error {
 	if len(paused) > 0 {
-		return fmt.Errorf("%s paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: %s",
+		return fmt.Errorf("%s paused: waiting documents fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: %s",
 			strings.Join(paused, ", "), d.waitedFor())
 	}
 	t := d.targets[deadletter.Index(d.ix.cfg.Prefix)]
@@ -48,7 +48,7 @@ func (d *dispatcher) stalled(paused []string) error {
 	case t == nil:
 		return nil
 	case t.givenUp && d.storing.attempts > 0:
-		return fmt.Errorf("%s refuses dead letters, and they cannot be put into DEAD_LETTER_URL: %v", t.name, t.why)
+		return fmt.Errorf("%s refuses dead letters, and they cannot be written to DEAD_LETTER_URL: %v", t.name, t.why)
 	case t.isDue(d.ix.cfg.WaitForIndex) && d.ix.cfg.Store == nil:
 		return fmt.Errorf("%s has refused dead letters for %s: make it accept documents, or set DEAD_LETTER_URL: %v",
 			t.name, timetext.Format((t.clock - t.since).Round(time.Second)), t.why)

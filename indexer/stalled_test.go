@@ -352,7 +352,7 @@ func TestStallErrors(t *testing.T) {
 		d.ix.budget.add("shard", 600)
 		d.ix.budget.addWaiting("shard", 600)
 		d.targets["app-x"] = &target{name: "app-x", why: undecided, undecided: 1}
-	}, "shard paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: app-x (")
+	}, "shard paused: waiting documents fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: app-x (")
 	put := func(change func(d *dispatcher, x *target)) func(d *dispatcher) {
 		return func(d *dispatcher) {
 			x := &target{name: "app-dead-letter", letters: true, why: undecided, isBlocked: true, clock: time.Hour}
@@ -365,7 +365,7 @@ func TestStallErrors(t *testing.T) {
 	f("a store", &brokenStore{}, put(func(*dispatcher, *target) {}), "")
 	f("given up for a store", &brokenStore{}, put(func(_ *dispatcher, x *target) { x.givenUp = true }), "")
 	f("given up for a store that fails", &brokenStore{}, put(func(d *dispatcher, x *target) { x.givenUp, d.storing.attempts = true, 1 }),
-		"app-dead-letter refuses dead letters, and they cannot be put into DEAD_LETTER_URL:")
+		"app-dead-letter refuses dead letters, and they cannot be written to DEAD_LETTER_URL:")
 	f("a store that failed", &brokenStore{}, put(func(d *dispatcher, _ *target) { d.storing.attempts = 1 }), "")
 
 	d := idleDispatcher(t, nil)

@@ -197,7 +197,7 @@ func (d *dispatcher) tick(now time.Time) {
 		}
 		t.advance(now, &d.tally)
 		if t.isDue(d.ix.cfg.WaitForIndex) && !t.isProtected(now, &d.tally) {
-			d.giveUp(t, now, "WAIT_FOR_INDEX is over")
+			d.giveUp(t, now, "WAIT_FOR_INDEX has elapsed")
 		}
 		d.giveUpFailing(t, now)
 	}
@@ -272,7 +272,7 @@ func (d *dispatcher) freeMemory(now time.Time) {
 		if d.ix.cfg.WaitForIndex == 0 || t.isProtected(now, &d.tally) || now.Sub(t.protectedAt) < afterOutage {
 			continue
 		}
-		d.giveUp(t, now, "the documents that wait fill a quarter of IN_FLIGHT_BYTES")
+		d.giveUp(t, now, "waiting documents fill a quarter of IN_FLIGHT_BYTES")
 		d.abandonFailing(t, func(h *delayedPart) bool { return t.accepted-h.failing.accepted >= enoughOthers }, now)
 	}
 }
