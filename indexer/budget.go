@@ -129,11 +129,12 @@ func (b *budget) starvesLocked(older []*reservation) bool {
 	return slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit && waiting+r.size <= b.limit })
 }
 
-// fitsLocked reports whether a reservation can be granted. Any shard may use the first
-// half of the limit. Beyond that, each shard may use its share, or one reservation. An
-// eighth of the limit is kept for shards without waiting documents, which use healthy
-// bytes at present. A paused shard is in the middle of a record and occupies a decoder
-// that others need, so it may finish; at most as many shards as decoders do so.
+// fitsLocked reports whether a reservation can be granted. Any shard gets room while
+// documents that do not wait for indices take at most half of the limit. Beyond that, a
+// shard may use its share of the limit, or one reservation. An eighth of the limit is kept
+// for shards without waiting documents, which use healthy bytes at present. A paused shard
+// is in the middle of a record and occupies a decoder that others need, so it may finish;
+// at most as many shards as decoders do so.
 func (b *budget) fitsLocked(r *reservation, share, healthy int64) bool {
 	mine, waits := b.usedByLocked(r.shard)
 	switch {

@@ -135,7 +135,7 @@ func rejected(batch []part, items []opensearch.Item, status int) int {
 // item for each document. status is 0 if no response was received.
 func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err error) {
 	if isLarge(batch[0]) {
-		runtime.GC() // the memory limit is exceeded by one large buffer alone
+		runtime.GC() // without it, one large buffer can exceed the memory limit
 	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()
