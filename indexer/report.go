@@ -50,7 +50,7 @@ func (s *sampled) error(log zerolog.Logger, err error, message string) {
 
 // refusals counts the documents of a request that OpenSearch did not accept.
 type refusals struct {
-	retried, waiting, plain, dead, delayedPart int
+	retried, waiting, plain, dead, refusedLetters int
 	reasons                                    []string
 }
 
@@ -60,7 +60,7 @@ func (f *refusals) add(v partOutcome) {
 	case v.outcome.isAccepted():
 		return
 	case v.isLetter():
-		f.delayedPart += n
+		f.refusedLetters += n
 	case v.outcome == blocked, v.outcome == failedAlone:
 		f.waiting += n
 	case v.outcome.isRetryable():
@@ -93,7 +93,7 @@ func (ix *Indexer) report(outcomes []partOutcome, status int, err error) {
 	for _, v := range outcomes {
 		f.add(v)
 	}
-	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.delayedPart))
+	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.refusedLetters))
 	switch {
 	case err != nil && !tooLarge(status, err):
 		ix.reportRequest(len(outcomes), status, err)
@@ -101,14 +101,14 @@ func (ix *Indexer) report(outcomes []partOutcome, status int, err error) {
 	case err == nil && ix.requests.Worked():
 		ix.cfg.Log.Info().Msg("OpenSearch answers bulk requests again")
 	}
-	if f.retried+f.waiting+f.plain+f.dead+f.delayedPart == 0 {
+	if f.retried+f.waiting+f.plain+f.dead+f.refusedLetters == 0 {
 		return
 	}
 	log, level := &ix.retriesLog, zerolog.WarnLevel
-	if f.dead > 0 || f.delayedPart > 0 {
+	if f.dead > 0 || f.refusedLetters > 0 {
 		log = &ix.refusedLog // frequent retries must not suppress these lines
 	}
-	if f.dead > 0 || f.delayedPart > 0 {
+	if f.dead > 0 || f.refusedLetters > 0 {
 		level = zerolog.ErrorLevel
 	}
 	leftOut, ok := log.allow()
@@ -119,7 +119,7 @@ func (ix *Indexer) report(outcomes []partOutcome, status int, err error) {
 	if err != nil {
 		event = event.Err(err)
 	}
-	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.delayedPart).Int("lines_left_out", leftOut).
+	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.refusedLetters).Int("lines_left_out", leftOut).
 		Str("reasons", strings.Join(f.reasons, "; ")).Msg("OpenSearch did not take all documents")
 }
 
