@@ -53,13 +53,13 @@ func TestDeadLetterOfRedelivery(t *testing.T) {
 // Large dead letters are sent one at a time and do not delay other documents.
 func TestLargeDeadLetters(t *testing.T) {
 	var running, most atomic.Int64
-	delayedPart := make(chan struct{})
-	release := sync.OnceFunc(func() { close(delayedPart) })
+	blocked := make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
 	defer release()
 	fake := &fakeBulk{answer: func(_ http.ResponseWriter, body string) bool {
 		if strings.Contains(body, "app-dead-letter") {
 			most.Store(max(most.Load(), running.Add(1)))
-			<-delayedPart
+			<-blocked
 			running.Add(-1)
 		}
 		return false

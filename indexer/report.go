@@ -51,7 +51,7 @@ func (s *sampled) error(log zerolog.Logger, err error, message string) {
 // refusals counts the documents of a request that OpenSearch did not accept.
 type refusals struct {
 	retried, waiting, plain, dead, refusedLetters int
-	reasons                                    []string
+	reasons                                       []string
 }
 
 func (f *refusals) add(v partOutcome) {
