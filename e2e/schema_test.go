@@ -45,7 +45,7 @@ func (w *worker) logged(message string) (lines []string) {
 	return lines
 }
 
-const kept = "fields that an index has as another type, or takes no more, change with the next index only"
+const kept = "fields that an index has as another type, or cannot add, change only with the next index"
 
 // A schema that is changed is told and reaches today's index as far as it can,
 // and the next one whole. What does not fit today's is found all the same.

@@ -399,7 +399,7 @@ func TestSetupExisting(t *testing.T) {
 
 	s.ism.CreateIndex(s.prefix+"-2020-01-01", "")
 	s.ism.Forbidden = s.prefix + "-2020-01-01"
-	s.holds(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: give policy PREFIX to indices: OpenSearch passes over 1 of PREFIX-2020-01-01,")
+	s.holds(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: give policy PREFIX to indices: OpenSearch skipped 1 of PREFIX-2020-01-01,")
 }
 
 // An index that was made before its policy changed has the earlier form until it is told

@@ -50,8 +50,8 @@ func TestLibrariesInDocs(t *testing.T) {
 	}
 }
 
-// What log libraries write has the same fields in the default schema, and in ecs
-// under other names.
+// Lines of log libraries have the same fields in the default schema, and in ecs under
+// other names.
 func TestLibraries(t *testing.T) {
 	plain, usual, elastic := mustBuiltIn(t, "plain"), mustBuiltIn(t, "default"), mustBuiltIn(t, "ecs")
 	origin := func(s *schema.Schema) string { return strings.TrimSuffix(fieldsOf(t, s, "no JSON"), "}\n") }
@@ -94,7 +94,7 @@ func TestLibraries(t *testing.T) {
 		log.SetFormatter(&logrus.JSONFormatter{})
 		log.WithError(failure).WithField("latency", took).Warn("it failed")
 	}), `"level":"warn","msg":"it failed","duration_ms":12.345678,"error.message":"refused\nhere"`)
-	// As their documentation and sources have it, see docs/fields.md.
+	// As in their documentation and sources, see docs/fields.md.
 	f("zap", `{"level":"dpanic","ts":1544414264.183,"logger":"shop","caller":"a/b.go:7","msg":"it failed","error":"refused","duration":0.012345678,"stacktrace":"main.main\n\ta/b.go:7"}`,
 		`"level":"fatal","logger":"shop","msg":"it failed","duration_ms":12.345678,"error.message":"refused","error.stack":"main.main\n\ta/b.go:7"`)
 	f("zap, nested", `{"level":"info","ts":"2018-12-10T12:57:44.183+0900","msg":"request","log":{"duration":10267638,"request":{"hostname":"api.example.com","method":"GET","path":"/v1/a?b=c"},"response":{"status":200}}}`,

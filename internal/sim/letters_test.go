@@ -372,7 +372,7 @@ func (c *cluster) twice(d *document, name string) {
 // What a worker logs about an index.
 var (
 	logGivenUp = []byte(`"message":"index given up`)
-	logPartly  = []byte(`"message":"documents given up: they become dead letters, as their index accepts others`)
+	logPartly  = []byte(`"message":"documents given up: they become dead letters, because their index accepts others`)
 	logAgain   = []byte(`"message":"index accepts documents again`)
 )
 

@@ -1,15 +1,18 @@
 package schema
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 )
 
-// The tables on the pages are those that the program prints, each on one page.
+var update = flag.Bool("update", false, "write the tables of fields in docs")
+
+// The tables on the pages are those that the program prints, each on one page:
+// go test ./mapping/schema -run TestTablesInDocs -update
 func TestTablesInDocs(t *testing.T) {
-	t.Parallel()
 	pages := map[string]string{
 		"default": "../../docs/documents.md",
 		"plain":   "../../docs/fields.md",
@@ -20,10 +23,19 @@ func TestTablesInDocs(t *testing.T) {
 		if err != nil {
 			t.Fatalf("the page with the fields of %s: %v", name, err)
 		}
-		_, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
-		table, _, _ := strings.Cut(rest, "<!-- -->\n")
-		if table != mustBuiltIn(t, name).Table() {
-			t.Errorf("%s: the text between <!-- fields of %s --> and <!-- --> is not what `logsluice assets fields --schema=%s` prints", pages[name], name, name)
+		begin, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
+		table, end, found := strings.Cut(rest, "<!-- -->\n")
+		want := mustBuiltIn(t, name).Table()
+		switch {
+		case !found:
+			t.Errorf("%s has no block <!-- fields of %s -->", pages[name], name)
+		case *update:
+			text := begin + "<!-- fields of " + name + " -->\n" + want + "<!-- -->\n" + end
+			if err := os.WriteFile(pages[name], []byte(text), 0o644); err != nil { //nolint:gosec // a page
+				t.Fatal(err)
+			}
+		case table != want:
+			t.Errorf("%s: the fields of %s differ from the schema: go test ./mapping/schema -run TestTablesInDocs -update writes them", pages[name], name)
 		}
 	}
 }
