@@ -32,6 +32,6 @@ func BenchmarkLook(b *testing.B) {
 		if len(free)+len(plan) > 0 {
 			b.Fatalf("free %v, claims %v", free, plan)
 		}
-		table.Standings()
+		table.ReadStatuses()
 	}
 }

@@ -103,7 +103,7 @@ func TestTableIsMadeAgainSlowly(t *testing.T) {
 		time.Sleep(leaseDuration / 2) // a's renewal finds no row
 		resync(t, a)
 		time.Sleep(leaseDuration / 10) // the lease is good for 0.7 from the deletion at least
-		if err := b.startAgain(t.Context()); err != nil {
+		if err := b.rewriteStart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		resync(t, a)

@@ -37,7 +37,7 @@ func TestRetryPause(t *testing.T) {
 // failedBy has a worker acquire a lease and fail to read.
 func failedBy(t *testing.T, table *Table) {
 	t.Helper()
-	acquired(t, table, shard0).Failed(errBroken)
+	acquired(t, table, shard0).ReadFailed(errBroken)
 	if err := table.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
@@ -65,21 +65,21 @@ func TestFailuresAreCounted(t *testing.T) {
 			t.Error("the first failure was forgotten")
 		}
 		lease := acquired(t, a, shard0)
-		lease.HasRead()
+		lease.ReadSucceeded()
 		f("read once", 2, "b")
-		lease.Failed(errBroken)
+		lease.ReadFailed(errBroken)
 		time.Sleep(leaseDuration)
 		f("read and failed, throttled for example", 2, "b")
-		lease.HasRead()
+		lease.ReadSucceeded()
 		time.Sleep(leaseDuration)
 		f("read again", 0, "")
-		lease.Failed(errBroken)
+		lease.ReadFailed(errBroken)
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
 		f("failed after long", 1, "a")
 		lease = acquired(t, b, shard0)
-		lease.Failed(errBroken)
+		lease.ReadFailed(errBroken)
 		lease.yield("a")
 		if err := b.Release(shard0); err != nil {
 			t.Fatal(err)
@@ -189,7 +189,7 @@ func TestBlame(t *testing.T) {
 		if err := table.CanRead(); err == nil && (cooling || now.failing()) {
 			t.Errorf("%s: it can read", what)
 		}
-		table.cooldown.read()
+		table.cooldown.noteRead()
 		if table.snapshotLocked().isCoolingDown() {
 			t.Errorf("%s: cooling down though it reads", what)
 		}
@@ -239,10 +239,10 @@ func TestOneClaimAfterCooldown(t *testing.T) {
 	table.shards[shard0].lease = lease
 	defer forgetLeases(table)
 	f("it has one", 0)
-	lease.HasRead()
+	lease.ReadSucceeded()
 	f("it reads", 1)
 	table.cooldown.add("another", "w", row{}, 1, errBroken)
-	lease.HasRead()
+	lease.ReadSucceeded()
 	f("it reads on, another failed", 1)
 }
 
@@ -268,7 +268,7 @@ func TestFailuresAreLoggedSparsely(t *testing.T) {
 			}
 		}
 		log.Reset()
-		acquired(t, table, shard0).HasRead()
+		acquired(t, table, shard0).ReadSucceeded()
 		time.Sleep(leaseDuration)
 		if err := table.Release(shard0); err != nil {
 			t.Fatal(err)

@@ -141,7 +141,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 		if r, _ := rowOf(t, db, name, parent1); r.epoch != 2 || r.first != "110" {
 			t.Errorf("renewed: %+v", r)
 		}
-		if !b.start.anew {
+		if !b.start.streamRecreated {
 			t.Error("the creation time is noted before the rows are renewed")
 		}
 		if err := lease.Finish(t.Context()); err != nil {
@@ -157,7 +157,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 		}
 		lease.Acknowledge("125")
 		resync(t, b)
-		if b.start.anew {
+		if b.start.streamRecreated {
 			t.Error("the creation time is not noted")
 		}
 		if err := b.Release(child); err != nil {
@@ -259,11 +259,11 @@ func TestViewOfOpenButFinished(t *testing.T) {
 func TestViewOfAnotherStream(t *testing.T) {
 	const arn = "arn:aws:kinesis:us-east-1:1:stream/"
 	v := &View{table: "t", first: start{stream: arn + "logs"}}
-	if err := v.Of(Stream{Name: "logs", ARN: arn + "logs"}); err != nil {
+	if err := v.CheckStream(Stream{Name: "logs", ARN: arn + "logs"}); err != nil {
 		t.Error(err)
 	}
 	var other *OtherStreamError
-	if err := v.Of(Stream{Name: "other", ARN: arn + "other"}); !errors.As(err, &other) {
+	if err := v.CheckStream(Stream{Name: "other", ARN: arn + "other"}); !errors.As(err, &other) {
 		t.Errorf("%v", err)
 	}
 }
@@ -276,7 +276,7 @@ func TestRefusedCheckpoint(t *testing.T) {
 		putRow(t, db, name, item{attrShard: str(shard0), attrFirst: str("10"), attrCheckpoint: str("15")})
 		resync(t, a)
 		lease := acquired(t, a, shard0)
-		lease.Refused()
+		lease.CheckpointRefused()
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
@@ -487,7 +487,7 @@ func TestTableDeleted(t *testing.T) {
 		}
 		shards = append(shards, Shard{ID: parent2, First: "3"})
 		c := openAt(t, db, name, "c", "LATEST", shards...)
-		if p := c.start.of(parent2); p.String() != "TRIM_HORIZON" {
+		if p := c.start.defaultPosition(parent2); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a worker that starts later begins at %s", p)
 		}
 		refused(t, c, parent2) // somebody may hold it who has yet to write its row
@@ -516,7 +516,7 @@ func TestTableDeletedAndWorkerStarts(t *testing.T) {
 			resync(t, a)
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.start.madeAgain != ""
+			return a.start.recreated != ""
 		})
 		eventually(t, "the holder has its row", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
@@ -533,27 +533,27 @@ func TestUnreadOfAnotherStream(t *testing.T) {
 		old := time.Now().Add(-time.Hour)
 		rows := map[string]row{shard0: {first: "10", checkpoint: ShardEnd, reading: readState{through: old}}}
 		a.observe([]Shard{{ID: shard0, First: "10", Closed: true}}, rows, time.Now(), time.Now())
-		if all := a.Standings(); len(all) > 0 {
+		if all := a.ReadStatuses(); len(all) > 0 {
 			t.Errorf("a finished shard is shown: %+v", all)
 		}
 		time.Sleep(time.Minute)
 		a.observe([]Shard{{ID: shard0, First: "110"}}, rows, time.Now(), time.Now())
 		time.Sleep(10 * time.Second)
-		if all := a.Standings(); len(all) != 1 || all[0].Lag != 70*time.Second {
+		if all := a.ReadStatuses(); len(all) != 1 || all[0].Lag != 70*time.Second {
 			t.Errorf("%+v", all)
 		}
 		a.start.at, a.start.lastShard = old, shard0
-		if all := a.Standings(); len(all) != 1 || all[0].Lag != 70*time.Second {
+		if all := a.ReadStatuses(); len(all) != 1 || all[0].Lag != 70*time.Second {
 			t.Errorf("not there at the last listing: %+v", all)
 		}
 		b := unconnected(t, "b") // it has not seen the earlier shard
 		b.observe([]Shard{{ID: shard0, First: "110"}}, nil, time.Now(), time.Now())
 		b.start.at, b.start.lastShard = old, shard0
-		if all := b.Standings(); len(all) != 1 || all[0].Lag < time.Hour {
+		if all := b.ReadStatuses(); len(all) != 1 || all[0].Lag < time.Hour {
 			t.Errorf("never read since the first start: %+v", all)
 		}
 		b.stream.Created = time.Now().Add(-30 * time.Second)
-		if all := b.Standings(); len(all) != 1 || all[0].Lag != 30*time.Second {
+		if all := b.ReadStatuses(); len(all) != 1 || all[0].Lag != 30*time.Second {
 			t.Errorf("older than the stream: %+v", all)
 		}
 	})
@@ -567,7 +567,7 @@ func TestRowIsLaterThanListing(t *testing.T) {
 	time.Sleep(time.Millisecond)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.note(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
+	a.noteRow(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
 	refusal := func() string { return a.snapshotLocked().refusal(shard0) }
 	if refusal() == "" {
 		t.Error("the row of a later stream may be renewed by an older listing")

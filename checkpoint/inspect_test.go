@@ -67,7 +67,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	if _, err := Describe(t.Context(), described{}, "t"); err == nil || !strings.Contains(err.Error(), "the answer is not one of DynamoDB") {
+	if _, err := Describe(t.Context(), described{}, "t"); err == nil || !strings.Contains(err.Error(), "the response is not from DynamoDB") {
 		t.Error(err)
 	}
 	table := leaseTableOf(types.TableStatusActive, attrShard, types.ScalarAttributeTypeS)

@@ -136,9 +136,9 @@ func TestRefusal(t *testing.T) {
 		snap.show(shard0, row{first: "2"}, 0)
 		snap.listed = snap.now.Add(-1)
 	})
-	f("in a table made again", "made again", func(snap *snapshot) { snap.again = true })
+	f("in a table made again", "was recreated", func(snap *snapshot) { snap.tableRecreated = true })
 	f("in a table made again, with a row", "", func(snap *snapshot) {
-		snap.again = true
+		snap.tableRecreated = true
 		snap.show(shard0, row{}, 0)
 	})
 	f("with a parent", "waits for its parent", func(snap *snapshot) { snap.shards[shard0].listed.Parents = []string{parent1} })

@@ -70,7 +70,7 @@ func TestStandings(t *testing.T) {
 		at := func(ago time.Duration) time.Time { return kinesis.Add(-ago) }
 		read := func(through, answer time.Duration) readState { return readState{through: at(through), at: at(answer)} }
 		owned := func(by string, r row) row { r.owner, r.epoch, r.counter = by, 1, 1; return r }
-		f := func(what string, r *row, s Shard, want Standing) {
+		f := func(what string, r *row, s Shard, want ReadStatus) {
 			t.Helper()
 			table := unconnected(t, "w")
 			table.cfg.LeaseDuration = 15 * time.Second
@@ -81,7 +81,7 @@ func TestStandings(t *testing.T) {
 				rows[s.ID] = *r
 			}
 			listed := []Shard{{ID: "shardId-0"}, {ID: "shardId-1"}, s}
-			table.tell(kinesis)
+			table.setClock(kinesis)
 			table.observe(listed, rows, time.Now(), time.Now())
 			time.Sleep(2 * minute)
 			seen := &table.shards["shardId-1"].seen
@@ -89,11 +89,11 @@ func TestStandings(t *testing.T) {
 			if o := &table.shards[s.ID].seen; o.exists && o.owner == "a" {
 				o.since, o.read = time.Now(), time.Now()
 			}
-			all := table.Standings()
+			all := table.ReadStatuses()
 			kinesis = table.nowLocked()
-			i := slices.IndexFunc(all, func(s2 Standing) bool { return s2.Shard == s.ID })
+			i := slices.IndexFunc(all, func(s2 ReadStatus) bool { return s2.Shard == s.ID })
 			if i < 0 {
-				if want != (Standing{}) {
+				if want != (ReadStatus{}) {
 					t.Errorf("%s: it has no lag", what)
 				}
 				return
@@ -104,22 +104,22 @@ func TestStandings(t *testing.T) {
 			}
 		}
 		early, late := Shard{ID: "shardId-4"}, Shard{ID: "shardId-6", Parents: []string{"shardId-0"}}
-		f("finished", &row{checkpoint: "SHARD_END"}, early, Standing{})
-		f("free", &row{checkpoint: "1", reading: read(time.Hour, 30*minute)}, early, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
+		f("finished", &row{checkpoint: "SHARD_END"}, early, ReadStatus{})
+		f("free", &row{checkpoint: "1", reading: read(time.Hour, 30*minute)}, early, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute})
 		r := owned("a", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})
-		f("another's", &r, early, Standing{Lag: 62 * minute, Unanswered: now, Elsewhere: true})
+		f("another's", &r, early, ReadStatus{Lag: 62 * minute, Unanswered: now, HeldByOther: true})
 		r = owned("dead", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})
 		r.counter = 0
 		r.failures, r.failingSince = 9, time.Now()
-		f("failing", &r, early, Standing{Lag: 62 * minute, Unanswered: 32 * minute, Failing: true})
-		f("never read, there at the first start", nil, early, Standing{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
-		f("never read, came later", nil, late, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
-		f("never read, from a time", &row{start: &Position{kind: atTimestamp, time: at(72 * time.Hour)}}, late, Standing{Lag: 72*time.Hour + 2*minute, Unanswered: 2 * minute})
-		f("never read, failing for long", &row{failures: 9, failingSince: at(time.Hour)}, late, Standing{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
-		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute, Waits: true})
-		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
-		f("a child whose parent has expired", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-2"}}, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
-		f("a row of before", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, Standing{Lag: 63 * minute, Unanswered: 2 * minute})
+		f("failing", &r, early, ReadStatus{Lag: 62 * minute, Unanswered: 32 * minute, Failing: true})
+		f("never read, there at the first start", nil, early, ReadStatus{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, came later", nil, late, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("never read, from a time", &row{start: &Position{kind: atTimestamp, time: at(72 * time.Hour)}}, late, ReadStatus{Lag: 72*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, failing for long", &row{failures: 9, failingSince: at(time.Hour)}, late, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
+		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute, WaitsForParent: true})
+		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("a child whose parent has expired", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-2"}}, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute})
+		f("a row of before", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, ReadStatus{Lag: 63 * minute, Unanswered: 2 * minute})
 	})
 }
 
@@ -136,19 +136,19 @@ func TestStandingOfReplacedShard(t *testing.T) {
 			}
 			table.start = start{position: Position{kind: trimHorizon}, lastShard: shard0, at: begun}
 			list := func(first string) {
-				table.tell(time.Now())
+				table.setClock(time.Now())
 				table.observe([]Shard{{ID: shard0, First: first}}, r, time.Now(), time.Now())
 			}
 			list("1")
 			time.Sleep(48 * time.Hour)
 			list("1")
-			if all := table.Standings(); len(all) != 1 || all[0].Lag != 48*time.Hour {
+			if all := table.ReadStatuses(); len(all) != 1 || all[0].Lag != 48*time.Hour {
 				t.Errorf("%s, before: %+v", name, all)
 			}
 			list("100")
 			time.Sleep(time.Minute)
 			list("100")
-			if all := table.Standings(); len(all) != 1 || all[0].Lag != time.Minute {
+			if all := table.ReadStatuses(); len(all) != 1 || all[0].Lag != time.Minute {
 				t.Errorf("%s: %+v", name, all)
 			}
 		}
@@ -162,7 +162,7 @@ func TestOneReports(t *testing.T) {
 		table.observe([]Shard{{ID: "x"}, {ID: "y"}, {ID: "z"}}, map[string]row{
 			"x": {owner: "a", epoch: 1, counter: 1}, "y": {owner: "b", epoch: 1, counter: 1},
 		}, time.Now(), time.Now())
-		all := table.Standings()
+		all := table.ReadStatuses()
 		if len(all) != 3 || all[2].Reports != want {
 			t.Errorf("%q: %+v", worker, all)
 		}
@@ -224,7 +224,7 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 			now := time.Now()
 			a.stream = Stream{Name: "logs", Created: now.Add(-30 * days)}
 			a.start = start{position: Position{kind: trimHorizon}, lastShard: "shardId-000000000009", at: now.Add(-10 * days)}
-			a.tell(now)
+			a.setClock(now)
 			prepare(a)
 			rows := map[string]row{parent.ID: {first: "110", checkpoint: "111", reading: readState{through: now}}}
 			a.observe([]Shard{parent}, rows, time.Now(), time.Now())
@@ -243,7 +243,7 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 	f("created again before a worker starts", func(a *Table) {
 		a.stream.Created = a.nowLocked().Add(-3 * days)
 		first := item{attrStartPosition: str(trimHorizon), attrLastShard: str(a.start.lastShard), attrStream: str("logs"), attrCreated: num(1), attrReadThrough: num(a.start.at.UnixMilli())}
-		if err := a.takeStart(first); err != nil {
+		if err := a.setStart(first); err != nil {
 			t.Fatal(err)
 		}
 	})

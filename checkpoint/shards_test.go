@@ -43,7 +43,7 @@ func TestParentsFirst(t *testing.T) {
 		refused(t, a, child) // the second parent is not finished
 		finish(t, db, name, parent2)
 		acquired(t, a, child)
-		if p := a.start.of("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
+		if p := a.start.defaultPosition("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a later shard begins at %s", p)
 		}
 	})
@@ -123,18 +123,18 @@ func TestFirstStart(t *testing.T) {
 		name := tableName()
 		before := time.Now().Truncate(time.Millisecond)
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-		first, ok := a.start.of(shard0).Timestamp()
+		first, ok := a.start.defaultPosition(shard0).Timestamp()
 		if !ok || first.Before(before) || first.After(time.Now()) {
-			t.Fatalf("LATEST became %s", a.start.of(shard0))
+			t.Fatalf("LATEST became %s", a.start.defaultPosition(shard0))
 		}
 		time.Sleep(10 * time.Millisecond)
 		b := openAt(t, db, name, "b", "TRIM_HORIZON", Shard{ID: shard0}, Shard{ID: parent1}, Shard{ID: parent2})
 		for _, id := range []string{shard0, parent1} {
-			if later, ok := b.start.of(id).Timestamp(); !ok || !later.Equal(first) {
-				t.Errorf("%s begins at %s, first start was %s", id, b.start.of(id), first)
+			if later, ok := b.start.defaultPosition(id).Timestamp(); !ok || !later.Equal(first) {
+				t.Errorf("%s begins at %s, first start was %s", id, b.start.defaultPosition(id), first)
 			}
 		}
-		if p := b.start.of(parent2); p.String() != "TRIM_HORIZON" {
+		if p := b.start.defaultPosition(parent2); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a shard that came later begins at %s", p)
 		}
 	})
@@ -175,7 +175,7 @@ func TestTableOfTheKCL(t *testing.T) {
 		putRow(t, db, name, row)
 
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-		if p := a.start.of(parent1); p.String() != "TRIM_HORIZON" {
+		if p := a.start.defaultPosition(parent1); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a shard that the KCL had not started begins at %s", p)
 		}
 		// It lives: its timeout moves on.
@@ -316,7 +316,7 @@ func TestScanIsOlder(t *testing.T) {
 	begun := time.Now()
 	time.Sleep(time.Millisecond)
 	a.mu.Lock()
-	a.note(shard0, row{owner: "a", epoch: 2, counter: 9}, time.Now())
+	a.noteRow(shard0, row{owner: "a", epoch: 2, counter: 9}, time.Now())
 	a.mu.Unlock()
 	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "b", epoch: 1, counter: 8}}, begun, time.Now())
 	if got := a.shards.get(shard0).seen; got.owner != "a" {

@@ -66,8 +66,8 @@ func TestUnknownCreation(t *testing.T) {
 		t.Helper()
 		a := unconnected(t, "a")
 		a.stream = Stream{Name: "logs", Created: mine}
-		if err := a.takeStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.anew != anew {
-			t.Errorf("created %s, noted %q: created again: %v, %v", mine, noted, a.start.anew, err)
+		if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.streamRecreated != anew {
+			t.Errorf("created %s, noted %q: created again: %v, %v", mine, noted, a.start.streamRecreated, err)
 		}
 	}
 	at := time.UnixMilli(1000)
@@ -85,11 +85,11 @@ func TestShardsOfTheFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := openAt(t, fakeDB(), tableName(), "a", "LATEST", Shard{ID: child}, Shard{ID: shard0}, Shard{ID: parent1})
 		for _, id := range []string{shard0, parent1, child} {
-			if p := a.start.of(id); p.kind != atTimestamp {
+			if p := a.start.defaultPosition(id); p.kind != atTimestamp {
 				t.Errorf("%s begins at %s", id, p)
 			}
 		}
-		if p := a.start.of("shardId-999999999999"); p.kind != trimHorizon {
+		if p := a.start.defaultPosition("shardId-999999999999"); p.kind != trimHorizon {
 			t.Errorf("a later shard begins at %s", p)
 		}
 	})
@@ -104,7 +104,7 @@ func TestJoinStart(t *testing.T) {
 				db, table := &faultyDB{Client: fakeDB()}, tableName()
 				a := openStream(t, db, table, "a", Stream{Name: "logs"})
 				change(t, db, table)
-				if err := a.joinStart(t.Context(), start{stream: seen}); !check(err) {
+				if err := a.updateStart(t.Context(), start{stream: seen}); !check(err) {
 					t.Errorf("%s, seen of %q: %v", name, seen, err)
 				}
 				if noted := text(rawRow(t, db.Client, table, startKey)[attrStream]); noted != wantStream {
@@ -129,7 +129,7 @@ func TestJoinStart(t *testing.T) {
 		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(startKey)}}); err != nil {
 			t.Fatal(err)
 		}
-	}, func(err error) bool { return err != nil && strings.Contains(err.Error(), "was deleted meanwhile") }, "")
+	}, func(err error) bool { return err != nil && strings.Contains(err.Error(), "was deleted in the meantime") }, "")
 	f("no answer", func(_ *testing.T, db *faultyDB, _ string) { db.inject(unanswered) }, func(err error) bool { return errors.Is(err, errBroken) }, "logs")
 }
 
@@ -147,13 +147,13 @@ func TestCreationIsNotedOnce(t *testing.T) {
 			db, table := &faultyDB{Client: fakeDB()}, tableName()
 			openStream(t, db, table, "a", created(1000))
 			b := openStream(t, db, table, "b", created(2000))
-			if !b.start.anew {
+			if !b.start.streamRecreated {
 				t.Fatalf("%s: the stream is not taken for a later one", name)
 			}
 			change(t, db, table)
 			before := db.writes.Load()
 			for range 3 {
-				if err := b.noteCreation(t.Context()); !errors.Is(err, wantErr) {
+				if err := b.writeCreation(t.Context()); !errors.Is(err, wantErr) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -289,7 +289,7 @@ func TestDisown(t *testing.T) {
 	if a.shards[shard0].lease.reading.Err() == nil || a.shards[parent1].lease.reading.Err() != nil {
 		t.Errorf("%s: %v, %s: %v", shard0, a.shards[shard0].lease.reading.Err(), parent1, a.shards[parent1].lease.reading.Err())
 	}
-	if n := strings.Count(lines.String(), "of another stream"); n != 1 {
+	if n := strings.Count(lines.String(), "belongs to another stream"); n != 1 {
 		t.Errorf("%d lines: %s", n, &lines)
 	}
 }
@@ -334,17 +334,17 @@ func TestRowInTheNameOfThisWorker(t *testing.T) {
 		a.cfg.Log = zerolog.New(&lines)
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.note(shard0, before, time.Now())
+		a.noteRow(shard0, before, time.Now())
 		if held {
 			a.shards[shard0].lease = &Lease{}
 			defer forgetLeases(a)
 		}
-		a.note(shard0, after, time.Now())
+		a.noteRow(shard0, after, time.Now())
 		if lines.Len() > 0 {
 			t.Errorf("%s: logged %q, but a late request of this worker can have done it", name, &lines)
 		}
 		after.counter++
-		if a.note(shard0, after, time.Now().Add(a.cfg.LeaseDuration)); strings.Contains(lines.String(), "WORKER_ID") != want {
+		if a.noteRow(shard0, after, time.Now().Add(a.cfg.LeaseDuration)); strings.Contains(lines.String(), "WORKER_ID") != want {
 			t.Errorf("%s: logged %q", name, &lines)
 		}
 	}

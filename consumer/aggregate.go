@@ -50,10 +50,10 @@ var badAggregate = []byte("logsluice: not a valid KPL aggregate\n")
 var (
 	aggregateMagic = []byte{0xf3, 0x89, 0x9a, 0xc2}
 
-	errNested  = errors.New("a KPL aggregate within another")
-	errNoUsers = errors.New("not a valid KPL aggregate: it has no user records")
-	errNoTable = errors.New("not a valid KPL aggregate: the partition key of a user record is not in its table")
-	errLacking = errors.New("not a valid KPL aggregate: a user record has no partition key or no data")
+	errNested        = errors.New("a KPL aggregate within another")
+	errNoUserRecords = errors.New("not a valid KPL aggregate: it has no user records")
+	errNoTable       = errors.New("not a valid KPL aggregate: the partition key of a user record is not in its table")
+	errIncomplete    = errors.New("not a valid KPL aggregate: a user record has no partition key or no data")
 )
 
 // unpack returns records with the user records of aggregates in their place, and how
@@ -128,7 +128,7 @@ func countUserRecords(message []byte) (int, error) {
 	case err != nil:
 		return 0, err
 	case n == 0:
-		return 0, errNoUsers
+		return 0, errNoUserRecords
 	case n > maxUserRecords:
 		return 0, fmt.Errorf("a KPL aggregate of %d user records, which is more than %d", n, maxUserRecords)
 	}
@@ -174,7 +174,7 @@ func userRecord(message []byte) (key uint64, data []byte, err error) {
 		return nil
 	})
 	if err == nil && (!keyed || data == nil) {
-		err = errLacking
+		err = errIncomplete
 	}
 	return key, slices.Clip(data), err
 }

@@ -296,8 +296,8 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 				t.Fatalf("user record %d is %s, want %s", i, text, want)
 			}
 		}
-		s.end(heldShard)
-		if n := len(s.fetches); n != 0 {
+		s.endReading(heldShard)
+		if n := len(s.fetchTokens); n != 0 {
 			t.Errorf("%d answers count as being in memory", n)
 		}
 	})
@@ -317,7 +317,7 @@ func TestAnswerOfManyUserRecords_Failure(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.proceed(ctx, r, out); !errors.Is(err, context.Canceled) {
+		if err := s.processAnswer(ctx, r, out); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
 	})

@@ -51,7 +51,7 @@ type Config struct {
 }
 
 // failing begins a line about the error of a call to AWS.
-func (c Config) failing(err error) *zerolog.Event {
+func (c Config) awsWarning(err error) *zerolog.Event {
 	if c.Explain == nil {
 		return c.Log.Warn().Err(err)
 	}
@@ -92,7 +92,7 @@ type Consumer struct {
 	decoders chan *subscription.Decoder
 	large    *semaphore.Weighted // 1, for the decoder at work on a large record
 	shards   *shards
-	lag      *behind
+	lag      *lagCollector
 	syncing  syncLoop
 	failure  chan error        // one, which ends Run
 	identity checkpoint.Stream // what Check has found of it
@@ -121,7 +121,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		identity: Identity(cfg.Stream),
 		shards:   new(shards),
 	}
-	c.lag = newBehind(c.shards, table.Standings)
+	c.lag = newLagCollector(c.shards, table.ReadStatuses)
 	if err := m.register(cfg.Registry, table, c.lag); err != nil {
 		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
 	}
@@ -208,7 +208,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // open makes the lease table ready.
 func (c *Consumer) open(ctx context.Context) error {
-	return c.persist(ctx, "cannot begin with shards and leases; trying again: run logsluice doctor", func(ctx context.Context) error {
+	return c.retryAtStart(ctx, "cannot begin with shards and leases; trying again: run logsluice doctor", func(ctx context.Context) error {
 		return c.table.Open(ctx, c.identity, c.stream.list)
 	})
 }
@@ -219,7 +219,7 @@ const longestPause = 10 * time.Second
 // persist makes a call at start. While AWS cannot be reached, or what is asked for
 // is not ready, it tries again, for a restart would not help, with a line in the log when
 // the cause changes; it returns what a setting or a permission is to blame for.
-func (c *Consumer) persist(ctx context.Context, line string, call func(context.Context) error) error {
+func (c *Consumer) retryAtStart(ctx context.Context, line string, call func(context.Context) error) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
 	var changes statelog.Changes
 	for pause := c.cfg.SyncInterval; ; pause = max(min(2*pause, longestPause), pause) {
@@ -231,7 +231,7 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 			return err
 		}
 		if changes.Failed(statelog.Kind(err)) {
-			c.cfg.failing(err).Str("longest_pause", longestPause.String()).Msg(line)
+			c.cfg.awsWarning(err).Str("longest_pause", longestPause.String()).Msg(line)
 		}
 		select {
 		case <-time.After(pause):
@@ -262,23 +262,23 @@ func (c *Consumer) sync(ctx context.Context) {
 		err := c.table.Sync(ctx, c.stream.list)
 		switch {
 		case errors.As(err, new(*checkpoint.OtherStreamError)):
-			c.end(err)
+			c.fail(err)
 		case err != nil && ctx.Err() == nil:
 			if changes.Failed(statelog.Kind(err)) {
-				c.cfg.failing(err).Msg("cannot look after shards and leases; trying again: run logsluice doctor")
+				c.cfg.awsWarning(err).Msg("cannot look after shards and leases; trying again: run logsluice doctor")
 			}
 		case err == nil && changes.Worked():
 			c.cfg.Log.Info().Msg("shards and leases are looked after again")
 		}
 		c.reportUnread()
 		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {
-			c.end(fmt.Errorf("%w for %s since the start: %w", ErrRefused, timetext.Format(refusedFor), cause))
+			c.fail(fmt.Errorf("%w for %s since the start: %w", ErrRefused, timetext.Format(refusedFor), cause))
 		}
 	}
 }
 
 // end has Run end with an error, the first one that it is called with.
-func (c *Consumer) end(err error) {
+func (c *Consumer) fail(err error) {
 	select {
 	case c.failure <- err:
 	default:

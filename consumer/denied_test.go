@@ -213,14 +213,14 @@ func TestReadsRefusedAtEveryLevel(t *testing.T) {
 // maxPause is more than the longest time between two tries of a shard.
 const maxPause = 3 * time.Minute
 
-func registered(b *behind) *prometheus.Registry {
+func registered(b *lagCollector) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(b)
 	return registry
 }
 
 // lagOf returns what the metric shows of a shard, in seconds.
-func lagOf(t *testing.T, b *behind, shard string) float64 {
+func lagOf(t *testing.T, b *lagCollector, shard string) float64 {
 	t.Helper()
 	families, err := registered(b).Gather()
 	if err != nil || len(families) == 0 {
@@ -260,7 +260,7 @@ func TestCheckpointOfAnotherStream(t *testing.T) {
 				if lines := r.log.containing("InvalidArgumentException"); len(lines) != refused {
 					t.Errorf("refused: %s", lines)
 				}
-				renewed := r.log.containing("was of another stream: it is renewed")
+				renewed := r.log.containing("belonged to another stream: it is reset")
 				if len(renewed) != 1 || !strings.Contains(renewed[0], heldShard) || !strings.Contains(renewed[0], checkpointed) {
 					t.Errorf("it is reported as %s", renewed)
 				}
@@ -359,8 +359,8 @@ func TestReadError(t *testing.T) {
 func TestEndedReadIsNoFailure(t *testing.T) {
 	fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(shards))
-	for _, ended := range []error{nil, errUnled} {
-		if err := s.failed(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
+	for _, ended := range []error{nil, errNotLeased} {
+		if err := s.noteFailure(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
 			t.Errorf("%v becomes %v", ended, err)
 		}
 	}

@@ -70,7 +70,7 @@ func Describe(ctx context.Context, client *kinesis.Client, stream string) (Descr
 // ErrDeleting and checkpoint.ErrOtherTable.
 func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	lines := statelog.NewSampler()
-	err = c.persist(ctx, "cannot begin with the stream; trying again: run logsluice doctor", func(ctx context.Context) (err error) {
+	err = c.retryAtStart(ctx, "cannot begin with the stream; trying again: run logsluice doctor", func(ctx context.Context) (err error) {
 		d, err = c.find(ctx, lines)
 		return err
 	})
@@ -81,7 +81,7 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 		c.identity.ARN, c.identity.Created = d.ARN, d.Created
 		c.stream.retention.set(d.Retention)
 	}
-	return d, c.persist(ctx, "cannot begin with the lease table; trying again: run logsluice doctor", func(ctx context.Context) error {
+	return d, c.retryAtStart(ctx, "cannot begin with the lease table; trying again: run logsluice doctor", func(ctx context.Context) error {
 		return c.table.Check(ctx, c.identity)
 	})
 }

@@ -53,7 +53,7 @@ func TestCheck(t *testing.T) {
 	f("both denied", Description{}, "allow kinesis:ListShards", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
 	f("not Kinesis", Description{}, notKinesis, map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
 	f("table denied", Description{}, "AccessDenied", map[string]fakeaws.Fault{"DescribeTable": denied})
-	f("not DynamoDB", Description{}, "the answer is not one of DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
+	f("not DynamoDB", Description{}, "the response is not from DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
 }
 
 // The retention is known from the start: a reading that ends meanwhile does not pass over
@@ -66,7 +66,7 @@ func TestCheckKnowsRetention(t *testing.T) {
 		if _, err := c.Check(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * retentionKept)
+		time.Sleep(2 * retentionTTL)
 		ended, end := context.WithCancel(t.Context())
 		end()
 		now := time.Now()

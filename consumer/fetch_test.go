@@ -141,14 +141,14 @@ func TestFetchesAreFew(t *testing.T) {
 		}
 		others := func(n int) {
 			for range n {
-				s.fetches <- struct{}{}
+				s.fetchTokens <- struct{}{}
 			}
 		}
 		others(maxFetches)
 		if read() {
 			t.Fatal("one more answer is in memory than may be")
 		}
-		<-s.fetches
+		<-s.fetchTokens
 		for range 3 { // the answer before is dropped by the next call
 			if !read() {
 				t.Fatal("an answer is kept that was taken on")
@@ -156,13 +156,13 @@ func TestFetchesAreFew(t *testing.T) {
 		}
 		failing.Store(true)
 		read()
-		if len(s.fetches) != maxFetches-1 {
+		if len(s.fetchTokens) != maxFetches-1 {
 			t.Error("a failed call counts as an answer")
 		}
 		failing.Store(false)
 		read()
-		s.end(heldShard)
-		if len(s.fetches) != maxFetches-1 {
+		s.endReading(heldShard)
+		if len(s.fetchTokens) != maxFetches-1 {
 			t.Error("an answer is counted whose lease is given back")
 		}
 	})
@@ -183,8 +183,8 @@ func TestFetchesEndWithShard(t *testing.T) {
 		if len(out.Records) != 3 || !out.IsLast {
 			t.Fatalf("%d records, the last ones: %t", len(out.Records), out.IsLast)
 		}
-		s.end(heldShard)
-		if n := len(s.fetches); n != 0 {
+		s.endReading(heldShard)
+		if n := len(s.fetchTokens); n != 0 {
 			t.Errorf("%d tokens are held after the lease was given back", n)
 		}
 	})
@@ -195,11 +195,11 @@ func TestFirstIteratorIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		for range maxFetches {
-			s.fetches <- struct{}{}
+			s.fetchTokens <- struct{}{}
 		}
 		go func() {
 			time.Sleep(6 * time.Minute) // OpenSearch is away
-			<-s.fetches
+			<-s.fetchTokens
 		}()
 		out, err := s.Read(t.Context(), heldShard)
 		if err != nil || len(out.Records) != 3 {

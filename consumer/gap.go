@@ -32,12 +32,12 @@ type retention struct {
 const (
 	// leastRetention is below what any stream is set to. A reader that is less behind
 	// needs not know the retention.
-	leastRetention = time.Hour
+	minRetention = time.Hour
 	// leastOfAWS is the shortest retention that AWS has.
-	leastOfAWS = 24 * time.Hour
+	minAWSRetention = 24 * time.Hour
 	// retentionKept is how long an answer is good for, retentionSure one by which records
 	// have expired.
-	retentionKept, retentionSure = time.Minute, 10 * time.Second
+	retentionTTL, expiredTTL = time.Minute, 10 * time.Second
 	// dateUnit is the precision of the Date header, which is cut off.
 	dateUnit = time.Second
 )
@@ -46,7 +46,7 @@ const (
 // Kinesis' clock, as far as it matters to a reader that has read up to another; zero if
 // it does not, or if the retention is not known.
 func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
-	if now.Sub(read) < leastRetention-dateUnit {
+	if now.Sub(read) < minRetention-dateUnit {
 		return time.Time{}
 	}
 	k := &s.retention
@@ -54,7 +54,7 @@ func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
 	length, age := k.length, time.Since(k.asked)
 	k.mu.Unlock()
 	// One that has become longer meanwhile must not make a gap.
-	if expired := length > 0 && read.Before(now.Add(dateUnit-length)); age > retentionKept || expired && age > retentionSure {
+	if expired := length > 0 && read.Before(now.Add(dateUnit-length)); age > retentionTTL || expired && age > expiredTTL {
 		s.askRetention(ctx, now.Sub(read))
 	}
 	k.mu.Lock()
@@ -87,7 +87,7 @@ func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked = time.Now()
-	if k.length == 0 && behind > leastOfAWS && ctx.Err() == nil {
+	if k.length == 0 && behind > minAWSRetention && ctx.Err() == nil {
 		k.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
 			Msg("records may have expired unread: the stream's retention is not known: allow kinesis:DescribeStreamSummary on it to the task role")
 	}
@@ -128,7 +128,7 @@ func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
 
 // judge looks for a gap before an answer with a date. While answers pass over expired
 // records, the gap grows, and is pending: it is not reported yet.
-func (s *stream) judge(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
+func (s *stream) checkGap(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
 	found, isGap := s.gapBefore(ctx, r, date, answer.Records, skipped)
 	passes := isGap && len(answer.Records) == 0 && aws.ToInt64(answer.MillisBehindLatest) > 0
 	s.shards.mu.Lock()
@@ -178,7 +178,7 @@ func (s *stream) reportGapLocked(r *reader) {
 		marks.through(g.to) // the next reading does not find it again
 	}
 	s.metrics.gaps.Inc()
-	r.lease.Lost(g.from, g.to)
+	r.lease.AddGap(g.from, g.to)
 	const layout = "2006-01-02T15:04:05.000Z07:00"
 	s.log.Error().Str("shard", r.shard).Str("gap_from", g.from.UTC().Format(layout)).Str("gap_to", g.to.UTC().Format(layout)).
 		Float64("gap_seconds", g.to.Sub(g.from).Seconds()).Str("after_sequence_number", g.after).Str("before_sequence_number", g.before).

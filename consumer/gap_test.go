@@ -586,7 +586,7 @@ func (j *judged) judge(first, lag time.Duration, skipped int) (pending bool, rep
 		answer.Records = []kinesistypes.Record{{SequenceNumber: aws.String("200"), ApproximateArrivalTimestamp: aws.Time(time.Now().Add(-first))}}
 	}
 	j.log.Reset()
-	pending = j.stream.judge(j.Context(), j.reader, time.Now(), answer, skipped)
+	pending = j.stream.checkGap(j.Context(), j.reader, time.Now(), answer, skipped)
 	if j.log.Len() == 0 {
 		return pending, ""
 	}
@@ -623,7 +623,7 @@ func TestJudge(t *testing.T) {
 
 	onJudged(t, 30*time.Hour, func(j *judged) {
 		answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(0)}
-		if pending := j.stream.judge(j.Context(), j.reader, time.Time{}, answer, 0); pending || j.log.Len() > 0 {
+		if pending := j.stream.checkGap(j.Context(), j.reader, time.Time{}, answer, 0); pending || j.log.Len() > 0 {
 			t.Errorf("without a date: pending %t, %s", pending, j.log)
 		}
 	})

@@ -82,15 +82,15 @@ func (d *deserializer) HandleDeserialize(ctx context.Context, in middleware.Dese
 	// The SDK reads the same again, up to the same error.
 	again := io.Reader(bytes.NewReader(body.Bytes()))
 	if readErr != nil {
-		again = io.MultiReader(again, failing{readErr})
+		again = io.MultiReader(again, errorReader{readErr})
 	}
 	response.Body = rereadBody{again, response.Body}
 	return bySDK()
 }
 
-type failing struct{ err error }
+type errorReader struct{ err error }
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (f errorReader) Read([]byte) (int, error) { return 0, f.err }
 
 // rereadBody is what was read of a body, which closes that.
 type rereadBody struct {
@@ -112,13 +112,13 @@ func readAnswer(body []byte) (answer *kinesis.GetRecordsOutput, usual bool) {
 			answer.NextShardIterator = s.text()
 		case key == "MillisBehindLatest" && answer.MillisBehindLatest == nil:
 			n, err := strconv.ParseInt(s.number(), 10, 64)
-			s.odd = s.odd || err != nil
+			s.unusual = s.unusual || err != nil
 			answer.MillisBehindLatest = &n
 		default:
-			s.odd = true
+			s.unusual = true
 		}
 	})
-	return answer, !s.odd && s.pos == len(body)
+	return answer, !s.unusual && s.pos == len(body)
 }
 
 func (s *answerScanner) records() []types.Record {
@@ -133,7 +133,7 @@ func (s *answerScanner) records() []types.Record {
 				text := s.quoted()
 				n, err := base64.StdEncoding.Decode(room, text)
 				// Line breaks, which that passes over, are no JSON.
-				s.odd = s.odd || err != nil || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0
+				s.unusual = s.unusual || err != nil || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0
 				r.Data, room = room[:n:n], room[n:]
 			case key == "SequenceNumber" && r.SequenceNumber == nil:
 				r.SequenceNumber = s.text()
@@ -144,7 +144,7 @@ func (s *answerScanner) records() []types.Record {
 			case key == "ApproximateArrivalTimestamp" && r.ApproximateArrivalTimestamp == nil:
 				r.ApproximateArrivalTimestamp = s.time()
 			default:
-				s.odd = true
+				s.unusual = true
 			}
 		})
 		records = append(records, r)
@@ -155,29 +155,29 @@ func (s *answerScanner) records() []types.Record {
 // answerScanner reads JSON of one spelling. When it meets another it is odd, and
 // what it reads from then on says nothing.
 type answerScanner struct {
-	data []byte
-	pos  int
-	odd  bool
+	data    []byte
+	pos     int
+	unusual bool
 }
 
-func (s *answerScanner) take(c byte) bool {
-	if s.odd || s.pos == len(s.data) || s.data[s.pos] != c {
+func (s *answerScanner) accept(c byte) bool {
+	if s.unusual || s.pos == len(s.data) || s.data[s.pos] != c {
 		return false
 	}
 	s.pos++
 	return true
 }
 
-func (s *answerScanner) expect(c byte) { s.odd = !s.take(c) }
+func (s *answerScanner) expect(c byte) { s.unusual = !s.accept(c) }
 
 // elements reads what is between two brackets.
 func (s *answerScanner) elements(begin, end byte, element func()) {
-	if s.expect(begin); s.take(end) {
+	if s.expect(begin); s.accept(end) {
 		return
 	}
-	for !s.odd {
+	for !s.unusual {
 		element()
-		if !s.take(',') {
+		if !s.accept(',') {
 			s.expect(end)
 			return
 		}
@@ -188,7 +188,7 @@ func (s *answerScanner) object(member func(key string)) {
 	s.elements('{', '}', func() {
 		key := string(s.literal())
 		s.expect(':')
-		if !s.odd {
+		if !s.unusual {
 			member(key)
 		}
 	})
@@ -196,12 +196,12 @@ func (s *answerScanner) object(member func(key string)) {
 
 // quoted is what is up to the next quote.
 func (s *answerScanner) quoted() []byte {
-	if s.expect('"'); s.odd {
+	if s.expect('"'); s.unusual {
 		return nil
 	}
 	n := bytes.IndexByte(s.data[s.pos:], '"')
 	if n < 0 {
-		s.odd = true
+		s.unusual = true
 		return nil
 	}
 	text := s.data[s.pos : s.pos+n]
@@ -214,7 +214,7 @@ func (s *answerScanner) quoted() []byte {
 func (s *answerScanner) literal() []byte {
 	text := s.quoted()
 	for _, c := range text {
-		s.odd = s.odd || c < ' ' || c > '~' || c == '\\'
+		s.unusual = s.unusual || c < ' ' || c > '~' || c == '\\'
 	}
 	return text
 }
@@ -227,14 +227,14 @@ func (s *answerScanner) text() *string {
 // number reads a number.
 func (s *answerScanner) number() string {
 	n, ok := jsonscan.Number(s.data[s.pos:])
-	s.odd = s.odd || !ok
+	s.unusual = s.unusual || !ok
 	s.pos += n
 	return string(s.data[s.pos-n : s.pos])
 }
 
 func (s *answerScanner) time() *time.Time {
 	seconds, err := strconv.ParseFloat(s.number(), 64)
-	s.odd = s.odd || err != nil
+	s.unusual = s.unusual || err != nil
 	t := smithytime.ParseEpochSeconds(seconds)
 	return &t
 }

@@ -83,7 +83,7 @@ func (l *syncLoop) check(longest time.Duration) error {
 }
 
 // pulse is the sign of life of a reader.
-type pulse struct {
+type readerActivity struct {
 	inside int       // its calls that are in our code, and bounded or waiting there
 	last   time.Time // when it came into our code or left it
 }
@@ -92,13 +92,13 @@ type pulse struct {
 func (s *shards) expectReader(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ofLocked(id).pulse = &pulse{last: time.Now()}
+	s.ofLocked(id).activity = &readerActivity{last: time.Now()}
 }
 
 func (s *shards) expectNoReader(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ofLocked(id).pulse = nil
+	s.ofLocked(id).activity = nil
 }
 
 // inside notes that a shard's reader is in our code until leave is called.
@@ -106,10 +106,10 @@ func (s *shards) inside(id string) (leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.byID[id]
-	if known == nil || known.pulse == nil {
+	if known == nil || known.activity == nil {
 		return func() {}
 	}
-	reader := known.pulse
+	reader := known.activity
 	reader.inside++
 	return func() {
 		s.mu.Lock()
@@ -126,7 +126,7 @@ func (s *shards) checkReaders() error {
 	defer s.mu.Unlock()
 	var stuck []string
 	for id, known := range s.byID {
-		if r := known.pulse; r != nil && r.inside == 0 && time.Since(r.last) > stuckAfter {
+		if r := known.activity; r != nil && r.inside == 0 && time.Since(r.last) > stuckAfter {
 			stuck = append(stuck, id)
 		}
 	}

@@ -218,7 +218,7 @@ func TestWaitingReader(t *testing.T) {
 		})
 	}
 	f("for the time of the next call", func(c *Consumer, p *processor) {
-		c.stream.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)})
+		c.stream.setReader(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)})
 		ctx, cancel := context.WithTimeout(c.reading, 20*stuckAfter)
 		defer cancel()
 		_, _ = c.stream.Read(ctx, heldShard)
@@ -269,7 +269,7 @@ func TestSyncProgress(t *testing.T) {
 				}
 				reading, stop := context.WithCancel(t.Context())
 				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), shards: new(shards), table: table, reading: reading}
-				c.lag = newBehind(c.shards, table.Standings)
+				c.lag = newLagCollector(c.shards, table.ReadStatuses)
 				if err := c.Alive(t.Context()); err != nil {
 					t.Errorf("before the first look: %v", err)
 				}

@@ -31,7 +31,7 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table, lag *behind) error {
+func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table, lag *lagCollector) error {
 	leases := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_leases", Help: "Shards that this worker holds."}, func() float64 { return float64(table.Held()) })
 	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -15,7 +15,7 @@ const parkedFor = time.Minute
 
 // errParked ends a reading, so that the lease is given back and the
 // shard read again from its checkpoint.
-var errParked = fmt.Errorf("the shard is paused: %w", errUnled)
+var errParked = fmt.Errorf("the shard is paused: %w", errNotLeased)
 
 // park ends the reading of a shard, and keeps it from being read for a while.
 func (s *stream) park(shard string) {

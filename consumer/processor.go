@@ -16,16 +16,16 @@ import (
 
 // processor takes the records of one shard under one lease: it is its kcl.Processor.
 type processor struct {
-	consumer *Consumer
-	mapper   *mapping.Mapper
-	shard    string
-	lease    *checkpoint.Lease
-	marks    *watermark
-	ctx      context.Context // ends when nothing more may be taken on
-	draining context.Context // ends when the time for draining is used up
-	owned    context.Context // ends when the lease is lost, or released after the drain
-	gap      bool            // a record was read and not taken on
-	letters  int             // dead letters of the sequence number at hand
+	consumer    *Consumer
+	mapper      *mapping.Mapper
+	shard       string
+	lease       *checkpoint.Lease
+	marks       *watermark
+	ctx         context.Context // ends when nothing more may be taken on
+	draining    context.Context // ends when the time for draining is used up
+	owned       context.Context // ends when the lease is lost, or released after the drain
+	incomplete  bool            // a record was read and not taken on
+	deadLetters int             // dead letters of the sequence number at hand
 }
 
 func (c *Consumer) createProcessor(shard string) kcl.Processor { return c.newProcessor(shard) }
@@ -55,7 +55,7 @@ func (c *Consumer) newProcessor(shard string) *processor {
 	// The worker does not call Shutdown however a reading ends; releasing the lease is
 	// what it always does.
 	p.lease.BeforeRelease(func() {
-		p.consumer.stream.end(p.shard)
+		p.consumer.stream.endReading(p.shard)
 		// Nor does the shard, when its reader ended by itself: nobody reads it.
 		limit := time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp)
 		p.drain()
@@ -82,11 +82,11 @@ func (p *processor) ProcessRecords(records []types.Record) {
 		}
 		m := p.marks.add(number, n)
 		p.marks.through(aws.ToTime(records[n-1].ApproximateArrivalTimestamp))
-		p.letters = 0
+		p.deadLetters = 0
 		for i := range records[:n] {
-			if !p.take(&records[i], m) {
+			if !p.processRecord(&records[i], m) {
 				p.marks.abandon(m)
-				p.gap = true
+				p.incomplete = true
 				return
 			}
 		}
@@ -95,7 +95,7 @@ func (p *processor) ProcessRecords(records []types.Record) {
 }
 
 // take starts the work on one record. It returns false if not all of it was accepted.
-func (p *processor) take(r *types.Record, m *mark) bool {
+func (p *processor) processRecord(r *types.Record, m *mark) bool {
 	c := p.consumer
 	decoder := p.decoder()
 	if decoder == nil {
@@ -114,7 +114,7 @@ func (p *processor) decoder() *subscription.Decoder {
 	c := p.consumer
 	for {
 		if c.indexer.IsPaused(p.shard) {
-			c.stream.release(p.shard) // others read meanwhile
+			c.stream.releaseFetchOf(p.shard) // others read meanwhile
 		}
 		if !c.indexer.Begin(p.ctx, p.shard) {
 			return nil
@@ -133,7 +133,7 @@ func (p *processor) decoder() *subscription.Decoder {
 
 // put passes documents to the indexer when the bytes in flight allow it, some of
 // which may be reserved for them; false when that was not to be.
-func (p *processor) put(docs *indexer.Documents, reserved int64, all *settlement) bool {
+func (p *processor) put(docs *indexer.Documents, reserved int64, all *ackGroup) bool {
 	if reserved == 0 {
 		reserved = p.consumer.indexer.Reserve(p.ctx, p.shard, docs.Size())
 	}
@@ -144,7 +144,7 @@ func (p *processor) put(docs *indexer.Documents, reserved int64, all *settlement
 	all.pending.Add(1)
 	return p.consumer.indexer.Put(p.owned, docs, reserved, func(settled bool) {
 		if settled {
-			all.settle()
+			all.ack()
 		}
 	}) == nil
 }
@@ -168,9 +168,9 @@ func (p *processor) drain() bool {
 // stops. The end is written when every record of the shard has its outcome, for which its
 // children wait; on the other occasions draining is left to the release of the lease.
 func (p *processor) Shutdown(finish func() error) {
-	p.consumer.stream.end(p.shard) // what was read is taken on; draining can take long
+	p.consumer.stream.endReading(p.shard) // what was read is taken on; draining can take long
 	defer p.consumer.shards.inside(p.shard)()
-	if finish == nil || p.gap {
+	if finish == nil || p.incomplete {
 		return
 	}
 	defer p.consumer.indexer.EndShard(p.shard)()

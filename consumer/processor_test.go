@@ -74,7 +74,7 @@ func newConsumer(t *testing.T, inFlight int64, search opensearch.Client) *Consum
 		mapper: newMapper(t), indexer: newIndexer(t, inFlight, registry, search),
 		metrics: newMetrics(), shards: new(shards), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
 	}
-	c.lag = newBehind(c.shards, func() []checkpoint.Standing { return nil })
+	c.lag = newLagCollector(c.shards, func() []checkpoint.ReadStatus { return nil })
 	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, c.shards)
 	return c
 }
@@ -131,7 +131,7 @@ func TestBytesInFlight(t *testing.T) {
 			if held := taken * len(one); taken == 0 || held > bound {
 				t.Errorf("%d records with %d bytes of documents are held, the bound is %d", taken, held, bound)
 			}
-			if !p.gap {
+			if !p.incomplete {
 				t.Error("the processor does not know that it left records out")
 			}
 		})
@@ -166,8 +166,8 @@ func TestLargeRecords(t *testing.T) {
 		running.Go(func() {
 			p.ProcessRecords([]types.Record{
 				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
-			if !p.gap || p.letters > 0 {
-				t.Errorf("a gap: %v, %d dead letters", p.gap, p.letters)
+			if !p.incomplete || p.deadLetters > 0 {
+				t.Errorf("a gap: %v, %d dead letters", p.incomplete, p.deadLetters)
 			}
 		})
 	}
@@ -189,8 +189,8 @@ func TestLargeRecords(t *testing.T) {
 // What is reserved for a large document is given back with its verdict, whatever
 // its size in relation to the bound from which documents are large.
 func TestReservedBytes(t *testing.T) {
-	for _, size := range []int{maxSet - 16<<10, maxSet - 300, maxSet - 200, maxSet - 100, maxSet, 2 * maxSet} {
-		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
+	for _, size := range []int{maxPutBytes - 16<<10, maxPutBytes - 300, maxPutBytes - 200, maxPutBytes - 100, maxPutBytes, 2 * maxPutBytes} {
+		c := newConsumer(t, 8*maxPutBytes, taking(func([]byte) {}))
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		p.ProcessRecords([]types.Record{
 			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
@@ -230,8 +230,8 @@ func TestHalfARecord(t *testing.T) {
 	p.ProcessRecords([]types.Record{
 		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 	settled(t, c)
-	if len(moved) > 0 || !p.gap {
-		t.Errorf("moved to %d numbers, gap: %v", len(moved), p.gap)
+	if len(moved) > 0 || !p.incomplete {
+		t.Errorf("moved to %d numbers, gap: %v", len(moved), p.incomplete)
 	}
 	select {
 	case <-p.marks.drained():
@@ -311,7 +311,7 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		pieces := documents/maxSet + 1
+		pieces := documents/maxPutBytes + 1
 		if more := inFlight(t, c) - int64(documents); more < 0 || more > int64(pieces*32<<10) {
 			t.Errorf("%d documents of %d bytes together take %d more", events, documents, more)
 		}

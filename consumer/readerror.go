@@ -92,11 +92,11 @@ func (e *readError) remedy() string {
 
 // failed notes in the lease that a read failed, unless the read was ended on
 // purpose, and returns the error as the worker gets it.
-func (s *stream) failed(r *reader, err error) error {
-	if err == nil || errors.Is(err, errUnled) || s.reading.Err() != nil {
+func (s *stream) noteFailure(r *reader, err error) error {
+	if err == nil || errors.Is(err, errNotLeased) || s.reading.Err() != nil {
 		return err
 	}
 	err = &readError{cause: err, resumes: r.lease.Checkpoint() != "", needs: readPermissions}
-	r.lease.Failed(err)
+	r.lease.ReadFailed(err)
 	return err
 }

@@ -18,7 +18,7 @@ type shards struct {
 type shard struct {
 	// pulse is the sign of life of its reader, from the acquisition of the lease until its
 	// release begins; nil otherwise.
-	pulse *pulse
+	activity *readerActivity
 	// reader reads the shard, from its first iterator until its release begins; nil
 	// otherwise.
 	reader *reader
@@ -55,7 +55,7 @@ func (s *shards) ofLocked(id string) *shard {
 // forgetLocked forgets the shards of which nothing is known that counts. s.mu must be held.
 func (s *shards) forgetLocked() {
 	for id, known := range s.byID {
-		if known.pulse == nil && known.reader == nil && known.lag.lease == nil &&
+		if known.activity == nil && known.reader == nil && known.lag.lease == nil &&
 			time.Until(known.parkedUntil) <= 0 && time.Since(known.unreadLogged) >= checkpoint.UnreadAfter {
 			delete(s.byID, id)
 		}

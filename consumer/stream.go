@@ -46,7 +46,7 @@ type stream struct {
 	log       zerolog.Logger
 	retention retention
 
-	fetches chan struct{} // a token for each answer in memory
+	fetchTokens chan struct{} // a token for each answer in memory
 }
 
 const (
@@ -58,7 +58,7 @@ const (
 	// shardGives is what a shard gives to all its readers, in bytes per second. A
 	// reader that asks for more is refused until that much time has passed, and longer.
 	// See https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
-	shardGives = 2e6
+	shardBytesPerSecond = 2e6
 	// firstRecords is the number asked for when nothing is known of their size, maxRecords
 	// the most that Kinesis gives in one call.
 	firstRecords, maxRecords = 10, 10_000
@@ -78,8 +78,8 @@ type reader struct {
 	// What the last answer of this reading was like.
 	answered, passing bool // there was one; it had no records
 	// Guarded by shards.mu:
-	holds  bool // an answer whose records are not yet taken on
-	parked bool // the reading is to end
+	holdsFetch bool // an answer whose records are not yet taken on
+	parked     bool // the reading is to end
 	// The gap that is not reported yet, nil if all are reported, and when it was found.
 	gap      *gap
 	gapFound time.Time
@@ -87,14 +87,14 @@ type reader struct {
 
 func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, all *shards) *stream {
 	s := &stream{
-		name:     cfg.Stream,
-		table:    table,
-		reading:  reading,
-		interval: cfg.PollInterval,
-		metrics:  m,
-		fetches:  make(chan struct{}, maxFetches),
-		shards:   all,
-		log:      cfg.Log,
+		name:        cfg.Stream,
+		table:       table,
+		reading:     reading,
+		interval:    cfg.PollInterval,
+		metrics:     m,
+		fetchTokens: make(chan struct{}, maxFetches),
+		shards:      all,
+		log:         cfg.Log,
 	}
 	s.retention.lines = statelog.NewSampler()
 	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) { o.APIOptions = append(o.APIOptions, useDeserializer) })
@@ -171,20 +171,20 @@ func (s *stream) Ended(shard string) { s.shards.expectNoReader(shard) }
 func (s *stream) Begin(ctx context.Context, shard string) error {
 	return s.whileRunning(ctx, func(ctx context.Context) error {
 		r := &reader{shard: shard, limit: firstRecords, lease: s.table.Lease(shard)}
-		err := r.while(ctx, func(ctx context.Context) (err error) {
+		err := r.whileLeased(ctx, func(ctx context.Context) (err error) {
 			if err := s.whileParked(ctx, shard); err != nil {
 				return err
 			}
-			r.begin(s.name)
+			r.setStart(s.name)
 			s.fromHorizon(ctx, r, &r.place)
 			r.iterator, err = s.iteratorOf(ctx, r)
 			return err
 		})
 		if r.place.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
-			r.lease.Refused()
+			r.lease.CheckpointRefused()
 		}
-		if err = s.failed(r, err); err == nil {
-			s.begin(r)
+		if err = s.noteFailure(r, err); err == nil {
+			s.setReader(r)
 		}
 		return err
 	})
@@ -195,16 +195,16 @@ func (s *stream) Read(ctx context.Context, shard string) (kcl.Answer, error) {
 	var answer *kinesis.GetRecordsOutput
 	err := s.whileRunning(ctx, func(ctx context.Context) error {
 		r := s.readerOf(shard)
-		s.drop(r) // the records before are taken on
-		err := s.failed(r, r.while(ctx, func(ctx context.Context) (err error) {
+		s.releaseFetch(r) // the records before are taken on
+		err := s.noteFailure(r, r.whileLeased(ctx, func(ctx context.Context) (err error) {
 			answer, err = s.fetch(ctx, r)
 			return err
 		}))
 		if err == nil {
-			err = s.failed(r, r.while(ctx, func(ctx context.Context) error { return s.proceed(ctx, r, answer) }))
+			err = s.noteFailure(r, r.whileLeased(ctx, func(ctx context.Context) error { return s.processAnswer(ctx, r, answer) }))
 		}
 		if err != nil || len(answer.Records) == 0 {
-			s.drop(r)
+			s.releaseFetch(r)
 		}
 		return err
 	})
@@ -237,7 +237,7 @@ func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutpu
 	if err := r.pace(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.hold(ctx, r); err != nil {
+	if err := s.acquireFetch(ctx, r); err != nil {
 		return nil, err
 	}
 	r.asked = time.Now()
@@ -285,39 +285,39 @@ func causeOf(err error) error {
 }
 
 // hold waits until one more answer may be in memory.
-func (s *stream) hold(ctx context.Context, r *reader) error {
+func (s *stream) acquireFetch(ctx context.Context, r *reader) error {
 	select {
-	case s.fetches <- struct{}{}:
+	case s.fetchTokens <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
-	r.holds = true
+	r.holdsFetch = true
 	return nil
 }
 
 // drop notes that a reader's answer is no longer in memory.
-func (s *stream) drop(r *reader) {
+func (s *stream) releaseFetch(r *reader) {
 	if r == nil {
 		return
 	}
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
-	s.dropLocked(r)
+	s.releaseFetchLocked(r)
 }
 
 // dropLocked is drop. s.shards.mu must be held.
-func (s *stream) dropLocked(r *reader) {
-	if r.holds {
-		r.holds = false
-		<-s.fetches
+func (s *stream) releaseFetchLocked(r *reader) {
+	if r.holdsFetch {
+		r.holdsFetch = false
+		<-s.fetchTokens
 	}
 }
 
 // end forgets the reading of a shard whose lease is released.
-func (s *stream) end(shard string) {
-	s.release(shard)
+func (s *stream) endReading(shard string) {
+	s.releaseFetchOf(shard)
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
@@ -327,11 +327,11 @@ func (s *stream) end(shard string) {
 }
 
 // release lets another answer be in memory in place of those of a shard.
-func (s *stream) release(shard string) {
+func (s *stream) releaseFetchOf(shard string) {
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
-		s.dropLocked(known.reader)
+		s.releaseFetchLocked(known.reader)
 	}
 }
 
@@ -344,8 +344,8 @@ func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err er
 }
 
 // begin follows the reading of a shard from its first iterator.
-func (s *stream) begin(begun *reader) {
-	s.end(begun.shard)
+func (s *stream) setReader(begun *reader) {
+	s.endReading(begun.shard)
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	s.shards.ofLocked(begun.shard).reader = begun
@@ -362,25 +362,25 @@ func (s *stream) readerOf(shard string) *reader {
 }
 
 // errUnled ends a reading whose lease is lost or claimed.
-var errUnled = errors.New("the lease of the shard is lost or handed over")
+var errNotLeased = errors.New("the lease of the shard is lost or handed over")
 
 // while makes a call that ends with the right to read.
-func (r *reader) while(ctx context.Context, call func(context.Context) error) error {
+func (r *reader) whileLeased(ctx context.Context, call func(context.Context) error) error {
 	if r == nil || r.lease == nil || r.lease.Reading().Err() != nil {
-		return errUnled
+		return errNotLeased
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.lease.Reading(), cancel)() //nolint:contextcheck // the lease's end is another than the call's
 	err := call(ctx)
 	if err != nil && r.lease.Reading().Err() != nil {
-		return errUnled
+		return errNotLeased
 	}
 	return err
 }
 
 // begin sets where reading begins.
-func (r *reader) begin(stream string) {
+func (r *reader) setStart(stream string) {
 	r.last, r.read = r.lease.Checkpoint(), r.lease.UnreadSince()
 	r.place = kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: &r.shard}
 	if r.last == "" {
@@ -412,8 +412,8 @@ func (r *reader) pace(ctx context.Context) error {
 
 // proceed unpacks what was read and notes the iterator of the shard's next call. Where
 // an answer has too many user records, its last records are left to be read again.
-func (s *stream) proceed(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
-	r.lease.HasRead()
+func (s *stream) processAnswer(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
+	r.lease.ReadSucceeded()
 	size := 0
 	for i := range answer.Records {
 		size += len(answer.Records[i].Data)
@@ -422,11 +422,11 @@ func (s *stream) proceed(ctx context.Context, r *reader, answer *kinesis.GetReco
 	if now := time.Now(); now.Sub(from) > s.interval {
 		from = now // when the shard gave it is not known: there may have been several tries
 	}
-	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
+	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardBytesPerSecond))
 	date, _ := awsmiddleware.GetServerTime(answer.ResultMetadata)
 	passing := len(answer.Records) == 0
 	skipped := r.skipRead(answer)
-	pending := s.judge(ctx, r, date, answer, skipped)
+	pending := s.checkGap(ctx, r, date, answer, skipped)
 	r.answered, r.passing = true, passing
 	isEmpty := len(answer.Records) == 0
 	lag := time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond

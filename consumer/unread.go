@@ -10,9 +10,9 @@ import (
 // unreadShards returns the shards that this worker is to report: no worker had an
 // answer of them for checkpoint.UnreadAfter. A shard that waits for OpenSearch is not
 // among them, nor one that another worker holds.
-func (c *Consumer) unreadShards() (shards []state) {
+func (c *Consumer) unreadShards() (shards []shardState) {
 	for _, s := range c.lag.states() {
-		if s.Unanswered >= checkpoint.UnreadAfter && !s.Waits && !s.Elsewhere && !s.waitsForOpenSearch {
+		if s.Unanswered >= checkpoint.UnreadAfter && !s.WaitsForParent && !s.HeldByOther && !s.waitsForOpenSearch {
 			shards = append(shards, s)
 		}
 	}

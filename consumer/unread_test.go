@@ -19,7 +19,7 @@ import (
 )
 
 // unreadMetric is how many shards nobody reads, as the metrics show it.
-func unreadMetric(t *testing.T, b *behind) (n int) {
+func unreadMetric(t *testing.T, b *lagCollector) (n int) {
 	t.Helper()
 	for _, s := range b.states() {
 		if s.Unread() {
@@ -82,7 +82,7 @@ func TestHeldShardWithoutAnswer(t *testing.T) {
 		r := run(t, func(*running) {})
 		time.Sleep(10 * time.Second)
 		for range maxFetches { // other answers are in memory for long
-			r.stream.fetches <- struct{}{}
+			r.stream.fetchTokens <- struct{}{}
 		}
 		time.Sleep(checkpoint.UnreadAfter + 10*time.Second)
 		lines := r.log.containing("shard is not read")
@@ -109,7 +109,7 @@ func TestHeldShardWithoutAnswer(t *testing.T) {
 			t.Errorf("while they wait for OpenSearch: %v", err)
 		}
 		for range maxFetches {
-			<-r.stream.fetches
+			<-r.stream.fetchTokens
 		}
 	})
 }
@@ -214,13 +214,13 @@ func TestTableCannotBeMadeAgain(t *testing.T) {
 
 // Which shards are unread for this worker, and which of them it logs.
 func TestUnreadShards(t *testing.T) {
-	f := func(what string, unread, logged bool, change func(s *state)) {
+	f := func(what string, unread, logged bool, change func(s *shardState)) {
 		t.Helper()
-		s := state{Standing: checkpoint.Standing{Shard: "one", Unanswered: checkpoint.UnreadAfter, Reports: true}}
+		s := shardState{ReadStatus: checkpoint.ReadStatus{Shard: "one", Unanswered: checkpoint.UnreadAfter, Reports: true}}
 		change(&s)
 		var log strings.Builder
 		c := &Consumer{cfg: Config{Log: zerolog.New(&log)}, shards: new(shards)}
-		c.lag = newBehind(c.shards, func() []checkpoint.Standing { return []checkpoint.Standing{s.Standing} })
+		c.lag = newLagCollector(c.shards, func() []checkpoint.ReadStatus { return []checkpoint.ReadStatus{s.ReadStatus} })
 		if s.Lease != nil && s.waitsForOpenSearch {
 			marks := &watermark{}
 			marks.add("1", 1)
@@ -234,17 +234,17 @@ func TestUnreadShards(t *testing.T) {
 			t.Errorf("%s: %v, log: %s", what, err, log.String())
 		}
 	}
-	f("for long", true, true, func(*state) {})
-	f("for a shorter time", false, false, func(s *state) { s.Unanswered -= time.Second })
-	f("held", true, true, func(s *state) { s.Lease = &checkpoint.Lease{} })
-	f("held, while OpenSearch is away", false, false, func(s *state) { s.Lease, s.waitsForOpenSearch = &checkpoint.Lease{}, true })
-	f("waiting for a parent", false, false, func(s *state) { s.Waits = true })
-	f("another worker's", false, false, func(s *state) { s.Elsewhere = true })
-	f("failing", true, false, func(s *state) { s.Failing = true })
-	f("reported by another worker", true, false, func(s *state) { s.Reports = false })
+	f("for long", true, true, func(*shardState) {})
+	f("for a shorter time", false, false, func(s *shardState) { s.Unanswered -= time.Second })
+	f("held", true, true, func(s *shardState) { s.Lease = &checkpoint.Lease{} })
+	f("held, while OpenSearch is away", false, false, func(s *shardState) { s.Lease, s.waitsForOpenSearch = &checkpoint.Lease{}, true })
+	f("waiting for a parent", false, false, func(s *shardState) { s.WaitsForParent = true })
+	f("another worker's", false, false, func(s *shardState) { s.HeldByOther = true })
+	f("failing", true, false, func(s *shardState) { s.Failing = true })
+	f("reported by another worker", true, false, func(s *shardState) { s.Reports = false })
 
-	c := &Consumer{lag: newBehind(new(shards), func() []checkpoint.Standing {
-		return []checkpoint.Standing{
+	c := &Consumer{lag: newLagCollector(new(shards), func() []checkpoint.ReadStatus {
+		return []checkpoint.ReadStatus{
 			{Shard: "one", Unanswered: 2 * checkpoint.UnreadAfter}, {Shard: "two", Unanswered: 3 * checkpoint.UnreadAfter}, {Shard: "three", Unanswered: checkpoint.UnreadAfter},
 		}
 	})}

@@ -14,11 +14,11 @@ type watermark struct {
 	advance     func(sequenceNumber string)
 	readThrough func(time.Time) // called with the time up to which all is acknowledged; may be nil
 
-	mu    sync.Mutex
-	last  *mark         // of those not yet passed, in the order of the stream
-	count int           // marks without acknowledgement
-	empty chan struct{} // closed when there are none; nil when nobody waits
-	gap   bool          // a record was read that is never passed
+	mu      sync.Mutex
+	last    *mark         // of those not yet passed, in the order of the stream
+	count   int           // marks without acknowledgement
+	empty   chan struct{} // closed when there are none; nil when nobody waits
+	blocked bool          // a record was read that is never passed
 }
 
 // mark is one sequence number. User records that a producer aggregated into
@@ -56,15 +56,15 @@ func (w *watermark) through(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.gap:
+	case w.blocked:
 	case w.last != nil:
 		w.last.through = t
 	default:
-		w.passed(t)
+		w.notePassed(t)
 	}
 }
 
-func (w *watermark) passed(through time.Time) {
+func (w *watermark) notePassed(through time.Time) {
 	if w.readThrough != nil && !through.IsZero() {
 		w.readThrough(through)
 	}
@@ -88,10 +88,10 @@ func (w *watermark) acknowledge(m *mark) {
 	if m.before == nil {
 		// Under the lock, so that two calls cannot advance in the wrong order.
 		w.advance(m.sequenceNumber)
-		w.passed(m.through)
+		w.notePassed(m.through)
 		w.remove(m)
 	}
-	w.settled()
+	w.countDown()
 }
 
 // abandon gives up the newest mark, whose records were not all taken on: the
@@ -99,9 +99,9 @@ func (w *watermark) acknowledge(m *mark) {
 func (w *watermark) abandon(m *mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.abandoned, w.gap = true, true
+	m.abandoned, w.blocked = true, true
 	w.remove(m)
-	w.settled()
+	w.countDown()
 }
 
 func (w *watermark) remove(m *mark) {
@@ -116,7 +116,7 @@ func (w *watermark) remove(m *mark) {
 }
 
 // settled counts a mark off that is acknowledged or abandoned.
-func (w *watermark) settled() {
+func (w *watermark) countDown() {
 	w.count--
 	if w.count == 0 && w.empty != nil {
 		close(w.empty)

@@ -56,7 +56,7 @@ func unmarshal(body []byte, in any) error {
 	}
 	mark := rand.Text() // that a client cannot have written
 	if rest, texts := liftBlobs(body, mark); texts != nil {
-		if err := json.Unmarshal(rest, in); err == nil && settle(h.blobs(), texts, mark) {
+		if err := json.Unmarshal(rest, in); err == nil && restoreBlobs(h.blobs(), texts, mark) {
 			return nil
 		}
 	}
@@ -89,7 +89,7 @@ func liftBlobs(body []byte, mark string) (rest []byte, texts [][]byte) {
 
 // settle gives the blobs their texts. It reports whether the texts were theirs:
 // those of members that no one knows were lifted too.
-func settle(blobs []*blob, texts [][]byte, mark string) bool {
+func restoreBlobs(blobs []*blob, texts [][]byte, mark string) bool {
 	for i, b := range blobs {
 		if string(b.text) != mark+strconv.Itoa(i) {
 			return false

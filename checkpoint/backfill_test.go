@@ -35,14 +35,14 @@ func TestAdopt(t *testing.T) {
 			before := a.shards[shard0].listed
 			a.shards[shard0].listed = listedShard{Shard: before.Shard, known: true, missing: 1}
 			a.mu.Unlock()
-			if err := a.adopt(t.Context()); err != nil || db.writes.Load() > writes {
+			if err := a.backfillFirst(t.Context()); err != nil || db.writes.Load() > writes {
 				t.Errorf("%s: not listed, yet written to: %v", name, err)
 			}
 			a.mu.Lock()
 			a.shards[shard0].listed = before
 			a.mu.Unlock()
 			for range 2 {
-				if err := a.adopt(t.Context()); err != nil {
+				if err := a.backfillFirst(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -79,7 +79,7 @@ func TestAdoptSome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, table := &faultyDB{Client: fakeDB()}, tableName()
 		var shards []Shard
-		for i := range mostRemoved + 5 {
+		for i := range maxRowsPerSync + 5 {
 			shards = append(shards, Shard{ID: fmt.Sprintf("shardId-%012d", i), First: "10", Last: "20", Closed: true})
 		}
 		a := openAt(t, db, table, "a", "LATEST", shards...)
@@ -87,7 +87,7 @@ func TestAdoptSome(t *testing.T) {
 			putRow(t, db.Client, table, item{attrShard: str(s.ID), attrCheckpoint: str("SHARD_END")})
 		}
 		writes := db.writes.Load()
-		for _, want := range []int64{mostRemoved, 5, 0} {
+		for _, want := range []int64{maxRowsPerSync, 5, 0} {
 			resync(t, a)
 			if n := db.writes.Load() - writes; n != want {
 				t.Errorf("%d rows are adopted, want %d", n, want)

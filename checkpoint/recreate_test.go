@@ -58,7 +58,7 @@ func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 		lease.Acknowledge("15")
 		lease.ReadThrough(now)
 		lease.Answered(now, 0)
-		lease.Lost(now.Add(-time.Hour), now)
+		lease.AddGap(now.Add(-time.Hour), now)
 		time.Sleep(leaseDuration)
 		before := rawRow(t, db, name, child)
 		deleteTable(t, db, name)
@@ -94,13 +94,13 @@ func TestTableIsMadeAgainOnce(t *testing.T) {
 		a, b := openAt(t, db, name, "a", "LATEST"), openAt(t, db, name, "b", "LATEST")
 		deleteTable(t, db, name)
 		resync(t, a)
-		made := text(rawRow(t, db, name, startKey)[attrMadeAgain])
+		made := text(rawRow(t, db, name, startKey)[attrRecreated])
 		time.Sleep(time.Millisecond)
-		if err := b.startAgain(t.Context()); err != nil {
+		if err := b.rewriteStart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if again := text(rawRow(t, db, name, startKey)[attrMadeAgain]); made == "" || again != made || b.start.madeAgain != made {
-			t.Errorf("made again at %q, then at %q; the second worker goes by %q", made, again, b.start.madeAgain)
+		if again := text(rawRow(t, db, name, startKey)[attrRecreated]); made == "" || again != made || b.start.recreated != made {
+			t.Errorf("made again at %q, then at %q; the second worker goes by %q", made, again, b.start.recreated)
 		}
 
 		deleteTable(t, db, name)
@@ -113,7 +113,7 @@ func TestTableIsMadeAgainOnce(t *testing.T) {
 		if err := c.Open(t.Context(), Stream{Name: "other"}, lists()); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.startAgain(t.Context()); !errors.As(err, new(*OtherStreamError)) {
+		if err := a.rewriteStart(t.Context()); !errors.As(err, new(*OtherStreamError)) {
 			t.Errorf("the table of another stream: %v", err)
 		}
 		if noted := text(rawRow(t, db, name, startKey)[attrStream]); noted != "other" {
@@ -171,7 +171,7 @@ func TestNoteAgain(t *testing.T) {
 			t.Helper()
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			if lost := a.noteAgain(it, map[string]row{parent1: {}}); lost != want {
+			if lost := a.checkRecreated(it, map[string]row{parent1: {}}); lost != want {
 				t.Errorf("%s: lost: %v", name, lost)
 			}
 		}
@@ -184,8 +184,8 @@ func TestNoteAgain(t *testing.T) {
 		note("of a worker that took the table for a new one", first(trimHorizon, 0), true)
 		note("of one that started later", first(atTimestamp, at.UnixMilli()+1), true)
 		note("unreadable", item{attrStartPosition: str("x")}, false)
-		if a.isAgain() || lines.Len() > 0 {
-			t.Errorf("made again: %v, logged: %s", a.isAgain(), &lines)
+		if a.isRecreated() || lines.Len() > 0 {
+			t.Errorf("made again: %v, logged: %s", a.isRecreated(), &lines)
 		}
 
 		for _, id := range []string{parent1, parent2, shard0} {
@@ -193,7 +193,7 @@ func TestNoteAgain(t *testing.T) {
 		}
 		a.shards[shard0].lease = &Lease{}
 		later := first(trimHorizon, at.UnixMilli()-1000)
-		later[attrMadeAgain] = str("now")
+		later[attrRecreated] = str("now")
 		note("made again", later, false)
 		time.Sleep(a.cfg.LeaseDuration / 2)
 		note("made again, seen again", later, false)
@@ -206,17 +206,17 @@ func TestNoteAgain(t *testing.T) {
 		if slices.Sort(ids); !slices.Equal(ids, []string{parent1, shard0}) && !slices.Equal(ids, []string{shard0, parent1}) {
 			t.Errorf("rows are known of %v", ids)
 		}
-		if s := a.start; s.position.kind != trimHorizon || s.of(child).kind != trimHorizon || s.lastShard != "" || !s.at.Equal(at.Add(-time.Second)) {
+		if s := a.start; s.position.kind != trimHorizon || s.defaultPosition(child).kind != trimHorizon || s.lastShard != "" || !s.at.Equal(at.Add(-time.Second)) {
 			t.Errorf("start %+v", s)
 		}
-		if n := strings.Count(lines.String(), "another worker made it again"); n != 1 {
+		if n := strings.Count(lines.String(), "another worker created it again"); n != 1 {
 			t.Errorf("%d lines: %s", n, &lines)
 		}
 		time.Sleep(a.cfg.LeaseDuration/2 - time.Nanosecond)
-		if !a.isAgain() {
+		if !a.isRecreated() {
 			t.Error("not made again, before a lease duration is over")
 		}
-		if time.Sleep(time.Nanosecond); a.isAgain() {
+		if time.Sleep(time.Nanosecond); a.isRecreated() {
 			t.Error("made again, after a lease duration")
 		}
 	})
@@ -399,11 +399,11 @@ func TestMissedRow(t *testing.T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for range 2 {
-		a.missed(shard0)
+		a.noteMissing(shard0)
 	}
-	a.missed(parent2) // not listed
-	a.again = time.Now()
-	a.missed(parent1)
+	a.noteMissing(parent2) // not listed
+	a.recreatedAt = time.Now()
+	a.noteMissing(parent1)
 	var deleted []string
 	for id, s := range a.shards {
 		if !s.deleted.IsZero() {
@@ -455,7 +455,7 @@ func TestRefusedWorkerTakesOneLease(t *testing.T) {
 	f("refused", 1)
 	a.shards[shard0].lease = &Lease{}
 	f("while it holds one", 0)
-	a.refusals.read()
+	a.refusals.noteRead()
 	f("it has read", 3)
 	a.shards[shard0].lease = nil
 }
@@ -491,12 +491,12 @@ func TestTableCannotBeMadeAgain(t *testing.T) {
 		db, name := &faultyDB{Client: fake}, tableName()
 		a := openAt(t, db, name, "a", "LATEST")
 		db.inject(unanswered)
-		if err := a.startAgain(t.Context()); !errors.Is(err, errBroken) || a.isAgain() {
-			t.Errorf("without an answer: %v, made again: %v", err, a.isAgain())
+		if err := a.rewriteStart(t.Context()); !errors.Is(err, errBroken) || a.isRecreated() {
+			t.Errorf("without an answer: %v, made again: %v", err, a.isRecreated())
 		}
 		a.db = &undescribable{Client: fake}
-		if err := a.makeAgain(t.Context()); !errors.Is(err, errBroken) || a.isAgain() {
-			t.Errorf("without a description: %v, made again: %v", err, a.isAgain())
+		if err := a.recreate(t.Context()); !errors.Is(err, errBroken) || a.isRecreated() {
+			t.Errorf("without a description: %v, made again: %v", err, a.isRecreated())
 		}
 	})
 }
@@ -505,10 +505,10 @@ func TestTableCannotBeMadeAgain(t *testing.T) {
 // made again, but not for how long.
 func TestStartInATableMadeAgain(t *testing.T) {
 	a := unconnected(t, "a")
-	if err := a.takeStart(item{attrStartPosition: str(trimHorizon)}); err != nil || a.isAgain() {
-		t.Errorf("a first start: made again: %v, %v", a.isAgain(), err)
+	if err := a.setStart(item{attrStartPosition: str(trimHorizon)}); err != nil || a.isRecreated() {
+		t.Errorf("a first start: made again: %v, %v", a.isRecreated(), err)
 	}
-	if err := a.takeStart(item{attrStartPosition: str(trimHorizon), attrMadeAgain: str("once")}); err != nil || !a.isAgain() {
-		t.Errorf("made again: %v, %v", a.isAgain(), err)
+	if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrRecreated: str("once")}); err != nil || !a.isRecreated() {
+		t.Errorf("made again: %v, %v", a.isRecreated(), err)
 	}
 }

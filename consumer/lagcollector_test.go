@@ -16,11 +16,11 @@ import (
 // counts for a shard of which no answer came, unless another worker reads it.
 func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBehind(new(shards), nil)
+		b := newLagCollector(new(shards), nil)
 		mine, other := new(checkpoint.Lease), new(checkpoint.Lease)
-		f := func(unread int, standings []checkpoint.Standing, want ...string) {
+		f := func(unread int, standings []checkpoint.ReadStatus, want ...string) {
 			t.Helper()
-			b.standings = func() []checkpoint.Standing { return standings }
+			b.statuses = func() []checkpoint.ReadStatus { return standings }
 			text := ""
 			if len(want) > 0 {
 				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or nobody.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
@@ -31,11 +31,11 @@ func TestBehind(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		type standings = []checkpoint.Standing
+		type standings = []checkpoint.ReadStatus
 		f(0, nil)
 		f(3, standings{
-			{Shard: "s1", Lag: time.Hour}, {Shard: "s2", Lag: time.Minute, Waits: true},
-			{Shard: "s3", Lag: time.Second, Elsewhere: true}, {Shard: "s4", Lag: 2 * time.Second},
+			{Shard: "s1", Lag: time.Hour}, {Shard: "s2", Lag: time.Minute, WaitsForParent: true},
+			{Shard: "s3", Lag: time.Second, HeldByOther: true}, {Shard: "s4", Lag: 2 * time.Second},
 			{Shard: "s5", Lag: 3 * time.Second, Failing: true, Lease: mine},
 		}, `logsluice_lag_seconds{shard="s1"} 3600`, `logsluice_lag_seconds{shard="s2"} 60`, `logsluice_lag_seconds{shard="s4"} 2`, `logsluice_lag_seconds{shard="s5"} 3`)
 
@@ -63,14 +63,14 @@ func TestBehind(t *testing.T) {
 // What is known of a lease that is acquired while the table is looked at is kept.
 func TestLeaseAcquiredMeanwhile(t *testing.T) {
 	all, lease, marks := new(shards), &checkpoint.Lease{}, newWatermark(func(string) {})
-	b := newBehind(all, func() []checkpoint.Standing {
+	b := newLagCollector(all, func() []checkpoint.ReadStatus {
 		all.setWatermark("s", lease, marks)
 		return nil
 	})
 	if b.states(); all.answered("s", lease, 0) != marks {
 		t.Error("the watermark is forgotten")
 	}
-	b.standings = func() []checkpoint.Standing { return nil }
+	b.statuses = func() []checkpoint.ReadStatus { return nil }
 	if b.states(); all.answered("s", lease, 0) != nil {
 		t.Error("the watermark of a lease that has ended is kept")
 	}

@@ -14,22 +14,22 @@ import (
 // behind with the time. Of a shard that nobody reads, and of one that has brought no
 // answer yet, the lease table says up to which time it is read. A shard that another
 // worker reads is left to that worker.
-type behind struct {
+type lagCollector struct {
 	lagDesc, unreadDesc *prometheus.Desc
 	shards              *shards
-	standings           func() []checkpoint.Standing
+	statuses            func() []checkpoint.ReadStatus
 }
 
 // betweenAnswers is longer than it takes from one answer to the next in steady state.
 const betweenAnswers = 5 * time.Second
 
-func newBehind(all *shards, standings func() []checkpoint.Standing) *behind {
-	return &behind{
+func newLagCollector(all *shards, standings func() []checkpoint.ReadStatus) *lagCollector {
+	return &lagCollector{
 		lagDesc: prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard that this worker reads or nobody.", []string{"shard"}, nil),
 		unreadDesc: prometheus.NewDesc("logsluice_shards_unread",
 			"Shards that no worker reads: they have no living owner, or their reading fails.", nil, nil),
-		shards:    all,
-		standings: standings,
+		shards:   all,
+		statuses: standings,
 	}
 }
 
@@ -74,20 +74,20 @@ func (s *shards) marksOfLocked(id string, lease *checkpoint.Lease) *watermark {
 }
 
 // state is a shard as this worker sees it.
-type state struct {
-	checkpoint.Standing
+type shardState struct {
+	checkpoint.ReadStatus
 	// WaitsForOpenSearch is set while records that were read have no verdict.
 	waitsForOpenSearch bool
 }
 
 // states returns the shards that are not read to their ends. It forgets what answers said
 // under leases that have ended.
-func (b *behind) states() []state {
+func (b *lagCollector) states() []shardState {
 	before := b.shards.leases()
-	standings := b.standings()
+	standings := b.statuses()
 	b.shards.mu.Lock()
 	defer b.shards.mu.Unlock()
-	all := make([]state, len(standings))
+	all := make([]shardState, len(standings))
 	current := make(map[string]bool)
 	for i, s := range standings {
 		if known := b.shards.byID[s.Shard]; known != nil && s.Lease != nil && known.lag.lease == s.Lease {
@@ -102,7 +102,7 @@ func (b *behind) states() []state {
 				}
 			}
 		}
-		all[i].Standing = s
+		all[i].ReadStatus = s
 	}
 	for id, known := range b.shards.byID {
 		// A lease that was acquired after the table was looked at is not among the standings.
@@ -115,19 +115,19 @@ func (b *behind) states() []state {
 }
 
 // Describe implements prometheus.Collector.
-func (b *behind) Describe(descs chan<- *prometheus.Desc) {
+func (b *lagCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- b.lagDesc
 	descs <- b.unreadDesc
 }
 
 // Collect implements prometheus.Collector.
-func (b *behind) Collect(metrics chan<- prometheus.Metric) {
+func (b *lagCollector) Collect(metrics chan<- prometheus.Metric) {
 	unread := 0
 	for _, s := range b.states() {
 		if s.Unread() {
 			unread++
 		}
-		if !s.Elsewhere {
+		if !s.HeldByOther {
 			metrics <- prometheus.MustNewConstMetric(b.lagDesc, prometheus.GaugeValue, s.Lag.Seconds(), s.Shard)
 		}
 	}
