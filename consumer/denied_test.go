@@ -321,7 +321,7 @@ func TestListingRefused(t *testing.T) {
 		}
 		r.refuse.Store(nil)
 		time.Sleep(time.Minute)
-		if over := r.log.containing("shards and leases are looked after again"); len(over) != 1 {
+		if over := r.log.containing("shards and leases are synced again"); len(over) != 1 {
 			t.Errorf("%d lines of the end", len(over))
 		}
 	})
@@ -340,7 +340,7 @@ func TestReadError(t *testing.T) {
 	f(&smithy.GenericAPIError{Code: "InternalFailure"}, false, "InternalFailure")
 	f(api("ResourceNotFoundException"), false, "ResourceNotFoundException: No: the stream does not exist")
 	f(api("ExpiredTokenException"), false, "ExpiredTokenException: No: check the worker's AWS credentials")
-	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table is not of this shard")
+	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table does not belong to this shard")
 	f(api("InvalidArgumentException"), false, "InvalidArgumentException: No.")
 
 	// A checkpoint that is not the shard's is mended by the worker, so it is not refused.

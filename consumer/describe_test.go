@@ -18,7 +18,7 @@ import (
 func TestCheck(t *testing.T) {
 	denied := fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}
 	empty := fakeaws.Fault{Refuse: &fakeaws.APIError{Status: http.StatusOK}} // JSON, and nothing of AWS in it
-	const notKinesis = "the answer is not one of Kinesis"
+	const notKinesis = "the response is not from Kinesis"
 	f := func(name string, want Description, wantErr string, faults map[string]fakeaws.Fault) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {

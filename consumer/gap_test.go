@@ -528,7 +528,7 @@ func TestUnknownRetention(t *testing.T) {
 			cancel()
 		}
 		s.askRetention(ctx, 30*time.Hour)
-		if n := strings.Count(log.String(), "retention is not known"); n != want {
+		if n := strings.Count(log.String(), "retention is unknown"); n != want {
 			t.Errorf("%s: %d lines: %s", what, n, log.String())
 		}
 	}

@@ -165,7 +165,7 @@ func TestStartWithoutAWS(t *testing.T) {
 				if n := calls.Load(); n > most {
 					t.Errorf("%d calls in an hour, at most %d are wanted", n, most)
 				}
-				told := log.containing("cannot begin with shards and leases")
+				told := log.containing("cannot open the lease table or list the shards")
 				if n, repeats := len(told), int(time.Hour/statelog.RepeatAfter); ends == "" && (n < repeats/2 || n > repeats+1 || !strings.Contains(told[0], `"longest_pause":"`)) {
 					t.Errorf("%d lines: %q", n, told)
 				}

@@ -23,7 +23,7 @@ func TestBehind(t *testing.T) {
 			b.statuses = func() []checkpoint.ReadStatus { return standings }
 			text := ""
 			if len(want) > 0 {
-				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or nobody.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
+				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or that no worker reads.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
 			}
 			text += "# HELP logsluice_shards_unread Shards that no worker reads: they have no living owner, or their reading fails.\n# TYPE logsluice_shards_unread gauge\n"
 			text += fmt.Sprintf("logsluice_shards_unread %d\n", unread)

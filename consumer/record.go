@@ -15,10 +15,10 @@ import (
 	"logsluice/subscription"
 )
 
-// One record on its way: it is inflated and decoded, its events become documents, and
-// these are passed to the indexer. What cannot be decoded becomes a dead letter.
+// Processing one record: it is inflated and decoded, its events become documents, and these
+// are passed to the indexer. Data that cannot be decoded becomes a dead letter.
 
-// settlement calls done when everything that became of a record is settled.
+// ackGroup calls done when all documents and dead letters of a record are acknowledged.
 type ackGroup struct {
 	pending atomic.Int64
 	done    func()
@@ -30,27 +30,26 @@ func (s *ackGroup) ack() {
 	}
 }
 
-// maxSet bounds the bytes of documents that are handed over at once: a record
-// that becomes more is handed over in pieces, so that even one that inflates to
-// many times the bytes in flight needs no more than those. Only a single
-// document can be larger.
+// maxPutBytes bounds the bytes of documents that are passed to the indexer at once. A larger
+// record is passed in parts, so even a record that inflates to many times the limit of bytes
+// in flight stays within the limit. Only a single document can be larger.
 const maxPutBytes = 1 << 20
 
-// passage is a record on its way through the rooms.
+// recordJob is the processing of one record.
 type recordJob struct {
 	*processor
 	source     indexer.Source
 	acks       *ackGroup
-	docs       *indexer.Documents // not handed over yet, nil if there are none
-	origin     indexer.Origin     // of the envelope
-	holdsLarge bool               // no other record that inflates to much is decoded
-	incomplete bool               // something could not be handed over: the record is read again
+	docs       *indexer.Documents // not passed to the indexer yet, nil if empty
+	origin     indexer.Origin     // of the current envelope
+	holdsLarge bool               // large is acquired: no other large record is decoded
+	incomplete bool               // part of the record was not accepted: it is read again
 }
 
-// index follows one record through the rooms: subscription finds its events,
-// mapping makes documents of them, the indexer brings them into OpenSearch.
-// What cannot be read becomes a dead letter. done is called when all of it is
-// settled; it may never be when index tells that not all was handed over.
+// index processes one record: subscription finds its events, mapping makes documents, and
+// the indexer writes them to OpenSearch. Data that cannot be decoded becomes a dead letter.
+// done is called when all of it is acknowledged. If index returns false, part of the record
+// was not accepted and done is not called.
 func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done func()) (ok bool) {
 	metrics := p.consumer.metrics
 	metrics.records.Inc()
@@ -63,13 +62,13 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 		},
 		acks: &ackGroup{done: done},
 	}
-	w.acks.pending.Store(1) // ours, until everything is handed over
+	w.acks.pending.Store(1) // for this function, until everything is passed on
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
 		w.deadLetter(indexer.Record{}, deadletter.StageInflate, aggregateError(data), data)
 	} else {
 		w.decode(decoder, data)
 	}
-	if w.incomplete { // what was handed over must not pass for the whole record
+	if w.incomplete { // the accepted part must not acknowledge the whole record
 		return false
 	}
 	w.acks.ack()
@@ -89,7 +88,7 @@ func (w *recordJob) decode(decoder *subscription.Decoder, data []byte) {
 	w.flush(0)
 }
 
-// beforeLarge waits until no other record that inflates to much is decoded.
+// beforeLarge waits until no other large record is decoded.
 func (w *recordJob) beforeLarge() error {
 	err := w.consumer.large.Acquire(w.ctx, 1)
 	w.holdsLarge, w.incomplete = err == nil, w.incomplete || err != nil
@@ -112,8 +111,8 @@ func (w *recordJob) addEnvelope(envelope *subscription.Envelope) {
 	}
 }
 
-// add makes the documents of the envelope's next events, as many as are handed
-// over at once, and tells whether there are more.
+// addDocuments adds documents of the envelope's next events, as many as are passed to the
+// indexer at once. It reports whether the envelope has more.
 func (w *recordJob) addDocuments() (more bool) {
 	room := maxPutBytes
 	if w.docs != nil {
@@ -128,11 +127,11 @@ func (w *recordJob) addDocuments() (more bool) {
 	}
 	reserved := int64(0)
 	if size > maxPutBytes && !w.incomplete {
-		// Its bytes count before they are taken.
+		// The bytes are reserved before they are allocated.
 		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(size))
 		w.incomplete = reserved == 0
 		if w.holdsLarge {
-			runtime.GC() // what had these bytes before is no longer needed
+			runtime.GC() // the previous document's buffer is no longer needed
 		}
 	}
 	if w.incomplete {
@@ -151,8 +150,8 @@ func (w *recordJob) addDocuments() (more bool) {
 	return more
 }
 
-// append appends the next document, and what a dead letter of it has to know of
-// its event beyond that.
+// appendDocument appends the next document, and the fields of its event that a dead letter
+// needs in addition.
 func (w *recordJob) appendDocument() {
 	var event *subscription.Event
 	w.docs.Body, event = w.mapper.Append(w.docs.Body)
@@ -168,8 +167,8 @@ func (w *recordJob) appendDocument() {
 	w.docs.Next(event.Position)
 }
 
-// extractedFields are the system fields of an event as CloudWatch writes them, nil
-// if it has none.
+// extractedFields returns the system fields of an event as CloudWatch writes them, nil if it
+// has none.
 func extractedFields(event *subscription.Event) []byte {
 	var fields []byte
 	for _, field := range []struct {
@@ -183,11 +182,12 @@ func extractedFields(event *subscription.Event) []byte {
 	if fields == nil {
 		return nil
 	}
-	fields[0] = '{' // in place of the first comma
+	fields[0] = '{' // replaces the first comma
 	return append(fields, '}')
 }
 
-// handOver hands over the documents at hand, for which bytes may be reserved.
+// flush passes the collected documents to the indexer. reserved bytes are already reserved
+// for them, 0 if none are.
 func (w *recordJob) flush(reserved int64) {
 	docs := w.docs
 	w.docs = nil

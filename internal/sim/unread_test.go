@@ -46,7 +46,7 @@ func (c *cluster) answers(l *life, operation, shard string) {
 	}
 }
 
-var logUnread = [][]byte{[]byte(`"message":"shard is not read"`), []byte(`"message":"shard cannot be read"`), []byte(`"message":"cannot begin with `)}
+var logUnread = [][]byte{[]byte(`"message":"shard is not read"`), []byte(`"message":"shard cannot be read"`), []byte(`"message":"cannot open the lease table or list the shards`), []byte(`"message":"cannot use the stream yet`), []byte(`"message":"cannot use the lease table yet`)}
 
 // unreadLogged finds the lines that say that a shard is not read.
 func (c *cluster) unreadLogged(text []byte) {
