@@ -8,9 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// Rows of before that are finished get their shards' first numbers, some at a time, and
-// no others do, nor what others did to them meanwhile.
-func TestAdopt(t *testing.T) {
+// Finished rows of older tables get their shards' first sequence numbers. Other rows, and
+// rows that other workers changed in the meantime, do not.
+func TestBackfillFirst(t *testing.T) {
 	f := func(name string, row, meanwhile item, wantFirst string, wantWrites int64) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestAdopt(t *testing.T) {
 			a.shards[shard0].listed = listedShard{Shard: before.Shard, known: true, missing: 1}
 			a.mu.Unlock()
 			if err := a.backfillFirst(t.Context()); err != nil || db.writes.Load() > writes {
-				t.Errorf("%s: not listed, yet written to: %v", name, err)
+				t.Errorf("%s: written to although not listed: %v", name, err)
 			}
 			a.mu.Lock()
 			a.shards[shard0].listed = before
@@ -51,7 +51,7 @@ func TestAdopt(t *testing.T) {
 				t.Errorf("%s: %d writes, %v", name, n, after)
 			}
 			if r := a.shards.get(shard0).seen; r.first != wantFirst || meanwhile != nil && r.checkpoint != text(meanwhile[attrCheckpoint]) {
-				t.Errorf("%s: seen as %+v", name, r)
+				t.Errorf("%s: observed as %+v", name, r)
 			}
 			if without := rawRow(t, db.Client, table, parent1); without[attrFirst] != nil {
 				t.Errorf("%s: %v", name, without)
@@ -67,15 +67,15 @@ func TestAdopt(t *testing.T) {
 	}
 	unfinished := item{attrCheckpoint: str("15"), attrEpoch: num(1)}
 	f("finished", finished(""), finished(""), "10", 1)
-	f("noted", finished("10"), finished("10"), "10", 0)
+	f("backfilled", finished("10"), finished("10"), "10", 0)
 	f("unfinished", unfinished, unfinished, "", 0)
-	f("reset meanwhile", finished(""), unfinished, "", 1)
-	f("noted meanwhile", finished(""), finished("110"), "110", 1)
-	f("deleted meanwhile", finished(""), nil, "", 2)
+	f("reset concurrently", finished(""), unfinished, "", 1)
+	f("backfilled concurrently", finished(""), finished("110"), "110", 1)
+	f("deleted concurrently", finished(""), nil, "", 2)
 }
 
-// Many rows of before are not adopted at once.
-func TestAdoptSome(t *testing.T) {
+// One Sync updates a bounded number of rows.
+func TestBackfillFirst_Bounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, table := &faultyDB{Client: fakeDB()}, tableName()
 		var shards []Shard
@@ -90,7 +90,7 @@ func TestAdoptSome(t *testing.T) {
 		for _, want := range []int64{maxRowsPerSync, 5, 0} {
 			resync(t, a)
 			if n := db.writes.Load() - writes; n != want {
-				t.Errorf("%d rows are adopted, want %d", n, want)
+				t.Errorf("%d rows are updated, want %d", n, want)
 			}
 			writes = db.writes.Load()
 		}

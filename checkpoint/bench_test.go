@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a worker does with a look at the table: 1,000 shards, 50 workers.
+// The decisions of a worker after a scan, for 1,000 shards and 50 workers.
 func BenchmarkLook(b *testing.B) {
 	table, err := New(Config{Table: "leases", Worker: "w00", LeaseDuration: time.Hour}, nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// described is a DynamoDB that describes one table, and fails to scan it.
+// described is a DynamoDB that describes one table and fails to scan it.
 type described struct {
 	DynamoDB
 	table *types.TableDescription
@@ -37,8 +37,7 @@ func leaseTableOf(status types.TableStatus, key string, kind types.ScalarAttribu
 	}
 }
 
-// A table that does not exist, or not yet, is not read before the start; one of another
-// kind is refused.
+// Check does not read a table that does not exist yet, and rejects one of another program.
 func TestCheck(t *testing.T) {
 	f := func(what string, db described, want error) {
 		t.Helper()

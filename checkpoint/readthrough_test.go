@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// What is read goes into the row with the renewals, at no write of its own, and stays
-// there for those who look at the table or take the lease.
+// The read state is written with the renewals, without extra writes. It remains in the row for
+// commands and for the next owner.
 func TestReadThroughIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -27,7 +27,7 @@ func TestReadThroughIsWritten(t *testing.T) {
 			lease.Answered(time.Now(), time.Hour-2*time.Since(begun)) // it catches up
 		}
 		lease.ReadThrough(begun.Add(-time.Minute))
-		lease.ReadThrough(begun.Add(-time.Hour)) // late: it does not go back
+		lease.ReadThrough(begun.Add(-time.Hour)) // late: the time does not go back
 		answered := time.Now()
 		before, _ := rowOf(t, db, name, shard0)
 		time.Sleep(leaseDuration)
@@ -56,14 +56,14 @@ func TestReadThroughIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if row := view.Rows([]Shard{{ID: shard0}})[0]; !row.ReadThrough.Equal(begun) || row.ReadRate != 3 || row.Unread(time.Now()) < leaseDuration || row.Unread(time.Now()) > 4*leaseDuration {
-			t.Errorf("those who look see %+v, unread for %s", row, row.Unread(time.Now()))
+			t.Errorf("the view shows %+v, unread for %s", row, row.Unread(time.Now()))
 		}
 	})
 }
 
-// Each shard that is not finished has a lag: since the time up to which it is read, or
-// since it is known of.
-func TestStandings(t *testing.T) {
+// Each shard that is not finished has a lag: since the time up to which it is read, or since
+// it became known.
+func TestReadStatuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const now, minute = time.Duration(0), time.Minute
 		kinesis := time.Now().Add(24 * time.Hour) // its clock is not ours
@@ -112,20 +112,20 @@ func TestStandings(t *testing.T) {
 		r.counter = 0
 		r.failures, r.failingSince = 9, time.Now()
 		f("failing", &r, early, ReadStatus{Lag: 62 * minute, Unanswered: 32 * minute, Failing: true})
-		f("never read, there at the first start", nil, early, ReadStatus{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
-		f("never read, came later", nil, late, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("never read, existed at the first start", nil, early, ReadStatus{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, created later", nil, late, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
 		f("never read, from a time", &row{start: &Position{kind: atTimestamp, time: at(72 * time.Hour)}}, late, ReadStatus{Lag: 72*time.Hour + 2*minute, Unanswered: 2 * minute})
-		f("never read, failing for long", &row{failures: 9, failingSince: at(time.Hour)}, late, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
+		f("never read, failing for a long time", &row{failures: 9, failingSince: at(time.Hour)}, late, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
 		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute, WaitsForParent: true})
 		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
 		f("a child whose parent has expired", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-2"}}, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute})
-		f("a row of before", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, ReadStatus{Lag: 63 * minute, Unanswered: 2 * minute})
+		f("an older row", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, ReadStatus{Lag: 63 * minute, Unanswered: 2 * minute})
 	})
 }
 
-// A shard of a stream that is created again under a worker has been unread since it is
-// listed, whatever the row of the earlier one says, and whenever the first start was.
-func TestStandingOfReplacedShard(t *testing.T) {
+// When a stream is created again while a worker runs, its shards are unread since they were
+// first listed, regardless of the old rows and of the first start.
+func TestReadStatusOfReplacedShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, hasRow := range map[string]bool{"with a row": true, "without": false} {
 			table := unconnected(t, "w")
@@ -155,8 +155,8 @@ func TestStandingOfReplacedShard(t *testing.T) {
 	})
 }
 
-// One worker of those with leases reports what nobody reads.
-func TestOneReports(t *testing.T) {
+// One of the workers with leases reports shards that no worker reads.
+func TestOneWorkerReports(t *testing.T) {
 	for worker, want := range map[string]bool{"a": true, "b": false, "": true} {
 		table := unconnected(t, cmp.Or(worker, "0"))
 		table.observe([]Shard{{ID: "x"}, {ID: "y"}, {ID: "z"}}, map[string]row{
@@ -169,8 +169,8 @@ func TestOneReports(t *testing.T) {
 	}
 }
 
-// A shard whose row was deleted by hand is read from its oldest record, but it is unread
-// only since the time that the row said.
+// A shard whose row was deleted by hand is read from its oldest record, but is unread only
+// since the time in the row.
 func TestUnreadAfterRowIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -211,8 +211,8 @@ func TestUnreadAfterRowIsDeleted(t *testing.T) {
 	})
 }
 
-// A shard that a reshard makes in a stream that was created again is as old as the end
-// of its parents, though the old stream had a shard with its id at the first start.
+// A child shard in a stream that was created again is unread since the end of its parents,
+// although the old stream had a shard with the same id at the first start.
 func TestUnreadChildOfSmallerStream(t *testing.T) {
 	const days = 24 * time.Hour
 	parent := Shard{ID: "shardId-000000000000", First: "110"}
@@ -237,7 +237,7 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 			}
 		})
 	}
-	f("created again under a worker", func(a *Table) {
+	f("created again while a worker runs", func(a *Table) {
 		a.observe([]Shard{{ID: parent.ID, First: "10"}, {ID: child.ID, First: "20"}}, nil, time.Now(), time.Now())
 	})
 	f("created again before a worker starts", func(a *Table) {
@@ -249,8 +249,8 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 	})
 }
 
-// The row of a parent that has expired stays until something of its child is read: it says
-// since when records of the child may be lost.
+// The row of an expired parent remains until its child is read: it shows since when records of
+// the child may be lost.
 func TestUnreadChildOfExpiredParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -287,13 +287,13 @@ func TestUnreadChildOfExpiredParent(t *testing.T) {
 		time.Sleep(leaseDuration)
 		sync(c)
 		if _, exists := rowOf(t, db, name, parent1); exists {
-			t.Error("the row of the parent stays for ever")
+			t.Error("the row of the parent is never deleted")
 		}
 	})
 }
 
-// A child that is listed first when its parents have expired is of the same stream: what
-// the parents had is unread, too.
+// A child that is first listed after its parents have expired belongs to the same stream: the
+// records of its parents are unread, too.
 func TestUnreadChildOfParentsThatVanish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A worker is refused from its start while each read that it tried since was refused.
-// One that has read before is unready if it reads nothing for a while.
+// Refused is set while every read since the start was refused. A worker that has read before
+// fails CanRead if it reads nothing for a while.
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")
@@ -57,14 +57,14 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// No shard can be read if all fail that are listed and not finished.
+// No shard can be read if all listed and unfinished shards fail.
 func TestCanRead(t *testing.T) {
 	f := func(name string, rows map[string]row, cause error, want string) {
 		t.Helper()
 		a := unconnected(t, "a")
 		shards := []Shard{{ID: shard0, First: "1"}, {ID: parent1, First: "2", Last: "9", Closed: true}}
 		a.observe(append(shards, Shard{ID: parent2, First: "3"}), rows, time.Now(), time.Now())
-		a.observe(shards, rows, time.Now(), time.Now()) // the last one is not listed
+		a.observe(shards, rows, time.Now(), time.Now()) // the last shard is not listed
 		a.cooldown.cause = cause
 		err := a.CanRead()
 		if (err == nil) != (want == "") || err != nil && err.Error() != want {
