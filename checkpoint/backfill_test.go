@@ -11,7 +11,7 @@ import (
 // Finished rows of older tables get their shards' first sequence numbers. Other rows, and
 // rows that other workers changed in the meantime, do not.
 func TestBackfillFirst(t *testing.T) {
-	f := func(name string, row, meanwhile item, wantFirst string, wantWrites int64) {
+	f := func(name string, row, concurrent item, wantFirst string, wantWrites int64) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			db, table := &faultyDB{Client: fakeDB()}, tableName()
@@ -24,9 +24,9 @@ func TestBackfillFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.observe(nil, rows, a.listing, a.listing)
-			if meanwhile != nil {
-				meanwhile[attrShard] = str(shard0)
-				putRow(t, db.Client, table, meanwhile)
+			if concurrent != nil {
+				concurrent[attrShard] = str(shard0)
+				putRow(t, db.Client, table, concurrent)
 			} else if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}}); err != nil {
 				t.Fatal(err)
 			}
@@ -47,10 +47,10 @@ func TestBackfillFirst(t *testing.T) {
 				}
 			}
 			after := rawRow(t, db.Client, table, shard0)
-			if n := db.writes.Load() - writes; text(after[attrFirst]) != wantFirst || n != wantWrites || (after == nil) != (meanwhile == nil) {
+			if n := db.writes.Load() - writes; text(after[attrFirst]) != wantFirst || n != wantWrites || (after == nil) != (concurrent == nil) {
 				t.Errorf("%s: %d writes, %v", name, n, after)
 			}
-			if r := a.shards.get(shard0).seen; r.first != wantFirst || meanwhile != nil && r.checkpoint != text(meanwhile[attrCheckpoint]) {
+			if r := a.shards.get(shard0).seen; r.first != wantFirst || concurrent != nil && r.checkpoint != text(concurrent[attrCheckpoint]) {
 				t.Errorf("%s: observed as %+v", name, r)
 			}
 			if without := rawRow(t, db.Client, table, parent1); without[attrFirst] != nil {

@@ -104,7 +104,7 @@ func TestClaimOfDeadWorkerExpires(t *testing.T) {
 		b := open(t, db, name, "b", Shard{ID: shard0})
 		begun := time.Now()
 		refused(t, b, shard0)
-		eventually(t, "b takes it", func() bool {
+		eventually(t, "b acquires it", func() bool {
 			resync(t, b)
 			return tick(b, shard0) == nil
 		})

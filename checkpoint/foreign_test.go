@@ -16,9 +16,9 @@ import (
 
 func TestForeignRow(t *testing.T) {
 	const before, first, within, last, after = "49599", "49600", "49650", "49700", "49800"
-	f := func(name string, s listedShard, r row, anew, want bool) {
+	f := func(name string, s listedShard, r row, streamRecreated, want bool) {
 		t.Helper()
-		if got := s.foreign(r, anew, time.Now()); got != "" != want {
+		if got := s.foreign(r, streamRecreated, time.Now()); got != "" != want {
 			t.Errorf("%s: %q, want foreign: %v", name, got, want)
 		}
 	}
@@ -424,7 +424,7 @@ func TestNameOfALivingWorker(t *testing.T) {
 		var lines bytes.Buffer
 		second := open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
 		second.cfg.Log = zerolog.New(&lines)
-		eventually(t, "it is told", func() bool {
+		eventually(t, "it is reported", func() bool {
 			resync(t, second)
 			return strings.Contains(lines.String(), "WORKER_ID")
 		})
@@ -461,12 +461,12 @@ func TestTableDeleted(t *testing.T) {
 		if _, err := db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a makes the table again", func() bool {
+		eventually(t, "a creates the table again", func() bool {
 			err := a.Sync(t.Context(), lists(shards...))
 			return err == nil
 		})
 		resync(t, b)
-		eventually(t, "the checkpoint is written anew", func() bool {
+		eventually(t, "the checkpoint is written again", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.owner == "a" && r.checkpoint == "7" && r.epoch == 1 && r.first == "1"
 		})
@@ -511,13 +511,13 @@ func TestTableDeletedAndWorkerStarts(t *testing.T) {
 		}
 		b := openAt(t, db, name, "b", "LATEST", Shard{ID: shard0})
 		acquired(t, b, shard0)
-		eventually(t, "a sees it", func() bool {
+		eventually(t, "a observes it", func() bool {
 			resync(t, a)
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			return a.start.recreated != ""
 		})
-		eventually(t, "the holder has its row", func() bool {
+		eventually(t, "the holder has restored its row", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.owner == "a" && r.checkpoint == "7" && r.epoch == 2
 		})

@@ -26,7 +26,7 @@ func TestLeaseLifeCycle(t *testing.T) {
 			t.Errorf("row after acquire: %+v", r)
 		}
 		lease.Acknowledge("100")
-		eventually(t, "a heartbeat carries the checkpoint", func() bool {
+		eventually(t, "a heartbeat writes the checkpoint", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.checkpoint == "100" && r.counter > 1
 		})
@@ -94,7 +94,7 @@ func TestOwnRowFromBeforeRestart(t *testing.T) {
 		if owner, checkpoint := again.Observed(shard0); owner != "a" || checkpoint != "" {
 			t.Errorf("owner %q, checkpoint %q", owner, checkpoint)
 		}
-		eventually(t, "the row is taken", func() bool {
+		eventually(t, "the row is taken over", func() bool {
 			resync(t, again)
 			return tick(again, shard0) == nil
 		})
@@ -230,7 +230,7 @@ func TestLeaseIsLostInTime(t *testing.T) {
 				since := time.Now()
 				select {
 				case <-lease.Context().Done():
-					took(t, real, "given up", since, leaseDuration*9/10, leaseDuration*9/10, leaseDuration/10)
+					took(t, real, "lease lost", since, leaseDuration*9/10, leaseDuration*9/10, leaseDuration/10)
 				case <-time.After(3 * leaseDuration):
 					t.Error("never lost")
 				}
@@ -307,7 +307,7 @@ func TestUnansweredReleaseAndRenewal(t *testing.T) {
 		lease := acquired(t, a, shard0)
 		lease.Acknowledge("100")
 		db.inject(applied(real, 1))
-		eventually(t, "the renewal goes through", func() bool {
+		eventually(t, "the renewal succeeds", func() bool {
 			r, _ := rowOf(t, real, name, shard0)
 			return r.checkpoint == "100"
 		})

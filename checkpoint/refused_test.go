@@ -31,7 +31,7 @@ func TestRefusals(t *testing.T) {
 		none := time.Time{}
 		check("at its start", none, "", "")
 		r.add(shard0, errBroken, "a", row{})
-		check("what passes by itself", none, "", "")
+		check("a transient error", none, "", "")
 		r.add(shard0, refusal("one"), "a", row{})
 		check("refused", begun, "one", "this worker reads nothing: one")
 		time.Sleep(time.Second)
@@ -47,13 +47,13 @@ func TestRefusals(t *testing.T) {
 		r.add(parent1, refusal("four"), "a", row{})
 		check("nothing is read for a moment", none, "", "")
 		time.Sleep(time.Nanosecond)
-		check("nothing is read for long", none, "", "this worker reads nothing: four")
+		check("nothing is read for a long time", none, "", "this worker reads nothing: four")
 		r.noteRead()
 		check("it reads again", none, "", "")
 		r.noteListing(refusal("five"))
 		r.noteRead()
 		time.Sleep(unreadFor)
-		check("its listings are refused, though it reads", none, "", "the shards cannot be listed: five")
+		check("listings are refused, but it reads", none, "", "the shards cannot be listed: five")
 	})
 }
 

@@ -293,7 +293,7 @@ func TestReset_Fences(t *testing.T) {
 		lease := acquired(t, a, shard0)
 		v := look(t, db, name)
 		lease.Acknowledge("100")
-		eventually(t, "the row moves on", func() bool {
+		eventually(t, "the row is renewed", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.checkpoint == "100"
 		})

@@ -62,11 +62,11 @@ func TestStreamAttributes(t *testing.T) {
 
 // A worker that does not know the creation time does not take the stream for another one.
 func TestUnknownCreation(t *testing.T) {
-	f := func(mine time.Time, noted string, anew bool) {
+	f := func(mine time.Time, noted string, streamRecreated bool) {
 		t.Helper()
 		a := unconnected(t, "a")
 		a.stream = Stream{Name: "logs", Created: mine}
-		if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.streamRecreated != anew {
+		if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.streamRecreated != streamRecreated {
 			t.Errorf("created %s, noted %q: created again: %v, %v", mine, noted, a.start.streamRecreated, err)
 		}
 	}

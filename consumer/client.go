@@ -28,7 +28,7 @@ var (
 // CheckStream returns an error unless stream is a valid stream name or stream ARN. It makes
 // no call to AWS.
 //
-//nolint:contextcheck,nolintlint // there is no call that could be ended; callers are reported otherwise
+//nolint:contextcheck,nolintlint // it makes no call that could be canceled; without this, callers are reported
 func CheckStream(stream string) error {
 	a, isARN := StreamARN(stream)
 	if !isARN {

@@ -56,8 +56,8 @@ func TestCheck(t *testing.T) {
 	f("not DynamoDB", Description{}, "the response is not from DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
 }
 
-// The retention is known from the start: a reading that ends meanwhile does not pass over
-// what has expired because it could not ask.
+// The retention is known from the start, so a reading that ends early does not need to request
+// it to detect expired records.
 func TestCheckKnowsRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := fakeAWS(noFaults)
@@ -71,13 +71,13 @@ func TestCheckKnowsRetention(t *testing.T) {
 		end()
 		now := time.Now()
 		if got, want := c.stream.horizon(ended, now, now.Add(-48*time.Hour)), now.Add(dateUnit-24*time.Hour); !got.Equal(want) {
-			t.Errorf("all before %s has expired, want %s", got, want)
+			t.Errorf("all records before %s have expired, want %s", got, want)
 		}
 	})
 }
 
-// While the start is tried again and again, what is denied is not logged each time.
-func TestDeniedIsLoggedNowAndThen(t *testing.T) {
+// While the start is retried, a missing permission is not logged each time.
+func TestDeniedIsSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &strings.Builder{}
 		begun := time.Now()

@@ -12,9 +12,9 @@ import (
 	"logsluice/checkpoint"
 )
 
-// A shard whose answers stay away falls behind with the time. What the lease table says
-// counts for a shard of which no answer came, unless another worker reads it.
-func TestBehind(t *testing.T) {
+// The lag of a shard without new answers grows with time. For a shard that never had an answer
+// the lease table is used, unless another worker reads it.
+func TestLagCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newLagCollector(new(shards), nil)
 		mine, other := new(checkpoint.Lease), new(checkpoint.Lease)
@@ -50,7 +50,7 @@ func TestBehind(t *testing.T) {
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
 		time.Sleep(time.Second)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 7.5`, `logsluice_lag_seconds{shard="s2"} 0`)
-		held[0].Lease = other // given back, and acquired again
+		held[0].Lease = other // released and acquired again
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 0`)
 		if len(b.shards.byID) != 1 {
 			t.Errorf("shards whose leases have ended are kept: %v", b.shards.byID)
@@ -60,8 +60,8 @@ func TestBehind(t *testing.T) {
 	})
 }
 
-// What is known of a lease that is acquired while the table is looked at is kept.
-func TestLeaseAcquiredMeanwhile(t *testing.T) {
+// The state of a lease that is acquired during a collection is kept.
+func TestLeaseAcquiredDuringCollection(t *testing.T) {
 	all, lease, marks := new(shards), &checkpoint.Lease{}, newWatermark(func(string) {})
 	b := newLagCollector(all, func() []checkpoint.ReadStatus {
 		all.setWatermark("s", lease, marks)
@@ -76,7 +76,7 @@ func TestLeaseAcquiredMeanwhile(t *testing.T) {
 	}
 }
 
-// The watermark of an earlier lease is not that of the reading.
+// The watermark of an earlier lease is not returned.
 func TestMarksOfAnotherLease(t *testing.T) {
 	all := new(shards)
 	earlier, lease, marks := &checkpoint.Lease{}, &checkpoint.Lease{}, newWatermark(func(string) {})
@@ -84,6 +84,6 @@ func TestMarksOfAnotherLease(t *testing.T) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.marksOfLocked("s", earlier) != marks || all.marksOfLocked("s", lease) != nil || all.marksOfLocked("other", lease) != nil {
-		t.Error("the watermark is of another lease")
+		t.Error("the watermark of another lease is returned")
 	}
 }

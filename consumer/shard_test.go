@@ -8,7 +8,7 @@ import (
 	"logsluice/checkpoint"
 )
 
-// A shard is known for as long as anything of it counts.
+// A shard is forgotten when its state is no longer relevant.
 func TestShardsAreForgotten(t *testing.T) {
 	f := func(name string, know func(all *shards), from, to time.Duration) {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestShardsAreForgotten(t *testing.T) {
 	}, checkpoint.UnreadAfter-time.Second, checkpoint.UnreadAfter)
 }
 
-// What answers said counts under the lease they came under.
+// The lag from an answer is valid only under the same lease.
 func TestLagOfAnEndedLease(t *testing.T) {
 	all, lease := new(shards), &checkpoint.Lease{}
 	standings := []checkpoint.ReadStatus{{Shard: "one", Lease: lease, Lag: time.Hour}}

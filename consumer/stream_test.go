@@ -14,7 +14,7 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// No call begins without the right to read, and one under way ends with it.
+// No call begins without a lease, and a call under way ends with the lease.
 func TestReadWhileLeased(t *testing.T) {
 	table, _ := leased(t)
 	r := &reader{lease: table.Lease(heldShard)}

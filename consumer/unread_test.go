@@ -18,7 +18,7 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// unreadMetric is how many shards nobody reads, as the metrics show it.
+// unreadMetric returns the metric of unread shards.
 func unreadMetric(t *testing.T, b *lagCollector) (n int) {
 	t.Helper()
 	for _, s := range b.states() {
@@ -29,8 +29,8 @@ func unreadMetric(t *testing.T, b *lagCollector) (n int) {
 	return n
 }
 
-// One shard of two that is throttled, or that does not answer, has a lag that grows,
-// and after a while the worker is not ready for it.
+// The lag of a shard that is throttled or does not respond grows, and after a while the worker
+// is not ready.
 func TestUnreadShard(t *testing.T) {
 	f := func(name string, fault fakeaws.Fault) {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestUnreadShard(t *testing.T) {
 				}
 				time.Sleep(3 * time.Minute)
 				if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "1 shards are not read, "+heldShard) {
-					t.Errorf("for long: %v", err)
+					t.Errorf("for a long time: %v", err)
 				}
 				age := time.Since(begun).Seconds()
 				if lag := lagOf(t, r.lag, heldShard); lag < age-2 || lag > age+2 {
@@ -75,13 +75,13 @@ func TestUnreadShard(t *testing.T) {
 	f("hanging", fakeaws.Fault{Delay: fakeaws.Hang})
 }
 
-// A shard that is held and gets no answer has one line per period. A shard whose records
-// wait for OpenSearch has none.
+// A held shard without answers is logged once per period. A shard whose records wait for
+// OpenSearch is not.
 func TestHeldShardWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
 		time.Sleep(10 * time.Second)
-		for range maxFetches { // other answers are in memory for long
+		for range maxFetches { // other answers remain in memory
 			r.stream.fetchTokens <- struct{}{}
 		}
 		time.Sleep(checkpoint.UnreadAfter + 10*time.Second)
@@ -114,7 +114,7 @@ func TestHeldShardWithoutAnswer(t *testing.T) {
 	})
 }
 
-// A worker that starts far behind says so before it has read anything.
+// A worker that starts far behind reports the lag before it has read anything.
 func TestStartFarBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(r *running) {
@@ -131,7 +131,7 @@ func TestStartFarBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		time.Sleep(6500 * time.Millisecond) // the table is read, and no shard
+		time.Sleep(6500 * time.Millisecond) // the table is read, but no shard
 		if n, err := testutil.GatherAndCount(registered(r.lag), "logsluice_lag_seconds"); n != 2 || err != nil {
 			t.Errorf("%d lags, %v", n, err)
 		}
@@ -141,8 +141,8 @@ func TestStartFarBehind(t *testing.T) {
 	})
 }
 
-// The row says up to which time a shard is read: while nothing is pending, up to that
-// of the last answer; otherwise to the arrival of the last record that has a verdict.
+// The row has the time up to which a shard is read: the time of the last answer while nothing
+// is pending, otherwise the arrival of the last record that has an outcome.
 func TestReadThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
@@ -166,17 +166,17 @@ func TestReadThrough(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		near("idle", through(), time.Now().Add(-time.Hour)) // so much behind, as Kinesis says
+		near("idle", through(), time.Now().Add(-time.Hour)) // an hour behind, as Kinesis reports
 		time.Sleep(time.Minute)
 		near("idle", through(), time.Now().Add(-time.Hour))
 		put := time.Now()
-		for i := range 20 { // of either shard; nothing accepts what they become
+		for i := range 20 { // for both shards; their documents are not accepted
 			if _, err := kinesis.NewFromConfig(r.aws).PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(num(int64(i))), Data: []byte("x")}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(time.Minute)
-		near("a record waits for its verdict", through(), put.Add(-time.Hour))
+		near("a record waits for its outcome", through(), put.Add(-time.Hour))
 	})
 }
 
@@ -187,9 +187,9 @@ func milliseconds(s string) time.Time {
 	return time.UnixMilli(n)
 }
 
-// A lease table that was deleted and cannot be made again is reported once; the calls that
-// fail have sampled lines.
-func TestTableCannotBeMadeAgain(t *testing.T) {
+// A lease table that was deleted and cannot be created again is reported once. The failed calls
+// have sampled lines.
+func TestTableCannotBeRecreated(t *testing.T) {
 	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
 		s.start()
 		time.Sleep(time.Minute)
@@ -212,7 +212,7 @@ func TestTableCannotBeMadeAgain(t *testing.T) {
 	})
 }
 
-// Which shards are unread for this worker, and which of them it logs.
+// The shards that are unread for this worker, and those that it logs.
 func TestUnreadShards(t *testing.T) {
 	f := func(what string, unread, logged bool, change func(s *shardState)) {
 		t.Helper()
@@ -234,7 +234,7 @@ func TestUnreadShards(t *testing.T) {
 			t.Errorf("%s: %v, log: %s", what, err, log.String())
 		}
 	}
-	f("for long", true, true, func(*shardState) {})
+	f("for a long time", true, true, func(*shardState) {})
 	f("for a shorter time", false, false, func(s *shardState) { s.Unanswered -= time.Second })
 	f("held", true, true, func(s *shardState) { s.Lease = &checkpoint.Lease{} })
 	f("held, while OpenSearch is away", false, false, func(s *shardState) { s.Lease, s.waitsForOpenSearch = &checkpoint.Lease{}, true })
