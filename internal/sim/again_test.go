@@ -34,7 +34,7 @@ func (c *cluster) startStranger() {
 	case <-time.After(time.Minute):
 	}
 	if !w.life.failed.Load() {
-		c.violation(ownStream, "a worker of another stream goes on with the lease table of this one")
+		c.violation(ownStream, "a worker of another stream continues with the lease table of this one")
 	}
 	c.crash(w.life)
 	<-w.life.ended

@@ -219,7 +219,7 @@ func (c *cluster) crash(l *life) {
 
 // stop ends a process like SIGTERM and checks its deadline.
 func (c *cluster) stop(l *life) {
-	c.add("%s is told to stop", l.name)
+	c.add("%s gets SIGTERM", l.name)
 	begun := time.Now()
 	l.cancel()
 	deadline := time.NewTimer(c.drain + 100*time.Millisecond)
@@ -305,7 +305,7 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 		if once {
 			c.trouble[i].until = time.Time{}
 		}
-		c.add("%s: %s %s befallen by %q", l.name, call.Operation, shard, t.what)
+		c.add("%s: %s %s affected by %q", l.name, call.Operation, shard, t.what)
 		if fault.Refuse == nil && !fault.Lose && !fault.LoseAnswer {
 			c.answers(l, call.Operation, shard)
 		}

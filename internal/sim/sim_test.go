@@ -82,12 +82,12 @@ func TestStories(t *testing.T) {
 	set(t, "rapid.checks", "1")
 	set(t, "rapid.nofailfile", "true")
 	begun := time.Now()
-	told := 0
+	played := 0
 	// The story does not determine the interleaving of goroutines. If a failure cannot be
 	// reproduced, this is its history.
 	var found string
-	for ; told < seeds || time.Since(begun) < least; told++ {
-		set(t, "rapid.seed", fmt.Sprint(base+uint64(told)))
+	for ; played < seeds || time.Since(begun) < least; played++ {
+		set(t, "rapid.seed", fmt.Sprint(base+uint64(played)))
 		rapid.Check(t, func(rt *rapid.T) {
 			s := drawStory(rt)
 			c := play(t, s, logsluice)
@@ -97,10 +97,10 @@ func TestStories(t *testing.T) {
 			}
 		})
 		if t.Failed() {
-			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(told))
+			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(played))
 		}
 	}
-	t.Logf("%d stories in %s", told, time.Since(begun).Round(time.Second))
+	t.Logf("%d stories in %s", played, time.Since(begun).Round(time.Second))
 }
 
 func set(t *testing.T, name, value string) {
@@ -240,7 +240,7 @@ func (c *cluster) awaitLetters(p *producer) {
 	p.healthy = true
 	for deadline := time.Now().Add(lettersTimeout); missing() != ""; time.Sleep(p.pause()) {
 		if time.Now().After(deadline) {
-			c.violation(allDone, "document %s is refused for ever and not a dead letter after %s", missing(), lettersTimeout)
+			c.violation(allDone, "document %s is rejected forever but not a dead letter after %s", missing(), lettersTimeout)
 			return
 		}
 		c.revive()

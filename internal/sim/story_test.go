@@ -120,7 +120,7 @@ func drawStory(t *rapid.T) story {
 		if e.what == denyWorker {
 			e.lasting = rapid.SampledFrom(lastings).Draw(t, "lasting")
 		}
-		if e.what.refusesReads() && rapid.IntRange(0, 7).Draw(t, "for long") == 7 {
+		if e.what.refusesReads() && rapid.IntRange(0, 7).Draw(t, "long") == 7 {
 			e.lasting, e.percent = longRefusal, 100
 		}
 		if e.what.isOpenSearch() {
@@ -139,7 +139,7 @@ func (s story) String() string {
 	at := warmUp
 	for _, e := range s.events {
 		at += e.after
-		fmt.Fprintf(&b, "%9s %s (worker %d, shard %d, lasting %s, for ever: %v, %d %%)\n", at, e.what, e.worker, e.shard, e.lasting, e.forever, e.percent)
+		fmt.Fprintf(&b, "%9s %s (worker %d, shard %d, lasting %s, permanent: %v, %d %%)\n", at, e.what, e.worker, e.shard, e.lasting, e.forever, e.percent)
 	}
 	return b.String()
 }
