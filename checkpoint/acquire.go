@@ -74,7 +74,7 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	for _, parent := range expired {
 		t.cfg.Log.Warn().Str("shard", shardID).Str("parent", parent).
-			Msg("the parent shard expired in Kinesis before it was read to its end: its child is read from its oldest record")
+			Msg("the parent expired in Kinesis before it was read to its end: its child is read from its oldest record")
 	}
 
 	timeout := t.informativeTimeout()

@@ -8,7 +8,7 @@ import (
 )
 
 // The decisions of a worker after a scan, for 1,000 shards and 50 workers.
-func BenchmarkLook(b *testing.B) {
+func BenchmarkDecisions(b *testing.B) {
 	table, err := New(Config{Table: "leases", Worker: "w00", LeaseDuration: time.Hour}, nil)
 	if err != nil {
 		b.Fatal(err)
