@@ -290,7 +290,7 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.trouble {
-		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || t.what.isOpenSearch() || !t.active() {
+		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || kinds[t.what].ofOpenSearch || !t.active() {
 			continue
 		}
 		key := fmt.Sprint(t.worker, call.Operation, shard)

@@ -398,7 +398,12 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	if number != "" && number < c.firsts[fields.Shard] {
 		return // from a stream that was deleted
 	}
-	mayBeOld := fields.After == "" && time.Since(c.createdAgain) < mostWait
+	// A worker that had trouble learns late that the stream was created again.
+	learnt := c.createdAgain
+	if c.slowedAt.After(learnt) {
+		learnt = c.slowedAt
+	}
+	mayBeOld := fields.After == "" && !c.createdAgain.IsZero() && time.Since(learnt) < mostWait
 	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-propagation)) {
 		c.violated(noFalseGap, "%s logs %s, but the shard was created at %s", l.name, string(text), created.Sub(c.begun))
 	}

@@ -27,9 +27,6 @@ func (c *cluster) target(e event) string {
 	return c.day(1 + e.shard%days)
 }
 
-// isOpenSearch reports whether an event affects OpenSearch, and thus all workers.
-func (h eventKind) isOpenSearch() bool { return h >= blockIndex && h <= silentOpenSearch }
-
 // blocks are answers after which a document waits for its index, regardless of the status.
 var blocks = []refusal{
 	{http.StatusForbidden, "cluster_block_exception", "index [%s] blocked by: [FORBIDDEN/8/index write (api)];"},
@@ -97,7 +94,7 @@ func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.trouble {
-		if !t.active() || !t.what.isOpenSearch() && t.worker != l.worker.number {
+		if !t.active() || !kinds[t.what].ofOpenSearch && t.worker != l.worker.number {
 			continue
 		}
 		switch t.what {
@@ -130,7 +127,7 @@ func (c *cluster) itemFault(l *life, i item) *refusal {
 	for _, t := range c.trouble {
 		switch {
 		case !t.active():
-		case t.what.isOpenSearch():
+		case kinds[t.what].ofOpenSearch:
 			if r := c.refuses(t, i); r != nil {
 				return r
 			}

@@ -49,8 +49,8 @@ var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * 
 // Environment variables for the number of stories in a test run, starting with the seed in
 // -rapid.seed, and for the minimum duration.
 const (
-	seedsVariable   = "LOGSLUICE_SEEDS"
-	minutesVariable = "LOGSLUICE_SIM_TIME"
+	seedsVariable = "LOGSLUICE_SEEDS"
+	timeVariable  = "LOGSLUICE_SIM_TIME"
 )
 
 // TestStories plays random stories. rapid shrinks a failure to a short story. The failure shows
@@ -72,10 +72,10 @@ func TestStories(t *testing.T) {
 		}
 		seeds = n
 	}
-	if s := os.Getenv(minutesVariable); s != "" {
+	if s := os.Getenv(timeVariable); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			t.Fatalf("%s: %v", minutesVariable, err)
+			t.Fatalf("%s: %v", timeVariable, err)
 		}
 		least = d
 	}
@@ -83,6 +83,7 @@ func TestStories(t *testing.T) {
 	set(t, "rapid.nofailfile", "true")
 	begun := time.Now()
 	played := 0
+	told := make(map[eventKind]int)
 	// The story does not determine the interleaving of goroutines. If a failure cannot be
 	// reproduced, this is its history.
 	var found string
@@ -90,6 +91,9 @@ func TestStories(t *testing.T) {
 		set(t, "rapid.seed", fmt.Sprint(base+uint64(played)))
 		rapid.Check(t, func(rt *rapid.T) {
 			s := drawStory(rt)
+			for _, e := range s.events {
+				told[e.what]++
+			}
 			c := play(t, s, logsluice)
 			if c.violations != nil {
 				found = fmt.Sprintf("%s\n%s\n%s", s, c.last(lineOf), strings.Join(c.violations, "\n"))
@@ -100,7 +104,7 @@ func TestStories(t *testing.T) {
 			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(played))
 		}
 	}
-	t.Logf("%d stories in %s", played, time.Since(begun).Round(time.Second))
+	t.Logf("%d stories in %s, with events of each kind: %v", played, time.Since(begun).Round(time.Second), told)
 }
 
 func set(t *testing.T, name, value string) {
@@ -204,7 +208,7 @@ func (c *cluster) calmDown() {
 	now := time.Now()
 	c.slowedAt = now
 	for _, t := range c.trouble {
-		if t.what.refusesReads() {
+		if kinds[t.what].refusesReads {
 			c.slowedAt = now.Add(mostPause) // until then the shard need not be retried
 		}
 	}
@@ -312,7 +316,7 @@ func (c *cluster) apply(e event, later *sync.WaitGroup) {
 	c.add("EVENT %s (worker %d, shard %d, lasting %s, %d %%)", e.what, e.worker, e.shard, e.lasting, e.percent)
 	w := c.workers[e.worker]
 	c.mu.Lock()
-	if !e.what.isOpenSearch() {
+	if !kinds[e.what].ofOpenSearch {
 		c.slowedAt = time.Now()
 	}
 	c.mu.Unlock()
@@ -370,7 +374,7 @@ func (c *cluster) apply(e event, later *sync.WaitGroup) {
 			t.only = shards[e.shard%len(shards)]
 		}
 		c.trouble = append(c.trouble, t)
-		if e.what.isOpenSearch() {
+		if kinds[e.what].ofOpenSearch {
 			c.searchTroubles = append(c.searchTroubles, t)
 		}
 		c.mu.Unlock()

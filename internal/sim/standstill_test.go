@@ -70,10 +70,10 @@ func (c *cluster) updateCalm() {
 	}
 	for _, t := range c.trouble {
 		switch {
-		case t.what.refusesReads() && time.Since(t.until) < mostPause:
+		case kinds[t.what].refusesReads && time.Since(t.until) < mostPause:
 			c.slowedAt = time.Now()
 		case !t.active():
-		case !t.what.isOpenSearch(), t.what == failOpenSearch, t.what == silentOpenSearch:
+		case !kinds[t.what].ofOpenSearch, t.what == failOpenSearch, t.what == silentOpenSearch:
 			c.slowedAt = time.Now()
 		case t.what == floodStage, t.what == blockAll, t.what == refuseLetters:
 			c.searchTroubleAt = time.Now()

@@ -102,9 +102,9 @@ func (c *cluster) dueForReport() (due []string) {
 	}
 	for _, t := range c.trouble {
 		switch {
-		case !t.what.refusesReads() && t.active() && !t.forever:
+		case !kinds[t.what].refusesReads && t.active() && !t.forever:
 			c.upset = time.Now()
-		case t.what.refusesReads() && !t.active() && time.Since(t.until) < mostPause:
+		case kinds[t.what].refusesReads && !t.active() && time.Since(t.until) < mostPause:
 			return nil // shards that can be read again are read soon
 		}
 	}
