@@ -37,7 +37,7 @@ func TestParametersPage(t *testing.T) {
 
 const aboutParameters = `# Parameters of the stack
 
-For whoever deploys ` + "`deploy/logsluice.yaml`" + `: every parameter, its default and what it may be. This page is generated from the template. [Deploying](deploy.md) explains how to give parameters.
+For whoever deploys ` + "`deploy/logsluice.yaml`" + `: every parameter. This page is generated from the template. [Deploying](deploy.md) explains how to give parameters.
 `
 
 // parameter is one of the template's.
