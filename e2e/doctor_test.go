@@ -667,7 +667,7 @@ func TestDoctor_Failure(t *testing.T) {
 }
 
 // On a server with the security plugin: what the role of a worker lets doctor find
-// out, what its own role in docs/permissions.md lets it, and what else such a server refuses.
+// out, what its own role in docs/permissions-opensearch.md lets it, and what else such a server refuses.
 func TestDoctorSecured(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)

@@ -39,11 +39,11 @@ func (r *role) allow(permission string, patterns []string) {
 // allCommands is the role with the permissions of every command.
 const allCommands = "all commands"
 
-// readPermissions reads the table of permissions of docs/permissions.md: the role of each
+// readPermissions reads the table of permissions of docs/permissions-opensearch.md: the role of each
 // command for INDEX_PREFIX=logs, and that of all commands.
 func readPermissions(t *testing.T) (roles map[string]*role, page string) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/permissions.md")
+	text, err := os.ReadFile("../docs/permissions-opensearch.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func readPermissions(t *testing.T) (roles map[string]*role, page string) {
 	_, after, begins := strings.Cut(page, "<!-- permissions -->\n")
 	table, _, ends := strings.Cut(after, "<!-- -->")
 	if !begins || !ends {
-		t.Fatal("docs/permissions.md has no table of permissions")
+		t.Fatal("docs/permissions-opensearch.md has no table of permissions")
 	}
 	rows := slices.Collect(strings.Lines(table))
 	cells := func(row string) []string {
@@ -91,7 +91,7 @@ func roleOf(t *testing.T, command string) string {
 	t.Helper()
 	roles, _ := readPermissions(t)
 	if roles[command] == nil {
-		t.Fatalf("docs/permissions.md has no column %s", command)
+		t.Fatalf("docs/permissions-opensearch.md has no column %s", command)
 	}
 	text, err := json.Marshal(roles[command])
 	if err != nil {
@@ -115,7 +115,23 @@ func named(role, prefix string) string {
 	return strings.NewReplacer(`"logs-`, `"`+prefix+"-", `"logs"`, `"`+prefix+`"`).Replace(role)
 }
 
-// The roles that docs/permissions.md has as JSON are those of its table.
+// tenantRoles returns the roles for a tenant of docs/permissions-opensearch.md as JSON: that of
+// setup, and that of readers.
+func tenantRoles(t *testing.T) (writers, readers string) {
+	t.Helper()
+	_, page := readPermissions(t)
+	_, section, _ := strings.Cut(page, "\n## Dashboards\n")
+	_, writers, _ = strings.Cut(section, "```json\n")
+	writers, section, _ = strings.Cut(writers, "```")
+	_, readers, _ = strings.Cut(section, "```json\n")
+	readers, _, found := strings.Cut(readers, "```")
+	if !found {
+		t.Fatal("docs/permissions-opensearch.md has no two roles under Dashboards")
+	}
+	return writers, readers
+}
+
+// The roles that docs/permissions-opensearch.md has as JSON are those of its table.
 func TestRolesOnPage(t *testing.T) {
 	t.Parallel()
 	roles, page := readPermissions(t)
@@ -124,7 +140,7 @@ func TestRolesOnPage(t *testing.T) {
 		_, block, _ := strings.Cut(section, "```json\n")
 		block, _, found := strings.Cut(block, "```")
 		if !found {
-			t.Errorf("docs/permissions.md has no role under %s", heading)
+			t.Errorf("docs/permissions-opensearch.md has no role under %s", heading)
 			continue
 		}
 		var got role

@@ -47,7 +47,7 @@ func (s *sink) admits(password string) bool {
 	return inspect.Ask(s.t.Context(), client, http.MethodGet, "/_plugins/_security/authinfo", "", nil) == nil
 }
 
-// A worker whose user has the role of docs/permissions.md, and no more, indexes. While
+// A worker whose user has the role of docs/permissions-opensearch.md, and no more, indexes. While
 // its password or its role is not right it is alive and unready and nothing is
 // lost, and it goes on when they are.
 func TestRunSecured(t *testing.T) {
@@ -169,6 +169,9 @@ func TestRunSecured(t *testing.T) {
 		s.grant(role)
 		s.eventually("the dead-letter index is there", func() bool { return s.exists(index) })
 		s.w.stop()
+	})
+	t.Run("tenant", func(t *testing.T) {
+		useTenant(newSink(t, n, 1))
 	})
 	t.Run("setup", func(t *testing.T) {
 		setUpSecured(newSink(t, n, 1), roleOf(t, "setup"))
