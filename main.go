@@ -3,21 +3,32 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"logsluice/cli"
 )
 
-// version is set by the linker.
-var version = "devel"
+// version is set by the linker, in images and releases.
+var version string
+
+// programVersion returns the version that the linker set, otherwise the one that the go
+// command recorded, or "devel".
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return cmp.Or(version, "devel")
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // the second Ctrl-C kills the program
-	code := cli.Main(ctx, version, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // a second Ctrl-C ends the program at once
+	code := cli.Main(ctx, programVersion(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

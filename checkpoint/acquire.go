@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// Who may acquire a lease: which leases this worker tries, when, and by which conditional
-// write.
+// Acquiring leases: which leases this worker tries, when, and with which conditional write.
 
-// Assignment waits until there are leases that this worker may take, and
-// returns their shards with those that it holds. Each is tried once between two
-// calls of Sync.
+// Assignment waits until this worker may acquire leases. It returns the shards of these
+// leases and of the leases that it holds. Each lease is tried once between two calls of
+// Sync.
 func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	for ctx.Err() == nil {
 		t.mu.Lock()
@@ -28,7 +27,7 @@ func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 		if len(free) > 0 {
 			return shards, nil
 		}
-		// A silent owner's lease falls due between two scans.
+		// A silent owner's lease can expire between two scans.
 		due := time.NewTimer(next)
 		select {
 		case <-changed:
@@ -40,10 +39,9 @@ func (t *Table) Assignment(ctx context.Context) ([]string, error) {
 	return nil, ctx.Err()
 }
 
-// Acquire takes the lease of a shard. When the rules do not allow it, or another worker was
-// faster, the error wraps ErrNotAcquired. A lease that is lost or drains is not acquired
-// again before its Release, so that a shard never has two readers. Acquire ends at Close at
-// the latest.
+// Acquire acquires the lease of a shard. The error wraps ErrNotAcquired when the rules do
+// not allow it or another worker was faster. A lease that is lost or draining is not
+// acquired again before its Release, so a shard never has two readers. Close ends Acquire.
 func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	ctx, cancel := t.untilClosed(ctx)
 	defer cancel()
@@ -62,8 +60,8 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	s.tried = time.Now()
 	deleted := !s.deleted.IsZero()
 	unreadSince := t.unreadSince(shardID)
-	// A row that was deleted and is made again goes on from the epoch that it had:
-	// requests of its earlier life may be under way.
+	// A row that was deleted and is recreated continues from its previous epoch, because
+	// earlier requests may still be under way.
 	epoch := s.epoch
 	if seen.exists {
 		epoch = seen.epoch
@@ -76,7 +74,7 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	for _, parent := range expired {
 		t.cfg.Log.Warn().Str("shard", shardID).Str("parent", parent).
-			Msg("the parent expired in Kinesis before it was read to its end; its child is read on from its oldest record")
+			Msg("the parent expired in Kinesis before it was read to its end: its child is read from its oldest record")
 	}
 
 	timeout := t.informativeTimeout()
@@ -93,7 +91,7 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	if deleted || foreign != "" {
 		c.set(attrStartPosition, str(trimHorizon))
 	}
-	if deleted && !seen.exists || foreign != "" { // the next owner could not know it
+	if deleted && !seen.exists || foreign != "" { // the next owner cannot derive it
 		c.set(attrReadThrough, num(unreadSince.UnixMilli()))
 	}
 	c.remove(attrClaim)
@@ -104,22 +102,20 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	sent := time.Now()
 	it, conditionFailed, err := t.update(ctx, shardID, c, acquiring(seen, foreign != ""), t.callTimeout())
 	if err != nil {
-		// Whether it was applied is not known. If it was, the row bears this
-		// worker's name without a heartbeat, and can be taken like any other
-		// row that stays unchanged.
+		// The request may have been applied. Then the row names this worker but has no
+		// heartbeat, and can be taken over like any other row that stays unchanged.
 		return nil, fmt.Errorf("acquire the lease of %s: %w", shardID, err)
 	}
 	got := readRow(it)
-	// A failed condition is also what a repeated request meets whose first
-	// answer was lost on the way: then the row is as that request made it, to the
-	// nanosecond of its timeout.
+	// The condition also fails for a retry when the answer to the first request was lost.
+	// Then the row is as that request wrote it, to the nanosecond of its timeout.
 	ours := got.owner == t.cfg.Worker && got.epoch == epoch+1 && got.timeout == timeout
 	if conditionFailed && it == nil {
 		return nil, fmt.Errorf("the row of %s was deleted: %w", shardID, ErrNotAcquired)
 	}
 	if conditionFailed && !ours {
 		t.mu.Lock()
-		t.note(shardID, got, time.Now())
+		t.noteRow(shardID, got, time.Now())
 		t.mu.Unlock()
 		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, ErrNotAcquired)
 	}
@@ -132,20 +128,20 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	t.mu.Unlock()
 	if foreign != "" {
 		t.cfg.Log.Error().Str("shard", shardID).Str("reason", foreign).Str("was", seen.checkpoint).
-			Msg("the row of the shard was of another stream: it is renewed, and the shard is read from its oldest record")
+			Msg("the row of the shard belonged to another stream: it is reset, and the shard is read from its oldest record")
 	}
-	t.cfg.Log.WithLevel(routine(got.failures)).Str("shard", shardID).Int64("epoch", got.epoch).Str("from_worker", seen.owner).
+	t.cfg.Log.WithLevel(leaseLogLevel(got.failures)).Str("shard", shardID).Int64("epoch", got.epoch).Str("from_worker", seen.owner).
 		Str("checkpoint", got.checkpoint).Msg("lease acquired")
 	return lease, nil
 }
 
-// acquiring is the condition that a row is as it was observed when its lease is acquired.
+// acquiring returns the condition for acquiring a lease: the row is as it was observed.
 func acquiring(seen observation, foreign bool) condition {
 	if !seen.exists {
 		return absent(attrShard)
 	}
-	// A row that is deleted meanwhile is made again once a scan shows that it is gone, from
-	// where it has to be. A foreign one may have been renewed since.
+	// A row that was deleted in the meantime is recreated after a scan has shown that it is
+	// gone. A foreign one may have been renewed since.
 	when := all(rowExists(), seen.unchanged(), asRead(attrFirst, str(seen.first)))
 	if !foreign {
 		when = all(when, unfinished())

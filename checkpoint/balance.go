@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// How workers share the leases: the fair share of each, and claims on leases of a worker
-// that has more.
+// Balancing: workers claim leases from a worker that has more than its fair share.
 
-// balance claims the leases that are to be this worker's.
+// balance claims the leases that this worker's plan assigns to it.
 func (t *Table) balance(ctx context.Context) error {
 	t.mu.Lock()
 	plan := t.snapshotLocked().plan(rand.Shuffle)
@@ -23,7 +22,8 @@ func (t *Table) balance(ctx context.Context) error {
 	return nil
 }
 
-// claim asks the owner of a lease to give it up. It counts for its term alone.
+// claim asks the owner of a lease to release it. The claim is valid for the current epoch
+// only.
 func (t *Table) claim(ctx context.Context, lease claimable) error {
 	var c change
 	c.set(attrClaim, str(t.cfg.Worker))
@@ -41,13 +41,13 @@ func (t *Table) claim(ctx context.Context, lease claimable) error {
 	if it != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.note(lease.shard, readRow(it), time.Now())
+		t.noteRow(lease.shard, readRow(it), time.Now())
 	}
 	return nil
 }
 
-// Claiming reports whether leases that this worker has claimed lately are not yet
-// its own.
+// Claiming reports whether this worker has recently claimed leases that it does not hold
+// yet.
 func (t *Table) Claiming() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -20,9 +20,8 @@ func shardIDs(n int) (shards []Shard) {
 	return shards
 }
 
-// A worker that joins claims its share. The owner reads no more, drains,
-// checkpoints and releases; only the claimer gets the lease, and goes on where
-// the owner ended.
+// A worker that joins claims its share. The owner stops reading, drains, writes its checkpoint
+// and releases the lease. Only the claimer gets it, and continues from the checkpoint.
 func TestHandover(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -34,7 +33,7 @@ func TestHandover(t *testing.T) {
 		b := open(t, db, name, "b", shards...)
 		resync(t, b)
 		if !b.Claiming() {
-			t.Fatal("b, which has nothing, claims nothing of three")
+			t.Fatal("b has no lease and claims none of three")
 		}
 		resync(t, b)
 		resync(t, a)
@@ -52,9 +51,9 @@ func TestHandover(t *testing.T) {
 			}
 		}
 		if claimed == "" {
-			t.Fatal("a sees no claim")
+			t.Fatal("a does not observe the claim")
 		}
-		refused(t, b, claimed) // a is not done with it
+		refused(t, b, claimed) // a has not released it
 		lease := a.Lease(claimed)
 		lease.Acknowledge("100") // drained while it waits
 		if err := a.Release(claimed); err != nil {
@@ -70,12 +69,12 @@ func TestHandover(t *testing.T) {
 			t.Errorf("row after the handover: %+v", r)
 		}
 		if b.Claiming() {
-			t.Error("b still waits for what it has")
+			t.Error("b still waits for a lease that it has")
 		}
 	})
 }
 
-// A renewal sees the claim, too: an owner need not wait for its next scan.
+// A renewal also returns the claim: an owner does not wait for its next scan.
 func TestRenewalSeesClaim(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -89,13 +88,13 @@ func TestRenewalSeesClaim(t *testing.T) {
 	})
 }
 
-// What was released for a claimer that is gone is there for all after a while.
-func TestClaimOfTheDead(t *testing.T) {
+// A lease that was released for a claimer which has died becomes free for all workers.
+func TestClaimOfDeadWorkerExpires(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})
 		acquired(t, a, shard0)
-		if err := a.claim(t.Context(), claimable{shard0, "a", 1}); err != nil { // as if by another
+		if err := a.claim(t.Context(), claimable{shard0, "a", 1}); err != nil { // as if by another worker
 			t.Fatal(err)
 		}
 		putClaim(t, db, name, shard0, "dead")
@@ -105,7 +104,7 @@ func TestClaimOfTheDead(t *testing.T) {
 		b := open(t, db, name, "b", Shard{ID: shard0})
 		begun := time.Now()
 		refused(t, b, shard0)
-		eventually(t, "b takes it", func() bool {
+		eventually(t, "b acquires it", func() bool {
 			resync(t, b)
 			return tick(b, shard0) == nil
 		})
@@ -122,7 +121,7 @@ func putClaim(t *testing.T, db *dynamodb.Client, table, id, claimer string) {
 	}
 }
 
-// A claim is for one term of one owner.
+// A claim is valid for one owner and one epoch.
 func TestClaimCondition(t *testing.T) {
 	f := func(name string, row item, claimed bool) {
 		t.Run(name, func(t *testing.T) {
@@ -142,14 +141,14 @@ func TestClaimCondition(t *testing.T) {
 	}
 	f("as seen", item{attrOwner: str("b"), attrEpoch: num(3)}, true)
 	f("another owner", item{attrOwner: str("c"), attrEpoch: num(3)}, false)
-	f("another term", item{attrOwner: str("b"), attrEpoch: num(4)}, false)
+	f("another epoch", item{attrOwner: str("b"), attrEpoch: num(4)}, false)
 	f("released", item{attrEpoch: num(3)}, false)
 	f("claimed", item{attrOwner: str("b"), attrEpoch: num(3), attrClaim: str("c")}, false)
 	f("finished", item{attrOwner: str("b"), attrEpoch: num(3), attrCheckpoint: str("SHARD_END")}, false)
 }
 
-// Workers that see the same rows plan alike: if each does its part, the spread
-// is 1 or less, and no lease moves that need not.
+// Workers that see the same rows make the same plan: if each does its part, the difference is
+// at most 1, and no lease moves unnecessarily.
 func TestPlan(t *testing.T) {
 	f := func(name string, loads []int, joins int) {
 		t.Run(name, func(t *testing.T) {
@@ -175,7 +174,7 @@ func TestPlan(t *testing.T) {
 						if taken && w < len(loads) {
 							t.Errorf("%s is claimed by %s and %s", c.shard, by, worker)
 						}
-						if !taken { // the first is let
+						if !taken { // the first claim succeeds
 							claims[c.shard] = worker
 						}
 					}
@@ -201,7 +200,7 @@ func TestPlan(t *testing.T) {
 				need += max(0, n-counts[fmt.Sprintf("w%02d", w)])
 			}
 			if joins <= 1 && moves > need {
-				t.Errorf("%d leases moved, %d needed to", moves, need)
+				t.Errorf("%d leases moved, want %d", moves, need)
 			}
 		})
 	}
@@ -233,21 +232,21 @@ func planOf(t *testing.T, worker string, shards []Shard, owner map[string]string
 	return table.snapshotLocked().plan(rand.Shuffle)
 }
 
-// Workers of vmware-go-kcl-v2 know nothing of our claims.
-func TestPlanLeavesTheKCL(t *testing.T) {
+// Leases of vmware-go-kcl-v2 workers are not claimed: they ignore claims.
+func TestPlanIgnoresKCLWorkers(t *testing.T) {
 	owner := make(map[string]string)
 	for _, s := range shardIDs(4) {
 		owner[s.ID] = "kcl"
 	}
 	if len(planOf(t, "w", shardIDs(4), owner, 1)) == 0 {
-		t.Fatal("nothing is claimed of a worker of ours")
+		t.Fatal("nothing is claimed from one of our workers")
 	}
 	if plan := planOf(t, "w", shardIDs(4), owner, 0); len(plan) > 0 {
 		t.Errorf("claims %v", plan)
 	}
 }
 
-// While leases are free that will fill a worker up, none is claimed for it.
+// A worker claims nothing while there are enough free leases for its share.
 func TestPlanCountsFree(t *testing.T) {
 	shards := shardIDs(6)
 	owner := map[string]string{shards[0].ID: "a", shards[1].ID: "a", shards[2].ID: "a"}
@@ -256,7 +255,7 @@ func TestPlanCountsFree(t *testing.T) {
 	}
 }
 
-// A worker takes no more than its share of what is free.
+// A worker acquires no more than its share of free leases.
 func TestFairShare(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -284,12 +283,12 @@ func TestFairShare(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), leaseDuration/4)
 		defer cancel()
 		if free, err := b.Assignment(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("b, which has its half, is offered %v: %v", free, err)
+			t.Errorf("b has its half but is offered %v: %v", free, err)
 		}
 	})
 }
 
-// What fails is not tried again before the next look at the table.
+// An acquisition that failed is not tried again before the next scan.
 func TestTriedOnce(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &faultyDB{Client: real}
@@ -315,7 +314,7 @@ func TestTriedOnce(t *testing.T) {
 	})
 }
 
-// A silent owner's lease is offered when it falls due, not at the next scan.
+// A silent owner's lease is offered when it expires, not at the next scan.
 func TestAssignmentWhenDue(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -335,7 +334,7 @@ func TestAssignmentWhenDue(t *testing.T) {
 	})
 }
 
-// What a reader that failed has given back is offered again at once.
+// A lease that was released after a failed read is offered again at once.
 func TestAssignmentAfterRelease(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		a := open(t, db, tableName(), "a", Shard{ID: shard0})
@@ -355,7 +354,7 @@ func TestAssignmentAfterRelease(t *testing.T) {
 	})
 }
 
-// unconnected is a table that is shown what it is to see.
+// unconnected returns a Table without a database. Tests pass rows and listings to it.
 func unconnected(t *testing.T, worker string) *Table {
 	t.Helper()
 	position, _ := ParsePosition("TRIM_HORIZON")
@@ -367,8 +366,8 @@ func unconnected(t *testing.T, worker string) *Table {
 	return table
 }
 
-// A worker of vmware-go-kcl-v2 balances by its own rule: ours share the rest.
-func TestSharesBesideTheKCL(t *testing.T) {
+// Workers of vmware-go-kcl-v2 follow their own rule: our workers share the other leases.
+func TestSharesWithKCLWorkers(t *testing.T) {
 	f := func(name string, theirs, others, mine, claims, room int) {
 		t.Run(name, func(t *testing.T) {
 			table := unconnected(t, "w")
@@ -395,12 +394,12 @@ func TestSharesBesideTheKCL(t *testing.T) {
 		})
 	}
 	f("the KCL has the most", 11, 9, 0, 1, 0)
-	f("the KCL has the least", 1, 11, 4, 3, 0)
+	f("the KCL has the fewest", 1, 11, 4, 3, 0)
 	f("the KCL takes no more", 1, 0, 5, 0, 4)
 }
 
-// What those cannot take whose share it is, others take after a while.
-func TestFreeForLong(t *testing.T) {
+// If the workers whose share it is do not acquire a lease, others do after a while.
+func TestLongFreeLease(t *testing.T) {
 	table := unconnected(t, "w")
 	shards := shardIDs(4)
 	rows := map[string]row{
@@ -416,18 +415,18 @@ func TestFreeForLong(t *testing.T) {
 	}
 	table.shards[shards[3].ID].seen.since = long
 	if free, _ := table.snapshotLocked().acquirable(); len(free) != 1 {
-		t.Errorf("offered %v after long", free)
+		t.Errorf("offered %v after a while", free)
 	}
 }
 
-// forgetLeases takes the leases from a table that a test put there.
+// forgetLeases removes leases that a test added to a table.
 func forgetLeases(table *Table) {
 	for _, s := range table.shards {
 		s.lease = nil
 	}
 }
 
-// heldByOne is a table whose two shards worker a has.
+// heldByOne returns a table whose two shards worker a holds.
 func heldByOne(t *testing.T, db *dynamodb.Client) (name string, shards []Shard) {
 	name, shards = tableName(), shardIDs(2)
 	a := open(t, db, name, "a", shards...)
@@ -437,7 +436,7 @@ func heldByOne(t *testing.T, db *dynamodb.Client) (name string, shards []Shard) 
 	return name, shards
 }
 
-// A worker that Kinesis does not answer asks nobody for what it could not read.
+// A worker that cannot reach Kinesis claims nothing, because it could not read the shards.
 func TestNoClaimWithoutListing(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		name, shards := heldByOne(t, real)
@@ -458,9 +457,9 @@ func TestNoClaimWithoutListing(t *testing.T) {
 	})
 }
 
-// Workers count as alive until a look at the table shows that they are not: a
-// worker that cannot read leaves its shards to them, however seldom it looks.
-func TestAliveUntilLookedAt(t *testing.T) {
+// Workers count as alive until a scan shows that they are not. So a worker that cannot read
+// leaves shards to them, however rarely it scans.
+func TestAliveUntilNextScan(t *testing.T) {
 	table := unconnected(t, "w")
 	shards := shardIDs(2)
 	long := time.Now().Add(-2 * table.cfg.LeaseDuration)
@@ -469,15 +468,15 @@ func TestAliveUntilLookedAt(t *testing.T) {
 	table.observe(shards, rows, long, long)
 	table.shards[shards[1].ID].seen.retry = time.Now()
 	if free, _ := table.snapshotLocked().acquirable(); slices.Contains(free, shards[1].ID) {
-		t.Error("offered what the other worker could read, as it was not looked at for long")
+		t.Error("offered a shard of a living worker after a long time without a scan")
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
 	if free, _ := table.snapshotLocked().acquirable(); !slices.Contains(free, shards[1].ID) {
-		t.Error("offered nothing although the other worker is dead")
+		t.Error("not offered the shard of a dead worker")
 	}
 }
 
-// One row that cannot be deleted does not end the balancing.
+// A row that cannot be deleted does not stop the balancing.
 func TestBalanceWithoutSweep(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		name, shards := heldByOne(t, real)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What a worker does with a look at the table: 1,000 shards, 50 workers.
-func BenchmarkLook(b *testing.B) {
+// The decisions of a worker after a scan, for 1,000 shards and 50 workers.
+func BenchmarkDecisions(b *testing.B) {
 	table, err := New(Config{Table: "leases", Worker: "w00", LeaseDuration: time.Hour}, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -32,6 +32,6 @@ func BenchmarkLook(b *testing.B) {
 		if len(free)+len(plan) > 0 {
 			b.Fatalf("free %v, claims %v", free, plan)
 		}
-		table.Standings()
+		table.ReadStatuses()
 	}
 }

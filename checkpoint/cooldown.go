@@ -2,25 +2,25 @@ package checkpoint
 
 import "time"
 
-// cooldown keeps a worker that can read nothing from claiming what others read:
-// one that reaches DynamoDB and not Kinesis would ask for its share for ever.
+// cooldown keeps a worker that cannot read any shard from claiming shards that others read.
+// Without it, a worker that reaches DynamoDB but not Kinesis would claim its share forever.
 type cooldown struct {
-	failed map[string]failedReading // by shard, since this worker last read any
+	failed map[string]failedReading // by shard, since this worker last read any shard
 	since  time.Time                // when the first of these failed
 	last   time.Time                // when the last one failed
-	cause  error                    // of that
+	cause  error                    // of the last failure
 }
 
-// failedReading describes the readings of a shard that failed before they had
-// read.
+// failedReading describes this worker's attempts to read a shard that failed before the
+// first successful read.
 type failedReading struct {
-	times    int   // of this worker
-	failures int64 // that the row had then
-	shared   bool  // some of these are another worker's
+	times    int   // attempts of this worker
+	failures int64 // count in the row at that time
+	shared   bool  // another worker caused some of these failures
 }
 
-// add notes that a reading failed before it had read. acquired is the row as it
-// was acquired, failures what it has now.
+// add records an attempt that failed before the first successful read. acquired is the row
+// at acquisition, failures its current count.
 func (c *cooldown) add(shard, worker string, acquired row, failures int64, cause error) {
 	if len(c.failed) == 0 {
 		c.since = time.Now()
@@ -34,14 +34,14 @@ func (c *cooldown) add(shard, worker string, acquired row, failures int64, cause
 	c.last, c.cause = time.Now(), cause
 }
 
-// read notes that this worker has read a shard, whichever.
-func (c *cooldown) read() {
+// noteRead records that this worker has read a shard.
+func (c *cooldown) noteRead() {
 	clear(c.failed)
 	c.cause = nil
 }
 
-// ofShard reports whether the shard is to blame and not the worker: another
-// worker's reading failed, too, and none has succeeded since.
-func (f failedReading) ofShard(seen row, worker string) bool {
+// blamesShard reports whether the cause is the shard and not the worker: another worker
+// failed to read it as well, and no read has succeeded since.
+func (f failedReading) blamesShard(seen row, worker string) bool {
 	return seen.failures > 0 && seen.failures >= f.failures && (f.shared || seen.failedBy != worker)
 }

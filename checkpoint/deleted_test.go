@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// openOf opens a table as a worker of a stream does.
+// openOf opens the table of a stream.
 func openOf(t *testing.T, db DynamoDB, name, worker string, stream Stream, list List) *Table {
 	t.Helper()
 	position, _ := ParsePosition("TRIM_HORIZON")
@@ -28,8 +28,8 @@ func openOf(t *testing.T, db DynamoDB, name, worker string, stream Stream, list 
 	return table
 }
 
-// A table that was deleted, and that a worker of another stream made again, is refused.
-func TestTableIsAnotherStreamsNow(t *testing.T) {
+// Sync fails for a table that was deleted and then created by a worker of another stream.
+func TestTableRecreatedForAnotherStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		logs, other := Stream{Name: "logs"}, Stream{Name: "other"}
@@ -55,8 +55,8 @@ func TestTableIsAnotherStreamsNow(t *testing.T) {
 	})
 }
 
-// A holder notices that a worker that starts made the table again, from whatever position,
-// and writes its checkpoint anew.
+// A holder notices that a starting worker created the table again, whatever its position, and
+// writes its checkpoint again.
 func TestTableDeletedAndWorkerStartsAtTheSamePosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -84,9 +84,9 @@ func TestTableDeletedAndWorkerStartsAtTheSamePosition(t *testing.T) {
 	})
 }
 
-// A holder whose scan meets the table between its creation and the row of the first start
-// waits for that, and does not take its own row for one that was deleted by hand.
-func TestTableIsMadeAgainSlowly(t *testing.T) {
+// A scan between the creation of the table and the row of the first start does not make a
+// holder treat its own row as deleted by hand.
+func TestScanBeforeFirstStartIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})
@@ -102,8 +102,8 @@ func TestTableIsMadeAgainSlowly(t *testing.T) {
 		}
 		time.Sleep(leaseDuration / 2) // a's renewal finds no row
 		resync(t, a)
-		time.Sleep(leaseDuration / 10) // the lease is good for 0.7 from the deletion at least
-		if err := b.startAgain(t.Context()); err != nil {
+		time.Sleep(leaseDuration / 10) // the lease is valid for at least 0.7 of its duration from the deletion
+		if err := b.rewriteStart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		resync(t, a)
@@ -114,14 +114,14 @@ func TestTableIsMadeAgainSlowly(t *testing.T) {
 	})
 }
 
-// A worker that took a table made again for a first one, and began at the latest record,
-// reads from the oldest once it knows.
+// A worker that took a recreated table for a new one and began at the latest record starts
+// again from the oldest record when it notices.
 func TestLateStartIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		shards := []Shard{{ID: shard0, First: "1"}, {ID: parent1, First: "2"}}
 		a := openAt(t, db, name, "a", "LATEST", shards...)
-		idle := acquired(t, a, shard0) // it began at the latest record, rightly
+		idle := acquired(t, a, shard0) // it correctly began at the latest record
 		time.Sleep(10 * time.Second)
 		idle.ReadThrough(time.Now())
 		time.Sleep(leaseDuration)
@@ -141,7 +141,7 @@ func TestLateStartIsRepeated(t *testing.T) {
 			t.Error("the reading of the shard that is held ends")
 		}
 		if lease.Reading().Err() == nil {
-			t.Errorf("it reads on from %s", lease.Start())
+			t.Errorf("it continues from %s", lease.Start())
 		}
 		if err := b.Release(parent1); err != nil {
 			t.Fatal(err)
@@ -154,7 +154,7 @@ func TestLateStartIsRepeated(t *testing.T) {
 	})
 }
 
-// A shard that nobody held when the table was deleted is unread since then, not since this
+// A shard that no worker held when the table was deleted is unread since then, not since this
 // worker first listed it.
 func TestUnreadAfterTableIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -208,9 +208,9 @@ func TestUnreadAfterTableIsDeleted(t *testing.T) {
 	})
 }
 
-// A holder replaces the row of a worker that took the table for a new one, also if both
-// are in their first terms.
-func TestFirstTermIsRestored(t *testing.T) {
+// A holder replaces the row of a worker that took the table for a new one, even if both have
+// their first epoch.
+func TestFirstEpochIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})
@@ -231,14 +231,14 @@ func TestFirstTermIsRestored(t *testing.T) {
 			t.Errorf("the row has %+v", r)
 		}
 		if b.Lease(shard0).Context().Err() == nil {
-			t.Error("the other worker reads on")
+			t.Error("the other worker continues to read")
 		}
 	})
 }
 
-// The row of a lease that a worker of vmware-go-kcl-v2 took has no epoch. It is not one
-// that was deleted.
-func TestLeaseTakenByTheKCL(t *testing.T) {
+// A lease that a worker of vmware-go-kcl-v2 took over has no epoch. It does not count as
+// deleted.
+func TestLeaseTakenByKCLWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})

@@ -12,11 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Every write to the lease table is a condition on one row and a change of it, which are
-// put together here. The SDK's feature/dynamodb/expression does the same for any
-// expression; these few need no names of attributes and read like what is sent.
+// Every write to the lease table consists of a condition on one row and a change to it.
+// This file builds both. The SDK's feature/dynamodb/expression builds arbitrary expressions;
+// these few need no attribute name placeholders and read like what is sent.
 
-// condition is a condition on a row in DynamoDB's language, with the values it names.
+// condition is a DynamoDB condition expression on a row, with its values.
 type condition struct {
 	text   string
 	values item
@@ -42,8 +42,8 @@ func epochIsBelow(epoch int64) condition {
 	return condition{attrEpoch + " < :below" + attrEpoch, item{":below" + attrEpoch: num(epoch)}}
 }
 
-// asRead is the condition that an attribute is as readRow returned it: one that is empty
-// or 0 may be absent.
+// asRead returns the condition that an attribute is as readRow returned it: an attribute
+// that is empty or 0 may be absent.
 func asRead(attribute string, value types.AttributeValue) condition {
 	if v := text(value); v == "" || v == "0" {
 		return either(absent(attribute), is(attribute, value))
@@ -51,18 +51,18 @@ func asRead(attribute string, value types.AttributeValue) condition {
 	return is(attribute, value)
 }
 
-// finished is the condition that the shard of a row is read to its end.
+// finished returns the condition that the row's shard is read to its end.
 func finished() condition { return is(attrCheckpoint, str(ShardEnd)) }
 
-// unfinished is the opposite of finished.
+// unfinished returns the opposite of finished.
 func unfinished() condition {
 	return either(absent(attrCheckpoint), isNot(attrCheckpoint, str(ShardEnd)))
 }
 
-// all is the condition that all of some hold.
+// all returns the condition that all conditions hold.
 func all(conditions ...condition) condition { return join(" AND ", conditions) }
 
-// either is the condition that at least one of some holds.
+// either returns the condition that at least one condition holds.
 func either(conditions ...condition) condition {
 	c := join(" OR ", conditions)
 	c.text = "(" + c.text + ")"
@@ -80,7 +80,7 @@ func join(operator string, conditions []condition) condition {
 	return joined
 }
 
-// change is what an update does to a row.
+// change is the update expression for a row.
 type change struct {
 	sets, removed []string
 	values        item
@@ -90,12 +90,12 @@ func (c *change) set(attribute string, value types.AttributeValue) {
 	c.assign(attribute, ":"+attribute, ":"+attribute, value)
 }
 
-// setOnce sets an attribute unless the row has it.
+// setOnce sets an attribute unless the row already has it.
 func (c *change) setOnce(attribute string, value types.AttributeValue) {
 	c.assign(attribute, "if_not_exists("+attribute+", :"+attribute+")", ":"+attribute, value)
 }
 
-// increment adds 1 to an attribute, or to another number if the row lacks it.
+// increment adds 1 to an attribute, or to otherwise if the row lacks it.
 func (c *change) increment(attribute string, otherwise int64) {
 	c.assign(attribute, "if_not_exists("+attribute+", :"+attribute+") + :one", ":"+attribute, num(otherwise))
 	c.values[":one"] = num(1)
@@ -121,8 +121,8 @@ func (c *change) expression() string {
 	return expression
 }
 
-// update changes one row under a condition, within a time. When the condition fails, the
-// row as it is comes back with conditionFailed set.
+// update changes one row if a condition holds, and returns the new row. When the condition
+// fails, it returns the unchanged row and conditionFailed.
 func (t *Table) update(ctx context.Context, key string, c change, when condition, timeout time.Duration) (it item, conditionFailed bool, err error) {
 	return updateRow(ctx, t.db, t.cfg.Table, key, c, when, timeout)
 }
@@ -152,12 +152,12 @@ func updateRow(ctx context.Context, db DynamoDB, table, key string, c change, wh
 	return out.Attributes, false, nil
 }
 
-// deleteRow deletes one row under a condition, within a time.
+// deleteRow deletes one row if a condition holds.
 func deleteRow(ctx context.Context, db DynamoDB, table, key string, when condition, timeout time.Duration) (conditionFailed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	in := &dynamodb.DeleteItemInput{TableName: aws.String(table), Key: item{attrShard: str(key)}, ConditionExpression: aws.String(when.text)}
-	if len(when.values) > 0 { // DynamoDB refuses an empty map
+	if len(when.values) > 0 { // DynamoDB rejects an empty map
 		in.ExpressionAttributeValues = when.values
 	}
 	_, err = db.DeleteItem(ctx, in)

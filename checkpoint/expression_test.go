@@ -7,8 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// Conditions hold for the rows that they say, by the real DynamoDB Local and by the one in
-// process.
+// Conditions hold for the intended rows, with DynamoDB Local and with the fake.
 func TestConditions(t *testing.T) { onBoth(t, testConditions) }
 
 func testConditions(t *testing.T, db *dynamodb.Client) {
@@ -48,14 +47,14 @@ func testConditions(t *testing.T, db *dynamodb.Client) {
 	f("no checkpoint", item{}, unfinished(), true)
 	f("a checkpoint", item{attrCheckpoint: str("7")}, unfinished(), true)
 	f("the end", item{attrCheckpoint: str(ShardEnd)}, unfinished(), false)
-	f("the end is the end", item{attrCheckpoint: str(ShardEnd)}, finished(), true)
-	f("no checkpoint is not the end", item{}, finished(), false)
+	f("finished, with the end", item{attrCheckpoint: str(ShardEnd)}, finished(), true)
+	f("unfinished, without a checkpoint", item{}, finished(), false)
 
 	f("empty as absent", item{}, asRead(attrOwner, str("")), true)
 	f("empty as empty", item{attrOwner: str("")}, asRead(attrOwner, str("")), true)
-	f("empty, and there is one", item{attrOwner: str("a")}, asRead(attrOwner, str("")), false)
+	f("empty, but it exists", item{attrOwner: str("a")}, asRead(attrOwner, str("")), false)
 	f("another", item{attrOwner: str("b")}, asRead(attrOwner, str("a")), false)
-	f("one that is gone", item{}, asRead(attrOwner, str("a")), false)
+	f("one that no longer exists", item{}, asRead(attrOwner, str("a")), false)
 	f("0 as absent", item{}, asRead(attrEpoch, num(0)), true)
 
 	f("all", item{attrOwner: str("a"), attrEpoch: num(2)}, all(is(attrOwner, str("a")), either(epochIsBelow(2), is(attrEpoch, num(2)))), true)
@@ -67,7 +66,7 @@ func testConditions(t *testing.T, db *dynamodb.Client) {
 	f("another counter", item{attrOwner: str("a"), attrCounter: num(4), attrTimeout: str("1")}, ours.unchanged(), false)
 	f("the same timeout", item{attrOwner: str("a"), attrTimeout: str("1")}, kcl.unchanged(), true)
 	f("another timeout", item{attrOwner: str("a"), attrTimeout: str("2")}, kcl.unchanged(), false)
-	f("a counter by now", item{attrOwner: str("a"), attrCounter: num(1), attrTimeout: str("1")}, kcl.unchanged(), false)
+	f("a counter since then", item{attrOwner: str("a"), attrCounter: num(1), attrTimeout: str("1")}, kcl.unchanged(), false)
 	f("no owner, whatever the counter", item{attrCounter: num(9)}, row{counter: 3}.unchanged(), true)
-	f("an owner by now", item{attrOwner: str("a"), attrCounter: num(3)}, row{counter: 3}.unchanged(), false)
+	f("an owner since then", item{attrOwner: str("a"), attrCounter: num(3)}, row{counter: 3}.unchanged(), false)
 }

@@ -7,31 +7,31 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Shards that cannot be read: each failure lengthens the pause before the next try. It is
-// logged at most once a minute per shard.
+// Shards that cannot be read: each failure lengthens the pause before the next try. Failures
+// are logged at most once per minute and shard.
 
 // Attributes of a row whose shard could not be read under its last lease.
 const (
-	attrFailures     = "ReadFailures"     // readings that failed in a row, of all workers
-	attrFailedBy     = "ReadFailedBy"     // the worker whose reading failed last
-	attrFailingSince = "ReadFailingSince" // when the first one failed: for people and metrics only
+	attrFailures     = "ReadFailures"     // consecutive failed attempts, of all workers
+	attrFailedBy     = "ReadFailedBy"     // the worker that failed last
+	attrFailingSince = "ReadFailingSince" // when the first attempt failed: for people and metrics only
 )
 
-// failingAt is the number of failures in a row from which a shard is failing: it
-// counts in nobody's share until it is read again. The first failure is repeated at
-// once, as most faults pass.
+// failingAt is the number of consecutive failures from which a shard is failing. A failing
+// shard counts in no worker's share until it is read again. After the first failure the
+// shard is retried at once, because most faults are transient.
 const failingAt = 2
 
-// maxRetryPause bounds the pause between two tries of a failing shard, and so
-// the time that it takes to notice that a permission is back.
+// maxRetryPause bounds the pause between two tries of a failing shard, and thus the time
+// that it takes to notice that a permission was restored.
 const maxRetryPause = 2 * time.Minute
 
-// failing reports whether the shard could not be read several times in a row.
+// failing reports whether the shard could not be read failingAt times in a row or more.
 func (r row) failing() bool { return r.failures >= failingAt }
 
-// retryPause returns how long a shard is left alone after so many failures in a
-// row: 0, then a third of a lease duration, doubled with each failure. The count
-// is in the row, so all workers together try as often as one would.
+// retryPause returns how long a shard is not tried after a number of consecutive failures:
+// 0, then a third of the lease duration, doubled with each failure. The count is in the row,
+// so all workers together try as often as one would.
 func (t *Table) retryPause(failures int64) time.Duration {
 	if failures < failingAt {
 		return 0
@@ -40,19 +40,19 @@ func (t *Table) retryPause(failures int64) time.Duration {
 	return min(t.callTimeout()<<min(failures-failingAt, most), maxRetryPause)
 }
 
-// retryTime returns when a shard may be tried again whose row was seen at a time.
-// Jitter lets one worker try first, and the others see it.
+// retryTime returns when the shard of a row that was observed at a time may be tried again.
+// Jitter lets one worker try first, so the others see the outcome.
 func (t *Table) retryTime(r row, seen time.Time) time.Time {
 	pause := t.retryPause(r.failures)
 	return seen.Add(pause*3/4 + jitter(pause/2))
 }
 
-// retrySoon schedules an early try of all failing shards: when this worker starts,
-// since it may have the permission that others lack, and when any worker reads one
-// of them again, since the cause may be gone for all. t.mu must be held.
+// retrySoon schedules an early try of all failing shards. It is called when this worker
+// starts, because it may have a permission that others lack, and when any worker can read
+// one of these shards again, because the cause may be gone for all. t.mu must be held.
 func (t *Table) retrySoon() {
 	if !t.retried.IsZero() && time.Since(t.retried) < reportInterval {
-		return // one of them may fail only now and then
+		return // one of them may fail only intermittently
 	}
 	t.retried = time.Now()
 	for _, s := range t.shards {
@@ -62,7 +62,7 @@ func (t *Table) retrySoon() {
 	}
 }
 
-// recovered logs that this worker reads a shard that was failing.
+// recovered logs that this worker can read a shard that was failing.
 func (t *Table) recovered(shard string, failures int64) {
 	t.cfg.Log.Info().Str("shard", shard).Int64("failures", failures).Msg("shard is read again")
 	t.mu.Lock()
@@ -74,8 +74,8 @@ func jitter(most time.Duration) time.Duration {
 	return time.Duration(rand.Int64N(int64(most) + 1)) //nolint:gosec // no secret
 }
 
-// Failing returns the listed shards that could not be read several times in a
-// row, by whichever worker, and since when.
+// Failing returns the listed shards that no worker could read several times in a row, and
+// since when.
 func (t *Table) Failing() map[string]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,17 +89,17 @@ func (t *Table) Failing() map[string]time.Time {
 	return shards
 }
 
-// reportInterval is the time between two lines about the failures of a shard.
+// reportInterval is the time between two log lines about a failing shard.
 const reportInterval = time.Minute
 
-// report is what was logged of a shard's failures.
+// report is the state of logging a shard's failures.
 type report struct {
-	at    time.Time
-	times int // failures since
+	at    time.Time // of the last line
+	times int       // failures since then
 }
 
-// reportFailure logs that the reading of a shard failed, once per shard and
-// reportInterval. failures is their number in a row, of all workers.
+// reportFailure logs that a shard could not be read, at most once per shard and
+// reportInterval. failures is the number of consecutive failures of all workers.
 func (t *Table) reportFailure(shard string, failures int64, cause error) {
 	t.mu.Lock()
 	s := t.shards.state(shard)
@@ -116,9 +116,9 @@ func (t *Table) reportFailure(shard string, failures int64, cause error) {
 	}
 }
 
-// routine is the level of lines about a lease: while its shard is failing,
-// reportFailure has the line of them all.
-func routine(failures int64) zerolog.Level {
+// leaseLogLevel returns the level of lines about a lease. While its shard is failing they
+// are logged at debug level, because reportFailure reports the failure.
+func leaseLogLevel(failures int64) zerolog.Level {
 	if failures > 0 {
 		return zerolog.DebugLevel
 	}

@@ -34,17 +34,17 @@ func TestRetryPause(t *testing.T) {
 	}
 }
 
-// failedBy has a worker acquire a lease and fail to read.
+// failedBy makes a worker acquire a lease and fail to read.
 func failedBy(t *testing.T, table *Table) {
 	t.Helper()
-	acquired(t, table, shard0).Failed(errBroken)
+	acquired(t, table, shard0).ReadFailed(errBroken)
 	if err := table.Release(shard0); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Failures in a row are counted in the row, whichever worker they happen to,
-// until a worker has read the shard and renewed its lease.
+// Consecutive failures of all workers are counted in the row, until a worker has read the
+// shard and renewed its lease.
 func TestFailuresAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -65,21 +65,21 @@ func TestFailuresAreCounted(t *testing.T) {
 			t.Error("the first failure was forgotten")
 		}
 		lease := acquired(t, a, shard0)
-		lease.HasRead()
+		lease.ReadSucceeded()
 		f("read once", 2, "b")
-		lease.Failed(errBroken)
+		lease.ReadFailed(errBroken)
 		time.Sleep(leaseDuration)
 		f("read and failed, throttled for example", 2, "b")
-		lease.HasRead()
+		lease.ReadSucceeded()
 		time.Sleep(leaseDuration)
 		f("read again", 0, "")
-		lease.Failed(errBroken)
+		lease.ReadFailed(errBroken)
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
-		f("failed after long", 1, "a")
+		f("failed after a long time", 1, "a")
 		lease = acquired(t, b, shard0)
-		lease.Failed(errBroken)
+		lease.ReadFailed(errBroken)
 		lease.yield("a")
 		if err := b.Release(shard0); err != nil {
 			t.Fatal(err)
@@ -88,8 +88,8 @@ func TestFailuresAreCounted(t *testing.T) {
 	})
 }
 
-// A shard that failed is left alone for its pause; the worker that failed last
-// leaves it to others for longer. Shares do not matter to it.
+// A shard that failed is not offered during its pause. The worker that failed last waits
+// longer than others. A failing shard is offered regardless of shares.
 func TestFailingIsOffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shards := shardIDs(3)
@@ -100,7 +100,7 @@ func TestFailingIsOffered(t *testing.T) {
 			if unread {
 				table.cooldown.add(bad, "w", row{}, failures, errBroken)
 			}
-			table.observe(shards, map[string]row{}, time.Now(), time.Now()) // it has started
+			table.observe(shards, map[string]row{}, time.Now(), time.Now()) // the start is over
 			rows := map[string]row{bad: {epoch: 1, counter: 1, failures: failures, failedBy: by}}
 			for i, s := range shards[:mine+theirs] {
 				owner := "a"
@@ -140,7 +140,7 @@ func TestFailingIsOffered(t *testing.T) {
 	})
 }
 
-// A failing shard counts in nobody's share, and is not claimed.
+// A failing shard counts in no worker's share and is not claimed.
 func TestFailingIsInNoShare(t *testing.T) {
 	table := unconnected(t, "w")
 	shards := shardIDs(5)
@@ -165,8 +165,8 @@ func TestFailingIsInNoShare(t *testing.T) {
 	}
 }
 
-// A shard is to blame if it fails for other workers too and none has read it since.
-// Otherwise the worker is: it claims nothing until it reads any shard.
+// The cause is the shard if it fails for other workers, too, and none has read it since.
+// Otherwise the cause is the worker: it claims nothing until it reads any shard.
 func TestBlame(t *testing.T) {
 	type failure struct {
 		acquired row
@@ -183,13 +183,13 @@ func TestBlame(t *testing.T) {
 			t.Errorf("%s: cooling down %v", what, !cooling)
 		}
 		if err := table.CanRead(); err != nil && !now.failing() {
-			t.Errorf("%s: it cannot read at once: %v", what, err)
+			t.Errorf("%s: CanRead fails at once: %v", what, err)
 		}
 		table.cooldown.since = table.cooldown.since.Add(-unreadFor)
 		if err := table.CanRead(); err == nil && (cooling || now.failing()) {
-			t.Errorf("%s: it can read", what)
+			t.Errorf("%s: CanRead returns nil", what)
 		}
-		table.cooldown.read()
+		table.cooldown.noteRead()
 		if table.snapshotLocked().isCoolingDown() {
 			t.Errorf("%s: cooling down though it reads", what)
 		}
@@ -206,8 +206,8 @@ func TestBlame(t *testing.T) {
 	f("the lease was not released", []failure{{row{}, 0}}, row{}, true)
 }
 
-// A worker that could read nothing claims one lease when its cooldown is over, and
-// the next when it has read that.
+// A worker that could not read anything claims one lease after its cooldown, and the next one
+// when it has read that shard.
 func TestOneClaimAfterCooldown(t *testing.T) {
 	table := unconnected(t, "w")
 	rows := map[string]row{}
@@ -239,15 +239,15 @@ func TestOneClaimAfterCooldown(t *testing.T) {
 	table.shards[shard0].lease = lease
 	defer forgetLeases(table)
 	f("it has one", 0)
-	lease.HasRead()
+	lease.ReadSucceeded()
 	f("it reads", 1)
 	table.cooldown.add("another", "w", row{}, 1, errBroken)
-	lease.HasRead()
-	f("it reads on, another failed", 1)
+	lease.ReadSucceeded()
+	f("it still reads, another failed", 1)
 }
 
-// Failures of a shard are logged once per shard and minute, with their number;
-// leases that are taken for a try are not.
+// Failures are logged once per shard and minute, with their number. The leases of the tries
+// are not logged.
 func TestFailuresAreLoggedSparsely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -268,7 +268,7 @@ func TestFailuresAreLoggedSparsely(t *testing.T) {
 			}
 		}
 		log.Reset()
-		acquired(t, table, shard0).HasRead()
+		acquired(t, table, shard0).ReadSucceeded()
 		time.Sleep(leaseDuration)
 		if err := table.Release(shard0); err != nil {
 			t.Fatal(err)
@@ -279,8 +279,8 @@ func TestFailuresAreLoggedSparsely(t *testing.T) {
 	})
 }
 
-// A worker that starts, or sees that a failing shard is read again, tries those
-// that fail soon; not each time if one can be read only now and then.
+// Failing shards are retried soon when a worker starts or when one of them can be read again,
+// but not each time if a shard can be read only intermittently.
 func TestRetrySoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := unconnected(t, "w")
@@ -324,7 +324,7 @@ func TestRetrySoon(t *testing.T) {
 	})
 }
 
-// A reset makes the shard look like one that never failed: it is tried at once.
+// A reset removes the failures of a shard: it is tried at once.
 func TestResetForgetsFailures(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -352,8 +352,8 @@ func TestResetForgetsFailures(t *testing.T) {
 	})
 }
 
-// A worker that bears the name of another does not take the other's acquisition
-// for its own, though owner and epoch are what it has asked for.
+// A worker with the same name as another does not take the other's acquisition for its own,
+// although owner and epoch match its request.
 func TestNameUsedTwice(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -368,8 +368,8 @@ func TestNameUsedTwice(t *testing.T) {
 	})
 }
 
-// An acquisition that is answered when the table is closed gives no lease: its
-// heartbeat would never be waited for.
+// An acquisition that is answered after Close returns no lease, because Close would not wait
+// for its heartbeat.
 func TestNoLeaseAfterClose(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &faultyDB{Client: real}

@@ -16,9 +16,9 @@ import (
 
 func TestForeignRow(t *testing.T) {
 	const before, first, within, last, after = "49599", "49600", "49650", "49700", "49800"
-	f := func(name string, s listedShard, r row, anew, want bool) {
+	f := func(name string, s listedShard, r row, streamRecreated, want bool) {
 		t.Helper()
-		if got := s.foreign(r, anew, time.Now()); got != "" != want {
+		if got := s.foreign(r, streamRecreated, time.Now()); got != "" != want {
 			t.Errorf("%s: %q, want foreign: %v", name, got, want)
 		}
 	}
@@ -30,31 +30,31 @@ func TestForeignRow(t *testing.T) {
 	f("another shard, finished", closed, row{first: before, checkpoint: ShardEnd}, false, true)
 	f("finished", closed, row{first: first, checkpoint: ShardEnd}, false, false)
 	f("the same shard, a number that it does not have", closed, row{first: first, checkpoint: before}, false, false)
-	f("a row of before", open, row{checkpoint: within}, false, false)
-	f("a row of before, finished", closed, row{checkpoint: ShardEnd}, false, false)
-	f("a row of before, of an older stream", open, row{checkpoint: before}, false, true)
-	f("a row of before, behind the end", closed, row{checkpoint: after}, false, true)
-	f("a row of before, at the first number", open, row{checkpoint: first}, false, false)
-	f("a row of before, at the last number", closed, row{checkpoint: last}, false, false)
+	f("an older row", open, row{checkpoint: within}, false, false)
+	f("an older row, finished", closed, row{checkpoint: ShardEnd}, false, false)
+	f("an older row, of an older stream", open, row{checkpoint: before}, false, true)
+	f("an older row, behind the end", closed, row{checkpoint: after}, false, true)
+	f("an older row, at the first number", open, row{checkpoint: first}, false, false)
+	f("an older row, at the last number", closed, row{checkpoint: last}, false, false)
 	f("a shorter number", open, row{checkpoint: "9999"}, false, true)
 	f("leading zeros", closed, row{checkpoint: "000" + within}, false, false)
-	f("no number", open, row{checkpoint: "LATEST"}, false, false)
-	f("the stream was made anew, a row of before", closed, row{checkpoint: within}, true, true)
-	f("the stream was made anew, a row of before, finished", closed, row{checkpoint: ShardEnd}, true, true)
-	f("the stream was made anew, nothing acknowledged", open, row{}, true, false)
-	f("the stream was made anew, the row is of it", open, row{first: first, checkpoint: within}, true, false)
-	f("the listing does not say where it begins", listedShard{Shard: Shard{ID: shard0}}, row{first: before, checkpoint: before}, false, false)
+	f("not a number", open, row{checkpoint: "LATEST"}, false, false)
+	f("the stream was recreated, an older row", closed, row{checkpoint: within}, true, true)
+	f("the stream was recreated, an older row, finished", closed, row{checkpoint: ShardEnd}, true, true)
+	f("the stream was recreated, nothing acknowledged", open, row{}, true, false)
+	f("the stream was recreated, the row is of it", open, row{first: first, checkpoint: within}, true, false)
+	f("the listing has no first number", listedShard{Shard: Shard{ID: shard0}}, row{first: before, checkpoint: before}, false, false)
 	refused := open
 	refused.refused = within
 	f("Kinesis refuses the checkpoint", refused, row{first: first, checkpoint: within}, false, true)
 	f("Kinesis refused another checkpoint", refused, row{first: first, checkpoint: "49651"}, false, false)
 	reopened := open
 	reopened.reopened, reopened.reopenedAt = goneAfter, time.Now().Add(-reopenedFor)
-	f("open for long, finished", reopened, row{first: first, checkpoint: ShardEnd}, false, true)
-	f("open for long, a checkpoint that was reset since", reopened, row{first: first, checkpoint: within}, false, false)
+	f("open for a long time, finished", reopened, row{first: first, checkpoint: ShardEnd}, false, true)
+	f("open for a long time, a checkpoint that was reset since", reopened, row{first: first, checkpoint: within}, false, false)
 }
 
-// A shard that listings show open for long, and its row finished, is not finished.
+// A finished row is foreign if its shard is listed as open for a long time enough.
 func TestOpenButFinished(t *testing.T) {
 	f := func(name string, listings []Shard, apart time.Duration, want bool, unfinished ...string) {
 		t.Helper()
@@ -71,7 +71,7 @@ func TestOpenButFinished(t *testing.T) {
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			if got := a.snapshotLocked().refusal(shard0) == ""; got != want {
-				t.Errorf("%s: it may be taken: %v", name, got)
+				t.Errorf("%s: it may be acquired: %v", name, got)
 			}
 		})
 	}
@@ -81,12 +81,11 @@ func TestOpenButFinished(t *testing.T) {
 	f("twice", []Shard{open, open}, 2*time.Minute, false)
 	f("closed between", []Shard{open, open, closed, open, open}, 30*time.Second, false)
 	f("closed", []Shard{closed, closed, closed}, 30*time.Second, false)
-	f("finished of late", []Shard{open, open, open, open}, 30*time.Second, false, "2", "3", "4")
+	f("finished recently", []Shard{open, open, open, open}, 30*time.Second, false, "2", "3", "4")
 }
 
-// What a stream left in the table that was deleted and created again under its name
-// does not count for the shards that have the same ids: they are read from their
-// oldest records, and their children after them.
+// When a stream is deleted and created again, the old rows are ignored for shards with the
+// same ids: they are read from their oldest records, and their children after them.
 func TestStreamCreatedAgain(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -133,7 +132,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 		if n := strings.Count(lines.String(), "created again"); n != 1 {
 			t.Errorf("%d lines: %s", n, &lines)
 		}
-		refused(t, b, child) // its parent has yet to be read
+		refused(t, b, child) // its parent is not read yet
 		lease = acquired(t, b, parent1)
 		if start, got := lease.Start().String(), lease.Checkpoint(); start != "TRIM_HORIZON" || got != "" {
 			t.Errorf("%s begins at %s, checkpoint %q", parent1, start, got)
@@ -141,8 +140,8 @@ func TestStreamCreatedAgain(t *testing.T) {
 		if r, _ := rowOf(t, db, name, parent1); r.epoch != 2 || r.first != "110" {
 			t.Errorf("renewed: %+v", r)
 		}
-		if !b.start.anew {
-			t.Error("the creation time is noted before the rows are renewed")
+		if !b.start.streamRecreated {
+			t.Error("the creation time is written before the rows are reset")
 		}
 		if err := lease.Finish(t.Context()); err != nil {
 			t.Fatal(err)
@@ -157,8 +156,8 @@ func TestStreamCreatedAgain(t *testing.T) {
 		}
 		lease.Acknowledge("125")
 		resync(t, b)
-		if b.start.anew {
-			t.Error("the creation time is not noted")
+		if b.start.streamRecreated {
+			t.Error("the creation time is not written")
 		}
 		if err := b.Release(child); err != nil {
 			t.Fatal(err)
@@ -175,9 +174,8 @@ func TestStreamCreatedAgain(t *testing.T) {
 	})
 }
 
-// A stream that is created again under a running worker: the lease ends, and begins
-// anew.
-func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
+// When a stream is created again while a worker runs, the lease ends and is acquired again.
+func TestStreamCreatedAgainWhileWorkerRuns(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0, First: "10"})
@@ -187,7 +185,7 @@ func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lease.Reading().Err() == nil {
-			t.Fatal("the shard of the old stream is read on")
+			t.Fatal("the shard of the old stream is still read")
 		}
 		b := open(t, db, name, "b", Shard{ID: shard0, First: "110"})
 		refused(t, b, shard0) // a lives
@@ -204,7 +202,7 @@ func TestStreamCreatedAgainUnderAWorker(t *testing.T) {
 	})
 }
 
-// What the row of another stream says of its shard is not shown for the one with its id.
+// Values in the row of another stream are not shown for the shard with the same id.
 func TestViewOfForeignRow(t *testing.T) {
 	old := time.Now().Add(-72 * time.Hour)
 	v := &View{rows: map[string]row{shard0: {first: "10", checkpoint: "15", reading: readState{through: old, at: old, rate: 2}, gaps: Gaps{Count: 1, From: old, To: old}}}}
@@ -214,8 +212,8 @@ func TestViewOfForeignRow(t *testing.T) {
 	}
 }
 
-// A shard of the first start that nobody has read ages from then on. One that came later
-// has no such time, and one that was read has its own.
+// A shard of the first start that was never read counts as read at that start. A later shard
+// has no such time, and a shard that was read has its own.
 func TestViewOfUnreadShard(t *testing.T) {
 	begun, read := time.Now().Add(-2*time.Hour), time.Now().Add(-time.Minute)
 	v := &View{
@@ -230,8 +228,8 @@ func TestViewOfUnreadShard(t *testing.T) {
 	}
 }
 
-// An open shard whose row says that it is finished is another stream's, and its children
-// wait for it. Without a listing, a child waits for the row of its parent.
+// The finished row of an open shard belongs to another stream, and the shard's children wait
+// for it. Without a listing, a child waits for the row of its parent.
 func TestViewOfOpenButFinished(t *testing.T) {
 	f := func(what string, parentRow row, shards []Shard, parent, child State) {
 		t.Helper()
@@ -255,20 +253,20 @@ func TestViewOfOpenButFinished(t *testing.T) {
 	f("not listed and unfinished", row{}, nil, StateFree, StateWaiting)
 }
 
-// A table that notes another stream is refused.
+// CheckStream fails for a table of another stream.
 func TestViewOfAnotherStream(t *testing.T) {
 	const arn = "arn:aws:kinesis:us-east-1:1:stream/"
 	v := &View{table: "t", first: start{stream: arn + "logs"}}
-	if err := v.Of(Stream{Name: "logs", ARN: arn + "logs"}); err != nil {
+	if err := v.CheckStream(Stream{Name: "logs", ARN: arn + "logs"}); err != nil {
 		t.Error(err)
 	}
 	var other *OtherStreamError
-	if err := v.Of(Stream{Name: "other", ARN: arn + "other"}); !errors.As(err, &other) {
+	if err := v.CheckStream(Stream{Name: "other", ARN: arn + "other"}); !errors.As(err, &other) {
 		t.Errorf("%v", err)
 	}
 }
 
-// A checkpoint that Kinesis says is not of the shard is dropped with the next lease.
+// A checkpoint that Kinesis rejects is dropped with the next lease.
 func TestRefusedCheckpoint(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -276,7 +274,7 @@ func TestRefusedCheckpoint(t *testing.T) {
 		putRow(t, db, name, item{attrShard: str(shard0), attrFirst: str("10"), attrCheckpoint: str("15")})
 		resync(t, a)
 		lease := acquired(t, a, shard0)
-		lease.Refused()
+		lease.CheckpointRefused()
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +285,7 @@ func TestRefusedCheckpoint(t *testing.T) {
 	})
 }
 
-// A table of another stream is refused, whichever way the streams are known.
+// A table of another stream is rejected, whether the streams are known by name or ARN.
 func TestOtherStream(t *testing.T) {
 	const arn = "arn:aws:kinesis:us-east-1:1:stream/"
 	f := func(noted, asked Stream, same bool) {
@@ -327,8 +325,9 @@ func TestOtherStream(t *testing.T) {
 	f(Stream{Name: "logs"}, Stream{Name: "other"}, false)
 }
 
-// Tables of before the stream was noted are adopted as they are.
-func TestTableIsAdopted(t *testing.T) {
+// Tables that are older than the attributes of the stream keep their checkpoints and get the
+// attributes.
+func TestOlderTableIsCompleted(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		open(t, db, name, "creator").Close()
@@ -378,7 +377,7 @@ func TestTableIsAdopted(t *testing.T) {
 	})
 }
 
-// Workers of one table that write to two places are told, once.
+// Two workers of one table that write to different destinations are reported once.
 func TestOtherDestination(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -415,7 +414,7 @@ func TestOtherDestination(t *testing.T) {
 	})
 }
 
-// A worker whose name another uses that lives says so once.
+// A worker whose name another living worker uses logs it once.
 func TestNameOfALivingWorker(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -425,7 +424,7 @@ func TestNameOfALivingWorker(t *testing.T) {
 		var lines bytes.Buffer
 		second := open(t, db, name, "w", Shard{ID: shard0}, Shard{ID: parent1})
 		second.cfg.Log = zerolog.New(&lines)
-		eventually(t, "it is told", func() bool {
+		eventually(t, "it is reported", func() bool {
 			resync(t, second)
 			return strings.Contains(lines.String(), "WORKER_ID")
 		})
@@ -436,13 +435,13 @@ func TestNameOfALivingWorker(t *testing.T) {
 			t.Errorf("%d lines: %s", n, &lines)
 		}
 		if r, _ := rowOf(t, db, name, shard0); r.epoch != before {
-			t.Errorf("the lease changed hands: %+v", r)
+			t.Errorf("the lease has another owner: %+v", r)
 		}
 	})
 }
 
-// A table that is deleted under running workers: what is held goes on, and nothing
-// is skipped of the rest.
+// When the table is deleted while workers run, held shards continue, and no records of the
+// other shards are skipped.
 func TestTableDeleted(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -462,12 +461,12 @@ func TestTableDeleted(t *testing.T) {
 		if _, err := db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a makes the table again", func() bool {
+		eventually(t, "a creates the table again", func() bool {
 			err := a.Sync(t.Context(), lists(shards...))
 			return err == nil
 		})
 		resync(t, b)
-		eventually(t, "the checkpoint is written anew", func() bool {
+		eventually(t, "the checkpoint is written again", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.owner == "a" && r.checkpoint == "7" && r.epoch == 1 && r.first == "1"
 		})
@@ -482,20 +481,20 @@ func TestTableDeleted(t *testing.T) {
 		if got := b.Lease(parent1); got.Checkpoint() != "" || got.Start().String() != "TRIM_HORIZON" {
 			t.Errorf("begins at %q, %s", got.Checkpoint(), got.Start())
 		}
-		if n := strings.Count(lines.String(), "was deleted"); n != 2 { // each worker's
+		if n := strings.Count(lines.String(), "was deleted"); n != 2 { // one per worker
 			t.Errorf("%d lines: %s", n, &lines)
 		}
 		shards = append(shards, Shard{ID: parent2, First: "3"})
 		c := openAt(t, db, name, "c", "LATEST", shards...)
-		if p := c.start.of(parent2); p.String() != "TRIM_HORIZON" {
+		if p := c.start.defaultPosition(parent2); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a worker that starts later begins at %s", p)
 		}
-		refused(t, c, parent2) // somebody may hold it who has yet to write its row
+		refused(t, c, parent2) // its holder may not have written its row yet
 	})
 }
 
-// A worker that takes a table made again for a first one does not keep the holder of
-// a lease from writing its checkpoint.
+// A worker that takes a recreated table for a new one does not prevent the holder of a lease
+// from writing its checkpoint.
 func TestTableDeletedAndWorkerStarts(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -506,71 +505,71 @@ func TestTableDeletedAndWorkerStarts(t *testing.T) {
 		}
 		resync(t, a)
 		acquired(t, a, shard0).Acknowledge("7")
-		time.Sleep(time.Millisecond) // b does not start at the time at which a did
+		time.Sleep(time.Millisecond) // b starts at a different time than a
 		if _, err := db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
 			t.Fatal(err)
 		}
 		b := openAt(t, db, name, "b", "LATEST", Shard{ID: shard0})
 		acquired(t, b, shard0)
-		eventually(t, "a sees it", func() bool {
+		eventually(t, "a observes it", func() bool {
 			resync(t, a)
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.start.madeAgain != ""
+			return a.start.recreated != ""
 		})
-		eventually(t, "the holder has its row", func() bool {
+		eventually(t, "the holder has restored its row", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.owner == "a" && r.checkpoint == "7" && r.epoch == 2
 		})
 	})
 }
 
-// A shard whose row is another stream's is unread since the stream can have been created
-// again, and no longer than the stream exists.
+// A shard with the row of another stream is unread since the earliest time at which the stream
+// may have been created again, but not since before its creation time.
 func TestUnreadOfAnotherStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")
 		old := time.Now().Add(-time.Hour)
 		rows := map[string]row{shard0: {first: "10", checkpoint: ShardEnd, reading: readState{through: old}}}
 		a.observe([]Shard{{ID: shard0, First: "10", Closed: true}}, rows, time.Now(), time.Now())
-		if all := a.Standings(); len(all) > 0 {
+		if all := a.ReadStatuses(); len(all) > 0 {
 			t.Errorf("a finished shard is shown: %+v", all)
 		}
 		time.Sleep(time.Minute)
 		a.observe([]Shard{{ID: shard0, First: "110"}}, rows, time.Now(), time.Now())
 		time.Sleep(10 * time.Second)
-		if all := a.Standings(); len(all) != 1 || all[0].Lag != 70*time.Second {
+		if all := a.ReadStatuses(); len(all) != 1 || all[0].Lag != 70*time.Second {
 			t.Errorf("%+v", all)
 		}
 		a.start.at, a.start.lastShard = old, shard0
-		if all := a.Standings(); len(all) != 1 || all[0].Lag != 70*time.Second {
-			t.Errorf("not there at the last listing: %+v", all)
+		if all := a.ReadStatuses(); len(all) != 1 || all[0].Lag != 70*time.Second {
+			t.Errorf("created after the last listing: %+v", all)
 		}
-		b := unconnected(t, "b") // it has not seen the earlier shard
+		b := unconnected(t, "b") // it has not listed the earlier shard
 		b.observe([]Shard{{ID: shard0, First: "110"}}, nil, time.Now(), time.Now())
 		b.start.at, b.start.lastShard = old, shard0
-		if all := b.Standings(); len(all) != 1 || all[0].Lag < time.Hour {
+		if all := b.ReadStatuses(); len(all) != 1 || all[0].Lag < time.Hour {
 			t.Errorf("never read since the first start: %+v", all)
 		}
 		b.stream.Created = time.Now().Add(-30 * time.Second)
-		if all := b.Standings(); len(all) != 1 || all[0].Lag != 30*time.Second {
+		if all := b.ReadStatuses(); len(all) != 1 || all[0].Lag != 30*time.Second {
 			t.Errorf("older than the stream: %+v", all)
 		}
 	})
 }
 
-// A row that was read after the shards were listed may be of a later stream than they:
-// it is left until the next listing.
+// A row that was read after the shards were listed may belong to a later stream: it is not
+// reset before the next listing.
 func TestRowIsLaterThanListing(t *testing.T) {
 	a := unconnected(t, "a")
 	a.observe([]Shard{{ID: shard0, First: "10"}}, map[string]row{shard0: {first: "10", checkpoint: "15", epoch: 1, counter: 1}}, time.Now(), time.Now())
 	time.Sleep(time.Millisecond)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.note(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
+	a.noteRow(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
 	refusal := func() string { return a.snapshotLocked().refusal(shard0) }
 	if refusal() == "" {
-		t.Error("the row of a later stream may be renewed by an older listing")
+		t.Error("the row of a later stream may be reset after an older listing")
 	}
 	a.listing = time.Now().Add(time.Millisecond)
 	if why := refusal(); why != "" {
@@ -578,8 +577,8 @@ func TestRowIsLaterThanListing(t *testing.T) {
 	}
 }
 
-// A request that comes late is no sign of another worker with the name of this one; the
-// next renewals are.
+// A late request of this worker does not indicate another worker with the same name, but the
+// following renewals do.
 func TestLateRequestIsNotAnotherWorker(t *testing.T) {
 	a := unconnected(t, "a")
 	var lines bytes.Buffer

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// Attributes of a row whose shard has lost records. Times are milliseconds since the
-// epoch, by Kinesis' clock.
+// Attributes of a row whose shard may have lost records. Times are milliseconds since the
+// Unix epoch, by Kinesis' clock.
 const (
-	attrGaps    = "Gaps" // how often records can have expired unread
+	attrGaps    = "Gaps" // number of gaps
 	attrGapFrom = "GapFrom"
 	attrGapTo   = "GapTo" // of the last gap
 )
 
-// Gaps are the intervals of a shard of which records can have expired unread.
+// Gaps describes the intervals of a shard in which records may have expired unread.
 type Gaps struct {
-	// Count is their number, 0 if nothing was lost.
+	// Count is the number of gaps, 0 if nothing was lost.
 	Count int64
-	// From and To are of the last one, by Kinesis' clock: records that came in it may be
-	// lost.
+	// From and To bound the last gap, by Kinesis' clock: records that arrived between them
+	// may be lost.
 	From, To time.Time
 }
 
@@ -37,9 +37,9 @@ func (g Gaps) write(c *change) {
 	c.set(attrGapTo, num(g.To.UnixMilli()))
 }
 
-// Lost notes that records which came between two times, by Kinesis' clock, can have
-// expired unread. The next heartbeat writes it.
-func (l *Lease) Lost(from, to time.Time) {
+// AddGap records that records which arrived between two times, by Kinesis' clock, may have
+// expired unread. The next heartbeat writes it to the row.
+func (l *Lease) AddGap(from, to time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gaps = Gaps{Count: l.gaps.Count + 1, From: from, To: to}

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// The leases that this worker holds: how they are found and released.
+// Finding and releasing the leases that this worker holds.
 
-// ErrNotAcquired is returned by Acquire when the rules, or another worker, keep this worker
-// from a lease.
+// ErrNotAcquired is returned by Acquire when the rules do not allow the lease or another
+// worker acquired it first.
 var ErrNotAcquired = errors.New("the lease is not acquired")
 
-// Lease returns the lease that this worker holds on a shard, nil if it holds none. A lost
-// one is held until Release.
+// Lease returns this worker's lease on a shard, or nil. A lost lease is returned until
+// Release.
 func (t *Table) Lease(shardID string) *Lease {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.shards.get(shardID).lease
 }
 
-// Observed returns the owner and the checkpoint of a shard as they were seen last, "" for
-// what there is none of. The checkpoint is that at which the next reading begins: a row of
-// another stream has none.
+// Observed returns the owner and the checkpoint of a shard as last observed, "" if it has
+// none. The checkpoint is where the next reading begins: for a row of another stream it
+// is "".
 func (t *Table) Observed(shardID string) (owner, checkpoint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -33,8 +33,8 @@ func (t *Table) Observed(shardID string) (owner, checkpoint string) {
 	return s.seen.owner, s.seen.checkpoint
 }
 
-// Release is to be called when the reading of a held shard has ended, for whatever reason.
-// It drains and releases the lease. Without a lease it does nothing.
+// Release must be called when the reading of a held shard has ended, for whatever reason.
+// It drains the shard and releases the lease. Without a lease it does nothing.
 func (t *Table) Release(shardID string) error {
 	lease := t.Lease(shardID)
 	if lease == nil {
@@ -52,13 +52,13 @@ func (t *Table) Release(shardID string) error {
 	s := t.shards.state(shardID)
 	s.lease = nil
 	if s.deleted.IsZero() {
-		t.note(shardID, last, time.Now())
+		t.noteRow(shardID, last, time.Now())
 	}
 	t.signal()
 	return err
 }
 
-// untilClosed returns a context that ends with ctx, and at Close at the latest.
+// untilClosed returns a context that ends with ctx or at Close.
 func (t *Table) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(t.ctx, cancel)

@@ -12,18 +12,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// What a table is like, for the start of a worker and for doctor: whether it is a lease
-// table, whose, and whether it can be written to.
+// Checks of a table for the start of a worker and for doctor: whether it is a lease table,
+// which stream it belongs to, and whether it can be written to.
 
 var (
-	// ErrOtherTable is returned for a table with another key than a lease table's.
+	// ErrOtherTable is returned for a table whose key is not that of a lease table.
 	ErrOtherTable = errors.New("is a table of another program")
 	// ErrDeleting is returned while the table is being deleted.
 	ErrDeleting = errors.New("the lease table is being deleted")
 )
 
-// Check returns ErrOtherTable if the table exists and is not a lease table, an
-// *OtherStreamError if it is that of another stream, and ErrDeleting while it is being
+// Check returns ErrOtherTable if the table exists and is not a lease table,
+// *OtherStreamError if it belongs to another stream, and ErrDeleting while it is being
 // deleted. It creates nothing.
 func (t *Table) Check(ctx context.Context, stream Stream) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
@@ -41,19 +41,19 @@ func (t *Table) Check(ctx context.Context, stream Stream) error {
 	if err != nil {
 		return err
 	}
-	return view.Of(stream)
+	return view.CheckStream(stream)
 }
 
-// Description is what DynamoDB says of a lease table.
+// Description describes a lease table as DynamoDB reports it.
 type Description struct {
-	// Status and Billing are in DynamoDB's words, such as ACTIVE and PAY_PER_REQUEST.
+	// Status and Billing are DynamoDB's values, such as ACTIVE and PAY_PER_REQUEST.
 	Status, Billing string
-	// Ready reports whether it can be read and written to.
+	// Ready reports whether the table can be read and written to.
 	Ready bool
 }
 
-// Describe asks what a lease table is like. One that does not exist is ErrNoTable, and
-// one with another key ErrOtherTable.
+// Describe describes a lease table. It returns ErrNoTable if the table does not exist and
+// ErrOtherTable if its key is not that of a lease table.
 func Describe(ctx context.Context, db DynamoDB, table string) (Description, error) {
 	answer, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	var missing *types.ResourceNotFoundException
@@ -63,10 +63,10 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 	case err != nil:
 		return Description{}, fmt.Errorf("describe the lease table %s: %w", table, err)
 	case answer.Table == nil:
-		return Description{}, fmt.Errorf("describe the lease table %s: the answer is not one of DynamoDB", table)
+		return Description{}, fmt.Errorf("describe the lease table %s: the response is not from DynamoDB", table)
 	}
 	t := answer.Table
-	d := Description{Status: string(t.TableStatus), Billing: string(types.BillingModeProvisioned)} // if nothing is said
+	d := Description{Status: string(t.TableStatus), Billing: string(types.BillingModeProvisioned)} // the default
 	if t.BillingModeSummary != nil {
 		d.Billing = string(t.BillingModeSummary.BillingMode)
 	}
@@ -75,7 +75,7 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 	for _, k := range t.KeySchema {
 		key = append(key, aws.ToString(k.AttributeName))
 	}
-	if !slices.Equal(key, []string{attrShard}) { // one key is a hash key
+	if !slices.Equal(key, []string{attrShard}) { // a single key is a hash key
 		return d, fmt.Errorf("%q %w (its key is %s, not %s)", table, ErrOtherTable, strings.Join(key, " and "), attrShard)
 	}
 	for _, a := range t.AttributeDefinitions {
@@ -86,9 +86,9 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 	return d, nil
 }
 
-// TryWrites finds out whether a worker could write to a lease table, and changes
-// nothing: what it asks for has a condition that never holds, and is refused for that
-// only to who may do it.
+// TryWrites returns an error if these credentials cannot write to a lease table. It changes
+// nothing: its requests have a condition that never holds, and DynamoDB evaluates the
+// condition only for callers with the permission.
 func TryWrites(ctx context.Context, db DynamoDB, table string) error {
 	const key = "logsluice-doctor"
 	never := all(rowExists(), absent(attrShard))

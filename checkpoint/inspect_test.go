@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// described is a DynamoDB that describes one table, and fails to scan it.
+// described is a DynamoDB that describes one table and fails to scan it.
 type described struct {
 	DynamoDB
 	table *types.TableDescription
@@ -37,8 +37,7 @@ func leaseTableOf(status types.TableStatus, key string, kind types.ScalarAttribu
 	}
 }
 
-// A table that does not exist, or not yet, is not read before the start; one of another
-// kind is refused.
+// Check does not read a table that does not exist yet, and rejects one of another program.
 func TestCheck(t *testing.T) {
 	f := func(what string, db described, want error) {
 		t.Helper()
@@ -67,7 +66,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	if _, err := Describe(t.Context(), described{}, "t"); err == nil || !strings.Contains(err.Error(), "the answer is not one of DynamoDB") {
+	if _, err := Describe(t.Context(), described{}, "t"); err == nil || !strings.Contains(err.Error(), "the response is not from DynamoDB") {
 		t.Error(err)
 	}
 	table := leaseTableOf(types.TableStatusActive, attrShard, types.ScalarAttributeTypeS)

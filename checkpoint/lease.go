@@ -11,23 +11,22 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// Lease is a shard that this worker owns, from its acquisition until it is
-// lost or released. A heartbeat of its own keeps it, whatever the shard's
-// reader is doing, and writes what has been acknowledged.
+// Lease is this worker's ownership of a shard, from acquisition until it is lost or
+// released. Each lease has its own heartbeat, which is independent of the shard's reader.
+// The heartbeat renews the lease and writes the checkpoint.
 type Lease struct {
 	table *Table
 	shard string
 	epoch int64
 	start Position // where reading begins without a checkpoint
 
-	acquired row       // as it was when it was acquired
-	since    time.Time // monotonic: when that was
+	acquired   row       // the row at acquisition
+	acquiredAt time.Time // monotonic: when the acquisition was sent
 	// unreadSince is the time, by Kinesis' clock, since which records of the shard may have
-	// been unread before. Guarded by the table's mutex.
+	// been unread at acquisition. Guarded by the table's mutex.
 	unreadSince time.Time
 
-	// ctx ends when the lease is lost, reading also when another worker has
-	// claimed it.
+	// ctx ends when the lease is lost. reading also ends when another worker has claimed it.
 	ctx         context.Context
 	lose        context.CancelCauseFunc
 	reading     context.Context
@@ -38,28 +37,29 @@ type Lease struct {
 	writing chan struct{} // holds one token: one write to the row at a time
 
 	mu            sync.Mutex
-	goodUntil     time.Time // when the lease must be given up unless renewed
+	goodUntil     time.Time // when the lease is lost unless renewed
 	acknowledged  string    // newest acknowledged sequence number, or SHARD_END
-	written       string    // the checkpoint that the row has
-	last          row       // as it was seen last
+	written       string    // the checkpoint in the row
+	last          row       // the row as last observed
 	beforeRelease func()
 	releasing     bool
-	restarting    bool // the next reading has to begin at the oldest record
-	ofNewTable    bool // acquired from a table made again that this worker took for a new one
+	restarting    bool // the next reading must begin at the oldest record
+	fromNewTable  bool // acquired from a recreated table that this worker took for a new one
 	hasRead       bool
-	failure       error // of the last read, nil if it succeeded
+	failure       error // from the last read, nil if it succeeded
 	read          readState
 	gaps          Gaps
-	measured      readState // where the measuring of the rate began
+	measured      readState // where the current rate measurement began
 
 	released chan struct{} // closed when the lease is released or lost for good
-	outcome  error         // of that
+	outcome  error         // of the release
 }
 
-// heartbeatsPerLease is how often a lease is renewed within its duration.
+// heartbeatsPerLease is the number of renewals per lease duration.
 const heartbeatsPerLease = 3
 
-// newLease starts the heartbeat of a lease whose acquisition was sent at a time.
+// newLease returns the lease for an acquired row and starts its heartbeat. sent is when the
+// acquisition was sent.
 func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error) {
 	ctx, lose := context.WithCancelCause(context.Background())
 	reading, stopReading := context.WithCancel(ctx)
@@ -72,7 +72,7 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		shard:        shardID,
 		epoch:        got.epoch,
 		acquired:     got,
-		since:        sent,
+		acquiredAt:   sent,
 		stopped:      make(chan struct{}),
 		ended:        make(chan struct{}),
 		writing:      make(chan struct{}, 1),
@@ -92,8 +92,8 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 		return nil, fmt.Errorf("lease of %s: the table is closed: %w", shardID, err)
 	}
 	t.shards.state(shardID).lease = l
-	t.note(shardID, got, time.Now())
-	l.start = t.start.begin(shardID, got)
+	t.noteRow(shardID, got, time.Now())
+	l.start = t.start.positionFor(shardID, got)
 	t.tasks.Go(func() {
 		defer close(l.ended)
 		l.heartbeat()
@@ -101,8 +101,9 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 	return l, nil
 }
 
-// goodUntil leaves a margin before others may take the lease: they count from
-// when they saw its last sign of life, which is later than when it was sent.
+// goodUntil returns when a lease that was renewed by a request sent at that time is lost.
+// It is a tenth earlier than others may take the lease over. They count from when they
+// observed the renewal, which is later than when it was sent.
 func (t *Table) goodUntil(sent time.Time) time.Time {
 	return sent.Add(t.cfg.LeaseDuration - t.cfg.LeaseDuration/10)
 }
@@ -110,24 +111,24 @@ func (t *Table) goodUntil(sent time.Time) time.Time {
 // LeaseDuration is how long a silent worker keeps its shards.
 func (t *Table) LeaseDuration() time.Duration { return t.cfg.LeaseDuration }
 
-// callTimeout bounds one request, so that a hanging one leaves time for another.
+// callTimeout bounds one request, so that there is time for another after one hangs.
 func (t *Table) callTimeout() time.Duration { return t.cfg.LeaseDuration / heartbeatsPerLease }
 
-// informativeTimeout is the LeaseTimeout for people and for workers of
-// vmware-go-kcl-v2. Nothing here relies on it.
+// informativeTimeout returns the LeaseTimeout to write. It is for people and for workers
+// of vmware-go-kcl-v2: nothing in this package relies on it.
 func (t *Table) informativeTimeout() string {
 	return t.cfg.Clock().Add(t.cfg.LeaseDuration).UTC().Format(time.RFC3339Nano)
 }
 
-// Checkpoint is where reading begins: after this sequence number, or at Start
-// when it is empty.
+// Checkpoint returns the sequence number after which reading begins, or "" if reading
+// begins at Start.
 func (l *Lease) Checkpoint() string { return l.acquired.checkpoint }
 
-// Start is where reading begins without a checkpoint.
+// Start returns where reading begins without a checkpoint.
 func (l *Lease) Start() Position { return l.start }
 
-// Acknowledge notes that every record up to a sequence number has its final
-// verdict. The next heartbeat writes it.
+// Acknowledge records that every record up to a sequence number has its final outcome.
+// The next heartbeat writes it to the row.
 func (l *Lease) Acknowledge(sequenceNumber string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,19 +137,19 @@ func (l *Lease) Acknowledge(sequenceNumber string) {
 	}
 }
 
-// Context ends when the lease is lost: from then on nothing may be read or
-// checkpointed. What is in flight may finish, as it has the same effect twice.
+// Context returns a context that ends when the lease is lost. From then on nothing may be
+// read or checkpointed. Requests in flight may finish, because indexing is idempotent.
 func (l *Lease) Context() context.Context { return l.ctx }
 
-// HasRead notes that a read of the shard succeeded.
-func (l *Lease) HasRead() {
+// ReadSucceeded records that a read of the shard succeeded.
+func (l *Lease) ReadSucceeded() {
 	l.mu.Lock()
 	l.hasRead, l.failure = true, nil
 	l.mu.Unlock()
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
-	l.table.cooldown.read()
-	l.table.refusals.read()
+	l.table.cooldown.noteRead()
+	l.table.refusals.noteRead()
 }
 
 // isRead reports whether the last read of the shard succeeded.
@@ -158,10 +159,10 @@ func (l *Lease) isRead() bool {
 	return l.hasRead && l.failure == nil
 }
 
-// Failed notes that a read of the shard failed. If it is the last one before the
-// lease is released, the release says so in the row. One that wraps ErrRefused counts
-// for Refused.
-func (l *Lease) Failed(cause error) {
+// ReadFailed records that a read of the shard failed. If no read succeeds before the lease
+// is released, the release writes the failure to the row. A cause that wraps ErrRefused
+// counts for Table.Refused.
+func (l *Lease) ReadFailed(cause error) {
 	l.mu.Lock()
 	l.failure = cause
 	l.mu.Unlock()
@@ -177,20 +178,20 @@ func (l *Lease) Failing() bool {
 	return l.failure != nil
 }
 
-// Reading ends when nothing more may be read: when the lease is lost or given
-// back, or when another worker has claimed it and waits for what is in flight.
+// Reading returns a context that ends when nothing more may be read: when the lease is lost
+// or released, or when another worker has claimed it.
 func (l *Lease) Reading() context.Context { return l.reading }
 
-// yield ends the reading in favour of another worker.
+// yield ends the reading so that the worker that claimed the lease can have it.
 func (l *Lease) yield(claimer string) {
 	if l.reading.Err() == nil {
-		l.table.cfg.Log.Info().Str("shard", l.shard).Str("to_worker", claimer).Msg("lease claimed by another worker: it is handed over")
+		l.table.cfg.Log.Info().Str("shard", l.shard).Str("to_worker", claimer).Msg("lease claimed by another worker: releasing it")
 	}
 	l.stopReading()
 }
 
-// BeforeRelease sets what is to be waited for when the reader of the shard has
-// ended and before the lease is released: the drain.
+// BeforeRelease sets the function that drains the shard. It is called after the shard's
+// reader has ended and before the lease is released.
 func (l *Lease) BeforeRelease(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -199,11 +200,11 @@ func (l *Lease) BeforeRelease(f func()) {
 
 func (l *Lease) isLost() bool { return l.ctx.Err() != nil }
 
-// heartbeat renews the lease until it is stopped or lost. It alone ends l.ctx.
+// heartbeat renews the lease until it is stopped or lost. Nothing else ends l.ctx.
 func (l *Lease) heartbeat() {
 	interval := l.table.cfg.LeaseDuration / heartbeatsPerLease
 	for {
-		// Jitter keeps the heartbeats of many shards apart.
+		// Jitter spreads the heartbeats of many shards.
 		wait := time.NewTimer(interval - time.Duration(rand.Int64N(int64(interval)/5+1))) //nolint:gosec // no secret
 		select {
 		case <-l.stopped:
@@ -221,18 +222,18 @@ func (l *Lease) heartbeat() {
 			l.lose(err)
 			if errors.Is(err, errDeleted) {
 				l.table.mu.Lock()
-				l.table.missed(l.shard)
+				l.table.noteMissing(l.shard)
 				l.table.mu.Unlock()
 			}
 			l.table.cfg.Log.Warn().Str("shard", l.shard).Int64("epoch", l.epoch).Err(err).
-				Msg("lease lost: reading stops, another worker goes on from the checkpoint")
+				Msg("lease lost: reading stops, another worker continues from the checkpoint")
 			return
 		}
 	}
 }
 
-// Finish writes that the shard is read and acknowledged to its end. It fails when the
-// lease is lost, and ends when the table is closed.
+// Finish writes that the shard is read and acknowledged to its end. It fails when the lease
+// is lost and returns when the table is closed.
 func (l *Lease) Finish(ctx context.Context) error {
 	ctx, cancel := l.table.untilClosed(ctx)
 	defer cancel()
@@ -252,9 +253,9 @@ func (l *Lease) Finish(ctx context.Context) error {
 	return nil
 }
 
-// release waits for the drain, writes the last checkpoint and releases the
-// lease, unless it is lost. No more records of the shard are accepted. A
-// second call waits for the first and returns the same.
+// release waits for the drain, writes the last checkpoint and releases the lease, unless it
+// is lost. No more records of the shard may be accepted. A second call waits for the first
+// and returns the same error.
 func (l *Lease) release() error {
 	l.mu.Lock()
 	first := !l.releasing
@@ -272,7 +273,7 @@ func (l *Lease) drainAndRelease() error {
 	l.mu.Lock()
 	drain := l.beforeRelease
 	if l.reading.Err() != nil {
-		l.failure = nil // it did not end the reading
+		l.failure = nil // the claim or loss ended the reading, not the failure
 	}
 	failure := l.failure
 	l.mu.Unlock()
@@ -291,14 +292,14 @@ func (l *Lease) drainAndRelease() error {
 	l.mu.Lock()
 	failures := l.last.failures
 	l.mu.Unlock()
-	l.table.cfg.Log.WithLevel(routine(failures)).Str("shard", l.shard).Str("checkpoint", l.written).Msg("lease released")
+	l.table.cfg.Log.WithLevel(leaseLogLevel(failures)).Str("shard", l.shard).Str("checkpoint", l.written).Msg("lease released")
 	if failure != nil {
 		l.table.reportFailure(l.shard, failures, failure)
 	}
 	return nil
 }
 
-// purpose of a write to the row of a held lease. Each carries the checkpoint.
+// purpose is why the row of a held lease is written. Every write includes the checkpoint.
 type purpose int
 
 const (
@@ -309,20 +310,19 @@ const (
 var (
 	errStopped = errors.New("the lease is being released")
 	errTaken   = errors.New("the row has another owner or epoch")
-	errCounter = errors.New("a request before this one was applied without an answer")
-	errDeleted = errors.New("the row is not there any more")
+	errCounter = errors.New("an earlier request was applied but its answer was lost")
+	errDeleted = errors.New("the row no longer exists")
 	errLost    = errors.New("the lease is lost")
 
-	errRestarting = errors.New("the shard has to be read from its oldest record")
+	errRestarting = errors.New("the shard must be read again from its oldest record")
 )
 
-// write updates the row, once it is this call's turn, if the lease is still
-// this worker's. A request that fails otherwise is sent again until the lease
-// can no longer be taken for good.
+// write updates the row if this worker still has the lease. Writes to one row are made one
+// at a time. A request that fails for another reason is retried until goodUntil.
 //
-// Each request names the counter that it found, so that it is applied once and
-// in order: one that was given up and arrives late cannot put an older
-// checkpoint over a newer one, or over SHARD_END.
+// Each request is conditional on the counter last observed, so requests are applied once
+// and in order. A request that timed out and arrives late cannot overwrite a newer
+// checkpoint or SHARD_END.
 func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) error {
 	select {
 	case <-l.writing:
@@ -333,12 +333,12 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		return errLost
 	}
 	t := l.table
-	var missed time.Time // when the table was found without the row
+	var missed time.Time // when the row was found to be missing
 	for {
 		l.mu.Lock()
 		goodUntil, checkpoint := l.goodUntil, l.acknowledged
 		news := checkpoint != l.written
-		ofNewTable := l.ofNewTable
+		ofNewTable := l.fromNewTable
 		l.mu.Unlock()
 		left := time.Until(goodUntil)
 		switch {
@@ -349,7 +349,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		}
 		sent := time.Now()
 		t.mu.Lock()
-		again, looked := t.isAgain() && !ofNewTable, t.looked
+		again, looked := t.isRecreated() && !ofNewTable, t.scanBegan
 		t.mu.Unlock()
 		err := l.try(ctx, why, checkpoint, news, again && !missed.IsZero(), min(left, t.callTimeout()))
 		if err == nil {
@@ -364,16 +364,16 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		switch gone := errors.Is(err, errDeleted); {
 		case errors.Is(err, errCounter):
 			missed = time.Time{}
-			continue // with the counter as it is
+			continue // with the current counter
 		case gone && again && missed.IsZero():
 			missed = sent
-			continue // by writing it
+			continue // and restore the row
 		case gone && missed.IsZero() && why == renewal:
-			missed = sent // a scan says whether the whole table was deleted
+			missed = sent // a scan shows whether the whole table was deleted
 		case gone && looked.After(missed), errors.Is(err, errTaken):
 			return err
 		case missingTable(err):
-			// Nobody can take the lease from a table that does not exist.
+			// No worker can take the lease while the table does not exist.
 			l.mu.Lock()
 			l.goodUntil = t.goodUntil(sent)
 			l.mu.Unlock()
@@ -393,8 +393,8 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 	}
 }
 
-// readLocked returns how far the shard is read, as it is written to the row. l.mu must be
-// held.
+// readLocked returns how far the shard is read, as it is written to the row. l.mu must
+// be held.
 func (l *Lease) readLocked() readState {
 	read := l.read
 	if l.restarting {
@@ -408,8 +408,8 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
 	read, gaps, restarting := l.readLocked(), l.gaps, l.restarting
-	// Not with the first read, but with the next renewal: a shard that can be read
-	// only now and then is failing.
+	// The count is reset by the next renewal, not by the first read: a shard that can be
+	// read only occasionally is still failing.
 	recovered := failures > 0 && l.hasRead && l.failure == nil
 	l.mu.Unlock()
 	var c change
@@ -446,8 +446,8 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	if err != nil {
 		return err
 	}
-	// A release whose answer was lost and that was sent again finds the row
-	// without an owner in the same epoch: it was applied.
+	// When the answer to a release is lost, the retry finds a row without an owner in the
+	// same epoch: the release was applied.
 	found := readRow(it)
 	isNew := l.isReplaced(found)
 	sameTerm := found.epoch == l.epoch && !isNew

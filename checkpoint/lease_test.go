@@ -26,7 +26,7 @@ func TestLeaseLifeCycle(t *testing.T) {
 			t.Errorf("row after acquire: %+v", r)
 		}
 		lease.Acknowledge("100")
-		eventually(t, "a heartbeat carries the checkpoint", func() bool {
+		eventually(t, "a heartbeat writes the checkpoint", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.checkpoint == "100" && r.counter > 1
 		})
@@ -38,7 +38,7 @@ func TestLeaseLifeCycle(t *testing.T) {
 			t.Errorf("row after release: %+v", r)
 		}
 		if lease.Reading().Err() == nil {
-			t.Error("a lease that was given back may be read")
+			t.Error("a released lease may be read")
 		}
 		b := open(t, db, name, "b", Shard{ID: shard0})
 		if got := acquired(t, b, shard0).Checkpoint(); got != "200" {
@@ -50,8 +50,8 @@ func TestLeaseLifeCycle(t *testing.T) {
 	})
 }
 
-// However long a living owner holds a lease, nobody takes it; when it falls
-// silent, it is taken after a lease duration.
+// A living owner keeps its lease. When it falls silent, another worker takes the lease over
+// after a lease duration.
 func TestTakeover(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -61,7 +61,7 @@ func TestTakeover(t *testing.T) {
 		for end := time.Now().Add(2 * leaseDuration); time.Now().Before(end); time.Sleep(poll) {
 			refused(t, b, shard0)
 		}
-		a.Close() // its heartbeats end, its row stays
+		a.Close() // its heartbeats end, its row remains
 		resync(t, b)
 		silent := time.Now()
 		lastSign := b.shards.get(shard0).seen.since
@@ -70,7 +70,7 @@ func TestTakeover(t *testing.T) {
 			return tick(b, shard0) == nil
 		})
 		took(t, db, "taken over", lastSign, leaseDuration, 0, 6*leaseDuration)
-		// The last sign of life was seen up to a heartbeat before.
+		// The last sign of life was observed up to a heartbeat earlier.
 		if waited := time.Since(silent); waited < leaseDuration/2 {
 			t.Errorf("taken over after %s of silence", waited)
 		}
@@ -80,9 +80,9 @@ func TestTakeover(t *testing.T) {
 	})
 }
 
-// A row with this worker's own name and no heartbeat is from an earlier life:
-// it is waited out like any other.
-func TestOwnRowOfEarlierLife(t *testing.T) {
+// A row with this worker's name and no heartbeat is from before a restart. It is taken over
+// only after the lease duration, like any other row.
+func TestOwnRowFromBeforeRestart(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		before := open(t, db, name, "a", Shard{ID: shard0})
@@ -94,7 +94,7 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 		if owner, checkpoint := again.Observed(shard0); owner != "a" || checkpoint != "" {
 			t.Errorf("owner %q, checkpoint %q", owner, checkpoint)
 		}
-		eventually(t, "the row is taken", func() bool {
+		eventually(t, "the row is taken over", func() bool {
 			resync(t, again)
 			return tick(again, shard0) == nil
 		})
@@ -102,7 +102,7 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 	})
 }
 
-// Many workers race for one shard, new or released: one gets it.
+// When many workers race for one shard, new or released, one gets it.
 func TestAcquireRace(t *testing.T) {
 	f := func(name string, released bool) {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestAcquireRace(t *testing.T) {
 	f("released", true)
 }
 
-// The promise that a worker that lost a shard changes nothing.
+// A worker that lost a shard changes nothing.
 func TestLostLeaseChangesNothing(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		name := tableName()
@@ -155,7 +155,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 			r, _ := rowOf(t, real, name, shard0)
 			return r.checkpoint == "100"
 		})
-		// a pauses: what it sends gets nowhere until b has taken over.
+		// a pauses: its requests are delayed until b has taken over.
 		db.inject(func(ctx context.Context, _ *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -176,7 +176,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 		if err := lease.Finish(t.Context()); err == nil {
 			t.Error("a lost lease wrote the end of the shard")
 		}
-		// Straight at the row, as if the local knowledge of the loss were missing.
+		// Write to the row directly, as if the loss were not known locally.
 		if err := lease.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
 			t.Errorf("renewal by the former owner: %v", err)
 		}
@@ -184,7 +184,7 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 			t.Errorf("release by the former owner: %v", err)
 		}
 		if err := a.Release(shard0); err != nil {
-			t.Errorf("giving a lost lease back: %v", err)
+			t.Errorf("release of a lost lease: %v", err)
 		}
 		eventually(t, "b's checkpoint is written", func() bool {
 			r, _ := rowOf(t, real, name, shard0)
@@ -193,8 +193,8 @@ func TestLostLeaseChangesNothing(t *testing.T) {
 	})
 }
 
-// The epoch fences an owner that lost a shard and got it back under the same
-// name: a write from the first term must not land in the second.
+// The epoch fences off an owner that lost a shard and acquired it again: a write of the first
+// epoch must not be applied in the second.
 func TestEpochFences(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -205,8 +205,8 @@ func TestEpochFences(t *testing.T) {
 			t.Fatal(err)
 		}
 		second := acquired(t, a, shard0)
-		// The counter alone does not tell: that of a row that was deleted and made
-		// again begins anew.
+		// The counter alone is not sufficient: it starts again when a row is deleted and
+		// created again.
 		first.last.counter = second.last.counter
 		if err := first.try(t.Context(), renewal, "50", true, false, leaseDuration); !errors.Is(err, errTaken) {
 			t.Errorf("write of an earlier epoch: %v", err)
@@ -217,9 +217,9 @@ func TestEpochFences(t *testing.T) {
 	})
 }
 
-// A lease that cannot be renewed is given up before others may take it, even
-// when requests hang.
-func TestLeaseGivenUpInTime(t *testing.T) {
+// A lease that cannot be renewed is lost before others may take it over, even when requests
+// hang.
+func TestLeaseIsLostInTime(t *testing.T) {
 	f := func(name string, fault func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)) {
 		t.Run(name, func(t *testing.T) {
 			onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
@@ -230,9 +230,9 @@ func TestLeaseGivenUpInTime(t *testing.T) {
 				since := time.Now()
 				select {
 				case <-lease.Context().Done():
-					took(t, real, "given up", since, leaseDuration*9/10, leaseDuration*9/10, leaseDuration/10)
+					took(t, real, "lease lost", since, leaseDuration*9/10, leaseDuration*9/10, leaseDuration/10)
 				case <-time.After(3 * leaseDuration):
-					t.Error("never given up")
+					t.Error("never lost")
 				}
 			})
 		})
@@ -246,7 +246,7 @@ func TestLeaseGivenUpInTime(t *testing.T) {
 	})
 }
 
-// Errors that pass within the lease do not cost it.
+// A lease is kept when errors pass within its duration.
 func TestLeaseSurvivesTransientErrors(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &faultyDB{Client: real}
@@ -262,12 +262,12 @@ func TestLeaseSurvivesTransientErrors(t *testing.T) {
 		})
 		time.Sleep(3 * leaseDuration)
 		if lease.isLost() {
-			t.Error("the lease was given up")
+			t.Error("the lease was lost")
 		}
 	})
 }
 
-// applied does the write and loses the answer, as a broken connection does.
+// applied carries out the write and loses the answer, like a broken connection.
 func applied(real *dynamodb.Client, times int) func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 	return func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 		out, err := real.UpdateItem(ctx, in)
@@ -284,8 +284,8 @@ func TestUnansweredAcquire(t *testing.T) {
 		db := &faultyDB{Client: real}
 		name := tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})
-		// The SDK sends a request again when the answer is lost: the second meets
-		// the row that the first has made.
+		// The SDK retries when the answer is lost: the second request finds the row that the
+		// first has written.
 		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 			if _, err := real.UpdateItem(ctx, in); err != nil {
 				return nil, err
@@ -307,7 +307,7 @@ func TestUnansweredReleaseAndRenewal(t *testing.T) {
 		lease := acquired(t, a, shard0)
 		lease.Acknowledge("100")
 		db.inject(applied(real, 1))
-		eventually(t, "the renewal goes through", func() bool {
+		eventually(t, "the renewal succeeds", func() bool {
 			r, _ := rowOf(t, real, name, shard0)
 			return r.checkpoint == "100"
 		})
@@ -322,8 +322,8 @@ func TestUnansweredReleaseAndRenewal(t *testing.T) {
 	})
 }
 
-// The end of a shard is final: neither a heartbeat nor a late acknowledgement
-// nor the release undoes it, and nobody leases the shard again.
+// The end of a shard is final: no heartbeat, late acknowledgement or release reverts it, and
+// no worker leases the shard again.
 func TestShardEndIsFinal(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -352,7 +352,7 @@ func TestShardEndIsFinal(t *testing.T) {
 }
 
 // A shard that was finished since the last scan is not leased.
-func TestFinishedMeanwhile(t *testing.T) {
+func TestFinishedSinceScan(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})
@@ -366,8 +366,8 @@ func TestFinishedMeanwhile(t *testing.T) {
 	})
 }
 
-// A request that was given up and arrives late changes nothing: neither the end
-// of the shard nor a newer checkpoint is undone.
+// A request that timed out and arrives late changes neither the end of the shard nor a newer
+// checkpoint.
 func TestLateRenewal(t *testing.T) {
 	f := func(name string, end bool, want string) {
 		t.Run(name, func(t *testing.T) {
@@ -413,13 +413,13 @@ func TestLateRenewal(t *testing.T) {
 	f("checkpoint", false, "200")
 }
 
-// A row of this worker's own that nothing was written to is not taken for the
-// answer to an acquisition: others may have counted on its silence for long.
+// This worker's own unchanged row is not mistaken for the result of an acquisition: others may
+// already have waited for most of its lease duration.
 func TestOwnRowIsNotAdopted(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		a := open(t, db, tableName(), "a", Shard{ID: shard0})
 		lease := acquired(t, a, shard0)
-		lease.lose(errLost) // as the heartbeat does when DynamoDB does not answer
+		lease.lose(errLost) // as the heartbeat does when DynamoDB does not respond
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
@@ -429,8 +429,8 @@ func TestOwnRowIsNotAdopted(t *testing.T) {
 	})
 }
 
-// Workers of different lease durations, as in a rolling deployment: the longer
-// one's silence is waited out by its own measure.
+// With different lease durations, as in a rolling deployment, the owner's longer lease
+// duration applies.
 func TestLongerLease(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -451,7 +451,7 @@ func TestLongerLease(t *testing.T) {
 	})
 }
 
-// ReleaseAll gives back what readers that hang have not.
+// ReleaseAll releases the leases of readers that hang.
 func TestReleaseAll(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -459,7 +459,7 @@ func TestReleaseAll(t *testing.T) {
 		acquired(t, a, shard0).Acknowledge("100")
 		acquired(t, a, parent1).Acknowledge("200")
 		a.ReleaseAll()
-		if err := a.Release(parent1); err != nil { // this reader ends after all
+		if err := a.Release(parent1); err != nil { // this reader ends
 			t.Fatal(err)
 		}
 		eventually(t, "both are released", func() bool {
@@ -470,8 +470,8 @@ func TestReleaseAll(t *testing.T) {
 	})
 }
 
-// While a lease drains, and after it was lost, no second reader gets it: the
-// KCL would run two at once.
+// While a lease drains, and after it was lost, it is not acquired again. Otherwise the KCL
+// would run two readers at once.
 func TestNoSecondReader(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		a := open(t, db, tableName(), "a", Shard{ID: shard0})

@@ -15,20 +15,20 @@ import (
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html.
 var validTable = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
 
-// CheckTable returns an error for what is not the name of a table in DynamoDB.
+// CheckTable returns an error if name is not a valid DynamoDB table name.
 func CheckTable(name string) error {
 	if !validTable.MatchString(name) {
-		return errors.New("is not the name of a table, which has 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -: give such a name")
+		return errors.New("is not a valid DynamoDB table name: give 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -")
 	}
 	return nil
 }
 
-// maxWorker keeps a row, which names up to three workers, within the 1 KB that one
-// write unit pays for.
+// maxWorker is the maximum length of a worker's name in bytes. A row names up to three
+// workers and must fit into 1 KB, the size of one write unit.
 const maxWorker = 128
 
-// CheckWorker returns an error for a name that a worker cannot have. What is not valid
-// UTF-8 comes back from DynamoDB as another name, and the worker would not know its own
+// CheckWorker returns an error if name is not valid for a worker. DynamoDB would return a
+// name that is not valid UTF-8 in another form, and the worker would not recognize its own
 // leases.
 func CheckWorker(name string) error {
 	switch {

@@ -6,47 +6,47 @@ import (
 	"time"
 )
 
-// The rules of who may read what. They are functions of a snapshot and change nothing:
-// workers decide by them what to acquire and to claim, and View shows by them what each
-// shard is doing.
+// The rules that decide which worker may read which shard. They are functions of a snapshot
+// and change nothing. Workers use them to decide which leases to acquire and to claim, and
+// View uses them to show the state of each shard.
 
-// snapshot is what a worker or a command knows of the lease table and the shards at one
-// moment.
+// snapshot is the state of the lease table and the shards at one moment, as a worker or a
+// command knows it.
 type snapshot struct {
-	shards        shardStates   // a command has no leases and no epochs there
-	worker        string        // who asks; "" for a command, which takes no leases
-	now           time.Time     // monotonic
-	leaseDuration time.Duration // of who asks
-	listed        time.Time     // when the shards were listed last
-	anew          bool          // the table has the creation time of an earlier stream
-	again         bool          // the table was made again less than a lease duration ago
-	// refused is set while Kinesis has refused all that the worker tried since it started.
+	shards          shardStates   // without leases and epochs in a command
+	worker          string        // the observing worker, "" for a command
+	now             time.Time     // monotonic
+	leaseDuration   time.Duration // of the observing worker
+	listed          time.Time     // when the shards were listed last
+	streamRecreated bool          // the table has the creation time of an earlier stream
+	tableRecreated  bool          // the table was recreated less than a lease duration ago
+	// refused is set while Kinesis has refused every call of the worker since it started.
 	refused  bool
 	cooldown cooldown
 	claimed  time.Time // when the worker claimed a lease last
 }
 
-// snapshotLocked returns what this worker knows now. No row is copied, as a worker decides
-// several times per second about 1,000 shards: t.mu must be held for as long as the
-// snapshot is used.
+// snapshotLocked returns this worker's current snapshot. It copies no rows, because a worker
+// may decide about 1,000 shards several times per second. t.mu must be held for as long as
+// the snapshot is used.
 func (t *Table) snapshotLocked() *snapshot {
 	return &snapshot{
-		shards:        t.shards,
-		worker:        t.cfg.Worker,
-		now:           time.Now(),
-		leaseDuration: t.cfg.LeaseDuration,
-		listed:        t.listing,
-		anew:          t.start.anew,
-		again:         t.isAgain(),
-		refused:       t.refusals.isRefused(),
-		cooldown:      t.cooldown,
-		claimed:       t.claimed,
+		shards:          t.shards,
+		worker:          t.cfg.Worker,
+		now:             time.Now(),
+		leaseDuration:   t.cfg.LeaseDuration,
+		listed:          t.listing,
+		streamRecreated: t.start.streamRecreated,
+		tableRecreated:  t.isRecreated(),
+		refused:         t.refusals.isRefused(),
+		cooldown:        t.cooldown,
+		claimed:         t.claimed,
 	}
 }
 
-// snapshotOf returns what a command knows of a table that it scanned consistently before
-// it listed the shards, so that one listing shows what takes a worker several. Without a
-// listing shards is nil: a shard counts as gone if it has no row.
+// snapshotOf returns the snapshot of a command, which scans the table consistently and then
+// lists the shards. In that order one listing is conclusive where a worker needs several.
+// shards is nil without a listing: then a shard without a row counts as gone.
 func snapshotOf(rows map[string]row, shards []Shard) *snapshot {
 	now := time.Now()
 	m := make(shardStates)
@@ -78,16 +78,16 @@ func snapshotOf(rows map[string]row, shards []Shard) *snapshot {
 			gone(parent)
 		}
 	}
-	return &snapshot{shards: m, now: now, leaseDuration: unknownLease, listed: now}
+	return &snapshot{shards: m, now: now, leaseDuration: unknownLeaseDuration, listed: now}
 }
 
-// foreign returns the reason why the row of a shard belongs to another shard, or "". A
-// shard that one listing lacks counts as it was listed before.
+// foreign returns the reason why the row of a shard belongs to another shard, or "" if it
+// does not. A shard that is missing from one listing is judged by the previous one.
 func (snap *snapshot) foreign(s *shardState) string {
 	if s.isGone() {
 		return ""
 	}
-	return s.listed.foreign(s.seen.row, snap.anew, snap.now)
+	return s.listed.foreign(s.seen.row, snap.streamRecreated, snap.now)
 }
 
 // isFinished reports whether a shard is read to its end.
@@ -95,32 +95,33 @@ func (snap *snapshot) isFinished(s *shardState) bool {
 	return s.seen.finished() && snap.foreign(s) == ""
 }
 
-// patience is the lease duration to wait out: the owner's or that of who asks, the longer.
-func (snap *snapshot) patience(o observation) time.Duration {
+// takeoverAfter returns how long a row must be unchanged before its lease may be taken over:
+// the longer of the owner's and the observing worker's lease duration.
+func (snap *snapshot) takeoverAfter(o observation) time.Duration {
 	return max(snap.leaseDuration, o.duration)
 }
 
-// isFree reports whether nobody owns the row, or whether its owner gave no sign of life
-// for as long as one has to wait, by the clock of who asks.
+// isFree reports whether the row has no owner, or its owner has given no sign of life for
+// takeoverAfter.
 func (snap *snapshot) isFree(o observation) bool {
-	return o.owner == "" || snap.now.Sub(o.since) >= snap.patience(o)
+	return o.owner == "" || snap.now.Sub(o.since) >= snap.takeoverAfter(o)
 }
 
-// isAlive reports whether a row's owner had given a sign of life when the row was last
-// read. One that was not read since has not died of it: where Kinesis does not
-// answer, scans are further apart than renewals.
+// isAlive reports whether a row's owner was alive when the row was last read. A row that was
+// not read since does not count as dead: when Kinesis does not respond, scans are further
+// apart than renewals.
 func (snap *snapshot) isAlive(o observation) bool {
-	return o.owner != "" && o.read.Sub(o.since) < snap.patience(o)
+	return o.owner != "" && o.read.Sub(o.since) < snap.takeoverAfter(o)
 }
 
-// isReserved reports whether a row was released for the worker that claimed it, which
-// has a while to take it.
+// isReserved reports whether a lease was released for the worker that claimed it and that
+// worker still has time to acquire it.
 func (snap *snapshot) isReserved(o observation) bool {
 	return o.claim != "" && snap.now.Sub(o.since) < snap.leaseDuration/heartbeatsPerLease
 }
 
-// holder is the worker that a lease counts for: its living owner, or the one
-// that has claimed it; "" if no worker has it.
+// holder returns the worker that a lease counts for: the worker that has claimed it, or its
+// living owner. It returns "" if no worker has the lease.
 func (snap *snapshot) holder(o observation) string {
 	switch {
 	case o.owner == "" && snap.isReserved(o), snap.isAlive(o) && o.claim != "":
@@ -131,14 +132,15 @@ func (snap *snapshot) holder(o observation) string {
 	return ""
 }
 
-// waitsFor returns which parent a shard waits for, "" if it does not wait.
+// waitsFor returns a message that says which parent a shard waits for, "" if it does not
+// wait.
 func (snap *snapshot) waitsFor(shard Shard) string {
 	for _, parent := range shard.Parents {
 		s := snap.shards.get(parent)
 		switch {
 		case snap.isFinished(s):
 		case !s.isGone():
-			// A parent without a row is one that nobody has started yet.
+			// No worker has started to read a parent without a row.
 			return shard.ID + " waits for its parent " + parent
 		case s.seen.exists && !snap.isFree(s.seen):
 			return shard.ID + " waits for its parent " + parent + ", held by " + s.seen.owner
@@ -147,8 +149,8 @@ func (snap *snapshot) waitsFor(shard Shard) string {
 	return ""
 }
 
-// expired are the parents whose rest is beyond the stream's retention: waiting
-// longer brings nothing back.
+// expired returns the parents whose unread records are beyond the stream's retention:
+// waiting longer does not bring them back.
 func (snap *snapshot) expired(shard Shard) (parents []string) {
 	for _, parent := range shard.Parents {
 		if s := snap.shards.get(parent); s.seen.exists && !snap.isFinished(s) {
@@ -158,7 +160,7 @@ func (snap *snapshot) expired(shard Shard) (parents []string) {
 	return parents
 }
 
-// refusal returns why a shard may not be leased, "" if it may.
+// refusal returns why the lease of a shard must not be acquired, "" if it may be.
 func (snap *snapshot) refusal(id string) string {
 	s := snap.shards.get(id)
 	seen := s.seen
@@ -170,29 +172,28 @@ func (snap *snapshot) refusal(id string) string {
 	case !snap.isFree(seen):
 		return id + " is held by " + seen.owner
 	case seen.read.After(snap.listed) && snap.foreign(s) != "":
-		// Another worker may have renewed it, by a later listing than ours.
+		// Another worker may have reset it after a later listing than ours.
 		return "the shards have not been listed since the row of " + id + " was read"
-	case !seen.exists && snap.again:
-		return "the lease table was made again: only holders write to it for a lease duration"
+	case !seen.exists && snap.tableRecreated:
+		return "the lease table was recreated: only lease holders write to it for one lease duration"
 	case seen.owner == "" && snap.isReserved(seen) && seen.claim != snap.worker:
 		return id + " is claimed by " + seen.claim
 	}
 	return snap.waitsFor(s.listed.Shard)
 }
 
-// wasTried reports whether a lease was asked for since the last scan, or within a
-// lease duration if scans fail.
+// wasTried reports whether the worker tried to acquire a lease since the last scan, or
+// within a lease duration if scans fail.
 func (snap *snapshot) wasTried(s *shardState) bool {
 	return snap.now.Sub(s.tried) < snap.leaseDuration
 }
 
-// shares is how many leases each living worker has, or is about to get: a
-// claimed one counts for its claimer. Workers are known by their rows, so a
-// worker without a row is known only to itself.
+// shares is the number of leases that each living worker has or is about to get. A claimed
+// lease counts for its claimer. Workers are known by their rows, so a worker without a row
+// is known only to itself.
 type shares map[string]int
 
-// shares counts the leases of each worker, and the shards that are there for
-// the taking.
+// shares counts the leases of each worker, and the shards whose leases are free to acquire.
 func (snap *snapshot) shares() (of shares, free int) {
 	of = shares{snap.worker: 0}
 	for id, s := range snap.shards {
@@ -203,7 +204,7 @@ func (snap *snapshot) shares() (of shares, free int) {
 		switch holder := snap.holder(seen); {
 		case snap.isFinished(s), seen.failing():
 		case seen.counter == 0 && snap.isAlive(seen):
-			// A worker of vmware-go-kcl-v2: it balances by no rule of ours.
+			// A worker of vmware-go-kcl-v2 does not follow our balancing rules.
 		case holder != "":
 			of[holder]++
 		case snap.refusal(id) == "":
@@ -213,7 +214,7 @@ func (snap *snapshot) shares() (of shares, free int) {
 	return of, free
 }
 
-// fair is the most that one worker should have.
+// fair returns the maximum number of leases that one worker should have.
 func (of shares) fair(free int) int {
 	total := free
 	for _, n := range of {
@@ -222,8 +223,8 @@ func (of shares) fair(free int) int {
 	return (total + len(of) - 1) / len(of)
 }
 
-// extremes are the workers with the fewest and with the most leases; of equal
-// ones the first by name, so that workers that see the same decide the same.
+// extremes returns the workers with the fewest and with the most leases. Ties go to the
+// first by name, so workers that see the same rows decide the same.
 func (of shares) extremes() (least, most string) {
 	for i, worker := range slices.Sorted(maps.Keys(of)) {
 		if i == 0 || of[worker] < of[least] {
@@ -236,8 +237,8 @@ func (of shares) extremes() (least, most string) {
 	return least, most
 }
 
-// acquirable are the shards whose leases the worker may take, and how long to
-// wait until there may be more without any news.
+// acquirable returns the shards whose leases the worker may acquire, and how long to wait
+// before there may be more even if nothing changes.
 func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 	next = snap.leaseDuration
 	of, unowned := snap.shares()
@@ -249,7 +250,7 @@ func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 		seen := s.seen
 		if s.lease != nil || snap.wasTried(s) || snap.refusal(id) != "" {
 			if !snap.isFree(seen) {
-				next = min(next, snap.patience(seen)-snap.now.Sub(seen.since))
+				next = min(next, snap.takeoverAfter(seen)-snap.now.Sub(seen.since))
 			}
 			continue
 		}
@@ -261,9 +262,9 @@ func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 		if !seen.exists {
 			since = s.listed.since
 		}
-		// What nobody has taken for so long, those whose share it is cannot take. A
-		// failing shard is tried by whoever is first, as it is in nobody's share.
-		if room > 0 || seen.failing() || seen.claim == snap.worker || snap.now.Sub(since) >= snap.patience(seen) {
+		// If nobody has acquired a lease for so long, the workers whose share it is cannot
+		// acquire it. A failing shard is in no worker's share: any worker may try it.
+		if room > 0 || seen.failing() || seen.claim == snap.worker || snap.now.Sub(since) >= snap.takeoverAfter(seen) {
 			free = append(free, id)
 		}
 	}
@@ -273,8 +274,8 @@ func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 	return free, max(next, 0)
 }
 
-// retryWait returns how long the worker must leave a shard alone. If it failed
-// last and has read nothing since, it lets the others try first.
+// retryWait returns how long the worker must not try a shard. The worker that failed last
+// lets the others try first, unless it has read another shard since.
 func (snap *snapshot) retryWait(shard string, o observation, others bool) time.Duration {
 	at := o.retry
 	_, unread := snap.cooldown.failed[shard]
@@ -284,22 +285,22 @@ func (snap *snapshot) retryWait(shard string, o observation, others bool) time.D
 	return at.Sub(snap.now)
 }
 
-// isCoolingDown reports whether the worker must not ask others for their leases:
-// for the longer, the more of its readings failed since it last read any shard.
-// Then it tries one.
+// isCoolingDown reports whether the worker must not claim leases of others. The cooldown
+// grows with the number of attempts that failed since the worker last read any shard. After
+// it, the worker tries one shard.
 func (snap *snapshot) isCoolingDown() bool {
 	const most = 3 // doublings
 	times := 0
 	for shard, f := range snap.cooldown.failed {
-		if !f.ofShard(snap.shards.get(shard).seen.row, snap.worker) {
+		if !f.blamesShard(snap.shards.get(shard).seen.row, snap.worker) {
 			times += f.times
 		}
 	}
 	return times > 0 && (snap.now.Sub(snap.cooldown.last) < snap.leaseDuration<<min(times, most) || snap.shards.leases() > 0 || snap.isClaiming())
 }
 
-// isClaiming reports whether leases that the worker has claimed lately are not yet its
-// own.
+// isClaiming reports whether the worker has recently claimed leases that it does not hold
+// yet.
 func (snap *snapshot) isClaiming() bool {
 	if snap.now.Sub(snap.claimed) > snap.leaseDuration {
 		return false
@@ -312,24 +313,24 @@ func (snap *snapshot) isClaiming() bool {
 	return false
 }
 
-// claimable is a lease that another worker can be asked for.
+// claimable is a lease that can be claimed from another worker.
 type claimable struct {
 	shard string
 	owner string
 	epoch int64
 }
 
-// plan returns which leases the worker is to claim. Every worker that has some
-// lays the same plan for all of them, as far as they see the same rows, and does
-// its own part: while the fullest has at least two more than the emptiest, one
-// moves. shuffle is as rand.Shuffle.
+// plan returns the leases that the worker should claim. Every worker that has leases computes
+// the same plan for all workers, provided that they see the same rows, and carries out its
+// own part. While the worker with the most leases has at least two more than the one with
+// the fewest, one lease moves. shuffle is rand.Shuffle, except in tests.
 func (snap *snapshot) plan(shuffle func(n int, swap func(i, j int))) []claimable {
 	if snap.isCoolingDown() {
 		return nil
 	}
 	of, free := snap.shares()
-	// Doubling: a worker that joins makes itself known with the first claim,
-	// before it and others that join too take more than their shares.
+	// A worker at most doubles its leases per plan. A joining worker makes itself known by its
+	// first claim, before it and other joining workers claim more than their shares.
 	mine := of[snap.worker]
 	limit := max(1, mine)
 	for range free {
@@ -338,8 +339,8 @@ func (snap *snapshot) plan(shuffle func(n int, swap func(i, j int))) []claimable
 	}
 	movable := snap.movable()
 	if mine == 0 {
-		// The others know nothing of this worker, nor it of others that join with
-		// it: chance keeps them from claiming the same.
+		// Workers that join at the same time do not know of each other. The random order keeps
+		// them from claiming the same leases.
 		for _, leases := range movable {
 			shuffle(len(leases), func(i, j int) { leases[i], leases[j] = leases[j], leases[i] })
 		}
@@ -351,7 +352,7 @@ func (snap *snapshot) plan(shuffle func(n int, swap func(i, j int))) []claimable
 			break
 		}
 		if len(movable[most]) == 0 {
-			delete(of, most) // all that it can give is claimed
+			delete(of, most) // all leases that it can release are claimed
 			continue
 		}
 		if least == snap.worker {
@@ -364,8 +365,7 @@ func (snap *snapshot) plan(shuffle func(n int, swap func(i, j int))) []claimable
 	return claims
 }
 
-// movable are the leases of each worker that it can be asked for, in the order of their
-// shards' ids.
+// movable returns the leases of each worker that can be claimed, sorted by shard id.
 func (snap *snapshot) movable() map[string][]claimable {
 	leases := make(map[string][]claimable)
 	for _, id := range slices.Sorted(maps.Keys(snap.shards)) {

@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-const planLease = time.Minute // the lease duration of who asks
+const planLease = time.Minute // the lease duration of the observing worker
 
-// snapshotWith returns a snapshot in which worker w asks, and all of some shards are
-// listed.
+// snapshotWith returns the snapshot of worker w with listed shards.
 func snapshotWith(listed ...Shard) *snapshot {
 	now := time.Now()
 	snap := &snapshot{shards: make(shardStates), worker: "w", now: now, leaseDuration: planLease, listed: now}
@@ -25,15 +24,15 @@ func snapshotWith(listed ...Shard) *snapshot {
 	return snap
 }
 
-// show adds a row that was read now, and has not changed for a time.
+// show adds a row that was just read and has been unchanged for a time.
 func (snap *snapshot) show(id string, r row, unchanged time.Duration) *shardState {
 	s := snap.shards.state(id)
 	s.seen = observation{row: r, exists: true, since: snap.now.Add(-unchanged), read: snap.now}
 	return s
 }
 
-// A row's owner is alive, and its lease free, by the time for which the row has not
-// changed, the lease duration of the owner or of who asks, and who has claimed it.
+// Whether a row's owner is alive and its lease is free depends on how long the row has been
+// unchanged, on both lease durations, and on the claim.
 func TestHolder(t *testing.T) {
 	t.Parallel()
 	f := func(name string, r row, unchanged time.Duration, alive, free bool, holder string) {
@@ -54,17 +53,17 @@ func TestHolder(t *testing.T) {
 	f("claimed", row{owner: "a", claim: "b"}, 0, true, false, "b")
 	f("claimed, and silent", row{owner: "a", claim: "b"}, planLease, false, true, "")
 	f("released to its claimer", row{claim: "b"}, planLease/heartbeatsPerLease-1, false, true, "b")
-	f("released to a claimer that does not come", row{claim: "b"}, planLease/heartbeatsPerLease, false, true, "")
+	f("released to a claimer that does not acquire it", row{claim: "b"}, planLease/heartbeatsPerLease, false, true, "")
 
 	snap := snapshotWith()
 	o := snap.show(shard0, row{owner: "a"}, planLease).seen
 	o.read = o.since
 	if !snap.isAlive(o) || !snap.isFree(o) {
-		t.Error("an owner whose row was not read since is taken for dead, or is not waited out")
+		t.Error("an owner whose row was not read since counts as dead, or its lease does not become free")
 	}
 }
 
-// A child waits for parents that are not finished, unless their rest has expired.
+// A child waits for parents that are not finished, unless their records have expired.
 func TestWaitsFor(t *testing.T) {
 	t.Parallel()
 	f := func(name string, parent *shardState, waits bool, expired ...string) {
@@ -106,7 +105,7 @@ func TestWaitsFor(t *testing.T) {
 	f("finished in another stream", foreign, true, parent1)
 }
 
-// Each rule that keeps a shard from being leased is given as the reason.
+// refusal returns the rule that prevents a lease.
 func TestRefusal(t *testing.T) {
 	t.Parallel()
 	f := func(name, want string, change func(*snapshot)) {
@@ -127,7 +126,7 @@ func TestRefusal(t *testing.T) {
 	f("finished", "is finished", shows(row{checkpoint: ShardEnd}, 0))
 	f("held", "held by a", shows(row{owner: "a"}, planLease-1))
 	f("silent", "", shows(row{owner: "a"}, planLease))
-	f("its own row of an earlier life", "held by w", shows(row{owner: "w"}, 0))
+	f("its own row from before a restart", "held by w", shows(row{owner: "w"}, 0))
 	f("claimed by another", "claimed by b", shows(row{claim: "b"}, 0))
 	f("claimed by itself", "", shows(row{claim: "w"}, 0))
 	f("claimed long ago", "", shows(row{claim: "b"}, planLease))
@@ -136,9 +135,9 @@ func TestRefusal(t *testing.T) {
 		snap.show(shard0, row{first: "2"}, 0)
 		snap.listed = snap.now.Add(-1)
 	})
-	f("in a table made again", "made again", func(snap *snapshot) { snap.again = true })
-	f("in a table made again, with a row", "", func(snap *snapshot) {
-		snap.again = true
+	f("in a recreated table", "was recreated", func(snap *snapshot) { snap.tableRecreated = true })
+	f("in a recreated table, with a row", "", func(snap *snapshot) {
+		snap.tableRecreated = true
 		snap.show(shard0, row{}, 0)
 	})
 	f("with a parent", "waits for its parent", func(snap *snapshot) { snap.shards[shard0].listed.Parents = []string{parent1} })
@@ -151,13 +150,13 @@ func TestShares(t *testing.T) {
 	snap := snapshotWith(listed...)
 	rows := []row{
 		{owner: "a", counter: 1}, {owner: "a", counter: 1}, {owner: "b", counter: 1},
-		{owner: "a", counter: 1, claim: "w"}, // on its way
+		{owner: "a", counter: 1, claim: "w"}, // being handed off
 		{checkpoint: ShardEnd},               // finished
 		{failures: failingAt},                // failing
 		{owner: "kcl"},                       // of vmware-go-kcl-v2
 		{},                                   // free
 		{claim: "c"},                         // reserved
-	} // and one without a row
+	} // and a shard without a row
 	for i, r := range rows {
 		snap.show(listed[i].ID, r, 0)
 	}
@@ -170,8 +169,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// A worker is offered what the rules and its share allow, and asks again when a silent
-// owner's lease or the pause of a failing shard is over.
+// A worker is offered the leases that the rules and its share allow, and checks again when a
+// silent owner's lease or the pause of a failing shard ends.
 func TestAcquirable(t *testing.T) {
 	t.Parallel()
 	f := func(name string, offered []int, next time.Duration, change func(snap *snapshot, ids []Shard)) {
@@ -192,7 +191,7 @@ func TestAcquirable(t *testing.T) {
 	f("all", []int{0, 1, 2}, planLease, func(*snapshot, []Shard) {})
 	f("one was tried", []int{0, 2}, planLease, func(snap *snapshot, ids []Shard) { snap.shards[ids[1].ID].tried = snap.now.Add(-1) })
 	f("one was tried long ago", []int{0, 1, 2}, planLease, func(snap *snapshot, ids []Shard) { snap.shards[ids[1].ID].tried = snap.now.Add(-planLease) })
-	f("one falls due", []int{1, 2}, planLease/4, func(snap *snapshot, ids []Shard) { snap.show(ids[0].ID, held, planLease*3/4) })
+	f("one lease expires", []int{1, 2}, planLease/4, func(snap *snapshot, ids []Shard) { snap.show(ids[0].ID, held, planLease*3/4) })
 	f("the rest is the other's share", nil, planLease, func(snap *snapshot, ids []Shard) {
 		snap.show(ids[0].ID, row{owner: "w", counter: 1}, 0)
 		snap.show(ids[1].ID, row{owner: "w", counter: 1}, 0)
@@ -200,14 +199,14 @@ func TestAcquirable(t *testing.T) {
 		snap.shards["other"] = &shardState{listed: listedShard{Shard: Shard{ID: "other"}, known: true}}
 		snap.show("other", held, 0)
 	})
-	f("the other's share, which nobody takes", []int{2}, planLease, func(snap *snapshot, ids []Shard) {
+	f("the other's share, which it does not acquire", []int{2}, planLease, func(snap *snapshot, ids []Shard) {
 		snap.show(ids[0].ID, row{owner: "w", counter: 1}, 0)
 		snap.show(ids[1].ID, row{owner: "w", counter: 1}, 0)
 		snap.show(ids[2].ID, row{counter: 1}, planLease)
 		snap.shards["other"] = &shardState{listed: listedShard{Shard: Shard{ID: "other"}, known: true}}
 		snap.show("other", held, 0)
 	})
-	f("what was released to it counts for it already", []int{1}, planLease, func(snap *snapshot, ids []Shard) {
+	f("a lease released to it counts for it already", []int{1}, planLease, func(snap *snapshot, ids []Shard) {
 		snap.show(ids[0].ID, row{owner: "w", counter: 1}, 0)
 		snap.show(ids[1].ID, row{counter: 1, claim: "w"}, 0)
 		snap.show(ids[2].ID, held, 0)
@@ -223,8 +222,8 @@ func TestAcquirable(t *testing.T) {
 	})
 }
 
-// Decisions change nothing of what they are made from, and are the same each time, but for
-// the shuffle of a worker that has nothing.
+// Decisions do not change the snapshot and are deterministic, except for the shuffle of a
+// worker without leases.
 func TestDecisionsChangeNothing(t *testing.T) {
 	t.Parallel()
 	prepare := func() *snapshot {
@@ -254,11 +253,11 @@ func TestDecisionsChangeNothing(t *testing.T) {
 		t.Errorf("decided %s, then %s", first, second)
 	}
 	if !reflect.DeepEqual(snap, prepare()) {
-		t.Error("a decision changed what it was made from")
+		t.Error("a decision changed the snapshot")
 	}
 }
 
-// A command shows a shard as waiting, foreign or finished if workers treat it so.
+// A command shows a shard as waiting, foreign or finished exactly if workers treat it so.
 func TestCommandsAndWorkersAgree(t *testing.T) {
 	t.Parallel()
 	rows := map[string]*row{
@@ -279,7 +278,7 @@ func TestCommandsAndWorkersAgree(t *testing.T) {
 				a := unconnected(t, "w")
 				for range goneAfter {
 					time.Sleep(reopenedFor)
-					if r != nil && r.owner != "" { // it is alive
+					if r != nil && r.owner != "" { // its owner is alive
 						next := table[parent1]
 						next.counter++
 						table[parent1] = next

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Position is where reading a shard starts that has no checkpoint.
+// Position is where the reading of a shard without a checkpoint begins.
 type Position struct {
 	kind string
-	time time.Time // of AT_TIMESTAMP, millisecond precision
+	time time.Time // for AT_TIMESTAMP, millisecond precision
 }
 
 // Kinds of positions, as Kinesis names them.
@@ -21,14 +21,14 @@ const (
 	atTimestamp = "AT_TIMESTAMP"
 )
 
-// Attributes that hold a position: of the first start, or of one shard that is
-// to be read from another place than that.
+// Attributes that hold a position: that of the first start, or that of one shard which must
+// be read from a different one.
 const (
 	attrStartPosition  = "StartPosition"  // TRIM_HORIZON or AT_TIMESTAMP
-	attrStartTimestamp = "StartTimestamp" // of AT_TIMESTAMP: milliseconds since the epoch
+	attrStartTimestamp = "StartTimestamp" // for AT_TIMESTAMP: milliseconds since the Unix epoch
 )
 
-// readPosition reads the position that an item holds.
+// readPosition returns the position that an item holds.
 func readPosition(it item) (Position, error) {
 	switch kind := text(it[attrStartPosition]); kind {
 	case trimHorizon:
@@ -40,12 +40,12 @@ func readPosition(it item) (Position, error) {
 		}
 		return Position{kind: kind, time: time.UnixMilli(milliseconds)}, nil
 	default:
-		return Position{}, fmt.Errorf("its %s %q is none", attrStartPosition, kind)
+		return Position{}, fmt.Errorf("its %s %q is not a position", attrStartPosition, kind)
 	}
 }
 
-// ParsePosition reads TRIM_HORIZON (the oldest record kept), LATEST (the
-// moment the application is first started) or an RFC 3339 time.
+// ParsePosition parses TRIM_HORIZON (the oldest record that Kinesis keeps), LATEST (the time
+// of the application's first start) or an RFC 3339 time.
 func ParsePosition(s string) (Position, error) {
 	switch kind := strings.ToUpper(strings.ReplaceAll(s, "-", "_")); kind {
 	case trimHorizon, latest:
@@ -58,12 +58,12 @@ func ParsePosition(s string) (Position, error) {
 	return Position{kind: atTimestamp, time: t}, nil
 }
 
-// Timestamp returns the time from which to read; ok is false when reading starts
-// at the oldest record.
+// Timestamp returns the time from which to read. ok is false when reading starts at the
+// oldest record.
 func (p Position) Timestamp() (t time.Time, ok bool) { return p.time, p.kind == atTimestamp }
 
-// isOtherThan reports whether p, as a setting gives it, differs from the position of the
-// first start. That of LATEST is stored as its time.
+// isOtherThan reports whether p, the configured position, differs from that of the first
+// start. LATEST is stored as the time of that start.
 func (p Position) isOtherThan(first Position) bool {
 	switch p.kind {
 	case "":

@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A later start with another position than the first start's says that it is ignored.
+// A later start with a different position logs that the position is ignored.
 func TestOtherInitialPosition(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		f := func(first string, later map[string]bool) {

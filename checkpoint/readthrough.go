@@ -8,26 +8,27 @@ import (
 	"time"
 )
 
-// Attributes of a row that say how far its shard is read. They are written with the
-// renewal of the lease. Times are milliseconds since the epoch, by Kinesis' clock.
+// Attributes of a row that record how far its shard is read. They are written when the lease
+// is renewed. Times are milliseconds since the Unix epoch, by Kinesis' clock.
 const (
-	// attrReadThrough is the time up to which every record is read and acknowledged.
-	// In the row of the first start, it is the time of that start.
+	// attrReadThrough is the time up to which every record is read and acknowledged. In the
+	// row of the first start it is the time of that start.
 	attrReadThrough = "ReadThrough"
-	attrReadAt      = "ReadAt"   // when Kinesis answered a read last, with records or without
-	attrReadRate    = "ReadRate" // seconds of the stream that are read per second
+	attrReadAt      = "ReadAt"   // when Kinesis last answered a read, with or without records
+	attrReadRate    = "ReadRate" // seconds of the stream read per second
 )
 
-// UnreadAfter is the time without an answer after which a shard is reported as unread.
+// UnreadAfter is the time without an answer to a read after which a shard is reported as
+// unread.
 const UnreadAfter = 5 * time.Minute
 
-// rateWindow is the least time over which a rate is measured.
+// rateWindow is the minimum time over which a rate is measured.
 const rateWindow = time.Minute
 
-// readState is how far a shard is read.
+// readState records how far a shard is read.
 type readState struct {
 	through time.Time // zero if nothing is read
-	at      time.Time // of the last answer, zero before the first
+	at      time.Time // when Kinesis last answered, zero before the first answer
 	rate    float64   // 0 if it is not known
 }
 
@@ -36,7 +37,7 @@ func readStateOf(it item) readState {
 	return readState{through: readTime(it, attrReadThrough), at: readTime(it, attrReadAt), rate: rate}
 }
 
-// readTime returns the time that an attribute holds, zero if it holds none.
+// readTime returns the time in an attribute, zero if it has none.
 func readTime(it item, attribute string) time.Time {
 	milliseconds, err := strconv.ParseInt(text(it[attribute]), 10, 64)
 	if err != nil || milliseconds <= 0 {
@@ -45,7 +46,7 @@ func readTime(it item, attribute string) time.Time {
 	return time.UnixMilli(milliseconds)
 }
 
-// write adds what is known to an update of the row.
+// write adds the state to an update of the row.
 func (s readState) write(c *change) {
 	if !s.through.IsZero() {
 		c.set(attrReadThrough, num(s.through.UnixMilli()))
@@ -58,16 +59,16 @@ func (s readState) write(c *change) {
 	}
 }
 
-// ReadThrough notes that every record up to a time, by Kinesis' clock, is read and
-// acknowledged. The next heartbeat writes it.
+// ReadThrough records that every record up to a time, by Kinesis' clock, is read and
+// acknowledged. The next heartbeat writes it to the row.
 func (l *Lease) ReadThrough(through time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.read.through = later(l.read.through, through)
 }
 
-// Answered notes that Kinesis answered a read at a time, by its own clock, and how far
-// the answer was behind the tip of the shard.
+// Answered records that Kinesis answered a read at a time, by its own clock, and how far the
+// answer was behind the tip of the shard.
 func (l *Lease) Answered(at time.Time, behind time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,80 +90,83 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// kinesisClock is Kinesis' clock as an answer showed it.
+// kinesisClock is the time of Kinesis' clock in an answer.
 type kinesisClock struct {
-	shown time.Time
-	read  time.Time // monotonic: when the answer came
+	shown  time.Time
+	readAt time.Time // monotonic: when the answer arrived
 }
 
-// tell sets Kinesis' clock by an answer that just came.
-func (t *Table) tell(now time.Time) {
+// setClock sets Kinesis' clock to the time in an answer that has just arrived.
+func (t *Table) setClock(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.clock = kinesisClock{shown: now, read: time.Now()}
+	t.clock = kinesisClock{shown: now, readAt: time.Now()}
 }
 
-// Now returns the time by Kinesis' clock, to the second, as of the last listing of the
-// shards.
+// Now returns the time by Kinesis' clock, to the second. It is based on the last listing of
+// the shards.
 func (t *Table) Now() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.nowLocked()
 }
 
-// UnreadSince returns the time, by Kinesis' clock, since which records of the shard may
-// be unread.
+// UnreadSince returns the time, by Kinesis' clock, since which records of the shard may be
+// unread.
 func (l *Lease) UnreadSince() time.Time {
 	l.table.mu.Lock()
 	defer l.table.mu.Unlock()
 	return l.table.unreadSince(l.shard)
 }
 
-// nowLocked returns the time by Kinesis' clock, to the second; this worker's before the first
-// listing. t.mu must be held.
+// nowLocked returns the time by Kinesis' clock, to the second. Before the first listing it
+// uses this worker's clock. t.mu must be held.
 func (t *Table) nowLocked() time.Time {
 	if t.clock.shown.IsZero() {
 		return t.cfg.Clock()
 	}
-	return t.clock.shown.Add(time.Since(t.clock.read))
+	return t.clock.shown.Add(time.Since(t.clock.readAt))
 }
 
-// Standing is what a worker knows of a shard that is not read to its end.
-type Standing struct {
-	// Shard is its id.
+// ReadStatus describes the reading of a shard that is not read to its end, as one worker
+// knows it.
+type ReadStatus struct {
+	// Shard is the shard's id.
 	Shard string
-	// Lease is the one that this worker holds, nil if it holds none.
+	// Lease is this worker's lease on the shard, or nil.
 	Lease *Lease
-	// Elsewhere is set while another living worker has the lease and reads the shard.
-	Elsewhere bool
+	// HeldByOther is set while another living worker has the lease and reads the shard.
+	HeldByOther bool
 	// Failing is set while no worker can read the shard.
 	Failing bool
-	// Waits is set while a parent has to be finished first.
-	Waits bool
-	// Lag is the time since the last moment up to which the shard is read.
+	// WaitsForParent is set while a parent must be finished first.
+	WaitsForParent bool
+	// Lag is how far the time up to which the shard is read is in the past.
 	Lag time.Duration
-	// Unanswered is the time since a worker last had an answer, or since the shard was
-	// first listed; unless its reading fails, no more than the time for which this worker
-	// has seen it in the same hands. A handover, or a start after a pause of all workers,
-	// is not reported.
+	// Unanswered is the time since Kinesis last answered a read of the shard, or since the
+	// shard was first listed. Unless reading fails, it is at most the time since its owner
+	// changed, as observed by this worker. So a handoff, or a start after a pause of all
+	// workers, is not reported.
 	Unanswered time.Duration
-	// Reports is set if this worker is the one that logs that nobody reads the shard.
+	// Reports is set if this worker should log that the shard is not read.
 	Reports bool
 }
 
-// Unread reports whether no worker reads a shard that is there to be read.
-func (s Standing) Unread() bool { return s.Failing || !s.Waits && !s.Elsewhere && s.Lease == nil }
+// Unread reports whether no worker reads a shard that should be read.
+func (s ReadStatus) Unread() bool {
+	return s.Failing || !s.WaitsForParent && !s.HeldByOther && s.Lease == nil
+}
 
-// Standings returns the shards that are not read to their ends, by their ids: those
-// that Kinesis lists, and those whose leases this worker holds.
-func (t *Table) Standings() []Standing {
+// ReadStatuses returns the shards that are not read to their ends, sorted by id: those that
+// Kinesis lists, and those whose leases this worker holds.
+func (t *Table) ReadStatuses() []ReadStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	snap, now := t.snapshotLocked(), t.nowLocked()
 	of, _ := snap.shares()
-	// A worker without a lease is known to itself alone, so some more may report.
+	// A worker without a lease is known only to itself, so more than one worker may report.
 	reports := slices.Min(slices.Collect(maps.Keys(of))) == t.cfg.Worker
-	var all []Standing
+	var all []ReadStatus
 	for _, id := range slices.Sorted(maps.Keys(t.shards)) {
 		s := t.shards[id]
 		o, lease := s.seen, s.lease
@@ -177,31 +181,31 @@ func (t *Table) Standings() []Standing {
 		if !o.failing() {
 			unanswered = min(unanswered, snap.now.Sub(s.sameSince(lease)))
 		}
-		if start, ok := t.start.begin(id, o.row).Timestamp(); ok && o.neverRead() && start.Before(since) {
+		if start, ok := t.start.positionFor(id, o.row).Timestamp(); ok && o.neverRead() && start.Before(since) {
 			since = start
 		}
 		if o.failing() && o.neverRead() && o.failingSince.Before(since) {
 			since = o.failingSince
 		}
-		all = append(all, Standing{
-			Shard:      id,
-			Lease:      lease,
-			Elsewhere:  lease == nil && snap.isAlive(o) && !o.failing(),
-			Failing:    o.failing() && (lease == nil || !lease.isRead()),
-			Waits:      lease == nil && snap.waitsFor(s.listed.Shard) != "",
-			Lag:        max(now.Sub(since), 0),
-			Unanswered: max(unanswered, 0),
-			Reports:    lease != nil || reports,
+		all = append(all, ReadStatus{
+			Shard:          id,
+			Lease:          lease,
+			HeldByOther:    lease == nil && snap.isAlive(o) && !o.failing(),
+			Failing:        o.failing() && (lease == nil || !lease.isRead()),
+			WaitsForParent: lease == nil && snap.waitsFor(s.listed.Shard) != "",
+			Lag:            max(now.Sub(since), 0),
+			Unanswered:     max(unanswered, 0),
+			Reports:        lease != nil || reports,
 		})
 	}
 	return all
 }
 
-// sameSince returns since when a shard has been in the same hands, or in nobody's. lease
-// is the one that this worker has and has not lost, nil without one.
+// sameSince returns when the owner of a shard last changed. lease is this worker's lease on
+// the shard, nil if it has none or has lost it.
 func (s *shardState) sameSince(lease *Lease) time.Time {
 	if lease != nil {
-		return lease.since
+		return lease.acquiredAt
 	}
 	if s.seen.exists {
 		return s.seen.since
@@ -209,22 +213,22 @@ func (s *shardState) sameSince(lease *Lease) time.Time {
 	return s.listed.since
 }
 
-// neverRead reports whether nothing is known to have been read of the shard.
+// neverRead reports whether the row shows no read of the shard.
 func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.IsZero() }
 
-// unreadSince returns the time, by Kinesis' clock, since which records of a shard may
-// be unread. t.mu must be held.
+// unreadSince returns the time, by Kinesis' clock, since which records of a shard may be
+// unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
-	// No record of the shard is older than its stream, or than itself.
+	// No record is older than its stream or its shard.
 	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards.get(id).listed.created)
-	if t.start.madeAgain != "" { // when the table was made again, all was read up to then
+	if t.start.recreated != "" { // when the table was recreated, everything was read up to then
 		since = later(since, t.start.at)
 	}
 	return since
 }
 
-// allUnreadSince returns the time since which records of any shard may be unread. t.mu
-// must be held.
+// allUnreadSince returns the time since which records of any shard may be unread. t.mu must
+// be held.
 func (t *Table) allUnreadSince() time.Time {
 	at, snap := t.nowLocked(), t.snapshotLocked()
 	for id, s := range t.shards {
@@ -235,7 +239,8 @@ func (t *Table) allUnreadSince() time.Time {
 	return at
 }
 
-// unreadSinceIn is unreadSince without what the stream says. t.mu must be held.
+// unreadSinceIn is unreadSince without regard to the creation times of the stream and the
+// shard. t.mu must be held.
 func (t *Table) unreadSinceIn(id string) time.Time {
 	s := t.shards.get(id)
 	o := s.seen
@@ -243,7 +248,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 		return s.deleted
 	}
 	if t.snapshotLocked().foreign(s) != "" {
-		o = observation{} // what it says is of another shard
+		o = observation{} // the row describes another shard
 	}
 	listed := s.listed.listed
 	if listed.IsZero() {
@@ -253,9 +258,9 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	case !o.reading.through.IsZero():
 		return o.reading.through
 	case !o.neverRead():
-		// A row that does not say. Nothing was read after its owner's last sign of life,
-		// or after the end of its lease in a row of vmware-go-kcl-v2. Our own acquisition
-		// is no such sign.
+		// The row does not record the time. Nothing was read after its owner's last sign of
+		// life, or after the end of the lease in a row of vmware-go-kcl-v2. Our own acquisition
+		// does not count as a sign of life.
 		if lease := s.lease; lease != nil && !lease.unreadSince.IsZero() {
 			return lease.unreadSince
 		}
@@ -263,7 +268,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 			return end.Add(-o.duration)
 		}
 	case o.start != nil:
-	case id <= t.start.lastShard && !t.replaced || len(s.listed.Parents) == 0: // there since the stream was created
+	case id <= t.start.lastShard && !t.streamReplaced || len(s.listed.Parents) == 0: // it exists since the stream was created
 		if created := cmp.Or(t.start.at, s.listed.created); !created.IsZero() && created.Before(listed) {
 			return created
 		}
@@ -275,9 +280,9 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	return listed
 }
 
-// parentsClosed returns the time up to which all parents of a shard were read, if they
-// have expired: what came to them and to the shard since may be lost. While Kinesis lists
-// one of them, no record of the shard has expired, and the time is zero. t.mu must be held.
+// parentsClosed returns the time up to which all parents of a shard were read, if they have
+// expired: later records of theirs and of the shard may be lost. While Kinesis lists one of
+// the parents, no record of the shard has expired, and the time is zero. t.mu must be held.
 func (t *Table) parentsClosed(id string) (at time.Time) {
 	for _, parent := range t.shards.get(id).listed.Parents {
 		s := t.shards.get(parent)
@@ -286,7 +291,7 @@ func (t *Table) parentsClosed(id string) (at time.Time) {
 		}
 		through := s.seen.reading.through
 		if through.IsZero() && (s.seen.exists && !s.seen.finished() || !s.seen.exists && s.isGone()) {
-			through = t.start.at // nobody has read it, as far as is known
+			through = t.start.at // as far as is known, it was never read
 		}
 		if !through.IsZero() && (at.IsZero() || through.Before(at)) {
 			at = through

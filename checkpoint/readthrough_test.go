@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// What is read goes into the row with the renewals, at no write of its own, and stays
-// there for those who look at the table or take the lease.
+// The read state is written with the renewals, without extra writes. It remains in the row for
+// commands and for the next owner.
 func TestReadThroughIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -27,7 +27,7 @@ func TestReadThroughIsWritten(t *testing.T) {
 			lease.Answered(time.Now(), time.Hour-2*time.Since(begun)) // it catches up
 		}
 		lease.ReadThrough(begun.Add(-time.Minute))
-		lease.ReadThrough(begun.Add(-time.Hour)) // late: it does not go back
+		lease.ReadThrough(begun.Add(-time.Hour)) // late: the time does not go back
 		answered := time.Now()
 		before, _ := rowOf(t, db, name, shard0)
 		time.Sleep(leaseDuration)
@@ -56,21 +56,21 @@ func TestReadThroughIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if row := view.Rows([]Shard{{ID: shard0}})[0]; !row.ReadThrough.Equal(begun) || row.ReadRate != 3 || row.Unread(time.Now()) < leaseDuration || row.Unread(time.Now()) > 4*leaseDuration {
-			t.Errorf("those who look see %+v, unread for %s", row, row.Unread(time.Now()))
+			t.Errorf("the view shows %+v, unread for %s", row, row.Unread(time.Now()))
 		}
 	})
 }
 
-// Each shard that is not finished has a lag: since the time up to which it is read, or
-// since it is known of.
-func TestStandings(t *testing.T) {
+// Each shard that is not finished has a lag: since the time up to which it is read, or since
+// it became known.
+func TestReadStatuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const now, minute = time.Duration(0), time.Minute
 		kinesis := time.Now().Add(24 * time.Hour) // its clock is not ours
 		at := func(ago time.Duration) time.Time { return kinesis.Add(-ago) }
 		read := func(through, answer time.Duration) readState { return readState{through: at(through), at: at(answer)} }
 		owned := func(by string, r row) row { r.owner, r.epoch, r.counter = by, 1, 1; return r }
-		f := func(what string, r *row, s Shard, want Standing) {
+		f := func(what string, r *row, s Shard, want ReadStatus) {
 			t.Helper()
 			table := unconnected(t, "w")
 			table.cfg.LeaseDuration = 15 * time.Second
@@ -81,7 +81,7 @@ func TestStandings(t *testing.T) {
 				rows[s.ID] = *r
 			}
 			listed := []Shard{{ID: "shardId-0"}, {ID: "shardId-1"}, s}
-			table.tell(kinesis)
+			table.setClock(kinesis)
 			table.observe(listed, rows, time.Now(), time.Now())
 			time.Sleep(2 * minute)
 			seen := &table.shards["shardId-1"].seen
@@ -89,11 +89,11 @@ func TestStandings(t *testing.T) {
 			if o := &table.shards[s.ID].seen; o.exists && o.owner == "a" {
 				o.since, o.read = time.Now(), time.Now()
 			}
-			all := table.Standings()
+			all := table.ReadStatuses()
 			kinesis = table.nowLocked()
-			i := slices.IndexFunc(all, func(s2 Standing) bool { return s2.Shard == s.ID })
+			i := slices.IndexFunc(all, func(s2 ReadStatus) bool { return s2.Shard == s.ID })
 			if i < 0 {
-				if want != (Standing{}) {
+				if want != (ReadStatus{}) {
 					t.Errorf("%s: it has no lag", what)
 				}
 				return
@@ -104,28 +104,28 @@ func TestStandings(t *testing.T) {
 			}
 		}
 		early, late := Shard{ID: "shardId-4"}, Shard{ID: "shardId-6", Parents: []string{"shardId-0"}}
-		f("finished", &row{checkpoint: "SHARD_END"}, early, Standing{})
-		f("free", &row{checkpoint: "1", reading: read(time.Hour, 30*minute)}, early, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
+		f("finished", &row{checkpoint: "SHARD_END"}, early, ReadStatus{})
+		f("free", &row{checkpoint: "1", reading: read(time.Hour, 30*minute)}, early, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute})
 		r := owned("a", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})
-		f("another's", &r, early, Standing{Lag: 62 * minute, Unanswered: now, Elsewhere: true})
+		f("another's", &r, early, ReadStatus{Lag: 62 * minute, Unanswered: now, HeldByOther: true})
 		r = owned("dead", row{checkpoint: "1", reading: read(time.Hour, 30*minute)})
 		r.counter = 0
 		r.failures, r.failingSince = 9, time.Now()
-		f("failing", &r, early, Standing{Lag: 62 * minute, Unanswered: 32 * minute, Failing: true})
-		f("never read, there at the first start", nil, early, Standing{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
-		f("never read, came later", nil, late, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
-		f("never read, from a time", &row{start: &Position{kind: atTimestamp, time: at(72 * time.Hour)}}, late, Standing{Lag: 72*time.Hour + 2*minute, Unanswered: 2 * minute})
-		f("never read, failing for long", &row{failures: 9, failingSince: at(time.Hour)}, late, Standing{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
-		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute, Waits: true})
-		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, Standing{Lag: 2 * minute, Unanswered: 2 * minute})
-		f("a child whose parent has expired", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-2"}}, Standing{Lag: 62 * minute, Unanswered: 2 * minute})
-		f("a row of before", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, Standing{Lag: 63 * minute, Unanswered: 2 * minute})
+		f("failing", &r, early, ReadStatus{Lag: 62 * minute, Unanswered: 32 * minute, Failing: true})
+		f("never read, existed at the first start", nil, early, ReadStatus{Lag: 48*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, created later", nil, late, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("never read, from a time", &row{start: &Position{kind: atTimestamp, time: at(72 * time.Hour)}}, late, ReadStatus{Lag: 72*time.Hour + 2*minute, Unanswered: 2 * minute})
+		f("never read, failing for a long time", &row{failures: 9, failingSince: at(time.Hour)}, late, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute, Failing: true})
+		f("a child that waits", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-1"}}, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute, WaitsForParent: true})
+		f("a child whose parent is finished", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-0"}}, ReadStatus{Lag: 2 * minute, Unanswered: 2 * minute})
+		f("a child whose parent has expired", nil, Shard{ID: "shardId-7", Parents: []string{"shardId-2"}}, ReadStatus{Lag: 62 * minute, Unanswered: 2 * minute})
+		f("an older row", &row{checkpoint: "1", timeout: at(time.Hour).Format(time.RFC3339Nano), duration: minute}, early, ReadStatus{Lag: 63 * minute, Unanswered: 2 * minute})
 	})
 }
 
-// A shard of a stream that is created again under a worker has been unread since it is
-// listed, whatever the row of the earlier one says, and whenever the first start was.
-func TestStandingOfReplacedShard(t *testing.T) {
+// When a stream is created again while a worker runs, its shards are unread since they were
+// first listed, regardless of the old rows and of the first start.
+func TestReadStatusOfReplacedShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, hasRow := range map[string]bool{"with a row": true, "without": false} {
 			table := unconnected(t, "w")
@@ -136,41 +136,41 @@ func TestStandingOfReplacedShard(t *testing.T) {
 			}
 			table.start = start{position: Position{kind: trimHorizon}, lastShard: shard0, at: begun}
 			list := func(first string) {
-				table.tell(time.Now())
+				table.setClock(time.Now())
 				table.observe([]Shard{{ID: shard0, First: first}}, r, time.Now(), time.Now())
 			}
 			list("1")
 			time.Sleep(48 * time.Hour)
 			list("1")
-			if all := table.Standings(); len(all) != 1 || all[0].Lag != 48*time.Hour {
+			if all := table.ReadStatuses(); len(all) != 1 || all[0].Lag != 48*time.Hour {
 				t.Errorf("%s, before: %+v", name, all)
 			}
 			list("100")
 			time.Sleep(time.Minute)
 			list("100")
-			if all := table.Standings(); len(all) != 1 || all[0].Lag != time.Minute {
+			if all := table.ReadStatuses(); len(all) != 1 || all[0].Lag != time.Minute {
 				t.Errorf("%s: %+v", name, all)
 			}
 		}
 	})
 }
 
-// One worker of those with leases reports what nobody reads.
-func TestOneReports(t *testing.T) {
+// One of the workers with leases reports shards that no worker reads.
+func TestOneWorkerReports(t *testing.T) {
 	for worker, want := range map[string]bool{"a": true, "b": false, "": true} {
 		table := unconnected(t, cmp.Or(worker, "0"))
 		table.observe([]Shard{{ID: "x"}, {ID: "y"}, {ID: "z"}}, map[string]row{
 			"x": {owner: "a", epoch: 1, counter: 1}, "y": {owner: "b", epoch: 1, counter: 1},
 		}, time.Now(), time.Now())
-		all := table.Standings()
+		all := table.ReadStatuses()
 		if len(all) != 3 || all[2].Reports != want {
 			t.Errorf("%q: %+v", worker, all)
 		}
 	}
 }
 
-// A shard whose row was deleted by hand is read from its oldest record, but it is unread
-// only since the time that the row said.
+// A shard whose row was deleted by hand is read from its oldest record, but is unread only
+// since the time in the row.
 func TestUnreadAfterRowIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -211,8 +211,8 @@ func TestUnreadAfterRowIsDeleted(t *testing.T) {
 	})
 }
 
-// A shard that a reshard makes in a stream that was created again is as old as the end
-// of its parents, though the old stream had a shard with its id at the first start.
+// A child shard in a stream that was created again is unread since the end of its parents,
+// although the old stream had a shard with the same id at the first start.
 func TestUnreadChildOfSmallerStream(t *testing.T) {
 	const days = 24 * time.Hour
 	parent := Shard{ID: "shardId-000000000000", First: "110"}
@@ -224,7 +224,7 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 			now := time.Now()
 			a.stream = Stream{Name: "logs", Created: now.Add(-30 * days)}
 			a.start = start{position: Position{kind: trimHorizon}, lastShard: "shardId-000000000009", at: now.Add(-10 * days)}
-			a.tell(now)
+			a.setClock(now)
 			prepare(a)
 			rows := map[string]row{parent.ID: {first: "110", checkpoint: "111", reading: readState{through: now}}}
 			a.observe([]Shard{parent}, rows, time.Now(), time.Now())
@@ -237,20 +237,20 @@ func TestUnreadChildOfSmallerStream(t *testing.T) {
 			}
 		})
 	}
-	f("created again under a worker", func(a *Table) {
+	f("created again while a worker runs", func(a *Table) {
 		a.observe([]Shard{{ID: parent.ID, First: "10"}, {ID: child.ID, First: "20"}}, nil, time.Now(), time.Now())
 	})
 	f("created again before a worker starts", func(a *Table) {
 		a.stream.Created = a.nowLocked().Add(-3 * days)
 		first := item{attrStartPosition: str(trimHorizon), attrLastShard: str(a.start.lastShard), attrStream: str("logs"), attrCreated: num(1), attrReadThrough: num(a.start.at.UnixMilli())}
-		if err := a.takeStart(first); err != nil {
+		if err := a.setStart(first); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-// The row of a parent that has expired stays until something of its child is read: it says
-// since when records of the child may be lost.
+// The row of an expired parent remains until its child is read: it shows since when records of
+// the child may be lost.
 func TestUnreadChildOfExpiredParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -287,13 +287,13 @@ func TestUnreadChildOfExpiredParent(t *testing.T) {
 		time.Sleep(leaseDuration)
 		sync(c)
 		if _, exists := rowOf(t, db, name, parent1); exists {
-			t.Error("the row of the parent stays for ever")
+			t.Error("the row of the parent is never deleted")
 		}
 	})
 }
 
-// A child that is listed first when its parents have expired is of the same stream: what
-// the parents had is unread, too.
+// A child that is first listed after its parents have expired belongs to the same stream: the
+// records of its parents are unread, too.
 func TestUnreadChildOfParentsThatVanish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")

@@ -6,49 +6,47 @@ import (
 	"time"
 )
 
-// ErrRefused is what an error of a read or a listing wraps that Kinesis returns until
-// somebody changes a setting or a permission.
+// ErrRefused is wrapped by errors of reads and listings that persist until a setting or a
+// permission is changed.
 var ErrRefused = errors.New("refused by Kinesis")
 
-// refusals are the shards that Kinesis refuses this worker to read.
+// refusals records what Kinesis refuses to this worker.
 type refusals struct {
 	hasRead bool               // this worker has read a shard since it started
-	causes  map[string]refusal // by shard, since this worker last read any
-	listing error              // of the last listing, nil if it was not refused
-	since   time.Time          // when the first of these came
+	causes  map[string]refusal // by shard, since this worker last read any shard
+	listing error              // from the last listing, nil if it was not refused
+	since   time.Time          // when the first refusal occurred
 	last    error
-	// readers are when the other workers were last seen to read.
+	// readers holds when each other worker was last observed to read a shard.
 	readers map[string]time.Time
 }
 
 // refusal is why Kinesis refuses a read.
 type refusal struct {
 	cause error
-	// failedBy is the worker whose reading of the shard had failed before, "" if none
-	// had.
+	// failedBy is the other worker that failed to read the shard before, "" if none did.
 	failedBy string
 }
 
-// list notes the outcome of a listing.
-func (r *refusals) list(err error) {
+// noteListing records the outcome of a listing.
+func (r *refusals) noteListing(err error) {
 	switch {
 	case err == nil:
 		r.listing = nil
 	case errors.Is(err, ErrRefused):
-		if !r.areThere() {
+		if !r.active() {
 			r.since = time.Now()
 		}
 		r.listing, r.last = err, err
 	}
 }
 
-// add notes the error of a read. before is the row of the shard as this worker acquired
-// it.
+// add records the error of a read. before is the shard's row when this worker acquired it.
 func (r *refusals) add(shard string, err error, worker string, before row) {
 	if !errors.Is(err, ErrRefused) {
 		return
 	}
-	if !r.areThere() {
+	if !r.active() {
 		r.since = time.Now()
 	}
 	by := r.causes[shard].failedBy
@@ -58,10 +56,10 @@ func (r *refusals) add(shard string, err error, worker string, before row) {
 	r.causes[shard], r.last = refusal{err, by}, err
 }
 
-// areThere reports whether Kinesis has refused what this worker tried since it last read a
-// shard. A shard does not count that is refused to another worker as well, if that worker
-// reads others.
-func (r *refusals) areThere() bool {
+// active reports whether Kinesis has refused a call of this worker since the worker last
+// read a shard. A shard that is also refused to another worker does not count if that
+// worker reads other shards.
+func (r *refusals) active() bool {
 	if r.listing != nil {
 		return true
 	}
@@ -73,23 +71,23 @@ func (r *refusals) areThere() bool {
 	return false
 }
 
-// read notes that this worker has read a shard, whichever.
-func (r *refusals) read() {
+// noteRead records that this worker has read a shard.
+func (r *refusals) noteRead() {
 	clear(r.causes)
 	r.hasRead = true
 }
 
-// unreadFor is how long nothing is read until that says something of a worker that has
-// read before: it reads its other shards again and again.
+// unreadFor is how long a worker that has read before may read nothing until CanRead returns
+// an error. A worker with other readable shards reads one of them sooner.
 const unreadFor = 10 * time.Second
 
-// isRefused reports whether Kinesis has refused all that this worker tried since it
-// started: then it takes one lease at a time, as others may read what it cannot. That
-// they do says nothing of this worker: its role may be another.
-func (r *refusals) isRefused() bool { return !r.hasRead && r.areThere() }
+// isRefused reports whether Kinesis has refused every call of this worker since it started.
+// Then the worker takes one lease at a time, because others may be able to read the shards.
+// Their success says nothing about this worker, which may have a different role.
+func (r *refusals) isRefused() bool { return !r.hasRead && r.active() }
 
-// Refused returns since when Kinesis has refused all that this worker tried to read,
-// and why. It returns nil once this worker has read a shard.
+// Refused returns since when Kinesis has refused every attempt of this worker to read, and
+// why. cause is nil once this worker has read a shard.
 func (t *Table) Refused() (since time.Time, cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -99,8 +97,8 @@ func (t *Table) Refused() (since time.Time, cause error) {
 	return t.refusals.since, t.refusals.last
 }
 
-// CanRead returns an error when no shard of the stream can be read, or none by
-// this worker, or when the shards cannot be listed.
+// CanRead returns an error when no shard of the stream can be read, when this worker cannot
+// read any shard, or when the shards cannot be listed.
 func (t *Table) CanRead() error {
 	failing := len(t.Failing())
 	t.mu.Lock()
@@ -114,16 +112,16 @@ func (t *Table) CanRead() error {
 	}
 	cause := t.cooldown.cause
 	if cause == nil {
-		cause = errors.New("the log of the other workers has the cause")
+		cause = errors.New("see the logs of the other workers for the cause")
 	}
 	switch {
 	case failing > 0 && failing == listed:
 		return fmt.Errorf("no shard can be read: %w", cause)
 	case snap.isCoolingDown() && time.Since(t.cooldown.since) >= unreadFor:
-		return fmt.Errorf("this worker can read no shard: %w", cause)
-	case t.refusals.isRefused(), t.refusals.areThere() && time.Since(t.refusals.since) >= unreadFor:
+		return fmt.Errorf("this worker cannot read any shard: %w", cause)
+	case t.refusals.isRefused(), t.refusals.active() && time.Since(t.refusals.since) >= unreadFor:
 		if t.refusals.listing != nil && len(t.refusals.causes) == 0 {
-			return fmt.Errorf("the shards cannot be listed: %w", t.refusals.listing) // those that are held may be read
+			return fmt.Errorf("the shards cannot be listed: %w", t.refusals.listing) // held shards may still be read
 		}
 		return fmt.Errorf("this worker reads nothing: %w", t.refusals.last)
 	}

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// The command leases reset: what it plans to write, and each write on condition that the
-// row is as it was shown.
+// The command leases reset: its plan, and the writes, each on the condition that the row is
+// as it was shown.
 
-// Reset is what is to be done to one shard.
+// Reset is the planned reset of one shard.
 type Reset struct {
 	Row
-	// To is where reading is to begin.
+	// To is where reading will begin.
 	To Position
 
 	seen   row
 	exists bool
 }
 
-// PlanReset returns what a reset does to the shards named, or to all if no shard is.
-// A shard that has no row yet gets one, so that it too begins there. Left out
-// are shards that Kinesis lists no more, of which nothing can be read, and with
-// LATEST the finished ones, in which nothing newer comes. LATEST is now, by
-// Kinesis' clock.
+// PlanReset returns the resets of the shards in only, or of all shards if it is empty. A
+// shard without a row gets one. The plan leaves out shards that Kinesis no longer lists,
+// which cannot be read. With LATEST it leaves out finished shards, which get no more records.
+// LATEST becomes now, the time by Kinesis' clock. PlanReset fails if a named shard is not
+// listed or the time is in the future.
 func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Time) ([]Reset, error) {
 	snap := snapshotOf(v.rows, shards)
 	for _, id := range only {
@@ -34,7 +34,7 @@ func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Ti
 			continue
 		}
 		if s.seen.exists {
-			return nil, fmt.Errorf("shard %s is no longer listed by Kinesis: nothing of it can be read again", id)
+			return nil, fmt.Errorf("shard %s is no longer listed by Kinesis: it cannot be read again", id)
 		}
 		return nil, fmt.Errorf("shard %s is neither in the lease table nor listed by Kinesis: check its id", id)
 	}
@@ -58,29 +58,28 @@ func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Ti
 }
 
 const (
-	// alivePoll is the time between two looks for signs of life.
+	// alivePoll is the time between two checks for signs of life.
 	alivePoll = time.Second
-	// unknownLease is how long to wait for a sign of life from a worker whose row
-	// does not tell: one of vmware-go-kcl-v2, whose default is 10 s.
-	unknownLease = 30 * time.Second
+	// unknownLeaseDuration is how long to wait for a sign of life from a worker whose row has
+	// no lease duration: one of vmware-go-kcl-v2, whose default is 10 s.
+	unknownLeaseDuration = 30 * time.Second
 )
 
-// Alive watches the rows that have an owner, for as long as the longest of
-// their leases lasts, and names the worker that gave a sign of life first; ""
-// if none did. Only changes count, no wall clocks. A worker that owns no shard
-// is not seen.
+// Alive watches the rows that have an owner for as long as the longest of their leases
+// lasts. It returns the first worker that gives a sign of life, or "" if none does. It
+// compares rows and no wall clocks. It does not detect a worker that owns no shard.
 func (v *View) Alive(ctx context.Context) (worker string, err error) {
 	begun := time.Now()
-	var patience time.Duration
+	var timeout time.Duration
 	for _, r := range v.rows {
 		switch {
 		case r.owner != "" && r.duration == 0:
-			patience = max(patience, unknownLease)
+			timeout = max(timeout, unknownLeaseDuration)
 		case r.owner != "":
-			patience = max(patience, r.duration)
+			timeout = max(timeout, r.duration)
 		}
 	}
-	for left := patience; left > 0; left = patience - time.Since(begun) {
+	for left := timeout; left > 0; left = timeout - time.Since(begun) {
 		wait := time.NewTimer(min(alivePoll, left))
 		select {
 		case <-wait.C:
@@ -104,19 +103,19 @@ func (v *View) Alive(ctx context.Context) (worker string, err error) {
 	return "", nil
 }
 
-// ErrChanged is returned when a row is not as it was when the reset was planned.
-var ErrChanged = errors.New("the row was changed meanwhile")
+// ErrChanged is returned when a row has changed since the reset was planned.
+var ErrChanged = errors.New("the row has changed since it was shown")
 
-// Reset carries a planned reset out, by one write on the condition that the row
-// is exactly as it was seen. The write ends the owner's term: what a worker that
-// still holds the lease writes afterwards fails its condition. With force the
-// owner may have gone on within its term, as a living one does.
+// Reset carries out a planned reset with one write, on the condition that the row is exactly
+// as it was shown. The write begins a new epoch, so later writes of a worker that still holds
+// the lease fail. With force, the owner may have renewed the lease and written checkpoints
+// in the same epoch.
 func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
 	var c change
 	c.set(attrStartPosition, str(r.To.kind))
 	if t, isTime := r.To.Timestamp(); isTime {
 		c.set(attrStartTimestamp, num(t.UnixMilli()))
-		// What lies before is left out on purpose.
+		// Earlier records are skipped on purpose.
 		c.set(attrReadThrough, num(later(r.seen.reading.through, t).UnixMilli()))
 	} else if r.exists {
 		c.remove(attrStartTimestamp)
@@ -135,7 +134,7 @@ func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
 	if err != nil {
 		return fmt.Errorf("reset %s: %w", r.ID, err)
 	}
-	if !conditionFailed || r.doneIn(it) {
+	if !conditionFailed || r.isAppliedIn(it) {
 		return nil
 	}
 	found := readRow(it)
@@ -148,8 +147,8 @@ func (v *View) Reset(ctx context.Context, r Reset, force bool) error {
 	return fmt.Errorf("reset %s: %w", r.ID, ErrChanged)
 }
 
-// asSeen is the condition that a row is as it was read; with force, that the
-// term is the same and the shard was not finished since.
+// asSeen returns the condition that a row is as it was read. With force, it is that the
+// owner and epoch are the same and the shard was not finished since.
 func (r row) asSeen(force bool) condition {
 	when := all(rowExists(), asRead(attrOwner, str(r.owner)), asRead(attrEpoch, num(r.epoch)))
 	switch {
@@ -163,9 +162,9 @@ func (r row) asSeen(force bool) condition {
 	return when
 }
 
-// doneIn reports whether a row is as this reset makes it: a request that is sent
-// again, because its answer was lost, meets its own work.
-func (r Reset) doneIn(it item) bool {
+// isAppliedIn reports whether a row is as this reset leaves it. That is the case for a retry
+// after the first answer was lost.
+func (r Reset) isAppliedIn(it item) bool {
 	found := readRow(it)
 	epoch := int64(0)
 	if r.exists {

@@ -19,7 +19,7 @@ func look(t *testing.T, db DynamoDB, table string) *View {
 	return v
 }
 
-// planned is the plan of a reset that must be possible.
+// planned returns the plan of a reset that must be possible.
 func planned(t *testing.T, v *View, shards []Shard, to string, only ...string) []Reset {
 	t.Helper()
 	position, err := ParsePosition(to)
@@ -75,7 +75,7 @@ func TestView_Success(t *testing.T) {
 		putRow(t, db, name, item{attrShard: str(child), attrParent: str(parent1), attrAdjacentParent: str(parent2)})
 		putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5"), attrOwner: str("a"), attrClaim: str("b")})
 		f(nil, map[string]State{shard0: StateActive, parent1: StateFinished, parent2: StateClaimed, child: StateWaiting, gone: StateFree})
-		// A parent that expired holds its child up while it has an owner.
+		// An expired parent blocks its child while it has an owner.
 		f(family[2:], map[string]State{shard0: StateExpired, parent1: StateFinished, parent2: StateExpired, child: StateWaiting, gone: StateExpired})
 		putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5")})
 		f(family[2:], map[string]State{shard0: StateExpired, parent1: StateFinished, parent2: StateExpired, child: StateFree, gone: StateExpired})
@@ -96,8 +96,8 @@ func TestView_Failure(t *testing.T) {
 	})
 }
 
-// After a reset every shard is read from there, the one without a row and the
-// finished ones included; children still wait for their parents.
+// After a reset every shard is read from the position, including shards without a row and
+// finished ones. Children still wait for their parents.
 func TestReset_Success(t *testing.T) {
 	f := func(to, want string, finishedToo bool, only ...string) {
 		t.Run(to, func(t *testing.T) {
@@ -196,16 +196,16 @@ func TestPlanReset_Failure(t *testing.T) {
 		f("latest", shard0, shard0+" is no longer listed")
 		f("latest", "shardId-7", "shardId-7 is neither")
 		f("2999-01-01T00:00:00Z", parent1, "in the future")
-		// Without being named, what Kinesis does not list is left alone.
+		// Shards that Kinesis does not list are left out unless they are named.
 		for _, r := range planned(t, v, family, "trim-horizon") {
 			if r.ID == shard0 {
-				t.Error("an expired shard is to be reset")
+				t.Error("the plan resets an expired shard")
 			}
 		}
 	})
 }
 
-// A row that is not as it was seen is not written to.
+// A row that has changed is not written to.
 func TestReset_Failure(t *testing.T) {
 	f := func(name string, force bool, before, after item) {
 		t.Run(name, func(t *testing.T) {
@@ -253,13 +253,13 @@ func TestReset_Failure(t *testing.T) {
 	f("deleted", false, owned("", 1, 3, "1"), nil)
 	f("deleted, an empty row", false, item{attrStartPosition: str(trimHorizon)}, nil)
 	f("force: taken over", true, owned("a", 1, 3, "1"), owned("b", 1, 3, "1"))
-	f("force: in another term", true, owned("a", 1, 3, "1"), owned("a", 2, 3, "1"))
+	f("force: in another epoch", true, owned("a", 1, 3, "1"), owned("a", 2, 3, "1"))
 	f("force: finished", true, owned("a", 1, 3, "1"), owned("a", 1, 4, ShardEnd))
 }
 
 func must2[T any](_ T, err error) error { return err }
 
-// A reset whose first answer was lost meets its own work and is done.
+// A reset whose first answer was lost succeeds when it is retried.
 func TestReset_Unanswered(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &faultyDB{Client: real}
@@ -284,8 +284,8 @@ func TestReset_Unanswered(t *testing.T) {
 	})
 }
 
-// With force a living worker is fenced: it loses its lease, and its late
-// checkpoint does not come over the reset.
+// With force a living worker is fenced off: it loses its lease, and its late checkpoint does
+// not overwrite the reset.
 func TestReset_Fences(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -293,7 +293,7 @@ func TestReset_Fences(t *testing.T) {
 		lease := acquired(t, a, shard0)
 		v := look(t, db, name)
 		lease.Acknowledge("100")
-		eventually(t, "the row moves on", func() bool {
+		eventually(t, "the row is renewed", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
 			return r.checkpoint == "100"
 		})
@@ -338,7 +338,7 @@ func TestView_Alive(t *testing.T) {
 			took(t, db, "an answer", begun, exact, exact-least, most-exact)
 		}
 		a := open(t, db, name, "a", Shard{ID: shard0})
-		alive("", 0, 0, time.Second) // nobody owns anything: no wait
+		alive("", 0, 0, time.Second) // no row has an owner: no wait
 		acquired(t, a, shard0)
 		alive("a", alivePoll, leaseDuration/4, 3*time.Second)
 		a.Close()
@@ -353,8 +353,8 @@ func TestView_Alive(t *testing.T) {
 			db.PutItem(context.Background(), &dynamodb.PutItemInput{TableName: &name, Item: r})
 		}()
 		alive("b", 2*alivePoll, 1500*time.Millisecond, 4*time.Second)
-		// One that gives its lease back as we look was alive; workers of
-		// vmware-go-kcl-v2 show it by the timeout.
+		// A worker that releases its lease in the meantime was alive. Workers of
+		// vmware-go-kcl-v2 give a sign of life by the timeout.
 		name = tableName()
 		open(t, db, name, "a")
 		r = item{attrShard: str(parent1), attrOwner: str("c"), attrTimeout: str("1")}

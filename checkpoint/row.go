@@ -26,24 +26,24 @@ const (
 // ShardEnd is the checkpoint of a shard that is read and acknowledged to its end.
 const ShardEnd = "SHARD_END"
 
-// row is one shard's row as it was read.
+// row is a shard's row as it was read.
 type row struct {
-	owner      string // "" when nobody owns the shard
+	owner      string // "" when no worker owns the shard
 	checkpoint string // sequence number, SHARD_END, or "" when nothing is acknowledged
 	timeout    string // information only, except in rows that have no counter
 	epoch      int64
-	counter    int64         // 0 in a row that vmware-go-kcl-v2 wrote
-	duration   time.Duration // how long the owner's lease lasts, 0 if the row does not say
-	claim      string        // the worker that asks for the lease, "" if none
-	first      string        // the StartingSequenceNumber of the shard that the row is of, "" if it does not say
-	start      *Position     // where reading begins without a checkpoint, if not where the application does
-	failures   int64         // readings that failed in a row, of all workers
-	failedBy   string        // the worker whose reading failed last
-	// failingSince is when the first of these failed, by that worker's clock.
+	counter    int64         // 0 in a row of vmware-go-kcl-v2
+	duration   time.Duration // of the owner's lease, 0 if the row has none
+	claim      string        // the worker that claims the lease, "" if none
+	first      string        // StartingSequenceNumber of the row's shard, "" if the row has none
+	start      *Position     // where reading begins without a checkpoint, nil for the application's position
+	failures   int64         // consecutive failed attempts, of all workers
+	failedBy   string        // the worker that failed last
+	// failingSince is when the first of these attempts failed, by that worker's clock.
 	failingSince time.Time
 	reading      readState
 	gaps         Gaps
-	parents      []string // as Kinesis listed them when the lease was first taken
+	parents      []string // as Kinesis listed them when the lease was first acquired
 }
 
 type item = map[string]types.AttributeValue
@@ -78,7 +78,8 @@ func readRow(it item) row {
 	return r
 }
 
-// unchanged is the condition that no sign of life was given since the row was read.
+// unchanged returns the condition that the owner has given no sign of life since the row
+// was read.
 func (r row) unchanged() condition {
 	owner := asRead(attrOwner, str(r.owner))
 	switch {
@@ -90,7 +91,7 @@ func (r row) unchanged() condition {
 	return all(owner, absent(attrCounter), is(attrTimeout, str(r.timeout)))
 }
 
-// setParents sets the parents of a shard, two at most.
+// setParents sets the parents of a shard, at most two.
 func (c *change) setParents(parents []string) {
 	for i, attribute := range []string{attrParent, attrAdjacentParent} {
 		if i < len(parents) {
@@ -101,8 +102,8 @@ func (c *change) setParents(parents []string) {
 
 func (r row) finished() bool { return r.checkpoint == ShardEnd }
 
-// lastSign returns when the owner, or the last one there was, gave its last sign of
-// life by its own clock; zero if the row does not say.
+// lastSign returns when the current or last owner gave its last sign of life, by its own
+// clock. It returns zero if the row does not record it.
 func (r row) lastSign() time.Time {
 	timeout, err := time.Parse(time.RFC3339Nano, r.timeout)
 	if err != nil || r.duration <= 0 {
@@ -111,7 +112,7 @@ func (r row) lastSign() time.Time {
 	return timeout.Add(-r.duration)
 }
 
-// text is the value of a string or number attribute, "" for any other.
+// text returns the value of a string or number attribute, "" for any other.
 func text(value types.AttributeValue) string {
 	switch v := value.(type) {
 	case *types.AttributeValueMemberS:

@@ -26,12 +26,12 @@ func finish(t *testing.T, db *dynamodb.Client, table, id string) {
 	putRow(t, db, table, item{attrShard: str(id), attrCheckpoint: str(ShardEnd), attrEpoch: num(1), attrCounter: num(1)})
 }
 
-// A child is leased when both its parents are finished, and not before.
+// A child is leased only when both its parents are finished.
 func TestParentsFirst(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		a := open(t, db, name, "a", family...)
-		refused(t, a, child) // nobody has started the parents
+		refused(t, a, child) // the parents are not started
 		acquired(t, a, parent1)
 		refused(t, a, child)
 		if err := a.Release(parent1); err != nil {
@@ -43,13 +43,13 @@ func TestParentsFirst(t *testing.T) {
 		refused(t, a, child) // the second parent is not finished
 		finish(t, db, name, parent2)
 		acquired(t, a, child)
-		if p := a.start.of("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
+		if p := a.start.defaultPosition("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a later shard begins at %s", p)
 		}
 	})
 }
 
-// Parents that neither Kinesis nor the table knows are long finished.
+// Parents that are neither listed nor in the table count as finished.
 func TestParentsGone(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		a := open(t, db, tableName(), "a", family[2])
@@ -60,8 +60,8 @@ func TestParentsGone(t *testing.T) {
 	})
 }
 
-// A parent that expired in Kinesis before it was read to its end holds its
-// child up only while a worker is still at it.
+// A parent that expired in Kinesis before it was read to its end blocks its child only while a
+// worker still holds it.
 func TestParentExpired(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -79,8 +79,8 @@ func TestParentExpired(t *testing.T) {
 	})
 }
 
-// Rows of finished shards go when Kinesis has ceased to list them and something of
-// each child is read.
+// Rows of finished shards are deleted when Kinesis no longer lists them and each child was
+// read.
 func TestSweep(t *testing.T) {
 	f := func(name string, rows []item, listings [][]Shard, removed bool) {
 		t.Run(name, func(t *testing.T) {
@@ -107,35 +107,35 @@ func TestSweep(t *testing.T) {
 	f("finished, child started", []item{ended, started}, without, true)
 	f("finished, no child", []item{ended}, [][]Shard{family[1:2], family[1:2], family[1:2], family[1:2], family[1:2], family[1:2]}, true)
 	f("finished, child not started", []item{ended}, without, false)
-	f("finished, nothing read of the child", []item{ended, {attrShard: str(child), attrOwner: str("b")}}, without, false)
+	f("finished, child not read", []item{ended, {attrShard: str(child), attrOwner: str("b")}}, without, false)
 	f("finished, still listed", []item{ended, started}, [][]Shard{family, family, family}, false)
 	f("finished, a page missing twice", []item{ended, started}, [][]Shard{family[1:], family[1:], family, family[1:], family[1:]}, false)
 	f("not finished", []item{{attrShard: str(parent1), attrCheckpoint: str("7")}, started}, without, false)
-	f("says nothing", []item{{attrShard: str(parent1), attrEpoch: num(1), attrCounter: num(2)}, started}, without, true)
-	f("says nothing, still listed", []item{{attrShard: str(parent1), attrEpoch: num(1), attrCounter: num(2)}, started}, [][]Shard{family, family, family}, false)
-	f("says nothing, owned", []item{{attrShard: str(parent1), attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)}, started}, without, false)
+	f("empty row", []item{{attrShard: str(parent1), attrEpoch: num(1), attrCounter: num(2)}, started}, without, true)
+	f("empty row, still listed", []item{{attrShard: str(parent1), attrEpoch: num(1), attrCounter: num(2)}, started}, [][]Shard{family, family, family}, false)
+	f("empty row, owned", []item{{attrShard: str(parent1), attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)}, started}, without, false)
 }
 
-// LATEST is the moment of the first start: a later start, by whatever worker,
-// finds the same. What was not there then is read from its beginning.
+// LATEST is the time of the first start, also for later starts of any worker. Shards that did
+// not exist then are read from their beginning.
 func TestFirstStart(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		before := time.Now().Truncate(time.Millisecond)
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-		first, ok := a.start.of(shard0).Timestamp()
+		first, ok := a.start.defaultPosition(shard0).Timestamp()
 		if !ok || first.Before(before) || first.After(time.Now()) {
-			t.Fatalf("LATEST became %s", a.start.of(shard0))
+			t.Fatalf("LATEST became %s", a.start.defaultPosition(shard0))
 		}
 		time.Sleep(10 * time.Millisecond)
 		b := openAt(t, db, name, "b", "TRIM_HORIZON", Shard{ID: shard0}, Shard{ID: parent1}, Shard{ID: parent2})
 		for _, id := range []string{shard0, parent1} {
-			if later, ok := b.start.of(id).Timestamp(); !ok || !later.Equal(first) {
-				t.Errorf("%s begins at %s, first start was %s", id, b.start.of(id), first)
+			if later, ok := b.start.defaultPosition(id).Timestamp(); !ok || !later.Equal(first) {
+				t.Errorf("%s begins at %s, first start was %s", id, b.start.defaultPosition(id), first)
 			}
 		}
-		if p := b.start.of(parent2); p.String() != "TRIM_HORIZON" {
-			t.Errorf("a shard that came later begins at %s", p)
+		if p := b.start.defaultPosition(parent2); p.String() != "TRIM_HORIZON" {
+			t.Errorf("a later shard begins at %s", p)
 		}
 	})
 }
@@ -162,8 +162,8 @@ func TestParsePosition_Failure(t *testing.T) {
 	}
 }
 
-// A table of vmware-go-kcl-v2 works on: rows without epoch and counter, a
-// lease timeout as the sign of life.
+// A table of vmware-go-kcl-v2 keeps working: its rows have no epoch and counter, and the lease
+// timeout is the sign of life.
 func TestTableOfTheKCL(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -175,10 +175,10 @@ func TestTableOfTheKCL(t *testing.T) {
 		putRow(t, db, name, row)
 
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0}, Shard{ID: parent1})
-		if p := a.start.of(parent1); p.String() != "TRIM_HORIZON" {
+		if p := a.start.defaultPosition(parent1); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a shard that the KCL had not started begins at %s", p)
 		}
-		// It lives: its timeout moves on.
+		// It is alive: its timeout changes.
 		for i := range 8 {
 			row[attrTimeout] = str(time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339Nano))
 			putRow(t, db, name, row)
@@ -198,8 +198,8 @@ func TestTableOfTheKCL(t *testing.T) {
 	})
 }
 
-// A row that somebody deletes is made again, with a loud line, and its shard is
-// read from its oldest record, wherever the application started.
+// A row that was deleted by hand is created again, with an error line, and its shard is read
+// from its oldest record, regardless of the initial position.
 func TestDeletedRow(t *testing.T) {
 	f := func(name string, held bool) {
 		t.Run(name, func(t *testing.T) {
@@ -230,9 +230,9 @@ func TestDeletedRow(t *testing.T) {
 					t.Errorf("begins at %s", got)
 				}
 				if n := strings.Count(lines.String(), `"level":"error"`); n != 1 || !strings.Contains(lines.String(), shard0) {
-					t.Errorf("%d loud lines: %s", n, &lines)
+					t.Errorf("%d error lines: %s", n, &lines)
 				}
-				// It stays so when this worker fails before its first checkpoint.
+				// That remains so if this worker fails before its first checkpoint.
 				b.Close()
 				eventually(t, "another takes over", func() bool {
 					c := openAt(t, db, table, "c", "LATEST", Shard{ID: shard0})
@@ -252,8 +252,8 @@ func TestDeletedRow(t *testing.T) {
 	f("free", false)
 }
 
-// A row that is deleted between a scan and an acquisition, by somebody or because
-// its shard expired, is not made again by that: it would begin in the wrong place.
+// A row that is deleted between a scan and an acquisition is not created again by the
+// acquisition: it would begin at the wrong position.
 func TestRowDeletedBeforeAcquisition(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		table := tableName()
@@ -273,13 +273,13 @@ func TestRowDeletedBeforeAcquisition(t *testing.T) {
 		}
 		got, err := db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &table, Key: key, ConsistentRead: aws.Bool(true)})
 		if err != nil || got.Item != nil {
-			t.Errorf("the row is there: %v, %v", got, err)
+			t.Errorf("the row exists: %v, %v", got, err)
 		}
 	})
 }
 
-// One scan without a row may be one that is behind, and what Kinesis was not
-// asked for may be gone: neither tells that somebody deleted the row.
+// One scan without a row, or scans without a listing, do not show that the row was deleted by
+// hand: a scan may be stale, and the shard may have expired.
 func TestAbsentRow(t *testing.T) {
 	f := func(name string, listings [][]Shard, deleted bool) {
 		t.Run(name, func(t *testing.T) {
@@ -289,10 +289,10 @@ func TestAbsentRow(t *testing.T) {
 				a.observe(shards, nil, time.Now(), time.Now())
 			}
 			if !a.shards.get(shard0).deleted.IsZero() != deleted {
-				t.Errorf("taken for deleted: %v", a.shards.get(shard0).deleted)
+				t.Errorf("treated as deleted: %v", a.shards.get(shard0).deleted)
 			}
 			if a.shards.get(shard0).seen.checkpoint != "7" != deleted {
-				t.Errorf("seen: %+v", a.shards.get(shard0).seen)
+				t.Errorf("observed: %+v", a.shards.get(shard0).seen)
 			}
 		})
 	}
@@ -300,23 +300,23 @@ func TestAbsentRow(t *testing.T) {
 	f("once", [][]Shard{listed}, false)
 	f("twice", [][]Shard{listed, listed}, true)
 	f("no listing", [][]Shard{nil, nil, nil}, false)
-	f("a listing at last", [][]Shard{nil, nil, listed}, true)
+	f("a listing after all", [][]Shard{nil, nil, listed}, true)
 	a := unconnected(t, "a")
 	a.observe(listed, map[string]row{shard0: {checkpoint: ShardEnd}}, time.Now(), time.Now())
 	a.observe(none, nil, time.Now(), time.Now())
 	a.observe(none, nil, time.Now(), time.Now())
 	if !a.shards.get(shard0).deleted.IsZero() {
-		t.Error("the row of a shard that Kinesis does not list is taken for deleted by hand")
+		t.Error("the row of a shard that Kinesis does not list is treated as deleted by hand")
 	}
 }
 
-// What this worker did to a row while it was scanned is newer than the scan.
+// This worker's write to a row during a scan is newer than the scan.
 func TestScanIsOlder(t *testing.T) {
 	a := unconnected(t, "a")
 	begun := time.Now()
 	time.Sleep(time.Millisecond)
 	a.mu.Lock()
-	a.note(shard0, row{owner: "a", epoch: 2, counter: 9}, time.Now())
+	a.noteRow(shard0, row{owner: "a", epoch: 2, counter: 9}, time.Now())
 	a.mu.Unlock()
 	a.observe([]Shard{{ID: shard0}}, map[string]row{shard0: {owner: "b", epoch: 1, counter: 8}}, begun, time.Now())
 	if got := a.shards.get(shard0).seen; got.owner != "a" {
@@ -324,11 +324,11 @@ func TestScanIsOlder(t *testing.T) {
 	}
 	a.observe([]Shard{{ID: shard0}}, nil, begun, time.Now())
 	if a.shards.get(shard0).seen.absent {
-		t.Error("a row that was made during the scan is taken for absent")
+		t.Error("a row that was created during the scan is treated as absent")
 	}
 }
 
-// The worker whose row was deleted takes it again itself.
+// The worker whose row was deleted acquires the lease again.
 func TestOwnDeletedRow(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		table := tableName()
@@ -344,14 +344,14 @@ func TestOwnDeletedRow(t *testing.T) {
 		if got := acquired(t, a, shard0).Start().String(); got != "TRIM_HORIZON" {
 			t.Errorf("begins at %s", got)
 		}
-		// A late request of the earlier life must not fit the row.
+		// A late request from before the deletion must not match the row.
 		if r, _ := rowOf(t, db, table, shard0); r.epoch != 2 {
 			t.Errorf("epoch %d again", r.epoch)
 		}
 	})
 }
 
-// A row that is not as the scan showed it stays.
+// A row that has changed since the scan is not deleted.
 func TestSweepCondition(t *testing.T) {
 	f := func(name string, seen, found item) {
 		t.Run(name, func(t *testing.T) {
@@ -369,14 +369,14 @@ func TestSweepCondition(t *testing.T) {
 			})
 		})
 	}
-	f("reset meanwhile", item{attrCheckpoint: str(ShardEnd)}, item{attrCheckpoint: str("7")})
-	f("taken meanwhile", item{attrEpoch: num(1), attrCounter: num(2)}, item{attrOwner: str("b"), attrEpoch: num(2), attrCounter: num(3)})
-	f("read meanwhile", item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)},
+	f("reset concurrently", item{attrCheckpoint: str(ShardEnd)}, item{attrCheckpoint: str("7")})
+	f("acquired concurrently", item{attrEpoch: num(1), attrCounter: num(2)}, item{attrOwner: str("b"), attrEpoch: num(2), attrCounter: num(3)})
+	f("read concurrently", item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2)},
 		item{attrOwner: str("b"), attrEpoch: num(1), attrCounter: num(2), attrCheckpoint: str("7")})
 }
 
-// The listing comes after the scan: a worker that saw the shards before they
-// expired, and the table after their rows were deleted, would make them again.
+// The listing follows the scan. A worker that listed the shards before they expired, and
+// scanned the table after their rows were deleted, would create the rows again.
 func TestListingAfterScan(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &faultyDB{Client: real}
@@ -394,7 +394,7 @@ func TestListingAfterScan(t *testing.T) {
 	})
 }
 
-// A worker does not delete rows of shards that it has never looked for.
+// A worker does not delete rows before it has listed the shards.
 func TestSweepWithoutListing(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		table := tableName()

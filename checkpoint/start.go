@@ -11,25 +11,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// startKey is the key of the one row that is not a shard's: how the
-// application was first started, and what for. Shard ids begin with "shardId-".
+// startKey is the key of the only row that does not belong to a shard. It records how and
+// for which stream the application was first started. Shard ids begin with "shardId-".
 const startKey = "logsluice-first-start"
 
-// Attributes of that row, besides those of a position.
+// Attributes of that row, in addition to those of a position.
 const (
 	attrLastShard = "LastShard"      // the highest shard id listed at the first start
 	attrStream    = "StreamARN"      // the stream's ARN, or its name if the ARN was never known
-	attrCreated   = "StreamCreated"  // milliseconds since the epoch, when no row is foreign
-	attrMadeAgain = "MadeAgain"      // when running workers found the table deleted: only compared for equality
-	attrDomain    = "OpenSearchHost" // the host of OpenSearch, of the worker that started last
-	attrPrefix    = "IndexPrefix"    // its index prefix
+	attrCreated   = "StreamCreated"  // milliseconds since the Unix epoch, written when no row is foreign
+	attrRecreated = "MadeAgain"      // when running workers created the table again: only compared for equality
+	attrDomain    = "OpenSearchHost" // OpenSearch host of the worker that started last
+	attrPrefix    = "IndexPrefix"    // index prefix of that worker
 )
 
-// Stream is the stream whose shards a table has.
+// Stream identifies the stream whose shards a table has.
 type Stream struct {
 	Name    string
-	ARN     string    // "" if it is not known
-	Created time.Time // zero if it is not known
+	ARN     string    // "" if unknown
+	Created time.Time // zero if unknown
 }
 
 func (s Stream) String() string {
@@ -39,8 +39,8 @@ func (s Stream) String() string {
 	return s.Name
 }
 
-// is reports whether a table notes this stream: by its ARN, or by its name where one
-// of the two ARNs is not known.
+// is reports whether noted, the stream in the table, is this stream. It compares names
+// where one of the ARNs is unknown.
 func (s Stream) is(noted string) bool {
 	if noted == "" || noted == s.String() {
 		return true
@@ -49,10 +49,10 @@ func (s Stream) is(noted string) bool {
 	return (s.ARN == "" || name == noted) && s.Name == name
 }
 
-// OtherStreamError is returned when a table is another stream's.
+// OtherStreamError is returned when a table belongs to another stream.
 type OtherStreamError struct {
 	Table string
-	Noted string // the stream that the table is of, as an ARN or a name
+	Noted string // the table's stream, as an ARN or a name
 	Asked Stream
 }
 
@@ -60,18 +60,18 @@ func (e *OtherStreamError) Error() string {
 	return fmt.Sprintf("the lease table %s belongs to stream %s, not to %s", e.Table, e.Noted, e.Asked)
 }
 
-// start says where the application started on its first start. A shard that
-// came later is read from its oldest record, whatever the initial position: it
-// holds what its parents would have got. Kinesis numbers shards upwards.
+// start records where the application started on its first start. A shard that was created
+// later is read from its oldest record, regardless of the initial position: it continues its
+// parents. Kinesis numbers shards in ascending order.
 type start struct {
 	position  Position
 	lastShard string
 	stream    string
-	created   string // as it is in the row, "" if it is not
-	madeAgain string // "" for a table that was never deleted
-	// anew is set while the stream was created later than the table says.
-	anew bool
-	at   time.Time // of the first start, by Kinesis' clock; zero if the table does not say
+	created   string // as in the row, "" if the row has none
+	recreated string // "" for a table that was never deleted
+	// streamRecreated is set while the table has the creation time of an earlier stream.
+	streamRecreated bool
+	at              time.Time // of the first start, by Kinesis' clock; zero if the table does not record it
 }
 
 func readStart(table string, it item) (start, error) {
@@ -81,15 +81,15 @@ func readStart(table string, it item) (start, error) {
 	}
 	return start{
 		position: position, lastShard: text(it[attrLastShard]),
-		stream: text(it[attrStream]), created: text(it[attrCreated]), madeAgain: text(it[attrMadeAgain]),
+		stream: text(it[attrStream]), created: text(it[attrCreated]), recreated: text(it[attrRecreated]),
 		at: readTime(it, attrReadThrough),
 	}, nil
 }
 
-// settleStart reads the row of the first start, or writes it when this is the
-// first: "LATEST" becomes that moment, by Kinesis' clock, so that neither a
-// restart before the first checkpoint nor a reshard skips a record.
-func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool, now time.Time) error {
+// initStart reads the row of the first start, or writes it on the first start. LATEST
+// becomes the time of that start, by Kinesis' clock, so that neither a restart before the
+// first checkpoint nor a reshard skips a record.
+func (t *Table) initStart(ctx context.Context, shards []Shard, inherited bool, now time.Time) error {
 	position := t.cfg.InitialPosition
 	switch position.kind {
 	case latest:
@@ -98,8 +98,8 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 		position = Position{kind: trimHorizon}
 	}
 	if inherited {
-		// Rows without a first start are those of vmware-go-kcl-v2: the
-		// application has run before, and what it left unread is not to be skipped.
+		// Rows without a first start were written by vmware-go-kcl-v2: the application has run
+		// before, and its unread records must not be skipped.
 		position = Position{kind: trimHorizon}
 	}
 	first := start{position: position, at: now}
@@ -116,9 +116,9 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 	if exists {
 		if t.cfg.InitialPosition.isOtherThan(first.position) {
 			t.cfg.Log.Warn().Stringer("initial_position", t.cfg.InitialPosition).Stringer("first_start_position", first.position).
-				Msg("INITIAL_POSITION is ignored: the application was started before, with another; to read from elsewhere, stop the workers and run logsluice leases reset")
+				Msg("INITIAL_POSITION is ignored: the application was first started with a different one; to change where reading begins, stop the workers and run logsluice leases reset")
 		}
-		if err := t.joinStart(ctx, first); err != nil {
+		if err := t.updateStart(ctx, first); err != nil {
 			return err
 		}
 	}
@@ -126,8 +126,8 @@ func (t *Table) settleStart(ctx context.Context, shards []Shard, inherited bool,
 	return nil
 }
 
-// writeStart writes the row of the first start if a condition holds, and takes in
-// the row as it then is. It reports whether the condition failed.
+// writeStart writes the row of the first start if a condition holds, and uses the row as it
+// then is. exists reports whether the condition failed.
 func (t *Table) writeStart(ctx context.Context, first start, when condition) (exists bool, err error) {
 	var c change
 	c.set(attrStartPosition, str(first.position.kind))
@@ -140,18 +140,19 @@ func (t *Table) writeStart(ctx context.Context, first start, when condition) (ex
 	if created := t.stream.created(); created != "" {
 		c.set(attrCreated, str(created))
 	}
-	if first.madeAgain != "" {
-		c.set(attrMadeAgain, str(first.madeAgain))
+	if first.recreated != "" {
+		c.set(attrRecreated, str(first.recreated))
 	}
 	it, exists, err := t.update(ctx, startKey, c, when, t.cfg.LeaseDuration)
 	if err != nil {
 		return false, fmt.Errorf("lease table %s: write the first start: %w", t.cfg.Table, err)
 	}
-	return exists, t.takeStart(it)
+	return exists, t.setStart(it)
 }
 
-// takeStart takes in the row of the first start.
-func (t *Table) takeStart(it item) error {
+// setStart uses the row of the first start. It returns *OtherStreamError if the row is for
+// another stream.
+func (t *Table) setStart(it item) error {
 	first, err := readStart(t.cfg.Table, it)
 	if err != nil {
 		return err
@@ -159,22 +160,22 @@ func (t *Table) takeStart(it item) error {
 	if err := t.otherStream(first.stream); err != nil {
 		return err
 	}
-	first.anew = first.created != "" && CompareNumbers(t.stream.created(), first.created) > 0
+	first.streamRecreated = first.created != "" && CompareNumbers(t.stream.created(), first.created) > 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if first.anew {
-		first.lastShard = "" // it is of the old stream
+	if first.streamRecreated {
+		first.lastShard = "" // it belongs to the old stream
 	}
-	if first.madeAgain != t.start.madeAgain {
-		// How long ago that was is not known: holders may have yet to write their rows.
-		t.again = time.Now()
+	if first.recreated != t.start.recreated {
+		// It is unknown how long ago that was: lease holders may not have written their rows yet.
+		t.recreatedAt = time.Now()
 	}
 	t.start = first
 	return nil
 }
 
-// otherStream returns an *OtherStreamError if the table notes another stream than this
-// worker's.
+// otherStream returns *OtherStreamError if noted, the stream in the table, is not this
+// worker's stream.
 func (t *Table) otherStream(noted string) error {
 	if t.stream.is(noted) {
 		return nil
@@ -183,18 +184,18 @@ func (t *Table) otherStream(noted string) error {
 }
 
 // reportCreatedAgain logs that the stream was created again, unless other workers have
-// renewed all rows meanwhile.
+// already reset all rows.
 func (t *Table) reportCreatedAgain() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.start.anew || t.noneIsForeign() {
+	if !t.start.streamRecreated || t.noneIsForeign() {
 		return
 	}
 	t.cfg.Log.Error().Str("stream", t.stream.String()).Time("created", t.stream.Created.UTC()).
 		Msg("the stream was deleted and created again: its shards are read from their oldest records")
 }
 
-// noneIsForeign reports whether the rows of all shards are of these. t.mu must be held.
+// noneIsForeign reports whether no shard has a foreign row. t.mu must be held.
 func (t *Table) noneIsForeign() bool {
 	snap := t.snapshotLocked()
 	for _, s := range t.shards {
@@ -205,7 +206,7 @@ func (t *Table) noneIsForeign() bool {
 	return true
 }
 
-// created is the creation time as the table notes it, "" if it is not known.
+// created returns the creation time as it is written to the table, "" if unknown.
 func (s Stream) created() string {
 	if s.Created.IsZero() {
 		return ""
@@ -213,9 +214,9 @@ func (s Stream) created() string {
 	return strconv.FormatInt(s.Created.UnixMilli(), 10)
 }
 
-// joinStart adds to the row of an earlier start what it lacks of the stream, and
-// where this worker indexes.
-func (t *Table) joinStart(ctx context.Context, first start) error {
+// updateStart updates the row of an earlier start: it adds missing attributes of the stream
+// and sets this worker's domain and index prefix.
+func (t *Table) updateStart(ctx context.Context, first start) error {
 	noted := t.stream.String()
 	if t.stream.ARN == "" && first.stream != "" {
 		noted = first.stream
@@ -232,18 +233,18 @@ func (t *Table) joinStart(ctx context.Context, first start) error {
 	case err != nil:
 		return fmt.Errorf("lease table %s: write to the first start: %w", t.cfg.Table, err)
 	case it == nil:
-		return fmt.Errorf("lease table %s: row %s was deleted meanwhile", t.cfg.Table, startKey)
+		return fmt.Errorf("lease table %s: row %s was deleted in the meantime", t.cfg.Table, startKey)
 	}
 	// If the condition failed, another worker started at the same time: its row counts.
-	return t.takeStart(it)
+	return t.setStart(it)
 }
 
-// noteCreation notes when the stream was created, once no row of its shards is
-// foreign: it is written last, so that a worker that ends before repeats the rest.
-func (t *Table) noteCreation(ctx context.Context) error {
+// writeCreation writes when the stream was created, once no row is foreign. It is written
+// last, so that the next worker repeats the other steps if this worker stops before.
+func (t *Table) writeCreation(ctx context.Context) error {
 	t.mu.Lock()
 	first := t.start
-	due := first.anew && t.noneIsForeign()
+	due := first.streamRecreated && t.noneIsForeign()
 	t.mu.Unlock()
 	if !due {
 		return nil
@@ -255,26 +256,28 @@ func (t *Table) noteCreation(ctx context.Context) error {
 	if it == nil {
 		return err // nil if the row was deleted
 	}
-	return t.takeStart(it)
+	return t.setStart(it)
 }
 
-// begin is where reading a shard begins that has a row without a checkpoint, or none.
-func (s start) begin(shardID string, r row) Position {
+// positionFor returns where the reading of a shard begins that has no checkpoint. r is its
+// row, or zero.
+func (s start) positionFor(shardID string, r row) Position {
 	if r.start != nil {
 		return *r.start
 	}
-	return s.of(shardID)
+	return s.defaultPosition(shardID)
 }
 
-// of is where reading a shard begins that has neither a checkpoint nor a position.
-func (s start) of(shardID string) Position {
+// defaultPosition returns where the reading of a shard begins that has neither a checkpoint
+// nor its own position.
+func (s start) defaultPosition(shardID string) Position {
 	if shardID > s.lastShard {
 		return Position{kind: trimHorizon}
 	}
 	return s.position
 }
 
-// missingTable reports whether DynamoDB says that the table does not exist.
+// missingTable reports whether err is DynamoDB's error for a table that does not exist.
 func missingTable(err error) bool {
 	var missing *types.ResourceNotFoundException
 	return errors.As(err, &missing)

@@ -16,7 +16,7 @@ import (
 
 const logsARN = "arn:aws:kinesis:us-east-1:1:stream/logs"
 
-// openStream opens a worker's view of a table for a stream.
+// openStream opens a stream's table for a worker.
 func openStream(t *testing.T, db DynamoDB, name, worker string, stream Stream, shards ...Shard) *Table {
 	t.Helper()
 	position, _ := ParsePosition("LATEST")
@@ -31,9 +31,9 @@ func openStream(t *testing.T, db DynamoDB, name, worker string, stream Stream, s
 	return table
 }
 
-// What the table notes of the stream is completed by workers that know more, and left
-// as it is by those that know less.
-func TestStreamIsNoted(t *testing.T) {
+// Workers that know more about the stream complete the attributes in the table. Workers that
+// know less do not change them.
+func TestStreamAttributes(t *testing.T) {
 	created := time.UnixMilli(1_700_000_000_000)
 	name, arn := Stream{Name: "logs"}, Stream{Name: "logs", ARN: logsARN}
 	since := Stream{Name: "logs", ARN: logsARN, Created: created}
@@ -60,43 +60,43 @@ func TestStreamIsNoted(t *testing.T) {
 	f([]Stream{{}, name}, "logs", "")
 }
 
-// A worker that does not know when the stream was created does not take it for another.
+// A worker that does not know the creation time does not take the stream for another one.
 func TestUnknownCreation(t *testing.T) {
-	f := func(mine time.Time, noted string, anew bool) {
+	f := func(mine time.Time, noted string, streamRecreated bool) {
 		t.Helper()
 		a := unconnected(t, "a")
 		a.stream = Stream{Name: "logs", Created: mine}
-		if err := a.takeStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.anew != anew {
-			t.Errorf("created %s, noted %q: created again: %v, %v", mine, noted, a.start.anew, err)
+		if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.streamRecreated != streamRecreated {
+			t.Errorf("created %s, noted %q: created again: %v, %v", mine, noted, a.start.streamRecreated, err)
 		}
 	}
 	at := time.UnixMilli(1000)
 	f(at, "1000", false)
 	f(time.UnixMilli(2000), "1000", true)
 	f(time.UnixMilli(10_000), "9000", true)
-	f(at, "2000", false) // by a worker that started later
+	f(at, "2000", false) // written by a worker that started later
 	f(at, "", false)
 	f(time.Time{}, "1000", false)
 }
 
-// Shards that Kinesis listed at the first start begin at the initial position, whatever
-// the order of the listing; later ones at their oldest records.
+// Shards that were listed at the first start begin at the initial position, whatever the order
+// of the listing. Later shards begin at their oldest records.
 func TestShardsOfTheFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := openAt(t, fakeDB(), tableName(), "a", "LATEST", Shard{ID: child}, Shard{ID: shard0}, Shard{ID: parent1})
 		for _, id := range []string{shard0, parent1, child} {
-			if p := a.start.of(id); p.kind != atTimestamp {
+			if p := a.start.defaultPosition(id); p.kind != atTimestamp {
 				t.Errorf("%s begins at %s", id, p)
 			}
 		}
-		if p := a.start.of("shardId-999999999999"); p.kind != trimHorizon {
+		if p := a.start.defaultPosition("shardId-999999999999"); p.kind != trimHorizon {
 			t.Errorf("a later shard begins at %s", p)
 		}
 	})
 }
 
-// A worker that joins an earlier start meets what others did to the row since it read it.
-func TestJoinStart(t *testing.T) {
+// updateStart takes into account that others changed the row since it was read.
+func TestUpdateStart(t *testing.T) {
 	f := func(name string, change func(t *testing.T, db *faultyDB, table string), check func(err error) bool, wantStream string) {
 		t.Helper()
 		for _, seen := range []string{"logs", ""} {
@@ -104,11 +104,11 @@ func TestJoinStart(t *testing.T) {
 				db, table := &faultyDB{Client: fakeDB()}, tableName()
 				a := openStream(t, db, table, "a", Stream{Name: "logs"})
 				change(t, db, table)
-				if err := a.joinStart(t.Context(), start{stream: seen}); !check(err) {
-					t.Errorf("%s, seen of %q: %v", name, seen, err)
+				if err := a.updateStart(t.Context(), start{stream: seen}); !check(err) {
+					t.Errorf("%s, read with stream %q: %v", name, seen, err)
 				}
 				if noted := text(rawRow(t, db.Client, table, startKey)[attrStream]); noted != wantStream {
-					t.Errorf("%s, seen of %q: the row is of %q", name, seen, noted)
+					t.Errorf("%s, read with stream %q: the row has %q", name, seen, noted)
 				}
 			})
 		}
@@ -129,7 +129,9 @@ func TestJoinStart(t *testing.T) {
 		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(startKey)}}); err != nil {
 			t.Fatal(err)
 		}
-	}, func(err error) bool { return err != nil && strings.Contains(err.Error(), "was deleted meanwhile") }, "")
+	}, func(err error) bool {
+		return err != nil && strings.Contains(err.Error(), "was deleted in the meantime")
+	}, "")
 	f("no answer", func(_ *testing.T, db *faultyDB, _ string) { db.inject(unanswered) }, func(err error) bool { return errors.Is(err, errBroken) }, "logs")
 }
 
@@ -137,9 +139,9 @@ func unanswered(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateIte
 	return nil, errBroken
 }
 
-// The creation time of a stream that was created again is noted once, by one write, and
-// never over that of a still later one.
-func TestCreationIsNotedOnce(t *testing.T) {
+// The creation time of a stream that was created again is written once, and never overwrites
+// that of a later one.
+func TestCreationIsWrittenOnce(t *testing.T) {
 	created := func(n int64) Stream { return Stream{Name: "logs", ARN: logsARN, Created: time.UnixMilli(n)} }
 	f := func(name string, change func(t *testing.T, db *faultyDB, table string), want string, wantWrites int64, wantErr error) {
 		t.Helper()
@@ -147,13 +149,13 @@ func TestCreationIsNotedOnce(t *testing.T) {
 			db, table := &faultyDB{Client: fakeDB()}, tableName()
 			openStream(t, db, table, "a", created(1000))
 			b := openStream(t, db, table, "b", created(2000))
-			if !b.start.anew {
-				t.Fatalf("%s: the stream is not taken for a later one", name)
+			if !b.start.streamRecreated {
+				t.Fatalf("%s: the stream does not count as created again", name)
 			}
 			change(t, db, table)
 			before := db.writes.Load()
 			for range 3 {
-				if err := b.noteCreation(t.Context()); !errors.Is(err, wantErr) {
+				if err := b.writeCreation(t.Context()); !errors.Is(err, wantErr) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -161,12 +163,12 @@ func TestCreationIsNotedOnce(t *testing.T) {
 				t.Errorf("%s: %d writes", name, n)
 			}
 			if noted := text(rawRow(t, db.Client, table, startKey)[attrCreated]); noted != want {
-				t.Errorf("%s: %s is noted", name, noted)
+				t.Errorf("%s: %s is written", name, noted)
 			}
 		})
 	}
 	f("as it was", func(*testing.T, *faultyDB, string) {}, "2000", 1, nil)
-	f("a later one is noted", func(t *testing.T, db *faultyDB, table string) {
+	f("a later one is written", func(t *testing.T, db *faultyDB, table string) {
 		it := rawRow(t, db.Client, table, startKey)
 		it[attrCreated] = str("3000")
 		putRow(t, db.Client, table, it)
@@ -179,8 +181,8 @@ func TestCreationIsNotedOnce(t *testing.T) {
 	f("no answer", func(_ *testing.T, db *faultyDB, _ string) { db.inject(unanswered) }, "1000", 3, errBroken)
 }
 
-// A lease is acquired by the row that was seen: not when the row has changed since.
-func TestAcquiresTheRowThatWasSeen(t *testing.T) {
+// A lease is not acquired if the row has changed since it was observed.
+func TestAcquireChangedRow(t *testing.T) {
 	f := func(name string, seen, change item, want bool) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -211,19 +213,19 @@ func TestAcquiresTheRowThatWasSeen(t *testing.T) {
 	}
 	first := func(n string) item { return item{attrFirst: str(n)} }
 	f("as it was", first("10"), first("10"), true)
-	f("a row of before", item{}, item{}, true)
+	f("an older row", item{}, item{}, true)
 	f("deleted", first("10"), nil, false)
-	f("a row of before, deleted", item{}, nil, false)
+	f("an older row, deleted", item{}, nil, false)
 	f("finished", first("10"), item{attrFirst: str("10"), attrCheckpoint: str("SHARD_END")}, false)
 	f("taken", first("10"), item{attrFirst: str("10"), attrOwner: str("b"), attrEpoch: num(2)}, false)
 	f("another shard's", first("9"), first("9"), true)
 	f("another shard's, finished", item{attrFirst: str("9"), attrCheckpoint: str("SHARD_END")}, item{attrFirst: str("9"), attrCheckpoint: str("SHARD_END")}, true)
 	f("another shard's, renewed since", first("9"), first("10"), false)
-	f("a row of before, renewed since", item{}, first("10"), false)
+	f("an older row, renewed since", item{}, first("10"), false)
 }
 
-// Nothing that another shard left in a row is in the row once it is acquired.
-func TestForeignRowIsEmptied(t *testing.T) {
+// When a foreign row is acquired, all attributes of the other shard are removed.
+func TestForeignRowIsCleared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "10"})
@@ -246,7 +248,7 @@ func TestForeignRowIsEmptied(t *testing.T) {
 		if lease.Start().kind != trimHorizon || lease.epoch != 4 {
 			t.Errorf("start %s, epoch %d", lease.Start(), lease.epoch)
 		}
-		// A worker that starts later knows since when it is unread, too.
+		// A worker that starts later also knows since when it is unread.
 		since := lease.UnreadSince()
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
@@ -259,7 +261,7 @@ func TestForeignRowIsEmptied(t *testing.T) {
 	})
 }
 
-// A shard that Kinesis lists without its first number is not noted in its row.
+// The first number is not written if the listing has none.
 func TestUnknownFirstNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -271,9 +273,8 @@ func TestUnknownFirstNumber(t *testing.T) {
 	})
 }
 
-// The reading of a shard that another shard's row was held for ends once, with one line;
-// other shards are read on.
-func TestDisown(t *testing.T) {
+// The reading of a shard with a foreign row ends, with one log line. Other shards continue.
+func TestStopForeign(t *testing.T) {
 	a := unconnected(t, "a")
 	var lines bytes.Buffer
 	a.cfg.Log = zerolog.New(&lines)
@@ -289,12 +290,12 @@ func TestDisown(t *testing.T) {
 	if a.shards[shard0].lease.reading.Err() == nil || a.shards[parent1].lease.reading.Err() != nil {
 		t.Errorf("%s: %v, %s: %v", shard0, a.shards[shard0].lease.reading.Err(), parent1, a.shards[parent1].lease.reading.Err())
 	}
-	if n := strings.Count(lines.String(), "of another stream"); n != 1 {
+	if n := strings.Count(lines.String(), "belongs to another stream"); n != 1 {
 		t.Errorf("%d lines: %s", n, &lines)
 	}
 }
 
-// A finished row of another shard counts as finished once Kinesis has no shard of its id.
+// A foreign finished row counts as finished once Kinesis has no shard with its id.
 func TestForeignRowOfAShardThatIsGone(t *testing.T) {
 	a := unconnected(t, "a")
 	rows := map[string]row{shard0: {first: "10", checkpoint: "SHARD_END"}}
@@ -311,7 +312,7 @@ func TestForeignRowOfAShardThatIsGone(t *testing.T) {
 	f("gone", []Shard{{ID: parent1}}, true)
 }
 
-// Workers of before noted no destination: they write to no other one.
+// Older workers recorded no destination: this is not reported as a different one.
 func TestNoOtherDestination(t *testing.T) {
 	a := unconnected(t, "a")
 	a.cfg.Domain, a.cfg.IndexPrefix = "search.example.com", "logs"
@@ -324,8 +325,8 @@ func TestNoOtherDestination(t *testing.T) {
 	}
 }
 
-// A row in this worker's name that changes though this worker has no lease on it is
-// another's. One that this worker renews, takes or took before is not.
+// If a row with this worker's name changes although this worker does not hold its lease,
+// another worker has the same name. A row that this worker renews or acquires is ignored.
 func TestRowInTheNameOfThisWorker(t *testing.T) {
 	f := func(name string, before, after row, held, want bool) {
 		t.Helper()
@@ -334,23 +335,23 @@ func TestRowInTheNameOfThisWorker(t *testing.T) {
 		a.cfg.Log = zerolog.New(&lines)
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.note(shard0, before, time.Now())
+		a.noteRow(shard0, before, time.Now())
 		if held {
 			a.shards[shard0].lease = &Lease{}
 			defer forgetLeases(a)
 		}
-		a.note(shard0, after, time.Now())
+		a.noteRow(shard0, after, time.Now())
 		if lines.Len() > 0 {
-			t.Errorf("%s: logged %q, but a late request of this worker can have done it", name, &lines)
+			t.Errorf("%s: logged %q, but a late request of this worker may have caused it", name, &lines)
 		}
 		after.counter++
-		if a.note(shard0, after, time.Now().Add(a.cfg.LeaseDuration)); strings.Contains(lines.String(), "WORKER_ID") != want {
+		if a.noteRow(shard0, after, time.Now().Add(a.cfg.LeaseDuration)); strings.Contains(lines.String(), "WORKER_ID") != want {
 			t.Errorf("%s: logged %q", name, &lines)
 		}
 	}
 	f("renewed by another", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, false, true)
 	f("renewed", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 1, counter: 2}, true, false)
 	f("taken", row{owner: "b", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, true, false)
-	f("taken again", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, true, false)
+	f("acquired again", row{owner: "a", epoch: 1, counter: 1}, row{owner: "a", epoch: 2, counter: 2}, true, false)
 	f("another's", row{owner: "b", epoch: 1, counter: 1}, row{owner: "b", epoch: 1, counter: 2}, false, false)
 }

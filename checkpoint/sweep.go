@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// Upkeep of the rows: those that nobody needs are deleted, and finished ones of older
-// tables get the start of their shard.
+// Row maintenance: unneeded rows are deleted, and finished rows of older tables get the
+// StartingSequenceNumber of their shard.
 
-// mostRemoved rows are deleted in one Sync, which has more to do.
-const mostRemoved = 20
+// maxRowsPerSync bounds the rows that one Sync deletes, and those that it updates.
+const maxRowsPerSync = 20
 
-// sweep deletes the rows that nobody needs any more.
+// sweep deletes rows that are no longer needed.
 func (t *Table) sweep(ctx context.Context) error {
 	t.mu.Lock()
 	rows := t.snapshotLocked().unneeded()
 	t.mu.Unlock()
 	removed := 0
-	for id, r := range rows { // in any order, so that workers share the work
-		if removed++; removed > mostRemoved {
+	for id, r := range rows { // in random order, so that workers share the work
+		if removed++; removed > maxRowsPerSync {
 			break
 		}
 		if err := t.remove(ctx, id, r); err != nil {
@@ -30,14 +30,14 @@ func (t *Table) sweep(ctx context.Context) error {
 	return nil
 }
 
-// adopt notes of which shard the rows are that are finished and do not say so: those
-// of a table that is older than that attribute. Others get it with their next lease.
-func (t *Table) adopt(ctx context.Context) error {
+// backfillFirst adds the StartingSequenceNumber to finished rows that lack it, because they
+// are older than the attribute. Other rows get it when their lease is next acquired.
+func (t *Table) backfillFirst(ctx context.Context) error {
 	t.mu.Lock()
 	snap := t.snapshotLocked()
 	firsts := make(map[string]string)
 	for id, s := range t.shards {
-		if first := s.listed.First; s.seen.first == "" && first != "" && s.isListed() && snap.isFinished(s) && len(firsts) < mostRemoved {
+		if first := s.listed.First; s.seen.first == "" && first != "" && s.isListed() && snap.isFinished(s) && len(firsts) < maxRowsPerSync {
 			firsts[id] = first
 		}
 	}
@@ -51,17 +51,16 @@ func (t *Table) adopt(ctx context.Context) error {
 		}
 		if it != nil {
 			t.mu.Lock()
-			t.note(id, readRow(it), time.Now())
+			t.noteRow(id, readRow(it), time.Now())
 			t.mu.Unlock()
 		}
 	}
 	return nil
 }
 
-// unneeded returns the rows that nobody needs any more: of shards that Kinesis has
-// forgotten, those that are finished, and those that say nothing, which a late
-// request can leave behind. An unfinished one with a checkpoint stays, for people
-// to see.
+// unneeded returns the rows that are no longer needed. They belong to shards that Kinesis no
+// longer has, and are finished or have no checkpoint, as a late request can leave them
+// behind. An unfinished row with a checkpoint is kept for people to see.
 func (snap *snapshot) unneeded() map[string]row {
 	rows := make(map[string]row)
 	for id, s := range snap.shards {
@@ -72,8 +71,8 @@ func (snap *snapshot) unneeded() map[string]row {
 	return rows
 }
 
-// isAwaited reports whether nothing is read yet of a child of a shard: until then the row of
-// its parent says since when it is unread.
+// isAwaited reports whether a child of a shard is not read yet. Until then the parent's row
+// shows since when the child is unread.
 func (snap *snapshot) isAwaited(parent string) bool {
 	for _, s := range snap.shards {
 		if s.seen.exists && !s.seen.neverRead() || s.isGone() {
@@ -86,7 +85,7 @@ func (snap *snapshot) isAwaited(parent string) bool {
 	return false
 }
 
-// remove deletes a row that is as it was seen.
+// remove deletes a row if it is unchanged.
 func (t *Table) remove(ctx context.Context, shardID string, seen row) error {
 	when := finished()
 	if !seen.finished() {

@@ -15,10 +15,10 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// Table, the view that one worker has of the lease table: its configuration, its life from
-// Open to Close, and the conditional update that every other file writes by.
+// Table: one worker's access to the lease table, its configuration, and its life from Open
+// to Close.
 
-// DynamoDB is what the table needs of the service's client.
+// DynamoDB is the part of the service's client that this package uses.
 type DynamoDB interface {
 	CreateTable(context.Context, *dynamodb.CreateTableInput, ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error)
 	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
@@ -27,77 +27,79 @@ type DynamoDB interface {
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 }
 
-// MinLeaseDuration leaves a heartbeat time for an answer and a second try.
+// MinLeaseDuration is the minimum lease duration. It leaves each heartbeat time for an
+// answer and a second try.
 const MinLeaseDuration = time.Second
 
-// createTimeout bounds the calls that ask for the table and create it, and
-// tableDeadline the wait for one that was just created.
+// createTimeout bounds the calls that describe and create the table, and tableDeadline the
+// wait for a table that was just created.
 const (
 	createTimeout = 15 * time.Second
 	tableDeadline = 2 * time.Minute
 )
 
-// Config describes a worker's view of the lease table.
+// Config configures a worker's Table.
 type Config struct {
 	// Table is the table's name; it is created when it does not exist.
 	Table string
-	// Domain and IndexPrefix are the host of OpenSearch and the prefix of the indices
-	// that this worker writes to: the table notes them, so that two services which
-	// share it by mistake are found.
+	// Domain and IndexPrefix are the OpenSearch host and the prefix of the indices that this
+	// worker writes to. The table records them, so that two services which share it by mistake
+	// are detected.
 	Domain, IndexPrefix string
-	// Worker names this worker; no two living workers may share a name.
+	// Worker is this worker's name. Running workers must have different names.
 	Worker string
 	// LeaseDuration is how long a silent worker keeps its shards, at least
 	// MinLeaseDuration. A lease is renewed three times within it.
 	LeaseDuration time.Duration
-	// InitialPosition is where the application starts on its first start ever. The zero
-	// value is TRIM_HORIZON; with another one, a later start warns that it is ignored when
-	// the first start had another.
+	// InitialPosition is where the application begins to read on its first start ever. The
+	// zero value is TRIM_HORIZON. Any other value is logged as ignored if it differs from that
+	// of the first start.
 	InitialPosition Position
-	// Clock is the wall clock that LeaseTimeout, which is for people, is written
-	// by; time.Now if nil.
+	// Clock is the wall clock for LeaseTimeout, which is for people only. It is time.Now if
+	// nil.
 	Clock func() time.Time
 	Log   zerolog.Logger
 }
 
-// Table is the lease table as one worker uses it. consumer/kcl makes it the Checkpointer
+// Table is the lease table as one worker uses it. consumer/kcl adapts it to the Checkpointer
 // of vmware-go-kcl-v2.
 //
-// Lock order: Table.mu, then Lease.mu. No request is made under either.
+// Lock order: Table.mu, then Lease.mu. No request is made while either is held.
 type Table struct {
 	cfg Config
 	db  DynamoDB
 
-	// ctx ends at Close, and with it the heartbeats and what is written for leases.
+	// ctx ends at Close. It ends the heartbeats and the writes for leases.
 	ctx    context.Context
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // heartbeats and releases
 	writes statelog.Changes
 
-	mu       sync.Mutex
-	shards   shardStates
-	clock    kinesisClock
-	scanned  time.Time // when the rows were read last
-	looked   time.Time // when that scan began
-	listing  time.Time // when the shards were listed last
-	listedAt time.Time // the same by Kinesis' clock
-	retried  time.Time // when the failing shards were to be retried soon
-	cooldown cooldown
-	refusals refusals
-	claimed  time.Time     // when this worker claimed a lease last
-	changed  chan struct{} // closed when there may be something to take
-	stream   Stream        // set by Open
-	start    start
-	replaced bool      // the stream was created again since Open
-	absences int       // scans in a row that lack the row of the first start
-	again    time.Time // when the table was seen to be made again, zero if it was not
-	// deletionLogged is set from the line that says that the table was deleted until it
-	// is made again.
+	mu             sync.Mutex
+	shards         shardStates
+	clock          kinesisClock
+	scanned        time.Time // when the last scan ended
+	scanBegan      time.Time // when that scan began
+	listing        time.Time // when the shards were last listed
+	listedAt       time.Time // the same by Kinesis' clock
+	retried        time.Time // when retrySoon last scheduled tries
+	cooldown       cooldown
+	refusals       refusals
+	claimed        time.Time     // when this worker last claimed a lease
+	changed        chan struct{} // closed when a lease may have become free
+	stream         Stream        // set by Open
+	start          start
+	streamReplaced bool      // the stream was created again since Open
+	absences       int       // consecutive scans without the row of the first start
+	recreatedAt    time.Time // when this worker noticed that the table was created again, zero if it was not
+	// deletionLogged is set from the log line about the deleted table until the table is
+	// created again.
 	deletionLogged bool
-	warned         map[string]bool // what warnings were logged that come once
+	warned         map[string]bool // warnings that are logged only once
 }
 
-// New checks the configuration; Open makes the table ready.
+// New returns a Table, or an error if the configuration is invalid. Open must be called
+// before use.
 func New(cfg Config, db DynamoDB) (*Table, error) {
 	switch {
 	case cfg.Table == "":
@@ -125,8 +127,8 @@ func New(cfg Config, db DynamoDB) (*Table, error) {
 	return t, nil
 }
 
-// Open creates the table of a stream if it does not exist, and settles where the
-// application starts. A table of another stream is an *OtherStreamError.
+// Open creates the stream's table if it does not exist, and determines where the application
+// starts. It returns *OtherStreamError if the table belongs to another stream.
 func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	t.stream = stream
 	if err := t.ensureTable(ctx, tableDeadline); err != nil {
@@ -142,10 +144,10 @@ func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	if err != nil {
 		return err
 	}
-	if err := t.settleStart(ctx, shards, len(rows) > 0, now); err != nil {
+	if err := t.initStart(ctx, shards, len(rows) > 0, now); err != nil {
 		return err
 	}
-	t.tell(now)
+	t.setClock(now)
 	t.observe(shards, rows, begun, scanned)
 	t.reportCreatedAgain()
 	return nil
@@ -157,22 +159,22 @@ func (t *Table) signal() {
 	t.changed = make(chan struct{})
 }
 
-// ReleaseAll releases the leases whose readers have not, each with its last
-// checkpoint, and does not wait for it: a reader can hang in a sleep or a call. No more
-// records of any shard may be accepted.
+// ReleaseAll releases all leases that are still held, each with its last checkpoint. It does
+// not wait for the readers, which can hang in a sleep or a call. No more records of any shard
+// may be accepted.
 func (t *Table) ReleaseAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.shards {
 		if lease := s.lease; lease != nil && t.ctx.Err() == nil {
-			// The reader gets its error, if it ever ends.
+			// The reader gets the error from Release, if it ever ends.
 			t.tasks.Go(func() { _ = lease.release() })
 		}
 	}
 }
 
-// Close ends the heartbeats without releasing what is still held: other
-// workers take it over after the lease duration. It returns when they ended.
+// Close ends the heartbeats and returns when they have ended. It does not release leases that
+// are still held: other workers take them over after the lease duration.
 func (t *Table) Close() {
 	t.mu.Lock()
 	t.cancel()
@@ -180,7 +182,7 @@ func (t *Table) Close() {
 	t.tasks.Wait()
 }
 
-// Shards counts the open shards of the stream as they were listed last.
+// Shards returns the number of open shards in the last listing.
 func (t *Table) Shards() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -193,7 +195,7 @@ func (t *Table) Shards() int {
 	return n
 }
 
-// Held counts the leases this worker holds.
+// Held returns the number of leases that this worker holds.
 func (t *Table) Held() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,13 +208,13 @@ func (t *Table) Held() int {
 	return n
 }
 
-// ensureTable creates the table on ResourceNotFound alone: any other error
-// does not show whether it exists. It waits until the table can be used, for
-// a time at most.
+// ensureTable creates the table if it does not exist, and waits until it can be used. It
+// creates it only after a ResourceNotFoundException: other errors do not show whether the
+// table exists. The wait is bounded by most.
 func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	name := aws.String(t.cfg.Table)
 	whole := ctx
-	// No lease is held yet that could be lost meanwhile.
+	// No lease is held yet that could be lost while these calls wait.
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})

@@ -34,14 +34,14 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
 }
 
-// realDB is a client of DynamoDB Local that sends each request once.
+// realDB returns a client of DynamoDB Local that sends each request once.
 func realDB(t *testing.T) *dynamodb.Client { return newDB(localtest.DynamoDB(t), transport) }
 
-// fakeDB is a client of a DynamoDB in process, which a bubble of synctest can
-// hold. Its calls take no time.
+// fakeDB returns a client of an in-process DynamoDB that can be used in a synctest bubble. Its
+// calls take no time.
 func fakeDB() *dynamodb.Client { return slowDB(0) }
 
-// slowDB is one whose calls take some time each, so that they overlap.
+// slowDB is like fakeDB, but its calls take some time, so that they overlap.
 func slowDB(delay time.Duration) *dynamodb.Client {
 	db := fakeaws.Inject(fakedynamodb.New(fakedynamodb.Options{}), func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{Delay: delay} })
 	return newDB(fakeEndpoint, fakeaws.RoundTripper(db))
@@ -62,9 +62,9 @@ func newDB(endpoint string, transport http.RoundTripper) *dynamodb.Client {
 // long is set by make test-long.
 var long = os.Getenv("LOGSLUICE_LONG") != ""
 
-// onDynamoDB runs a test whose times count: in virtual time, on the DynamoDB in process,
-// so that it says the same on any machine. make test-long runs it on the real DynamoDB
-// Local, too.
+// onDynamoDB runs a test that checks times: in virtual time with the in-process DynamoDB, so
+// that the result does not depend on the machine. make test-long also runs it with DynamoDB
+// Local.
 func onDynamoDB(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, fakeDB()) })
@@ -73,8 +73,8 @@ func onDynamoDB(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
 	}
 }
 
-// onBoth runs a test whose times do not count, with patient workers, on the DynamoDB in
-// process and on the real DynamoDB Local.
+// onBoth runs a test that does not check times, with patient workers, with the in-process
+// DynamoDB and with DynamoDB Local.
 func onBoth(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
 	t.Run("fake", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { f(t, slowDB(10*time.Millisecond)) })
@@ -82,8 +82,8 @@ func onBoth(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
 	t.Run("real", func(t *testing.T) { f(t, realDB(t)) })
 }
 
-// took checks how long something took: exactly that in virtual time, and in real time up
-// to early less or late more.
+// took checks how long something took: exactly exact in virtual time, and in real time up to
+// early less or late more.
 func took(t *testing.T, db *dynamodb.Client, what string, begun time.Time, exact, early, late time.Duration) {
 	t.Helper()
 	if *db.Options().BaseEndpoint == fakeEndpoint {
@@ -100,7 +100,7 @@ func tableName() string {
 	return fmt.Sprintf("leases-%d-%d", time.Now().UnixNano(), tables.Add(1))
 }
 
-// open makes a worker's view of a table.
+// open opens a table for a worker.
 func open(t *testing.T, db DynamoDB, name, worker string, shards ...Shard) *Table {
 	t.Helper()
 	return openAt(t, db, name, worker, "TRIM_HORIZON", shards...)
@@ -115,7 +115,7 @@ func openAt(t *testing.T, db DynamoDB, name, worker, initial string, shards ...S
 	return openFor(t, db, name, worker, leaseDuration, position, shards...)
 }
 
-// openPatient makes the view of a worker whose requests may take long.
+// openPatient opens a table for a worker whose requests may take long.
 func openPatient(t *testing.T, db DynamoDB, name, worker string, shards ...Shard) *Table {
 	t.Helper()
 	return openFor(t, db, name, worker, 10*time.Minute, Position{kind: trimHorizon}, shards...)
@@ -134,14 +134,14 @@ func openFor(t *testing.T, db DynamoDB, name, worker string, lease time.Duration
 	return table
 }
 
-// lists is a listing that shows these shards.
+// lists returns a listing of these shards.
 func lists(shards ...Shard) List {
 	return func(context.Context) ([]Shard, time.Time, error) {
 		return append([]Shard{}, shards...), time.Now(), nil
 	}
 }
 
-// resync is a Sync with the same shards as before.
+// resync calls Sync with the same shards as before.
 func resync(t *testing.T, table *Table) {
 	t.Helper()
 	if err := table.Sync(t.Context(), lists(table.listed()...)); err != nil {
@@ -161,7 +161,7 @@ func (t *Table) listed() []Shard {
 	return shards
 }
 
-// tick does for one shard what the KCL has done for it in a tick.
+// tick makes the calls that the KCL makes for one shard in a tick.
 func tick(table *Table, id string) error {
 	if _, checkpoint := table.Observed(id); checkpoint == ShardEnd {
 		return errors.New("shard is at its end")
@@ -170,7 +170,7 @@ func tick(table *Table, id string) error {
 	return err
 }
 
-// acquired takes a lease that must be there for the taking.
+// acquired acquires a lease that must be available.
 func acquired(t *testing.T, table *Table, id string) *Lease {
 	t.Helper()
 	resync(t, table)
@@ -210,10 +210,10 @@ func putRow(t *testing.T, db *dynamodb.Client, table string, it item) {
 	}
 }
 
-// poll is the time between two looks of a test.
+// poll is the time between two checks of a test.
 const poll = leaseDuration / 50
 
-// eventually waits for something that must come true within a few leases.
+// eventually waits for a condition that must become true within a few lease durations.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(6 * leaseDuration); time.Now().Before(deadline); time.Sleep(poll) {
@@ -221,15 +221,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			return
 		}
 	}
-	t.Fatalf("not seen in time: %s", what)
+	t.Fatalf("not true in time: %s", what)
 }
 
-// faultyDB stands between a table and DynamoDB.
+// faultyDB is a proxy between a table and DynamoDB.
 type faultyDB struct {
 	*dynamodb.Client
 	scans  atomic.Int64
 	writes atomic.Int64
-	// update answers an UpdateItem in place of the real one, unless it is nil.
+	// update, unless it is nil, replaces UpdateItem.
 	update atomic.Pointer[func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)]
 }
 
@@ -288,7 +288,7 @@ func TestOpenCreatesTable(t *testing.T) {
 	})
 }
 
-// A failed DescribeTable says nothing of whether the table exists.
+// A failed DescribeTable does not show whether the table exists.
 func TestOpenCreatesTableOnlyWhenMissing(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &undescribable{Client: real}
@@ -321,8 +321,8 @@ func (u *undescribable) CreateTable(ctx context.Context, in *dynamodb.CreateTabl
 	return u.Client.CreateTable(ctx, in, opts...)
 }
 
-// In steady state a worker costs one paginated scan a sync, whatever the number
-// of shards, and nothing else; a lease costs its renewals.
+// In steady state a worker makes one paginated scan per sync, regardless of the number of
+// shards, and the renewals of its leases.
 func TestOneScanPerSync(t *testing.T) {
 	onBoth(t, func(t *testing.T, real *dynamodb.Client) {
 		db := &faultyDB{Client: real}

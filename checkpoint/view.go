@@ -11,55 +11,54 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// The lease table as the command leases and doctor show it: read once, and judged by the
-// rules that workers follow.
+// The lease table as the command leases and doctor show it: read once, and evaluated with
+// the rules that workers follow.
 
 // ErrNoTable is returned when the lease table does not exist.
 var ErrNoTable = errors.New("the lease table does not exist")
 
-// State is what a shard's lease is doing.
+// State is the state of a shard's lease.
 type State string
 
 // States of a shard.
 const (
 	StateActive     State = "active"      // a worker owns it
-	StateClaimed    State = "claimed"     // it is being handed over
-	StateFree       State = "free"        // nobody owns it
-	StateFailing    State = "failing"     // it cannot be read: it is tried again now and then
+	StateClaimed    State = "claimed"     // it is being handed off to another worker
+	StateFree       State = "free"        // no worker owns it
+	StateFailing    State = "failing"     // it cannot be read and is retried
 	StateWaiting    State = "waiting"     // a parent is not finished
-	StateNotStarted State = "not started" // Kinesis lists it, the table has no row
+	StateNotStarted State = "not started" // Kinesis lists it, but the table has no row
 	StateFinished   State = "finished"
-	StateForeign    State = "other stream" // its row is of another stream: whoever takes it reads it from its oldest record
-	StateExpired    State = "expired"      // unfinished, and Kinesis has forgotten it
+	StateForeign    State = "other stream" // its row belongs to another stream: the next owner reads it from its oldest record
+	StateExpired    State = "expired"      // unfinished, and Kinesis no longer has it
 )
 
-// Row is what is known of one shard.
+// Row describes one shard and its lease.
 type Row struct {
 	Shard
 	State   State
 	Owner   string // "" if none
-	Claimer string // the worker it is handed to, "" if none
-	// FailedBy is the worker that failed last to read the shard if it is failing.
+	Claimer string // the worker that has claimed it, "" if none
+	// FailedBy is the worker that last failed to read the shard if it is failing.
 	FailedBy   string
-	Checkpoint string // sequence number, SHARD_END, or "" if there is none
+	Checkpoint string // sequence number, SHARD_END, or "" if it has none
 	// Start is where reading begins without a checkpoint.
 	Start Position
-	// LastSign is when the owner, or the last one there was, gave its last sign of
-	// life by its own clock; zero if the row does not say. For people only.
+	// LastSign is when the current or last owner gave its last sign of life, by its own
+	// clock. It is zero if the row does not record it. For people only.
 	LastSign time.Time
-	// ReadThrough is the time up to which every record is read and acknowledged, and
-	// ReadAt that of the last answer to a read, both by Kinesis' clock; zero if the row
-	// does not tell.
+	// ReadThrough is the time up to which every record is read and acknowledged, and ReadAt
+	// that of the last answer to a read, both by Kinesis' clock. They are zero if the row does
+	// not record them.
 	ReadThrough, ReadAt time.Time
-	// ReadRate is how many seconds of the stream were last read per second, 0 if that
-	// is not known.
+	// ReadRate is how many seconds of the stream were last read per second, 0 if unknown.
 	ReadRate float64
-	// Gaps are the intervals of which records can have expired unread.
+	// Gaps are the intervals in which records may have expired unread.
 	Gaps Gaps
 }
 
-// Unread returns how long no worker had an answer of a shard that is there to be read,
-// 0 if that is not known. now is by Kinesis' clock.
+// Unread returns the time since Kinesis last answered a read of a shard that should be
+// read, 0 if unknown. now is by Kinesis' clock.
 func (r Row) Unread(now time.Time) time.Duration {
 	switch r.State {
 	case StateFinished, StateExpired, StateWaiting:
@@ -71,7 +70,7 @@ func (r Row) Unread(now time.Time) time.Duration {
 	return max(now.Sub(r.ReadAt), 0)
 }
 
-// View is the lease table at one moment, for those who take no leases.
+// View is the lease table at one moment, for commands, which take no leases.
 type View struct {
 	db    DynamoDB
 	table string
@@ -79,14 +78,14 @@ type View struct {
 	first start
 }
 
-// viewTimeout bounds one request, or one scan, of those who take no leases.
+// viewTimeout bounds one request or one scan of a command.
 const viewTimeout = 30 * time.Second
 
-// Look reads the lease table. A table that does not exist is ErrNoTable.
+// Look reads the lease table. It returns ErrNoTable if the table does not exist.
 func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	// A table without a first start is one of vmware-go-kcl-v2.
+	// A table without a first start was created by vmware-go-kcl-v2.
 	v := &View{db: db, table: table, rows: make(map[string]row), first: start{position: Position{kind: trimHorizon}}}
 	var invalid error
 	err := scanTable(ctx, db, table, true, func(id string, it item) {
@@ -108,16 +107,16 @@ func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
 	return v, nil
 }
 
-// Of returns an *OtherStreamError if the table is of another stream.
-func (v *View) Of(stream Stream) error {
+// CheckStream returns *OtherStreamError if the table belongs to another stream.
+func (v *View) CheckStream(stream Stream) error {
 	if !stream.is(v.first.stream) {
 		return &OtherStreamError{Table: v.table, Noted: v.first.stream, Asked: stream}
 	}
 	return nil
 }
 
-// Rows are the shards of the table and those that Kinesis lists, by their ids.
-// Without a listing shards is nil, and the table alone speaks.
+// Rows returns the shards of the table and those that Kinesis lists, sorted by id. shards is
+// nil without a listing: then only the shards of the table are returned.
 func (v *View) Rows(shards []Shard) []Row {
 	return v.rowsOf(snapshotOf(v.rows, shards))
 }
@@ -139,7 +138,7 @@ func (v *View) row(snap *snapshot, s *shardState) Row {
 		Owner:       seen.owner,
 		Claimer:     seen.claim,
 		Checkpoint:  seen.checkpoint,
-		Start:       v.first.begin(s.listed.ID, seen.row),
+		Start:       v.first.positionFor(s.listed.ID, seen.row),
 		LastSign:    seen.lastSign(),
 		ReadThrough: seen.reading.through,
 		ReadAt:      seen.reading.at,
@@ -154,14 +153,14 @@ func (v *View) row(snap *snapshot, s *shardState) Row {
 		r.FailedBy = seen.failedBy
 	}
 	if r.State == StateForeign {
-		// The rest of the row is of the other stream, except its owner.
+		// Except for its owner, the row describes the other stream.
 		r.Start = Position{kind: trimHorizon}
 		r.Checkpoint, r.ReadThrough, r.ReadAt, r.ReadRate, r.Gaps = "", time.Time{}, time.Time{}, 0, Gaps{}
 	}
 	return r
 }
 
-// state returns what the lease of a shard is doing.
+// state returns the state of a shard's lease.
 func (snap *snapshot) state(s *shardState) State {
 	switch {
 	case snap.foreign(s) != "":

@@ -24,8 +24,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// trouble is an incident that lasts for a while. The table of deploy/README.md lists the alarms
-// that it sets off, under its name.
+// trouble is an incident that lasts for a while. The table of docs/operations.md lists the
+// alarms that it sets off, under its name.
 type trouble struct {
 	name  string
 	begin func(f *fleet)
@@ -69,17 +69,17 @@ var troubles = []trouble{
 // setOff has the alarms that a trouble sets off while it lasts and afterwards.
 type setOff struct{ during, afterwards []string }
 
-// readAlarmTable returns the alarms that each trouble sets off, from deploy/README.md.
+// readAlarmTable returns the alarms that each trouble sets off, from docs/operations.md.
 func readAlarmTable(t *testing.T) map[string]setOff {
 	t.Helper()
-	text, err := os.ReadFile("../deploy/README.md")
+	text, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, after, begins := strings.Cut(string(text), "<!-- troubles -->\n")
 	table, _, ends := strings.Cut(after, "<!-- -->")
 	if !begins || !ends {
-		t.Fatal("deploy/README.md has no table of troubles")
+		t.Fatal("docs/operations.md has no table of troubles")
 	}
 	alarms := make(map[string]setOff)
 	rows := slices.Collect(strings.Lines(table))
@@ -87,7 +87,7 @@ func readAlarmTable(t *testing.T) map[string]setOff {
 		cells := strings.Split(row, "|")
 		name := strings.TrimSpace(cells[1])
 		if _, twice := alarms[name]; twice {
-			t.Errorf("deploy/README.md has %q twice", name)
+			t.Errorf("docs/operations.md has %q twice", name)
 		}
 		during, afterwards, _ := strings.Cut(cells[2], "; afterwards")
 		alarms[name] = setOff{alarmsIn(during), alarmsIn(afterwards)}
@@ -117,7 +117,7 @@ const (
 var ofAWS = []string{"ArchiveAlarm", "ForwardingAlarm", "ForwardingThrottledAlarm", "StreamThrottledAlarm"}
 
 // The log lines that the program writes during a trouble set off exactly those alarms of
-// deploy/logsluice.yaml that the table of deploy/README.md lists. Afterwards they return to OK.
+// deploy/logsluice.yaml that the table of docs/operations.md lists. Afterwards they return to OK.
 // Every alarm is set off by some trouble.
 func TestAlarms(t *testing.T) {
 	if localtest.RaceDetector {
@@ -135,7 +135,7 @@ func TestAlarms(t *testing.T) {
 	for _, trouble := range troubles {
 		want, ok := table[trouble.name]
 		if !ok {
-			t.Errorf("deploy/README.md has no row %q", trouble.name)
+			t.Errorf("docs/operations.md has no row %q", trouble.name)
 			continue
 		}
 		delete(table, trouble.name)
@@ -148,7 +148,7 @@ func TestAlarms(t *testing.T) {
 		})
 	}
 	if len(table) > 0 {
-		t.Errorf("deploy/README.md has rows without a test: %q", slices.Sorted(maps.Keys(table)))
+		t.Errorf("docs/operations.md has rows without a test: %q", slices.Sorted(maps.Keys(table)))
 	}
 	if len(silent) > 0 {
 		t.Errorf("no trouble sets off %q", slices.Sorted(maps.Keys(silent)))

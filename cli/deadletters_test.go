@@ -89,7 +89,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f([]string{created}, at(0), "dead-letter index created")
 	f([]string{exists}, at(0))
 	f([]string{manyShards, exists}, at(0, 10), "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node")
-	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (docs/permissions.md)", "created")
+	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (docs/permissions-opensearch.md)", "created")
 	f([]string{byIAM, created}, at(0, 10), "give the user the role that a worker needs", "created")
 	f([]string{blocked, created}, at(0, 10), "take the block of the cluster away", "created")
 	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "does not answer in time", "created")

@@ -52,7 +52,7 @@ func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
 // name, shards is nil and now is zero.
 func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []checkpoint.Shard, now time.Time, err error) {
 	if view, err = l.read(ctx); err == nil && l.StreamName != "" {
-		if err = view.Of(consumer.Identity(l.StreamName)); err == nil {
+		if err = view.CheckStream(consumer.Identity(l.StreamName)); err == nil {
 			shards, now, err = consumer.ListShards(ctx, l.kinesis, l.StreamName)
 		}
 	}

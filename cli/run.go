@@ -52,7 +52,7 @@ type runCommand struct {
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" least:"1ms" help:"Time from SIGTERM to exit, for draining. Keep it below the stopTimeout of the ECS task."`
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" least:"100ms" help:"Time between two summary lines in the log."`
-	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" check:"namespace" help:"Make the summary lines metrics in this CloudWatch namespace, by the embedded metric format." more:"See [metrics](../README.md#metrics)."`
+	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" check:"namespace" help:"Make the summary lines metrics in this CloudWatch namespace, by the embedded metric format." more:"See [metrics](monitoring.md#metrics)."`
 	listenSettings
 	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of logged lines: trace, debug, info, warn or error."`
 }

@@ -33,7 +33,7 @@ import (
 
 // streamSettings name the stream and the lease table.
 type streamSettings struct {
-	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" check:"stream" missing:"the name or the ARN of the Kinesis data stream" help:"Kinesis data stream to consume: its name, or its ARN if it belongs to another account." more:"See [a stream of another account](../README.md#a-stream-of-another-account)."`
+	StreamName      string `group:"stream" env:"STREAM_NAME" placeholder:"NAME" check:"stream" missing:"the name or the ARN of the Kinesis data stream" help:"Kinesis data stream to consume: its name, or its ARN if it belongs to another account." more:"See [a stream of another account](permissions.md#a-stream-of-another-account)."`
 	ApplicationName string `group:"stream" env:"APPLICATION_NAME" placeholder:"NAME" check:"table" missing:"a name for the lease table, the same for all workers" help:"Name of the application and of its lease table in DynamoDB, the same for all workers. run creates the table if it does not exist." more:"The table is created with on-demand capacity. Its name has 3 to 255 letters, digits, _, . and -."`
 }
 
@@ -195,7 +195,7 @@ type documentSettings struct {
 	IndexPrefix   string         `group:"documents" env:"INDEX_PREFIX,ES_INDEX_PREFIX" placeholder:"PREFIX" check:"prefix" missing:"the beginning of the index names" help:"Prefix of the index names PREFIX-YYYY-MM-DD."`
 	IndexDate     string         `group:"documents" env:"INDEX_DATE" default:"%Y-%m-%d" placeholder:"PATTERN" check:"date" help:"What follows the prefix in index names, as a strftime pattern: %Y-%m-%d-%H for hours, %G-w%V for weeks, %Y-%m for months." more:"Choose a period that fills its shards and does not overfill them."`
 	IndexTimezone *time.Location `group:"documents" env:"INDEX_TIMEZONE" default:"UTC" placeholder:"ZONE" help:"IANA timezone of an event's day and timestamp, such as Asia/Tokyo."`
-	DataStream    bool           `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX instead of indices by date. An event that is delivered again after a rollover is then indexed twice." more:"Backing indices have the same size whatever the load. See [what a data stream does not guarantee](../README.md#with-a-data-stream)."`
+	DataStream    bool           `group:"documents" env:"DATA_STREAM" help:"Write to the data stream PREFIX instead of indices by date. An event that is delivered again after a rollover is then indexed twice." more:"Backing indices have the same size whatever the load. See [what a data stream does not guarantee](documents.md#data-streams)."`
 	schemaSettings
 	DocumentIDs string `group:"documents" name:"document-ids" env:"DOCUMENT_IDS" enum:"event,none" default:"event" placeholder:"IDS" help:"event: the id of the event, so that no event is indexed twice. none: OpenSearch assigns ids, for time-series collections of Serverless, which accept no others."`
 }

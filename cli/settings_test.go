@@ -233,7 +233,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("INDEX_SORT", "@timestamp:down", `"@timestamp:down" has the order "down": give @timestamp:asc or @timestamp:desc`)
 	f("INDEX_SORT", ",", `"," is empty, or has an empty part`)
 	f("SCHEMA_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a YAML file`)
-	f("SCHEMA_FILE", schema("drop: {message: x}"), "line 1: drop stands outside rules")
+	f("SCHEMA_FILE", schema("drop: {message: x}"), "line 1: drop is outside rules")
 	f("SCHEMA_FILE", schema("version: 2\nfields:\n#  - {name: level}\n"), "line 2: fields is empty")
 	f("SCHEMA_FILE", schema("rules:\n  - drop: {fields: {level: debug}}\n"), `line 2: the fields of a rule: "level" is unknown: give one of`)
 	f("SCHEMA_FILE", schema("fields:\n  - {name: level, type: keyword, paths: [level]}\nrules:\n  - drop: {}\n"), "line 4: the rule has no condition")
@@ -292,7 +292,7 @@ func TestSettings_Failure(t *testing.T) {
 	inJSON := `{"username":"u","password":"` + plantedSecret + `"}`
 	user := "OPENSEARCH_USERNAME=u"
 	for value, want := range map[string]string{
-		inJSON: "the value is a JSON document: in the ECS task definition, end the secret's ARN with :password::",
+		inJSON: "the value is a JSON document: in the ECS task definition, append :password:: (the key of the password) to the secret's ARN",
 		"arn:aws:secretsmanager:us-east-1:111111111111:secret:" + plantedSecret: "the value is the ARN of a secret",
 		"arn:aws-cn:ssm:cn-north-1:111111111111:parameter/" + plantedSecret:     "the value is the ARN of a secret",
 		"   ":                       "the value is blank",
@@ -460,7 +460,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("CONSTANT_FIELDS", "a=\x1b[31m", `has control characters in the value of "a"`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=s3://Bucket/x"}, `ARCHIVE_URL (--archive-url): "Bucket" cannot be the name of a bucket`)
 	check([]string{"doctor"}, []string{"ARCHIVE_URL=S3://bucket/x"}, `ARCHIVE_URL (--archive-url): "S3://bucket/x" does not begin with s3://`)
-	f("SCHEMA_FILE", file("utf16", "\xff\xfef\x00"), "the file is not text in UTF-8: save it so")
+	f("SCHEMA_FILE", file("utf16", "\xff\xfef\x00"), "the file is not UTF-8 text: save it as UTF-8")
 	f("SCHEMA_FILE", schema("name: own\n"), "line 1: the schema has neither fields nor rules")
 
 	// Operation.

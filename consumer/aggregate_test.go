@@ -30,13 +30,13 @@ import (
 	"logsluice/subscription"
 )
 
-// sealed is an aggregate with a protobuf message.
+// sealed returns an aggregate with a protobuf message.
 func sealed(message []byte) []byte {
 	digest := md5.Sum(message)
 	return slices.Concat(aggregateMagic, message, digest[:])
 }
 
-// keyField is an entry of an aggregate's table of partition keys.
+// keyField returns an entry of an aggregate's table of partition keys.
 func keyField(key string) []byte {
 	return protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), key)
 }
@@ -45,7 +45,7 @@ func indexField(index uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), index)
 }
 
-// bytesField is the data of a user record, or the user record of an aggregate.
+// bytesField returns the data field of a user record, or the user record field of an aggregate.
 func bytesField(data []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(nil, 3, protowire.BytesType), data)
 }
@@ -54,7 +54,7 @@ func userField(index uint64, data []byte) []byte {
 	return bytesField(append(indexField(index), bytesField(data)...))
 }
 
-// aggregateOf is an aggregate with n equal user records.
+// aggregateOf returns an aggregate with n equal user records.
 func aggregateOf(n int, data []byte) []byte {
 	return sealed(append(keyField("k"), bytes.Repeat(userField(0, data), n)...))
 }
@@ -72,7 +72,7 @@ func dataOf(records []types.Record) (data [][]byte) {
 
 func equalData(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
-// byTheKCL is what the KCL makes of a record, nil if it fails.
+// byTheKCL returns a record as unpacked by the KCL, nil if it fails.
 func byTheKCL(data []byte) (records []types.Record) {
 	defer func() {
 		if recover() != nil {
@@ -86,8 +86,8 @@ func byTheKCL(data []byte) (records []types.Record) {
 	return records
 }
 
-// Aggregates that the KCL unpacks are unpacked as it does. What it would fail on is
-// marked, and what it gets it leaves as it is.
+// Aggregates are unpacked like the KCL does. Aggregates on which the KCL would fail are marked,
+// and the KCL does not change the unpacked records.
 func TestUnpack_AsTheKCL(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	text := func() []byte { return bytes.Repeat([]byte{'a' + byte(rng.IntN(26))}, rng.IntN(5)) }
@@ -114,7 +114,7 @@ func TestUnpack_AsTheKCL(t *testing.T) {
 		case bytes.HasPrefix(got[0].Data, badAggregate):
 			failed++
 			if len(want) > 0 {
-				t.Fatalf("%x: unpacked by the KCL and not here: %v", message, aggregateError(data))
+				t.Fatalf("%x: unpacked by the KCL, but not here: %v", message, aggregateError(data))
 			}
 		case want != nil:
 			unpackedOnes++
@@ -123,11 +123,11 @@ func TestUnpack_AsTheKCL(t *testing.T) {
 			}
 		}
 		if again, err := deaggregator.DeaggregateRecords(got); err != nil || !equalData(dataOf(again), dataOf(got)) {
-			t.Fatalf("%x: the KCL changes what it gets", message)
+			t.Fatalf("%x: the KCL changes the unpacked records", message)
 		}
 	}
 	if unpackedOnes < 1000 || failed < 1000 {
-		t.Errorf("%d were unpacked and %d were not: the test shows little", unpackedOnes, failed)
+		t.Errorf("only %d were unpacked and %d were not", unpackedOnes, failed)
 	}
 }
 
@@ -152,20 +152,20 @@ func TestUnpack_Success(t *testing.T) {
 	one := userField(0, []byte("one"))
 	f("one", append(keyField("k"), one...), "one")
 	f("an empty one", append(keyField("k"), userField(0, nil)...), "")
-	f("the table behind", slices.Concat(one, keyField("k"), one), "one", "one")
+	f("the table at the end", slices.Concat(one, keyField("k"), one), "one", "one")
 	f("unknown fields", slices.Concat(keyField("k"), one, protowire.AppendVarint(protowire.AppendTag(nil, 77, protowire.VarintType), 1)), "one")
 	f("data twice", append(keyField("k"), bytesField(slices.Concat(indexField(0), bytesField([]byte("1")), bytesField([]byte("2"))))...), "2")
-	f("a digest of others", append(keyField("k"), userField(0, append(slices.Clip(aggregateMagic), "none of an aggregate"...))...), string(aggregateMagic)+"none of an aggregate")
+	f("a wrong digest", append(keyField("k"), userField(0, append(slices.Clip(aggregateMagic), "none of an aggregate"...))...), string(aggregateMagic)+"none of an aggregate")
 	inner := aggregateOf(2, []byte("inner"))
-	f("within another", slices.Concat(keyField("k"), one, userField(0, inner)), "one", string(badAggregate)+string(inner))
+	f("nested", slices.Concat(keyField("k"), one, userField(0, inner)), "one", string(badAggregate)+string(inner))
 	if err := aggregateError(inner); !errors.Is(err, errNested) {
-		t.Errorf("within another: %v", err)
+		t.Errorf("nested: %v", err)
 	}
-	f("the most", append(keyField("k"), bytes.Repeat(one, maxUserRecords-2)...), slices.Repeat([]string{"one"}, maxUserRecords-2)...)
+	f("the maximum", append(keyField("k"), bytes.Repeat(one, maxUserRecords-2)...), slices.Repeat([]string{"one"}, maxUserRecords-2)...)
 
 	for _, data := range [][]byte{aggregateMagic, append(slices.Clip(aggregateMagic), make([]byte, 16)...), append(slices.Clip(aggregateMagic), make([]byte, 99)...)} {
 		if got, _ := unpack([]types.Record{recordOf(1, data)}); len(got) != 1 || !bytes.Equal(got[0].Data, data) {
-			t.Errorf("%x is taken for an aggregate", data)
+			t.Errorf("%x is treated as an aggregate", data)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestUnpack_Failure(t *testing.T) {
 		}
 	}
 	table, one := keyField("k"), userField(0, []byte("one"))
-	f("no protobuf", []byte{0xff, 0xff, 0xff}, "not a valid KPL aggregate: ")
+	f("not protobuf", []byte{0xff, 0xff, 0xff}, "not a valid KPL aggregate: ")
 	f("no user records", table, "no user records")
 	f("no table", one, "not in its table")
 	f("beyond the table", slices.Concat(table, one, userField(1, nil)), "not in its table")
@@ -196,11 +196,11 @@ func TestUnpack_Failure(t *testing.T) {
 	f("groups without end", slices.Concat(table, bytes.Repeat([]byte{1<<3 | 3}, 1<<20)), "not a valid KPL aggregate: ")
 	f("too many", slices.Concat(table, bytes.Repeat(one, maxUserRecords+1)), "20001 user records")
 	if err := aggregateError([]byte("a record that begins like a marked one")); err == nil {
-		t.Error("no reason is given for what is not an aggregate")
+		t.Error("no error for data that is not an aggregate")
 	}
 }
 
-// A megabyte of empty user records is one dead letter, which holds the record.
+// A megabyte of empty user records becomes one dead letter with the whole record.
 func TestAggregateOfTooMany(t *testing.T) {
 	data := aggregateOf(170_000, nil)
 	s := fetching(t, 0, 0, noFaults)
@@ -234,8 +234,7 @@ func TestAggregateOfTooMany(t *testing.T) {
 	}
 }
 
-// process does with the records of an answer what the KCL does, until all have
-// their verdict.
+// process processes the records of an answer like the KCL, and waits for their outcomes.
 func (c *Consumer) process(t *testing.T, records []types.Record) {
 	t.Helper()
 	records, err := deaggregator.DeaggregateRecords(records)
@@ -254,14 +253,13 @@ func (s *stream) put(t *testing.T, data []byte) {
 	}
 }
 
-// However many user records the aggregates of an answer have, no more than so many are
-// in memory; what is left is read again, and each comes once. So it is at the end of a
-// shard, too.
+// The number of user records in memory is bounded. The other records of an answer are read
+// again, and each user record is processed once, also at the end of a shard.
 func TestAnswerOfManyUserRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const aggregates, each = 25, 9_000
 		s := fetching(t, 0, 0, noFaults)
-		s.interval = 250 * time.Millisecond // a shard answers 5 calls a second
+		s.interval = 250 * time.Millisecond // a shard allows 5 calls per second
 		for i := range aggregates {
 			s.put(t, aggregateOf(each, fmt.Appendf(nil, "%d", i)))
 		}
@@ -277,7 +275,7 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(out.Records) > maxUserRecords {
-				t.Fatalf("call %d brings %d user records", calls, len(out.Records))
+				t.Fatalf("call %d returns %d user records", calls, len(out.Records))
 			}
 			for _, r := range out.Records {
 				got = append(got, string(r.Data))
@@ -296,14 +294,14 @@ func TestAnswerOfManyUserRecords(t *testing.T) {
 				t.Fatalf("user record %d is %s, want %s", i, text, want)
 			}
 		}
-		s.end(heldShard)
-		if n := len(s.fetches); n != 0 {
+		s.endReading(heldShard)
+		if n := len(s.fetchTokens); n != 0 {
 			t.Errorf("%d answers count as being in memory", n)
 		}
 	})
 }
 
-// Where the rest of an answer cannot be read again, the worker gets an error and none of it.
+// If the rest of an answer cannot be read again, the worker gets an error and no records.
 func TestAnswerOfManyUserRecords_Failure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 0, 0, noFaults)
@@ -317,14 +315,13 @@ func TestAnswerOfManyUserRecords_Failure(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.proceed(ctx, r, out); !errors.Is(err, context.Canceled) {
+		if err := s.processAnswer(ctx, r, out); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
 	})
 }
 
-// A user record takes no more memory than it counts for: in the answer, and in what
-// the KCL makes of it.
+// A user record needs no more memory than it counts for, in the answer and in the KCL.
 func TestUserRecordBytes(t *testing.T) {
 	data := aggregateOf(maxUserRecords, nil)
 	unpacked, _ := unpack([]types.Record{recordOf(1, data)})
@@ -337,7 +334,7 @@ func TestUserRecordBytes(t *testing.T) {
 	}
 }
 
-// User records that inflate without end are a dead letter each.
+// User records that inflate without end become one dead letter each.
 func TestAggregateOfBombs(t *testing.T) {
 	const bombs = 50
 	var mu sync.Mutex
@@ -362,7 +359,7 @@ func TestAggregateOfBombs(t *testing.T) {
 	}
 }
 
-// Records of an answer that are left to be read again count for the lag.
+// Records of an answer that will be read again count towards the lag.
 func TestLagOfRecordsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 0, 0, noFaults)
@@ -379,8 +376,8 @@ func TestLagOfRecordsLeft(t *testing.T) {
 	})
 }
 
-// When the rest of an answer with too many user records cannot be asked for, and the
-// iterator has expired when the worker tries again, nothing is passed over.
+// No record is skipped when the rest of an answer with too many user records cannot be read,
+// and the iterator has expired when the worker tries again.
 func TestRestOfAnswerAndExpiredIterator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail atomic.Bool

@@ -16,25 +16,24 @@ import (
 	"logsluice/internal/ownbody"
 )
 
-// Names and ARNs of streams, and the Kinesis client, which sends the ARN in place of the
-// name.
+// Names and ARNs of streams, and the Kinesis client, which sends the ARN instead of the name.
 
-// Names as Kinesis has them. See
+// Patterns of Kinesis. See
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html.
 var (
 	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 	accountID  = regexp.MustCompile(`^\d{12}$`)
 )
 
-// CheckStream returns an error unless stream is the name of a stream or the ARN of
-// one. Nothing is asked of AWS.
+// CheckStream returns an error unless stream is a valid stream name or stream ARN. It makes
+// no call to AWS.
 //
-//nolint:contextcheck,nolintlint // there is no call that could be ended; callers are reported otherwise
+//nolint:contextcheck,nolintlint // it makes no call that could be canceled; without this, callers are reported
 func CheckStream(stream string) error {
 	a, isARN := StreamARN(stream)
 	if !isARN {
 		if !streamName.MatchString(stream) {
-			return errors.New("is not the name of a stream, which has 1 to 128 of the characters a-z, A-Z, 0-9, _, . and -: give the name or the ARN of the stream")
+			return errors.New("is not a valid stream name, which has 1 to 128 of the characters a-z, A-Z, 0-9, _, . and -: give the name or the ARN of the stream")
 		}
 		return nil
 	}
@@ -43,26 +42,26 @@ func CheckStream(stream string) error {
 	if !isStream || !streamName.MatchString(name) || !accountID.MatchString(a.AccountID) {
 		return errors.New("is not the ARN of a stream: " + example)
 	}
-	// The SDK knows what an ARN of Kinesis is, and which region is in which partition.
+	// The SDK validates Kinesis ARNs, and the partition of the region.
 	_, err := kinesis.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), kinesis.EndpointParameters{
 		Region: &a.Region, StreamARN: &stream, OperationType: aws.String("data"),
 	}.WithDefaults())
 	if err != nil {
-		return errors.New("is not the ARN of a stream, or its region is of another partition: " + example)
+		return errors.New("is not the ARN of a stream, or its region belongs to another partition: " + example)
 	}
 	return nil
 }
 
-// StreamARN parses the ARN of a stream. It is not ok for a name.
+// StreamARN parses the ARN of a stream. ok is false for a name.
 func StreamARN(stream string) (a arn.ARN, ok bool) {
 	if !strings.HasPrefix(stream, "arn:") {
 		return a, false
 	}
-	a, _ = arn.Parse(stream) // CheckStream refuses what is left empty
+	a, _ = arn.Parse(stream) // CheckStream rejects an ARN with empty fields
 	return a, true
 }
 
-// Identity is a stream as the lease table notes it, as far as its name or ARN says.
+// Identity returns the stream for the lease table, as far as its name or ARN identifies it.
 func Identity(stream string) checkpoint.Stream {
 	if a, ok := StreamARN(stream); ok {
 		return checkpoint.Stream{Name: strings.TrimPrefix(a.Resource, "stream/"), ARN: stream}
@@ -70,8 +69,7 @@ func Identity(stream string) checkpoint.Stream {
 	return checkpoint.Stream{Name: stream}
 }
 
-// StreamRegion returns the region of a stream: that of its ARN, and the configured one
-// for a name.
+// StreamRegion returns the region in a stream's ARN, or the configured region for a name.
 func StreamRegion(stream, configured string) string {
 	if a, ok := StreamARN(stream); ok {
 		return a.Region
@@ -79,9 +77,9 @@ func StreamRegion(stream, configured string) string {
 	return configured
 }
 
-// NewKinesis makes a client for one stream, given by its name or its ARN. With an ARN
-// each call goes to the stream's region and carries the ARN, whatever name the caller
-// gives: without it Kinesis looks in the caller's own account.
+// NewKinesis returns a client for one stream, which is given by its name or ARN. With an ARN,
+// each call goes to the stream's region and has the ARN instead of the caller's name, because
+// Kinesis looks for names in the caller's own account.
 func NewKinesis(cfg aws.Config, stream string, options ...func(*kinesis.Options)) *kinesis.Client {
 	options = append(options, func(o *kinesis.Options) {
 		o.HTTPClient = ownbody.Client(o.HTTPClient)
@@ -96,7 +94,7 @@ func NewKinesis(cfg aws.Config, stream string, options ...func(*kinesis.Options)
 	return kinesis.NewFromConfig(cfg, options...)
 }
 
-// byARN names the stream in each call by its ARN.
+// byARN returns a middleware that replaces the stream's name by its ARN in each call.
 func byARN(stream string) func(context.Context, middleware.InitializeInput, middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	return func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 		out middleware.InitializeOutput, metadata middleware.Metadata, err error,
@@ -108,7 +106,7 @@ func byARN(stream string) func(context.Context, middleware.InitializeInput, midd
 			in.Parameters = &named
 		case *kinesis.ListShardsInput:
 			if input.NextToken != nil {
-				break // it says which stream it is of, and Kinesis refuses the ARN next to it
+				break // the token identifies the stream, and Kinesis rejects a token with an ARN
 			}
 			named := *input
 			named.StreamName, named.StreamARN = nil, &stream

@@ -24,7 +24,7 @@ func TestCheckStream_Success(t *testing.T) {
 	}
 }
 
-// Calls for an ARN go to its account in its region.
+// Calls with an ARN go to its account in its region.
 func TestStreamEndpoint(t *testing.T) {
 	f := func(stream, want string) {
 		t.Helper()
@@ -45,7 +45,7 @@ func TestStreamEndpoint(t *testing.T) {
 	f("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s", "123456789012.control-kinesis.cn-north-1.amazonaws.com.cn 123456789012.data-kinesis.cn-north-1.amazonaws.com.cn")
 }
 
-// A listing of several answers carries the ARN once, as Kinesis wants it.
+// A listing of several pages has the ARN only in the first request, as Kinesis requires.
 func TestListShardsByARN(t *testing.T) {
 	const stream, shards = "arn:aws:kinesis:us-east-1:111111111111:stream/s", 2_500
 	service := fakeaws.NewKinesis(fakeaws.KinesisOptions{Account: "111111111111"})
@@ -61,7 +61,7 @@ func TestListShardsByARN(t *testing.T) {
 	if err != nil || len(listed) != shards {
 		t.Errorf("%d shards, %v", len(listed), err)
 	}
-	// A call that would go out without the ARN does not.
+	// A call that would have no ARN is not sent.
 	if _, err := client.ListStreams(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "has no ARN of the stream") {
 		t.Errorf("list streams: %v", err)
 	}

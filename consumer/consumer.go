@@ -24,34 +24,33 @@ import (
 	"logsluice/subscription"
 )
 
-// The life of a worker: its configuration, its start, the loop that observes shards and
-// leases, and its end.
+// The life of a worker: its configuration, start, sync loop and end.
 
-// Config describes one worker.
+// Config configures one worker.
 type Config struct {
 	// Stream is the Kinesis stream's name or ARN, Application the name of the KCL
-	// application, and Worker that of this worker, as in the lease table.
+	// application, and Worker the name of this worker in the lease table.
 	Stream, Application, Worker string
-	// AWS has the region, the credentials and the endpoint of Kinesis.
+	// AWS contains the region, the credentials and the endpoint of Kinesis.
 	AWS aws.Config
-	// PollInterval is the least time between two reads of a shard. Kinesis
-	// allows 5 reads a second and shard, to all consumers together.
+	// PollInterval is the minimum time between two reads of a shard. Kinesis allows 5 reads
+	// per second and shard for all consumers together.
 	PollInterval time.Duration
-	// SyncInterval is the time between two looks at shards and leases.
+	// SyncInterval is the time between two calls of checkpoint.Table.Sync.
 	SyncInterval time.Duration
-	// MaxInflated bounds in bytes what one record may inflate to.
+	// MaxInflated is the maximum size of an inflated record in bytes.
 	MaxInflated int
-	// DrainTimeout bounds the time from the end of Run's context to its return.
+	// DrainTimeout bounds the time from the end of Run's context until Run returns.
 	DrainTimeout time.Duration
-	// Explain returns what the error of a call to AWS says, for the log, and what to do about
-	// it, "" if that is not known. It may be nil.
+	// Explain returns the text of an AWS error for the log, and a remedy, "" if unknown. It
+	// may be nil.
 	Explain  func(error) (found, remedy string)
 	Registry prometheus.Registerer
 	Log      zerolog.Logger
 }
 
-// failing begins a line about the error of a call to AWS.
-func (c Config) failing(err error) *zerolog.Event {
+// awsWarning starts a warning about the error of a call to AWS.
+func (c Config) awsWarning(err error) *zerolog.Event {
 	if c.Explain == nil {
 		return c.Log.Warn().Err(err)
 	}
@@ -74,7 +73,7 @@ func (c Config) check() error {
 	case c.PollInterval < 0 || c.SyncInterval < time.Millisecond || c.DrainTimeout <= 0:
 		return errors.New("the consumer needs a sync interval and a drain timeout above 0")
 	case c.MaxInflated <= 0:
-		return errors.New("the consumer needs a bound above 0 for the bytes of a record")
+		return errors.New("the consumer needs a maximum above 0 for the size of an inflated record")
 	}
 	return nil
 }
@@ -87,23 +86,23 @@ type Consumer struct {
 	indexer *indexer.Indexer
 	metrics *metrics
 	stream  *stream
-	// decoders are as many as can work at a time. Each may hold one inflated
-	// record, also while it waits for bytes in flight.
+	// decoders holds the idle decoders. Each may hold one inflated record, even while it waits
+	// for bytes in flight.
 	decoders chan *subscription.Decoder
-	large    *semaphore.Weighted // 1, for the decoder at work on a large record
+	large    *semaphore.Weighted // of size 1, for decoding a large record
 	shards   *shards
-	lag      *behind
+	lag      *lagCollector
 	syncing  syncLoop
-	failure  chan error        // one, which ends Run
-	identity checkpoint.Stream // what Check has found of it
+	failure  chan error        // of capacity 1; an error ends Run
+	identity checkpoint.Stream // completed by Check
 
-	reading  context.Context // ends when the worker stops: nothing more is read
+	reading  context.Context // ends when the worker stops reading
 	stop     context.CancelFunc
-	draining context.Context // ends when the time for draining is used up
+	draining context.Context // ends when the time for draining is over
 	giveUp   context.CancelFunc
 }
 
-// New checks the configuration and puts the parts together.
+// New returns a Consumer, or an error if the configuration is invalid.
 func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexer.Indexer) (*Consumer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -121,7 +120,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 		identity: Identity(cfg.Stream),
 		shards:   new(shards),
 	}
-	c.lag = newBehind(c.shards, table.Standings)
+	c.lag = newLagCollector(c.shards, table.ReadStatuses)
 	if err := m.register(cfg.Registry, table, c.lag); err != nil {
 		return nil, fmt.Errorf("register the consumer's metrics: %w", err)
 	}
@@ -131,8 +130,7 @@ func New(cfg Config, table *checkpoint.Table, mapper *mapping.Mapper, ix *indexe
 	return c, nil
 }
 
-// maxDecoders bounds what inflated records can take together, however many
-// processors there are.
+// maxDecoders bounds the memory for inflated records, regardless of the number of CPUs.
 const maxDecoders = 4
 
 func newDecoders(maxInflated int) chan *subscription.Decoder {
@@ -143,12 +141,13 @@ func newDecoders(maxInflated int) chan *subscription.Decoder {
 	return decoders
 }
 
-// Run consumes the stream until ctx ends. Then it stops reading, waits for the
-// verdicts of what was read, checkpoints, and releases its leases, all within
-// the drain timeout. What that cuts off, another worker reads again. It ends by itself
-// with ErrRefused if Kinesis refuses all that it tries to read for 5 minutes from its
-// start, and with a *checkpoint.OtherStreamError if the lease table was deleted and is
-// now that of another stream.
+// Run consumes the stream until ctx ends. Then it stops reading, waits for the outcomes of
+// the records that were read, writes checkpoints, and releases its leases, all within the
+// drain timeout. Records without an outcome by then are read again by another worker.
+//
+// Run returns ErrRefused if Kinesis has refused every call for 5 minutes since the start, and
+// *checkpoint.OtherStreamError if the lease table was deleted and now belongs to another
+// stream.
 func (c *Consumer) Run(ctx context.Context) error {
 	defer c.giveUp()
 	defer c.stop()
@@ -178,9 +177,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case failure = <-c.failure:
 	}
-	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: no more is read, what is in flight is drained")
-	// The last part of the time is for the final checkpoints, also of shards
-	// whose readers hang.
+	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: reading has ended, records in flight are drained")
+	// The last fifth of the time is for the final checkpoints, including those of shards whose
+	// readers hang.
 	deadline := time.NewTimer(c.cfg.DrainTimeout)
 	defer deadline.Stop()
 	drained := time.NewTimer(c.cfg.DrainTimeout * 4 / 5)
@@ -201,37 +200,37 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-stopped:
 		c.cfg.Log.Info().Msg("stopped")
 	case <-deadline.C:
-		c.cfg.Log.Warn().Int("leases", c.table.Held()).Msg("the drain timeout is over: what is left is read again by another worker")
+		c.cfg.Log.Warn().Int("leases", c.table.Held()).Msg("drain timeout exceeded: another worker reads the remaining records again")
 	}
 	return failure
 }
 
-// open makes the lease table ready.
+// open opens the lease table.
 func (c *Consumer) open(ctx context.Context) error {
-	return c.persist(ctx, "cannot begin with shards and leases; trying again: run logsluice doctor", func(ctx context.Context) error {
+	return c.retryAtStart(ctx, "cannot open the lease table or list the shards; trying again: run logsluice doctor", func(ctx context.Context) error {
 		return c.table.Open(ctx, c.identity, c.stream.list)
 	})
 }
 
-// longestPause is the longest one between two calls at start.
+// longestPause is the maximum pause between two calls at start.
 const longestPause = 10 * time.Second
 
-// persist makes a call at start. While AWS cannot be reached, or what is asked for
-// is not ready, it tries again, for a restart would not help, with a line in the log when
-// the cause changes; it returns what a setting or a permission is to blame for.
-func (c *Consumer) persist(ctx context.Context, line string, call func(context.Context) error) error {
+// retryAtStart makes a call at start. It retries while AWS cannot be reached or a resource is
+// not ready yet, because a restart would not help, and logs line when the cause changes. It
+// returns errors that a setting or a permission causes.
+func (c *Consumer) retryAtStart(ctx context.Context, line string, call func(context.Context) error) error {
 	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
 	var changes statelog.Changes
 	for pause := c.cfg.SyncInterval; ; pause = max(min(2*pause, longestPause), pause) {
 		err := call(ctx)
 		waits := errors.Is(err, errCreating) || errors.Is(err, checkpoint.ErrDeleting) ||
-			errors.Is(err, context.DeadlineExceeded) || // a call's, unless ctx has ended
+			errors.Is(err, context.DeadlineExceeded) || // from the call, unless ctx has ended
 			passes.IsErrorRetryable(err) == aws.TrueTernary
 		if err == nil || ctx.Err() != nil || !waits {
 			return err
 		}
 		if changes.Failed(statelog.Kind(err)) {
-			c.cfg.failing(err).Str("longest_pause", longestPause.String()).Msg(line)
+			c.cfg.awsWarning(err).Str("longest_pause", longestPause.String()).Msg(line)
 		}
 		select {
 		case <-time.After(pause):
@@ -241,17 +240,17 @@ func (c *Consumer) persist(ctx context.Context, line string, call func(context.C
 	}
 }
 
-// sync has the lease table look at leases and shards again and again.
+// sync calls Table.Sync at intervals until ctx ends.
 func (c *Consumer) sync(ctx context.Context) {
 	var changes statelog.Changes
 	for {
 		c.syncing.turn()
 		interval := c.cfg.SyncInterval
 		if c.table.Claiming() {
-			// A lease that is handed over is not read meanwhile.
+			// A shard is not read while its lease is handed off.
 			interval /= 4
 		}
-		// Jitter keeps workers apart that started together.
+		// Jitter spreads workers that started at the same time.
 		wait := time.NewTimer(interval - time.Duration(rand.Int64N(int64(interval)/10+1))) //nolint:gosec // no secret
 		select {
 		case <-wait.C:
@@ -262,32 +261,33 @@ func (c *Consumer) sync(ctx context.Context) {
 		err := c.table.Sync(ctx, c.stream.list)
 		switch {
 		case errors.As(err, new(*checkpoint.OtherStreamError)):
-			c.end(err)
+			c.fail(err)
 		case err != nil && ctx.Err() == nil:
 			if changes.Failed(statelog.Kind(err)) {
-				c.cfg.failing(err).Msg("cannot look after shards and leases; trying again: run logsluice doctor")
+				c.cfg.awsWarning(err).Msg("cannot sync shards and leases; trying again: run logsluice doctor")
 			}
 		case err == nil && changes.Worked():
-			c.cfg.Log.Info().Msg("shards and leases are looked after again")
+			c.cfg.Log.Info().Msg("shards and leases are synced again")
 		}
 		c.reportUnread()
 		if since, cause := c.table.Refused(); cause != nil && time.Since(since) >= refusedFor {
-			c.end(fmt.Errorf("%w for %s since the start: %w", ErrRefused, timetext.Format(refusedFor), cause))
+			c.fail(fmt.Errorf("%w for %s since the start: %w", ErrRefused, timetext.Format(refusedFor), cause))
 		}
 	}
 }
 
-// end has Run end with an error, the first one that it is called with.
-func (c *Consumer) end(err error) {
+// fail ends Run with an error. Only the first call has an effect.
+func (c *Consumer) fail(err error) {
 	select {
 	case c.failure <- err:
 	default:
 	}
 }
 
-// refusedFor is how long a worker tries that was refused all it tried to read since its
-// start. Then it ends: ECS replaces it, or rolls the deployment back.
+// refusedFor is how long a worker runs while Kinesis has refused every call since its start.
+// Then it ends, and ECS replaces it or rolls the deployment back.
 const refusedFor = 5 * time.Minute
 
-// ErrRefused is returned by Run when Kinesis has refused to be read for too long.
-var ErrRefused = errors.New("nothing can be read of the stream")
+// ErrRefused is returned by Run when Kinesis has refused every call for too long since the
+// start.
+var ErrRefused = errors.New("the stream cannot be read")

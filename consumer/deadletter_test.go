@@ -24,7 +24,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// refusing accepts dead letters only, which it keeps, and each bare document.
+// refusing accepts only dead letters, which it stores, and minimal documents.
 type refusing struct {
 	mu              sync.Mutex
 	letters, others []string
@@ -51,9 +51,8 @@ func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.Join(items, ",") + `]}`))}, err
 }
 
-// A dead letter of a document keeps its event whole, whatever the schema makes of
-// it: it can be made into the same document again. The forms in which a document
-// goes out that is refused say where it comes from.
+// A dead letter contains its whole event, whatever the schema, so the same document can be
+// made again. All fallbacks of a rejected document contain its origin.
 func TestDeadLetterKeepsTheEvent(t *testing.T) {
 	const id = "34622316099697884706540976068822859012661220141643892546"
 	arrived := time.Date(2018, 12, 10, 4, 0, 0, 0, time.UTC)
@@ -96,7 +95,7 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 					t.Fatal(err)
 				}
 				if letter.Stage != deadletter.StageIndex {
-					continue // the element that is not an event
+					continue // the element is not an event
 				}
 				found++
 				var got map[string]any
@@ -112,7 +111,7 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 					t.Errorf("payload %v, want %v; of %s, %s", got, want, letter.Group, letter.Log)
 				}
 			}
-			// As it is, as text with and without its origin, and bare likewise.
+			// The document unchanged, as text with and without its origin, and minimal likewise.
 			with := 0
 			for _, form := range search.others {
 				if strings.Contains(form, fmt.Sprintf(`%q:"/g\""`, group)) {
@@ -120,17 +119,17 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 				}
 			}
 			if found != 1 || len(search.others) != 5 || with != 3 {
-				t.Errorf("%d dead letters, %d other forms, %d with their log group: %q", found, len(search.others), with, search.others)
+				t.Errorf("%d dead letters, %d fallbacks, %d with their log group: %q", found, len(search.others), with, search.others)
 			}
 		})
 	}
 	event := func(members string) string { return `{` + members + `"timestamp":1544414264183,"message":"a\nb"}` }
 	trusted := `"id":"` + id + `",`
-	f("of CloudWatch", event(trusted), false, "default", "log_group", map[string]any{"_id": id, "id": id})
+	f("from CloudWatch", event(trusted), false, "default", "log_group", map[string]any{"_id": id, "id": id})
 	f("with the names of ECS", event(trusted), false, "ecs", "aws.cloudwatch.log_group", map[string]any{"_id": id, "id": id})
 	f("with system fields", event(trusted+`"extractedFields":{"@aws.account":"2","@aws.region":"eu"},`), false, "default", "log_group",
 		map[string]any{"_id": id, "id": id, "extractedFields": map[string]any{"@aws.account": "2", "@aws.region": "eu"}})
 	f("without ids", event(trusted), true, "default", "log_group", map[string]any{"id": id})
 	const hash = "6e3b5b8ff0baafc203640a2e22d8977b"
-	f("of an emulator", event(`"id":7,`), false, "plain", "log_group", map[string]any{"_id": hash, "id": 7.0})
+	f("from an emulator", event(`"id":7,`), false, "plain", "log_group", map[string]any{"_id": hash, "id": 7.0})
 }

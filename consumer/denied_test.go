@@ -27,7 +27,7 @@ import (
 
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// lines is a log that a test reads.
+// lines is a log for tests.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -39,7 +39,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// containing returns the lines with a text.
+// containing returns the lines that contain a text.
 func (l *lines) containing(text string) (found []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,8 +51,8 @@ func (l *lines) containing(text string) (found []string) {
 	return found
 }
 
-// running is a whole worker on a fake AWS whose answers are refused while refuse
-// says so. Kinesis says that shards are an hour behind.
+// running is a whole worker with a fake AWS that refuses calls as refuse decides. Kinesis
+// reports that shards are an hour behind.
 type running struct {
 	*Consumer
 	log    lines
@@ -67,7 +67,7 @@ func run(t *testing.T, prepare func(r *running)) *running {
 	return runAt(t, zerolog.InfoLevel, prepare)
 }
 
-// runAt is run with a level of its log.
+// runAt is like run with a log level.
 func runAt(t *testing.T, level zerolog.Level, prepare func(r *running)) *running {
 	t.Helper()
 	r := preparedAt(t, level)
@@ -85,7 +85,7 @@ func runAt(t *testing.T, level zerolog.Level, prepare func(r *running)) *running
 	return r
 }
 
-// prepared is a whole worker that is yet to run.
+// prepared returns a whole worker that does not run yet.
 func prepared(t *testing.T) *running { return preparedAt(t, zerolog.InfoLevel) }
 
 func preparedAt(t *testing.T, level zerolog.Level) *running {
@@ -113,8 +113,8 @@ func preparedAt(t *testing.T, level zerolog.Level) *running {
 	return r
 }
 
-// A shard that fails for good is reported by one line per minute with the cause and
-// the remedy, and by its lag; when none can be read, the worker is unready.
+// A shard that fails permanently is reported by one line per minute with cause and remedy, and
+// by its lag. When no shard can be read, the worker is not ready.
 func TestReadsRefused(t *testing.T) {
 	localtest.Volume(t)
 	f := func(code, remedy string) {
@@ -168,8 +168,8 @@ func TestReadsRefused(t *testing.T) {
 	f("KMSDisabledException", "enable the KMS key")
 }
 
-// Whatever a read fails with, and at every level of the log, the KCL's lines are proper
-// ones, and what package checkpoint logs is not logged again.
+// For every error of a read and every log level, the KCL's lines are well-formed, and errors
+// that package checkpoint logs are not logged twice.
 func TestReadsRefusedAtEveryLevel(t *testing.T) {
 	f := func(operation, code string) {
 		t.Run(operation+" "+code, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestReadsRefusedAtEveryLevel(t *testing.T) {
 					case strings.Contains(line, `"shard cannot be read"`):
 						ours++
 					case !strings.Contains(line, `"level":"trace","shard":"shardId-`) || !strings.Contains(line, `"kcl: read throttled by KMS, trying again"`):
-						t.Errorf("logged once more: %s", line)
+						t.Errorf("logged twice: %s", line)
 					}
 				}
 				if ours != 2 {
@@ -210,17 +210,17 @@ func TestReadsRefusedAtEveryLevel(t *testing.T) {
 	f("GetShardIterator", "AccessDeniedException")
 }
 
-// maxPause is more than the longest time between two tries of a shard.
+// maxPause is longer than the time between two tries of a shard.
 const maxPause = 3 * time.Minute
 
-func registered(b *behind) *prometheus.Registry {
+func registered(b *lagCollector) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(b)
 	return registry
 }
 
-// lagOf returns what the metric shows of a shard, in seconds.
-func lagOf(t *testing.T, b *behind, shard string) float64 {
+// lagOf returns a shard's lag metric, in seconds.
+func lagOf(t *testing.T, b *lagCollector, shard string) float64 {
 	t.Helper()
 	families, err := registered(b).Gather()
 	if err != nil || len(families) == 0 {
@@ -235,8 +235,8 @@ func lagOf(t *testing.T, b *behind, shard string) float64 {
 	return 0
 }
 
-// A checkpoint of another stream is reported, and the shard is read from its oldest
-// record: at once if it cannot be one of the shard, or when Kinesis has refused it.
+// A checkpoint of another stream is reported, and the shard is read from its oldest record: at
+// once if the checkpoint is outside the shard, or after Kinesis has rejected it.
 func TestCheckpointOfAnotherStream(t *testing.T) {
 	f := func(name, checkpointed string, refused int) {
 		t.Run(name, func(t *testing.T) {
@@ -260,7 +260,7 @@ func TestCheckpointOfAnotherStream(t *testing.T) {
 				if lines := r.log.containing("InvalidArgumentException"); len(lines) != refused {
 					t.Errorf("refused: %s", lines)
 				}
-				renewed := r.log.containing("was of another stream: it is renewed")
+				renewed := r.log.containing("belonged to another stream: it is reset")
 				if len(renewed) != 1 || !strings.Contains(renewed[0], heldShard) || !strings.Contains(renewed[0], checkpointed) {
 					t.Errorf("it is reported as %s", renewed)
 				}
@@ -271,11 +271,11 @@ func TestCheckpointOfAnotherStream(t *testing.T) {
 		})
 	}
 	f("before the shard", "49590338271490256608559692538361571095921575989136588898", 0)
-	f("no one knows", "49600000000000000000000000000000000000000000000000999999", 1)
+	f("unknown to Kinesis", "49600000000000000000000000000000000000000000000000999999", 1)
 }
 
-// What the end of the worker cuts off does not count as a failure.
-func TestStopIsNoFailure(t *testing.T) {
+// A read that is canceled when the worker stops does not count as a failure.
+func TestStopIsNotAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
 		time.Sleep(10*time.Second + 500*time.Millisecond)
@@ -292,8 +292,8 @@ func TestStopIsNoFailure(t *testing.T) {
 	})
 }
 
-// A listing that is refused is logged once, again when its cause changes or the state
-// lasts, and when it is over.
+// A refused listing is logged once, again when its cause changes or the state lasts, and when
+// it is over.
 func TestListingRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
@@ -321,8 +321,8 @@ func TestListingRefused(t *testing.T) {
 		}
 		r.refuse.Store(nil)
 		time.Sleep(time.Minute)
-		if over := r.log.containing("shards and leases are looked after again"); len(over) != 1 {
-			t.Errorf("%d lines of the end", len(over))
+		if over := r.log.containing("shards and leases are synced again"); len(over) != 1 {
+			t.Errorf("%d lines about the end", len(over))
 		}
 	})
 }
@@ -340,10 +340,10 @@ func TestReadError(t *testing.T) {
 	f(&smithy.GenericAPIError{Code: "InternalFailure"}, false, "InternalFailure")
 	f(api("ResourceNotFoundException"), false, "ResourceNotFoundException: No: the stream does not exist")
 	f(api("ExpiredTokenException"), false, "ExpiredTokenException: No: check the worker's AWS credentials")
-	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table is not of this shard")
+	f(api("InvalidArgumentException"), true, "InvalidArgumentException: No: the checkpoint in the lease table does not belong to this shard")
 	f(api("InvalidArgumentException"), false, "InvalidArgumentException: No.")
 
-	// A checkpoint that is not the shard's is mended by the worker, so it is not refused.
+	// The worker drops a checkpoint of another shard by itself, so this is not ErrRefused.
 	for err, want := range map[error]bool{
 		&readError{cause: api("AccessDeniedException")}:                   true,
 		&readError{cause: api("InvalidArgumentException"), resumes: true}: false,
@@ -355,12 +355,12 @@ func TestReadError(t *testing.T) {
 	}
 }
 
-// A read that was ended on purpose is no failure of the shard.
-func TestEndedReadIsNoFailure(t *testing.T) {
+// A read that was ended on purpose is not a failure of the shard.
+func TestEndedReadIsNotAFailure(t *testing.T) {
 	fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 	s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, nil, newMetrics(), new(shards))
-	for _, ended := range []error{nil, errUnled} {
-		if err := s.failed(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
+	for _, ended := range []error{nil, errNotLeased} {
+		if err := s.noteFailure(&reader{lease: &checkpoint.Lease{}}, ended); !errors.Is(err, ended) || errors.As(err, new(*readError)) {
 			t.Errorf("%v becomes %v", ended, err)
 		}
 	}

@@ -13,37 +13,37 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// What is asked of Kinesis and DynamoDB before anything is created: whether the stream can
-// be read, and whether the table is its lease table.
+// Checks before anything is created: whether the stream can be read, and whether the table
+// is its lease table.
 
 // ErrDeleting is returned when the stream is being deleted.
 var ErrDeleting = errors.New("the stream is being deleted")
 
-// errCreating passes by itself.
+// errCreating is returned while the stream is being created.
 var errCreating = errors.New("the stream is being created")
 
-// Description is what Kinesis says of a stream.
+// Description describes a stream.
 type Description struct {
 	ARN       string
 	Created   time.Time
 	Retention time.Duration // how long records are kept
 }
 
-// Summary asks for all that Kinesis says of a stream. One that does not exist is a
-// types.ResourceNotFoundException. client is one of NewKinesis for the stream.
+// Summary returns Kinesis' description of a stream. If the stream does not exist, the error
+// is a types.ResourceNotFoundException. client was returned by NewKinesis for the stream.
 func Summary(ctx context.Context, client *kinesis.Client, stream string) (*types.StreamDescriptionSummary, error) {
 	answer, err := client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &stream})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("describe stream %s: %w", stream, err)
 	case answer.StreamDescriptionSummary == nil:
-		return nil, fmt.Errorf("describe stream %s: the answer is not one of Kinesis", stream)
+		return nil, fmt.Errorf("describe stream %s: the response is not from Kinesis", stream)
 	}
 	return answer.StreamDescriptionSummary, nil
 }
 
-// Describe asks for what a worker needs to know of a stream, whose status has to allow
-// reading.
+// Describe returns what a worker needs to know about a stream. It returns an error if the
+// stream's status does not allow reading.
 func Describe(ctx context.Context, client *kinesis.Client, stream string) (Description, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -64,13 +64,12 @@ func Describe(ctx context.Context, client *kinesis.Client, stream string) (Descr
 	return d, err
 }
 
-// Check asks for the stream and then for the lease table, and creates nothing. While
-// either is not ready for a reason that passes, or AWS cannot be reached, it tries
-// again. Run goes by what it finds of the stream. Besides what AWS answers it returns
-// ErrDeleting and checkpoint.ErrOtherTable.
+// Check checks the stream and then the lease table. It creates nothing. It retries while
+// either is temporarily not ready or AWS cannot be reached. Run uses its description of the
+// stream. It returns ErrDeleting, the errors of checkpoint.Table.Check, and errors of AWS.
 func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	lines := statelog.NewSampler()
-	err = c.persist(ctx, "cannot begin with the stream; trying again: run logsluice doctor", func(ctx context.Context) (err error) {
+	err = c.retryAtStart(ctx, "cannot use the stream yet; trying again: run logsluice doctor", func(ctx context.Context) (err error) {
 		d, err = c.find(ctx, lines)
 		return err
 	})
@@ -81,13 +80,13 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 		c.identity.ARN, c.identity.Created = d.ARN, d.Created
 		c.stream.retention.set(d.Retention)
 	}
-	return d, c.persist(ctx, "cannot begin with the lease table; trying again: run logsluice doctor", func(ctx context.Context) error {
+	return d, c.retryAtStart(ctx, "cannot use the lease table yet; trying again: run logsluice doctor", func(ctx context.Context) error {
 		return c.table.Check(ctx, c.identity)
 	})
 }
 
-// find describes the stream, and lists its shards, without which no worker can run. It
-// can do without the right to describe the stream.
+// find describes the stream and lists its shards. It fails if the shards cannot be listed,
+// but not if the permission to describe the stream is missing.
 func (c *Consumer) find(ctx context.Context, lines *statelog.Sampler) (Description, error) {
 	d, err := Describe(ctx, c.stream.kinesis, c.cfg.Stream)
 	switch {

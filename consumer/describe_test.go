@@ -18,7 +18,7 @@ import (
 func TestCheck(t *testing.T) {
 	denied := fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}
 	empty := fakeaws.Fault{Refuse: &fakeaws.APIError{Status: http.StatusOK}} // JSON, and nothing of AWS in it
-	const notKinesis = "the answer is not one of Kinesis"
+	const notKinesis = "the response is not from Kinesis"
 	f := func(name string, want Description, wantErr string, faults map[string]fakeaws.Fault) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
@@ -53,11 +53,11 @@ func TestCheck(t *testing.T) {
 	f("both denied", Description{}, "allow kinesis:ListShards", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
 	f("not Kinesis", Description{}, notKinesis, map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
 	f("table denied", Description{}, "AccessDenied", map[string]fakeaws.Fault{"DescribeTable": denied})
-	f("not DynamoDB", Description{}, "the answer is not one of DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
+	f("not DynamoDB", Description{}, "the response is not from DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
 }
 
-// The retention is known from the start: a reading that ends meanwhile does not pass over
-// what has expired because it could not ask.
+// The retention is known from the start, so a reading that ends early does not need to request
+// it to detect expired records.
 func TestCheckKnowsRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := fakeAWS(noFaults)
@@ -66,18 +66,18 @@ func TestCheckKnowsRetention(t *testing.T) {
 		if _, err := c.Check(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * retentionKept)
+		time.Sleep(2 * retentionTTL)
 		ended, end := context.WithCancel(t.Context())
 		end()
 		now := time.Now()
 		if got, want := c.stream.horizon(ended, now, now.Add(-48*time.Hour)), now.Add(dateUnit-24*time.Hour); !got.Equal(want) {
-			t.Errorf("all before %s has expired, want %s", got, want)
+			t.Errorf("all records before %s have expired, want %s", got, want)
 		}
 	})
 }
 
-// While the start is tried again and again, what is denied is not logged each time.
-func TestDeniedIsLoggedNowAndThen(t *testing.T) {
+// While the start is retried, a missing permission is not logged each time.
+func TestDeniedIsSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &strings.Builder{}
 		begun := time.Now()

@@ -17,7 +17,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// fetching is the stream of which the held shard is read, with n records of some size in it.
+// fetching returns a stream with n records of the given size in the held shard.
 func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault) *stream {
 	t.Helper()
 	table, _ := leased(t)
@@ -41,8 +41,8 @@ func fetching(t *testing.T, n, size int, decide func(fakeaws.Call) fakeaws.Fault
 	return s
 }
 
-// An iterator that expired while its reader waited is renewed in place: the next records
-// come, and the lease is kept.
+// An iterator that expired while its reader waited is renewed at the same position, and the
+// lease is kept.
 func TestExpiredIteratorIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 250, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
@@ -63,7 +63,8 @@ func TestExpiredIteratorIsRenewed(t *testing.T) {
 	})
 }
 
-// Calls ask for no more than is to be in memory, by the size of what came.
+// The limit of a call follows from the size of the previous records, so that answers remain
+// below fetchBytes.
 func TestFetchesAreSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 300, 100_000, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
@@ -73,15 +74,15 @@ func TestFetchesAreSmall(t *testing.T) {
 				t.Fatal(err)
 			}
 			if size := len(out.Records) * 100_000; size > want || size < want-100_000 {
-				t.Errorf("call %d brings %d bytes", call, size)
+				t.Errorf("call %d returns %d bytes", call, size)
 			}
-			time.Sleep(10 * time.Second) // a shard gives 2 MiB a second
+			time.Sleep(10 * time.Second) // a shard allows 2 MiB per second
 		}
 	})
 }
 
-// A backlog is read as fast as a shard gives, and no call is refused for asking too
-// early, whatever became of one before.
+// A backlog is read as fast as the shard allows, and no call is throttled, whatever happened
+// to an earlier call.
 func TestBacklogIsReadAtFullSpeed(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name string, fault fakeaws.Fault, more int, most time.Duration) {
@@ -106,12 +107,12 @@ func TestBacklogIsReadAtFullSpeed(t *testing.T) {
 					}
 					records += len(out.Records)
 				}
-				// A shard gives 60 MB in 30 s.
+				// A shard allows 60 MB in 30 s.
 				if took := time.Since(began); took > most {
 					t.Errorf("%d records of 100 kB took %s", records, took)
 				}
 				if calls-reads > more {
-					t.Errorf("%d calls for %d answers: some were refused", calls, reads)
+					t.Errorf("%d calls for %d answers: some were throttled", calls, reads)
 				}
 			})
 		})
@@ -121,10 +122,10 @@ func TestBacklogIsReadAtFullSpeed(t *testing.T) {
 	f("a lost answer", fakeaws.Fault{Lose: true}, 2, 33*time.Second)
 }
 
-// Only so many answers are in memory at a time, for all shards: the next call
-// waits until the records of one are taken on, its shard has none, its call
-// fails, or its lease is given back.
-func TestFetchesAreFew(t *testing.T) {
+// The number of answers in memory is bounded for all shards. The next call waits until the
+// records of an answer are accepted, an answer has no records, a call fails, or a lease is
+// released.
+func TestFetchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failing atomic.Bool
 		s := fetching(t, 1000, 10, func(call fakeaws.Call) (fault fakeaws.Fault) {
@@ -141,29 +142,29 @@ func TestFetchesAreFew(t *testing.T) {
 		}
 		others := func(n int) {
 			for range n {
-				s.fetches <- struct{}{}
+				s.fetchTokens <- struct{}{}
 			}
 		}
 		others(maxFetches)
 		if read() {
-			t.Fatal("one more answer is in memory than may be")
+			t.Fatal("more answers than maxFetches are in memory")
 		}
-		<-s.fetches
-		for range 3 { // the answer before is dropped by the next call
+		<-s.fetchTokens
+		for range 3 { // the next call releases the previous answer
 			if !read() {
-				t.Fatal("an answer is kept that was taken on")
+				t.Fatal("an accepted answer still counts")
 			}
 		}
 		failing.Store(true)
 		read()
-		if len(s.fetches) != maxFetches-1 {
+		if len(s.fetchTokens) != maxFetches-1 {
 			t.Error("a failed call counts as an answer")
 		}
 		failing.Store(false)
 		read()
-		s.end(heldShard)
-		if len(s.fetches) != maxFetches-1 {
-			t.Error("an answer is counted whose lease is given back")
+		s.endReading(heldShard)
+		if len(s.fetchTokens) != maxFetches-1 {
+			t.Error("an answer of a released lease still counts")
 		}
 	})
 }
@@ -183,27 +184,27 @@ func TestFetchesEndWithShard(t *testing.T) {
 		if len(out.Records) != 3 || !out.IsLast {
 			t.Fatalf("%d records, the last ones: %t", len(out.Records), out.IsLast)
 		}
-		s.end(heldShard)
-		if n := len(s.fetches); n != 0 {
-			t.Errorf("%d tokens are held after the lease was given back", n)
+		s.endReading(heldShard)
+		if n := len(s.fetchTokens); n != 0 {
+			t.Errorf("%d tokens are held after the lease was released", n)
 		}
 	})
 }
 
-// A reader that has not read anything yet waits longer than its iterator lives.
+// A reader may wait for its first read longer than its iterator is valid.
 func TestFirstIteratorIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 3, 10, func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		for range maxFetches {
-			s.fetches <- struct{}{}
+			s.fetchTokens <- struct{}{}
 		}
 		go func() {
 			time.Sleep(6 * time.Minute) // OpenSearch is away
-			<-s.fetches
+			<-s.fetchTokens
 		}()
 		out, err := s.Read(t.Context(), heldShard)
 		if err != nil || len(out.Records) != 3 {
-			t.Fatalf("the lease is given back for this: %v", err)
+			t.Fatalf("the reading ends with %v", err)
 		}
 	})
 }

@@ -22,7 +22,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// fakeAWS is a Kinesis and a DynamoDB, with the faults that decide chooses.
+// fakeAWS returns a configuration for a fake Kinesis and DynamoDB with the faults of decide.
 func fakeAWS(decide func(fakeaws.Call) fakeaws.Fault) aws.Config {
 	return fakeAWSWith(fakeaws.KinesisOptions{}, decide)
 }
@@ -43,7 +43,7 @@ func fakeAWSWith(options fakeaws.KinesisOptions, decide func(fakeaws.Call) fakea
 	}
 }
 
-// createStream makes the stream s with two shards.
+// createStream creates the stream s with two shards.
 func createStream(t *testing.T, cfg aws.Config) {
 	t.Helper()
 	if _, err := kinesis.NewFromConfig(cfg).CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(2)}); err != nil {
@@ -80,7 +80,7 @@ func listHeld(context.Context) ([]checkpoint.Shard, time.Time, error) {
 	return []checkpoint.Shard{{ID: heldShard}}, time.Now(), nil
 }
 
-// leased is a table of which one lease is held, and a client of its DynamoDB.
+// leased returns a table with one held lease, and a client of its DynamoDB.
 func leased(t *testing.T) (*checkpoint.Table, *dynamodb.Client) {
 	t.Helper()
 	cfg := fakeAWS(noFaults)
@@ -103,7 +103,7 @@ func newMapper(t *testing.T) *mapping.Mapper {
 	return mapper
 }
 
-// newWorker is a whole consumer, without an OpenSearch.
+// newWorker returns a whole consumer without an OpenSearch.
 func newWorker(t *testing.T, cfg aws.Config, table *checkpoint.Table, log zerolog.Logger) *Consumer {
 	t.Helper()
 	return newWorkerAt(t, cfg, table, away{}, log)

@@ -19,7 +19,7 @@ import (
 	"logsluice/subscription"
 )
 
-// flooded is an OpenSearch that has one index under the disk's flood stage.
+// flooded is an OpenSearch with one index that is blocked by the disk flood stage.
 type flooded struct{ index string }
 
 func (f flooded) Stream(r *http.Request) (*http.Response, error) {
@@ -40,8 +40,8 @@ func (f flooded) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items.String(), ",") + `]}`))}, err
 }
 
-// However many shards have documents for an index that the flood stage blocks, a
-// shard with others is read on, and memory stays bounded.
+// However many shards have documents for a blocked index, a shard with other documents is
+// still read, and memory remains bounded.
 func TestFloodOfManyShards(t *testing.T) {
 	localtest.Volume(t)
 	for _, shards := range []int{5, 60} {
@@ -51,7 +51,7 @@ func TestFloodOfManyShards(t *testing.T) {
 			c := newConsumer(t, limit, flooded{now.AddDate(0, 0, -1).UTC().Format(time.DateOnly)})
 			ctx, stop := context.WithCancel(t.Context())
 			read := 0
-			// run reads a shard as the KCL does, from the last record that was settled.
+			// run reads a shard like the KCL, from the last acknowledged record.
 			run := func(shard string, data []byte, n int, each time.Duration, count *int) {
 				for done := 0; done < n && ctx.Err() == nil; {
 					reading, cancel := context.WithCancel(ctx)
@@ -110,8 +110,8 @@ func TestFloodOfManyShards(t *testing.T) {
 	}
 }
 
-// Records that become more documents than may be in flight, for an index in the
-// flood stage, do not keep the decoders: one in the middle of a record may finish it.
+// Records whose documents exceed the limit of bytes in flight, for a blocked index, do not keep
+// the decoders: a decoder in the middle of a record may finish it.
 func TestFloodInTheMiddleOfARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConsumer(t, 16<<20, flooded{"2018-12-10"})

@@ -13,48 +13,48 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// Records that expire before they are read are lost to OpenSearch. Kinesis does not say
-// so: an iterator passes over them. A gap is found by two times, both by Kinesis' clock:
-// the one up to which a shard was read when an answer came, and the one before which
-// everything had expired by then. It is at the begin of a reading that this happens, or
-// when a reader waits for OpenSearch longer than the retention.
+// Records that expire before they are read are missing in OpenSearch. Kinesis does not report
+// them: an iterator skips them. A gap is found by comparing two times, both by Kinesis' clock:
+// the time up to which a shard was read before an answer, and the time before which all
+// records had expired when the answer arrived. Gaps occur when reading begins, or when a
+// reader waits for OpenSearch longer than the retention.
 
-// retention is how long the stream keeps its records. It can change at any time, so it
-// is asked for whenever records may have expired.
+// retention caches how long the stream keeps its records. It can change at any time, so it is
+// requested again when records may have expired.
 type retention struct {
 	mu      sync.Mutex
-	length  time.Duration // 0 if it is not known
+	length  time.Duration // 0 if unknown
 	asked   time.Time
-	trimmed time.Time // everything before has expired: a longer retention brings nothing back
+	trimmed time.Time // all earlier records have expired: a longer retention does not restore them
 	lines   *statelog.Sampler
 }
 
 const (
-	// leastRetention is below what any stream is set to. A reader that is less behind
-	// needs not know the retention.
-	leastRetention = time.Hour
-	// leastOfAWS is the shortest retention that AWS has.
-	leastOfAWS = 24 * time.Hour
-	// retentionKept is how long an answer is good for, retentionSure one by which records
-	// have expired.
-	retentionKept, retentionSure = time.Minute, 10 * time.Second
-	// dateUnit is the precision of the Date header, which is cut off.
+	// minRetention is below any retention that a stream can have. A reader that is less behind
+	// does not need to know the retention.
+	minRetention = time.Hour
+	// minAWSRetention is the shortest retention that AWS allows.
+	minAWSRetention = 24 * time.Hour
+	// retentionTTL is how long a known retention is used, and expiredTTL how long it is used
+	// when it implies that records have expired.
+	retentionTTL, expiredTTL = time.Minute, 10 * time.Second
+	// dateUnit is the precision of the Date header, which is truncated to it.
 	dateUnit = time.Second
 )
 
-// horizon returns the time before which all records may have expired at a time by
-// Kinesis' clock, as far as it matters to a reader that has read up to another; zero if
-// it does not, or if the retention is not known.
+// horizon returns the time before which all records may have expired. now and read are by
+// Kinesis' clock; read is the time up to which the reader has read. The result is zero if no
+// unread record can have expired, or if the retention is unknown.
 func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
-	if now.Sub(read) < leastRetention-dateUnit {
+	if now.Sub(read) < minRetention-dateUnit {
 		return time.Time{}
 	}
 	k := &s.retention
 	k.mu.Lock()
 	length, age := k.length, time.Since(k.asked)
 	k.mu.Unlock()
-	// One that has become longer meanwhile must not make a gap.
-	if expired := length > 0 && read.Before(now.Add(dateUnit-length)); age > retentionKept || expired && age > retentionSure {
+	// A retention that was increased in the meantime must not cause a gap.
+	if expired := length > 0 && read.Before(now.Add(dateUnit-length)); age > retentionTTL || expired && age > expiredTTL {
 		s.askRetention(ctx, now.Sub(read))
 	}
 	k.mu.Lock()
@@ -68,15 +68,15 @@ func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
 	return k.trimmed
 }
 
-// set notes the retention as Kinesis says it.
+// set sets the retention that Kinesis has just reported.
 func (k *retention) set(length time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.length, k.asked = length, time.Now()
 }
 
-// askRetention asks for the retention, for a reader that is so far behind. What was
-// known stays if there is no answer.
+// askRetention requests the retention for a reader that is this far behind. It keeps the
+// previous one if the request fails.
 func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
 	d, err := Describe(ctx, s.kinesis, s.name)
 	k := &s.retention
@@ -87,26 +87,24 @@ func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked = time.Now()
-	if k.length == 0 && behind > leastOfAWS && ctx.Err() == nil {
+	if k.length == 0 && behind > minAWSRetention && ctx.Err() == nil {
 		k.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
-			Msg("records may have expired unread: the stream's retention is not known: allow kinesis:DescribeStreamSummary on it to the task role")
+			Msg("records may have expired unread, as the stream's retention is unknown: allow kinesis:DescribeStreamSummary on it to the task role")
 	}
 }
 
-// gap is an interval of a shard of which records can have expired unread, by Kinesis'
-// clock.
+// gap is an interval of a shard in which records may have expired unread, by Kinesis' clock.
 type gap struct {
 	from, to      time.Time
-	after, before string // sequence numbers around it, "" if they are not known
+	after, before string // sequence numbers around it, "" if unknown
 }
 
-// gapInterval is the time between two lines about a shard whose reading stays behind the
+// gapInterval is the time between two log lines about a shard whose reader stays behind the
 // retention.
 const gapInterval = time.Minute
 
-// fromHorizon places a reading at the oldest record when what would be read next has
-// expired: Kinesis may answer an iterator of expired records with many answers without
-// records.
+// fromHorizon moves a reader to the oldest record when its next records have expired. With
+// an iterator of expired records Kinesis may return many answers without records.
 func (s *stream) fromHorizon(ctx context.Context, r *reader, place *kinesis.GetShardIteratorInput) (moved bool) {
 	now := s.table.Now()
 	if horizon := s.horizon(ctx, now, r.read); !r.read.Before(horizon) || place.ShardIteratorType == types.ShardIteratorTypeTrimHorizon {
@@ -116,8 +114,8 @@ func (s *stream) fromHorizon(ctx context.Context, r *reader, place *kinesis.GetS
 	return true
 }
 
-// skipRead takes the records off an answer that were read before: a reading that was
-// placed at the oldest record meets them if they have not expired after all.
+// skipRead removes records from an answer that were read before. A reader that was moved to
+// the oldest record gets them again if they have not expired after all.
 func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
 	for skipped < len(answer.Records) && checkpoint.CompareNumbers(aws.ToString(answer.Records[skipped].SequenceNumber), r.last) <= 0 {
 		skipped++
@@ -126,9 +124,9 @@ func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
 	return skipped
 }
 
-// judge looks for a gap before an answer with a date. While answers pass over expired
-// records, the gap grows, and is pending: it is not reported yet.
-func (s *stream) judge(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
+// checkGap looks for a gap before an answer with a date. While answers skip expired records
+// the gap grows and is pending: it is not reported yet.
+func (s *stream) checkGap(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
 	found, isGap := s.gapBefore(ctx, r, date, answer.Records, skipped)
 	passes := isGap && len(answer.Records) == 0 && aws.ToInt64(answer.MillisBehindLatest) > 0
 	s.shards.mu.Lock()
@@ -147,9 +145,9 @@ func (s *stream) judge(ctx context.Context, r *reader, date time.Time, answer *k
 	return r.gap != nil
 }
 
-// gapBefore returns the gap between what a reader has read and an answer.
+// gapBefore returns the gap between the last record that a reader has read and an answer.
 func (s *stream) gapBefore(ctx context.Context, r *reader, date time.Time, records []types.Record, skipped int) (found gap, ok bool) {
-	if date.IsZero() || skipped > 0 { // what comes after a record that is there has not expired
+	if date.IsZero() || skipped > 0 { // no record after an existing one has expired
 		return gap{}, false
 	}
 	found = gap{from: r.read, to: s.horizon(ctx, date, r.read), after: r.last}
@@ -157,7 +155,7 @@ func (s *stream) gapBefore(ctx context.Context, r *reader, date time.Time, recor
 		found.before = aws.ToString(records[0].SequenceNumber)
 		first := aws.ToTime(records[0].ApproximateArrivalTimestamp)
 		if r.answered && first.Before(found.to.Add(-dateUnit)) {
-			return gap{}, false // Kinesis keeps records for longer than it says, and the reading goes on in place
+			return gap{}, false // Kinesis still has records that are older than the retention
 		}
 		if first.Before(found.to) {
 			found.to = first
@@ -166,8 +164,7 @@ func (s *stream) gapBefore(ctx context.Context, r *reader, date time.Time, recor
 	return found, found.from.Before(found.to)
 }
 
-// reportGapLocked reports the gap that was found in the reading of a shard, if there is
-// one. s.shards.mu must be held.
+// reportGapLocked reports the reader's gap, if it has one. s.shards.mu must be held.
 func (s *stream) reportGapLocked(r *reader) {
 	if r.gap == nil {
 		return
@@ -178,7 +175,7 @@ func (s *stream) reportGapLocked(r *reader) {
 		marks.through(g.to) // the next reading does not find it again
 	}
 	s.metrics.gaps.Inc()
-	r.lease.Lost(g.from, g.to)
+	r.lease.AddGap(g.from, g.to)
 	const layout = "2006-01-02T15:04:05.000Z07:00"
 	s.log.Error().Str("shard", r.shard).Str("gap_from", g.from.UTC().Format(layout)).Str("gap_to", g.to.UTC().Format(layout)).
 		Float64("gap_seconds", g.to.Sub(g.from).Seconds()).Str("after_sequence_number", g.after).Str("before_sequence_number", g.before).

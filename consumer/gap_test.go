@@ -27,28 +27,26 @@ import (
 	"logsluice/local/localtest"
 )
 
-// site is a stream of two shards, one of which gets records, and the workers at it, one
-// after the other.
+// site is a stream of two shards, of which one gets records, and its successive workers.
 type site struct {
 	*testing.T
 	aws    aws.Config
-	shift  atomic.Int64 // of Kinesis' clock
+	shift  atomic.Int64 // offset of Kinesis' clock
 	faults atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
 	log    lines
 	held   atomic.Pointer[chan struct{}] // OpenSearch takes nothing until it is closed
-	taken  atomic.Int64                  // documents
+	taken  atomic.Int64                  // accepted documents
 	put    int
 	worker *Consumer
 	stop   func()
 }
 
-// onSite runs a test at a stream that keeps its records for a time, and says that it
-// keeps them for another.
-func onSite(t *testing.T, kept, says time.Duration, test func(s *site)) {
-	onSiteWith(t, fakeaws.KinesisOptions{Retention: kept}, says, test)
+// onSite runs a test with a stream that keeps records for one duration and reports another.
+func onSite(t *testing.T, kept, reported time.Duration, test func(s *site)) {
+	onSiteWith(t, fakeaws.KinesisOptions{Retention: kept}, reported, test)
 }
 
-func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, says time.Duration, test func(s *site)) {
+func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, reported time.Duration, test func(s *site)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &site{T: t}
 		options.Clock = s.now
@@ -60,7 +58,7 @@ func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, says time.Duration
 				return fakeaws.Fault{}
 			}
 			return fakeaws.Fault{Edit: func(answer []byte) []byte {
-				return bytes.Replace(answer, fmt.Appendf(nil, `"RetentionPeriodHours":%d`, max(1, int(cmp.Or(options.Retention, 24*time.Hour).Hours()))), fmt.Appendf(nil, `"RetentionPeriodHours":%d`, int(says.Hours())), 1)
+				return bytes.Replace(answer, fmt.Appendf(nil, `"RetentionPeriodHours":%d`, max(1, int(cmp.Or(options.Retention, 24*time.Hour).Hours()))), fmt.Appendf(nil, `"RetentionPeriodHours":%d`, int(reported.Hours())), 1)
 			}}
 		})
 		createStream(t, s.aws)
@@ -73,7 +71,7 @@ func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, says time.Duration
 
 func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.shift.Load())) }
 
-// pass lets time pass for Kinesis alone.
+// pass advances Kinesis' clock only.
 func (s *site) pass(d time.Duration) { s.shift.Add(int64(d)) }
 
 func (s *site) start() {
@@ -97,7 +95,7 @@ func (s *site) start() {
 	})
 }
 
-// records puts some into the first shard.
+// records puts records into the first shard.
 func (s *site) records(n int) {
 	s.Helper()
 	for range n {
@@ -109,7 +107,7 @@ func (s *site) records(n int) {
 	}
 }
 
-// lost is a line about a gap.
+// lost is a log line about a gap.
 type lost struct {
 	Level, Shard string
 	From         time.Time `json:"gap_from"`
@@ -119,7 +117,7 @@ type lost struct {
 	Before       string    `json:"before_sequence_number"`
 }
 
-// gaps returns the lines about a shard, all if it is "".
+// gaps returns the lines about a shard, or all lines if it is "".
 func (s *site) gaps(shard string) (all []lost) {
 	s.Helper()
 	for _, line := range s.log.containing("records expired unread") {
@@ -134,7 +132,7 @@ func (s *site) gaps(shard string) (all []lost) {
 	return all
 }
 
-// row returns what the lease table says of the first shard.
+// row returns the first shard's row.
 func (s *site) row() checkpoint.Row {
 	s.Helper()
 	view, err := checkpoint.Look(s.Context(), dynamodb.NewFromConfig(s.aws), "leases")
@@ -151,12 +149,12 @@ func (s *site) near(what string, got, want time.Time) {
 	}
 }
 
-// What expires while no worker runs is reported with its interval, once, and only then.
+// Records that expire while no worker runs are reported once, with their interval.
 func TestGapWhileAway(t *testing.T) {
 	const day = 24 * time.Hour
-	f := func(name string, kept, says, away time.Duration, isLost bool) {
+	f := func(name string, kept, reported, away time.Duration, isLost bool) {
 		t.Run(name, func(t *testing.T) {
-			onSite(t, kept, says, func(s *site) {
+			onSite(t, kept, reported, func(s *site) {
 				s.start()
 				s.records(3)
 				time.Sleep(time.Minute)
@@ -170,7 +168,7 @@ func TestGapWhileAway(t *testing.T) {
 				s.pass(away)
 				s.records(3)
 				s.start()
-				time.Sleep(10 * time.Second) // a record is not waited for through many empty answers
+				time.Sleep(10 * time.Second) // the worker skips the empty answers before a record
 				want := 26
 				if kept > 0 && away > kept {
 					want = 6
@@ -189,8 +187,8 @@ func TestGapWhileAway(t *testing.T) {
 					s.Fatalf("%d lines: %+v", len(g), g)
 				}
 				g := s.gaps(heldShard)[0]
-				s.near("its begin", g.From, stopped)
-				s.near("its end", g.To, s.now().Add(-says-70*time.Second))
+				s.near("start of the gap", g.From, stopped)
+				s.near("end of the gap", g.To, s.now().Add(-reported-70*time.Second))
 				if g.After != before || g.Before <= before || g.Seconds != g.To.Sub(g.From).Seconds() {
 					s.Errorf("%+v", g)
 				}
@@ -213,12 +211,12 @@ func TestGapWhileAway(t *testing.T) {
 	f("longer than the retention", day, day, 30*time.Hour, true)
 	f("shorter than the retention", day, day, day-2*time.Minute, false)
 	f("a longer retention", 7*day, 7*day, 30*time.Hour, false)
-	f("the records are there after all", 0, day, 30*time.Hour, false)
+	f("the records still exist", 0, day, 30*time.Hour, false)
 	f("an hour's retention", time.Hour, time.Hour, 2*time.Hour, true)
 }
 
-// What expires while a reader waits for OpenSearch is reported when it reads on. A crash
-// before what it holds is acknowledged makes that a part of the gap.
+// Records that expire while a reader waits for OpenSearch are reported when it continues. If
+// it crashes before, its unacknowledged records are part of the gap.
 func TestGapWhileOpenSearchIsAway(t *testing.T) {
 	t.Run("", func(t *testing.T) { testGapWhileOpenSearchIsAway(t, 5*time.Minute) })
 	t.Run("an iterator that lives long", func(t *testing.T) { testGapWhileOpenSearchIsAway(t, 48*time.Hour) })
@@ -233,26 +231,26 @@ func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) 
 		time.Sleep(time.Minute)
 		s.held.Store(&held)
 		s.records(30)
-		time.Sleep(time.Minute) // some of them are read, and wait
+		time.Sleep(time.Minute) // some records are read and wait
 		from := s.now()
 		s.records(20)
 		s.pass(30 * time.Hour)
 		s.records(3)
 		time.Sleep(time.Minute)
 		if g := s.gaps(heldShard); len(g) != 0 {
-			s.Errorf("before it reads on: %+v", g)
+			s.Errorf("before it continues: %+v", g)
 		}
 		close(held)
 		time.Sleep(10 * time.Second)
 		if lag := lagOf(s.T, s.worker.lag, heldShard); lag > 60 {
-			s.Errorf("through answers without records the lag is %vs", lag)
+			s.Errorf("with answers without records the lag is %vs", lag)
 		}
 		time.Sleep(time.Minute)
 		g := s.gaps(heldShard)
 		if len(g) != 1 {
 			s.Fatalf("%d lines: %+v", len(g), g)
 		}
-		s.near("its begin", g[0].From, from.Add(-time.Minute))
+		s.near("start of the gap", g[0].From, from.Add(-time.Minute))
 		if d := s.now().Add(-day).Sub(g[0].To); d < 0 || d > 2*time.Minute {
 			s.Errorf("it ends %s before the horizon", d)
 		}
@@ -262,7 +260,7 @@ func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) 
 		if got := int(s.taken.Load()); got < 9 || got > 36 {
 			s.Errorf("%d records are read", got)
 		}
-		s.near("all is read", s.row().ReadThrough, s.now())
+		s.near("all records are read", s.row().ReadThrough, s.now())
 		s.stop()
 		s.start()
 		time.Sleep(time.Minute)
@@ -272,8 +270,8 @@ func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) 
 	})
 }
 
-// While answers pass over expired records, the row does not say that they are read: a
-// worker that crashes has not reported the gap yet.
+// While answers skip expired records, the row does not record them as read, because a worker
+// that crashes has not reported the gap yet.
 func TestPendingGap(t *testing.T) {
 	const day = 24 * time.Hour
 	onSiteWith(t, fakeaws.KinesisOptions{Retention: day, IteratorLifetime: 2 * day}, day, func(s *site) {
@@ -286,7 +284,7 @@ func TestPendingGap(t *testing.T) {
 		s.pass(30 * time.Hour)
 		hang := func(call fakeaws.Call) (fault fakeaws.Fault) {
 			if call.Operation == "GetShardIterator" {
-				fault.Delay = fakeaws.Hang // in which the reading is placed anew
+				fault.Delay = fakeaws.Hang // during which the reader is moved to the oldest record
 			}
 			return fault
 		}
@@ -297,19 +295,19 @@ func TestPendingGap(t *testing.T) {
 			s.Errorf("it is reported: %+v", g)
 		}
 		if through := s.row().ReadThrough; s.now().Sub(through) < 29*time.Hour {
-			s.Errorf("it is read through %s", through)
+			s.Errorf("it is read up to %s", through)
 		}
 		s.faults.Store(nil)
 		time.Sleep(time.Minute)
-		// The reading failed, so more has expired until the next.
+		// The reading failed, so more records have expired until the next one.
 		if g := s.gaps(heldShard); len(g) == 0 || len(g) > 2 || len(g) == 2 && g[1].From.Before(g[0].To) {
 			s.Errorf("%d lines: %+v", len(g), g)
 		}
 	})
 }
 
-// A shard that could not be read since the application was first started has lost what
-// came then, and one that was not there then has lost nothing yet.
+// A shard that could not be read since the first start has lost records since then. A shard
+// that was created later has lost nothing yet.
 func TestGapOfUnreadShard(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, from := range []string{"the first start", "a reshard"} {
@@ -348,7 +346,7 @@ func TestGapOfUnreadShard(t *testing.T) {
 					s.Fatal("no gap is reported")
 				}
 				for _, l := range g {
-					s.near("its begin", l.From, begun.Add(map[bool]time.Duration{true: time.Minute}[from == "a reshard"]))
+					s.near("start of the gap", l.From, begun.Add(map[bool]time.Duration{true: time.Minute}[from == "a reshard"]))
 				}
 			})
 		})
@@ -364,8 +362,8 @@ func (s *site) split(shard int, at int64) {
 	}
 }
 
-// A stream that is created again under a worker has lost nothing of before its creation,
-// though its first shard has an id that was there at the first start, and no row.
+// A stream that is created again while a worker runs has lost nothing from before its
+// creation, although its first shard has an id of the first start and no row.
 func TestNoGapBeforeCreation(t *testing.T) {
 	localtest.Volume(t)
 	const day = 24 * time.Hour
@@ -375,11 +373,11 @@ func TestNoGapBeforeCreation(t *testing.T) {
 		s.split(0, 1000)
 		for range 60 {
 			time.Sleep(10 * time.Second)
-			s.pass(30 * time.Minute) // it is read all along
+			s.pass(30 * time.Minute) // it is read all the time
 		}
 		time.Sleep(time.Minute)
 		if row := s.row(); row.ID == heldShard {
-			s.Fatalf("the row of the expired shard is still there: %+v", row)
+			s.Fatalf("the row of the expired shard still exists: %+v", row)
 		}
 		client := kinesis.NewFromConfig(s.aws)
 		if _, err := client.DeleteStream(s.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")}); err != nil {
@@ -398,8 +396,8 @@ func TestNoGapBeforeCreation(t *testing.T) {
 	})
 }
 
-// The children of a shard that was closed while no worker ran, and that has expired, have
-// lost records too; as long as it is there, they have lost none.
+// The children of a shard that was closed while no worker ran have lost records if the shard
+// has expired. While it still exists, they have not.
 func TestGapOfChildren(t *testing.T) {
 	localtest.Volume(t)
 	const day = 24 * time.Hour
@@ -432,14 +430,14 @@ func TestGapOfChildren(t *testing.T) {
 			})
 		})
 	}
-	f("all there", 0, day-10*time.Minute, []int{0})
+	f("all exist", 0, day-10*time.Minute, []int{0})
 	f("expired", 0, 30*time.Hour, []int{0}, 1, 2, 3)
-	f("the parent is there, the worker was away for longer", 10*time.Hour, 20*time.Hour, []int{0}, 0, 1)
+	f("the parent exists, the worker was away for longer", 10*time.Hour, 20*time.Hour, []int{0}, 0, 1)
 	f("two generations expired", 0, 30*time.Hour, []int{0, 2}, 1, 3, 4, 5)
 }
 
-// Without the right to ask for the retention no gap is reported: it may be longer. What
-// is more behind than the shortest retention has a warning.
+// Without the permission to request the retention no gap is reported, because the retention
+// may be longer. A shard that is further behind than the shortest retention has a warning.
 func TestGapWithoutRetention(t *testing.T) {
 	f := func(away time.Duration, warnings int) {
 		onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
@@ -465,8 +463,8 @@ func TestGapWithoutRetention(t *testing.T) {
 	f(23*time.Hour, 0)
 }
 
-// A retention that is changed while a worker runs counts from then on, and a longer one
-// brings nothing back.
+// A retention that is changed while a worker runs applies from then on, and a longer one does
+// not restore records.
 func TestHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hours, asked := 24, 0
@@ -505,8 +503,8 @@ func TestHorizon(t *testing.T) {
 	})
 }
 
-// A retention that was learned is not reported as unknown when it cannot be asked for
-// again, and a reader that stops reports nothing.
+// A known retention is not reported as unknown when it cannot be requested again, and a reader
+// that stops reports nothing.
 func TestUnknownRetention(t *testing.T) {
 	f := func(what string, known, stopped bool, want int) {
 		t.Helper()
@@ -528,7 +526,7 @@ func TestUnknownRetention(t *testing.T) {
 			cancel()
 		}
 		s.askRetention(ctx, 30*time.Hour)
-		if n := strings.Count(log.String(), "retention is not known"); n != want {
+		if n := strings.Count(log.String(), "retention is unknown"); n != want {
 			t.Errorf("%s: %d lines: %s", what, n, log.String())
 		}
 	}
@@ -537,7 +535,7 @@ func TestUnknownRetention(t *testing.T) {
 	f("stopped", false, true, 0)
 }
 
-// A reading is placed at the oldest record once: an iterator from there is not replaced.
+// A reader is moved to the oldest record once: an iterator from there is not replaced.
 func TestFromHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
@@ -559,34 +557,34 @@ func TestFromHorizon(t *testing.T) {
 	})
 }
 
-// judged is a reading that answers are judged for, one after the other.
-type judged struct {
+// gapReader is a reader whose answers are checked for gaps, one after the other.
+type gapReader struct {
 	*testing.T
 	stream *stream
 	reader *reader
 	log    *strings.Builder
 }
 
-func onJudged(t *testing.T, behind time.Duration, f func(j *judged)) {
+func withGapReader(t *testing.T, behind time.Duration, f func(j *gapReader)) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		createStream(t, fake)
-		j := &judged{T: t, log: &strings.Builder{}, reader: &reader{shard: heldShard, lease: &checkpoint.Lease{}, last: "100", read: time.Now().Add(-behind)}}
+		j := &gapReader{T: t, log: &strings.Builder{}, reader: &reader{shard: heldShard, lease: &checkpoint.Lease{}, last: "100", read: time.Now().Add(-behind)}}
 		j.stream = newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(j.log)}, nil, newMetrics(), new(shards))
 		f(j)
 	})
 }
 
-// judge judges an answer whose first record came some time ago, 0 for an answer without
-// records, and returns what is reported of a gap.
-func (j *judged) judge(first, lag time.Duration, skipped int) (pending bool, report string) {
+// judge checks an answer whose first record arrived some time ago, 0 for an answer without
+// records, and returns the reported gap.
+func (j *gapReader) judge(first, lag time.Duration, skipped int) (pending bool, report string) {
 	j.Helper()
 	answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(lag.Milliseconds())}
 	if first > 0 {
 		answer.Records = []kinesistypes.Record{{SequenceNumber: aws.String("200"), ApproximateArrivalTimestamp: aws.Time(time.Now().Add(-first))}}
 	}
 	j.log.Reset()
-	pending = j.stream.judge(j.Context(), j.reader, time.Now(), answer, skipped)
+	pending = j.stream.checkGap(j.Context(), j.reader, time.Now(), answer, skipped)
 	if j.log.Len() == 0 {
 		return pending, ""
 	}
@@ -601,11 +599,11 @@ func (j *judged) judge(first, lag time.Duration, skipped int) (pending bool, rep
 	return pending, strings.TrimSpace(fmt.Sprint(time.Since(line.From), " to ", time.Since(line.To), " ", line.Before))
 }
 
-// An answer shows whether records before it have expired: in 24 hours, by the second.
-func TestJudge(t *testing.T) {
+// An answer shows whether earlier records have expired, for 24 hours and to the second.
+func TestCheckGap(t *testing.T) {
 	f := func(what string, behind, first, lag time.Duration, skipped int, answered bool, want string) {
 		t.Helper()
-		onJudged(t, behind, func(j *judged) {
+		withGapReader(t, behind, func(j *gapReader) {
 			j.reader.answered = answered
 			if pending, got := j.judge(first, lag, skipped); got != want || pending {
 				t.Errorf("%s: %q, pending %t", what, got, pending)
@@ -621,33 +619,33 @@ func TestJudge(t *testing.T) {
 	f("a record that was read before", 30*time.Hour, time.Hour, time.Hour, 1, true, "")
 	f("no record, at the tip", 30*time.Hour, 0, 0, 0, true, "30h0m0s to 23h59m59s")
 
-	onJudged(t, 30*time.Hour, func(j *judged) {
+	withGapReader(t, 30*time.Hour, func(j *gapReader) {
 		answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(0)}
-		if pending := j.stream.judge(j.Context(), j.reader, time.Time{}, answer, 0); pending || j.log.Len() > 0 {
+		if pending := j.stream.checkGap(j.Context(), j.reader, time.Time{}, answer, 0); pending || j.log.Len() > 0 {
 			t.Errorf("without a date: pending %t, %s", pending, j.log)
 		}
 	})
 }
 
-// While answers without records pass over what has expired, one gap grows. It is reported
-// when the reading has passed it, or after gapInterval.
-func TestJudgeWhilePassing(t *testing.T) {
-	expect := func(j *judged, first, lag time.Duration, wantPending bool, want string) {
+// While answers without records skip expired records, one gap grows. It is reported when the
+// reader has passed it, or after gapInterval.
+func TestCheckGapWhilePassing(t *testing.T) {
+	expect := func(j *gapReader, first, lag time.Duration, wantPending bool, want string) {
 		t.Helper()
 		if pending, got := j.judge(first, lag, 0); got != want || pending != wantPending {
 			t.Errorf("%q, pending %t", got, pending)
 		}
 	}
-	onJudged(t, 30*time.Hour, func(j *judged) {
+	withGapReader(t, 30*time.Hour, func(j *gapReader) {
 		expect(j, 0, time.Hour, true, "")
 		time.Sleep(10 * time.Second)
 		expect(j, time.Hour, time.Hour, false, "30h0m10s to 23h59m59s 200")
 	})
-	onJudged(t, 30*time.Hour, func(j *judged) {
+	withGapReader(t, 30*time.Hour, func(j *gapReader) {
 		expect(j, 0, time.Hour, true, "")
 		expect(j, 0, time.Hour, false, "30h0m0s to 23h59m59s") // it has passed the gap
 	})
-	onJudged(t, 30*time.Hour, func(j *judged) {
+	withGapReader(t, 30*time.Hour, func(j *gapReader) {
 		expect(j, 0, time.Hour, true, "")
 		time.Sleep(gapInterval - time.Second)
 		expect(j, 0, time.Hour, true, "")
@@ -666,8 +664,8 @@ func (s *site) update(shard, expression string, values map[string]types.Attribut
 	}
 }
 
-// A row that an older version or vmware-go-kcl-v2 wrote says when its owner last lived:
-// what came since may have expired.
+// The row of an older version or of vmware-go-kcl-v2 shows when its owner was last alive:
+// later records may have expired.
 func TestGapOfOldRow(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, what := range []string{"older version", "kcl"} {

@@ -19,7 +19,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// answering answers each request with a status and a body.
+// answering answers every request with a status and a body.
 type answering struct {
 	status int
 	body   func() io.Reader
@@ -43,7 +43,7 @@ func (c *countedBody) Close() error {
 	return nil
 }
 
-// both has an answer read by the SDK and by ours.
+// both parses an answer with the SDK's deserializer and with ours.
 func both(t *testing.T, status int, body func() io.Reader) (sdk, ours *kinesis.GetRecordsOutput, sdkErr, oursErr error) {
 	t.Helper()
 	call := func(options ...func(*middleware.Stack) error) (*kinesis.GetRecordsOutput, error) {
@@ -74,7 +74,7 @@ func sameAnswer(t *testing.T, name string, status int, body func() io.Reader) {
 	}
 }
 
-// Answers of all kinds are read as the SDK reads them; the usual ones by ours.
+// All answers are parsed like the SDK does, the usual ones by our deserializer.
 func TestDeserializer(t *testing.T) {
 	f := func(text string, usual bool) {
 		t.Helper()
@@ -92,7 +92,7 @@ func TestDeserializer(t *testing.T) {
 	f(`{"Records":[{"ApproximateArrivalTimestamp":0}]}`, true)
 	f(`{"Records":[{"ApproximateArrivalTimestamp":1544414264.5}]}`, true)
 	f(`{"Records":[{"ApproximateArrivalTimestamp":-1e-3}]}`, true)
-	// Unusual, or wrong.
+	// Unusual or invalid answers.
 	f(``, false)
 	f(` {}`, false)
 	f(`{} `, false)
@@ -145,7 +145,7 @@ func TestDeserializer(t *testing.T) {
 	sameAnswer(t, "in bytes", http.StatusOK, func() io.Reader { return iotest.OneByteReader(strings.NewReader(whole)) })
 }
 
-// Random answers, and such as are damaged, are read as the SDK reads them.
+// Random and damaged answers are parsed like the SDK does.
 func TestDeserializerRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {

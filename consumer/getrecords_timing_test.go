@@ -17,8 +17,8 @@ import (
 	"logsluice/internal/loggen"
 )
 
-// BenchmarkGetRecords reads an answer of about a MiB, as a backlog brings it, by the
-// SDK and by ours. The bytes are those of the records.
+// BenchmarkGetRecords parses an answer of about 1 MiB, as in a backlog, with the SDK's
+// deserializer and with ours. The bytes are those of the records.
 func BenchmarkGetRecords(b *testing.B) {
 	g := loggen.New(loggen.Options{Seed: 1})
 	var records []string

@@ -12,21 +12,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A worker that has claimed a lease does not wait for ever for what OpenSearch
-// does not take.
+// A worker that has claimed a lease does not wait forever while OpenSearch accepts nothing.
 func TestHandoverDrainIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, db := leased(t)
 		const bound = 10 * time.Second
-		// Where nothing else ends the drain, this does: heartbeats would keep the bubble's
-		// clock going for ever.
+		// This ends the drain if nothing else does. Otherwise heartbeats would keep the bubble's
+		// clock running forever.
 		draining, giveUp := context.WithTimeout(t.Context(), 100*bound)
 		defer giveUp()
 		c := &Consumer{cfg: Config{DrainTimeout: bound}, table: table, metrics: newMetrics(), shards: new(shards), reading: t.Context(), draining: draining, mapper: newMapper(t),
 			indexer: newIndexer(t, 1, prometheus.NewRegistry(), away{})}
 		c.stream = newStream(t.Context(), Config{Stream: "s"}, table, c.metrics, c.shards)
 		p := c.newProcessor(heldShard)
-		p.marks.add("1", 1) // of which no verdict comes
+		p.marks.add("1", 1) // never gets an outcome
 		if _, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 			TableName: aws.String("leases"), Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: heldShard}},
 			UpdateExpression:          aws.String("SET ClaimRequest = :other"),
@@ -36,16 +35,16 @@ func TestHandoverDrainIsBounded(t *testing.T) {
 		}
 		<-table.Lease(heldShard).Reading().Done()
 		begun := time.Now()
-		// The reader may be at the end of the shard, and wait there first.
+		// The reader may be waiting at the end of the shard.
 		p.Shutdown(func() error { t.Error("the end of the shard is written"); return nil })
 		if err := table.Release(heldShard); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took < bound || took > bound+time.Second {
-			t.Errorf("handed over after %s", took)
+			t.Errorf("released after %s", took)
 		}
 		if p.owned.Err() == nil {
-			t.Error("what was not drained is sent on")
+			t.Error("records that were not drained are still sent")
 		}
 	})
 }

@@ -10,36 +10,35 @@ import (
 	"time"
 )
 
-// The checks behind /healthz and /readyz: whether the worker makes progress, and whether
-// it can read.
+// The checks for /healthz and /readyz: whether the worker makes progress, and whether it can
+// read.
 
-// stuckAfter is how long a loop may go without progress, at least. The KCL
-// sleeps for a few seconds at most between two calls.
+// stuckAfter is the minimum time without progress after which a loop counts as stuck. The
+// KCL sleeps for at most a few seconds between two calls.
 const stuckAfter = time.Minute
 
-// Alive returns an error when a loop makes no progress, which only a restart
-// cures: the look at leases and shards, or the reader of a held lease. A call
-// that failed is progress, and so is waiting for OpenSearch. It also returns an error
-// while Kinesis has refused all that this worker tried to read since it started.
+// Alive returns an error when the sync loop or the reader of a held lease makes no progress,
+// which only a restart can fix. A failed call is progress, and so is waiting for OpenSearch.
+// It also returns an error while Kinesis has refused every call of this worker since it
+// started.
 func (c *Consumer) Alive(context.Context) error {
 	if c.stopping() {
 		return nil // it ends within the drain timeout
 	}
-	// Tasks of an earlier version that can read are kept until one of this can.
+	// So ECS keeps the tasks of the previous version until one of this version can read.
 	if _, cause := c.table.Refused(); cause != nil {
 		return fmt.Errorf("nothing could be read since the start: %w", cause)
 	}
-	// A look that DynamoDB does not answer takes about a lease duration.
+	// A Sync takes about a lease duration when DynamoDB does not respond.
 	if err := c.syncing.check(max(10*c.cfg.SyncInterval, 4*c.table.LeaseDuration(), stuckAfter)); err != nil {
 		return err
 	}
 	return c.shards.checkReaders()
 }
 
-// Ready returns an error when the worker is stopping, when the lease table could
-// not be read of late, when no shard can be read, when Kinesis has refused to be read or
-// listed and this worker has read nothing since, or when a shard that this worker holds,
-// or nobody, has not been read for checkpoint.UnreadAfter.
+// Ready returns an error when the worker is stopping, when the lease table could not be read
+// recently, when checkpoint.Table.CanRead does, or when a shard that this worker or no worker
+// holds has not been read for checkpoint.UnreadAfter.
 func (c *Consumer) Ready(context.Context) error {
 	if c.stopping() {
 		return errors.New("stopping")
@@ -59,57 +58,57 @@ func (c *Consumer) Ready(context.Context) error {
 
 func (c *Consumer) stopping() bool { return c.reading.Err() != nil }
 
-// syncLoop is the sign of life of the loop that looks at leases and shards.
+// syncLoop tracks the progress of the sync loop.
 type syncLoop struct {
 	mu     sync.Mutex
-	turned time.Time // when its last turn began, zero before the first
+	turned time.Time // when the last iteration began, zero before the first
 }
 
-// turn notes that a turn begins.
+// turn records that an iteration begins.
 func (l *syncLoop) turn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.turned = time.Now()
 }
 
-// check returns an error when a turn takes longer than it may.
+// check returns an error when an iteration has taken longer than longest.
 func (l *syncLoop) check(longest time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if age := time.Since(l.turned); !l.turned.IsZero() && age > longest {
-		return fmt.Errorf("the look at leases and shards has been stuck for %s", age.Round(time.Second))
+		return fmt.Errorf("the sync of leases and shards has been stuck for %s", age.Round(time.Second))
 	}
 	return nil
 }
 
-// pulse is the sign of life of a reader.
-type pulse struct {
-	inside int       // its calls that are in our code, and bounded or waiting there
-	last   time.Time // when it came into our code or left it
+// readerActivity tracks the progress of a reader.
+type readerActivity struct {
+	inside int       // calls in this package, where they are bounded or wait
+	last   time.Time // when it last returned from this package
 }
 
-// expectReader expects signs of life of a shard's reader, until expectNoReader.
+// expectReader starts to track the progress of a shard's reader, until expectNoReader.
 func (s *shards) expectReader(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ofLocked(id).pulse = &pulse{last: time.Now()}
+	s.ofLocked(id).activity = &readerActivity{last: time.Now()}
 }
 
 func (s *shards) expectNoReader(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ofLocked(id).pulse = nil
+	s.ofLocked(id).activity = nil
 }
 
-// inside notes that a shard's reader is in our code until leave is called.
+// inside records that a shard's reader is in this package until leave is called.
 func (s *shards) inside(id string) (leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.byID[id]
-	if known == nil || known.pulse == nil {
+	if known == nil || known.activity == nil {
 		return func() {}
 	}
-	reader := known.pulse
+	reader := known.activity
 	reader.inside++
 	return func() {
 		s.mu.Lock()
@@ -119,20 +118,20 @@ func (s *shards) inside(id string) (leave func()) {
 	}
 }
 
-// checkReaders returns an error when the reader of a held lease gave no sign of life for
+// checkReaders returns an error when the reader of a held lease has made no progress for
 // stuckAfter.
 func (s *shards) checkReaders() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var stuck []string
 	for id, known := range s.byID {
-		if r := known.pulse; r != nil && r.inside == 0 && time.Since(r.last) > stuckAfter {
+		if r := known.activity; r != nil && r.inside == 0 && time.Since(r.last) > stuckAfter {
 			stuck = append(stuck, id)
 		}
 	}
 	if len(stuck) > 0 {
 		slices.Sort(stuck)
-		return fmt.Errorf("nothing was heard for %s of the readers of %s", stuckAfter, strings.Join(stuck, ", "))
+		return fmt.Errorf("no progress for %s by the readers of %s", stuckAfter, strings.Join(stuck, ", "))
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// watched is a consumer that has acquired a lease as the worker does.
+// watched returns a consumer that has acquired a lease like the worker.
 func watched(t *testing.T) *Consumer {
 	t.Helper()
 	table, _ := leased(t)
@@ -42,14 +42,14 @@ func watched(t *testing.T) *Consumer {
 	return c
 }
 
-// release ends the reading of the held shard as the worker does.
+// release ends the reading of the held shard like the worker.
 func (c *Consumer) release() error {
 	c.stream.Ended(heldShard)
 	return c.table.Release(heldShard)
 }
 
-// A held lease whose reader gives no sign of life for a minute is told, by its
-// shard. One that is being given back is not.
+// The shard of a held lease is reported if its reader makes no progress for a minute, but not
+// while the lease is being released.
 func TestStuckReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := watched(t)
@@ -61,7 +61,7 @@ func TestStuckReader(t *testing.T) {
 			}
 		}
 		after(stuckAfter, false)
-		after(time.Second, true) // it never came
+		after(time.Second, true) // it never started
 		leave := c.shards.inside(heldShard)
 		after(time.Hour, false)
 		leave()
@@ -82,7 +82,7 @@ func TestStuckReader(t *testing.T) {
 	})
 }
 
-// snag is a log that one reader of the KCL does not come past while it is set.
+// snag is a log that blocks one reader of the KCL while it is set.
 type snag struct {
 	set     atomic.Bool
 	caught  sync.Mutex
@@ -97,8 +97,7 @@ func (s *snag) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// A whole worker is alive and ready, until one of its readers does not come back
-// from the KCL's code.
+// A whole worker is alive and ready until one of its readers hangs in the KCL.
 func TestRunStuckReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := fakeAWS(noFaults)
@@ -136,8 +135,8 @@ func TestRunStuckReader(t *testing.T) {
 	})
 }
 
-// A worker that starts while AWS is away waits for it, alive and unready. What a
-// permission is missing for, or the stream, ends it with an error that says so.
+// A worker that starts while AWS is unavailable waits, alive and not ready. A missing
+// permission or stream ends it with an error.
 func TestStartWithoutAWS(t *testing.T) {
 	f := func(name string, fault fakeaws.Fault, ends string) {
 		t.Run(name, func(t *testing.T) {
@@ -159,15 +158,15 @@ func TestStartWithoutAWS(t *testing.T) {
 				ended := make(chan error, 1)
 				go func() { ended <- c.Run(ctx) }()
 				time.Sleep(time.Hour)
-				// It pauses for longer and longer, and says so now and then.
+				// Its pauses grow, and it logs the state occasionally.
 				const attempts = 3 // of the SDK
 				most := attempts * (int64(time.Hour/longestPause) + 10)
 				if n := calls.Load(); n > most {
-					t.Errorf("%d calls in an hour, at most %d are wanted", n, most)
+					t.Errorf("%d calls in an hour, want at most %d", n, most)
 				}
-				told := log.containing("cannot begin with shards and leases")
-				if n, repeats := len(told), int(time.Hour/statelog.RepeatAfter); ends == "" && (n < repeats/2 || n > repeats+1 || !strings.Contains(told[0], `"longest_pause":"`)) {
-					t.Errorf("%d lines: %q", n, told)
+				logged := log.containing("cannot open the lease table or list the shards")
+				if n, repeats := len(logged), int(time.Hour/statelog.RepeatAfter); ends == "" && (n < repeats/2 || n > repeats+1 || !strings.Contains(logged[0], `"longest_pause":"`)) {
+					t.Errorf("%d lines: %q", n, logged)
 				}
 				if alive, ready := c.Alive(t.Context()), c.Ready(t.Context()); alive != nil || ready == nil {
 					t.Errorf("away: alive %v, ready %v", alive, ready)
@@ -193,7 +192,7 @@ func TestStartWithoutAWS(t *testing.T) {
 	f("not allowed", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}, "AccessDenied")
 }
 
-// A reader that waits in our code is alive, for as long as it waits.
+// A reader that waits in this package is alive, however long it waits.
 func TestWaitingReader(t *testing.T) {
 	f := func(name string, wait func(c *Consumer, p *processor)) {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +208,7 @@ func TestWaitingReader(t *testing.T) {
 				waiting.Wait()
 				time.Sleep(2 * stuckAfter)
 				if c.Alive(t.Context()) == nil {
-					t.Error("alive long after the wait")
+					t.Error("alive a long time after the wait")
 				}
 				if err := c.release(); err != nil {
 					t.Error(err)
@@ -218,7 +217,7 @@ func TestWaitingReader(t *testing.T) {
 		})
 	}
 	f("for the time of the next call", func(c *Consumer, p *processor) {
-		c.stream.begin(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)})
+		c.stream.setReader(&reader{shard: heldShard, lease: p.lease, next: time.Now().Add(time.Hour)})
 		ctx, cancel := context.WithTimeout(c.reading, 20*stuckAfter)
 		defer cancel()
 		_, _ = c.stream.Read(ctx, heldShard)
@@ -230,14 +229,14 @@ func TestWaitingReader(t *testing.T) {
 		p.ctx = ctx
 		p.ProcessRecords([]types.Record{{SequenceNumber: aws.String("1"), Data: envelope(1)}})
 	})
-	f("for the last verdicts of a shard", func(_ *Consumer, p *processor) {
+	f("for the last outcomes of a shard", func(_ *Consumer, p *processor) {
 		m := p.marks.add("1", 1)
 		time.AfterFunc(20*stuckAfter, func() { p.marks.abandon(m) })
 		p.Shutdown(func() error { return nil })
 	})
 }
 
-// silent is a DynamoDB that answers no scan; deaf, it heeds no deadline either.
+// silent is a DynamoDB that does not answer scans. If deaf is set, it also ignores deadlines.
 type silent struct {
 	checkpoint.DynamoDB
 	deaf bool
@@ -251,8 +250,7 @@ func (s silent) Scan(ctx context.Context, _ *dynamodb.ScanInput, _ ...func(*dyna
 	return nil, ctx.Err()
 }
 
-// A look at leases and shards that fails is progress; one that does not end is
-// none.
+// A sync that fails is progress; one that does not end is not.
 func TestSyncProgress(t *testing.T) {
 	f := func(name string, deaf bool, leaseDuration, interval time.Duration) {
 		t.Run(name, func(t *testing.T) {
@@ -269,9 +267,9 @@ func TestSyncProgress(t *testing.T) {
 				}
 				reading, stop := context.WithCancel(t.Context())
 				c := &Consumer{cfg: Config{SyncInterval: interval, Log: zerolog.Nop()}, metrics: newMetrics(), shards: new(shards), table: table, reading: reading}
-				c.lag = newBehind(c.shards, table.Standings)
+				c.lag = newLagCollector(c.shards, table.ReadStatuses)
 				if err := c.Alive(t.Context()); err != nil {
-					t.Errorf("before the first look: %v", err)
+					t.Errorf("before the first sync: %v", err)
 				}
 				var syncing sync.WaitGroup
 				syncing.Go(func() { c.sync(reading) })
@@ -295,7 +293,7 @@ func TestSyncProgress(t *testing.T) {
 	}
 	f("no answer", false, 15*time.Second, time.Second)
 	f("no answer for the whole of a long lease", false, 2*time.Minute, time.Second)
-	f("looks far apart", false, 15*time.Second, 2*time.Minute)
+	f("a long sync interval", false, 15*time.Second, 2*time.Minute)
 	f("stuck", true, 15*time.Second, time.Second)
 }
 

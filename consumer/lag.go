@@ -12,9 +12,9 @@ import (
 	"logsluice/checkpoint"
 )
 
-// Lag asks Kinesis how far a shard's checkpoint is behind the tip, to within
-// the one record that it reads. That read is one of the five a second that all
-// consumers of the shard have together. client is one of NewKinesis for the stream.
+// Lag returns how far a shard's checkpoint is behind the tip, as Kinesis reports it. It reads
+// one record, which counts towards the limit of 5 reads per second and shard for all
+// consumers. client was returned by NewKinesis for the stream.
 func Lag(ctx context.Context, client *kinesis.Client, stream, shard, sequenceNumber string, start checkpoint.Position) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

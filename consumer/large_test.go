@@ -14,8 +14,8 @@ import (
 	"logsluice/subscription"
 )
 
-// A consumer as New makes it decodes one large record at a time: while one is at
-// work, another waits and small ones do not.
+// A consumer decodes one large record at a time: while one is decoded, another waits and small
+// ones do not.
 func TestOneLargeRecordAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var documents atomic.Int64

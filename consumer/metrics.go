@@ -21,17 +21,17 @@ func newMetrics() *metrics {
 		recordBytes: counter("record_bytes_total", "Bytes of these records, compressed."),
 		events:      counter("events_total", "Log events in them that no rule drops."),
 		controls:    counter("control_messages_total", "CONTROL_MESSAGE records, by which CloudWatch Logs probes the stream."),
-		gaps:        counter("gaps_total", "Intervals of shards of which records can have expired unread."),
+		gaps:        counter("gaps_total", "Intervals of shards in which records may have expired unread."),
 		gapSeconds:  counter("gap_seconds_total", "Length of these intervals."),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "logsluice_put_to_acknowledged_seconds",
-			Help:    "Time from a record's arrival in Kinesis to the verdict on its last document.",
+			Help:    "Time from a record's arrival in Kinesis to the outcome of its last document.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 1.25, 50),
 		}),
 	}
 }
 
-func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table, lag *behind) error {
+func (m *metrics) register(registry prometheus.Registerer, table *checkpoint.Table, lag *lagCollector) error {
 	leases := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "logsluice_leases", Help: "Shards that this worker holds."}, func() float64 { return float64(table.Held()) })
 	shards := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -11,7 +11,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// The client of the stream sends from bodies that the SDK does not close.
+// The client of the stream sends its requests from bodies that the SDK cannot close.
 func TestOwnBodies(t *testing.T) {
 	e := new(localtest.EarlyResponder)
 	s := newStream(t.Context(), Config{Stream: "s", AWS: aws.Config{

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// A shard is parked while the documents that wait for their indices take too much memory:
-// it is not read for a while, and then read again from its checkpoint.
+// A shard is parked when the documents that wait for their indices take too much memory: it
+// is not read for a while, and then read again from its checkpoint.
 
-// parkedFor is how long a shard is not read whose documents were dropped, as they
-// took too much memory while they waited for their indices.
+// parkedFor is how long a shard is not read after its waiting documents were dropped from
+// memory.
 const parkedFor = time.Minute
 
-// errParked ends a reading, so that the lease is given back and the
-// shard read again from its checkpoint.
-var errParked = fmt.Errorf("the shard is paused: %w", errUnled)
+// errParked ends a reading. The lease is then released, and the shard read again from its
+// checkpoint.
+var errParked = fmt.Errorf("the shard is paused: %w", errNotLeased)
 
-// park ends the reading of a shard, and keeps it from being read for a while.
+// park ends the reading of a shard and prevents the next one for parkedFor.
 func (s *stream) park(shard string) {
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *stream) isParked(r *reader) bool {
 	return r.parked
 }
 
-// whileParked waits until a shard may be read.
+// whileParked waits until a shard is no longer parked.
 func (s *stream) whileParked(ctx context.Context, shard string) error {
 	defer s.shards.inside(shard)()
 	s.shards.mu.Lock()

@@ -14,23 +14,23 @@ import (
 	"logsluice/subscription"
 )
 
-// processor takes the records of one shard under one lease: it is its kcl.Processor.
+// processor processes the records of one shard under one lease. It implements kcl.Processor.
 type processor struct {
-	consumer *Consumer
-	mapper   *mapping.Mapper
-	shard    string
-	lease    *checkpoint.Lease
-	marks    *watermark
-	ctx      context.Context // ends when nothing more may be taken on
-	draining context.Context // ends when the time for draining is used up
-	owned    context.Context // ends when the lease is lost, or released after the drain
-	gap      bool            // a record was read and not taken on
-	letters  int             // dead letters of the sequence number at hand
+	consumer    *Consumer
+	mapper      *mapping.Mapper
+	shard       string
+	lease       *checkpoint.Lease
+	marks       *watermark
+	ctx         context.Context // ends when no more records may be accepted
+	draining    context.Context // ends when the time for draining is over
+	owned       context.Context // ends when the lease is lost, or released after the drain
+	incomplete  bool            // a record was read but not accepted
+	deadLetters int             // dead letters of the current sequence number
 }
 
 func (c *Consumer) createProcessor(shard string) kcl.Processor { return c.newProcessor(shard) }
 
-// newProcessor returns the processor of a shard whose lease is held.
+// newProcessor returns the processor of a shard. Its lease must be held.
 func (c *Consumer) newProcessor(shard string) *processor {
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, lease: c.table.Lease(shard)}
 	p.marks = newWatermark(p.lease.Acknowledge)
@@ -41,8 +41,8 @@ func (c *Consumer) newProcessor(shard string) *processor {
 	p.ctx = ctx
 	draining, giveUp := context.WithCancel(p.consumer.draining)
 	p.draining = draining
-	// A worker that has claimed the lease does not wait for ever for what
-	// OpenSearch does not take.
+	// A worker that has claimed the lease does not wait forever while OpenSearch accepts
+	// nothing.
 	context.AfterFunc(p.lease.Reading(), func() { time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp) })
 	owned, disown := context.WithCancel(p.lease.Context())
 	p.owned = owned
@@ -52,11 +52,11 @@ func (c *Consumer) newProcessor(shard string) *processor {
 		disown()
 		giveUp()
 	})
-	// The worker does not call Shutdown however a reading ends; releasing the lease is
-	// what it always does.
+	// The KCL does not call Shutdown after every reading, but it always releases the lease.
 	p.lease.BeforeRelease(func() {
-		p.consumer.stream.end(p.shard)
-		// Nor does the shard, when its reader ended by itself: nobody reads it.
+		p.consumer.stream.endReading(p.shard)
+		// The drain is also bounded when the reader ended by itself, because then no worker reads
+		// the shard.
 		limit := time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp)
 		p.drain()
 		limit.Stop()
@@ -69,9 +69,9 @@ func (c *Consumer) newProcessor(shard string) *processor {
 	return p
 }
 
-// ProcessRecords takes records on. It waits while the bytes in flight are used
-// up, which is what slows reading down when OpenSearch is slow. When the worker
-// stops or the lease is lost, the rest of the records is left to be read again.
+// ProcessRecords accepts records. It waits while the limit of bytes in flight is reached,
+// which slows reading down when OpenSearch is slow. When the worker stops or the lease is
+// lost, it returns early and the remaining records are read again.
 func (p *processor) ProcessRecords(records []types.Record) {
 	defer p.consumer.shards.inside(p.shard)()
 	for len(records) > 0 {
@@ -82,11 +82,11 @@ func (p *processor) ProcessRecords(records []types.Record) {
 		}
 		m := p.marks.add(number, n)
 		p.marks.through(aws.ToTime(records[n-1].ApproximateArrivalTimestamp))
-		p.letters = 0
+		p.deadLetters = 0
 		for i := range records[:n] {
-			if !p.take(&records[i], m) {
+			if !p.processRecord(&records[i], m) {
 				p.marks.abandon(m)
-				p.gap = true
+				p.incomplete = true
 				return
 			}
 		}
@@ -94,8 +94,9 @@ func (p *processor) ProcessRecords(records []types.Record) {
 	}
 }
 
-// take starts the work on one record. It returns false if not all of it was accepted.
-func (p *processor) take(r *types.Record, m *mark) bool {
+// processRecord decodes and indexes one record. It returns false if not all of it was
+// accepted.
+func (p *processor) processRecord(r *types.Record, m *mark) bool {
 	c := p.consumer
 	decoder := p.decoder()
 	if decoder == nil {
@@ -108,13 +109,13 @@ func (p *processor) take(r *types.Record, m *mark) bool {
 	})
 }
 
-// decoder waits until the next record of the shard may be taken, and for a decoder.
-// It returns nil when nothing more may be.
+// decoder waits until the shard's next record may be accepted, and for a decoder. It returns
+// nil when no more records may be accepted.
 func (p *processor) decoder() *subscription.Decoder {
 	c := p.consumer
 	for {
 		if c.indexer.IsPaused(p.shard) {
-			c.stream.release(p.shard) // others read meanwhile
+			c.stream.releaseFetchOf(p.shard) // so that other shards can read
 		}
 		if !c.indexer.Begin(p.ctx, p.shard) {
 			return nil
@@ -131,9 +132,10 @@ func (p *processor) decoder() *subscription.Decoder {
 	}
 }
 
-// put passes documents to the indexer when the bytes in flight allow it, some of
-// which may be reserved for them; false when that was not to be.
-func (p *processor) put(docs *indexer.Documents, reserved int64, all *settlement) bool {
+// put passes documents to the indexer as soon as the limit of bytes in flight allows it.
+// reserved bytes are already reserved for them, 0 if none are. It returns false when no more
+// documents may be passed.
+func (p *processor) put(docs *indexer.Documents, reserved int64, all *ackGroup) bool {
 	if reserved == 0 {
 		reserved = p.consumer.indexer.Reserve(p.ctx, p.shard, docs.Size())
 	}
@@ -144,13 +146,13 @@ func (p *processor) put(docs *indexer.Documents, reserved int64, all *settlement
 	all.pending.Add(1)
 	return p.consumer.indexer.Put(p.owned, docs, reserved, func(settled bool) {
 		if settled {
-			all.settle()
+			all.ack()
 		}
 	}) == nil
 }
 
-// drain waits until every accepted record has its verdict. It returns false when
-// the lease is lost or the time for draining is over before.
+// drain waits until every accepted record has its outcome. It returns false when the lease is
+// lost or the time for draining is over before that.
 func (p *processor) drain() bool {
 	drained := p.marks.drained()
 	select {
@@ -159,18 +161,18 @@ func (p *processor) drain() bool {
 	case <-p.lease.Context().Done():
 	case <-p.draining.Done():
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Int("records", p.marks.pending()).
-			Msg("not drained in time: these records are read again by another worker")
+			Msg("not drained in time: another worker reads these records again")
 	}
 	return false
 }
 
-// Shutdown is called at the end of a shard, with finish to write it, and when the worker
-// stops. The end is written when every record of the shard has its outcome, for which its
-// children wait; on the other occasions draining is left to the release of the lease.
+// Shutdown is called at the end of a shard with a function that writes the end, and with nil
+// when the worker stops. At the end of a shard it waits for the outcome of every record,
+// because the shard's children may then be read. Otherwise the release of the lease drains.
 func (p *processor) Shutdown(finish func() error) {
-	p.consumer.stream.end(p.shard) // what was read is taken on; draining can take long
+	p.consumer.stream.endReading(p.shard) // all records are accepted; draining can take long
 	defer p.consumer.shards.inside(p.shard)()
-	if finish == nil || p.gap {
+	if finish == nil || p.incomplete {
 		return
 	}
 	defer p.consumer.indexer.EndShard(p.shard)()
@@ -179,6 +181,6 @@ func (p *processor) Shutdown(finish func() error) {
 	}
 	if err := finish(); err != nil {
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Err(err).
-			Msg("the end of the shard could not be written; it is read again from its checkpoint")
+			Msg("the end of the shard could not be written: it is read again from its checkpoint")
 	}
 }

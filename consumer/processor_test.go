@@ -28,16 +28,16 @@ import (
 	"logsluice/subscription"
 )
 
-// away is an OpenSearch that answers nothing.
+// away is an OpenSearch that does not answer.
 type away struct{}
 
 func (away) Stream(*http.Request) (*http.Response, error) { return nil, errors.New("away") }
 
-// envelope is a record with n short lines of 2018.
+// envelope returns a record with n short lines from 2018.
 func envelope(n int) []byte { return linesAt(n, time.UnixMilli(1544414264183)) }
 
-// linesAt is a record with n short lines of a time from origins with long names,
-// whose documents are far larger than they are.
+// linesAt returns a record with n short lines from one time and from an origin with long names,
+// so that documents are far larger than lines.
 func linesAt(n int, at time.Time) []byte {
 	var events []string
 	for i := range n {
@@ -64,7 +64,7 @@ func newIndexer(t *testing.T, inFlight int64, registry *prometheus.Registry, sea
 	return ix
 }
 
-// newConsumer is a consumer that nothing calls yet.
+// newConsumer returns a consumer that is not started.
 func newConsumer(t *testing.T, inFlight int64, search opensearch.Client) *Consumer {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -74,12 +74,12 @@ func newConsumer(t *testing.T, inFlight int64, search opensearch.Client) *Consum
 		mapper: newMapper(t), indexer: newIndexer(t, inFlight, registry, search),
 		metrics: newMetrics(), shards: new(shards), decoders: newDecoders(maxInflated), large: semaphore.NewWeighted(1),
 	}
-	c.lag = newBehind(c.shards, func() []checkpoint.Standing { return nil })
+	c.lag = newLagCollector(c.shards, func() []checkpoint.ReadStatus { return nil })
 	c.stream = newStream(t.Context(), c.cfg, nil, c.metrics, c.shards)
 	return c
 }
 
-// inFlight is what the indexer of newConsumer counts as in flight.
+// inFlight returns the bytes in flight of the indexer of newConsumer.
 func inFlight(t *testing.T, c *Consumer) int64 {
 	t.Helper()
 	families, err := c.cfg.Registry.(*prometheus.Registry).Gather()
@@ -95,18 +95,18 @@ func inFlight(t *testing.T, c *Consumer) int64 {
 	return 0
 }
 
-// settled waits until nothing is in flight.
+// settled waits until no bytes are in flight.
 func settled(t *testing.T, c *Consumer) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); inFlight(t, c) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d bytes are in flight when all is settled", inFlight(t, c))
+			t.Fatalf("%d bytes are in flight after all outcomes", inFlight(t, c))
 		}
 	}
 }
 
-// The bytes in flight are those of the documents, whatever the records' gzip
-// trailers say: a processor takes on no record more than they allow.
+// The bytes in flight are those of the documents, whatever sizes the gzip trailers of the
+// records claim. A processor accepts no more records than the limit allows.
 func TestBytesInFlight(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name string, data []byte) {
@@ -131,17 +131,17 @@ func TestBytesInFlight(t *testing.T) {
 			if held := taken * len(one); taken == 0 || held > bound {
 				t.Errorf("%d records with %d bytes of documents are held, the bound is %d", taken, held, bound)
 			}
-			if !p.gap {
-				t.Error("the processor does not know that it left records out")
+			if !p.incomplete {
+				t.Error("the processor does not record that it left records out")
 			}
 		})
 	}
 	f("short lines", envelope(1000))
-	f("a trailer that lies", append(envelope(5000), envelope(0)...))
+	f("a wrong trailer", append(envelope(5000), envelope(0)...))
 }
 
-// Records that inflate to much are decoded one at a time, and a large document
-// is made when the bytes in flight allow it.
+// Large records are decoded one at a time, and a large document is made when the limit of
+// bytes in flight allows it.
 func TestLargeRecords(t *testing.T) {
 	localtest.Volume(t)
 	const size, processors = 32 << 20, 3
@@ -150,9 +150,9 @@ func TestLargeRecords(t *testing.T) {
 	for range processors {
 		c.decoders <- subscription.NewDecoder(2 * size)
 	}
-	for _, other := range []string{"a", "b"} { // no room for one more
+	for _, other := range []string{"a", "b"} { // no space for one more
 		if c.indexer.Reserve(t.Context(), other, size*3/4) == 0 {
-			t.Fatal("no room")
+			t.Fatal("no space")
 		}
 	}
 	data := oneMessage(size)
@@ -166,18 +166,18 @@ func TestLargeRecords(t *testing.T) {
 		running.Go(func() {
 			p.ProcessRecords([]types.Record{
 				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
-			if !p.gap || p.letters > 0 {
-				t.Errorf("a gap: %v, %d dead letters", p.gap, p.letters)
+			if !p.incomplete || p.deadLetters > 0 {
+				t.Errorf("incomplete: %v, %d dead letters", p.incomplete, p.deadLetters)
 			}
 		})
 	}
 	for len(c.decoders) > 0 {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(time.Second) // for what should not happen
+	time.Sleep(time.Second) // time for something that should not happen
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n < size || n > size*3/2 {
-		t.Errorf("%d MiB were taken for records of %d MiB", n>>20, size>>20)
+		t.Errorf("%d MiB were allocated for records of %d MiB", n>>20, size>>20)
 	}
 	cancel()
 	running.Wait()
@@ -186,11 +186,11 @@ func TestLargeRecords(t *testing.T) {
 	}
 }
 
-// What is reserved for a large document is given back with its verdict, whatever
-// its size in relation to the bound from which documents are large.
+// The bytes reserved for a large document are released with its outcome, for sizes around the
+// bound from which documents are large.
 func TestReservedBytes(t *testing.T) {
-	for _, size := range []int{maxSet - 16<<10, maxSet - 300, maxSet - 200, maxSet - 100, maxSet, 2 * maxSet} {
-		c := newConsumer(t, 8*maxSet, taking(func([]byte) {}))
+	for _, size := range []int{maxPutBytes - 16<<10, maxPutBytes - 300, maxPutBytes - 200, maxPutBytes - 100, maxPutBytes, 2 * maxPutBytes} {
+		c := newConsumer(t, 8*maxPutBytes, taking(func([]byte) {}))
 		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
 		p.ProcessRecords([]types.Record{
 			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
@@ -200,7 +200,7 @@ func TestReservedBytes(t *testing.T) {
 	}
 }
 
-// oneMessage is a record of one event with a text of so many bytes.
+// oneMessage returns a record of one event with a text of the given size.
 func oneMessage(size int) []byte {
 	var data bytes.Buffer
 	w := gzip.NewWriter(&data)
@@ -210,7 +210,7 @@ func oneMessage(size int) []byte {
 	return data.Bytes()
 }
 
-// taking is an OpenSearch that takes every document, and is shown it.
+// taking is an OpenSearch that accepts every document and calls the function with it.
 type taking func(body []byte)
 
 func (f taking) Stream(r *http.Request) (*http.Response, error) {
@@ -220,8 +220,8 @@ func (f taking) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items, ",") + `]}`))}, err
 }
 
-// A record that could not be handed over whole is not acknowledged, though all
-// the pieces that were are indexed.
+// A record that was only accepted in part is not acknowledged, although the accepted part is
+// indexed.
 func TestHalfARecord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := newConsumer(t, 64<<20, taking(func([]byte) { cancel() })) // the first request ends the reading
@@ -230,18 +230,18 @@ func TestHalfARecord(t *testing.T) {
 	p.ProcessRecords([]types.Record{
 		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
 	settled(t, c)
-	if len(moved) > 0 || !p.gap {
-		t.Errorf("moved to %d numbers, gap: %v", len(moved), p.gap)
+	if len(moved) > 0 || !p.incomplete {
+		t.Errorf("moved to %d numbers, incomplete: %v", len(moved), p.incomplete)
 	}
 	select {
 	case <-p.marks.drained():
 	default:
-		t.Error("somebody would wait for the record")
+		t.Error("drained waits for the record")
 	}
 }
 
-// Equal bad user records of an aggregate, which share a sequence number, are a
-// dead letter each, and so they are when they are delivered again.
+// Equal invalid user records of an aggregate become one dead letter each, although they share
+// a sequence number, also when they are delivered again.
 func TestEqualBadUserRecords(t *testing.T) {
 	var mu sync.Mutex
 	ids := make(map[string]int)
@@ -275,8 +275,8 @@ func TestEqualBadUserRecords(t *testing.T) {
 	}
 }
 
-// Nothing is allocated for an event on its whole way: a record of many takes
-// little more than one of few.
+// Events cause no allocations: a record with many events allocates little more than one with
+// few.
 func TestNothingAllocatedPerEvent(t *testing.T) {
 	c := newConsumer(t, 64<<20, taking(func([]byte) {}))
 	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
@@ -291,13 +291,13 @@ func TestNothingAllocatedPerEvent(t *testing.T) {
 		})
 	}
 	few, many := allocations(100), allocations(2100)
-	if more := many - few; more > 300 { // of buffers, and of the race detector's pools
-		t.Errorf("%v allocations for 2000 events more", more)
+	if more := many - few; more > 300 { // for buffers and the race detector's pools
+		t.Errorf("%v allocations for 2000 more events", more)
 	}
 }
 
-// A record takes of the bytes in flight what its documents take, and little more,
-// in its last piece too.
+// A record counts towards the bytes in flight little more than its documents, also with its
+// last part.
 func TestBytesInFlightOfARecord(t *testing.T) {
 	f := func(events int) {
 		const bound = 64 << 20
@@ -311,7 +311,7 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		pieces := documents/maxSet + 1
+		pieces := documents/maxPutBytes + 1
 		if more := inFlight(t, c) - int64(documents); more < 0 || more > int64(pieces*32<<10) {
 			t.Errorf("%d documents of %d bytes together take %d more", events, documents, more)
 		}

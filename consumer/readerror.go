@@ -10,16 +10,15 @@ import (
 	"logsluice/checkpoint"
 )
 
-// readError is a failed read of a shard, with what to do about it where that is
-// known.
+// readError is the error of a read or a listing, with a remedy if one is known.
 type readError struct {
 	cause   error
-	resumes bool   // the reading begins after a checkpoint
-	needs   string // the permissions that it takes
+	resumes bool   // reading begins after a checkpoint
+	needs   string // the required permissions
 }
 
-// Is reports whether the error is a checkpoint.ErrRefused: one that stays until somebody
-// changes something.
+// Is reports whether target is checkpoint.ErrRefused and the error persists until a setting
+// or a permission is changed.
 func (e *readError) Is(target error) bool {
 	return target == checkpoint.ErrRefused && apiCode(e.cause) != "InvalidArgumentException" && e.remedy() != ""
 }
@@ -40,7 +39,7 @@ func (e *readError) Error() string {
 	return text
 }
 
-// apiCode returns the code of an AWS error, "" if AWS did not answer.
+// apiCode returns the code of an AWS error, "" if err is not from AWS.
 func apiCode(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -49,7 +48,7 @@ func apiCode(err error) string {
 	return ""
 }
 
-// Codes of AWS. See
+// Error codes of AWS. See
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/CommonErrors.html.
 var (
 	denials  = []string{"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"}
@@ -60,14 +59,13 @@ var (
 	}
 )
 
-// IsDenied reports whether AWS denied a call to these credentials.
+// IsDenied reports whether AWS denied a call for lack of a permission.
 func IsDenied(err error) bool { return slices.Contains(denials, apiCode(err)) }
 
 // AreCredentialsRefused reports whether AWS refused the credentials of a call.
 func AreCredentialsRefused(err error) bool { return slices.Contains(refusals, apiCode(err)) }
 
-// remedy returns what to do about an error that stays until somebody does it, ""
-// for any other.
+// remedy returns the remedy for an error that persists without one, "" for any other error.
 func (e *readError) remedy() string {
 	switch {
 	case IsDenied(e.cause):
@@ -84,19 +82,19 @@ func (e *readError) remedy() string {
 		return "the stream does not exist: check STREAM_NAME (--stream-name), AWS_REGION and whether it was deleted"
 	case "InvalidArgumentException":
 		if e.resumes {
-			return "the checkpoint in the lease table is not of this shard: it is dropped, and the shard is read from its oldest record"
+			return "the checkpoint in the lease table does not belong to this shard: it is dropped, and the shard is read from its oldest record"
 		}
 	}
 	return ""
 }
 
-// failed notes in the lease that a read failed, unless the read was ended on
-// purpose, and returns the error as the worker gets it.
-func (s *stream) failed(r *reader, err error) error {
-	if err == nil || errors.Is(err, errUnled) || s.reading.Err() != nil {
+// noteFailure records in the lease that a read failed, unless the read was ended on purpose.
+// It returns the error for the KCL.
+func (s *stream) noteFailure(r *reader, err error) error {
+	if err == nil || errors.Is(err, errNotLeased) || s.reading.Err() != nil {
 		return err
 	}
 	err = &readError{cause: err, resumes: r.lease.Checkpoint() != "", needs: readPermissions}
-	r.lease.Failed(err)
+	r.lease.ReadFailed(err)
 	return err
 }

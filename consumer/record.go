@@ -15,96 +15,95 @@ import (
 	"logsluice/subscription"
 )
 
-// One record on its way: it is inflated and decoded, its events become documents, and
-// these are passed to the indexer. What cannot be decoded becomes a dead letter.
+// Processing one record: it is inflated and decoded, its events become documents, and these
+// are passed to the indexer. Data that cannot be decoded becomes a dead letter.
 
-// settlement calls done when everything that became of a record is settled.
-type settlement struct {
+// ackGroup calls done when all documents and dead letters of a record are acknowledged.
+type ackGroup struct {
 	pending atomic.Int64
 	done    func()
 }
 
-func (s *settlement) settle() {
+func (s *ackGroup) ack() {
 	if s.pending.Add(-1) == 0 {
 		s.done()
 	}
 }
 
-// maxSet bounds the bytes of documents that are handed over at once: a record
-// that becomes more is handed over in pieces, so that even one that inflates to
-// many times the bytes in flight needs no more than those. Only a single
-// document can be larger.
-const maxSet = 1 << 20
+// maxPutBytes bounds the bytes of documents that are passed to the indexer at once. A larger
+// record is passed in parts, so even a record that inflates to many times the limit of bytes
+// in flight stays within the limit. Only a single document can be larger.
+const maxPutBytes = 1 << 20
 
-// passage is a record on its way through the rooms.
-type passage struct {
+// recordJob is the processing of one record.
+type recordJob struct {
 	*processor
-	source indexer.Source
-	all    *settlement
-	docs   *indexer.Documents // not handed over yet, nil if there are none
-	origin indexer.Origin     // of the envelope
-	alone  bool               // no other record that inflates to much is decoded
-	ended  bool               // something could not be handed over: the record is read again
+	source     indexer.Source
+	acks       *ackGroup
+	docs       *indexer.Documents // not passed to the indexer yet, nil if empty
+	origin     indexer.Origin     // of the current envelope
+	holdsLarge bool               // large is acquired: no other large record is decoded
+	incomplete bool               // part of the record was not accepted: it is read again
 }
 
-// index follows one record through the rooms: subscription finds its events,
-// mapping makes documents of them, the indexer brings them into OpenSearch.
-// What cannot be read becomes a dead letter. done is called when all of it is
-// settled; it may never be when index tells that not all was handed over.
+// index processes one record: subscription finds its events, mapping makes documents, and
+// the indexer writes them to OpenSearch. Data that cannot be decoded becomes a dead letter.
+// done is called when all of it is acknowledged. If index returns false, part of the record
+// was not accepted and done is not called.
 func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done func()) (ok bool) {
 	metrics := p.consumer.metrics
 	metrics.records.Inc()
 	metrics.recordBytes.Add(float64(len(r.Data)))
-	w := passage{
+	w := recordJob{
 		processor: p,
 		source: indexer.Source{
 			Stream: p.consumer.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber),
 			Arrived: aws.ToTime(r.ApproximateArrivalTimestamp),
 		},
-		all: &settlement{done: done},
+		acks: &ackGroup{done: done},
 	}
-	w.all.pending.Store(1) // ours, until everything is handed over
+	w.acks.pending.Store(1) // for this function, until everything is passed on
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
 		w.deadLetter(indexer.Record{}, deadletter.StageInflate, aggregateError(data), data)
 	} else {
 		w.decode(decoder, data)
 	}
-	if w.ended { // what was handed over must not pass for the whole record
+	if w.incomplete { // the accepted part must not acknowledge the whole record
 		return false
 	}
-	w.all.settle()
+	w.acks.ack()
 	return true
 }
 
-func (w *passage) decode(decoder *subscription.Decoder, data []byte) {
+func (w *recordJob) decode(decoder *subscription.Decoder, data []byte) {
 	decoder.BeforeLarge = w.beforeLarge
-	controls, err := decoder.Decode(data, w.visit)
-	if w.alone {
+	controls, err := decoder.Decode(data, w.addEnvelope)
+	if w.holdsLarge {
 		w.consumer.large.Release(1)
 	}
 	w.consumer.metrics.controls.Add(float64(controls))
 	if err != nil {
 		w.deadLetter(indexer.Record{}, stageOf(err), err, data)
 	}
-	w.handOver(0)
+	w.flush(0)
 }
 
-// beforeLarge waits until no other record that inflates to much is decoded.
-func (w *passage) beforeLarge() error {
+// beforeLarge waits until no other large record is decoded.
+func (w *recordJob) beforeLarge() error {
 	err := w.consumer.large.Acquire(w.ctx, 1)
-	w.alone, w.ended = err == nil, w.ended || err != nil
-	runtime.GC() // the memory limit alone is exceeded by one large buffer
+	w.holdsLarge, w.incomplete = err == nil, w.incomplete || err != nil
+	runtime.GC() // the memory limit alone does not prevent one large buffer from exceeding it
 	return err
 }
 
-func (w *passage) visit(envelope *subscription.Envelope) {
-	if w.ended {
+func (w *recordJob) addEnvelope(envelope *subscription.Envelope) {
+	if w.incomplete {
 		return
 	}
 	w.mapper.Begin(envelope, w.source.Arrived)
 	w.origin = indexer.Origin{Owner: envelope.Owner, LogGroup: envelope.LogGroup, LogStream: envelope.LogStream}
-	for more := true; more && !w.ended; {
-		more = w.add()
+	for more := true; more && !w.incomplete; {
+		more = w.addDocuments()
 	}
 	for _, rejected := range envelope.Rejected {
 		w.deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
@@ -112,10 +111,10 @@ func (w *passage) visit(envelope *subscription.Envelope) {
 	}
 }
 
-// add makes the documents of the envelope's next events, as many as are handed
-// over at once, and tells whether there are more.
-func (w *passage) add() (more bool) {
-	room := maxSet
+// addDocuments adds documents of the envelope's next events, as many as are passed to the
+// indexer at once. It reports whether the envelope has more.
+func (w *recordJob) addDocuments() (more bool) {
+	room := maxPutBytes
 	if w.docs != nil {
 		room -= len(w.docs.Body)
 	}
@@ -124,18 +123,18 @@ func (w *passage) add() (more bool) {
 		return false
 	}
 	if size > room {
-		w.handOver(0)
+		w.flush(0)
 	}
 	reserved := int64(0)
-	if size > maxSet && !w.ended {
-		// Its bytes count before they are taken.
+	if size > maxPutBytes && !w.incomplete {
+		// The bytes are reserved before they are allocated.
 		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(size))
-		w.ended = reserved == 0
-		if w.alone {
-			runtime.GC() // what had these bytes before is no longer needed
+		w.incomplete = reserved == 0
+		if w.holdsLarge {
+			runtime.GC() // buffers of earlier documents are no longer needed
 		}
 	}
-	if w.ended {
+	if w.incomplete {
 		return false
 	}
 	if w.docs == nil {
@@ -143,17 +142,17 @@ func (w *passage) add() (more bool) {
 	}
 	w.docs.From(w.origin)
 	for range documents {
-		w.append()
+		w.appendDocument()
 	}
 	if more || reserved > 0 {
-		w.handOver(reserved)
+		w.flush(reserved)
 	}
 	return more
 }
 
-// append appends the next document, and what a dead letter of it has to know of
-// its event beyond that.
-func (w *passage) append() {
+// appendDocument appends the next document, and the fields of its event that a dead letter
+// needs in addition.
+func (w *recordJob) appendDocument() {
 	var event *subscription.Event
 	w.docs.Body, event = w.mapper.Append(w.docs.Body)
 	switch {
@@ -168,8 +167,8 @@ func (w *passage) append() {
 	w.docs.Next(event.Position)
 }
 
-// extractedFields are the system fields of an event as CloudWatch writes them, nil
-// if it has none.
+// extractedFields returns the system fields of an event as CloudWatch writes them, nil if it
+// has none.
 func extractedFields(event *subscription.Event) []byte {
 	var fields []byte
 	for _, field := range []struct {
@@ -183,36 +182,37 @@ func extractedFields(event *subscription.Event) []byte {
 	if fields == nil {
 		return nil
 	}
-	fields[0] = '{' // in place of the first comma
+	fields[0] = '{' // replaces the first comma
 	return append(fields, '}')
 }
 
-// handOver hands over the documents at hand, for which bytes may be reserved.
-func (w *passage) handOver(reserved int64) {
+// flush passes the collected documents to the indexer. reserved bytes are already reserved
+// for them, 0 if none are.
+func (w *recordJob) flush(reserved int64) {
 	docs := w.docs
 	w.docs = nil
 	switch {
 	case docs == nil:
-	case w.ended:
+	case w.incomplete:
 		docs.Recycle()
 	default:
 		w.consumer.metrics.events.Add(float64(docs.Len()))
-		w.ended = !w.put(docs, reserved, w.all)
+		w.incomplete = !w.put(docs, reserved, w.acks)
 	}
 }
 
-func (w *passage) deadLetter(of indexer.Record, stage string, reason error, payload []byte) {
-	if w.ended {
+func (w *recordJob) deadLetter(of indexer.Record, stage string, reason error, payload []byte) {
+	if w.incomplete {
 		return
 	}
-	w.letters++
-	of.Source, of.Occurrence = w.source, w.letters
+	w.deadLetters++
+	of.Source, of.Occurrence = w.source, w.deadLetters
 	reserved := int64(0)
-	if len(payload) > maxSet {
+	if len(payload) > maxPutBytes {
 		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(len(payload)))
-		w.ended = reserved == 0
+		w.incomplete = reserved == 0
 	}
-	w.ended = w.ended || !w.put(indexer.NewDeadLetter(of, stage, reason, payload), reserved, w.all)
+	w.incomplete = w.incomplete || !w.put(indexer.NewDeadLetter(of, stage, reason, payload), reserved, w.acks)
 }
 
 func stageOf(err error) string {

@@ -16,8 +16,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// A worker that was refused all it tried to read since its start is not alive, tries one
-// shard at a time, and ends after 5 minutes.
+// A worker whose reads were all refused since its start is not alive, tries one shard at a
+// time, and ends after 5 minutes.
 func TestRefusedSinceTheStart(t *testing.T) {
 	f := func(operation, code, remedy string) {
 		t.Run(operation+" "+code, func(t *testing.T) {
@@ -57,7 +57,8 @@ func TestRefusedSinceTheStart(t *testing.T) {
 	f("GetRecords", "ResourceNotFoundException", "check STREAM_NAME")
 }
 
-// starting is a whole worker whose calls are refused from its start, and how it ended.
+// starting returns a whole worker whose calls are refused from its start, and a channel with
+// the error of its end.
 func starting(t *testing.T, refuse func(fakeaws.Call) string) (*running, chan error) {
 	t.Helper()
 	ended := make(chan error, 1)
@@ -76,8 +77,7 @@ func starting(t *testing.T, refuse func(fakeaws.Call) string) (*running, chan er
 	return r, ended
 }
 
-// What does not stay until somebody changes something, or befalls a worker that has
-// read, does not end it.
+// Transient errors, and errors after a successful read, do not end a worker.
 func TestNotRefusedForGood(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name, operation, code string, readsFirst, ready bool) {
@@ -111,7 +111,7 @@ func TestNotRefusedForGood(t *testing.T) {
 	f("nothing is refused", "", "", false, true)
 }
 
-// Listings that are refused make a worker unready with the remedy.
+// Refused listings make a worker not ready, with the remedy.
 func TestListingsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
@@ -136,7 +136,7 @@ func TestListingsRefused(t *testing.T) {
 	})
 }
 
-// One shard that is refused says nothing of a worker that reads another.
+// One refused shard does not affect a worker that reads another.
 func TestOneRefusedShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := starting(t, func(call fakeaws.Call) string {
@@ -155,8 +155,8 @@ func TestOneRefusedShard(t *testing.T) {
 	})
 }
 
-// A spare worker that tries the one shard that nobody can read is not refused: those that
-// read the others are refused it, too.
+// A spare worker that tries the only shard that cannot be read is not refused: the shard is
+// also refused to workers that read the others.
 func TestSpareWorkerAtABadShard(t *testing.T) {
 	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
 		deny := func(call fakeaws.Call) (fault fakeaws.Fault) {

@@ -7,39 +7,37 @@ import (
 	"logsluice/checkpoint"
 )
 
-// shards is what this worker knows of the shards of its stream. The zero value knows
-// nothing.
+// shards is the state of the stream's shards in this worker. The zero value is empty.
 type shards struct {
 	mu   sync.Mutex
 	byID map[string]*shard
 }
 
-// shard is what this worker knows of one shard. shards.mu must be held.
+// shard is the state of one shard. It is guarded by shards.mu.
 type shard struct {
-	// pulse is the sign of life of its reader, from the acquisition of the lease until its
+	// activity is the progress of its reader, from the acquisition of the lease until its
 	// release begins; nil otherwise.
-	pulse *pulse
+	activity *readerActivity
 	// reader reads the shard, from its first iterator until its release begins; nil
 	// otherwise.
 	reader *reader
-	// lag is how far the answers are behind the tip, from the first one until the lease is
-	// released.
+	// lag is how far the last answer was behind the tip, until the lease is released.
 	lag lag
-	// parkedUntil is when the shard may be read again, zero if it may be read at once.
+	// parkedUntil is when the shard may be read again, zero if it is not parked.
 	parkedUntil time.Time
-	// unreadLogged is when it was last logged that nobody reads the shard.
+	// unreadLogged is when it was last logged that the shard is not read.
 	unreadLogged time.Time
 }
 
-// lag is what the answers to the reads of a shard said under one lease.
+// lag is the lag of a shard under one lease, from the answers to its reads.
 type lag struct {
-	lease  *checkpoint.Lease // nil if nothing is known
+	lease  *checkpoint.Lease // nil if unknown
 	marks  *watermark        // nil until the shard has a processor
 	behind time.Duration
-	at     time.Time // when the last answer came, zero before the first
+	at     time.Time // when the last answer arrived, zero before the first
 }
 
-// ofLocked returns what is known of a shard. s.mu must be held.
+// ofLocked returns the state of a shard, and adds it if necessary. s.mu must be held.
 func (s *shards) ofLocked(id string) *shard {
 	known := s.byID[id]
 	if known == nil {
@@ -52,10 +50,10 @@ func (s *shards) ofLocked(id string) *shard {
 	return known
 }
 
-// forgetLocked forgets the shards of which nothing is known that counts. s.mu must be held.
+// forgetLocked deletes shards without relevant state. s.mu must be held.
 func (s *shards) forgetLocked() {
 	for id, known := range s.byID {
-		if known.pulse == nil && known.reader == nil && known.lag.lease == nil &&
+		if known.activity == nil && known.reader == nil && known.lag.lease == nil &&
 			time.Until(known.parkedUntil) <= 0 && time.Since(known.unreadLogged) >= checkpoint.UnreadAfter {
 			delete(s.byID, id)
 		}

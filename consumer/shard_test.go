@@ -8,14 +8,14 @@ import (
 	"logsluice/checkpoint"
 )
 
-// A shard is known for as long as anything of it counts.
+// A shard is forgotten when its state is no longer relevant.
 func TestShardsAreForgotten(t *testing.T) {
 	f := func(name string, know func(all *shards), from, to time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				all, lease := new(shards), &checkpoint.Lease{}
-				standings := []checkpoint.Standing{{Shard: "one", Lease: lease}, {Shard: "two"}}
-				b := newBehind(all, func() []checkpoint.Standing { return standings })
+				standings := []checkpoint.ReadStatus{{Shard: "one", Lease: lease}, {Shard: "two"}}
+				b := newLagCollector(all, func() []checkpoint.ReadStatus { return standings })
 				know(all)
 				isKnown := func() bool {
 					b.states()
@@ -47,18 +47,18 @@ func TestShardsAreForgotten(t *testing.T) {
 	}, checkpoint.UnreadAfter-time.Second, checkpoint.UnreadAfter)
 }
 
-// What answers said counts under the lease they came under.
+// The lag from an answer is valid only under the same lease.
 func TestLagOfAnEndedLease(t *testing.T) {
 	all, lease := new(shards), &checkpoint.Lease{}
-	standings := []checkpoint.Standing{{Shard: "one", Lease: lease, Lag: time.Hour}}
-	b := newBehind(all, func() []checkpoint.Standing { return standings })
+	standings := []checkpoint.ReadStatus{{Shard: "one", Lease: lease, Lag: time.Hour}}
+	b := newLagCollector(all, func() []checkpoint.ReadStatus { return standings })
 	all.expectReader("one") // it has acquired the lease again
 	all.answered("one", lease, time.Minute)
 	if got := b.states()[0].Lag; got != time.Minute {
 		t.Errorf("the lag is %s", got)
 	}
 	standings[0].Lease = &checkpoint.Lease{}
-	if got := b.states()[0].Lag; got != time.Hour || all.byID["one"].lag.lease != nil || all.byID["one"].pulse == nil {
+	if got := b.states()[0].Lag; got != time.Hour || all.byID["one"].lag.lease != nil || all.byID["one"].activity == nil {
 		t.Errorf("the lag is %s, of the shard there is %+v", got, all.byID["one"])
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// narrow is an OpenSearch that accepts so many bytes per second.
+// narrow is an OpenSearch that accepts a limited number of bytes per second.
 type narrow struct {
 	perSecond int64
 	mu        sync.Mutex
@@ -41,8 +41,8 @@ func (n *narrow) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items, ",") + `]}`))}, err
 }
 
-// A shard that is 1 GB of documents behind leaves live ones their share of
-// decoders, bytes in flight and bulk requests.
+// A shard that is 1 GB of documents behind leaves live shards their share of decoders, bytes
+// in flight and bulk requests.
 func TestShardFarBehindLeavesShares(t *testing.T) {
 	localtest.Volume(t)
 	synctest.Test(t, func(t *testing.T) {

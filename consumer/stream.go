@@ -18,22 +18,21 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// The reading of shards: where it begins, calls of GetRecords at an even pace, and its end
-// with the lease. It is the Reader of package kcl.
+// Reading shards: where reading begins, evenly spaced GetRecords calls, and its end with the
+// lease.
 
 // callTimeout bounds one call to Kinesis with its retries.
 const callTimeout = 15 * time.Second
 
-// stream reads the shards of the Kinesis stream for the worker: it is its kcl.Reader.
-//   - Calls end when the worker stops and when the lease of their shard is lost, and cannot
-//     hang.
-//   - A shard without a checkpoint is read from where the lease table says.
-//   - GetRecords calls of a shard are spaced evenly, as far as the shard's limits allow.
-//   - What answers bring is bounded for all shards together: few are read at a time, and
-//     not much at once.
-//   - An iterator that expired while OpenSearch was away is renewed.
-//   - Aggregates are unpacked in bounded memory; one that cannot be is marked, so that it is
-//     kept as a dead letter.
+// stream reads the shards of the Kinesis stream. It implements kcl.Reader.
+//   - Calls end when the worker stops or the lease of their shard is lost. They cannot hang.
+//   - A shard without a checkpoint is read from the position in the lease table.
+//   - GetRecords calls of a shard are spaced evenly, within the shard's limits.
+//   - The memory for answers is bounded for all shards together, by the number of answers and
+//     by the records per answer.
+//   - An iterator that expired while OpenSearch was unavailable is renewed.
+//   - Aggregates are unpacked in bounded memory. An aggregate that cannot be unpacked is
+//     marked, and becomes a dead letter.
 type stream struct {
 	name     string // or ARN
 	kinesis  *kinesis.Client
@@ -46,21 +45,22 @@ type stream struct {
 	log       zerolog.Logger
 	retention retention
 
-	fetches chan struct{} // a token for each answer in memory
+	fetchTokens chan struct{} // a token for each answer in memory
 }
 
 const (
-	// maxFetches is how many answers to GetRecords are in memory at a time, for
-	// all shards: from the call until their records are taken on.
+	// maxFetches is the maximum number of answers to GetRecords in memory, for all shards:
+	// from the call until their records are accepted.
 	maxFetches = 8
-	// fetchBytes is what a call asks for, by the size of the records before.
+	// fetchBytes is the target size of an answer. The limit of a call is computed from the
+	// size of the previous records.
 	fetchBytes = 1 << 20
-	// shardGives is what a shard gives to all its readers, in bytes per second. A
-	// reader that asks for more is refused until that much time has passed, and longer.
+	// shardBytesPerSecond is the read limit of a shard for all its readers. Calls of a reader
+	// that exceeds it are rejected for at least that time.
 	// See https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
-	shardGives = 2e6
-	// firstRecords is the number asked for when nothing is known of their size, maxRecords
-	// the most that Kinesis gives in one call.
+	shardBytesPerSecond = 2e6
+	// firstRecords is the limit of the first call, when the size of records is unknown.
+	// maxRecords is the maximum that Kinesis returns per call.
 	firstRecords, maxRecords = 10, 10_000
 )
 
@@ -68,41 +68,41 @@ const (
 type reader struct {
 	shard    string
 	lease    *checkpoint.Lease
-	asked    time.Time                     // when GetRecords was called
+	asked    time.Time                     // when GetRecords was last called
 	next     time.Time                     // when it may be called again
-	limit    int32                         // records that the next call asks for
-	place    kinesis.GetShardIteratorInput // of what is read next
-	iterator *string                       // the same, nil after the last answer of a closed shard
+	limit    int32                         // maximum number of records of the next call
+	place    kinesis.GetShardIteratorInput // the position of the next read
+	iterator *string                       // for the same position, nil after the last answer of a closed shard
 	last     string                        // sequence number of the last record, or the checkpoint
-	read     time.Time                     // up to when all is read or lost, by Kinesis' clock
-	// What the last answer of this reading was like.
-	answered, passing bool // there was one; it had no records
+	read     time.Time                     // all records up to then are read or lost, by Kinesis' clock
+	// The last answer of this reading.
+	answered, passing bool // it exists; it had no records
 	// Guarded by shards.mu:
-	holds  bool // an answer whose records are not yet taken on
-	parked bool // the reading is to end
-	// The gap that is not reported yet, nil if all are reported, and when it was found.
+	holdsFetch bool // an answer is in memory whose records are not yet accepted
+	parked     bool // reading must end
+	// The gap that is not reported yet, nil if none is, and when it was found.
 	gap      *gap
 	gapFound time.Time
 }
 
 func newStream(reading context.Context, cfg Config, table *checkpoint.Table, m *metrics, all *shards) *stream {
 	s := &stream{
-		name:     cfg.Stream,
-		table:    table,
-		reading:  reading,
-		interval: cfg.PollInterval,
-		metrics:  m,
-		fetches:  make(chan struct{}, maxFetches),
-		shards:   all,
-		log:      cfg.Log,
+		name:        cfg.Stream,
+		table:       table,
+		reading:     reading,
+		interval:    cfg.PollInterval,
+		metrics:     m,
+		fetchTokens: make(chan struct{}, maxFetches),
+		shards:      all,
+		log:         cfg.Log,
 	}
 	s.retention.lines = statelog.NewSampler()
 	s.kinesis = NewKinesis(cfg.AWS, cfg.Stream, func(o *kinesis.Options) { o.APIOptions = append(o.APIOptions, useDeserializer) })
 	return s
 }
 
-// listTimeout bounds a listing of the shards, so that one that hangs does not
-// keep a worker from seeing that another has fallen silent.
+// listTimeout bounds a listing of the shards, so that a worker notices silent workers even
+// when a listing hangs.
 const listTimeout = 5 * time.Second
 
 func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.Time, err error) {
@@ -113,8 +113,8 @@ func (s *stream) list(ctx context.Context) (shards []checkpoint.Shard, now time.
 	return shards, now, err
 }
 
-// ListShards lists the shards of a stream, second parents included, and reads
-// Kinesis' clock from the answer, to the second. client is one of NewKinesis for it.
+// ListShards lists the shards of a stream, including second parents, and returns the time by
+// Kinesis' clock, to the second. client was returned by NewKinesis for the stream.
 func ListShards(ctx context.Context, client *kinesis.Client, stream string) (shards []checkpoint.Shard, now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -151,8 +151,8 @@ func ListShards(ctx context.Context, client *kinesis.Client, stream string) (sha
 	return shards, now, nil
 }
 
-// Assignment waits until there are leases to acquire, and returns their shards with those
-// that are held.
+// Assignment waits until there are leases to acquire. It returns their shards and those of
+// the leases that are held.
 func (s *stream) Assignment(ctx context.Context) (ids []string, err error) {
 	err = s.whileRunning(ctx, func(ctx context.Context) (err error) {
 		ids, err = s.table.Assignment(ctx)
@@ -161,50 +161,50 @@ func (s *stream) Assignment(ctx context.Context) (ids []string, err error) {
 	return ids, err
 }
 
-// Acquired expects signs of life of a shard's reader, until Ended.
+// Acquired starts to track the progress of a shard's reader, until Ended.
 func (s *stream) Acquired(shard string) { s.shards.expectReader(shard) }
 
-// Ended expects no more signs of life of a shard's reader.
+// Ended stops tracking the progress of a shard's reader.
 func (s *stream) Ended(shard string) { s.shards.expectNoReader(shard) }
 
-// Begin finds the first iterator of a shard whose lease is held.
+// Begin gets the first iterator of a shard. Its lease must be held.
 func (s *stream) Begin(ctx context.Context, shard string) error {
 	return s.whileRunning(ctx, func(ctx context.Context) error {
 		r := &reader{shard: shard, limit: firstRecords, lease: s.table.Lease(shard)}
-		err := r.while(ctx, func(ctx context.Context) (err error) {
+		err := r.whileLeased(ctx, func(ctx context.Context) (err error) {
 			if err := s.whileParked(ctx, shard); err != nil {
 				return err
 			}
-			r.begin(s.name)
+			r.setStart(s.name)
 			s.fromHorizon(ctx, r, &r.place)
 			r.iterator, err = s.iteratorOf(ctx, r)
 			return err
 		})
 		if r.place.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
-			r.lease.Refused()
+			r.lease.CheckpointRefused()
 		}
-		if err = s.failed(r, err); err == nil {
-			s.begin(r)
+		if err = s.noteFailure(r, err); err == nil {
+			s.setReader(r)
 		}
 		return err
 	})
 }
 
-// Read returns the next records of a shard, user records if aggregated.
+// Read returns the next records of a shard, with aggregates unpacked.
 func (s *stream) Read(ctx context.Context, shard string) (kcl.Answer, error) {
 	var answer *kinesis.GetRecordsOutput
 	err := s.whileRunning(ctx, func(ctx context.Context) error {
 		r := s.readerOf(shard)
-		s.drop(r) // the records before are taken on
-		err := s.failed(r, r.while(ctx, func(ctx context.Context) (err error) {
+		s.releaseFetch(r) // the previous records are accepted
+		err := s.noteFailure(r, r.whileLeased(ctx, func(ctx context.Context) (err error) {
 			answer, err = s.fetch(ctx, r)
 			return err
 		}))
 		if err == nil {
-			err = s.failed(r, r.while(ctx, func(ctx context.Context) error { return s.proceed(ctx, r, answer) }))
+			err = s.noteFailure(r, r.whileLeased(ctx, func(ctx context.Context) error { return s.processAnswer(ctx, r, answer) }))
 		}
 		if err != nil || len(answer.Records) == 0 {
-			s.drop(r)
+			s.releaseFetch(r)
 		}
 		return err
 	})
@@ -216,19 +216,18 @@ func (s *stream) Read(ctx context.Context, shard string) (kcl.Answer, error) {
 	}, nil
 }
 
-// whileRunning makes a call that ends with the worker.
+// whileRunning makes a call with a context that ends when the worker stops.
 func (s *stream) whileRunning(ctx context.Context, call func(context.Context) error) error {
 	if err := s.reading.Err(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.reading, cancel)() //nolint:contextcheck // the worker's end is another than the call's
+	defer context.AfterFunc(s.reading, cancel)() //nolint:contextcheck // ends with the worker, not with the call
 	return call(ctx)
 }
 
-// fetch waits until a shard may be read, and reads it. An iterator that has expired is
-// renewed.
+// fetch waits until a shard may be read and calls GetRecords. It renews an expired iterator.
 func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutput, error) {
 	defer s.shards.inside(r.shard)()
 	if s.isParked(r) {
@@ -237,7 +236,7 @@ func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutpu
 	if err := r.pace(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.hold(ctx, r); err != nil {
+	if err := s.acquireFetch(ctx, r); err != nil {
 		return nil, err
 	}
 	r.asked = time.Now()
@@ -263,7 +262,7 @@ func (s *stream) records(ctx context.Context, r *reader, iterator *string) (*kin
 	return answer, causeOf(err)
 }
 
-// iteratorOf calls GetShardIterator for what is read next.
+// iteratorOf calls GetShardIterator for the position of the next read.
 func (s *stream) iteratorOf(ctx context.Context, r *reader) (*string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -274,8 +273,8 @@ func (s *stream) iteratorOf(ctx context.Context, r *reader) (*string, error) {
 	return answer.ShardIterator, nil
 }
 
-// causeOf returns the error of a call without the operation's name: the lines about it say
-// that a shard cannot be read.
+// causeOf returns the error of a call without the name of the operation: the log lines
+// already state that a shard cannot be read.
 func causeOf(err error) error {
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) {
@@ -284,40 +283,40 @@ func causeOf(err error) error {
 	return err
 }
 
-// hold waits until one more answer may be in memory.
-func (s *stream) hold(ctx context.Context, r *reader) error {
+// acquireFetch waits until one more answer may be in memory.
+func (s *stream) acquireFetch(ctx context.Context, r *reader) error {
 	select {
-	case s.fetches <- struct{}{}:
+	case s.fetchTokens <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
-	r.holds = true
+	r.holdsFetch = true
 	return nil
 }
 
-// drop notes that a reader's answer is no longer in memory.
-func (s *stream) drop(r *reader) {
+// releaseFetch records that a reader's answer is no longer in memory.
+func (s *stream) releaseFetch(r *reader) {
 	if r == nil {
 		return
 	}
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
-	s.dropLocked(r)
+	s.releaseFetchLocked(r)
 }
 
-// dropLocked is drop. s.shards.mu must be held.
-func (s *stream) dropLocked(r *reader) {
-	if r.holds {
-		r.holds = false
-		<-s.fetches
+// releaseFetchLocked is like releaseFetch. s.shards.mu must be held.
+func (s *stream) releaseFetchLocked(r *reader) {
+	if r.holdsFetch {
+		r.holdsFetch = false
+		<-s.fetchTokens
 	}
 }
 
-// end forgets the reading of a shard whose lease is released.
-func (s *stream) end(shard string) {
-	s.release(shard)
+// endReading forgets the reader of a shard whose lease is being released.
+func (s *stream) endReading(shard string) {
+	s.releaseFetchOf(shard)
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
@@ -326,16 +325,16 @@ func (s *stream) end(shard string) {
 	}
 }
 
-// release lets another answer be in memory in place of those of a shard.
-func (s *stream) release(shard string) {
+// releaseFetchOf is like releaseFetch for the reader of a shard.
+func (s *stream) releaseFetchOf(shard string) {
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	if known := s.shards.byID[shard]; known != nil && known.reader != nil {
-		s.dropLocked(known.reader)
+		s.releaseFetchLocked(known.reader)
 	}
 }
 
-// renew asks for the iterator of what is read next once more.
+// renew returns a new iterator for the position of the next read.
 func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err error) {
 	if iterator, err = s.iteratorOf(ctx, r); err != nil {
 		return nil, fmt.Errorf("renew the iterator of %s: %w", r.shard, err)
@@ -343,9 +342,9 @@ func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err er
 	return iterator, nil
 }
 
-// begin follows the reading of a shard from its first iterator.
-func (s *stream) begin(begun *reader) {
-	s.end(begun.shard)
+// setReader sets the reader of a shard.
+func (s *stream) setReader(begun *reader) {
+	s.endReading(begun.shard)
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	s.shards.ofLocked(begun.shard).reader = begun
@@ -361,26 +360,26 @@ func (s *stream) readerOf(shard string) *reader {
 	return nil
 }
 
-// errUnled ends a reading whose lease is lost or claimed.
-var errUnled = errors.New("the lease of the shard is lost or handed over")
+// errNotLeased ends a reading whose lease is lost or claimed.
+var errNotLeased = errors.New("the lease of the shard is lost or released")
 
-// while makes a call that ends with the right to read.
-func (r *reader) while(ctx context.Context, call func(context.Context) error) error {
+// whileLeased makes a call with a context that ends when the shard must no longer be read.
+func (r *reader) whileLeased(ctx context.Context, call func(context.Context) error) error {
 	if r == nil || r.lease == nil || r.lease.Reading().Err() != nil {
-		return errUnled
+		return errNotLeased
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.lease.Reading(), cancel)() //nolint:contextcheck // the lease's end is another than the call's
+	defer context.AfterFunc(r.lease.Reading(), cancel)() //nolint:contextcheck // ends with the lease, not with the call
 	err := call(ctx)
 	if err != nil && r.lease.Reading().Err() != nil {
-		return errUnled
+		return errNotLeased
 	}
 	return err
 }
 
-// begin sets where reading begins.
-func (r *reader) begin(stream string) {
+// setStart sets where reading begins.
+func (r *reader) setStart(stream string) {
 	r.last, r.read = r.lease.Checkpoint(), r.lease.UnreadSince()
 	r.place = kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: &r.shard}
 	if r.last == "" {
@@ -390,7 +389,7 @@ func (r *reader) begin(stream string) {
 	r.place.ShardIteratorType, r.place.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, aws.String(r.last)
 }
 
-// startAt asks for an iterator of where reading begins without a checkpoint.
+// startAt sets the position where reading begins without a checkpoint.
 func startAt(input *kinesis.GetShardIteratorInput, start checkpoint.Position) {
 	input.ShardIteratorType = types.ShardIteratorTypeTrimHorizon
 	if t, ok := start.Timestamp(); ok {
@@ -398,7 +397,7 @@ func startAt(input *kinesis.GetShardIteratorInput, start checkpoint.Position) {
 	}
 }
 
-// pace waits for the shard's next call.
+// pace waits until the shard's next call is due.
 func (r *reader) pace(ctx context.Context) error {
 	timer := time.NewTimer(time.Until(r.next))
 	defer timer.Stop()
@@ -410,27 +409,27 @@ func (r *reader) pace(ctx context.Context) error {
 	return nil
 }
 
-// proceed unpacks what was read and notes the iterator of the shard's next call. Where
-// an answer has too many user records, its last records are left to be read again.
-func (s *stream) proceed(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
-	r.lease.HasRead()
+// processAnswer unpacks an answer and sets the iterator of the shard's next call. If the
+// answer has too many user records, its last records are dropped and read again.
+func (s *stream) processAnswer(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) error {
+	r.lease.ReadSucceeded()
 	size := 0
 	for i := range answer.Records {
 		size += len(answer.Records[i].Data)
 	}
 	from := r.asked
 	if now := time.Now(); now.Sub(from) > s.interval {
-		from = now // when the shard gave it is not known: there may have been several tries
+		from = now // the exact time is unknown: there may have been several tries
 	}
-	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardGives))
+	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardBytesPerSecond))
 	date, _ := awsmiddleware.GetServerTime(answer.ResultMetadata)
 	passing := len(answer.Records) == 0
 	skipped := r.skipRead(answer)
-	pending := s.judge(ctx, r, date, answer, skipped)
+	pending := s.checkGap(ctx, r, date, answer, skipped)
 	r.answered, r.passing = true, passing
 	isEmpty := len(answer.Records) == 0
 	lag := time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
-	// The answer may be older than its date by as much as it took to come.
+	// The answer may be older than its date by as much as the call took.
 	through := date.Add(-lag - time.Since(r.asked))
 	if !isEmpty {
 		last, left, err := s.unpack(ctx, r, answer)
@@ -462,9 +461,9 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// unpack puts user records in the place of aggregates, and sets what is read next. It
-// returns when the last of the records came that are taken, and when the first of those
-// that are left, zero if none is.
+// unpack replaces aggregates in an answer by their user records and sets the position of the
+// next read. last is the arrival time of the last unpacked record, and left that of the first
+// dropped record, zero if none is dropped.
 func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) (last, left time.Time, err error) {
 	records, all := answer.Records, len(answer.Records)
 	unpacked, taken := unpack(records)
@@ -486,7 +485,7 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 	}
 	left = aws.ToTime(records[taken].ApproximateArrivalTimestamp)
 	if answer.NextShardIterator, err = s.renew(ctx, r); err != nil {
-		r.place, r.last = before, lastBefore // the worker gets none of the answer
+		r.place, r.last = before, lastBefore // the KCL gets none of the records
 	}
 	return last, left, err
 }

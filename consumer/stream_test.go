@@ -14,25 +14,25 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// No call begins without the right to read, and one under way ends with it.
+// No call begins without a lease, and a call under way ends with the lease.
 func TestReadWhileLeased(t *testing.T) {
 	table, _ := leased(t)
 	r := &reader{lease: table.Lease(heldShard)}
-	if err := r.while(t.Context(), func(context.Context) error { return errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
+	if err := r.whileLeased(t.Context(), func(context.Context) error { return errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("the error of the call became %v", err)
 	}
-	err := r.while(t.Context(), func(ctx context.Context) error {
+	err := r.whileLeased(t.Context(), func(ctx context.Context) error {
 		if err := table.Release(heldShard); err != nil {
 			t.Error(err)
 		}
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	if !errors.Is(err, errUnled) {
+	if !errors.Is(err, errNotLeased) {
 		t.Errorf("a call under way ends with %v", err)
 	}
 	for _, r := range []*reader{r, {}, nil} {
-		if err := r.while(t.Context(), func(context.Context) error { t.Error("a call is made"); return nil }); !errors.Is(err, errUnled) {
+		if err := r.whileLeased(t.Context(), func(context.Context) error { t.Error("a call is made"); return nil }); !errors.Is(err, errNotLeased) {
 			t.Errorf("without a lease: %v", err)
 		}
 	}
@@ -50,7 +50,7 @@ func TestNoCallAfterStop(t *testing.T) {
 			t.Errorf("%s is sent", r.Header.Get("X-Amz-Target"))
 		}))},
 	}}, table, newMetrics(), new(shards))
-	s.begin(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
+	s.setReader(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
 	for range 100 {
 		if _, err := s.Read(t.Context(), heldShard); !errors.Is(err, context.Canceled) {
 			t.Fatalf("want a cancelled call, got %v", err)
@@ -85,7 +85,7 @@ func TestCallTimeout(t *testing.T) {
 			}
 		}
 		f("Begin", func() error { return s.Begin(t.Context(), heldShard) })
-		s.begin(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
+		s.setReader(&reader{shard: heldShard, lease: table.Lease(heldShard), iterator: aws.String("iterator"), limit: 1})
 		f("Read", func() error { _, err := s.Read(t.Context(), heldShard); return err })
 		if err := table.Release(heldShard); err != nil {
 			t.Error(err)

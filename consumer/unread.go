@@ -7,23 +7,22 @@ import (
 	"logsluice/checkpoint"
 )
 
-// unreadShards returns the shards that this worker is to report: no worker had an
-// answer of them for checkpoint.UnreadAfter. A shard that waits for OpenSearch is not
-// among them, nor one that another worker holds.
-func (c *Consumer) unreadShards() (shards []state) {
+// unreadShards returns the shards that have not been read for checkpoint.UnreadAfter. It
+// leaves out shards that wait for OpenSearch or for a parent, and those that another worker
+// holds.
+func (c *Consumer) unreadShards() (shards []shardState) {
 	for _, s := range c.lag.states() {
-		if s.Unanswered >= checkpoint.UnreadAfter && !s.Waits && !s.Elsewhere && !s.waitsForOpenSearch {
+		if s.Unanswered >= checkpoint.UnreadAfter && !s.WaitsForParent && !s.HeldByOther && !s.waitsForOpenSearch {
 			shards = append(shards, s)
 		}
 	}
 	return shards
 }
 
-// reportUnread logs a line about each shard that nobody reads, once per
-// checkpoint.UnreadAfter.
+// reportUnread logs each shard that is not read, once per checkpoint.UnreadAfter.
 func (c *Consumer) reportUnread() {
 	for _, s := range c.unreadShards() {
-		// Of a failing one the worker that tries it logs the cause.
+		// For a failing shard, the worker that tries to read it logs the cause.
 		if s.Failing || !s.Reports || !c.shards.logUnread(s.Shard) {
 			continue
 		}
@@ -33,7 +32,7 @@ func (c *Consumer) reportUnread() {
 	}
 }
 
-// logUnread reports whether to log that nobody reads a shard, and notes that it is logged.
+// logUnread reports whether to log that a shard is not read, and records that it is logged.
 func (s *shards) logUnread(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,8 +44,8 @@ func (s *shards) logUnread(id string) bool {
 	return true
 }
 
-// checkUnread returns an error when a shard that this worker holds, or nobody, has not
-// been read for checkpoint.UnreadAfter.
+// checkUnread returns an error when a shard that this worker or no worker holds has not been
+// read for checkpoint.UnreadAfter.
 func (c *Consumer) checkUnread() error {
 	shards := c.unreadShards()
 	if len(shards) == 0 {
@@ -58,5 +57,5 @@ func (c *Consumer) checkUnread() error {
 			oldest = s
 		}
 	}
-	return fmt.Errorf("%d shards are not read, %s for %s: the log has the cause", len(shards), oldest.Shard, oldest.Unanswered.Round(time.Second))
+	return fmt.Errorf("%d shards are not read, %s for %s: see the log for the cause", len(shards), oldest.Shard, oldest.Unanswered.Round(time.Second))
 }

@@ -18,8 +18,8 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// unreadMetric is how many shards nobody reads, as the metrics show it.
-func unreadMetric(t *testing.T, b *behind) (n int) {
+// unreadMetric returns the metric of unread shards.
+func unreadMetric(t *testing.T, b *lagCollector) (n int) {
 	t.Helper()
 	for _, s := range b.states() {
 		if s.Unread() {
@@ -29,8 +29,8 @@ func unreadMetric(t *testing.T, b *behind) (n int) {
 	return n
 }
 
-// One shard of two that is throttled, or that does not answer, has a lag that grows,
-// and after a while the worker is not ready for it.
+// The lag of a shard that is throttled or does not respond grows, and after a while the worker
+// is not ready.
 func TestUnreadShard(t *testing.T) {
 	f := func(name string, fault fakeaws.Fault) {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestUnreadShard(t *testing.T) {
 				}
 				time.Sleep(3 * time.Minute)
 				if err := r.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "1 shards are not read, "+heldShard) {
-					t.Errorf("for long: %v", err)
+					t.Errorf("for a long time: %v", err)
 				}
 				age := time.Since(begun).Seconds()
 				if lag := lagOf(t, r.lag, heldShard); lag < age-2 || lag > age+2 {
@@ -75,14 +75,14 @@ func TestUnreadShard(t *testing.T) {
 	f("hanging", fakeaws.Fault{Delay: fakeaws.Hang})
 }
 
-// A shard that is held and gets no answer has one line per period. A shard whose records
-// wait for OpenSearch has none.
+// A held shard without answers is logged once per period. A shard whose records wait for
+// OpenSearch is not.
 func TestHeldShardWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
 		time.Sleep(10 * time.Second)
-		for range maxFetches { // other answers are in memory for long
-			r.stream.fetches <- struct{}{}
+		for range maxFetches { // other answers remain in memory
+			r.stream.fetchTokens <- struct{}{}
 		}
 		time.Sleep(checkpoint.UnreadAfter + 10*time.Second)
 		lines := r.log.containing("shard is not read")
@@ -109,12 +109,12 @@ func TestHeldShardWithoutAnswer(t *testing.T) {
 			t.Errorf("while they wait for OpenSearch: %v", err)
 		}
 		for range maxFetches {
-			<-r.stream.fetches
+			<-r.stream.fetchTokens
 		}
 	})
 }
 
-// A worker that starts far behind says so before it has read anything.
+// A worker that starts far behind reports the lag before it has read anything.
 func TestStartFarBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(r *running) {
@@ -131,7 +131,7 @@ func TestStartFarBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		time.Sleep(6500 * time.Millisecond) // the table is read, and no shard
+		time.Sleep(6500 * time.Millisecond) // the table is read, but no shard
 		if n, err := testutil.GatherAndCount(registered(r.lag), "logsluice_lag_seconds"); n != 2 || err != nil {
 			t.Errorf("%d lags, %v", n, err)
 		}
@@ -141,8 +141,8 @@ func TestStartFarBehind(t *testing.T) {
 	})
 }
 
-// The row says up to which time a shard is read: while nothing is pending, up to that
-// of the last answer; otherwise to the arrival of the last record that has a verdict.
+// The row has the time up to which a shard is read: the time of the last answer while nothing
+// is pending, otherwise the arrival of the last record that has an outcome.
 func TestReadThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(*running) {})
@@ -166,17 +166,17 @@ func TestReadThrough(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		near("idle", through(), time.Now().Add(-time.Hour)) // so much behind, as Kinesis says
+		near("idle", through(), time.Now().Add(-time.Hour)) // an hour behind, as Kinesis reports
 		time.Sleep(time.Minute)
 		near("idle", through(), time.Now().Add(-time.Hour))
 		put := time.Now()
-		for i := range 20 { // of either shard; nothing accepts what they become
+		for i := range 20 { // for both shards; their documents are not accepted
 			if _, err := kinesis.NewFromConfig(r.aws).PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(num(int64(i))), Data: []byte("x")}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(time.Minute)
-		near("a record waits for its verdict", through(), put.Add(-time.Hour))
+		near("a record waits for its outcome", through(), put.Add(-time.Hour))
 	})
 }
 
@@ -187,9 +187,9 @@ func milliseconds(s string) time.Time {
 	return time.UnixMilli(n)
 }
 
-// A lease table that was deleted and cannot be made again is reported once; the calls that
-// fail have sampled lines.
-func TestTableCannotBeMadeAgain(t *testing.T) {
+// A lease table that was deleted and cannot be created again is reported once. The failed calls
+// have sampled lines.
+func TestTableCannotBeRecreated(t *testing.T) {
 	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
 		s.start()
 		time.Sleep(time.Minute)
@@ -212,15 +212,15 @@ func TestTableCannotBeMadeAgain(t *testing.T) {
 	})
 }
 
-// Which shards are unread for this worker, and which of them it logs.
+// The shards that are unread for this worker, and those that it logs.
 func TestUnreadShards(t *testing.T) {
-	f := func(what string, unread, logged bool, change func(s *state)) {
+	f := func(what string, unread, logged bool, change func(s *shardState)) {
 		t.Helper()
-		s := state{Standing: checkpoint.Standing{Shard: "one", Unanswered: checkpoint.UnreadAfter, Reports: true}}
+		s := shardState{ReadStatus: checkpoint.ReadStatus{Shard: "one", Unanswered: checkpoint.UnreadAfter, Reports: true}}
 		change(&s)
 		var log strings.Builder
 		c := &Consumer{cfg: Config{Log: zerolog.New(&log)}, shards: new(shards)}
-		c.lag = newBehind(c.shards, func() []checkpoint.Standing { return []checkpoint.Standing{s.Standing} })
+		c.lag = newLagCollector(c.shards, func() []checkpoint.ReadStatus { return []checkpoint.ReadStatus{s.ReadStatus} })
 		if s.Lease != nil && s.waitsForOpenSearch {
 			marks := &watermark{}
 			marks.add("1", 1)
@@ -234,17 +234,17 @@ func TestUnreadShards(t *testing.T) {
 			t.Errorf("%s: %v, log: %s", what, err, log.String())
 		}
 	}
-	f("for long", true, true, func(*state) {})
-	f("for a shorter time", false, false, func(s *state) { s.Unanswered -= time.Second })
-	f("held", true, true, func(s *state) { s.Lease = &checkpoint.Lease{} })
-	f("held, while OpenSearch is away", false, false, func(s *state) { s.Lease, s.waitsForOpenSearch = &checkpoint.Lease{}, true })
-	f("waiting for a parent", false, false, func(s *state) { s.Waits = true })
-	f("another worker's", false, false, func(s *state) { s.Elsewhere = true })
-	f("failing", true, false, func(s *state) { s.Failing = true })
-	f("reported by another worker", true, false, func(s *state) { s.Reports = false })
+	f("for a long time", true, true, func(*shardState) {})
+	f("for a shorter time", false, false, func(s *shardState) { s.Unanswered -= time.Second })
+	f("held", true, true, func(s *shardState) { s.Lease = &checkpoint.Lease{} })
+	f("held, while OpenSearch is away", false, false, func(s *shardState) { s.Lease, s.waitsForOpenSearch = &checkpoint.Lease{}, true })
+	f("waiting for a parent", false, false, func(s *shardState) { s.WaitsForParent = true })
+	f("another worker's", false, false, func(s *shardState) { s.HeldByOther = true })
+	f("failing", true, false, func(s *shardState) { s.Failing = true })
+	f("reported by another worker", true, false, func(s *shardState) { s.Reports = false })
 
-	c := &Consumer{lag: newBehind(new(shards), func() []checkpoint.Standing {
-		return []checkpoint.Standing{
+	c := &Consumer{lag: newLagCollector(new(shards), func() []checkpoint.ReadStatus {
+		return []checkpoint.ReadStatus{
 			{Shard: "one", Unanswered: 2 * checkpoint.UnreadAfter}, {Shard: "two", Unanswered: 3 * checkpoint.UnreadAfter}, {Shard: "three", Unanswered: checkpoint.UnreadAfter},
 		}
 	})}

@@ -5,28 +5,26 @@ import (
 	"time"
 )
 
-// watermark follows the records of one shard from being read to being
-// acknowledged. Acknowledgements come in any order; the watermark moves when
-// every earlier record is acknowledged too. While one record holds it up, what
-// is acknowledged behind that takes no memory: of neighbours that are
-// acknowledged the last one stands for all.
+// watermark tracks the records of one shard until they are acknowledged. Acknowledgements
+// arrive in any order; the watermark advances to a record when it and all earlier records are
+// acknowledged. Adjacent acknowledged marks are merged into the last one, so the memory does
+// not grow while one record is pending.
 type watermark struct {
 	advance     func(sequenceNumber string)
-	readThrough func(time.Time) // called with the time up to which all is acknowledged; may be nil
+	readThrough func(time.Time) // called with the time up to which all records are acknowledged; may be nil
 
-	mu    sync.Mutex
-	last  *mark         // of those not yet passed, in the order of the stream
-	count int           // marks without acknowledgement
-	empty chan struct{} // closed when there are none; nil when nobody waits
-	gap   bool          // a record was read that is never passed
+	mu      sync.Mutex
+	last    *mark         // the newest one that is not passed yet, in the stream's order
+	count   int           // pending marks
+	empty   chan struct{} // closed when count becomes 0; nil when nobody waits
+	blocked bool          // a mark was abandoned: the watermark no longer advances past it
 }
 
-// mark is one sequence number. User records that a producer aggregated into
-// one Kinesis record share it.
+// mark is one sequence number. The user records of an aggregate share it.
 type mark struct {
 	sequenceNumber string
-	pending        int       // user records without acknowledgement
-	through        time.Time // of what was read when this is passed, zero if that is not known
+	pending        int       // user records that are not acknowledged
+	through        time.Time // the shard is read up to this time when the mark is passed, zero if unknown
 	abandoned      bool
 	before, after  *mark
 }
@@ -35,7 +33,7 @@ func newWatermark(advance func(sequenceNumber string)) *watermark {
 	return &watermark{advance: advance}
 }
 
-// add follows n user records of a sequence number, which are the next in the
+// add adds a mark for n user records with one sequence number. Marks are added in the
 // stream's order.
 func (w *watermark) add(sequenceNumber string, n int) *mark {
 	m := &mark{sequenceNumber: sequenceNumber, pending: n}
@@ -50,27 +48,27 @@ func (w *watermark) add(sequenceNumber string, n int) *mark {
 	return m
 }
 
-// through notes that the records added so far are all up to a time. It is passed with
-// the last of them, at once if no record is waiting.
+// through records that all records up to a time were added. The time is passed together with
+// the last of them, or at once if none is pending.
 func (w *watermark) through(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.gap:
+	case w.blocked:
 	case w.last != nil:
 		w.last.through = t
 	default:
-		w.passed(t)
+		w.notePassed(t)
 	}
 }
 
-func (w *watermark) passed(through time.Time) {
+func (w *watermark) notePassed(through time.Time) {
 	if w.readThrough != nil && !through.IsZero() {
 		w.readThrough(through)
 	}
 }
 
-// acknowledge counts one user record off its mark.
+// acknowledge acknowledges one user record of a mark.
 func (w *watermark) acknowledge(m *mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,22 +84,22 @@ func (w *watermark) acknowledge(m *mark) {
 		m = m.after
 	}
 	if m.before == nil {
-		// Under the lock, so that two calls cannot advance in the wrong order.
+		// This is done with the lock held, so that two calls cannot advance in the wrong order.
 		w.advance(m.sequenceNumber)
-		w.passed(m.through)
+		w.notePassed(m.through)
 		w.remove(m)
 	}
-	w.settled()
+	w.countDown()
 }
 
-// abandon gives up the newest mark, whose records were not all taken on: the
-// watermark never passes it, and nobody waits for it.
+// abandon abandons the newest mark because not all of its records were accepted. The
+// watermark never passes it, and drained does not wait for it.
 func (w *watermark) abandon(m *mark) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.abandoned, w.gap = true, true
+	m.abandoned, w.blocked = true, true
 	w.remove(m)
-	w.settled()
+	w.countDown()
 }
 
 func (w *watermark) remove(m *mark) {
@@ -115,8 +113,8 @@ func (w *watermark) remove(m *mark) {
 	}
 }
 
-// settled counts a mark off that is acknowledged or abandoned.
-func (w *watermark) settled() {
+// countDown counts a mark that is acknowledged or abandoned.
+func (w *watermark) countDown() {
 	w.count--
 	if w.count == 0 && w.empty != nil {
 		close(w.empty)
@@ -124,7 +122,7 @@ func (w *watermark) settled() {
 	}
 }
 
-// drained is closed when no record is waiting for its acknowledgement.
+// drained returns a channel that is closed when no mark is pending.
 func (w *watermark) drained() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -139,7 +137,7 @@ func (w *watermark) drained() <-chan struct{} {
 	return empty
 }
 
-// pending counts the sequence numbers without acknowledgement.
+// pending returns the number of pending marks.
 func (w *watermark) pending() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

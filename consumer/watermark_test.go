@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// follow records where a watermark is moved to.
+// follow returns a watermark and the sequence numbers that it advances to.
 func follow() (*watermark, *[]string) {
 	var moves []string
 	w := newWatermark(func(sequenceNumber string) { moves = append(moves, sequenceNumber) })
@@ -31,8 +31,8 @@ func TestWatermarkOrder(t *testing.T) {
 	}
 }
 
-// User records of one aggregate share a sequence number: it is passed when all
-// of them are acknowledged.
+// User records of one aggregate share a sequence number. It is passed when all of them are
+// acknowledged.
 func TestWatermarkSharedNumber(t *testing.T) {
 	w, moves := follow()
 	m := w.add("1", 3)
@@ -47,8 +47,8 @@ func TestWatermarkSharedNumber(t *testing.T) {
 	}
 }
 
-// What was read is up to a time when the records before are passed, at once if none
-// waits, and never once a record was not taken on.
+// A time is passed with the records before it, at once if none is pending, and never after a
+// mark was abandoned.
 func TestWatermarkThrough(t *testing.T) {
 	w, _ := follow()
 	var through []int64
@@ -62,15 +62,15 @@ func TestWatermarkThrough(t *testing.T) {
 	}
 	at := func(n int64) time.Time { return time.Unix(n, 0) }
 	w.through(at(1))
-	f("nothing waits", 1)
+	f("none pending", 1)
 	a := w.add("1", 1)
 	w.through(at(2))
 	b := w.add("2", 1)
 	w.through(at(3))
 	w.through(at(4)) // an answer without records
-	f("two wait")
+	f("two pending")
 	w.acknowledge(b)
-	f("the first waits")
+	f("the first pending")
 	w.acknowledge(a)
 	f("both are passed", 4)
 	a = w.add("3", 1)
@@ -83,7 +83,7 @@ func TestWatermarkThrough(t *testing.T) {
 	f("one is never passed", 5)
 }
 
-// A record that was not taken on is never passed, and nobody waits for it.
+// An abandoned mark is never passed, and drained does not wait for it.
 func TestWatermarkAbandon(t *testing.T) {
 	w, moves := follow()
 	a, b := w.add("1", 1), w.add("2", 2)
@@ -127,8 +127,8 @@ func TestWatermarkDrained(t *testing.T) {
 	})
 }
 
-// Whatever the order and however many at once: the moves ascend, never pass an
-// unacknowledged record, and end at the last.
+// For any order and concurrency, the moves ascend, never pass an unacknowledged record, and end
+// at the last one.
 func TestWatermarkConcurrent(t *testing.T) {
 	const n = 2000
 	w, moves := follow()
@@ -156,9 +156,9 @@ func TestWatermarkConcurrent(t *testing.T) {
 	}
 }
 
-// While one record waits, those behind it that are acknowledged take no memory,
-// and the watermark moves to the last of them once that one is.
-func TestWatermarkHeldUp(t *testing.T) {
+// While one record is pending, acknowledged records after it need no memory. The watermark
+// moves to the last of them when that one is acknowledged.
+func TestWatermarkMergesMarks(t *testing.T) {
 	w, moves := follow()
 	held := w.add("0", 1)
 	for i := 1; i <= 1000; i++ {
@@ -169,7 +169,7 @@ func TestWatermarkHeldUp(t *testing.T) {
 		kept++
 	}
 	if kept > 2 {
-		t.Errorf("%d marks are kept for one that waits", kept)
+		t.Errorf("%d marks are kept for a pending one", kept)
 	}
 	w.acknowledge(held)
 	if got := fmt.Sprint(*moves); got != "[1000]" {

@@ -58,7 +58,7 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 		f.fail(remedyOf(err, "dynamodb:Scan"), "it cannot be read: %s", awsErrorText(err))
 		return
 	}
-	if err := view.Of(consumer.Identity(w.Stream)); err != nil {
+	if err := view.CheckStream(consumer.Identity(w.Stream)); err != nil {
 		f.fail(SeparateTable, "%s", err)
 		return
 	}

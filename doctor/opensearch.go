@@ -82,13 +82,13 @@ func (a Access) authRemedy(err error, status int) string {
 	case a.SigningService == "aoss":
 		return "give the ARN of these credentials a data access policy of the collection, aoss:APIAccessAll (and for Dashboards aoss:DashboardsAccessAll), and a network policy that lets this network in"
 	case a.SigningService == "es" && strings.Contains(text, "security_exception"):
-		return "map the ARN of these credentials to a role of the domain (fine-grained access control; docs/permissions.md)"
+		return "map the ARN of these credentials to a role of the domain (fine-grained access control; docs/permissions-opensearch.md)"
 	case a.SigningService == "es":
 		return "let the domain's access policy and the policy of these credentials allow es:ESHttpGet, es:ESHttpPost and es:ESHttpPut (deploy/logsluice.yaml)"
 	case status == http.StatusUnauthorized:
 		return "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD (or OPENSEARCH_PASSWORD_FILE) to those of a user there, or OPENSEARCH_SIGV4 on Amazon OpenSearch Service"
 	}
-	return "give the user the role that a worker needs (docs/permissions.md); Amazon OpenSearch Service asks for OPENSEARCH_SIGV4=es unless its access policy is open"
+	return "give the user the role that a worker needs (docs/permissions-opensearch.md); Amazon OpenSearch Service asks for OPENSEARCH_SIGV4=es unless its access policy is open"
 }
 
 // answered returns the text of an error of OpenSearch or Dashboards.
@@ -108,7 +108,7 @@ func answered(err error) string {
 func permit(err error, permission string) string {
 	var answer *opensearch.AnswerError
 	if errors.As(err, &answer) && isRefused(answer.Status) {
-		return "allow " + permission + " (docs/permissions.md)"
+		return "allow " + permission + " (docs/permissions-opensearch.md)"
 	}
 	return "check the domain's health, and try again"
 }

@@ -231,7 +231,7 @@ func RemedyOfRefusal(prefix, index string, status int, cause opensearch.Cause) s
 	case strings.Contains(text, "this action would add"):
 		return "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node"
 	case status == http.StatusForbidden:
-		return "allow it for " + prefix + "-* (docs/permissions.md)"
+		return "allow it for " + prefix + "-* (docs/permissions-opensearch.md)"
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		return "see how busy the domain is and whether it has all its nodes; a worker tries again"
 	}

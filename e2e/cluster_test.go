@@ -182,7 +182,7 @@ func (c *cluster) start(name string, settings ...string) *worker {
 	w.command.Stderr = log
 	w.command.Env = append(os.Environ(), append([]string{
 		asProgram + "=1", "STREAM_NAME=s", "APPLICATION_NAME=" + c.application, "WORKER_ID=" + name,
-		"OPENSEARCH_URL=" + c.searchURL, "INDEX_PREFIX=" + c.prefix, "LEASE_DURATION=3s", "SHARD_SYNC_INTERVAL=300ms",
+		"OPENSEARCH_URL=" + c.searchURL, "INDEX_PREFIX=" + c.prefix, "LEASE_DURATION=30s", "SHARD_SYNC_INTERVAL=300ms", // a busy machine must not lose leases
 		"DRAIN_TIMEOUT=" + drainTimeout.String(), "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
 		"EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0", // most events of tests have fixed times
 		"AWS_ENDPOINT_URL_KINESIS=" + c.kinesisURL, "AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamoDBURL,

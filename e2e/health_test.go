@@ -97,7 +97,7 @@ func TestRunHealth(t *testing.T) {
 	openSearch, dynamoDB, address := newProxy(t, c.searchURL), newProxy(t, c.dynamoDBURL), freeAddress(t)
 	start := func(name string) *worker {
 		t.Helper()
-		return c.start(name, "METRICS_ADDRESS="+address, "OPENSEARCH_URL=http://"+openSearch.Listen, "AWS_ENDPOINT_URL_DYNAMODB=http://"+dynamoDB.Listen)
+		return c.start(name, "LEASE_DURATION=3s", "METRICS_ADDRESS="+address, "OPENSEARCH_URL=http://"+openSearch.Listen, "AWS_ENDPOINT_URL_DYNAMODB=http://"+dynamoDB.Listen)
 	}
 	p := probed{c, address}
 	listening, alive, unready, ready := p.listening, p.alive, p.unready, p.ready

@@ -586,7 +586,7 @@ func TestLeasesReset_Failure(t *testing.T) {
 			}
 		})
 	}
-	f("taken", fakeaws.Fault{}, 2, "TRIM_HORIZON 6 TRIM_HORIZON", "1 of 3 shards were not reset", shardID(1), "changed meanwhile", "worker-z has it")
+	f("taken", fakeaws.Fault{}, 2, "TRIM_HORIZON 6 TRIM_HORIZON", "1 of 3 shards were not reset", shardID(1), "has changed since it was shown", "worker-z has it")
 	f("forbidden", fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException", Message: "injected"}},
 		1, "TRIM_HORIZON 6 5", "2 of 3 shards were not reset", shardID(1), "AccessDeniedException")
 }

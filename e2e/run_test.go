@@ -134,9 +134,9 @@ func TestRunTakeover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 4)
 			g := generator(2, 12_000)
-			a := c.start("a")
+			a := c.start("a", "LEASE_DURATION=3s")
 			c.eventually("a has shards", func() bool { return c.held("a") >= 2 })
-			b := c.start("b")
+			b := c.start("b", "LEASE_DURATION=3s")
 			c.eventually("all shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
 			c.produce(g, 4_000)
 			disturb(a)
@@ -238,14 +238,14 @@ func TestRunStuck(t *testing.T) {
 			if recovers {
 				timeout *= 3 // the pause before a retry can have grown to 10 s
 			}
-			a := c.start("a", "OPENSEARCH_URL="+stuck.url, "DRAIN_TIMEOUT="+timeout.String(), fmt.Sprintf("IN_FLIGHT_BYTES=%.0f", inFlight), "SUMMARY_PERIOD=500ms", "LEASE_DURATION=2s")
+			a := c.start("a", "OPENSEARCH_URL="+stuck.url, "DRAIN_TIMEOUT="+timeout.String(), fmt.Sprintf("IN_FLIGHT_BYTES=%.0f", inFlight), "SUMMARY_PERIOD=500ms", "LEASE_DURATION=6s")
 			c.produce(generator(4, 10_000), 10_000)
 			c.eventually("a bulk request is stuck", func() bool { return stuck.asked.Load() > 0 && c.held("a") == 2 })
 			if _, err := c.kinesis.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{
 				StreamName: aws.String("s"), TargetShardCount: aws.Int32(4), ScalingType: "UNIFORM_SCALING"}); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(4 * time.Second) // two lease durations
+			time.Sleep(12 * time.Second) // two lease durations
 			if n := c.held("a"); n != 2 || strings.Contains(a.lines(), "lease lost") {
 				t.Errorf("%d leases are held", n)
 			}

@@ -19,7 +19,7 @@ import (
 // grant maps the worker's user to a role.
 func (s *sink) grant(role string) {
 	s.t.Helper()
-	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", strings.NewReplacer(`"ecs-*"`, `"`+s.prefix+`-*"`, `"ecs"`, `"`+s.prefix+`"`).Replace(role))
+	s.ask(http.MethodPut, "/_plugins/_security/api/roles/logsluice", roleForPrefix(role, s.prefix))
 	s.ask(http.MethodPut, "/_plugins/_security/api/rolesmapping/logsluice", `{"users":["logsluice"]}`)
 }
 
@@ -47,21 +47,15 @@ func (s *sink) authenticates(password string) bool {
 	return inspect.Ask(s.t.Context(), client, http.MethodGet, "/_plugins/_security/authinfo", "", nil) == nil
 }
 
-// A worker whose user has exactly the role in the README can index. While its password or role is
-// wrong, it is alive but not ready and loses nothing. It continues when they are right.
+// A worker whose user has exactly the role of docs/permissions-opensearch.md can index. While its
+// password or role is wrong, it is alive but not ready and loses nothing. It continues when they
+// are right.
 func TestRunSecured(t *testing.T) {
 	t.Parallel()
 	n := startNodeWith(t, local.Options{Heap: "256m", Secured: true})
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := readmeRole(t, string(readme), "Which OpenSearch")
+	role := roleOf(t, "run")
 	const permission = "indices:data/write/index"
-	reduced := strings.Replace(role, `"`+permission+`", `, "", 1)
-	if reduced == role {
-		t.Fatalf("the role in the README lacks %s: %s", permission, role)
-	}
+	reduced := without(t, role, permission)
 
 	address, file := freeAddress(t), filepath.Join(t.TempDir(), "password")
 	settings := []string{
@@ -164,7 +158,7 @@ func TestRunSecured(t *testing.T) {
 		s := newSink(t, n, 1)
 		before(s)
 		index := deadletter.Index(s.prefix)
-		s.grant(strings.Replace(role, `"indices:admin/create", `, "", 1))
+		s.grant(without(t, role, "indices:admin/create"))
 		s.work(settings...)
 		if text := s.w.errorLine(s.cluster, "the dead-letter index cannot be created"); !strings.Contains(text, "no permissions for [indices:admin/create]") || !strings.Contains(text, "allow it for "+s.prefix+"-*") {
 			t.Error(text)
@@ -176,25 +170,16 @@ func TestRunSecured(t *testing.T) {
 		s.eventually("the dead-letter index exists", func() bool { return s.exists(index) })
 		s.w.stop()
 	})
+	t.Run("tenant", func(t *testing.T) {
+		useTenant(newSink(t, n, 1))
+	})
 	t.Run("setup", func(t *testing.T) {
-		setUpSecured(newSink(t, n, 1), readmeRole(t, string(readme), "Setting up a domain"))
+		setUpSecured(newSink(t, n, 1), roleOf(t, "setup"))
 	})
 }
 
-// readmeRole returns the role under a heading of the README.
-func readmeRole(t *testing.T, readme, heading string) string {
-	t.Helper()
-	_, section, _ := strings.Cut(readme, "\n### "+heading+"\n")
-	_, role, _ := strings.Cut(section, "```json\n")
-	role, _, found := strings.Cut(role, "```")
-	if !found {
-		t.Fatalf("the README has no role under %s", heading)
-	}
-	return role
-}
-
-// setUpSecured checks that setup works for a user with the role in the README, and fails without
-// a permission of it.
+// setUpSecured checks that setup works for a user with its role, and fails without a permission
+// of that role.
 func setUpSecured(s *sink, role string) {
 	s.t.Helper()
 	password := rand.Text()
@@ -213,11 +198,11 @@ func setUpSecured(s *sink, role string) {
 	}
 	const permission = "indices:admin/index_template/put"
 	f(exitFailure, role, "wrong", "OpenSearch: failed: ask for the version: OpenSearch answers 401 Unauthorized")
-	f(exitFailure, strings.Replace(role, `, "`+permission+`"`, "", 1), password, "no permissions for ["+permission+"]")
+	f(exitFailure, without(s.t, role, permission), password, "no permissions for ["+permission+"]")
 	f(exitOK, role, password, "template "+s.prefix+": installed\n")
 	f(exitOK, role, password, "template "+s.prefix+": in place\n")
 
-	streams := strings.Replace(role, `"indices:admin/index_template/put"`, `"indices:admin/index_template/put", "indices:admin/index_template/simulate"`, 1)
+	streams := strings.Replace(role, `"indices:admin/index_template/put"`, `"indices:admin/index_template/put","indices:admin/index_template/simulate"`, 1)
 	f(exitOK, streams, password, "template "+s.prefix+": changed\n", "--data-stream")
 	s.ask(http.MethodPut, "/_data_stream/"+s.prefix, "")
 	defer s.ask(http.MethodDelete, "/_data_stream/"+s.prefix, "")

@@ -276,10 +276,10 @@ func TestRunStream_Success(t *testing.T) {
 	f("denied", "allow kinesis:DescribeStreamSummary on it to the task role", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
 	away := refuse("InternalFailure")
 	away.Refuse.Status = http.StatusInternalServerError
-	f("away", "cannot begin with the stream; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {away, away, active}})
-	f("throttled", "cannot begin with the stream; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("LimitExceededException"), active}})
-	f("no connection", "cannot begin with the stream; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {{Lose: true}, active}})
-	f("lease table away", "cannot begin with the lease table; trying again", map[string][]fakeaws.Fault{"DescribeTable": {away, active}})
+	f("away", "cannot use the stream yet; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {away, away, active}})
+	f("throttled", "cannot use the stream yet; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("LimitExceededException"), active}})
+	f("no connection", "cannot use the stream yet; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {{Lose: true}, active}})
+	f("lease table away", "cannot use the lease table yet; trying again", map[string][]fakeaws.Fault{"DescribeTable": {away, active}})
 }
 
 // A stream that is deleted after it was found is reported with the same error.
@@ -525,7 +525,7 @@ func TestRunBothAway(t *testing.T) {
 	url := "http://" + freeAddress(t)
 	s.env(map[string]string{"OPENSEARCH_URL": url})
 	log := s.running("the index templates cannot be installed", func() bool { return true })
-	for _, line := range []string{"cannot begin with the stream", url + " cannot be connected to"} {
+	for _, line := range []string{"cannot use the stream yet", url + " cannot be connected to"} {
 		if n := strings.Count(log, line); n != 1 {
 			t.Errorf("%d lines with %q: %s", n, line, log)
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// An answer without an end is the failure of its request, which is sent again; also when it is
-// small and inflates without an end.
-func TestEndlessAnswerIsAFailure(t *testing.T) {
+// A response that never ends fails its request, which is sent again. This includes a
+// small compressed response that inflates without end.
+func TestEndlessAnswerFails(t *testing.T) {
 	text := []byte(`{"items":[{"create":{"status":400,"error":{"reason":"` + strings.Repeat("x", 64<<20))
 	var bomb bytes.Buffer
 	w := gzip.NewWriter(&bomb)
@@ -40,7 +40,7 @@ func TestEndlessAnswerIsAFailure(t *testing.T) {
 			if n := testutil.ToFloat64(ix.metrics.failedRequests); n != 1 || testutil.ToFloat64(ix.metrics.indexed) != 1 {
 				t.Errorf("%v requests failed", n)
 			}
-			if !strings.Contains(log.String(), "which is the most that is read") {
+			if !strings.Contains(log.String(), "the maximum that is read") {
 				t.Errorf("the log has no reason: %s", &log)
 			}
 		})

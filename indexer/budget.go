@@ -9,67 +9,67 @@ import (
 	"time"
 )
 
-// budget bounds the bytes of documents without an outcome, for the whole process,
-// and shares them among the shards: one that is far behind, or whose documents
-// wait for an index, leaves room for the others.
+// budget limits the memory of documents without an outcome in the whole process, and
+// divides it among the shards. A shard that is far behind, or whose documents wait for an
+// index, leaves room for the others.
 type budget struct {
 	limit int64
 
 	mu      sync.Mutex
 	used    int64
-	waiting int64 // of used: documents that wait for their index
+	waiting int64 // the part of used whose documents wait for their index
 	shards  map[string]*account
-	queue   []*reservation // that wait for room, oldest first
-	paused  []*reservation // whose shards are paused
+	queue   []*reservation // waiting for room, oldest first
+	paused  []*reservation // reservations of paused shards
 }
 
-// account is what a shard has of the budget.
+// account is a shard's use of the budget.
 type account struct {
 	used, waiting int64
-	looks         bool // it may take a record, though it is paused
+	mayReadOne    bool // the shard may read one record, although it is paused
 }
 
-// reservation waits until there is room for a shard, or until it may go on.
+// reservation waits until the shard has room or may continue.
 type reservation struct {
-	shard  string
-	size   int64
-	passed int64 // bytes that younger ones were given before it
-	given  chan struct{}
+	shard   string
+	size    int64
+	passed  int64 // bytes granted to younger reservations before this one
+	granted chan struct{}
 }
 
-// Shares of the budget, as parts of its limit.
+// Shares of the budget, as divisors of its limit.
 const (
-	// flowing is the part that documents which do not wait for their index may
-	// take whatever the other shards need.
-	flowing = 2
-	// waitingShare is the part at which waiting documents pause their shards, and
-	// sheddingShare that at which they are dropped and read again later: each shard
-	// adds a record before it is paused, and there can be many.
+	// firstComeShare is the part that documents which do not wait for their index may
+	// use, regardless of what other shards need.
+	firstComeShare = 2
+	// Above waitingShare, waiting documents pause their shards. Above sheddingShare, they
+	// are dropped and read again later: each shard adds one record before it is paused,
+	// and there can be many shards.
 	waitingShare  = 4
 	sheddingShare = 2
-	// guaranteed is the part that shards without waiting documents have in any case.
-	guaranteed = 8
+	// guaranteedShare is reserved for shards without waiting documents.
+	guaranteedShare = 8
 )
 
 func newBudget(limit int64) *budget {
 	return &budget{limit: limit, shards: make(map[string]*account)}
 }
 
-// waitingLimit is how many bytes of documents may wait for their indices.
+// waitingLimit returns how many bytes of documents may wait for their indices.
 func (b *budget) waitingLimit() int64 { return b.limit / waitingShare }
 
-// reserve waits until there is room for a shard's documents of size bytes, and
-// returns how many count, at least 1 and at most the limit without what may wait
-// for indices: a larger document would otherwise never be let in. It returns 0 when
-// ctx ends first.
+// reserve waits until a shard has room for documents of size bytes, and returns the
+// number of bytes reserved. That is at least 1, and at most the limit minus the waiting
+// limit: otherwise a larger document would never be admitted. It returns 0 when ctx ends
+// first.
 func (b *budget) reserve(ctx context.Context, shard string, size int64) int64 {
 	if ctx.Err() != nil {
 		return 0
 	}
-	r := &reservation{shard: shard, size: max(min(size, b.limit-b.waitingLimit()), 1), given: make(chan struct{})}
+	r := &reservation{shard: shard, size: max(min(size, b.limit-b.waitingLimit()), 1), granted: make(chan struct{})}
 	b.mu.Lock()
 	if a := b.shards[shard]; a != nil {
-		a.looks = false
+		a.mayReadOne = false
 	}
 	b.queue = append(b.queue, r)
 	b.grantLocked()
@@ -80,33 +80,33 @@ func (b *budget) reserve(ctx context.Context, shard string, size int64) int64 {
 	return 0
 }
 
-// await waits for a reservation and reports whether it was given.
+// await waits for a reservation and reports whether it was granted.
 func (b *budget) await(ctx context.Context, r *reservation) bool {
 	select {
-	case <-r.given:
+	case <-r.granted:
 		return true
 	case <-ctx.Done():
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	select {
-	case <-r.given:
+	case <-r.granted:
 		return true
 	default:
 	}
 	other := func(o *reservation) bool { return o == r }
 	b.queue, b.paused = slices.DeleteFunc(b.queue, other), slices.DeleteFunc(b.paused, other)
-	b.grantLocked() // it may have been in the way of others
+	b.grantLocked() // it may have kept others waiting
 	return false
 }
 
-// grantLocked gives room to those that wait, oldest first. A younger one may pass
-// those that do not fit, but not for ever.
+// grantLocked grants reservations that fit, oldest first. A younger one may overtake
+// older ones that do not fit, but not indefinitely.
 func (b *budget) grantLocked() {
 	var older []*reservation
 	share, healthy := b.shareLocked(), b.healthyLocked()
 	for _, r := range b.queue {
-		if b.heldUpLocked(older) || !b.fitsLocked(r, share, healthy) {
+		if b.starvesLocked(older) || !b.fitsLocked(r, share, healthy) {
 			older = append(older, r)
 			continue
 		}
@@ -116,38 +116,39 @@ func (b *budget) grantLocked() {
 		for _, o := range older {
 			o.passed += r.size
 		}
-		close(r.given)
+		close(r.granted)
 	}
 	b.queue = older
 }
 
-// heldUpLocked reports whether one of those that wait has been passed by enough
-// bytes. One that does not fit next to what waits for an index is not brought in by
-// keeping others out.
-func (b *budget) heldUpLocked(older []*reservation) bool {
-	waiting := b.waiting + b.waiting/3 // sets that are not moved have up to so much more than their documents
+// starvesLocked reports whether one of the older reservations was overtaken by more bytes
+// than the limit. It ignores reservations that do not fit next to the documents waiting
+// for an index: keeping others out would not admit them.
+func (b *budget) starvesLocked(older []*reservation) bool {
+	waiting := b.waiting + b.waiting/3 // sets that were not compacted take up to a third more than their documents
 	return slices.ContainsFunc(older, func(r *reservation) bool { return r.passed > b.limit && waiting+r.size <= b.limit })
 }
 
-// fitsLocked reports whether there is room: half of the limit is for any shard,
-// and beyond that each has its share of the limit, or room for one reservation. An
-// eighth is for shards without waiting documents, healthy bytes of which are used. A
-// shard that is paused is in the middle of a record and holds a decoder that others
-// need, so it may finish; as many do so as there are decoders.
+// fitsLocked reports whether a reservation can be granted. Any shard gets room while
+// documents that do not wait for indices take at most half of the limit. Beyond that, a
+// shard may use its share of the limit, or one reservation. An eighth of the limit is kept
+// for shards without waiting documents, which use healthy bytes at present. A paused shard
+// is in the middle of a record and occupies a decoder that others need, so it may finish;
+// at most as many shards as decoders do so.
 func (b *budget) fitsLocked(r *reservation, share, healthy int64) bool {
 	mine, waits := b.usedByLocked(r.shard)
 	switch {
 	case b.isPausedLocked(r.shard):
 		return true
-	case !waits && healthy+r.size <= b.limit/guaranteed:
+	case !waits && healthy+r.size <= b.limit/guaranteedShare:
 		return true
 	case b.used+r.size > b.limit:
 		return false
 	}
-	return b.used-b.waiting+r.size <= b.limit/flowing || mine == 0 || mine+r.size <= share
+	return b.used-b.waiting+r.size <= b.limit/firstComeShare || mine == 0 || mine+r.size <= share
 }
 
-// healthyLocked is how many bytes the shards use that have no waiting documents.
+// healthyLocked returns how many bytes are used by shards without waiting documents.
 func (b *budget) healthyLocked() int64 {
 	n := int64(0)
 	for _, a := range b.shards {
@@ -165,8 +166,8 @@ func (b *budget) usedByLocked(shard string) (used int64, waits bool) {
 	return 0, false
 }
 
-// shareLocked is the limit divided by the shards that have something or wait for
-// room.
+// shareLocked returns the limit divided by the number of shards that use the budget or
+// wait for room.
 func (b *budget) shareLocked() int64 {
 	n := len(b.shards)
 	for _, r := range b.queue {
@@ -188,7 +189,7 @@ func (b *budget) addLocked(shard string, size int64) *account {
 	return a
 }
 
-// add takes bytes of a shard without asking, or releases them if size is below 0.
+// add adds bytes to a shard's use without waiting, or releases them if size is negative.
 func (b *budget) add(shard string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -200,9 +201,9 @@ func (b *budget) add(shard string, size int64) {
 	b.resumeLocked()
 }
 
-// wait counts bytes of a shard as waiting for their index, or no longer if size is
-// below 0.
-func (b *budget) wait(shard string, size int64) {
+// addWaiting counts bytes of a shard as waiting for their index, or no longer if size is
+// negative.
+func (b *budget) addWaiting(shard string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := b.addLocked(shard, 0)
@@ -215,15 +216,15 @@ func (b *budget) wait(shard string, size int64) {
 	b.resumeLocked()
 }
 
-// pausedFor is how long a paused shard waits at most for its next record, while
-// half of the limit or less waits for indices. Without a look at what comes in, it
-// would never show that most of it is accepted by now.
+// pausedFor is the longest time a paused shard waits for its next record while at most
+// half of the limit waits for indices. Without reading a record now and then, the shard
+// would not notice that most documents are accepted again.
 const pausedFor = 10 * time.Second
 
-// begin waits while a shard is paused, and reports false when ctx ends first. A
-// shard is paused while the documents of all shards that wait for their indices
-// exceed their part of the limit and its own exceed its share of that.
-func (b *budget) begin(ctx context.Context, shard string) bool {
+// waitUnpaused waits while a shard is paused. It reports false when ctx ends first. A shard is
+// paused while the waiting documents of all shards exceed their part of the limit and its
+// own exceed its share of that part.
+func (b *budget) waitUnpaused(ctx context.Context, shard string) bool {
 	for ctx.Err() == nil {
 		r := b.pause(shard)
 		if r == nil {
@@ -232,46 +233,47 @@ func (b *budget) begin(ctx context.Context, shard string) bool {
 		limited, cancel := context.WithTimeout(ctx, pausedFor)
 		resumed := b.await(limited, r)
 		cancel()
-		if resumed || ctx.Err() == nil && b.look(shard) {
+		if resumed || ctx.Err() == nil && b.allowOne(shard) {
 			return true
 		}
 	}
 	return false
 }
 
-// pause notes that a shard waits for its next record, nil if it need not.
+// pause registers that a shard waits for its next record. It returns nil if the shard is
+// not paused.
 func (b *budget) pause(shard string) *reservation {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.isPausedLocked(shard) {
 		return nil
 	}
-	r := &reservation{shard: shard, given: make(chan struct{})}
+	r := &reservation{shard: shard, granted: make(chan struct{})}
 	b.paused = append(b.paused, r)
 	return r
 }
 
-// look lets a paused shard take a record, and reports whether it may.
-func (b *budget) look(shard string) bool {
+// allowOne lets a paused shard read one record, and reports whether it may.
+func (b *budget) allowOne(shard string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := b.shards[shard]
 	if a != nil {
-		a.looks = b.waiting <= b.limit/flowing
+		a.mayReadOne = b.waiting <= b.limit/firstComeShare
 	}
-	return a == nil || a.looks
+	return a == nil || a.mayReadOne
 }
 
 func (b *budget) isPausedLocked(shard string) bool {
 	a := b.shards[shard]
-	return a != nil && !a.looks && b.waiting > b.waitingLimit() && a.waiting*int64(len(b.shards)) > b.waitingLimit()
+	return a != nil && !a.mayReadOne && b.waiting > b.waitingLimit() && a.waiting*int64(len(b.shards)) > b.waitingLimit()
 }
 
 func (b *budget) resumeLocked() {
 	b.paused = slices.DeleteFunc(b.paused, func(r *reservation) bool {
 		paused := b.isPausedLocked(r.shard)
 		if !paused {
-			close(r.given)
+			close(r.granted)
 		}
 		return !paused
 	})
@@ -284,8 +286,8 @@ func (b *budget) isPaused(shard string) bool {
 	return b.isPausedLocked(shard)
 }
 
-// toShed are the shards whose documents are to be dropped because those that wait
-// take too much: the ones with most of it, until the others take what may wait.
+// toShed returns the shards whose documents must be dropped because waiting documents
+// take too much memory: those with the most, until the rest is within the waiting limit.
 func (b *budget) toShed() (shards []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -307,8 +309,8 @@ func (b *budget) toShed() (shards []string) {
 	return shards
 }
 
-// state returns the bytes used, the bytes that wait, and the shards that are
-// paused, in order.
+// state returns the bytes used, the bytes waiting for indices, and the paused shards,
+// sorted.
 func (b *budget) state() (used, waiting int64, paused []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

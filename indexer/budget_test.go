@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// within runs a test of a budget in a bubble. try reserves and reports whether
-// there was room at once; what has to wait stays in the queue.
+// within runs a test of a budget in a synctest bubble. try reserves bytes and reports
+// whether they were granted at once; otherwise the reservation stays in the queue.
 func within(t *testing.T, limit int64, test func(t *testing.T, b *budget, try func(shard string, size int64) bool)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -31,17 +31,17 @@ func within(t *testing.T, limit int64, test func(t *testing.T, b *budget, try fu
 	})
 }
 
-// begins lets a shard begin a record, and reports whether it could.
-func begins(t *testing.T, b *budget, shard string) func() bool {
+// startsRecord starts a record of a shard and reports whether it could.
+func startsRecord(t *testing.T, b *budget, shard string) func() bool {
 	var begun atomic.Bool
 	ctx := t.Context()
-	go func() { begun.Store(b.begin(ctx, shard)) }()
+	go func() { begun.Store(b.waitUnpaused(ctx, shard)) }()
 	synctest.Wait()
 	return begun.Load
 }
 
-// A document larger than the limit is let in when nothing else is in flight:
-// otherwise it would wait for ever.
+// A document larger than the limit is admitted when nothing else is in flight. Otherwise
+// it would wait forever.
 func TestReserveMoreThanTheLimit(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		if n := b.reserve(t.Context(), "a", 1000); n != 75 {
@@ -58,8 +58,8 @@ func TestReserveMoreThanTheLimit(t *testing.T) {
 	})
 }
 
-// A shard may use half of the limit when others need the rest, and all of it
-// when it is alone.
+// A shard may use half of the limit while others need the rest, and all of it when it is
+// alone.
 func TestReserveShares(t *testing.T) {
 	within(t, 100, func(t *testing.T, _ *budget, try func(string, int64) bool) {
 		for i := range 10 {
@@ -82,7 +82,7 @@ func TestReserveShares(t *testing.T) {
 			n++
 		}
 		if n != 5 {
-			t.Errorf("the shard that is behind has %d bytes of 120", 10*n)
+			t.Errorf("the shard with a backlog has %d bytes of 120", 10*n)
 		}
 		for _, shard := range []string{"b", "c"} {
 			if !try(shard, 19) {
@@ -90,7 +90,7 @@ func TestReserveShares(t *testing.T) {
 			}
 		}
 		if !try("new", 15) {
-			t.Error("a shard that has nothing in flight gets nothing")
+			t.Error("a shard with nothing in flight gets no room")
 		}
 	})
 	within(t, 120, func(t *testing.T, _ *budget, try func(string, int64) bool) {
@@ -100,8 +100,8 @@ func TestReserveShares(t *testing.T) {
 	})
 }
 
-// A large reservation is not passed by others for ever.
-func TestReserveIsNotPassedForEver(t *testing.T) {
+// Others do not overtake a large reservation forever.
+func TestReserveIsNotStarved(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		try("a", 20)
 		try("b", 20)
@@ -113,69 +113,69 @@ func TestReserveIsNotPassedForEver(t *testing.T) {
 			b.add("a", -5)
 		}
 		if passed == 0 || passed > 25 {
-			t.Errorf("it was passed by %d others", passed)
+			t.Errorf("%d others overtook it", passed)
 		}
 		b.add("a", -20)
 		b.add("b", -20)
 		synctest.Wait()
 		if used, _, _ := b.state(); used < 75 {
-			t.Errorf("%d bytes are used when there is room for it", used)
+			t.Errorf("%d bytes are used although it fits", used)
 		}
 	})
 }
 
-// Too many documents that wait for their indices pause their shards, and no other.
-func TestBegin(t *testing.T) {
+// Shards are paused when too many of their documents wait for indices. Others are not.
+func TestWaitUnpaused(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
-		begin := func(shard string) func() bool { return begins(t, b, shard) }
+		begin := func(shard string) func() bool { return startsRecord(t, b, shard) }
 		try("a", 30)
 		try("b", 30)
-		b.wait("a", 25)
+		b.addWaiting("a", 25)
 		if !begin("a")() || !begin("b")() {
 			t.Error("a shard is paused when a quarter waits")
 		}
-		b.wait("a", 1)
+		b.addWaiting("a", 1)
 		paused := begin("a")
 		if paused() || !begin("b")() {
-			t.Error("more than a quarter waits: it is the shard of these that pauses")
+			t.Error("more than a quarter waits: only the shard with the waiting documents pauses")
 		}
 		if _, _, shards := b.state(); !reflect.DeepEqual(shards, []string{"a"}) {
 			t.Errorf("paused: %v", shards)
 		}
-		b.wait("a", -1)
+		b.addWaiting("a", -1)
 		synctest.Wait()
 		if !paused() {
-			t.Error("it does not go on")
+			t.Error("it does not continue")
 		}
-		b.wait("a", -25)
+		b.addWaiting("a", -25)
 		b.add("a", -30)
 		b.add("b", -30)
 		if len(b.shards) > 0 {
-			t.Errorf("shards without anything are kept: %v", b.shards)
+			t.Errorf("unused shards are kept: %v", b.shards)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if b.begin(ctx, "c") || b.reserve(ctx, "c", 1) != 0 {
-			t.Error("it goes on after its end")
+		if b.waitUnpaused(ctx, "c") || b.reserve(ctx, "c", 1) != 0 {
+			t.Error("it continues after its context ended")
 		}
 	})
 }
 
-// A reservation of nothing counts, as 0 would say that it was not given.
+// A reservation of 0 bytes counts as 1, because 0 means that it was not granted.
 func TestReserveNothing(t *testing.T) {
 	if n := newBudget(100).reserve(t.Context(), "a", 0); n != 1 {
 		t.Errorf("it counts as %d", n)
 	}
 }
 
-// A reservation that is given up no longer stands in the way of others.
-func TestReservationGivenUp(t *testing.T) {
+// A canceled reservation no longer delays others.
+func TestReservationCanceled(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		try("a", 40)
 		ctx, cancel := context.WithCancel(t.Context())
 		go b.reserve(ctx, "large", 75)
 		synctest.Wait()
-		for try("b", 10) { // until the large one holds the others up
+		for try("b", 10) { // until others must wait for the large one
 			b.add("b", -10)
 		}
 		cancel()
@@ -186,76 +186,76 @@ func TestReservationGivenUp(t *testing.T) {
 	})
 }
 
-// What waits for an index leaves the half of the limit that documents which flow may
-// take, and a paused shard may finish the record that it is in the middle of.
-func TestReserveBesideWaiting(t *testing.T) {
+// Waiting documents leave half of the limit to other documents, and a paused shard may
+// finish the record that it is reading.
+func TestReserveWithWaitingDocuments(t *testing.T) {
 	within(t, 120, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		for _, shard := range []string{"a", "b", "c"} {
 			try(shard, 20)
 		}
-		try("d", 1) // so that a share is less than what b has and wants
+		try("d", 1) // so that a share is less than b's use and need
 		if try("b", 19) {
-			t.Error("there is room before anything waits")
+			t.Error("there is room although nothing waits yet")
 		}
-		b.wait("a", 20)
+		b.addWaiting("a", 20)
 		synctest.Wait()
 		if used, _, _ := b.state(); used != 80 {
-			t.Errorf("what waits takes the room of what flows: %d bytes are used", used)
+			t.Errorf("waiting documents take room reserved for others: %d bytes are used", used)
 		}
-		b.wait("a", 11) // more than a quarter
+		b.addWaiting("a", 11) // more than a quarter
 		if !b.isPaused("a") {
 			t.Fatal("it is not paused")
 		}
 		if !try("a", 100) {
-			t.Error("a paused shard in the middle of a record keeps its decoder")
+			t.Error("a paused shard in the middle of a record gets no room and blocks its decoder")
 		}
 	})
 }
 
-// A paused shard takes a record now and then, one at a time, while not too much waits.
-func TestPausedShardLooks(t *testing.T) {
+// A paused shard reads one record now and then, while at most half of the limit waits.
+func TestPausedShardReadsOneRecord(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		try("a", 40)
-		b.wait("a", 40)
-		first := begins(t, b, "a")
+		b.addWaiting("a", 40)
+		first := startsRecord(t, b, "a")
 		if first() {
 			t.Fatal("it is not paused")
 		}
 		time.Sleep(pausedFor)
 		synctest.Wait()
 		if !first() || b.isPaused("a") {
-			t.Fatalf("after %s it takes no record", pausedFor)
+			t.Fatalf("after %s it reads no record", pausedFor)
 		}
 		if len(b.paused) > 0 {
-			t.Errorf("%d reservations wait on", len(b.paused))
+			t.Errorf("%d reservations still wait", len(b.paused))
 		}
 		b.reserve(t.Context(), "a", 1)
 		if !b.isPaused("a") {
-			t.Error("it takes a second record")
+			t.Error("it reads a second record")
 		}
-		b.wait("a", 11) // more than half of the limit
-		second := begins(t, b, "a")
+		b.addWaiting("a", 11) // more than half of the limit
+		second := startsRecord(t, b, "a")
 		time.Sleep(10 * pausedFor)
 		synctest.Wait()
 		if second() {
-			t.Error("it takes a record though more than half of the limit waits")
+			t.Error("it reads a record although more than half of the limit waits")
 		}
-		b.wait("a", -51)
+		b.addWaiting("a", -51)
 		synctest.Wait()
 		if !second() {
-			t.Error("it does not go on")
+			t.Error("it does not continue")
 		}
 	})
 }
 
-// An eighth of the limit is for shards without waiting documents, for all of them
-// together, whatever the others use.
+// An eighth of the limit is reserved for all shards without waiting documents together,
+// whatever the others use.
 func TestHealthyShardsHaveAnEighth(t *testing.T) {
 	within(t, 160, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		b.add("blocked", 130)
-		b.wait("blocked", 130)
+		b.addWaiting("blocked", 130)
 		b.add("late", 1)
-		b.wait("late", 1)
+		b.addWaiting("late", 1)
 		b.add("healthy", 25)
 		if try("late", 15) || try("new", 20) || try("newer", 20) {
 			t.Fatal("there is room")
@@ -268,91 +268,91 @@ func TestHealthyShardsHaveAnEighth(t *testing.T) {
 	})
 }
 
-// A shard that leaves leaves the others a larger share of what may wait. One that is
-// still paused waits on.
+// When a shard leaves, the others get a larger share of what may wait. A shard that is
+// still paused keeps waiting.
 func TestShareOfWaitingGrows(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, _ func(string, int64) bool) {
 		for shard, waiting := range map[string]int64{"a": 20, "b": 10} {
 			b.add(shard, waiting)
-			b.wait(shard, waiting)
+			b.addWaiting(shard, waiting)
 		}
 		b.add("c", 1)
-		for range 20 { // always in the same order
+		for range 20 { // the order is stable
 			if _, _, paused := b.state(); !slices.Equal(paused, []string{"a", "b"}) {
 				t.Fatalf("paused: %v", paused)
 			}
 		}
-		first, second := begins(t, b, "a"), begins(t, b, "b")
+		first, second := startsRecord(t, b, "a"), startsRecord(t, b, "b")
 		b.add("c", -1)
 		synctest.Wait()
 		if first() || !second() {
-			t.Errorf("goes on: a %v, b %v", first(), second())
+			t.Errorf("continues: a %v, b %v", first(), second())
 		}
-		b.wait("a", -20)
+		b.addWaiting("a", -20)
 		synctest.Wait()
 		if !first() {
-			t.Error("a does not go on")
+			t.Error("a does not continue")
 		}
 	})
 }
 
-// A paused shard whose reading ends takes no more records.
+// A paused shard reads no more records after its context ends.
 func TestPausedShardEnds(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, _ func(string, int64) bool) {
 		b.add("a", 40)
-		b.wait("a", 40)
+		b.addWaiting("a", 40)
 		ctx, cancel := context.WithCancel(t.Context())
 		begun := make(chan bool)
-		go func() { begun <- b.begin(ctx, "a") }()
+		go func() { begun <- b.waitUnpaused(ctx, "a") }()
 		synctest.Wait()
 		if cancel(); <-begun {
-			t.Error("it takes a record")
+			t.Error("it reads a record")
 		}
-		if b.shards["a"].looks {
-			t.Error("it may take a record")
+		if b.shards["a"].mayReadOne {
+			t.Error("it may read a record")
 		}
 	})
 }
 
-// A reservation that is given in the moment that its shard ends counts as given: its
-// bytes are used.
-func TestReservationGivenAtTheEnd(t *testing.T) {
+// A reservation that is granted while its context ends counts as granted: its bytes are
+// used.
+func TestReservationGrantedAtTheEnd(t *testing.T) {
 	b := newBudget(100)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := &reservation{shard: "a", size: 1, given: make(chan struct{})}
-	close(r.given)
+	r := &reservation{shard: "a", size: 1, granted: make(chan struct{})}
+	close(r.granted)
 	for range 100 {
 		if !b.await(ctx, r) {
-			t.Fatal("it is not given")
+			t.Fatal("it is not granted")
 		}
 	}
 }
 
-// Nothing is kept of a shard without documents, in whichever order they are released.
+// No account is kept of a shard without documents, in whichever order they are released.
 func TestNothingIsKeptOfAShard(t *testing.T) {
 	b := newBudget(100)
 	b.add("a", 10)
-	b.wait("a", 10)
+	b.addWaiting("a", 10)
 	b.add("a", -10)
-	b.wait("a", -10)
+	b.addWaiting("a", -10)
 	if used, waiting, _ := b.state(); used != 0 || waiting != 0 || len(b.shards) > 0 {
 		t.Errorf("%d bytes are used, %d wait, shards %v", used, waiting, b.shards)
 	}
-	if !b.look("a") {
-		t.Error("it may take no record")
+	if !b.allowOne("a") {
+		t.Error("it may not read a record")
 	}
 }
 
-// When more than half of the limit waits, the shards with most of it are dropped, until
-// the others have no more than a quarter.
+// When more than half of the limit waits, the shards with the most waiting bytes are
+// dropped until at most a quarter waits.
 func TestToShed(t *testing.T) {
 	f := func(name string, waiting map[string]int64, want ...string) {
 		t.Helper()
 		b := newBudget(100)
 		for shard, n := range waiting {
 			b.add(shard, n)
-			b.wait(shard, n)
+			b.addWaiting(shard, n)
 		}
 		if got := b.toShed(); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)

@@ -22,9 +22,9 @@ import (
 	"logsluice/subscription"
 )
 
-// Each version takes our templates, with the lightest type of text that it has,
-// and gives them back as they are, indexes what the mapper writes once however
-// often it is sent, and finds it.
+// Each version accepts our templates with its cheapest text type and returns them
+// unchanged. It indexes each document of the mapper once, however often it is sent, and
+// finds it.
 func TestVersions(t *testing.T) {
 	shared := localtest.OpenSearch(t)
 	f := func(version, text string) {
@@ -95,9 +95,9 @@ func checkVersion(t *testing.T, url, text string) {
 	ask(http.MethodPut, "/"+prefix+"-aliased", `{"aliases":{"`+prefix+`-alias":{}}}`, nil)
 	defer ask(http.MethodDelete, "/"+prefix+"-aliased", "", nil)
 	if _, err := opensearch.EnsureIndex(t.Context(), client, prefix+"-alias"); !errors.Is(err, opensearch.ErrNameTaken) {
-		t.Fatalf("an alias in place of an index: %v", err)
+		t.Fatalf("an alias instead of an index: %v", err)
 	}
-	// In one index the log group is of another type.
+	// In one index, log_group has another type.
 	ask(http.MethodPut, "/"+prefix+"-2018-12-11", `{"mappings":{"properties":{"log_group":{"type":"integer"}}}}`, nil)
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
@@ -128,7 +128,7 @@ func checkVersion(t *testing.T, url, text string) {
 		select {
 		case <-done:
 		case <-time.After(3 * time.Minute):
-			t.Fatal("no verdict")
+			t.Fatal("no outcome")
 		}
 	}
 	ask(http.MethodPost, "/"+prefix+"*/_refresh", "", nil)
@@ -161,7 +161,7 @@ func checkVersion(t *testing.T, url, text string) {
 		}
 	}
 	if n := found(prefix+"-2018-12-10", `{"query":{"match_phrase":{"message":"line 1 is"}}}`); n != 1 {
-		t.Errorf("the phrase is found %d times", n)
+		t.Errorf("the phrase matches %d documents", n)
 	}
 	plain := found(prefix+"-2018-12-11", `{"query":{"ids":{"values":["2"]}}}`)
 	if dead := found(deadletter.Index(prefix), `{"query":{"term":{"target_id":"2"}}}`); plain+dead != 1 {

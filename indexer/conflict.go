@@ -14,16 +14,16 @@ import (
 	"logsluice/opensearch"
 )
 
-// A conflict on create means that the event is indexed already, except where
-// another event is: under another id or index than was sent, which an ingest
-// pipeline can set, or under the same id in the same request.
+// A conflict on create usually means that the event is already indexed. It is another
+// event when the id or index differs from what was sent (an ingest pipeline can set
+// both), or when two documents of one request have the same id.
 
-// conflicts are the items of an answer whose documents met another event, by
-// their places; nil if no item is one.
+// conflicts returns the positions of items whose documents conflict with another event.
+// It returns nil if there are none.
 func (ix *Indexer) conflicts(batch []part, items []opensearch.Item) map[int]bool {
 	var found map[int]bool
 	var firsts map[string]part
-	at := 0 // of the part in items
+	at := 0 // the position of the part in items
 	for _, p := range batch {
 		for i := range p.count() {
 			item := items[at+i]
@@ -46,13 +46,13 @@ func (ix *Indexer) conflicts(batch []part, items []opensearch.Item) map[int]bool
 	return found
 }
 
-// key is the index and the id of the one document.
+// key returns the index and the id of the part's only document.
 func (p part) key() string {
 	index, id := p.target(0)
 	return string(index) + "/" + string(id)
 }
 
-// firstOfEach is the first document of a batch for each index and id.
+// firstOfEach returns the first document of a batch for each index and id.
 func firstOfEach(batch []part) map[string]part {
 	firsts := make(map[string]part, documents(batch))
 	for _, p := range batch {
@@ -66,7 +66,7 @@ func firstOfEach(batch []part) map[string]part {
 	return firsts
 }
 
-// differs reports whether two documents have other texts.
+// differs reports whether two documents have different messages.
 func (ix *Indexer) differs(a, b part) bool {
 	_, first := a.lines()
 	_, second := b.lines()
@@ -78,8 +78,8 @@ func (ix *Indexer) differs(a, b part) bool {
 // conflictID finds the id in the reason of a version conflict: "[7]: version conflict, …".
 var conflictID = regexp.MustCompile(`^\[(.*)\]: version conflict`)
 
-// meetsAnother reports whether the one document conflicts with one that has
-// another id, or is in another index.
+// meetsAnother reports whether the conflicting document has another id or is in another
+// index than was sent.
 func (ix *Indexer) meetsAnother(p part, e *opensearch.Cause) bool {
 	if e == nil {
 		return false
@@ -91,8 +91,8 @@ func (ix *Indexer) meetsAnother(p part, e *opensearch.Cause) bool {
 	return e.Index != "" && e.Index != string(index) && !ix.aliases.lead(ix.ctx, ix.client, string(index), e.Index)
 }
 
-// aliases knows which names lead to which indices: those of aliases and data
-// streams do. The zero value is ready to use.
+// aliases caches which names (aliases and data streams) lead to which indices. The zero
+// value is ready to use.
 type aliases struct {
 	mu    sync.Mutex
 	known map[[2]string]lookup
@@ -109,8 +109,8 @@ const (
 	lookupTimeout = 10 * time.Second
 )
 
-// lead reports whether a name leads to an index. It reports true if OpenSearch
-// cannot be asked: the document's id is the event's.
+// lead reports whether a name leads to an index. If OpenSearch cannot answer, it reports
+// true, because the document's id is the event's.
 func (a *aliases) lead(ctx context.Context, client opensearch.Client, name, index string) bool {
 	key := [2]string{name, index}
 	a.mu.Lock()
@@ -129,8 +129,8 @@ func (a *aliases) lead(ctx context.Context, client opensearch.Client, name, inde
 	return leads
 }
 
-// leadsTo asks OpenSearch for the indices behind a name. The answer to a request
-// for mappings names them, and workers may ask for those.
+// leadsTo queries the indices behind a name. The response to a mapping request contains
+// them, and workers have the permission for it.
 func leadsTo(ctx context.Context, client opensearch.Client, name, index string) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()

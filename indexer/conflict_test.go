@@ -15,7 +15,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// A conflict is success only where the event's own document is there.
+// A conflict is a success only if the event's own document exists.
 func TestConflicts(t *testing.T) {
 	conflict := func(id, index string) *refusal {
 		return &refusal{409, "version_conflict_engine_exception", "[" + id + "]: version conflict, document already exists (current version [1])", index}
@@ -57,8 +57,8 @@ func TestConflicts(t *testing.T) {
 	f("in another index", true, live, func(_, id string) *refusal { return conflict(id, "elsewhere") })
 }
 
-// Two texts under one id in one request are a document and a dead letter; one text
-// twice is a re-delivery.
+// Two messages under one id in one request become a document and a dead letter. The same
+// message twice is a re-delivery.
 func TestTwoTextsUnderOneID(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		docs := NewDocuments(Source{Stream: "stream", Shard: "a", SequenceNumber: "1"}, 0)
@@ -91,18 +91,18 @@ func TestTwoTextsUnderOneID(t *testing.T) {
 	})
 }
 
-// A conflict without a reason is with the event's own document.
+// A conflict without a reason is a conflict with the event's own document.
 func TestConflictWithoutReason(t *testing.T) {
 	ix := &Indexer{}
 	p := part{docs: record(nil, 0, 1), to: 1}
 	if ix.meetsAnother(p, nil) || ix.meetsAnother(p, &opensearch.Cause{Index: "app-2018-12-10"}) {
-		t.Error("with another")
+		t.Error("it counts as a conflict with another event")
 	}
 }
 
-// Only a document that is already there is in conflict, and only with another document.
+// Only a document that already exists is in conflict, and only with another document.
 func TestConflictsOfItems(t *testing.T) {
-	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	ix := &Indexer{cfg: Config{Fallback: testFallback{}}}
 	docs := NewDocuments(Source{}, 0)
 	for i, text := range []string{"one", "two", "three"} {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":\"app-x\",\"_id\":\"7\"}}\n{\"message\":%q}\n", text)
@@ -119,7 +119,7 @@ func TestConflictsOfItems(t *testing.T) {
 		found := ix.conflicts(batch, items)
 		for _, i := range want {
 			if !found[i] {
-				t.Errorf("%s: item %d is no conflict", name, i)
+				t.Errorf("%s: item %d is not a conflict", name, i)
 			}
 		}
 		if len(found) != len(want) {
@@ -129,10 +129,10 @@ func TestConflictsOfItems(t *testing.T) {
 	f("none", []part{all}, []int{201, 201, 201})
 	f("one is busy", []part{all}, []int{201, 429, 409}, 2)
 	f("of a later part", []part{all.slice(0, 2), all.slice(2, 3)}, []int{201, 201, 409}, 2)
-	f("a dead letter with the text of documents", []part{{docs: letter, to: 1, form: letter.form}, all.slice(1, 2)}, []int{409, 409})
+	f("a dead letter with the text of documents", []part{{docs: letter, to: 1, fallback: letter.fallback}, all.slice(1, 2)}, []int{409, 409})
 }
 
-// answering is a client that gives an answer.
+// answering is a client that returns one response.
 type answering struct {
 	status   int
 	body     string
@@ -164,7 +164,7 @@ func (b countedBody) Close() error {
 	return nil
 }
 
-// Where a name leads is what OpenSearch says. If it cannot say, the name leads anywhere.
+// OpenSearch decides where a name leads. If it does not answer, the name leads anywhere.
 func TestLeadsTo(t *testing.T) {
 	f := func(name string, a answering, want bool) {
 		t.Helper()
@@ -182,12 +182,12 @@ func TestLeadsTo(t *testing.T) {
 	f("elsewhere", answering{status: 200, body: `{"other":{}}`}, false)
 	f("nowhere", answering{status: 404, body: `{}`}, false)
 	f("forbidden", answering{status: 403, body: `{}`}, true)
-	f("no JSON", answering{status: 200, body: `<html>`}, true)
-	f("no answer", answering{err: io.ErrUnexpectedEOF}, true)
+	f("invalid JSON", answering{status: 200, body: `<html>`}, true)
+	f("no response", answering{err: io.ErrUnexpectedEOF}, true)
 	f("no answer in time", answering{hangs: true}, true)
 }
 
-// An answer without an end is not read for ever.
+// A response that never ends is not read indefinitely.
 func TestEndlessLookup(t *testing.T) {
 	body := &endless{begin: `{"`, text: "x"}
 	client := streams(func(*http.Request) (*http.Response, error) {
@@ -198,8 +198,8 @@ func TestEndlessLookup(t *testing.T) {
 	}
 }
 
-// What OpenSearch said of a name is kept for a while, and not of too many names.
-func TestLookupsAreKept(t *testing.T) {
+// Lookups are cached for a while, and only for a bounded number of names.
+func TestLookupsAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a aliases
 		client := &answering{status: 200, body: `{"index":{}}`}
@@ -221,12 +221,12 @@ func TestLookupsAreKept(t *testing.T) {
 			a.lead(t.Context(), client, fmt.Sprint(i), "index")
 		}
 		if n := len(a.known); n > maxLookups {
-			t.Errorf("%d are kept", n)
+			t.Errorf("%d lookups are cached", n)
 		}
 	})
 }
 
-// endless repeats a text behind a beginning.
+// endless returns begin, then repeats a text.
 type endless struct {
 	begin, text string
 	read        int

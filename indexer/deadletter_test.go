@@ -20,13 +20,13 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// Equal rejected events of a record are a dead letter each.
+// Each of several equal rejected events of a record gets a dead letter.
 func TestEqualDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
 	src := Source{Stream: "s", Shard: "shard", SequenceNumber: "1"}
 	mk := func(occurrence int) []byte {
 		d := NewDeadLetter(Record{Source: src, Occurrence: occurrence}, deadletter.StageParse, errors.New("x"), []byte(`{"id":1}`))
-		l := ix.writeLetter(part{docs: d, to: 1, form: d.form})
+		l := ix.writeLetter(part{docs: d, to: 1, fallback: d.fallback})
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
 	}
@@ -36,7 +36,7 @@ func TestEqualDeadLetters(t *testing.T) {
 }
 
 func TestDeadLetterOfRedelivery(t *testing.T) {
-	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop(), Fallback: fallback{}}}
+	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop(), Fallback: testFallback{}}}
 	mk := func(seq string) []byte {
 		d := NewDocuments(Source{Stream: "s", Shard: "shard", SequenceNumber: seq}, 100)
 		d.Body = append(d.Body, "{\"create\":{\"_index\":\"p-2018-12-10\",\"_id\":\"34622316099697884706540976068822859012661220141643892546\"}}\n{\"message\":\"x\"}\n"...)
@@ -50,52 +50,52 @@ func TestDeadLetterOfRedelivery(t *testing.T) {
 	}
 }
 
-// Large dead letters go one at a time, and hold up nothing else.
+// Large dead letters are sent one at a time and do not delay other documents.
 func TestLargeDeadLetters(t *testing.T) {
 	var running, most atomic.Int64
-	held := make(chan struct{})
-	release := sync.OnceFunc(func() { close(held) })
+	blocked := make(chan struct{})
+	release := sync.OnceFunc(func() { close(blocked) })
 	defer release()
 	fake := &fakeBulk{answer: func(_ http.ResponseWriter, body string) bool {
 		if strings.Contains(body, "app-dead-letter") {
 			most.Store(max(most.Load(), running.Add(1)))
-			<-held
+			<-blocked
 			running.Add(-1)
 		}
 		return false
 	}}
 	ix := start(t, fake, func(c *Config) { c.Connections = 8 })
-	put(t, ix, record(ix, 0, 10), record(ix, 100, 10)) // more than one connection is allowed after it
+	put(t, ix, record(ix, 0, 10), record(ix, 100, 10)) // then more than one connection is allowed
 	const letters = 8
 	var done sync.WaitGroup
 	done.Add(letters)
 	for i := range letters {
-		letter := NewDeadLetter(Record{Occurrence: i}, deadletter.StageParse, io.EOF, []byte(strings.Repeat("x", largeForm)))
+		letter := NewDeadLetter(Record{Occurrence: i}, deadletter.StageParse, io.EOF, []byte(strings.Repeat("x", largeFallback)))
 		if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	put(t, ix, record(ix, 200, 10)) // while the first letter is under way
+	put(t, ix, record(ix, 200, 10)) // while the first letter is being sent
 	release()
 	wait(t, &done)
 	if n := len(fake.documents()); n != 30+letters || most.Load() != 1 {
-		t.Errorf("%d documents, %d requests with letters at once", n, most.Load())
+		t.Errorf("%d documents, %d concurrent requests with letters", n, most.Load())
 	}
 }
 
-// Text whose escapes would take many times its bytes is kept in base64: what is
-// written is no more than what it is taken for.
+// Text whose escapes would take many times its size is encoded as base64, so that no more
+// is written than the size estimated for it.
 func TestSizeOfDeadLetters(t *testing.T) {
 	ix := &Indexer{cfg: Config{Prefix: "p", Log: zerolog.Nop()}}
 	f := func(name, unit, encoding string) {
 		t.Helper()
 		docs := NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, []byte(strings.Repeat(unit, 1<<20)))
-		p := part{docs: docs, to: 1, form: docs.form}
-		written := ix.writeLetter(p)
+		p := part{docs: docs, to: 1, fallback: docs.fallback}
+		encode := ix.writeLetter(p)
 		var letter deadletter.Letter
-		_, source, _ := bytes.Cut(written, []byte{'\n'})
-		if err := json.Unmarshal(source, &letter); err != nil || letter.PayloadEncoding != encoding || len(written) > p.size() {
-			t.Errorf("%s: %q, %d bytes written for a size of %d, %v", name, letter.PayloadEncoding, len(written), p.size(), err)
+		_, source, _ := bytes.Cut(encode, []byte{'\n'})
+		if err := json.Unmarshal(source, &letter); err != nil || letter.PayloadEncoding != encoding || len(encode) > p.size() {
+			t.Errorf("%s: %q, %d bytes written for a size of %d, %v", name, letter.PayloadEncoding, len(encode), p.size(), err)
 		}
 	}
 	f("text", "text", "text")
@@ -105,10 +105,10 @@ func TestSizeOfDeadLetters(t *testing.T) {
 	f("some control characters", "color \x1b[0m", "text")
 	f("separators and control characters", "\u2028\u2028\x01", "base64")
 	f("control characters", "\x01", "base64")
-	f("no text", "\xff", "base64")
+	f("not text", "\xff", "base64")
 }
 
-// writerStore writes what is stored.
+// writerStore writes letters to a writer.
 type writerStore struct{ to io.Writer }
 
 func (w writerStore) Put(_ context.Context, at time.Time, name string, lines []byte) error {
@@ -116,17 +116,17 @@ func (w writerStore) Put(_ context.Context, at time.Time, name string, lines []b
 	return err
 }
 
-// What is written of dead letters stays as it is: their ids, their members in order, and
-// the lines of the store. Whoever reads letters of earlier versions depends on it, and a
-// letter with another id would be doubled by a re-delivery.
+// The format of dead letters is stable: their ids, their members in order, and the lines
+// of the store. Readers of letters from earlier versions depend on it, and a letter with
+// another id would be duplicated by a re-delivery.
 func TestDeadLetterLines(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 15, 1, 2, 3, 456789000, time.UTC)
 	source := Source{Stream: "stream", Shard: "shardId-000000000001", SequenceNumber: "7", Arrived: at}
 	ofRecord := func(stage, text string, payload []byte) part {
 		d := NewDeadLetter(Record{Source: source, LogGroup: "/g<a>", LogStream: "s", Occurrence: 2}, stage, errors.New(text), payload)
-		d.form.letter.Time = at
-		return part{docs: d, to: 1, form: d.form}
+		d.fallback.letter.Time = at
+		return part{docs: d, to: 1, fallback: d.fallback}
 	}
 	ofDocument := func(stage string, status int, why *reason) part {
 		d := NewDocuments(source, 100)
@@ -135,11 +135,11 @@ func TestDeadLetterLines(t *testing.T) {
 		d.Body = append(d.Body, `{"create":{"_index":"p-2026-01-15","_id":"38"}}`+"\n"+`{"@timestamp":"2026-01-15T01:02:03.456Z","message":"a\nb <é> \u0001"}`+"\n"...)
 		d.Next(3)
 		p := part{docs: d, to: 1}.letter(stage, status, why)
-		p.form.at = at.UnixNano()
+		p.fallback.at = at.UnixNano()
 		return p
 	}
 	cut := ofRecord(deadletter.StageParse, "x", []byte("a\"b\u00e9"))
-	cut.form.keep = 4
+	cut.fallback.keep = 4
 	parts := []part{
 		ofRecord(deadletter.StageInflate, "gzip: <invalid> header", []byte("\xff\xfe\x00")),
 		ofRecord(deadletter.StageParse, "an event without a time", []byte("{\"a\":\"\\u00e9\u2028\x01</b>\"}")),
@@ -160,6 +160,6 @@ func TestDeadLetterLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("written is\n%s\nwant\n%s", &got, want)
+		t.Errorf("written:\n%s\nwant\n%s", &got, want)
 	}
 }

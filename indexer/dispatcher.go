@@ -5,43 +5,43 @@ import (
 	"time"
 )
 
-// dispatcher owns every document between Put and its outcome: those that wait to
-// be sent, and those that wait to be sent again. One goroutine runs it, so it
-// needs no lock.
+// dispatcher owns every document between Put and its outcome, both those that were not
+// sent yet and those that are to be sent again. A single goroutine runs it, so it needs
+// no lock.
 type dispatcher struct {
 	ix    *Indexer
 	limit limit
 
-	// fresh documents were not sent yet; resent ones are tried again, or in another
-	// form. Each may take half of a batch from the other.
+	// fresh documents were not sent yet. resent ones are sent again, or as a
+	// fallback. Each queue gets up to half of a batch.
 	fresh, resent queue
 
-	alone        [][]part // batches of what may be the cause of failing requests
-	large        []part   // large forms, of which one goes at a time, alone
+	alone        [][]part // batches that may be the cause of failing requests
+	large        []part   // large fallbacks, sent one at a time, each in its own request
 	largeRunning bool
 
-	underWay [][]part // batches of requests without an answer
+	underWay [][]part // batches whose requests have no answer yet
 
 	retries []retry
 	targets map[string]*target
 	tally   tally
-	// accepted counts documents.
+	// accepted is the number of documents accepted so far.
 	accepted int
-	ticked   time.Time // when the clocks of the targets were advanced last
-	shown    int       // indices and paused shards that publish showed last
-	warned   time.Time // when a line said last that shards stand still
-	given    int       // targets that are given up
+	ticked   time.Time // when the clocks of the targets were last advanced
+	shown    int       // number of indices and paused shards at the last publish
+	warned   time.Time // when stalled shards were last logged
+	givenUp  int       // number of targets given up
 	ends     map[string]time.Time
 	storing  storing
 }
 
-// result is what a request brought.
+// result is what one request returned.
 type result struct {
 	batch    []part
-	verdicts []verdict
-	trip     trip
-	large    bool // of a large form
-	stored   bool // of dead letters for the store
+	outcomes []partOutcome
+	stats    requestStats
+	large    bool // the request had a large fallback
+	stored   bool // the batch was written to the store
 }
 
 func newDispatcher(ix *Indexer) *dispatcher {
@@ -57,29 +57,29 @@ func (d *dispatcher) run() {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		d.ix.inbox.take(d.enqueue)
+		d.ix.inbox.drain(d.enqueue)
 		d.enqueueDue(now)
 		d.tick(now)
 		d.resend(now)
 		d.store(now)
 		ready, wake := d.ready(now)
 		if ready {
-			if batch := d.take(now); len(batch) > 0 {
+			if batch := d.nextBatch(now); len(batch) > 0 {
 				d.send(batch)
 			}
 			continue
 		}
 		timer.Reset(wake.Sub(now))
-		d.ix.inbox.wait(d.enough())
+		d.ix.inbox.wakeAt(d.wakeThreshold())
 		select {
 		case <-d.ix.inbox.bell:
 		case result := <-d.ix.results:
-			d.end(result)
+			d.handleResult(result)
 		case end := <-d.ix.ends:
 			d.noteEnd(end)
 		case <-d.ix.pings:
-		case ask := <-d.ix.asks:
-			ask(d)
+		case query := <-d.ix.queries:
+			query(d)
 		case <-timer.C:
 		case <-d.ix.ctx.Done():
 			return
@@ -87,20 +87,20 @@ func (d *dispatcher) run() {
 	}
 }
 
-// end takes in what a request brought.
-func (d *dispatcher) end(r result) {
+// handleResult applies the result of a request.
+func (d *dispatcher) handleResult(r result) {
 	d.underWay = slices.DeleteFunc(d.underWay, func(batch []part) bool { return &batch[0] == &r.batch[0] })
 	if r.stored {
-		d.endStore(r)
+		d.handleStoreResult(r)
 		return
 	}
-	d.limit.end(r.trip)
+	d.limit.release(r.stats)
 	d.largeRunning = d.largeRunning && !r.large
 	d.ix.metrics.concurrency.Set(float64(int(d.limit.allowed)))
 	d.settle(r)
 }
 
-// enqueue puts a part that was not sent yet behind what waits.
+// enqueue appends a part that was not sent yet.
 func (d *dispatcher) enqueue(p part, at time.Time) {
 	if isLarge(p) {
 		d.large = append(d.large, p)
@@ -109,8 +109,8 @@ func (d *dispatcher) enqueue(p part, at time.Time) {
 	d.fresh.put(p, at)
 }
 
-// enqueueAgain puts parts behind others that are sent again, to go without linger:
-// they hold up the acknowledgement of their records.
+// enqueueAgain appends parts that are sent again. They do not linger, because the
+// acknowledgement of their records waits for them.
 func (d *dispatcher) enqueueAgain(parts []part, now time.Time) {
 	for _, p := range parts {
 		if isLarge(p) {
@@ -121,7 +121,7 @@ func (d *dispatcher) enqueueAgain(parts []part, now time.Time) {
 	}
 }
 
-// idle is how long the dispatcher sleeps when no clock of its own runs.
+// idle is how long the dispatcher sleeps when no timer is due.
 const idle = time.Hour
 
 // full reports whether the queues fill a batch.
@@ -129,7 +129,8 @@ func (d *dispatcher) full() bool {
 	return d.fresh.bytes+d.resent.bytes >= d.ix.cfg.BatchBytes || d.fresh.count+d.resent.count >= d.ix.cfg.BatchDocuments
 }
 
-// oldest is when the part came that has waited longest; ok reports whether any waits.
+// oldest returns the arrival time of the part that has waited longest. ok reports whether
+// any part waits.
 func (d *dispatcher) oldest() (at time.Time, ok bool) {
 	for _, q := range []*queue{&d.fresh, &d.resent} {
 		if !q.empty() && (!ok || q.oldest().Before(at)) {
@@ -139,16 +140,16 @@ func (d *dispatcher) oldest() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// ready reports whether a batch may go; if not, when to look again. One goes as
-// soon as a connection is free when it is full or nothing is under way: at low
-// load nobody waits. While requests are under way it fills, for as long as the
-// linger allows.
+// ready reports whether a batch can be sent now, and otherwise when to check again. A
+// batch is sent as soon as a connection is free if it is full or if no request is under
+// way, so at low load nothing is delayed. While requests are under way, the batch fills
+// for up to the linger.
 func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 	wake = d.nextDue(now)
-	if !d.limit.free() {
+	if !d.limit.available() {
 		return false, wake
 	}
-	if d.mayTakeLarge() || len(d.alone) > 0 {
+	if d.maySendLarge() || len(d.alone) > 0 {
 		return true, wake
 	}
 	oldest, waits := d.oldest()
@@ -165,7 +166,7 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 	return false, wake
 }
 
-// nextDue is when something falls due that no message announces.
+// nextDue returns when the next timer is due.
 func (d *dispatcher) nextDue(now time.Time) time.Time {
 	next := now.Add(idle)
 	for _, r := range d.retries {
@@ -190,11 +191,11 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// enough is how much has to come in for a batch to go before the time that ready
-// returns.
-func (d *dispatcher) enough() amount {
+// wakeThreshold returns how much must arrive for a batch to be sent before the time that
+// ready returns.
+func (d *dispatcher) wakeThreshold() amount {
 	switch {
-	case !d.limit.free():
+	case !d.limit.available():
 		return never
 	case d.fresh.empty() && d.resent.empty():
 		return anything
@@ -202,18 +203,18 @@ func (d *dispatcher) enough() amount {
 	return amount{d.ix.cfg.BatchBytes - d.fresh.bytes - d.resent.bytes, d.ix.cfg.BatchDocuments - d.fresh.count - d.resent.count}
 }
 
-func (d *dispatcher) mayTakeLarge() bool { return len(d.large) > 0 && !d.largeRunning }
+func (d *dispatcher) maySendLarge() bool { return len(d.large) > 0 && !d.largeRunning }
 
-// send has a goroutine send a batch.
+// send sends a batch in a new goroutine.
 func (d *dispatcher) send(batch []part) {
-	last, large, alone := d.limit.begin(), isLarge(batch[0]), batch[0].alone
+	last, large, alone := d.limit.acquire(), isLarge(batch[0]), batch[0].alone
 	d.largeRunning = d.largeRunning || large
 	d.underWay = append(d.underWay, batch)
 	d.ix.running.Go(func() {
 		result := d.ix.send(batch)
-		result.batch, result.trip.last, result.large = batch, last, large
-		// What fails by itself says nothing of the room that OpenSearch has.
-		result.trip.pushback = result.trip.pushback && !alone
+		result.batch, result.stats.last, result.large = batch, last, large
+		// A document that fails on its own is not a sign of overload.
+		result.stats.pushback = result.stats.pushback && !alone
 		select {
 		case d.ix.results <- result:
 		case <-d.ix.ctx.Done():
@@ -221,12 +222,12 @@ func (d *dispatcher) send(batch []part) {
 	})
 }
 
-// take cuts a batch off what waits. It is empty when all of that is for indices
-// that are given up.
-func (d *dispatcher) take(now time.Time) []part {
+// nextBatch removes a batch from the queues. The batch is empty if all of its documents
+// are for indices that are given up.
+func (d *dispatcher) nextBatch(now time.Time) []part {
 	var batch []part
 	switch {
-	case d.mayTakeLarge():
+	case d.maySendLarge():
 		batch = []part{d.large[0]}
 		d.large = slices.Delete(d.large, 0, 1)
 	case len(d.alone) > 0:
@@ -234,11 +235,11 @@ func (d *dispatcher) take(now time.Time) []part {
 		d.alone = slices.Delete(d.alone, 0, 1)
 	default:
 		left := room{d.ix.cfg.BatchBytes, d.ix.cfg.BatchDocuments}
-		batch = d.resent.take(batch, room{left.bytes / 2, left.count / 2})
-		batch = d.fresh.take(batch, left.without(batch))
-		batch = d.resent.take(batch, left.without(batch))
+		batch = d.resent.fill(batch, room{left.bytes / 2, left.count / 2})
+		batch = d.fresh.fill(batch, left.without(batch))
+		batch = d.resent.fill(batch, left.without(batch))
 	}
-	if d.given > 0 {
+	if d.givenUp > 0 {
 		batch = d.divert(batch, now)
 	}
 	return batch

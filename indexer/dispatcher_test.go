@@ -15,7 +15,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// What was sent again and is settled is not kept in memory.
+// Documents that were sent again and have their outcomes are not kept in memory.
 func TestRetriesKeepNoBuffers(t *testing.T) {
 	ix := &Indexer{cfg: Config{BatchBytes: 8 << 20, BatchDocuments: 1000, Connections: 1, RetryMin: 1, RetryMax: 1}, budget: newBudget(1 << 30)}
 	if err := ix.metrics.register(prometheus.NewRegistry(), ix.budget); err != nil {
@@ -30,13 +30,13 @@ func TestRetriesKeepNoBuffers(t *testing.T) {
 		docs.group = &ackGroup{ctx: context.Background(), pending: 1, done: func(bool) {}}
 		docs.undecided, docs.bytes = 1, len(docs.Body)
 		bodies = append(bodies, weak.Make(&docs.Body[0]))
-		d.settle(result{verdicts: []verdict{{part: part{docs: docs, to: 1}, outcome: busy}}})
+		d.settle(result{outcomes: []partOutcome{{part: part{docs: docs, to: 1}, outcome: busy}}})
 	}
 	now := time.Now().Add(time.Second)
 	d.enqueueDue(now)
 	for !d.resent.empty() {
-		for _, p := range d.take(now) {
-			d.settle(result{verdicts: []verdict{{part: p, outcome: indexed}}})
+		for _, p := range d.nextBatch(now) {
+			d.settle(result{outcomes: []partOutcome{{part: p, outcome: indexed}}})
 		}
 	}
 	runtime.GC()
@@ -48,13 +48,13 @@ func TestRetriesKeepNoBuffers(t *testing.T) {
 		}
 	}
 	if n > 0 {
-		t.Errorf("%d of 8 buffers of 32 MiB are reachable after their last verdict", n)
+		t.Errorf("%d of 8 buffers of 32 MiB are reachable after their last outcome", n)
 	}
 	runtime.KeepAlive(d)
 }
 
-// A form is small, as many of them can be under way at once, and reasons are shared.
-func TestSizeOfForms(t *testing.T) {
+// A fallback is small, because many can be in flight at once, and reasons are shared.
+func TestSizeOfFallbacks(t *testing.T) {
 	const n = 10_000
 	ix := &Indexer{}
 	docs := record(nil, 0, 1)
@@ -64,19 +64,19 @@ func TestSizeOfForms(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range n {
 		why := ix.reasons.share(&opensearch.Cause{Type: "type", Reason: fmt.Sprintf("failed to parse '%d' of %s", i, strings.Repeat("r", 10<<10))})
-		plainly := verdict{part: part{docs: docs, to: 1}, outcome: refusedForGood, status: 400, reason: why}.otherForms()
-		parts = append(parts, verdict{part: plainly[0], outcome: refusedForGood, status: 400, reason: why}.otherForms()...)
+		plainly := partOutcome{part: part{docs: docs, to: 1}, outcome: refusedForGood, status: 400, reason: why}.fallbacks()
+		parts = append(parts, partOutcome{part: plainly[0], outcome: refusedForGood, status: 400, reason: why}.fallbacks()...)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if each := int(after.HeapAlloc-before.HeapAlloc-maxReasons) / n; each > formCost*3/2 {
-		t.Errorf("the letter and the bare form of a document take %d bytes", each)
+	if each := int(after.HeapAlloc-before.HeapAlloc-maxReasons) / n; each > fallbackCost*3/2 {
+		t.Errorf("the letter and the minimal fallback of a document take %d bytes", each)
 	}
 	runtime.KeepAlive(parts)
 	runtime.KeepAlive(ix)
 }
 
-// The dispatcher looks again when something falls due that no message announces.
+// The dispatcher wakes when a timer is due.
 func TestNextDue(t *testing.T) {
 	f := func(name string, change func(d *dispatcher, now time.Time), want time.Duration) {
 		t.Helper()
@@ -88,15 +88,15 @@ func TestNextDue(t *testing.T) {
 			t.Errorf("%s: after %s, want %s", name, got, want)
 		}
 	}
-	one := func(d *dispatcher) []*held {
+	one := func(d *dispatcher) []*delayedPart {
 		p, _ := taken(d, t.Context(), 0, 1)
-		return []*held{rest(p)}
+		return []*delayedPart{delay(p)}
 	}
 	f("nothing", func(*dispatcher, time.Time) {}, idle)
 	f("a retry", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(100 * time.Millisecond)}} }, 100*time.Millisecond)
-	f("a later retry, whose shard may be lost", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(time.Minute)}} }, tickInterval)
-	f("an index that is watched", func(d *dispatcher, _ time.Time) { d.targets["app-x"] = &target{} }, tickInterval)
-	f("what was shown of one", func(d *dispatcher, _ time.Time) { d.shown = 1 }, tickInterval)
+	f("a later retry whose shard may be lost", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(time.Minute)}} }, tickInterval)
+	f("a target", func(d *dispatcher, _ time.Time) { d.targets["app-x"] = &target{} }, tickInterval)
+	f("a published target", func(d *dispatcher, _ time.Time) { d.shown = 1 }, tickInterval)
 	f("the end of a shard", func(d *dispatcher, now time.Time) { d.ends["shard"] = now }, tickInterval)
 	f("a probe", func(d *dispatcher, now time.Time) {
 		d.targets["app-x"] = &target{blocked: one(d), probeDue: now.Add(10 * time.Millisecond)}
@@ -110,32 +110,32 @@ func TestNextDue(t *testing.T) {
 	f("a dead letter for the store", func(d *dispatcher, now time.Time) {
 		d.storing = storing{parts: one(d), due: now.Add(30 * time.Millisecond)}
 	}, 30*time.Millisecond)
-	f("one that is on its way", func(d *dispatcher, now time.Time) {
+	f("one that is being stored", func(d *dispatcher, now time.Time) {
 		d.storing = storing{parts: one(d), due: now.Add(30 * time.Millisecond), running: true}
 	}, idle)
 }
 
-// Large forms go one at a time.
-func TestOneLargeForm(t *testing.T) {
+// Large fallbacks are sent one at a time.
+func TestOneLargeFallback(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	d.large = make([]part, 2)
-	if !d.mayTakeLarge() {
-		t.Error("none may go")
+	if !d.maySendLarge() {
+		t.Error("none may be sent")
 	}
-	if d.largeRunning = true; d.mayTakeLarge() {
-		t.Error("two may go")
+	if d.largeRunning = true; d.maySendLarge() {
+		t.Error("two may be sent")
 	}
 }
 
-// largeLetter is a part whose dead letter goes alone.
+// largeLetter returns a part whose dead letter is sent in its own request.
 func largeLetter(p part) part {
 	p = p.letter(deadletter.StageIndex, 400, undecided)
-	p.form.keep = largeForm
+	p.fallback.keep = largeFallback
 	return p
 }
 
-// A batch goes when a connection is free and the batch is full, has waited long enough,
-// or nothing is under way.
+// A batch is sent when a connection is free and the batch is full, has waited long
+// enough, or no request is under way.
 func TestReadyToSend(t *testing.T) {
 	const linger = 100 * time.Millisecond
 	f := func(name string, change func(d *dispatcher, now time.Time), want bool, wantWake time.Duration) {
@@ -150,8 +150,8 @@ func TestReadyToSend(t *testing.T) {
 		}
 	}
 	f("nothing", func(*dispatcher, time.Time) {}, false, idle)
-	f("one came", func(d *dispatcher, now time.Time) { d.fresh.put(shardDocuments("a", 1, 10), now) }, false, linger)
-	f("one came, nothing is under way", func(d *dispatcher, now time.Time) {
+	f("one arrived", func(d *dispatcher, now time.Time) { d.fresh.put(shardDocuments("a", 1, 10), now) }, false, linger)
+	f("one arrived, nothing is under way", func(d *dispatcher, now time.Time) {
 		d.limit.running = 0
 		d.fresh.put(shardDocuments("a", 1, 10), now)
 	}, true, 0)
@@ -164,7 +164,7 @@ func TestReadyToSend(t *testing.T) {
 		d.fresh.put(shardDocuments("a", 1, 10), now.Add(-linger/4))
 		d.resent.put(shardDocuments("a", 1, 10), now)
 	}, false, linger*3/4)
-	f("something falls due before", func(d *dispatcher, now time.Time) {
+	f("a timer is due before", func(d *dispatcher, now time.Time) {
 		d.fresh.put(shardDocuments("a", 1, 10), now)
 		d.retries = []retry{{due: now.Add(linger / 2)}}
 	}, false, linger/2)
@@ -176,9 +176,9 @@ func TestReadyToSend(t *testing.T) {
 		d.fresh.put(shardDocuments("a", 5, 10), now)
 		d.resent.put(shardDocuments("a", 5, 10), now)
 	}, true, 0)
-	f("a large form", func(d *dispatcher, _ time.Time) { d.large = make([]part, 1) }, true, 0)
-	f("a second large form", func(d *dispatcher, _ time.Time) { d.large, d.largeRunning = make([]part, 1), true }, false, idle)
-	f("what may make requests fail", func(d *dispatcher, _ time.Time) { d.alone = make([][]part, 1) }, true, 0)
+	f("a large fallback", func(d *dispatcher, _ time.Time) { d.large = make([]part, 1) }, true, 0)
+	f("a second large fallback", func(d *dispatcher, _ time.Time) { d.large, d.largeRunning = make([]part, 1), true }, false, idle)
+	f("a batch that may make requests fail", func(d *dispatcher, _ time.Time) { d.alone = make([][]part, 1) }, true, 0)
 	f("no connection is free", func(d *dispatcher, now time.Time) {
 		d.limit.running = 2
 		d.alone, d.large = make([][]part, 1), make([]part, 1)
@@ -186,14 +186,14 @@ func TestReadyToSend(t *testing.T) {
 	}, false, idle)
 }
 
-// The inbox rings when a batch is full: not for less while one waits, nor while no
-// connection is free.
-func TestEnough(t *testing.T) {
+// The inbox wakes the dispatcher when a batch is full: not earlier while documents wait,
+// and not while no connection is free.
+func TestWakeThreshold(t *testing.T) {
 	f := func(name string, change func(d *dispatcher), want amount) {
 		t.Helper()
 		d := idleDispatcher(t, func(c *Config) { c.BatchBytes, c.BatchDocuments = 1000, 10 })
 		change(d)
-		if got := d.enough(); got != want {
+		if got := d.wakeThreshold(); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
@@ -203,7 +203,8 @@ func TestEnough(t *testing.T) {
 	f("some wait to be sent again", func(d *dispatcher) { d.resent.put(shardDocuments("a", 3, 100), time.Time{}) }, amount{700, 7})
 }
 
-// Large forms wait for themselves; what is sent again goes without linger.
+// Large fallbacks wait in their own queue. Documents that are sent again do not
+// linger.
 func TestWhereDocumentsWait(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.Linger = time.Second })
 	p, _ := taken(d, t.Context(), 0, 4)
@@ -215,28 +216,29 @@ func TestWhereDocumentsWait(t *testing.T) {
 		t.Fatalf("%d fresh, %d to be sent again, %d large", d.fresh.count, d.resent.count, len(d.large))
 	}
 	if waited := now.Sub(d.fresh.oldest()); waited != 0 {
-		t.Errorf("a fresh one counts as waiting for %s", waited)
+		t.Errorf("a fresh one has waited for %s", waited)
 	}
 	if waited := now.Sub(d.resent.oldest()); waited != time.Second {
-		t.Errorf("one to be sent again counts as waiting for %s", waited)
+		t.Errorf("one to be sent again has waited for %s", waited)
 	}
 }
 
-// A large form may go when the one before it is answered, and not when another request is.
-func TestLargeFormIsAnswered(t *testing.T) {
+// A large fallback may be sent when the response to the previous one has arrived, but not
+// because another request has finished.
+func TestLargeFallbackIsAnswered(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 2)
 	d.largeRunning = true
-	d.end(result{batch: []part{p.slice(0, 1)}})
+	d.handleResult(result{batch: []part{p.slice(0, 1)}})
 	if !d.largeRunning {
-		t.Error("another request ended, and two large forms are under way")
+		t.Error("another request ended, and two large fallbacks may be sent")
 	}
-	if d.end(result{batch: []part{p.slice(1, 2)}, large: true}); d.largeRunning {
-		t.Error("no large form goes any more")
+	if d.handleResult(result{batch: []part{p.slice(1, 2)}, large: true}); d.largeRunning {
+		t.Error("no more large fallbacks may be sent")
 	}
 }
 
-// What is known of a request from its start goes with its result.
+// Properties of a request at its start are part of its result.
 func TestSend(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.Connections = 2 })
 	d.ix.client = &answering{status: 503, body: "{}"}
@@ -250,8 +252,8 @@ func TestSend(t *testing.T) {
 			t.Errorf("%s: %d requests are under way", name, len(d.underWay))
 		}
 		r := <-d.ix.results
-		if r.trip.last != last || r.trip.pushback != pushback || r.large != large || running != large || r.batch[0].from != p.from {
-			t.Errorf("%s: %+v, a large one is under way: %v", name, r.trip, running)
+		if r.stats.last != last || r.stats.pushback != pushback || r.large != large || running != large || r.batch[0].from != p.from {
+			t.Errorf("%s: %+v, a large one is under way: %v", name, r.stats, running)
 		}
 		d.underWay, d.largeRunning, d.limit.running = nil, false, 0
 	}
@@ -260,17 +262,18 @@ func TestSend(t *testing.T) {
 	f("the last", p.slice(1, 2), true, true, false)
 	alone := p.slice(2, 3)
 	alone.alone = true
-	f("apart", alone, false, false, false)
-	f("a large form", largeLetter(p.slice(3, 4)), false, true, true)
+	f("isolated", alone, false, false, false)
+	f("a large fallback", largeLetter(p.slice(3, 4)), false, true, true)
 	d.largeRunning = true
 	d.send([]part{p.slice(0, 1)})
 	if <-d.ix.results; !d.largeRunning {
-		t.Error("a second large form may go")
+		t.Error("a second large fallback may be sent")
 	}
 }
 
-// Large forms go first, then what may be the cause of failing requests, each alone.
-func TestTakeOrder(t *testing.T) {
+// Large fallbacks are sent first, then batches that may be the cause of failing requests,
+// each in its own request.
+func TestNextBatchOrder(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 4)
 	d.large = []part{largeLetter(p.slice(0, 1)), largeLetter(p.slice(1, 2))}
@@ -278,19 +281,19 @@ func TestTakeOrder(t *testing.T) {
 	d.fresh.put(p.slice(3, 4), time.Now())
 	take := func(name string, want int) {
 		t.Helper()
-		if batch := d.take(time.Now()); len(batch) != 1 || batch[0].from != want {
+		if batch := d.nextBatch(time.Now()); len(batch) != 1 || batch[0].from != want {
 			t.Errorf("%s: %+v", name, batch)
 		}
 	}
-	take("a large form", 0)
+	take("a large fallback", 0)
 	d.largeRunning = true
-	take("apart", 2)
+	take("isolated", 2)
 	take("the queue", 3)
 	if d.largeRunning = false; len(d.large) != 1 {
-		t.Errorf("%d large forms wait", len(d.large))
+		t.Errorf("%d large fallbacks wait", len(d.large))
 	}
-	take("the other large form", 1)
-	if batch := d.take(time.Now()); len(batch) > 0 {
-		t.Errorf("at last: %v", batch)
+	take("the other large fallback", 1)
+	if batch := d.nextBatch(time.Now()); len(batch) > 0 {
+		t.Errorf("finally: %v", batch)
 	}
 }

@@ -1,8 +1,7 @@
-// Package indexer brings documents into OpenSearch by bulk requests: batches
-// bounded in bytes, documents and time, a verdict for each document, retries
-// of just those that failed, and dead letters for those that OpenSearch
-// refuses for good.
+// Package indexer sends documents to OpenSearch by bulk requests. Batches are bounded in
+// bytes, documents and time. Each document gets its own outcome: only those that failed
+// are sent again, and those that OpenSearch refuses permanently become dead letters.
 //
-// A reader begins with indexer.go (what callers see), dispatcher.go (the loop),
-// sender.go (a request) and settle.go (what follows from its outcomes).
+// Start with indexer.go (what callers see), dispatcher.go (the loop), sender.go (one
+// request) and settle.go (what follows from its outcomes).
 package indexer

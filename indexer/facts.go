@@ -7,36 +7,36 @@ import (
 	"time"
 )
 
-// What is known of the events that documents were made of, so that a dead letter can
-// contain the event.
+// Data of events that their documents lack, so that a dead letter can contain the whole
+// event.
 
 // Origin is where the events of an envelope come from, as JSON literals.
 type Origin struct{ Owner, LogGroup, LogStream []byte }
 
-// facts are what a set knows of its events beyond the documents: with it a dead
-// letter keeps the event whatever the schema makes of it. What neighbours share
-// is kept once.
+// facts are data of a set's events in addition to the documents. With them, a dead letter
+// contains the complete event whatever the schema keeps of it. Data shared by adjacent
+// documents is stored once.
 type facts struct {
 	text    []byte // the memory of the literals
 	origins []originRun
 	extras  []extra
 }
 
-// originRun are the documents from one on that share an origin.
+// originRun is the origin of the documents from first up to the next run.
 type originRun struct {
 	first                        int
 	owner, logGroup, logStreamTo int // where each literal ends in text
 	from                         int
 }
 
-// extra are members of an event that are not in its document.
+// extra holds members of an event that are not in its document.
 type extra struct{ document, from, to int }
 
 func (f *facts) emptied() facts {
 	return facts{text: f.text[:0], origins: f.origins[:0], extras: f.extras[:0]}
 }
 
-// From notes the origin of the documents that follow.
+// From sets the origin of the documents that follow.
 func (d *Documents) From(o Origin) {
 	f := &d.facts
 	if n := len(f.origins); n > 0 {
@@ -55,8 +55,8 @@ func (d *Documents) From(o Origin) {
 	f.origins = append(f.origins, run)
 }
 
-// Extra notes a member of the event of the next document that its document does
-// not have: a key and a JSON value.
+// Extra adds a member of the next document's event that is not in the document: a key and
+// a JSON value.
 func (d *Documents) Extra(key string, value []byte) {
 	f := &d.facts
 	from := len(f.text)
@@ -73,7 +73,7 @@ func (f *facts) origin(i int) Origin {
 	return Origin{f.text[r.from:r.owner], f.text[r.owner:r.logGroup], f.text[r.logGroup:r.logStreamTo]}
 }
 
-// originOf is the origin of a document, empty if it was not noted.
+// originOf returns the origin of a document, which is empty if it was not set.
 func (f *facts) originOf(document int) Origin {
 	i := sort.Search(len(f.origins), func(i int) bool { return f.origins[i].first > document })
 	if i == 0 {
@@ -82,7 +82,7 @@ func (f *facts) originOf(document int) Origin {
 	return f.origin(i - 1)
 }
 
-// extraOf are the members of a document's event that the document does not have.
+// extraOf returns the members of a document's event that are not in the document.
 func (f *facts) extraOf(document int) []byte {
 	i := sort.Search(len(f.extras), func(i int) bool { return f.extras[i].document >= document })
 	if i == len(f.extras) || f.extras[i].document != document {
@@ -91,7 +91,7 @@ func (f *facts) extraOf(document int) []byte {
 	return f.text[f.extras[i].from:f.extras[i].to]
 }
 
-// copyDocument appends a document of another set with what is known of it.
+// copyDocument appends a document of another set, with its facts.
 func (d *Documents) copyDocument(from *Documents, i int) {
 	if o := from.facts.originOf(i); o.Owner != nil {
 		d.From(o)
@@ -105,9 +105,8 @@ func (d *Documents) copyDocument(from *Documents, i int) {
 	d.Next(from.ends[i].position)
 }
 
-// event is the log event that the one document of a part was made of, as one
-// JSON object with the names of a subscription record: all that it takes to
-// make the same document again.
+// event returns the log event of the part's only document as one JSON object with the
+// names of a subscription record. It is sufficient to make the same document again.
 func (ix *Indexer) event(p part) []byte {
 	action, source := p.lines()
 	_, id := p.target(0)
@@ -135,23 +134,24 @@ func (ix *Indexer) event(p part) []byte {
 	if at := p.docs.source.Arrived; !at.IsZero() {
 		add("arrived", jsonOf(at.UTC()))
 	}
-	line[0] = '{' // in place of the first comma
+	line[0] = '{' // replaces the first comma
 	return append(line, '}')
 }
 
 func quoted(text []byte) []byte { return append(append([]byte{'"'}, text...), '"') }
 
-// jsonOf is a number or a time as JSON.
+// jsonOf returns a number or a time as JSON.
 func jsonOf(v any) []byte {
 	text, _ := json.Marshal(v) // these always marshal
 	return text
 }
 
-// milliseconds is the time of a document, a string literal, in milliseconds since the epoch.
+// milliseconds returns the time of a document, a string literal, in milliseconds since
+// the epoch. It returns nil if the literal is not from our mapper.
 func milliseconds(literal []byte) []byte {
 	var at time.Time
 	if json.Unmarshal(literal, &at) != nil {
-		return nil // not one of our mapper's
+		return nil // not from our mapper
 	}
 	return jsonOf(at.UnixMilli())
 }

@@ -9,8 +9,8 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// Each document has the origin and the further members of its own event, in its set and
-// in one that it is copied to.
+// Each document has the origin and the extra members of its own event, in its set and in
+// a set to which it was copied.
 func TestFacts(t *testing.T) {
 	type of struct{ owner, group, stream, extras string }
 	all := []of{
@@ -49,18 +49,18 @@ func TestFacts(t *testing.T) {
 		}
 	}
 	if at := milliseconds([]byte(`"yesterday"`)); at != nil {
-		t.Errorf("no time is %s", at)
+		t.Errorf("an invalid time is written as %s", at)
 	}
 }
 
-// Dead letters of different places of a stream have different ids, wherever the names of
-// these places are cut.
+// Dead letters from different places of a stream have different ids, even if the
+// concatenated names of these places are equal.
 func TestIDsOfDeadLetters(t *testing.T) {
-	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	ix := &Indexer{cfg: Config{Fallback: testFallback{}}}
 	ids := make(map[string]string)
 	for _, s := range []Source{{Stream: "s", Shard: "12", SequenceNumber: "3"}, {Stream: "s1", Shard: "2", SequenceNumber: "3"}, {Stream: "s", Shard: "1", SequenceNumber: "23"}} {
 		docs := NewDeadLetter(Record{Source: s}, deadletter.StageParse, errors.New("bad"), []byte("x"))
-		id, _ := ix.letterSource(part{docs: docs, to: 1, form: docs.form})
+		id, _ := ix.letterSource(part{docs: docs, to: 1, fallback: docs.fallback})
 		if other, known := ids[id]; known {
 			t.Errorf("%+v has the id of %s", s, other)
 		}
@@ -68,33 +68,33 @@ func TestIDsOfDeadLetters(t *testing.T) {
 	}
 }
 
-// A dead letter without a known reason has an empty error and its event as text; one that
-// OpenSearch does not take as text has it in base64.
+// A dead letter without a known reason has an empty error and its event as text. If
+// OpenSearch does not accept the text, the event is encoded as base64.
 func TestLetterOfADocument(t *testing.T) {
-	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	ix := &Indexer{cfg: Config{Fallback: testFallback{}}}
 	p := part{docs: record(nil, 0, 1), to: 1}.letter(deadletter.StageBlocked, 0, nil)
 	if dead, _ := ix.unsentLetter(p); dead.PayloadEncoding != deadletter.EncodingText || dead.Cause != (deadletter.Cause{}) {
 		t.Errorf("%+v", dead)
 	}
-	p.form.opaque = true
+	p.fallback.opaque = true
 	if dead, _ := ix.unsentLetter(p); dead.PayloadEncoding != deadletter.EncodingBase64 {
 		t.Errorf("%+v", dead)
 	}
-	p.form.keep = 6
+	p.fallback.keep = 6
 	if _, line := ix.letterSource(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
 		t.Errorf("cut: %s", line)
 	}
 	large := NewDocuments(Source{}, 0)
 	large.Body = make([]byte, deadletter.MaxPayload+1)
 	large.Next(0)
-	if keep := (part{docs: large, to: 1}).letter(deadletter.StageIndex, 400, nil).form.keep; keep != deadletter.MaxPayload {
+	if keep := (part{docs: large, to: 1}).letter(deadletter.StageIndex, 400, nil).fallback.keep; keep != deadletter.MaxPayload {
 		t.Errorf("%d bytes are kept", keep)
 	}
 }
 
-// An event has its id once: its own, and that of its document if it has one.
+// An event has its id once: the event's own, and its document's if it has one.
 func TestIDsOfEvents(t *testing.T) {
-	ix := &Indexer{cfg: Config{Fallback: fallback{}}}
+	ix := &Indexer{cfg: Config{Fallback: testFallback{}}}
 	f := func(action, own, want string) {
 		t.Helper()
 		docs := NewDocuments(Source{}, 0)

@@ -8,7 +8,7 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// waits has documents of a record wait for an index, blocked or failing alone.
+// waits makes documents of a record wait for an index, blocked or failing alone.
 func waits(d *dispatcher, ctx context.Context, name string, n int, fails bool) *target {
 	x := d.targets[name]
 	if x == nil {
@@ -24,58 +24,59 @@ func waits(d *dispatcher, ctx context.Context, name string, n int, fails bool) *
 	}
 	d.startWaiting(&p, x)
 	if fails {
-		x.failing = append(x.failing, retry{due: time.Now().Add(time.Hour), parts: []*held{rest(p)}})
+		x.failing = append(x.failing, retry{due: time.Now().Add(time.Hour), parts: []*delayedPart{delay(p)}})
 	} else {
 		x.isBlocked = true
-		x.blocked = append(x.blocked, rest(p))
+		x.blocked = append(x.blocked, delay(p))
 	}
 	return x
 }
 
-// letters counts the dead letters that are to be sent, and those for the store.
+// lettersMade returns the number of dead letters to be sent, including those for the
+// store.
 func lettersMade(d *dispatcher) int { return d.resent.count + len(d.storing.parts) }
 
-// What an index accepts says that it accepts some, but not what was sent to find out, or
-// what had waited.
-func TestSees(t *testing.T) {
-	f := func(name string, x target, change func(v *verdict, x *target), accepted int, some, flood bool) {
+// A document that an index accepts shows that it accepts some, unless the document was a
+// probe or had waited.
+func TestNoteAccepted(t *testing.T) {
+	f := func(name string, x target, change func(v *partOutcome, x *target), accepted int, some, flood bool) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		now := time.Now()
 		p, _ := taken(d, t.Context(), 0, 2)
-		v := verdict{part: p, outcome: indexed, index: "app-x"}
+		v := partOutcome{part: p, outcome: indexed, index: "app-x"}
 		x.flood, x.probeDue = true, now.Add(time.Hour)
 		change(&v, &x)
 		d.targets["app-x"] = &x
-		d.sees(v, now)
+		d.noteAccepted(v, now)
 		if soon := x.probeDue.Sub(now) <= tickInterval; x.accepted != accepted || x.acceptedAt.IsZero() == some || soon != some || x.flood != flood {
 			t.Errorf("%s: %+v", name, x)
 		}
 	}
-	f("accepted", target{}, func(*verdict, *target) {}, 2, true, false)
-	f("a probe", target{}, func(v *verdict, _ *target) { v.probe = true }, 0, false, true)
-	f("it had waited", target{}, func(v *verdict, x *target) { v.waitsFor = x }, 2, false, false)
-	f("given up", target{givenUp: true}, func(*verdict, *target) {}, 2, false, false)
+	f("accepted", target{}, func(*partOutcome, *target) {}, 2, true, false)
+	f("a probe", target{}, func(v *partOutcome, _ *target) { v.probe = true }, 0, false, true)
+	f("it had waited", target{}, func(v *partOutcome, x *target) { v.waitsFor = x }, 2, false, false)
+	f("given up", target{givenUp: true}, func(*partOutcome, *target) {}, 2, false, false)
 }
 
-// When documents that wait fill a quarter of the bytes in flight.
-func TestRelieve(t *testing.T) {
+// Waiting documents that fill a quarter of the bytes in flight are given up.
+func TestFreeMemory(t *testing.T) {
 	f := func(name string, limit time.Duration, change func(d *dispatcher, x *target), letters, given int) {
 		t.Helper()
 		d := idleDispatcher(t, func(c *Config) { c.InFlightBytes, c.WaitForIndex = 64<<10, limit })
-		d.tally.send(time.Now(), counts{sent: 1000})
+		d.tally.add(time.Now(), counts{sent: 1000})
 		x := waits(d, t.Context(), "app-x", 500, false)
 		change(d, x)
-		d.relieve(time.Now())
-		if lettersMade(d) != letters || d.given != given {
-			t.Errorf("%s: %d dead letters, %d indices given up", name, lettersMade(d), d.given)
+		d.freeMemory(time.Now())
+		if lettersMade(d) != letters || d.givenUp != given {
+			t.Errorf("%s: %d dead letters, %d indices given up", name, lettersMade(d), d.givenUp)
 		}
 	}
 	f("it is full", time.Hour, func(*dispatcher, *target) {}, 500, 1)
 	f("indefinitely", 0, func(*dispatcher, *target) {}, 0, 0)
 	f("in the flood stage", time.Hour, func(_ *dispatcher, x *target) { x.flood = true }, 0, 0)
-	f("a moment after an outage", time.Hour, func(_ *dispatcher, x *target) { x.kept = time.Now() }, 0, 0)
-	f("another has its share only", time.Hour, func(d *dispatcher, _ *target) { waits(d, t.Context(), "app-y", 100, false) }, 500, 1)
+	f("right after an outage", time.Hour, func(_ *dispatcher, x *target) { x.protectedAt = time.Now() }, 0, 0)
+	f("another one has only its share", time.Hour, func(d *dispatcher, _ *target) { waits(d, t.Context(), "app-y", 100, false) }, 500, 1)
 	f("documents that fail, while many others were accepted", time.Hour, func(d *dispatcher, x *target) {
 		waits(d, t.Context(), "app-x", 3, true)
 		x.accepted = enoughOthers
@@ -87,16 +88,16 @@ func TestRelieve(t *testing.T) {
 	f("not full", time.Hour, func(d *dispatcher, _ *target) { d.ix.budget.limit = 1 << 30 }, 0, 0)
 }
 
-// What has nowhere else to go, or of which nothing is blocked, is not given up.
+// Dead letters without a store, and indices without blocked documents, are not given up.
 func TestGiveUp(t *testing.T) {
 	f := func(name, index string, store Store, fails bool, letters, given int) {
 		t.Helper()
 		d := idleDispatcher(t, func(c *Config) { c.Store = store })
 		x := waits(d, t.Context(), index, 1, fails)
 		d.giveUp(x, time.Now(), "test")
-		d.abandonFailing(x, func(*held) bool { return true }, time.Now())
-		if lettersMade(d) != letters || d.given != given {
-			t.Errorf("%s: %d dead letters, %d given up", name, lettersMade(d), d.given)
+		d.abandonFailing(x, func(*delayedPart) bool { return true }, time.Now())
+		if lettersMade(d) != letters || d.givenUp != given {
+			t.Errorf("%s: %d dead letters, %d given up", name, lettersMade(d), d.givenUp)
 		}
 	}
 	f("documents", "app-x", nil, false, 1, 1)
@@ -107,7 +108,7 @@ func TestGiveUp(t *testing.T) {
 	f("dead letters that fail", "app-dead-letter", &brokenStore{}, true, 1, 0)
 }
 
-// What keeps an ended shard waiting becomes dead letters after a minute.
+// Documents that keep an ended shard waiting become dead letters after a minute.
 func TestEndShards(t *testing.T) {
 	now := time.Now()
 	f := func(name string, index string, fails bool, change func(d *dispatcher), want int) {
@@ -124,7 +125,7 @@ func TestEndShards(t *testing.T) {
 	}
 	nothing := func(*dispatcher) {}
 	mostFail := func(d *dispatcher) {
-		d.tally.send(now, counts{sent: enoughSent, failed: enoughSent})
+		d.tally.add(now, counts{sent: enoughSent, failed: enoughSent})
 		d.tally.accepted = now.Add(-time.Second)
 	}
 	f("blocked", "app-x", false, nothing, 1)
@@ -132,7 +133,7 @@ func TestEndShards(t *testing.T) {
 	f("a dead letter", "app-dead-letter", false, nothing, 0)
 	f("not yet", "app-x", false, func(d *dispatcher) { d.ends["shard"] = now.Add(1 - shardEndWait) }, 0)
 	f("another shard", "app-x", false, func(d *dispatcher) { d.ends = map[string]time.Time{"other": now.Add(-time.Hour)} }, 0)
-	f("kept a moment ago", "app-x", false, func(d *dispatcher) { d.targets["app-x"].endKept = now }, 0)
+	f("delayed until just now", "app-x", false, func(d *dispatcher) { d.targets["app-x"].delayedEndsAt = now }, 0)
 	f("most fail", "app-x", true, mostFail, 0)
 	f("most failed", "app-x", true, func(d *dispatcher) {
 		mostFail(d)
@@ -146,7 +147,7 @@ func TestEndShards(t *testing.T) {
 	d.tally.accepted, d.tally.tried = now.Add(-outageAfter), now
 	d.ends["shard"] = now.Add(-time.Hour)
 	if d.endShards(now); d.ends["shard"] != now {
-		t.Errorf("after an outage the wait begins anew: %v", d.ends)
+		t.Errorf("after an outage the wait starts again: %v", d.ends)
 	}
 
 	retries := func(name string, letter bool, accepted time.Time, want int) {
@@ -156,7 +157,7 @@ func TestEndShards(t *testing.T) {
 		if letter {
 			p = p.letter(deadletter.StageIndex, 400, undecided)
 		}
-		d.retries = []retry{{due: now.Add(time.Hour), parts: []*held{rest(p)}}}
+		d.retries = []retry{{due: now.Add(time.Hour), parts: []*delayedPart{delay(p)}}}
 		d.tally.accepted = accepted
 		d.ends["shard"] = now.Add(-shardEndWait)
 		d.endShards(now)
@@ -170,7 +171,7 @@ func TestEndShards(t *testing.T) {
 	retries("a dead letter", true, later, 0)
 }
 
-// A probe is of few documents, and one at a time.
+// A probe has few documents, and only one is under way.
 func TestSendProbe(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	now := time.Now()
@@ -200,7 +201,7 @@ func TestSendProbe(t *testing.T) {
 	}
 }
 
-// Of documents for an index that is given up, one is sent when a probe is due.
+// One of the documents for an index that is given up is sent when a probe is due.
 func TestDivert(t *testing.T) {
 	f := func(name string, probing int, due time.Duration, sent, letters int) {
 		t.Helper()
@@ -224,7 +225,7 @@ func TestDivert(t *testing.T) {
 	f("one is under way", 1, 0, 0, 5)
 }
 
-// A probe that was to go out before its index was given up is one of the others.
+// A probe that was queued before its index was given up is treated like the others.
 func TestDivertQueuedProbe(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	now := time.Now()
@@ -237,7 +238,7 @@ func TestDivertQueuedProbe(t *testing.T) {
 	}
 }
 
-// The end of a shard counts from when it was first told, until it is taken back.
+// The end of a shard counts from when it was first announced, until it is revoked.
 func TestNoteEnd(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	first := time.Now().Add(-time.Hour)
@@ -252,7 +253,7 @@ func TestNoteEnd(t *testing.T) {
 	}
 }
 
-// A set all of whose documents wait counts with all that it takes.
+// A set whose documents all wait counts with its whole size.
 func TestRecount(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 2)
@@ -260,7 +261,7 @@ func TestRecount(t *testing.T) {
 	one, other := p.slice(0, 1), p.slice(1, 2)
 	d.startWaiting(&one, x)
 	if _, waiting, _ := d.ix.budget.state(); waiting != int64(len(one.bytes()))+setCost {
-		t.Errorf("%d bytes wait of one document", waiting)
+		t.Errorf("%d bytes wait for one document", waiting)
 	}
 	d.startWaiting(&other, x)
 	if used, waiting, _ := d.ix.budget.state(); waiting != used {
@@ -268,8 +269,8 @@ func TestRecount(t *testing.T) {
 	}
 }
 
-// A tick drops what another worker has, once per interval, and forgets an index for
-// which nothing waits.
+// A tick drops documents of shards that another worker has, once per interval, and
+// forgets an index for which nothing waits.
 func TestTick(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -288,9 +289,9 @@ func TestTick(t *testing.T) {
 	}
 
 	d = idleDispatcher(t, func(c *Config) { c.InFlightBytes, c.WaitForIndex = 64<<10, 100*time.Hour })
-	d.tally.send(time.Now(), counts{sent: 1000})
+	d.tally.add(time.Now(), counts{sent: 1000})
 	waits(d, t.Context(), "app-x", 500, false)
-	if d.tick(d.ticked.Add(time.Hour)); d.given != 1 {
-		t.Error("what waits fills the memory, and is not given up")
+	if d.tick(d.ticked.Add(time.Hour)); d.givenUp != 1 {
+		t.Error("waiting documents fill the memory and are not given up")
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// idleDispatcher is a dispatcher whose loop does not run.
+// idleDispatcher returns a dispatcher whose loop does not run.
 func idleDispatcher(t *testing.T, change func(*Config)) *dispatcher {
 	t.Helper()
 	cfg := Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Connections: 1, RetryMin: time.Second, RetryMax: 10 * time.Second, RequestTimeout: time.Minute,
-		WaitForIndex: 30 * time.Minute, InFlightBytes: 1 << 30, Log: zerolog.Nop(), Fallback: fallback{},
+		WaitForIndex: 30 * time.Minute, InFlightBytes: 1 << 30, Log: zerolog.Nop(), Fallback: testFallback{},
 	}
 	if change != nil {
 		change(&cfg)
@@ -31,8 +31,8 @@ func idleDispatcher(t *testing.T, change func(*Config)) *dispatcher {
 	return newDispatcher(ix)
 }
 
-// taken is a record that the dispatcher has taken from its inbox, and the outcomes of
-// the whole record, as its owner learns them.
+// taken returns a record that the dispatcher has fetched from its inbox, and the outcomes
+// passed to the record's done function.
 func taken(d *dispatcher, ctx context.Context, first, n int) (p part, outcomes *[]bool) {
 	outcomes = new([]bool)
 	docs := record(nil, first, n)
@@ -42,8 +42,8 @@ func taken(d *dispatcher, ctx context.Context, first, n int) (p part, outcomes *
 	return part{docs: docs, to: n}, outcomes
 }
 
-// What waits long enough is not given up at a moment in which an outage has begun,
-// nor by WAIT_FOR_INDEX=0.
+// Documents that have waited long enough are not given up in an outage, nor with
+// WAIT_FOR_INDEX=0.
 func TestGivenUpOutsideAnOutage(t *testing.T) {
 	f := func(name string, limit time.Duration, change func(d *dispatcher, now time.Time), want int) {
 		t.Helper()
@@ -59,9 +59,9 @@ func TestGivenUpOutsideAnOutage(t *testing.T) {
 			}
 			d.startWaiting(&p, x)
 			if i == 0 {
-				x.blocked = append(x.blocked, rest(p))
+				x.blocked = append(x.blocked, delay(p))
 			} else {
-				x.failing = append(x.failing, retry{due: now.Add(time.Hour), parts: []*held{rest(p)}})
+				x.failing = append(x.failing, retry{due: now.Add(time.Hour), parts: []*delayedPart{delay(p)}})
 			}
 		}
 		change(d, now)
@@ -76,10 +76,10 @@ func TestGivenUpOutsideAnOutage(t *testing.T) {
 	f("nothing is accepted", time.Hour, func(d *dispatcher, now time.Time) {
 		d.tally.accepted, d.tally.tried = now.Add(-2*outageAfter), now
 	}, 0)
-	f("most fail", time.Hour, func(d *dispatcher, now time.Time) { d.tally.send(now, counts{sent: 20, failed: 15}) }, 0)
+	f("most fail", time.Hour, func(d *dispatcher, now time.Time) { d.tally.add(now, counts{sent: 20, failed: 15}) }, 0)
 }
 
-// One probe of a waiting index is under way at a time.
+// Only one probe of a waiting index is under way.
 func TestOneProbeAtATime(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -100,12 +100,12 @@ func TestOneProbeAtATime(t *testing.T) {
 			}
 		}
 		if sent == 0 || sent > 7*probeDocuments {
-			t.Errorf("%d documents that wait were sent in a minute of requests that take 10 s", sent)
+			t.Errorf("%d waiting documents were sent in a minute, with requests that take 10 s", sent)
 		}
 	})
 }
 
-// When a probe is accepted, all that waits is sent, and not a probe at a time.
+// When a probe is accepted, all waiting documents are sent, not probe by probe.
 func TestAllIsSentAfterAProbe(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes, c.RetryMin, c.RetryMax = 64<<20, 5*time.Second, 5*time.Second }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -121,7 +121,7 @@ func TestAllIsSentAfterAProbe(t *testing.T) {
 	})
 }
 
-// A document that an index accepts has those that wait for it tried soon.
+// After an index accepts a document, those that wait for it are tried soon.
 func TestAcceptedDocumentBringsAProbe(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.RetryMin, c.RetryMax = 1000*time.Hour, 1000*time.Hour }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -131,25 +131,26 @@ func TestAcceptedDocumentBringsAProbe(t *testing.T) {
 		v.put("a", old)
 		time.Sleep(3 * time.Second)
 		if v.open("b") > 0 {
-			t.Error("it waits on, though its index accepts documents")
+			t.Error("it still waits although its index accepts documents")
 		}
 	})
 }
 
-// A bare form that its index no longer accepts is settled: its document has a dead letter.
-func TestBareFormIsNoDeadLetter(t *testing.T) {
-	ix := &Indexer{budget: newBudget(1 << 30), cfg: Config{Fallback: fallback{}}}
+// A minimal fallback that its index no longer accepts is finished: its document has a
+// dead letter.
+func TestMinimalFallbackIsFinished(t *testing.T) {
+	ix := &Indexer{budget: newBudget(1 << 30), cfg: Config{Fallback: testFallback{}}}
 	d := newDispatcher(ix)
 	docs := record(nil, 0, 1)
 	settled := 0
 	docs.group = &ackGroup{ctx: context.Background(), pending: 2, done: func(bool) { settled++ }}
 	docs.undecided, docs.bytes = 2, 2*len(docs.Body)
 	p := part{docs: docs, to: 1}
-	letters := d.lettersOf(p.formOf(form{kind: bare}), deadletter.StageBlocked, 0, nil)
+	letters := d.lettersOf(p.withFallback(fallback{kind: minimal}), deadletter.StageBlocked, 0, nil)
 	if len(letters) != 0 || docs.group.pending != 1 {
-		t.Errorf("dead letters %v, %d outcomes to come", fmt.Sprint(letters), docs.group.pending)
+		t.Errorf("dead letters %v, %d outcomes missing", fmt.Sprint(letters), docs.group.pending)
 	}
-	if letters = d.lettersOf(p.formOf(form{kind: plain, reason: undecided}), deadletter.StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
-		t.Errorf("%d dead letters of a plain form", len(letters))
+	if letters = d.lettersOf(p.withFallback(fallback{kind: plain, reason: undecided}), deadletter.StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
+		t.Errorf("%d dead letters of a plain fallback", len(letters))
 	}
 }

@@ -14,7 +14,7 @@ import (
 // The checks behind /healthz and /readyz: whether the dispatcher answers, and whether
 // OpenSearch accepts what is sent.
 
-// Alive asks the dispatcher for a sign of life, until ctx ends.
+// Alive returns an error if the dispatcher does not answer before ctx ends.
 func (ix *Indexer) Alive(ctx context.Context) error {
 	select {
 	case ix.pings <- struct{}{}:
@@ -26,54 +26,56 @@ func (ix *Indexer) Alive(ctx context.Context) error {
 	}
 }
 
-// wrong is a setting that is known to be wrong, and when that was seen.
-type wrong struct {
+// wrongSetting is an error that shows that a setting is wrong, and when it was observed.
+type wrongSetting struct {
 	err error
 	at  time.Time
 }
 
-// wrongLasts is longer than it takes until documents are sent again. What was
-// wrong before says nothing when there has been nothing to send since.
-const wrongLasts = 3 * time.Minute
+// wrongSettingLasts is longer than the longest pause before documents are sent again. An
+// older error has no meaning if nothing was sent since.
+const wrongSettingLasts = 3 * time.Minute
 
-// Ready returns an error while a setting is known to be wrong, the
-// credentials, permissions or address, and while a shard is not read on because
-// its documents or dead letters are accepted nowhere.
+// Ready returns an error while a setting (credentials, permissions or address) is known
+// to be wrong, and while a shard is not read because its documents or dead letters are
+// not accepted anywhere.
 func (ix *Indexer) Ready() error {
-	if wrong := ix.wrong.Load(); wrong != nil && time.Since(wrong.at) < wrongLasts {
+	if wrong := ix.wrongSetting.Load(); wrong != nil && time.Since(wrong.at) < wrongSettingLasts {
 		return wrong.err
 	}
-	if standstill := ix.standstill.Load(); standstill != nil {
-		return *standstill
+	if stalled := ix.stalled.Load(); stalled != nil {
+		return *stalled
 	}
 	return nil
 }
 
-// note takes in what the answer to a request says of the settings: one that is
-// refused, or one of whose documents is, for want of credentials, permission or an
-// index, says that they are wrong; one whose documents are accepted that they are
-// right.
-func (ix *Indexer) note(status int, items []opensearch.Item, err error) {
+// noteSettings records whether a response shows that a setting is wrong. It is wrong if
+// the request, or one of its documents, was refused because credentials, a permission or
+// an index are missing. It is right if a document was accepted.
+func (ix *Indexer) noteSettings(status int, items []opensearch.Item, err error) {
 	isWrong := isWrongSetting(status)
 	for _, item := range items {
-		if isSetting(item.Status) && !isStateOfIndex(item.Error) {
+		if isSettingStatus(item.Status) && !isStateOfIndex(item.Error) {
 			isWrong, status, err = true, item.Status, errors.New(ix.reasons.share(item.Error).String())
 			break
 		}
 	}
 	switch {
 	case isWrong:
-		ix.wrong.Store(&wrong{fmt.Errorf("OpenSearch answers %d: %w", status, err), time.Now()})
-	case slices.ContainsFunc(items, isTaken):
-		ix.wrong.Store(nil)
+		ix.wrongSetting.Store(&wrongSetting{fmt.Errorf("OpenSearch answers %d: %w", status, err), time.Now()})
+	case slices.ContainsFunc(items, isAcceptedItem):
+		ix.wrongSetting.Store(nil)
 	}
 }
 
-// isWrongSetting is isSetting for a whole request, which is well formed.
-func isWrongSetting(status int) bool { return isSetting(status) || status == http.StatusBadRequest }
+// isWrongSetting is isSettingStatus for a whole request. Our requests are well formed, so
+// status 400 also means a wrong setting.
+func isWrongSetting(status int) bool {
+	return isSettingStatus(status) || status == http.StatusBadRequest
+}
 
-// isSetting tells that a status is no fault of documents and does not pass by
-// itself.
-func isSetting(status int) bool {
+// isSettingStatus reports whether a status is caused by a setting: documents are not at
+// fault, and retrying does not help.
+func isSettingStatus(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound
 }

@@ -23,7 +23,7 @@ func TestAlive(t *testing.T) {
 	if ix.Alive(t.Context()) == nil {
 		t.Error("a closed indexer is alive")
 	}
-	// One whose dispatcher is stuck.
+	// An indexer whose dispatcher is stuck.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	stuck := &Indexer{ctx: t.Context(), pings: make(chan struct{})}
@@ -32,8 +32,8 @@ func TestAlive(t *testing.T) {
 	}
 }
 
-// A setting that is known to be wrong makes the indexer unready until OpenSearch
-// takes a document.
+// A setting that is known to be wrong makes the indexer unready until OpenSearch accepts
+// a document.
 func TestReady(t *testing.T) {
 	ix := new(Indexer)
 	f := func(want string, status int, err error, items ...int) {
@@ -42,7 +42,7 @@ func TestReady(t *testing.T) {
 		for _, status := range items {
 			results = append(results, opensearch.Item{Status: status, Error: &opensearch.Cause{Type: "type", Reason: "because"}})
 		}
-		ix.note(status, results, err)
+		ix.noteSettings(status, results, err)
 		got := ix.Ready()
 		if want == "" && got != nil || want != "" && (got == nil || !strings.Contains(got.Error(), want)) {
 			t.Errorf("after %d, %v, %v: %v, want %q", status, err, items, got, want)
@@ -63,18 +63,18 @@ func TestReady(t *testing.T) {
 	f("403: type: because", http.StatusOK, nil, 403)
 }
 
-// A wrong setting is forgotten when nothing was sent for long.
+// A wrong setting is forgotten when nothing was sent for a long time.
 func TestReadyAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ix := new(Indexer)
-		ix.note(http.StatusForbidden, nil, errors.New("because"))
-		time.Sleep(wrongLasts - time.Second)
+		ix.noteSettings(http.StatusForbidden, nil, errors.New("because"))
+		time.Sleep(wrongSettingLasts - time.Second)
 		if ix.Ready() == nil {
 			t.Error("ready when documents are about to be sent again")
 		}
 		time.Sleep(time.Second)
 		if err := ix.Ready(); err != nil {
-			t.Errorf("nothing was sent for %s: %v", wrongLasts, err)
+			t.Errorf("nothing was sent for %s: %v", wrongSettingLasts, err)
 		}
 	})
 }

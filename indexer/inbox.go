@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// inbox is what callers have put in and the dispatcher has not taken up yet. It
-// wakes the dispatcher only when there is enough for it to act upon: waking it for
-// each record would be a good part of a record's cost.
+// inbox holds parts that callers have put in and the dispatcher has not fetched yet. It
+// wakes the dispatcher only when there is enough to act on: waking it for each record
+// would be a considerable part of a record's cost.
 type inbox struct {
-	bell chan struct{} // rung when there is enough
+	bell chan struct{} // signaled when the threshold is reached
 
 	mu     sync.Mutex
 	parts  []part
-	times  []time.Time // when each came in
+	times  []time.Time // when each arrived
 	amount amount
-	enough amount // for the dispatcher
+	enough amount // at which the dispatcher is woken
 }
 
-// amount is of documents.
+// amount is a size and a number of documents.
 type amount struct{ bytes, count int }
 
-// Amounts that the dispatcher waits for.
+// Thresholds of the dispatcher.
 var (
 	anything = amount{}
 	never    = amount{math.MaxInt, math.MaxInt}
@@ -51,19 +51,19 @@ func (b *inbox) ring() {
 	}
 }
 
-// take empties it into the dispatcher's queue.
-func (b *inbox) take(enqueue func(part, time.Time)) {
+// drain passes all parts to the dispatcher's queue.
+func (b *inbox) drain(enqueue func(part, time.Time)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, p := range b.parts {
 		enqueue(p, b.times[i])
 	}
-	clear(b.parts) // else it keeps their documents in memory
+	clear(b.parts) // otherwise it keeps their documents in memory
 	b.parts, b.times, b.amount = b.parts[:0], b.times[:0], amount{}
 }
 
-// wait has the bell ring when so much is there, at once if it is.
-func (b *inbox) wait(enough amount) {
+// wakeAt wakes the dispatcher when the inbox reaches a threshold, at once if it has.
+func (b *inbox) wakeAt(enough amount) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.enough = enough

@@ -27,18 +27,18 @@ func TestInboxWakes(t *testing.T) {
 			}
 		}
 		n := 0
-		b.take(func(p part, at time.Time) {
+		b.drain(func(p part, at time.Time) {
 			if n += p.to - p.from; at.IsZero() {
-				t.Errorf("%s: came in at no time", name)
+				t.Errorf("%s: has no arrival time", name)
 			}
 		})
 		if n != 3 || b.amount != anything || len(b.parts) > 0 || b.parts[:1][0].docs != nil {
-			t.Errorf("%s: %d documents were taken, %+v is left", name, n, b.amount)
+			t.Errorf("%s: %d documents were fetched, %+v is left", name, n, b.amount)
 		}
 	}
 	wait := func(enough amount) func(*inbox) {
 		return func(b *inbox) {
-			b.wait(enough)
+			b.wakeAt(enough)
 			b.put(three)
 		}
 	}
@@ -47,26 +47,26 @@ func TestInboxWakes(t *testing.T) {
 	f("for bytes", true, wait(amount{300, 10}))
 	f("for more", false, wait(amount{301, 4}))
 	f("for nothing", false, wait(never))
-	f("for what was there before", true, func(b *inbox) {
+	f("for documents that arrived before", true, func(b *inbox) {
 		wait(never)(b)
-		b.wait(amount{300, 10})
+		b.wakeAt(amount{300, 10})
 	})
-	f("for more than was there before", false, func(b *inbox) {
+	f("for more than arrived before", false, func(b *inbox) {
 		wait(never)(b)
-		b.wait(amount{301, 4})
+		b.wakeAt(amount{301, 4})
 	})
 	b := newInbox()
-	b.wait(anything)
+	b.wakeAt(anything)
 	select {
 	case <-b.bell:
-		t.Error("woken for nothing")
+		t.Error("woken without documents")
 	default:
 	}
-	b.wait(never)
-	b.put(part{docs: docs, form: &form{kind: letter, keep: largeForm}, to: 1})
+	b.wakeAt(never)
+	b.put(part{docs: docs, fallback: &fallback{kind: letter, keep: largeFallback}, to: 1})
 	select {
 	case <-b.bell:
 	default:
-		t.Error("not woken for a large form, which goes beside the others")
+		t.Error("not woken for a large fallback, which is sent separately")
 	}
 }

@@ -15,45 +15,45 @@ import (
 	"logsluice/opensearch"
 )
 
-// Indexer from outside: its configuration, Put, and Close.
+// The indexer as callers see it: its configuration, Put and Close.
 
 // Config bounds the batches and the work in flight.
 type Config struct {
-	// Prefix of the index names, for the dead-letter index.
+	// Prefix of the index names. The dead-letter index has it too.
 	Prefix string
-	// BatchBytes and BatchDocuments end a batch: the size of the request's body
-	// in bytes, and its number of documents. OpenSearch works best with
-	// 5 to 15 MB.
+	// BatchBytes and BatchDocuments end a batch: the size of the request's body in bytes,
+	// and its number of documents. OpenSearch works best with 5 to 15 MB.
 	BatchBytes     int
 	BatchDocuments int
-	// Linger is how long a document waits at the most for its batch to fill.
+	// Linger is how long at most a document waits for its batch to fill.
 	Linger time.Duration
-	// Connections is how many requests run at once, at the most: fewer while
+	// Connections is the maximum number of concurrent requests. There are fewer while
 	// OpenSearch pushes back or is slow.
 	Connections int
-	// RequestTimeout bounds one request. What it cuts off is sent again.
+	// RequestTimeout bounds one request. Documents of a request that times out are sent
+	// again.
 	RequestTimeout time.Duration
-	// RetryMin and RetryMax bound the pause before documents are sent again:
-	// at random from 0 to RetryMin, doubling with each attempt up to RetryMax.
+	// RetryMin and RetryMax bound the pause before documents are sent again. It is
+	// random, from 0 to RetryMin, which doubles with each attempt up to RetryMax.
 	RetryMin, RetryMax time.Duration
-	// Gzip compresses the requests' bodies.
+	// Gzip compresses request bodies.
 	Gzip bool
-	// NoIDs is for an OpenSearch that takes no ids from outside: the documents
-	// have none, and so have the dead letters.
+	// NoIDs is for an OpenSearch that does not accept ids from clients: documents and
+	// dead letters are sent without ids.
 	NoIDs bool
-	// InFlightBytes bounds the memory of documents without an outcome, in the whole
-	// process: what does not fit waits in Reserve.
+	// InFlightBytes bounds the memory of documents without an outcome in the whole
+	// process. Reserve waits for documents that do not fit.
 	InFlightBytes int64
 	// WaitForIndex is how long documents wait for an index that does not accept them
-	// until they become dead letters, outages not counted; 0 waits indefinitely.
+	// before they become dead letters, not counting outages. 0 waits indefinitely.
 	WaitForIndex time.Duration
-	// Store keeps dead letters that their index has refused for as long; nil if they
-	// are to wait.
+	// Store keeps dead letters that their index has refused for as long. If it is nil,
+	// they wait.
 	Store Store
-	// Remedy returns what to do about the error of a request, for the log, "" if that is
+	// Remedy returns what to do about a request's error, for the log, or "" if that is
 	// not known. It may be nil.
 	Remedy func(error) string
-	// Fallback makes what can be indexed of a document that is refused.
+	// Fallback makes simpler versions of documents that are refused.
 	Fallback Fallback
 	Registry prometheus.Registerer
 	Log      zerolog.Logger
@@ -73,7 +73,7 @@ func (c Config) check() error {
 		{"bytes in flight above 0", c.InFlightBytes > 0},
 		{"a wait for an index of 0 or more", c.WaitForIndex >= 0},
 		{"a fallback for refused documents", c.Fallback != nil},
-		{"retry pauses above 0, the greatest not below the least", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
+		{"retry pauses above 0, the maximum not below the minimum", c.RetryMin > 0 && c.RetryMax >= c.RetryMin},
 	} {
 		if !bound.ok {
 			return errors.New("the indexer needs " + bound.name)
@@ -82,9 +82,8 @@ func (c Config) check() error {
 	return nil
 }
 
-// Indexer sends documents until each has its outcome: it is indexed, found already
-// there, or kept as a dead letter. What bounds the work is that Reserve and Begin
-// let no more in.
+// Indexer sends documents until each has its outcome: indexed, already present, or kept
+// as a dead letter. Reserve and Begin bound the work in flight.
 type Indexer struct {
 	cfg     Config
 	client  opensearch.Client
@@ -94,24 +93,24 @@ type Indexer struct {
 	aliases aliases
 
 	retriesLog, refusedLog, lettersLog, storeLog sampled
-	requests                                     statelog.Changes // whether they are answered
+	requests                                     statelog.Changes // whether requests are answered
 
 	inbox   *inbox
-	results chan result            // requests saying what became of their documents
-	ends    chan shardEnd          // shards that are read to their ends
-	pings   chan struct{}          // taken by the dispatcher when it is alive
-	asks    chan func(*dispatcher) // called by the dispatcher
+	results chan result            // results of requests
+	ends    chan shardEnd          // shards that are read to their end
+	pings   chan struct{}          // received by the dispatcher while it is alive
+	queries chan func(*dispatcher) // functions that the dispatcher calls
 
-	watchers   sync.Map    // by shard: what is called to have it read again later
-	watched    atomic.Bool // some index does not accept documents
-	wrong      atomic.Pointer[wrong]
-	standstill atomic.Pointer[error]
-	ctx        context.Context // ends at Close
-	cancel     context.CancelFunc
-	running    sync.WaitGroup
+	watchers     sync.Map    // by shard: the function that drops the shard to read it again later
+	watched      atomic.Bool // whether any index does not accept documents
+	wrongSetting atomic.Pointer[wrongSetting]
+	stalled      atomic.Pointer[error]
+	ctx          context.Context // canceled by Close
+	cancel       context.CancelFunc
+	running      sync.WaitGroup
 }
 
-// New starts an indexer; Close ends it.
+// New starts an indexer. Close stops it.
 func New(cfg Config, client opensearch.Client) (*Indexer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -127,7 +126,7 @@ func New(cfg Config, client opensearch.Client) (*Indexer, error) {
 		ctx:     ctx,
 		cancel:  cancel,
 		pings:   make(chan struct{}),
-		asks:    make(chan func(*dispatcher)),
+		queries: make(chan func(*dispatcher)),
 	}
 	if err := errors.Join(ix.metrics.register(cfg.Registry, ix.budget), cfg.Registry.Register(newOldestDocuments(ix))); err != nil {
 		cancel()
@@ -137,11 +136,11 @@ func New(cfg Config, client opensearch.Client) (*Indexer, error) {
 	return ix, nil
 }
 
-// Put accepts documents, for which bytes are reserved. done is called from another
-// goroutine, once, and must not block: settled reports whether each of them is
-// indexed, found already there, or kept as a dead letter. When ctx ends, what fails
-// is not sent again, and done reports false. After an error, which says that the
-// indexer is closed, done is not called. The reservation is released in any case.
+// Put accepts documents for which bytes were reserved. done is called once, from another
+// goroutine, and must not block. settled reports whether each document was indexed,
+// already present, or kept as a dead letter. After ctx ends, failed documents are not
+// sent again and settled is false. Put returns an error if the indexer is closed; done is
+// not called then. The reservation is released in any case.
 func (ix *Indexer) Put(ctx context.Context, docs *Documents, reserved int64, done func(settled bool)) error {
 	shard := docs.source.Shard
 	if docs.Len() == 0 {
@@ -152,29 +151,29 @@ func (ix *Indexer) Put(ctx context.Context, docs *Documents, reserved int64, don
 	}
 	docs.group = &ackGroup{ctx: ctx, put: time.Now(), done: done, pending: docs.Len()}
 	docs.reserved, docs.undecided, docs.bytes = reserved, docs.Len(), len(docs.Body)
-	if docs.form != nil {
+	if docs.fallback != nil {
 		ix.reportLetter(docs)
 	}
 	if ix.ctx.Err() != nil {
 		ix.budget.add(shard, -reserved)
 		return errors.New("put documents: the indexer is closed")
 	}
-	ix.inbox.put(part{docs: docs, to: docs.Len(), form: docs.form})
+	ix.inbox.put(part{docs: docs, to: docs.Len(), fallback: docs.fallback})
 	return nil
 }
 
-// reportLetter logs what of a record becomes a dead letter.
+// reportLetter logs that a record, or a part of it, becomes a dead letter.
 func (ix *Indexer) reportLetter(docs *Documents) {
 	leftOut, ok := ix.lettersLog.allow()
 	if !ok {
 		return
 	}
-	of := docs.form.letter
+	of := docs.fallback.letter
 	ix.cfg.Log.Error().Str("shard", docs.source.Shard).Str("sequence_number", docs.source.SequenceNumber).
 		Str("stage", of.Stage).Str("error", of.Cause.Reason).Int("lines_left_out", leftOut).Msg("record kept as a dead letter")
 }
 
-// Close ends the work at once. Documents without a verdict get none.
+// Close stops the indexer immediately. Documents without an outcome get none.
 func (ix *Indexer) Close() {
 	ix.cancel()
 	ix.running.Wait()

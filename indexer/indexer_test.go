@@ -29,11 +29,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeBulk is a _bulk endpoint for the answers that a real node cannot be made
-// to give at will. judge decides the status and error of each create.
+// fakeBulk is a _bulk endpoint for responses that a real node cannot easily be made to
+// return. item returns the status and error type of each create.
 type fakeBulk struct {
-	judge func(index, id, source string) (status int, kind string)
-	// answer takes over a whole request when it returns true.
+	item func(index, id, source string) (status int, kind string)
+	// answer handles a whole request if it returns true.
 	answer func(w http.ResponseWriter, body string) bool
 
 	mu       sync.Mutex
@@ -77,8 +77,8 @@ func (f *fakeBulk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		key, source := action.Create.Index+"/"+action.Create.ID, lines.Text()
 		f.attempts[key]++
 		status, kind := http.StatusCreated, ""
-		if f.judge != nil {
-			status, kind = f.judge(action.Create.Index, action.Create.ID, source)
+		if f.item != nil {
+			status, kind = f.item(action.Create.Index, action.Create.ID, source)
 		}
 		if _, exists := f.created[key]; exists && status == http.StatusCreated {
 			status, kind = http.StatusConflict, "version_conflict_engine_exception"
@@ -104,7 +104,7 @@ func (f *fakeBulk) documents() map[string]string {
 	return documents
 }
 
-// start runs an indexer against a fake endpoint.
+// start returns a running indexer for a fake endpoint.
 func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	t.Helper()
 	fake.created, fake.attempts = make(map[string]string), make(map[string]int)
@@ -113,7 +113,7 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	cfg := Config{
 		Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 5 * time.Millisecond, Connections: 2,
 		RequestTimeout: 5 * time.Second, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, InFlightBytes: 64 << 20, WaitForIndex: time.Hour,
-		Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{},
+		Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: testFallback{},
 	}
 	if change != nil {
 		change(&cfg)
@@ -131,23 +131,23 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 	return ix
 }
 
-// fallback makes what its names say.
-type fallback struct{}
+// testFallback marks its results by name.
+type testFallback struct{}
 
-func (fallback) Plain(dst, source, _, _ []byte, kind, reason string) []byte {
+func (testFallback) Plain(dst, source, _, _ []byte, kind, reason string) []byte {
 	return fmt.Appendf(dst, `{"plain":%q,"why":%q,"of":%s}`, kind, reason, source)
 }
 
-func (fallback) Bare(dst, _, _, _ []byte) []byte { return append(dst, `{"bare":true}`...) }
+func (testFallback) Minimal(dst, _, _, _ []byte) []byte { return append(dst, `{"minimal":true}`...) }
 
-// Core finds the message of the documents that record makes.
-func (fallback) Core(source []byte) (timestamp, message []byte) {
+// Core returns the message of the documents that record makes.
+func (testFallback) Core(source []byte) (timestamp, message []byte) {
 	_, rest, _ := bytes.Cut(source, []byte(`"message":"`))
 	text, _, _ := bytes.Cut(rest, []byte{'"'})
 	return []byte(`"2018-12-10T00:00:00Z"`), quoted(text)
 }
 
-// record makes the documents of one record with the ids first, first+1, ….
+// record returns the documents of one record with the ids first, first+1, and so on.
 func record(ix *Indexer, first, n int) *Documents {
 	docs := NewDocuments(Source{Stream: "stream", Shard: "shard", SequenceNumber: fmt.Sprint(first)}, 0)
 	docs.From(Origin{[]byte(`"owner"`), []byte(`"/g"`), []byte(`"s"`)})
@@ -158,7 +158,7 @@ func record(ix *Indexer, first, n int) *Documents {
 	return docs
 }
 
-// put hands records over and waits for all their verdicts.
+// put passes records to the indexer and waits for all their outcomes.
 func put(t *testing.T, ix *Indexer, records ...*Documents) {
 	t.Helper()
 	var done sync.WaitGroup
@@ -167,7 +167,7 @@ func put(t *testing.T, ix *Indexer, records ...*Documents) {
 		done.Add(1)
 		if err := ix.Put(t.Context(), docs, 0, func(settled bool) {
 			if !settled {
-				t.Error("done without all verdicts")
+				t.Error("done was called without all outcomes")
 			}
 			calls.Add(1)
 			done.Done()
@@ -176,7 +176,7 @@ func put(t *testing.T, ix *Indexer, records ...*Documents) {
 		}
 	}
 	wait(t, &done)
-	time.Sleep(5 * time.Millisecond) // a second call of a done would come here
+	time.Sleep(5 * time.Millisecond) // a second call of done would happen here
 	if calls.Load() != int64(len(records)) {
 		t.Errorf("done was called %d times for %d records", calls.Load(), len(records))
 	}
@@ -189,7 +189,7 @@ func wait(t *testing.T, done *sync.WaitGroup) {
 	select {
 	case <-finished:
 	case <-time.After(2 * time.Minute):
-		t.Fatal("no verdict in time")
+		t.Fatal("no outcome in time")
 	}
 }
 
@@ -209,7 +209,7 @@ func TestPutIndexesEachDocumentOnce(t *testing.T) {
 	for i := range 50 {
 		records = append(records, record(ix, i*100, 1+i*2))
 	}
-	records = append(records, record(ix, 0, 0)) // a record without documents is done at once
+	records = append(records, record(ix, 0, 0)) // done is called at once for a record without documents
 	put(t, ix, records...)
 	documents := fake.documents()
 	if want := 50 * 50; len(documents) != want {
@@ -221,7 +221,7 @@ func TestPutIndexesEachDocumentOnce(t *testing.T) {
 			t.Errorf("%s: %s", key, source)
 		}
 	}
-	// The same again adds nothing, and a conflict is success.
+	// The same records again add nothing: a conflict is a success.
 	put(t, ix, record(ix, 4900, 99))
 	if again := fake.documents(); len(again) != len(documents) {
 		t.Errorf("%d documents after a re-delivery", len(again))
@@ -256,20 +256,19 @@ func TestBatchBounds(t *testing.T) {
 	}
 	f("documents", func(c *Config) { c.BatchDocuments = 7 }, 7)
 	f("bytes", func(c *Config) { c.BatchBytes = 10 * one }, 10)
-	f("bytes that no documents fill", func(c *Config) { c.BatchBytes = 10*one + one/2 }, 10)
-	f("less bytes than one document", func(c *Config) { c.BatchBytes = 1 }, 1)
+	f("bytes that documents do not fill exactly", func(c *Config) { c.BatchBytes = 10*one + one/2 }, 10)
+	f("fewer bytes than one document", func(c *Config) { c.BatchBytes = 1 }, 1)
 }
 
-// A document goes at once when nothing is under way. Those that come while a
-// request is under way wait for each other until it is answered, for as long as
-// the linger allows.
+// A document is sent at once when no request is under way. Documents that arrive during a
+// request wait for each other until the response, but at most for the linger.
 func TestLinger(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name string, linger, answer time.Duration, least, most time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
 			ix := start(t, fake, func(c *Config) { c.Linger = linger; c.Connections = 4 })
-			put(t, ix, record(ix, 1000, 1), record(ix, 1001, 1)) // two connections are allowed after it
+			put(t, ix, record(ix, 1000, 1), record(ix, 1001, 1)) // then two connections are allowed
 			var first atomic.Bool
 			fake.answer = func(http.ResponseWriter, string) bool {
 				if !first.Swap(true) {
@@ -286,7 +285,7 @@ func TestLinger(t *testing.T) {
 			}
 			for !first.Load() {
 				if time.Sleep(time.Millisecond); time.Since(began) > linger/2 {
-					t.Fatal("a document waits though nothing is under way")
+					t.Fatal("a document waits although nothing is under way")
 				}
 			}
 			var records []*Documents
@@ -303,18 +302,18 @@ func TestLinger(t *testing.T) {
 			}
 		})
 	}
-	f("until the answer", 3*time.Second, 300*time.Millisecond, 250*time.Millisecond, 2*time.Second)
+	f("until the response", 3*time.Second, 300*time.Millisecond, 250*time.Millisecond, 2*time.Second)
 	f("until the linger ends", 300*time.Millisecond, 3*time.Second, 250*time.Millisecond, 2*time.Second)
 }
 
-// Only what failed is sent again, and what failed for good becomes a dead
-// letter; neighbours are not held up.
-func TestVerdicts(t *testing.T) {
+// Only failed documents are sent again, and permanently refused ones become dead letters.
+// Other documents of the record are not delayed.
+func TestOutcomesOfDocuments(t *testing.T) {
 	f := func(name string, status int, kind string, wantAttempts int, wantPlain bool) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
 			ix := start(t, fake, nil)
-			fake.judge = func(index, id, _ string) (int, string) {
+			fake.item = func(index, id, _ string) (int, string) {
 				if id == "3" && fake.attempts[index+"/3"] < wantAttempts {
 					return status, kind
 				}
@@ -333,7 +332,7 @@ func TestVerdicts(t *testing.T) {
 			}
 			for _, id := range []string{"2", "4"} {
 				if got := fake.attempts["app-2018-12-10/"+id]; got != 1 {
-					t.Errorf("its neighbour %s was sent %d times", id, got)
+					t.Errorf("document %s next to it was sent %d times", id, got)
 				}
 			}
 			for key, source := range fake.documents() {
@@ -353,25 +352,25 @@ func TestVerdicts(t *testing.T) {
 	f("block", 403, "cluster_block_exception", 3, false)
 	f("forbidden", 403, "security_exception", 3, false)
 	f("no index", 404, "index_not_found_exception", 3, false)
-	f("nothing of something", 404, "resource_not_found_exception", 3, false)
+	f("another resource is missing", 404, "resource_not_found_exception", 3, false)
 	f("closed", 400, "index_closed_exception", 3, false)
-	f("no room for a new index", 400, "validation_exception", 3, false)
+	f("too many shards for a new index", 400, "validation_exception", 3, false)
 	f("mapping", 400, "mapper_parsing_exception", 2, true)
 	f("field limit", 400, "illegal_argument_exception", 2, true)
 }
 
-// What is refused in its plain form too is kept as a dead letter, and its bare
-// form goes beside, which may be refused. Neighbours go on meanwhile.
-func TestRefusedInEachForm(t *testing.T) {
+// A document whose plain fallback is refused too is kept as a dead letter. Its minimal
+// fallback is sent as well and may be refused. Other documents continue.
+func TestRefusedInEachFallback(t *testing.T) {
 	f := func(name string, bareStatus int, want string) {
 		t.Run(name, func(t *testing.T) {
 			fake := &fakeBulk{}
 			ix := start(t, fake, nil)
-			fake.judge = func(_, id, source string) (int, string) {
+			fake.item = func(_, id, source string) (int, string) {
 				switch {
 				case id != "3":
 					return http.StatusCreated, ""
-				case source == `{"bare":true}`:
+				case source == `{"minimal":true}`:
 					return bareStatus, "bare_exception"
 				case strings.HasPrefix(source, `{"plain"`):
 					return http.StatusBadRequest, "plain_exception"
@@ -383,7 +382,7 @@ func TestRefusedInEachForm(t *testing.T) {
 			if got := documents["app-2018-12-10/3"]; got != want {
 				t.Errorf("indexed as %q", got)
 			}
-			if len(documents) != 10+len(want)/len(`{"bare":true}`) {
+			if len(documents) != 10+len(want)/len(`{"minimal":true}`) {
 				t.Errorf("%d documents", len(documents))
 			}
 			for key, source := range documents {
@@ -397,17 +396,17 @@ func TestRefusedInEachForm(t *testing.T) {
 			}
 		})
 	}
-	f("bare", http.StatusCreated, `{"bare":true}`)
-	f("not even bare", http.StatusBadRequest, "")
-	f("its index is blocked meanwhile", http.StatusForbidden, "")
-	f("bare, and a failure", http.StatusInternalServerError, "")
+	f("minimal", http.StatusCreated, `{"minimal":true}`)
+	f("minimal refused", http.StatusBadRequest, "")
+	f("its index becomes blocked", http.StatusForbidden, "")
+	f("minimal fails", http.StatusInternalServerError, "")
 }
 
-// What is no longer its caller's is not sent again.
-func TestGivenUp(t *testing.T) {
+// Documents whose context has ended are not sent again.
+func TestCanceled(t *testing.T) {
 	fake := &fakeBulk{}
 	var attempts atomic.Int64
-	fake.judge = func(_, id, _ string) (int, string) {
+	fake.item = func(_, id, _ string) (int, string) {
 		if id == "3" {
 			attempts.Add(1)
 			return http.StatusTooManyRequests, "busy"
@@ -427,17 +426,17 @@ func TestGivenUp(t *testing.T) {
 	select {
 	case settled := <-done:
 		if settled {
-			t.Error("settled without a verdict")
+			t.Error("settled without an outcome")
 		}
 	case <-time.After(2 * time.Minute):
-		t.Fatal("it goes on")
+		t.Fatal("done is not called")
 	}
 	if n := len(fake.documents()); n != 4 {
 		t.Errorf("%d documents", n)
 	}
 }
 
-// Compressed bodies arrive as they are without compression.
+// Compressed bodies have the same content as uncompressed ones.
 func TestGzip(t *testing.T) {
 	fake := &fakeBulk{}
 	ix := start(t, fake, func(c *Config) { c.Gzip = true })
@@ -455,8 +454,8 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// Requests run one at a time at first, then more, never more than allowed; and
-// an OpenSearch that refuses more than two at once is soon spared.
+// Requests first run one at a time, then more, but never more than allowed. An OpenSearch
+// that refuses more than two concurrent requests soon gets fewer.
 func TestConcurrencyAdapts(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name string, room int64) {
@@ -484,15 +483,15 @@ func TestConcurrencyAdapts(t *testing.T) {
 				t.Errorf("%d documents", n)
 			}
 			if room >= 8 && (most.Load() < 6 || most.Load() > 8) || room < 8 && refused.Load() > all.Load()/3 {
-				t.Errorf("at most %d at once, %d of %d refused", most.Load(), refused.Load(), all.Load())
+				t.Errorf("at most %d concurrent, %d of %d refused", most.Load(), refused.Load(), all.Load())
 			}
 		})
 	}
-	f("room for all", 100)
-	f("room for two", 2)
+	f("accepts all", 100)
+	f("accepts two", 2)
 }
 
-// Where ids are not taken, dead letters have none.
+// Without ids for documents, dead letters have none either.
 func TestDeadLetterWithoutID(t *testing.T) {
 	var body string
 	fake := &fakeBulk{answer: func(w http.ResponseWriter, b string) bool {
@@ -507,7 +506,7 @@ func TestDeadLetterWithoutID(t *testing.T) {
 	}
 }
 
-// A whole request that fails is sent again until it succeeds.
+// A request that fails as a whole is sent again until it succeeds.
 func TestRequestFailures(t *testing.T) {
 	var silent chan struct{} // of a server that does not answer
 	f := func(name string, fail func(w http.ResponseWriter)) {
@@ -541,7 +540,7 @@ func TestRequestFailures(t *testing.T) {
 	status := func(code int) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { http.Error(w, "no", code) }
 	}
-	// Else the documents would be taken for the fault.
+	// Otherwise the documents would be considered the cause.
 	f("400 of a proxy", status(400))
 	f("400 of OpenSearch", func(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusBadRequest)
@@ -553,18 +552,18 @@ func TestRequestFailures(t *testing.T) {
 	f("503", status(503))
 	f("401", status(401))
 	f("403", status(403))
-	f("no JSON", func(w http.ResponseWriter) { io.WriteString(w, "<html>") })
+	f("invalid JSON", func(w http.ResponseWriter) { io.WriteString(w, "<html>") })
 	f("too few items", func(w http.ResponseWriter) { io.WriteString(w, `{"errors":false,"items":[{"create":{"status":201}}]}`) })
 	f("item without status", func(w http.ResponseWriter) {
 		io.WriteString(w, `{"errors":false,"items":[`+strings.Repeat(`{"create":{}},`, 9)+`{"create":{}}]}`)
 	})
 	f("connection cut", func(w http.ResponseWriter) { panic(http.ErrAbortHandler) })
-	f("no answer", func(http.ResponseWriter) { <-silent })
+	f("no response", func(http.ResponseWriter) { <-silent })
 }
 
-// When OpenSearch answers again, what waits for it goes at once; what it refused
-// for a time waits on.
-func TestBackAgain(t *testing.T) {
+// When OpenSearch answers again, documents delayed by its failure are sent at once.
+// Refused documents keep waiting.
+func TestReachableAgain(t *testing.T) {
 	fake := &fakeBulk{}
 	var away atomic.Bool
 	var attempts atomic.Int64
@@ -578,7 +577,7 @@ func TestBackAgain(t *testing.T) {
 		}
 		return false
 	}
-	fake.judge = func(_, id, _ string) (int, string) {
+	fake.item = func(_, id, _ string) (int, string) {
 		if id == "1000" {
 			return http.StatusForbidden, "cluster_block_exception"
 		}
@@ -589,7 +588,7 @@ func TestBackAgain(t *testing.T) {
 	done.Add(3)
 	for i := range 3 {
 		away.Store(i < 2)
-		if i == 2 { // refused for a time, before the others come
+		if i == 2 { // refused, before the others are put
 			if err := ix.Put(t.Context(), record(ix, 1000, 1), 0, func(bool) {}); err != nil {
 				t.Fatal(err)
 			}
@@ -604,12 +603,12 @@ func TestBackAgain(t *testing.T) {
 	}
 	wait(t, &done)
 	if n := attempts.Load(); n != 1 {
-		t.Errorf("what was refused for a time was sent %d times", n)
+		t.Errorf("the refused document was sent %d times", n)
 	}
 }
 
-// A request that fails by itself, while others do well, has its pauses all the same.
-func TestFailsByItself(t *testing.T) {
+// A request that keeps failing while others succeed still waits between attempts.
+func TestFailsWhileOthersSucceed(t *testing.T) {
 	var failures atomic.Int64
 	fake := &fakeBulk{answer: func(w http.ResponseWriter, body string) bool {
 		if strings.Contains(body, `"m1000"`) {
@@ -630,12 +629,12 @@ func TestFailsByItself(t *testing.T) {
 		put(t, ix, record(ix, 10*i, 10))
 	}
 	time.Sleep(50 * time.Millisecond)
-	if n := failures.Load(); n != 2 { // once more when others do well
+	if n := failures.Load(); n != 2 { // once more when others succeed
 		t.Errorf("it was sent %d times", n)
 	}
 }
 
-// An answer that is lost after the request was applied doubles nothing.
+// A response that is lost after the request was applied causes no duplicates.
 func TestAppliedAndLost(t *testing.T) {
 	fake := &fakeBulk{}
 	ix := start(t, fake, nil)
@@ -656,8 +655,8 @@ func TestAppliedAndLost(t *testing.T) {
 	}
 }
 
-// A request that is too large is halved until it fits; the one document that
-// never fits becomes a dead letter, whose payload is cut until that one fits.
+// A request that is too large is halved until it fits. A single document that never fits
+// becomes a dead letter, whose payload is cut until the letter fits.
 func TestTooLarge(t *testing.T) {
 	const limit = 2000
 	f := func(name string, refuse func(w http.ResponseWriter, size int)) {
@@ -667,8 +666,7 @@ func TestTooLarge(t *testing.T) {
 	f("for a node's memory", func(w http.ResponseWriter, size int) { refuseForPressure(w, 0, size, limit) })
 }
 
-// refuseForPressure answers as a node does that holds so much and would hold
-// more than it may.
+// refuseForPressure responds like a node whose indexing memory is used up.
 func refuseForPressure(w http.ResponseWriter, held, size, most int) {
 	w.WriteHeader(http.StatusTooManyRequests)
 	fmt.Fprintf(w, `{"error":{"root_cause":[],"type":"rejected_execution_exception","reason":"rejected execution of coordinating operation `+
@@ -692,7 +690,7 @@ func testTooLarge(t *testing.T, limit int, refuse func(w http.ResponseWriter, si
 	found := 0
 	for key, source := range fake.documents() {
 		if !strings.HasPrefix(key, "app-dead-letter/") {
-			if found++; (source == `{"bare":true}`) != strings.HasSuffix(key, "/big") {
+			if found++; (source == `{"minimal":true}`) != strings.HasSuffix(key, "/big") {
 				t.Errorf("%s: %s", key, source)
 			}
 			continue
@@ -716,7 +714,7 @@ func TestDeadLetter(t *testing.T) {
 	source := Source{Stream: "stream", Shard: "shard-1", SequenceNumber: "7"}
 	var done sync.WaitGroup
 	payloads := []string{"not gzip", "\xff\xfe\x00binary"}
-	for range 2 { // a re-delivery doubles nothing
+	for range 2 { // a re-delivery causes no duplicates
 		for _, payload := range payloads {
 			done.Add(1)
 			letter := NewDeadLetter(Record{Source: source, LogGroup: "/g"}, deadletter.StageInflate, io.ErrUnexpectedEOF, []byte(payload))
@@ -749,7 +747,7 @@ func TestDeadLetter(t *testing.T) {
 	}
 }
 
-// A payload longer than a string may be is cut from the start, and says so.
+// A payload longer than a string may be is cut from the start and marked as truncated.
 func TestDeadLetterTooLong(t *testing.T) {
 	localtest.Volume(t)
 	fake := &fakeBulk{}
@@ -768,11 +766,11 @@ func TestDeadLetterTooLong(t *testing.T) {
 	}
 }
 
-// A dead letter that is refused is held and sent again, never passed over.
+// A refused dead letter is kept and sent again, never skipped.
 func TestDeadLetterRefused(t *testing.T) {
 	fake := &fakeBulk{}
 	var refusals atomic.Int64
-	fake.judge = func(index, _, _ string) (int, string) {
+	fake.item = func(index, _, _ string) (int, string) {
 		if index == "app-dead-letter" && refusals.Add(1) < 4 {
 			return http.StatusBadRequest, "mapper_parsing_exception"
 		}
@@ -788,7 +786,7 @@ func TestDeadLetterRefused(t *testing.T) {
 	}
 }
 
-// slowReader is a transport that answers before it has read the body.
+// slowReader is a transport that returns a response before it has read the body.
 type slowReader struct {
 	bodies chan io.ReadCloser
 }
@@ -798,13 +796,13 @@ func (s slowReader) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[{"create":{"status":201}}]}`))}, nil
 }
 
-// The memory of a request that the transport still reads is not used again.
+// The memory of a request that the transport still reads is not reused.
 func TestBodyReadLate(t *testing.T) {
 	for _, compressed := range []bool{false, true} {
 		client := slowReader{bodies: make(chan io.ReadCloser, 1)}
 		ix, err := New(Config{
 			Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 1, Connections: 1, RequestTimeout: time.Second, Gzip: compressed,
-			RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
+			RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: testFallback{}, InFlightBytes: 64 << 20,
 		}, client)
 		if err != nil {
 			t.Fatal(err)
@@ -814,7 +812,7 @@ func TestBodyReadLate(t *testing.T) {
 			docs := record(ix, 1000+i, 1)
 			want := string(docs.Body)
 			put(t, ix, docs)
-			for range 4 { // would be written over it
+			for range 4 { // would overwrite it
 				record(ix, 5000, 1)
 				if _, err := pack(strings.NewReader("another request")); err != nil {
 					t.Fatal(err)
@@ -827,7 +825,7 @@ func TestBodyReadLate(t *testing.T) {
 				}
 			}
 			if got, _ := io.ReadAll(body); string(got) != want {
-				t.Fatalf("the transport reads %q in place of %q", got, want)
+				t.Fatalf("the transport reads %q instead of %q", got, want)
 			}
 		}
 	}
@@ -846,15 +844,15 @@ func TestClose(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	ix.Close()
 	if err := ix.Put(t.Context(), record(ix, 5, 5), 0, func(bool) { called <- struct{}{} }); err == nil {
-		t.Error("a closed indexer took documents")
+		t.Error("a closed indexer accepted documents")
 	}
 	if len(called) != 0 {
-		t.Error("done was called without a verdict")
+		t.Error("done was called without an outcome")
 	}
 }
 
 func TestNew_Failure(t *testing.T) {
-	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, InFlightBytes: 64 << 20, Fallback: fallback{}, Registry: prometheus.NewRegistry()}
+	good := Config{Prefix: "p", BatchBytes: 1, BatchDocuments: 1, Connections: 1, RequestTimeout: 1, RetryMin: 1, RetryMax: 1, InFlightBytes: 64 << 20, Fallback: testFallback{}, Registry: prometheus.NewRegistry()}
 	f := func(change func(*Config)) {
 		t.Helper()
 		cfg := good

@@ -19,7 +19,7 @@ import (
 	"logsluice/subscription"
 )
 
-// swallow reads requests to their end and takes what they bring.
+// swallow reads requests to their end and accepts all documents.
 type swallow struct{ bytes int }
 
 func (s *swallow) Stream(r *http.Request) (*http.Response, error) {
@@ -38,8 +38,8 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkPut measures what sending documents costs beside the network, and
-// what is sent, with and without compression.
+// BenchmarkPut measures the cost of sending documents without the network, and the bytes
+// sent, with and without compression.
 func BenchmarkPut(b *testing.B) {
 	mapper, err := mapping.New(mapping.Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}})
 	if err != nil {

@@ -2,49 +2,48 @@ package indexer
 
 import "time"
 
-// limit is how many bulk requests may be under way at once, for all shards of
-// the process: one more each time that as many as allowed have gone well, fewer
-// at once when OpenSearch pushes back or suddenly takes several times as long
-// (additive increase, multiplicative decrease). Before there ever were too many,
-// one more with each request that took the last free place and went well. Its
-// owner is the dispatcher.
+// limit bounds the number of concurrent bulk requests of all shards in the process. It
+// grows by one each time as many requests as allowed have succeeded, and shrinks at once
+// when OpenSearch pushes back or suddenly takes several times as long (additive increase,
+// multiplicative decrease). Before its first decrease, it grows by one with each
+// successful request that used the last free slot. The dispatcher owns it.
 type limit struct {
-	most    int
-	allowed float64 // from 1 to most
+	max     int
+	allowed float64 // from 1 to max
 	running int
-	cut     time.Time // of the last decrease: requests sent before say nothing of it
-	best    float64   // seconds that a full request takes at its best, lately
+	cut     time.Time // time of the last decrease, which requests sent before must not repeat
+	best    float64   // recent minimum of the seconds that a full request takes
 }
 
 const (
 	onPushback = 0.5  // decrease when OpenSearch refuses work or does not answer
 	onSlowness = 0.75 // decrease when requests queue inside OpenSearch
-	slow       = 3    // times the best that tell so
-	forget     = 1.05 // the best grows by this with each request: what lasts is no trouble
+	slow       = 3    // multiple of the best that counts as slow
+	forget     = 1.05 // growth of the best per request, so that lasting slowness becomes normal
 )
 
-func newLimit(most int) limit { return limit{most: most, allowed: 1} }
+func newLimit(maximum int) limit { return limit{max: maximum, allowed: 1} }
 
-// free tells whether one more request may be sent.
-func (l *limit) free() bool { return l.running < int(l.allowed) }
+// available reports whether one more request may be sent.
+func (l *limit) available() bool { return l.running < int(l.allowed) }
 
-// begin counts a request in and tells whether it takes the last free place.
-func (l *limit) begin() (last bool) {
+// acquire counts a request as running and reports whether it used the last free slot.
+func (l *limit) acquire() (last bool) {
 	l.running++
-	return !l.free()
+	return !l.available()
 }
 
-// trip is how a request fared.
-type trip struct {
+// requestStats describes how a request went.
+type requestStats struct {
 	sent     time.Time
 	took     time.Duration
-	pushback bool // refused for lack of room, or not answered
-	full     bool // OpenSearch has done the work, and as much of it as for others
-	last     bool // it took the last free place
+	pushback bool // refused for lack of capacity, or not answered
+	full     bool // OpenSearch processed a batch large enough to compare with others
+	last     bool // it used the last free slot
 }
 
-// end counts a request out and learns from it.
-func (l *limit) end(t trip) {
+// release counts a request as finished and adjusts the limit.
+func (l *limit) release(t requestStats) {
 	l.running--
 	switch {
 	case t.pushback:
@@ -52,13 +51,13 @@ func (l *limit) end(t trip) {
 	case t.full && l.isSlow(t.took.Seconds()):
 		l.reduce(t, onSlowness)
 	case t.last && l.cut.IsZero():
-		l.allowed = min(l.allowed+1, float64(l.most))
+		l.allowed = min(l.allowed+1, float64(l.max))
 	case t.last:
-		l.allowed = min(l.allowed+1/l.allowed, float64(l.most))
+		l.allowed = min(l.allowed+1/l.allowed, float64(l.max))
 	}
 }
 
-// isSlow compares a full request with the best, and learns what the best is.
+// isSlow compares a full request with the best, and updates the best.
 func (l *limit) isSlow(seconds float64) bool {
 	best := l.best
 	l.best = seconds
@@ -68,7 +67,7 @@ func (l *limit) isSlow(seconds float64) bool {
 	return best > 0 && seconds > slow*best
 }
 
-func (l *limit) reduce(t trip, factor float64) {
+func (l *limit) reduce(t requestStats, factor float64) {
 	if t.sent.After(l.cut) {
 		l.allowed = max(l.allowed*factor, 1)
 		l.cut = t.sent.Add(t.took)

@@ -18,8 +18,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// refusing refuses each document and its plain form, each for a reason of its own,
-// and answers no request with dead letters until the test ends.
+// refusing refuses each document and its plain fallback, each with a different reason. It
+// does not answer requests with dead letters until the test ends.
 type refusing struct{ letters atomic.Int64 }
 
 func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
@@ -44,15 +44,15 @@ func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.Join(items, ",") + `]}`))}, nil
 }
 
-// Documents that are refused take little more memory than the bytes in flight,
-// however many they are and whatever the reasons.
+// Refused documents take little more memory than the bytes in flight, however many there
+// are and whatever the reasons.
 func TestMemoryOfRefusedDocuments(t *testing.T) {
 	localtest.Volume(t)
 	const limit, documents, each = 128 << 20, 370_000, 1000
 	fake := new(refusing)
 	ix, err := New(Config{
 		Prefix: "app", BatchBytes: 8 << 20, BatchDocuments: 20_000, Connections: 2, RequestTimeout: time.Hour, InFlightBytes: limit, WaitForIndex: time.Hour,
-		RetryMin: time.Second, RetryMax: time.Minute, Fallback: fallback{}, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		RetryMin: time.Second, RetryMax: time.Minute, Fallback: testFallback{}, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	}, fake)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestMemoryOfRefusedDocuments(t *testing.T) {
 		reserved := ix.Reserve(within, "shard", docs.Size())
 		stop()
 		if reserved == 0 {
-			break // the bytes in flight are used up
+			break // the budget is used up
 		}
 		put += each
 		if err := ix.Put(ctx, docs, reserved, func(bool) {}); err != nil {

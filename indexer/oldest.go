@@ -11,14 +11,14 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// oldestDocuments is the metric of how long documents have been without an outcome: of
-// all documents, under an empty index, and of each of the indices that have waited
-// longest. Time counts from Put: an index that does not accept documents shows by it
-// from the first one on, and a worker that is far behind does not. What is read again
-// by another worker, or after shed, counts anew.
+// oldestDocuments is the metric of how long documents have been without an outcome: over
+// all documents (index is empty), and for each of the indices that have waited longest.
+// Time counts from Put. An index that does not accept documents therefore shows with its
+// first document, and a worker that is far behind does not. Documents that are read again
+// by another worker, or after shed, count from zero.
 //
-// The dispatcher looks through its documents when the metric is asked for, so nothing
-// has to be noted of a document that comes or goes.
+// The dispatcher scans its documents when the metric is collected, so the metric costs
+// nothing per document.
 type oldestDocuments struct {
 	ix   *Indexer
 	desc *prometheus.Desc
@@ -27,10 +27,10 @@ type oldestDocuments struct {
 const (
 	// mostOldest bounds the number of indices in the metric.
 	mostOldest = 10
-	// oldestFrom is the age from which an index is shown. Requests take less as a rule.
+	// oldestFrom is the age from which an index is shown. Requests usually take less.
 	oldestFrom = time.Second
-	// askTimeout is how long the metric waits for a dispatcher that may be stuck.
-	askTimeout = 5 * time.Second
+	// queryTimeout is how long the metric waits for a dispatcher that may be stuck.
+	queryTimeout = 5 * time.Second
 )
 
 func newOldestDocuments(ix *Indexer) oldestDocuments {
@@ -59,31 +59,31 @@ func (o oldestDocuments) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// oldest asks the dispatcher for its oldest documents. It reports false if the
-// dispatcher does not answer.
+// oldest returns the dispatcher's oldest documents. It reports false if the dispatcher
+// does not answer.
 func (ix *Indexer) oldest(now time.Time) (found oldest, ok bool) {
-	ctx, cancel := context.WithTimeout(ix.ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ix.ctx, queryTimeout)
 	defer cancel()
 	answer := make(chan oldest, 1)
 	select {
-	case ix.asks <- func(d *dispatcher) { answer <- d.oldestOf(now) }:
+	case ix.queries <- func(d *dispatcher) { answer <- d.oldestOf(now) }:
 		return <-answer, true
 	case <-ctx.Done():
 		return found, false
 	}
 }
 
-// oldest is when the oldest of the documents without an outcome was put, and of those
-// that are at least oldestFrom old the oldest of each index.
+// oldest is when the oldest document without an outcome was put, overall and per index
+// for those that are at least oldestFrom old.
 type oldest struct {
 	now     time.Time
-	put     time.Time // now if there is no document
+	put     time.Time // now if no document exists
 	indices map[string]time.Time
 }
 
-// oldestOf looks through all documents.
+// oldestOf scans all documents.
 func (d *dispatcher) oldestOf(now time.Time) oldest {
-	d.ix.inbox.take(d.enqueue)
+	d.ix.inbox.drain(d.enqueue)
 	o := oldest{now: now, put: now, indices: make(map[string]time.Time)}
 	letters := deadletter.Index(d.ix.cfg.Prefix)
 	look := func(parts ...part) {
@@ -91,13 +91,13 @@ func (d *dispatcher) oldestOf(now time.Time) oldest {
 			o.look(&parts[i], letters)
 		}
 	}
-	lookHeld := func(all []*held) {
+	lookDelayed := func(all []*delayedPart) {
 		for _, h := range all {
 			o.look(&h.part, letters)
 		}
 	}
 	for _, q := range []*queue{&d.fresh, &d.resent} {
-		for _, l := range q.lines {
+		for _, l := range q.shards {
 			look(l.parts...)
 		}
 	}
@@ -106,19 +106,19 @@ func (d *dispatcher) oldestOf(now time.Time) oldest {
 	}
 	look(d.large...)
 	for _, r := range d.retries {
-		lookHeld(r.parts)
+		lookDelayed(r.parts)
 	}
 	for _, t := range d.targets {
-		lookHeld(t.blocked)
+		lookDelayed(t.blocked)
 		for _, r := range t.failing {
-			lookHeld(r.parts)
+			lookDelayed(r.parts)
 		}
 	}
-	lookHeld(d.storing.parts)
+	lookDelayed(d.storing.parts)
 	return o
 }
 
-// look notes the documents of a part. letters is the index of dead letters.
+// add adds the documents of a part. letters is the dead-letter index.
 func (o *oldest) look(p *part, letters string) {
 	put := p.docs.group.put
 	if put.Before(o.put) {

@@ -33,7 +33,7 @@ func (v *virtualIndexer) ages() map[string]int {
 	return ages
 }
 
-// hangingStore keeps nothing.
+// hangingStore does not return until its context ends.
 type hangingStore struct{}
 
 func (hangingStore) Put(ctx context.Context, _ time.Time, _ string, _ []byte) error {
@@ -41,8 +41,8 @@ func (hangingStore) Put(ctx context.Context, _ time.Time, _ string, _ []byte) er
 	return ctx.Err()
 }
 
-// The age of the oldest document without an outcome is known by index wherever the
-// document is, and gone with the outcome.
+// The age of the oldest document without an outcome is reported per index wherever the
+// document is, and no longer after its outcome.
 func TestOldestDocuments(t *testing.T) {
 	f := func(name string, change func(*Config), story func(v *virtualIndexer), want map[string]int) {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestOldestDocuments(t *testing.T) {
 				v.virtual.mu.Lock()
 				v.took, v.answer = 10*time.Millisecond, nil
 				v.virtual.mu.Unlock()
-				for range 15 { // minutes, in which documents are sent again, or given up
+				for range 15 { // minutes in which documents are sent again or given up
 					v.put("a", live)
 					time.Sleep(time.Minute)
 				}
@@ -105,7 +105,7 @@ func TestOldestDocuments(t *testing.T) {
 		v.put("b", old, live)
 		v.feed("a", live, 60*time.Second)
 	}, map[string]int{"": 60, old: 60})
-	f("OpenSearch away", nil, func(v *virtualIndexer) {
+	f("OpenSearch unreachable", nil, func(v *virtualIndexer) {
 		v.virtual.mu.Lock()
 		v.answer = func(string) (int, bool) { return http.StatusServiceUnavailable, true }
 		v.virtual.mu.Unlock()
@@ -126,7 +126,7 @@ func TestOldestDocuments(t *testing.T) {
 		v.put("b", old)
 		v.feed("a", live, 100*time.Second)
 	}, map[string]int{"": 100, letters: 100})
-	f("dead letters on their way to the store", func(c *Config) { c.WaitForIndex, c.Store = time.Minute, hangingStore{} }, func(v *virtualIndexer) {
+	f("dead letters being stored", func(c *Config) { c.WaitForIndex, c.Store = time.Minute, hangingStore{} }, func(v *virtualIndexer) {
 		v.set(bothRefuse)
 		v.put("b", old)
 		v.feed("a", live, 300*time.Second)
@@ -147,7 +147,7 @@ func TestOldestDocuments(t *testing.T) {
 		"app-2025-12-26": 95, "app-2025-12-25": 94, "app-2025-12-24": 93, "app-2025-12-23": 92, "app-2025-12-22": 91})
 }
 
-// No place where documents rest is passed over.
+// No place that can contain documents is omitted.
 func TestOldestInEachPlace(t *testing.T) {
 	t.Parallel()
 	f := func(name string, rests func(d *dispatcher, p part)) {
@@ -169,15 +169,15 @@ func TestOldestInEachPlace(t *testing.T) {
 	f("alone", func(d *dispatcher, p part) { d.alone = [][]part{{p}} })
 	f("large", func(d *dispatcher, p part) { d.large = []part{p} })
 	f("under way", func(d *dispatcher, p part) { d.underWay = [][]part{{p}} })
-	f("retries", func(d *dispatcher, p part) { d.retries = []retry{{parts: []*held{rest(p)}}} })
-	f("blocked", func(d *dispatcher, p part) { d.targets["i"] = &target{blocked: []*held{rest(p)}} })
+	f("retries", func(d *dispatcher, p part) { d.retries = []retry{{parts: []*delayedPart{delay(p)}}} })
+	f("blocked", func(d *dispatcher, p part) { d.targets["i"] = &target{blocked: []*delayedPart{delay(p)}} })
 	f("failing", func(d *dispatcher, p part) {
-		d.targets["i"] = &target{failing: []retry{{parts: []*held{rest(p)}}}}
+		d.targets["i"] = &target{failing: []retry{{parts: []*delayedPart{delay(p)}}}}
 	})
-	f("storing", func(d *dispatcher, p part) { d.storing.parts = []*held{rest(p)} })
+	f("storing", func(d *dispatcher, p part) { d.storing.parts = []*delayedPart{delay(p)} })
 }
 
-// Of the documents of an index the oldest counts, in whichever order they are found.
+// The oldest document of an index counts, in whichever order documents are found.
 func TestOldestOfAnIndex(t *testing.T) {
 	t.Parallel()
 	o := oldest{indices: make(map[string]time.Time)}
@@ -190,10 +190,10 @@ func TestOldestOfAnIndex(t *testing.T) {
 	}
 }
 
-// A dispatcher that does not answer keeps no other metric from being shown.
+// A dispatcher that does not answer does not prevent other metrics from being collected.
 func TestOldestDocumentsOfStuckDispatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stuck := &Indexer{ctx: t.Context(), asks: make(chan func(*dispatcher))}
+		stuck := &Indexer{ctx: t.Context(), queries: make(chan func(*dispatcher))}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(newOldestDocuments(stuck), prometheus.NewGauge(prometheus.GaugeOpts{Name: "other"}))
 		families, err := registry.Gather()

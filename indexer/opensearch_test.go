@@ -17,7 +17,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// ask sends a request and decodes the answer.
+// ask sends a request and decodes the response.
 func ask(t *testing.T, client opensearch.Client, method, path, body string) (status int, answer map[string]any) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
@@ -40,8 +40,8 @@ func ask(t *testing.T, client opensearch.Client, method, path, body string) (sta
 	return resp.StatusCode, answer
 }
 
-// What OpenSearch refuses in each form becomes a dead letter with the first
-// reason in OpenSearch's words; the payload is kept and cannot be searched.
+// A document whose fallbacks OpenSearch refuses too becomes a dead letter with the first
+// reason that OpenSearch reported. Its payload is stored but cannot be searched.
 func TestRefusedByOpenSearch(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)
@@ -58,7 +58,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	}
 	ix, err := New(Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 1, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
+		RetryMin: time.Millisecond, RetryMax: time.Second, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: testFallback{}, InFlightBytes: 64 << 20,
 	}, client)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestRefusedByOpenSearch(t *testing.T) {
 		`"payload":"{\"_id\":\"1\",\"id\":\"1\",\"timestamp\":1544400000000,\"message\":\"\",\"logGroup\":\"/g\",\"position\":0}"`, `"log_group":"/g"`, `"sequence_number":"1"`, `"target_index":"` + index + `"`,
 	} {
 		if !strings.Contains(string(letter), want) {
-			t.Errorf("no %s in %s", want, letter)
+			t.Errorf("%s is missing in %s", want, letter)
 		}
 	}
 	if status, _ := ask(t, client, http.MethodGet, "/"+template.Name+"/_search", `{"query":{"term":{"payload":"x"}}}`); status != http.StatusBadRequest {
@@ -96,8 +96,8 @@ func TestRefusedByOpenSearch(t *testing.T) {
 	}
 }
 
-// A node that refuses for a time is asked until it takes every document.
-func TestReadOnlyForATime(t *testing.T) {
+// Documents are sent to a node that temporarily refuses them until it accepts each one.
+func TestTemporarilyReadOnly(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)
 	index := prefix + "-2018-12-10"
@@ -106,7 +106,7 @@ func TestReadOnlyForATime(t *testing.T) {
 	}
 	ix, err := New(Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 100, Connections: 2, RequestTimeout: 30 * time.Second,
-		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: fallback{}, InFlightBytes: 64 << 20,
+		RetryMin: time.Millisecond, RetryMax: 50 * time.Millisecond, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(), Fallback: testFallback{}, InFlightBytes: 64 << 20,
 	}, client)
 	if err != nil {
 		t.Fatal(err)

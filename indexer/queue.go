@@ -5,42 +5,42 @@ import (
 	"time"
 )
 
-// queue holds parts until they are sent, those of each shard in their order. A
-// batch takes from the shards in turn, so that one with much to send does not
-// keep others waiting.
+// queue holds parts until they are sent, in order per shard. A batch takes from the
+// shards in turn, so that a shard with a backlog does not delay the others.
 type queue struct {
-	lines []*line // of the shards that have something, the next to be taken from first
-	bytes int     // about
-	count int     // documents
+	shards []*shardQueue // the shards with parts; the next batch starts with the first
+	bytes  int           // approximate
+	count  int           // documents
 }
 
-// line is what a shard has in a queue.
-type line struct {
+// shardQueue holds a shard's parts.
+type shardQueue struct {
 	shard string
 	parts []part
-	times []time.Time // from which each may linger
+	times []time.Time // the start of each part's linger
 }
 
-func (q *queue) empty() bool { return len(q.lines) == 0 }
+func (q *queue) empty() bool { return len(q.shards) == 0 }
 
-// put puts a part behind those of its shard.
+// put appends a part to those of its shard.
 func (q *queue) put(p part, at time.Time) {
 	shard := p.docs.source.Shard
-	i := slices.IndexFunc(q.lines, func(l *line) bool { return l.shard == shard })
+	i := slices.IndexFunc(q.shards, func(l *shardQueue) bool { return l.shard == shard })
 	if i < 0 {
-		i = len(q.lines)
-		q.lines = append(q.lines, &line{shard: shard})
+		i = len(q.shards)
+		q.shards = append(q.shards, &shardQueue{shard: shard})
 	}
-	l := q.lines[i]
+	l := q.shards[i]
 	l.parts, l.times = append(l.parts, p), append(l.times, at)
 	q.bytes += p.size()
 	q.count += p.count()
 }
 
-// oldest is when the part came that has waited longest; the queue has one.
+// oldest returns the arrival time of the part that has waited longest. The queue must not
+// be empty.
 func (q *queue) oldest() time.Time {
-	at := q.lines[0].times[0]
-	for _, l := range q.lines[1:] {
+	at := q.shards[0].times[0]
+	for _, l := range q.shards[1:] {
 		if l.times[0].Before(at) {
 			at = l.times[0]
 		}
@@ -48,7 +48,7 @@ func (q *queue) oldest() time.Time {
 	return at
 }
 
-// room is what a batch has left.
+// room is the space left in a batch.
 type room struct{ bytes, count int }
 
 func (r *room) use(p part) {
@@ -56,7 +56,7 @@ func (r *room) use(p part) {
 	r.count -= p.count()
 }
 
-// without is what is left when a batch is taken off.
+// without returns the room left after a batch.
 func (r room) without(batch []part) room {
 	for _, p := range batch {
 		r.use(p)
@@ -64,24 +64,23 @@ func (r room) without(batch []part) room {
 	return r
 }
 
-// take moves parts into a batch, at least one document if the batch is empty, as
-// far as there is room. Each shard gives an equal share of the room, then what
-// the others leave of it.
-func (q *queue) take(batch []part, left room) []part {
+// fill moves parts to a batch as far as there is room, but at least one document if the
+// batch is empty. Each shard gets an equal share of the room, then what the others leave.
+func (q *queue) fill(batch []part, left room) []part {
 	full := false
 	for !full && !q.empty() && left.bytes > 0 && left.count > 0 {
-		n := len(q.lines)
+		n := len(q.shards)
 		share := room{max(left.bytes/n, 1), max(left.count/n, 1)}
 		for range n {
-			l := q.lines[0]
-			q.lines = append(q.lines[:0], q.lines[1:]...)
+			l := q.shards[0]
+			q.shards = append(q.shards[:0], q.shards[1:]...)
 			before := len(batch)
-			batch, full = q.takeFrom(l, batch, share, left)
+			batch, full = q.fillFrom(l, batch, share, left)
 			for _, p := range batch[before:] {
 				left.use(p)
 			}
 			if len(l.parts) > 0 {
-				q.lines = append(q.lines, l)
+				q.shards = append(q.shards, l)
 			}
 			if full {
 				break
@@ -91,9 +90,9 @@ func (q *queue) take(batch []part, left room) []part {
 	return batch
 }
 
-// takeFrom moves parts of one shard, at least a document and at most its share
-// and what is left; full means that the next document does not fit what is left.
-func (q *queue) takeFrom(l *line, batch []part, share, left room) (_ []part, full bool) {
+// fillFrom moves parts of one shard: at least one document, at most its share and what is
+// left. full reports that the next document does not fit into what is left.
+func (q *queue) fillFrom(l *shardQueue, batch []part, share, left room) (_ []part, full bool) {
 	n := 0
 	for n < len(l.parts) && share.bytes > 0 && share.count > 0 {
 		head, rest := l.parts[n].split(min(share.bytes, left.bytes), share.count)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// shardDocuments is a set of n documents of a shard, of size bytes each.
+// shardDocuments returns a set of n documents of a shard, of size bytes each.
 func shardDocuments(shard string, n, size int) part {
 	docs := NewDocuments(Source{Shard: shard}, 0)
 	for i := range n {
@@ -16,8 +16,8 @@ func shardDocuments(shard string, n, size int) part {
 	return part{docs: docs, to: n}
 }
 
-// A batch has something of each shard, in the shard's order, and is full.
-func TestQueueTakesFromEachShard(t *testing.T) {
+// A batch is full and has parts of each shard, in the shard's order.
+func TestFillFromEachShard(t *testing.T) {
 	f := func(name string, perPart int, size room) {
 		t.Helper()
 		var q queue
@@ -31,7 +31,7 @@ func TestQueueTakesFromEachShard(t *testing.T) {
 		last := make(map[string]int)
 		for batch := 0; !q.empty(); batch++ {
 			shards, bytes, count := make(map[string]int), 0, 0
-			for _, p := range q.take(nil, size) {
+			for _, p := range q.fill(nil, size) {
 				shards[p.docs.source.Shard] += p.count()
 				bytes += p.size()
 				count += p.count()
@@ -48,7 +48,7 @@ func TestQueueTakesFromEachShard(t *testing.T) {
 			}
 		}
 		if last["behind"] != 500 || q.bytes != 0 || q.count != 0 {
-			t.Errorf("%s: %v documents were taken, %d bytes and %d documents are left", name, last, q.bytes, q.count)
+			t.Errorf("%s: last documents %v, %d bytes and %d documents are left", name, last, q.bytes, q.count)
 		}
 	}
 	f("bytes bound it", 100, room{10_000, 1000})
@@ -57,9 +57,9 @@ func TestQueueTakesFromEachShard(t *testing.T) {
 	f("documents bound it, parts of one document", 1, room{1_000_000, 100})
 }
 
-// A batch with less room than there are shards is filled, and the first document of a
-// batch goes whatever its size.
-func TestQueueTakesLittle(t *testing.T) {
+// A batch with less room than the number of shards is filled. The first document of a
+// batch is always included.
+func TestFillLittleRoom(t *testing.T) {
 	f := func(name string, size room, want int) {
 		t.Helper()
 		var q queue
@@ -67,14 +67,14 @@ func TestQueueTakesLittle(t *testing.T) {
 			q.put(shardDocuments(fmt.Sprint(i), 2, 100), time.Now())
 		}
 		taken := make(chan int, 1)
-		go func() { taken <- documents(q.take(nil, size)) }()
+		go func() { taken <- documents(q.fill(nil, size)) }()
 		select {
 		case n := <-taken:
 			if n != want {
-				t.Errorf("%s: %d documents are taken", name, n)
+				t.Errorf("%s: %d documents in the batch", name, n)
 			}
 		case <-time.After(2 * time.Minute):
-			t.Fatalf("%s: it does not end", name)
+			t.Fatalf("%s: the loop does not end", name)
 		}
 	}
 	f("few documents", room{10_000, 3}, 3)
@@ -83,17 +83,17 @@ func TestQueueTakesLittle(t *testing.T) {
 	f("no documents", room{10_000, 0}, 0)
 }
 
-// What a large document of another shard leaves of the room is used.
-func TestQueueFillsTheRoom(t *testing.T) {
+// Room that a large document of another shard leaves is used.
+func TestFillRemainingRoom(t *testing.T) {
 	var q queue
 	q.put(shardDocuments("large", 1, 900), time.Now())
 	q.put(shardDocuments("small", 20, 50), time.Now())
-	if n := documents(q.take(nil, room{1000, 1000})); n != 3 {
-		t.Errorf("%d documents are taken", n)
+	if n := documents(q.fill(nil, room{1000, 1000})); n != 3 {
+		t.Errorf("%d documents in the batch", n)
 	}
 }
 
-// The part that has waited longest is found in whichever shard it is.
+// The part that has waited longest is found in any shard.
 func TestOldestOfQueue(t *testing.T) {
 	var q queue
 	at := time.Now()
@@ -105,9 +105,9 @@ func TestOldestOfQueue(t *testing.T) {
 	}
 }
 
-// What is sent again and what is sent for the first time have half of a batch each
-// when there is enough of both.
-func TestForms_Share(t *testing.T) {
+// Documents that are sent again and fresh ones each have half of a batch if there are
+// enough of both.
+func TestNextBatchShares(t *testing.T) {
 	d := newDispatcher(&Indexer{cfg: Config{BatchBytes: 10_000, BatchDocuments: 1000, Connections: 1}})
 	f := func(name string, resent, fresh, wantResent int) {
 		t.Helper()
@@ -119,16 +119,16 @@ func TestForms_Share(t *testing.T) {
 			d.fresh.put(shardDocuments("fresh", fresh, 100), time.Now())
 		}
 		n := map[string]int{}
-		for _, p := range d.take(time.Now()) {
+		for _, p := range d.nextBatch(time.Now()) {
 			n[p.docs.source.Shard] += p.count()
 		}
 		if n["resent"] != wantResent || n["resent"]+n["fresh"] != min(100, resent+fresh) {
 			t.Errorf("%s: %v", name, n)
 		}
 	}
-	f("much of both", 1000, 1000, 50)
-	f("little that is fresh", 1000, 10, 90)
-	f("little that is sent again", 10, 1000, 10)
-	f("nothing fresh", 1000, 0, 100)
-	f("little of both", 20, 30, 20)
+	f("many of both", 1000, 1000, 50)
+	f("few fresh", 1000, 10, 90)
+	f("few sent again", 10, 1000, 10)
+	f("none fresh", 1000, 0, 100)
+	f("few of both", 20, 30, 20)
 }

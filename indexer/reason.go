@@ -8,8 +8,8 @@ import (
 	"logsluice/opensearch"
 )
 
-// reason is why a document was not accepted, in OpenSearch's words. Documents
-// share it.
+// reason is why a document was not accepted, as OpenSearch reports it. Documents share
+// it.
 type reason struct{ kind, text string }
 
 func (r *reason) String() string {
@@ -20,16 +20,16 @@ func (r *reason) String() string {
 }
 
 const (
-	// maxReason bounds in bytes what is kept of a reason: it can quote the document.
+	// maxReason bounds in bytes what is kept of a reason, which can quote the document.
 	maxReason = 500
-	// maxReasons bounds in bytes the different reasons that are kept in a period.
+	// maxReasons bounds in bytes the distinct reasons kept per period.
 	maxReasons   = 1 << 20
 	reasonPeriod = time.Minute
 )
 
-// reasons keeps each reason once. Many quote a value or an id, so that no two are
-// equal: when much has come in a period, what they quote is left out, and when
-// that does not help, all but their kind.
+// reasons keeps each reason once. Many quote a value or an id, so that no two are equal.
+// When too many bytes are kept in a period, quotations are left out, and if that is not
+// enough, everything but the kind.
 type reasons struct {
 	mu    sync.Mutex
 	known map[reason]*reason
@@ -37,7 +37,7 @@ type reasons struct {
 	begun time.Time // of the period
 }
 
-// share is the reason for a cause, nil for none.
+// share returns the shared reason for a cause, or nil if the cause is nil.
 func (r *reasons) share(e *opensearch.Cause) *reason {
 	if e == nil {
 		return nil
@@ -65,7 +65,7 @@ func (r *reasons) share(e *opensearch.Cause) *reason {
 	return &why
 }
 
-// withoutQuotes is a reason up to the first value that it quotes: "failed to parse
+// withoutQuotes returns a reason up to the first value that it quotes: "failed to parse
 // field [took] of type [long] in document with id '7'. Preview of …".
 func withoutQuotes(text string) string {
 	if i := strings.IndexAny(text, `'"`); i >= 0 {
@@ -74,7 +74,8 @@ func withoutQuotes(text string) string {
 	return text
 }
 
-// reasonOf is an error with its cause, which often alone names the culprit.
+// reasonOf returns the reason for an error. It includes the error's cause, which is often
+// the only part that identifies the problem.
 func reasonOf(e *opensearch.Cause) reason {
 	text := e.Reason
 	if e.CausedBy != nil && e.CausedBy.Reason != "" {

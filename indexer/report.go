@@ -9,17 +9,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// What is logged of outcomes, and how often.
+// Logging of outcomes, and how often.
 
-// Lines of a kind come in at most this number per period: an OpenSearch that is
-// away, or a flood of bad records, would fill the log. What is counted is whole.
+// At most reportBurst lines of a kind are logged per period: an unreachable OpenSearch,
+// or a flood of bad records, would fill the log. Counts in the logged lines are complete
+// per request.
 const (
 	reportBurst  = 5
 	reportPeriod = 10 * time.Second
 )
 
-// sampled lets a few lines of a kind per period through. The zero value is ready
-// to use.
+// sampled limits the lines of one kind per period. The zero value is ready to use.
 type sampled struct {
 	mu         sync.Mutex
 	begun      time.Time
@@ -41,7 +41,7 @@ func (s *sampled) allow() (leftOut int, ok bool) {
 	return leftOut, true
 }
 
-// error logs an error, unless there were too many of late.
+// error logs an error, unless too many were logged in this period.
 func (s *sampled) error(log zerolog.Logger, err error, message string) {
 	if leftOut, ok := s.allow(); ok {
 		log.Error().Err(err).Int("lines_left_out", leftOut).Msg(message)
@@ -50,27 +50,27 @@ func (s *sampled) error(log zerolog.Logger, err error, message string) {
 
 // refusals counts the documents of a request that OpenSearch did not accept.
 type refusals struct {
-	retried, waiting, plain, dead, held int
-	reasons                             []string
+	retried, waiting, plain, dead, refusedLetters int
+	reasons                                       []string
 }
 
-func (f *refusals) add(v verdict) {
+func (f *refusals) add(v partOutcome) {
 	n := v.count()
 	switch {
 	case v.outcome.isAccepted():
 		return
 	case v.isLetter():
-		f.held += n
+		f.refusedLetters += n
 	case v.outcome == blocked, v.outcome == failedAlone:
 		f.waiting += n
-	case v.outcome.isAgain():
+	case v.outcome.isRetryable():
 		f.retried += n
-	case v.outcome == refusedForGood && (v.form == nil || v.form.kind == plain && v.form.origin):
+	case v.outcome == refusedForGood && (v.fallback == nil || v.fallback.kind == plain && v.fallback.origin):
 		f.plain += n
-	case v.form == nil || v.form.kind == plain:
+	case v.fallback == nil || v.fallback.kind == plain:
 		f.dead += n
 	default:
-		return // it was worth a try
+		return // refusing a minimal fallback has no effect
 	}
 	const enough = 5
 	if why := v.reason.String(); why != "" && len(f.reasons) < enough && !f.has(v.reason.kind) {
@@ -87,28 +87,28 @@ func (f *refusals) has(kind string) bool {
 	return false
 }
 
-// report logs what went wrong in a request.
-func (ix *Indexer) report(verdicts []verdict, status int, err error) {
+// report logs the failures of a request.
+func (ix *Indexer) report(outcomes []partOutcome, status int, err error) {
 	var f refusals
-	for _, v := range verdicts {
+	for _, v := range outcomes {
 		f.add(v)
 	}
-	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.held))
+	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.refusedLetters))
 	switch {
 	case err != nil && !tooLarge(status, err):
-		ix.reportRequest(len(verdicts), status, err)
+		ix.reportRequest(len(outcomes), status, err)
 		return
 	case err == nil && ix.requests.Worked():
 		ix.cfg.Log.Info().Msg("OpenSearch answers bulk requests again")
 	}
-	if f.retried+f.waiting+f.plain+f.dead+f.held == 0 {
+	if f.retried+f.waiting+f.plain+f.dead+f.refusedLetters == 0 {
 		return
 	}
 	log, level := &ix.retriesLog, zerolog.WarnLevel
-	if f.dead > 0 || f.held > 0 {
-		log = &ix.refusedLog // what is retried must not keep these from being seen
+	if f.dead > 0 || f.refusedLetters > 0 {
+		log = &ix.refusedLog // frequent retries must not suppress these lines
 	}
-	if f.dead > 0 || f.held > 0 {
+	if f.dead > 0 || f.refusedLetters > 0 {
 		level = zerolog.ErrorLevel
 	}
 	leftOut, ok := log.allow()
@@ -119,12 +119,12 @@ func (ix *Indexer) report(verdicts []verdict, status int, err error) {
 	if err != nil {
 		event = event.Err(err)
 	}
-	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.held).Int("lines_left_out", leftOut).
+	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.refusedLetters).Int("lines_left_out", leftOut).
 		Str("reasons", strings.Join(f.reasons, "; ")).Msg("OpenSearch did not take all documents")
 }
 
-// reportRequest logs that a request as a whole failed, once for as long as requests fail in
-// the same way. Documents are sent again.
+// reportRequest logs that a request failed as a whole, once while requests keep failing
+// in the same way. Its documents are sent again.
 func (ix *Indexer) reportRequest(documents, status int, err error) {
 	kind, level := "no answer", zerolog.WarnLevel
 	if status != 0 {

@@ -17,7 +17,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// Lines about bad records are few, and say how many were left out.
+// Lines about bad records are limited and contain how many were left out.
 func TestSampledLines(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		for period := range 3 {
@@ -33,12 +33,12 @@ func TestSampledLines(t *testing.T) {
 			t.Errorf("%d lines for 3,000 dead letters in three periods", n)
 		}
 		if n := strings.Count(v.log.String(), fmt.Sprintf(`"lines_left_out":%d`, 1000-reportBurst)); n != 2 {
-			t.Errorf("%d lines say how many were left out", n)
+			t.Errorf("%d lines contain the number left out", n)
 		}
 	})
 }
 
-// Reasons are shared, and what differs in them is left out when there is much of it.
+// Reasons are shared. When there are many, the parts in which they differ are left out.
 func TestReasonsAreShared(t *testing.T) {
 	var r reasons
 	cause := func(i int) *opensearch.Cause {
@@ -57,20 +57,20 @@ func TestReasonsAreShared(t *testing.T) {
 		without = without || why.text == "failed to parse field [took] in document with id …"
 	}
 	if bytes > maxReasons+maxReason || !without {
-		t.Errorf("%d bytes of reasons, without what they quote: %v", bytes, without)
+		t.Errorf("%d bytes of reasons, without quotations: %v", bytes, without)
 	}
-	for i := range 100_000 { // that differ before what they quote
+	for i := range 100_000 { // which differ before the quotation
 		different[r.share(&opensearch.Cause{Type: "other", Reason: fmt.Sprint(i, strings.Repeat("y", 300))})] = true
 	}
 	if n := len(different); n > 10_000 {
 		t.Errorf("%d different reasons are kept", n)
 	}
 	if r.share(nil) != nil || r.share(&opensearch.Cause{Type: "k", Reason: "t", CausedBy: &opensearch.Cause{Type: "c", Reason: "why"}}).kind != "k" {
-		t.Error("of no cause, or of one with a cause")
+		t.Error("wrong reason for no cause or for a nested cause")
 	}
 }
 
-// A reason is OpenSearch's, with its cause, and cut where it is too long.
+// A reason is what OpenSearch reports, with its cause, truncated if it is too long.
 func TestReasonOf(t *testing.T) {
 	f := func(e opensearch.Cause, want string) {
 		t.Helper()
@@ -84,11 +84,11 @@ func TestReasonOf(t *testing.T) {
 	f(opensearch.Cause{Type: "k", Reason: strings.Repeat("x", maxReason)}, strings.Repeat("x", maxReason))
 	f(opensearch.Cause{Type: "k", Reason: strings.Repeat("x", maxReason-1) + "é"}, strings.Repeat("x", maxReason-1)+"…")
 	if text := (*reason)(nil).String(); text != "" {
-		t.Errorf("no reason is %q", text)
+		t.Errorf("a nil reason is %q", text)
 	}
 }
 
-// In each period reasons are kept whole at first.
+// Reasons are kept complete at the start of each period.
 func TestReasonsOfAPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reasons
@@ -114,8 +114,8 @@ func TestReasonsOfAPeriod(t *testing.T) {
 	})
 }
 
-// Requests that fail as a whole are one line for as long as they fail in the same way, and
-// one when they are answered again.
+// Requests that fail as a whole are logged once while they fail in the same way, and once
+// when they succeed again.
 func TestReportOfFailedRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log localtest.Buffer
@@ -131,7 +131,7 @@ func TestReportOfFailedRequests(t *testing.T) {
 			if err == nil {
 				how = indexed
 			}
-			d.ix.report([]verdict{{part: p, outcome: how}}, status, err)
+			d.ix.report([]partOutcome{{part: p, outcome: how}}, status, err)
 			if got := strings.TrimSuffix(log.String(), "\n"); got != want {
 				t.Errorf("%d %v: %s", status, err, got)
 			}
@@ -150,22 +150,22 @@ func TestReportOfFailedRequests(t *testing.T) {
 	})
 }
 
-// A request of which something was not accepted is one line: a warning while documents
-// are sent again, an error if dead letters are made or refused.
+// A request with documents that were not accepted is logged in one line: a warning if
+// documents are sent again, an error if dead letters are made or refused.
 func TestReportOfRequest(t *testing.T) {
 	var log localtest.Buffer
 	d := idleDispatcher(t, func(c *Config) { c.Log = zerolog.New(&log) })
 	p, _ := taken(d, t.Context(), 0, 2)
 	one := p.slice(0, 1)
 	why := &reason{"kind", "text"}
-	bareForm, plainForm := one.formOf(form{kind: bare}), one.formOf(form{kind: plain, reason: why})
-	origin := one.formOf(form{kind: plain, reason: why, origin: true})
+	minimalFallback, plainFallback := one.withFallback(fallback{kind: minimal}), one.withFallback(fallback{kind: plain, reason: why})
+	origin := one.withFallback(fallback{kind: plain, reason: why, origin: true})
 	dead := one.letter(deadletter.StageIndex, 400, why)
-	f := func(name string, status int, err error, want string, verdicts ...verdict) {
+	f := func(name string, status int, err error, want string, outcomes ...partOutcome) {
 		t.Helper()
 		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
 		log.Reset()
-		d.ix.report(verdicts, status, err)
+		d.ix.report(outcomes, status, err)
 		if got := log.String(); strings.TrimSuffix(got, "\n") != want {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -173,39 +173,39 @@ func TestReportOfRequest(t *testing.T) {
 	line := func(level, counts, reasons string) string {
 		return `{"level":"` + level + `",` + counts + `,"lines_left_out":0,"reasons":"` + reasons + `","message":"OpenSearch did not take all documents"}`
 	}
-	f("all accepted", 200, nil, "", verdict{part: p, outcome: indexed}, verdict{part: p, outcome: alreadyThere})
-	f("busy", 429, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "kind: text"), verdict{part: p, outcome: busy, reason: why})
-	f("blocked", 200, nil, line("warn", `"retried":0,"waiting":3,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: p, outcome: blocked}, verdict{part: one, outcome: failedAlone})
-	f("to be plain", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: one, outcome: refusedForGood})
-	f("to be plain without its origin", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), verdict{part: origin, outcome: refusedForGood})
-	f("refused as plain", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), verdict{part: plainForm, outcome: refusedForGood})
-	f("in conflict", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), verdict{part: one, outcome: conflicting})
-	f("a dead letter", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":1`, ""), verdict{part: dead, outcome: blocked})
-	f("a bare form", 200, nil, "", verdict{part: bareForm, outcome: refusedForGood})
-	f("a bare form next to others", 200, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""),
-		verdict{part: bareForm, outcome: refusedForGood, reason: why}, verdict{part: p, outcome: busy})
-	var many []verdict
+	f("all accepted", 200, nil, "", partOutcome{part: p, outcome: indexed}, partOutcome{part: p, outcome: alreadyThere})
+	f("busy", 429, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "kind: text"), partOutcome{part: p, outcome: busy, reason: why})
+	f("blocked", 200, nil, line("warn", `"retried":0,"waiting":3,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: p, outcome: blocked}, partOutcome{part: one, outcome: failedAlone})
+	f("plain is sent", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: one, outcome: refusedForGood})
+	f("plain is sent without its origin", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: origin, outcome: refusedForGood})
+	f("refused as plain", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), partOutcome{part: plainFallback, outcome: refusedForGood})
+	f("in conflict", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), partOutcome{part: one, outcome: conflicting})
+	f("a dead letter", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":1`, ""), partOutcome{part: dead, outcome: blocked})
+	f("a minimal fallback", 200, nil, "", partOutcome{part: minimalFallback, outcome: refusedForGood})
+	f("a minimal fallback and others", 200, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""),
+		partOutcome{part: minimalFallback, outcome: refusedForGood, reason: why}, partOutcome{part: p, outcome: busy})
+	var many []partOutcome
 	for i := range 8 {
-		many = append(many, verdict{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "one"}}, verdict{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "two"}})
+		many = append(many, partOutcome{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "one"}}, partOutcome{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "two"}})
 	}
 	f("many reasons", 200, nil, line("warn", `"retried":16,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "k0: one; k1: one; k2: one; k3: one; k4: one"), many...)
 
-	for _, v := range []verdict{{part: plainForm, outcome: refusedForGood}, {part: dead, outcome: blocked}} {
+	for _, v := range []partOutcome{{part: plainFallback, outcome: refusedForGood}, {part: dead, outcome: blocked}} {
 		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
 		for range 2 * reportBurst {
-			d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil)
+			d.ix.report([]partOutcome{{part: p, outcome: busy}}, 429, nil)
 		}
 		log.Reset()
-		if d.ix.report([]verdict{v}, 200, nil); log.String() == "" {
-			t.Error("what is retried keeps what is refused from being seen")
+		if d.ix.report([]partOutcome{v}, 200, nil); log.String() == "" {
+			t.Error("lines about retries suppress those about refusals")
 		}
-		if d.ix.report([]verdict{{part: p, outcome: busy}}, 429, nil); strings.Count(log.String(), "\n") != 1 {
+		if d.ix.report([]partOutcome{{part: p, outcome: busy}}, 429, nil); strings.Count(log.String(), "\n") != 1 {
 			t.Error("too many lines")
 		}
 	}
 }
 
-// Lines of an error that comes again and again are few.
+// Repeated lines of the same error are limited.
 func TestSampledErrors(t *testing.T) {
 	var log localtest.Buffer
 	var s sampled

@@ -5,44 +5,44 @@ import (
 	"time"
 )
 
-// held is a part that rests until it is sent again.
-type held struct {
+// delayedPart is a part that waits to be sent again.
+type delayedPart struct {
 	part
-	tried time.Time // when it was refused last
-	slot  int       // in its set's resting
+	tried time.Time // when it was last refused
+	slot  int       // index in its set's delayed parts
 }
 
-// retry is what failed in one request, and when it is due again.
+// retry holds the failed parts of one request, and when they are due.
 type retry struct {
-	made  time.Time
-	due   time.Time
-	parts []*held
-	away  bool // OpenSearch gave no outcomes: when it does for others, it may be back
-	alone bool // others were accepted meanwhile: one of these may be the cause
+	made        time.Time
+	due         time.Time
+	parts       []*delayedPart
+	unreachable bool // OpenSearch returned no outcomes; the parts are due as soon as it does
+	alone       bool // others were accepted in between: one of these may be the cause
 }
 
-// rest notes that a part waits to be sent again.
-func rest(p part) *held {
-	h := &held{part: p, tried: time.Now(), slot: len(p.docs.resting)}
-	p.docs.resting = append(p.docs.resting, h)
+// delay adds a part to the delayed parts of its set.
+func delay(p part) *delayedPart {
+	h := &delayedPart{part: p, tried: time.Now(), slot: len(p.docs.delayed)}
+	p.docs.delayed = append(p.docs.delayed, h)
 	return h
 }
 
-// leave is the part that no longer rests.
-func (h *held) leave() part {
-	resting := h.docs.resting
-	last := resting[len(resting)-1]
-	resting[h.slot], last.slot = last, h.slot
-	resting[len(resting)-1] = nil // otherwise it keeps its documents in memory
-	h.docs.resting = resting[:len(resting)-1]
+// resume removes the part from the delayed parts of its set and returns it.
+func (h *delayedPart) resume() part {
+	delayed := h.docs.delayed
+	last := delayed[len(delayed)-1]
+	delayed[h.slot], last.slot = last, h.slot
+	delayed[len(delayed)-1] = nil // otherwise it keeps its documents in memory
+	h.docs.delayed = delayed[:len(delayed)-1]
 	return h.part
 }
 
-// isolateAfter is how often a request may fail while others succeed until its
-// halves are sent apart, to find the document that makes it fail.
+// isolateAfter is how often a request may fail while others succeed before its halves are
+// sent separately, to find the document that makes it fail.
 const isolateAfter = 3
 
-// enqueueDue puts what is due for another attempt into the queue.
+// enqueueDue enqueues parts that are due for another attempt.
 func (d *dispatcher) enqueueDue(now time.Time) {
 	kept := d.retries[:0]
 	for _, r := range d.retries {
@@ -52,7 +52,7 @@ func (d *dispatcher) enqueueDue(now time.Time) {
 		}
 		parts := make([]part, len(r.parts))
 		for i, h := range r.parts {
-			parts[i] = h.leave()
+			parts[i] = h.resume()
 			parts[i].alone = r.alone
 		}
 		switch {
@@ -69,12 +69,12 @@ func (d *dispatcher) enqueueDue(now time.Time) {
 	d.retries = kept
 }
 
-// wake ends the pauses for an OpenSearch that was away, once for each part: what
-// then fails again may do so by itself.
+// wake makes parts due that were delayed because OpenSearch was unreachable. It does so
+// once per part: if the part fails again, the part itself may be the cause.
 func (d *dispatcher) wake(now time.Time) {
 	for i := range d.retries {
 		r := &d.retries[i]
-		if !r.away {
+		if !r.unreachable {
 			continue
 		}
 		r.due = now
@@ -84,12 +84,12 @@ func (d *dispatcher) wake(now time.Time) {
 	}
 }
 
-// backoff is a pause with full jitter.
+// backoff returns a pause with full jitter.
 // See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 func (c Config) backoff(attempts int) time.Duration {
 	ceiling := c.RetryMax
 	if shift := attempts - 1; shift < 30 && c.RetryMin<<shift < ceiling {
 		ceiling = c.RetryMin << shift
 	}
-	return time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // no secret
+	return time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // not a secret
 }

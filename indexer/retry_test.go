@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What is due goes into the queue; what may be the cause of failing requests goes apart,
-// in halves.
+// Parts that are due are enqueued. Parts that may be the cause of failing requests are
+// sent separately, in halves.
 func TestEnqueueDue(t *testing.T) {
 	f := func(name string, r retry, documents int, kept, resent int, alone ...int) {
 		t.Helper()
@@ -14,18 +14,18 @@ func TestEnqueueDue(t *testing.T) {
 		now := time.Now()
 		if documents > 0 {
 			p, _ := taken(d, t.Context(), 0, documents)
-			r.parts = []*held{rest(p)}
+			r.parts = []*delayedPart{delay(p)}
 		}
 		r.due = now.Add(r.due.Sub(time.Time{}))
 		d.retries = []retry{r}
 		d.enqueueDue(now)
 		if len(d.retries) != kept || d.resent.count != resent || len(d.alone) != len(alone) {
-			t.Errorf("%s: %d kept, %d in the queue, %d batches apart", name, len(d.retries), d.resent.count, len(d.alone))
+			t.Errorf("%s: %d kept, %d in the queue, %d isolated batches", name, len(d.retries), d.resent.count, len(d.alone))
 			return
 		}
 		for i, n := range alone {
 			if batch := d.alone[i]; len(batch) != 1 || batch[0].count() != n || !batch[0].alone {
-				t.Errorf("%s: batch %d apart: %+v", name, i, batch)
+				t.Errorf("%s: isolated batch %d: %+v", name, i, batch)
 			}
 		}
 	}
@@ -37,24 +37,24 @@ func TestEnqueueDue(t *testing.T) {
 	f("due, maybe to blame, all dropped", retry{alone: true}, 0, 0, 0)
 }
 
-// When OpenSearch is back, what waits for that is due, and nothing else.
+// When OpenSearch is reachable again, only the parts delayed because of it are due.
 func TestWake(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	now := time.Now()
 	for i, away := range []bool{true, false} {
 		p, _ := taken(d, t.Context(), i, 1)
-		d.retries = append(d.retries, retry{due: now.Add(time.Hour), away: away, parts: []*held{rest(p)}})
+		d.retries = append(d.retries, retry{due: now.Add(time.Hour), unreachable: away, parts: []*delayedPart{delay(p)}})
 	}
 	d.wake(now)
 	if r := d.retries[0]; !r.due.Equal(now) || !r.parts[0].woken {
-		t.Errorf("away: due after %s, woken: %v", r.due.Sub(now), r.parts[0].woken)
+		t.Errorf("unreachable: due after %s, woken: %v", r.due.Sub(now), r.parts[0].woken)
 	}
 	if r := d.retries[1]; !r.due.Equal(now.Add(time.Hour)) || r.parts[0].woken {
 		t.Errorf("refused: due after %s, woken: %v", r.due.Sub(now), r.parts[0].woken)
 	}
 }
 
-// The longest pause doubles with each attempt, up to a bound.
+// The maximum backoff doubles with each attempt, up to a bound.
 func TestBackoff(t *testing.T) {
 	c := Config{RetryMin: time.Second, RetryMax: 10 * time.Second}
 	for attempts, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 35: 10 * time.Second, 64: 10 * time.Second, 1000: 10 * time.Second} {
@@ -68,13 +68,13 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// A part that no longer rests is not kept in memory by its set.
-func TestLeaveKeepsNothing(t *testing.T) {
+// A set does not keep a resumed part in memory.
+func TestResumeKeepsNothing(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 2)
-	first, second := rest(p.slice(0, 1)), rest(p.slice(1, 2))
-	first.leave()
-	if resting := p.docs.resting; len(resting) != 1 || resting[0] != second || second.slot != 0 || resting[:2][1] != nil {
-		t.Errorf("resting: %v", resting[:2])
+	first, second := delay(p.slice(0, 1)), delay(p.slice(1, 2))
+	first.resume()
+	if delayed := p.docs.delayed; len(delayed) != 1 || delayed[0] != second || second.slot != 0 || delayed[:2][1] != nil {
+		t.Errorf("delayed: %v", delayed[:2])
 	}
 }

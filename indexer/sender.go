@@ -20,73 +20,72 @@ import (
 	"logsluice/opensearch"
 )
 
-// One bulk request: its body, the call, and the outcome of each document by its answer.
+// One bulk request: its body, the call, and each document's outcome.
 
-// maxString bounds in bytes what is kept of a string of an answer: of reasons even less
-// is shown.
+// maxString bounds in bytes what is kept of each string in a response. Reasons are cut
+// further.
 const maxString = 2 * maxReason
 
-// send posts a batch, gives each of its documents a verdict, and tells how
-// OpenSearch fared with it.
+// send posts a batch. It returns the outcome of each document and how the request went.
 func (ix *Indexer) send(batch []part) result {
 	start := time.Now()
 	items, status, err := ix.post(batch)
 	took := time.Since(start)
 	ix.metrics.requestSeconds.Observe(took.Seconds())
 
-	var verdicts []verdict
+	var outcomes []partOutcome
 	switch {
 	case err == nil:
-		verdicts = ix.judge(batch, items)
+		outcomes = ix.outcomesOf(batch, items)
 	case tooLarge(status, err) && documents(batch) > 1:
-		// Halves, down to the one document that does not fit.
+		// Send halves, down to the one document that does not fit.
 		first, second := halve(batch)
 		result := ix.send(first)
-		result.verdicts = append(result.verdicts, ix.send(second).verdicts...)
-		result.trip.full = false // it was half of it at the most
+		result.outcomes = append(result.outcomes, ix.send(second).outcomes...)
+		result.stats.full = false // it was at most half of the batch
 		return result
 	case tooLarge(status, err) && !batch[0].isLetter():
-		verdicts = ix.all(batch, refusedForGood, status, err)
+		outcomes = ix.sameOutcome(batch, refusedForGood, status, err)
 	case tooLarge(status, err):
-		batch[0].form.cutPayload()
-		verdicts = ix.all(batch, busy, status, err)
+		batch[0].fallback.cutPayload()
+		outcomes = ix.sameOutcome(batch, busy, status, err)
 	default:
 		ix.metrics.failedRequests.Inc()
-		verdicts = ix.all(batch, unanswered, status, err)
+		outcomes = ix.sameOutcome(batch, unanswered, status, err)
 	}
 	refused := rejected(batch, items, status)
 	ix.metrics.rejected.Add(float64(refused))
-	ix.report(verdicts, status, err)
-	ix.note(status, items, err)
-	return result{verdicts: verdicts, trip: trip{
+	ix.report(outcomes, status, err)
+	ix.noteSettings(status, items, err)
+	return result{outcomes: outcomes, stats: requestStats{
 		sent: start, took: took,
-		// It has no room for work, or does not answer.
+		// OpenSearch has no capacity, or does not answer.
 		pushback: (refused > 0 || status == 0 || status >= 500) && !tooLarge(status, err),
-		full:     ix.isFull(batch) && slices.ContainsFunc(items, isTaken),
+		full:     ix.isFull(batch) && slices.ContainsFunc(items, isAcceptedItem),
 	}}
 }
 
-// all gives all documents of a batch the same outcome.
-func (ix *Indexer) all(batch []part, how outcome, status int, err error) []verdict {
+// sameOutcome returns the same outcome for all documents of a batch.
+func (ix *Indexer) sameOutcome(batch []part, how outcome, status int, err error) []partOutcome {
 	why := ix.reasons.share(causeOf(err))
-	verdicts := make([]verdict, 0, len(batch))
+	outcomes := make([]partOutcome, 0, len(batch))
 	for _, p := range batch {
-		v := verdict{part: p, outcome: how, status: status, reason: why}
+		v := partOutcome{part: p, outcome: how, status: status, reason: why}
 		if !p.probe {
-			verdicts = append(verdicts, v)
+			outcomes = append(outcomes, v)
 			continue
 		}
 		for v.part = p; p.count() > 0; p = p.slice(v.count(), p.count()) {
 			v.part = p
 			v.narrow(ix.cfg.Prefix)
-			verdicts = append(verdicts, v)
+			outcomes = append(outcomes, v)
 		}
 	}
-	return verdicts
+	return outcomes
 }
 
-// isFull tells that a batch is as good as full: its size no longer decides how
-// long it takes.
+// isFull reports whether a batch is so large that its size no longer decides how long it
+// takes.
 func (ix *Indexer) isFull(batch []part) bool {
 	bytes := 0
 	for _, p := range batch {
@@ -95,20 +94,19 @@ func (ix *Indexer) isFull(batch []part) bool {
 	return bytes >= ix.cfg.BatchBytes/2 || documents(batch) >= ix.cfg.BatchDocuments/2
 }
 
-// heldAtOnce finds how much a node would have to hold at once for a request, and
-// how much it does, in the reason of a refusal for indexing pressure.
+// pressureLimit matches the reason of a refusal for indexing pressure: the bytes that a
+// node would have to keep in memory for the request, and the bytes that it may.
 // See https://www.elastic.co/guide/en/elasticsearch/reference/7.10/index-modules-indexing-pressure.html.
-var heldAtOnce = regexp.MustCompile(`coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)`)
+var pressureLimit = regexp.MustCompile(`coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)`)
 
-// tooLarge tells that a request is larger than OpenSearch or a proxy before it
-// takes (413), or than a node holds at once (429): however long one waits, it is
-// never taken.
+// tooLarge reports whether a request exceeds what OpenSearch or a proxy accepts (413), or
+// what a node may keep in memory (429). Retrying such a request never succeeds.
 func tooLarge(status int, err error) bool {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		return true
 	case http.StatusTooManyRequests:
-		found := heldAtOnce.FindStringSubmatch(causeOf(err).Reason)
+		found := pressureLimit.FindStringSubmatch(causeOf(err).Reason)
 		if found == nil {
 			return false
 		}
@@ -119,7 +117,7 @@ func tooLarge(status int, err error) bool {
 	return false
 }
 
-// rejected counts the documents that OpenSearch had no room for.
+// rejected returns the number of documents that OpenSearch had no capacity for.
 func rejected(batch []part, items []opensearch.Item, status int) int {
 	if status == http.StatusTooManyRequests {
 		return documents(batch)
@@ -133,19 +131,19 @@ func rejected(batch []part, items []opensearch.Item, status int) int {
 	return n
 }
 
-// post sends one bulk request. Unless it was answered with 200 and a verdict
-// for each document, it returns an error; status is 0 when no answer came.
+// post sends one bulk request. It returns an error unless the response is 200 with an
+// item for each document. status is 0 if no response was received.
 func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err error) {
 	if isLarge(batch[0]) {
-		runtime.GC() // the memory limit alone is exceeded by one large buffer
+		runtime.GC() // without it, one large buffer can exceed the memory limit
 	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()
 	readers, size := make([]io.Reader, len(batch)), 0
 	for i, p := range batch {
-		written := ix.written(p)
-		readers[i] = bytes.NewReader(written)
-		size += len(written)
+		encode := ix.encode(p)
+		readers[i] = bytes.NewReader(encode)
+		size += len(encode)
 	}
 	ix.metrics.requestBytes.Add(float64(size))
 	most := opensearch.MaxBulkAnswer(documents(batch), size)
@@ -156,7 +154,7 @@ func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err 
 		}
 	}
 	if ix.cfg.Gzip {
-		// The documents are read here and now; what may be lent is the copy.
+		// The documents are read here, so only the compressed copy may be lent.
 		packed, err := pack(body.Reader)
 		if err != nil {
 			return nil, 0, fmt.Errorf("compress a bulk request: %w", err)
@@ -202,8 +200,8 @@ type packer struct {
 }
 
 var packers = sync.Pool{New: func() any {
-	// The least effort takes off most of what there is to take off of logs.
-	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one that there is
+	// The lowest level already removes most of the redundancy of logs.
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 	return &packer{writer: w}
 }}
 
@@ -215,8 +213,8 @@ func pack(r io.Reader) (*packer, error) {
 	return p, errors.Join(err, p.writer.Close())
 }
 
-// requestBody reads the records' own buffers. The transport closes it when it
-// is done with it, which can be later than the answer.
+// requestBody reads the records' buffers without copying them. The transport closes it
+// when it is done, which can be after the response.
 type requestBody struct {
 	io.Reader
 	closed atomic.Bool
@@ -228,14 +226,14 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// lend marks buffers that the transport may still be reading.
+// lend calls mark if the transport may still be reading the buffers.
 func (b *requestBody) lend(mark func()) {
 	if !b.closed.Load() {
 		mark()
 	}
 }
 
-// causeOf is why a bulk request was refused, in OpenSearch's own words if it has any.
+// causeOf returns why a bulk request was refused, as reported by OpenSearch if possible.
 func causeOf(err error) *opensearch.Cause {
 	cause := opensearch.CauseOf(err)
 	if cause.Type == "" {

@@ -7,43 +7,42 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// settle takes in the outcomes of a request: it counts documents off their records
-// or schedules what is to be sent again.
+// settle applies the outcomes of a request: documents are finished, or scheduled to be
+// sent again.
 func (d *dispatcher) settle(r result) {
 	now := time.Now()
-	d.note(r.verdicts, now)
-	s := settling{now: now, again: retry{away: true}}
-	for _, v := range r.verdicts {
-		d.judged(v, &s)
+	d.updateTally(r.outcomes, now)
+	s := followUp{now: now, retry: retry{unreachable: true}}
+	for _, v := range r.outcomes {
+		d.apply(v, &s)
 	}
 	for _, docs := range s.touched {
 		d.compact(docs)
 	}
-	d.enqueueAgain(s.next, now)
-	if s.back {
+	d.enqueueAgain(s.requeue, now)
+	if s.answered {
 		d.wake(now)
 	}
-	if len(s.again.parts) > 0 {
-		d.retries = append(d.retries, s.again)
+	if len(s.retry.parts) > 0 {
+		d.retries = append(d.retries, s.retry)
 	}
-	d.relieve(now)
+	d.freeMemory(now)
 	d.shed()
 }
 
-// settling is what becomes of the verdicts of one request.
-type settling struct {
-	now     time.Time
-	again   retry
-	next    []part // other forms
-	back    bool   // OpenSearch gave outcomes
-	touched []*Documents
+// followUp collects what follows from the outcomes of one request.
+type followUp struct {
+	now      time.Time
+	retry    retry
+	requeue  []part // parts to send at once: fallbacks
+	answered bool   // OpenSearch returned outcomes
+	touched  []*Documents
 }
 
-// note takes in what the verdicts on documents, dead letters excepted, say of
-// OpenSearch as a whole.
-func (d *dispatcher) note(verdicts []verdict, now time.Time) {
+// updateTally counts outcomes in the tally, except those of dead letters.
+func (d *dispatcher) updateTally(outcomes []partOutcome, now time.Time) {
 	var first counts
-	for _, v := range verdicts {
+	for _, v := range outcomes {
 		n := v.count()
 		switch {
 		case v.isLetter():
@@ -54,57 +53,57 @@ func (d *dispatcher) note(verdicts []verdict, now time.Time) {
 		case !v.known || v.outcome == unanswered || v.outcome == busy:
 			d.tally.tried = now
 		}
-		if v.form != nil || v.known || v.outcome == unanswered || v.outcome == busy {
+		if v.fallback != nil || v.known || v.outcome == unanswered || v.outcome == busy {
 			continue
 		}
 		first.sent += n
 		switch v.outcome {
 		case blocked:
-			d.targetOf(v, now) // what comes with its first refusal counts
+			d.targetOf(v, now) // count from its first refusal on
 			first.blocked += n
 		case failedAlone:
 			first.failed += n
 		}
 	}
-	d.tally.send(now, first)
+	d.tally.add(now, first)
 }
 
-// judged takes in one verdict.
-func (d *dispatcher) judged(v verdict, s *settling) {
+// apply applies the outcome of one part.
+func (d *dispatcher) apply(v partOutcome, s *followUp) {
 	p := v.part
 	if last := len(s.touched) - 1; last < 0 || s.touched[last] != p.docs {
 		s.touched = append(s.touched, p.docs)
 	}
 	if v.probe {
-		d.probed(v, s.now)
+		d.handleProbe(v, s.now)
 	}
 	v.probe, p.probe, p.alone = false, false, false
 	p.known = p.known || v.outcome != unanswered && v.outcome != busy
 	v.part = p
 	switch {
 	case v.outcome.isAccepted():
-		s.back = true
-		d.sees(v, s.now)
+		s.answered = true
+		d.noteAccepted(v, s.now)
 		d.finish(p)
-	case p.form != nil && p.form.kind == bare && (v.outcome == blocked || v.outcome == failedAlone):
-		s.back = true
-		d.finish(p) // it was worth a try
-	case !v.outcome.isAgain():
-		s.back = true
-		s.next = append(s.next, d.replace(p, v.otherForms())...)
-	case d.dropIfForsaken(p):
+	case p.fallback != nil && p.fallback.kind == minimal && (v.outcome == blocked || v.outcome == failedAlone):
+		s.answered = true
+		d.finish(p) // a refused minimal fallback is not sent again
+	case !v.outcome.isRetryable():
+		s.answered = true
+		s.requeue = append(s.requeue, d.replace(p, v.fallbacks())...)
+	case d.dropIfCanceled(p):
 	case v.outcome == blocked, v.outcome == failedAlone:
-		s.back = true
-		s.next = append(s.next, d.hold(v, s.now)...)
+		s.answered = true
+		s.requeue = append(s.requeue, d.waitForIndex(v, s.now)...)
 	default:
-		s.next = append(s.next, d.tryAgain(v, s)...)
+		s.requeue = append(s.requeue, d.retryLater(v, s)...)
 	}
 }
 
-// tryAgain schedules documents of a request that was refused for want of room, or
-// that failed as a whole. It returns the dead letter of a document that makes
-// requests fail.
-func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
+// retryLater schedules documents of a request that was refused for lack of capacity, or
+// that failed as a whole. It returns the dead letter of a document that makes requests
+// fail.
+func (d *dispatcher) retryLater(v partOutcome, s *followUp) []part {
 	p := v.part
 	p.attempts++
 	othersAccepted := d.othersAccepted(&p, v.outcome == unanswered && v.status != http.StatusTooManyRequests, s.now)
@@ -112,25 +111,24 @@ func (d *dispatcher) tryAgain(v verdict, s *settling) []part {
 		switch {
 		case !p.isLetter():
 			letter := p.letter(deadletter.StageIndex, v.status, v.reason)
-			letter.form.opaque = true // what is before OpenSearch may object to the text
+			letter.fallback.opaque = true // a proxy in front of OpenSearch may reject the text
 			return d.replace(p, []part{letter})
 		case d.ix.cfg.Store != nil:
 			d.storeLater(p)
 			return nil
 		}
 	}
-	s.again.away = s.again.away && v.outcome == unanswered && !v.woken
-	s.again.alone = s.again.alone || othersAccepted && p.attempts >= isolateAfter
-	s.again.parts = append(s.again.parts, rest(p))
-	if due := s.now.Add(d.ix.cfg.backoff(p.attempts)); due.After(s.again.due) {
-		s.again.due = due
+	s.retry.unreachable = s.retry.unreachable && v.outcome == unanswered && !v.woken
+	s.retry.alone = s.retry.alone || othersAccepted && p.attempts >= isolateAfter
+	s.retry.parts = append(s.retry.parts, delay(p))
+	if due := s.now.Add(d.ix.cfg.backoff(p.attempts)); due.After(s.retry.due) {
+		s.retry.due = due
 	}
 	return nil
 }
 
-// othersAccepted reports whether documents were accepted between the last two failures
-// of a part, whose requests fail as a whole, and counts the failures of which that
-// is true.
+// othersAccepted reports whether other documents were accepted between the last two
+// failures of a part whose requests fail as a whole. It counts these failures.
 func (d *dispatcher) othersAccepted(p *part, whole bool, now time.Time) bool {
 	if !whole {
 		p.failing = nil
@@ -152,8 +150,8 @@ func (d *dispatcher) othersAccepted(p *part, whole bool, now time.Time) bool {
 	return accepted
 }
 
-// replace has other parts stand for a part of one document, which is finished if
-// others is empty.
+// replace substitutes other parts for a part of one document. If others is empty, the
+// part is finished.
 func (d *dispatcher) replace(p part, others []part) []part {
 	if len(others) == 0 {
 		d.finish(p)
@@ -164,30 +162,31 @@ func (d *dispatcher) replace(p part, others []part) []part {
 	p.docs.undecided += more
 	p.docs.bytes += more * len(p.bytes())
 	d.stopWaiting(&p)
-	d.ix.budget.add(p.docs.source.Shard, int64(len(others))*formCost-p.cost())
+	d.ix.budget.add(p.docs.source.Shard, int64(len(others))*fallbackCost-p.cost())
 	return others
 }
 
-// lettersOf are the dead letters of documents that are given up. Those in the bare
-// form have one already, and are finished.
+// lettersOf returns the dead letters of documents that are given up. Minimal fallbacks
+// already have one and are finished.
 func (d *dispatcher) lettersOf(p part, stage string, status int, why *reason) []part {
 	letters := make([]part, 0, p.count())
 	for i := range p.count() {
 		one := p.slice(i, i+1)
-		if one.form != nil && one.form.kind == bare {
+		if one.fallback != nil && one.fallback.kind == minimal {
 			d.finish(one)
 			continue
 		}
 		reason := why
-		if one.form != nil {
-			reason = one.form.reason // why the document itself is not accepted
+		if one.fallback != nil {
+			reason = one.fallback.reason // why the original document was refused
 		}
 		letters = append(letters, d.replace(one, []part{one.letter(stage, status, reason)})...)
 	}
 	return letters
 }
 
-// finish counts documents off their set and their record, whose end the last one is.
+// finish counts documents as done in their set and record. The last one releases the set
+// or acknowledges the record.
 func (d *dispatcher) finish(p part) {
 	d.stopWaiting(&p)
 	docs, group := p.docs, p.docs.group
@@ -207,30 +206,30 @@ func (d *dispatcher) finish(p part) {
 	}
 }
 
-// compact moves the documents of a set that have no outcome yet to a smaller one
-// when that frees a good part of it, so that the few which wait for long hold no
-// more memory than their own.
+// compact moves the undecided documents of a set to a smaller one when that frees at
+// least a quarter of it. A few documents that wait for a long time then do not keep the
+// whole set in memory.
 func (d *dispatcher) compact(docs *Documents) {
-	const enough = 4 // parts of the set, one of which is to be freed
-	if docs.undecided == 0 || docs.form != nil || docs.bytes > cap(docs.Body)/enough*(enough-1) {
+	const enough = 4 // the fraction of the set to be freed is 1/enough
+	if docs.undecided == 0 || docs.fallback != nil || docs.bytes > cap(docs.Body)/enough*(enough-1) {
 		return
 	}
-	resting, size := 0, 0
-	for _, h := range docs.resting {
-		resting += h.count()
+	delayed, size := 0, 0
+	for _, h := range docs.delayed {
+		delayed += h.count()
 		size += len(h.bytes())
 	}
-	if resting < docs.undecided {
-		return // the others are under way
+	if delayed < docs.undecided {
+		return // the others are being sent
 	}
 	small := &Documents{
 		Body: make([]byte, 0, size), source: docs.source, group: docs.group,
-		reserved: int64(size) + setCost, undecided: resting, bytes: docs.bytes, waiting: docs.waiting, counted: docs.counted, resting: docs.resting,
+		reserved: int64(size) + setCost, undecided: delayed, bytes: docs.bytes, waiting: docs.waiting, counted: docs.counted, delayed: docs.delayed,
 	}
 	if small.reserved >= docs.reserved {
 		return
 	}
-	for _, h := range docs.resting {
+	for _, h := range docs.delayed {
 		from := len(small.ends)
 		for i := h.from; i < h.to; i++ {
 			small.copyDocument(docs, i)
@@ -239,20 +238,20 @@ func (d *dispatcher) compact(docs *Documents) {
 	}
 	d.ix.budget.add(docs.source.Shard, small.reserved-docs.reserved)
 	d.recount(small)
-	docs.resting = nil
+	docs.delayed = nil
 	docs.Recycle()
 }
 
-// Memory in bytes that is counted for what documents take in addition to their text.
+// Bytes counted for documents in addition to their text.
 const (
-	setCost  = 512 // a small set
-	formCost = 192 // a document in another form
+	setCost      = 512 // a small set
+	fallbackCost = 192 // a document's fallback
 )
 
-// cost is what a part counts beyond its set.
+// cost returns the bytes that a part counts in addition to its set.
 func (p part) cost() int64 {
-	if p.form == nil || p.docs.form != nil {
+	if p.fallback == nil || p.docs.fallback != nil {
 		return 0
 	}
-	return formCost
+	return fallbackCost
 }

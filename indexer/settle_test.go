@@ -9,14 +9,13 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// What a request says of OpenSearch as a whole is what became of documents that were
-// sent for the first time, dead letters excepted.
-func TestNote(t *testing.T) {
+// The tally counts documents that were sent for the first time, except dead letters.
+func TestUpdateTally(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	begun := d.tally.accepted
 	now := begun.Add(time.Hour)
 	p, _ := taken(d, t.Context(), 0, 8)
-	verdicts := []verdict{
+	outcomes := []partOutcome{
 		{part: p.slice(0, 1).letter(deadletter.StageBlocked, 403, undecided), outcome: indexed},
 		{part: p.slice(0, 3), outcome: blocked, index: "app-x", reason: undecided},
 		{part: p.slice(3, 4), outcome: unanswered},
@@ -24,8 +23,8 @@ func TestNote(t *testing.T) {
 		{part: p.slice(5, 6), outcome: failedAlone, index: "app-x"},
 		{part: p.slice(6, 7), outcome: blocked, index: "app-x"},
 	}
-	verdicts[5].known = true
-	d.note(verdicts, now)
+	outcomes[5].known = true
+	d.updateTally(outcomes, now)
 	if d.tally.accepted != begun {
 		t.Error("an accepted dead letter counts as an accepted document")
 	}
@@ -33,25 +32,25 @@ func TestNote(t *testing.T) {
 		t.Errorf("counted %+v, want %+v", d.tally.total, want)
 	}
 	if x := d.targets["app-x"]; x == nil || !d.tally.mostBlocked(x.before) {
-		t.Errorf("what is refused with the first refusal of an index does not count for it: %+v", x)
+		t.Errorf("documents refused together with the first one of an index do not count for it: %+v", x)
 	}
 }
 
-// A document whose shard is another worker's is not sent again, and its record not
+// A document whose shard another worker has is not sent again, and its record is not
 // acknowledged.
-func TestForsakenIsDropped(t *testing.T) {
+func TestCanceledIsDropped(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	p, outcomes := taken(d, ctx, 0, 1)
 	cancel()
-	d.settle(result{verdicts: []verdict{{part: p, outcome: unanswered}}})
+	d.settle(result{outcomes: []partOutcome{{part: p, outcome: unanswered}}})
 	if len(d.retries) > 0 || len(*outcomes) != 1 || (*outcomes)[0] {
 		t.Errorf("%d retries, outcomes %v", len(d.retries), *outcomes)
 	}
 }
 
-// Requests that fail while others are accepted make a dead letter of one document,
-// whether or not others are sent with it.
+// If requests fail while others are accepted, a single document becomes a dead letter,
+// and several documents are sent again.
 func TestOneDocumentIsToBlame(t *testing.T) {
 	f := func(name string, n int, letter bool, store Store, retries, resent, stored int) {
 		t.Helper()
@@ -62,7 +61,7 @@ func TestOneDocumentIsToBlame(t *testing.T) {
 		}
 		d.accepted = 2 * enoughOthers
 		p.failing = &failing{whole: true, at: time.Now().Add(-time.Hour), seen: d.accepted - 1, tries: maxTries}
-		d.settle(result{verdicts: []verdict{{part: p, outcome: unanswered, status: http.StatusInternalServerError}}})
+		d.settle(result{outcomes: []partOutcome{{part: p, outcome: unanswered, status: http.StatusInternalServerError}}})
 		if len(d.retries) != retries || d.resent.count != resent || len(d.storing.parts) != stored {
 			t.Errorf("%s: %d retries, %d dead letters, %d for the store", name, len(d.retries), d.resent.count, len(d.storing.parts))
 		}
@@ -73,39 +72,39 @@ func TestOneDocumentIsToBlame(t *testing.T) {
 	f("a dead letter, a store", 1, true, &brokenStore{}, 0, 0, 1)
 }
 
-// What a document did by itself does not count for its requests.
-func TestFailedByItselfBefore(t *testing.T) {
+// Failures of a document alone do not count as failures of its requests.
+func TestFailedAloneBefore(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 1)
 	d.accepted = enoughOthers
 	p.failing = &failing{at: time.Now().Add(-time.Hour), tries: maxTries}
 	if d.othersAccepted(&p, true, time.Now()) || p.failing.tries != 0 || !p.failing.whole {
-		t.Errorf("counted on: %+v", p.failing)
+		t.Errorf("the count continues: %+v", p.failing)
 	}
 }
 
-// Documents that exceed what may wait are given up with the answer that says so.
+// Documents that exceed what may wait are given up when the response arrives.
 func TestQuarterIsFullAtOnce(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.InFlightBytes = 64 << 10 })
 	d.ix.budget.mu.Lock()
 	d.ticked = time.Now().Add(time.Hour) // no tick
 	d.ix.budget.mu.Unlock()
 	p, _ := taken(d, t.Context(), 0, 500)
-	d.tally.total.sent = 1000 // most of which were accepted
+	d.tally.total.sent = 1000 // most of them were accepted
 	d.tally.accepted = time.Now()
-	d.settle(result{verdicts: []verdict{{part: p, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
-	if d.given != 0 {
+	d.settle(result{outcomes: []partOutcome{{part: p, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
+	if d.givenUp != 0 {
 		t.Fatal("given up while most documents are blocked")
 	}
-	d.tally.send(time.Now(), counts{sent: 2000})
+	d.tally.add(time.Now(), counts{sent: 2000})
 	q, _ := taken(d, t.Context(), 1000, 1)
-	d.settle(result{verdicts: []verdict{{part: q, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
-	if d.given != 1 {
-		t.Errorf("%d indices given up: %+v", d.given, d.targets)
+	d.settle(result{outcomes: []partOutcome{{part: q, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
+	if d.givenUp != 1 {
+		t.Errorf("%d indices given up: %+v", d.givenUp, d.targets)
 	}
 }
 
-// A set of which little is settled, or that is small, is left where it is.
+// A set that is small, or most of whose documents are undecided, is not moved.
 func TestNotCompacted(t *testing.T) {
 	f := func(name string, n, settled int, reserved int64, want bool) {
 		t.Helper()
@@ -117,7 +116,7 @@ func TestNotCompacted(t *testing.T) {
 			docs.reserved = reserved
 		}
 		d.finish(p.slice(0, settled))
-		left := rest(p.slice(settled, n))
+		left := delay(p.slice(settled, n))
 		d.compact(docs)
 		if moved := left.docs != docs; moved != want {
 			t.Errorf("%s: moved: %v", name, moved)
@@ -128,22 +127,22 @@ func TestNotCompacted(t *testing.T) {
 	f("it is as small as it can be", 100, 75, 1, false)
 }
 
-// A document that is replaced by two forms counts until both have their outcomes.
+// A document that is replaced by two parts counts until both have their outcomes.
 func TestReplaceCounts(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, outcomes := taken(d, t.Context(), 0, 2)
 	one, size := p.slice(0, 1), len(p.slice(0, 1).bytes())
 	all := p.docs.bytes
-	forms := d.replace(one, []part{one.letter(deadletter.StageIndex, 400, undecided), one.formOf(form{kind: bare})})
+	fallbacks := d.replace(one, []part{one.letter(deadletter.StageIndex, 400, undecided), one.withFallback(fallback{kind: minimal})})
 	for i, want := range []int{all + size, all, all - size} {
 		if p.docs.bytes != want {
 			t.Errorf("%d bytes wait after %d outcomes, want %d", p.docs.bytes, i, want)
 		}
-		if i < len(forms) {
-			d.finish(forms[i])
+		if i < len(fallbacks) {
+			d.finish(fallbacks[i])
 		}
 	}
 	if len(*outcomes) > 0 || p.docs.group.pending != 1 {
-		t.Errorf("outcomes %v, %d to come", *outcomes, p.docs.group.pending)
+		t.Errorf("outcomes %v, %d missing", *outcomes, p.docs.group.pending)
 	}
 }

@@ -7,16 +7,17 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// shardEnd says that a shard is read to its end, or that its end need not be tracked.
+// shardEnd announces that a shard is read to its end, or that its end need not be
+// tracked.
 type shardEnd struct {
 	shard string
 	ended bool
 }
 
-// EndShard says that a shard is read to its end, so that its children wait for its
-// documents: those that have no outcome after a minute become dead letters, except
-// what an outage or the disk's flood stage keeps waiting, for which the minute
-// begins when that is over. forget takes it back.
+// EndShard announces that a shard is read to its end, so that its children wait for its
+// documents. Documents without an outcome after a minute become dead letters. An outage
+// or the disk's flood stage delays that: the minute then starts when it is over. forget
+// revokes the announcement.
 func (ix *Indexer) EndShard(shard string) (forget func()) {
 	say := func(ended bool) {
 		select {
@@ -28,16 +29,18 @@ func (ix *Indexer) EndShard(shard string) (forget func()) {
 	return func() { say(false) }
 }
 
-// Begin waits until the next record of a shard may be taken: while documents that
-// wait for their indices take too much memory, the shards that they are of pause.
-// It reports false when ctx ends first.
-func (ix *Indexer) Begin(ctx context.Context, shard string) bool { return ix.budget.begin(ctx, shard) }
+// Begin waits until the next record of a shard may be read. Shards are paused while their
+// documents that wait for indices take too much memory. It reports false when ctx ends
+// first.
+func (ix *Indexer) Begin(ctx context.Context, shard string) bool {
+	return ix.budget.waitUnpaused(ctx, shard)
+}
 
 // IsPaused reports whether Begin would wait.
 func (ix *Indexer) IsPaused(shard string) bool { return ix.budget.isPaused(shard) }
 
-// Reserve waits until documents of size bytes may be in flight, and returns how
-// many of these count, which Put releases; 0 when ctx ends first.
+// Reserve waits until documents of size bytes may be in flight, and returns the number of
+// bytes reserved, which must be passed to Put. It returns 0 when ctx ends first.
 func (ix *Indexer) Reserve(ctx context.Context, shard string, size int64) int64 {
 	return ix.budget.reserve(ctx, shard, size)
 }
@@ -50,7 +53,7 @@ func (d *dispatcher) noteEnd(end shardEnd) {
 	}
 }
 
-// endShards makes dead letters of what keeps ended shards from being finished.
+// endShards makes dead letters of documents that keep ended shards from being finished.
 func (d *dispatcher) endShards(now time.Time) {
 	if len(d.ends) == 0 {
 		return
@@ -66,28 +69,28 @@ func (d *dispatcher) endShards(now time.Time) {
 		if t.letters {
 			continue
 		}
-		overdue := func(h *held) bool { return d.isOverdue(h, t.endKept, now) }
+		overdue := func(h *delayedPart) bool { return d.isOverdue(h, t.delayedEndsAt, now) }
 		given += d.abandonSome(&t.blocked, overdue, deadletter.StageBlocked, now)
 		for i := range t.failing {
-			given += d.abandonSome(&t.failing[i].parts, func(h *held) bool {
-				return overdue(h) && (!d.tally.mostFailed() || d.tally.isOver(now))
+			given += d.abandonSome(&t.failing[i].parts, func(h *delayedPart) bool {
+				return overdue(h) && (!d.tally.mostFailed() || d.tally.isStale(now))
 			}, deadletter.StageBlocked, now)
 		}
 	}
 	for i := range d.retries {
-		given += d.abandonSome(&d.retries[i].parts, func(h *held) bool {
+		given += d.abandonSome(&d.retries[i].parts, func(h *delayedPart) bool {
 			return !h.isLetter() && d.isOverdue(h, time.Time{}, now) && d.tally.accepted.After(h.tried)
 		}, deadletter.StageBlocked, now)
 	}
 	if given > 0 {
 		d.ix.cfg.Log.Error().Int("documents", given).
-			Msg("documents given up: they become dead letters, as the children of their shard wait for its end")
+			Msg("documents given up: they become dead letters, because the child shards wait for the end of their shard")
 	}
 }
 
-// isOverdue reports whether the shard of a part ended long ago, and nothing has
-// kept the part waiting since.
-func (d *dispatcher) isOverdue(h *held, kept, now time.Time) bool {
+// isOverdue reports whether a part's shard ended at least shardEndWait ago, and nothing
+// justified waiting since.
+func (d *dispatcher) isOverdue(h *delayedPart, kept, now time.Time) bool {
 	ended, ok := d.ends[h.docs.source.Shard]
 	if kept.After(ended) {
 		ended = kept
@@ -95,9 +98,9 @@ func (d *dispatcher) isOverdue(h *held, kept, now time.Time) bool {
 	return ok && now.Sub(ended) >= shardEndWait
 }
 
-// abandonSome makes dead letters of some of the parts that rest, takes them out and
-// returns how many documents they are.
-func (d *dispatcher) abandonSome(all *[]*held, which func(*held) bool, stage string, now time.Time) (abandoned int) {
+// abandonSome makes dead letters of the delayed parts selected by which. It removes them
+// and returns the number of their documents.
+func (d *dispatcher) abandonSome(all *[]*delayedPart, which func(*delayedPart) bool, stage string, now time.Time) (abandoned int) {
 	kept := (*all)[:0]
 	for _, h := range *all {
 		if !which(h) {

@@ -1,16 +1,16 @@
 package indexer
 
-// Watch has shed called when the documents of a shard are to be dropped that have no
-// outcome, and read again later: documents that wait for their indices take too much
-// memory, and those of this shard most of it. shed must not block. Until forget is
-// called, it can be called once.
+// Watch registers shed, which is called at most once before forget is called. It is
+// called when waiting documents take too much memory and this shard has the most. It must
+// drop the shard's documents without an outcome, which are read again later, and must not
+// block.
 func (ix *Indexer) Watch(shard string, shed func()) (forget func()) {
 	ix.watchers.Store(shard, &shed)
 	return func() { ix.watchers.CompareAndDelete(shard, &shed) }
 }
 
-// shed has the shards read again later that take the most memory for documents that
-// wait.
+// shed drops the shards whose waiting documents take the most memory. They are read again
+// later.
 func (d *dispatcher) shed() {
 	shards := d.ix.budget.toShed()
 	if len(shards) == 0 {
@@ -22,8 +22,8 @@ func (d *dispatcher) shed() {
 			continue
 		}
 		d.ix.cfg.Log.Error().Str("shard", shard).Str("waits_for", d.waitedFor()).
-			Msg("shard paused without its documents, which take too much memory while they wait: it is read again later from its checkpoint")
+			Msg("shard paused and its waiting documents dropped, as they take too much memory: it is read again later from its checkpoint")
 		(*shed.(*func()))()
 	}
-	d.dropForsaken()
+	d.dropCanceled()
 }

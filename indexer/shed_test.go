@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// A shard is shed once, by its last watcher, and its documents are dropped with that.
+// A shard is shed once, by its last watcher, and its documents are dropped.
 func TestShed(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.InFlightBytes = 1000 })
 	ctx, cancel := context.WithCancel(t.Context())
 	p, outcomes := taken(d, ctx, 0, 1)
-	d.retries = []retry{{due: time.Now().Add(time.Hour), parts: []*held{rest(p)}}}
+	d.retries = []retry{{due: time.Now().Add(time.Hour), parts: []*delayedPart{delay(p)}}}
 	shard, calls := p.docs.source.Shard, 0
 	forget := d.ix.Watch(shard, func() { t.Error("an earlier watcher is called") })
 	d.ix.Watch(shard, func() { calls++; cancel() })
-	forget() // the reader before ended late
+	forget() // the previous reader ended late
 	d.ix.budget.add("unwatched", 600)
 	d.shed()
 	if calls > 0 {
 		t.Fatal("shed while not too much waits")
 	}
 	for _, s := range []string{shard, "unwatched"} {
-		d.ix.budget.wait(s, 600)
+		d.ix.budget.addWaiting(s, 600)
 	}
 	d.shed()
-	d.ix.budget.wait("unwatched", 1)
+	d.ix.budget.addWaiting("unwatched", 1)
 	d.shed()
 	if calls != 1 || len(*outcomes) != 1 || (*outcomes)[0] || len(d.retries[0].parts) > 0 {
 		t.Errorf("%d calls, outcomes %v, %d parts are kept", calls, *outcomes, len(d.retries[0].parts))

@@ -15,28 +15,29 @@ type Store interface {
 	Put(ctx context.Context, at time.Time, name string, lines []byte) error
 }
 
-// storing are dead letters on their way to the store.
+// storing holds dead letters to be written to the store.
 type storing struct {
-	parts    []*held
+	parts    []*delayedPart
 	running  bool
-	attempts int // that failed, one after the other
+	attempts int // consecutive failures
 	due      time.Time
 }
 
-// Bounds on what goes into one object of the store.
+// Bounds of one object in the store.
 const (
 	storeLetters = 1000
 	storeBytes   = 8 << 20
 	storeTimeout = time.Minute
 )
 
-// storeDue is when the next dead letters may go to the store.
+// storeDue returns when the next dead letters may be written to the store. ok reports
+// whether there are any and no write is running.
 func (d *dispatcher) storeDue() (at time.Time, ok bool) {
 	s := &d.storing
 	return s.due, len(s.parts) > 0 && !s.running
 }
 
-// store has a goroutine put dead letters into the store.
+// store writes dead letters to the store in a new goroutine.
 func (d *dispatcher) store(now time.Time) {
 	s := &d.storing
 	if due, ok := d.storeDue(); !ok || due.After(now) {
@@ -49,13 +50,13 @@ func (d *dispatcher) store(now time.Time) {
 	}
 	batch := make([]part, n)
 	for i, h := range s.parts[:n] {
-		batch[i] = h.leave()
+		batch[i] = h.resume()
 	}
 	s.parts = slices.Delete(s.parts, 0, n)
 	s.running = true
 	d.underWay = append(d.underWay, batch)
 	d.ix.running.Go(func() {
-		result := result{batch: batch, stored: true, verdicts: d.ix.putIntoStore(batch)}
+		result := result{batch: batch, stored: true, outcomes: d.ix.putIntoStore(batch)}
 		select {
 		case d.ix.results <- result:
 		case <-d.ix.ctx.Done():
@@ -63,14 +64,14 @@ func (d *dispatcher) store(now time.Time) {
 	})
 }
 
-// storeLater has a dead letter go to the store.
+// storeLater schedules a dead letter for the store.
 func (d *dispatcher) storeLater(p part) {
-	d.storing.parts = append(d.storing.parts, rest(p))
+	d.storing.parts = append(d.storing.parts, delay(p))
 	d.compact(p.docs)
 }
 
-// putIntoStore writes dead letters as lines of JSON, each with its _id.
-func (ix *Indexer) putIntoStore(batch []part) []verdict {
+// putIntoStore writes dead letters as JSON lines, each with its _id.
+func (ix *Indexer) putIntoStore(batch []part) []partOutcome {
 	var lines []byte
 	at := batch[0].docs.source.Arrived
 	for _, p := range batch {
@@ -87,33 +88,33 @@ func (ix *Indexer) putIntoStore(batch []part) []verdict {
 	how := indexed
 	if err != nil {
 		how = unanswered
-		ix.storeLog.error(ix.cfg.Log, err, "dead letters that their index refuses cannot be stored; trying again")
+		ix.storeLog.error(ix.cfg.Log, err, "dead letters that their index refuses cannot be stored, retrying")
 	} else {
 		ix.metrics.stored.Add(float64(len(batch)))
 		ix.metrics.deadLetters.Add(float64(len(batch)))
 	}
-	verdicts := make([]verdict, len(batch))
+	outcomes := make([]partOutcome, len(batch))
 	for i, p := range batch {
-		verdicts[i] = verdict{part: p, outcome: how, index: deadletter.Index(ix.cfg.Prefix)}
+		outcomes[i] = partOutcome{part: p, outcome: how, index: deadletter.Index(ix.cfg.Prefix)}
 	}
-	return verdicts
+	return outcomes
 }
 
-// endStore takes in what became of dead letters for the store.
-func (d *dispatcher) endStore(r result) {
+// handleStoreResult applies the result of a write to the store.
+func (d *dispatcher) handleStoreResult(r result) {
 	s, now := &d.storing, time.Now()
 	s.running = false
 	failed := 0
-	for _, v := range r.verdicts {
+	for _, v := range r.outcomes {
 		p := v.part
 		switch {
 		case v.outcome.isAccepted():
 			d.finish(p)
-		case d.dropIfForsaken(p):
+		case d.dropIfCanceled(p):
 		default:
 			failed++
 			if t := d.targets[v.index]; t == nil || !t.givenUp || t.probing == 0 && !t.probeDue.After(now) {
-				d.enqueueAgain([]part{p}, now) // divert makes the first one a probe, and brings the others back
+				d.enqueueAgain([]part{p}, now) // divert makes the first one a probe, and returns the others to the store
 				continue
 			}
 			d.storeLater(p)

@@ -10,7 +10,7 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// keptStore notes what it is given.
+// keptStore records the arguments of Put.
 type keptStore struct {
 	err     error
 	bounded bool
@@ -26,18 +26,18 @@ func (s *keptStore) Put(ctx context.Context, at time.Time, _ string, lines []byt
 
 var _ Store = (*deadletter.S3)(nil)
 
-// drainStore has the dispatcher put what waits for the store, as its loop would.
+// drainStore makes the dispatcher store the waiting letters, as its loop would.
 func drainStore(d *dispatcher) {
 	for {
 		d.store(time.Now())
 		if !d.storing.running {
 			return
 		}
-		d.endStore(<-d.ix.results)
+		d.handleStoreResult(<-d.ix.results)
 	}
 }
 
-// Objects of the store are bounded, and written one after the other.
+// Objects of the store are bounded and written one after the other.
 func TestStoreBounds(t *testing.T) {
 	f := func(name string, size int, letters int, want ...int) {
 		t.Helper()
@@ -48,13 +48,13 @@ func TestStoreBounds(t *testing.T) {
 			docs := NewDeadLetter(Record{Source: Source{Shard: "shard", Arrived: arrived.Add(-time.Duration(i) * time.Second)}}, deadletter.StageParse, errors.New("story"), bytes.Repeat([]byte{'x'}, size))
 			docs.group = &ackGroup{ctx: t.Context(), pending: 1, done: func(bool) {}}
 			docs.undecided, docs.bytes = 1, len(docs.Body)
-			d.storeLater(part{docs: docs, to: 1, form: docs.form})
+			d.storeLater(part{docs: docs, to: 1, fallback: docs.fallback})
 		}
 		d.store(time.Now())
 		if d.store(time.Now()); len(d.storing.parts) != letters-want[0] {
-			t.Errorf("%s: %d wait while the first %d are on their way", name, len(d.storing.parts), want[0])
+			t.Errorf("%s: %d wait while the first %d are being stored", name, len(d.storing.parts), want[0])
 		}
-		d.endStore(<-d.ix.results)
+		d.handleStoreResult(<-d.ix.results)
 		drainStore(d)
 		if len(store.lines) != len(want) {
 			t.Fatalf("%s: objects of %v letters, want %v", name, store.lines, want)
@@ -65,7 +65,7 @@ func TestStoreBounds(t *testing.T) {
 			}
 		}
 		if first := store.at[0]; !first.Equal(arrived.Add(-time.Duration(want[0]-1) * time.Second)) {
-			t.Errorf("%s: the first object is of %s", name, first)
+			t.Errorf("%s: the first object has the time %s", name, first)
 		}
 		if !store.bounded {
 			t.Errorf("%s: a call without a deadline", name)
@@ -77,8 +77,8 @@ func TestStoreBounds(t *testing.T) {
 	f("larger than an object", storeBytes, 2, 1, 1)
 }
 
-// Dead letters of a shard that is another worker's are not stored again.
-func TestStoreForsaken(t *testing.T) {
+// Dead letters of a shard that another worker has are not stored again.
+func TestStoreCanceled(t *testing.T) {
 	store := &keptStore{err: errors.New("story")}
 	d := idleDispatcher(t, func(c *Config) { c.Store = store })
 	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, probeDue: time.Now().Add(time.Hour)}
@@ -88,7 +88,7 @@ func TestStoreForsaken(t *testing.T) {
 	d.finish(p.slice(1, 2))
 	d.store(time.Now())
 	cancel()
-	d.endStore(<-d.ix.results)
+	d.handleStoreResult(<-d.ix.results)
 	if len(d.storing.parts) > 0 || len(*outcomes) != 1 || (*outcomes)[0] {
 		t.Errorf("%d wait, outcomes %v", len(d.storing.parts), *outcomes)
 	}
@@ -98,6 +98,6 @@ func TestStoreForsaken(t *testing.T) {
 	body := p.docs
 	d.storeLater(letter)
 	if d.storing.parts[0].docs == body {
-		t.Error("what waits for the store keeps the memory of its record")
+		t.Error("a letter that waits for the store keeps its record's memory")
 	}
 }

@@ -17,15 +17,15 @@ func TestIsOutage(t *testing.T) {
 	f("nothing was accepted for a minute", outageAfter, 0, true)
 	f("something was", outageAfter-time.Second, 0, false)
 	f("nothing was tried since", outageAfter, outageAfter+time.Second, false)
-	f("nothing was tried lately", time.Hour, 2*outageAfter, false)
+	f("nothing was tried recently", time.Hour, 2*outageAfter, false)
 }
 
-func TestIsOver(t *testing.T) {
+func TestIsStale(t *testing.T) {
 	now := time.Now()
 	f := func(name string, accepted, sent time.Duration, want bool) {
 		t.Helper()
 		all := tally{accepted: now.Add(-accepted), sentAt: now.Add(-sent)}
-		if got := all.isOver(now); got != want {
+		if got := all.isStale(now); got != want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -35,27 +35,27 @@ func TestIsOver(t *testing.T) {
 	f("accepted before the last", 2*time.Hour, time.Hour, false)
 }
 
-// What is looked back at is bounded in time, and more than half of it has to fail.
+// The considered time is bounded, and more than half of the documents must fail.
 func TestMostBlocked(t *testing.T) {
 	now := time.Now()
 	var all tally
-	all.send(now, counts{sent: 1000})
+	all.add(now, counts{sent: 1000})
 	before := all.total
 	for i := range maxSeconds {
-		all.send(now.Add(time.Duration(i+1)*time.Second), counts{sent: 2, blocked: 1})
+		all.add(now.Add(time.Duration(i+1)*time.Second), counts{sent: 2, blocked: 1})
 	}
 	if len(all.seconds) != maxSeconds {
 		t.Errorf("%d seconds are kept", len(all.seconds))
 	}
 	if all.mostBlocked(before) || all.mostBlocked(counts{}) {
-		t.Error("half is taken for most")
+		t.Error("half counts as most")
 	}
-	all.send(now.Add((maxSeconds+1)*time.Second), counts{sent: 1, blocked: 1})
+	all.add(now.Add((maxSeconds+1)*time.Second), counts{sent: 1, blocked: 1})
 	if !all.mostBlocked(counts{}) {
-		t.Error("what was sent longer ago counts")
+		t.Error("earlier documents count")
 	}
-	all.send(now.Add((maxSeconds+1)*time.Second), counts{sent: 1, failed: 1})
-	all.send(now.Add((maxSeconds+1)*time.Second), counts{sent: 1})
+	all.add(now.Add((maxSeconds+1)*time.Second), counts{sent: 1, failed: 1})
+	all.add(now.Add((maxSeconds+1)*time.Second), counts{sent: 1})
 	if !all.mostBlocked(counts{}) {
 		t.Error("errors of the server do not count")
 	}
@@ -66,7 +66,7 @@ func TestMostFailed(t *testing.T) {
 	f := func(n counts, want bool) {
 		t.Helper()
 		var all tally
-		all.send(time.Now(), n)
+		all.add(time.Now(), n)
 		if got := all.mostFailed(); got != want {
 			t.Errorf("%+v: %v", n, got)
 		}

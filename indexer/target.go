@@ -4,115 +4,114 @@ import "time"
 
 // The rules by which an index is given up. They have no effects; waiting.go applies them.
 
-// target is an index that does not accept all of its documents. It is kept from
-// the first one that it refuses until none waits any more or, once it is given up,
-// until it accepts a probe.
+// target is an index that does not accept all of its documents. It exists from the first
+// refused document until none waits any more or, once the index is given up, until it
+// accepts a probe.
 type target struct {
 	name    string
-	letters bool // it is the index of the dead letters
+	letters bool // it is the dead-letter index
 
-	before  counts        // what had been sent when it first refused a document
-	clock   time.Duration // since then, without outages
-	ticked  time.Time     // when the clock was advanced last
-	kept    time.Time     // when it was last in an outage
-	flood   bool          // the disk's flood stage blocks it
-	endKept time.Time     // when it was last in an outage that ends of shards wait for
-	givenUp bool
-	why     *reason // of the last refusal
+	before        counts        // the counts when it first refused a document
+	clock         time.Duration // time since then, outages excluded
+	ticked        time.Time     // when the clock was last advanced
+	protectedAt   time.Time     // when it was last protected
+	flood         bool          // the disk's flood stage blocks it
+	delayedEndsAt time.Time     // when it last delayed the ends of shards
+	givenUp       bool
+	why           *reason // of the last refusal
 
-	blocked   []*held       // documents that wait until it accepts any
-	isBlocked bool          // it refused documents as blocked, and accepted none of these since
-	since     time.Duration // the clock when that began
-	failing   []retry       // documents that fail alone
-	failed    int           // documents that failed alone at first
-	undecided int           // all of these, and those of them that are being tried
-	bytes     int           // of these
+	blocked   []*delayedPart // documents that wait until it accepts any
+	isBlocked bool           // it refused documents as blocked and has accepted none of them since
+	since     time.Duration  // the clock when isBlocked was set
+	failing   []retry        // documents that fail alone
+	failed    int            // documents whose first attempt failed alone
+	undecided int            // number of all these documents, including those being tried
+	bytes     int            // bytes of these documents
 
-	accepted   int       // documents that it accepted since it is kept
-	acceptedAt time.Time // when it accepted a document that had not waited
-	attempts   int       // probes that failed, one after the other
-	probing    int       // documents of a probe that are under way
+	accepted   int       // documents accepted since the target exists
+	acceptedAt time.Time // when it last accepted a document that had not waited
+	attempts   int       // consecutive failed probes
+	probing    int       // documents of the running probe
 	probeDue   time.Time
 }
 
-// failing is since when a document fails while others do not.
+// failing describes since when a document fails while others do not.
 type failing struct {
-	whole    bool // with their requests; otherwise with an error of their own
+	whole    bool // their whole requests fail; otherwise they have their own errors
 	at       time.Time
-	clock    time.Duration // of its index
-	accepted int           // how many others its index had accepted, or all for a whole request
-	seen     int           // the same when it failed last
-	tries    int           // that failed while others were accepted
+	clock    time.Duration // the clock of its index
+	accepted int           // number of documents accepted before: by its index, or overall for a whole request
+	seen     int           // the same at its last failure
+	tries    int           // failures while others were accepted
 }
 
 const (
-	// maxTries, failingFor and enoughOthers say when a document that fails alone is
-	// to blame for it: after so many tries, for so long, while its index accepted so
-	// many others.
+	// A document that fails alone is to blame for it after maxTries attempts over at
+	// least failingFor, while its index accepted enoughOthers other documents.
 	maxTries     = 10
 	failingFor   = 5 * time.Minute
 	enoughOthers = 1000
 	// enoughFailed is how many documents show that an index fails on all.
 	enoughFailed = 10
-	// probeDocuments is how many documents find out whether an index accepts them.
+	// probeDocuments is the maximum number of documents in a probe, which finds out
+	// whether an index accepts documents.
 	probeDocuments = 100
 	// probeInterval is the time between two probes of an index that is given up.
 	probeInterval = time.Minute
-	// enoughSent is how many documents show at the end of a shard that most are
-	// blocked. The last one alone would be all that were sent since it was refused,
-	// and if the worker has nothing else to read it would keep the children waiting.
+	// enoughSent is how many documents show at the end of a shard that most are blocked.
+	// The shard's last document alone is not enough: if the worker reads nothing else,
+	// that document would keep the children waiting.
 	enoughSent = 10
-	// afterOutage is how long after an outage no index is given up for the memory that
-	// its documents take: they fill it because of the outage, and may be accepted soon.
+	// afterOutage is how long after an outage no index is given up for the memory of its
+	// documents: they fill the memory because of the outage, and may soon be accepted.
 	afterOutage = time.Minute
 	// shardEndWait is how long the end of a shard waits for undecided documents.
 	shardEndWait = time.Minute
-	// partlyFor is how long an index that accepted a document counts as accepting
-	// some.
+	// partlyFor is how long an index counts as accepting some documents after one.
 	partlyFor = time.Minute
 )
 
-// isToBlame reports whether a document that failed alone since f is the cause.
+// isToBlame reports whether a document that fails alone, as f describes, is the cause.
 func isToBlame(f *failing, tries int, now time.Time, accepted int) bool {
 	return tries >= maxTries && now.Sub(f.at) >= failingFor && accepted-f.accepted >= enoughOthers
 }
 
-// advance lets time pass: the clock stands still in an outage.
+// advance advances the clock, which stands still in an outage.
 func (t *target) advance(now time.Time, all *tally) {
 	step := now.Sub(t.ticked)
 	t.ticked = now
-	if t.keepsEnds(now, all) {
-		t.endKept = now
+	if t.delaysShardEnds(now, all) {
+		t.delayedEndsAt = now
 	}
-	if t.isKept(now, all) {
-		t.kept = now
+	if t.isProtected(now, all) {
+		t.protectedAt = now
 		return
 	}
 	t.clock += step
 }
 
-// isKept reports whether the index may not be given up: in an outage, while most
-// documents are blocked since it first refused one, and in the disk's flood stage.
-func (t *target) isKept(now time.Time, all *tally) bool {
+// isProtected reports whether the index must not be given up: in an outage, while most
+// documents are blocked since its first refusal, and in the disk's flood stage.
+func (t *target) isProtected(now time.Time, all *tally) bool {
 	return t.flood || all.isOutage(now) || all.mostBlocked(t.before)
 }
 
-// keepsEnds reports whether its documents keep the ends of their shards waiting.
-func (t *target) keepsEnds(now time.Time, all *tally) bool {
-	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent && !all.isOver(now)
+// delaysShardEnds reports whether the ends of shards wait for the index's documents.
+func (t *target) delaysShardEnds(now time.Time, all *tally) bool {
+	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent && !all.isStale(now)
 }
 
-// failsAll reports whether the index fails on every document, as one does whose
-// pipeline is broken: then it is blocked, and none of its documents is to blame.
+// failsAll reports whether the index fails on every document, for example because its
+// pipeline is broken. The index is blocked then, and none of its documents is to blame.
 func (t *target) failsAll() bool { return t.accepted == 0 && t.failed >= enoughFailed }
 
-// isDue reports whether documents have waited long enough. limit 0 is never.
+// isDue reports whether documents have waited for at least limit. 0 means no limit.
 func (t *target) isDue(limit time.Duration) bool {
 	return limit > 0 && t.isBlocked && t.clock-t.since >= limit
 }
 
-// acceptsSome reports whether the index accepted documents lately that had not
-// waited: then those that wait are the exception.
+// acceptsSome reports whether the index recently accepted documents that had not waited.
+// The waiting ones are the exception then.
 func (t *target) acceptsSome(now time.Time) bool {
 	return !t.acceptedAt.IsZero() && now.Sub(t.acceptedAt) < partlyFor
 }

@@ -7,30 +7,30 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// now and tallies of what a worker has seen by then.
+// moment and tallies of a worker at that time.
 var (
 	moment  = time.Now()
 	healthy = tally{accepted: moment, tried: moment.Add(-time.Second), recent: time.Hour, sentAt: moment}
 	away    = tally{accepted: moment.Add(-outageAfter), tried: moment, recent: time.Hour, sentAt: moment}
 )
 
-// counting is a healthy tally in which documents were sent.
+// counting returns a healthy tally with documents sent.
 func counting(n counts) *tally {
 	all := healthy
-	all.send(moment, n)
+	all.add(moment, n)
 	all.accepted = moment.Add(-time.Second) // before the last
 	return &all
 }
 
-// What keeps an index from being given up, and its documents at the ends of shards.
-func TestKept(t *testing.T) {
-	f := func(name string, x target, all *tally, kept, keepsEnds bool) {
+// Conditions that protect an index from being given up, or delay the ends of shards.
+func TestProtected(t *testing.T) {
+	f := func(name string, x target, all *tally, kept, delaysShardEnds bool) {
 		t.Helper()
-		if got := x.isKept(moment, all); got != kept {
-			t.Errorf("%s: kept: %v", name, got)
+		if got := x.isProtected(moment, all); got != kept {
+			t.Errorf("%s: protected: %v", name, got)
 		}
-		if got := x.keepsEnds(moment, all); got != keepsEnds {
-			t.Errorf("%s: keeps ends: %v", name, got)
+		if got := x.delaysShardEnds(moment, all); got != delaysShardEnds {
+			t.Errorf("%s: delays shard ends: %v", name, got)
 		}
 	}
 	f("nothing is wrong", target{}, &healthy, false, false)
@@ -45,13 +45,13 @@ func TestKept(t *testing.T) {
 	f("most were blocked, and others were accepted since", target{}, over, true, false)
 }
 
-// The clock stands still while the index is kept, and that is noted.
+// The clock stands still while the index is protected, and the time of that is recorded.
 func TestAdvance(t *testing.T) {
-	f := func(name string, all *tally, clock time.Duration, kept, endKept bool) {
+	f := func(name string, all *tally, clock time.Duration, kept, delayedEndsAt bool) {
 		t.Helper()
 		x := target{ticked: moment.Add(-time.Minute)}
 		x.advance(moment, all)
-		if x.clock != clock || x.ticked != moment || x.kept.IsZero() == kept || x.endKept.IsZero() == endKept {
+		if x.clock != clock || x.ticked != moment || x.protectedAt.IsZero() == kept || x.delayedEndsAt.IsZero() == delayedEndsAt {
 			t.Errorf("%s: %+v", name, x)
 		}
 	}
@@ -73,7 +73,7 @@ func TestTargetRules(t *testing.T) {
 
 	is("due", (&target{isBlocked: true, clock: time.Hour}).isDue(time.Hour), true)
 	is("not yet due", (&target{isBlocked: true, clock: time.Hour}).isDue(time.Hour+1), false)
-	is("blocked later than it was watched", (&target{isBlocked: true, clock: time.Hour, since: 1}).isDue(time.Hour), false)
+	is("blocked some time after its first refusal", (&target{isBlocked: true, clock: time.Hour, since: 1}).isDue(time.Hour), false)
 	is("not blocked", (&target{clock: time.Hour}).isDue(time.Hour), false)
 	is("never due", (&target{isBlocked: true, clock: time.Hour}).isDue(0), false)
 
@@ -88,72 +88,72 @@ func TestTargetRules(t *testing.T) {
 	is("not for long", isToBlame(f, maxTries, moment.Add(-1), 7+enoughOthers), false)
 }
 
-// What a refusal says of an index and of the document.
-func TestHold(t *testing.T) {
+// What a refusal changes for the index and the document.
+func TestWaitForIndex(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.Store = &brokenStore{} })
 	now := time.Now()
 	p, _ := taken(d, t.Context(), 0, 8)
-	one := func(i int, how outcome) verdict {
-		return verdict{part: p.slice(i, i+1), outcome: how, index: "app-x", reason: undecided}
+	one := func(i int, how outcome) partOutcome {
+		return partOutcome{part: p.slice(i, i+1), outcome: how, index: "app-x", reason: undecided}
 	}
 	flood := one(0, blocked)
 	flood.flood = true
-	d.hold(flood, now)
+	d.waitForIndex(flood, now)
 	x := d.targets["app-x"]
 	since := x.since
 	x.clock += time.Minute
-	d.hold(one(1, failedAlone), now)
+	d.waitForIndex(one(1, failedAlone), now)
 	if !x.flood || x.failed != 1 || len(x.failing) != 1 {
-		t.Errorf("a document that fails says something of the disk: %+v", x)
+		t.Errorf("a failed document changes the flood state: %+v", x)
 	}
 	again := one(1, failedAlone)
 	again.attempts = 3
-	d.hold(again, now)
+	d.waitForIndex(again, now)
 	if x.failed != 1 {
 		t.Errorf("a document that fails again counts twice: %+v", x)
 	}
-	d.hold(one(2, blocked), now)
+	d.waitForIndex(one(2, blocked), now)
 	if x.flood || x.since != since || len(x.blocked) != 2 {
 		t.Errorf("blocked again: %+v", x)
 	}
-	// What it did with its whole request says nothing of the document.
+	// Failures of its whole request do not count for the document.
 	whole := one(3, failedAlone)
 	whole.failing = &failing{whole: true, at: now.Add(-time.Hour), tries: maxTries}
 	whole.attempts = maxTries
 	x.accepted = enoughOthers
-	if letters := d.hold(whole, now); len(letters) > 0 {
+	if letters := d.waitForIndex(whole, now); len(letters) > 0 {
 		t.Errorf("%d dead letters of a document that failed for the first time", len(letters))
 	}
-	// Nor what it did before its index was blocked.
+	// Failures before its index was blocked do not count either.
 	before := one(4, blocked)
 	before.failing = &failing{at: now.Add(-time.Hour)}
-	d.hold(before, now)
+	d.waitForIndex(before, now)
 	if h := x.blocked[len(x.blocked)-1]; h.failing != nil {
 		t.Errorf("%+v", h.failing)
 	}
 
 	x.givenUp = true
-	if letters := d.hold(one(5, blocked), now); len(letters) != 1 {
+	if letters := d.waitForIndex(one(5, blocked), now); len(letters) != 1 {
 		t.Errorf("%d dead letters of a document for an index that is given up", len(letters))
 	}
-	letter := verdict{part: p.slice(6, 7).letter(deadletter.StageIndex, 400, undecided), outcome: blocked, index: "app-dead-letter", reason: undecided}
+	letter := partOutcome{part: p.slice(6, 7).letter(deadletter.StageIndex, 400, undecided), outcome: blocked, index: "app-dead-letter", reason: undecided}
 	d.targetOf(letter, now).givenUp = true
-	if letters := d.hold(letter, now); len(letters) > 0 || len(d.storing.parts) != 1 {
+	if letters := d.waitForIndex(letter, now); len(letters) > 0 || len(d.storing.parts) != 1 {
 		t.Errorf("%d dead letters of a dead letter, %d for the store", len(letters), len(d.storing.parts))
 	}
 }
 
-// The verdict on a probe.
-func TestProbed(t *testing.T) {
+// The outcome of a probe.
+func TestHandleProbe(t *testing.T) {
 	f := func(name string, x target, how outcome, want target) {
 		t.Helper()
 		d := idleDispatcher(t, func(c *Config) { c.RetryMin, c.RetryMax = time.Second, 2*time.Second })
 		now := time.Now()
 		p, _ := taken(d, t.Context(), 0, 3)
 		x.name, x.probing, x.undecided, x.isBlocked = "app-x", 1, 1, true
-		x.blocked = []*held{rest(p.slice(1, 2))}
+		x.blocked = []*delayedPart{delay(p.slice(1, 2))}
 		d.targets["app-x"] = &x
-		d.probed(verdict{part: p.slice(0, 1), outcome: how, index: "app-x"}, now)
+		d.handleProbe(partOutcome{part: p.slice(0, 1), outcome: how, index: "app-x"}, now)
 		if x.probing != 0 || x.flood != want.flood || x.givenUp != want.givenUp || x.isBlocked != want.isBlocked || len(x.blocked) != len(want.blocked) || x.attempts != want.attempts {
 			t.Errorf("%s: %+v", name, x)
 		}
@@ -164,10 +164,10 @@ func TestProbed(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 1)
 	d.targets["app-x"] = &target{name: "app-x", givenUp: true, probing: 1}
-	if d.probed(verdict{part: p, outcome: indexed, index: "app-x"}, time.Now()); len(d.targets) > 0 {
-		t.Errorf("an index for which nothing waits is kept: %+v", d.targets)
+	if d.handleProbe(partOutcome{part: p, outcome: indexed, index: "app-x"}, time.Now()); len(d.targets) > 0 {
+		t.Errorf("an index for which nothing waits still has a target: %+v", d.targets)
 	}
-	one := []*held{nil}
+	one := []*delayedPart{nil}
 	f("refused", target{flood: true}, blocked, target{flood: true, isBlocked: true, blocked: one, attempts: 1})
 	f("refused, given up", target{flood: true, givenUp: true}, blocked, target{flood: true, givenUp: true, isBlocked: true, blocked: one, attempts: 1})
 	f("accepted", target{flood: true, attempts: 3}, indexed, target{})

@@ -21,18 +21,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// refusal is the answer to an operation that is not accepted.
+// refusal is the item of an operation that is not accepted.
 type refusal struct {
 	status       int
 	kind, reason string
 	index        string
 }
 
-// virtual is a _bulk endpoint without a network, for tests that own the clock.
+// virtual is a _bulk endpoint without a network, for tests in virtual time.
 type virtual struct {
 	mu     sync.Mutex
 	refuse func(index, id string) *refusal            // nil accepts
-	answer func(body string) (status int, fails bool) // for a whole request
+	answer func(body string) (status int, fails bool) // of a whole request
 	took   time.Duration                              // of a request
 
 	created map[string]string // "index/id" to source
@@ -63,7 +63,7 @@ func (f *virtual) Stream(r *http.Request) (*http.Response, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if r.Method == http.MethodGet { // which indices a name leads to
+	if r.Method == http.MethodGet { // the indices of a name
 		name := strings.Trim(strings.TrimSuffix(r.URL.Path, "/_mapping"), "/")
 		return respond(http.StatusOK, fmt.Sprintf(`{%q:{}}`, strings.TrimPrefix(name, "alias-"))), nil
 	}
@@ -107,7 +107,7 @@ func respond(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// letters are the dead letters by the id that they are about.
+// letters returns the dead letters by the document id that they are about.
 func (f *virtual) letters(t *testing.T) map[string]deadletter.Letter {
 	t.Helper()
 	f.mu.Lock()
@@ -130,7 +130,7 @@ func letterIn(t *testing.T, source string) deadletter.Letter {
 	return letter
 }
 
-// state is what was created and how often each document was sent.
+// state returns the created documents and how often each document was sent.
 func (f *virtual) state() (created map[string]string, sent map[string]int) {
 	synctest.Wait()
 	f.mu.Lock()
@@ -151,17 +151,17 @@ func (f *virtual) attempts(key string) int {
 	return f.sent[key]
 }
 
-// virtualIndexer is an indexer at a virtual endpoint.
+// virtualIndexer is an indexer with a virtual endpoint.
 type virtualIndexer struct {
 	*Indexer
 	*virtual
 	t       *testing.T
 	next    int
-	pending map[string]int // by shard, records without all outcomes
+	pending map[string]int // by shard: records with missing outcomes
 	mu      sync.Mutex
 }
 
-// inVirtualTime runs a test in a bubble with an indexer.
+// inVirtualTime runs a test with an indexer in a synctest bubble.
 func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v *virtualIndexer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v
 			Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 10_000, Linger: 100 * time.Millisecond, Connections: 4,
 			RequestTimeout: time.Minute, RetryMin: 100 * time.Millisecond, RetryMax: 10 * time.Second,
 			InFlightBytes: 4 << 20, WaitForIndex: 30 * time.Minute,
-			Registry: prometheus.NewRegistry(), Log: zerolog.New(&fake.log), Fallback: fallback{},
+			Registry: prometheus.NewRegistry(), Log: zerolog.New(&fake.log), Fallback: testFallback{},
 		}
 		if change != nil {
 			change(&cfg)
@@ -186,7 +186,7 @@ func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v
 	})
 }
 
-// checkMemory checks that nothing is counted as in flight when nothing is.
+// checkMemory checks that no bytes count as in flight when no record is open.
 func (v *virtualIndexer) checkMemory() {
 	v.t.Helper()
 	synctest.Wait()
@@ -202,8 +202,8 @@ func (v *virtualIndexer) checkMemory() {
 	}
 }
 
-// put puts a record with one document for each index into a shard, as a processor
-// does: it reports false if the shard is paused or has no room for a second.
+// put puts a record with one document per index into a shard, as a processor does. It
+// reports false if the shard is paused or has no room within a second.
 func (v *virtualIndexer) put(shard string, indices ...string) bool {
 	return v.putLarge(shard, 0, indices...)
 }
@@ -238,25 +238,25 @@ func (v *virtualIndexer) putLarge(shard string, size int, indices ...string) boo
 	return true
 }
 
-// open counts the records of a shard without all outcomes.
+// open returns the number of records of a shard with missing outcomes.
 func (v *virtualIndexer) open(shard string) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.pending[shard]
 }
 
-// feed puts one document per second into a shard for a time.
+// feed puts one document per second into a shard.
 func (v *virtualIndexer) feed(shard, index string, for_ time.Duration) {
 	for range int(for_ / time.Second) {
 		if !v.put(shard, index) {
-			v.t.Errorf("shard %s is not read on", shard)
+			v.t.Errorf("shard %s is not read", shard)
 			return
 		}
 		time.Sleep(time.Second)
 	}
 }
 
-// gauge is a metric's value.
+// gauge returns the value of a metric.
 func (v *virtualIndexer) gauge(name string) float64 {
 	v.t.Helper()
 	families, err := v.cfg.Registry.(*prometheus.Registry).Gather()
@@ -268,7 +268,7 @@ func (v *virtualIndexer) gauge(name string) float64 {
 			return family.GetMetric()[0].GetGauge().GetValue()
 		}
 	}
-	v.t.Fatalf("no metric %s", name)
+	v.t.Fatalf("metric %s does not exist", name)
 	return 0
 }
 
@@ -276,7 +276,7 @@ func (v *virtualIndexer) givenUp() float64 {
 	return testutil.ToFloat64(v.metrics.givenUp)
 }
 
-// Refusals as OpenSearch spells them.
+// Refusals in OpenSearch's wording.
 func readOnly(index string) *refusal {
 	return &refusal{403, "cluster_block_exception", "index [" + index + "] blocked by: [FORBIDDEN/8/index write (api)];", index}
 }
@@ -285,7 +285,7 @@ func floodStage(index string) *refusal {
 	return &refusal{429, "cluster_block_exception", "index [" + index + "] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];", index}
 }
 
-// only refuses one index.
+// only refuses documents of one index.
 func only(index string, how func(string) *refusal) func(string, string) *refusal {
 	return func(i, _ string) *refusal {
 		if i == index {

@@ -8,14 +8,14 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// Documents whose index does not accept them: they wait, are sent again, and become dead
+// Documents whose index does not accept them wait and are sent again. They become dead
 // letters when their index is given up.
 
-// tickInterval is the time between two looks at the clocks of indices.
+// tickInterval is the time between two updates of the indices' clocks.
 const tickInterval = time.Second
 
-// targetOf is the index of a verdict's documents, which does not accept them.
-func (d *dispatcher) targetOf(v verdict, now time.Time) *target {
+// targetOf returns the target of an outcome's documents, and adds it if necessary.
+func (d *dispatcher) targetOf(v partOutcome, now time.Time) *target {
 	t := d.targets[v.index]
 	if t == nil {
 		t = &target{name: v.index, letters: v.isLetter(), before: d.tally.total, ticked: now, probeDue: now.Add(d.ix.cfg.backoff(1))}
@@ -27,12 +27,12 @@ func (d *dispatcher) targetOf(v verdict, now time.Time) *target {
 	return t
 }
 
-// hold has documents wait that their index does not accept. It returns the dead
+// waitForIndex makes documents wait that their index does not accept. It returns the dead
 // letters of those that do not wait.
-func (d *dispatcher) hold(v verdict, now time.Time) []part {
+func (d *dispatcher) waitForIndex(v partOutcome, now time.Time) []part {
 	t, p := d.targetOf(v, now), v.part
 	t.why = v.reason
-	if v.outcome == blocked { // what fails alone says nothing of the disk
+	if v.outcome == blocked { // failing alone is unrelated to the disk
 		t.flood = v.flood
 	}
 	isBlocked := v.outcome == blocked
@@ -56,7 +56,7 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		if !t.isBlocked {
 			t.isBlocked, t.since = true, t.clock
 		}
-		t.blocked = append(t.blocked, rest(p))
+		t.blocked = append(t.blocked, delay(p))
 		return nil
 	case p.failing == nil || p.failing.whole:
 		p.failing = &failing{at: now, clock: t.clock, accepted: t.accepted}
@@ -68,7 +68,7 @@ func (d *dispatcher) hold(v verdict, now time.Time) []part {
 		t.failing = append(t.failing, retry{made: now, due: now.Add(d.ix.cfg.backoff(p.attempts))})
 	}
 	last := &t.failing[len(t.failing)-1]
-	last.parts = append(last.parts, rest(p))
+	last.parts = append(last.parts, delay(p))
 	return nil
 }
 
@@ -85,8 +85,8 @@ func (d *dispatcher) startWaiting(p *part, t *target) {
 	d.countWaiting(p.docs, size)
 }
 
-// stopWaiting counts documents as waiting no longer. The index of the last one is
-// forgotten, unless it is given up.
+// stopWaiting counts documents as no longer waiting. It forgets the target if no
+// documents are left, unless the index is given up.
 func (d *dispatcher) stopWaiting(p *part) {
 	t := p.waitsFor
 	if t == nil {
@@ -102,15 +102,15 @@ func (d *dispatcher) stopWaiting(p *part) {
 	}
 }
 
-// countWaiting counts bytes of a set as waiting, or no longer if size is below 0.
+// countWaiting adds bytes of a set to those that wait, or removes them if size is
+// negative.
 func (d *dispatcher) countWaiting(docs *Documents, size int) {
 	docs.waiting += size
 	d.recount(docs)
 }
 
-// recount brings up to date how many bytes of the budget wait because of a set: all
-// that it takes when all of it waits, otherwise the text that waits and what even a
-// small set takes.
+// recount updates how many bytes of the budget wait because of a set: the whole set if
+// all of its text waits, otherwise the waiting text and the cost of a small set.
 func (d *dispatcher) recount(docs *Documents) {
 	waiting := int64(docs.waiting) + setCost
 	switch docs.waiting {
@@ -120,7 +120,7 @@ func (d *dispatcher) recount(docs *Documents) {
 		waiting = max(waiting, docs.reserved)
 	}
 	if waiting != docs.counted {
-		d.ix.budget.wait(docs.source.Shard, waiting-docs.counted)
+		d.ix.budget.addWaiting(docs.source.Shard, waiting-docs.counted)
 		docs.counted = waiting
 	}
 }
@@ -131,9 +131,8 @@ func (d *dispatcher) forget(t *target) {
 	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("all documents that waited for the index are settled")
 }
 
-// probed takes in the verdict on a document that was sent to find out whether its
-// index accepts any.
-func (d *dispatcher) probed(v verdict, now time.Time) {
+// handleProbe applies the outcome of a probe.
+func (d *dispatcher) handleProbe(v partOutcome, now time.Time) {
 	t := d.targets[v.index]
 	if t == nil {
 		return
@@ -141,7 +140,7 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 	t.probing -= v.count()
 	t.flood = t.flood && !v.outcome.isAccepted()
 	switch {
-	case v.outcome.isAgain():
+	case v.outcome.isRetryable():
 		if t.attempts++; t.givenUp {
 			t.probeDue = now.Add(probeInterval)
 		} else {
@@ -149,7 +148,7 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 		}
 	case t.givenUp:
 		t.givenUp = false
-		d.given--
+		d.givenUp--
 		d.ix.cfg.Log.Info().Str("index", t.name).Msg("index accepts documents again")
 		if t.undecided == 0 {
 			d.forget(t)
@@ -160,18 +159,18 @@ func (d *dispatcher) probed(v verdict, now time.Time) {
 	}
 }
 
-// releaseAll sends what waits for an index, as it accepts documents.
+// releaseAll sends the documents that wait for an index, as it accepts documents.
 func (d *dispatcher) releaseAll(t *target, now time.Time) {
 	blocked := t.blocked
 	t.blocked = nil
 	for _, h := range blocked {
-		d.enqueueAgain([]part{h.leave()}, now)
+		d.enqueueAgain([]part{h.resume()}, now)
 	}
 }
 
-// sees notes documents that an index accepted which is watched. They say that it
-// may accept those that wait.
-func (d *dispatcher) sees(v verdict, now time.Time) {
+// noteAccepted counts accepted documents of a target, which may now accept those that
+// wait.
+func (d *dispatcher) noteAccepted(v partOutcome, now time.Time) {
 	t := d.targets[v.index]
 	if t == nil || v.probe {
 		return
@@ -184,33 +183,33 @@ func (d *dispatcher) sees(v verdict, now time.Time) {
 	}
 }
 
-// tick lets the clocks of indices advance, once per interval, and does what falls due.
+// tick advances the clocks of indices once per interval, and does what is due.
 func (d *dispatcher) tick(now time.Time) {
 	if now.Sub(d.ticked) < tickInterval {
 		return
 	}
 	d.ticked = now
-	d.dropForsaken()
+	d.dropCanceled()
 	for _, t := range d.inOrder() {
 		if t.undecided == 0 && !t.givenUp {
 			d.forget(t)
 			continue
 		}
 		t.advance(now, &d.tally)
-		if t.isDue(d.ix.cfg.WaitForIndex) && !t.isKept(now, &d.tally) {
-			d.giveUp(t, now, "WAIT_FOR_INDEX is over")
+		if t.isDue(d.ix.cfg.WaitForIndex) && !t.isProtected(now, &d.tally) {
+			d.giveUp(t, now, "WAIT_FOR_INDEX has elapsed")
 		}
 		d.giveUpFailing(t, now)
 	}
 	d.endShards(now)
-	d.relieve(now)
+	d.freeMemory(now)
 	d.shed()
 	d.publish(now)
 }
 
-// dropForsaken drops the documents that rest and need not be sent again: those of
-// a shard that is another worker's.
-func (d *dispatcher) dropForsaken() {
+// dropCanceled drops delayed documents that need not be sent again, because their shard
+// is another worker's.
+func (d *dispatcher) dropCanceled() {
 	for _, t := range d.inOrder() {
 		d.dropFrom(&t.blocked)
 		for i := range t.failing {
@@ -223,17 +222,17 @@ func (d *dispatcher) dropForsaken() {
 	d.dropFrom(&d.storing.parts)
 }
 
-func (d *dispatcher) dropFrom(all *[]*held) {
-	*all = slices.DeleteFunc(*all, func(h *held) bool {
+func (d *dispatcher) dropFrom(all *[]*delayedPart) {
+	*all = slices.DeleteFunc(*all, func(h *delayedPart) bool {
 		if h.docs.group.ctx.Err() == nil {
 			return false
 		}
-		return d.dropIfForsaken(h.leave())
+		return d.dropIfCanceled(h.resume())
 	})
 }
 
-// dropIfForsaken drops a part that need not be sent again, and reports whether it did.
-func (d *dispatcher) dropIfForsaken(p part) bool {
+// dropIfCanceled drops a part that need not be sent again, and reports whether it did.
+func (d *dispatcher) dropIfCanceled(p part) bool {
 	if p.docs.group.ctx.Err() == nil {
 		return false
 	}
@@ -242,7 +241,7 @@ func (d *dispatcher) dropIfForsaken(p part) bool {
 	return true
 }
 
-// inOrder are the targets by name.
+// inOrder returns the targets sorted by name.
 func (d *dispatcher) inOrder() []*target {
 	targets := make([]*target, 0, len(d.targets))
 	for _, name := range slices.Sorted(maps.Keys(d.targets)) {
@@ -251,9 +250,9 @@ func (d *dispatcher) inOrder() []*target {
 	return targets
 }
 
-// relieve gives up the indices that most documents wait for while these take more
-// memory than may wait.
-func (d *dispatcher) relieve(now time.Time) {
+// freeMemory gives up the indices that most documents wait for, while waiting documents
+// take more memory than allowed.
+func (d *dispatcher) freeMemory(now time.Time) {
 	if _, waiting, _ := d.ix.budget.state(); waiting <= d.ix.budget.waitingLimit() {
 		return
 	}
@@ -270,27 +269,27 @@ func (d *dispatcher) relieve(now time.Time) {
 		if t.bytes*len(targets) < all {
 			return // less than its share: giving it up would free little
 		}
-		if d.ix.cfg.WaitForIndex == 0 || t.isKept(now, &d.tally) || now.Sub(t.kept) < afterOutage {
+		if d.ix.cfg.WaitForIndex == 0 || t.isProtected(now, &d.tally) || now.Sub(t.protectedAt) < afterOutage {
 			continue
 		}
-		d.giveUp(t, now, "the documents that wait fill a quarter of IN_FLIGHT_BYTES")
-		d.abandonFailing(t, func(h *held) bool { return t.accepted-h.failing.accepted >= enoughOthers }, now)
+		d.giveUp(t, now, "waiting documents fill a quarter of IN_FLIGHT_BYTES")
+		d.abandonFailing(t, func(h *delayedPart) bool { return t.accepted-h.failing.accepted >= enoughOthers }, now)
 	}
 }
 
-// giveUp makes dead letters of what waits for an index. While it accepts some
-// documents, those that come are still sent.
+// giveUp makes dead letters of the documents that wait for an index. If it accepts some
+// documents, new ones are still sent.
 func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
-	if len(t.blocked) == 0 || t.letters && d.ix.cfg.Store == nil { // which have nowhere else to go
+	if len(t.blocked) == 0 || t.letters && d.ix.cfg.Store == nil { // these letters can only wait
 		return
 	}
 	partly := t.acceptsSome(now)
 	event := d.ix.cfg.Log.Error().Str("index", t.name).Str("why", why).Int("documents", t.undecided).Dur("waited", t.clock-t.since).Stringer("reason", t.why)
 	if partly {
-		event.Msg("documents given up: they become dead letters, as their index accepts others")
+		event.Msg("documents given up: they become dead letters, because their index accepts others")
 	} else {
 		t.givenUp, t.probeDue = true, now.Add(probeInterval)
-		d.given++
+		d.givenUp++
 		event.Msg("index given up: its documents become dead letters until it accepts one again")
 	}
 	blocked := t.blocked
@@ -300,10 +299,9 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 	}
 }
 
-// abandon makes dead letters of documents that wait; those that are dead letters
-// go to the store.
-func (d *dispatcher) abandon(h *held, stage string, now time.Time) {
-	p := h.leave()
+// abandon makes dead letters of documents that wait. Dead letters go to the store.
+func (d *dispatcher) abandon(h *delayedPart, stage string, now time.Time) {
+	p := h.resume()
 	if p.isLetter() {
 		d.storeLater(p)
 		return
@@ -315,21 +313,20 @@ func (d *dispatcher) abandon(h *held, stage string, now time.Time) {
 	d.enqueueAgain(d.lettersOf(p, stage, 0, why), now)
 }
 
-// undecided is the reason of documents without an outcome whose shard has ended.
-var undecided = &reason{"no_outcome", "OpenSearch had not accepted it a minute after the end of its shard was read"}
+// undecided is the reason for documents without an outcome whose shard has ended.
+var undecided = &reason{"no_outcome", "OpenSearch had not accepted it one minute after the end of its shard was read"}
 
-// giveUpFailing makes dead letters of documents that failed alone for as long as
-// one waits for an index.
+// giveUpFailing makes dead letters of documents that have failed alone for WaitForIndex.
 func (d *dispatcher) giveUpFailing(t *target, now time.Time) {
 	limit := d.ix.cfg.WaitForIndex
 	if limit == 0 || d.tally.isOutage(now) || d.tally.mostFailed() {
 		return
 	}
-	d.abandonFailing(t, func(h *held) bool { return t.clock-h.failing.clock >= limit }, now)
+	d.abandonFailing(t, func(h *delayedPart) bool { return t.clock-h.failing.clock >= limit }, now)
 }
 
-// abandonFailing makes dead letters of some of the documents that fail alone.
-func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, now time.Time) {
+// abandonFailing makes dead letters of the documents selected by which that fail alone.
+func (d *dispatcher) abandonFailing(t *target, which func(*delayedPart) bool, now time.Time) {
 	if t.letters && d.ix.cfg.Store == nil {
 		return
 	}
@@ -338,7 +335,7 @@ func (d *dispatcher) abandonFailing(t *target, which func(*held) bool, now time.
 	}
 }
 
-// resend sends what fails alone and is due, and probes of what is blocked.
+// resend sends documents that fail alone and are due, and probes of blocked indices.
 func (d *dispatcher) resend(now time.Time) {
 	for _, t := range d.inOrder() {
 		d.resendFailing(t, now)
@@ -354,7 +351,7 @@ func (d *dispatcher) resendFailing(t *target, now time.Time) {
 			continue
 		}
 		for _, h := range r.parts {
-			d.enqueueAgain([]part{h.leave()}, now)
+			d.enqueueAgain([]part{h.resume()}, now)
 		}
 	}
 	clear(t.failing[len(kept):]) // otherwise it keeps their documents in memory
@@ -368,9 +365,9 @@ func (d *dispatcher) sendProbe(t *target, now time.Time) {
 	}
 	n := 0
 	for ; n < len(t.blocked) && t.probing < probeDocuments; n++ {
-		p := t.blocked[n].leave()
+		p := t.blocked[n].resume()
 		if p.count() > probeDocuments {
-			t.blocked = append(t.blocked, rest(p.slice(probeDocuments, p.count())))
+			t.blocked = append(t.blocked, delay(p.slice(probeDocuments, p.count())))
 			p = p.slice(0, probeDocuments)
 		}
 		p.probe = true
@@ -380,7 +377,7 @@ func (d *dispatcher) sendProbe(t *target, now time.Time) {
 	t.blocked = slices.Delete(t.blocked, 0, n)
 }
 
-// nextDue is when something is due, at the latest after a time.
+// nextDue returns when something is due, but at most latest.
 func (t *target) nextDue(latest time.Time) time.Time {
 	if len(t.blocked) > 0 && t.probing == 0 {
 		latest = earlier(latest, t.probeDue)
@@ -391,8 +388,8 @@ func (t *target) nextDue(latest time.Time) time.Time {
 	return latest
 }
 
-// divert takes out of a batch what is for an index that is given up, but for a
-// probe: documents become dead letters, and dead letters go to the store.
+// divert removes from a batch what is for indices that are given up, except for probes.
+// Documents become dead letters, and dead letters go to the store.
 func (d *dispatcher) divert(batch []part, now time.Time) []part {
 	var kept []part
 	for _, p := range batch {
@@ -409,7 +406,7 @@ func (d *dispatcher) divert(batch []part, now time.Time) []part {
 				kept = append(kept, run)
 				continue
 			}
-			if run.probe { // it was to go out before the index was given up
+			if run.probe { // it was queued before the index was given up
 				t.probing -= run.count()
 				run.probe = false
 			}

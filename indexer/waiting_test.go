@@ -17,9 +17,9 @@ const (
 	old  = "app-2025-12-31"
 )
 
-// An index that does not accept documents holds up no other, and is given up after
-// WAIT_FOR_INDEX: what waits and what comes becomes a dead letter, until it accepts
-// a probe.
+// An index that does not accept documents does not delay others and is given up after
+// WAIT_FOR_INDEX: its waiting and new documents become dead letters until it accepts a
+// probe.
 func TestBlockedIndexIsGivenUp(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name string, refuse func(index string) *refusal) {
@@ -33,7 +33,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 					t.Fatalf("after 29 minutes: %d dead letters, %d and %d records are open", n, v.open("a"), v.open("b"))
 				}
 				if v.Ready() != nil && name == "read-only" {
-					t.Error("not ready, though the shards are read on:", v.Ready())
+					t.Error("not ready although the shards are read:", v.Ready())
 				}
 				v.feed("a", live, 2*time.Minute)
 				letters := v.letters(t)
@@ -45,7 +45,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 						t.Errorf("dead letter %+v", letter)
 					}
 				}
-				// What comes is not sent, but for a probe each minute.
+				// New documents are not sent, except for one probe per minute.
 				sent := 0
 				for range 600 {
 					v.put("b", old)
@@ -67,7 +67,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 				time.Sleep(probeInterval)
 				v.feed("b", old, 10*time.Second)
 				if letters := v.letters(t); len(letters) != 601 || v.givenUp() != 0 {
-					t.Errorf("%d dead letters, %v given up, though the index accepts documents", len(letters), v.givenUp())
+					t.Errorf("%d dead letters, %v given up although the index accepts documents", len(letters), v.givenUp())
 				}
 				if n := strings.Count(v.log.String(), "index given up"); n != 1 || strings.Count(v.log.String(), "index accepts documents again") != 1 {
 					t.Errorf("given up %d times in the log", n)
@@ -95,7 +95,7 @@ func TestBlockedIndexIsGivenUp(t *testing.T) {
 	})
 }
 
-// What waits is indexed when its index accepts documents again, within seconds.
+// Waiting documents are indexed within seconds after their index accepts documents again.
 func TestBlockedIndexAcceptsAgain(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -118,7 +118,7 @@ func TestBlockedIndexAcceptsAgain(t *testing.T) {
 		}
 		// Each is sent once, and a probe of 100 of them every 5 seconds on average.
 		if sent > 100+3000+150*probeDocuments {
-			t.Errorf("documents that wait were sent %d times", sent)
+			t.Errorf("waiting documents were sent %d times", sent)
 		}
 		v.set(nil)
 		v.feed("a", live, 25*time.Second)
@@ -126,12 +126,12 @@ func TestBlockedIndexAcceptsAgain(t *testing.T) {
 			t.Errorf("%d records are open, %d dead letters", v.open("b"), len(v.letters(t)))
 		}
 		if v.watched.Load() {
-			t.Error("the index is still watched")
+			t.Error("the index still has a target")
 		}
 	})
 }
 
-// WAIT_FOR_INDEX=0 gives nothing up.
+// With WAIT_FOR_INDEX=0 no index is given up.
 func TestWaitForEver(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.WaitForIndex = 0 }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -143,7 +143,7 @@ func TestWaitForEver(t *testing.T) {
 	})
 }
 
-// The few documents of large records that wait hold no more memory than their own.
+// A few waiting documents of large records take only their own memory.
 func TestWaitingDocumentsAreMoved(t *testing.T) {
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -154,13 +154,13 @@ func TestWaitingDocumentsAreMoved(t *testing.T) {
 				indices = append(indices, live)
 			}
 			if !v.putLarge("b", each, indices...) {
-				t.Fatal("the shard is not read on")
+				t.Fatal("the shard is not read")
 			}
 		}
 		time.Sleep(10 * time.Second)
 		used := v.gauge("logsluice_in_flight_bytes")
 		if most := float64(records * (each + 200 + setCost)); used == 0 || used > most {
-			t.Errorf("%.0f bytes are in flight for %d documents that wait, want at most %.0f", used, records, most)
+			t.Errorf("%.0f bytes are in flight for %d waiting documents, want at most %.0f", used, records, most)
 		}
 		v.set(nil)
 		time.Sleep(time.Minute)
@@ -176,8 +176,8 @@ func TestWaitingDocumentsAreMoved(t *testing.T) {
 	})
 }
 
-// When what waits fills a quarter of the memory, the index that holds most of it
-// is given up before its time, and the others wait on.
+// When waiting documents fill a quarter of the memory, the index with most of them is
+// given up early, and the others keep waiting.
 func TestIndexThatHoldsMostIsGivenUp(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.set(func(index, _ string) *refusal {
@@ -207,9 +207,9 @@ func TestIndexThatHoldsMostIsGivenUp(t *testing.T) {
 	})
 }
 
-// In an outage nothing is given up: neither when nothing is accepted, nor when most
-// documents are refused as blocked, nor under the disk's flood stage. Shards whose
-// documents wait pause, and others are read on.
+// In an outage no index is given up: neither when nothing is accepted, nor when most
+// documents are refused as blocked, nor in the disk's flood stage. Shards with waiting
+// documents are paused, and others are read.
 func TestOutage(t *testing.T) {
 	f := func(name string, refuse func(index, id string) *refusal, others bool) {
 		t.Run(name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestOutage(t *testing.T) {
 				for range 500 {
 					paused = !v.putLarge("b", 2<<10, old) || paused
 					if others && !v.put("a", live) {
-						t.Fatal("a shard pauses whose documents are accepted")
+						t.Fatal("a shard is paused although its documents are accepted")
 					}
 					time.Sleep(time.Second)
 				}
@@ -230,7 +230,7 @@ func TestOutage(t *testing.T) {
 				if !paused || v.gauge("logsluice_shards_paused") != 1 || v.Ready() == nil || !strings.Contains(v.Ready().Error(), "b paused") {
 					t.Errorf("paused: %v, ready: %v", paused, v.Ready())
 				}
-				if strings.Count(v.log.String(), "shards stand still") == 0 {
+				if strings.Count(v.log.String(), "shards are stalled") == 0 {
 					t.Error("nothing is logged")
 				}
 				if waiting := v.gauge("logsluice_waiting_bytes"); waiting > float64(v.cfg.InFlightBytes)/2 {
@@ -239,7 +239,7 @@ func TestOutage(t *testing.T) {
 				v.set(nil)
 				v.feed("a", live, time.Minute)
 				if v.open("b") != 0 || len(v.letters(t)) > 0 || v.Ready() != nil {
-					t.Errorf("afterwards %d records are open, %d dead letters, %v", v.open("b"), len(v.letters(t)), v.Ready())
+					t.Errorf("after the outage %d records are open, %d dead letters, %v", v.open("b"), len(v.letters(t)), v.Ready())
 				}
 			})
 		})
@@ -254,8 +254,8 @@ func TestOutage(t *testing.T) {
 	f("flood stage", only(old, floodStage), true)
 }
 
-// A document that OpenSearch fails on, while it accepts others, is a dead letter
-// after ten tries and five minutes; where few others come, after WAIT_FOR_INDEX.
+// A document on which OpenSearch fails while it accepts others is a dead letter after ten
+// attempts and five minutes, or after WAIT_FOR_INDEX if there are few others.
 func TestPoison(t *testing.T) {
 	poison := func(_, id string) *refusal {
 		if id == "1-1" {
@@ -274,7 +274,7 @@ func TestPoison(t *testing.T) {
 							v.put("a", live)
 						}
 						if perSecond == 0 {
-							v.put("a", old) // OpenSearch accepts documents, of another index
+							v.put("a", old) // OpenSearch accepts documents of another index
 						}
 						time.Sleep(time.Second)
 					}
@@ -325,7 +325,7 @@ func TestPoison(t *testing.T) {
 	})
 }
 
-// A document that makes whole requests fail is found, and holds up no others.
+// A document that makes whole requests fail is found and does not delay others.
 func TestDocumentThatFailsRequests(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.answer = func(body string) (int, bool) { return 403, strings.Contains(body, "m500-1") }
@@ -348,8 +348,8 @@ func TestDocumentThatFailsRequests(t *testing.T) {
 	})
 }
 
-// The end of a shard waits for undecided documents for a minute at most; what an
-// outage or the flood stage keeps, a minute longer than these.
+// The end of a shard waits for undecided documents for at most a minute. An outage or the
+// flood stage delays that until a minute after its end.
 func TestShardEnd(t *testing.T) {
 	f := func(name string, refuse func(index, id string) *refusal, kept bool) {
 		t.Run(name, func(t *testing.T) {
@@ -378,10 +378,10 @@ func TestShardEnd(t *testing.T) {
 					v.set(only(old, readOnly))
 					feed(50 * time.Second)
 					if v.open("b") != 1 {
-						t.Fatal("the minute did not begin after the outage")
+						t.Fatal("the minute did not start after the outage")
 					}
 					feed(25 * time.Second)
-					if name == "outage" { // most of the last five minutes was refused
+					if name == "outage" { // most documents of the last five minutes were refused
 						feed(maxSeconds * time.Second)
 					}
 				}
@@ -399,13 +399,13 @@ func TestShardEnd(t *testing.T) {
 	}
 	f("blocked", only(old, readOnly), false)
 	f("failing alone", only(old, func(string) *refusal { return &refusal{500, "exception", "no", ""} }), false)
-	f("no room", only(old, func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} }), false)
+	f("busy", only(old, func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} }), false)
 	f("flood stage", only(old, floodStage), true)
 	f("outage", func(i, _ string) *refusal { return readOnly(i) }, true)
 }
 
-// An index of which a shard is gone accepts some documents: those that wait are
-// given up, not the index.
+// An index with a lost shard accepts some documents. Waiting documents are given up, but
+// the index is not.
 func TestPartlyBlockedIndex(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
@@ -425,7 +425,7 @@ func TestPartlyBlockedIndex(t *testing.T) {
 				t.Errorf("%s is a dead letter", id)
 			}
 		}
-		if v.open("a") > 200 { // of the last half hour
+		if v.open("a") > 200 { // those of the last half hour
 			t.Errorf("%d records are open", v.open("a"))
 		}
 	})
@@ -447,8 +447,8 @@ func (m *memory) Put(_ context.Context, at time.Time, name string, lines []byte)
 	return nil
 }
 
-// When their index refuses dead letters for WAIT_FOR_INDEX, they go to the store;
-// without one they hold up their shard alone, and the worker is not ready.
+// When their index has refused dead letters for WAIT_FOR_INDEX, they go to the store.
+// Without a store they hold up only their shard, and the worker is not ready.
 func TestDeadLetterIndexRefuses(t *testing.T) {
 	refuse := func(index, id string) *refusal {
 		switch {
@@ -473,7 +473,7 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 		v.set(nil)
 		v.feed("a", live, 30*time.Second)
 		if v.open("b") != 0 || v.Ready() != nil || len(v.letters(t)) != 1 {
-			t.Errorf("afterwards %d are open, ready: %v, letters %v", v.open("b"), v.Ready(), v.letters(t))
+			t.Errorf("after that %d are open, ready: %v, letters %v", v.open("b"), v.Ready(), v.letters(t))
 		}
 	})
 	store := &memory{objects: make(map[string]string), fails: errors.New("access denied")}
@@ -495,7 +495,7 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 				t.Errorf("object %s", lines)
 			}
 		}
-		v.put("b", live, live) // goes to the store at once
+		v.put("b", live, live) // is stored at once
 		v.feed("a", live, 10*time.Second)
 		if v.open("b") != 0 || len(store.objects) != 2 {
 			t.Errorf("%d are open, %d objects", v.open("b"), len(store.objects))
@@ -510,13 +510,13 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 		v.put("b", live, live)
 		v.feed("a", live, 10*time.Second)
 		if v.open("b") != 0 || len(store.objects) != 2 || len(v.letters(t)) != 1 {
-			t.Errorf("again accepted: %d are open, %d objects, letters %v", v.open("b"), len(store.objects), v.letters(t))
+			t.Errorf("accepted again: %d are open, %d objects, letters %v", v.open("b"), len(store.objects), v.letters(t))
 		}
 	})
 }
 
-// What waits for an index is dropped when its shard is another worker's, and is no
-// dead letter.
+// Documents that wait for an index are dropped when another worker has their shard, and
+// do not become dead letters.
 func TestWaitingDocumentsOfOthers(t *testing.T) {
 	f := func(name string, refuse func(index string) *refusal) {
 		t.Run(name, func(t *testing.T) {
@@ -544,18 +544,18 @@ func TestWaitingDocumentsOfOthers(t *testing.T) {
 					t.Errorf("called: %v, settled: %v, %d dead letters, %v bytes wait", called, settled, len(v.letters(t)), v.gauge("logsluice_waiting_bytes"))
 				}
 				if n := v.attempts(old + "/b499"); n > 6 && name == "blocked" {
-					t.Errorf("a document that waits was sent %d times", n)
+					t.Errorf("a waiting document was sent %d times", n)
 				}
 			})
 		})
 	}
 	f("blocked", readOnly)
 	f("failing alone", func(string) *refusal { return &refusal{500, "exception", "no", ""} })
-	f("no room", func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} })
+	f("busy", func(string) *refusal { return &refusal{429, "rejected_execution_exception", "no", ""} })
 }
 
-// An index that fails on each of its documents, as one with a broken pipeline does,
-// is blocked: it is given up as a whole, also for the memory that its documents take.
+// An index that fails on each of its documents, for example because its pipeline is
+// broken, is blocked. It is given up as a whole, also for the memory of its documents.
 func TestIndexThatFailsOnAll(t *testing.T) {
 	broken := only(old, func(string) *refusal { return &refusal{500, "fail_processor_exception", "no", ""} })
 	f := func(name string, size int, by time.Duration) {
@@ -565,7 +565,7 @@ func TestIndexThatFailsOnAll(t *testing.T) {
 				v.feed("a", live, 10*time.Second)
 				for range int(by / time.Second) {
 					if !v.putLarge("b", size, old, live) {
-						t.Fatal("the shard is not read on")
+						t.Fatal("the shard is not read")
 					}
 					v.put("a", live)
 					time.Sleep(time.Second)

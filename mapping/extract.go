@@ -7,26 +7,25 @@ import (
 	"logsluice/subscription"
 )
 
-// extract finds the fields of a schema in the JSON of log lines. It keeps its
-// memory between lines.
+// extract finds the fields of a schema in the JSON of log lines. It reuses its memory for
+// the next line.
 type extract struct {
-	fields []schema.Field // of the schema; those from elsewhere are never found
+	fields []schema.Field // of the schema; those not from JSON are never found
 	root   *node
 
-	line   line
-	says   bool    // it has its message under the key "message"
-	early  bool    // a duration came before that, whose unit hangs on it
-	found  []found // of each field
-	values []byte  // what was found, as the document has it
-	raw    []byte  // a string of the line as the line spells it
-	text   []byte  // the same in canonical spelling
+	line       line
+	hasMessage bool    // the line has its message under the key "message"
+	ambiguous  bool    // a duration whose unit depends on hasMessage came before that key
+	found      []found // by field
+	values     []byte  // the values found, as documents have them
+	raw        []byte  // a string as the line has it
+	text       []byte  // the string in canonical form
 }
 
-// node is a place in the JSON of a line below which there are fields, or that is
-// one's own.
+// node is a place in the JSON of a line that is a field, or has fields below it.
 type node struct {
-	members  [][]member // by the length of their keys
-	deeper   bool       // there are any
+	members  [][]member // by the length of the key
+	deeper   bool       // whether there are members
 	receives []receiver
 }
 
@@ -35,27 +34,27 @@ type member struct {
 	node *node
 }
 
-// receiver is a field that a value may be for.
+// receiver is a field that can get a value from a place.
 type receiver struct {
 	field int
-	rank  int // of the path among the field's, from 1
+	rank  int // rank of the path in the field's list, from 1
 	unit  schema.Unit
 }
 
-// found is what the line has for a field.
+// found is the value of a field in the line.
 type found struct {
 	from, to int        // in values
-	rank     int        // of the path that it was found at, 0 if none was
-	unfit    schema.Fit // why another value was left out
+	rank     int        // rank of its path, 0 if no value was found
+	unfit    schema.Fit // why another value does not fit
 }
 
-// newExtract makes one for a schema. A path a.b leads to b in the object a, and to
-// a key "a.b" as well.
+// newExtract returns an extract for a schema. A path a.b leads to b in the object a, and
+// also to the key "a.b".
 func newExtract(s *schema.Schema) *extract {
 	x := &extract{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
 	for i, f := range s.Fields {
 		for rank, p := range f.Paths {
-			x.root.add(string(schema.Bare(schema.Literal(p.Name))), receiver{field: i, rank: rank + 1, unit: p.Unit})
+			x.root.add(string(schema.TrimQuotes(schema.Literal(p.Name))), receiver{field: i, rank: rank + 1, unit: p.Unit})
 		}
 	}
 	return x
@@ -71,7 +70,7 @@ func (n *node) add(name string, r receiver) {
 	}
 }
 
-// child is the place of a key, which may be made.
+// child returns the node of a key and creates it if necessary.
 func (n *node) child(key string) *node {
 	if found := n.find([]byte(key)); found != nil {
 		return found
@@ -96,30 +95,30 @@ func (n *node) find(key []byte) *node {
 	return nil
 }
 
-// clone is another for another goroutine.
+// clone returns an extract for another goroutine.
 func (x *extract) clone() *extract {
 	return &extract{fields: x.fields, root: x.root, found: make([]found, len(x.fields))}
 }
 
-// read finds what a message has. A line that is cut off has what stands before the
-// cut; after a prefix only an object counts that goes on to the end of the line.
+// read finds the fields of a message. If a line is cut off, fields before the cut count.
+// After a prefix, only an object that extends to the end of the line counts.
 func (x *extract) read(message subscription.Text) {
-	x.says = false
-	if x.once(message); x.says && x.early {
-		x.once(message)
+	x.hasMessage = false
+	if x.readOnce(message); x.hasMessage && x.ambiguous {
+		x.readOnce(message)
 	}
-	x.line = line{} // else it keeps the record's memory
+	x.line = line{} // otherwise it keeps the record's memory
 }
 
-// maxFound bounds in bytes what is kept of a line's values: those that another of
-// the same field has replaced count too.
+// maxFound limits the bytes kept of a line's values, including replaced values of a
+// field.
 const maxFound = 1 << 20
 
-// maxKept bounds in bytes a buffer that is kept for the next line.
+// maxKept limits the size in bytes of a buffer that is reused for the next line.
 const maxKept = 1 << 20
 
-// letGo forgets buffers that are unusually large.
-func (x *extract) letGo() {
+// releaseBuffers drops unusually large buffers.
+func (x *extract) releaseBuffers() {
 	for _, buffer := range []*[]byte{&x.values, &x.raw, &x.text} {
 		if cap(*buffer) > maxKept {
 			*buffer = nil
@@ -127,13 +126,13 @@ func (x *extract) letGo() {
 	}
 }
 
-func (x *extract) once(message subscription.Text) {
+func (x *extract) readOnce(message subscription.Text) {
 	clear(x.found)
-	x.values, x.early = x.values[:0], false
+	x.values, x.ambiguous = x.values[:0], false
 	if x.root.members == nil || len(message) < 2 {
 		return
 	}
-	x.line = line{text: schema.Bare(message)}
+	x.line = line{text: schema.TrimQuotes(message)}
 	prefixed, ok := x.line.open()
 	if !ok {
 		return
@@ -143,11 +142,11 @@ func (x *extract) once(message subscription.Text) {
 	}
 }
 
-// object reads an object from its first member on.
+// object reads an object, starting at its first member.
 func (x *extract) object(n *node) bool {
 	l := &x.line
 	l.space()
-	if l.take('}') {
+	if l.accept('}') {
 		return true
 	}
 	for {
@@ -157,11 +156,11 @@ func (x *extract) object(n *node) bool {
 		}
 		key, ok := l.str()
 		l.space()
-		if !ok || !l.take(':') {
+		if !ok || !l.accept(':') {
 			return false
 		}
 		l.space()
-		x.says = x.says || n == x.root && string(key) == "message"
+		x.hasMessage = x.hasMessage || n == x.root && string(key) == "message"
 		if bytes.IndexByte(key, '\\') >= 0 {
 			key, _ = x.canonical(key)
 		}
@@ -174,13 +173,13 @@ func (x *extract) object(n *node) bool {
 			return false
 		}
 		l.space()
-		if !l.take(',') {
-			return l.take('}')
+		if !l.accept(',') {
+			return l.accept('}')
 		}
 	}
 }
 
-// value reads a value that fields may be found in.
+// value reads a value that can be a field or contain fields.
 func (x *extract) value(n *node) bool {
 	l := &x.line
 	switch {
@@ -212,10 +211,10 @@ func (x *extract) value(n *node) bool {
 	return true
 }
 
-// maxValues is how many elements of an array a field takes.
+// maxValues is the maximum number of array elements in a field.
 const maxValues = 100
 
-// array reads an array, whose elements are the values of a field.
+// array reads an array whose elements are the values of fields.
 func (x *extract) array(n *node) bool {
 	l := &x.line
 	start := l.at
@@ -234,7 +233,7 @@ func (x *extract) elements(r receiver) bool {
 	from, values, unfit := len(x.values), 0, schema.Fits
 	x.values = append(x.values, '[')
 	l.space()
-	for more := !l.take(']'); more; {
+	for more := !l.accept(']'); more; {
 		l.space()
 		end := len(x.values)
 		if values > 0 {
@@ -252,7 +251,7 @@ func (x *extract) elements(r receiver) bool {
 			unfit = max(unfit, how)
 		}
 		l.space()
-		if more = l.take(','); !more && !l.take(']') {
+		if more = l.accept(','); !more && !l.accept(']') {
 			x.values = x.values[:from]
 			return false
 		}
@@ -267,7 +266,7 @@ func (x *extract) elements(r receiver) bool {
 	return true
 }
 
-// element reads an element of an array, and appends it if there is room for it.
+// element reads an element of an array, and appends it if room is set.
 func (x *extract) element(r receiver, room bool) (how schema.Fit, ok bool) {
 	l := &x.line
 	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
@@ -285,21 +284,21 @@ func (x *extract) element(r receiver, room bool) (how schema.Fit, ok bool) {
 	return x.convert(r, v), true
 }
 
-// wants tells whether a value at a receiver's path would count.
+// wants reports whether a value at a receiver's path would be used.
 func (x *extract) wants(r receiver) bool {
 	f := &x.found[r.field]
 	return f.rank == 0 || r.rank <= f.rank
 }
 
-// convert appends a value as the receiver's field has it.
+// convert appends a value in the format of the receiver's field.
 func (x *extract) convert(r receiver, v schema.Value) (how schema.Fit) {
 	if len(x.values) > maxFound {
 		return schema.TooLong
 	}
 	f := &x.fields[r.field]
 	if f.Kind == schema.DurationKind && schema.IsOpen(v, r.unit) {
-		r.unit, x.early = schema.Milliseconds, x.early || !x.says
-		if !x.says {
+		r.unit, x.ambiguous = schema.Milliseconds, x.ambiguous || !x.hasMessage
+		if !x.hasMessage {
 			r.unit = schema.Seconds
 		}
 	}
@@ -307,7 +306,7 @@ func (x *extract) convert(r receiver, v schema.Value) (how schema.Fit) {
 	return how
 }
 
-// receive takes note of what was appended for a field.
+// receive records what was appended for a field.
 func (x *extract) receive(r receiver, from int, how schema.Fit) {
 	f := &x.found[r.field]
 	switch {
@@ -320,19 +319,19 @@ func (x *extract) receive(r receiver, from int, how schema.Fit) {
 	x.values = x.values[:from]
 }
 
-// scalar reads a string, a number or a word.
+// scalar reads a string, a number or a literal.
 func (x *extract) scalar() (v schema.Value, how schema.Fit, ok bool) {
 	l := &x.line
 	if !l.quote() {
 		v.Text = l.token()
-		return v, schema.Fits, len(v.Text) > 0 && l.at < len(l.text) // else it may be cut off
+		return v, schema.Fits, len(v.Text) > 0 && l.at < len(l.text) // otherwise it may be cut off
 	}
 	inner, ok := l.str()
 	v = schema.Value{Text: inner, Quoted: true}
 	switch {
 	case !ok || bytes.IndexByte(inner, '\\') < 0:
 		return v, schema.Fits, ok
-	case len(inner) > maxSpelled:
+	case len(inner) > maxEscaped:
 		return v, schema.TooLong, true
 	}
 	text, ok := x.canonical(inner)
@@ -343,10 +342,10 @@ func (x *extract) scalar() (v schema.Value, how schema.Fit, ok bool) {
 	return v, schema.Fits, true
 }
 
-// canonical is what is between the quotes of a string in canonical spelling, which
-// the line need not have; false if it is no right spelling at all.
+// canonical returns the inside of a string in canonical form, which the line need not
+// have. It reports false if the string is invalid.
 func (x *extract) canonical(inner []byte) ([]byte, bool) {
-	if len(inner) > maxSpelled {
+	if len(inner) > maxEscaped {
 		return nil, false
 	}
 	x.raw = append(subscription.Unescape(append(x.raw[:0], '"'), inner), '"')
@@ -354,9 +353,8 @@ func (x *extract) canonical(inner []byte) ([]byte, bool) {
 	if x.text, ok = subscription.AppendText(x.text[:0], x.raw); !ok {
 		return nil, false
 	}
-	return schema.Bare(x.text), true
+	return schema.TrimQuotes(x.text), true
 }
 
-// maxSpelled is more bytes than the spelling of a string that no field is too
-// short for.
-const maxSpelled = 8 * schema.MaxTerm
+// maxEscaped is the size in bytes above which a string with escapes fits no field.
+const maxEscaped = 8 * schema.MaxTerm

@@ -19,7 +19,8 @@ func schemaOf(t testing.TB, yaml string) *schema.Schema {
 	return s
 }
 
-// fieldsOf is what a schema makes of a line, without what every document has.
+// fieldsOf returns the fields that a schema extracts from a line, without those that
+// every document has.
 func fieldsOf(t testing.TB, s *schema.Schema, message string) string {
 	t.Helper()
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
@@ -31,15 +32,15 @@ func fieldsOf(t testing.TB, s *schema.Schema, message string) string {
 	_, source, _ := strings.Cut(string(document), "\n")
 	var all map[string]any
 	decoder := json.NewDecoder(strings.NewReader(source))
-	decoder.UseNumber() // there are larger ones than Go takes
+	decoder.UseNumber() // numbers can exceed Go's types
 	if err := decoder.Decode(&all); err != nil {
 		t.Fatalf("%s: %v", source, err)
 	}
 	if all["message"] != strings.ToValidUTF8(message, "\uFFFD") {
 		t.Fatalf("the line is %q, want %q", all["message"], message)
 	}
-	_, own, _ := strings.Cut(source, string(schema.Literal(message)))
-	return strings.TrimSuffix(strings.TrimPrefix(own, ","), "}\n")
+	_, fields, _ := strings.Cut(source, string(schema.Literal(message)))
+	return strings.TrimSuffix(strings.TrimPrefix(fields, ","), "}\n")
 }
 
 func TestExtract(t *testing.T) {
@@ -99,7 +100,7 @@ fields:
 	f(`{"ip":"10.0.0.1:5123"}`, `"ip":"10.0.0.1"`)
 	f(`{"ip":"[2001:DB8::1]:80"}`, `"ip":"2001:db8::1"`)
 	f(`{"ip":"fe80::1%eth0"}`, ``)
-	// Prefixes and what follows.
+	// Prefixes, and text after the object.
 	f(`2026-01-15 INFO {"level":"info"}`, `"level":"info"`)
 	f(`2026-01-15 INFO {"level":"info"} in 5 ms`, ``)
 	f(`2026-01-15 INFO {"level":"info"`, ``)

@@ -11,8 +11,8 @@ import (
 	"logsluice/subscription"
 )
 
-// FuzzFields finds the fields of any line: documents are JSON with each key once
-// and each value of its type, and of lines that are JSON the fields are those that
+// FuzzFields finds the fields of any line. Documents are JSON with each key once and
+// values of the right types. For lines that are JSON, the fields are those that
 // encoding/json finds.
 func FuzzFields(f *testing.F) {
 	g := loggen.New(loggen.Options{Seed: 1, Events: 200})
@@ -90,11 +90,11 @@ func checkType(t *testing.T, name string, v any) {
 	}
 }
 
-// once reads an object that has each key once, at all depths.
+// once decodes an object that has each key once at all depths.
 func once(t *testing.T, source []byte) map[string]any {
 	t.Helper()
 	if hasTwice(string(source)) {
-		t.Fatalf("a key is there twice: %s", source)
+		t.Fatalf("a key occurs twice: %s", source)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(source))
 	decoder.UseNumber()
@@ -105,8 +105,8 @@ func once(t *testing.T, source []byte) map[string]any {
 	return document
 }
 
-// hasTwice tells whether an object in a JSON text has a key twice, or that the text
-// is none.
+// hasTwice reports whether an object in a JSON text has a key twice, or the text is
+// invalid.
 func hasTwice(text string) bool {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	var value func() bool

@@ -2,23 +2,23 @@ package mapping
 
 import "bytes"
 
-// line is a log line that is read as JSON where it stands, in a canonical string
-// literal: there each quote of its own has a backslash before it, and each of its
-// backslashes too. What is passed over is not held to be valid in all: reading goes
-// on as long as it finds its way.
+// line is a log line that is read as JSON in place, within a canonical string literal. In
+// the literal, each of the line's quotes and backslashes has a backslash before it.
+// Skipped values are not fully validated: reading continues as long as the structure is
+// recognizable.
 type line struct {
 	text []byte // between the quotes of the literal
 	at   int
 }
 
-// maxLead is how many bytes may stand before the JSON of a line.
+// maxLead is the maximum size in bytes of a prefix before the JSON of a line.
 const maxLead = 512
 
-// open goes to the first member of the line's object. It may stand behind a
-// prefix, such as the time and level that a log library puts before its JSON.
+// open moves to the first member of the line's object. The object may follow a prefix,
+// such as the time and level that some log libraries write.
 func (l *line) open() (prefixed, ok bool) {
 	l.space()
-	if l.take('{') {
+	if l.accept('{') {
 		return false, true
 	}
 	at := bytes.Index(l.text[:min(len(l.text), maxLead)], []byte(`{\"`))
@@ -26,7 +26,7 @@ func (l *line) open() (prefixed, ok bool) {
 	return true, at >= 0
 }
 
-// space passes over white space.
+// space skips white space.
 func (l *line) space() {
 	for l.at < len(l.text) {
 		switch c := l.text[l.at]; {
@@ -42,8 +42,8 @@ func (l *line) space() {
 
 func isSpaceEscape(c byte) bool { return c == 'n' || c == 't' || c == 'r' }
 
-// take passes over a byte, if it comes next.
-func (l *line) take(c byte) bool {
+// accept skips a byte if it comes next.
+func (l *line) accept(c byte) bool {
 	if l.at < len(l.text) && l.text[l.at] == c {
 		l.at++
 		return true
@@ -51,7 +51,7 @@ func (l *line) take(c byte) bool {
 	return false
 }
 
-// quote passes over a quote of the line's own.
+// quote skips a quote of the line.
 func (l *line) quote() bool {
 	if l.at+1 < len(l.text) && l.text[l.at] == '\\' && l.text[l.at+1] == '"' {
 		l.at += 2
@@ -60,8 +60,7 @@ func (l *line) quote() bool {
 	return false
 }
 
-// str reads a string from behind its first quote, and returns what is between
-// its quotes as it stands.
+// str reads a string whose first quote was skipped, and returns its inside unchanged.
 func (l *line) str() (inner []byte, ok bool) {
 	start := l.at
 	for i := start; ; {
@@ -70,8 +69,8 @@ func (l *line) str() (inner []byte, ok bool) {
 			return nil, false
 		}
 		quote := i + n
-		// One backslash is this literal's. If the line has one before the quote,
-		// that is two more; two of the line are four more, and escape each other.
+		// One backslash belongs to the literal. A backslash of the line before the quote
+		// adds two. Two backslashes of the line add four, and escape each other.
 		from := quote - 1
 		for from > start && l.text[from-1] == '\\' {
 			from--
@@ -84,8 +83,7 @@ func (l *line) str() (inner []byte, ok bool) {
 	}
 }
 
-// token reads what is neither a string nor an object or array: a number, or a
-// word such as true, null or NaN.
+// token reads a number, or a literal such as true, null or NaN.
 func (l *line) token() []byte {
 	start := l.at
 	for l.at < len(l.text) {
@@ -98,7 +96,7 @@ func (l *line) token() []byte {
 	return l.text[start:l.at]
 }
 
-// skip passes over a value.
+// skip skips a value.
 func (l *line) skip() bool {
 	if l.quote() {
 		_, ok := l.str()
@@ -110,7 +108,7 @@ func (l *line) skip() bool {
 	return len(l.token()) > 0
 }
 
-// skipNested passes over an object or array, however deep it is.
+// skipNested skips an object or array of any depth.
 func (l *line) skipNested() bool {
 	for depth := 0; l.at < len(l.text); {
 		switch l.text[l.at] {
@@ -134,7 +132,7 @@ func (l *line) skipNested() bool {
 	return false
 }
 
-// ended tells that nothing but white space is left.
+// ended reports whether only white space is left.
 func (l *line) ended() bool {
 	l.space()
 	return l.at == len(l.text)

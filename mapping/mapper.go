@@ -9,30 +9,29 @@ import (
 	"logsluice/subscription"
 )
 
-// Mapper, which makes the documents of an envelope, in pieces whose size is known before
-// they are made.
+// Mapper makes the documents of an envelope in batches whose size is known beforehand.
 
-// Config says what documents look like and where they go.
+// Config is what documents contain and where they go.
 type Config struct {
-	// Naming is how the indices are named; its timezone is that of timestamps too.
+	// Naming is the naming of the indices. Its timezone also applies to timestamps.
 	Naming schema.Naming
-	// MaxAge and MaxAhead bound how much older and newer than its record's arrival in
-	// Kinesis an event may be to have an index by date: others go to PREFIX-outside.
-	// 0 means no limit. A data stream, which has one index for all times, ignores both.
+	// MaxAge and MaxAhead are how much older and newer than its record's arrival in
+	// Kinesis an event may be to go to an index by date. Others go to PREFIX-outside. 0
+	// means no limit. A data stream, which has one index for all times, ignores both.
 	MaxAge, MaxAhead time.Duration
-	// Schema lists the fields of a document; the built-in default when nil.
+	// Schema is the schema of documents, or nil for the built-in default.
 	Schema *schema.Schema
-	// NoIDs leaves ids to OpenSearch, for time-series collections of Serverless,
-	// which take none: a re-delivered event then becomes a second document.
+	// NoIDs lets OpenSearch choose ids, for time-series collections of Serverless, which
+	// do not accept any. A re-delivered event then becomes a second document.
 	// See https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-overview.html.
 	NoIDs bool
-	// Registry takes the metrics; none are kept when it is nil.
+	// Registry is where metrics are registered, or nil.
 	Registry prometheus.Registerer
 }
 
-// Mapper writes log events as the two lines of a bulk request that make their
-// documents. It remembers the envelope and the hour it is in, so it is not safe
-// for concurrent use: each goroutine has a Clone.
+// Mapper writes log events as the two lines of a bulk request that create their
+// documents. It keeps the current envelope and hour, so it is not safe for concurrent
+// use: each goroutine needs a Clone.
 type Mapper struct {
 	naming   schema.Naming
 	schema   *schema.Schema
@@ -40,35 +39,35 @@ type Mapper struct {
 	maxAge   time.Duration
 	maxAhead time.Duration
 	metrics  *metrics
-	keys     [][]byte // of the schema's fields: `,"level":`, …
+	keys     [][]byte // keys of the schema's fields: `,"level":`, …
 	action   []byte   // the action line up to the date
 	extract  *extract
 
-	envelope *subscription.Envelope // that the events are of
-	next     int                    // the first of its events that is not prepared
-	rules    []int                  // that concern it
-	window   window                 // of its record
-	hour     hour                   // of the event at hand
-	outside  bool                   // that is outside the window
-	frame    frame                  // of these
-	framed   bool                   // the frame is made
-	origins  map[string][]byte      // the fields that come with a log stream
-	origin   []byte                 // of the envelope, as a key of them
-	known    int                    // bytes of origins
+	envelope    *subscription.Envelope // the current envelope
+	next        int                    // index of its first event that is not prepared
+	rules       []int                  // rules that apply to it
+	window      window                 // window of its record
+	hour        hour                   // of the current event
+	outside     bool                   // whether the current event is outside the window
+	layout      layout                 // layout for the envelope, hour and side of the window
+	hasLayout   bool                   // whether layout is valid
+	origins     map[string][]byte      // cached fields by owner, log group and log stream
+	origin      []byte                 // the envelope's key in origins
+	originBytes int                    // bytes in origins
 
 	prepared []prepared
-	written  int    // of the prepared
-	own      []byte // fields of theirs
-	message  []byte // of the event at hand, as rules look at it
+	written  int    // number of prepared events already written
+	fields   []byte // fields of the prepared events
+	message  []byte // message of the current event, decoded for rules
 }
 
 // prepared is an event that becomes a document.
 type prepared struct {
-	event *subscription.Event
-	own   int // where its fields end in own
+	event     *subscription.Event
+	fieldsEnd int // end of its fields in Mapper.fields
 }
 
-// New checks the configuration and prepares the mapper.
+// New returns a mapper, or an error if the configuration is invalid.
 func New(cfg Config) (*Mapper, error) {
 	if cfg.Schema == nil {
 		var err error
@@ -96,7 +95,7 @@ func New(cfg Config) (*Mapper, error) {
 		return nil, err
 	}
 	operation := "create"
-	if cfg.NoIDs && !cfg.Naming.DataStream { // which takes nothing but create
+	if cfg.NoIDs && !cfg.Naming.DataStream { // data streams accept only create
 		operation = "index"
 	}
 	m.action = []byte(`{"` + operation + `":{"_index":"` + m.naming.Base())
@@ -109,37 +108,36 @@ func New(cfg Config) (*Mapper, error) {
 // HasIDs reports whether documents have ids.
 func (m *Mapper) HasIDs() bool { return !m.noIDs }
 
-// Clone makes a mapper for another goroutine.
+// Clone returns a mapper for another goroutine.
 func (m *Mapper) Clone() *Mapper {
 	clone := *m
-	clone.frame, clone.framed = frame{}, false
+	clone.layout, clone.hasLayout = layout{}, false
 	clone.extract = m.extract.clone()
-	clone.origins, clone.origin, clone.known = map[string][]byte{}, nil, 0
-	clone.rules, clone.prepared, clone.own, clone.message = nil, nil, nil, nil
+	clone.origins, clone.origin, clone.originBytes = map[string][]byte{}, nil, 0
+	clone.rules, clone.prepared, clone.fields, clone.message = nil, nil, nil, nil
 	return &clone
 }
 
-// Begin goes on to the events of an envelope, which is not to change while they
-// are written. Its record arrived in Kinesis at a time, which is zero if unknown:
-// then every event has an index by date.
+// Begin starts with the events of an envelope, which must not change while they are
+// written. arrived is when its record arrived in Kinesis. If it is zero, every event goes
+// to an index by date.
 func (m *Mapper) Begin(envelope *subscription.Envelope, arrived time.Time) {
-	m.envelope, m.framed, m.next = envelope, false, 0
+	m.envelope, m.hasLayout, m.next = envelope, false, 0
 	m.window = windowAt(arrived, m.maxAge, m.maxAhead)
 	m.rules = m.rules[:0]
 	for i := range m.schema.Rules {
-		if concerns(&m.schema.Rules[i], envelope) {
+		if appliesTo(&m.schema.Rules[i], envelope) {
 			m.rules = append(m.rules, i)
 		}
 	}
 	m.prepared, m.written = m.prepared[:0], 0
 }
 
-// Prepare goes on in the envelope for as many documents as take room bytes, one
-// at the least if any are left, and tells how many they are and what they take.
-// There are more if it had to stop for want of room. Events that a rule drops are
-// passed over and counted.
+// Prepare prepares the next documents of the envelope: as many as fit into room bytes,
+// but at least one if any are left. It returns their number and size. more reports
+// whether it stopped because of room. Events dropped by a rule are skipped and counted.
 func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
-	m.prepared, m.written, m.own = m.prepared[:0], 0, m.own[:0]
+	m.prepared, m.written, m.fields = m.prepared[:0], 0, m.fields[:0]
 	for ; m.next < len(m.envelope.Events); m.next++ {
 		event := &m.envelope.Events[m.next]
 		m.extract.read(event.Message)
@@ -148,9 +146,9 @@ func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
 			continue
 		}
 		m.place(event)
-		from := len(m.own)
-		lost := m.appendOwn(event)
-		size := m.frame.size(event) + len(m.own) - from
+		from := len(m.fields)
+		lost := m.appendFields(event)
+		size := m.layout.size(event) + len(m.fields) - from
 		if len(m.prepared) > 0 && bytes+size > room {
 			return len(m.prepared), bytes, true
 		}
@@ -161,17 +159,17 @@ func (m *Mapper) Prepare(room int) (documents, bytes int, more bool) {
 		if m.outside {
 			m.metrics.countOutside(event, &m.window)
 		}
-		m.prepared = append(m.prepared, prepared{event, len(m.own)})
+		m.prepared = append(m.prepared, prepared{event, len(m.fields)})
 		bytes += size
 	}
-	m.extract.letGo()
+	m.extract.releaseBuffers()
 	return len(m.prepared), bytes, false
 }
 
-// maxMatched is how much of a line, in bytes, the pattern of a rule is looked for in.
+// maxMatched is how many bytes of a line are matched against the pattern of a rule.
 const maxMatched = 1 << 20
 
-// dropped tells the rule that drops the event at hand.
+// dropped returns the rule that drops the event, if any.
 func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 	m.message = m.message[:0]
 	message := func() []byte {
@@ -181,32 +179,32 @@ func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 		return m.message
 	}
 	for _, i := range m.rules {
-		if r := &m.schema.Rules[i]; holds(r, m.extract, message) {
+		if r := &m.schema.Rules[i]; matches(r, m.extract, message) {
 			return i, !r.Keep
 		}
 	}
 	return 0, false
 }
 
-// Append appends the action and the source line of the next prepared document,
-// newlines included. The operation is create under the event's identity, and the
-// index is that of the event's own time, or PREFIX-outside, by the arrival of its
-// record: an event that is read again meets its own document. Without ids the
-// operation is a plain index, and nothing meets. Append returns the
-// event as well, which is valid as long as its envelope.
+// Append appends the action and the source line of the next prepared document, including
+// newlines. It also returns the event, which is valid as long as its envelope. The
+// operation is create with the event's identity. The index depends on the event's time,
+// or is PREFIX-outside depending on the record's arrival, so that an event that is read
+// again has the same id and index. Without ids, the operation is index and duplicates are
+// not detected.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
 func (m *Mapper) Append(dst []byte) ([]byte, *subscription.Event) {
 	from := 0
 	if m.written > 0 {
-		from = m.prepared[m.written-1].own
+		from = m.prepared[m.written-1].fieldsEnd
 	}
 	p := m.prepared[m.written]
 	m.written++
 	m.place(p.event)
-	return m.frame.append(dst, &m.hour, p.event, m.own[from:p.own]), p.event
+	return m.layout.append(dst, &m.hour, p.event, m.fields[from:p.fieldsEnd]), p.event
 }
 
-// AppendAll begins an envelope of unknown arrival and appends all its documents.
+// AppendAll begins an envelope of unknown arrival and appends all of its documents.
 func (m *Mapper) AppendAll(dst []byte, envelope *subscription.Envelope) []byte {
 	m.Begin(envelope, time.Time{})
 	for more := true; more; {
@@ -218,39 +216,39 @@ func (m *Mapper) AppendAll(dst []byte, envelope *subscription.Envelope) []byte {
 	return dst
 }
 
-// preparedBytes is how much is prepared at a time.
+// preparedBytes is how many bytes AppendAll prepares at a time.
 const preparedBytes = 1 << 20
 
-// place goes to the hour of an event, and to its side of the window.
+// place sets the hour and the side of the window of an event.
 func (m *Mapper) place(event *subscription.Event) {
-	outside := !m.window.holds(event)
-	if m.framed && m.outside == outside && m.hour.holds(event.Timestamp) {
+	outside := !m.window.contains(event)
+	if m.hasLayout && m.outside == outside && m.hour.contains(event.Timestamp) {
 		return
 	}
 	m.outside = outside
-	if !m.hour.holds(event.Timestamp) {
+	if !m.hour.contains(event.Timestamp) {
 		m.hour = hourOf(event.Timestamp, m.naming)
 	}
 	m.build(m.envelope)
-	m.framed = true
+	m.hasLayout = true
 }
 
-// appendOwn appends the fields that are the event's own, and tells whether the rest
+// appendFields appends the fields that depend on the event. lost reports whether the rest
 // of its JSON had to be left out.
-func (m *Mapper) appendOwn(event *subscription.Event) (lost bool) {
+func (m *Mapper) appendFields(event *subscription.Event) (lost bool) {
 	x := m.extract
 	for i := range x.fields {
 		switch f := &x.found[i]; {
 		case f.rank > 0:
-			m.own = append(append(m.own, m.keys[i]...), x.values[f.from:f.to]...)
+			m.fields = append(append(m.fields, m.keys[i]...), x.values[f.from:f.to]...)
 		case x.fields[i].Origin == schema.FromAccount && event.Account != nil:
-			m.own = append(append(m.own, m.keys[i]...), event.Account...)
+			m.fields = append(append(m.fields, m.keys[i]...), event.Account...)
 		case x.fields[i].Origin == schema.FromRegion && event.Region != nil:
-			m.own = append(append(m.own, m.keys[i]...), event.Region...)
+			m.fields = append(append(m.fields, m.keys[i]...), event.Region...)
 		}
 	}
 	if m.schema.Rest != schema.RestNone {
-		m.own, lost = m.appendRest(m.own, event.Message)
+		m.fields, lost = m.appendRest(m.fields, event.Message)
 	}
 	return lost
 }

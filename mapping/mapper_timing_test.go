@@ -8,7 +8,8 @@ import (
 	"logsluice/subscription"
 )
 
-// BenchmarkSchemas makes the documents of 20,000 events of a fleet, JSON and others.
+// BenchmarkSchemas makes the documents of 20,000 events of several services, JSON and
+// others.
 func BenchmarkSchemas(b *testing.B) {
 	const events = 20_000
 	var envelopes []*subscription.Envelope

@@ -56,14 +56,14 @@ func TestAppend(t *testing.T) {
 	f("America/New_York", 1544414264183, "app-2018-12-09", "2018-12-09T22:57:44.183-05:00")
 	f("Asia/Kathmandu", 0, "app-1970-01-01", "1970-01-01T05:30:00.000+05:30")
 	f("UTC", -1, "app-1969-12-31", "1969-12-31T23:59:59.999Z")
-	// RFC 3339 has no offsets with seconds (Monrovia was 44 minutes and 30
-	// seconds behind) and no years beyond 9999: the instant stays right in UTC.
+	// RFC 3339 has no offsets with seconds (Monrovia was 44 minutes and 30 seconds
+	// behind) and no years after 9999: the instant is kept in UTC.
 	f("Africa/Monrovia", 0, "app-1970-01-01", "1970-01-01T00:00:00.000Z")
 	f("Asia/Tokyo", 253402300799999, "app-9999-12-31", "9999-12-31T23:59:59.999Z")
 	f("America/New_York", -62167219200000, "app-0000-01-01", "0000-01-01T00:00:00.000Z")
 }
 
-// A naming that cannot be is refused.
+// An invalid naming is refused.
 func TestNew_Failure(t *testing.T) {
 	f := func(n schema.Naming) {
 		t.Helper()
@@ -77,7 +77,7 @@ func TestNew_Failure(t *testing.T) {
 	f(schema.Naming{Prefix: "app"})
 }
 
-// Time-series collections of Serverless refuse an id.
+// Time-series collections of Serverless refuse ids.
 func TestAppendWithoutIDs(t *testing.T) {
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}, Schema: mustBuiltIn(t, "plain"), NoIDs: true})
 	if err != nil {
@@ -90,8 +90,8 @@ func TestAppendWithoutIDs(t *testing.T) {
 	}
 }
 
-// What OpenSearch refused goes in as text only.
-func TestPlainAndBare(t *testing.T) {
+// Documents that OpenSearch refused are indexed as text only.
+func TestPlainAndMinimal(t *testing.T) {
 	m := newMapper(t, "app", "UTC")
 	source := func(message string) []byte {
 		return []byte(`{"@timestamp":"2018-12-10T03:57:44.183Z","message":` + message + `,"log_group":"/g","owner":"1"}`)
@@ -105,22 +105,22 @@ func TestPlainAndBare(t *testing.T) {
 	group, stream := []byte(`"/g"`), []byte(`"s\""`)
 	f("plain", string(m.Plain([]byte("x"), source(`"a\"\u0000<b>"`), group, stream, "kind", `why "so"`)),
 		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\"\u0000<b>","log_group":"/g","log_stream":"s\"","refused":{"reason":"why \"so\"","type":"kind"}}`)
-	f("bare", string(m.Bare([]byte("x"), source(`"a\nb"`), group, stream)),
+	f("minimal", string(m.Minimal([]byte("x"), source(`"a\nb"`), group, stream)),
 		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\nb","log_group":"/g","log_stream":"s\""}`)
 	ecs, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}, Schema: mustBuiltIn(t, "ecs")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f("in the fields of the schema", string(ecs.Bare(nil, source(`"a"`), group, stream)),
+	f("in the fields of the schema", string(ecs.Minimal(nil, source(`"a"`), group, stream)),
 		`{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a","aws.cloudwatch.log_group":"/g","aws.cloudwatch.log_stream":"s\""}`)
 	quoting := `"\"message\":\"no\\\\\",\"@timestamp\":\"no\"\\\\"`
-	f("a line that quotes another", string(m.Bare(nil, source(quoting), nil, nil)), `{"@timestamp":"2018-12-10T03:57:44.183Z","message":`+quoting+`}`)
-	// Over-long lines end at a whole character, within a term.
+	f("a line that quotes another", string(m.Minimal(nil, source(quoting), nil, nil)), `{"@timestamp":"2018-12-10T03:57:44.183Z","message":`+quoting+`}`)
+	// Lines that are too long are cut at a whole character, within the length of a term.
 	for _, unit := range []string{"a", "é", `\n`, `\u0000`, "𝄞", `\\`} {
 		for lead := range 7 {
 			literal := `"` + strings.Repeat("x", lead) + strings.Repeat(unit, 40_000) + `"`
 			var bare struct{ Message string }
-			if err := json.Unmarshal(m.Bare(nil, source(literal), nil, nil), &bare); err != nil {
+			if err := json.Unmarshal(m.Minimal(nil, source(literal), nil, nil), &bare); err != nil {
 				t.Fatalf("%q: %v", unit, err)
 			}
 			var whole string

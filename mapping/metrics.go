@@ -22,13 +22,13 @@ type metrics struct {
 
 func newMetrics(s *schema.Schema, registry prometheus.Registerer) (*metrics, error) {
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "logsluice_events_dropped_total", Help: "Events that a rule of the schema drops, by the rule's number in the file."}, []string{"rule"})
+		Name: "logsluice_events_dropped_total", Help: "Events dropped by a rule of the schema, by the rule's number in the file."}, []string{"rule"})
 	leftOut := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "logsluice_fields_left_out_total", Help: "Fields that documents lack as the value in the line does not fit, by field and reason."}, []string{"field", "reason"})
+		Name: "logsluice_fields_left_out_total", Help: "Fields left out of documents because their value in the line does not fit, by field and reason."}, []string{"field", "reason"})
 	outside := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "logsluice_events_outside_total", Help: "Events too old or too far ahead when their record arrived, which go to PREFIX-outside, by side."}, []string{"side"})
+		Name: "logsluice_events_outside_total", Help: "Events that were too old or too far ahead when their record arrived, and go to PREFIX-outside, by side."}, []string{"side"})
 	identical := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "logsluice_events_identical_total", Help: "Events without an id of CloudWatch's that equal one of another envelope in their record, and share its document."})
+		Name: "logsluice_events_identical_total", Help: "Events without a CloudWatch id that are equal to an event of another envelope in their record, and share its document."})
 	if registry != nil {
 		for _, c := range []prometheus.Collector{dropped, leftOut, outside, identical} {
 			if err := registry.Register(c); err != nil {
@@ -53,7 +53,7 @@ func newMetrics(s *schema.Schema, registry prometheus.Registerer) (*metrics, err
 	return m, nil
 }
 
-// countOutside counts an event that is outside its window.
+// countOutside counts an event that is outside the window.
 func (m *metrics) countOutside(event *subscription.Event, w *window) {
 	if event.Timestamp < w.earliest {
 		m.tooOld.Inc()
@@ -62,8 +62,8 @@ func (m *metrics) countOutside(event *subscription.Event, w *window) {
 	}
 }
 
-// countLeftOut counts the fields that a line has values for, none of which fits, and
-// the rest of its JSON if that is lost.
+// countLeftOut counts the fields for which the line has values but none that fits, and
+// the rest of its JSON if it was lost.
 func (m *metrics) countLeftOut(x *extract, lost bool) {
 	if lost {
 		m.restLost.Inc()

@@ -6,7 +6,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// Times of events as text, in the names of indices and in documents.
+// Formatting of event times, in the names of indices and in documents.
 
 const (
 	msPerSecond = 1000
@@ -14,17 +14,18 @@ const (
 	msPerHour   = 60 * msPerMinute
 )
 
-// hour is how the times of an hour are written: neighbours in a log stream
-// mostly share theirs.
+// hour is the formatted date and time of an hour. Consecutive events of a log stream
+// usually have the same hour.
 type hour struct {
-	from, to int64  // milliseconds since the epoch for which it holds, to excluded
-	begin    int64  // when it began, in the same
-	date     []byte // of the index name
-	head     []byte // of a timestamp as a JSON string, up to the minutes
-	tail     []byte // of it, from the offset on
+	from, to int64  // the range of times in milliseconds since the epoch, excluding to
+	begin    int64  // start of the hour in milliseconds since the epoch
+	date     []byte // date in the index name
+	head     []byte // of a timestamp as a JSON string, before the minutes
+	tail     []byte // of the timestamp, from the offset on
 }
 
-// hourOf is the hour of a time, or that time alone where the offset changes.
+// hourOf returns the hour of a time, or that time alone if the offset changes in the
+// hour.
 func hourOf(milliseconds int64, n schema.Naming) hour {
 	t, isLocal := n.Local(milliseconds)
 	h := hour{
@@ -37,20 +38,22 @@ func hourOf(milliseconds int64, n schema.Naming) hour {
 	_, offset := t.Zone()
 	for _, edge := range []int64{h.from, h.to - 1} {
 		if _, other := time.UnixMilli(edge).In(n.Zone).Zone(); !isLocal || other != offset {
-			// When the clocks are set, or local times can be written, is not looked for.
+			// The moment of the change is not computed.
 			h.from, h.to = milliseconds, milliseconds+1
 		}
 	}
 	return h
 }
 
-func (h *hour) holds(milliseconds int64) bool { return h.from <= milliseconds && milliseconds < h.to }
+func (h *hour) contains(milliseconds int64) bool {
+	return h.from <= milliseconds && milliseconds < h.to
+}
 
 // clockSize is how many bytes appendClock appends.
 const clockSize = len("04:05.000")
 
-// appendClock appends what stands between head and tail of a time that the hour
-// holds: minutes, seconds and milliseconds.
+// appendClock appends the minutes, seconds and milliseconds of a time in the hour, which
+// go between head and tail.
 func (h *hour) appendClock(dst []byte, milliseconds int64) []byte {
 	rest := int(milliseconds - h.begin)
 	minute, second, ms := rest/msPerMinute, rest/msPerSecond%60, rest%msPerSecond

@@ -9,7 +9,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// Times are written as package time writes them, whatever hour was written before.
+// Times are formatted as package time does, whatever hour was formatted before.
 func TestHour(t *testing.T) {
 	f := func(name string, from, to int64) {
 		t.Helper()
@@ -29,9 +29,9 @@ func TestHour(t *testing.T) {
 			if now < from || now >= to {
 				now = from + rng.Int64N(to-from)
 			}
-			if !h.holds(now) {
-				if h = hourOf(now, naming); !h.holds(now) {
-					t.Fatalf("%s: the hour of %d does not hold it", name, now)
+			if !h.contains(now) {
+				if h = hourOf(now, naming); !h.contains(now) {
+					t.Fatalf("%s: the hour of %d does not contain it", name, now)
 				}
 			}
 			local, _ := naming.Local(now)
@@ -52,7 +52,7 @@ func TestHour(t *testing.T) {
 		f(zone, at(1880, 1, 1), at(2040, 1, 1))
 		f(zone, at(9999, 12, 31), last)
 	}
-	// Clocks are set, by an hour and by half of one.
+	// Clock changes of an hour and of half an hour.
 	f("America/New_York", at(2026, 3, 8), at(2026, 3, 9))
 	f("Australia/Lord_Howe", at(2026, 4, 4), at(2026, 4, 6))
 	f("Africa/Monrovia", at(1972, 1, 6), at(1972, 1, 9))

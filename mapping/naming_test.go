@@ -10,7 +10,7 @@ import (
 	"logsluice/subscription"
 )
 
-// Documents go to the indices that the naming says.
+// Documents go to the indices of the naming.
 func TestIndexDate(t *testing.T) {
 	f := func(date, want string) {
 		t.Helper()
@@ -23,7 +23,7 @@ func TestIndexDate(t *testing.T) {
 				Index string `json:"_index"`
 			}
 		}
-		when := time.Date(2021, 1, 2, 18, 30, 0, 0, time.UTC) // the 3rd there, at 0:15
+		when := time.Date(2021, 1, 2, 18, 30, 0, 0, time.UTC) // there it is the 3rd, 0:15
 		e := &subscription.Envelope{Events: []subscription.Event{{ID: []byte("1"), Timestamp: when.UnixMilli(), Message: schema.Literal("x")}}}
 		action, _, _ := strings.Cut(string(m.AppendAll(nil, e)), "\n")
 		if err := json.Unmarshal([]byte(action), &index); err != nil || index.Create.Index != want {

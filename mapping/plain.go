@@ -10,10 +10,10 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// Plain appends, without a newline, the source line of a document that
-// OpenSearch refused: its time, its line as text, its log group and log stream,
-// which are JSON literals, and the reason. Of one that has the rest of its line's JSON only that is left out, unless
-// the reason names a field.
+// Plain appends the source line, without a newline, of a document that OpenSearch
+// refused: its time, the log line as text, its log group and log stream (JSON literals),
+// and the reason. If the document has the rest of its line's JSON and the reason does not
+// name a field, only that rest is removed.
 func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) []byte {
 	const rest = `,"` + schema.RestField + `":`
 	if document, _, has := bytes.Cut(source, []byte(rest)); has && !m.blames(reason) {
@@ -29,7 +29,7 @@ func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) [
 	return append(dst, '}')
 }
 
-// blames tells whether a reason names a field of the schema.
+// blames reports whether a reason contains the name of a field of the schema.
 func (m *Mapper) blames(reason string) bool {
 	return slices.ContainsFunc(m.schema.Fields, func(f schema.Field) bool {
 		object, _, _ := strings.Cut(f.Name, ".")
@@ -37,22 +37,22 @@ func (m *Mapper) blames(reason string) bool {
 	})
 }
 
-// Bare appends, without a newline, a source line with the time, the beginning of
-// the log line, and its log group and log stream, which are JSON literals: what even
-// an index whose mapping is full, or has the message as a keyword, can accept.
-func (m *Mapper) Bare(dst, source, group, stream []byte) []byte {
+// Minimal appends a source line, without a newline, with the time, the beginning of the
+// log line, and its log group and log stream (JSON literals). An index accepts it even if
+// its mapping is full or has the message as a keyword.
+func (m *Mapper) Minimal(dst, source, group, stream []byte) []byte {
 	at, message := m.Core(source)
 	return append(m.appendCore(dst, at, cutLiteral(message, schema.MaxTerm), group, stream), '}')
 }
 
-// Core returns the time and the log line of a source line, as JSON literals. They
-// are not copied: a line can be large.
+// Core returns the time and the log line of a source line as JSON literals, without
+// copying them.
 func (*Mapper) Core(source []byte) (timestamp, message []byte) {
 	return literal(source, schema.TimeField), literal(source, schema.MessageField)
 }
 
-// literal is the string literal of a field of a source line of our own. No
-// string has `"field":` within, as its quotes are escaped there.
+// literal returns the string literal of a field in one of our source lines. Strings
+// cannot contain `"field":`, because their quotes are escaped.
 func literal(source []byte, field string) []byte {
 	_, rest, _ := bytes.Cut(source, []byte(`"`+field+`":`))
 	for end := 1; end < len(rest); end++ {
@@ -66,8 +66,8 @@ func literal(source []byte, field string) []byte {
 	return []byte(`""`)
 }
 
-// appendCore appends the beginning of a source line that has the time, the line,
-// and the log group and log stream in the fields that the schema has for them.
+// appendCore appends the beginning of a source line with the time, the line, and the log
+// group and log stream if the schema has fields for them.
 func (m *Mapper) appendCore(dst, at, message, group, stream []byte) []byte {
 	dst = append(dst, `{"`+schema.TimeField+`":`...)
 	dst = append(dst, at...)
@@ -82,8 +82,8 @@ func (m *Mapper) appendCore(dst, at, message, group, stream []byte) []byte {
 	return dst
 }
 
-// cutLiteral cuts a canonical string literal to one of at most n bytes between
-// its quotes, which is no less than the text takes.
+// cutLiteral cuts a canonical string literal to at most n bytes between its quotes. Its
+// text then has at most n bytes too.
 func cutLiteral(literal []byte, n int) []byte {
 	if len(literal) <= n+2 {
 		return literal

@@ -9,22 +9,22 @@ import (
 	"logsluice/subscription"
 )
 
-// The rest of a line: what its JSON has beyond the fields of the schema.
+// The rest of a line: the parts of its JSON that are not fields of the schema.
 
-// Bounds on the rest, within which OpenSearch takes any of it. What is beyond is in
-// the line all the same.
+// Limits on the rest, within which OpenSearch accepts it. Parts beyond them are only in
+// the line.
 const (
-	maxRestLine   = 256 << 10 // bytes, as it takes a hundred times that in memory
-	maxRestDepth  = 15        // with each part of a key that has dots
+	maxRestLine   = 256 << 10 // bytes; decoding takes a hundred times that
+	maxRestDepth  = 15        // counting each part of a key with dots
 	maxRestString = 8191      // bytes; flat_object makes terms of path and value
 	maxRestKey    = 512       // bytes
 )
 
-// appendRest appends what the line's JSON has beside the fields that were found in
-// it, unless that is nothing, and tells whether it had to be left out.
+// appendRest appends the parts of the line's JSON that were not found as fields, if there
+// are any. lost reports whether the rest had to be left out.
 func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lost bool) {
 	x := m.extract
-	l := line{text: schema.Bare(message)}
+	l := line{text: schema.TrimQuotes(message)}
 	prefixed, ok := l.open()
 	if !ok {
 		return dst, false
@@ -38,7 +38,7 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lo
 	var object map[string]any
 	err := decoder.Decode(&object)
 	if prefixed && (err != nil || len(bytes.TrimSpace(x.raw[decoder.InputOffset():])) > 0) {
-		return dst, false // a line that quotes some JSON
+		return dst, false // the line contains JSON but does not end with it
 	}
 	if err != nil {
 		return dst, true
@@ -53,14 +53,14 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lo
 		return dst, false
 	}
 	text, err := json.Marshal(left)
-	if err != nil { // what was read can be written
+	if err != nil { // decoded JSON can always be encoded
 		return dst, true
 	}
 	dst = append(dst, `,"`+schema.RestField+`":`...)
 	return append(dst, text...), false
 }
 
-// remove removes what stands at a path.
+// remove removes the value at a path.
 func remove(object map[string]any, path string) {
 	delete(object, path)
 	for i := range path {
@@ -72,8 +72,8 @@ func remove(object map[string]any, path string) {
 	}
 }
 
-// isPath tells whether a key has no empty part: OpenSearch reads dots in it as
-// leading into objects.
+// isPath reports whether a key has no empty part: OpenSearch treats dots in keys as paths
+// into objects.
 func isPath(key string) bool {
 	for part := range strings.SplitSeq(key, ".") {
 		if strings.TrimSpace(part) == "" {
@@ -83,8 +83,8 @@ func isPath(key string) bool {
 	return true
 }
 
-// clean is a value without what OpenSearch would refuse the document for, and
-// without what says nothing; nil if nothing is left.
+// clean returns a value without the parts for which OpenSearch would refuse the document,
+// and without empty ones. It returns nil if nothing is left.
 func clean(v any, depth int) any {
 	if depth > maxRestDepth {
 		return nil
@@ -113,7 +113,8 @@ func clean(v any, depth int) any {
 	return v
 }
 
-// cleanList is a list of values, or else of objects: a field cannot be both.
+// cleanList returns a list of only values, or if there are none, of only objects: a field
+// cannot have both.
 func cleanList(list []any, depth int) any {
 	var values, objects []any
 	for _, v := range list {
@@ -122,7 +123,7 @@ func cleanList(list []any, depth int) any {
 		case nil:
 		case map[string]any:
 			objects = append(objects, v)
-		case []any: // which is one with the list that it is in for OpenSearch
+		case []any: // which OpenSearch flattens into the outer list
 			if _, is := v[0].(map[string]any); is {
 				objects = append(objects, v)
 			} else {

@@ -5,14 +5,14 @@ import (
 	"logsluice/subscription"
 )
 
-// concerns reports whether a rule's conditions on the envelope hold.
-func concerns(r *schema.Rule, e *subscription.Envelope) bool {
+// appliesTo reports whether a rule's conditions on the envelope are met.
+func appliesTo(r *schema.Rule, e *subscription.Envelope) bool {
 	return (r.Group == nil || r.Group.MatchString(e.LogGroup.String())) &&
 		(r.Stream == nil || r.Stream.MatchString(e.LogStream.String()))
 }
 
-// holds reports whether a rule's conditions on the event do.
-func holds(r *schema.Rule, x *extract, message func() []byte) bool {
+// matches reports whether a rule's conditions on the event are met.
+func matches(r *schema.Rule, x *extract, message func() []byte) bool {
 	for _, c := range r.Fields {
 		if f := x.found[c.Field]; f.rank == 0 || !c.Values[string(x.values[f.from:f.to])] {
 			return false

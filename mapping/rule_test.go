@@ -13,7 +13,7 @@ import (
 	"logsluice/subscription"
 )
 
-// The first rule that holds decides, and what is dropped is counted by rule.
+// The first rule that matches decides, and dropped events are counted by rule.
 func TestRules(t *testing.T) {
 	s := schemaOf(t, `
 fields:
@@ -69,7 +69,7 @@ rules:
 	}
 }
 
-// What does not fit is left out and counted by field and reason, once an event
+// Values that do not fit are left out and counted by field and reason, once per event
 // however often it is prepared.
 func TestLeftOutIsCounted(t *testing.T) {
 	s := schemaOf(t, `
@@ -95,7 +95,7 @@ fields:
 	}
 }
 
-// Fields from the envelope's names, and from the event's system fields.
+// Fields from the names in the envelope, and from the event's system fields.
 func TestOrigins(t *testing.T) {
 	s := mustBuiltIn(t, "default")
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
@@ -119,15 +119,15 @@ func TestOrigins(t *testing.T) {
 	f(task, ``)
 	f("2026/01/15/[$LATEST]"+task, ``)
 	f("prefix/"+strings.Repeat("c", schema.MaxKeyword+1)+"/"+task, `,"task_id":"`+task+`"`)
-	// More streams than are remembered.
+	// More log streams than are cached.
 	for i := range maxOrigins / 100 {
 		id := fmt.Sprintf("%032d", i)
 		f("p/c/"+id, `,"container":"c","task_id":"`+id+`"`)
-		if m.known > maxOrigins || len(m.origins) > maxOrigins/100 {
-			t.Fatalf("%d bytes of %d log streams are remembered", m.known, len(m.origins))
+		if m.originBytes > maxOrigins || len(m.origins) > maxOrigins/100 {
+			t.Fatalf("%d bytes of %d log streams are cached", m.originBytes, len(m.origins))
 		}
 	}
 	if len(m.origins) >= maxOrigins/100 {
-		t.Error("nothing was forgotten")
+		t.Error("the cache was not cleared")
 	}
 }

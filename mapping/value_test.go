@@ -13,9 +13,9 @@ import (
 	"logsluice/subscription"
 )
 
-// Values are checked against their type, at its edges too.
+// Values are checked against their type, including its limits.
 func TestValues(t *testing.T) {
-	const maxSpoken = 100 // bytes of an address that package schema reads
+	const maxDateOrIP = 100 // maximum bytes of an address in package schema
 	f := func(field, json, want string) {
 		t.Helper()
 		s := schemaOf(t, "fields:\n  - {name: x, paths: [x], "+field+"}")
@@ -85,7 +85,7 @@ func TestValues(t *testing.T) {
 	f("type: date", `"9999-12-31T23:59:59-01:00"`, "")
 	f("type: date", `"9999-12-31T23:59:59Z"`, `"9999-12-31T23:59:59Z"`)
 	f("type: date", `"`+strings.Repeat("2026-01-15T12:00:00Z", 6)+`"`, "")
-	f("type: ip", `"`+strings.Repeat("1", maxSpoken+1)+`"`, "")
+	f("type: ip", `"`+strings.Repeat("1", maxDateOrIP+1)+`"`, "")
 	// Texts.
 	f("type: keyword, ignore_above: 2", `"ab"`, `"ab"`)
 	f("type: keyword, ignore_above: 2", `"abc"`, "")
@@ -102,7 +102,7 @@ func TestValues(t *testing.T) {
 	f(`type: keyword, until: "[", lowercase: true`, `"A\u001b[31m"`, `"a\u001b"`)
 	f(`type: keyword, values: {"-": ""}`, `"-"`, "")
 	f(`type: keyword, lowercase: true, values: {é: e, "a\"b": c}`, `"A\"B"`, `"c"`)
-	// The levels of libraries.
+	// Levels of libraries.
 	s := mustBuiltIn(t, "default")
 	for line, want := range map[string]string{
 		`{"level":"Level(-2)"}`: `"level":"level(-2)"`, `{"level":"DEBUG-4"}`: `"level":"trace"`, `{"level":"-"}`: `"level":"-"`, `{"level":"","severity":"WARN"}`: `"level":"warn"`,
@@ -114,8 +114,8 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// A mapper keeps no record's memory, and no large buffer, whatever the lines.
-func TestMapperLetsGo(t *testing.T) {
+// A mapper keeps neither the memory of records nor large buffers, whatever the lines.
+func TestMapperReleasesMemory(t *testing.T) {
 	s := schemaOf(t, "rest: flat_object\nfields:\n  - {name: a, type: text, paths: [a]}\n  - {name: b, type: keyword, paths: [b]}\nrules:\n  - drop: {message: nothing like it}")
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}, Schema: s})
 	if err != nil {
@@ -136,11 +136,11 @@ func TestMapperLetsGo(t *testing.T) {
 		m.Begin(&subscription.Envelope{}, time.Time{})
 		x := m.extract.clone()
 		if x.read(schema.Literal(line)); len(x.values) > maxFound+2*schema.MaxTerm {
-			t.Errorf("%s: %d bytes are found", name, len(x.values))
+			t.Errorf("%s: %d bytes of values", name, len(x.values))
 		}
 		x = m.extract
-		if kept := max(cap(x.values), cap(x.raw), cap(x.text), cap(m.own)/2, cap(m.message)/2); x.line.text != nil || kept > maxKept {
-			t.Errorf("%s: %d bytes are kept, and of the line %d", name, kept, len(x.line.text))
+		if kept := max(cap(x.values), cap(x.raw), cap(x.text), cap(m.fields)/2, cap(m.message)/2); x.line.text != nil || kept > maxKept {
+			t.Errorf("%s: %d bytes are kept, and %d of the line", name, kept, len(x.line.text))
 		}
 	}
 	if n := testutil.ToFloat64(m.metrics.restLost); n != 5 {
@@ -148,7 +148,7 @@ func TestMapperLetsGo(t *testing.T) {
 	}
 }
 
-// Clones work at once.
+// Clones can be used concurrently.
 func TestClones(t *testing.T) {
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "UTC")}})
 	if err != nil {

@@ -7,19 +7,18 @@ import (
 	"logsluice/subscription"
 )
 
-// window is the range of times, in milliseconds since the epoch, within which an
-// event has an index by its date. The events of one record can otherwise name an
-// index for each day of 10,000 years, and a cluster has room for a few thousand.
+// window is the range of times, in milliseconds since the epoch, in which events go to an
+// index by date. Without it, the events of one record could create an index for each day
+// of 10,000 years, while a cluster has room for a few thousand.
 type window struct {
-	earliest, latest int64 // both within it
+	earliest, latest int64 // both inclusive
 }
 
 var unlimited = window{math.MinInt64, math.MaxInt64}
 
-// windowAt returns the window of a record that arrived at a time; a limit of 0
-// means unlimited.
-// It is the time of arrival and not of reading, so that an event that is read again
-// meets its document. Where no arrival is known, all times are within.
+// windowAt returns the window of a record that arrived at a time. A limit of 0 means
+// unlimited. It depends on the time of arrival, not of reading, so that an event that is
+// read again goes to the same index. If the arrival is unknown, the window has no limits.
 func windowAt(arrived time.Time, maxAge, maxAhead time.Duration) window {
 	w := unlimited
 	if arrived.IsZero() {
@@ -34,6 +33,6 @@ func windowAt(arrived time.Time, maxAge, maxAhead time.Duration) window {
 	return w
 }
 
-func (w *window) holds(event *subscription.Event) bool {
+func (w *window) contains(event *subscription.Event) bool {
 	return w.earliest <= event.Timestamp && event.Timestamp <= w.latest
 }

@@ -15,7 +15,7 @@ import (
 
 const aDay = 24 * time.Hour
 
-// indicesOf counts the documents of an envelope by the index that they go to.
+// indicesOf returns the number of an envelope's documents by index.
 func indicesOf(t *testing.T, m *Mapper, e *subscription.Envelope, arrived time.Time) map[string]int {
 	t.Helper()
 	m.Begin(e, arrived)
@@ -39,8 +39,9 @@ func indicesOf(t *testing.T, m *Mapper, e *subscription.Envelope, arrived time.T
 	return indices
 }
 
-// A record with an event on each of 400 days makes one index in addition to those of the days
-// that are near its arrival. Where no arrival is known, or no limit, each has its own.
+// A record with an event on each of 400 days creates one index in addition to those of
+// the days near its arrival. If no arrival is known, or no limit set, each day has its
+// own.
 func TestManyDates(t *testing.T) {
 	arrived := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	e := &subscription.Envelope{}
@@ -63,7 +64,7 @@ func TestManyDates(t *testing.T) {
 			t.Errorf("%+v: counted %v too old and %v ahead, want %d and %d", cfg, o, a, old, ahead)
 		}
 		if again := indicesOf(t, m, e, arrived); !maps.Equal(got, again) {
-			t.Errorf("%+v: read again, it goes to %v", cfg, again)
+			t.Errorf("%+v: read again, documents go to %v", cfg, again)
 		}
 	}
 	const within = 30 + 1 + 1
@@ -79,12 +80,12 @@ func TestManyDates(t *testing.T) {
 	stream := both
 	stream.Naming.DataStream = true
 	f(stream, arrived, 1, 0, 0, 0)
-	// A time that is no time of day, and the ends of what an event can have.
+	// A time that is not a time of day, and the extreme times of events.
 	f(both, time.UnixMilli(-62_167_219_200_000), 1, 400, 0, 400)
 	f(both, time.UnixMilli(253_402_300_799_999), 1, 400, 400, 0)
 }
 
-// The limits themselves are within, whatever was written before.
+// The limits are inclusive, whatever was written before.
 func TestWindowEdges(t *testing.T) {
 	m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}, MaxAge: 30 * aDay, MaxAhead: aDay})
 	if err != nil {
@@ -116,8 +117,8 @@ func TestWindowEdges(t *testing.T) {
 	}
 }
 
-// Events that share a document with one of another envelope are counted, but not where
-// OpenSearch gives the ids, and not those that a rule drops.
+// Events that share a document with one of another envelope are counted, except if
+// OpenSearch chooses the ids or a rule drops them.
 func TestIdentical(t *testing.T) {
 	f := func(noIDs bool, want float64) {
 		t.Helper()

@@ -10,30 +10,30 @@ import (
 	"strings"
 )
 
-// Address is where OpenSearch or OpenSearch Dashboards is.
+// Address is the address of OpenSearch or OpenSearch Dashboards.
 type Address struct {
-	// URL has no credentials, so it can be printed.
+	// URL does not contain credentials, so it can be printed.
 	URL *url.URL
-	// HasCredentials is set if the URL had a user or a password, which are Username and
-	// Password.
+	// HasCredentials reports whether the URL had a user or a password. They are Username
+	// and Password.
 	HasCredentials     bool
 	Username, Password string
 }
 
 var (
 	schemeOf = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]*)://`)
-	// mistypedScheme is http or https with a part of :// missing.
+	// mistypedScheme matches http or https with a part of :// missing.
 	mistypedScheme = regexp.MustCompile(`(?i)^(https?)(:/?|/+)`)
 	variableName   = regexp.MustCompile(`^[A-Z][A-Z0-9_]*=`)
-	// otherScheme is one such as jdbc:opensearch://.
+	// otherScheme matches a scheme such as jdbc:opensearch://.
 	otherScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*:[a-z][a-z0-9+.-]*://`)
-	// secondURL follows another URL.
+	// secondURL matches the start of a URL after another one.
 	secondURL = regexp.MustCompile(`[,;\s]\s*[a-zA-Z]+://`)
 )
 
-// ParseAddress takes apart what a person gave as the URL of a domain: https is meant
-// where no scheme is given, and a password may have any characters. Errors show the
-// text without what stands before the last @.
+// ParseAddress parses the URL of a domain as entered by a person. The scheme defaults to
+// https, and a password may contain any characters. Errors quote the text without the
+// part before the last @.
 func ParseAddress(text string) (Address, error) {
 	rest := strings.TrimSpace(text)
 	scheme, shown := "https", ""
@@ -103,8 +103,8 @@ func ParseAddress(text string) (Address, error) {
 
 const badPort = "has a port that is not a number from 1 to 65535: give one such as https://host:9200"
 
-// IsHost reports whether a host can exist. Numbers that are not an address do not, nor what
-// programs write for a value that is not set.
+// IsHost reports whether a host name can exist. Numbers that are not an address cannot,
+// nor can the names that programs write for unset values.
 func IsHost(name string) bool {
 	if net.ParseIP(name) != nil {
 		return true
@@ -116,8 +116,8 @@ func IsHost(name string) bool {
 		})
 }
 
-// WithoutQuery returns a URL as it can be printed: what follows a question mark can be a
-// secret.
+// WithoutQuery returns a URL that can be printed: its query, which may be a secret, is
+// replaced.
 func WithoutQuery(text string) string {
 	if address, _, found := strings.Cut(text, "?"); found {
 		return address + "?***"
@@ -125,7 +125,7 @@ func WithoutQuery(text string) string {
 	return text
 }
 
-// unescape decodes %40 and the like. What does not decode stands for itself.
+// unescape decodes percent escapes such as %40. It returns invalid text as it is.
 func unescape(text string) string {
 	if decoded, err := url.PathUnescape(text); err == nil {
 		return decoded
@@ -133,16 +133,16 @@ func unescape(text string) string {
 	return text
 }
 
-// IsInClear reports whether what is sent there, a password among it, can be read on its
-// way: by plain http, and through a proxy for it, to another machine.
+// IsInClear reports whether data sent to the address, including a password, is readable
+// in transit: over plain http to another machine.
 func (a Address) IsInClear() bool {
 	host := a.URL.Hostname()
 	ip := net.ParseIP(host)
 	return a.URL.Scheme == "http" && host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// IsDashboards reports whether an address is that of OpenSearch Dashboards on an Amazon
-// OpenSearch Service domain, or of a page of it.
+// IsDashboards reports whether an address is the OpenSearch Dashboards of an Amazon
+// OpenSearch Service domain, or one of its pages.
 func (a Address) IsDashboards() bool {
 	for _, path := range []string{"/_dashboards", "/_plugin/kibana", "/app"} {
 		if a.URL.Path == path || strings.HasPrefix(a.URL.Path, path+"/") {
@@ -152,8 +152,8 @@ func (a Address) IsDashboards() bool {
 	return false
 }
 
-// Service returns the service that signatures for the host name of an Amazon OpenSearch
-// Service domain ("es") or Serverless collection ("aoss") name, or "" for other hosts.
+// Service returns the service name for signatures: "es" for the host of an Amazon
+// OpenSearch Service domain, "aoss" for a Serverless collection, or "" for other hosts.
 func (a Address) Service() string {
 	switch parts := managedHost.FindStringSubmatch(a.URL.Hostname()); {
 	case parts == nil:
@@ -164,11 +164,11 @@ func (a Address) Service() string {
 	return "es"
 }
 
-// IsManaged reports whether the host is of Amazon OpenSearch Service or Serverless.
+// IsManaged reports whether the host belongs to Amazon OpenSearch Service or Serverless.
 func (a Address) IsManaged() bool { return managedHost.MatchString(a.URL.Hostname()) }
 
-// Region returns the AWS region that the host name of an Amazon OpenSearch Service domain
-// or Serverless collection has, or "" for other hosts.
+// Region returns the AWS region in the host name of an Amazon OpenSearch Service domain
+// or Serverless collection, or "" for other hosts.
 func (a Address) Region() string {
 	if parts := managedHost.FindStringSubmatch(a.URL.Hostname()); parts != nil {
 		return strings.ToLower(parts[1] + parts[4])

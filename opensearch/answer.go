@@ -12,20 +12,20 @@ import (
 	"logsluice/internal/safetext"
 )
 
-// Cause is why OpenSearch refuses something, in its own words.
+// Cause is why OpenSearch refused something, as OpenSearch reports it.
 type Cause struct {
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
-	// Index is the index that it is about, "" where none is named.
+	// Index is the index concerned, or "" if OpenSearch reported none.
 	Index string `json:"index,omitempty"`
-	// CausedBy is what lies behind it, nil where nothing does.
+	// CausedBy is the underlying cause, or nil.
 	CausedBy *Cause `json:"caused_by,omitempty"`
 }
 
-// maxCause bounds the text of a cause in bytes.
+// maxCause limits the text of a cause in bytes.
 const maxCause = 2000
 
-// String returns the cause and what lies behind it on one line.
+// String returns the cause and its underlying causes on one line.
 func (c *Cause) String() string {
 	var text []string
 	for ; c != nil; c = c.CausedBy {
@@ -35,53 +35,53 @@ func (c *Cause) String() string {
 	return strings.ToValidUTF8(line[:min(len(line), maxCause)], "")
 }
 
-// AnswerError is an answer that is not the one hoped for.
+// AnswerError is returned for a response with an unexpected status.
 type AnswerError struct {
-	// Status is that of the answer.
+	// Status is the HTTP status code.
 	Status int
 
 	doing, status string
-	who           string // answers
-	said          string // the beginning of what the server says
-	cause         *Cause // nil in answers of others
+	server        string // the server that responded
+	body          string // the beginning of the response body
+	cause         *Cause // nil if the response is not from OpenSearch
 }
 
-// NewAnswerError reads the error of an answer to a request that was for doing what
-// it says.
+// NewAnswerError returns the error for a response. doing is what the request was for, and
+// begins the error's text.
 func NewAnswerError(doing string, resp *http.Response) *AnswerError {
 	const most, enough = 64 << 10, 500
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, most))
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, most))
 	var answer struct {
 		Error *Cause `json:"error"`
 	}
-	// What cannot be read is not from OpenSearch, or too long to tell.
-	_ = json.Unmarshal(said, &answer)
+	// A body that cannot be parsed is not from OpenSearch or is too long.
+	_ = json.Unmarshal(text, &answer)
 	if answer.Error != nil {
 		answer.Error.Reason = safetext.CutToken(answer.Error.Reason)
 	}
 	return &AnswerError{
-		who: "OpenSearch", doing: doing, status: resp.Status, Status: resp.StatusCode, cause: answer.Error,
-		said: safetext.CutToken(strings.ToValidUTF8(string(bytes.TrimSpace(said[:min(len(said), enough)])), "\uFFFD")),
+		server: "OpenSearch", doing: doing, status: resp.Status, Status: resp.StatusCode, cause: answer.Error,
+		body: safetext.CutToken(strings.ToValidUTF8(string(bytes.TrimSpace(text[:min(len(text), enough)])), "\uFFFD")),
 	}
 }
 
 // Error implements error.
 func (e *AnswerError) Error() string {
-	said := e.said
+	text := e.body
 	if e.cause != nil && e.cause.Type != "" {
-		said = e.cause.String()
+		text = e.cause.String()
 	}
-	return strings.TrimRight(fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.who, e.status, said), ": ")
+	return strings.TrimRight(fmt.Sprintf("%s: %s answers %s: %s", e.doing, e.server, e.status, text), ": ")
 }
 
-// HasStatus reports whether an error is an answer of a status.
+// HasStatus reports whether an error is a response with a status.
 func HasStatus(err error, status int) bool {
 	var e *AnswerError
 	return errors.As(err, &e) && e.Status == status
 }
 
-// CauseOf is why something was refused. It has no type, and the error's text as its
-// reason, where OpenSearch has not said so itself.
+// CauseOf returns the cause that OpenSearch reported in an error. If it reported none,
+// the cause has no type and the error's text as its reason.
 func CauseOf(err error) Cause {
 	var e *AnswerError
 	if errors.As(err, &e) && e.cause != nil && e.cause.Type != "" {

@@ -12,16 +12,16 @@ import (
 	"testing"
 )
 
-// An answer without an end, or one that inflates without an end, is an error of what it
-// was for, and takes bounded memory.
-func TestEndlessAnswer(t *testing.T) {
+// A response that never ends, also after decompression, is an error that names the
+// request, and takes bounded memory.
+func TestEndlessResponse(t *testing.T) {
 	const most = maxAnswer + 1<<20
 	answers := map[string]struct{ begin, text string }{
 		"a string":  {`{"version":{"number":"`, "x"},
 		"space":     {"", " "},
-		"an answer": {"{}", " "}, // of which the end is not waited for
+		"an answer": {"{}", " "}, // whose end is not awaited
 	}
-	calls := map[string]func(context.Context, Client) error{ // the ways in which answers are read
+	calls := map[string]func(context.Context, Client) error{ // the ways to read responses
 		"describe": func(ctx context.Context, c Client) error { _, err := Describe(ctx, c); return err },
 		"template": func(ctx context.Context, c Client) error {
 			_, err := TemplateChanges(ctx, c, Template{Name: "name", Bodies: [][]byte{[]byte("{}")}})
@@ -50,7 +50,7 @@ func TestEndlessAnswer(t *testing.T) {
 				runtime.ReadMemStats(&before)
 				err := call(t.Context(), client)
 				runtime.ReadMemStats(&after)
-				if long := err != nil && strings.Contains(err.Error(), "which is the most that is read"); long == (name == "an answer") {
+				if long := err != nil && strings.Contains(err.Error(), "the maximum that is read"); long == (name == "an answer") {
 					t.Errorf("%s in %s, %s: %v", name, encoding, doing, err)
 				}
 				if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 256 {
@@ -63,7 +63,7 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
-// An answer that has just as many bytes as are read is whole.
+// A response with exactly the maximum number of bytes is read completely.
 func TestBounded(t *testing.T) {
 	f := func(size int, whole bool) {
 		t.Helper()

@@ -9,10 +9,10 @@ import (
 	"net/http"
 )
 
-// Bulk requests, of workers and of doctor.
+// Bulk requests of workers and of doctor.
 
-// ItemsOnly is a query of a bulk request: the answer has no more than ReadItems reads.
-// Each item keeps its status, so the filter does not shift positions.
+// ItemsOnly is a query for bulk requests that reduces the response to what ReadItems
+// reads. Each item keeps its status, so the positions of items do not change.
 const ItemsOnly = "filter_path=errors,items.*.status,items.*.error"
 
 // NewBulkRequest returns a bulk request with a query and a body of lines.
@@ -26,15 +26,15 @@ func NewBulkRequest(ctx context.Context, query string, body io.Reader) (*http.Re
 	return req, nil
 }
 
-// AppendAction appends the action line of an operation such as create. where has the
-// index as _index and, unless OpenSearch chooses one, the id as _id. The action lines of
-// log events are written by package mapping, which allocates nothing for them.
+// AppendAction appends the action line of an operation such as create. where contains the
+// index as _index and, unless OpenSearch chooses the id, the id as _id. Package mapping
+// writes the action lines of log events, without allocations.
 func AppendAction(dst []byte, action string, where map[string]any) ([]byte, error) {
 	line, err := json.Marshal(map[string]any{action: where})
 	return append(append(dst, line...), '\n'), err
 }
 
-// Operation is one of a bulk request: an action such as create, where it takes place, and
+// Operation is one operation of a bulk request: an action such as create, its target and
 // its document.
 type Operation struct {
 	Action   string
@@ -42,17 +42,18 @@ type Operation struct {
 	Document any
 }
 
-// Item is what became of one operation of a bulk request.
+// Item is the result of one operation of a bulk request.
 type Item struct {
-	// Status is that of the item: 201 created, 409 refused as its condition fails.
+	// Status is the item's status: 201 if created, 409 if its condition failed.
 	Status int    `json:"status"`
 	Error  *Cause `json:"error"`
 }
 
-// Bulk sends operations as a worker sends documents, and returns what became of each.
+// Bulk sends operations in the way a worker sends documents, and returns the result of
+// each.
 func Bulk(ctx context.Context, client Client, operations ...Operation) ([]Item, error) {
 	const doing = "send a bulk request"
-	const maxString = 64 << 10 // bytes, as of what is read of other errors
+	const maxString = 64 << 10 // bytes, as for other errors
 	var body []byte
 	for _, o := range operations {
 		var err error
@@ -65,7 +66,7 @@ func Bulk(ctx context.Context, client Client, operations ...Operation) ([]Item, 
 		}
 		body = append(append(body, document...), '\n')
 	}
-	// An index whose shards are not there answers after the time-out, and the others with it.
+	// OpenSearch waits this long for an index with unavailable shards before it responds.
 	req, err := NewBulkRequest(ctx, "timeout=2s", bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf(doing+": %w", err)

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Operations are sent as lines; each has what the answer has at its place, its reasons whole.
+// Operations are sent as lines. Each gets the item at its position, with complete
+// reasons.
 func TestBulk(t *testing.T) {
 	t.Parallel()
 	reason := strings.Repeat("r", 5000)

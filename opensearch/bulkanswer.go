@@ -11,34 +11,36 @@ import (
 	"logsluice/internal/jsonscan"
 )
 
-// Answers to bulk requests, of which one to a worker has up to 20,000 items.
+// Responses to bulk requests. A worker's can have up to 20,000 items.
 
-// bulkAnswer reads a JSON text value by value: with errors in it, an answer can be
-// large, and without, nearly all of its items are equal.
+// bulkAnswer reads a bulk response value by value instead of with encoding/json: a
+// response with errors can be large, and without errors nearly all of its items are
+// equal. TestReadItems_Success checks that both give the same items, and
+// TestReadItemsAllocations that accepted items cause no allocations.
 type bulkAnswer struct {
 	r         *bufio.Reader
-	maxString int    // bytes that are kept of a string
-	value     []byte // the value that was read last
+	maxString int    // bytes kept of each string
+	value     []byte // the value read last
 }
 
 const (
-	// maxValue bounds an item in bytes, with its strings as they are kept.
+	// maxValue limits an item in bytes, after its strings were cut.
 	maxValue = 1 << 20
 	ellipsis = "…"
 )
 
-// MaxBulkAnswer bounds in bytes the answer to a bulk request of size bytes. An item with
-// an error usually has up to 2 kB; but some reasons quote a value of the document, which
-// can be most of the request, three times and escaped once more.
+// MaxBulkAnswer returns the maximum size in bytes of the response to a bulk request of
+// size bytes. An item with an error usually has up to 2 kB. Some reasons quote a value of
+// the document, which can be most of the request, three times and with escapes.
 func MaxBulkAnswer(operations, size int) int64 {
 	return 1<<20 + int64(operations)*(4<<10) + 8*int64(size)
 }
 
 var bulkAnswers = sync.Pool{New: func() any { return &bulkAnswer{r: bufio.NewReaderSize(nil, 64<<10)} }}
 
-// ReadItems returns the items of the answer to a bulk request of want operations. Of a
-// string longer than maxString bytes, the beginning is kept. It fails unless the answer
-// has an item for each operation.
+// ReadItems returns the items of the response to a bulk request of want operations.
+// Strings longer than maxString bytes are cut. It fails unless the response has an item
+// for each operation.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
 func ReadItems(r io.Reader, want, maxString int) ([]Item, error) {
 	a := bulkAnswers.Get().(*bulkAnswer)
@@ -65,7 +67,7 @@ func ReadItems(r io.Reader, want, maxString int) ([]Item, error) {
 			_, err := a.next()
 			return err
 		}
-		var last []byte // an item that was taken, and its status
+		var last []byte // the last item without an error
 		var status int
 		return a.elements('[', ']', func() error {
 			if len(results) == want {
@@ -80,7 +82,7 @@ func ReadItems(r io.Reader, want, maxString int) ([]Item, error) {
 			if err != nil {
 				return err
 			}
-			// The operation, create or index, is the only key.
+			// The only key is the operation, create or index.
 			var item map[string]Item
 			if err := json.Unmarshal(value, &item); err != nil {
 				return err
@@ -104,7 +106,7 @@ func ReadItems(r io.Reader, want, maxString int) ([]Item, error) {
 	return results, nil
 }
 
-// elements reads what is between two brackets; element reads each element.
+// elements reads the elements between two brackets, each by a call of element.
 func (a *bulkAnswer) elements(begin, end byte, element func() error) error {
 	if err := a.expect(begin); err != nil {
 		return err
@@ -132,7 +134,7 @@ func (a *bulkAnswer) elements(begin, end byte, element func() error) error {
 	}
 }
 
-// peek is the next byte that is no space.
+// peek returns the next byte that is not a space, without consuming it.
 func (a *bulkAnswer) peek() (byte, error) {
 	for {
 		c, err := a.r.ReadByte()
@@ -151,21 +153,21 @@ func (a *bulkAnswer) expect(want byte) error {
 		return err
 	}
 	if c != want {
-		return fmt.Errorf("%q in place of %q", c, want)
+		return fmt.Errorf("%q instead of %q", c, want)
 	}
 	_, err = a.r.Discard(1)
 	return err
 }
 
-// next reads a value, whose strings are cut. It is good until the next one, and may be
-// no JSON.
+// next reads a value and cuts its strings. The result is valid until the next call, and
+// may be invalid JSON.
 func (a *bulkAnswer) next() ([]byte, error) {
 	if _, err := a.peek(); err != nil {
 		return nil, err
 	}
 	a.value = a.value[:0]
 	depth, text, escaped := 0, false, false
-	from, cut := 0, false // of the string at hand
+	from, cut := 0, false // of the current string
 	for {
 		c, err := a.r.ReadByte()
 		if err != nil {
@@ -188,7 +190,7 @@ func (a *bulkAnswer) next() ([]byte, error) {
 		case c == '{' || c == '[':
 			depth++
 		case depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']' || jsonscan.IsSpace(c)):
-			return a.value, a.r.UnreadByte() // behind a number or a word
+			return a.value, a.r.UnreadByte() // after a number or a literal
 		case c == '}' || c == ']':
 			depth--
 			whole = depth == 0
@@ -205,13 +207,14 @@ func (a *bulkAnswer) next() ([]byte, error) {
 	}
 }
 
-// mayCut reports whether a string may end before c: not within an escape such as \u00e9.
+// mayCut reports whether a string may end before c, that is, not within an escape such as
+// \u00e9.
 func (a *bulkAnswer) mayCut(c byte) bool {
 	return c == '\\' || bytes.IndexByte(a.value[max(len(a.value)-len(`u00e9`), 0):], '\\') < 0
 }
 
 func unexpectedEnd(err error) error {
-	if err == io.EOF { //nolint:errorlint // a reader gives it as it is
+	if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
 		return io.ErrUnexpectedEOF
 	}
 	return err

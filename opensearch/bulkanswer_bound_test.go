@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Of a long reason the beginning is kept, and it is not cut within an escape.
+// The beginning of a long reason is kept. It is not cut within an escape.
 func TestReadItems_LongReason(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	pieces := []string{"a", " ", "é", "\u2028", "\x01", "\"", "\\", "\n", "]}", "😀", "\\u00e9"}
@@ -34,7 +34,7 @@ func TestReadItems_LongReason(t *testing.T) {
 		}
 		for _, it := range items {
 			begin, cut := strings.CutSuffix(it.Error.Reason, ellipsis)
-			begin = strings.TrimRight(begin, "\uFFFD") // of a rune of two escapes, or of several bytes
+			begin = strings.TrimRight(begin, "\uFFFD") // from a rune of two escapes, or of several bytes
 			if !cut || !strings.HasPrefix(reason.String(), begin) || len(begin) < maxString/6-8 || it.Status != 400 {
 				t.Fatalf("%q of %q", it.Error.Reason, reason.String())
 			}
@@ -48,7 +48,7 @@ func TestReadItems_LongReason(t *testing.T) {
 	}
 }
 
-// endless repeats a text behind a beginning.
+// endless returns begin, then repeats a text.
 type endless struct {
 	begin, text string
 	read        int
@@ -67,7 +67,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// An answer without an end is read up to a bound, and takes little memory.
+// A response that never ends is read up to a bound and takes little memory.
 func TestReadItems_Endless(t *testing.T) {
 	f := func(name, begin, text, want string) {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestReadItems_Endless(t *testing.T) {
 			}
 		})
 	}
-	const long, item = "which is the most that is read", `{"create":{"status":201}},`
+	const long, item = "the maximum that is read", `{"create":{"status":201}},`
 	f("a string", `{"items":[{"create":{"status":400,"error":{"type":"t","reason":"`, "x", long)
 	f("escapes", `{"items":[{"create":{"status":400,"error":{"type":"t","reason":"`, `\u00e9`, long)
 	f("a key", `{"items":[{"`, "x", long)
@@ -94,11 +94,11 @@ func TestReadItems_Endless(t *testing.T) {
 	f("lists", `{"took":`, "[", "a value of more than")
 	f("causes", `{"items":[{"create":{"error":`, `{"type":"t","caused_by":`, "a value of more than")
 	f("items", `{"items":[`, item, "more items than")
-	f("no JSON", "", "<html>", "in place of")
+	f("invalid JSON", "", "<html>", "instead of")
 }
 
-// What OpenSearch says when it refuses all of a large request is within the bound:
-// reasons that quote values, once more escaped, and their causes.
+// The response that refuses all documents of a large request is within the bound. Its
+// reasons quote values with escapes, and have causes.
 func TestAnswerWithinBound(t *testing.T) {
 	f := func(documents, size int) {
 		t.Helper()

@@ -11,9 +11,9 @@ import (
 	"testing/iotest"
 )
 
-const maxString = 1000 // that is kept of one
+const maxString = 1000 // bytes kept of a string
 
-// decoded is the answer as encoding/json reads it.
+// decoded returns the items as encoding/json reads them.
 func decoded(text string, want int) ([]Item, bool) {
 	var whole struct{ Items []map[string]Item }
 	if err := json.Unmarshal([]byte(text), &whole); err != nil || len(whole.Items) != want {
@@ -33,7 +33,7 @@ func TestReadItems_Success(t *testing.T) {
 		t.Helper()
 		expected, ok := decoded(text, want)
 		if !ok {
-			t.Fatalf("%s is no such answer", text)
+			t.Fatalf("%s is not a valid response", text)
 		}
 		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
 			if got, err := ReadItems(r, want, maxString); err != nil || !reflect.DeepEqual(got, expected) {
@@ -78,15 +78,15 @@ func TestReadItems_Failure(t *testing.T) {
 	f(`{"items":[{"create":{"status":201}}{"create":{"status":201}}]}`, 2)
 	f(`{"items":[{"create":{"status":201}},]}`, 1)
 	if _, err := ReadItems(strings.NewReader(whole[:30]), 2, maxString); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("an answer that ends early: %v", err)
+		t.Errorf("a truncated response: %v", err)
 	}
 	broken := errors.New("broken")
 	if _, err := ReadItems(io.MultiReader(strings.NewReader(whole[:30]), iotest.ErrReader(broken)), 2, maxString); !errors.Is(err, broken) {
-		t.Errorf("a connection that breaks: %v", err)
+		t.Errorf("a broken connection: %v", err)
 	}
 }
 
-// Nothing is allocated for an item that was taken.
+// Accepted items cause no allocations.
 func TestReadItemsAllocations(t *testing.T) {
 	allocations := func(n int) float64 {
 		text := `{"errors":false,"items":[` + strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, n), ",") + `]}`

@@ -10,8 +10,8 @@ import (
 	"net/http"
 )
 
-// call sends a request for doing what it says, with a body of JSON unless that is
-// nil, and decodes the answer unless answer is nil.
+// call sends a request with a JSON body unless body is nil, and decodes the response
+// unless answer is nil. doing begins the text of errors.
 func call(ctx context.Context, client Client, doing, method, path string, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
@@ -23,7 +23,7 @@ func call(ctx context.Context, client Client, doing, method, path string, body [
 	return exchange(client, doing, req, answer)
 }
 
-// exchange is call for a request that is made already.
+// exchange is like call for an existing request.
 func exchange(client Client, doing string, req *http.Request, answer any) error {
 	resp, err := send(client, doing, req)
 	if err != nil {
@@ -39,8 +39,8 @@ func exchange(client Client, doing string, req *http.Request, answer any) error 
 	return nil
 }
 
-// send sends a request and returns the answer, whose body is to be closed. It fails
-// unless the status is 200 or 201.
+// send sends a request and returns the response, whose body the caller must close. It
+// fails unless the status is 200 or 201.
 func send(client Client, doing string, req *http.Request) (*http.Response, error) {
 	resp, err := client.Stream(req)
 	if err != nil {
@@ -53,16 +53,16 @@ func send(client Client, doing string, req *http.Request) (*http.Response, error
 	return resp, nil
 }
 
-// maxAnswer bounds an answer in bytes. The largest are mappings: a data stream of 100
-// indices, each with 1,000 fields, has 6 MB.
+// maxAnswer limits a response in bytes. The largest are mappings: a data stream of 100
+// indices with 1,000 fields each has 6 MB.
 const maxAnswer = 32 << 20
 
 func decode(resp *http.Response, answer any) error {
 	return json.NewDecoder(Bounded(resp.Body, maxAnswer)).Decode(answer)
 }
 
-// Bounded returns the body of an answer. Reading more than most bytes of it fails. A
-// compressed answer counts as it is inflated.
+// Bounded returns a reader of a response body that fails after most bytes. The bytes of a
+// compressed response are counted after decompression.
 func Bounded(body io.ReadCloser, most int64) io.Reader {
 	return bounded{http.MaxBytesReader(nil, body, most)}
 }
@@ -73,7 +73,7 @@ func (b bounded) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
-		err = fmt.Errorf("the answer has more than %d bytes, which is the most that is read", tooLong.Limit)
+		err = fmt.Errorf("the response has more than %d bytes, the maximum that is read", tooLong.Limit)
 	}
 	return n, err
 }

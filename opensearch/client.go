@@ -20,31 +20,31 @@ import (
 	"logsluice/internal/settingsfile"
 )
 
-// Client sends a request to OpenSearch, whose address and credentials it adds;
-// the request's URL has a path only. An error means that no answer came.
+// Client sends requests to OpenSearch. It adds the address and the credentials: the URL
+// of a request is only a path. An error means that no response was received.
 type Client interface {
 	Stream(*http.Request) (*http.Response, error)
 }
 
-// ClientConfig says where OpenSearch is and how requests prove who sends them.
+// ClientConfig is the address of OpenSearch and the credentials for it.
 type ClientConfig struct {
-	// URL of the domain, as ParseAddress takes it; a user and a password in it serve as
-	// basic auth.
+	// URL of the domain, in a form that ParseAddress accepts. A user and a password in it
+	// are used for basic auth.
 	URL string
-	// Username and Password for basic auth, empty for none.
+	// Username and Password for basic auth, or empty.
 	Username, Password string
-	// PasswordFile has the password in place of Password, empty for none. It is
-	// read for each request, so that a password that has changed is taken up;
-	// line breaks at its end are not part of it.
+	// PasswordFile contains the password, instead of Password, or is empty. It is read
+	// for each request, so that a changed password takes effect. Line breaks at its end
+	// are ignored.
 	PasswordFile string
-	// SigningService signs requests with AWS's Signature Version 4 for "es"
-	// (Amazon OpenSearch Service) or "aoss" (Serverless); empty for none.
+	// SigningService is "es" (Amazon OpenSearch Service) or "aoss" (Serverless) to sign
+	// requests with AWS Signature Version 4, or empty.
 	SigningService string
 	// AWS has the region and the credentials for signing.
 	AWS aws.Config
-	// CAFile has PEM certificates to trust in place of the system's, empty for none.
+	// CAFile contains PEM certificates to trust instead of the system's, or is empty.
 	CAFile string
-	// Connections are kept open between requests.
+	// Connections is the number of connections kept open between requests.
 	Connections int
 }
 
@@ -57,9 +57,8 @@ type ConfigError struct {
 func (e *ConfigError) Error() string { return e.Field + ": " + e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// NewClient makes a client that sends each request once: retries are for
-// its user, who knows what a second try means. The error of a bad config is a
-// *ConfigError.
+// NewClient returns a client that sends each request once: its callers decide about
+// retries. The error for an invalid config is a *ConfigError.
 func NewClient(cfg ClientConfig) (*opensearchgo.Client, error) {
 	address, err := ParseAddress(cfg.URL)
 	if err != nil {
@@ -73,8 +72,8 @@ func NewClient(cfg ClientConfig) (*opensearchgo.Client, error) {
 		Password:     cmp.Or(cfg.Password, address.Password),
 		DisableRetry: true,
 		Transport:    transport,
-		// Otherwise the transport asks for /_nodes/_local/stats every few seconds, which a
-		// worker's role does not allow.
+		// Otherwise the transport requests /_nodes/_local/stats every few seconds, which
+		// a worker's role does not allow.
 		NodeStatsInterval: -1,
 	}
 	if cfg.CAFile != "" {
@@ -101,7 +100,7 @@ func NewClient(cfg ClientConfig) (*opensearchgo.Client, error) {
 	return &opensearchgo.Client{Transport: tp}, nil
 }
 
-// certificates reads CAFile, which must have a PEM certificate.
+// certificates reads CAFile, which must contain a PEM certificate.
 func (cfg ClientConfig) certificates() ([]byte, error) {
 	pem, err := settingsfile.Read(cfg.CAFile)
 	if err != nil {
@@ -115,16 +114,17 @@ func (cfg ClientConfig) certificates() ([]byte, error) {
 
 var secretARN = regexp.MustCompile(`^arn:aws[a-z-]*:(secretsmanager|ssm):`)
 
-// CheckPassword returns an error for a text that is not a password but what one was to be
-// made of. It does not show the text, and follows it.
+// CheckPassword returns an error for a text that is not a password but something from
+// which one should have been taken. The error does not contain the text; it continues a
+// sentence that starts with it.
 func CheckPassword(text string) error {
 	switch trimmed := strings.TrimSpace(text); {
 	case trimmed == "":
 		return errors.New("is blank: set it to the password")
 	case trimmed[0] == '{' && json.Valid([]byte(trimmed)):
-		return errors.New("is a JSON document: in the ECS task definition, end the secret's ARN with :password::, its key of the password")
+		return errors.New("is a JSON document: in the ECS task definition, append :password:: (the key of the password) to the secret's ARN")
 	case secretARN.MatchString(trimmed):
-		return errors.New("is the ARN of a secret: have ECS put the secret there, by the secrets of the task definition and not its environment")
+		return errors.New("is the ARN of a secret: let ECS insert the secret, by the secrets of the task definition instead of its environment")
 	case len(trimmed) > 1 && (trimmed[0] == '"' || trimmed[0] == '\'') && trimmed[0] == trimmed[len(trimmed)-1]:
 		return errors.New("has quotes around it: remove them")
 	case strings.ContainsFunc(text, unicode.IsControl):
@@ -133,7 +133,7 @@ func CheckPassword(text string) error {
 	return nil
 }
 
-// passwordFile is a signer for basic auth.
+// passwordFile is a signer that adds basic auth.
 type passwordFile struct{ user, file string }
 
 func (p passwordFile) password() (string, error) {
@@ -141,7 +141,7 @@ func (p passwordFile) password() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: give a file with the password", err)
 	}
-	const mark = "\ufeff" // which some editors begin a file with
+	const mark = "\ufeff" // byte order mark, which some editors write
 	password := strings.TrimRight(strings.TrimPrefix(string(raw), mark), "\r\n")
 	if password == "" {
 		return "", fmt.Errorf("%q has no password: write it there as the only line", p.file)
@@ -152,7 +152,7 @@ func (p passwordFile) password() (string, error) {
 	return password, nil
 }
 
-// SignRequest is called by the client for each request.
+// SignRequest implements the client's signer.
 func (p passwordFile) SignRequest(r *http.Request) error {
 	password, err := p.password()
 	if err != nil {
@@ -162,5 +162,5 @@ func (p passwordFile) SignRequest(r *http.Request) error {
 	return nil
 }
 
-// OverrideSigningPort does nothing: basic auth has no port.
+// OverrideSigningPort does nothing: basic auth does not depend on the port.
 func (passwordFile) OverrideSigningPort(uint16) {}

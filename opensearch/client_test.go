@@ -19,8 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Requests prove who sends them as configured, also through TLS with an
-// authority of one's own.
+// Requests have the configured credentials, also over TLS with a custom authority.
 func TestClientCredentials(t *testing.T) {
 	var got http.Header
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() })
@@ -62,7 +61,7 @@ func TestClientCredentials(t *testing.T) {
 	f("basic in the URL", ClientConfig{URL: strings.Replace(plain.URL, "//", "//user:word@", 1)}, "Basic dXNlcjp3b3Jk")
 	f("es", ClientConfig{URL: plain.URL, SigningService: "es", AWS: aws}, "AWS4-HMAC-SHA256 Credential=KEY/", "/ap-northeast-1/es/aws4_request")
 	f("aoss", ClientConfig{URL: plain.URL, SigningService: "aoss", AWS: aws}, "/ap-northeast-1/aoss/aws4_request")
-	f("own authority", ClientConfig{URL: secure.URL, CAFile: ca})
+	f("custom authority", ClientConfig{URL: secure.URL, CAFile: ca})
 
 	client, err := NewClient(ClientConfig{URL: secure.URL})
 	if err != nil {
@@ -76,8 +75,8 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
-// A password that changes in its file is taken up by the next request; while
-// the file cannot be read, a request fails and names it.
+// A changed password in its file takes effect with the next request. While the file
+// cannot be read, requests fail with an error that contains its name.
 func TestClientPasswordFile(t *testing.T) {
 	var user, password string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { user, password, _ = r.BasicAuth() }))
@@ -85,7 +84,7 @@ func TestClientPasswordFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	cfg := ClientConfig{URL: server.URL, Username: "user", PasswordFile: file}
 	if _, err := NewClient(cfg); err == nil || !strings.Contains(err.Error(), file) {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	write := func(text string) {
 		t.Helper()
@@ -126,7 +125,7 @@ func TestClientPasswordFile(t *testing.T) {
 	f("fourth", "fourth")
 }
 
-// Credentials that expire are replaced without a new client.
+// Expired credentials are replaced without a new client.
 func TestClientCredentialsRotate(t *testing.T) {
 	var authorization, hash string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

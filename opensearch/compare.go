@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// The differences between what is installed and what is to be installed, each by its path.
+// The differences between installed and wanted objects, each with its path.
 
-// Installed is the one change of what is not there yet.
+// Installed is the only change of an object that does not exist yet.
 const Installed = "installed"
 
-// changed lists what is different between two values, by paths. Members of objects
-// that only the first one has, which is the server's, count if all do.
+// changed returns the differences between two values, with their paths. Members that only
+// the first object has, which is the server's, count if all is set.
 func changed(path string, was, is any, all bool) (changes []string) {
 	switch after := is.(type) {
 	case map[string]any:
@@ -58,7 +58,7 @@ func isObject(v any) bool {
 	return is
 }
 
-// at is an element of a list, nil beyond its end.
+// at returns an element of a list, or nil beyond its end.
 func at(list []any, i int) any {
 	if i < len(list) {
 		return list[i]
@@ -66,7 +66,8 @@ func at(list []any, i int) any {
 	return nil
 }
 
-// difference is two values for people. Of long ones it is where they part.
+// difference returns two values as text for people. Long values are cut to where they
+// differ.
 func difference(was, is any) string {
 	const most, before = 100, 20
 	from, to := text(was), text(is)

@@ -1,3 +1,3 @@
-// Package opensearch is an OpenSearch domain: how it is reached, what logsluice installs
-// there, and what it answers when it does not do so.
+// Package opensearch is a client for an OpenSearch domain: how to reach it, what
+// logsluice installs there, and the errors it returns.
 package opensearch

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// The creation of an index, as run creates the one for dead letters.
+// The creation of an index. run creates the dead-letter index with it.
 
-// ErrNameTaken is returned where an index cannot exist by its name, as an alias has it or
-// a template makes a data stream of it.
+// ErrNameTaken is returned when an index cannot have a name, because it belongs to an
+// alias or a template makes a data stream of that name.
 var ErrNameTaken = errors.New("an alias or a data stream has the name")
 
-// EnsureIndex creates an index, as its template has it, and reports whether it did: one
-// that exists stays as it is.
+// EnsureIndex creates an index according to its template, and reports whether it did. An
+// existing index is left unchanged.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
 func EnsureIndex(ctx context.Context, client Client, name string) (created bool, err error) {
 	doing := "create index " + name

@@ -13,8 +13,8 @@ import (
 	"logsluice/opensearch"
 )
 
-// Of workers that start at once one creates the index, by its template, and none fails;
-// what is in it stays.
+// When several workers start at once, one creates the index by its template, and none
+// fails. Existing documents are kept.
 func TestEnsureIndex(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)
@@ -51,7 +51,7 @@ func TestEnsureIndex(t *testing.T) {
 	}
 	ask(http.MethodGet, "/"+name+"/_mapping", "", &mappings)
 	if mappings[name].Mappings.Dynamic != "false" {
-		t.Errorf("it is not as its template has it: %+v", mappings)
+		t.Errorf("it differs from its template: %+v", mappings)
 	}
 
 	ask(http.MethodPut, "/"+name+"/_doc/1?refresh=true", `{"stage":"index"}`, nil)
@@ -64,7 +64,8 @@ func TestEnsureIndex(t *testing.T) {
 	}
 }
 
-// What is in the way of an index is told, by its kind where asking again is of no use.
+// An obstacle to creating an index is reported. The error has a kind if retrying is
+// useless.
 func TestEnsureIndex_Failure(t *testing.T) {
 	client := localtest.Client(t)
 	prefix := localtest.Prefix(t, client)

@@ -12,32 +12,34 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// Installer, which installs index templates and tries again until they are installed.
+// The installation of index templates, repeated until it succeeds.
 
-// InstallTimeout bounds one try of an Installer: a request that hangs is not the last.
+// InstallTimeout bounds one attempt of an Installer, so that a request that hangs is
+// retried.
 const InstallTimeout = 15 * time.Second
 
-// Installer installs index templates until OpenSearch has them. Without them the first
-// documents would decide the mapping, so nothing is read before.
+// Installer installs index templates until OpenSearch has them. Nothing is read before,
+// because without templates the first documents would determine the mapping.
 type Installer struct {
 	Client Client
-	// Check is asked before each try, and returns an error while nothing may be installed.
+	// Check is called before each attempt. It returns an error while nothing may be
+	// installed.
 	Check func(context.Context) error
-	// Final reports whether no other try is of use after an error.
+	// Final reports whether retrying after an error is useless.
 	Final func(error) bool
-	// Found returns what an error shows, for the log, and Remedy what to do about it, "" if
-	// that is not known.
+	// Found returns a description of an error for the log. Remedy returns what to do
+	// about it, or "" if that is not known.
 	Found, Remedy func(error) string
-	// RetryMin and RetryMax bound the pause before another try, which doubles.
+	// RetryMin and RetryMax bound the pause between attempts, which doubles each time.
 	RetryMin, RetryMax time.Duration
 	Log                zerolog.Logger
 
 	changes statelog.Changes
-	waiting atomic.Bool // for OpenSearch to answer
+	waiting atomic.Bool // for OpenSearch to respond
 }
 
-// Install tries until OpenSearch has the templates, an error is final or ctx ends, whose
-// error it then returns.
+// Install retries until OpenSearch has the templates, an error is final, or ctx ends. It
+// then returns nil, that error, or the error of ctx.
 func (i *Installer) Install(ctx context.Context, templates ...Template) error {
 	failed, err := i.persist(ctx, func(ctx context.Context) error { return i.try(ctx, templates) })
 	if failed && err == nil {
@@ -46,12 +48,12 @@ func (i *Installer) Install(ctx context.Context, templates ...Template) error {
 	return err
 }
 
-// askAfter is the time after which Ask begins: a worker that is about to install needs no
-// request before.
+// askAfter is how long Ask waits before its first request: a worker that is about to
+// install templates does not need it.
 const askAfter = time.Second
 
-// Ask calls Check until OpenSearch answers or ctx ends, so that what is wrong there is logged
-// while something else keeps a worker from installing.
+// Ask calls Check until OpenSearch answers or ctx ends. Problems of OpenSearch are thus
+// logged even while something else keeps a worker from installing.
 func (i *Installer) Ask(ctx context.Context) {
 	select {
 	case <-time.After(askAfter):
@@ -64,11 +66,11 @@ func (i *Installer) Ask(ctx context.Context) {
 	}
 }
 
-// IsWaiting reports whether the last try failed.
+// IsWaiting reports whether the last attempt failed.
 func (i *Installer) IsWaiting() bool { return i.waiting.Load() }
 
-// persist calls try until it succeeds, an error is final or ctx ends, and reports whether an
-// error was logged: when it changes or lasts, not at each try.
+// persist calls try until it succeeds, an error is final, or ctx ends. It logs an error
+// when it changes or lasts, not at each attempt, and reports whether one was logged.
 func (i *Installer) persist(ctx context.Context, try func(context.Context) error) (failed bool, err error) {
 	for pause := i.RetryMin; ; pause = min(2*pause, i.RetryMax) {
 		err := try(ctx)
@@ -98,14 +100,14 @@ func (i *Installer) persist(ctx context.Context, try func(context.Context) error
 	}
 }
 
-// check calls Check, within InstallTimeout.
+// check calls Check with InstallTimeout.
 func (i *Installer) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, InstallTimeout)
 	defer cancel()
 	return i.Check(ctx)
 }
 
-// kindOfError returns the same for errors that differ in their details only.
+// kindOfError returns the same text for errors that differ only in their details.
 func kindOfError(err error, remedy string) string {
 	var answer *AnswerError
 	if errors.As(err, &answer) {
@@ -143,19 +145,19 @@ func (i *Installer) try(ctx context.Context, templates []Template) error {
 	return nil
 }
 
-// extend gives an index that is there already the fields it can still get, at
-// each start: a worker may have been stopped before.
+// extend adds missing fields to an index that exists, at each start, because a worker may
+// have been stopped before it did so.
 func (i *Installer) extend(ctx context.Context, index string, body []byte) error {
 	added, kept, err := ExtendMapping(ctx, i.Client, index, body)
 	if errors.Is(err, ErrForbidden) {
-		i.Log.Warn().Err(err).Msg("fields that the schema adds are searchable from the next index on; to have them sooner, allow indices:admin/mappings/get")
+		i.Log.Warn().Err(err).Msg("new fields of the schema are searchable from the next index on; to add them now, allow indices:admin/mappings/get")
 		return nil
 	}
 	if len(added) > 0 {
 		i.Log.Info().Strs("fields", added).Msg("fields of the schema added to an index")
 	}
 	if len(kept) > 0 {
-		i.Log.Warn().Strs("fields", kept).Msg("fields that an index has as another type, or takes no more, change with the next index only")
+		i.Log.Warn().Strs("fields", kept).Msg("fields that an index has as another type, or cannot add, change only with the next index")
 	}
 	return err
 }

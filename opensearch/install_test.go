@@ -26,7 +26,7 @@ const (
 
 var someTemplate = opensearch.Template{Name: "a", Bodies: [][]byte{[]byte(`{"version":1}`)}}
 
-// installer is as a worker has it.
+// installer returns an Installer configured as in a worker.
 func installer(client opensearch.Client, access doctor.Access, log zerolog.Logger) *opensearch.Installer {
 	return &opensearch.Installer{
 		Client: client,
@@ -43,7 +43,7 @@ func installer(client opensearch.Client, access doctor.Access, log zerolog.Logge
 	}
 }
 
-// hanging is an OpenSearch that does not answer its first request.
+// hanging is an OpenSearch that does not respond to its first request.
 type hanging struct{ requests int }
 
 func (h *hanging) Stream(r *http.Request) (*http.Response, error) {
@@ -58,7 +58,7 @@ func (h *hanging) Stream(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("{}"))}, nil
 }
 
-// A request for an index template that hangs does not hold up the start for ever.
+// A request for an index template that hangs does not delay the start forever.
 func TestTemplateRequestHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -72,8 +72,8 @@ func TestTemplateRequestHangs(t *testing.T) {
 	})
 }
 
-// ailing is an OpenSearch that is away for two minutes, then refuses for two minutes, and then
-// has no templates.
+// ailing is an OpenSearch that is unreachable for two minutes, then refuses requests for
+// two minutes, and then has no templates.
 type ailing struct{ since time.Time }
 
 func (a ailing) Stream(r *http.Request) (*http.Response, error) {
@@ -91,9 +91,9 @@ func (a ailing) Stream(r *http.Request) (*http.Response, error) {
 	return answer(http.StatusOK)
 }
 
-// While OpenSearch cannot have the templates, a line says so when the cause changes, with
-// the remedy that doctor has, and one when it is over.
-func TestTemplatesAreTriedAgain(t *testing.T) {
+// While the templates cannot be installed, one line is logged per change of the cause,
+// with doctor's remedy, and one when it is over.
+func TestInstallRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		access := doctor.Access{URL: "https://host", Setting: searchSetting}
@@ -117,15 +117,15 @@ func TestTemplatesAreTriedAgain(t *testing.T) {
 		for i, words := range want {
 			for _, word := range words {
 				if !strings.Contains(lines[i], word) {
-					t.Errorf("no %q in %s", word, lines[i])
+					t.Errorf("%q is missing in %s", word, lines[i])
 				}
 			}
 		}
 	})
 }
 
-// While something else keeps a worker from installing, OpenSearch is asked, and that it does
-// not answer is logged once, by whichever finds it.
+// While something else keeps a worker from installing, OpenSearch is checked. That it
+// does not respond is logged once, by Ask or Install.
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -133,7 +133,7 @@ func TestAsk(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if i.IsWaiting() {
-			t.Error("it waits before it has asked")
+			t.Error("it is waiting before its first request")
 		}
 		i.Ask(ctx)
 		if !i.IsWaiting() || strings.Count(log.String(), "\n") != 1 {
@@ -148,10 +148,10 @@ func TestAsk(t *testing.T) {
 	})
 }
 
-// Nothing is installed before it was checked, each time, and an error that is final ends it.
+// Check is called before each attempt to install, and a final error ends the attempts.
 func TestInstallChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := &hanging{requests: 1} // and answers
+		client := &hanging{requests: 1} // responds
 		i := installer(client, doctor.Access{}, zerolog.Nop())
 		refused, checks := errors.New("refused"), 0
 		i.Check = func(context.Context) error {
@@ -167,7 +167,7 @@ func TestInstallChecks(t *testing.T) {
 	})
 }
 
-// A template that is missing or differs is an error.
+// A missing or different template is an error.
 func TestCheckTemplates(t *testing.T) {
 	f := func(answer string, want bool) {
 		t.Helper()
@@ -182,7 +182,7 @@ func TestCheckTemplates(t *testing.T) {
 	f(`{"index_templates":[{"name":"a","index_template":{"version":2}}]}`, true)
 }
 
-// answering is an OpenSearch that has one answer.
+// answering is an OpenSearch with one response.
 type answering string
 
 func (a answering) Stream(*http.Request) (*http.Response, error) {

@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// Fields of an index that exists already: which ones a template would add to it, and
-// adding them.
+// Fields of an existing index: which ones a template would add to it, and adding them.
 
-// ErrForbidden tells that OpenSearch does not let this user do it.
+// ErrForbidden is returned when OpenSearch does not allow the user to do something.
 var ErrForbidden = errors.New("OpenSearch does not allow it")
 
-// ExtendMapping gives an index the fields that a template has and that it lacks,
-// as a template is for indices to come. It tells these, and those that cannot change
-// any more, as the index has them as another type or takes no more. An index that is not
-// there is left for the template to make; of a data stream all indices count. The
-// error is ErrForbidden if the user may not see mappings.
+// ExtendMapping adds to an index the fields of a template that it lacks, because a
+// template applies only to new indices. It returns the added fields, and those that
+// cannot be changed because the index has them as another type or accepts no more fields.
+// If the index does not exist, the template will create it, and nothing is done. For a
+// data stream, all its indices are extended. The error is ErrForbidden if the user may
+// not read mappings.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
 func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
 	wanted, err := fieldsOf(template)
@@ -49,7 +49,7 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		switch {
 		case err == nil:
 			added = append(added, these)
-		case HasStatus(err, http.StatusBadRequest), HasStatus(err, http.StatusForbidden): // it has no room for more, or is read-only
+		case HasStatus(err, http.StatusBadRequest), HasStatus(err, http.StatusForbidden): // it accepts no more fields, or is read-only
 			kept = append(kept, these+": "+CauseOf(err).Reason)
 		default:
 			return nil, nil, err
@@ -58,9 +58,8 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 	return added, kept, nil
 }
 
-// MappingChanges lists what ExtendMapping would add and keep, by the one of the bodies
-// of a template that is nearest to what the index has, and tells whether the index is
-// there.
+// MappingChanges returns what ExtendMapping would add and keep, for the body of a
+// template that is nearest to the index, and reports whether the index exists.
 func MappingChanges(ctx context.Context, client Client, index string, t Template) (there bool, missing, kept []string, err error) {
 	indices, err := mappings(ctx, client, index)
 	if err != nil || len(indices) == 0 {
@@ -83,7 +82,7 @@ func MappingChanges(ctx context.Context, client Client, index string, t Template
 	return true, missing, kept, nil
 }
 
-// fieldsOf are the fields of an index template.
+// fieldsOf returns the fields of an index template.
 func fieldsOf(template []byte) (properties, error) {
 	var wanted struct {
 		Template struct {
@@ -98,7 +97,7 @@ func fieldsOf(template []byte) (properties, error) {
 	return wanted.Template.Mappings.Properties, nil
 }
 
-// mappings are the fields of an index, or of those of a data stream, by their names.
+// mappings returns the fields of an index, or of the indices of a data stream, by index.
 func mappings(ctx context.Context, client Client, index string) (map[string]properties, error) {
 	var answer map[string]struct {
 		Mappings struct{ Properties properties }
@@ -120,7 +119,7 @@ func mappings(ctx context.Context, client Client, index string) (map[string]prop
 // properties are fields of a mapping by name.
 type properties map[string]map[string]any
 
-// inner are the fields within an object.
+// inner returns the fields of an object.
 func inner(field map[string]any) properties {
 	fields, ok := field["properties"].(map[string]any)
 	if !ok {
@@ -133,7 +132,7 @@ func inner(field map[string]any) properties {
 	return p
 }
 
-// beyond are the fields that others lack, by path too, and those that they have as
+// beyond returns the fields that others lacks, also by path, and those that it has as
 // another type.
 func (p properties) beyond(others properties, path string) (missing properties, paths, different []string) {
 	missing = properties{}
@@ -160,7 +159,7 @@ func (p properties) beyond(others properties, path string) (missing properties, 
 
 const objectKind = "object"
 
-// kindOf is the type of a field, which objects need not say.
+// kindOf returns the type of a field, which objects can omit.
 func kindOf(field map[string]any) string {
 	if kind, ok := field["type"].(string); ok {
 		return kind

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Kind is what a name stands for on a domain.
+// Kind is what a name refers to on a domain.
 type Kind string
 
 // Kinds of names.
@@ -20,7 +20,7 @@ const (
 	DataStreamKind Kind = "a data stream"
 )
 
-// Pipeline is an ingest pipeline that documents of an index pass.
+// Pipeline is an ingest pipeline that processes the documents of an index.
 type Pipeline struct {
 	// Setting is index.default_pipeline or index.final_pipeline.
 	Setting, Name string
@@ -43,8 +43,8 @@ func (s indexSettings) pipelines() (found []Pipeline) {
 	return found
 }
 
-// LookUp returns what a name stands for, and the ingest pipelines of the index that it
-// leads to: of all indices of an alias, and of the newest of a data stream.
+// LookUp returns what a name refers to, and the ingest pipelines behind it: of an index,
+// of all indices of an alias, or of the newest index of a data stream.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/get-settings/.
 func LookUp(ctx context.Context, client Client, name string) (Kind, []Pipeline, error) {
 	var answer map[string]struct{ Settings indexSettings }
@@ -70,7 +70,7 @@ func LookUp(ctx context.Context, client Client, name string) (Kind, []Pipeline, 
 	return AliasKind, pipelines, nil
 }
 
-// ListedTemplate is a composable index template among all of a domain.
+// ListedTemplate is one of a domain's composable index templates.
 type ListedTemplate struct {
 	Name  string
 	Index struct {
@@ -94,7 +94,7 @@ func ListTemplates(ctx context.Context, client Client) ([]ListedTemplate, error)
 	return answer.Templates, err
 }
 
-// Match reports whether the template is for an index, or a data stream, of a name.
+// Match reports whether the template applies to an index or a data stream with a name.
 func (t ListedTemplate) Match(name string) bool {
 	return slices.ContainsFunc(t.Index.Patterns, func(pattern string) bool {
 		expression := "^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
@@ -102,9 +102,9 @@ func (t ListedTemplate) Match(name string) bool {
 	})
 }
 
-// SimulateIndex returns the ingest pipelines that an index of a name would have by the
-// template that is for it, which has the parts of other templates that it names.
-// A name that a data stream has already cannot be simulated: then the template is.
+// SimulateIndex returns the ingest pipelines that an index with a name would have by its
+// template, including the component templates. The name of an existing data stream cannot
+// be simulated, so the template is simulated instead.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/simulate-index-template/.
 func SimulateIndex(ctx context.Context, client Client, name, template string) ([]Pipeline, error) {
 	var answer struct {

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// IndexNames returns the names of the indices that begin with a prefix and a dash, and of
-// the aliases that do, in order. Closed and hidden ones are among them.
+// IndexNames returns the sorted names of indices and aliases that begin with a prefix and
+// a dash, including closed and hidden ones.
 // See https://docs.opensearch.org/latest/api-reference/alias/get-alias/.
 func IndexNames(ctx context.Context, client Client, prefix string) ([]string, error) {
 	var answer map[string]struct {

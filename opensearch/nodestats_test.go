@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The client asks for nothing but what it is told to: a worker's role allows no more.
-func TestClientAsksNothingByItself(t *testing.T) {
+// The client sends only the requests that it is given: a worker's role allows no more.
+func TestClientSendsNoOtherRequests(t *testing.T) {
 	var mu sync.Mutex
 	asked := map[string]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -41,7 +41,7 @@ func TestClientAsksNothingByItself(t *testing.T) {
 	defer mu.Unlock()
 	for path := range asked {
 		if strings.HasPrefix(path, "/_nodes") {
-			t.Errorf("it asks for %s", path)
+			t.Errorf("it requests %s", path)
 		}
 	}
 }

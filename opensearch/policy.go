@@ -13,42 +13,43 @@ import (
 	"time"
 )
 
-// Policy, a policy of Index State Management: its comparison and installation, and the
-// indices that it manages.
+// Policies of Index State Management: comparing and installing them, and the indices that
+// they manage.
 
-// ErrNoPolicies tells that a server is without Index State Management.
+// ErrNoPolicies is returned when a server does not have Index State Management.
 var ErrNoPolicies = errors.New("OpenSearch has no Index State Management")
 
-// Policy is an Index State Management policy that is to be on a domain.
+// Policy is an Index State Management policy to be installed on a domain.
 // See https://docs.opensearch.org/latest/im-plugin/ism/api/.
 type Policy struct {
 	client Client
 	name   string
 	wanted map[string]any
-	// indices are the patterns of those that it is for.
+	// indices are the patterns of the indices that the policy is for.
 	indices []string
 
-	base  string // of the plugin's paths, as the server has them
+	base  string // prefix of the plugin's paths on this server
 	found *foundPolicy
 }
 
-// foundPolicy is a policy as a server has it.
+// foundPolicy is a policy as the server returns it.
 type foundPolicy struct {
 	version
 	Policy map[string]any `json:"policy"`
 }
 
-// version tells one state of a document from those before and after.
+// version identifies one version of a document.
 type version struct {
 	SeqNo       int64 `json:"_seq_no"`
 	PrimaryTerm int64 `json:"_primary_term"`
 }
 
-// The paths of the plugin, that of OpenSearch first; Open Distro has the other.
+// The paths of the plugin: OpenSearch's, then Open Distro's.
 var policyPaths = []string{"/_plugins/_ism", "/_opendistro/_ism"}
 
-// ReadPolicy looks what a domain has of a policy, whose body is as for
-// PUT _plugins/_ism/policies/NAME. The error is ErrNoPolicies where there can be none.
+// ReadPolicy reads the domain's version of a policy. body is the wanted policy as for PUT
+// _plugins/_ism/policies/NAME. The error is ErrNoPolicies if the domain does not support
+// policies.
 func ReadPolicy(ctx context.Context, client Client, name string, body []byte) (*Policy, error) {
 	p := &Policy{client: client, name: name}
 	var wanted struct{ Policy map[string]any }
@@ -80,7 +81,7 @@ func (p *Policy) read(ctx context.Context) error {
 			return nil
 		case isUnknownPath(err):
 			continue
-		case HasStatus(err, http.StatusNotFound): // the policy, or the index of all
+		case HasStatus(err, http.StatusNotFound): // neither the policy nor the index of all policies exists
 			p.found = nil
 			return nil
 		default:
@@ -92,15 +93,15 @@ func (p *Policy) read(ctx context.Context) error {
 
 func (p *Policy) path() string { return p.base + "/policies/" + p.name }
 
-// isUnknownPath tells a path that a server does not know from a thing that it does not
-// have: only that has a type of error.
+// isUnknownPath reports whether the server does not support the path. If only the object
+// at the path is missing, the error has a type.
 func isUnknownPath(err error) bool {
 	refused := HasStatus(err, http.StatusBadRequest) || HasStatus(err, http.StatusNotFound) || HasStatus(err, http.StatusMethodNotAllowed)
 	return refused && CauseOf(err).Type == ""
 }
 
-// Changes lists what would have to change for the domain to have the policy. What
-// the server adds to it, such as times, versions and defaults, is no change.
+// Changes returns what must change for the domain to have the policy. Members that the
+// server adds, such as times, versions and defaults, do not count.
 func (p *Policy) Changes() []string {
 	if p.found == nil {
 		return []string{Installed}
@@ -110,8 +111,8 @@ func (p *Policy) Changes() []string {
 	return changes
 }
 
-// Install makes the changes and tells which. Where someone else is quicker, it looks
-// once more what there is to change.
+// Install makes the changes and returns them. If another client changed the policy
+// concurrently, it compares again.
 func (p *Policy) Install(ctx context.Context) ([]string, error) {
 	changes := p.Changes()
 	if len(changes) == 0 {
@@ -130,12 +131,12 @@ func (p *Policy) Install(ctx context.Context) ([]string, error) {
 	return changes, err
 }
 
-// put writes the policy over the one that was found, and over no other.
+// put replaces the policy only if it is still the version that was read.
 func (p *Policy) put(ctx context.Context) error {
 	path, policy := p.path(), maps.Clone(p.wanted)
 	if p.found != nil {
 		path += fmt.Sprintf("?if_seq_no=%d&if_primary_term=%d", p.found.SeqNo, p.found.PrimaryTerm)
-		// Whom failures are told to is for others to set.
+		// Keep the recipient of failures, which others configure.
 		if n := p.found.Policy["error_notification"]; n != nil {
 			policy["error_notification"] = n
 		}
@@ -152,28 +153,29 @@ func (p *Policy) put(ctx context.Context) error {
 	return nil
 }
 
-// Indices are indices that a policy is for, by name. An index keeps the form that the
-// policy had when it was made or given the policy.
+// Indices are indices that a policy is for, by name. An index keeps the version that the
+// policy had when it was attached.
 type Indices struct {
-	// Without have no policy at all, Older an earlier form of this one, and Other have
-	// another one.
+	// Without have no policy, Older have an earlier version of this one, and Other have
+	// another policy.
 	Without, Older, Other []string
 }
 
-// explained is what the plugin reports of an index.
+// explained is what the plugin reports about an index.
 type explained struct {
 	PolicyID   *string `json:"index.plugins.index_state_management.policy_id"`
 	OpenDistro *string `json:"index.opendistro.index_state_management.policy_id"`
-	// Those of the form that the index runs, absent until the index had its first turn.
+	// The version that the index runs. They are absent until the plugin first processed
+	// the index.
 	SeqNo       *int64 `json:"policy_seq_no"`
 	PrimaryTerm *int64 `json:"policy_primary_term"`
-	// Policy is the form that it has, absent from the answers of servers before 1.3.
+	// Policy is the index's policy. Servers before 1.3 do not return it.
 	Policy map[string]any `json:"policy"`
 }
 
-// explain returns what the plugin reports of the indices that the policy is for, by
-// name. It fails as a whole where one that is named in full does not exist, so that
-// such a name is asked for by itself.
+// explain returns what the plugin reports about the indices that the policy is for, by
+// name. A request fails as a whole if an index given by its full name does not exist, so
+// such names are requested separately.
 func (p *Policy) explain(ctx context.Context) (map[string]explained, error) {
 	var patterns, questions []string
 	for _, index := range p.indices {
@@ -213,15 +215,15 @@ func (p *Policy) ask(ctx context.Context, indices, parameters string) (map[strin
 	return answer, err
 }
 
-// isNoIndex reports whether the plugin has nothing to explain, as no index has such a
-// name: for patterns it then asks itself for no documents, which OpenSearch refuses.
+// isNoIndex reports whether an error means that no index matches. For patterns the plugin
+// then queries OpenSearch for zero documents, which OpenSearch refuses.
 func isNoIndex(err error) bool {
 	return HasStatus(err, http.StatusNotFound) ||
 		HasStatus(err, http.StatusBadRequest) && strings.Contains(CauseOf(err).Reason, "no documents to get")
 }
 
-// Indices asks which indices are there that do not have the policy as it is to be.
-// One that was told to take it does so within minutes, at its next turn.
+// Indices returns the existing indices that do not have the wanted policy. An index to
+// which it was attached has it within minutes, when the plugin next processes the index.
 func (p *Policy) Indices(ctx context.Context) (Indices, error) {
 	answer, err := p.explain(ctx)
 	if err != nil {
@@ -243,9 +245,10 @@ func (p *Policy) Indices(ctx context.Context) (Indices, error) {
 	return found, nil
 }
 
-// isOlder reports whether an index has an earlier form of the policy. Before its first
-// turn an index does not report the version of its form; where it does not report the
-// form either, it counts as older, since to give it the policy again does no harm.
+// isOlder reports whether an index has an earlier version of the policy. The plugin does
+// not report the version before it first processed the index, and some servers do not
+// report the policy either. Such an index counts as older, because attaching the policy
+// again does no harm.
 func (p *Policy) isOlder(index explained) bool {
 	if index.SeqNo != nil && index.PrimaryTerm != nil {
 		return version{*index.SeqNo, *index.PrimaryTerm} != p.found.version
@@ -253,7 +256,7 @@ func (p *Policy) isOlder(index explained) bool {
 	return len(changed("", index.Policy, p.wanted, false)) > 0
 }
 
-// Give has indices take the policy that are without it, or have an earlier form.
+// Give attaches the policy to indices that have none or an earlier version.
 func (p *Policy) Give(ctx context.Context, indices Indices) error {
 	err := errors.Join(p.give(ctx, "add", indices.Without), p.give(ctx, "change_policy", indices.Older))
 	if err != nil || len(indices.Without) == 0 {
@@ -262,15 +265,15 @@ func (p *Policy) Give(ctx context.Context, indices Indices) error {
 	return p.await(ctx, indices.Without)
 }
 
-// The plugin finds what it was told after its index is refreshed, which is within a
+// The plugin finds a new attachment after its index is refreshed, which takes up to a
 // second.
 const (
 	awaitTries = 20
 	awaitPause = 250 * time.Millisecond
 )
 
-// await waits until the plugin reports that indices have a policy, as a run that follows
-// would give it to them once more.
+// await waits until the plugin reports that the indices have a policy. Otherwise a
+// following run would attach it again.
 func (p *Policy) await(ctx context.Context, names []string) error {
 	for range awaitTries {
 		found, err := p.Indices(ctx)
@@ -288,10 +291,10 @@ func (p *Policy) await(ctx context.Context, names []string) error {
 
 func (p *Policy) give(ctx context.Context, how string, indices []string) error {
 	var refusals []error
-	const some = 16 // a request's line is bounded to 4 KiB, a name to 255 B
+	const some = 16 // a request line is limited to 4 KiB, a name to 255 B
 	for names := range slices.Chunk(indices, some) {
 		err := p.giveTo(ctx, how, names)
-		// A change is refused for all where the user may not manage one of them.
+		// A change is refused for all indices if the user may not manage one of them.
 		if HasStatus(err, http.StatusForbidden) && len(names) > 1 {
 			err = nil
 			for _, name := range names {
@@ -303,7 +306,7 @@ func (p *Policy) give(ctx context.Context, how string, indices []string) error {
 	return errors.Join(refusals...)
 }
 
-// giveTo has some indices take the policy, by one request.
+// giveTo attaches the policy to some indices by one request.
 func (p *Policy) giveTo(ctx context.Context, how string, names []string) error {
 	body, err := json.Marshal(map[string]string{"policy_id": p.name})
 	if err != nil {
@@ -322,20 +325,22 @@ func (p *Policy) giveTo(ctx context.Context, how string, names []string) error {
 	}
 	var refusals []error
 	for _, f := range answer.Failed {
-		// Another was quicker, or the plugin has not reported yet what it was told before.
+		// Another client was faster, or the plugin has not reported an earlier attachment
+		// yet.
 		if !strings.Contains(f.Reason, "already has a policy") {
 			refusals = append(refusals, fmt.Errorf("give policy %s to %s: %s", p.name, f.Index, f.Reason))
 		}
 	}
-	// To add a policy passes over those that the user may not manage, in silence.
+	// When adding a policy, the plugin silently skips indices that the user may not
+	// manage.
 	if left := len(names) - answer.Updated - len(answer.Failed); left > 0 {
-		refusals = append(refusals, fmt.Errorf("give policy %s to indices: OpenSearch passes over %d of %s, as if indices:admin/opensearch/ism/managedindex were not allowed", p.name, left, strings.Join(names, ", ")))
+		refusals = append(refusals, fmt.Errorf("give policy %s to indices: OpenSearch skipped %d of %s: allow indices:admin/opensearch/ism/managedindex", p.name, left, strings.Join(names, ", ")))
 	}
 	return errors.Join(refusals...)
 }
 
-// PoliciesOff reports whether Index State Management is switched off, and by which
-// setting: the server then accepts policies, and does nothing by them.
+// PoliciesOff returns the setting that switches Index State Management off, or "" if it
+// is on. When it is off, the server accepts policies but does not apply them.
 // See https://docs.opensearch.org/latest/im-plugin/ism/settings/.
 func PoliciesOff(ctx context.Context, client Client) (setting string, err error) {
 	type plugin struct {
@@ -348,13 +353,13 @@ func PoliciesOff(ctx context.Context, client Client) (setting string, err error)
 		return "", err
 	}
 	const name = "plugins.index_state_management.enabled"
-	const legacy = "opendistro.index_state_management.enabled" // counts where name is not set
+	const legacy = "opendistro.index_state_management.enabled" // used if name is not set
 	for _, s := range []struct{ setting, value string }{
 		{name, answer.Transient.Plugins.Index.Enabled},
 		{name, answer.Persistent.Plugins.Index.Enabled},
 		{legacy, answer.Transient.Opendistro.Index.Enabled},
 		{legacy, answer.Persistent.Opendistro.Index.Enabled},
-		{name, answer.Defaults.Plugins.Index.Enabled}, // that of opensearch.yml too
+		{name, answer.Defaults.Plugins.Index.Enabled}, // includes opensearch.yml
 		{legacy, answer.Defaults.Opendistro.Index.Enabled},
 	} {
 		switch s.value {

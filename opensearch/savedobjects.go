@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// Dashboards: the saved objects of OpenSearch Dashboards, compared and imported.
+// Comparing and importing saved objects of OpenSearch Dashboards.
 
 // Dashboards is the OpenSearch Dashboards of a domain.
 type Dashboards struct {
-	// Client sends requests to it.
+	// Client sends requests to Dashboards.
 	Client Client
-	// Tenant of the security plugin: its name, global, or private. Empty is for what
-	// Dashboards prefers, which mostly is the private one of the user who asks.
+	// Tenant of the security plugin: its name, global, or private. If it is empty,
+	// Dashboards chooses, usually the user's private tenant.
 	Tenant string
 }
 
-// Status asks Dashboards for its version and how it is, such as green.
+// Status returns the version of Dashboards and its state, such as green.
 func (d Dashboards) Status(ctx context.Context) (version, state string, err error) {
 	var answer struct {
 		Version struct{ Number string }
@@ -38,20 +38,21 @@ func (d Dashboards) Status(ctx context.Context) (version, state string, err erro
 	return answer.Version.Number, answer.Status.Overall.State, err
 }
 
-// SavedObject is what became of a saved object.
+// SavedObject is the result for one saved object.
 type SavedObject struct {
-	// Type and ID name it.
+	// Type and ID identify it.
 	Type, ID string
-	// Changes are what would have to change for Dashboards to have it, or what has.
+	// Changes are what must change, or was changed, for Dashboards to have the object.
 	Changes []string
-	// Err is why it could not be read or written.
+	// Err is why the object could not be read or written, or nil.
 	Err error
 
-	line []byte // as it is to be
+	line []byte // the wanted object
 }
 
-// Compare looks what Dashboards has of saved objects, which are lines of an export.
-// What it adds to them itself is no change, nor is how often a field was looked at.
+// Compare reads the Dashboards' versions of saved objects and compares them with lines,
+// which are lines of an export. Members that Dashboards adds do not count, nor does how
+// often a field was used.
 // See https://docs.opensearch.org/latest/dashboards/management/saved-objects/.
 func (d Dashboards) Compare(ctx context.Context, lines [][]byte) ([]SavedObject, error) {
 	type name struct {
@@ -99,8 +100,8 @@ func (d Dashboards) Compare(ctx context.Context, lines [][]byte) ([]SavedObject,
 	return objects, nil
 }
 
-// objectChanges lists what is different between a saved object as Dashboards has it
-// and as it is to be.
+// objectChanges returns the differences between a saved object in Dashboards and the
+// wanted one.
 func objectChanges(was, is map[string]any) ([]string, error) {
 	failure, failed := was["error"].(map[string]any)
 	switch {
@@ -109,7 +110,7 @@ func objectChanges(was, is map[string]any) ([]string, error) {
 	case failed:
 		return nil, fmt.Errorf("read a saved object: OpenSearch Dashboards answers %v: %v", failure["statusCode"], failure["message"])
 	case was == nil:
-		return nil, errors.New("read a saved object: OpenSearch Dashboards says nothing of it")
+		return nil, errors.New("read a saved object: OpenSearch Dashboards did not return it")
 	}
 	changes := changed("", compared(was), compared(is), false)
 	slices.Sort(changes)
@@ -118,9 +119,9 @@ func objectChanges(was, is map[string]any) ([]string, error) {
 
 const indexPattern = "index-pattern"
 
-// keepAdded takes over what people have added to an index pattern, as an import
-// replaces the whole of it: scripted fields, formats of other fields, filters, and
-// how often each field was used.
+// keepAdded copies people's additions to an index pattern to the new one, because an
+// import replaces all of it: scripted fields, formats of other fields, filters, and how
+// often each field was used.
 func keepAdded(was, is map[string]any) {
 	before, _ := was["attributes"].(map[string]any)
 	after, _ := is["attributes"].(map[string]any)
@@ -153,21 +154,21 @@ func keepAdded(was, is map[string]any) {
 	}
 }
 
-// within decodes JSON within a saved object, and tells whether that could be done.
+// within decodes JSON in a string of a saved object, and reports whether it could.
 func within(v, into any) bool {
 	s, _ := v.(string)
 	return json.Unmarshal([]byte(s), into) == nil
 }
 
-// compared is what counts of a saved object, and can be compared: JSON within JSON
-// is read, and what has no order is by name.
+// compared returns the parts of a saved object that are compared. JSON in strings is
+// decoded, and unordered lists are converted to maps by name.
 func compared(object map[string]any) map[string]any {
 	attributes, _ := unfolded(object["attributes"]).(map[string]any)
 	if fields, ok := attributes["fields"].([]any); ok && object["type"] == indexPattern {
 		named := byName(fields)
 		for _, field := range named {
 			if field, ok := field.(map[string]any); ok {
-				delete(field, "count") // of its uses in Discover
+				delete(field, "count") // number of uses in Discover
 			}
 		}
 		attributes["fields"] = named
@@ -186,7 +187,8 @@ func byName(list []any) map[string]any {
 	return named
 }
 
-// unfolded is a value whose texts that are objects or lists in JSON are these.
+// unfolded returns a value in which strings with JSON objects or lists are replaced by
+// these.
 func unfolded(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -206,8 +208,8 @@ func unfolded(v any) any {
 	return v
 }
 
-// Import writes those of the objects that have changes, over what is there. Each of
-// them that was not taken has its error.
+// Import writes the objects that have changes, and replaces existing ones. It sets Err of
+// each object that was not accepted.
 func (d Dashboards) Import(ctx context.Context, objects []SavedObject) error {
 	var lines [][]byte
 	for _, o := range objects {
@@ -220,7 +222,7 @@ func (d Dashboards) Import(ctx context.Context, objects []SavedObject) error {
 	}
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	file, err := form.CreateFormFile("file", "logsluice.ndjson") // another extension is refused
+	file, err := form.CreateFormFile("file", "logsluice.ndjson") // other extensions are refused
 	if err == nil {
 		_, err = file.Write(bytes.Join(lines, []byte("\n")))
 	}
@@ -244,9 +246,10 @@ func (d Dashboards) Import(ctx context.Context, objects []SavedObject) error {
 	return d.blame(ctx, objects, answer.Errors)
 }
 
-// blame gives those objects an error that an import with errors has not written. Of
-// some errors it says that it wrote the rest and has not, so it is looked at.
-// See createSavedObjects in OpenSearch-Dashboards' src/core/server/saved_objects/import.
+// blame sets the error of the objects that a failed import did not write. After some
+// errors Dashboards reports that it wrote the others although it did not, so they are
+// compared again. See createSavedObjects in OpenSearch-Dashboards'
+// src/core/server/saved_objects/import.
 func (d Dashboards) blame(ctx context.Context, objects []SavedObject, failures []importError) error {
 	lines := make([][]byte, len(objects))
 	for i, o := range objects {
@@ -263,7 +266,7 @@ func (d Dashboards) blame(ctx context.Context, objects []SavedObject, failures [
 		case own >= 0:
 			o.Err = failures[own].error()
 		case len(after[i].Changes) > 0 || after[i].Err != nil:
-			o.Err = errors.New("import the saved objects: it was left out, as others were refused")
+			o.Err = errors.New("import the saved objects: it was left out because others were refused")
 		}
 	}
 	return nil
@@ -285,22 +288,22 @@ func (e importError) error() error {
 		text += ": " + e.Error.Message
 	}
 	for _, r := range e.Error.References {
-		text += ": there is no " + r.Type + " " + r.ID
+		text += ": " + r.Type + " " + r.ID + " does not exist"
 	}
 	return errors.New("import the saved object: OpenSearch Dashboards answers " + text)
 }
 
-// send adds what Dashboards asks of each request.
+// send sends a request with the headers that Dashboards requires.
 func (d Dashboards) send(doing string, req *http.Request, contentType string, answer any) error {
 	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("osd-xsrf", "true") // against requests that a web page makes: refused without
+	req.Header.Set("osd-xsrf", "true") // required as protection against cross-site requests
 	if d.Tenant != "" {
 		req.Header.Set("securitytenant", d.Tenant)
 	}
 	err := exchange(d.Client, doing, req, answer)
 	var refused *AnswerError
 	if errors.As(err, &refused) {
-		refused.who = "OpenSearch Dashboards"
+		refused.server = "OpenSearch Dashboards"
 	}
 	return err
 }

@@ -9,8 +9,8 @@ import (
 	"logsluice/internal/fakedomain"
 )
 
-// Dashboards says of some imports that it wrote what it did not: each object that is
-// not there has an error, its own where it has one.
+// After some imports Dashboards reports that it wrote objects although it did not. Each
+// object that does not exist has an error, its own if possible.
 func TestImport_Failure(t *testing.T) {
 	fake := &fakedomain.Dashboards{}
 	server := httptest.NewServer(fake)
@@ -53,11 +53,11 @@ func TestImport_Failure(t *testing.T) {
 		lost    = `{"type":"search","id":"c","attributes":{"title":"c"},"references":[{"name":"i","type":"index-pattern","id":"d"}]}`
 		unknown = `{"type":"drawing","id":"e","attributes":{},"references":[]}`
 	)
-	f("a reference to nothing", []string{"left out, as others were refused", "nswers missing_references: there is no index-pattern d"}, pattern, lost)
-	f("a type that is not known", []string{"none", "Unsupported saved object type"}, pattern, unknown)
-	f("all well", []string{"none", "none"}, pattern, search)
+	f("a reference to a missing object", []string{"left out because others were refused", "nswers missing_references: index-pattern d does not exist"}, pattern, lost)
+	f("an unsupported type", []string{"none", "Unsupported saved object type"}, pattern, unknown)
+	f("all imported", []string{"none", "none"}, pattern, search)
 	fake.Edit("search:b", func(o map[string]any) { o["references"] = []any{} })
-	f("a reference that is gone", []string{"none", "none"}, pattern, search)
+	f("a removed reference", []string{"none", "none"}, pattern, search)
 	fake.Edit("search:b", func(o map[string]any) {
 		if references := o["references"].([]any); len(references) != 1 {
 			t.Errorf("references: %v", references)

@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// What doctor does with its scratch index: it reads and deletes. It writes by Bulk.
+// Operations of doctor on its scratch index: reading and deleting. Bulk writes to it.
 
-// MayDelete reports whether indices of a name may be deleted. There must be none: it is
-// found out by what a deletion is refused for.
+// MayDelete reports whether the user may delete indices with a name. No such index may
+// exist: the error of deleting it shows the permission.
 func MayDelete(ctx context.Context, client Client, index string) (bool, error) {
 	err := DeleteIndex(ctx, client, index)
 	switch {
@@ -25,7 +25,7 @@ func DeleteIndex(ctx context.Context, client Client, index string) error {
 	return call(ctx, client, "delete index "+index, http.MethodDelete, "/"+index, nil, nil)
 }
 
-// HasDocument reports whether a document is there, without waiting for a refresh.
+// HasDocument reports whether a document exists, without waiting for a refresh.
 func HasDocument(ctx context.Context, client Client, index, id string) (bool, error) {
 	err := call(ctx, client, "read document "+id+" of "+index, http.MethodGet, "/"+index+"/_doc/"+id, nil, nil)
 	if HasStatus(err, http.StatusNotFound) {

@@ -9,8 +9,7 @@ import (
 
 // Searches.
 
-// Search sends a search of an index, whose errors begin with doing, and decodes the
-// answer.
+// Search searches an index and decodes the response. doing begins the text of errors.
 // See https://docs.opensearch.org/latest/api-reference/search-apis/search/.
 func Search(ctx context.Context, client Client, doing, index string, body, answer any) error {
 	text, err := json.Marshal(body)

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Server is what a domain says of itself.
+// Server describes the server of a domain.
 type Server struct {
 	// Distribution is opensearch or elasticsearch.
 	Distribution, Version string
-	// Date is the clock of who answered, to the second; zero if it does not tell.
+	// Date is the server's clock in seconds, or zero if it was not returned.
 	Date time.Time
 }
 
-// ErrOtherServer tells that something answers that is no OpenSearch.
-var ErrOtherServer = errors.New("what answers is no OpenSearch")
+// ErrOtherServer is returned when another program than OpenSearch responds.
+var ErrOtherServer = errors.New("the server is not OpenSearch")
 
-// Describe asks a domain what it is. Serverless has no answer to that.
+// Describe returns a domain's description of itself. Serverless does not have one.
 func Describe(ctx context.Context, client Client) (Server, error) {
 	const doing = "ask for the version"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
@@ -31,7 +31,7 @@ func Describe(ctx context.Context, client Client) (Server, error) {
 		return Server{}, fmt.Errorf(doing+": %w", err)
 	}
 	defer resp.Body.Close()
-	s := Server{Distribution: "elasticsearch"} // which does not say so
+	s := Server{Distribution: "elasticsearch"} // which does not report a distribution
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		s.Date = date
 	}

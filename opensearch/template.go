@@ -9,24 +9,23 @@ import (
 	"time"
 )
 
-// Template is a composable index template that is to be on a domain.
+// Template is a composable index template to be installed on a domain.
 // See https://docs.opensearch.org/latest/im-plugin/index-templates/.
 type Template struct {
 	Name string
-	// Bodies are as for PUT _index_template/NAME. One of them is to be in place, the best
-	// first: a server that lacks a field type or a codec takes one of the others. Settings
-	// are spelled as OpenSearch returns them (nested, values as strings), so that an
-	// installed template can be compared.
+	// Bodies are alternatives for PUT _index_template/NAME, the best first. A server that
+	// lacks a field type or a codec accepts a later one. Settings are written as
+	// OpenSearch returns them (nested, values as strings), so that an installed template
+	// can be compared.
 	Bodies [][]byte
-	// Indices returns the indices that are written to at a time, which get the fields that
-	// they lack and the template has; nil for none.
+	// Indices returns the indices that receive documents at a time. Missing fields of the
+	// template are added to them. It may be nil.
 	Indices func(time.Time) []string
 }
 
-// EnsureTemplate installs an index template if OpenSearch does not have it exactly so. A
-// body that the server refuses is followed by the next. It returns the body that is in
-// place and what was changed for it. A template of a later version counts as being in
-// place.
+// EnsureTemplate installs an index template unless OpenSearch has one of its bodies. If
+// the server refuses a body, the next one is tried. It returns the body in use and what
+// was changed. A template with a later version is left in place.
 func EnsureTemplate(ctx context.Context, client Client, t Template) (body []byte, changes []string, err error) {
 	found, err := template(ctx, client, t.Name)
 	if err != nil {
@@ -48,12 +47,12 @@ func EnsureTemplate(ctx context.Context, client Client, t Template) (body []byte
 			return nil, nil, err
 		}
 	}
-	return nil, nil, refusals[len(refusals)-1] // which asks for the least
+	return nil, nil, refusals[len(refusals)-1] // of the body with the fewest requirements
 }
 
-// TemplateChanges lists what would have to change for OpenSearch to have one of the
-// bodies of an index template just so: for that which is nearest to what it has, and
-// nothing if it has one. A template that is not there is Installed.
+// TemplateChanges returns what must change for OpenSearch to have exactly one of the
+// bodies of an index template: the changes for the nearest body, or nothing. If no
+// template exists, the change is Installed.
 func TemplateChanges(ctx context.Context, client Client, t Template) ([]string, error) {
 	found, err := template(ctx, client, t.Name)
 	if err != nil {
@@ -88,7 +87,7 @@ func CheckTemplates(ctx context.Context, client Client, templates ...Template) e
 
 func templatePath(name string) string { return "/_index_template/" + name }
 
-// template is an index template as OpenSearch has it, nil if it has none.
+// template returns an index template from OpenSearch, or nil if it does not exist.
 func template(ctx context.Context, client Client, name string) (map[string]any, error) {
 	var found struct {
 		Templates []struct {
@@ -105,9 +104,9 @@ func template(ctx context.Context, client Client, name string) (map[string]any, 
 	return found.Templates[0].Template, nil
 }
 
-// differences lists what would have to change for the members of a template to be
-// as wanted; a server may add members of its own. One of a later version stays: a
-// worker of the earlier one that starts while they are replaced must not undo it.
+// differences returns what must change for the members of a template to be as wanted; a
+// server may add other members. A template with a later version is left alone: while
+// workers are replaced, one of the earlier version that starts must not undo it.
 func differences(wanted []byte, found map[string]any) ([]string, error) {
 	var members map[string]any
 	if err := json.Unmarshal(wanted, &members); err != nil {

@@ -30,11 +30,11 @@ func TestEnsureTemplate(t *testing.T) {
 	f("another", other, true)
 	f("another again", other, false)
 	f("back", body, true)
-	// A hand that changed it is seen too.
+	// A manual change is detected too.
 	if err := inspect.Ask(t.Context(), client, http.MethodPut, "/_index_template/"+name, string(other), nil); err != nil {
 		t.Fatal(err)
 	}
-	f("after a change by hand", body, true)
+	f("after a manual change", body, true)
 	version := func(n string) []byte { return append([]byte(`{"version":`+n+`,`), body[1:]...) }
 	f("version 2", version("2"), true)
 	f("version 2 again", version("2"), false)
@@ -42,7 +42,7 @@ func TestEnsureTemplate(t *testing.T) {
 	f("version 3", version("3"), true)
 }
 
-// Of several bodies the one that is nearest to what there is tells what would change.
+// TemplateChanges returns the changes for the body nearest to the installed template.
 func TestTemplateChanges(t *testing.T) {
 	client := localtest.Client(t)
 	name := localtest.Prefix(t, client)
@@ -70,6 +70,6 @@ func TestEnsureTemplate_Failure(t *testing.T) {
 	prefix := localtest.Prefix(t, client)
 	template := opensearch.Template{Name: prefix, Bodies: [][]byte{[]byte(`{"index_patterns":["` + prefix + `"],"nonsense":1}`)}}
 	if _, _, err := opensearch.EnsureTemplate(t.Context(), client, template); err == nil || !strings.Contains(err.Error(), "nonsense") {
-		t.Errorf("want what OpenSearch says, got %v", err)
+		t.Errorf("want OpenSearch's reason, got %v", err)
 	}
 }

@@ -5,22 +5,24 @@ import (
 	"math/bits"
 )
 
-// String literals are scanned 64 bytes at a time, as long as they have ASCII and short
-// escapes only.
+// String literals are scanned 64 bytes at a time while they contain only ASCII and short
+// escapes. This replaces a loop over single bytes, as in slowly of block_test.go.
+// TestOrdinary proves that both give the same result; BenchmarkDecode measures the
+// decoder.
 
-// Bytes are looked at by eights, as the bytes of a number.
+// Eight bytes are processed at a time, as one number.
 const (
-	each = 0x0101010101010101 // times a byte: that byte in all eight
+	each = 0x0101010101010101 // multiplied by a byte: that byte eight times
 	high = 0x80 * each
 )
 
-// blockSize is how many bytes ordinary looks at, in bits of a number.
+// blockSize is how many bytes ordinary processes, one per bit of a number.
 const blockSize = 64
 
-// ordinary counts the bytes that a block of a string literal begins with and that
-// are printable ASCII or canonical escapes of two bytes, as nearly all are in
-// logs that are JSON. It branches little, as quotes stand in these at every few
-// bytes. At other bytes than ASCII or control characters it says nothing: -1.
+// ordinary returns how many bytes at the start of a block of a string literal are
+// printable ASCII or canonical escapes of two bytes, as nearly all are in logs that are
+// JSON. It has few branches, because such logs have quotes every few bytes. If the block
+// contains control characters or bytes outside ASCII, it returns -1.
 func ordinary(block *[blockSize]byte) int {
 	var quotes, backslashes, odd uint64
 	for at := 0; at < blockSize; at += 8 {
@@ -32,9 +34,9 @@ func ordinary(block *[blockSize]byte) int {
 	if odd&high != 0 {
 		return -1
 	}
-	// Of a run of backslashes, each second one is escaped by the one before: the
-	// borrow of a subtraction finds out which, for runs that begin at even and at
-	// odd places alike, as simdjson does it.
+	// In a run of backslashes, every second one is escaped by the one before. The borrow
+	// of a subtraction determines which, for runs that begin at even and at odd
+	// positions, as in simdjson.
 	const oddPlaces = 0xaaaaaaaaaaaaaaaa
 	pairs := ((backslashes<<1 | oddPlaces) - backslashes) ^ oddPlaces
 	escapes, escaped := pairs&backslashes, pairs^backslashes
@@ -47,11 +49,11 @@ func ordinary(block *[blockSize]byte) int {
 	return bits.TrailingZeros64(end)
 }
 
-// zeros has bit i set where byte i of eight below 0x80 is 0.
+// zeros returns a number whose bit i is set if byte i of eight bytes below 0x80 is 0.
 func zeros(x uint64) uint64 {
 	return (high - x) & high >> 7 * 0x0102040810204080 >> 56
 }
 
-// shortEscape marks what may follow the backslash of a canonical escape of two
-// bytes.
+// shortEscape contains the bytes that can follow the backslash of a canonical escape of
+// two bytes.
 var shortEscape = [256]bool{'"': true, '\\': true, 'n': true, 't': true, 'r': true, 'b': true, 'f': true}

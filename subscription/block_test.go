@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// slowly is what ordinary does, a byte at a time.
+// slowly does the same as ordinary, one byte at a time.
 func slowly(block *[blockSize]byte) int {
 	for _, c := range block {
 		if c < ' ' || c >= 0x80 {

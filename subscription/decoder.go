@@ -9,8 +9,8 @@ import (
 	"logsluice/internal/inflate"
 )
 
-// Decoder, which inflates a record (gzip members, back to back and nested) and passes on
-// each envelope in it.
+// Decoder inflates a record (gzip members, concatenated and nested) and visits each
+// envelope in it.
 
 // Stages at which decoding fails.
 const (
@@ -18,14 +18,15 @@ const (
 	stageParse   = "parse"
 )
 
-// Error is what is wrong with a part of the input.
+// Error is a problem in a part of the input.
 type Error struct {
 	// Stage is "inflate" or "parse".
 	Stage string
-	// Member names the gzip member, counted from 1, with the members it is in
-	// before it: "2" or "1.3"; "" in plain input.
+	// Member is the number of the gzip member, counted from 1, preceded by those of the
+	// members that contain it: "2" or "1.3". It is "" in plain input.
 	Member string
-	// Offset is where, in bytes of the input or of what its member inflates to.
+	// Offset is the position in bytes, in the input or in the inflated data of the
+	// member.
 	Offset int
 	Err    error
 }
@@ -39,79 +40,77 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// maxGzip bounds gzip within gzip: the archive has two levels.
+// maxGzip limits the nesting of gzip: the archive has two levels.
 const maxGzip = 4
 
-// maxErrors keeps hostile input from filling the memory with complaints. The
-// last one, that a bound is reached, comes on top.
+// maxErrors limits the errors, so that hostile input does not fill the memory with them.
+// The final error that a limit was exceeded is not counted.
 const maxErrors = 20
 
-// Work, beside what is inflated, is counted in bytes of text that could be read
-// in its time. Damaged input is tried again at each place where a gzip member may
-// begin, and gzip can inflate to gzip that inflates to nothing.
+// Work other than inflating is counted in bytes of text that can be read in the same
+// time. Damaged input is retried at each place where a gzip member may start, and gzip
+// can contain gzip members that are empty.
 const (
-	gzipWork  = 16  // of a compressed byte: each few can be a block with tables of its own
-	wrongWork = 256 // of a JSON object that is no envelope, whatever its size
+	gzipWork    = 16  // per compressed byte: every few bytes can be a block with its own tables
+	invalidWork = 256 // per JSON object that is not an envelope, whatever its size
 )
 
-// large is the size in bytes from which a buffer is taken with leave only.
+// large is the size in bytes from which a buffer needs permission.
 const large = 16 << 20
 
-// maxKept bounds the bytes of a buffer that is kept for the next record.
+// maxKept limits the bytes of a buffer that is reused for the next record.
 const maxKept = 4 << 20
 
-// Decoder decodes subscription records. It keeps its buffers between calls,
-// unless they are unusually large, and is not safe for concurrent use.
+// Decoder decodes subscription records. It keeps its buffers between calls, unless they
+// are unusually large, and is not safe for concurrent use.
 type Decoder struct {
-	// BeforeLarge is called, if it is set, before the decoder takes more than 16 MiB
-	// for what a record inflates to, or for what of it has to be rewritten. Its error
-	// ends the decoding.
+	// BeforeLarge is called, if it is set, before the decoder allocates more than 16 MiB
+	// for inflated data or rewritten strings. If it returns an error, decoding ends.
 	BeforeLarge func() error
 
-	maxInflated int
-	window      int  // events in one visit
-	left        int  // bytes that may still be inflated
-	work        int  // that may still be done on gzip and on what is no envelope
-	ended       bool // left or work is used up, or there is no leave for more memory
-	leave       bool // for large buffers
-	gzip        inflate.Decoder
-	buffers     [maxGzip][]byte // one for each level
-	scanner     scanner
-	current     Envelope
-	identities  identities
-	visit       func(*Envelope)
-	controls    int
-	errs        []error
+	maxInflated  int
+	window       int  // maximum events per visit
+	left         int  // bytes that may still be inflated
+	work         int  // work that may still be done on gzip and on JSON that is not an envelope
+	ended        bool // left or work is used up, or BeforeLarge failed
+	largeAllowed bool // BeforeLarge succeeded
+	gzip         inflate.Decoder
+	buffers      [maxGzip][]byte // one per level
+	scanner      scanner
+	current      Envelope
+	identities   identities
+	visit        func(*Envelope)
+	controls     int
+	errs         []error
 }
 
-// NewDecoder makes a decoder that inflates at most maxInflated bytes for one
-// input, all levels of gzip together. Whatever the input, its memory is at most a
-// small multiple of that, and its time grows with that and the input's size only.
+// NewDecoder returns a decoder that inflates at most maxInflated bytes of one input,
+// including all levels of gzip. For any input, its memory is at most a small multiple of
+// maxInflated, and its time is proportional to maxInflated and the size of the input.
 func NewDecoder(maxInflated int) *Decoder {
 	d := &Decoder{maxInflated: maxInflated, window: maxWindow, scanner: scanner{maxRewritten: maxInflated}}
-	d.scanner.mayTake, d.gzip.Grow = d.mayTake, d.mayTake
+	d.scanner.allowLarge, d.gzip.Grow = d.allowLarge, d.allowLarge
 	return d
 }
 
-// Decode finds the envelopes in a record, in several records back to back, or
-// in an object of the archive: gzip members, gzip of these, or plain JSON,
-// back to back. It calls visit for each DATA_MESSAGE, several times for one with
-// more than 10,000 events, and counts the CONTROL_MESSAGEs. What is bad is left
-// out: the error joins an *Error for each bad stretch, and the good around it is
-// still visited. An envelope with a key twice is visited with the last value, and the
-// values before are left out.
+// Decode finds the envelopes in one or several concatenated records or in an object of
+// the archive: gzip members, gzip of these, or plain JSON. It calls visit for each
+// DATA_MESSAGE, several times if it has more than 10,000 events, and returns the number
+// of CONTROL_MESSAGEs. Invalid parts are left out: the error joins an *Error for each of
+// them, and valid parts around them are still visited. If an envelope has a key twice,
+// only the last value is visited.
 func (d *Decoder) Decode(data []byte, visit func(*Envelope)) (controls int, err error) {
 	d.left, d.work = d.maxInflated, 4*d.maxInflated+2*gzipWork*len(data)
-	d.ended, d.leave = false, false
+	d.ended, d.largeAllowed = false, false
 	d.visit, d.controls, d.errs = visit, 0, nil
 	d.input(data, "", 0)
 	controls, err = d.controls, errors.Join(d.errs...)
-	d.letGo()
+	d.releaseBuffers()
 	return controls, err
 }
 
-// letGo forgets the input, and buffers that are unusually large.
-func (d *Decoder) letGo() {
+// releaseBuffers drops references to the input, and unusually large buffers.
+func (d *Decoder) releaseBuffers() {
 	d.visit, d.scanner.data, d.identities.seen = nil, nil, nil
 	d.current.reset()
 	for i, buf := range d.buffers {
@@ -129,14 +128,14 @@ func (d *Decoder) fail(stage, member string, offset int, err error) {
 
 var magic = []byte{0x1f, 0x8b, 0x08}
 
-// input decodes what stands back to back in data, which is the input itself or
-// what a gzip member of it inflates to.
+// input decodes concatenated members and envelopes in data, which is the input or the
+// inflated data of a gzip member.
 func (d *Decoder) input(data []byte, parent string, level int) {
 	if len(bytes.Trim(data, " \t\r\n")) == 0 {
-		d.fail(stageParse, parent, 0, errors.New("there is nothing in it"))
+		d.fail(stageParse, parent, 0, errors.New("the data is empty"))
 		return
 	}
-	searching := false // for the next good member after a bad stretch
+	searching := false // for the next valid member after an invalid part
 	for pos, members := 0, 0; pos < len(data); {
 		stage, name, at := stageParse, parent, pos
 		var n int
@@ -172,19 +171,19 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 	}
 }
 
-// errBound ends decoding: what follows would go beyond the bound as well.
+// errBound ends decoding: what follows would exceed the limit as well.
 var errBound = errors.New("MAX_INFLATED_BYTES")
 
-// spend counts work, and tells when there was too much of it.
+// spend counts work and returns an error if there was too much.
 func (d *Decoder) spend(work int) error {
 	if d.work -= work; d.work < 0 {
-		return fmt.Errorf("there is so much gzip, or so much that is no envelope, that the rest is left out: raise %w if it is no attack", errBound)
+		return fmt.Errorf("too much gzip, or too much JSON that is not an envelope, so the rest is left out: raise %w unless it is an attack", errBound)
 	}
 	return nil
 }
 
-// member inflates the gzip member (RFC 1952) that data begins with, decodes
-// what is in it, and returns its length.
+// member inflates the gzip member (RFC 1952) at the start of data, decodes its contents,
+// and returns its length.
 func (d *Decoder) member(data []byte, name string, level int) (n int, err error) {
 	if level == maxGzip {
 		return 0, fmt.Errorf("gzip within gzip more than %d deep", maxGzip)
@@ -193,14 +192,14 @@ func (d *Decoder) member(data []byte, name string, level int) (n int, err error)
 	d.buffers[level] = out
 	d.left -= len(out)
 	if errors.Is(err, inflate.ErrTooLong) {
-		return 0, fmt.Errorf("it inflates to more than %d bytes: raise %w if it is no attack", d.maxInflated, errBound)
+		return 0, fmt.Errorf("it inflates to more than %d bytes: raise %w unless it is an attack", d.maxInflated, errBound)
 	}
 	if err := d.spend(gzipWork * n); err != nil {
 		return 0, err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		// Envelopes that are whole are good. That the last one is not is what
-		// the error says, here or before, but not that a bound is reached.
+		// Complete envelopes are valid. The error, here or before, already reports that
+		// the last one is incomplete, but not that a limit was exceeded.
 		errs := d.errs
 		if d.input(out, name, level+1); !d.ended {
 			d.errs = errs
@@ -220,18 +219,18 @@ func readable(err error) error {
 	return err
 }
 
-// mayTake asks for leave before the first memory that is large.
-func (d *Decoder) mayTake(room int) error {
-	if room <= large || d.leave || d.BeforeLarge == nil {
+// allowLarge calls BeforeLarge before the first large allocation.
+func (d *Decoder) allowLarge(room int) error {
+	if room <= large || d.largeAllowed || d.BeforeLarge == nil {
 		return nil
 	}
 	err := d.BeforeLarge()
-	d.leave, d.ended = err == nil, err != nil
+	d.largeAllowed, d.ended = err == nil, err != nil
 	return err
 }
 
-// text decodes envelopes back to back, up to the end or a gzip member, and
-// returns how much it has read.
+// text decodes concatenated envelopes up to the end or a gzip member, and returns how
+// many bytes it has read.
 func (d *Decoder) text(data []byte, parent string, at int) (n int, err error) {
 	s := &d.scanner
 	s.data, s.pos = data, 0
@@ -243,7 +242,7 @@ func (d *Decoder) text(data []byte, parent string, at int) (n int, err error) {
 		switch err := d.envelope(); {
 		case errors.Is(err, errShape):
 			d.fail(stageParse, parent, at+start, err)
-			if err := d.spend(wrongWork); err != nil {
+			if err := d.spend(invalidWork); err != nil {
 				return s.pos, err
 			}
 		case err != nil:
@@ -255,8 +254,8 @@ func (d *Decoder) text(data []byte, parent string, at int) (n int, err error) {
 				return s.pos, err
 			}
 		}
-		if d.current.twice != "" {
-			d.fail(stageParse, parent, at+start, errTwice(d.current.twice))
+		if d.current.duplicate != "" {
+			d.fail(stageParse, parent, at+start, errDuplicateKey(d.current.duplicate))
 		}
 	}
 	return s.pos, nil

@@ -13,7 +13,7 @@ import (
 	"weak"
 )
 
-// zip compresses texts into gzip members back to back.
+// zip compresses texts into concatenated gzip members.
 func zip(texts ...string) []byte {
 	var out bytes.Buffer
 	for _, text := range texts {
@@ -24,7 +24,7 @@ func zip(texts ...string) []byte {
 	return out.Bytes()
 }
 
-// found decodes and lists the messages, the number of control messages and the error.
+// found returns the decoded messages, the number of control messages and the error.
 func found(data []byte, bound int) (messages []string, controls int, err error) {
 	controls, err = NewDecoder(bound).Decode(data, func(e *Envelope) {
 		for _, ev := range e.Events {
@@ -36,7 +36,7 @@ func found(data []byte, bound int) (messages []string, controls int, err error) 
 
 const bound = 1 << 20
 
-// one is an envelope with one event.
+// one returns an envelope with one event.
 func one(message string) string {
 	return fmt.Sprintf(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":["f"],"logEvents":[{"id":"%056d","timestamp":1,"message":%q}]}`, len(message), message)
 }
@@ -89,14 +89,14 @@ func TestDecode_Failure(t *testing.T) {
 		}
 		for i := range errs {
 			if !strings.Contains(lines[i], errs[i]) {
-				t.Errorf("%s: error %q does not say %q", name, lines[i], errs[i])
+				t.Errorf("%s: error %q does not contain %q", name, lines[i], errs[i])
 			}
 		}
 	}
 	a, b, c := good("a"), good("b"), good("c")
-	f("nothing", nil, "", "byte 0: there is nothing in it")
-	f("white space", []byte(" \n"), "", "byte 0: there is nothing in it")
-	f("gzip of nothing", zip(""), "", "gzip member 1, byte 0: there is nothing in it")
+	f("nothing", nil, "", "byte 0: the data is empty")
+	f("white space", []byte(" \n"), "", "byte 0: the data is empty")
+	f("gzip of nothing", zip(""), "", "gzip member 1, byte 0: the data is empty")
 	f("neither", []byte("hello"), "", "byte 0: this is neither gzip nor a JSON object")
 	f("gzip of neither", zip("hello"), "", "gzip member 1, byte 0: this is neither")
 	f("an array", []byte("[]"), "", "neither")
@@ -118,13 +118,13 @@ func TestDecode_Failure(t *testing.T) {
 	f("five deep", zip(string(zip(string(zip(string(zip(string(a)))))))), "", "more than 4 deep")
 	f("envelope cut", []byte(one("a")+one("b")[:100]), "a", fmt.Sprintf("byte %d: the text ends early", len(one("a"))+100))
 	f("envelope cut in a member", zip(one("a")[:100], one("b")), "b", "gzip member 1, byte 100: the text ends early")
-	f("envelope cut in what is passed over", zip(`{"x":[[`, one("b")), "b", "the text ends early")
+	f("envelope cut in a skipped value", zip(`{"x":[[`, one("b")), "b", "the text ends early")
 	f("syntax", []byte(one("a")+`{"messageType" "x"}`+one("b")), "a", fmt.Sprintf("byte %d: expected a colon", len(one("a"))+len(`{"messageType" `)))
 	f("trailing comma", []byte(`{"messageType":"DATA_MESSAGE","logEvents":[],}`), "", "expected a string")
 	f("another shape", []byte(one("a")+`{"foo":[1,2,{"x":null}]}`+one("b")), "a b", fmt.Sprintf("byte %d: not a subscription envelope: it has no messageType", len(one("a"))))
 	f("unknown type", []byte(`{"messageType":"OTHER","logEvents":[]}`), "", `messageType is "OTHER"`)
-	f("no events", []byte(`{"messageType":"DATA_MESSAGE"}`), "", "no array logEvents")
-	f("events of another type", []byte(`{"messageType":"DATA_MESSAGE","logEvents":{"a":1}}`), "", "no array logEvents")
+	f("no events", []byte(`{"messageType":"DATA_MESSAGE"}`), "", "no logEvents array")
+	f("events of another type", []byte(`{"messageType":"DATA_MESSAGE","logEvents":{"a":1}}`), "", "no logEvents array")
 	f("group of another type", []byte(`{"messageType":"DATA_MESSAGE","logGroup":7,"logEvents":[]}`), "", "logGroup is not a string")
 	f("bad escape", []byte(`{"messageType":"\x"}`), "", "expected an escape sequence")
 	f("bad number", []byte(`{"x":01}`), "", "expected a comma")
@@ -133,7 +133,7 @@ func TestDecode_Failure(t *testing.T) {
 	f("too deep", []byte(`{"x":`+strings.Repeat("[", 20_000)), "", "nested more than 10000 deep")
 }
 
-func TestErrorTellsStage(t *testing.T) {
+func TestErrorStage(t *testing.T) {
 	f := func(data []byte, stage string) {
 		t.Helper()
 		var e *Error
@@ -146,15 +146,15 @@ func TestErrorTellsStage(t *testing.T) {
 	f([]byte("x"), "parse")
 }
 
-// What a record inflates to is bounded, whatever its trailer says, and so is
-// the memory it takes.
+// The inflated size of a record is limited, whatever its trailer contains, and so is its
+// memory.
 func TestInflationBound(t *testing.T) {
 	f := func(name string, data []byte) {
 		t.Helper()
 		var messages []string
 		var err error
 		size := allocated(func() { messages, _, err = found(data, bound) })
-		// Nothing is tried after the bound, on no level.
+		// Nothing is decoded after the limit, at any level.
 		lines := strings.Split(fmt.Sprint(err), "\n")
 		if len(messages) > 0 || len(lines) > maxErrors+1 || strings.Count(fmt.Sprint(err), "MAX_INFLATED_BYTES") != 1 {
 			t.Errorf("%s: %q, %d errors, %q", name, messages, len(lines), lines)
@@ -173,21 +173,21 @@ func TestInflationBound(t *testing.T) {
 	f("nested, and cut off", cut[:len(cut)-10])
 	f("nested, and more", zip(string(bomb), one("a")))
 	f("gzip of nothing, and more", zip(strings.Repeat(string(zip("")), bound/len(zip(""))), one("a")))
-	// The bound is for all of an input.
+	// The limit applies to the whole input.
 	text := one(strings.Repeat("a", bound/3))
 	if messages, _, err := found(zip(text, text, text), bound); err == nil || len(messages) != 2 {
 		t.Errorf("%d messages, %v", len(messages), err)
 	}
 	exact := one("a")
 	if _, _, err := found(zip(exact), len(exact)); err != nil {
-		t.Errorf("at the bound: %v", err)
+		t.Errorf("at the limit: %v", err)
 	}
 	if _, _, err := found(zip(exact), len(exact)-1); err == nil {
-		t.Error("beyond the bound: no error")
+		t.Error("above the limit: no error")
 	}
 }
 
-// allocated is how many bytes f allocates.
+// allocated returns how many bytes f allocates.
 func allocated(f func()) int {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -220,7 +220,7 @@ func TestAllocations(t *testing.T) {
 	f(20, 20*4<<10)
 }
 
-// The buffer of a usual record is made once, in the size it needs.
+// The buffer of a typical record is allocated once, with the necessary size.
 func TestInflationBuffer(t *testing.T) {
 	f := func(data []byte, most int) {
 		t.Helper()
@@ -237,13 +237,13 @@ func TestInflationBuffer(t *testing.T) {
 	w.Flush()
 	w.Close()
 	f(flushed.Bytes(), len(text)+256<<10)
-	// A small record takes little, whatever length it ends with: the end of one
-	// that is cut off is no length.
+	// A small record takes little memory, whatever its trailer contains: the last bytes
+	// of a truncated record are not a length.
 	f(append(zip(one("a")), 0xff, 0xff, 0xff, 0x7f), 1<<20)
 }
 
-// A decoder at rest keeps neither its last record nor what visited it.
-func TestLetGo(t *testing.T) {
+// Between calls, a decoder keeps neither its last record nor the visitor.
+func TestReleaseBuffers(t *testing.T) {
 	f := func(name string, data []byte) {
 		t.Helper()
 		visitor := new([1 << 10]byte)
@@ -272,8 +272,8 @@ func TestLetGo(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
-// A decoder asks for leave once for a record that takes much memory, and goes no
-// further without it.
+// A decoder calls BeforeLarge once for a record that takes much memory, and stops if it
+// fails.
 func TestBeforeLarge(t *testing.T) {
 	f := func(name, unit string, size int, leave error, wantAsked, wantEvents int) {
 		t.Helper()
@@ -289,12 +289,12 @@ func TestBeforeLarge(t *testing.T) {
 		}
 		_, err := d.Decode(zip(record(size), record(3*size), record(2*size)), func(e *Envelope) { events += len(e.Events) })
 		if asked != wantAsked || events != wantEvents || !errors.Is(err, leave) {
-			t.Errorf("%s: asked %d times, %d events, %v", name, asked, events, err)
+			t.Errorf("%s: called %d times, %d events, %v", name, asked, events, err)
 		}
 	}
 	f("small", "x", large/8, nil, 0, 3)
 	f("large", "x", large/2, nil, 1, 3)
-	f("no leave", "x", large/2, io.ErrClosedPipe, 1, 0)
-	f("rewritten to much", "\x01", large/12, nil, 1, 3)
-	f("no leave to rewrite", "\x01", large/12, io.ErrClosedPipe, 1, 1)
+	f("refused", "x", large/2, io.ErrClosedPipe, 1, 0)
+	f("rewritten to a large size", "\x01", large/12, nil, 1, 3)
+	f("refused before rewriting", "\x01", large/12, io.ErrClosedPipe, 1, 1)
 }

@@ -10,8 +10,8 @@ import (
 	"logsluice/internal/loggen"
 )
 
-// BenchmarkDecode decodes generated records, inflated already and as they come.
-// The bytes are those of the inflated JSON.
+// BenchmarkDecode decodes generated records, both inflated and as delivered. It reports
+// the bytes of the inflated JSON.
 func BenchmarkDecode(b *testing.B) {
 	g := loggen.New(loggen.Options{Seed: 1, Events: 20_000, Start: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Span: time.Hour})
 	var packed, plain [][]byte

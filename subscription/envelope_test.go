@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// envelopes decodes plain JSON and copies what was found.
+// envelopes decodes plain JSON and returns a copy of the result.
 func envelopes(t *testing.T, data string) []string {
 	t.Helper()
 	var list []string
@@ -29,8 +29,8 @@ func envelopes(t *testing.T, data string) []string {
 
 var id56 = strings.Repeat("1", 56)
 
-// Every JSON-equal spelling of an envelope gives the same bytes.
-func TestEnvelopeSpellings(t *testing.T) {
+// All JSON notations of an envelope give the same bytes.
+func TestEnvelopeNotations(t *testing.T) {
 	want := `"123456789012" "/ecs/\"x\"" "s/é/1" [` + id56 + ` 1544414264183 "{\"a\":\"b\"}\n/日本\u001b[0m"]`
 	f := func(data string) {
 		t.Helper()
@@ -53,7 +53,7 @@ func withEvents(events string) string {
 	return `{"messageType":"DATA_MESSAGE","logEvents":[` + events + `]}`
 }
 
-// Strings come out as valid JSON and valid UTF-8, never lost.
+// Strings become valid JSON and valid UTF-8, and are never lost.
 func TestText(t *testing.T) {
 	f := func(in, want, wantDecoded string) {
 		t.Helper()
@@ -82,7 +82,7 @@ func TestText(t *testing.T) {
 	f("\u2028\u2029", "\u2028\u2029", "\u2028\u2029")
 	long := strings.Repeat("/", 1<<17)
 	f(strings.Repeat(`\/`, len(long)), long, long)
-	// Not valid Unicode: one U+FFFD for each lone surrogate and invalid byte.
+	// Invalid Unicode: one U+FFFD for each lone surrogate and invalid byte.
 	f(`\ud83d`, "\ufffd", "\ufffd")
 	f(`\ude00`, "\ufffd", "\ufffd")
 	f(`a\ud83db`, "a\ufffdb", "a\ufffdb")
@@ -93,12 +93,12 @@ func TestText(t *testing.T) {
 	f("\xed\xa0\xbd", "\ufffd\ufffd\ufffd", "\ufffd\ufffd\ufffd")
 	f("\xe6\x97", "\ufffd\ufffd", "\ufffd\ufffd")
 	f("\ufffd", "\ufffd", "\ufffd")
-	// Raw control characters are no JSON, and no reason to lose a line.
+	// Unescaped control characters are invalid JSON, but the line is kept.
 	f("a\nb\x00c\x1bd\te", `a\nb\u0000c\u001bd\te`, "a\nb\x00c\x1bd\te")
 }
 
-// One envelope with many rewritten strings: none overwrites another.
-func TestRewrittenStringsKeepApart(t *testing.T) {
+// Many rewritten strings in one envelope do not overwrite each other.
+func TestRewrittenStringsAreSeparate(t *testing.T) {
 	var events, want []string
 	for i := range 2000 {
 		id := fmt.Sprintf("%056d", i)
@@ -111,7 +111,7 @@ func TestRewrittenStringsKeepApart(t *testing.T) {
 	}
 }
 
-// A visitor may append to a text: no other changes.
+// A visitor can append to a text without changing others.
 func TestAppendToText(t *testing.T) {
 	f := func(message string) {
 		t.Helper()
@@ -134,14 +134,14 @@ func TestAppendToText(t *testing.T) {
 	f(strings.Repeat(`\u0061`, 100))
 }
 
-// The bound on what rewritten strings take is for one envelope, and the windows
-// after its first one are counted anew.
+// The limit of rewritten strings applies per envelope, and is counted again for windows
+// after the first.
 func TestRewrittenBound(t *testing.T) {
 	d := NewDecoder(1000)
 	d.window = 2
 	f := func(events, copies int, want bool) {
 		t.Helper()
-		// Each message takes 100 bytes of 1000.
+		// Each message takes 100 of 1000 bytes.
 		data := strings.Repeat(withEvents(strings.TrimSuffix(strings.Repeat(`{"timestamp":1,"message":"ab`+strings.Repeat("\x01", 16)+`"},`, events), ",")), copies)
 		got := 0
 		_, err := d.Decode([]byte(data), func(e *Envelope) { got += len(e.Events) })
@@ -155,7 +155,8 @@ func TestRewrittenBound(t *testing.T) {
 	f(10, 5, true)
 }
 
-// What is no log event is set apart with its JSON; its neighbours are fine.
+// Elements that are not log events are rejected with their JSON; other events are
+// unaffected.
 func TestRejected(t *testing.T) {
 	f := func(raw string, reason error) {
 		t.Helper()
@@ -180,17 +181,17 @@ func TestRejected(t *testing.T) {
 	f(`{"timestamp":1.5,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":1e300,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":1e999,"message":"m"}`, errNoTimestamp)
-	// It is 1000, which strconv takes for 0.
+	// It is 1000, but strconv parses it as 0.
 	f(`{"timestamp":0.`+strings.Repeat("0", 100_000)+`1e100004,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":253402300800000,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":-62167219200001,"message":"m"}`, errNoTimestamp)
 	f(`{"timestamp":99999999999999999999999,"message":"m"}`, errNoTimestamp)
 }
 
-// Of a key that comes twice the last value counts, as in JSON, and what is left out by
-// that is reported: of an event with its JSON, of an envelope as an error.
-func TestKeyTwice(t *testing.T) {
-	const good = `{"timestamp":1,"message":"m","id":"` // and an id
+// The last value of a duplicate key counts, as in JSON. What is left out because of that
+// is reported: for an event with its JSON, for an envelope as an error.
+func TestDuplicateKey(t *testing.T) {
+	const good = `{"timestamp":1,"message":"m","id":"` // an id follows
 	f := func(data, wantEvents, wantRejected, wantErr string) {
 		t.Helper()
 		for _, window := range []int{maxWindow, 1} {
@@ -229,7 +230,7 @@ func TestKeyTwice(t *testing.T) {
 		f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+other+`,`+raw+`,`+other+`]}`,
 			`"g" 1 "m" `+wantEvent+`; "g" 1 "m" `, raw+": "+wantReason, "")
 	}
-	const more = " comes more than once in an object: the last one counts"
+	const more = " occurs more than once in an object: the last value counts"
 	id := `"` + id56 + `"`
 	element(`{"id":`+id+`,"timestamp":1,"message":"a","message":"b"}`, `"g" 1 "b" `, "message"+more)
 	element(`{"id":`+id+`,"timestamp":1,"message":7,"message":"b"}`, `"g" 1 "b" `, "message"+more)
@@ -246,7 +247,7 @@ func TestKeyTwice(t *testing.T) {
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`,7],"logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "byte 0: logEvents"+more)
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[7]}`, "", "7: "+errNoObject.Error(), "logEvents"+more)
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[]}`, "", "", "logEvents"+more)
-	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":7}`, "", "", "no array logEvents")
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":7}`, "", "", "no logEvents array")
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"f","logGroup":"g","logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "logGroup"+more)
 	f(`{"messageType":"DATA_MESSAGE","owner":"1","owner":null,"logGroup":"g","logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "owner"+more)
 	f(`{"messageType":"DATA_MESSAGE","logStream":"1","logStream":7,"logGroup":"g","logEvents":[`+event+`]}`, "", "", "logStream is not a string")
@@ -254,7 +255,7 @@ func TestKeyTwice(t *testing.T) {
 	f(`{"messageType":"DATA_MESSAGE","messageType":"CONTROL_MESSAGE","owner":"1","owner":"2","logEvents":[`+event+`]}`, "", "", "messageType"+more)
 }
 
-// idOf is the identity of the last of some events.
+// idOf returns the identity of the last event.
 func idOf(t *testing.T, origin, events string) string {
 	t.Helper()
 	id := ""
@@ -277,27 +278,27 @@ func TestIdentity(t *testing.T) {
 	}
 	const origin = `"owner":"o","logGroup":"g","logStream":"s",`
 	hashed := idOf(t, origin, event(`"0"`))
-	// What has been indexed is known again by it.
+	// Already indexed events must keep this identity.
 	if hashed != "b1bbcd38d44cbc4b83b19ecc6722c387" {
 		t.Errorf("identity %q", hashed)
 	}
-	// Whatever is not an id to be trusted, the identity is that of the event.
+	// Without a trusted id, the identity is that of the event.
 	for _, id := range []string{`0`, `1`, `"1"`, `""`, `null`, `true`, `{"a":1}`, strings.Repeat("7", 56), `"` + strings.Repeat("7", 31) + `"`, `"` + strings.Repeat("7", 129) + `"`, `"` + strings.Repeat("7", 55) + `x"`, `"` + strings.Repeat("７", 56) + `"`, `"` + strings.Repeat("7", 56) + `","id":0`} {
 		if got := idOf(t, origin, event(id)); got != hashed {
 			t.Errorf("id %s became %s, want %s", id, got, hashed)
 		}
 	}
 	if got := idOf(t, origin, `{"timestamp":5.0,"message":"\u006d"}`); got != hashed {
-		t.Error("the identity depends on the spelling")
+		t.Error("the identity depends on the notation")
 	}
-	// The second of the same event in a record is another; in another record,
-	// it is the first there.
+	// The second equal event in a record has another identity; in another record, the
+	// first has the same.
 	second := idOf(t, origin, event(`"0"`)+","+event(`"1"`))
 	if second != "824dadf2b63db399d48efcbfc10451ee" {
 		t.Errorf("identity of a second occurrence %q", second)
 	}
 	if third := idOf(t, origin, event(`"0"`)+","+event(`"1"`)+","+event(`"2"`)); third == second || third == hashed {
-		t.Error("three occurrences do not have three identities")
+		t.Error("three occurrences have fewer than three identities")
 	}
 	if got := idOf(t, origin, `{"timestamp":6,"message":"m"},`+event(`"9"`)); got != hashed {
 		t.Error("another event changes the identity")
@@ -312,11 +313,11 @@ func TestIdentity(t *testing.T) {
 		"message":   idOf(t, origin, `{"id":"0","timestamp":5,"message":"n"}`),
 	} {
 		if other, clash := seen[got]; clash {
-			t.Errorf("%s and %s have one identity", name, other)
+			t.Errorf("%s and %s have the same identity", name, other)
 		}
 		seen[got] = name
 	}
-	// The origin may come after the events.
+	// The origin can follow the events.
 	var late string
 	if _, err := NewDecoder(bound).Decode([]byte(`{"logEvents":[`+event(`"0"`)+`],"logStream":"s","logGroup":"g","owner":"o","messageType":"DATA_MESSAGE"}`),
 		func(e *Envelope) { late = string(e.Events[0].ID) }); err != nil || late != hashed {
@@ -324,8 +325,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// Equal events without ids of two envelopes in one input share an identity, as an
-// archive does not tell where a record ends; the second one says so.
+// Equal events without ids in two envelopes of one input share an identity, because the
+// archive does not show where a record ends. The second one is marked.
 func TestIdentical(t *testing.T) {
 	envelope := func(stream string, events ...string) string {
 		return `{"messageType":"DATA_MESSAGE","logStream":"` + stream + `","logEvents":[` + strings.Join(events, ",") + `]}`
@@ -359,20 +360,20 @@ func TestIdentical(t *testing.T) {
 	f(".==", envelope("s", event("0", "m")), envelope("s", event("0", "m")), envelope("s", event("0", "m")))
 	f("..", envelope("s", event("0", "m")), envelope("t", event("0", "m")))
 	f("..", envelope("s", event("0", "m")), envelope("s", event("0", "n")))
-	f("..", envelope("s", event(trusted, "m")), envelope("s", event(trusted, "m"))) // one event, and one document
-	// What is remembered is bounded, and the first are.
+	f("..", envelope("s", event(trusted, "m")), envelope("s", event(trusted, "m"))) // one event and one document
+	// The number of identities kept is limited, and the first ones are kept.
 	var s identities
 	for i := range 2 * maxIdentities {
-		if s.note([16]byte{byte(i), byte(i >> 8), byte(i >> 16)}) {
-			t.Fatalf("the identity %d is noted already", i)
+		if s.add([16]byte{byte(i), byte(i >> 8), byte(i >> 16)}) {
+			t.Fatalf("identity %d already exists", i)
 		}
 	}
-	if len(s.seen) != maxIdentities || !s.note([16]byte{7}) {
-		t.Errorf("%d identities are remembered", len(s.seen))
+	if len(s.seen) != maxIdentities || !s.add([16]byte{7}) {
+		t.Errorf("%d identities are kept", len(s.seen))
 	}
 }
 
-// Beyond a number of rejected elements the others are told as one.
+// Above a number of rejected elements, the others are reported together.
 func TestManyRejected(t *testing.T) {
 	const good = `{"id":"","timestamp":1,"message":"m"}`
 	f := func(n int, wantRaw, wantErr string) {
@@ -391,7 +392,7 @@ func TestManyRejected(t *testing.T) {
 				ids[string(ev.ID)] = true
 			}
 		})
-		if err == nil || !strings.Contains(err.Error(), "logEvents comes more than once") || len(ids) != n || len(rejected) != maxRejected+1 {
+		if err == nil || !strings.Contains(err.Error(), "logEvents occurs more than once") || len(ids) != n || len(rejected) != maxRejected+1 {
 			t.Fatalf("%d events, %d rejected, %v", len(ids), len(rejected), err)
 		}
 		for i, r := range rejected[:maxRejected] {
@@ -407,7 +408,7 @@ func TestManyRejected(t *testing.T) {
 	f(103, "100 ,"+good+" ,101 ,"+good+" ,102", "3 elements of logEvents were not indexed in full, the first of them: a log event is not an object")
 }
 
-// Nothing of an envelope is visited before the whole of it is known to be good.
+// Nothing of an envelope is visited before all of it is known to be valid.
 func TestWindowsOfBadEnvelope(t *testing.T) {
 	events := strings.Repeat(`{"timestamp":1,"message":"m"},`, 10) + `{"timestamp":1,"message":"m"}`
 	f := func(data string) {
@@ -428,7 +429,7 @@ func TestWindowsOfBadEnvelope(t *testing.T) {
 	f(`{"messageType":"DATA_MESSAGE","logEvents":[` + events + `]`)
 }
 
-// Names longer than CloudWatch's would come again with each document.
+// Names longer than CloudWatch's would be repeated in each document.
 func TestLongField(t *testing.T) {
 	for _, key := range []string{"owner", "logGroup", "logStream"} {
 		data := func(n int) string {
@@ -437,13 +438,13 @@ func TestLongField(t *testing.T) {
 		if got := envelopes(t, data(maxField)); len(got) != 1 {
 			t.Errorf("%s of %d bytes: %d envelopes", key, maxField, len(got))
 		}
-		if _, _, err := found([]byte(data(maxField+1)), bound); err == nil || !strings.Contains(err.Error(), key+" takes more than") {
+		if _, _, err := found([]byte(data(maxField+1)), bound); err == nil || !strings.Contains(err.Error(), key+" has more than") {
 			t.Errorf("%s of %d bytes: %v", key, maxField+1, err)
 		}
 	}
 }
 
-// An event in CloudWatch's own spelling is read as any other is.
+// An event in the form that CloudWatch writes is read like any other.
 func TestUsualEvent(t *testing.T) {
 	type outcome struct {
 		events   string
@@ -463,7 +464,7 @@ func TestUsualEvent(t *testing.T) {
 	}
 	f := func(event string) {
 		t.Helper()
-		// A space makes it unusual.
+		// With a space, it takes the general path.
 		if usual, other := read(event), read(strings.Replace(event, "{", "{ ", 1)); usual != other {
 			t.Errorf("%.200s: %+v, want %+v", event, usual, other)
 		}
@@ -490,8 +491,8 @@ func TestUsualEvent(t *testing.T) {
 	}
 }
 
-// An event has the account and the region that CloudWatch adds on request,
-// whatever else is extracted.
+// An event has the account and the region that CloudWatch adds on request, whatever other
+// fields are extracted.
 func TestSystemFields(t *testing.T) {
 	f := func(members, account, region string) {
 		t.Helper()

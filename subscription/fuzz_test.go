@@ -15,10 +15,10 @@ import (
 	"unicode/utf8"
 )
 
-// reference decodes one plain envelope by encoding/json, far from how the
-// decoder does it. It lists what the events are; ok is false if the input is
-// not one JSON object, or not an envelope. An element with a key twice counts as
-// rejected too; twice is whether the envelope is one.
+// reference decodes one plain envelope with encoding/json, independently of the decoder.
+// It returns its events. ok is false if the input is not one JSON object or not an
+// envelope. An element with a key twice counts as rejected too. twice reports whether the
+// envelope has a key twice.
 func reference(data []byte) (events []string, rejected int, twice, ok bool) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -77,8 +77,7 @@ type member struct {
 	value any
 }
 
-// ordered decodes JSON that is known to be good, its objects as []member, which keep
-// what comes twice.
+// ordered decodes valid JSON with objects as []member, which keeps duplicate keys.
 func ordered(decoder *json.Decoder) any {
 	token, _ := decoder.Token()
 	switch token {
@@ -138,7 +137,7 @@ func systemFieldsOf(event map[string]any) (account, region string) {
 	return account, region
 }
 
-// givenOf returns what Event.Given stands for when an event has that id.
+// givenOf returns the value of Event.Given for an event with that id.
 func givenOf(id any) any {
 	switch id := id.(type) {
 	case string:
@@ -165,8 +164,8 @@ func given(t *testing.T, ev *Event) (id any) {
 	return id
 }
 
-// agree holds the decoder against the reference on one plain envelope, with
-// windows of all its events and of a few.
+// agree compares the decoder with the reference for one plain envelope, with windows of
+// all events and of a few.
 func agree(t *testing.T, data []byte) {
 	t.Helper()
 	wantEvents, wantRejected, twice, ok := reference(data)
@@ -188,7 +187,7 @@ func agree(t *testing.T, data []byte) {
 			}
 		})
 		if (err == nil) != (ok && !twice) {
-			t.Fatalf("%q\ndecoder: %v, reference takes it: %v, a key is there twice: %v", data, err, ok, twice)
+			t.Fatalf("%q\ndecoder: %v, reference accepts it: %v, a key occurs twice: %v", data, err, ok, twice)
 		}
 		if ok && (!slices.Equal(events, wantEvents) || rejected != wantRejected) {
 			t.Fatalf("%q\nin windows of %d\n got %q, %d rejected\nwant %q, %d rejected", data, window, events, rejected, wantEvents, wantRejected)
@@ -201,14 +200,14 @@ func agree(t *testing.T, data []byte) {
 	}
 }
 
-// speller spells an envelope in one of the many JSON-equal ways.
-type speller struct{ *rand.Rand }
+// formatter writes an envelope in one of many equivalent JSON notations.
+type formatter struct{ *rand.Rand }
 
-func (s speller) space() string {
+func (s formatter) space() string {
 	return strings.Repeat(" ", s.IntN(8)/6) + strings.Repeat("\n", s.IntN(8)/7) + strings.Repeat("\t", s.IntN(8)/7)
 }
 
-func (s speller) text(text string) string {
+func (s formatter) text(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range text {
@@ -230,7 +229,7 @@ func (s speller) text(text string) string {
 	return b.String()
 }
 
-func (s speller) object(members ...string) string {
+func (s formatter) object(members ...string) string {
 	s.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 	for i := range members {
 		members[i] = s.space() + members[i] + s.space()
@@ -238,11 +237,11 @@ func (s speller) object(members ...string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-func (s speller) member(key, value string) string {
+func (s formatter) member(key, value string) string {
 	return s.text(key) + s.space() + ":" + s.space() + value
 }
 
-func (s speller) value(depth int) string {
+func (s formatter) value(depth int) string {
 	switch kind := s.IntN(8); {
 	case kind < 2 && depth > 0:
 		return s.object(s.member(s.random(), s.value(depth-1)), s.member(s.random(), s.value(depth-1)))
@@ -256,7 +255,7 @@ func (s speller) value(depth int) string {
 	return s.text(s.random())
 }
 
-func (s speller) random() string {
+func (s formatter) random() string {
 	alphabet := []rune("ab\"\\/\n\t\x00\x1b日本😀é{}[]:,u0")
 	out := make([]rune, s.IntN(12))
 	for i := range out {
@@ -265,7 +264,7 @@ func (s speller) random() string {
 	return string(out)
 }
 
-func (s speller) event() string {
+func (s formatter) event() string {
 	if s.IntN(20) == 0 {
 		return s.value(2)
 	}
@@ -275,7 +274,7 @@ func (s speller) event() string {
 		s.member("timestamp", []string{"1544414264183", "0", "-5", "1544414264183.0", "15444142641.83e2"}[s.IntN(5)]),
 		s.member("message", s.text(s.random())),
 	}
-	if s.IntN(3) == 0 { // one that is likely to come again, without an id
+	if s.IntN(3) == 0 { // one that probably occurs again, without an id
 		members = []string{s.member("timestamp", "0"), s.member("message", s.text("again\n"))}
 	}
 	if s.IntN(3) == 0 {
@@ -284,7 +283,7 @@ func (s speller) event() string {
 	if s.IntN(3) == 0 {
 		members = append(members, s.member("extractedFields", s.extracted()))
 	}
-	for s.IntN(6) == 0 { // a key twice, the last of which may be of another type
+	for s.IntN(6) == 0 { // a duplicate key, the last of which can have another type
 		again := []string{
 			s.member("timestamp", s.value(1)), s.member("timestamp", "7"), s.member("message", s.value(1)), s.member("message", s.text(s.random())),
 			s.member("id", s.value(1)), s.member("id", ids[0]), s.member("extractedFields", s.extracted()),
@@ -294,8 +293,8 @@ func (s speller) event() string {
 	return s.object(members...)
 }
 
-// extracted is a value of extractedFields.
-func (s speller) extracted() string {
+// extracted returns a value of extractedFields.
+func (s formatter) extracted() string {
 	members := []string{s.member("@aws.account", s.text("1")), s.member("@aws.region", s.text("r"))}
 	if s.IntN(4) == 0 {
 		members = append(members, s.member("@aws.account", s.value(1)))
@@ -306,7 +305,7 @@ func (s speller) extracted() string {
 	return s.object(members[s.IntN(2):]...)
 }
 
-func (s speller) envelope() string {
+func (s formatter) envelope() string {
 	events := make([]string, s.IntN(8))
 	for i := range events {
 		events[i] = s.space() + s.event() + s.space()
@@ -331,23 +330,23 @@ func (s speller) envelope() string {
 	return s.space() + s.object(members...)
 }
 
-// Random envelopes in random spellings decode as encoding/json has them.
+// Random envelopes in random notations decode as with encoding/json.
 func TestDifferential(t *testing.T) {
 	for seed := range uint64(5_000) {
-		agree(t, []byte(speller{rand.New(rand.NewPCG(seed, 1))}.envelope()))
+		agree(t, []byte(formatter{rand.New(rand.NewPCG(seed, 1))}.envelope()))
 	}
 }
 
-// FuzzDecode looks for input on which the decoder breaks a promise of its own,
-// or differs from encoding/json.
+// FuzzDecode searches for input for which the decoder violates its guarantees or differs
+// from encoding/json.
 func FuzzDecode(f *testing.F) {
 	for seed := range uint64(20) {
-		text := speller{rand.New(rand.NewPCG(seed, 2))}.envelope()
+		text := formatter{rand.New(rand.NewPCG(seed, 2))}.envelope()
 		f.Add([]byte(text))
 		f.Add(zip(text, one("a")))
 		f.Add(zip(string(zip(text))))
 	}
-	corpus, err := os.ReadFile("testdata/FuzzDecode.txt") // inputs that fuzzing found, a Go string per line
+	corpus, err := os.ReadFile("testdata/FuzzDecode.txt") // inputs found by fuzzing, a Go string per line
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -385,9 +384,9 @@ func FuzzDecode(f *testing.F) {
 			}
 		})
 		if err != nil && strings.Contains(err.Error(), "MAX_INFLATED_BYTES") && len(data) < 50 {
-			t.Errorf("%d bytes inflate beyond the bound", len(data))
+			t.Errorf("%d bytes inflate beyond the limit", len(data))
 		}
-		// The decoder alone takes envelopes back to back, gzip, and raw control
+		// Only the decoder accepts concatenated envelopes, gzip, and unescaped control
 		// characters in strings.
 		isJSON := bytes.IndexFunc(data, func(r rune) bool { return r < 0x20 }) < 0
 		if _, _, _, ok := reference(data); isJSON && bytes.Count(data, []byte("messageType")) < 2 || ok {

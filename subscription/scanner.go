@@ -8,26 +8,25 @@ import (
 	"logsluice/internal/jsonscan"
 )
 
-// JSON is read in one pass, without a tree of values; what nobody asks for is passed over.
+// JSON is read in one pass, without a tree of values. Unneeded values are skipped.
 
-// maxDepth bounds the nesting of values that are passed over, as
-// encoding/json does.
+// maxDepth limits the nesting of skipped values, as encoding/json does.
 const maxDepth = 10_000
 
 // scanner reads JSON (RFC 8259) from a text.
 type scanner struct {
 	data  []byte
 	pos   int
-	stack []byte // the containers that a passed-over value is in
+	stack []byte // closing brackets of the containers around a skipped value
 
-	arena        []byte               // memory of the strings that had to be rewritten
-	mayTake      func(room int) error // asks for leave for so many bytes
-	rewritten    int                  // bytes that the strings of this envelope take in it
-	maxRewritten int                  // their bound
-	name         [64]byte             // memory of a key that had to be rewritten
+	arena        []byte               // memory of rewritten strings
+	allowLarge   func(room int) error // called before so many bytes are allocated
+	rewritten    int                  // bytes in arena used by the strings of this envelope
+	maxRewritten int                  // maximum of rewritten
+	name         [64]byte             // memory of a rewritten key
 }
 
-// peek is the next byte, 0 at the end.
+// peek returns the next byte, or 0 at the end.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.data) {
 		return s.data[s.pos]
@@ -35,14 +34,14 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// space passes over white space.
+// space skips white space.
 func (s *scanner) space() {
 	for s.pos < len(s.data) && jsonscan.IsSpace(s.data[s.pos]) {
 		s.pos++
 	}
 }
 
-// accept passes over white space and, if it comes next, a byte.
+// accept skips white space and, if it comes next, a byte.
 func (s *scanner) accept(c byte) bool {
 	s.space()
 	if s.peek() != c {
@@ -54,7 +53,7 @@ func (s *scanner) accept(c byte) bool {
 
 var errCut = errors.New("the text ends early")
 
-// unexpected is the error for what stands at the current position.
+// unexpected returns an error for the input at the current position.
 func (s *scanner) unexpected(wanted string) error {
 	if s.pos >= len(s.data) {
 		return fmt.Errorf("%w: expected %s", errCut, wanted)
@@ -62,8 +61,7 @@ func (s *scanner) unexpected(wanted string) error {
 	return fmt.Errorf("expected %s, found %q", wanted, s.data[s.pos:min(s.pos+12, len(s.data))])
 }
 
-// object reads an object: field is called at each value, with its key, and
-// reads the value.
+// object reads an object. field is called with each key and must read the value.
 func (s *scanner) object(field func(key Text) error) error {
 	if !s.accept('{') {
 		return s.unexpected("an object")
@@ -88,8 +86,8 @@ func (s *scanner) object(field func(key Text) error) error {
 	}
 }
 
-// key reads a key and its colon, and passes over the space before the value.
-// The key is good until the next one. A long one may be in any spelling.
+// key reads a key, its colon, and white space before the value. The key is valid until
+// the next call. Long keys may not be in canonical form.
 func (s *scanner) key() (Text, error) {
 	s.space()
 	key, size, err := s.literal()
@@ -106,7 +104,7 @@ func (s *scanner) key() (Text, error) {
 	return key, nil
 }
 
-// array reads an array: element is called at each and reads it.
+// array reads an array. element is called for each element and must read it.
 func (s *scanner) array(element func() error) error {
 	if !s.accept('[') {
 		return s.unexpected("an array")
@@ -133,8 +131,7 @@ func (s *scanner) elements(element func() error) error {
 	}
 }
 
-// skip passes over a value of any kind. It does not recurse, so that nesting
-// costs no stack.
+// skip skips a value of any type. It does not recurse, so nesting needs no stack.
 func (s *scanner) skip() error {
 	s.stack = s.stack[:0]
 	for {
@@ -164,13 +161,13 @@ func (s *scanner) skip() error {
 	}
 }
 
-// skipStart passes over a scalar or an empty container, or opens a container
-// up to its first value.
+// skipStart skips a scalar or an empty container, or enters a container up to its first
+// value.
 func (s *scanner) skipStart() (opened bool, err error) {
 	s.space()
 	switch c := s.peek(); c {
 	case '{', '[':
-		closing := c + 2 // } and ] stand two after { and [
+		closing := c + 2 // the codes of } and ] are those of { and [ plus 2
 		s.pos++
 		if s.accept(closing) {
 			return false, nil
@@ -186,15 +183,15 @@ func (s *scanner) skipStart() (opened bool, err error) {
 	case '"':
 		_, _, err = s.literal()
 	case 't', 'f', 'n':
-		err = s.word()
+		err = s.keyword()
 	default:
 		_, err = s.number()
 	}
 	return false, err
 }
 
-// word passes over true, false or null.
-func (s *scanner) word() error {
+// keyword skips true, false or null.
+func (s *scanner) keyword() error {
 	for _, word := range []string{"true", "false", "null"} {
 		if bytes.HasPrefix(s.data[s.pos:], []byte(word)) {
 			s.pos += len(word)
@@ -204,7 +201,7 @@ func (s *scanner) word() error {
 	return s.unexpected("a value")
 }
 
-// null passes over null, if it comes next.
+// null skips null, if it comes next.
 func (s *scanner) null() bool {
 	if !bytes.HasPrefix(s.data[s.pos:], []byte("null")) {
 		return false

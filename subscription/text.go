@@ -9,19 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// Text is a JSON string literal (RFC 8259), quotes included, in canonical form:
-// valid UTF-8, with escapes only for the quote, the backslash and control
-// characters (\n \t \r \b \f, the others as \u00xx in lowercase). Equal
-// strings are equal bytes.
+// Text is a JSON string literal (RFC 8259), including quotes, in canonical form: valid
+// UTF-8, with escapes only for the quote, the backslash and control characters (\n \t \r
+// \b \f, others as \u00xx in lowercase). Equal strings have equal bytes.
 type Text []byte
 
-// empty is the Text of what is absent.
+// empty is the Text of missing values.
 var empty = Text(`""`)
 
-// String is the text that the literal stands for.
+// String returns the text of the literal.
 func (t Text) String() string { return string(t.Append(nil)) }
 
-// Append appends the text that the literal stands for.
+// Append appends the text of the literal.
 func (t Text) Append(dst []byte) []byte {
 	if len(t) < 2 {
 		return dst
@@ -29,7 +28,7 @@ func (t Text) Append(dst []byte) []byte {
 	return Unescape(dst, t[1:len(t)-1])
 }
 
-// Unescape appends what a part of a Text between its quotes stands for.
+// Unescape appends the text of a part of a Text between its quotes.
 func Unescape(dst, part []byte) []byte {
 	for {
 		i := bytes.IndexByte(part, '\\')
@@ -43,8 +42,8 @@ func Unescape(dst, part []byte) []byte {
 	}
 }
 
-// AppendText appends a JSON string literal of any spelling in canonical form, or
-// tells that it is none.
+// AppendText appends a JSON string literal in canonical form. ok reports whether the
+// literal is valid.
 func AppendText(dst, literal []byte) (_ []byte, ok bool) {
 	s := scanner{data: literal}
 	raw, size, err := s.literal()
@@ -57,7 +56,7 @@ func AppendText(dst, literal []byte) (_ []byte, ok bool) {
 	return rewrite(dst, raw), true
 }
 
-// plain marks the bytes that stand for themselves in a canonical literal.
+// plain contains the bytes that need no escape in a canonical literal.
 var plain = func() (table [256]bool) {
 	for c := 0x20; c < utf8.RuneSelf; c++ {
 		table[c] = c != '"' && c != '\\'
@@ -65,23 +64,23 @@ var plain = func() (table [256]bool) {
 	return table
 }()
 
-// text reads a string literal. One that is canonical already is a part of the
-// input; another is rewritten into the arena.
+// text reads a string literal. A canonical one is returned as a part of the input. Others
+// are rewritten into the arena.
 func (s *scanner) text() (Text, error) {
 	raw, size, err := s.literal()
 	if err != nil || size == 0 {
 		return raw, err
 	}
 	if s.rewritten += size; s.rewritten > s.maxRewritten {
-		return nil, fmt.Errorf("its strings take more than %d bytes: raise %w if it is no attack", s.maxRewritten, errBound)
+		return nil, fmt.Errorf("its strings take more than %d bytes: raise %w unless it is an attack", s.maxRewritten, errBound)
 	}
-	if err := s.mayTake(s.rewritten); err != nil {
+	if err := s.allowLarge(s.rewritten); err != nil {
 		return nil, err
 	}
 	return rewrite(s.room(size), raw), nil
 }
 
-// room is memory for a string of so many bytes, good until the next envelope.
+// room returns memory for a string of size bytes. It is valid until the next envelope.
 func (s *scanner) room(size int) []byte {
 	const chunk = 64 << 10
 	if size > chunk/4 {
@@ -95,14 +94,14 @@ func (s *scanner) room(size int) []byte {
 	return s.arena[from : from : from+size]
 }
 
-// literal passes over a string literal and returns it as it stands, with its
-// size in canonical form, or 0 if that is the form it has.
+// literal skips a string literal and returns it unchanged, with its size in canonical
+// form, or size 0 if it is canonical.
 func (s *scanner) literal() (raw []byte, size int, err error) {
 	if s.peek() != '"' {
 		return nil, 0, s.unexpected("a string")
 	}
 	start, data := s.pos, s.data
-	odd := 0 // up to where something may be odd
+	odd := 0 // end of a block that may contain other bytes
 	for i := start + 1; i < len(data); {
 		if i >= odd && len(data)-i >= blockSize {
 			n := ordinary((*[blockSize]byte)(data[i:]))
@@ -117,8 +116,8 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 		} else if i+8 <= len(data) {
 			x := binary.LittleEndian.Uint64(data[i:])
 			quote, backslash := x^'"'*each, x^'\\'*each
-			// The high bit of each byte that does not stand for itself; behind the
-			// first of these also of others.
+			// The high bit is set for each byte that is not plain; after the first of
+			// these, also for others.
 			special := (x | (x - ' '*each) | (quote - each) | (backslash - each)) & high
 			if special == 0 {
 				i += 8
@@ -147,7 +146,7 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 				return s.measure(start, i)
 			}
 			i += n
-		default: // a raw control character
+		default: // an unescaped control character
 			return s.measure(start, i)
 		}
 	}
@@ -155,7 +154,8 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 	return nil, 0, s.unexpected("the end of a string")
 }
 
-// measure is literal for one that begins at start and is canonical up to i only.
+// measure is like literal for a string that begins at start and is canonical only up to
+// i.
 func (s *scanner) measure(start, i int) (raw []byte, size int, err error) {
 	var canonical [8]byte
 	size = i - start
@@ -198,8 +198,8 @@ func rewrite(dst, raw []byte) Text {
 	return append(dst, '"')
 }
 
-// character reads the character or escape sequence that data begins with: a
-// rune and how many bytes it took, 0 if it is neither.
+// character reads the character or escape sequence at the start of data. It returns a
+// rune and its size in bytes, which is 0 if it is invalid.
 func character(data []byte) (r rune, n int) {
 	if data[0] == '\\' {
 		return unescape(data)
@@ -207,8 +207,8 @@ func character(data []byte) (r rune, n int) {
 	return utf8.DecodeRune(data)
 }
 
-// longEscape is the length of the escape sequence that data begins with if it is
-// a canonical one of a control character that has no short one, 0 if not.
+// longEscape returns the length of the escape sequence at the start of data if it is the
+// canonical one of a control character without a short escape, otherwise 0.
 func longEscape(data []byte) int {
 	r, n := unescape(data)
 	if n != 6 || r >= 0x20 || data[5] != hexDigits[r&0xf] {
@@ -223,8 +223,8 @@ func longEscape(data []byte) int {
 
 const hexDigits = "0123456789abcdef"
 
-// unescape reads the escape sequence that data begins with: a rune and how many
-// bytes it took, 0 if it is none. A lone surrogate is U+FFFD.
+// unescape reads the escape sequence at the start of data. It returns a rune and its size
+// in bytes, which is 0 if it is invalid. A lone surrogate becomes U+FFFD.
 func unescape(data []byte) (r rune, n int) {
 	if len(data) < 2 {
 		return 0, 0
@@ -283,7 +283,7 @@ func hex4(data []byte) (r rune, ok bool) {
 	return r, true
 }
 
-// appendCanonical appends a rune as it is spelled in a canonical literal.
+// appendCanonical appends a rune in canonical form.
 func appendCanonical(dst []byte, r rune) []byte {
 	switch r {
 	case '"', '\\':

@@ -11,17 +11,17 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// newClient returns the client that the library makes its calls with. They are answered by
-// the Reader, and nothing is sent. What that cures:
-//   - the library takes one lease at each look at the shards: its listing waits for the next
-//     assignment, so it looks as often as there are leases to take;
-//   - it knows one initial position for all shards without a checkpoint, children included:
-//     the Reader places each;
-//   - it makes five reads at once, and sleeps for the rest of the second then;
-//   - its calls have no deadline, and end neither with the worker nor with the lease;
-//   - it gives a lease back when an iterator has expired: the iterators it gets are the
-//     shards' ids, and the Reader has those of Kinesis;
-//   - it panics if an answer does not say how far it is behind.
+// newClient returns the Kinesis client for the library. The Reader answers its calls, and
+// nothing is sent. This works around the following defects of the library:
+//   - It acquires one lease per listing of the shards. Here a listing waits for the next
+//     assignment, so the library lists as often as there are leases to acquire.
+//   - It has one initial position for all shards without a checkpoint, including children.
+//     The Reader sets the position of each shard.
+//   - It makes five reads at once and then sleeps for the rest of the second.
+//   - Its calls have no deadline, and end neither with the worker nor with the lease.
+//   - It releases the lease when an iterator has expired. Here its iterators are shard ids,
+//     and the Reader keeps the iterators of Kinesis.
+//   - It panics if an answer has no MillisBehindLatest.
 func newClient(region string, reader Reader) *kinesis.Client {
 	return kinesis.New(kinesis.Options{Region: region, APIOptions: []func(*middleware.Stack) error{
 		func(stack *middleware.Stack) error {
@@ -30,10 +30,10 @@ func newClient(region string, reader Reader) *kinesis.Client {
 	}})
 }
 
-// calls answers the library's calls of Kinesis.
+// calls answers the library's calls to Kinesis.
 type calls struct{ reader Reader }
 
-// loggedError is an error of the Reader, which has it logged.
+// loggedError is an error of the Reader that is already logged.
 type loggedError struct{ error }
 
 func (e loggedError) Unwrap() error { return e.error }
@@ -67,10 +67,10 @@ func (c calls) answer(ctx context.Context, in middleware.InitializeInput, _ midd
 	return out, metadata, err
 }
 
-// listing returns the shards of the assignment. It has no parents: the lease table alone
-// decides when a child may start, and the library, if it knew a parent, would wait for it
-// in a loop of its own that heeds no stop and renews nothing. It would also start a child
-// whose parent has no row yet, and look at no second parent.
+// listing returns the shards of the assignment, without their parents: only the lease table
+// decides when a child may start. If the library knew the parent, it would wait for it in a
+// loop that cannot be stopped and does not renew the lease. It would also start a child whose
+// parent has no row yet, and ignore second parents.
 func (c calls) listing(ctx context.Context) (*kinesis.ListShardsOutput, error) {
 	ids, err := c.reader.Assignment(ctx)
 	if err != nil {

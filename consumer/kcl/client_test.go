@@ -12,7 +12,7 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 )
 
-// scripted is a Reader that answers as a test says.
+// scripted is a Reader with the answers of a test.
 type scripted struct {
 	Reader
 	assignment []string
@@ -34,8 +34,7 @@ func (s *scripted) Read(_ context.Context, shard string) (Answer, error) {
 	return s.answer, s.err
 }
 
-// The library's calls are answered by the Reader. Any other call would be sent: it is
-// refused.
+// The Reader answers the library's calls. Any other call fails and is not sent.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	reader := &scripted{assignment: []string{shard0, shard1}}
@@ -74,8 +73,8 @@ func TestClient(t *testing.T) {
 		t.Errorf("another call: %v", err)
 	}
 
-	// The library tries again by the type of an error; the log drops what the Reader has
-	// logged.
+	// The library decides by the type of an error whether to retry. The logger drops errors
+	// that the Reader has logged.
 	reader.err = &types.ProvisionedThroughputExceededException{}
 	_, err = get()
 	if !errors.As(err, new(*types.ProvisionedThroughputExceededException)) || !isLogged(err) {
@@ -92,7 +91,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// shard is a Processor that notes how it is called.
+// shard is a Processor that records its calls.
 type shard struct {
 	id       string
 	records  int
@@ -112,7 +111,7 @@ func (s *shard) Shutdown(finish func() error) {
 	s.shutdown = append(s.shutdown, what)
 }
 
-// checkpointed is a checkpointer that notes its calls.
+// checkpointed is a checkpointer that records its calls.
 type checkpointed struct {
 	interfaces.IRecordProcessorCheckpointer
 	numbers []*string
@@ -123,8 +122,8 @@ func (c *checkpointed) Checkpoint(number *string) error {
 	return errors.ErrUnsupported
 }
 
-// A processor is of one shard, and writes its end by the library's checkpointer, whose
-// error it gets; when the worker stops it writes nothing.
+// A processor is for one shard. It writes the shard's end with the library's checkpointer and
+// gets its error. When the worker stops it writes nothing.
 func TestProcessor(t *testing.T) {
 	t.Parallel()
 	var created []*shard
@@ -139,7 +138,7 @@ func TestProcessor(t *testing.T) {
 	c := &checkpointed{}
 	p.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.REQUESTED, Checkpointer: c})
 	if len(c.numbers) > 0 {
-		t.Errorf("a worker that stops writes %v", c.numbers)
+		t.Errorf("a stopping worker writes %v", c.numbers)
 	}
 	p.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.TERMINATE, Checkpointer: c})
 	if len(created) != 1 || created[0].id != shard0 || created[0].records != 3 || !slices.Equal(created[0].shutdown, []string{"stopped", "unsupported operation"}) {

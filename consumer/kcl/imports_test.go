@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// module is the root of this module, from here; importers are what of it may import the
-// library: this package, and the simulation that compares logsluice with it.
+// module is the path to the root of this module. importers are the packages that may import
+// the library: this one, and the simulation that compares logsluice with it.
 const module = "../.."
 
 var importers = map[string]bool{"consumer/kcl": true, "internal/sim/kcl_test.go": true}
 
-// Nothing else imports the library.
+// No other package imports the library.
 func TestOnlyHere(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
@@ -53,7 +53,7 @@ func TestOnlyHere(t *testing.T) {
 			case importers[name]:
 				found[name] = true
 			default:
-				t.Errorf("%s imports %s: only consumer/kcl may", name, imported.Path.Value)
+				t.Errorf("%s imports %s: only consumer/kcl may import it", name, imported.Path.Value)
 			}
 		}
 		return nil

@@ -11,8 +11,8 @@ import (
 	"logsluice/checkpoint"
 )
 
-// leases is the lease table as the library's Checkpointer, in place of its own, which
-// writes checkpoints without a condition.
+// leases adapts the lease table to the library's Checkpointer. It replaces the library's
+// implementation, which writes checkpoints unconditionally.
 type leases struct {
 	table  *checkpoint.Table
 	reader Reader
@@ -21,18 +21,18 @@ type leases struct {
 
 var _ library.Checkpointer = (*leases)(nil)
 
-// errLost is returned to a reader that asks to renew a lease which is lost or released.
+// errLost is returned when a reader tries to renew a lease that is lost or released.
 var errLost = errors.New("the lease is lost")
 
-// Init does nothing: the table is ready.
+// Init does nothing: the table is already open.
 func (*leases) Init() error { return nil }
 
-// GetLease acquires a lease and, called by the reader of a shard that is held, reports
-// whether it may go on: the lease's own heartbeat renews it.
+// GetLease acquires a lease. When the reader of a held shard calls it to renew the lease, it
+// returns an error unless reading may continue: the lease's own heartbeat renews it.
 //
-// The library asks to acquire what it thinks is not its own, and clears the owner before it
-// gives a lease back: so the owner that it has noted distinguishes the two calls. A lease
-// that is lost or still drains is never given to a second reader.
+// The shard's owner distinguishes the two calls, because the library only acquires leases
+// that it does not own, and clears the owner before it releases a lease. A lease that is lost
+// or draining never gets a second reader.
 func (l *leases) GetLease(shard *partition.ShardStatus, _ string) error {
 	if shard.GetLeaseOwner() == l.worker {
 		if lease := l.table.Lease(shard.ID); lease == nil || lease.Context().Err() != nil {
@@ -40,7 +40,7 @@ func (l *leases) GetLease(shard *partition.ShardStatus, _ string) error {
 		}
 		return nil
 	}
-	lease, err := l.table.Acquire(context.Background(), shard.ID) // the library brings no context
+	lease, err := l.table.Acquire(context.Background(), shard.ID) // the library passes no context
 	switch {
 	case errors.Is(err, checkpoint.ErrNotAcquired):
 		return fmt.Errorf("%w: %w", err, library.ErrLeaseNotAcquired{})
@@ -53,8 +53,8 @@ func (l *leases) GetLease(shard *partition.ShardStatus, _ string) error {
 	return nil
 }
 
-// CheckpointSequence writes the end of a shard. Sequence numbers go with the heartbeat, by
-// Lease.Acknowledge.
+// CheckpointSequence writes the end of a shard. Sequence numbers are passed to
+// Lease.Acknowledge, and the heartbeat writes them.
 func (l *leases) CheckpointSequence(shard *partition.ShardStatus) error {
 	lease := l.table.Lease(shard.ID)
 	if lease == nil {
@@ -67,16 +67,16 @@ func (l *leases) CheckpointSequence(shard *partition.ShardStatus) error {
 	return lease.Finish(context.Background())
 }
 
-// FetchCheckpoint gives the library what is known of a shard: of a lease that is held,
-// where its reading begins; of any other, what was seen last.
+// FetchCheckpoint sets the owner and the checkpoint of a shard. For a held lease, the
+// checkpoint is where reading begins; otherwise both are as last observed.
 func (l *leases) FetchCheckpoint(shard *partition.ShardStatus) error {
 	if lease := l.table.Lease(shard.ID); lease != nil {
 		return setCheckpoint(shard, lease.Checkpoint())
 	}
 	owner, number := l.table.Observed(shard.ID)
 	if owner == l.worker {
-		// A row from this worker's earlier life. The library never asks for a lease that it
-		// thinks it has.
+		// The row is from before this worker's restart. The library never acquires a lease that
+		// it seems to own.
 		owner = ""
 	}
 	shard.SetLeaseOwner(owner)
@@ -95,14 +95,14 @@ func setCheckpoint(shard *partition.ShardStatus, number string) error {
 // Table.Sync deletes the rows of shards that Kinesis no longer lists.
 func (*leases) RemoveLeaseInfo(string) error { return nil }
 
-// RemoveLeaseOwner is called when the reader of a shard has ended, for whatever reason: the
-// one sure sign of it that the library gives. It drains and releases the lease.
+// RemoveLeaseOwner is called when the reader of a shard has ended, for whatever reason. No
+// other call of the library signals this reliably. It drains and releases the lease.
 func (l *leases) RemoveLeaseOwner(shard string) error {
 	l.reader.Ended(shard)
 	return l.table.Release(shard)
 }
 
-// GetLeaseOwner returns the worker that owns a shard, as it was seen last.
+// GetLeaseOwner returns the worker that owns a shard, as last observed.
 func (l *leases) GetLeaseOwner(shard string) (string, error) {
 	if owner, _ := l.table.Observed(shard); owner != "" {
 		return owner, nil
@@ -110,10 +110,9 @@ func (l *leases) GetLeaseOwner(shard string) (string, error) {
 	return "", library.NoLeaseOwnerErr
 }
 
-// errBalance answers the calls that the library makes with EnableLeaseStealing, which is
-// off: Table.Sync balances. The library's own rule leaves a spread of two and more, does
-// nothing while any shard has no owner, and claims one shard at a time whose reader need
-// not drain.
+// errBalance is returned by the methods for EnableLeaseStealing, which is off: Table.Sync
+// balances. The library's rule can leave a difference of two leases or more, does nothing
+// while any shard has no owner, and claims one shard at a time without draining its reader.
 var errBalance = fmt.Errorf("claiming leases by the KCL's rule: %w", errors.ErrUnsupported)
 
 // ListActiveWorkers is not supported: Table.Sync balances.

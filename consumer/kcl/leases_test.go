@@ -29,30 +29,29 @@ const (
 	leaseDuration  = 15 * time.Second
 )
 
-// told is a Reader that notes what it is told.
-type told struct {
+// recordingReader is a Reader that records its calls.
+type recordingReader struct {
 	Reader
 	mu    sync.Mutex
 	calls []string
 }
 
-func (r *told) Acquired(shard string) { r.add("acquired " + shard) }
-func (r *told) Ended(shard string)    { r.add("ended " + shard) }
+func (r *recordingReader) Acquired(shard string) { r.add("acquired " + shard) }
+func (r *recordingReader) Ended(shard string)    { r.add("ended " + shard) }
 
-func (r *told) add(call string) {
+func (r *recordingReader) add(call string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, call)
 }
 
-func (r *told) all() []string {
+func (r *recordingReader) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.calls)
 }
 
-// site is a DynamoDB in which workers have leases, whose writes do not arrive while isAway
-// is set.
+// site is a DynamoDB with the leases of workers. Its writes are lost while isAway is set.
 type site struct {
 	*testing.T
 	db     *dynamodb.Client
@@ -73,8 +72,8 @@ func list(context.Context) ([]checkpoint.Shard, time.Time, error) {
 	return []checkpoint.Shard{{ID: shard0}, {ID: shard1, Parents: []string{shard0}}}, time.Now(), nil
 }
 
-// open returns the leases of a worker that has seen the table.
-func (s *site) open(worker string) (*leases, *told) {
+// open returns the leases of a worker that has scanned the table.
+func (s *site) open(worker string) (*leases, *recordingReader) {
 	s.Helper()
 	position, err := checkpoint.ParsePosition("TRIM_HORIZON")
 	if err != nil {
@@ -90,11 +89,11 @@ func (s *site) open(worker string) (*leases, *told) {
 	if err := table.Open(s.Context(), checkpoint.Stream{Name: "logs"}, list); err != nil {
 		s.Fatal(err)
 	}
-	reader := &told{}
+	reader := &recordingReader{}
 	return &leases{table: table, reader: reader, worker: worker}, reader
 }
 
-// away is a DynamoDB whose writes do not arrive while isAway is set.
+// away is a DynamoDB whose writes are lost while isAway is set.
 type away struct {
 	checkpoint.DynamoDB
 	isAway *atomic.Bool
@@ -108,13 +107,13 @@ func (a away) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opti
 	return a.DynamoDB.UpdateItem(ctx, in, options...)
 }
 
-// status is how the library has a shard.
+// status returns the library's state of a shard.
 func status(shard, owner string) *partition.ShardStatus {
 	return &partition.ShardStatus{ID: shard, Mux: &sync.RWMutex{}, AssignedTo: owner}
 }
 
-// get is GetLease, of which it returns whether the library may think that the shard is held
-// by another.
+// get calls GetLease. It returns whether the library may believe that another worker holds
+// the shard.
 func (s *site) get(l *leases, shard *partition.ShardStatus) (acquired bool) {
 	s.Helper()
 	err := l.GetLease(shard, l.worker)
@@ -131,8 +130,8 @@ func (s *site) sync(l *leases) {
 	}
 }
 
-// The life of a lease, as the library calls for it, and what the Reader is told of it: a
-// renewal, and a lease that is not acquired, are no sign of life of a reader.
+// The life of a lease with the calls that the library makes, and the calls to the Reader. A
+// renewal, or a lease that is not acquired, makes no call to the Reader.
 func TestLeases(t *testing.T) {
 	onSite(t, func(s *site) {
 		l, reader := s.open("w")
@@ -160,7 +159,7 @@ func TestLeases(t *testing.T) {
 		if err := l.CheckpointSequence(shard); err != nil {
 			s.Error(err)
 		}
-		shard.SetLeaseOwner("") // as the library does before it gives a lease back
+		shard.SetLeaseOwner("") // as the library does before it releases a lease
 		if err := l.RemoveLeaseOwner(shard0); err != nil {
 			s.Error(err)
 		}
@@ -183,17 +182,17 @@ func TestLeases(t *testing.T) {
 			s.Errorf("after its end: checkpoint %q, %v", again.GetCheckpoint(), err)
 		}
 		if err := l.RemoveLeaseOwner(shard0); err != nil {
-			s.Errorf("a lease that is not held is given back: %v", err)
+			s.Errorf("release of a lease that is not held: %v", err)
 		}
 		want := []string{"acquired " + shard0, "ended " + shard0, "acquired " + shard0, "ended " + shard0, "ended " + shard0}
 		if !slices.Equal(reader.all(), want) {
-			s.Errorf("the Reader is told %q", reader.all())
+			s.Errorf("calls to the Reader: %q", reader.all())
 		}
 	})
 }
 
-// While a lease drains, and after it was lost, the library gets no second reader for it,
-// and the first one may not go on.
+// While a lease drains, and after it was lost, the library starts no second reader, and the
+// first one must not continue.
 func TestNoSecondReader(t *testing.T) {
 	onSite(t, func(s *site) {
 		l, reader := s.open("w")
@@ -206,7 +205,7 @@ func TestNoSecondReader(t *testing.T) {
 		<-lease.Context().Done()
 		s.isAway.Store(false)
 		if s.get(l, shard) {
-			s.Error("the reader of a lost lease goes on")
+			s.Error("the reader of a lost lease continues")
 		}
 		shard.SetCheckpoint(library.ShardEnd)
 		if err := l.CheckpointSequence(shard); err == nil {
@@ -219,17 +218,17 @@ func TestNoSecondReader(t *testing.T) {
 			s.Error(err)
 		}
 		if err := l.CheckpointSequence(shard); !errors.Is(err, errLost) {
-			s.Errorf("a lease that was given back wrote the end of the shard: %v", err)
+			s.Errorf("a released lease wrote the end of the shard: %v", err)
 		}
 		if s.get(l, shard) {
-			s.Error("a reader goes on that gave its lease back")
+			s.Error("a reader continues after its lease was released")
 		}
 		time.Sleep(2 * leaseDuration)
 		s.sync(l)
 		time.Sleep(2 * leaseDuration)
 		s.sync(l)
 		if shard = status(shard0, ""); !s.get(l, shard) {
-			s.Fatal("not acquired after it was waited out")
+			s.Fatal("not acquired after the lease duration")
 		}
 		drain := make(chan struct{})
 		l.table.Lease(shard0).BeforeRelease(func() { <-drain })
@@ -238,13 +237,13 @@ func TestNoSecondReader(t *testing.T) {
 		go func() { released <- l.RemoveLeaseOwner(shard0) }()
 		synctest.Wait()
 		if calls := reader.all(); calls[len(calls)-1] != "ended "+shard0 {
-			s.Error("the Reader is not told of the end before the drain")
+			s.Error("Ended is not called before the drain")
 		}
 		if err := l.FetchCheckpoint(shard); !errors.Is(err, library.ErrSequenceIDNotFound) || shard.GetLeaseOwner() != "" {
 			s.Errorf("while it drains: owner %q, %v", shard.GetLeaseOwner(), err)
 		}
 		if s.get(l, shard) {
-			s.Error("a second reader gets a lease that drains")
+			s.Error("a second reader gets a draining lease")
 		}
 		close(drain)
 		if err := <-released; err != nil {
@@ -253,9 +252,9 @@ func TestNoSecondReader(t *testing.T) {
 	})
 }
 
-// A row with this worker's own name and no heartbeat is from an earlier life: the library
-// does not take it for its own.
-func TestOwnRowOfEarlierLife(t *testing.T) {
+// A row with this worker's name and no heartbeat is from before a restart: the library does
+// not treat it as its own.
+func TestOwnRowFromBeforeRestart(t *testing.T) {
 	onSite(t, func(s *site) {
 		before, _ := s.open("w")
 		if !s.get(before, status(shard0, "")) {
@@ -268,16 +267,16 @@ func TestOwnRowOfEarlierLife(t *testing.T) {
 			s.Error(err)
 		}
 		if owner := shard.GetLeaseOwner(); owner != "" {
-			s.Errorf("the KCL is told that %q owns the shard", owner)
+			s.Errorf("FetchCheckpoint returns the owner %q", owner)
 		}
 		other, _ := s.open("other")
 		if err := other.FetchCheckpoint(shard); !errors.Is(err, library.ErrSequenceIDNotFound) || shard.GetLeaseOwner() != "w" {
-			s.Errorf("another worker is told that %q owns the shard, %v", shard.GetLeaseOwner(), err)
+			s.Errorf("another worker gets the owner %q, %v", shard.GetLeaseOwner(), err)
 		}
 	})
 }
 
-// The rows have the attributes of the library's own, so that its tables go on working.
+// The rows have the library's attributes, so that its tables keep working.
 func TestTableIsTheKCLs(t *testing.T) {
 	onSite(t, func(s *site) {
 		if library.ShardEnd != checkpoint.ShardEnd {
@@ -304,7 +303,7 @@ func TestTableIsTheKCLs(t *testing.T) {
 		}
 		s.sync(l)
 		if l.table.Lease(shard1).Reading().Err() == nil {
-			s.Error("the library's claim is not seen")
+			s.Error("the library's claim is not observed")
 		}
 		out, err := s.db.GetItem(s.Context(), &dynamodb.GetItemInput{
 			TableName: aws.String("leases"), Key: map[string]types.AttributeValue{library.LeaseKeyKey: &types.AttributeValueMemberS{Value: shard1}},

@@ -14,8 +14,8 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// libraryLog brings the KCL's lines into our log. Its informative lines are for
-// debugging; shard events have a line of their own in package checkpoint.
+// libraryLog writes the KCL's log lines to our log. Its info lines are logged at debug level;
+// package checkpoint logs the events of shards.
 type libraryLog struct {
 	log        zerolog.Logger
 	isStopping func() bool
@@ -27,15 +27,14 @@ var _ logger.Logger = libraryLog{}
 // libraryLine is how a line of the KCL is logged.
 type libraryLine struct {
 	message string   // "" if the line is dropped
-	fields  []string // names of the arguments, "" for one that is left out
+	fields  []string // names of the arguments, "" for an omitted one
 }
 
-// libraryLines has the lines of the KCL that are dropped or get fields, by their formats.
-// All others are logged in the KCL's words: those for debugging, and those of features
-// that are off here.
+// libraryLines maps the KCL's formats to log lines, for lines that are dropped or get fields.
+// All others are logged with the KCL's text: debug lines and those of features that are off.
 var libraryLines = map[string]libraryLine{
-	// How the reading of a shard ended is logged by package checkpoint: "shard cannot
-	// be read", "lease lost" or "lease claimed by another worker".
+	// Package checkpoint logs why the reading of a shard ended: "shard cannot be read",
+	// "lease lost" or "lease claimed by another worker".
 	"Error in getRecords: %+v":                                                      {},
 	"Unable to get shard iterator for %s: %v":                                       {},
 	"Error getting records from Kinesis that cannot be retried: %+v Request: %s":    {},
@@ -44,7 +43,7 @@ var libraryLines = map[string]libraryLine{
 	// Worker.Start returns the error.
 	"Failed to initialize Worker: %+v":  {},
 	"Failed to start Checkpointer: %+v": {},
-	// The line about ListShards comes before it.
+	// The line about ListShards precedes it.
 	"Error syncing shards: %+v, Retrying in %d ms...": {},
 
 	"Cannot get lease: %+v":                                       {"cannot acquire a lease", []string{"error"}},
@@ -61,28 +60,27 @@ var libraryLines = map[string]libraryLine{
 	"Start polling shard consumer for shard: %v":     {"reading begins", []string{"shard"}},
 	"Shard %s closed":                                {"shard read to its end", []string{"shard"}},
 	"Release lease for shard %s":                     {"reading ended", []string{"shard"}},
-	"maxBytesExceededError so sleep for %+v seconds": {"reading pauses: the shard gives no more bytes", []string{"seconds"}},
-	"localTPSExceededError so sleep for a second":    {"reading pauses: the shard takes no more calls", nil},
+	"maxBytesExceededError so sleep for %+v seconds": {"reading pauses: the shard's limit of bytes is reached", []string{"seconds"}},
+	"localTPSExceededError so sleep for a second":    {"reading pauses: the shard's limit of calls is reached", nil},
 }
 
 func (k libraryLog) Debugf(format string, args ...any) { k.write(begin(k.log.Trace), format, args) }
 func (k libraryLog) Infof(format string, args ...any)  { k.write(begin(k.log.Debug), format, args) }
 func (k libraryLog) Warnf(format string, args ...any)  { k.Errorf(format, args...) }
 
-// Errorf logs a warning, sampled, of a call that did not succeed.
+// Errorf logs a sampled warning about a call that failed.
 func (k libraryLog) Errorf(format string, args ...any) {
 	switch {
 	case slices.ContainsFunc(args, isLogged):
 		k.Debugf(format, args...)
-	case k.isStopping(): // when the worker stops, its calls are cut off on purpose
+	case k.isStopping(): // calls are canceled when the worker stops
 		k.Infof(format, args...)
 	default:
 		k.write(func(kind string) *zerolog.Event { return k.sampler.Warn(k.log, kind) }, format, args)
 	}
 }
 
-// Fatalf and Panicf are what the KCL calls where it creates clients by itself,
-// which it never does here.
+// Fatalf and Panicf are only called when the KCL creates clients, which it never does here.
 func (k libraryLog) Fatalf(format string, args ...any) { k.write(begin(k.log.Fatal), format, args) }
 func (k libraryLog) Panicf(format string, args ...any) { k.write(begin(k.log.Panic), format, args) }
 
@@ -91,21 +89,20 @@ func (k libraryLog) WithFields(fields logger.Fields) logger.Logger {
 	return k
 }
 
-// isLogged reports whether an argument is an error that the Reader has logged.
+// isLogged reports whether an argument is an error that is already logged.
 func isLogged(arg any) bool {
 	err, ok := arg.(error)
 	return ok && errors.As(err, new(loggedError))
 }
 
-// begin starts lines of every kind alike.
+// begin returns a function that starts the same event for lines of every kind.
 func begin(event func() *zerolog.Event) func(kind string) *zerolog.Event {
 	return func(string) *zerolog.Event { return event() }
 }
 
-// write logs a call of the KCL's logger as libraryLines has it. begin starts the line of a
-// kind.
+// write logs a line of the KCL as libraryLines specifies. begin starts a line of a kind.
 func (k libraryLog) write(begin func(kind string) *zerolog.Event, format string, args []any) {
-	// Some calls are made as if the logger took pairs of keys and values.
+	// Some calls pass pairs of keys and values.
 	inPairs := format == "message" && len(args) > 0
 	if inPairs {
 		format, args = fmt.Sprint(args[0]), args[1:]
@@ -133,8 +130,8 @@ func (k libraryLog) write(begin func(kind string) *zerolog.Event, format string,
 	}
 }
 
-// plain returns an argument as text can have it: what would be shown by its address as
-// JSON, an error as what it says.
+// plain returns an argument for formatting: errors as text, basic types unchanged, and others
+// as JSON, because they may contain pointers.
 func plain(arg any) any {
 	if err, ok := arg.(error); ok {
 		return fmt.Sprint(err)
@@ -154,8 +151,8 @@ func plain(arg any) any {
 
 var verbs = regexp.MustCompile(`\s*%[-+# 0-9.]*[a-zA-Z]`)
 
-// sentence formats a line. Where verbs and arguments do not match, it puts the arguments
-// behind the text.
+// sentence formats a line. If verbs and arguments do not match, it appends the arguments to
+// the text.
 func sentence(format string, args []any) string {
 	values := make([]any, len(args))
 	for i, arg := range args {

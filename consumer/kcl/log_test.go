@@ -31,16 +31,16 @@ import (
 
 func running() bool { return false }
 
-// notUsed are files of the KCL whose code does not run here: features that are off, and
-// parts that are replaced.
+// notUsed are files of the KCL whose code does not run here: features that are off and
+// replaced parts.
 var notUsed = []string{
 	"checkpoint/dynamodb-checkpointer.go", "metrics/cloudwatch/cloudwatch.go", "metrics/prometheus/prometheus.go",
 	"worker/fan-out-shard-consumer.go", "worker/worker-fan-out.go",
 }
 
-// inItsWords are formats of the other files that are logged as they are: what the KCL
-// does at its start and its end, and features that are off.
-var inItsWords = []string{
+// unchanged are formats of the other files that are logged unchanged: lines about the KCL's
+// start and end, and about features that are off.
+var unchanged = []string{
 	"Creating DynamoDB based checkpointer", "Creating Kinesis client", "Initialization complete.", "Initializing Checkpointer", "Shutting down...",
 	"Starting monitoring service.", "Starting worker event loop.", "Use custom Kinesis service.", "Use custom checkpointer implementation.",
 	"Worker initialization in progress...", "Worker loop is complete. Exiting from worker.", "Worker shutdown in requested.",
@@ -50,18 +50,18 @@ var inItsWords = []string{
 	"Error in refreshing lease on shard: %s for worker: %s. Error: %+v", // on logrus' global logger
 }
 
-// kclCall is a call of a logger in the KCL's source.
+// kclCall is a call to a logger in the KCL's source.
 type kclCall struct {
 	file   string
 	method string
-	format string // of pairs of keys and values, the text
-	args   []any  // as the logger may get them, the format not among them
+	format string // the message for pairs of keys and values
+	args   []any  // possible arguments, without the format
 }
 
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// All lines of the KCL's source are proper ones, whatever they are given, and each that
-// can come has its place in libraryLines.
+// All lines in the KCL's source are well-formed for any arguments, and each line that can be
+// logged is in libraryLines or unchanged.
 func TestKCLLines(t *testing.T) {
 	t.Parallel()
 	calls := kclCalls(t)
@@ -72,7 +72,7 @@ func TestKCLLines(t *testing.T) {
 	for _, call := range calls {
 		delete(stray, call.format)
 		_, listed := libraryLines[call.format]
-		if !listed && call.method != "Debugf" && !slices.Contains(notUsed, call.file) && !slices.Contains(inItsWords, call.format) {
+		if !listed && call.method != "Debugf" && !slices.Contains(notUsed, call.file) && !slices.Contains(unchanged, call.format) {
 			t.Errorf("%s: %q is not in libraryLines", call.file, call.format)
 		}
 		pointers := slices.Clone(call.args)
@@ -101,7 +101,7 @@ func TestKCLLines(t *testing.T) {
 	}
 }
 
-// logged returns the line that a call of the logger makes, nil if it makes none.
+// logged returns the line that a call to the logger writes, nil if it writes none.
 func logged(t *testing.T, method, format string, args []any) map[string]any {
 	t.Helper()
 	var out bytes.Buffer
@@ -120,7 +120,7 @@ func logged(t *testing.T, method, format string, args []any) map[string]any {
 	return line
 }
 
-// Lines that are not in the KCL's source, and those that get fields.
+// Lines that are not in the KCL's source, and lines with fields.
 func TestKCLLine(t *testing.T) {
 	t.Parallel()
 	f := func(method, want, format string, args ...any) {
@@ -154,8 +154,7 @@ func TestKCLLine(t *testing.T) {
 	}
 }
 
-// Of the KCL's own warnings one of a kind is logged per minute, with the number
-// of the others.
+// One of the KCL's warnings is logged per kind and minute, with the number of the others.
 func TestKCLWarningsAreSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -173,7 +172,7 @@ func TestKCLWarningsAreSampled(t *testing.T) {
 	})
 }
 
-// kclCalls returns the calls of loggers in the KCL's source.
+// kclCalls returns the calls to loggers in the KCL's source.
 func kclCalls(t *testing.T) (calls []kclCall) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/vmware/vmware-go-kcl-v2").Output()
@@ -190,7 +189,7 @@ func kclCalls(t *testing.T) (calls []kclCall) {
 			return err
 		}
 		name, err := filepath.Rel(root, path)
-		if err != nil || strings.HasPrefix(name, "config/") { // which has the standard library's logger
+		if err != nil || strings.HasPrefix(name, "config/") { // it uses the standard library's logger
 			return err
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
@@ -209,7 +208,7 @@ func kclCalls(t *testing.T) (calls []kclCall) {
 	return calls
 }
 
-// loggerMethod returns the method of the logger that is called.
+// loggerMethod returns the logger's method that is called.
 func loggerMethod(call *ast.CallExpr) (method string, ok bool) {
 	of, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {
@@ -219,14 +218,14 @@ func loggerMethod(call *ast.CallExpr) (method string, ok bool) {
 		return "", false
 	}
 	method = of.Sel.Name
-	if method == "Fatalf" { // which would end the test, and differs in nothing else
+	if method == "Fatalf" { // Fatalf would end the test, and is otherwise the same
 		return "Errorf", true
 	}
 	_, ok = reflect.TypeFor[logger.Logger]().MethodByName(method)
 	return method, ok && method != "WithFields"
 }
 
-// kclCallOf makes values of the kinds that the arguments have in the source.
+// kclCallOf returns a call with values of the kinds that the arguments have in the source.
 func kclCallOf(t *testing.T, file, method string, args []ast.Expr) kclCall {
 	t.Helper()
 	call := kclCall{file: file, method: method, format: literal(args[0])}

@@ -4,16 +4,16 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 )
 
-// processors makes the library's processors.
+// processors creates the library's processors.
 type processors func(shard string) Processor
 
 // CreateProcessor implements interfaces.IRecordProcessorFactory.
 func (p processors) CreateProcessor() interfaces.IRecordProcessor { return &processor{create: p} }
 
-// processor is a Processor as the library calls it. The library says only with Initialize
-// which shard it is for, and in Shutdown hands over a checkpointer of which the end of the
-// shard is the one use: its PrepareCheckpoint returns a value that cannot be used, and
-// sequence numbers are checkpointed by the lease's heartbeat.
+// processor adapts a Processor to the library. The library does not name the shard before
+// Initialize. The checkpointer that it passes to Shutdown is used only for the end of the
+// shard: its PrepareCheckpoint returns an unusable value, and the lease's heartbeat writes
+// sequence numbers.
 type processor struct {
 	create processors
 	shard  Processor

@@ -33,9 +33,7 @@ const (
 
 // Measured by `make bench PART=cost`, `make bench-index` and `make sim`.
 const (
-	gzipBytes       = 141.5  // per event in a record
 	textBytes       = 593.6  // per event, inflated
-	recordBytes     = 15_500 // per record of the stream
 	indexBytes      = 375.0  // per event in OpenSearch, one copy, schema default
 	consumerSeconds = 2.62   // CPU per million events
 	searchSeconds   = 55.0   // OpenSearch's CPU per million events, one copy
@@ -63,6 +61,8 @@ type deployment struct {
 	shardsPerTask int
 	minTasks      int
 	archiveDays   float64
+	gzipBytes     float64 // of an event in a record
+	recordBytes   float64 // of a record of the stream
 }
 
 func (d deployment) tasks() float64 {
@@ -71,14 +71,14 @@ func (d deployment) tasks() float64 {
 
 // bytes returns the gzip bytes per second.
 func (d deployment) bytes() float64  { return float64(d.shards) * d.use * 1e6 }
-func (d deployment) events() float64 { return d.bytes() / gzipBytes }
+func (d deployment) events() float64 { return d.bytes() / d.gzipBytes }
 
 // gb returns the GB per month for a rate in bytes per second.
 func gb(rate float64) float64 { return rate * month / 1e9 }
 
 // rounded returns the billed bytes per second if records are billed in steps of a size.
 func (d deployment) rounded(step float64) float64 {
-	return d.bytes() / recordBytes * math.Ceil(recordBytes/step) * step
+	return d.bytes() / d.recordBytes * math.Ceil(d.recordBytes/step) * step
 }
 
 func (d deployment) onDemand() float64 {
@@ -116,21 +116,21 @@ var rows = []struct {
 	unit  string
 	value func(deployment) float64
 }{
-	{"events a second", "%s", deployment.events},
+	{"events per second", "%s", deployment.events},
 	{"gzip into the stream, MB/s", "%s", func(d deployment) float64 { return d.bytes() / 1e6 }},
 	{"tasks", "%s", deployment.tasks},
 	{"Kinesis, on demand", "$ %s", deployment.onDemand},
-	{"Kinesis, provisioned in its place", "($ %s)", deployment.provisioned},
+	{"Kinesis, provisioned instead", "($ %s)", deployment.provisioned},
 	{"Firehose", "$ %s", deployment.firehose},
 	{"S3 archive", "$ %s", deployment.archive},
 	{"DynamoDB", "$ %s", deployment.leases},
 	{"Fargate", "$ %s", deployment.fargate},
 	{"CloudWatch: metrics, alarms, own logs", "$ %s", deployment.watching},
-	{"**sum, on demand**", "**$ %s**", func(d deployment) float64 {
+	{"**total, on demand**", "**$ %s**", func(d deployment) float64 {
 		return d.onDemand() + d.firehose() + d.archive() + d.leases() + d.fargate() + d.watching()
 	}},
-	{"*beside it:* CloudWatch Logs takes for the same events", "$ %s", func(d deployment) float64 { return logsInGB * gb(d.events()*textBytes) }},
-	{"OpenSearch: index a day, one copy, GB", "%s", func(d deployment) float64 { return d.events() * indexBytes * 86400 / 1e9 }},
+	{"*not included:* CloudWatch Logs, for ingesting the same events", "$ %s", func(d deployment) float64 { return logsInGB * gb(d.events()*textBytes) }},
+	{"OpenSearch: index per day, one copy, GB", "%s", func(d deployment) float64 { return d.events() * indexBytes * 86400 / 1e9 }},
 	{"OpenSearch: vCPUs for indexing one copy", "%s", func(d deployment) float64 { return d.events() / 1e6 * searchSeconds }},
 	{"logsluice: vCPUs in use", "%s", func(d deployment) float64 { return d.events() / 1e6 * consumerSeconds }},
 }
@@ -176,11 +176,13 @@ func parse(args []string, errOut io.Writer) ([]deployment, error) {
 	perTask := flags.Int("shards-per-task", 8, "the parameter ShardsPerTask")
 	minTasks := flags.Int("min-tasks", 2, "the parameter MinTasks")
 	days := flags.Float64("archive-days", 365, "how long the archive is kept")
+	gzipBytes := flags.Float64("event-bytes", 141.5, "gzip of an event in a record; 248 with 5 events per record, 469 with one")
+	recordBytes := flags.Float64("record-bytes", 15_500, "gzip of a record; 1240 with 5 events, 469 with one")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	if *use <= 0 || *use > 1 || *perTask < 1 || *minTasks < 1 || *days < 0 {
-		return nil, fmt.Errorf("-use must be above 0 and at most 1, -shards-per-task and -min-tasks at least 1, -archive-days at least 0")
+	if *use <= 0 || *use > 1 || *perTask < 1 || *minTasks < 1 || *days < 0 || *gzipBytes <= 0 || *recordBytes <= 0 {
+		return nil, fmt.Errorf("-use must be above 0 and at most 1, -shards-per-task and -min-tasks at least 1, -archive-days at least 0, -event-bytes and -record-bytes above 0")
 	}
 	var deployments []deployment
 	for text := range strings.SplitSeq(*shards, ",") {
@@ -188,7 +190,7 @@ func parse(args []string, errOut io.Writer) ([]deployment, error) {
 		if err != nil || n < 1 {
 			return nil, fmt.Errorf("-shards: %q is not a number of shards: give numbers separated by commas, such as 1,10", text)
 		}
-		deployments = append(deployments, deployment{n, *use, *perTask, *minTasks, *days})
+		deployments = append(deployments, deployment{n, *use, *perTask, *minTasks, *days, *gzipBytes, *recordBytes})
 	}
 	return deployments, nil
 }

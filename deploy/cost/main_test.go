@@ -4,28 +4,36 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// The README has the table that the program prints.
-func TestTableInREADME(t *testing.T) {
-	deployments, err := parse(nil, io.Discard)
+// blocks matches the tables of docs/scaling.md and the flags that print them.
+var blocks = regexp.MustCompile(`(?s)<!-- cost(.*?) -->\n(.*?)<!-- -->`)
+
+// The tables of docs/scaling.md are those that the program prints.
+func TestTablesOnPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/scaling.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want bytes.Buffer
-	if err := table(&want, deployments); err != nil {
-		t.Fatal(err)
+	found := blocks.FindAllStringSubmatch(string(page), -1)
+	if len(found) != 3 {
+		t.Errorf("docs/scaling.md has %d tables, want 3: all shards, and a small team with full and with small records", len(found))
 	}
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, after, _ := strings.Cut(string(readme), "<!-- cost -->\n")
-	got, _, found := strings.Cut(after, "<!-- -->")
-	if !found || got != want.String() {
-		t.Errorf("the README has\n%s\ninstead of\n%s", got, want.String())
+	for _, block := range found {
+		deployments, err := parse(strings.Fields(block[1]), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if err := table(&want, deployments); err != nil {
+			t.Fatal(err)
+		}
+		if got := block[2]; got != want.String() {
+			t.Errorf("docs/scaling.md has for the flags%s\n%s\ninstead of\n%s", block[1], got, want.String())
+		}
 	}
 }
 
@@ -43,16 +51,16 @@ func TestDeployment(t *testing.T) {
 	}
 	// 10 MB/s are 26,280 GB per month. A record of 15.5 KB counts as 16 KB when it is put.
 	f("-shards 10 -use 1", "Kinesis, on demand", "$ 4,300")
-	f("-shards 10 -use 1", "Kinesis, provisioned in its place", "($ 130)")
+	f("-shards 10 -use 1", "Kinesis, provisioned instead", "($ 130)")
 	f("-shards 10 -use 1", "Firehose", "$ 980")
 	f("-shards 10 -use 1 -archive-days 30", "S3 archive", "$ 600")
 	f("-shards 10 -use 1 -archive-days 15", "S3 archive", "$ 300")
 	f("-shards 10 -use 1 -archive-days 60", "S3 archive", "$ 920")
 	f("-shards 1,17", "tasks", "2 | 3")
 	f("-shards 17 -shards-per-task 2 -min-tasks 10", "tasks", "10")
-	f("-shards 1000 -shards-per-task 20", "DynamoDB", "$ 780") // the number in the project's README
+	f("-shards 1000 -shards-per-task 20", "DynamoDB", "$ 780") // the number in docs/scaling.md
 	f("-shards 10 -shards-per-task 1", "Fargate", "$ 140")
-	f("-shards 1 -use 1", "events a second", "7,100")
+	f("-shards 1 -use 1", "events per second", "7,100")
 }
 
 func TestParse_Failure(t *testing.T) {

@@ -116,7 +116,7 @@ def test_sizes():
     for name, size in sizes.items():
         cpu, memory = int(size["Cpu"]), int(size["Memory"])
         assert name == f"{cpu}-{memory}" and memory in FARGATE[cpu]
-        # logsluice uses less than this: IN_FLIGHT_BYTES and 256 MiB.
+        # logsluice uses less than this (docs/guarantees.md).
         assert int(size["InFlightBytes"]) + (256 << 20) < memory << 20
 
 

@@ -23,7 +23,7 @@ def test_lint():
 def test_quotas():
     """See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
     text, template = stacks.TEMPLATE.read_bytes(), stacks.template()
-    groups = 400  # the limit in deploy/README.md
+    groups = 400  # the limit in docs/deploy.md
     expanded = stacks.expand(stacks.COMMON | {"LogGroups": ",".join(f"/g/{i:06}" for i in range(groups))})
     assert len(json.dumps(expanded)) <= 1 << 20, "larger than CloudFormation accepts from a bucket"
     assert groups < len(expanded["Resources"]) <= 500

@@ -1,4 +1,4 @@
-// Package deadletter is what logsluice keeps of what it cannot index: the letter and its
-// id, the index that letters go to, how they are counted there, and the store in S3 for
-// letters that their index refuses.
+// Package deadletter defines what logsluice keeps of records and documents that it cannot
+// index: the letter and its id, the index of the letters, their counts, and the store in
+// S3 for letters that their index refuses.
 package deadletter

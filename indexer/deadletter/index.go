@@ -9,13 +9,13 @@ import (
 	"logsluice/opensearch"
 )
 
-// The index of dead letters: its name, its fields and its template.
+// The dead-letter index: its name, its fields and its template.
 
-// Index returns the name of the index of the dead letters under a prefix. Their index
-// template has the same name.
+// Index returns the name of the dead-letter index for a prefix. Its index template has
+// the same name.
 func Index(prefix string) string { return prefix + "-dead-letter" }
 
-// Names of fields by which letters are searched and shown.
+// Names of the fields by which letters are searched and shown.
 const (
 	TimeField         = "@timestamp"
 	StageField        = "stage"
@@ -27,11 +27,11 @@ const (
 	PayloadField      = "payload"
 )
 
-// Properties returns the fields of Letter as the mapping of the index has them.
+// Properties returns the fields of Letter for the mapping of the index.
 func Properties() map[string]any { return propertiesOf(reflect.TypeFor[Letter]()) }
 
 func propertiesOf(object reflect.Type) map[string]any {
-	const maxKeyword = 1024 // characters of a keyword that is indexed
+	const maxKeyword = 1024 // longer keywords are not indexed, in characters
 	properties := map[string]any{}
 	for i := range object.NumField() {
 		member := object.Field(i)
@@ -50,10 +50,10 @@ func propertiesOf(object reflect.Type) map[string]any {
 	return properties
 }
 
-// priority of the index template is above that of any prefix's own template.
+// priority of the index template. It is above that of any prefix's template.
 const priority = 1000
 
-// Template returns the index template of the dead letters under a prefix.
+// Template returns the index template of the dead-letter index for a prefix.
 func Template(prefix string) (opensearch.Template, error) {
 	body, err := json.Marshal(map[string]any{
 		"index_patterns": []string{Index(prefix)},

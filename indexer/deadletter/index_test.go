@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The index template stays as it is: one that changes is installed anew in each domain.
+// The index template is stable: a changed template would be installed again in each
+// domain.
 func TestTemplate(t *testing.T) {
 	t.Parallel()
 	template, err := Template("p")
@@ -23,8 +24,8 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// The fields by which letters are searched and shown are members of Letter, and each member
-// is a field of the index.
+// The fields by which letters are searched and shown are members of Letter, and each
+// member is a field of the index.
 func TestFields(t *testing.T) {
 	t.Parallel()
 	members := map[string]bool{}

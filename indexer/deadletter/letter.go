@@ -17,23 +17,24 @@ import (
 
 // Stages at which a dead letter can arise.
 const (
-	StageInflate = "inflate" // the record cannot be read by gzip
-	StageParse   = "parse"   // it is not a subscription envelope, or not an event
+	StageInflate = "inflate" // the record is not valid gzip
+	StageParse   = "parse"   // the record or a part of it is not a subscription envelope or event
 	StageIndex   = "index"   // OpenSearch refuses the document
 	StageBlocked = "blocked" // the index did not accept documents for too long
 )
 
-// Letter is a dead letter as its index has it. Its members, in this order, are the fields
-// of the index template and of the index pattern: the tag index is a field's type in the
-// index, or - for one that is kept and not indexed.
+// Letter is a dead letter as stored in its index. Its members, in this order, are the
+// fields of the index template and of the index pattern. The tag index is a field's type
+// in the index, or - for a field that is stored but not indexed.
 type Letter struct {
 	Time  time.Time `json:"@timestamp" index:"date"`
 	Stage string    `json:"stage" index:"keyword"`
 	Cause Cause     `json:"error"`
-	// TargetIndex and TargetID are those of the document, "" if the letter is not about one.
+	// TargetIndex and TargetID are the document's, or "" if the letter is not about a
+	// document.
 	TargetIndex string `json:"target_index,omitempty" index:"keyword"`
 	TargetID    string `json:"target_id,omitempty" index:"keyword"`
-	// LogGroup and LogStream are those of the event, "" if they are not known.
+	// LogGroup and LogStream are the event's, or "" if they are not known.
 	LogGroup  string `json:"log_group,omitempty" index:"keyword"`
 	LogStream string `json:"log_stream,omitempty" index:"keyword"`
 	// Stream, Shard and SequenceNumber are the record's.
@@ -44,18 +45,19 @@ type Letter struct {
 	PayloadEncoding string `json:"payload_encoding" index:"keyword"`
 	// PayloadBytes is the payload's size before it was encoded or cut.
 	PayloadBytes int `json:"payload_bytes" index:"long"`
-	// PayloadTruncated reports whether the payload is cut, as OpenSearch did not accept it whole.
+	// PayloadTruncated reports whether the payload was cut because OpenSearch did not
+	// accept all of it.
 	PayloadTruncated bool `json:"payload_truncated" index:"boolean"`
-	// Payload is the record, a part of it, or the log event of a document. It is set in
-	// letters that were read from their index; Source is given it apart.
+	// Payload is the record, a part of it, or the log event of a document. It is set only
+	// in letters read from the index; Source gets it as an argument.
 	Payload string `json:"payload,omitempty" index:"-"`
 }
 
-// Cause is why something could not be indexed, in OpenSearch's words if it was asked.
+// Cause is why something could not be indexed, as OpenSearch reports it if it was asked.
 type Cause struct {
 	Type   string `json:"type" index:"keyword"`
 	Reason string `json:"reason" index:"text"`
-	// Status is that of OpenSearch's answer, 0 if it was not asked.
+	// Status is OpenSearch's status, or 0 if OpenSearch was not asked.
 	Status int `json:"status,omitempty" index:"short"`
 }
 
@@ -65,8 +67,9 @@ const (
 	EncodingBase64 = "base64"
 )
 
-// EncodingOf returns the encoding in which a payload takes at most twice its bytes: text
-// that is mostly control characters would take six times as many.
+// EncodingOf returns an encoding in which a payload takes at most twice its size. Text
+// that is mostly control characters would take six times as much, so it is encoded as
+// base64.
 func EncodingOf(payload []byte) string {
 	more := 0
 	for _, c := range payload {
@@ -86,13 +89,13 @@ func EncodingOf(payload []byte) string {
 	return EncodingText
 }
 
-// MaxPayload is how many bytes of a payload a letter keeps at most. In base64 too, that is
-// less than the 50,000,000 characters that OpenSearch accepts as one string
+// MaxPayload is the maximum number of payload bytes in a letter. Even in base64, that is
+// less than the 50,000,000 characters that OpenSearch accepts in one string
 // (opensearch.xcontent.string.length.max).
 const MaxPayload = 32 << 20
 
-// Source returns a letter with a payload, of which at most keep bytes are kept, as one
-// JSON object without a newline.
+// Source returns a letter as one JSON object without a newline, with at most keep bytes
+// of the payload.
 func (l Letter) Source(payload []byte, keep int) []byte {
 	kept := payload[:min(keep, len(payload))]
 	l.Payload, l.PayloadTruncated = "", len(kept) < l.PayloadBytes
@@ -108,8 +111,8 @@ func (l Letter) Source(payload []byte, keep int) []byte {
 	return append(line, "\"}"...)
 }
 
-// AppendLine appends a line of the store: a letter's source with its id as _id, unless
-// that is "", and a newline.
+// AppendLine appends a line for the store: a letter's source with its id as _id, unless
+// id is "", and a newline.
 func AppendLine(dst []byte, id string, source []byte) []byte {
 	dst = append(dst, source[:1]...)
 	if id != "" {
@@ -118,15 +121,16 @@ func AppendLine(dst []byte, id string, source []byte) []byte {
 	return append(append(dst, source[1:]...), '\n')
 }
 
-// DocumentID returns the id of the letter of a document with a message: a hash of what it
-// is about, so that a re-delivery does not double it. There can be several messages under
+// DocumentID returns the id of a document's letter. It is a hash of index, id and
+// message, so that a re-delivery does not add another letter. Several messages can have
 // one id.
 func (l *Letter) DocumentID(message []byte) string {
 	return hashed([]byte(l.TargetIndex), []byte(l.TargetID), message)
 }
 
-// RecordID returns the id of the letter of what was read at a place of the stream, which
-// is a hash of it. The occurrence distinguishes equal letters of one record.
+// RecordID returns the id of the letter of a record or a part of it. It is a hash of the
+// letter's stage, its place in the stream and the payload. The occurrence distinguishes
+// equal letters of one record.
 func (l *Letter) RecordID(occurrence int, payload []byte) string {
 	return hashed([]byte(l.Stage), []byte(l.Stream), []byte(l.Shard), []byte(l.SequenceNumber),
 		strconv.AppendInt(nil, int64(occurrence), 10), payload)
@@ -141,8 +145,8 @@ func hashed(parts ...[]byte) string {
 	return hex.EncodeToString(hash.Sum(nil)[:16])
 }
 
-// appendEscaped appends the inside of a JSON string: text, which may be cut
-// within its last rune. It goes by pieces, for the text can be large.
+// appendEscaped appends text as the inside of a JSON string. text may be cut within its
+// last rune. It is encoded in pieces to bound the memory.
 func appendEscaped(dst, text []byte) []byte {
 	const most = 64 << 10
 	var buf bytes.Buffer

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A payload is escaped by pieces, none of which ends within a rune; that the
-// payload does is no matter.
+// A payload is escaped in pieces, none of which ends within a rune. The payload itself
+// may.
 func TestAppendEscaped(t *testing.T) {
 	t.Parallel()
 	whole := strings.Repeat("\U0001F600\"\\\n\x01<\u2028é", 20_000)
@@ -23,7 +23,7 @@ func TestAppendEscaped(t *testing.T) {
 	}
 }
 
-// Escaped control characters, quotes and separators count, each for what it takes.
+// Escaped control characters, quotes and separators count with the size of their escapes.
 func TestEncodingOf(t *testing.T) {
 	t.Parallel()
 	f := func(payload, want string) {

@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	// putTimeout bounds a write, the SDK's own retries included.
+	// putTimeout bounds a write, including the SDK's retries.
 	putTimeout = time.Minute
-	// hours is the layout of the keys: that of the Firehose's archive, which one reader
-	// lists like the other. Athena reads it by partition projection.
+	// hours is the layout of the keys. It is the layout of Firehose's archive, so that
+	// one reader can list both. Athena reads it with partition projection.
 	// See https://docs.aws.amazon.com/athena/latest/ug/partition-projection-kinesis-firehose-example.html.
 	hours = "2006/01/02/15/"
-	// extension is how Athena and others recognize gzip.
+	// extension is recognized as gzip by Athena and others.
 	extension = ".jsonl.gz"
-	// checkKey is outside of the hours, and readers of Hive's layouts skip what begins
-	// with an underscore.
+	// checkKey is not in the layout of hours, and readers of Hive layouts skip names that
+	// begin with an underscore.
 	checkKey = "_check"
 )
 
-// S3 writes dead letters as objects of JSON lines, compressed by gzip:
+// S3 writes dead letters as objects of JSON lines, compressed with gzip:
 // PREFIX/YYYY/MM/DD/HH/NAME.jsonl.gz in UTC.
 type S3 struct {
 	client *s3.Client
@@ -38,9 +38,9 @@ type S3 struct {
 	region string
 }
 
-// NewS3 returns a store of dead letters in a folder of S3, in the region of cfg. Where
-// cfg or the AWS SDK's variables name an endpoint, the bucket is named by the path, as
-// emulators expect it.
+// NewS3 returns a store of dead letters in a folder of S3, in the region of cfg. If cfg
+// or the AWS SDK's variables set an endpoint, the bucket is part of the path, as
+// emulators expect.
 func NewS3(cfg aws.Config, url URL) *S3 {
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.HTTPClient = ownbody.Client(o.HTTPClient)
@@ -49,25 +49,25 @@ func NewS3(cfg aws.Config, url URL) *S3 {
 	return &S3{client: client, url: url, region: cfg.Region}
 }
 
-// Put writes one object of JSON lines, whose key is made of a time and a name. It
-// returns when S3 has the object or the write has failed for good, after a minute at
-// most. A repeated Put with the same time and name overwrites the object, so the name
-// must be unique to the lines.
+// Put writes one object of JSON lines. Its key is made of at and name. Put returns when
+// S3 has the object or the write has failed permanently, at most after a minute. A
+// repeated Put with the same arguments overwrites the object, so name must be unique to
+// the lines.
 func (s *S3) Put(ctx context.Context, at time.Time, name string, lines []byte) error {
 	var body bytes.Buffer
 	zip := gzip.NewWriter(&body)
-	// A buffer takes all.
+	// Writing to a buffer never fails.
 	_, _ = zip.Write(lines)
 	_ = zip.Close()
 	return s.put(ctx, &s3.PutObjectInput{
 		Key:         aws.String(s.url.Prefix + at.UTC().Format(hours) + name + extension),
 		Body:        bytes.NewReader(body.Bytes()),
-		ContentType: aws.String("application/gzip"), // and no encoding, by which readers would decompress it twice
+		ContentType: aws.String("application/gzip"), // and no Content-Encoding, because readers would decompress twice
 	})
 }
 
-// Check reports why dead letters could not be written, or nil. It needs the permission
-// of Put alone, and writes one object PREFIX/_check, once for all workers and starts.
+// Check returns an error if dead letters cannot be written. It needs only the permission
+// for Put. It writes one object, PREFIX/_check, once for all workers and starts.
 func (s *S3) Check(ctx context.Context) error {
 	err := s.put(ctx, &s3.PutObjectInput{
 		Key:         aws.String(s.url.Prefix + checkKey),
@@ -76,7 +76,7 @@ func (s *S3) Check(ctx context.Context) error {
 		IfNoneMatch: aws.String("*"),
 	})
 	if slices.Contains([]string{"PreconditionFailed", "ConditionalRequestConflict"}, code(err)) {
-		return nil // it is there, or another worker is writing it
+		return nil // it exists, or another worker is writing it
 	}
 	return err
 }
@@ -96,10 +96,10 @@ func (s *S3) put(ctx context.Context, object *s3.PutObjectInput) error {
 	return err
 }
 
-// StoreError is a write that failed for a reason that somebody can remove.
+// StoreError is returned when a write failed for a reason that the operator can remove.
 type StoreError struct {
 	Err error
-	// Remedy says what to do.
+	// Remedy is what to do.
 	Remedy string
 }
 
@@ -109,7 +109,7 @@ func (e *StoreError) Error() string { return e.Err.Error() + ": " + e.Remedy }
 // Unwrap returns the error without the remedy.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// remedy returns what to do about a failed write, "" where only S3 can do something.
+// remedy returns what to do about a failed write, or "" if only S3 can fix it.
 func (s *S3) remedy(err error) string {
 	switch code := code(err); {
 	case code == "AccessDenied":
@@ -126,7 +126,7 @@ func (s *S3) remedy(err error) string {
 	return ""
 }
 
-// code returns the code of an AWS error, "" if AWS did not answer with one.
+// code returns the code of an AWS error, or "" if AWS did not return one.
 func code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {

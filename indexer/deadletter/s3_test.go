@@ -29,12 +29,12 @@ import (
 
 const bucket = "archive"
 
-// at is in the hour 23 of 2026-01-15 in UTC.
+// at is in hour 23 of 2026-01-15 in UTC.
 var at = time.Date(2026, 1, 16, 8, 59, 59, 0, time.FixedZone("JST", 9*60*60))
 
 const lines = `{"stage":"index","payload":"a"}` + "\n" + `{"stage":"blocked","payload":"b"}` + "\n"
 
-// service is S3 in process, whose first answers are a test's.
+// service is an in-process S3. The test provides its first responses.
 type service struct {
 	t       *testing.T
 	backend gofakes3.Backend
@@ -63,16 +63,16 @@ func newService(t *testing.T, faults ...func(http.ResponseWriter, *http.Request,
 	return s
 }
 
-// config is that of a client that does not try again.
+// config returns the configuration of a client that does not retry.
 func config() aws.Config {
 	return aws.Config{
-		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, // as it is loaded
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, // as in a loaded configuration
 		Region:                     "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	}
 }
 
-// retrying has the client try again as it does by default, without pauses.
+// retrying makes the client retry as it does by default, but without pauses.
 func (s *service) retrying() *service {
 	s.cfg.Retryer = retrier
 	return s
@@ -86,7 +86,7 @@ func retrier() aws.Retryer {
 
 func (s *service) store(prefix string) *S3 { return NewS3(s.cfg, URL{bucket, prefix}) }
 
-// objects are the contents by key.
+// objects returns the contents by key.
 func (s *service) objects() map[string]string {
 	s.t.Helper()
 	list, err := s.backend.ListBucket(bucket, nil, gofakes3.ListBucketPage{})
@@ -131,7 +131,7 @@ func unzip(t *testing.T, content string) string {
 	return string(text)
 }
 
-// An object is JSON lines in gzip, in the folder of its hour in UTC.
+// An object has JSON lines in gzip, in the folder of its hour in UTC.
 func TestPut(t *testing.T) {
 	t.Parallel()
 	f := func(prefix string) {
@@ -157,8 +157,8 @@ func TestPut(t *testing.T) {
 	f("")
 }
 
-// Where an answer is lost, or the service is away for a moment, the same object is
-// written again.
+// If a response is lost or the service is briefly unavailable, the same object is written
+// again.
 func TestPut_Repeated(t *testing.T) {
 	t.Parallel()
 	lost := func(_ http.ResponseWriter, r *http.Request, real http.Handler) {
@@ -182,12 +182,12 @@ func TestPut_Repeated(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if s.one(key) != first {
-			t.Errorf("%s: the same lines are another object", name)
+			t.Errorf("%s: the same lines made another object", name)
 		}
 	}
 	f("in order", newService(t), 1)
-	f("answer lost", newService(t, lost), 2)
-	f("away", newService(t, away, away), 3)
+	f("response lost", newService(t, lost), 2)
+	f("unavailable", newService(t, away, away), 3)
 }
 
 func answer(w http.ResponseWriter, status int, code string) {
@@ -196,7 +196,7 @@ func answer(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, `<?xml version="1.0"?><Error><Code>%s</Code><Message>it is so</Message></Error>`, code)
 }
 
-// An error says what was being done, why it failed and what to do.
+// An error contains what was being done, why it failed and what to do.
 func TestPut_Failure(t *testing.T) {
 	t.Parallel()
 	f := func(s *S3, wants ...string) {
@@ -234,8 +234,7 @@ func TestPut_Failure(t *testing.T) {
 	f(s.store("p/"), "connection refused", "check the route to S3")
 }
 
-// An S3 that does not answer holds a Put up for a minute and no longer, and not at all
-// when its caller ends.
+// An S3 that does not respond delays Put by at most a minute, or until its context ends.
 func TestPut_Hangs(t *testing.T) {
 	t.Parallel()
 	f := func(caller, want time.Duration, remedy bool) {
@@ -266,7 +265,7 @@ func (hanging) Do(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// A check writes one object, once, and leaves it as it is.
+// A check writes one object once and does not overwrite it.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -310,7 +309,7 @@ func TestOwnBodies(t *testing.T) {
 	}
 }
 
-// hosts notes where requests go.
+// hosts records where requests go.
 type hosts struct{ host, path string }
 
 func (h *hosts) Do(r *http.Request) (*http.Response, error) {
@@ -318,7 +317,7 @@ func (h *hosts) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
 }
 
-// The endpoint is AWS's, or that of the SDK's variables.
+// The endpoint is AWS's, or the one in the SDK's variables.
 func TestEndpoint(t *testing.T) {
 	f := func(host, path string) {
 		t.Helper()
@@ -345,8 +344,8 @@ func TestEndpoint(t *testing.T) {
 	f("s3:1", "/archive/p/2026/01/15/23/abc.jsonl.gz")
 }
 
-// Over TLS the SDK frames the body with a checksum behind it: the object is whole,
-// and again so at a second attempt.
+// Over TLS the SDK appends a checksum to the body. The object is complete, also after a
+// second attempt.
 func TestPut_TLS(t *testing.T) {
 	t.Parallel()
 	var zip bytes.Buffer

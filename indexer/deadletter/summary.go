@@ -9,7 +9,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// Dead letters as doctor counts them: how many of late, and for which reasons.
+// Dead letters as doctor counts them: the number of recent ones, and their reasons.
 
 // Summary counts the dead letters of an index.
 type Summary struct {
@@ -21,11 +21,12 @@ type Summary struct {
 	Blocked []Blocked
 }
 
-// Reason is one for which documents became dead letters.
+// Reason is a reason for which documents became dead letters.
 type Reason struct {
-	// Type is OpenSearch's, or the decoder's.
+	// Type is OpenSearch's error type, or the decoder's.
 	Type string
-	// Letters is the number of letters with it, and Example the text of one of them.
+	// Letters is the number of letters with this reason, and Example the text of one of
+	// them.
 	Letters int
 	Example string
 }
@@ -38,8 +39,9 @@ type Blocked struct {
 
 const maxBlocked = 100 // indices
 
-// Summarize counts the dead letters under a prefix that are not older than age, and
-// returns at most maxReasons of their reasons. An index that does not exist has none.
+// Summarize counts the dead letters under a prefix that are not older than age. It
+// returns at most maxReasons of their reasons. An index that does not exist has no
+// letters.
 func Summarize(ctx context.Context, client opensearch.Client, prefix string, age time.Duration, maxReasons int) (Summary, error) {
 	body := map[string]any{
 		"size": 0, "track_total_hits": true,

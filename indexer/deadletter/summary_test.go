@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// domain answers each request with a status and a body.
+// domain responds to each request with a status and a body.
 type domain struct {
 	status       int
 	body         string

@@ -10,7 +10,7 @@ import (
 // URL is a folder in S3.
 type URL struct {
 	Bucket string
-	// Prefix is that of the keys. It ends with a slash unless it is empty.
+	// Prefix is the prefix of the keys. It ends with a slash unless it is empty.
 	Prefix string
 }
 
@@ -20,39 +20,41 @@ func (u URL) String() string { return scheme + u.Bucket + "/" + u.Prefix }
 const (
 	scheme = "s3://"
 	want   = "give s3://bucket/prefix/"
-	// mostPrefix leaves room for the rest of a key in the 1,024 bytes that S3 allows.
-	mostPrefix = 800
+	// maxPrefix leaves room for the rest of a key in the 1,024 bytes that S3 allows.
+	maxPrefix = 800
 )
 
 var (
-	// bucketName is what S3 allows, but for two adjacent dots and IP addresses.
+	// bucketName matches the names that S3 allows, and also names with two adjacent dots
+	// and IP addresses.
 	// See https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html.
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	// prefix is of the characters that need no escape anywhere, and no wildcards of IAM.
+	// prefix matches keys of characters that need no escaping anywhere, without the
+	// wildcards of IAM.
 	// See https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html.
 	prefix = regexp.MustCompile(`^[A-Za-z0-9!_.'()=+@,/-]*$`)
 )
 
-// ParseURL reads s3://bucket/prefix/. The last slash may be missing. An error begins with a
-// quotation of what is wrong, or follows the text.
+// ParseURL parses s3://bucket/prefix/. The last slash is optional. The error starts with
+// a quotation of what is wrong, or continues a sentence about the URL.
 func ParseURL(text string) (URL, error) {
 	rest, isS3 := strings.CutPrefix(text, scheme)
 	bucket, key, _ := strings.Cut(rest, "/")
 	switch {
 	case !isS3:
 		return URL{}, fmt.Errorf("%q does not begin with %s: %s", text, scheme, want)
-	case strings.Contains(bucket, "@"): // which are not repeated in a log
+	case strings.Contains(bucket, "@"): // which must not be logged
 		return URL{}, fmt.Errorf("has credentials: %s, and credentials in the AWS SDK's own variables", want)
 	case strings.ContainsAny(text, "?#"):
 		return URL{}, fmt.Errorf("%q has a query or a fragment: %s", text, want)
 	case bucket == "":
-		return URL{}, fmt.Errorf("%q names no bucket: %s", text, want)
+		return URL{}, fmt.Errorf("%q does not name a bucket: %s", text, want)
 	case !bucketName.MatchString(bucket), strings.Contains(bucket, ".."), net.ParseIP(bucket) != nil:
 		return URL{}, fmt.Errorf("%q cannot be the name of a bucket: use 3 to 63 lowercase letters, digits, dots and hyphens", bucket)
 	case !prefix.MatchString(key):
 		return URL{}, fmt.Errorf("%q has characters other than letters, digits and !_.'()=+@,/-: %s", key, want)
-	case len(key) > mostPrefix:
-		return URL{}, fmt.Errorf("has a prefix of %d characters: use at most %d", len(key), mostPrefix)
+	case len(key) > maxPrefix:
+		return URL{}, fmt.Errorf("has a prefix of %d characters: use at most %d", len(key), maxPrefix)
 	}
 	if key != "" && !strings.HasSuffix(key, "/") {
 		key += "/"

@@ -9,13 +9,13 @@ import (
 	"strconv"
 )
 
-// blob is the data of a record: base64, as it came and as it will be sent.
+// blob is the data of a record, in base64 as received and sent.
 type blob struct {
 	present bool
 	text    []byte
 }
 
-// UnmarshalJSON takes a string; it is checked later.
+// UnmarshalJSON stores a string. It is checked later.
 func (b *blob) UnmarshalJSON(raw []byte) error {
 	var text *string
 	if err := json.Unmarshal(raw, &text); err != nil {
@@ -29,15 +29,15 @@ func (b *blob) UnmarshalJSON(raw []byte) error {
 
 var errNotBase64 = errors.New("data is not base64")
 
-// decodedSize is the number of bytes that base64 stands for. The scratch space
-// is used and given back.
+// decodedSize returns the number of bytes encoded by base64 text, and the scratch buffer,
+// which may have grown.
 func decodedSize(text, scratch []byte) (int, []byte, error) {
 	want := base64.StdEncoding.DecodedLen(len(text))
 	if cap(scratch) < want {
 		scratch = make([]byte, want)
 	}
 	n, err := base64.StdEncoding.Decode(scratch[:want], text)
-	// The decoder skips line ends, which must not get into an answer.
+	// The decoder skips line breaks, which must not occur in an answer.
 	if padding := len(text) - len(bytes.TrimRight(text, "=")); err != nil || len(text)%4 != 0 || n != want-padding {
 		return 0, scratch, errNotBase64
 	}
@@ -47,26 +47,27 @@ func decodedSize(text, scratch []byte) (int, []byte, error) {
 // holder is an input that has blobs.
 type holder interface{ blobs() []*blob }
 
-// unmarshal reads the JSON of an input. Data is nearly all of a request and is
-// kept as it is, so it is lifted out before encoding/json reads the rest.
+// unmarshal parses the JSON of an input. Data is most of a request and is kept as it is, so
+// it is removed before encoding/json parses the rest. TestRequestSpelling_Success shows that
+// the result is the same for other spellings, which encoding/json parses as a whole.
 func unmarshal(body []byte, in any) error {
 	h, ok := in.(holder)
 	if !ok {
 		return json.Unmarshal(body, in)
 	}
-	mark := rand.Text() // that a client cannot have written
+	mark := rand.Text() // a client cannot know it
 	if rest, texts := liftBlobs(body, mark); texts != nil {
-		if err := json.Unmarshal(rest, in); err == nil && settle(h.blobs(), texts, mark) {
+		if err := json.Unmarshal(rest, in); err == nil && restoreBlobs(h.blobs(), texts, mark) {
 			return nil
 		}
 	}
-	// An unusual spelling, or not JSON at all: read it as it stands.
+	// The spelling is unusual, or the text is not JSON: parse it unchanged.
 	return json.Unmarshal(body, in)
 }
 
-// liftBlobs replaces the texts of Data members by a mark and their number. In
-// JSON the bytes `"Data":"` are the end of a member's name and the start of its
-// text, wherever they stand. It gives no texts when it is in doubt.
+// liftBlobs replaces the texts of Data members by a mark and their number. In JSON the bytes
+// `"Data":"` are always the end of a member's name and the start of its text. It returns no
+// texts if it is unsure.
 func liftBlobs(body []byte, mark string) (rest []byte, texts [][]byte) {
 	const member = `"Data":"`
 	for {
@@ -87,9 +88,9 @@ func liftBlobs(body []byte, mark string) (rest []byte, texts [][]byte) {
 	}
 }
 
-// settle gives the blobs their texts. It reports whether the texts were theirs:
-// those of members that no one knows were lifted too.
-func settle(blobs []*blob, texts [][]byte, mark string) bool {
+// restoreBlobs sets the texts of the blobs. It returns false if the texts do not belong to
+// them, because texts of unknown members were lifted too.
+func restoreBlobs(blobs []*blob, texts [][]byte, mark string) bool {
 	for i, b := range blobs {
 		if string(b.text) != mark+strconv.Itoa(i) {
 			return false

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Producers put while readers follow the shards through reshards. Every record
-// comes once, and those of one key in the order of their puts, parents first.
+// Producers put records while readers follow the shards through reshards. Every record is read
+// once, and records of one key in the order of their puts, parents first.
 func TestConcurrentPutsAndGets(t *testing.T) {
 	onBoth(t, KinesisOptions{NoReadLimits: true}, func(t *testing.T, _ *Kinesis, client *kinesis.Client) {
 		const producers, rounds, perRound = 4, 120, 5
@@ -40,7 +40,7 @@ func TestConcurrentPutsAndGets(t *testing.T) {
 		group, ctx := errgroup.WithContext(ctx)
 		producing, stop := context.WithCancel(ctx)
 		defer stop()
-		// read follows a shard to its end, or until all records have come.
+		// read follows a shard to its end, or until all records are read.
 		var read func(shardID string) error
 		read = func(shardID string) error {
 			defer close(ended(shardID))
@@ -67,7 +67,7 @@ func TestConcurrentPutsAndGets(t *testing.T) {
 				mu.Unlock()
 				for _, c := range out.ChildShards {
 					if c.ParentShards[0] != shardID {
-						continue // the other parent's reader goes on with it
+						continue // the other parent's reader continues with it
 					}
 					group.Go(func() error {
 						for _, parent := range c.ParentShards {
@@ -92,7 +92,7 @@ func TestConcurrentPutsAndGets(t *testing.T) {
 			group.Go(func() error {
 				defer puts.Done()
 				for round := range rounds {
-					if p == 0 && round%8 == 0 { // the others go on meanwhile
+					if p == 0 && round%8 == 0 { // the other producers continue
 						n := []int32{3, 5, 4, 2}[round/8%4]
 						if _, err := client.UpdateShardCount(ctx, &kinesis.UpdateShardCountInput{StreamName: name, TargetShardCount: &n, ScalingType: types.ScalingTypeUniformScaling}); err != nil {
 							return err
@@ -131,8 +131,8 @@ func TestConcurrentPutsAndGets(t *testing.T) {
 	})
 }
 
-// A shard does not close while a record is put into it: the record would be
-// lost to readers that have come to its end.
+// A shard does not close while a record is put into it. Readers that are at its end would miss
+// the record.
 func TestShardClosesBetweenPuts(t *testing.T) {
 	var (
 		k      *Kinesis
@@ -143,7 +143,7 @@ func TestShardClosesBetweenPuts(t *testing.T) {
 	name, closed := aws.String("a"), make(chan struct{})
 	k = NewKinesis(KinesisOptions{Clock: func() time.Time {
 		if armed.Load() {
-			// The time is asked in the midst of a put when its shard is locked.
+			// The clock is read during a put, while the shard is locked.
 			sh := k.streams[*name].shards[0]
 			if sh.mu.TryLock() {
 				sh.mu.Unlock()
@@ -155,7 +155,7 @@ func TestShardClosesBetweenPuts(t *testing.T) {
 				})
 				select {
 				case <-closed:
-					t.Error("the shard was split in the midst of a put")
+					t.Error("the shard was split during a put")
 				case <-time.After(100 * time.Millisecond):
 				}
 			}

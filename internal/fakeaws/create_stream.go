@@ -11,9 +11,9 @@ type createStreamInput struct {
 }
 
 const (
-	// maxShards bounds a stream; the service's quota is per account.
+	// maxShards is the maximum per stream; the service's quota is per account.
 	maxShards = 10_000
-	// onDemandShards is what a stream starts with that names no count.
+	// onDemandShards is the default number of shards.
 	onDemandShards = 4
 )
 
@@ -40,7 +40,7 @@ func (k *Kinesis) createStream(in *createStreamInput) (any, error) {
 		return nil, failf(codeInUse, "Stream %s under account %s already exists.", in.StreamName, account)
 	}
 	s := &stream{name: in.StreamName, created: k.now()}
-	k.numbers.Add(1) // an iterator of a deleted stream of this name is before its shards
+	k.numbers.Add(1) // iterators of a deleted stream with this name are before its shards
 	for i := range shards {
 		last := maxHashKey
 		if i+1 < shards {

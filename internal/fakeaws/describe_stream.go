@@ -6,7 +6,7 @@ type describeStreamInput struct {
 	ExclusiveStartShardId string
 }
 
-// maxDescribed is the most shards of one answer.
+// maxDescribed is the maximum number of shards in one answer.
 const maxDescribed = 100
 
 func (k *Kinesis) describeStream(in *describeStreamInput) (any, error) {
@@ -24,7 +24,7 @@ func (k *Kinesis) describeStream(in *describeStreamInput) (any, error) {
 	return map[string]any{"StreamDescription": description}, nil
 }
 
-// describe is what both descriptions of a stream have.
+// describe returns the members that both descriptions of a stream have.
 func (k *Kinesis) describe(s *stream) map[string]any {
 	hours := 24
 	if k.options.Retention > 0 {

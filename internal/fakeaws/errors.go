@@ -2,21 +2,21 @@ package fakeaws
 
 import "fmt"
 
-// APIError is an error answer of the service.
+// APIError is an error response of the service.
 type APIError struct {
 	// Code is the exception's name, such as ProvisionedThroughputExceededException.
 	Code    string
 	Message string
-	// Status is the HTTP status; 400 if zero, as for all but the service's own
-	// failures.
+	// Status is the HTTP status, 400 if zero. Only failures of the service itself have
+	// another status.
 	Status int
 }
 
 func (e *APIError) Error() string { return e.Code + ": " + e.Message }
 
-// Exceptions of the service, by
-// https://docs.aws.amazon.com/kinesis/latest/APIReference/CommonErrors.html and
-// the pages of the operations.
+// Exceptions of the service, from
+// https://docs.aws.amazon.com/kinesis/latest/APIReference/CommonErrors.html and the pages of
+// the operations.
 const (
 	codeInvalidArgument = "InvalidArgumentException"
 	codeNotFound        = "ResourceNotFoundException"
@@ -35,7 +35,7 @@ func failf(code, format string, args ...any) error {
 	return &APIError{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// missing is the error of a member that must be there.
+// missing returns the error for a required member that is missing.
 func missing(member string) error {
 	return failf(codeValidation, "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
 }

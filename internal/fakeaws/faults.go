@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// Faults: what a test can make go wrong with a call.
+// Faults that a test can inject into calls.
 
-// Call is a request as it comes to a service.
+// Call is a request to a service.
 type Call struct {
 	// Operation is the name of the operation, such as GetRecords.
 	Operation string
@@ -22,7 +22,7 @@ type Call struct {
 	Body []byte
 }
 
-// Shard is the shard that a call to Kinesis reads, "" if it reads none.
+// Shard returns the shard that a call to Kinesis reads, "" if it does not read one.
 func (c Call) Shard() string {
 	var in struct{ ShardIterator, ShardId string }
 	_ = json.Unmarshal(c.Body, &in) // the operation reports the error
@@ -32,31 +32,30 @@ func (c Call) Shard() string {
 	return in.ShardId
 }
 
-// Fault is what goes wrong with a call. The zero value is nothing. What is set
-// happens in this order.
+// Fault describes what goes wrong with a call. The zero value is no fault. The fields apply
+// in this order.
 type Fault struct {
-	// Delay passes before the service sees the call.
+	// Delay passes before the service gets the call.
 	Delay time.Duration
-	// Outlive has the call delayed and carried out even when the client has given
-	// it up meanwhile.
+	// Outlive makes the service delay and carry out the call even if the client cancels it.
 	Outlive bool
-	// Refuse is answered in the service's place.
+	// Refuse is returned instead of calling the service.
 	Refuse *APIError
-	// Lose breaks the connection before the service sees the call.
+	// Lose breaks the connection before the service gets the call.
 	Lose bool
 	// Edit changes a successful answer.
 	Edit func(answer []byte) []byte
-	// Late passes between the service's doing and its answer.
+	// Late passes after the service has carried out the call and before its answer.
 	Late time.Duration
-	// LoseAnswer breaks the connection when the call was carried out.
+	// LoseAnswer breaks the connection after the call was carried out.
 	LoseAnswer bool
 }
 
-// Hang is a delay that outlasts any caller.
+// Hang is a delay longer than any caller waits.
 const Hang = 24 * time.Hour
 
-// Inject puts the faults that decide chooses in front of a service, over a
-// socket or behind RoundTripper. It is called from many goroutines.
+// Inject returns a handler that applies the faults that decide returns to the calls of a
+// service. decide must be safe for concurrent use.
 func Inject(service http.Handler, decide func(Call) Fault) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readBody(w, r)
@@ -109,7 +108,7 @@ func Inject(service http.Handler, decide func(Call) Fault) http.Handler {
 	})
 }
 
-// pass lets time pass, and ends with the client's patience.
+// pass waits for a duration, or until the client cancels the request.
 func pass(r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return
@@ -133,8 +132,8 @@ func refuse(w http.ResponseWriter, r *http.Request, e *APIError) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"__type": e.Code, "message": e.Message})
 }
 
-// MissShards is an Edit of a ListShards answer that lacks those shards for
-// which missing is true, as if a page were not there.
+// MissShards returns an Edit of a ListShards answer that removes the shards for which missing
+// is true, as if a page were missing.
 func MissShards(missing func(id string) bool) func(answer []byte) []byte {
 	return func(answer []byte) []byte {
 		var page struct {

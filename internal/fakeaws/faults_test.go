@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
-// Each fault, over a socket and without one: what the client sees, and whether
-// the service has carried the call out.
+// Each fault, over a socket and without one: the client's error, and whether the service has
+// carried out the call.
 func TestInject(t *testing.T) {
 	const delay = 50 * time.Millisecond
 	f := func(name string, fault Fault, patience time.Duration, wantErr string, applied bool) {
@@ -33,7 +33,7 @@ func TestInject(t *testing.T) {
 					t.Errorf("want %q, got %v", wantErr, err)
 				}
 				if took := time.Since(begun); took < min(patience, fault.Delay+fault.Late) {
-					t.Errorf("it took %s only", took)
+					t.Errorf("it took only %s", took)
 				}
 				there := func() bool {
 					_, err := k.stream(streamRef{StreamName: testStream})

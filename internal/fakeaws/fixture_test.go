@@ -19,7 +19,7 @@ import (
 	"logsluice/internal/ownbody"
 )
 
-// clock is a time that tests set.
+// clock is a clock that tests set.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -39,7 +39,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// fixture is a service under a clock with one stream, and a client of the SDK.
+// fixture is a service with a clock, one stream, and an SDK client.
 type fixture struct {
 	*testing.T
 	clock  *clock
@@ -112,7 +112,7 @@ func (f *fixture) iterator(in kinesis.GetShardIteratorInput) *string {
 	return out.ShardIterator
 }
 
-// oldest is an iterator from the first record of a shard.
+// oldest returns an iterator from the first record of a shard.
 func (f *fixture) oldest(shard int) *string {
 	f.Helper()
 	return f.iterator(kinesis.GetShardIteratorInput{ShardId: id(shard), ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
@@ -146,7 +146,7 @@ func (f *fixture) merge(a, b int) {
 
 func id(shard int) *string { return aws.String(fmt.Sprintf("shardId-%012d", shard)) }
 
-// text lists the data of records.
+// text returns the data of records as a list.
 func text(records []types.Record) string {
 	s := ""
 	for _, r := range records {
@@ -155,7 +155,7 @@ func text(records []types.Record) string {
 	return s
 }
 
-// code is the exception that an error is.
+// code returns the exception of an error.
 func code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -164,7 +164,7 @@ func code(err error) string {
 	return fmt.Sprint(err)
 }
 
-// post sends a request as it is written.
+// post sends a request with a literal body.
 func post(t *testing.T, k *Kinesis, op, body string) (status int, answer string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/", nil)

@@ -13,16 +13,16 @@ type getRecordsInput struct {
 	Limit         *int
 }
 
-// Bounds of one answer:
+// Limits of one answer:
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
 const (
 	maxGetRecords = 10_000
 	maxGetBytes   = 10 << 20
 )
 
-// expiredAnswers is how many answers without records an iterator of expired records
-// brings before it comes to those that are kept. The service says nothing of their
-// number. An iterator of type TRIM_HORIZON has none.
+// expiredAnswers is the number of answers without records that an iterator of expired records
+// returns before the oldest kept record. The service does not document the number. An iterator
+// of type TRIM_HORIZON returns none.
 const expiredAnswers = 20
 
 func (k *Kinesis) getRecords(in *getRecordsInput) (any, error) {
@@ -59,13 +59,13 @@ func (k *Kinesis) getRecords(in *getRecordsInput) (any, error) {
 		return nil, err
 	}
 	if it.Next < sh.start {
-		return nil, failf(codeInvalidArgument, "Invalid ShardIterator: it is of another stream %s, which was deleted.", s.name)
+		return nil, failf(codeInvalidArgument, "Invalid ShardIterator: it belongs to another stream %s, which was deleted.", s.name)
 	}
 	return k.read(s, sh, it, limit, now)
 }
 
-// read takes records from a shard, as many as its limits let pass. The stream's
-// lock is held to read; sending does not need it.
+// read returns records of a shard, as many as its limits allow. The stream's read lock must
+// be held. Sending the answer does not need it.
 func (k *Kinesis) read(s *stream, sh *shard, it iterator, limit int, now time.Time) (answer, error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -111,7 +111,7 @@ func (k *Kinesis) read(s *stream, sh *shard, it iterator, limit int, now time.Ti
 	return recordsAnswer{records, raw[1:]}, nil
 }
 
-// withoutRecords is an answer with an iterator and nothing else.
+// withoutRecords returns an answer with an iterator and no records.
 func withoutRecords(it iterator, behind int64) (answer, error) {
 	text, err := it.text()
 	if err != nil {
@@ -124,8 +124,8 @@ func withoutRecords(it iterator, behind int64) (answer, error) {
 	return recordsAnswer{nil, raw[1:]}, nil
 }
 
-// behind is how old the oldest of the unread records is, in milliseconds. Only
-// a reader that has read all is 0 behind.
+// behind returns the age of the oldest unread record in milliseconds. It is 0 only for a
+// reader that has read everything.
 func behind(unread []record, now time.Time) int64 {
 	if len(unread) == 0 {
 		return 0
@@ -133,8 +133,8 @@ func behind(unread []record, now time.Time) int64 {
 	return max(1, now.UnixMilli()-unread[0].arrived)
 }
 
-// ending is the answer but for the records. At the end of a closed shard there
-// is no iterator, but the shards that come after.
+// ending is the answer without the records. At the end of a closed shard it has the child
+// shards instead of an iterator.
 type ending struct {
 	MillisBehindLatest int64
 	NextShardIterator  *string
@@ -159,8 +159,7 @@ func childShards(sh *shard) []childShard {
 	return children
 }
 
-// recordsAnswer is an answer of GetRecords. Its parts are written as they are,
-// without a copy of the whole.
+// recordsAnswer is an answer of GetRecords. Its parts are written without assembling them.
 type recordsAnswer struct {
 	records []record
 	ending  []byte // JSON after the first brace
@@ -179,7 +178,7 @@ func (a recordsAnswer) size() int {
 	return n
 }
 
-// writeTo leaves errors to the writer's Flush.
+// writeTo ignores errors: the writer's Flush returns them.
 func (a recordsAnswer) writeTo(w *bufio.Writer) {
 	_, _ = w.WriteString(recordsStart)
 	for i := range a.records {

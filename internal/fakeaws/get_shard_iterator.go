@@ -37,9 +37,9 @@ func (k *Kinesis) getShardIterator(in *getShardIteratorInput) (any, error) {
 	return map[string]string{"ShardIterator": text}, err
 }
 
-// position is the sequence number to read from:
+// position returns the sequence number to read from:
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html
-// The shard's lock is held.
+// The shard's lock must be held.
 func (k *Kinesis) position(sh *shard, in *getShardIteratorInput) (uint64, error) {
 	switch in.ShardIteratorType {
 	case "TRIM_HORIZON":
@@ -62,7 +62,7 @@ func (k *Kinesis) position(sh *shard, in *getShardIteratorInput) (uint64, error)
 		if in.Timestamp == nil {
 			return 0, failf(codeInvalidArgument, "Must specify timestamp parameter for iterator of type AT_TIMESTAMP.")
 		}
-		// A time in milliseconds comes as a fraction that may fall just short.
+		// The fraction may be slightly less than the time in milliseconds.
 		at, now := int64(math.Floor(*in.Timestamp*1000+0.01)), k.now()
 		if at > now {
 			return 0, failf(codeInvalidArgument, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d", at, now)

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
-// ten puts records 0 to 9, a second apart, into a stream of one shard.
+// ten puts records 0 to 9, one second apart, into a stream of one shard.
 func ten(f *fixture) (results []*kinesis.PutRecordOutput) {
 	f.Helper()
 	for i := range 10 {
@@ -57,7 +57,7 @@ func TestGetShardIterator_Success(t *testing.T) {
 	}
 }
 
-// This time in seconds, multiplied by 1000, falls short of its millisecond.
+// This time in seconds, multiplied by 1000, is slightly less than its millisecond.
 func TestTimestamp_Rounding(t *testing.T) {
 	f := newFixture(t, KinesisOptions{}, 1)
 	at := time.UnixMilli(2176213401733)
@@ -71,8 +71,8 @@ func TestTimestamp_Rounding(t *testing.T) {
 	}
 }
 
-// Seconds with a fraction are a time in milliseconds: no record is missed and
-// none comes too early, whatever the millisecond.
+// Seconds with a fraction are converted to the exact millisecond: no record is missed and none
+// is returned too early.
 func TestTimestamp_Milliseconds(t *testing.T) {
 	f := newFixture(t, KinesisOptions{NoReadLimits: true}, 1)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -116,7 +116,7 @@ func TestGetShardIterator_Failure(t *testing.T) {
 	f(kinesis.GetShardIteratorInput{ShardId: id(0), ShardIteratorType: "AT_SEQUENCE_NUMBER"}, codeInvalidArgument)
 	f(kinesis.GetShardIteratorInput{ShardId: id(0), ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: aws.String("SHARD_END")}, codeInvalidArgument)
 	f(kinesis.GetShardIteratorInput{ShardId: id(0), ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: put.SequenceNumber}, "<nil>")
-	// The other shard has had no record as late as that.
+	// The other shard has no record that late.
 	f(kinesis.GetShardIteratorInput{ShardId: id(1), ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: put.SequenceNumber}, codeInvalidArgument)
 	// The first shard began earlier than the second.
 	start := x.shards()[0].SequenceNumberRange.StartingSequenceNumber
@@ -136,13 +136,13 @@ func TestGetRecords_Success(t *testing.T) {
 		}
 		got += text(out.Records) + "| "
 		if it = out.NextShardIterator; it == nil || out.ChildShards != nil {
-			t.Fatal("an open shard has come to its end")
+			t.Fatal("an open shard has ended")
 		}
 	}
 	if want := "0 1 2 3 | 4 5 6 7 | 8 9 now | | "; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	// A record that has just come is still unread.
+	// A record that has just arrived is still unread.
 	f.clock.advance(time.Second)
 	it = f.iterator(kinesis.GetShardIteratorInput{ShardId: id(0), ShardIteratorType: "LATEST"})
 	f.put("k", []byte("a"))
@@ -154,7 +154,7 @@ func TestGetRecords_Success(t *testing.T) {
 	}
 }
 
-// Times of arrival do not go back with the clock: they are searched in.
+// Arrival times do not decrease when the clock is set back, because they are searched.
 func TestClockSetBack(t *testing.T) {
 	f := newFixture(t, KinesisOptions{}, 1)
 	f.put("k", []byte("a"))
@@ -202,7 +202,7 @@ func TestGetRecords_Failure(t *testing.T) {
 	x.check(err)
 	f(it, 1, codeNotFound)
 	x.create(testStream, 1)
-	f(it, 1, codeInvalidArgument) // of the stream that was deleted
+	f(it, 1, codeInvalidArgument) // from the deleted stream
 }
 
 func TestIteratorLifetime(t *testing.T) {
@@ -216,8 +216,8 @@ func TestIteratorLifetime(t *testing.T) {
 	}
 }
 
-// putMany puts records of a size, keys included, into a stream of one shard.
-// With large records the SDK would take most of the time.
+// putMany puts records of a size, including keys, into a stream of one shard. It does not use
+// the SDK, which would take most of the time with large records.
 func putMany(f *fixture, n, size int) {
 	f.Helper()
 	data := base64.StdEncoding.EncodeToString(make([]byte, size-1))
@@ -231,7 +231,7 @@ func putMany(f *fixture, n, size int) {
 	}
 }
 
-// getMany counts the records of an answer, or gives the exception's name.
+// getMany returns the number of records in an answer, or the exception's name.
 func getMany(f *fixture, iterator string, limit int) (exception string, records int, next string) {
 	f.Helper()
 	status, answer := post(f.T, f.k, "GetRecords", fmt.Sprintf(`{"ShardIterator":%q,"Limit":%d}`, iterator, limit))
@@ -245,7 +245,7 @@ func getMany(f *fixture, iterator string, limit int) (exception string, records 
 	return "", strings.Count(answer, `"SequenceNumber"`), next
 }
 
-// One answer has 10 MiB and 10,000 records at most, limits lifted or not.
+// One answer has at most 10 MiB and 10,000 records, with and without read limits.
 func TestGetRecords_AnswerLimits(t *testing.T) {
 	x := newFixture(t, KinesisOptions{NoReadLimits: true}, 1)
 	it := *x.oldest(0)
@@ -261,7 +261,7 @@ func TestGetRecords_AnswerLimits(t *testing.T) {
 			got, it = append(got, records), next
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%d records of %d bytes came as %v, want %v", n, size, got, want)
+			t.Errorf("%d records of %d bytes were returned as %v, want %v", n, size, got, want)
 		}
 	}
 	f(21, 1<<20, 10, 10, 1)
@@ -269,7 +269,7 @@ func TestGetRecords_AnswerLimits(t *testing.T) {
 	f(10_500, 1, 10_000, 500)
 }
 
-// A shard takes 5 calls in any second.
+// A shard allows 5 calls per second.
 func TestGetRecords_CallLimit(t *testing.T) {
 	x := newFixture(t, KinesisOptions{}, 2)
 	its := []*string{x.oldest(0), x.oldest(1)}
@@ -289,7 +289,7 @@ func TestGetRecords_CallLimit(t *testing.T) {
 	x.clock.advance(399 * time.Millisecond)
 	f(0, codeThroughput)
 	x.clock.advance(time.Millisecond)
-	for range 4 { // the fifth of the last second counts, the refused do not
+	for range 4 { // the fifth call of the last second counts, rejected calls do not
 		f(0, "<nil>")
 	}
 	f(0, codeThroughput)
@@ -301,7 +301,7 @@ func TestGetRecords_CallLimit(t *testing.T) {
 	}
 }
 
-// A shard gives 2 MiB in a second; more in one call is paid for afterwards.
+// A shard returns 2 MiB per second. More in one call counts towards the following seconds.
 func TestGetRecords_ByteLimit(t *testing.T) {
 	f := func(opts KinesisOptions, limit, reads int, pause time.Duration) {
 		t.Helper()

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// encoding is of iterators. It is strict so that each has one spelling.
+// encoding is the encoding of iterators. It is strict, so each iterator has one spelling.
 var encoding = base64.RawURLEncoding.Strict()
 
-// iterator is a position in a shard. It is handed out as an opaque text.
+// iterator is a position in a shard. Clients get it as opaque text.
 type iterator struct {
 	Stream, Shard string
-	Next          uint64 // sequence number to go on from
+	Next          uint64 // sequence number to continue from
 	Issued        int64  // milliseconds since the epoch
 	Oldest        bool   `json:",omitempty"` // from the oldest record that is kept
-	Passed        int    `json:",omitempty"` // answers so far that passed over expired records
+	Passed        int    `json:",omitempty"` // number of answers so far that skipped expired records
 }
 
 func (it iterator) text() (string, error) {
@@ -28,7 +28,7 @@ func (it iterator) text() (string, error) {
 	return fmt.Sprintf("%s.%08x", encoding.EncodeToString(raw), crc32.ChecksumIEEE(raw)), nil
 }
 
-// parseIterator reads a text; the sum tells a garbled one.
+// parseIterator parses the text of an iterator. It fails if the checksum does not match.
 func parseIterator(text string) (it iterator, err error) {
 	encoded, sum, _ := strings.Cut(text, ".")
 	raw, err := encoding.DecodeString(encoded)

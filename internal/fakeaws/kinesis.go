@@ -9,40 +9,38 @@ import (
 	"time"
 )
 
-// KinesisOptions change what the service does. The zero value is the service
-// with its limits and with all records kept.
+// KinesisOptions configures the service. The zero value has the service's limits and keeps
+// all records.
 type KinesisOptions struct {
-	// Clock tells the time; time.Now if nil. It must be safe for concurrent use.
+	// Clock returns the time. It is time.Now if nil, and must be safe for concurrent use.
 	Clock func() time.Time
-	// NoReadLimits lifts the limits of GetRecords calls and bytes per shard and
-	// second. Those of one answer stay.
+	// NoReadLimits removes the limits of GetRecords calls and bytes per shard and second, but
+	// not those of one answer.
 	NoReadLimits bool
-	// IteratorLifetime is how long a shard iterator is good; the service's 5
-	// minutes if zero.
+	// IteratorLifetime is how long a shard iterator is valid, the service's 5 minutes if zero.
 	IteratorLifetime time.Duration
-	// Retention is how long records, and shards once they are closed, are kept.
-	// Zero keeps them for good.
+	// Retention is how long records and closed shards are kept. Zero keeps them forever.
 	Retention time.Duration
-	// MaxRecordBytes bounds a record's data and partition key together, as a
-	// stream's MaxRecordSizeInKiB does; the service's 1 MiB if zero.
+	// MaxRecordBytes bounds the size of a record's data and partition key, like a stream's
+	// MaxRecordSizeInKiB. It is the service's 1 MiB if zero.
 	MaxRecordBytes int
-	// Account owns the streams; that of the callers if empty. Streams of another
-	// account are found by their ARN only.
+	// Account owns the streams. It is the callers' account if empty. Streams of another
+	// account are only found by ARN.
 	Account string
 }
 
-// Kinesis is the service: an http.Handler.
+// Kinesis is the service. It is an http.Handler.
 type Kinesis struct {
 	options KinesisOptions
-	numbers atomic.Uint64 // sequence numbers given
+	numbers atomic.Uint64 // last sequence number
 	fault   atomic.Pointer[func(shardID string) error]
 	writers sync.Pool // of *bufio.Writer
 
-	mu      sync.RWMutex // before that of a stream
+	mu      sync.RWMutex // locked before that of a stream
 	streams map[string]*stream
 }
 
-// NewKinesis makes a service without streams.
+// NewKinesis returns a service without streams.
 func NewKinesis(opts KinesisOptions) *Kinesis {
 	if opts.Clock == nil {
 		opts.Clock = time.Now
@@ -61,10 +59,10 @@ func NewKinesis(opts KinesisOptions) *Kinesis {
 	return k
 }
 
-// FailPut sets a function that is asked before each record is put, alone or
-// with others, with the shard it goes to: the error fails that record. It is an
-// *APIError; any other is an InternalFailure. It is called from many goroutines. A
-// nil function ends the faults. Inject has those of whole calls.
+// FailPut sets a function that is called with the target shard before each record is put,
+// alone or with others. If it returns an error, that record fails. An error that is not an
+// *APIError becomes an InternalFailure. f must be safe for concurrent use. A nil function ends
+// the faults. Inject injects faults into whole calls.
 func (k *Kinesis) FailPut(f func(shardID string) error) {
 	if f == nil {
 		k.fault.Store(nil)
@@ -73,7 +71,7 @@ func (k *Kinesis) FailPut(f func(shardID string) error) {
 	k.fault.Store(&f)
 }
 
-// failed asks for the fault of a record.
+// failed returns the fault of a record for a shard.
 func (k *Kinesis) failed(shardID string) error {
 	if f := k.fault.Load(); f != nil {
 		return (*f)(shardID)
@@ -81,10 +79,10 @@ func (k *Kinesis) failed(shardID string) error {
 	return nil
 }
 
-// now is the time in milliseconds since the epoch, as exact as the service is.
+// now returns the time in milliseconds since the Unix epoch, the precision of the service.
 func (k *Kinesis) now() int64 { return k.options.Clock().UnixMilli() }
 
-// horizon is the time before which everything is forgotten.
+// horizon returns the time before which all records have expired.
 func (k *Kinesis) horizon() int64 {
 	if k.options.Retention <= 0 {
 		return math.MinInt64
@@ -92,23 +90,23 @@ func (k *Kinesis) horizon() int64 {
 	return k.now() - k.options.Retention.Milliseconds()
 }
 
-// streamRef names a stream, by name or by ARN.
+// streamRef identifies a stream by name or ARN.
 type streamRef struct {
 	StreamName string
 	StreamARN  string
 }
 
-const account = "000000000000" // of the callers
+const account = "000000000000" // the callers' account
 
 // streamARN is the pattern of the API reference, in one region and partition.
 var streamARN = regexp.MustCompile(`^arn:aws:kinesis:us-east-1:(\d{12}):stream/(\S+)$`)
 
-// arn is the ARN of a stream.
+// arn returns the ARN of a stream.
 func (k *Kinesis) arn(name string) string {
 	return "arn:aws:kinesis:us-east-1:" + k.options.Account + ":stream/" + name
 }
 
-// stream finds the stream that a request is about.
+// stream returns the stream of a request.
 func (k *Kinesis) stream(ref streamRef) (*stream, error) {
 	name, owner := ref.StreamName, account
 	if ref.StreamARN != "" {

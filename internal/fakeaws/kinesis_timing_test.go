@@ -19,14 +19,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
-// The size of a record, and how many are put and read at once.
+// The size of a record, and the number of records that are put and read at once.
 const (
 	timedRecord = 17 << 10
 	timedBatch  = 300
 )
 
-// rawClient speaks to the server without reading more than it must, so that the
-// server is what is timed.
+// rawClient is a client that reads no more than necessary, so that the benchmark measures the
+// server.
 type rawClient struct {
 	conn net.Conn
 	r    *bufio.Reader
@@ -42,7 +42,7 @@ func dial(b *testing.B, address string) *rawClient {
 	return &rawClient{conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 }
 
-// call sends a request and drops the answer but for its end.
+// call sends a request and discards the answer except for its end.
 func (c *rawClient) call(op string, body []byte) error {
 	head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: kinesis\r\nX-Amz-Target: Kinesis_20131202.%s\r\nContent-Length: %d\r\n\r\n", op, len(body))
 	if _, err := (&net.Buffers{[]byte(head), body}).WriteTo(c.conn); err != nil {
@@ -64,14 +64,14 @@ func (c *rawClient) call(op string, body []byte) error {
 	return err
 }
 
-// iterator is the next one of the last answer.
+// iterator returns the next iterator in the last answer.
 func (c *rawClient) iterator() string {
 	_, it, _ := strings.Cut(string(c.tail), `"NextShardIterator":"`)
 	it, _, _ = strings.Cut(it, `"`)
 	return it
 }
 
-// timed is a server with one shard for each of some connections.
+// timed is a server with one shard per connection.
 type timed struct {
 	k       *Kinesis
 	now     atomic.Int64
@@ -117,7 +117,7 @@ func BenchmarkKinesisPutAndGet(b *testing.B) {
 	it := t.oldest(b)
 	b.SetBytes(timedBatch * timedRecord)
 	for b.Loop() {
-		// The time moves on, so that what has been read is forgotten.
+		// The clock advances, so that records that were read expire.
 		t.now.Add(100)
 		if err := producer.call("PutRecords", t.body); err != nil {
 			b.Fatal(err)
@@ -132,7 +132,7 @@ func BenchmarkKinesisPutAndGet(b *testing.B) {
 	}
 }
 
-// One batch is read again and again, over a socket for each processor.
+// One batch is read repeatedly, over one socket per processor.
 func BenchmarkKinesisGet(b *testing.B) {
 	t := newTimed(b)
 	if err := dial(b, t.address).call("PutRecords", t.body); err != nil {

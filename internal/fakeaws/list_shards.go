@@ -12,17 +12,17 @@ type listShardsInput struct {
 	NextToken             string
 	MaxResults            *int
 	ExclusiveStartShardId string
-	ShardFilter           json.RawMessage // not known here, so refused
+	ShardFilter           json.RawMessage // not supported, so rejected
 }
 
-// shardsToken is where a listing goes on.
+// shardsToken is where a listing continues.
 type shardsToken struct {
 	Stream, After string
 	Issued        int64 // milliseconds since the epoch
 }
 
 const (
-	maxListed     = 1_000 // shards of one answer
+	maxListed     = 1_000 // shards per answer
 	tokenLifetime = 300 * time.Second
 )
 
@@ -83,8 +83,8 @@ type sequenceNumberRange struct {
 	EndingSequenceNumber   string `json:",omitempty"`
 }
 
-// list describes up to limit shards after an id, the closed ones too until
-// their records have expired.
+// list describes up to limit shards after an id, including closed shards until their records
+// have expired.
 func (s *stream) list(after string, limit int, horizon int64) (page []shardDescription, more bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

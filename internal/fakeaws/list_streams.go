@@ -11,7 +11,7 @@ type listStreamsInput struct {
 	NextToken                string // the name of the last stream listed
 }
 
-// maxListedStreams is the most streams of one answer.
+// maxListedStreams is the maximum number of streams in one answer.
 const maxListedStreams = 100
 
 func (k *Kinesis) listStreams(in *listStreamsInput) (any, error) {
@@ -33,8 +33,8 @@ func (k *Kinesis) listStreams(in *listStreamsInput) (any, error) {
 	return result, nil
 }
 
-// pageSize is how many items an answer may have: at most so many, which is also
-// the default, whatever is asked for.
+// pageSize returns the maximum number of items in an answer: asked, but at most most, which
+// is also the default.
 func pageSize(member string, asked *int, most int) (int, error) {
 	switch {
 	case asked == nil:

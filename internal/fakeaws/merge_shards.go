@@ -30,5 +30,5 @@ func (k *Kinesis) mergeShards(in *mergeShardsInput) (any, error) {
 	return nil, nil
 }
 
-// follows tells whether b begins where a ends.
+// follows reports whether b begins where a ends.
 func follows(a, b *shard) bool { return new(big.Int).Add(a.last, one).Cmp(b.first) == 0 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// operation answers the body of a request with a value to be sent as JSON, an
-// answer that writes itself, or nil for none.
+// operation handles the body of a request. It returns a value to be sent as JSON, an answer
+// that writes itself, or nil for an empty answer.
 type operation func(k *Kinesis, body []byte) (any, error)
 
 // answer is a large answer that writes itself.
@@ -20,7 +20,7 @@ type answer interface {
 	writeTo(w *bufio.Writer)
 }
 
-// op reads the input of an operation and runs it.
+// op returns an operation that parses its input and calls run.
 func op[In any](run func(k *Kinesis, in *In) (any, error)) operation {
 	return func(k *Kinesis, body []byte) (any, error) {
 		in := new(In)
@@ -31,7 +31,7 @@ func op[In any](run func(k *Kinesis, in *In) (any, error)) operation {
 	}
 }
 
-// operations by their name in X-Amz-Target.
+// operations maps names in X-Amz-Target to operations.
 var operations = map[string]operation{
 	"CreateStream":          op((*Kinesis).createStream),
 	"DeleteStream":          op((*Kinesis).deleteStream),
@@ -49,11 +49,11 @@ var operations = map[string]operation{
 }
 
 const (
-	maxBody      = 32 << 20 // above any request that the service takes
+	maxBody      = 32 << 20 // more than any request that the service accepts
 	answerBuffer = 64 << 10
 )
 
-// ServeHTTP answers one request.
+// ServeHTTP implements http.Handler.
 func (k *Kinesis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/x-amz-json-1.1")
@@ -68,7 +68,7 @@ func (k *Kinesis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		result = map[string]string{"__type": api.Code, "message": api.Message}
 	}
-	// A failed write means that the client has gone, which is its own affair.
+	// A failed write means that the client has gone, so the error is ignored.
 	if large, ok := result.(answer); ok {
 		h.Set("Content-Length", strconv.Itoa(large.size()))
 		w.WriteHeader(status)
@@ -91,7 +91,7 @@ func (k *Kinesis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// run finds and runs the operation that a request names.
+// run runs the operation of a request.
 func (k *Kinesis) run(w http.ResponseWriter, r *http.Request) (any, error) {
 	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_20131202.")
 	f, known := operations[name]
@@ -105,8 +105,7 @@ func (k *Kinesis) run(w http.ResponseWriter, r *http.Request) (any, error) {
 	return f(k, body)
 }
 
-// readBody reads a request in one piece of its own, which records that are put
-// go on pointing to.
+// readBody reads a request into its own buffer, which stored records keep pointing to.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
 	if r.ContentLength < 0 || r.ContentLength > maxBody {

@@ -19,7 +19,7 @@ import (
 
 func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
 
-// A spelling of a request that the SDK does not use is understood all the same.
+// Requests with a spelling that the SDK does not use are accepted.
 func TestRequestSpelling_Success(t *testing.T) {
 	f := func(op, body, want string) {
 		t.Helper()
@@ -68,7 +68,7 @@ func TestRequestSpelling_Failure(t *testing.T) {
 	f("PutRecord", `{"PartitionKey":"k","StreamName":"logs","Data":"aGk=\n"}`, codeSerialization)
 	f("PutRecord", `{"PartitionKey":"k","StreamName":"logs","Data":0}`, codeSerialization)
 	f("PutRecord", `{"PartitionKey":"k","StreamName":"logs","Data":"aGk=`, codeSerialization)
-	// A number is no data, even where a text has been lifted out.
+	// A number is not valid data, even if a text was lifted out.
 	f("PutRecord", `{"Other":{"Data":"aGk="},"PartitionKey":"k","StreamName":"logs","Data":0}`, codeSerialization)
 	f("PutRecords", `{"Records":[{"Data":"MQ==","PartitionKey":"k"},{"PartitionKey":"k","Data":0}],"StreamName":"logs"}`, codeSerialization)
 	f("PutRecords", `{"Records":[{"data":1,"PartitionKey":"k"},{"PartitionKey":"k","Data":"MQ=="}],"Other":{"Data":"Mg=="},"StreamName":"logs"}`, codeSerialization)
@@ -83,7 +83,7 @@ func TestRequestSpelling_Failure(t *testing.T) {
 	f("CreateStream", `{}`, codeValidation)
 }
 
-// The SDK takes the service's time from the Date header.
+// The SDK reads the service's time from the Date header.
 func TestServerTime(t *testing.T) {
 	c := newClock()
 	onBoth(t, KinesisOptions{Clock: c.Now}, func(t *testing.T, _ *Kinesis, client *kinesis.Client) {
@@ -122,7 +122,7 @@ func TestAnswerHasItsLength(t *testing.T) {
 	})
 }
 
-// A request need not say how long it is.
+// A request does not need a Content-Length.
 func TestUnknownLength(t *testing.T) {
 	k := NewKinesis(KinesisOptions{})
 	server := httptest.NewServer(k)
@@ -149,7 +149,7 @@ func TestRoundTripper_Failure(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	client := newClient("http://kinesis.invalid", RoundTripper(Inject(k, func(Call) Fault { cancel(); return Fault{} })))
 	if _, err := client.ListStreams(ctx, &kinesis.ListStreamsInput{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("a call that is cut off: %v", err)
+		t.Errorf("a canceled call: %v", err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://kinesis.invalid", nil)
 	if err != nil {
@@ -209,7 +209,7 @@ func TestFailPut(t *testing.T) {
 	})
 }
 
-// A record of PutRecords fails alone.
+// One record of PutRecords can fail.
 func TestFailOneRecord(t *testing.T) {
 	f := newFixture(t, KinesisOptions{}, 2)
 	f.k.FailPut(func(shardID string) error {
@@ -239,7 +239,7 @@ func TestFailOneRecord(t *testing.T) {
 	}
 }
 
-// A fault may change the stream: the record goes to the shard that is open then.
+// A fault may change the stream: the record is put into the shard that is open after it.
 func TestFailChangesStream(t *testing.T) {
 	f := newFixture(t, KinesisOptions{}, 2)
 	f.k.FailPut(func(shardID string) error {

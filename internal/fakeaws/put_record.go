@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// entry is a record to be put.
+// entry is a record to put.
 type entry struct {
 	Data            blob
 	PartitionKey    string
@@ -38,7 +38,7 @@ func (k *Kinesis) putRecord(in *putRecordInput) (any, error) {
 	if _, err := k.check(&in.entry, nil); err != nil {
 		return nil, err
 	}
-	// Every put is ordered here, so this has no effect but must be a number.
+	// Every put is ordered here, so this has no effect, but must be a number.
 	if in.SequenceNumberForOrdering != "" {
 		if _, err := parseSequenceNumber(in.SequenceNumberForOrdering); err != nil {
 			return nil, err
@@ -47,9 +47,9 @@ func (k *Kinesis) putRecord(in *putRecordInput) (any, error) {
 	return k.put(s, &in.entry)
 }
 
-// put appends a checked record to its shard, unless a fault comes before.
+// put appends a checked record to its shard, or returns a fault.
 func (k *Kinesis) put(s *stream, e *entry) (putResult, error) {
-	// Asked without a lock, so that a fault may change the stream.
+	// Called without a lock, so that the function may change the stream.
 	if err := k.failed(s.shardID(e.key)); err != nil {
 		return putResult{}, err
 	}
@@ -59,11 +59,11 @@ func (k *Kinesis) put(s *stream, e *entry) (putResult, error) {
 	return k.append(s.forKey(e.key), e), nil
 }
 
-// maxPartitionKey is in characters.
+// maxPartitionKey is the maximum number of characters.
 const maxPartitionKey = 256
 
-// check finds out whether an entry is as it must be, its size and its hash key.
-// The scratch space is used and given back.
+// check validates an entry and sets its size and hash key. It returns the scratch buffer,
+// which may have grown.
 func (k *Kinesis) check(e *entry, scratch []byte) ([]byte, error) {
 	switch n := utf8.RuneCountInString(e.PartitionKey); {
 	case !e.Data.present:

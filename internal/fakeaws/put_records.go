@@ -15,7 +15,7 @@ func (in *putRecordsInput) blobs() []*blob {
 	return blobs
 }
 
-// Bounds of a request:
+// Limits of a request:
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
 const (
 	maxPutRecords = 500

@@ -56,7 +56,7 @@ func TestPutRecord_Success(t *testing.T) {
 		f("a", "255211775190703847597530955573826158592", []byte("xyz"), 3)
 		f("a", "0", []byte("x"), 0)
 		f("e", "340282366920938463463374607431768211455", []byte("x"), 3)
-		// Text like a request's within a key does not mislead the reader of it.
+		// Text like that of a request within a key does not confuse the parser.
 		f(`",{"Data":"eA==",\`+"\u2028日本", "0", []byte("x"), 0)
 		f(strings.Repeat("é", 256), "0", []byte("x"), 0)
 	})
@@ -86,7 +86,7 @@ func TestPutRecord_Failure(t *testing.T) {
 		t.Errorf("a key of 257 characters: %v", err)
 	}
 	if got := len(x.get(x.oldest(0)).Records) + len(x.get(x.oldest(1)).Records); got != 1 {
-		t.Errorf("%d records were put, want the one that is right", got)
+		t.Errorf("%d records were put, want the valid one", got)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestPutRecords_Success(t *testing.T) {
 	for i, result := range out.Records {
 		r, ok := bySequence[*result.ShardId+*result.SequenceNumber]
 		if !ok || *r.PartitionKey != *list[i].PartitionKey || !bytes.Equal(r.Data, list[i].Data) {
-			t.Errorf("record %d is not where its result says", i)
+			t.Errorf("record %d is not at the position in its result", i)
 		}
 	}
 }
@@ -137,10 +137,10 @@ func TestPutRecords_Failure(t *testing.T) {
 	}
 	f(entries(0, 1), codeValidation)
 	f(entries(501, 1), codeValidation)
-	f(entries(2, 1<<20), codeValidation) // with the keys it is more than 1 MiB
-	f(entries(10, 1<<20-8), "<nil>")     // just 10 MiB
+	f(entries(2, 1<<20), codeValidation) // more than 1 MiB including the keys
+	f(entries(10, 1<<20-8), "<nil>")     // exactly 10 MiB
 	f(entries(11, 1<<20-8), codeInvalidArgument)
 	if got := x.k.streams[testStream].shards[0].records; len(got) != 10 {
-		t.Errorf("%d records were put, want those of the one right request", len(got))
+		t.Errorf("%d records were put, want those of the valid request", len(got))
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// short is a shard's number: the last digits of its id.
+// short returns a shard's number: the last digits of its id.
 func short(id *string) string {
 	s := strings.TrimLeft(strings.TrimPrefix(aws.ToString(id), "shardId-"), "0")
 	if s == "" && id != nil {
@@ -39,8 +39,8 @@ func lineage(shards []types.Shard) string {
 	return strings.Join(all, " ")
 }
 
-// cover fails unless the open shards cover the hash keys, each key once, and
-// children begin behind the ends of their parents.
+// cover fails unless the open shards cover each hash key exactly once, and children begin after
+// the ends of their parents.
 func cover(f *fixture) {
 	f.Helper()
 	f.k.streams[testStream].mu.RLock()
@@ -91,7 +91,7 @@ func TestSplitShard_Success(t *testing.T) {
 	}
 }
 
-// The end of a closed shard is reached when its last record is read, not before.
+// A closed shard ends only when its last record is read.
 func TestEndOfShard(t *testing.T) {
 	f := newFixture(t, KinesisOptions{NoReadLimits: true}, 2)
 	for i := range 3 {

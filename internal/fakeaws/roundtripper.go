@@ -8,22 +8,22 @@ import (
 	"strconv"
 )
 
-// RoundTripper reaches a handler without a socket: the whole answer is there
-// before the first byte of it is read. A request whose context has ended does
-// not reach the handler, and one whose context ends meanwhile gets no answer. A
-// handler that panics with http.ErrAbortHandler breaks the connection.
+// RoundTripper returns a transport that calls a handler without a socket. The answer is
+// complete before its first byte is read. A request whose context has ended does not reach the
+// handler. If the context ends while the handler runs, the request gets no answer. A handler
+// that panics with http.ErrAbortHandler breaks the connection.
 func RoundTripper(h http.Handler) http.RoundTripper { return roundTripper{h} }
 
 type roundTripper struct{ handler http.Handler }
 
-// RoundTrip has the handler answer a request.
+// RoundTrip implements http.RoundTripper.
 func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context()) // the client's request must stay as it is
+	in := r.Clone(r.Context()) // the client's request must not be changed
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
 	if in.ContentLength == 0 && in.Body != http.NoBody {
-		in.ContentLength = -1 // to a client 0 means unknown, to a server none
+		in.ContentLength = -1 // 0 means unknown for a client, but no body for a server
 	}
 	defer in.Body.Close()
 	if err := r.Context().Err(); err != nil {
@@ -51,7 +51,7 @@ func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// serve tells whether the handler broke the connection.
+// serve calls the handler and reports whether it broke the connection.
 func (rt roundTripper) serve(w http.ResponseWriter, r *http.Request) (broken bool) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -65,8 +65,8 @@ func (rt roundTripper) serve(w http.ResponseWriter, r *http.Request) (broken boo
 	return false
 }
 
-// memoryWriter keeps an answer. What happens to the header after it is sent has
-// no effect, as on a socket.
+// memoryWriter stores an answer. Changes to the header after it is sent have no effect, as
+// with a socket.
 type memoryWriter struct {
 	header, sent http.Header
 	status       int

@@ -109,8 +109,8 @@ func TestStreamReference_Failure(t *testing.T) {
 	f(aws.String("other"), ours, codeInvalidArgument)
 }
 
-// A stream of another account takes part in no call that does not name it by its ARN,
-// but for a page of a listing, whose token says which stream it is of.
+// A stream of another account can only be used by its ARN, except for further pages of a
+// listing, whose token identifies the stream.
 func TestStreamOfAnotherAccount(t *testing.T) {
 	x := newFixture(t, KinesisOptions{Account: "111111111111"}, 2)
 	name, arn := aws.String(testStream), aws.String("arn:aws:kinesis:us-east-1:111111111111:stream/"+testStream)
@@ -147,7 +147,7 @@ func TestStreamOfAnotherAccount(t *testing.T) {
 
 func TestListShards_Success(t *testing.T) {
 	f := newFixture(t, KinesisOptions{}, 5)
-	f.merge(1, 2) // closed shards stay listed; the sixth is the child
+	f.merge(1, 2) // closed shards remain listed; the sixth is the child
 	list := func(in *kinesis.ListShardsInput) (ids string, token *string) {
 		t.Helper()
 		out, err := f.client.ListShards(t.Context(), in)
@@ -218,7 +218,7 @@ func TestRetention(t *testing.T) {
 		}
 		f.clock.advance(time.Millisecond)
 	}
-	// An iterator of expired records passes over them without a record at first.
+	// An iterator of expired records returns empty answers first.
 	late := f.iterator(kinesis.GetShardIteratorInput{ShardId: id(0), ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: first.SequenceNumber})
 	for n := 0; ; n++ {
 		out := f.get(late)
@@ -253,7 +253,7 @@ func TestRetention(t *testing.T) {
 	if code(err) != codeNotFound {
 		t.Errorf("an iterator of an expired shard: %v", err)
 	}
-	// Numbers of shards are not used again.
+	// Shard numbers are not reused.
 	f.split(2, "170141183460469231731687303715884105728")
 	got := f.shards()
 	if last := *got[len(got)-1].ShardId; last != *id(4) {

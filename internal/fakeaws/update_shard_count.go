@@ -6,8 +6,8 @@ type updateShardCountInput struct {
 	ScalingType      string
 }
 
-// updateShardCount makes shards of equal size, by splits and merges that make
-// short-lived shards on the way, as the service does:
+// updateShardCount creates shards of equal size by splits and merges, with short-lived
+// intermediate shards, like the service:
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html
 func (k *Kinesis) updateShardCount(in *updateShardCountInput) (any, error) {
 	s, err := k.stream(in.streamRef)
@@ -39,8 +39,8 @@ func (k *Kinesis) updateShardCount(in *updateShardCountInput) (any, error) {
 	}, nil
 }
 
-// scale splits wherever one of n equal parts begins, then merges the shards
-// within each part. The stream's lock is held.
+// scale splits shards where one of n equal parts begins, then merges the shards within each
+// part. The stream's lock must be held.
 func (k *Kinesis) scale(s *stream, n int) {
 	for i := 1; i < n; i++ {
 		at := uniformStart(i, n)

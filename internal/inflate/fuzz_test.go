@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// FuzzMember holds Member against compress/gzip on any bytes.
+// FuzzMember compares Member with compress/gzip for any bytes.
 func FuzzMember(f *testing.F) {
 	for _, text := range texts()[:5] {
 		for _, level := range []int{gzip.HuffmanOnly, gzip.NoCompression, gzip.BestCompression} {
@@ -30,7 +30,7 @@ func FuzzMember(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) { agree(t, &d, src) })
 }
 
-// FuzzStructured does so on generated members, cut and with a wrong bit.
+// FuzzStructured compares them for generated members, truncated and with a wrong bit.
 func FuzzStructured(f *testing.F) {
 	for _, line := range corpus(f, "FuzzStructured") {
 		var seed uint64
@@ -53,7 +53,7 @@ func FuzzStructured(f *testing.F) {
 	})
 }
 
-// corpus returns the inputs that fuzzing found for a target, one per line.
+// corpus returns the inputs found by fuzzing for a target, one per line.
 func corpus(f *testing.F, target string) []string {
 	f.Helper()
 	text, err := os.ReadFile("testdata/" + target + ".txt")

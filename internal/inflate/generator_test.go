@@ -11,17 +11,16 @@ import (
 	"slices"
 )
 
-// generator writes gzip members of random structure, bit by bit: mostly good
-// ones, with codes that no compressor makes, and some with one of the faults that
-// a member can have.
+// generator writes gzip members of random structure, bit by bit. Most are valid, with
+// codes that no compressor makes. Some have one of the possible faults.
 type generator struct {
 	*rand.Rand
 	out  []byte
-	bit  int // bits of the last byte of out that are written
-	size int // of what it inflates to, if it is good so far
+	bit  int // number of bits written in the last byte of out
+	size int // inflated size, if the member is valid so far
 }
 
-// generate makes a member. The same seed makes the same.
+// generate returns a member. Equal seeds give equal members.
 func generate(seed uint64) []byte {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0))}
 	header := g.header()
@@ -63,7 +62,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-// rarely chooses a fault.
+// rarely reports whether to insert a fault.
 func (g *generator) rarely() bool { return g.IntN(40) == 0 }
 
 func (g *generator) header() []byte {
@@ -97,7 +96,7 @@ func (g *generator) header() []byte {
 	return h
 }
 
-// write writes the low n bits of v, the lowest first.
+// write writes the low n bits of v, lowest first.
 func (g *generator) write(v, n int) {
 	for ; n > 0; n-- {
 		if g.bit&7 == 0 {
@@ -124,7 +123,7 @@ func (g *generator) stored(n int) {
 	g.size += n
 }
 
-// code is a Huffman code: lengths and, reversed, codes by symbol.
+// code is a Huffman code: lengths and reversed codes by symbol.
 type code struct {
 	lengths []int
 	codes   []int
@@ -147,8 +146,8 @@ func newCode(lengths []int) code {
 
 func (g *generator) symbol(c code, s int) { g.write(c.codes[s], c.lengths[s]) }
 
-// lengths makes the lengths of a complete code of size symbols, of which used
-// have one, most of those that must have one first. Some codes have a fault.
+// lengths returns the lengths of a complete code for size symbols, of which used have a
+// code; those in must have one first. Some codes have a fault.
 func (g *generator) lengths(size, used, most int, must ...int) []int {
 	symbols := slices.Concat(must, g.Perm(size))
 	lengths := make([]int, size)
@@ -167,7 +166,7 @@ func (g *generator) lengths(size, used, most int, must ...int) []int {
 	}
 	g.Shuffle(len(leaves), func(i, j int) { leaves[i], leaves[j] = leaves[j], leaves[i] })
 	if used == 1 {
-		leaves[0] = 1 // a code of one bit may be alone
+		leaves[0] = 1 // a single code of one bit is valid
 		if g.IntN(8) == 0 {
 			leaves[0] = 2
 		}
@@ -184,7 +183,7 @@ func (g *generator) lengths(size, used, most int, must ...int) []int {
 	return lengths
 }
 
-// deep makes the lengths 1 to 15 of a complete code of 16 symbols.
+// deep returns the lengths 1 to 15 of a complete code of 16 symbols.
 func (g *generator) deep(size int, symbols ...int) []int {
 	lengths := make([]int, size)
 	g.Shuffle(len(symbols), func(i, j int) { symbols[i], symbols[j] = symbols[j], symbols[i] })
@@ -220,7 +219,7 @@ func (g *generator) dynamic() {
 	lit := newCode(g.lengths(lits, usedLits, maxBits, ends...))
 	dist := newCode(g.lengths(dists, usedDists, maxBits))
 	if g.size >= 1<<15 && g.IntN(2) == 0 {
-		// Of what takes the most bits, as much as there can be.
+		// As many as possible of those that take the most bits.
 		lits, dists = maxLit, maxDist
 		lit = newCode(g.deep(lits, '1', '2', '3', '4', '5', '6', '7', endOfBlock, 277, 278, 279, 280, 281, 282, 283, 284))
 		dist = newCode(g.deep(dists, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29))
@@ -287,7 +286,7 @@ func (g *generator) fixed() {
 	g.data(newCode(lits), newCode(dists))
 }
 
-// data writes literals and matches, most of them good ones, and the end.
+// data writes literals and matches, most of them valid, and the end.
 func (g *generator) data(lit, dist code) {
 	var lits, lengths, dists []int
 	for s, n := range lit.lengths {
@@ -317,7 +316,7 @@ func (g *generator) data(lit, dist code) {
 		if s > 285 && !g.rarely() {
 			continue
 		}
-		// A match is good if there is a distance for it.
+		// A match is valid if a distance for it exists.
 		d, extra, value := -1, 0, 0
 		for range 20 {
 			if len(dists) == 0 {
@@ -331,7 +330,7 @@ func (g *generator) data(lit, dist code) {
 			}
 			value = g.IntN(1 << extra)
 			if g.IntN(10) == 0 {
-				value = g.size - least // the very first byte
+				value = g.size - least // the first byte
 			}
 			if value >= 0 && value < 1<<extra && least+value <= g.size && d < 30 {
 				break
@@ -365,7 +364,7 @@ func (g *generator) data(lit, dist code) {
 	}
 }
 
-// lengthExtra writes random extra bits of a length, and returns the length.
+// lengthExtra writes random extra bits of a length and returns the length.
 func (g *generator) lengthExtra(s int) int {
 	if s >= 285 {
 		return 258

@@ -8,9 +8,9 @@ import (
 	"io"
 )
 
-// Header and trailer of a gzip member.
+// The header and trailer of a gzip member.
 
-// ErrTooLong is the error of a member that inflates to more than it may.
+// ErrTooLong is returned for a member that inflates to more bytes than allowed.
 var ErrTooLong = errors.New("inflate: longer than allowed")
 
 var (
@@ -19,19 +19,19 @@ var (
 	errChecksum = errors.New("inflate: wrong checksum or length")
 )
 
-// Member inflates the gzip member (RFC 1952) that src begins with and appends what
-// is in it to dst. It returns the extended slice, and the length of the member;
-// what follows that in src is left alone.
+// Member inflates the gzip member (RFC 1952) at the start of src and appends its contents
+// to dst. It returns the extended slice and the length of the member, and ignores what
+// follows it.
 //
-// With an error, what could be inflated before it is appended all the same, and n
-// is how far src was read. The error is io.ErrUnexpectedEOF if src ends within
-// the member, ErrTooLong if that inflates to more than limit bytes, after the
-// first limit bytes, and that of Grow.
+// On error, the data inflated before is still appended, and n is how far src was read.
+// The error is io.ErrUnexpectedEOF if src ends within the member, ErrTooLong if the
+// member inflates to more than limit bytes (out then has the first limit bytes), or the
+// error of Grow.
 //
-// If dst has too little room, the last 4 bytes of src tell how much is allocated:
-// the length of the member inflated, if nothing follows it. No more is believed
-// than DEFLATE can make of src, or than limit; if it was not enough, the room
-// doubles. Memory between length and capacity of dst may be overwritten.
+// If dst has too little room, the last 4 bytes of src determine how much is allocated:
+// the inflated length, if nothing follows the member. It is limited by limit and by the
+// maximum ratio of DEFLATE. If it was too small, the room doubles. Memory between length
+// and capacity of dst may be overwritten.
 func (d *Decoder) Member(dst, src []byte, limit int) (out []byte, n int, err error) {
 	if n, err = header(src); err != nil {
 		return dst, n, err
@@ -59,12 +59,12 @@ const (
 	flagComment = 1 << 4
 )
 
-// maxText is the most that a name or a comment may take, with the zero byte at
-// its end. The RFC knows no bound; this is that of compress/gzip.
+// maxText is the maximum size of a name or a comment, including the zero byte at its end.
+// The RFC has no limit; this is the one of compress/gzip.
 const maxText = 512
 
-// header checks the header (RFC 1952, section 2.3) that src begins with and
-// returns its length. As compress/gzip it takes no offence at reserved flags.
+// header checks the header (RFC 1952, section 2.3) at the start of src and returns its
+// length. Like compress/gzip, it ignores reserved flags.
 func header(src []byte) (n int, err error) {
 	if len(src) < 10 {
 		return len(src), io.ErrUnexpectedEOF
@@ -113,8 +113,7 @@ func header(src []byte) (n int, err error) {
 // trailerSize is the length of the trailer: checksum and length.
 const trailerSize = 8
 
-// trailer checks the trailer (RFC 1952, section 2.3.1: CRC32 and ISIZE), before
-// which the data ends.
+// trailer checks the trailer (RFC 1952, section 2.3.1: CRC32 and ISIZE) after the data.
 func (d *Decoder) trailer() error {
 	if len(d.src)-d.in < trailerSize {
 		d.in = len(d.src)

@@ -2,46 +2,47 @@ package inflate
 
 import "math/bits"
 
-// Tables of Huffman codes.
+// Decoding tables of Huffman codes.
 
 const (
-	maxBits = 15 // of a code
+	maxBits = 15 // maximum length of a code
 
-	// Bits of an index into the tables for literals and lengths, for distances,
-	// and for the lengths of codes, which have no longer codes. With one more for
-	// literals the fast loop would have too few bits.
+	// Bits of an index into the tables for literals and lengths, for distances, and for
+	// code lengths, which have no longer codes. With one more bit for literals, the fast
+	// loop would run out of bits.
 	litBits  = 10
 	distBits = 8
 	preBits  = 7
 
-	// Bits of an index into the tables for the rest of longer codes. These have at
-	// most 310 and 146 entries (see enough.c of zlib).
+	// Bits of an index into the tables for the rest of longer codes. These have at most
+	// 310 and 146 entries (see enough.c of zlib).
 	litLinkBits  = 9
 	distLinkBits = 8
 
-	maxExtra = 1<<13 - 1 // that the extra bits of a distance can be
+	maxExtra = 1<<13 - 1 // maximum of the extra bits of a distance
 
 	endOfBlock = 256
 
-	// Symbols for which a block may have a code (RFC 1951, section 3.2.7). The
-	// fixed code has two more of each kind, which mean nothing.
+	// Symbols that can have a code in a block (RFC 1951, section 3.2.7). The fixed code
+	// has two more of each kind, which are invalid.
 	maxLit, maxDist = 286, 30
 	allLit, allDist = 288, 32
 )
 
-// An entry of a table tells what a code stands for:
+// An entry of a table is the meaning of a code:
 //
-//	bits  0-5   the length of the code, with the extra bits that follow it
+//	bits  0-5   the length of the code, including the extra bits that follow it
 //	bits  8-11  the length of the code
-//	bits 12-15  its kind; none is a length or a distance
-//	bits 16-31  the literal, the least length, or the least distance
+//	bits 12-15  its kind; 0 is a length or a distance
+//	bits 16-31  the literal, the minimum length, or the minimum distance
 //
-// For a code too long for the table it has the kind link, from bit 16 on where
-// the table for the rest of such codes begins, and in place of the code's length
-// the bits of an index into that. In the table of runs, one or two literals are
+// An entry for a code longer than the table's index has the kind link. From bit 16 on it
+// has the start of the table for the rest of such codes, and instead of the code's length
+// the number of bits of an index into that table. In the table of runs, one or two
+// literals are
 //
 //	bits  0-5   the length of their codes
-//	bits  6-7   how many they are
+//	bits  6-7   their number
 //	bits  8-23  the literals, the first one lowest
 const (
 	literal = 1 << (12 + iota)
@@ -50,23 +51,23 @@ const (
 	link
 	special = end | bad | link
 
-	codeLength = 0x101 // in both of its places
+	codeLength = 0x101 // in both places of an entry
 	run        = 3 << 6
 )
 
-// tables decode the data of a block. They are arrays of powers of two, so that
-// the compiler sees that a masked index is good.
+// tables decode the data of a block. The sizes of the arrays are powers of two, so that
+// the compiler can omit bounds checks for masked indices.
 type tables struct {
-	lits      [1 << litBits]uint32 // of one symbol each
+	lits      [1 << litBits]uint32 // one symbol per entry
 	litLinks  [1 << litLinkBits]uint32
-	runs      [1 << litBits]uint32 // as lits, with two literals where an index has two
+	runs      [1 << litBits]uint32 // like lits, but two literals if both fit into an index
 	dists     [1 << distBits]uint32
 	distLinks [1 << distLinkBits]uint32
-	end       uint // bits of the code for the end of the block; 0 if it has none
+	end       uint // length of the code for the end of the block, 0 if it has none
 }
 
-// make makes the tables from the lengths of the codes, by symbol; 0 is no code.
-// It tells whether the codes are good.
+// make makes the tables from the lengths of the codes by symbol, where 0 is no code. It
+// reports whether the codes are valid.
 func (t *tables) make(lits, dists []uint8) bool {
 	if !fill(t.lits[:], t.litLinks[:], lits, litSymbols[:]) || !fill(t.dists[:], t.distLinks[:], dists, distSymbols[:]) {
 		return false
@@ -76,12 +77,12 @@ func (t *tables) make(lits, dists []uint8) bool {
 	return true
 }
 
-// makeRuns makes runs from lits, with few branches, as these could not be foreseen.
+// makeRuns makes runs from lits, with few branches, because these would be unpredictable.
 func (t *tables) makeRuns() {
 	for i, e := range t.lits {
 		n := e & 15
 		next := t.lits[i>>n&(1<<litBits-1)]
-		// Only a literal that is whole in the index fits.
+		// Only a literal whose whole code is in the index fits.
 		both := n + next&15 + next&literal ^ literal
 		r := n | 1<<6 | e>>16<<8
 		if both <= litBits {
@@ -94,22 +95,22 @@ func (t *tables) makeRuns() {
 	}
 }
 
-// fill makes the table of the canonical Huffman code (RFC 1951, section 3.2.2)
-// that has codes of these lengths. It tells whether the code is good: complete,
-// empty, or one code of one bit.
+// fill makes the table of the canonical Huffman code (RFC 1951, section 3.2.2) with codes
+// of these lengths. It reports whether the code is valid: complete, empty, or a single
+// code of one bit.
 func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
 	var count [maxBits + 1]int
 	for _, n := range lengths {
 		count[n&maxBits]++
 	}
 	count[0] = 0
-	var first [maxBits + 2]int // of the symbols in order that have this length
-	space := 0                 // that is taken of all codes, in codes of most bits
+	var first [maxBits + 2]int // index of the first symbol with this length, in order
+	space := 0                 // used part of all codes, in codes of the maximum length
 	for n := 1; n <= maxBits; n++ {
 		first[n+1] = first[n] + count[n]
 		space += count[n] << (maxBits - n)
 	}
-	var ordered [allLit]uint16 // symbols, by length and number
+	var ordered [allLit]uint16 // symbols by length and number
 	for s, n := range lengths {
 		if n != 0 {
 			ordered[first[n]] = uint16(s)
@@ -135,9 +136,8 @@ func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
 		return false
 	}
 
-	// The bits of a code are read first to last, so that code and table's index
-	// are each other's reverse. A table for one bit more is twice the table, with
-	// the codes that have as many bits.
+	// The bits of a code are read first to last, so code and table index are reversed. A
+	// table for one more bit is the table repeated, plus the codes of that length.
 	code, next := 0, 0
 	width := bits.Len(uint(len(table))) - 1
 	for n := 1; n <= width; n++ {
@@ -152,7 +152,7 @@ func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
 	for n := width + 1; n <= maxBits; n++ {
 		for left := count[n]; left > 0; left-- {
 			if p := code & (len(table) - 1); p != prefix {
-				// The codes that begin so are as many as fill a table.
+				// The codes with this prefix are as many as fill a table.
 				extra := n - width
 				for used := left; used < 1<<extra; {
 					extra++
@@ -171,13 +171,13 @@ func fill(table, links []uint32, lengths []uint8, symbols []uint32) bool {
 	return true
 }
 
-// following is the code of n bits that follows this one, both reversed.
+// following returns the next code of n bits, where both codes are reversed.
 func following(code, n int) int {
 	bit := 1 << bits.Len(uint(code^(1<<n-1))) >> 1
 	return code&(bit-1) | bit
 }
 
-// The symbols as entries for a code of no bits (RFC 1951, section 3.2.5).
+// The symbols as entries for a code of zero bits (RFC 1951, section 3.2.5).
 var (
 	litSymbols  = makeLitSymbols()
 	distSymbols = makeDistSymbols()

@@ -6,24 +6,23 @@ import (
 	"sync"
 )
 
-// Blocks of deflate (RFC 1951).
+// The blocks of DEFLATE (RFC 1951).
 
-// Decoder inflates. Its zero value is ready. It is to be used again, for the sake
-// of its tables of some 13 KB, and not safe for concurrent use.
+// Decoder inflates gzip members. Its zero value is ready to use. It should be reused,
+// because its tables take about 13 KB. It is not safe for concurrent use.
 type Decoder struct {
-	// Grow is called before memory is allocated for the output, if it is set,
-	// with the capacity in bytes that the output will have. Its error ends the
-	// inflation.
+	// Grow is called, if it is set, before memory is allocated for the output, with the
+	// capacity in bytes that the output will have. Its error ends inflating.
 	Grow func(capacity int) error
 
 	src  []byte
-	in   int    // bytes of src that are read
-	bits uint64 // the next ones, first the lowest
-	have uint   // of these are counted as read; any above are as in src, or 0
+	in   int    // bytes of src already read
+	bits uint64 // the next bits, the first one lowest
+	have uint   // number of valid bits; bits above are those of src, or 0
 
-	dst   []byte // what the output is appended to
-	out   []byte // room for the output, behind dst
-	pos   int    // bytes of output
+	dst   []byte // the slice to which output is appended
+	out   []byte // room for the output, after dst
+	pos   int    // bytes of output so far
 	limit int
 
 	tables  tables
@@ -34,7 +33,7 @@ type Decoder struct {
 // blocks inflates all blocks (RFC 1951, section 3.2.3).
 func (d *Decoder) blocks() error {
 	for {
-		head, err := d.take(3)
+		head, err := d.readBits(3)
 		if err != nil {
 			return err
 		}
@@ -60,7 +59,7 @@ func (d *Decoder) blocks() error {
 	}
 }
 
-// refill takes in at least 56 bits, or what is left of them.
+// refill reads bits until there are at least 56, or none are left.
 func (d *Decoder) refill() {
 	if len(d.src)-d.in >= 8 {
 		d.bits |= binary.LittleEndian.Uint64(d.src[d.in:]) << (d.have & 63)
@@ -74,30 +73,30 @@ func (d *Decoder) refill() {
 	}
 }
 
-// take reads n bits, at most 16.
-func (d *Decoder) take(n uint) (int, error) {
+// readBits reads n bits, at most 16.
+func (d *Decoder) readBits(n uint) (int, error) {
 	if d.have < n {
 		if d.refill(); d.have < n {
 			return 0, io.ErrUnexpectedEOF
 		}
 	}
 	v := int(d.bits & (1<<n - 1) & 0xffff)
-	d.drop(n)
+	d.dropBits(n)
 	return v, nil
 }
 
-func (d *Decoder) drop(n uint) {
+func (d *Decoder) dropBits(n uint) {
 	d.bits >>= n
 	d.have -= n
 }
 
-// align goes to the next whole byte and gives back those that are taken in.
+// align moves to the next whole byte and unreads whole bytes in bits.
 func (d *Decoder) align() {
 	d.in -= int(d.have / 8)
 	d.bits, d.have = 0, 0
 }
 
-// stored inflates a block that is not compressed (RFC 1951, section 3.2.4).
+// stored inflates an uncompressed block (RFC 1951, section 3.2.4).
 func (d *Decoder) stored() error {
 	d.align()
 	if len(d.src)-d.in < 4 {
@@ -115,7 +114,7 @@ func (d *Decoder) stored() error {
 			return io.ErrUnexpectedEOF
 		}
 		if d.pos == len(d.out) {
-			if err := d.more(); err != nil {
+			if err := d.growOutput(); err != nil {
 				return err
 			}
 		}
@@ -125,7 +124,7 @@ func (d *Decoder) stored() error {
 	return nil
 }
 
-// fixed gives the tables of the fixed codes (RFC 1951, section 3.2.6).
+// fixed returns the tables of the fixed codes (RFC 1951, section 3.2.6).
 var fixed = sync.OnceValue(func() *tables {
 	var lits [allLit]uint8
 	for s := range lits {
@@ -149,12 +148,12 @@ var fixed = sync.OnceValue(func() *tables {
 	return t
 })
 
-// preOrder is the order in which the lengths of the codes for code lengths stand.
+// preOrder is the order of the lengths of the codes for code lengths.
 var preOrder = [...]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
 // codes reads the codes of a block (RFC 1951, section 3.2.7) and makes its tables.
 func (d *Decoder) codes() error {
-	head, err := d.take(5 + 5 + 4)
+	head, err := d.readBits(5 + 5 + 4)
 	if err != nil {
 		return err
 	}
@@ -164,7 +163,7 @@ func (d *Decoder) codes() error {
 	}
 	var preLengths [len(preOrder)]uint8
 	for _, s := range preOrder[:pres] {
-		n, err := d.take(3)
+		n, err := d.readBits(3)
 		if err != nil {
 			return err
 		}
@@ -186,7 +185,7 @@ func (d *Decoder) codes() error {
 		if e&bad != 0 {
 			return errData
 		}
-		d.drop(n)
+		d.dropBits(n)
 		value, times := uint8(e>>16&0xff), 1
 		if value >= 16 {
 			if value, times, err = d.repeat(value, lengths[:i]); err != nil {
@@ -207,21 +206,21 @@ func (d *Decoder) codes() error {
 	return nil
 }
 
-// repeat reads which length a symbol from 16 on repeats, and how often. before
-// are the lengths before it.
+// repeat reads which length a symbol from 16 on repeats, and how often. before contains
+// the previous lengths.
 func (d *Decoder) repeat(symbol uint8, before []uint8) (value uint8, times int, err error) {
 	switch symbol {
 	case 16:
 		if len(before) == 0 {
 			return 0, 0, errData
 		}
-		times, err = d.take(2)
+		times, err = d.readBits(2)
 		return before[len(before)-1], times + 3, err
 	case 17:
-		times, err = d.take(3)
+		times, err = d.readBits(3)
 		return 0, times + 3, err
 	default:
-		times, err = d.take(7)
+		times, err = d.readBits(7)
 		return 0, times + 11, err
 	}
 }
@@ -236,15 +235,16 @@ func (d *Decoder) compressed(t *tables) error {
 	}
 }
 
-// symbol decodes one symbol, and a distance after it, wherever in the input and
-// the output it is. done tells that it is the end of the block.
+// symbol decodes one symbol, including a distance, at any position of the input and the
+// output. done reports whether it is the end of the block.
 func (d *Decoder) symbol(t *tables) (done bool, err error) {
-	d.refill() // for all of it: it has at most 15+5 + 15+13 bits
+	d.refill() // enough for one symbol, which has at most 15+5 + 15+13 bits
 	e := t.lits[d.bits&(1<<litBits-1)]
 	if e&link != 0 {
 		e = t.litLinks[uint64(e>>16)+d.bits>>litBits&(1<<(e>>8&15)-1)]
 	}
-	// As a block ends with its end, there are the bits for that.
+	// A block always ends with the end symbol, so at least the bits of its code must
+	// exist.
 	if d.have < max(uint(e>>8&15), t.end) {
 		return false, io.ErrUnexpectedEOF
 	}
@@ -253,16 +253,16 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 		return false, errData
 	case e&literal != 0:
 		if d.pos == len(d.out) {
-			if err := d.more(); err != nil {
+			if err := d.growOutput(); err != nil {
 				return false, err
 			}
 		}
 		d.out[d.pos] = byte(e >> 16 & 0xff)
 		d.pos++
-		d.drop(uint(e & 63))
+		d.dropBits(uint(e & 63))
 		return false, nil
 	case e&end != 0:
-		d.drop(uint(e & 63))
+		d.dropBits(uint(e & 63))
 		return true, nil
 	}
 	length, err := d.value(e)
@@ -288,7 +288,7 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 	}
 	for length > 0 {
 		if d.pos == len(d.out) {
-			if err := d.more(); err != nil {
+			if err := d.growOutput(); err != nil {
 				return false, err
 			}
 		}
@@ -299,13 +299,13 @@ func (d *Decoder) symbol(t *tables) (done bool, err error) {
 	return false, nil
 }
 
-// value reads the length or distance of an entry, with its extra bits.
+// value reads the length or distance of an entry, including its extra bits.
 func (d *Decoder) value(e uint32) (int, error) {
 	n := uint(e & 63)
 	if d.have < n {
 		return 0, io.ErrUnexpectedEOF
 	}
 	v := int(e>>16) + int(d.bits&(1<<n-1)>>(e>>8&15)&maxExtra)
-	d.drop(n)
+	d.dropBits(n)
 	return v, nil
 }

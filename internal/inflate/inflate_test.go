@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// standard inflates a member by compress/gzip.
+// standard inflates a member with compress/gzip.
 func standard(src []byte) ([]byte, error) {
 	out, _, err := standardMember(src)
 	return out, err
 }
 
-// standardMember does so too, and tells how much of src it has read.
+// standardMember also returns how much of src was read.
 func standardMember(src []byte) (out []byte, n int, err error) {
 	source := bytes.NewReader(src)
 	r, err := gzip.NewReader(source)
@@ -27,14 +27,14 @@ func standardMember(src []byte) (out []byte, n int, err error) {
 		r.Multistream(false)
 		out, err = io.ReadAll(r)
 	}
-	if errors.Is(err, io.EOF) { // there is nothing at all
+	if errors.Is(err, io.EOF) { // src is empty
 		err = io.ErrUnexpectedEOF
 	}
 	return out, len(src) - source.Len(), err
 }
 
-// agree holds a decoder against compress/gzip: the same output up to the same
-// kind of error, whatever the room for it is. It returns the error.
+// agree compares a decoder with compress/gzip: the output and the kind of error must be
+// equal for any room. It returns the error.
 func agree(t testing.TB, d *Decoder, src []byte) error {
 	t.Helper()
 	want, wantN, wantErr := standardMember(src)
@@ -44,7 +44,7 @@ func agree(t testing.TB, d *Decoder, src []byte) error {
 		dst := append(make([]byte, 0, len(before)+room), before...)
 		out, n, err := d.Member(dst, src, limit)
 		if !bytes.HasPrefix(out, []byte(before)) {
-			t.Fatalf("%x\n%s: what was in dst is not: %.20q", src, name, out)
+			t.Fatalf("%x\n%s: the previous contents of dst changed: %.20q", src, name, out)
 		}
 		out = out[len(before):]
 		if limit < len(want) {
@@ -83,7 +83,7 @@ func squeeze(text []byte, level int) []byte {
 	return out.Bytes()
 }
 
-// texts of several kinds: what compresses well, badly, and not at all.
+// texts returns texts that compress well, badly, and not at all.
 func texts() [][]byte {
 	rng := rand.New(rand.NewPCG(1, 2))
 	noise, words := make([]byte, 3000), []byte(nil)
@@ -121,8 +121,8 @@ func TestMember_Success(t *testing.T) {
 	}
 }
 
-// A member cut anywhere inflates as far as compress/gzip inflates it, and one with
-// a wrong bit to the same, or to an error.
+// A member truncated anywhere inflates as far as with compress/gzip, and a member with a
+// wrong bit gives the same result or an error.
 func TestMember_Failure(t *testing.T) {
 	var d Decoder
 	f := func(src []byte) {
@@ -152,8 +152,8 @@ func TestMember_Failure(t *testing.T) {
 	}
 }
 
-// A distance without any code is an error at once, with a bit to read for it or
-// none.
+// A distance without any code is an immediate error, whether or not bits are left to
+// read.
 func TestNoDistances(t *testing.T) {
 	var d Decoder
 	lits := make([]int, 258)
@@ -193,7 +193,7 @@ func TestNoDistances(t *testing.T) {
 	}
 }
 
-// A symbol that means nothing is an error once all of its bits are there.
+// An invalid symbol is an error as soon as all of its bits exist.
 func TestCutSymbol(t *testing.T) {
 	var d Decoder
 	f := func(write func(g *generator)) {
@@ -220,7 +220,7 @@ func TestCutSymbol(t *testing.T) {
 	}
 }
 
-// Headers and trailers are checked as compress/gzip checks them.
+// Headers and trailers are checked like compress/gzip does.
 func TestHeader(t *testing.T) {
 	var d Decoder
 	whole := squeeze([]byte("text"), gzip.BestCompression)
@@ -277,8 +277,8 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// The trailer is believed within reason, and memory is asked for before it is
-// taken.
+// The size in the trailer is used within limits, and Grow is called before memory is
+// allocated.
 func TestRoom(t *testing.T) {
 	var asked []int
 	d := Decoder{Grow: func(capacity int) error {
@@ -290,7 +290,7 @@ func TestRoom(t *testing.T) {
 		asked = nil
 		out, _, _ := d.Member(make([]byte, 7, 7+room), src, limit)
 		if !slices.Equal(asked, want) || len(want) > 0 && cap(out) != want[len(want)-1] {
-			t.Errorf("%s: asked for %d, has %d, want %d", name, asked, cap(out), want)
+			t.Errorf("%s: Grow called for %d, capacity %d, want %d", name, asked, cap(out), want)
 		}
 	}
 	lie := func(src []byte, size uint32) []byte {
@@ -313,7 +313,7 @@ func TestRoom(t *testing.T) {
 	d.Grow = func(int) error { return io.ErrClosedPipe }
 	out, _, err := d.Member(make([]byte, 7, 5000), lie(src, 0), 1<<20)
 	if !errors.Is(err, io.ErrClosedPipe) || !bytes.Equal(out[7:], text[:5000-7]) {
-		t.Errorf("no leave: %d bytes, %v", len(out), err)
+		t.Errorf("Grow failed: %d bytes, %v", len(out), err)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// The kinds of structures and of faults that there are.
+// All kinds of structures and faults.
 func TestMember_Structured(t *testing.T) {
 	var d Decoder
 	good, cut := 0, 0

@@ -12,8 +12,8 @@ import (
 	"logsluice/internal/loggen"
 )
 
-// records are gzip members of the kind that the consumer gets, and the bytes in
-// them together.
+// records returns gzip members like those that the consumer receives, and their total
+// inflated size.
 func records(t testing.TB, events int) (members [][]byte, size int) {
 	g := loggen.New(loggen.Options{Seed: 1, Events: events, Start: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Span: time.Hour})
 	for r, more := g.Next(); more; r, more = g.Next() {
@@ -27,8 +27,8 @@ func records(t testing.TB, events int) (members [][]byte, size int) {
 	return members, size
 }
 
-// BenchmarkMember inflates generated records, beside other packages. The bytes
-// are those of the inflated JSON.
+// BenchmarkMember inflates generated records with this package and others. It reports the
+// bytes of the inflated JSON.
 func BenchmarkMember(b *testing.B) {
 	members, size := records(b, 20_000)
 	f := func(name string, inflate func(dst, src []byte) ([]byte, error)) {

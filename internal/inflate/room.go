@@ -3,14 +3,14 @@ package inflate
 import "encoding/binary"
 
 const (
-	// maxRatio is the most that DEFLATE can compress.
+	// maxRatio is the maximum compression ratio of DEFLATE.
 	maxRatio = 1032
-	// leastRoom is what is allocated at least, in bytes.
+	// leastRoom is the minimum allocation in bytes.
 	leastRoom = 4096
 )
 
-// reserve makes room for all of the member. How much that is tells the trailer,
-// if nothing follows the member and it does not lie.
+// reserve allocates room for the whole member. The trailer contains its size, if nothing
+// follows the member and the trailer is correct.
 func (d *Decoder) reserve() error {
 	if len(d.src) < trailerSize {
 		return nil
@@ -23,15 +23,15 @@ func (d *Decoder) reserve() error {
 	return d.grow(int(size) + fastRoom)
 }
 
-// more makes room where all of it is used.
-func (d *Decoder) more() error {
+// growOutput allocates more room after all of it is used.
+func (d *Decoder) growOutput() error {
 	if len(d.out) >= d.limit {
 		return ErrTooLong
 	}
 	return d.grow(max(2*len(d.out), leastRoom))
 }
 
-// grow makes the room for the output size bytes, or what is allowed.
+// grow sets the room for output to size bytes, but at most to the limit.
 func (d *Decoder) grow(size int) error {
 	size = min(size, d.limit)
 	if d.Grow != nil {

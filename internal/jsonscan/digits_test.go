@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Eight bytes at a time count as one by one do, whichever byte ends the digits.
+// Counting eight bytes at a time gives the same as one by one, whichever byte ends the
+// digits.
 func TestDigits(t *testing.T) {
 	t.Parallel()
 	for before := range 17 {

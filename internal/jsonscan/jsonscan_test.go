@@ -9,7 +9,7 @@ import (
 func TestIsSpace(t *testing.T) {
 	t.Parallel()
 	for c := range 256 {
-		// An empty array may have space in it.
+		// White space is allowed in an empty array.
 		want := json.Valid([]byte{'[', byte(c), ']'}) && !IsDigit(byte(c))
 		if IsSpace(byte(c)) != want {
 			t.Errorf("%q: %t", byte(c), !want)
@@ -44,7 +44,7 @@ func TestNumber(t *testing.T) {
 	f("", 0, false)
 }
 
-// What is a number is one to encoding/json.
+// Number accepts the same numbers as encoding/json.
 func FuzzNumber(f *testing.F) {
 	for _, text := range []string{"0", "-1.5e+7", "01", "1.", "12345678901234567890.25E-3 ", "x"} {
 		f.Add([]byte(text))

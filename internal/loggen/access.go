@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// accessLog is what a service in Go logs of a request, by zap.
+// accessLog writes the access log of a Go service that uses zap.
 func accessLog(l *line) {
 	status := l.choose(statuses)
 	level := "info"
@@ -59,7 +59,7 @@ func accessLog(l *line) {
 	l.str(`}`)
 }
 
-// path of a request, of some with an id or a query in it.
+// path writes the path of a request, sometimes with an id or a query.
 func (l *line) path() {
 	l.oneOf(routes)
 	switch {

@@ -6,27 +6,26 @@ import (
 	"time"
 )
 
-// Options say what to generate. The zero value is endless input from
-// 2026-01-15T00:00:00Z on.
+// Options are what to generate. The zero value is endless input starting at
+// 2026-01-15T00:00:00Z.
 type Options struct {
-	// Seed chooses the content. Runs of different seeds share no event id.
+	// Seed determines the content. Runs with different seeds share no event ids.
 	Seed uint64
-	// Start is the time of the first event. Ids have their 56 digits from 1985
-	// to 2111.
+	// Start is the time of the first event. Ids have 56 digits for times from 1985 to
+	// 2111.
 	Start time.Time
-	// Span is the time from the first event to the last, over which the events
-	// are spread evenly; 24 hours when 0. Endless input takes one Span for each
-	// million events.
+	// Span is the time from the first event to the last, over which events are spread
+	// evenly. It is 24 hours if 0. Endless input takes one Span per million events.
 	Span time.Duration
-	// Events is the number of events in all records together, control messages
-	// not counted; 0 is endless.
+	// Events is the number of events in all records together, without control messages. 0
+	// means endless.
 	Events int
 }
 
-// endlessSpan is how many events share a Span when there is no end to them.
+// endlessSpan is the number of events per Span in endless input.
 const endlessSpan = 1_000_000
 
-// Generator makes records. It is not safe for concurrent use.
+// Generator generates records. It is not safe for concurrent use.
 type Generator struct {
 	opts    Options
 	rng     *rand.Rand
@@ -34,11 +33,11 @@ type Generator struct {
 	ids     idMaker
 	encoder *encoder
 	line    line
-	made    int // events so far
+	made    int // events generated so far
 	started bool
 }
 
-// New makes a generator.
+// New returns a generator.
 func New(opts Options) *Generator {
 	if opts.Start.IsZero() {
 		opts.Start = time.Date(2026, time.January, 15, 0, 0, 0, 0, time.UTC)
@@ -46,7 +45,7 @@ func New(opts Options) *Generator {
 	if opts.Span <= 0 {
 		opts.Span = 24 * time.Hour
 	}
-	rng := rand.New(rand.NewPCG(opts.Seed, 0x6c6f6773)) //nolint:gosec // to be repeated, not to be secret
+	rng := rand.New(rand.NewPCG(opts.Seed, 0x6c6f6773)) //nolint:gosec // reproducible, not secret
 	return &Generator{
 		opts:    opts,
 		rng:     rng,
@@ -57,11 +56,11 @@ func New(opts Options) *Generator {
 	}
 }
 
-// One record in so many is a control message, besides the first, with which
-// CloudWatch Logs tries a new subscription.
+// One in controlEvery records is a control message, in addition to the first record, with
+// which CloudWatch Logs tests a new subscription.
 const controlEvery = 200
 
-// Next makes the next record; false after the last.
+// Next returns the next record, or false after the last.
 func (g *Generator) Next() (Record, bool) {
 	if g.opts.Events > 0 && g.made >= g.opts.Events {
 		return Record{}, false
@@ -73,8 +72,8 @@ func (g *Generator) Next() (Record, bool) {
 	return g.data(), true
 }
 
-// control is a record by which CloudWatch Logs sees whether it can reach the
-// stream. It comes from no log group and has an event without an id.
+// control returns a record with which CloudWatch Logs tests whether it can reach the
+// stream. It has no log group, and an event without an id.
 func (g *Generator) control() Record {
 	r := Record{
 		Control:      true,
@@ -110,8 +109,8 @@ func (g *Generator) data() Record {
 	return r
 }
 
-// clock is the time of the next event in Unix milliseconds; into, from 0 to 1,
-// is where in its share of the span it falls.
+// clock returns the time of the next event in Unix milliseconds. into, from 0 to 1, is
+// its position within its share of the span.
 func (g *Generator) clock(into float64) int64 {
 	total := g.opts.Events
 	if total == 0 {
@@ -121,13 +120,13 @@ func (g *Generator) clock(into float64) int64 {
 	return g.opts.Start.UnixMilli() + int64(passed)
 }
 
-// recordSize is how many events a record has: a few from a quiet stream, else
-// log-normal, with a tail that ends at maxRecord.
+// recordSize returns the number of events of a record: a few for a quiet stream,
+// otherwise log-normally distributed, with a maximum of maxRecord.
 func (g *Generator) recordSize() int {
 	const (
-		quiet     = 0.06 // share of the records
+		quiet     = 0.06 // share of all records
 		median    = 88
-		spread    = 0.8 // of the logarithm
+		spread    = 0.8 // standard deviation of the logarithm
 		maxRecord = 600
 	)
 	if g.rng.Float64() < quiet {
@@ -137,7 +136,7 @@ func (g *Generator) recordSize() int {
 	return min(max(n, 1), maxRecord)
 }
 
-// source picks the stream of a record.
+// source chooses the stream of a record.
 func (g *Generator) source() *source {
 	return &g.sources[g.rng.IntN(len(g.sources))]
 }

@@ -45,16 +45,16 @@ func TestNext_SameSeed(t *testing.T) {
 	options := Options{Seed: 7, Events: 3000}
 	first := records(options)
 	if !reflect.DeepEqual(first, records(options)) {
-		t.Error("a second run of the same seed differs")
+		t.Error("a second run with the same seed differs")
 	}
 	options.Seed = 8
 	if second := records(options); first[1].Events[0].Message == second[1].Events[0].Message {
-		t.Error("another seed makes the same")
+		t.Error("another seed gives the same records")
 	}
 }
 
-// Ids are unique even where many events share a millisecond, and so over runs
-// of different seeds.
+// Ids are unique even if many events share a millisecond, and across runs with different
+// seeds.
 func TestNext_ID(t *testing.T) {
 	seen := make(map[string]bool)
 	for seed := range uint64(2) {
@@ -118,7 +118,7 @@ func TestNext_Endless(t *testing.T) {
 	}
 }
 
-// Data says what the record says, as CloudWatch Logs spells it.
+// Data contains the record's fields in the form of CloudWatch Logs.
 func TestNext_Data(t *testing.T) {
 	const n = 20_000
 	var (
@@ -146,13 +146,13 @@ func TestNext_Data(t *testing.T) {
 		if !reflect.DeepEqual(e, want) {
 			t.Fatalf("got  %+v\nwant %+v", e, want)
 		}
-		spelled := fmt.Sprintf(`{"messageType":%q,"owner":%q,"logGroup":%q,"logStream":%q,"subscriptionFilters":[`, e.MessageType, e.Owner, e.LogGroup, e.LogStream)
+		formatted := fmt.Sprintf(`{"messageType":%q,"owner":%q,"logGroup":%q,"logStream":%q,"subscriptionFilters":[`, e.MessageType, e.Owner, e.LogGroup, e.LogStream)
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, text); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.HasPrefix(text, []byte(spelled)) || !bytes.Equal(compact.Bytes(), text) || bytes.Contains(text, []byte(`\u003c`)) {
-			t.Fatalf("not as CloudWatch Logs spells it: %.300s", text)
+		if !bytes.HasPrefix(text, []byte(formatted)) || !bytes.Equal(compact.Bytes(), text) || bytes.Contains(text, []byte(`\u003c`)) {
+			t.Fatalf("not in the form of CloudWatch Logs: %.300s", text)
 		}
 		if r.Control {
 			if len(e.Events) != 1 || e.Events[0].ID != "" || !strings.HasPrefix(e.Events[0].Message, "CWL CONTROL MESSAGE: ") {
@@ -184,7 +184,7 @@ func TestNext_Data(t *testing.T) {
 		t.Errorf("%d control messages, %d log groups", controls, len(groups))
 	}
 	if a, b := days["2026-01-15"], days["2026-01-16"]; a+b != n || a < n*49/100 || b < n*49/100 {
-		t.Errorf("events a day: %v", days)
+		t.Errorf("events per day: %v", days)
 	}
 	distinct := make(map[string]bool)
 	for _, key := range keys {
@@ -195,8 +195,8 @@ func TestNext_Data(t *testing.T) {
 	}
 }
 
-// The whole is near what was measured of real records: 209.7 MB inflated and
-// 54.4 MB of gzip for 361,832 events, 112 a record.
+// The overall shape is close to measurements of real records: 209.7 MB inflated and 54.4
+// MB of gzip for 361,832 events, 112 per record.
 func TestNext_Shape(t *testing.T) {
 	const n = 50_000
 	var inflated, packed, controls float64
@@ -215,7 +215,7 @@ func TestNext_Shape(t *testing.T) {
 
 	near := func(what string, got, want float64) {
 		t.Helper()
-		t.Logf("%-24s %8.2f, of real ones %8.2f", what, got, want)
+		t.Logf("%-24s %8.2f, real records %8.2f", what, got, want)
 		if got < want*0.85 || got > want*1.15 {
 			t.Errorf("%s: got %.1f, want %.1f ± 15 %%", what, got, want)
 		}
@@ -231,11 +231,11 @@ func TestNext_Shape(t *testing.T) {
 		t.Errorf("records of %d to %d events, median %d", smallest, largest, median)
 	}
 	if share := controls / count; share > 0.02 || controls < 1 {
-		t.Errorf("%v control messages to %v others", controls, count)
+		t.Errorf("%v control messages and %v others", controls, count)
 	}
 }
 
-// An id is what arithmetic on large numbers makes of its three parts.
+// An id equals the result of big-integer arithmetic on its three parts.
 func TestID(t *testing.T) {
 	f := func(seed, count uint64, timestamp int64) {
 		t.Helper()

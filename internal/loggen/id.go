@@ -2,15 +2,14 @@ package loggen
 
 import "math/bits"
 
-// idMaker makes event ids: the timestamp, then 80 bits that belong to the run,
-// then a count of 64 bits, as a decimal number. Decoding the ids in AWS's
-// examples gives the same: the timestamp stands above 144 bits, and the lowest
-// count the events of a batch.
+// idMaker makes event ids: the timestamp, 80 bits specific to the run, and a count of 64
+// bits, as a decimal number. The ids in AWS's examples have the same structure: the
+// timestamp is above 144 bits, and the lowest bits count the events of a batch.
 type idMaker struct {
 	seed, count uint64
 }
 
-// next gives the id of an event at a time in Unix milliseconds.
+// next returns the id of an event at a time in Unix milliseconds.
 func (m *idMaker) next(timestamp int64) string {
 	const (
 		pieceDigits = 14

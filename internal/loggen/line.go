@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// line is a message being written.
+// line is a message under construction.
 type line struct {
 	text []byte
 	rng  *rand.Rand
 	at   time.Time
 }
 
-// japan is the time zone in which the services log.
+// japan is the timezone of the services' logs.
 var japan = time.FixedZone("JST", 9*60*60)
 
-// write gives a message of one of the kinds.
+// write returns a message of one of the kinds.
 func (l *line) write(kinds []share, timestamp int64) string {
 	l.text, l.at = l.text[:0], time.UnixMilli(timestamp).In(japan)
 	n := l.rng.IntN(1000)
@@ -31,12 +31,12 @@ func (l *line) write(kinds []share, timestamp int64) string {
 
 func (l *line) str(s string) { l.text = append(l.text, s...) }
 
-// number writes one from low to high, both included.
+// number writes a number from low to high, inclusive.
 func (l *line) number(low, high int) {
 	l.text = strconv.AppendInt(l.text, int64(low+l.rng.IntN(high-low+1)), 10)
 }
 
-// padded writes a number of exactly so many digits.
+// padded writes a number with the given number of digits.
 func (l *line) padded(digits int) {
 	for range digits {
 		l.text = append(l.text, "0123456789"[l.rng.IntN(10)])
@@ -56,14 +56,14 @@ func (l *line) uuid() {
 
 func (l *line) time(layout string) { l.text = l.at.AppendFormat(l.text, layout) }
 
-// oneOf writes one of the words, those in front more often.
+// oneOf writes one of the words, preferring the first ones.
 func (l *line) oneOf(words []string) { l.str(l.choose(words)) }
 
 func (l *line) choose(words []string) string {
 	return words[min(l.rng.IntN(len(words)), l.rng.IntN(len(words)))]
 }
 
-// chance is true so many times in a hundred.
+// chance reports true with a probability in percent.
 func (l *line) chance(percent int) bool { return l.rng.IntN(100) < percent }
 
 func (l *line) address() {

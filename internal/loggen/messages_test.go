@@ -16,12 +16,12 @@ func TestServices(t *testing.T) {
 			total += k.perMille
 		}
 		if total != 1000 {
-			t.Errorf("%s: the shares are %d in all, want 1000", s.group, total)
+			t.Errorf("%s: the shares add up to %d, want 1000", s.group, total)
 		}
 	}
 }
 
-// isAccessLog: whether the message has the form of the README's sample.
+// isAccessLog reports whether the message has the form of the README's sample.
 func isAccessLog(message string) bool {
 	var line struct {
 		Level, TS, Msg string
@@ -38,7 +38,7 @@ func isAccessLog(message string) bool {
 		line.Log.Request.Hostname != "" && line.Log.Request.Method != "" && line.Log.Request.Path != "" && line.Log.Response.Status >= 200
 }
 
-// Each kind of message occurs, at least so many times in 30,000 events.
+// Each kind of message occurs at least a given number of times in 30,000 events.
 func TestMessages(t *testing.T) {
 	var messages []string
 	for _, r := range records(Options{Seed: 1, Events: 30_000}) {
@@ -48,7 +48,7 @@ func TestMessages(t *testing.T) {
 		for _, e := range r.Events {
 			messages = append(messages, e.Message)
 			if strings.Contains(e.Message, `"msg":"request and response log"`) && !isAccessLog(e.Message) {
-				t.Fatalf("not a whole access log: %s", e.Message)
+				t.Fatalf("not a complete access log: %s", e.Message)
 			}
 		}
 	}
@@ -80,9 +80,9 @@ func TestMessages(t *testing.T) {
 	f("access log", 15_000, isAccessLog)
 	f("access log of an error", 150, has(`"level":"error"`, `"stacktrace":"`))
 	f("plain text", 1_500, matches(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO |DEBUG|WARN |ERROR) +\[[^\n]+$`))
-	f("trace of Java", 150, has("Exception: ", "\n\tat ", "\nCaused by: ", " more\n"))
-	f("trace of Go", 60, has("panic: ", "\n\ngoroutine ", " [running]:\n", ".go:"))
-	f("trace of Python", 150, has("Traceback (most recent call last):\n  File \"", "Error: "))
+	f("Java trace", 150, has("Exception: ", "\n\tat ", "\nCaused by: ", " more\n"))
+	f("Go trace", 60, has("panic: ", "\n\ngoroutine ", " [running]:\n", ".go:"))
+	f("Python trace", 150, has("Traceback (most recent call last):\n  File \"", "Error: "))
 	f("Japanese", 300, func(m string) bool {
 		return strings.ContainsFunc(m, func(r rune) bool { return unicode.Is(unicode.Hiragana, r) })
 	})
@@ -98,7 +98,7 @@ func TestMessages(t *testing.T) {
 	f("markup", 30, has("<", ">", "&"))
 	f("tabs", 300, matches(`^[^\n]*\t[^\n]*\t`))
 	f("colours", 150, matches("^\x1b\\[90m.*\x1b\\[0m$"))
-	f("report of Lambda", 150, matches(`^REPORT RequestId: [0-9a-f-]{36}\tDuration: [0-9.]+ ms\t`))
+	f("Lambda report", 150, matches(`^REPORT RequestId: [0-9a-f-]{36}\tDuration: [0-9.]+ ms\t`))
 	f("very long", 15, func(m string) bool { return len(m) > 4_000 })
 	f("about 20 KB", 1, func(m string) bool { return len(m) >= 20_000 })
 	f("blank", 30, func(m string) bool { return strings.TrimSpace(m) == "" })

@@ -1,6 +1,6 @@
 package loggen
 
-// plainText is a line of a classic logger.
+// plainText writes a line of a classic logger.
 func plainText(l *line) {
 	l.time("2006-01-02 15:04:05,000")
 	l.oneOf(levels)
@@ -50,7 +50,7 @@ func plainText(l *line) {
 	}
 }
 
-// lambdaReport is one of the lines that the platform writes of an invocation.
+// lambdaReport writes one of the lines that Lambda writes for an invocation.
 // See https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html.
 func lambdaReport(l *line) {
 	switch l.rng.IntN(3) {
@@ -77,7 +77,7 @@ func lambdaReport(l *line) {
 	}
 }
 
-// table is a row of fields between tabs.
+// table writes a row of tab-separated fields.
 func table(l *line) {
 	l.time("2006-01-02")
 	for range 4 + l.rng.IntN(8) {
@@ -91,7 +91,7 @@ func table(l *line) {
 	}
 }
 
-// colours is a line with the escapes of a terminal.
+// colours writes a line with terminal escapes.
 func colours(l *line) {
 	l.str("\x1b[90m")
 	l.time("15:04:05.000")
@@ -108,12 +108,12 @@ func colours(l *line) {
 	l.str("\x1b[0m")
 }
 
-// blank is a line of next to nothing; CloudWatch Logs takes no empty one.
+// blank writes an almost empty line; CloudWatch Logs does not accept empty ones.
 func blank(l *line) {
 	l.oneOf([]string{" ", "\n", "-", "{}", "\t", ".", "\r\n", "　", `""`, "null"})
 }
 
-// longLine is a document logged whole, of 3 to 20 KB.
+// longLine writes a JSON document of 3 to 20 KB.
 func longLine(l *line) {
 	size := 3_000 + min(l.rng.IntN(17_000), l.rng.IntN(17_000), l.rng.IntN(17_000))
 	if l.chance(5) {

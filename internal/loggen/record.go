@@ -7,37 +7,36 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Record is one record of the stream, as data and as what the data says.
+// Record is one record of the stream, encoded and decoded.
 type Record struct {
-	// Data is the gzip of the envelope, as GetRecords gives it.
+	// Data is the gzip of the envelope, as GetRecords returns it.
 	Data []byte
 	// PartitionKey is the same for all records of a log stream.
 	PartitionKey string
-	// Control marks a record that tries the connection. It has one event, which
-	// is no log event: its id is empty, and so are log group and stream.
+	// Control is set for a record that tests the connection. Its one event is not a log
+	// event: the id, log group and log stream are empty.
 	Control bool
-	// Owner is the account, of 12 digits.
+	// Owner is the account, 12 digits.
 	Owner     string
 	LogGroup  string
 	LogStream string
 	// Filters are the names of the subscription filters.
 	Filters []string
-	// Events are in order of time.
+	// Events are ordered by time.
 	Events []Event
 }
 
 // Event is a log event of a record.
 type Event struct {
-	// ID is a number of 56 decimal digits, greater than that of every event
-	// before.
+	// ID is a number of 56 decimal digits, greater than those of all earlier events.
 	ID string `json:"id"`
 	// Timestamp is in Unix milliseconds.
 	Timestamp int64 `json:"timestamp"`
-	// Message is valid UTF-8, never empty, of at most 20 KiB.
+	// Message is valid UTF-8 of 1 byte to 20 KiB.
 	Message string `json:"message"`
 }
 
-// envelope has the keys in the order in which CloudWatch Logs writes them.
+// envelope has the keys in the order of CloudWatch Logs.
 type envelope struct {
 	MessageType string   `json:"messageType"`
 	Owner       string   `json:"owner"`
@@ -47,7 +46,7 @@ type envelope struct {
 	Events      []Event  `json:"logEvents"`
 }
 
-// encoder makes the data of records; its buffers are used again.
+// encoder encodes records and reuses its buffers.
 type encoder struct {
 	plain, packed bytes.Buffer
 	json          *json.Encoder
@@ -62,8 +61,8 @@ func newEncoder() *encoder {
 	return e
 }
 
-// encode gives the record's data. Nothing in it can fail: it encodes strings
-// and numbers, and writes to memory.
+// encode returns the record's data. It cannot fail: it encodes strings and numbers, and
+// writes to memory.
 func (e *encoder) encode(r *Record) []byte {
 	messageType := "DATA_MESSAGE"
 	if r.Control {
@@ -75,7 +74,7 @@ func (e *encoder) encode(r *Record) []byte {
 
 	e.packed.Reset()
 	e.gzip.Reset(&e.packed)
-	e.gzip.OS = 0 // as Java writes it
+	e.gzip.OS = 0 // as in gzip written by Java
 	_, _ = e.gzip.Write(e.plain.Bytes())
 	_ = e.gzip.Close()
 	return bytes.Clone(e.packed.Bytes())

@@ -9,33 +9,34 @@ import (
 
 const owner = "123456789012"
 
-// source is a log stream that records come from.
+// source is a log stream that produces records.
 type source struct {
 	group, stream, filter, partitionKey string
 
 	kinds []share
 }
 
-// share is how often a service writes a kind of message.
+// share is the frequency of a kind of message in a service.
 type share struct {
 	perMille int
 	kind     func(*line)
 }
 
-// service is a log group, with streams of one make.
+// service is a log group whose streams are of the same kind.
 type service struct {
 	group, filter string
-	streams       int // the more, the more of the records
+	streams       int // more streams produce more records
 	stream        func(id string, day time.Time) string
-	kinds         []share // 1000 in all
+	kinds         []share // shares add up to 1000
 }
 
-// A stream of ECS is named PREFIX/CONTAINER/TASK by the awslogs driver.
+// ecs returns a function for names of ECS log streams: the awslogs driver names them
+// PREFIX/CONTAINER/TASK.
 func ecs(prefixAndContainer string) func(string, time.Time) string {
 	return func(task string, _ time.Time) string { return prefixAndContainer + "/" + task }
 }
 
-// A stream of Lambda is named by day, version and instance.
+// lambda returns the name of a Lambda log stream: day, version and instance.
 func lambda(instance string, day time.Time) string {
 	return day.UTC().Format("2006/01/02") + "/[$LATEST]" + instance
 }
@@ -53,7 +54,7 @@ var services = []service{
 		{460, plainText}, {360, table}, {60, javaTrace}, {60, japanese}, {40, colours}, {10, longLine}, {10, blank}}},
 }
 
-// newSources names all streams of all services.
+// newSources returns all streams of all services.
 func newSources(rng *rand.Rand, day time.Time) []source {
 	var all []source
 	for _, s := range services {
@@ -65,8 +66,8 @@ func newSources(rng *rand.Rand, day time.Time) []source {
 	return all
 }
 
-// partitionKey of a log stream: a hash, as CloudWatch Logs has it where records
-// are distributed by log stream.
+// partitionKey returns the partition key of a log stream: a hash, as CloudWatch Logs uses
+// when records are distributed by log stream.
 func partitionKey(stream string) string {
 	h := fnv.New128a()
 	_, _ = h.Write([]byte(stream))

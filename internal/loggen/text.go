@@ -1,6 +1,6 @@
 package loggen
 
-// japanese is a line as a Japanese team logs it.
+// japanese writes a line of a Japanese team.
 func japanese(l *line) {
 	l.time("2006/01/02 15:04:05.000 ")
 	l.oneOf([]string{"【情報】", "【警告】", "【エラー】"})
@@ -16,8 +16,8 @@ func japanese(l *line) {
 	l.str("）")
 }
 
-// emoji is a line of a chat bot: characters beyond the first 65,536, joined
-// by zero-width joiners, with skin tones, flags, variation selectors.
+// emoji writes a line of a chat bot, with characters beyond the first 65,536, zero-width
+// joiners, skin tones, flags and variation selectors.
 func emoji(l *line) {
 	l.oneOf(emojis)
 	l.str(" deploy #")
@@ -32,7 +32,7 @@ func emoji(l *line) {
 	}
 }
 
-// quotes is a line full of quotes and backslashes.
+// quotes writes a line with many quotes and backslashes.
 func quotes(l *line) {
 	switch l.rng.IntN(4) {
 	case 0: // JSON in JSON

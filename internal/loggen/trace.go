@@ -1,6 +1,6 @@
 package loggen
 
-// javaTrace is an exception and what caused it.
+// javaTrace writes a Java exception with its cause.
 func javaTrace(l *line) {
 	l.time("2006-01-02 15:04:05,000")
 	l.str(" ERROR [")
@@ -30,7 +30,7 @@ func (l *line) javaFrame() {
 	l.str(")")
 }
 
-// goTrace is a panic of a goroutine.
+// goTrace writes a panic of a goroutine.
 func goTrace(l *line) {
 	l.str("panic: runtime error: ")
 	l.oneOf([]string{
@@ -59,7 +59,7 @@ func (l *line) goFile() {
 	l.number(12, 900)
 }
 
-// pythonTrace is an exception of Python.
+// pythonTrace writes a Python exception.
 func pythonTrace(l *line) {
 	l.str("[ERROR]\t")
 	l.time("2006-01-02T15:04:05.000Z07:00")

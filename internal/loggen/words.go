@@ -1,6 +1,6 @@
 package loggen
 
-// The words that messages are made of; the first of a list are chosen most.
+// The words of messages. The first of a list are chosen most often.
 var (
 	levels  = []string{" INFO  ", " DEBUG ", " WARN  ", " ERROR "}
 	threads = []string{"http-nio-8080-exec-", "pool-2-thread-", "kafka-consumer-", "scheduling-"}

@@ -1,4 +1,4 @@
-// Package ownbody keeps the AWS SDK from breaking its own connections.
+// Package ownbody prevents the AWS SDK from breaking its own connections.
 package ownbody
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Client sends requests from bodies that nobody else closes. The SDK closes its own
-// as soon as an answer begins. The transport may not have seen the end of it by
-// then, where the service is near or the processors are busy; it takes that for a
-// failed write and closes the connection under the answer. The SDK tries again,
-// after a pause of a second or two.
+// Client returns a client that sends requests with bodies that only the transport closes.
+// The SDK closes its body as soon as a response begins. If the service is near or the
+// processors are busy, the transport may not have read the end of the body by then. It
+// treats that as a failed write and closes the connection while the response is read. The
+// SDK retries after a pause of a second or two.
 func Client(client aws.HTTPClient) aws.HTTPClient { return ownBody{client} }
 
 type ownBody struct{ aws.HTTPClient }
@@ -25,7 +25,7 @@ func (o ownBody) Do(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		r = r.WithContext(r.Context()) // the SDK keeps its own
+		r = r.WithContext(r.Context()) // do not change the SDK's request
 		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
 	return o.HTTPClient.Do(r)

@@ -13,7 +13,7 @@ import (
 	"logsluice/local/localtest"
 )
 
-// What is sent is there to the end, also when the SDK has its answer.
+// The request body stays complete even after the SDK has its response.
 func TestClient(t *testing.T) {
 	e := new(localtest.EarlyResponder)
 	client := kinesis.New(kinesis.Options{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), HTTPClient: Client(e)})
@@ -24,7 +24,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// A request without a body has none.
+// A request without a body stays without one.
 func TestNoBody(t *testing.T) {
 	e := new(localtest.EarlyResponder)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x.invalid", http.NoBody)

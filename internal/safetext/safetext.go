@@ -1,4 +1,4 @@
-// Package safetext makes texts of others fit to be logged and printed.
+// Package safetext makes text from other sources safe to log and print.
 package safetext
 
 import (
@@ -7,11 +7,11 @@ import (
 	"unicode"
 )
 
-// quotedHeader is the one with the session token of AWS credentials.
+// quotedHeader is the header with the session token of AWS credentials.
 const quotedHeader = "x-amz-security-token"
 
-// CutToken returns a text of AWS up to the session token that it quotes: the answer to a
-// request whose signature does not match has the request's headers.
+// CutToken returns a text from AWS up to a quoted session token: the response to a
+// request with a wrong signature contains the request's headers.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html.
 func CutToken(text string) string {
 	if i := strings.Index(strings.ToLower(text), quotedHeader); i >= 0 {
@@ -20,8 +20,8 @@ func CutToken(text string) string {
 	return text
 }
 
-// Escape returns a text with \x1b and the like in place of control characters, which a
-// terminal would obey. Newlines and tabs stay.
+// Escape replaces control characters, which would affect a terminal, by escapes such as
+// \x1b. Newlines and tabs are kept.
 func Escape(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	isSafe := func(r rune) bool {

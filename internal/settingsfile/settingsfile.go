@@ -1,4 +1,4 @@
-// Package settingsfile reads the files that settings name.
+// Package settingsfile reads files given by settings.
 package settingsfile
 
 import (
@@ -13,22 +13,22 @@ import (
 )
 
 const (
-	most = 1 << 20 // bytes of a file
-	// patience is for the writer of a pipe.
-	patience = 10 * time.Second
+	maxBytes = 1 << 20 // maximum size of a file in bytes
+	// pipeTimeout is how long Read waits for the writer of a pipe.
+	pipeTimeout = 10 * time.Second
 )
 
-// pipes has what was read from pipes, by name: a pipe, such as <(command) of a shell, can be
-// read once only.
+// pipes contains what was read from pipes, by name: a pipe, such as a shell's <(command),
+// can be read only once.
 var pipes sync.Map
 
-// Read returns the contents of a file or a pipe of up to 1 MiB. Its error begins with the
-// name. It is nothing else that it reads: a folder has no contents, and a device no end.
+// Read returns the contents of a file or a pipe of at most 1 MiB. Its error begins with
+// the name. It refuses folders and devices.
 func Read(name string) ([]byte, error) {
 	if kept, has := pipes.Load(name); has {
 		return kept.([]byte), nil
 	}
-	// Otherwise to open a pipe waits until somebody opens it for writing.
+	// Without O_NONBLOCK, opening a pipe blocks until it is opened for writing.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the name is a setting
 	if err != nil {
 		return nil, failure(name, err)
@@ -45,12 +45,12 @@ func Read(name string) ([]byte, error) {
 	case !isPipe && !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%q is a device and not a file", name)
 	}
-	_ = f.SetReadDeadline(time.Now().Add(patience)) // files have none, and need none
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	_ = f.SetReadDeadline(time.Now().Add(pipeTimeout)) // regular files do not support or need it
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	switch {
 	case err != nil:
 		return nil, failure(name, err)
-	case len(data) > most:
+	case len(data) > maxBytes:
 		return nil, fmt.Errorf("%q has more than 1 MiB", name)
 	}
 	if isPipe {

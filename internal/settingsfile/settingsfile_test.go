@@ -13,7 +13,7 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	file, large, pipe := filepath.Join(folder, "file"), filepath.Join(folder, "large"), filepath.Join(folder, "pipe")
-	for name, text := range map[string]string{file: "text", large: strings.Repeat("x", most+1)} {
+	for name, text := range map[string]string{file: "text", large: strings.Repeat("x", maxBytes+1)} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	if data, err := Read(pipe); len(data) != 0 || err != nil {
-		t.Errorf("a pipe that nobody writes: %q, %v", data, err)
+		t.Errorf("a pipe without a writer: %q, %v", data, err)
 	}
 	for name, want := range map[string]string{
 		folder: " is a folder", "/dev/zero": " is a device and not a file", large: " has more than 1 MiB", filepath.Join(folder, "none"): " cannot be read: no such file or directory",

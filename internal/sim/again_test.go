@@ -14,11 +14,11 @@ import (
 
 // Streams and lease tables that are deleted and created again.
 
-// otherStream is a stream that has no lease table of its own.
+// otherStream is a stream without its own lease table.
 const otherStream = "other"
 
-// startStranger starts a worker of another stream with the lease table of this one: it
-// has to end, and change nothing. While there is no table, it would make its own.
+// startStranger starts a worker of another stream with the lease table of this one. It must
+// end and change nothing. If the table does not exist, the worker would create it.
 func (c *cluster) startStranger() {
 	ctx := context.Background()
 	row, err := c.database().GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(tableName),
@@ -26,7 +26,7 @@ func (c *cluster) startStranger() {
 	if err != nil || row.Item == nil {
 		return
 	}
-	_, _ = c.admin.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(otherStream), ShardCount: aws.Int32(2)}) // unless it is there
+	_, _ = c.admin.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(otherStream), ShardCount: aws.Int32(2)}) // unless it exists
 	w := &worker{number: -1}
 	c.startOn(w, "stranger", otherStream)
 	select {
@@ -34,14 +34,14 @@ func (c *cluster) startStranger() {
 	case <-time.After(time.Minute):
 	}
 	if !w.life.failed.Load() {
-		c.violation(ownStream, "a worker of another stream goes on with the lease table of this one")
+		c.violation(ownStream, "a worker of another stream continues with the lease table of this one")
 	}
 	c.crash(w.life)
 	<-w.life.ended
 }
 
-// A stream that is deleted and created again is read from its beginning: while a
-// worker runs, and when it starts later.
+// A stream that is deleted and created again is read from its beginning, by running workers
+// and by workers that start later.
 func TestStreamCreatedAgain(t *testing.T) {
 	for name, running := range map[string]bool{"under a worker": true, "between two workers": false} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 				}
 				s.createAgain()
 				s.during(10*time.Second, 0)
-				s.split(0) // there are shards of the old ids, finished ones too
+				s.split(0) // now shards with the old ids exist, including finished ones
 				s.during(10*time.Second, 0, 1)
 				if !running {
 					s.start(w, "w0-again")
@@ -70,7 +70,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 	}
 }
 
-// A lease table that is deleted under running workers loses nothing.
+// No records are lost when the lease table is deleted while workers run.
 func TestTableDeleted(t *testing.T) {
 	newScene(t, storyTiming, 2, func(s scene) {
 		s.during(10*time.Second, 0, 1)
@@ -82,8 +82,8 @@ func TestTableDeleted(t *testing.T) {
 	})
 }
 
-// Of two services that start with one lease table for two streams, one goes on and the
-// other ends, whichever is first.
+// When two services for two streams start with one lease table, one continues and the other
+// ends.
 func TestTwoStreamsAtOnce(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -93,12 +93,12 @@ func TestTwoStreamsAtOnce(t *testing.T) {
 			must(err)
 			workers := []*worker{{number: 0}, {number: 1}}
 			for i, stream := range []string{streamName, otherStream} {
-				time.Sleep(time.Duration(c.dice(i)%3) * time.Millisecond)
+				time.Sleep(time.Duration(c.hash(i)%3) * time.Millisecond)
 				c.startOn(workers[i], stream, stream)
 			}
-			time.Sleep(calm)
+			time.Sleep(warmUp)
 			if ours, others := workers[0].life.failed.Load(), workers[1].life.failed.Load(); ours == others {
-				t.Errorf("seed %d: both or none end: %v\n%s", seed, ours, c.last(100))
+				t.Errorf("seed %d: both or neither end: %v\n%s", seed, ours, c.last(100))
 			}
 			c.mu.Lock()
 			owners := make(map[string]bool)
@@ -118,8 +118,8 @@ func TestTwoStreamsAtOnce(t *testing.T) {
 	}
 }
 
-// When the lease table is deleted and a worker of another stream starts before it is made
-// again, one of the two services goes on and the other ends.
+// When the lease table is deleted and a worker of another stream starts before it is created
+// again, one of the two services continues and the other ends.
 func TestTableDeletedAndStrangerStarts(t *testing.T) {
 	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
@@ -129,15 +129,15 @@ func TestTableDeletedAndStrangerStarts(t *testing.T) {
 			must(err)
 			workers := []*worker{{number: 0}, {number: 1}}
 			c.startOn(workers[0], streamName, streamName)
-			time.Sleep(calm)
+			time.Sleep(warmUp)
 			c.deleteTable()
 			time.Sleep(time.Duration(seed) * c.sync / 10)
 			c.startOn(workers[1], otherStream, otherStream)
-			time.Sleep(calm)
+			time.Sleep(warmUp)
 			if ours, others := workers[0].life.failed.Load(), workers[1].life.failed.Load(); ours == others {
-				t.Errorf("seed %d: both or none end: %v\n%s", seed, ours, c.last(100))
+				t.Errorf("seed %d: both or neither end: %v\n%s", seed, ours, c.last(100))
 			}
-			time.Sleep(calm)
+			time.Sleep(warmUp)
 			c.mu.Lock()
 			owners := make(map[string]bool)
 			for _, row := range c.rows {

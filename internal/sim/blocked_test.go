@@ -13,16 +13,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Indices that accept no documents, one by one.
+// Single indices that accept no documents.
 
-// scene is a cluster with one worker, whose records a test puts itself.
+// scene is a cluster with one worker. The test puts the records.
 type scene struct {
 	*cluster
 	*producer
 }
 
-// newScene sets up a scene and plays it in a bubble of its own, then settles and
-// checks all promises.
+// newScene plays a scene in its own bubble, then waits for all outcomes and checks all
+// promises.
 func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -33,8 +33,8 @@ func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
 		c.start(w, "w0")
 		watching, stopWatching := context.WithCancel(context.Background())
 		var watchers sync.WaitGroup
-		watchers.Go(func() { c.watchOver(watching) })
-		time.Sleep(calm)
+		watchers.Go(func() { c.monitor(watching) })
+		time.Sleep(warmUp)
 		play(scene{c, newProducer(c, 1)})
 		c.calmDown()
 		c.settle()
@@ -48,13 +48,13 @@ func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
 	})
 }
 
-// pausedFor is how long a paused shard waits for a look at its next record.
+// pausedFor is how long a paused shard waits before its next record is tried.
 const pausedFor = 10 * time.Second
 
-// hours are those from a time of today to one of the day that many days before.
+// hours returns the number of hours from a time today back to that many days before.
 const hours = 24
 
-// to puts a record into an open shard, of events that many hours old.
+// to puts a record into an open shard. ages are the ages of its events in hours.
 func (s scene) to(shard int, ages ...int) {
 	events := make([]logEvent, len(ages))
 	for i, age := range ages {
@@ -67,15 +67,15 @@ func (s scene) to(shard int, ages ...int) {
 }
 
 func (s scene) keyOf(shard int) *string {
-	return aws.String(*s.learn()[shard].HashKeyRange.StartingHashKey)
+	return aws.String(*s.updateTopology()[shard].HashKeyRange.StartingHashKey)
 }
 
-// trouble begins one that lasts.
-func (s scene) begin(what happening, day int, lasting time.Duration, percent int) {
-	s.happen(event{what: what, shard: day - 1, lasting: lasting, percent: percent}, nil)
+// begin begins a lasting trouble.
+func (s scene) begin(what eventKind, day int, lasting time.Duration, percent int) {
+	s.apply(event{what: what, shard: day - 1, lasting: lasting, percent: percent}, nil)
 }
 
-// during puts a record per second into shards of healthy events, for a time.
+// during puts one record of healthy events per second into shards, for a time.
 func (s scene) during(d time.Duration, shards ...int) {
 	for begun := time.Now(); time.Since(begun) < d; time.Sleep(time.Second) {
 		for _, shard := range shards {
@@ -84,7 +84,7 @@ func (s scene) during(d time.Duration, shards ...int) {
 	}
 }
 
-// missing counts the documents of the records put until a time that are not settled.
+// missing returns the number of records that were put before a time and have no outcome yet.
 func (s scene) missing(until time.Time) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,12 +98,11 @@ func (s scene) missing(until time.Time) (n int) {
 	return n
 }
 
-// Late events in a blocked index, each in a record with many others, take no
-// more of the bytes in flight than their own, and stop neither the other shard
-// nor their own.
-func TestBlockedIndexStopsNobody(t *testing.T) {
+// Late events for a blocked index, each in a record with many others, count only with their own
+// bytes as in flight, and block neither the other shard nor their own.
+func TestBlockedIndexStopsNoShard(t *testing.T) {
 	timing := storyTiming
-	timing.inFlight = 16 << 20 // a sixteenth of the default, as are the records
+	timing.inFlight = 16 << 20 // a sixteenth of the default, like the records
 	newScene(t, timing, 2, func(s scene) {
 		s.begin(blockIndex, days, time.Hour, 7*4) // 403 cluster_block_exception
 		ages := make([]int, 3000)
@@ -116,7 +115,7 @@ func TestBlockedIndexStopsNobody(t *testing.T) {
 		put := time.Now()
 		s.during(mostWait, 0, 1)
 		if n := s.missing(put.Add(mostWait / 2)); n > 255/16*2 {
-			t.Errorf("%d records are not settled, and only those with late events may be", n)
+			t.Errorf("%d records have no outcome, want only those with late events", n)
 		}
 		s.during(timing.wait, 0, 1) // the index is given up
 		if n := s.missing(put); n > 0 {
@@ -125,8 +124,8 @@ func TestBlockedIndexStopsNobody(t *testing.T) {
 	})
 }
 
-// An index of each class waits, is given up, and accepts documents when its
-// block has gone.
+// Documents wait for an index of each class. It is given up, and accepts documents again when
+// it is no longer blocked.
 func TestClassesOfBlocks(t *testing.T) {
 	all := slices.Concat(blocks, []refusal{unavailable})
 	for n, r := range all {
@@ -151,7 +150,7 @@ func TestClassesOfBlocks(t *testing.T) {
 				}
 				for begun := time.Now(); time.Since(begun) < 5*probePeriod; {
 					s.during(5*time.Second, 0)
-					s.to(0, hours) // some of which are probes
+					s.to(0, hours) // some of them are probes
 				}
 				s.during(2*probePeriod, 0)
 				s.to(0, hours)
@@ -159,7 +158,7 @@ func TestClassesOfBlocks(t *testing.T) {
 				records := s.records["shardId-000000000000"]
 				for _, r := range records[len(records)-11:] {
 					if index, _, _ := cut(r.documents[0]); index == s.day(1) && !s.index.has(r.documents[0]) {
-						t.Errorf("%s is not indexed, though its index accepts documents again", r.documents[0])
+						t.Errorf("%s is not indexed, although its index accepts documents again", r.documents[0])
 					}
 				}
 			})
@@ -167,8 +166,8 @@ func TestClassesOfBlocks(t *testing.T) {
 	}
 }
 
-// In an outage documents wait, whatever the clocks of their indices were before:
-// no dead letters come of it.
+// In an outage documents wait, whatever the clocks of their indices were before. None becomes a
+// dead letter.
 func TestOutage(t *testing.T) {
 	const away = 6 * time.Minute
 	f := func(name string, timing timing, begin func(s scene)) {
@@ -188,7 +187,7 @@ func TestOutage(t *testing.T) {
 	}
 	small, roomy := storyTiming, storyTiming
 	roomy.inFlight = 8 << 20
-	// late has an index refuse a document from before the outage to after it.
+	// late makes an index reject a document from before the outage until after it.
 	late := func(s scene) {
 		s.begin(blockIndex, 1, away+15*time.Second, 0) // the clock stops after a minute
 		s.to(0, hours, 0, 0)
@@ -200,15 +199,15 @@ func TestOutage(t *testing.T) {
 	f("every index blocked after no request was accepted", small, func(s scene) {
 		s.begin(failOpenSearch, 1, away/3, 100)
 		s.begin(blockAll, 1, away, 100)
-		for shard := range 2 { // all that its worker reads before it pauses
+		for shard := range 2 { // everything that the worker reads before it pauses
 			s.to(shard, slices.Repeat([]int{hours}, 60)...)
 		}
 	})
 	f("flood stage", small, func(s scene) { s.begin(floodStage, 1, away, 100) })
 }
 
-// The memory that an outage has filled gives no index up when the outage ends:
-// what waits for it may be accepted soon.
+// When an outage ends, no index is given up for the memory that its documents use: they may be
+// accepted soon.
 func TestAfterAnOutage(t *testing.T) {
 	newScene(t, storyTiming, 2, func(s scene) {
 		const away = 70 * time.Second
@@ -225,8 +224,8 @@ func TestAfterAnOutage(t *testing.T) {
 	})
 }
 
-// After an outage that leaves one index blocked, and all shards paused for it, what
-// comes in shows that most is accepted by now.
+// After an outage that leaves one index blocked and all shards paused, new records show that
+// most documents are accepted again.
 func TestPausedAfterAnOutage(t *testing.T) {
 	newScene(t, storyTiming, 2, func(s scene) {
 		s.begin(failOpenSearch, 1, time.Minute, 100)
@@ -241,17 +240,16 @@ func TestPausedAfterAnOutage(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		if n := s.missing(put); n > 0 {
-			t.Errorf("%d records wait for an index that is blocked alone", n)
+			t.Errorf("%d records wait for the only blocked index", n)
 		}
 	})
 }
 
-// A shard is read to its end, and its children are read, while a document of it
-// waits: with another shard that shows that OpenSearch is there, and without; when
-// the document is the last one of all, and when its worker starts again with
-// nothing but it.
-func TestReshardBehindAnUndecidedDocument(t *testing.T) {
-	f := func(name string, what happening, shards int, last, restart bool) {
+// A shard is read to its end, and its children are read, while one of its documents waits: with
+// and without another shard that shows that OpenSearch is available, if the document is the
+// last one, and if its worker restarts with only this document.
+func TestReshardWithWaitingDocument(t *testing.T) {
+	f := func(name string, what eventKind, shards int, last, restart bool) {
 		t.Run(name, func(t *testing.T) {
 			newScene(t, storyTiming, shards, func(s scene) {
 				s.begin(what, 1, time.Hour, 70)
@@ -275,8 +273,8 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 					s.to(0, 0)
 					s.to(1, 0)
 				}
-				// A minute, another one until a document that is not tried again shows
-				// nothing any more, and what it takes to get a lease.
+				// One minute, another one until a document that is not retried is no longer
+				// considered, and the time to acquire a lease.
 				const most = endOfShard + silence + 30*time.Second
 				if shards > 1 {
 					s.during(most, shards) // the last one, which is not a child
@@ -284,12 +282,12 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 					time.Sleep(most)
 				}
 				if n := s.missing(split.Add(time.Second)); n > 0 {
-					t.Errorf("%d of %d records are not settled", n, 2*events)
+					t.Errorf("%d of %d records have no outcome", n, 2*events)
 				}
 			})
 		})
 	}
-	for name, what := range map[string]happening{"blocked": blockIndex, "failing": failSome} {
+	for name, what := range map[string]eventKind{"blocked": blockIndex, "failing": failSome} {
 		f(name+", of two shards", what, 2, false, false)
 		f(name+", alone", what, 1, false, false)
 		f(name+", the last one", what, 1, true, false)
@@ -297,9 +295,9 @@ func TestReshardBehindAnUndecidedDocument(t *testing.T) {
 	}
 }
 
-// A shard whose reader ends is read again, also while a document of it waits.
-func TestReaderEndsBehindAnUndecidedDocument(t *testing.T) {
-	f := func(name string, what happening) {
+// A shard whose reader ends is read again, even while one of its documents waits.
+func TestReaderEndsWithWaitingDocument(t *testing.T) {
+	f := func(name string, what eventKind) {
 		t.Run(name, func(t *testing.T) {
 			timing := storyTiming
 			timing.wait = time.Hour
@@ -308,12 +306,12 @@ func TestReaderEndsBehindAnUndecidedDocument(t *testing.T) {
 				s.during(5*time.Second, 0)
 				s.to(0, hours)
 				s.during(time.Second, 0)
-				s.happen(event{what: what, lasting: 10 * time.Second, percent: 100}, nil)
+				s.apply(event{what: what, lasting: 10 * time.Second, percent: 100}, nil)
 				s.during(20*time.Second, 0)
 				put := time.Now()
 				s.during(20*time.Second, 0)
 				if n := s.missing(put); n != 1 {
-					t.Errorf("%d records are not settled, and only that of the blocked document may be", n)
+					t.Errorf("%d records have no outcome, want only that of the blocked document", n)
 				}
 			})
 		})
@@ -323,8 +321,8 @@ func TestReaderEndsBehindAnUndecidedDocument(t *testing.T) {
 	f("throttled by KMS", throttleKMS)
 }
 
-// While the dead-letter index refuses, a shard with a bad record waits, and no
-// other. With a store it waits no longer than for an index.
+// While the dead-letter index rejects documents, only a shard with an invalid record waits.
+// With a store it waits no longer than for an index.
 func TestDeadLetterIndexRefuses(t *testing.T) {
 	f := func(name string, hasStore bool) {
 		t.Run(name, func(t *testing.T) {
@@ -332,7 +330,7 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 			timing.hasStore = hasStore
 			newScene(t, timing, 2, func(s scene) {
 				s.begin(refuseLetters, 1, time.Hour, 0)
-				const bad = 10 // more than the bytes in flight have room for whole buffers
+				const bad = 10 // more than whole buffers fit into the bytes in flight
 				for range bad {
 					s.putRecord(nil, true, s.keyOf(0))
 				}
@@ -343,12 +341,12 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 				}
 				s.during(time.Minute, 0, 1)
 				if n := s.missing(put); hasStore && n > 0 {
-					t.Errorf("%d dead letters wait, though there is a store", n)
+					t.Errorf("%d dead letters wait, although a store exists", n)
 				}
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				if records, row := s.records["shardId-000000000000"], s.rows["shardId-000000000000"]; hasStore != (row.checkpoint > records[0].number) {
-					t.Errorf("there is a store: %v, and the shard with the dead letter is at %+v", hasStore, row)
+					t.Errorf("store: %v, the shard with the dead letter is at %+v", hasStore, row)
 				}
 			})
 		})
@@ -357,7 +355,7 @@ func TestDeadLetterIndexRefuses(t *testing.T) {
 	f("without", false)
 }
 
-// bad is an event of yesterday on which failSome fails, of 50 percent and more.
+// bad returns an event from yesterday on which failSome fails, from 50 percent on.
 func (s scene) bad() logEvent {
 	e := s.event(hours)
 	for ; refused(e.ID) || !share(e.ID, 5); e = s.event(hours) {
@@ -365,8 +363,8 @@ func (s scene) bad() logEvent {
 	return e
 }
 
-// A document whose first request was not answered waits for its index from then
-// on, and not from when the index failed first.
+// A document whose first request was not answered waits for its index from that time on, not
+// from the first failure of the index.
 func TestFailingAfterSilence(t *testing.T) {
 	newScene(t, storyTiming, 1, func(s scene) {
 		s.begin(failSome, 1, time.Hour, 50)
@@ -378,7 +376,7 @@ func TestFailingAfterSilence(t *testing.T) {
 	})
 }
 
-// Where an index accepts few others, they do not show that a document is at fault.
+// If an index accepts only few other documents, they do not show that a document is at fault.
 func TestFailingAmongFew(t *testing.T) {
 	timing := storyTiming
 	timing.wait = time.Hour
@@ -393,8 +391,8 @@ func TestFailingAmongFew(t *testing.T) {
 	})
 }
 
-// A document on which an index always fails becomes a dead letter long before
-// the wait for an index is over, when the index accepts others.
+// A document on which an index always fails becomes a dead letter long before the wait for the
+// index is over if the index accepts other documents.
 func TestPoison(t *testing.T) {
 	timing := storyTiming
 	timing.inFlight, timing.wait = 8<<20, time.Hour

@@ -36,31 +36,31 @@ const (
 	prefix     = "app"
 )
 
-// timing is how a cluster is set up.
+// timing is the configuration of a cluster.
 type timing struct {
 	lease, sync, poll, drain time.Duration
-	pageBytes                int           // of a scan; the service's if 0
+	pageBytes                int           // of a scan, the service's if 0
 	inFlight                 int64         // bytes of documents
 	wait                     time.Duration // for an index
-	hasStore                 bool          // for dead letters that their index refuses
+	hasStore                 bool          // for dead letters that their index rejects
 }
 
-// cluster is a stream, a lease table, an index, and workers at them.
+// cluster is a stream, a lease table, an index, and their workers.
 type cluster struct {
 	*history
 	timing
 	system   system
 	seed     uint64
-	latency  time.Duration // of a call
+	latency  time.Duration // of each call
 	position checkpoint.Position
 	kinesis  *fakeaws.Kinesis
 	dynamodb *fakedynamodb.DynamoDB
 	index    *index
 	admin    *kinesis.Client // without faults
 	mapper   *mapping.Mapper
-	shift    atomic.Int64 // nanoseconds that Kinesis' clock is ahead
+	shift    atomic.Int64 // nanoseconds by which Kinesis' clock is ahead
 
-	calling sync.Mutex // one call to DynamoDB at a time, so that its author is known
+	calling sync.Mutex // one call to DynamoDB at a time, so that its sender is known
 	author  *life
 
 	mu      sync.Mutex
@@ -70,12 +70,12 @@ type cluster struct {
 	watch
 }
 
-// worker is a place for processes, one after the other.
+// worker is a sequence of processes.
 type worker struct {
 	number int
 	skew   time.Duration
 	life   *life // the newest
-	down   bool  // it has ended, or is about to
+	down   bool  // it has ended or is ending
 }
 
 // life is a process from its start to its end.
@@ -85,7 +85,7 @@ type life struct {
 	stream string
 	cancel context.CancelFunc
 	ended  chan struct{}
-	dead   atomic.Bool // nothing reaches it or comes from it any more
+	dead   atomic.Bool // it no longer sends or receives anything
 	failed atomic.Bool // it could not start
 	listed time.Time   // the first listing of the shards since the stream was created
 	// consumer is the process, nil if it is not logsluice, and lag its metrics.
@@ -93,11 +93,11 @@ type life struct {
 	lag      prometheus.Gatherer
 }
 
-// trouble is a fault that lasts.
+// trouble is a lasting fault.
 type trouble struct {
 	event
 	until time.Time
-	only  string // the shard whose reads it befalls, of all workers; "" for the calls of one worker
+	only  string // the shard whose reads by all workers it affects, "" for the calls of one worker
 }
 
 func (t trouble) active() bool { return t.forever || time.Now().Before(t.until) }
@@ -134,7 +134,7 @@ func newCluster(seed uint64, s system, t timing, latest bool) *cluster {
 	return c
 }
 
-// retention is how long Kinesis keeps records, and shards once they are closed.
+// retention is how long Kinesis keeps records and closed shards.
 const retention = time.Hour
 
 func (c *cluster) kinesisClock() time.Time { return time.Now().Add(time.Duration(c.shift.Load())) }
@@ -151,7 +151,7 @@ func (c *cluster) aws(h http.Handler) aws.Config {
 // start starts a process of a worker under a name.
 func (c *cluster) start(w *worker, name string) { c.startOn(w, name, streamName) }
 
-// startOn is start for a stream.
+// startOn is like start for a given stream.
 func (c *cluster) startOn(w *worker, name, stream string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{worker: w, name: name, stream: stream, cancel: cancel, ended: make(chan struct{})}
@@ -164,7 +164,7 @@ func (c *cluster) startOn(w *worker, name, stream string) {
 	c.add("%s starts", name)
 	go func() {
 		defer close(l.ended)
-		// What a start meets with ends the process, and ECS starts another.
+		// An error at start ends the process, and ECS starts another one.
 		if err := run(ctx); err != nil {
 			c.add("%s ends: %v", name, err)
 			l.failed.Store(true)
@@ -172,10 +172,10 @@ func (c *cluster) startOn(w *worker, name, stream string) {
 	}()
 }
 
-// system makes a process, which runs until the context ends.
+// system creates a process that runs until the context ends.
 type system func(c *cluster, l *life, config aws.Config) (run func(context.Context) error)
 
-// logsluice is the real program, but for the times.
+// logsluice is the real program, except for the times.
 func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context) error) {
 	log := zerolog.New(logWriter{c, l}).Level(zerolog.InfoLevel)
 	table, err := checkpoint.New(checkpoint.Config{
@@ -210,16 +210,16 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 	}
 }
 
-// crash ends a process at once: what it has sent may yet arrive.
+// crash ends a process at once. Requests that it has sent may still arrive.
 func (c *cluster) crash(l *life) {
 	l.dead.Store(true)
 	c.add("%s crashes", l.name)
 	l.cancel()
 }
 
-// stop ends a process as SIGTERM does, and holds it to its deadline.
+// stop ends a process like SIGTERM and checks its deadline.
 func (c *cluster) stop(l *life) {
-	c.add("%s is told to stop", l.name)
+	c.add("%s gets SIGTERM", l.name)
 	begun := time.Now()
 	l.cancel()
 	deadline := time.NewTimer(c.drain + 100*time.Millisecond)
@@ -241,17 +241,17 @@ func (c *cluster) stop(l *life) {
 	}
 	for shard, row := range c.rows {
 		if row.owner == l.name && c.holders[shard] == l && c.isListed(shard) {
-			c.violated(givenBack, "%s has stopped and still owns %s: %+v", l.name, shard, row)
+			c.violated(releasedOnStop, "%s has stopped but still owns %s: %+v", l.name, shard, row)
 		}
 	}
 }
 
-// hindered tells that calls to DynamoDB of a worker had trouble since a lease
-// before a time: what it was not told that it has, it cannot give back.
+// hindered reports whether a worker's calls to DynamoDB had trouble since a lease duration
+// before a time. Then it may not know of a lease, and cannot release it.
 func (c *cluster) hindered(l *life, since time.Time) bool {
 	return slices.ContainsFunc(c.trouble, func(t trouble) bool {
 		return t.worker == l.worker.number && t.until.After(since.Add(-c.lease)) &&
-			slices.Contains([]happening{pause, cutDynamoDB, deafDynamoDB, throttleDynamoDB, loseAnswers, slowCalls, lateCalls}, t.what)
+			slices.Contains([]eventKind{pause, cutDynamoDB, deafDynamoDB, throttleDynamoDB, loseAnswers, slowCalls, lateCalls}, t.what)
 	})
 }
 
@@ -261,7 +261,7 @@ func must(err error) {
 	}
 }
 
-// serve is where a call arrives.
+// serve handles a call.
 func (c *cluster) serve(l *life, w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
 		c.kinesis.ServeHTTP(w, r)
@@ -274,7 +274,7 @@ func (c *cluster) serve(l *life, w http.ResponseWriter, r *http.Request) {
 	c.author = nil
 }
 
-// fault decides what becomes of a call that is sent.
+// fault returns the fault of a call.
 func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	if l.dead.Load() {
 		return fakeaws.Fault{Lose: true}
@@ -290,22 +290,22 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.trouble {
-		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || t.what.ofOpenSearch() || !t.active() {
+		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || kinds[t.what].ofOpenSearch || !t.active() {
 			continue
 		}
 		key := fmt.Sprint(t.worker, call.Operation, shard)
 		c.calls[key]++
-		if !c.befalls(t.percent, key, c.calls[key]) {
+		if !c.affects(t.percent, key, c.calls[key]) {
 			continue
 		}
-		fault, once := t.on(call.Operation, onKinesis, c.dice("how", key, c.calls[key]))
+		fault, once := t.on(call.Operation, onKinesis, c.hash("how", key, c.calls[key]))
 		if fault.none() {
 			continue
 		}
 		if once {
 			c.trouble[i].until = time.Time{}
 		}
-		c.add("%s: %s %s befallen by %q", l.name, call.Operation, shard, t.what)
+		c.add("%s: %s %s affected by %q", l.name, call.Operation, shard, t.what)
 		if fault.Refuse == nil && !fault.Lose && !fault.LoseAnswer {
 			c.answers(l, call.Operation, shard)
 		}
@@ -315,13 +315,13 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 	return fakeaws.Fault{Delay: c.latency}
 }
 
-// befalls decides by the seed, not by chance, and for each call of a worker on
-// a shard apart, so that it does not depend on which of two shards is first.
-func (c *cluster) befalls(percent int, key string, n uint64) bool {
-	return c.dice("whether", key, n)%100 < uint64(percent)
+// affects decides whether the nth call with a key is affected. It depends only on the seed and
+// its arguments, so it does not depend on the order of calls for different shards.
+func (c *cluster) affects(percent int, key string, n uint64) bool {
+	return c.hash("whether", key, n)%100 < uint64(percent)
 }
 
-func (c *cluster) dice(parts ...any) uint64 {
+func (c *cluster) hash(parts ...any) uint64 {
 	h := fnv.New64a()
 	_ = binary.Write(h, binary.LittleEndian, c.seed)
 	fmt.Fprint(h, parts...)
@@ -335,10 +335,10 @@ type callFault struct {
 
 func (f callFault) none() bool { return !f.any }
 
-// on is what a trouble does to a call.
+// on returns the fault that a trouble causes in a call.
 func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault, once bool) {
 	f.any = true
-	share := time.Duration(dice%1000) * time.Second / 1000 // up to a second
+	share := time.Duration(dice%1000) * time.Second / 1000 // up to one second
 	left := time.Until(t.until)
 	switch {
 	case t.what == pause:
@@ -382,7 +382,7 @@ func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault,
 	return f, false
 }
 
-// lifeIndex is the index as one process reaches it.
+// lifeIndex is the index as one process sees it.
 type lifeIndex struct {
 	cluster *cluster
 	life    *life
@@ -396,7 +396,7 @@ func (x lifeIndex) Stream(r *http.Request) (*http.Response, error) {
 	return x.cluster.index.serve(x.life, r)
 }
 
-// logWriter brings a worker's log into the history.
+// logWriter writes a worker's log to the history.
 type logWriter struct {
 	cluster *cluster
 	life    *life
@@ -418,7 +418,7 @@ func (c *cluster) database() *dynamodb.Client {
 	})))
 }
 
-// adminDelete deletes a row as a person would.
+// adminDelete deletes a row like a person would.
 func (c *cluster) adminDelete(shard string) {
 	_, err := c.database().DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: aws.String(tableName),
 		Key: map[string]ddbtypes.AttributeValue{"ShardID": &ddbtypes.AttributeValueMemberS{Value: shard}}})

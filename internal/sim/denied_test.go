@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// Shards and streams that workers may not read.
+// Shards and streams that workers are not allowed to read.
 
-// logLines counts the lines that the workers have logged, from information on.
+// logLines returns the number of lines that the workers have logged at info level or above.
 func (c *cluster) logLines() (n int) {
 	c.history.mu.Lock()
 	defer c.history.mu.Unlock()
@@ -26,15 +26,15 @@ func (c *cluster) logLines() (n int) {
 	return n
 }
 
-// denied runs a cluster of which the reads of some shards are denied: test runs
-// while they are, and in the end all must be well again.
+// denied runs a cluster in which the reads of some shards are denied. test runs while they are
+// denied. In the end all promises must hold.
 func denied(t *testing.T, shards, bad, workers int, test func(c *cluster)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(1, logsluice, scaleTiming, false)
 		c.create(shards)
 		c.join(workers)
 		for i := range bad {
-			c.happen(event{what: denyReads, shard: i, lasting: time.Hour, percent: 100}, nil)
+			c.apply(event{what: denyReads, shard: i, lasting: time.Hour, percent: 100}, nil)
 		}
 		p := newProducer(c, 1)
 		producing, stopProducing := context.WithCancel(context.Background())
@@ -69,8 +69,8 @@ func (c *cluster) join(workers int) {
 	}
 }
 
-// What no worker can read costs few log lines and writes, however many workers
-// try, and is read again a few minutes after it can be.
+// A shard that no worker can read causes few log lines and writes, however many workers try. It
+// is read again a few minutes after it can be read.
 func TestReadsDenied(t *testing.T) {
 	f := func(workers, mostWrites, mostLines, laterWrites, laterLines int) {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestReadsDenied(t *testing.T) {
 					usage := int(c.dynamodb.Usage().WriteUnits)
 					t.Logf("minute %d: %d writes, %d log lines", n, usage-writes, c.logLines()-lines)
 					if usage-writes > mostWrites || c.logLines()-lines > mostLines {
-						t.Errorf("minute %d: %d writes, at most %d are right; %d log lines, at most %d are right\n%s",
+						t.Errorf("minute %d: %d writes, want at most %d; %d log lines, want at most %d\n%s",
 							n, usage-writes, mostWrites, c.logLines()-lines, mostLines, c.last(100))
 					}
 					writes, lines = usage, c.logLines()
@@ -97,8 +97,7 @@ func TestReadsDenied(t *testing.T) {
 	f(5, 400, 150, 60, 40)
 }
 
-// One shard that nobody can read does not keep a worker from its share of the
-// others.
+// One shard that no worker can read does not keep a worker from its share of the other shards.
 func TestOneShardDenied(t *testing.T) {
 	f := func(name string, first, then int) {
 		t.Run(name, func(t *testing.T) {
@@ -128,8 +127,8 @@ func TestOneShardDenied(t *testing.T) {
 	f("both start", 2, 0)
 }
 
-// A worker that may read nothing since it started leaves the others their shards, and
-// ends: a deployment without the right permissions stops nobody.
+// A worker that is not allowed to read anything leaves the others their shards and ends: a
+// deployment without the required permissions does not stop the others.
 func TestRefusedWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(1, logsluice, storyTiming, false)
@@ -139,7 +138,7 @@ func TestRefusedWorker(t *testing.T) {
 		producing, stopProducing := context.WithCancel(context.Background())
 		var producers sync.WaitGroup
 		producers.Go(func() { p.run(producing) })
-		time.Sleep(calm)
+		time.Sleep(warmUp)
 		c.mu.Lock()
 		c.trouble = append(c.trouble, trouble{event: event{what: denyWorker, worker: 1, percent: 100, forever: true}})
 		c.mu.Unlock()
@@ -156,7 +155,7 @@ func TestRefusedWorker(t *testing.T) {
 			}
 			c.mu.Unlock()
 		}
-		// Each try of it takes a shard away for moments.
+		// Each try takes a shard away for a moment.
 		if unread > 4*60/4 {
 			t.Errorf("%d shard seconds without the worker that can read", unread)
 		}
@@ -165,7 +164,7 @@ func TestRefusedWorker(t *testing.T) {
 		select {
 		case <-refused.ended:
 		default:
-			t.Error("it goes on")
+			t.Error("it continues")
 		}
 		stopProducing()
 		producers.Wait()

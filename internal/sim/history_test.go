@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// history keeps what happened, as lines that are written only when they are
-// needed.
+// history stores events as lines, which are formatted only when they are needed.
 type history struct {
 	begun time.Time
 	mu    sync.Mutex
@@ -27,7 +26,7 @@ func (h *history) add(format string, args ...any) {
 	h.lines = append(h.lines, line{time.Since(h.begun), format, args})
 }
 
-// last are the newest lines, oldest first.
+// last returns the newest lines, oldest first.
 func (h *history) last(n int) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -38,7 +37,7 @@ func (h *history) last(n int) string {
 	return b.String()
 }
 
-// grep are the lines with a text.
+// grep returns the lines that contain a text.
 func (h *history) grep(text string) string {
 	var found []string
 	for l := range strings.Lines(h.last(len(h.lines))) {

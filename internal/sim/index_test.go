@@ -17,11 +17,11 @@ import (
 
 var deadLetters = deadletter.Index(prefix)
 
-// index is OpenSearch as far as bulk requests go: documents by index and id.
+// index implements the bulk requests of OpenSearch: documents by index and id.
 type index struct {
-	// requestFault decides what becomes of a request; status 0 is no fault.
+	// requestFault returns the fault of a request; status 0 is no fault.
 	requestFault func(l *life) (status int, delay time.Duration)
-	// itemFault decides what becomes of an item, nil if it is accepted.
+	// itemFault returns why an item is rejected, nil if it is accepted.
 	itemFault func(l *life, i item) *refusal
 	// sent is called for each item that arrives, and outcome for each that has a result.
 	sent    func(l *life, i item)
@@ -29,8 +29,8 @@ type index struct {
 
 	mu        sync.Mutex
 	documents map[string]bool // index/id
-	letters   map[string]int  // by what they are about, a document id or a sequence number
-	again     int             // items that were there already
+	letters   map[string]int  // by subject: a document id or a sequence number
+	again     int             // items that already existed
 	known     map[string]item // by action line
 }
 
@@ -42,7 +42,7 @@ type item struct {
 
 func (i item) document() string { return i.index + "/" + i.id }
 
-// letter is what a dead letter says of itself.
+// letter contains the fields of a dead letter.
 type letter struct {
 	Stage  string
 	Index  string `json:"target_index"`
@@ -50,7 +50,7 @@ type letter struct {
 	Number string `json:"sequence_number"`
 }
 
-// about is the id of the document or the sequence number of the record.
+// about returns the id of the document or the sequence number of the record.
 func (l letter) about() string {
 	if l.ID != "" {
 		return l.ID
@@ -58,7 +58,7 @@ func (l letter) about() string {
 	return l.Number
 }
 
-// refusal is why an item is refused.
+// refusal is why an item is rejected.
 type refusal struct {
 	status       int
 	kind, reason string
@@ -68,7 +68,7 @@ func newIndex() *index {
 	return &index{documents: make(map[string]bool), letters: make(map[string]int), known: make(map[string]item)}
 }
 
-// refused reports whether a document is one of those that OpenSearch never accepts.
+// refused reports whether OpenSearch never accepts a document.
 func refused(id string) bool {
 	return id != "" && crc32.ChecksumIEEE([]byte(id))%23 == 0 && len(id) == idDigits
 }
@@ -129,8 +129,8 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 	return answer(r, http.StatusOK, out), nil
 }
 
-// readItems reads a bulk request. What it has read once it knows: a document that
-// waits is sent again and again.
+// readItems parses a bulk request. It caches parsed items, because a waiting document is sent
+// repeatedly.
 func (x *index) readItems(body []byte) (items []item, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -142,7 +142,7 @@ func (x *index) readItems(body []byte) (items []item, err error) {
 			if i, err = readItem(action, source); err != nil {
 				return nil, err
 			}
-			if i.letter == nil { // one id may be that of different dead letters
+			if i.letter == nil { // different dead letters may have the same id
 				x.known[string(action)] = i
 			}
 		}
@@ -159,7 +159,7 @@ func readItem(action, source []byte) (i item, err error) {
 	if err := json.Unmarshal(action, &operations); err != nil {
 		return i, err
 	}
-	for operation, target := range operations { // there is one
+	for operation, target := range operations { // exactly one
 		i = item{operation: operation, index: target.Index, id: target.ID}
 	}
 	if i.index == deadLetters {
@@ -193,14 +193,14 @@ func (x *index) has(document string) bool {
 	return x.documents[document]
 }
 
-// letter reports whether there is a dead letter about a document or a record.
+// letter reports whether a dead letter about a document or a record exists.
 func (x *index) letter(about string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.letters[about] > 0
 }
 
-// all are the documents, and the number of dead letters by what they are about.
+// all returns the documents, and the number of dead letters by subject.
 func (x *index) all() (documents []string, letters map[string]int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -212,7 +212,7 @@ func (x *index) all() (documents []string, letters map[string]int) {
 	return documents, maps.Clone(x.letters)
 }
 
-// sentAgain counts the documents that came and were there already.
+// sentAgain returns the number of received documents that already existed.
 func (x *index) sentAgain() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()

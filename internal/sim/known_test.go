@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// knownDefects are stories in which the KCL's worker, its DynamoDB checkpointer
-// or other consumers are known to lose, double or block. The table in
-// checkpoint/README.md says which.
+// knownDefects are stories in which the KCL's worker, its DynamoDB checkpointer or other
+// consumers are known to lose records, process them twice, or block.
+// docs/known-defects.md lists the defects.
 var knownDefects = []struct {
 	name  string
 	story story
@@ -66,7 +66,7 @@ var knownDefects = []struct {
 }
 
 func TestKnownDefects(t *testing.T) {
-	const times = 5 // as goroutines interleave in different ways
+	const times = 5 // because goroutines interleave differently
 	for _, known := range knownDefects {
 		t.Run(known.name, func(t *testing.T) {
 			theirs := make(map[promise]int)
@@ -92,10 +92,10 @@ func TestKnownDefects(t *testing.T) {
 	}
 }
 
-// A worker that cannot read, and can write to the lease table, does not keep
-// its share from those that can.
+// A worker that can write to the lease table but cannot read does not keep its share from
+// workers that can read.
 func TestKinesisAway(t *testing.T) {
-	f := func(name string, what happening, within time.Duration) {
+	f := func(name string, what eventKind, within time.Duration) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCluster(1, logsluice, storyTiming, false)
@@ -108,9 +108,9 @@ func TestKinesisAway(t *testing.T) {
 				producing, stopProducing := context.WithCancel(context.Background())
 				var producers sync.WaitGroup
 				producers.Go(func() { p.run(producing) })
-				time.Sleep(calm)
+				time.Sleep(warmUp)
 				const away = 5 * time.Minute
-				c.happen(event{what: what, worker: 1, lasting: away, percent: 100}, nil)
+				c.apply(event{what: what, worker: 1, lasting: away, percent: 100}, nil)
 				time.Sleep(within)
 				unread := 0
 				for begun := time.Now(); time.Since(begun) < away-within; time.Sleep(time.Second) {
@@ -123,7 +123,7 @@ func TestKinesisAway(t *testing.T) {
 					c.mu.Unlock()
 				}
 				if most := int((away-within)/time.Second) * 4 / 20; unread > most {
-					t.Errorf("for %d shard seconds the shards were not with the worker that can read, at most %d are right\n%s", unread, most, c.last(200))
+					t.Errorf("for %d shard seconds the worker that can read did not hold the shards, want at most %d\n%s", unread, most, c.last(200))
 				}
 				stopProducing()
 				producers.Wait()

@@ -8,83 +8,83 @@ import (
 	"time"
 )
 
-// outcomes is what OpenSearch has seen of the documents, and what follows from
-// it for the promises about dead letters. It is part of a watch.
+// outcomes records the requests and answers of OpenSearch, and derives the state for the
+// promises about dead letters. It is part of a watch.
 type outcomes struct {
-	documents map[string]*document // by index/id: those that were put
+	documents map[string]*document // by index/id: documents that were put
 	senders   map[*life]*sender
-	leased    map[string]time.Time // by shard: when its lease changed hands last
+	leased    map[string]time.Time // by shard: when the owner of its lease last changed
 	closed    map[string]time.Time // by shard: when it was found to have children
-	stored    map[string]bool      // dead letters that are in the store, by what they are about
+	stored    map[string]bool      // dead letters in the store, by subject
 }
 
-// document is what became of a document.
+// document is the state of a document.
 type document struct {
 	shard           string
-	former          bool      // of a stream that was deleted
-	first           time.Time // when it, or a dead letter about it, was sent first
+	former          bool      // from a stream that was deleted
+	first           time.Time // when it or a dead letter about it was first sent
 	indexed, buried bool
 }
 
-// sender is what one process has sent.
+// sender records the requests of one process.
 type sender struct {
-	accepted time.Time       // when a document was accepted last
-	tried    time.Time       // when the first was tried since then, zero if none was
-	retried  time.Time       // when one was tried last
+	accepted time.Time       // when a document was last accepted
+	tried    time.Time       // when the first document was tried since then, zero if none was
+	retried  time.Time       // when a document was last tried
 	known    map[string]bool // documents that had an outcome
 	firsts   []first
 	indices  map[string]*sentIndex
 	letters  map[letter]bool
-	possible time.Time // when there may have been an outage last
+	possible time.Time // when there was last possibly an outage
 
-	lettersRefused time.Time // since when the dead-letter index accepts none, zero if it does
-	storing        bool      // that index is given up
-	stored         time.Time // when it was last
+	lettersRefused time.Time // since when the dead-letter index rejects documents, zero if it accepts them
+	storing        bool      // the dead-letter index is given up
+	stored         time.Time // when it was last given up
 }
 
 // first is the first outcome of a document.
 type first struct {
 	at      time.Time
-	blocked bool // its index refuses all
+	blocked bool // its index rejects all documents
 }
 
-// sentIndex is how an index has answered a process.
+// sentIndex records how an index has answered one process.
 type sentIndex struct {
-	waiting  map[string]*attempts // documents that it refused and has not accepted since
-	since    time.Time            // from when some of these waited, zero if none does
-	counted  time.Time            // the same, of those whose leases are still held
-	stoodAt  time.Duration        // stood at that time
+	waiting  map[string]*attempts // documents that it rejected and has not accepted since
+	since    time.Time            // since when any of these waits, zero if none does
+	counted  time.Time            // the same for documents whose leases are still held
+	stoodAt  time.Duration        // value of stood at that time
 	stood    time.Duration        // time in an outage
-	outage   time.Time            // since when an outage lasts, zero in ordinary times
-	flood    time.Time            // since when each refusal was the flood stage's
+	outage   time.Time            // since when an outage lasts, zero without one
+	flood    time.Time            // since when every rejection was due to the flood stage
 	accepted int
-	givenUp  time.Time // zero if it is not
-	letters  time.Time // when documents became dead letters last of which some may be under way
+	givenUp  time.Time // zero if it is not given up
+	letters  time.Time // when documents last became dead letters; some may still be under way
 	probed   bool      // a document was accepted since then
-	refusal  time.Time // the last one while it was given up
+	refusal  time.Time // the last rejection while it was given up
 }
 
-// attempts are those on one document.
+// attempts records the attempts on one document.
 type attempts struct {
 	first    time.Time
 	failures int  // item 5xx
-	blocked  bool // some refusal was for the index' sake
-	accepted int  // documents that the index had accepted at the first
+	blocked  bool // the index was the cause of a rejection
+	accepted int  // documents that the index had accepted at the first attempt
 	stoodAt  time.Duration
 }
 
 const (
-	// unsure is how long after a decision its first dead letter may be sent, and how
-	// exactly the beginning of an outage is known.
-	unsure = 20 * time.Second
-	blink  = 2 * time.Second // between the outcome here and there
+	// unsure is how long after a decision its first dead letter may be sent, and the precision
+	// of the beginning of an outage.
+	unsure      = 20 * time.Second
+	propagation = 2 * time.Second // between an outcome here and in the process
 
-	silence     = time.Minute     // with nothing accepted, which makes an outage
-	shareWindow = 5 * time.Minute // in which the blocked ones are counted
+	silence     = time.Minute     // without an accepted document, after which there is an outage
+	shareWindow = 5 * time.Minute // in which blocked documents are counted
 	endOfShard  = time.Minute     // how long documents wait at the end of a shard
 	probePeriod = time.Minute
 
-	manyTries, longTime, manyOthers = 10, 5 * time.Minute, 1000 // after which a document is poison
+	manyTries, longTime, manyOthers = 10, 5 * time.Minute, 1000 // thresholds after which a document is poison
 )
 
 func newOutcomes() outcomes {
@@ -138,8 +138,8 @@ func (c *cluster) sent(l *life, i item) {
 	}
 }
 
-// try notes that a document is tried which shows something of OpenSearch: it has
-// had no outcome yet, or all of its request fails.
+// try records that a document is tried that is evidence of OpenSearch's state: it has no
+// outcome yet, or its whole request fails.
 func (s *sender) try() {
 	s.retried = time.Now()
 	if s.tried.IsZero() {
@@ -173,11 +173,11 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 	}
 	if r.isBlocked() || r.status >= 500 {
 		x.refuse(name, r)
-	} else if *r == unmapped { // the document is at fault, so the index is not
+	} else if *r == unmapped { // the document is at fault, not the index
 		x.probed = !x.givenUp.IsZero()
 	}
 	if !x.givenUp.IsZero() && r.isBlocked() && time.Since(x.givenUp) > unsure {
-		if pause := time.Since(x.refusal); pause < probePeriod-2*blink {
+		if pause := time.Since(x.refusal); pause < probePeriod-2*propagation {
 			c.violated(steady, "%s sends %s to the index that it gave up %s after the last probe", l.name, name, pause)
 		}
 		x.refusal = time.Now()
@@ -191,7 +191,7 @@ func (x *sentIndex) accept(name string) {
 	x.decide(name)
 }
 
-// decide notes that a document no longer waits.
+// decide records that a document no longer waits.
 func (x *sentIndex) decide(name string) {
 	if x.leave(name); x.counted.IsZero() {
 		x.since = time.Time{}
@@ -208,10 +208,10 @@ func (x *sentIndex) leave(name string) {
 	x.counted = time.Time{}
 }
 
-// forsake notes that the documents of a shard wait no longer where they did, as it
-// is read again by whoever has its lease now. The process may see that later, so
-// the clocks of their indices may go on.
-func (o *outcomes) forsake(shard string) {
+// forgetShard records that the documents of a shard no longer wait in their process, because
+// the new owner of the lease reads them again. The process may notice that later, so the clocks
+// of their indices may continue.
+func (o *outcomes) forgetShard(shard string) {
 	for _, s := range o.senders {
 		for _, x := range s.indices {
 			for name := range x.waiting {
@@ -248,15 +248,15 @@ func (x *sentIndex) refuse(name string, r *refusal) {
 	}
 }
 
-// inOutage reports whether there was one long enough for a process to have seen it.
+// inOutage reports whether an outage has lasted long enough for a process to notice it.
 func (x *sentIndex) inOutage() bool { return !x.outage.IsZero() && time.Since(x.outage) >= unsure }
 
-func (x *sentIndex) inFlood() bool { return !x.flood.IsZero() && time.Since(x.flood) >= blink }
+func (x *sentIndex) inFlood() bool { return !x.flood.IsZero() && time.Since(x.flood) >= propagation }
 
 // letterSent checks that a dead letter is sent for a reason.
 func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	if dead.ID == "" {
-		return // of a record, which is counted in the end
+		return // about a record: counted at the end
 	}
 	name := dead.Index + "/" + dead.ID
 	d := c.documents[name]
@@ -270,7 +270,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	if d.former {
 		return
 	}
-	c.judgeOutages(0)
+	c.updateOutages(0)
 	x := s.index(dead.Index)
 	switch dead.Stage {
 	case "index":
@@ -279,7 +279,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 		closed, isClosed := c.closed[d.shard]
 		switch {
 		case !x.givenUp.IsZero(), time.Since(x.letters) < unsure:
-		case !isClosed || time.Since(closed) < endOfShard-blink:
+		case !isClosed || time.Since(closed) < endOfShard-propagation:
 			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", l.name, name)
 		case x.inOutage() && !s.isOver() || x.inFlood():
 			c.violated(outageKeeps, "%s sends a dead letter about %s in an outage, at the end of its shard", l.name, name)
@@ -289,7 +289,7 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	}
 }
 
-// poisonSent checks a dead letter about a document that is itself at fault.
+// poisonSent checks a dead letter about a document that is at fault.
 func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
 	if refused(id) {
 		return
@@ -300,16 +300,16 @@ func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
 		return
 	}
 	waited := time.Since(a.first)
-	isPoison := x.accepted-a.accepted >= manyOthers && (a.failures >= manyTries && waited >= longTime-blink || c.quarterFull(l))
+	isPoison := x.accepted-a.accepted >= manyOthers && (a.failures >= manyTries && waited >= longTime-propagation || c.quarterFull(l))
 	switch {
 	case x.inOutage() && !isPoison:
 		c.violated(outageKeeps, "%s sends a dead letter about %s, which failed, in an outage", l.name, name)
-	case !isPoison && waited-(x.stood-a.stoodAt) < c.wait-blink:
+	case !isPoison && waited-(x.stood-a.stoodAt) < c.wait-propagation:
 		c.violated(steady, "%s sends a dead letter about %s after %s, %d tries and %d others", l.name, name, waited, a.failures, x.accepted-a.accepted)
 	}
 }
 
-// letterOutcome notes what became of a dead letter.
+// letterOutcome records the outcome of a dead letter.
 func (c *cluster) letterOutcome(l *life, s *sender, dead letter, r *refusal) {
 	switch {
 	case r == nil:
@@ -327,8 +327,8 @@ func (c *cluster) lettersLogged(l *life, s *sender, givenUp bool) {
 	case s.storing && !givenUp:
 		s.stored = time.Now()
 	case s.storing == givenUp:
-		c.violated(steady, "%s finds the dead-letter index given up or not, once more", l.name)
-	case !c.hasStore || s.lettersRefused.IsZero() || waited < c.wait-blink && !c.quarterFull(l):
+		c.violated(steady, "%s logs the state of the dead-letter index twice", l.name)
+	case !c.hasStore || s.lettersRefused.IsZero() || waited < c.wait-propagation && !c.quarterFull(l):
 		c.violated(steady, "%s gives up the dead-letter index after %s", l.name, waited)
 	}
 	s.storing = givenUp
@@ -337,7 +337,7 @@ func (c *cluster) lettersLogged(l *life, s *sender, givenUp bool) {
 // letterStored checks that dead letters go to the store for a reason.
 func (c *cluster) letterStored(l *life, s *sender, dead letter) {
 	if !s.storing && time.Since(s.stored) > unsure {
-		c.violated(steady, "%s stores a dead letter about %s, though it has not given up their index", l.name, dead.about())
+		c.violated(steady, "%s stores a dead letter about %s, although it has not given up the dead-letter index", l.name, dead.about())
 	}
 	if !s.letters[dead] {
 		s.letters[dead] = true
@@ -347,7 +347,7 @@ func (c *cluster) letterStored(l *life, s *sender, dead letter) {
 	c.buried(l, dead)
 }
 
-// buried notes that a dead letter is kept.
+// buried records that a dead letter is stored or indexed.
 func (c *cluster) buried(l *life, dead letter) {
 	name := dead.Index + "/" + dead.ID
 	d := c.documents[name]
@@ -355,31 +355,31 @@ func (c *cluster) buried(l *life, dead letter) {
 		return
 	}
 	c.sender(l).index(dead.Index).decide(name)
-	if dead.Stage == "blocked" { // the bare form of a refused document may be accepted
+	if dead.Stage == "blocked" { // the minimal fallback of a rejected document may be accepted
 		d.buried = true
 		c.twice(d, name)
 	}
 }
 
-// twice checks that a document which is both indexed and a dead letter was read
-// twice: the lease of its shard has changed hands since it was sent first.
+// twice checks that a document which is both indexed and a dead letter was read twice: the
+// lease of its shard has had another owner since it was first sent.
 func (c *cluster) twice(d *document, name string) {
 	if d.indexed && d.buried && !d.former && !c.leased[d.shard].After(d.first) && !c.foreign {
-		c.violated(exactly, "document %s is indexed and a dead letter, and was read once", name)
+		c.violated(exactly, "document %s is indexed and a dead letter, but was read once", name)
 	}
 }
 
-// What a worker logs about an index.
+// Log lines of a worker about an index.
 var (
 	logGivenUp = []byte(`"message":"index given up`)
-	logPartly  = []byte(`"message":"documents given up: they become dead letters, as their index accepts others`)
+	logPartly  = []byte(`"message":"documents given up: they become dead letters, because their index accepts others`)
 	logAgain   = []byte(`"message":"index accepts documents again`)
 )
 
-// logGap is of the line about records that have expired.
+// logGap is the log line about expired records.
 var logGap = []byte(`"records expired unread"`)
 
-// gapLogged checks that records can have expired in a gap, and notes it.
+// gapLogged checks that records may have expired in a logged gap, and records it.
 func (c *cluster) gapLogged(l *life, text []byte) {
 	var fields struct {
 		Shard  string
@@ -391,22 +391,26 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	must(json.Unmarshal(text, &fields))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if expired := c.kinesisClock().Add(blink - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
-		c.violated(noFalseGap, "%s logs %s, and nothing after %s can have expired", l.name, string(text), expired.Sub(c.begun))
+	if expired := c.kinesisClock().Add(propagation - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
+		c.violated(noFalseGap, "%s logs %s, but no record after %s can have expired", l.name, string(text), expired.Sub(c.begun))
 	}
 	number := cmp.Or(fields.After, fields.Before)
 	if number != "" && number < c.firsts[fields.Shard] {
-		return // of a stream that was deleted
+		return // from a stream that was deleted
 	}
-	mayBeOld := fields.After == "" && time.Since(c.createdAgain) < mostWait
-	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-blink)) {
-		c.violated(noFalseGap, "%s logs %s, and the shard was created at %s", l.name, string(text), created.Sub(c.begun))
+	// A worker that had trouble learns late that the stream was created again.
+	learnt := c.createdAgain
+	if c.slowedAt.After(learnt) {
+		learnt = c.slowedAt
+	}
+	mayBeOld := fields.After == "" && !c.createdAgain.IsZero() && time.Since(learnt) < mostWait
+	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-propagation)) {
+		c.violated(noFalseGap, "%s logs %s, but the shard was created at %s", l.name, string(text), created.Sub(c.begun))
 	}
 	c.gaps = append(c.gaps, interval{fields.Shard, fields.From, fields.To})
 }
 
-// logged finds in a worker's log what it decides about an index, and what it says of
-// records that have expired.
+// logged evaluates a worker's log lines about decisions on indices and about expired records.
 func (c *cluster) logged(l *life, text []byte) {
 	if bytes.Contains(text, logGap) {
 		c.gapLogged(l, text)
@@ -424,7 +428,7 @@ func (c *cluster) logged(l *life, text []byte) {
 		c.lettersLogged(l, c.sender(l), givenUp)
 		return
 	}
-	c.judgeOutages(0) // it may have ended since
+	c.updateOutages(0) // it may have ended since
 	x := c.sender(l).index(fields.Index)
 	switch {
 	case givenUp:
@@ -435,7 +439,7 @@ func (c *cluster) logged(l *life, text []byte) {
 		x.letters = time.Now()
 	default:
 		if x.givenUp.IsZero() || !x.probed {
-			c.violated(steady, "%s finds that %s accepts documents again, without a probe that was accepted", l.name, fields.Index)
+			c.violated(steady, "%s logs that %s accepts documents again, without an accepted probe", l.name, fields.Index)
 		}
 		x.givenUp, x.since, x.counted, x.refusal = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		x.letters = time.Now()
@@ -443,31 +447,31 @@ func (c *cluster) logged(l *life, text []byte) {
 	}
 }
 
-// givenUp checks that an index, or what waits for it, is given up for a reason.
+// givenUp checks that an index, or the documents that wait for it, are given up for a reason.
 func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
 	switch waited := time.Since(x.since) - (x.stood - x.stoodAt); {
 	case !x.givenUp.IsZero():
-		c.violated(steady, "%s gives up %s once more", l.name, name)
+		c.violated(steady, "%s gives up %s twice", l.name, name)
 	case x.since.IsZero():
-		c.violated(steady, "%s gives up %s, which has refused nothing that waits", l.name, name)
+		c.violated(steady, "%s gives up %s, which has rejected no waiting document", l.name, name)
 	case x.inOutage():
 		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", l.name, name, x.outage.Sub(c.begun), c.sender(l).accepted.Sub(c.begun), c.sender(l).tried.Sub(c.begun), c.sender(l).retried.Sub(c.begun), c.sender(l).blockedShare(x.counted), x.counted.Sub(c.begun))
 	case x.inFlood():
 		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
-	case waited < c.wait-blink && !c.quarterFull(l):
+	case waited < c.wait-propagation && !c.quarterFull(l):
 		c.violated(steady, "%s gives up %s after %s", l.name, name, waited)
 	}
 }
 
-// mostBytes is more than a document of a story takes by itself, and bufferBytes more
-// than what its record takes while some of its documents are under way.
+// mostBytes is more than the size of any document in a story, and bufferBytes more than the
+// memory of its record while some of its documents are under way.
 const (
 	mostBytes   = 1000
 	bufferBytes = 34 << 10
 )
 
-// quarterFull reports whether the documents that have no outcome in the shards of
-// a process can fill a quarter of the bytes in flight.
+// quarterFull reports whether the documents without an outcome in the shards of a process may
+// fill a quarter of the bytes in flight.
 func (c *cluster) quarterFull(l *life) bool {
 	n, held := 0, 0
 	if c.former != nil {
@@ -478,7 +482,7 @@ func (c *cluster) quarterFull(l *life) bool {
 			continue
 		}
 		if _, byHand := c.byHand[shard]; byHand {
-			return true // what was settled is read again
+			return true // documents with an outcome are read again
 		}
 		held++
 		for _, r := range records[c.settled[shard]:] {
@@ -490,11 +494,11 @@ func (c *cluster) quarterFull(l *life) bool {
 	return int64(n*mostBytes+held*bufferBytes) >= c.inFlight/4
 }
 
-// judgeOutages finds out in which indices there is an outage, by what OpenSearch
-// has seen, for a period of which they last.
-func (c *cluster) judgeOutages(period time.Duration) {
+// updateOutages determines from the requests to OpenSearch which indices have an outage. period
+// is the time since the last call.
+func (c *cluster) updateOutages(period time.Duration) {
 	for _, s := range c.senders {
-		nothing := !s.tried.IsZero() && time.Since(later(s.accepted, s.tried)) >= silence && time.Since(s.retried) < silence-blink
+		nothing := !s.tried.IsZero() && time.Since(later(s.accepted, s.tried)) >= silence && time.Since(s.retried) < silence-propagation
 		if !s.tried.IsZero() && time.Since(s.accepted) >= silence-unsure {
 			s.possible = time.Now()
 		}
@@ -503,7 +507,7 @@ func (c *cluster) judgeOutages(period time.Duration) {
 			if !x.counted.IsZero() {
 				recent := s.blockedShare(later(x.counted, time.Now().Add(-shareWindow)))
 				longer := s.blockedShare(later(x.counted, time.Now().Add(-shareWindow-2*time.Minute)))
-				// Of several answers at one moment, some came before it was counted.
+				// Some answers of this moment arrived before the outage was counted.
 				after := s.blockedShare(x.counted.Add(1))
 				sure = sure || min(recent, longer, after) > 0.6
 				if max(recent, longer) > 0.4 {
@@ -530,9 +534,9 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// isOver reports whether documents were accepted since any was sent for the first
-// time, or with the last, and none was for a while: at the end of a shard, what
-// became of those says nothing of the present.
+// isOver reports whether documents were accepted since any was first sent, or with the last one,
+// and none was sent for a while. At the end of a shard the outcomes of those are not evidence of
+// the present state.
 func (s *sender) isOver() bool {
 	n := len(s.firsts)
 	if n == 0 {
@@ -542,8 +546,8 @@ func (s *sender) isOver() bool {
 	return s.accepted.After(last) || !s.accepted.Before(last) && time.Since(last) >= silence-unsure
 }
 
-// blockedShare is the share of the documents with a first outcome since then whose
-// index refused all; a half if these are few.
+// blockedShare returns the share of the documents with a first outcome since a time whose index
+// rejected all documents. It is a half if there are few.
 func (s *sender) blockedShare(since time.Time) float64 {
 	const few = 10
 	i, _ := slices.BinarySearchFunc(s.firsts, since, func(f first, t time.Time) int { return f.at.Compare(t) })

@@ -8,20 +8,18 @@ import (
 	"time"
 )
 
-// What OpenSearch answers in a story while it, or one index, does not accept documents.
+// Answers of OpenSearch while it or one index does not accept documents.
 
-// days is how many daily indices the documents of a story go to, not counting
-// the day that begins with it.
+// days is the number of daily indices in a story, without the day that begins with it.
 const days = 5
 
-// day is the index of the nth day before a story begins.
+// day returns the index of the nth day before a story begins.
 func (c *cluster) day(n int) string {
 	return prefix + "-" + c.begun.UTC().AddDate(0, 0, -n).Format(time.DateOnly)
 }
 
-// target is the index that a trouble of one index befalls. What lasts for ever
-// befalls the same one in the whole story: more than half of the documents must
-// not be refused for ever.
+// target returns the index that a trouble of one index affects. Permanent troubles affect the
+// same index in the whole story, so that at most half of the documents are rejected forever.
 func (c *cluster) target(e event) string {
 	if e.forever {
 		return c.day(days)
@@ -29,12 +27,7 @@ func (c *cluster) target(e event) string {
 	return c.day(1 + e.shard%days)
 }
 
-// ofOpenSearch reports whether a happening befalls all workers alike, as there
-// is one OpenSearch.
-func (h happening) ofOpenSearch() bool { return h >= blockIndex && h <= silentOpenSearch }
-
-// blocks are answers for which a document waits for its index, whatever the
-// status.
+// blocks are answers after which a document waits for its index, regardless of the status.
 var blocks = []refusal{
 	{http.StatusForbidden, "cluster_block_exception", "index [%s] blocked by: [FORBIDDEN/8/index write (api)];"},
 	{http.StatusForbidden, "security_exception", "no permissions for [indices:data/write/bulk[s]] and User [name=logs]"},
@@ -53,7 +46,7 @@ var (
 	busy        = refusal{http.StatusTooManyRequests, "rejected_execution_exception", "rejected execution of coordinating operation"}
 )
 
-// isBlocked reports whether a refusal is for the index' sake.
+// isBlocked reports whether the index is the cause of a rejection.
 func (r *refusal) isBlocked() bool {
 	return r != nil && *r != failing && *r != unmapped && *r != busy
 }
@@ -67,12 +60,12 @@ func (r refusal) of(index string) *refusal {
 	return &r
 }
 
-// share reports whether a document is one of so many percent, always the same.
+// share reports whether a document belongs to a given percentage of all. The choice is stable.
 func share(id string, percent int) bool {
 	return int(crc32.ChecksumIEEE([]byte("share"+id))%100) < percent
 }
 
-// refuses is what a trouble of OpenSearch does to an item, nil if nothing.
+// refuses returns the rejection of an item that a trouble of OpenSearch causes, nil if none.
 func (c *cluster) refuses(t trouble, i item) *refusal {
 	if i.letter != nil {
 		if t.what == refuseLetters {
@@ -96,12 +89,12 @@ func (c *cluster) refuses(t trouble, i item) *refusal {
 	return nil
 }
 
-// requestFault decides what becomes of a bulk request.
+// requestFault returns the fault of a bulk request.
 func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.trouble {
-		if !t.active() || !t.what.ofOpenSearch() && t.worker != l.worker.number {
+		if !t.active() || !kinds[t.what].ofOpenSearch && t.worker != l.worker.number {
 			continue
 		}
 		switch t.what {
@@ -114,34 +107,34 @@ func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
 		}
 		key := fmt.Sprint(t.worker, "index")
 		c.calls[key]++
-		if !c.befalls(t.percent, key, c.calls[key]) {
+		if !c.affects(t.percent, key, c.calls[key]) {
 			continue
 		}
 		switch t.what {
 		case refuseBulk:
 			return http.StatusServiceUnavailable, 0
 		case slowIndex:
-			return 0, time.Duration(c.dice("how", key, c.calls[key])%10_000) * time.Millisecond
+			return 0, time.Duration(c.hash("how", key, c.calls[key])%10_000) * time.Millisecond
 		}
 	}
 	return 0, 0
 }
 
-// itemFault decides what becomes of an item.
+// itemFault returns why an item is rejected, nil if it is accepted.
 func (c *cluster) itemFault(l *life, i item) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.trouble {
 		switch {
 		case !t.active():
-		case t.what.ofOpenSearch():
+		case kinds[t.what].ofOpenSearch:
 			if r := c.refuses(t, i); r != nil {
 				return r
 			}
 		case t.what == refuseItems && t.worker == l.worker.number:
 			key := fmt.Sprint(t.worker, "index", i.id)
 			c.calls[key]++
-			if c.befalls(t.percent, key, c.calls[key]) {
+			if c.affects(t.percent, key, c.calls[key]) {
 				return busy.of(i.index)
 			}
 		}

@@ -15,44 +15,43 @@ import (
 	"time"
 )
 
-// TestScale: how fast a large cluster balances, and what it costs.
+// TestScale measures how fast a large cluster balances, and its costs.
 
-// How large a cluster TestScale runs, and whether the KCL's own checkpointer
-// is tried too.
+// Environment variables for the size of the cluster of TestScale, and whether the KCL's own
+// checkpointer is also measured.
 const (
 	shardsVariable  = "LOGSLUICE_SHARDS"
 	workersVariable = "LOGSLUICE_WORKERS"
 	besideVariable  = "LOGSLUICE_BESIDE_KCL"
 )
 
-// scaleTiming has the program's defaults, but for the polls, which do not
-// matter to the leases.
+// scaleTiming has the program's defaults, except for the polls, which do not affect the leases.
 var scaleTiming = timing{lease: 15 * time.Second, sync: time.Second, poll: time.Second, drain: 20 * time.Second, inFlight: 96 << 10, wait: 30 * time.Minute}
 
-// callLatency is that of each call to Kinesis and DynamoDB.
+// callLatency is the latency of each call to Kinesis and DynamoDB.
 const callLatency = 5 * time.Millisecond
 
-// What a million request units of an on-demand table cost in us-east-1, in US
-// dollars: https://aws.amazon.com/dynamodb/pricing/on-demand/
+// Prices of a million request units of an on-demand table in us-east-1, in US dollars:
+// https://aws.amazon.com/dynamodb/pricing/on-demand/
 const (
 	millionWrites = 0.625
 	millionReads  = 0.125
 )
 
-// phase is how a cluster took a change.
+// phase describes how a cluster reacted to a change.
 type phase struct {
 	name     string
-	balanced time.Duration // until every shard is held and the spread is 1 or less
-	moved    time.Duration // until the last shard of the worker that went was held
+	balanced time.Duration // until every shard is held and the spread is at most 1
+	moved    time.Duration // until the last shard of the worker that left was held
 	again    int           // documents that were sent again
-	late     bool          // it was not balanced when the time was up
+	late     bool          // it was not balanced in time
 }
 
-// scale is what a cluster does from its start to its end.
+// scale contains the measurements of a cluster.
 type scale struct {
 	title         string
 	phases        []phase
-	reads, writes float64 // request units a second in steady state
+	reads, writes float64 // request units per second in steady state
 	wrong         int     // promises broken
 }
 
@@ -68,7 +67,7 @@ func TestScale(t *testing.T) {
 		case "crash":
 			limit += scaleTiming.lease
 			if most := scaleTiming.lease + 2*time.Second; p.moved > most {
-				t.Errorf("the shards of a worker that crashed were taken after %s, not %s", p.moved, most)
+				t.Errorf("the shards of a crashed worker were taken over after %s, not %s", p.moved, most)
 			}
 		}
 		if p.late || p.balanced > limit {
@@ -78,18 +77,17 @@ func TestScale(t *testing.T) {
 			t.Errorf("%s: %d documents were read again", p.name, p.again)
 		}
 	}
-	// One write for each renewal, with its jitter, and one scan for each sync.
+	// One write per renewal, with its jitter, and one scan per sync.
 	if most := 1.15 * float64(shards) * 3 / scaleTiming.lease.Seconds(); ours.writes > most {
-		t.Errorf("%.1f writes a second in steady state, not %.1f", ours.writes, most)
+		t.Errorf("%.1f writes per second in steady state, not %.1f", ours.writes, most)
 	}
 	if ours.wrong > 0 {
 		t.Errorf("%d promises were broken", ours.wrong)
 	}
 }
 
-// TestScaleOfTheKCL runs logsluice beside the KCL as it comes. The KCL asks
-// DynamoDB for each shard of others at each look, which takes a simulation of
-// many shards very long.
+// TestScaleOfTheKCL compares logsluice with the unmodified KCL. In each iteration the KCL gets
+// every shard of other workers from DynamoDB, so a simulation of many shards takes very long.
 func TestScaleOfTheKCL(t *testing.T) {
 	if os.Getenv(besideVariable) == "" {
 		t.Skipf("set %s to see what the KCL's own checkpointer does", besideVariable)
@@ -109,7 +107,7 @@ func size(t *testing.T, variable string, otherwise int) int {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 2 {
-		t.Fatalf("%s: %q is no number above 1", variable, s)
+		t.Fatalf("%s: %q is not a number above 1", variable, s)
 	}
 	return n
 }
@@ -137,9 +135,9 @@ func table(all []scale, shards int) string {
 		}
 		row(p.name+": documents read again", func(s scale) string { return strconv.Itoa(s.phases[i].again) })
 	}
-	row("write units a second and shard", func(s scale) string { return fmt.Sprintf("%.3f", s.writes/float64(shards)) })
-	row("read units a second and shard", func(s scale) string { return fmt.Sprintf("%.3f", s.reads/float64(shards)) })
-	row("US$ a month on demand", func(s scale) string {
+	row("write units per second and shard", func(s scale) string { return fmt.Sprintf("%.3f", s.writes/float64(shards)) })
+	row("read units per second and shard", func(s scale) string { return fmt.Sprintf("%.3f", s.reads/float64(shards)) })
+	row("US$ per month on demand", func(s scale) string {
 		const month = 30 * 24 * 3600
 		return fmt.Sprintf("%.0f", (s.writes*millionWrites+s.reads*millionReads)*month/1e6)
 	})
@@ -151,7 +149,7 @@ func table(all []scale, shards int) string {
 func run(t *testing.T, title string, sys system, shards, workers int, limit time.Duration) (s scale) {
 	s.title = title
 	defer func() {
-		// A bubble with goroutines that never end: some shutdowns of the KCL's worker.
+		// The bubble has goroutines that never end: some shutdowns of the KCL's worker.
 		if reason := recover(); reason != nil {
 			s.wrong++
 			t.Logf("%s: %v", title, reason)
@@ -181,7 +179,7 @@ func (s *scale) run(c *cluster, shards, workers int, limit time.Duration) {
 		c.mu.Lock()
 		c.workers = append(c.workers, w)
 		c.mu.Unlock()
-		// As long as a task's, for the size of the rows.
+		// As long as the name of a task, because it affects the size of rows.
 		c.start(w, fmt.Sprintf("ip-10-0-112-%d.ap-northeast-1.compute.internal-k3x9q7zd", w.number))
 		return w
 	}
@@ -234,8 +232,8 @@ func (s *scale) run(c *cluster, shards, workers int, limit time.Duration) {
 	time.Sleep(time.Minute)
 }
 
-// untilBalanced waits until the spread is 1 or less for some time, and tells
-// when that began, and when every shard was held by a worker that is there.
+// untilBalanced waits until the spread has been at most 1 for some time. It returns when that
+// began, and when every shard was held by a running worker.
 func (c *cluster) untilBalanced(begun time.Time, limit time.Duration) (balanced, held time.Duration, late bool) {
 	const lasting = 5 * time.Second
 	var since, heldSince time.Time

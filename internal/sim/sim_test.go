@@ -30,31 +30,31 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestStories: how many stories are told, and how one that fails is shrunk.
+// TestStories: the number of stories, and the shrinking of failures.
 
 const (
-	calm     = 10 * time.Second // before the first event
-	patience = 5 * time.Minute  // until everything must be at rest
-	weary    = 15 * time.Minute // until what is refused for ever must be dead letters
-	idDigits = 56
-	lineOf   = 600 // lines of history that a failure shows
+	warmUp         = 10 * time.Second // before the first event
+	settleTimeout  = 5 * time.Minute  // until everything must have its outcome
+	lettersTimeout = 15 * time.Minute // until documents that are rejected forever must be dead letters
+	idDigits       = 56
+	lineOf         = 600 // lines of history that a failure shows
 )
 
 var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond,
-	drain:     2 * time.Second, // less than a reader of the KCL can sleep
+	drain:     2 * time.Second, // less than the sleep of a KCL reader
 	pageBytes: 2_000,           // a few rows
 	inFlight:  96 << 10,        // a few records
 	wait:      90 * time.Second}
 
-// How many stories a test run tells, from the seed in -rapid.seed on, and for how
-// long at least.
+// Environment variables for the number of stories in a test run, starting with the seed in
+// -rapid.seed, and for the minimum duration.
 const (
-	seedsVariable   = "LOGSLUICE_SEEDS"
-	minutesVariable = "LOGSLUICE_SIM_TIME"
+	seedsVariable = "LOGSLUICE_SEEDS"
+	timeVariable  = "LOGSLUICE_SIM_TIME"
 )
 
-// TestStories tells stories until enough are told. A failure is shrunk by rapid
-// to a short story, and shows the seed, the story and what happened.
+// TestStories plays random stories. rapid shrinks a failure to a short story. The failure shows
+// the seed, the story and its history.
 func TestStories(t *testing.T) {
 	seeds, least := 20, time.Duration(0)
 	base := uint64(1)
@@ -72,24 +72,28 @@ func TestStories(t *testing.T) {
 		}
 		seeds = n
 	}
-	if s := os.Getenv(minutesVariable); s != "" {
+	if s := os.Getenv(timeVariable); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			t.Fatalf("%s: %v", minutesVariable, err)
+			t.Fatalf("%s: %v", timeVariable, err)
 		}
 		least = d
 	}
 	set(t, "rapid.checks", "1")
 	set(t, "rapid.nofailfile", "true")
 	begun := time.Now()
-	told := 0
-	// The interleaving of goroutines is not of the story: when a failure does not
-	// come again, this is how it was.
+	played := 0
+	told := make(map[eventKind]int)
+	// The story does not determine the interleaving of goroutines. If a failure cannot be
+	// reproduced, this is its history.
 	var found string
-	for ; told < seeds || time.Since(begun) < least; told++ {
-		set(t, "rapid.seed", fmt.Sprint(base+uint64(told)))
+	for ; played < seeds || time.Since(begun) < least; played++ {
+		set(t, "rapid.seed", fmt.Sprint(base+uint64(played)))
 		rapid.Check(t, func(rt *rapid.T) {
-			s := tell(rt)
+			s := drawStory(rt)
+			for _, e := range s.events {
+				told[e.what]++
+			}
 			c := play(t, s, logsluice)
 			if c.violations != nil {
 				found = fmt.Sprintf("%s\n%s\n%s", s, c.last(lineOf), strings.Join(c.violations, "\n"))
@@ -97,10 +101,10 @@ func TestStories(t *testing.T) {
 			}
 		})
 		if t.Failed() {
-			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(told))
+			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(played))
 		}
 	}
-	t.Logf("%d stories in %s", told, time.Since(begun).Round(time.Second))
+	t.Logf("%d stories in %s, with events of each kind: %v", played, time.Since(begun).Round(time.Second), told)
 }
 
 func set(t *testing.T, name, value string) {
@@ -110,10 +114,10 @@ func set(t *testing.T, name, value string) {
 	}
 }
 
-// play plays a story in a bubble of its own.
+// play plays a story in its own bubble.
 func play(t *testing.T, s story, sys system) (c *cluster) {
 	defer func() {
-		// A bubble with goroutines that never end; which ones, stands in the violations.
+		// The bubble has goroutines that never end. The violations list them.
 		if reason := recover(); reason != nil {
 			c.violations = append(c.violations, fmt.Sprint(reason))
 		}
@@ -127,13 +131,13 @@ func play(t *testing.T, s story, sys system) (c *cluster) {
 		c = newCluster(s.seed, sys, timing, s.latest)
 		c.play(s)
 		if left := leftOver(); left != "" {
-			c.violation(owned, "goroutines are left over:\n%s", left)
+			c.violation(goroutinesEnd, "goroutines are left over:\n%s", left)
 		}
 	})
 	return c
 }
 
-// leftOver are the stacks of the goroutines of this bubble, but for this one.
+// leftOver returns the stacks of the other goroutines in this bubble.
 func leftOver() string {
 	all := make([]byte, 1<<20)
 	all = all[:runtime.Stack(all, true)]
@@ -154,19 +158,19 @@ func (c *cluster) play(s story) {
 		c.workers = append(c.workers, w)
 		c.start(w, fmt.Sprintf("w%d", i))
 	}
-	time.Sleep(calm / 2) // "latest" is settled
+	time.Sleep(warmUp / 2) // "latest" is settled
 	p := newProducer(c, s.seed)
 	producing, stopProducing := context.WithCancel(context.Background())
 	var producers sync.WaitGroup
 	producers.Go(func() { p.run(producing) })
 	watching, stopWatching := context.WithCancel(context.Background())
 	var watchers sync.WaitGroup
-	watchers.Go(func() { c.watchOver(watching) })
-	time.Sleep(calm / 2)
+	watchers.Go(func() { c.monitor(watching) })
+	time.Sleep(warmUp / 2)
 	var later sync.WaitGroup
 	for _, e := range s.events {
 		time.Sleep(e.after)
-		c.happen(e, &later)
+		c.apply(e, &later)
 	}
 	later.Wait()
 	p.slow.Store(true)
@@ -175,7 +179,7 @@ func (c *cluster) play(s story) {
 	producers.Wait()
 	c.calmDown()
 	c.revive()
-	c.bury(p)
+	c.awaitLetters(p)
 	c.settle()
 	stopWatching()
 	watchers.Wait()
@@ -183,43 +187,43 @@ func (c *cluster) play(s story) {
 	for _, w := range c.workers {
 		c.stop(w.life)
 	}
-	time.Sleep(time.Minute) // calls that are late
+	time.Sleep(time.Minute) // for late calls
 }
 
-// outlast waits for the troubles to pass, while records are put.
+// outlast waits until the troubles have passed, while records are put.
 func (c *cluster) outlast() {
 	c.mu.Lock()
 	var last time.Time
-	for _, t := range slices.Concat(c.storms, c.trouble) {
+	for _, t := range slices.Concat(c.searchTroubles, c.trouble) {
 		last = later(last, t.until)
 	}
 	c.mu.Unlock()
 	time.Sleep(time.Until(last))
 }
 
-// calmDown ends all troubles that do not last for ever.
+// calmDown ends all troubles that are not permanent.
 func (c *cluster) calmDown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	c.stir = now
+	c.slowedAt = now
 	for _, t := range c.trouble {
-		if t.what.refusesReads() {
-			c.stir = now.Add(mostPause) // until then the shard need not be tried
+		if kinds[t.what].refusesReads {
+			c.slowedAt = now.Add(mostPause) // until then the shard need not be retried
 		}
 	}
 	c.trouble = slices.DeleteFunc(c.trouble, func(t trouble) bool { return !t.forever })
-	for i := range c.storms {
-		if c.storms[i].until.After(now) {
-			c.storms[i].until = now
+	for i := range c.searchTroubles {
+		if c.searchTroubles[i].until.After(now) {
+			c.searchTroubles[i].until = now
 		}
 	}
 	c.add("the trouble is over")
 }
 
-// bury waits until what is refused for ever is a dead letter. That takes other
-// documents, which show that it is not an outage.
-func (c *cluster) bury(p *producer) {
+// awaitLetters waits until all documents that are rejected forever are dead letters. It puts
+// other documents, which show that there is no outage.
+func (c *cluster) awaitLetters(p *producer) {
 	missing := func() string {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -238,9 +242,9 @@ func (c *cluster) bury(p *producer) {
 		return ""
 	}
 	p.healthy = true
-	for deadline := time.Now().Add(weary); missing() != ""; time.Sleep(p.pause()) {
+	for deadline := time.Now().Add(lettersTimeout); missing() != ""; time.Sleep(p.pause()) {
 		if time.Now().After(deadline) {
-			c.violation(rest, "document %s is refused for ever and not a dead letter after %s", missing(), weary)
+			c.violation(allDone, "document %s is rejected forever but not a dead letter after %s", missing(), lettersTimeout)
 			return
 		}
 		c.revive()
@@ -248,26 +252,25 @@ func (c *cluster) bury(p *producer) {
 	}
 }
 
-// settle waits until all is well.
+// settle waits until all documents have their outcome.
 func (c *cluster) settle() {
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+	for deadline := time.Now().Add(settleTimeout); ; time.Sleep(time.Second) {
 		c.revive()
-		missing := c.atRest()
+		missing := c.unfinishedWork()
 		if missing == "" {
 			break
 		}
 		if time.Now().After(deadline) {
-			c.violation(rest, "no rest after %s: %s", patience, missing)
+			c.violation(allDone, "no rest after %s: %s", settleTimeout, missing)
 			return
 		}
 	}
-	if more := c.tooMuch(); more != "" {
+	if more := c.unexpected(); more != "" {
 		c.violation(exactly, "%s", more)
 	}
 }
 
-// expireRecords has more than the retention pass by Kinesis' clock: what is not read is
-// lost.
+// expireRecords advances Kinesis' clock by more than the retention: unread records are lost.
 func (c *cluster) expireRecords() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -275,7 +278,7 @@ func (c *cluster) expireRecords() {
 	c.add("records and closed shards expire")
 }
 
-// expire has the retention pass: the rows of closed shards have to go.
+// expire advances the time by the retention: the rows of closed shards must be deleted.
 func (c *cluster) expire() {
 	c.expireRecords()
 	time.Sleep(10*c.sync + 2*c.lease)
@@ -286,35 +289,35 @@ func (c *cluster) expire() {
 			continue // for people to see
 		}
 		if !c.isListed(shard) {
-			c.violated(swept, "the row of %s, which has expired, is still there", shard)
+			c.violated(swept, "the row of %s, which has expired, still exists", shard)
 		}
 	}
 }
 
-// revive starts processes in the place of those that could not start.
+// revive starts new processes for those that could not start.
 func (c *cluster) revive() {
 	for _, w := range c.workers {
 		c.mu.Lock()
 		failed := w.life.failed.Load() && !w.down
 		c.mu.Unlock()
 		if failed {
-			c.start(w, c.another(w))
+			c.start(w, c.newName(w))
 		}
 	}
 }
 
-// another is a name that no process had before, as a task of ECS has.
-func (c *cluster) another(w *worker) string {
+// newName returns a name that no process had before, like that of an ECS task.
+func (c *cluster) newName(w *worker) string {
 	return fmt.Sprintf("w%d-%d", w.number, time.Since(c.begun).Milliseconds())
 }
 
-// happen has an event happen.
-func (c *cluster) happen(e event, later *sync.WaitGroup) {
+// apply applies an event.
+func (c *cluster) apply(e event, later *sync.WaitGroup) {
 	c.add("EVENT %s (worker %d, shard %d, lasting %s, %d %%)", e.what, e.worker, e.shard, e.lasting, e.percent)
 	w := c.workers[e.worker]
 	c.mu.Lock()
-	if !e.what.ofOpenSearch() {
-		c.stir = time.Now()
+	if !kinds[e.what].ofOpenSearch {
+		c.slowedAt = time.Now()
 	}
 	c.mu.Unlock()
 	switch e.what {
@@ -338,7 +341,7 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 			time.Sleep(e.lasting)
 			name := l.name
 			if e.percent%2 == 0 {
-				name = c.another(w)
+				name = c.newName(w)
 			}
 			c.start(w, name)
 		})
@@ -355,8 +358,8 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 	case startStranger:
 		c.startStranger()
 	case deleteTable:
-		// When none has seen it, the next to start takes the table for a first one: from
-		// the latest record, what was put before is lost.
+		// If no worker has noticed it, the next one that starts takes the table for a new
+		// one. If it starts at the latest record, earlier records are lost.
 		if c.position.String() == "TRIM_HORIZON" {
 			c.deleteTable()
 		}
@@ -371,8 +374,8 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 			t.only = shards[e.shard%len(shards)]
 		}
 		c.trouble = append(c.trouble, t)
-		if e.what.ofOpenSearch() {
-			c.storms = append(c.storms, t)
+		if kinds[e.what].ofOpenSearch {
+			c.searchTroubles = append(c.searchTroubles, t)
 		}
 		c.mu.Unlock()
 	}
@@ -381,20 +384,20 @@ func (c *cluster) happen(e event, later *sync.WaitGroup) {
 func (c *cluster) create(shards int) {
 	_, err := c.admin.CreateStream(context.Background(), &kinesis.CreateStreamInput{StreamName: aws.String(streamName), ShardCount: aws.Int32(int32(shards))})
 	must(err)
-	c.learn()
+	c.updateTopology()
 }
 
-// learn notes the shards of the stream, and returns the open ones by hash key.
-func (c *cluster) learn() (open []types.Shard) {
+// updateTopology records the shards of the stream, and returns the open ones by hash key.
+func (c *cluster) updateTopology() (open []types.Shard) {
 	out, err := c.admin.ListShards(context.Background(), &kinesis.ListShardsInput{StreamName: aws.String(streamName)})
 	must(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.learned(out.Shards)
+	return c.updateTopologyLocked(out.Shards)
 }
 
-// learned is learn with c.mu held.
-func (c *cluster) learned(shards []types.Shard) (open []types.Shard) {
+// updateTopologyLocked is like updateTopology. c.mu must be held.
+func (c *cluster) updateTopologyLocked(shards []types.Shard) (open []types.Shard) {
 	for _, s := range shards {
 		if _, known := c.topology[*s.ShardId]; !known {
 			c.appeared[*s.ShardId] = c.kinesisClock()
@@ -432,11 +435,11 @@ func number(s *string) *big.Int {
 	return n
 }
 
-// createAgain deletes the stream and creates it with as many shards. What of the old
-// one was not read is lost.
+// createAgain deletes the stream and creates it with the same number of shards. Unread records
+// of the old stream are lost.
 func (c *cluster) createAgain() {
 	ctx, name := context.Background(), aws.String(streamName)
-	c.mu.Lock() // no record is put
+	c.mu.Lock() // so that no record is put
 	defer c.mu.Unlock()
 	out, err := c.admin.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: name})
 	must(err)
@@ -460,10 +463,10 @@ func (c *cluster) createAgain() {
 	clear(c.moved)
 	listed, err := c.admin.ListShards(ctx, &kinesis.ListShardsInput{StreamName: name})
 	must(err)
-	c.learned(listed.Shards)
+	c.updateTopologyLocked(listed.Shards)
 }
 
-// deleteTable deletes the lease table as a person would.
+// deleteTable deletes the lease table like a person would.
 func (c *cluster) deleteTable() {
 	_, err := c.database().DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(tableName)})
 	if errors.As(err, new(*ddbtypes.ResourceNotFoundException)) {
@@ -473,7 +476,7 @@ func (c *cluster) deleteTable() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tableDeleted = true
-	for shard, row := range c.rows { // those of a stream that was deleted too
+	for shard, row := range c.rows { // including those of a deleted stream
 		c.byHand[shard] = time.Now()
 		if holder := c.holders[shard]; holder != nil && row.owner == holder.name {
 			c.heldBefore[shard] = term{holder, row.epoch}
@@ -487,18 +490,18 @@ func (c *cluster) deleteTable() {
 }
 
 func (c *cluster) split(pick int) {
-	open := c.learn()
+	open := c.updateTopology()
 	shard := open[pick%len(open)]
 	first, last := number(shard.HashKeyRange.StartingHashKey), number(shard.HashKeyRange.EndingHashKey)
 	middle := first.Add(first, last)
 	_, err := c.admin.SplitShard(context.Background(), &kinesis.SplitShardInput{StreamName: aws.String(streamName), ShardToSplit: shard.ShardId,
 		NewStartingHashKey: aws.String(middle.Rsh(middle, 1).String())})
 	must(err)
-	c.learn()
+	c.updateTopology()
 }
 
 func (c *cluster) merge(pick int) {
-	open := c.learn()
+	open := c.updateTopology()
 	if len(open) < 2 {
 		return
 	}
@@ -506,7 +509,7 @@ func (c *cluster) merge(pick int) {
 	_, err := c.admin.MergeShards(context.Background(), &kinesis.MergeShardsInput{StreamName: aws.String(streamName),
 		ShardToMerge: open[i].ShardId, AdjacentShardToMerge: open[i+1].ShardId})
 	must(err)
-	c.learn()
+	c.updateTopology()
 }
 
 func (c *cluster) deleteRow(pick int) {
@@ -523,8 +526,8 @@ type producer struct {
 	cluster *cluster
 	rng     *rand.Rand
 	ids     int
-	healthy bool        // nothing goes to the index that refuses for ever
-	slow    atomic.Bool // there is time
+	healthy bool        // puts nothing for the index that rejects forever
+	slow    atomic.Bool // puts records slowly
 	packed  bytes.Buffer
 	gzip    *gzip.Writer
 }
@@ -557,19 +560,19 @@ type logEvent struct {
 	Message   string `json:"message"`
 }
 
-// event makes an event of some hours ago.
+// event returns an event from some hours ago.
 func (p *producer) event(hours int) logEvent {
 	p.ids++
 	at := time.Now().Add(-time.Duration(hours) * time.Hour)
 	return logEvent{fmt.Sprintf("%0*d", idDigits, p.ids), at.UnixMilli(), fmt.Sprintf("line %d", p.ids)}
 }
 
-// document is what an event becomes.
+// document returns the document of an event.
 func (e logEvent) document() string {
 	return prefix + "-" + time.UnixMilli(e.Timestamp).UTC().Format(time.DateOnly) + "/" + e.ID
 }
 
-// put puts one record anywhere.
+// put puts one record into any shard.
 func (p *producer) put() {
 	hours := days * 24
 	if p.healthy {
@@ -582,8 +585,8 @@ func (p *producer) put() {
 	p.putRecord(events, p.rng.IntN(40) == 0, nil)
 }
 
-// putRecord puts a record, into the shard of a hash key unless that is nil, and
-// notes what is to become of it. One that is poison cannot be read.
+// putRecord puts a record into the shard of a hash key, or into any shard if that is nil, and
+// records its expected documents. A poison record cannot be decoded.
 func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 	body, err := json.Marshal(map[string]any{"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/ecs", "logStream": "task",
 		"subscriptionFilters": []string{"all"}, "logEvents": events})
@@ -602,7 +605,7 @@ func (p *producer) putRecord(events []logEvent, poison bool, hashKey *string) {
 		}
 	}
 	c := p.cluster
-	// Under the lock, so that nobody checkpoints what is not noted.
+	// The lock is held so that no worker can checkpoint a record before it is recorded here.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out, err := c.admin.PutRecord(context.Background(), &kinesis.PutRecordInput{StreamName: aws.String(streamName),

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// progress is how far the shards are, for the promises that none stands still.
-// It is part of a watch.
+// progress records the progress of shards, for the promises that every shard makes progress. It
+// is part of a watch.
 type progress struct {
-	next   map[string]int       // by shard: the oldest record that is not settled
-	moved  map[string]time.Time // by shard: since when it is that one
-	stuck  map[string]bool      // shards of which that was said
-	storms []trouble            // of OpenSearch, those that have passed too
-	stir   time.Time            // when something was last wrong that slows shards down for good reason
-	loud   time.Time            // when something of OpenSearch was last wrong that keeps documents waiting
+	next            map[string]int       // by shard: the oldest record without an outcome
+	moved           map[string]time.Time // by shard: since when that record is the oldest one
+	stuck           map[string]bool      // shards that were reported
+	searchTroubles  []trouble            // all troubles of OpenSearch, including past ones
+	slowedAt        time.Time            // when there was last a trouble that may slow shards down
+	searchTroubleAt time.Time            // when there was last a trouble of OpenSearch that keeps documents waiting
 }
 
 const (
 	watchPeriod = time.Second
-	// mostWait bounds how long a record waits that nothing stands in the way of, and
-	// mostEnd how long a closed shard is read to its end.
+	// mostWait is the maximum wait of a record without a reason, and mostEnd the maximum time
+	// until a closed shard is read to its end.
 	mostWait = time.Minute
-	// mostPause bounds the time between two tries of a shard that could not be read.
+	// mostPause is the maximum time between two tries of a shard that could not be read.
 	mostPause = 3 * time.Minute
 	mostEnd   = endOfShard + 90*time.Second
 )
@@ -31,59 +31,59 @@ func newProgress() progress {
 	return progress{next: make(map[string]int), moved: make(map[string]time.Time), stuck: make(map[string]bool)}
 }
 
-// watchOver checks again and again that nothing stands still.
-func (c *cluster) watchOver(ctx context.Context) {
+// monitor checks periodically that every shard makes progress.
+func (c *cluster) monitor(ctx context.Context) {
 	for {
 		select {
 		case <-time.After(watchPeriod):
 		case <-ctx.Done():
 			return
 		}
-		c.look()
-		c.lookForUnread()
+		c.checkProgress()
+		c.checkUnread()
 	}
 }
 
-// look checks once a period that nothing stands still.
-func (c *cluster) look() {
+// checkProgress checks once per period that every shard makes progress.
+func (c *cluster) checkProgress() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.judgeOutages(watchPeriod)
-	c.judgeCalm()
+	c.updateOutages(watchPeriod)
+	c.updateCalm()
 	for shard := range c.topology {
 		if !c.foreign && !c.stuck[shard] {
-			c.stuck[shard] = c.waits(shard) || c.endless(shard)
+			c.stuck[shard] = c.isStuck(shard) || c.isNeverFinished(shard)
 		}
 	}
 }
 
-// judgeCalm notes whether anything slows shards down that is not an index, and
-// whether documents may wait longer than their time.
-func (c *cluster) judgeCalm() {
-	if c.stir.After(time.Now()) {
+// updateCalm records whether anything other than an index slows shards down, and whether
+// documents may wait longer than usual.
+func (c *cluster) updateCalm() {
+	if c.slowedAt.After(time.Now()) {
 		return
 	}
 	for _, w := range c.workers {
 		if w.down || w.life.failed.Load() {
-			c.stir = time.Now()
+			c.slowedAt = time.Now()
 		}
 	}
 	for _, t := range c.trouble {
 		switch {
-		case t.what.refusesReads() && time.Since(t.until) < mostPause:
-			c.stir = time.Now()
+		case kinds[t.what].refusesReads && time.Since(t.until) < mostPause:
+			c.slowedAt = time.Now()
 		case !t.active():
-		case !t.what.ofOpenSearch(), t.what == failOpenSearch, t.what == silentOpenSearch:
-			c.stir = time.Now()
+		case !kinds[t.what].ofOpenSearch, t.what == failOpenSearch, t.what == silentOpenSearch:
+			c.slowedAt = time.Now()
 		case t.what == floodStage, t.what == blockAll, t.what == refuseLetters:
-			c.loud = time.Now()
+			c.searchTroubleAt = time.Now()
 		}
 	}
 }
 
-// waits reports whether a shard stands still for nothing of its own: nothing is
-// wrong with its oldest record that has no outcome.
-func (c *cluster) waits(shard string) bool {
+// isStuck reports whether a shard makes no progress although OpenSearch has rejected nothing of
+// its oldest record without an outcome.
+func (c *cluster) isStuck(shard string) bool {
 	records := c.records[shard]
 	n := c.next[shard]
 	for n < len(records) && c.unsettled(records[n]) == "" {
@@ -94,25 +94,25 @@ func (c *cluster) waits(shard string) bool {
 	}
 	for _, parent := range c.topology[shard] {
 		if !c.isFinished(parent, c.rows[parent]) && c.isListed(parent) {
-			c.moved[shard] = time.Now() // it may not be read yet
+			c.moved[shard] = time.Now() // it must not be read yet
 		}
 	}
 	if n == len(records) || c.troubled(records[n]) {
 		return false
 	}
 	r := records[n]
-	for _, since := range []time.Time{r.put, c.stir, c.moved[shard], c.leased[shard]} {
+	for _, since := range []time.Time{r.put, c.slowedAt, c.moved[shard], c.leased[shard]} {
 		if time.Since(since) <= mostWait {
 			return false
 		}
 	}
-	c.violated(noWait, "%s stands still at %s, which nothing is wrong with and was put at %s", shard, r.number, r.put.Sub(c.begun))
+	c.violated(noWait, "%s makes no progress at %s, which was not rejected and was put at %s", shard, r.number, r.put.Sub(c.begun))
 	return true
 }
 
-// troubled reports whether OpenSearch may have refused something of a record.
+// troubled reports whether OpenSearch may have rejected a document of a record.
 func (c *cluster) troubled(r record) bool {
-	return slices.ContainsFunc(c.storms, func(t trouble) bool {
+	return slices.ContainsFunc(c.searchTroubles, func(t trouble) bool {
 		if !t.forever && t.until.Before(r.put.Add(-probePeriod-unsure)) {
 			return false
 		}
@@ -126,15 +126,15 @@ func (c *cluster) troubled(r record) bool {
 	})
 }
 
-// endless reports whether a closed shard is not read to its end, though nothing
-// but refused documents is in the way.
-func (c *cluster) endless(shard string) bool {
+// isNeverFinished reports whether a closed shard is not read to its end although only rejected
+// documents could delay it.
+func (c *cluster) isNeverFinished(shard string) bool {
 	closed, ok := c.closed[shard]
 	row := c.rows[shard]
 	if !ok || c.isFinished(shard, row) || !c.isListed(shard) || len(c.unfinished(shard)) > 0 {
 		return false
 	}
-	times := []time.Time{closed, c.stir, c.loud, c.leased[shard]}
+	times := []time.Time{closed, c.slowedAt, c.searchTroubleAt, c.leased[shard]}
 	for _, parent := range c.topology[shard] {
 		times = append(times, c.leased[parent])
 	}
@@ -146,6 +146,6 @@ func (c *cluster) endless(shard string) bool {
 			return false
 		}
 	}
-	c.violated(childrenRead, "%s was closed at %s and is not finished: its children are not read: %+v", shard, closed.Sub(c.begun), row)
+	c.violated(childrenRead, "%s was closed at %s and is not finished, so its children are not read: %+v", shard, closed.Sub(c.begun), row)
 	return true
 }

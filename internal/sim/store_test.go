@@ -10,13 +10,13 @@ import (
 	"logsluice/indexer"
 )
 
-// store is where dead letters go that their index refuses, as one process reaches it.
+// store is the store for dead letters that their index rejects, as one process sees it.
 type store struct {
 	cluster *cluster
 	life    *life
 }
 
-// storeOf is the store that a process has, nil if the story has none.
+// storeOf returns the store of a process, nil if the story has none.
 func (c *cluster) storeOf(l *life) indexer.Store {
 	if !c.hasStore {
 		return nil

@@ -13,27 +13,26 @@ import (
 	"logsluice/checkpoint"
 )
 
-// unread is what is known of the shards that are not read, for the promise that each is
-// read or reported. It is part of a watch.
+// unread records the state of unread shards, for the promise that each shard is read or
+// reported. It is part of a watch.
 type unread struct {
 	readAt map[string]time.Time // by shard: the last read that Kinesis answered, or the creation
-	// reported is, by shard, the last line that says that it is not read; under "" the
-	// last of a worker that has not begun, and knows of no shard.
+	// reported is, by shard, the time of the last line that reports it as unread. The line of a
+	// worker that has not begun, and knows no shard, is under "".
 	reported map[string]time.Time
 	created  map[string]time.Time // by shard
-	listed   time.Time            // the last listing of the shards that Kinesis answered
-	upset    time.Time            // when anything was last wrong but the reads
+	listed   time.Time            // the last successful listing of the shards
+	upset    time.Time            // when there was last a trouble other than failing reads
 }
 
-// mostUnreported bounds how long a shard that is not read goes without a line, beyond
-// checkpoint.UnreadAfter.
+// mostUnreported bounds the time after checkpoint.UnreadAfter until an unread shard is reported.
 const mostUnreported = 2 * time.Minute
 
 func newUnread() unread {
 	return unread{readAt: make(map[string]time.Time), reported: make(map[string]time.Time), created: make(map[string]time.Time)}
 }
 
-// answers notes a call that Kinesis answers. c.mu must be held.
+// answers records a call that Kinesis answers. c.mu must be held.
 func (c *cluster) answers(l *life, operation, shard string) {
 	switch operation {
 	case "GetRecords":
@@ -46,9 +45,9 @@ func (c *cluster) answers(l *life, operation, shard string) {
 	}
 }
 
-var logUnread = [][]byte{[]byte(`"message":"shard is not read"`), []byte(`"message":"shard cannot be read"`), []byte(`"message":"cannot begin with `)}
+var logUnread = [][]byte{[]byte(`"message":"shard is not read"`), []byte(`"message":"shard cannot be read"`), []byte(`"message":"cannot open the lease table or list the shards`), []byte(`"message":"cannot use the stream yet`), []byte(`"message":"cannot use the lease table yet`)}
 
-// unreadLogged finds the lines that say that a shard is not read.
+// unreadLogged records log lines that report a shard as unread.
 func (c *cluster) unreadLogged(text []byte) {
 	if !slices.ContainsFunc(logUnread, func(message []byte) bool { return bytes.Contains(text, message) }) {
 		return
@@ -60,9 +59,9 @@ func (c *cluster) unreadLogged(text []byte) {
 	c.reported[fields.Shard] = time.Now()
 }
 
-// lookForUnread checks once a period that each shard that is not read is reported: by a
-// line, by a worker that is not ready, and by its lag, unless no worker has begun.
-func (c *cluster) lookForUnread() {
+// checkUnread checks once per period that each unread shard is reported: by a log line, by a
+// worker that is not ready, and by its lag, unless no worker has begun.
+func (c *cluster) checkUnread() {
 	c.mu.Lock()
 	due := c.dueForReport()
 	var lives []*life
@@ -72,11 +71,11 @@ func (c *cluster) lookForUnread() {
 	for _, shard := range due {
 		if time.Since(later(c.reported[shard], c.reported[""])) > checkpoint.UnreadAfter+mostUnreported {
 			c.stuck[shard] = true
-			c.violated(readOrTold, "%s has not been read since %s, and no line says so", shard, c.readAt[shard].Sub(c.begun))
+			c.violated(readOrReported, "%s has not been read since %s, and no log line reports it", shard, c.readAt[shard].Sub(c.begun))
 		}
 	}
 	c.mu.Unlock()
-	// The workers log while they hold what their metrics need.
+	// The workers log while they hold locks that their metrics need.
 	for _, shard := range due {
 		most, begun, ready := time.Duration(0), false, true
 		for _, l := range lives {
@@ -85,15 +84,15 @@ func (c *cluster) lookForUnread() {
 			ready = ready && l.consumer.Ready(context.Background()) == nil
 		}
 		if begun && most < checkpoint.UnreadAfter || ready {
-			c.violation(readOrTold, "%s is not read, its lag is %s, and all workers are ready: %v", shard, most, ready)
+			c.violation(readOrReported, "%s is not read, its lag is %s, and all workers are ready: %v", shard, most, ready)
 		}
 	}
 }
 
-// dueForReport are the shards that no worker has read for long, though nothing but reads
-// was wrong. c.mu must be held.
+// dueForReport returns the shards that no worker has read for a long time although only reads
+// failed. c.mu must be held.
 func (c *cluster) dueForReport() (due []string) {
-	if c.foreign || c.stir.After(time.Now()) {
+	if c.foreign || c.slowedAt.After(time.Now()) {
 		return nil
 	}
 	for _, w := range c.workers {
@@ -103,15 +102,15 @@ func (c *cluster) dueForReport() (due []string) {
 	}
 	for _, t := range c.trouble {
 		switch {
-		case !t.what.refusesReads() && t.active() && !t.forever:
+		case !kinds[t.what].refusesReads && t.active() && !t.forever:
 			c.upset = time.Now()
-		case t.what.refusesReads() && !t.active() && time.Since(t.until) < mostPause:
-			return nil // what can be read again is read soon
+		case kinds[t.what].refusesReads && !t.active() && time.Since(t.until) < mostPause:
+			return nil // shards that can be read again are read soon
 		}
 	}
 	for _, shard := range slices.Sorted(maps.Keys(c.topology)) {
 		if c.isFinished(shard, c.rows[shard]) || !c.isListed(shard) || c.listed.Before(c.created[shard]) || len(c.unfinished(shard)) > 0 {
-			c.readAt[shard] = time.Now() // it is not there to be read, as far as is known
+			c.readAt[shard] = time.Now() // as far as is known, it must not be read yet
 			continue
 		}
 		records, n := c.records[shard], c.next[shard]
@@ -124,8 +123,8 @@ func (c *cluster) dueForReport() (due []string) {
 	return due
 }
 
-// lagOf is the lag of a shard as a process shows it, 0 if it shows none, and whether it
-// shows that of any.
+// lagOf returns the lag of a shard in a process's metrics, 0 if it has none, and whether the
+// metrics have the lag of any shard.
 func lagOf(l *life, shard string) (lag time.Duration, any bool) {
 	families, err := l.lag.Gather()
 	must(err)

@@ -10,28 +10,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// watch holds what happens against the promises. It is part of a cluster, whose
-// lock guards it.
+// watch checks events against the promises. It is part of a cluster and guarded by its lock.
 type watch struct {
-	foreign      bool // the table is not ours: no rules for its writes
+	foreign      bool // the KCL writes the table: its writes are not checked
 	violations   []string
 	broken       map[promise]int
 	rows         map[string]tableRow
-	holders      map[string]*life     // by shard: who acquired it last
-	signs        map[string]time.Time // by shard: when its counter moved last
-	byHand       map[string]time.Time // by shard: when somebody deleted its row
-	heldBefore   map[string]term      // by shard: the lease when somebody deleted the table
+	holders      map[string]*life     // by shard: the process that last acquired it
+	signs        map[string]time.Time // by shard: when its counter last changed
+	byHand       map[string]time.Time // by shard: when its row was deleted by hand
+	heldBefore   map[string]term      // by shard: the lease when the table was deleted by hand
 	topology     map[string][]string  // parents by shard
 	records      map[string][]record  // by shard, in order
-	settled      map[string]int       // by shard: how many of the records are known to be settled
+	settled      map[string]int       // by shard: how many records are known to have an outcome
 	firsts       map[string]string    // by shard: where its sequence numbers begin
 	epochs       map[string]int64     // by shard: of the last lease
-	former       []record             // of streams that were deleted
-	expires      map[string]time.Time // by closed shard: when it is forgotten, by Kinesis' clock
-	gaps         []interval           // that were reported
+	former       []record             // records of deleted streams
+	expires      map[string]time.Time // by closed shard: when it expires, by Kinesis' clock
+	gaps         []interval           // reported gaps
 	appeared     map[string]time.Time // by shard: when it was created, by Kinesis' clock
-	createdAgain time.Time            // when the stream was, last
-	// tableDeleted is set when somebody has deleted the lease table.
+	createdAgain time.Time            // when the stream was last created again
+	// tableDeleted is set when the lease table was deleted by hand.
 	tableDeleted bool
 	outcomes
 	progress
@@ -53,17 +52,17 @@ type term struct {
 
 const (
 	shardEnd   = "SHARD_END"
-	firstStart = "logsluice-first-start" // the row that is not a shard's
+	firstStart = "logsluice-first-start" // the row that does not belong to a shard
 )
 
-// record is what was put into the stream.
+// record is a record that was put into the stream.
 type record struct {
 	shard     string
 	number    string
 	put       time.Time
 	arrived   time.Time // by Kinesis' clock
 	documents []string  // index/id
-	poison    bool      // nothing that can be read
+	poison    bool      // cannot be decoded
 }
 
 func newWatch() watch {
@@ -87,28 +86,28 @@ func newWatch() watch {
 	}
 }
 
-// promise is what is held against all that happens.
+// promise is a property that must hold in every story.
 type promise string
 
 const (
-	readOrTold   promise = "every open shard is read, or is reported"
-	ownStream    promise = "no worker advances a row of another stream"
-	fenced       promise = "no row is changed by a worker without its lease"
-	parentsFirst promise = "no child is read before its parents are finished"
-	oneReader    promise = "no shard is read without its lease"
-	forward      promise = "checkpoints never go back"
-	notAhead     promise = "checkpoints never pass what has no verdict"
-	inTime       promise = "every shutdown is inside its deadline"
-	givenBack    promise = "what a stopped worker held is given back"
-	rest         promise = "in the end all is held, finished and indexed"
-	exactly      promise = "the documents are exactly the events"
-	swept        promise = "rows of expired shards go"
-	owned        promise = "every goroutine ends"
-	noWait       promise = "no shard waits for another's document"
-	outageKeeps  promise = "nothing becomes a dead letter in an outage"
-	steady       promise = "no index flaps between waiting and given up"
-	childrenRead promise = "the children of a reshard are read"
-	noFalseGap   promise = "a gap is reported when, and only when, records can have expired"
+	readOrReported promise = "every open shard is read, or is reported"
+	ownStream      promise = "no worker advances a row of another stream"
+	fenced         promise = "no row is changed by a worker without its lease"
+	parentsFirst   promise = "no child is read before its parents are finished"
+	oneReader      promise = "no shard is read without its lease"
+	forward        promise = "checkpoints never go back"
+	notAhead       promise = "checkpoints never pass a record without an outcome"
+	inTime         promise = "every shutdown meets its deadline"
+	releasedOnStop promise = "a stopped worker has released its leases"
+	allDone        promise = "in the end all shards are held or finished and all documents are indexed"
+	exactly        promise = "the documents are exactly the events"
+	swept          promise = "rows of expired shards are deleted"
+	goroutinesEnd  promise = "every goroutine ends"
+	noWait         promise = "no shard waits for another's document"
+	outageKeeps    promise = "nothing becomes a dead letter in an outage"
+	steady         promise = "no index flaps between waiting and given up"
+	childrenRead   promise = "the children of a reshard are read"
+	noFalseGap     promise = "a gap is reported if and only if records may have expired"
 )
 
 func (c *cluster) violation(p promise, format string, args ...any) {
@@ -117,7 +116,7 @@ func (c *cluster) violation(p promise, format string, args ...any) {
 	c.violated(p, format, args...)
 }
 
-// violated is violation with c.mu held.
+// violated is like violation. c.mu must be held.
 func (c *cluster) violated(p promise, format string, args ...any) {
 	c.broken[p]++
 	c.violations = append(c.violations, fmt.Sprintf("%.3fs: ", time.Since(c.begun).Seconds())+fmt.Sprintf(format, args...))
@@ -153,7 +152,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if author != nil && author.stream != streamName {
-		c.violated(ownStream, "%s, which is of the stream %s, changes %s", author.name, author.stream, shard)
+		c.violated(ownStream, "%s of the stream %s changes %s", author.name, author.stream, shard)
 	}
 	if shard == firstStart {
 		return
@@ -185,8 +184,8 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
 	case c.heldBefore[shard] == term{author, is.epoch} && was.owner != name && (is.owner == name || is.owner == ""):
-		// The holder replaces the row of a worker that took the table for a new one, and
-		// has it or has released it.
+		// The holder replaces the row of a worker that took the table for a new one, and holds or
+		// has released the lease.
 		c.holders[shard], c.epochs[shard], c.byHand[shard] = author, is.epoch, time.Now()
 		if is.owner == "" {
 			delete(c.heldBefore, shard)
@@ -194,7 +193,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 	case is.epoch != was.epoch:
 		c.acquired(author, shard, was, is)
 	case is.counter == was.counter:
-		// A claim touches nothing else.
+		// A claim changes nothing else.
 		if is.claim != name || was.claim != "" || is != (tableRow{was.owner, was.checkpoint, name, was.first, was.epoch, was.counter}) {
 			c.violated(fenced, "%s changed the row of %s without its lease: %+v to %+v", name, shard, was, is)
 		}
@@ -212,12 +211,12 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 	}
 }
 
-// acquired checks that a lease was there for the taking.
+// acquired checks that a lease was free to acquire.
 func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 	silence := time.Since(c.signs[shard])
-	_, again := c.byHand[shard] // then it may go on from the epoch that it had
+	_, again := c.byHand[shard] // then its epoch may continue from the previous one
 	if again && was.epoch == 0 && is.epoch == c.epochs[shard] && c.holders[shard] == author && (is.owner == author.name || is.owner == "") {
-		return // the holder writes the row of its lease anew
+		return // the holder restores the row of its lease
 	}
 	if is.owner != author.name || is.epoch <= was.epoch || is.epoch != was.epoch+1 && !again || is.counter != was.counter+1 && !again || is.claim != "" || c.isFinished(shard, was) ||
 		(was.owner != "" && silence < c.lease) {
@@ -227,20 +226,19 @@ func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
 		c.violated(parentsFirst, "%s took %s before its parent %s was finished", author.name, shard, parent)
 	}
 	if again && was.epoch == 0 {
-		c.byHand[shard] = time.Now() // one that held it before reads on until it sees this
+		c.byHand[shard] = time.Now() // the previous holder reads until it notices
 	}
 	c.holders[shard] = author
 	c.epochs[shard] = is.epoch
 	c.leased[shard] = time.Now()
-	c.forsake(shard)
+	c.forgetShard(shard)
 }
 
-// unfinished are the parents of a shard that are not read to their end, though
-// they could be.
+// unfinished returns the parents of a shard that could be read but are not read to their end.
 func (c *cluster) unfinished(shard string) (parents []string) {
 	for _, parent := range c.topology[shard] {
 		if _, byHand := c.byHand[parent]; byHand {
-			continue // it may have been finished, and the child started
+			continue // it may have been finished and the child started
 		}
 		if !c.isFinished(parent, c.rows[parent]) && c.isListed(parent) {
 			parents = append(parents, parent)
@@ -249,8 +247,8 @@ func (c *cluster) unfinished(shard string) (parents []string) {
 	return parents
 }
 
-// isFinished reports whether a row says that its shard is read to its end, and is not of
-// a shard of a stream that was deleted.
+// isFinished reports whether a row is finished and does not belong to a shard of a deleted
+// stream.
 func (c *cluster) isFinished(shard string, r tableRow) bool {
 	return r.checkpoint == shardEnd && !c.isFormer(shard, r)
 }
@@ -259,22 +257,21 @@ func (c *cluster) isFormer(shard string, r tableRow) bool {
 	return r.first != "" && r.first != c.firsts[shard]
 }
 
-// isListed reports whether Kinesis has a shard: all of a story are younger than the
-// retention until the clock is set forward beyond it.
+// isListed reports whether Kinesis has a shard. All shards of a story are younger than the
+// retention until the clock is advanced beyond it.
 func (c *cluster) isListed(shard string) bool {
 	if _, exists := c.topology[shard]; !exists {
-		return false // of a stream that was deleted
+		return false // it belongs to a deleted stream
 	}
 	at, closed := c.expires[shard]
 	return !closed || c.kinesisClock().Before(at)
 }
 
-// checkpointed checks that a checkpoint moves forward, and passes only what is
-// settled.
+// checkpointed checks that a checkpoint moves forward and passes only records with an outcome.
 func (c *cluster) checkpointed(shard string, was, is tableRow) {
 	if c.isFormer(shard, is) {
-		// A worker learns of it with its next listing, and drains. No one goes by the row.
-		knows := c.author != nil && c.author.listed.After(c.createdAgain) && time.Since(c.author.listed) > c.drain+blink
+		// A worker notices it with its next listing and drains. No worker uses the row.
+		knows := c.author != nil && c.author.listed.After(c.createdAgain) && time.Since(c.author.listed) > c.drain+propagation
 		if is.checkpoint != was.checkpoint && is.checkpoint != shardEnd && is.checkpoint >= c.firsts[shard] && knows {
 			c.violated(ownStream, "%s has a checkpoint of another stream: %+v to %+v", shard, was, is)
 		}
@@ -290,43 +287,43 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 	for c.settled[shard] < len(records) && records[c.settled[shard]].number <= is.checkpoint {
 		r := records[c.settled[shard]]
 		if missing := c.unsettled(r); missing != "" {
-			c.violated(notAhead, "the checkpoint of %s, %s, passes %s, which is not settled", shard, is.checkpoint, missing)
+			c.violated(notAhead, "the checkpoint of %s, %s, passes %s, which has no outcome", shard, is.checkpoint, missing)
 			return
 		}
 		c.settled[shard]++
 	}
 }
 
-// interval is a time of a shard by Kinesis' clock.
+// interval is an interval of a shard, by Kinesis' clock.
 type interval struct {
 	shard    string
 	from, to time.Time
 }
 
-// isLost reports whether a record can have expired unread, and that was reported. When
-// the lease table or the row was deleted and no worker saw it, nobody knows how far was read. What a
-// parent had when it expired is in the gap of its children.
+// isLost reports whether a record may have expired unread and this was reported. When the lease
+// table or the row was deleted and no worker noticed, the position is unknown. Records of an
+// expired parent are in the gap of its children.
 func (c *cluster) isLost(r record) bool {
 	_, byHand := c.byHand[r.shard]
 	if (c.tableDeleted || byHand) && r.arrived.Add(retention).Before(c.kinesisClock()) {
 		return true
 	}
 	return slices.ContainsFunc(c.gaps, func(g interval) bool {
-		return c.descends(g.shard, r.shard) && !r.arrived.Before(g.from.Add(-blink)) && !r.arrived.After(g.to.Add(blink))
+		return c.descends(g.shard, r.shard) && !r.arrived.Before(g.from.Add(-propagation)) && !r.arrived.After(g.to.Add(propagation))
 	})
 }
 
-// descends reports whether a shard is another one, or came from it by reshards.
+// descends reports whether a shard is another one or its descendant.
 func (c *cluster) descends(shard, from string) bool {
 	return shard == from || slices.ContainsFunc(c.topology[shard], func(parent string) bool { return c.descends(parent, from) })
 }
 
-// unsettled names what of a record has no final verdict, "" if all has.
+// unsettled returns a document of a record without a final outcome, "" if all have one.
 func (c *cluster) unsettled(r record) string {
 	if c.isLost(r) {
 		return ""
 	}
-	if r.poison && c.foreign { // which knows no dead letters
+	if r.poison && c.foreign { // the KCL writes no dead letters
 		return ""
 	}
 	if r.poison {
@@ -345,13 +342,13 @@ func (c *cluster) unsettled(r record) string {
 	return ""
 }
 
-// reads checks a read that is sent.
+// reads checks a read when it is sent.
 func (c *cluster) reads(l *life, operation, shard string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	row := c.rows[shard]
 	if at, ok := c.byHand[shard]; ok && time.Since(at) < c.lease {
-		return // its owner has yet to see it
+		return // its owner has not noticed it yet
 	}
 	if row.owner != l.name || c.holders[shard] != l {
 		c.violated(oneReader, "%s sends %s of %s, which is held by %q: %+v", l.name, operation, shard, row.owner, row)
@@ -361,8 +358,8 @@ func (c *cluster) reads(l *life, operation, shard string) {
 	}
 }
 
-// atRest names what is yet to come, "" if nothing is.
-func (c *cluster) atRest() string {
+// unfinishedWork describes work that is not finished, "" if everything is.
+func (c *cluster) unfinishedWork() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	children := make(map[string]bool)
@@ -379,7 +376,7 @@ func (c *cluster) atRest() string {
 		row := c.rows[shard]
 		_, alive := held[row.owner]
 		switch {
-		case children[shard] && !c.isListed(shard): // what is left of it has expired
+		case children[shard] && !c.isListed(shard): // its remaining records have expired
 		case children[shard] && !c.isFinished(shard, row):
 			return fmt.Sprintf("%s is closed and not finished: %+v", shard, row)
 		case !children[shard] && !alive:
@@ -401,11 +398,11 @@ func (c *cluster) atRest() string {
 	return ""
 }
 
-// tooMuch names a document or dead letter that should not exist, "" if all should.
-func (c *cluster) tooMuch() string {
+// unexpected returns a document or dead letter that should not exist, "" if all are expected.
+func (c *cluster) unexpected() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	expected := make(map[string]*document) // by what a dead letter is about
+	expected := make(map[string]*document) // by subject of a dead letter
 	all := maps.Clone(c.records)
 	all[""] = c.former
 	for shard, records := range all {

@@ -10,22 +10,22 @@ import (
 // sampleInterval is the time between two warnings of a kind.
 const sampleInterval = time.Minute
 
-// Sampler passes one warning of a kind per sampleInterval. It counts the others
-// and logs them at debug level.
+// Sampler logs one warning per kind and sampleInterval. It counts the others and logs them at
+// debug level.
 type Sampler struct {
 	mu    sync.Mutex
 	kinds map[string]*sampled
 }
 
 type sampled struct {
-	at     time.Time // of the last warning
-	others int       // since
+	at     time.Time // when the last warning was logged
+	others int       // warnings since then
 }
 
-// NewSampler returns a Sampler that has passed nothing yet.
+// NewSampler returns a new Sampler.
 func NewSampler() *Sampler { return &Sampler{kinds: make(map[string]*sampled)} }
 
-// Warn starts a line of a kind, which the caller completes.
+// Warn starts a warning of a kind. The caller completes it.
 func (s *Sampler) Warn(log zerolog.Logger, kind string) *zerolog.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

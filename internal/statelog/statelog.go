@@ -1,4 +1,4 @@
-// Package statelog decides when a state that lasts, or a warning that repeats, is logged.
+// Package statelog decides when a lasting state or a repeated warning is logged.
 package statelog
 
 import (
@@ -12,21 +12,21 @@ import (
 const (
 	// RepeatAfter is the time after which a state that has not changed is logged again.
 	RepeatAfter = 5 * time.Minute
-	// quietFor is the time for which a state that comes back is not logged: some calls
+	// quietFor is the time for which a recurring state is not logged, because some calls may
 	// succeed while others fail.
 	quietFor = time.Minute
 )
 
-// Changes follows the state of one service. The zero value is of one that works.
+// Changes tracks the state of one service. The zero value is a working service.
 type Changes struct {
 	mu      sync.Mutex
-	failing string // kind of its errors, "" while it works
-	logged  string // the kind that was logged last
+	failing string // kind of the current error, "" while the service works
+	logged  string // the kind that was last logged
 	at      time.Time
-	open    bool // the line of the end is to come
+	open    bool // the end of the error is not logged yet
 }
 
-// Failed notes an error of the service, and reports whether to log it: errors of the same
+// Failed records an error of the service and reports whether to log it. Errors of the same
 // kind are one state.
 func (c *Changes) Failed(kind string) bool {
 	c.mu.Lock()
@@ -43,8 +43,8 @@ func (c *Changes) Failed(kind string) bool {
 	return true
 }
 
-// Worked notes that the service works, and reports whether to log that, after an error
-// that was logged.
+// Worked records that the service works. It reports whether to log that, because an error
+// was logged before.
 func (c *Changes) Worked() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,8 +53,8 @@ func (c *Changes) Worked() bool {
 	return open
 }
 
-// Kind returns what errors of the same kind have in common: the code of an answer of AWS,
-// or else the cause at the bottom.
+// Kind returns the kind of an error: the error code of AWS, or otherwise the text of the
+// innermost cause.
 func Kind(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -39,7 +39,7 @@ func TestChanges(t *testing.T) {
 		failed("a", false)
 		worked(true)
 		worked(false)
-		failed("a", false) // it comes and goes
+		failed("a", false) // it is intermittent
 		worked(false)
 		failed("b", true)
 		worked(true)

@@ -1,4 +1,4 @@
-// Package timetext writes durations for people.
+// Package timetext formats durations for people.
 package timetext
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Format returns a duration without zeros at its end: 36h and not 36h0m0s. Two whole days
-// and more are days, such as 7d.
+// Format returns a duration without trailing zeros: 36h and not 36h0m0s. Whole days are
+// written as days from 2d on.
 func Format(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d%day == 0 && d.Abs() >= 2*day {

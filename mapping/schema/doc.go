@@ -1,5 +1,4 @@
-// Package schema is what documents are: the fields that a schema file lists, what fits
-// each of them, which events become no document, and how the indices are named that
-// documents go to. Both the encoder and the index template are made from it, so that what
-// is written and how it is indexed cannot drift apart.
+// Package schema defines what documents are: the fields in a schema file, which values
+// fit them, which events are dropped, and the names of the indices. The encoder and the
+// index template are both made from it, so that documents and mapping cannot diverge.
 package schema

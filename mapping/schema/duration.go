@@ -9,17 +9,17 @@ import (
 	"logsluice/internal/jsonscan"
 )
 
-// Unit is a unit of time in nanoseconds, or how to find it out.
+// Unit is a unit of time in nanoseconds, or one of NoUnit and Auto.
 type Unit int64
 
 // Units.
 const (
-	// NoUnit is that of what is not a duration.
+	// NoUnit is the unit of fields that are not durations.
 	NoUnit Unit = 0
-	// Auto reads a text with its own unit (1.5s, 10ms), a whole number as
-	// nanoseconds, as Go's libraries write a time.Duration, and one with a fraction
-	// or an exponent as milliseconds if the line has its message under the key
-	// "message", as zerolog does, and else as seconds, as zap does.
+	// Auto reads text with its own unit (1.5s, 10ms), and whole numbers as nanoseconds,
+	// as Go's libraries write a time.Duration. Numbers with a fraction or an exponent are
+	// milliseconds if the line has its message under the key "message", as zerolog does,
+	// and otherwise seconds, as zap does.
 	Auto         Unit = -1
 	Nanoseconds       = Unit(time.Nanosecond)
 	Microseconds      = Unit(time.Microsecond)
@@ -29,14 +29,14 @@ const (
 
 var units = map[string]Unit{"ns": Nanoseconds, "us": Microseconds, "ms": Milliseconds, "s": Seconds}
 
-// appendDuration appends a duration in the unit of the field, to the nanosecond.
+// appendDuration appends a duration in the unit of the field, with nanosecond precision.
 func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
 	if source == Auto {
 		source = Nanoseconds
 	}
-	n, ok := count(v.Text, source)
+	n, ok := toNanoseconds(v.Text, source)
 	if !ok && v.Quoted {
-		n, ok = spelled(dst, v.Text)
+		n, ok = parseDuration(dst, v.Text)
 	}
 	units, rest := n/int64(f.Unit), n%int64(f.Unit)
 	if !ok || f.whole && (units < f.least || units > f.most) || !f.whole && math.Abs(float64(units)) > f.largest {
@@ -62,9 +62,9 @@ func IsOpen(v Value, source Unit) bool {
 	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && jsonscan.IsNumber(v.Text)
 }
 
-// spelled reads a duration that says its unit, as time.Duration's String writes
-// it, maybe with a space before the unit. It works behind the scratch's bytes.
-func spelled(scratch, text []byte) (int64, bool) {
+// parseDuration reads a duration with a unit in the format of time.Duration's String,
+// optionally with a space before the unit. It uses the memory after the scratch's bytes.
+func parseDuration(scratch, text []byte) (int64, bool) {
 	const longest = 40
 	first, last := text[0], text[len(text)-1]
 	if len(text) > longest || first > '9' || last != 's' && last != 'm' && last != 'h' {
@@ -72,12 +72,12 @@ func spelled(scratch, text []byte) (int64, bool) {
 	}
 	number, rest, _ := bytes.Cut(text, []byte(" "))
 	compact := append(append(scratch, number...), rest...)[len(scratch):]
-	d, err := time.ParseDuration(view(compact))
+	d, err := time.ParseDuration(unsafeString(compact))
 	return int64(d), err == nil && d > math.MinInt64
 }
 
-// count reads a number of units as nanoseconds, to the nearest.
-func count(text []byte, of Unit) (int64, bool) {
+// toNanoseconds reads a number of units and returns it in nanoseconds, rounded.
+func toNanoseconds(text []byte, of Unit) (int64, bool) {
 	if !jsonscan.IsNumber(text) || len(text) > MaxNumber {
 		return 0, false
 	}
@@ -89,13 +89,13 @@ func count(text []byte, of Unit) (int64, bool) {
 	return n, ok
 }
 
-// decimal reads a JSON number times ten to the power of shift, rounded to a whole
-// number; whole if nothing had to be rounded, ok if that is within an int64.
+// decimal reads a JSON number, multiplies it by ten to the power of shift, and rounds it
+// to an integer. whole reports whether it was exact, ok whether it is within an int64.
 func decimal(number []byte, shift int) (n int64, whole, ok bool) {
 	mantissa := number
 	if i := bytes.IndexAny(number, "eE"); i >= 0 {
 		const farthest = 1000
-		exponent, err := strconv.Atoi(view(number[i+1:]))
+		exponent, err := strconv.Atoi(unsafeString(number[i+1:]))
 		if err != nil || exponent < -farthest || exponent > farthest {
 			return 0, false, false
 		}

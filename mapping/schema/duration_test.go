@@ -25,7 +25,7 @@ func TestDecimal(t *testing.T) {
 		shift := rng.IntN(10)
 		exact, _ := new(big.Rat).SetString(text)
 		exact.Mul(exact, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(shift)), nil)))
-		rounded, _ := new(big.Int).SetString(exact.FloatString(0), 10) // half away from zero
+		rounded, _ := new(big.Int).SetString(exact.FloatString(0), 10) // rounds half away from zero
 		n, whole, ok := decimal([]byte(text), shift)
 		if fits := new(big.Int).Abs(rounded).Cmp(big.NewInt(math.MaxInt64)) <= 0; ok && (!fits || rounded.Cmp(big.NewInt(n)) != 0 || whole != exact.IsInt()) || !ok && fits {
 			t.Fatalf("%s and %d: %d, %v, %v; want %s, %v", text, shift, n, whole, ok, rounded, exact.IsInt())

@@ -15,9 +15,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A field as a schema file has it: its members, and the checks of the field as a whole.
+// A field in a schema file: its members, and the checks of the field as a whole.
 
-// fieldFile is a field as the file has it.
+// fieldFile is a field as written in the file.
 type fieldFile struct {
 	Field
 	at       *yaml.Node
@@ -36,7 +36,7 @@ func (s *Schema) readField(n *yaml.Node) error {
 		what = fmt.Sprintf("field %q", name.Value)
 	}
 	text := func(to *string) func(*yaml.Node) error {
-		return func(n *yaml.Node) (err error) { *to, err = word(n); return err }
+		return func(n *yaml.Node) (err error) { *to, err = stringOf(n); return err }
 	}
 	err := members(n, what, map[string]func(*yaml.Node) error{
 		"name":    text(&f.Name),
@@ -50,10 +50,10 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"value":        func(n *yaml.Node) error { f.constant = new(string); return text(f.constant)(n) },
 		"paths":        func(n *yaml.Node) error { return elements(n, f.readPath) },
 		"ignore_above": func(n *yaml.Node) (err error) { f.Limit, err = number(n, 1, MaxTerm); return err },
-		"lowercase":    func(n *yaml.Node) (err error) { f.lowercase, err = truth(n); return err },
+		"lowercase":    func(n *yaml.Node) (err error) { f.lowercase, err = boolOf(n); return err },
 		"until":        f.readUntil,
 		"values":       f.readValues,
-		"formats":      func(n *yaml.Node) (err error) { f.date, err = words(n); return err },
+		"formats":      func(n *yaml.Node) (err error) { f.date, err = stringsOf(n); return err },
 		"unit":         func(n *yaml.Node) (err error) { f.Unit, err = oneUnit(n); return err },
 		"mapping":      f.readOptions,
 		"role":         func(n *yaml.Node) (err error) { f.Role, err = oneOf(n, allRoles...); return err },
@@ -74,10 +74,10 @@ func (s *Schema) readField(n *yaml.Node) error {
 func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	p := Path{Unit: Auto}
 	if n.Kind != yaml.MappingNode {
-		p.Name, err = word(n)
+		p.Name, err = stringOf(n)
 	} else {
 		err = members(n, "a path", map[string]func(*yaml.Node) error{
-			"path": func(n *yaml.Node) (err error) { p.Name, err = word(n); return err },
+			"path": func(n *yaml.Node) (err error) { p.Name, err = stringOf(n); return err },
 			"unit": func(n *yaml.Node) (err error) { p.Unit, err = oneUnit(n); return err },
 		})
 	}
@@ -87,24 +87,24 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	const deepest = 10
 	switch parts := strings.Split(p.Name, "."); {
 	case otherPath.MatchString(p.Name):
-		return failure(n, "the path %q is of another language: give names with dots between, such as a.b; paths do not lead into arrays", p.Name)
+		return failure(n, "the path %q is in another syntax: give names separated by dots, such as a.b; paths cannot lead into arrays", p.Name)
 	case slices.Contains(parts, ""):
 		return failure(n, "the path %q has an empty part", p.Name)
 	case len(parts) > deepest:
 		return failure(n, "the path %q has more than %d parts", p.Name, deepest)
 	}
 	if p.Unit != Auto && f.given["unit"] == nil {
-		return failure(n, "the path %q has a unit, and the field has none: add unit to the field", p.Name)
+		return failure(n, "the path %q has a unit, but the field does not: add unit to the field", p.Name)
 	}
 	f.Paths = append(f.Paths, p)
 	return nil
 }
 
 func (f *fieldFile) readUntil(n *yaml.Node) error {
-	// Quotes, backslashes, letters and digits can be of an escape sequence.
+	// Quotes, backslashes, letters and digits can be part of an escape sequence.
 	const signs = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"
 	if n.Kind != yaml.ScalarNode || n.Value == "" || strings.Trim(n.Value, signs) != "" {
-		return failure(n, "until is %q: give the signs at which the text ends, such as ?#", n.Value)
+		return failure(n, "until is %q: give the characters at which the text ends, such as ?#", n.Value)
 	}
 	f.until = n.Value
 	return nil
@@ -116,8 +116,8 @@ func (f *fieldFile) readValues(n *yaml.Node) error {
 		return failure(n, "values is not a mapping of values to other values")
 	}
 	inner := func(n *yaml.Node) (string, error) {
-		text, err := word(n)
-		return string(Bare(Literal(text))), err
+		text, err := stringOf(n)
+		return string(TrimQuotes(Literal(text))), err
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		from, err := inner(target(n.Content[i]))
@@ -140,16 +140,16 @@ func (f *fieldFile) readOptions(n *yaml.Node) error {
 	}
 	for _, ours := range []string{"type", "ignore_above", "properties", "format"} {
 		if _, has := f.Options[ours]; has {
-			return failure(n, "mapping has %q, which is not to be set there: remove it", ours)
+			return failure(n, "mapping has %q, which cannot be set there: remove it", ours)
 		}
 	}
 	if _, err := json.Marshal(f.Options); err != nil {
-		return failure(n, "mapping has what JSON cannot say: %v", err)
+		return failure(n, "mapping cannot be written as JSON: %v", err)
 	}
 	return nil
 }
 
-// complete checks the field as a whole.
+// complete checks the field as a whole and sets what follows from its members.
 func (f *fieldFile) complete(s *Schema) error {
 	if err := f.checkName(s); err != nil {
 		return err
@@ -196,12 +196,12 @@ func (f *fieldFile) complete(s *Schema) error {
 	}
 	for from := range f.values {
 		if f.lowercase && from != strings.ToLower(from) {
-			return failure(at("values"), "values has %q, and with lowercase what is looked up is %q", from, strings.ToLower(from))
+			return failure(at("values"), "values has %q, but with lowercase the value looked up is %q", from, strings.ToLower(from))
 		}
 	}
-	// A character is three bytes of UTF-8 at the most, or two characters four.
+	// A character has at most three bytes in UTF-8, or two UTF-16 units have four.
 	if f.Type == "keyword" && f.Limit > MaxTerm/3 {
-		return failure(at("ignore_above"), "ignore_above is %d: a keyword of more than %d characters may be more than Lucene takes as a term", f.Limit, MaxTerm/3)
+		return failure(at("ignore_above"), "ignore_above is %d: a keyword of more than %d characters may exceed Lucene's limit for a term", f.Limit, MaxTerm/3)
 	}
 	if f.Unit != NoUnit {
 		f.whole, f.Kind = f.Kind == IntegerKind, DurationKind
@@ -257,7 +257,7 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 			case err != nil:
 				return failure(n, "the date format %q cannot be read: %w: give a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name, err)
 			case !strings.Contains(layout, "06"), strings.Contains(layout, "MST"):
-				return failure(n, "the date format %q tells no moment: it needs a year, and %%z in place of %%Z", name)
+				return failure(n, "the date format %q does not identify a time: it needs a year, and %%z instead of %%Z", name)
 			}
 			f.formats = append(f.formats, dateFormat{layout: layout})
 		}
@@ -265,7 +265,7 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 	return nil
 }
 
-// checkOrigin checks where the value comes from.
+// checkOrigin checks the source of the value.
 func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	origins := 0
 	for _, has := range []bool{f.Paths != nil, f.Origin != "", f.constant != nil} {
@@ -279,10 +279,10 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	case f.given["pattern"] != nil && f.Origin != FromGroup && f.Origin != FromStream:
 		return failure(at("pattern"), "pattern is for from: log_group and from: log_stream only")
 	case f.Pattern != nil && f.Pattern.NumSubexp() == 0:
-		return failure(at("pattern"), "the pattern has no group in parentheses, which is the value")
+		return failure(at("pattern"), "the pattern has no group in parentheses for the value")
 	case f.constant != nil:
 		f.Origin = FromValue
-		v := Value{Text: Bare(Literal(*f.constant)), Quoted: true}
+		v := Value{Text: TrimQuotes(Literal(*f.constant)), Quoted: true}
 		literal, how := []byte(nil), Nothing
 		if !v.Absent() {
 			literal, how = f.Append(nil, v, Auto)
@@ -292,16 +292,16 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 		}
 		f.Constant = literal
 	case f.Origin != "" && f.Pattern == nil && (f.lowercase || f.until != "" || f.values != nil):
-		return failure(f.at, "lowercase, until and values are for paths, values and patterns: what comes from %s stays as it is", f.Origin)
+		return failure(f.at, "lowercase, until and values are for paths, values and patterns: values from %s are not changed", f.Origin)
 	case f.Origin != "" && f.Kind != TextKind:
-		return failure(at("type"), "what comes from %s is a text: make it a keyword", f.Origin)
+		return failure(at("type"), "values from %s are text: use the type keyword", f.Origin)
 	case f.Origin == "":
 		f.Origin = FromJSON
 	}
 	return nil
 }
 
-// otherPath is JSONPath ($.a), a JSON pointer (/a/b) or has an index (a[0]).
+// otherPath matches JSONPath ($.a), JSON pointers (/a/b) and paths with an index (a[0]).
 var otherPath = regexp.MustCompile(`^\$\.|^/|\[\d*\]`)
 
 // epochs are date formats that are numbers.
@@ -309,6 +309,6 @@ var epochs = map[string]Unit{
 	"epoch_seconds": Seconds, "epoch_millis": Milliseconds, "epoch_micros": Microseconds, "epoch_nanos": Nanoseconds,
 }
 
-// iso8601 are layouts of ISO 8601 and RFC 3339 as log libraries write them.
-// Fractions of a second, after a point or a comma, are read where none is named.
+// iso8601 are layouts of ISO 8601 and RFC 3339 that log libraries use. Package time also
+// accepts fractions of a second, after a point or a comma, with them.
 var iso8601 = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02T15:04:05", time.DateTime}

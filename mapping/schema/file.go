@@ -23,11 +23,11 @@ import (
 	"logsluice/subscription"
 )
 
-// Parse reads a schema in YAML, as mapping/README.md describes it. Its error
-// is one line that names the line of the file and the field.
+// Parse parses a schema in YAML, as documented in mapping/README.md. Its error is one
+// line with the line number and the field.
 func Parse(data []byte) (*Schema, error) {
 	if !utf8.Valid(data) {
-		return nil, errors.New("the file is not text in UTF-8: save it so")
+		return nil, errors.New("the file is not UTF-8 text: save it as UTF-8")
 	}
 	var file, another yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -35,7 +35,7 @@ func Parse(data []byte) (*Schema, error) {
 		line, reason, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ": ")
 		remedy := "correct it, with spaces and no tabs before names"
 		if strings.Contains(reason, "cannot start any token") {
-			remedy = "put quotes around texts that begin with @, % or a backquote, and spaces in place of tabs"
+			remedy = "put quotes around texts that begin with @, % or a backquote, and spaces instead of tabs"
 		}
 		return nil, fmt.Errorf("%s: this is not YAML: %s: %s", line, reason, remedy)
 	}
@@ -49,12 +49,12 @@ func Parse(data []byte) (*Schema, error) {
 	s := &Schema{Version: 1, Message: LightText, Rest: RestNone, RestFields: usualRestFields, source: data, Hash: hex.EncodeToString(sum[:8])}
 	for i, n := range file.Content[0].Content {
 		if i%2 == 0 && (n.Value == "drop" || n.Value == "keep") {
-			return nil, failure(n, "%s stands outside rules: give rules: [{%s: {message: GET /healthz}}]", n.Value, n.Value)
+			return nil, failure(n, "%s is outside rules: give rules: [{%s: {message: GET /healthz}}]", n.Value, n.Value)
 		}
 	}
 	var rules *yaml.Node
 	err := members(file.Content[0], "the schema", map[string]func(*yaml.Node) error{
-		"name":        func(n *yaml.Node) (err error) { s.Name, err = word(n); return err },
+		"name":        func(n *yaml.Node) (err error) { s.Name, err = stringOf(n); return err },
 		"version":     func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
 		"fields":      s.readFields,
 		"message":     func(n *yaml.Node) (err error) { s.Message, err = oneOf(n, LightText, FullText); return err },
@@ -63,7 +63,7 @@ func Parse(data []byte) (*Schema, error) {
 		"rules":       func(n *yaml.Node) error { rules = n; return nil },
 	})
 	if err == nil && rules != nil {
-		err = elements(rules, s.readRule) // of any fields, wherever they stand
+		err = elements(rules, s.readRule) // after all fields, which may follow the rules
 		if err == nil {
 			err = s.checkLast(rules)
 		}
@@ -78,8 +78,8 @@ func Parse(data []byte) (*Schema, error) {
 	return s, err
 }
 
-// statedRole matches the role of a field. The hash of a schema, which stands in the index
-// template, is without roles: they change the dashboards and no index.
+// statedRole matches the role of a field. The hash of a schema, which is in the index
+// template, excludes roles: they affect only dashboards.
 var statedRole = regexp.MustCompile(`(?:\n *|, *)role: *[a-z_]+`)
 
 func (s *Schema) readFields(n *yaml.Node) error {
@@ -92,19 +92,19 @@ func (s *Schema) readFields(n *yaml.Node) error {
 	return elements(n, s.readField)
 }
 
-// Fields of the rest: a tenth of what an index has room for by default, and far more
-// than is good for one.
+// The default limit of fields in the rest is a tenth of what an index accepts by default.
+// The maximum is far more than an index should have.
 const (
 	usualRestFields = 100
 	mostRestFields  = 10_000
 )
 
-// failure is an error about a place in the file.
+// failure returns an error with the line of a node.
 func failure(n *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("line %d: "+format, append([]any{n.Line}, args...)...)
 }
 
-// members reads a mapping whose keys are known.
+// members reads a mapping with known keys.
 func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error) error {
 	if n = target(n); n.Kind != yaml.MappingNode {
 		return failure(n, "%s: this is not a mapping: give names and values, such as name: value", what)
@@ -134,7 +134,7 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// elements reads a list, or one element that stands for a list of itself.
+// elements reads a list, or a single element in place of a list.
 func elements(n *yaml.Node, read func(*yaml.Node) error) error {
 	if n.Tag == "!!null" {
 		return nil
@@ -150,9 +150,9 @@ func elements(n *yaml.Node, read func(*yaml.Node) error) error {
 	return nil
 }
 
-func word(n *yaml.Node) (string, error) {
+func stringOf(n *yaml.Node) (string, error) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		return "", failure(n, "this is not a text: put quotes around it if it is one")
+		return "", failure(n, "this is not text: put quotes around it if it should be")
 	}
 	if strings.ContainsFunc(n.Value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' }) {
 		return "", failure(n, "%q has control characters: remove them", n.Value)
@@ -160,9 +160,9 @@ func word(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-func words(n *yaml.Node) (list []string, err error) {
+func stringsOf(n *yaml.Node) (list []string, err error) {
 	err = elements(n, func(n *yaml.Node) error {
-		w, err := word(n)
+		w, err := stringOf(n)
 		list = append(list, w)
 		return err
 	})
@@ -177,7 +177,7 @@ func number(n *yaml.Node, least, most int) (int, error) {
 	return x, nil
 }
 
-func truth(n *yaml.Node) (bool, error) {
+func boolOf(n *yaml.Node) (bool, error) {
 	var value bool
 	if n.ShortTag() != "!!bool" || n.Decode(&value) != nil {
 		return false, failure(n, "%q is not a boolean: give true or false", n.Value)
@@ -199,7 +199,7 @@ func oneUnit(n *yaml.Node) (Unit, error) {
 }
 
 func expression(n *yaml.Node) (*regexp.Regexp, error) {
-	text, err := word(n)
+	text, err := stringOf(n)
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +210,9 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 	var wrong *syntax.Error
 	if errors.As(err, &wrong) {
 		if wrong.Code == syntax.ErrInvalidPerlOp {
-			return nil, failure(n, "%q has %s, which Go's regular expressions (RE2) do not have, as they have no lookahead and lookbehind: write it without", text, wrong.Expr)
+			return nil, failure(n, "%q has %s, which Go's regular expressions (RE2) do not support, because they have no lookahead or lookbehind: write it without", text, wrong.Expr)
 		}
-		return nil, failure(n, "%q is not a regular expression: %s in %q: correct it, with \\ before signs that stand for themselves", text, wrong.Code, wrong.Expr)
+		return nil, failure(n, "%q is not a regular expression: %s in %q: correct it, with \\ before literal special characters", text, wrong.Code, wrong.Expr)
 	}
 	return re, err
 }
@@ -224,7 +224,7 @@ func Literal(text string) subscription.Text {
 	return literal
 }
 
-// AddConstants adds keywords that each document has.
+// AddConstants adds keyword fields with the same value in all documents.
 func (s *Schema) AddConstants(fields map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		var n yaml.Node
@@ -232,12 +232,12 @@ func (s *Schema) AddConstants(fields map[string]string) error {
 			return fmt.Errorf("field %q: %w", name, err)
 		}
 		if err := s.readField(&n); err != nil {
-			_, reason, _ := strings.Cut(err.Error(), ": ") // there is no line
+			_, reason, _ := strings.Cut(err.Error(), ": ") // without the line, which does not exist
 			return errors.New(reason)
 		}
 	}
 	return nil
 }
 
-// Bare returns what is between the quotes of a literal.
-func Bare(literal []byte) []byte { return literal[1 : len(literal)-1] }
+// TrimQuotes returns a literal without its quotes.
+func TrimQuotes(literal []byte) []byte { return literal[1 : len(literal)-1] }

@@ -31,9 +31,9 @@ func TestBuiltIn(t *testing.T) {
 	}
 }
 
-// A wrong schema is told in one line, with the line of the file, the field and
-// the remedy.
-func TestParseSchema_Failure(t *testing.T) {
+// The error for an invalid schema is one line with the line number, the field and the
+// remedy.
+func TestParse_Failure(t *testing.T) {
 	f := func(yaml, want string) {
 		t.Helper()
 		_, err := Parse([]byte(yaml))
@@ -46,13 +46,13 @@ func TestParseSchema_Failure(t *testing.T) {
 	f("a: [", `line 1: this is not YAML: did not find expected node content: correct it, with spaces and no tabs before names`)
 	f(`5`, `line 1: the schema: this is not a mapping: give names and values, such as name: value`)
 	f("name: x\nfeilds: []", `line 2: the schema: "feilds" is unknown: give one of fields, message, name, rest, rest_fields, rules, version`)
-	f("name: x\ndrop: {message: x}", `line 2: drop stands outside rules: give rules: [{drop: {message: GET /healthz}}]`)
+	f("name: x\ndrop: {message: x}", `line 2: drop is outside rules: give rules: [{drop: {message: GET /healthz}}]`)
 	f("version: 2\nfields:\nrest: none", `line 2: fields is empty: give it fields, or remove it for documents of the line only`)
-	f("fields:\n\t- {name: a}", `line 2: this is not YAML: found character that cannot start any token: put quotes around texts that begin with @, % or a backquote, and spaces in place of tabs`)
+	f("fields:\n\t- {name: a}", `line 2: this is not YAML: found character that cannot start any token: put quotes around texts that begin with @, % or a backquote, and spaces instead of tabs`)
 	if _, err := Parse([]byte(field(`{name: a, type: keyword, lowercase: True, paths: [a]}`))); err != nil {
 		t.Error(err)
 	}
-	f("fields:\n  - {name: a, type: keyword, paths: [@a]}", `line 2: this is not YAML: found character that cannot start any token: put quotes around texts that begin with @, % or a backquote, and spaces in place of tabs`)
+	f("fields:\n  - {name: a, type: keyword, paths: [@a]}", `line 2: this is not YAML: found character that cannot start any token: put quotes around texts that begin with @, % or a backquote, and spaces instead of tabs`)
 	f("fields:\n  user: {type: keyword}", `line 2: fields is a mapping: give a list, such as - {name: user, type: keyword, paths: [user]}`)
 	f("message: keyword", `line 1: "keyword" is invalid: give one of match_only_text, text`)
 	f("name: x\nname: y", `line 2: the schema: "name" is given twice: remove one`)
@@ -67,21 +67,21 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: ip, paths: [a], from: owner}`), `line 3: field "a": give exactly one of paths, from and value`)
 	f(field(`{name: a, type: ip, paths: [a..b]}`), `line 3: field "a": the path "a..b" has an empty part`)
 	f(field(`{name: a, type: ip, paths: [{a: b}]}`), `line 3: field "a": a path: "a" is unknown: give one of path, unit`)
-	f(field(`{name: a, type: float, paths: [{path: b, unit: ms}]}`), `line 3: field "a": the path "b" has a unit, and the field has none: add unit to the field`)
+	f(field(`{name: a, type: float, paths: [{path: b, unit: ms}]}`), `line 3: field "a": the path "b" has a unit, but the field does not: add unit to the field`)
 	f(field(`{name: a, type: float, unit: h, paths: [a]}`), `line 3: field "a": "h" is invalid: give one of ms, ns, s, us`)
 	f(field(`{name: a, type: keyword, unit: ms, paths: [a]}`), `line 3: field "a": unit is for numbers only`)
 	f(field(`{name: a, type: long, lowercase: true, paths: [a]}`), `line 3: field "a": lowercase is for keyword and text only`)
 	f(field(`{name: a, type: keyword, lowercase: yes, paths: [a]}`), `line 3: field "a": "yes" is not a boolean: give true or false`)
-	f(field(`{name: a, type: keyword, until: x, paths: [a]}`), `line 3: field "a": until is "x": give the signs at which the text ends, such as ?#`)
-	f(field(`{name: a, type: keyword, until: "0", paths: [a]}`), `line 3: field "a": until is "0": give the signs at which the text ends, such as ?#`)
+	f(field(`{name: a, type: keyword, until: x, paths: [a]}`), `line 3: field "a": until is "x": give the characters at which the text ends, such as ?#`)
+	f(field(`{name: a, type: keyword, until: "0", paths: [a]}`), `line 3: field "a": until is "0": give the characters at which the text ends, such as ?#`)
 	f(field(`{name: a, type: keyword, values: {a: b, a: c}, paths: [a]}`), `line 3: field "a": values has "a" twice`)
-	f(field(`{name: a, type: keyword, lowercase: true, values: {A: b}, paths: [a]}`), `line 3: field "a": values has "A", and with lowercase what is looked up is "a"`)
-	f(field(`{name: a, type: keyword, lowercase: true, from: log_group}`), `line 3: field "a": lowercase, until and values are for paths, values and patterns: what comes from log_group stays as it is`)
-	f(field(`{name: a, type: date, formats: ["%b %d %H:%M"], paths: [a]}`), `line 3: field "a": the date format "%b %d %H:%M" tells no moment: it needs a year, and %z in place of %Z`)
-	f(field(`{name: a, type: date, formats: ["%Y-%m-%d %Z"], paths: [a]}`), `line 3: field "a": the date format "%Y-%m-%d %Z" tells no moment: it needs a year, and %z in place of %Z`)
-	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which is not to be set there: remove it`)
-	f(field(`{name: a, type: keyword, mapping: {meta: {1: x}}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported type: map[interface {}]interface {}`)
-	f(field(`{name: a, type: scaled_float, mapping: {scaling_factor: .inf}, paths: [a]}`), `line 3: field "a": mapping has what JSON cannot say: json: unsupported value: +Inf`)
+	f(field(`{name: a, type: keyword, lowercase: true, values: {A: b}, paths: [a]}`), `line 3: field "a": values has "A", but with lowercase the value looked up is "a"`)
+	f(field(`{name: a, type: keyword, lowercase: true, from: log_group}`), `line 3: field "a": lowercase, until and values are for paths, values and patterns: values from log_group are not changed`)
+	f(field(`{name: a, type: date, formats: ["%b %d %H:%M"], paths: [a]}`), `line 3: field "a": the date format "%b %d %H:%M" does not identify a time: it needs a year, and %z instead of %Z`)
+	f(field(`{name: a, type: date, formats: ["%Y-%m-%d %Z"], paths: [a]}`), `line 3: field "a": the date format "%Y-%m-%d %Z" does not identify a time: it needs a year, and %z instead of %Z`)
+	f(field(`{name: a, type: date, mapping: {format: epoch_millis}, paths: [a]}`), `line 3: field "a": mapping has "format", which cannot be set there: remove it`)
+	f(field(`{name: a, type: keyword, mapping: {meta: {1: x}}, paths: [a]}`), `line 3: field "a": mapping cannot be written as JSON: json: unsupported type: map[interface {}]interface {}`)
+	f(field(`{name: a, type: scaled_float, mapping: {scaling_factor: .inf}, paths: [a]}`), `line 3: field "a": mapping cannot be written as JSON: json: unsupported value: +Inf`)
 	f(field(`{name: a, type: keyword, paths: [a.b.c.d.e.f.g.h.i.j.k]}`), `line 3: field "a": the path "a.b.c.d.e.f.g.h.i.j.k" has more than 10 parts`)
 	f(field(`{name: a, type: long, unit: ms, value: ""}`), `line 3: field "a": "" is not a value of type long`)
 	f(field(`{name: a.b, type: ip, paths: [a]}`)+"\n  - {name: a, type: ip, paths: [a]}", `line 4: field "a": a and a.b cannot both exist: one would be a value and an object`)
@@ -89,54 +89,54 @@ func TestParseSchema_Failure(t *testing.T) {
 	f(field(`{name: a, type: keyword, role: status, paths: [a]}`), `line 3: field "a": role status is for numbers with index and doc_values only`)
 	f(field(`{name: a, type: keyword, role: level, paths: [a], mapping: {doc_values: false}}`), `line 3: field "a": role level is for keywords with index and doc_values only`)
 	f(field(`{name: a, type: ip, role: error, paths: [a]}`), `line 3: field "a": role error is for keyword and text only`)
-	f(field(`{name: a, type: short, role: status, paths: [a]}`)+"\n  - {name: b, type: short, role: status, paths: [b]}", `line 4: field "b": role status is that of field "a" already: remove one`)
+	f(field(`{name: a, type: short, role: status, paths: [a]}`)+"\n  - {name: b, type: short, role: status, paths: [b]}", `line 4: field "b": field "a" already has role status: remove one`)
 	f("rest_fields: 0", `line 1: "0" is not a whole number: give one from 1 to 10000`)
 	f("name: a\n---\nname: b", `the file has more than one document: remove what comes after ---`)
-	f(field(`{name: a, type: keyword, ignore_above: 20000, paths: [a]}`), `line 3: field "a": ignore_above is 20000: a keyword of more than 10922 characters may be more than Lucene takes as a term`)
+	f(field(`{name: a, type: keyword, ignore_above: 20000, paths: [a]}`), `line 3: field "a": ignore_above is 20000: a keyword of more than 10922 characters may exceed Lucene's limit for a term`)
 	f(field(`{name: a, type: date, formats: [unix], paths: [a]}`), `line 3: field "a": the date format "unix" is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %d/%b/%Y:%H:%M:%S %z`)
 	f(field(`{name: a, type: scaled_float, paths: [a]}`), `line 3: field "a": a scaled_float needs mapping: {scaling_factor: N}`)
-	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which is not to be set there: remove it`)
-	f(field(`{name: a, type: keyword, from: log_group, pattern: "["}`), `line 3: field "a": "[" is not a regular expression: missing closing ] in "[": correct it, with \ before signs that stand for themselves`)
-	f(field(`{name: a, type: keyword, from: log_group, pattern: "a"}`), `line 3: field "a": the pattern has no group in parentheses, which is the value`)
+	f(field(`{name: a, type: keyword, mapping: {type: text}, paths: [a]}`), `line 3: field "a": mapping has "type", which cannot be set there: remove it`)
+	f(field(`{name: a, type: keyword, from: log_group, pattern: "["}`), `line 3: field "a": "[" is not a regular expression: missing closing ] in "[": correct it, with \ before literal special characters`)
+	f(field(`{name: a, type: keyword, from: log_group, pattern: "a"}`), `line 3: field "a": the pattern has no group in parentheses for the value`)
 	f(field(`{name: a, type: keyword, from: owner, pattern: "(a)"}`), `line 3: field "a": pattern is for from: log_group and from: log_stream only`)
-	f(field(`{name: a, type: long, from: log_group}`), `line 3: field "a": what comes from log_group is a text: make it a keyword`)
+	f(field(`{name: a, type: long, from: log_group}`), `line 3: field "a": values from log_group are text: use the type keyword`)
 	f(field(`{name: a, type: long, value: x}`), `line 3: field "a": "x" is not a value of type long`)
 	f(field(`{name: message, type: text, paths: [msg]}`), `line 3: field "message": message is a built-in field: give another name`)
 	f(field(`{name: _id, type: text, paths: [msg]}`), `line 3: field "_id": names that begin with _ are reserved by OpenSearch: give another name`)
 	f(field(`{name: a., type: text, paths: [msg]}`), `line 3: field "a.": the name has an empty part: give one such as a.b`)
 	f(field(`{name: ok, type: text, paths: [msg]}`), `line 3: field "ok": another field has that name: give another name`)
 	f(field(`{name: ok.b, type: text, paths: [msg]}`), `line 3: field "ok.b": ok.b and ok cannot both exist: one would be a value and an object`)
-	f(field(`{name: [a], type: text, paths: [msg]}`), `line 3: field "": this is not a text: put quotes around it if it is one`)
+	f(field(`{name: [a], type: text, paths: [msg]}`), `line 3: field "": this is not text: put quotes around it if it should be`)
 	rule := func(rule string) string {
 		return "rules:\n  - " + rule + "\n" + "fields:\n  - {name: level, type: keyword, paths: [level]}\n  - {name: took, type: float, paths: [took]}\n  - {name: n, type: short, paths: [n]}"
 	}
-	f(rule(`drop`), `line 2: a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}`)
+	f(rule(`drop`), `line 2: a rule is either drop or keep, with conditions: drop: {message: GET /healthz}`)
 	f(rule(`{omit: {}}`), `line 2: a rule: "omit" is unknown: give one of drop, keep`)
 	f(rule(`{drop: {level: debug}}`), `line 2: a rule: "level" is unknown: give one of fields, log_group, log_stream, message`)
 	for _, NoUnit := range []string{`{drop: {}}`, `{drop: }`, `{drop: ~}`, `{keep: {}}`, `{drop: {fields: {}}}`} {
-		f(rule(NoUnit), `line 2: the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule`)
+		f(rule(NoUnit), `line 2: the rule has no condition, so it would match every event: give one, such as {message: GET /healthz}, or remove the rule`)
 	}
 	f(rule(`{drop: {message: ""}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
 	f(rule(`{drop: {log_group: "", message: x}}`), `line 2: an empty expression matches everything: give one such as GET /healthz, or remove the condition`)
 	for _, every := range []string{".*", "(?s).*", "GET /health|", "x?", "^"} {
 		f(rule(`{drop: {message: "`+every+`"}}`), `line 2: "`+every+`" matches every text: give an expression such as GET /healthz, or remove the condition`)
 	}
-	f(rule(`{drop: {log_stream: /web/*}}`), `line 2: "/web/*" is a regular expression, in which * after / stands for more slashes: give "^/web/"`)
-	f(rule(`{keep: {message: x}}`), `line 2: keep has no effect as the last rule, as what no rule decides is kept: end with drop: {log_group: .} to drop the rest, or remove it`)
-	f(rule(`{drop: {message: x}, keep: {message: y}}`), `line 2: a rule is one of drop and keep, and several are a list: put - before each, such as - drop: {message: GET /healthz}`)
-	f(rule(`{drop: {message: "a(?=b)"}}`), `line 2: "a(?=b)" has (?=, which Go's regular expressions (RE2) do not have, as they have no lookahead and lookbehind: write it without`)
+	f(rule(`{drop: {log_stream: /web/*}}`), `line 2: "/web/*" is a regular expression, in which * after / matches more slashes: give "^/web/"`)
+	f(rule(`{keep: {message: x}}`), `line 2: keep has no effect as the last rule, because events that no rule matches are kept: end with drop: {log_group: .} to drop the rest, or remove it`)
+	f(rule(`{drop: {message: x}, keep: {message: y}}`), `line 2: a rule is either drop or keep: write several rules as a list, such as - drop: {message: GET /healthz}`)
+	f(rule(`{drop: {message: "a(?=b)"}}`), `line 2: "a(?=b)" has (?=, which Go's regular expressions (RE2) do not support, because they have no lookahead or lookbehind: write it without`)
 	for _, path := range []string{"$.a.b", "/a/b", "a[0].b"} {
-		f(field(`{name: a, type: ip, paths: ["`+path+`"]}`), `line 3: field "a": the path "`+path+`" is of another language: give names with dots between, such as a.b; paths do not lead into arrays`)
+		f(field(`{name: a, type: ip, paths: ["`+path+`"]}`), `line 3: field "a": the path "`+path+`" is in another syntax: give names separated by dots, such as a.b; paths cannot lead into arrays`)
 	}
 	f(field("{name: \"a\\eb\", type: ip, paths: [a]}"), `line 3: field "a\x1bb": "a\x1bb" has control characters: remove them`)
 	f("name: own\n", `line 1: the schema has neither fields nor rules: give it some, or set SCHEMA to plain`)
 	f("rest: none\nrest_fields: 5\nfields: [{name: a, type: ip, paths: [a]}]\n", `line 1: rest_fields is for rest: dynamic only: remove it, or give rest: dynamic`)
-	f("\xff\xfef\x00", `the file is not text in UTF-8: save it so`)
-	f(rule(`{drop: {fields: {level: []}}}`), `line 2: field "level" has no value to look for: give one or remove the condition`)
+	f("\xff\xfef\x00", `the file is not UTF-8 text: save it as UTF-8`)
+	f(rule(`{drop: {fields: {level: []}}}`), `line 2: field "level" has no value to match: give one or remove the condition`)
 	f(rule(`{drop: {fields: {level: ""}}}`), `line 2: "" is not a value of field "level": give one that its documents can have`)
-	f(rule(`{drop: {message: "("}}`), `line 2: "(" is not a regular expression: missing closing ) in "(": correct it, with \ before signs that stand for themselves`)
+	f(rule(`{drop: {message: "("}}`), `line 2: "(" is not a regular expression: missing closing ) in "(": correct it, with \ before literal special characters`)
 	f(rule(`{drop: {fields: {lvl: debug}}}`), `line 2: the fields of a rule: "lvl" is unknown: give one of level, n, took`)
-	f(rule(`{drop: {fields: {took: 1}}}`), `line 2: rules cannot look at field "took": they can at keywords, whole numbers and booleans of the line's JSON`)
+	f(rule(`{drop: {fields: {took: 1}}}`), `line 2: rules cannot use field "took": they can use keywords, whole numbers and booleans from the line's JSON`)
 	f(rule(`{drop: {fields: {n: many}}}`), `line 2: "many" is not a value of field "n": give one that its documents can have`)
 }
 

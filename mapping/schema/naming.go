@@ -13,37 +13,36 @@ import (
 	"github.com/ncruces/go-strftime"
 )
 
-// Names of the indices, or of the data stream, that documents are written to.
+// Names of the indices, or of the data stream, that documents go to.
 
 // maxPrefix leaves room for the date within the 255 bytes of an index name.
 const maxPrefix = 200
 
-// DefaultDate names an index for each day.
+// DefaultDate makes an index per day.
 const DefaultDate = "%Y-%m-%d"
 
-// Outside ends the name of the index of events that are far from their arrival:
-// PREFIX-outside. It is not a date, which always has digits.
+// Outside is the end of PREFIX-outside, the index of events that are far from their
+// arrival. It differs from dates, which always have digits.
 const Outside = "outside"
 
-// deadLetters ends the name of the index of dead letters, and of their template, as
-// package deadletter has it.
+// deadLetters is the end of the name of the dead-letter index and of its template, which
+// package deadletter defines.
 const deadLetters = "dead-letter"
 
 // Naming is how the indices of documents are named.
 type Naming struct {
-	// Prefix begins every index name: PREFIX-2018-12-10.
+	// Prefix is the beginning of each index name: PREFIX-2018-12-10.
 	Prefix string
-	// Date is the rest of it, a strftime pattern; DefaultDate when empty.
+	// Date is the strftime pattern for the rest of the name, DefaultDate if it is empty.
 	Date string
-	// DataStream has the documents go to the data stream PREFIX in place of indices
-	// by date. A re-delivery after a rollover then is a second document.
+	// DataStream sends documents to the data stream PREFIX instead of indices by date. An
+	// event re-delivered after a rollover then becomes a second document.
 	DataStream bool
-	// Zone decides the day an event belongs to and the offset its timestamp is
-	// written with.
+	// Zone determines the day that an event belongs to and the offset of its timestamp.
 	Zone *time.Location
 }
 
-// Check returns an error if indices cannot be named like that.
+// Check returns an error if the naming is invalid.
 func (n Naming) Check() error {
 	if n.Zone == nil {
 		return errors.New("the names of indices need a timezone")
@@ -54,7 +53,7 @@ func (n Naming) Check() error {
 	return CheckDate(cmp.Or(n.Date, DefaultDate))
 }
 
-// DatePattern returns the strftime pattern that follows the prefix, "" for a data stream.
+// DatePattern returns the strftime pattern after the prefix, or "" for a data stream.
 func (n Naming) DatePattern() string {
 	if n.DataStream {
 		return ""
@@ -62,8 +61,7 @@ func (n Naming) DatePattern() string {
 	return cmp.Or(n.Date, DefaultDate)
 }
 
-// Base returns what every index name begins with, which is the whole name of a data
-// stream.
+// Base returns the beginning of every index name, or the name of the data stream.
 func (n Naming) Base() string {
 	if n.DataStream {
 		return n.Prefix
@@ -71,7 +69,7 @@ func (n Naming) Base() string {
 	return n.Prefix + "-"
 }
 
-// Pattern returns the pattern that matches the indices, and what else has their prefix.
+// Pattern returns a pattern that matches the indices, and any others with their prefix.
 func (n Naming) Pattern() string {
 	if n.DataStream {
 		return n.Base()
@@ -79,12 +77,12 @@ func (n Naming) Pattern() string {
 	return n.Base() + "*"
 }
 
-// AppendDate appends the rest of the name of the index that a local time belongs to.
+// AppendDate appends the rest of the name of the index for a local time.
 func (n Naming) AppendDate(dst []byte, t time.Time) []byte {
 	return strftime.AppendFormat(dst, n.DatePattern(), t)
 }
 
-// Outside returns the index of the events that are far from their arrival, "" for a data
+// Outside returns the index of events that are far from their arrival, or "" for a data
 // stream.
 func (n Naming) Outside() string {
 	if n.DataStream {
@@ -93,10 +91,10 @@ func (n Naming) Outside() string {
 	return n.Base() + Outside
 }
 
-// Local returns a time, in milliseconds since the epoch, in the timezone. Two
-// kinds of local time cannot be written as RFC 3339 (section 5.6): offsets
-// with seconds, which zones had before they were standardized, and years
-// beyond 9999. Such a time is returned in UTC, so that the instant stays right.
+// Local returns a time, in milliseconds since the epoch, in the timezone. Two kinds of
+// local times cannot be written in RFC 3339 (section 5.6): offsets with seconds, which
+// zones had before they were standardized, and years after 9999. Such times are returned
+// in UTC, so that the instant is correct.
 func (n Naming) Local(milliseconds int64) (t time.Time, isLocal bool) {
 	t = time.UnixMilli(milliseconds).In(n.Zone)
 	_, offset := t.Zone()
@@ -106,20 +104,20 @@ func (n Naming) Local(milliseconds int64) (t time.Time, isLocal bool) {
 	return t, true
 }
 
-// at returns the index by date that a time belongs to.
+// at returns the index by date for a time.
 func (n Naming) at(t time.Time) string {
 	local, _ := n.Local(t.UnixMilli())
 	return string(n.AppendDate([]byte(n.Base()), local))
 }
 
-// Owns reports whether a name is that of an index of documents: PREFIX-outside, or one
-// with digits where the index of today has some.
+// Owns reports whether a name is that of an index of documents: PREFIX-outside, or a name
+// with digits in the same positions as today's index.
 func (n Naming) Owns(index string) bool {
 	date, ours := strings.CutPrefix(index, n.Base())
 	return index == n.Outside() || ours && shapeOf(date) == shapeOf(strings.TrimPrefix(n.at(time.Now()), n.Base()))
 }
 
-// shapeOf returns a name with each digit as 0.
+// shapeOf returns a name with each digit replaced by 0.
 func shapeOf(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -129,8 +127,8 @@ func shapeOf(name string) string {
 	}, name)
 }
 
-// Indices returns those that events of a time, and of the day before it, belong to,
-// the newest last. The first is PREFIX-outside, where there can be such an index.
+// Indices returns the indices for events of a time and of the day before it, newest last.
+// The first is PREFIX-outside, unless documents go to a data stream.
 func (n Naming) Indices(t time.Time) []string {
 	var names []string
 	if outside := n.Outside(); outside != "" {
@@ -142,8 +140,7 @@ func (n Naming) Indices(t time.Time) []string {
 	return slices.Compact(names)
 }
 
-// Next returns the index that events of the period after a time belong to, "" for a
-// data stream.
+// Next returns the index for events of the period after a time, or "" for a data stream.
 func (n Naming) Next(t time.Time) string {
 	if n.DataStream {
 		return ""
@@ -155,8 +152,8 @@ func (n Naming) Next(t time.Time) string {
 	return n.at(next)
 }
 
-// CheckPrefix returns an error for a prefix that breaks the rules for index names, which
-// each bulk request would otherwise report.
+// CheckPrefix returns an error for a prefix that violates the rules for index names.
+// Otherwise each bulk request would report it.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
 func CheckPrefix(prefix string) error {
 	switch {
@@ -174,7 +171,7 @@ func CheckPrefix(prefix string) error {
 	}
 	for _, reserved := range []string{Outside, deadLetters} {
 		if strings.HasSuffix(prefix, "-"+reserved) {
-			return fmt.Errorf("%q ends in -%s, which names an index or a template of the prefix %q: choose another end",
+			return fmt.Errorf("%q ends in -%s, which names an index or a template of the prefix %q: choose another ending",
 				prefix, reserved, strings.TrimSuffix(prefix, "-"+reserved))
 		}
 	}
@@ -195,10 +192,11 @@ func CheckPrefix(prefix string) error {
 	return fmt.Errorf("%s: give %q", strings.TrimSuffix(err.Error(), remove), rest)
 }
 
-// isForbidden reports whether an index name cannot have a character.
+// isForbidden reports whether a character is not allowed in index names.
 func isForbidden(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`\/*?"<>|,#:`, r) }
 
-// checkName checks the characters of a part of an index name; name is as it was given.
+// checkName checks the characters of a part of an index name. name is the whole input,
+// for errors.
 func checkName(name, characters string) error {
 	switch {
 	case !utf8.ValidString(characters):
@@ -214,23 +212,24 @@ func checkName(name, characters string) error {
 	return nil
 }
 
-// finer are the parts of a date of which each needs the one before: %d alone is
-// not a day.
-var finer = [][]string{{"%Y", "%m", "%d", "%H"}, {"%G", "%V"}, {"%Y", "%j", "%H"}}
+// dateParts are sequences of date parts, each of which requires the previous one: %d
+// alone is not a day.
+var dateParts = [][]string{{"%Y", "%m", "%d", "%H"}, {"%G", "%V"}, {"%Y", "%j", "%H"}}
 
-// otherPatterns writes as strftime has it what date patterns of Java, Logstash and Go have.
+// otherPatterns converts date patterns of Java, Logstash and Go to strftime.
 var otherPatterns = strings.NewReplacer(
 	"YYYY", "%Y", "yyyy", "%Y", "xxxx", "%G", "MM", "%m", "mm", "%m", "DDD", "%j", "DD", "%d", "dd", "%d",
 	"HH", "%H", "hh", "%H", "ww", "%V", "'T'", "-",
 	"2006", "%Y", "01", "%m", "02", "%d", "15", "%H")
 
-// otherDirectives are those that CheckDate accepts in place of others of strftime.
+// otherDirectives converts unsupported strftime directives to those that CheckDate
+// accepts.
 var otherDirectives = strings.NewReplacer("%F", "%Y-%m-%d", "%y", "%Y", "%b", "%m", "%B", "%m", "%h", "%m", "%e", "%d", "%I", "%H", "%k", "%H",
 	"%W", "%V", "%U", "%V", "%-", "%", "%C", "%Y", "%g", "%G", "%T", "%H")
 
 var anyOrUppercase = regexp.MustCompile(`%.|\p{Lu}`)
 
-// withoutUppercase writes what stands between the directives in lowercase.
+// withoutUppercase converts text between directives to lowercase.
 func withoutUppercase(date string) string {
 	return anyOrUppercase.ReplaceAllStringFunc(date, func(s string) string {
 		if s[0] == '%' {
@@ -240,8 +239,8 @@ func withoutUppercase(date string) string {
 	})
 }
 
-// CheckDate returns an error unless a strftime pattern names an index for each period of
-// time: %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and the like.
+// CheckDate returns an error unless a strftime pattern makes one index per period:
+// %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and similar.
 func CheckDate(date string) error {
 	if strings.Contains(date, "%%") {
 		return fmt.Errorf("%q has %%%%, which stands for a percent sign: give %s", date, strings.ReplaceAll(date, "%%", "%"))
@@ -271,7 +270,7 @@ func CheckDate(date string) error {
 	case isUpper && valid(lower):
 		return fmt.Errorf("%q has uppercase letters: give %s", date, lower)
 	case strings.Trim(date, "-") != date && valid(strings.Trim(date, "-")):
-		return fmt.Errorf("%q has a hyphen at an end, where one stands already: give %s", date, strings.Trim(date, "-"))
+		return fmt.Errorf("%q has a hyphen at its beginning or end: give %s", date, strings.Trim(date, "-"))
 	}
 	if err := checkName(date, rest); err != nil {
 		return err
@@ -280,15 +279,15 @@ func CheckDate(date string) error {
 	if date == "" || len(date) > longest {
 		return fmt.Errorf("%q is empty or longer than %d bytes: give a pattern such as %s", date, longest, DefaultDate)
 	}
-	for _, parts := range finer {
-		Fits := strings.Contains(date, parts[0]) // and no part without those before
+	for _, parts := range dateParts {
+		complete := strings.Contains(date, parts[0]) // no part without the previous ones
 		left := date
 		for i, part := range parts {
 			has := strings.Contains(date, part)
-			Fits = Fits && (!has || i == 0 || strings.Contains(date, parts[i-1]))
+			complete = complete && (!has || i == 0 || strings.Contains(date, parts[i-1]))
 			left = strings.ReplaceAll(left, part, "")
 		}
-		if Fits && !strings.Contains(left, "%") {
+		if complete && !strings.Contains(left, "%") {
 			return nil
 		}
 	}

@@ -57,7 +57,7 @@ func TestCheckDate_Failure(t *testing.T) {
 	f("%G-W%V", "has uppercase letters: give %G-w%V")
 	f("%Y-MM-DD", "is not a strftime pattern: give %Y-%m-%d")
 	f("yyyy.MM.dd'T'HH", "is not a strftime pattern: give %Y.%m.%d-%H")
-	f("%Y-%m-%d-", "has a hyphen at an end, where one stands already: give %Y-%m-%d")
+	f("%Y-%m-%d-", "has a hyphen at its beginning or end: give %Y-%m-%d")
 	f("-%Y-%m-%d", "give %Y-%m-%d")
 	f("%Y-W", "uppercase")
 	f("%Y/%m", "contains '/'")
@@ -91,7 +91,7 @@ func TestNext(t *testing.T) {
 	f("%Y", "UTC", "app-2027")
 }
 
-// The indices of documents are told from others with their prefix.
+// Indices of documents are distinguished from others with their prefix.
 func TestOwns(t *testing.T) {
 	f := func(n Naming, index string, want bool) {
 		t.Helper()
@@ -117,8 +117,8 @@ func TestOwns(t *testing.T) {
 	f(Naming{Prefix: "app", DataStream: true}, "app", true)
 }
 
-// No date is spelled as the names that follow a prefix otherwise, and no prefix ends
-// in one of these, so that no two kinds of documents share an index.
+// Dates never equal the other names that can follow a prefix, and prefixes cannot end in
+// one of these, so that different kinds of documents never share an index.
 func TestNamesDoNotCollide(t *testing.T) {
 	for _, date := range []string{"outside", "dead-letter", "%o", "outside%", ""} {
 		if err := CheckDate(date); err == nil {

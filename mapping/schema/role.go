@@ -7,25 +7,25 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Role is what a field is to the dashboards.
+// Role is how the dashboards use a field.
 type Role string
 
 // Roles.
 const (
-	GroupRole   Role = "log_group" // where a line comes from
+	GroupRole   Role = "log_group" // the source of a line
 	LevelRole   Role = "level"     // error, warn, …
-	MessageRole Role = "message"   // what the line says, without what else is in it
-	ErrorRole   Role = "error"     // what went wrong
-	PathRole    Role = "path"      // of a request
-	StatusRole  Role = "status"    // of its response
-	LatencyRole Role = "latency"   // of it
+	MessageRole Role = "message"   // the message of the line only
+	ErrorRole   Role = "error"     // the error
+	PathRole    Role = "path"      // path of a request
+	StatusRole  Role = "status"    // status of its response
+	LatencyRole Role = "latency"   // how long the request took
 )
 
 var allRoles = []Role{LevelRole, GroupRole, StatusRole, LatencyRole, PathRole, MessageRole, ErrorRole}
 
-// InRole returns the field that has a role, nil if none has. Where no field states the
-// role it has one that states none and is called as in a built-in schema, which a file
-// that was written before there were roles need not say.
+// InRole returns the field with a role, or nil. If no field has the role explicitly, it
+// is a field without a role that has the role's name in a built-in schema. Files from
+// before roles existed therefore work unchanged.
 func (s *Schema) InRole(role Role) *Field {
 	if i := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Role == role }); i >= 0 {
 		return &s.Fields[i]
@@ -39,13 +39,13 @@ func (s *Schema) InRole(role Role) *Field {
 	return nil
 }
 
-// usualNames returns what the built-in schemas call the field of each role.
+// usualNames returns the names of each role's fields in the built-in schemas.
 var usualNames = sync.OnceValue(func() map[Role][]string {
 	names := map[Role][]string{}
 	for _, builtIn := range BuiltIns() {
 		s, err := BuiltIn(builtIn)
 		if err != nil {
-			panic(err) // they are part of the program
+			panic(err) // they are embedded
 		}
 		for _, f := range s.Fields {
 			if f.Role != "" && !slices.Contains(names[f.Role], f.Name) {
@@ -56,8 +56,7 @@ var usualNames = sync.OnceValue(func() map[Role][]string {
 	return names
 })
 
-// suits reports whether the dashboards can do with a field what they do with that of the
-// role.
+// suits reports whether the dashboards can use a field in the role.
 func (r Role) suits(f *Field) bool {
 	isCounted := f.Options["index"] != false && f.Options["doc_values"] != false
 	switch r {
@@ -69,7 +68,7 @@ func (r Role) suits(f *Field) bool {
 	return isCounted && f.Type == "keyword"
 }
 
-// suitable is what suits a role, for people.
+// suitable describes the fields that suit a role, for errors.
 func (r Role) suitable() string {
 	switch r {
 	case MessageRole, ErrorRole:
@@ -80,7 +79,7 @@ func (r Role) suitable() string {
 	return "keywords with index and doc_values"
 }
 
-// checkRole checks the role that a field states at a place in the file.
+// checkRole checks the role of a field.
 func (f *fieldFile) checkRole(s *Schema, n *yaml.Node) error {
 	if f.Role == "" {
 		return nil
@@ -90,7 +89,7 @@ func (f *fieldFile) checkRole(s *Schema, n *yaml.Node) error {
 	}
 	for _, other := range s.Fields {
 		if other.Role == f.Role {
-			return failure(n, "role %s is that of field %q already: remove one", f.Role, other.Name)
+			return failure(n, "field %q already has role %s: remove one", other.Name, f.Role)
 		}
 	}
 	return nil

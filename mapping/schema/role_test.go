@@ -29,14 +29,14 @@ func TestInRole(t *testing.T) {
 	f(StatusRole, "status", "  - {name: http.response.status_code, type: long, paths: s}\n  - {name: status, type: short, paths: s}")
 	f(StatusRole, "http.response.status_code", "  - {name: http.response.status_code, type: long, paths: s}\n  - {name: status, type: keyword, paths: s}")
 	f(LevelRole, "", "  - {name: code, type: short, paths: c}")
-	// A field that states a role has no other one.
+	// A field with an explicit role has no other role.
 	f(LevelRole, "", "  - {name: level, type: keyword, paths: l, role: path}")
 	f(PathRole, "level", "  - {name: level, type: keyword, paths: l, role: path}")
 	f(LatencyRole, "took", "  - {name: took, type: float, unit: ms, paths: t, role: latency}")
 	f(MessageRole, "text", "  - {name: text, type: text, paths: t, role: message}")
 }
 
-// Schemas of before there were roles are as they were.
+// Schemas from before roles existed are unchanged.
 func TestUsualNames(t *testing.T) {
 	want := map[Role][]string{
 		GroupRole:   {"log_group", "aws.cloudwatch.log_group"},
@@ -51,11 +51,11 @@ func TestUsualNames(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if len(want) != len(allRoles) {
-		t.Errorf("there are %d roles", len(allRoles))
+		t.Errorf("got %d roles", len(allRoles))
 	}
 }
 
-// To state a role changes no index template.
+// Setting a role does not change the index template.
 func TestHashOfRoles(t *testing.T) {
 	const without = "fields:\n  - {name: a, type: keyword, paths: a}\n  - name: s\n    type: short\n    paths: s\n"
 	hash := mustParse(t, without).Hash

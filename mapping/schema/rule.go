@@ -7,19 +7,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Rule decides whether an event becomes a document. All its conditions must hold.
+// Rule determines whether an event becomes a document. All its conditions must be met.
 type Rule struct {
-	// Keep reports whether the event becomes one; otherwise it is dropped.
+	// Keep reports whether the event becomes a document; otherwise it is dropped.
 	Keep bool
-	// Group, Stream and Message are looked for in the names of the log group and the log
-	// stream, and in the line; nil holds for all.
+	// Group, Stream and Message must match the names of the log group and the log stream,
+	// and the line. nil matches everything.
 	Group, Stream, Message *regexp.Regexp
-	// Fields are conditions on what the line has for fields.
+	// Fields are conditions on fields in the line.
 	Fields []Condition
 }
 
-// Condition holds if a field, by its index, has one of some values, which are JSON as
-// documents have it.
+// Condition is met if a field, given by its index, has one of the values, which are JSON
+// as in documents.
 type Condition struct {
 	Field  int
 	Values map[string]bool
@@ -27,10 +27,10 @@ type Condition struct {
 
 func (s *Schema) readRule(n *yaml.Node) error {
 	if n.Kind == yaml.MappingNode && len(n.Content) > 2 {
-		return failure(n, "a rule is one of drop and keep, and several are a list: put - before each, such as - drop: {message: GET /healthz}")
+		return failure(n, "a rule is either drop or keep: write several rules as a list, such as - drop: {message: GET /healthz}")
 	}
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
-		return failure(n, "a rule is one of drop and keep, with its conditions: drop: {message: GET /healthz}")
+		return failure(n, "a rule is either drop or keep, with conditions: drop: {message: GET /healthz}")
 	}
 	var r Rule
 	read := func(n *yaml.Node) error {
@@ -59,7 +59,7 @@ func (s *Schema) readRule(n *yaml.Node) error {
 		"drop": read,
 	})
 	if err == nil && r.Group == nil && r.Stream == nil && r.Message == nil && r.Fields == nil {
-		return failure(n, "the rule has no condition, so it would decide about every event: give one, such as {message: GET /healthz}, or remove the rule")
+		return failure(n, "the rule has no condition, so it would match every event: give one, such as {message: GET /healthz}, or remove the rule")
 	}
 	s.Rules = append(s.Rules, r)
 	return err
@@ -68,7 +68,7 @@ func (s *Schema) readRule(n *yaml.Node) error {
 // conditionOf reads an expression that does not match every text.
 func conditionOf(n *yaml.Node) (*regexp.Regexp, error) {
 	re, err := expression(n)
-	// All that can be typed, so that neither ^$ nor ^[a-z]*$ matches it.
+	// Various characters, so that neither ^$ nor ^[a-z]*$ matches.
 	const anything = "~ !AZaz09\x00ü"
 	glob := strings.Index(n.Value, "/*")
 	switch {
@@ -77,15 +77,15 @@ func conditionOf(n *yaml.Node) (*regexp.Regexp, error) {
 	case re.MatchString("") && re.MatchString(anything):
 		return nil, failure(n, "%q matches every text: give an expression such as GET /healthz, or remove the condition", n.Value)
 	case glob >= 0:
-		return nil, failure(n, "%q is a regular expression, in which * after / stands for more slashes: give %q", n.Value, "^"+strings.TrimPrefix(n.Value[:glob+1], "^"))
+		return nil, failure(n, "%q is a regular expression, in which * after / matches more slashes: give %q", n.Value, "^"+strings.TrimPrefix(n.Value[:glob+1], "^"))
 	}
 	return re, nil
 }
 
-// checkLast refuses a keep that decides nothing, as what no rule decides is kept.
+// checkLast refuses a keep without effect: events that no rule matches are kept anyway.
 func (s *Schema) checkLast(rules *yaml.Node) error {
 	if last := len(s.Rules) - 1; last >= 0 && s.Rules[last].Keep {
-		return failure(rules, "keep has no effect as the last rule, as what no rule decides is kept: end with drop: {log_group: .} to drop the rest, or remove it")
+		return failure(rules, "keep has no effect as the last rule, because events that no rule matches are kept: end with drop: {log_group: .} to drop the rest, or remove it")
 	}
 	return nil
 }
@@ -94,18 +94,18 @@ func (s *Schema) readCondition(field int, n *yaml.Node) (Condition, error) {
 	f := &s.Fields[field]
 	c := Condition{field, map[string]bool{}}
 	if f.Origin != FromJSON || f.Kind != TextKind && f.Kind != IntegerKind && f.Kind != BooleanKind {
-		return c, failure(n, "rules cannot look at field %q: they can at keywords, whole numbers and booleans of the line's JSON", f.Name)
+		return c, failure(n, "rules cannot use field %q: they can use keywords, whole numbers and booleans from the line's JSON", f.Name)
 	}
-	list, err := words(n)
+	list, err := stringsOf(n)
 	for _, text := range list {
-		literal, how := f.Append(nil, Value{Bare(Literal(text)), true}, Auto)
+		literal, how := f.Append(nil, Value{TrimQuotes(Literal(text)), true}, Auto)
 		if how != Fits {
 			return c, failure(n, "%q is not a value of field %q: give one that its documents can have", text, f.Name)
 		}
 		c.Values[string(literal)] = true
 	}
 	if err == nil && len(list) == 0 {
-		return c, failure(n, "field %q has no value to look for: give one or remove the condition", f.Name)
+		return c, failure(n, "field %q has no value to match: give one or remove the condition", f.Name)
 	}
 	return c, err
 }

@@ -10,58 +10,58 @@ import (
 	"logsluice/subscription"
 )
 
-// Schema is the one definition of what documents look like: the fields they have
-// next to the time and the line, where these come from, and which events become no
-// document. The encoder, the index template, the field list for Dashboards and the
-// table for people are made from it, so that they cannot drift apart.
+// Schema defines what documents contain: their fields in addition to the time and the
+// line, the sources of these, and which events are dropped. The encoder, the index
+// template, the fields of Dashboards and the table for people are made from it, so that
+// they cannot diverge.
 type Schema struct {
 	Name string
-	// Version is for people, and stands in the index template.
+	// Version is informative and is part of the index template.
 	Version int
 	Fields  []Field
-	// Message is the type of the line: LightText or FullText.
+	// Message is the type of the field of the line: LightText or FullText.
 	Message string
 	Rest    Rest
-	// RestFields bounds the fields that the rest adds to an index, if OpenSearch makes them.
+	// RestFields limits the fields that OpenSearch may create in an index for the rest.
 	RestFields int
 	Rules      []Rule
-	// Hash identifies the file, apart from the roles of its fields.
+	// Hash identifies the file, disregarding the roles of fields.
 	Hash   string
 	source []byte // the file
 }
 
-// Source returns the YAML that the schema was read from.
+// Source returns the YAML of the schema.
 func (s *Schema) Source() []byte { return s.source }
 
 // Field is one field of the documents.
 type Field struct {
-	// Name is its name in the document; a dot leads into an object.
+	// Name is the name in documents. A dot leads into an object.
 	Name string
-	// Type is its OpenSearch type, and Options are further parameters of its mapping.
+	// Type is the OpenSearch type. Options are further parameters of the mapping.
 	Type    string
 	Options map[string]any
-	// Meaning is one phrase on what it holds, for people.
+	// Meaning describes the content in one phrase.
 	Meaning string
-	// Role is what it is to the dashboards, if the file states that; see InRole.
+	// Role is the role for dashboards, if the file has one. See InRole.
 	Role Role
-	// Kind is how its values are read.
+	// Kind is how values are read.
 	Kind Kind
-	// Origin is where they come from.
+	// Origin is the source of values.
 	Origin Origin
-	// Pattern, if it is not nil, finds the value in the name that it comes from, as its
+	// Pattern, unless it is nil, extracts the value from the name of its origin, as its
 	// first group.
 	Pattern *regexp.Regexp
 	// Constant is the value of a field that is the same in all documents.
 	Constant subscription.Text
-	// Paths lead to the value in the line's JSON; the first that has one counts.
+	// Paths lead to the value in the line's JSON. The first one with a value counts.
 	Paths []Path
-	// Limit is how many characters a text may have.
+	// Limit is the maximum number of characters of text.
 	Limit int
-	// Unit is that of a duration, otherwise NoUnit.
+	// Unit is the unit of a duration, otherwise NoUnit.
 	Unit Unit
 
 	lowercase bool
-	until     string // signs at which the text ends
+	until     string // characters at which the text ends
 	values    map[string]string
 	formats   []dateFormat
 	whole     bool // a duration without a fraction
@@ -71,13 +71,13 @@ type Field struct {
 	largest   float64
 }
 
-// Path is where a value may stand in the JSON of a line.
+// Path is a place of a value in the JSON of a line.
 type Path struct {
 	Name string
-	Unit Unit // of a duration there
+	Unit Unit // unit of a duration at this path
 }
 
-// Origin is where a value comes from.
+// Origin is the source of a field's values.
 type Origin string
 
 // Origins.
@@ -91,17 +91,17 @@ const (
 	FromRegion  Origin = "region"  // @aws.region of the event
 )
 
-// Rest is what becomes of a line's JSON that no field of the schema takes.
+// Rest is how the parts of a line's JSON that are not fields are indexed.
 type Rest string
 
 const (
-	// RestNone leaves it in the line alone, where it is found by its words.
+	// RestNone does not index them separately. They are found by the words of the line.
 	RestNone Rest = "none"
-	// RestFlat keeps it as one field of the type flat_object: each value is found
-	// under its path, as text. See
-	// https://docs.opensearch.org/latest/field-types/supported-field-types/flat-object/.
+	// RestFlat indexes them as one field of the type flat_object: each value can be found
+	// by its path, as text.
+	// See https://docs.opensearch.org/latest/field-types/supported-field-types/flat-object/.
 	RestFlat Rest = "flat_object"
-	// RestDynamic has OpenSearch make a field of each key, up to a bound.
+	// RestDynamic lets OpenSearch create a field for each key, up to a limit.
 	RestDynamic Rest = "dynamic"
 )
 
@@ -119,29 +119,29 @@ const (
 	IPKind
 )
 
-// MaxKeyword is the usual limit of a keyword's characters: CloudWatch's names end
-// at 512, and longer values are not names. MaxTerm is what Lucene takes as a term, in
-// bytes: OpenSearch refuses the document for more.
+// MaxKeyword is the default limit of a keyword's characters: names in CloudWatch have at
+// most 512, and longer values are not names. MaxTerm is the maximum size in bytes of a
+// term in Lucene: OpenSearch refuses documents with longer ones.
 const (
 	MaxKeyword = 1024
 	MaxTerm    = 32766
 )
 
-// LightText is text without positions and frequencies, which takes less of disk and
-// CPU; OpenSearch has it since 2.12. FullText has both.
+// LightText is text without positions and frequencies, which takes less disk space and
+// CPU time. OpenSearch supports it since 2.12. FullText has both.
 const (
 	LightText = "match_only_text"
 	FullText  = "text"
 )
 
-// IsFullText reports whether fields of an OpenSearch type are searched by their words.
+// IsFullText reports whether fields of an OpenSearch type are searched by words.
 func IsFullText(t string) bool { return t == LightText || t == FullText }
 
 // types are the OpenSearch types that a field may have.
 // See https://docs.opensearch.org/latest/field-types/supported-field-types/index/.
 var types = map[string]struct {
 	kind    Kind
-	limit   int // usual, and most for a keyword
+	limit   int // the default, and the maximum for a keyword
 	integer [2]int64
 	largest float64
 }{
@@ -162,8 +162,8 @@ var types = map[string]struct {
 	"ip":              {kind: IPKind},
 }
 
-// KindOf returns how values of an OpenSearch type are read, and whether a field may
-// have the type.
+// KindOf returns how values of an OpenSearch type are read, and whether fields may have
+// the type.
 func KindOf(t string) (Kind, bool) {
 	known, isKnown := types[t]
 	return known.kind, isKnown
@@ -173,27 +173,27 @@ func KindOf(t string) (Kind, bool) {
 const (
 	TimeField    = "@timestamp"
 	MessageField = "message"
-	RefusedField = "refused" // of a document that is there as text only
+	RefusedField = "refused" // of documents indexed as text only
 	RestField    = "json"
 )
 
-// reserved are the fields that documents have without their being in a schema.
+// reserved are fields that documents can have without being in a schema.
 var reserved = []string{TimeField, MessageField, RefusedField, RestField}
 
 //go:embed schemas/*.yaml
 var builtIn embed.FS
 
-// Default is the name of the built-in schema that is usual.
+// Default is the name of the default built-in schema.
 const Default = "default"
 
-// BuiltIn returns a schema that comes with the program: default, plain or ecs.
+// BuiltIn returns a built-in schema: default, plain or ecs.
 func BuiltIn(name string) (*Schema, error) {
 	data, err := builtIn.ReadFile("schemas/" + name + ".yaml")
 	if err != nil {
-		return nil, fmt.Errorf("there is no built-in schema %q: give one of %s", name, strings.Join(BuiltIns(), ", "))
+		return nil, fmt.Errorf("the built-in schema %q does not exist: give one of %s", name, strings.Join(BuiltIns(), ", "))
 	}
 	return Parse(data)
 }
 
-// BuiltIns returns the names of the schemas that come with the program.
+// BuiltIns returns the names of the built-in schemas.
 func BuiltIns() []string { return []string{Default, "plain", "ecs"} }

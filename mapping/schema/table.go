@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Table returns the fields of the documents as a table in Markdown, for people.
+// Table returns the fields of the documents as a table in Markdown.
 func (s *Schema) Table() string {
 	var table strings.Builder
 	table.WriteString("| field | type | holds |\n| --- | --- | --- |\n")
@@ -24,12 +24,12 @@ func (s *Schema) Table() string {
 	case RestDynamic:
 		row(RestField, "object", "the rest of the line's JSON: OpenSearch makes a field of each key")
 	}
-	row(RefusedField+".type", "keyword", "of a document that OpenSearch refused, and that is there as text only: the error")
-	row(RefusedField+".reason", "text", "and its reason")
+	row(RefusedField+".type", "keyword", "the error, if OpenSearch refused the document and it is indexed as text only")
+	row(RefusedField+".reason", "text", "the reason of the error")
 	return table.String()
 }
 
-// holds is the field's meaning and where it comes from.
+// holds returns the field's meaning and its sources.
 func (f *Field) holds() string {
 	var sources []string
 	switch f.Origin {

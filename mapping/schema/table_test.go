@@ -1,34 +1,65 @@
 package schema
 
 import (
-	"errors"
-	"io/fs"
+	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 )
 
-// The tables that people read are those of the schemas.
-func TestTableInREADME(t *testing.T) {
-	f := func(file string, names ...string) {
-		t.Helper()
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) && file != "../../README.md" {
-			t.Skip(file + " is not there")
-		}
+var update = flag.Bool("update", false, "write the tables of fields in docs")
+
+// The tables on the pages are those that the program prints, each on one page:
+// go test ./mapping/schema -run TestTablesInDocs -update
+func TestTablesInDocs(t *testing.T) {
+	pages := map[string]string{
+		"default": "../../docs/documents.md",
+		"plain":   "../../docs/fields.md",
+		"ecs":     "../../docs/fields.md",
+	}
+	for _, name := range BuiltIns() {
+		text, err := os.ReadFile(pages[name])
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("the page with the fields of %s: %v", name, err)
 		}
-		for _, name := range names {
-			_, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
-			table, _, _ := strings.Cut(rest, "<!-- -->\n")
-			if table != mustBuiltIn(t, name).Table() {
-				t.Errorf("%s: what stands between <!-- fields of %s --> and <!-- --> is not what `logsluice assets fields --schema=%s` prints", file, name, name)
+		begin, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
+		table, end, found := strings.Cut(rest, "<!-- -->\n")
+		want := mustBuiltIn(t, name).Table()
+		switch {
+		case !found:
+			t.Errorf("%s has no block <!-- fields of %s -->", pages[name], name)
+		case *update:
+			text := begin + "<!-- fields of " + name + " -->\n" + want + "<!-- -->\n" + end
+			if err := os.WriteFile(pages[name], []byte(text), 0o644); err != nil {
+				t.Fatal(err)
 			}
+		case table != want:
+			t.Errorf("%s: the fields of %s differ from the schema: go test ./mapping/schema -run TestTablesInDocs -update writes them", pages[name], name)
 		}
 	}
-	f("../../README.md", "default")
-	f("../README.md", BuiltIns()...)
+}
+
+// The schema on the page about schemas can be used.
+func TestExampleInDocs(t *testing.T) {
+	t.Parallel()
+	const page = "../../docs/schemas.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```\n")
+	if !found {
+		t.Fatalf("%s has no schema", page)
+	}
+	if s, err := Parse([]byte(example)); err != nil || len(s.Fields) == 0 || len(s.Rules) == 0 {
+		t.Errorf("%s: the schema is not one with fields and rules: %v", page, err)
+	}
+	_, err = Parse([]byte(strings.Replace(example, "type: keyword", "type: int", 1)))
+	if shown, _, _ := strings.Cut(fmt.Sprint(err), "byte,"); !strings.Contains(string(text), "shop.yaml: "+shown+"byte, …`") {
+		t.Errorf("%s does not show the error %v", page, err)
+	}
 }
 
 func TestTable(t *testing.T) {

@@ -12,18 +12,18 @@ import (
 	"logsluice/internal/jsonscan"
 )
 
-// Value is a value in the JSON of a log line: a string, or a number or word.
+// Value is a value in the JSON of a log line: a string, a number or a literal.
 type Value struct {
-	Text   []byte // of a string, what is between its quotes, in canonical spelling
+	Text   []byte // of a string, its inside in canonical form
 	Quoted bool
 }
 
-// Absent reports whether the value says nothing: null, or an empty string.
+// Absent reports whether the value is null or an empty string.
 func (v Value) Absent() bool {
 	return len(v.Text) == 0 || !v.Quoted && string(v.Text) == "null"
 }
 
-// Fit is how a value fits its field.
+// Fit is whether a value fits its field.
 type Fit uint8
 
 // Fits.
@@ -34,7 +34,7 @@ const (
 	TooLong
 )
 
-// Append appends the JSON of a value as the field has it, or nothing if it does
+// Append appends the JSON of a value in the format of the field, or nothing if it does
 // not fit.
 func (f *Field) Append(dst []byte, v Value, source Unit) (_ []byte, how Fit) {
 	from, how := len(dst), Misfit
@@ -90,7 +90,7 @@ func (f *Field) appendText(dst []byte, v Value) ([]byte, Fit) {
 	return append(dst, '"'), Fits
 }
 
-// lower makes ASCII letters lowercase, which canonical escapes are already.
+// lower converts ASCII letters to lowercase. Canonical escapes are lowercase already.
 func lower(text []byte) {
 	for i, c := range text {
 		if 'A' <= c && c <= 'Z' {
@@ -99,8 +99,8 @@ func lower(text []byte) {
 	}
 }
 
-// tooMany tells whether a canonical text has more than so many characters, as
-// OpenSearch counts them: in UTF-16.
+// tooMany reports whether a canonical text has more than limit characters, which
+// OpenSearch counts as UTF-16 units.
 func tooMany(text []byte, limit int) bool {
 	n := 0
 	for len(text) > 0 && n <= limit {
@@ -123,8 +123,8 @@ func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
 	n, ok := integer(v.Text)
 	const longest = 20 // digits of an uint64
 	if !ok && f.unsigned && len(v.Text) <= longest && jsonscan.IsNumber(v.Text) {
-		// Beyond what an int64 holds.
-		if n, err := strconv.ParseUint(view(v.Text), 10, 64); err == nil {
+		// The value exceeds an int64.
+		if n, err := strconv.ParseUint(unsafeString(v.Text), 10, 64); err == nil {
 			return strconv.AppendUint(dst, n, 10), Fits
 		}
 	}
@@ -134,9 +134,9 @@ func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
 	return strconv.AppendInt(dst, n, 10), Fits
 }
 
-// integer reads a JSON number that is whole, in any of its spellings.
+// integer reads a JSON number that is an integer, in any notation.
 func integer(text []byte) (n int64, ok bool) {
-	const sure = 18 // digits that an int64 holds
+	const sure = 18 // number of digits that always fit into an int64
 	digits := text
 	if len(digits) > 0 && digits[0] == '-' {
 		digits = digits[1:]
@@ -146,7 +146,7 @@ func integer(text []byte) (n int64, ok bool) {
 	}
 	for i, c := range digits {
 		if !jsonscan.IsDigit(c) || i == sure {
-			return oddInteger(text)
+			return slowInteger(text)
 		}
 		n = 10*n + int64(c-'0')
 	}
@@ -156,31 +156,31 @@ func integer(text []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// oddInteger reads one with a fraction, an exponent or many digits.
-func oddInteger(text []byte) (n int64, ok bool) {
+// slowInteger reads an integer with a fraction, an exponent or many digits.
+func slowInteger(text []byte) (n int64, ok bool) {
 	if !jsonscan.IsNumber(text) || len(text) > MaxNumber {
 		return 0, false
 	}
 	if !bytes.ContainsAny(text, ".eE") {
-		n, err := strconv.ParseInt(view(text), 10, 64)
+		n, err := strconv.ParseInt(unsafeString(text), 10, 64)
 		return n, err == nil
 	}
 	n, whole, ok := decimal(text, 0)
 	return n, ok && whole
 }
 
-// MaxNumber is how many characters a number may have. OpenSearch's parser takes
-// 1,000, computers write about 25.
+// MaxNumber is the maximum number of characters of a number. OpenSearch's parser accepts
+// 1,000, and computers write about 25.
 const MaxNumber = 300
 
 func (f *Field) appendFloat(dst []byte, v Value) ([]byte, Fit) {
-	// Short ones without an exponent are within the range of a float.
+	// Short numbers without an exponent are within the range of a float.
 	const sure = 30
 	if !jsonscan.IsNumber(v.Text) || len(v.Text) > MaxNumber {
 		return dst, Misfit
 	}
 	if f.largest < math.MaxFloat32 || len(v.Text) > sure || bytes.ContainsAny(v.Text, "eE") {
-		x, err := strconv.ParseFloat(view(v.Text), 64)
+		x, err := strconv.ParseFloat(unsafeString(v.Text), 64)
 		if err != nil || math.Abs(x) > f.largest {
 			return dst, Misfit
 		}
@@ -188,11 +188,11 @@ func (f *Field) appendFloat(dst []byte, v Value) ([]byte, Fit) {
 	return append(dst, v.Text...), Fits
 }
 
-// maxSpoken is longer than any spelling of a time or an address, in bytes.
-const maxSpoken = 100
+// maxDateOrIP is longer in bytes than any notation of a time or an address.
+const maxDateOrIP = 100
 
 func (f *Field) appendDate(dst []byte, v Value) ([]byte, Fit) {
-	if len(v.Text) > maxSpoken {
+	if len(v.Text) > maxDateOrIP {
 		return dst, Misfit
 	}
 	for _, format := range f.formats {
@@ -209,8 +209,8 @@ func (f *Field) appendDate(dst []byte, v Value) ([]byte, Fit) {
 	return dst, Misfit
 }
 
-// dateFormat is one way to write a time: a layout of package time, in UTC where it
-// has no offset, or a number of units since 1970.
+// dateFormat is a format of times: a layout of package time, in UTC if it has no offset,
+// or a number of units since 1970.
 type dateFormat struct {
 	layout string
 	epoch  Unit
@@ -218,21 +218,21 @@ type dateFormat struct {
 
 func (d dateFormat) read(text []byte) (time.Time, bool) {
 	if d.epoch == NoUnit {
-		t, err := time.Parse(d.layout, view(text))
+		t, err := time.Parse(d.layout, unsafeString(text))
 		return t, err == nil
 	}
-	n, ok := count(text, d.epoch)
+	n, ok := toNanoseconds(text, d.epoch)
 	return time.Unix(0, n), ok
 }
 
-// appendIP takes an address with a port too, as servers log that of the other side.
+// appendIP also accepts an address with a port, as servers log that of a client.
 func appendIP(dst []byte, v Value) ([]byte, Fit) {
-	if len(v.Text) > maxSpoken {
+	if len(v.Text) > maxDateOrIP {
 		return dst, Misfit
 	}
-	address, err := netip.ParseAddr(view(v.Text))
+	address, err := netip.ParseAddr(unsafeString(v.Text))
 	if err != nil {
-		withPort, err := netip.ParseAddrPort(view(v.Text))
+		withPort, err := netip.ParseAddrPort(unsafeString(v.Text))
 		if err != nil {
 			return dst, Misfit
 		}
@@ -246,5 +246,6 @@ func appendIP(dst []byte, v Value) ([]byte, Fit) {
 	return append(dst, '"'), Fits
 }
 
-// view is bytes as a string for the length of a call, without a copy.
-func view(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) } //nolint:gosec // nobody keeps it
+// unsafeString returns bytes as a string without a copy. The string must not outlive the
+// call.
+func unsafeString(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) } //nolint:gosec // not kept

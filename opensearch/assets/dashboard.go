@@ -8,11 +8,11 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// board is a dashboard in the making, and all that it consists of.
+// board is a dashboard under construction, with all its objects.
 type board struct {
 	prefix  string
 	pattern savedObject
-	without string // an index that its searches leave out
+	without string // an index that its searches exclude
 	objects []savedObject
 	panels  []panel
 }
@@ -24,7 +24,7 @@ type panel struct {
 	colors   map[string]string
 }
 
-// Colors of what is well, of what is not, and between.
+// Colors from good (green) to bad (red).
 const (
 	green  = "#54B399"
 	blue   = "#6092C0"
@@ -35,16 +35,16 @@ const (
 	dark   = "#AA2B1D"
 )
 
-// noLevel is what lines without a level are called.
+// noLevel is the label of lines without a level.
 const noLevel = "no level"
 
 var levelColors = map[string]string{noLevel: pale, "trace": pale, "debug": grey, "info": blue, "warn": yellow, "error": red, "fatal": dark}
 
-// operations is the dashboard of the lines themselves, for whoever is on call: how
-// much, how bad, how slow, where, and what went wrong last.
+// operations returns the dashboard of the log lines for whoever is on call: volume,
+// severity, latency, sources, and the latest errors.
 func (d Documents) operations() []savedObject {
 	b := &board{prefix: d.Naming.Prefix, pattern: d.indexPattern()}
-	if !d.Naming.DataStream { // else the pattern is the data stream, and matches nothing but it
+	if !d.Naming.DataStream { // otherwise the pattern is the data stream and matches only that
 		b.without = deadletter.Index(d.Naming.Prefix)
 	}
 	group, level, text := d.Schema.InRole(schema.GroupRole), d.Schema.InRole(schema.LevelRole), d.Schema.InRole(schema.MessageRole)
@@ -81,19 +81,19 @@ func (d Documents) operations() []savedObject {
 	}
 	b.search("lines", "Lines", "", named(level, text), []string{schema.MessageField}, named(group))
 	last := "lines"
-	if wrong := wrongQuery(level, status); wrong != "" {
-		said := named(text)
+	if wrong := errorQuery(level, status); wrong != "" {
+		message := named(text)
 		if text == nil {
-			said = []string{schema.MessageField}
+			message = []string{schema.MessageField}
 		}
-		b.search("errors", "Errors", wrong, named(level, status, path), said, named(d.Schema.InRole(schema.ErrorRole), group))
+		b.search("errors", "Errors", wrong, named(level, status, path), message, named(d.Schema.InRole(schema.ErrorRole), group))
 		last = "errors"
 	}
 	b.embed(last)
 	return b.dashboard("operations", "Operations", "now-1h")
 }
 
-// deadLetters is the dashboard of what could not be indexed.
+// deadLetters returns the dashboard of what could not be indexed.
 func (d Documents) deadLetters() []savedObject {
 	b := &board{prefix: d.Naming.Prefix, pattern: d.letterIndexPattern()}
 	b.chart("dead-letters-by-reason", "Dead letters by stage and type of error", "histogram", "dead letters", nil,
@@ -107,8 +107,9 @@ func (d Documents) deadLetters() []savedObject {
 	return b.dashboard("dead-letters", "Dead letters", "now-7d")
 }
 
-// wrongQuery returns a query for lines that tell of a failure, "" without such fields.
-func wrongQuery(level, status *schema.Field) string {
+// errorQuery returns a query for lines that show a failure, or "" if the schema has no
+// fields for it.
+func errorQuery(level, status *schema.Field) string {
 	var signs []string
 	if level != nil {
 		signs = append(signs, level.Name+":(error OR fatal)")
@@ -119,10 +120,10 @@ func wrongQuery(level, status *schema.Field) string {
 	return strings.Join(signs, " OR ")
 }
 
-// failed is a query for the statuses of what the server did wrong.
+// failed returns a query for statuses of server errors.
 func failed(f *schema.Field) string { return f.Name + ":[500 TO *]" }
 
-// inMilliseconds is what the values of a duration are called, which Dashboards shows in
+// inMilliseconds returns the label for the values of a duration. Dashboards shows them in
 // milliseconds if their unit is known.
 func inMilliseconds(f *schema.Field) string {
 	if f.Unit == schema.NoUnit {
@@ -131,7 +132,7 @@ func inMilliseconds(f *schema.Field) string {
 	return "latency, ms"
 }
 
-// named are the names of those of some fields that there are.
+// named returns the names of the fields that are not nil.
 func named(fields ...*schema.Field) (names []string) {
 	for _, f := range fields {
 		if f != nil {
@@ -143,12 +144,11 @@ func named(fields ...*schema.Field) (names []string) {
 
 func (b *board) id(name string) string { return b.prefix + "-" + name }
 
-// title tells one prefix's from another's.
+// title adds the prefix to a title, so that titles of different prefixes differ.
 func (b *board) title(text string) string { return "[" + b.prefix + "] " + text }
 
-// add adds an object that looks at the index pattern by a query, in the syntax of
-// Lucene. The query of those that have none is in Dashboards' own, which completes
-// what is typed.
+// add adds an object that uses the index pattern with a query in Lucene syntax. Objects
+// without a query use Dashboards' own language, which offers completion.
 func (b *board) add(kind, name, title, query string, attributes, source map[string]any) {
 	const place = "kibanaSavedObjectMeta.searchSourceJSON."
 	source["query"] = map[string]any{"query": query, "language": language(query)}
@@ -195,8 +195,8 @@ func (b *board) table(name, title, query string, aggs ...agg) {
 	b.visualize(name, title, "table", query, table(), nil, aggs)
 }
 
-// search adds a search for Discover, the newest first. The time is the first column
-// by itself.
+// search adds a search for Discover, newest first. Dashboards adds the time as the first
+// column.
 func (b *board) search(name, title, query string, columns ...[]string) {
 	all := []string{}
 	for _, some := range columns {
@@ -211,8 +211,8 @@ func (b *board) embed(name string) {
 	b.panels = append(b.panels, panel{kind: searchType, id: b.id(name), wide: true})
 }
 
-// colored is the state of a visualization, or of a panel, whose series have colors. A
-// panel has its own: within a dashboard the visualization's is not looked at.
+// colored returns the state of a visualization or a panel whose series have colors. A
+// panel needs its own state: within a dashboard the visualization's is ignored.
 func colored(colors map[string]string) map[string]any {
 	if colors == nil {
 		return map[string]any{}
@@ -220,8 +220,9 @@ func colored(colors map[string]string) map[string]any {
 	return map[string]any{"vis": map[string]any{"colors": colors}}
 }
 
-// dashboard returns the index pattern, what looks at it, and the dashboard that shows
-// it: two panels abreast, on a grid of 48 columns, and wide ones below each other.
+// dashboard returns the index pattern, the objects that use it, and the dashboard that
+// shows them: two panels side by side on a grid of 48 columns, and wide ones below each
+// other.
 func (b *board) dashboard(name, title, from string) []savedObject {
 	const columns, low, high = 48, 12, 24
 	var references []reference
@@ -239,7 +240,7 @@ func (b *board) dashboard(name, title, from string) []savedObject {
 		panels = append(panels, map[string]any{
 			"panelIndex": number, "panelRefName": "panel_" + number, "embeddableConfig": colored(p.colors),
 			"gridData": map[string]any{"i": number, "x": x, "y": y, "w": w, "h": h},
-			"version":  "7.10.0", // of the panel's form: Dashboards changes those before 7.3
+			"version":  "7.10.0", // version of the panel's format: Dashboards migrates those before 7.3
 		})
 		references = append(references, reference{"panel_" + number, p.kind, p.id})
 		if x += w; x == columns {
@@ -251,7 +252,7 @@ func (b *board) dashboard(name, title, from string) []savedObject {
 		"panelsJSON":  jsonText(panels),
 		"optionsJSON": jsonText(map[string]any{"hidePanelTitles": false, "useMargins": true}),
 		"timeRestore": true, "timeFrom": from, "timeTo": "now",
-		"refreshInterval":       map[string]any{"pause": true, "value": 60_000}, // ms, once it is let run
+		"refreshInterval":       map[string]any{"pause": true, "value": 60_000}, // milliseconds, when refreshing is switched on
 		"kibanaSavedObjectMeta": map[string]any{"searchSourceJSON": jsonText(map[string]any{"query": map[string]any{"query": "", "language": language("")}, "filter": []any{}})},
 	}, references...)
 	return append(append([]savedObject{b.pattern}, b.objects...), object)

@@ -13,7 +13,7 @@ type dashboardsField struct {
 	Name         string    `json:"name"`
 	Type         string    `json:"type"`
 	ESTypes      []string  `json:"esTypes,omitempty"`
-	Count        int       `json:"count"` // of its uses in Discover
+	Count        int       `json:"count"` // number of uses in Discover
 	Scripted     bool      `json:"scripted"`
 	Searchable   bool      `json:"searchable"`
 	Aggregatable bool      `json:"aggregatable"`
@@ -21,24 +21,25 @@ type dashboardsField struct {
 	SubType      *subField `json:"subType,omitempty"`
 }
 
-// subField marks another form of a field.
+// subField marks a field as a multi-field of another one.
 type subField struct {
 	Multi struct {
 		Parent string `json:"parent"`
 	} `json:"multi"`
 }
 
-// metaFields are what each document has beside its own.
+// metaFields are the metadata fields of each document.
 var metaFields = []dashboardsField{
 	{Name: "_id", Type: "string", Searchable: true, Aggregatable: true},
 	{Name: "_index", Type: "string", Searchable: true, Aggregatable: true},
 	{Name: "_score", Type: "number"},
 	{Name: "_source", Type: "_source"},
-	{Name: "_type", Type: "string"}, // OpenSearch 2 has none
+	{Name: "_type", Type: "string"}, // not in OpenSearch 2
 }
 
-// indexPattern is that of the documents. It lists the fields: Dashboards would ask for
-// them itself, but before 3.x it does not know match_only_text, and never flat_object.
+// indexPattern returns the index pattern of the documents. It contains the fields,
+// although Dashboards could request them, because Dashboards before 3.x does not
+// recognize match_only_text, and no version recognizes flat_object.
 // See https://docs.opensearch.org/latest/dashboards/management/index-patterns/.
 func (d Documents) indexPattern() savedObject {
 	properties, _ := d.mappings(schema.LightText, nil)["properties"].(map[string]any)
@@ -61,13 +62,13 @@ func (d Documents) indexPattern() savedObject {
 	return object
 }
 
-// inputFormats are what Dashboards calls the units of durations. It shows all of them in
-// milliseconds: nobody reads nanoseconds at night. Those are shown as they are. Seconds
-// are its default, which it leaves out when it saves.
+// inputFormats are Dashboards' names for units of durations. It shows them all in
+// milliseconds, so milliseconds need no entry. Seconds are its default, which it omits
+// when it saves.
 var inputFormats = map[schema.Unit]string{schema.Nanoseconds: "nanoseconds", schema.Microseconds: "microseconds", schema.Seconds: ""}
 
-// letterIndexPattern is that of the dead letters. What a letter holds may be of many
-// megabytes: Dashboards lists letters without it, and shows it with a single one.
+// letterIndexPattern returns the index pattern of the dead letters. A payload can have
+// many megabytes, so Dashboards lists letters without it and shows it in a single letter.
 func (d Documents) letterIndexPattern() savedObject {
 	index := deadletter.Index(d.Naming.Prefix)
 	object := newIndexPattern(index, index, deadletter.Properties())
@@ -88,7 +89,7 @@ func appendFields(list []dashboardsField, prefix string, properties map[string]a
 			list = appendFields(list, prefix+name+".", inner)
 			continue
 		}
-		if property["type"] == "object" { // its fields come with the documents
+		if property["type"] == "object" { // its fields are added by documents
 			continue
 		}
 		f := newDashboardsField(prefix+name, property)

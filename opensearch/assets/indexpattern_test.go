@@ -30,7 +30,7 @@ func mustBuiltIn(t testing.TB, name string) *schema.Schema {
 	return s
 }
 
-// completed gives documents what they lack: the prefix app, a timezone and the default
+// completed returns documents with defaults: the prefix app, a timezone and the default
 // schema.
 func completed(t *testing.T, d Documents) Documents {
 	t.Helper()
@@ -44,7 +44,7 @@ func completed(t *testing.T, d Documents) Documents {
 	return d
 }
 
-// listed are the fields that an index pattern lists.
+// listed returns the fields in an index pattern.
 func listed(t *testing.T, pattern savedObject) map[string]dashboardsField {
 	t.Helper()
 	text, _ := pattern.Attributes["fields"].(string)
@@ -89,7 +89,7 @@ fields:
 `)}, "app-*", "{"+format("a", "")+","+format("b", `"inputFormat":"microseconds",`)+"}")
 }
 
-// The index pattern of dead letters is of what package deadletter writes.
+// The index pattern of dead letters has the fields that package deadletter writes.
 func TestLetterIndexPattern(t *testing.T) {
 	d := completed(t, Documents{})
 	letters, err := deadletter.Template("app")
@@ -114,10 +114,10 @@ func TestLetterIndexPattern(t *testing.T) {
 		want[f.Name] = f
 	}
 	if got := listed(t, pattern); !reflect.DeepEqual(got, want) {
-		t.Errorf("listed are %+v,\nwant %+v", got, want)
+		t.Errorf("listed %+v,\nwant %+v", got, want)
 	}
 	if hidden := pattern.Attributes["sourceFilters"]; hidden != `[{"value":"payload"}]` || want["payload"].Name == "" {
-		t.Errorf("left out are %v", hidden)
+		t.Errorf("omitted %v", hidden)
 	}
 }
 
@@ -125,7 +125,7 @@ func TestIndexPatternFields(t *testing.T) {
 	for _, name := range schema.BuiltIns() {
 		s := mustBuiltIn(t, name)
 		listed := listed(t, completed(t, Documents{Schema: s}).indexPattern())
-		// Those of each document and each schema.
+		// Fields of each document and of each schema.
 		if want := len(metaFields) + 4 + len(s.Fields); len(listed) != want {
 			t.Errorf("%s: %d fields are listed, want %d", name, len(listed), want)
 		}
@@ -184,7 +184,7 @@ fields:
 		}
 	}
 
-	// What OpenSearch makes of the rest comes later.
+	// Fields that OpenSearch adds for other members are not listed.
 	s, err = schema.Parse([]byte("rest: dynamic"))
 	if err != nil {
 		t.Fatal(err)

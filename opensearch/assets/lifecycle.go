@@ -11,12 +11,12 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// The lifecycle policy, by which indices are deleted when they are old.
+// The lifecycle policy, which deletes old indices.
 
 const day = 24 * time.Hour
 
-// state is one of a policy's. An index that enters it has its actions done to it,
-// and then waits for a transition.
+// state is a state of a policy. Its actions are performed on an index that enters it.
+// Then the index waits for a transition.
 type state struct {
 	Name        string           `json:"name"`
 	Actions     []map[string]any `json:"actions"`
@@ -25,19 +25,20 @@ type state struct {
 
 type transition struct {
 	State string `json:"state_name"`
-	// Conditions has one member: a policy with more is refused.
+	// Conditions has one member: OpenSearch refuses policies with more.
 	Conditions map[string]string `json:"conditions"`
 }
 
-// Lifecycle returns the Index State Management policy of the documents' indices:
-// one is deleted when its newest document is deleteAfter old, and its segments are
-// merged when that is mergeAfter old, unless mergeAfter is 0. Both are an hour or more,
-// and mergeAfter is the shorter one. PREFIX-outside, whose
-// documents are of any time, is treated by its own age as if its period began with it.
-// A data stream is rolled over each day.
+// Lifecycle returns the Index State Management policy of the documents' indices. An index
+// is deleted when its newest document is deleteAfter old. Its segments are merged when
+// that document is mergeAfter old, unless mergeAfter is 0. Both are an hour or more, and
+// mergeAfter is less than deleteAfter. The age of PREFIX-outside, whose documents can
+// have any time, counts from its creation as if its period started then. A data stream is
+// rolled over daily.
 // See https://docs.opensearch.org/latest/im-plugin/ism/policies/.
 func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
-	// The age of an index counts from its creation, when its period may just have begun.
+	// The age of an index counts from its creation, when its period may just have
+	// started.
 	age, more := "min_index_age", period(d.Naming.DatePattern())
 	hot := state{Name: "hot", Actions: []map[string]any{}}
 	if d.Naming.DataStream {
@@ -50,7 +51,8 @@ func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, err
 		states = append(states, state{name, actions, []transition{}})
 	}
 	if mergeAfter > 0 {
-		// force_merge leaves a block on writes, with which late events would become dead letters.
+		// force_merge leaves a write block, which would turn late events into dead
+		// letters.
 		// See https://github.com/opendistro-for-elasticsearch/index-management/pull/79.
 		then("merged", mergeAfter, action("force_merge", map[string]any{"max_num_segments": 1}), action("read_write", map[string]any{}))
 	}
@@ -68,14 +70,14 @@ func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, err
 	return policy, nil
 }
 
-// action is one that is tried for hours: an index stays for ever where one has failed
-// for good.
+// action returns an action that is retried for hours. If an action fails permanently, its
+// index remains forever.
 func action(name string, parameters map[string]any) map[string]any {
 	return map[string]any{name: parameters, "retry": map[string]any{"count": 10, "backoff": "exponential", "delay": "1m"}}
 }
 
-// period returns the longest time that one index is for, by the date pattern of its name,
-// where no clocks are set.
+// period returns the longest time that one index covers, by the date pattern of its name,
+// disregarding clock changes.
 func period(date string) time.Duration {
 	for _, p := range []struct {
 		part   string
@@ -85,13 +87,13 @@ func period(date string) time.Duration {
 			return p.length
 		}
 	}
-	const year = 53 * 7 * day // as %G has it
+	const year = 53 * 7 * day // for %G
 	return year
 }
 
-// patterns match the indices that documents go to, and not that of the dead letters:
-// a policy cannot leave out what its patterns match, since most releases take such a
-// pattern and ignore it. Each part of a date begins with a digit.
+// patterns returns patterns for the indices of documents that do not match the
+// dead-letter index. A policy cannot exclude indices: most releases accept such a pattern
+// but ignore it. Each part of a date begins with a digit.
 // See https://github.com/opensearch-project/index-management/issues/375.
 func patterns(n schema.Naming) []string {
 	if n.DataStream {
@@ -105,8 +107,8 @@ func patterns(n schema.Naming) []string {
 	return append(patterns, n.Outside())
 }
 
-// inHours spells a time as OpenSearch does, in days where it is whole ones, and no
-// shorter than it is.
+// inHours formats a duration for OpenSearch, in days if it is a multiple of a day. It
+// rounds up.
 func inHours(d time.Duration) string {
 	if d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"

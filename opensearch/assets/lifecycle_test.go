@@ -13,7 +13,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// policy is what Index State Management reads; it refuses other members.
+// policy has the members that Index State Management accepts; it refuses others.
 type policy struct {
 	Policy struct {
 		Description  string `json:"description"`
@@ -51,7 +51,7 @@ func mustPolicy(t *testing.T, d Documents, deleteAfter, mergeAfter time.Duration
 	return p
 }
 
-// brief is the way of an index through a policy.
+// brief returns an index's path through a policy.
 func (p policy) brief(t *testing.T) string {
 	t.Helper()
 	var way []string
@@ -64,7 +64,7 @@ func (p policy) brief(t *testing.T) string {
 				}
 			}
 			if len(a) != 2 {
-				t.Errorf("%s: an action of %d members, want one and its retry", s.Name, len(a))
+				t.Errorf("%s: an action has %d members, want one and its retry", s.Name, len(a))
 			}
 		}
 		last := i == len(p.Policy.States)-1
@@ -110,7 +110,7 @@ func TestLifecycle_Success(t *testing.T) {
 		`merged force_merge{"max_num_segments":1} read_write{}, 30d after rollover; delete delete{}`)
 }
 
-// The policy is for the indices of documents, and for no others.
+// The policy applies to the indices of documents and to no others.
 func TestLifecyclePatterns(t *testing.T) {
 	f := func(d Documents, others ...string) {
 		t.Helper()
@@ -138,7 +138,7 @@ func TestLifecyclePatterns(t *testing.T) {
 			}
 		}
 		if template.Priority != d.template(schema.FullText, defaultCodec)["priority"] {
-			t.Errorf("priority %d is not that of the index template", template.Priority)
+			t.Errorf("priority %d differs from the index template's", template.Priority)
 		}
 	}
 	f(Documents{}, "app-dead-letter", "app-outside-2026-12-31", "app-outside-web-dead-letter", "app-web-2026-12-31", "app", "apps-2026-12-31")
@@ -148,14 +148,14 @@ func TestLifecyclePatterns(t *testing.T) {
 	f(Documents{Naming: schema.Naming{DataStream: true}}, "app-dead-letter", "app-outside", "app-2026-12-31")
 }
 
-// A period is as long as an index ever gets documents of new times.
+// A period is the longest time in which an index receives documents of new times.
 func TestPeriod(t *testing.T) {
 	f := func(date string) {
 		t.Helper()
 		n := schema.Naming{Prefix: "app", Date: date}
 		var longest time.Duration
 		from, name := time.Time{}, ""
-		// Ten years that have 366 days and 53 weeks among them.
+		// Ten years, with some of 366 days and some of 53 weeks.
 		for at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2010; at = at.Add(time.Hour) {
 			if now := string(n.AppendDate(nil, at)); now != name {
 				from, name = at, now
@@ -163,7 +163,7 @@ func TestPeriod(t *testing.T) {
 			longest = max(longest, at.Add(time.Hour).Sub(from))
 		}
 		if period(date) != longest {
-			t.Errorf("%s: %s, and is %s", date, period(date), longest)
+			t.Errorf("%s: %s, want %s", date, period(date), longest)
 		}
 	}
 	f("%Y-%m-%d-%H")

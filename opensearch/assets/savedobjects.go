@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Saved objects for OpenSearch Dashboards, as its import accepts them.
+// Saved objects in the format that OpenSearch Dashboards imports.
 
-// The types of saved objects, as Dashboards calls them.
+// The types of saved objects in Dashboards.
 const (
 	patternType   = "index-pattern"
 	searchType    = "search"
@@ -15,13 +15,13 @@ const (
 	dashboardType = "dashboard"
 )
 
-// migrations are the newest forms of each type that Dashboards knows, since 1.0 and
-// to this day: it brings objects of older ones up to date, and refuses newer ones.
+// migrations are the latest format versions of each type, unchanged since Dashboards 1.0.
+// Dashboards migrates objects with earlier versions and refuses later ones.
 // See https://github.com/opensearch-project/OpenSearch-Dashboards,
 // src/plugins/{data,discover,visualizations,dashboard}/server/saved_objects/*_migrations.ts.
 var migrations = map[string]string{patternType: "7.6.0", searchType: "7.9.3", visualType: "7.10.0", dashboardType: "7.9.3"}
 
-// savedObject is one of OpenSearch Dashboards', as a line of an export has it.
+// savedObject is a saved object of OpenSearch Dashboards, in the format of an export.
 type savedObject struct {
 	Type       string            `json:"type"`
 	ID         string            `json:"id"`
@@ -30,7 +30,7 @@ type savedObject struct {
 	Migration  map[string]string `json:"migrationVersion"`
 }
 
-// reference is what an object names another by.
+// reference is a reference to another object.
 type reference struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
@@ -45,11 +45,11 @@ func newSavedObject(kind, id string, attributes map[string]any, references ...re
 	}
 }
 
-// SavedObjects returns what OpenSearch Dashboards is to have for the documents: index
-// patterns, searches and dashboards over them and over the dead letters, each saved
-// object as a line of JSON, in an order in which what is referred to comes first.
-// Their ids begin with the prefix: an import overwrites those of before, and leaves
-// those of another prefix alone. What the schema has no field for is left out.
+// SavedObjects returns the saved objects of OpenSearch Dashboards for the documents:
+// index patterns, searches and dashboards for them and for the dead letters. Each is a
+// line of JSON, and objects follow those that they refer to. Their ids begin with the
+// prefix: an import replaces earlier ones and does not affect other prefixes. Objects for
+// fields that the schema does not have are omitted.
 // See https://docs.opensearch.org/latest/dashboards/management/saved-objects/.
 func (d Documents) SavedObjects() ([][]byte, error) {
 	lines := [][]byte{}
@@ -63,8 +63,8 @@ func (d Documents) SavedObjects() ([][]byte, error) {
 	return lines, nil
 }
 
-// jsonText is JSON within JSON, as Dashboards keeps much of an object.
+// jsonText returns JSON for a string within JSON, a format that Dashboards often uses.
 func jsonText(v any) string {
-	text, _ := json.Marshal(v) // texts, numbers and truths always marshal
+	text, _ := json.Marshal(v) // strings, numbers and booleans always marshal
 	return string(text)
 }

@@ -15,7 +15,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// exported is a saved object with the JSON in it read.
+// exported is a saved object with its nested JSON decoded.
 type exported struct {
 	Type       string
 	ID         string
@@ -34,7 +34,7 @@ type exported struct {
 	}
 }
 
-// within is JSON in a text.
+// within is JSON in a string.
 type within[T any] struct{ value T }
 
 func (w *within[T]) UnmarshalJSON(data []byte) error {
@@ -79,12 +79,12 @@ type searchSource struct {
 	}
 }
 
-// complaints are what is wrong with saved objects.
+// complaints are the problems of saved objects.
 type complaints []string
 
 func (c *complaints) add(format string, args ...any) { *c = append(*c, fmt.Sprintf(format, args...)) }
 
-// examine holds saved objects against their JSON schema, each other, and the fields of
+// examine checks saved objects against their JSON schema, each other, and the fields of
 // their index patterns.
 func examine(t *testing.T, prefix string, lines [][]byte) (wrong complaints) {
 	t.Helper()
@@ -110,7 +110,7 @@ func examine(t *testing.T, prefix string, lines [][]byte) (wrong complaints) {
 		}
 		name := o.Type + " " + o.ID
 		if seen[name] {
-			wrong.add("%s is there twice", name)
+			wrong.add("%s occurs twice", name)
 		}
 		seen[name] = true
 		if o.ID != prefix && !strings.HasPrefix(o.ID, prefix+"-") || o.Type != patternType && !strings.HasPrefix(o.Attributes.Title, "["+prefix+"] ") {
@@ -128,7 +128,7 @@ func examine(t *testing.T, prefix string, lines [][]byte) (wrong complaints) {
 			wrong = append(wrong, o.layout()...)
 			for i, p := range o.Attributes.Panels.value {
 				if state := states[o.References[i].ID]; len(p.Config)+len(state) > 0 && !reflect.DeepEqual(p.Config, state) {
-					wrong.add("%s: panel %s has other colors than what it shows", o.ID, p.Index)
+					wrong.add("%s: panel %s has other colors than its visualization", o.ID, p.Index)
 				}
 			}
 			continue
@@ -142,9 +142,9 @@ func examine(t *testing.T, prefix string, lines [][]byte) (wrong complaints) {
 	return wrong
 }
 
-// references are to be to what stands before, under the names that are used.
+// references checks that references are used and refer to earlier objects.
 func (o *exported) references(seen map[string]bool) (wrong complaints) {
-	used := map[string]string{} // types by names
+	used := map[string]string{} // types by name
 	source := o.Attributes.Meta.Source.value
 	if source.Index != "" {
 		used[source.Index] = patternType
@@ -160,7 +160,7 @@ func (o *exported) references(seen map[string]bool) (wrong complaints) {
 			wrong.add("%s refers to the %s %s, which is not before it", o.ID, r.Type, r.ID)
 		}
 		if !strings.Contains(used[r.Name], r.Type) {
-			wrong.add("%s refers to a %s as %s, and does not use it", o.ID, r.Type, r.Name)
+			wrong.add("%s refers to a %s as %s, but does not use it", o.ID, r.Type, r.Name)
 		}
 		delete(used, r.Name)
 	}
@@ -170,7 +170,7 @@ func (o *exported) references(seen map[string]bool) (wrong complaints) {
 	return wrong
 }
 
-// layout is to be free of overlaps and holes.
+// layout checks that panels do not overlap or leave holes.
 func (o *exported) layout() (wrong complaints) {
 	const columns = 48
 	cells, area, bottom := map[[2]int]bool{}, 0, 0
@@ -181,7 +181,7 @@ func (o *exported) layout() (wrong complaints) {
 			wrong.add("%s: panel %s is beyond the grid", o.ID, p.Index)
 		}
 		if indices[p.Index] || g.I != p.Index {
-			wrong.add("%s: panel %s is not the only one of its name", o.ID, p.Index)
+			wrong.add("%s: panel %s has a duplicate name", o.ID, p.Index)
 		}
 		indices[p.Index] = true
 		for x := g.X; x < g.X+g.W; x++ {
@@ -195,16 +195,16 @@ func (o *exported) layout() (wrong complaints) {
 		wrong.add("%s: panels overlap", o.ID)
 	}
 	if len(cells) < columns*bottom {
-		wrong.add("%s: there are holes between panels", o.ID)
+		wrong.add("%s: holes between panels", o.ID)
 	}
 	return wrong
 }
 
-// fields are to be there, of the types that are needed.
+// fields checks that the used fields exist and have suitable types.
 func (o *exported) fields(listed map[string]dashboardsField) (wrong complaints) {
 	is := func(name, what string, fits func(dashboardsField) bool) {
 		if f, isListed := listed[name]; !isListed || !fits(f) {
-			wrong.add("%s: the field %q is not one to %s: %+v", o.ID, name, what, f)
+			wrong.add("%s: the field %q is not suitable to %s: %+v", o.ID, name, what, f)
 		}
 	}
 	queries := func(query string) {
@@ -256,7 +256,8 @@ func (o *exported) fields(listed map[string]dashboardsField) (wrong complaints) 
 	return wrong
 }
 
-// aggregations are to name each other, in the order in which they are nested.
+// aggregations checks that aggregations refer to each other in the order of their
+// nesting.
 func (o *exported) aggregations() (wrong complaints) {
 	state := o.Attributes.VisState.value
 	if state.Title != o.Attributes.Title {
@@ -271,15 +272,15 @@ func (o *exported) aggregations() (wrong complaints) {
 	}
 	for _, a := range state.Aggs {
 		if by, isOrdered := a.Params["orderBy"].(string); isOrdered && byID[by].Type != "count" {
-			wrong.add("%s: %s is ordered by %q, which cannot be", o.ID, a.ID, by)
+			wrong.add("%s: %s cannot be ordered by %q", o.ID, a.ID, by)
 		}
 	}
 	if last := state.Aggs[len(state.Aggs)-1]; state.Type != "table" && last.Type != "date_histogram" {
-		wrong.add("%s has the largest series of each time only", o.ID)
+		wrong.add("%s shows only the largest series of each time", o.ID)
 	}
 	for _, series := range state.Params.Series {
 		if byID[series.Data.ID].Schema != "metric" {
-			wrong.add("%s draws %q, which is no metric", o.ID, series.Data.ID)
+			wrong.add("%s draws %q, which is not a metric", o.ID, series.Data.ID)
 		}
 	}
 	return wrong
@@ -294,7 +295,7 @@ func savedObjectsOf(t *testing.T, d Documents) [][]byte {
 	return lines
 }
 
-// idsOf are the ids of the visualizations and searches.
+// idsOf returns the ids of the visualizations and searches.
 func idsOf(t *testing.T, lines [][]byte) string {
 	t.Helper()
 	var ids []string
@@ -319,7 +320,7 @@ func TestSavedObjects_Success(t *testing.T) {
 			t.Error(complaint)
 		}
 		if got := idsOf(t, lines); got != strings.TrimSpace(want)+letters {
-			t.Errorf("there are %s", got)
+			t.Errorf("got %s", got)
 		}
 	}
 	const all = "lines-by-level lines-by-group requests-by-status latency top-paths failing-paths lines errors"
@@ -347,12 +348,12 @@ func TestSavedObjects_Success(t *testing.T) {
 	f(of(path, status), "requests-by-status top-paths failing-paths lines errors")
 	f(of(level, group, status, duration, path), all)
 
-	// Roles are stated, whatever the names.
+	// Roles are assigned explicitly, whatever the names.
 	f(of("{name: severity, type: keyword, paths: l, role: level}", "{name: source, type: keyword, from: log_group, role: log_group}", "{name: code, type: long, paths: c, role: status}",
 		"{name: took, type: float, unit: us, paths: t, role: latency}", "{name: route, type: keyword, paths: r, role: path}"), all)
 	f(of("{name: severity, type: keyword, paths: l}", "{name: code, type: long, paths: c}"), "lines")
 
-	// A field that does not do is passed over.
+	// A field with an unsuitable type is skipped.
 	f(of("{name: level, type: match_only_text, paths: l}"), "lines")
 	f(of("{name: level, type: integer, paths: l}"), "lines")
 	f(of("{name: level, type: keyword, paths: l, mapping: {doc_values: false}}"), "lines")
@@ -363,7 +364,7 @@ func TestSavedObjects_Success(t *testing.T) {
 	f(of("{name: error.message, type: long, paths: s}", "{name: msg, type: ip, paths: s}"), "lines")
 }
 
-// Columns are in the order in which they are read.
+// Columns are in reading order.
 func TestSavedObjects_Columns(t *testing.T) {
 	f := func(d Documents, search, want string) {
 		t.Helper()
@@ -379,7 +380,7 @@ func TestSavedObjects_Columns(t *testing.T) {
 				return
 			}
 		}
-		t.Errorf("there is no %s", search)
+		t.Errorf("%s does not exist", search)
 	}
 	f(Documents{}, "lines", "level msg message log_group")
 	f(Documents{}, "errors", "level status path msg error.message log_group")
@@ -388,7 +389,7 @@ func TestSavedObjects_Columns(t *testing.T) {
 	f(Documents{}, "dead-letters", "stage error.type error.reason log_group target_index payload_bytes")
 }
 
-// Objects of one prefix are not those of another.
+// Objects of different prefixes have different ids.
 func TestSavedObjects_Ids(t *testing.T) {
 	byType := map[string][]string{}
 	for _, line := range savedObjectsOf(t, Documents{}) {
@@ -396,7 +397,7 @@ func TestSavedObjects_Ids(t *testing.T) {
 		if err := json.Unmarshal(line, &o); err != nil {
 			t.Fatal(err)
 		}
-		if o.Type != patternType { // of which the one of a prefix is its name alone
+		if o.Type != patternType { // a prefix's index pattern has the prefix as its id
 			byType[o.Type] = append(byType[o.Type], strings.TrimPrefix(o.ID, "app"))
 		}
 	}
@@ -404,14 +405,14 @@ func TestSavedObjects_Ids(t *testing.T) {
 		for _, a := range names {
 			for _, b := range names {
 				if a != b && strings.HasSuffix(a, b) {
-					t.Errorf("the %s %s of the prefix %q is that of another", kind, b, "app"+strings.TrimSuffix(a, b))
+					t.Errorf("the %s %s of the prefix %q belongs to another prefix", kind, b, "app"+strings.TrimSuffix(a, b))
 				}
 			}
 		}
 	}
 }
 
-// Each of the things that examine holds objects to is one that it sees.
+// examine detects each kind of problem.
 func TestSavedObjects_Failure(t *testing.T) {
 	good := savedObjectsOf(t, Documents{})
 	f := func(id, old, replacement, want string) {
@@ -424,10 +425,10 @@ func TestSavedObjects_Failure(t *testing.T) {
 		}
 		wrong := examine(t, "app", lines)
 		if changed == 0 || !strings.Contains(strings.Join(wrong, "\n"), want) {
-			t.Errorf("%s, %s: %s: %d lines changed, seen is %q", id, old, replacement, changed, wrong)
+			t.Errorf("%s, %s: %s: %d lines changed, got %q", id, old, replacement, changed, wrong)
 		}
 	}
-	// The form.
+	// The format.
 	f("-latency", `\"percents\"`, `\"percentiles\"`, "additional properties 'percentiles'")
 	f("-latency", `\"type\":\"percentiles\"`, `\"type\":\"percentile\"`, "value must be one of")
 	f("-latency", `\"enabled\":true`, `\"enabled\":1`, "value must be true")
@@ -442,12 +443,12 @@ func TestSavedObjects_Failure(t *testing.T) {
 	f("-dead-letter", `"sourceFilters":"[`, `"sourceFilters":"`, "mediatype")
 	// The references.
 	f("-lines", `"references":[{"name":"kibanaSavedObjectMeta.searchSourceJSON.index","type":"index-pattern","id":"app"}`, `"references":[{"name":"kibanaSavedObjectMeta.searchSourceJSON.index","type":"index-pattern","id":"other"}`, "refers to the index-pattern other")
-	f("-latency", `filter[0].meta.index","type"`, `filter[1].meta.index","type"`, "and does not use it")
+	f("-latency", `filter[0].meta.index","type"`, `filter[1].meta.index","type"`, "but does not use it")
 	f("-latency", `filter[0].meta.index","type"`, `filter[1].meta.index","type"`, "has no reference")
 	f("-operations", `"type":"visualization","id":"app-latency"`, `"type":"search","id":"app-latency"`, "refers to the search app-latency")
 	f("-operations", `\"panelRefName\":\"panel_3\"`, `\"panelRefName\":\"panel_33\"`, "has no reference panel_33")
 	// Names.
-	f("-errors", `"id":"app-errors"`, `"id":"app-lines"`, "search app-lines is there twice")
+	f("-errors", `"id":"app-errors"`, `"id":"app-lines"`, "search app-lines occurs twice")
 	f("-errors", `"title":"[app] `, `"title":"`, "does not have its prefix")
 	f("-errors", `"id":"app-errors"`, `"id":"errors"`, "does not have its prefix")
 	f("-latency", `\"title\":\"[app] `, `\"title\":\"[app]`, "two titles")
@@ -455,25 +456,25 @@ func TestSavedObjects_Failure(t *testing.T) {
 	f("-operations", `\"x\":24,\"y\":0`, `\"x\":20,\"y\":0`, "panels overlap")
 	f("-operations", `\"x\":24,\"y\":0`, `\"x\":30,\"y\":0`, "beyond the grid")
 	f("-operations", `\"w\":24,\"x\":24,\"y\":0`, `\"w\":20,\"x\":24,\"y\":0`, "holes")
-	f("-operations", `\"panelIndex\":\"1\"`, `\"panelIndex\":\"0\"`, "not the only one")
+	f("-operations", `\"panelIndex\":\"1\"`, `\"panelIndex\":\"0\"`, "has a duplicate name")
 	f("-operations", `\"info\":\"#6092C0\"`, `\"info\":\"#E7664C\"`, "has other colors")
 	// The fields.
-	f("-lines", `"msg"`, `"text"`, `the field "text" is not one to show`)
-	f("-lines", `"@timestamp"`, `"message"`, `the field "message" is not one to sort by`)
-	f("-errors", `level:(`, `severity:(`, `the field "severity" is not one to search by`)
-	f("-errors", `status:[`, `path:[`, `the field "path" is not one to search by`)
-	f("-errors", `level:(`, `msg:(`, `the field "msg" is not one to search by`)
-	f("-errors", `\"match_phrase\":{\"_index\"`, `\"match_phrase\":{\"index\"`, `the field "_index" is not one to filter by`)
-	f("-lines-by-level", `\"field\":\"level\"`, `\"field\":\"msg\"`, `the field "msg" is not one to count by`)
-	f("-lines-by-level", `\"field\":\"level\"`, `\"field\":\"trace_id\"`, `the field "trace_id" is not one to count by`)
-	f("-lines-by-level", `\"field\":\"level\"`, `\"field\":\"status\"`, `the field "status" is not one to name the lack of`)
-	f("-lines-by-level", `\"field\":\"@timestamp\"`, `\"field\":\"level\"`, `the field "level" is not one to count over time by`)
-	f("-latency", `\"field\":\"duration_ms\"`, `\"field\":\"path\"`, `the field "path" is not one to measure`)
-	f("-requests-by-status", `status:[`, `stat:[`, `the field "stat" is not one to search by`)
-	f("-dead-letter-reasons", `\"field\":\"@timestamp\"`, `\"field\":\"stage\"`, `the field "stage" is not one to find the most of`)
-	f("-dead-letter-reasons", `\"field\":\"error.type\"`, `\"field\":\"error.reason\"`, `the field "error.reason" is not one to count by`)
+	f("-lines", `"msg"`, `"text"`, `the field "text" is not suitable to show`)
+	f("-lines", `"@timestamp"`, `"message"`, `the field "message" is not suitable to sort by`)
+	f("-errors", `level:(`, `severity:(`, `the field "severity" is not suitable to search by`)
+	f("-errors", `status:[`, `path:[`, `the field "path" is not suitable to search by`)
+	f("-errors", `level:(`, `msg:(`, `the field "msg" is not suitable to search by`)
+	f("-errors", `\"match_phrase\":{\"_index\"`, `\"match_phrase\":{\"index\"`, `the field "_index" is not suitable to filter by`)
+	f("-lines-by-level", `\"field\":\"level\"`, `\"field\":\"msg\"`, `the field "msg" is not suitable to count by`)
+	f("-lines-by-level", `\"field\":\"level\"`, `\"field\":\"trace_id\"`, `the field "trace_id" is not suitable to count by`)
+	f("-lines-by-level", `\"field\":\"level\"`, `\"field\":\"status\"`, `the field "status" is not suitable to name the lack of`)
+	f("-lines-by-level", `\"field\":\"@timestamp\"`, `\"field\":\"level\"`, `the field "level" is not suitable to count over time by`)
+	f("-latency", `\"field\":\"duration_ms\"`, `\"field\":\"path\"`, `the field "path" is not suitable to measure`)
+	f("-requests-by-status", `status:[`, `stat:[`, `the field "stat" is not suitable to search by`)
+	f("-dead-letter-reasons", `\"field\":\"@timestamp\"`, `\"field\":\"stage\"`, `the field "stage" is not suitable to find the most of`)
+	f("-dead-letter-reasons", `\"field\":\"error.type\"`, `\"field\":\"error.reason\"`, `the field "error.reason" is not suitable to count by`)
 	// The aggregations.
 	f("-lines-by-level", `\"id\":\"3\"`, `\"id\":\"2\"`, "two aggregations 2")
-	f("-lines-by-level", `\"orderBy\":\"1\"`, `\"orderBy\":\"2\"`, "cannot be")
-	f("-latency", `\"data\":{\"id\":\"1\"`, `\"data\":{\"id\":\"2\"`, "is no metric")
+	f("-lines-by-level", `\"orderBy\":\"1\"`, `\"orderBy\":\"2\"`, "cannot be ordered by")
+	f("-latency", `\"data\":{\"id\":\"1\"`, `\"data\":{\"id\":\"2\"`, "is not a metric")
 }

@@ -7,7 +7,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// A row of the table for people for each field of the mapping, and none besides.
+// The table for people has exactly one row for each field of the mapping.
 func TestTable(t *testing.T) {
 	for _, rest := range []string{"none", "flat_object", "dynamic"} {
 		s, err := schema.Parse([]byte("rest: " + rest + "\nfields: {name: a.b, type: short, paths: c}"))

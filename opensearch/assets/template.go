@@ -13,23 +13,22 @@ import (
 	"logsluice/opensearch"
 )
 
-// The index template, and the settings of the indices under it.
+// The index template, and the settings of its indices.
 
-// IndexSettings are settings of the indices that template makes.
+// IndexSettings are settings of the indices that the template creates.
 type IndexSettings struct {
-	// Shards is the number of primary shards, 1 when 0: one holds a small team's
-	// day, and more cost each search.
+	// Shards is the number of primary shards, 1 if it is 0. One is enough for a small
+	// team's day, and each further shard makes searches more expensive.
 	Shards int
-	// Replicas is the number of copies of each, "" for what the cluster has as its
-	// default.
+	// Replicas is the number of copies of each shard, or "" for the cluster's default.
 	Replicas string
-	// Refresh is the time until a document can be found, 1 s when 0.
+	// Refresh is the time until a document can be found, 1 s if it is 0.
 	Refresh time.Duration
-	// Codec is that of what is stored: best_compression when empty, or default,
-	// zstd or zstd_no_dict where the server has them.
+	// Codec is the codec of stored data: best_compression if it is empty, or default,
+	// zstd or zstd_no_dict if the server supports them.
 	Codec string
-	// Sort lists the fields that an index is sorted by, each with :desc behind it
-	// for the greatest first.
+	// Sort lists the fields by which an index is sorted. The suffix :desc sorts in
+	// descending order.
 	Sort []string
 }
 
@@ -38,7 +37,7 @@ const (
 	defaultRefresh = time.Second
 )
 
-// complete gives what is not set its usual value.
+// complete returns the settings with defaults for those that are not set.
 func (s IndexSettings) complete() IndexSettings {
 	s.Shards = max(s.Shards, 1)
 	if s.Refresh == 0 {
@@ -50,7 +49,7 @@ func (s IndexSettings) complete() IndexSettings {
 	return s
 }
 
-// CheckSort returns an error unless an index of a schema can be sorted as the settings say.
+// CheckSort returns an error unless an index of a schema can be sorted according to Sort.
 func (s IndexSettings) CheckSort(of *schema.Schema) error {
 	for _, by := range s.Sort {
 		name, order, hasOrder := strings.Cut(by, ":")
@@ -72,16 +71,16 @@ func sortable(f *schema.Field) bool {
 	return f.Options["doc_values"] != false && !schema.IsFullText(f.Type) && f.Type != "ip"
 }
 
-// priority is that of the index template and of the policy. A longer prefix wins
-// over a shorter one that its indices match too (app-web-* over app-*): two of the
-// same priority whose patterns overlap are refused by OpenSearch.
+// priority returns the priority of the index template and of the policy. It grows with
+// the length of the prefix, so that a longer prefix takes precedence over a shorter one
+// that matches its indices too (app-web-* over app-*). OpenSearch refuses overlapping
+// patterns with the same priority.
 func (d Documents) priority() int {
 	const base = 100
 	return base + len(d.Naming.Prefix)
 }
 
-// Templates returns the index templates that are to be on OpenSearch: that of the
-// documents, and that of their dead letters.
+// Templates returns the index templates of the documents and of their dead letters.
 func (d Documents) Templates() ([]opensearch.Template, error) {
 	documents, err := d.Template()
 	if err != nil {
@@ -94,8 +93,8 @@ func (d Documents) Templates() ([]opensearch.Template, error) {
 	return []opensearch.Template{documents, letters}, nil
 }
 
-// Template returns the index template of the documents' indices, which has their prefix as
-// its name.
+// Template returns the index template of the documents' indices. Its name is their
+// prefix.
 func (d Documents) Template() (opensearch.Template, error) {
 	t := opensearch.Template{Name: d.Naming.Prefix, Indices: d.Naming.Indices}
 	codecs := []string{d.Index.complete().Codec}
@@ -136,16 +135,16 @@ func (d Documents) indexSettings(codec string) map[string]any {
 	settings := d.Index.complete()
 	index := map[string]any{
 		"number_of_shards": strconv.Itoa(settings.Shards),
-		// Set by name, so that an index nobody has searched for a while
-		// is refreshed anyway: lines are found in a second.
+		// Set explicitly, so that an index that was not searched for a while is refreshed
+		// too: lines can be found within a second.
 		"refresh_interval": inSeconds(settings.Refresh),
 		"codec":            codec,
 	}
 	if settings.Replicas != "" {
 		index["number_of_replicas"] = settings.Replicas
 	}
-	// An index of an older schema may have a field of another type: what does not
-	// fit there is kept in the document, which is accepted anyway.
+	// An index of an older schema may have a field with another type. A value that does
+	// not fit is kept in the document, which is still accepted.
 	limits := map[string]any{"ignore_malformed": "true"}
 	if d.Schema.Rest == schema.RestDynamic {
 		limits["total_fields"] = map[string]any{"limit": strconv.Itoa(len(d.Schema.Fields)*2 + 20 + d.Schema.RestFields)}
@@ -165,7 +164,7 @@ func (d Documents) indexSettings(codec string) map[string]any {
 	return index
 }
 
-// inSeconds spells a time as OpenSearch does.
+// inSeconds formats a duration for OpenSearch.
 func inSeconds(d time.Duration) string {
 	if d%time.Second == 0 {
 		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
@@ -194,8 +193,8 @@ func (d Documents) mappings(text string, meta map[string]any) map[string]any {
 		into[parts[len(parts)-1]] = property(&f, text)
 	}
 	mappings := map[string]any{
-		// Fields come from the schema alone: a stray one is kept in the
-		// document and cannot clash or use up the field limit.
+		// Only the schema defines fields: any other field is kept in the document, and
+		// cannot conflict or use up the field limit.
 		"dynamic":    "false",
 		"properties": properties,
 		"_meta":      meta,
@@ -206,7 +205,8 @@ func (d Documents) mappings(text string, meta map[string]any) map[string]any {
 	case schema.RestDynamic:
 		properties[schema.RestField] = map[string]any{"type": "object", "dynamic": "true"}
 		mappings["date_detection"] = false
-		// One type for all numbers and one for the others, so that they do not clash.
+		// One type for all numbers and one for other values, so that they do not
+		// conflict.
 		mappings["dynamic_templates"] = []any{
 			dynamic("json_strings", "string", keyword),
 			dynamic("json_truths", "boolean", keyword),
@@ -221,7 +221,7 @@ func dynamic(name, kind string, mapping map[string]any) map[string]any {
 	return map[string]any{name: map[string]any{"path_match": schema.RestField + ".*", "match_mapping_type": kind, "mapping": mapping}}
 }
 
-// property is a field's definition in the index mapping.
+// property returns a field's definition in the index mapping.
 func property(f *schema.Field, text string) map[string]any {
 	p := map[string]any{"type": f.Type}
 	if f.Type == schema.LightText {

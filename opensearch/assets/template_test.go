@@ -10,7 +10,7 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// bodiesOf are the bodies of the template of documents, which are all well formed.
+// bodiesOf returns the bodies of the documents' template.
 func bodiesOf(t *testing.T, d Documents) []map[string]any {
 	t.Helper()
 	template, err := completed(t, d).Template()
@@ -28,7 +28,7 @@ func bodiesOf(t *testing.T, d Documents) []map[string]any {
 	return bodies
 }
 
-// at is what stands at a path of a template.
+// at returns the value at a path of a template.
 func at(body map[string]any, path string) any {
 	var v any = body
 	for part := range strings.SplitSeq(path, "/") {
@@ -114,8 +114,7 @@ func TestCheckSort(t *testing.T) {
 	f("d", "is not a field that an index can be sorted by")
 }
 
-// Each field of a document is in the template, and the other way round, whatever
-// the schema.
+// The template has exactly the fields that documents can have, whatever the schema.
 func TestTemplateFollowsSchema(t *testing.T) {
 	for _, name := range schema.BuiltIns() {
 		s := mustBuiltIn(t, name)
@@ -142,7 +141,7 @@ func TestTemplateFollowsSchema(t *testing.T) {
 	}
 }
 
-// A longer prefix wins over a shorter one that matches its indices.
+// A longer prefix takes precedence over a shorter one that matches its indices.
 func TestTemplatePriority(t *testing.T) {
 	priority := func(prefix string) float64 {
 		template, err := Documents{Naming: schema.Naming{Prefix: prefix}, Schema: mustBuiltIn(t, "plain")}.Template()

@@ -11,14 +11,14 @@ type agg struct {
 	ID      string         `json:"id"`
 	Enabled bool           `json:"enabled"`
 	Type    string         `json:"type"`
-	Schema  string         `json:"schema"` // what it is to the visualization
+	Schema  string         `json:"schema"` // its role in the visualization
 	Params  map[string]any `json:"params"`
 }
 
-// documents is their number.
+// documents counts documents.
 func documents() agg { return agg{Type: "count", Schema: "metric", Params: map[string]any{}} }
 
-// newest is the time of the newest document.
+// newest returns the time of the newest document.
 func newest() agg {
 	return agg{Type: "max", Schema: "metric", Params: map[string]any{"field": schema.TimeField, "customLabel": "latest"}}
 }
@@ -27,8 +27,8 @@ func percentiles(field, label string, percents ...int) agg {
 	return agg{Type: "percentiles", Schema: "metric", Params: map[string]any{"field": field, "percents": percents, "customLabel": label}}
 }
 
-// overTime has as many bars as suit the time that is looked at. It comes last in a
-// chart: the series are the largest of all that time then, and not of each bar.
+// overTime has as many bars as suit the selected time range. It comes last in a chart:
+// the series are then the largest of the whole range instead of each bar.
 func overTime() agg {
 	return agg{Type: "date_histogram", Schema: "segment", Params: map[string]any{
 		"field": schema.TimeField, "interval": "auto", "useNormalizedOpenSearchInterval": true, "scaleMetricValues": false,
@@ -36,8 +36,8 @@ func overTime() agg {
 	}}
 }
 
-// terms are the most frequent values of a field; missing, unless empty, is the name
-// of the documents that have none.
+// terms returns the most frequent values of a field. missing, unless empty, is the label
+// of documents without the field.
 func terms(place, field, label, missing string, size int) agg {
 	params := map[string]any{
 		"field": field, "size": size, "order": "desc", "orderBy": "1", "customLabel": label,
@@ -46,7 +46,7 @@ func terms(place, field, label, missing string, size int) agg {
 	return agg{Type: "terms", Schema: place, Params: params}
 }
 
-// filters are documents by some queries, in the syntax of Lucene.
+// filters selects documents by queries in Lucene syntax.
 func filters(named ...[2]string) agg {
 	list := []any{}
 	for _, f := range named {
@@ -55,8 +55,7 @@ func filters(named ...[2]string) agg {
 	return agg{Type: "filters", Schema: "group", Params: map[string]any{"filters": list}}
 }
 
-// numbered gives aggregations their ids: that of the first, by which terms are
-// ordered, is 1.
+// numbered sets the ids of aggregations. The first, by which terms are ordered, has id 1.
 func numbered(aggs []agg) []agg {
 	for i := range aggs {
 		aggs[i].ID, aggs[i].Enabled = strconv.Itoa(i+1), true
@@ -64,7 +63,8 @@ func numbered(aggs []agg) []agg {
 	return aggs
 }
 
-// chart is what draws a metric over time: histogram, in stacked bars, or line.
+// chart returns the parameters for drawing a metric over time: as a histogram with
+// stacked bars, or as a line.
 func chart(kind, axis string) map[string]any {
 	mode := "normal"
 	if kind == "histogram" {
@@ -93,7 +93,7 @@ func chart(kind, axis string) map[string]any {
 	}
 }
 
-// table has a row for each set of values.
+// table returns the parameters of a table with a row for each combination of values.
 func table() map[string]any {
 	return map[string]any{"perPage": 10, "showPartialRows": false, "showMetricsAtAllLevels": false, "showTotal": false, "totalFunc": "sum", "percentageCol": ""}
 }

@@ -1,6 +1,6 @@
 package fakedynamodb
 
-// capacity of a request, by
+// capacity is the capacity that a request consumed. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ConsumedCapacity.html
 type capacity struct {
 	TableName     string
@@ -10,11 +10,12 @@ type capacity struct {
 
 type units struct{ CapacityUnits float64 }
 
-// wish is how a request asks for its capacity: TOTAL, INDEXES, NONE or nothing.
-type wish struct{ ReturnConsumedCapacity string }
+// capacityRequest is the part of a request that asks for the consumed capacity: TOTAL,
+// INDEXES, NONE or nothing.
+type capacityRequest struct{ ReturnConsumedCapacity string }
 
-// of is the capacity in the form that was asked for, nil if it was not.
-func (w wish) of(t *table, n float64) *capacity {
+// of returns the capacity in the requested form, nil if it was not requested.
+func (w capacityRequest) of(t *table, n float64) *capacity {
 	switch w.ReturnConsumedCapacity {
 	case "TOTAL":
 		return &capacity{TableName: t.name, CapacityUnits: n}
@@ -24,8 +25,8 @@ func (w wish) of(t *table, n float64) *capacity {
 	return nil
 }
 
-// read bills bytes that were read, 4 KB to the unit, or two that need not be
-// consistent. Nothing costs as much as a little.
+// read bills bytes that were read: one unit per 4 KB, or half a unit for an eventually
+// consistent read. The minimum is one block.
 func (d *DynamoDB) read(bytes int, consistent bool) float64 {
 	n := blocks(bytes, 4<<10)
 	if !consistent {
@@ -35,7 +36,7 @@ func (d *DynamoDB) read(bytes int, consistent bool) float64 {
 	return n
 }
 
-// wrote bills the larger one of an item's two sizes, 1 KB to the unit.
+// wrote bills the larger of an item's sizes before and after a write: one unit per 1 KB.
 func (d *DynamoDB) wrote(before, after item) float64 {
 	n := blocks(max(before.size(), after.size()), 1<<10)
 	d.usage.WriteUnits += n

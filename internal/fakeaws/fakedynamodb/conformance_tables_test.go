@@ -164,9 +164,9 @@ func TestConformance_Scans(t *testing.T) {
 	}
 }
 
-// scan reads all pages: what each has counted and cost, and the items in an order of
-// their own, as DynamoDB Local has another hash. A page of nothing is left out, as a
-// limit that comes with the last item may make one more, empty page, or not.
+// scan reads all pages. It returns the counts and costs of each page, and the items sorted,
+// because DynamoDB Local uses another hash. Empty pages are left out, because a limit that is
+// reached with the last item may or may not add one.
 func scan(ctx context.Context, client *dynamodb.Client, in dynamodb.ScanInput) string {
 	var items, pages []string
 	read := 0
@@ -190,8 +190,8 @@ func scan(ctx context.Context, client *dynamodb.Client, in dynamodb.ScanInput) s
 	}
 }
 
-// Items of one hash key are in the order of their range keys, in the pages of DynamoDB
-// Local, which end by their bytes.
+// Items with one hash key are sorted by range key, and pages end at the same size as those of
+// DynamoDB Local.
 func TestConformance_PageBytes(t *testing.T) {
 	b := newBoth(t, Options{})
 	for _, size := range []int{100<<10 - 3, 128<<10 - 5, 128<<10 - 4, 300 << 10} {
@@ -223,7 +223,7 @@ func TestConformance_PageBytes(t *testing.T) {
 	}
 }
 
-// What requests cost is what DynamoDB Local says that they do.
+// Requests consume the same capacity as in DynamoDB Local.
 func TestConformance_Capacity(t *testing.T) {
 	b := newBoth(t, Options{})
 	for _, size := range []int{1, 500, 1000, 1020, 4096, 9000} {

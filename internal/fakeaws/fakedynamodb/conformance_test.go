@@ -15,8 +15,8 @@ import (
 	"logsluice/local/localtest"
 )
 
-// both are the fake and DynamoDB Local, with the same tables: one of k, and one
-// of k and r.
+// both are the fake and DynamoDB Local with the same tables: one with the key k, and one with
+// the key k and r.
 type both struct {
 	*testing.T
 	fake, real *dynamodb.Client
@@ -25,7 +25,7 @@ type both struct {
 const (
 	single = "conformance-single"
 	ranged = "conformance-ranged"
-	made   = "conformance-made" // by a test, if at all
+	made   = "conformance-made" // created by tests only
 )
 
 func newBoth(t *testing.T, opts Options) *both {
@@ -46,8 +46,8 @@ func newBoth(t *testing.T, opts Options) *both {
 	return b
 }
 
-// knownDifferences are where DynamoDB Local does not do what the service's
-// documentation says, which the fake follows.
+// knownDifferences are cases in which DynamoDB Local differs from the service's documentation.
+// The fake follows the documentation.
 var knownDifferences = map[string]string{
 	"the word CONVERT":                          "ReservedWords has it",
 	"the word SIZE":                             "ReservedWords has it",
@@ -55,8 +55,8 @@ var knownDifferences = map[string]string{
 	"create an on-demand table with throughput": "API_CreateTable: with PAY_PER_REQUEST, ProvisionedThroughput cannot be specified",
 }
 
-// same does a thing on both and fails if they differ, or if they should and do
-// not.
+// same runs a function with both and fails if the results differ, or if they should differ and
+// do not.
 func (b *both) same(name string, do func(client *dynamodb.Client) string) {
 	b.Helper()
 	got, want := do(b.fake), do(b.real)
@@ -65,14 +65,14 @@ func (b *both) same(name string, do func(client *dynamodb.Client) string) {
 	}
 }
 
-// request is one operation on an item, and what it answers.
+// request makes one request for an item and returns its answer.
 type request func(ctx context.Context, client *dynamodb.Client) (string, error)
 
 const setup = `{"k":{"S":"1"},"n":{"N":"5"},"s":{"S":"abc"},"l":{"L":[{"N":"1"},{"S":"x"},{"M":{"z":{"N":"3"}}}]},
 	"m":{"M":{"a":{"N":"1"},"b":{"S":"q"},"ls":{"L":[{"N":"1"},{"N":"2"}]}}},"ss":{"SS":["a","b"]},"ns":{"NS":["1","2"]},
 	"bs":{"BS":["AQ==","Ag=="]},"bo":{"BOOL":true},"nu":{"NULL":true},"b":{"B":"AQID"},"e":{"S":""},"u":{"S":"añ€😀"}}`
 
-// names reads #name=attribute pairs.
+// names parses #name=attribute pairs.
 func names(text string) map[string]string {
 	var out map[string]string
 	for _, pair := range strings.Fields(text) {
@@ -89,7 +89,7 @@ func key(k string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"k": &types.AttributeValueMemberS{Value: k}}
 }
 
-// rawAttrs are attributes that the fake's own decoder would refuse.
+// rawAttrs returns attributes that the fake's own decoder would reject.
 func rawAttrs(name string, v types.AttributeValue) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{name: v}
 }
@@ -121,8 +121,8 @@ func update(k, expression, substitutedNames string, values map[string]types.Attr
 	}
 }
 
-// outcome is all that a request does to a table with the item of setup: the
-// answer or the error, and the items that are then there.
+// outcome returns the result of a request on a table with the item of setup: the answer or the
+// error, and the items after it.
 func outcome(t testing.TB, client *dynamodb.Client, do request) string {
 	t.Helper()
 	ctx := t.Context()
@@ -136,7 +136,7 @@ func outcome(t testing.TB, client *dynamodb.Client, do request) string {
 	return code(err) + " " + answer + " leaves " + content(t, client, single)
 }
 
-// content is all items of a table, in an order of its own.
+// content returns all items of a table, sorted.
 func content(t testing.TB, client *dynamodb.Client, table string) string {
 	t.Helper()
 	out, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
@@ -168,7 +168,7 @@ func TestConformance_Conditions(t *testing.T) {
 		})
 	}
 	for _, e := range []string{
-		// Comparators, and what is not there.
+		// Comparators, and missing attributes.
 		"n <> :v", "n = :v", "n < :v", "n <= :v", "n > :v", "n >= :v", "zz <> :v", "zz = :v", "zz < :v", "zz >= :v", ":v = :v", ":v <> zz", "s <> :v",
 		"n = :v AND zz <> yy", "n = :v AND zz = yy", "n = :v AND s < n", "bo < s OR n = :v", "l = ss or n = :v", "n < bo and n = :v",
 		"NOT zz = :v", "not not n = :v", "NOT n = :v AND n = :v", "NOT (n = :v AND n = :v)", "n = :v OR n = :v AND zz = :v", "(n = :v OR n = :v) AND zz = :v",
@@ -288,7 +288,7 @@ func TestConformance_Conditions(t *testing.T) {
 	})
 }
 
-// The reserved words are those of DynamoDB Local, at either end of the list, too.
+// The reserved words are those of DynamoDB Local, including both ends of the list.
 func TestConformance_ReservedWords(t *testing.T) {
 	b := newBoth(t, Options{})
 	words := slices.Concat(strings.Fields(reservedWords), strings.Fields("ABORTS ACCESS ADMIN ANALYSE ARN BACKUPS CHECKPOINT COUNTS CREATED ENABLED EPOCH EVENT EXPIRES HEARTBEAT ID LEASE NODE OWNERS PAYLOAD PRIORITY QUEUE RETRY REVISION SEQ SHARDS STARTED TAG TITLE UPDATED VERSION WORKER ZONES"))
@@ -300,7 +300,7 @@ func TestConformance_ReservedWords(t *testing.T) {
 	}
 }
 
-// Values that are written come back in their one form, or are refused.
+// Written values are returned in their canonical form, or are rejected.
 func TestConformance_Values(t *testing.T) {
 	b := newBoth(t, Options{})
 	n := func(text string) types.AttributeValue { return &types.AttributeValueMemberN{Value: text} }

@@ -25,7 +25,7 @@ const (
 	provisioned = "PROVISIONED"
 )
 
-// createTable makes a table that is ACTIVE at once:
+// createTable creates a table that is ACTIVE at once:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
 func (d *DynamoDB) createTable(in *createTableInput) (any, error) {
 	if in.BillingMode == "" {

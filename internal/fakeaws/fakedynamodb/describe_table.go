@@ -12,7 +12,7 @@ func (d *DynamoDB) describeTable(in *tableRef) (any, error) {
 	return map[string]any{"Table": t.describe()}, nil
 }
 
-// describe is a TableDescription. Counts are of now, not of some hours ago.
+// describe returns a TableDescription. Its counts are current, not some hours old.
 func (t *table) describe() any {
 	bytes := 0
 	for _, r := range t.rows {

@@ -8,22 +8,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Options change what the service does. The zero value is the service with its
-// limits.
+// Options configures the service. The zero value has the service's limits.
 type Options struct {
-	// Clock tells the time; time.Now if nil.
+	// Clock returns the time. It is time.Now if nil.
 	Clock func() time.Time
-	// PageBytes is where a page of a Scan ends; the service's 1 MB if
-	// zero.
+	// PageBytes is the size at which a page of a Scan ends, the service's 1 MB if zero.
 	PageBytes int
-	// Changed, if set, is called after every write of an item, even one that
-	// leaves it as it was: with the item before, nil if there was none, and
-	// after, nil if it is deleted. The service's lock is held: the function must
-	// not call the service. The items are its own.
+	// Changed, if set, is called after every write of an item, even if the item did not
+	// change. before is nil if the item is new, and after is nil if it is deleted. The
+	// service's lock is held, so the function must not call the service. It may keep the
+	// items.
 	Changed func(table string, before, after map[string]types.AttributeValue)
 }
 
-// DynamoDB is the service: an http.Handler.
+// DynamoDB is the service. It is an http.Handler.
 type DynamoDB struct {
 	options Options
 
@@ -33,15 +31,15 @@ type DynamoDB struct {
 	usage  Usage
 }
 
-// Usage is what the service would bill.
+// Usage is the usage that the service would bill.
 type Usage struct {
 	// ReadUnits and WriteUnits are request units of on-demand tables.
 	ReadUnits, WriteUnits float64
-	// Calls counts the requests by operation, failed ones too.
+	// Calls counts the requests by operation, including failed ones.
 	Calls map[string]int
 }
 
-// New makes a service without tables.
+// New returns a service without tables.
 func New(opts Options) *DynamoDB {
 	if opts.Clock == nil {
 		opts.Clock = time.Now
@@ -57,7 +55,7 @@ func New(opts Options) *DynamoDB {
 	}
 }
 
-// Usage counts since the start. A write whose condition fails is billed too.
+// Usage returns the usage since the start. A write whose condition fails is billed, too.
 func (d *DynamoDB) Usage() Usage {
 	d.mu.Lock()
 	defer d.mu.Unlock()

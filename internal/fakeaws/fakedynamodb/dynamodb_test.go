@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// An update over a socket and without one, with its hook and its bill.
+// An update over a socket and without one, with Changed and Usage.
 func TestUpdateItem_Success(t *testing.T) {
 	var changes []string
 	d := New(Options{Changed: func(table string, before, after map[string]types.AttributeValue) {
@@ -53,7 +53,7 @@ func TestUpdateItem_Success(t *testing.T) {
 	}
 }
 
-// Pages and conditions, for where there is no DynamoDB Local.
+// Pages and conditions, for machines without DynamoDB Local.
 func TestExpectations(t *testing.T) {
 	d, client := newFake(Options{PageBytes: 64})
 	createTable(t, client, "jobs", "k:S", "r:N")
@@ -99,7 +99,7 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
-// What the service has and this one does not is refused.
+// Features of the service that the fake does not have are rejected.
 func TestUnsupported(t *testing.T) {
 	_, client := newFake(Options{})
 	createTable(t, client, "jobs", "k:S")
@@ -141,7 +141,7 @@ func TestNumber_Success(t *testing.T) {
 	f("12e3", "12000")
 }
 
-// A large table under updates, as a simulation makes them.
+// Updates of a large table, like those of a simulation.
 func BenchmarkUpdateItem(b *testing.B) {
 	_, client := newFake(Options{})
 	createTable(b, client, "jobs", "k:S")

@@ -2,21 +2,21 @@ package fakedynamodb
 
 import "fmt"
 
-// APIError is an error answer of the service.
+// APIError is an error response of the service.
 type APIError struct {
 	// Code is the exception's name, such as ConditionalCheckFailedException.
 	Code    string
 	Message string
-	// Status is the HTTP status; 400 if zero, as for all but the service's own
-	// failures.
+	// Status is the HTTP status, 400 if zero. Only failures of the service itself have
+	// another status.
 	Status int
 
-	item item // that failed a condition, where the request wants it
+	item item // the item that failed the condition, if requested
 }
 
 func (e *APIError) Error() string { return e.Code + ": " + e.Message }
 
-// Exceptions of the service, by
+// Exceptions of the service, from
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 // and the pages of the operations.
 const (
@@ -29,13 +29,13 @@ const (
 	codeValidation    = "ValidationException"
 )
 
-// namespaces of exceptions: those that all of AWS has are in another.
+// Namespaces of exceptions. Exceptions common to all of AWS have their own.
 const (
 	ownNamespace    = "com.amazonaws.dynamodb.v20120810#"
 	commonNamespace = "com.amazon.coral.service#"
 )
 
-// typeName is what an error answer calls the exception.
+// typeName returns the exception's name in an error response.
 func (e *APIError) typeName() string {
 	switch e.Code {
 	case codeSerialization, codeUnknown:

@@ -6,7 +6,7 @@ import (
 	"unicode/utf16"
 )
 
-// holds tells if a condition is true of an item; a nil one always is.
+// holds reports whether a condition is true for an item. A nil condition is true.
 func (b *bound) holds(it item) bool { return b == nil || b.test(b.condition, it) }
 
 func (b *bound) test(e *expr, it item) bool {
@@ -32,8 +32,8 @@ func (b *bound) test(e *expr, it item) bool {
 	return b.related(e.op, first, found, e.args[1], it)
 }
 
-// related tells if a value and an operand are in a relation. One that is not
-// there is in none, other than that of being different.
+// related reports whether a comparison of a value with an operand is true. If one of them
+// does not exist, only <> is true.
 func (b *bound) related(op string, first value, found bool, arg *expr, it item) bool {
 	second, ok := b.operand(arg, it)
 	if !found || !ok {
@@ -69,7 +69,7 @@ func (b *bound) related(op string, first value, found bool, arg *expr, it item) 
 	}
 }
 
-// operand is the value of an operand in a condition, if it has one.
+// operand returns the value of an operand in a condition, if it has one.
 func (b *bound) operand(e *expr, it item) (value, bool) {
 	switch e.op {
 	case opValue:
@@ -77,7 +77,7 @@ func (b *bound) operand(e *expr, it item) (value, bool) {
 	case opPath:
 		return it.get(e.path.named(b.ExpressionAttributeNames))
 	}
-	v, ok := b.operand(e.args[0], it) // of size
+	v, ok := b.operand(e.args[0], it) // of the size function
 	if !ok {
 		return value{}, false
 	}
@@ -95,9 +95,8 @@ func (b *bound) operand(e *expr, it item) (value, bool) {
 	return numeric(integer(n)), true
 }
 
-// apply makes the item that an update leaves. All that it reads is as it was
-// before; elements of lists are removed when all else is done, so that every
-// index is that of before, too.
+// apply returns the item after an update. Operands are evaluated on the item before the
+// update. Elements of lists are removed last, so that indexes also refer to it.
 func (b *bound) apply(it item) (item, error) {
 	if b == nil {
 		return it, nil
@@ -133,7 +132,7 @@ func (b *bound) apply(it item) (item, error) {
 	return v.m, nil
 }
 
-// result is what an action leaves at its path; nil for nothing.
+// result returns the value that an action sets at its path, nil if it removes the value.
 func (b *bound) result(a action, at path, it item) (*value, error) {
 	if a.clause == "REMOVE" {
 		return nil, nil
@@ -169,7 +168,7 @@ func (b *bound) result(a action, at path, it item) (*value, error) {
 	return &value{kind: old.kind, list: rest}, nil
 }
 
-// assigned is the value of an operand in an update, which must have one.
+// assigned returns the value of an operand in an update. It is an error if it has none.
 func (b *bound) assigned(e *expr, it item) (value, error) {
 	switch e.op {
 	case opValue:

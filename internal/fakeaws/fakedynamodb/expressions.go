@@ -2,7 +2,7 @@ package fakedynamodb
 
 import "slices"
 
-// substitutes are what the expressions of a request leave open.
+// substitutes are the names and values for the placeholders in a request's expressions.
 type substitutes struct {
 	ExpressionAttributeNames  map[string]string
 	ExpressionAttributeValues map[string]value
@@ -43,7 +43,7 @@ func (x *expressions) update(text *string) *bound {
 	return b
 }
 
-// projection gives nil paths for no projection.
+// projection returns nil paths without a projection.
 func (x *expressions) projection(text *string) []path {
 	b := x.bind("ProjectionExpression", text, parseProjection)
 	if b == nil {
@@ -54,8 +54,8 @@ func (x *expressions) projection(text *string) []path {
 	return paths
 }
 
-// bind parses a text, or takes it from the cache, and checks what can be checked
-// without an item. It gives nil if there is no expression.
+// bind parses an expression, or takes it from the cache, and checks everything that can be
+// checked without an item. It returns nil if the text is empty.
 func (x *expressions) bind(member string, text *string, parse func(string) (*expression, error)) *bound {
 	if text == nil || x.err != nil {
 		return nil
@@ -93,14 +93,14 @@ func (x *expressions) bind(member string, text *string, parse func(string) (*exp
 	return b
 }
 
-// fail keeps the first error.
+// fail records the first error.
 func (x *expressions) fail(member string, err error) {
 	if err != nil && x.err == nil {
 		x.err = invalidf("Invalid %s: %s", member, err.(*APIError).Message) //nolint:errorlint,forcetypeassert // our own
 	}
 }
 
-// done gives the first error; a substitute that no expression uses is one too.
+// done returns the first error. A substitute that no expression uses is an error, too.
 func (x *expressions) done() error {
 	names, values := x.substitutes.ExpressionAttributeNames, x.substitutes.ExpressionAttributeValues
 	switch {
@@ -142,7 +142,7 @@ func isSubstitute(name string, mark byte) bool {
 	return len(name) > 1 && name[0] == mark
 }
 
-// named are the paths of an expression with their names.
+// named returns the paths of an expression with their #names replaced.
 func (b *bound) named() []path {
 	paths := make([]path, len(b.paths))
 	for i, p := range b.paths {
@@ -151,7 +151,7 @@ func (b *bound) named() []path {
 	return paths
 }
 
-// kindOf is the kind of an operand that is known without an item, or "".
+// kindOf returns the kind of an operand if it is known without an item, or "".
 func (b *bound) kindOf(e *expr) kind {
 	switch e.op {
 	case opValue:
@@ -164,7 +164,7 @@ func (b *bound) kindOf(e *expr) kind {
 	return ""
 }
 
-// check finds what is wrong with an expression whatever the item is.
+// check returns an error if an expression is invalid for any item.
 func (b *bound) check(e *expr) error {
 	for _, arg := range e.args {
 		if err := b.check(arg); err != nil {
@@ -224,7 +224,7 @@ func (b *bound) checkAction(a action) error {
 	return nil
 }
 
-// operands checks those operands whose kind is known.
+// operands checks the operands whose kind is known.
 func (b *bound) operands(e *expr, allowed func(kind) bool) error {
 	for _, arg := range e.args {
 		if k := b.kindOf(arg); k != "" && !allowed(k) {
@@ -238,7 +238,7 @@ func incorrectOperand(op string, k kind) error {
 	return invalidf("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", op, k)
 }
 
-// distinct refuses to compare a path with itself.
+// distinct returns an error if a path is compared with itself.
 func (b *bound) distinct(e *expr) error {
 	first := e.args[0]
 	for _, arg := range e.args[1:] {
@@ -249,7 +249,7 @@ func (b *bound) distinct(e *expr) error {
 	return nil
 }
 
-// checkBounds checks the bounds of BETWEEN where both are given.
+// checkBounds checks the bounds of BETWEEN if both are values.
 func (b *bound) checkBounds(e *expr) error {
 	if e.args[1].op != opValue || e.args[2].op != opValue {
 		return nil

@@ -35,8 +35,8 @@ func newFake(opts Options) (*DynamoDB, *dynamodb.Client) {
 	return d, newClient("http://dynamodb.invalid", fakeaws.RoundTripper(d))
 }
 
-// createTable makes a table with a hash key, k, and perhaps a range key, each
-// given as name:type.
+// createTable creates a table with a hash key and optionally a range key, each given as
+// name:type.
 func createTable(t testing.TB, client *dynamodb.Client, name string, key ...string) {
 	t.Helper()
 	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
@@ -56,7 +56,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// attrs reads attributes in the protocol's JSON.
+// attrs parses attributes in the protocol's JSON.
 func attrs(text string) map[string]types.AttributeValue {
 	if text == "" {
 		return nil
@@ -68,8 +68,8 @@ func attrs(text string) map[string]types.AttributeValue {
 	return it.sdk()
 }
 
-// show is attributes as text, numbers in their one form and sets in order:
-// DynamoDB Local gives numbers back as they were written.
+// show returns attributes as text, with canonical numbers and sorted sets: DynamoDB Local
+// returns numbers as they were written.
 func show(m map[string]types.AttributeValue) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -123,7 +123,7 @@ func showValue(v types.AttributeValue) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// code is the exception of an error, with what it tells of items.
+// code returns the exception of an error, with the items that it contains.
 func code(err error) string {
 	if err == nil {
 		return "ok"

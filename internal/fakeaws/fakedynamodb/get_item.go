@@ -2,7 +2,7 @@ package fakedynamodb
 
 type getItemInput struct {
 	unsupported
-	wish
+	capacityRequest
 	TableName                string
 	Key                      item
 	ConsistentRead           bool

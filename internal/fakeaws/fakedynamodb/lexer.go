@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// token is a word of an expression: a name, #name or :value, an index, or a
-// symbol. The last one is empty.
+// token is a token of an expression: a name, #name or :value, an index, or a symbol. The last
+// token is empty.
 type token struct {
 	text string
 	at   int // where it starts in the expression

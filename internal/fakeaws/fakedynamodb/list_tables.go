@@ -10,7 +10,7 @@ type listTablesInput struct {
 	Limit                   *int
 }
 
-// listTables lists in the order of the names:
+// listTables lists the tables sorted by name:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListTables.html
 func (d *DynamoDB) listTables(in *listTablesInput) (any, error) {
 	limit := 100

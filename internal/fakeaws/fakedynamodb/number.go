@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// number is 0.digits × 10^exp. Its digits have no zeros at either end, so that
-// equal numbers are equal here and a longer fraction sorts by its text; zero has
-// no digits. See "Number" in
+// number is 0.digits × 10^exp. Its digits have no zeros at either end, so that equal numbers
+// are equal values, and fractions sort like strings. Zero has no digits. See "Number" in
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 type number struct {
 	digits   string
@@ -47,7 +46,7 @@ func notANumber() error {
 	return invalidf("The parameter cannot be converted to a numeric value")
 }
 
-// makeNumber trims the digits and checks that the service can keep the number.
+// makeNumber trims the digits and checks that the service can store the number.
 func makeNumber(negative bool, digits string, exp int) (number, error) {
 	trimmed := strings.TrimLeft(digits, "0")
 	exp -= len(digits) - len(trimmed)
@@ -65,7 +64,7 @@ func makeNumber(negative bool, digits string, exp int) (number, error) {
 	return number{digits: trimmed, exp: exp, negative: negative}, nil
 }
 
-// String has neither an exponent nor zeros at the ends.
+// String returns the number without an exponent and without leading or trailing zeros.
 func (n number) String() string {
 	text := n.digits
 	switch {
@@ -108,7 +107,7 @@ func (n number) compare(o number) int {
 	return c
 }
 
-// add is exact, or fails where the service cannot keep the sum.
+// add returns the exact sum. It fails if the service cannot store it.
 func (n number) add(o number) (number, error) {
 	least := min(n.exp-len(n.digits), o.exp-len(o.digits))
 	sum := new(big.Int).Add(n.scaled(least), o.scaled(least))
@@ -121,7 +120,7 @@ func (n number) negated() number {
 	return n
 }
 
-// scaled is the number divided by 10^least, which divides it.
+// scaled returns the number divided by 10^least. The result must be an integer.
 func (n number) scaled(least int) *big.Int {
 	scaled := new(big.Int)
 	if n.digits != "" {
@@ -133,10 +132,10 @@ func (n number) scaled(least int) *big.Int {
 	return scaled
 }
 
-// size is what the service reckons a number takes.
+// size returns the size of a number as the service calculates it.
 func (n number) size() int { return (len(n.digits)+1)/2 + 1 }
 
-// integer is a count as a number.
+// integer returns a count as a number.
 func integer(n int) number {
 	digits := strconv.Itoa(n)
 	made, _ := makeNumber(false, digits, len(digits)) // a count is never too large

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Operations of expressions. A comparator, AND, OR, NOT, BETWEEN, IN and the
-// functions have the name that they are written with.
+// Operations of expressions. A comparator, AND, OR, NOT, BETWEEN, IN and the functions are
+// named as they are written.
 const (
 	opPath  = "path"
 	opValue = "value"
@@ -17,13 +17,13 @@ const (
 // expr is a condition or an operand.
 type expr struct {
 	op     string
-	path   path   // of opPath
-	name   string // of opValue, with its colon
+	path   path   // for opPath
+	name   string // for opValue, with its colon
 	args   []*expr
 	parens bool // it stands in parentheses
 }
 
-// condition tells if the expression is true or false, rather than a value.
+// condition reports whether the expression is a condition, as opposed to an operand.
 func (e *expr) condition() bool {
 	switch e.op {
 	case opPath, opValue, "size", "if_not_exists", "list_append", "+", "-":
@@ -39,12 +39,12 @@ type action struct {
 	value  *expr // nil for REMOVE
 }
 
-// expression is a parsed text. It is kept for other requests with the same text,
-// so names and values are still to be filled in.
+// expression is a parsed expression. It is cached for other requests with the same text, so
+// names and values are not replaced yet.
 type expression struct {
 	condition *expr
 	actions   []action
-	paths     []path   // all that occur, other than what an update changes
+	paths     []path   // all paths, except those that an update changes
 	names     []string // each #name
 	values    []string // each :value
 }
@@ -58,16 +58,16 @@ var (
 	maxExpressionSize = 4 << 10
 )
 
-// parser reads an expression by recursive descent, by the grammars of
+// parser is a recursive descent parser for the grammars of
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html and
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
 type parser struct {
 	tokens []token
-	arity  map[string]int // of the functions that may stand here
+	arity  map[string]int // of the functions that are allowed here
 	out    expression
 }
 
-// parse reads a whole text with one of the parser's methods.
+// parse parses a whole expression with one of the parser's methods.
 func parse(text string, arity map[string]int, read func(*parser) error) (*expression, error) {
 	switch {
 	case text == "":
@@ -116,7 +116,7 @@ func (p *parser) next() token {
 
 func (p *parser) unexpected() error { return syntaxError(p.tokens[0].text) }
 
-// accept takes a symbol or a keyword, if it is next.
+// accept consumes a symbol or a keyword if it is next.
 func (p *parser) accept(texts ...string) (string, bool) {
 	upper := strings.ToUpper(p.tokens[0].text)
 	if !slices.Contains(texts, upper) {
@@ -133,7 +133,7 @@ func (p *parser) expect(text string) error {
 	return nil
 }
 
-// commas reads one or more of something.
+// commas parses a comma-separated list of one or more elements.
 func commas[T any](p *parser, read func() (T, error)) ([]T, error) {
 	for list := []T(nil); ; {
 		e, err := read()
@@ -150,7 +150,7 @@ func commas[T any](p *parser, read func() (T, error)) ([]T, error) {
 func (p *parser) or() (*expr, error)  { return p.binary("OR", p.and) }
 func (p *parser) and() (*expr, error) { return p.binary("AND", p.not) }
 
-// binary reads conditions joined by a word, from the left.
+// binary parses conditions joined by a left-associative operator.
 func (p *parser) binary(word string, read func() (*expr, error)) (*expr, error) {
 	left, err := read()
 	for err == nil {
@@ -209,7 +209,7 @@ func (p *parser) comparison() (*expr, error) {
 	return first, nil
 }
 
-// values reads one more operand of an expression.
+// values parses one more operand of an expression.
 func (p *parser) values(e *expr) error {
 	arg, err := p.operand(p.or)
 	if err == nil && arg.condition() {
@@ -219,7 +219,7 @@ func (p *parser) values(e *expr) error {
 	return err
 }
 
-// operand reads a path, a value, a function or what stands in parentheses.
+// operand parses a path, a value, a function or a parenthesized expression.
 func (p *parser) operand(inner func() (*expr, error)) (*expr, error) {
 	t := p.tokens[0].text
 	switch {
@@ -342,7 +342,7 @@ func (p *parser) action(clause string) (action, error) {
 	return a, err
 }
 
-// sum reads what SET gives an attribute: an operand, or two with one sign.
+// sum parses the value in a SET action: an operand, or two operands joined by + or -.
 func (p *parser) sum() (*expr, error) {
 	left, err := p.operand(p.sum)
 	if err != nil {

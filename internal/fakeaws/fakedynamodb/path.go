@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// step is one part of a document path: an attribute's name, perhaps as #name,
-// or an index of a list.
+// step is one part of a document path: an attribute's name, which may be a #name, or the index
+// of a list.
 type step struct {
 	name  string // "" for an index
 	index int
 }
 
-// path is a document path, by
+// path is a document path. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.Attributes.html
 type path []step
 
-// named is the path with its #names replaced.
+// named returns the path with its #names replaced.
 func (p path) named(names map[string]string) path {
 	if !slices.ContainsFunc(p, func(s step) bool { return strings.HasPrefix(s.name, "#") }) {
 		return p
@@ -42,7 +42,7 @@ func (p path) String() string {
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-// compare orders paths: names by their text, and before indexes.
+// compare orders paths: names alphabetically, and before indexes.
 func (p path) compare(o path) int {
 	return slices.CompareFunc(p, o, func(a, b step) int {
 		if a.name != b.name {
@@ -52,8 +52,8 @@ func (p path) compare(o path) int {
 	})
 }
 
-// clash is the error of paths that cannot stand in one expression: one is within
-// the other, or one takes for a list what the other takes for a map.
+// clash returns an error if two paths cannot be in one expression: one contains the other, or
+// one uses a list where the other uses a map.
 func clash(paths []path) error {
 	for i, a := range paths {
 		for _, b := range paths[i+1:] {
@@ -75,7 +75,7 @@ func clash(paths []path) error {
 	return nil
 }
 
-// get finds what a path leads to.
+// get returns the value at a path.
 func (it item) get(p path) (value, bool) {
 	v := value{kind: kindM, m: it}
 	for _, s := range p {
@@ -99,8 +99,8 @@ func (v value) step(s step) (value, bool) {
 	return v.list[s.index], true
 }
 
-// with is the value with another at a path, or with nothing there if it is nil.
-// An index behind a list's end appends. What leads to the place must be there.
+// with returns the value with another one set at a path, or removed if that is nil. An index
+// beyond a list's end appends. The parent of the path must exist.
 func (v value) with(p path, to *value) (value, error) {
 	s := p[0]
 	if (s.name != "" && v.kind != kindM) || (s.name == "" && v.kind != kindL) {
@@ -134,7 +134,7 @@ func (v value) with(p path, to *value) (value, error) {
 	return v, nil
 }
 
-// project is the item with only what the paths lead to. Lists close up.
+// project returns the item with only the values at the paths. Lists are compacted.
 func (it item) project(paths []path) item {
 	if paths == nil {
 		return it

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// operation answers the body of a request with a value to be sent as JSON.
+// operation handles the body of a request and returns a value to be sent as JSON.
 type operation func(d *DynamoDB, body []byte) (any, error)
 
-// input reads the input of an operation and runs it under the service's lock.
+// input parses the input of an operation and runs it with the service's lock held.
 func input[In any](run func(d *DynamoDB, in *In) (any, error)) operation {
 	return func(d *DynamoDB, body []byte) (any, error) {
 		in := new(In)
@@ -31,7 +31,7 @@ func input[In any](run func(d *DynamoDB, in *In) (any, error)) operation {
 	}
 }
 
-// unmarshal tells JSON that is wrong from values that are.
+// unmarshal parses JSON. It distinguishes invalid JSON from invalid values.
 func unmarshal(body []byte, in any) error {
 	err := json.Unmarshal(body, in)
 	var api *APIError
@@ -41,7 +41,7 @@ func unmarshal(body []byte, in any) error {
 	return failf(codeSerialization, "%v", err)
 }
 
-// unsupported are parameters that are refused rather than overlooked.
+// unsupported are parameters that are rejected instead of being ignored.
 type unsupported struct {
 	AttributesToGet, AttributeUpdates, ConditionalOperator, Expected     json.RawMessage
 	ScanFilter, IndexName, GlobalSecondaryIndexes, LocalSecondaryIndexes json.RawMessage
@@ -63,7 +63,7 @@ func (u unsupported) refused() error {
 	return nil
 }
 
-// operations by their name in X-Amz-Target.
+// operations maps names in X-Amz-Target to operations.
 var operations = map[string]operation{
 	"CreateTable":   input((*DynamoDB).createTable),
 	"DeleteItem":    input((*DynamoDB).deleteItem),
@@ -78,7 +78,7 @@ var operations = map[string]operation{
 
 const maxBody = 16 << 20
 
-// ServeHTTP answers one request.
+// ServeHTTP implements http.Handler.
 func (d *DynamoDB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	result, err := d.run(w, r)
@@ -92,7 +92,7 @@ func (d *DynamoDB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if status = api.Status; status == 0 {
 			status = http.StatusBadRequest
 		}
-		body, _ = json.Marshal(struct { // nothing of it can fail
+		body, _ = json.Marshal(struct { // cannot fail
 			Type    string `json:"__type"`
 			Message string `json:"message"`
 			Item    item   `json:",omitempty"`
@@ -107,7 +107,7 @@ func (d *DynamoDB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // a failed write means that the client has gone
 }
 
-// run finds and runs the operation that a request names.
+// run runs the operation of a request.
 func (d *DynamoDB) run(w http.ResponseWriter, r *http.Request) (any, error) {
 	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_20120810.")
 	f, known := operations[name]

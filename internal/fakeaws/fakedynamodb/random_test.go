@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// writer writes random expressions, most of which are right.
+// writer generates random expressions, most of which are valid.
 type writer struct {
 	*rand.Rand
 	names  []string // used #names, as pairs
@@ -21,7 +21,7 @@ type writer struct {
 
 func (w *writer) of(choices ...string) string { return choices[w.IntN(len(choices))] }
 
-// value is small, so that values are often equal or of one kind.
+// value returns a small value, so that values are often equal or of one kind.
 func (w *writer) value(depth int) types.AttributeValue {
 	number := func() string { return w.of("0", "1", "2.5", "-3", "01.0", "1e2", "1e-40", "9e125") }
 	switch n := w.IntN(13 + depth*2); n {
@@ -82,7 +82,7 @@ func (w *writer) name() string {
 	return name
 }
 
-// literal is a value of any kind, or mostly of one that fits.
+// literal returns a value of any kind, but in most cases of one that fits.
 func (w *writer) literal(fitting ...types.AttributeValue) string {
 	name := w.of(":p", ":q", ":r", ":s")
 	if len(fitting) > 0 && w.IntN(10) > 0 {
@@ -194,8 +194,7 @@ func (w *writer) update() string {
 	return strings.Join(clauses, " ")
 }
 
-// Random expressions do the same to random items in the fake and in DynamoDB
-// Local.
+// Random expressions have the same effect on random items in the fake and in DynamoDB Local.
 func TestConformance_Random(t *testing.T) {
 	b := newBoth(t, Options{})
 	seed := rand.Uint64()

@@ -2,7 +2,7 @@ package fakedynamodb
 
 import "strings"
 
-// reserved are the words that are no names of attributes in an expression, by
+// reserved are the words that cannot be attribute names in an expression. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 var reserved = func() map[string]bool {
 	words := make(map[string]bool)

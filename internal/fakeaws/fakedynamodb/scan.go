@@ -4,7 +4,7 @@ import "sort"
 
 type scanInput struct {
 	unsupported
-	wish
+	capacityRequest
 	substitutes
 	TableName            string
 	ConsistentRead       bool
@@ -22,8 +22,8 @@ type scanOutput struct {
 	ConsumedCapacity *capacity `json:",omitempty"`
 }
 
-// scan reads in the order of the hashes of the hash keys. Where the limit comes
-// with the last row there is one more, empty page, as in the service:
+// scan returns rows in the order of the hashes of the hash keys. If the limit is reached with
+// the last row, one more, empty page follows, as in the service:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
 func (d *DynamoDB) scan(in *scanInput) (any, error) {
 	x := d.expressions(in.substitutes)

@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// attribute is one of a table's key, with its kind.
+// attribute is a key attribute of a table, with its kind.
 type attribute struct {
 	name string
 	kind kind
 }
 
-// table keeps its rows in the order of their keys.
+// table stores rows sorted by key.
 type table struct {
 	name        string
-	key         []attribute // the hash key, and perhaps a range key
+	key         []attribute // the hash key, and a range key if the table has one
 	description createTableInput
 	created     time.Time
 	rows        []*row
 }
 
-// row is an item with what it is ordered by.
+// row is an item with its sort key.
 type row struct {
-	position uint64 // of the hash key
+	position uint64 // hash of the hash key
 	key      []value
 	item     item
 }
@@ -39,7 +39,7 @@ const (
 
 var tableName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
 
-// table finds the table that a request is about.
+// table returns the table of a request.
 func (d *DynamoDB) table(name string) (*table, error) {
 	if t := d.tables[name]; t != nil {
 		return t, nil
@@ -50,7 +50,7 @@ func (d *DynamoDB) table(name string) (*table, error) {
 	return nil, failf(codeNotFound, "Requested resource not found")
 }
 
-// positionOf is where the service's hash function would put a hash key.
+// positionOf returns the position of a hash key. It stands for the service's hash function.
 func positionOf(v value) uint64 {
 	sum := sha256.Sum256(v.appendScalar(nil))
 	return binary.BigEndian.Uint64(sum[:])
@@ -63,7 +63,7 @@ func (r *row) compare(o *row) int {
 	return slices.CompareFunc(r.key, o.key, value.compare)
 }
 
-// rowOf makes the row of an item, which has the table's key.
+// rowOf returns the row for an item, which must have the table's key.
 func (t *table) rowOf(it item) (*row, error) {
 	r := &row{item: it}
 	for _, a := range t.key {
@@ -82,7 +82,7 @@ func (t *table) rowOf(it item) (*row, error) {
 	return r, nil
 }
 
-// rowOfKey makes the row of a key, which has nothing else.
+// rowOfKey returns the row for a key, which must have no other attributes.
 func (t *table) rowOfKey(key item) (*row, error) {
 	if len(key) != len(t.key) {
 		return nil, invalidf("The provided key element does not match the schema")
@@ -90,7 +90,7 @@ func (t *table) rowOfKey(key item) (*row, error) {
 	return t.rowOf(key)
 }
 
-// keyOf is the key alone.
+// keyOf returns an item's key.
 func (t *table) keyOf(r *row) item {
 	key := make(item, len(t.key))
 	for i, a := range t.key {
@@ -99,12 +99,12 @@ func (t *table) keyOf(r *row) item {
 	return key
 }
 
-// isKey tells if an attribute is part of the key.
+// isKey reports whether an attribute is part of the key.
 func (t *table) isKey(name string) bool {
 	return slices.ContainsFunc(t.key, func(a attribute) bool { return a.name == name })
 }
 
-// scalarKeys refuses paths into key attributes, which have no parts.
+// scalarKeys returns an error for a path into a key attribute, which has no parts.
 func (t *table) scalarKeys(paths []path) error {
 	for _, p := range paths {
 		if len(p) > 1 && t.isKey(p[0].name) {
@@ -114,7 +114,7 @@ func (t *table) scalarKeys(paths []path) error {
 	return nil
 }
 
-// find gives the place of a row, and the item there; nil if there is none.
+// find returns the index of a row, and the item there, nil if it does not exist.
 func (t *table) find(r *row) (int, item) {
 	i := sort.Search(len(t.rows), func(i int) bool { return t.rows[i].compare(r) >= 0 })
 	if i < len(t.rows) && t.rows[i].compare(r) == 0 {
@@ -123,7 +123,7 @@ func (t *table) find(r *row) (int, item) {
 	return i, nil
 }
 
-// store writes an item, or deletes it if it is nil, at the place of a row.
+// store writes an item, or deletes it if it is nil, at the index of a row.
 func (d *DynamoDB) store(t *table, r *row, it item) {
 	i, before := t.find(r)
 	switch {
@@ -139,7 +139,7 @@ func (d *DynamoDB) store(t *table, r *row, it item) {
 	}
 }
 
-// unkeyed refuses an update of the key.
+// unkeyed returns an error for an update of the key.
 func (t *table) unkeyed(update *bound) error {
 	if update == nil {
 		return nil
@@ -152,7 +152,7 @@ func (t *table) unkeyed(update *bound) error {
 	return nil
 }
 
-// updated makes the item that an update leaves, within the service's limits.
+// updated returns the item after an update. It fails if the item exceeds the service's limits.
 func (t *table) updated(r *row, before item, update *bound) (item, error) {
 	if before == nil {
 		before = t.keyOf(r)

@@ -6,7 +6,7 @@ type updateItemInput struct {
 	UpdateExpression *string
 }
 
-// updateItem makes the item if there is none:
+// updateItem creates the item if it does not exist:
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 func (d *DynamoDB) updateItem(in *updateItemInput) (any, error) {
 	x := d.expressions(in.substitutes)

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// kind is a type of values by the name that the protocol has for it.
+// kind is the type of a value, as it is named in the protocol.
 type kind string
 
 const (
@@ -29,33 +29,33 @@ const (
 
 var kinds = []kind{kindS, kindN, kindB, kindBool, kindNull, kindSS, kindNS, kindBS, kindL, kindM}
 
-// ordered tells if values of the kind are less or greater than others.
+// ordered reports whether values of the kind can be ordered.
 func (k kind) ordered() bool { return k == kindS || k == kindN || k == kindB }
 
-// isSet tells if values of the kind are sets.
+// isSet reports whether values of the kind are sets.
 func (k kind) isSet() bool { return k == kindSS || k == kindNS || k == kindBS }
 
-// value is an attribute value. It does not change once it is made: items share
-// parts with those that came before them.
+// value is an attribute value. It is immutable, because items share parts with their earlier
+// versions.
 type value struct {
 	kind kind
 	text string // S, and the bytes of B
 	num  number
 	yes  bool
-	list []value // L, and the elements of a set in their order
+	list []value // L, and the sorted elements of a set
 	m    item
 }
 
-// item is attributes by their names; a value of kind M has one too.
+// item maps names to attributes. A value of kind M has one, too.
 type item map[string]value
 
-// UnmarshalJSON reads a value and checks it.
+// UnmarshalJSON parses a value and checks it.
 func (v *value) UnmarshalJSON(raw []byte) error {
-	// The most usual forms need no decoder.
+	// The most common forms do not need the decoder.
 	if len(raw) >= 8 && raw[0] == '{' && (raw[2] == 'S' || raw[2] == 'N') && string(raw[3:6]) == `":"` {
 		if text := raw[6 : len(raw)-2]; !bytes.ContainsAny(text, `"\`) {
 			*v = value{kind: kind(raw[2:3]), text: string(text)}
-			return v.settle()
+			return v.normalize()
 		}
 	}
 	var in struct {
@@ -110,7 +110,7 @@ func (v *value) UnmarshalJSON(raw []byte) error {
 		return invalidf("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
 	case 1:
 		*v = found[0]
-		return v.settle()
+		return v.normalize()
 	}
 	return invalidf("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 }
@@ -123,8 +123,8 @@ func elements[T string | []byte](k kind, texts []T) []value {
 	return list
 }
 
-// settle brings a value that was just read into its one form.
-func (v *value) settle() error {
+// normalize converts a parsed value to its canonical form.
+func (v *value) normalize() error {
 	switch {
 	case v.kind == kindN:
 		n, err := parseNumber(v.text)
@@ -141,7 +141,7 @@ func (v *value) settle() error {
 			return invalidf("One or more parameter values were invalid: An %s set may not be empty", v.kind)
 		}
 		for i := range v.list {
-			if err := v.list[i].settle(); err != nil {
+			if err := v.list[i].normalize(); err != nil {
 				return err
 			}
 		}
@@ -168,7 +168,7 @@ func (v value) equal(o value) bool {
 		slices.EqualFunc(v.list, o.list, value.equal) && maps.EqualFunc(v.m, o.m, value.equal)
 }
 
-// MarshalJSON writes the attributes in the order of their names.
+// MarshalJSON writes the attributes sorted by name.
 func (it item) MarshalJSON() ([]byte, error) { return it.appendJSON(nil), nil }
 
 func (it item) appendJSON(b []byte) []byte {
@@ -215,7 +215,7 @@ func (v value) appendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendScalar writes an S, N or B without its kind.
+// appendScalar appends an S, N or B without its kind.
 func (v value) appendScalar(b []byte) []byte {
 	switch v.kind {
 	case kindN:
@@ -229,14 +229,14 @@ func (v value) appendScalar(b []byte) []byte {
 func appendText(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(text) // a string cannot fail
+			quoted, _ := json.Marshal(text) // cannot fail for a string
 			return append(b, quoted...)
 		}
 	}
 	return append(append(append(b, '"'), text...), '"')
 }
 
-// size is what an item counts for limits and for capacity, by
+// size returns the size of an item for limits and capacity. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func (it item) size() int {
 	n := 0
@@ -265,7 +265,7 @@ func (v value) size() int {
 	return n
 }
 
-// sdk is the item as the SDK has it.
+// sdk returns the item as the SDK's type.
 func (it item) sdk() map[string]types.AttributeValue {
 	if it == nil {
 		return nil

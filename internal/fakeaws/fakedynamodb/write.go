@@ -2,10 +2,10 @@ package fakedynamodb
 
 import "slices"
 
-// writeInput is what the writes of one item have in common.
+// writeInput is the part of an input that all writes of one item have.
 type writeInput struct {
 	unsupported
-	wish
+	capacityRequest
 	substitutes
 	TableName                           string
 	ConditionExpression                 *string
@@ -18,18 +18,17 @@ type writeOutput struct {
 	ConsumedCapacity *capacity `json:",omitempty"`
 }
 
-// write is a write of one item that is ready to be done.
+// write is a prepared write of one item.
 type write struct {
 	table       *table
 	row         *row
 	condition   *bound
 	before      item
 	after       item // nil if the item is deleted
-	wantsFailed bool // the item is wanted where the condition fails
+	wantsFailed bool // return the item if the condition fails
 }
 
-// plan finds the item that a write is about: by its key alone, or in the midst
-// of other attributes.
+// plan prepares the write of an item, which is given by its key or as a whole.
 func (d *DynamoDB) plan(in *writeInput, x *expressions, key item, whole bool) (*write, error) {
 	w := &write{condition: x.condition("ConditionExpression", in.ConditionExpression)}
 	if err := x.done(); err != nil {
@@ -63,7 +62,7 @@ func (d *DynamoDB) plan(in *writeInput, x *expressions, key item, whole bool) (*
 	return w, nil
 }
 
-// do checks the condition, makes the new item, writes it and bills that.
+// do checks the condition, computes the new item, stores it and bills the write.
 func (d *DynamoDB) do(w *write, in *writeInput, after func() (item, error)) (*writeOutput, error) {
 	if !w.condition.holds(w.before) {
 		d.wrote(w.before, nil)
@@ -81,7 +80,7 @@ func (d *DynamoDB) do(w *write, in *writeInput, after func() (item, error)) (*wr
 	return &writeOutput{ConsumedCapacity: in.of(w.table, d.wrote(w.before, w.after))}, nil
 }
 
-// returnValues checks what a write may return.
+// returnValues checks the ReturnValues of a write.
 func (in *writeInput) returnValues(allowed ...string) error {
 	if in.ReturnValues == "" || in.ReturnValues == "NONE" || slices.Contains(allowed, in.ReturnValues) {
 		return nil
@@ -89,9 +88,8 @@ func (in *writeInput) returnValues(allowed ...string) error {
 	return invalidf("Return values set to invalid value")
 }
 
-// returned are the attributes that a request wants back. Of an attribute that an
-// update changes in part, UPDATED_OLD and UPDATED_NEW give all, as DynamoDB
-// Local does.
+// returned returns the attributes that a request asks for. For an attribute that an update
+// changes in part, UPDATED_OLD and UPDATED_NEW return all of it, like DynamoDB Local.
 func (in *writeInput) returned(w *write, update *bound) item {
 	from := w.before
 	switch in.ReturnValues {

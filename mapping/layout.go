@@ -5,40 +5,42 @@ import (
 	"logsluice/subscription"
 )
 
-// frame is what the documents of an envelope have in common as long as their
-// times share an hour and are on the same side of the window: their text, with gaps for what is each event's own.
-type frame struct {
+// layout is the text that an envelope's documents share while their times are in the same
+// hour and on the same side of the window. It has gaps for the parts that differ by
+// event. It replaces formatting each document from its fields. TestMapperContinues proves
+// that both give the same documents; BenchmarkAppend measures it.
+type layout struct {
 	text []byte
 	gaps []gap
 }
 
-// gap is where in the text of a frame something of the event belongs.
+// gap is a position in the text where a part of the event is inserted.
 type gap struct {
-	at int
-	of own
+	at   int
+	part eventPart
 }
 
-// own is what of a document is its event's own.
-type own int
+// eventPart is a part of a document that depends on the event.
+type eventPart int
 
 const (
-	ownID own = iota
-	ownClock
-	ownMessage
-	ownFields
+	partID eventPart = iota
+	partClock
+	partMessage
+	partFields
 )
 
-func (f *frame) write(text ...[]byte) {
+func (f *layout) write(text ...[]byte) {
 	for _, t := range text {
 		f.text = append(f.text, t...)
 	}
 }
 
-func (f *frame) leave(of own) { f.gaps = append(f.gaps, gap{len(f.text), of}) }
+func (f *layout) addGap(part eventPart) { f.gaps = append(f.gaps, gap{len(f.text), part}) }
 
-// build makes the frame of an envelope and an hour.
+// build makes the layout for an envelope and the current hour.
 func (m *Mapper) build(envelope *subscription.Envelope) {
-	f := &m.frame
+	f := &m.layout
 	f.text, f.gaps = f.text[:0], f.gaps[:0]
 	f.write(m.action)
 	if m.outside {
@@ -48,22 +50,22 @@ func (m *Mapper) build(envelope *subscription.Envelope) {
 	}
 	if !m.noIDs {
 		f.write([]byte(`","_id":"`))
-		f.leave(ownID)
+		f.addGap(partID)
 	}
 	f.write([]byte("\"}}\n"+`{"`+schema.TimeField+`":`), m.hour.head)
-	f.leave(ownClock)
+	f.addGap(partClock)
 	f.write(m.hour.tail, []byte(`,"`+schema.MessageField+`":`))
-	f.leave(ownMessage)
+	f.addGap(partMessage)
 	f.write(m.common(envelope))
-	f.leave(ownFields)
+	f.addGap(partFields)
 	f.write([]byte("}\n"))
 }
 
-// maxOrigins is for how many bytes a mapper remembers the fields of log streams:
-// those of a thousand.
+// maxOrigins limits the bytes of log streams' fields that a mapper caches: about a
+// thousand log streams.
 const maxOrigins = 512 << 10
 
-// common is the fields that all events of an envelope share.
+// common returns the fields that all events of an envelope share.
 func (m *Mapper) common(e *subscription.Envelope) []byte {
 	m.origin = append(append(append(m.origin[:0], e.Owner...), e.LogGroup...), e.LogStream...)
 	if known, ok := m.origins[string(m.origin)]; ok {
@@ -75,16 +77,15 @@ func (m *Mapper) common(e *subscription.Envelope) []byte {
 			fields = append(append(fields, m.keys[i]...), literal...)
 		}
 	}
-	if m.known += len(m.origin) + len(fields); m.known > maxOrigins {
+	if m.originBytes += len(m.origin) + len(fields); m.originBytes > maxOrigins {
 		clear(m.origins)
-		m.known = len(m.origin) + len(fields)
+		m.originBytes = len(m.origin) + len(fields)
 	}
 	m.origins[string(m.origin)] = fields
 	return fields
 }
 
-// common is the value of a field that all events of an envelope share, nil if
-// there is none.
+// common returns the value of a field that all events of an envelope share, or nil.
 func common(f *schema.Field, e *subscription.Envelope) subscription.Text {
 	var name subscription.Text
 	switch f.Origin {
@@ -106,45 +107,45 @@ func common(f *schema.Field, e *subscription.Envelope) subscription.Text {
 	if found == nil || found[1] == "" {
 		return nil
 	}
-	literal, how := f.Append(nil, schema.Value{Text: schema.Bare(schema.Literal(found[1])), Quoted: true}, schema.Auto)
+	literal, how := f.Append(nil, schema.Value{Text: schema.TrimQuotes(schema.Literal(found[1])), Quoted: true}, schema.Auto)
 	if how != schema.Fits {
 		return nil
 	}
 	return literal
 }
 
-// append appends the frame with its gaps filled.
-func (f *frame) append(dst []byte, h *hour, event *subscription.Event, fields []byte) []byte {
+// append appends the layout with its gaps filled.
+func (f *layout) append(dst []byte, h *hour, event *subscription.Event, fields []byte) []byte {
 	from := 0
 	for _, g := range f.gaps {
 		dst = append(dst, f.text[from:g.at]...)
 		from = g.at
-		switch g.of {
-		case ownID:
+		switch g.part {
+		case partID:
 			dst = append(dst, event.ID...)
-		case ownClock:
+		case partClock:
 			dst = h.appendClock(dst, event.Timestamp)
-		case ownMessage:
+		case partMessage:
 			dst = append(dst, event.Message...)
-		case ownFields:
+		case partFields:
 			dst = append(dst, fields...)
 		}
 	}
 	return append(dst, f.text[from:]...)
 }
 
-// size is how many bytes append appends, beside the fields.
-func (f *frame) size(event *subscription.Event) int {
+// size returns how many bytes append appends, without the fields.
+func (f *layout) size(event *subscription.Event) int {
 	n := len(f.text)
 	for _, g := range f.gaps {
-		switch g.of {
-		case ownID:
+		switch g.part {
+		case partID:
 			n += len(event.ID)
-		case ownClock:
+		case partClock:
 			n += clockSize
-		case ownMessage:
+		case partMessage:
 			n += len(event.Message)
-		case ownFields:
+		case partFields:
 		}
 	}
 	return n

@@ -12,18 +12,18 @@ import (
 	"logsluice/checkpoint"
 )
 
-// A shard whose answers stay away falls behind with the time. What the lease table says
-// counts for a shard of which no answer came, unless another worker reads it.
-func TestBehind(t *testing.T) {
+// The lag of a shard without new answers grows with time. For a shard that never had an answer
+// the lease table is used, unless another worker reads it.
+func TestLagCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBehind(new(shards), nil)
+		b := newLagCollector(new(shards), nil)
 		mine, other := new(checkpoint.Lease), new(checkpoint.Lease)
-		f := func(unread int, standings []checkpoint.Standing, want ...string) {
+		f := func(unread int, standings []checkpoint.ReadStatus, want ...string) {
 			t.Helper()
-			b.standings = func() []checkpoint.Standing { return standings }
+			b.statuses = func() []checkpoint.ReadStatus { return standings }
 			text := ""
 			if len(want) > 0 {
-				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or nobody.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
+				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or that no worker reads.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
 			}
 			text += "# HELP logsluice_shards_unread Shards that no worker reads: they have no living owner, or their reading fails.\n# TYPE logsluice_shards_unread gauge\n"
 			text += fmt.Sprintf("logsluice_shards_unread %d\n", unread)
@@ -31,11 +31,11 @@ func TestBehind(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		type standings = []checkpoint.Standing
+		type standings = []checkpoint.ReadStatus
 		f(0, nil)
 		f(3, standings{
-			{Shard: "s1", Lag: time.Hour}, {Shard: "s2", Lag: time.Minute, Waits: true},
-			{Shard: "s3", Lag: time.Second, Elsewhere: true}, {Shard: "s4", Lag: 2 * time.Second},
+			{Shard: "s1", Lag: time.Hour}, {Shard: "s2", Lag: time.Minute, WaitsForParent: true},
+			{Shard: "s3", Lag: time.Second, HeldByOther: true}, {Shard: "s4", Lag: 2 * time.Second},
 			{Shard: "s5", Lag: 3 * time.Second, Failing: true, Lease: mine},
 		}, `logsluice_lag_seconds{shard="s1"} 3600`, `logsluice_lag_seconds{shard="s2"} 60`, `logsluice_lag_seconds{shard="s4"} 2`, `logsluice_lag_seconds{shard="s5"} 3`)
 
@@ -50,7 +50,7 @@ func TestBehind(t *testing.T) {
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 1.5`, `logsluice_lag_seconds{shard="s2"} 0`)
 		time.Sleep(time.Second)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 7.5`, `logsluice_lag_seconds{shard="s2"} 0`)
-		held[0].Lease = other // given back, and acquired again
+		held[0].Lease = other // released and acquired again
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 0`)
 		if len(b.shards.byID) != 1 {
 			t.Errorf("shards whose leases have ended are kept: %v", b.shards.byID)
@@ -60,23 +60,23 @@ func TestBehind(t *testing.T) {
 	})
 }
 
-// What is known of a lease that is acquired while the table is looked at is kept.
-func TestLeaseAcquiredMeanwhile(t *testing.T) {
+// The state of a lease that is acquired during a collection is kept.
+func TestLeaseAcquiredDuringCollection(t *testing.T) {
 	all, lease, marks := new(shards), &checkpoint.Lease{}, newWatermark(func(string) {})
-	b := newBehind(all, func() []checkpoint.Standing {
+	b := newLagCollector(all, func() []checkpoint.ReadStatus {
 		all.setWatermark("s", lease, marks)
 		return nil
 	})
 	if b.states(); all.answered("s", lease, 0) != marks {
 		t.Error("the watermark is forgotten")
 	}
-	b.standings = func() []checkpoint.Standing { return nil }
+	b.statuses = func() []checkpoint.ReadStatus { return nil }
 	if b.states(); all.answered("s", lease, 0) != nil {
 		t.Error("the watermark of a lease that has ended is kept")
 	}
 }
 
-// The watermark of an earlier lease is not that of the reading.
+// The watermark of an earlier lease is not returned.
 func TestMarksOfAnotherLease(t *testing.T) {
 	all := new(shards)
 	earlier, lease, marks := &checkpoint.Lease{}, &checkpoint.Lease{}, newWatermark(func(string) {})
@@ -84,6 +84,6 @@ func TestMarksOfAnotherLease(t *testing.T) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.marksOfLocked("s", earlier) != marks || all.marksOfLocked("s", lease) != nil || all.marksOfLocked("other", lease) != nil {
-		t.Error("the watermark is of another lease")
+		t.Error("the watermark of another lease is returned")
 	}
 }

@@ -16,8 +16,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A probe that still waits for a connection when its index is given up is made
-// dead letters by divert, and t.probing never falls: the index stays given up.
+// Regression: a probe that still waited for a connection when its index was given up
+// became dead letters by divert. t.probing never decreased, and the index stayed given
+// up.
 func TestProbeQueuedWhenGivenUp(t *testing.T) {
 	const indices = 10
 	inVirtualTime(t, func(c *Config) {
@@ -64,8 +65,8 @@ func TestProbeQueuedWhenGivenUp(t *testing.T) {
 	})
 }
 
-// OpenSearch is away, then all of it blocks (nodes that restart): what was tried
-// before does not count as tried or sent any more, and all in flight becomes dead letters.
+// OpenSearch is unreachable, then blocks all documents (nodes that restart). Earlier
+// attempts do not count any more, so all documents in flight could become dead letters.
 func TestOutageThenAllBlocked(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
@@ -76,7 +77,7 @@ func TestOutageThenAllBlocked(t *testing.T) {
 		v.virtual.mu.Lock()
 		v.answer = func(string) (int, bool) { return 503, away.Load() }
 		v.virtual.mu.Unlock()
-		for v.putLarge("a", 20<<10, "app-1") { // until it is not read on
+		for v.putLarge("a", 20<<10, "app-1") { // until it is paused
 		}
 		time.Sleep(5 * time.Minute)
 		v.set(func(index, _ string) *refusal {
@@ -95,13 +96,14 @@ func TestOutageThenAllBlocked(t *testing.T) {
 	})
 }
 
-// Every document meets an item 5xx: an outage; after WAIT_FOR_INDEX they are dead letters.
+// Every document fails with a 5xx item: an outage. Documents must not become dead
+// letters.
 func TestAllFailAlone(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.feed("a", "app-1", 10*time.Second)
 		v.set(func(index, _ string) *refusal {
-			return &refusal{500, "null_pointer_exception", "of a plugin", index}
+			return &refusal{500, "null_pointer_exception", "from a plugin", index}
 		})
 		for range 60 * 60 {
 			v.putLarge("a", 5<<10, "app-1") // until it is paused
@@ -115,9 +117,9 @@ func TestAllFailAlone(t *testing.T) {
 	})
 }
 
-// brokenStore keeps nothing.
+// brokenStore fails each Put.
 type brokenStore struct {
-	takes time.Duration // of a call: in virtual time, what never ends would otherwise not come to an end
+	takes time.Duration // duration of a call: in virtual time, a loop without pauses would never end
 	n     atomic.Int64
 }
 
@@ -127,8 +129,8 @@ func (s *brokenStore) Put(context.Context, time.Time, string, []byte) error {
 	return errors.New("AccessDenied")
 }
 
-// The dead-letter index refuses, the store fails too; the index accepts again:
-// letters on their way to the store never go to it.
+// The dead-letter index refuses letters and the store fails. Letters waiting for the
+// store must be sent to the index when it accepts letters again.
 func TestStoreFailsIndexIsBack(t *testing.T) {
 	store := &brokenStore{takes: time.Second}
 	inVirtualTime(t, func(c *Config) { c.Store = store }, func(t *testing.T, v *virtualIndexer) {
@@ -155,7 +157,7 @@ func TestStoreFailsIndexIsBack(t *testing.T) {
 			v.feed("live", "app-1", time.Minute)
 		}
 		if v.open("bad") != 0 {
-			t.Errorf("the shard is held 10 minutes after the index of dead letters accepts again; ready: %v, given up: %v", v.Ready(), v.givenUp())
+			t.Errorf("the shard is still held 10 minutes after the dead-letter index accepts again; ready: %v, given up: %v", v.Ready(), v.givenUp())
 		}
 		if n := store.n.Load(); n == 0 || n > 1000 { // with pauses of 5 s on average
 			t.Errorf("%d calls of the store in an hour", n)
@@ -163,7 +165,7 @@ func TestStoreFailsIndexIsBack(t *testing.T) {
 	})
 }
 
-// A flood stage meets a full budget of one shard: another shard is not read.
+// In the flood stage, one shard fills the budget. Another shard must still be read.
 func TestFloodWithFullBudget(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
@@ -193,14 +195,14 @@ func TestFloodWithFullBudget(t *testing.T) {
 	})
 }
 
-// A reservation that cannot fit because of what waits keeps all others out once
-// they have passed it by the limit: used is always more than waiting.
-func TestHeldUpByWhatWaits(t *testing.T) {
+// A reservation that does not fit because of waiting documents must not keep all others
+// out once they have overtaken it by the limit: used is always more than waiting.
+func TestNotStarvedByWaitingDocuments(t *testing.T) {
 	within(t, 1000, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		if !try("blocked", 260) {
 			t.Fatal("no room")
 		}
-		b.wait("blocked", 240) // 20 bytes of rounding
+		b.addWaiting("blocked", 240) // 20 bytes of rounding
 		if try("behind", 750) {
 			t.Fatal("it fits")
 		}
@@ -213,8 +215,8 @@ func TestHeldUpByWhatWaits(t *testing.T) {
 	})
 }
 
-// While an index in the flood stage takes more than the quarter, any other one
-// is given up for a block of a second, though that frees nothing.
+// While an index in the flood stage takes more than a quarter, another one must not be
+// given up for a block of a second, because that frees nothing.
 func TestGivenUpForTheFloodOfAnother(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.feed("live", "app-1", 10*time.Second)
@@ -240,7 +242,7 @@ func TestGivenUpForTheFloodOfAnother(t *testing.T) {
 	})
 }
 
-// An OpenSearch that refuses most whole requests for want of room (429).
+// An OpenSearch that refuses most whole requests for lack of capacity (429).
 func TestOverload(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
@@ -269,13 +271,13 @@ func TestOverload(t *testing.T) {
 		created := len(documents)
 		t.Logf("put %d created %d requests %d of which small %d", put, created, requests.Load(), small.Load())
 		if n := len(v.letters(t)); n != 0 {
-			t.Errorf("%d dead letters of documents that were only ever refused for want of room", n)
+			t.Errorf("%d dead letters of documents that were only refused for lack of capacity", n)
 		}
 	})
 }
 
-// What stood still and is over stays not ready while nothing arrives.
-func TestStandstillIsOver(t *testing.T) {
+// After a stall is over, the indexer is ready even if no documents arrive.
+func TestStallIsOver(t *testing.T) {
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
 		v.set(only("app-full", floodStage))
 		for v.putLarge("a", 31<<10, "app-full") {
@@ -292,7 +294,7 @@ func TestStandstillIsOver(t *testing.T) {
 	})
 }
 
-// The end of a shard behind a poison document of a quiet worker.
+// The end of a shard with a poison document in a worker without other documents.
 func TestShardEndBehindPoison(t *testing.T) {
 	for _, limit := range []time.Duration{0, 30 * time.Minute} {
 		inVirtualTime(t, func(c *Config) { c.WaitForIndex = limit }, func(t *testing.T, v *virtualIndexer) {
@@ -310,8 +312,8 @@ func TestShardEndBehindPoison(t *testing.T) {
 
 var _ = synctest.Wait
 
-// What stands still is an error that names the indices to blame, with a line per minute.
-func TestStandstillErrors(t *testing.T) {
+// A stall is an error that contains the indices to blame, logged once per minute.
+func TestStallErrors(t *testing.T) {
 	f := func(name string, store Store, change func(d *dispatcher), want string) {
 		t.Helper()
 		var log localtest.Buffer
@@ -321,7 +323,7 @@ func TestStandstillErrors(t *testing.T) {
 		now := time.Now()
 		d.publish(now)
 		text := ""
-		if err := d.ix.standstill.Load(); err != nil {
+		if err := d.ix.stalled.Load(); err != nil {
 			text = (*err).Error()
 		}
 		if !strings.HasPrefix(text, want) || (text == "") != (want == "") || strings.Contains(text, "app-fine") {
@@ -331,26 +333,26 @@ func TestStandstillErrors(t *testing.T) {
 		if d.shown != len(d.targets)+len(paused) {
 			t.Errorf("%s: %d are shown", name, d.shown)
 		}
-		d.publish(now.Add(standstillPeriod - 1))
-		if n := strings.Count(log.String(), "shards stand still"); n > 1 || (n == 1) != (want != "") {
+		d.publish(now.Add(stallLogPeriod - 1))
+		if n := strings.Count(log.String(), "shards are stalled"); n > 1 || (n == 1) != (want != "") {
 			t.Errorf("%s: %d lines within a period", name, n)
 		}
-		d.publish(now.Add(standstillPeriod))
-		if n := strings.Count(log.String(), "shards stand still"); want != "" && n != 2 {
+		d.publish(now.Add(stallLogPeriod))
+		if n := strings.Count(log.String(), "shards are stalled"); want != "" && n != 2 {
 			t.Errorf("%s: %d lines in two periods", name, n)
 		}
-		d.ix.budget.wait("shard", -600)
+		d.ix.budget.addWaiting("shard", -600)
 		clear(d.targets)
-		if d.publish(now); d.ix.standstill.Load() != nil {
-			t.Errorf("%s: it stands still when nothing waits", name)
+		if d.publish(now); d.ix.stalled.Load() != nil {
+			t.Errorf("%s: stalled although nothing waits", name)
 		}
 	}
 	f("nothing", nil, func(*dispatcher) {}, "")
 	f("a shard is paused", nil, func(d *dispatcher) {
 		d.ix.budget.add("shard", 600)
-		d.ix.budget.wait("shard", 600)
+		d.ix.budget.addWaiting("shard", 600)
 		d.targets["app-x"] = &target{name: "app-x", why: undecided, undecided: 1}
-	}, "shard paused: the documents that wait fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: app-x (")
+	}, "shard paused: waiting documents fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: app-x (")
 	put := func(change func(d *dispatcher, x *target)) func(d *dispatcher) {
 		return func(d *dispatcher) {
 			x := &target{name: "app-dead-letter", letters: true, why: undecided, isBlocked: true, clock: time.Hour}
@@ -363,11 +365,11 @@ func TestStandstillErrors(t *testing.T) {
 	f("a store", &brokenStore{}, put(func(*dispatcher, *target) {}), "")
 	f("given up for a store", &brokenStore{}, put(func(_ *dispatcher, x *target) { x.givenUp = true }), "")
 	f("given up for a store that fails", &brokenStore{}, put(func(d *dispatcher, x *target) { x.givenUp, d.storing.attempts = true, 1 }),
-		"app-dead-letter refuses dead letters, and they cannot be put into DEAD_LETTER_URL:")
+		"app-dead-letter refuses dead letters, and they cannot be written to DEAD_LETTER_URL:")
 	f("a store that failed", &brokenStore{}, put(func(d *dispatcher, _ *target) { d.storing.attempts = 1 }), "")
 
 	d := idleDispatcher(t, nil)
-	d.targets["app-x"], d.targets["app-y"], d.given = &target{}, &target{}, 1
+	d.targets["app-x"], d.targets["app-y"], d.givenUp = &target{}, &target{}, 1
 	d.publish(time.Now())
 	if waiting, given := testutil.ToFloat64(d.ix.metrics.waiting), testutil.ToFloat64(d.ix.metrics.givenUp); waiting != 1 || given != 1 {
 		t.Errorf("%v indices are waited for, %v are given up", waiting, given)

@@ -34,8 +34,8 @@ func deleteTable(t *testing.T, db *dynamodb.Client, table string) {
 	}
 }
 
-// The row of a held lease is in the new table as it was in the deleted one. A lease that
-// is released meanwhile leaves a row without an owner.
+// The row of a held lease is restored in the new table. A lease that is released before that
+// gets a row without an owner.
 func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -58,7 +58,7 @@ func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 		lease.Acknowledge("15")
 		lease.ReadThrough(now)
 		lease.Answered(now, 0)
-		lease.Lost(now.Add(-time.Hour), now)
+		lease.AddGap(now.Add(-time.Hour), now)
 		time.Sleep(leaseDuration)
 		before := rawRow(t, db, name, child)
 		deleteTable(t, db, name)
@@ -82,25 +82,25 @@ func TestRowsOfHeldLeasesAreRestored(t *testing.T) {
 		if !equal || lease.Context().Err() != nil {
 			t.Errorf("the row of the held lease is %v, was %v; the lease: %v", after, before, lease.Context().Err())
 		}
-		acquired(t, a, shard0) // its row is there
+		acquired(t, a, shard0) // its row exists
 	})
 }
 
-// Workers that find the table deleted at about the same time make it again once, and a
-// table that is another stream's by then is left alone.
-func TestTableIsMadeAgainOnce(t *testing.T) {
+// Workers that find the table deleted at about the same time create it again only once. They
+// do not change a table that belongs to another stream by then.
+func TestTableIsRecreatedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a, b := openAt(t, db, name, "a", "LATEST"), openAt(t, db, name, "b", "LATEST")
 		deleteTable(t, db, name)
 		resync(t, a)
-		made := text(rawRow(t, db, name, startKey)[attrMadeAgain])
+		made := text(rawRow(t, db, name, startKey)[attrRecreated])
 		time.Sleep(time.Millisecond)
-		if err := b.startAgain(t.Context()); err != nil {
+		if err := b.rewriteStart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if again := text(rawRow(t, db, name, startKey)[attrMadeAgain]); made == "" || again != made || b.start.madeAgain != made {
-			t.Errorf("made again at %q, then at %q; the second worker goes by %q", made, again, b.start.madeAgain)
+		if again := text(rawRow(t, db, name, startKey)[attrRecreated]); made == "" || again != made || b.start.recreated != made {
+			t.Errorf("recreated at %q, then at %q; the second worker uses %q", made, again, b.start.recreated)
 		}
 
 		deleteTable(t, db, name)
@@ -113,18 +113,18 @@ func TestTableIsMadeAgainOnce(t *testing.T) {
 		if err := c.Open(t.Context(), Stream{Name: "other"}, lists()); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.startAgain(t.Context()); !errors.As(err, new(*OtherStreamError)) {
+		if err := a.rewriteStart(t.Context()); !errors.As(err, new(*OtherStreamError)) {
 			t.Errorf("the table of another stream: %v", err)
 		}
 		if noted := text(rawRow(t, db, name, startKey)[attrStream]); noted != "other" {
-			t.Errorf("the table is of the stream %q", noted)
+			t.Errorf("the table belongs to the stream %q", noted)
 		}
 	})
 }
 
-// For one lease duration a table that was made again gets no rows but those of held
-// leases; then the shards are read from their oldest records.
-func TestNoNewRowsInATableMadeAgain(t *testing.T) {
+// For one lease duration only rows of held leases are written to a recreated table. After that
+// the other shards are read from their oldest records.
+func TestNoNewRowsInRecreatedTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
@@ -141,7 +141,7 @@ func TestNoNewRowsInATableMadeAgain(t *testing.T) {
 		resync(t, a)
 		for range 2 {
 			if refusal() == "" {
-				t.Error("a row may be written that a holder has yet to restore")
+				t.Error("a row may be written before its holder has restored it")
 			}
 			time.Sleep(leaseDuration - time.Millisecond)
 		}
@@ -154,9 +154,9 @@ func TestNoNewRowsInATableMadeAgain(t *testing.T) {
 	})
 }
 
-// What a scan shows of the row of the first start says whether the table was made again,
-// and by whom.
-func TestNoteAgain(t *testing.T) {
+// The row of the first start in a scan shows whether and by which worker the table was
+// recreated.
+func TestCheckRecreated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")
 		var lines bytes.Buffer
@@ -171,21 +171,21 @@ func TestNoteAgain(t *testing.T) {
 			t.Helper()
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			if lost := a.noteAgain(it, map[string]row{parent1: {}}); lost != want {
+			if lost := a.checkRecreated(it, map[string]row{parent1: {}}); lost != want {
 				t.Errorf("%s: lost: %v", name, lost)
 			}
 		}
 		note("as it was", same, false)
 		note("absent", nil, false)
-		note("there again", same, false)
+		note("exists again", same, false)
 		note("absent", nil, false)
 		note("absent twice", nil, true)
-		note("there again", same, false)
+		note("exists again", same, false)
 		note("of a worker that took the table for a new one", first(trimHorizon, 0), true)
-		note("of one that started later", first(atTimestamp, at.UnixMilli()+1), true)
+		note("of a worker that started later", first(atTimestamp, at.UnixMilli()+1), true)
 		note("unreadable", item{attrStartPosition: str("x")}, false)
-		if a.isAgain() || lines.Len() > 0 {
-			t.Errorf("made again: %v, logged: %s", a.isAgain(), &lines)
+		if a.isRecreated() || lines.Len() > 0 {
+			t.Errorf("recreated: %v, logged: %s", a.isRecreated(), &lines)
 		}
 
 		for _, id := range []string{parent1, parent2, shard0} {
@@ -193,10 +193,10 @@ func TestNoteAgain(t *testing.T) {
 		}
 		a.shards[shard0].lease = &Lease{}
 		later := first(trimHorizon, at.UnixMilli()-1000)
-		later[attrMadeAgain] = str("now")
-		note("made again", later, false)
+		later[attrRecreated] = str("now")
+		note("recreated", later, false)
 		time.Sleep(a.cfg.LeaseDuration / 2)
-		note("made again, seen again", later, false)
+		note("recreated, observed again", later, false)
 		var ids []string
 		for id, s := range a.shards {
 			if s.seen.exists {
@@ -204,26 +204,25 @@ func TestNoteAgain(t *testing.T) {
 			}
 		}
 		if slices.Sort(ids); !slices.Equal(ids, []string{parent1, shard0}) && !slices.Equal(ids, []string{shard0, parent1}) {
-			t.Errorf("rows are known of %v", ids)
+			t.Errorf("rows of %v are known", ids)
 		}
-		if s := a.start; s.position.kind != trimHorizon || s.of(child).kind != trimHorizon || s.lastShard != "" || !s.at.Equal(at.Add(-time.Second)) {
+		if s := a.start; s.position.kind != trimHorizon || s.defaultPosition(child).kind != trimHorizon || s.lastShard != "" || !s.at.Equal(at.Add(-time.Second)) {
 			t.Errorf("start %+v", s)
 		}
-		if n := strings.Count(lines.String(), "another worker made it again"); n != 1 {
+		if n := strings.Count(lines.String(), "another worker created it again"); n != 1 {
 			t.Errorf("%d lines: %s", n, &lines)
 		}
 		time.Sleep(a.cfg.LeaseDuration/2 - time.Nanosecond)
-		if !a.isAgain() {
-			t.Error("not made again, before a lease duration is over")
+		if !a.isRecreated() {
+			t.Error("not recreated, before a lease duration is over")
 		}
-		if time.Sleep(time.Nanosecond); a.isAgain() {
-			t.Error("made again, after a lease duration")
+		if time.Sleep(time.Nanosecond); a.isRecreated() {
+			t.Error("still recreated, after a lease duration")
 		}
 	})
 }
 
-// A holder does not write its row over one that another worker wrote in the meantime, who
-// holds the lease in a later term.
+// A holder does not overwrite the row of another worker that has the lease in a later epoch.
 func TestRowOfAnotherIsNotReplaced(t *testing.T) {
 	f := func(epoch int64, replaced bool) {
 		t.Helper()
@@ -248,7 +247,7 @@ func TestRowOfAnotherIsNotReplaced(t *testing.T) {
 				})
 				time.Sleep(leaseDuration / 2)
 				if owner := text(rawRow(t, db.Client, name, shard0)[attrOwner]); (owner == "a") != replaced || lease.isLost() == replaced {
-					t.Errorf("epoch %d of another, late %v: the owner is %s, the lease is lost: %v", epoch, late, owner, lease.isLost())
+					t.Errorf("epoch %d of another worker, late %v: the owner is %s, the lease is lost: %v", epoch, late, owner, lease.isLost())
 				}
 			})
 		}
@@ -262,7 +261,7 @@ func restores(in *dynamodb.UpdateItemInput) bool {
 	return strings.Contains(*in.ConditionExpression, "attribute_not_exists")
 }
 
-// A holder whose row was written to the new table without an answer keeps its lease.
+// A holder keeps its lease if its row was written to the new table but the answer was lost.
 func TestRestoreWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := &faultyDB{Client: fakeDB()}, tableName()
@@ -287,7 +286,7 @@ func TestRestoreWithoutAnswer(t *testing.T) {
 	})
 }
 
-// A row that cannot be written to the new table either is not tried without a pause.
+// Failed writes of a row to the new table are not retried without a pause.
 func TestRestoreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := &faultyDB{Client: fakeDB()}, tableName()
@@ -309,7 +308,7 @@ func TestRestoreRefused(t *testing.T) {
 	})
 }
 
-// A held lease outlives a deleted table, however long nobody makes it again.
+// A held lease is kept while the table is deleted, however long that takes.
 func TestLeaseWithoutATable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
@@ -326,8 +325,8 @@ func TestLeaseWithoutATable(t *testing.T) {
 	})
 }
 
-// A held lease outlives a table that another worker made again before this one noticed.
-func TestLeaseInATableMadeAgainByAnother(t *testing.T) {
+// A held lease is kept when another worker recreated the table before this one noticed.
+func TestLeaseInTableRecreatedByAnotherWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := fakeDB(), tableName()
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
@@ -345,8 +344,8 @@ func TestLeaseInATableMadeAgainByAnother(t *testing.T) {
 	})
 }
 
-// A lease whose row is deleted is lost when a scan has shown that the table is there, or
-// in time without one, and the row is known to be deleted. A release does not wait.
+// A lease whose row is deleted is lost when a scan has shown that the table still exists, or
+// in time without a scan. Then the row is known to be deleted. A release does not wait.
 func TestLeaseOfADeletedRow(t *testing.T) {
 	f := func(name string, scans bool, lostAfter time.Duration) {
 		t.Helper()
@@ -389,9 +388,9 @@ func TestLeaseOfADeletedRow(t *testing.T) {
 	})
 }
 
-// A row that is missed is known to be deleted, once, if its shard is listed and the table
-// was not made again.
-func TestMissedRow(t *testing.T) {
+// A missing row counts as deleted, once, if its shard is listed and the table was not
+// recreated.
+func TestNoteMissing(t *testing.T) {
 	a := unconnected(t, "a")
 	var lines bytes.Buffer
 	a.cfg.Log = zerolog.New(&lines)
@@ -399,11 +398,11 @@ func TestMissedRow(t *testing.T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for range 2 {
-		a.missed(shard0)
+		a.noteMissing(shard0)
 	}
-	a.missed(parent2) // not listed
-	a.again = time.Now()
-	a.missed(parent1)
+	a.noteMissing(parent2) // not listed
+	a.recreatedAt = time.Now()
+	a.noteMissing(parent1)
 	var deleted []string
 	for id, s := range a.shards {
 		if !s.deleted.IsZero() {
@@ -418,8 +417,8 @@ func TestMissedRow(t *testing.T) {
 	}
 }
 
-// What is unread of a table made again is what is unread of the shards that are listed
-// and not finished.
+// A recreated table is unread since the earliest time of the shards that are listed and not
+// finished.
 func TestAllUnreadSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := unconnected(t, "a")
@@ -438,7 +437,7 @@ func TestAllUnreadSince(t *testing.T) {
 	})
 }
 
-// A worker that is refused all it tried takes one lease at a time.
+// A worker whose calls were all refused takes one lease at a time.
 func TestRefusedWorkerTakesOneLease(t *testing.T) {
 	a := unconnected(t, "a")
 	a.observe(shardIDs(4), nil, time.Now(), time.Now())
@@ -447,7 +446,7 @@ func TestRefusedWorkerTakesOneLease(t *testing.T) {
 	f := func(name string, want int) {
 		t.Helper()
 		if free, _ := a.snapshotLocked().acquirable(); len(free) != want {
-			t.Errorf("%s: %v may be taken", name, free)
+			t.Errorf("%s: %v may be acquired", name, free)
 		}
 	}
 	f("at its start", 4)
@@ -455,14 +454,14 @@ func TestRefusedWorkerTakesOneLease(t *testing.T) {
 	f("refused", 1)
 	a.shards[shard0].lease = &Lease{}
 	f("while it holds one", 0)
-	a.refusals.read()
+	a.refusals.noteRead()
 	f("it has read", 3)
 	a.shards[shard0].lease = nil
 }
 
-// An acquisition that was applied without an answer is recognized, also where the row
-// has a lower epoch than that of the deleted table had.
-func TestAcquisitionInATableMadeAgain(t *testing.T) {
+// An acquisition whose answer was lost is recognized, even if the row has a lower epoch than
+// in the deleted table.
+func TestAcquisitionInRecreatedTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, name := &faultyDB{Client: fakeDB()}, tableName()
 		a := openAt(t, db, name, "a", "LATEST", Shard{ID: shard0, First: "1"})
@@ -471,7 +470,7 @@ func TestAcquisitionInATableMadeAgain(t *testing.T) {
 		resync(t, a)
 		sent := 0
 		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-			if sent++; sent == 1 { // and once more, as the SDK does without an answer
+			if sent++; sent == 1 { // the SDK retries without an answer
 				if _, err := db.Client.UpdateItem(ctx, in); err != nil {
 					return nil, err
 				}
@@ -484,31 +483,31 @@ func TestAcquisitionInATableMadeAgain(t *testing.T) {
 	})
 }
 
-// A table that cannot be made again is not taken for one that was.
-func TestTableCannotBeMadeAgain(t *testing.T) {
+// A table that cannot be recreated does not count as recreated.
+func TestTableCannotBeRecreated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakeDB()
 		db, name := &faultyDB{Client: fake}, tableName()
 		a := openAt(t, db, name, "a", "LATEST")
 		db.inject(unanswered)
-		if err := a.startAgain(t.Context()); !errors.Is(err, errBroken) || a.isAgain() {
-			t.Errorf("without an answer: %v, made again: %v", err, a.isAgain())
+		if err := a.rewriteStart(t.Context()); !errors.Is(err, errBroken) || a.isRecreated() {
+			t.Errorf("without an answer: %v, recreated: %v", err, a.isRecreated())
 		}
 		a.db = &undescribable{Client: fake}
-		if err := a.makeAgain(t.Context()); !errors.Is(err, errBroken) || a.isAgain() {
-			t.Errorf("without a description: %v, made again: %v", err, a.isAgain())
+		if err := a.recreate(t.Context()); !errors.Is(err, errBroken) || a.isRecreated() {
+			t.Errorf("without a description: %v, recreated: %v", err, a.isRecreated())
 		}
 	})
 }
 
 // A worker that starts later learns from the row of the first start that the table was
-// made again, but not for how long.
-func TestStartInATableMadeAgain(t *testing.T) {
+// recreated, but not when.
+func TestStartInRecreatedTable(t *testing.T) {
 	a := unconnected(t, "a")
-	if err := a.takeStart(item{attrStartPosition: str(trimHorizon)}); err != nil || a.isAgain() {
-		t.Errorf("a first start: made again: %v, %v", a.isAgain(), err)
+	if err := a.setStart(item{attrStartPosition: str(trimHorizon)}); err != nil || a.isRecreated() {
+		t.Errorf("a first start: recreated: %v, %v", a.isRecreated(), err)
 	}
-	if err := a.takeStart(item{attrStartPosition: str(trimHorizon), attrMadeAgain: str("once")}); err != nil || !a.isAgain() {
-		t.Errorf("made again: %v, %v", a.isAgain(), err)
+	if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrRecreated: str("once")}); err != nil || !a.isRecreated() {
+		t.Errorf("recreated: %v, %v", a.isRecreated(), err)
 	}
 }

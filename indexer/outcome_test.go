@@ -11,7 +11,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// What becomes of a document goes by the status and the error of its item.
+// The outcome of a document depends on the status and the error of its item.
 func TestOutcomes(t *testing.T) {
 	f := func(status int, kind, why string, want outcome) {
 		t.Helper()
@@ -47,7 +47,7 @@ func TestOutcomes(t *testing.T) {
 	f(503, "unavailable_shards_exception", "", blocked)
 }
 
-// What blocks an index is told apart: what somebody did to it, and a disk that is full.
+// Blocks set on an index, and the one for a full disk, are distinguished.
 func TestKindsOfBlocks(t *testing.T) {
 	f := func(e *opensearch.Cause, state, flood bool) {
 		t.Helper()
@@ -57,7 +57,7 @@ func TestKindsOfBlocks(t *testing.T) {
 	}
 	f(nil, false, false)
 	if causedBy(nil) != nil {
-		t.Error("no error is a cause")
+		t.Error("a nil error has a cause")
 	}
 	f(&opensearch.Cause{Type: "mapper_parsing_exception", Reason: "of /12/ fields"}, false, false)
 	f(&opensearch.Cause{Type: "index_not_found_exception"}, false, false)
@@ -66,9 +66,10 @@ func TestKindsOfBlocks(t *testing.T) {
 	f(&opensearch.Cause{Type: "cluster_block_exception", Reason: "[TOO_MANY_REQUESTS/12/disk usage]"}, true, true)
 }
 
-// Documents with the same outcome have one verdict, but each that is refused for good or
-// in conflict its own, and what is blocked or fails one of each index.
-func TestJudge(t *testing.T) {
+// Consecutive documents with the same outcome are one run. Documents that are refused
+// permanently or in conflict are one run each, and blocked or failing ones are separated
+// by index.
+func TestOutcomesOf(t *testing.T) {
 	docs := NewDocuments(Source{}, 0)
 	for i, index := range []string{"app-x", "app-x", "app-y", "app-y"} {
 		docs.Body = fmt.Appendf(docs.Body, "{\"create\":{\"_index\":%q,\"_id\":\"%d\"}}\n{\"message\":\"m\"}\n", index, i)
@@ -92,7 +93,7 @@ func TestJudge(t *testing.T) {
 			}
 		}
 		var got []run
-		for _, v := range d.ix.judge([]part{p}, items) {
+		for _, v := range d.ix.outcomesOf([]part{p}, items) {
 			got = append(got, run{v.outcome, v.count(), v.index})
 			if (v.reason == nil) != (v.outcome.isAccepted() || len(kinds) == 0 && v.outcome != conflicting) {
 				t.Errorf("%s: reason %v of outcome %v", name, v.reason, v.outcome)
@@ -103,7 +104,7 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	f("accepted", p, false, []int{201, 201, 201, 201}, nil, run{indexed, 4, ""})
-	f("accepted while an index is not", p, true, []int{201, 201, 201, 201}, nil, run{indexed, 2, "app-x"}, run{indexed, 2, "app-y"})
+	f("accepted while an index is blocked", p, true, []int{201, 201, 201, 201}, nil, run{indexed, 2, "app-x"}, run{indexed, 2, "app-y"})
 	f("two outcomes", p, false, []int{201, 429, 429, 201}, nil, run{indexed, 1, ""}, run{busy, 2, ""}, run{indexed, 1, ""})
 	f("blocked", p, false, []int{403, 403, 403, 403}, nil, run{blocked, 2, "app-x"}, run{blocked, 2, "app-y"})
 	f("failing", p, false, []int{500, 500, 500, 500}, nil, run{failedAlone, 2, "app-x"}, run{failedAlone, 2, "app-y"})
@@ -113,50 +114,50 @@ func TestJudge(t *testing.T) {
 		run{alreadyThere, 1, ""}, run{conflicting, 1, ""}, run{alreadyThere, 1, ""})
 	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided)
 	f("a dead letter", letter, false, []int{201}, nil, run{indexed, 1, "app-dead-letter"})
-	f("a dead letter that is there", letter, false, []int{409}, nil, run{alreadyThere, 1, "app-dead-letter"})
-	f("a dead letter, no room", letter, false, []int{429}, nil, run{busy, 1, "app-dead-letter"})
+	f("a dead letter that exists", letter, false, []int{409}, nil, run{alreadyThere, 1, "app-dead-letter"})
+	f("a dead letter, busy", letter, false, []int{429}, nil, run{busy, 1, "app-dead-letter"})
 	f("a dead letter, refused", letter, false, []int{400}, nil, run{blocked, 1, "app-dead-letter"})
 	f("a dead letter, failing", letter, false, []int{500}, nil, run{blocked, 1, "app-dead-letter"})
 }
 
-// A document that is refused goes out as text, then as a dead letter and bare; without
-// its origin where that may be the cause.
-func TestOtherForms(t *testing.T) {
+// A refused document is sent as text, then as a dead letter and a minimal fallback;
+// without its origin if that may be the cause.
+func TestFallbacks(t *testing.T) {
 	with := part{docs: record(nil, 0, 1), to: 1}
 	without := part{docs: NewDocuments(Source{}, 0), to: 1}
 	without.docs.Body = append(without.docs.Body, with.docs.Body...)
 	without.docs.Next(0)
-	f := func(name string, p part, how outcome, want ...form) {
+	f := func(name string, p part, how outcome, want ...fallback) {
 		t.Helper()
 		why := &reason{"k", "t"}
-		forms := verdict{part: p, outcome: how, status: 400, reason: why}.otherForms()
-		if len(forms) != len(want) {
-			t.Fatalf("%s: %d forms", name, len(forms))
+		fallbacks := partOutcome{part: p, outcome: how, status: 400, reason: why}.fallbacks()
+		if len(fallbacks) != len(want) {
+			t.Fatalf("%s: %d fallbacks", name, len(fallbacks))
 		}
-		for i, p := range forms {
-			if p.form.kind != want[i].kind || p.form.origin != want[i].origin || p.form.kind == letter && p.form.reason == nil {
-				t.Errorf("%s: form %d: %+v", name, i, p.form)
+		for i, p := range fallbacks {
+			if p.fallback.kind != want[i].kind || p.fallback.origin != want[i].origin || p.fallback.kind == letter && p.fallback.reason == nil {
+				t.Errorf("%s: fallback %d: %+v", name, i, p.fallback)
 			}
 		}
 	}
-	as := func(p part, form form) part { return p.formOf(form) }
-	f("as it is", with, refusedForGood, form{kind: plain, origin: true})
-	f("as it is, of no known origin", without, refusedForGood, form{kind: plain})
-	f("as text", as(with, form{kind: plain, origin: true}), refusedForGood, form{kind: plain})
-	f("as text without its origin", as(with, form{kind: plain, reason: undecided}), refusedForGood, form{kind: letter}, form{kind: bare, origin: true})
-	f("as text, of no known origin", as(without, form{kind: plain, reason: undecided}), refusedForGood, form{kind: letter}, form{kind: bare})
-	f("bare", as(with, form{kind: bare, origin: true}), refusedForGood, form{kind: bare})
-	f("bare without its origin", as(with, form{kind: bare}), refusedForGood)
-	f("in conflict", with, conflicting, form{kind: letter})
+	as := func(p part, fallback fallback) part { return p.withFallback(fallback) }
+	f("as it is", with, refusedForGood, fallback{kind: plain, origin: true})
+	f("as it is, of unknown origin", without, refusedForGood, fallback{kind: plain})
+	f("as text", as(with, fallback{kind: plain, origin: true}), refusedForGood, fallback{kind: plain})
+	f("as text without its origin", as(with, fallback{kind: plain, reason: undecided}), refusedForGood, fallback{kind: letter}, fallback{kind: minimal, origin: true})
+	f("as text, of unknown origin", as(without, fallback{kind: plain, reason: undecided}), refusedForGood, fallback{kind: letter}, fallback{kind: minimal})
+	f("minimal", as(with, fallback{kind: minimal, origin: true}), refusedForGood, fallback{kind: minimal})
+	f("minimal without its origin", as(with, fallback{kind: minimal}), refusedForGood)
+	f("in conflict", with, conflicting, fallback{kind: letter})
 }
 
-// Accepted documents are counted by what they are.
+// Accepted documents are counted by kind.
 func TestCountedOutcomes(t *testing.T) {
 	f := func(name string, change func(p part) part, how outcome, want string) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		p, _ := taken(d, t.Context(), 0, 1)
-		d.ix.count(verdict{part: change(p), outcome: how})
+		d.ix.count(partOutcome{part: change(p), outcome: how})
 		m := &d.ix.metrics
 		got := ""
 		for what, n := range map[string]prometheus.Counter{"indexed": m.indexed, "there": m.alreadyThere, "conflict": m.conflicts, "letter": m.deadLetters} {
@@ -174,11 +175,11 @@ func TestCountedOutcomes(t *testing.T) {
 	same := func(p part) part { return p }
 	asLetter := func(p part) part { return p.letter(deadletter.StageIndex, 400, undecided) }
 	f("indexed", same, indexed, "indexed")
-	f("indexed as text", func(p part) part { return p.formOf(form{kind: plain}) }, indexed, "indexed plain")
+	f("indexed as text", func(p part) part { return p.withFallback(fallback{kind: plain}) }, indexed, "indexed plain")
 	f("there", same, alreadyThere, "there")
 	f("in conflict", same, conflicting, "conflict")
 	f("a dead letter", asLetter, indexed, "letter")
-	f("a dead letter that is there", asLetter, alreadyThere, "there")
+	f("a dead letter that exists", asLetter, alreadyThere, "there")
 	f("refused", same, refusedForGood, "")
 	f("a dead letter refused", asLetter, blocked, "")
 }

@@ -10,14 +10,14 @@ import (
 	"logsluice/opensearch"
 )
 
-// verdict is the outcome of one request for a run of documents with the same outcome.
-type verdict struct {
+// partOutcome is the outcome of one request for a run of documents with the same outcome.
+type partOutcome struct {
 	part
 	outcome outcome
 	status  int
-	reason  *reason // why they were not accepted, nil if they were
-	// index is where the documents belong. It is set for those that are blocked or
-	// failing, and for all while any index does not accept documents.
+	reason  *reason // why they were not accepted, otherwise nil
+	// index is the documents' index. It is set for those that are blocked or failing, and
+	// for all while any index does not accept documents.
 	index string
 	flood bool // the disk's flood stage blocks the index
 }
@@ -27,17 +27,16 @@ type outcome int
 const (
 	indexed outcome = iota
 	alreadyThere
-	// busy documents were refused for want of room (429), or are letters whose
-	// payload is to be cut: they are sent again.
+	// busy documents were refused for lack of capacity (429), or are letters whose
+	// payload must be cut. They are sent again.
 	busy
-	// unanswered documents got no outcome, as their whole request failed.
+	// unanswered documents got no outcome, because their whole request failed.
 	unanswered
-	// blocked documents are refused for what is wrong with their index or with a
-	// setting.
+	// blocked documents are refused because of their index or of a setting.
 	blocked
-	// failedAlone documents met an error of the server (5xx) that others do not.
+	// failedAlone documents met a server error (5xx) that others do not.
 	failedAlone
-	// refusedForGood documents are refused for their content or their size.
+	// refusedForGood documents are refused for their content or size.
 	refusedForGood
 	// conflicting documents have an id under which another event is indexed.
 	conflicting
@@ -45,23 +44,23 @@ const (
 
 func (o outcome) isAccepted() bool { return o <= alreadyThere }
 
-// isAgain reports whether documents are to be sent again as they are.
-func (o outcome) isAgain() bool { return o >= busy && o <= failedAlone }
+// isRetryable reports whether documents are to be sent again as they are.
+func (o outcome) isRetryable() bool { return o >= busy && o <= failedAlone }
 
-// blocks are error types that are not the document's fault, whatever their status
-// says: something in the cluster or in a setting has to change. A
-// validation_exception is a new index beyond cluster.max_shards_per_node.
+// blocks are error types that are not the document's fault, whatever the status:
+// something in the cluster or in a setting has to change. A validation_exception is
+// returned when a new index would exceed cluster.max_shards_per_node.
 var blocks = []string{
 	"cluster_block_exception", "index_create_block_exception", "index_closed_exception",
 	"unavailable_shards_exception", "index_not_found_exception", "validation_exception",
 }
 
-// blockReasons find the same among the errors of type illegal_argument_exception:
-// an alias without a write index, and a pipeline that was deleted.
+// blockReasons matches such errors among those of type illegal_argument_exception: an
+// alias without a write index, and a deleted pipeline.
 var blockReasons = regexp.MustCompile(`^no write index is defined for alias|has more than one ind(ex|ices) associated with it|^pipeline with id \[.*\] does not exist$`)
 
-// floodBlock is the id of the block that OpenSearch sets when a disk is nearly
-// full: index.blocks.read_only_allow_delete.
+// floodBlock is the id of the block that OpenSearch sets when a disk is nearly full:
+// index.blocks.read_only_allow_delete.
 // See https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/.
 const floodBlock = "/12/"
 
@@ -72,8 +71,8 @@ func isBlock(e *opensearch.Cause) bool {
 	return slices.Contains(blocks, e.Type) || e.Type == "illegal_argument_exception" && blockReasons.MatchString(e.Reason)
 }
 
-// isStateOfIndex reports whether a block is one that people or the lifecycle policy
-// set on an index, or that OpenSearch did, and not a setting of ours.
+// isStateOfIndex reports whether a block was set on the index by a person, a lifecycle
+// policy or OpenSearch, and is not caused by one of our settings.
 func isStateOfIndex(e *opensearch.Cause) bool {
 	return isBlock(e) && e.Type != "index_not_found_exception"
 }
@@ -82,12 +81,12 @@ func isFlood(e *opensearch.Cause) bool {
 	return e != nil && e.Type == "cluster_block_exception" && strings.Contains(e.Reason, floodBlock)
 }
 
-// outcomeOf judges the result of one operation.
+// outcomeOf returns the outcome of one item.
 func outcomeOf(r opensearch.Item) outcome {
 	switch {
 	case r.Status >= 200 && r.Status < 300:
 		return indexed
-	case isBlock(r.Error), isSetting(r.Status):
+	case isBlock(r.Error), isSettingStatus(r.Status):
 		return blocked
 	case r.Status == http.StatusConflict:
 		return alreadyThere
@@ -99,25 +98,25 @@ func outcomeOf(r opensearch.Item) outcome {
 	return refusedForGood
 }
 
-// Waits reports whether documents wait for an index that answers one of them like this.
+// Waits reports whether documents wait for an index whose item has this status and cause.
 func Waits(status int, cause *opensearch.Cause) bool {
 	o := outcomeOf(opensearch.Item{Status: status, Error: cause})
 	return o == blocked || o == failedAlone
 }
 
-// isTaken reports whether OpenSearch has done the work on a document.
-func isTaken(r opensearch.Item) bool { return outcomeOf(r).isAccepted() }
+// isAcceptedItem reports whether OpenSearch accepted a document.
+func isAcceptedItem(r opensearch.Item) bool { return outcomeOf(r).isAccepted() }
 
-// judge turns the items of an answer into verdicts, one for each run of documents
-// of a set with the same outcome.
-func (ix *Indexer) judge(batch []part, items []opensearch.Item) []verdict {
+// outcomesOf returns the outcomes of a batch by the items of its response, one for each run
+// of documents of a set with the same outcome.
+func (ix *Indexer) outcomesOf(batch []part, items []opensearch.Item) []partOutcome {
 	watched := ix.watched.Load()
 	conflicts := ix.conflicts(batch, items)
-	var verdicts []verdict
-	at := 0 // of the part in items
+	var outcomes []partOutcome
+	at := 0 // position of the part in items
 	for _, p := range batch {
 		for from := 0; from < p.count(); {
-			v := verdict{outcome: outcomeOf(items[at+from])}
+			v := partOutcome{outcome: outcomeOf(items[at+from])}
 			to := from + 1
 			switch {
 			case conflicts[at+from]:
@@ -133,16 +132,16 @@ func (ix *Indexer) judge(batch []part, items []opensearch.Item) []verdict {
 			}
 			v.explain(ix, items[at+from])
 			ix.count(v)
-			verdicts = append(verdicts, v)
+			outcomes = append(outcomes, v)
 			from += v.count()
 		}
 		at += p.count()
 	}
-	return verdicts
+	return outcomes
 }
 
-// narrow limits a verdict to the documents of one index.
-func (v *verdict) narrow(prefix string) {
+// narrow limits an outcome to the documents of one index.
+func (v *partOutcome) narrow(prefix string) {
 	if v.isLetter() {
 		v.index = deadletter.Index(prefix)
 		return
@@ -151,8 +150,8 @@ func (v *verdict) narrow(prefix string) {
 	v.part, v.index = v.slice(0, to), string(index)
 }
 
-// explain notes why documents were not accepted.
-func (v *verdict) explain(ix *Indexer, r opensearch.Item) {
+// explain sets the reason why documents were not accepted.
+func (v *partOutcome) explain(ix *Indexer, r opensearch.Item) {
 	v.status, v.flood = r.Status, isFlood(r.Error)
 	switch v.outcome {
 	case indexed, alreadyThere:
@@ -162,11 +161,11 @@ func (v *verdict) explain(ix *Indexer, r opensearch.Item) {
 		v.reason = ix.reasons.share(r.Error)
 	}
 	if v.isLetter() && v.outcome > unanswered {
-		v.outcome = blocked // a letter has nowhere else to go
+		v.outcome = blocked // letters have no fallback
 	}
 }
 
-// causedBy is an error as the cause of another.
+// causedBy returns an error for use as the cause of another.
 func causedBy(e *opensearch.Cause) *opensearch.Cause {
 	if e == nil {
 		return nil
@@ -174,8 +173,8 @@ func causedBy(e *opensearch.Cause) *opensearch.Cause {
 	return &opensearch.Cause{Type: e.Type, Reason: e.Reason}
 }
 
-// count counts documents that are accepted.
-func (ix *Indexer) count(v verdict) {
+// count adds accepted documents to the metrics.
+func (ix *Indexer) count(v partOutcome) {
 	n := float64(v.count())
 	switch {
 	case v.outcome == alreadyThere:
@@ -187,32 +186,31 @@ func (ix *Indexer) count(v verdict) {
 		ix.metrics.deadLetters.Add(n)
 	default:
 		ix.metrics.indexed.Add(n)
-		if v.form != nil {
+		if v.fallback != nil {
 			ix.metrics.plain.Add(n)
 		}
 	}
 }
 
-// otherForms are the forms in which a document goes out that is refused for good:
-// first as text only; if that is refused too, as a dead letter and, with it, in
-// the form that may be refused. Log group and log stream are left out when a form
-// is refused that has them: the index may have these fields with another type, or
-// no room for them.
-func (v verdict) otherForms() []part {
+// fallbacks returns what to send for a document that is refused permanently: first the
+// document as text only; if that is refused too, a dead letter and a minimal fallback. A
+// refused fallback with log group and log stream is first repeated without them, because
+// the index may have these fields with another type or no room for them.
+func (v partOutcome) fallbacks() []part {
 	p := v.part
 	switch {
 	case v.outcome == conflicting:
 		return []part{p.letter(deadletter.StageIndex, v.status, v.reason)}
-	case p.form == nil:
-		return []part{p.formOf(form{kind: plain, reason: v.reason, origin: p.hasOrigin()})}
-	case p.form.origin:
-		return []part{p.formOf(form{kind: p.form.kind, reason: p.form.reason})}
-	case p.form.kind == plain:
-		// The reason is why the document itself is not accepted.
-		return []part{p.letter(deadletter.StageIndex, v.status, p.form.reason), p.formOf(form{kind: bare, origin: p.hasOrigin()})}
+	case p.fallback == nil:
+		return []part{p.withFallback(fallback{kind: plain, reason: v.reason, origin: p.hasOrigin()})}
+	case p.fallback.origin:
+		return []part{p.withFallback(fallback{kind: p.fallback.kind, reason: p.fallback.reason})}
+	case p.fallback.kind == plain:
+		// The reason is why the original document was refused.
+		return []part{p.letter(deadletter.StageIndex, v.status, p.fallback.reason), p.withFallback(fallback{kind: minimal, origin: p.hasOrigin()})}
 	}
 	return nil
 }
 
-// hasOrigin reports whether it is known where the one document comes from.
+// hasOrigin reports whether the origin of the part's only document is known.
 func (p part) hasOrigin() bool { return p.docs.facts.originOf(p.from).LogGroup != nil }

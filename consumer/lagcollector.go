@@ -8,40 +8,39 @@ import (
 	"logsluice/checkpoint"
 )
 
-// behind knows how far each shard is read. Of a shard that this worker reads, Kinesis
-// says with each answer how far it is behind the tip (MillisBehindLatest). Between two
-// answers the tip moves on: a shard that waits, as OpenSearch takes nothing more, falls
-// behind with the time. Of a shard that nobody reads, and of one that has brought no
-// answer yet, the lease table says up to which time it is read. A shard that another
-// worker reads is left to that worker.
-type behind struct {
+// lagCollector exports the lag of each shard that this worker reads or that no worker reads.
+// For a shard that this worker reads, each answer of Kinesis has the lag
+// (MillisBehindLatest). Between two answers the tip moves on, so the lag of a shard that
+// waits for OpenSearch grows with time. For a shard that no worker reads, and for one without
+// an answer yet, the lag is calculated from ReadThrough in the lease table.
+type lagCollector struct {
 	lagDesc, unreadDesc *prometheus.Desc
 	shards              *shards
-	standings           func() []checkpoint.Standing
+	statuses            func() []checkpoint.ReadStatus
 }
 
-// betweenAnswers is longer than it takes from one answer to the next in steady state.
+// betweenAnswers is longer than the time between two answers in steady state.
 const betweenAnswers = 5 * time.Second
 
-func newBehind(all *shards, standings func() []checkpoint.Standing) *behind {
-	return &behind{
-		lagDesc: prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard that this worker reads or nobody.", []string{"shard"}, nil),
+func newLagCollector(all *shards, standings func() []checkpoint.ReadStatus) *lagCollector {
+	return &lagCollector{
+		lagDesc: prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard that this worker reads or that no worker reads.", []string{"shard"}, nil),
 		unreadDesc: prometheus.NewDesc("logsluice_shards_unread",
 			"Shards that no worker reads: they have no living owner, or their reading fails.", nil, nil),
-		shards:    all,
-		standings: standings,
+		shards:   all,
+		statuses: standings,
 	}
 }
 
-// setWatermark notes the watermark that the records of a shard go into.
+// setWatermark sets the watermark of a shard's records.
 func (s *shards) setWatermark(id string, lease *checkpoint.Lease, marks *watermark) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ofLocked(id).lag = lag{lease: lease, marks: marks}
 }
 
-// answered notes how far an answer was behind the tip, and returns the watermark of
-// the shard, nil if it has none yet.
+// answered records how far an answer was behind the tip. It returns the watermark of the
+// shard, nil if it has none yet.
 func (s *shards) answered(id string, lease *checkpoint.Lease, behind time.Duration) *watermark {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +52,7 @@ func (s *shards) answered(id string, lease *checkpoint.Lease, behind time.Durati
 	return known.lag.marks
 }
 
-// leases returns the lease that is known of each shard, nil for none.
+// leases returns the lease of each shard's lag, nil if it has none.
 func (s *shards) leases() map[string]*checkpoint.Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,23 +72,23 @@ func (s *shards) marksOfLocked(id string, lease *checkpoint.Lease) *watermark {
 	return nil
 }
 
-// state is a shard as this worker sees it.
-type state struct {
-	checkpoint.Standing
-	// WaitsForOpenSearch is set while records that were read have no verdict.
+// shardState is the state of a shard as this worker knows it.
+type shardState struct {
+	checkpoint.ReadStatus
+	// waitsForOpenSearch is set while records that were read have no outcome.
 	waitsForOpenSearch bool
 }
 
-// states returns the shards that are not read to their ends. It forgets what answers said
-// under leases that have ended.
-func (b *behind) states() []state {
+// states returns the shards that are not read to their ends. It forgets the lag of leases
+// that have ended.
+func (b *lagCollector) states() []shardState {
 	before := b.shards.leases()
-	standings := b.standings()
+	statuses := b.statuses()
 	b.shards.mu.Lock()
 	defer b.shards.mu.Unlock()
-	all := make([]state, len(standings))
+	all := make([]shardState, len(statuses))
 	current := make(map[string]bool)
-	for i, s := range standings {
+	for i, s := range statuses {
 		if known := b.shards.byID[s.Shard]; known != nil && s.Lease != nil && known.lag.lease == s.Lease {
 			current[s.Shard] = true
 			r := known.lag
@@ -102,10 +101,10 @@ func (b *behind) states() []state {
 				}
 			}
 		}
-		all[i].Standing = s
+		all[i].ReadStatus = s
 	}
 	for id, known := range b.shards.byID {
-		// A lease that was acquired after the table was looked at is not among the standings.
+		// A lease that was acquired in the meantime is not in the statuses.
 		if !current[id] && known.lag.lease == before[id] {
 			known.lag = lag{}
 		}
@@ -115,19 +114,19 @@ func (b *behind) states() []state {
 }
 
 // Describe implements prometheus.Collector.
-func (b *behind) Describe(descs chan<- *prometheus.Desc) {
+func (b *lagCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- b.lagDesc
 	descs <- b.unreadDesc
 }
 
 // Collect implements prometheus.Collector.
-func (b *behind) Collect(metrics chan<- prometheus.Metric) {
+func (b *lagCollector) Collect(metrics chan<- prometheus.Metric) {
 	unread := 0
 	for _, s := range b.states() {
 		if s.Unread() {
 			unread++
 		}
-		if !s.Elsewhere {
+		if !s.HeldByOther {
 			metrics <- prometheus.MustNewConstMetric(b.lagDesc, prometheus.GaugeValue, s.Lag.Seconds(), s.Shard)
 		}
 	}

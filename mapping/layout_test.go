@@ -12,7 +12,7 @@ import (
 	"logsluice/subscription"
 )
 
-// randomEnvelope has events around a few hours, in no order.
+// randomEnvelope returns an envelope with events in a few hours, in random order.
 func randomEnvelope(rng *rand.Rand) *subscription.Envelope {
 	text := func() subscription.Text { return fmt.Appendf(nil, "%q", fmt.Sprint(rng.Uint64()>>rng.IntN(64))) }
 	e := &subscription.Envelope{Owner: text(), LogGroup: text(), LogStream: text()}
@@ -22,9 +22,9 @@ func randomEnvelope(rng *rand.Rand) *subscription.Envelope {
 	return e
 }
 
-// What was written before makes no difference, nor do other goroutines' mappers, nor
-// how much is prepared at a time.
-func TestMapperGoesOn(t *testing.T) {
+// Documents do not depend on what was written before, on the mappers of other goroutines,
+// or on how much is prepared at a time: they equal those of a new mapper for each event.
+func TestMapperContinues(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	fresh := func() *Mapper {
 		m, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: mustZone(t, "Asia/Kathmandu")}, MaxAge: time.Hour, MaxAhead: 20 * time.Minute})
@@ -40,7 +40,7 @@ func TestMapperGoesOn(t *testing.T) {
 		m.Begin(e, arrived)
 		clone := m.Clone()
 		clone.Begin(other, arrived)
-		var want []byte // of an event at a time
+		var want []byte // one event at a time
 		for _, event := range e.Events {
 			one := *e
 			one.Events = []subscription.Event{event}
@@ -79,8 +79,8 @@ func TestMapperGoesOn(t *testing.T) {
 	}
 }
 
-// Nothing is allocated for an event, nor for an envelope of an hour and a log
-// stream that are known, whatever the schema.
+// Nothing is allocated for an event, nor for an envelope of a known hour and log stream,
+// whatever the schema.
 func TestAppendAllocatesNothing(t *testing.T) {
 	e := randomEnvelope(rand.New(rand.NewPCG(1, 2)))
 	e.Events = nil
@@ -111,7 +111,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkAppend makes the documents of one envelope. The bytes are theirs.
+// BenchmarkAppend makes the documents of one envelope. It reports their bytes.
 func BenchmarkAppend(b *testing.B) {
 	m := newMapper(b, "app", "UTC")
 	e := randomEnvelope(rand.New(rand.NewPCG(1, 2)))
