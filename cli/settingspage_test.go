@@ -51,7 +51,7 @@ Every setting is an environment variable and a flag (` + "`STREAM_NAME` is `--st
 
 A setting that is missing or wrong ends the command with exit code 2 and one line that names it, before any request is sent.
 
-**stack** is the parameter of the [CloudFormation stack](deploy.md#change-and-delete), or the value that the stack sets. For any other setting, build [an image with it](incidents.md#lines-lack-fields). The stack reads the password when a task starts.
+**stack** is the parameter of the [CloudFormation stack](deploy.md#change), or the value that the stack sets. For any other setting, build [an image with it](incidents.md#lines-lack-fields). The stack reads the password when a task starts.
 `
 
 const settingsHead = "| variable | default | stack | meaning |\n| --- | --- | --- | --- |\n"
