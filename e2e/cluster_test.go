@@ -299,7 +299,7 @@ func (w *worker) most(field string) float64 { return slices.Max(append(w.summari
 // eventually waits for something that must come true.
 func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Helper()
-	c.within(3*time.Minute, what, ok)
+	c.within(10*time.Minute, what, ok)
 }
 
 func (c *cluster) within(patience time.Duration, what string, ok func() bool) {
