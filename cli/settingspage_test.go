@@ -50,7 +50,11 @@ Every setting is an environment variable and a flag (` + "`STREAM_NAME` is `--st
 - Region, credentials and endpoints are the AWS SDK's own variables: ` + "`AWS_REGION`" + ` (required), ` + "`AWS_PROFILE`, `AWS_ENDPOINT_URL_KINESIS`" + ` and so on.
 
 A missing or invalid setting ends the command with exit code 2 and one line that names it, before any request is sent.
+
+**stack** is the parameter of the [CloudFormation stack](deploy.md#change), or the value that the stack sets. For any other setting, build [an image with it](incidents.md#lines-lack-fields). The stack reads the password when a task starts.
 `
+
+const settingsHead = "| variable | default | stack | meaning |\n| --- | --- | --- | --- |\n"
 
 // settingsAsPage returns the page: the settings of run in the groups of its help, then the
 // settings that run does not have.
@@ -58,6 +62,7 @@ func settingsAsPage(t *testing.T) string {
 	t.Helper()
 	var page strings.Builder
 	page.WriteString(aboutSettings)
+	stack := readStackTemplate(t).settings(t)
 	isOfRun := map[string]bool{}
 	users := map[string][]string{}
 	var others []*kong.Flag
@@ -69,10 +74,10 @@ func settingsAsPage(t *testing.T) string {
 			case leaf.Name == "run":
 				if flag.Group.Title != title {
 					title = flag.Group.Title
-					fmt.Fprintf(&page, "\n## %s\n\n| variable | default | meaning |\n| --- | --- | --- |\n", strings.TrimSuffix(title, ":"))
+					fmt.Fprintf(&page, "\n## %s\n\n%s", strings.TrimSuffix(title, ":"), settingsHead)
 				}
 				isOfRun[flag.Name] = true
-				page.WriteString(row(flag, slices.Contains(required(leaf), flag.Name)))
+				page.WriteString(row(flag, slices.Contains(required(leaf), flag.Name), stack))
 			case !isOfRun[flag.Name]:
 				if users[flag.Name] == nil {
 					others = append(others, flag)
@@ -81,10 +86,10 @@ func settingsAsPage(t *testing.T) string {
 			}
 		}
 	}
-	page.WriteString("\n## Other commands\n\n| variable | default | meaning |\n| --- | --- | --- |\n")
+	page.WriteString("\n## Other commands\n\n" + settingsHead)
 	for _, flag := range others {
 		flag.Help = "For `" + strings.Join(users[flag.Name], "`, `") + "`. " + flag.Help
-		page.WriteString(row(flag, false))
+		page.WriteString(row(flag, false, stack))
 	}
 	return page.String()
 }
@@ -102,7 +107,7 @@ func modelOf(t *testing.T) *kong.Application {
 // literal matches values and names, which the page shows as code.
 var literal = regexp.MustCompile(`(s3|https)://[\w:/]+|/(healthz|readyz|metrics)\b|%\w[-\w%]*|[A-Z]+(_[A-Z0-9]+)+|PREFIX\b([-/.]\w+)*|\w+=\w+,\w+=\w+|s3:\w+|@\w+:\w+|:desc\b|\\,|logsluice [a-z]+ [a-z]+\b|\b\d+(ms|s|m|h|d|KiB|MiB|GiB)\b`)
 
-func row(flag *kong.Flag, isRequired bool) string {
+func row(flag *kong.Flag, isRequired bool, stack map[string]string) string {
 	variables := "`" + strings.Join(flag.Envs, "`, or `") + "`"
 	standard := defaultText(flag.Value)
 	switch {
@@ -118,7 +123,7 @@ func row(flag *kong.Flag, isRequired bool) string {
 	if limits := limitsOf(flag.Value, ""); limits != "" {
 		meaning += " " + strings.ToUpper(limits[:1]) + limits[1:] + "."
 	}
-	return fmt.Sprintf("| %s | %s | %s |\n", variables, standard, literal.ReplaceAllString(meaning, "`$0`"))
+	return fmt.Sprintf("| %s | %s | %s | %s |\n", variables, standard, stack[flag.Envs[0]], literal.ReplaceAllString(meaning, "`$0`"))
 }
 
 // settingInText matches a setting as errors, remedies and pages name it.

@@ -3,10 +3,13 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -94,6 +97,58 @@ func (s *stackTemplate) alarms(t *testing.T) (ours map[string]fakecloudwatch.Def
 		ours[id] = d
 	}
 	return ours, others
+}
+
+// settings returns, for each variable of the template's task definition, the parameters that
+// determine its value. Without parameters it is the value itself, or "set" if the value depends
+// on a resource.
+func (s *stackTemplate) settings(t *testing.T) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	for _, properties := range s.resourcesOf(t, "AWS::ECS::TaskDefinition") {
+		for variables := range eachNode(properties["ContainerDefinitions"]) {
+			if variables.Kind != yaml.MappingNode || len(variables.Content) != 4 || variables.Content[0].Value != "Name" {
+				continue
+			}
+			var parameters []string
+			value := variables.Content[3] // of Value or ValueFrom
+			for node := range eachNode(*value) {
+				for name := range strings.FieldsFuncSeq(node.Value, func(r rune) bool { return !unicode.IsLetter(r) }) {
+					if _, ok := s.Parameters[name]; ok && node.Kind == yaml.ScalarNode {
+						parameters = append(parameters, "`"+name+"`")
+					}
+				}
+			}
+			slices.Sort(parameters)
+			text := strings.Join(slices.Compact(parameters), ", ")
+			switch {
+			case text != "":
+			case value.Kind == yaml.ScalarNode && value.Tag == "!!str":
+				text = value.Value
+			default:
+				text = "set"
+			}
+			all[variables.Content[1].Value] = text
+		}
+	}
+	return all
+}
+
+// eachNode yields a node and all its descendants.
+func eachNode(node yaml.Node) iter.Seq[*yaml.Node] {
+	return func(yield func(*yaml.Node) bool) { walkNode(&node, yield) }
+}
+
+func walkNode(node *yaml.Node, yield func(*yaml.Node) bool) bool {
+	if !yield(node) {
+		return false
+	}
+	for _, child := range node.Content {
+		if !walkNode(child, yield) {
+			return false
+		}
+	}
+	return true
 }
 
 // environment returns variables of the template's task definition.

@@ -42,7 +42,7 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		for _, r := range found.Reasons {
 			texts = append(texts, fmt.Sprintf("%d %s (%s)", r.Letters, r.Type, cut(r.Example)))
 		}
-		f.warn("look at "+index+", where they are kept; usual causes: a field has different types in two applications, or another program writes to the stream",
+		f.warn("look at "+index+", where they are kept, by stage: usual causes are an index that accepts no documents or no further field, an ingest pipeline, and another program that writes to the stream",
 			"%d in the last day: %s", found.Letters, firstOf(texts))
 		texts = nil
 		for _, b := range found.Blocked {

@@ -299,7 +299,7 @@ func (w *worker) greatest(field string) float64 { return slices.Max(append(w.sum
 // eventually waits until ok returns true, and fails the test if it does not within 3 minutes.
 func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Helper()
-	c.within(3*time.Minute, what, ok)
+	c.within(10*time.Minute, what, ok)
 }
 
 func (c *cluster) within(patience time.Duration, what string, ok func() bool) {

@@ -322,7 +322,7 @@ func TestLeasesWatch_Success(t *testing.T) {
 		}()
 		<-out.wrote
 		<-out.wrote
-		if took := time.Since(begun); took < minimum || took > minimum+time.Minute {
+		if took := time.Since(begun); took < minimum || took > minimum+5*time.Minute {
 			t.Errorf("%s: twice in %s", watch, took)
 		}
 		stop()
@@ -457,7 +457,7 @@ func TestLeasesReset_Alive(t *testing.T) {
 	held.Acknowledge("200")
 	select {
 	case <-held.Context().Done():
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Error("worker-a keeps its lease")
 	}
 	if err := table.Release(shardID(0)); err != nil {

@@ -86,7 +86,7 @@ func TestRunMemory(t *testing.T) {
 			if tooMuch {
 				s.w.signal(syscall.SIGKILL)
 			} else {
-				s.within(5*time.Minute, "every event is found", func() bool {
+				s.within(10*time.Minute, "every event is found", func() bool {
 					return s.count(s.documents()) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= letters
 				})
 				greatest = max(greatest, memory(t, s.w, "VmHWM")) // including peaks between the samples

@@ -174,7 +174,7 @@ func (s *start) untouched() {
 // returns the log.
 func (s *start) running(line string, more func() bool) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Minute)
 	defer cancel()
 	log := &localtest.Buffer{}
 	exited := make(chan int, 1)
@@ -198,7 +198,7 @@ func ended(t *testing.T, env map[string]string, args ...string) (code int, out, 
 	for name, value := range env {
 		setenv(t, name, value)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code = program(ctx, t, args, nil, &stdout, &stderr)

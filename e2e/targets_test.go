@@ -264,7 +264,7 @@ func TestRunNameTaken(t *testing.T) {
 		for name, value := range s.env {
 			setenv(t, name, value)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // for a worker that does not exit
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for a worker that does not exit
 		defer cancel()
 		var log strings.Builder
 		code := program(ctx, t, []string{"run", fmt.Sprintf("--data-stream=%t", dataStream)}, nil, io.Discard, &log)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
@@ -60,11 +61,15 @@ class Machine:
 
     def up(self, *arguments, code=0, **environment):
         """Runs up.sh, with an exit code for the task that sets up the domain."""
+        return self.attended([UP, *arguments], code, **environment)
+
+    def attended(self, command, code=0, **environment):
+        """Runs a command, with an exit code for the tasks that it starts."""
         ended = threading.Event()
         attendant = threading.Thread(target=self.attend, args=(ended, code))
         attendant.start()
         try:
-            return subprocess.run([UP, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=600)
+            return subprocess.run(command, env=self.environment | environment, capture_output=True, text=True, timeout=600)
         finally:
             ended.set()
             attendant.join()
@@ -138,6 +143,19 @@ def test_from_nothing(aws, machine, network):
     assert machine.called().count("create-service-linked-role") == 1
 
 
+def runbook(aws, machine, name):
+    """The shell functions of docs/operations.md run commands as tasks of a stack, and print their output."""
+    page = (UP.parent.parent / "docs/operations.md").read_text()
+    script = re.search(r"```sh\n(.+?)```", page, re.DOTALL)[1]
+    assert "STACK=logsluice " in script and "\nrun '\"doctor\"'" in script
+    script = script.replace("STACK=logsluice ", f"STACK={name} ") + "run '\"doctor\",\"--log-group=/ecs/shop\"'\nresource SubscriptionRole\n"
+    done = machine.attended(["bash", "-euc", script], AWS_DEFAULT_REGION=stacks.REGION)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    assert printed[0] == "ran doctor" and "ran doctor --log-group=/ecs/shop" in printed, done.stdout
+    assert printed[-1] == aws("cloudformation").describe_stack_resource(StackName=name, LogicalResourceId="SubscriptionRole")["StackResourceDetail"]["PhysicalResourceId"]
+
+
 def test_given_image(aws, machine, network):
     given = ["OpenSearchUrl=https://search-logs.example.com", f"OpenSearchArn={stacks.DOMAIN}", *network]
     done = machine.up("up-given", "Image=example.com/logsluice:1.0", *given, code=1)
@@ -145,6 +163,7 @@ def test_given_image(aws, machine, network):
     role = next(o["OutputValue"] for o in aws("cloudformation").describe_stacks(StackName="up-given")["Stacks"][0]["Outputs"] if o["OutputKey"] == "TaskRoleArn")
     assert "ran setup" in done.stdout and "ended with 1" in done.stderr and role in done.stderr
     assert "docker" not in machine.called() and "ecr" not in machine.called()
+    runbook(aws, machine, "up-given")
 
     # Later updates keep the image until Image= is given. The architecture is the stack's.
     changed = machine.up("up-given", *given, "CpuArchitecture=X86_64", SETUP="0", TEMPLATE_BUCKET="logsluice-own")
