@@ -419,13 +419,13 @@ func TestRunKinesisFaults(t *testing.T) {
 		return fault
 	})
 	g := generator(8, 10_000)
-	w := c.start("w")
+	w := c.start("w", "DRAIN_TIMEOUT=3m") // a busy machine may need it
 	for range 5 {
 		c.produce(g, 2_000)
 		time.Sleep(500 * time.Millisecond)
 	}
 	c.indexed()
-	w.stop()
+	w.stopWithin(3 * time.Minute)
 	c.exact()
 	t.Logf("%d calls, leases were acquired %d times", n.Load(), strings.Count(w.lines(), "lease acquired"))
 	if there := w.total("documents_already_there"); there != 0 {

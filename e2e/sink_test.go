@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"syscall"
@@ -92,7 +93,12 @@ func (s *sink) work(settings ...string) {
 
 func (s *sink) ask(method, path, body string) {
 	s.t.Helper()
-	if err := inspect.Ask(context.Background(), s.search, method, path, body, nil); err != nil {
+	var err error
+	s.eventually(method+" "+path+" is answered", func() bool {
+		err = inspect.Ask(context.Background(), s.search, method, path, body, nil)
+		return err == nil || errors.As(err, new(*opensearch.AnswerError)) // a busy machine may not answer in time
+	})
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }
