@@ -96,7 +96,7 @@ func (s *sink) ask(method, path, body string) {
 	var err error
 	s.eventually(method+" "+path+" is answered", func() bool {
 		err = inspect.Ask(context.Background(), s.search, method, path, body, nil)
-		return err == nil || errors.As(err, new(*opensearch.AnswerError)) // a busy machine may not answer in time
+		return err == nil || errors.As(err, new(*opensearch.AnswerError)) // a busy machine might not answer in time
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -243,7 +243,7 @@ func TestSetupNameTaken(t *testing.T) {
 			}
 		}
 	})
-	// An existing data stream is no conflict, and its template is simulated by the stream's name.
+	// An existing data stream does not conflict, and its template is simulated by the stream's name.
 	s.env["DATA_STREAM"] = "true"
 	s.setup(exitOK, "--skip=policy")
 	s.ask(http.MethodPut, "/_data_stream/PREFIX", "")
