@@ -58,7 +58,7 @@ func TestDeadLetters(t *testing.T) {
 	const noStore = "none in the last day; DEAD_LETTER_URL (--dead-letter-url) cannot be written to: "
 	f("store", fails(nil), nil, OK, "none in the last day; DEAD_LETTER_URL can be written to")
 	f("store, letters", all(fails(nil), answer(search, forbidden)), nil, Warning, "app-dead-letter may not be searched; DEAD_LETTER_URL can be written to", "allow indices:data/read/search")
-	f("store with a remedy", fails(&deadletter.StoreError{Err: errors.New("write"), Remedy: "REMEDY"}), nil, Warning, noStore+"write…", "REMEDY")
+	f("store with a remedy", fails(&deadletter.StoreError{Err: errors.New("write"), Remedy: "REMEDY"}), nil, Warning, noStore+"write", "REMEDY")
 	f("store denied", fails(&smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}), nil, Warning, noStore+"AccessDenied: no", allow("s3:PutObject"))
 	f("store hangs", kept(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }), nil, Warning, noStore+"no answer in time", noRoute)
 }
