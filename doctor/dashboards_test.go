@@ -34,6 +34,7 @@ func TestDashboards(t *testing.T) {
 	f("starting", answer(status, "503 not ready yet"), Broken, "ask for the status: OpenSearch Dashboards answers 503 Service Unavailable: not ready yet", runs)
 	f("not found", answer(status, "404 no"), Broken, "ask for the status: OpenSearch Dashboards answers 404 Not Found: no", runs)
 	f("another server", answer(status, "200 <html>"), Broken, "what answers at http://localhost:5601 is not OpenSearch Dashboards: invalid character '<' looking for beginning of value", correct)
+	f("another server with JSON", answer(status, `200 {"status":{"overall":{"level":"available"}}}`), Broken, "what answers at http://localhost:5601 is not OpenSearch Dashboards", correct)
 	f("nothing there", answer(status, "refused"), Broken, "http://localhost:5601 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
 	f("hangs", answer(status, "hangs"), Broken, "http://localhost:5601 is connected and does not answer in time", "see how busy it is")
 	f("TLS hangs", answer(status, "TLS hangs"), Broken, "TLS: http://localhost:5601 does not come to terms: no answer in time", "see that DASHBOARDS_URL")
