@@ -34,6 +34,9 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 		found, remedy := w.DashboardsAccess.unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
 		return
+	case version == "":
+		f.fail("correct "+w.DashboardsAccess.Setting, "what answers at %s is not OpenSearch Dashboards", w.DashboardsAccess.URL)
+		return
 	}
 	f.note("%s is OpenSearch Dashboards %s", w.DashboardsAccess.URL, version)
 	if state != "green" {

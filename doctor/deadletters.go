@@ -66,7 +66,7 @@ func (w *walk) store(ctx context.Context, f *Finding) {
 	}
 	remedy := remedyOf(err, "s3:PutObject")
 	if known := new(deadletter.StoreError); errors.As(err, &known) {
-		remedy = known.Remedy
+		err, remedy = known.Err, known.Remedy // the text of known has the remedy too
 	}
 	f.warn(remedy, "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: %s", awsErrorText(err))
 }

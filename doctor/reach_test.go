@@ -1,16 +1,24 @@
 package doctor
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // Errors behind a proxy name the proxy. A process reads the proxy's variables only once, so the
 // test runs itself with them.
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	const variable = "HTTPS_PROXY"
 	if os.Getenv(variable) == "" {
 		self := exec.Command(os.Args[0], "-test.run=^TestProxy$")
@@ -29,4 +37,32 @@ func TestProxy(t *testing.T) {
 	if found, _ := access.unreachable(errors.New("Forbidden"), asking); strings.Contains(found, "proxy") {
 		t.Error(found)
 	}
+}
+
+// Each stage at which a request can end has a remedy of its own.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	const setting = "OPENSEARCH_URL (--opensearch-url)"
+	f := func(err error, at stage, found, remedy string) {
+		t.Helper()
+		gotFound, gotRemedy := Access{URL: "https://localhost:9200", Setting: setting}.unreachable(fmt.Errorf("wrapped: %w", err), at)
+		if gotFound != found || !strings.HasPrefix(gotRemedy, remedy) {
+			t.Errorf("%v: %q, %q, want %q, %q", err, gotFound, gotRemedy, found, remedy)
+		}
+	}
+	certificate := func(err error) error { return &tls.CertificateVerificationError{Err: err} }
+	host := x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"other"}}, Host: "localhost"}
+	f(certificate(x509.UnknownAuthorityError{}), handshaking, "TLS: the certificate of https://localhost:9200 is signed by an unknown authority", "set OPENSEARCH_CA_FILE")
+	f(certificate(host), handshaking, "TLS: the certificate of https://localhost:9200 is for another name: x509: certificate is valid for other, not localhost", "correct "+setting+" to a name that the certificate has")
+	f(certificate(errors.New("expired")), handshaking, "TLS: the certificate of https://localhost:9200 is not good: expired", "renew the certificate")
+	f(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, handshaking, "TLS: https://localhost:9200 does not speak it", "begin "+setting+" with http://")
+	f(errors.New("http: server gave HTTP response to HTTPS client"), asking, "TLS: https://localhost:9200 does not speak it", "begin "+setting+" with http://")
+	f(&net.DNSError{Name: "host", Err: "no such host"}, resolving, "the name host has no address (DNS): no such host", "correct "+setting+"; a domain in a VPC")
+	f(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Name: "host", Err: "no such host"}}, connecting, "the name host has no address (DNS): no such host", "correct "+setting+"; a domain in a VPC")
+	f(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, connecting, "https://localhost:9200 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
+	f(context.DeadlineExceeded, connecting, "https://localhost:9200 cannot be connected to (TCP): no answer in time", "check that it is running")
+	f(context.DeadlineExceeded, handshaking, "TLS: https://localhost:9200 does not come to terms: no answer in time", "see that "+setting+" has the port that speaks TLS")
+	f(context.DeadlineExceeded, asking, "https://localhost:9200 is connected and does not answer in time", "see how busy it is")
+	f(io.ErrUnexpectedEOF, asking, "https://localhost:9200 ends the connection without an answer: unexpected EOF", "begin "+setting+" with https:// if it speaks TLS")
+	f(context.DeadlineExceeded, resolving, "https://localhost:9200 cannot be asked: no answer in time", "correct "+setting+", and see the way there")
 }

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,9 +15,12 @@ import (
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"logsluice/opensearch"
 )
 
 func TestRemedy(t *testing.T) {
+	t.Parallel()
 	access := Access{URL: "https://host", Setting: "OPENSEARCH_URL (--opensearch-url)"}
 	for want, err := range map[string]error{
 		"check that it is running":   fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
@@ -33,6 +38,7 @@ func TestRemedy(t *testing.T) {
 }
 
 func TestExplainAWS(t *testing.T) {
+	t.Parallel()
 	f := func(found, remedy string, err error) {
 		t.Helper()
 		gotFound, gotRemedy := ExplainAWS(&smithy.OperationError{ServiceID: "Kinesis", OperationName: "ListShards", Err: err})
@@ -50,6 +56,9 @@ func TestExplainAWS(t *testing.T) {
 	f("InternalFailure", "AWS's service health", answer(http.StatusInternalServerError, &smithy.GenericAPIError{Code: "InternalFailure"}))
 	f("the answer is 502 Bad Gateway, and not one of AWS", "AWS_ENDPOINT_URL", answer(http.StatusBadGateway, errors.New("invalid character '<'")))
 	f("ValidationException", "", &smithy.GenericAPIError{Code: "ValidationException"})
+	f("ValidationException", "", answer(http.StatusBadRequest, &smithy.GenericAPIError{Code: "ValidationException"}))
+	f("ThrottlingException", "passes by itself", &smithyhttp.ResponseError{Err: &smithy.GenericAPIError{Code: "ThrottlingException"}})
+	f("operation error Kinesis: ListShards, other", "", errors.New("other"))
 	if found, remedy := ExplainAWS(errors.New("other")); found != "other" || remedy != "" {
 		t.Errorf("%q, %q", found, remedy)
 	}
@@ -72,4 +81,54 @@ func TestExposed(t *testing.T) {
 	f("http://localhost:9200", true, "")
 	f("http://127.0.0.1:9200", true, "")
 	f("", true, "")
+}
+
+// The error of a request is reported in the words of a finding where no OpenSearch has
+// answered, and otherwise in OpenSearch's.
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	const search, dashboards = "OPENSEARCH_URL (--opensearch-url)", "DASHBOARDS_URL (--dashboards-url)"
+	f := func(setting string, err error, found, remedy string) {
+		t.Helper()
+		err = fmt.Errorf("ask: %w", err)
+		access := Access{URL: "http://localhost:1", Setting: setting}
+		if got := access.Found(err); got != found {
+			t.Errorf("found %q, want %q", got, found)
+		}
+		if got := access.Remedy(err); !strings.HasPrefix(got, remedy) || (got == "") != (remedy == "") {
+			t.Errorf("%v: %q, want %q", err, got, remedy)
+		}
+	}
+	syntax := func(text string) error { return json.Unmarshal([]byte(text), new(any)) }
+	f(search, opensearch.ErrNoPolicies, "ask: "+opensearch.ErrNoPolicies.Error(), "install its plugin opensearch-index-management, or give --skip=policy")
+	f(search, opensearch.ErrOtherServer, "what answers at http://localhost:1 is not OpenSearch", "correct "+search)
+	f(search, syntax("<html>"), "what answers at http://localhost:1 is not OpenSearch", "correct "+search)
+	f(dashboards, syntax("<html>"), "what answers at http://localhost:1 is not OpenSearch Dashboards", "correct "+dashboards)
+	f(search, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, "http://localhost:1 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
+	f(search, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, "http://localhost:1 ends the connection without an answer: read tcp: connection reset by peer", "begin "+search+" with https://")
+	f(search, context.DeadlineExceeded, "http://localhost:1 is connected and does not answer in time", "see how busy")
+	f(search, &tls.CertificateVerificationError{Err: errors.New("expired")}, "TLS: the certificate of http://localhost:1 is not good: expired", "renew the certificate")
+	f(search, tls.RecordHeaderError{Msg: "no TLS"}, "TLS: http://localhost:1 does not speak it", "begin "+search+" with http://")
+	f(search, errors.New("other"), "ask: other", "")
+
+	answers := func(status int, body, remedy string) {
+		t.Helper()
+		err := answerError(status, body)
+		f(search, err, "ask: "+err.Error(), remedy)
+	}
+	answers(401, "no", giveUser)
+	answers(403, forbidden[len("403 "):], giveRole)
+	answers(400, `{"error":{"type":"illegal_argument_exception","reason":"index template [a] has the same priority as [b]"}}`, "delete that template, narrow its index_patterns")
+	answers(404, "no", correctSearch)
+	answers(405, "no", correctSearch)
+	answers(301, "no", correctSearch)
+	answers(399, "no", correctSearch)
+	answers(400, `{"error":"no handler found for uri [/api/status] and method [GET]"}`, correctSearch)
+	answers(500, "no", "check the domain's health; run retries until it answers")
+	answers(503, "", "check the domain's health; run retries until it answers")
+	answers(502, "http: server gave HTTP response to HTTPS client", "check the domain's health; run retries until it answers")
+	answers(300, "no", correctSearch)
+	answers(299, "no", "")
+	answers(400, "no", "")
+	answers(499, "no", "")
 }
