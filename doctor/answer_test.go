@@ -19,7 +19,7 @@ func TestSaid(t *testing.T) {
 	f := func(err error, found, remedy string) {
 		t.Helper()
 		err = fmt.Errorf("wrapped: %w", err)
-		if got := said(err); got != found {
+		if got := awsErrorText(err); got != found {
 			t.Errorf("%q, want %q", got, found)
 		}
 		if got := remedyOf(err, "x:Y"); !strings.HasPrefix(got, remedy) {

@@ -41,7 +41,7 @@ func TestArchive(t *testing.T) {
 	f("no months", prefix("a/", "a/2026/x"), Warning, "s3://archive/a/ has no objects under yyyy/MM/dd/HH/, but some under a/2026/", correct+" to the Firehose's prefix")
 	f("no hours", prefix("a/", "a/2026/01/02/x"), Warning, "s3://archive/a/ has no objects under yyyy/MM/dd/HH/, but some under a/2026/01/02/", correct+" to the Firehose's prefix")
 
-	f("no bucket", func(c *chain) { c.Archive.Bucket = "nowhere" }, Broken, "there is no bucket nowhere", correct+", or make the bucket")
+	f("no bucket", func(c *chain) { c.Archive.Bucket = "nowhere" }, Broken, "bucket nowhere does not exist", correct+", or make the bucket")
 	f("S3 away", away, Broken, "s3://archive/cwl/ cannot be looked at: dial tcp: connection refused", noRoute)
 	f("no credentials", func(c *chain) {
 		c.AWS.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("no role") })
@@ -55,7 +55,7 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	always := func(h http.Handler) func(*chain) { return func(c *chain) { c.s3 = h } }
-	f("denied", always(failure(http.StatusForbidden, "AccessDenied")), Warning, "s3://archive/cwl/ may not be looked at: AccessDenied: no", allow("s3:ListBucket"))
+	f("denied", always(failure(http.StatusForbidden, "AccessDenied")), Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allow("s3:ListBucket"))
 	f("redirected", always(failure(http.StatusMovedPermanently, "PermanentRedirect")), Broken, "bucket archive is in another region than us-east-1: eu-west-1", "set AWS_REGION to the bucket's")
 	f("a redirect as wide as can be", always(failure(http.StatusMultipleChoices, "x")), Broken, "bucket archive is in another region …", "set AWS_REGION")
 	f("bad request", always(failure(http.StatusBadRequest, "InvalidRequest")), Broken, "s3://archive/cwl/ cannot be looked at: InvalidRequest: no", lookAtAWS)
@@ -69,7 +69,7 @@ func TestArchive(t *testing.T) {
 			}
 			fine.ServeHTTP(w, r)
 		})
-	}, Warning, "s3://archive/cwl/ may not be looked at: AccessDenied: no", allow("s3:ListBucket"))
+	}, Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allow("s3:ListBucket"))
 
 	// pages has the newest folder answered in a number of pages, an object each.
 	pages := func(n int) func(*chain) {
@@ -106,7 +106,7 @@ func TestTellStale(t *testing.T) {
 			if arrived >= 0 {
 				w.sample = &sample{arrived: time.Now().Add(-arrived)}
 			}
-			w.tellStale(&got, newest, "FOUND")
+			w.reportStale(&got, newest, "FOUND")
 		})
 		expect(t, fmt.Sprint(archived, arrived), got, state, found, remedies...)
 	}

@@ -81,7 +81,7 @@ func TestTellClock(t *testing.T) {
 			got.State = OK
 			begun := time.Now()
 			time.Sleep(took)
-			tellClock(&got, "X", begun.Add(ahead), begun)
+			reportClock(&got, "X", begun.Add(ahead), begun)
 		})
 		remedies := []string{setClock}
 		if state == OK {

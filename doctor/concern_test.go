@@ -15,7 +15,7 @@ func TestConcern(t *testing.T) {
 			want = Broken
 		}
 		got := Finding{State: OK}
-		got.tellConcerns([]Concern{c})
+		got.reportConcerns([]Concern{c})
 		expect(t, string(problem), got, want, "found", "remedy")
 	}
 	f(NameTaken, true, true)

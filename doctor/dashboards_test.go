@@ -37,7 +37,7 @@ func TestDashboards(t *testing.T) {
 	f("another server with JSON", answer(status, `200 {"status":{"overall":{"level":"available"}}}`), Broken, "what answers at http://localhost:5601 is not OpenSearch Dashboards", correct)
 	f("nothing there", answer(status, "refused"), Broken, "http://localhost:5601 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
 	f("hangs", answer(status, "hangs"), Broken, "http://localhost:5601 is connected and does not answer in time", "see how busy it is")
-	f("TLS hangs", answer(status, "TLS hangs"), Broken, "TLS: http://localhost:5601 does not come to terms: no answer in time", "see that DASHBOARDS_URL")
+	f("TLS hangs", answer(status, "TLS hangs"), Broken, "TLS: the handshake with http://localhost:5601 fails: no answer in time", "see that DASHBOARDS_URL")
 
 	f("object missing", answer(objects, `200 {"saved_objects":[`+searchObject+`,{"type":"index-pattern","id":"app","error":{"statusCode":404}}]}`), Warning,
 		version+"; 1 of 2 saved objects are missing or differ: index-pattern app", setUp)

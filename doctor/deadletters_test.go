@@ -45,11 +45,11 @@ func TestDeadLetters(t *testing.T) {
 	f("no index", answer(search, `404 {"error":{"type":"index_not_found_exception"}}`), nil, OK, "none in the last day")
 	f("some", letters("3", reason("mapper_parsing_exception", "2", "failed to parse")+","+reason("parse_error", "1", "r"), ""), nil, Warning,
 		"3 in the last day: 2 mapper_parsing_exception (failed to parse), 1 parse_error (r)", lookAt)
-	long := strings.Repeat("é", mostExample)
-	f("long reason", letters("1", reason("x", "1", "a"+long), ""), nil, Warning, "1 in the last day: 1 x (a"+long[:mostExample-2]+"…)", lookAt)
+	long := strings.Repeat("é", maxExample)
+	f("long reason", letters("1", reason("x", "1", "a"+long), ""), nil, Warning, "1 in the last day: 1 x (a"+long[:maxExample-2]+"…)", lookAt)
 	f("given up", letters("5", reason("cluster_block_exception", "5", "r"), `{"key":"`+yesterday+`","doc_count":4},{"key":"app-outside","doc_count":1}`), map[string]int{yesterday: 4, "app-outside": 1}, Warning,
 		"5 in the last day: 5 cluster_block_exception (r); documents were given up that waited for "+yesterday+" (4), app-outside (1)", lookAt)
-	f("denied", answer(search, forbidden), nil, Warning, "app-dead-letter may not be searched", "allow indices:data/read/search for app-dead-letter to have them counted")
+	f("denied", answer(search, forbidden), nil, Warning, "app-dead-letter cannot be searched: permission denied", "allow indices:data/read/search for app-dead-letter to have them counted")
 	f("unavailable", answer(search, "503"), nil, Warning, "app-dead-letter cannot be searched: count the dead letters of app-dead-letter: OpenSearch answers 503 Service Unavailable", isHealthy)
 	f("hangs", answer(search, "hangs"), nil, Warning, "app-dead-letter cannot be searched: no answer in time", isHealthy)
 
@@ -57,7 +57,7 @@ func TestDeadLetters(t *testing.T) {
 	fails := func(err error) func(*chain) { return kept(func(context.Context) error { return err }) }
 	const noStore = "none in the last day; DEAD_LETTER_URL (--dead-letter-url) cannot be written to: "
 	f("store", fails(nil), nil, OK, "none in the last day; DEAD_LETTER_URL can be written to")
-	f("store, letters", all(fails(nil), answer(search, forbidden)), nil, Warning, "app-dead-letter may not be searched; DEAD_LETTER_URL can be written to", "allow indices:data/read/search")
+	f("store, letters", all(fails(nil), answer(search, forbidden)), nil, Warning, "app-dead-letter cannot be searched: permission denied; DEAD_LETTER_URL can be written to", "allow indices:data/read/search")
 	f("store with a remedy", fails(&deadletter.StoreError{Err: errors.New("write"), Remedy: "REMEDY"}), nil, Warning, noStore+"write", "REMEDY")
 	f("store denied", fails(&smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}), nil, Warning, noStore+"AccessDenied: no", allow("s3:PutObject"))
 	f("store hangs", kept(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }), nil, Warning, noStore+"no answer in time", noRoute)
@@ -82,7 +82,7 @@ func TestDeadLettersQuery(t *testing.T) {
 
 func TestCut(t *testing.T) {
 	t.Parallel()
-	short := strings.Repeat("x", mostExample)
+	short := strings.Repeat("x", maxExample)
 	for text, want := range map[string]string{"": "", short: short, short + "y": short + "…", short[1:] + "é": short[1:] + "…"} {
 		if got := cut(text); got != want {
 			t.Errorf("%q: %q", text, got)

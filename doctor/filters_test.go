@@ -85,10 +85,10 @@ func TestFilters(t *testing.T) {
 	f("account unknown, not an ARN", unknown(stream("s")), Broken, "no filter points …", "deploy")
 
 	role := func(arn string) func(*chain) { return groups(forwarding(map[string]any{"roleArn": arn})) }
-	f("no role", role(""), Broken, `the filter of /g0 has no role: ""; 1 forward …`, "give the filter a role that may kinesis:PutRecord to the stream")
-	f("role of another service", role(testStream), Broken, `the filter of /g0 has no role: "`+testStream+`"; 1 forward …`, "give the filter a role that may")
+	f("no role", role(""), Broken, `the filter of /g0 has no role: ""; 1 forward …`, "give the filter a role with kinesis:PutRecord on the stream")
+	f("role of another service", role(testStream), Broken, `the filter of /g0 has no role: "`+testStream+`"; 1 forward …`, "give the filter a role with")
 	otherRole := strings.Replace(testRole, fakeaccount.ID, "111111111111", 1)
-	f("role of another account", role(otherRole), Warning, "the filter of /g0 has a role of account 111111111111; 1 forward …", "give the filter a role of its own account")
+	f("role of another account", role(otherRole), Warning, "the filter of /g0 has a role of account 111111111111; 1 forward …", "give the filter a role in its own account")
 	f("role of an account, this one unknown", func(c *chain) { role(otherRole)(c); c.account = "" }, OK, "1 forward …")
 	distribution := func(name any) map[string]any { return forwarding(map[string]any{"distribution": name}) }
 	f("by log stream", groups(distribution("ByLogStream"), distribution("Random"), distribution(nil)), Warning,
@@ -120,7 +120,7 @@ func TestFilters(t *testing.T) {
 	f("named, policy of the account", all(bare(1), policy("", testStream), named("/g000")), OK, "1 forward to stream s: the account's log groups (…)")
 	f("named, policy to another stream", all(groups(stream(testStream), stream(elsewhere)), policy("", elsewhere), named("/g0", "/g1")), Broken,
 		"1 forward …; no filter of /g1 points at stream s", "deploy")
-	f("named and missing", named("/nowhere", "/api"), Broken, "there is no log group /nowhere in us-east-1; 1 forward …", "correct --log-group")
+	f("named and missing", named("/nowhere", "/api"), Broken, "log group /nowhere does not exist in us-east-1; 1 forward …", "correct --log-group")
 	f("named, groups denied", all(named("/api"), refuse("DescribeLogGroups", "AccessDeniedException")), OK, "1 forward …")
 	// refuseFilters refuses the call for the filters of one group.
 	refuseFilters := func(group, code string) func(*chain) {

@@ -34,7 +34,7 @@ func TestLeases(t *testing.T) {
 	f("fine", nil, OK, table+held)
 	f("shards of the stream", of("ShardID", "S", func(c *chain) { c.shards = []checkpoint.Shard{{ID: shard0}, {ID: shard1}} }), Warning,
 		"table new is …; 2 shards have no owner: "+shard0+", "+shard1, readTheLog)
-	f("no table", func(c *chain) { c.Application = "new" }, Warning, "there is no table new in us-east-1", "start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME")
+	f("no table", func(c *chain) { c.Application = "new" }, Warning, "table new does not exist in us-east-1", "start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME")
 	f("another key", of("id", "S"), Broken, `"new" is a table of another program (its key is id, not ShardID)`, CorrectTable)
 	f("a key of numbers", of("ShardID", "N"), Broken, `"new" is a table of another program (its key ShardID is of type N, not S)`, CorrectTable)
 	f("describing denied", refuse("DescribeTable", "AccessDeniedException"), Broken, "table leases cannot be described: AccessDeniedException: no", allow("dynamodb:DescribeTable"))
@@ -86,7 +86,7 @@ func TestTellLeases(t *testing.T) {
 	f := func(rows []checkpoint.Row, state State, found string, remedies ...string) {
 		t.Helper()
 		got := Finding{State: OK}
-		tellLeases(&got, rows, now)
+		reportLeases(&got, rows, now)
 		expect(t, found, got, state, found, remedies...)
 	}
 	row := func(id string, state checkpoint.State, more ...func(*checkpoint.Row)) checkpoint.Row {

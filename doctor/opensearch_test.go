@@ -49,7 +49,7 @@ func TestOpenSearch(t *testing.T) {
 	f("no version", answer(root, "200 {}"), true, Broken, "what answers at http://localhost:9200 is not OpenSearch; clocks agree", correctSearch)
 	f("nothing there", answer(root, "refused"), true, Broken, "http://localhost:9200 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
 	f("hangs", answer(root, "hangs"), true, Broken, "http://localhost:9200 is connected and does not answer in time", "see how busy it is")
-	f("TLS hangs", answer(root, "TLS hangs"), true, Broken, "TLS: http://localhost:9200 does not come to terms: no answer in time", "see that OPENSEARCH_URL (--opensearch-url) has the port that speaks TLS")
+	f("TLS hangs", answer(root, "TLS hangs"), true, Broken, "TLS: the handshake with http://localhost:9200 fails: no answer in time", "see that OPENSEARCH_URL (--opensearch-url) has the port that speaks TLS")
 	f("nothing there, in the clear", all(exposed, answer(root, "401 no")), true, Broken,
 		"ask for the version: OpenSearch answers 401 Unauthorized: no; clocks agree; the password is sent unencrypted …", giveUser, "give OPENSEARCH_URL")
 	f("unauthorized", all(answer(root, "401 no"), ahead(-time.Minute)), true, Broken, "…401 Unauthorized: no; this machine's clock is 59s ahead of OpenSearch's", giveUser, setClock)
@@ -57,10 +57,10 @@ func TestOpenSearch(t *testing.T) {
 	f("unavailable", answer(root, "503"), true, Broken, "…503 Service Unavailable; clocks agree", "check the domain's health; run retries")
 	f("odd answer", answer(root, "418 no"), true, Broken, "…418 I'm a teapot: no; clocks agree", correctSearch)
 	// A worker's role may not ask for the version.
-	f("version forbidden", answer(root, forbidden), false, Warning, "http://localhost:9200 takes requests as they are sent and does not tell its version; clocks agree", "allow cluster:monitor/main, or es:ESHttpGet for /")
+	f("version forbidden", answer(root, forbidden), false, Warning, "http://localhost:9200 takes requests as they are sent and does not report its version; clocks agree", "allow cluster:monitor/main, or es:ESHttpGet for /")
 	f("all forbidden", all(answer(root, forbidden), answer("GET /_index_template/app", forbidden)), true, Broken,
 		"OpenSearch answers 403: security_exception: no permissions for [x]; clocks agree", giveRole)
-	f("version forbidden, no template", all(answer(root, forbidden), answer("GET /_index_template/app", "404 {}")), false, Warning, "…does not tell its version; clocks agree", "allow cluster:monitor/main")
+	f("version forbidden, no template", all(answer(root, forbidden), answer("GET /_index_template/app", "404 {}")), false, Warning, "…does not report its version; clocks agree", "allow cluster:monitor/main")
 	f("version unauthorized", answer(root, "401 no"), true, Broken, "…401 Unauthorized: no; clocks agree", giveUser)
 
 	// Serverless has no version, and is asked for a template.
@@ -79,7 +79,7 @@ func TestProve(t *testing.T) {
 	t.Parallel()
 	f := func(service, body string, status int, want string) {
 		t.Helper()
-		if got := (Access{SigningService: service}).prove(answerError(status, body), status); !strings.HasPrefix(got, want) {
+		if got := (Access{SigningService: service}).authRemedy(answerError(status, body), status); !strings.HasPrefix(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestAnswered(t *testing.T) {
 			t.Errorf("%v: %q, want %q", err, got, remedy)
 		}
 	}
-	const allowed = "allow X (README, Which OpenSearch)"
+	const allowed = "allow X (docs/permissions-opensearch.md)"
 	f(answerError(403, `{"error":{"type":"security_exception","reason":"no"}}`), "OpenSearch answers 403: security_exception: no", allowed)
 	f(answerError(401, `{"error":{"type":"security_exception"}}`), "OpenSearch answers 401: security_exception", allowed)
 	f(answerError(403, "no"), "wrapped: ask: OpenSearch answers 403 Forbidden: no", allowed)

@@ -16,7 +16,7 @@ func TestPolicy(t *testing.T) {
 		off      = `200 {"persistent":{"plugins":{"index_state_management":{"enabled":"false"}}}}`
 	)
 	f("fine", nil, OK, "app is in place")
-	f("no policy", answer(policy, noPolicy), Warning, "there is no policy app", setUp+", or have old indices deleted otherwise: the disk fills")
+	f("no policy", answer(policy, noPolicy), Warning, "policy app does not exist", setUp+", or have old indices deleted otherwise: the disk fills")
 	f("another policy", answer(policy, `200 {"policy":{"default_state":"closed","states":[{"name":"open"}]}}`), Warning,
 		`policy app differs: default_state: "closed" → "open"`, setUp+", with DELETE_AFTER and MERGE_AFTER as they are to be")
 	f("no plugin", all(answer(policy, noPlugin), answer("GET /_opendistro/_ism/policies/app", noPlugin), answer(settings, off)), Warning,
@@ -27,7 +27,7 @@ func TestPolicy(t *testing.T) {
 	f("hangs", answer(policy, "hangs"), Warning, "policy app cannot be read: no answer in time", isHealthy)
 	const isOff = "Index State Management is switched off (plugins.index_state_management.enabled is false): indices are not deleted"
 	f("switched off", answer(settings, off), Warning, "app is in place; "+isOff, `switch it on: PUT /_cluster/settings {"persistent":{"plugins.index_state_management.enabled":true}}`)
-	f("switched off, no policy", all(answer(settings, off), answer(policy, noPolicy)), Warning, "there is no policy app; "+isOff, setUp, "switch it on")
+	f("switched off, no policy", all(answer(settings, off), answer(policy, noPolicy)), Warning, "policy app does not exist; "+isOff, setUp, "switch it on")
 	f("settings denied", answer(settings, forbidden), Warning, "app is in place; whether Index State Management is switched on cannot be asked: OpenSearch answers 403: …",
 		"allow cluster:monitor/state, es:ESHttpGet for /_cluster/settings")
 }

@@ -61,8 +61,8 @@ func TestUnreachable(t *testing.T) {
 	f(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Name: "host", Err: "no such host"}}, connecting, "the name host has no address (DNS): no such host", "correct "+setting+"; a domain in a VPC")
 	f(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, connecting, "https://localhost:9200 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
 	f(context.DeadlineExceeded, connecting, "https://localhost:9200 cannot be connected to (TCP): no answer in time", "check that it is running")
-	f(context.DeadlineExceeded, handshaking, "TLS: https://localhost:9200 does not come to terms: no answer in time", "see that "+setting+" has the port that speaks TLS")
+	f(context.DeadlineExceeded, handshaking, "TLS: the handshake with https://localhost:9200 fails: no answer in time", "see that "+setting+" has the port that speaks TLS")
 	f(context.DeadlineExceeded, asking, "https://localhost:9200 is connected and does not answer in time", "see how busy it is")
 	f(io.ErrUnexpectedEOF, asking, "https://localhost:9200 ends the connection without an answer: unexpected EOF", "begin "+setting+" with https:// if it speaks TLS")
-	f(context.DeadlineExceeded, resolving, "https://localhost:9200 cannot be asked: no answer in time", "correct "+setting+", and see the way there")
+	f(context.DeadlineExceeded, resolving, "https://localhost:9200 cannot be asked: no answer in time", "correct "+setting+", and check the network path to it")
 }

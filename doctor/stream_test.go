@@ -50,8 +50,8 @@ func TestStream(t *testing.T) {
 
 	f("fine", nil, OK, summary+shards+record)
 	f("by its ARN", byARN("us-east-1"), OK, testStream+" is ACTIVE, …"+record)
-	f("another name", func(c *chain) { c.Stream = "t" }, Broken, "there is no stream t in us-east-1", CorrectStream)
-	f("another region", all(byARN("eu-west-1"), refuse("DescribeStreamSummary", "ResourceNotFoundException")), Broken, "there is no stream arn:… in eu-west-1", CorrectStream)
+	f("another name", func(c *chain) { c.Stream = "t" }, Broken, "stream t does not exist in us-east-1", CorrectStream)
+	f("another region", all(byARN("eu-west-1"), refuse("DescribeStreamSummary", "ResourceNotFoundException")), Broken, "stream arn:… does not exist in eu-west-1", CorrectStream)
 	f("no mode", edit("DescribeStreamSummary", `"StreamModeDetails"`, `"other"`), OK, summary+shards+record)
 	f("on demand", edit("DescribeStreamSummary", "PROVISIONED", "ON_DEMAND"), OK, "s is ACTIVE, ON_DEMAND, …"+record)
 	f("encrypted", edit("DescribeStreamSummary", `"EncryptionType":"NONE"`, `"EncryptionType":"KMS","KeyId":"alias/k"`), OK, "s is …, encrypted with alias/k"+shards+record)
@@ -90,7 +90,7 @@ func TestStream(t *testing.T) {
 		c.check(err)
 	}, OK, "…; 2 shards open, 1 closed; can be read; no record of the last hour in 2 shards")
 	f("record of others", of(1, putInto(0, 1, []byte("no envelope")), later(90*time.Second)), Warning,
-		"…; a record of "+shard0+" that came 1m30s ago is no subscription record: …", "see who else writes to the stream")
+		"…; a record of "+shard0+" that came 1m30s ago is not a subscription record: …", "see who else writes to the stream")
 	control := []byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}`)
 	f("control message", of(1, putInto(0, 1, localtest.Gzip(control))), OK, "…; a record of "+shard0+" that came 0s ago has 1 control messages")
 

@@ -30,12 +30,12 @@ func TestTemplates(t *testing.T) {
 		fields    = "; " + today + " has the fields"
 	)
 	f("fine", nil, today, "", OK, installed+fields)
-	f("missing", answer(ours, "404 {}"), today, "", Warning, "there is no template app; app-dead-letter is in place"+fields, setUp+", or start run, which installs it")
-	f("both missing", all(answer(ours, "404 {}"), answer(ours+"-dead-letter", "404 {}")), today, "", Warning, "there is no template app; there is no template app-dead-letter"+fields, setUp)
+	f("missing", answer(ours, "404 {}"), today, "", Warning, "template app does not exist; app-dead-letter is in place"+fields, setUp+", or start run, which installs it")
+	f("both missing", all(answer(ours, "404 {}"), answer(ours+"-dead-letter", "404 {}")), today, "", Warning, "template app does not exist; template app-dead-letter does not exist"+fields, setUp)
 	f("changed", answer(ours+"-dead-letter", `200 {"index_templates":[{"index_template":{"index_patterns":["app-dead-letter"],"priority":5}}]}`), today, "", Warning,
 		"app is in place; template app-dead-letter differs: priority: 5 → 1000"+fields, setUp+", or restart run, which puts it back")
 	f("denied", answer(ours, forbidden), today, "", Broken, "template app cannot be read: OpenSearch answers 403: …; app-dead-letter is in place"+fields,
-		"allow indices:admin/index_template/get and put (README, Which OpenSearch): nothing is read without the templates")
+		"allow indices:admin/index_template/get and put (docs/permissions-opensearch.md): nothing is read without the templates")
 	f("unavailable", answer(ours, "503"), today, "", Broken, "template app cannot be read: read index template app: OpenSearch answers 503 Service Unavailable; …"+fields, isHealthy+": nothing is read without the templates")
 
 	// Names and templates of others.

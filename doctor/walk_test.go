@@ -79,11 +79,11 @@ func TestWalk(t *testing.T) {
 	f("AWS is broken, requests are signed", all(expired, signed("es")), noAWS, noFilters, noStream, noLeases, noArchive,
 		"OpenSearch skipped: AWS is broken", noTemplates, noWriting, noPolicy, "Dashboards skipped: AWS is broken", noLetters)
 	f("OpenSearch is broken", answer("GET /", "refused"), "OpenSearch broken: …", noTemplates, noWriting, noPolicy, noLetters)
-	f("Serverless", signed("aoss"), "OpenSearch ok: … answers as OpenSearch Serverless", "lifecycle policy skipped: OpenSearch Serverless has lifecycle policies of its own, which AWS keeps")
+	f("Serverless", signed("aoss"), "OpenSearch ok: … answers as OpenSearch Serverless", "lifecycle policy skipped: OpenSearch Serverless has its own lifecycle policies in AWS")
 	f("not set", func(c *chain) { c.Archive, c.Dashboards = nil, nil }, notSet, noDashboards)
 	f("not set, and all is broken", all(expired, answer("GET /", "refused"), func(c *chain) { c.Archive, c.Dashboards = nil, nil }),
 		noAWS, noFilters, noStream, noLeases, "OpenSearch broken: …", noTemplates, noWriting, noPolicy, noLetters, notSet, noDashboards)
-	f("the stream is broken", func(c *chain) { c.Stream = "other" }, "stream broken: there is no stream other in us-east-1",
+	f("the stream is broken", func(c *chain) { c.Stream = "other" }, "stream broken: stream other does not exist in us-east-1",
 		"subscription filters broken: no filter points at stream other in us-east-1; 1 point elsewhere: …")
 
 	// What the stream shows is known to the links after it, however slow Kinesis is.

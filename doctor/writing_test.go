@@ -74,7 +74,7 @@ func TestWriting(t *testing.T) {
 	f("today refused without a cause", answer("bulk "+today, "500"), all3, Broken, today+" takes no document: 500…; "+written, "see how busy the domain is")
 	f("both refused", all(answer("bulk app-doctor-ID", readOnly), answer("bulk "+today, readOnly)), all3, Broken, today+" takes …; app-doctor-… takes …", "take the block away: PUT /"+today, "take the block away: PUT /app-doctor")
 
-	f("reading denied", answer(get, forbidden), all3, OK, "a document was written; it may not be read back (indices:data/read/get), which run does not need")
+	f("reading denied", answer(get, forbidden), all3, OK, "a document was written; reading it back is denied (indices:data/read/get), which run does not need")
 	f("reading fails", answer(get, "500 no"), all3, Warning, "a document was written and cannot be read back: …500 Internal Server Error: no", isHealthy)
 	f("not there", answer(get, `404 {"found":false}`), all3, Broken, "a document was written and is not there", "check the proxy or load balancer in front of the domain, and which nodes were lost")
 }
@@ -180,10 +180,10 @@ func TestRemedyOfRefusal(t *testing.T) {
 	f(400, "illegal_argument_exception", "pipeline with id [p] does not exist", `create the pipeline, or take it away: PUT /app-1/_settings {"index.default_pipeline":null`)
 	f(404, "index_not_found_exception", "no such index [app-1] and [action.auto_create_index] is [false]", "let indices be made by what is written to them: action.auto_create_index must have app-*")
 	f(400, "validation_exception", "Validation Failed: 1: this action would add [2] total shards", "delete old indices (logsluice setup installs a lifecycle policy)")
-	f(403, "security_exception", "no permissions for [indices:data/write/index]", "allow it for app-* (README")
+	f(403, "security_exception", "no permissions for [indices:data/write/index]", "allow it for app-* (docs/permissions-opensearch.md")
 	f(429, "rejected_execution_exception", "x", "see how busy the domain is and whether it has all its nodes")
 	f(500, "x", "x", "see how busy the domain is")
 	f(503, "unavailable_shards_exception", "x", "see how busy the domain is")
-	f(499, "x", "x", "see what OpenSearch says")
-	f(400, "mapper_parsing_exception", "failed to parse", "see what OpenSearch says")
+	f(499, "x", "x", "see OpenSearch's reason")
+	f(400, "mapper_parsing_exception", "failed to parse", "see OpenSearch's reason")
 }
