@@ -14,7 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-func TestSaid(t *testing.T) {
+func TestAWSErrorText(t *testing.T) {
 	t.Parallel()
 	f := func(err error, found, remedy string) {
 		t.Helper()

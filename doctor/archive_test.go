@@ -71,7 +71,7 @@ func TestArchive(t *testing.T) {
 		})
 	}, Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allow("s3:ListBucket"))
 
-	// pages has the newest folder answered in a number of pages, an object each.
+	// pages has S3 list the newest folder in n pages of one object each.
 	pages := func(n int) func(*chain) {
 		return func(c *chain) {
 			fine, page := c.s3, 0
@@ -90,8 +90,8 @@ func TestArchive(t *testing.T) {
 	f("too many pages", pages(archivePages+1), OK, "s3://archive/cwl/ has more than 10000 objects in cwl/2000/01/01/00/")
 }
 
-// An archive is stale if a record of the stream should be there and is not.
-func TestTellStale(t *testing.T) {
+// An archive is stale if it lacks a record of the stream that it should have.
+func TestReportStale(t *testing.T) {
 	t.Parallel()
 	// archived and arrived are the ages of the newest object and of the sample, -1 for none.
 	f := func(archived, arrived time.Duration, state State, found string, remedies ...string) {

@@ -16,8 +16,8 @@ import (
 
 func TestAWS(t *testing.T) {
 	t.Parallel()
-	// blocks is set if the links that need AWS are skipped; account and stream are what they
-	// then know.
+	// blocks is set if the links that need AWS are skipped. account and stream are passed on to
+	// the links after this one.
 	f := func(name string, change func(*chain), blocks bool, account, stream string, state State, found string, remedies ...string) {
 		t.Helper()
 		c := look(t, (*walk).aws, all(func(c *chain) { c.account, c.streamARN = "", "STREAM_ARN" }, change))
@@ -71,8 +71,8 @@ func TestAWS(t *testing.T) {
 	f("clock far ahead", func(c *chain) { c.sts.Ahead = -10 * time.Minute }, false, fakeaccount.ID, testStream, Broken, caller+"; this machine's clock is …s ahead of AWS's", setClock)
 }
 
-// A clock that is reported to the second is off only if it cannot be right.
-func TestTellClock(t *testing.T) {
+// Date headers have whole seconds. A difference that rounding can explain is ignored.
+func TestReportClock(t *testing.T) {
 	t.Parallel()
 	f := func(ahead, took time.Duration, state State, found string) {
 		t.Helper()
@@ -94,11 +94,11 @@ func TestTellClock(t *testing.T) {
 	f(5*time.Second, 0, Warning, "this machine's clock is 5s behind X's")
 	f(5*time.Minute-1, 0, Warning, "this machine's clock is 5m0s behind X's")
 	f(5*time.Minute, 0, Broken, "this machine's clock is 5m0s behind X's")
-	f(-5999*time.Millisecond, 0, OK, "clocks agree") // 0.999 s of which are not reported
+	f(-5999*time.Millisecond, 0, OK, "clocks agree") // up to 0.999 s by rounding
 	f(-6*time.Second, 0, Warning, "this machine's clock is 5s ahead of X's")
 	f(-5*time.Minute, 0, Warning, "this machine's clock is 4m59s ahead of X's")
 	f(-5*time.Minute-time.Second, 0, Broken, "this machine's clock is 5m0s ahead of X's")
-	// The answer may be of any moment since the request.
+	// The answer can have the time of any moment since the request.
 	f(0, 10*time.Second, OK, "clocks agree")
 	f(14999*time.Millisecond, 10*time.Second, OK, "clocks agree")
 	f(15*time.Second, 10*time.Second, Warning, "this machine's clock is 5s behind X's")

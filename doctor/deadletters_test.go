@@ -14,14 +14,14 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// store is a Store that checks by a function.
+// store implements Store by a function.
 type store func(context.Context) error
 
 func (s store) Check(ctx context.Context) error { return s(ctx) }
 
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
-	// blocked are the documents that the link writing then knows of, by index.
+	// blocked has the number of documents passed on to the link writing, by index.
 	f := func(name string, change func(*chain), blocked map[string]int, state State, found string, remedies ...string) {
 		t.Helper()
 		c := look(t, (*walk).deadLetters, change)
@@ -34,7 +34,7 @@ func TestDeadLetters(t *testing.T) {
 		search = "POST /app-dead-letter/_search"
 		lookAt = "look at app-dead-letter, where they are kept"
 	)
-	// letters is a search's answer: the count, the reasons and the blocked indices.
+	// letters has the search answer with a count, reasons and blocked indices.
 	letters := func(total, reasons, blocked string) func(*chain) {
 		return answer(search, `200 {"hits":{"total":{"value":`+total+`}},"aggregations":{"types":{"buckets":[`+reasons+`]},"blocked":{"indices":{"buckets":[`+blocked+`]}}}}`)
 	}
@@ -63,7 +63,7 @@ func TestDeadLetters(t *testing.T) {
 	f("store hangs", kept(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }), nil, Warning, noStore+"no answer in time", noRoute)
 }
 
-// The letters of the last day are counted, by three reasons.
+// The search counts the letters of the last day and returns three reasons.
 func TestDeadLettersQuery(t *testing.T) {
 	t.Parallel()
 	var query []byte

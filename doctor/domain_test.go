@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// OpenSearch and Dashboards as tests have them: a list of answers, which a case changes.
+// Fakes of OpenSearch and Dashboards, each a list of answers that a case changes.
 
 // Bodies that are installed on the domain of the fixture.
 const (
@@ -27,7 +27,7 @@ const (
 	patternObject = `{"type":"index-pattern","id":"app","attributes":{"title":"app-*"}}`
 )
 
-// searchAnswers are those of a domain without faults, as domain has them.
+// searchAnswers has the answers of an OpenSearch without faults, in the form of domain.
 var searchAnswers = map[string]string{
 	"GET /":                                `200 {"version":{"distribution":"opensearch","number":"3.8.0"}}`,
 	"GET /_index_template":                 `200 {"index_templates":[` + installed("app", templateBody) + `,` + installed("app-dead-letter", lettersBody) + `]}`,
@@ -44,7 +44,7 @@ var searchAnswers = map[string]string{
 	"POST /app-dead-letter/_search":                         `200 {"hits":{"total":{"value":0}},"aggregations":{"types":{"buckets":[]},"blocked":{"indices":{"buckets":[]}}}}`,
 }
 
-// dashboardsAnswers are those of a Dashboards without faults.
+// dashboardsAnswers has the answers of Dashboards without faults.
 var dashboardsAnswers = map[string]string{
 	"GET /api/status":                   `200 {"version":{"number":"3.8.0"},"status":{"overall":{"state":"green"}}}`,
 	"POST /api/saved_objects/_bulk_get": `200 {"saved_objects":[` + searchObject + `,` + patternObject + `]}`,
@@ -54,24 +54,23 @@ func installed(name, body string) string {
 	return `{"name":"` + name + `","index_template":` + body + `}`
 }
 
-// An answer of OpenSearch with the security plugin.
+// forbidden is an answer of OpenSearch with the security plugin.
 const forbidden = `403 {"error":{"type":"security_exception","reason":"no permissions for [x]"},"status":403}`
 
-// domain is an OpenSearch, or a Dashboards, that has an answer for each method and path:
-// a status and a body. The random part of names is ID there. An answer can also be:
+// domain is a fake OpenSearch or Dashboards. It maps methods and paths to answers, which are
+// a status and a body. In paths, ID stands for the random part. An answer can also be:
 //
 //   - refused: nothing listens;
 //   - hangs: the request is not answered;
 //   - TLS hangs: the handshake is not answered;
-//   - slow ANSWER: it takes a second;
-//   - ANSWER then ANSWER: the second one is for the requests after the first.
+//   - slow ANSWER: the answer takes one second;
+//   - ANSWER then ANSWER: the first request gets the first one, all others the second.
 //
-// A path that is not listed is answered by 404. The answer "items", which bulk requests
-// have if no other is listed, has an item for each operation: 201, or 409 for an operation
-// with a condition. An answer listed for "bulk INDEX" is the status of its items, and their
-// error if it has a body.
+// Unlisted paths get 404. The answer "items", the default of bulk requests, has an item for
+// each operation: 201, or 409 for an operation with a condition. An answer listed for "bulk
+// INDEX" is the status of the items for that index, and their error if it has a body.
 type domain struct {
-	ahead time.Duration // of its clock
+	ahead time.Duration // of the domain's clock
 
 	mu      sync.Mutex
 	answers map[string]string
@@ -84,12 +83,12 @@ func newDomain(answers map[string]string) *domain {
 	return d
 }
 
-// requests returns those that were made of a method, or the operations of bulk requests.
+// requests returns the paths requested with a method, or the operations of bulk requests.
 func (d *domain) requests(method string) (found []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, asked := range d.asked {
-		if name, is := strings.CutPrefix(asked, method+" "); is {
+		if name, ok := strings.CutPrefix(asked, method+" "); ok {
 			found = append(found, name)
 		}
 	}
@@ -115,10 +114,10 @@ func (d *domain) next(asked string) string {
 	return first
 }
 
-// randomText is what rand.Text returns, in lower case.
+// randomText matches a result of rand.Text in lower case.
 var randomText = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
 
-// untraced is for requests whose stages nobody follows.
+// untraced is used for requests without a trace.
 var untraced = &httptrace.ClientTrace{ConnectStart: func(string, string) {}, TLSHandshakeStart: func() {}, GotConn: func(httptrace.GotConnInfo) {}}
 
 // Stream implements opensearch.Client.

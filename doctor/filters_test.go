@@ -11,8 +11,7 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// subscribeRemedy returns what to do about a log group without a filter that points at a
-// stream.
+// subscribeRemedy returns the remedy for a log group without a filter that points at stream.
 func subscribeRemedy(group, stream string) string {
 	return "deploy the stack with its parameter LogGroups, or: aws logs put-subscription-filter --log-group-name " + group +
 		" --filter-name logsluice --filter-pattern '' --distribution Random --destination-arn " + stream + " --role-arn ROLE_ARN"
@@ -24,7 +23,7 @@ func TestFilters(t *testing.T) {
 		t.Helper()
 		expect(t, name, look(t, (*walk).filters, change).found, state, found, remedies...)
 	}
-	// groups replaces the log groups by some that have a filter each.
+	// groups replaces the log groups with one for each filter.
 	groups := func(filters ...map[string]any) func(*chain) {
 		return func(c *chain) {
 			c.logs.Reset()
@@ -33,7 +32,7 @@ func TestFilters(t *testing.T) {
 			}
 		}
 	}
-	// bare has n log groups, without filters.
+	// bare replaces the log groups with n without filters.
 	bare := func(n int) func(*chain) {
 		return func(c *chain) {
 			c.logs.Reset()
@@ -71,7 +70,7 @@ func TestFilters(t *testing.T) {
 	f("no filter", bare(2), Broken, "no filter points at stream s in us-east-1", noFilter)
 	f("filter to another stream", groups(stream(elsewhere), stream(other)), Broken, "no filter points at stream s in us-east-1; 2 point elsewhere: /g0 to "+elsewhere, noFilter)
 	f("one filter to another stream", groups(stream(elsewhere), stream(testStream)), OK, "1 forward to stream s: /g1 (…)")
-	// Without the account's number a filter is known by region and name.
+	// If the account is unknown, filters are matched by region and stream name.
 	unknown := func(filters ...map[string]any) func(*chain) {
 		return func(c *chain) {
 			groups(filters...)(c)
@@ -156,8 +155,8 @@ func TestFilters(t *testing.T) {
 	f("interrupted between groups, no filter", all(bare(2), interrupted(filterPause/2)), Warning, "no filter points …", "deploy")
 }
 
-// Log groups are looked at no faster than CloudWatch Logs allows, one call each, and only as
-// many as are to be looked at.
+// The filters of at most MostLogGroups groups are read, with one call each, no faster than
+// CloudWatch Logs allows.
 func TestFiltersPace(t *testing.T) {
 	t.Parallel()
 	f := func(groups, most, pages, filters int) {
@@ -177,7 +176,7 @@ func TestFiltersPace(t *testing.T) {
 				t.Errorf("%d of %d groups: %d calls for groups, %d for filters, %d throttled", most, groups, gotPages, gotFilters, throttled)
 			}
 			if took := time.Since(begun); took != time.Duration(pages-1+filters-1)*filterPause {
-				t.Errorf("%d of %d groups: it took %s", most, groups, took)
+				t.Errorf("%d of %d groups: took %s", most, groups, took)
 			}
 		})
 	}
@@ -185,7 +184,7 @@ func TestFiltersPace(t *testing.T) {
 	f(200, 12, 1, 12)
 	f(200, 50, 1, 50)
 	f(200, 51, 2, 51)
-	// A call that is refused is not made again for the next group.
+	// After a denied call, the filters of the next group are not requested.
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t)
 		c.logs.Group("/next")

@@ -33,7 +33,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// The tests of the links share one fixture: a chain in which every link is fine, with AWS
+// The tests of the links share one fixture: a chain in which every link is healthy, with AWS
 // and OpenSearch in process. A case breaks one thing in it and compares the finding. Each
 // case has its own synctest bubble, so pauses and timeouts take no time, it is always
 // 2000-01-01T00:00:00Z, and ages are exact.
@@ -51,7 +51,7 @@ const (
 	yesterday = "app-1999-12-31"
 )
 
-// chain is what a walk looks at. A case changes it before the walk.
+// chain is a walk with fakes of everything that it checks. A case changes it before the walk.
 type chain struct {
 	*walk
 	t    *testing.T
@@ -59,17 +59,17 @@ type chain struct {
 	sts  *fakeaccount.STS
 	logs *fakeaccount.Logs
 	s3   http.Handler
-	// fault chooses what goes wrong with a call to Kinesis, DynamoDB or CloudWatch Logs.
+	// fault returns the fault of a call to Kinesis, DynamoDB or CloudWatch Logs.
 	fault func(fakeaws.Call) fakeaws.Fault
-	// transport answers in the place of all of AWS, if it is set.
+	// transport, if set, replaces all of AWS.
 	transport  answers
 	bucket     gofakes3.Backend
 	search     *domain
 	dashboards *domain
-	found      Finding // of the link that was looked at
+	found      Finding // of the link that was checked
 }
 
-// newChain returns a chain without faults, as it is when the link AWS was looked at.
+// newChain returns a chain without faults in the state after the link AWS was checked.
 func newChain(t *testing.T) *chain {
 	t.Helper()
 	c := &chain{
@@ -141,7 +141,7 @@ func (c *chain) check(err error) {
 	}
 }
 
-// look makes a chain, changes it unless change is nil, and looks at one link.
+// look creates a chain, applies change unless it is nil, and checks one link.
 func look(t *testing.T, link func(*walk, context.Context, *Finding), change func(*chain)) (c *chain) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -153,8 +153,8 @@ func look(t *testing.T, link func(*walk, context.Context, *Finding), change func
 	return c
 }
 
-// expect compares a finding: its state, its text, and the beginnings of its remedies, one
-// for each. In text and remedies "…" stands for anything.
+// expect compares a finding: its state, its text, and the beginning of each remedy. In text
+// and remedies, "…" stands for anything.
 func expect(t *testing.T, name string, got Finding, state State, found string, remedies ...string) {
 	t.Helper()
 	same := got.State == state && matches(got.Found, found) && len(got.Remedies()) == len(remedies)
@@ -170,24 +170,24 @@ func matches(text, pattern string) bool {
 	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), "…", ".*") + "$").MatchString(text)
 }
 
-// answers is a client of any service.
+// answers implements the clients of all services by a function.
 type answers func(*http.Request) (*http.Response, error)
 
 func (f answers) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 func (f answers) Stream(r *http.Request) (*http.Response, error)    { return f(r) }
 
-// refused answers as a host does where nothing listens.
+// refused fails as if nothing listened.
 func refused(*http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-// hang does not answer.
+// hang blocks until the request's context ends.
 func hang(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// answering answers each request alike.
+// answering returns the same answer to each request.
 func answering(status int, header http.Header, body string) answers {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{
@@ -197,15 +197,15 @@ func answering(status int, header http.Header, body string) answers {
 	}
 }
 
-// notAWS is the page of a proxy.
+// notAWS answers with the page of a proxy.
 var notAWS = answering(http.StatusBadGateway, http.Header{}, "<html>")
 
-// refuse returns a fault that answers an operation with an error code.
+// refuse returns a change that answers an operation with an error code.
 func refuse(operation, code string) func(*chain) {
 	return onCall(operation, fakeaws.Fault{Refuse: &fakeaws.APIError{Code: code, Message: "no"}})
 }
 
-// edit returns a fault that replaces a text in the answers of an operation.
+// edit returns a change that replaces a text in the answers to an operation.
 func edit(operation, old, replacement string) func(*chain) {
 	return onCall(operation, fakeaws.Fault{Edit: func(answer []byte) []byte {
 		return bytes.Replace(answer, []byte(old), []byte(replacement), 1)
@@ -227,15 +227,15 @@ func onCall(operation string, fault fakeaws.Fault) func(*chain) {
 	}
 }
 
-// away has no service of AWS answer.
+// away makes all of AWS unreachable.
 func away(c *chain) { c.transport = refused }
 
-// answer has OpenSearch answer a request otherwise, as domain has it.
+// answer returns a change that replaces OpenSearch's answer to a request, in the form of domain.
 func answer(asked, answer string) func(*chain) {
 	return func(c *chain) { c.search.answers[asked] = answer }
 }
 
-// interrupted has the walk interrupted after a time.
+// interrupted returns a change that interrupts the walk after a time.
 func interrupted(after time.Duration) func(*chain) {
 	return func(c *chain) {
 		ctx, cancel := context.WithCancel(c.ctx)
@@ -244,7 +244,7 @@ func interrupted(after time.Duration) func(*chain) {
 	}
 }
 
-// all makes several changes, of which some may be nil.
+// all combines changes, which can be nil.
 func all(changes ...func(*chain)) func(*chain) {
 	return func(c *chain) {
 		for _, change := range changes {
@@ -255,7 +255,7 @@ func all(changes ...func(*chain)) func(*chain) {
 	}
 }
 
-// Remedies that several links have.
+// Remedies that several links give.
 const (
 	noRoute   = "AWS cannot be reached from here"
 	lookAtAWS = "try again; if it stays, look at AWS's service health"
@@ -310,7 +310,7 @@ func (c *chain) lease(table, shard string, attributes map[string]string) {
 	c.check(err)
 }
 
-// forwarding returns a subscription filter as CloudWatch Logs has it, with some members
+// forwarding returns a subscription filter as CloudWatch Logs returns it, with some members
 // changed.
 func forwarding(members map[string]any) map[string]any {
 	filter := map[string]any{"filterName": "f", "filterPattern": "", "destinationArn": testStream, "roleArn": testRole, "distribution": "Random"}

@@ -23,8 +23,8 @@ func TestLeases(t *testing.T) {
 		table = "table leases is ACTIVE, PAY_PER_REQUEST"
 		held  = "; 1 workers hold 2 shards, the oldest sign of life is 5s old"
 	)
-	// of has the walk look at a new table.
-	of := func(key string, kind dynamotypes.ScalarAttributeType, more ...func(*chain)) func(*chain) {
+	// withTable has the walk check a new table.
+	withTable := func(key string, kind dynamotypes.ScalarAttributeType, more ...func(*chain)) func(*chain) {
 		return func(c *chain) {
 			c.Application = "new"
 			c.createTable("new", key, kind)
@@ -32,11 +32,11 @@ func TestLeases(t *testing.T) {
 		}
 	}
 	f("fine", nil, OK, table+held)
-	f("shards of the stream", of("ShardID", "S", func(c *chain) { c.shards = []checkpoint.Shard{{ID: shard0}, {ID: shard1}} }), Warning,
+	f("shards of the stream", withTable("ShardID", "S", func(c *chain) { c.shards = []checkpoint.Shard{{ID: shard0}, {ID: shard1}} }), Warning,
 		"table new is …; 2 shards have no owner: "+shard0+", "+shard1, readTheLog)
 	f("no table", func(c *chain) { c.Application = "new" }, Warning, "table new does not exist in us-east-1", "start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME")
-	f("another key", of("id", "S"), Broken, `"new" is a table of another program (its key is id, not ShardID)`, CorrectTable)
-	f("a key of numbers", of("ShardID", "N"), Broken, `"new" is a table of another program (its key ShardID is of type N, not S)`, CorrectTable)
+	f("another key", withTable("id", "S"), Broken, `"new" is a table of another program (its key is id, not ShardID)`, CorrectTable)
+	f("a key of numbers", withTable("ShardID", "N"), Broken, `"new" is a table of another program (its key ShardID is of type N, not S)`, CorrectTable)
 	f("describing denied", refuse("DescribeTable", "AccessDeniedException"), Broken, "table leases cannot be described: AccessDeniedException: no", allow("dynamodb:DescribeTable"))
 	f("describing broken", refuse("DescribeTable", "InternalServerError"), Broken, "table leases cannot be described: InternalServerError: no", lookAtAWS)
 	f("DynamoDB away", away, Broken, "table leases cannot be described: dial tcp: connection refused", noRoute)
@@ -61,7 +61,7 @@ func TestLeases(t *testing.T) {
 	f("silent", func(c *chain) { time.Sleep(time.Hour) }, Warning, table+"; 1 workers hold 2 shards, the oldest sign of life is 1h0m5s old; 2 shards have owners that are silent: …", readTheLog)
 }
 
-// Nothing in the lease table is changed.
+// doctor does not change the lease table.
 func TestLeasesUnchanged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestLeasesUnchanged(t *testing.T) {
 	})
 }
 
-func TestTellLeases(t *testing.T) {
+func TestReportLeases(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	f := func(rows []checkpoint.Row, state State, found string, remedies ...string) {
@@ -111,7 +111,7 @@ func TestTellLeases(t *testing.T) {
 	f(rows(row("0", active, by("v", time.Second)), row("1", claimed, by("w", 1250*time.Millisecond)), row("2", active, by("w", 0)), row("3", finished, by("x", time.Hour)), row("4", checkpoint.StateWaiting), row("5", checkpoint.StateExpired)),
 		OK, "2 workers hold 3 shards, the oldest sign of life is 1.3s old")
 	f(rows(row("0", active, by("w", -time.Hour))), OK, heldByOne)                       // its clock is ahead
-	f(rows(row("0", active, func(r *checkpoint.Row) { r.Owner = "w" })), OK, heldByOne) // it says nothing
+	f(rows(row("0", active, func(r *checkpoint.Row) { r.Owner = "w" })), OK, heldByOne) // without a sign of life
 	f(rows(row("0", active, by("w", silent))), OK, "1 workers hold 1 shards, the oldest sign of life is 2m0s old")
 	f(rows(row("0", active, by("w", silent+time.Second)), row("1", claimed, by("v", silent+time.Minute)), row("2", active, by("x", 0))), Warning,
 		"3 workers hold 3 shards, the oldest sign of life is 3m0s old; 2 shards have owners that are silent: 0 (w, 2m1s), 1 (v, 3m0s)", readTheLog)

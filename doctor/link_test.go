@@ -25,11 +25,11 @@ func TestFindingRemedies(t *testing.T) {
 	}
 }
 
-// Links are looked at as soon as those that they wait for are, and skipped without those
-// that they need.
+// A link is checked as soon as the links that it waits for are checked, and skipped if a link
+// that it needs is broken.
 func TestFollow(t *testing.T) {
 	t.Parallel()
-	// A check takes a second. want has the findings in order, with the time of each check.
+	// A check takes one second. want has the findings in order, with the time of each check.
 	f := func(name, want string, links ...link) {
 		t.Helper()
 		var got []string
@@ -69,7 +69,7 @@ func TestFollow(t *testing.T) {
 	f("needs and after", "a ok after 0s, b ok after 1s, c ok after 2s, d ok after 2s", a(nil), link{name: "b", needs: on("a")}, link{name: "c", needs: on("a"), after: on("b")}, link{name: "d", needs: on("b"), after: on("a")})
 }
 
-// A finding is as bad as the worst of what was found, and stays on one line.
+// A finding has the worst state of its parts, and is one line.
 func TestFinding(t *testing.T) {
 	t.Parallel()
 	f := func(state State, found string, remedies []string, tell ...func(*Finding)) {
@@ -96,7 +96,7 @@ func TestFinding(t *testing.T) {
 	f(OK, `a b; \x1b[31mred; c`, nil, note(" a\n\tb; "), note("\x1b[31mred;"), note("c"))
 }
 
-// A call has 5 seconds.
+// A call is limited to 5 seconds.
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestBounded(t *testing.T) {
 	})
 }
 
-// A pause ends with the walk, and says so.
+// A pause ends with the walk, and returns false then.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	f := func(interrupted time.Duration, want bool, took time.Duration) {

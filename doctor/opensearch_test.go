@@ -13,7 +13,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// Parts of what remedies say, which several tests have.
+// Parts of remedies that several tests expect.
 const (
 	correctSearch = "correct OPENSEARCH_URL (--opensearch-url)"
 	giveUser      = "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD"
@@ -56,7 +56,7 @@ func TestOpenSearch(t *testing.T) {
 	f("not found", answer(root, "404 no"), true, Broken, "…404 Not Found: no; clocks agree", correctSearch)
 	f("unavailable", answer(root, "503"), true, Broken, "…503 Service Unavailable; clocks agree", "check the domain's health; run retries")
 	f("odd answer", answer(root, "418 no"), true, Broken, "…418 I'm a teapot: no; clocks agree", correctSearch)
-	// A worker's role may not ask for the version.
+	// The role of a worker does not permit asking for the version.
 	f("version forbidden", answer(root, forbidden), false, Warning, "http://localhost:9200 takes requests as they are sent and does not report its version; clocks agree", "allow cluster:monitor/main, or es:ESHttpGet for /")
 	f("all forbidden", all(answer(root, forbidden), answer("GET /_index_template/app", forbidden)), true, Broken,
 		"OpenSearch answers 403: security_exception: no permissions for [x]; clocks agree", giveRole)
@@ -75,7 +75,7 @@ func answerError(status int, body string) error {
 	return opensearch.NewAnswerError("ask", &http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)), Body: io.NopCloser(strings.NewReader(body))})
 }
 
-func TestProve(t *testing.T) {
+func TestAuthRemedy(t *testing.T) {
 	t.Parallel()
 	f := func(service, body string, status int, want string) {
 		t.Helper()

@@ -39,7 +39,7 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// Each stage at which a request can end has a remedy of its own.
+// Each stage at which a request can fail has its own remedy.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	const setting = "OPENSEARCH_URL (--opensearch-url)"

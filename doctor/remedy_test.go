@@ -83,8 +83,8 @@ func TestExposed(t *testing.T) {
 	f("", true, "")
 }
 
-// The error of a request is reported in the words of a finding where no OpenSearch has
-// answered, and otherwise in OpenSearch's.
+// The error of a request that no OpenSearch answered is explained as in a finding. Otherwise
+// it is OpenSearch's own error.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	const search, dashboards = "OPENSEARCH_URL (--opensearch-url)", "DASHBOARDS_URL (--dashboards-url)"

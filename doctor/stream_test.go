@@ -28,8 +28,8 @@ func TestStream(t *testing.T) {
 		shards  = "; 2 shards open, 0 closed"
 		record  = "; a record of " + shard0 + " that came 0s ago has 2 events of /api"
 	)
-	// of has the walk look at a new stream.
-	of := func(shards int32, more ...func(*chain)) func(*chain) {
+	// withStream has the walk check a new stream.
+	withStream := func(shards int32, more ...func(*chain)) func(*chain) {
 		return func(c *chain) {
 			c.Stream = "t"
 			c.createStream("t", shards)
@@ -78,24 +78,24 @@ func TestStream(t *testing.T) {
 	f("busy", refuse("GetRecords", "ProvisionedThroughputExceededException"), OK, summary+shards+"; "+shard0+" can be read, and is read by others as often as it allows")
 
 	// Samples: the first record of the last hour, from one of four shards.
-	f("no record", of(2), OK, "t is …; 2 shards open, 0 closed; can be read; no record of the last hour in 2 shards")
-	f("record an hour ago", of(1, putInto(0, 1, envelope("1")), later(time.Hour)), OK, "…; a record of "+shard0+" that came 1h0m0s ago has 2 events of /api")
-	f("record more than an hour ago", of(1, putInto(0, 1, envelope("1")), later(time.Hour+time.Millisecond)), OK, "…; can be read; no record of the last hour in 1 shards")
-	f("first record", of(1, putInto(0, 1, envelope("1")), later(time.Minute), putInto(0, 1, []byte("x"))), OK, "…; a record of "+shard0+" that came 1m0s ago has 2 events of /api")
-	f("record in the fourth shard", of(5, putInto(3, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; a record of shardId-000000000003 that came 0s ago has 2 events of /api")
-	f("record in the fifth shard", of(5, putInto(4, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; can be read; no record of the last hour in 4 shards")
+	f("no record", withStream(2), OK, "t is …; 2 shards open, 0 closed; can be read; no record of the last hour in 2 shards")
+	f("record an hour ago", withStream(1, putInto(0, 1, envelope("1")), later(time.Hour)), OK, "…; a record of "+shard0+" that came 1h0m0s ago has 2 events of /api")
+	f("record more than an hour ago", withStream(1, putInto(0, 1, envelope("1")), later(time.Hour+time.Millisecond)), OK, "…; can be read; no record of the last hour in 1 shards")
+	f("first record", withStream(1, putInto(0, 1, envelope("1")), later(time.Minute), putInto(0, 1, []byte("x"))), OK, "…; a record of "+shard0+" that came 1m0s ago has 2 events of /api")
+	f("record in the fourth shard", withStream(5, putInto(3, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; a record of shardId-000000000003 that came 0s ago has 2 events of /api")
+	f("record in the fifth shard", withStream(5, putInto(4, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; can be read; no record of the last hour in 4 shards")
 	f("no open shard first", func(c *chain) {
-		of(1, putInto(0, 1, []byte("x")))(c)
+		withStream(1, putInto(0, 1, []byte("x")))(c)
 		_, err := c.Kinesis.SplitShard(c.t.Context(), &kinesis.SplitShardInput{StreamName: aws.String("t"), ShardToSplit: aws.String(shard0), NewStartingHashKey: aws.String(hashKey(1, 2))})
 		c.check(err)
 	}, OK, "…; 2 shards open, 1 closed; can be read; no record of the last hour in 2 shards")
-	f("record of others", of(1, putInto(0, 1, []byte("no envelope")), later(90*time.Second)), Warning,
+	f("record of others", withStream(1, putInto(0, 1, []byte("no envelope")), later(90*time.Second)), Warning,
 		"…; a record of "+shard0+" that came 1m30s ago is not a subscription record: …", "see who else writes to the stream")
 	control := []byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}`)
-	f("control message", of(1, putInto(0, 1, localtest.Gzip(control))), OK, "…; a record of "+shard0+" that came 0s ago has 1 control messages")
+	f("control message", withStream(1, putInto(0, 1, localtest.Gzip(control))), OK, "…; a record of "+shard0+" that came 0s ago has 1 control messages")
 
-	// An answer may be empty although there are records behind it.
-	three := of(1, putInto(0, 1, []byte("x")), putInto(0, 1, []byte("y")), putInto(0, 1, envelope("1")))
+	// An answer can be empty although more records follow.
+	three := withStream(1, putInto(0, 1, []byte("x")), putInto(0, 1, []byte("y")), putInto(0, 1, envelope("1")))
 	f("two empty answers", all(three, empty(2, "1000")), OK, "…; a record of "+shard0+" that came 1s ago has 2 events of /api")
 	f("three empty answers", all(three, empty(3, "1000")), OK, "…; can be read; no record of the last hour in 1 shards")
 	f("empty answer at the end", all(three, empty(1, "0")), OK, "…; can be read; no record of the last hour in 1 shards")
@@ -104,8 +104,8 @@ func TestStream(t *testing.T) {
 	f("interrupted", all(empty(9, "1000"), interrupted(readPause/2)), OK, summary+shards)
 }
 
-// empty takes the records out of the answers to a number of reads, which are then at a
-// number of milliseconds behind the newest record.
+// empty removes the records from the first answers, as many as reads, and sets their
+// MillisBehindLatest to behind.
 func empty(reads int, behind string) func(*chain) {
 	return func(c *chain) {
 		c.fault = func(call fakeaws.Call) (fault fakeaws.Fault) {
@@ -125,13 +125,13 @@ func empty(reads int, behind string) func(*chain) {
 	}
 }
 
-// hashKey returns a hash key in the i-th of n equal parts of the 2^128 that there are.
+// hashKey returns a hash key in the i-th of n equal parts of the 2^128 keys.
 func hashKey(i, n int) string {
-	const most, zeros = 34028, 34 // 2^128 is 3.4028…e38
-	return strconv.Itoa(most*i/n+1) + strings.Repeat("0", zeros)
+	const leading, zeros = 34028, 34 // 2^128 is 3.4028…e38
+	return strconv.Itoa(leading*i/n+1) + strings.Repeat("0", zeros)
 }
 
-// What the stream's link finds out is there for the links after it.
+// The link stream passes its shards and its sample on to the links after it.
 func TestStreamIsSampled(t *testing.T) {
 	t.Parallel()
 	f := func(name string, data []byte, owner string) {
@@ -153,7 +153,7 @@ func TestStreamIsSampled(t *testing.T) {
 	f("of others", []byte("x"), "")
 }
 
-// A shard is read no more often than leaves room for a worker.
+// A shard is read so rarely that a worker can read it too.
 func TestStreamPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestStreamPace(t *testing.T) {
 		begun := time.Now()
 		c.stream(t.Context(), new(Finding))
 		if took := time.Since(begun); took != 2*(sampleReads-1)*readPause {
-			t.Errorf("it took %s", took)
+			t.Errorf("took %s", took)
 		}
 	})
 }

@@ -33,8 +33,8 @@ func TestTargets(t *testing.T) {
 	f(schema.Naming{DataStream: true}, `{"priority":103,"data_stream":{}}`, Target{Name: "app", Template: "app", Priority: 103, DataStream: true})
 }
 
-// expectConcerns compares concerns: each by its problem, what was found, and the beginning of
-// the remedy. In texts "…" stands for anything.
+// expectConcerns compares the problem, the finding and the beginning of the remedy of each
+// concern. In texts, "…" stands for anything.
 func expectConcerns(t *testing.T, name string, got []Concern, err error, want []Concern, fails string) {
 	t.Helper()
 	same := len(got) == len(want) && (err == nil) == (fails == "")

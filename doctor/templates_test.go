@@ -5,15 +5,14 @@ import (
 	"testing"
 )
 
-// alongside returns the answer to GET /_index_template on a domain that has another template
-// too.
+// alongside returns the answer to GET /_index_template on a domain with one more template.
 func alongside(name, body string) string {
 	return strings.TrimSuffix(searchAnswers["GET /_index_template"], "]}") + "," + installed(name, body) + "]}"
 }
 
 func TestTemplates(t *testing.T) {
 	t.Parallel()
-	// current is the index of today if it is there, refusal why nothing is written.
+	// current is the index of today if it exists. refusal is the reason why nothing is written.
 	f := func(name string, change func(*chain), current, refusal string, state State, found string, remedies ...string) {
 		t.Helper()
 		c := look(t, (*walk).templates, change)
@@ -38,7 +37,7 @@ func TestTemplates(t *testing.T) {
 		"allow indices:admin/index_template/get and put (docs/permissions-opensearch.md): nothing is read without the templates")
 	f("unavailable", answer(ours, "503"), today, "", Broken, "template app cannot be read: read index template app: OpenSearch answers 503 Service Unavailable; …"+fields, isHealthy+": nothing is read without the templates")
 
-	// Names and templates of others.
+	// Names and templates of other applications.
 	const overriding = `{"index_patterns":["app-*"],"priority":300}`
 	overridden := answer(list, alongside("o", overriding))
 	const isOverridden = "index template o (priority 300) comes before app (priority 103) for app-outside, " + yesterday + ", " + today + ", app-2000-01-02: …"
@@ -50,7 +49,7 @@ func TestTemplates(t *testing.T) {
 		installed+"; names and other index templates cannot be checked: dial tcp: connection refused"+fields, isHealthy)
 	f("names denied", answer("GET /app-outside/_settings", forbidden), today, "", Warning, installed+"; whether app-outside is an index or a data stream, …"+fields, "allow indices:monitor/settings/get")
 
-	// Where nothing may be written the templates are not asked for.
+	// If nothing must be written, the templates are not read.
 	f("data stream by another template", answer(list, alongside("o", `{"index_patterns":["app-*"],"priority":300,"data_stream":{}}`)), "", string(KindDiffers), Broken,
 		"DATA_STREAM (--data-stream) is false, but index template o (priority 300) makes a data stream of app-outside, …", "delete o, narrow")
 	f("name taken", answer("GET /app/_settings", `200 {".ds-app-000001":{"settings":{}}}`), "", string(NameTaken), Broken,

@@ -14,7 +14,7 @@ import (
 	"logsluice/internal/fakeaws"
 )
 
-// fineFindings are those of a chain without faults, in order.
+// fineFindings has the findings of a chain without faults, in order.
 var fineFindings = []string{
 	"AWS ok: …:assumed-role/logsluice/task of account 000000000000 in us-east-1; clocks agree",
 	"subscription filters ok: 1 forward to stream s: …",
@@ -31,7 +31,7 @@ var fineFindings = []string{
 
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	// differ are the findings that are not fine, each by its link, state and text.
+	// differ has the findings that differ from fineFindings, each as link, state and text.
 	f := func(name string, change func(*chain), differ ...string) {
 		t.Helper()
 		var findings []Finding
@@ -86,7 +86,7 @@ func TestWalk(t *testing.T) {
 	f("the stream is broken", func(c *chain) { c.Stream = "other" }, "stream broken: stream other does not exist in us-east-1",
 		"subscription filters broken: no filter points at stream other in us-east-1; 1 point elsewhere: …")
 
-	// What the stream shows is known to the links after it, however slow Kinesis is.
+	// The links after the stream wait for its result, even if Kinesis is slow.
 	slow := func(c *chain) {
 		c.fault = func(call fakeaws.Call) (fault fakeaws.Fault) {
 			if slices.Contains([]string{"DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"}, call.Operation) {
@@ -107,7 +107,7 @@ func TestWalk(t *testing.T) {
 	}, "subscription filters warning: log events of account 222222222222 come; no filter …", "stream ok: t is …; 3 shards open, …",
 		"lease table warning: …; 3 shards have no owner: …", "archive warning: …; a record that came to the stream 30m4s ago is not there")
 
-	// What the templates and the dead letters show is known to the link of writing.
+	// The link writing waits for the templates and the dead letters.
 	f("today's index accepts nothing", all(answer("bulk "+today, readOnly), answer("GET /_index_template/app", "slow "+searchAnswers["GET /_index_template/app"])), "writing broken: "+today+" takes no document: …; a document was written and read back")
 	f("name taken", answer("GET /app/_settings", `slow 200 {".ds-app-000001":{"settings":{}}}`),
 		"index templates broken: …app is a data stream", "writing skipped: run writes nothing: DATA_STREAM does not fit the domain")
@@ -116,7 +116,7 @@ func TestWalk(t *testing.T) {
 		"writing broken: …; "+yesterday+" takes no document: …; documents for it that became dead letters in the last day: 4", "dead letters warning: 4 in the last day:…")
 }
 
-// The stream in remedies is named by its ARN where that is known.
+// Remedies name the stream by its ARN if that is known.
 func TestWalkStreamARN(t *testing.T) {
 	t.Parallel()
 	f := func(stream string, change func(*chain), want string) {

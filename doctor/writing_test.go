@@ -11,7 +11,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// cause returns an error of OpenSearch as bulk requests have it.
+// cause returns an error of OpenSearch in the form of bulk responses.
 func cause(kind, reason string) string {
 	text, _ := json.Marshal(opensearch.Cause{Type: kind, Reason: reason}) // of strings
 	return string(text)
@@ -20,12 +20,12 @@ func cause(kind, reason string) string {
 // readOnly is the answer for an index that accepts nothing.
 var readOnly = "403 " + cause("cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/index write (api)];")
 
-// withToday has the index of today, as the link of the templates leaves it.
+// withToday sets the index of today, as the link index templates does.
 func withToday(c *chain) { c.current = today }
 
 func TestWriting(t *testing.T) {
 	t.Parallel()
-	// operations are those of the bulk requests, as domain has them.
+	// operations has the operations of the bulk requests, in the form of domain.
 	f := func(name string, change func(*chain), operations []string, state State, found string, remedies ...string) {
 		t.Helper()
 		c := look(t, (*walk).writing, all(withToday, change))
@@ -79,10 +79,10 @@ func TestWriting(t *testing.T) {
 	f("not there", answer(get, `404 {"found":false}`), all3, Broken, "a document was written and is not there", "check the proxy or load balancer in front of the domain, and which nodes were lost")
 }
 
-// The other indices: which ones are tried, and what counts as a fault.
+// Which other indices are tried, and which results are faults.
 func TestWritingOthers(t *testing.T) {
 	t.Parallel()
-	// tried are the indices, in order.
+	// tried has the indices, in order.
 	f := func(name string, change func(*chain), tried []string, state State, found string, remedies ...string) {
 		t.Helper()
 		c := look(t, (*walk).others, all(withToday, change))
@@ -95,7 +95,7 @@ func TestWritingOthers(t *testing.T) {
 	old := func(days int) string {
 		return "app-" + time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC).AddDate(0, 0, -days).Format(time.DateOnly)
 	}
-	// indices lists indices, with an answer for all of them.
+	// indices has OpenSearch list indices, and give the same answer for all of them.
 	indices := func(item string, names ...string) func(*chain) {
 		return func(c *chain) {
 			var listed []string
@@ -147,7 +147,7 @@ func TestWritingOthers(t *testing.T) {
 	f("more, and refusing", indices(readOnly, names...), names[1:], Warning, "1 older indices are not looked at; "+five+"; nor do 195 older indices", remedies...)
 }
 
-// The scratch index is removed from a domain that answers, also when the walk is interrupted.
+// The scratch index is removed if the domain answers, even when the walk is interrupted.
 func TestWritingIsRemoved(t *testing.T) {
 	t.Parallel()
 	f := func(name string, change func(*chain), deletions int) {
@@ -157,7 +157,7 @@ func TestWritingIsRemoved(t *testing.T) {
 			t.Errorf("%s: deleted %q", name, got)
 		}
 	}
-	f("fine", nil, 2) // of which one asks whether it may be deleted
+	f("fine", nil, 2) // the first one checks whether deleting is permitted
 	f("interrupted", all(answer("POST /_bulk", "slow items"), interrupted(time.Second/2)), 2)
 	f("bulk fails", answer("POST /_bulk", "503"), 2)
 	f("deletion denied", answer("DELETE /app-doctor-ID", forbidden), 1)
