@@ -32,7 +32,7 @@ func (c Call) Shard() string {
 	return in.ShardId
 }
 
-// Fault describes what goes wrong with a call. The zero value is no fault. The fields apply
+// Fault describes what goes wrong with a call. The zero value has no effect. The fields apply
 // in this order.
 type Fault struct {
 	// Delay passes before the service gets the call.

@@ -19,7 +19,7 @@ var deadLetters = deadletter.Index(prefix)
 
 // index implements the bulk requests of OpenSearch: documents by index and id.
 type index struct {
-	// requestFault returns the fault of a request; status 0 is no fault.
+	// requestFault returns the fault of a request; status 0 means none.
 	requestFault func(l *life) (status int, delay time.Duration)
 	// itemFault returns why an item is rejected, nil if it is accepted.
 	itemFault func(l *life, i item) *refusal

@@ -134,7 +134,7 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// elements reads a list, or a single element in place of a list.
+// elements reads a list, or a single element instead of a list.
 func elements(n *yaml.Node, read func(*yaml.Node) error) error {
 	if n.Tag == "!!null" {
 		return nil
