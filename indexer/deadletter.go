@@ -56,14 +56,14 @@ func (ix *Indexer) unsentLetter(p part) (l deadletter.Letter, payload []byte) {
 	}
 	index, id := p.target(0)
 	origin := p.docs.facts.originOf(p.from)
-	payload = ix.event(p)
+	payload, size := ix.event(p, p.fallback.keep)
 	l = deadletter.Letter{
 		Time:            time.Unix(0, p.fallback.at).UTC(),
 		Stage:           p.fallback.stage,
 		TargetIndex:     string(index),
 		TargetID:        string(id),
 		PayloadEncoding: deadletter.EncodingOf(payload),
-		PayloadBytes:    len(payload),
+		PayloadBytes:    size,
 	}
 	if p.fallback.opaque {
 		l.PayloadEncoding = deadletter.EncodingBase64
@@ -81,28 +81,27 @@ func (p part) isLetter() bool { return p.fallback != nil && p.fallback.kind == l
 
 // writeLetter returns the two lines of a dead letter.
 func (ix *Indexer) writeLetter(p part) []byte {
-	id, source := ix.letterSource(p)
+	id, l, payload := ix.letterOf(p)
 	where := map[string]any{"_index": deadletter.Index(ix.cfg.Prefix)}
 	action := "index"
 	if id != "" {
 		action, where["_id"] = "create", id
 	}
-	const room = 512 // of the action line
 	// Strings always marshal.
-	lines, _ := opensearch.AppendAction(make([]byte, 0, room+len(source)), action, where)
-	return append(append(lines, source...), '\n')
+	lines, _ := opensearch.AppendAction(nil, action, where)
+	return append(l.AppendSource(lines, payload, p.fallback.keep), '\n')
 }
 
-// letterSource returns a dead letter's id and its source line without a newline. The id
-// is "" if OpenSearch chooses ids.
-func (ix *Indexer) letterSource(p part) (id string, line []byte) {
-	l, payload := ix.unsentLetter(p)
+// letterOf returns a dead letter with its id and its payload. The id is "" if OpenSearch
+// chooses ids.
+func (ix *Indexer) letterOf(p part) (id string, l deadletter.Letter, payload []byte) {
+	l, payload = ix.unsentLetter(p)
 	source := p.docs.source
 	l.Stream, l.Shard, l.SequenceNumber = source.Stream, source.Shard, source.SequenceNumber
 	if !ix.cfg.NoIDs {
 		id = ix.letterID(p, &l, payload)
 	}
-	return id, l.Source(payload, p.fallback.keep)
+	return id, l, payload
 }
 
 // letterID returns the id of a letter: of its document if it has one, otherwise of its

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"sort"
 	"time"
+	"unicode/utf8"
 )
 
 // Data of events that their documents lack, so that a dead letter can contain the whole
@@ -106,16 +107,24 @@ func (d *Documents) copyDocument(from *Documents, i int) {
 }
 
 // event returns the log event of the part's only document as one JSON object with the
-// names of a subscription record. It is sufficient to make the same document again.
-func (ix *Indexer) event(p part) []byte {
-	action, source := p.lines()
+// names of a subscription record, and its size. It is sufficient to make the same document
+// again. Of an object that is larger than keep bytes, the beginning is returned: the rest
+// would only take memory.
+func (ix *Indexer) event(p part, keep int) (beginning []byte, size int) {
+	_, source := p.lines()
 	_, id := p.target(0)
 	timestamp, message := ix.cfg.Fallback.Core(source)
 	origin, extras := p.docs.facts.originOf(p.from), p.docs.facts.extraOf(p.from)
-	line := make([]byte, 0, len(action)+len(source)+len(extras)+len(origin.LogGroup)+len(origin.LogStream)+256)
+	line := make([]byte, 0, keep)
+	write := func(texts ...[]byte) {
+		for _, text := range texts {
+			size += len(text)
+			line = append(line, text[:min(len(text), keep-len(line))]...)
+		}
+	}
 	add := func(key string, value []byte) {
 		if len(value) > 0 {
-			line = append(append(append(append(line, `,"`...), key...), `":`...), value...)
+			write([]byte(`,"`+key+`":`), value)
 		}
 	}
 	if len(id) > 0 {
@@ -124,7 +133,7 @@ func (ix *Indexer) event(p part) []byte {
 			add("id", quoted(id))
 		}
 	}
-	line = append(line, extras...)
+	write(extras)
 	add("timestamp", milliseconds(timestamp))
 	add("message", message)
 	add("owner", origin.Owner)
@@ -134,8 +143,27 @@ func (ix *Indexer) event(p part) []byte {
 	if at := p.docs.source.Arrived; !at.IsZero() {
 		add("arrived", jsonOf(at.UTC()))
 	}
-	line[0] = '{' // replaces the first comma
-	return append(line, '}')
+	write([]byte("}"))
+	if len(line) > 0 {
+		line[0] = '{' // replaces the first comma
+	}
+	if size > keep {
+		line = withoutCutRune(line)
+	}
+	return line, size
+}
+
+// withoutCutRune returns a text that was cut without the beginning of a rune at its end.
+func withoutCutRune(text []byte) []byte {
+	for last := len(text) - 1; last >= 0 && last >= len(text)-utf8.UTFMax; last-- {
+		if utf8.RuneStart(text[last]) {
+			if !utf8.FullRune(text[last:]) {
+				return text[:last]
+			}
+			break
+		}
+	}
+	return text
 }
 
 func quoted(text []byte) []byte { return append(append([]byte{'"'}, text...), '"') }

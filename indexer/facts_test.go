@@ -60,7 +60,7 @@ func TestIDsOfDeadLetters(t *testing.T) {
 	ids := make(map[string]string)
 	for _, s := range []Source{{Stream: "s", Shard: "12", SequenceNumber: "3"}, {Stream: "s1", Shard: "2", SequenceNumber: "3"}, {Stream: "s", Shard: "1", SequenceNumber: "23"}} {
 		docs := NewDeadLetter(Record{Source: s}, deadletter.StageParse, errors.New("bad"), []byte("x"))
-		id, _ := ix.letterSource(part{docs: docs, to: 1, fallback: docs.fallback})
+		id, _, _ := ix.letterOf(part{docs: docs, to: 1, fallback: docs.fallback})
 		if other, known := ids[id]; known {
 			t.Errorf("%+v has the id of %s", s, other)
 		}
@@ -81,7 +81,7 @@ func TestLetterOfADocument(t *testing.T) {
 		t.Errorf("%+v", dead)
 	}
 	p.fallback.keep = 6
-	if _, line := ix.letterSource(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
+	if line := ix.writeLetter(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
 		t.Errorf("cut: %s", line)
 	}
 	large := NewDocuments(Source{}, 0)
@@ -89,6 +89,26 @@ func TestLetterOfADocument(t *testing.T) {
 	large.Next(0)
 	if keep := (part{docs: large, to: 1}).letter(deadletter.StageIndex, 400, nil).fallback.keep; keep != deadletter.MaxPayload {
 		t.Errorf("%d bytes are kept", keep)
+	}
+}
+
+// Of an event that is larger than is kept, the beginning is returned, without a part of a rune.
+func TestBeginningOfAnEvent(t *testing.T) {
+	ix := &Indexer{cfg: Config{Fallback: testFallback{}}}
+	p := part{docs: record(nil, 0, 1), to: 1}
+	whole, size := ix.event(p, 1<<10)
+	if size != len(whole) {
+		t.Errorf("%d bytes for %d", size, len(whole))
+	}
+	for keep := range len(whole) {
+		if got, of := ix.event(p, keep); of != size || !bytes.Equal(got, whole[:keep]) {
+			t.Errorf("%d bytes kept: %q of %d", keep, got, of)
+		}
+	}
+	for text, want := range map[string]string{"": "", "ab": "ab", "aé": "aé", "a\xc3": "a", "a\xe6\x97": "a", "日": "日", "\xf0\x9f\x98": ""} {
+		if got := string(withoutCutRune([]byte(text))); got != want {
+			t.Errorf("%q is cut to %q", text, got)
+		}
 	}
 }
 
@@ -103,7 +123,7 @@ func TestIDsOfEvents(t *testing.T) {
 		}
 		docs.Body = append(docs.Body, action+"\n{\"message\":\"m\"}\n"...)
 		docs.Next(0)
-		if got := string(ix.event(part{docs: docs, to: 1})); got != want+`"timestamp":1544400000000,"message":"m","position":0}` {
+		if got, _ := ix.event(part{docs: docs, to: 1}, 1<<10); string(got) != want+`"timestamp":1544400000000,"message":"m","position":0}` {
 			t.Errorf("%s, %s: %s", action, own, got)
 		}
 	}

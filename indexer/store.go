@@ -75,8 +75,8 @@ func (ix *Indexer) putIntoStore(batch []part) []partOutcome {
 	var lines []byte
 	at := batch[0].docs.source.Arrived
 	for _, p := range batch {
-		id, source := ix.letterSource(p)
-		lines = deadletter.AppendLine(lines, id, source)
+		id, l, payload := ix.letterOf(p)
+		lines = l.AppendLine(lines, id, payload, p.fallback.keep)
 		if arrived := p.docs.source.Arrived; arrived.Before(at) {
 			at = arrived
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ type Letter struct {
 	// accept all of it.
 	PayloadTruncated bool `json:"payload_truncated" index:"boolean"`
 	// Payload is the record, a part of it, or the log event of a document. It is set only
-	// in letters read from the index; Source gets it as an argument.
+	// in letters read from the index; AppendSource gets it as an argument.
 	Payload string `json:"payload,omitempty" index:"-"`
 }
 
@@ -71,22 +72,27 @@ const (
 // that is mostly control characters would take six times as much, so it is encoded as
 // base64.
 func EncodingOf(payload []byte) string {
-	more := 0
-	for _, c := range payload {
-		switch {
-		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
-			more++
-		case c < ' ':
-			more += len(`u0000`)
-		}
-	}
-	for _, separator := range []string{"\u2028", "\u2029"} {
-		more += bytes.Count(payload, []byte(separator)) * (len(`\u2028`) - len(separator))
-	}
-	if more > len(payload) || !utf8.Valid(payload) {
+	if escapedLen(payload) > 2*len(payload) || !utf8.Valid(payload) {
 		return EncodingBase64
 	}
 	return EncodingText
+}
+
+// escapedLen returns how many bytes a text takes inside of a JSON string.
+func escapedLen(text []byte) int {
+	n := len(text)
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			n++
+		case c < ' ':
+			n += len(`u0000`)
+		}
+	}
+	for _, separator := range []string{"\u2028", "\u2029"} {
+		n += bytes.Count(text, []byte(separator)) * (len(`\u2028`) - len(separator))
+	}
+	return n
 }
 
 // MaxPayload is the maximum number of payload bytes in a letter. Even in base64, that is
@@ -94,31 +100,41 @@ func EncodingOf(payload []byte) string {
 // (opensearch.xcontent.string.length.max).
 const MaxPayload = 32 << 20
 
-// Source returns a letter as one JSON object without a newline, with at most keep bytes
-// of the payload.
-func (l Letter) Source(payload []byte, keep int) []byte {
+// AppendSource appends a letter as one JSON object without a newline, with at most keep bytes
+// of the payload. dst grows once, by what is needed: a payload can take a large part of the
+// memory that a worker promises to stay within.
+func (l Letter) AppendSource(dst, payload []byte, keep int) []byte {
 	kept := payload[:min(keep, len(payload))]
 	l.Payload, l.PayloadTruncated = "", len(kept) < l.PayloadBytes
 	// Strings, numbers and a time always marshal.
 	members, _ := json.Marshal(l)
-	line := append(make([]byte, 0, len(members)+2*len(kept)), bytes.TrimSuffix(members, []byte("}"))...)
-	line = append(line, `,"payload":"`...)
+	const begin, end = `,"payload":"`, `"}`
+	size := base64.StdEncoding.EncodedLen(len(kept))
 	if l.PayloadEncoding == EncodingText {
-		line = appendEscaped(line, kept)
-	} else {
-		line = base64.StdEncoding.AppendEncode(line, kept)
+		size = escapedLen(kept)
 	}
-	return append(line, "\"}"...)
+	dst = slices.Grow(dst, len(members)+len(begin)+size+len(end)+len("\n"))
+	dst = append(append(dst, bytes.TrimSuffix(members, []byte("}"))...), begin...)
+	if l.PayloadEncoding == EncodingText {
+		dst = appendEscaped(dst, kept)
+	} else {
+		dst = base64.StdEncoding.AppendEncode(dst, kept)
+	}
+	return append(dst, end...)
 }
 
-// AppendLine appends a line for the store: a letter's source with its id as _id, unless
-// id is "", and a newline.
-func AppendLine(dst []byte, id string, source []byte) []byte {
-	dst = append(dst, source[:1]...)
+// AppendLine appends a line for the store: a letter with its id as _id, unless id is "", and a
+// newline.
+func (l Letter) AppendLine(dst []byte, id string, payload []byte, keep int) []byte {
 	if id != "" {
-		dst = append(append(append(dst, `"_id":"`...), id...), `",`...)
+		dst = append(append(append(dst, `{"_id":"`...), id...), '"')
 	}
-	return append(append(dst, source[1:]...), '\n')
+	brace := len(dst)
+	dst = l.AppendSource(dst, payload, keep)
+	if id != "" {
+		dst[brace] = ','
+	}
+	return append(dst, '\n')
 }
 
 // DocumentID returns the id of a document's letter. It is a hash of index, id and
