@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +11,7 @@ import (
 
 	"logsluice/indexer"
 	"logsluice/indexer/deadletter"
+	"logsluice/internal/heap"
 	"logsluice/subscription"
 )
 
@@ -92,7 +92,7 @@ func (w *recordJob) decode(decoder *subscription.Decoder, data []byte) {
 func (w *recordJob) beforeLarge() error {
 	err := w.consumer.large.Acquire(w.ctx, 1)
 	w.holdsLarge, w.incomplete = err == nil, w.incomplete || err != nil
-	runtime.GC() // the memory limit alone does not prevent one large buffer from exceeding it
+	heap.MakeRoom()
 	return err
 }
 
@@ -131,7 +131,7 @@ func (w *recordJob) addDocuments() (more bool) {
 		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(size))
 		w.incomplete = reserved == 0
 		if w.holdsLarge {
-			runtime.GC() // buffers of earlier documents are no longer needed
+			heap.MakeRoom()
 		}
 	}
 	if w.incomplete {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"logsluice/internal/heap"
 	"logsluice/opensearch"
 )
 
@@ -135,7 +135,7 @@ func rejected(batch []part, items []opensearch.Item, status int) int {
 // item for each document. status is 0 if no response was received.
 func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err error) {
 	if isLarge(batch[0]) {
-		runtime.GC() // without it, one large buffer can exceed the memory limit
+		heap.MakeRoom()
 	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()
