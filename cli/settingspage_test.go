@@ -126,6 +126,21 @@ func row(flag *kong.Flag, isRequired bool, stack map[string]string) string {
 	return fmt.Sprintf("| %s | %s | %s | %s |\n", variables, standard, stack[flag.Envs[0]], literal.ReplaceAllString(meaning, "`$0`"))
 }
 
+// The tags of settings name checks that exist, and each setting that a command requires says
+// what to set it to.
+func TestSettingTags(t *testing.T) {
+	for _, leaf := range modelOf(t).Leaves(true) {
+		for _, flag := range leaf.Flags {
+			if check := flag.Tag.Get("check"); check != "" && checks[check] == nil {
+				t.Errorf("--%s of %s names an unknown check %q", flag.Name, leaf.Path(), check)
+			}
+			if slices.Contains(required(leaf), flag.Name) && flag.Tag.Get("missing") == "" {
+				t.Errorf("--%s is required by %s and has no tag missing", flag.Name, leaf.Path())
+			}
+		}
+	}
+}
+
 // settingInText matches a setting as errors, remedies and pages name it.
 var settingInText = regexp.MustCompile(`\b([A-Z][A-Z0-9_]+) \(--([a-z0-9-]+)\)`)
 
