@@ -160,6 +160,9 @@ func (p *processor) drain() bool {
 		return true
 	case <-p.lease.Context().Done():
 	case <-p.draining.Done():
+		if p.owned.Err() != nil {
+			break // the indexer dropped the shard's documents, and has logged why
+		}
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Int("records", p.marks.pending()).
 			Msg("not drained in time: another worker reads these records again")
 	}

@@ -170,6 +170,8 @@ func (h *history) last() map[string]string {
 
 // behind returns how many records the checkpoints had not passed at the last call of verify.
 func (h *history) behind() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for id, records := range h.records {
 		n += len(records) - h.verified[id]
 	}

@@ -235,7 +235,7 @@ func (d *dispatcher) nextBatch(now time.Time) []part {
 		d.alone = slices.Delete(d.alone, 0, 1)
 	default:
 		left := room{d.ix.cfg.BatchBytes, d.ix.cfg.BatchDocuments}
-		batch = d.resent.fill(batch, room{left.bytes / 2, left.count / 2})
+		batch = d.resent.fill(batch, room{left.bytes / 2, max(left.count/2, 1)})
 		batch = d.fresh.fill(batch, left.without(batch))
 		batch = d.resent.fill(batch, left.without(batch))
 	}

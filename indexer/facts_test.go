@@ -100,7 +100,7 @@ func TestBeginningOfAnEvent(t *testing.T) {
 	if size != len(whole) {
 		t.Errorf("%d bytes for %d", size, len(whole))
 	}
-	for keep := range len(whole) {
+	for keep := range whole {
 		if got, of := ix.event(p, keep); of != size || !bytes.Equal(got, whole[:keep]) {
 			t.Errorf("%d bytes kept: %q of %d", keep, got, of)
 		}

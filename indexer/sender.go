@@ -46,6 +46,10 @@ func (ix *Indexer) send(batch []part) result {
 		return result
 	case tooLarge(status, err) && !batch[0].isLetter():
 		outcomes = ix.sameOutcome(batch, refusedForGood, status, err)
+	case tooLarge(status, err) && batch[0].fallback.keep == 0:
+		// It waits for its index, as even a letter without payload is too large.
+		outcomes = ix.sameOutcome(batch, blocked, status, err)
+		outcomes[0].narrow(ix.cfg.Prefix)
 	case tooLarge(status, err):
 		batch[0].fallback.cutPayload()
 		outcomes = ix.sameOutcome(batch, busy, status, err)

@@ -115,6 +115,23 @@ func TestLetterTooLarge(t *testing.T) {
 	if r := d.ix.send([]part{p}); len(r.outcomes) != 1 || r.outcomes[0].outcome != busy || p.fallback.keep != before/2 || r.stats.pushback {
 		t.Errorf("%+v, %d bytes of %d are kept", r, p.fallback.keep, before)
 	}
+	p.fallback.keep = 0
+	if r := d.ix.send([]part{p}); len(r.outcomes) != 1 || r.outcomes[0].outcome != blocked || r.outcomes[0].index != deadletter.Index(d.ix.cfg.Prefix) {
+		t.Errorf("a letter without payload: %+v", r)
+	}
+}
+
+// Documents that are sent again are not left behind by others, even if a request has one document.
+func TestBatchOfOne(t *testing.T) {
+	d := idleDispatcher(t, nil)
+	d.ix.cfg.BatchDocuments = 1
+	again, _ := taken(d, t.Context(), 0, 1)
+	d.resent.put(again, time.Now())
+	fresh, _ := taken(d, t.Context(), 1, 2)
+	d.fresh.put(fresh, time.Now())
+	if batch := d.nextBatch(time.Now()); len(batch) != 1 || batch[0].docs != again.docs {
+		t.Errorf("%+v", batch)
+	}
 }
 
 // When a request fails, the documents of a probe are separated by index.

@@ -366,9 +366,9 @@ func (d *dispatcher) sendProbe(t *target, now time.Time) {
 	n := 0
 	for ; n < len(t.blocked) && t.probing < probeDocuments; n++ {
 		p := t.blocked[n].resume()
-		if p.count() > probeDocuments {
-			t.blocked = append(t.blocked, delay(p.slice(probeDocuments, p.count())))
-			p = p.slice(0, probeDocuments)
+		if room := probeDocuments - t.probing; p.count() > room {
+			t.blocked = append(t.blocked, delay(p.slice(room, p.count())))
+			p = p.slice(0, room)
 		}
 		p.probe = true
 		t.probing += p.count()

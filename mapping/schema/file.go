@@ -32,7 +32,13 @@ func Parse(data []byte) (*Schema, error) {
 	var file, another yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		line, reason, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ": ")
+		reason := strings.TrimPrefix(err.Error(), "yaml: ")
+		line, rest, hasLine := strings.Cut(reason, ": ")
+		if hasLine = hasLine && strings.HasPrefix(line, "line "); hasLine {
+			reason = rest
+		} else {
+			line = "the file" // the library does not number errors of the first line
+		}
 		remedy := "correct it, with spaces and no tabs before names"
 		if strings.Contains(reason, "cannot start any token") {
 			remedy = "put quotes around texts that begin with @, % or a backquote, and spaces instead of tabs"

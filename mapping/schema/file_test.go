@@ -43,6 +43,8 @@ func TestParse_Failure(t *testing.T) {
 	}
 	field := func(members string) string { return "fields:\n  - {name: ok, type: ip, paths: [ip]}\n  - " + members }
 	f(``, `line 1: the schema is empty: give it fields`)
+	f("a: b: c", `the file: this is not YAML: mapping values are not allowed in this context: correct it, with spaces and no tabs before names`)
+	f("a: *x", `the file: this is not YAML: unknown anchor 'x' referenced: correct it, with spaces and no tabs before names`)
 	f("a: [", `line 1: this is not YAML: did not find expected node content: correct it, with spaces and no tabs before names`)
 	f(`5`, `line 1: the schema: this is not a mapping: give names and values, such as name: value`)
 	f("name: x\nfeilds: []", `line 2: the schema: "feilds" is unknown: give one of fields, message, name, rest, rest_fields, rules, version`)
