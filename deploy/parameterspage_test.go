@@ -133,5 +133,5 @@ func (p parameter) row(name string, code *regexp.Regexp) string {
 		allowed = ""
 	}
 	meaning = strings.Replace(meaning, "docs/fields.md", "[fields](fields.md)", 1)
-	return fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, usual, allowed, meaning)
+	return fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, usual, allowed, strings.TrimSuffix(meaning, "."))
 }
