@@ -101,9 +101,9 @@ func (t *Table) newLease(shardID string, got row, sent time.Time) (*Lease, error
 	return l, nil
 }
 
-// goodUntil returns when a lease that was renewed by a request sent at that time is lost.
-// It is a tenth earlier than others may take the lease over. They count from when they
-// observed the renewal, which is later than when it was sent.
+// goodUntil returns when the holder must consider a lease lost: 90% of the lease duration
+// after the renewal was sent. Other workers wait for the full duration, counted from when
+// they observe the renewal, so the holder stops first.
 func (t *Table) goodUntil(sent time.Time) time.Time {
 	return sent.Add(t.cfg.LeaseDuration - t.cfg.LeaseDuration/10)
 }
@@ -200,7 +200,8 @@ func (l *Lease) BeforeRelease(f func()) {
 
 func (l *Lease) isLost() bool { return l.ctx.Err() != nil }
 
-// heartbeat renews the lease until it is stopped or lost. Nothing else ends l.ctx.
+// heartbeat renews the lease until it is stopped or lost. Besides it, only a table that was
+// closed ends l.ctx.
 func (l *Lease) heartbeat() {
 	interval := l.table.cfg.LeaseDuration / heartbeatsPerLease
 	for {
@@ -345,7 +346,7 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		case left <= 0 && !missed.IsZero():
 			return errDeleted
 		case left <= 0:
-			return fmt.Errorf("it could not be renewed for %s", t.cfg.LeaseDuration)
+			return fmt.Errorf("the lease could not be renewed in time: it lasts %s", t.cfg.LeaseDuration)
 		}
 		sent := time.Now()
 		t.mu.Lock()

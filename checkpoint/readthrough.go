@@ -135,7 +135,7 @@ type ReadStatus struct {
 	Shard string
 	// Lease is this worker's lease on the shard, or nil.
 	Lease *Lease
-	// HeldByOther is set while another living worker has the lease and reads the shard.
+	// HeldByOther is set while the row has another living owner and is not failing.
 	HeldByOther bool
 	// Failing is set while no worker can read the shard.
 	Failing bool

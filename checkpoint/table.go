@@ -210,11 +210,11 @@ func (t *Table) Held() int {
 
 // ensureTable creates the table if it does not exist, and waits until it can be used. It
 // creates it only after a ResourceNotFoundException: other errors do not show whether the
-// table exists. The wait is bounded by most.
+// table exists. It waits at most for the duration most.
 func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	name := aws.String(t.cfg.Table)
 	whole := ctx
-	// No lease is held yet that could be lost while these calls wait.
+	// Leases that are held have heartbeats of their own while these calls wait.
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})

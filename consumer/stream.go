@@ -55,8 +55,8 @@ const (
 	// fetchBytes is the target size of an answer. The limit of a call is computed from the
 	// size of the previous records.
 	fetchBytes = 1 << 20
-	// shardBytesPerSecond is the read limit of a shard for all its readers. Calls of a reader
-	// that exceeds it are rejected for at least that time.
+	// shardBytesPerSecond is the read limit of a shard for all its readers. After a
+	// larger answer, Kinesis rejects calls for at least its size divided by this.
 	// See https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html.
 	shardBytesPerSecond = 2e6
 	// firstRecords is the limit of the first call, when the size of records is unknown.
@@ -360,7 +360,7 @@ func (s *stream) readerOf(shard string) *reader {
 	return nil
 }
 
-// errNotLeased ends a reading whose lease is lost or claimed.
+// errNotLeased ends a reading whose lease is lost, released or claimed.
 var errNotLeased = errors.New("the lease of the shard is lost or released")
 
 // whileLeased makes a call with a context that ends when the shard must no longer be read.

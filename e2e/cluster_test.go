@@ -121,8 +121,8 @@ func (c *cluster) put(key string, data []byte) {
 	}
 }
 
-// produce puts generated records until n more events are in the stream. Each record has its own
-// partition key, which spreads them over all shards.
+// produce puts generated records until n more events are in the stream. The records
+// have different partition keys, which spread them over all shards.
 func (c *cluster) produce(g *loggen.Generator, n int) {
 	c.t.Helper()
 	var entries []types.PutRecordsRequestEntry
@@ -226,7 +226,8 @@ func (w *worker) signal(s syscall.Signal) {
 // drainTimeout is the default DRAIN_TIMEOUT of workers.
 const drainTimeout = 10 * time.Second
 
-// stop drains the worker, which must exit with 0 within its drain timeout.
+// stop drains the worker, which must exit with 0. A busy machine has two minutes more than the
+// drain timeout.
 func (w *worker) stop() {
 	w.t.Helper()
 	w.stopWithin(drainTimeout)
@@ -296,7 +297,7 @@ func (w *worker) total(counter string) float64 {
 // greatest returns the greatest value of a field, or 0 before the first summary.
 func (w *worker) greatest(field string) float64 { return slices.Max(append(w.summaries(field), 0)) }
 
-// eventually waits until ok returns true, and fails the test if it does not within 3 minutes.
+// eventually waits until ok returns true, and fails the test if that takes more than ten minutes.
 func (c *cluster) eventually(what string, ok func() bool) {
 	c.t.Helper()
 	c.within(10*time.Minute, what, ok)

@@ -26,7 +26,7 @@ type history struct {
 	mu       sync.Mutex // held while a record is put
 	records  map[string][]putRecord
 	produced int
-	verified map[string]int // number of records by shard that are known to be indexed; used only by the poller
+	verified map[string]int // number of records by shard that are known to be indexed
 	later    atomic.Bool    // small records have events of the next two days, whose indices do not exist yet
 }
 

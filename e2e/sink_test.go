@@ -112,7 +112,7 @@ func (s *sink) toxic(toxic string) {
 
 func (s *sink) noToxics() { s.proxy.Toxics.ResetToxics(context.Background()) }
 
-// end ends the node with a signal.
+// stopNode ends the node with a signal.
 func (s *sink) stopNode(signal syscall.Signal) {
 	s.t.Helper()
 	if err := syscall.Kill(s.Pid(), signal); err != nil {

@@ -13,7 +13,7 @@ type dispatcher struct {
 	limit limit
 
 	// fresh documents were not sent yet. resent ones are sent again, or as a
-	// fallback. Each queue gets up to half of a batch.
+	// fallback. Up to half of a batch is for resent ones, the rest for fresh ones.
 	fresh, resent queue
 
 	alone        [][]part // batches that may be the cause of failing requests

@@ -40,7 +40,7 @@ const (
 	// letter is the dead letter of a record or of a document.
 	letter
 	// minimal is sent in addition to a document's dead letter, so that searches still
-	// find the line. It is sent once and may be refused.
+	// find the line. It may be refused.
 	minimal
 )
 

@@ -47,8 +47,8 @@ type Config struct {
 	// WaitForIndex is how long documents wait for an index that does not accept them
 	// before they become dead letters, not counting outages. 0 waits indefinitely.
 	WaitForIndex time.Duration
-	// Store keeps dead letters that their index has refused for as long. If it is nil,
-	// they wait.
+	// Store keeps dead letters that their index has refused for WaitForIndex. If it is
+	// nil, they wait for the index.
 	Store Store
 	// Remedy returns what to do about a request's error, for the log, or "" if that is
 	// not known. It may be nil.
@@ -136,8 +136,8 @@ func New(cfg Config, client opensearch.Client) (*Indexer, error) {
 	return ix, nil
 }
 
-// Put accepts documents for which bytes were reserved. done is called once, from another
-// goroutine, and must not block. settled reports whether each document was indexed,
+// Put accepts documents for which bytes were reserved. done is called once, usually from
+// another goroutine, and must not block. settled reports whether each document was indexed,
 // already present, or kept as a dead letter. After ctx ends, failed documents are not
 // sent again and settled is false. Put returns an error if the indexer is closed; done is
 // not called then. The reservation is released in any case.

@@ -118,7 +118,7 @@ func (d *dispatcher) oldestOf(now time.Time) oldest {
 	return o
 }
 
-// add adds the documents of a part. letters is the dead-letter index.
+// look adds the documents of a part. letters is the dead-letter index.
 func (o *oldest) look(p *part, letters string) {
 	put := p.docs.group.put
 	if put.Before(o.put) {

@@ -187,11 +187,10 @@ func (m *Mapper) dropped(event *subscription.Event) (rule int, drops bool) {
 }
 
 // Append appends the action and the source line of the next prepared document, including
-// newlines. It also returns the event, which is valid as long as its envelope. The
-// operation is create with the event's identity. The index depends on the event's time,
-// or is PREFIX-outside depending on the record's arrival, so that an event that is read
-// again has the same id and index. Without ids, the operation is index and duplicates are
-// not detected.
+// newlines. It also returns the event, which is valid as long as its envelope. Documents
+// are created under the event's id, in the index of the event's date or in PREFIX-outside.
+// Both depend only on the event and its record's arrival, so an event that is read again
+// gets the same id and index. Without ids, duplicates are not detected.
 // See https://docs.opensearch.org/latest/api-reference/document-apis/bulk/.
 func (m *Mapper) Append(dst []byte) ([]byte, *subscription.Event) {
 	from := 0

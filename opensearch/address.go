@@ -141,8 +141,8 @@ func (a Address) IsInClear() bool {
 	return a.URL.Scheme == "http" && host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// IsDashboards reports whether an address is the OpenSearch Dashboards of an Amazon
-// OpenSearch Service domain, or one of its pages.
+// IsDashboards reports whether an address has the path of OpenSearch Dashboards, as on Amazon
+// OpenSearch Service, or of one of its pages.
 func (a Address) IsDashboards() bool {
 	for _, path := range []string{"/_dashboards", "/_plugin/kibana", "/app"} {
 		if a.URL.Path == path || strings.HasPrefix(a.URL.Path, path+"/") {

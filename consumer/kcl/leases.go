@@ -21,7 +21,7 @@ type leases struct {
 
 var _ library.Checkpointer = (*leases)(nil)
 
-// errLost is returned when a reader tries to renew a lease that is lost or released.
+// errLost is returned for a renewal or a checkpoint of a lease that is lost or released.
 var errLost = errors.New("the lease is lost")
 
 // Init does nothing: the table is already open.

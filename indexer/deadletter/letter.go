@@ -46,8 +46,8 @@ type Letter struct {
 	PayloadEncoding string `json:"payload_encoding" index:"keyword"`
 	// PayloadBytes is the payload's size before it was encoded or cut.
 	PayloadBytes int `json:"payload_bytes" index:"long"`
-	// PayloadTruncated reports whether the payload was cut because OpenSearch did not
-	// accept all of it.
+	// PayloadTruncated reports whether the payload was cut, to MaxPayload or because
+	// OpenSearch did not accept all of it.
 	PayloadTruncated bool `json:"payload_truncated" index:"boolean"`
 	// Payload is the record, a part of it, or the log event of a document. It is set only
 	// in letters read from the index; AppendSource gets it as an argument.

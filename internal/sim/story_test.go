@@ -16,7 +16,7 @@ type story struct {
 	workers int
 	shards  int
 	latest  bool            // initial position
-	roomy   bool            // a quarter of the bytes in flight is never used
+	roomy   bool            // documents never fill a quarter of the bytes in flight
 	store   bool            // there is a store for dead letters
 	skews   []time.Duration // of the workers' wall clocks
 	events  []event

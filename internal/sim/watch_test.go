@@ -12,7 +12,7 @@ import (
 
 // watch checks events against the promises. It is part of a cluster and guarded by its lock.
 type watch struct {
-	foreign      bool // the KCL writes the table: its writes are not checked
+	foreign      bool // the KCL writes the table: its writes are not checked, except for the order of parents
 	violations   []string
 	broken       map[promise]int
 	rows         map[string]tableRow

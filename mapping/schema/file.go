@@ -23,8 +23,8 @@ import (
 	"logsluice/subscription"
 )
 
-// Parse parses a schema in YAML, as documented in mapping/README.md. Its error is one
-// line with the line number and the field.
+// Parse parses a schema in YAML, as documented in docs/schemas.md. Its error is one
+// line, with the line number and the field if there is one to blame.
 func Parse(data []byte) (*Schema, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("the file is not UTF-8 text: save it as UTF-8")
