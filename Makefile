@@ -68,7 +68,7 @@ gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timi
 test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
 	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
-		$(CACHE)/services -- $(call gotest,tests) -timeout 60m -parallel $(PROCESSES) ./...
+		$(CACHE)/services -- $(call gotest,tests) -timeout 60m -p $(PACKAGES) -parallel $(PROCESSES) ./...
 	$(CACHE)/services -- $(call gotest,tests-race) -race -short -timeout 45m $(CONCURRENT)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 
