@@ -60,6 +60,8 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
 # Process tests mostly wait, so more of them run concurrently than the machine has cores.
 PROCESSES := 6
+# So do packages of process tests.
+PACKAGES := 3
 gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/$(1).json --
 
 # The fuzzing is limited by runs: before Go 1.27 the end of a time limit can be reported as a
