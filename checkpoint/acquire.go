@@ -141,7 +141,7 @@ func acquiring(seen observation, foreign bool) condition {
 		return absent(attrShard)
 	}
 	// A row that was deleted in the meantime is recreated after a scan has shown that it is
-	// gone. A foreign one may have been renewed since.
+	// gone. A foreign row may be finished.
 	when := all(rowExists(), seen.unchanged(), asRead(attrFirst, str(seen.first)))
 	if !foreign {
 		when = all(when, unfinished())

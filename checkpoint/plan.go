@@ -107,9 +107,9 @@ func (snap *snapshot) isFree(o observation) bool {
 	return o.owner == "" || snap.now.Sub(o.since) >= snap.takeoverAfter(o)
 }
 
-// isAlive reports whether a row's owner was alive when the row was last read. A row that was
-// not read since does not count as dead: when Kinesis does not respond, scans are further
-// apart than renewals.
+// isAlive reports whether a row's owner was alive when the row was last read. Only the time
+// between reads counts: while Kinesis does not respond, scans are rarer than renewals, and
+// an old read proves nothing.
 func (snap *snapshot) isAlive(o observation) bool {
 	return o.owner != "" && o.read.Sub(o.since) < snap.takeoverAfter(o)
 }
@@ -189,8 +189,7 @@ func (snap *snapshot) wasTried(s *shardState) bool {
 }
 
 // shares is the number of leases that each living worker has or is about to get. A claimed
-// lease counts for its claimer. Workers are known by their rows, so a worker without a row
-// is known only to itself.
+// lease counts for its claimer. Only workers that own or claim a row are visible to others.
 type shares map[string]int
 
 // shares counts the leases of each worker, and the shards whose leases are free to acquire.

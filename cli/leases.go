@@ -48,8 +48,8 @@ func (s streamSettings) leaseTable(ctx context.Context) (*leaseTable, error) {
 	return &leaseTable{newDynamoDB(cfg), consumer.NewKinesis(cfg, s.StreamName), cfg.Region, s}, nil
 }
 
-// look returns the lease table and the shards at a time by Kinesis' clock. Without a stream
-// name, shards is nil and now is zero.
+// look returns the lease table, the stream's shards, and the time of the listing by
+// Kinesis' clock. Without a stream name, shards is nil and now is zero.
 func (l *leaseTable) look(ctx context.Context) (view *checkpoint.View, shards []checkpoint.Shard, now time.Time, err error) {
 	if view, err = l.read(ctx); err == nil && l.StreamName != "" {
 		if err = view.CheckStream(consumer.Identity(l.StreamName)); err == nil {

@@ -40,9 +40,9 @@ type streamSettings struct {
 // regionVariable is read by the AWS SDK, which also reads the region of a profile.
 const regionVariable = "AWS_REGION"
 
-// explain turns an error of AWS that a wrong setting causes into a settingError, and adds
-// remedies to other errors of AWS. Errors that it does not recognize are returned unchanged.
-// region is the configured one.
+// explain returns AWS errors caused by a wrong setting as a settingError, and adds remedies
+// to other errors of AWS. Errors that it does not recognize are returned unchanged. region
+// is the configured one.
 func (s streamSettings) explain(err error, region string) error {
 	var noStream *types.ResourceNotFoundException
 	var otherStream *checkpoint.OtherStreamError

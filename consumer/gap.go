@@ -103,8 +103,9 @@ type gap struct {
 // retention.
 const gapInterval = time.Minute
 
-// fromHorizon moves a reader to the oldest record when its next records have expired. With
-// an iterator of expired records Kinesis may return many answers without records.
+// fromHorizon moves a reader to the oldest record when its next records have expired.
+// Otherwise Kinesis may return many empty answers before it reaches records that still
+// exist.
 func (s *stream) fromHorizon(ctx context.Context, r *reader, place *kinesis.GetShardIteratorInput) (moved bool) {
 	now := s.table.Now()
 	if horizon := s.horizon(ctx, now, r.read); !r.read.Before(horizon) || place.ShardIteratorType == types.ShardIteratorTypeTrimHorizon {

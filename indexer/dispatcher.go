@@ -191,8 +191,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// wakeThreshold returns how much must arrive for a batch to be sent before the time that
-// ready returns.
+// wakeThreshold returns how much must arrive to wake the dispatcher before its timer.
 func (d *dispatcher) wakeThreshold() amount {
 	switch {
 	case !d.limit.available():

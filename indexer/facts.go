@@ -106,10 +106,9 @@ func (d *Documents) copyDocument(from *Documents, i int) {
 	d.Next(from.ends[i].position)
 }
 
-// event returns the log event of the part's only document as one JSON object with the
-// names of a subscription record, and its size. It is sufficient to make the same document
-// again. Of an object that is larger than keep bytes, the beginning is returned: the rest
-// would only take memory.
+// event returns the log event of the part's only document as one JSON object with the names
+// of a subscription record, and its size. The document can be rebuilt from it. If the
+// object exceeds keep bytes, only its beginning is returned, which saves memory.
 func (ix *Indexer) event(p part, keep int) (beginning []byte, size int) {
 	_, source := p.lines()
 	_, id := p.target(0)

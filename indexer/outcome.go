@@ -107,8 +107,8 @@ func Waits(status int, cause *opensearch.Cause) bool {
 // isAcceptedItem reports whether OpenSearch accepted a document.
 func isAcceptedItem(r opensearch.Item) bool { return outcomeOf(r).isAccepted() }
 
-// outcomesOf returns the outcomes of a batch by the items of its response, one for each run
-// of documents of a set with the same outcome.
+// outcomesOf converts the items of a response to outcomes. Adjacent documents of one record
+// with the same outcome share one.
 func (ix *Indexer) outcomesOf(batch []part, items []opensearch.Item) []partOutcome {
 	watched := ix.watched.Load()
 	conflicts := ix.conflicts(batch, items)

@@ -207,8 +207,8 @@ func (d *dispatcher) tick(now time.Time) {
 	d.publish(now)
 }
 
-// dropCanceled drops delayed documents that need not be sent again, because their shard
-// is another worker's.
+// dropCanceled drops delayed documents that need not be sent again, because their shard now
+// belongs to another worker.
 func (d *dispatcher) dropCanceled() {
 	for _, t := range d.inOrder() {
 		d.dropFrom(&t.blocked)

@@ -15,9 +15,9 @@ import (
 type Config struct {
 	// Naming is the naming of the indices. Its timezone also applies to timestamps.
 	Naming schema.Naming
-	// MaxAge and MaxAhead are how much older and newer than its record's arrival in
-	// Kinesis an event may be to go to an index by date. Others go to PREFIX-outside. 0
-	// means no limit. A data stream, which has one index for all times, ignores both.
+	// MaxAge and MaxAhead bound how far an event's time may be before and after its arrival
+	// in Kinesis. Others go to PREFIX-outside. 0 means no limit. A data stream, which has
+	// one index for all times, ignores both.
 	MaxAge, MaxAhead time.Duration
 	// Schema is the schema of documents, or nil for the built-in default.
 	Schema *schema.Schema

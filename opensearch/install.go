@@ -18,8 +18,9 @@ import (
 // retried.
 const InstallTimeout = 15 * time.Second
 
-// Installer installs index templates until OpenSearch has them. Nothing is read before,
-// because without templates the first documents would determine the mapping.
+// Installer installs index templates until OpenSearch has them. The worker does not read
+// the stream until then: without templates, the first documents would determine the
+// mapping.
 type Installer struct {
 	Client Client
 	// Check is called before each attempt. It returns an error while nothing may be

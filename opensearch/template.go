@@ -50,9 +50,8 @@ func EnsureTemplate(ctx context.Context, client Client, t Template) (body []byte
 	return nil, nil, refusals[len(refusals)-1] // of the body with the fewest requirements
 }
 
-// TemplateChanges returns what must change for OpenSearch to have exactly one of the
-// bodies of an index template: the changes for the nearest body, or nothing. If no
-// template exists, the change is Installed.
+// TemplateChanges returns the differences between the installed template and the closest
+// body, or nil if one matches. If no template exists, the change is Installed.
 func TemplateChanges(ctx context.Context, client Client, t Template) ([]string, error) {
 	found, err := template(ctx, client, t.Name)
 	if err != nil {

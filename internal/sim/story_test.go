@@ -75,10 +75,10 @@ const (
 	eventKinds    // their number
 )
 
-// kinds describes each kind of event. Their order decides which story a seed draws: add a kind
-// at the end. What it does is in cluster.apply, for faults of calls in trouble.on and
-// cluster.refuses. If it excuses waiting, unfinished releases or unread shards, say so in
-// updateCalm, hindered and checkUnread.
+// kinds describes each kind of event. Append new kinds at the end, so that existing seeds
+// draw the same stories. What a kind does is in cluster.apply, for faults of calls in
+// trouble.on and cluster.refuses. If it excuses waiting, unfinished releases or unread
+// shards, say so in updateCalm, hindered and checkUnread.
 var kinds = [eventKinds]struct {
 	name         string
 	ofOpenSearch bool // affects all workers

@@ -71,7 +71,7 @@ type Field struct {
 	largest   float64
 }
 
-// Path is a place of a value in the JSON of a line.
+// Path locates a value in a line's JSON.
 type Path struct {
 	Name string
 	Unit Unit // unit of a duration at this path

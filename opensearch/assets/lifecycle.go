@@ -30,11 +30,10 @@ type transition struct {
 }
 
 // Lifecycle returns the Index State Management policy of the documents' indices. An index
-// is deleted when its newest document is deleteAfter old. Its segments are merged when
-// that document is mergeAfter old, unless mergeAfter is 0. Both are an hour or more, and
-// mergeAfter is less than deleteAfter. The age of PREFIX-outside, whose documents can
-// have any time, counts from its creation as if its period started then. A data stream is
-// rolled over daily.
+// is deleted when its newest document is deleteAfter old. Its segments are merged when that
+// document is mergeAfter old, unless mergeAfter is 0. Both are an hour or more, and
+// mergeAfter is less than deleteAfter. PREFIX-outside has no date: its age counts from its
+// creation. A data stream is rolled over daily.
 // See https://docs.opensearch.org/latest/im-plugin/ism/policies/.
 func (d Documents) Lifecycle(deleteAfter, mergeAfter time.Duration) ([]byte, error) {
 	// The age of an index counts from its creation, when its period may just have
