@@ -60,8 +60,6 @@ demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=…
 CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
 # Process tests mostly wait, so more of them run concurrently than the machine has cores.
 PROCESSES := 6
-# So do packages of process tests.
-PACKAGES := 3
 gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/$(1).json --
 
 # The fuzzing is limited by runs: before Go 1.27 the end of a time limit can be reported as a
@@ -70,7 +68,7 @@ gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timi
 test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
 	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
-		$(CACHE)/services -- $(call gotest,tests) -timeout 60m -p $(PACKAGES) -parallel $(PROCESSES) ./...
+		$(CACHE)/services -- $(call gotest,tests) -timeout 60m -parallel $(PROCESSES) ./...
 	$(CACHE)/services -- $(call gotest,tests-race) -race -short -timeout 45m $(CONCURRENT)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 

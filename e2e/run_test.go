@@ -86,7 +86,8 @@ func TestRunReshard(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
 	g := generator(1, 20_000)
-	a, b := c.start("a", "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms"), c.start("b")
+	const drain = "DRAIN_TIMEOUT=3m" // a busy machine may need it
+	a, b := c.start("a", "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms", drain), c.start("b", drain)
 	c.produce(g, 8_000)
 	c.eventually("shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
 	c.produce(g, 2_000)
@@ -105,8 +106,8 @@ func TestRunReshard(t *testing.T) {
 		}
 		return finished == 4 && open == 5
 	})
-	a.stop()
-	b.stop()
+	a.stopWithin(3 * time.Minute)
+	b.stopWithin(3 * time.Minute)
 	c.exact()
 	checkEMF(t, a, c.application, 5)
 	if n := a.total("documents_already_there") + b.total("documents_already_there"); n != 0 {
