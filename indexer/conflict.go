@@ -19,7 +19,7 @@ import (
 // both), or when two documents of one request have the same id.
 
 // conflicts returns the positions of items whose documents conflict with another event.
-// It returns nil if there are none.
+// It returns nil if no item conflicts.
 func (ix *Indexer) conflicts(batch []part, items []opensearch.Item) map[int]bool {
 	var found map[int]bool
 	var firsts map[string]part

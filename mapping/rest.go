@@ -113,7 +113,7 @@ func clean(v any, depth int) any {
 	return v
 }
 
-// cleanList returns a list of only values, or if there are none, of only objects: a field
+// cleanList returns the values of a list, or its objects if it has no values: a field
 // cannot have both.
 func cleanList(list []any, depth int) any {
 	var values, objects []any

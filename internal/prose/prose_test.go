@@ -19,7 +19,7 @@ var phrases = []struct {
 	remedy  string
 }{
 	{compile(`tells? (whether|that|if|which)`), "reports whether, returns, logs"},
-	{compile(`(is|was|were) none|there (is|was|were) none`), "that no X exists"},
+	{compile(`(is|was|were) none|there (is|are|was|were) none`), "that no X exists"},
 	{compile(`(is|are) no (error|log|command|record|number|name|lease|shard|event|part|difference|fault)`), "is not a"},
 	{compile(`at the (most|least)`), "at most, at least"},
 	{compile(`beside`), "next to, alongside, apart from"},
