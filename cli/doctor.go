@@ -70,7 +70,7 @@ func (c *doctorCommand) config(ctx context.Context) (cfg doctor.Config, closeAll
 		Naming: documents.Naming, NoIDs: c.DocumentIDs == "none", Policy: policy,
 	}
 	if c.ArchiveURL != (deadletter.URL{}) {
-		cfg.Archive = &doctor.Archive{Bucket: c.ArchiveURL.Bucket, Prefix: c.ArchiveURL.Prefix}
+		cfg.Archive = &c.ArchiveURL
 	}
 	if cfg.Templates, err = documents.Templates(); err != nil {
 		return cfg, nil, err

@@ -16,9 +16,6 @@ import (
 	"logsluice/consumer"
 )
 
-// Archive is the folder that the Firehose writes to.
-type Archive struct{ Bucket, Prefix string }
-
 const (
 	// archiveDelay is the longest time until the Firehose delivers a record: at most 15
 	// minutes of buffering, and as long again for a retry.

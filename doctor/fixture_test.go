@@ -25,6 +25,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"logsluice/consumer"
+	"logsluice/indexer/deadletter"
 	"logsluice/internal/fakeaccount"
 	"logsluice/internal/fakeaws"
 	"logsluice/internal/fakeaws/fakedynamodb"
@@ -120,7 +121,7 @@ func newChain(t *testing.T) *chain {
 		Policy:     []byte(policyBody),
 		Dashboards: &opensearch.Dashboards{Client: c.dashboards}, DashboardsAccess: Access{URL: "http://localhost:5601", Setting: "DASHBOARDS_URL (--dashboards-url)"},
 		SavedObjects: [][]byte{[]byte(searchObject), []byte(patternObject)},
-		Archive:      &Archive{Bucket: "archive", Prefix: "cwl/"},
+		Archive:      &deadletter.URL{Bucket: "archive", Prefix: "cwl/"},
 	}}
 	c.createStream("s", 2)
 	c.put("s", "0", envelope(fakeaccount.ID))

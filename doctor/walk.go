@@ -9,6 +9,7 @@ import (
 
 	"logsluice/checkpoint"
 	"logsluice/consumer"
+	"logsluice/indexer/deadletter"
 	"logsluice/mapping/schema"
 	"logsluice/opensearch"
 )
@@ -61,7 +62,7 @@ type Config struct {
 	DashboardsAccess Access
 	SavedObjects     [][]byte
 	// Archive is the folder that the Firehose writes to, or nil.
-	Archive *Archive
+	Archive *deadletter.URL
 	// Store accepts dead letters that their index refuses. It can be nil.
 	Store Store
 }
