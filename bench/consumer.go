@@ -19,8 +19,8 @@ type usage struct {
 	wall     time.Duration
 }
 
-// patience is far longer than a run takes.
-const patience = 5 * time.Minute
+// runTimeout is far longer than a run takes.
+const runTimeout = 5 * time.Minute
 
 // consume runs a worker until it has read the whole stream and stopped in order. env overrides
 // the default settings.

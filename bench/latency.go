@@ -158,7 +158,7 @@ func (p *putter) steadily(ctx context.Context, rate float64) error {
 
 // await waits until all documents are acknowledged.
 func (a *acknowledgements) await(ctx context.Context, worker *process) error {
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(runTimeout); ; {
 		n, err := a.waiting()
 		switch {
 		case err != nil || n == 0:
@@ -166,7 +166,7 @@ func (a *acknowledgements) await(ctx context.Context, worker *process) error {
 		case worker.hasExited():
 			return fmt.Errorf("the worker ended early: see %s", worker.log)
 		case time.Now().After(deadline):
-			return fmt.Errorf("%d documents are not acknowledged after %s", n, patience)
+			return fmt.Errorf("%d documents are not acknowledged after %s", n, runTimeout)
 		}
 		if err := pause(ctx, pollEvery); err != nil {
 			return err

@@ -67,7 +67,7 @@ func newBodies(f *fixture, to encoder) ([][]byte, error) {
 			documents += len(envelope.Events)
 		})
 		if err != nil {
-			return nil, fmt.Errorf("make bulk requests: %w", err)
+			return nil, fmt.Errorf("create bulk requests: %w", err)
 		}
 	}
 	return append(bodies, body), nil

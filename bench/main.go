@@ -74,7 +74,7 @@ func run(ctx context.Context, s settings) error {
 		}
 	}
 	if !known {
-		return fmt.Errorf("-part: %q is unknown: give cost, search, latency, scaling, index or all", s.part)
+		return fmt.Errorf("-part: %q is unknown: use cost, search, latency, scaling, index or all", s.part)
 	}
 	return nil
 }

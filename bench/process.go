@@ -51,7 +51,7 @@ func startProcess(s settings, env []string, program string, args ...string) (*pr
 	return p, nil
 }
 
-// await waits until done is closed. It fails if the process ends, or after patience.
+// await waits until done is closed. It fails if the process ends, or after runTimeout.
 func (p *process) await(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
@@ -60,8 +60,8 @@ func (p *process) await(ctx context.Context, done <-chan struct{}) error {
 		return fmt.Errorf("the process ended early: see %s", p.log)
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(patience):
-		return fmt.Errorf("not done after %s: see %s", patience, p.log)
+	case <-time.After(runTimeout):
+		return fmt.Errorf("not done after %s: see %s", runTimeout, p.log)
 	}
 }
 
@@ -84,7 +84,7 @@ func (p *process) stop() (usage, error) {
 	}
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
+	case <-time.After(runTimeout):
 		err = errors.Join(err, errors.New("the process does not end after SIGTERM"), p.command.Process.Kill())
 		<-p.exited
 	}

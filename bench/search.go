@@ -146,7 +146,7 @@ func (v *server) watch(ctx context.Context, events int, try *attempt) (span, err
 	if err != nil {
 		return span{}, err
 	}
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(runTimeout); ; {
 		more := true
 		select {
 		case <-try.ended:

@@ -42,13 +42,13 @@ func StartDynamoDB(ctx context.Context, o Options) (*DynamoDB, error) {
 	}
 	folder, err := os.MkdirTemp("", "logsluice-dynamodb-")
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for temporary files: %w", err)
+		return nil, fmt.Errorf("create a temporary folder: %w", err)
 	}
 	d := &DynamoDB{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0])}
 	d.process = &process{
-		name:     "DynamoDB Local",
-		folder:   folder,
-		patience: stopTime,
+		name:        "DynamoDB Local",
+		folder:      folder,
+		stopTimeout: defaultStopTimeout,
 		command: func() *exec.Cmd {
 			//nolint:gosec // the Java found and our own arguments
 			return exec.Command(java.java(),

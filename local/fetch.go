@@ -21,7 +21,7 @@ func fetch(ctx context.Context, cache, name string, fill func(folder string) err
 		return folder, nil
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil { //nolint:gosec // see above
-		return "", fmt.Errorf("make the cache folder, which %s can name: %w", cacheVariable, err)
+		return "", fmt.Errorf("create the cache folder: %w: set %s to another folder", err, cacheVariable)
 	}
 	unlock, err := lock(ctx, folder+".lock")
 	if err != nil {

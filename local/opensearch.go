@@ -197,9 +197,9 @@ func newOpenSearch(o Options, java jdk, user runner, version, program, folder st
 	}
 
 	s.process = &process{
-		name:     "OpenSearch",
-		folder:   folder,
-		patience: stopTime,
+		name:        "OpenSearch",
+		folder:      folder,
+		stopTimeout: defaultStopTimeout,
 		command: func() *exec.Cmd {
 			command := exec.Command(java.java(), javaOptions(o, version, program, conf, folder)...) //nolint:gosec // the Java found and our own arguments
 			user.apply(command)

@@ -46,7 +46,7 @@ func (o Options) complete() (Options, error) {
 	if o.Cache == "" {
 		here, err := os.Getwd()
 		if err != nil {
-			return o, fmt.Errorf("find the cache folder, which %s can name: %w", cacheVariable, err)
+			return o, fmt.Errorf("find the cache folder: %w: set %s to a folder", err, cacheVariable)
 		}
 		o.Cache = filepath.Join(moduleRoot(here), ".cache")
 	}

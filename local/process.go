@@ -22,8 +22,8 @@ type process struct {
 	command func() *exec.Cmd
 	// ready reports whether the server is ready.
 	ready func(context.Context) bool
-	// patience is how long to wait for the server to end before it is killed.
-	patience time.Duration
+	// stopTimeout is how long to wait for the server to end before it is killed.
+	stopTimeout time.Duration
 
 	running *exec.Cmd
 	exited  chan struct{}
@@ -34,10 +34,10 @@ type process struct {
 const (
 	// outputFile has the output of a server.
 	outputFile = "output.log"
-	// startupTime is how long to wait for a server to be ready.
-	startupTime = 5 * time.Minute
-	// stopTime is the default patience.
-	stopTime = 10 * time.Second
+	// startTimeout is how long to wait for a server to be ready.
+	startTimeout = 5 * time.Minute
+	// defaultStopTimeout is the default of stopTimeout.
+	defaultStopTimeout = 10 * time.Second
 )
 
 // start starts the server and waits until it is ready. If that fails, the server is stopped.
@@ -94,7 +94,7 @@ func Start(command *exec.Cmd) (ended <-chan error, err error) {
 
 // await waits until the server is ready.
 func (p *process) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startupTime)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for !p.ready(ctx) {
 		select {
@@ -120,7 +120,7 @@ func (p *process) lastOutput() string {
 	return lastLines(string(output), 10)
 }
 
-// end stops the server by SIGTERM, and by SIGKILL after patience. It fails if the server had
+// end stops the server by SIGTERM, and by SIGKILL after stopTimeout. It fails if the server had
 // already ended by itself, and reports that only once.
 func (p *process) end() error {
 	select {
@@ -138,7 +138,7 @@ func (p *process) end() error {
 	select {
 	case <-p.exited:
 		return nil
-	case <-time.After(p.patience):
+	case <-time.After(p.stopTimeout):
 		return p.kill()
 	}
 }

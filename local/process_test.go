@@ -38,10 +38,10 @@ func TestMain(m *testing.M) {
 // exists in its folder.
 func script(folder, text string) *process {
 	return &process{
-		name:     "the script",
-		folder:   folder,
-		patience: 300 * time.Millisecond,
-		command:  func() *exec.Cmd { return exec.Command("sh", "-c", text) },
+		name:        "the script",
+		folder:      folder,
+		stopTimeout: 300 * time.Millisecond,
+		command:     func() *exec.Cmd { return exec.Command("sh", "-c", text) },
 		ready: func(context.Context) bool {
 			_, err := os.Stat(filepath.Join(folder, "ready"))
 			return err == nil

@@ -69,7 +69,7 @@ func unzipFile(f *zip.File, path string, limit int64) (int64, error) {
 	}
 	n, err := io.Copy(out, io.LimitReader(in, limit+1))
 	if err == nil && n > limit {
-		err = errors.New("the archive is larger than that of a server can be")
+		err = errors.New("the archive is larger than the limit")
 	}
 	return n, errors.Join(err, out.Close())
 }

@@ -81,14 +81,14 @@ const persistentTemp = "/var/tmp"
 // cache returns a cache folder that the user can read: the given one, or one in /var/tmp.
 func (r runner) cache(given string) (string, error) {
 	if err := os.MkdirAll(given, 0o755); err != nil { //nolint:gosec // other users read it
-		return "", fmt.Errorf("make the cache folder, which %s can name: %w", cacheVariable, err)
+		return "", fmt.Errorf("create the cache folder: %w: set %s to another folder", err, cacheVariable)
 	}
 	if r.reaches(given) {
 		return given, nil
 	}
 	other := filepath.Join(persistentTemp, "logsluice-cache-"+strconv.Itoa(os.Getuid()))
 	if err := os.MkdirAll(other, 0o755); err != nil { //nolint:gosec // other users read it
-		return "", fmt.Errorf("make a cache folder that every user can read: %w", err)
+		return "", fmt.Errorf("create a cache folder that every user can read: %w", err)
 	}
 	// Every user can create folders in /var/tmp, and programs are run from this one.
 	info, err := os.Lstat(other)
@@ -109,7 +109,7 @@ func (r runner) temporary(name string) (string, error) {
 	}
 	folder, err := os.MkdirTemp(parent, name)
 	if err != nil {
-		return "", fmt.Errorf("make a folder for temporary files: %w", err)
+		return "", fmt.Errorf("create a temporary folder: %w", err)
 	}
 	return folder, nil
 }

@@ -19,7 +19,7 @@ type report struct {
 	perIndex    map[string]int
 	found       int
 	missing     int // events without a document
-	doubled     int // events with more than one
+	duplicated  int // events with more than one
 	wrong       int // documents in another index or with another message than their event
 	unknown     int // documents without an event
 	deadLetters int
@@ -62,7 +62,7 @@ func check(ctx context.Context, p *parts, producer *producer, w *workers) (*repo
 			r.wrong++
 		}
 		if seen[d.ID]++; seen[d.ID] == 2 {
-			r.doubled++
+			r.duplicated++
 		}
 	})
 	for id := range r.produced.expected {
@@ -79,14 +79,14 @@ func (r *report) print() {
 	for _, index := range slices.Sorted(maps.Keys(r.perIndex)) {
 		fmt.Printf("             %s  %d\n", index, r.perIndex[index])
 	}
-	fmt.Printf("Missing    %d\nDoubled    %d\nWrong      %d (another index or text than the event's)\nUnknown    %d\nDead       %d letters\n",
-		r.missing, r.doubled, r.wrong, r.unknown, r.deadLetters)
+	fmt.Printf("Missing    %d\nDuplicated %d\nWrong      %d (another index or text than the event's)\nUnknown    %d\nDead       %d letters\n",
+		r.missing, r.duplicated, r.wrong, r.unknown, r.deadLetters)
 	fmt.Printf("Put to acknowledged: p50 %.0f ms, p99 %.0f ms\n", 1000*r.p50, 1000*r.p99)
 }
 
 // err returns an error unless each event has exactly one unchanged document.
 func (r *report) err() error {
-	if r.found != r.produced.events || r.missing+r.doubled+r.wrong+r.unknown+r.deadLetters > 0 {
+	if r.found != r.produced.events || r.missing+r.duplicated+r.wrong+r.unknown+r.deadLetters > 0 {
 		return errors.New("the documents differ from the produced events")
 	}
 	fmt.Println("\nEvery event is there exactly once.")

@@ -74,6 +74,6 @@ Everything keeps running, with new input, until Ctrl-C.
 	progress := startProgress(ctx, func() int { return made + int(trickled.Load()) }, w)
 	err = feed.Trickle(ctx, p.kinesis, streamName, seed, perSecond, func(events int) { trickled.Store(int64(events)) })
 	progress.stop()
-	fmt.Println("Stopping. Goodbye.")
+	fmt.Println("Stopping.")
 	return err
 }

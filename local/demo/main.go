@@ -44,8 +44,8 @@ func main() {
 	}
 }
 
-// patience bounds the wait for the workers.
-const patience = 90 * time.Second
+// waitTimeout bounds the wait for the workers.
+const waitTimeout = 90 * time.Second
 
 func run(ctx context.Context, s settings) (err error) {
 	parts, err := startParts(ctx, s)

@@ -147,10 +147,10 @@ func (w *worker) families(ctx context.Context) (map[string]*dto.MetricFamily, er
 	return parser.TextToMetricFamilies(resp.Body)
 }
 
-// await waits until wanted reports true for the workers' counts. It fails after patience, or if
-// a worker ends. condition describes what is wanted.
+// await waits until wanted reports true for the workers' counts. It fails after waitTimeout, or if
+// a worker ends. condition describes wanted for the error.
 func (w *workers) await(ctx context.Context, condition string, wanted func(counts) bool) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitTimeout)
 	for {
 		if sum, err := w.scrape(ctx); err == nil {
 			w.last = sum
@@ -167,7 +167,7 @@ func (w *workers) await(ctx context.Context, condition string, wanted func(count
 			}
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not true after %s, %.0f events have an outcome: see %s", condition, patience, w.last.settled(), filepath.Dir(w.list[0].log))
+			return fmt.Errorf("waited %s until %s: %.0f events have an outcome: see %s", waitTimeout, condition, w.last.settled(), filepath.Dir(w.list[0].log))
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -36,7 +36,7 @@ func (s settings) Validate() error {
 	case s.StreamName == "":
 		return errors.New("STREAM_NAME (--stream-name) is missing: set it to the stream to put into")
 	case s.Shards < 1:
-		return fmt.Errorf("SHARDS (--shards): %d is too few, give at least 1", s.Shards)
+		return fmt.Errorf("SHARDS (--shards): %d is too few: use at least 1", s.Shards)
 	case s.Rate < 1 || s.Rate > 100_000:
 		return fmt.Errorf("RATE (--rate): %d is not from 1 to 100000", s.Rate)
 	}

@@ -53,7 +53,7 @@ func TestSettings_Failure(t *testing.T) {
 		}
 	}
 	f("STREAM_NAME (--stream-name) is missing: set it to the stream to put into")
-	f("SHARDS (--shards): 0 is too few, give at least 1", "--stream-name=s", "--shards=0")
+	f("SHARDS (--shards): 0 is too few: use at least 1", "--stream-name=s", "--shards=0")
 	f("RATE (--rate): 0 is not from 1 to 100000", "--stream-name=s", "--rate=0")
 	f("RATE (--rate): 100001 is not from 1 to 100000", "--stream-name=s", "--rate=100001")
 }

@@ -82,13 +82,13 @@ func run(cache string, command []string) (err error) {
 		localtest.OpenSearchURL+"="+search.URL,
 		localtest.DynamoDBURL+"="+dynamo.URL,
 		localtest.MustNotSkip+"=1")
-	return attend(cmd, signals)
+	return runCommand(cmd, signals)
 }
 
-// attend runs a command in its own process group and forwards signals to the whole group. The
+// runCommand runs a command in its own process group and forwards signals to the whole group. The
 // command decides how to handle them, and the servers run until it ends. Afterwards the rest of
 // the group is killed.
-func attend(cmd *exec.Cmd, signals <-chan os.Signal) error {
+func runCommand(cmd *exec.Cmd, signals <-chan os.Signal) error {
 	ended, err := local.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("run the command: %w", err)

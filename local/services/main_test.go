@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-func TestAttend_ExitCode(t *testing.T) {
+func TestRunCommand_ExitCode(t *testing.T) {
 	f := func(script string, want int) {
 		t.Helper()
-		if got := exitCode(attend(exec.Command("sh", "-c", script), nil)); got != want {
+		if got := exitCode(runCommand(exec.Command("sh", "-c", script), nil)); got != want {
 			t.Errorf("sh -c %q: exit code %d, want %d", script, got, want)
 		}
 	}
@@ -24,16 +24,16 @@ func TestAttend_ExitCode(t *testing.T) {
 	f("exit 7", 7)
 	f("kill -TERM $$", 128+int(syscall.SIGTERM))
 
-	if got := exitCode(attend(exec.Command("/no/such/command"), nil)); got != 1 {
+	if got := exitCode(runCommand(exec.Command("/no/such/command"), nil)); got != 1 {
 		t.Errorf("command that does not exist: exit code %d, want 1", got)
 	}
 	// A failure to stop a server does not hide the command's exit code.
-	if got := exitCode(errors.Join(attend(exec.Command("sh", "-c", "exit 7"), nil), errors.New("stop"))); got != 7 {
+	if got := exitCode(errors.Join(runCommand(exec.Command("sh", "-c", "exit 7"), nil), errors.New("stop"))); got != 7 {
 		t.Errorf("a failed command and a failed stop: exit code %d, want 7", got)
 	}
 }
 
-func TestAttend_ForwardsSignals(t *testing.T) {
+func TestRunCommand_ForwardsSignals(t *testing.T) {
 	f := func(signal os.Signal) {
 		t.Helper()
 		cmd := exec.Command("sh", "-c", `trap "exit 8" TERM; trap "exit 9" HUP; echo ready; while :; do sleep 0.05; done`)
@@ -43,7 +43,7 @@ func TestAttend_ForwardsSignals(t *testing.T) {
 		}
 		signals := make(chan os.Signal, 1)
 		ended := make(chan error, 1)
-		go func() { ended <- attend(cmd, signals) }()
+		go func() { ended <- runCommand(cmd, signals) }()
 		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 			t.Fatalf("the command printed %q: %v", line, err)
 		}
@@ -58,11 +58,11 @@ func TestAttend_ForwardsSignals(t *testing.T) {
 }
 
 // Processes that a command leaves behind are killed.
-func TestAttend_NothingLeft(t *testing.T) {
+func TestRunCommand_NothingLeft(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `sleep 1000 >/dev/null 2>&1 & echo $!`)
 	var out strings.Builder
 	cmd.Stdout = &out
-	if err := attend(cmd, nil); err != nil {
+	if err := runCommand(cmd, nil); err != nil {
 		t.Fatal(err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(out.String()))
