@@ -51,7 +51,7 @@ assets: ## Write the saved objects of each built-in schema to dist/dashboards, t
 	done
 
 .PHONY: demo
-demo: ## Show the main job on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for your own domain, KEEP=1 to keep running until Ctrl-C)
+demo: ## Run the demo on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for your own domain, KEEP=1 to keep running until Ctrl-C)
 	@echo building the demo
 	@$(GO) build -o $(CACHE)/demo ./local/demo
 	@exec $(CACHE)/demo $(if $(OPENSEARCH_URL),-opensearch-url '$(OPENSEARCH_URL)') $(if $(filter-out 0,$(KEEP)),-keep)
@@ -83,7 +83,7 @@ sim: ## Simulate a cluster (SHARDS=1000 WORKERS=50): how fast it balances and wh
 		$(GO) test -count=1 -timeout 0 -v -run 'TestScale|TestStoriesOfTheKCL' ./internal/sim
 
 .PHONY: soak
-soak: ## Simulate many stories (SEEDS=5000), then disturb real workers for long (SOAK=3m), and stop OpenSearch (OUTAGE=2m)
+soak: ## Simulate many stories (SEEDS=5000), then kill, suspend and drain real workers (SOAK=3m), and stop OpenSearch (OUTAGE=2m)
 	LOGSLUICE_SEEDS=$(or $(SEEDS),5000) $(GO) test -count=1 -timeout 0 -v -run 'TestStories$$' ./internal/sim
 	$(GO) build -o $(CACHE)/services ./local/services
 	LOGSLUICE_SOAK=$(or $(SOAK),3m) LOGSLUICE_OUTAGE=$(or $(OUTAGE),2m) \

@@ -33,7 +33,7 @@ const maxWorker = 128
 func CheckWorker(name string) error {
 	switch {
 	case strings.TrimSpace(name) != name || name == "":
-		return errors.New("has a leading or trailing blank: remove it")
+		return errors.New("has leading or trailing whitespace: remove it")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return errors.New("has characters that cannot be printed: remove them")
 	case len(name) > maxWorker:

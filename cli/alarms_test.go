@@ -43,10 +43,10 @@ var troubles = []trouble{
 	{"no task runs", func(f *fleet) { f.stop() }, hour},
 	{"no task runs for longer than the stream's retention", func(f *fleet) { f.stop() }, 26 * hour},
 
-	{"reads of one shard are refused", func(f *fleet) { f.faults(isReadOfVictim, denies) }, hour},
-	{"reads of one shard are throttled", func(f *fleet) { f.faults(isReadOfVictim, throttles) }, hour},
-	{"reads of one shard hang", func(f *fleet) { f.faults(isReadOfVictim, hangs) }, hour},
-	{"the lease of one shard cannot be written", func(f *fleet) { f.faults(isWriteOfVictim, throttles) }, hour},
+	{"reads of one shard are refused", func(f *fleet) { f.faults(isReadOfAffectedShard, denies) }, hour},
+	{"reads of one shard are throttled", func(f *fleet) { f.faults(isReadOfAffectedShard, throttles) }, hour},
+	{"reads of one shard hang", func(f *fleet) { f.faults(isReadOfAffectedShard, hangs) }, hour},
+	{"the lease of one shard cannot be written", func(f *fleet) { f.faults(isWriteOfAffectedShard, throttles) }, hour},
 	{"a checkpoint in the lease table is invalid", (*fleet).breakCheckpoint, hour},
 
 	{"all reads are refused", func(f *fleet) { f.faults(isRead, denies) }, hour},
@@ -58,12 +58,12 @@ var troubles = []trouble{
 	{"OpenSearch is down for 8 minutes", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, 8 * time.Minute},
 	{"OpenSearch is down", func(f *fleet) { f.opensearch(searchState{status: http.StatusServiceUnavailable}) }, hour},
 	{"OpenSearch refuses the credentials", func(f *fleet) { f.opensearch(searchState{status: http.StatusUnauthorized}) }, hour},
-	{"one index is read-only for 20 minutes", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, 20 * time.Minute},
-	{"one index is read-only", func(f *fleet) { f.opensearch(searchState{refuse: yesterdays}) }, hour},
+	{"one index is read-only for 20 minutes", func(f *fleet) { f.opensearch(searchState{refuse: isYesterdays}) }, 20 * time.Minute},
+	{"one index is read-only", func(f *fleet) { f.opensearch(searchState{refuse: isYesterdays}) }, hour},
 
 	{"a record cannot be decoded", func(f *fleet) { f.put(0, []byte("not gzip")) }, 10 * time.Minute},
-	{"the dead-letter index refuses a dead letter, and the bucket takes it", func(f *fleet) { f.loseLetters(false) }, hour},
-	{"the dead-letter index and the bucket refuse a dead letter", func(f *fleet) { f.loseLetters(true) }, hour},
+	{"the dead-letter index refuses a dead letter, and the bucket takes it", func(f *fleet) { f.refuseLetters(false) }, hour},
+	{"the dead-letter index and the bucket refuse a dead letter", func(f *fleet) { f.refuseLetters(true) }, hour},
 }
 
 // setOff has the alarms that a trouble sets off while it lasts and afterwards.
@@ -169,7 +169,7 @@ func (trouble trouble) test(t *testing.T, environment map[string]string, alarms 
 	trouble.begin(f)
 	time.Sleep(trouble.lasts)
 	over := time.Now()
-	f.calm()
+	f.endFaults()
 	time.Sleep(recovery)
 	to := time.Now()
 	stopProducing()
@@ -258,13 +258,15 @@ func isRead(call fakeaws.Call) bool {
 	return call.Operation == "GetRecords" || call.Operation == "GetShardIterator"
 }
 
-// victim is the shard of those troubles that affect one shard.
-var victim = shardID(1)
+// affectedShard is the shard of those troubles that affect one shard.
+var affectedShard = shardID(1)
 
-func isReadOfVictim(call fakeaws.Call) bool { return isRead(call) && call.Shard() == victim }
+func isReadOfAffectedShard(call fakeaws.Call) bool {
+	return isRead(call) && call.Shard() == affectedShard
+}
 
-func isWriteOfVictim(call fakeaws.Call) bool {
-	return call.Operation == "UpdateItem" && strings.Contains(string(call.Body), victim)
+func isWriteOfAffectedShard(call fakeaws.Call) bool {
+	return call.Operation == "UpdateItem" && strings.Contains(string(call.Body), affectedShard)
 }
 
 func ofKinesis(call fakeaws.Call) bool {
@@ -296,12 +298,12 @@ func (f *fleet) slowDown() {
 	f.start()
 }
 
-// yesterdays reports whether documents of the day before the fleet's start go to an index.
-func yesterdays(index string) bool { return strings.HasSuffix(index, "1999-12-31") }
+// isYesterdays reports whether documents of the day before the fleet's start go to an index.
+func isYesterdays(index string) bool { return strings.HasSuffix(index, "1999-12-31") }
 
-// loseLetters makes the dead-letter index refuse documents, and optionally the bucket too, and
+// refuseLetters makes the dead-letter index refuse documents, and optionally the bucket too, and
 // puts a record that becomes a dead letter.
-func (f *fleet) loseLetters(bucketToo bool) {
+func (f *fleet) refuseLetters(bucketToo bool) {
 	f.change(func() {
 		f.search.refuse = func(index string) bool { return strings.HasSuffix(index, "-dead-letter") }
 		f.noBucket = bucketToo
@@ -321,7 +323,7 @@ func (f *fleet) split() {
 func (f *fleet) breakCheckpoint() {
 	f.stop()
 	_, err := f.dynamoDB.UpdateItem(f.t.Context(), &dynamodb.UpdateItemInput{
-		TableName: aws.String(f.settings["APPLICATION_NAME"]), Key: map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: victim}},
+		TableName: aws.String(f.settings["APPLICATION_NAME"]), Key: map[string]dynamotypes.AttributeValue{"ShardID": &dynamotypes.AttributeValueMemberS{Value: affectedShard}},
 		UpdateExpression: aws.String("SET Checkpoint = :c"), ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{":c": &dynamotypes.AttributeValueMemberS{Value: "12345"}},
 	})
 	if err != nil {

@@ -21,17 +21,17 @@ type assetsCommands struct {
 
 // lifecycleSettings decide when indices are merged and deleted.
 type lifecycleSettings struct {
-	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of its newest document at which an index is deleted."`
-	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" otherwise:"never" help:"Age of its newest document at which an index is merged to one segment per shard. An index accepts no documents while it is merged: a late event waits for it, for WAIT_FOR_INDEX at most."`
+	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of an index's newest document at which the index is deleted."`
+	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" otherwise:"never" help:"Age of an index's newest document at which the index is merged to one segment per shard. It accepts no documents while it is merged: a late event waits for it, for WAIT_FOR_INDEX at most."`
 }
 
 func (s lifecycleSettings) policy(documents assets.Documents) ([]byte, error) {
 	if s.MergeAfter >= s.DeleteAfter {
-		return nil, settingf("MERGE_AFTER (--merge-after): %q is not shorter than DELETE_AFTER (%s), when the index is deleted: give a shorter time", timetext.Format(s.MergeAfter), timetext.Format(s.DeleteAfter))
+		return nil, settingf("MERGE_AFTER (--merge-after): %q is not shorter than DELETE_AFTER (%s), when the index is deleted: use a shorter time", timetext.Format(s.MergeAfter), timetext.Format(s.DeleteAfter))
 	}
 	policy, err := documents.Lifecycle(s.DeleteAfter, s.MergeAfter)
 	if err != nil {
-		return nil, fmt.Errorf("make the lifecycle policy: %w", err)
+		return nil, fmt.Errorf("create the lifecycle policy: %w", err)
 	}
 	return policy, nil
 }

@@ -47,9 +47,9 @@ var regionName = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d+)([a-z]?)$`)
 func checkRegion(region string) error {
 	switch parts := regionName.FindStringSubmatch(strings.ToLower(region)); {
 	case parts == nil:
-		return errors.New("is not the name of a region: give one such as us-east-1")
+		return errors.New("is not the name of a region: use one such as us-east-1")
 	case parts[2] != "":
-		return fmt.Errorf("is an availability zone: give its region, %s", parts[1])
+		return fmt.Errorf("is an availability zone: use its region, %s", parts[1])
 	}
 	return nil
 }
@@ -58,14 +58,14 @@ func checkListen(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	const most = 65535
 	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 0 || n > most || host != "" && !opensearch.IsHost(host) {
-		return fmt.Errorf("is not an address: give host:port, such as :9100, with a port up to %d", most)
+		return fmt.Errorf("is not an address: use host:port, such as :9100, with a port up to %d", most)
 	}
 	return nil
 }
 
 func checkCopies(text string) error {
 	if n, err := strconv.Atoi(text); err != nil || n < 0 {
-		return errors.New("is not a number of copies: give 0 or more")
+		return errors.New("is not a number of copies: use 0 or more")
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ var logGroupName = regexp.MustCompile(`^[\w./#-]{1,512}$`)
 
 func checkLogGroup(name string) error {
 	if !logGroupName.MatchString(name) {
-		return errors.New("is not the name of a log group: give the whole name, such as /ecs/api")
+		return errors.New("is not the name of a log group: use the full name, such as /ecs/api")
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ var shardIDPattern = regexp.MustCompile(`^shardId-\d{12}$`)
 
 func checkShard(id string) error {
 	if !shardIDPattern.MatchString(id) {
-		return errors.New("is not the id of a shard: give one as leases shows it, such as shardId-000000000003")
+		return errors.New("is not the id of a shard: use one that leases shows, such as shardId-000000000003")
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func parsePosition(_ *kong.Value, text string) (any, error) {
 	}
 	position, err := checkpoint.ParsePosition(text)
 	if t, isTime := position.Timestamp(); isTime && t.After(time.Now()) {
-		err = errors.New("is in the future: give a time that has passed, or LATEST")
+		err = errors.New("is in the future: use a time in the past, or LATEST")
 	}
 	return position, err
 }
@@ -106,7 +106,7 @@ func parsePosition(_ *kong.Value, text string) (any, error) {
 func parseZone(_ *kong.Value, text string) (any, error) {
 	zone, err := time.LoadLocation(zoneName(strings.TrimSpace(text)))
 	if err != nil || zone == time.Local { // which differs from machine to machine
-		return nil, errors.New("is not a timezone: give an IANA name such as UTC or Asia/Tokyo")
+		return nil, errors.New("is not a timezone: use an IANA name such as UTC or Asia/Tokyo")
 	}
 	return zone, nil
 }

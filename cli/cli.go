@@ -95,7 +95,7 @@ func newParser(ctx context.Context, root *commands, settings *values, std stream
 		kong.Bind(std, vars),
 	)...)
 	if err != nil {
-		return nil, fmt.Errorf("make the command line: %w", err)
+		return nil, fmt.Errorf("create the command-line parser: %w", err)
 	}
 	markRequired(parser.Model.Node)
 	return parser, nil
@@ -127,7 +127,7 @@ func Main(ctx context.Context, version string, args []string, in io.Reader, out,
 		return fail(errOut, err, exitSettings)
 	case errors.As(err, &parsing) && (parsing.Context.Selected() == nil || len(parsing.Context.Selected().Children) > 0):
 		listCommands(errOut, parsing)
-		return fail(errOut, errors.New("no command is given: give one of those above"), exitSettings)
+		return fail(errOut, errors.New("no command is given: use one of those above"), exitSettings)
 	case err != nil:
 		return fail(errOut, err, exitSettings)
 	}
@@ -182,17 +182,17 @@ func unexpectedArgument(parser *kong.Kong, err *kong.ParseError, args []string) 
 	case variable != nil:
 		return fmt.Errorf("unexpected argument %s=***: set variables before the program's name, not after it", variable[1]), false
 	case notBool == nil && isBoolFlag(parser, flag):
-		return fmt.Errorf("unexpected argument %s: give %s=%s", arg, flag, arg), false
+		return fmt.Errorf("unexpected argument %s: use %s=%s", arg, flag, arg), false
 	case strings.HasPrefix(arg, "–") || strings.HasPrefix(arg, "—"):
-		return fmt.Errorf("%.20q begins with a dash and not with a hyphen: give -- and the flag's name", arg), false
+		return fmt.Errorf("%.20q begins with a dash instead of a hyphen: use -- and the flag's name", arg), false
 	case strings.ContainsAny(arg, "=:@"), slices.ContainsFunc(before, func(a string) bool { return strings.HasPrefix(a, "-") }):
-		return errors.New("unexpected argument, not shown as it can be a secret: give each value as --flag=VALUE, with quotes around blanks"), false
+		return errors.New("unexpected argument, not shown because it can be a secret: write each value as --flag=VALUE, and quote values that have spaces"), false
 	case selected != nil && selected.Name == "show":
-		return fmt.Errorf("unknown command %q: give leases, or leases reset", "leases "+arg), false
+		return fmt.Errorf("unknown command %q: use leases, or leases reset", "leases "+arg), false
 	case selected != nil && len(selected.Children) == 0:
 		return fmt.Errorf("unexpected argument %q: %s --help shows what the command takes", arg, selected.Path()), false
 	}
-	remedy := "give one of those above"
+	remedy := "use one of those above"
 	if _, names, found := strings.Cut(err.Error(), ", did you mean "); found {
 		remedy = "did you mean " + names
 	}
@@ -229,17 +229,17 @@ func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), unknown), ",")
 	if name == "-v" || name == "-V" {
-		return fmt.Errorf("unknown flag %s: give --version for the version", name)
+		return fmt.Errorf("unknown flag %s: use --version for the version", name)
 	}
 	for _, arg := range args { // kong parses -stream-name as -s -t …
 		arg, _, _ = strings.Cut(arg, "=")
 		if flag, _ := flagOf(parser, "-"+arg); flag != nil && !strings.HasPrefix(arg, "--") {
-			return fmt.Errorf("unknown flag %s: give -%s, with two hyphens", arg, arg)
+			return fmt.Errorf("unknown flag %s: use -%s, with two hyphens", arg, arg)
 		}
 	}
 	if _, others := flagOf(parser, name); others != nil {
 		if selected == "logsluice" {
-			return fmt.Errorf("the flag %s stands before the command: give it after %s", name, strings.Join(others, ", "))
+			return fmt.Errorf("the flag %s comes before the command: put it after %s", name, strings.Join(others, ", "))
 		}
 		return fmt.Errorf("%s is not a flag of %s, but of %s: leave it out", name, selected, strings.Join(others, ", "))
 	}

@@ -14,7 +14,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// deadLetterSettings have the store for dead letters that their index refuses.
+// deadLetterSettings name the store for dead letters that their index refuses.
 type deadLetterSettings struct {
 	DeadLetterURL deadletter.URL `group:"opensearch" name:"dead-letter-url" env:"DEAD_LETTER_URL" placeholder:"URL" otherwise:"none: such a letter waits for the index" help:"Folder in S3, s3://bucket/prefix/, for dead letters that their index refuses." more:"Objects of JSON lines, PREFIX/YYYY/MM/DD/HH/NAME.jsonl.gz. The task role needs s3:PutObject there. Without a folder, a letter that waits for its index stops its shard."`
 }
@@ -53,9 +53,9 @@ const (
 	indexRetryMax = 10 * time.Minute
 )
 
-// ensureDeadLetterIndex creates the dead-letter index before the first dead letter, when the
-// domain might have no room for it. It tries again until the index exists, ctx ends or an
-// error is permanent. A try is one request.
+// ensureDeadLetterIndex creates the dead-letter index in advance, because the domain might have no
+// room for it when the first dead letter is written. It tries again until the index exists, ctx
+// ends or an error is permanent. A try is one request.
 func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access doctor.Access, prefix string, log zerolog.Logger) {
 	index := deadletter.Index(prefix)
 	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {

@@ -91,7 +91,7 @@ func TestEnsureDeadLetterIndex(t *testing.T) {
 	f([]string{manyShards, exists}, at(0, 10), "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node")
 	f([]string{forbidden, created}, at(0, 10), "allow it for p-* (docs/permissions-opensearch.md)", "created")
 	f([]string{byIAM, created}, at(0, 10), "give the user the role that a worker needs", "created")
-	f([]string{blocked, created}, at(0, 10), "take the block of the cluster away", "created")
+	f([]string{blocked, created}, at(0, 10), "remove the block of the cluster", "created")
 	f([]string{"", created}, []time.Duration{0, indexTimeout + first}, "does not answer in time", "created")
 	f([]string{"503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", "503 {}", created},
 		at(0, 10, 30, 70, 150, 310, 630, 1230, 1830), slices.Concat(slices.Repeat([]string{"the dead-letter index cannot be created"}, 8), []string{"created"})...)

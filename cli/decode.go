@@ -32,7 +32,7 @@ func (*decodeCommand) required() []string { return []string{"index-prefix"} }
 // Run is called by kong.
 func (d *decodeCommand) Run(ctx context.Context, std streams) error {
 	if d.File == "" {
-		return settingf("decode needs a file: give its name, or - for standard input")
+		return settingf("decode needs a file: pass its name, or - for standard input")
 	}
 	documents, err := d.documents(assets.IndexSettings{})
 	if err != nil {
@@ -47,12 +47,12 @@ func (d *decodeCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 
-	out, forPeople := bufio.NewWriter(std.out), isTerminal(std.out)
+	out, onTerminal := bufio.NewWriter(std.out), isTerminal(std.out)
 	var lines []byte
 	var failures []error
 	_, err = subscription.NewDecoder(maxDecoded).Decode(data, func(envelope *subscription.Envelope) {
 		lines = mapper.AppendAll(lines[:0], envelope)
-		if forPeople {
+		if onTerminal {
 			lines = []byte(safetext.Escape(string(lines)))
 		}
 		_, _ = out.Write(lines) // Flush returns its error
@@ -92,7 +92,7 @@ func (d *decodeCommand) read(ctx context.Context, in io.Reader) (data []byte, er
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return nil, fmt.Errorf("%q cannot be read: %w: give a file with subscription records, or - for standard input", d.File, path.Err)
+		return nil, fmt.Errorf("%q cannot be read: %w: pass a file with subscription records, or - for standard input", d.File, path.Err)
 	}
 	return data, err
 }

@@ -23,9 +23,9 @@ type doctorCommand struct {
 	documentSettings
 	indexSettings
 	lifecycleSettings
-	ArchiveURL    deadletter.URL `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" otherwise:"not looked at" help:"Where the Firehose writes, s3://bucket/prefix/."`
+	ArchiveURL    deadletter.URL `group:"operation" name:"archive-url" env:"ARCHIVE_URL" placeholder:"URL" otherwise:"not checked" help:"Where the Firehose writes, s3://bucket/prefix/."`
 	LogGroup      []string       `group:"stream" placeholder:"NAME" check:"log group" otherwise:"all" help:"Log groups that should have a subscription filter."`
-	MostLogGroups int            `group:"stream" default:"100" placeholder:"N" least:"1" help:"Log groups that are looked at when none is named, five per second."`
+	MostLogGroups int            `group:"stream" default:"100" placeholder:"N" least:"1" help:"Maximum number of log groups that are checked when none is named, five per second."`
 	Output        string         `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Output format: text or json."`
 }
 

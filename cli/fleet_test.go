@@ -129,8 +129,8 @@ func (f *fleet) change(how func()) {
 	how()
 }
 
-// calm ends all faults, and starts the tasks if they are stopped.
-func (f *fleet) calm() {
+// endFaults ends all faults, and starts the tasks if they are stopped.
+func (f *fleet) endFaults() {
 	f.change(func() { f.fault, f.search, f.noBucket, f.quiet = nil, searchState{}, false, false })
 	f.start()
 }

@@ -13,7 +13,7 @@ import (
 	"logsluice/telemetry"
 )
 
-// listenSettings have the address at which run can be scraped and probed.
+// listenSettings configure the address at which run can be scraped and probed.
 type listenSettings struct {
 	MetricsAddress string `group:"operation" env:"METRICS_ADDRESS" placeholder:"HOST:PORT" check:"listen" missing:"the address that run serves at, such as :9100" help:"Address at which run serves Prometheus metrics under /metrics and answers probes under /healthz and /readyz."`
 }

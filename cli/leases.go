@@ -96,7 +96,7 @@ func (c *leasesShowCommand) required() []string {
 
 // Help is called by kong.
 func (*leasesShowCommand) Help() string {
-	return "AGE is the time since the owner's last sign of life, approximately: the clocks of two machines are compared. " +
+	return "AGE is the time since the owner's last heartbeat, approximately: the clocks of two machines are compared. " +
 		"With STREAM_NAME the shards of the stream are listed too: those not started, closed, or expired. " +
 		"logsluice leases reset --help shows how to set where reading continues."
 }
@@ -375,7 +375,7 @@ type leasesResetCommand struct {
 	To    checkpoint.Position `placeholder:"POSITION" missing:"trim-horizon, latest or an RFC 3339 time" help:"Where reading is to continue: trim-horizon (the oldest record kept), latest (the present) or an RFC 3339 time."`
 	Shard []string            `placeholder:"ID" check:"shard" otherwise:"all shards" help:"Reset only this shard. Can be given more than once."`
 	Force bool                `help:"Reset even if workers are alive: they lose their leases and start again from the new position."`
-	Yes   bool                `help:"Do not ask."`
+	Yes   bool                `help:"Do not ask for confirmation."`
 }
 
 func (*leasesResetCommand) required() []string {
@@ -403,23 +403,23 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 		return settingError{err}
 	}
 	if len(plan) == 0 {
-		fmt.Fprintln(std.out, "Nothing to reset: a finished shard holds nothing newer.")
+		fmt.Fprintln(std.out, "Nothing to reset: finished shards have no newer records.")
 		return nil
 	}
 	if err := printPlan(std.out, plan); err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	if !c.Yes && !isTerminal(std.in) {
-		return settingf("nothing was reset, as standard input is not a terminal to confirm on: give --yes to reset without confirmation")
+		return settingf("nothing was reset, as standard input is not a terminal on which to confirm: use --yes to reset without confirmation")
 	}
 	if !c.Force {
-		fmt.Fprintln(std.err, "Looking for signs of life …")
+		fmt.Fprintln(std.err, "Checking whether a worker is alive …")
 		worker, err := view.Alive(ctx)
 		if err != nil {
-			return fmt.Errorf("nothing was reset: look for signs of life: %w", err)
+			return fmt.Errorf("nothing was reset: check whether a worker is alive: %w", err)
 		}
 		if worker != "" {
-			return fmt.Errorf("nothing was reset: worker %s is alive: stop all workers first, or give --force", worker)
+			return fmt.Errorf("nothing was reset: worker %s is alive: stop all workers first, or use --force", worker)
 		}
 	}
 	if !c.Yes && !confirmed(ctx, std) {
@@ -430,7 +430,7 @@ func (c *leasesResetCommand) Run(ctx context.Context, std streams) error {
 
 func printPlan(w io.Writer, plan []checkpoint.Reset) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SHARD\tOWNER\tCHECKPOINT NOW\tSTART THEN")
+	fmt.Fprintln(table, "SHARD\tOWNER\tCURRENT CHECKPOINT\tNEW START")
 	for _, r := range plan {
 		fmt.Fprintln(table, cells(r.ID, orDash(r.Owner), position(r.Checkpoint, r.Start.String()), r.To.String()))
 	}

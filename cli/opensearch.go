@@ -16,7 +16,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// opensearchSettings have the address of OpenSearch and how requests authenticate.
+// opensearchSettings configure the address of OpenSearch and the authentication of requests.
 type opensearchSettings struct {
 	OpensearchURL          opensearch.Address `group:"opensearch" env:"OPENSEARCH_URL,ES_DOMAIN_URL" placeholder:"URL" missing:"the URL of the domain, such as https://host:9200" help:"OpenSearch domain, such as https://host:9200." more:"A host name alone means https://. A user and a password in the URL serve as basic authentication."`
 	OpensearchUsername     string             `group:"opensearch" env:"OPENSEARCH_USERNAME" placeholder:"NAME" help:"User for basic authentication."`
@@ -55,13 +55,13 @@ func (s opensearchSettings) checkAddress() error {
 		return settingf(searchSetting+": %q is the address of OpenSearch Dashboards: leave out %s", address.URL, address.URL.Path)
 	case isRequest:
 		base := url.URL{Scheme: address.URL.Scheme, Host: address.URL.Host}
-		return settingf(searchSetting+": %q is a request to OpenSearch (_%s): give %s", address.URL, request, base.String())
+		return settingf(searchSetting+": %q is a request to OpenSearch (_%s): use %s", address.URL, request, base.String())
 	case address.IsManaged() && address.URL.Port() != "" && address.URL.Port() != "443" && address.URL.Port() != "80":
-		return settingf(searchSetting+": %q has port %s, and Amazon OpenSearch Service answers at 443: leave the port out", address.URL, address.URL.Port())
+		return settingf(searchSetting+": %q has port %s, and Amazon OpenSearch Service listens on 443: leave the port out", address.URL, address.URL.Port())
 	case address.URL.Port() == dashboardsPort:
-		return settingf(searchSetting+": %q has the port of OpenSearch Dashboards: give that of OpenSearch, such as "+searchPort, address.URL)
+		return settingf(searchSetting+": %q has the port of OpenSearch Dashboards: use that of OpenSearch, such as "+searchPort, address.URL)
 	case address.URL.Port() == transportPort:
-		return settingf(searchSetting+": %q has the port at which nodes talk to each other: give that for HTTP, such as "+searchPort, address.URL)
+		return settingf(searchSetting+": %q has the port for the transport between nodes: use the HTTP port, such as "+searchPort, address.URL)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (s opensearchSettings) check() error {
 	case s.OpensearchPassword != "" && s.OpensearchPasswordFile != "":
 		return settingf(passwordSetting+" and "+passwordFileSetting+" (%q) are both set: remove one", s.OpensearchPasswordFile)
 	case inURL && (address.Username == "" || address.Password == ""):
-		return settingf(searchSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
+		return settingf(searchSetting + " has a user without a password, or the reverse: use USER:PASSWORD@ or, better, set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
 	case s.OpensearchUsername != "" && s.OpensearchPassword == "" && s.OpensearchPasswordFile == "":
 		return settingf(usernameSetting+" is %q without a password: set OPENSEARCH_PASSWORD or OPENSEARCH_PASSWORD_FILE; if a secret should set it, find out why it is empty", s.OpensearchUsername)
 	case s.OpensearchUsername == "" && s.OpensearchPassword != "":
@@ -95,13 +95,13 @@ func (s opensearchSettings) check() error {
 	case address.Service() == "aoss" && s.OpensearchSigv4 == "":
 		return settingf(sigv4Setting+" is not set, and %s is a collection of OpenSearch Serverless: set it to aoss", address.URL)
 	case address.Service() != "" && s.OpensearchSigv4 != "" && s.OpensearchSigv4 != address.Service():
-		return settingf(sigv4Setting+": %q is not the service of %s: give %s", s.OpensearchSigv4, address.URL, address.Service())
+		return settingf(sigv4Setting+": %q is not the service of %s: use %s", s.OpensearchSigv4, address.URL, address.Service())
 	}
 	if region := s.OpensearchRegion; address.Region() != "" && region != "" && !strings.EqualFold(region, address.Region()) {
-		return settingf(searchRegionSetting+": %q is not the region of %s: give %s, or leave it out", s.OpensearchRegion, address.URL, address.Region())
+		return settingf(searchRegionSetting+": %q is not the region of %s: use %s, or leave it out", s.OpensearchRegion, address.URL, address.Region())
 	}
 	if s.OpensearchRegion != "" && s.OpensearchSigv4 == "" {
-		return settingf(searchRegionSetting+": %q has no use, as requests are not signed: set OPENSEARCH_SIGV4 to es or aoss, or remove it", s.OpensearchRegion)
+		return settingf(searchRegionSetting+": %q has no effect, as requests are not signed: set OPENSEARCH_SIGV4 to es or aoss, or remove it", s.OpensearchRegion)
 	}
 	return nil
 }
@@ -153,8 +153,8 @@ func (s opensearchSettings) loadAWS(ctx context.Context) (aws.Config, error) {
 	return loadAWS(ctx, zerolog.Nop())
 }
 
-// dashboardsSettings have the address of the domain's OpenSearch Dashboards, which accepts the
-// same authentication as OpenSearch.
+// dashboardsSettings configure the address of the domain's OpenSearch Dashboards, which accepts
+// the same authentication as OpenSearch.
 type dashboardsSettings struct {
 	DashboardsURL    opensearch.Address `group:"opensearch" name:"dashboards-url" env:"DASHBOARDS_URL" placeholder:"URL" help:"OpenSearch Dashboards of the domain. For Amazon OpenSearch Service: https://DOMAIN/_dashboards."`
 	DashboardsTenant string             `group:"opensearch" name:"dashboards-tenant" env:"DASHBOARDS_TENANT" default:"global" placeholder:"NAME" help:"Tenant of the security plugin in Dashboards: its name, global, or private for the user's own, which nobody else sees."`
@@ -168,12 +168,12 @@ func (s dashboardsSettings) check(search opensearchSettings) error {
 	case address.URL == nil:
 		return nil
 	case address.HasCredentials && (address.Username == "" || address.Password == ""):
-		return settingf(dashboardsSetting + " has a user without a password, or the reverse: give USER:PASSWORD@ or, better, OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
+		return settingf(dashboardsSetting + " has a user without a password, or the reverse: use USER:PASSWORD@ or, better, set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD")
 	case address.URL.Port() == searchPort, address.URL.Port() == transportPort:
-		return settingf(dashboardsSetting+": %q has a port of OpenSearch: give that of Dashboards, such as "+dashboardsPort, address.URL)
+		return settingf(dashboardsSetting+": %q has a port of OpenSearch: use that of Dashboards, such as "+dashboardsPort, address.URL)
 	case strings.Contains(address.URL.Path+"/", "/app/"):
 		home, _, _ := strings.Cut(address.URL.String()+"/", "/app/")
-		return settingf(dashboardsSetting+": %q is a page of Dashboards: give %q", address.URL, home)
+		return settingf(dashboardsSetting+": %q is a page of Dashboards: use %q", address.URL, home)
 	case address.HasCredentials && search.OpensearchSigv4 != "":
 		return settingf(dashboardsSetting+" has a user, and "+sigv4Setting+" is %q: use either OPENSEARCH_SIGV4 or a user, not both", search.OpensearchSigv4)
 	}

@@ -16,7 +16,7 @@ import (
 	"logsluice/opensearch"
 )
 
-// Parsers of the kinds of settings.
+// Parsers of settings by type.
 
 func parsePeriod(value *kong.Value, text string) (any, error) {
 	parsed, err := parseDuration(value, text)
@@ -24,8 +24,8 @@ func parsePeriod(value *kong.Value, text string) (any, error) {
 	return period(d), err
 }
 
-// parseString trims blanks and line breaks around a value, which values from files often
-// have. Passwords keep blanks, and names in AWS with blanks around them are errors.
+// parseString trims whitespace around a value, which values from files often have. Passwords
+// keep spaces, and whitespace around the name of an AWS resource is an error.
 func parseString(value *kong.Value, text string) (any, error) {
 	switch value.Name {
 	case passwordFlag:
@@ -37,7 +37,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 		}
 	case usernameFlag:
 		if strings.Contains(text, ":") { // RFC 7617
-			return nil, errors.New("has a colon, which a user cannot have: give the user only, and the password in OPENSEARCH_PASSWORD")
+			return nil, errors.New("has a colon, which a user name cannot have: set only the user name, and set OPENSEARCH_PASSWORD to the password")
 		}
 	}
 	text = strings.TrimSpace(text)
@@ -60,7 +60,7 @@ func parseString(value *kong.Value, text string) (any, error) {
 	if value.Name == "schema" && strings.ContainsAny(text, "./") {
 		return nil, errors.New("is a file: set SCHEMA_FILE (--schema-file) to it")
 	}
-	return nil, fmt.Errorf("is invalid: give %s or %s", strings.Join(choices[:last], ", "), choices[last])
+	return nil, fmt.Errorf("is invalid: use %s or %s", strings.Join(choices[:last], ", "), choices[last])
 }
 
 // parseList parses a list separated by commas.
@@ -68,7 +68,7 @@ func parseList(value *kong.Value, text string) (any, error) {
 	var list []string
 	for _, part := range strings.Split(text, ",") {
 		if strings.TrimSpace(part) == "" {
-			return nil, errors.New("is empty, or has an empty part: give a value, or leave the flag out")
+			return nil, errors.New("is empty, or has an empty part: set a value, or leave the flag out")
 		}
 		parsed, err := parseString(value, part)
 		if err != nil {
@@ -94,7 +94,7 @@ func placeholderError(value *kong.Value, text string) error {
 	if !pattern.MatchString(text) {
 		return nil
 	}
-	return errors.New("has a variable or placeholder that was not replaced: give its value")
+	return errors.New("has a variable or placeholder that was not replaced: replace it with its value")
 }
 
 func parseBool(value *kong.Value, text string) (any, error) {
@@ -105,18 +105,18 @@ func parseBool(value *kong.Value, text string) (any, error) {
 		return false, nil
 	}
 	if value.Name == "data-stream" {
-		return nil, errors.New("is neither true nor false: give true, and set INDEX_PREFIX to the name of the data stream")
+		return nil, errors.New("is neither true nor false: set it to true, and INDEX_PREFIX to the name of the data stream")
 	}
-	return nil, errors.New("is neither true nor false: give one of them")
+	return nil, errors.New("is neither true nor false: use one of them")
 }
 
 func parseInt(value *kong.Value, text string) (any, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return nil, fmt.Errorf("is too large a number: give one such as %s", example(value, "1"))
+		return nil, fmt.Errorf("is too large: use a number such as %s", example(value, "1"))
 	case err != nil:
-		return nil, fmt.Errorf("is not a whole number: give one such as %s", example(value, "1"))
+		return nil, fmt.Errorf("is not a whole number: use one such as %s", example(value, "1"))
 	}
 	return n, nil
 }
@@ -135,19 +135,19 @@ func parseMap(_ *kong.Value, text string) (any, error) {
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		switch _, twice := pairs[name]; {
 		case !found || name == "":
-			return nil, errors.New("does not have the form NAME=VALUE,NAME=VALUE: give for example env=prod,service=shop")
+			return nil, errors.New("does not have the form NAME=VALUE,NAME=VALUE: use for example env=prod,service=shop")
 		case !constantName.MatchString(name):
-			return nil, fmt.Errorf("has the name %q: give a name of letters, digits, and . _ - @", name)
+			return nil, fmt.Errorf("has the name %q: use only letters, digits, and . _ - @", name)
 		case twice:
 			return nil, fmt.Errorf("has the name %q twice: remove one", name)
 		case value == "":
-			return nil, fmt.Errorf("has no value for %q: give one, or remove the name", name)
+			return nil, fmt.Errorf("has no value for %q: set one, or remove the name", name)
 		case strings.ContainsFunc(value, unicode.IsControl):
 			return nil, fmt.Errorf("has control characters in the value of %q: remove them", name)
 		case isQuoted(value):
 			return nil, fmt.Errorf("has quotes around %s: remove them", value)
 		case otherPair.MatchString(value):
-			return nil, errors.New("separates pairs with something other than a comma: give for example env=prod,service=shop")
+			return nil, errors.New("separates pairs with something other than a comma: use for example env=prod,service=shop")
 		}
 		pairs[name] = value
 	}
@@ -166,13 +166,13 @@ func parseDuration(value *kong.Value, text string) (any, error) {
 	case err == nil:
 		return duration, nil
 	case plainNumber.MatchString(text) && text[0] == '-':
-		return nil, fmt.Errorf("is negative: give a time such as %s%s", usual, orZero)
+		return nil, fmt.Errorf("is negative: use a time such as %s%s", usual, orZero)
 	case plainNumber.MatchString(text):
-		return nil, fmt.Errorf("has no unit: give ms, s, m, h or d, such as %s", withUnit(text, value))
+		return nil, fmt.Errorf("has no unit: add ms, s, m, h or d, such as %s", withUnit(text, value))
 	case timeText.MatchString(text):
-		return nil, fmt.Errorf("is too long: give a time such as %s%s", usual, orZero)
+		return nil, fmt.Errorf("is too long: use a time such as %s%s", usual, orZero)
 	}
-	return nil, fmt.Errorf("is not a time: give a number and its unit (ms, s, m, h or d), such as %s", usual)
+	return nil, fmt.Errorf("is not a time: use a number with a unit (ms, s, m, h or d), such as %s", usual)
 }
 
 // size is a number of bytes.
@@ -196,12 +196,12 @@ func parseSize(value *kong.Value, text string) (any, error) {
 		return size(n), nil
 	}
 	if !sizeText.MatchString(text) {
-		return nil, errors.New("is not a size: give bytes, or a number with a unit, such as 1000000, 8MB or 8MiB")
+		return nil, errors.New("is not a size: use a number of bytes, or a number with a unit, such as 1000000, 8MB or 8MiB")
 	}
 	if n, err := humanize.ParseBytes(text); err == nil && n < most {
 		return size(n), nil
 	}
-	return nil, fmt.Errorf("is too large a size: give one such as %s", example(value, "8MiB"))
+	return nil, fmt.Errorf("is too large: use a size such as %s", example(value, "8MiB"))
 }
 
 // withUnit adds the unit of a setting's default to a number without one. It returns the
@@ -243,7 +243,7 @@ var (
 )
 
 var (
-	// plainNumber matches a number without a unit, aroundUnit the blanks around a unit.
+	// plainNumber matches a number without a unit, aroundUnit the spaces around a unit.
 	plainNumber = regexp.MustCompile(`^[-+]?\d+([.,]\d+)?$`)
 	aroundUnit  = regexp.MustCompile(`(\d)\s+(\pL)|(\pL)\s+(\d)`)
 	timeText    = regexp.MustCompile(`^[-+]?([\d.]+\s*(ns|us|µs|ms|s|m|h|d|w)\s*)+$`)

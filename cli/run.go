@@ -33,17 +33,17 @@ type runCommand struct {
 	streamSettings
 	InitialPosition   checkpoint.Position `group:"stream" env:"INITIAL_POSITION" placeholder:"POSITION" otherwise:"TRIM_HORIZON" help:"Where reading starts the first time the application runs: TRIM_HORIZON, LATEST or an RFC 3339 time." more:"Later starts ignore it; with another value they log a warning. To move where reading continues, use logsluice leases reset."`
 	WorkerID          string              `group:"stream" env:"WORKER_ID" placeholder:"ID" check:"worker" otherwise:"host name and a random part" help:"Name of this worker in the lease table. No other worker may have it." more:"At most 128 bytes."`
-	LeaseDuration     time.Duration       `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" least:"1s" most:"10m" help:"How long a silent worker keeps its shards."`
-	ShardSyncInterval time.Duration       `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" least:"10ms" help:"Time between two looks at shards and leases."`
+	LeaseDuration     time.Duration       `group:"stream" env:"LEASE_DURATION" default:"15s" placeholder:"TIME" least:"1s" most:"10m" help:"Time after which a worker that has stopped renewing its leases loses them."`
+	ShardSyncInterval time.Duration       `group:"stream" env:"SHARD_SYNC_INTERVAL" default:"1s" placeholder:"TIME" least:"10ms" help:"Time between two syncs of shards and leases."`
 	PollInterval      time.Duration       `group:"stream" env:"POLL_INTERVAL" default:"250ms" placeholder:"TIME" least:"200ms" note:"as Kinesis allows 5 reads of a shard per second" help:"Minimum time between two reads of a shard. Kinesis allows 5 reads per second for all consumers of a shard together."`
-	InFlightBytes     size                `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" least:"8KiB" note:"such as 256MiB" help:"Memory for documents that OpenSearch has not accepted yet. Reading waits while it is used up." more:"Each shard has its share. When documents that wait for an index fill a quarter of it, their shards pause."`
+	InFlightBytes     size                `group:"stream" env:"IN_FLIGHT_BYTES" default:"256MiB" placeholder:"SIZE" least:"8KiB" note:"such as 256MiB" help:"Memory for documents that OpenSearch has not accepted yet. Reading pauses while it is used up." more:"Each shard has its share. When documents that wait for an index fill a quarter of it, their shards pause."`
 	MaxInflatedBytes  size                `group:"stream" env:"MAX_INFLATED_BYTES" default:"64MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 64MiB" help:"Maximum size of an inflated record. A larger one becomes a dead letter." more:"It bounds the memory and the work that one record can cost."`
 	opensearchSettings
 	BulkBytes       size          `group:"opensearch" env:"BULK_BYTES" default:"8MiB" placeholder:"SIZE" least:"8KiB" most:"1GiB" note:"such as 8MiB" help:"Size of the documents at which a bulk request is sent."`
 	BulkDocuments   int           `group:"opensearch" env:"BULK_DOCUMENTS" default:"20000" placeholder:"N" least:"1" most:"1000000" help:"Number of documents at which a bulk request is sent."`
 	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" least:"0s" most:"1m" help:"How long a document waits for its bulk request to fill while others are in flight." more:"When no request is in flight, it is sent at once."`
 	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" least:"1" most:"256" help:"Maximum number of bulk requests in flight. There are fewer while OpenSearch pushes back or is slow."`
-	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests." more:"It costs far more CPU than it saves unless bytes on the network are what is short."`
+	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests." more:"It costs far more CPU than it saves, unless network bandwidth is scarce."`
 	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" least:"1s" help:"Time after which a bulk request is given up and sent again."`
 	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" least:"1s" zero:"to wait indefinitely" help:"How long documents wait for an index that does not accept them, such as a read-only one, before they become dead letters. Outages do not count."`
 	deadLetterSettings
@@ -52,7 +52,7 @@ type runCommand struct {
 	indexSettings
 	DrainTimeout  time.Duration `group:"operation" env:"DRAIN_TIMEOUT" default:"20s" placeholder:"TIME" least:"1ms" help:"Time from SIGTERM to exit, for draining. Keep it below the stopTimeout of the ECS task."`
 	SummaryPeriod time.Duration `group:"operation" env:"SUMMARY_PERIOD" default:"60s" placeholder:"TIME" least:"100ms" help:"Time between two summary lines in the log."`
-	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" check:"namespace" help:"Make the summary lines metrics in this CloudWatch namespace, by the embedded metric format." more:"See [metrics](monitoring.md#metrics)."`
+	EMFNamespace  string        `group:"operation" name:"emf-namespace" env:"EMF_NAMESPACE" placeholder:"NAME" check:"namespace" help:"Write the summary lines in the embedded metric format, as metrics in this CloudWatch namespace." more:"See [metrics](monitoring.md#metrics)."`
 	listenSettings
 	LogLevel string `group:"operation" env:"LOG_LEVEL" enum:"trace,debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Minimum level of logged lines: trace, debug, info, warn or error."`
 }
@@ -98,9 +98,9 @@ func (r *runCommand) check() error {
 	}
 	switch {
 	case r.OpensearchCAFile != "" && r.OpensearchURL.URL.Scheme == "http": // setup and doctor can use it for Dashboards
-		return settingf(caFileSetting+": %q has no use with %s, which is not encrypted: remove it, or give the URL with https://", r.OpensearchCAFile, r.OpensearchURL.URL)
+		return settingf(caFileSetting+": %q has no effect with %s, which is not encrypted: remove it, or use https:// in the URL", r.OpensearchCAFile, r.OpensearchURL.URL)
 	case r.ShardSyncInterval > r.LeaseDuration:
-		return settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %q is longer than LEASE_DURATION (%s), and leases would end unnoticed: give a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
+		return settingf("SHARD_SYNC_INTERVAL (--shard-sync-interval): %q is longer than LEASE_DURATION (%s), and leases would expire unnoticed: use a third of it or less", timetext.Format(r.ShardSyncInterval), timetext.Format(r.LeaseDuration))
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (r *runCommand) worker() string {
 
 // consume creates the mapper, lease table, indexer and consumer, and runs them until ctx ends.
 func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
-	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, forPeople bool,
+	documents assets.Documents, client opensearch.Client, registry *prometheus.Registry, log zerolog.Logger, onTerminal bool,
 ) error {
 	templates, err := documents.Templates()
 	if err != nil {
@@ -214,7 +214,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 		}
 		background.Go(func() {
 			if err := telemetry.Serve(telemetryCtx, r.MetricsAddress, registry, health, log); err != nil {
-				log.Error().Err(err).Str("remedy", "give METRICS_ADDRESS (--metrics-address), now "+r.MetricsAddress+", an address of this machine with a free port, such as :9100").
+				log.Error().Err(err).Str("remedy", "set METRICS_ADDRESS (--metrics-address), which is "+r.MetricsAddress+", to an address of this machine with a free port, such as :9100").
 					Msg("metrics and probes are not served")
 			}
 		})
@@ -238,7 +238,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 	// A worker with invalid settings has nothing to summarize, so summaries start here.
 	background.Go(func() {
 		cfg := telemetry.SummaryConfig{Registry: registry, Prefix: "logsluice_", Period: r.SummaryPeriod, Gauges: steadyGauges, EMF: r.emf(), Log: log}
-		if forPeople {
+		if onTerminal {
 			cfg.Sentence = func(values map[string]float64) string {
 				if installer.IsWaiting() {
 					return timetext.Format(r.SummaryPeriod) + ": not reading: waiting for OpenSearch"

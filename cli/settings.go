@@ -59,9 +59,9 @@ func (s streamSettings) explain(err error, region string) error {
 	case errors.As(err, &otherStream):
 		return settingf("%w: %s", otherStream, doctor.SeparateTable)
 	case errors.Is(err, checkpoint.ErrNoTable):
-		return settingf("lease table %q does not exist in %s: correct APPLICATION_NAME (--application-name) or AWS_REGION to those of run, which creates the table at its first start", s.ApplicationName, region)
+		return settingf("lease table %q does not exist in %s: set APPLICATION_NAME (--application-name) and AWS_REGION as for run, which creates the table at its first start", s.ApplicationName, region)
 	case errors.Is(err, checkpoint.ErrOtherTable):
-		return settingf("APPLICATION_NAME (--application-name): %w: give a name that no other table has", err)
+		return settingf("APPLICATION_NAME (--application-name): %w: use a name that no other table has", err)
 	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):
 		return settingf("AWS refuses the credentials: %w: %s, and check this machine's clock", api, doctor.RenewIdentity)
 	case errors.As(err, &noHost) && noHost.IsNotFound:
@@ -91,7 +91,7 @@ func loadAWS(ctx context.Context, log zerolog.Logger) (aws.Config, error) {
 	var noProfile awsconfig.SharedConfigProfileNotExistError
 	switch {
 	case errors.As(err, &noProfile):
-		return cfg, settingf("AWS_PROFILE: %q is not a profile of ~/.aws/config or ~/.aws/credentials: give one that is, or remove the variable", noProfile.Profile)
+		return cfg, settingf("AWS_PROFILE: %q is not a profile of ~/.aws/config or ~/.aws/credentials: use one that is, or remove the variable", noProfile.Profile)
 	case err != nil:
 		return cfg, settingf("AWS configuration: %w: correct the variables AWS_* and the files of ~/.aws", err)
 	}
@@ -118,9 +118,9 @@ func checkVariables() error {
 		case wrong != "":
 			return settingf("%s: %q %s", name, value, wrong)
 		case isSecret && strings.ContainsFunc(value, unicode.IsSpace):
-			return settingf("%s has a blank in it: copy it anew", name)
+			return settingf("%s has whitespace in it: copy it again", name)
 		case strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" && !endpoint.MatchString(value):
-			return settingf("%s: %q is not an endpoint: give one such as http://localhost:4566", name, value)
+			return settingf("%s: %q is not an endpoint: use one such as http://localhost:4566", name, value)
 		}
 	}
 	id, secret := secretVariables[0], secretVariables[1]
@@ -131,14 +131,14 @@ func checkVariables() error {
 		return settingf("%s is set, and %s is not: set both or neither", id, secret)
 	}
 	if text := os.Getenv("AWS_MAX_ATTEMPTS"); strings.Trim(text, "0123456789") != "" {
-		return settingf("AWS_MAX_ATTEMPTS: %q is not a whole number: give one such as 3", text)
+		return settingf("AWS_MAX_ATTEMPTS: %q is not a whole number: use one such as 3", text)
 	}
 	if text := os.Getenv("AWS_RETRY_MODE"); text != "" && text != "standard" && text != "adaptive" {
-		return settingf("AWS_RETRY_MODE: %q is invalid: give standard or adaptive", text)
+		return settingf("AWS_RETRY_MODE: %q is invalid: use standard or adaptive", text)
 	}
 	if file := os.Getenv("AWS_CA_BUNDLE"); file != "" {
 		if _, err := settingsfile.Read(file); err != nil {
-			return settingf("AWS_CA_BUNDLE: %w: give a file with PEM certificates", err)
+			return settingf("AWS_CA_BUNDLE: %w: use a file with PEM certificates", err)
 		}
 	}
 	return nil
@@ -186,8 +186,8 @@ type schemaSettings struct {
 // narrower than the window that CloudWatch Logs accepts. See
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html.
 type windowSettings struct {
-	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside instead of the one of its date. A data stream accepts events of all times."`
-	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that are so far ahead" help:"The same for events dated after their arrival."`
+	EventMaxAge   time.Duration `group:"documents" env:"EVENT_MAX_AGE" default:"30d" placeholder:"TIME" least:"14d" zero:"for no limit" note:"as CloudWatch Logs accepts events that old" help:"Age on arrival in Kinesis beyond which an event goes to the index PREFIX-outside instead of the one of its date. A data stream accepts events of all times."`
+	EventMaxAhead time.Duration `group:"documents" env:"EVENT_MAX_AHEAD" default:"1d" placeholder:"TIME" least:"2h" zero:"for no limit" note:"as CloudWatch Logs accepts events that far ahead" help:"The same for events dated after their arrival."`
 }
 
 // documentSettings decide the ids and fields of documents and the indices they go to.
@@ -204,7 +204,7 @@ type documentSettings struct {
 type indexSettings struct {
 	IndexShards   int           `group:"documents" env:"INDEX_SHARDS" default:"1" placeholder:"N" least:"1" most:"1024" help:"Primary shards of an index. One holds about 50 GB." more:"More shards than needed make each search more expensive."`
 	IndexReplicas string        `group:"documents" env:"INDEX_REPLICAS" placeholder:"N" check:"copies" otherwise:"the cluster's setting" help:"Copies of each shard." more:"They protect against the loss of a node."`
-	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found." more:"A longer time is less work for OpenSearch."`
+	IndexRefresh  time.Duration `group:"documents" env:"INDEX_REFRESH" default:"1s" placeholder:"TIME" least:"100ms" help:"Time until a document can be found." more:"A longer time means less work for OpenSearch."`
 	IndexCodec    string        `group:"documents" env:"INDEX_CODEC" enum:"best_compression,default,zstd,zstd_no_dict" default:"best_compression" placeholder:"CODEC" help:"Compression of stored fields: best_compression, default, zstd or zstd_no_dict. Servers without zstd use best_compression."`
 	IndexSort     []string      `group:"documents" env:"INDEX_SORT" placeholder:"FIELD" help:"Fields that an index is sorted by, each with :desc for descending order." more:"A search in that order, such as @timestamp:desc, can end early. Indexing costs half as much CPU again."`
 }
@@ -230,7 +230,7 @@ func (s schemaSettings) read() (*schema.Schema, error) {
 	}
 	data, err := settingsfile.Read(s.SchemaFile)
 	if err != nil {
-		return nil, settingf("SCHEMA_FILE (--schema-file): %w: give a YAML file such as the one that logsluice assets schema prints", err)
+		return nil, settingf("SCHEMA_FILE (--schema-file): %w: use a YAML file such as the one that logsluice assets schema prints", err)
 	}
 	fields, err := schema.Parse(data)
 	if err != nil {
@@ -250,7 +250,7 @@ func (s documentSettings) documents(index assets.IndexSettings) (d assets.Docume
 		return d, settingf("INDEX_SORT (--index-sort): %w", err)
 	}
 	if s.DataStream && s.IndexDate != schema.DefaultDate {
-		return d, settingf("INDEX_DATE (--index-date): %q has no use with DATA_STREAM, whose name has no date: remove one", s.IndexDate)
+		return d, settingf("INDEX_DATE (--index-date): %q has no effect with DATA_STREAM, whose name has no date: remove one", s.IndexDate)
 	}
 	naming := schema.Naming{Prefix: s.IndexPrefix, Date: s.IndexDate, DataStream: s.DataStream, Zone: s.IndexTimezone}
 	return assets.Documents{Naming: naming, Schema: fields, Index: index}, nil
@@ -261,7 +261,7 @@ func (s documentSettings) mapper(d assets.Documents, cfg mapping.Config) (*mappi
 	cfg.Naming, cfg.Schema, cfg.NoIDs = d.Naming, d.Schema, s.DocumentIDs == "none"
 	m, err := mapping.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("make the mapper: %w", err)
+		return nil, fmt.Errorf("create the mapper: %w", err)
 	}
 	return m, nil
 }

@@ -282,7 +282,7 @@ func (s *setup) indices(ctx context.Context, policy *opensearch.Policy, name str
 		changes = append(changes, index+": an earlier version of "+name+" → this one")
 	}
 	if !s.Existing && len(changes) > 0 {
-		s.add(outcome{Kind: "indices", Name: name, State: stateLeftOut, Changes: changes, Note: "with --existing they get it, and those past their time are deleted within minutes"})
+		s.add(outcome{Kind: "indices", Name: name, State: stateLeftOut, Changes: changes, Note: "--existing attaches the policy, and indices past their age are then deleted within minutes"})
 		return
 	}
 	if err == nil && len(changes) > 0 && !s.DryRun {

@@ -99,7 +99,7 @@ func (v *values) mapper(parse parser) kong.MapperFunc {
 		}
 		switch {
 		case !hasValue:
-			err = fmt.Errorf("the flag has no value: give --%s=VALUE", ctx.Value.Name)
+			err = fmt.Errorf("the flag has no value: use --%s=VALUE", ctx.Value.Name)
 		case err != nil && err.Error()[0] != '"':
 			err = fmt.Errorf("%s %w", redact(ctx.Value, text), err)
 		}
@@ -179,15 +179,14 @@ func limitError(value *kong.Value, parse parser, parsed any) error {
 	} else if !beyond("least", -1) {
 		return nil
 	}
-	return fmt.Errorf("is %s: give %s", wrong, limitsOf(value, value.Tag.Get("note")))
+	return fmt.Errorf("is %s: use %s", wrong, limitsOf(value, value.Tag.Get("note")))
 }
 
-// strayText describes blanks, line breaks or quotes around a text, with the remedy, or
-// returns "".
+// strayText describes whitespace or quotes around a text, with the remedy, or returns "".
 func strayText(text string) string {
 	switch trimmed := strings.TrimSpace(text); {
 	case trimmed == "" && text != "":
-		return "is blank: give it a value"
+		return "is blank: set it to a value"
 	case isQuoted(trimmed):
 		return "has quotes around it: remove them"
 	case strings.HasSuffix(text, "\n"):
@@ -195,7 +194,7 @@ func strayText(text string) string {
 	case strings.HasSuffix(text, "\r"):
 		return "ends in a carriage return: remove it"
 	case trimmed != text:
-		return "has a leading or trailing blank: remove it"
+		return "has leading or trailing whitespace: remove it"
 	}
 	return ""
 }
@@ -244,7 +243,7 @@ func (b boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 	return b.MapperFunc(ctx, target)
 }
 
-// periodMapper parses a flag whose value can be omitted, or follow after a blank. That is
+// periodMapper parses a flag whose value can be omitted, or follow after a space. That is
 // unambiguous because no argument begins with a digit.
 type periodMapper struct{ kong.MapperFunc }
 

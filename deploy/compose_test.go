@@ -168,7 +168,7 @@ func TestComposeRuns(t *testing.T) {
 			})
 			hosts := strings.NewReplacer("http://kinesis:4568", start(t), "http://dynamodb:8000", dynamoDBURL, "http://opensearch:9200", searchURL)
 			// The servers are shared with other tests.
-			own := []string{"INDEX_PREFIX=" + prefix, "APPLICATION_NAME=" + prefix, "METRICS_ADDRESS=" + freeAddress(t)}
+			own := []string{"INDEX_PREFIX=" + prefix, "APPLICATION_NAME=" + prefix, "METRICS_ADDRESS=" + localtest.FreeAddress(t)}
 			service := func(name string) composedService {
 				s := project.Services[name]
 				one := composedService{name: name, program: built[s.Build.Target], env: own}
@@ -229,7 +229,7 @@ func startKinesisLocal(t *testing.T) string {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", install, err, out)
 	}
-	plain, secure := freeAddress(t), freeAddress(t)
+	plain, secure := localtest.FreeAddress(t), localtest.FreeAddress(t)
 	_, plainPort, _ := net.SplitHostPort(plain)
 	_, securePort, _ := net.SplitHostPort(secure)
 	node := exec.Command("node", "main.js")
@@ -326,15 +326,4 @@ func eventually(t *testing.T, what string, condition func() bool) {
 			t.Fatal("not true after five minutes: " + what)
 		}
 	}
-}
-
-// freeAddress returns an address of the loopback interface with a free port.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

@@ -258,7 +258,7 @@ func testContainerRun(t *testing.T, c *container) {
 		}
 	}()
 
-	address := freeAddress(t)
+	address := localtest.FreeAddress(t)
 	env := []string{
 		"STREAM_NAME=logs", "APPLICATION_NAME=" + prefix, "OPENSEARCH_URL=" + secure.URL, "INDEX_PREFIX=" + prefix, "INDEX_TIMEZONE=Asia/Tokyo", "EVENT_MAX_AGE=0", "EVENT_MAX_AHEAD=0",
 		"METRICS_ADDRESS=" + address, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",

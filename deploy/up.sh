@@ -5,8 +5,8 @@
 #   deploy/up.sh STACK PARAMETER=VALUE…
 #
 # The parameters are those of deploy/logsluice.yaml. An existing stack keeps those that are not
-# given. The AWS CLI finds region and credentials itself. With Image=… that image is used instead
-# of a built one, also in later updates, until Image= is given. With SETUP=0 the domain is not
+# passed. The AWS CLI finds region and credentials itself. With Image=… that image is used instead
+# of a built one, also in later updates, until Image= is passed. With SETUP=0 the domain is not
 # set up. TEMPLATE_BUCKET names a bucket for the template, otherwise one is created.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,11 +17,11 @@ fail() {
 }
 
 stack=${1:-}
-[[ $stack =~ ^[A-Za-z][A-Za-z0-9-]*$ ]] || fail "no stack is named: deploy/up.sh STACK PARAMETER=VALUE…"
+[[ $stack =~ ^[A-Za-z][A-Za-z0-9-]*$ ]] || fail "no stack is named: use deploy/up.sh STACK PARAMETER=VALUE…"
 shift
 image='' given='' architecture='' parameters=("$@")
 for parameter; do
-  [[ $parameter =~ ^[A-Za-z0-9]+= ]] || fail "'$parameter' is not a parameter: give PARAMETER=VALUE"
+  [[ $parameter =~ ^[A-Za-z0-9]+= ]] || fail "'$parameter' is not a parameter: use PARAMETER=VALUE"
   case $parameter in
   Image=*) image=${parameter#*=} given=yes ;;
   CpuArchitecture=*) architecture=${parameter#*=} ;;
@@ -60,7 +60,7 @@ if [[ ! $image ]]; then
       --query 'repository.repositoryArn' --output text)
   registry=$(aws ecr describe-repositories --repository-names $repository --query 'repositories[0].repositoryUri' --output text)
   registry=${registry%%/*}
-  version=$(git describe --tags --always --dirty) || fail "git describe, which names the image, failed: run this in a clone, or give Image=…"
+  version=$(git describe --tags --always --dirty) || fail "git describe, which names the image, failed: run this in a clone, or pass Image=…"
   # Two uncommitted states must not have the same image name.
   [[ $version != *-dirty ]] || version+=-$(date -u +%Y%m%d%H%M%S)
   image=$registry/$repository:$version
@@ -87,7 +87,7 @@ if [[ ${SETUP:-1} != 0 ]]; then
   started=$(eval "$(output Runsetup) --query '[tasks[0].taskArn, failures[0].reason]' --output text")
   read -r task reason <<<"$started"
   [[ $task == arn:* ]] || fail "the stack is deployed, but ECS does not start the task that sets up the domain: $reason"
-  echo "Setting up the domain by task ${task##*/}"
+  echo "Setting up the domain with task ${task##*/}"
   aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
   aws logs get-log-events --log-group-name "$logs" --log-stream-name "task/logsluice/${task##*/}" --start-from-head \
     --query 'events[].[message]' --output text || true # a task that could not start has no log

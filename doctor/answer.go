@@ -38,13 +38,13 @@ func awsErrorText(err error) string {
 	case errors.As(err, &dial):
 		return dial.Error()
 	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // a proxy's response, such as an HTML page
-		return fmt.Sprintf("the answer is %d %s, and not one of AWS", answer.HTTPStatusCode(), http.StatusText(answer.HTTPStatusCode()))
+		return fmt.Sprintf("the response is %d %s, not one from AWS", answer.HTTPStatusCode(), http.StatusText(answer.HTTPStatusCode()))
 	}
 	return err.Error()
 }
 
-// allow returns the remedy for denied actions.
-func allow(actions string) string {
+// allowRemedy returns the remedy for denied actions.
+func allowRemedy(actions string) string {
 	return "allow " + actions + " to the task role (see TaskRole in deploy/logsluice.yaml)"
 }
 
@@ -52,9 +52,9 @@ func allow(actions string) string {
 func remedyOf(err error, actions string) string {
 	switch {
 	case consumer.IsDenied(err):
-		return allow(actions)
+		return allowRemedy(actions)
 	case code(err) == "":
-		return "AWS cannot be reached from here: look at the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
+		return "AWS cannot be reached from here: check the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
 	}
-	return "try again; if it stays, look at AWS's service health"
+	return "try again; if it persists, see the AWS Health Dashboard"
 }

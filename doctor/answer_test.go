@@ -35,7 +35,7 @@ func TestAWSErrorText(t *testing.T) {
 	f(answer(400, api("LimitExceededException", "no")), "LimitExceededException: no", lookAtAWS)
 	f(context.DeadlineExceeded, "no answer in time", noRoute)
 	f(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, "dial tcp: connection refused", noRoute)
-	f(answer(502, errors.New("invalid character '<'")), "the answer is 502 Bad Gateway, and not one of AWS", noRoute)
+	f(answer(502, errors.New("invalid character '<'")), "the response is 502 Bad Gateway, not one from AWS", noRoute)
 	f(answer(0, errors.New("no answer")), "wrapped: "+answer(0, errors.New("no answer")).Error(), noRoute)
 	f(errors.New("other"), "wrapped: other", noRoute)
 }

@@ -66,7 +66,7 @@ func (w *walk) archive(ctx context.Context, f *Finding) {
 func (w *walk) reportStale(f *Finding, newest time.Time, found string) {
 	if w.sample != nil && newest.Before(w.sample.arrived) && time.Since(w.sample.arrived) > archiveDelay {
 		f.warn("see the Firehose's error log group, its role, the key's and the bucket's policy; correct ARCHIVE_URL (--archive-url) if it writes elsewhere",
-			"%s; a record that came to the stream %s ago is not there", found, time.Since(w.sample.arrived).Round(time.Second))
+			"%s; a record that arrived in the stream %s ago is not there", found, time.Since(w.sample.arrived).Round(time.Second))
 		return
 	}
 	if newest.IsZero() {
@@ -81,13 +81,13 @@ func (w *walk) reportArchiveError(f *Finding, where string, err error) {
 	var answer *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &bucket) || code(err) == "NoSuchBucket":
-		f.fail("correct ARCHIVE_URL (--archive-url), or make the bucket (deploy/logsluice.yaml)", "bucket %s does not exist", w.Archive.Bucket)
+		f.fail("correct ARCHIVE_URL (--archive-url), or create the bucket (deploy/logsluice.yaml)", "bucket %s does not exist", w.Archive.Bucket)
 	case consumer.IsDenied(err):
-		f.warn(allow("s3:ListBucket"), "access to %s is denied: %s", where, awsErrorText(err))
+		f.warn(allowRemedy("s3:ListBucket"), "access to %s is denied: %s", where, awsErrorText(err))
 	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 300 && answer.HTTPStatusCode() < 400:
 		f.fail("set AWS_REGION to the bucket's, or name another one", "bucket %s is in another region than %s: %s", w.Archive.Bucket, w.AWS.Region, answer.Response.Header.Get("X-Amz-Bucket-Region"))
 	default:
-		f.fail(remedyOf(err, "s3:ListBucket"), "%s cannot be looked at: %s", where, awsErrorText(err))
+		f.fail(remedyOf(err, "s3:ListBucket"), "%s cannot be listed: %s", where, awsErrorText(err))
 	}
 }
 

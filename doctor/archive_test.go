@@ -17,7 +17,7 @@ func TestArchive(t *testing.T) {
 	t.Parallel()
 	f := func(name string, change func(*chain), state State, found string, remedies ...string) {
 		t.Helper()
-		expect(t, name, look(t, (*walk).archive, change).found, state, found, remedies...)
+		expect(t, name, checkLink(t, (*walk).archive, change).found, state, found, remedies...)
 	}
 	prefix := func(prefix string, objects ...string) func(*chain) {
 		return func(c *chain) {
@@ -41,12 +41,12 @@ func TestArchive(t *testing.T) {
 	f("no months", prefix("a/", "a/2026/x"), Warning, "s3://archive/a/ has no objects under yyyy/MM/dd/HH/, but some under a/2026/", correct+" to the Firehose's prefix")
 	f("no hours", prefix("a/", "a/2026/01/02/x"), Warning, "s3://archive/a/ has no objects under yyyy/MM/dd/HH/, but some under a/2026/01/02/", correct+" to the Firehose's prefix")
 
-	f("no bucket", func(c *chain) { c.Archive.Bucket = "nowhere" }, Broken, "bucket nowhere does not exist", correct+", or make the bucket")
-	f("S3 away", away, Broken, "s3://archive/cwl/ cannot be looked at: dial tcp: connection refused", noRoute)
+	f("no bucket", func(c *chain) { c.Archive.Bucket = "nowhere" }, Broken, "bucket nowhere does not exist", correct+", or create the bucket")
+	f("S3 unreachable", awsUnreachable, Broken, "s3://archive/cwl/ cannot be listed: dial tcp: connection refused", noRoute)
 	f("no credentials", func(c *chain) {
 		c.AWS.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("no role") })
-	}, Broken, "s3://archive/cwl/ cannot be looked at: …no role", noRoute)
-	f("not S3", func(c *chain) { c.transport = notAWS }, Broken, "s3://archive/cwl/ cannot be looked at: the answer is 502 Bad Gateway, and not one of AWS", noRoute)
+	}, Broken, "s3://archive/cwl/ cannot be listed: …no role", noRoute)
+	f("not S3", func(c *chain) { c.transport = notAWS }, Broken, "s3://archive/cwl/ cannot be listed: the response is 502 Bad Gateway, not one from AWS", noRoute)
 	failure := func(status int, code string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Amz-Bucket-Region", "eu-west-1")
@@ -55,11 +55,11 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	always := func(h http.Handler) func(*chain) { return func(c *chain) { c.s3 = h } }
-	f("denied", always(failure(http.StatusForbidden, "AccessDenied")), Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allow("s3:ListBucket"))
+	f("denied", always(failure(http.StatusForbidden, "AccessDenied")), Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allowRemedy("s3:ListBucket"))
 	f("redirected", always(failure(http.StatusMovedPermanently, "PermanentRedirect")), Broken, "bucket archive is in another region than us-east-1: eu-west-1", "set AWS_REGION to the bucket's")
 	f("a redirect as wide as can be", always(failure(http.StatusMultipleChoices, "x")), Broken, "bucket archive is in another region …", "set AWS_REGION")
-	f("bad request", always(failure(http.StatusBadRequest, "InvalidRequest")), Broken, "s3://archive/cwl/ cannot be looked at: InvalidRequest: no", lookAtAWS)
-	f("busy", always(failure(http.StatusServiceUnavailable, "SlowDown")), Broken, "s3://archive/cwl/ cannot be looked at: SlowDown: no", lookAtAWS)
+	f("bad request", always(failure(http.StatusBadRequest, "InvalidRequest")), Broken, "s3://archive/cwl/ cannot be listed: InvalidRequest: no", lookAtAWS)
+	f("busy", always(failure(http.StatusServiceUnavailable, "SlowDown")), Broken, "s3://archive/cwl/ cannot be listed: SlowDown: no", lookAtAWS)
 	f("denied in the newest folder", func(c *chain) {
 		fine := c.s3
 		c.s3 = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +69,7 @@ func TestArchive(t *testing.T) {
 			}
 			fine.ServeHTTP(w, r)
 		})
-	}, Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allow("s3:ListBucket"))
+	}, Warning, "access to s3://archive/cwl/ is denied: AccessDenied: no", allowRemedy("s3:ListBucket"))
 
 	// pages has S3 list the newest folder in n pages of one object each.
 	pages := func(n int) func(*chain) {
@@ -113,7 +113,7 @@ func TestReportStale(t *testing.T) {
 	const none = -1
 	const stale = "see the Firehose's error log group"
 	missing := func(age string) string {
-		return strings.Replace("FOUND; a record that came to the stream AGE ago is not there", "AGE", age, 1)
+		return strings.Replace("FOUND; a record that arrived in the stream AGE ago is not there", "AGE", age, 1)
 	}
 	f(time.Hour, none, OK, "FOUND")
 	f(0, time.Hour, OK, "FOUND")

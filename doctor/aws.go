@@ -24,7 +24,7 @@ const (
 	clockBroken = 5 * time.Minute
 )
 
-const setClock = "set this machine's clock by NTP (chrony, on AWS with 169.254.169.123): signed requests are refused from 5 minutes on, and ages of leases and objects are shown wrong"
+const setClock = "set this machine's clock by NTP (chrony, on AWS with 169.254.169.123): AWS refuses signed requests when it is 5 minutes off, and the ages of leases and objects are wrong"
 
 // Remedies for credentials that are missing and for credentials that AWS refuses.
 const (

@@ -20,7 +20,7 @@ func TestAWS(t *testing.T) {
 	// the links after this one.
 	f := func(name string, change func(*chain), blocks bool, account, stream string, state State, found string, remedies ...string) {
 		t.Helper()
-		c := look(t, (*walk).aws, all(func(c *chain) { c.account, c.streamARN = "", "STREAM_ARN" }, change))
+		c := checkLink(t, (*walk).aws, all(func(c *chain) { c.account, c.streamARN = "", "STREAM_ARN" }, change))
 		expect(t, name, c.found, state, found, remedies...)
 		if c.found.blocks != blocks || c.account != account || c.streamARN != stream {
 			t.Errorf("%s: blocks %t, account %q, stream %s", name, c.found.blocks, c.account, c.streamARN)
@@ -50,7 +50,7 @@ func TestAWS(t *testing.T) {
 	f("refused, and the clock is off", all(key("OLD"), func(c *chain) { c.sts.Ahead = time.Hour }), true, "", "STREAM_ARN", Broken,
 		"AWS refuses …; this machine's clock is 1h0m0s behind AWS's", RenewIdentity, setClock)
 
-	f("STS away", away, false, "", "STREAM_ARN", Warning, "cannot call STS GetCallerIdentity: dial tcp: connection refused", "allow sts.REGION.amazonaws.com by the route")
+	f("STS unreachable", awsUnreachable, false, "", "STREAM_ARN", Warning, "cannot call STS GetCallerIdentity: dial tcp: connection refused", "allow sts.REGION.amazonaws.com by the route")
 	f("STS hangs", always(hang),
 		false, "", "STREAM_ARN", Warning, "cannot call STS GetCallerIdentity: no answer in time", "allow sts.REGION")
 	f("STS denied", always(answering(http.StatusForbidden, http.Header{"Date": {"Sat, 01 Jan 2000 00:00:00 GMT"}}, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`)),
@@ -64,7 +64,7 @@ func TestAWS(t *testing.T) {
 			return aws.Credentials{AccessKeyID: "x", SecretAccessKey: "x"}, nil
 		})
 	}, false, "", "STREAM_ARN", Warning, "cannot call STS GetCallerIdentity: …no role", "allow sts.REGION")
-	f("not STS", always(notAWS), false, "", "STREAM_ARN", Warning, "cannot call STS GetCallerIdentity: the answer is 502 Bad Gateway, and not one of AWS", "allow sts.REGION")
+	f("not STS", always(notAWS), false, "", "STREAM_ARN", Warning, "cannot call STS GetCallerIdentity: the response is 502 Bad Gateway, not one from AWS", "allow sts.REGION")
 
 	f("clock behind", func(c *chain) { c.sts.Ahead = 10 * time.Second }, false, fakeaccount.ID, testStream, Warning, caller+"; this machine's clock is 10s behind AWS's", setClock)
 	f("clock far behind", func(c *chain) { c.sts.Ahead = 10 * time.Minute }, false, fakeaccount.ID, testStream, Broken, caller+"; this machine's clock is …s behind AWS's", setClock)

@@ -16,8 +16,8 @@ func (c Concern) String() string { return c.Found + ": " + c.Remedy }
 
 // Problems.
 const (
-	// NotAsked means that the domain refuses a request or cannot answer it.
-	NotAsked Problem = "the domain cannot be checked"
+	// NotChecked means that the domain refuses a request or cannot answer it.
+	NotChecked Problem = "the domain cannot be checked"
 	// NameTaken means that a name belongs to an index or an alias although DATA_STREAM
 	// expects a data stream, or the reverse.
 	NameTaken Problem = "DATA_STREAM does not fit the domain"

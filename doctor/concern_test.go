@@ -21,7 +21,7 @@ func TestConcern(t *testing.T) {
 	f(NameTaken, true, true)
 	f(KindDiffers, true, true)
 	f(SamePriority, false, true)
-	f(NotAsked, false, false)
+	f(NotChecked, false, false)
 	f(Overridden, false, false)
 	f(PipelineSet, false, false)
 	f(NothingDeleted, false, false)

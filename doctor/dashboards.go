@@ -27,20 +27,20 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 	case errors.As(err, &answer):
 		f.fail("check that Dashboards runs; correct "+w.DashboardsAccess.Setting, "%s", err)
 		return
-	case err != nil && at.Load() == int32(asking) && version == "" && !errors.Is(err, context.DeadlineExceeded):
-		f.fail("correct "+w.DashboardsAccess.Setting, "what answers at %s is not OpenSearch Dashboards: %s", w.DashboardsAccess.URL, reason(err))
+	case err != nil && at.Load() == int32(requesting) && version == "" && !errors.Is(err, context.DeadlineExceeded):
+		f.fail("correct "+w.DashboardsAccess.Setting, "the server at %s is not OpenSearch Dashboards: %s", w.DashboardsAccess.URL, reason(err))
 		return
 	case err != nil:
 		found, remedy := w.DashboardsAccess.unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
 		return
 	case version == "":
-		f.fail("correct "+w.DashboardsAccess.Setting, "what answers at %s is not OpenSearch Dashboards", w.DashboardsAccess.URL)
+		f.fail("correct "+w.DashboardsAccess.Setting, "the server at %s is not OpenSearch Dashboards", w.DashboardsAccess.URL)
 		return
 	}
 	f.note("%s is OpenSearch Dashboards %s", w.DashboardsAccess.URL, version)
 	if state != "green" {
-		f.warn("see the log of Dashboards, and its connection to OpenSearch", "its status is %s", state)
+		f.warn("check the log of Dashboards, and its connection to OpenSearch", "its status is %s", state)
 	}
 	var objects []opensearch.SavedObject
 	err = bounded(ctx, func(ctx context.Context) (err error) {
@@ -48,7 +48,7 @@ func (w *walk) dashboards(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.warn(permit(err, "reading the saved objects"), "the saved objects cannot be read: %s", answered(err))
+		f.warn(permissionRemedy(err, "reading the saved objects"), "the saved objects cannot be read: %s", answered(err))
 		return
 	}
 	var differ []string

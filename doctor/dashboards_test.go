@@ -9,7 +9,7 @@ func TestDashboards(t *testing.T) {
 	t.Parallel()
 	f := func(name string, change func(*chain), state State, found string, remedies ...string) {
 		t.Helper()
-		expect(t, name, look(t, (*walk).dashboards, change).found, state, found, remedies...)
+		expect(t, name, checkLink(t, (*walk).dashboards, change).found, state, found, remedies...)
 	}
 	const (
 		status  = "GET /api/status"
@@ -26,18 +26,18 @@ func TestDashboards(t *testing.T) {
 	}
 	const inClear = "; the password is sent unencrypted to http://dashboards.example.com"
 	f("fine", nil, OK, version+"; 2 saved objects are in place")
-	f("yellow", answer(status, strings.Replace(dashboardsAnswers[status], "green", "yellow", 1)), Warning, version+"; its status is yellow; 2 saved objects are in place", "see the log of Dashboards")
-	f("password in the clear", exposed, Warning, "http://dashboards.example.com is …; 2 saved objects are in place"+inClear, "give DASHBOARDS_URL (--dashboards-url) an https:// address")
-	f("unauthorized, in the clear", all(exposed, answer(status, "401 no")), Broken, "ask for the status: OpenSearch Dashboards answers 401 Unauthorized: no"+inClear, giveUser, "give DASHBOARDS_URL")
+	f("yellow", answer(status, strings.Replace(dashboardsAnswers[status], "green", "yellow", 1)), Warning, version+"; its status is yellow; 2 saved objects are in place", "check the log of Dashboards")
+	f("password in the clear", exposed, Warning, "http://dashboards.example.com is …; 2 saved objects are in place"+inClear, "use https:// in DASHBOARDS_URL (--dashboards-url)")
+	f("unauthorized, in the clear", all(exposed, answer(status, "401 no")), Broken, "ask for the status: OpenSearch Dashboards answers 401 Unauthorized: no"+inClear, giveUser, "use https:// in DASHBOARDS_URL")
 	f("forbidden", answer(status, "403 no"), Broken, "ask for the status: OpenSearch Dashboards answers 403 Forbidden: no", giveRole)
 	f("forbidden, Serverless", all(answer(status, "403 no"), func(c *chain) { c.DashboardsAccess.SigningService = "aoss" }), Broken, "…403 Forbidden: no", "give the ARN of these credentials a data access policy")
 	f("starting", answer(status, "503 not ready yet"), Broken, "ask for the status: OpenSearch Dashboards answers 503 Service Unavailable: not ready yet", runs)
 	f("not found", answer(status, "404 no"), Broken, "ask for the status: OpenSearch Dashboards answers 404 Not Found: no", runs)
-	f("another server", answer(status, "200 <html>"), Broken, "what answers at http://localhost:5601 is not OpenSearch Dashboards: invalid character '<' looking for beginning of value", correct)
-	f("another server with JSON", answer(status, `200 {"status":{"overall":{"level":"available"}}}`), Broken, "what answers at http://localhost:5601 is not OpenSearch Dashboards", correct)
+	f("another server", answer(status, "200 <html>"), Broken, "the server at http://localhost:5601 is not OpenSearch Dashboards: invalid character '<' looking for beginning of value", correct)
+	f("another server with JSON", answer(status, `200 {"status":{"overall":{"level":"available"}}}`), Broken, "the server at http://localhost:5601 is not OpenSearch Dashboards", correct)
 	f("nothing there", answer(status, "refused"), Broken, "http://localhost:5601 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
-	f("hangs", answer(status, "hangs"), Broken, "http://localhost:5601 is connected and does not answer in time", "see how busy it is")
-	f("TLS hangs", answer(status, "TLS hangs"), Broken, "TLS: the handshake with http://localhost:5601 fails: no answer in time", "see that DASHBOARDS_URL")
+	f("hangs", answer(status, "hangs"), Broken, "http://localhost:5601 accepts connections but does not answer in time", "check its load")
+	f("TLS hangs", answer(status, "TLS hangs"), Broken, "TLS: the handshake with http://localhost:5601 fails: no answer in time", "check that DASHBOARDS_URL")
 
 	f("object missing", answer(objects, `200 {"saved_objects":[`+searchObject+`,{"type":"index-pattern","id":"app","error":{"statusCode":404}}]}`), Warning,
 		version+"; 1 of 2 saved objects are missing or differ: index-pattern app", setUp)

@@ -42,14 +42,14 @@ func (w *walk) deadLetters(ctx context.Context, f *Finding) {
 		for _, r := range found.Reasons {
 			texts = append(texts, fmt.Sprintf("%d %s (%s)", r.Letters, r.Type, cut(r.Example)))
 		}
-		f.warn("look at "+index+", where they are kept, by stage: usual causes are an index that accepts no documents or no further field, an ingest pipeline, and another program that writes to the stream",
+		f.warn("look at the dead letters in "+index+" by stage: usual causes are an index that accepts no documents or no more fields, an ingest pipeline, and another program that writes to the stream",
 			"%d in the last day: %s", found.Letters, firstOf(texts))
 		texts = nil
 		for _, b := range found.Blocked {
 			texts = append(texts, fmt.Sprintf("%s (%d)", b.Index, b.Letters))
 		}
 		if len(texts) > 0 {
-			f.note("documents were given up that waited for %s", firstOf(texts))
+			f.note("documents were given up after waiting for %s", firstOf(texts))
 		}
 	}
 	if w.Store != nil {

@@ -24,7 +24,7 @@ func TestDeadLetters(t *testing.T) {
 	// blocked has the number of documents passed on to the link writing, by index.
 	f := func(name string, change func(*chain), blocked map[string]int, state State, found string, remedies ...string) {
 		t.Helper()
-		c := look(t, (*walk).deadLetters, change)
+		c := checkLink(t, (*walk).deadLetters, change)
 		expect(t, name, c.found, state, found, remedies...)
 		if !maps.Equal(c.blocked, blocked) {
 			t.Errorf("%s: blocked %v", name, c.blocked)
@@ -32,7 +32,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	const (
 		search = "POST /app-dead-letter/_search"
-		lookAt = "look at app-dead-letter, where they are kept"
+		lookAt = "look at the dead letters in app-dead-letter by stage"
 	)
 	// letters has the search answer with a count, reasons and blocked indices.
 	letters := func(total, reasons, blocked string) func(*chain) {
@@ -48,7 +48,7 @@ func TestDeadLetters(t *testing.T) {
 	long := strings.Repeat("é", maxExample)
 	f("long reason", letters("1", reason("x", "1", "a"+long), ""), nil, Warning, "1 in the last day: 1 x (a"+long[:maxExample-2]+"…)", lookAt)
 	f("given up", letters("5", reason("cluster_block_exception", "5", "r"), `{"key":"`+yesterday+`","doc_count":4},{"key":"app-outside","doc_count":1}`), map[string]int{yesterday: 4, "app-outside": 1}, Warning,
-		"5 in the last day: 5 cluster_block_exception (r); documents were given up that waited for "+yesterday+" (4), app-outside (1)", lookAt)
+		"5 in the last day: 5 cluster_block_exception (r); documents were given up after waiting for "+yesterday+" (4), app-outside (1)", lookAt)
 	f("denied", answer(search, forbidden), nil, Warning, "app-dead-letter cannot be searched: permission denied", "allow indices:data/read/search for app-dead-letter to have them counted")
 	f("unavailable", answer(search, "503"), nil, Warning, "app-dead-letter cannot be searched: count the dead letters of app-dead-letter: OpenSearch answers 503 Service Unavailable", isHealthy)
 	f("hangs", answer(search, "hangs"), nil, Warning, "app-dead-letter cannot be searched: no answer in time", isHealthy)
@@ -59,7 +59,7 @@ func TestDeadLetters(t *testing.T) {
 	f("store", fails(nil), nil, OK, "none in the last day; DEAD_LETTER_URL can be written to")
 	f("store, letters", all(fails(nil), answer(search, forbidden)), nil, Warning, "app-dead-letter cannot be searched: permission denied; DEAD_LETTER_URL can be written to", "allow indices:data/read/search")
 	f("store with a remedy", fails(&deadletter.StoreError{Err: errors.New("write"), Remedy: "REMEDY"}), nil, Warning, noStore+"write", "REMEDY")
-	f("store denied", fails(&smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}), nil, Warning, noStore+"AccessDenied: no", allow("s3:PutObject"))
+	f("store denied", fails(&smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}), nil, Warning, noStore+"AccessDenied: no", allowRemedy("s3:PutObject"))
 	f("store hangs", kept(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }), nil, Warning, noStore+"no answer in time", noRoute)
 }
 
@@ -67,7 +67,7 @@ func TestDeadLetters(t *testing.T) {
 func TestDeadLettersQuery(t *testing.T) {
 	t.Parallel()
 	var query []byte
-	look(t, (*walk).deadLetters, func(c *chain) {
+	checkLink(t, (*walk).deadLetters, func(c *chain) {
 		c.Search = answers(func(r *http.Request) (*http.Response, error) {
 			query, _ = io.ReadAll(r.Body) // from memory
 			return refused(r)

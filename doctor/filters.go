@@ -69,7 +69,7 @@ func (w *walk) filters(ctx context.Context, f *Finding) {
 		if groups, more, err = w.logGroups(ctx, client); err != nil {
 			f.warn(remedyOf(err, "logs:DescribeLogGroups")+", or name some with --log-group", "log groups could not be read: %s", awsErrorText(err))
 		} else if more {
-			f.note("of the log groups only the first %d are looked at (--most-log-groups, --log-group)", len(groups))
+			f.note("only the first %d log groups are checked (--most-log-groups, --log-group)", len(groups))
 		}
 		all, failed = all && err == nil && !more, failed || err != nil
 	}
@@ -132,7 +132,7 @@ func (w *walk) reportFilters(f *Finding, found, others filters, all bool) {
 		w.reportNoFilter(f, all, "no filter points at stream %s in %s", w.Stream, w.AWS.Region)
 	}
 	if byStream > 0 {
-		f.warn("give the filters Distribution Random, as logsluice needs no order", "%d with Distribution ByLogStream: a log stream goes to one shard, and a loud one fills it", byStream)
+		f.warn("set the filters' distribution to Random, as logsluice needs no order", "%d with Distribution ByLogStream: a log stream goes to one shard, and a busy one fills it", byStream)
 	}
 }
 
@@ -143,11 +143,11 @@ func (w *walk) reportNoFilter(f *Finding, all bool, format string, args ...any) 
 	others := w.sample != nil && w.sample.owner != "" && w.account != "" && w.sample.owner != w.account
 	switch {
 	case others:
-		f.note("log events of account %s come", w.sample.owner)
+		f.note("log events of account %s arrive", w.sample.owner)
 	case all:
 		report = f.fail
 	}
-	report(w.subscribe("/NAME")+"; log groups of other accounts, which write by a destination, are not seen from here", format, args...)
+	report(w.subscribe("/NAME")+"; log groups of other accounts, which send through a destination, cannot be checked from here", format, args...)
 }
 
 func (w *walk) subscribe(group string) string {

@@ -21,7 +21,7 @@ func TestFilters(t *testing.T) {
 	t.Parallel()
 	f := func(name string, change func(*chain), state State, found string, remedies ...string) {
 		t.Helper()
-		expect(t, name, look(t, (*walk).filters, change).found, state, found, remedies...)
+		expect(t, name, checkLink(t, (*walk).filters, change).found, state, found, remedies...)
 	}
 	// groups replaces the log groups with one for each filter.
 	groups := func(filters ...map[string]any) func(*chain) {
@@ -49,7 +49,7 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	stream := func(arn string) map[string]any { return forwarding(map[string]any{"destinationArn": arn}) }
-	noFilter := subscribeRemedy("/NAME", testStream) + "; log groups of other accounts, which write by a destination, are not seen from here"
+	noFilter := subscribeRemedy("/NAME", testStream) + "; log groups of other accounts, which send through a destination, cannot be checked from here"
 	elsewhere := testStream + "2"
 	other := strings.Replace(testStream, fakeaccount.ID, "111111111111", 1)
 
@@ -91,13 +91,13 @@ func TestFilters(t *testing.T) {
 	f("role of an account, this one unknown", func(c *chain) { role(otherRole)(c); c.account = "" }, OK, "1 forward …")
 	distribution := func(name any) map[string]any { return forwarding(map[string]any{"distribution": name}) }
 	f("by log stream", groups(distribution("ByLogStream"), distribution("Random"), distribution(nil)), Warning,
-		"3 forward to stream s: /g0 (f, all events, ByLogStream), /g1 (f, all events, Random), /g2 (f, all events, ByLogStream); 2 with Distribution ByLogStream: …", "give the filters Distribution Random")
+		"3 forward to stream s: /g0 (f, all events, ByLogStream), /g1 (f, all events, Random), /g2 (f, all events, ByLogStream); 2 with Distribution ByLogStream: …", "set the filters' distribution to Random")
 
 	// A record of another account shows that something else points at the stream.
 	comes := func(owner string) func(*chain) {
 		return all(groups(), func(c *chain) { c.sample = &sample{arrived: time.Now(), owner: owner} })
 	}
-	f("events of another account", comes("222222222222"), Warning, "log events of account 222222222222 come; no filter points at stream s in us-east-1", noFilter)
+	f("events of another account", comes("222222222222"), Warning, "log events of account 222222222222 arrive; no filter points at stream s in us-east-1", noFilter)
 	f("events of this account", comes(fakeaccount.ID), Broken, "no filter points …", "deploy")
 	f("record without events", comes(""), Broken, "no filter points …", "deploy")
 	f("events of an account, this one unknown", all(comes("222222222222"), func(c *chain) { c.account = "" }), Broken, "no filter points …", "deploy")
@@ -106,11 +106,11 @@ func TestFilters(t *testing.T) {
 	f("policy with a selection", all(bare(1), policy("not /own", testStream)), OK, "1 forward to stream s: the account's log groups with not /own (policy p, …)")
 	f("policy to another stream", all(bare(1), policy("", elsewhere)), Broken, "no filter points at …; 1 point elsewhere: the account's log groups to "+elsewhere, "deploy")
 	f("policies denied", refuse("DescribeAccountPolicies", "AccessDeniedException"), Warning,
-		"policies of the account could not be read: AccessDeniedException: no; 1 forward …", allow("logs:DescribeAccountPolicies"))
+		"policies of the account could not be read: AccessDeniedException: no; 1 forward …", allowRemedy("logs:DescribeAccountPolicies"))
 	f("policies denied, no filter", all(bare(1), refuse("DescribeAccountPolicies", "AccessDeniedException")), Warning,
-		"policies of the account could not be read: AccessDeniedException: no", allow("logs:DescribeAccountPolicies"))
+		"policies of the account could not be read: AccessDeniedException: no", allowRemedy("logs:DescribeAccountPolicies"))
 	f("no policies known", refuse("DescribeAccountPolicies", "ResourceNotFoundException"), OK, "1 forward …")
-	f("CloudWatch Logs away", away, Warning, "log groups could not be read: dial tcp: connection refused", noRoute)
+	f("CloudWatch Logs unreachable", awsUnreachable, Warning, "log groups could not be read: dial tcp: connection refused", noRoute)
 
 	f("named", all(groups(stream(testStream), stream(elsewhere)), named("/g0")), OK, "1 forward to stream s: /g0 (…)")
 	f("named without filter", all(groups(stream(testStream), stream(elsewhere), stream(elsewhere)), named("/g0", "/g2", "/g1")), Broken,
@@ -134,17 +134,17 @@ func TestFilters(t *testing.T) {
 	}
 	f("deleted meanwhile", all(groups(stream(testStream), stream(testStream)), refuseFilters("/g0", "ResourceNotFoundException")), OK, "1 forward to stream s: /g1 (…)")
 	f("filters denied", all(groups(stream(testStream), stream(testStream), stream(testStream)), refuseFilters("/g1", "AccessDeniedException")), Warning,
-		"the filters of /g1 could not be read: AccessDeniedException: no; 1 forward to stream s: /g0 (…)", allow("logs:DescribeSubscriptionFilters"))
-	f("filters denied, no filter", all(bare(2), refuseFilters("/g001", "AccessDeniedException")), Warning, "the filters of /g001 could not be read: …", allow("logs:DescribeSubscriptionFilters"))
+		"the filters of /g1 could not be read: AccessDeniedException: no; 1 forward to stream s: /g0 (…)", allowRemedy("logs:DescribeSubscriptionFilters"))
+	f("filters denied, no filter", all(bare(2), refuseFilters("/g001", "AccessDeniedException")), Warning, "the filters of /g001 could not be read: …", allowRemedy("logs:DescribeSubscriptionFilters"))
 	f("filters broken", refuseFilters("/api", "InternalFailure"), Warning, "the filters of /api could not be read: InternalFailure: no", lookAtAWS)
 	f("named, filters denied", all(bare(2), named("/g000", "/g001"), refuseFilters("/g001", "AccessDeniedException")), Broken,
-		"the filters of /g001 could not be read: …; no filter of /g000 points at stream s", allow("logs:DescribeSubscriptionFilters"), "deploy")
+		"the filters of /g001 could not be read: …; no filter of /g000 points at stream s", allowRemedy("logs:DescribeSubscriptionFilters"), "deploy")
 
 	f("groups denied", refuse("DescribeLogGroups", "AccessDeniedException"), Warning, "log groups could not be read: AccessDeniedException: no",
-		allow("logs:DescribeLogGroups")+", or name some with --log-group")
+		allowRemedy("logs:DescribeLogGroups")+", or name some with --log-group")
 	f("groups denied, policy", all(refuse("DescribeLogGroups", "AccessDeniedException"), policy("", testStream)), Warning,
-		"log groups could not be read: AccessDeniedException: no; 1 forward to stream s: the account's …", allow("logs:DescribeLogGroups")+", or name")
-	const first = "of the log groups only the first %d are looked at (--most-log-groups, --log-group); "
+		"log groups could not be read: AccessDeniedException: no; 1 forward to stream s: the account's …", allowRemedy("logs:DescribeLogGroups")+", or name")
+	const first = "only the first %d log groups are checked (--most-log-groups, --log-group); "
 	f("more on the page", all(bare(12), most(11)), Warning, fmt.Sprintf(first, 11)+"no filter points …", "deploy")
 	f("more on other pages", all(bare(51), most(50)), Warning, fmt.Sprintf(first, 50)+"no filter points …", "deploy")
 	f("more, with a filter", all(groups(stream(testStream), stream(elsewhere)), most(1)), OK, fmt.Sprintf(first, 1)+"1 forward …")

@@ -142,8 +142,8 @@ func (c *chain) check(err error) {
 	}
 }
 
-// look creates a chain, applies change unless it is nil, and checks one link.
-func look(t *testing.T, link func(*walk, context.Context, *Finding), change func(*chain)) (c *chain) {
+// checkLink creates a chain, applies change unless it is nil, and checks one link.
+func checkLink(t *testing.T, link func(*walk, context.Context, *Finding), change func(*chain)) (c *chain) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c = newChain(t)
@@ -228,8 +228,8 @@ func onCall(operation string, fault fakeaws.Fault) func(*chain) {
 	}
 }
 
-// away makes all of AWS unreachable.
-func away(c *chain) { c.transport = refused }
+// awsUnreachable makes all of AWS unreachable.
+func awsUnreachable(c *chain) { c.transport = refused }
 
 // answer returns a change that replaces OpenSearch's answer to a request, in the form of domain.
 func answer(asked, answer string) func(*chain) {
@@ -259,7 +259,7 @@ func all(changes ...func(*chain)) func(*chain) {
 // Remedies that several links give.
 const (
 	noRoute   = "AWS cannot be reached from here"
-	lookAtAWS = "try again; if it stays, look at AWS's service health"
+	lookAtAWS = "try again; if it persists, see the AWS Health Dashboard"
 	isHealthy = "check the domain's health, and try again"
 )
 

@@ -12,9 +12,9 @@ import (
 
 // The link lease table: which worker holds which shard, and which shards are not read.
 
-// silent is the age of a sign of life from which an owner is reported as gone. It is far longer
-// than a lease lasts, because clocks differ.
-const silent = 2 * time.Minute
+// silentAfter is the age of the last heartbeat from which an owner is reported as silent. It is
+// far longer than a lease lasts, because clocks differ.
+const silentAfter = 2 * time.Minute
 
 // SeparateTable is the remedy for a lease table that belongs to another stream.
 const SeparateTable = "set APPLICATION_NAME (--application-name) to a name that no other stream has, or correct STREAM_NAME (--stream-name)"
@@ -82,7 +82,7 @@ func reportLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 			age := max(now.Sub(r.LastSign), 0)
 			if !r.LastSign.IsZero() {
 				oldest = max(oldest, age)
-				if age > silent {
+				if age > silentAfter {
 					gone = append(gone, fmt.Sprintf("%s (%s, %s)", r.ID, r.Owner, age.Round(time.Second)))
 				}
 			}
@@ -94,25 +94,25 @@ func reportLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 			foreign = append(foreign, r.ID)
 		}
 	}
-	const look = "see that run runs, and look at its log and its health (logsluice leases --watch shows the shards)"
+	const checkWorkers = "check that run is running, and check its log and its health (logsluice leases --watch shows the shards)"
 	held := 0
 	for _, n := range owners {
 		held += n
 	}
 	if held > 0 {
-		f.note("%d workers hold %d shards, the oldest sign of life is %s old", len(owners), held, oldest.Round(100*time.Millisecond))
+		f.note("%d workers hold %d shards, the oldest heartbeat is %s old", len(owners), held, oldest.Round(100*time.Millisecond))
 	}
 	if len(gone) > 0 {
-		f.warn(look, "%d shards have owners that are silent: %s", len(gone), firstOf(gone))
+		f.warn(checkWorkers, "%d shards have owners that are silent: %s", len(gone), firstOf(gone))
 	}
 	if len(failing) > 0 {
 		f.warn("see the lines \"shard cannot be read\" in the log of run, which have the cause", "%d shards cannot be read: %s", len(failing), firstOf(failing))
 	}
 	if len(foreign) > 0 {
-		f.warn(look, "%d shards have rows of another stream, as when the stream was created again: they are read from their oldest records: %s", len(foreign), firstOf(foreign))
+		f.warn(checkWorkers, "%d shards have rows of another stream, as when the stream was created again: they are read from their oldest records: %s", len(foreign), firstOf(foreign))
 	}
 	if len(lost) > 0 {
-		f.warn("the archive has these records; give the stream a retention above the longest outage, and see the lines \"records expired unread\" in the log of run",
+		f.warn("the archive has these records; set the stream's retention above the longest outage, and see the lines \"records expired unread\" in the log of run",
 			"records of %d shards can have expired before they were read: %s", len(lost), firstOf(lost))
 	}
 	if len(unread) > 0 {
@@ -120,8 +120,8 @@ func reportLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 	}
 	switch {
 	case len(without) > 0:
-		f.warn(look, "%d shards have no owner: %s", len(without), firstOf(without))
+		f.warn(checkWorkers, "%d shards have no owner: %s", len(without), firstOf(without))
 	case held == 0 && len(failing) == 0:
-		f.warn(look, "no worker holds a shard")
+		f.warn(checkWorkers, "no worker holds a shard")
 	}
 }

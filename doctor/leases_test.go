@@ -11,17 +11,17 @@ import (
 )
 
 // readTheLog is the beginning of the remedy where shards have no owner.
-const readTheLog = "see that run runs, and look at its log and its health"
+const readTheLog = "check that run is running, and check its log and its health"
 
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	f := func(name string, change func(*chain), state State, found string, remedies ...string) {
 		t.Helper()
-		expect(t, name, look(t, (*walk).leases, change).found, state, found, remedies...)
+		expect(t, name, checkLink(t, (*walk).leases, change).found, state, found, remedies...)
 	}
 	const (
 		table = "table leases is ACTIVE, PAY_PER_REQUEST"
-		held  = "; 1 workers hold 2 shards, the oldest sign of life is 5s old"
+		held  = "; 1 workers hold 2 shards, the oldest heartbeat is 5s old"
 	)
 	// withTable has the walk check a new table.
 	withTable := func(key string, kind dynamotypes.ScalarAttributeType, more ...func(*chain)) func(*chain) {
@@ -37,19 +37,19 @@ func TestLeases(t *testing.T) {
 	f("no table", func(c *chain) { c.Application = "new" }, Warning, "table new does not exist in us-east-1", "start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME")
 	f("another key", withTable("id", "S"), Broken, `"new" is a table of another program (its key is id, not ShardID)`, CorrectTable)
 	f("a key of numbers", withTable("ShardID", "N"), Broken, `"new" is a table of another program (its key ShardID is of type N, not S)`, CorrectTable)
-	f("describing denied", refuse("DescribeTable", "AccessDeniedException"), Broken, "table leases cannot be described: AccessDeniedException: no", allow("dynamodb:DescribeTable"))
+	f("describing denied", refuse("DescribeTable", "AccessDeniedException"), Broken, "table leases cannot be described: AccessDeniedException: no", allowRemedy("dynamodb:DescribeTable"))
 	f("describing broken", refuse("DescribeTable", "InternalServerError"), Broken, "table leases cannot be described: InternalServerError: no", lookAtAWS)
-	f("DynamoDB away", away, Broken, "table leases cannot be described: dial tcp: connection refused", noRoute)
+	f("DynamoDB unreachable", awsUnreachable, Broken, "table leases cannot be described: dial tcp: connection refused", noRoute)
 	status := func(s string) func(*chain) { return edit("DescribeTable", `"ACTIVE"`, `"`+s+`"`) }
 	f("being created", status("CREATING"), Broken, "table leases is CREATING, PAY_PER_REQUEST; table leases is not ready", "wait until it is ACTIVE")
 	f("being deleted", status("DELETING"), Broken, "table leases is DELETING, …; table leases is not ready", "wait until it is ACTIVE")
 	f("being updated", status("UPDATING"), OK, "table leases is UPDATING, PAY_PER_REQUEST"+held)
 	f("provisioned", edit("DescribeTable", `"BillingModeSummary"`, `"other"`), OK, "table leases is ACTIVE, PROVISIONED"+held)
 	const writes = "dynamodb:UpdateItem and dynamodb:DeleteItem"
-	f("updates denied", refuse("UpdateItem", "AccessDeniedException"), Broken, table+"; it cannot be written to: AccessDeniedException: no"+held, allow(writes))
-	f("deletions denied", refuse("DeleteItem", "AccessDeniedException"), Broken, table+"; it cannot be written to: AccessDeniedException: no"+held, allow(writes))
+	f("updates denied", refuse("UpdateItem", "AccessDeniedException"), Broken, table+"; it cannot be written to: AccessDeniedException: no"+held, allowRemedy(writes))
+	f("deletions denied", refuse("DeleteItem", "AccessDeniedException"), Broken, table+"; it cannot be written to: AccessDeniedException: no"+held, allowRemedy(writes))
 	f("updates broken", refuse("UpdateItem", "InternalServerError"), Broken, table+"; it cannot be written to: InternalServerError: no"+held, lookAtAWS)
-	f("scan denied", refuse("Scan", "AccessDeniedException"), Broken, table+"; it cannot be read: AccessDeniedException: no", allow("dynamodb:Scan"))
+	f("scan denied", refuse("Scan", "AccessDeniedException"), Broken, table+"; it cannot be read: AccessDeniedException: no", allowRemedy("dynamodb:Scan"))
 	f("scan broken", refuse("Scan", "InternalServerError"), Broken, table+"; it cannot be read: InternalServerError: no", lookAtAWS)
 	start := func(stream string) func(*chain) {
 		return func(c *chain) {
@@ -58,7 +58,7 @@ func TestLeases(t *testing.T) {
 	}
 	f("of this stream", start(testStream), OK, table+held)
 	f("of another stream", start(testStream+"2"), Broken, table+"; the lease table leases belongs to stream "+testStream+"2, not to s", SeparateTable)
-	f("silent", func(c *chain) { time.Sleep(time.Hour) }, Warning, table+"; 1 workers hold 2 shards, the oldest sign of life is 1h0m5s old; 2 shards have owners that are silent: …", readTheLog)
+	f("silent", func(c *chain) { time.Sleep(time.Hour) }, Warning, table+"; 1 workers hold 2 shards, the oldest heartbeat is 1h0m5s old; 2 shards have owners that are silent: …", readTheLog)
 }
 
 // doctor does not change the lease table.
@@ -105,16 +105,16 @@ func TestReportLeases(t *testing.T) {
 	rows := func(rows ...checkpoint.Row) []checkpoint.Row { return rows }
 	const active, claimed, finished, failing = checkpoint.StateActive, checkpoint.StateClaimed, checkpoint.StateFinished, checkpoint.StateFailing
 	one := row("0", active, by("w", 0))
-	const heldByOne = "1 workers hold 1 shards, the oldest sign of life is 0s old"
+	const heldByOne = "1 workers hold 1 shards, the oldest heartbeat is 0s old"
 
 	f(rows(one), OK, heldByOne)
 	f(rows(row("0", active, by("v", time.Second)), row("1", claimed, by("w", 1250*time.Millisecond)), row("2", active, by("w", 0)), row("3", finished, by("x", time.Hour)), row("4", checkpoint.StateWaiting), row("5", checkpoint.StateExpired)),
-		OK, "2 workers hold 3 shards, the oldest sign of life is 1.3s old")
+		OK, "2 workers hold 3 shards, the oldest heartbeat is 1.3s old")
 	f(rows(row("0", active, by("w", -time.Hour))), OK, heldByOne)                       // its clock is ahead
-	f(rows(row("0", active, func(r *checkpoint.Row) { r.Owner = "w" })), OK, heldByOne) // without a sign of life
-	f(rows(row("0", active, by("w", silent))), OK, "1 workers hold 1 shards, the oldest sign of life is 2m0s old")
-	f(rows(row("0", active, by("w", silent+time.Second)), row("1", claimed, by("v", silent+time.Minute)), row("2", active, by("x", 0))), Warning,
-		"3 workers hold 3 shards, the oldest sign of life is 3m0s old; 2 shards have owners that are silent: 0 (w, 2m1s), 1 (v, 3m0s)", readTheLog)
+	f(rows(row("0", active, func(r *checkpoint.Row) { r.Owner = "w" })), OK, heldByOne) // without a heartbeat
+	f(rows(row("0", active, by("w", silentAfter))), OK, "1 workers hold 1 shards, the oldest heartbeat is 2m0s old")
+	f(rows(row("0", active, by("w", silentAfter+time.Second)), row("1", claimed, by("v", silentAfter+time.Minute)), row("2", active, by("x", 0))), Warning,
+		"3 workers hold 3 shards, the oldest heartbeat is 3m0s old; 2 shards have owners that are silent: 0 (w, 2m1s), 1 (v, 3m0s)", readTheLog)
 
 	f(nil, Warning, "no worker holds a shard", readTheLog)
 	f(rows(row("0", finished)), Warning, "no worker holds a shard", readTheLog)

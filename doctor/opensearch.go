@@ -40,15 +40,15 @@ func (w *walk) opensearch(ctx context.Context, f *Finding) {
 		f.note("%s answers as OpenSearch Serverless", w.SearchAccess.URL)
 		return
 	case err == nil:
-		f.note("%s is %s %s, and takes %s", w.SearchAccess.URL, server.Distribution, server.Version, w.authentication())
+		f.note("%s is %s %s, and accepts %s", w.SearchAccess.URL, server.Distribution, server.Version, w.authentication())
 		return
 	case errors.Is(err, opensearch.ErrOtherServer):
-		f.fail("correct "+w.SearchAccess.Setting, "what answers at %s is not OpenSearch", w.SearchAccess.URL)
+		f.fail("correct "+w.SearchAccess.Setting, "the server at %s is not OpenSearch", w.SearchAccess.URL)
 	case !errors.As(err, &answer):
 		found, remedy := w.SearchAccess.unreachable(err, stage(at.Load()))
 		f.fail(remedy, "%s", found)
 	case answer.Status == http.StatusForbidden && w.SearchAccess.SigningService != "aoss" && w.isAuthenticated(ctx):
-		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version reported; run does not need it", "%s takes %s and does not report its version", w.SearchAccess.URL, w.authentication())
+		f.warn("allow cluster:monitor/main, or es:ESHttpGet for /, to have the version reported; run does not need it", "%s accepts %s and does not report its version", w.SearchAccess.URL, w.authentication())
 		return
 	default:
 		f.fail(cmp.Or(w.SearchAccess.Remedy(err), "correct "+w.SearchAccess.Setting), "%s", answered(err))
@@ -70,7 +70,7 @@ func (w *walk) authentication() string {
 	if w.SearchAccess.SigningService != "" {
 		return "requests signed for " + w.SearchAccess.SigningService
 	}
-	return "requests as they are sent"
+	return "unsigned requests"
 }
 
 // authRemedy returns the remedy for a request that was refused with a status.
@@ -103,9 +103,9 @@ func answered(err error) string {
 	return reason(err)
 }
 
-// permit returns the remedy for a request that failed. If it was refused, that is to allow
+// permissionRemedy returns the remedy for a request that failed. If it was refused, that is to allow
 // permission.
-func permit(err error, permission string) string {
+func permissionRemedy(err error, permission string) string {
 	var answer *opensearch.AnswerError
 	if errors.As(err, &answer) && isRefused(answer.Status) {
 		return "allow " + permission + " (docs/permissions-opensearch.md)"

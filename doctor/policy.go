@@ -23,13 +23,13 @@ func (w *walk) policy(ctx context.Context, f *Finding) {
 	})
 	switch {
 	case errors.Is(err, opensearch.ErrNoPolicies):
-		f.warn("install its plugin opensearch-index-management, or have old indices deleted otherwise", "OpenSearch has no Index State Management")
+		f.warn("install its plugin opensearch-index-management, or delete old indices in another way", "OpenSearch has no Index State Management")
 	case err != nil:
-		f.warn(permit(err, "cluster:admin/opendistro/ism/policy/get"), "policy %s cannot be read: %s", name, answered(err))
+		f.warn(permissionRemedy(err, "cluster:admin/opendistro/ism/policy/get"), "policy %s cannot be read: %s", name, answered(err))
 	case slices.Equal(changes, []string{opensearch.Installed}):
-		f.warn(setUp+", or have old indices deleted otherwise: the disk fills", "policy %s does not exist", name)
+		f.warn(setUp+", or delete old indices in another way, before the disk is full", "policy %s does not exist", name)
 	case len(changes) > 0:
-		f.warn(setUp+", with DELETE_AFTER and MERGE_AFTER as they are to be", "policy %s differs: %s", name, firstOf(changes))
+		f.warn(setUp+", with the DELETE_AFTER and MERGE_AFTER that you want", "policy %s differs: %s", name, firstOf(changes))
 	default:
 		f.note("%s is in place", name)
 	}
@@ -42,7 +42,7 @@ func PoliciesOff(ctx context.Context, client opensearch.Client) []Concern {
 	setting, err := opensearch.PoliciesOff(ctx, client)
 	switch {
 	case err != nil:
-		return []Concern{{NotAsked, "whether Index State Management is switched on cannot be asked: " + answered(err), permit(err, "cluster:monitor/state, es:ESHttpGet for /_cluster/settings")}}
+		return []Concern{{NotChecked, "whether Index State Management is switched on cannot be checked: " + answered(err), permissionRemedy(err, "cluster:monitor/state, es:ESHttpGet for /_cluster/settings")}}
 	case setting != "":
 		return []Concern{{NothingDeleted, "Index State Management is switched off (" + setting + " is false): indices are not deleted",
 			`switch it on: PUT /_cluster/settings {"persistent":{"` + setting + `":true}}`}}

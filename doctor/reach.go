@@ -22,7 +22,7 @@ const (
 	resolving stage = iota // the host's name
 	connecting
 	handshaking
-	asking
+	requesting
 )
 
 // staged returns a context that stores the stage of its request in at.
@@ -31,7 +31,7 @@ func staged(ctx context.Context, at *atomic.Int32) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		ConnectStart:      func(string, string) { reach(connecting) },
 		TLSHandshakeStart: func() { reach(handshaking) },
-		GotConn:           func(httptrace.GotConnInfo) { reach(asking) },
+		GotConn:           func(httptrace.GotConnInfo) { reach(requesting) },
 	})
 }
 
@@ -50,23 +50,23 @@ func (a Access) unreachable(err error, at stage) (found, remedy string) {
 	case errors.As(err, &host):
 		return "TLS: the certificate of " + url + " is for another name: " + host.Error(), "correct " + setting + " to a name that the certificate has"
 	case errors.As(err, &certificate):
-		return "TLS: the certificate of " + url + " is not good: " + certificate.Err.Error(), "renew the certificate, and look at this machine's clock"
+		return "TLS: the certificate of " + url + " is not valid: " + certificate.Err.Error(), "renew the certificate, and check this machine's clock"
 	case errors.As(err, &plain), strings.Contains(why, "HTTP response to HTTPS"):
-		return "TLS: " + url + " does not speak it", "begin " + setting + " with http://"
+		return "TLS: " + url + " does not use TLS", "use http:// in " + setting
 	case a.isProxied():
 		return "the proxy does not connect to " + url + ": " + why, "correct HTTPS_PROXY or HTTP_PROXY, or add the host to NO_PROXY"
 	case errors.As(err, &name):
-		return "the name " + name.Name + " has no address (DNS): " + name.Err, "correct " + setting + "; a domain in a VPC is known in that VPC"
+		return "the name " + name.Name + " has no address (DNS): " + name.Err, "correct " + setting + "; the name of a domain in a VPC resolves only there"
 	case at == connecting:
 		return url + " cannot be connected to (TCP): " + why, "check that it is running and that its security group allows this host on that port; correct " + setting
 	case at == handshaking:
-		return "TLS: the handshake with " + url + " fails: " + why, "see that " + setting + " has the port that speaks TLS, with no proxy between"
-	case at == asking && errors.Is(err, context.DeadlineExceeded):
-		return url + " is connected and does not answer in time", "see how busy it is (CPU, JVM memory), and check the proxy or load balancer in front of it"
-	case at == asking:
-		return url + " ends the connection without an answer: " + why, "begin " + setting + " with https:// if it speaks TLS, and check the proxy or load balancer in front of it"
+		return "TLS: the handshake with " + url + " fails: " + why, "check that " + setting + " has the TLS port, and that no proxy is in between"
+	case at == requesting && errors.Is(err, context.DeadlineExceeded):
+		return url + " accepts connections but does not answer in time", "check its load (CPU, JVM memory), and the proxy or load balancer in front of it"
+	case at == requesting:
+		return url + " closes the connection without an answer: " + why, "use https:// in " + setting + " if the server uses TLS, and check the proxy or load balancer in front of it"
 	}
-	return url + " cannot be asked: " + why, "correct " + setting + ", and check the network path to it"
+	return url + " cannot be reached: " + why, "correct " + setting + ", and check the network path to it"
 }
 
 // isProxied reports whether requests go through a proxy.

@@ -34,7 +34,7 @@ func (a Access) Exposed() (found, remedy string) {
 	if err != nil || !a.HasPassword || !address.IsInClear() {
 		return "", ""
 	}
-	return "the password is sent unencrypted to " + a.URL, "give " + a.Setting + " an https:// address"
+	return "the password is sent unencrypted to " + a.URL, "use https:// in " + a.Setting
 }
 
 // Remedy returns the remedy for the error of a request, or "" if none is known.
@@ -42,7 +42,7 @@ func (a Access) Remedy(err error) string {
 	var answer *opensearch.AnswerError
 	switch {
 	case errors.Is(err, opensearch.ErrNoPolicies):
-		return "install its plugin opensearch-index-management, or give --skip=policy and have old indices deleted otherwise"
+		return "install its plugin opensearch-index-management, or use --skip=policy and delete old indices in another way"
 	case errors.Is(err, opensearch.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
 		return "correct " + a.Setting
 	case errors.As(err, &answer):
@@ -59,7 +59,7 @@ func (a Access) Remedy(err error) string {
 func (a Access) Found(err error) string {
 	switch {
 	case errors.Is(err, opensearch.ErrOtherServer), errors.As(err, new(*json.SyntaxError)):
-		return "what answers at " + a.URL + " is not " + a.server()
+		return "the server at " + a.URL + " is not " + a.server()
 	case errors.As(err, new(*opensearch.AnswerError)):
 		return err.Error()
 	case hasNoAnswer(err):
@@ -106,7 +106,7 @@ func stageOf(err error) stage {
 	if errors.As(err, &dial) && dial.Op == "dial" {
 		return connecting
 	}
-	return asking
+	return requesting
 }
 
 // ExplainAWS returns the text of an error of Kinesis or DynamoDB, with the operation and without
@@ -131,9 +131,9 @@ func ExplainAWS(err error) (found, remedy string) {
 	case code(err) == "" && (status != 0 || hasNoAnswer(err)):
 		return found, remedyOf(err, "")
 	case isThrottled:
-		return found, "it passes by itself; if it lasts, see which other programs use the account's limit, and have it raised"
+		return found, "usually temporary; if it lasts, find out which other programs use up the account's quota, and have it raised"
 	case status >= http.StatusInternalServerError:
-		return found, "it passes by itself; if it lasts, see AWS's service health"
+		return found, "usually temporary; if it lasts, see the AWS Health Dashboard"
 	}
 	return found, ""
 }

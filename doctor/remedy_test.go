@@ -23,10 +23,10 @@ func TestRemedy(t *testing.T) {
 	t.Parallel()
 	access := Access{URL: "https://host", Setting: "OPENSEARCH_URL (--opensearch-url)"}
 	for want, err := range map[string]error{
-		"check that it is running":   fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
-		"set OPENSEARCH_CA_FILE":     fmt.Errorf("read: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
-		"with http://":               errors.New("http: server gave HTTP response to HTTPS client"),
-		"a domain in a VPC is known": &net.DNSError{Name: "host", Err: "no such host"},
+		"check that it is running":               fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
+		"set OPENSEARCH_CA_FILE":                 fmt.Errorf("read: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
+		"use http:// in":                         errors.New("http: server gave HTTP response to HTTPS client"),
+		"the name of a domain in a VPC resolves": &net.DNSError{Name: "host", Err: "no such host"},
 	} {
 		if got := access.Remedy(err); !strings.Contains(got, want) {
 			t.Errorf("%v: %q, want %q", err, got, want)
@@ -52,12 +52,12 @@ func TestExplainAWS(t *testing.T) {
 	f("dial: connection refused", "AWS cannot be reached from here", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
 	f("AccessDeniedException: No", "grant kinesis:ListShards to the task role", &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "No"})
 	f("ExpiredTokenException", "check this machine's clock", &smithy.GenericAPIError{Code: "ExpiredTokenException"})
-	f("ThrottlingException", "passes by itself", &smithy.GenericAPIError{Code: "ThrottlingException"})
-	f("InternalFailure", "AWS's service health", answer(http.StatusInternalServerError, &smithy.GenericAPIError{Code: "InternalFailure"}))
-	f("the answer is 502 Bad Gateway, and not one of AWS", "AWS_ENDPOINT_URL", answer(http.StatusBadGateway, errors.New("invalid character '<'")))
+	f("ThrottlingException", "usually temporary", &smithy.GenericAPIError{Code: "ThrottlingException"})
+	f("InternalFailure", "AWS Health Dashboard", answer(http.StatusInternalServerError, &smithy.GenericAPIError{Code: "InternalFailure"}))
+	f("the response is 502 Bad Gateway, not one from AWS", "AWS_ENDPOINT_URL", answer(http.StatusBadGateway, errors.New("invalid character '<'")))
 	f("ValidationException", "", &smithy.GenericAPIError{Code: "ValidationException"})
 	f("ValidationException", "", answer(http.StatusBadRequest, &smithy.GenericAPIError{Code: "ValidationException"}))
-	f("ThrottlingException", "passes by itself", &smithyhttp.ResponseError{Err: &smithy.GenericAPIError{Code: "ThrottlingException"}})
+	f("ThrottlingException", "usually temporary", &smithyhttp.ResponseError{Err: &smithy.GenericAPIError{Code: "ThrottlingException"}})
 	f("operation error Kinesis: ListShards, other", "", errors.New("other"))
 	if found, remedy := ExplainAWS(errors.New("other")); found != "other" || remedy != "" {
 		t.Errorf("%q, %q", found, remedy)
@@ -70,7 +70,7 @@ func TestExposed(t *testing.T) {
 		t.Helper()
 		access := Access{URL: url, Setting: "DASHBOARDS_URL (--dashboards-url)", HasPassword: hasPassword}
 		found, remedy := access.Exposed()
-		if found != want || (found != "") != (remedy == "give DASHBOARDS_URL (--dashboards-url) an https:// address") {
+		if found != want || (found != "") != (remedy == "use https:// in DASHBOARDS_URL (--dashboards-url)") {
 			t.Errorf("%s: %q, %q", url, found, remedy)
 		}
 	}
@@ -100,15 +100,15 @@ func TestAccess(t *testing.T) {
 		}
 	}
 	syntax := func(text string) error { return json.Unmarshal([]byte(text), new(any)) }
-	f(search, opensearch.ErrNoPolicies, "ask: "+opensearch.ErrNoPolicies.Error(), "install its plugin opensearch-index-management, or give --skip=policy")
-	f(search, opensearch.ErrOtherServer, "what answers at http://localhost:1 is not OpenSearch", "correct "+search)
-	f(search, syntax("<html>"), "what answers at http://localhost:1 is not OpenSearch", "correct "+search)
-	f(dashboards, syntax("<html>"), "what answers at http://localhost:1 is not OpenSearch Dashboards", "correct "+dashboards)
+	f(search, opensearch.ErrNoPolicies, "ask: "+opensearch.ErrNoPolicies.Error(), "install its plugin opensearch-index-management, or use --skip=policy")
+	f(search, opensearch.ErrOtherServer, "the server at http://localhost:1 is not OpenSearch", "correct "+search)
+	f(search, syntax("<html>"), "the server at http://localhost:1 is not OpenSearch", "correct "+search)
+	f(dashboards, syntax("<html>"), "the server at http://localhost:1 is not OpenSearch Dashboards", "correct "+dashboards)
 	f(search, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, "http://localhost:1 cannot be connected to (TCP): dial tcp: connection refused", "check that it is running")
-	f(search, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, "http://localhost:1 ends the connection without an answer: read tcp: connection reset by peer", "begin "+search+" with https://")
-	f(search, context.DeadlineExceeded, "http://localhost:1 is connected and does not answer in time", "see how busy")
-	f(search, &tls.CertificateVerificationError{Err: errors.New("expired")}, "TLS: the certificate of http://localhost:1 is not good: expired", "renew the certificate")
-	f(search, tls.RecordHeaderError{Msg: "no TLS"}, "TLS: http://localhost:1 does not speak it", "begin "+search+" with http://")
+	f(search, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, "http://localhost:1 closes the connection without an answer: read tcp: connection reset by peer", "use https:// in "+search)
+	f(search, context.DeadlineExceeded, "http://localhost:1 accepts connections but does not answer in time", "check its load")
+	f(search, &tls.CertificateVerificationError{Err: errors.New("expired")}, "TLS: the certificate of http://localhost:1 is not valid: expired", "renew the certificate")
+	f(search, tls.RecordHeaderError{Msg: "no TLS"}, "TLS: http://localhost:1 does not use TLS", "use http:// in "+search)
 	f(search, errors.New("other"), "ask: other", "")
 
 	answers := func(status int, body, remedy string) {

@@ -37,7 +37,7 @@ const (
 )
 
 // CorrectStream is the remedy for a stream that does not exist.
-const CorrectStream = "correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)"
+const CorrectStream = "correct STREAM_NAME (--stream-name) or AWS_REGION, or create the stream (deploy/logsluice.yaml)"
 
 // stream checks the stream and whether it can be read.
 func (w *walk) stream(ctx context.Context, f *Finding) {
@@ -54,7 +54,7 @@ func (w *walk) stream(ctx context.Context, f *Finding) {
 		f.fail(CorrectStream, "stream %s does not exist in %s", w.Stream, consumer.StreamRegion(w.Stream, w.AWS.Region))
 		return
 	case err != nil && consumer.IsDenied(err): // run does not need it
-		f.warn(allow("kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, awsErrorText(err))
+		f.warn(allowRemedy("kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, awsErrorText(err))
 	case err != nil:
 		f.fail(remedyOf(err, "kinesis:DescribeStreamSummary"), "stream %s cannot be described: %s", w.Stream, awsErrorText(err))
 		return
@@ -77,7 +77,7 @@ func reportStream(f *Finding, name string, s *types.StreamDescriptionSummary) {
 	case types.StreamStatusCreating:
 		f.fail("wait until it is ACTIVE, and try again", "stream %s is not ready", name)
 	default:
-		f.fail("make it again when it is gone (deploy/logsluice.yaml); until then logs are lost, as CloudWatch Logs skips what it cannot send", "stream %s is going away", name)
+		f.fail("create it again once it is deleted (deploy/logsluice.yaml); until then logs are lost, as CloudWatch Logs skips what it cannot send", "stream %s is being deleted", name)
 	}
 }
 
@@ -140,7 +140,7 @@ func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *type
 		var busy *types.ProvisionedThroughputExceededException
 		switch {
 		case errors.As(err, &busy):
-			f.note("%s can be read, and is read by others as often as it allows", shard)
+			f.note("%s can be read, but other consumers use up its reads", shard)
 			return nil, false
 		case strings.HasPrefix(code(err), "KMS"):
 			f.fail("allow kms:Decrypt with the stream's key to the task role, and see that the key is enabled", "%s cannot be decrypted: %s", shard, awsErrorText(err))
@@ -169,11 +169,11 @@ func (w *walk) reportSample(f *Finding, shard string, record *types.Record) {
 	age := time.Since(w.sample.arrived).Round(time.Second)
 	switch {
 	case err != nil:
-		f.warn("see who else writes to the stream: only CloudWatch Logs should; other records become dead letters",
-			"a record of %s that came %s ago is not a subscription record: %s", shard, age, err)
+		f.warn("find out what else writes to the stream: only CloudWatch Logs should; other records become dead letters",
+			"a record of %s that arrived %s ago is not a subscription record: %s", shard, age, err)
 	case events > 0:
-		f.note("a record of %s that came %s ago has %d events of %s", shard, age, events, what)
+		f.note("a record of %s that arrived %s ago has %d events of %s", shard, age, events, what)
 	default:
-		f.note("a record of %s that came %s ago has %s", shard, age, fmt.Sprintf("%d control messages", controls))
+		f.note("a record of %s that arrived %s ago has %s", shard, age, fmt.Sprintf("%d control messages", controls))
 	}
 }

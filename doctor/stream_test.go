@@ -21,12 +21,12 @@ func TestStream(t *testing.T) {
 	t.Parallel()
 	f := func(name string, change func(*chain), state State, found string, remedies ...string) {
 		t.Helper()
-		expect(t, name, look(t, (*walk).stream, change).found, state, found, remedies...)
+		expect(t, name, checkLink(t, (*walk).stream, change).found, state, found, remedies...)
 	}
 	const (
 		summary = "s is ACTIVE, PROVISIONED, keeps records 24h, not encrypted"
 		shards  = "; 2 shards open, 0 closed"
-		record  = "; a record of " + shard0 + " that came 0s ago has 2 events of /api"
+		record  = "; a record of " + shard0 + " that arrived 0s ago has 2 events of /api"
 	)
 	// withStream has the walk check a new stream.
 	withStream := func(shards int32, more ...func(*chain)) func(*chain) {
@@ -58,31 +58,31 @@ func TestStream(t *testing.T) {
 	status := func(s string) func(*chain) { return edit("DescribeStreamSummary", "ACTIVE", s) }
 	f("updating", status("UPDATING"), OK, "s is UPDATING, …, not encrypted"+shards+record)
 	f("creating", status("CREATING"), Broken, "s is CREATING, …, not encrypted; stream s is not ready"+shards+record, "wait until it is ACTIVE")
-	f("deleting", status("DELETING"), Broken, "s is DELETING, …; stream s is going away"+shards+record, "make it again when it is gone")
+	f("deleting", status("DELETING"), Broken, "s is DELETING, …; stream s is being deleted"+shards+record, "create it again once it is deleted")
 	f("summary denied", refuse("DescribeStreamSummary", "AccessDeniedException"), Warning,
-		"stream s cannot be described: AccessDeniedException: no"+shards+record, allow("kinesis:DescribeStreamSummary"))
+		"stream s cannot be described: AccessDeniedException: no"+shards+record, allowRemedy("kinesis:DescribeStreamSummary"))
 	f("summary broken", refuse("DescribeStreamSummary", "InternalFailure"), Broken, "stream s cannot be described: InternalFailure: no", lookAtAWS)
-	f("Kinesis away", away, Broken, "stream s cannot be described: dial tcp: connection refused", noRoute)
-	f("not Kinesis", func(c *chain) { c.transport = notAWS }, Broken, "stream s cannot be described: the answer is 502 Bad Gateway, and not one of AWS", noRoute)
-	f("shards denied", refuse("ListShards", "AccessDeniedException"), Broken, summary+"; its shards cannot be listed: AccessDeniedException: no", allow("kinesis:ListShards"))
+	f("Kinesis unreachable", awsUnreachable, Broken, "stream s cannot be described: dial tcp: connection refused", noRoute)
+	f("not Kinesis", func(c *chain) { c.transport = notAWS }, Broken, "stream s cannot be described: the response is 502 Bad Gateway, not one from AWS", noRoute)
+	f("shards denied", refuse("ListShards", "AccessDeniedException"), Broken, summary+"; its shards cannot be listed: AccessDeniedException: no", allowRemedy("kinesis:ListShards"))
 	f("shards broken", refuse("ListShards", "LimitExceededException"), Broken, summary+"; its shards cannot be listed: LimitExceededException: no", lookAtAWS)
 	f("a closed shard", func(c *chain) {
 		_, err := c.Kinesis.SplitShard(c.t.Context(), &kinesis.SplitShardInput{StreamName: aws.String("s"), ShardToSplit: aws.String(shard1), NewStartingHashKey: aws.String(hashKey(3, 4))})
 		c.check(err)
 	}, OK, summary+"; 3 shards open, 1 closed"+record)
 
-	f("iterator denied", refuse("GetShardIterator", "AccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be read: AccessDeniedException: no", allow("kinesis:GetShardIterator"))
-	f("records denied", refuse("GetRecords", "AccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be read: AccessDeniedException: no", allow("kinesis:GetRecords"))
+	f("iterator denied", refuse("GetShardIterator", "AccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be read: AccessDeniedException: no", allowRemedy("kinesis:GetShardIterator"))
+	f("records denied", refuse("GetRecords", "AccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be read: AccessDeniedException: no", allowRemedy("kinesis:GetRecords"))
 	f("records broken", refuse("GetRecords", "InternalFailure"), Broken, summary+shards+"; "+shard0+" cannot be read: InternalFailure: no", lookAtAWS)
 	f("key denied", refuse("GetRecords", "KMSAccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be decrypted: KMSAccessDeniedException: no", "allow kms:Decrypt with the stream's key")
-	f("busy", refuse("GetRecords", "ProvisionedThroughputExceededException"), OK, summary+shards+"; "+shard0+" can be read, and is read by others as often as it allows")
+	f("busy", refuse("GetRecords", "ProvisionedThroughputExceededException"), OK, summary+shards+"; "+shard0+" can be read, but other consumers use up its reads")
 
 	// Samples: the first record of the last hour, from one of four shards.
 	f("no record", withStream(2), OK, "t is …; 2 shards open, 0 closed; can be read; no record of the last hour in 2 shards")
-	f("record an hour ago", withStream(1, putInto(0, 1, envelope("1")), later(time.Hour)), OK, "…; a record of "+shard0+" that came 1h0m0s ago has 2 events of /api")
+	f("record an hour ago", withStream(1, putInto(0, 1, envelope("1")), later(time.Hour)), OK, "…; a record of "+shard0+" that arrived 1h0m0s ago has 2 events of /api")
 	f("record more than an hour ago", withStream(1, putInto(0, 1, envelope("1")), later(time.Hour+time.Millisecond)), OK, "…; can be read; no record of the last hour in 1 shards")
-	f("first record", withStream(1, putInto(0, 1, envelope("1")), later(time.Minute), putInto(0, 1, []byte("x"))), OK, "…; a record of "+shard0+" that came 1m0s ago has 2 events of /api")
-	f("record in the fourth shard", withStream(5, putInto(3, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; a record of shardId-000000000003 that came 0s ago has 2 events of /api")
+	f("first record", withStream(1, putInto(0, 1, envelope("1")), later(time.Minute), putInto(0, 1, []byte("x"))), OK, "…; a record of "+shard0+" that arrived 1m0s ago has 2 events of /api")
+	f("record in the fourth shard", withStream(5, putInto(3, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; a record of shardId-000000000003 that arrived 0s ago has 2 events of /api")
 	f("record in the fifth shard", withStream(5, putInto(4, 5, envelope("1"))), OK, "…; 5 shards open, 0 closed; can be read; no record of the last hour in 4 shards")
 	f("no open shard first", func(c *chain) {
 		withStream(1, putInto(0, 1, []byte("x")))(c)
@@ -90,13 +90,13 @@ func TestStream(t *testing.T) {
 		c.check(err)
 	}, OK, "…; 2 shards open, 1 closed; can be read; no record of the last hour in 2 shards")
 	f("record of others", withStream(1, putInto(0, 1, []byte("no envelope")), later(90*time.Second)), Warning,
-		"…; a record of "+shard0+" that came 1m30s ago is not a subscription record: …", "see who else writes to the stream")
+		"…; a record of "+shard0+" that arrived 1m30s ago is not a subscription record: …", "find out what else writes to the stream")
 	control := []byte(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}`)
-	f("control message", withStream(1, putInto(0, 1, localtest.Gzip(control))), OK, "…; a record of "+shard0+" that came 0s ago has 1 control messages")
+	f("control message", withStream(1, putInto(0, 1, localtest.Gzip(control))), OK, "…; a record of "+shard0+" that arrived 0s ago has 1 control messages")
 
 	// An answer can be empty although more records follow.
 	three := withStream(1, putInto(0, 1, []byte("x")), putInto(0, 1, []byte("y")), putInto(0, 1, envelope("1")))
-	f("two empty answers", all(three, empty(2, "1000")), OK, "…; a record of "+shard0+" that came 1s ago has 2 events of /api")
+	f("two empty answers", all(three, empty(2, "1000")), OK, "…; a record of "+shard0+" that arrived 1s ago has 2 events of /api")
 	f("three empty answers", all(three, empty(3, "1000")), OK, "…; can be read; no record of the last hour in 1 shards")
 	f("empty answer at the end", all(three, empty(1, "0")), OK, "…; can be read; no record of the last hour in 1 shards")
 	f("end of a shard", onCall("GetRecords", fakeaws.Fault{Edit: func([]byte) []byte { return []byte(`{"Records":[],"MillisBehindLatest":9}`) }}), OK,

@@ -78,15 +78,15 @@ func CheckNames(ctx context.Context, client opensearch.Client, targets []Target)
 	for _, t := range targets {
 		kind, found, err := opensearch.LookUp(ctx, client, t.Name)
 		if isUnanswered(err) {
-			concerns = append(concerns, Concern{NotAsked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be asked: " + answered(err),
-				permit(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")})
+			concerns = append(concerns, Concern{NotChecked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be checked: " + answered(err),
+				permissionRemedy(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")})
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
 		if !t.AnyKind && kind != opensearch.NoKind && t.isWrong(kind) {
-			concerns = append(concerns, t.taken(kind))
+			concerns = append(concerns, t.nameTaken(kind))
 		}
 		if t.Template != "" {
 			pipelines.add(found, t.Name)
@@ -117,7 +117,7 @@ func (t Target) isWrong(kind opensearch.Kind) bool {
 	return t.DataStream != (kind == opensearch.DataStreamKind)
 }
 
-func (t Target) taken(kind opensearch.Kind) Concern {
+func (t Target) nameTaken(kind opensearch.Kind) Concern {
 	c := Concern{Problem: NameTaken, Found: fmt.Sprintf("%s is %t, but %s is %s", dataStreamSetting, t.DataStream, t.Name, kind),
 		Remedy: fmt.Sprintf("set %s to %t, choose another INDEX_PREFIX (--index-prefix), or ", dataStreamName, !t.DataStream)}
 	switch kind {
@@ -137,34 +137,34 @@ func (t Target) taken(kind opensearch.Kind) Concern {
 func CheckTemplates(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	listed, err := opensearch.ListTemplates(ctx, client)
 	if isUnanswered(err) {
-		return []Concern{{NotAsked, "whether other index templates come before ours cannot be asked: " + answered(err),
-			permit(err, "indices:admin/index_template/get, es:ESHttpGet for /_index_template")}}, nil
+		return []Concern{{NotChecked, "whether other index templates take precedence over ours cannot be checked: " + answered(err),
+			permissionRemedy(err, "indices:admin/index_template/get, es:ESHttpGet for /_index_template")}}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	var concerns []Concern
-	for _, maker := range makers(listed, targets) {
-		found := maker.concerns()
+	for _, template := range effectiveTemplates(listed, targets) {
+		found := template.concerns()
 		concerns = append(concerns, found...)
 		if slices.ContainsFunc(found, Concern.Stops) { // no index that is written to will come from it
 			continue
 		}
-		use, err := opensearch.SimulateIndex(ctx, client, maker.targets[0].Name, maker.Name)
+		use, err := opensearch.SimulateIndex(ctx, client, template.targets[0].Name, template.Name)
 		if isAnswer(err) {
-			concerns = append(concerns, Concern{NotAsked, "which ingest pipelines the next indices get cannot be asked: " + answered(err),
-				permit(err, "indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for /_index_template/_simulate_index/NAME")})
+			concerns = append(concerns, Concern{NotChecked, "which ingest pipelines the next indices get cannot be checked: " + answered(err),
+				permissionRemedy(err, "indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for /_index_template/_simulate_index/NAME")})
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
 		pipelines := pipelineUse{}
-		for _, t := range maker.targets {
+		for _, t := range template.targets {
 			pipelines.add(use, t.Name)
 		}
 		concerns = append(concerns, pipelines.concerns("new indices %s get", func(setting string, _ []string) string {
-			return fmt.Sprintf("remove %s from index template %s and its component templates", setting, maker.Name)
+			return fmt.Sprintf("remove %s from index template %s and its component templates", setting, template.Name)
 		})...)
 	}
 	return concerns, nil
@@ -176,21 +176,21 @@ func CheckTargets(ctx context.Context, client opensearch.Client, targets []Targe
 	if err != nil {
 		return nil, err
 	}
-	made, err := CheckTemplates(ctx, client, targets)
-	return append(names, made...), err
+	templates, err := CheckTemplates(ctx, client, targets)
+	return append(names, templates...), err
 }
 
-// maker is an index template with the targets that it would create.
-type maker struct {
+// effectiveTemplate is an index template with the targets that it would create.
+type effectiveTemplate struct {
 	opensearch.ListedTemplate
 	targets []Target
 }
 
-// makers returns the templates that would create targets. OpenSearch chooses the matching
-// template of the highest priority. A template of lower priority than the target's own is left
-// out, because the target's own is installed before anything is written.
-func makers(listed []opensearch.ListedTemplate, targets []Target) []*maker {
-	var all []*maker
+// effectiveTemplates returns the templates that would create targets. OpenSearch chooses the
+// matching template with the highest priority. A template of lower priority than the target's own
+// is left out, because the target's own is installed before anything is written.
+func effectiveTemplates(listed []opensearch.ListedTemplate, targets []Target) []*effectiveTemplate {
+	var all []*effectiveTemplate
 	for _, t := range targets {
 		var best *opensearch.ListedTemplate
 		for i, l := range listed {
@@ -201,10 +201,10 @@ func makers(listed []opensearch.ListedTemplate, targets []Target) []*maker {
 		if best == nil || best.Name != t.Template && best.Index.Priority < t.Priority {
 			continue
 		}
-		i := slices.IndexFunc(all, func(m *maker) bool { return m.Name == best.Name })
+		i := slices.IndexFunc(all, func(e *effectiveTemplate) bool { return e.Name == best.Name })
 		if i < 0 {
 			i = len(all)
-			all = append(all, &maker{ListedTemplate: *best})
+			all = append(all, &effectiveTemplate{ListedTemplate: *best})
 		}
 		all[i].targets = append(all[i].targets, t)
 	}
@@ -212,43 +212,43 @@ func makers(listed []opensearch.ListedTemplate, targets []Target) []*maker {
 }
 
 // concerns returns concerns about targets that should come from another template.
-func (m *maker) concerns() (concerns []Concern) {
+func (e *effectiveTemplate) concerns() (concerns []Concern) {
 	overridden := map[string][]Target{} // by the template that should create them
-	for _, t := range m.targets {
-		if t.Template != m.Name {
+	for _, t := range e.targets {
+		if t.Template != e.Name {
 			overridden[t.Template] = append(overridden[t.Template], t)
 		}
 	}
 	for _, template := range slices.Sorted(maps.Keys(overridden)) {
-		concerns = append(concerns, m.concern(template, overridden[template]))
+		concerns = append(concerns, e.concern(template, overridden[template]))
 	}
 	return concerns
 }
 
 // concern returns a concern about targets that template should create.
-func (m *maker) concern(template string, targets []Target) Concern {
+func (e *effectiveTemplate) concern(template string, targets []Target) Concern {
 	var names []string
 	for _, t := range targets {
 		names = append(names, t.Name)
 	}
 	all, ours := strings.Join(names, ", "), targets[0]
-	theirs := fmt.Sprintf("index template %s (priority %d)", m.Name, m.Index.Priority)
-	switch made := m.Index.DataStream != nil; {
-	case m.Index.Priority == ours.Priority:
+	theirs := fmt.Sprintf("index template %s (priority %d)", e.Name, e.Index.Priority)
+	switch isStream := e.Index.DataStream != nil; {
+	case e.Index.Priority == ours.Priority:
 		return Concern{SamePriority,
 			fmt.Sprintf("%s has the priority of %s, so OpenSearch refuses %s", theirs, template, template),
-			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d", m.Name, ours.Priority)}
-	case made != ours.DataStream && !ours.AnyKind:
+			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d", e.Name, ours.Priority)}
+	case isStream != ours.DataStream && !ours.AnyKind:
 		return Concern{KindDiffers,
-			fmt.Sprintf("%s is %t, but %s makes %s of %s", dataStreamSetting, ours.DataStream, theirs, kindMade(made), all),
-			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d", m.Name, ours.Priority)}
+			fmt.Sprintf("%s is %t, but %s creates %s for %s", dataStreamSetting, ours.DataStream, theirs, kindCreated(isStream), all),
+			fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d", e.Name, ours.Priority)}
 	}
 	return Concern{Overridden,
-		fmt.Sprintf("%s comes before %s (priority %d) for %s: an index made by it lacks our fields and settings", theirs, template, ours.Priority, all),
-		fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d; indices that it made keep their fields", m.Name, ours.Priority)}
+		fmt.Sprintf("%s takes precedence over %s (priority %d) for %s: an index created from it lacks our fields and settings", theirs, template, ours.Priority, all),
+		fmt.Sprintf("delete %s, narrow its index_patterns or give it a priority below %d; indices created from it keep their fields", e.Name, ours.Priority)}
 }
 
-func kindMade(stream bool) opensearch.Kind {
+func kindCreated(stream bool) opensearch.Kind {
 	if stream {
 		return opensearch.DataStreamKind
 	}

@@ -71,10 +71,10 @@ func TestCheckNames(t *testing.T) {
 		"set DATA_STREAM to true, … or delete the data stream with its documents: DELETE /_data_stream/a"})
 
 	for _, status := range []string{"400", "403", "405", "500"} { // of the first of two names
-		f(status, at(status+" no"), []Target{index, {Name: "b"}}, "", Concern{NotAsked, "whether a is an index or a data stream, and which ingest pipelines it has, cannot be asked: look up a: OpenSearch answers " + status + " …: no", ""})
+		f(status, at(status+" no"), []Target{index, {Name: "b"}}, "", Concern{NotChecked, "whether a is an index or a data stream, and which ingest pipelines it has, cannot be checked: look up a: OpenSearch answers " + status + " …: no", ""})
 	}
-	f("denied", at(forbidden), []Target{index}, "", Concern{NotAsked, "…cannot be asked: OpenSearch answers 403: …", "allow indices:monitor/settings/get, es:ESHttpGet for /a/_settings"})
-	f("server's fault", at("500"), []Target{index}, "", Concern{NotAsked, "…cannot be asked: …", isHealthy})
+	f("denied", at(forbidden), []Target{index}, "", Concern{NotChecked, "…cannot be checked: OpenSearch answers 403: …", "allow indices:monitor/settings/get, es:ESHttpGet for /a/_settings"})
+	f("server's fault", at("500"), []Target{index}, "", Concern{NotChecked, "…cannot be checked: …", isHealthy})
 	f("unavailable", at("503"), []Target{index}, "503 Service Unavailable")
 	f("unauthorized", at("401"), []Target{index}, "401 Unauthorized")
 	f("nothing there", at("refused"), []Target{index}, "connection refused")
@@ -89,7 +89,7 @@ func TestCheckNames(t *testing.T) {
 		Concern{PipelineSet, "documents written to a, b pass ingest pipeline p (index.default_pipeline)", "see that p changes … PUT /a,b/_settings"})
 	f("pipeline of a name that is not written to", at(settings("a", defaulted)), []Target{{Name: "a"}}, "")
 	f("taken, with a pipeline, and denied", map[string]string{"GET /a/_settings": settings("a", defaulted), "GET /b/_settings": forbidden}, []Target{stream, {Name: "b"}}, "",
-		Concern{NameTaken, "…", ""}, Concern{NotAsked, "whether b is …", "allow"}, Concern{PipelineSet, "documents written to a pass …", ""})
+		Concern{NameTaken, "…", ""}, Concern{NotChecked, "whether b is …", "allow"}, Concern{PipelineSet, "documents written to a pass …", ""})
 }
 
 func TestCheckTemplates(t *testing.T) {
@@ -122,8 +122,8 @@ func TestCheckTemplates(t *testing.T) {
 		return answers
 	}
 	overridden := func(priority, names string) Concern {
-		return Concern{Overridden, "index template o (priority " + priority + ") comes before app (priority 103) for " + names + ": an index made by it lacks our fields and settings",
-			"delete o, narrow its index_patterns or give it a priority below 103; indices that it made keep their fields"}
+		return Concern{Overridden, "index template o (priority " + priority + ") takes precedence over app (priority 103) for " + names + ": an index created from it lacks our fields and settings",
+			"delete o, narrow its index_patterns or give it a priority below 103; indices created from it keep their fields"}
 	}
 	f("no templates", []Target{a}, nil, nil, "")
 	f("ours alone", []Target{a, b}, []string{ours}, simulated, "")
@@ -137,16 +137,16 @@ func TestCheckTemplates(t *testing.T) {
 	f("highest of the others", []Target{a}, []string{theirs(105, ""), listed("p", 104, "app-*", ""), ours}, simulated, "", overridden("105", "app-a"))
 	f("not written to", []Target{{Name: "app-c"}}, []string{theirs(104, isStream)}, nil, "")
 	f("before documents and letters", []Target{a, letters}, []string{theirs(2000, "")}, simulated, "", overridden("2000", "app-a"),
-		Concern{Overridden, "index template o (priority 2000) comes before app-dead-letter (priority 1000) for app-dead-letter: …", "delete o, … below 1000;"})
+		Concern{Overridden, "index template o (priority 2000) takes precedence over app-dead-letter (priority 1000) for app-dead-letter: …", "delete o, … below 1000;"})
 	f("data stream of letters", []Target{letters}, []string{theirs(2000, isStream)}, simulated, "", Concern{Overridden, "index template o …", "delete o"})
 
 	f("same priority", []Target{a}, []string{theirs(103, isStream)}, nil, "",
 		Concern{SamePriority, "index template o (priority 103) has the priority of app, so OpenSearch refuses app", "delete o, narrow its index_patterns or give it a priority below 103"})
-	f("makes a data stream", []Target{a, b}, []string{ours, theirs(104, isStream)}, nil, "",
-		Concern{KindDiffers, "DATA_STREAM (--data-stream) is false, but index template o (priority 104) makes a data stream of app-a, app-b", "delete o, narrow its index_patterns or give it a priority below 103"})
-	f("makes an index", []Target{stream}, []string{listed("o", 104, "app", "")}, nil, "",
-		Concern{KindDiffers, "DATA_STREAM (--data-stream) is true, but index template o (priority 104) makes an index of app", "delete o"})
-	f("makes a data stream as ours", []Target{stream}, []string{listed("o", 104, "app", isStream)}, simulated, "", overridden("104", "app"))
+	f("creates a data stream", []Target{a, b}, []string{ours, theirs(104, isStream)}, nil, "",
+		Concern{KindDiffers, "DATA_STREAM (--data-stream) is false, but index template o (priority 104) creates a data stream for app-a, app-b", "delete o, narrow its index_patterns or give it a priority below 103"})
+	f("creates an index", []Target{stream}, []string{listed("o", 104, "app", "")}, nil, "",
+		Concern{KindDiffers, "DATA_STREAM (--data-stream) is true, but index template o (priority 104) creates an index for app", "delete o"})
+	f("creates a data stream as ours", []Target{stream}, []string{listed("o", 104, "app", isStream)}, simulated, "", overridden("104", "app"))
 
 	const pipeline = `200 {"template":{"settings":{"index":{"default_pipeline":"p"}}}}`
 	f("pipeline of ours", []Target{a, b}, []string{ours}, simulating("app-a", pipeline), "",
@@ -154,13 +154,13 @@ func TestCheckTemplates(t *testing.T) {
 	f("pipeline of ours, with another priority", []Target{a}, []string{listed("app", 1, "app-*", "")}, simulating("app-a", pipeline), "", Concern{PipelineSet, "new indices app-a get …", "see that"})
 	f("pipeline of others", []Target{a}, []string{theirs(104, "")}, simulating("app-a", pipeline), "", overridden("104", "app-a"),
 		Concern{PipelineSet, "new indices app-a get …", "see that … from index template o and its component templates"})
-	const notAsked = "which ingest pipelines the next indices get cannot be asked: "
+	const notAsked = "which ingest pipelines the next indices get cannot be checked: "
 	f("simulation denied", []Target{a, letters}, []string{ours, listed("app-dead-letter", 1000, "app-dead-letter", "")}, simulating("app-a", forbidden), "",
-		Concern{NotAsked, notAsked + "OpenSearch answers 403: …", "allow indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for"})
-	f("simulation unavailable", []Target{a}, []string{ours}, simulating("app-a", "503"), "", Concern{NotAsked, notAsked + "…503 Service Unavailable", isHealthy})
+		Concern{NotChecked, notAsked + "OpenSearch answers 403: …", "allow indices:admin/index_template/simulate_index and simulate, es:ESHttpPost for"})
+	f("simulation unavailable", []Target{a}, []string{ours}, simulating("app-a", "503"), "", Concern{NotChecked, notAsked + "…503 Service Unavailable", isHealthy})
 	f("simulation without answer", []Target{a}, []string{ours}, simulating("app-a", "refused"), "connection refused")
 	list := func(answer string) map[string]string { return map[string]string{"GET /_index_template": answer} }
-	f("denied", []Target{a}, nil, list(forbidden), "", Concern{NotAsked, "whether other index templates come before ours cannot be asked: OpenSearch answers 403: …", "allow indices:admin/index_template/get, es:ESHttpGet for /_index_template"})
+	f("denied", []Target{a}, nil, list(forbidden), "", Concern{NotChecked, "whether other index templates take precedence over ours cannot be checked: OpenSearch answers 403: …", "allow indices:admin/index_template/get, es:ESHttpGet for /_index_template"})
 	f("unavailable", []Target{a}, nil, list("503"), "503 Service Unavailable")
 	f("without answer", []Target{a}, nil, list("refused"), "connection refused")
 }
@@ -173,7 +173,7 @@ func TestCheckTargets(t *testing.T) {
 		expectConcerns(t, name, got, err, want, fails)
 	}
 	const names, templates = "GET /a/_settings", "GET /_index_template"
-	f("both", map[string]string{names: forbidden, templates: forbidden}, "", Concern{NotAsked, "whether a is …", ""}, Concern{NotAsked, "whether other …", ""})
+	f("both", map[string]string{names: forbidden, templates: forbidden}, "", Concern{NotChecked, "whether a is …", ""}, Concern{NotChecked, "whether other …", ""})
 	f("names without answer", map[string]string{names: "refused", templates: forbidden}, "connection refused")
-	f("templates without answer", map[string]string{names: forbidden, templates: "refused"}, "connection refused", Concern{NotAsked, "whether a is …", ""})
+	f("templates without answer", map[string]string{names: forbidden, templates: "refused"}, "connection refused", Concern{NotChecked, "whether a is …", ""})
 }

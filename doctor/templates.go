@@ -27,11 +27,11 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 		})
 		switch {
 		case err != nil:
-			f.fail(permit(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
+			f.fail(permissionRemedy(err, "indices:admin/index_template/get and put")+": nothing is read without the templates", "template %s cannot be read: %s", t.Name, answered(err))
 		case slices.Equal(changes, []string{opensearch.Installed}):
 			f.warn(setUp+", or start run, which installs it", "template %s does not exist", t.Name)
 		case len(changes) > 0:
-			f.warn(setUp+", or restart run, which puts it back", "template %s differs: %s", t.Name, firstOf(changes))
+			f.warn(setUp+", or restart run, which restores it", "template %s differs: %s", t.Name, firstOf(changes))
 		default:
 			f.note("%s is in place", t.Name)
 		}
@@ -50,11 +50,11 @@ func (w *walk) templates(ctx context.Context, f *Finding) {
 	})
 	switch {
 	case errors.Is(err, opensearch.ErrForbidden):
-		f.warn("allow indices:admin/mappings/get, with which fields of a changed schema are added at once", "the fields of %s cannot be read", index)
+		f.warn("allow indices:admin/mappings/get, so that fields of a changed schema are added at once", "the fields of %s cannot be read", index)
 	case err != nil:
 		f.warn("check the domain's health, and try again", "the fields of %s cannot be read: %s", index, answered(err))
 	case !there:
-		f.note("%s is not there yet", index)
+		f.note("%s does not exist yet", index)
 	default:
 		w.current = index
 		if len(missing)+len(kept) == 0 {
@@ -88,7 +88,7 @@ func (w *walk) concerns(ctx context.Context) (concerns []Concern, err error) {
 // remedyOfKept returns the remedy for an index with fields of another type.
 func remedyOfKept(concerns []Concern) string {
 	if slices.ContainsFunc(concerns, func(c Concern) bool { return c.Problem == Overridden }) {
-		return "reindex when no template comes before ours"
+		return "reindex when no template takes precedence over ours"
 	}
 	return "wait for the next index, which has them, or reindex"
 }

@@ -104,16 +104,16 @@ func TestWalk(t *testing.T) {
 		c.put("t", "0", envelope("222222222222"))
 		time.Sleep(archiveDelay)
 		slow(c)
-	}, "subscription filters warning: log events of account 222222222222 come; no filter …", "stream ok: t is …; 3 shards open, …",
-		"lease table warning: …; 3 shards have no owner: …", "archive warning: …; a record that came to the stream 30m4s ago is not there")
+	}, "subscription filters warning: log events of account 222222222222 arrive; no filter …", "stream ok: t is …; 3 shards open, …",
+		"lease table warning: …; 3 shards have no owner: …", "archive warning: …; a record that arrived in the stream 30m4s ago is not there")
 
 	// The link writing waits for the templates and the dead letters.
-	f("today's index accepts nothing", all(answer("bulk "+today, readOnly), answer("GET /_index_template/app", "slow "+searchAnswers["GET /_index_template/app"])), "writing broken: "+today+" takes no document: …; a document was written and read back")
+	f("today's index accepts nothing", all(answer("bulk "+today, readOnly), answer("GET /_index_template/app", "slow "+searchAnswers["GET /_index_template/app"])), "writing broken: "+today+" accepts no documents: …; a document was written and read back")
 	f("name taken", answer("GET /app/_settings", `slow 200 {".ds-app-000001":{"settings":{}}}`),
 		"index templates broken: …app is a data stream", "writing skipped: run writes nothing: DATA_STREAM does not fit the domain")
 	f("documents given up", all(answer("bulk "+yesterday, readOnly), answer("POST /app-dead-letter/_search",
 		`slow 200 {"hits":{"total":{"value":4}},"aggregations":{"blocked":{"indices":{"buckets":[{"key":"`+yesterday+`","doc_count":4}]}}}}`)),
-		"writing broken: …; "+yesterday+" takes no document: …; documents for it that became dead letters in the last day: 4", "dead letters warning: 4 in the last day:…")
+		"writing broken: …; "+yesterday+" accepts no documents: …; documents for it that became dead letters in the last day: 4", "dead letters warning: 4 in the last day:…")
 }
 
 // Remedies name the stream by its ARN if that is known.

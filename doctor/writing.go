@@ -45,7 +45,7 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 		return err
 	})
 	if err != nil {
-		f.note("whether indices may be deleted cannot be asked: %s", answered(err))
+		f.note("whether indices may be deleted cannot be checked: %s", answered(err))
 	}
 	if !mayDelete {
 		index = ScratchIndex(w.Naming.Prefix)
@@ -57,7 +57,7 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 		operations[0].Action, operations[0].Where = "index", map[string]any{"_index": index}
 	}
 	if w.current != "" && !w.NoIDs && !w.Naming.DataStream {
-		operations = append(operations, tryOut(w.current))
+		operations = append(operations, probe(w.current))
 	}
 	defer w.remove(ctx, f, index, mayDelete)
 	var items []opensearch.Item
@@ -80,10 +80,10 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 	return true
 }
 
-// tryOut returns an operation that shows whether an index accepts documents but writes nothing:
+// probe returns an operation that shows whether an index accepts documents but writes nothing:
 // it has a condition that is never true, and OpenSearch reports blocks of the index before it
 // checks the condition. The index must exist, otherwise OpenSearch creates it.
-func tryOut(index string) opensearch.Operation {
+func probe(index string) opensearch.Operation {
 	return opensearch.Operation{
 		Action: "index", Where: map[string]any{"_index": index, "_id": "logsluice-doctor", "if_seq_no": int64(1) << 52, "if_primary_term": 1}, Document: struct{}{},
 	}
@@ -105,7 +105,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.warn(permit(err, "indices:admin/aliases/get for "+prefix+"-*"), "indices other than that of today are not looked at: %s", answered(err))
+		f.warn(permissionRemedy(err, "indices:admin/aliases/get for "+prefix+"-*"), "indices other than that of today are not checked: %s", answered(err))
 		return
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
@@ -114,14 +114,14 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 	if more := len(names) - maxIndices; more > 0 {
 		// The names without a date come last.
 		names = names[more:]
-		f.note("%d older indices are not looked at", more)
+		f.note("%d older indices are not checked", more)
 	}
 	if len(names) == 0 {
 		return
 	}
 	operations := make([]opensearch.Operation, len(names))
 	for i, name := range names {
-		operations[i] = tryOut(name)
+		operations[i] = probe(name)
 	}
 	var items []opensearch.Item
 	err = bounded(ctx, func(ctx context.Context) (err error) {
@@ -129,7 +129,7 @@ func (w *walk) others(ctx context.Context, f *Finding) {
 		return err
 	})
 	if err != nil {
-		f.warn("check the domain's health, and try again", "indices other than that of today cannot be tried: %s", answered(err))
+		f.warn("check the domain's health, and try again", "indices other than that of today cannot be checked: %s", answered(err))
 		return
 	}
 	w.reportOthers(f, names, items)
@@ -152,8 +152,8 @@ func (w *walk) reportOthers(f *Finding, names []string, items []opensearch.Item)
 		case more < limit:
 			more++
 			cause := causeOf(items[i])
-			f.warn(RemedyOfRefusal(w.Naming.Prefix, name, items[i].Status, cause)+", unless it is meant to be so: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
-				"%s takes no document: %d %s: %s", name, items[i].Status, cause.Type, cause.Reason)
+			f.warn(RemedyOfRefusal(w.Naming.Prefix, name, items[i].Status, cause)+", unless that is intended: late documents for it wait for WAIT_FOR_INDEX and become dead letters",
+				"%s accepts no documents: %d %s: %s", name, items[i].Status, cause.Type, cause.Reason)
 		default:
 			more++
 		}
@@ -185,9 +185,9 @@ func (w *walk) readBack(ctx context.Context, f *Finding, index, id string) {
 	case opensearch.HasStatus(err, http.StatusForbidden):
 		f.note("a document was written; reading it back is denied (indices:data/read/get), which run does not need")
 	case err != nil:
-		f.warn("check the domain's health, and try again", "a document was written and cannot be read back: %s", answered(err))
+		f.warn("check the domain's health, and try again", "a document was written, but cannot be read back: %s", answered(err))
 	case !there:
-		f.fail("check the proxy or load balancer in front of the domain, and which nodes were lost", "a document was written and is not there")
+		f.fail("check the proxy or load balancer in front of the domain, and which nodes were lost", "a document was written and cannot be found")
 	default:
 		f.note("a document was written and read back")
 	}
@@ -201,13 +201,13 @@ func (w *walk) reportFailed(f *Finding, index string, err error) {
 		w.reportRefused(f, index, opensearch.Item{Status: answer.Status, Error: &cause})
 		return
 	}
-	f.fail(permit(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
+	f.fail(permissionRemedy(err, "indices:data/write/bulk, es:ESHttpPost for /_bulk"), "a bulk request fails: %s", answered(err))
 }
 
 // reportRefused reports why a document was refused.
 func (w *walk) reportRefused(f *Finding, index string, item opensearch.Item) {
 	cause := causeOf(item)
-	f.fail(RemedyOfRefusal(w.Naming.Prefix, index, item.Status, cause), "%s takes no document: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
+	f.fail(RemedyOfRefusal(w.Naming.Prefix, index, item.Status, cause), "%s accepts no documents: %d %s: %s", index, item.Status, cause.Type, cause.Reason)
 }
 
 // RemedyOfRefusal returns the remedy if OpenSearch refuses a document for an index of a prefix,
@@ -215,25 +215,25 @@ func (w *walk) reportRefused(f *Finding, index string, item opensearch.Item) {
 func RemedyOfRefusal(prefix, index string, status int, cause opensearch.Cause) string {
 	switch text := cause.Type + " " + cause.Reason; {
 	case strings.Contains(text, "read-only-allow-delete"):
-		return "free disk space or add nodes; the block goes by itself then"
+		return "free disk space or add nodes; OpenSearch then removes the block"
 	case strings.Contains(text, "cluster_block_exception") && strings.Contains(text, "index ["):
-		return fmt.Sprintf(`take the block away: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
+		return fmt.Sprintf(`remove the block: PUT /%s/_settings {"index.blocks.write":null,"index.blocks.read_only":null}`, index)
 	case strings.Contains(text, "cluster_block_exception"):
-		return `free disk space or add nodes, or take the block of the cluster away (cluster.blocks.create_index, cluster.blocks.read_only)`
+		return `free disk space or add nodes, or remove the block of the cluster (cluster.blocks.create_index, cluster.blocks.read_only)`
 	case strings.Contains(text, "index_closed_exception"):
 		return fmt.Sprintf("open it: POST /%s/_open", index)
 	case strings.Contains(text, "no write index"):
 		return fmt.Sprintf("give the alias %s a write index (is_write_index), or delete it", index)
 	case strings.Contains(text, "pipeline with id ["):
-		return fmt.Sprintf(`create the pipeline, or take it away: PUT /%s/_settings {"index.default_pipeline":null,"index.final_pipeline":null}`, index)
+		return fmt.Sprintf(`create the pipeline, or remove it: PUT /%s/_settings {"index.default_pipeline":null,"index.final_pipeline":null}`, index)
 	case strings.Contains(text, "index_not_found_exception"):
-		return fmt.Sprintf("let indices be made by what is written to them: action.auto_create_index must have %s-*", prefix)
+		return fmt.Sprintf("let indices be created automatically: action.auto_create_index must include %s-*", prefix)
 	case strings.Contains(text, "this action would add"):
 		return "delete old indices (logsluice setup installs a lifecycle policy), add nodes, or raise cluster.max_shards_per_node"
 	case status == http.StatusForbidden:
 		return "allow it for " + prefix + "-* (docs/permissions-opensearch.md)"
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return "see how busy the domain is and whether it has all its nodes; a worker tries again"
+		return "check the domain's load, and whether it has all its nodes; a worker tries again"
 	}
 	return "see OpenSearch's reason"
 }
@@ -246,6 +246,6 @@ func (w *walk) remove(ctx context.Context, f *Finding, index string, mayDelete b
 	}
 	if err != nil && !opensearch.HasStatus(err, http.StatusNotFound) && (f.State != Broken || mayDelete) {
 		f.warn(fmt.Sprintf("allow indices:admin/delete for %s-*, or delete it by hand: DELETE /%s", ScratchIndex(w.Naming.Prefix), index),
-			"index %s is left, with what doctor writes: %s", index, answered(err))
+			"index %s remains, with doctor's scratch documents: %s", index, answered(err))
 	}
 }

@@ -303,14 +303,14 @@ func (c *cluster) eventually(what string, ok func() bool) {
 	c.within(10*time.Minute, what, ok)
 }
 
-func (c *cluster) within(patience time.Duration, what string, ok func() bool) {
+func (c *cluster) within(timeout time.Duration, what string, ok func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	c.t.Fatalf("not true after %s: %s", patience, what)
+	c.t.Fatalf("not true after %s: %s", timeout, what)
 }
 
 // index returns the index of an event's day.

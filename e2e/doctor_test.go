@@ -246,8 +246,8 @@ func TestDoctor(t *testing.T) {
 		"AWS: " + c.sts.ARN + " of account 000000000000 in us-east-1; clocks agree",
 		"subscription filters: 2 forward to stream s: /ecs/api (f, all events, Random), /ecs/shop (f, all events, Random)",
 		"stream: s is ACTIVE, PROVISIONED, keeps records 24h, not encrypted; 2 shards open, 0 closed; a record of shardId-0000",
-		"lease table: table " + c.leases.application + " is ACTIVE, PAY_PER_REQUEST; 2 workers hold 2 shards, the oldest sign of life is ",
-		"OpenSearch: " + c.search.URL + " is opensearch 3.8.0, and takes requests as they are sent",
+		"lease table: table " + c.leases.application + " is ACTIVE, PAY_PER_REQUEST; 2 workers hold 2 shards, the oldest heartbeat is ",
+		"OpenSearch: " + c.search.URL + " is opensearch 3.8.0, and accepts unsigned requests",
 		"index templates: PREFIX is in place; PREFIX-dead-letter is in place; " + strings.ReplaceAll(c.today(), c.prefix, "PREFIX") + " has the fields",
 		"writing: a document was written and read back",
 		"lifecycle policy: PREFIX is in place",
@@ -388,7 +388,7 @@ func TestDoctor_Failure(t *testing.T) {
 		}
 	}
 	missing := filepath.Join(t.TempDir(), "missing")
-	closed := "http://" + freeAddress(t)
+	closed := "http://" + localtest.FreeAddress(t)
 	noAWS := states{"AWS": broken, "subscription filters": skipped, "stream": skipped, "lease table": skipped, "archive": skipped}
 	noSearch := states{"OpenSearch": broken, "index templates": skipped, "writing": skipped, "lifecycle policy": skipped, "dead letters": skipped}
 
@@ -398,7 +398,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("expired credentials", nil, map[string]string{"AWS_ACCESS_KEY_ID": "OLD"}, noAWS, "AWS", "EnvConfigCredentials", "ExpiredToken: The security token included in the request is expired", "renew the credentials")
 	f("invalid credentials", nil, map[string]string{"AWS_ACCESS_KEY_ID": "other"}, noAWS, "AWS", "InvalidClientTokenId", "renew the credentials")
 	f("no STS", nil, map[string]string{"AWS_ENDPOINT_URL_STS": closed}, states{"AWS": warning}, "AWS", "connection refused", "VPC endpoint")
-	f("clock behind", func() { c.sts.Ahead = 630 * time.Second }, nil, states{"AWS": broken}, "AWS", c.sts.ARN, "clock is 10m", "s behind AWS's", "NTP", "signed requests are refused")
+	f("clock behind", func() { c.sts.Ahead = 630 * time.Second }, nil, states{"AWS": broken}, "AWS", c.sts.ARN, "clock is 10m", "s behind AWS's", "NTP", "AWS refuses signed requests")
 	f("clock ahead", func() { c.sts.Ahead = -630 * time.Second }, nil, states{"AWS": broken}, "AWS", "clock is 10m", "s ahead of AWS's", "NTP")
 	f("clock a little off", func() { c.sts.Ahead = 10 * time.Second }, nil, states{"AWS": warning}, "AWS", "s behind AWS's", "NTP")
 
@@ -421,12 +421,12 @@ func TestDoctor_Failure(t *testing.T) {
 	f("filter to another account", groups(subscriptionTo(strings.Replace(streamARN, fakeaccount.ID, "111111111111", 1)+"s")), nil, filters(broken), "subscription filters", "111111111111")
 	f("filter without role", groups(edited("roleArn", "")), nil, filters(broken), "subscription filters", "the filter of /ecs/api has no role", "kinesis:PutRecord")
 	f("role of another account", groups(edited("roleArn", strings.Replace(roleARN, fakeaccount.ID, "111111111111", 1))), nil, filters(warning), "subscription filters", "a role of account 111111111111")
-	f("by log stream", groups(edited("distribution", "ByLogStream"), subscriptionTo(streamARN+"s")), nil, filters(warning), "subscription filters", "1 with Distribution ByLogStream", "Distribution Random")
-	f("by log stream, without role", groups(edited("distribution", "ByLogStream"), edited("roleArn", "")), nil, filters(broken), "subscription filters", "Distribution Random", "kinesis:PutRecord")
+	f("by log stream", groups(edited("distribution", "ByLogStream"), subscriptionTo(streamARN+"s")), nil, filters(warning), "subscription filters", "1 with Distribution ByLogStream", "distribution to Random")
+	f("by log stream, without role", groups(edited("distribution", "ByLogStream"), edited("roleArn", "")), nil, filters(broken), "subscription filters", "distribution to Random", "kinesis:PutRecord")
 	f("filters of another account", func() {
 		c.newStream("shared")
 		c.putTo("shared", recordFrom(t, "222222222222"))
-	}, map[string]string{"STREAM_NAME": "shared"}, filters(warning), "subscription filters", "log events of account 222222222222 come; no filter points at stream shared")
+	}, map[string]string{"STREAM_NAME": "shared"}, filters(warning), "subscription filters", "log events of account 222222222222 arrive; no filter points at stream shared")
 	f("with a pattern", groups(edited("filterPattern", "ERROR")), nil, nil, "subscription filters", `/ecs/api (f, "ERROR", Random)`)
 	policy := func(stream string) func() {
 		return func() {
@@ -450,7 +450,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("too many log groups", many, map[string]string{"--most-log-groups": "12"}, filters(warning), "subscription filters", "only the first 12", "no filter points at stream s", "--log-group")
 	f("account policies denied", deny("logs:DescribeAccountPolicies"), nil, filters(warning), "subscription filters", "2 forward", "AccessDeniedException", "allow logs:DescribeAccountPolicies")
 	f("log groups denied", deny("logs:DescribeLogGroups"), nil, filters(warning), "subscription filters", "log groups could not be read", "allow logs:DescribeLogGroups")
-	notRead := "log groups could not be read: dial tcp " + strings.TrimPrefix(closed, "http://") + ": connect: connection refused → AWS cannot be reached from here: look at the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
+	notRead := "log groups could not be read: dial tcp " + strings.TrimPrefix(closed, "http://") + ": connect: connection refused → AWS cannot be reached from here: check the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
 	f("CloudWatch Logs unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": closed}, filters(warning), "subscription filters", notRead)
 	f("filters denied", deny("logs:DescribeSubscriptionFilters"), nil, filters(warning), "subscription filters", "the filters of /ecs/api could not be read", "allow logs:DescribeSubscriptionFilters")
 
@@ -471,24 +471,24 @@ func TestDoctor_Failure(t *testing.T) {
 	f("another region", nil, map[string]string{"AWS_REGION": "eu-west-1"}, states{"stream": broken, "subscription filters": broken, "lease table": warning}, "stream", "stream s does not exist in eu-west-1", "AWS_REGION")
 	f("stream by its ARN", nil, map[string]string{"STREAM_NAME": streamARN + "s"}, nil, "subscription filters", "2 forward to stream "+streamARN+"s")
 	f("stream of another account", nil, map[string]string{"STREAM_NAME": strings.Replace(streamARN, fakeaccount.ID, "222222222222", 1) + "s"}, states{"stream": broken, "subscription filters": skipped}, "subscription filters", "the stream is of account 222222222222, and so are the filters that point at it")
-	f("stream being deleted", withStatus("DELETING"), nil, stream(broken), "stream", "s is DELETING", "going away", "make it again")
+	f("stream being deleted", withStatus("DELETING"), nil, stream(broken), "stream", "s is DELETING", "is being deleted", "create it again")
 	f("stream being created", withStatus("CREATING"), nil, stream(broken), "stream", "s is CREATING", "wait until it is ACTIVE")
 	f("summary denied", deny("kinesis:DescribeStreamSummary"), nil, stream(warning), "stream", "allow kinesis:DescribeStreamSummary", "2 shards open")
 	f("shards denied", deny("kinesis:ListShards"), nil, stream(broken), "stream", "AccessDeniedException", "allow kinesis:ListShards")
 	f("iterator denied", deny("kinesis:GetShardIterator"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "allow kinesis:GetShardIterator")
 	f("records denied", deny("kinesis:GetRecords"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "allow kinesis:GetRecords")
 	f("key denied", func() { c.deny["kinesis:GetRecords"] = "KMSAccessDeniedException" }, nil, stream(broken), "stream", "cannot be decrypted", "kms:Decrypt")
-	f("shard busy", func() { c.deny["kinesis:GetRecords"] = "ProvisionedThroughputExceededException" }, nil, nil, "stream", "is read by others as often as it allows")
+	f("shard busy", func() { c.deny["kinesis:GetRecords"] = "ProvisionedThroughputExceededException" }, nil, nil, "stream", "but other consumers use up its reads")
 	f("Kinesis unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_KINESIS": closed}, stream(broken), "stream", "connection refused", "AWS_ENDPOINT_URL")
 	f("no record", func() { c.newStream("quiet"); c.subscribe("quiet") }, map[string]string{"STREAM_NAME": "quiet"}, nil, "stream", "no record of the last hour in 2 shards")
-	f("record of others", func() { c.newStream("foreign"); c.subscribe("foreign"); c.putTo("foreign", []byte("no envelope")) }, map[string]string{"STREAM_NAME": "foreign"}, stream(warning), "stream", "is not a subscription record", "who else writes")
+	f("record of others", func() { c.newStream("foreign"); c.subscribe("foreign"); c.putTo("foreign", []byte("no envelope")) }, map[string]string{"STREAM_NAME": "foreign"}, stream(warning), "stream", "is not a subscription record", "what else writes")
 
 	leases := func(state doctor.State) states { return states{"lease table": state} }
 	f("no table", nil, map[string]string{"APPLICATION_NAME": c.prefix + "-none"}, leases(warning), "lease table", "table PREFIX-none does not exist in us-east-1", "run, which creates it", "dynamodb:CreateTable", "APPLICATION_NAME")
 	f("another key", func() { c.newTable("PREFIX-key", "id", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-key"}, leases(broken), "lease table", "is a table of another program (its key is id, not ShardID)", "APPLICATION_NAME")
 	f("a key of numbers", func() { c.newTable("PREFIX-number", "ShardID", dynamotypes.ScalarAttributeTypeN) }, map[string]string{"APPLICATION_NAME": c.prefix + "-number"}, leases(broken), "lease table", "its key ShardID is of type N, not S", "APPLICATION_NAME")
-	f("no workers", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "see that run runs")
-	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "see that run runs")
+	f("no workers", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "check that run is running")
+	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "check that run is running")
 	f("shards unread", func() { c.unread("PREFIX-unread") }, map[string]string{"APPLICATION_NAME": c.prefix + "-unread"}, leases(warning), "lease table", "2 shards have not been read for 5m0s or longer: shardId-000000000000 (10m", "shard is not read")
 	f("records expired", func() { c.gap("PREFIX-gap") }, map[string]string{"APPLICATION_NAME": c.prefix + "-gap"}, leases(warning), "lease table", "records of 2 shards can have expired before they were read: shardId-000000000000 (2026-01-15T00:00:00Z to 2026-01-15T12:00:00Z)", "the archive has these records", "records expired unread")
 	f("shards failing", func() { c.failing("PREFIX-failing") }, map[string]string{"APPLICATION_NAME": c.prefix + "-failing"}, leases(warning), "lease table", "2 shards cannot be read: shardId-000000000000 (worker-z), shardId-000000000001 (worker-z)", "shard cannot be read")
@@ -502,9 +502,9 @@ func TestDoctor_Failure(t *testing.T) {
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(secure.Close)
 	f("unknown authority", nil, map[string]string{"OPENSEARCH_URL": secure.URL}, noSearch, "OpenSearch", "TLS", "unknown authority", "OPENSEARCH_CA_FILE")
-	f("no TLS", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.search.URL, "http://", "https://", 1)}, noSearch, "OpenSearch", "TLS", "does not speak it", "http://")
+	f("no TLS", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.search.URL, "http://", "https://", 1)}, noSearch, "OpenSearch", "TLS", "does not use TLS", "http://")
 	f("TLS only", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(secure.URL, "https://", "http://", 1)}, noSearch, "OpenSearch", "OPENSEARCH_URL")
-	f("OpenSearch hangs", nil, map[string]string{"OPENSEARCH_URL": "http://" + silentServer(t)}, noSearch, "OpenSearch", "does not answer in time", "how busy")
+	f("OpenSearch hangs", nil, map[string]string{"OPENSEARCH_URL": "http://" + silentServer(t)}, noSearch, "OpenSearch", "does not answer in time", "check its load")
 	f("TLS hangs", nil, map[string]string{"OPENSEARCH_URL": "https://" + silentServer(t)}, noSearch, "OpenSearch", "TLS", "no answer in time")
 	f("another server", nil, map[string]string{"OPENSEARCH_URL": strings.Replace(c.env["DASHBOARDS_URL"], "/_dashboards", "/elsewhere", 1)}, noSearch, "OpenSearch", "404", "OPENSEARCH_URL")
 	f("no OpenSearch", answer(http.StatusOK, "<html>", "GET /"), nil, noSearch, "OpenSearch", "is not OpenSearch", "OPENSEARCH_URL")
@@ -533,25 +533,25 @@ func TestDoctor_Failure(t *testing.T) {
 	}
 	const templates = "index templates"
 	f("overridden", others(`{"index_patterns":["PREFIX-2*"],"priority":300,"template":{"settings":{"index.default_pipeline":"p"}}}`), map[string]string{"CONSTANT_FIELDS": ""}, states{templates: warning}, templates,
-		"index template PREFIX-others (priority 300) comes before PREFIX (priority ", "get ingest pipeline p (index.default_pipeline)", "delete PREFIX-others")
+		"index template PREFIX-others (priority 300) takes precedence over PREFIX (priority ", "get ingest pipeline p (index.default_pipeline)", "delete PREFIX-others")
 	f("overridden, of another type", func() {
 		c.ask(http.MethodPut, "/"+c.day(time.Now().Add(time.Hour))+"/_mapping", `{"properties":{"env":{"type":"long"}}}`)
-	}, map[string]string{"CONSTANT_FIELDS": "env=prod"}, states{templates: warning, "Dashboards": warning}, templates, "fields of another type", "reindex when no template comes before ours")
-	f("created as data streams", others(`{"index_patterns":["PREFIX-*"],"priority":300,"data_stream":{}}`), nil, states{templates: broken, "writing": skipped}, templates, "DATA_STREAM", "makes a data stream of PREFIX-outside")
+	}, map[string]string{"CONSTANT_FIELDS": "env=prod"}, states{templates: warning, "Dashboards": warning}, templates, "fields of another type", "reindex when no template takes precedence over ours")
+	f("created as data streams", others(`{"index_patterns":["PREFIX-*"],"priority":300,"data_stream":{}}`), nil, states{templates: broken, "writing": skipped}, templates, "DATA_STREAM", "creates a data stream for PREFIX-outside")
 	c.ask(http.MethodDelete, "/_index_template/"+c.prefix+"-others", "")
 	f("a plain index", func() { c.ask(http.MethodPut, "/"+c.prefix, "") }, map[string]string{"DATA_STREAM": "true"}, states{templates: broken, "writing": skipped, "lifecycle policy": warning, "Dashboards": warning}, templates, "is true, but PREFIX is an index", "set DATA_STREAM to false")
 	c.ask(http.MethodDelete, "/"+c.prefix, "")
-	f("settings of indices denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions"}}`, "GET /PREFIX-outside*"), nil, states{templates: warning}, templates, "cannot be asked", "allow indices:monitor/settings/get")
+	f("settings of indices denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions"}}`, "GET /PREFIX-outside*"), nil, states{templates: warning}, templates, "cannot be checked", "allow indices:monitor/settings/get")
 
 	writing := func(state doctor.State) states { return states{"writing": state} }
 	setting := func(value string) func() {
 		return func() { c.ask(http.MethodPut, "/"+c.today()+"/_settings", `{"index.blocks.write":`+value+`}`) }
 	}
-	f("index blocked", setting("true"), nil, writing(broken), "writing", c.today()+" takes no document: 403 cluster_block_exception", "index.blocks.write", "PUT /"+c.today()+"/_settings")
+	f("index blocked", setting("true"), nil, writing(broken), "writing", c.today()+" accepts no documents: 403 cluster_block_exception", "index.blocks.write", "PUT /"+c.today()+"/_settings")
 	setting("null")()
 	f("bulk denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/bulk]"}}`, "POST /_bulk"), nil, writing(broken), "writing", "no permissions for [indices:data/write/bulk]", "allow")
 	f("reading back denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-doctor*"), nil, nil, "writing", "reading it back is denied")
-	f("document missing", answer(http.StatusNotFound, "{}", "GET /PREFIX-doctor*"), nil, writing(broken), "writing", "is not there")
+	f("document missing", answer(http.StatusNotFound, "{}", "GET /PREFIX-doctor*"), nil, writing(broken), "writing", "cannot be found")
 	f("disk full", answer(http.StatusOK, `{"errors":true,"items":[{"create":{"status":429,"error":{"type":"cluster_block_exception","reason":"index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"}}},{"index":{"status":409}}]}`, "POST /_bulk"), nil,
 		writing(broken), "writing", "disk usage exceeded", "free disk space")
 	f("no room for shards", answer(http.StatusOK, `{"errors":true,"items":[{"create":{"status":400,"error":{"type":"validation_exception","reason":"Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open;"}}},{"index":{"status":409}}]}`, "POST /_bulk"), nil,
@@ -570,24 +570,24 @@ func TestDoctor_Failure(t *testing.T) {
 		}, nil, writing(state), "writing", words...)
 		_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+index, "", nil) // absent unless this case ran
 	}
-	other("yesterday's index blocked", ago(1), readOnly, nil, broken, ago(1)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(1)+"/_settings")
-	other("older index blocked", ago(9), readOnly, nil, warning, "written and read back", ago(9)+" takes no document: 403 cluster_block_exception", "PUT /"+ago(9)+"/_settings", "unless it is meant to be so", "WAIT_FOR_INDEX")
-	other("older index closed", ago(9), `{}`, func() { c.ask(http.MethodPost, "/"+ago(9)+"/_close", "") }, warning, ago(9)+" takes no document: 400 index_closed_exception", "POST /"+ago(9)+"/_open")
+	other("yesterday's index blocked", ago(1), readOnly, nil, broken, ago(1)+" accepts no documents: 403 cluster_block_exception", "PUT /"+ago(1)+"/_settings")
+	other("older index blocked", ago(9), readOnly, nil, warning, "written and read back", ago(9)+" accepts no documents: 403 cluster_block_exception", "PUT /"+ago(9)+"/_settings", "unless that is intended", "WAIT_FOR_INDEX")
+	other("older index closed", ago(9), `{}`, func() { c.ask(http.MethodPost, "/"+ago(9)+"/_close", "") }, warning, ago(9)+" accepts no documents: 400 index_closed_exception", "POST /"+ago(9)+"/_open")
 	other("pipeline gone", ago(9), `{"settings":{"index.default_pipeline":"gone"}}`, nil, warning, "pipeline with id [gone] does not exist", `"index.default_pipeline":null`)
 	other("shards unavailable", ago(9), `{"settings":{"index.routing.allocation.require.box":"none"}}`, nil, warning, "503 unavailable_shards_exception", "all its nodes")
-	other("outside blocked", c.prefix+"-outside", readOnly, nil, broken, "PREFIX-outside takes no document")
-	other("dead letters blocked", deadletter.Index(c.prefix), readOnly, nil, broken, "PREFIX-dead-letter takes no document")
+	other("outside blocked", c.prefix+"-outside", readOnly, nil, broken, "PREFIX-outside accepts no documents")
+	other("dead letters blocked", deadletter.Index(c.prefix), readOnly, nil, broken, "PREFIX-dead-letter accepts no documents")
 	other("index of another application blocked", strings.Replace(ago(1), c.prefix, c.prefix+"-web", 1), readOnly, nil, ok, "written and read back")
 	other("old index that accepts", ago(9), `{}`, nil, ok, "written and read back")
 	other("alias without write index", "x"+c.prefix, `{"aliases":{"`+ago(1)+`":{}}}`, func() {
 		c.ask(http.MethodPut, "/y"+c.prefix, `{"aliases":{"`+ago(1)+`":{}}}`)
-	}, broken, ago(1)+" takes no document: 400 illegal_argument_exception: no write index is defined", "give the alias "+ago(1)+" a write index")
+	}, broken, ago(1)+" accepts no documents: 400 illegal_argument_exception: no write index is defined", "give the alias "+ago(1)+" a write index")
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/y"+c.prefix, "", nil)
 	f("documents given up", func() {
 		c.ask(http.MethodPut, "/"+ago(9), readOnly)
 		c.ask(http.MethodPut, "/"+deadletter.Index(c.prefix)+"/_doc/1?refresh=true", fmt.Sprintf(
 			`{"@timestamp":%q,"stage":"blocked","target_index":%q,"error":{"type":"cluster_block_exception","reason":"r"}}`, time.Now().UTC().Format(time.RFC3339), ago(9)))
-	}, nil, states{"writing": broken, "dead letters": warning}, "writing", ago(9)+" takes no document", "documents for it that became dead letters in the last day: 1")
+	}, nil, states{"writing": broken, "dead letters": warning}, "writing", ago(9)+" accepts no documents", "documents for it that became dead letters in the last day: 1")
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+deadletter.Index(c.prefix)+","+ago(9), "", nil)
 	f("many older indices blocked", func() {
 		c.mu.Lock()
@@ -611,18 +611,18 @@ func TestDoctor_Failure(t *testing.T) {
 			}
 			return 0, ""
 		}
-	}, nil, writing(warning), "writing", "60 older indices are not looked at", ago(100)+" takes no document", ago(104)+" takes no document", "nor do 195 older indices")
-	f("indices denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-*/_alias"), nil, writing(warning), "writing", "written and read back; indices other than that of today are not looked at", "allow indices:admin/aliases/get")
+	}, nil, writing(warning), "writing", "60 older indices are not checked", ago(100)+" accepts no documents", ago(104)+" accepts no documents", "nor do 195 older indices")
+	f("indices denied", answer(http.StatusForbidden, "{}", "GET /PREFIX-*/_alias"), nil, writing(warning), "writing", "written and read back; indices other than that of today are not checked", "allow indices:admin/aliases/get")
 
 	original := c.ism
-	f("no policy", func() { c.ism = fakedomain.NewISM() }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX does not exist", "logsluice setup", "the disk fills")
+	f("no policy", func() { c.ism = fakedomain.NewISM() }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX does not exist", "logsluice setup", "before the disk is full")
 	c.ism = original
 	f("another policy", nil, map[string]string{"INDEX_PREFIX": c.prefix, "DELETE_AFTER": "60d"}, states{"lifecycle policy": warning}, "lifecycle policy", "policy PREFIX differs", "DELETE_AFTER")
 	f("no plugin", func() { c.ism.Path = "/nowhere/" }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "no Index State Management", "opensearch-index-management")
 	f("policy denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:admin/opendistro/ism/policy/get]"}}`, "GET /_plugins*"), nil, states{"lifecycle policy": warning}, "lifecycle policy", "no permissions for", "allow")
 
 	f("policies switched off", func() { c.ism.Settings = fakedomain.Enabled("persistent", "plugins", "false") }, nil, states{"lifecycle policy": warning}, "lifecycle policy", "PREFIX is in place", "switched off (plugins.index_state_management.enabled is false)", "PUT /_cluster/settings")
-	f("settings denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/state]"}}`, "GET /_cluster/settings"), nil, states{"lifecycle policy": warning}, "lifecycle policy", "cannot be asked", "allow cluster:monitor/state")
+	f("settings denied", answer(http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/state]"}}`, "GET /_cluster/settings"), nil, states{"lifecycle policy": warning}, "lifecycle policy", "cannot be checked", "allow cluster:monitor/state")
 
 	dashboards := func(state doctor.State) states { return states{"Dashboards": state} }
 	f("no Dashboards", nil, map[string]string{"DASHBOARDS_URL": ""}, dashboards(skipped), "Dashboards", "DASHBOARDS_URL (--dashboards-url) is not set")
@@ -640,7 +640,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("objects without hours", func() { c.object("empty", "days/2026/01/02/x") }, map[string]string{"ARCHIVE_URL": "s3://empty/days/"}, archive(warning), "archive", "but some under days/2026/01/02/", "ARCHIVE_URL")
 	f("archive denied", func() { c.deny["s3:ListObjectsV2"] = "AccessDenied" }, nil, archive(warning), "archive", "AccessDenied", "allow s3:ListBucket")
 	f("S3 unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_S3": closed}, archive(broken), "archive", "connection refused")
-	f("archive stale", func() { c.stale("late", 45*time.Minute) }, map[string]string{"STREAM_NAME": "late", "ARCHIVE_URL": "s3://stale/"}, archive(warning), "archive", "a record that came to the stream 45m", "is not there", "Firehose's error log group")
+	f("archive stale", func() { c.stale("late", 45*time.Minute) }, map[string]string{"STREAM_NAME": "late", "ARCHIVE_URL": "s3://stale/"}, archive(warning), "archive", "a record that arrived in the stream 45m", "is not there", "Firehose's error log group")
 	f("archive within its delay", func() { c.stale("early", 10*time.Minute) }, map[string]string{"STREAM_NAME": "early", "ARCHIVE_URL": "s3://stale/"}, nil, "archive", "the newest object of s3://stale/ is 2h")
 	f("archive up to date", func() { c.stale("fine", 45*time.Minute) }, map[string]string{"STREAM_NAME": "fine"}, nil, "archive", "the newest object of s3://archive/")
 
@@ -722,7 +722,7 @@ func TestDoctorSecured(t *testing.T) {
 	}
 	s.ask(http.MethodDelete, "/"+s.prefix+"-doctor", "")
 	s.grant(without(t, workers, "indices:data/write/index"))
-	f("no permission to write", nil, map[string]string{"writing": "broken: PREFIX-doctor takes no document: 403 security_exception: no permissions for [indices:data/write/index]"})
+	f("no permission to write", nil, map[string]string{"writing": "broken: PREFIX-doctor accepts no documents: 403 security_exception: no permissions for [indices:data/write/index]"})
 
 	s.grant(doctors)
 	healthy := map[string]string{
@@ -731,10 +731,10 @@ func TestDoctorSecured(t *testing.T) {
 	}
 	f("doctor's role", nil, healthy)
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.blocks.read_only":true}}`)
-	f("cluster is read-only", nil, map[string]string{"writing": "broken: take the block of the cluster away (cluster.blocks."})
+	f("cluster is read-only", nil, map[string]string{"writing": "broken: remove the block of the cluster (cluster.blocks."})
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.blocks.read_only":null}}`)
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"action.auto_create_index":"false"}}`)
-	f("no automatic creation of indices", nil, map[string]string{"writing": "broken: action.auto_create_index must have PREFIX-*"})
+	f("no automatic creation of indices", nil, map[string]string{"writing": "broken: action.auto_create_index must include PREFIX-*"})
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"action.auto_create_index":null,"cluster.max_shards_per_node":1}}`)
 	f("no room for shards", nil, map[string]string{"writing": "broken: cluster.max_shards_per_node"})
 	s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":null}}`)

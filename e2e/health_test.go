@@ -15,18 +15,8 @@ import (
 	"time"
 
 	"logsluice/local/inspect"
+	"logsluice/local/localtest"
 )
-
-// freeAddress returns an unused address of the loopback interface.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
 
 // probe sends a probe to a worker. status is 0 if it does not answer.
 func probe(address, path string) (status int, text string) {
@@ -94,7 +84,7 @@ func (p probed) ready() {
 func TestRunHealth(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
-	openSearch, dynamoDB, address := newProxy(t, c.searchURL), newProxy(t, c.dynamoDBURL), freeAddress(t)
+	openSearch, dynamoDB, address := newProxy(t, c.searchURL), newProxy(t, c.dynamoDBURL), localtest.FreeAddress(t)
 	start := func(name string) *worker {
 		t.Helper()
 		return c.start(name, "LEASE_DURATION=3s", "METRICS_ADDRESS="+address, "OPENSEARCH_URL=http://"+openSearch.Listen, "AWS_ENDPOINT_URL_DYNAMODB=http://"+dynamoDB.Listen)
@@ -212,7 +202,7 @@ func TestHealthcheck_NoProxy(t *testing.T) {
 	t.Parallel()
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the proxy gets a request") }))
 	t.Cleanup(proxy.Close)
-	address := strings.Replace(freeAddress(t), "127.0.0.1", "localhost.", 1)
+	address := strings.Replace(localtest.FreeAddress(t), "127.0.0.1", "localhost.", 1)
 	probing := exec.Command(os.Args[0], "healthcheck", "--metrics-address", address)
 	probing.Env = []string{asProgram + "=1", "HTTP_PROXY=" + proxy.URL}
 	if out, err := probing.CombinedOutput(); err == nil {
@@ -248,8 +238,8 @@ func TestHealthcheck_Failure(t *testing.T) {
 	}
 	t.Cleanup(func() { silent.Close() })
 	f("no address", "", exitSettings, "METRICS_ADDRESS (--metrics-address) is missing: set it to")
-	f("no port", "localhost", exitSettings, "give host:port")
-	f("nothing there", freeAddress(t), exitFailure, "refused")
+	f("no port", "localhost", exitSettings, "use host:port")
+	f("nothing there", localtest.FreeAddress(t), exitFailure, "refused")
 	f("two checks fail", serve(http.StatusServiceUnavailable, "a: one\nb: two\n"), exitFailure, "logsluice: a: one; b: two")
 	f("another server", serve(http.StatusNotFound, "not found"), exitFailure, "404")
 	f("no answer", silent.Addr().String(), exitFailure, "deadline")

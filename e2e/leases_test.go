@@ -485,7 +485,7 @@ func TestLeasesReset_NoTerminal(t *testing.T) {
 	}
 }
 
-// terminal returns a terminal, and its other side, which acts as the person.
+// terminal returns a terminal, and its other side, which acts as the user.
 func terminal(t *testing.T) (tty, person *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)

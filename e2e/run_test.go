@@ -229,7 +229,7 @@ func newStuckSearch(t *testing.T, url string, refuses bool) *stuckSearch {
 // OpenSearch accepts nothing while the shards end: reading stops at the limit of bytes in
 // flight, no lease is lost, SIGTERM ends the worker in time, no checkpoint (not even the end of
 // a shard) passes a record that is not indexed, and a successor indexes the rest.
-func TestRunStuck(t *testing.T) {
+func TestRunStuckOpenSearch(t *testing.T) {
 	t.Parallel()
 	f := func(name string, refuses, recovers bool, inFlight float64) {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"logsluice/indexer/deadletter"
 	"logsluice/local"
 	"logsluice/local/inspect"
+	"logsluice/local/localtest"
 	"logsluice/opensearch"
 )
 
@@ -57,7 +58,7 @@ func TestRunSecured(t *testing.T) {
 	const permission = "indices:data/write/index"
 	reduced := without(t, role, permission)
 
-	address, file := freeAddress(t), filepath.Join(t.TempDir(), "password")
+	address, file := localtest.FreeAddress(t), filepath.Join(t.TempDir(), "password")
 	settings := []string{
 		"METRICS_ADDRESS=" + address, "OPENSEARCH_CA_FILE=" + n.CAFile, "OPENSEARCH_USERNAME=logsluice", "OPENSEARCH_PASSWORD_FILE=" + file,
 	}
@@ -85,7 +86,7 @@ func TestRunSecured(t *testing.T) {
 			if !strings.Contains(s.w.lines(), "fields of the schema added to an index") {
 				s.t.Error("the fields of the schema were not added to the index of today")
 			}
-			if strings.Contains(s.w.lines(), string(doctor.NotAsked)) {
+			if strings.Contains(s.w.lines(), string(doctor.NotChecked)) {
 				s.t.Error("the role does not allow checking names and templates")
 			}
 		}

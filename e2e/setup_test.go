@@ -360,7 +360,7 @@ func TestSetupExisting(t *testing.T) {
 		s.ism.CreateIndex(fmt.Sprintf("%s-2019-%02d", s.prefix, i), "")
 	}
 	out := s.setup(exitOK, "--skip=templates,dashboards")
-	s.wantLines(out, "templates: left out: --skip\n", "policy PREFIX: installed\nindices PREFIX: left out: with --existing they get it, and those past their time are deleted within minutes\n  PREFIX-2018-12-10: no policy → PREFIX\n",
+	s.wantLines(out, "templates: left out: --skip\n", "policy PREFIX: installed\nindices PREFIX: left out: --existing attaches the policy, and indices past their age are then deleted within minutes\n  PREFIX-2018-12-10: no policy → PREFIX\n",
 		"  and 29 more\n", "dashboards: left out: --skip\n")
 	s.ism.CreateIndex(s.prefix+"-2018-12-12", s.prefix) // has the policy by its template
 	s.writes()
@@ -413,7 +413,7 @@ func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 	s.ism.CreateIndex(other, s.prefix)
 	s.wantLines(s.setup(exitOK), "indices PREFIX: in place\n")
 	const earlier = "  PREFIX-2026-01-01: an earlier version of PREFIX → this one\n"
-	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "policy PREFIX: changed\n", "indices PREFIX: left out: with --existing they get it", earlier)
+	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "policy PREFIX: changed\n", "indices PREFIX: left out: --existing attaches the policy", earlier)
 
 	// A change denied for one index does not prevent the change of the others.
 	s.ism.Forbidden = other
@@ -488,7 +488,7 @@ func TestSetupPoliciesOff(t *testing.T) {
 		}
 		return http.StatusForbidden, `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/state]"},"status":403}`
 	}
-	s.wantLines(s.setup(exitOK), "policy PREFIX: in place\n  warning: whether Index State Management is switched on cannot be asked: OpenSearch answers 403: security_exception: no permissions for [cluster:monitor/state]: allow cluster:monitor/state")
+	s.wantLines(s.setup(exitOK), "policy PREFIX: in place\n  warning: whether Index State Management is switched on cannot be checked: OpenSearch answers 403: security_exception: no permissions for [cluster:monitor/state]: allow cluster:monitor/state")
 }
 
 // Two runs against the same domain do not undo each other's changes.
@@ -566,7 +566,7 @@ func TestSetup_Failure(t *testing.T) {
 	answer("/", http.StatusNotFound, "404 page not found")
 	f("another server", nil, `OpenSearch: failed: .*404 Not Found: 404 page not found: correct OPENSEARCH_URL`, `templates: left out`, others)
 	answer("/", http.StatusOK, "<html>")
-	f("HTML", nil, `OpenSearch: failed: what answers at http://.* is not OpenSearch: correct OPENSEARCH_URL`, others)
+	f("HTML", nil, `OpenSearch: failed: the server at http://.* is not OpenSearch: correct OPENSEARCH_URL`, others)
 	f("down", map[string]string{"OPENSEARCH_URL": "http://127.0.0.1:1"}, `OpenSearch: failed: .*connection refused: check that it is running.*OPENSEARCH_URL`, others)
 	secure := httptest.NewUnstartedServer(s.dashboards)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)

@@ -222,7 +222,7 @@ const othersARN = "arn:aws:kinesis:us-east-1:111111111111:stream/logs"
 // line, before anything is created.
 func TestRunStream_Failure(t *testing.T) {
 	t.Parallel()
-	const correct = ": correct STREAM_NAME (--stream-name) or AWS_REGION, or make the stream (deploy/logsluice.yaml)\n"
+	const correct = ": correct STREAM_NAME (--stream-name) or AWS_REGION, or create the stream (deploy/logsluice.yaml)\n"
 	type faults = map[string][]fakeaws.Fault
 	f := func(name, want string, env map[string]string, wrong faults) {
 		t.Helper()
@@ -389,7 +389,7 @@ func TestOtherTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.calls = map[string]int{}
-		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is a table of another program (its key is %s, not ShardID): give a name that no other table has\n", app, key)
+		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is a table of another program (its key is %s, not ShardID): use a name that no other table has\n", app, key)
 		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
 			code, out, errOut := ended(t, nil, args...)
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {
@@ -486,7 +486,7 @@ func TestNames_Failure(t *testing.T) {
 		}
 	}
 	all := []string{"run", "leases", "doctor"}
-	for value, remedy := range map[string]string{" s": "has a leading or trailing blank", "s ": "trailing blank", " ": "is blank", "s\t": "trailing blank", "s\n": "ends in a newline: remove it", "s\r": "ends in a carriage return: remove it", `"s"`: "has quotes around it: remove them"} {
+	for value, remedy := range map[string]string{" s": "has leading or trailing whitespace", "s ": "trailing whitespace", " ": "is blank", "s\t": "trailing whitespace", "s\n": "ends in a newline: remove it", "s\r": "ends in a carriage return: remove it", `"s"`: "has quotes around it: remove them"} {
 		f("STREAM_NAME", "--stream-name", value, remedy, all...)
 		f("APPLICATION_NAME", "--application-name", value, remedy, all...)
 		f("WORKER_ID", "--worker-id", value, remedy, "run")
@@ -518,11 +518,11 @@ func TestNames_Failure(t *testing.T) {
 }
 
 // While AWS is unavailable, problems with OpenSearch are also reported, and nothing is created.
-func TestRunBothAway(t *testing.T) {
+func TestRunAWSAndOpenSearchAway(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
 	s.faults["DescribeStreamSummary"] = []fakeaws.Fault{{Lose: true}}
-	url := "http://" + freeAddress(t)
+	url := "http://" + localtest.FreeAddress(t)
 	s.env(map[string]string{"OPENSEARCH_URL": url})
 	log := s.running("the index templates cannot be installed", func() bool { return true })
 	for _, line := range []string{"cannot use the stream yet", url + " cannot be connected to"} {
@@ -537,7 +537,7 @@ func TestRunBothAway(t *testing.T) {
 }
 
 // Missing credentials are reported in one line with the remedy.
-func TestRunNoAWS(t *testing.T) {
+func TestRunWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	s := newStart(t, fakeaws.KinesisOptions{})
 	for _, name := range []string{"run", "leases"} {
@@ -580,7 +580,7 @@ func TestRunBadAnswers(t *testing.T) {
 	t.Cleanup(page.Close)
 	s.env(map[string]string{"AWS_ENDPOINT_URL_KINESIS": page.URL, "OPENSEARCH_URL": page.URL})
 	log := s.running("is not OpenSearch", func() bool { return true })
-	for _, want := range []string{`"error":"Kinesis DescribeStreamSummary: the answer is 502 Bad Gateway, and not one of AWS"`, `"remedy":"AWS cannot be reached`} {
+	for _, want := range []string{`"error":"Kinesis DescribeStreamSummary: the response is 502 Bad Gateway, not one from AWS"`, `"remedy":"AWS cannot be reached`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("no %s in %s", want, log)
 		}

@@ -145,15 +145,15 @@ func (c *cluster) mapped(index string) int {
 	return number(answer[index].Mappings.Properties)
 }
 
-// oddity is an unusual line with queries that match its document in the default schema. WORD is
+// unusualLine is a line with queries that match its document in the default schema. WORD is
 // replaced by a unique word.
-type oddity struct {
+type unusualLine struct {
 	line    string
 	queries []string
 }
 
-func oddities() (all []oddity) {
-	f := func(line string, queries ...string) { all = append(all, oddity{line, queries}) }
+func unusualLines() (all []unusualLine) {
+	f := func(line string, queries ...string) { all = append(all, unusualLine{line, queries}) }
 
 	// JSON with other text, no JSON, and JSON that is not an object.
 	f(`2026-01-15T12:00:00Z INFO {"level":"warn","msg":"WORD behind a prefix","status":503}`, "term level warn", "match msg behind", "from status 503")
@@ -241,7 +241,7 @@ func inECS(query string) string {
 
 // Every line is indexed completely, and is found by its words and by its fields. Keys of lines do
 // not become fields.
-func TestStructuredOddities(t *testing.T) {
+func TestStructuredUnusualLines(t *testing.T) {
 	t.Parallel()
 	f := func(name, status string, rest bool, settings func(*testing.T) string) {
 		t.Run(name, func(t *testing.T) {
@@ -254,9 +254,9 @@ func TestStructuredOddities(t *testing.T) {
 			index := s.index(first[0])
 			before := s.mapped(index)
 
-			all := oddities()
+			all := unusualLines()
 			for i, o := range all {
-				events := s.lines(time.UnixMilli(noon), strings.ReplaceAll(o.line, "WORD", fmt.Sprint("oddity", i)))
+				events := s.lines(time.UnixMilli(noon), strings.ReplaceAll(o.line, "WORD", fmt.Sprint("unusual", i)))
 				s.record(events, events)
 			}
 			s.indexed()
@@ -274,7 +274,7 @@ func TestStructuredOddities(t *testing.T) {
 			s.finish()
 
 			for i, o := range all {
-				word := fmt.Sprint("oddity", i)
+				word := fmt.Sprint("unusual", i)
 				if s.hits(index, "match message "+word) != 1 {
 					t.Errorf("%.100q is not found by its word", o.line)
 				}

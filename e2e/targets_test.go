@@ -76,7 +76,7 @@ func TestSetupOverridden(t *testing.T) {
 	}
 	ours := 100 + len(s.prefix)
 	before := func(names ...string) string {
-		return fmt.Sprintf("index template PREFIX-others (priority 300) comes before PREFIX (priority %d) for %s: an index made by it lacks our fields and settings: delete PREFIX-others, narrow", ours, strings.Join(names, ", "))
+		return fmt.Sprintf("index template PREFIX-others (priority 300) takes precedence over PREFIX (priority %d) for %s: an index created from it lacks our fields and settings: delete PREFIX-others, narrow", ours, strings.Join(names, ", "))
 	}
 	f("catch-all", "PREFIX*", 300, before("PREFIX-outside", day(-1), day(0), day(1)))
 	f("tomorrow's", day(1), 300, before(day(1)))
@@ -85,8 +85,8 @@ func TestSetupOverridden(t *testing.T) {
 	})...))
 	f("outside of another prefix", "*FIX-outside", 300)
 	f("outside", "PREFIX-out*", 300, before("PREFIX-outside"))
-	f("dead letters", "PREFIX-dead*", 2000, "index template PREFIX-others (priority 2000) comes before PREFIX-dead-letter (priority 1000) for PREFIX-dead-letter: ")
-	f("all and dead letters", "PREFIX-*", 2000, strings.Replace(before("PREFIX-outside", day(-1), day(0), day(1)), "300", "2000", 1), "index template PREFIX-others (priority 2000) comes before PREFIX-dead-letter")
+	f("dead letters", "PREFIX-dead*", 2000, "index template PREFIX-others (priority 2000) takes precedence over PREFIX-dead-letter (priority 1000) for PREFIX-dead-letter: ")
+	f("all and dead letters", "PREFIX-*", 2000, strings.Replace(before("PREFIX-outside", day(-1), day(0), day(1)), "300", "2000", 1), "index template PREFIX-others (priority 2000) takes precedence over PREFIX-dead-letter")
 	f("lower", "PREFIX*", ours-1)
 
 	// Legacy templates apply only to names without an index template.
@@ -133,28 +133,28 @@ func TestSetupOverridden_Forbidden(t *testing.T) {
 		}
 		return http.StatusInternalServerError, `{"error":{"type":"null_pointer_exception","reason":"broken"},"status":500}`
 	}
-	wantWarnings(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be asked: OpenSearch answers 500: null_pointer_exception: broken: check the domain's health"}, 2)...)
+	wantWarnings(t, "server's fault", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"which ingest pipelines the next indices get cannot be checked: OpenSearch answers 500: null_pointer_exception: broken: check the domain's health"}, 2)...)
 	s.refuse = func(r *http.Request) (int, string) {
 		if !strings.Contains(r.URL.Path, "/_simulate") {
 			return 0, ""
 		}
 		return http.StatusBadGateway, "<html>"
 	}
-	wantWarnings(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be asked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: check", "which")
+	wantWarnings(t, "gateway", warnings(s.setup(exitOK, "--skip=policy")), "which ingest pipelines the next indices get cannot be checked: simulate index PREFIX-outside: OpenSearch answers 502 Bad Gateway: <html>: check", "which")
 	s.refuse = func(r *http.Request) (int, string) {
 		if !strings.HasSuffix(r.URL.Path, "/_settings") {
 			return 0, ""
 		}
 		return http.StatusOK, "<html>"
 	}
-	s.wantLines(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: what answers at "+s.env["OPENSEARCH_URL"]+" is not OpenSearch: correct OPENSEARCH_URL (--opensearch-url)\n")
+	s.wantLines(s.setup(exitFailure, "--skip=policy"), "template PREFIX: failed: the server at "+s.env["OPENSEARCH_URL"]+" is not OpenSearch: correct OPENSEARCH_URL (--opensearch-url)\n")
 	s.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Path != "/_index_template" {
 			return 0, ""
 		}
 		return http.StatusForbidden, `{"Message":"User: x is not authorized to perform: es:ESHttpGet"}`
 	}
-	wantWarnings(t, "list", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"whether other index templates come before ours cannot be asked: "}, 2)...)
+	wantWarnings(t, "list", warnings(s.setup(exitOK, "--skip=policy")), slices.Repeat([]string{"whether other index templates take precedence over ours cannot be checked: "}, 2)...)
 }
 
 // setup warns of ingest pipelines, of existing indices and of future ones.
@@ -187,7 +187,7 @@ func TestSetupPipelines(t *testing.T) {
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX-outside"],"priority":300,"composed_of":["PREFIX-c"]}`)
 	t.Cleanup(func() { s.remove("/_index_template/PREFIX*"); s.remove("/_component_template/PREFIX-c") })
 	wantWarnings(t, "component", warnings(s.setup(exitOK, "--skip=policy")),
-		"index template PREFIX-others (priority 300) comes before", "new indices PREFIX-outside get ingest pipeline PREFIX-q (index.final_pipeline): ")
+		"index template PREFIX-others (priority 300) takes precedence over", "new indices PREFIX-outside get ingest pipeline PREFIX-q (index.final_pipeline): ")
 	s.ask(http.MethodDelete, "/_index_template/PREFIX-others", "")
 	wantWarnings(t, "none", warnings(s.setup(exitOK, "--skip=policy")))
 }
@@ -220,9 +220,9 @@ func withTakenNames(s *site, f func(name string, dataStream bool, found string))
 		"PUT "+other+` {"index_patterns":["PREFIX-2*"],"priority":9,`+stream+"}", "PUT /_data_stream/"+today)
 	c("PREFIX", false, "is false, but PREFIX is a data stream: set DATA_STREAM to true, choose another INDEX_PREFIX (--index-prefix), or delete the data stream with its documents: DELETE /_data_stream/PREFIX", "/_data_stream/PREFIX",
 		"PUT "+other+` {"index_patterns":["PREFIX"],"priority":9,`+stream+"}", "PUT /_data_stream/PREFIX")
-	c("template of indices", true, "is true, but index template PREFIX-others (priority 300) makes an index of PREFIX", nothing,
+	c("template of indices", true, "is true, but index template PREFIX-others (priority 300) creates an index for PREFIX", nothing,
 		"PUT "+other+` {"index_patterns":["PREFIX*"],"priority":300}`)
-	c("template of data streams", false, "is false, but index template PREFIX-others (priority 300) makes a data stream of PREFIX-outside, ", nothing,
+	c("template of data streams", false, "is false, but index template PREFIX-others (priority 300) creates a data stream for PREFIX-outside, ", nothing,
 		"PUT "+other+` {"index_patterns":["PREFIX-*"],"priority":300,`+stream+"}")
 }
 
@@ -250,7 +250,7 @@ func TestSetupNameTaken(t *testing.T) {
 	t.Cleanup(func() { s.remove("/_data_stream/PREFIX") })
 	wantWarnings(t, "stream", warnings(s.setup(exitOK, "--skip=policy")))
 	s.ask(http.MethodPut, "/_index_template/PREFIX-others", `{"index_patterns":["PREFIX*"],"priority":300,"data_stream":{},"template":{"settings":{"index.default_pipeline":"p"}}}`)
-	wantWarnings(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) comes before PREFIX ", "new indices PREFIX get ingest pipeline p")
+	wantWarnings(t, "stream of others", warnings(s.setup(exitOK, "--skip=policy")), "index template PREFIX-others (priority 300) takes precedence over PREFIX ", "new indices PREFIX get ingest pipeline p")
 }
 
 // A worker exits with code 2 if a name conflicts, and writes nothing.
@@ -282,7 +282,7 @@ func TestRunNameTaken(t *testing.T) {
 func TestRunOverridden(t *testing.T) {
 	t.Parallel()
 	s := newSharedSink(t)
-	address := freeAddress(t)
+	address := localtest.FreeAddress(t)
 	s.ask(http.MethodPut, "/_index_template/"+s.prefix+"-others", `{"index_patterns":["`+s.prefix+`-*"],"priority":300}`)
 	s.produce(generator(1, 20), 20)
 	s.begin("METRICS_ADDRESS=" + address)
@@ -290,7 +290,7 @@ func TestRunOverridden(t *testing.T) {
 	probed{s.cluster, address}.ready()
 	s.eventually("the template is logged", func() bool {
 		for line := range strings.Lines(s.w.lines()) {
-			if strings.Contains(line, `"message":"`+string(doctor.Overridden)+`"`) && strings.Contains(line, `"level":"warn"`) && strings.Contains(line, "index template "+s.prefix+"-others (priority 300) comes before "+s.prefix) {
+			if strings.Contains(line, `"message":"`+string(doctor.Overridden)+`"`) && strings.Contains(line, `"level":"warn"`) && strings.Contains(line, "index template "+s.prefix+"-others (priority 300) takes precedence over "+s.prefix) {
 				return true
 			}
 		}

@@ -188,7 +188,7 @@ func parse(args []string, errOut io.Writer) ([]deployment, error) {
 	for text := range strings.SplitSeq(*shards, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("-shards: %q is not a number of shards: give numbers separated by commas, such as 1,10", text)
+			return nil, fmt.Errorf("-shards: %q is not a number of shards: use numbers separated by commas, such as 1,10", text)
 		}
 		deployments = append(deployments, deployment{n, *use, *perTask, *minTasks, *days, *gzipBytes, *recordBytes})
 	}
