@@ -178,7 +178,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("EVENT_MAX_AGE", "335h59m", `"335h59m" is too short`)
 	f("EVENT_MAX_AGE", "-30d", `"-30d" is too short`)
 	f("EVENT_MAX_AHEAD", "1h59m", `"1h59m" is too short: give at least 2h`)
-	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: give TRIM_HORIZON, LATEST or a time such as `)
+	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: use TRIM_HORIZON, LATEST or a time such as `)
 	f("INITIAL_POSITION", "2026-01-31", `"2026-01-31" is not a position`)
 	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", `"2999-01-01T00:00:00Z" is in the future`)
 
@@ -348,11 +348,11 @@ func TestSettings_Failure(t *testing.T) {
 	for _, variable := range []string{"STREAM_NAME", "APPLICATION_NAME", "WORKER_ID"} {
 		f(variable, "logs\n", `"logs\n" ends in a newline: remove it`)
 		f(variable, "logs\r", `"logs\r" ends in a carriage return: remove it`)
-		f(variable, " logs", `" logs" has a leading or trailing blank: remove it`)
+		f(variable, " logs", `" logs" has a leading or trailing space: remove it`)
 	}
 	check([]string{"run"}, []string{"AWS_REGION='us-east-1'"}, `AWS_REGION: "'us-east-1'" has quotes around it`)
 	check([]string{"run"}, []string{"AWS_REGION=us-east-1\n"}, `AWS_REGION: "us-east-1\n" ends in a newline: remove it`)
-	check([]string{"run"}, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1 "}, `AWS_ENDPOINT_URL: "http://127.0.0.1:1 " has a leading or trailing blank: remove it`)
+	check([]string{"run"}, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1 "}, `AWS_ENDPOINT_URL: "http://127.0.0.1:1 " has a leading or trailing space: remove it`)
 
 	// A setting with an invalid value is not reported as missing as well.
 	for _, wrong := range [][]string{{"run", "OPENSEARCH_URL='https://h'"}, {"run", "INDEX_PREFIX='logs'"}} {

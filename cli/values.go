@@ -195,7 +195,7 @@ func strayText(text string) string {
 	case strings.HasSuffix(text, "\r"):
 		return "ends in a carriage return: remove it"
 	case trimmed != text:
-		return "has a leading or trailing blank: remove it"
+		return "has a leading or trailing space: remove it"
 	}
 	return ""
 }

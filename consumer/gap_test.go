@@ -135,7 +135,7 @@ func (s *site) gaps(shard string) (all []lost) {
 // row returns the first shard's row.
 func (s *site) row() checkpoint.Row {
 	s.Helper()
-	view, err := checkpoint.Look(s.Context(), dynamodb.NewFromConfig(s.aws), "leases")
+	view, err := checkpoint.ReadView(s.Context(), dynamodb.NewFromConfig(s.aws), "leases")
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -389,7 +389,7 @@ func TestOtherTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.calls = map[string]int{}
-		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is a table of another program (its key is %s, not ShardID): give a name that no other table has\n", app, key)
+		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is not a lease table (its key is %s, not ShardID): give a name that no other table has\n", app, key)
 		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
 			code, out, errOut := ended(t, nil, args...)
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {
@@ -486,7 +486,7 @@ func TestNames_Failure(t *testing.T) {
 		}
 	}
 	all := []string{"run", "leases", "doctor"}
-	for value, remedy := range map[string]string{" s": "has a leading or trailing blank", "s ": "trailing blank", " ": "is blank", "s\t": "trailing blank", "s\n": "ends in a newline: remove it", "s\r": "ends in a carriage return: remove it", `"s"`: "has quotes around it: remove them"} {
+	for value, remedy := range map[string]string{" s": "has a leading or trailing space", "s ": "trailing space", " ": "is blank", "s\t": "trailing space", "s\n": "ends in a newline: remove it", "s\r": "ends in a carriage return: remove it", `"s"`: "has quotes around it: remove them"} {
 		f("STREAM_NAME", "--stream-name", value, remedy, all...)
 		f("APPLICATION_NAME", "--application-name", value, remedy, all...)
 		f("WORKER_ID", "--worker-id", value, remedy, "run")
