@@ -441,7 +441,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "has no use with "+server.URL+", which is not encrypted: remove it")
 
 	// Remedies.
-	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as are all that begin with AWS/: give one such as logsluice`)
+	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as are all that begin with AWS/: use one such as logsluice`)
 	f("CONSTANT_FIELDS", "level=x", "another field has that name: give another name")
 	f("CONSTANT_FIELDS", "a..b=c", "the name has an empty part: give one such as a.b")
 	f("BULK_BYTES", "9223372036854775807", "is too large a size: give one such as 8MiB")
