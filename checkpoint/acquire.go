@@ -53,9 +53,9 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 	}
 	shard, seen := s.listed.Shard, s.seen
 	snap := t.snapshotLocked()
-	reason := snap.refusal(shardID)
+	reason := snap.cannotAcquire(shardID)
 	if snap.wasTried(s) {
-		reason = shardID + " was tried since the last scan"
+		reason = shardID + " was already tried since the last scan"
 	}
 	s.tried = time.Now()
 	deleted := !s.deleted.IsZero()
@@ -117,7 +117,7 @@ func (t *Table) Acquire(ctx context.Context, shardID string) (*Lease, error) {
 		t.mu.Lock()
 		t.noteRow(shardID, got, time.Now())
 		t.mu.Unlock()
-		return nil, fmt.Errorf("%s was taken by %s: %w", shardID, got.owner, ErrNotAcquired)
+		return nil, fmt.Errorf("%s was acquired by %s: %w", shardID, got.owner, ErrNotAcquired)
 	}
 	lease, err := t.newLease(shardID, got, sent)
 	if err != nil {

@@ -53,15 +53,15 @@ func TestHandover(t *testing.T) {
 		if claimed == "" {
 			t.Fatal("a does not observe the claim")
 		}
-		refused(t, b, claimed) // a has not released it
+		notAcquired(t, b, claimed) // a has not released it
 		lease := a.Lease(claimed)
 		lease.Acknowledge("100") // drained while it waits
 		if err := a.Release(claimed); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, a, claimed)
+		notAcquired(t, a, claimed)
 		c := open(t, db, name, "c", shards...)
-		refused(t, c, claimed)
+		notAcquired(t, c, claimed)
 		if got := acquired(t, b, claimed).Checkpoint(); got != "100" {
 			t.Errorf("b begins at %q", got)
 		}
@@ -103,7 +103,7 @@ func TestClaimOfDeadWorkerExpires(t *testing.T) {
 		}
 		b := open(t, db, name, "b", Shard{ID: shard0})
 		begun := time.Now()
-		refused(t, b, shard0)
+		notAcquired(t, b, shard0)
 		eventually(t, "b acquires it", func() bool {
 			resync(t, b)
 			return tick(b, shard0) == nil

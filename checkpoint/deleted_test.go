@@ -16,16 +16,7 @@ import (
 // openOf opens the table of a stream.
 func openOf(t *testing.T, db DynamoDB, name, worker string, stream Stream, list List) *Table {
 	t.Helper()
-	position, _ := ParsePosition("TRIM_HORIZON")
-	table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(table.Close)
-	if err := table.Open(t.Context(), stream, list); err != nil {
-		t.Fatal(err)
-	}
-	return table
+	return openTable(t, db, Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: Position{kind: trimHorizon}, Log: zerolog.Nop()}, stream, list)
 }
 
 // Sync fails for a table that was deleted and then created by a worker of another stream.
@@ -48,7 +39,7 @@ func TestTableRecreatedForAnotherStream(t *testing.T) {
 			t.Errorf("Sync returns %v", last)
 		}
 		if err := tick(a, shard0); err == nil {
-			t.Errorf("a takes a lease in the other stream's table")
+			t.Error("a acquires a lease in the other stream's table")
 		}
 		a.Close()
 		b.Close()
@@ -114,7 +105,7 @@ func TestScanBeforeFirstStartIsWritten(t *testing.T) {
 	})
 }
 
-// A worker that took a recreated table for a new one and began at the latest record starts
+// A worker that mistook a recreated table for a new one and began at the latest record starts
 // again from the oldest record when it notices.
 func TestLateStartIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -208,7 +199,7 @@ func TestUnreadAfterTableIsDeleted(t *testing.T) {
 	})
 }
 
-// A holder replaces the row of a worker that took the table for a new one, even if both have
+// A holder replaces the row of a worker that mistook the table for a new one, even if both have
 // their first epoch.
 func TestFirstEpochIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

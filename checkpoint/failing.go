@@ -36,8 +36,8 @@ func (t *Table) retryPause(failures int64) time.Duration {
 	if failures < failingAt {
 		return 0
 	}
-	const most = 16 // doublings, so that nothing overflows
-	return min(t.callTimeout()<<min(failures-failingAt, most), maxRetryPause)
+	const maxDoublings = 16 // so that nothing overflows
+	return min(t.callTimeout()<<min(failures-failingAt, maxDoublings), maxRetryPause)
 }
 
 // retryTime returns when the shard of a row that was observed at a time may be tried again.
@@ -70,8 +70,8 @@ func (t *Table) recovered(shard string, failures int64) {
 	t.shards.state(shard).report = report{}
 }
 
-func jitter(most time.Duration) time.Duration {
-	return time.Duration(rand.Int64N(int64(most) + 1)) //nolint:gosec // no secret
+func jitter(limit time.Duration) time.Duration {
+	return time.Duration(rand.Int64N(int64(limit) + 1)) //nolint:gosec // no secret
 }
 
 // Failing returns the listed shards that no worker could read several times in a row, and

@@ -152,8 +152,8 @@ func TestFailingIsInNoShare(t *testing.T) {
 		shards[4].ID: {epoch: 1, counter: 1, failures: failingAt, failedBy: "a", checkpoint: ShardEnd},
 	}
 	table.observe(shards, rows, time.Now(), time.Now())
-	if of, free := table.snapshotLocked().shares(); of["a"] != 2 || free != 0 {
-		t.Errorf("shares %v, %d free", of, free)
+	if counts, free := table.snapshotLocked().shares(); counts["a"] != 2 || free != 0 {
+		t.Errorf("shares %v, %d free", counts, free)
 	}
 	for range 20 { // a worker without a lease claims by chance
 		if plan := table.snapshotLocked().plan(rand.Shuffle); len(plan) != 1 || plan[0].shard == shards[0].ID {
@@ -332,7 +332,7 @@ func TestResetForgetsFailures(t *testing.T) {
 		for range 9 {
 			failedBy(t, table)
 		}
-		v, err := Look(t.Context(), db, name)
+		v, err := ReadView(t.Context(), db, name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,9 +92,9 @@ func (l *Lease) CheckpointRefused() {
 	t.shards.state(l.shard).listed.refused = l.acquired.checkpoint
 }
 
-// warnOfOthers logs, once each, that the worker that started last writes to a different
-// domain or index prefix: then the events are split between two destinations.
-func (t *Table) warnOfOthers(first item) {
+// warnOfOtherDestination logs, once each, that the worker that started last writes to a
+// different domain or index prefix: the events are then split between two destinations.
+func (t *Table) warnOfOtherDestination(first item) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range []struct{ attribute, mine, what string }{

@@ -54,7 +54,7 @@ func TestForeignRow(t *testing.T) {
 	f("open for a long time, a checkpoint that was reset since", reopened, row{first: first, checkpoint: within}, false, false)
 }
 
-// A finished row is foreign if its shard is listed as open for a long time enough.
+// A finished row is foreign if its shard is listed as open for long enough.
 func TestOpenButFinished(t *testing.T) {
 	f := func(name string, listings []Shard, apart time.Duration, want bool, unfinished ...string) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestOpenButFinished(t *testing.T) {
 			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			if got := a.snapshotLocked().refusal(shard0) == ""; got != want {
+			if got := a.snapshotLocked().cannotAcquire(shard0) == ""; got != want {
 				t.Errorf("%s: it may be acquired: %v", name, got)
 			}
 		})
@@ -93,16 +93,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 			return Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}
 		}
 		start := func(worker string, stream Stream, lines *bytes.Buffer, shards ...Shard) *Table {
-			position, _ := ParsePosition("LATEST")
-			table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(lines)}, db)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(table.Close)
-			if err := table.Open(t.Context(), stream, lists(shards...)); err != nil {
-				t.Fatal(err)
-			}
-			return table
+			return openTable(t, db, Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: Position{kind: latest}, Log: zerolog.New(lines)}, stream, lists(shards...))
 		}
 		finish := func(table *Table, id string) {
 			lease := acquired(t, table, id)
@@ -132,7 +123,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 		if n := strings.Count(lines.String(), "created again"); n != 1 {
 			t.Errorf("%d lines: %s", n, &lines)
 		}
-		refused(t, b, child) // its parent is not read yet
+		notAcquired(t, b, child) // its parent is not read yet
 		lease = acquired(t, b, parent1)
 		if start, got := lease.Start().String(), lease.Checkpoint(); start != "TRIM_HORIZON" || got != "" {
 			t.Errorf("%s begins at %s, checkpoint %q", parent1, start, got)
@@ -188,7 +179,7 @@ func TestStreamCreatedAgainWhileWorkerRuns(t *testing.T) {
 			t.Fatal("the shard of the old stream is still read")
 		}
 		b := open(t, db, name, "b", Shard{ID: shard0, First: "110"})
-		refused(t, b, shard0) // a lives
+		notAcquired(t, b, shard0) // a lives
 		if err := a.Release(shard0); err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +279,7 @@ func TestRefusedCheckpoint(t *testing.T) {
 // A table of another stream is rejected, whether the streams are known by name or ARN.
 func TestOtherStream(t *testing.T) {
 	const arn = "arn:aws:kinesis:us-east-1:1:stream/"
-	f := func(noted, asked Stream, same bool) {
+	f := func(recorded, requested Stream, same bool) {
 		t.Helper()
 		onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 			name := tableName()
@@ -301,16 +292,16 @@ func TestOtherStream(t *testing.T) {
 				t.Cleanup(table.Close)
 				return table.Open(t.Context(), stream, lists())
 			}
-			if err := start("a", noted); err != nil {
+			if err := start("a", recorded); err != nil {
 				t.Fatal(err)
 			}
-			err := start("b", asked)
+			err := start("b", requested)
 			other, refused := errors.AsType[*OtherStreamError](err)
 			if refused == same || err != nil && !refused {
-				t.Errorf("%s after %s: %v", asked, noted, err)
+				t.Errorf("%s after %s: %v", requested, recorded, err)
 			}
-			if refused && (other.Noted != noted.String() || other.Asked != asked) {
-				t.Errorf("%s after %s: %+v", asked, noted, other)
+			if refused && (other.Recorded != recorded.String() || other.Requested != requested) {
+				t.Errorf("%s after %s: %+v", requested, recorded, other)
 			}
 		})
 	}
@@ -337,19 +328,12 @@ func TestOlderTableIsCompleted(t *testing.T) {
 		}
 		putRow(t, db, name, item{attrShard: str(parent1), attrCheckpoint: str(ShardEnd), attrEpoch: num(3), attrCounter: num(4)})
 		putRow(t, db, name, item{attrShard: str(child), attrCheckpoint: str("25"), attrEpoch: num(1), attrCounter: num(4)})
-		position, _ := ParsePosition("LATEST")
 		created := time.UnixMilli(1_700_000_000_000)
 		var lines bytes.Buffer
-		a, err := New(Config{Table: name, Domain: "search.example.com", IndexPrefix: "logs",
-			Worker: "a", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(&lines)}, db)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(a.Close)
 		shards := []Shard{{ID: parent1, First: "10", Last: "19", Closed: true}, {ID: child, Parents: []string{parent1}, First: "20"}}
-		if err := a.Open(t.Context(), Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}, lists(shards...)); err != nil {
-			t.Fatal(err)
-		}
+		a := openTable(t, db, Config{Table: name, Domain: "search.example.com", IndexPrefix: "logs",
+			Worker: "a", LeaseDuration: leaseDuration, InitialPosition: Position{kind: latest}, Log: zerolog.New(&lines)},
+			Stream{Name: "logs", ARN: "arn:aws:kinesis:us-east-1:1:stream/logs", Created: created}, lists(shards...))
 		resync(t, a)
 		if got := acquired(t, a, child).Checkpoint(); got != "25" {
 			t.Errorf("begins at %q", got)
@@ -383,17 +367,8 @@ func TestOtherDestination(t *testing.T) {
 		name := tableName()
 		var lines bytes.Buffer
 		start := func(worker, domain, prefix string) *Table {
-			position, _ := ParsePosition("LATEST")
-			table, err := New(Config{Table: name, Domain: domain, IndexPrefix: prefix,
-				Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.New(&lines)}, db)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(table.Close)
-			if err := table.Open(t.Context(), Stream{Name: "logs"}, lists()); err != nil {
-				t.Fatal(err)
-			}
-			return table
+			return openTable(t, db, Config{Table: name, Domain: domain, IndexPrefix: prefix,
+				Worker: worker, LeaseDuration: leaseDuration, InitialPosition: Position{kind: latest}, Log: zerolog.New(&lines)}, Stream{Name: "logs"}, lists())
 		}
 		a := start("a", "one.example.com", "app")
 		resync(t, a)
@@ -414,7 +389,7 @@ func TestOtherDestination(t *testing.T) {
 	})
 }
 
-// A worker whose name another living worker uses logs it once.
+// A worker with the same name as another running worker logs this once.
 func TestNameOfALivingWorker(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -473,8 +448,8 @@ func TestTableDeleted(t *testing.T) {
 		if lease.Context().Err() != nil {
 			t.Error("the lease is lost")
 		}
-		refused(t, b, parent1)
-		eventually(t, "the other shard is taken", func() bool {
+		notAcquired(t, b, parent1)
+		eventually(t, "the other shard is leased", func() bool {
 			resync(t, b)
 			return tick(b, parent1) == nil
 		})
@@ -489,11 +464,11 @@ func TestTableDeleted(t *testing.T) {
 		if p := c.start.defaultPosition(parent2); p.String() != "TRIM_HORIZON" {
 			t.Errorf("a worker that starts later begins at %s", p)
 		}
-		refused(t, c, parent2) // its holder may not have written its row yet
+		notAcquired(t, c, parent2) // its holder may not have written its row yet
 	})
 }
 
-// A worker that takes a recreated table for a new one does not prevent the holder of a lease
+// A worker that mistakes a recreated table for a new one does not prevent the holder of a lease
 // from writing its checkpoint.
 func TestTableDeletedAndWorkerStarts(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
@@ -567,7 +542,7 @@ func TestRowIsLaterThanListing(t *testing.T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.noteRow(shard0, row{first: "110", epoch: 2, counter: 3}, time.Now())
-	refusal := func() string { return a.snapshotLocked().refusal(shard0) }
+	refusal := func() string { return a.snapshotLocked().cannotAcquire(shard0) }
 	if refusal() == "" {
 		t.Error("the row of a later stream may be reset after an older listing")
 	}

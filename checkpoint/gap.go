@@ -37,7 +37,7 @@ func (g Gaps) write(c *change) {
 	c.set(attrGapTo, num(g.To.UnixMilli()))
 }
 
-// AddGap records that records which arrived between two times, by Kinesis' clock, may have
+// AddGap adds a gap: records that arrived between two times, by Kinesis' clock, may have
 // expired unread. The next heartbeat writes it to the row.
 func (l *Lease) AddGap(from, to time.Time) {
 	l.mu.Lock()

@@ -17,7 +17,7 @@ import (
 
 var (
 	// ErrOtherTable is returned for a table whose key is not that of a lease table.
-	ErrOtherTable = errors.New("is a table of another program")
+	ErrOtherTable = errors.New("is not a lease table")
 	// ErrDeleting is returned while the table is being deleted.
 	ErrDeleting = errors.New("the lease table is being deleted")
 )
@@ -37,7 +37,7 @@ func (t *Table) Check(ctx context.Context, stream Stream) error {
 	case err != nil || !d.Ready:
 		return err
 	}
-	view, err := Look(ctx, t.db, t.cfg.Table)
+	view, err := ReadView(ctx, t.db, t.cfg.Table)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,8 @@ func leaseTableOf(status types.TableStatus, key string, kind types.ScalarAttribu
 	}
 }
 
-// Check does not read a table that does not exist yet, and rejects one of another program.
+// Check does not read a table that is missing or being created, and rejects a table that is not
+// a lease table.
 func TestCheck(t *testing.T) {
 	f := func(what string, db described, want error) {
 		t.Helper()

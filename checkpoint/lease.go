@@ -44,7 +44,7 @@ type Lease struct {
 	beforeRelease func()
 	releasing     bool
 	restarting    bool // the next reading must begin at the oldest record
-	fromNewTable  bool // acquired from a recreated table that this worker took for a new one
+	fromNewTable  bool // acquired from a recreated table that this worker mistook for a new one
 	hasRead       bool
 	failure       error // from the last read, nil if it succeeded
 	read          readState
@@ -182,7 +182,7 @@ func (l *Lease) Failing() bool {
 // or released, or when another worker has claimed it.
 func (l *Lease) Reading() context.Context { return l.reading }
 
-// yield ends the reading so that the worker that claimed the lease can have it.
+// yield ends the reading so that the worker that claimed the lease can acquire it.
 func (l *Lease) yield(claimer string) {
 	if l.reading.Err() == nil {
 		l.table.cfg.Log.Info().Str("shard", l.shard).Str("to_worker", claimer).Msg("lease claimed by another worker: releasing it")
@@ -200,8 +200,8 @@ func (l *Lease) BeforeRelease(f func()) {
 
 func (l *Lease) isLost() bool { return l.ctx.Err() != nil }
 
-// heartbeat renews the lease until it is stopped or lost. Besides it, only a table that was
-// closed ends l.ctx.
+// heartbeat renews the lease until it is stopped or lost. Apart from newLease for a closed
+// table, only heartbeat ends l.ctx.
 func (l *Lease) heartbeat() {
 	interval := l.table.cfg.LeaseDuration / heartbeatsPerLease
 	for {
@@ -234,7 +234,7 @@ func (l *Lease) heartbeat() {
 }
 
 // Finish writes that the shard is read and acknowledged to its end. It fails when the lease
-// is lost and returns when the table is closed.
+// is lost, ctx ends or the table is closed.
 func (l *Lease) Finish(ctx context.Context) error {
 	ctx, cancel := l.table.untilClosed(ctx)
 	defer cancel()
@@ -318,8 +318,8 @@ var (
 	errRestarting = errors.New("the shard must be read again from its oldest record")
 )
 
-// write updates the row if this worker still has the lease. Writes to one row are made one
-// at a time. A request that fails for another reason is retried until goodUntil.
+// write updates the row while this worker has the lease. Writes to one row are made one at a
+// time. A request that fails although the lease is not lost is retried until goodUntil.
 //
 // Each request is conditional on the counter last observed, so requests are applied once
 // and in order. A request that timed out and arrives late cannot overwrite a newer
@@ -334,25 +334,25 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		return errLost
 	}
 	t := l.table
-	var missed time.Time // when the row was found to be missing
+	var missingSince time.Time // when the row was found to be missing
 	for {
 		l.mu.Lock()
 		goodUntil, checkpoint := l.goodUntil, l.acknowledged
-		news := checkpoint != l.written
-		ofNewTable := l.fromNewTable
+		newCheckpoint := checkpoint != l.written
+		fromNewTable := l.fromNewTable
 		l.mu.Unlock()
 		left := time.Until(goodUntil)
 		switch {
-		case left <= 0 && !missed.IsZero():
+		case left <= 0 && !missingSince.IsZero():
 			return errDeleted
 		case left <= 0:
-			return fmt.Errorf("the lease could not be renewed in time: it lasts %s", t.cfg.LeaseDuration)
+			return fmt.Errorf("the lease was not renewed within its duration of %s", t.cfg.LeaseDuration)
 		}
 		sent := time.Now()
 		t.mu.Lock()
-		again, looked := t.isRecreated() && !ofNewTable, t.scanBegan
+		recreated, scanBegan := t.isRecreated() && !fromNewTable, t.scanBegan
 		t.mu.Unlock()
-		err := l.try(ctx, why, checkpoint, news, again && !missed.IsZero(), min(left, t.callTimeout()))
+		err := l.try(ctx, why, checkpoint, newCheckpoint, recreated && !missingSince.IsZero(), min(left, t.callTimeout()))
 		if err == nil {
 			l.mu.Lock()
 			l.goodUntil, l.written = t.goodUntil(sent), checkpoint
@@ -364,14 +364,14 @@ func (l *Lease) write(ctx context.Context, stop <-chan struct{}, why purpose) er
 		}
 		switch gone := errors.Is(err, errDeleted); {
 		case errors.Is(err, errCounter):
-			missed = time.Time{}
+			missingSince = time.Time{}
 			continue // with the current counter
-		case gone && again && missed.IsZero():
-			missed = sent
+		case gone && recreated && missingSince.IsZero():
+			missingSince = sent
 			continue // and restore the row
-		case gone && missed.IsZero() && why == renewal:
-			missed = sent // a scan shows whether the whole table was deleted
-		case gone && looked.After(missed), errors.Is(err, errTaken):
+		case gone && missingSince.IsZero() && why == renewal:
+			missingSince = sent // a scan shows whether the whole table was deleted
+		case gone && scanBegan.After(missingSince), errors.Is(err, errTaken):
 			return err
 		case missingTable(err):
 			// No worker can take the lease while the table does not exist.
@@ -404,8 +404,9 @@ func (l *Lease) readLocked() readState {
 	return read
 }
 
-// try sends one conditional update.
-func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, again bool, timeout time.Duration) error {
+// try sends one conditional update. newCheckpoint is set to write checkpoint, restore to write
+// the whole row to a recreated table.
+func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, newCheckpoint, restore bool, timeout time.Duration) error {
 	l.mu.Lock()
 	counter, failures, failed := l.last.counter, l.last.failures, why == releasing && l.failure != nil
 	read, gaps, restarting := l.readLocked(), l.gaps, l.restarting
@@ -416,9 +417,9 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	var c change
 	c.increment(attrCounter, 0)
 	switch {
-	case news && restarting:
+	case newCheckpoint && restarting:
 		c.remove(attrCheckpoint)
-	case news:
+	case newCheckpoint:
 		c.set(attrCheckpoint, str(checkpoint))
 	}
 	if restarting {
@@ -440,7 +441,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 		c.remove(attrFailures, attrFailedBy, attrFailingSince)
 	}
 	when := all(is(attrOwner, str(l.table.cfg.Worker)), is(attrEpoch, num(l.epoch)), is(attrCounter, num(counter)))
-	if again {
+	if restore {
 		c, when = l.restore(why, checkpoint, counter)
 	}
 	it, conditionFailed, err := l.table.update(ctx, l.shard, c, when, timeout)
@@ -450,8 +451,8 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 	// When the answer to a release is lost, the retry finds a row without an owner in the
 	// same epoch: the release was applied.
 	found := readRow(it)
-	isNew := l.isReplaced(found)
-	sameTerm := found.epoch == l.epoch && !isNew
+	replaced := l.isReplaced(found)
+	sameTerm := found.epoch == l.epoch && !replaced
 	if sameTerm {
 		l.mu.Lock()
 		l.last = found
@@ -461,7 +462,7 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, news, a
 		}
 	}
 	switch {
-	case it == nil, isNew:
+	case it == nil, replaced:
 		return errDeleted
 	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
 		if recovered && failures >= failingAt {

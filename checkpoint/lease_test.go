@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/rs/zerolog"
 )
 
 const shard0 = "shardId-000000000000"
@@ -59,18 +58,18 @@ func TestTakeover(t *testing.T) {
 		b := open(t, db, name, "b", Shard{ID: shard0})
 		acquired(t, a, shard0).Acknowledge("100")
 		for end := time.Now().Add(2 * leaseDuration); time.Now().Before(end); time.Sleep(poll) {
-			refused(t, b, shard0)
+			notAcquired(t, b, shard0)
 		}
 		a.Close() // its heartbeats end, its row remains
 		resync(t, b)
 		silent := time.Now()
-		lastSign := b.shards.get(shard0).seen.since
+		lastRenewal := b.shards.get(shard0).seen.since
 		eventually(t, "b takes over", func() bool {
 			resync(t, b)
 			return tick(b, shard0) == nil
 		})
-		took(t, db, "taken over", lastSign, leaseDuration, 0, 6*leaseDuration)
-		// The last sign of life was observed up to a heartbeat earlier.
+		took(t, db, "taken over", lastRenewal, leaseDuration, 0, 6*leaseDuration)
+		// The last renewal was observed up to a heartbeat earlier.
 		if waited := time.Since(silent); waited < leaseDuration/2 {
 			t.Errorf("taken over after %s of silence", waited)
 		}
@@ -90,7 +89,7 @@ func TestOwnRowFromBeforeRestart(t *testing.T) {
 		before.Close()
 		begun := time.Now()
 		again := open(t, db, name, "a", Shard{ID: shard0})
-		refused(t, again, shard0)
+		notAcquired(t, again, shard0)
 		if owner, checkpoint := again.Observed(shard0); owner != "a" || checkpoint != "" {
 			t.Errorf("owner %q, checkpoint %q", owner, checkpoint)
 		}
@@ -267,8 +266,9 @@ func TestLeaseSurvivesTransientErrors(t *testing.T) {
 	})
 }
 
-// applied carries out the write and loses the answer, like a broken connection.
-func applied(real *dynamodb.Client, times int) func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+// losingAnswers returns an UpdateItem that carries out each write, and loses the first answers
+// like a broken connection.
+func losingAnswers(real *dynamodb.Client, times int) func(context.Context, *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 	return func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 		out, err := real.UpdateItem(ctx, in)
 		if times > 0 {
@@ -306,13 +306,13 @@ func TestUnansweredReleaseAndRenewal(t *testing.T) {
 		a := open(t, db, name, "a", Shard{ID: shard0})
 		lease := acquired(t, a, shard0)
 		lease.Acknowledge("100")
-		db.inject(applied(real, 1))
+		db.inject(losingAnswers(real, 1))
 		eventually(t, "the renewal succeeds", func() bool {
 			r, _ := rowOf(t, real, name, shard0)
 			return r.checkpoint == "100"
 		})
 		lease.Acknowledge("200")
-		db.inject(applied(real, 1))
+		db.inject(losingAnswers(real, 1))
 		if err := a.Release(shard0); err != nil {
 			t.Errorf("release: %v", err)
 		}
@@ -434,19 +434,11 @@ func TestOwnRowIsNotAdopted(t *testing.T) {
 func TestLongerLease(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
-		position, _ := ParsePosition("TRIM_HORIZON")
-		long, err := New(Config{Table: name, Worker: "long", LeaseDuration: 4 * leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(long.Close)
-		if err := long.Open(t.Context(), Stream{Name: "logs"}, lists(Shard{ID: shard0})); err != nil {
-			t.Fatal(err)
-		}
+		long := openFor(t, db, name, "long", 4*leaseDuration, Position{kind: trimHorizon}, Shard{ID: shard0})
 		acquired(t, long, shard0)
 		short := open(t, db, name, "short", Shard{ID: shard0})
 		for end := time.Now().Add(3 * leaseDuration); time.Now().Before(end); time.Sleep(leaseDuration / 20) {
-			refused(t, short, shard0)
+			notAcquired(t, short, shard0)
 		}
 	})
 }
@@ -481,7 +473,7 @@ func TestNoSecondReader(t *testing.T) {
 		released := make(chan error)
 		go func() { released <- a.Release(shard0) }()
 		<-draining
-		refused(t, a, shard0)
+		notAcquired(t, a, shard0)
 		if lease.isLost() {
 			t.Error("the heartbeat ended before the drain")
 		}

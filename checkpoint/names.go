@@ -11,14 +11,14 @@ import (
 
 // Rules for the names of tables and workers.
 
-// validTable is DynamoDB's. See
+// validTable matches DynamoDB's table names. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html.
 var validTable = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
 
 // CheckTable returns an error if name is not a valid DynamoDB table name.
 func CheckTable(name string) error {
 	if !validTable.MatchString(name) {
-		return errors.New("is not a valid DynamoDB table name: give 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -")
+		return errors.New("is not a valid DynamoDB table name: use 3 to 255 of the characters a-z, A-Z, 0-9, _, . and -")
 	}
 	return nil
 }
@@ -37,7 +37,7 @@ func CheckWorker(name string) error {
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return errors.New("has characters that cannot be printed: remove them")
 	case len(name) > maxWorker:
-		return fmt.Errorf("has %d bytes: give at most %d", len(name), maxWorker)
+		return fmt.Errorf("has %d bytes: use at most %d", len(name), maxWorker)
 	}
 	return nil
 }

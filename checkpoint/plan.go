@@ -101,8 +101,7 @@ func (snap *snapshot) takeoverAfter(o observation) time.Duration {
 	return max(snap.leaseDuration, o.duration)
 }
 
-// isFree reports whether the row has no owner, or its owner has given no sign of life for
-// takeoverAfter.
+// isFree reports whether the row has no owner, or has been unchanged for takeoverAfter.
 func (snap *snapshot) isFree(o observation) bool {
 	return o.owner == "" || snap.now.Sub(o.since) >= snap.takeoverAfter(o)
 }
@@ -160,8 +159,8 @@ func (snap *snapshot) expired(shard Shard) (parents []string) {
 	return parents
 }
 
-// refusal returns why the lease of a shard must not be acquired, "" if it may be.
-func (snap *snapshot) refusal(id string) string {
+// cannotAcquire returns why the lease of a shard must not be acquired, "" if it may be.
+func (snap *snapshot) cannotAcquire(id string) string {
 	s := snap.shards.get(id)
 	seen := s.seen
 	switch {
@@ -193,8 +192,8 @@ func (snap *snapshot) wasTried(s *shardState) bool {
 type shares map[string]int
 
 // shares counts the leases of each worker, and the shards whose leases are free to acquire.
-func (snap *snapshot) shares() (of shares, free int) {
-	of = shares{snap.worker: 0}
+func (snap *snapshot) shares() (counts shares, free int) {
+	counts = shares{snap.worker: 0}
 	for id, s := range snap.shards {
 		if !s.listed.known {
 			continue
@@ -205,31 +204,31 @@ func (snap *snapshot) shares() (of shares, free int) {
 		case seen.counter == 0 && snap.isAlive(seen):
 			// A worker of vmware-go-kcl-v2 does not follow our balancing rules.
 		case holder != "":
-			of[holder]++
-		case snap.refusal(id) == "":
+			counts[holder]++
+		case snap.cannotAcquire(id) == "":
 			free++
 		}
 	}
-	return of, free
+	return counts, free
 }
 
 // fair returns the maximum number of leases that one worker should have.
-func (of shares) fair(free int) int {
+func (s shares) fair(free int) int {
 	total := free
-	for _, n := range of {
+	for _, n := range s {
 		total += n
 	}
-	return (total + len(of) - 1) / len(of)
+	return (total + len(s) - 1) / len(s)
 }
 
 // extremes returns the workers with the fewest and with the most leases. Ties go to the
 // first by name, so workers that see the same rows decide the same.
-func (of shares) extremes() (least, most string) {
-	for i, worker := range slices.Sorted(maps.Keys(of)) {
-		if i == 0 || of[worker] < of[least] {
+func (s shares) extremes() (least, most string) {
+	for i, worker := range slices.Sorted(maps.Keys(s)) {
+		if i == 0 || s[worker] < s[least] {
 			least = worker
 		}
-		if i == 0 || of[worker] > of[most] {
+		if i == 0 || s[worker] > s[most] {
 			most = worker
 		}
 	}
@@ -240,20 +239,20 @@ func (of shares) extremes() (least, most string) {
 // before there may be more even if nothing changes.
 func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 	next = snap.leaseDuration
-	of, unowned := snap.shares()
-	room := of.fair(unowned) - of[snap.worker]
+	counts, unowned := snap.shares()
+	room := counts.fair(unowned) - counts[snap.worker]
 	for id, s := range snap.shards {
 		if !s.listed.known {
 			continue
 		}
 		seen := s.seen
-		if s.lease != nil || snap.wasTried(s) || snap.refusal(id) != "" {
+		if s.lease != nil || snap.wasTried(s) || snap.cannotAcquire(id) != "" {
 			if !snap.isFree(seen) {
 				next = min(next, snap.takeoverAfter(seen)-snap.now.Sub(seen.since))
 			}
 			continue
 		}
-		if wait := snap.retryWait(id, seen, len(of) > 1); wait > 0 {
+		if wait := snap.retryWait(id, seen, len(counts) > 1); wait > 0 {
 			next = min(next, wait)
 			continue
 		}
@@ -261,8 +260,8 @@ func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 		if !seen.exists {
 			since = s.listed.since
 		}
-		// If nobody has acquired a lease for so long, the workers whose share it is cannot
-		// acquire it. A failing shard is in no worker's share: any worker may try it.
+		// A lease that has been free for takeoverAfter cannot be acquired by the workers whose
+		// share it is. A failing shard is in no worker's share: any worker may try it.
 		if room > 0 || seen.failing() || seen.claim == snap.worker || snap.now.Sub(since) >= snap.takeoverAfter(seen) {
 			free = append(free, id)
 		}
@@ -288,14 +287,14 @@ func (snap *snapshot) retryWait(shard string, o observation, others bool) time.D
 // grows with the number of attempts that failed since the worker last read any shard. After
 // it, the worker tries one shard.
 func (snap *snapshot) isCoolingDown() bool {
-	const most = 3 // doublings
+	const maxDoublings = 3
 	times := 0
 	for shard, f := range snap.cooldown.failed {
 		if !f.blamesShard(snap.shards.get(shard).seen.row, snap.worker) {
 			times += f.times
 		}
 	}
-	return times > 0 && (snap.now.Sub(snap.cooldown.last) < snap.leaseDuration<<min(times, most) || snap.shards.leases() > 0 || snap.isClaiming())
+	return times > 0 && (snap.now.Sub(snap.cooldown.last) < snap.leaseDuration<<min(times, maxDoublings) || snap.shards.leases() > 0 || snap.isClaiming())
 }
 
 // isClaiming reports whether the worker has recently claimed leases that it does not hold
@@ -327,14 +326,14 @@ func (snap *snapshot) plan(shuffle func(n int, swap func(i, j int))) []claimable
 	if snap.isCoolingDown() {
 		return nil
 	}
-	of, free := snap.shares()
+	counts, free := snap.shares()
 	// A worker at most doubles its leases per plan. A joining worker makes itself known by its
 	// first claim, before it and other joining workers claim more than their shares.
-	mine := of[snap.worker]
+	mine := counts[snap.worker]
 	limit := max(1, mine)
 	for range free {
-		least, _ := of.extremes()
-		of[least]++
+		least, _ := counts.extremes()
+		counts[least]++
 	}
 	movable := snap.movable()
 	if mine == 0 {
@@ -346,20 +345,20 @@ func (snap *snapshot) plan(shuffle func(n int, swap func(i, j int))) []claimable
 	}
 	var claims []claimable
 	for len(claims) < limit {
-		least, most := of.extremes()
-		if of[most]-of[least] < 2 {
+		least, most := counts.extremes()
+		if counts[most]-counts[least] < 2 {
 			break
 		}
 		if len(movable[most]) == 0 {
-			delete(of, most) // all leases that it can release are claimed
+			delete(counts, most) // all leases that it can release are claimed
 			continue
 		}
 		if least == snap.worker {
 			claims = append(claims, movable[most][0])
 		}
 		movable[most] = movable[most][1:]
-		of[most]--
-		of[least]++
+		counts[most]--
+		counts[least]++
 	}
 	return claims
 }

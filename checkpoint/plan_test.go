@@ -105,14 +105,14 @@ func TestWaitsFor(t *testing.T) {
 	f("finished in another stream", foreign, true, parent1)
 }
 
-// refusal returns the rule that prevents a lease.
-func TestRefusal(t *testing.T) {
+// cannotAcquire returns the rule that prevents a lease.
+func TestCannotAcquire(t *testing.T) {
 	t.Parallel()
 	f := func(name, want string, change func(*snapshot)) {
 		t.Helper()
 		snap := snapshotWith(Shard{ID: shard0, First: "1"}, Shard{ID: parent1, First: "1"})
 		change(snap)
-		if why := snap.refusal(shard0); (why == "") != (want == "") || !strings.Contains(why, want) {
+		if why := snap.cannotAcquire(shard0); (why == "") != (want == "") || !strings.Contains(why, want) {
 			t.Errorf("%s: %q", name, why)
 		}
 	}
@@ -160,11 +160,11 @@ func TestShares(t *testing.T) {
 	for i, r := range rows {
 		snap.show(listed[i].ID, r, 0)
 	}
-	of, free := snap.shares()
-	if want := (shares{"w": 1, "a": 2, "b": 1, "c": 1}); !maps.Equal(of, want) || free != 2 {
-		t.Errorf("shares %v, free %d; want %v, 2", of, free, want)
+	counts, free := snap.shares()
+	if want := (shares{"w": 1, "a": 2, "b": 1, "c": 1}); !maps.Equal(counts, want) || free != 2 {
+		t.Errorf("shares %v, free %d; want %v, 2", counts, free, want)
 	}
-	if n := of.fair(free); n != 2 {
+	if n := counts.fair(free); n != 2 {
 		t.Errorf("a fair share is %d", n)
 	}
 }
@@ -244,8 +244,8 @@ func TestDecisionsChangeNothing(t *testing.T) {
 	decide := func(snap *snapshot) string {
 		free, next := snap.acquirable()
 		slices.Sort(free)
-		of, n := snap.shares()
-		return fmt.Sprint(free, next, of, n, snap.plan(func(int, func(i, j int)) {}), snap.unneeded(), snap.isClaiming())
+		counts, n := snap.shares()
+		return fmt.Sprint(free, next, counts, n, snap.plan(func(int, func(i, j int)) {}), snap.unneeded(), snap.isClaiming())
 	}
 	snap := prepare()
 	first := decide(snap)
@@ -257,7 +257,8 @@ func TestDecisionsChangeNothing(t *testing.T) {
 	}
 }
 
-// A command shows a shard as waiting, foreign or finished exactly if workers treat it so.
+// A command shows a shard as waiting, foreign or finished if and only if workers treat it
+// as such.
 func TestCommandsAndWorkersAgree(t *testing.T) {
 	t.Parallel()
 	rows := map[string]*row{

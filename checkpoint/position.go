@@ -53,7 +53,7 @@ func ParsePosition(s string) (Position, error) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return Position{}, errors.New("is not a position: give TRIM_HORIZON, LATEST or a time such as 2026-01-31T09:00:00Z")
+		return Position{}, errors.New("is not a position: use TRIM_HORIZON, LATEST or a time such as 2026-01-31T09:00:00Z")
 	}
 	return Position{kind: atTimestamp, time: t}, nil
 }

@@ -163,9 +163,9 @@ func (t *Table) ReadStatuses() []ReadStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	snap, now := t.snapshotLocked(), t.nowLocked()
-	of, _ := snap.shares()
+	counts, _ := snap.shares()
 	// A worker without a lease is known only to itself, so more than one worker may report.
-	reports := slices.Min(slices.Collect(maps.Keys(of))) == t.cfg.Worker
+	reports := slices.Min(slices.Collect(maps.Keys(counts))) == t.cfg.Worker
 	var all []ReadStatus
 	for _, id := range slices.Sorted(maps.Keys(t.shards)) {
 		s := t.shards[id]
@@ -179,7 +179,7 @@ func (t *Table) ReadStatuses() []ReadStatus {
 		since := t.unreadSince(id)
 		unanswered := now.Sub(later(o.reading.at, since))
 		if !o.failing() {
-			unanswered = min(unanswered, snap.now.Sub(s.sameSince(lease)))
+			unanswered = min(unanswered, snap.now.Sub(s.unchangedSince(lease)))
 		}
 		if start, ok := t.start.positionFor(id, o.row).Timestamp(); ok && o.neverRead() && start.Before(since) {
 			since = start
@@ -201,9 +201,10 @@ func (t *Table) ReadStatuses() []ReadStatus {
 	return all
 }
 
-// sameSince returns when the owner of a shard last changed. lease is this worker's lease on
-// the shard, nil if it has none or has lost it.
-func (s *shardState) sameSince(lease *Lease) time.Time {
+// unchangedSince returns when this worker acquired its lease on the shard. Without a lease it
+// returns when the row last changed, and without a row when the shard was first listed. lease
+// is nil if this worker has none or has lost it.
+func (s *shardState) unchangedSince(lease *Lease) time.Time {
 	if lease != nil {
 		return lease.acquiredAt
 	}
@@ -260,7 +261,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 	case !o.neverRead():
 		// The row does not record the time. Nothing was read after its owner's last sign of
 		// life, or after the end of the lease in a row of vmware-go-kcl-v2. Our own acquisition
-		// does not count as a sign of life.
+		// does not count.
 		if lease := s.lease; lease != nil && !lease.unreadSince.IsZero() {
 			return lease.unreadSince
 		}
@@ -268,7 +269,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 			return end.Add(-o.duration)
 		}
 	case o.start != nil:
-	case id <= t.start.lastShard && !t.streamReplaced || len(s.listed.Parents) == 0: // it exists since the stream was created
+	case id <= t.start.lastShard && !t.streamReplaced || len(s.listed.Parents) == 0: // it has existed since the stream was created
 		if created := cmp.Or(t.start.at, s.listed.created); !created.IsZero() && created.Before(listed) {
 			return created
 		}
@@ -281,7 +282,7 @@ func (t *Table) unreadSinceIn(id string) time.Time {
 }
 
 // parentsClosed returns the time up to which all parents of a shard were read, if they have
-// expired: later records of theirs and of the shard may be lost. While Kinesis lists one of
+// expired: later records of the parents and of the shard may be lost. While Kinesis lists one of
 // the parents, no record of the shard has expired, and the time is zero. t.mu must be held.
 func (t *Table) parentsClosed(id string) (at time.Time) {
 	for _, parent := range t.shards.get(id).listed.Parents {

@@ -51,7 +51,7 @@ func TestReadThroughIsWritten(t *testing.T) {
 		if r, _ := rowOf(t, db, name, shard0); taken.read != r.reading || !r.reading.through.Equal(begun) {
 			t.Errorf("the next owner has %+v, and the row %+v", taken.read, r.reading)
 		}
-		view, err := Look(t.Context(), db, name)
+		view, err := ReadView(t.Context(), db, name)
 		if err != nil {
 			t.Fatal(err)
 		}

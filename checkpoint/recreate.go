@@ -33,7 +33,7 @@ func (t *Table) reportDeleted() {
 }
 
 // rewriteStart writes the row of the first start, unless another running worker has done
-// so. It replaces the row of a worker that starts at that moment and takes the table for a
+// so. It replaces the row of a worker that starts at that moment and mistakes the table for a
 // new one.
 func (t *Table) rewriteStart(ctx context.Context) error {
 	t.reportDeleted()
@@ -51,7 +51,8 @@ func (t *Table) rewriteStart(ctx context.Context) error {
 	return nil
 }
 
-// forgetMissingRows forgets the rows that the new table does not have. t.mu must be held.
+// forgetMissingRows forgets the rows that the recreated table does not have. t.mu must be
+// held.
 func (t *Table) forgetMissingRows(rows map[string]row) {
 	t.recreatedAt, t.deletionLogged = time.Now(), false
 	for id, s := range t.shards {
@@ -76,18 +77,18 @@ func (t *Table) checkRecreated(first item, rows map[string]row) (lost bool) {
 		return t.absences > 1
 	}
 	t.absences = 0
-	made := text(first[attrRecreated])
-	if made == "" {
-		// The row was written by a worker that took the table for a new one.
+	recreated := text(first[attrRecreated])
+	if recreated == "" {
+		// The row was written by a worker that mistook the table for a new one.
 		position, err := readPosition(first)
 		return err == nil && (t.start.recreated != "" ||
 			!position.time.Equal(t.start.position.time) || !readTime(first, attrReadThrough).Equal(t.start.at)) // only AT_TIMESTAMP has a time
 	}
-	if made != t.start.recreated {
+	if recreated != t.start.recreated {
 		began, read := t.start.at, readTime(first, attrReadThrough)
-		t.start.recreated, t.start.position, t.start.lastShard, t.start.at = made, Position{kind: trimHorizon}, "", read
-		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("made_again", made).Msg("the lease table was deleted, and another worker created it again")
-		if began.After(read) { // this worker took the table for a new one
+		t.start.recreated, t.start.position, t.start.lastShard, t.start.at = recreated, Position{kind: trimHorizon}, "", read
+		t.cfg.Log.Error().Str("table", t.cfg.Table).Str("recreated_at", recreated).Msg("the lease table was deleted, and another worker created it again")
+		if began.After(read) { // this worker mistook the table for a new one
 			for _, s := range t.shards {
 				if s.lease != nil {
 					s.lease.markFromNewTable()
@@ -100,7 +101,7 @@ func (t *Table) checkRecreated(first item, rows map[string]row) (lost bool) {
 }
 
 // markFromNewTable records that this worker acquired the lease from a recreated table that
-// it took for a new one: an earlier holder may replace the lease's row. If reading began
+// it mistook for a new one: an earlier holder may replace the lease's row. If reading began
 // later than at the oldest record, it ends. The next write to the row then removes the
 // checkpoint, and the next reading begins at the oldest record.
 func (l *Lease) markFromNewTable() {
@@ -120,7 +121,7 @@ func (l *Lease) markFromNewTable() {
 	l.stopReading()
 }
 
-// isReplaced reports whether the row of a lease was replaced by a worker that took a
+// isReplaced reports whether the row of a lease was replaced by a worker that mistook a
 // recreated table for a new one: its epochs start again from 1. A row of vmware-go-kcl-v2
 // has no epoch.
 func (l *Lease) isReplaced(r row) bool {
@@ -129,7 +130,7 @@ func (l *Lease) isReplaced(r row) bool {
 }
 
 // restore returns the update that writes the row of a held lease to the recreated table. It
-// replaces the row of a worker that took the table for a new one.
+// replaces the row of a worker that mistook the table for a new one.
 func (l *Lease) restore(why purpose, checkpoint string, counter int64) (c change, when condition) {
 	worker := str(l.table.cfg.Worker)
 	c.set(attrEpoch, num(l.epoch))

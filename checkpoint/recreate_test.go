@@ -94,30 +94,22 @@ func TestTableIsRecreatedOnce(t *testing.T) {
 		a, b := openAt(t, db, name, "a", "LATEST"), openAt(t, db, name, "b", "LATEST")
 		deleteTable(t, db, name)
 		resync(t, a)
-		made := text(rawRow(t, db, name, startKey)[attrRecreated])
+		recreated := text(rawRow(t, db, name, startKey)[attrRecreated])
 		time.Sleep(time.Millisecond)
 		if err := b.rewriteStart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if again := text(rawRow(t, db, name, startKey)[attrRecreated]); made == "" || again != made || b.start.recreated != made {
-			t.Errorf("recreated at %q, then at %q; the second worker uses %q", made, again, b.start.recreated)
+		if again := text(rawRow(t, db, name, startKey)[attrRecreated]); recreated == "" || again != recreated || b.start.recreated != recreated {
+			t.Errorf("recreated at %q, then at %q; the second worker uses %q", recreated, again, b.start.recreated)
 		}
 
 		deleteTable(t, db, name)
-		position, _ := ParsePosition("LATEST")
-		c, err := New(Config{Table: name, Worker: "c", LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		if err := c.Open(t.Context(), Stream{Name: "other"}, lists()); err != nil {
-			t.Fatal(err)
-		}
+		openStream(t, db, name, "c", Stream{Name: "other"})
 		if err := a.rewriteStart(t.Context()); !errors.As(err, new(*OtherStreamError)) {
 			t.Errorf("the table of another stream: %v", err)
 		}
-		if noted := text(rawRow(t, db, name, startKey)[attrStream]); noted != "other" {
-			t.Errorf("the table belongs to the stream %q", noted)
+		if recorded := text(rawRow(t, db, name, startKey)[attrStream]); recorded != "other" {
+			t.Errorf("the table belongs to the stream %q", recorded)
 		}
 	})
 }
@@ -131,7 +123,7 @@ func TestNoNewRowsInRecreatedTable(t *testing.T) {
 		refusal := func() string {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.snapshotLocked().refusal(shard0)
+			return a.snapshotLocked().cannotAcquire(shard0)
 		}
 		if why := refusal(); why != "" {
 			t.Errorf("before: %s", why)
@@ -181,7 +173,7 @@ func TestCheckRecreated(t *testing.T) {
 		note("absent", nil, false)
 		note("absent twice", nil, true)
 		note("exists again", same, false)
-		note("of a worker that took the table for a new one", first(trimHorizon, 0), true)
+		note("of a worker that mistook the table for a new one", first(trimHorizon, 0), true)
 		note("of a worker that started later", first(atTimestamp, at.UnixMilli()+1), true)
 		note("unreadable", item{attrStartPosition: str("x")}, false)
 		if a.isRecreated() || lines.Len() > 0 {
@@ -252,11 +244,11 @@ func TestRowOfAnotherIsNotReplaced(t *testing.T) {
 			})
 		}
 	}
-	f(1, true) // a worker that took the table for a new one
+	f(1, true) // a worker that mistook the table for a new one
 	f(2, false)
 }
 
-// restores reports whether an update writes the row of a held lease to a new table.
+// restores reports whether an update writes the row of a held lease to a recreated table.
 func restores(in *dynamodb.UpdateItemInput) bool {
 	return strings.Contains(*in.ConditionExpression, "attribute_not_exists")
 }
@@ -412,7 +404,7 @@ func TestNoteMissing(t *testing.T) {
 	if n := strings.Count(lines.String(), "was deleted"); n != 1 || !slices.Equal(deleted, []string{shard0}) {
 		t.Errorf("deleted: %v, %d lines: %s", deleted, n, &lines)
 	}
-	if why := a.snapshotLocked().refusal(parent2); !strings.Contains(why, "not listed") {
+	if why := a.snapshotLocked().cannotAcquire(parent2); !strings.Contains(why, "not listed") {
 		t.Errorf("a shard that is not listed may be leased: %q", why)
 	}
 }

@@ -39,7 +39,7 @@ func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Ti
 		return nil, fmt.Errorf("shard %s is neither in the lease table nor listed by Kinesis: check its id", id)
 	}
 	if t, isTime := to.Timestamp(); isTime && t.After(now) {
-		return nil, fmt.Errorf("%s is in the future by Kinesis' clock: give a time that has passed", to)
+		return nil, fmt.Errorf("%s is in the future by Kinesis' clock: use a time in the past", to)
 	}
 	isLatest := to.kind == latest
 	if isLatest {
@@ -58,15 +58,15 @@ func (v *View) PlanReset(shards []Shard, only []string, to Position, now time.Ti
 }
 
 const (
-	// alivePoll is the time between two checks for signs of life.
+	// alivePoll is the time between two reads of the table.
 	alivePoll = time.Second
-	// unknownLeaseDuration is how long to wait for a sign of life from a worker whose row has
-	// no lease duration: one of vmware-go-kcl-v2, whose default is 10 s.
+	// unknownLeaseDuration is how long to wait for a renewal of a row that has no lease
+	// duration. Such a row is from vmware-go-kcl-v2, whose default is 10 s.
 	unknownLeaseDuration = 30 * time.Second
 )
 
-// Alive watches the rows that have an owner for as long as the longest of their leases
-// lasts. It returns the first worker that gives a sign of life, or "" if none does. It
+// Alive watches the rows that have an owner for the longest of their lease durations. It
+// returns the first worker that renews, acquires or releases a lease, or "" if none does. It
 // compares rows and no wall clocks. It does not detect a worker that owns no shard.
 func (v *View) Alive(ctx context.Context) (worker string, err error) {
 	begun := time.Now()
@@ -87,7 +87,7 @@ func (v *View) Alive(ctx context.Context) (worker string, err error) {
 			wait.Stop()
 			return "", ctx.Err()
 		}
-		later, err := Look(ctx, v.db, v.table)
+		later, err := ReadView(ctx, v.db, v.table)
 		if err != nil {
 			return "", err
 		}

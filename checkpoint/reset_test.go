@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-func look(t *testing.T, db DynamoDB, table string) *View {
+func readView(t *testing.T, db DynamoDB, table string) *View {
 	t.Helper()
-	v, err := Look(t.Context(), db, table)
+	v, err := ReadView(t.Context(), db, table)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestView_Success(t *testing.T) {
 
 		f := func(shards []Shard, want map[string]State) {
 			t.Helper()
-			rows := look(t, db, name).Rows(shards)
+			rows := readView(t, db, name).Rows(shards)
 			if len(rows) != len(want) {
 				t.Errorf("%d rows", len(rows))
 			}
@@ -84,13 +84,13 @@ func TestView_Success(t *testing.T) {
 
 func TestView_Failure(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *dynamodb.Client) {
-		if _, err := Look(t.Context(), db, tableName()); !errors.Is(err, ErrNoTable) {
+		if _, err := ReadView(t.Context(), db, tableName()); !errors.Is(err, ErrNoTable) {
 			t.Errorf("missing table: %v", err)
 		}
 		name := tableName()
 		openPatient(t, db, name, "a")
 		putRow(t, db, name, item{attrShard: str(startKey), attrStartPosition: str("nowhere")})
-		if _, err := Look(t.Context(), db, name); err == nil || !strings.Contains(err.Error(), startKey) {
+		if _, err := ReadView(t.Context(), db, name); err == nil || !strings.Contains(err.Error(), startKey) {
 			t.Errorf("bad first start: %v", err)
 		}
 	})
@@ -114,7 +114,7 @@ func TestReset_Success(t *testing.T) {
 				putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5"), attrClaim: str("x"),
 					attrStartPosition: str(atTimestamp), attrStartTimestamp: num(1)})
 
-				v := look(t, db, name)
+				v := readView(t, db, name)
 				plan := planned(t, v, shards, to, only...)
 				for _, r := range plan {
 					if err := v.Reset(t.Context(), r, false); err != nil {
@@ -156,7 +156,7 @@ func TestReset_Success(t *testing.T) {
 				if len(only) > 0 {
 					return
 				}
-				refused(t, b, child)
+				notAcquired(t, b, child)
 				finish(t, db, name, parent1)
 				finish(t, db, name, parent2)
 				resync(t, b)
@@ -182,7 +182,7 @@ func TestPlanReset_Failure(t *testing.T) {
 		name := tableName()
 		open(t, db, name, "a", family...)
 		finish(t, db, name, shard0)
-		v := look(t, db, name)
+		v := readView(t, db, name)
 		f := func(to, only, want string) {
 			t.Helper()
 			position, err := ParsePosition(to)
@@ -220,11 +220,11 @@ func TestReset_Failure(t *testing.T) {
 					}
 				}
 				put(before)
-				v := look(t, db, table)
+				v := readView(t, db, table)
 				plan := planned(t, v, []Shard{{ID: shard0}}, "trim-horizon")
 				if after != nil {
 					put(after)
-				} else if err := must2(db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}})); err != nil {
+				} else if err := errorOf(db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(shard0)}})); err != nil {
 					t.Fatal(err)
 				}
 				was, existed := rowOf(t, db, table, shard0)
@@ -257,7 +257,7 @@ func TestReset_Failure(t *testing.T) {
 	f("force: finished", true, owned("a", 1, 3, "1"), owned("a", 1, 4, ShardEnd))
 }
 
-func must2[T any](_ T, err error) error { return err }
+func errorOf[T any](_ T, err error) error { return err }
 
 // A reset whose first answer was lost succeeds when it is retried.
 func TestReset_Unanswered(t *testing.T) {
@@ -266,7 +266,7 @@ func TestReset_Unanswered(t *testing.T) {
 		name := tableName()
 		open(t, db, name, "a", Shard{ID: shard0}, Shard{ID: parent1})
 		putRow(t, real, name, item{attrShard: str(shard0), attrCheckpoint: str("5"), attrEpoch: num(3), attrCounter: num(9)})
-		v := look(t, db, name)
+		v := readView(t, db, name)
 		db.inject(func(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 			if _, err := real.UpdateItem(ctx, in); err != nil {
 				return nil, err
@@ -291,7 +291,7 @@ func TestReset_Fences(t *testing.T) {
 		name := tableName()
 		a := open(t, db, name, "a", Shard{ID: shard0})
 		lease := acquired(t, a, shard0)
-		v := look(t, db, name)
+		v := readView(t, db, name)
 		lease.Acknowledge("100")
 		eventually(t, "the row is renewed", func() bool {
 			r, _ := rowOf(t, db, name, shard0)
@@ -331,7 +331,7 @@ func TestView_Alive(t *testing.T) {
 		alive := func(want string, exact, least, most time.Duration) {
 			t.Helper()
 			begun := time.Now()
-			worker, err := look(t, db, name).Alive(t.Context())
+			worker, err := readView(t, db, name).Alive(t.Context())
 			if worker != want || err != nil {
 				t.Errorf("%q, %v", worker, err)
 			}
@@ -354,12 +354,12 @@ func TestView_Alive(t *testing.T) {
 		}()
 		alive("b", 2*alivePoll, 1500*time.Millisecond, 4*time.Second)
 		// A worker that releases its lease in the meantime was alive. Workers of
-		// vmware-go-kcl-v2 give a sign of life by the timeout.
+		// vmware-go-kcl-v2 renew the timeout.
 		name = tableName()
 		open(t, db, name, "a")
 		r = item{attrShard: str(parent1), attrOwner: str("c"), attrTimeout: str("1")}
 		putRow(t, db, name, r)
-		before := look(t, db, name)
+		before := readView(t, db, name)
 		putRow(t, db, name, item{attrShard: str(parent1), attrOwner: str("c"), attrTimeout: str("2")})
 		if worker, err := before.Alive(t.Context()); worker != "c" || err != nil {
 			t.Errorf("%q, %v", worker, err)

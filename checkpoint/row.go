@@ -78,8 +78,8 @@ func readRow(it item) row {
 	return r
 }
 
-// unchanged returns the condition that the owner has given no sign of life since the row
-// was read.
+// unchanged returns the condition that the row has no other owner and was not renewed since
+// it was read.
 func (r row) unchanged() condition {
 	owner := asRead(attrOwner, str(r.owner))
 	switch {
@@ -102,8 +102,8 @@ func (c *change) setParents(parents []string) {
 
 func (r row) finished() bool { return r.checkpoint == ShardEnd }
 
-// lastSign returns when the current or last owner gave its last sign of life, by its own
-// clock. It returns zero if the row does not record it.
+// lastSign returns when the current or last owner acquired or last renewed the lease, by its
+// own clock. It returns zero if the row does not record it.
 func (r row) lastSign() time.Time {
 	timeout, err := time.Parse(time.RFC3339Nano, r.timeout)
 	if err != nil || r.duration <= 0 {

@@ -20,7 +20,9 @@ type observation struct {
 	read   time.Time // monotonic: when it was last read
 	retry  time.Time // when the shard may be tried again after a failure
 	absent bool      // the last scan did not return it
-	signed time.Time // monotonic: first sign of life under this worker's name for a lease that it does not hold
+	// duplicateSince is when another worker first appeared to renew this lease under this
+	// worker's name (monotonic).
+	duplicateSince time.Time
 }
 
 // List lists all shards of the stream and returns the time by Kinesis' clock.
@@ -61,7 +63,7 @@ func (t *Table) Sync(ctx context.Context, list List) error {
 	if lost {
 		return t.rewriteStart(ctx)
 	}
-	t.warnOfOthers(first)
+	t.warnOfOtherDestination(first)
 	t.observe(shards, rows, begun, scanned)
 	if listErr != nil {
 		// A worker that cannot reach Kinesis could not read the shards that others release.
@@ -136,13 +138,13 @@ func (t *Table) noteRow(id string, r row, read time.Time) {
 	s := t.shards.state(id)
 	before := s.seen
 	if before.exists && before.sameHolder(r) {
-		o.since, o.retry, o.signed = before.since, before.retry, before.signed
+		o.since, o.retry, o.duplicateSince = before.since, before.retry, before.duplicateSince
 	} else if before.exists && r.owner == t.cfg.Worker && before.owner == r.owner && before.epoch == r.epoch && s.lease == nil {
 		// Requests of this worker may arrive late, but by less than a lease duration.
-		if o.signed = before.signed; o.signed.IsZero() {
-			o.signed = read
+		if o.duplicateSince = before.duplicateSince; o.duplicateSince.IsZero() {
+			o.duplicateSince = read
 		}
-		if read.Sub(o.signed) >= t.cfg.LeaseDuration {
+		if read.Sub(o.duplicateSince) >= t.cfg.LeaseDuration {
 			t.warnOnce("WORKER_ID").Str("shard", id).
 				Msg("another running worker has the same name as this one: give each its own WORKER_ID, or leave it unset")
 		}
@@ -161,8 +163,8 @@ func (t *Table) noteRow(id string, r row, read time.Time) {
 	}
 }
 
-// sameHolder reports whether the owner gave no sign of life between two reads of the row.
-// Workers of vmware-go-kcl-v2 write no counter; their sign of life is the timeout.
+// sameHolder reports whether two reads of the row show the same lease without a renewal in
+// between. Workers of vmware-go-kcl-v2 write no counter; they renew the timeout.
 func (r row) sameHolder(later row) bool {
 	return r.owner == later.owner && r.epoch == later.epoch && r.counter == later.counter &&
 		(r.counter != 0 || r.timeout == later.timeout)

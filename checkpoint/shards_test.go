@@ -31,16 +31,16 @@ func TestParentsFirst(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
 		a := open(t, db, name, "a", family...)
-		refused(t, a, child) // the parents are not started
+		notAcquired(t, a, child) // the parents are not started
 		acquired(t, a, parent1)
-		refused(t, a, child)
+		notAcquired(t, a, child)
 		if err := a.Release(parent1); err != nil {
 			t.Fatal(err)
 		}
 		finish(t, db, name, parent1)
-		refused(t, a, child) // the second parent is not started
+		notAcquired(t, a, child) // the second parent is not started
 		putRow(t, db, name, item{attrShard: str(parent2), attrCheckpoint: str("5")})
-		refused(t, a, child) // the second parent is not finished
+		notAcquired(t, a, child) // the second parent is not finished
 		finish(t, db, name, parent2)
 		acquired(t, a, child)
 		if p := a.start.defaultPosition("shardId-000000000004"); p.String() != "TRIM_HORIZON" {
@@ -54,7 +54,7 @@ func TestParentsGone(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		a := open(t, db, tableName(), "a", family[2])
 		for range goneAfter - 2 {
-			refused(t, a, child) // a page may be missing from a listing
+			notAcquired(t, a, child) // a page may be missing from a listing
 		}
 		acquired(t, a, child)
 	})
@@ -69,7 +69,7 @@ func TestParentExpired(t *testing.T) {
 		acquired(t, b, parent1)
 		a := open(t, db, name, "a", family[2])
 		for range goneAfter {
-			refused(t, a, child)
+			notAcquired(t, a, child)
 		}
 		b.Close()
 		eventually(t, "the child is leased", func() bool {
@@ -162,8 +162,8 @@ func TestParsePosition_Failure(t *testing.T) {
 	}
 }
 
-// A table of vmware-go-kcl-v2 keeps working: its rows have no epoch and counter, and the lease
-// timeout is the sign of life.
+// A table of vmware-go-kcl-v2 keeps working: its rows have no epoch and counter, and their
+// owners renew the lease timeout.
 func TestTableOfTheKCL(t *testing.T) {
 	onDynamoDB(t, func(t *testing.T, db *dynamodb.Client) {
 		name := tableName()
@@ -182,10 +182,10 @@ func TestTableOfTheKCL(t *testing.T) {
 		for i := range 8 {
 			row[attrTimeout] = str(time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC).Format(time.RFC3339Nano))
 			putRow(t, db, name, row)
-			refused(t, a, shard0)
+			notAcquired(t, a, shard0)
 			time.Sleep(leaseDuration / 4)
 		}
-		eventually(t, "the silent worker's shard is taken", func() bool {
+		eventually(t, "the silent worker's shard is leased", func() bool {
 			resync(t, a)
 			return tick(a, shard0) == nil
 		})
@@ -232,7 +232,7 @@ func TestDeletedRow(t *testing.T) {
 				if n := strings.Count(lines.String(), `"level":"error"`); n != 1 || !strings.Contains(lines.String(), shard0) {
 					t.Errorf("%d error lines: %s", n, &lines)
 				}
-				// That remains so if this worker fails before its first checkpoint.
+				// It is still read from there if this worker fails before its first checkpoint.
 				b.Close()
 				eventually(t, "another takes over", func() bool {
 					c := openAt(t, db, table, "c", "LATEST", Shard{ID: shard0})

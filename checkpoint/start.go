@@ -39,25 +39,26 @@ func (s Stream) String() string {
 	return s.Name
 }
 
-// is reports whether noted, the stream in the table, is this stream. It compares names
+// is reports whether recorded, the stream in the table, is this stream. It compares names
 // where one of the ARNs is unknown.
-func (s Stream) is(noted string) bool {
-	if noted == "" || noted == s.String() {
+func (s Stream) is(recorded string) bool {
+	if recorded == "" || recorded == s.String() {
 		return true
 	}
-	name := noted[strings.LastIndex(noted, "/")+1:]
-	return (s.ARN == "" || name == noted) && s.Name == name
+	name := recorded[strings.LastIndex(recorded, "/")+1:]
+	return (s.ARN == "" || name == recorded) && s.Name == name
 }
 
 // OtherStreamError is returned when a table belongs to another stream.
 type OtherStreamError struct {
 	Table string
-	Noted string // the table's stream, as an ARN or a name
-	Asked Stream
+	// Recorded is the table's stream, as an ARN or a name.
+	Recorded  string
+	Requested Stream
 }
 
 func (e *OtherStreamError) Error() string {
-	return fmt.Sprintf("the lease table %s belongs to stream %s, not to %s", e.Table, e.Noted, e.Asked)
+	return fmt.Sprintf("the lease table %s belongs to stream %s, not to %s", e.Table, e.Recorded, e.Requested)
 }
 
 // start records where the application started on its first start. A shard that was created
@@ -77,7 +78,7 @@ type start struct {
 func readStart(table string, it item) (start, error) {
 	position, err := readPosition(it)
 	if err != nil {
-		return start{}, fmt.Errorf("lease table %s: row %s: %w: delete the row to start anew", table, startKey, err)
+		return start{}, fmt.Errorf("lease table %s: row %s: %w: delete the row to start over", table, startKey, err)
 	}
 	return start{
 		position: position, lastShard: text(it[attrLastShard]),
@@ -126,8 +127,8 @@ func (t *Table) initStart(ctx context.Context, shards []Shard, inherited bool, n
 	return nil
 }
 
-// writeStart writes the row of the first start if a condition holds, and uses the row as it
-// then is. exists reports whether the condition failed.
+// writeStart writes the row of the first start if a condition holds, and sets t.start from
+// the resulting row. exists reports whether the condition failed.
 func (t *Table) writeStart(ctx context.Context, first start, when condition) (exists bool, err error) {
 	var c change
 	c.set(attrStartPosition, str(first.position.kind))
@@ -145,13 +146,13 @@ func (t *Table) writeStart(ctx context.Context, first start, when condition) (ex
 	}
 	it, exists, err := t.update(ctx, startKey, c, when, t.cfg.LeaseDuration)
 	if err != nil {
-		return false, fmt.Errorf("lease table %s: write the first start: %w", t.cfg.Table, err)
+		return false, fmt.Errorf("lease table %s: write row %s: %w", t.cfg.Table, startKey, err)
 	}
 	return exists, t.setStart(it)
 }
 
-// setStart uses the row of the first start. It returns *OtherStreamError if the row is for
-// another stream.
+// setStart sets t.start from the row of the first start. It returns *OtherStreamError if the
+// row is for another stream.
 func (t *Table) setStart(it item) error {
 	first, err := readStart(t.cfg.Table, it)
 	if err != nil {
@@ -174,18 +175,18 @@ func (t *Table) setStart(it item) error {
 	return nil
 }
 
-// otherStream returns *OtherStreamError if noted, the stream in the table, is not this
+// otherStream returns *OtherStreamError if recorded, the stream in the table, is not this
 // worker's stream.
-func (t *Table) otherStream(noted string) error {
-	if t.stream.is(noted) {
+func (t *Table) otherStream(recorded string) error {
+	if t.stream.is(recorded) {
 		return nil
 	}
-	return &OtherStreamError{Table: t.cfg.Table, Noted: noted, Asked: t.stream}
+	return &OtherStreamError{Table: t.cfg.Table, Recorded: recorded, Requested: t.stream}
 }
 
-// reportCreatedAgain logs that the stream was created again, unless other workers have
+// reportStreamRecreated logs that the stream was created again, unless other workers have
 // already reset all rows.
-func (t *Table) reportCreatedAgain() {
+func (t *Table) reportStreamRecreated() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.start.streamRecreated || t.noneIsForeign() {
@@ -217,12 +218,12 @@ func (s Stream) created() string {
 // updateStart updates the row of an earlier start: it adds missing attributes of the stream
 // and sets this worker's domain and index prefix.
 func (t *Table) updateStart(ctx context.Context, first start) error {
-	noted := t.stream.String()
+	stream := t.stream.String()
 	if t.stream.ARN == "" && first.stream != "" {
-		noted = first.stream
+		stream = first.stream
 	}
 	var c change
-	c.set(attrStream, str(noted))
+	c.set(attrStream, str(stream))
 	c.set(attrDomain, str(t.cfg.Domain))
 	c.set(attrPrefix, str(t.cfg.IndexPrefix))
 	if created := t.stream.created(); created != "" && first.created == "" {
@@ -231,7 +232,7 @@ func (t *Table) updateStart(ctx context.Context, first start) error {
 	it, _, err := t.update(ctx, startKey, c, all(rowExists(), asRead(attrStream, str(first.stream))), t.cfg.LeaseDuration)
 	switch {
 	case err != nil:
-		return fmt.Errorf("lease table %s: write to the first start: %w", t.cfg.Table, err)
+		return fmt.Errorf("lease table %s: write row %s: %w", t.cfg.Table, startKey, err)
 	case it == nil:
 		return fmt.Errorf("lease table %s: row %s was deleted in the meantime", t.cfg.Table, startKey)
 	}
@@ -259,8 +260,8 @@ func (t *Table) writeCreation(ctx context.Context) error {
 	return t.setStart(it)
 }
 
-// positionFor returns where the reading of a shard begins that has no checkpoint. r is its
-// row, or zero.
+// positionFor returns where reading a shard without a checkpoint begins. r is its row, or
+// zero.
 func (s start) positionFor(shardID string, r row) Position {
 	if r.start != nil {
 		return *r.start
@@ -268,8 +269,8 @@ func (s start) positionFor(shardID string, r row) Position {
 	return s.defaultPosition(shardID)
 }
 
-// defaultPosition returns where the reading of a shard begins that has neither a checkpoint
-// nor its own position.
+// defaultPosition returns where reading a shard with neither a checkpoint nor its own
+// position begins.
 func (s start) defaultPosition(shardID string) Position {
 	if shardID > s.lastShard {
 		return Position{kind: trimHorizon}

@@ -19,20 +19,11 @@ const logsARN = "arn:aws:kinesis:us-east-1:1:stream/logs"
 // openStream opens a stream's table for a worker.
 func openStream(t *testing.T, db DynamoDB, name, worker string, stream Stream, shards ...Shard) *Table {
 	t.Helper()
-	position, _ := ParsePosition("LATEST")
-	table, err := New(Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop()}, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(table.Close)
-	if err := table.Open(t.Context(), stream, lists(shards...)); err != nil {
-		t.Fatal(err)
-	}
-	return table
+	return openTable(t, db, Config{Table: name, Worker: worker, LeaseDuration: leaseDuration, InitialPosition: Position{kind: latest}, Log: zerolog.Nop()}, stream, lists(shards...))
 }
 
-// Workers that know more about the stream complete the attributes in the table. Workers that
-// know less do not change them.
+// A worker that knows the stream's ARN or creation time adds it to the table. A worker that
+// does not know it leaves it unchanged.
 func TestStreamAttributes(t *testing.T) {
 	created := time.UnixMilli(1_700_000_000_000)
 	name, arn := Stream{Name: "logs"}, Stream{Name: "logs", ARN: logsARN}
@@ -62,12 +53,12 @@ func TestStreamAttributes(t *testing.T) {
 
 // A worker that does not know the creation time does not take the stream for another one.
 func TestUnknownCreation(t *testing.T) {
-	f := func(mine time.Time, noted string, streamRecreated bool) {
+	f := func(mine time.Time, recorded string, streamRecreated bool) {
 		t.Helper()
 		a := unconnected(t, "a")
 		a.stream = Stream{Name: "logs", Created: mine}
-		if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(noted)}); err != nil || a.start.streamRecreated != streamRecreated {
-			t.Errorf("created %s, noted %q: created again: %v, %v", mine, noted, a.start.streamRecreated, err)
+		if err := a.setStart(item{attrStartPosition: str(trimHorizon), attrCreated: str(recorded)}); err != nil || a.start.streamRecreated != streamRecreated {
+			t.Errorf("created %s, recorded %q: created again: %v, %v", mine, recorded, a.start.streamRecreated, err)
 		}
 	}
 	at := time.UnixMilli(1000)
@@ -95,7 +86,7 @@ func TestShardsOfTheFirstStart(t *testing.T) {
 	})
 }
 
-// updateStart takes into account that others changed the row since it was read.
+// updateStart takes changes of the row by other workers into account.
 func TestUpdateStart(t *testing.T) {
 	f := func(name string, change func(t *testing.T, db *faultyDB, table string), check func(err error) bool, wantStream string) {
 		t.Helper()
@@ -107,8 +98,8 @@ func TestUpdateStart(t *testing.T) {
 				if err := a.updateStart(t.Context(), start{stream: seen}); !check(err) {
 					t.Errorf("%s, read with stream %q: %v", name, seen, err)
 				}
-				if noted := text(rawRow(t, db.Client, table, startKey)[attrStream]); noted != wantStream {
-					t.Errorf("%s, read with stream %q: the row has %q", name, seen, noted)
+				if recorded := text(rawRow(t, db.Client, table, startKey)[attrStream]); recorded != wantStream {
+					t.Errorf("%s, read with stream %q: the row has %q", name, seen, recorded)
 				}
 			})
 		}
@@ -123,7 +114,7 @@ func TestUpdateStart(t *testing.T) {
 	f("another worker knew the ARN", set(logsARN), ok, logsARN)
 	f("another stream", set("other"), func(err error) bool {
 		other, is := errors.AsType[*OtherStreamError](err)
-		return is && other.Noted == "other" && other.Asked.Name == "logs"
+		return is && other.Recorded == "other" && other.Requested.Name == "logs"
 	}, "other")
 	f("deleted", func(t *testing.T, db *faultyDB, table string) {
 		if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: item{attrShard: str(startKey)}}); err != nil {
@@ -162,8 +153,8 @@ func TestCreationIsWrittenOnce(t *testing.T) {
 			if n := db.writes.Load() - before; n != wantWrites {
 				t.Errorf("%s: %d writes", name, n)
 			}
-			if noted := text(rawRow(t, db.Client, table, startKey)[attrCreated]); noted != want {
-				t.Errorf("%s: %s is written", name, noted)
+			if recorded := text(rawRow(t, db.Client, table, startKey)[attrCreated]); recorded != want {
+				t.Errorf("%s: %s is written", name, recorded)
 			}
 		})
 	}
@@ -318,8 +309,8 @@ func TestNoOtherDestination(t *testing.T) {
 	a.cfg.Domain, a.cfg.IndexPrefix = "search.example.com", "logs"
 	var lines bytes.Buffer
 	a.cfg.Log = zerolog.New(&lines)
-	a.warnOfOthers(nil)
-	a.warnOfOthers(item{attrShard: str(startKey)})
+	a.warnOfOtherDestination(nil)
+	a.warnOfOtherDestination(item{attrShard: str(startKey)})
 	if lines.Len() > 0 {
 		t.Errorf("logged: %s", &lines)
 	}

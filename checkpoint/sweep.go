@@ -47,7 +47,7 @@ func (t *Table) backfillFirst(ctx context.Context) error {
 		c.set(attrFirst, str(first))
 		it, _, err := t.update(ctx, id, c, all(finished(), absent(attrFirst)), t.callTimeout())
 		if err != nil {
-			return fmt.Errorf("note where %s begins: %w", id, err)
+			return fmt.Errorf("write the %s of %s: %w", attrFirst, id, err)
 		}
 		if it != nil {
 			t.mu.Lock()
@@ -59,8 +59,8 @@ func (t *Table) backfillFirst(ctx context.Context) error {
 }
 
 // unneeded returns the rows that are no longer needed. They belong to shards that Kinesis no
-// longer has, and are finished or have no checkpoint, as a late request can leave them
-// behind. An unfinished row with a checkpoint is kept for people to see.
+// longer has, and are finished or have no checkpoint. (A late request can create a row without
+// a checkpoint.) An unfinished row with a checkpoint is kept for people to see.
 func (snap *snapshot) unneeded() map[string]row {
 	rows := make(map[string]row)
 	for id, s := range snap.shards {

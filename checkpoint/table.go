@@ -55,8 +55,8 @@ type Config struct {
 	// zero value is TRIM_HORIZON. Any other value is logged as ignored if it differs from that
 	// of the first start.
 	InitialPosition Position
-	// Clock is the wall clock for LeaseTimeout, which is for people only. It is time.Now if
-	// nil.
+	// Clock is the wall clock for LeaseTimeout and other informative times in the table. It is
+	// time.Now if nil.
 	Clock func() time.Time
 	Log   zerolog.Logger
 }
@@ -149,7 +149,7 @@ func (t *Table) Open(ctx context.Context, stream Stream, list List) error {
 	}
 	t.setClock(now)
 	t.observe(shards, rows, begun, scanned)
-	t.reportCreatedAgain()
+	t.reportStreamRecreated()
 	return nil
 }
 
@@ -210,11 +210,11 @@ func (t *Table) Held() int {
 
 // ensureTable creates the table if it does not exist, and waits until it can be used. It
 // creates it only after a ResourceNotFoundException: other errors do not show whether the
-// table exists. It waits at most for the duration most.
-func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
+// table exists. timeout bounds the wait.
+func (t *Table) ensureTable(ctx context.Context, timeout time.Duration) error {
 	name := aws.String(t.cfg.Table)
-	whole := ctx
-	// Leases that are held have heartbeats of their own while these calls wait.
+	waitCtx := ctx
+	// Meanwhile the heartbeats renew the leases that are held.
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err := t.db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: name})
@@ -238,8 +238,8 @@ func (t *Table) ensureTable(ctx context.Context, most time.Duration) error {
 	waiter := dynamodb.NewTableExistsWaiter(t.db, func(o *dynamodb.TableExistsWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 500*time.Millisecond, 5*time.Second
 	})
-	if err := waiter.Wait(whole, &dynamodb.DescribeTableInput{TableName: name}, most); err != nil {
-		return fmt.Errorf("lease table %s does not become active: %w", t.cfg.Table, err)
+	if err := waiter.Wait(waitCtx, &dynamodb.DescribeTableInput{TableName: name}, timeout); err != nil {
+		return fmt.Errorf("lease table %s did not become active: %w", t.cfg.Table, err)
 	}
 	return nil
 }

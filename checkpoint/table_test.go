@@ -123,18 +123,24 @@ func openPatient(t *testing.T, db DynamoDB, name, worker string, shards ...Shard
 
 func openFor(t *testing.T, db DynamoDB, name, worker string, lease time.Duration, initial Position, shards ...Shard) *Table {
 	t.Helper()
-	table, err := New(Config{Table: name, Worker: worker, LeaseDuration: lease, InitialPosition: initial, Log: zerolog.Nop()}, db)
+	return openTable(t, db, Config{Table: name, Worker: worker, LeaseDuration: lease, InitialPosition: initial, Log: zerolog.Nop()}, Stream{Name: "logs"}, lists(shards...))
+}
+
+// openTable opens the table of a configuration.
+func openTable(t *testing.T, db DynamoDB, cfg Config, stream Stream, list List) *Table {
+	t.Helper()
+	table, err := New(cfg, db)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(table.Close)
-	if err := table.Open(t.Context(), Stream{Name: "logs"}, lists(shards...)); err != nil {
+	if err := table.Open(t.Context(), stream, list); err != nil {
 		t.Fatal(err)
 	}
 	return table
 }
 
-// lists returns a listing of these shards.
+// lists returns a List that returns shards.
 func lists(shards ...Shard) List {
 	return func(context.Context) ([]Shard, time.Time, error) {
 		return append([]Shard{}, shards...), time.Now(), nil
@@ -180,8 +186,8 @@ func acquired(t *testing.T, table *Table, id string) *Lease {
 	return table.Lease(id)
 }
 
-// refused expects that the lease is not acquired.
-func refused(t *testing.T, table *Table, id string) {
+// notAcquired expects that the lease is not acquired.
+func notAcquired(t *testing.T, table *Table, id string) {
 	t.Helper()
 	resync(t, table)
 	err := tick(table, id)
@@ -189,7 +195,7 @@ func refused(t *testing.T, table *Table, id string) {
 		t.Fatalf("%s leased %s", table.cfg.Worker, id)
 	}
 	if !errors.Is(err, ErrNotAcquired) {
-		t.Fatalf("%s: want a refusal, got %v", id, err)
+		t.Fatalf("%s: want ErrNotAcquired, got %v", id, err)
 	}
 }
 

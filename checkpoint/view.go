@@ -44,7 +44,7 @@ type Row struct {
 	Checkpoint string // sequence number, SHARD_END, or "" if it has none
 	// Start is where reading begins without a checkpoint.
 	Start Position
-	// LastSign is when the current or last owner gave its last sign of life, by its own
+	// LastSign is when the current or last owner acquired or last renewed the lease, by its own
 	// clock. It is zero if the row does not record it. For people only.
 	LastSign time.Time
 	// ReadThrough is the time up to which every record is read and acknowledged, and ReadAt
@@ -81,8 +81,8 @@ type View struct {
 // viewTimeout bounds one request or one scan of a command.
 const viewTimeout = 30 * time.Second
 
-// Look reads the lease table. It returns ErrNoTable if the table does not exist.
-func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
+// ReadView reads the lease table. It returns ErrNoTable if the table does not exist.
+func ReadView(ctx context.Context, db DynamoDB, table string) (*View, error) {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
 	// A table without a first start was created by vmware-go-kcl-v2.
@@ -110,7 +110,7 @@ func Look(ctx context.Context, db DynamoDB, table string) (*View, error) {
 // CheckStream returns *OtherStreamError if the table belongs to another stream.
 func (v *View) CheckStream(stream Stream) error {
 	if !stream.is(v.first.stream) {
-		return &OtherStreamError{Table: v.table, Noted: v.first.stream, Asked: stream}
+		return &OtherStreamError{Table: v.table, Recorded: v.first.stream, Requested: stream}
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
 	case !table.Ready:
 		return nil, fmt.Errorf("lease table %q is %s: try again when it is ACTIVE", l.ApplicationName, table.Status)
 	}
-	return checkpoint.Look(ctx, l.dynamoDB, l.ApplicationName)
+	return checkpoint.ReadView(ctx, l.dynamoDB, l.ApplicationName)
 }
 
 // leasesShowCommand prints the lease table.

@@ -178,7 +178,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("EVENT_MAX_AGE", "335h59m", `"335h59m" is too short`)
 	f("EVENT_MAX_AGE", "-30d", `"-30d" is too short`)
 	f("EVENT_MAX_AHEAD", "1h59m", `"1h59m" is too short: use at least 2h`)
-	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: give TRIM_HORIZON, LATEST or a time such as `)
+	f("INITIAL_POSITION", "yesterday", `"yesterday" is not a position: use TRIM_HORIZON, LATEST or a time such as `)
 	f("INITIAL_POSITION", "2026-01-31", `"2026-01-31" is not a position`)
 	f("INITIAL_POSITION", "2999-01-01T00:00:00Z", `"2999-01-01T00:00:00Z" is in the future`)
 
@@ -441,7 +441,7 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_CA_FILE=" + noPEM}, "has no effect with "+server.URL+", which is not encrypted: remove it")
 
 	// Remedies.
-	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as are all that begin with AWS/: give one such as logsluice`)
+	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as are all that begin with AWS/: use one such as logsluice`)
 	f("CONSTANT_FIELDS", "level=x", "another field has that name: give another name")
 	f("CONSTANT_FIELDS", "a..b=c", "the name has an empty part: give one such as a.b")
 	f("BULK_BYTES", "9223372036854775807", "is too large: use a size such as 8MiB")

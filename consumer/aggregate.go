@@ -56,7 +56,7 @@ var (
 	errIncomplete    = errors.New("not a valid KPL aggregate: a user record has no partition key or no data")
 )
 
-// unpack replaces aggregates by their user records. taken is the number of records that it
+// unpack replaces aggregates with their user records. taken is the number of records that it
 // processed: fewer than all if there would be more than maxUserRecords. An aggregate that
 // cannot be unpacked is marked with badAggregate.
 func unpack(records []types.Record) (unpacked []types.Record, taken int) {

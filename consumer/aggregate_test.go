@@ -72,7 +72,7 @@ func dataOf(records []types.Record) (data [][]byte) {
 
 func equalData(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
-// byTheKCL returns a record as unpacked by the KCL, nil if it fails.
+// byTheKCL returns the user records of an aggregate as the KCL unpacks it, nil if it fails.
 func byTheKCL(data []byte) (records []types.Record) {
 	defer func() {
 		if recover() != nil {
@@ -86,7 +86,7 @@ func byTheKCL(data []byte) (records []types.Record) {
 	return records
 }
 
-// Aggregates are unpacked like the KCL does. Aggregates on which the KCL would fail are marked,
+// Aggregates are unpacked as the KCL does. Aggregates on which the KCL would fail are marked,
 // and the KCL does not change the unpacked records.
 func TestUnpack_AsTheKCL(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -209,7 +209,7 @@ func TestAggregateOfTooMany(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var mu sync.Mutex
 	var letters [][]byte
-	c := newConsumer(t, 64<<20, taking(func(body []byte) {
+	c := newConsumer(t, 64<<20, accepting(func(body []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		for line := range bytes.SplitSeq(body, []byte("\n")) {
@@ -234,14 +234,14 @@ func TestAggregateOfTooMany(t *testing.T) {
 	}
 }
 
-// process processes the records of an answer like the KCL, and waits for their outcomes.
+// process processes the records of an answer as the KCL does, and waits for their outcomes.
 func (c *Consumer) process(t *testing.T, records []types.Record) {
 	t.Helper()
 	records, err := deaggregator.DeaggregateRecords(records)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+	p := newTestProcessor(t, c)
 	p.ProcessRecords(records)
 	<-p.marks.drained()
 }
@@ -339,7 +339,7 @@ func TestAggregateOfBombs(t *testing.T) {
 	const bombs = 50
 	var mu sync.Mutex
 	letters, documents := 0, 0
-	c := newConsumer(t, 64<<20, taking(func(body []byte) {
+	c := newConsumer(t, 64<<20, accepting(func(body []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		letters += bytes.Count(body, []byte(`"stage":"inflate"`))
@@ -360,7 +360,7 @@ func TestAggregateOfBombs(t *testing.T) {
 }
 
 // Records of an answer that will be read again count towards the lag.
-func TestLagOfRecordsLeft(t *testing.T) {
+func TestLagOfDroppedRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fetching(t, 0, 0, noFaults)
 		for range 3 {

@@ -33,11 +33,11 @@ func CheckStream(stream string) error {
 	a, isARN := StreamARN(stream)
 	if !isARN {
 		if !streamName.MatchString(stream) {
-			return errors.New("is not a valid stream name, which has 1 to 128 of the characters a-z, A-Z, 0-9, _, . and -: give the name or the ARN of the stream")
+			return errors.New("is not a valid stream name, which has 1 to 128 of the characters a-z, A-Z, 0-9, _, . and -: use the name or the ARN of the stream")
 		}
 		return nil
 	}
-	const example = "give one such as arn:aws:kinesis:us-east-1:123456789012:stream/NAME"
+	const example = "use one such as arn:aws:kinesis:us-east-1:123456789012:stream/NAME"
 	name, isStream := strings.CutPrefix(a.Resource, "stream/")
 	if !isStream || !streamName.MatchString(name) || !accountID.MatchString(a.AccountID) {
 		return errors.New("is not the ARN of a stream: " + example)
@@ -77,9 +77,9 @@ func StreamRegion(stream, configured string) string {
 	return configured
 }
 
-// NewKinesis returns a client for one stream, which is given by its name or ARN. With an ARN,
-// each call goes to the stream's region and has the ARN instead of the caller's name, because
-// Kinesis looks for names in the caller's own account.
+// NewKinesis returns a client for one stream, identified by its name or ARN. With an ARN, each
+// call goes to the stream's region and has the ARN instead of the name, because Kinesis looks
+// up names in the caller's own account.
 func NewKinesis(cfg aws.Config, stream string, options ...func(*kinesis.Options)) *kinesis.Client {
 	options = append(options, func(o *kinesis.Options) {
 		o.HTTPClient = ownbody.Client(o.HTTPClient)
@@ -94,7 +94,7 @@ func NewKinesis(cfg aws.Config, stream string, options ...func(*kinesis.Options)
 	return kinesis.NewFromConfig(cfg, options...)
 }
 
-// byARN returns a middleware that replaces the stream's name by its ARN in each call.
+// byARN returns a middleware that replaces the stream's name with its ARN in each call.
 func byARN(stream string) func(context.Context, middleware.InitializeInput, middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	return func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 		out middleware.InitializeOutput, metadata middleware.Metadata, err error,
@@ -120,7 +120,7 @@ func byARN(stream string) func(context.Context, middleware.InitializeInput, midd
 			named.StreamARN = &stream
 			in.Parameters = &named
 		default:
-			return out, metadata, fmt.Errorf("%T has no ARN of the stream", input)
+			return out, metadata, fmt.Errorf("%T is not supported with a stream ARN", input)
 		}
 		return next.HandleInitialize(ctx, in)
 	}

@@ -62,7 +62,7 @@ func TestListShardsByARN(t *testing.T) {
 		t.Errorf("%d shards, %v", len(listed), err)
 	}
 	// A call that would have no ARN is not sent.
-	if _, err := client.ListStreams(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "has no ARN of the stream") {
+	if _, err := client.ListStreams(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "is not supported with a stream ARN") {
 		t.Errorf("list streams: %v", err)
 	}
 }

@@ -177,7 +177,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case failure = <-c.failure:
 	}
-	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: reading has ended, records in flight are drained")
+	c.cfg.Log.Info().Int("leases", c.table.Held()).Msg("stopping: draining records in flight")
 	// The last fifth of the time is for the final checkpoints, including those of shards whose
 	// readers hang.
 	deadline := time.NewTimer(c.cfg.DrainTimeout)
@@ -216,21 +216,21 @@ func (c *Consumer) open(ctx context.Context) error {
 const longestPause = 10 * time.Second
 
 // retryAtStart makes a call at start. It retries while AWS cannot be reached or a resource is
-// not ready yet, because a restart would not help, and logs line when the cause changes. It
-// returns errors that a setting or a permission causes.
-func (c *Consumer) retryAtStart(ctx context.Context, line string, call func(context.Context) error) error {
-	passes := retry.IsErrorRetryables(retry.DefaultRetryables)
+// not ready yet, because a restart would not help, and logs message when the cause changes.
+// It returns errors that a setting or a permission causes.
+func (c *Consumer) retryAtStart(ctx context.Context, message string, call func(context.Context) error) error {
+	retryables := retry.IsErrorRetryables(retry.DefaultRetryables)
 	var changes statelog.Changes
 	for pause := c.cfg.SyncInterval; ; pause = max(min(2*pause, longestPause), pause) {
 		err := call(ctx)
 		waits := errors.Is(err, errCreating) || errors.Is(err, checkpoint.ErrDeleting) ||
 			errors.Is(err, context.DeadlineExceeded) || // from the call, unless ctx has ended
-			passes.IsErrorRetryable(err) == aws.TrueTernary
+			retryables.IsErrorRetryable(err) == aws.TrueTernary
 		if err == nil || ctx.Err() != nil || !waits {
 			return err
 		}
 		if changes.Failed(statelog.Kind(err)) {
-			c.cfg.awsWarning(err).Str("longest_pause", longestPause.String()).Msg(line)
+			c.cfg.awsWarning(err).Str("longest_pause", longestPause.String()).Msg(message)
 		}
 		select {
 		case <-time.After(pause):
@@ -244,7 +244,7 @@ func (c *Consumer) retryAtStart(ctx context.Context, line string, call func(cont
 func (c *Consumer) sync(ctx context.Context) {
 	var changes statelog.Changes
 	for {
-		c.syncing.turn()
+		c.syncing.begin()
 		interval := c.cfg.SyncInterval
 		if c.table.Claiming() {
 			// A shard is not read while its lease is handed off.

@@ -30,21 +30,21 @@ type refusing struct {
 	letters, others []string
 }
 
-func (f *refusing) Stream(r *http.Request) (*http.Response, error) {
+func (s *refusing) Stream(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	r.Body.Close()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var items []string
 	lines := bytes.Split(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
 	for i := 0; i+1 < len(lines); i += 2 {
 		source := string(lines[i+1])
 		switch {
 		case bytes.Contains(lines[i], []byte("-dead-letter")):
-			f.letters = append(f.letters, source)
+			s.letters = append(s.letters, source)
 			items = append(items, `{"create":{"status":201}}`)
 		default:
-			f.others = append(f.others, source)
+			s.others = append(s.others, source)
 			items = append(items, `{"create":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"failed to parse"}}}`)
 		}
 	}
@@ -77,7 +77,7 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(c.indexer.Close)
-			p := &processor{consumer: c, mapper: mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+			p := newTestProcessor(t, c)
 			p.ProcessRecords([]types.Record{{
 				Data:           fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g\"","logStream":"s","logEvents":[7,%s]}`, event),
 				SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(arrived)}})
@@ -111,10 +111,11 @@ func TestDeadLetterKeepsTheEvent(t *testing.T) {
 					t.Errorf("payload %v, want %v; of %s, %s", got, want, letter.Group, letter.Log)
 				}
 			}
-			// The document unchanged, as text with and without its origin, and minimal likewise.
+			// The unchanged document, then its text and its minimal form, each with and without its
+			// origin.
 			with := 0
-			for _, form := range search.others {
-				if strings.Contains(form, fmt.Sprintf(`%q:"/g\""`, group)) {
+			for _, source := range search.others {
+				if strings.Contains(source, fmt.Sprintf(`%q:"/g\""`, group)) {
 					with++
 				}
 			}

@@ -27,20 +27,20 @@ import (
 
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// lines is a log for tests.
-type lines struct {
+// testLog is a log for tests.
+type testLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *testLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
 // containing returns the lines that contain a text.
-func (l *lines) containing(text string) (found []string) {
+func (l *testLog) containing(text string) (found []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.text.String()) {
@@ -51,24 +51,24 @@ func (l *lines) containing(text string) (found []string) {
 	return found
 }
 
-// running is a whole worker with a fake AWS that refuses calls as refuse decides. Kinesis
+// testWorker is a complete worker with a fake AWS that refuses calls as refuse decides. Kinesis
 // reports that shards are an hour behind.
-type running struct {
+type testWorker struct {
 	*Consumer
-	log    lines
+	log    testLog
 	refuse atomic.Pointer[func(fakeaws.Call) string]
 	faults atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
 	aws    aws.Config
 	stop   func()
 }
 
-func run(t *testing.T, prepare func(r *running)) *running {
+func run(t *testing.T, prepare func(r *testWorker)) *testWorker {
 	t.Helper()
 	return runAt(t, zerolog.InfoLevel, prepare)
 }
 
 // runAt is like run with a log level.
-func runAt(t *testing.T, level zerolog.Level, prepare func(r *running)) *running {
+func runAt(t *testing.T, level zerolog.Level, prepare func(r *testWorker)) *testWorker {
 	t.Helper()
 	r := preparedAt(t, level)
 	prepare(r)
@@ -85,12 +85,12 @@ func runAt(t *testing.T, level zerolog.Level, prepare func(r *running)) *running
 	return r
 }
 
-// prepared returns a whole worker that does not run yet.
-func prepared(t *testing.T) *running { return preparedAt(t, zerolog.InfoLevel) }
+// prepared returns a complete worker that does not run yet.
+func prepared(t *testing.T) *testWorker { return preparedAt(t, zerolog.InfoLevel) }
 
-func preparedAt(t *testing.T, level zerolog.Level) *running {
+func preparedAt(t *testing.T, level zerolog.Level) *testWorker {
 	t.Helper()
-	r := &running{}
+	r := &testWorker{}
 	r.aws = fakeAWS(func(call fakeaws.Call) fakeaws.Fault {
 		if refuse := r.refuse.Load(); refuse != nil {
 			if code := (*refuse)(call); code != "" {
@@ -120,7 +120,7 @@ func TestReadsRefused(t *testing.T) {
 	f := func(code, remedy string) {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := run(t, func(*running) {})
+				r := run(t, func(*testWorker) {})
 				time.Sleep(10 * time.Second)
 				if err := r.Ready(t.Context()); err != nil {
 					t.Errorf("before: %v", err)
@@ -163,8 +163,8 @@ func TestReadsRefused(t *testing.T) {
 			})
 		})
 	}
-	f("KMSAccessDeniedException", "allow kms:Decrypt")
-	f("AccessDeniedException", "allow kinesis:GetShardIterator and kinesis:GetRecords")
+	f("KMSAccessDeniedException", "grant kms:Decrypt")
+	f("AccessDeniedException", "grant kinesis:GetShardIterator and kinesis:GetRecords")
 	f("KMSDisabledException", "enable the KMS key")
 }
 
@@ -174,7 +174,7 @@ func TestReadsRefusedAtEveryLevel(t *testing.T) {
 	f := func(operation, code string) {
 		t.Run(operation+" "+code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := runAt(t, zerolog.TraceLevel, func(*running) {})
+				r := runAt(t, zerolog.TraceLevel, func(*testWorker) {})
 				refuse := func(call fakeaws.Call) string {
 					if call.Operation == operation {
 						return code
@@ -241,7 +241,7 @@ func TestCheckpointOfAnotherStream(t *testing.T) {
 	f := func(name, checkpointed string, refused int) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := run(t, func(r *running) {
+				r := run(t, func(r *testWorker) {
 					if err := r.table.Open(t.Context(), checkpoint.Stream{Name: "s"}, r.stream.list); err != nil {
 						t.Fatal(err)
 					}
@@ -277,7 +277,7 @@ func TestCheckpointOfAnotherStream(t *testing.T) {
 // A read that is canceled when the worker stops does not count as a failure.
 func TestStopIsNotAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(*running) {})
+		r := run(t, func(*testWorker) {})
 		time.Sleep(10*time.Second + 500*time.Millisecond)
 		r.stop()
 		rows, err := dynamodb.NewFromConfig(r.aws).Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("leases")})
@@ -296,7 +296,7 @@ func TestStopIsNotAFailure(t *testing.T) {
 // it is over.
 func TestListingRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(*running) {})
+		r := run(t, func(*testWorker) {})
 		time.Sleep(10 * time.Second)
 		for _, code := range []string{"AccessDeniedException", "ResourceNotFoundException"} {
 			refuse := func(call fakeaws.Call) string {

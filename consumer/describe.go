@@ -70,7 +70,7 @@ func Describe(ctx context.Context, client *kinesis.Client, stream string) (Descr
 func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	lines := statelog.NewSampler()
 	err = c.retryAtStart(ctx, "cannot use the stream yet; trying again: run logsluice doctor", func(ctx context.Context) (err error) {
-		d, err = c.find(ctx, lines)
+		d, err = c.describe(ctx, lines)
 		return err
 	})
 	if err != nil {
@@ -85,13 +85,13 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	})
 }
 
-// find describes the stream and lists its shards. It fails if the shards cannot be listed,
+// describe describes the stream and lists its shards. It fails if the shards cannot be listed,
 // but not if the permission to describe the stream is missing.
-func (c *Consumer) find(ctx context.Context, lines *statelog.Sampler) (Description, error) {
+func (c *Consumer) describe(ctx context.Context, lines *statelog.Sampler) (Description, error) {
 	d, err := Describe(ctx, c.stream.kinesis, c.cfg.Stream)
 	switch {
 	case IsDenied(err):
-		lines.Warn(c.cfg.Log, apiCode(err)).Err(err).Msg("the stream cannot be described: allow kinesis:DescribeStreamSummary on it to the task role")
+		lines.Warn(c.cfg.Log, apiCode(err)).Err(err).Msg("the stream cannot be described: grant kinesis:DescribeStreamSummary on the stream to the task role")
 	case err != nil:
 		return d, err
 	}

@@ -17,7 +17,7 @@ import (
 
 func TestCheck(t *testing.T) {
 	denied := fakeaws.Fault{Refuse: &fakeaws.APIError{Code: "AccessDeniedException"}}
-	empty := fakeaws.Fault{Refuse: &fakeaws.APIError{Status: http.StatusOK}} // JSON, and nothing of AWS in it
+	empty := fakeaws.Fault{Refuse: &fakeaws.APIError{Status: http.StatusOK}} // JSON without the fields of AWS
 	const notKinesis = "the response is not from Kinesis"
 	f := func(name string, want Description, wantErr string, faults map[string]fakeaws.Fault) {
 		t.Helper()
@@ -41,16 +41,16 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%+v, want %+v", got, want)
 				}
 				_, refused := faults["DescribeStreamSummary"]
-				if n := strings.Count(log.String(), "allow kinesis:DescribeStreamSummary"); (n == 1) != (refused && wantErr != notKinesis) {
+				if n := strings.Count(log.String(), "grant kinesis:DescribeStreamSummary"); (n == 1) != (refused && wantErr != notKinesis) {
 					t.Errorf("%d warnings: %s", n, log)
 				}
 			})
 		})
 	}
-	f("all is well", Description{ARN: "arn:aws:kinesis:us-east-1:000000000000:stream/s", Retention: 24 * time.Hour}, "", nil)
+	f("no faults", Description{ARN: "arn:aws:kinesis:us-east-1:000000000000:stream/s", Retention: 24 * time.Hour}, "", nil)
 	f("summary denied", Description{}, "", map[string]fakeaws.Fault{"DescribeStreamSummary": denied})
-	f("shards denied", Description{}, "allow kinesis:ListShards", map[string]fakeaws.Fault{"ListShards": denied})
-	f("both denied", Description{}, "allow kinesis:ListShards", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
+	f("shards denied", Description{}, "grant kinesis:ListShards", map[string]fakeaws.Fault{"ListShards": denied})
+	f("both denied", Description{}, "grant kinesis:ListShards", map[string]fakeaws.Fault{"DescribeStreamSummary": denied, "ListShards": denied})
 	f("not Kinesis", Description{}, notKinesis, map[string]fakeaws.Fault{"DescribeStreamSummary": empty})
 	f("table denied", Description{}, "AccessDenied", map[string]fakeaws.Fault{"DescribeTable": denied})
 	f("not DynamoDB", Description{}, "the response is not from DynamoDB", map[string]fakeaws.Fault{"DescribeTable": empty})
@@ -94,17 +94,17 @@ func TestDeniedIsSampled(t *testing.T) {
 		if _, err := newWorker(t, cfg, newTable(t, cfg, time.Minute), zerolog.New(log).Level(zerolog.InfoLevel)).Check(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(log.String(), "allow kinesis:DescribeStreamSummary"); n == 0 || n > 4 {
+		if n := strings.Count(log.String(), "grant kinesis:DescribeStreamSummary"); n == 0 || n > 4 {
 			t.Errorf("%d warnings", n)
 		}
 	})
 }
 
-// A worker whose stream is not a stream's name or ARN is not made.
+// New rejects a stream that is neither a name nor an ARN of a stream.
 func TestNewChecksStream(t *testing.T) {
 	cfg := fakeAWS(noFaults)
 	_, err := New(Config{Stream: "a b", Application: "leases", Worker: "w", AWS: cfg, PollInterval: time.Second, SyncInterval: time.Second, MaxInflated: 1, DrainTimeout: time.Minute}, nil, nil, nil)
-	if err == nil || errors.Is(err, ErrDeleting) || !strings.Contains(err.Error(), "give the name or the ARN") {
+	if err == nil || errors.Is(err, ErrDeleting) || !strings.Contains(err.Error(), "use the name or the ARN") {
 		t.Error(err)
 	}
 }

@@ -103,7 +103,7 @@ func newMapper(t *testing.T) *mapping.Mapper {
 	return mapper
 }
 
-// newWorker returns a whole consumer without an OpenSearch.
+// newWorker returns a complete consumer without an OpenSearch.
 func newWorker(t *testing.T, cfg aws.Config, table *checkpoint.Table, log zerolog.Logger) *Consumer {
 	t.Helper()
 	return newWorkerAt(t, cfg, table, away{}, log)

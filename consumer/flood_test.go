@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"logsluice/local/localtest"
@@ -51,7 +50,7 @@ func TestFloodOfManyShards(t *testing.T) {
 			c := newConsumer(t, limit, flooded{now.AddDate(0, 0, -1).UTC().Format(time.DateOnly)})
 			ctx, stop := context.WithCancel(t.Context())
 			read := 0
-			// run reads a shard like the KCL, from the last acknowledged record.
+			// run reads a shard as the KCL does, from the last acknowledged record.
 			run := func(shard string, data []byte, n int, each time.Duration, count *int) {
 				for done := 0; done < n && ctx.Err() == nil; {
 					reading, cancel := context.WithCancel(ctx)
@@ -63,8 +62,7 @@ func TestFloodOfManyShards(t *testing.T) {
 						done++
 					})}
 					for i := done; i < n && reading.Err() == nil; i++ {
-						p.ProcessRecords([]types.Record{
-							{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+						p.ProcessRecords([]types.Record{recordOf(i, data)})
 						if reading.Err() == nil {
 							*count++
 							time.Sleep(each)
@@ -120,9 +118,9 @@ func TestFloodInTheMiddleOfARecord(t *testing.T) {
 			c.decoders <- subscription.NewDecoder(64 << 20)
 		}
 		start := func(shard string, data []byte) *processor {
-			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, owned: t.Context(), ctx: t.Context(), marks: newWatermark(func(string) {})}
-			go p.ProcessRecords([]types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+			p := newTestProcessor(t, c)
+			p.shard = shard
+			go p.ProcessRecords([]types.Record{recordOf(1, data)})
 			return p
 		}
 		live := linesAt(20, time.Now())

@@ -49,47 +49,47 @@ func (s *stream) horizon(ctx context.Context, now, read time.Time) time.Time {
 	if now.Sub(read) < minRetention-dateUnit {
 		return time.Time{}
 	}
-	k := &s.retention
-	k.mu.Lock()
-	length, age := k.length, time.Since(k.asked)
-	k.mu.Unlock()
+	known := &s.retention
+	known.mu.Lock()
+	length, age := known.length, time.Since(known.asked)
+	known.mu.Unlock()
 	// A retention that was increased in the meantime must not cause a gap.
 	if expired := length > 0 && read.Before(now.Add(dateUnit-length)); age > retentionTTL || expired && age > expiredTTL {
-		s.askRetention(ctx, now.Sub(read))
+		s.refreshRetention(ctx, now.Sub(read))
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.length == 0 {
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if known.length == 0 {
 		return time.Time{}
 	}
-	if at := now.Add(dateUnit - k.length); at.After(k.trimmed) {
-		k.trimmed = at
+	if at := now.Add(dateUnit - known.length); at.After(known.trimmed) {
+		known.trimmed = at
 	}
-	return k.trimmed
+	return known.trimmed
 }
 
 // set sets the retention that Kinesis has just reported.
-func (k *retention) set(length time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.length, k.asked = length, time.Now()
+func (r *retention) set(length time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.length, r.asked = length, time.Now()
 }
 
-// askRetention requests the retention for a reader that is this far behind. It keeps the
+// refreshRetention requests the retention for a reader that is this far behind. It keeps the
 // previous one if the request fails.
-func (s *stream) askRetention(ctx context.Context, behind time.Duration) {
+func (s *stream) refreshRetention(ctx context.Context, behind time.Duration) {
 	d, err := Describe(ctx, s.kinesis, s.name)
-	k := &s.retention
+	known := &s.retention
 	if err == nil {
-		k.set(d.Retention)
+		known.set(d.Retention)
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.asked = time.Now()
-	if k.length == 0 && behind > minAWSRetention && ctx.Err() == nil {
-		k.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
-			Msg("records may have expired unread, as the stream's retention is unknown: allow kinesis:DescribeStreamSummary on it to the task role")
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	known.asked = time.Now()
+	if known.length == 0 && behind > minAWSRetention && ctx.Err() == nil {
+		known.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
+			Msg("the stream's retention is unknown, so records may have expired unread: grant kinesis:DescribeStreamSummary on the stream to the task role")
 	}
 }
 
@@ -103,15 +103,15 @@ type gap struct {
 // retention.
 const gapInterval = time.Minute
 
-// fromHorizon moves a reader to the oldest record when its next records have expired.
+// moveToHorizon moves a reader to the oldest record when its next records have expired.
 // Otherwise Kinesis may return many empty answers before it reaches records that still
 // exist.
-func (s *stream) fromHorizon(ctx context.Context, r *reader, place *kinesis.GetShardIteratorInput) (moved bool) {
+func (s *stream) moveToHorizon(ctx context.Context, r *reader) (moved bool) {
 	now := s.table.Now()
-	if horizon := s.horizon(ctx, now, r.read); !r.read.Before(horizon) || place.ShardIteratorType == types.ShardIteratorTypeTrimHorizon {
+	if horizon := s.horizon(ctx, now, r.read); !r.read.Before(horizon) || r.position.ShardIteratorType == types.ShardIteratorTypeTrimHorizon {
 		return false
 	}
-	*place = kinesis.GetShardIteratorInput{StreamName: &s.name, ShardId: &r.shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+	r.position = kinesis.GetShardIteratorInput{StreamName: &s.name, ShardId: &r.shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
 	return true
 }
 
@@ -129,7 +129,7 @@ func (r *reader) skipRead(answer *kinesis.GetRecordsOutput) (skipped int) {
 // the gap grows and is pending: it is not reported yet.
 func (s *stream) checkGap(ctx context.Context, r *reader, date time.Time, answer *kinesis.GetRecordsOutput, skipped int) (pending bool) {
 	found, isGap := s.gapBefore(ctx, r, date, answer.Records, skipped)
-	passes := isGap && len(answer.Records) == 0 && aws.ToInt64(answer.MillisBehindLatest) > 0
+	skipping := isGap && len(answer.Records) == 0 && aws.ToInt64(answer.MillisBehindLatest) > 0
 	s.shards.mu.Lock()
 	defer s.shards.mu.Unlock()
 	if isGap {
@@ -140,7 +140,7 @@ func (s *stream) checkGap(ctx context.Context, r *reader, date time.Time, answer
 		}
 		r.gap.to, r.gap.before = found.to, found.before
 	}
-	if !passes || time.Since(r.gapFound) >= gapInterval {
+	if !skipping || time.Since(r.gapFound) >= gapInterval {
 		s.reportGapLocked(r)
 	}
 	return r.gap != nil

@@ -27,28 +27,28 @@ import (
 	"logsluice/local/localtest"
 )
 
-// site is a stream of two shards, of which one gets records, and its successive workers.
-type site struct {
+// scenario is a stream of two shards, one of which gets records, and its successive workers.
+type scenario struct {
 	*testing.T
-	aws    aws.Config
-	shift  atomic.Int64 // offset of Kinesis' clock
-	faults atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
-	log    lines
-	held   atomic.Pointer[chan struct{}] // OpenSearch takes nothing until it is closed
-	taken  atomic.Int64                  // accepted documents
-	put    int
-	worker *Consumer
-	stop   func()
+	aws      aws.Config
+	shift    atomic.Int64 // offset of Kinesis' clock
+	faults   atomic.Pointer[func(fakeaws.Call) fakeaws.Fault]
+	log      testLog
+	held     atomic.Pointer[chan struct{}] // OpenSearch answers nothing until it is closed
+	accepted atomic.Int64                  // documents
+	put      int
+	worker   *Consumer
+	stop     func()
 }
 
-// onSite runs a test with a stream that keeps records for one duration and reports another.
-func onSite(t *testing.T, kept, reported time.Duration, test func(s *site)) {
-	onSiteWith(t, fakeaws.KinesisOptions{Retention: kept}, reported, test)
+// runScenario runs a test with a stream that keeps records for one duration and reports another.
+func runScenario(t *testing.T, kept, reported time.Duration, test func(s *scenario)) {
+	runScenarioWith(t, fakeaws.KinesisOptions{Retention: kept}, reported, test)
 }
 
-func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, reported time.Duration, test func(s *site)) {
+func runScenarioWith(t *testing.T, options fakeaws.KinesisOptions, reported time.Duration, test func(s *scenario)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &site{T: t}
+		s := &scenario{T: t}
 		options.Clock = s.now
 		s.aws = fakeAWSWith(options, func(call fakeaws.Call) fakeaws.Fault {
 			if faults := s.faults.Load(); faults != nil {
@@ -69,20 +69,20 @@ func onSiteWith(t *testing.T, options fakeaws.KinesisOptions, reported time.Dura
 	})
 }
 
-func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.shift.Load())) }
+func (s *scenario) now() time.Time { return time.Now().Add(time.Duration(s.shift.Load())) }
 
 // pass advances Kinesis' clock only.
-func (s *site) pass(d time.Duration) { s.shift.Add(int64(d)) }
+func (s *scenario) pass(d time.Duration) { s.shift.Add(int64(d)) }
 
-func (s *site) start() {
+func (s *scenario) start() {
 	s.Helper()
 	log := zerolog.New(&s.log).Level(zerolog.InfoLevel)
 	table := newTableThatLogs(s.T, s.aws, 15*time.Second, log)
-	s.worker = newWorkerAt(s.T, s.aws, table, taking(func(body []byte) {
+	s.worker = newWorkerAt(s.T, s.aws, table, accepting(func(body []byte) {
 		if held := s.held.Load(); held != nil {
 			<-*held
 		}
-		s.taken.Add(int64(bytes.Count(body, []byte{'\n'}) / 2))
+		s.accepted.Add(int64(bytes.Count(body, []byte{'\n'}) / 2))
 	}), log)
 	ctx, cancel := context.WithCancel(s.Context())
 	ended := make(chan error, 1)
@@ -96,7 +96,7 @@ func (s *site) start() {
 }
 
 // records puts records into the first shard.
-func (s *site) records(n int) {
+func (s *scenario) records(n int) {
 	s.Helper()
 	for range n {
 		_, err := kinesis.NewFromConfig(s.aws).PutRecord(s.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("0"), Data: []byte("x")})
@@ -107,8 +107,8 @@ func (s *site) records(n int) {
 	}
 }
 
-// lost is a log line about a gap.
-type lost struct {
+// gapLine is a log line about a gap.
+type gapLine struct {
 	Level, Shard string
 	From         time.Time `json:"gap_from"`
 	To           time.Time `json:"gap_to"`
@@ -118,10 +118,10 @@ type lost struct {
 }
 
 // gaps returns the lines about a shard, or all lines if it is "".
-func (s *site) gaps(shard string) (all []lost) {
+func (s *scenario) gaps(shard string) (all []gapLine) {
 	s.Helper()
 	for _, line := range s.log.containing("records expired unread") {
-		var l lost
+		var l gapLine
 		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Level != "error" || !l.To.After(l.From) {
 			s.Errorf("%v: %s", err, line)
 		}
@@ -133,16 +133,16 @@ func (s *site) gaps(shard string) (all []lost) {
 }
 
 // row returns the first shard's row.
-func (s *site) row() checkpoint.Row {
+func (s *scenario) row() checkpoint.Row {
 	s.Helper()
-	view, err := checkpoint.Look(s.Context(), dynamodb.NewFromConfig(s.aws), "leases")
+	view, err := checkpoint.ReadView(s.Context(), dynamodb.NewFromConfig(s.aws), "leases")
 	if err != nil {
 		s.Fatal(err)
 	}
 	return view.Rows(nil)[0]
 }
 
-func (s *site) near(what string, got, want time.Time) {
+func (s *scenario) near(what string, got, want time.Time) {
 	s.Helper()
 	if d := got.Sub(want).Abs(); d > 20*time.Second { // renewals, reads and starts take a while
 		s.Errorf("%s is %s, %s off", what, got, got.Sub(want))
@@ -154,7 +154,7 @@ func TestGapWhileAway(t *testing.T) {
 	const day = 24 * time.Hour
 	f := func(name string, kept, reported, away time.Duration, isLost bool) {
 		t.Run(name, func(t *testing.T) {
-			onSite(t, kept, reported, func(s *site) {
+			runScenario(t, kept, reported, func(s *scenario) {
 				s.start()
 				s.records(3)
 				time.Sleep(time.Minute)
@@ -173,7 +173,7 @@ func TestGapWhileAway(t *testing.T) {
 				if kept > 0 && away > kept {
 					want = 6
 				}
-				if got := int(s.taken.Load()); got != want {
+				if got := int(s.accepted.Load()); got != want {
 					s.Errorf("%d of %d records are read", got, want)
 				}
 				time.Sleep(time.Minute)
@@ -224,7 +224,7 @@ func TestGapWhileOpenSearchIsAway(t *testing.T) {
 
 func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) {
 	const day = 24 * time.Hour
-	onSiteWith(t, fakeaws.KinesisOptions{Retention: day, IteratorLifetime: iteratorLifetime}, day, func(s *site) {
+	runScenarioWith(t, fakeaws.KinesisOptions{Retention: day, IteratorLifetime: iteratorLifetime}, day, func(s *scenario) {
 		held := make(chan struct{})
 		s.start()
 		s.records(3)
@@ -257,7 +257,7 @@ func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) 
 		if iteratorLifetime < time.Hour && g[0].Before == "" {
 			s.Errorf("the next record is not reported: %+v", g[0])
 		}
-		if got := int(s.taken.Load()); got < 9 || got > 36 {
+		if got := int(s.accepted.Load()); got < 9 || got > 36 {
 			s.Errorf("%d records are read", got)
 		}
 		s.near("all records are read", s.row().ReadThrough, s.now())
@@ -274,7 +274,7 @@ func testGapWhileOpenSearchIsAway(t *testing.T, iteratorLifetime time.Duration) 
 // that crashes has not reported the gap yet.
 func TestPendingGap(t *testing.T) {
 	const day = 24 * time.Hour
-	onSiteWith(t, fakeaws.KinesisOptions{Retention: day, IteratorLifetime: 2 * day}, day, func(s *site) {
+	runScenarioWith(t, fakeaws.KinesisOptions{Retention: day, IteratorLifetime: 2 * day}, day, func(s *scenario) {
 		held := make(chan struct{})
 		s.start()
 		time.Sleep(time.Minute)
@@ -312,7 +312,7 @@ func TestGapOfUnreadShard(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, from := range []string{"the first start", "a reshard"} {
 		t.Run(from, func(t *testing.T) {
-			onSite(t, day, day, func(s *site) {
+			runScenario(t, day, day, func(s *scenario) {
 				deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
 					if call.Operation == "GetRecords" {
 						fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "No."}
@@ -331,7 +331,7 @@ func TestGapOfUnreadShard(t *testing.T) {
 				s.start()
 				time.Sleep(time.Minute)
 				if from == "a reshard" {
-					// The parent is read to its end; its children have begun.
+					// The parent is read to its end, and reading its children has begun.
 					s.stop()
 				}
 				s.pass(30 * time.Hour)
@@ -354,7 +354,7 @@ func TestGapOfUnreadShard(t *testing.T) {
 }
 
 // split splits a shard in two at a hash key.
-func (s *site) split(shard int, at int64) {
+func (s *scenario) split(shard int, at int64) {
 	s.Helper()
 	_, err := kinesis.NewFromConfig(s.aws).SplitShard(s.Context(), &kinesis.SplitShardInput{StreamName: aws.String("s"), ShardToSplit: aws.String(fmt.Sprintf("shardId-%012d", shard)), NewStartingHashKey: aws.String(num(at))})
 	if err != nil {
@@ -367,7 +367,7 @@ func (s *site) split(shard int, at int64) {
 func TestNoGapBeforeCreation(t *testing.T) {
 	localtest.Volume(t)
 	const day = 24 * time.Hour
-	onSite(t, day, day, func(s *site) {
+	runScenario(t, day, day, func(s *scenario) {
 		s.start()
 		time.Sleep(time.Minute)
 		s.split(0, 1000)
@@ -384,10 +384,10 @@ func TestNoGapBeforeCreation(t *testing.T) {
 			s.Fatal(err)
 		}
 		createStream(s.T, s.aws)
-		before := s.taken.Load()
+		before := s.accepted.Load()
 		s.records(5)
 		time.Sleep(2 * time.Minute)
-		if got := s.taken.Load() - before; got != 5 {
+		if got := s.accepted.Load() - before; got != 5 {
 			s.Errorf("%d of 5 records are read", got)
 		}
 		if g := s.gaps(""); len(g) > 0 {
@@ -403,7 +403,7 @@ func TestGapOfChildren(t *testing.T) {
 	const day = 24 * time.Hour
 	f := func(name string, before, after time.Duration, splits []int, want ...int) {
 		t.Run(name, func(t *testing.T) {
-			onSite(t, day, day, func(s *site) {
+			runScenario(t, day, day, func(s *scenario) {
 				begun := s.now()
 				s.start()
 				time.Sleep(time.Minute)
@@ -440,7 +440,7 @@ func TestGapOfChildren(t *testing.T) {
 // may be longer. A shard that is further behind than the shortest retention has a warning.
 func TestGapWithoutRetention(t *testing.T) {
 	f := func(away time.Duration, warnings int) {
-		onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
+		runScenario(t, 24*time.Hour, 24*time.Hour, func(s *scenario) {
 			deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
 				if call.Operation == "DescribeStreamSummary" {
 					fault.Refuse = &fakeaws.APIError{Code: "AccessDeniedException", Message: "No."}
@@ -494,7 +494,7 @@ func TestHorizon(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		f("behind", 2*time.Hour, 24*time.Hour, 0)
 		hours = 168
-		f("longer now", 25*time.Hour, 24*time.Hour, 1)
+		f("longer", 25*time.Hour, 24*time.Hour, 1)
 		time.Sleep(time.Hour)
 		f("an hour later", 25*time.Hour, 25*time.Hour, 1)
 		hours = 24
@@ -525,7 +525,7 @@ func TestUnknownRetention(t *testing.T) {
 		if stopped {
 			cancel()
 		}
-		s.askRetention(ctx, 30*time.Hour)
+		s.refreshRetention(ctx, 30*time.Hour)
 		if n := strings.Count(log.String(), "retention is unknown"); n != want {
 			t.Errorf("%s: %d lines: %s", what, n, log.String())
 		}
@@ -536,7 +536,7 @@ func TestUnknownRetention(t *testing.T) {
 }
 
 // A reader is moved to the oldest record once: an iterator from there is not replaced.
-func TestFromHorizon(t *testing.T) {
+func TestMoveToHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		createStream(t, fake)
@@ -544,11 +544,11 @@ func TestFromHorizon(t *testing.T) {
 		s := newStream(t.Context(), Config{Stream: "s", AWS: fake}, table, newMetrics(), new(shards))
 		f := func(behind time.Duration, from kinesistypes.ShardIteratorType, want bool) {
 			t.Helper()
-			place := kinesis.GetShardIteratorInput{ShardIteratorType: from}
-			if got := s.fromHorizon(t.Context(), &reader{shard: "shardId-000000000000", read: table.Now().Add(-behind)}, &place); got != want {
+			r := &reader{shard: heldShard, read: table.Now().Add(-behind), position: kinesis.GetShardIteratorInput{ShardIteratorType: from}}
+			if got := s.moveToHorizon(t.Context(), r); got != want {
 				t.Errorf("%s behind, from %s: %t", behind, from, got)
-			} else if got && place.ShardIteratorType != kinesistypes.ShardIteratorTypeTrimHorizon {
-				t.Errorf("placed at %s", place.ShardIteratorType)
+			} else if got && r.position.ShardIteratorType != kinesistypes.ShardIteratorTypeTrimHorizon {
+				t.Errorf("moved to %s", r.position.ShardIteratorType)
 			}
 		}
 		f(30*time.Hour, kinesistypes.ShardIteratorTypeAfterSequenceNumber, true)
@@ -565,27 +565,27 @@ type gapReader struct {
 	log    *strings.Builder
 }
 
-func withGapReader(t *testing.T, behind time.Duration, f func(j *gapReader)) {
+func withGapReader(t *testing.T, behind time.Duration, f func(g *gapReader)) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakeAWS(func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{} })
 		createStream(t, fake)
-		j := &gapReader{T: t, log: &strings.Builder{}, reader: &reader{shard: heldShard, lease: &checkpoint.Lease{}, last: "100", read: time.Now().Add(-behind)}}
-		j.stream = newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(j.log)}, nil, newMetrics(), new(shards))
-		f(j)
+		g := &gapReader{T: t, log: &strings.Builder{}, reader: &reader{shard: heldShard, lease: &checkpoint.Lease{}, last: "100", read: time.Now().Add(-behind)}}
+		g.stream = newStream(t.Context(), Config{Stream: "s", AWS: fake, Log: zerolog.New(g.log)}, nil, newMetrics(), new(shards))
+		f(g)
 	})
 }
 
-// judge checks an answer whose first record arrived some time ago, 0 for an answer without
+// check checks an answer whose first record arrived some time ago, 0 for an answer without
 // records, and returns the reported gap.
-func (j *gapReader) judge(first, lag time.Duration, skipped int) (pending bool, report string) {
-	j.Helper()
+func (g *gapReader) check(first, lag time.Duration, skipped int) (pending bool, report string) {
+	g.Helper()
 	answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(lag.Milliseconds())}
 	if first > 0 {
 		answer.Records = []kinesistypes.Record{{SequenceNumber: aws.String("200"), ApproximateArrivalTimestamp: aws.Time(time.Now().Add(-first))}}
 	}
-	j.log.Reset()
-	pending = j.stream.checkGap(j.Context(), j.reader, time.Now(), answer, skipped)
-	if j.log.Len() == 0 {
+	g.log.Reset()
+	pending = g.stream.checkGap(g.Context(), g.reader, time.Now(), answer, skipped)
+	if g.log.Len() == 0 {
 		return pending, ""
 	}
 	var line struct {
@@ -593,8 +593,8 @@ func (j *gapReader) judge(first, lag time.Duration, skipped int) (pending bool, 
 		To     time.Time `json:"gap_to"`
 		Before string    `json:"before_sequence_number"`
 	}
-	if err := json.Unmarshal([]byte(j.log.String()), &line); err != nil {
-		j.Fatalf("%v: %s", err, j.log)
+	if err := json.Unmarshal([]byte(g.log.String()), &line); err != nil {
+		g.Fatalf("%v: %s", err, g.log)
 	}
 	return pending, strings.TrimSpace(fmt.Sprint(time.Since(line.From), " to ", time.Since(line.To), " ", line.Before))
 }
@@ -603,9 +603,9 @@ func (j *gapReader) judge(first, lag time.Duration, skipped int) (pending bool, 
 func TestCheckGap(t *testing.T) {
 	f := func(what string, behind, first, lag time.Duration, skipped int, answered bool, want string) {
 		t.Helper()
-		withGapReader(t, behind, func(j *gapReader) {
-			j.reader.answered = answered
-			if pending, got := j.judge(first, lag, skipped); got != want || pending {
+		withGapReader(t, behind, func(g *gapReader) {
+			g.reader.answered = answered
+			if pending, got := g.check(first, lag, skipped); got != want || pending {
 				t.Errorf("%s: %q, pending %t", what, got, pending)
 			}
 		})
@@ -619,10 +619,10 @@ func TestCheckGap(t *testing.T) {
 	f("a record that was read before", 30*time.Hour, time.Hour, time.Hour, 1, true, "")
 	f("no record, at the tip", 30*time.Hour, 0, 0, 0, true, "30h0m0s to 23h59m59s")
 
-	withGapReader(t, 30*time.Hour, func(j *gapReader) {
+	withGapReader(t, 30*time.Hour, func(g *gapReader) {
 		answer := &kinesis.GetRecordsOutput{MillisBehindLatest: aws.Int64(0)}
-		if pending := j.stream.checkGap(j.Context(), j.reader, time.Time{}, answer, 0); pending || j.log.Len() > 0 {
-			t.Errorf("without a date: pending %t, %s", pending, j.log)
+		if pending := g.stream.checkGap(g.Context(), g.reader, time.Time{}, answer, 0); pending || g.log.Len() > 0 {
+			t.Errorf("without a date: pending %t, %s", pending, g.log)
 		}
 	})
 }
@@ -630,32 +630,32 @@ func TestCheckGap(t *testing.T) {
 // While answers without records skip expired records, one gap grows. It is reported when the
 // reader has passed it, or after gapInterval.
 func TestCheckGapWhilePassing(t *testing.T) {
-	expect := func(j *gapReader, first, lag time.Duration, wantPending bool, want string) {
+	expect := func(g *gapReader, first, lag time.Duration, wantPending bool, want string) {
 		t.Helper()
-		if pending, got := j.judge(first, lag, 0); got != want || pending != wantPending {
+		if pending, got := g.check(first, lag, 0); got != want || pending != wantPending {
 			t.Errorf("%q, pending %t", got, pending)
 		}
 	}
-	withGapReader(t, 30*time.Hour, func(j *gapReader) {
-		expect(j, 0, time.Hour, true, "")
+	withGapReader(t, 30*time.Hour, func(g *gapReader) {
+		expect(g, 0, time.Hour, true, "")
 		time.Sleep(10 * time.Second)
-		expect(j, time.Hour, time.Hour, false, "30h0m10s to 23h59m59s 200")
+		expect(g, time.Hour, time.Hour, false, "30h0m10s to 23h59m59s 200")
 	})
-	withGapReader(t, 30*time.Hour, func(j *gapReader) {
-		expect(j, 0, time.Hour, true, "")
-		expect(j, 0, time.Hour, false, "30h0m0s to 23h59m59s") // it has passed the gap
+	withGapReader(t, 30*time.Hour, func(g *gapReader) {
+		expect(g, 0, time.Hour, true, "")
+		expect(g, 0, time.Hour, false, "30h0m0s to 23h59m59s") // it has passed the gap
 	})
-	withGapReader(t, 30*time.Hour, func(j *gapReader) {
-		expect(j, 0, time.Hour, true, "")
+	withGapReader(t, 30*time.Hour, func(g *gapReader) {
+		expect(g, 0, time.Hour, true, "")
 		time.Sleep(gapInterval - time.Second)
-		expect(j, 0, time.Hour, true, "")
+		expect(g, 0, time.Hour, true, "")
 		time.Sleep(time.Second)
-		expect(j, 0, time.Hour, false, "30h1m0s to 23h59m59s")
+		expect(g, 0, time.Hour, false, "30h1m0s to 23h59m59s")
 	})
 }
 
 // update changes a row of the lease table by hand.
-func (s *site) update(shard, expression string, values map[string]types.AttributeValue) {
+func (s *scenario) update(shard, expression string, values map[string]types.AttributeValue) {
 	s.Helper()
 	_, err := dynamodb.NewFromConfig(s.aws).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: aws.String("leases"),
 		Key: map[string]types.AttributeValue{"ShardID": &types.AttributeValueMemberS{Value: shard}}, UpdateExpression: &expression, ExpressionAttributeValues: values})
@@ -670,7 +670,7 @@ func TestGapOfOldRow(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, what := range []string{"older version", "kcl"} {
 		t.Run(what, func(t *testing.T) {
-			onSite(t, day, day, func(s *site) {
+			runScenario(t, day, day, func(s *scenario) {
 				s.start()
 				s.records(3)
 				time.Sleep(time.Minute)

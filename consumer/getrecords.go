@@ -89,7 +89,7 @@ func (d *deserializer) HandleDeserialize(ctx context.Context, in middleware.Dese
 
 type errorReader struct{ err error }
 
-func (f errorReader) Read([]byte) (int, error) { return 0, f.err }
+func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
 // rereadBody reads the bytes that were already read from a body, and closes the body.
 type rereadBody struct {

@@ -74,7 +74,7 @@ func sameAnswer(t *testing.T, name string, status int, body func() io.Reader) {
 	}
 }
 
-// All answers are parsed like the SDK does, the usual ones by our deserializer.
+// All answers are parsed as the SDK does, the usual ones by our deserializer.
 func TestDeserializer(t *testing.T) {
 	f := func(text string, usual bool) {
 		t.Helper()
@@ -145,7 +145,7 @@ func TestDeserializer(t *testing.T) {
 	sameAnswer(t, "in bytes", http.StatusOK, func() io.Reader { return iotest.OneByteReader(strings.NewReader(whole)) })
 }
 
-// Random and damaged answers are parsed like the SDK does.
+// Random and damaged answers are parsed as the SDK does.
 func TestDeserializerRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {

@@ -60,22 +60,22 @@ func (c *Consumer) stopping() bool { return c.reading.Err() != nil }
 
 // syncLoop tracks the progress of the sync loop.
 type syncLoop struct {
-	mu     sync.Mutex
-	turned time.Time // when the last iteration began, zero before the first
+	mu    sync.Mutex
+	begun time.Time // when the last iteration began, zero before the first
 }
 
-// turn records that an iteration begins.
-func (l *syncLoop) turn() {
+// begin records that an iteration begins.
+func (l *syncLoop) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.turned = time.Now()
+	l.begun = time.Now()
 }
 
 // check returns an error when an iteration has taken longer than longest.
 func (l *syncLoop) check(longest time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if age := time.Since(l.turned); !l.turned.IsZero() && age > longest {
+	if age := time.Since(l.begun); !l.begun.IsZero() && age > longest {
 		return fmt.Errorf("the sync of leases and shards has been stuck for %s", age.Round(time.Second))
 	}
 	return nil
@@ -131,7 +131,7 @@ func (s *shards) checkReaders() error {
 	}
 	if len(stuck) > 0 {
 		slices.Sort(stuck)
-		return fmt.Errorf("no progress for %s by the readers of %s", stuckAfter, strings.Join(stuck, ", "))
+		return fmt.Errorf("the readers of %s have made no progress for %s", strings.Join(stuck, ", "), stuckAfter)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 	"logsluice/internal/statelog"
 )
 
-// watched returns a consumer that has acquired a lease like the worker.
+// watched returns a consumer that has acquired a lease as the KCL's worker does.
 func watched(t *testing.T) *Consumer {
 	t.Helper()
 	table, _ := leased(t)
@@ -42,7 +42,7 @@ func watched(t *testing.T) *Consumer {
 	return c
 }
 
-// release ends the reading of the held shard like the worker.
+// release ends the reading of the held shard as the KCL's worker does.
 func (c *Consumer) release() error {
 	c.stream.Ended(heldShard)
 	return c.table.Release(heldShard)
@@ -82,27 +82,27 @@ func TestStuckReader(t *testing.T) {
 	})
 }
 
-// snag is a log that blocks one reader of the KCL while it is set.
-type snag struct {
+// blockingLog is a log that blocks one reader of the KCL while it is set.
+type blockingLog struct {
 	set     atomic.Bool
-	caught  sync.Mutex
+	blocked sync.Mutex
 	release chan struct{}
 }
 
-func (s *snag) Write(line []byte) (int, error) {
-	if s.set.Load() && bytes.Contains(line, []byte("kcl: Trying to read")) && s.caught.TryLock() {
-		<-s.release
-		s.caught.Unlock()
+func (l *blockingLog) Write(line []byte) (int, error) {
+	if l.set.Load() && bytes.Contains(line, []byte("kcl: Trying to read")) && l.blocked.TryLock() {
+		<-l.release
+		l.blocked.Unlock()
 	}
 	return len(line), nil
 }
 
-// A whole worker is alive and ready until one of its readers hangs in the KCL.
+// A complete worker is alive and ready until one of its readers hangs in the KCL.
 func TestRunStuckReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := fakeAWS(noFaults)
 		createStream(t, cfg)
-		log := &snag{release: make(chan struct{})}
+		log := &blockingLog{release: make(chan struct{})}
 		table := newTable(t, cfg, 15*time.Second)
 		c := newWorker(t, cfg, table, zerolog.New(log))
 		ctx, stop := context.WithCancel(t.Context())
@@ -152,7 +152,7 @@ func TestStartWithoutAWS(t *testing.T) {
 				})
 				createStream(t, cfg)
 				away.Store(true)
-				log := &lines{}
+				log := &testLog{}
 				c := newWorker(t, cfg, newTable(t, cfg, 15*time.Second), zerolog.New(log))
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)

@@ -27,7 +27,7 @@ func Lag(ctx context.Context, client *kinesis.Client, stream, shard, sequenceNum
 	}
 	at, err := client.GetShardIterator(ctx, input)
 	if err != nil {
-		return 0, fmt.Errorf("find the checkpoint of %s: %w", shard, err)
+		return 0, fmt.Errorf("get a shard iterator of %s: %w", shard, err)
 	}
 	read, err := client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: at.ShardIterator, Limit: aws.Int32(1)})
 	if err != nil {

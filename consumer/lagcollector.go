@@ -22,13 +22,13 @@ type lagCollector struct {
 // betweenAnswers is longer than the time between two answers in steady state.
 const betweenAnswers = 5 * time.Second
 
-func newLagCollector(all *shards, standings func() []checkpoint.ReadStatus) *lagCollector {
+func newLagCollector(all *shards, statuses func() []checkpoint.ReadStatus) *lagCollector {
 	return &lagCollector{
 		lagDesc: prometheus.NewDesc("logsluice_lag_seconds", "How far reading is behind the tip of a shard that this worker reads or that no worker reads.", []string{"shard"}, nil),
 		unreadDesc: prometheus.NewDesc("logsluice_shards_unread",
 			"Shards that no worker reads: they have no living owner, or their reading fails.", nil, nil),
 		shards:   all,
-		statuses: standings,
+		statuses: statuses,
 	}
 }
 
@@ -81,15 +81,15 @@ type shardState struct {
 
 // states returns the shards that are not read to their ends. It forgets the lag of leases
 // that have ended.
-func (b *lagCollector) states() []shardState {
-	before := b.shards.leases()
-	statuses := b.statuses()
-	b.shards.mu.Lock()
-	defer b.shards.mu.Unlock()
+func (c *lagCollector) states() []shardState {
+	before := c.shards.leases()
+	statuses := c.statuses()
+	c.shards.mu.Lock()
+	defer c.shards.mu.Unlock()
 	all := make([]shardState, len(statuses))
 	current := make(map[string]bool)
 	for i, s := range statuses {
-		if known := b.shards.byID[s.Shard]; known != nil && s.Lease != nil && known.lag.lease == s.Lease {
+		if known := c.shards.byID[s.Shard]; known != nil && s.Lease != nil && known.lag.lease == s.Lease {
 			current[s.Shard] = true
 			r := known.lag
 			all[i].waitsForOpenSearch = r.marks != nil && r.marks.pending() > 0
@@ -103,32 +103,32 @@ func (b *lagCollector) states() []shardState {
 		}
 		all[i].ReadStatus = s
 	}
-	for id, known := range b.shards.byID {
+	for id, known := range c.shards.byID {
 		// A lease that was acquired in the meantime is not in the statuses.
 		if !current[id] && known.lag.lease == before[id] {
 			known.lag = lag{}
 		}
 	}
-	b.shards.forgetLocked()
+	c.shards.pruneLocked()
 	return all
 }
 
 // Describe implements prometheus.Collector.
-func (b *lagCollector) Describe(descs chan<- *prometheus.Desc) {
-	descs <- b.lagDesc
-	descs <- b.unreadDesc
+func (c *lagCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- c.lagDesc
+	descs <- c.unreadDesc
 }
 
 // Collect implements prometheus.Collector.
-func (b *lagCollector) Collect(metrics chan<- prometheus.Metric) {
+func (c *lagCollector) Collect(metrics chan<- prometheus.Metric) {
 	unread := 0
-	for _, s := range b.states() {
+	for _, s := range c.states() {
 		if s.Unread() {
 			unread++
 		}
 		if !s.HeldByOther {
-			metrics <- prometheus.MustNewConstMetric(b.lagDesc, prometheus.GaugeValue, s.Lag.Seconds(), s.Shard)
+			metrics <- prometheus.MustNewConstMetric(c.lagDesc, prometheus.GaugeValue, s.Lag.Seconds(), s.Shard)
 		}
 	}
-	metrics <- prometheus.MustNewConstMetric(b.unreadDesc, prometheus.GaugeValue, float64(unread))
+	metrics <- prometheus.MustNewConstMetric(c.unreadDesc, prometheus.GaugeValue, float64(unread))
 }

@@ -18,9 +18,9 @@ func TestLagCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newLagCollector(new(shards), nil)
 		mine, other := new(checkpoint.Lease), new(checkpoint.Lease)
-		f := func(unread int, standings []checkpoint.ReadStatus, want ...string) {
+		f := func(unread int, statuses []checkpoint.ReadStatus, want ...string) {
 			t.Helper()
-			b.statuses = func() []checkpoint.ReadStatus { return standings }
+			b.statuses = func() []checkpoint.ReadStatus { return statuses }
 			text := ""
 			if len(want) > 0 {
 				text = "# HELP logsluice_lag_seconds How far reading is behind the tip of a shard that this worker reads or that no worker reads.\n# TYPE logsluice_lag_seconds gauge\n" + strings.Join(want, "\n") + "\n"
@@ -31,15 +31,15 @@ func TestLagCollector(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		type standings = []checkpoint.ReadStatus
+		type statuses = []checkpoint.ReadStatus
 		f(0, nil)
-		f(3, standings{
+		f(3, statuses{
 			{Shard: "s1", Lag: time.Hour}, {Shard: "s2", Lag: time.Minute, WaitsForParent: true},
 			{Shard: "s3", Lag: time.Second, HeldByOther: true}, {Shard: "s4", Lag: 2 * time.Second},
 			{Shard: "s5", Lag: 3 * time.Second, Failing: true, Lease: mine},
 		}, `logsluice_lag_seconds{shard="s1"} 3600`, `logsluice_lag_seconds{shard="s2"} 60`, `logsluice_lag_seconds{shard="s4"} 2`, `logsluice_lag_seconds{shard="s5"} 3`)
 
-		held := standings{{Shard: "s1", Lag: 5 * time.Hour, Lease: mine}, {Shard: "s2", Lease: mine, Lag: time.Hour}}
+		held := statuses{{Shard: "s1", Lag: 5 * time.Hour, Lease: mine}, {Shard: "s2", Lease: mine, Lag: time.Hour}}
 		b.shards.setWatermark("s1", mine, nil)
 		f(0, held, `logsluice_lag_seconds{shard="s1"} 18000`, `logsluice_lag_seconds{shard="s2"} 3600`) // before the first answers
 		b.shards.answered("s1", mine, 1500*time.Millisecond)

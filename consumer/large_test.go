@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/rs/zerolog"
 
@@ -19,7 +18,7 @@ import (
 func TestOneLargeRecordAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var documents atomic.Int64
-		c := newConsumer(t, 256<<20, taking(func(body []byte) { documents.Add(int64(bytes.Count(body, []byte("\n")) / 2)) }))
+		c := newConsumer(t, 256<<20, accepting(func(body []byte) { documents.Add(int64(bytes.Count(body, []byte("\n")) / 2)) }))
 		c.large = newWorker(t, fakeAWS(noFaults), newTable(t, fakeAWS(noFaults), time.Minute), zerolog.Nop()).large
 		c.decoders = make(chan *subscription.Decoder, 2)
 		for range cap(c.decoders) {
@@ -29,9 +28,8 @@ func TestOneLargeRecordAtATime(t *testing.T) {
 			t.Fatal("no large record is decoded at all")
 		}
 		process := func(data []byte) {
-			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-			p.ProcessRecords([]types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+			p := newTestProcessor(t, c)
+			p.ProcessRecords([]types.Record{recordOf(1, data)})
 			<-p.marks.drained()
 		}
 		done := make(chan struct{})

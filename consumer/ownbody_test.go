@@ -23,7 +23,7 @@ func TestOwnBodies(t *testing.T) {
 			return err
 		},
 		"GetRecords": func() error {
-			_, err := s.records(t.Context(), &reader{limit: 1}, aws.String("iterator"))
+			_, err := s.getRecords(t.Context(), &reader{limit: 1}, aws.String("iterator"))
 			return err
 		},
 	} {

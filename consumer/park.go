@@ -34,8 +34,8 @@ func (s *stream) isParked(r *reader) bool {
 	return r.parked
 }
 
-// whileParked waits until a shard is no longer parked.
-func (s *stream) whileParked(ctx context.Context, shard string) error {
+// waitWhileParked waits until a shard is no longer parked.
+func (s *stream) waitWhileParked(ctx context.Context, shard string) error {
 	defer s.shards.inside(shard)()
 	s.shards.mu.Lock()
 	known := s.shards.ofLocked(shard)

@@ -133,9 +133,9 @@ func (p *processor) decoder() *subscription.Decoder {
 }
 
 // put passes documents to the indexer as soon as the limit of bytes in flight allows it.
-// reserved bytes are already reserved for them, 0 if none are. It returns false when no more
-// documents may be passed.
-func (p *processor) put(docs *indexer.Documents, reserved int64, all *ackGroup) bool {
+// reserved is the number of bytes that are already reserved for them. put returns false when
+// no more documents may be passed.
+func (p *processor) put(docs *indexer.Documents, reserved int64, acks *ackGroup) bool {
 	if reserved == 0 {
 		reserved = p.consumer.indexer.Reserve(p.ctx, p.shard, docs.Size())
 	}
@@ -143,10 +143,10 @@ func (p *processor) put(docs *indexer.Documents, reserved int64, all *ackGroup) 
 		docs.Recycle()
 		return false
 	}
-	all.pending.Add(1)
+	acks.pending.Add(1)
 	return p.consumer.indexer.Put(p.owned, docs, reserved, func(settled bool) {
 		if settled {
-			all.ack()
+			acks.ack()
 		}
 	}) == nil
 }
@@ -164,7 +164,7 @@ func (p *processor) drain() bool {
 			break // the indexer dropped the shard's documents, and has logged why
 		}
 		p.consumer.cfg.Log.Warn().Str("shard", p.shard).Int("records", p.marks.pending()).
-			Msg("not drained in time: another worker reads these records again")
+			Msg("shard not drained within the drain timeout: another worker reads these records again")
 	}
 	return false
 }
@@ -173,7 +173,7 @@ func (p *processor) drain() bool {
 // when the worker stops. At the end of a shard it waits for the outcome of every record,
 // because the shard's children may then be read. Otherwise the release of the lease drains.
 func (p *processor) Shutdown(finish func() error) {
-	p.consumer.stream.endReading(p.shard) // all records are accepted; draining can take long
+	p.consumer.stream.endReading(p.shard) // all records are accepted, and draining can take long
 	defer p.consumer.shards.inside(p.shard)()
 	if finish == nil || p.incomplete {
 		return

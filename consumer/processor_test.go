@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"golang.org/x/sync/semaphore"
 
@@ -79,6 +78,12 @@ func newConsumer(t *testing.T, inFlight int64, search opensearch.Client) *Consum
 	return c
 }
 
+// newTestProcessor returns a processor that needs no lease and no stream.
+func newTestProcessor(t *testing.T, c *Consumer) *processor {
+	t.Helper()
+	return &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), ctx: t.Context(), marks: newWatermark(func(string) {})}
+}
+
 // inFlight returns the bytes in flight of the indexer of newConsumer.
 func inFlight(t *testing.T, c *Consumer) int64 {
 	t.Helper()
@@ -115,10 +120,11 @@ func TestBytesInFlight(t *testing.T) {
 			c := newConsumer(t, bound, away{})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
+			p := newTestProcessor(t, c)
+			p.ctx = ctx
 			var records []types.Record
 			for i := range 200 {
-				records = append(records, types.Record{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())})
+				records = append(records, recordOf(i, data))
 			}
 			p.ProcessRecords(records)
 			var one []byte
@@ -162,10 +168,10 @@ func TestLargeRecords(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var running sync.WaitGroup
 	for range processors {
-		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: ctx}
+		p := newTestProcessor(t, c)
+		p.ctx = ctx
 		running.Go(func() {
-			p.ProcessRecords([]types.Record{
-				{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+			p.ProcessRecords([]types.Record{recordOf(1, data)})
 			if !p.incomplete || p.deadLetters > 0 {
 				t.Errorf("incomplete: %v, %d dead letters", p.incomplete, p.deadLetters)
 			}
@@ -190,11 +196,9 @@ func TestLargeRecords(t *testing.T) {
 // bound from which documents are large.
 func TestReservedBytes(t *testing.T) {
 	for _, size := range []int{maxPutBytes - 16<<10, maxPutBytes - 300, maxPutBytes - 200, maxPutBytes - 100, maxPutBytes, 2 * maxPutBytes} {
-		c := newConsumer(t, 8*maxPutBytes, taking(func([]byte) {}))
-		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
-		p.ProcessRecords([]types.Record{
-			{Data: oneMessage(size), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())},
-			{Data: bytes.Repeat([]byte("bad"), size), SequenceNumber: aws.String("2"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+		c := newConsumer(t, 8*maxPutBytes, accepting(func([]byte) {}))
+		p := newTestProcessor(t, c)
+		p.ProcessRecords([]types.Record{recordOf(1, oneMessage(size)), recordOf(2, bytes.Repeat([]byte("bad"), size))})
 		<-p.marks.drained()
 		settled(t, c)
 	}
@@ -210,10 +214,10 @@ func oneMessage(size int) []byte {
 	return data.Bytes()
 }
 
-// taking is an OpenSearch that accepts every document and calls the function with it.
-type taking func(body []byte)
+// accepting is an OpenSearch that accepts every document and calls the function with each body.
+type accepting func(body []byte)
 
-func (f taking) Stream(r *http.Request) (*http.Response, error) {
+func (f accepting) Stream(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	f(body)
 	items := strings.Repeat(`{"create":{"status":201}},`, bytes.Count(body, []byte{'\n'})/2)
@@ -224,11 +228,11 @@ func (f taking) Stream(r *http.Request) (*http.Response, error) {
 // indexed.
 func TestHalfARecord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	c := newConsumer(t, 64<<20, taking(func([]byte) { cancel() })) // the first request ends the reading
+	c := newConsumer(t, 64<<20, accepting(func([]byte) { cancel() })) // the first request ends the reading
 	moved := make(chan string, 10)
-	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(n string) { moved <- n }), ctx: ctx}
-	p.ProcessRecords([]types.Record{
-		{Data: envelope(100_000), SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+	p := newTestProcessor(t, c)
+	p.ctx, p.marks = ctx, newWatermark(func(n string) { moved <- n })
+	p.ProcessRecords([]types.Record{recordOf(1, envelope(100_000))})
 	settled(t, c)
 	if len(moved) > 0 || !p.incomplete {
 		t.Errorf("moved to %d numbers, incomplete: %v", len(moved), p.incomplete)
@@ -245,7 +249,7 @@ func TestHalfARecord(t *testing.T) {
 func TestEqualBadUserRecords(t *testing.T) {
 	var mu sync.Mutex
 	ids := make(map[string]int)
-	c := newConsumer(t, 1<<20, taking(func(body []byte) {
+	c := newConsumer(t, 1<<20, accepting(func(body []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		for action := range bytes.SplitSeq(body, []byte("\n")) {
@@ -254,11 +258,9 @@ func TestEqualBadUserRecords(t *testing.T) {
 			}
 		}
 	}))
-	bad := func(number string) types.Record {
-		return types.Record{Data: []byte("bad"), SequenceNumber: aws.String(number), ApproximateArrivalTimestamp: aws.Time(time.Now())}
-	}
-	for _, records := range [][]types.Record{{bad("1"), bad("1")}, {bad("0"), bad("1"), bad("1")}} {
-		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+	bad := func(number int) types.Record { return recordOf(number, []byte("bad")) }
+	for _, records := range [][]types.Record{{bad(1), bad(1)}, {bad(0), bad(1), bad(1)}} {
+		p := newTestProcessor(t, c)
 		p.ProcessRecords(records)
 		<-p.marks.drained()
 	}
@@ -278,15 +280,14 @@ func TestEqualBadUserRecords(t *testing.T) {
 // Events cause no allocations: a record with many events allocates little more than one with
 // few.
 func TestNothingAllocatedPerEvent(t *testing.T) {
-	c := newConsumer(t, 64<<20, taking(func([]byte) {}))
-	p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+	c := newConsumer(t, 64<<20, accepting(func([]byte) {}))
+	p := newTestProcessor(t, c)
 	number := 0
 	allocations := func(events int) float64 {
 		data := envelope(events)
 		return testing.AllocsPerRun(20, func() {
 			number++
-			p.ProcessRecords([]types.Record{
-				{Data: data, SequenceNumber: aws.String(fmt.Sprint(number)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+			p.ProcessRecords([]types.Record{recordOf(number, data)})
 			<-p.marks.drained()
 		})
 	}
@@ -302,10 +303,9 @@ func TestBytesInFlightOfARecord(t *testing.T) {
 	f := func(events int) {
 		const bound = 64 << 20
 		c := newConsumer(t, bound, away{})
-		p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: "shard", owned: t.Context(), marks: newWatermark(func(string) {}), ctx: t.Context()}
+		p := newTestProcessor(t, c)
 		data, documents := envelope(events), 0
-		p.ProcessRecords([]types.Record{
-			{Data: data, SequenceNumber: aws.String("1"), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+		p.ProcessRecords([]types.Record{recordOf(1, data)})
 		if _, err := subscription.NewDecoder(64<<20).Decode(data, func(e *subscription.Envelope) {
 			documents += len(p.mapper.AppendAll(nil, e))
 		}); err != nil {

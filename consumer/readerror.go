@@ -51,8 +51,8 @@ func apiCode(err error) string {
 // Error codes of AWS. See
 // https://docs.aws.amazon.com/kinesis/latest/APIReference/CommonErrors.html.
 var (
-	denials  = []string{"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"}
-	refusals = []string{
+	deniedCodes     = []string{"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"}
+	credentialCodes = []string{
 		"ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "IncompleteSignatureException", "InvalidAccessKeyId",
 		"InvalidClientTokenId", "InvalidSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
 		"SignatureDoesNotMatch", "UnrecognizedClientException",
@@ -60,22 +60,22 @@ var (
 )
 
 // IsDenied reports whether AWS denied a call for lack of a permission.
-func IsDenied(err error) bool { return slices.Contains(denials, apiCode(err)) }
+func IsDenied(err error) bool { return slices.Contains(deniedCodes, apiCode(err)) }
 
 // AreCredentialsRefused reports whether AWS refused the credentials of a call.
-func AreCredentialsRefused(err error) bool { return slices.Contains(refusals, apiCode(err)) }
+func AreCredentialsRefused(err error) bool { return slices.Contains(credentialCodes, apiCode(err)) }
 
-// remedy returns the remedy for an error that persists without one, "" for any other error.
+// remedy returns how to correct the cause of an error, "" if retries may be enough.
 func (e *readError) remedy() string {
 	switch {
 	case IsDenied(e.cause):
-		return "allow " + e.needs + " on the stream to the task role"
+		return "grant " + e.needs + " on the stream to the task role"
 	case AreCredentialsRefused(e.cause):
 		return "check the worker's AWS credentials and its clock"
 	}
 	switch apiCode(e.cause) {
 	case "KMSAccessDeniedException":
-		return "allow kms:Decrypt on the stream's key to the task role, here and in the key's policy"
+		return "grant kms:Decrypt on the stream's key to the task role, in the role's policy and in the key's"
 	case "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
 		return "enable the KMS key that the stream's records are encrypted with"
 	case "ResourceNotFoundException":

@@ -24,9 +24,9 @@ type ackGroup struct {
 	done    func()
 }
 
-func (s *ackGroup) ack() {
-	if s.pending.Add(-1) == 0 {
-		s.done()
+func (g *ackGroup) ack() {
+	if g.pending.Add(-1) == 0 {
+		g.done()
 	}
 }
 
@@ -46,15 +46,13 @@ type recordJob struct {
 	incomplete bool               // part of the record was not accepted: it is read again
 }
 
-// index processes one record: subscription finds its events, mapping makes documents, and
-// the indexer writes them to OpenSearch. Data that cannot be decoded becomes a dead letter.
-// done is called when all of it is acknowledged. If index returns false, part of the record
-// was not accepted and done is not called.
+// index processes one record. done is called when all of it is acknowledged. If index returns
+// false, part of the record was not accepted and done is not called.
 func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done func()) (ok bool) {
 	metrics := p.consumer.metrics
 	metrics.records.Inc()
 	metrics.recordBytes.Add(float64(len(r.Data)))
-	w := recordJob{
+	j := recordJob{
 		processor: p,
 		source: indexer.Source{
 			Stream: p.consumer.cfg.Stream, Shard: p.shard, SequenceNumber: aws.ToString(r.SequenceNumber),
@@ -62,109 +60,109 @@ func (p *processor) index(decoder *subscription.Decoder, r *types.Record, done f
 		},
 		acks: &ackGroup{done: done},
 	}
-	w.acks.pending.Store(1) // for this function, until everything is passed on
+	j.acks.pending.Store(1) // for this function, until everything is passed on
 	if data, bad := bytes.CutPrefix(r.Data, badAggregate); bad {
-		w.deadLetter(indexer.Record{}, deadletter.StageInflate, aggregateError(data), data)
+		j.deadLetter(indexer.Record{}, deadletter.StageInflate, aggregateError(data), data)
 	} else {
-		w.decode(decoder, data)
+		j.decode(decoder, data)
 	}
-	if w.incomplete { // the accepted part must not acknowledge the whole record
+	if j.incomplete { // the accepted part must not acknowledge the whole record
 		return false
 	}
-	w.acks.ack()
+	j.acks.ack()
 	return true
 }
 
-func (w *recordJob) decode(decoder *subscription.Decoder, data []byte) {
-	decoder.BeforeLarge = w.beforeLarge
-	controls, err := decoder.Decode(data, w.addEnvelope)
-	if w.holdsLarge {
-		w.consumer.large.Release(1)
+func (j *recordJob) decode(decoder *subscription.Decoder, data []byte) {
+	decoder.BeforeLarge = j.beforeLarge
+	controls, err := decoder.Decode(data, j.addEnvelope)
+	if j.holdsLarge {
+		j.consumer.large.Release(1)
 	}
-	w.consumer.metrics.controls.Add(float64(controls))
+	j.consumer.metrics.controls.Add(float64(controls))
 	if err != nil {
-		w.deadLetter(indexer.Record{}, stageOf(err), err, data)
+		j.deadLetter(indexer.Record{}, stageOf(err), err, data)
 	}
-	w.flush(0)
+	j.flush(0)
 }
 
 // beforeLarge waits until no other large record is decoded.
-func (w *recordJob) beforeLarge() error {
-	err := w.consumer.large.Acquire(w.ctx, 1)
-	w.holdsLarge, w.incomplete = err == nil, w.incomplete || err != nil
+func (j *recordJob) beforeLarge() error {
+	err := j.consumer.large.Acquire(j.ctx, 1)
+	j.holdsLarge, j.incomplete = err == nil, j.incomplete || err != nil
 	heap.MakeRoom()
 	return err
 }
 
-func (w *recordJob) addEnvelope(envelope *subscription.Envelope) {
-	if w.incomplete {
+func (j *recordJob) addEnvelope(envelope *subscription.Envelope) {
+	if j.incomplete {
 		return
 	}
-	w.mapper.Begin(envelope, w.source.Arrived)
-	w.origin = indexer.Origin{Owner: envelope.Owner, LogGroup: envelope.LogGroup, LogStream: envelope.LogStream}
-	for more := true; more && !w.incomplete; {
-		more = w.addDocuments()
+	j.mapper.Begin(envelope, j.source.Arrived)
+	j.origin = indexer.Origin{Owner: envelope.Owner, LogGroup: envelope.LogGroup, LogStream: envelope.LogStream}
+	for more := true; more && !j.incomplete; {
+		more = j.addDocuments()
 	}
 	for _, rejected := range envelope.Rejected {
-		w.deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
+		j.deadLetter(indexer.Record{LogGroup: envelope.LogGroup.String(), LogStream: envelope.LogStream.String()},
 			deadletter.StageParse, rejected.Err, rejected.Raw)
 	}
 }
 
 // addDocuments adds documents of the envelope's next events, as many as are passed to the
 // indexer at once. It reports whether the envelope has more.
-func (w *recordJob) addDocuments() (more bool) {
+func (j *recordJob) addDocuments() (more bool) {
 	room := maxPutBytes
-	if w.docs != nil {
-		room -= len(w.docs.Body)
+	if j.docs != nil {
+		room -= len(j.docs.Body)
 	}
-	documents, size, more := w.mapper.Prepare(room)
+	documents, size, more := j.mapper.Prepare(room)
 	if documents == 0 {
 		return false
 	}
 	if size > room {
-		w.flush(0)
+		j.flush(0)
 	}
 	reserved := int64(0)
-	if size > maxPutBytes && !w.incomplete {
+	if size > maxPutBytes && !j.incomplete {
 		// The bytes are reserved before they are allocated.
-		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(size))
-		w.incomplete = reserved == 0
-		if w.holdsLarge {
+		reserved = j.consumer.indexer.Reserve(j.ctx, j.shard, int64(size))
+		j.incomplete = reserved == 0
+		if j.holdsLarge {
 			heap.MakeRoom()
 		}
 	}
-	if w.incomplete {
+	if j.incomplete {
 		return false
 	}
-	if w.docs == nil {
-		w.docs = indexer.NewDocuments(w.source, size)
+	if j.docs == nil {
+		j.docs = indexer.NewDocuments(j.source, size)
 	}
-	w.docs.From(w.origin)
+	j.docs.From(j.origin)
 	for range documents {
-		w.appendDocument()
+		j.appendDocument()
 	}
 	if more || reserved > 0 {
-		w.flush(reserved)
+		j.flush(reserved)
 	}
 	return more
 }
 
 // appendDocument appends the next document, and the fields of its event that a dead letter
 // needs in addition.
-func (w *recordJob) appendDocument() {
+func (j *recordJob) appendDocument() {
 	var event *subscription.Event
-	w.docs.Body, event = w.mapper.Append(w.docs.Body)
+	j.docs.Body, event = j.mapper.Append(j.docs.Body)
 	switch {
 	case event.Given != nil:
-		w.docs.Extra("id", event.Given)
-	case !w.mapper.HasIDs():
-		w.docs.Extra("id", fmt.Appendf(nil, "%q", event.ID))
+		j.docs.Extra("id", event.Given)
+	case !j.mapper.HasIDs():
+		j.docs.Extra("id", fmt.Appendf(nil, "%q", event.ID))
 	}
 	if fields := extractedFields(event); fields != nil {
-		w.docs.Extra("extractedFields", fields)
+		j.docs.Extra("extractedFields", fields)
 	}
-	w.docs.Next(event.Position)
+	j.docs.Next(event.Position)
 }
 
 // extractedFields returns the system fields of an event as CloudWatch writes them, nil if it
@@ -186,33 +184,33 @@ func extractedFields(event *subscription.Event) []byte {
 	return append(fields, '}')
 }
 
-// flush passes the collected documents to the indexer. reserved bytes are already reserved
-// for them, 0 if none are.
-func (w *recordJob) flush(reserved int64) {
-	docs := w.docs
-	w.docs = nil
+// flush passes the collected documents to the indexer. reserved is the number of bytes that
+// are already reserved for them.
+func (j *recordJob) flush(reserved int64) {
+	docs := j.docs
+	j.docs = nil
 	switch {
 	case docs == nil:
-	case w.incomplete:
+	case j.incomplete:
 		docs.Recycle()
 	default:
-		w.consumer.metrics.events.Add(float64(docs.Len()))
-		w.incomplete = !w.put(docs, reserved, w.acks)
+		j.consumer.metrics.events.Add(float64(docs.Len()))
+		j.incomplete = !j.put(docs, reserved, j.acks)
 	}
 }
 
-func (w *recordJob) deadLetter(of indexer.Record, stage string, reason error, payload []byte) {
-	if w.incomplete {
+func (j *recordJob) deadLetter(of indexer.Record, stage string, reason error, payload []byte) {
+	if j.incomplete {
 		return
 	}
-	w.deadLetters++
-	of.Source, of.Occurrence = w.source, w.deadLetters
+	j.deadLetters++
+	of.Source, of.Occurrence = j.source, j.deadLetters
 	reserved := int64(0)
 	if len(payload) > maxPutBytes {
-		reserved = w.consumer.indexer.Reserve(w.ctx, w.shard, int64(len(payload)))
-		w.incomplete = reserved == 0
+		reserved = j.consumer.indexer.Reserve(j.ctx, j.shard, int64(len(payload)))
+		j.incomplete = reserved == 0
 	}
-	w.incomplete = w.incomplete || !w.put(indexer.NewDeadLetter(of, stage, reason, payload), reserved, w.acks)
+	j.incomplete = j.incomplete || !j.put(indexer.NewDeadLetter(of, stage, reason, payload), reserved, j.acks)
 }
 
 func stageOf(err error) string {

@@ -52,14 +52,14 @@ func TestRefusedSinceTheStart(t *testing.T) {
 			})
 		})
 	}
-	f("GetShardIterator", "AccessDeniedException", "allow kinesis:GetShardIterator and kinesis:GetRecords")
-	f("GetRecords", "KMSAccessDeniedException", "allow kms:Decrypt")
+	f("GetShardIterator", "AccessDeniedException", "grant kinesis:GetShardIterator and kinesis:GetRecords")
+	f("GetRecords", "KMSAccessDeniedException", "grant kms:Decrypt")
 	f("GetRecords", "ResourceNotFoundException", "check STREAM_NAME")
 }
 
-// starting returns a whole worker whose calls are refused from its start, and a channel with
+// starting returns a complete worker whose calls are refused from its start, and a channel with
 // the error of its end.
-func starting(t *testing.T, refuse func(fakeaws.Call) string) (*running, chan error) {
+func starting(t *testing.T, refuse func(fakeaws.Call) string) (*testWorker, chan error) {
 	t.Helper()
 	ended := make(chan error, 1)
 	r := prepared(t)
@@ -78,7 +78,7 @@ func starting(t *testing.T, refuse func(fakeaws.Call) string) (*running, chan er
 }
 
 // Transient errors, and errors after a successful read, do not end a worker.
-func TestNotRefusedForGood(t *testing.T) {
+func TestNotAlwaysRefused(t *testing.T) {
 	localtest.Volume(t)
 	f := func(name, operation, code string, readsFirst, ready bool) {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestNotRefusedForGood(t *testing.T) {
 // Refused listings make a worker not ready, with the remedy.
 func TestListingsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(*running) {})
+		r := run(t, func(*testWorker) {})
 		time.Sleep(10 * time.Second)
 		refuse := func(call fakeaws.Call) string {
 			if call.Operation == "ListShards" {
@@ -125,7 +125,7 @@ func TestListingsRefused(t *testing.T) {
 		r.refuse.Store(&refuse)
 		time.Sleep(15 * time.Second)
 		// The shards that it holds are still read.
-		if err := r.Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the shards cannot be listed: ") || !strings.Contains(err.Error(), "allow kinesis:ListShards on the stream") {
+		if err := r.Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the shards cannot be listed: ") || !strings.Contains(err.Error(), "grant kinesis:ListShards on the stream") {
 			t.Errorf("ready: %v", err)
 		}
 		r.refuse.Store(nil)
@@ -158,7 +158,7 @@ func TestOneRefusedShard(t *testing.T) {
 // A spare worker that tries the only shard that cannot be read is not refused: the shard is
 // also refused to workers that read the others.
 func TestSpareWorkerAtABadShard(t *testing.T) {
-	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
+	runScenario(t, 24*time.Hour, 24*time.Hour, func(s *scenario) {
 		deny := func(call fakeaws.Call) (fault fakeaws.Fault) {
 			if call.Operation == "GetRecords" && call.Shard() == heldShard {
 				fault.Refuse = &fakeaws.APIError{Code: "KMSDisabledException", Message: "No."}
@@ -196,7 +196,7 @@ func TestSpareWorkerAtABadShard(t *testing.T) {
 	})
 }
 
-func spareTable(s *site) *checkpoint.Table {
+func spareTable(s *scenario) *checkpoint.Table {
 	position, _ := checkpoint.ParsePosition("TRIM_HORIZON")
 	table, err := checkpoint.New(checkpoint.Config{
 		Table: "leases", Worker: "spare", LeaseDuration: 15 * time.Second, InitialPosition: position, Log: zerolog.New(&s.log),

@@ -50,8 +50,8 @@ func (s *shards) ofLocked(id string) *shard {
 	return known
 }
 
-// forgetLocked deletes shards without relevant state. s.mu must be held.
-func (s *shards) forgetLocked() {
+// pruneLocked deletes shards without relevant state. s.mu must be held.
+func (s *shards) pruneLocked() {
 	for id, known := range s.byID {
 		if known.activity == nil && known.reader == nil && known.lag.lease == nil &&
 			time.Until(known.parkedUntil) <= 0 && time.Since(known.unreadLogged) >= checkpoint.UnreadAfter {

@@ -14,8 +14,8 @@ func TestShardsAreForgotten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				all, lease := new(shards), &checkpoint.Lease{}
-				standings := []checkpoint.ReadStatus{{Shard: "one", Lease: lease}, {Shard: "two"}}
-				b := newLagCollector(all, func() []checkpoint.ReadStatus { return standings })
+				statuses := []checkpoint.ReadStatus{{Shard: "one", Lease: lease}, {Shard: "two"}}
+				b := newLagCollector(all, func() []checkpoint.ReadStatus { return statuses })
 				know(all)
 				isKnown := func() bool {
 					b.states()
@@ -26,7 +26,7 @@ func TestShardsAreForgotten(t *testing.T) {
 					t.Errorf("forgotten after %s", from)
 				}
 				time.Sleep(to - from)
-				standings[0].Lease = nil
+				statuses[0].Lease = nil
 				all.expectNoReader("one")
 				all.mu.Lock()
 				all.ofLocked("one").reader = nil
@@ -50,14 +50,14 @@ func TestShardsAreForgotten(t *testing.T) {
 // The lag from an answer is valid only under the same lease.
 func TestLagOfAnEndedLease(t *testing.T) {
 	all, lease := new(shards), &checkpoint.Lease{}
-	standings := []checkpoint.ReadStatus{{Shard: "one", Lease: lease, Lag: time.Hour}}
-	b := newLagCollector(all, func() []checkpoint.ReadStatus { return standings })
+	statuses := []checkpoint.ReadStatus{{Shard: "one", Lease: lease, Lag: time.Hour}}
+	b := newLagCollector(all, func() []checkpoint.ReadStatus { return statuses })
 	all.expectReader("one") // it has acquired the lease again
 	all.answered("one", lease, time.Minute)
 	if got := b.states()[0].Lag; got != time.Minute {
 		t.Errorf("the lag is %s", got)
 	}
-	standings[0].Lease = &checkpoint.Lease{}
+	statuses[0].Lease = &checkpoint.Lease{}
 	if got := b.states()[0].Lag; got != time.Hour || all.byID["one"].lag.lease != nil || all.byID["one"].activity == nil {
 		t.Errorf("the lag is %s, of the shard there is %+v", got, all.byID["one"])
 	}

@@ -14,28 +14,27 @@ import (
 
 	"logsluice/local/localtest"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// narrow is an OpenSearch that accepts a limited number of bytes per second.
-type narrow struct {
+// limited is an OpenSearch that accepts a limited number of bytes per second.
+type limited struct {
 	perSecond int64
 	mu        sync.Mutex
 	free      time.Time
 }
 
-func (n *narrow) Stream(r *http.Request) (*http.Response, error) {
+func (l *limited) Stream(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	r.Body.Close()
-	n.mu.Lock()
+	l.mu.Lock()
 	now := time.Now()
-	if n.free.Before(now) {
-		n.free = now
+	if l.free.Before(now) {
+		l.free = now
 	}
-	n.free = n.free.Add(time.Duration(int64(len(body)) * int64(time.Second) / n.perSecond))
-	until := time.Until(n.free)
-	n.mu.Unlock()
+	l.free = l.free.Add(time.Duration(int64(len(body)) * int64(time.Second) / l.perSecond))
+	until := time.Until(l.free)
+	l.mu.Unlock()
 	time.Sleep(until)
 	items := strings.Repeat(`{"create":{"status":201}},`, bytes.Count(body, []byte{'\n'})/2)
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"items":[` + strings.TrimSuffix(items, ",") + `]}`))}, err
@@ -47,7 +46,7 @@ func TestShardFarBehindLeavesShares(t *testing.T) {
 	localtest.Volume(t)
 	synctest.Test(t, func(t *testing.T) {
 		const perSecond, behind = 50 << 20, 1 << 30
-		c := newConsumer(t, 256<<20, &narrow{perSecond: perSecond})
+		c := newConsumer(t, 256<<20, &limited{perSecond: perSecond})
 		run := func(shard string, n int, each time.Duration, data []byte) (latencies []time.Duration) {
 			var mu sync.Mutex
 			var asked []time.Time
@@ -62,8 +61,7 @@ func TestShardFarBehindLeavesShares(t *testing.T) {
 				mu.Lock()
 				asked = append(asked, time.Now())
 				mu.Unlock()
-				p.ProcessRecords([]types.Record{
-					{Data: data, SequenceNumber: aws.String(fmt.Sprint(i)), ApproximateArrivalTimestamp: aws.Time(time.Now())}})
+				p.ProcessRecords([]types.Record{recordOf(i, data)})
 				time.Sleep(each)
 			}
 			<-p.marks.drained()

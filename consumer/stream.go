@@ -71,12 +71,12 @@ type reader struct {
 	asked    time.Time                     // when GetRecords was last called
 	next     time.Time                     // when it may be called again
 	limit    int32                         // maximum number of records of the next call
-	place    kinesis.GetShardIteratorInput // the position of the next read
+	position kinesis.GetShardIteratorInput // of the next read
 	iterator *string                       // for the same position, nil after the last answer of a closed shard
 	last     string                        // sequence number of the last record, or the checkpoint
 	read     time.Time                     // all records up to then are read or lost, by Kinesis' clock
-	// The last answer of this reading.
-	answered, passing bool // it exists; it had no records
+	answered bool                          // this reading has had an answer
+	wasEmpty bool                          // the last answer had no records
 	// Guarded by shards.mu:
 	holdsFetch bool // an answer is in memory whose records are not yet accepted
 	parked     bool // reading must end
@@ -172,15 +172,15 @@ func (s *stream) Begin(ctx context.Context, shard string) error {
 	return s.whileRunning(ctx, func(ctx context.Context) error {
 		r := &reader{shard: shard, limit: firstRecords, lease: s.table.Lease(shard)}
 		err := r.whileLeased(ctx, func(ctx context.Context) (err error) {
-			if err := s.whileParked(ctx, shard); err != nil {
+			if err := s.waitWhileParked(ctx, shard); err != nil {
 				return err
 			}
 			r.setStart(s.name)
-			s.fromHorizon(ctx, r, &r.place)
-			r.iterator, err = s.iteratorOf(ctx, r)
+			s.moveToHorizon(ctx, r)
+			r.iterator, err = s.getIterator(ctx, r)
 			return err
 		})
-		if r.place.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
+		if r.position.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber && errors.As(err, new(*types.InvalidArgumentException)) {
 			r.lease.CheckpointRefused()
 		}
 		if err = s.noteFailure(r, err); err == nil {
@@ -241,8 +241,8 @@ func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutpu
 	}
 	r.asked = time.Now()
 	r.next = r.asked.Add(s.interval)
-	if !r.passing || !s.fromHorizon(ctx, r, &r.place) {
-		answer, err := s.records(ctx, r, r.iterator)
+	if !r.wasEmpty || !s.moveToHorizon(ctx, r) {
+		answer, err := s.getRecords(ctx, r, r.iterator)
 		if !errors.As(err, new(*types.ExpiredIteratorException)) {
 			return answer, err
 		}
@@ -251,22 +251,22 @@ func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutpu
 	if err != nil {
 		return nil, err
 	}
-	return s.records(ctx, r, iterator)
+	return s.getRecords(ctx, r, iterator)
 }
 
-// records calls GetRecords.
-func (s *stream) records(ctx context.Context, r *reader, iterator *string) (*kinesis.GetRecordsOutput, error) {
+// getRecords calls GetRecords.
+func (s *stream) getRecords(ctx context.Context, r *reader, iterator *string) (*kinesis.GetRecordsOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	answer, err := s.kinesis.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: &r.limit})
 	return answer, causeOf(err)
 }
 
-// iteratorOf calls GetShardIterator for the position of the next read.
-func (s *stream) iteratorOf(ctx context.Context, r *reader) (*string, error) {
+// getIterator calls GetShardIterator for the position of the next read.
+func (s *stream) getIterator(ctx context.Context, r *reader) (*string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := s.kinesis.GetShardIterator(ctx, &r.place)
+	answer, err := s.kinesis.GetShardIterator(ctx, &r.position)
 	if err != nil {
 		return nil, causeOf(err)
 	}
@@ -336,7 +336,7 @@ func (s *stream) releaseFetchOf(shard string) {
 
 // renew returns a new iterator for the position of the next read.
 func (s *stream) renew(ctx context.Context, r *reader) (iterator *string, err error) {
-	if iterator, err = s.iteratorOf(ctx, r); err != nil {
+	if iterator, err = s.getIterator(ctx, r); err != nil {
 		return nil, fmt.Errorf("renew the iterator of %s: %w", r.shard, err)
 	}
 	return iterator, nil
@@ -381,12 +381,12 @@ func (r *reader) whileLeased(ctx context.Context, call func(context.Context) err
 // setStart sets where reading begins.
 func (r *reader) setStart(stream string) {
 	r.last, r.read = r.lease.Checkpoint(), r.lease.UnreadSince()
-	r.place = kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: &r.shard}
+	r.position = kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: &r.shard}
 	if r.last == "" {
-		startAt(&r.place, r.lease.Start())
+		startAt(&r.position, r.lease.Start())
 		return
 	}
-	r.place.ShardIteratorType, r.place.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, aws.String(r.last)
+	r.position.ShardIteratorType, r.position.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, aws.String(r.last)
 }
 
 // startAt sets the position where reading begins without a checkpoint.
@@ -423,21 +423,21 @@ func (s *stream) processAnswer(ctx context.Context, r *reader, answer *kinesis.G
 	}
 	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardBytesPerSecond))
 	date, _ := awsmiddleware.GetServerTime(answer.ResultMetadata)
-	passing := len(answer.Records) == 0
+	wasEmpty := len(answer.Records) == 0
 	skipped := r.skipRead(answer)
 	pending := s.checkGap(ctx, r, date, answer, skipped)
-	r.answered, r.passing = true, passing
+	r.answered, r.wasEmpty = true, wasEmpty
 	isEmpty := len(answer.Records) == 0
 	lag := time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
 	// The answer may be older than its date by as much as the call took.
 	through := date.Add(-lag - time.Since(r.asked))
 	if !isEmpty {
-		last, left, err := s.unpack(ctx, r, answer)
+		last, dropped, err := s.unpack(ctx, r, answer)
 		if err != nil {
 			return err
 		}
-		if !left.IsZero() {
-			lag = max(lag, date.Sub(left))
+		if !dropped.IsZero() {
+			lag = max(lag, date.Sub(dropped))
 			through = last
 		}
 		r.read = later(r.read, last)
@@ -461,10 +461,10 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// unpack replaces aggregates in an answer by their user records and sets the position of the
-// next read. last is the arrival time of the last unpacked record, and left that of the first
-// dropped record, zero if none is dropped.
-func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) (last, left time.Time, err error) {
+// unpack replaces the aggregates in an answer with their user records and sets the position of the
+// next read. last is the arrival time of the last unpacked record, and dropped that of the
+// first dropped record, zero if none is dropped.
+func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecordsOutput) (last, dropped time.Time, err error) {
 	records, all := answer.Records, len(answer.Records)
 	unpacked, taken := unpack(records)
 	answer.Records = unpacked
@@ -473,8 +473,8 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 		size += len(records[i].Data)
 	}
 	r.limit = int32(min(max(taken*fetchBytes/max(size, 1), 1), maxRecords))
-	before := r.place
-	r.place = kinesis.GetShardIteratorInput{
+	before := r.position
+	r.position = kinesis.GetShardIteratorInput{
 		StreamName: &s.name, ShardId: &r.shard,
 		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: records[taken-1].SequenceNumber,
 	}
@@ -483,9 +483,9 @@ func (s *stream) unpack(ctx context.Context, r *reader, answer *kinesis.GetRecor
 	if taken == all {
 		return last, time.Time{}, nil
 	}
-	left = aws.ToTime(records[taken].ApproximateArrivalTimestamp)
+	dropped = aws.ToTime(records[taken].ApproximateArrivalTimestamp)
 	if answer.NextShardIterator, err = s.renew(ctx, r); err != nil {
-		r.place, r.last = before, lastBefore // the KCL gets none of the records
+		r.position, r.last = before, lastBefore // the KCL gets none of the records
 	}
-	return last, left, err
+	return last, dropped, err
 }

@@ -36,7 +36,7 @@ func TestUnreadShard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				r := run(t, func(r *running) {
+				r := run(t, func(r *testWorker) {
 					f := func(call fakeaws.Call) fakeaws.Fault {
 						if strings.HasPrefix(call.Operation, "Get") && call.Shard() == heldShard {
 							return fault
@@ -79,7 +79,7 @@ func TestUnreadShard(t *testing.T) {
 // OpenSearch is not.
 func TestHeldShardWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(*running) {})
+		r := run(t, func(*testWorker) {})
 		time.Sleep(10 * time.Second)
 		for range maxFetches { // other answers remain in memory
 			r.stream.fetchTokens <- struct{}{}
@@ -117,7 +117,7 @@ func TestHeldShardWithoutAnswer(t *testing.T) {
 // A worker that starts far behind reports the lag before it has read anything.
 func TestStartFarBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(r *running) {
+		r := run(t, func(r *testWorker) {
 			f := func(fakeaws.Call) fakeaws.Fault { return fakeaws.Fault{Delay: time.Second} }
 			r.faults.Store(&f)
 			if err := r.table.Open(t.Context(), checkpoint.Stream{Name: "s"}, r.stream.list); err != nil {
@@ -145,7 +145,7 @@ func TestStartFarBehind(t *testing.T) {
 // is pending, otherwise the arrival of the last record that has an outcome.
 func TestReadThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(*running) {})
+		r := run(t, func(*testWorker) {})
 		client := dynamodb.NewFromConfig(r.aws)
 		through := func() time.Time {
 			t.Helper()
@@ -190,7 +190,7 @@ func milliseconds(s string) time.Time {
 // A lease table that was deleted and cannot be created again is reported once. The failed calls
 // have sampled lines.
 func TestTableCannotBeRecreated(t *testing.T) {
-	onSite(t, 24*time.Hour, 24*time.Hour, func(s *site) {
+	runScenario(t, 24*time.Hour, 24*time.Hour, func(s *scenario) {
 		s.start()
 		time.Sleep(time.Minute)
 		deny := func(call fakeaws.Call) (fault fakeaws.Fault) {

@@ -51,7 +51,7 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 	}
 	var view *checkpoint.View
 	err = bounded(ctx, func(ctx context.Context) (err error) {
-		view, err = checkpoint.Look(ctx, w.DynamoDB, w.Application)
+		view, err = checkpoint.ReadView(ctx, w.DynamoDB, w.Application)
 		return err
 	})
 	if err != nil {

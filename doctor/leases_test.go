@@ -35,8 +35,8 @@ func TestLeases(t *testing.T) {
 	f("shards of the stream", withTable("ShardID", "S", func(c *chain) { c.shards = []checkpoint.Shard{{ID: shard0}, {ID: shard1}} }), Warning,
 		"table new is …; 2 shards have no owner: "+shard0+", "+shard1, readTheLog)
 	f("no table", func(c *chain) { c.Application = "new" }, Warning, "table new does not exist in us-east-1", "start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME")
-	f("another key", withTable("id", "S"), Broken, `"new" is a table of another program (its key is id, not ShardID)`, CorrectTable)
-	f("a key of numbers", withTable("ShardID", "N"), Broken, `"new" is a table of another program (its key ShardID is of type N, not S)`, CorrectTable)
+	f("another key", withTable("id", "S"), Broken, `"new" is not a lease table (its key is id, not ShardID)`, CorrectTable)
+	f("a key of numbers", withTable("ShardID", "N"), Broken, `"new" is not a lease table (its key ShardID is of type N, not S)`, CorrectTable)
 	f("describing denied", refuse("DescribeTable", "AccessDeniedException"), Broken, "table leases cannot be described: AccessDeniedException: no", allowRemedy("dynamodb:DescribeTable"))
 	f("describing broken", refuse("DescribeTable", "InternalServerError"), Broken, "table leases cannot be described: InternalServerError: no", lookAtAWS)
 	f("DynamoDB unreachable", awsUnreachable, Broken, "table leases cannot be described: dial tcp: connection refused", noRoute)
@@ -67,7 +67,7 @@ func TestLeasesUnchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t)
 		look := func() *checkpoint.View {
-			view, err := checkpoint.Look(t.Context(), c.DynamoDB, "leases")
+			view, err := checkpoint.ReadView(t.Context(), c.DynamoDB, "leases")
 			c.check(err)
 			return view
 		}

@@ -485,7 +485,7 @@ func TestDoctor_Failure(t *testing.T) {
 
 	leases := func(state doctor.State) states { return states{"lease table": state} }
 	f("no table", nil, map[string]string{"APPLICATION_NAME": c.prefix + "-none"}, leases(warning), "lease table", "table PREFIX-none does not exist in us-east-1", "run, which creates it", "dynamodb:CreateTable", "APPLICATION_NAME")
-	f("another key", func() { c.newTable("PREFIX-key", "id", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-key"}, leases(broken), "lease table", "is a table of another program (its key is id, not ShardID)", "APPLICATION_NAME")
+	f("another key", func() { c.newTable("PREFIX-key", "id", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-key"}, leases(broken), "lease table", "is not a lease table (its key is id, not ShardID)", "APPLICATION_NAME")
 	f("a key of numbers", func() { c.newTable("PREFIX-number", "ShardID", dynamotypes.ScalarAttributeTypeN) }, map[string]string{"APPLICATION_NAME": c.prefix + "-number"}, leases(broken), "lease table", "its key ShardID is of type N, not S", "APPLICATION_NAME")
 	f("no workers", func() { c.newTable("PREFIX-idle", "ShardID", dynamotypes.ScalarAttributeTypeS) }, map[string]string{"APPLICATION_NAME": c.prefix + "-idle"}, leases(warning), "lease table", "2 shards have no owner: shardId-000000000000, shardId-000000000001", "check that run is running")
 	f("owner silent", func() { c.silence("PREFIX-silent") }, map[string]string{"APPLICATION_NAME": c.prefix + "-silent"}, leases(warning), "lease table", "2 shards have owners that are silent: shardId-000000000000 (worker-z, 10m", "check that run is running")

@@ -273,7 +273,7 @@ func TestRunStream_Success(t *testing.T) {
 	active := fakeaws.Fault{}
 	f("creating", "logs: the stream is being created", map[string][]fakeaws.Fault{"DescribeStreamSummary": {status("CREATING"), status("CREATING"), active}})
 	f("updating", "stream found", map[string][]fakeaws.Fault{"DescribeStreamSummary": {status("UPDATING")}})
-	f("denied", "allow kinesis:DescribeStreamSummary on it to the task role", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
+	f("denied", "grant kinesis:DescribeStreamSummary on the stream to the task role", map[string][]fakeaws.Fault{"DescribeStreamSummary": {refuse("AccessDeniedException")}})
 	away := refuse("InternalFailure")
 	away.Refuse.Status = http.StatusInternalServerError
 	f("away", "cannot use the stream yet; trying again", map[string][]fakeaws.Fault{"DescribeStreamSummary": {away, away, active}})
@@ -302,7 +302,7 @@ func TestRunShardsDenied(t *testing.T) {
 			s.faults[operation] = []fakeaws.Fault{refuse("AccessDeniedException")}
 		}
 		code, _, errOut := ended(t, nil, "run")
-		if code != exitSettings || !strings.Contains(errOut, `logsluice: stream "logs" in us-east-1: `) || !strings.Contains(errOut, "allow kinesis:ListShards on the stream") {
+		if code != exitSettings || !strings.Contains(errOut, `logsluice: stream "logs" in us-east-1: `) || !strings.Contains(errOut, "grant kinesis:ListShards on the stream") {
 			t.Errorf("%v denied: exit %d, %s", operations, code, errOut)
 		}
 		s.untouched()
@@ -389,7 +389,7 @@ func TestOtherTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.calls = map[string]int{}
-		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is a table of another program (its key is %s, not ShardID): use a name that no other table has\n", app, key)
+		want := fmt.Sprintf("APPLICATION_NAME (--application-name): %q is not a lease table (its key is %s, not ShardID): use a name that no other table has\n", app, key)
 		for _, args := range [][]string{{"run"}, {"leases"}, {"leases", "--stream-name="}, {"leases", "reset", "--to=latest", "--yes"}} {
 			code, out, errOut := ended(t, nil, args...)
 			if _, line, _ := strings.Cut(errOut, "logsluice: "); code != exitSettings || out != "" || line != want {
@@ -492,7 +492,7 @@ func TestNames_Failure(t *testing.T) {
 		f("WORKER_ID", "--worker-id", value, remedy, "run")
 	}
 	for _, value := range []string{"s s", "a/b", "ARN:aws:kinesis:us-east-1:111111111111:stream/s", "é", strings.Repeat("s", 129)} {
-		f("STREAM_NAME", "--stream-name", value, "give the name or the ARN of the stream", all...)
+		f("STREAM_NAME", "--stream-name", value, "use the name or the ARN of the stream", all...)
 	}
 	for _, value := range []string{
 		"arn:", "arn:aws:kinesis", "arn:aws:kinesis:us-east-1:111111111111:stream/",

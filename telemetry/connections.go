@@ -25,7 +25,7 @@ type connections struct {
 
 type connection struct {
 	net.Conn
-	busy bool // has a request
+	busy bool // a request is being served
 }
 
 // change implements http.Server.ConnState.

@@ -32,7 +32,7 @@ func CheckNamespace(name string) error {
 	case !namespace.MatchString(name):
 		return errors.New("is not a namespace: use 1 to 255 letters, digits and . - _ / # : and do not begin with a colon")
 	case strings.HasPrefix(name, "AWS/"):
-		return errors.New("is reserved, as are all that begin with AWS/: give one such as logsluice")
+		return errors.New("is reserved, as are all that begin with AWS/: use one such as logsluice")
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func info(log zerolog.Logger) *zerolog.Event {
 	return log.Log().Str(zerolog.LevelFieldName, zerolog.LevelInfoValue)
 }
 
-// unit returns CloudWatch's name of the unit in which the name of a metric ends.
+// unit returns CloudWatch's unit for a metric, from the suffix of its name.
 func unit(name string) string {
 	switch name = strings.TrimSuffix(strings.TrimSuffix(name, "_p50"), "_p99"); {
 	case strings.HasSuffix(name, "_seconds"):

@@ -73,6 +73,6 @@ func within(timeout time.Duration, handler http.Handler) http.Handler {
 type errorLog struct{ log zerolog.Logger }
 
 func (l errorLog) Write(line []byte) (int, error) {
-	l.log.Warn().Str("error", strings.TrimSpace(string(line))).Msg("metrics server")
+	l.log.Warn().Str("error", strings.TrimSpace(string(line))).Msg("metrics server error")
 	return len(line), nil
 }

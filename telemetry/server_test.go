@@ -187,7 +187,7 @@ func TestServerErrors(t *testing.T) {
 			t.Errorf("probe after an error: status %d", status)
 		}
 		var line struct{ Level, Message, Error string }
-		if err := json.Unmarshal([]byte(log.String()), &line); err != nil || line.Level != "warn" || line.Message != "metrics server" ||
+		if err := json.Unmarshal([]byte(log.String()), &line); err != nil || line.Level != "warn" || line.Message != "metrics server error" ||
 			!strings.Contains(line.Error, "too many open files") {
 			t.Errorf("%q, %v", log.String(), err)
 		}

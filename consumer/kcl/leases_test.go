@@ -51,16 +51,16 @@ func (r *recordingReader) all() []string {
 	return slices.Clone(r.calls)
 }
 
-// site is a DynamoDB with the leases of workers. Its writes are lost while isAway is set.
-type site struct {
+// fixture is a DynamoDB with the leases of workers. Its writes are lost while isDown is set.
+type fixture struct {
 	*testing.T
 	db     *dynamodb.Client
-	isAway atomic.Bool
+	isDown atomic.Bool
 }
 
-func onSite(t *testing.T, f func(s *site)) {
+func withFixture(t *testing.T, f func(s *fixture)) {
 	synctest.Test(t, func(t *testing.T) {
-		f(&site{T: t, db: dynamodb.New(dynamodb.Options{
+		f(&fixture{T: t, db: dynamodb.New(dynamodb.Options{
 			Region: "us-east-1", BaseEndpoint: aws.String("http://dynamodb.invalid"),
 			Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 			HTTPClient:  &http.Client{Transport: fakeaws.RoundTripper(fakedynamodb.New(fakedynamodb.Options{}))},
@@ -73,7 +73,7 @@ func list(context.Context) ([]checkpoint.Shard, time.Time, error) {
 }
 
 // open returns the leases of a worker that has scanned the table.
-func (s *site) open(worker string) (*leases, *recordingReader) {
+func (s *fixture) open(worker string) (*leases, *recordingReader) {
 	s.Helper()
 	position, err := checkpoint.ParsePosition("TRIM_HORIZON")
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *site) open(worker string) (*leases, *recordingReader) {
 	}
 	table, err := checkpoint.New(checkpoint.Config{
 		Table: "leases", Worker: worker, LeaseDuration: leaseDuration, InitialPosition: position, Log: zerolog.Nop(),
-	}, away{s.db, &s.isAway})
+	}, failingDB{s.db, &s.isDown})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -93,18 +93,18 @@ func (s *site) open(worker string) (*leases, *recordingReader) {
 	return &leases{table: table, reader: reader, worker: worker}, reader
 }
 
-// away is a DynamoDB whose writes are lost while isAway is set.
-type away struct {
+// failingDB is a DynamoDB whose writes are lost while isDown is set.
+type failingDB struct {
 	checkpoint.DynamoDB
-	isAway *atomic.Bool
+	isDown *atomic.Bool
 }
 
-func (a away) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, options ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
-	if a.isAway.Load() {
+func (f failingDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, options ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if f.isDown.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return a.DynamoDB.UpdateItem(ctx, in, options...)
+	return f.DynamoDB.UpdateItem(ctx, in, options...)
 }
 
 // status returns the library's state of a shard.
@@ -112,9 +112,8 @@ func status(shard, owner string) *partition.ShardStatus {
 	return &partition.ShardStatus{ID: shard, Mux: &sync.RWMutex{}, AssignedTo: owner}
 }
 
-// get calls GetLease. It returns whether the library may believe that another worker holds
-// the shard.
-func (s *site) get(l *leases, shard *partition.ShardStatus) (acquired bool) {
+// get calls GetLease and returns whether the lease is acquired or still held.
+func (s *fixture) get(l *leases, shard *partition.ShardStatus) (acquired bool) {
 	s.Helper()
 	err := l.GetLease(shard, l.worker)
 	if err != nil && !errors.As(err, &library.ErrLeaseNotAcquired{}) {
@@ -123,7 +122,7 @@ func (s *site) get(l *leases, shard *partition.ShardStatus) (acquired bool) {
 	return err == nil
 }
 
-func (s *site) sync(l *leases) {
+func (s *fixture) sync(l *leases) {
 	s.Helper()
 	if err := l.table.Sync(s.Context(), list); err != nil {
 		s.Error(err)
@@ -133,7 +132,7 @@ func (s *site) sync(l *leases) {
 // The life of a lease with the calls that the library makes, and the calls to the Reader. A
 // renewal, or a lease that is not acquired, makes no call to the Reader.
 func TestLeases(t *testing.T) {
-	onSite(t, func(s *site) {
+	withFixture(t, func(s *fixture) {
 		l, reader := s.open("w")
 		child := status(shard1, "")
 		if err := l.FetchCheckpoint(child); !errors.Is(err, library.ErrSequenceIDNotFound) || child.GetCheckpoint() != "" {
@@ -194,16 +193,16 @@ func TestLeases(t *testing.T) {
 // While a lease drains, and after it was lost, the library starts no second reader, and the
 // first one must not continue.
 func TestNoSecondReader(t *testing.T) {
-	onSite(t, func(s *site) {
+	withFixture(t, func(s *fixture) {
 		l, reader := s.open("w")
 		shard := status(shard0, "")
 		if !s.get(l, shard) {
 			s.Fatal("not acquired")
 		}
 		lease := l.table.Lease(shard0)
-		s.isAway.Store(true)
+		s.isDown.Store(true)
 		<-lease.Context().Done()
-		s.isAway.Store(false)
+		s.isDown.Store(false)
 		if s.get(l, shard) {
 			s.Error("the reader of a lost lease continues")
 		}
@@ -255,7 +254,7 @@ func TestNoSecondReader(t *testing.T) {
 // A row with this worker's name and no heartbeat is from before a restart: the library does
 // not treat it as its own.
 func TestOwnRowFromBeforeRestart(t *testing.T) {
-	onSite(t, func(s *site) {
+	withFixture(t, func(s *fixture) {
 		before, _ := s.open("w")
 		if !s.get(before, status(shard0, "")) {
 			s.Fatal("not acquired")
@@ -278,7 +277,7 @@ func TestOwnRowFromBeforeRestart(t *testing.T) {
 
 // The rows have the library's attributes, so that its tables keep working.
 func TestTableIsTheKCLs(t *testing.T) {
-	onSite(t, func(s *site) {
+	withFixture(t, func(s *fixture) {
 		if library.ShardEnd != checkpoint.ShardEnd {
 			s.Errorf("the end of a shard is %q, in the library %q", checkpoint.ShardEnd, library.ShardEnd)
 		}

@@ -64,29 +64,29 @@ var libraryLines = map[string]libraryLine{
 	"localTPSExceededError so sleep for a second":    {"reading pauses: the shard's limit of calls is reached", nil},
 }
 
-func (k libraryLog) Debugf(format string, args ...any) { k.write(begin(k.log.Trace), format, args) }
-func (k libraryLog) Infof(format string, args ...any)  { k.write(begin(k.log.Debug), format, args) }
-func (k libraryLog) Warnf(format string, args ...any)  { k.Errorf(format, args...) }
+func (l libraryLog) Debugf(format string, args ...any) { l.write(begin(l.log.Trace), format, args) }
+func (l libraryLog) Infof(format string, args ...any)  { l.write(begin(l.log.Debug), format, args) }
+func (l libraryLog) Warnf(format string, args ...any)  { l.Errorf(format, args...) }
 
 // Errorf logs a sampled warning about a call that failed.
-func (k libraryLog) Errorf(format string, args ...any) {
+func (l libraryLog) Errorf(format string, args ...any) {
 	switch {
 	case slices.ContainsFunc(args, isLogged):
-		k.Debugf(format, args...)
-	case k.isStopping(): // calls are canceled when the worker stops
-		k.Infof(format, args...)
+		l.Debugf(format, args...)
+	case l.isStopping(): // calls are canceled when the worker stops
+		l.Infof(format, args...)
 	default:
-		k.write(func(kind string) *zerolog.Event { return k.sampler.Warn(k.log, kind) }, format, args)
+		l.write(func(kind string) *zerolog.Event { return l.sampler.Warn(l.log, kind) }, format, args)
 	}
 }
 
 // Fatalf and Panicf are only called when the KCL creates clients, which it never does here.
-func (k libraryLog) Fatalf(format string, args ...any) { k.write(begin(k.log.Fatal), format, args) }
-func (k libraryLog) Panicf(format string, args ...any) { k.write(begin(k.log.Panic), format, args) }
+func (l libraryLog) Fatalf(format string, args ...any) { l.write(begin(l.log.Fatal), format, args) }
+func (l libraryLog) Panicf(format string, args ...any) { l.write(begin(l.log.Panic), format, args) }
 
-func (k libraryLog) WithFields(fields logger.Fields) logger.Logger {
-	k.log = k.log.With().Fields(map[string]any(fields)).Logger()
-	return k
+func (l libraryLog) WithFields(fields logger.Fields) logger.Logger {
+	l.log = l.log.With().Fields(map[string]any(fields)).Logger()
+	return l
 }
 
 // isLogged reports whether an argument is an error that is already logged.
@@ -101,7 +101,7 @@ func begin(event func() *zerolog.Event) func(kind string) *zerolog.Event {
 }
 
 // write logs a line of the KCL as libraryLines specifies. begin starts a line of a kind.
-func (k libraryLog) write(begin func(kind string) *zerolog.Event, format string, args []any) {
+func (l libraryLog) write(begin func(kind string) *zerolog.Event, format string, args []any) {
 	// Some calls pass pairs of keys and values.
 	inPairs := format == "message" && len(args) > 0
 	if inPairs {
@@ -126,13 +126,13 @@ func (k libraryLog) write(begin func(kind string) *zerolog.Event, format string,
 		}
 		event.Msg("kcl: " + line.message)
 	default:
-		event.Msg("kcl: " + sentence(format, args))
+		event.Msg("kcl: " + formatLine(format, args))
 	}
 }
 
-// plain returns an argument for formatting: errors as text, basic types unchanged, and others
+// plainValue returns an argument for formatting: errors as text, basic types unchanged, and others
 // as JSON, because they may contain pointers.
-func plain(arg any) any {
+func plainValue(arg any) any {
 	if err, ok := arg.(error); ok {
 		return fmt.Sprint(err)
 	}
@@ -151,12 +151,12 @@ func plain(arg any) any {
 
 var verbs = regexp.MustCompile(`\s*%[-+# 0-9.]*[a-zA-Z]`)
 
-// sentence formats a line. If verbs and arguments do not match, it appends the arguments to
+// formatLine formats a line. If verbs and arguments do not match, it appends the arguments to
 // the text.
-func sentence(format string, args []any) string {
+func formatLine(format string, args []any) string {
 	values := make([]any, len(args))
 	for i, arg := range args {
-		values[i] = plain(arg)
+		values[i] = plainValue(arg)
 	}
 	text := fmt.Sprintf(format, values...)
 	if strings.Contains(text, "%!") {

@@ -29,10 +29,10 @@ import (
 	"logsluice/internal/statelog"
 )
 
-func running() bool { return false }
+func notStopping() bool { return false }
 
-// notUsed are files of the KCL whose code does not run here: features that are off and
-// replaced parts.
+// notUsed are files of the KCL whose code does not run here: those of features that are off,
+// and replaced ones.
 var notUsed = []string{
 	"checkpoint/dynamodb-checkpointer.go", "metrics/cloudwatch/cloudwatch.go", "metrics/prometheus/prometheus.go",
 	"worker/fan-out-shard-consumer.go", "worker/worker-fan-out.go",
@@ -105,7 +105,7 @@ func TestKCLLines(t *testing.T) {
 func logged(t *testing.T, method, format string, args []any) map[string]any {
 	t.Helper()
 	var out bytes.Buffer
-	k := libraryLog{log: zerolog.New(&out), isStopping: running, sampler: statelog.NewSampler()}
+	k := libraryLog{log: zerolog.New(&out), isStopping: notStopping, sampler: statelog.NewSampler()}
 	func() {
 		defer func() { _ = recover() }() // Panicf does
 		reflect.ValueOf(k).MethodByName(method).CallSlice([]reflect.Value{reflect.ValueOf(format), reflect.ValueOf(args)})
@@ -147,7 +147,7 @@ func TestKCLLine(t *testing.T) {
 	f("Errorf", `null`, "Error in getRecords: %+v", errors.ErrUnsupported)
 
 	var out bytes.Buffer
-	k := libraryLog{log: zerolog.New(&out), isStopping: running, sampler: statelog.NewSampler()}
+	k := libraryLog{log: zerolog.New(&out), isStopping: notStopping, sampler: statelog.NewSampler()}
 	k.WithFields(logger.Fields{"request": input, "error": errors.ErrUnsupported}).Infof("x")
 	if got := out.String(); strings.Contains(got, "0x") || !strings.Contains(got, `"error":"unsupported operation"`) || !strings.Contains(got, `StreamName`) {
 		t.Error(got)
@@ -158,7 +158,7 @@ func TestKCLLine(t *testing.T) {
 func TestKCLWarningsAreSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		k := libraryLog{log: zerolog.New(&log).Level(zerolog.InfoLevel), isStopping: running, sampler: statelog.NewSampler()}
+		k := libraryLog{log: zerolog.New(&log).Level(zerolog.InfoLevel), isStopping: notStopping, sampler: statelog.NewSampler()}
 		for i := range 150 {
 			k.Warnf("one %d", i)
 			k.WithFields(nil).Errorf("another %v", errors.ErrUnsupported)

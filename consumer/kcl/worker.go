@@ -17,8 +17,8 @@ import (
 // Reader reads shards. For each shard the Worker calls Acquired, then Begin, then Read until
 // it fails or returns the last answer, and finally Ended, from one goroutine at a time.
 //
-// The implementation must see to it that errors of Begin and Read are logged: after an error
-// the Worker ends the reading and logs nothing. When Kinesis throttles, it retries a few times.
+// The implementation must log errors of Begin and Read: after an error the Worker ends the
+// reading and logs nothing. When Kinesis throttles, it retries a few times.
 type Reader interface {
 	// Assignment waits until there are leases to acquire, and returns their shards and
 	// those of the leases that are held.

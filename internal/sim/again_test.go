@@ -30,14 +30,14 @@ func (c *cluster) startStranger() {
 	w := &worker{number: -1}
 	c.startOn(w, "stranger", otherStream)
 	select {
-	case <-w.life.ended:
+	case <-w.process.ended:
 	case <-time.After(time.Minute):
 	}
-	if !w.life.failed.Load() {
+	if !w.process.failed.Load() {
 		c.violation(ownStream, "a worker of another stream continues with the lease table of this one")
 	}
-	c.crash(w.life)
-	<-w.life.ended
+	c.crash(w.process)
+	<-w.process.ended
 }
 
 // A stream that is deleted and created again is read from its beginning, by running workers
@@ -52,7 +52,7 @@ func TestStreamCreatedAgain(t *testing.T) {
 				time.Sleep(20 * time.Second)
 				w := s.workers[0]
 				if !running {
-					s.stop(w.life)
+					s.stop(w.process)
 				}
 				s.createAgain()
 				s.during(10*time.Second, 0)
@@ -97,7 +97,7 @@ func TestTwoStreamsAtOnce(t *testing.T) {
 				c.startOn(workers[i], stream, stream)
 			}
 			time.Sleep(warmUp)
-			if ours, others := workers[0].life.failed.Load(), workers[1].life.failed.Load(); ours == others {
+			if ours, others := workers[0].process.failed.Load(), workers[1].process.failed.Load(); ours == others {
 				t.Errorf("seed %d: both or neither end: %v\n%s", seed, ours, c.last(100))
 			}
 			c.mu.Lock()
@@ -110,8 +110,8 @@ func TestTwoStreamsAtOnce(t *testing.T) {
 			}
 			c.mu.Unlock()
 			for _, w := range workers {
-				c.crash(w.life)
-				<-w.life.ended
+				c.crash(w.process)
+				<-w.process.ended
 			}
 			time.Sleep(time.Minute)
 		})
@@ -134,7 +134,7 @@ func TestTableDeletedAndStrangerStarts(t *testing.T) {
 			time.Sleep(time.Duration(seed) * c.sync / 10)
 			c.startOn(workers[1], otherStream, otherStream)
 			time.Sleep(warmUp)
-			if ours, others := workers[0].life.failed.Load(), workers[1].life.failed.Load(); ours == others {
+			if ours, others := workers[0].process.failed.Load(), workers[1].process.failed.Load(); ours == others {
 				t.Errorf("seed %d: both or neither end: %v\n%s", seed, ours, c.last(100))
 			}
 			time.Sleep(warmUp)
@@ -148,8 +148,8 @@ func TestTableDeletedAndStrangerStarts(t *testing.T) {
 			}
 			c.mu.Unlock()
 			for _, w := range workers {
-				c.crash(w.life)
-				<-w.life.ended
+				c.crash(w.process)
+				<-w.process.ended
 			}
 			time.Sleep(time.Minute)
 		})

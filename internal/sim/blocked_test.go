@@ -36,11 +36,11 @@ func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
 		watchers.Go(func() { c.monitor(watching) })
 		time.Sleep(warmUp)
 		play(scene{c, newProducer(c, 1)})
-		c.calmDown()
-		c.settle()
+		c.endTroubles()
+		c.awaitOutcomes()
 		stopWatching()
 		watchers.Wait()
-		c.stop(w.life)
+		c.stop(w.process)
 		time.Sleep(time.Minute)
 		if c.violations != nil {
 			t.Errorf("%s\n%s", c.last(100), strings.Join(c.violations, "\n"))
@@ -51,7 +51,7 @@ func newScene(t *testing.T, timing timing, shards int, play func(s scene)) {
 // pausedFor is how long a paused shard waits before its next record is tried.
 const pausedFor = 10 * time.Second
 
-// hours returns the number of hours from a time today back to that many days before.
+// hours is the number of hours of a day: an event from n days ago has the age n*hours.
 const hours = 24
 
 // to puts a record into an open shard. ages are the ages of its events in hours.
@@ -98,8 +98,8 @@ func (s scene) missing(until time.Time) (n int) {
 	return n
 }
 
-// Late events for a blocked index, each in a record with many others, count only with their own
-// bytes as in flight, and block neither the other shard nor their own.
+// Of a record with one late event for a blocked index, only the bytes of that event remain in
+// flight. Such events block neither the other shard nor their own.
 func TestBlockedIndexStopsNoShard(t *testing.T) {
 	timing := storyTiming
 	timing.inFlight = 16 << 20 // a sixteenth of the default, like the records
@@ -264,8 +264,8 @@ func TestReshardWithWaitingDocument(t *testing.T) {
 				s.split(0)
 				split := time.Now()
 				if restart {
-					s.crash(s.workers[0].life)
-					<-s.workers[0].life.ended
+					s.crash(s.workers[0].process)
+					<-s.workers[0].process.ended
 					s.start(s.workers[0], "w0-again")
 				}
 				const events = 50

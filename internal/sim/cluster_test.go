@@ -61,7 +61,7 @@ type cluster struct {
 	shift    atomic.Int64 // nanoseconds by which Kinesis' clock is ahead
 
 	calling sync.Mutex // one call to DynamoDB at a time, so that its sender is known
-	author  *life
+	author  *process
 
 	mu      sync.Mutex
 	workers []*worker
@@ -72,23 +72,23 @@ type cluster struct {
 
 // worker is a sequence of processes.
 type worker struct {
-	number int
-	skew   time.Duration
-	life   *life // the newest
-	down   bool  // it has ended or is ending
+	number  int
+	skew    time.Duration
+	process *process // the newest
+	down    bool     // it has ended or is ending
 }
 
-// life is a process from its start to its end.
-type life struct {
+// process is one process of a worker.
+type process struct {
 	worker *worker
 	name   string // as in the lease table
 	stream string
 	cancel context.CancelFunc
 	ended  chan struct{}
 	dead   atomic.Bool // it no longer sends or receives anything
-	failed atomic.Bool // it could not start
+	failed atomic.Bool // it ended with an error
 	listed time.Time   // the first listing of the shards since the stream was created
-	// consumer is the process, nil if it is not logsluice, and lag its metrics.
+	// consumer is nil if the process is not logsluice. lag has its metrics.
 	consumer *consumer.Consumer
 	lag      prometheus.Gatherer
 }
@@ -154,51 +154,51 @@ func (c *cluster) start(w *worker, name string) { c.startOn(w, name, streamName)
 // startOn is like start for a given stream.
 func (c *cluster) startOn(w *worker, name, stream string) {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &life{worker: w, name: name, stream: stream, cancel: cancel, ended: make(chan struct{})}
-	config := c.aws(fakeaws.Inject(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { c.serve(l, rw, r) }),
-		func(call fakeaws.Call) fakeaws.Fault { return c.fault(l, call) }))
-	run := c.system(c, l, config)
+	p := &process{worker: w, name: name, stream: stream, cancel: cancel, ended: make(chan struct{})}
+	config := c.aws(fakeaws.Inject(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { c.serve(p, rw, r) }),
+		func(call fakeaws.Call) fakeaws.Fault { return c.fault(p, call) }))
+	run := c.system(c, p, config)
 	c.mu.Lock()
-	w.life, w.down = l, false
+	w.process, w.down = p, false
 	c.mu.Unlock()
 	c.add("%s starts", name)
 	go func() {
-		defer close(l.ended)
+		defer close(p.ended)
 		// An error at start ends the process, and ECS starts another one.
 		if err := run(ctx); err != nil {
 			c.add("%s ends: %v", name, err)
-			l.failed.Store(true)
+			p.failed.Store(true)
 		}
 	}()
 }
 
 // system creates a process that runs until the context ends.
-type system func(c *cluster, l *life, config aws.Config) (run func(context.Context) error)
+type system func(c *cluster, p *process, config aws.Config) (run func(context.Context) error)
 
 // logsluice is the real program, except for the times.
-func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context) error) {
-	log := zerolog.New(logWriter{c, l}).Level(zerolog.InfoLevel)
+func logsluice(c *cluster, p *process, config aws.Config) (run func(context.Context) error) {
+	log := zerolog.New(logWriter{c, p}).Level(zerolog.InfoLevel)
 	table, err := checkpoint.New(checkpoint.Config{
-		Table: tableName, Worker: l.name, LeaseDuration: c.lease, InitialPosition: c.position, Log: log,
-		Clock: func() time.Time { return time.Now().Add(l.worker.skew) },
+		Table: tableName, Worker: p.name, LeaseDuration: c.lease, InitialPosition: c.position, Log: log,
+		Clock: func() time.Time { return time.Now().Add(p.worker.skew) },
 	}, dynamodb.NewFromConfig(config))
 	must(err)
 	registry := prometheus.NewRegistry()
 	ix, err := indexer.New(indexer.Config{
 		Prefix: prefix, BatchBytes: 1 << 20, BatchDocuments: 1000, Linger: 100 * time.Millisecond, Connections: 2,
 		RequestTimeout: 5 * time.Second, RetryMin: 100 * time.Millisecond, RetryMax: 2 * time.Second,
-		InFlightBytes: c.inFlight, WaitForIndex: c.wait, Store: c.storeOf(l), Fallback: c.mapper, Registry: registry, Log: log,
-	}, lifeIndex{c, l})
+		InFlightBytes: c.inFlight, WaitForIndex: c.wait, Store: c.storeOf(p), Fallback: c.mapper, Registry: registry, Log: log,
+	}, processIndex{c, p})
 	must(err)
-	l.lag = registry
-	l.consumer, err = consumer.New(consumer.Config{
-		Stream: l.stream, Application: tableName, Worker: l.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
+	p.lag = registry
+	p.consumer, err = consumer.New(consumer.Config{
+		Stream: p.stream, Application: tableName, Worker: p.name, AWS: config, PollInterval: c.poll, SyncInterval: c.sync,
 		MaxInflated: 1 << 20, DrainTimeout: c.drain, Registry: registry, Log: log,
 	}, table, c.mapper, ix)
 	must(err)
 	return func(ctx context.Context) error {
 		defer ix.Close()
-		_, err := l.consumer.Check(ctx)
+		_, err := p.consumer.Check(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -206,51 +206,51 @@ func logsluice(c *cluster, l *life, config aws.Config) (run func(context.Context
 			table.Close()
 			return err
 		}
-		return l.consumer.Run(ctx)
+		return p.consumer.Run(ctx)
 	}
 }
 
 // crash ends a process at once. Requests that it has sent may still arrive.
-func (c *cluster) crash(l *life) {
-	l.dead.Store(true)
-	c.add("%s crashes", l.name)
-	l.cancel()
+func (c *cluster) crash(p *process) {
+	p.dead.Store(true)
+	c.add("%s crashes", p.name)
+	p.cancel()
 }
 
 // stop ends a process like SIGTERM and checks its deadline.
-func (c *cluster) stop(l *life) {
-	c.add("%s gets SIGTERM", l.name)
+func (c *cluster) stop(p *process) {
+	c.add("%s gets SIGTERM", p.name)
 	begun := time.Now()
-	l.cancel()
+	p.cancel()
 	deadline := time.NewTimer(c.drain + 100*time.Millisecond)
 	defer deadline.Stop()
 	select {
-	case <-l.ended:
-		c.add("%s has stopped", l.name)
+	case <-p.ended:
+		c.add("%s has stopped", p.name)
 	case <-deadline.C:
-		c.violation(inTime, "%s does not stop within %s", l.name, c.drain)
-		l.dead.Store(true)
-		<-l.ended
-		c.add("%s has stopped after %s", l.name, time.Since(begun))
+		c.violation(inTime, "%s does not stop within %s", p.name, c.drain)
+		p.dead.Store(true)
+		<-p.ended
+		c.add("%s has stopped after %s", p.name, time.Since(begun))
 	}
-	l.dead.Store(true) // the process is gone
+	p.dead.Store(true) // the process is gone
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.hindered(l, begun) || c.foreign {
+	if c.hindered(p, begun) || c.byKCL {
 		return
 	}
 	for shard, row := range c.rows {
-		if row.owner == l.name && c.holders[shard] == l && c.isListed(shard) {
-			c.violated(releasedOnStop, "%s has stopped but still owns %s: %+v", l.name, shard, row)
+		if row.owner == p.name && c.holders[shard] == p && c.isListed(shard) {
+			c.violated(releasedOnStop, "%s has stopped but still owns %s: %+v", p.name, shard, row)
 		}
 	}
 }
 
 // hindered reports whether a worker's calls to DynamoDB had trouble since a lease duration
 // before a time. Then it may not know of a lease, and cannot release it.
-func (c *cluster) hindered(l *life, since time.Time) bool {
+func (c *cluster) hindered(p *process, since time.Time) bool {
 	return slices.ContainsFunc(c.trouble, func(t trouble) bool {
-		return t.worker == l.worker.number && t.until.After(since.Add(-c.lease)) &&
+		return t.worker == p.worker.number && t.until.After(since.Add(-c.lease)) &&
 			slices.Contains([]eventKind{pause, cutDynamoDB, deafDynamoDB, throttleDynamoDB, loseAnswers, slowCalls, lateCalls}, t.what)
 	})
 }
@@ -262,35 +262,35 @@ func must(err error) {
 }
 
 // serve handles a call.
-func (c *cluster) serve(l *life, w http.ResponseWriter, r *http.Request) {
+func (c *cluster) serve(p *process, w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Kinesis_") {
 		c.kinesis.ServeHTTP(w, r)
 		return
 	}
 	c.calling.Lock()
 	defer c.calling.Unlock()
-	c.author = l
+	c.author = p
 	c.dynamodb.ServeHTTP(w, r)
 	c.author = nil
 }
 
 // fault returns the fault of a call.
-func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
-	if l.dead.Load() {
+func (c *cluster) fault(p *process, call fakeaws.Call) fakeaws.Fault {
+	if p.dead.Load() {
 		return fakeaws.Fault{Lose: true}
 	}
 	onKinesis, shard := false, ""
 	switch call.Operation {
 	case "GetRecords", "GetShardIterator":
 		onKinesis, shard = true, call.Shard()
-		c.reads(l, call.Operation, shard)
+		c.reads(p, call.Operation, shard)
 	case "ListShards":
 		onKinesis = true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.trouble {
-		if t.only == "" && t.worker != l.worker.number || t.only != "" && t.only != shard || kinds[t.what].ofOpenSearch || !t.active() {
+		if t.only == "" && t.worker != p.worker.number || t.only != "" && t.only != shard || kinds[t.what].ofOpenSearch || !t.active() {
 			continue
 		}
 		key := fmt.Sprint(t.worker, call.Operation, shard)
@@ -305,13 +305,13 @@ func (c *cluster) fault(l *life, call fakeaws.Call) fakeaws.Fault {
 		if once {
 			c.trouble[i].until = time.Time{}
 		}
-		c.add("%s: %s %s affected by %q", l.name, call.Operation, shard, t.what)
+		c.add("%s: %s %s affected by %q", p.name, call.Operation, shard, t.what)
 		if fault.Refuse == nil && !fault.Lose && !fault.LoseAnswer {
-			c.answers(l, call.Operation, shard)
+			c.answers(p, call.Operation, shard)
 		}
 		return fault.Fault
 	}
-	c.answers(l, call.Operation, shard)
+	c.answers(p, call.Operation, shard)
 	return fakeaws.Fault{Delay: c.latency}
 }
 
@@ -382,30 +382,30 @@ func (t trouble) on(operation string, onKinesis bool, dice uint64) (f callFault,
 	return f, false
 }
 
-// lifeIndex is the index as one process sees it.
-type lifeIndex struct {
+// processIndex is the index as one process sees it.
+type processIndex struct {
 	cluster *cluster
-	life    *life
+	process *process
 }
 
 // Stream implements opensearch.Client.
-func (x lifeIndex) Stream(r *http.Request) (*http.Response, error) {
-	if x.life.dead.Load() {
+func (x processIndex) Stream(r *http.Request) (*http.Response, error) {
+	if x.process.dead.Load() {
 		return nil, io.ErrUnexpectedEOF
 	}
-	return x.cluster.index.serve(x.life, r)
+	return x.cluster.index.serve(x.process, r)
 }
 
 // logWriter writes a worker's log to the history.
 type logWriter struct {
 	cluster *cluster
-	life    *life
+	process *process
 }
 
 // Write implements io.Writer.
 func (w logWriter) Write(p []byte) (int, error) {
-	w.cluster.logged(w.life, p)
-	w.cluster.add("%s logs %s", w.life.name, strings.TrimSpace(string(p)))
+	w.cluster.logged(w.process, p)
+	w.cluster.add("%s logs %s", w.process.name, strings.TrimSpace(string(p)))
 	return len(p), nil
 }
 

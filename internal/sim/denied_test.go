@@ -47,10 +47,10 @@ func denied(t *testing.T, shards, bad, workers int, test func(c *cluster)) {
 		c.trouble = nil
 		c.mu.Unlock()
 		begun := time.Now()
-		c.settle()
+		c.awaitOutcomes()
 		t.Logf("all is read %s after the denial ended", time.Since(begun))
 		for _, w := range c.workers {
-			c.stop(w.life)
+			c.stop(w.process)
 		}
 		for _, v := range c.violations {
 			t.Error(v)
@@ -143,7 +143,7 @@ func TestRefusedWorker(t *testing.T) {
 		c.trouble = append(c.trouble, trouble{event: event{what: denyWorker, worker: 1, percent: 100, forever: true}})
 		c.mu.Unlock()
 		c.join(1)
-		refused := c.workers[1].life
+		refused := c.workers[1].process
 		begun := time.Now()
 		unread := 0
 		for ; time.Since(begun) < 4*time.Minute; time.Sleep(time.Second) {
@@ -171,9 +171,9 @@ func TestRefusedWorker(t *testing.T) {
 		c.mu.Lock()
 		c.trouble = nil
 		c.mu.Unlock()
-		c.settle()
+		c.awaitOutcomes()
 		for _, w := range c.workers {
-			c.stop(w.life)
+			c.stop(w.process)
 		}
 		for _, v := range c.violations {
 			t.Error(v)

@@ -20,12 +20,12 @@ var deadLetters = deadletter.Index(prefix)
 // index implements the bulk requests of OpenSearch: documents by index and id.
 type index struct {
 	// requestFault returns the fault of a request; status 0 means none.
-	requestFault func(l *life) (status int, delay time.Duration)
+	requestFault func(p *process) (status int, delay time.Duration)
 	// itemFault returns why an item is rejected, nil if it is accepted.
-	itemFault func(l *life, i item) *refusal
+	itemFault func(p *process, i item) *refusal
 	// sent is called for each item that arrives, and outcome for each that has a result.
-	sent    func(l *life, i item)
-	outcome func(l *life, i item, r *refusal, created bool)
+	sent    func(p *process, i item)
+	outcome func(p *process, i item, r *refusal, created bool)
 
 	mu        sync.Mutex
 	documents map[string]bool // index/id
@@ -76,7 +76,7 @@ func refused(id string) bool {
 func cut(document string) (index, id string, ok bool) { return strings.Cut(document, "/") }
 
 // serve answers a bulk request.
-func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
+func (x *index) serve(p *process, r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	r.Body.Close()
 	if err != nil {
@@ -87,9 +87,9 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	for _, i := range items {
-		x.sent(l, i)
+		x.sent(p, i)
 	}
-	status, delay := x.requestFault(l)
+	status, delay := x.requestFault(p)
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
@@ -108,7 +108,7 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 	}
 	results := make([]map[string]result, 0, len(items))
 	for _, i := range items {
-		refusal, created, status := x.itemFault(l, i), false, http.StatusCreated
+		refusal, created, status := x.itemFault(p, i), false, http.StatusCreated
 		if refusal == nil {
 			created = x.create(i)
 		}
@@ -119,7 +119,7 @@ func (x *index) serve(l *life, r *http.Request) (*http.Response, error) {
 		case !created:
 			status, why = http.StatusConflict, map[string]any{"type": "version_conflict_engine_exception"}
 		}
-		x.outcome(l, i, refusal, created)
+		x.outcome(p, i, refusal, created)
 		results = append(results, map[string]result{i.operation: {status, why}})
 	}
 	out, err := json.Marshal(map[string]any{"errors": true, "items": results})

@@ -29,13 +29,13 @@ import (
 )
 
 // plainKCL is the unmodified KCL with its own checkpointer and lease stealing. It is configured
-// with the cluster's times where it has settings for them. Its processor is a careful one: it
-// checkpoints only documents that OpenSearch has accepted.
+// with the cluster's times where it has settings for them. Its processor checkpoints only
+// documents that OpenSearch has accepted.
 func plainKCL(shardSync time.Duration) system {
-	return func(c *cluster, l *life, config aws.Config) (run func(context.Context) error) {
-		c.foreign = true
-		cfg := kclconfig.NewKinesisClientLibConfig(tableName, streamName, config.Region, l.name)
-		cfg.Logger = kclLogger{c, l}
+	return func(c *cluster, p *process, config aws.Config) (run func(context.Context) error) {
+		c.byKCL = true
+		cfg := kclconfig.NewKinesisClientLibConfig(tableName, streamName, config.Region, p.name)
+		cfg.Logger = kclLogger{c, p}
 		cfg.InitialPositionInStream = kclconfig.TRIM_HORIZON
 		cfg.FailoverTimeMillis = int(c.lease.Milliseconds())
 		cfg.LeaseRefreshWaitTime = int(c.lease.Milliseconds() / 3)
@@ -43,7 +43,7 @@ func plainKCL(shardSync time.Duration) system {
 		cfg.LeaseSyncingTimeIntervalMillis = int(shardSync.Milliseconds())
 		cfg.EnableLeaseStealing = true
 		table := kclcheckpoint.NewDynamoCheckpoint(cfg).WithDynamoDB(dynamodb.NewFromConfig(config))
-		worker := kclworker.NewWorker(kclFactory{c, l}, cfg).WithKinesis(kinesis.NewFromConfig(config)).WithCheckpointer(table)
+		worker := kclworker.NewWorker(kclFactory{c, p}, cfg).WithKinesis(kinesis.NewFromConfig(config)).WithCheckpointer(table)
 		return func(ctx context.Context) error {
 			logrus.SetOutput(io.Discard) // the KCL's readers have their own logger
 			if err := worker.Start(); err != nil {
@@ -58,7 +58,7 @@ func plainKCL(shardSync time.Duration) system {
 
 type kclFactory struct {
 	cluster *cluster
-	life    *life
+	process *process
 }
 
 // CreateProcessor implements kcl.IRecordProcessorFactory.
@@ -83,16 +83,16 @@ func (p *kclProcessor) ProcessRecords(in *kcl.ProcessRecordsInput) {
 			body = p.mapper.AppendAll(body, e)
 		})
 	}
-	for len(body) > 0 && !p.life.dead.Load() {
+	for len(body) > 0 && !p.process.dead.Load() {
 		r, err := http.NewRequest(http.MethodPost, "/_bulk", bytes.NewReader(body))
 		must(err)
-		answer, err := (lifeIndex{p.cluster, p.life}).Stream(r)
+		answer, err := (processIndex{p.cluster, p.process}).Stream(r)
 		if err == nil && answer.StatusCode == http.StatusOK {
 			break
 		}
 		time.Sleep(time.Second)
 	}
-	if len(in.Records) > 0 && !p.life.dead.Load() {
+	if len(in.Records) > 0 && !p.process.dead.Load() {
 		_ = in.Checkpointer.Checkpoint(in.Records[len(in.Records)-1].SequenceNumber)
 	}
 }
@@ -106,27 +106,27 @@ func (p *kclProcessor) Shutdown(in *kcl.ShutdownInput) {
 
 type kclLogger struct {
 	cluster *cluster
-	life    *life
+	process *process
 }
 
-func (k kclLogger) Debugf(string, ...any) {}
-func (k kclLogger) Infof(string, ...any)  {}
-func (k kclLogger) Warnf(format string, args ...any) {
-	k.cluster.add("%s warns %s", k.life.name, fmt.Sprintf(format, args...))
+func (l kclLogger) Debugf(string, ...any) {}
+func (l kclLogger) Infof(string, ...any)  {}
+func (l kclLogger) Warnf(format string, args ...any) {
+	l.cluster.add("%s warns %s", l.process.name, fmt.Sprintf(format, args...))
 }
-func (k kclLogger) Errorf(format string, args ...any) {
-	k.cluster.add("%s fails %s", k.life.name, fmt.Sprintf(format, args...))
+func (l kclLogger) Errorf(format string, args ...any) {
+	l.cluster.add("%s fails %s", l.process.name, fmt.Sprintf(format, args...))
 }
-func (k kclLogger) Fatalf(format string, args ...any)      { panic(fmt.Sprintf(format, args...)) }
-func (k kclLogger) Panicf(format string, args ...any)      { panic(fmt.Sprintf(format, args...)) }
-func (k kclLogger) WithFields(logger.Fields) logger.Logger { return k }
+func (l kclLogger) Fatalf(format string, args ...any)      { panic(fmt.Sprintf(format, args...)) }
+func (l kclLogger) Panicf(format string, args ...any)      { panic(fmt.Sprintf(format, args...)) }
+func (l kclLogger) WithFields(logger.Fields) logger.Logger { return l }
 
 // TestStoriesOfTheKCL plays the same stories with logsluice and with the unmodified KCL, and
 // prints the number of stories in which each promise is broken. The stories only have events
 // that the KCL is designed for: process, network, throttle and reshard events that soon pass.
 func TestStoriesOfTheKCL(t *testing.T) {
-	if os.Getenv(besideVariable) == "" {
-		t.Skipf("set %s to see what the KCL's own checkpointer does", besideVariable)
+	if os.Getenv(kclVariable) == "" {
+		t.Skipf("set %s to see what the KCL's own checkpointer does", kclVariable)
 	}
 	stories := size(t, seedsVariable, 100)
 	systems := []system{logsluice, plainKCL(time.Second)}

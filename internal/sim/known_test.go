@@ -77,9 +77,9 @@ func TestKnownDefects(t *testing.T) {
 					s.skews = make([]time.Duration, s.workers)
 				}
 				if c := play(t, s, logsluice); c.violations != nil {
-					t.Fatalf("%s\n%s\n%v", s, c.last(lineOf), c.violations)
+					t.Fatalf("%s\n%s\n%v", s, c.last(historyLines), c.violations)
 				}
-				if os.Getenv(besideVariable) != "" {
+				if os.Getenv(kclVariable) != "" {
 					for p := range play(t, s, plainKCL(time.Second)).broken {
 						theirs[p]++
 					}
@@ -116,7 +116,7 @@ func TestKinesisAway(t *testing.T) {
 				for begun := time.Now(); time.Since(begun) < away-within; time.Sleep(time.Second) {
 					c.mu.Lock()
 					for shard := range c.topology {
-						if c.rows[shard].owner != c.workers[0].life.name {
+						if c.rows[shard].owner != c.workers[0].process.name {
 							unread++
 						}
 					}
@@ -127,9 +127,9 @@ func TestKinesisAway(t *testing.T) {
 				}
 				stopProducing()
 				producers.Wait()
-				c.settle()
+				c.awaitOutcomes()
 				for _, w := range c.workers {
-					c.stop(w.life)
+					c.stop(w.process)
 				}
 				for _, v := range c.violations {
 					t.Error(v)

@@ -12,7 +12,7 @@ import (
 // promises about dead letters. It is part of a watch.
 type outcomes struct {
 	documents map[string]*document // by index/id: documents that were put
-	senders   map[*life]*sender
+	senders   map[*process]*sender
 	leased    map[string]time.Time // by shard: when the owner of its lease last changed
 	closed    map[string]time.Time // by shard: when it was found to have children
 	stored    map[string]bool      // dead letters in the store, by subject
@@ -20,10 +20,10 @@ type outcomes struct {
 
 // document is the state of a document.
 type document struct {
-	shard           string
-	former          bool      // from a stream that was deleted
-	first           time.Time // when it or a dead letter about it was first sent
-	indexed, buried bool
+	shard             string
+	former            bool      // from a stream that was deleted
+	first             time.Time // when it or a dead letter about it was first sent
+	indexed, isLetter bool      // OpenSearch has it; a dead letter about it exists
 }
 
 // sender records the requests of one process.
@@ -50,27 +50,27 @@ type first struct {
 
 // sentIndex records how an index has answered one process.
 type sentIndex struct {
-	waiting  map[string]*attempts // documents that it rejected and has not accepted since
-	since    time.Time            // since when any of these waits, zero if none does
-	counted  time.Time            // the same for documents whose leases are still held
-	stoodAt  time.Duration        // value of stood at that time
-	stood    time.Duration        // time in an outage
-	outage   time.Time            // since when an outage lasts, zero without one
-	flood    time.Time            // since when every rejection was due to the flood stage
-	accepted int
-	givenUp  time.Time // zero if it is not given up
-	letters  time.Time // when documents last became dead letters; some may still be under way
-	probed   bool      // a document was accepted since then
-	refusal  time.Time // the last rejection while it was given up
+	waiting           map[string]*attempts // documents that it rejected and has not accepted since
+	since             time.Time            // since when any of these waits, zero if none does
+	counted           time.Time            // the same for documents whose leases are still held
+	outageTimeAtStart time.Duration        // value of outageTime at since
+	outageTime        time.Duration        // time in an outage
+	outage            time.Time            // since when an outage lasts, zero without one
+	flood             time.Time            // since when every rejection was due to the flood stage
+	accepted          int
+	givenUp           time.Time // zero if it is not given up
+	letters           time.Time // when documents last became dead letters; some may still be under way
+	probed            bool      // a document was accepted since then
+	refusal           time.Time // the last rejection while it was given up
 }
 
 // attempts records the attempts on one document.
 type attempts struct {
-	first    time.Time
-	failures int  // item 5xx
-	blocked  bool // the index was the cause of a rejection
-	accepted int  // documents that the index had accepted at the first attempt
-	stoodAt  time.Duration
+	first             time.Time
+	failures          int  // item 5xx
+	blocked           bool // the index was the cause of a rejection
+	accepted          int  // documents that the index had accepted at the first attempt
+	outageTimeAtStart time.Duration
 }
 
 const (
@@ -90,18 +90,18 @@ const (
 func newOutcomes() outcomes {
 	return outcomes{
 		documents: make(map[string]*document),
-		senders:   make(map[*life]*sender),
+		senders:   make(map[*process]*sender),
 		leased:    make(map[string]time.Time),
 		closed:    make(map[string]time.Time),
 		stored:    make(map[string]bool),
 	}
 }
 
-func (o *outcomes) sender(l *life) *sender {
-	s := o.senders[l]
+func (o *outcomes) sender(p *process) *sender {
+	s := o.senders[p]
 	if s == nil {
 		s = &sender{known: make(map[string]bool), indices: make(map[string]*sentIndex), letters: make(map[letter]bool)}
-		o.senders[l] = s
+		o.senders[p] = s
 	}
 	return s
 }
@@ -116,20 +116,20 @@ func (s *sender) index(name string) *sentIndex {
 }
 
 // sent is called for each item that arrives at OpenSearch.
-func (c *cluster) sent(l *life, i item) {
+func (c *cluster) sent(p *process, i item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.sender(l)
+	s := c.sender(p)
 	if i.letter != nil {
-		if !s.letters[*i.letter] && !c.foreign {
+		if !s.letters[*i.letter] && !c.byKCL {
 			s.letters[*i.letter] = true
-			c.letterSent(l, s, *i.letter)
+			c.letterSent(p, s, *i.letter)
 		}
 		return
 	}
 	name := i.document()
 	if d := c.documents[name]; d == nil {
-		c.violated(exactly, "%s sends document %s, which nobody has put", l.name, name)
+		c.violated(exactly, "%s sends document %s, which nobody has put", p.name, name)
 	} else if d.first.IsZero() {
 		d.first = time.Now()
 	}
@@ -138,8 +138,8 @@ func (c *cluster) sent(l *life, i item) {
 	}
 }
 
-// try records that a document is tried that is evidence of OpenSearch's state: it has no
-// outcome yet, or its whole request fails.
+// try records an attempt that is evidence of OpenSearch's state: one on a document without an
+// outcome, or a request that fails as a whole.
 func (s *sender) try() {
 	s.retried = time.Now()
 	if s.tried.IsZero() {
@@ -148,12 +148,12 @@ func (s *sender) try() {
 }
 
 // outcome is called for each item that has a result.
-func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
+func (c *cluster) outcome(p *process, i item, r *refusal, created bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.sender(l)
+	s := c.sender(p)
 	if i.letter != nil {
-		c.letterOutcome(l, s, *i.letter, r)
+		c.letterOutcome(p, s, *i.letter, r)
 		return
 	}
 	name := i.document()
@@ -178,7 +178,7 @@ func (c *cluster) outcome(l *life, i item, r *refusal, created bool) {
 	}
 	if !x.givenUp.IsZero() && r.isBlocked() && time.Since(x.givenUp) > unsure {
 		if pause := time.Since(x.refusal); pause < probePeriod-2*propagation {
-			c.violated(steady, "%s sends %s to the index that it gave up %s after the last probe", l.name, name, pause)
+			c.violated(steady, "%s sends %s to the index that it gave up %s after the last probe", p.name, name, pause)
 		}
 		x.refusal = time.Now()
 	}
@@ -226,7 +226,7 @@ func (o *outcomes) forgetShard(shard string) {
 func (x *sentIndex) refuse(name string, r *refusal) {
 	a := x.waiting[name]
 	if a == nil {
-		a = &attempts{first: time.Now(), accepted: x.accepted, stoodAt: x.stood}
+		a = &attempts{first: time.Now(), accepted: x.accepted, outageTimeAtStart: x.outageTime}
 		x.waiting[name] = a
 	}
 	if !r.isBlocked() {
@@ -235,7 +235,7 @@ func (x *sentIndex) refuse(name string, r *refusal) {
 	}
 	a.blocked = true
 	if x.since.IsZero() {
-		x.since, x.stoodAt = time.Now(), x.stood
+		x.since, x.outageTimeAtStart = time.Now(), x.outageTime
 	}
 	if x.counted.IsZero() {
 		x.counted = time.Now()
@@ -254,14 +254,14 @@ func (x *sentIndex) inOutage() bool { return !x.outage.IsZero() && time.Since(x.
 func (x *sentIndex) inFlood() bool { return !x.flood.IsZero() && time.Since(x.flood) >= propagation }
 
 // letterSent checks that a dead letter is sent for a reason.
-func (c *cluster) letterSent(l *life, s *sender, dead letter) {
+func (c *cluster) letterSent(p *process, s *sender, dead letter) {
 	if dead.ID == "" {
 		return // about a record: counted at the end
 	}
 	name := dead.Index + "/" + dead.ID
 	d := c.documents[name]
 	if d == nil {
-		c.violated(exactly, "%s sends a dead letter about %s, which nobody has put", l.name, name)
+		c.violated(exactly, "%s sends a dead letter about %s, which nobody has put", p.name, name)
 		return
 	}
 	if d.first.IsZero() {
@@ -274,89 +274,89 @@ func (c *cluster) letterSent(l *life, s *sender, dead letter) {
 	x := s.index(dead.Index)
 	switch dead.Stage {
 	case "index":
-		c.poisonSent(l, x, dead.ID, name)
+		c.poisonSent(p, x, dead.ID, name)
 	case "blocked":
 		closed, isClosed := c.closed[d.shard]
 		switch {
 		case !x.givenUp.IsZero(), time.Since(x.letters) < unsure:
 		case !isClosed || time.Since(closed) < endOfShard-propagation:
-			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", l.name, name)
+			c.violated(steady, "%s sends a dead letter about %s, whose index it has not given up", p.name, name)
 		case x.inOutage() && !s.isOver() || x.inFlood():
-			c.violated(outageKeeps, "%s sends a dead letter about %s in an outage, at the end of its shard", l.name, name)
+			c.violated(outageKeeps, "%s sends a dead letter about %s in an outage, at the end of its shard", p.name, name)
 		}
 	default:
-		c.violated(exactly, "%s sends a dead letter of stage %s about document %s", l.name, dead.Stage, name)
+		c.violated(exactly, "%s sends a dead letter of stage %s about document %s", p.name, dead.Stage, name)
 	}
 }
 
 // poisonSent checks a dead letter about a document that is at fault.
-func (c *cluster) poisonSent(l *life, x *sentIndex, id, name string) {
+func (c *cluster) poisonSent(p *process, x *sentIndex, id, name string) {
 	if refused(id) {
 		return
 	}
 	a := x.waiting[name]
 	if a == nil || a.failures == 0 {
-		c.violated(steady, "%s sends a dead letter about %s, which is not at fault", l.name, name)
+		c.violated(steady, "%s sends a dead letter about %s, which is not at fault", p.name, name)
 		return
 	}
 	waited := time.Since(a.first)
-	isPoison := x.accepted-a.accepted >= manyOthers && (a.failures >= manyTries && waited >= longTime-propagation || c.quarterFull(l))
+	isPoison := x.accepted-a.accepted >= manyOthers && (a.failures >= manyTries && waited >= longTime-propagation || c.quarterFull(p))
 	switch {
 	case x.inOutage() && !isPoison:
-		c.violated(outageKeeps, "%s sends a dead letter about %s, which failed, in an outage", l.name, name)
-	case !isPoison && waited-(x.stood-a.stoodAt) < c.wait-propagation:
-		c.violated(steady, "%s sends a dead letter about %s after %s, %d tries and %d others", l.name, name, waited, a.failures, x.accepted-a.accepted)
+		c.violated(outageKeeps, "%s sends a dead letter about %s, which failed, in an outage", p.name, name)
+	case !isPoison && waited-(x.outageTime-a.outageTimeAtStart) < c.wait-propagation:
+		c.violated(steady, "%s sends a dead letter about %s after %s, %d tries and %d others", p.name, name, waited, a.failures, x.accepted-a.accepted)
 	}
 }
 
 // letterOutcome records the outcome of a dead letter.
-func (c *cluster) letterOutcome(l *life, s *sender, dead letter, r *refusal) {
+func (c *cluster) letterOutcome(p *process, s *sender, dead letter, r *refusal) {
 	switch {
 	case r == nil:
 		s.lettersRefused = time.Time{}
-		c.buried(l, dead)
+		c.letterKept(p, dead)
 	case s.lettersRefused.IsZero():
 		s.lettersRefused = time.Now()
 	}
 }
 
 // lettersLogged checks that the dead-letter index is given up for a reason.
-func (c *cluster) lettersLogged(l *life, s *sender, givenUp bool) {
+func (c *cluster) lettersLogged(p *process, s *sender, givenUp bool) {
 	waited := time.Since(s.lettersRefused)
 	switch {
 	case s.storing && !givenUp:
 		s.stored = time.Now()
 	case s.storing == givenUp:
-		c.violated(steady, "%s logs the state of the dead-letter index twice", l.name)
-	case !c.hasStore || s.lettersRefused.IsZero() || waited < c.wait-propagation && !c.quarterFull(l):
-		c.violated(steady, "%s gives up the dead-letter index after %s", l.name, waited)
+		c.violated(steady, "%s logs the state of the dead-letter index twice", p.name)
+	case !c.hasStore || s.lettersRefused.IsZero() || waited < c.wait-propagation && !c.quarterFull(p):
+		c.violated(steady, "%s gives up the dead-letter index after %s", p.name, waited)
 	}
 	s.storing = givenUp
 }
 
 // letterStored checks that dead letters go to the store for a reason.
-func (c *cluster) letterStored(l *life, s *sender, dead letter) {
+func (c *cluster) letterStored(p *process, s *sender, dead letter) {
 	if !s.storing && time.Since(s.stored) > unsure {
-		c.violated(steady, "%s stores a dead letter about %s, although it has not given up the dead-letter index", l.name, dead.about())
+		c.violated(steady, "%s stores a dead letter about %s, although it has not given up the dead-letter index", p.name, dead.about())
 	}
 	if !s.letters[dead] {
 		s.letters[dead] = true
-		c.letterSent(l, s, dead)
+		c.letterSent(p, s, dead)
 	}
 	c.stored[dead.about()] = true
-	c.buried(l, dead)
+	c.letterKept(p, dead)
 }
 
-// buried records that a dead letter is stored or indexed.
-func (c *cluster) buried(l *life, dead letter) {
+// letterKept records that a dead letter is stored or indexed.
+func (c *cluster) letterKept(p *process, dead letter) {
 	name := dead.Index + "/" + dead.ID
 	d := c.documents[name]
 	if d == nil {
 		return
 	}
-	c.sender(l).index(dead.Index).decide(name)
+	c.sender(p).index(dead.Index).decide(name)
 	if dead.Stage == "blocked" { // the minimal fallback of a rejected document may be accepted
-		d.buried = true
+		d.isLetter = true
 		c.twice(d, name)
 	}
 }
@@ -364,7 +364,7 @@ func (c *cluster) buried(l *life, dead letter) {
 // twice checks that a document which is both indexed and a dead letter was read twice: the
 // lease of its shard has had another owner since it was first sent.
 func (c *cluster) twice(d *document, name string) {
-	if d.indexed && d.buried && !d.former && !c.leased[d.shard].After(d.first) && !c.foreign {
+	if d.indexed && d.isLetter && !d.former && !c.leased[d.shard].After(d.first) && !c.byKCL {
 		c.violated(exactly, "document %s is indexed and a dead letter, but was read once", name)
 	}
 }
@@ -380,7 +380,7 @@ var (
 var logGap = []byte(`"records expired unread"`)
 
 // gapLogged checks that records may have expired in a logged gap, and records it.
-func (c *cluster) gapLogged(l *life, text []byte) {
+func (c *cluster) gapLogged(p *process, text []byte) {
 	var fields struct {
 		Shard  string
 		After  string    `json:"after_sequence_number"`
@@ -392,28 +392,25 @@ func (c *cluster) gapLogged(l *life, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if expired := c.kinesisClock().Add(propagation - retention); !fields.From.Before(fields.To) || fields.To.After(expired) {
-		c.violated(noFalseGap, "%s logs %s, but no record after %s can have expired", l.name, string(text), expired.Sub(c.begun))
+		c.violated(noFalseGap, "%s logs %s, but no record after %s can have expired", p.name, string(text), expired.Sub(c.begun))
 	}
 	number := cmp.Or(fields.After, fields.Before)
 	if number != "" && number < c.firsts[fields.Shard] {
 		return // from a stream that was deleted
 	}
-	// A worker that had trouble learns late that the stream was created again.
-	learnt := c.createdAgain
-	if c.slowedAt.After(learnt) {
-		learnt = c.slowedAt
-	}
-	mayBeOld := fields.After == "" && !c.createdAgain.IsZero() && time.Since(learnt) < mostWait
+	// A worker that had trouble notices late that the stream was created again.
+	noticed := later(c.createdAgain, c.slowedAt)
+	mayBeOld := fields.After == "" && !c.createdAgain.IsZero() && time.Since(noticed) < mostWait
 	if created := c.appeared[fields.Shard]; !mayBeOld && !fields.To.After(created.Add(-propagation)) {
-		c.violated(noFalseGap, "%s logs %s, but the shard was created at %s", l.name, string(text), created.Sub(c.begun))
+		c.violated(noFalseGap, "%s logs %s, but the shard was created at %s", p.name, string(text), created.Sub(c.begun))
 	}
 	c.gaps = append(c.gaps, interval{fields.Shard, fields.From, fields.To})
 }
 
 // logged evaluates a worker's log lines about decisions on indices and about expired records.
-func (c *cluster) logged(l *life, text []byte) {
+func (c *cluster) logged(p *process, text []byte) {
 	if bytes.Contains(text, logGap) {
-		c.gapLogged(l, text)
+		c.gapLogged(p, text)
 	}
 	c.unreadLogged(text)
 	givenUp, partly, again := bytes.Contains(text, logGivenUp), bytes.Contains(text, logPartly), bytes.Contains(text, logAgain)
@@ -425,21 +422,21 @@ func (c *cluster) logged(l *life, text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if fields.Index == deadLetters {
-		c.lettersLogged(l, c.sender(l), givenUp)
+		c.lettersLogged(p, c.sender(p), givenUp)
 		return
 	}
 	c.updateOutages(0) // it may have ended since
-	x := c.sender(l).index(fields.Index)
+	x := c.sender(p).index(fields.Index)
 	switch {
 	case givenUp:
-		c.givenUp(l, x, fields.Index)
+		c.givenUp(p, x, fields.Index)
 		x.givenUp, x.probed = time.Now(), false
 	case partly:
-		c.givenUp(l, x, fields.Index)
+		c.givenUp(p, x, fields.Index)
 		x.letters = time.Now()
 	default:
 		if x.givenUp.IsZero() || !x.probed {
-			c.violated(steady, "%s logs that %s accepts documents again, without an accepted probe", l.name, fields.Index)
+			c.violated(steady, "%s logs that %s accepts documents again, without an accepted probe", p.name, fields.Index)
 		}
 		x.givenUp, x.since, x.counted, x.refusal = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		x.letters = time.Now()
@@ -448,18 +445,18 @@ func (c *cluster) logged(l *life, text []byte) {
 }
 
 // givenUp checks that an index, or the documents that wait for it, are given up for a reason.
-func (c *cluster) givenUp(l *life, x *sentIndex, name string) {
-	switch waited := time.Since(x.since) - (x.stood - x.stoodAt); {
+func (c *cluster) givenUp(p *process, x *sentIndex, name string) {
+	switch waited := time.Since(x.since) - (x.outageTime - x.outageTimeAtStart); {
 	case !x.givenUp.IsZero():
-		c.violated(steady, "%s gives up %s twice", l.name, name)
+		c.violated(steady, "%s gives up %s twice", p.name, name)
 	case x.since.IsZero():
-		c.violated(steady, "%s gives up %s, which has rejected no waiting document", l.name, name)
+		c.violated(steady, "%s gives up %s, which has rejected no waiting document", p.name, name)
 	case x.inOutage():
-		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", l.name, name, x.outage.Sub(c.begun), c.sender(l).accepted.Sub(c.begun), c.sender(l).tried.Sub(c.begun), c.sender(l).retried.Sub(c.begun), c.sender(l).blockedShare(x.counted), x.counted.Sub(c.begun))
+		c.violated(outageKeeps, "%s gives up %s in an outage, which began at %s: nothing accepted since %s, tried from %s to %s, %.2f blocked since %s", p.name, name, x.outage.Sub(c.begun), c.sender(p).accepted.Sub(c.begun), c.sender(p).tried.Sub(c.begun), c.sender(p).retried.Sub(c.begun), c.sender(p).blockedShare(x.counted), x.counted.Sub(c.begun))
 	case x.inFlood():
-		c.violated(outageKeeps, "%s gives up %s in the flood stage", l.name, name)
-	case waited < c.wait-propagation && !c.quarterFull(l):
-		c.violated(steady, "%s gives up %s after %s", l.name, name, waited)
+		c.violated(outageKeeps, "%s gives up %s in the flood stage", p.name, name)
+	case waited < c.wait-propagation && !c.quarterFull(p):
+		c.violated(steady, "%s gives up %s after %s", p.name, name, waited)
 	}
 }
 
@@ -472,13 +469,13 @@ const (
 
 // quarterFull reports whether the documents without an outcome in the shards of a process may
 // fill a quarter of the bytes in flight.
-func (c *cluster) quarterFull(l *life) bool {
+func (c *cluster) quarterFull(p *process) bool {
 	n, held := 0, 0
 	if c.former != nil {
 		return true
 	}
 	for shard, records := range c.records {
-		if c.holders[shard] != l {
+		if c.holders[shard] != p {
 			continue
 		}
 		if _, byHand := c.byHand[shard]; byHand {
@@ -521,7 +518,7 @@ func (c *cluster) updateOutages(period time.Duration) {
 				x.outage = time.Now()
 			}
 			if x.inOutage() {
-				x.stood += period
+				x.outageTime += period
 			}
 		}
 	}
@@ -534,9 +531,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// isOver reports whether documents were accepted since any was first sent, or with the last one,
-// and none was sent for a while. At the end of a shard the outcomes of those are not evidence of
-// the present state.
+// isOver reports whether the first outcomes are no longer evidence of an outage: a document was
+// accepted after the latest of them, or with it and long ago.
 func (s *sender) isOver() bool {
 	n := len(s.firsts)
 	if n == 0 {

@@ -90,19 +90,19 @@ func (c *cluster) refuses(t trouble, i item) *refusal {
 }
 
 // requestFault returns the fault of a bulk request.
-func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
+func (c *cluster) requestFault(p *process) (status int, delay time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.trouble {
-		if !t.active() || !kinds[t.what].ofOpenSearch && t.worker != l.worker.number {
+		if !t.active() || !kinds[t.what].ofOpenSearch && t.worker != p.worker.number {
 			continue
 		}
 		switch t.what {
 		case failOpenSearch:
-			c.sender(l).try()
+			c.sender(p).try()
 			return http.StatusServiceUnavailable, 0
 		case silentOpenSearch:
-			c.sender(l).try()
+			c.sender(p).try()
 			return 0, time.Until(t.until)
 		}
 		key := fmt.Sprint(t.worker, "index")
@@ -121,7 +121,7 @@ func (c *cluster) requestFault(l *life) (status int, delay time.Duration) {
 }
 
 // itemFault returns why an item is rejected, nil if it is accepted.
-func (c *cluster) itemFault(l *life, i item) *refusal {
+func (c *cluster) itemFault(p *process, i item) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.trouble {
@@ -131,7 +131,7 @@ func (c *cluster) itemFault(l *life, i item) *refusal {
 			if r := c.refuses(t, i); r != nil {
 				return r
 			}
-		case t.what == refuseItems && t.worker == l.worker.number:
+		case t.what == refuseItems && t.worker == p.worker.number:
 			key := fmt.Sprint(t.worker, "index", i.id)
 			c.calls[key]++
 			if c.affects(t.percent, key, c.calls[key]) {

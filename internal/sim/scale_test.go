@@ -22,7 +22,7 @@ import (
 const (
 	shardsVariable  = "LOGSLUICE_SHARDS"
 	workersVariable = "LOGSLUICE_WORKERS"
-	besideVariable  = "LOGSLUICE_BESIDE_KCL"
+	kclVariable     = "LOGSLUICE_BESIDE_KCL"
 )
 
 // scaleTiming has the program's defaults, except for the polls, which do not affect the leases.
@@ -89,14 +89,14 @@ func TestScale(t *testing.T) {
 // TestScaleOfTheKCL compares logsluice with the unmodified KCL. In each iteration the KCL gets
 // every shard of other workers from DynamoDB, so a simulation of many shards takes very long.
 func TestScaleOfTheKCL(t *testing.T) {
-	if os.Getenv(besideVariable) == "" {
-		t.Skipf("set %s to see what the KCL's own checkpointer does", besideVariable)
+	if os.Getenv(kclVariable) == "" {
+		t.Skipf("set %s to see what the KCL's own checkpointer does", kclVariable)
 	}
 	const shards, workers = 100, 10
 	t.Logf("%d shards, %d workers, leases of %s\n%s", shards, workers, scaleTiming.lease, table([]scale{
 		run(t, "logsluice", logsluice, shards, workers, 2*time.Minute),
-		run(t, "KCL, a look each second", plainKCL(time.Second), shards, workers, 5*time.Minute),
-		run(t, "KCL, a look each minute (default)", plainKCL(time.Minute), shards, workers, 30*time.Minute),
+		run(t, "KCL, sync every second", plainKCL(time.Second), shards, workers, 5*time.Minute),
+		run(t, "KCL, sync every minute (default)", plainKCL(time.Minute), shards, workers, 30*time.Minute),
 	}, shards))
 }
 
@@ -215,18 +215,18 @@ func (s *scale) run(c *cluster, shards, workers int, limit time.Duration) {
 	during("one leaves", func() {
 		w := c.workers[0]
 		remove(w)
-		c.stop(w.life)
+		c.stop(w.process)
 	})
 	during("crash", func() {
 		w := c.workers[0]
 		remove(w)
-		c.crash(w.life)
+		c.crash(w.process)
 	})
 	stopProducing()
 	producers.Wait()
 	var stops sync.WaitGroup
 	for _, w := range c.workers {
-		stops.Go(func() { c.stop(w.life) })
+		stops.Go(func() { c.stop(w.process) })
 	}
 	stops.Wait()
 	time.Sleep(time.Minute)
@@ -266,7 +266,7 @@ func (c *cluster) spread() (all bool, spread int) {
 	defer c.mu.Unlock()
 	loads := make(map[string]int)
 	for _, w := range c.workers {
-		loads[w.life.name] = 0
+		loads[w.process.name] = 0
 	}
 	for shard := range c.topology {
 		owner := c.rows[shard].owner

@@ -37,7 +37,7 @@ const (
 	settleTimeout  = 5 * time.Minute  // until everything must have its outcome
 	lettersTimeout = 15 * time.Minute // until documents that are rejected forever must be dead letters
 	idDigits       = 56
-	lineOf         = 600 // lines of history that a failure shows
+	historyLines   = 600 // lines of history that a failure shows
 )
 
 var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * time.Millisecond,
@@ -83,7 +83,7 @@ func TestStories(t *testing.T) {
 	set(t, "rapid.nofailfile", "true")
 	begun := time.Now()
 	played := 0
-	told := make(map[eventKind]int)
+	counts := make(map[eventKind]int)
 	// The story does not determine the interleaving of goroutines. If a failure cannot be
 	// reproduced, this is its history.
 	var found string
@@ -92,11 +92,11 @@ func TestStories(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			s := drawStory(rt)
 			for _, e := range s.events {
-				told[e.what]++
+				counts[e.what]++
 			}
 			c := play(t, s, logsluice)
 			if c.violations != nil {
-				found = fmt.Sprintf("%s\n%s\n%s", s, c.last(lineOf), strings.Join(c.violations, "\n"))
+				found = fmt.Sprintf("%s\n%s\n%s", s, c.last(historyLines), strings.Join(c.violations, "\n"))
 				rt.Fatalf("%s", found)
 			}
 		})
@@ -104,7 +104,7 @@ func TestStories(t *testing.T) {
 			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(played))
 		}
 	}
-	t.Logf("%d stories in %s, with events of each kind: %v", played, time.Since(begun).Round(time.Second), told)
+	t.Logf("%d stories in %s, with events of each kind: %v", played, time.Since(begun).Round(time.Second), counts)
 }
 
 func set(t *testing.T, name, value string) {
@@ -174,24 +174,24 @@ func (c *cluster) play(s story) {
 	}
 	later.Wait()
 	p.slow.Store(true)
-	c.outlast()
+	c.awaitTroubles()
 	stopProducing()
 	producers.Wait()
-	c.calmDown()
-	c.revive()
+	c.endTroubles()
+	c.restartFailed()
 	c.awaitLetters(p)
-	c.settle()
+	c.awaitOutcomes()
 	stopWatching()
 	watchers.Wait()
 	c.expire()
 	for _, w := range c.workers {
-		c.stop(w.life)
+		c.stop(w.process)
 	}
 	time.Sleep(time.Minute) // for late calls
 }
 
-// outlast waits until the troubles have passed, while records are put.
-func (c *cluster) outlast() {
+// awaitTroubles waits until the troubles have passed, while records are put.
+func (c *cluster) awaitTroubles() {
 	c.mu.Lock()
 	var last time.Time
 	for _, t := range slices.Concat(c.searchTroubles, c.trouble) {
@@ -201,8 +201,8 @@ func (c *cluster) outlast() {
 	time.Sleep(time.Until(last))
 }
 
-// calmDown ends all troubles that are not permanent.
-func (c *cluster) calmDown() {
+// endTroubles ends all troubles that are not permanent.
+func (c *cluster) endTroubles() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -247,15 +247,15 @@ func (c *cluster) awaitLetters(p *producer) {
 			c.violation(allDone, "document %s is rejected forever but not a dead letter after %s", missing(), lettersTimeout)
 			return
 		}
-		c.revive()
+		c.restartFailed()
 		p.put()
 	}
 }
 
-// settle waits until all documents have their outcome.
-func (c *cluster) settle() {
+// awaitOutcomes waits until all documents have their outcome.
+func (c *cluster) awaitOutcomes() {
 	for deadline := time.Now().Add(settleTimeout); ; time.Sleep(time.Second) {
-		c.revive()
+		c.restartFailed()
 		missing := c.unfinishedWork()
 		if missing == "" {
 			break
@@ -294,11 +294,11 @@ func (c *cluster) expire() {
 	}
 }
 
-// revive starts new processes for those that could not start.
-func (c *cluster) revive() {
+// restartFailed starts new processes for those that could not start.
+func (c *cluster) restartFailed() {
 	for _, w := range c.workers {
 		c.mu.Lock()
-		failed := w.life.failed.Load() && !w.down
+		failed := w.process.failed.Load() && !w.down
 		c.mu.Unlock()
 		if failed {
 			c.start(w, c.newName(w))
@@ -323,23 +323,23 @@ func (c *cluster) apply(e event, later *sync.WaitGroup) {
 	switch e.what {
 	case crash, stop:
 		c.mu.Lock()
-		l, down := w.life, w.down
+		p, down := w.process, w.down
 		w.down = true
 		c.mu.Unlock()
 		if down {
 			return
 		}
 		if e.what == crash {
-			c.crash(l)
+			c.crash(p)
 		}
 		later.Go(func() {
 			if e.what == stop {
-				c.stop(l)
+				c.stop(p)
 			} else {
-				<-l.ended
+				<-p.ended
 			}
 			time.Sleep(e.lasting)
-			name := l.name
+			name := p.name
 			if e.percent%2 == 0 {
 				name = c.newName(w)
 			}
@@ -358,8 +358,8 @@ func (c *cluster) apply(e event, later *sync.WaitGroup) {
 	case startStranger:
 		c.startStranger()
 	case deleteTable:
-		// If no worker has noticed it, the next one that starts takes the table for a new
-		// one. If it starts at the latest record, earlier records are lost.
+		// If no worker has noticed the deletion, the next one that starts creates the table as
+		// at its first start. If it starts at the latest record, earlier records are lost.
 		if c.position.String() == "TRIM_HORIZON" {
 			c.deleteTable()
 		}
@@ -483,7 +483,7 @@ func (c *cluster) deleteTable() {
 		}
 	}
 	clear(c.rows)
-	clear(c.signs)
+	clear(c.renewed)
 	for shard := range c.topology {
 		c.byHand[shard] = time.Now()
 	}

@@ -13,29 +13,29 @@ import (
 // store is the store for dead letters that their index rejects, as one process sees it.
 type store struct {
 	cluster *cluster
-	life    *life
+	process *process
 }
 
 // storeOf returns the store of a process, nil if the story has none.
-func (c *cluster) storeOf(l *life) indexer.Store {
+func (c *cluster) storeOf(p *process) indexer.Store {
 	if !c.hasStore {
 		return nil
 	}
-	return store{c, l}
+	return store{c, p}
 }
 
 // Put implements indexer.Store.
-func (x store) Put(_ context.Context, _ time.Time, _ string, lines []byte) error {
-	if x.life.dead.Load() {
+func (s store) Put(_ context.Context, _ time.Time, _ string, lines []byte) error {
+	if s.process.dead.Load() {
 		return io.ErrUnexpectedEOF
 	}
-	c := x.cluster
+	c := s.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for line := range bytes.SplitSeq(bytes.TrimSuffix(lines, []byte("\n")), []byte("\n")) {
 		var dead letter
 		must(json.Unmarshal(line, &dead))
-		c.letterStored(x.life, c.sender(x.life), dead)
+		c.letterStored(s.process, c.sender(s.process), dead)
 	}
 	return nil
 }

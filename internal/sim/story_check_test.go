@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Each kind of event has a description of its own.
+// Each kind of event has its own name.
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	names := make(map[string]bool)
 	for kind := range eventKinds {
 		if name := kind.String(); name == "" || names[name] {
-			t.Errorf("kind %d has the name %q, of none or of another kind: see kinds", kind, name)
+			t.Errorf("kind %d has the name %q, which is empty or that of another kind: see kinds", kind, name)
 		} else {
 			names[name] = true
 		}
@@ -28,7 +28,7 @@ func TestStreamCreatedAgainUnnoticed(t *testing.T) {
 			{what: createStreamAgain, after: time.Second},
 		}}
 		if c := play(t, s, logsluice); c.violations != nil {
-			t.Errorf("%s\n%s\n%s", s, c.last(lineOf), c.violations)
+			t.Errorf("%s\n%s\n%s", s, c.last(historyLines), c.violations)
 		}
 	}
 }

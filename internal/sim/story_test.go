@@ -78,7 +78,7 @@ const (
 // kinds describes each kind of event. Append new kinds at the end, so that existing seeds
 // draw the same stories. What a kind does is in cluster.apply, for faults of calls in
 // trouble.on and cluster.refuses. If it excuses waiting, unfinished releases or unread
-// shards, say so in updateCalm, hindered and checkUnread.
+// shards, say so in updateTroubleTimes, hindered and checkUnread.
 var kinds = [eventKinds]struct {
 	name         string
 	ofOpenSearch bool // affects all workers
@@ -123,7 +123,7 @@ var kinds = [eventKinds]struct {
 	passRetention:     {name: "pass retention", notForKCL: true},
 }
 
-func (h eventKind) String() string { return kinds[h].name }
+func (k eventKind) String() string { return kinds[k].name }
 
 // lastings are the durations of OpenSearch's troubles: decisions about them take minutes.
 var lastings = []time.Duration{10 * time.Second, 40 * time.Second, 70 * time.Second, 110 * time.Second, 170 * time.Second, 4 * time.Minute}

@@ -19,10 +19,10 @@ type unread struct {
 	readAt map[string]time.Time // by shard: the last read that Kinesis answered, or the creation
 	// reported is, by shard, the time of the last line that reports it as unread. The line of a
 	// worker that has not begun, and knows no shard, is under "".
-	reported map[string]time.Time
-	created  map[string]time.Time // by shard
-	listed   time.Time            // the last successful listing of the shards
-	upset    time.Time            // when there was last a trouble other than failing reads
+	reported       map[string]time.Time
+	created        map[string]time.Time // by shard
+	listed         time.Time            // the last successful listing of the shards
+	otherTroubleAt time.Time            // when there was last a trouble other than failing reads
 }
 
 // mostUnreported bounds the time after checkpoint.UnreadAfter until an unread shard is reported.
@@ -33,14 +33,14 @@ func newUnread() unread {
 }
 
 // answers records a call that Kinesis answers. c.mu must be held.
-func (c *cluster) answers(l *life, operation, shard string) {
+func (c *cluster) answers(p *process, operation, shard string) {
 	switch operation {
 	case "GetRecords":
 		c.readAt[shard] = time.Now()
 	case "ListShards":
 		c.listed = time.Now()
-		if !l.listed.After(c.createdAgain) {
-			l.listed = time.Now()
+		if !p.listed.After(c.createdAgain) {
+			p.listed = time.Now()
 		}
 	}
 }
@@ -64,9 +64,9 @@ func (c *cluster) unreadLogged(text []byte) {
 func (c *cluster) checkUnread() {
 	c.mu.Lock()
 	due := c.dueForReport()
-	var lives []*life
+	var processes []*process
 	for _, w := range c.workers {
-		lives = append(lives, w.life)
+		processes = append(processes, w.process)
 	}
 	for _, shard := range due {
 		if time.Since(later(c.reported[shard], c.reported[""])) > checkpoint.UnreadAfter+mostUnreported {
@@ -78,10 +78,10 @@ func (c *cluster) checkUnread() {
 	// The workers log while they hold locks that their metrics need.
 	for _, shard := range due {
 		most, begun, ready := time.Duration(0), false, true
-		for _, l := range lives {
-			lag, any := lagOf(l, shard)
+		for _, p := range processes {
+			lag, any := lagOf(p, shard)
 			most, begun = max(most, lag), begun || any
-			ready = ready && l.consumer.Ready(context.Background()) == nil
+			ready = ready && p.consumer.Ready(context.Background()) == nil
 		}
 		if begun && most < checkpoint.UnreadAfter || ready {
 			c.violation(readOrReported, "%s is not read, its lag is %s, and all workers are ready: %v", shard, most, ready)
@@ -92,18 +92,18 @@ func (c *cluster) checkUnread() {
 // dueForReport returns the shards that no worker has read for a long time although only reads
 // failed. c.mu must be held.
 func (c *cluster) dueForReport() (due []string) {
-	if c.foreign || c.slowedAt.After(time.Now()) {
+	if c.byKCL || c.slowedAt.After(time.Now()) {
 		return nil
 	}
 	for _, w := range c.workers {
-		if w.down || w.life.failed.Load() {
-			c.upset = time.Now()
+		if w.down || w.process.failed.Load() {
+			c.otherTroubleAt = time.Now()
 		}
 	}
 	for _, t := range c.trouble {
 		switch {
 		case !kinds[t.what].refusesReads && t.active() && !t.forever:
-			c.upset = time.Now()
+			c.otherTroubleAt = time.Now()
 		case kinds[t.what].refusesReads && !t.active() && time.Since(t.until) < mostPause:
 			return nil // shards that can be read again are read soon
 		}
@@ -115,7 +115,7 @@ func (c *cluster) dueForReport() (due []string) {
 		}
 		records, n := c.records[shard], c.next[shard]
 		waits := n < len(records) && c.troubled(records[n])
-		since := slices.MaxFunc([]time.Time{c.readAt[shard], c.upset, c.byHand[shard]}, time.Time.Compare)
+		since := slices.MaxFunc([]time.Time{c.readAt[shard], c.otherTroubleAt, c.byHand[shard]}, time.Time.Compare)
 		if !waits && !c.stuck[shard] && time.Since(since) > checkpoint.UnreadAfter+mostUnreported {
 			due = append(due, shard)
 		}
@@ -125,8 +125,8 @@ func (c *cluster) dueForReport() (due []string) {
 
 // lagOf returns the lag of a shard in a process's metrics, 0 if it has none, and whether the
 // metrics have the lag of any shard.
-func lagOf(l *life, shard string) (lag time.Duration, any bool) {
-	families, err := l.lag.Gather()
+func lagOf(p *process, shard string) (lag time.Duration, any bool) {
+	families, err := p.lag.Gather()
 	must(err)
 	for _, family := range families {
 		if family.GetName() != prometheus.BuildFQName("logsluice", "", "lag_seconds") {

@@ -12,12 +12,12 @@ import (
 
 // watch checks events against the promises. It is part of a cluster and guarded by its lock.
 type watch struct {
-	foreign      bool // the KCL writes the table: its writes are not checked, except for the order of parents
+	byKCL        bool // the KCL writes the table: its writes are not checked, except for the order of parents
 	violations   []string
 	broken       map[promise]int
 	rows         map[string]tableRow
-	holders      map[string]*life     // by shard: the process that last acquired it
-	signs        map[string]time.Time // by shard: when its counter last changed
+	holders      map[string]*process  // by shard: the process that last acquired it
+	renewed      map[string]time.Time // by shard: when its counter last changed
 	byHand       map[string]time.Time // by shard: when its row was deleted by hand
 	heldBefore   map[string]term      // by shard: the lease when the table was deleted by hand
 	topology     map[string][]string  // parents by shard
@@ -46,7 +46,7 @@ type tableRow struct {
 
 // term is a lease.
 type term struct {
-	holder *life
+	holder *process
 	epoch  int64
 }
 
@@ -69,8 +69,8 @@ func newWatch() watch {
 	return watch{
 		broken:     make(map[promise]int),
 		rows:       make(map[string]tableRow),
-		holders:    make(map[string]*life),
-		signs:      make(map[string]time.Time),
+		holders:    make(map[string]*process),
+		renewed:    make(map[string]time.Time),
 		byHand:     make(map[string]time.Time),
 		heldBefore: make(map[string]term),
 		topology:   make(map[string][]string),
@@ -168,7 +168,7 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 	}
 	c.add("%s changes row %s from %+v to %+v", name, shard, was, is)
 	switch {
-	case c.foreign:
+	case c.byKCL:
 		if is.owner == name && was.owner != name {
 			for _, parent := range c.unfinished(shard) {
 				c.violated(parentsFirst, "%s took %s before its parent %s was finished", name, shard, parent)
@@ -176,15 +176,15 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 			c.holders[shard] = author
 		}
 	case author == nil: // deleted by hand
-		delete(c.signs, shard)
+		delete(c.renewed, shard)
 		c.byHand[shard] = time.Now()
 	case after == nil:
-		saysNothing := was.checkpoint == "" && (was.owner == "" || time.Since(c.signs[shard]) >= c.lease)
-		if was.checkpoint != shardEnd && !saysNothing || c.isListed(shard) {
+		isEmpty := was.checkpoint == "" && (was.owner == "" || time.Since(c.renewed[shard]) >= c.lease)
+		if was.checkpoint != shardEnd && !isEmpty || c.isListed(shard) {
 			c.violated(fenced, "%s deleted the row of %s: %+v", name, shard, was)
 		}
 	case c.heldBefore[shard] == term{author, is.epoch} && was.owner != name && (is.owner == name || is.owner == ""):
-		// The holder replaces the row of a worker that took the table for a new one, and holds or
+		// The holder replaces the row of a worker that mistook the table for a new one, and holds or
 		// has released the lease.
 		c.holders[shard], c.epochs[shard], c.byHand[shard] = author, is.epoch, time.Now()
 		if is.owner == "" {
@@ -205,15 +205,15 @@ func (c *cluster) changed(_ string, before, after map[string]types.AttributeValu
 	}
 	if after != nil && author != nil {
 		if is.counter != was.counter {
-			c.signs[shard] = time.Now()
+			c.renewed[shard] = time.Now()
 		}
 		c.checkpointed(shard, was, is)
 	}
 }
 
 // acquired checks that a lease was free to acquire.
-func (c *cluster) acquired(author *life, shard string, was, is tableRow) {
-	silence := time.Since(c.signs[shard])
+func (c *cluster) acquired(author *process, shard string, was, is tableRow) {
+	silence := time.Since(c.renewed[shard])
 	_, again := c.byHand[shard] // then its epoch may continue from the previous one
 	if again && was.epoch == 0 && is.epoch == c.epochs[shard] && c.holders[shard] == author && (is.owner == author.name || is.owner == "") {
 		return // the holder restores the row of its lease
@@ -277,7 +277,7 @@ func (c *cluster) checkpointed(shard string, was, is tableRow) {
 		}
 		return
 	}
-	if is.checkpoint != "" && is.checkpoint < c.firsts[shard] && !c.foreign {
+	if is.checkpoint != "" && is.checkpoint < c.firsts[shard] && !c.byKCL {
 		c.violated(ownStream, "%s has a checkpoint of another stream: %+v to %+v", shard, was, is)
 	}
 	if is.checkpoint < was.checkpoint && !c.isFormer(shard, was) {
@@ -323,7 +323,7 @@ func (c *cluster) unsettled(r record) string {
 	if c.isLost(r) {
 		return ""
 	}
-	if r.poison && c.foreign { // the KCL writes no dead letters
+	if r.poison && c.byKCL { // the KCL writes no dead letters
 		return ""
 	}
 	if r.poison {
@@ -334,7 +334,7 @@ func (c *cluster) unsettled(r record) string {
 	}
 	for _, document := range r.documents {
 		_, id, _ := cut(document)
-		if c.index.has(document) || c.foreign && refused(id) || c.index.letter(id) || c.stored[id] {
+		if c.index.has(document) || c.byKCL && refused(id) || c.index.letter(id) || c.stored[id] {
 			continue
 		}
 		return "document " + document
@@ -343,18 +343,18 @@ func (c *cluster) unsettled(r record) string {
 }
 
 // reads checks a read when it is sent.
-func (c *cluster) reads(l *life, operation, shard string) {
+func (c *cluster) reads(p *process, operation, shard string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	row := c.rows[shard]
 	if at, ok := c.byHand[shard]; ok && time.Since(at) < c.lease {
 		return // its owner has not noticed it yet
 	}
-	if row.owner != l.name || c.holders[shard] != l {
-		c.violated(oneReader, "%s sends %s of %s, which is held by %q: %+v", l.name, operation, shard, row.owner, row)
+	if row.owner != p.name || c.holders[shard] != p {
+		c.violated(oneReader, "%s sends %s of %s, which is held by %q: %+v", p.name, operation, shard, row.owner, row)
 	}
 	for _, parent := range c.unfinished(shard) {
-		c.violated(parentsFirst, "%s reads %s before its parent %s is finished", l.name, shard, parent)
+		c.violated(parentsFirst, "%s reads %s before its parent %s is finished", p.name, shard, parent)
 	}
 }
 
@@ -370,7 +370,7 @@ func (c *cluster) unfinishedWork() string {
 	}
 	held := make(map[string]int)
 	for _, w := range c.workers {
-		held[w.life.name] = 0
+		held[w.process.name] = 0
 	}
 	for shard := range c.topology {
 		row := c.rows[shard]

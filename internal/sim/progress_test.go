@@ -49,22 +49,22 @@ func (c *cluster) checkProgress() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.updateOutages(watchPeriod)
-	c.updateCalm()
+	c.updateTroubleTimes()
 	for shard := range c.topology {
-		if !c.foreign && !c.stuck[shard] {
+		if !c.byKCL && !c.stuck[shard] {
 			c.stuck[shard] = c.isStuck(shard) || c.isNeverFinished(shard)
 		}
 	}
 }
 
-// updateCalm records whether anything other than an index slows shards down, and whether
+// updateTroubleTimes records whether anything other than an index slows shards down, and whether
 // documents may wait longer than usual.
-func (c *cluster) updateCalm() {
+func (c *cluster) updateTroubleTimes() {
 	if c.slowedAt.After(time.Now()) {
 		return
 	}
 	for _, w := range c.workers {
-		if w.down || w.life.failed.Load() {
+		if w.down || w.process.failed.Load() {
 			c.slowedAt = time.Now()
 		}
 	}
