@@ -156,8 +156,8 @@ func (w *recordJob) appendDocument() {
 	var event *subscription.Event
 	w.docs.Body, event = w.mapper.Append(w.docs.Body)
 	switch {
-	case event.Given != nil:
-		w.docs.Extra("id", event.Given)
+	case event.OriginalID != nil:
+		w.docs.Extra("id", event.OriginalID)
 	case !w.mapper.HasIDs():
 		w.docs.Extra("id", fmt.Appendf(nil, "%q", event.ID))
 	}
