@@ -222,7 +222,7 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 	installer := newInstaller(client, r.access(), targets, log)
 	probeCtx, stopProbe := context.WithCancel(ctx)
 	var probe sync.WaitGroup
-	probe.Go(func() { installer.Ask(probeCtx) })
+	probe.Go(func() { installer.Probe(probeCtx) })
 	// Nothing is created in AWS or OpenSearch before this check.
 	stream, err := c.Check(ctx)
 	stopProbe()

@@ -209,33 +209,33 @@ func TestSettings_Failure(t *testing.T) {
 
 	// Documents and indices.
 	f("INDEX_PREFIX", "Upper", `"Upper" has uppercase letters`)
-	f("INDEX_PREFIX", "ecs-", `"ecs-" ends in a hyphen, which is added anyway: give "ecs"`)
-	f("INDEX_PREFIX", "ecs-*", `"ecs-*" contains '*', which an index name cannot have: give "ecs"`)
-	f("INDEX_DATE", "%Y.%M.%d", `"%Y.%M.%d" has "%M", which is not supported: give %Y.%m.%d`)
+	f("INDEX_PREFIX", "ecs-", `"ecs-" ends in a hyphen, which is added anyway: use "ecs"`)
+	f("INDEX_PREFIX", "ecs-*", `"ecs-*" contains '*', which an index name cannot have: use "ecs"`)
+	f("INDEX_DATE", "%Y.%M.%d", `"%Y.%M.%d" has "%M", which is not supported: use %Y.%m.%d`)
 	f("INDEX_PREFIX", "_logs", `"_logs" begins with`)
 	f("INDEX_PREFIX", "my logs", `"my logs" contains ' '`)
 	f("INDEX_PREFIX", "logs*", `"logs*" contains '*'`)
 	f("INDEX_PREFIX", "app-outside", `"app-outside" ends in -outside`)
 	f("INDEX_PREFIX", "app-dead-letter", `"app-dead-letter" ends in -dead-letter`, "DATA_STREAM=true")
-	f("INDEX_DATE", "YYYY-MM-DD", `"YYYY-MM-DD" is not a strftime pattern: give %Y-%m-%d`)
-	f("INDEX_DATE", "yyyy.MM.dd", "give %Y.%m.%d")
-	f("INDEX_DATE", "YYYY-mm-dd", "give %Y-%m-%d")
-	f("INDEX_DATE", "yyyy-MM-DD-hh", "give %Y-%m-%d-%H")
-	f("INDEX_DATE", "%%Y-%%m", `"%%Y-%%m" has %%, which stands for a percent sign: give %Y-%m`)
+	f("INDEX_DATE", "YYYY-MM-DD", `"YYYY-MM-DD" is not a strftime pattern: use %Y-%m-%d`)
+	f("INDEX_DATE", "yyyy.MM.dd", "use %Y.%m.%d")
+	f("INDEX_DATE", "YYYY-mm-dd", "use %Y-%m-%d")
+	f("INDEX_DATE", "yyyy-MM-DD-hh", "use %Y-%m-%d-%H")
+	f("INDEX_DATE", "%%Y-%%m", `"%%Y-%%m" has %%, which stands for a percent sign: use %Y-%m`)
 	f("INDEX_DATE", "%Y/%m/%d", `"%Y/%m/%d" contains '/', which an index name cannot have`)
 	f("INDEX_DATE", "%d", `"%d" does not identify a day, month, hour or week`)
 	f("INDEX_DATE", "%Y-%b", `"%Y-%b" has "%b"`)
 	f("INDEX_TIMEZONE", "Asia/Nowhere", `"Asia/Nowhere" is not a timezone: use an IANA name`)
 	f("INDEX_TIMEZONE", "Local", `"Local" is not a timezone`)
 	f("INDEX_TIMEZONE", "JST+9", `"JST+9" is not a timezone`)
-	f("INDEX_SORT", "msg", `"msg" is not a field that an index can be sorted by: give @timestamp`)
+	f("INDEX_SORT", "msg", `"msg" is not a field that an index can be sorted by: use @timestamp`)
 	f("INDEX_SORT", "@timestamp desc", `"@timestamp desc" is not a field that an index can be sorted by`)
-	f("INDEX_SORT", "@timestamp:down", `"@timestamp:down" has the order "down": give @timestamp:asc or @timestamp:desc`)
+	f("INDEX_SORT", "@timestamp:down", `"@timestamp:down" has the order "down": use @timestamp:asc or @timestamp:desc`)
 	f("INDEX_SORT", ",", `"," is empty, or has an empty part`)
 	f("SCHEMA_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: use a YAML file`)
 	f("SCHEMA_FILE", schema("drop: {message: x}"), "line 1: drop is outside rules")
 	f("SCHEMA_FILE", schema("version: 2\nfields:\n#  - {name: level}\n"), "line 2: fields is empty")
-	f("SCHEMA_FILE", schema("rules:\n  - drop: {fields: {level: debug}}\n"), `line 2: the fields of a rule: "level" is unknown: give one of`)
+	f("SCHEMA_FILE", schema("rules:\n  - drop: {fields: {level: debug}}\n"), `line 2: the fields of a rule: "level" is unknown: use one of`)
 	f("SCHEMA_FILE", schema("fields:\n  - {name: level, type: keyword, paths: [level]}\nrules:\n  - drop: {}\n"), "line 4: the rule has no condition")
 	f("CONSTANT_FIELDS", "env:prod", `"env:prod" does not have the form NAME=VALUE,NAME=VALUE: use for example env=prod,service=shop`)
 	f("CONSTANT_FIELDS", "=x", `"=x" does not have the form`)
@@ -255,8 +255,8 @@ func TestSettings_Failure(t *testing.T) {
 	f("OPENSEARCH_URL", "ftp://host", `"ftp://host" does not begin with http:// or https://`)
 	f("OPENSEARCH_URL", "https://host/_dashboards", `"https://host/_dashboards" is the address of OpenSearch Dashboards: leave out /_dashboards`)
 	f("OPENSEARCH_URL", "https://a:9200,https://b:9200", `"https://a:9200,https://b:9200" has more than one URL`)
-	f("OPENSEARCH_URL", "https://a b", `"https://a b" has blanks`)
-	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" has a port that is not a number from 1 to 65535: give one such as https://host:9200`)
+	f("OPENSEARCH_URL", "https://a b", `"https://a b" has spaces`)
+	f("OPENSEARCH_URL", "https://host:port", `"https://host:port" has a port that is not a number from 1 to 65535: use a URL such as https://host:9200`)
 	f("OPENSEARCH_URL", "https://", "has no host")
 	f("OPENSEARCH_URL", "https://user:"+plantedSecret+"/@host:0", `"https://***@host:0" has a port`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https://user:" + plantedSecret + "@host", "OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret}, "OPENSEARCH_URL (--opensearch-url) has a user", "remove the user from the URL")
@@ -267,9 +267,9 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run"}, []string{"OPENSEARCH_PASSWORD_FILE=" + empty}, "OPENSEARCH_PASSWORD_FILE (--opensearch-password-file) is ", empty, "set OPENSEARCH_USERNAME")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_PASSWORD_FILE=" + empty}, "are both set")
 	check([]string{"run"}, []string{"OPENSEARCH_USERNAME=u", "OPENSEARCH_PASSWORD=" + plantedSecret, "OPENSEARCH_SIGV4=es"}, `OPENSEARCH_SIGV4 (--opensearch-sigv4) is "es"`, "use either OPENSEARCH_SIGV4 or a user, not both")
-	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: give a file with the password`, "OPENSEARCH_USERNAME=u")
+	f("OPENSEARCH_PASSWORD_FILE", "/nowhere", `"/nowhere" cannot be read: no such file or directory: use a file with the password`, "OPENSEARCH_USERNAME=u")
 	f("OPENSEARCH_PASSWORD_FILE", empty, strconv.Quote(empty)+" has no password", "OPENSEARCH_USERNAME=u")
-	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: give a file with PEM certificates`)
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/nowhere"}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", `"/nowhere" cannot be read: no such file or directory: use a file with PEM certificates`)
 	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + noPEM}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", strconv.Quote(noPEM)+" has no PEM certificate")
 	check([]string{"run"}, []string{"OPENSEARCH_URL=admin:" + plantedSecret + "@https://host"}, `"***@https://host" has the user before the scheme`)
 	check([]string{"run"}, []string{"OPENSEARCH_URL=https:/admin:" + plantedSecret + "@host"}, `"***@host" lacks :// after http or https`)
@@ -305,7 +305,7 @@ func TestSettings_Failure(t *testing.T) {
 		}
 	}
 	f("OPENSEARCH_USERNAME", "u:"+plantedSecret, `"u:***" has a colon`)
-	f("OPENSEARCH_URL", server.URL+"?password="+plantedSecret, `?***" has more than an address`)
+	f("OPENSEARCH_URL", server.URL+"?password="+plantedSecret, `?***" has a query or a fragment`)
 	for _, variable := range secretVariables {
 		check([]string{"run"}, []string{variable + "=" + plantedSecret + "\n"}, "logsluice: "+variable+" ends in a newline: remove it")
 		check([]string{"run"}, []string{variable + "=" + plantedSecret + " " + plantedSecret}, "logsluice: "+variable+" has whitespace in it")
@@ -320,9 +320,9 @@ func TestSettings_Failure(t *testing.T) {
 	f("SCHEMA_FILE", folder, " is a folder: use a YAML file")
 	f("SCHEMA_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: use a YAML file`)
 	f("SCHEMA_FILE", file("large", strings.Repeat("#", 1<<20+1)), " has more than 1 MiB: use a YAML file")
-	f("OPENSEARCH_PASSWORD_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: give a file with the password`, user)
-	f("OPENSEARCH_PASSWORD_FILE", folder, " is a folder: give a file with the password", user)
-	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + folder}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", " is a folder: give a file with PEM")
+	f("OPENSEARCH_PASSWORD_FILE", "/dev/zero", `"/dev/zero" is a device and not a file: use a file with the password`, user)
+	f("OPENSEARCH_PASSWORD_FILE", folder, " is a folder: use a file with the password", user)
+	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=" + folder}, "logsluice: OPENSEARCH_CA_FILE (--opensearch-ca-file): ", " is a folder: use a file with PEM")
 	check([]string{"run"}, []string{https, "OPENSEARCH_CA_FILE=/dev/zero"}, `"/dev/zero" is a device and not a file`)
 
 	// Limits of sizes and times.
@@ -333,7 +333,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("WAIT_FOR_INDEX", "1ms", `"1ms" is too short: use at least 1s, or 0 to wait indefinitely`)
 	f("SCHEMA_FILE", schema("rules:\n  - drop: {message: \".*\"}\n"), `line 2: ".*" matches every text`)
 	f("SCHEMA_FILE", schema("rules:\n  - keep: {message: x}\n"), "line 2: keep has no effect as the last rule", "drop: {log_group: .}")
-	f("SCHEMA_FILE", schema("rules:\n  - drop: {log_group: /ecs/*}\n"), `line 2: "/ecs/*" is a regular expression`, `give "^/ecs/"`)
+	f("SCHEMA_FILE", schema("rules:\n  - drop: {log_group: /ecs/*}\n"), `line 2: "/ecs/*" is a regular expression`, `use "^/ecs/"`)
 
 	// Examples are within the limits, and errors name quotes, whitespace and line breaks.
 	f("POLL_INTERVAL", "1", `such as 250ms`)
@@ -363,10 +363,10 @@ func TestSettings_Failure(t *testing.T) {
 	check([]string{"run", "--index-refresh", "-1"}, nil, `INDEX_REFRESH (--index-refresh): "-1" is negative: use a time such as 1s`)
 
 	// Dates of index names, in the prefix and in other spellings.
-	f("INDEX_PREFIX", "logs-%Y", `"logs-%Y" has a date pattern, which belongs in INDEX_DATE: give "logs"`)
+	f("INDEX_PREFIX", "logs-%Y", `"logs-%Y" has a date pattern, which belongs in INDEX_DATE: use "logs"`)
 	f("INDEX_PREFIX", "logs-%m", "belongs in INDEX_DATE")
-	f("INDEX_PREFIX", "logstash-%{+YYYY.MM.dd}", `belongs in INDEX_DATE: give "logstash"`)
-	f("INDEX_PREFIX", "%Y", `give "logs"`)
+	f("INDEX_PREFIX", "logstash-%{+YYYY.MM.dd}", `belongs in INDEX_DATE: use "logstash"`)
+	f("INDEX_PREFIX", "%Y", `use "logs"`)
 
 	// The command line.
 	check([]string{"run", "-stream-name", "logs"}, nil, "unknown flag -stream-name: use --stream-name, with two hyphens")
@@ -406,8 +406,8 @@ func TestSettings_Failure(t *testing.T) {
 	f("STREAM_NAME", "arn:aws:kinesis:us-east-1:123456789012:stream", "is not the ARN of a stream")
 
 	// Addresses that are not a domain's.
-	f("OPENSEARCH_URL", "https://us-east-1.console.aws.amazon.com/aos/home?region=us-east-1#opensearch", "is a page of the AWS console: give the domain endpoint that it shows")
-	f("OPENSEARCH_URL", "OPENSEARCH_URL=https://host:9200", "begins with the name of a variable: give what follows the first =")
+	f("OPENSEARCH_URL", "https://us-east-1.console.aws.amazon.com/aos/home?region=us-east-1#opensearch", "is a page of the AWS console: use the domain endpoint that it shows")
+	f("OPENSEARCH_URL", "OPENSEARCH_URL=https://host:9200", "begins with the name of a variable: use what follows the first =")
 	f("OPENSEARCH_URL", "jdbc:opensearch://host", "does not begin with http:// or https://")
 	f("OPENSEARCH_URL", "http://host:9200/ecs-*/_search", "is a request to OpenSearch (_search): use http://host:9200")
 	f("OPENSEARCH_URL", "https://search-logs-abc.us-east-1.es.amazonaws.com:9200", "has port 9200, and Amazon OpenSearch Service listens on 443: leave the port out")
@@ -417,7 +417,7 @@ func TestSettings_Failure(t *testing.T) {
 	f("OPENSEARCH_URL", "https://host:9300", "has the port for the transport between nodes")
 	f("OPENSEARCH_URL", "null", `"null" has a host that cannot exist`)
 	f("OPENSEARCH_URL", "<https://host>", `"<https://host>" has angle brackets around it: remove them`)
-	f("OPENSEARCH_URL", "arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: give the domain's endpoint")
+	f("OPENSEARCH_URL", "arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: use the domain's endpoint")
 	check([]string{"doctor"}, []string{"DASHBOARDS_URL=https://host/_dashboards/app/home#/"}, `DASHBOARDS_URL (--dashboards-url): "https://host/_dashboards/app/home" is a page of Dashboards: use "https://host/_dashboards"`)
 	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://host/app/discover"}, `use "https://host"`)
 	check([]string{"setup"}, []string{"DASHBOARDS_URL=https://host:9200"}, "has a port of OpenSearch: use that of Dashboards, such as 5601")
@@ -442,11 +442,11 @@ func TestSettings_Failure(t *testing.T) {
 
 	// Remedies.
 	f("EMF_NAMESPACE", "AWS/Kinesis", `"AWS/Kinesis" is reserved, as are all that begin with AWS/: use one such as logsluice`)
-	f("CONSTANT_FIELDS", "level=x", "another field has that name: give another name")
-	f("CONSTANT_FIELDS", "a..b=c", "the name has an empty part: give one such as a.b")
+	f("CONSTANT_FIELDS", "level=x", "another field has that name: use another name")
+	f("CONSTANT_FIELDS", "a..b=c", "the name has an empty part: use one such as a.b")
 	f("BULK_BYTES", "9223372036854775807", "is too large: use a size such as 8MiB")
-	f("SCHEMA_FILE", schema("- a\n"), "line 1: the schema: this is not a mapping: give names and values")
-	f("SCHEMA_FILE", schema("fields:\n  - {name: at, type: date, paths: [at], formats: ['%Q']}\n"), "give a pattern such as %d/%b/%Y:%H:%M:%S %z")
+	f("SCHEMA_FILE", schema("- a\n"), "line 1: the schema: this is not a mapping: write names and values")
+	f("SCHEMA_FILE", schema("fields:\n  - {name: at, type: date, paths: [at], formats: ['%Q']}\n"), "use a pattern such as %d/%b/%Y:%H:%M:%S %z")
 
 	// Settings that exclude each other.
 	f("SCHEMA", "ecs", `"ecs" and SCHEMA_FILE (`, "SCHEMA_FILE="+empty, "are both set: remove one")

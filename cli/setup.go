@@ -286,7 +286,7 @@ func (s *setup) indices(ctx context.Context, policy *opensearch.Policy, name str
 		return
 	}
 	if err == nil && len(changes) > 0 && !s.DryRun {
-		err = policy.Give(ctx, found)
+		err = policy.Attach(ctx, found)
 	}
 	s.record("indices", name, changes, withRemedy(err, s.opensearchSettings.access()))
 	if others := len(found.Other); others > 0 {

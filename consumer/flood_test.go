@@ -54,7 +54,7 @@ func TestFloodOfManyShards(t *testing.T) {
 			run := func(shard string, data []byte, n int, each time.Duration, count *int) {
 				for done := 0; done < n && ctx.Err() == nil; {
 					reading, cancel := context.WithCancel(ctx)
-					forget := c.indexer.Watch(shard, cancel)
+					forget := c.indexer.OnShed(shard, cancel)
 					var mu sync.Mutex
 					p := &processor{consumer: c, mapper: c.mapper.Clone(), shard: shard, owned: reading, ctx: reading, marks: newWatermark(func(string) {
 						mu.Lock()

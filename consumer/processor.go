@@ -46,7 +46,7 @@ func (c *Consumer) newProcessor(shard string) *processor {
 	context.AfterFunc(p.lease.Reading(), func() { time.AfterFunc(p.consumer.cfg.DrainTimeout, giveUp) })
 	owned, disown := context.WithCancel(p.lease.Context())
 	p.owned = owned
-	forget := p.consumer.indexer.Watch(p.shard, func() {
+	forget := p.consumer.indexer.OnShed(p.shard, func() {
 		p.consumer.stream.park(p.shard)
 		cancel()
 		disown()

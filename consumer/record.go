@@ -154,8 +154,8 @@ func (j *recordJob) appendDocument() {
 	var event *subscription.Event
 	j.docs.Body, event = j.mapper.Append(j.docs.Body)
 	switch {
-	case event.Given != nil:
-		j.docs.Extra("id", event.Given)
+	case event.OriginalID != nil:
+		j.docs.Extra("id", event.OriginalID)
 	case !j.mapper.HasIDs():
 		j.docs.Extra("id", fmt.Appendf(nil, "%q", event.ID))
 	}

@@ -52,7 +52,7 @@ const (
 
 // searchRequests has the requests of the code by the place where they are made.
 var searchRequests = map[string][]searchRequest{
-	"indexer.leadsTo GET":            {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
+	"indexer.lookUpName GET":         {{get, "/" + byPrefix + "-2026-01-15/_mapping"}},
 	"opensearch.NewBulkRequest POST": {{post, "/_bulk"}},
 	"opensearch.template GET":        {{get, "/_index_template/" + byPrefix}, {get, "/_index_template/" + byPrefix + "-dead-letter"}},
 	"opensearch.EnsureTemplate PUT":  {{put, "/_index_template/" + byPrefix}, {put, "/_index_template/" + byPrefix + "-dead-letter"}},
@@ -69,10 +69,10 @@ var searchRequests = map[string][]searchRequest{
 	"opensearch.Search POST":         {{post, "/" + byPrefix + "-dead-letter/_search"}},
 	"opensearch.read GET":            {{get, "/_plugins/_ism/policies/" + byPrefix}},
 	"opensearch.put PUT":             {{put, "/_plugins/_ism/policies/" + byPrefix}},
-	"opensearch.ask GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
+	"opensearch.readExplanations GET": {{get, "/_plugins/_ism/explain/" + byPrefix + "-0*," + byPrefix + "-1*"},
 		{get, "/_plugins/_ism/explain/" + byPrefix + "-outside"}},
 	"opensearch.PoliciesOff GET": {{get, "/_cluster/settings"}},
-	"opensearch.giveTo POST":     {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
+	"opensearch.attachTo POST":   {{post, "/_plugins/_ism/add/" + byPrefix + "-2026-01-15"}, {post, "/_plugins/_ism/change_policy/" + byPrefix + "-2026-01-15"}},
 	"opensearch.Status GET":      {{get, api + "status"}},
 	"opensearch.Compare POST":    {{post, api + "saved_objects/_bulk_get"}},
 	"opensearch.Import POST":     {{post, api + "saved_objects/_import"}},

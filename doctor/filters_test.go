@@ -170,8 +170,8 @@ func TestFiltersPace(t *testing.T) {
 			c.MostLogGroups = most
 			begun := time.Now()
 			c.filters(t.Context(), new(Finding))
-			gotPages, throttled := c.logs.Asked("DescribeLogGroups")
-			gotFilters, _ := c.logs.Asked("DescribeSubscriptionFilters")
+			gotPages, throttled := c.logs.Calls("DescribeLogGroups")
+			gotFilters, _ := c.logs.Calls("DescribeSubscriptionFilters")
 			if gotPages != pages || gotFilters != filters || throttled != 0 {
 				t.Errorf("%d of %d groups: %d calls for groups, %d for filters, %d throttled", most, groups, gotPages, gotFilters, throttled)
 			}
@@ -190,7 +190,7 @@ func TestFiltersPace(t *testing.T) {
 		c.logs.Group("/next")
 		c.logs.Refuse("DescribeSubscriptionFilters", "AccessDeniedException")
 		c.filters(t.Context(), new(Finding))
-		if calls, _ := c.logs.Asked("DescribeSubscriptionFilters"); calls != 1 {
+		if calls, _ := c.logs.Calls("DescribeSubscriptionFilters"); calls != 1 {
 			t.Errorf("%d calls", calls)
 		}
 	})

@@ -51,7 +51,7 @@ func TestOpenSearch(t *testing.T) {
 	f("hangs", answer(root, "hangs"), true, Broken, "http://localhost:9200 accepts connections but does not answer in time", "check its load")
 	f("TLS hangs", answer(root, "TLS hangs"), true, Broken, "TLS: the handshake with http://localhost:9200 fails: no answer in time", "check that OPENSEARCH_URL (--opensearch-url) has the TLS port")
 	f("nothing there, in the clear", all(exposed, answer(root, "401 no")), true, Broken,
-		"ask for the version: OpenSearch answers 401 Unauthorized: no; clocks agree; the password is sent unencrypted …", giveUser, "use https:// in OPENSEARCH_URL")
+		"read the version: OpenSearch answers 401 Unauthorized: no; clocks agree; the password is sent unencrypted …", giveUser, "use https:// in OPENSEARCH_URL")
 	f("unauthorized", all(answer(root, "401 no"), ahead(-time.Minute)), true, Broken, "…401 Unauthorized: no; this machine's clock is 59s ahead of OpenSearch's", giveUser, setClock)
 	f("not found", answer(root, "404 no"), true, Broken, "…404 Not Found: no; clocks agree", correctSearch)
 	f("unavailable", answer(root, "503"), true, Broken, "…503 Service Unavailable; clocks agree", "check the domain's health; run retries")

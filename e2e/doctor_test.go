@@ -873,7 +873,7 @@ func TestDoctorPace(t *testing.T) {
 	if found := c.doctor(t)["subscription filters"]; found.State != doctor.OK || !strings.Contains(found.Found, "/last") {
 		t.Errorf("%+v", found)
 	}
-	if calls, throttled := c.logs.Asked("DescribeSubscriptionFilters"); calls != groups+1 || throttled > 0 {
+	if calls, throttled := c.logs.Calls("DescribeSubscriptionFilters"); calls != groups+1 || throttled > 0 {
 		t.Errorf("%d calls, %d throttled", calls, throttled)
 	}
 }

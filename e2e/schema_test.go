@@ -45,7 +45,7 @@ func (w *worker) logged(message string) (lines []string) {
 	return lines
 }
 
-const kept = "fields that an index has as another type, or cannot add, change only with the next index"
+const kept = "fields cannot be changed in an existing index; the next index has them"
 
 // A changed schema is logged. Today's index gets the changes that are possible, and the next
 // index gets all. Documents that do not fit today's index are still found.

@@ -198,7 +198,7 @@ func setUpSecured(s *sink, role string) {
 		}
 	}
 	const permission = "indices:admin/index_template/put"
-	f(exitFailure, role, "wrong", "OpenSearch: failed: ask for the version: OpenSearch answers 401 Unauthorized")
+	f(exitFailure, role, "wrong", "OpenSearch: failed: read the version: OpenSearch answers 401 Unauthorized")
 	f(exitFailure, without(s.t, role, permission), password, "no permissions for ["+permission+"]")
 	f(exitOK, role, password, "template "+s.prefix+": installed\n")
 	f(exitOK, role, password, "template "+s.prefix+": in place\n")

@@ -398,7 +398,7 @@ func TestSetupExisting(t *testing.T) {
 
 	s.ism.CreateIndex(s.prefix+"-2020-01-01", "")
 	s.ism.Forbidden = s.prefix + "-2020-01-01"
-	s.wantLines(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: give policy PREFIX to indices: OpenSearch skipped 1 of PREFIX-2020-01-01: allow ")
+	s.wantLines(s.setup(exitFailure, "--existing", "--delete-after=7d"), "indices PREFIX: failed: 1 have another policy and keep it: PREFIX-2018-12-11: attach policy PREFIX to indices: OpenSearch skipped 1 of PREFIX-2020-01-01: allow ")
 }
 
 // An index created before its policy changed keeps the earlier version until setup changes
@@ -417,7 +417,7 @@ func TestSetupExistingBeforeFirstTurn(t *testing.T) {
 
 	// A change denied for one index does not prevent the change of the others.
 	s.ism.Forbidden = other
-	s.wantLines(s.setup(exitFailure, "--delete-after=7d", "--existing"), "indices PREFIX: failed: give policy PREFIX to indices: OpenSearch answers 403 Forbidden")
+	s.wantLines(s.setup(exitFailure, "--delete-after=7d", "--existing"), "indices PREFIX: failed: attach policy PREFIX to indices: OpenSearch answers 403 Forbidden")
 	s.ism.Forbidden = ""
 	s.ism.Turn()
 	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "  PREFIX-2026-01-02: an earlier version of PREFIX → this one\n")

@@ -94,8 +94,8 @@ func (b *budget) await(ctx context.Context, r *reservation) bool {
 		return true
 	default:
 	}
-	other := func(o *reservation) bool { return o == r }
-	b.queue, b.paused = slices.DeleteFunc(b.queue, other), slices.DeleteFunc(b.paused, other)
+	same := func(o *reservation) bool { return o == r }
+	b.queue, b.paused = slices.DeleteFunc(b.queue, same), slices.DeleteFunc(b.paused, same)
 	b.grantLocked() // it may have kept others waiting
 	return false
 }
@@ -216,21 +216,21 @@ func (b *budget) addWaiting(shard string, size int64) {
 	b.resumeLocked()
 }
 
-// pausedFor is the longest time a paused shard waits for its next record while at most
+// maxPause is the longest time a paused shard waits for its next record while at most
 // half of the limit waits for indices. Without reading a record now and then, the shard
 // would not notice that most documents are accepted again.
-const pausedFor = 10 * time.Second
+const maxPause = 10 * time.Second
 
-// waitUnpaused waits while a shard is paused. It reports false when ctx ends first. A shard is
+// waitWhilePaused waits while a shard is paused. It reports false when ctx ends first. A shard is
 // paused while the waiting documents of all shards exceed their part of the limit and its
 // own exceed its share of that part.
-func (b *budget) waitUnpaused(ctx context.Context, shard string) bool {
+func (b *budget) waitWhilePaused(ctx context.Context, shard string) bool {
 	for ctx.Err() == nil {
 		r := b.pause(shard)
 		if r == nil {
 			return true
 		}
-		limited, cancel := context.WithTimeout(ctx, pausedFor)
+		limited, cancel := context.WithTimeout(ctx, maxPause)
 		resumed := b.await(limited, r)
 		cancel()
 		if resumed || ctx.Err() == nil && b.allowOne(shard) {

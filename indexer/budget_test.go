@@ -35,7 +35,7 @@ func within(t *testing.T, limit int64, test func(t *testing.T, b *budget, try fu
 func startsRecord(t *testing.T, b *budget, shard string) func() bool {
 	var begun atomic.Bool
 	ctx := t.Context()
-	go func() { begun.Store(b.waitUnpaused(ctx, shard)) }()
+	go func() { begun.Store(b.waitWhilePaused(ctx, shard)) }()
 	synctest.Wait()
 	return begun.Load
 }
@@ -125,7 +125,7 @@ func TestReserveIsNotStarved(t *testing.T) {
 }
 
 // Shards are paused when too many of their documents wait for indices. Others are not.
-func TestWaitUnpaused(t *testing.T) {
+func TestWaitWhilePaused(t *testing.T) {
 	within(t, 100, func(t *testing.T, b *budget, try func(string, int64) bool) {
 		begin := func(shard string) func() bool { return startsRecord(t, b, shard) }
 		try("a", 30)
@@ -155,7 +155,7 @@ func TestWaitUnpaused(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if b.waitUnpaused(ctx, "c") || b.reserve(ctx, "c", 1) != 0 {
+		if b.waitWhilePaused(ctx, "c") || b.reserve(ctx, "c", 1) != 0 {
 			t.Error("it continues after its context ended")
 		}
 	})
@@ -221,10 +221,10 @@ func TestPausedShardReadsOneRecord(t *testing.T) {
 		if first() {
 			t.Fatal("it is not paused")
 		}
-		time.Sleep(pausedFor)
+		time.Sleep(maxPause)
 		synctest.Wait()
 		if !first() || b.isPaused("a") {
-			t.Fatalf("after %s it reads no record", pausedFor)
+			t.Fatalf("after %s it reads no record", maxPause)
 		}
 		if len(b.paused) > 0 {
 			t.Errorf("%d reservations still wait", len(b.paused))
@@ -235,7 +235,7 @@ func TestPausedShardReadsOneRecord(t *testing.T) {
 		}
 		b.addWaiting("a", 11) // more than half of the limit
 		second := startsRecord(t, b, "a")
-		time.Sleep(10 * pausedFor)
+		time.Sleep(10 * maxPause)
 		synctest.Wait()
 		if second() {
 			t.Error("it reads a record although more than half of the limit waits")
@@ -303,7 +303,7 @@ func TestPausedShardEnds(t *testing.T) {
 		b.addWaiting("a", 40)
 		ctx, cancel := context.WithCancel(t.Context())
 		begun := make(chan bool)
-		go func() { begun <- b.waitUnpaused(ctx, "a") }()
+		go func() { begun <- b.waitWhilePaused(ctx, "a") }()
 		synctest.Wait()
 		if cancel(); <-begun {
 			t.Error("it reads a record")

@@ -27,14 +27,14 @@ func (ix *Indexer) conflicts(batch []part, items []opensearch.Item) map[int]bool
 	for _, p := range batch {
 		for i := range p.count() {
 			item := items[at+i]
-			if p.isLetter() || outcomeOf(item) != alreadyThere {
+			if p.isLetter() || outcomeOf(item) != alreadyIndexed {
 				continue
 			}
 			if firsts == nil {
 				firsts = firstOfEach(batch)
 			}
 			one := p.slice(i, i+1)
-			if ix.meetsAnother(one, item.Error) || ix.differs(firsts[one.key()], one) {
+			if ix.hasOtherKey(one, item.Error) || ix.differs(firsts[one.key()], one) {
 				if found == nil {
 					found = make(map[int]bool)
 				}
@@ -78,9 +78,9 @@ func (ix *Indexer) differs(a, b part) bool {
 // conflictID finds the id in the reason of a version conflict: "[7]: version conflict, …".
 var conflictID = regexp.MustCompile(`^\[(.*)\]: version conflict`)
 
-// meetsAnother reports whether the conflicting document has another id or is in another
+// hasOtherKey reports whether the conflicting document has another id or is in another
 // index than was sent.
-func (ix *Indexer) meetsAnother(p part, e *opensearch.Cause) bool {
+func (ix *Indexer) hasOtherKey(p part, e *opensearch.Cause) bool {
 	if e == nil {
 		return false
 	}
@@ -88,10 +88,10 @@ func (ix *Indexer) meetsAnother(p part, e *opensearch.Cause) bool {
 	if met := conflictID.FindStringSubmatch(e.Reason); met != nil && met[1] != string(id) {
 		return true
 	}
-	return e.Index != "" && e.Index != string(index) && !ix.aliases.lead(ix.ctx, ix.client, string(index), e.Index)
+	return e.Index != "" && e.Index != string(index) && !ix.aliases.resolvesTo(ix.ctx, ix.client, string(index), e.Index)
 }
 
-// aliases caches which names (aliases and data streams) lead to which indices. The zero
+// aliases caches which names (aliases and data streams) resolve to which indices. The zero
 // value is ready to use.
 type aliases struct {
 	mu    sync.Mutex
@@ -99,39 +99,40 @@ type aliases struct {
 }
 
 type lookup struct {
-	leads bool
-	at    time.Time
+	resolves bool
+	at       time.Time
 }
 
 const (
-	lookupLasts   = time.Minute
+	lookupTTL     = time.Minute
 	maxLookups    = 100
 	lookupTimeout = 10 * time.Second
 )
 
-// lead reports whether a name leads to an index. If OpenSearch cannot answer, it reports
-// true, because the document's id is the event's.
-func (a *aliases) lead(ctx context.Context, client opensearch.Client, name, index string) bool {
+// resolvesTo reports whether a name resolves to an index. If OpenSearch cannot answer, it
+// reports true, because the document's id is the event's.
+func (a *aliases) resolvesTo(ctx context.Context, client opensearch.Client, name, index string) bool {
 	key := [2]string{name, index}
 	a.mu.Lock()
 	known := a.known[key]
 	a.mu.Unlock()
-	if time.Since(known.at) < lookupLasts {
-		return known.leads
+	if time.Since(known.at) < lookupTTL {
+		return known.resolves
 	}
-	leads := leadsTo(ctx, client, name, index)
+	resolves := lookUpName(ctx, client, name, index)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.known == nil || len(a.known) >= maxLookups {
 		a.known = make(map[[2]string]lookup)
 	}
-	a.known[key] = lookup{leads, time.Now()}
-	return leads
+	a.known[key] = lookup{resolves, time.Now()}
+	return resolves
 }
 
-// leadsTo queries the indices behind a name. The response to a mapping request contains
-// them, and workers have the permission for it.
-func leadsTo(ctx context.Context, client opensearch.Client, name, index string) bool {
+// lookUpName asks OpenSearch whether a name resolves to an index, and returns true if there
+// is no clear answer. It requests the mapping, because the response contains the indices
+// and workers have the permission for it.
+func lookUpName(ctx context.Context, client opensearch.Client, name, index string) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/"+url.PathEscape(name)+"/_mapping", nil)
@@ -151,6 +152,6 @@ func leadsTo(ctx context.Context, client opensearch.Client, name, index string) 
 	if resp.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(&indices) != nil {
 		return true
 	}
-	_, leads := indices[index]
-	return leads
+	_, resolves := indices[index]
+	return resolves
 }

@@ -95,7 +95,7 @@ func TestTwoTextsUnderOneID(t *testing.T) {
 func TestConflictWithoutReason(t *testing.T) {
 	ix := &Indexer{}
 	p := part{docs: record(nil, 0, 1), to: 1}
-	if ix.meetsAnother(p, nil) || ix.meetsAnother(p, &opensearch.Cause{Index: "app-2018-12-10"}) {
+	if ix.hasOtherKey(p, nil) || ix.hasOtherKey(p, &opensearch.Cause{Index: "app-2018-12-10"}) {
 		t.Error("it counts as a conflict with another event")
 	}
 }
@@ -164,13 +164,13 @@ func (b countedBody) Close() error {
 	return nil
 }
 
-// OpenSearch decides where a name leads. If it does not answer, the name leads anywhere.
-func TestLeadsTo(t *testing.T) {
+// OpenSearch decides what a name resolves to. Without an answer, it resolves to any index.
+func TestLookUpName(t *testing.T) {
 	f := func(name string, a answering, want bool) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			begun := time.Now()
-			if got := leadsTo(t.Context(), &a, "alias", "index"); got != want {
+			if got := lookUpName(t.Context(), &a, "alias", "index"); got != want {
 				t.Errorf("%s: %v", name, got)
 			}
 			if took := time.Since(begun); took > lookupTimeout || a.closed != 1 && a.err == nil && !a.hangs {
@@ -193,7 +193,7 @@ func TestEndlessLookup(t *testing.T) {
 	client := streams(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.LimitReader(body, 64<<20))}, nil
 	})
-	if !leadsTo(t.Context(), client, "alias", "index") || body.read > 16<<20 {
+	if !lookUpName(t.Context(), client, "alias", "index") || body.read > 16<<20 {
 		t.Errorf("%d bytes are read", body.read)
 	}
 }
@@ -205,7 +205,7 @@ func TestLookupsAreCached(t *testing.T) {
 		client := &answering{status: 200, body: `{"index":{}}`}
 		f := func(what, name, index string, want bool, wantRequests int) {
 			t.Helper()
-			if got := a.lead(t.Context(), client, name, index); got != want || client.requests != wantRequests {
+			if got := a.resolvesTo(t.Context(), client, name, index); got != want || client.requests != wantRequests {
 				t.Errorf("%s: %v, %d requests", what, got, client.requests)
 			}
 		}
@@ -213,12 +213,12 @@ func TestLookupsAreCached(t *testing.T) {
 		client.body = `{}`
 		f("again", "alias", "index", true, 1)
 		f("another index", "alias", "other", false, 2)
-		time.Sleep(lookupLasts - time.Nanosecond)
+		time.Sleep(lookupTTL - time.Nanosecond)
 		f("later", "alias", "index", true, 2)
 		time.Sleep(time.Nanosecond)
 		f("too late", "alias", "index", false, 3)
 		for i := range 3 * maxLookups {
-			a.lead(t.Context(), client, fmt.Sprint(i), "index")
+			a.resolvesTo(t.Context(), client, fmt.Sprint(i), "index")
 		}
 		if n := len(a.known); n > maxLookups {
 			t.Errorf("%d lookups are cached", n)

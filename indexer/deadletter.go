@@ -12,7 +12,8 @@ import (
 // Dead letters: how they are made from records and documents, and how they are written
 // into requests.
 
-// Record is the origin of a dead letter in a record, as far as it is known.
+// Record identifies the record, or the part of one, that becomes a dead letter. Unknown
+// fields are empty.
 type Record struct {
 	Source
 	// LogGroup and LogStream of the event.
@@ -28,7 +29,7 @@ func NewDeadLetter(of Record, stage string, why error, payload []byte) *Document
 	// It may wait for a long time, so it takes no more memory than necessary.
 	docs := &Documents{Body: slices.Clone(payload[:keep]), source: of.Source}
 	docs.Next(0)
-	docs.fallback = &fallback{kind: letter, occurrence: of.Occurrence, keep: keep, letter: &deadletter.Letter{
+	docs.fallback = &fallback{kind: letterFallback, occurrence: of.Occurrence, keep: keep, letter: &deadletter.Letter{
 		Time:            time.Now().UTC(),
 		Stage:           stage,
 		Cause:           deadletter.Cause{Type: stage + "_error", Reason: why.Error()},
@@ -45,7 +46,7 @@ func (p part) letter(stage string, status int, why *reason) part {
 	const more = 1 << 10 // id, position and time of arrival
 	origin, extras := p.docs.facts.originOf(p.from), p.docs.facts.extraOf(p.from)
 	size := len(p.bytes()) + len(origin.Owner) + len(origin.LogGroup) + len(origin.LogStream) + len(extras) + more
-	return p.withFallback(fallback{kind: letter, stage: stage, status: uint16(status), reason: why, keep: min(size, deadletter.MaxPayload), at: time.Now().UnixNano()}) //nolint:gosec // of HTTP
+	return p.withFallback(fallback{kind: letterFallback, stage: stage, status: uint16(status), reason: why, keep: min(size, deadletter.MaxPayload), at: time.Now().UnixNano()}) //nolint:gosec // of HTTP
 }
 
 // unsentLetter returns a letter without the fields that are added when it is sent, and
@@ -65,7 +66,7 @@ func (ix *Indexer) unsentLetter(p part) (l deadletter.Letter, payload []byte) {
 		PayloadEncoding: deadletter.EncodingOf(payload),
 		PayloadBytes:    size,
 	}
-	if p.fallback.opaque {
+	if p.fallback.asBase64 {
 		l.PayloadEncoding = deadletter.EncodingBase64
 	}
 	if why := p.fallback.reason; why != nil {
@@ -77,10 +78,10 @@ func (ix *Indexer) unsentLetter(p part) (l deadletter.Letter, payload []byte) {
 	return l, payload
 }
 
-func (p part) isLetter() bool { return p.fallback != nil && p.fallback.kind == letter }
+func (p part) isLetter() bool { return p.fallback != nil && p.fallback.kind == letterFallback }
 
-// writeLetter returns the two lines of a dead letter.
-func (ix *Indexer) writeLetter(p part) []byte {
+// letterLines returns the action and source line of a dead letter.
+func (ix *Indexer) letterLines(p part) []byte {
 	id, l, payload := ix.letterOf(p)
 	where := map[string]any{"_index": deadletter.Index(ix.cfg.Prefix)}
 	action := "index"

@@ -26,7 +26,7 @@ func TestEqualDeadLetters(t *testing.T) {
 	src := Source{Stream: "s", Shard: "shard", SequenceNumber: "1"}
 	mk := func(occurrence int) []byte {
 		d := NewDeadLetter(Record{Source: src, Occurrence: occurrence}, deadletter.StageParse, errors.New("x"), []byte(`{"id":1}`))
-		l := ix.writeLetter(part{docs: d, to: 1, fallback: d.fallback})
+		l := ix.letterLines(part{docs: d, to: 1, fallback: d.fallback})
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
 	}
@@ -41,7 +41,7 @@ func TestDeadLetterOfRedelivery(t *testing.T) {
 		d := NewDocuments(Source{Stream: "s", Shard: "shard", SequenceNumber: seq}, 100)
 		d.Body = append(d.Body, "{\"create\":{\"_index\":\"p-2018-12-10\",\"_id\":\"34622316099697884706540976068822859012661220141643892546\"}}\n{\"message\":\"x\"}\n"...)
 		d.Next(0)
-		l := ix.writeLetter(part{docs: d, to: 1}.letter(deadletter.StageIndex, 400, &reason{"t", "r"}))
+		l := ix.letterLines(part{docs: d, to: 1}.letter(deadletter.StageIndex, 400, &reason{"t", "r"}))
 		a, _, _ := bytes.Cut(l, []byte("\n"))
 		return a
 	}
@@ -70,7 +70,7 @@ func TestLargeDeadLetters(t *testing.T) {
 	var done sync.WaitGroup
 	done.Add(letters)
 	for i := range letters {
-		letter := NewDeadLetter(Record{Occurrence: i}, deadletter.StageParse, io.EOF, []byte(strings.Repeat("x", largeFallback)))
+		letter := NewDeadLetter(Record{Occurrence: i}, deadletter.StageParse, io.EOF, []byte(strings.Repeat("x", largeFallbackSize)))
 		if err := ix.Put(t.Context(), letter, 0, func(bool) { done.Done() }); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestSizeOfDeadLetters(t *testing.T) {
 		t.Helper()
 		docs := NewDeadLetter(Record{}, deadletter.StageParse, io.EOF, []byte(strings.Repeat(unit, 1<<20)))
 		p := part{docs: docs, to: 1, fallback: docs.fallback}
-		encode := ix.writeLetter(p)
+		encode := ix.letterLines(p)
 		var letter deadletter.Letter
 		_, source, _ := bytes.Cut(encode, []byte{'\n'})
 		if err := json.Unmarshal(source, &letter); err != nil || letter.PayloadEncoding != encoding || len(encode) > p.size() {
@@ -151,7 +151,7 @@ func TestDeadLetterLines(t *testing.T) {
 	for _, noIDs := range []bool{false, true} {
 		ix := start(t, &fakeBulk{}, func(c *Config) { c.Prefix, c.NoIDs, c.Store = "p", noIDs, writerStore{&got} })
 		for _, p := range parts {
-			got.Write(ix.writeLetter(p))
+			got.Write(ix.letterLines(p))
 		}
 		ix.putIntoStore(parts)
 	}

@@ -12,11 +12,11 @@ type dispatcher struct {
 	ix    *Indexer
 	limit limit
 
-	// fresh documents were not sent yet. resent ones are sent again, or as a
-	// fallback. Up to half of a batch is for resent ones, the rest for fresh ones.
+	// fresh holds documents that were not sent yet. resent holds those to be sent again or
+	// as a fallback. They get up to half of a batch, fresh ones the rest.
 	fresh, resent queue
 
-	alone        [][]part // batches that may be the cause of failing requests
+	isolated     [][]part // batches that may be the cause of failing requests
 	large        []part   // large fallbacks, sent one at a time, each in its own request
 	largeRunning bool
 
@@ -72,7 +72,7 @@ func (d *dispatcher) run() {
 		timer.Reset(wake.Sub(now))
 		d.ix.inbox.wakeAt(d.wakeThreshold())
 		select {
-		case <-d.ix.inbox.bell:
+		case <-d.ix.inbox.wakeup:
 		case result := <-d.ix.results:
 			d.handleResult(result)
 		case end := <-d.ix.ends:
@@ -121,8 +121,8 @@ func (d *dispatcher) enqueueAgain(parts []part, now time.Time) {
 	}
 }
 
-// idle is how long the dispatcher sleeps when no timer is due.
-const idle = time.Hour
+// idleWait is how long the dispatcher sleeps when no timer is due.
+const idleWait = time.Hour
 
 // full reports whether the queues fill a batch.
 func (d *dispatcher) full() bool {
@@ -149,7 +149,7 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 	if !d.limit.available() {
 		return false, wake
 	}
-	if d.maySendLarge() || len(d.alone) > 0 {
+	if d.maySendLarge() || len(d.isolated) > 0 {
 		return true, wake
 	}
 	oldest, waits := d.oldest()
@@ -168,7 +168,7 @@ func (d *dispatcher) ready(now time.Time) (ready bool, wake time.Time) {
 
 // nextDue returns when the next timer is due.
 func (d *dispatcher) nextDue(now time.Time) time.Time {
-	next := now.Add(idle)
+	next := now.Add(idleWait)
 	for _, r := range d.retries {
 		next = earlier(next, r.due)
 	}
@@ -206,14 +206,14 @@ func (d *dispatcher) maySendLarge() bool { return len(d.large) > 0 && !d.largeRu
 
 // send sends a batch in a new goroutine.
 func (d *dispatcher) send(batch []part) {
-	last, large, alone := d.limit.acquire(), isLarge(batch[0]), batch[0].alone
+	last, large, isolated := d.limit.acquire(), isLarge(batch[0]), batch[0].isolated
 	d.largeRunning = d.largeRunning || large
 	d.underWay = append(d.underWay, batch)
 	d.ix.running.Go(func() {
 		result := d.ix.send(batch)
 		result.batch, result.stats.last, result.large = batch, last, large
 		// A document that fails on its own is not a sign of overload.
-		result.stats.pushback = result.stats.pushback && !alone
+		result.stats.pushback = result.stats.pushback && !isolated
 		select {
 		case d.ix.results <- result:
 		case <-d.ix.ctx.Done():
@@ -229,9 +229,9 @@ func (d *dispatcher) nextBatch(now time.Time) []part {
 	case d.maySendLarge():
 		batch = []part{d.large[0]}
 		d.large = slices.Delete(d.large, 0, 1)
-	case len(d.alone) > 0:
-		batch = d.alone[0]
-		d.alone = slices.Delete(d.alone, 0, 1)
+	case len(d.isolated) > 0:
+		batch = d.isolated[0]
+		d.isolated = slices.Delete(d.isolated, 0, 1)
 	default:
 		left := room{d.ix.cfg.BatchBytes, d.ix.cfg.BatchDocuments}
 		batch = d.resent.fill(batch, room{left.bytes / 2, max(left.count/2, 1)})

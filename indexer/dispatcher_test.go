@@ -27,8 +27,8 @@ func TestRetriesKeepNoBuffers(t *testing.T) {
 		docs := NewDocuments(Source{}, 32<<20)
 		docs.Body = append(docs.Body, "{}\n{}\n"...)
 		docs.Next(0)
-		docs.group = &ackGroup{ctx: context.Background(), pending: 1, done: func(bool) {}}
-		docs.undecided, docs.bytes = 1, len(docs.Body)
+		docs.group = &putGroup{ctx: context.Background(), pending: 1, done: func(bool) {}}
+		docs.pending, docs.bytes = 1, len(docs.Body)
 		bodies = append(bodies, weak.Make(&docs.Body[0]))
 		d.settle(result{outcomes: []partOutcome{{part: part{docs: docs, to: 1}, outcome: busy}}})
 	}
@@ -64,8 +64,8 @@ func TestSizeOfFallbacks(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range n {
 		why := ix.reasons.share(&opensearch.Cause{Type: "type", Reason: fmt.Sprintf("failed to parse '%d' of %s", i, strings.Repeat("r", 10<<10))})
-		plainly := partOutcome{part: part{docs: docs, to: 1}, outcome: refusedForGood, status: 400, reason: why}.fallbacks()
-		parts = append(parts, partOutcome{part: plainly[0], outcome: refusedForGood, status: 400, reason: why}.fallbacks()...)
+		plainly := partOutcome{part: part{docs: docs, to: 1}, outcome: refused, status: 400, reason: why}.fallbacks()
+		parts = append(parts, partOutcome{part: plainly[0], outcome: refused, status: 400, reason: why}.fallbacks()...)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -92,7 +92,7 @@ func TestNextDue(t *testing.T) {
 		p, _ := taken(d, t.Context(), 0, 1)
 		return []*delayedPart{delay(p)}
 	}
-	f("nothing", func(*dispatcher, time.Time) {}, idle)
+	f("nothing", func(*dispatcher, time.Time) {}, idleWait)
 	f("a retry", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(100 * time.Millisecond)}} }, 100*time.Millisecond)
 	f("a later retry whose shard may be lost", func(d *dispatcher, now time.Time) { d.retries = []retry{{due: now.Add(time.Minute)}} }, tickInterval)
 	f("a target", func(d *dispatcher, _ time.Time) { d.targets["app-x"] = &target{} }, tickInterval)
@@ -112,7 +112,7 @@ func TestNextDue(t *testing.T) {
 	}, 30*time.Millisecond)
 	f("one that is being stored", func(d *dispatcher, now time.Time) {
 		d.storing = storing{parts: one(d), due: now.Add(30 * time.Millisecond), running: true}
-	}, idle)
+	}, idleWait)
 }
 
 // Large fallbacks are sent one at a time.
@@ -129,8 +129,8 @@ func TestOneLargeFallback(t *testing.T) {
 
 // largeLetter returns a part whose dead letter is sent in its own request.
 func largeLetter(p part) part {
-	p = p.letter(deadletter.StageIndex, 400, undecided)
-	p.fallback.keep = largeFallback
+	p = p.letter(deadletter.StageIndex, 400, noOutcome)
+	p.fallback.keep = largeFallbackSize
 	return p
 }
 
@@ -149,7 +149,7 @@ func TestReadyToSend(t *testing.T) {
 			t.Errorf("%s: ready: %v, otherwise after %s", name, ready, wake.Sub(now))
 		}
 	}
-	f("nothing", func(*dispatcher, time.Time) {}, false, idle)
+	f("nothing", func(*dispatcher, time.Time) {}, false, idleWait)
 	f("one arrived", func(d *dispatcher, now time.Time) { d.fresh.put(shardDocuments("a", 1, 10), now) }, false, linger)
 	f("one arrived, nothing is under way", func(d *dispatcher, now time.Time) {
 		d.limit.running = 0
@@ -177,13 +177,13 @@ func TestReadyToSend(t *testing.T) {
 		d.resent.put(shardDocuments("a", 5, 10), now)
 	}, true, 0)
 	f("a large fallback", func(d *dispatcher, _ time.Time) { d.large = make([]part, 1) }, true, 0)
-	f("a second large fallback", func(d *dispatcher, _ time.Time) { d.large, d.largeRunning = make([]part, 1), true }, false, idle)
-	f("a batch that may make requests fail", func(d *dispatcher, _ time.Time) { d.alone = make([][]part, 1) }, true, 0)
+	f("a second large fallback", func(d *dispatcher, _ time.Time) { d.large, d.largeRunning = make([]part, 1), true }, false, idleWait)
+	f("a batch that may make requests fail", func(d *dispatcher, _ time.Time) { d.isolated = make([][]part, 1) }, true, 0)
 	f("no connection is free", func(d *dispatcher, now time.Time) {
 		d.limit.running = 2
-		d.alone, d.large = make([][]part, 1), make([]part, 1)
+		d.isolated, d.large = make([][]part, 1), make([]part, 1)
 		d.fresh.put(shardDocuments("a", 100, 100), now.Add(-time.Hour))
-	}, false, idle)
+	}, false, idleWait)
 }
 
 // The inbox wakes the dispatcher when a batch is full: not earlier while documents wait,
@@ -260,9 +260,9 @@ func TestSend(t *testing.T) {
 	f("one of two", p.slice(0, 1), false, true, false)
 	d.limit.running = 1
 	f("the last", p.slice(1, 2), true, true, false)
-	alone := p.slice(2, 3)
-	alone.alone = true
-	f("isolated", alone, false, false, false)
+	isolated := p.slice(2, 3)
+	isolated.isolated = true
+	f("isolated", isolated, false, false, false)
 	f("a large fallback", largeLetter(p.slice(3, 4)), false, true, true)
 	d.largeRunning = true
 	d.send([]part{p.slice(0, 1)})
@@ -277,7 +277,7 @@ func TestNextBatchOrder(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 4)
 	d.large = []part{largeLetter(p.slice(0, 1)), largeLetter(p.slice(1, 2))}
-	d.alone = [][]part{{p.slice(2, 3)}}
+	d.isolated = [][]part{{p.slice(2, 3)}}
 	d.fresh.put(p.slice(3, 4), time.Now())
 	take := func(name string, want int) {
 		t.Helper()

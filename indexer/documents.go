@@ -34,13 +34,13 @@ type Documents struct {
 	fallback *fallback // of a dead letter, whose payload is the Body
 
 	// The dispatcher owns the following fields.
-	group     *ackGroup
-	reserved  int64          // bytes of the budget, released with the last outcome
-	undecided int            // documents without an outcome
-	bytes     int            // bytes of these documents in Body
-	waiting   int            // those of these bytes that wait for their index
-	counted   int64          // bytes of the budget counted as waiting because of this set
-	delayed   []*delayedPart // parts that wait to be sent again
+	group    *putGroup
+	reserved int64          // bytes of the budget, released with the last outcome
+	pending  int            // documents without an outcome
+	bytes    int            // bytes of these documents in Body
+	waiting  int            // bytes of these documents that wait for their index
+	counted  int64          // bytes of the budget counted as waiting because of this set
+	delayed  []*delayedPart // parts that wait to be sent again
 
 	// lent is set when a request was answered or abandoned while the transport may still
 	// be reading its body. The memory is not reused then.
@@ -51,9 +51,9 @@ type Documents struct {
 // envelope's logEvents.
 type document struct{ end, position int }
 
-// ackGroup is one call of Put: the documents of one record. They are in one set or, when
+// putGroup holds what the documents of one call of Put share. They are in one set or, when
 // few are left, in smaller sets to which they were moved.
-type ackGroup struct {
+type putGroup struct {
 	ctx     context.Context // canceled when the documents need not be sent again
 	put     time.Time
 	done    func(settled bool)
@@ -112,14 +112,14 @@ func (d *Documents) Recycle() {
 // part is a run of documents of one record that have had the same outcomes so far.
 type part struct {
 	docs     *Documents
-	from, to int      // documents [from, to)
-	attempts int      // failed requests so far
-	known    bool     // OpenSearch has returned an outcome for them
-	woken    bool     // sent again before its backoff was over
-	alone    bool     // sent in separate requests, as one of them may make requests fail
-	probe    bool     // sent to find out whether the index accepts documents
-	waitsFor *target  // the index for which they are counted as waiting
-	failing  *failing // set while they fail and others do not
+	from, to int       // documents [from, to)
+	attempts int       // failed requests so far
+	known    bool      // OpenSearch has returned an outcome for them
+	woken    bool      // sent again before its backoff was over
+	isolated bool      // sent in separate requests, as one of them may make requests fail
+	probe    bool      // sent to find out whether the index accepts documents
+	waitsFor *target   // the index for which they are counted as waiting
+	failures *failures // set while they fail and others do not
 	// fallback is set for a single document that cannot be sent as it is.
 	fallback *fallback
 }

@@ -25,9 +25,8 @@ type facts struct {
 
 // originRun is the origin of the documents from first up to the next run.
 type originRun struct {
-	first                        int
-	owner, logGroup, logStreamTo int // where each literal ends in text
-	from                         int
+	first, from                         int // the first document, and the start of the literals in text
+	ownerEnd, logGroupEnd, logStreamEnd int // the ends of the literals in text
 }
 
 // extra holds members of an event that are not in its document.
@@ -48,11 +47,11 @@ func (d *Documents) From(o Origin) {
 	}
 	run := originRun{first: len(d.ends), from: len(f.text)}
 	f.text = append(f.text, o.Owner...)
-	run.owner = len(f.text)
+	run.ownerEnd = len(f.text)
 	f.text = append(f.text, o.LogGroup...)
-	run.logGroup = len(f.text)
+	run.logGroupEnd = len(f.text)
 	f.text = append(f.text, o.LogStream...)
-	run.logStreamTo = len(f.text)
+	run.logStreamEnd = len(f.text)
 	f.origins = append(f.origins, run)
 }
 
@@ -71,7 +70,7 @@ func (d *Documents) Extra(key string, value []byte) {
 
 func (f *facts) origin(i int) Origin {
 	r := f.origins[i]
-	return Origin{f.text[r.from:r.owner], f.text[r.owner:r.logGroup], f.text[r.logGroup:r.logStreamTo]}
+	return Origin{f.text[r.from:r.ownerEnd], f.text[r.ownerEnd:r.logGroupEnd], f.text[r.logGroupEnd:r.logStreamEnd]}
 }
 
 // originOf returns the origin of a document, which is empty if it was not set.
@@ -152,7 +151,7 @@ func (ix *Indexer) event(p part, keep int) (beginning []byte, size int) {
 	return line, size
 }
 
-// withoutCutRune returns a text that was cut without the beginning of a rune at its end.
+// withoutCutRune returns a text without the incomplete rune that cutting left at its end.
 func withoutCutRune(text []byte) []byte {
 	for last := len(text) - 1; last >= 0 && last >= len(text)-utf8.UTFMax; last-- {
 		if utf8.RuneStart(text[last]) {
@@ -178,7 +177,7 @@ func jsonOf(v any) []byte {
 func milliseconds(literal []byte) []byte {
 	var at time.Time
 	if json.Unmarshal(literal, &at) != nil {
-		return nil // not from our mapper
+		return nil
 	}
 	return jsonOf(at.UnixMilli())
 }

@@ -76,12 +76,12 @@ func TestLetterOfADocument(t *testing.T) {
 	if dead, _ := ix.unsentLetter(p); dead.PayloadEncoding != deadletter.EncodingText || dead.Cause != (deadletter.Cause{}) {
 		t.Errorf("%+v", dead)
 	}
-	p.fallback.opaque = true
+	p.fallback.asBase64 = true
 	if dead, _ := ix.unsentLetter(p); dead.PayloadEncoding != deadletter.EncodingBase64 {
 		t.Errorf("%+v", dead)
 	}
 	p.fallback.keep = 6
-	if line := ix.writeLetter(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
+	if line := ix.letterLines(p); !bytes.Contains(line, []byte(`"payload_truncated":true,"payload":"eyJfaWQi"}`)) {
 		t.Errorf("cut: %s", line)
 	}
 	large := NewDocuments(Source{}, 0)

@@ -2,15 +2,15 @@ package indexer
 
 import "logsluice/indexer/deadletter"
 
-// Fallback makes simpler versions of a document that OpenSearch refused. Plain and
-// Minimal append a source line without its newline. Both include the log group and the
-// log stream, which are JSON literals, unless they are empty.
+// Fallback makes simpler versions of a document that OpenSearch refused. AppendPlain and
+// AppendMinimal append a source line without its newline. Both include the log group and
+// the log stream, which are JSON literals, unless they are empty.
 type Fallback interface {
-	// Plain appends the line as text only, with the reason (kind and reason) why its
-	// other fields are not indexed.
-	Plain(dst, source, group, stream []byte, kind, reason string) []byte
-	// Minimal appends the time and the beginning of the line, short enough for one term.
-	Minimal(dst, source, group, stream []byte) []byte
+	// AppendPlain appends the line as text only, with the type and the reason of the error
+	// for which its other fields are not indexed.
+	AppendPlain(dst, source, group, stream []byte, kind, reason string) []byte
+	// AppendMinimal appends the time and the beginning of the line, short enough for one term.
+	AppendMinimal(dst, source, group, stream []byte) []byte
 	// Core returns the time and the message of a source line as JSON literals.
 	Core(source []byte) (timestamp, message []byte)
 }
@@ -18,70 +18,70 @@ type Fallback interface {
 // fallback is what is sent for a document that cannot be sent as it is. There can be one
 // for each document in flight, so it is small.
 type fallback struct {
-	kind   kind
-	origin bool    // plain or minimal: with log group and log stream
-	stage  string  // of the letter
-	status uint16  // of the response that refused the document, for its letter
-	at     int64   // when the letter was made, in nanoseconds since the epoch
-	keep   int     // bytes of the payload that the letter keeps
-	opaque bool    // the letter's payload must not be text
-	reason *reason // why the document was refused
+	kind       fallbackKind
+	withOrigin bool    // plain or minimal: with log group and log stream
+	stage      string  // of the letter
+	status     uint16  // of the response that refused the document, for its letter
+	at         int64   // when the letter was made, in nanoseconds since the epoch
+	keep       int     // bytes of the payload that the letter keeps
+	asBase64   bool    // the letter's payload is base64 even if it is text
+	reason     *reason // why the document was refused
 	// letter and occurrence are set for letters of records that are not documents. The
 	// occurrence distinguishes equal letters of one record.
 	letter     *deadletter.Letter
 	occurrence int
 }
 
-type kind uint8
+type fallbackKind uint8
 
 const (
-	// plain is the second attempt for a document that was refused for its content.
-	plain kind = iota
-	// letter is the dead letter of a record or of a document.
-	letter
-	// minimal is sent in addition to a document's dead letter, so that searches still
+	// plainFallback is the second attempt for a document that was refused for its content.
+	plainFallback fallbackKind = iota
+	// letterFallback is the dead letter of a record or of a document.
+	letterFallback
+	// minimalFallback is sent in addition to a document's dead letter, so that searches still
 	// find the line. It may be refused.
-	minimal
+	minimalFallback
 )
 
 // size returns about how many bytes the fallback takes in a request.
 func (f *fallback) size(document int) int {
 	const more, most = 8 << 10, 64 << 10
 	switch f.kind {
-	case letter:
+	case letterFallback:
 		return 2*f.keep + more
-	case minimal:
+	case minimalFallback:
 		return min(document, most)
 	default:
 		return document + more
 	}
 }
 
-// largeFallback is the size in bytes from which fallbacks are sent one at a time, each in
+// largeFallbackSize is the size in bytes from which fallbacks are sent one at a time, each in
 // its own request. Such a request takes memory in addition to the documents in flight.
-const largeFallback = 4 << 20
+const largeFallbackSize = 4 << 20
 
-func isLarge(p part) bool { return p.fallback != nil && p.size() > largeFallback }
+func isLarge(p part) bool { return p.fallback != nil && p.size() > largeFallbackSize }
 
 // encode returns a part's lines for the request.
 func (ix *Indexer) encode(p part) []byte {
 	if p.fallback == nil {
 		return p.bytes()
 	}
-	if p.fallback.kind == letter {
-		return ix.writeLetter(p)
+	if p.fallback.kind == letterFallback {
+		return ix.letterLines(p)
 	}
 	action, source := p.lines()
 	var from Origin
-	if p.fallback.origin {
+	if p.fallback.withOrigin {
 		from = p.docs.facts.originOf(p.from)
 	}
 	line := append(make([]byte, 0, p.size()), action...)
 	line = append(line, '\n')
-	if p.fallback.kind == plain {
-		line = ix.cfg.Fallback.Plain(line, source, from.LogGroup, from.LogStream, p.fallback.reason.kind, p.fallback.reason.text)
+	if p.fallback.kind == plainFallback {
+		line = ix.cfg.Fallback.AppendPlain(line, source, from.LogGroup, from.LogStream, p.fallback.reason.kind, p.fallback.reason.text)
 	} else {
-		line = ix.cfg.Fallback.Minimal(line, source, from.LogGroup, from.LogStream)
+		line = ix.cfg.Fallback.AppendMinimal(line, source, from.LogGroup, from.LogStream)
 	}
 	return append(line, '\n')
 }

@@ -12,15 +12,15 @@ import (
 func waits(d *dispatcher, ctx context.Context, name string, n int, fails bool) *target {
 	x := d.targets[name]
 	if x == nil {
-		x = &target{name: name, ticked: time.Now(), why: undecided, letters: name == deadletter.Index(d.ix.cfg.Prefix)}
+		x = &target{name: name, ticked: time.Now(), why: noOutcome, letters: name == deadletter.Index(d.ix.cfg.Prefix)}
 		d.targets[name] = x
 	}
 	p, _ := taken(d, ctx, 0, n)
 	if x.letters {
-		p = p.letter(deadletter.StageIndex, 400, undecided)
+		p = p.letter(deadletter.StageIndex, 400, noOutcome)
 	}
 	if fails {
-		p.failing = &failing{at: time.Now(), clock: x.clock, accepted: x.accepted}
+		p.failures = &failures{at: time.Now(), clock: x.clock, accepted: x.accepted}
 	}
 	d.startWaiting(&p, x)
 	if fails {
@@ -155,7 +155,7 @@ func TestEndShards(t *testing.T) {
 		d := idleDispatcher(t, nil)
 		p, _ := taken(d, t.Context(), 0, 1)
 		if letter {
-			p = p.letter(deadletter.StageIndex, 400, undecided)
+			p = p.letter(deadletter.StageIndex, 400, noOutcome)
 		}
 		d.retries = []retry{{due: now.Add(time.Hour), parts: []*delayedPart{delay(p)}}}
 		d.tally.accepted = accepted
@@ -207,7 +207,7 @@ func TestDivert(t *testing.T) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		now := time.Now()
-		d.targets["app-2018-12-10"] = &target{name: "app-2018-12-10", givenUp: true, why: undecided, probing: probing, probeDue: now.Add(due)}
+		d.targets["app-2018-12-10"] = &target{name: "app-2018-12-10", givenUp: true, why: noOutcome, probing: probing, probeDue: now.Add(due)}
 		p, _ := taken(d, t.Context(), 0, 3)
 		q, _ := taken(d, t.Context(), 10, 2)
 		if kept := d.divert([]part{p, q}, now); documents(kept) != sent || lettersMade(d) != letters {
@@ -215,9 +215,9 @@ func TestDivert(t *testing.T) {
 		}
 	}
 	d := idleDispatcher(t, func(c *Config) { c.Store = &brokenStore{} })
-	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, why: undecided, probeDue: time.Now().Add(time.Hour)}
+	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, why: noOutcome, probeDue: time.Now().Add(time.Hour)}
 	p, _ := taken(d, t.Context(), 0, 1)
-	if kept := d.divert([]part{p.letter(deadletter.StageIndex, 400, undecided)}, time.Now()); len(kept) > 0 || d.resent.count > 0 || len(d.storing.parts) != 1 {
+	if kept := d.divert([]part{p.letter(deadletter.StageIndex, 400, noOutcome)}, time.Now()); len(kept) > 0 || d.resent.count > 0 || len(d.storing.parts) != 1 {
 		t.Errorf("a dead letter: %d are sent, %d made, %d for the store", len(kept), d.resent.count, len(d.storing.parts))
 	}
 	f("due", 0, 0, 1, 4)
@@ -229,7 +229,7 @@ func TestDivert(t *testing.T) {
 func TestDivertQueuedProbe(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	now := time.Now()
-	x := &target{name: "app-2018-12-10", givenUp: true, why: undecided, probing: 3, probeDue: now}
+	x := &target{name: "app-2018-12-10", givenUp: true, why: noOutcome, probing: 3, probeDue: now}
 	d.targets[x.name] = x
 	p, _ := taken(d, t.Context(), 0, 3)
 	p.probe = true

@@ -36,8 +36,8 @@ func idleDispatcher(t *testing.T, change func(*Config)) *dispatcher {
 func taken(d *dispatcher, ctx context.Context, first, n int) (p part, outcomes *[]bool) {
 	outcomes = new([]bool)
 	docs := record(nil, first, n)
-	docs.group = &ackGroup{ctx: ctx, pending: n, done: func(settled bool) { *outcomes = append(*outcomes, settled) }}
-	docs.undecided, docs.bytes, docs.reserved = n, len(docs.Body), docs.Size()
+	docs.group = &putGroup{ctx: ctx, pending: n, done: func(settled bool) { *outcomes = append(*outcomes, settled) }}
+	docs.pending, docs.bytes, docs.reserved = n, len(docs.Body), docs.Size()
 	d.ix.budget.add(docs.source.Shard, docs.reserved)
 	return part{docs: docs, to: n}, outcomes
 }
@@ -55,7 +55,7 @@ func TestGivenUpOutsideAnOutage(t *testing.T) {
 		for i := range 2 {
 			p, _ := taken(d, t.Context(), i, 1)
 			if i == 1 {
-				p.failing = &failing{}
+				p.failures = &failures{}
 			}
 			d.startWaiting(&p, x)
 			if i == 0 {
@@ -87,9 +87,9 @@ func TestOneProbeAtATime(t *testing.T) {
 			v.put("b", old)
 		}
 		time.Sleep(10 * time.Second) // each was sent once
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.took = 10 * time.Second // of a request
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		_, before := v.state()
 		v.feed("a", live, time.Minute)
 		_, after := v.state()
@@ -143,14 +143,14 @@ func TestMinimalFallbackIsFinished(t *testing.T) {
 	d := newDispatcher(ix)
 	docs := record(nil, 0, 1)
 	settled := 0
-	docs.group = &ackGroup{ctx: context.Background(), pending: 2, done: func(bool) { settled++ }}
-	docs.undecided, docs.bytes = 2, 2*len(docs.Body)
+	docs.group = &putGroup{ctx: context.Background(), pending: 2, done: func(bool) { settled++ }}
+	docs.pending, docs.bytes = 2, 2*len(docs.Body)
 	p := part{docs: docs, to: 1}
-	letters := d.lettersOf(p.withFallback(fallback{kind: minimal}), deadletter.StageBlocked, 0, nil)
+	letters := d.lettersOf(p.withFallback(fallback{kind: minimalFallback}), deadletter.StageBlocked, 0, nil)
 	if len(letters) != 0 || docs.group.pending != 1 {
 		t.Errorf("dead letters %v, %d outcomes missing", fmt.Sprint(letters), docs.group.pending)
 	}
-	if letters = d.lettersOf(p.withFallback(fallback{kind: plain, reason: undecided}), deadletter.StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
+	if letters = d.lettersOf(p.withFallback(fallback{kind: plainFallback, reason: noOutcome}), deadletter.StageBlocked, 0, nil); len(letters) != 1 || settled > 0 {
 		t.Errorf("%d dead letters of a plain fallback", len(letters))
 	}
 }

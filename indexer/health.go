@@ -26,21 +26,21 @@ func (ix *Indexer) Alive(ctx context.Context) error {
 	}
 }
 
-// wrongSetting is an error that shows that a setting is wrong, and when it was observed.
+// wrongSetting is an error caused by a wrong setting, and when it was observed.
 type wrongSetting struct {
 	err error
 	at  time.Time
 }
 
-// wrongSettingLasts is longer than the longest pause before documents are sent again. An
+// wrongSettingTTL is longer than the longest pause before documents are sent again. An
 // older error has no meaning if nothing was sent since.
-const wrongSettingLasts = 3 * time.Minute
+const wrongSettingTTL = 3 * time.Minute
 
 // Ready returns an error while a setting (credentials, permissions or address) is known
 // to be wrong, and while a shard is not read because its documents or dead letters are
 // not accepted anywhere.
 func (ix *Indexer) Ready() error {
-	if wrong := ix.wrongSetting.Load(); wrong != nil && time.Since(wrong.at) < wrongSettingLasts {
+	if wrong := ix.wrongSetting.Load(); wrong != nil && time.Since(wrong.at) < wrongSettingTTL {
 		return wrong.err
 	}
 	if stalled := ix.stalled.Load(); stalled != nil {

@@ -68,13 +68,13 @@ func TestReadyAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ix := new(Indexer)
 		ix.noteSettings(http.StatusForbidden, nil, errors.New("because"))
-		time.Sleep(wrongSettingLasts - time.Second)
+		time.Sleep(wrongSettingTTL - time.Second)
 		if ix.Ready() == nil {
 			t.Error("ready when documents are about to be sent again")
 		}
 		time.Sleep(time.Second)
 		if err := ix.Ready(); err != nil {
-			t.Errorf("nothing was sent for %s: %v", wrongSettingLasts, err)
+			t.Errorf("nothing was sent for %s: %v", wrongSettingTTL, err)
 		}
 	})
 }

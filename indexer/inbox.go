@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// inbox holds parts that callers have put in and the dispatcher has not fetched yet. It
-// wakes the dispatcher only when there is enough to act on: waking it for each record
-// would be a considerable part of a record's cost.
+// inbox holds parts that the dispatcher has not fetched yet. It wakes the dispatcher only
+// when there is enough to act on: waking it for each record would be a considerable part
+// of a record's cost.
 type inbox struct {
-	bell chan struct{} // signaled when the threshold is reached
+	wakeup chan struct{} // signaled when the threshold is reached
 
 	mu     sync.Mutex
 	parts  []part
@@ -30,7 +30,7 @@ var (
 
 func (a amount) reaches(other amount) bool { return a.bytes >= other.bytes || a.count >= other.count }
 
-func newInbox() *inbox { return &inbox{bell: make(chan struct{}, 1)} }
+func newInbox() *inbox { return &inbox{wakeup: make(chan struct{}, 1)} }
 
 // put adds a part.
 func (b *inbox) put(p part) {
@@ -40,13 +40,13 @@ func (b *inbox) put(p part) {
 	b.amount.bytes += p.size()
 	b.amount.count += p.to - p.from
 	if b.amount.reaches(b.enough) || isLarge(p) {
-		b.ring()
+		b.signal()
 	}
 }
 
-func (b *inbox) ring() {
+func (b *inbox) signal() {
 	select {
-	case b.bell <- struct{}{}:
+	case b.wakeup <- struct{}{}:
 	default:
 	}
 }
@@ -68,6 +68,6 @@ func (b *inbox) wakeAt(enough amount) {
 	defer b.mu.Unlock()
 	b.enough = enough
 	if len(b.parts) > 0 && b.amount.reaches(enough) {
-		b.ring()
+		b.signal()
 	}
 }

@@ -17,7 +17,7 @@ func TestInboxWakes(t *testing.T) {
 		b := newInbox()
 		do(b)
 		select {
-		case <-b.bell:
+		case <-b.wakeup:
 			if !want {
 				t.Errorf("%s: woken", name)
 			}
@@ -58,14 +58,14 @@ func TestInboxWakes(t *testing.T) {
 	b := newInbox()
 	b.wakeAt(anything)
 	select {
-	case <-b.bell:
+	case <-b.wakeup:
 		t.Error("woken without documents")
 	default:
 	}
 	b.wakeAt(never)
-	b.put(part{docs: docs, fallback: &fallback{kind: letter, keep: largeFallback}, to: 1})
+	b.put(part{docs: docs, fallback: &fallback{kind: letterFallback, keep: largeFallbackSize}, to: 1})
 	select {
-	case <-b.bell:
+	case <-b.wakeup:
 	default:
 		t.Error("not woken for a large fallback, which is sent separately")
 	}

@@ -92,7 +92,7 @@ type Indexer struct {
 	reasons reasons
 	aliases aliases
 
-	retriesLog, refusedLog, lettersLog, storeLog sampled
+	retriesLog, refusedLog, lettersLog, storeLog sampler
 	requests                                     statelog.Changes // whether requests are answered
 
 	inbox   *inbox
@@ -101,8 +101,8 @@ type Indexer struct {
 	pings   chan struct{}          // received by the dispatcher while it is alive
 	queries chan func(*dispatcher) // functions that the dispatcher calls
 
-	watchers     sync.Map    // by shard: the function that drops the shard to read it again later
-	watched      atomic.Bool // whether any index does not accept documents
+	sheds        sync.Map    // by shard: the function that drops the shard to read it again later
+	hasTargets   atomic.Bool // an index does not accept documents
 	wrongSetting atomic.Pointer[wrongSetting]
 	stalled      atomic.Pointer[error]
 	ctx          context.Context // canceled by Close
@@ -149,8 +149,8 @@ func (ix *Indexer) Put(ctx context.Context, docs *Documents, reserved int64, don
 		done(true)
 		return nil
 	}
-	docs.group = &ackGroup{ctx: ctx, put: time.Now(), done: done, pending: docs.Len()}
-	docs.reserved, docs.undecided, docs.bytes = reserved, docs.Len(), len(docs.Body)
+	docs.group = &putGroup{ctx: ctx, put: time.Now(), done: done, pending: docs.Len()}
+	docs.reserved, docs.pending, docs.bytes = reserved, docs.Len(), len(docs.Body)
 	if docs.fallback != nil {
 		ix.reportLetter(docs)
 	}

@@ -134,11 +134,13 @@ func start(t *testing.T, fake *fakeBulk, change func(*Config)) *Indexer {
 // testFallback marks its results by name.
 type testFallback struct{}
 
-func (testFallback) Plain(dst, source, _, _ []byte, kind, reason string) []byte {
+func (testFallback) AppendPlain(dst, source, _, _ []byte, kind, reason string) []byte {
 	return fmt.Appendf(dst, `{"plain":%q,"why":%q,"of":%s}`, kind, reason, source)
 }
 
-func (testFallback) Minimal(dst, _, _, _ []byte) []byte { return append(dst, `{"minimal":true}`...) }
+func (testFallback) AppendMinimal(dst, _, _, _ []byte) []byte {
+	return append(dst, `{"minimal":true}`...)
+}
 
 // Core returns the message of the documents that record makes.
 func (testFallback) Core(source []byte) (timestamp, message []byte) {
@@ -742,7 +744,7 @@ func TestDeadLetter(t *testing.T) {
 	if encodings["text"] != "not gzip" || encodings["base64"] != "//4AYmluYXJ5" {
 		t.Errorf("payloads: %v", encodings)
 	}
-	if n, again := counted(t, ix.metrics.deadLetters), counted(t, ix.metrics.alreadyThere); n != 2 || again != 2 {
+	if n, again := counted(t, ix.metrics.deadLetters), counted(t, ix.metrics.alreadyIndexed); n != 2 || again != 2 {
 		t.Errorf("%v dead letters and %v already there are counted", n, again)
 	}
 }

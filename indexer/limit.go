@@ -11,15 +11,15 @@ type limit struct {
 	max     int
 	allowed float64 // from 1 to max
 	running int
-	cut     time.Time // time of the last decrease, which requests sent before must not repeat
+	cut     time.Time // the last decrease; requests sent before it cause no other
 	best    float64   // recent minimum of the seconds that a full request takes
 }
 
 const (
-	onPushback = 0.5  // decrease when OpenSearch refuses work or does not answer
-	onSlowness = 0.75 // decrease when requests queue inside OpenSearch
-	slow       = 3    // multiple of the best that counts as slow
-	forget     = 1.05 // growth of the best per request, so that lasting slowness becomes normal
+	pushbackFactor = 0.5  // decrease when OpenSearch refuses work or does not answer
+	slownessFactor = 0.75 // decrease when requests queue inside OpenSearch
+	slowMultiple   = 3    // multiple of the best that counts as slow
+	bestGrowth     = 1.05 // growth of the best per request, so that lasting slowness becomes normal
 )
 
 func newLimit(maximum int) limit { return limit{max: maximum, allowed: 1} }
@@ -47,9 +47,9 @@ func (l *limit) release(t requestStats) {
 	l.running--
 	switch {
 	case t.pushback:
-		l.reduce(t, onPushback)
+		l.reduce(t, pushbackFactor)
 	case t.full && l.isSlow(t.took.Seconds()):
-		l.reduce(t, onSlowness)
+		l.reduce(t, slownessFactor)
 	case t.last && l.cut.IsZero():
 		l.allowed = min(l.allowed+1, float64(l.max))
 	case t.last:
@@ -62,9 +62,9 @@ func (l *limit) isSlow(seconds float64) bool {
 	best := l.best
 	l.best = seconds
 	if best > 0 {
-		l.best = min(seconds, best*forget)
+		l.best = min(seconds, best*bestGrowth)
 	}
-	return best > 0 && seconds > slow*best
+	return best > 0 && seconds > slowMultiple*best
 }
 
 func (l *limit) reduce(t requestStats, factor float64) {

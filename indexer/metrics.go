@@ -3,13 +3,13 @@ package indexer
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	indexed, alreadyThere, plain, deadLetters prometheus.Counter
-	retried, rejected, failedRequests         prometheus.Counter
-	conflicts, stored                         prometheus.Counter
-	waiting, givenUp, paused                  prometheus.Gauge
-	requestBytes                              prometheus.Counter
-	requestSeconds                            prometheus.Histogram
-	concurrency                               prometheus.Gauge
+	indexed, alreadyIndexed, plain, deadLetters prometheus.Counter
+	retried, rejected, failedRequests           prometheus.Counter
+	conflicts, stored                           prometheus.Counter
+	waiting, givenUp, paused                    prometheus.Gauge
+	requestBytes                                prometheus.Counter
+	requestSeconds                              prometheus.Histogram
+	concurrency                                 prometheus.Gauge
 }
 
 func (m *metrics) register(registry prometheus.Registerer, budget *budget) error {
@@ -17,7 +17,7 @@ func (m *metrics) register(registry prometheus.Registerer, budget *budget) error
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "logsluice_" + name, Help: help})
 	}
 	m.indexed = counter("documents_indexed_total", "Documents that OpenSearch created.")
-	m.alreadyThere = counter("documents_already_there_total", "Documents that were already indexed: re-deliveries.")
+	m.alreadyIndexed = counter("documents_already_there_total", "Documents that were already indexed: re-deliveries.")
 	m.plain = counter("documents_plain_total", "Documents indexed as text only, with the reason, because their content was refused.")
 	m.deadLetters = counter("dead_letters_total", "Records and documents kept as dead letters, in their index or in DEAD_LETTER_URL.")
 	m.retried = counter("documents_retried_total", "Documents sent again, once per attempt.")
@@ -47,7 +47,7 @@ func (m *metrics) register(registry prometheus.Registerer, budget *budget) error
 		Name: "logsluice_bulk_concurrency", Help: "Bulk requests that may run concurrently at present."})
 	for _, c := range []prometheus.Collector{
 		m.conflicts, m.stored, m.waiting, m.givenUp, m.paused, inFlight, waiting,
-		m.concurrency, m.plain, m.indexed, m.alreadyThere, m.deadLetters, m.retried, m.rejected, m.failedRequests, m.requestBytes, m.requestSeconds,
+		m.concurrency, m.plain, m.indexed, m.alreadyIndexed, m.deadLetters, m.retried, m.rejected, m.failedRequests, m.requestBytes, m.requestSeconds,
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

@@ -11,10 +11,10 @@ import (
 	"logsluice/indexer/deadletter"
 )
 
-// oldestDocuments is the metric of how long documents have been without an outcome: over
-// all documents (index is empty), and for each of the indices that have waited longest.
-// Time counts from Put. An index that does not accept documents therefore shows with its
-// first document, and a worker that is far behind does not. Documents that are read again
+// oldestDocuments is a metric: how long the oldest document has been without an outcome,
+// of all documents (index is empty) and of each of the indices that have waited longest.
+// Time counts from Put. So an index that does not accept documents appears with its first
+// document, and a worker that is far behind does not. Documents that are read again
 // by another worker, or after shed, count from zero.
 //
 // The dispatcher scans its documents when the metric is collected, so the metric costs
@@ -25,10 +25,10 @@ type oldestDocuments struct {
 }
 
 const (
-	// mostOldest bounds the number of indices in the metric.
-	mostOldest = 10
-	// oldestFrom is the age from which an index is shown. Requests usually take less.
-	oldestFrom = time.Second
+	// maxOldestIndices bounds the number of indices in the metric.
+	maxOldestIndices = 10
+	// minOldestAge is the age from which an index is shown. Requests usually take less.
+	minOldestAge = time.Second
 	// queryTimeout is how long the metric waits for a dispatcher that may be stuck.
 	queryTimeout = 5 * time.Second
 )
@@ -54,17 +54,17 @@ func (o oldestDocuments) Collect(metrics chan<- prometheus.Metric) {
 	}
 	show("", found.put)
 	indices := slices.SortedFunc(maps.Keys(found.indices), func(a, b string) int { return found.indices[a].Compare(found.indices[b]) })
-	for _, index := range indices[:min(len(indices), mostOldest)] {
+	for _, index := range indices[:min(len(indices), maxOldestIndices)] {
 		show(index, found.indices[index])
 	}
 }
 
 // oldest returns the dispatcher's oldest documents. It reports false if the dispatcher
 // does not answer.
-func (ix *Indexer) oldest(now time.Time) (found oldest, ok bool) {
+func (ix *Indexer) oldest(now time.Time) (found oldestTimes, ok bool) {
 	ctx, cancel := context.WithTimeout(ix.ctx, queryTimeout)
 	defer cancel()
-	answer := make(chan oldest, 1)
+	answer := make(chan oldestTimes, 1)
 	select {
 	case ix.queries <- func(d *dispatcher) { answer <- d.oldestOf(now) }:
 		return <-answer, true
@@ -73,35 +73,35 @@ func (ix *Indexer) oldest(now time.Time) (found oldest, ok bool) {
 	}
 }
 
-// oldest is when the oldest document without an outcome was put, overall and per index
-// for those that are at least oldestFrom old.
-type oldest struct {
+// oldestTimes is when the oldest document without an outcome was put, overall and per
+// index for those that are at least minOldestAge old.
+type oldestTimes struct {
 	now     time.Time
 	put     time.Time // now if no document exists
 	indices map[string]time.Time
 }
 
 // oldestOf scans all documents.
-func (d *dispatcher) oldestOf(now time.Time) oldest {
+func (d *dispatcher) oldestOf(now time.Time) oldestTimes {
 	d.ix.inbox.drain(d.enqueue)
-	o := oldest{now: now, put: now, indices: make(map[string]time.Time)}
+	o := oldestTimes{now: now, put: now, indices: make(map[string]time.Time)}
 	letters := deadletter.Index(d.ix.cfg.Prefix)
 	look := func(parts ...part) {
 		for i := range parts {
-			o.look(&parts[i], letters)
+			o.addPart(&parts[i], letters)
 		}
 	}
 	lookDelayed := func(all []*delayedPart) {
-		for _, h := range all {
-			o.look(&h.part, letters)
+		for _, dp := range all {
+			o.addPart(&dp.part, letters)
 		}
 	}
 	for _, q := range []*queue{&d.fresh, &d.resent} {
-		for _, l := range q.shards {
-			look(l.parts...)
+		for _, s := range q.shards {
+			look(s.parts...)
 		}
 	}
-	for _, batch := range slices.Concat(d.alone, d.underWay) {
+	for _, batch := range slices.Concat(d.isolated, d.underWay) {
 		look(batch...)
 	}
 	look(d.large...)
@@ -118,27 +118,27 @@ func (d *dispatcher) oldestOf(now time.Time) oldest {
 	return o
 }
 
-// look adds the documents of a part. letters is the dead-letter index.
-func (o *oldest) look(p *part, letters string) {
+// addPart adds the documents of a part. letters is the dead-letter index.
+func (o *oldestTimes) addPart(p *part, letters string) {
 	put := p.docs.group.put
 	if put.Before(o.put) {
 		o.put = put
 	}
-	if o.now.Sub(put) < oldestFrom {
+	if o.now.Sub(put) < minOldestAge {
 		return
 	}
 	if p.isLetter() {
-		o.note([]byte(letters), put)
+		o.addIndex([]byte(letters), put)
 		return
 	}
 	for from := 0; from < p.count(); {
 		to, index := p.indexRun(from)
-		o.note(index, put)
+		o.addIndex(index, put)
 		from = to
 	}
 }
 
-func (o *oldest) note(index []byte, put time.Time) {
+func (o *oldestTimes) addIndex(index []byte, put time.Time) {
 	if known, ok := o.indices[string(index)]; !ok || put.Before(known) {
 		o.indices[string(index)] = put
 	}

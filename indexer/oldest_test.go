@@ -56,9 +56,9 @@ func TestOldestDocuments(t *testing.T) {
 					t.Errorf("ages %v, want %v", got, want)
 				}
 				v.set(nil)
-				v.virtual.mu.Lock()
+				v.virtualBulk.mu.Lock()
 				v.took, v.answer = 10*time.Millisecond, nil
-				v.virtual.mu.Unlock()
+				v.virtualBulk.mu.Unlock()
 				for range 15 { // minutes in which documents are sent again or given up
 					v.put("a", live)
 					time.Sleep(time.Minute)
@@ -70,8 +70,8 @@ func TestOldestDocuments(t *testing.T) {
 		})
 	}
 	slow := func(v *virtualIndexer, took time.Duration) {
-		v.virtual.mu.Lock()
-		defer v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Lock()
+		defer v.virtualBulk.mu.Unlock()
 		v.took = took
 	}
 	letters := deadletter.Index("app")
@@ -89,9 +89,9 @@ func TestOldestDocuments(t *testing.T) {
 		v.feed("a", live, 200*time.Second)
 	}, map[string]int{"": 300, old: 300})
 	f("a request under way", nil, func(v *virtualIndexer) {
-		slow(v, oldestFrom)
+		slow(v, minOldestAge)
 		v.put("b", live)
-		time.Sleep(oldestFrom - time.Millisecond)
+		time.Sleep(minOldestAge - time.Millisecond)
 	}, map[string]int{"": 0})
 	f("its probe under way", nil, func(v *virtualIndexer) {
 		v.set(only(old, readOnly))
@@ -106,9 +106,9 @@ func TestOldestDocuments(t *testing.T) {
 		v.feed("a", live, 60*time.Second)
 	}, map[string]int{"": 60, old: 60})
 	f("OpenSearch unreachable", nil, func(v *virtualIndexer) {
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.answer = func(string) (int, bool) { return http.StatusServiceUnavailable, true }
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		v.put("b", old, live)
 		time.Sleep(30 * time.Second)
 		v.put("b", live, "app-2026-12-01")
@@ -157,7 +157,7 @@ func TestOldestInEachPlace(t *testing.T) {
 		docs.Body = append(docs.Body, `{"create":{"_index":"i"}}`...)
 		docs.Next(0)
 		now := time.Now()
-		docs.group = &ackGroup{put: now.Add(-time.Minute)}
+		docs.group = &putGroup{put: now.Add(-time.Minute)}
 		rests(d, part{docs: docs, to: 1})
 		if got := d.oldestOf(now); now.Sub(got.put) != time.Minute || now.Sub(got.indices["i"]) != time.Minute {
 			t.Errorf("%s: %+v", name, got)
@@ -166,7 +166,7 @@ func TestOldestInEachPlace(t *testing.T) {
 	f("inbox", func(d *dispatcher, p part) { d.ix.inbox.put(p) })
 	f("fresh", func(d *dispatcher, p part) { d.fresh.put(p, time.Time{}) })
 	f("resent", func(d *dispatcher, p part) { d.resent.put(p, time.Time{}) })
-	f("alone", func(d *dispatcher, p part) { d.alone = [][]part{{p}} })
+	f("isolated", func(d *dispatcher, p part) { d.isolated = [][]part{{p}} })
 	f("large", func(d *dispatcher, p part) { d.large = []part{p} })
 	f("under way", func(d *dispatcher, p part) { d.underWay = [][]part{{p}} })
 	f("retries", func(d *dispatcher, p part) { d.retries = []retry{{parts: []*delayedPart{delay(p)}}} })
@@ -180,10 +180,10 @@ func TestOldestInEachPlace(t *testing.T) {
 // The oldest document of an index counts, in whichever order documents are found.
 func TestOldestOfAnIndex(t *testing.T) {
 	t.Parallel()
-	o := oldest{indices: make(map[string]time.Time)}
+	o := oldestTimes{indices: make(map[string]time.Time)}
 	now := time.Now()
 	for _, age := range []time.Duration{2, 3, 1} {
-		o.note([]byte("i"), now.Add(-age))
+		o.addIndex([]byte("i"), now.Add(-age))
 	}
 	if age := now.Sub(o.indices["i"]); age != 3 {
 		t.Errorf("age %d", age)

@@ -26,7 +26,7 @@ type outcome int
 
 const (
 	indexed outcome = iota
-	alreadyThere
+	alreadyIndexed
 	// busy documents were refused for lack of capacity (429), or are letters whose
 	// payload must be cut. They are sent again.
 	busy
@@ -36,27 +36,27 @@ const (
 	blocked
 	// failedAlone documents met a server error (5xx) that others do not.
 	failedAlone
-	// refusedForGood documents are refused for their content or size.
-	refusedForGood
+	// refused documents were refused permanently, for their content or size.
+	refused
 	// conflicting documents have an id under which another event is indexed.
 	conflicting
 )
 
-func (o outcome) isAccepted() bool { return o <= alreadyThere }
+func (o outcome) isAccepted() bool { return o <= alreadyIndexed }
 
 // isRetryable reports whether documents are to be sent again as they are.
 func (o outcome) isRetryable() bool { return o >= busy && o <= failedAlone }
 
-// blocks are error types that are not the document's fault, whatever the status:
+// blockTypes are error types that are not the document's fault, whatever the status:
 // something in the cluster or in a setting has to change. A validation_exception is
 // returned when a new index would exceed cluster.max_shards_per_node.
-var blocks = []string{
+var blockTypes = []string{
 	"cluster_block_exception", "index_create_block_exception", "index_closed_exception",
 	"unavailable_shards_exception", "index_not_found_exception", "validation_exception",
 }
 
-// blockReasons matches such errors among those of type illegal_argument_exception: an
-// alias without a write index, and a deleted pipeline.
+// blockReasons matches the reasons of illegal_argument_exceptions that are not the
+// document's fault either: an alias without a write index, and a deleted pipeline.
 var blockReasons = regexp.MustCompile(`^no write index is defined for alias|has more than one ind(ex|ices) associated with it|^pipeline with id \[.*\] does not exist$`)
 
 // floodBlock is the id of the block that OpenSearch sets when a disk is nearly full:
@@ -68,7 +68,7 @@ func isBlock(e *opensearch.Cause) bool {
 	if e == nil {
 		return false
 	}
-	return slices.Contains(blocks, e.Type) || e.Type == "illegal_argument_exception" && blockReasons.MatchString(e.Reason)
+	return slices.Contains(blockTypes, e.Type) || e.Type == "illegal_argument_exception" && blockReasons.MatchString(e.Reason)
 }
 
 // isStateOfIndex reports whether a block was set on the index by a person, a lifecycle
@@ -82,20 +82,20 @@ func isFlood(e *opensearch.Cause) bool {
 }
 
 // outcomeOf returns the outcome of one item.
-func outcomeOf(r opensearch.Item) outcome {
+func outcomeOf(item opensearch.Item) outcome {
 	switch {
-	case r.Status >= 200 && r.Status < 300:
+	case item.Status >= 200 && item.Status < 300:
 		return indexed
-	case isBlock(r.Error), isSettingStatus(r.Status):
+	case isBlock(item.Error), isSettingStatus(item.Status):
 		return blocked
-	case r.Status == http.StatusConflict:
-		return alreadyThere
-	case r.Status == http.StatusTooManyRequests, r.Status == 0:
+	case item.Status == http.StatusConflict:
+		return alreadyIndexed
+	case item.Status == http.StatusTooManyRequests, item.Status == 0:
 		return busy
-	case r.Status >= 500:
+	case item.Status >= 500:
 		return failedAlone
 	}
-	return refusedForGood
+	return refused
 }
 
 // Waits reports whether documents wait for an index whose item has this status and cause.
@@ -105,63 +105,63 @@ func Waits(status int, cause *opensearch.Cause) bool {
 }
 
 // isAcceptedItem reports whether OpenSearch accepted a document.
-func isAcceptedItem(r opensearch.Item) bool { return outcomeOf(r).isAccepted() }
+func isAcceptedItem(item opensearch.Item) bool { return outcomeOf(item).isAccepted() }
 
 // outcomesOf converts the items of a response to outcomes. Adjacent documents of one record
 // with the same outcome share one.
 func (ix *Indexer) outcomesOf(batch []part, items []opensearch.Item) []partOutcome {
-	watched := ix.watched.Load()
+	hasTargets := ix.hasTargets.Load()
 	conflicts := ix.conflicts(batch, items)
 	var outcomes []partOutcome
 	at := 0 // position of the part in items
 	for _, p := range batch {
 		for from := 0; from < p.count(); {
-			v := partOutcome{outcome: outcomeOf(items[at+from])}
+			o := partOutcome{outcome: outcomeOf(items[at+from])}
 			to := from + 1
 			switch {
 			case conflicts[at+from]:
-				v.outcome = conflicting
-			case v.outcome != refusedForGood:
-				for to < p.count() && outcomeOf(items[at+to]) == v.outcome && !conflicts[at+to] {
+				o.outcome = conflicting
+			case o.outcome != refused:
+				for to < p.count() && outcomeOf(items[at+to]) == o.outcome && !conflicts[at+to] {
 					to++
 				}
 			}
-			v.part = p.slice(from, to)
-			if v.outcome == blocked || v.outcome == failedAlone || watched || v.isLetter() {
-				v.narrow(ix.cfg.Prefix)
+			o.part = p.slice(from, to)
+			if o.outcome == blocked || o.outcome == failedAlone || hasTargets || o.isLetter() {
+				o.narrow(ix.cfg.Prefix)
 			}
-			v.explain(ix, items[at+from])
-			ix.count(v)
-			outcomes = append(outcomes, v)
-			from += v.count()
+			o.explain(ix, items[at+from])
+			ix.count(o)
+			outcomes = append(outcomes, o)
+			from += o.count()
 		}
 		at += p.count()
 	}
 	return outcomes
 }
 
-// narrow limits an outcome to the documents of one index.
-func (v *partOutcome) narrow(prefix string) {
-	if v.isLetter() {
-		v.index = deadletter.Index(prefix)
+// narrow sets the index, and limits the outcome to the first documents, which go to it.
+func (o *partOutcome) narrow(prefix string) {
+	if o.isLetter() {
+		o.index = deadletter.Index(prefix)
 		return
 	}
-	to, index := v.indexRun(0)
-	v.part, v.index = v.slice(0, to), string(index)
+	to, index := o.indexRun(0)
+	o.part, o.index = o.slice(0, to), string(index)
 }
 
 // explain sets the reason why documents were not accepted.
-func (v *partOutcome) explain(ix *Indexer, r opensearch.Item) {
-	v.status, v.flood = r.Status, isFlood(r.Error)
-	switch v.outcome {
-	case indexed, alreadyThere:
+func (o *partOutcome) explain(ix *Indexer, item opensearch.Item) {
+	o.status, o.flood = item.Status, isFlood(item.Error)
+	switch o.outcome {
+	case indexed, alreadyIndexed:
 	case conflicting:
-		v.reason = ix.reasons.share(&opensearch.Cause{Type: "id_conflict", Reason: "another event is indexed under this id", CausedBy: causedBy(r.Error)})
+		o.reason = ix.reasons.share(&opensearch.Cause{Type: "id_conflict", Reason: "another event is indexed under this id", CausedBy: causedBy(item.Error)})
 	default:
-		v.reason = ix.reasons.share(r.Error)
+		o.reason = ix.reasons.share(item.Error)
 	}
-	if v.isLetter() && v.outcome > unanswered {
-		v.outcome = blocked // letters have no fallback
+	if o.isLetter() && o.outcome > unanswered {
+		o.outcome = blocked // letters have no fallback
 	}
 }
 
@@ -174,19 +174,19 @@ func causedBy(e *opensearch.Cause) *opensearch.Cause {
 }
 
 // count adds accepted documents to the metrics.
-func (ix *Indexer) count(v partOutcome) {
-	n := float64(v.count())
+func (ix *Indexer) count(o partOutcome) {
+	n := float64(o.count())
 	switch {
-	case v.outcome == alreadyThere:
-		ix.metrics.alreadyThere.Add(n)
-	case v.outcome == conflicting:
+	case o.outcome == alreadyIndexed:
+		ix.metrics.alreadyIndexed.Add(n)
+	case o.outcome == conflicting:
 		ix.metrics.conflicts.Add(n)
-	case v.outcome != indexed:
-	case v.isLetter():
+	case o.outcome != indexed:
+	case o.isLetter():
 		ix.metrics.deadLetters.Add(n)
 	default:
 		ix.metrics.indexed.Add(n)
-		if v.fallback != nil {
+		if o.fallback != nil {
 			ix.metrics.plain.Add(n)
 		}
 	}
@@ -196,18 +196,18 @@ func (ix *Indexer) count(v partOutcome) {
 // document as text only; if that is refused too, a dead letter and a minimal fallback. A
 // refused fallback with log group and log stream is first repeated without them, because
 // the index may have these fields with another type or no room for them.
-func (v partOutcome) fallbacks() []part {
-	p := v.part
+func (o partOutcome) fallbacks() []part {
+	p := o.part
 	switch {
-	case v.outcome == conflicting:
-		return []part{p.letter(deadletter.StageIndex, v.status, v.reason)}
+	case o.outcome == conflicting:
+		return []part{p.letter(deadletter.StageIndex, o.status, o.reason)}
 	case p.fallback == nil:
-		return []part{p.withFallback(fallback{kind: plain, reason: v.reason, origin: p.hasOrigin()})}
-	case p.fallback.origin:
+		return []part{p.withFallback(fallback{kind: plainFallback, reason: o.reason, withOrigin: p.hasOrigin()})}
+	case p.fallback.withOrigin:
 		return []part{p.withFallback(fallback{kind: p.fallback.kind, reason: p.fallback.reason})}
-	case p.fallback.kind == plain:
+	case p.fallback.kind == plainFallback:
 		// The reason is why the original document was refused.
-		return []part{p.letter(deadletter.StageIndex, v.status, p.fallback.reason), p.withFallback(fallback{kind: minimal, origin: p.hasOrigin()})}
+		return []part{p.letter(deadletter.StageIndex, o.status, p.fallback.reason), p.withFallback(fallback{kind: minimalFallback, withOrigin: p.hasOrigin()})}
 	}
 	return nil
 }

@@ -28,18 +28,18 @@ func TestOutcomes(t *testing.T) {
 	}
 	f(200, "", "", indexed)
 	f(201, "", "", indexed)
-	f(300, "", "", refusedForGood)
+	f(300, "", "", refused)
 	f(0, "", "", busy)
-	f(409, "", "", alreadyThere)
+	f(409, "", "", alreadyIndexed)
 	f(429, "rejected_execution_exception", "", busy)
 	f(429, "cluster_block_exception", "", blocked)
-	f(400, "", "", refusedForGood)
-	f(400, "mapper_parsing_exception", "", refusedForGood)
+	f(400, "", "", refused)
+	f(400, "mapper_parsing_exception", "", refused)
 	f(400, "validation_exception", "", blocked)
-	f(400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded", refusedForGood)
+	f(400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded", refused)
 	f(400, "illegal_argument_exception", "no write index is defined for alias [a]", blocked)
 	f(400, "illegal_argument_exception", "pipeline with id [p] does not exist", blocked)
-	f(400, "mapper_parsing_exception", "pipeline with id [p] does not exist", refusedForGood)
+	f(400, "mapper_parsing_exception", "pipeline with id [p] does not exist", refused)
 	f(401, "", "", blocked)
 	f(403, "", "", blocked)
 	f(404, "", "", blocked)
@@ -81,10 +81,10 @@ func TestOutcomesOf(t *testing.T) {
 		n       int
 		index   string
 	}
-	f := func(name string, p part, watched bool, statuses []int, kinds map[int]opensearch.Cause, want ...run) {
+	f := func(name string, p part, hasTargets bool, statuses []int, kinds map[int]opensearch.Cause, want ...run) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
-		d.ix.watched.Store(watched)
+		d.ix.hasTargets.Store(hasTargets)
 		items := make([]opensearch.Item, len(statuses))
 		for i, status := range statuses {
 			items[i].Status = status
@@ -108,13 +108,13 @@ func TestOutcomesOf(t *testing.T) {
 	f("two outcomes", p, false, []int{201, 429, 429, 201}, nil, run{indexed, 1, ""}, run{busy, 2, ""}, run{indexed, 1, ""})
 	f("blocked", p, false, []int{403, 403, 403, 403}, nil, run{blocked, 2, "app-x"}, run{blocked, 2, "app-y"})
 	f("failing", p, false, []int{500, 500, 500, 500}, nil, run{failedAlone, 2, "app-x"}, run{failedAlone, 2, "app-y"})
-	f("refused for good", p.slice(0, 2), false, []int{400, 400}, nil, run{refusedForGood, 1, ""}, run{refusedForGood, 1, ""})
+	f("refused for good", p.slice(0, 2), false, []int{400, 400}, nil, run{refused, 1, ""}, run{refused, 1, ""})
 	elsewhere := opensearch.Cause{Reason: "[other]: version conflict"}
 	f("in conflict", p.slice(0, 3), false, []int{409, 409, 409}, map[int]opensearch.Cause{0: {Reason: "[0]: version conflict"}, 1: elsewhere},
-		run{alreadyThere, 1, ""}, run{conflicting, 1, ""}, run{alreadyThere, 1, ""})
-	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided)
+		run{alreadyIndexed, 1, ""}, run{conflicting, 1, ""}, run{alreadyIndexed, 1, ""})
+	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, noOutcome)
 	f("a dead letter", letter, false, []int{201}, nil, run{indexed, 1, "app-dead-letter"})
-	f("a dead letter that exists", letter, false, []int{409}, nil, run{alreadyThere, 1, "app-dead-letter"})
+	f("a dead letter that exists", letter, false, []int{409}, nil, run{alreadyIndexed, 1, "app-dead-letter"})
 	f("a dead letter, busy", letter, false, []int{429}, nil, run{busy, 1, "app-dead-letter"})
 	f("a dead letter, refused", letter, false, []int{400}, nil, run{blocked, 1, "app-dead-letter"})
 	f("a dead letter, failing", letter, false, []int{500}, nil, run{blocked, 1, "app-dead-letter"})
@@ -135,20 +135,20 @@ func TestFallbacks(t *testing.T) {
 			t.Fatalf("%s: %d fallbacks", name, len(fallbacks))
 		}
 		for i, p := range fallbacks {
-			if p.fallback.kind != want[i].kind || p.fallback.origin != want[i].origin || p.fallback.kind == letter && p.fallback.reason == nil {
+			if p.fallback.kind != want[i].kind || p.fallback.withOrigin != want[i].withOrigin || p.fallback.kind == letterFallback && p.fallback.reason == nil {
 				t.Errorf("%s: fallback %d: %+v", name, i, p.fallback)
 			}
 		}
 	}
 	as := func(p part, fallback fallback) part { return p.withFallback(fallback) }
-	f("as it is", with, refusedForGood, fallback{kind: plain, origin: true})
-	f("as it is, of unknown origin", without, refusedForGood, fallback{kind: plain})
-	f("as text", as(with, fallback{kind: plain, origin: true}), refusedForGood, fallback{kind: plain})
-	f("as text without its origin", as(with, fallback{kind: plain, reason: undecided}), refusedForGood, fallback{kind: letter}, fallback{kind: minimal, origin: true})
-	f("as text, of unknown origin", as(without, fallback{kind: plain, reason: undecided}), refusedForGood, fallback{kind: letter}, fallback{kind: minimal})
-	f("minimal", as(with, fallback{kind: minimal, origin: true}), refusedForGood, fallback{kind: minimal})
-	f("minimal without its origin", as(with, fallback{kind: minimal}), refusedForGood)
-	f("in conflict", with, conflicting, fallback{kind: letter})
+	f("as it is", with, refused, fallback{kind: plainFallback, withOrigin: true})
+	f("as it is, of unknown origin", without, refused, fallback{kind: plainFallback})
+	f("as text", as(with, fallback{kind: plainFallback, withOrigin: true}), refused, fallback{kind: plainFallback})
+	f("as text without its origin", as(with, fallback{kind: plainFallback, reason: noOutcome}), refused, fallback{kind: letterFallback}, fallback{kind: minimalFallback, withOrigin: true})
+	f("as text, of unknown origin", as(without, fallback{kind: plainFallback, reason: noOutcome}), refused, fallback{kind: letterFallback}, fallback{kind: minimalFallback})
+	f("minimal", as(with, fallback{kind: minimalFallback, withOrigin: true}), refused, fallback{kind: minimalFallback})
+	f("minimal without its origin", as(with, fallback{kind: minimalFallback}), refused)
+	f("in conflict", with, conflicting, fallback{kind: letterFallback})
 }
 
 // Accepted documents are counted by kind.
@@ -160,7 +160,7 @@ func TestCountedOutcomes(t *testing.T) {
 		d.ix.count(partOutcome{part: change(p), outcome: how})
 		m := &d.ix.metrics
 		got := ""
-		for what, n := range map[string]prometheus.Counter{"indexed": m.indexed, "there": m.alreadyThere, "conflict": m.conflicts, "letter": m.deadLetters} {
+		for what, n := range map[string]prometheus.Counter{"indexed": m.indexed, "there": m.alreadyIndexed, "conflict": m.conflicts, "letter": m.deadLetters} {
 			if testutil.ToFloat64(n) == 1 {
 				got += what
 			}
@@ -173,13 +173,13 @@ func TestCountedOutcomes(t *testing.T) {
 		}
 	}
 	same := func(p part) part { return p }
-	asLetter := func(p part) part { return p.letter(deadletter.StageIndex, 400, undecided) }
+	asLetter := func(p part) part { return p.letter(deadletter.StageIndex, 400, noOutcome) }
 	f("indexed", same, indexed, "indexed")
-	f("indexed as text", func(p part) part { return p.withFallback(fallback{kind: plain}) }, indexed, "indexed plain")
-	f("there", same, alreadyThere, "there")
+	f("indexed as text", func(p part) part { return p.withFallback(fallback{kind: plainFallback}) }, indexed, "indexed plain")
+	f("there", same, alreadyIndexed, "there")
 	f("in conflict", same, conflicting, "conflict")
 	f("a dead letter", asLetter, indexed, "letter")
-	f("a dead letter that exists", asLetter, alreadyThere, "there")
-	f("refused", same, refusedForGood, "")
+	f("a dead letter that exists", asLetter, alreadyIndexed, "there")
+	f("refused", same, refused, "")
 	f("a dead letter refused", asLetter, blocked, "")
 }

@@ -25,13 +25,13 @@ func (q *queue) empty() bool { return len(q.shards) == 0 }
 // put appends a part to those of its shard.
 func (q *queue) put(p part, at time.Time) {
 	shard := p.docs.source.Shard
-	i := slices.IndexFunc(q.shards, func(l *shardQueue) bool { return l.shard == shard })
+	i := slices.IndexFunc(q.shards, func(s *shardQueue) bool { return s.shard == shard })
 	if i < 0 {
 		i = len(q.shards)
 		q.shards = append(q.shards, &shardQueue{shard: shard})
 	}
-	l := q.shards[i]
-	l.parts, l.times = append(l.parts, p), append(l.times, at)
+	s := q.shards[i]
+	s.parts, s.times = append(s.parts, p), append(s.times, at)
 	q.bytes += p.size()
 	q.count += p.count()
 }
@@ -40,9 +40,9 @@ func (q *queue) put(p part, at time.Time) {
 // be empty.
 func (q *queue) oldest() time.Time {
 	at := q.shards[0].times[0]
-	for _, l := range q.shards[1:] {
-		if l.times[0].Before(at) {
-			at = l.times[0]
+	for _, s := range q.shards[1:] {
+		if s.times[0].Before(at) {
+			at = s.times[0]
 		}
 	}
 	return at
@@ -72,15 +72,15 @@ func (q *queue) fill(batch []part, left room) []part {
 		n := len(q.shards)
 		share := room{max(left.bytes/n, 1), max(left.count/n, 1)}
 		for range n {
-			l := q.shards[0]
+			s := q.shards[0]
 			q.shards = append(q.shards[:0], q.shards[1:]...)
 			before := len(batch)
-			batch, full = q.fillFrom(l, batch, share, left)
+			batch, full = q.fillFrom(s, batch, share, left)
 			for _, p := range batch[before:] {
 				left.use(p)
 			}
-			if len(l.parts) > 0 {
-				q.shards = append(q.shards, l)
+			if len(s.parts) > 0 {
+				q.shards = append(q.shards, s)
 			}
 			if full {
 				break
@@ -92,10 +92,10 @@ func (q *queue) fill(batch []part, left room) []part {
 
 // fillFrom moves parts of one shard: at least one document, at most its share and what is
 // left. full reports that the next document does not fit into what is left.
-func (q *queue) fillFrom(l *shardQueue, batch []part, share, left room) (_ []part, full bool) {
+func (q *queue) fillFrom(s *shardQueue, batch []part, share, left room) (_ []part, full bool) {
 	n := 0
-	for n < len(l.parts) && share.bytes > 0 && share.count > 0 {
-		head, rest := l.parts[n].split(min(share.bytes, left.bytes), share.count)
+	for n < len(s.parts) && share.bytes > 0 && share.count > 0 {
+		head, rest := s.parts[n].split(min(share.bytes, left.bytes), share.count)
 		if len(batch) > 0 && head.size() > left.bytes {
 			full = true
 			break
@@ -106,11 +106,11 @@ func (q *queue) fillFrom(l *shardQueue, batch []part, share, left room) (_ []par
 		q.bytes -= head.size()
 		q.count -= head.count()
 		if rest.count() > 0 {
-			l.parts[n] = rest
+			s.parts[n] = rest
 			break
 		}
 		n++
 	}
-	l.parts, l.times = slices.Delete(l.parts, 0, n), slices.Delete(l.times, 0, n)
+	s.parts, s.times = slices.Delete(s.parts, 0, n), slices.Delete(s.times, 0, n)
 	return batch, full || left.bytes <= 0 || left.count <= 0
 }

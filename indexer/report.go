@@ -9,25 +9,25 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Logging of outcomes, and how often.
+// Logging of outcomes.
 
-// At most reportBurst lines of a kind are logged per period: an unreachable OpenSearch,
-// or a flood of bad records, would fill the log. Counts in the logged lines are complete
-// per request.
+// At most reportBurst lines of a kind are logged per period. Otherwise an unreachable
+// OpenSearch, or a flood of bad records, would fill the log. Each line has the counts of a
+// whole request.
 const (
 	reportBurst  = 5
 	reportPeriod = 10 * time.Second
 )
 
-// sampled limits the lines of one kind per period. The zero value is ready to use.
-type sampled struct {
+// sampler limits the lines of one kind per period. The zero value is ready to use.
+type sampler struct {
 	mu         sync.Mutex
 	begun      time.Time
 	n, leftOut int
 }
 
 // allow reports whether a line may be logged, and how many were left out before it.
-func (s *sampled) allow() (leftOut int, ok bool) {
+func (s *sampler) allow() (leftOut int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.begun) >= reportPeriod {
@@ -42,7 +42,7 @@ func (s *sampled) allow() (leftOut int, ok bool) {
 }
 
 // error logs an error, unless too many were logged in this period.
-func (s *sampled) error(log zerolog.Logger, err error, message string) {
+func (s *sampler) error(log zerolog.Logger, err error, message string) {
 	if leftOut, ok := s.allow(); ok {
 		log.Error().Err(err).Int("lines_left_out", leftOut).Msg(message)
 	}
@@ -54,32 +54,32 @@ type refusals struct {
 	reasons                                       []string
 }
 
-func (f *refusals) add(v partOutcome) {
-	n := v.count()
+func (r *refusals) add(o partOutcome) {
+	n := o.count()
 	switch {
-	case v.outcome.isAccepted():
+	case o.outcome.isAccepted():
 		return
-	case v.isLetter():
-		f.refusedLetters += n
-	case v.outcome == blocked, v.outcome == failedAlone:
-		f.waiting += n
-	case v.outcome.isRetryable():
-		f.retried += n
-	case v.outcome == refusedForGood && (v.fallback == nil || v.fallback.kind == plain && v.fallback.origin):
-		f.plain += n
-	case v.fallback == nil || v.fallback.kind == plain:
-		f.dead += n
+	case o.isLetter():
+		r.refusedLetters += n
+	case o.outcome == blocked, o.outcome == failedAlone:
+		r.waiting += n
+	case o.outcome.isRetryable():
+		r.retried += n
+	case o.outcome == refused && (o.fallback == nil || o.fallback.kind == plainFallback && o.fallback.withOrigin):
+		r.plain += n
+	case o.fallback == nil || o.fallback.kind == plainFallback:
+		r.dead += n
 	default:
 		return // refusing a minimal fallback has no effect
 	}
 	const enough = 5
-	if why := v.reason.String(); why != "" && len(f.reasons) < enough && !f.has(v.reason.kind) {
-		f.reasons = append(f.reasons, why)
+	if why := o.reason.String(); why != "" && len(r.reasons) < enough && !r.has(o.reason.kind) {
+		r.reasons = append(r.reasons, why)
 	}
 }
 
-func (f *refusals) has(kind string) bool {
-	for _, why := range f.reasons {
+func (r *refusals) has(kind string) bool {
+	for _, why := range r.reasons {
 		if strings.HasPrefix(why, kind+":") {
 			return true
 		}
@@ -89,11 +89,11 @@ func (f *refusals) has(kind string) bool {
 
 // report logs the failures of a request.
 func (ix *Indexer) report(outcomes []partOutcome, status int, err error) {
-	var f refusals
-	for _, v := range outcomes {
-		f.add(v)
+	var r refusals
+	for _, o := range outcomes {
+		r.add(o)
 	}
-	ix.metrics.retried.Add(float64(f.retried + f.waiting + f.refusedLetters))
+	ix.metrics.retried.Add(float64(r.retried + r.waiting + r.refusedLetters))
 	switch {
 	case err != nil && !tooLarge(status, err):
 		ix.reportRequest(len(outcomes), status, err)
@@ -101,26 +101,23 @@ func (ix *Indexer) report(outcomes []partOutcome, status int, err error) {
 	case err == nil && ix.requests.Worked():
 		ix.cfg.Log.Info().Msg("OpenSearch answers bulk requests again")
 	}
-	if f.retried+f.waiting+f.plain+f.dead+f.refusedLetters == 0 {
+	if r.retried+r.waiting+r.plain+r.dead+r.refusedLetters == 0 {
 		return
 	}
 	log, level := &ix.retriesLog, zerolog.WarnLevel
-	if f.dead > 0 || f.refusedLetters > 0 {
-		log = &ix.refusedLog // frequent retries must not suppress these lines
-	}
-	if f.dead > 0 || f.refusedLetters > 0 {
-		level = zerolog.ErrorLevel
+	if r.dead > 0 || r.refusedLetters > 0 { // frequent retries must not suppress these lines
+		log, level = &ix.refusedLog, zerolog.ErrorLevel
 	}
 	leftOut, ok := log.allow()
 	if !ok {
 		return
 	}
-	event := ix.cfg.Log.WithLevel(level).Int("retried", f.retried).Int("waiting", f.waiting)
+	event := ix.cfg.Log.WithLevel(level).Int("retried", r.retried).Int("waiting", r.waiting)
 	if err != nil {
 		event = event.Err(err)
 	}
-	event.Int("plain", f.plain).Int("dead_letters", f.dead).Int("dead_letters_refused", f.refusedLetters).Int("lines_left_out", leftOut).
-		Str("reasons", strings.Join(f.reasons, "; ")).Msg("OpenSearch did not take all documents")
+	event.Int("plain", r.plain).Int("dead_letters", r.dead).Int("dead_letters_refused", r.refusedLetters).Int("lines_left_out", leftOut).
+		Str("reasons", strings.Join(r.reasons, "; ")).Msg("OpenSearch did not accept all documents")
 }
 
 // reportRequest logs that a request failed as a whole, once while requests keep failing

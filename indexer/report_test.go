@@ -158,12 +158,12 @@ func TestReportOfRequest(t *testing.T) {
 	p, _ := taken(d, t.Context(), 0, 2)
 	one := p.slice(0, 1)
 	why := &reason{"kind", "text"}
-	minimalFallback, plainFallback := one.withFallback(fallback{kind: minimal}), one.withFallback(fallback{kind: plain, reason: why})
-	origin := one.withFallback(fallback{kind: plain, reason: why, origin: true})
+	minimal, plain := one.withFallback(fallback{kind: minimalFallback}), one.withFallback(fallback{kind: plainFallback, reason: why})
+	origin := one.withFallback(fallback{kind: plainFallback, reason: why, withOrigin: true})
 	dead := one.letter(deadletter.StageIndex, 400, why)
 	f := func(name string, status int, err error, want string, outcomes ...partOutcome) {
 		t.Helper()
-		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
+		d.ix.retriesLog, d.ix.refusedLog = sampler{}, sampler{}
 		log.Reset()
 		d.ix.report(outcomes, status, err)
 		if got := log.String(); strings.TrimSuffix(got, "\n") != want {
@@ -171,27 +171,27 @@ func TestReportOfRequest(t *testing.T) {
 		}
 	}
 	line := func(level, counts, reasons string) string {
-		return `{"level":"` + level + `",` + counts + `,"lines_left_out":0,"reasons":"` + reasons + `","message":"OpenSearch did not take all documents"}`
+		return `{"level":"` + level + `",` + counts + `,"lines_left_out":0,"reasons":"` + reasons + `","message":"OpenSearch did not accept all documents"}`
 	}
-	f("all accepted", 200, nil, "", partOutcome{part: p, outcome: indexed}, partOutcome{part: p, outcome: alreadyThere})
+	f("all accepted", 200, nil, "", partOutcome{part: p, outcome: indexed}, partOutcome{part: p, outcome: alreadyIndexed})
 	f("busy", 429, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "kind: text"), partOutcome{part: p, outcome: busy, reason: why})
 	f("blocked", 200, nil, line("warn", `"retried":0,"waiting":3,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: p, outcome: blocked}, partOutcome{part: one, outcome: failedAlone})
-	f("plain is sent", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: one, outcome: refusedForGood})
-	f("plain is sent without its origin", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: origin, outcome: refusedForGood})
-	f("refused as plain", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), partOutcome{part: plainFallback, outcome: refusedForGood})
+	f("plain is sent", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: one, outcome: refused})
+	f("plain is sent without its origin", 200, nil, line("warn", `"retried":0,"waiting":0,"plain":1,"dead_letters":0,"dead_letters_refused":0`, ""), partOutcome{part: origin, outcome: refused})
+	f("refused as plain", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), partOutcome{part: plain, outcome: refused})
 	f("in conflict", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":1,"dead_letters_refused":0`, ""), partOutcome{part: one, outcome: conflicting})
 	f("a dead letter", 200, nil, line("error", `"retried":0,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":1`, ""), partOutcome{part: dead, outcome: blocked})
-	f("a minimal fallback", 200, nil, "", partOutcome{part: minimalFallback, outcome: refusedForGood})
+	f("a minimal fallback", 200, nil, "", partOutcome{part: minimal, outcome: refused})
 	f("a minimal fallback and others", 200, nil, line("warn", `"retried":2,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, ""),
-		partOutcome{part: minimalFallback, outcome: refusedForGood, reason: why}, partOutcome{part: p, outcome: busy})
+		partOutcome{part: minimal, outcome: refused, reason: why}, partOutcome{part: p, outcome: busy})
 	var many []partOutcome
 	for i := range 8 {
 		many = append(many, partOutcome{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "one"}}, partOutcome{part: one, outcome: busy, reason: &reason{fmt.Sprint("k", i), "two"}})
 	}
 	f("many reasons", 200, nil, line("warn", `"retried":16,"waiting":0,"plain":0,"dead_letters":0,"dead_letters_refused":0`, "k0: one; k1: one; k2: one; k3: one; k4: one"), many...)
 
-	for _, v := range []partOutcome{{part: plainFallback, outcome: refusedForGood}, {part: dead, outcome: blocked}} {
-		d.ix.retriesLog, d.ix.refusedLog = sampled{}, sampled{}
+	for _, v := range []partOutcome{{part: plain, outcome: refused}, {part: dead, outcome: blocked}} {
+		d.ix.retriesLog, d.ix.refusedLog = sampler{}, sampler{}
 		for range 2 * reportBurst {
 			d.ix.report([]partOutcome{{part: p, outcome: busy}}, 429, nil)
 		}
@@ -208,7 +208,7 @@ func TestReportOfRequest(t *testing.T) {
 // Repeated lines of the same error are limited.
 func TestSampledErrors(t *testing.T) {
 	var log localtest.Buffer
-	var s sampled
+	var s sampler
 	for range 10 * reportBurst {
 		s.error(zerolog.New(&log), io.EOF, "it failed")
 	}

@@ -18,24 +18,24 @@ type retry struct {
 	due         time.Time
 	parts       []*delayedPart
 	unreachable bool // OpenSearch returned no outcomes; the parts are due as soon as it does
-	alone       bool // others were accepted in between: one of these may be the cause
+	isolated    bool // others were accepted in between: one of these may be the cause
 }
 
 // delay adds a part to the delayed parts of its set.
 func delay(p part) *delayedPart {
-	h := &delayedPart{part: p, tried: time.Now(), slot: len(p.docs.delayed)}
-	p.docs.delayed = append(p.docs.delayed, h)
-	return h
+	dp := &delayedPart{part: p, tried: time.Now(), slot: len(p.docs.delayed)}
+	p.docs.delayed = append(p.docs.delayed, dp)
+	return dp
 }
 
 // resume removes the part from the delayed parts of its set and returns it.
-func (h *delayedPart) resume() part {
-	delayed := h.docs.delayed
+func (dp *delayedPart) resume() part {
+	delayed := dp.docs.delayed
 	last := delayed[len(delayed)-1]
-	delayed[h.slot], last.slot = last, h.slot
+	delayed[dp.slot], last.slot = last, dp.slot
 	delayed[len(delayed)-1] = nil // otherwise it keeps its documents in memory
-	h.docs.delayed = delayed[:len(delayed)-1]
-	return h.part
+	dp.docs.delayed = delayed[:len(delayed)-1]
+	return dp.part
 }
 
 // isolateAfter is how often a request may fail while others succeed before its halves are
@@ -51,18 +51,18 @@ func (d *dispatcher) enqueueDue(now time.Time) {
 			continue
 		}
 		parts := make([]part, len(r.parts))
-		for i, h := range r.parts {
-			parts[i] = h.resume()
-			parts[i].alone = r.alone
+		for i, dp := range r.parts {
+			parts[i] = dp.resume()
+			parts[i].isolated = r.isolated
 		}
 		switch {
-		case !r.alone:
+		case !r.isolated:
 			d.enqueueAgain(parts, now)
 		case documents(parts) > 1:
 			first, second := halve(parts)
-			d.alone = append(d.alone, first, second)
+			d.isolated = append(d.isolated, first, second)
 		case len(parts) > 0:
-			d.alone = append(d.alone, parts)
+			d.isolated = append(d.isolated, parts)
 		}
 	}
 	clear(d.retries[len(kept):]) // otherwise it keeps their documents in memory
@@ -78,8 +78,8 @@ func (d *dispatcher) wake(now time.Time) {
 			continue
 		}
 		r.due = now
-		for _, h := range r.parts {
-			h.woken = true
+		for _, dp := range r.parts {
+			dp.woken = true
 		}
 	}
 }

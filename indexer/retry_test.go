@@ -19,12 +19,12 @@ func TestEnqueueDue(t *testing.T) {
 		r.due = now.Add(r.due.Sub(time.Time{}))
 		d.retries = []retry{r}
 		d.enqueueDue(now)
-		if len(d.retries) != kept || d.resent.count != resent || len(d.alone) != len(alone) {
-			t.Errorf("%s: %d kept, %d in the queue, %d isolated batches", name, len(d.retries), d.resent.count, len(d.alone))
+		if len(d.retries) != kept || d.resent.count != resent || len(d.isolated) != len(alone) {
+			t.Errorf("%s: %d kept, %d in the queue, %d isolated batches", name, len(d.retries), d.resent.count, len(d.isolated))
 			return
 		}
 		for i, n := range alone {
-			if batch := d.alone[i]; len(batch) != 1 || batch[0].count() != n || !batch[0].alone {
+			if batch := d.isolated[i]; len(batch) != 1 || batch[0].count() != n || !batch[0].isolated {
 				t.Errorf("%s: isolated batch %d: %+v", name, i, batch)
 			}
 		}
@@ -32,9 +32,9 @@ func TestEnqueueDue(t *testing.T) {
 	later := time.Time{}.Add(time.Nanosecond)
 	f("not due", retry{due: later}, 2, 1, 0)
 	f("due", retry{}, 2, 0, 2)
-	f("due, maybe to blame", retry{alone: true}, 5, 0, 0, 2, 3)
-	f("due, one maybe to blame", retry{alone: true}, 1, 0, 0, 1)
-	f("due, maybe to blame, all dropped", retry{alone: true}, 0, 0, 0)
+	f("due, maybe to blame", retry{isolated: true}, 5, 0, 0, 2, 3)
+	f("due, one maybe to blame", retry{isolated: true}, 1, 0, 0, 1)
+	f("due, maybe to blame, all dropped", retry{isolated: true}, 0, 0, 0)
 }
 
 // When OpenSearch is reachable again, only the parts delayed because of it are due.

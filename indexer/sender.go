@@ -45,7 +45,7 @@ func (ix *Indexer) send(batch []part) result {
 		result.stats.full = false // it was at most half of the batch
 		return result
 	case tooLarge(status, err) && !batch[0].isLetter():
-		outcomes = ix.sameOutcome(batch, refusedForGood, status, err)
+		outcomes = ix.sameOutcome(batch, refused, status, err)
 	case tooLarge(status, err) && batch[0].fallback.keep == 0:
 		// It waits for its index, as even a letter without payload is too large.
 		outcomes = ix.sameOutcome(batch, blocked, status, err)
@@ -57,14 +57,14 @@ func (ix *Indexer) send(batch []part) result {
 		ix.metrics.failedRequests.Inc()
 		outcomes = ix.sameOutcome(batch, unanswered, status, err)
 	}
-	refused := rejected(batch, items, status)
-	ix.metrics.rejected.Add(float64(refused))
+	overCapacity := rejected(batch, items, status)
+	ix.metrics.rejected.Add(float64(overCapacity))
 	ix.report(outcomes, status, err)
 	ix.noteSettings(status, items, err)
 	return result{outcomes: outcomes, stats: requestStats{
 		sent: start, took: took,
 		// OpenSearch has no capacity, or does not answer.
-		pushback: (refused > 0 || status == 0 || status >= 500) && !tooLarge(status, err),
+		pushback: (overCapacity > 0 || status == 0 || status >= 500) && !tooLarge(status, err),
 		full:     ix.isFull(batch) && slices.ContainsFunc(items, isAcceptedItem),
 	}}
 }
@@ -74,15 +74,15 @@ func (ix *Indexer) sameOutcome(batch []part, how outcome, status int, err error)
 	why := ix.reasons.share(causeOf(err))
 	outcomes := make([]partOutcome, 0, len(batch))
 	for _, p := range batch {
-		v := partOutcome{part: p, outcome: how, status: status, reason: why}
+		o := partOutcome{part: p, outcome: how, status: status, reason: why}
 		if !p.probe {
-			outcomes = append(outcomes, v)
+			outcomes = append(outcomes, o)
 			continue
 		}
-		for v.part = p; p.count() > 0; p = p.slice(v.count(), p.count()) {
-			v.part = p
-			v.narrow(ix.cfg.Prefix)
-			outcomes = append(outcomes, v)
+		for o.part = p; p.count() > 0; p = p.slice(o.count(), p.count()) {
+			o.part = p
+			o.narrow(ix.cfg.Prefix)
+			outcomes = append(outcomes, o)
 		}
 	}
 	return outcomes

@@ -55,16 +55,16 @@ func TestResultOfRequest(t *testing.T) {
 	}
 	f("accepted", 4, answering{status: 200, body: itemsOf(4, 201)}, []outcome{indexed}, false, false, 0, 0)
 	f("half of a batch", 5, answering{status: 200, body: itemsOf(5, 201)}, []outcome{indexed}, false, true, 0, 0)
-	f("half of a batch, none accepted", 5, answering{status: 200, body: itemsOf(5, 400)}, []outcome{refusedForGood, refusedForGood, refusedForGood, refusedForGood, refusedForGood}, false, false, 0, 0)
+	f("half of a batch, none accepted", 5, answering{status: 200, body: itemsOf(5, 400)}, []outcome{refused, refused, refused, refused, refused}, false, false, 0, 0)
 	f("some busy", 4, answering{status: 200, body: itemsOf(4, 201, 429)}, []outcome{indexed, busy, indexed, busy}, true, false, 0, 2)
 	f("no status", 2, answering{status: 200, body: itemsOf(2, 0)}, []outcome{busy}, false, false, 0, 0)
 	f("busy", 2, answering{status: 429, body: "{}"}, []outcome{unanswered}, true, false, 1, 2)
 	f("unavailable", 2, answering{status: 503, body: "{}"}, []outcome{unanswered}, true, false, 1, 0)
 	f("no response", 2, answering{err: io.ErrUnexpectedEOF}, []outcome{unanswered}, true, false, 1, 0)
 	f("forbidden", 2, answering{status: 403, body: "{}"}, []outcome{unanswered}, false, false, 1, 0)
-	f("too large", 1, answering{status: 413}, []outcome{refusedForGood}, false, false, 0, 0)
-	f("two too large", 2, answering{status: 413}, []outcome{refusedForGood, refusedForGood}, false, false, 0, 0)
-	f("too large for a node", 1, answering{status: 429, body: fmt.Sprintf(pressure, 1001, 1000)}, []outcome{refusedForGood}, false, false, 0, 1)
+	f("too large", 1, answering{status: 413}, []outcome{refused}, false, false, 0, 0)
+	f("two too large", 2, answering{status: 413}, []outcome{refused, refused}, false, false, 0, 0)
+	f("too large for a node", 1, answering{status: 429, body: fmt.Sprintf(pressure, 1001, 1000)}, []outcome{refused}, false, false, 0, 1)
 	f("too large for now", 1, answering{status: 429, body: fmt.Sprintf(pressure, 1000, 1000)}, []outcome{unanswered}, true, false, 1, 1)
 }
 
@@ -110,7 +110,7 @@ func TestLetterTooLarge(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	d.ix.client = &answering{status: 413}
 	p, _ := taken(d, t.Context(), 0, 1)
-	p = p.letter(deadletter.StageIndex, 400, undecided)
+	p = p.letter(deadletter.StageIndex, 400, noOutcome)
 	before := p.fallback.keep
 	if r := d.ix.send([]part{p}); len(r.outcomes) != 1 || r.outcomes[0].outcome != busy || p.fallback.keep != before/2 || r.stats.pushback {
 		t.Errorf("%+v, %d bytes of %d are kept", r, p.fallback.keep, before)

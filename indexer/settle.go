@@ -13,8 +13,8 @@ func (d *dispatcher) settle(r result) {
 	now := time.Now()
 	d.updateTally(r.outcomes, now)
 	s := followUp{now: now, retry: retry{unreachable: true}}
-	for _, v := range r.outcomes {
-		d.apply(v, &s)
+	for _, o := range r.outcomes {
+		d.apply(o, &s)
 	}
 	for _, docs := range s.touched {
 		d.compact(docs)
@@ -42,24 +42,24 @@ type followUp struct {
 // updateTally counts outcomes in the tally, except those of dead letters.
 func (d *dispatcher) updateTally(outcomes []partOutcome, now time.Time) {
 	var first counts
-	for _, v := range outcomes {
-		n := v.count()
+	for _, o := range outcomes {
+		n := o.count()
 		switch {
-		case v.isLetter():
+		case o.isLetter():
 			continue
-		case v.outcome.isAccepted():
+		case o.outcome.isAccepted():
 			d.tally.accepted = now
 			d.accepted += n
-		case !v.known || v.outcome == unanswered || v.outcome == busy:
+		case !o.known || o.outcome == unanswered || o.outcome == busy:
 			d.tally.tried = now
 		}
-		if v.fallback != nil || v.known || v.outcome == unanswered || v.outcome == busy {
+		if o.fallback != nil || o.known || o.outcome == unanswered || o.outcome == busy {
 			continue
 		}
 		first.sent += n
-		switch v.outcome {
+		switch o.outcome {
 		case blocked:
-			d.targetOf(v, now) // count from its first refusal on
+			d.targetOf(o, now) // count from its first refusal on
 			first.blocked += n
 		case failedAlone:
 			first.failed += n
@@ -69,57 +69,57 @@ func (d *dispatcher) updateTally(outcomes []partOutcome, now time.Time) {
 }
 
 // apply applies the outcome of one part.
-func (d *dispatcher) apply(v partOutcome, s *followUp) {
-	p := v.part
+func (d *dispatcher) apply(o partOutcome, s *followUp) {
+	p := o.part
 	if last := len(s.touched) - 1; last < 0 || s.touched[last] != p.docs {
 		s.touched = append(s.touched, p.docs)
 	}
-	if v.probe {
-		d.handleProbe(v, s.now)
+	if o.probe {
+		d.handleProbe(o, s.now)
 	}
-	v.probe, p.probe, p.alone = false, false, false
-	p.known = p.known || v.outcome != unanswered && v.outcome != busy
-	v.part = p
+	o.probe, p.probe, p.isolated = false, false, false
+	p.known = p.known || o.outcome != unanswered && o.outcome != busy
+	o.part = p
 	switch {
-	case v.outcome.isAccepted():
+	case o.outcome.isAccepted():
 		s.answered = true
-		d.noteAccepted(v, s.now)
+		d.noteAccepted(o, s.now)
 		d.finish(p)
-	case p.fallback != nil && p.fallback.kind == minimal && (v.outcome == blocked || v.outcome == failedAlone):
+	case p.fallback != nil && p.fallback.kind == minimalFallback && (o.outcome == blocked || o.outcome == failedAlone):
 		s.answered = true
 		d.finish(p) // a refused minimal fallback is not sent again
-	case !v.outcome.isRetryable():
+	case !o.outcome.isRetryable():
 		s.answered = true
-		s.requeue = append(s.requeue, d.replace(p, v.fallbacks())...)
+		s.requeue = append(s.requeue, d.replace(p, o.fallbacks())...)
 	case d.dropIfCanceled(p):
-	case v.outcome == blocked, v.outcome == failedAlone:
+	case o.outcome == blocked, o.outcome == failedAlone:
 		s.answered = true
-		s.requeue = append(s.requeue, d.waitForIndex(v, s.now)...)
+		s.requeue = append(s.requeue, d.waitForIndex(o, s.now)...)
 	default:
-		s.requeue = append(s.requeue, d.retryLater(v, s)...)
+		s.requeue = append(s.requeue, d.retryLater(o, s)...)
 	}
 }
 
 // retryLater schedules documents of a request that was refused for lack of capacity, or
 // that failed as a whole. It returns the dead letter of a document that makes requests
 // fail.
-func (d *dispatcher) retryLater(v partOutcome, s *followUp) []part {
-	p := v.part
+func (d *dispatcher) retryLater(o partOutcome, s *followUp) []part {
+	p := o.part
 	p.attempts++
-	othersAccepted := d.othersAccepted(&p, v.outcome == unanswered && v.status != http.StatusTooManyRequests, s.now)
-	if othersAccepted && p.count() == 1 && isToBlame(p.failing, p.failing.tries, s.now, d.accepted) {
+	othersAccepted := d.othersAccepted(&p, o.outcome == unanswered && o.status != http.StatusTooManyRequests, s.now)
+	if othersAccepted && p.count() == 1 && isToBlame(p.failures, p.failures.tries, s.now, d.accepted) {
 		switch {
 		case !p.isLetter():
-			letter := p.letter(deadletter.StageIndex, v.status, v.reason)
-			letter.fallback.opaque = true // a proxy in front of OpenSearch may reject the text
+			letter := p.letter(deadletter.StageIndex, o.status, o.reason)
+			letter.fallback.asBase64 = true // a proxy in front of OpenSearch may reject the text
 			return d.replace(p, []part{letter})
 		case d.ix.cfg.Store != nil:
 			d.storeLater(p)
 			return nil
 		}
 	}
-	s.retry.unreachable = s.retry.unreachable && v.outcome == unanswered && !v.woken
-	s.retry.alone = s.retry.alone || othersAccepted && p.attempts >= isolateAfter
+	s.retry.unreachable = s.retry.unreachable && o.outcome == unanswered && !o.woken
+	s.retry.isolated = s.retry.isolated || othersAccepted && p.attempts >= isolateAfter
 	s.retry.parts = append(s.retry.parts, delay(p))
 	if due := s.now.Add(d.ix.cfg.backoff(p.attempts)); due.After(s.retry.due) {
 		s.retry.due = due
@@ -131,11 +131,11 @@ func (d *dispatcher) retryLater(v partOutcome, s *followUp) []part {
 // failures of a part whose requests fail as a whole. It counts these failures.
 func (d *dispatcher) othersAccepted(p *part, whole bool, now time.Time) bool {
 	if !whole {
-		p.failing = nil
+		p.failures = nil
 		return false
 	}
-	f := failing{whole: true, at: now, accepted: d.accepted, seen: d.accepted}
-	before := p.failing
+	f := failures{whole: true, at: now, accepted: d.accepted, seen: d.accepted}
+	before := p.failures
 	if before != nil && !before.whole {
 		before = nil
 	}
@@ -146,7 +146,7 @@ func (d *dispatcher) othersAccepted(p *part, whole bool, now time.Time) bool {
 	if accepted {
 		f.tries++
 	}
-	p.failing = &f
+	p.failures = &f
 	return accepted
 }
 
@@ -159,7 +159,7 @@ func (d *dispatcher) replace(p part, others []part) []part {
 	}
 	more := len(others) - 1
 	p.docs.group.pending += more
-	p.docs.undecided += more
+	p.docs.pending += more
 	p.docs.bytes += more * len(p.bytes())
 	d.stopWaiting(&p)
 	d.ix.budget.add(p.docs.source.Shard, int64(len(others))*fallbackCost-p.cost())
@@ -172,7 +172,7 @@ func (d *dispatcher) lettersOf(p part, stage string, status int, why *reason) []
 	letters := make([]part, 0, p.count())
 	for i := range p.count() {
 		one := p.slice(i, i+1)
-		if one.fallback != nil && one.fallback.kind == minimal {
+		if one.fallback != nil && one.fallback.kind == minimalFallback {
 			d.finish(one)
 			continue
 		}
@@ -191,10 +191,10 @@ func (d *dispatcher) finish(p part) {
 	d.stopWaiting(&p)
 	docs, group := p.docs, p.docs.group
 	released := p.cost()
-	docs.undecided -= p.count()
+	docs.pending -= p.count()
 	docs.bytes -= len(p.bytes())
 	d.recount(docs)
-	if docs.undecided == 0 {
+	if docs.pending == 0 {
 		released += docs.reserved
 		docs.Recycle()
 	}
@@ -206,35 +206,35 @@ func (d *dispatcher) finish(p part) {
 	}
 }
 
-// compact moves the undecided documents of a set to a smaller one when that frees at
-// least a quarter of it. A few documents that wait for a long time then do not keep the
-// whole set in memory.
+// compact moves the documents of a set that have no outcome to a smaller one when that
+// frees at least a quarter of it. A few documents that wait for a long time then do not
+// keep the whole set in memory.
 func (d *dispatcher) compact(docs *Documents) {
 	const enough = 4 // the fraction of the set to be freed is 1/enough
-	if docs.undecided == 0 || docs.fallback != nil || docs.bytes > cap(docs.Body)/enough*(enough-1) {
+	if docs.pending == 0 || docs.fallback != nil || docs.bytes > cap(docs.Body)/enough*(enough-1) {
 		return
 	}
 	delayed, size := 0, 0
-	for _, h := range docs.delayed {
-		delayed += h.count()
-		size += len(h.bytes())
+	for _, dp := range docs.delayed {
+		delayed += dp.count()
+		size += len(dp.bytes())
 	}
-	if delayed < docs.undecided {
+	if delayed < docs.pending {
 		return // the others are being sent
 	}
 	small := &Documents{
 		Body: make([]byte, 0, size), source: docs.source, group: docs.group,
-		reserved: int64(size) + setCost, undecided: delayed, bytes: docs.bytes, waiting: docs.waiting, counted: docs.counted, delayed: docs.delayed,
+		reserved: int64(size) + setCost, pending: delayed, bytes: docs.bytes, waiting: docs.waiting, counted: docs.counted, delayed: docs.delayed,
 	}
 	if small.reserved >= docs.reserved {
 		return
 	}
-	for _, h := range docs.delayed {
+	for _, dp := range docs.delayed {
 		from := len(small.ends)
-		for i := h.from; i < h.to; i++ {
+		for i := dp.from; i < dp.to; i++ {
 			small.copyDocument(docs, i)
 		}
-		h.docs, h.from, h.to = small, from, len(small.ends)
+		dp.docs, dp.from, dp.to = small, from, len(small.ends)
 	}
 	d.ix.budget.add(docs.source.Shard, small.reserved-docs.reserved)
 	d.recount(small)

@@ -16,8 +16,8 @@ func TestUpdateTally(t *testing.T) {
 	now := begun.Add(time.Hour)
 	p, _ := taken(d, t.Context(), 0, 8)
 	outcomes := []partOutcome{
-		{part: p.slice(0, 1).letter(deadletter.StageBlocked, 403, undecided), outcome: indexed},
-		{part: p.slice(0, 3), outcome: blocked, index: "app-x", reason: undecided},
+		{part: p.slice(0, 1).letter(deadletter.StageBlocked, 403, noOutcome), outcome: indexed},
+		{part: p.slice(0, 3), outcome: blocked, index: "app-x", reason: noOutcome},
 		{part: p.slice(3, 4), outcome: unanswered},
 		{part: p.slice(4, 5), outcome: busy},
 		{part: p.slice(5, 6), outcome: failedAlone, index: "app-x"},
@@ -57,10 +57,10 @@ func TestOneDocumentIsToBlame(t *testing.T) {
 		d := idleDispatcher(t, func(c *Config) { c.Store = store })
 		p, _ := taken(d, t.Context(), 0, n)
 		if letter {
-			p = p.letter(deadletter.StageIndex, 500, undecided)
+			p = p.letter(deadletter.StageIndex, 500, noOutcome)
 		}
 		d.accepted = 2 * enoughOthers
-		p.failing = &failing{whole: true, at: time.Now().Add(-time.Hour), seen: d.accepted - 1, tries: maxTries}
+		p.failures = &failures{whole: true, at: time.Now().Add(-time.Hour), seen: d.accepted - 1, tries: maxTries}
 		d.settle(result{outcomes: []partOutcome{{part: p, outcome: unanswered, status: http.StatusInternalServerError}}})
 		if len(d.retries) != retries || d.resent.count != resent || len(d.storing.parts) != stored {
 			t.Errorf("%s: %d retries, %d dead letters, %d for the store", name, len(d.retries), d.resent.count, len(d.storing.parts))
@@ -77,9 +77,9 @@ func TestFailedAloneBefore(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	p, _ := taken(d, t.Context(), 0, 1)
 	d.accepted = enoughOthers
-	p.failing = &failing{at: time.Now().Add(-time.Hour), tries: maxTries}
-	if d.othersAccepted(&p, true, time.Now()) || p.failing.tries != 0 || !p.failing.whole {
-		t.Errorf("the count continues: %+v", p.failing)
+	p.failures = &failures{at: time.Now().Add(-time.Hour), tries: maxTries}
+	if d.othersAccepted(&p, true, time.Now()) || p.failures.tries != 0 || !p.failures.whole {
+		t.Errorf("the count continues: %+v", p.failures)
 	}
 }
 
@@ -92,19 +92,19 @@ func TestQuarterIsFullAtOnce(t *testing.T) {
 	p, _ := taken(d, t.Context(), 0, 500)
 	d.tally.total.sent = 1000 // most of them were accepted
 	d.tally.accepted = time.Now()
-	d.settle(result{outcomes: []partOutcome{{part: p, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
+	d.settle(result{outcomes: []partOutcome{{part: p, outcome: blocked, index: "app-2018-12-10", reason: noOutcome}}})
 	if d.givenUp != 0 {
 		t.Fatal("given up while most documents are blocked")
 	}
 	d.tally.add(time.Now(), counts{sent: 2000})
 	q, _ := taken(d, t.Context(), 1000, 1)
-	d.settle(result{outcomes: []partOutcome{{part: q, outcome: blocked, index: "app-2018-12-10", reason: undecided}}})
+	d.settle(result{outcomes: []partOutcome{{part: q, outcome: blocked, index: "app-2018-12-10", reason: noOutcome}}})
 	if d.givenUp != 1 {
 		t.Errorf("%d indices given up: %+v", d.givenUp, d.targets)
 	}
 }
 
-// A set that is small, or most of whose documents are undecided, is not moved.
+// A set that is small, or most of whose documents have no outcome, is not moved.
 func TestNotCompacted(t *testing.T) {
 	f := func(name string, n, settled int, reserved int64, want bool) {
 		t.Helper()
@@ -133,7 +133,7 @@ func TestReplaceCounts(t *testing.T) {
 	p, outcomes := taken(d, t.Context(), 0, 2)
 	one, size := p.slice(0, 1), len(p.slice(0, 1).bytes())
 	all := p.docs.bytes
-	fallbacks := d.replace(one, []part{one.letter(deadletter.StageIndex, 400, undecided), one.withFallback(fallback{kind: minimal})})
+	fallbacks := d.replace(one, []part{one.letter(deadletter.StageIndex, 400, noOutcome), one.withFallback(fallback{kind: minimalFallback})})
 	for i, want := range []int{all + size, all, all - size} {
 		if p.docs.bytes != want {
 			t.Errorf("%d bytes wait after %d outcomes, want %d", p.docs.bytes, i, want)

@@ -14,26 +14,26 @@ type shardEnd struct {
 	ended bool
 }
 
-// EndShard announces that a shard is read to its end, so that its children wait for its
-// documents. Documents without an outcome after a minute become dead letters. An outage
-// or the disk's flood stage delays that: the minute then starts when it is over. forget
-// revokes the announcement.
+// EndShard announces that a shard is read to its end, so its children wait for its
+// documents. Those without an outcome after a minute become dead letters. In an outage or
+// the disk's flood stage, the minute starts when that is over. forget revokes the
+// announcement.
 func (ix *Indexer) EndShard(shard string) (forget func()) {
-	say := func(ended bool) {
+	announce := func(ended bool) {
 		select {
 		case ix.ends <- shardEnd{shard, ended}:
 		case <-ix.ctx.Done():
 		}
 	}
-	say(true)
-	return func() { say(false) }
+	announce(true)
+	return func() { announce(false) }
 }
 
 // Begin waits until the next record of a shard may be read. Shards are paused while their
 // documents that wait for indices take too much memory. It reports false when ctx ends
 // first.
 func (ix *Indexer) Begin(ctx context.Context, shard string) bool {
-	return ix.budget.waitUnpaused(ctx, shard)
+	return ix.budget.waitWhilePaused(ctx, shard)
 }
 
 // IsPaused reports whether Begin would wait.
@@ -64,34 +64,34 @@ func (d *dispatcher) endShards(now time.Time) {
 		}
 		return
 	}
-	given := 0
+	abandoned := 0
 	for _, t := range d.inOrder() {
 		if t.letters {
 			continue
 		}
-		overdue := func(h *delayedPart) bool { return d.isOverdue(h, t.delayedEndsAt, now) }
-		given += d.abandonSome(&t.blocked, overdue, deadletter.StageBlocked, now)
+		overdue := func(dp *delayedPart) bool { return d.isOverdue(dp, t.delayedEndsAt, now) }
+		abandoned += d.abandonSome(&t.blocked, overdue, deadletter.StageBlocked, now)
 		for i := range t.failing {
-			given += d.abandonSome(&t.failing[i].parts, func(h *delayedPart) bool {
-				return overdue(h) && (!d.tally.mostFailed() || d.tally.isStale(now))
+			abandoned += d.abandonSome(&t.failing[i].parts, func(dp *delayedPart) bool {
+				return overdue(dp) && (!d.tally.mostFailed() || d.tally.isStale(now))
 			}, deadletter.StageBlocked, now)
 		}
 	}
 	for i := range d.retries {
-		given += d.abandonSome(&d.retries[i].parts, func(h *delayedPart) bool {
-			return !h.isLetter() && d.isOverdue(h, time.Time{}, now) && d.tally.accepted.After(h.tried)
+		abandoned += d.abandonSome(&d.retries[i].parts, func(dp *delayedPart) bool {
+			return !dp.isLetter() && d.isOverdue(dp, time.Time{}, now) && d.tally.accepted.After(dp.tried)
 		}, deadletter.StageBlocked, now)
 	}
-	if given > 0 {
-		d.ix.cfg.Log.Error().Int("documents", given).
+	if abandoned > 0 {
+		d.ix.cfg.Log.Error().Int("documents", abandoned).
 			Msg("documents given up: they become dead letters, because the child shards wait for the end of their shard")
 	}
 }
 
 // isOverdue reports whether a part's shard ended at least shardEndWait ago, and nothing
 // justified waiting since.
-func (d *dispatcher) isOverdue(h *delayedPart, kept, now time.Time) bool {
-	ended, ok := d.ends[h.docs.source.Shard]
+func (d *dispatcher) isOverdue(dp *delayedPart, kept, now time.Time) bool {
+	ended, ok := d.ends[dp.docs.source.Shard]
 	if kept.After(ended) {
 		ended = kept
 	}
@@ -102,13 +102,13 @@ func (d *dispatcher) isOverdue(h *delayedPart, kept, now time.Time) bool {
 // and returns the number of their documents.
 func (d *dispatcher) abandonSome(all *[]*delayedPart, which func(*delayedPart) bool, stage string, now time.Time) (abandoned int) {
 	kept := (*all)[:0]
-	for _, h := range *all {
-		if !which(h) {
-			kept = append(kept, h)
+	for _, dp := range *all {
+		if !which(dp) {
+			kept = append(kept, dp)
 			continue
 		}
-		abandoned += h.count()
-		d.abandon(h, stage, now)
+		abandoned += dp.count()
+		d.abandon(dp, stage, now)
 	}
 	clear((*all)[len(kept):]) // otherwise it keeps their documents in memory
 	*all = kept

@@ -1,12 +1,11 @@
 package indexer
 
-// Watch registers shed, which is called at most once before forget is called. It is
-// called when waiting documents take too much memory and this shard has the most. It must
-// drop the shard's documents without an outcome, which are read again later, and must not
-// block.
-func (ix *Indexer) Watch(shard string, shed func()) (forget func()) {
-	ix.watchers.Store(shard, &shed)
-	return func() { ix.watchers.CompareAndDelete(shard, &shed) }
+// OnShed registers a function for a shard. It is called at most once, and not after forget,
+// when waiting documents take too much memory and this shard has the most. It must drop the
+// shard's documents without an outcome, which are read again later, and must not block.
+func (ix *Indexer) OnShed(shard string, shed func()) (forget func()) {
+	ix.sheds.Store(shard, &shed)
+	return func() { ix.sheds.CompareAndDelete(shard, &shed) }
 }
 
 // shed drops the shards whose waiting documents take the most memory. They are read again
@@ -17,7 +16,7 @@ func (d *dispatcher) shed() {
 		return
 	}
 	for _, shard := range shards {
-		shed, ok := d.ix.watchers.LoadAndDelete(shard)
+		shed, ok := d.ix.sheds.LoadAndDelete(shard)
 		if !ok {
 			continue
 		}

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// A shard is shed once, by its last watcher, and its documents are dropped.
+// A shard is shed once, by the function registered last, and its documents are dropped.
 func TestShed(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.InFlightBytes = 1000 })
 	ctx, cancel := context.WithCancel(t.Context())
 	p, outcomes := taken(d, ctx, 0, 1)
 	d.retries = []retry{{due: time.Now().Add(time.Hour), parts: []*delayedPart{delay(p)}}}
 	shard, calls := p.docs.source.Shard, 0
-	forget := d.ix.Watch(shard, func() { t.Error("an earlier watcher is called") })
-	d.ix.Watch(shard, func() { calls++; cancel() })
+	forget := d.ix.OnShed(shard, func() { t.Error("the function registered first is called") })
+	d.ix.OnShed(shard, func() { calls++; cancel() })
 	forget() // the previous reader ended late
 	d.ix.budget.add("unwatched", 600)
 	d.shed()

@@ -60,7 +60,7 @@ func (d *dispatcher) stalled(paused []string) error {
 func (d *dispatcher) waitedFor() string {
 	var all []string
 	for _, t := range d.inOrder() {
-		if t.undecided > 0 {
+		if t.pending > 0 {
 			all = append(all, fmt.Sprintf("%s (%v)", t.name, t.why))
 		}
 	}

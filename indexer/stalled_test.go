@@ -24,9 +24,9 @@ func TestProbeQueuedWhenGivenUp(t *testing.T) {
 	inVirtualTime(t, func(c *Config) {
 		c.WaitForIndex, c.Connections, c.InFlightBytes = 3*time.Minute, 1, 256<<20
 	}, func(t *testing.T, v *virtualIndexer) {
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.took = 3 * time.Second
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		v.set(func(index, _ string) *refusal {
 			if strings.HasPrefix(index, "app-bad") {
 				return readOnly(index)
@@ -74,9 +74,9 @@ func TestOutageThenAllBlocked(t *testing.T) {
 		time.Sleep(time.Second)
 		var away atomic.Bool
 		away.Store(true)
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.answer = func(string) (int, bool) { return 503, away.Load() }
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		for v.putLarge("a", 20<<10, "app-1") { // until it is paused
 		}
 		time.Sleep(5 * time.Minute)
@@ -169,17 +169,17 @@ func TestStoreFailsIndexIsBack(t *testing.T) {
 func TestFloodWithFullBudget(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, nil, func(t *testing.T, v *virtualIndexer) {
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.took = 20 * time.Second // it is slow
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		v.put("far-behind", "app-full")
 		v.set(only("app-full", floodStage))
 		for v.putLarge("far-behind", 31<<10, "app-full") {
 		}
 		time.Sleep(3 * time.Minute)
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.took = 10 * time.Millisecond
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		used, waiting, paused := v.budget.state()
 		t.Logf("used %d waiting %d of %d paused %v", used, waiting, v.cfg.InFlightBytes, paused)
 		n := 0
@@ -247,7 +247,7 @@ func TestOverload(t *testing.T) {
 	localtest.Volume(t)
 	inVirtualTime(t, func(c *Config) { c.InFlightBytes = 64 << 20 }, func(t *testing.T, v *virtualIndexer) {
 		var n, requests, small atomic.Int64
-		v.virtual.mu.Lock()
+		v.virtualBulk.mu.Lock()
 		v.answer = func(body string) (int, bool) {
 			requests.Add(1)
 			if strings.Count(body, "\n") <= 20 {
@@ -255,7 +255,7 @@ func TestOverload(t *testing.T) {
 			}
 			return 429, n.Add(1)%10 != 0
 		}
-		v.virtual.mu.Unlock()
+		v.virtualBulk.mu.Unlock()
 		many := make([]string, 100)
 		for i := range many {
 			many[i] = "app-1"
@@ -318,7 +318,7 @@ func TestStallErrors(t *testing.T) {
 		t.Helper()
 		var log localtest.Buffer
 		d := idleDispatcher(t, func(c *Config) { c.Store, c.InFlightBytes, c.Log = store, 1000, zerolog.New(&log) })
-		d.targets["app-fine"] = &target{name: "app-fine", why: undecided}
+		d.targets["app-fine"] = &target{name: "app-fine", why: noOutcome}
 		change(d)
 		now := time.Now()
 		d.publish(now)
@@ -351,11 +351,11 @@ func TestStallErrors(t *testing.T) {
 	f("a shard is paused", nil, func(d *dispatcher) {
 		d.ix.budget.add("shard", 600)
 		d.ix.budget.addWaiting("shard", 600)
-		d.targets["app-x"] = &target{name: "app-x", why: undecided, undecided: 1}
+		d.targets["app-x"] = &target{name: "app-x", why: noOutcome, pending: 1}
 	}, "shard paused: waiting documents fill a quarter of IN_FLIGHT_BYTES, and their indices are not given up: app-x (")
 	put := func(change func(d *dispatcher, x *target)) func(d *dispatcher) {
 		return func(d *dispatcher) {
-			x := &target{name: "app-dead-letter", letters: true, why: undecided, isBlocked: true, clock: time.Hour}
+			x := &target{name: "app-dead-letter", letters: true, why: noOutcome, isBlocked: true, clock: time.Hour}
 			change(d, x)
 			d.targets[x.name] = x
 		}

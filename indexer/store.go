@@ -49,8 +49,8 @@ func (d *dispatcher) store(now time.Time) {
 		n++
 	}
 	batch := make([]part, n)
-	for i, h := range s.parts[:n] {
-		batch[i] = h.resume()
+	for i, dp := range s.parts[:n] {
+		batch[i] = dp.resume()
 	}
 	s.parts = slices.Delete(s.parts, 0, n)
 	s.running = true
@@ -88,7 +88,7 @@ func (ix *Indexer) putIntoStore(batch []part) []partOutcome {
 	how := indexed
 	if err != nil {
 		how = unanswered
-		ix.storeLog.error(ix.cfg.Log, err, "dead letters that their index refuses cannot be stored, retrying")
+		ix.storeLog.error(ix.cfg.Log, err, "dead letters could not be written to DEAD_LETTER_URL, retrying")
 	} else {
 		ix.metrics.stored.Add(float64(len(batch)))
 		ix.metrics.deadLetters.Add(float64(len(batch)))
@@ -105,15 +105,15 @@ func (d *dispatcher) handleStoreResult(r result) {
 	s, now := &d.storing, time.Now()
 	s.running = false
 	failed := 0
-	for _, v := range r.outcomes {
-		p := v.part
+	for _, o := range r.outcomes {
+		p := o.part
 		switch {
-		case v.outcome.isAccepted():
+		case o.outcome.isAccepted():
 			d.finish(p)
 		case d.dropIfCanceled(p):
 		default:
 			failed++
-			if t := d.targets[v.index]; t == nil || !t.givenUp || t.probing == 0 && !t.probeDue.After(now) {
+			if t := d.targets[o.index]; t == nil || !t.givenUp || t.probing == 0 && !t.probeDue.After(now) {
 				d.enqueueAgain([]part{p}, now) // divert makes the first one a probe, and returns the others to the store
 				continue
 			}

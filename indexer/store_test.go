@@ -46,8 +46,8 @@ func TestStoreBounds(t *testing.T) {
 		arrived := time.UnixMilli(1_700_000_000_000).UTC()
 		for i := range letters {
 			docs := NewDeadLetter(Record{Source: Source{Shard: "shard", Arrived: arrived.Add(-time.Duration(i) * time.Second)}}, deadletter.StageParse, errors.New("story"), bytes.Repeat([]byte{'x'}, size))
-			docs.group = &ackGroup{ctx: t.Context(), pending: 1, done: func(bool) {}}
-			docs.undecided, docs.bytes = 1, len(docs.Body)
+			docs.group = &putGroup{ctx: t.Context(), pending: 1, done: func(bool) {}}
+			docs.pending, docs.bytes = 1, len(docs.Body)
 			d.storeLater(part{docs: docs, to: 1, fallback: docs.fallback})
 		}
 		d.store(time.Now())
@@ -84,7 +84,7 @@ func TestStoreCanceled(t *testing.T) {
 	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, probeDue: time.Now().Add(time.Hour)}
 	ctx, cancel := context.WithCancel(t.Context())
 	p, outcomes := taken(d, ctx, 0, 2)
-	d.storeLater(p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided))
+	d.storeLater(p.slice(0, 1).letter(deadletter.StageIndex, 400, noOutcome))
 	d.finish(p.slice(1, 2))
 	d.store(time.Now())
 	cancel()
@@ -93,7 +93,7 @@ func TestStoreCanceled(t *testing.T) {
 		t.Errorf("%d wait, outcomes %v", len(d.storing.parts), *outcomes)
 	}
 	p, _ = taken(d, t.Context(), 10, 2)
-	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, undecided)
+	letter := p.slice(0, 1).letter(deadletter.StageIndex, 400, noOutcome)
 	d.finish(p.slice(1, 2))
 	body := p.docs
 	d.storeLater(letter)

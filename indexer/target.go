@@ -5,14 +5,14 @@ import "time"
 // The rules by which an index is given up. They have no effects; waiting.go applies them.
 
 // target is an index that does not accept all of its documents. It exists from the first
-// refused document until none waits any more or, once the index is given up, until it
+// refused document until no document waits or, once the index is given up, until it
 // accepts a probe.
 type target struct {
 	name    string
 	letters bool // it is the dead-letter index
 
 	before        counts        // the counts when it first refused a document
-	clock         time.Duration // time since then, outages excluded
+	clock         time.Duration // time since then, except while it was protected
 	ticked        time.Time     // when the clock was last advanced
 	protectedAt   time.Time     // when it was last protected
 	flood         bool          // the disk's flood stage blocks it
@@ -25,7 +25,7 @@ type target struct {
 	since     time.Duration  // the clock when isBlocked was set
 	failing   []retry        // documents that fail alone
 	failed    int            // documents whose first attempt failed alone
-	undecided int            // number of all these documents, including those being tried
+	pending   int            // number of all these documents, including those being tried
 	bytes     int            // bytes of these documents
 
 	accepted   int       // documents accepted since the target exists
@@ -35,9 +35,9 @@ type target struct {
 	probeDue   time.Time
 }
 
-// failing describes since when a document fails while others do not.
-type failing struct {
-	whole    bool // their whole requests fail; otherwise they have their own errors
+// failures describes since when documents fail while others do not.
+type failures struct {
+	whole    bool // whole requests fail; otherwise the documents have their own errors
 	at       time.Time
 	clock    time.Duration // the clock of its index
 	accepted int           // number of documents accepted before: by its index, or overall for a whole request
@@ -62,21 +62,22 @@ const (
 	// The shard's last document alone is not enough: if the worker reads nothing else,
 	// that document would keep the children waiting.
 	enoughSent = 10
-	// afterOutage is how long after an outage no index is given up for the memory of its
-	// documents: they fill the memory because of the outage, and may soon be accepted.
+	// afterOutage is how long after an outage no index is given up to free memory: the
+	// outage filled it, and the documents may soon be accepted.
 	afterOutage = time.Minute
-	// shardEndWait is how long the end of a shard waits for undecided documents.
+	// shardEndWait is how long the end of a shard waits for documents without an outcome.
 	shardEndWait = time.Minute
-	// partlyFor is how long an index counts as accepting some documents after one.
-	partlyFor = time.Minute
+	// acceptsSomeFor is how long an index counts as accepting some documents after it
+	// accepted one.
+	acceptsSomeFor = time.Minute
 )
 
 // isToBlame reports whether a document that fails alone, as f describes, is the cause.
-func isToBlame(f *failing, tries int, now time.Time, accepted int) bool {
+func isToBlame(f *failures, tries int, now time.Time, accepted int) bool {
 	return tries >= maxTries && now.Sub(f.at) >= failingFor && accepted-f.accepted >= enoughOthers
 }
 
-// advance advances the clock, which stands still in an outage.
+// advance advances the clock, unless the index is protected.
 func (t *target) advance(now time.Time, all *tally) {
 	step := now.Sub(t.ticked)
 	t.ticked = now
@@ -113,5 +114,5 @@ func (t *target) isDue(limit time.Duration) bool {
 // acceptsSome reports whether the index recently accepted documents that had not waited.
 // The waiting ones are the exception then.
 func (t *target) acceptsSome(now time.Time) bool {
-	return !t.acceptedAt.IsZero() && now.Sub(t.acceptedAt) < partlyFor
+	return !t.acceptedAt.IsZero() && now.Sub(t.acceptedAt) < acceptsSomeFor
 }

@@ -77,11 +77,11 @@ func TestTargetRules(t *testing.T) {
 	is("not blocked", (&target{clock: time.Hour}).isDue(time.Hour), false)
 	is("never due", (&target{isBlocked: true, clock: time.Hour}).isDue(0), false)
 
-	is("accepted some", (&target{acceptedAt: moment.Add(1 - partlyFor)}).acceptsSome(moment), true)
-	is("accepted some long ago", (&target{acceptedAt: moment.Add(-partlyFor)}).acceptsSome(moment), false)
+	is("accepted some", (&target{acceptedAt: moment.Add(1 - acceptsSomeFor)}).acceptsSome(moment), true)
+	is("accepted some long ago", (&target{acceptedAt: moment.Add(-acceptsSomeFor)}).acceptsSome(moment), false)
 	is("accepted none", (&target{}).acceptsSome(moment), false)
 
-	f := &failing{at: moment.Add(-failingFor), accepted: 7}
+	f := &failures{at: moment.Add(-failingFor), accepted: 7}
 	is("to blame", isToBlame(f, maxTries, moment, 7+enoughOthers), true)
 	is("few tries", isToBlame(f, maxTries-1, moment, 7+enoughOthers), false)
 	is("few others", isToBlame(f, maxTries, moment, 6+enoughOthers), false)
@@ -94,7 +94,7 @@ func TestWaitForIndex(t *testing.T) {
 	now := time.Now()
 	p, _ := taken(d, t.Context(), 0, 8)
 	one := func(i int, how outcome) partOutcome {
-		return partOutcome{part: p.slice(i, i+1), outcome: how, index: "app-x", reason: undecided}
+		return partOutcome{part: p.slice(i, i+1), outcome: how, index: "app-x", reason: noOutcome}
 	}
 	flood := one(0, blocked)
 	flood.flood = true
@@ -118,7 +118,7 @@ func TestWaitForIndex(t *testing.T) {
 	}
 	// Failures of its whole request do not count for the document.
 	whole := one(3, failedAlone)
-	whole.failing = &failing{whole: true, at: now.Add(-time.Hour), tries: maxTries}
+	whole.failures = &failures{whole: true, at: now.Add(-time.Hour), tries: maxTries}
 	whole.attempts = maxTries
 	x.accepted = enoughOthers
 	if letters := d.waitForIndex(whole, now); len(letters) > 0 {
@@ -126,17 +126,17 @@ func TestWaitForIndex(t *testing.T) {
 	}
 	// Failures before its index was blocked do not count either.
 	before := one(4, blocked)
-	before.failing = &failing{at: now.Add(-time.Hour)}
+	before.failures = &failures{at: now.Add(-time.Hour)}
 	d.waitForIndex(before, now)
-	if h := x.blocked[len(x.blocked)-1]; h.failing != nil {
-		t.Errorf("%+v", h.failing)
+	if h := x.blocked[len(x.blocked)-1]; h.failures != nil {
+		t.Errorf("%+v", h.failures)
 	}
 
 	x.givenUp = true
 	if letters := d.waitForIndex(one(5, blocked), now); len(letters) != 1 {
 		t.Errorf("%d dead letters of a document for an index that is given up", len(letters))
 	}
-	letter := partOutcome{part: p.slice(6, 7).letter(deadletter.StageIndex, 400, undecided), outcome: blocked, index: "app-dead-letter", reason: undecided}
+	letter := partOutcome{part: p.slice(6, 7).letter(deadletter.StageIndex, 400, noOutcome), outcome: blocked, index: "app-dead-letter", reason: noOutcome}
 	d.targetOf(letter, now).givenUp = true
 	if letters := d.waitForIndex(letter, now); len(letters) > 0 || len(d.storing.parts) != 1 {
 		t.Errorf("%d dead letters of a dead letter, %d for the store", len(letters), len(d.storing.parts))
@@ -150,7 +150,7 @@ func TestHandleProbe(t *testing.T) {
 		d := idleDispatcher(t, func(c *Config) { c.RetryMin, c.RetryMax = time.Second, 2*time.Second })
 		now := time.Now()
 		p, _ := taken(d, t.Context(), 0, 3)
-		x.name, x.probing, x.undecided, x.isBlocked = "app-x", 1, 1, true
+		x.name, x.probing, x.pending, x.isBlocked = "app-x", 1, 1, true
 		x.blocked = []*delayedPart{delay(p.slice(1, 2))}
 		d.targets["app-x"] = &x
 		d.handleProbe(partOutcome{part: p.slice(0, 1), outcome: how, index: "app-x"}, now)
@@ -172,5 +172,5 @@ func TestHandleProbe(t *testing.T) {
 	f("refused, given up", target{flood: true, givenUp: true}, blocked, target{flood: true, givenUp: true, isBlocked: true, blocked: one, attempts: 1})
 	f("accepted", target{flood: true, attempts: 3}, indexed, target{})
 	f("accepted, given up", target{flood: true, givenUp: true}, indexed, target{isBlocked: true, blocked: one})
-	f("refused for its content", target{attempts: 3}, refusedForGood, target{})
+	f("refused for its content", target{attempts: 3}, refused, target{})
 }

@@ -28,8 +28,8 @@ type refusal struct {
 	index        string
 }
 
-// virtual is a _bulk endpoint without a network, for tests in virtual time.
-type virtual struct {
+// virtualBulk is a _bulk endpoint without a network, for tests in virtual time.
+type virtualBulk struct {
 	mu     sync.Mutex
 	refuse func(index, id string) *refusal            // nil accepts
 	answer func(body string) (status int, fails bool) // of a whole request
@@ -41,34 +41,34 @@ type virtual struct {
 	log     localtest.Buffer
 }
 
-func (f *virtual) set(refuse func(index, id string) *refusal) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.refuse = refuse
+func (b *virtualBulk) set(refuse func(index, id string) *refusal) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refuse = refuse
 }
 
-func (f *virtual) Stream(r *http.Request) (*http.Response, error) {
+func (b *virtualBulk) Stream(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
 		r.Body.Close()
 	}
-	f.mu.Lock()
-	took := f.took
-	f.mu.Unlock()
+	b.mu.Lock()
+	took := b.took
+	b.mu.Unlock()
 	select {
 	case <-time.After(took):
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if r.Method == http.MethodGet { // the indices of a name
 		name := strings.Trim(strings.TrimSuffix(r.URL.Path, "/_mapping"), "/")
 		return respond(http.StatusOK, fmt.Sprintf(`{%q:{}}`, strings.TrimPrefix(name, "alias-"))), nil
 	}
-	if f.answer != nil {
-		if status, fails := f.answer(string(body)); fails {
+	if b.answer != nil {
+		if status, fails := b.answer(string(body)); fails {
 			return respond(status, `{"error":{"type":"story","reason":"the whole request"}}`), nil
 		}
 	}
@@ -84,17 +84,17 @@ func (f *virtual) Stream(r *http.Request) (*http.Response, error) {
 		}
 		target := action["create"]
 		key := target.Index + "/" + target.ID
-		f.sent[key]++
-		f.order = append(f.order, key)
+		b.sent[key]++
+		b.order = append(b.order, key)
 		no := (*refusal)(nil)
-		if f.refuse != nil {
-			no = f.refuse(target.Index, target.ID)
+		if b.refuse != nil {
+			no = b.refuse(target.Index, target.ID)
 		}
-		if _, exists := f.created[key]; exists && no == nil {
+		if _, exists := b.created[key]; exists && no == nil {
 			no = &refusal{409, "version_conflict_engine_exception", "[" + target.ID + "]: version conflict, document already exists (current version [1])", target.Index}
 		}
 		if no == nil {
-			f.created[key] = lines[i+1]
+			b.created[key] = lines[i+1]
 			items = append(items, `{"create":{"status":201}}`)
 			continue
 		}
@@ -108,12 +108,12 @@ func respond(status int, body string) *http.Response {
 }
 
 // letters returns the dead letters by the document id that they are about.
-func (f *virtual) letters(t *testing.T) map[string]deadletter.Letter {
+func (b *virtualBulk) letters(t *testing.T) map[string]deadletter.Letter {
 	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	all := make(map[string]deadletter.Letter)
-	for key, source := range f.created {
+	for key, source := range b.created {
 		if strings.HasPrefix(key, "app-dead-letter/") {
 			all[letterIn(t, source).TargetID] = letterIn(t, source)
 		}
@@ -131,30 +131,30 @@ func letterIn(t *testing.T, source string) deadletter.Letter {
 }
 
 // state returns the created documents and how often each document was sent.
-func (f *virtual) state() (created map[string]string, sent map[string]int) {
+func (b *virtualBulk) state() (created map[string]string, sent map[string]int) {
 	synctest.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return maps.Clone(f.created), maps.Clone(f.sent)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.created), maps.Clone(b.sent)
 }
 
-func (f *virtual) has(key string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, ok := f.created[key]
+func (b *virtualBulk) has(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.created[key]
 	return ok
 }
 
-func (f *virtual) attempts(key string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.sent[key]
+func (b *virtualBulk) attempts(key string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sent[key]
 }
 
 // virtualIndexer is an indexer with a virtual endpoint.
 type virtualIndexer struct {
 	*Indexer
-	*virtual
+	*virtualBulk
 	t       *testing.T
 	next    int
 	pending map[string]int // by shard: records with missing outcomes
@@ -165,7 +165,7 @@ type virtualIndexer struct {
 func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v *virtualIndexer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		fake := &virtual{created: make(map[string]string), sent: make(map[string]int), took: 10 * time.Millisecond}
+		fake := &virtualBulk{created: make(map[string]string), sent: make(map[string]int), took: 10 * time.Millisecond}
 		cfg := Config{
 			Prefix: "app", BatchBytes: 1 << 20, BatchDocuments: 10_000, Linger: 100 * time.Millisecond, Connections: 4,
 			RequestTimeout: time.Minute, RetryMin: 100 * time.Millisecond, RetryMax: 10 * time.Second,
@@ -179,7 +179,7 @@ func inVirtualTime(t *testing.T, change func(*Config), test func(t *testing.T, v
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := &virtualIndexer{Indexer: ix, virtual: fake, t: t, pending: make(map[string]int)}
+		v := &virtualIndexer{Indexer: ix, virtualBulk: fake, t: t, pending: make(map[string]int)}
 		defer ix.Close()
 		test(t, v)
 		v.checkMemory()
@@ -246,8 +246,8 @@ func (v *virtualIndexer) open(shard string) int {
 }
 
 // feed puts one document per second into a shard.
-func (v *virtualIndexer) feed(shard, index string, for_ time.Duration) {
-	for range int(for_ / time.Second) {
+func (v *virtualIndexer) feed(shard, index string, length time.Duration) {
+	for range int(length / time.Second) {
 		if !v.put(shard, index) {
 			v.t.Errorf("shard %s is not read", shard)
 			return

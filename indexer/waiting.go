@@ -15,27 +15,27 @@ import (
 const tickInterval = time.Second
 
 // targetOf returns the target of an outcome's documents, and adds it if necessary.
-func (d *dispatcher) targetOf(v partOutcome, now time.Time) *target {
-	t := d.targets[v.index]
+func (d *dispatcher) targetOf(o partOutcome, now time.Time) *target {
+	t := d.targets[o.index]
 	if t == nil {
-		t = &target{name: v.index, letters: v.isLetter(), before: d.tally.total, ticked: now, probeDue: now.Add(d.ix.cfg.backoff(1))}
-		d.targets[v.index] = t
-		d.ix.watched.Store(true)
-		d.ix.cfg.Log.Warn().Str("index", t.name).Stringer("reason", v.reason).Int("status", v.status).
+		t = &target{name: o.index, letters: o.isLetter(), before: d.tally.total, ticked: now, probeDue: now.Add(d.ix.cfg.backoff(1))}
+		d.targets[o.index] = t
+		d.ix.hasTargets.Store(true)
+		d.ix.cfg.Log.Warn().Str("index", t.name).Stringer("reason", o.reason).Int("status", o.status).
 			Msg("index does not accept documents: they wait")
 	}
 	return t
 }
 
-// waitForIndex makes documents wait that their index does not accept. It returns the dead
+// waitForIndex makes the documents of an outcome wait for their index. It returns the dead
 // letters of those that do not wait.
-func (d *dispatcher) waitForIndex(v partOutcome, now time.Time) []part {
-	t, p := d.targetOf(v, now), v.part
-	t.why = v.reason
-	if v.outcome == blocked { // failing alone is unrelated to the disk
-		t.flood = v.flood
+func (d *dispatcher) waitForIndex(o partOutcome, now time.Time) []part {
+	t, p := d.targetOf(o, now), o.part
+	t.why = o.reason
+	if o.outcome == blocked { // failing alone is unrelated to the disk
+		t.flood = o.flood
 	}
-	isBlocked := v.outcome == blocked
+	isBlocked := o.outcome == blocked
 	if !isBlocked {
 		if p.attempts == 0 {
 			t.failed += p.count()
@@ -45,9 +45,9 @@ func (d *dispatcher) waitForIndex(v partOutcome, now time.Time) []part {
 	p.attempts++
 	switch {
 	case t.givenUp && !t.letters && isBlocked:
-		return d.lettersOf(p, deadletter.StageBlocked, v.status, v.reason)
+		return d.lettersOf(p, deadletter.StageBlocked, o.status, o.reason)
 	case isBlocked:
-		p.failing = nil
+		p.failures = nil
 		d.startWaiting(&p, t)
 		if t.givenUp {
 			d.storeLater(p)
@@ -58,10 +58,10 @@ func (d *dispatcher) waitForIndex(v partOutcome, now time.Time) []part {
 		}
 		t.blocked = append(t.blocked, delay(p))
 		return nil
-	case p.failing == nil || p.failing.whole:
-		p.failing = &failing{at: now, clock: t.clock, accepted: t.accepted}
-	case isToBlame(p.failing, p.attempts, now, t.accepted):
-		return d.lettersOf(p, deadletter.StageIndex, v.status, v.reason)
+	case p.failures == nil || p.failures.whole:
+		p.failures = &failures{at: now, clock: t.clock, accepted: t.accepted}
+	case isToBlame(p.failures, p.attempts, now, t.accepted):
+		return d.lettersOf(p, deadletter.StageIndex, o.status, o.reason)
 	}
 	d.startWaiting(&p, t)
 	if n := len(t.failing); n == 0 || t.failing[n-1].made != now {
@@ -80,7 +80,7 @@ func (d *dispatcher) startWaiting(p *part, t *target) {
 	d.stopWaiting(p)
 	size := len(p.bytes())
 	p.waitsFor = t
-	t.undecided += p.count()
+	t.pending += p.count()
 	t.bytes += size
 	d.countWaiting(p.docs, size)
 }
@@ -94,10 +94,10 @@ func (d *dispatcher) stopWaiting(p *part) {
 	}
 	size := len(p.bytes())
 	p.waitsFor = nil
-	t.undecided -= p.count()
+	t.pending -= p.count()
 	t.bytes -= size
 	d.countWaiting(p.docs, -size)
-	if t.undecided == 0 && !t.givenUp {
+	if t.pending == 0 && !t.givenUp {
 		d.forget(t)
 	}
 }
@@ -127,20 +127,20 @@ func (d *dispatcher) recount(docs *Documents) {
 
 func (d *dispatcher) forget(t *target) {
 	delete(d.targets, t.name)
-	d.ix.watched.Store(len(d.targets) > 0)
-	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("all documents that waited for the index are settled")
+	d.ix.hasTargets.Store(len(d.targets) > 0)
+	d.ix.cfg.Log.Info().Str("index", t.name).Dur("after", t.clock).Msg("no documents wait for the index any longer")
 }
 
 // handleProbe applies the outcome of a probe.
-func (d *dispatcher) handleProbe(v partOutcome, now time.Time) {
-	t := d.targets[v.index]
+func (d *dispatcher) handleProbe(o partOutcome, now time.Time) {
+	t := d.targets[o.index]
 	if t == nil {
 		return
 	}
-	t.probing -= v.count()
-	t.flood = t.flood && !v.outcome.isAccepted()
+	t.probing -= o.count()
+	t.flood = t.flood && !o.outcome.isAccepted()
 	switch {
-	case v.outcome.isRetryable():
+	case o.outcome.isRetryable():
 		if t.attempts++; t.givenUp {
 			t.probeDue = now.Add(probeInterval)
 		} else {
@@ -150,7 +150,7 @@ func (d *dispatcher) handleProbe(v partOutcome, now time.Time) {
 		t.givenUp = false
 		d.givenUp--
 		d.ix.cfg.Log.Info().Str("index", t.name).Msg("index accepts documents again")
-		if t.undecided == 0 {
+		if t.pending == 0 {
 			d.forget(t)
 		}
 	default:
@@ -163,21 +163,21 @@ func (d *dispatcher) handleProbe(v partOutcome, now time.Time) {
 func (d *dispatcher) releaseAll(t *target, now time.Time) {
 	blocked := t.blocked
 	t.blocked = nil
-	for _, h := range blocked {
-		d.enqueueAgain([]part{h.resume()}, now)
+	for _, dp := range blocked {
+		d.enqueueAgain([]part{dp.resume()}, now)
 	}
 }
 
 // noteAccepted counts accepted documents of a target, which may now accept those that
 // wait.
-func (d *dispatcher) noteAccepted(v partOutcome, now time.Time) {
-	t := d.targets[v.index]
-	if t == nil || v.probe {
+func (d *dispatcher) noteAccepted(o partOutcome, now time.Time) {
+	t := d.targets[o.index]
+	if t == nil || o.probe {
 		return
 	}
-	t.accepted += v.count()
+	t.accepted += o.count()
 	t.flood = false
-	if v.waitsFor == nil && !t.givenUp {
+	if o.waitsFor == nil && !t.givenUp {
 		t.acceptedAt = now
 		t.probeDue = earlier(t.probeDue, now.Add(tickInterval))
 	}
@@ -191,7 +191,7 @@ func (d *dispatcher) tick(now time.Time) {
 	d.ticked = now
 	d.dropCanceled()
 	for _, t := range d.inOrder() {
-		if t.undecided == 0 && !t.givenUp {
+		if t.pending == 0 && !t.givenUp {
 			d.forget(t)
 			continue
 		}
@@ -223,11 +223,11 @@ func (d *dispatcher) dropCanceled() {
 }
 
 func (d *dispatcher) dropFrom(all *[]*delayedPart) {
-	*all = slices.DeleteFunc(*all, func(h *delayedPart) bool {
-		if h.docs.group.ctx.Err() == nil {
+	*all = slices.DeleteFunc(*all, func(dp *delayedPart) bool {
+		if dp.docs.group.ctx.Err() == nil {
 			return false
 		}
-		return d.dropIfCanceled(h.resume())
+		return d.dropIfCanceled(dp.resume())
 	})
 }
 
@@ -273,7 +273,7 @@ func (d *dispatcher) freeMemory(now time.Time) {
 			continue
 		}
 		d.giveUp(t, now, "waiting documents fill a quarter of IN_FLIGHT_BYTES")
-		d.abandonFailing(t, func(h *delayedPart) bool { return t.accepted-h.failing.accepted >= enoughOthers }, now)
+		d.abandonFailing(t, func(dp *delayedPart) bool { return t.accepted-dp.failures.accepted >= enoughOthers }, now)
 	}
 }
 
@@ -284,7 +284,7 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 		return
 	}
 	partly := t.acceptsSome(now)
-	event := d.ix.cfg.Log.Error().Str("index", t.name).Str("why", why).Int("documents", t.undecided).Dur("waited", t.clock-t.since).Stringer("reason", t.why)
+	event := d.ix.cfg.Log.Error().Str("index", t.name).Str("why", why).Int("documents", t.pending).Dur("waited", t.clock-t.since).Stringer("reason", t.why)
 	if partly {
 		event.Msg("documents given up: they become dead letters, because their index accepts others")
 	} else {
@@ -294,27 +294,27 @@ func (d *dispatcher) giveUp(t *target, now time.Time, why string) {
 	}
 	blocked := t.blocked
 	t.blocked, t.attempts, t.isBlocked = nil, 0, false
-	for _, h := range blocked {
-		d.abandon(h, deadletter.StageBlocked, now)
+	for _, dp := range blocked {
+		d.abandon(dp, deadletter.StageBlocked, now)
 	}
 }
 
 // abandon makes dead letters of documents that wait. Dead letters go to the store.
-func (d *dispatcher) abandon(h *delayedPart, stage string, now time.Time) {
-	p := h.resume()
+func (d *dispatcher) abandon(dp *delayedPart, stage string, now time.Time) {
+	p := dp.resume()
 	if p.isLetter() {
 		d.storeLater(p)
 		return
 	}
-	why := undecided
+	why := noOutcome
 	if p.waitsFor != nil {
 		why = p.waitsFor.why
 	}
 	d.enqueueAgain(d.lettersOf(p, stage, 0, why), now)
 }
 
-// undecided is the reason for documents without an outcome whose shard has ended.
-var undecided = &reason{"no_outcome", "OpenSearch had not accepted it one minute after the end of its shard was read"}
+// noOutcome is the reason for documents without an outcome whose shard has ended.
+var noOutcome = &reason{"no_outcome", "OpenSearch had not accepted it one minute after the end of its shard was read"}
 
 // giveUpFailing makes dead letters of documents that have failed alone for WaitForIndex.
 func (d *dispatcher) giveUpFailing(t *target, now time.Time) {
@@ -322,7 +322,7 @@ func (d *dispatcher) giveUpFailing(t *target, now time.Time) {
 	if limit == 0 || d.tally.isOutage(now) || d.tally.mostFailed() {
 		return
 	}
-	d.abandonFailing(t, func(h *delayedPart) bool { return t.clock-h.failing.clock >= limit }, now)
+	d.abandonFailing(t, func(dp *delayedPart) bool { return t.clock-dp.failures.clock >= limit }, now)
 }
 
 // abandonFailing makes dead letters of the documents selected by which that fail alone.
@@ -350,8 +350,8 @@ func (d *dispatcher) resendFailing(t *target, now time.Time) {
 			kept = append(kept, r)
 			continue
 		}
-		for _, h := range r.parts {
-			d.enqueueAgain([]part{h.resume()}, now)
+		for _, dp := range r.parts {
+			d.enqueueAgain([]part{dp.resume()}, now)
 		}
 	}
 	clear(t.failing[len(kept):]) // otherwise it keeps their documents in memory

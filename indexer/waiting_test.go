@@ -125,7 +125,7 @@ func TestBlockedIndexAcceptsAgain(t *testing.T) {
 		if v.open("b") != 0 || len(v.letters(t)) > 0 || v.gauge("logsluice_waiting_bytes") != 0 {
 			t.Errorf("%d records are open, %d dead letters", v.open("b"), len(v.letters(t)))
 		}
-		if v.watched.Load() {
+		if v.hasTargets.Load() {
 			t.Error("the index still has a target")
 		}
 	})
@@ -348,7 +348,7 @@ func TestDocumentThatFailsRequests(t *testing.T) {
 	})
 }
 
-// The end of a shard waits for undecided documents for at most a minute. An outage or the
+// The end of a shard waits for documents without an outcome for at most a minute. An outage or the
 // flood stage delays that until a minute after its end.
 func TestShardEnd(t *testing.T) {
 	f := func(name string, refuse func(index, id string) *refusal, kept bool) {

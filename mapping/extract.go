@@ -7,15 +7,15 @@ import (
 	"logsluice/subscription"
 )
 
-// extract finds the fields of a schema in the JSON of log lines. It reuses its memory for
-// the next line.
-type extract struct {
+// extractor finds the fields of a schema in the JSON of log lines. It reuses its memory
+// for the next line.
+type extractor struct {
 	fields []schema.Field // of the schema; those not from JSON are never found
 	root   *node
 
 	line       line
 	hasMessage bool    // the line has its message under the key "message"
-	ambiguous  bool    // a duration whose unit depends on hasMessage came before that key
+	ambiguous  bool    // a duration came before that key, and its unit depends on hasMessage
 	found      []found // by field
 	values     []byte  // the values found, as documents have them
 	raw        []byte  // a string as the line has it
@@ -24,9 +24,9 @@ type extract struct {
 
 // node is a place in the JSON of a line that is a field, or has fields below it.
 type node struct {
-	members  [][]member // by the length of the key
-	deeper   bool       // whether there are members
-	receives []receiver
+	members    [][]member // by the length of the key
+	hasMembers bool
+	receivers  []receiver
 }
 
 type member struct {
@@ -48,10 +48,10 @@ type found struct {
 	unfit    schema.Fit // why another value does not fit
 }
 
-// newExtract returns an extract for a schema. A path a.b leads to b in the object a, and
-// also to the key "a.b".
-func newExtract(s *schema.Schema) *extract {
-	x := &extract{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
+// newExtractor returns an extractor for a schema. A path a.b leads to b in the object a,
+// and also to the key "a.b".
+func newExtractor(s *schema.Schema) *extractor {
+	x := &extractor{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
 	for i, f := range s.Fields {
 		for rank, p := range f.Paths {
 			x.root.add(string(schema.TrimQuotes(schema.Literal(p.Name))), receiver{field: i, rank: rank + 1, unit: p.Unit})
@@ -62,7 +62,7 @@ func newExtract(s *schema.Schema) *extract {
 
 func (n *node) add(name string, r receiver) {
 	end := n.child(name)
-	end.receives = append(end.receives, r)
+	end.receivers = append(end.receivers, r)
 	for i := range name {
 		if name[i] == '.' {
 			n.child(name[:i]).add(name[i+1:], r)
@@ -79,7 +79,7 @@ func (n *node) child(key string) *node {
 		n.members = append(n.members, nil)
 	}
 	n.members[len(key)] = append(n.members[len(key)], member{key, &node{}})
-	n.deeper = true
+	n.hasMembers = true
 	return n.find([]byte(key))
 }
 
@@ -95,14 +95,14 @@ func (n *node) find(key []byte) *node {
 	return nil
 }
 
-// clone returns an extract for another goroutine.
-func (x *extract) clone() *extract {
-	return &extract{fields: x.fields, root: x.root, found: make([]found, len(x.fields))}
+// clone returns an extractor for another goroutine.
+func (x *extractor) clone() *extractor {
+	return &extractor{fields: x.fields, root: x.root, found: make([]found, len(x.fields))}
 }
 
 // read finds the fields of a message. If a line is cut off, fields before the cut count.
 // After a prefix, only an object that extends to the end of the line counts.
-func (x *extract) read(message subscription.Text) {
+func (x *extractor) read(message subscription.Text) {
 	x.hasMessage = false
 	if x.readOnce(message); x.hasMessage && x.ambiguous {
 		x.readOnce(message)
@@ -110,15 +110,15 @@ func (x *extract) read(message subscription.Text) {
 	x.line = line{} // otherwise it keeps the record's memory
 }
 
-// maxFound limits the bytes kept of a line's values, including replaced values of a
-// field.
+// maxFound limits the bytes of the values found in a line, including those of a field
+// that a later value replaced.
 const maxFound = 1 << 20
 
 // maxKept limits the size in bytes of a buffer that is reused for the next line.
 const maxKept = 1 << 20
 
 // releaseBuffers drops unusually large buffers.
-func (x *extract) releaseBuffers() {
+func (x *extractor) releaseBuffers() {
 	for _, buffer := range []*[]byte{&x.values, &x.raw, &x.text} {
 		if cap(*buffer) > maxKept {
 			*buffer = nil
@@ -126,7 +126,7 @@ func (x *extract) releaseBuffers() {
 	}
 }
 
-func (x *extract) readOnce(message subscription.Text) {
+func (x *extractor) readOnce(message subscription.Text) {
 	clear(x.found)
 	x.values, x.ambiguous = x.values[:0], false
 	if x.root.members == nil || len(message) < 2 {
@@ -137,29 +137,29 @@ func (x *extract) readOnce(message subscription.Text) {
 	if !ok {
 		return
 	}
-	if whole := x.object(x.root) && x.line.ended(); prefixed && !whole {
+	if whole := x.object(x.root) && x.line.atEnd(); prefixed && !whole {
 		clear(x.found)
 	}
 }
 
 // object reads an object, starting at its first member.
-func (x *extract) object(n *node) bool {
+func (x *extractor) object(n *node) bool {
 	l := &x.line
-	l.space()
+	l.skipSpace()
 	if l.accept('}') {
 		return true
 	}
 	for {
-		l.space()
-		if !l.quote() {
+		l.skipSpace()
+		if !l.acceptQuote() {
 			return false
 		}
-		key, ok := l.str()
-		l.space()
+		key, ok := l.readString()
+		l.skipSpace()
 		if !ok || !l.accept(':') {
 			return false
 		}
-		l.space()
+		l.skipSpace()
 		x.hasMessage = x.hasMessage || n == x.root && string(key) == "message"
 		if bytes.IndexByte(key, '\\') >= 0 {
 			key, _ = x.canonical(key)
@@ -172,7 +172,7 @@ func (x *extract) object(n *node) bool {
 		if !ok {
 			return false
 		}
-		l.space()
+		l.skipSpace()
 		if !l.accept(',') {
 			return l.accept('}')
 		}
@@ -180,18 +180,18 @@ func (x *extract) object(n *node) bool {
 }
 
 // value reads a value that can be a field or contain fields.
-func (x *extract) value(n *node) bool {
+func (x *extractor) value(n *node) bool {
 	l := &x.line
 	switch {
 	case l.at == len(l.text):
 		return false
 	case l.text[l.at] == '[':
 		return x.array(n)
-	case l.text[l.at] == '{' && n.deeper:
+	case l.text[l.at] == '{' && n.hasMembers:
 		l.at++
 		return x.object(n)
 	case l.text[l.at] == '{':
-		for _, r := range n.receives {
+		for _, r := range n.receivers {
 			x.receive(r, len(x.values), schema.Misfit)
 		}
 		return l.skipNested()
@@ -200,7 +200,7 @@ func (x *extract) value(n *node) bool {
 	if !ok || v.Absent() {
 		return ok
 	}
-	for _, r := range n.receives {
+	for _, r := range n.receivers {
 		if how != schema.Fits {
 			x.receive(r, len(x.values), how)
 		} else if x.wants(r) {
@@ -215,10 +215,10 @@ func (x *extract) value(n *node) bool {
 const maxValues = 100
 
 // array reads an array whose elements are the values of fields.
-func (x *extract) array(n *node) bool {
+func (x *extractor) array(n *node) bool {
 	l := &x.line
 	start := l.at
-	for _, r := range n.receives {
+	for _, r := range n.receivers {
 		l.at = start + 1
 		if !x.elements(r) {
 			return false
@@ -228,13 +228,13 @@ func (x *extract) array(n *node) bool {
 	return l.skipNested()
 }
 
-func (x *extract) elements(r receiver) bool {
+func (x *extractor) elements(r receiver) bool {
 	l := &x.line
 	from, values, unfit := len(x.values), 0, schema.Fits
 	x.values = append(x.values, '[')
-	l.space()
+	l.skipSpace()
 	for more := !l.accept(']'); more; {
-		l.space()
+		l.skipSpace()
 		end := len(x.values)
 		if values > 0 {
 			x.values = append(x.values, ',')
@@ -250,7 +250,7 @@ func (x *extract) elements(r receiver) bool {
 			x.values = x.values[:end]
 			unfit = max(unfit, how)
 		}
-		l.space()
+		l.skipSpace()
 		if more = l.accept(','); !more && !l.accept(']') {
 			x.values = x.values[:from]
 			return false
@@ -266,8 +266,8 @@ func (x *extract) elements(r receiver) bool {
 	return true
 }
 
-// element reads an element of an array, and appends it if room is set.
-func (x *extract) element(r receiver, room bool) (how schema.Fit, ok bool) {
+// element reads an element of an array, and appends it if there is room.
+func (x *extractor) element(r receiver, room bool) (how schema.Fit, ok bool) {
 	l := &x.line
 	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
 		return schema.Misfit, l.skipNested()
@@ -285,18 +285,18 @@ func (x *extract) element(r receiver, room bool) (how schema.Fit, ok bool) {
 }
 
 // wants reports whether a value at a receiver's path would be used.
-func (x *extract) wants(r receiver) bool {
+func (x *extractor) wants(r receiver) bool {
 	f := &x.found[r.field]
 	return f.rank == 0 || r.rank <= f.rank
 }
 
 // convert appends a value in the format of the receiver's field.
-func (x *extract) convert(r receiver, v schema.Value) (how schema.Fit) {
+func (x *extractor) convert(r receiver, v schema.Value) (how schema.Fit) {
 	if len(x.values) > maxFound {
 		return schema.TooLong
 	}
 	f := &x.fields[r.field]
-	if f.Kind == schema.DurationKind && schema.IsOpen(v, r.unit) {
+	if f.Kind == schema.DurationKind && schema.HasAmbiguousUnit(v, r.unit) {
 		r.unit, x.ambiguous = schema.Milliseconds, x.ambiguous || !x.hasMessage
 		if !x.hasMessage {
 			r.unit = schema.Seconds
@@ -307,7 +307,7 @@ func (x *extract) convert(r receiver, v schema.Value) (how schema.Fit) {
 }
 
 // receive records what was appended for a field.
-func (x *extract) receive(r receiver, from int, how schema.Fit) {
+func (x *extractor) receive(r receiver, from int, how schema.Fit) {
 	f := &x.found[r.field]
 	switch {
 	case how == schema.Fits && x.wants(r):
@@ -320,13 +320,13 @@ func (x *extract) receive(r receiver, from int, how schema.Fit) {
 }
 
 // scalar reads a string, a number or a literal.
-func (x *extract) scalar() (v schema.Value, how schema.Fit, ok bool) {
+func (x *extractor) scalar() (v schema.Value, how schema.Fit, ok bool) {
 	l := &x.line
-	if !l.quote() {
+	if !l.acceptQuote() {
 		v.Text = l.token()
 		return v, schema.Fits, len(v.Text) > 0 && l.at < len(l.text) // otherwise it may be cut off
 	}
-	inner, ok := l.str()
+	inner, ok := l.readString()
 	v = schema.Value{Text: inner, Quoted: true}
 	switch {
 	case !ok || bytes.IndexByte(inner, '\\') < 0:
@@ -342,9 +342,9 @@ func (x *extract) scalar() (v schema.Value, how schema.Fit, ok bool) {
 	return v, schema.Fits, true
 }
 
-// canonical returns the inside of a string in canonical form, which the line need not
-// have. It reports false if the string is invalid.
-func (x *extract) canonical(inner []byte) ([]byte, bool) {
+// canonical returns the inside of a string of the line in canonical form. It reports
+// false if the string is invalid or too long.
+func (x *extractor) canonical(inner []byte) ([]byte, bool) {
 	if len(inner) > maxEscaped {
 		return nil, false
 	}

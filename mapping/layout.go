@@ -8,7 +8,7 @@ import (
 // layout is the text that an envelope's documents share while their times are in the same
 // hour and on the same side of the window. It has gaps for the parts that differ by
 // event. It replaces formatting each document from its fields. TestMapperContinues proves
-// that both give the same documents; BenchmarkAppend measures it.
+// that documents do not depend on what was written before; BenchmarkAppend measures it.
 type layout struct {
 	text []byte
 	gaps []gap
@@ -30,50 +30,49 @@ const (
 	partFields
 )
 
-func (f *layout) write(text ...[]byte) {
+func (l *layout) write(text ...[]byte) {
 	for _, t := range text {
-		f.text = append(f.text, t...)
+		l.text = append(l.text, t...)
 	}
 }
 
-func (f *layout) addGap(part eventPart) { f.gaps = append(f.gaps, gap{len(f.text), part}) }
+func (l *layout) addGap(part eventPart) { l.gaps = append(l.gaps, gap{len(l.text), part}) }
 
-// build makes the layout for an envelope and the current hour.
+// build makes the layout for an envelope, the current hour and its side of the window.
 func (m *Mapper) build(envelope *subscription.Envelope) {
-	f := &m.layout
-	f.text, f.gaps = f.text[:0], f.gaps[:0]
-	f.write(m.action)
+	l := &m.layout
+	l.text, l.gaps = l.text[:0], l.gaps[:0]
+	l.write(m.action)
 	if m.outside {
-		f.text = append(f.text, schema.Outside...)
+		l.text = append(l.text, schema.Outside...)
 	} else {
-		f.write(m.hour.date)
+		l.write(m.hour.date)
 	}
 	if !m.noIDs {
-		f.write([]byte(`","_id":"`))
-		f.addGap(partID)
+		l.write([]byte(`","_id":"`))
+		l.addGap(partID)
 	}
-	f.write([]byte("\"}}\n"+`{"`+schema.TimeField+`":`), m.hour.head)
-	f.addGap(partClock)
-	f.write(m.hour.tail, []byte(`,"`+schema.MessageField+`":`))
-	f.addGap(partMessage)
-	f.write(m.common(envelope))
-	f.addGap(partFields)
-	f.write([]byte("}\n"))
+	l.write([]byte("\"}}\n"+`{"`+schema.TimeField+`":`), m.hour.head)
+	l.addGap(partClock)
+	l.write(m.hour.tail, []byte(`,"`+schema.MessageField+`":`))
+	l.addGap(partMessage)
+	l.write(m.envelopeFields(envelope))
+	l.addGap(partFields)
+	l.write([]byte("}\n"))
 }
 
-// maxOrigins limits the bytes of log streams' fields that a mapper caches: about a
-// thousand log streams.
+// maxOrigins limits in bytes the cache of envelopes' fields: about a thousand log streams.
 const maxOrigins = 512 << 10
 
-// common returns the fields that all events of an envelope share.
-func (m *Mapper) common(e *subscription.Envelope) []byte {
+// envelopeFields returns the fields that all events of an envelope share.
+func (m *Mapper) envelopeFields(e *subscription.Envelope) []byte {
 	m.origin = append(append(append(m.origin[:0], e.Owner...), e.LogGroup...), e.LogStream...)
 	if known, ok := m.origins[string(m.origin)]; ok {
 		return known
 	}
 	fields := []byte{}
 	for i := range m.schema.Fields {
-		if literal := common(&m.schema.Fields[i], e); literal != nil {
+		if literal := envelopeValue(&m.schema.Fields[i], e); literal != nil {
 			fields = append(append(fields, m.keys[i]...), literal...)
 		}
 	}
@@ -85,8 +84,8 @@ func (m *Mapper) common(e *subscription.Envelope) []byte {
 	return fields
 }
 
-// common returns the value of a field that all events of an envelope share, or nil.
-func common(f *schema.Field, e *subscription.Envelope) subscription.Text {
+// envelopeValue returns the value of a field that all events of an envelope share, or nil.
+func envelopeValue(f *schema.Field, e *subscription.Envelope) subscription.Text {
 	var name subscription.Text
 	switch f.Origin {
 	case schema.FromValue:
@@ -115,10 +114,10 @@ func common(f *schema.Field, e *subscription.Envelope) subscription.Text {
 }
 
 // append appends the layout with its gaps filled.
-func (f *layout) append(dst []byte, h *hour, event *subscription.Event, fields []byte) []byte {
+func (l *layout) append(dst []byte, h *hour, event *subscription.Event, fields []byte) []byte {
 	from := 0
-	for _, g := range f.gaps {
-		dst = append(dst, f.text[from:g.at]...)
+	for _, g := range l.gaps {
+		dst = append(dst, l.text[from:g.at]...)
 		from = g.at
 		switch g.part {
 		case partID:
@@ -131,13 +130,13 @@ func (f *layout) append(dst []byte, h *hour, event *subscription.Event, fields [
 			dst = append(dst, fields...)
 		}
 	}
-	return append(dst, f.text[from:]...)
+	return append(dst, l.text[from:]...)
 }
 
 // size returns how many bytes append appends, without the fields.
-func (f *layout) size(event *subscription.Event) int {
-	n := len(f.text)
-	for _, g := range f.gaps {
+func (l *layout) size(event *subscription.Event) int {
+	n := len(l.text)
+	for _, g := range l.gaps {
 		switch g.part {
 		case partID:
 			n += len(event.ID)

@@ -17,7 +17,7 @@ const maxLead = 512
 // open moves to the first member of the line's object. The object may follow a prefix,
 // such as the time and level that some log libraries write.
 func (l *line) open() (prefixed, ok bool) {
-	l.space()
+	l.skipSpace()
 	if l.accept('{') {
 		return false, true
 	}
@@ -26,8 +26,8 @@ func (l *line) open() (prefixed, ok bool) {
 	return true, at >= 0
 }
 
-// space skips white space.
-func (l *line) space() {
+// skipSpace skips white space.
+func (l *line) skipSpace() {
 	for l.at < len(l.text) {
 		switch c := l.text[l.at]; {
 		case c == ' ':
@@ -51,8 +51,8 @@ func (l *line) accept(c byte) bool {
 	return false
 }
 
-// quote skips a quote of the line.
-func (l *line) quote() bool {
+// acceptQuote skips a quote of the line if it comes next.
+func (l *line) acceptQuote() bool {
 	if l.at+1 < len(l.text) && l.text[l.at] == '\\' && l.text[l.at+1] == '"' {
 		l.at += 2
 		return true
@@ -60,8 +60,9 @@ func (l *line) quote() bool {
 	return false
 }
 
-// str reads a string whose first quote was skipped, and returns its inside unchanged.
-func (l *line) str() (inner []byte, ok bool) {
+// readString reads a string whose first quote was skipped, and returns its inside
+// unchanged.
+func (l *line) readString() (inner []byte, ok bool) {
 	start := l.at
 	for i := start; ; {
 		n := bytes.IndexByte(l.text[i:], '"')
@@ -98,8 +99,8 @@ func (l *line) token() []byte {
 
 // skip skips a value.
 func (l *line) skip() bool {
-	if l.quote() {
-		_, ok := l.str()
+	if l.acceptQuote() {
+		_, ok := l.readString()
 		return ok
 	}
 	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
@@ -120,8 +121,8 @@ func (l *line) skipNested() bool {
 				return true
 			}
 		case '\\':
-			if l.quote() {
-				if _, ok := l.str(); !ok {
+			if l.acceptQuote() {
+				if _, ok := l.readString(); !ok {
 					return false
 				}
 				continue
@@ -132,8 +133,8 @@ func (l *line) skipNested() bool {
 	return false
 }
 
-// ended reports whether only white space is left.
-func (l *line) ended() bool {
-	l.space()
+// atEnd reports whether only white space is left.
+func (l *line) atEnd() bool {
+	l.skipSpace()
 	return l.at == len(l.text)
 }

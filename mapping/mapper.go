@@ -9,11 +9,9 @@ import (
 	"logsluice/subscription"
 )
 
-// Mapper makes the documents of an envelope in batches whose size is known beforehand.
-
 // Config is what documents contain and where they go.
 type Config struct {
-	// Naming is the naming of the indices. Its timezone also applies to timestamps.
+	// Naming names the indices. Its timezone also applies to timestamps.
 	Naming schema.Naming
 	// MaxAge and MaxAhead bound how far an event's time may be before and after its arrival
 	// in Kinesis. Others go to PREFIX-outside. 0 means no limit. A data stream, which has
@@ -41,7 +39,7 @@ type Mapper struct {
 	metrics  *metrics
 	keys     [][]byte // keys of the schema's fields: `,"level":`, …
 	action   []byte   // the action line up to the date
-	extract  *extract
+	extract  *extractor
 
 	envelope    *subscription.Envelope // the current envelope
 	next        int                    // index of its first event that is not prepared
@@ -87,7 +85,7 @@ func New(cfg Config) (*Mapper, error) {
 		noIDs:    cfg.NoIDs,
 		maxAge:   cfg.MaxAge,
 		maxAhead: cfg.MaxAhead,
-		extract:  newExtract(cfg.Schema),
+		extract:  newExtractor(cfg.Schema),
 		origins:  map[string][]byte{},
 	}
 	var err error

@@ -103,24 +103,24 @@ func TestPlainAndMinimal(t *testing.T) {
 		}
 	}
 	group, stream := []byte(`"/g"`), []byte(`"s\""`)
-	f("plain", string(m.Plain([]byte("x"), source(`"a\"\u0000<b>"`), group, stream, "kind", `why "so"`)),
+	f("plain", string(m.AppendPlain([]byte("x"), source(`"a\"\u0000<b>"`), group, stream, "kind", `why "so"`)),
 		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\"\u0000<b>","log_group":"/g","log_stream":"s\"","refused":{"reason":"why \"so\"","type":"kind"}}`)
-	f("minimal", string(m.Minimal([]byte("x"), source(`"a\nb"`), group, stream)),
+	f("minimal", string(m.AppendMinimal([]byte("x"), source(`"a\nb"`), group, stream)),
 		`x{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a\nb","log_group":"/g","log_stream":"s\""}`)
 	ecs, err := New(Config{Naming: schema.Naming{Prefix: "app", Zone: time.UTC}, Schema: mustBuiltIn(t, "ecs")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f("in the fields of the schema", string(ecs.Minimal(nil, source(`"a"`), group, stream)),
+	f("in the fields of the schema", string(ecs.AppendMinimal(nil, source(`"a"`), group, stream)),
 		`{"@timestamp":"2018-12-10T03:57:44.183Z","message":"a","aws.cloudwatch.log_group":"/g","aws.cloudwatch.log_stream":"s\""}`)
 	quoting := `"\"message\":\"no\\\\\",\"@timestamp\":\"no\"\\\\"`
-	f("a line that quotes another", string(m.Minimal(nil, source(quoting), nil, nil)), `{"@timestamp":"2018-12-10T03:57:44.183Z","message":`+quoting+`}`)
+	f("a line that quotes another", string(m.AppendMinimal(nil, source(quoting), nil, nil)), `{"@timestamp":"2018-12-10T03:57:44.183Z","message":`+quoting+`}`)
 	// Lines that are too long are cut at a whole character, within the length of a term.
 	for _, unit := range []string{"a", "é", `\n`, `\u0000`, "𝄞", `\\`} {
 		for lead := range 7 {
 			literal := `"` + strings.Repeat("x", lead) + strings.Repeat(unit, 40_000) + `"`
 			var bare struct{ Message string }
-			if err := json.Unmarshal(m.Minimal(nil, source(literal), nil, nil), &bare); err != nil {
+			if err := json.Unmarshal(m.AppendMinimal(nil, source(literal), nil, nil), &bare); err != nil {
 				t.Fatalf("%q: %v", unit, err)
 			}
 			var whole string

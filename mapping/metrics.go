@@ -64,7 +64,7 @@ func (m *metrics) countOutside(event *subscription.Event, w *window) {
 
 // countLeftOut counts the fields for which the line has values but none that fits, and
 // the rest of its JSON if it was lost.
-func (m *metrics) countLeftOut(x *extract, lost bool) {
+func (m *metrics) countLeftOut(x *extractor, lost bool) {
 	if lost {
 		m.restLost.Inc()
 	}

@@ -24,8 +24,8 @@ type hour struct {
 	tail     []byte // of the timestamp, from the offset on
 }
 
-// hourOf returns the hour of a time, or that time alone if the offset changes in the
-// hour.
+// hourOf returns the hour of a time, or a range of only that millisecond if the offset
+// changes within the hour.
 func hourOf(milliseconds int64, n schema.Naming) hour {
 	t, isLocal := n.Local(milliseconds)
 	h := hour{
@@ -38,7 +38,7 @@ func hourOf(milliseconds int64, n schema.Naming) hour {
 	_, offset := t.Zone()
 	for _, edge := range []int64{h.from, h.to - 1} {
 		if _, other := time.UnixMilli(edge).In(n.Zone).Zone(); !isLocal || other != offset {
-			// The moment of the change is not computed.
+			// The instant of the change is not computed.
 			h.from, h.to = milliseconds, milliseconds+1
 		}
 	}

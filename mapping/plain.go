@@ -10,13 +10,13 @@ import (
 	"logsluice/mapping/schema"
 )
 
-// Plain appends the source line, without a newline, of a document that OpenSearch
+// AppendPlain appends the source line, without a newline, of a document that OpenSearch
 // refused: its time, the log line as text, its log group and log stream (JSON literals),
 // and the reason. If the document has the rest of its line's JSON and the reason does not
 // name a field, only that rest is removed.
-func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) []byte {
+func (m *Mapper) AppendPlain(dst, source, group, stream []byte, kind, reason string) []byte {
 	const rest = `,"` + schema.RestField + `":`
-	if document, _, has := bytes.Cut(source, []byte(rest)); has && !m.blames(reason) {
+	if document, _, has := bytes.Cut(source, []byte(rest)); has && !m.namesField(reason) {
 		dst = append(dst, document...)
 	} else {
 		at, message := m.Core(source)
@@ -29,18 +29,18 @@ func (m *Mapper) Plain(dst, source, group, stream []byte, kind, reason string) [
 	return append(dst, '}')
 }
 
-// blames reports whether a reason contains the name of a field of the schema.
-func (m *Mapper) blames(reason string) bool {
+// namesField reports whether a reason contains the name of a field of the schema.
+func (m *Mapper) namesField(reason string) bool {
 	return slices.ContainsFunc(m.schema.Fields, func(f schema.Field) bool {
 		object, _, _ := strings.Cut(f.Name, ".")
 		return strings.Contains(reason, "["+f.Name+"]") || strings.Contains(reason, "["+object+"]")
 	})
 }
 
-// Minimal appends a source line, without a newline, with the time, the beginning of the
-// log line, and its log group and log stream (JSON literals). An index accepts it even if
-// its mapping is full or has the message as a keyword.
-func (m *Mapper) Minimal(dst, source, group, stream []byte) []byte {
+// AppendMinimal appends a source line, without a newline, with the time, the beginning of
+// the log line, and its log group and log stream (JSON literals). An index accepts it even
+// if its mapping is full or has the message as a keyword.
+func (m *Mapper) AppendMinimal(dst, source, group, stream []byte) []byte {
 	at, message := m.Core(source)
 	return append(m.appendCore(dst, at, cutLiteral(message, schema.MaxTerm), group, stream), '}')
 }

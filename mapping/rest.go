@@ -14,7 +14,7 @@ import (
 // Limits on the rest, within which OpenSearch accepts it. Parts beyond them are only in
 // the line.
 const (
-	maxRestLine   = 256 << 10 // bytes; decoding takes a hundred times that
+	maxRestLine   = 256 << 10 // bytes; decoding takes a hundred times as much memory
 	maxRestDepth  = 15        // counting each part of a key with dots
 	maxRestString = 8191      // bytes; flat_object makes terms of path and value
 	maxRestKey    = 512       // bytes

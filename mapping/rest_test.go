@@ -54,7 +54,7 @@ func TestPlainWithoutTheRest(t *testing.T) {
 	source := []byte(fields + `,"json":{"a":{"json":1}}}`)
 	f := func(reason, want string) {
 		t.Helper()
-		if got := string(m.Plain(nil, source, nil, nil, "kind", reason)); got != want+`,"refused":{"reason":"`+reason+`","type":"kind"}}` {
+		if got := string(m.AppendPlain(nil, source, nil, nil, "kind", reason)); got != want+`,"refused":{"reason":"`+reason+`","type":"kind"}}` {
 			t.Errorf("%s: %s", reason, got)
 		}
 	}

@@ -12,7 +12,7 @@ func appliesTo(r *schema.Rule, e *subscription.Envelope) bool {
 }
 
 // matches reports whether a rule's conditions on the event are met.
-func matches(r *schema.Rule, x *extract, message func() []byte) bool {
+func matches(r *schema.Rule, x *extractor, message func() []byte) bool {
 	for _, c := range r.Fields {
 		if f := x.found[c.Field]; f.rank == 0 || !c.Values[string(x.values[f.from:f.to])] {
 			return false

@@ -17,8 +17,8 @@ type window struct {
 var unlimited = window{math.MinInt64, math.MaxInt64}
 
 // windowAt returns the window of a record that arrived at a time. A limit of 0 means
-// unlimited. It depends on the time of arrival, not of reading, so that an event that is
-// read again goes to the same index. If the arrival is unknown, the window has no limits.
+// unlimited. If the arrival is unknown, the window has no limits. It does not depend on the
+// time of reading, so that an event that is read again goes to the same index.
 func windowAt(arrived time.Time, maxAge, maxAhead time.Duration) window {
 	w := unlimited
 	if arrived.IsZero() {

@@ -56,38 +56,38 @@ func ParseAddress(text string) (Address, error) {
 	case strings.HasPrefix(rest, "<") && match == nil:
 		return refuse("has angle brackets around it: remove them")
 	case strings.HasPrefix(rest, "arn:") && match == nil:
-		return refuse("is an ARN: give the domain's endpoint, such as https://search-NAME.us-east-1.es.amazonaws.com")
+		return refuse("is an ARN: use the domain's endpoint, such as https://search-NAME.us-east-1.es.amazonaws.com")
 	case match == nil && variableName.MatchString(rest):
-		return refuse("begins with the name of a variable: give what follows the first =")
+		return refuse("begins with the name of a variable: use what follows the first =")
 	case match == nil && otherScheme.MatchString(rest):
-		return refuse("does not begin with http:// or https://: give one such as https://host:9200")
+		return refuse("does not begin with http:// or https://: use a URL such as https://host:9200")
 	case rest == "" && !a.HasCredentials && match == nil:
-		return refuse("has no host: give one such as https://host:9200")
+		return refuse("has no host: use a URL such as https://host:9200")
 	case scheme != "http" && scheme != "https":
-		return refuse("does not begin with http:// or https://: give one such as https://host:9200")
+		return refuse("does not begin with http:// or https://: use a URL such as https://host:9200")
 	case match == nil && mistypedScheme.MatchString(credentials+rest):
-		return refuse("lacks :// after http or https: give one such as https://host:9200")
+		return refuse("lacks :// after http or https: use a URL such as https://host:9200")
 	case a.HasCredentials && match == nil && schemeOf.MatchString(rest):
-		return refuse("has the user before the scheme: give https://USER:PASSWORD@host:9200")
+		return refuse("has the user before the scheme: use https://USER:PASSWORD@host:9200")
 	case secondURL.MatchString(credentials) || strings.Contains(rest, "://"):
-		return refuse("has more than one URL: give one, and a load balancer's for several nodes")
+		return refuse("has more than one URL: use one, that of a load balancer for several nodes")
 	case strings.ContainsAny(rest, ",; \t\r\n"):
-		return refuse("has blanks, commas or semicolons: give one URL such as https://host:9200")
+		return refuse("has spaces, commas or semicolons: use one URL such as https://host:9200")
 	}
 	u, err := url.Parse(scheme + "://" + rest)
 	switch {
 	case err != nil && strings.Contains(err.Error(), "invalid port"):
 		return refuse(badPort)
 	case err != nil:
-		return refuse("is not a URL: give one such as https://host:9200")
+		return refuse("is not a URL: use a URL such as https://host:9200")
 	case u.Hostname() == "":
-		return refuse("has no host: give one such as https://host:9200")
+		return refuse("has no host: use a URL such as https://host:9200")
 	case strings.HasSuffix(u.Host, ":"):
-		return refuse("has no port after the colon: give one such as https://host:9200")
+		return refuse("has no port after the colon: use a URL such as https://host:9200")
 	case strings.HasSuffix(u.Hostname(), "console.aws.amazon.com"):
-		return refuse("is a page of the AWS console: give the domain endpoint that it shows, such as https://search-NAME.us-east-1.es.amazonaws.com")
+		return refuse("is a page of the AWS console: use the domain endpoint that it shows, such as https://search-NAME.us-east-1.es.amazonaws.com")
 	case !IsHost(u.Hostname()):
-		return refuse("has a host that cannot exist: give one such as https://host:9200")
+		return refuse("has a host that cannot exist: use a URL such as https://host:9200")
 	}
 	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
 		return refuse(badPort)
@@ -95,13 +95,13 @@ func ParseAddress(text string) (Address, error) {
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	a.URL = u
 	if (u.RawQuery != "" || u.Fragment != "") && !a.IsDashboards() {
-		return refuse("has more than an address: leave out what begins with ? or #")
+		return refuse("has a query or a fragment: remove what begins with ? or #")
 	}
 	u.RawQuery, u.Fragment = "", ""
 	return a, nil
 }
 
-const badPort = "has a port that is not a number from 1 to 65535: give one such as https://host:9200"
+const badPort = "has a port that is not a number from 1 to 65535: use a URL such as https://host:9200"
 
 // IsHost reports whether a host name can exist. Numbers that are not an address cannot,
 // nor can the names that programs write for unset values.

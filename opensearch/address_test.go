@@ -47,11 +47,11 @@ func TestParseAddress_Failure(t *testing.T) {
 	}
 	f("", `"" has no host`)
 	f("<https://h>", "has angle brackets around it: remove them")
-	f("arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: give the domain's endpoint")
+	f("arn:aws:es:us-east-1:111111111111:domain/logs", "is an ARN: use the domain's endpoint")
 	for _, host := range []string{"null", "None", "9200", "https://-", "https://h..com", "https://.h", "https://256.1.1.1:9200", "https://a-.com"} {
-		f(host, "has a host that cannot exist: give one such as https://host:9200")
+		f(host, "has a host that cannot exist: use a URL such as https://host:9200")
 	}
-	f("https://h?password=secret", "\"https://h?***\" has more than an address")
+	f("https://h?password=secret", "\"https://h?***\" has a query or a fragment")
 	f("admin:secret@https://h:9200", `"***@https://h:9200" has the user before the scheme`)
 	f("https//h:9200", `"https//h:9200" lacks :// after http or https`)
 	f("https:/h:9200", "lacks ://")
@@ -62,15 +62,15 @@ func TestParseAddress_Failure(t *testing.T) {
 	f("https://:9200", "has no host")
 	f("ftp://user:secret@host", `"ftp://***@host" does not begin with http:// or https://`)
 	f("https://user:secret@host:port", `"https://***@host:port" has a port that is not a number from 1 to 65535`)
-	f("https://user:se/secret@host:0", `"https://***@host:0" has a port that is not a number from 1 to 65535: give one such as`)
+	f("https://user:se/secret@host:0", `"https://***@host:0" has a port that is not a number from 1 to 65535: use a URL such as`)
 	f("https://host:65536", "has a port")
 	f("https://host:", "has no port after the colon")
 	f("https://a:9200,https://b:9200", "more than one URL")
 	f("https://user:secret@a:9200,https://user:secret@b:9200", "more than one URL")
-	f("https://a:9200, b:9200", "has blanks, commas or semicolons")
-	f("https://ho st", "has blanks")
-	f("https://host/?pretty", "has more than an address")
-	f("https://host/#x", "has more than an address")
+	f("https://a:9200, b:9200", "has spaces, commas or semicolons")
+	f("https://ho st", "has spaces")
+	f("https://host/?pretty", "has a query or a fragment")
+	f("https://host/#x", "has a query or a fragment")
 	f("https://user:secret@[::1", "is not a URL")
 }
 

@@ -104,10 +104,10 @@ func NewClient(cfg ClientConfig) (*opensearchgo.Client, error) {
 func (cfg ClientConfig) certificates() ([]byte, error) {
 	pem, err := settingsfile.Read(cfg.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("%w: give a file with PEM certificates", err)
+		return nil, fmt.Errorf("%w: use a file with PEM certificates", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%q has no PEM certificate: give a file with lines BEGIN CERTIFICATE and END CERTIFICATE", cfg.CAFile)
+		return nil, fmt.Errorf("%q has no PEM certificate: use a file with lines BEGIN CERTIFICATE and END CERTIFICATE", cfg.CAFile)
 	}
 	return pem, nil
 }
@@ -128,7 +128,7 @@ func CheckPassword(text string) error {
 	case len(trimmed) > 1 && (trimmed[0] == '"' || trimmed[0] == '\'') && trimmed[0] == trimmed[len(trimmed)-1]:
 		return errors.New("has quotes around it: remove them")
 	case strings.ContainsFunc(text, unicode.IsControl):
-		return errors.New("has line breaks or control characters: give the password alone, on one line")
+		return errors.New("has line breaks or control characters: use only the password, on one line")
 	}
 	return nil
 }
@@ -139,10 +139,10 @@ type passwordFile struct{ user, file string }
 func (p passwordFile) password() (string, error) {
 	raw, err := settingsfile.Read(p.file)
 	if err != nil {
-		return "", fmt.Errorf("%w: give a file with the password", err)
+		return "", fmt.Errorf("%w: use a file with the password", err)
 	}
-	const mark = "\ufeff" // byte order mark, which some editors write
-	password := strings.TrimRight(strings.TrimPrefix(string(raw), mark), "\r\n")
+	const bom = "\ufeff" // byte order mark, which some editors write
+	password := strings.TrimRight(strings.TrimPrefix(string(raw), bom), "\r\n")
 	if password == "" {
 		return "", fmt.Errorf("%q has no password: write it there as the only line", p.file)
 	}

@@ -9,12 +9,12 @@ import (
 
 // The differences between installed and wanted objects, each with its path.
 
-// Installed is the only change of an object that does not exist yet.
+// Installed is the only change of an object that does not exist.
 const Installed = "installed"
 
-// changed returns the differences between two values, with their paths. Members that only
-// the first object has, which is the server's, count if all is set.
-func changed(path string, was, is any, all bool) (changes []string) {
+// diff returns the differences between the server's value and the wanted one, with their
+// paths. Members that only the server's object has count if all is set.
+func diff(path string, was, is any, all bool) (changes []string) {
 	switch after := is.(type) {
 	case map[string]any:
 		before, isObject := was.(map[string]any)
@@ -22,11 +22,11 @@ func changed(path string, was, is any, all bool) (changes []string) {
 			break
 		}
 		for key, value := range after {
-			changes = append(changes, changed(join(path, key), before[key], value, all)...)
+			changes = append(changes, diff(join(path, key), before[key], value, all)...)
 		}
 		for key, value := range before {
 			if _, stays := after[key]; !stays && all {
-				changes = append(changes, changed(join(path, key), value, nil, all)...)
+				changes = append(changes, diff(join(path, key), value, nil, all)...)
 			}
 		}
 		return changes
@@ -36,7 +36,7 @@ func changed(path string, was, is any, all bool) (changes []string) {
 			break
 		}
 		for i := range max(len(before), len(after)) {
-			changes = append(changes, changed(fmt.Sprintf("%s[%d]", path, i), at(before, i), at(after, i), all)...)
+			changes = append(changes, diff(fmt.Sprintf("%s[%d]", path, i), at(before, i), at(after, i), all)...)
 		}
 		return changes
 	}

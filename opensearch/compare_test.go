@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestChanged(t *testing.T) {
+func TestDiff(t *testing.T) {
 	f := func(was, is string, all bool, want ...string) {
 		t.Helper()
 		var before, after any
@@ -17,7 +17,7 @@ func TestChanged(t *testing.T) {
 		if err := json.Unmarshal([]byte(is), &after); err != nil {
 			t.Fatal(err)
 		}
-		got := changed("", before, after, all)
+		got := diff("", before, after, all)
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s, %s: %q", was, is, got)

@@ -28,15 +28,15 @@ type Installer struct {
 	Check func(context.Context) error
 	// Final reports whether retrying after an error is useless.
 	Final func(error) bool
-	// Found returns a description of an error for the log. Remedy returns what to do
-	// about it, or "" if that is not known.
+	// Found describes an error for the log. Remedy returns what to do about it, or "" if
+	// that is not known.
 	Found, Remedy func(error) string
 	// RetryMin and RetryMax bound the pause between attempts, which doubles each time.
 	RetryMin, RetryMax time.Duration
 	Log                zerolog.Logger
 
 	changes statelog.Changes
-	waiting atomic.Bool // for OpenSearch to respond
+	waiting atomic.Bool // the last attempt failed
 }
 
 // Install retries until OpenSearch has the templates, an error is final, or ctx ends. It
@@ -49,15 +49,15 @@ func (i *Installer) Install(ctx context.Context, templates ...Template) error {
 	return err
 }
 
-// askAfter is how long Ask waits before its first request: a worker that is about to
+// probeDelay is how long Probe waits before its first request: a worker that is about to
 // install templates does not need it.
-const askAfter = time.Second
+const probeDelay = time.Second
 
-// Ask calls Check until OpenSearch answers or ctx ends. Problems of OpenSearch are thus
-// logged even while something else keeps a worker from installing.
-func (i *Installer) Ask(ctx context.Context) {
+// Probe calls Check until OpenSearch answers or ctx ends, so that its problems are logged
+// even while something else keeps a worker from installing.
+func (i *Installer) Probe(ctx context.Context) {
 	select {
-	case <-time.After(askAfter):
+	case <-time.After(probeDelay):
 	case <-ctx.Done():
 		return
 	}
@@ -158,7 +158,7 @@ func (i *Installer) extend(ctx context.Context, index string, body []byte) error
 		i.Log.Info().Strs("fields", added).Msg("fields of the schema added to an index")
 	}
 	if len(kept) > 0 {
-		i.Log.Warn().Strs("fields", kept).Msg("fields that an index has as another type, or cannot add, change only with the next index")
+		i.Log.Warn().Strs("fields", kept).Msg("fields cannot be changed in an existing index; the next index has them")
 	}
 	return err
 }

@@ -125,8 +125,8 @@ func TestInstallRetries(t *testing.T) {
 }
 
 // While something else keeps a worker from installing, OpenSearch is checked. That it
-// does not respond is logged once, by Ask or Install.
-func TestAsk(t *testing.T) {
+// does not respond is logged once, by Probe or Install.
+func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		i := installer(ailing{time.Now()}, doctor.Access{URL: "https://host", Setting: searchSetting}, zerolog.New(&log))
@@ -135,7 +135,7 @@ func TestAsk(t *testing.T) {
 		if i.IsWaiting() {
 			t.Error("it is waiting before its first request")
 		}
-		i.Ask(ctx)
+		i.Probe(ctx)
 		if !i.IsWaiting() || strings.Count(log.String(), "\n") != 1 {
 			t.Errorf("waiting %v: %s", i.IsWaiting(), log.String())
 		}

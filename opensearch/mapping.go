@@ -13,15 +13,15 @@ import (
 
 // Fields of an existing index: which ones a template would add to it, and adding them.
 
-// ErrForbidden is returned when OpenSearch does not allow the user to do something.
+// ErrForbidden is returned when OpenSearch denies the user a request.
 var ErrForbidden = errors.New("OpenSearch does not allow it")
 
-// ExtendMapping adds to an index the fields of a template that it lacks, because a
-// template applies only to new indices. It returns the added fields, and those that
-// cannot be changed because the index has them as another type or accepts no more fields.
-// If the index does not exist, the template will create it, and nothing is done. For a
-// data stream, all its indices are extended. The error is ErrForbidden if the user may
-// not read mappings.
+// ExtendMapping adds the missing fields of a template to an index, because a template
+// applies only to new indices. It returns the added fields, and those that cannot be
+// changed because the index has them as another type or accepts no more fields. It does
+// nothing if the index does not exist: the template applies when it is created. For a data
+// stream, all its indices are extended. The error is ErrForbidden if the user may not read
+// mappings.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/.
 func ExtendMapping(ctx context.Context, client Client, index string, template []byte) (added, kept []string, err error) {
 	wanted, err := fieldsOf(template)
@@ -33,7 +33,7 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 		return nil, nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(indices)) {
-		missing, fields, others := wanted.beyond(indices[name], "")
+		missing, fields, others := wanted.missingFrom(indices[name], "")
 		for _, other := range others {
 			kept = append(kept, name+": "+other)
 		}
@@ -58,9 +58,9 @@ func ExtendMapping(ctx context.Context, client Client, index string, template []
 	return added, kept, nil
 }
 
-// MappingChanges returns what ExtendMapping would add and keep, for the body of a
-// template that is nearest to the index, and reports whether the index exists.
-func MappingChanges(ctx context.Context, client Client, index string, t Template) (there bool, missing, kept []string, err error) {
+// MappingChanges reports whether an index exists, and returns what ExtendMapping would add
+// and keep, for the body of the template that is closest to the index.
+func MappingChanges(ctx context.Context, client Client, index string, t Template) (exists bool, missing, kept []string, err error) {
 	indices, err := mappings(ctx, client, index)
 	if err != nil || len(indices) == 0 {
 		return false, nil, nil, err
@@ -72,7 +72,7 @@ func MappingChanges(ctx context.Context, client Client, index string, t Template
 		}
 		var lacks, differs []string
 		for _, name := range slices.Sorted(maps.Keys(indices)) {
-			_, fields, others := wanted.beyond(indices[name], "")
+			_, fields, others := wanted.missingFrom(indices[name], "")
 			lacks, differs = append(lacks, fields...), append(differs, others...)
 		}
 		if i == 0 || len(lacks)+len(differs) < len(missing)+len(kept) {
@@ -132,9 +132,9 @@ func inner(field map[string]any) properties {
 	return p
 }
 
-// beyond returns the fields that others lacks, also by path, and those that it has as
-// another type.
-func (p properties) beyond(others properties, path string) (missing properties, paths, different []string) {
+// missingFrom returns the fields that others does not have, as properties and as paths,
+// and descriptions of those that it has as another type.
+func (p properties) missingFrom(others properties, path string) (missing properties, paths, different []string) {
 	missing = properties{}
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		field := p[name]
@@ -147,7 +147,7 @@ func (p properties) beyond(others properties, path string) (missing properties, 
 		case was != is:
 			different = append(different, fmt.Sprintf("%s%s is %s there and not %s", path, name, was, is))
 		case is == objectKind:
-			more, names, others := inner(field).beyond(inner(other), path+name+".")
+			more, names, others := inner(field).missingFrom(inner(other), path+name+".")
 			if len(more) > 0 {
 				missing[name] = map[string]any{"properties": more}
 			}

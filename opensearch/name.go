@@ -102,9 +102,9 @@ func (t ListedTemplate) Match(name string) bool {
 	})
 }
 
-// SimulateIndex returns the ingest pipelines that an index with a name would have by its
-// template, including the component templates. The name of an existing data stream cannot
-// be simulated, so the template is simulated instead.
+// SimulateIndex returns the ingest pipelines that a new index with a name would get from
+// its template and component templates. The name of an existing data stream cannot be
+// simulated, so the template is simulated instead.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/simulate-index-template/.
 func SimulateIndex(ctx context.Context, client Client, name, template string) ([]Pipeline, error) {
 	var answer struct {

@@ -25,7 +25,7 @@ type Policy struct {
 	client Client
 	name   string
 	wanted map[string]any
-	// indices are the patterns of the indices that the policy is for.
+	// indices are the patterns of the indices to which the policy applies.
 	indices []string
 
 	base  string // prefix of the plugin's paths on this server
@@ -44,7 +44,7 @@ type version struct {
 	PrimaryTerm int64 `json:"_primary_term"`
 }
 
-// The paths of the plugin: OpenSearch's, then Open Distro's.
+// policyPaths are the paths of the plugin in OpenSearch and in Open Distro.
 var policyPaths = []string{"/_plugins/_ism", "/_opendistro/_ism"}
 
 // ReadPolicy reads the domain's version of a policy. body is the wanted policy as for PUT
@@ -106,7 +106,7 @@ func (p *Policy) Changes() []string {
 	if p.found == nil {
 		return []string{Installed}
 	}
-	changes := changed("", p.found.Policy, p.wanted, false)
+	changes := diff("", p.found.Policy, p.wanted, false)
 	slices.Sort(changes)
 	return changes
 }
@@ -161,8 +161,8 @@ type Indices struct {
 	Without, Older, Other []string
 }
 
-// explained is what the plugin reports about an index.
-type explained struct {
+// explanation is what the plugin reports about an index.
+type explanation struct {
 	PolicyID   *string `json:"index.plugins.index_state_management.policy_id"`
 	OpenDistro *string `json:"index.opendistro.index_state_management.policy_id"`
 	// The version that the index runs. They are absent until the plugin first processed
@@ -176,29 +176,29 @@ type explained struct {
 // explain returns what the plugin reports about the indices that the policy is for, by
 // name. A request fails as a whole if an index given by its full name does not exist, so
 // such names are requested separately.
-func (p *Policy) explain(ctx context.Context) (map[string]explained, error) {
-	var patterns, questions []string
+func (p *Policy) explain(ctx context.Context) (map[string]explanation, error) {
+	var patterns, requests []string
 	for _, index := range p.indices {
 		if strings.Contains(index, "*") {
 			patterns = append(patterns, index)
 		} else {
-			questions = append(questions, index)
+			requests = append(requests, index)
 		}
 	}
 	if patterns != nil {
-		questions = append(questions, strings.Join(patterns, ","))
+		requests = append(requests, strings.Join(patterns, ","))
 	}
-	all := map[string]explained{}
-	for _, indices := range questions {
-		answer, err := p.ask(ctx, indices, "?show_policy=true")
+	all := map[string]explanation{}
+	for _, indices := range requests {
+		answer, err := p.readExplanations(ctx, indices, "?show_policy=true")
 		if HasStatus(err, http.StatusBadRequest) && strings.Contains(CauseOf(err).Reason, "unrecognized parameter") {
-			answer, err = p.ask(ctx, indices, "")
+			answer, err = p.readExplanations(ctx, indices, "")
 		}
 		if err != nil && !isNoIndex(err) {
 			return nil, err
 		}
 		for name, raw := range answer {
-			var index explained
+			var index explanation
 			if err := json.Unmarshal(raw, &index); err != nil {
 				return nil, fmt.Errorf("read the policy of %s: %w", name, err)
 			}
@@ -208,9 +208,9 @@ func (p *Policy) explain(ctx context.Context) (map[string]explained, error) {
 	return all, nil
 }
 
-func (p *Policy) ask(ctx context.Context, indices, parameters string) (map[string]json.RawMessage, error) {
+func (p *Policy) readExplanations(ctx context.Context, indices, parameters string) (map[string]json.RawMessage, error) {
 	var answer map[string]json.RawMessage
-	err := call(ctx, p.client, "ask which indices have policy "+p.name, http.MethodGet, p.base+"/explain/"+indices+parameters, nil, &answer)
+	err := call(ctx, p.client, "read which indices have policy "+p.name, http.MethodGet, p.base+"/explain/"+indices+parameters, nil, &answer)
 	delete(answer, "total_managed_indices")
 	return answer, err
 }
@@ -249,16 +249,16 @@ func (p *Policy) Indices(ctx context.Context) (Indices, error) {
 // not report the version before it first processed the index, and some servers do not
 // report the policy either. Such an index counts as older, because attaching the policy
 // again does no harm.
-func (p *Policy) isOlder(index explained) bool {
+func (p *Policy) isOlder(index explanation) bool {
 	if index.SeqNo != nil && index.PrimaryTerm != nil {
 		return version{*index.SeqNo, *index.PrimaryTerm} != p.found.version
 	}
-	return len(changed("", index.Policy, p.wanted, false)) > 0
+	return len(diff("", index.Policy, p.wanted, false)) > 0
 }
 
-// Give attaches the policy to indices that have none or an earlier version.
-func (p *Policy) Give(ctx context.Context, indices Indices) error {
-	err := errors.Join(p.give(ctx, "add", indices.Without), p.give(ctx, "change_policy", indices.Older))
+// Attach attaches the policy to indices that have none or an earlier version.
+func (p *Policy) Attach(ctx context.Context, indices Indices) error {
+	err := errors.Join(p.attach(ctx, "add", indices.Without), p.attach(ctx, "change_policy", indices.Older))
 	if err != nil || len(indices.Without) == 0 {
 		return err
 	}
@@ -289,16 +289,16 @@ func (p *Policy) await(ctx context.Context, names []string) error {
 	return nil
 }
 
-func (p *Policy) give(ctx context.Context, how string, indices []string) error {
+func (p *Policy) attach(ctx context.Context, how string, indices []string) error {
 	var refusals []error
 	const some = 16 // a request line is limited to 4 KiB, a name to 255 B
 	for names := range slices.Chunk(indices, some) {
-		err := p.giveTo(ctx, how, names)
+		err := p.attachTo(ctx, how, names)
 		// A change is refused for all indices if the user may not manage one of them.
 		if HasStatus(err, http.StatusForbidden) && len(names) > 1 {
 			err = nil
 			for _, name := range names {
-				err = errors.Join(err, p.giveTo(ctx, how, []string{name}))
+				err = errors.Join(err, p.attachTo(ctx, how, []string{name}))
 			}
 		}
 		refusals = append(refusals, err)
@@ -306,8 +306,8 @@ func (p *Policy) give(ctx context.Context, how string, indices []string) error {
 	return errors.Join(refusals...)
 }
 
-// giveTo attaches the policy to some indices by one request.
-func (p *Policy) giveTo(ctx context.Context, how string, names []string) error {
+// attachTo attaches the policy to some indices by one request.
+func (p *Policy) attachTo(ctx context.Context, how string, names []string) error {
 	body, err := json.Marshal(map[string]string{"policy_id": p.name})
 	if err != nil {
 		return fmt.Errorf("name policy %s: %w", p.name, err)
@@ -320,7 +320,7 @@ func (p *Policy) giveTo(ctx context.Context, how string, names []string) error {
 		} `json:"failed_indices"`
 	}
 	path := p.base + "/" + how + "/" + strings.Join(names, ",")
-	if err := call(ctx, p.client, "give policy "+p.name+" to indices", http.MethodPost, path, body, &answer); err != nil {
+	if err := call(ctx, p.client, "attach policy "+p.name+" to indices", http.MethodPost, path, body, &answer); err != nil {
 		return err
 	}
 	var refusals []error
@@ -328,19 +328,19 @@ func (p *Policy) giveTo(ctx context.Context, how string, names []string) error {
 		// Another client was faster, or the plugin has not reported an earlier attachment
 		// yet.
 		if !strings.Contains(f.Reason, "already has a policy") {
-			refusals = append(refusals, fmt.Errorf("give policy %s to %s: %s", p.name, f.Index, f.Reason))
+			refusals = append(refusals, fmt.Errorf("attach policy %s to %s: %s", p.name, f.Index, f.Reason))
 		}
 	}
 	// When adding a policy, the plugin silently skips indices that the user may not
 	// manage.
 	if left := len(names) - answer.Updated - len(answer.Failed); left > 0 {
-		refusals = append(refusals, fmt.Errorf("give policy %s to indices: OpenSearch skipped %d of %s: allow indices:admin/opensearch/ism/managedindex", p.name, left, strings.Join(names, ", ")))
+		refusals = append(refusals, fmt.Errorf("attach policy %s to indices: OpenSearch skipped %d of %s: allow indices:admin/opensearch/ism/managedindex", p.name, left, strings.Join(names, ", ")))
 	}
 	return errors.Join(refusals...)
 }
 
-// PoliciesOff returns the setting that switches Index State Management off, or "" if it
-// is on. When it is off, the server accepts policies but does not apply them.
+// PoliciesOff returns the setting that disables Index State Management, or "" if it is
+// enabled. While it is disabled, the server accepts policies but does not apply them.
 // See https://docs.opensearch.org/latest/im-plugin/ism/settings/.
 func PoliciesOff(ctx context.Context, client Client) (setting string, err error) {
 	type plugin struct {
@@ -349,7 +349,7 @@ func PoliciesOff(ctx context.Context, client Client) (setting string, err error)
 	type settings struct{ Plugins, Opendistro plugin }
 	var answer struct{ Transient, Persistent, Defaults settings }
 	path := "/_cluster/settings?include_defaults=true&filter_path=*.*.index_state_management.enabled"
-	if err := call(ctx, client, "ask whether Index State Management is switched on", http.MethodGet, path, nil, &answer); err != nil {
+	if err := call(ctx, client, "read whether Index State Management is switched on", http.MethodGet, path, nil, &answer); err != nil {
 		return "", err
 	}
 	const name = "plugins.index_state_management.enabled"

@@ -29,7 +29,7 @@ func (d Dashboards) Status(ctx context.Context) (version, state string, err erro
 		Version struct{ Number string }
 		Status  struct{ Overall struct{ State string } }
 	}
-	const doing = "ask for the status"
+	const doing = "read the status"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/status", http.NoBody)
 	if err != nil {
 		return "", "", fmt.Errorf(doing+": %w", err)
@@ -112,7 +112,7 @@ func objectChanges(was, is map[string]any) ([]string, error) {
 	case was == nil:
 		return nil, errors.New("read a saved object: OpenSearch Dashboards did not return it")
 	}
-	changes := changed("", compared(was), compared(is), false)
+	changes := diff("", comparedParts(was), comparedParts(is), false)
 	slices.Sort(changes)
 	return changes, nil
 }
@@ -131,7 +131,7 @@ func keepAdded(was, is map[string]any) {
 		}
 	}
 	var theirs, fields []map[string]any
-	if within(before["fields"], &theirs) && within(after["fields"], &fields) {
+	if decodeText(before["fields"], &theirs) && decodeText(after["fields"], &fields) {
 		for _, field := range theirs {
 			own := slices.IndexFunc(fields, func(f map[string]any) bool { return f["name"] == field["name"] })
 			switch {
@@ -144,7 +144,7 @@ func keepAdded(was, is map[string]any) {
 		after["fields"] = text(fields)
 	}
 	var theirFormats, formats map[string]any
-	if within(before["fieldFormatMap"], &theirFormats) && within(after["fieldFormatMap"], &formats) {
+	if decodeText(before["fieldFormatMap"], &theirFormats) && decodeText(after["fieldFormatMap"], &formats) {
 		for field, format := range theirFormats {
 			if _, own := formats[field]; !own {
 				formats[field] = format
@@ -154,16 +154,16 @@ func keepAdded(was, is map[string]any) {
 	}
 }
 
-// within decodes JSON in a string of a saved object, and reports whether it could.
-func within(v, into any) bool {
+// decodeText decodes JSON in a string of a saved object, and reports whether it is valid.
+func decodeText(v, into any) bool {
 	s, _ := v.(string)
 	return json.Unmarshal([]byte(s), into) == nil
 }
 
-// compared returns the parts of a saved object that are compared. JSON in strings is
+// comparedParts returns the parts of a saved object that are compared. JSON in strings is
 // decoded, and unordered lists are converted to maps by name.
-func compared(object map[string]any) map[string]any {
-	attributes, _ := unfolded(object["attributes"]).(map[string]any)
+func comparedParts(object map[string]any) map[string]any {
+	attributes, _ := expandJSON(object["attributes"]).(map[string]any)
 	if fields, ok := attributes["fields"].([]any); ok && object["type"] == indexPattern {
 		named := byName(fields)
 		for _, field := range named {
@@ -187,22 +187,22 @@ func byName(list []any) map[string]any {
 	return named
 }
 
-// unfolded returns a value in which strings with JSON objects or lists are replaced by
+// expandJSON returns a value in which strings with JSON objects or lists are replaced by
 // these.
-func unfolded(v any) any {
+func expandJSON(v any) any {
 	switch v := v.(type) {
 	case string:
 		var inner any
 		if (strings.HasPrefix(v, "{") || strings.HasPrefix(v, "[")) && json.Unmarshal([]byte(v), &inner) == nil {
-			return unfolded(inner)
+			return expandJSON(inner)
 		}
 	case map[string]any:
 		for key, value := range v {
-			v[key] = unfolded(value)
+			v[key] = expandJSON(value)
 		}
 	case []any:
 		for i, value := range v {
-			v[i] = unfolded(value)
+			v[i] = expandJSON(value)
 		}
 	}
 	return v
@@ -243,14 +243,14 @@ func (d Dashboards) Import(ctx context.Context, objects []SavedObject) error {
 	if answer.Success {
 		return nil
 	}
-	return d.blame(ctx, objects, answer.Errors)
+	return d.setErrors(ctx, objects, answer.Errors)
 }
 
-// blame sets the error of the objects that a failed import did not write. After some
+// setErrors sets Err of the objects that a failed import did not write. After some
 // errors Dashboards reports that it wrote the others although it did not, so they are
 // compared again. See createSavedObjects in OpenSearch-Dashboards'
 // src/core/server/saved_objects/import.
-func (d Dashboards) blame(ctx context.Context, objects []SavedObject, failures []importError) error {
+func (d Dashboards) setErrors(ctx context.Context, objects []SavedObject, failures []importError) error {
 	lines := make([][]byte, len(objects))
 	for i, o := range objects {
 		lines[i] = o.line

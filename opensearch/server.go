@@ -21,7 +21,7 @@ var ErrOtherServer = errors.New("the server is not OpenSearch")
 
 // Describe returns a domain's description of itself. Serverless does not have one.
 func Describe(ctx context.Context, client Client) (Server, error) {
-	const doing = "ask for the version"
+	const doing = "read the version"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
 	if err != nil {
 		return Server{}, fmt.Errorf(doing+": %w", err)

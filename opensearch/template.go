@@ -78,7 +78,7 @@ func CheckTemplates(ctx context.Context, client Client, templates ...Template) e
 			return err
 		}
 		if len(changes) > 0 {
-			return fmt.Errorf("index template %s is missing or was changed: a worker installs it at its start", t.Name)
+			return fmt.Errorf("index template %s is missing or was changed: a worker installs it when it starts", t.Name)
 		}
 	}
 	return nil
@@ -120,7 +120,7 @@ func differences(wanted []byte, found map[string]any) ([]string, error) {
 	}
 	var changes []string
 	for key, value := range members {
-		changes = append(changes, changed(key, found[key], value, true)...)
+		changes = append(changes, diff(key, found[key], value, true)...)
 	}
 	slices.Sort(changes)
 	return changes, nil

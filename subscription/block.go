@@ -6,8 +6,8 @@ import (
 )
 
 // String literals are scanned 64 bytes at a time while they contain only ASCII and short
-// escapes. This replaces a loop over single bytes, as in slowly of block_test.go.
-// TestOrdinary proves that both give the same result; BenchmarkDecode measures the
+// escapes. This replaces a loop over single bytes, as in asciiPrefixSlow of block_test.go.
+// TestASCIIPrefix proves that both give the same result; BenchmarkDecode measures the
 // decoder.
 
 // Eight bytes are processed at a time, as one number.
@@ -16,14 +16,14 @@ const (
 	high = 0x80 * each
 )
 
-// blockSize is how many bytes ordinary processes, one per bit of a number.
+// blockSize is how many bytes asciiPrefix processes, one per bit of a number.
 const blockSize = 64
 
-// ordinary returns how many bytes at the start of a block of a string literal are
+// asciiPrefix returns how many bytes at the start of a block of a string literal are
 // printable ASCII or canonical escapes of two bytes, as nearly all are in logs that are
 // JSON. It has few branches, because such logs have quotes every few bytes. If the block
 // contains control characters or bytes outside ASCII, it returns -1.
-func ordinary(block *[blockSize]byte) int {
+func asciiPrefix(block *[blockSize]byte) int {
 	var quotes, backslashes, odd uint64
 	for at := 0; at < blockSize; at += 8 {
 		x := binary.LittleEndian.Uint64(block[at:])

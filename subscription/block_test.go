@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// slowly does the same as ordinary, one byte at a time.
-func slowly(block *[blockSize]byte) int {
+// asciiPrefixSlow does the same as asciiPrefix, one byte at a time.
+func asciiPrefixSlow(block *[blockSize]byte) int {
 	for _, c := range block {
 		if c < ' ' || c >= 0x80 {
 			return -1
@@ -26,7 +26,7 @@ func slowly(block *[blockSize]byte) int {
 	return blockSize
 }
 
-func TestOrdinary(t *testing.T) {
+func TestASCIIPrefix(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, alphabet := range []string{`\`, `\n`, `\"n`, `\"nu/`, `\\\\\\\"x`, ` ~` + "\x7f" + `\n`, "abcdefghijklmnopqrstuvwxyz\\\"", "abcdefghijklmnopqrstuvwxyz\\n", "ab\\n\x1f\x00", "ab\\\x80\xff"} {
 		for range 20_000 {
@@ -37,7 +37,7 @@ func TestOrdinary(t *testing.T) {
 					block[i] = alphabet[rng.IntN(len(alphabet))]
 				}
 			}
-			got, want := ordinary(&block), slowly(&block)
+			got, want := asciiPrefix(&block), asciiPrefixSlow(&block)
 			if got != want {
 				t.Fatalf("%q: %d, want %d", block, got, want)
 			}
@@ -49,7 +49,7 @@ func TestOrdinary(t *testing.T) {
 			block[i] = 'x'
 		}
 		block[n] = '"'
-		if got := ordinary(&block); got != n {
+		if got := asciiPrefix(&block); got != n {
 			t.Errorf("%q: %d, want %d", block, got, n)
 		}
 	}

@@ -9,9 +9,6 @@ import (
 	"logsluice/internal/inflate"
 )
 
-// Decoder inflates a record (gzip members, concatenated and nested) and visits each
-// envelope in it.
-
 // Stages at which decoding fails.
 const (
 	stageInflate = "inflate"
@@ -55,8 +52,8 @@ const (
 	invalidWork = 256 // per JSON object that is not an envelope, whatever its size
 )
 
-// large is the size in bytes from which a buffer needs permission.
-const large = 16 << 20
+// largeBuffer is the size in bytes above which allocating a buffer needs permission.
+const largeBuffer = 16 << 20
 
 // maxKept limits the bytes of a buffer that is reused for the next record.
 const maxKept = 4 << 20
@@ -126,7 +123,7 @@ func (d *Decoder) fail(stage, member string, offset int, err error) {
 	}
 }
 
-var magic = []byte{0x1f, 0x8b, 0x08}
+var gzipMagic = []byte{0x1f, 0x8b, 0x08}
 
 // input decodes concatenated members and envelopes in data, which is the input or the
 // inflated data of a gzip member.
@@ -140,7 +137,7 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 		stage, name, at := stageParse, parent, pos
 		var n int
 		var err error
-		if bytes.HasPrefix(data[pos:], magic) {
+		if bytes.HasPrefix(data[pos:], gzipMagic) {
 			stage, name = stageInflate, fmt.Sprint(members+1)
 			if parent != "" {
 				name = parent + "." + name
@@ -163,7 +160,7 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 			pos += n
 			continue
 		}
-		next := bytes.Index(data[pos+1:], magic)
+		next := bytes.Index(data[pos+1:], gzipMagic)
 		if next < 0 {
 			return
 		}
@@ -171,10 +168,10 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 	}
 }
 
-// errBound ends decoding: what follows would exceed the limit as well.
+// errBound ends decoding, because what follows would exceed the limit as well.
 var errBound = errors.New("MAX_INFLATED_BYTES")
 
-// spend counts work and returns an error if there was too much.
+// spend counts work, and returns an error if it exceeds the limit.
 func (d *Decoder) spend(work int) error {
 	if d.work -= work; d.work < 0 {
 		return fmt.Errorf("too much gzip, or too much JSON that is not an envelope, so the rest is left out: raise %w unless it is an attack", errBound)
@@ -206,13 +203,14 @@ func (d *Decoder) member(data []byte, name string, level int) (n int, err error)
 		}
 	}
 	if err != nil {
-		return 0, readable(err)
+		return 0, describe(err)
 	}
 	d.input(out, name, level+1)
 	return n, nil
 }
 
-func readable(err error) error {
+// describe returns an error of the gzip data in plain words.
+func describe(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the gzip data is cut off")
 	}
@@ -221,7 +219,7 @@ func readable(err error) error {
 
 // allowLarge calls BeforeLarge before the first large allocation.
 func (d *Decoder) allowLarge(room int) error {
-	if room <= large || d.largeAllowed || d.BeforeLarge == nil {
+	if room <= largeBuffer || d.largeAllowed || d.BeforeLarge == nil {
 		return nil
 	}
 	err := d.BeforeLarge()
@@ -234,7 +232,7 @@ func (d *Decoder) allowLarge(room int) error {
 func (d *Decoder) text(data []byte, parent string, at int) (n int, err error) {
 	s := &d.scanner
 	s.data, s.pos = data, 0
-	for s.space(); s.pos < len(data) && !bytes.HasPrefix(data[s.pos:], magic); s.space() {
+	for s.skipSpace(); s.pos < len(data) && !bytes.HasPrefix(data[s.pos:], gzipMagic); s.skipSpace() {
 		start := s.pos
 		if s.peek() != '{' {
 			return s.pos, errors.New("this is neither gzip nor a JSON object")

@@ -111,7 +111,7 @@ func TestDecode_Failure(t *testing.T) {
 	f("cut in the name of a file", []byte("\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xffname"), "", "cut off")
 	f("garbage between", join(a, []byte("garbage"), c), "a c", fmt.Sprintf("byte %d: this is neither", len(a)))
 	f("garbage after", join(a, []byte("garbage")), "a", "neither")
-	f("magics in garbage", join(a, []byte("garbage"), magic, magic, b, c[:len(c)-20]), "a b", "neither", "gzip member 3")
+	f("magics in garbage", join(a, []byte("garbage"), gzipMagic, gzipMagic, b, c[:len(c)-20]), "a b", "neither", "gzip member 3")
 	f("archive object cut", zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40], "a b", "gzip member 1, byte 0: the gzip data is cut off")
 	f("archive object cut after garbage", join([]byte("garbage"), zip(string(a) + string(b) + string(c))[:len(zip(string(a)+string(b)+string(c)))-40]), "a b", "neither")
 	f("bad member within", zip(string(a)+string(corrupt(b, -8))+string(c)), "a c", "gzip member 1.2")
@@ -292,9 +292,9 @@ func TestBeforeLarge(t *testing.T) {
 			t.Errorf("%s: called %d times, %d events, %v", name, asked, events, err)
 		}
 	}
-	f("small", "x", large/8, nil, 0, 3)
-	f("large", "x", large/2, nil, 1, 3)
-	f("refused", "x", large/2, io.ErrClosedPipe, 1, 0)
-	f("rewritten to a large size", "\x01", large/12, nil, 1, 3)
-	f("refused before rewriting", "\x01", large/12, io.ErrClosedPipe, 1, 1)
+	f("small", "x", largeBuffer/8, nil, 0, 3)
+	f("large", "x", largeBuffer/2, nil, 1, 3)
+	f("refused", "x", largeBuffer/2, io.ErrClosedPipe, 1, 0)
+	f("rewritten to a large size", "\x01", largeBuffer/12, nil, 1, 3)
+	f("refused before rewriting", "\x01", largeBuffer/12, io.ErrClosedPipe, 1, 1)
 }

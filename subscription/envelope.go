@@ -38,12 +38,12 @@ type Event struct {
 	// ID is the event's identity: its id from CloudWatch, or a hash of the event. It
 	// consists of digits and the letters a to f.
 	ID []byte
-	// Given is the id in the envelope as a JSON literal if it is not used as ID: a string
-	// in canonical form, or a number. It is nil if ID is CloudWatch's, and if the
-	// envelope has no id or one of another type.
-	Given []byte
+	// OriginalID is the id in the envelope if it is not used as ID: a string literal in
+	// canonical form, or a number. It is nil if ID is CloudWatch's, and if the envelope
+	// has no id or one of another type.
+	OriginalID []byte
 	// Identical is set on an event without a CloudWatch id whose ID is that of an event
-	// of another envelope in the same input. They are equal except for Given and
+	// of another envelope in the same input. They are equal except for OriginalID and
 	// Position: either two lines, or one delivered twice. In inputs with more than 10,000
 	// events without ids it may not be set.
 	Identical bool
@@ -125,7 +125,7 @@ func (d *Decoder) envelope() error {
 			*target, err = s.text()
 			return err
 		case s.null():
-			*target = empty
+			*target = emptyText
 			return nil
 		}
 		*target = nil // neither a string nor null
@@ -167,7 +167,7 @@ func errDuplicateKey(key string) error {
 // record's memory.
 func (e *Envelope) reset() {
 	e.noEvents()
-	*e = Envelope{kind: empty, Owner: empty, LogGroup: empty, LogStream: empty, Events: e.Events, Rejected: e.Rejected}
+	*e = Envelope{kind: emptyText, Owner: emptyText, LogGroup: emptyText, LogStream: emptyText, Events: e.Events, Rejected: e.Rejected}
 }
 
 // noEvents removes the events.
@@ -247,7 +247,7 @@ func (e *Envelope) check() error {
 
 // Reasons to reject an event.
 var (
-	errNoObject    = errors.New("a log event is not an object")
+	errNotObject   = errors.New("a log event is not an object")
 	errNoMessage   = errors.New("a log event has no message, or one that is not a string")
 	errNoTimestamp = errors.New("a log event has no timestamp, or one that is not a whole number of milliseconds within the years 0 to 9999")
 )
@@ -290,11 +290,11 @@ func (e *Envelope) reject(data []byte, start, end int, reason error) {
 // when the whole envelope is read.
 func (d *Decoder) event() (ev Event, reason, err error) {
 	s := &d.scanner
-	if s.usualEvent(&ev) {
+	if s.cloudWatchEvent(&ev) {
 		return ev, nil, nil
 	}
 	if s.peek() != '{' {
-		return ev, errNoObject, s.skip()
+		return ev, errNotObject, s.skip()
 	}
 	timed := false
 	var keys keys
@@ -303,13 +303,13 @@ func (d *Decoder) event() (ev Event, reason, err error) {
 		switch string(key) {
 		case `"id"`:
 			keys.add("id")
-			ev.ID, ev.Given = nil, nil
+			ev.ID, ev.OriginalID = nil, nil
 			switch {
 			case c == '"':
 				ev.ID, err = s.text()
 				return err
 			case startsNumber(c):
-				ev.Given, err = s.number()
+				ev.OriginalID, err = s.number()
 				return err
 			}
 		case `"message"`:
@@ -373,11 +373,12 @@ func (s *scanner) systemFields(ev *Event, keys *keys) error {
 	})
 }
 
-// usualEvent reads an event in the form that CloudWatch writes, or reads nothing: an id
-// of digits, a time after 1970, a message in canonical form, and no space. It replaces
-// the general object reader in event for nearly all events. TestUsualEvent proves that
-// both give the same event; BenchmarkDecode measures the decoder.
-func (s *scanner) usualEvent(ev *Event) bool {
+// cloudWatchEvent reads an event in the form that CloudWatch writes: an id of digits, a
+// time after 1970, a message in canonical form, and no space. If the event has another
+// form, it reads nothing and returns false. It replaces the general object reader in event
+// for nearly all events. TestCloudWatchEvent proves that both give the same event;
+// BenchmarkDecode measures the decoder.
+func (s *scanner) cloudWatchEvent(ev *Event) bool {
 	const id, timestamp, message = `{"id":`, `,"timestamp":`, `,"message":`
 	data := s.data[s.pos:]
 	if len(data) <= len(id) || string(data[:len(id)]) != id || data[len(id)] != '"' {

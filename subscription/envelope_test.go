@@ -167,9 +167,9 @@ func TestRejected(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", raw, got, want)
 		}
 	}
-	f(`7`, errNoObject)
-	f(`null`, errNoObject)
-	f(`["a",{"b":1}]`, errNoObject)
+	f(`7`, errNotObject)
+	f(`null`, errNotObject)
+	f(`["a",{"b":1}]`, errNotObject)
 	f(`{}`, errNoMessage)
 	f(`{"timestamp":1}`, errNoMessage)
 	f(`{"timestamp":1,"message":7}`, errNoMessage)
@@ -245,7 +245,7 @@ func TestDuplicateKey(t *testing.T) {
 
 	event := good + id56 + `"}`
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`,7],"logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "byte 0: logEvents"+more)
-	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[7]}`, "", "7: "+errNoObject.Error(), "logEvents"+more)
+	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[7]}`, "", "7: "+errNotObject.Error(), "logEvents"+more)
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":[]}`, "", "", "logEvents"+more)
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[`+event+`],"logEvents":7}`, "", "", "no logEvents array")
 	f(`{"messageType":"DATA_MESSAGE","logGroup":"f","logGroup":"g","logEvents":[`+event+`]}`, `"g" 1 "m" `, "", "logGroup"+more)
@@ -342,7 +342,7 @@ func TestIdentical(t *testing.T) {
 				if _, err := d.Decode(data, func(e *Envelope) {
 					for _, ev := range e.Events {
 						got += map[bool]string{false: ".", true: "="}[ev.Identical]
-						if ids[string(ev.ID)] != ev.Identical && ev.Given != nil {
+						if ids[string(ev.ID)] != ev.Identical && ev.OriginalID != nil {
 							t.Errorf("%s: event %s is identical to one before: %v", input, ev.ID, ev.Identical)
 						}
 						ids[string(ev.ID)] = true
@@ -396,7 +396,7 @@ func TestManyRejected(t *testing.T) {
 			t.Fatalf("%d events, %d rejected, %v", len(ids), len(rejected), err)
 		}
 		for i, r := range rejected[:maxRejected] {
-			if string(r.Raw) != fmt.Sprint(i) || r.Err.Error() != errNoObject.Error() {
+			if string(r.Raw) != fmt.Sprint(i) || r.Err.Error() != errNotObject.Error() {
 				t.Errorf("rejected %d is %s: %v", i, r.Raw, r.Err)
 			}
 		}
@@ -445,7 +445,7 @@ func TestLongField(t *testing.T) {
 }
 
 // An event in the form that CloudWatch writes is read like any other.
-func TestUsualEvent(t *testing.T) {
+func TestCloudWatchEvent(t *testing.T) {
 	type outcome struct {
 		events   string
 		rejected int

@@ -66,7 +66,7 @@ func reference(data []byte) (events []string, rejected int, twice, ok bool) {
 			continue
 		}
 		account, region := systemFieldsOf(event)
-		events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v %q %q", texts[1], texts[2], texts[3], i, ms, message, givenOf(event["id"]), account, region))
+		events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v %q %q", texts[1], texts[2], texts[3], i, ms, message, originalIDOf(event["id"]), account, region))
 	}
 	return events, rejected, twice, true
 }
@@ -137,8 +137,8 @@ func systemFieldsOf(event map[string]any) (account, region string) {
 	return account, region
 }
 
-// givenOf returns the value of Event.Given for an event with that id.
-func givenOf(id any) any {
+// originalIDOf returns the value of Event.OriginalID for an event with that id.
+func originalIDOf(id any) any {
 	switch id := id.(type) {
 	case string:
 		if len(id) < minTrusted || len(id) > maxTrusted || strings.Trim(id, "0123456789") != "" {
@@ -150,16 +150,16 @@ func givenOf(id any) any {
 	return nil
 }
 
-// given decodes Event.Given.
-func given(t *testing.T, ev *Event) (id any) {
+// decodeOriginalID decodes Event.OriginalID.
+func decodeOriginalID(t *testing.T, ev *Event) (id any) {
 	t.Helper()
-	if ev.Given == nil {
+	if ev.OriginalID == nil {
 		return nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(ev.Given))
+	decoder := json.NewDecoder(bytes.NewReader(ev.OriginalID))
 	decoder.UseNumber()
 	if err := decoder.Decode(&id); err != nil {
-		t.Fatalf("given %q: %v", ev.Given, err)
+		t.Fatalf("given %q: %v", ev.OriginalID, err)
 	}
 	return id
 }
@@ -183,7 +183,7 @@ func agree(t *testing.T, data []byte) {
 			for _, ev := range e.Events {
 				ids = append(ids, string(ev.ID))
 				events = append(events, fmt.Sprintf("%q %q %q %d %d %q %v %q %q", e.Owner.String(), e.LogGroup.String(), e.LogStream.String(),
-					ev.Position, ev.Timestamp, ev.Message.String(), given(t, &ev), ev.Account.String(), ev.Region.String()))
+					ev.Position, ev.Timestamp, ev.Message.String(), decodeOriginalID(t, &ev), ev.Account.String(), ev.Region.String()))
 			}
 		})
 		if (err == nil) != (ok && !twice) {

@@ -74,7 +74,7 @@ func apart(n int) string {
 	return withEvents(strings.Join(events, ","))
 }
 
-var gzipHeader = append(bytes.Clone(magic), 0, 0, 0, 0, 0, 0, 0xff)
+var gzipHeader = append(bytes.Clone(gzipMagic), 0, 0, 0, 0, 0, 0, 0xff)
 
 // For any record, memory and time are limited, and the memory is released afterwards.
 func TestHostileRecords(t *testing.T) {
@@ -161,8 +161,8 @@ func TestHostileRecords(t *testing.T) {
 	}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	f("openings", repeat(join([]byte(`{"`), zip(""))), 0, 0, "the data is empty")
-	f("magics", repeat(magic), 0, 0, "MAX_INFLATED_BYTES")
-	f("extra fields", repeat(join(magic, []byte{4, 0, 0, 0, 0, 0, 0, 0xff, 0xff})), 0, 0, "MAX_INFLATED_BYTES")
+	f("magics", repeat(gzipMagic), 0, 0, "MAX_INFLATED_BYTES")
+	f("extra fields", repeat(join(gzipMagic, []byte{4, 0, 0, 0, 0, 0, 0, 0xff, 0xff})), 0, 0, "MAX_INFLATED_BYTES")
 	f("members in stored blocks", repeat(join(gzipHeader, []byte{0, 0, 0, 0xff, 0xff, 0, 15, 0, 0xff - 15, 0xff})), 0, 0, "MAX_INFLATED_BYTES")
 	f("empty blocks", func() []byte { return join(gzipHeader, emptyBlocks((1<<18)/12/8*8)) }, 0, 0, "cut off")
 	f("empty blocks within", text(string(gzipHeader), string(emptyBlocks(8)), ""), 0, 0, "MAX_INFLATED_BYTES")

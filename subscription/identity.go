@@ -40,14 +40,14 @@ type identities struct{ seen map[[16]byte]struct{} }
 const maxIdentities = 10_000
 
 // add adds an identity and reports whether it was already present.
-func (s *identities) add(id [16]byte) (again bool) {
-	if _, again = s.seen[id]; again || len(s.seen) == maxIdentities {
+func (i *identities) add(id [16]byte) (again bool) {
+	if _, again = i.seen[id]; again || len(i.seen) == maxIdentities {
 		return again
 	}
-	if s.seen == nil {
-		s.seen = make(map[[16]byte]struct{})
+	if i.seen == nil {
+		i.seen = make(map[[16]byte]struct{})
 	}
-	s.seen[id] = struct{}{}
+	i.seen[id] = struct{}{}
 	return false
 }
 
@@ -56,11 +56,11 @@ func (s *identities) add(id [16]byte) (again bool) {
 func (e *Envelope) identify(ofInput *identities) {
 	for i := range e.Events {
 		ev := &e.Events[i]
-		if id := ev.ID; trusted(id) {
+		if id := ev.ID; isTrusted(id) {
 			ev.ID = id[1 : len(id)-1]
 			continue
-		} else if id != nil { // otherwise Given may be a number
-			ev.Given = id
+		} else if id != nil { // otherwise OriginalID may be a number
+			ev.OriginalID = id
 		}
 		// The number of the occurrence is part of the identity: the same line can be
 		// logged twice in a millisecond.
@@ -75,8 +75,8 @@ func (e *Envelope) identify(ofInput *identities) {
 	}
 }
 
-// trusted reports whether an id, given as a string literal, is CloudWatch's.
-func trusted(id []byte) bool {
+// isTrusted reports whether an id, given as a string literal, is CloudWatch's.
+func isTrusted(id []byte) bool {
 	return len(id) >= minTrusted+2 && len(id) <= maxTrusted+2 && jsonscan.Digits(id[1:]) == len(id)-2
 }
 

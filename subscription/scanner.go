@@ -34,8 +34,8 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// space skips white space.
-func (s *scanner) space() {
+// skipSpace skips white space.
+func (s *scanner) skipSpace() {
 	for s.pos < len(s.data) && jsonscan.IsSpace(s.data[s.pos]) {
 		s.pos++
 	}
@@ -43,7 +43,7 @@ func (s *scanner) space() {
 
 // accept skips white space and, if it comes next, a byte.
 func (s *scanner) accept(c byte) bool {
-	s.space()
+	s.skipSpace()
 	if s.peek() != c {
 		return false
 	}
@@ -89,7 +89,7 @@ func (s *scanner) object(field func(key Text) error) error {
 // key reads a key, its colon, and white space before the value. The key is valid until
 // the next call. Long keys may not be in canonical form.
 func (s *scanner) key() (Text, error) {
-	s.space()
+	s.skipSpace()
 	key, size, err := s.literal()
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *scanner) key() (Text, error) {
 	if !s.accept(':') {
 		return nil, s.unexpected("a colon")
 	}
-	s.space()
+	s.skipSpace()
 	return key, nil
 }
 
@@ -118,7 +118,7 @@ func (s *scanner) array(element func() error) error {
 // elements reads an array from one of its elements to the end.
 func (s *scanner) elements(element func() error) error {
 	for {
-		s.space()
+		s.skipSpace()
 		if err := element(); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (s *scanner) skip() error {
 // skipStart skips a scalar or an empty container, or enters a container up to its first
 // value.
 func (s *scanner) skipStart() (opened bool, err error) {
-	s.space()
+	s.skipSpace()
 	switch c := s.peek(); c {
 	case '{', '[':
 		closing := c + 2 // the codes of } and ] are those of { and [ plus 2

@@ -14,8 +14,8 @@ import (
 // \b \f, others as \u00xx in lowercase). Equal strings have equal bytes.
 type Text []byte
 
-// empty is the Text of missing values.
-var empty = Text(`""`)
+// emptyText is the Text of missing values.
+var emptyText = Text(`""`)
 
 // String returns the text of the literal.
 func (t Text) String() string { return string(t.Append(nil)) }
@@ -56,8 +56,8 @@ func AppendText(dst, literal []byte) (_ []byte, ok bool) {
 	return rewrite(dst, raw), true
 }
 
-// plain contains the bytes that need no escape in a canonical literal.
-var plain = func() (table [256]bool) {
+// isPlain contains the bytes that need no escape in a canonical literal.
+var isPlain = func() (table [256]bool) {
 	for c := 0x20; c < utf8.RuneSelf; c++ {
 		table[c] = c != '"' && c != '\\'
 	}
@@ -104,7 +104,7 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 	odd := 0 // end of a block that may contain other bytes
 	for i := start + 1; i < len(data); {
 		if i >= odd && len(data)-i >= blockSize {
-			n := ordinary((*[blockSize]byte)(data[i:]))
+			n := asciiPrefix((*[blockSize]byte)(data[i:]))
 			if n >= 0 {
 				i += n
 			} else {
@@ -138,7 +138,7 @@ func (s *scanner) literal() (raw []byte, size int, err error) {
 				return s.measure(start, i)
 			}
 			i += n
-		case plain[c]:
+		case isPlain[c]:
 			i++
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRune(data[i:])
@@ -161,7 +161,7 @@ func (s *scanner) measure(start, i int) (raw []byte, size int, err error) {
 	size = i - start
 	for i < len(s.data) {
 		c := s.data[i]
-		if plain[c] {
+		if isPlain[c] {
 			size++
 			i++
 			continue
@@ -186,7 +186,7 @@ func (s *scanner) measure(start, i int) (raw []byte, size int, err error) {
 func rewrite(dst, raw []byte) Text {
 	dst = append(dst, '"')
 	for i, end := 1, len(raw)-1; i < end; {
-		if c := raw[i]; plain[c] {
+		if c := raw[i]; isPlain[c] {
 			dst = append(dst, c)
 			i++
 			continue

@@ -74,7 +74,7 @@ def test_dashboard(aws, stack):
 
 # Fields of logsluice's lines that queries use.
 FIELDS = set("@timestamp level message error reason remedy index shard worker lag_seconds leases documents_indexed stage reasons checkpoint from_worker to_worker".split())
-MESSAGES = {"lag", "summary", "record kept as a dead letter", "OpenSearch did not take all documents"}
+MESSAGES = {"lag", "summary", "record kept as a dead letter", "OpenSearch did not accept all documents"}
 WORDS = set("fields filter stats sort limit by as desc in and or not latest max sum count coalesce ispresent".split())
 
 

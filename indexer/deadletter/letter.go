@@ -46,8 +46,8 @@ type Letter struct {
 	PayloadEncoding string `json:"payload_encoding" index:"keyword"`
 	// PayloadBytes is the payload's size before it was encoded or cut.
 	PayloadBytes int `json:"payload_bytes" index:"long"`
-	// PayloadTruncated reports whether the payload was cut, to MaxPayload or because
-	// OpenSearch did not accept all of it.
+	// PayloadTruncated reports whether the payload was cut, to MaxPayload or to what
+	// OpenSearch accepted.
 	PayloadTruncated bool `json:"payload_truncated" index:"boolean"`
 	// Payload is the record, a part of it, or the log event of a document. It is set only
 	// in letters read from the index; AppendSource gets it as an argument.
@@ -101,8 +101,8 @@ func escapedLen(text []byte) int {
 const MaxPayload = 32 << 20
 
 // AppendSource appends a letter as one JSON object without a newline, with at most keep bytes
-// of the payload. dst grows once, by what is needed: a payload can take a large part of the
-// memory that a worker promises to stay within.
+// of the payload. dst grows at most once, because a payload can take a large part of the
+// memory that a worker may use.
 func (l Letter) AppendSource(dst, payload []byte, keep int) []byte {
 	kept := payload[:min(keep, len(payload))]
 	l.Payload, l.PayloadTruncated = "", len(kept) < l.PayloadBytes

@@ -117,7 +117,7 @@ func (s *S3) remedy(err error) string {
 	case code == "NoSuchBucket":
 		return "create the bucket (deploy/logsluice.yaml has one), or correct DEAD_LETTER_URL (--dead-letter-url)"
 	case slices.Contains([]string{"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}, code):
-		return fmt.Sprintf("name a bucket in the region %s in DEAD_LETTER_URL (--dead-letter-url)", s.region)
+		return fmt.Sprintf("use a bucket in the region %s for DEAD_LETTER_URL (--dead-letter-url)", s.region)
 	case slices.Contains([]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}, code):
 		return "check the AWS credentials"
 	case code == "":

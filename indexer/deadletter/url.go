@@ -19,7 +19,7 @@ func (u URL) String() string { return scheme + u.Bucket + "/" + u.Prefix }
 
 const (
 	scheme = "s3://"
-	want   = "give s3://bucket/prefix/"
+	want   = "use s3://bucket/prefix/"
 	// maxPrefix leaves room for the rest of a key in the 1,024 bytes that S3 allows.
 	maxPrefix = 800
 )
@@ -36,7 +36,7 @@ var (
 )
 
 // ParseURL parses s3://bucket/prefix/. The last slash is optional. The error starts with
-// a quotation of what is wrong, or continues a sentence about the URL.
+// the wrong part in quotes, or continues a sentence whose subject is the URL.
 func ParseURL(text string) (URL, error) {
 	rest, isS3 := strings.CutPrefix(text, scheme)
 	bucket, key, _ := strings.Cut(rest, "/")
@@ -44,7 +44,7 @@ func ParseURL(text string) (URL, error) {
 	case !isS3:
 		return URL{}, fmt.Errorf("%q does not begin with %s: %s", text, scheme, want)
 	case strings.Contains(bucket, "@"): // which must not be logged
-		return URL{}, fmt.Errorf("has credentials: %s, and credentials in the AWS SDK's own variables", want)
+		return URL{}, fmt.Errorf("has credentials: %s, and set the credentials in the AWS SDK's variables", want)
 	case strings.ContainsAny(text, "?#"):
 		return URL{}, fmt.Errorf("%q has a query or a fragment: %s", text, want)
 	case bucket == "":

@@ -33,7 +33,7 @@ func TestParseURL_Failure(t *testing.T) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	f("https://bucket/prefix/", `"https://bucket/prefix/" does not begin with s3://: give s3://bucket/prefix/`)
+	f("https://bucket/prefix/", `"https://bucket/prefix/" does not begin with s3://: use s3://bucket/prefix/`)
 	f("bucket/prefix", "does not begin with s3://")
 	f("S3://bucket", "does not begin with s3://")
 	f("s3://", "does not name a bucket")
@@ -54,7 +54,7 @@ func TestParseURL_Failure(t *testing.T) {
 	f("s3://bucket/a\n/", `"a\n/" has characters other than`)
 	f("s3://bucket/%2e/", "has characters other than")
 	f("s3://bucket/"+strings.Repeat("a", 801), "801 characters: use at most 800")
-	f("s3://AKIA:hunter2@bucket/", "has credentials: give s3://bucket/prefix/")
+	f("s3://AKIA:hunter2@bucket/", "has credentials: use s3://bucket/prefix/")
 	if _, err := ParseURL("s3://AKIA:hunter2@bucket/"); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error repeats a secret: %v", err)
 	}

@@ -17,7 +17,7 @@ type Logs struct {
 	filters  map[string][]map[string]any
 	policies []map[string]any
 	refuse   map[string]string // codes by operation
-	asked    map[string][]time.Time
+	calls    map[string][]time.Time
 	// throttled counts the calls that came too often.
 	throttled int
 }
@@ -34,7 +34,7 @@ func (l *Logs) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.groups, l.filters, l.policies = nil, map[string][]map[string]any{}, nil
-	l.refuse, l.asked, l.throttled = map[string]string{}, map[string][]time.Time{}, 0
+	l.refuse, l.calls, l.throttled = map[string]string{}, map[string][]time.Time{}, 0
 }
 
 // Group adds a log group with its subscription filters, as objects of the API.
@@ -61,11 +61,11 @@ func (l *Logs) Refuse(operation, code string) {
 	l.refuse[operation] = code
 }
 
-// Asked returns the number of calls of an operation, and of throttled calls of all operations.
-func (l *Logs) Asked(operation string) (calls, throttled int) {
+// Calls returns the number of calls of an operation, and of throttled calls of all operations.
+func (l *Logs) Calls(operation string) (calls, throttled int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.asked[operation]), l.throttled
+	return len(l.calls[operation]), l.throttled
 }
 
 const (
@@ -89,8 +89,8 @@ func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse("SerializationException", err.Error())
 		return
 	}
-	l.asked[operation] = append(l.asked[operation], time.Now())
-	calls := l.asked[operation]
+	l.calls[operation] = append(l.calls[operation], time.Now())
+	calls := l.calls[operation]
 	if n := len(calls); n > perSecond && calls[n-1].Sub(calls[n-1-perSecond]) < time.Second {
 		l.throttled++
 		refuse("ThrottlingException", "Rate exceeded")

@@ -44,14 +44,14 @@ func decodedSize(text, scratch []byte) (int, []byte, error) {
 	return n, scratch, nil
 }
 
-// holder is an input that has blobs.
-type holder interface{ blobs() []*blob }
+// blobHolder is an input that has blobs.
+type blobHolder interface{ blobs() []*blob }
 
 // unmarshal parses the JSON of an input. Data is most of a request and is kept as it is, so
 // it is removed before encoding/json parses the rest. TestRequestSpelling_Success shows that
 // the result is the same for other spellings, which encoding/json parses as a whole.
 func unmarshal(body []byte, in any) error {
-	h, ok := in.(holder)
+	h, ok := in.(blobHolder)
 	if !ok {
 		return json.Unmarshal(body, in)
 	}

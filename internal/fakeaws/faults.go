@@ -83,7 +83,7 @@ func Inject(service http.Handler, decide func(Call) Fault) http.Handler {
 				panic(http.ErrAbortHandler)
 			}
 		} else {
-			pass(r, fault.Delay)
+			sleep(r, fault.Delay)
 			switch {
 			case fault.Refuse != nil:
 				refuse(w, r, fault.Refuse)
@@ -93,7 +93,7 @@ func Inject(service http.Handler, decide func(Call) Fault) http.Handler {
 			}
 			serve(r.Context())
 		}
-		pass(r, fault.Late)
+		sleep(r, fault.Late)
 		if fault.LoseAnswer {
 			panic(http.ErrAbortHandler)
 		}
@@ -108,8 +108,8 @@ func Inject(service http.Handler, decide func(Call) Fault) http.Handler {
 	})
 }
 
-// pass waits for a duration, or until the client cancels the request.
-func pass(r *http.Request, d time.Duration) {
+// sleep waits for a duration, or panics when the client cancels the request.
+func sleep(r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return
 	}

@@ -71,8 +71,8 @@ func (k *Kinesis) FailPut(f func(shardID string) error) {
 	k.fault.Store(&f)
 }
 
-// failed returns the fault of a record for a shard.
-func (k *Kinesis) failed(shardID string) error {
+// faultOf returns the fault of a record for a shard, nil without one.
+func (k *Kinesis) faultOf(shardID string) error {
 	if f := k.fault.Load(); f != nil {
 		return (*f)(shardID)
 	}

@@ -94,7 +94,7 @@ func (s *stream) list(after string, limit int, horizon int64) (page []shardDescr
 		return page, false
 	}
 	for _, sh := range s.shards[first:] {
-		if sh.expired(horizon) {
+		if sh.isExpired(horizon) {
 			continue
 		}
 		if len(page) == limit {

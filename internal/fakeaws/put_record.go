@@ -50,7 +50,7 @@ func (k *Kinesis) putRecord(in *putRecordInput) (any, error) {
 // put appends a checked record to its shard, or returns a fault.
 func (k *Kinesis) put(s *stream, e *entry) (putResult, error) {
 	// Called without a lock, so that the function may change the stream.
-	if err := k.failed(s.shardID(e.key)); err != nil {
+	if err := k.faultOf(s.shardID(e.key)); err != nil {
 		return putResult{}, err
 	}
 	// The lock keeps the shard open.

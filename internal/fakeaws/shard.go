@@ -43,9 +43,9 @@ const recordTail = `"}`
 
 func (sh *shard) isOpen() bool { return sh.end == 0 }
 
-// expired reports whether the shard is closed and all of its records have expired: the
+// isExpired reports whether the shard is closed and all of its records have expired: the
 // service no longer lists it.
-func (sh *shard) expired(horizon int64) bool { return !sh.isOpen() && sh.closed < horizon }
+func (sh *shard) isExpired(horizon int64) bool { return !sh.isOpen() && sh.closed < horizon }
 
 // append stores a record and assigns its sequence number. The stream's read lock must be held.
 func (k *Kinesis) append(sh *shard, e *entry) putResult {

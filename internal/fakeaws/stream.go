@@ -70,7 +70,7 @@ func (k *Kinesis) merge(s *stream, parent, adjacent *shard) *shard {
 // stream's lock must be held.
 func (s *stream) find(id string, horizon int64) (*shard, error) {
 	i, ok := slices.BinarySearchFunc(s.shards, id, func(sh *shard, id string) int { return strings.Compare(sh.id, id) })
-	if !ok || s.shards[i].expired(horizon) {
+	if !ok || s.shards[i].isExpired(horizon) {
 		return nil, failf(codeNotFound, "Shard %s in stream %s under account %s does not exist", id, s.name, account)
 	}
 	return s.shards[i], nil

@@ -10,7 +10,8 @@ import (
 	"strconv"
 )
 
-// Metric math has the syntax of Go expressions, except for the logical operators.
+// logical maps Go's logical operators to those of metric math, which otherwise has the syntax
+// of Go expressions.
 var logical = map[string]*regexp.Regexp{"&&": regexp.MustCompile(`\bAND\b`), "||": regexp.MustCompile(`\bOR\b`)}
 
 // calculate evaluates an expression over series of the same length. It fails if the result is
@@ -28,7 +29,7 @@ func calculate(expression string, known map[string]series) (series, error) {
 	for _, s := range known {
 		length = len(s)
 	}
-	result, err := evaluation{known, length}.of(tree)
+	result, err := evaluation{known, length}.eval(tree)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", expression, err)
 	}
@@ -57,10 +58,10 @@ type evaluation struct {
 	length int
 }
 
-func (e evaluation) of(tree ast.Expr) (operand, error) {
+func (e evaluation) eval(tree ast.Expr) (operand, error) {
 	switch x := tree.(type) {
 	case *ast.ParenExpr:
-		return e.of(x.X)
+		return e.eval(x.X)
 	case *ast.BasicLit:
 		n, err := strconv.ParseFloat(x.Value, 64)
 		return operand{number: n}, err
@@ -78,10 +79,10 @@ func (e evaluation) of(tree ast.Expr) (operand, error) {
 	return operand{}, fmt.Errorf("%T is not supported", tree)
 }
 
-func (e evaluation) all(trees ...ast.Expr) ([]operand, error) {
+func (e evaluation) evalAll(trees ...ast.Expr) ([]operand, error) {
 	all := make([]operand, len(trees))
 	for i, tree := range trees {
-		o, err := e.of(tree)
+		o, err := e.eval(tree)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +98,7 @@ func (e evaluation) binary(x *ast.BinaryExpr) (operand, error) {
 	if !ok {
 		return operand{}, fmt.Errorf("operator %s is not supported", x.Op)
 	}
-	both, err := e.all(x.X, x.Y)
+	both, err := e.evalAll(x.X, x.Y)
 	if err != nil {
 		return operand{}, err
 	}
@@ -156,7 +157,7 @@ func (e evaluation) each(value func(i int) float64) operand {
 }
 
 func (e evaluation) call(x *ast.CallExpr) (operand, error) {
-	arguments, err := e.all(x.Args...)
+	arguments, err := e.evalAll(x.Args...)
 	if err != nil {
 		return operand{}, err
 	}

@@ -56,8 +56,8 @@ func New(opts Options) *Generator {
 	}
 }
 
-// One in controlEvery records is a control message, in addition to the first record, with
-// which CloudWatch Logs tests a new subscription.
+// controlEvery is the mean number of records per control message. The first record is also
+// one, with which CloudWatch Logs tests a new subscription.
 const controlEvery = 200
 
 // Next returns the next record, or false after the last.

@@ -17,7 +17,7 @@ type line struct {
 var japan = time.FixedZone("JST", 9*60*60)
 
 // write returns a message of one of the kinds.
-func (l *line) write(kinds []share, timestamp int64) string {
+func (l *line) write(kinds []frequency, timestamp int64) string {
 	l.text, l.at = l.text[:0], time.UnixMilli(timestamp).In(japan)
 	n := l.rng.IntN(1000)
 	for _, k := range kinds {

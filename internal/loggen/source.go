@@ -13,11 +13,11 @@ const owner = "123456789012"
 type source struct {
 	group, stream, filter, partitionKey string
 
-	kinds []share
+	kinds []frequency
 }
 
-// share is the frequency of a kind of message in a service.
-type share struct {
+// frequency is how often a service writes a kind of message.
+type frequency struct {
 	perMille int
 	kind     func(*line)
 }
@@ -27,7 +27,7 @@ type service struct {
 	group, filter string
 	streams       int // more streams produce more records
 	stream        func(id string, day time.Time) string
-	kinds         []share // shares add up to 1000
+	kinds         []frequency // their perMille add up to 1000
 }
 
 // ecs returns a function for names of ECS log streams: the awslogs driver names them
@@ -42,15 +42,15 @@ func lambda(instance string, day time.Time) string {
 }
 
 var services = []service{
-	{"/ecs/api", "api-to-kinesis", 120, ecs("api/app"), []share{
+	{"/ecs/api", "api-to-kinesis", 120, ecs("api/app"), []frequency{
 		{730, accessLog}, {202, plainText}, {15, goTrace}, {16, quotes}, {20, japanese}, {8, emoji}, {1, longLine}, {8, blank}}},
-	{"/ecs/web", "web-to-kinesis", 70, ecs("web/nginx-app"), []share{
+	{"/ecs/web", "web-to-kinesis", 70, ecs("web/nginx-app"), []frequency{
 		{790, accessLog}, {105, plainText}, {30, japanese}, {20, emoji}, {30, colours}, {20, quotes}, {4, blank}, {1, longLine}}},
-	{"/ecs/worker", "worker-to-kinesis", 40, ecs("worker/jvm"), []share{
+	{"/ecs/worker", "worker-to-kinesis", 40, ecs("worker/jvm"), []frequency{
 		{300, accessLog}, {470, plainText}, {62, javaTrace}, {40, pythonTrace}, {40, japanese}, {60, quotes}, {20, colours}, {6, blank}, {2, longLine}}},
-	{"/aws/lambda/order-events", "lambda-to-kinesis", 20, lambda, []share{
+	{"/aws/lambda/order-events", "lambda-to-kinesis", 20, lambda, []frequency{
 		{500, lambdaReport}, {340, accessLog}, {60, pythonTrace}, {50, plainText}, {30, quotes}, {20, emoji}}},
-	{"/app/batch_jobs.nightly#blue", "batch-to-kinesis", 10, ecs("batch/export"), []share{
+	{"/app/batch_jobs.nightly#blue", "batch-to-kinesis", 10, ecs("batch/export"), []frequency{
 		{460, plainText}, {360, table}, {60, javaTrace}, {60, japanese}, {40, colours}, {10, longLine}, {10, blank}}},
 }
 

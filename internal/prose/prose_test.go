@@ -1,4 +1,4 @@
-// Package prose has a test of the language of comments, texts and pages.
+// Package prose tests the language of comments, messages and pages.
 package prose
 
 import (
@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// phrases are those that readers had to read twice, with what to write.
+// phrases are rejected because readers had to read them twice. The remedy is what to write.
 var phrases = []struct {
 	pattern *regexp.Regexp
 	remedy  string
@@ -35,7 +35,8 @@ var phrases = []struct {
 
 func compile(pattern string) *regexp.Regexp { return regexp.MustCompile(`(?i)\b(` + pattern + `)\b`) }
 
-// Comments and strings of Go, pages, YAML, shell, and comments of Python are free of the phrases.
+// Comments and strings in Go, pages, YAML and shell scripts, and comments in Python do not
+// contain the phrases.
 func TestPhrases(t *testing.T) {
 	t.Parallel()
 	looked := 0
@@ -102,7 +103,7 @@ func texts(path string, data []byte) map[int]string {
 	return all
 }
 
-// The test finds a phrase in each kind of text, and not in code.
+// A phrase is found in each kind of text, and not in code.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	f := func(path, text string, want bool) {

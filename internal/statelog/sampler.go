@@ -14,16 +14,16 @@ const sampleInterval = time.Minute
 // debug level.
 type Sampler struct {
 	mu    sync.Mutex
-	kinds map[string]*sampled
+	kinds map[string]*kindState
 }
 
-type sampled struct {
+type kindState struct {
 	at     time.Time // when the last warning was logged
 	others int       // warnings since then
 }
 
 // NewSampler returns a new Sampler.
-func NewSampler() *Sampler { return &Sampler{kinds: make(map[string]*sampled)} }
+func NewSampler() *Sampler { return &Sampler{kinds: make(map[string]*kindState)} }
 
 // Warn starts a warning of a kind. The caller completes it.
 func (s *Sampler) Warn(log zerolog.Logger, kind string) *zerolog.Event {
@@ -32,7 +32,7 @@ func (s *Sampler) Warn(log zerolog.Logger, kind string) *zerolog.Event {
 	k := s.kinds[kind]
 	switch {
 	case k == nil:
-		k = &sampled{}
+		k = &kindState{}
 		s.kinds[kind] = k
 	case time.Since(k.at) < sampleInterval:
 		k.others++
@@ -42,6 +42,6 @@ func (s *Sampler) Warn(log zerolog.Logger, kind string) *zerolog.Event {
 	if k.others > 0 {
 		event = event.Int("since_last_line", k.others)
 	}
-	*k = sampled{at: time.Now()}
+	*k = kindState{at: time.Now()}
 	return event
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// ecs has the fields of default under other names: what one looks for, the other does too.
+// ecs has the fields of default under other names, with the same paths.
 func TestBuiltInsLookForTheSame(t *testing.T) {
 	t.Parallel()
 	lists := func(name string) (all []string) {

@@ -30,6 +30,7 @@ const (
 var units = map[string]Unit{"ns": Nanoseconds, "us": Microseconds, "ms": Milliseconds, "s": Seconds}
 
 // appendDuration appends a duration in the unit of the field, with nanosecond precision.
+// source is the unit of the value.
 func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
 	if source == Auto {
 		source = Nanoseconds
@@ -57,13 +58,13 @@ func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
 	return dst, Fits
 }
 
-// IsOpen reports whether the unit of a duration depends on the rest of the line.
-func IsOpen(v Value, source Unit) bool {
+// HasAmbiguousUnit reports whether the unit of a duration depends on the rest of the line.
+func HasAmbiguousUnit(v Value, source Unit) bool {
 	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && jsonscan.IsNumber(v.Text)
 }
 
 // parseDuration reads a duration with a unit in the format of time.Duration's String,
-// optionally with a space before the unit. It uses the memory after the scratch's bytes.
+// optionally with a space before the unit. It overwrites scratch beyond its length.
 func parseDuration(scratch, text []byte) (int64, bool) {
 	const longest = 40
 	first, last := text[0], text[len(text)-1]

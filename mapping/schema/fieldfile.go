@@ -21,18 +21,18 @@ import (
 type fieldFile struct {
 	Field
 	at       *yaml.Node
-	given    map[string]*yaml.Node // its members
+	nodes    map[string]*yaml.Node // its members
 	constant *string
 	date     []string
 }
 
 func (s *Schema) readField(n *yaml.Node) error {
-	f := fieldFile{at: n, given: map[string]*yaml.Node{}}
+	f := fieldFile{at: n, nodes: map[string]*yaml.Node{}}
 	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
-		f.given[n.Content[i].Value] = target(n.Content[i+1])
+		f.nodes[n.Content[i].Value] = resolveAlias(n.Content[i+1])
 	}
 	what := "a field"
-	if name := f.given["name"]; name != nil {
+	if name := f.nodes["name"]; name != nil {
 		what = fmt.Sprintf("field %q", name.Value)
 	}
 	text := func(to *string) func(*yaml.Node) error {
@@ -87,13 +87,13 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	const deepest = 10
 	switch parts := strings.Split(p.Name, "."); {
 	case otherPath.MatchString(p.Name):
-		return failure(n, "the path %q is in another syntax: give names separated by dots, such as a.b; paths cannot lead into arrays", p.Name)
+		return failure(n, "the path %q is in another syntax: use names separated by dots, such as a.b; paths cannot lead into arrays", p.Name)
 	case slices.Contains(parts, ""):
 		return failure(n, "the path %q has an empty part", p.Name)
 	case len(parts) > deepest:
 		return failure(n, "the path %q has more than %d parts", p.Name, deepest)
 	}
-	if p.Unit != Auto && f.given["unit"] == nil {
+	if p.Unit != Auto && f.nodes["unit"] == nil {
 		return failure(n, "the path %q has a unit, but the field does not: add unit to the field", p.Name)
 	}
 	f.Paths = append(f.Paths, p)
@@ -104,7 +104,7 @@ func (f *fieldFile) readUntil(n *yaml.Node) error {
 	// Quotes, backslashes, letters and digits can be part of an escape sequence.
 	const signs = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"
 	if n.Kind != yaml.ScalarNode || n.Value == "" || strings.Trim(n.Value, signs) != "" {
-		return failure(n, "until is %q: give the characters at which the text ends, such as ?#", n.Value)
+		return failure(n, "until is %q: set it to the characters at which the text ends, such as ?#", n.Value)
 	}
 	f.until = n.Value
 	return nil
@@ -120,14 +120,14 @@ func (f *fieldFile) readValues(n *yaml.Node) error {
 		return string(TrimQuotes(Literal(text))), err
 	}
 	for i := 0; i < len(n.Content); i += 2 {
-		from, err := inner(target(n.Content[i]))
+		from, err := inner(resolveAlias(n.Content[i]))
 		if err != nil {
 			return err
 		}
 		if _, twice := f.values[from]; twice {
 			return failure(n.Content[i], "values has %q twice", from)
 		}
-		if f.values[from], err = inner(target(n.Content[i+1])); err != nil {
+		if f.values[from], err = inner(resolveAlias(n.Content[i+1])); err != nil {
 			return err
 		}
 	}
@@ -149,13 +149,13 @@ func (f *fieldFile) readOptions(n *yaml.Node) error {
 	return nil
 }
 
-// complete checks the field as a whole and sets what follows from its members.
+// complete checks the field as a whole and sets the values that follow from its members.
 func (f *fieldFile) complete(s *Schema) error {
 	if err := f.checkName(s); err != nil {
 		return err
 	}
 	at := func(member string) *yaml.Node {
-		if n := f.given[member]; n != nil {
+		if n := f.nodes[member]; n != nil {
 			return n
 		}
 		return f.at
@@ -163,9 +163,9 @@ func (f *fieldFile) complete(s *Schema) error {
 	t, known := types[f.Type]
 	if !known {
 		if f.Type == "" {
-			return failure(f.at, "it has no type: give one of %s", strings.Join(slices.Sorted(maps.Keys(types)), ", "))
+			return failure(f.at, "it has no type: use one of %s", strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 		}
-		return failure(at("type"), "type %q is not known: give one of %s", f.Type, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
+		return failure(at("type"), "type %q is not supported: use one of %s", f.Type, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 	}
 	f.Kind, f.least, f.most, f.largest, f.unsigned = t.kind, t.integer[0], t.integer[1], t.largest, f.Type == "unsigned_long"
 	if f.Type == "scaled_float" {
@@ -187,7 +187,7 @@ func (f *fieldFile) complete(s *Schema) error {
 		{"formats", f.Kind == DateKind, "date"},
 		{"unit", f.Kind == IntegerKind || f.Kind == FloatKind, "numbers"},
 	} {
-		if n := f.given[member.name]; n != nil && !member.ok {
+		if n := f.nodes[member.name]; n != nil && !member.ok {
 			return failure(n, "%s is for %s only", member.name, member.of)
 		}
 	}
@@ -220,18 +220,18 @@ func (f *fieldFile) checkName(s *Schema) error {
 	case f.Name == "":
 		return failure(f.at, "it has no name")
 	case slices.Contains(reserved, strings.SplitN(f.Name, ".", 2)[0]):
-		return failure(f.given["name"], "%s is a built-in field: give another name", f.Name)
+		return failure(f.nodes["name"], "%s is a built-in field: use another name", f.Name)
 	case f.Name[0] == '_':
-		return failure(f.given["name"], "names that begin with _ are reserved by OpenSearch: give another name")
+		return failure(f.nodes["name"], "names that begin with _ are reserved by OpenSearch: use another name")
 	case slices.ContainsFunc(strings.Split(f.Name, "."), func(part string) bool { return strings.TrimSpace(part) == "" }):
-		return failure(f.given["name"], "the name has an empty part: give one such as a.b")
+		return failure(f.nodes["name"], "the name has an empty part: use one such as a.b")
 	}
 	for _, other := range s.Fields {
 		switch {
 		case other.Name == f.Name:
-			return failure(f.given["name"], "another field has that name: give another name")
+			return failure(f.nodes["name"], "another field has that name: use another name")
 		case strings.HasPrefix(f.Name, other.Name+"."), strings.HasPrefix(other.Name, f.Name+"."):
-			return failure(f.given["name"], "%s and %s cannot both exist: one would be a value and an object", f.Name, other.Name)
+			return failure(f.nodes["name"], "%s and %s cannot both exist: one would be a value and an object", f.Name, other.Name)
 		}
 	}
 	return nil
@@ -250,12 +250,12 @@ func (f *fieldFile) readFormats(n *yaml.Node) error {
 		case epochs[name] != NoUnit:
 			f.formats = append(f.formats, dateFormat{epoch: epochs[name]})
 		case !strings.Contains(name, "%"):
-			return failure(n, "the date format %q is not known: give iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name)
+			return failure(n, "the date format %q is not supported: use iso8601, epoch_seconds, epoch_millis, epoch_micros, epoch_nanos or a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name)
 		default:
 			layout, err := strftime.Layout(name)
 			switch {
 			case err != nil:
-				return failure(n, "the date format %q cannot be read: %w: give a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name, err)
+				return failure(n, "the date format %q cannot be read: %w: use a pattern such as %%d/%%b/%%Y:%%H:%%M:%%S %%z", name, err)
 			case !strings.Contains(layout, "06"), strings.Contains(layout, "MST"):
 				return failure(n, "the date format %q does not identify a time: it needs a year, and %%z instead of %%Z", name)
 			}
@@ -275,8 +275,8 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 	}
 	switch {
 	case origins != 1:
-		return failure(f.at, "give exactly one of paths, from and value")
-	case f.given["pattern"] != nil && f.Origin != FromGroup && f.Origin != FromStream:
+		return failure(f.at, "set exactly one of paths, from and value")
+	case f.nodes["pattern"] != nil && f.Origin != FromGroup && f.Origin != FromStream:
 		return failure(at("pattern"), "pattern is for from: log_group and from: log_stream only")
 	case f.Pattern != nil && f.Pattern.NumSubexp() == 0:
 		return failure(at("pattern"), "the pattern has no group in parentheses for the value")

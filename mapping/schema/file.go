@@ -23,8 +23,8 @@ import (
 	"logsluice/subscription"
 )
 
-// Parse parses a schema in YAML, as documented in docs/schemas.md. Its error is one
-// line, with the line number and the field if there is one to blame.
+// Parse parses a schema in YAML, as documented in docs/schemas.md. Its error is one line,
+// with the line number, and the field if a field is wrong.
 func Parse(data []byte) (*Schema, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("the file is not UTF-8 text: save it as UTF-8")
@@ -49,13 +49,13 @@ func Parse(data []byte) (*Schema, error) {
 		return nil, errors.New("the file has more than one document: remove what comes after ---")
 	}
 	if len(file.Content) == 0 {
-		return nil, errors.New("line 1: the schema is empty: give it fields")
+		return nil, errors.New("line 1: the schema is empty: add fields")
 	}
-	sum := sha256.Sum256(statedRole.ReplaceAll(data, nil))
-	s := &Schema{Version: 1, Message: LightText, Rest: RestNone, RestFields: usualRestFields, source: data, Hash: hex.EncodeToString(sum[:8])}
+	sum := sha256.Sum256(roleMember.ReplaceAll(data, nil))
+	s := &Schema{Version: 1, Message: LightText, Rest: RestNone, RestFields: defaultRestFields, source: data, Hash: hex.EncodeToString(sum[:8])}
 	for i, n := range file.Content[0].Content {
 		if i%2 == 0 && (n.Value == "drop" || n.Value == "keep") {
-			return nil, failure(n, "%s is outside rules: give rules: [{%s: {message: GET /healthz}}]", n.Value, n.Value)
+			return nil, failure(n, "%s is outside rules: write rules: [{%s: {message: GET /healthz}}]", n.Value, n.Value)
 		}
 	}
 	var rules *yaml.Node
@@ -65,7 +65,7 @@ func Parse(data []byte) (*Schema, error) {
 		"fields":      s.readFields,
 		"message":     func(n *yaml.Node) (err error) { s.Message, err = oneOf(n, LightText, FullText); return err },
 		"rest":        func(n *yaml.Node) (err error) { s.Rest, err = oneOf(n, RestNone, RestFlat, RestDynamic); return err },
-		"rest_fields": func(n *yaml.Node) (err error) { s.RestFields, err = number(n, 1, mostRestFields); return err },
+		"rest_fields": func(n *yaml.Node) (err error) { s.RestFields, err = number(n, 1, maxRestFields); return err },
 		"rules":       func(n *yaml.Node) error { rules = n; return nil },
 	})
 	if err == nil && rules != nil {
@@ -76,24 +76,24 @@ func Parse(data []byte) (*Schema, error) {
 	}
 	switch {
 	case err != nil:
-	case s.RestFields != usualRestFields && s.Rest != RestDynamic:
-		err = failure(file.Content[0], "rest_fields is for rest: dynamic only: remove it, or give rest: dynamic")
+	case s.RestFields != defaultRestFields && s.Rest != RestDynamic:
+		err = failure(file.Content[0], "rest_fields is for rest: dynamic only: remove it, or set rest: dynamic")
 	case len(s.Fields) == 0 && rules == nil && s.Rest == RestNone && s.Message == LightText:
-		err = failure(file.Content[0], "the schema has neither fields nor rules: give it some, or set SCHEMA to plain")
+		err = failure(file.Content[0], "the schema has neither fields nor rules: add some, or set SCHEMA to plain")
 	}
 	return s, err
 }
 
-// statedRole matches the role of a field. The hash of a schema, which is in the index
+// roleMember matches the role of a field. The hash of a schema, which is in the index
 // template, excludes roles: they affect only dashboards.
-var statedRole = regexp.MustCompile(`(?:\n *|, *)role: *[a-z_]+`)
+var roleMember = regexp.MustCompile(`(?:\n *|, *)role: *[a-z_]+`)
 
 func (s *Schema) readFields(n *yaml.Node) error {
 	if n.Tag == "!!null" {
-		return failure(n, "fields is empty: give it fields, or remove it for documents of the line only")
+		return failure(n, "fields is empty: add fields, or remove it to index only the line")
 	}
 	if n.Kind == yaml.MappingNode && len(n.Content) > 0 && n.Content[1].Kind == yaml.MappingNode && n.Content[0].Value != "mapping" && n.Content[0].Value != "values" {
-		return failure(n, "fields is a mapping: give a list, such as - {name: %s, type: keyword, paths: [%s]}", n.Content[0].Value, n.Content[0].Value)
+		return failure(n, "fields is a mapping: use a list, such as - {name: %s, type: keyword, paths: [%s]}", n.Content[0].Value, n.Content[0].Value)
 	}
 	return elements(n, s.readField)
 }
@@ -101,8 +101,8 @@ func (s *Schema) readFields(n *yaml.Node) error {
 // The default limit of fields in the rest is a tenth of what an index accepts by default.
 // The maximum is far more than an index should have.
 const (
-	usualRestFields = 100
-	mostRestFields  = 10_000
+	defaultRestFields = 100
+	maxRestFields     = 10_000
 )
 
 // failure returns an error with the line of a node.
@@ -112,8 +112,8 @@ func failure(n *yaml.Node, format string, args ...any) error {
 
 // members reads a mapping with known keys.
 func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error) error {
-	if n = target(n); n.Kind != yaml.MappingNode {
-		return failure(n, "%s: this is not a mapping: give names and values, such as name: value", what)
+	if n = resolveAlias(n); n.Kind != yaml.MappingNode {
+		return failure(n, "%s: this is not a mapping: write names and values, such as name: value", what)
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
@@ -121,19 +121,20 @@ func members(n *yaml.Node, what string, known map[string]func(*yaml.Node) error)
 		read := known[key.Value]
 		switch {
 		case read == nil:
-			return failure(key, "%s: %q is unknown: give one of %s", what, key.Value, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			return failure(key, "%s: %q is unknown: use one of %s", what, key.Value, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		case seen[key.Value]:
-			return failure(key, "%s: %q is given twice: remove one", what, key.Value)
+			return failure(key, "%s: %q is set twice: remove one", what, key.Value)
 		}
 		seen[key.Value] = true
-		if err := read(target(value)); err != nil {
+		if err := read(resolveAlias(value)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func target(n *yaml.Node) *yaml.Node {
+// resolveAlias returns the node that an alias stands for, or the node itself.
+func resolveAlias(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
 	}
@@ -149,7 +150,7 @@ func elements(n *yaml.Node, read func(*yaml.Node) error) error {
 		return read(n)
 	}
 	for _, element := range n.Content {
-		if err := read(target(element)); err != nil {
+		if err := read(resolveAlias(element)); err != nil {
 			return err
 		}
 	}
@@ -178,7 +179,7 @@ func stringsOf(n *yaml.Node) (list []string, err error) {
 func number(n *yaml.Node, least, most int) (int, error) {
 	x, err := strconv.Atoi(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil || x < least || x > most {
-		return 0, failure(n, "%q is not a whole number: give one from %d to %d", n.Value, least, most)
+		return 0, failure(n, "%q is invalid: use a whole number from %d to %d", n.Value, least, most)
 	}
 	return x, nil
 }
@@ -186,7 +187,7 @@ func number(n *yaml.Node, least, most int) (int, error) {
 func boolOf(n *yaml.Node) (bool, error) {
 	var value bool
 	if n.ShortTag() != "!!bool" || n.Decode(&value) != nil {
-		return false, failure(n, "%q is not a boolean: give true or false", n.Value)
+		return false, failure(n, "%q is not a boolean: use true or false", n.Value)
 	}
 	return value, nil
 }
@@ -196,7 +197,7 @@ func oneOf[T ~string](n *yaml.Node, choices ...T) (T, error) {
 		return T(n.Value), nil
 	}
 	list := fmt.Sprint(choices)
-	return "", failure(n, "%q is invalid: give one of %s", n.Value, strings.ReplaceAll(strings.Trim(list, "[]"), " ", ", "))
+	return "", failure(n, "%q is invalid: use one of %s", n.Value, strings.ReplaceAll(strings.Trim(list, "[]"), " ", ", "))
 }
 
 func oneUnit(n *yaml.Node) (Unit, error) {
@@ -210,7 +211,7 @@ func expression(n *yaml.Node) (*regexp.Regexp, error) {
 		return nil, err
 	}
 	if text == "" {
-		return nil, failure(n, "an empty expression matches everything: give one such as GET /healthz, or remove the condition")
+		return nil, failure(n, "an empty expression matches everything: use one such as GET /healthz, or remove the condition")
 	}
 	re, err := regexp.Compile(text)
 	var wrong *syntax.Error

@@ -152,22 +152,22 @@ func (n Naming) Next(t time.Time) string {
 	return n.at(next)
 }
 
-// CheckPrefix returns an error for a prefix that violates the rules for index names.
-// Otherwise each bulk request would report it.
+// CheckPrefix returns an error for a prefix that violates the rules for index names. If it
+// were accepted, every bulk request would fail.
 // See https://docs.opensearch.org/latest/api-reference/index-apis/create-index/.
 func CheckPrefix(prefix string) error {
 	switch {
 	case prefix == "":
-		return errors.New("it is empty: give the beginning of the index names")
+		return errors.New("it is empty: set it to the beginning of the index names")
 	case len(prefix) > maxPrefix:
-		return fmt.Errorf("%q is %d bytes long: give at most %d", prefix, len(prefix), maxPrefix)
+		return fmt.Errorf("%q is %d bytes long: use at most %d", prefix, len(prefix), maxPrefix)
 	case strings.ContainsRune("-_+.", rune(prefix[0])):
 		return fmt.Errorf("%q begins with one of - _ + . : begin it with a letter or a digit", prefix)
 	case strings.Contains(prefix, "%"):
 		begin, _, _ := strings.Cut(prefix, "%")
-		return fmt.Errorf("%q has a date pattern, which belongs in INDEX_DATE: give %q", prefix, cmp.Or(strings.TrimRight(begin, "-_."), "logs"))
+		return fmt.Errorf("%q has a date pattern, which belongs in INDEX_DATE: use %q", prefix, cmp.Or(strings.TrimRight(begin, "-_."), "logs"))
 	case strings.HasSuffix(prefix, "-"):
-		return fmt.Errorf("%q ends in a hyphen, which is added anyway: give %q", prefix, strings.TrimRight(prefix, "-"))
+		return fmt.Errorf("%q ends in a hyphen, which is added anyway: use %q", prefix, strings.TrimRight(prefix, "-"))
 	}
 	for _, reserved := range []string{Outside, deadLetters} {
 		if strings.HasSuffix(prefix, "-"+reserved) {
@@ -189,7 +189,7 @@ func CheckPrefix(prefix string) error {
 	if CheckPrefix(rest) != nil {
 		return err
 	}
-	return fmt.Errorf("%s: give %q", strings.TrimSuffix(err.Error(), remove), rest)
+	return fmt.Errorf("%s: use %q", strings.TrimSuffix(err.Error(), remove), rest)
 }
 
 // isForbidden reports whether a character is not allowed in index names.
@@ -200,7 +200,7 @@ func isForbidden(r rune) bool { return r <= ' ' || r == 0x7f || strings.Contains
 func checkName(name, characters string) error {
 	switch {
 	case !utf8.ValidString(characters):
-		return fmt.Errorf("%q is not valid UTF-8: give letters, digits and hyphens", name)
+		return fmt.Errorf("%q is not valid UTF-8: use letters, digits and hyphens", name)
 	case strings.ToLower(characters) != characters:
 		return fmt.Errorf("%q has uppercase letters: use lowercase", name)
 	}
@@ -243,7 +243,7 @@ func withoutUppercase(date string) string {
 // %Y-%m-%d, %Y-%m-%d-%H, %G-w%V, %Y-%m and similar.
 func CheckDate(date string) error {
 	if strings.Contains(date, "%%") {
-		return fmt.Errorf("%q has %%%%, which stands for a percent sign: give %s", date, strings.ReplaceAll(date, "%%", "%"))
+		return fmt.Errorf("%q has %%%%, which stands for a percent sign: use %s", date, strings.ReplaceAll(date, "%%", "%"))
 	}
 	rest := date
 	for _, directive := range []string{"%Y", "%m", "%d", "%H", "%G", "%V", "%j"} {
@@ -258,26 +258,26 @@ func CheckDate(date string) error {
 	i := strings.IndexByte(rest, '%')
 	switch {
 	case strings.HasSuffix(date, "%"):
-		return fmt.Errorf("%q has a %% without a letter: give a pattern such as %s", date, DefaultDate)
+		return fmt.Errorf("%q has a %% without a letter: use a pattern such as %s", date, DefaultDate)
 	case i >= 0 && valid(other):
-		return fmt.Errorf("%q has %q, which is not supported: give %s", date, rest[i:min(i+2, len(rest))], other)
+		return fmt.Errorf("%q has %q, which is not supported: use %s", date, rest[i:min(i+2, len(rest))], other)
 	case i >= 0:
-		return fmt.Errorf("%q has %q: give %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
+		return fmt.Errorf("%q has %q: use %%Y, %%m, %%d, %%H, %%j, or %%G and %%V for weeks", date, rest[i:min(i+2, len(rest))])
 	}
 	switch {
 	case (isUpper || !strings.Contains(date, "%")) && valid(directives):
-		return fmt.Errorf("%q is not a strftime pattern: give %s", date, directives)
+		return fmt.Errorf("%q is not a strftime pattern: use %s", date, directives)
 	case isUpper && valid(lower):
-		return fmt.Errorf("%q has uppercase letters: give %s", date, lower)
+		return fmt.Errorf("%q has uppercase letters: use %s", date, lower)
 	case strings.Trim(date, "-") != date && valid(strings.Trim(date, "-")):
-		return fmt.Errorf("%q has a hyphen at its beginning or end: give %s", date, strings.Trim(date, "-"))
+		return fmt.Errorf("%q has a hyphen at its beginning or end: use %s", date, strings.Trim(date, "-"))
 	}
 	if err := checkName(date, rest); err != nil {
 		return err
 	}
 	const longest = 50
 	if date == "" || len(date) > longest {
-		return fmt.Errorf("%q is empty or longer than %d bytes: give a pattern such as %s", date, longest, DefaultDate)
+		return fmt.Errorf("%q is empty or longer than %d bytes: use a pattern such as %s", date, longest, DefaultDate)
 	}
 	for _, parts := range dateParts {
 		complete := strings.Contains(date, parts[0]) // no part without the previous ones
@@ -291,5 +291,5 @@ func CheckDate(date string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q does not identify a day, month, hour or week: give one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
+	return fmt.Errorf("%q does not identify a day, month, hour or week: use one such as %%Y-%%m-%%d, %%Y-%%m, %%Y-%%m-%%d-%%H or %%G-w%%V", date)
 }

@@ -24,13 +24,13 @@ const (
 var allRoles = []Role{LevelRole, GroupRole, StatusRole, LatencyRole, PathRole, MessageRole, ErrorRole}
 
 // InRole returns the field with a role, or nil. If no field has the role explicitly, it
-// is a field without a role that has the role's name in a built-in schema. Files from
-// before roles existed therefore work unchanged.
+// returns a field without a role whose name is that of the role's field in a built-in
+// schema, so that files from before roles existed work unchanged.
 func (s *Schema) InRole(role Role) *Field {
 	if i := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Role == role }); i >= 0 {
 		return &s.Fields[i]
 	}
-	for _, name := range usualNames()[role] {
+	for _, name := range builtInNames()[role] {
 		i := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == name && f.Role == "" && role.suits(&f) })
 		if i >= 0 {
 			return &s.Fields[i]
@@ -39,8 +39,8 @@ func (s *Schema) InRole(role Role) *Field {
 	return nil
 }
 
-// usualNames returns the names of each role's fields in the built-in schemas.
-var usualNames = sync.OnceValue(func() map[Role][]string {
+// builtInNames returns the names of each role's fields in the built-in schemas.
+var builtInNames = sync.OnceValue(func() map[Role][]string {
 	names := map[Role][]string{}
 	for _, builtIn := range BuiltIns() {
 		s, err := BuiltIn(builtIn)
@@ -58,18 +58,18 @@ var usualNames = sync.OnceValue(func() map[Role][]string {
 
 // suits reports whether the dashboards can use a field in the role.
 func (r Role) suits(f *Field) bool {
-	isCounted := f.Options["index"] != false && f.Options["doc_values"] != false
+	isAggregatable := f.Options["index"] != false && f.Options["doc_values"] != false
 	switch r {
 	case MessageRole, ErrorRole:
 		return f.Kind == TextKind
 	case StatusRole, LatencyRole:
-		return isCounted && (f.Kind == IntegerKind || f.Kind == FloatKind || f.Kind == DurationKind)
+		return isAggregatable && (f.Kind == IntegerKind || f.Kind == FloatKind || f.Kind == DurationKind)
 	}
-	return isCounted && f.Type == "keyword"
+	return isAggregatable && f.Type == "keyword"
 }
 
-// suitable describes the fields that suit a role, for errors.
-func (r Role) suitable() string {
+// suitableFields describes the fields that suit a role, for errors.
+func (r Role) suitableFields() string {
 	switch r {
 	case MessageRole, ErrorRole:
 		return "keyword and text"
@@ -85,7 +85,7 @@ func (f *fieldFile) checkRole(s *Schema, n *yaml.Node) error {
 		return nil
 	}
 	if !f.Role.suits(&f.Field) {
-		return failure(n, "role %s is for %s only", f.Role, f.Role.suitable())
+		return failure(n, "role %s is for %s only", f.Role, f.Role.suitableFields())
 	}
 	for _, other := range s.Fields {
 		if other.Role == f.Role {

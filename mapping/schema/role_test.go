@@ -37,7 +37,7 @@ func TestInRole(t *testing.T) {
 }
 
 // Schemas from before roles existed are unchanged.
-func TestUsualNames(t *testing.T) {
+func TestBuiltInNames(t *testing.T) {
 	want := map[Role][]string{
 		GroupRole:   {"log_group", "aws.cloudwatch.log_group"},
 		LevelRole:   {"level", "log.level"},
@@ -47,7 +47,7 @@ func TestUsualNames(t *testing.T) {
 		StatusRole:  {"status", "http.response.status_code"},
 		LatencyRole: {"duration_ms", "event.duration"},
 	}
-	if got := usualNames(); !reflect.DeepEqual(got, want) {
+	if got := builtInNames(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if len(want) != len(allRoles) {

@@ -59,30 +59,31 @@ func (s *Schema) readRule(n *yaml.Node) error {
 		"drop": read,
 	})
 	if err == nil && r.Group == nil && r.Stream == nil && r.Message == nil && r.Fields == nil {
-		return failure(n, "the rule has no condition, so it would match every event: give one, such as {message: GET /healthz}, or remove the rule")
+		return failure(n, "the rule has no condition, so it would match every event: add one, such as {message: GET /healthz}, or remove the rule")
 	}
 	s.Rules = append(s.Rules, r)
 	return err
 }
 
-// conditionOf reads an expression that does not match every text.
+// conditionOf reads an expression. It returns an error if that matches every text.
 func conditionOf(n *yaml.Node) (*regexp.Regexp, error) {
 	re, err := expression(n)
-	// Various characters, so that neither ^$ nor ^[a-z]*$ matches.
+	// It has various characters, so that neither ^$ nor ^[a-z]*$ matches it.
 	const anything = "~ !AZaz09\x00ü"
 	glob := strings.Index(n.Value, "/*")
 	switch {
 	case err != nil:
 		return nil, err
 	case re.MatchString("") && re.MatchString(anything):
-		return nil, failure(n, "%q matches every text: give an expression such as GET /healthz, or remove the condition", n.Value)
+		return nil, failure(n, "%q matches every text: use an expression such as GET /healthz, or remove the condition", n.Value)
 	case glob >= 0:
-		return nil, failure(n, "%q is a regular expression, in which * after / matches more slashes: give %q", n.Value, "^"+strings.TrimPrefix(n.Value[:glob+1], "^"))
+		return nil, failure(n, "%q is a regular expression, in which * after / matches more slashes: use %q", n.Value, "^"+strings.TrimPrefix(n.Value[:glob+1], "^"))
 	}
 	return re, nil
 }
 
-// checkLast refuses a keep without effect: events that no rule matches are kept anyway.
+// checkLast returns an error if the last rule is a keep. It has no effect, because events
+// that no rule matches are kept.
 func (s *Schema) checkLast(rules *yaml.Node) error {
 	if last := len(s.Rules) - 1; last >= 0 && s.Rules[last].Keep {
 		return failure(rules, "keep has no effect as the last rule, because events that no rule matches are kept: end with drop: {log_group: .} to drop the rest, or remove it")
@@ -100,12 +101,12 @@ func (s *Schema) readCondition(field int, n *yaml.Node) (Condition, error) {
 	for _, text := range list {
 		literal, how := f.Append(nil, Value{TrimQuotes(Literal(text)), true}, Auto)
 		if how != Fits {
-			return c, failure(n, "%q is not a value of field %q: give one that its documents can have", text, f.Name)
+			return c, failure(n, "%q is not a value of field %q: use one that its documents can have", text, f.Name)
 		}
 		c.Values[string(literal)] = true
 	}
 	if err == nil && len(list) == 0 {
-		return c, failure(n, "field %q has no value to match: give one or remove the condition", f.Name)
+		return c, failure(n, "field %q has no value to match: add one, or remove the condition", f.Name)
 	}
 	return c, err
 }

@@ -12,8 +12,8 @@ import (
 
 // Schema defines what documents contain: their fields in addition to the time and the
 // line, the sources of these, and which events are dropped. The encoder, the index
-// template, the fields of Dashboards and the table for people are made from it, so that
-// they cannot diverge.
+// template, the fields of Dashboards and the table of fields are made from it, so that they
+// cannot diverge.
 type Schema struct {
 	Name string
 	// Version is informative and is part of the index template.
@@ -25,7 +25,7 @@ type Schema struct {
 	// RestFields limits the fields that OpenSearch may create in an index for the rest.
 	RestFields int
 	Rules      []Rule
-	// Hash identifies the file, disregarding the roles of fields.
+	// Hash identifies the file without the roles of its fields.
 	Hash   string
 	source []byte // the file
 }
@@ -40,7 +40,7 @@ type Field struct {
 	// Type is the OpenSearch type. Options are further parameters of the mapping.
 	Type    string
 	Options map[string]any
-	// Meaning describes the content in one phrase.
+	// Meaning describes the content in a phrase.
 	Meaning string
 	// Role is the role for dashboards, if the file has one. See InRole.
 	Role Role
@@ -190,7 +190,7 @@ const Default = "default"
 func BuiltIn(name string) (*Schema, error) {
 	data, err := builtIn.ReadFile("schemas/" + name + ".yaml")
 	if err != nil {
-		return nil, fmt.Errorf("the built-in schema %q does not exist: give one of %s", name, strings.Join(BuiltIns(), ", "))
+		return nil, fmt.Errorf("the built-in schema %q does not exist: use one of %s", name, strings.Join(BuiltIns(), ", "))
 	}
 	return Parse(data)
 }

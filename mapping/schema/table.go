@@ -16,7 +16,7 @@ func (s *Schema) Table() string {
 	row(TimeField, "date", "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`")
 	row(MessageField, s.Message, "the text as it was, searchable by its words")
 	for _, f := range s.Fields {
-		row(f.Name, f.Type, f.holds())
+		row(f.Name, f.Type, f.contents())
 	}
 	switch s.Rest {
 	case RestFlat:
@@ -29,8 +29,8 @@ func (s *Schema) Table() string {
 	return table.String()
 }
 
-// holds returns the field's meaning and its sources.
-func (f *Field) holds() string {
+// contents returns the field's meaning and its sources.
+func (f *Field) contents() string {
 	var sources []string
 	switch f.Origin {
 	case FromJSON:

@@ -79,7 +79,7 @@ func (f *Field) appendText(dst []byte, v Value) ([]byte, Fit) {
 	from := len(dst)
 	dst = append(dst, text...)
 	if f.lowercase {
-		lower(dst[from:])
+		lowerASCII(dst[from:])
 	}
 	if known, ok := f.values[string(dst[from:])]; ok {
 		dst = append(dst[:from], known...)
@@ -90,8 +90,8 @@ func (f *Field) appendText(dst []byte, v Value) ([]byte, Fit) {
 	return append(dst, '"'), Fits
 }
 
-// lower converts ASCII letters to lowercase. Canonical escapes are lowercase already.
-func lower(text []byte) {
+// lowerASCII converts ASCII letters to lowercase. Canonical escapes are lowercase already.
+func lowerASCII(text []byte) {
 	for i, c := range text {
 		if 'A' <= c && c <= 'Z' {
 			text[i] = c + 'a' - 'A'
@@ -136,7 +136,7 @@ func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
 
 // integer reads a JSON number that is an integer, in any notation.
 func integer(text []byte) (n int64, ok bool) {
-	const sure = 18 // number of digits that always fit into an int64
+	const safe = 18 // number of digits that always fit into an int64
 	digits := text
 	if len(digits) > 0 && digits[0] == '-' {
 		digits = digits[1:]
@@ -145,7 +145,7 @@ func integer(text []byte) (n int64, ok bool) {
 		return 0, false
 	}
 	for i, c := range digits {
-		if !jsonscan.IsDigit(c) || i == sure {
+		if !jsonscan.IsDigit(c) || i == safe {
 			return slowInteger(text)
 		}
 		n = 10*n + int64(c-'0')
@@ -175,11 +175,11 @@ const MaxNumber = 300
 
 func (f *Field) appendFloat(dst []byte, v Value) ([]byte, Fit) {
 	// Short numbers without an exponent are within the range of a float.
-	const sure = 30
+	const safe = 30
 	if !jsonscan.IsNumber(v.Text) || len(v.Text) > MaxNumber {
 		return dst, Misfit
 	}
-	if f.largest < math.MaxFloat32 || len(v.Text) > sure || bytes.ContainsAny(v.Text, "eE") {
+	if f.largest < math.MaxFloat32 || len(v.Text) > safe || bytes.ContainsAny(v.Text, "eE") {
 		x, err := strconv.ParseFloat(unsafeString(v.Text), 64)
 		if err != nil || math.Abs(x) > f.largest {
 			return dst, Misfit

@@ -10,11 +10,11 @@ import (
 
 // board is a dashboard under construction, with all its objects.
 type board struct {
-	prefix  string
-	pattern savedObject
-	without string // an index that its searches exclude
-	objects []savedObject
-	panels  []panel
+	prefix   string
+	pattern  savedObject
+	excluded string // an index that its searches exclude
+	objects  []savedObject
+	panels   []panel
 }
 
 // panel is a place on a dashboard.
@@ -26,26 +26,26 @@ type panel struct {
 
 // Colors from good (green) to bad (red).
 const (
-	green  = "#54B399"
-	blue   = "#6092C0"
-	grey   = "#98A2B3"
-	pale   = "#D3DAE6"
-	yellow = "#D6BF57"
-	red    = "#E7664C"
-	dark   = "#AA2B1D"
+	green    = "#54B399"
+	blue     = "#6092C0"
+	grey     = "#98A2B3"
+	paleGrey = "#D3DAE6"
+	yellow   = "#D6BF57"
+	red      = "#E7664C"
+	darkRed  = "#AA2B1D"
 )
 
 // noLevel is the label of lines without a level.
 const noLevel = "no level"
 
-var levelColors = map[string]string{noLevel: pale, "trace": pale, "debug": grey, "info": blue, "warn": yellow, "error": red, "fatal": dark}
+var levelColors = map[string]string{noLevel: paleGrey, "trace": paleGrey, "debug": grey, "info": blue, "warn": yellow, "error": red, "fatal": darkRed}
 
-// operations returns the dashboard of the log lines for whoever is on call: volume,
+// operations returns the dashboard of the log lines, for the person on call: volume,
 // severity, latency, sources, and the latest errors.
 func (d Documents) operations() []savedObject {
 	b := &board{prefix: d.Naming.Prefix, pattern: d.indexPattern()}
 	if !d.Naming.DataStream { // otherwise the pattern is the data stream and matches only that
-		b.without = deadletter.Index(d.Naming.Prefix)
+		b.excluded = deadletter.Index(d.Naming.Prefix)
 	}
 	group, level, text := d.Schema.InRole(schema.GroupRole), d.Schema.InRole(schema.LevelRole), d.Schema.InRole(schema.MessageRole)
 	path, status, latency := d.Schema.InRole(schema.PathRole), d.Schema.InRole(schema.StatusRole), d.Schema.InRole(schema.LatencyRole)
@@ -76,17 +76,17 @@ func (d Documents) operations() []savedObject {
 		b.table("top-paths", "Paths with the most requests", "", aggs...)
 	}
 	if path != nil && status != nil {
-		b.table("failing-paths", "Paths that fail (5xx)", failed(status),
+		b.table("failing-paths", "Paths that fail (5xx)", serverErrorQuery(status),
 			documents(), terms("bucket", path.Name, "path", "", 20), terms("bucket", status.Name, "status", "", 5))
 	}
-	b.search("lines", "Lines", "", named(level, text), []string{schema.MessageField}, named(group))
+	b.search("lines", "Lines", "", fieldNames(level, text), []string{schema.MessageField}, fieldNames(group))
 	last := "lines"
 	if wrong := errorQuery(level, status); wrong != "" {
-		message := named(text)
+		message := fieldNames(text)
 		if text == nil {
 			message = []string{schema.MessageField}
 		}
-		b.search("errors", "Errors", wrong, named(level, status, path), message, named(d.Schema.InRole(schema.ErrorRole), group))
+		b.search("errors", "Errors", wrong, fieldNames(level, status, path), message, fieldNames(d.Schema.InRole(schema.ErrorRole), group))
 		last = "errors"
 	}
 	b.embed(last)
@@ -115,13 +115,13 @@ func errorQuery(level, status *schema.Field) string {
 		signs = append(signs, level.Name+":(error OR fatal)")
 	}
 	if status != nil {
-		signs = append(signs, failed(status))
+		signs = append(signs, serverErrorQuery(status))
 	}
 	return strings.Join(signs, " OR ")
 }
 
-// failed returns a query for statuses of server errors.
-func failed(f *schema.Field) string { return f.Name + ":[500 TO *]" }
+// serverErrorQuery returns a query for statuses of server errors.
+func serverErrorQuery(f *schema.Field) string { return f.Name + ":[500 TO *]" }
 
 // inMilliseconds returns the label for the values of a duration. Dashboards shows them in
 // milliseconds if their unit is known.
@@ -132,8 +132,8 @@ func inMilliseconds(f *schema.Field) string {
 	return "latency, ms"
 }
 
-// named returns the names of the fields that are not nil.
-func named(fields ...*schema.Field) (names []string) {
+// fieldNames returns the names of the fields that are not nil.
+func fieldNames(fields ...*schema.Field) (names []string) {
 	for _, f := range fields {
 		if f != nil {
 			names = append(names, f.Name)
@@ -154,20 +154,20 @@ func (b *board) add(kind, name, title, query string, attributes, source map[stri
 	source["query"] = map[string]any{"query": query, "language": language(query)}
 	source["indexRefName"] = place + "index"
 	references := []reference{{place + "index", patternType, b.pattern.ID}}
-	found := []any{}
-	if b.without != "" {
+	filterList := []any{}
+	if b.excluded != "" {
 		at := place + "filter[0].meta.index"
 		references = append(references, reference{at, patternType, b.pattern.ID})
-		found = append(found, map[string]any{
+		filterList = append(filterList, map[string]any{
 			"$state": map[string]any{"store": "appState"},
 			"meta": map[string]any{
 				"alias": "no dead letters", "disabled": false, "negate": true, "type": "phrase", "key": "_index",
-				"params": map[string]any{"query": b.without}, "indexRefName": at,
+				"params": map[string]any{"query": b.excluded}, "indexRefName": at,
 			},
-			"query": map[string]any{"match_phrase": map[string]any{"_index": b.without}},
+			"query": map[string]any{"match_phrase": map[string]any{"_index": b.excluded}},
 		})
 	}
-	source["filter"] = found
+	source["filter"] = filterList
 	attributes["title"], attributes["description"], attributes["version"] = b.title(title), "", 1
 	attributes["kibanaSavedObjectMeta"] = map[string]any{"searchSourceJSON": jsonText(source)}
 	b.objects = append(b.objects, newSavedObject(kind, b.id(name), attributes, references...))
@@ -182,8 +182,8 @@ func language(query string) string {
 
 // visualize adds a visualization and a panel with it.
 func (b *board) visualize(name, title, kind, query string, params map[string]any, colors map[string]string, aggs []agg) {
-	state := map[string]any{"title": b.title(title), "type": kind, "params": params, "aggs": numbered(aggs)}
-	b.add(visualType, name, title, query, map[string]any{"visState": jsonText(state), "uiStateJSON": jsonText(colored(colors))}, map[string]any{})
+	state := map[string]any{"title": b.title(title), "type": kind, "params": params, "aggs": withIDs(aggs)}
+	b.add(visualType, name, title, query, map[string]any{"visState": jsonText(state), "uiStateJSON": jsonText(colorState(colors))}, map[string]any{})
 	b.panels = append(b.panels, panel{kind: visualType, id: b.id(name), colors: colors})
 }
 
@@ -211,9 +211,9 @@ func (b *board) embed(name string) {
 	b.panels = append(b.panels, panel{kind: searchType, id: b.id(name), wide: true})
 }
 
-// colored returns the state of a visualization or a panel whose series have colors. A
+// colorState returns the state of a visualization or a panel whose series have colors. A
 // panel needs its own state: within a dashboard the visualization's is ignored.
-func colored(colors map[string]string) map[string]any {
+func colorState(colors map[string]string) map[string]any {
 	if colors == nil {
 		return map[string]any{}
 	}
@@ -238,7 +238,7 @@ func (b *board) dashboard(name, title, from string) []savedObject {
 		}
 		number := strconv.Itoa(i)
 		panels = append(panels, map[string]any{
-			"panelIndex": number, "panelRefName": "panel_" + number, "embeddableConfig": colored(p.colors),
+			"panelIndex": number, "panelRefName": "panel_" + number, "embeddableConfig": colorState(p.colors),
 			"gridData": map[string]any{"i": number, "x": x, "y": y, "w": w, "h": h},
 			"version":  "7.10.0", // version of the panel's format: Dashboards migrates those before 7.3
 		})

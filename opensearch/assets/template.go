@@ -37,8 +37,8 @@ const (
 	defaultRefresh = time.Second
 )
 
-// complete returns the settings with defaults for those that are not set.
-func (s IndexSettings) complete() IndexSettings {
+// withDefaults returns the settings with defaults for those that are not set.
+func (s IndexSettings) withDefaults() IndexSettings {
 	s.Shards = max(s.Shards, 1)
 	if s.Refresh == 0 {
 		s.Refresh = defaultRefresh
@@ -55,19 +55,19 @@ func (s IndexSettings) CheckSort(of *schema.Schema) error {
 		name, order, hasOrder := strings.Cut(by, ":")
 		can := name == schema.TimeField
 		for _, f := range of.Fields {
-			can = can || f.Name == name && sortable(&f)
+			can = can || f.Name == name && isSortable(&f)
 		}
 		if !can {
-			return fmt.Errorf("%q is not a field that an index can be sorted by: give @timestamp, or keywords, numbers, dates or booleans of the schema, such as @timestamp:desc", name)
+			return fmt.Errorf("%q is not a field that an index can be sorted by: use @timestamp, or keywords, numbers, dates or booleans of the schema, such as @timestamp:desc", name)
 		}
 		if hasOrder && order != "asc" && order != "desc" {
-			return fmt.Errorf("%q has the order %q: give %s:asc or %s:desc", by, order, name, name)
+			return fmt.Errorf("%q has the order %q: use %s:asc or %s:desc", by, order, name, name)
 		}
 	}
 	return nil
 }
 
-func sortable(f *schema.Field) bool {
+func isSortable(f *schema.Field) bool {
 	return f.Options["doc_values"] != false && !schema.IsFullText(f.Type) && f.Type != "ip"
 }
 
@@ -97,8 +97,8 @@ func (d Documents) Templates() ([]opensearch.Template, error) {
 // prefix.
 func (d Documents) Template() (opensearch.Template, error) {
 	t := opensearch.Template{Name: d.Naming.Prefix, Indices: d.Naming.Indices}
-	codecs := []string{d.Index.complete().Codec}
-	if strings.HasPrefix(d.Index.complete().Codec, "zstd") {
+	codecs := []string{d.Index.withDefaults().Codec}
+	if strings.HasPrefix(d.Index.withDefaults().Codec, "zstd") {
 		codecs = append(codecs, defaultCodec)
 	}
 	for _, codec := range codecs {
@@ -132,7 +132,7 @@ func (d Documents) template(text, codec string) map[string]any {
 }
 
 func (d Documents) indexSettings(codec string) map[string]any {
-	settings := d.Index.complete()
+	settings := d.Index.withDefaults()
 	index := map[string]any{
 		"number_of_shards": strconv.Itoa(settings.Shards),
 		// Set explicitly, so that an index that was not searched for a while is refreshed
@@ -208,16 +208,16 @@ func (d Documents) mappings(text string, meta map[string]any) map[string]any {
 		// One type for all numbers and one for other values, so that they do not
 		// conflict.
 		mappings["dynamic_templates"] = []any{
-			dynamic("json_strings", "string", keyword),
-			dynamic("json_truths", "boolean", keyword),
-			dynamic("json_longs", "long", map[string]any{"type": "double"}),
-			dynamic("json_doubles", "double", map[string]any{"type": "double"}),
+			dynamicTemplate("json_strings", "string", keyword),
+			dynamicTemplate("json_truths", "boolean", keyword),
+			dynamicTemplate("json_longs", "long", map[string]any{"type": "double"}),
+			dynamicTemplate("json_doubles", "double", map[string]any{"type": "double"}),
 		}
 	}
 	return mappings
 }
 
-func dynamic(name, kind string, mapping map[string]any) map[string]any {
+func dynamicTemplate(name, kind string, mapping map[string]any) map[string]any {
 	return map[string]any{name: map[string]any{"path_match": schema.RestField + ".*", "match_mapping_type": kind, "mapping": mapping}}
 }
 

@@ -18,7 +18,7 @@ type agg struct {
 // documents counts documents.
 func documents() agg { return agg{Type: "count", Schema: "metric", Params: map[string]any{}} }
 
-// newest returns the time of the newest document.
+// newest aggregates the time of the newest document.
 func newest() agg {
 	return agg{Type: "max", Schema: "metric", Params: map[string]any{"field": schema.TimeField, "customLabel": "latest"}}
 }
@@ -27,8 +27,8 @@ func percentiles(field, label string, percents ...int) agg {
 	return agg{Type: "percentiles", Schema: "metric", Params: map[string]any{"field": field, "percents": percents, "customLabel": label}}
 }
 
-// overTime has as many bars as suit the selected time range. It comes last in a chart:
-// the series are then the largest of the whole range instead of each bar.
+// overTime divides the selected time range into as many bars as suit it. It comes last in a
+// chart: the series are then the largest of the whole range instead of each bar.
 func overTime() agg {
 	return agg{Type: "date_histogram", Schema: "segment", Params: map[string]any{
 		"field": schema.TimeField, "interval": "auto", "useNormalizedOpenSearchInterval": true, "scaleMetricValues": false,
@@ -36,8 +36,8 @@ func overTime() agg {
 	}}
 }
 
-// terms returns the most frequent values of a field. missing, unless empty, is the label
-// of documents without the field.
+// terms aggregates by the most frequent values of a field. missing, unless empty, is the
+// label of documents without the field.
 func terms(place, field, label, missing string, size int) agg {
 	params := map[string]any{
 		"field": field, "size": size, "order": "desc", "orderBy": "1", "customLabel": label,
@@ -46,7 +46,7 @@ func terms(place, field, label, missing string, size int) agg {
 	return agg{Type: "terms", Schema: place, Params: params}
 }
 
-// filters selects documents by queries in Lucene syntax.
+// filters aggregates by queries in Lucene syntax.
 func filters(named ...[2]string) agg {
 	list := []any{}
 	for _, f := range named {
@@ -55,8 +55,8 @@ func filters(named ...[2]string) agg {
 	return agg{Type: "filters", Schema: "group", Params: map[string]any{"filters": list}}
 }
 
-// numbered sets the ids of aggregations. The first, by which terms are ordered, has id 1.
-func numbered(aggs []agg) []agg {
+// withIDs sets the ids of aggregations. The first, by which terms are ordered, has id 1.
+func withIDs(aggs []agg) []agg {
 	for i := range aggs {
 		aggs[i].ID, aggs[i].Enabled = strconv.Itoa(i+1), true
 	}
@@ -89,7 +89,7 @@ func chart(kind, axis string) map[string]any {
 		}},
 		"addTooltip": true, "addLegend": true, "legendPosition": "right", "times": []any{}, "addTimeMarker": false,
 		"labels":        map[string]any{"show": false},
-		"thresholdLine": map[string]any{"show": false, "value": 10, "width": 1, "style": "full", "color": "#E7664C"},
+		"thresholdLine": map[string]any{"show": false, "value": 10, "width": 1, "style": "full", "color": red},
 	}
 }
 

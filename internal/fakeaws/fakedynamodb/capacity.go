@@ -25,9 +25,9 @@ func (w capacityRequest) of(t *table, n float64) *capacity {
 	return nil
 }
 
-// read bills bytes that were read: one unit per 4 KB, or half a unit for an eventually
+// billRead bills bytes that were read: one unit per 4 KB, or half a unit for an eventually
 // consistent read. The minimum is one block.
-func (d *DynamoDB) read(bytes int, consistent bool) float64 {
+func (d *DynamoDB) billRead(bytes int, consistent bool) float64 {
 	n := blocks(bytes, 4<<10)
 	if !consistent {
 		n /= 2
@@ -36,8 +36,8 @@ func (d *DynamoDB) read(bytes int, consistent bool) float64 {
 	return n
 }
 
-// wrote bills the larger of an item's sizes before and after a write: one unit per 1 KB.
-func (d *DynamoDB) wrote(before, after item) float64 {
+// billWrite bills the larger of an item's sizes before and after a write: one unit per 1 KB.
+func (d *DynamoDB) billWrite(before, after item) float64 {
 	n := blocks(max(before.size(), after.size()), 1<<10)
 	d.usage.WriteUnits += n
 	return n

@@ -54,7 +54,7 @@ func (d *DynamoDB) createTable(in *createTableInput) (any, error) {
 			return nil, invalidf("Invalid KeySchema: Some index key attribute have no definition")
 		}
 		k := in.AttributeDefinitions[j].AttributeType
-		if !k.ordered() {
+		if !k.isOrdered() {
 			return nil, invalidf("AttributeType of %s must be S, N or B, it is %q", e.AttributeName, k)
 		}
 		t.key = append(t.key, attribute{e.AttributeName, k})

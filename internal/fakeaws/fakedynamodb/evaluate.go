@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// holds reports whether a condition is true for an item. A nil condition is true.
-func (b *bound) holds(it item) bool { return b == nil || b.test(b.condition, it) }
+// isTrueFor reports whether a condition is true for an item. A nil condition is true.
+func (b *bound) isTrueFor(it item) bool { return b == nil || b.test(b.condition, it) }
 
 func (b *bound) test(e *expr, it item) bool {
 	switch e.op {
@@ -54,7 +54,7 @@ func (b *bound) related(op string, first value, found bool, arg *expr, it item) 
 		}
 		return slices.ContainsFunc(first.list, second.equal)
 	}
-	if first.kind != second.kind || !first.kind.ordered() {
+	if first.kind != second.kind || !first.kind.isOrdered() {
 		return false
 	}
 	switch c := first.compare(second); op {
@@ -92,7 +92,7 @@ func (b *bound) operand(e *expr, it item) (value, bool) {
 	case kindM:
 		n = len(v.m)
 	}
-	return numeric(integer(n)), true
+	return numberValue(integer(n)), true
 }
 
 // apply returns the item after an update. Operands are evaluated on the item before the
@@ -154,7 +154,7 @@ func (b *bound) result(a action, at path, it item) (*value, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := numeric(sum)
+		v := numberValue(sum)
 		return &v, nil
 	}
 	rest := slices.DeleteFunc(slices.Clone(old.list), func(e value) bool { return slices.ContainsFunc(operand.list, e.equal) })
@@ -208,7 +208,7 @@ func (b *bound) assigned(e *expr, it item) (value, error) {
 		right.num = right.num.negated()
 	}
 	sum, err := left.num.add(right.num)
-	return numeric(sum), err
+	return numberValue(sum), err
 }
 
 func incorrectType() error {

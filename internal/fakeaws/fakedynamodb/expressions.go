@@ -173,21 +173,21 @@ func (b *bound) check(e *expr) error {
 	}
 	switch e.op {
 	case "=", "<>":
-		return b.distinct(e)
+		return b.checkDistinct(e)
 	case "<", "<=", ">", ">=":
-		return firstError(b.distinct(e), b.operands(e, kind.ordered))
+		return firstError(b.checkDistinct(e), b.checkOperands(e, kind.isOrdered))
 	case "BETWEEN":
-		return firstError(b.distinct(e), b.operands(e, kind.ordered), b.checkBounds(e))
+		return firstError(b.checkDistinct(e), b.checkOperands(e, kind.isOrdered), b.checkBounds(e))
 	case "IN":
 		if n := len(e.args) - 1; n > maxOperandsOfIN {
 			return invalidf("The IN operator is provided with too many operands; number of operands: %d", n)
 		}
-		return b.distinct(e)
+		return b.checkDistinct(e)
 	case "attribute_exists", "attribute_not_exists", "if_not_exists":
 		if e.args[0].op != opPath {
 			return invalidf("Operator or function requires a document path; operator or function: %s", e.op)
 		}
-		return b.distinct(e)
+		return b.checkDistinct(e)
 	case "attribute_type":
 		name := b.ExpressionAttributeValues[e.args[1].name]
 		if name.kind != kindS {
@@ -197,15 +197,15 @@ func (b *bound) check(e *expr) error {
 			return invalidf("Invalid attribute type name found; type: %s, valid types: %v", name.text, kinds)
 		}
 	case "begins_with":
-		return firstError(b.distinct(e), b.operands(e, func(k kind) bool { return k == kindS || k == kindB }))
+		return firstError(b.checkDistinct(e), b.checkOperands(e, func(k kind) bool { return k == kindS || k == kindB }))
 	case "contains":
-		return b.distinct(e)
+		return b.checkDistinct(e)
 	case "size":
-		return b.operands(e, func(k kind) bool { return k != kindN && k != kindBool && k != kindNull })
+		return b.checkOperands(e, func(k kind) bool { return k != kindN && k != kindBool && k != kindNull })
 	case "list_append":
-		return b.operands(e, func(k kind) bool { return k == kindL })
+		return b.checkOperands(e, func(k kind) bool { return k == kindL })
 	case "+", "-":
-		return b.operands(e, func(k kind) bool { return k == kindN })
+		return b.checkOperands(e, func(k kind) bool { return k == kindN })
 	}
 	return nil
 }
@@ -224,8 +224,8 @@ func (b *bound) checkAction(a action) error {
 	return nil
 }
 
-// operands checks the operands whose kind is known.
-func (b *bound) operands(e *expr, allowed func(kind) bool) error {
+// checkOperands checks the operands whose kind is known.
+func (b *bound) checkOperands(e *expr, allowed func(kind) bool) error {
 	for _, arg := range e.args {
 		if k := b.kindOf(arg); k != "" && !allowed(k) {
 			return incorrectOperand(e.op, k)
@@ -238,8 +238,8 @@ func incorrectOperand(op string, k kind) error {
 	return invalidf("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", op, k)
 }
 
-// distinct returns an error if a path is compared with itself.
-func (b *bound) distinct(e *expr) error {
+// checkDistinct returns an error if a path is compared with itself.
+func (b *bound) checkDistinct(e *expr) error {
 	first := e.args[0]
 	for _, arg := range e.args[1:] {
 		if first.op == opPath && arg.op == opPath && slices.Equal(first.path.named(b.ExpressionAttributeNames), arg.path.named(b.ExpressionAttributeNames)) {

@@ -35,7 +35,7 @@ func (d *DynamoDB) getItem(in *getItemInput) (any, error) {
 		return nil, err
 	}
 	_, found := t.find(r)
-	out := getItemOutput{ConsumedCapacity: in.of(t, d.read(found.size(), in.ConsistentRead))}
+	out := getItemOutput{ConsumedCapacity: in.of(t, d.billRead(found.size(), in.ConsistentRead))}
 	if found != nil {
 		projected := found.project(paths)
 		out.Item = &projected

@@ -23,8 +23,8 @@ type expr struct {
 	parens bool // it stands in parentheses
 }
 
-// condition reports whether the expression is a condition, as opposed to an operand.
-func (e *expr) condition() bool {
+// isCondition reports whether the expression is a condition, as opposed to an operand.
+func (e *expr) isCondition() bool {
 	switch e.op {
 	case opPath, opValue, "size", "if_not_exists", "list_append", "+", "-":
 		return false
@@ -88,7 +88,7 @@ func parse(text string, arity map[string]int, read func(*parser) error) (*expres
 
 func parseCondition(text string) (*expression, error) {
 	return parse(text, conditionalArity, func(p *parser) (err error) {
-		if p.out.condition, err = p.or(); err == nil && !p.out.condition.condition() {
+		if p.out.condition, err = p.or(); err == nil && !p.out.condition.isCondition() {
 			err = p.unexpected()
 		}
 		return err
@@ -158,7 +158,7 @@ func (p *parser) binary(word string, read func() (*expr, error)) (*expr, error) 
 			return left, nil
 		}
 		var right *expr
-		if right, err = read(); err == nil && (!left.condition() || !right.condition()) {
+		if right, err = read(); err == nil && (!left.isCondition() || !right.isCondition()) {
 			err = p.unexpected()
 		}
 		left = &expr{op: word, args: []*expr{left, right}}
@@ -171,7 +171,7 @@ func (p *parser) not() (*expr, error) {
 		return p.comparison()
 	}
 	e, err := p.not()
-	if err == nil && !e.condition() {
+	if err == nil && !e.isCondition() {
 		err = p.unexpected()
 	}
 	return &expr{op: "NOT", args: []*expr{e}}, err
@@ -179,7 +179,7 @@ func (p *parser) not() (*expr, error) {
 
 func (p *parser) comparison() (*expr, error) {
 	first, err := p.operand(p.or)
-	if err != nil || first.condition() {
+	if err != nil || first.isCondition() {
 		return first, err
 	}
 	e := &expr{args: []*expr{first}}
@@ -212,7 +212,7 @@ func (p *parser) comparison() (*expr, error) {
 // values parses one more operand of an expression.
 func (p *parser) values(e *expr) error {
 	arg, err := p.operand(p.or)
-	if err == nil && arg.condition() {
+	if err == nil && arg.isCondition() {
 		err = p.unexpected()
 	}
 	e.args = append(e.args, arg)
@@ -236,7 +236,7 @@ func (p *parser) operand(inner func() (*expr, error)) (*expr, error) {
 		return e, p.expect(")")
 	case strings.HasPrefix(t, ":"):
 		p.next()
-		p.out.values = once(p.out.values, t)
+		p.out.values = appendUnique(p.out.values, t)
 		return &expr{op: opValue, name: t}, nil
 	case t != "" && isLetter(t[0]) && p.tokens[1].text == "(":
 		return p.function()
@@ -258,7 +258,7 @@ func (p *parser) function() (*expr, error) {
 	if len(e.args) != want {
 		return nil, invalidf("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", e.op, len(e.args))
 	}
-	if slices.ContainsFunc(e.args, (*expr).condition) {
+	if slices.ContainsFunc(e.args, (*expr).isCondition) {
 		return nil, p.unexpected()
 	}
 	return e, p.expect(")")
@@ -275,7 +275,7 @@ func (p *parser) path() (path, error) {
 	for {
 		switch name := p.tokens[0].text; {
 		case strings.HasPrefix(name, "#"):
-			p.out.names = once(p.out.names, name)
+			p.out.names = appendUnique(p.out.names, name)
 		case name == "" || !isLetter(name[0]):
 			return nil, p.unexpected()
 		case reserved[strings.ToUpper(name)]:
@@ -361,7 +361,8 @@ func (p *parser) sum() (*expr, error) {
 
 func isSum(e *expr) bool { return e.op == "+" || e.op == "-" }
 
-func once(list []string, text string) []string {
+// appendUnique appends a text unless the list has it.
+func appendUnique(list []string, text string) []string {
 	if slices.Contains(list, text) {
 		return list
 	}

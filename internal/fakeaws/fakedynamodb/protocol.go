@@ -20,8 +20,8 @@ func input[In any](run func(d *DynamoDB, in *In) (any, error)) operation {
 		if err := unmarshal(body, in); err != nil {
 			return nil, err
 		}
-		if old, ok := any(in).(interface{ refused() error }); ok {
-			if err := old.refused(); err != nil {
+		if old, ok := any(in).(interface{ checkSupported() error }); ok {
+			if err := old.checkSupported(); err != nil {
 				return nil, err
 			}
 		}
@@ -48,7 +48,7 @@ type unsupported struct {
 	Segment, TotalSegments, Select                                       json.RawMessage
 }
 
-func (u unsupported) refused() error {
+func (u unsupported) checkSupported() error {
 	for name, raw := range map[string]json.RawMessage{
 		"AttributesToGet": u.AttributesToGet, "AttributeUpdates": u.AttributeUpdates,
 		"ConditionalOperator": u.ConditionalOperator, "Expected": u.Expected,

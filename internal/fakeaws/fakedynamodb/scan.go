@@ -57,7 +57,7 @@ func (d *DynamoDB) scan(in *scanInput) (any, error) {
 	for i, at := range rows {
 		bytes += at.item.size()
 		out.ScannedCount++
-		if filter.holds(at.item) {
+		if filter.isTrueFor(at.item) {
 			out.Count++
 			out.Items = append(out.Items, at.item.project(paths))
 		}
@@ -66,6 +66,6 @@ func (d *DynamoDB) scan(in *scanInput) (any, error) {
 			break
 		}
 	}
-	out.ConsumedCapacity = in.of(t, d.read(bytes, in.ConsistentRead))
+	out.ConsumedCapacity = in.of(t, d.billRead(bytes, in.ConsistentRead))
 	return out, nil
 }

@@ -139,8 +139,8 @@ func (d *DynamoDB) store(t *table, r *row, it item) {
 	}
 }
 
-// unkeyed returns an error for an update of the key.
-func (t *table) unkeyed(update *bound) error {
+// checkKeyUnchanged returns an error for an update of the key.
+func (t *table) checkKeyUnchanged(update *bound) error {
 	if update == nil {
 		return nil
 	}
@@ -152,8 +152,8 @@ func (t *table) unkeyed(update *bound) error {
 	return nil
 }
 
-// updated returns the item after an update. It fails if the item exceeds the service's limits.
-func (t *table) updated(r *row, before item, update *bound) (item, error) {
+// applyUpdate returns the item after an update. It fails if the item exceeds the service's limits.
+func (t *table) applyUpdate(r *row, before item, update *bound) (item, error) {
 	if before == nil {
 		before = t.keyOf(r)
 	}

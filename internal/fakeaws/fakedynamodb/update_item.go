@@ -13,7 +13,7 @@ func (d *DynamoDB) updateItem(in *updateItemInput) (any, error) {
 	update := x.update(in.UpdateExpression)
 	w, err := d.plan(&in.writeInput, x, in.Key, false)
 	if err == nil {
-		err = w.table.unkeyed(update)
+		err = w.table.checkKeyUnchanged(update)
 	}
 	if err == nil {
 		err = in.returnValues("ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW")
@@ -21,7 +21,7 @@ func (d *DynamoDB) updateItem(in *updateItemInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := d.do(w, &in.writeInput, func() (item, error) { return w.table.updated(w.row, w.before, update) })
+	out, err := d.do(w, &in.writeInput, func() (item, error) { return w.table.applyUpdate(w.row, w.before, update) })
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ const (
 
 var kinds = []kind{kindS, kindN, kindB, kindBool, kindNull, kindSS, kindNS, kindBS, kindL, kindM}
 
-// ordered reports whether values of the kind can be ordered.
-func (k kind) ordered() bool { return k == kindS || k == kindN || k == kindB }
+// isOrdered reports whether values of the kind can be ordered.
+func (k kind) isOrdered() bool { return k == kindS || k == kindN || k == kindB }
 
 // isSet reports whether values of the kind are sets.
 func (k kind) isSet() bool { return k == kindSS || k == kindNS || k == kindBS }
@@ -128,7 +128,7 @@ func (v *value) normalize() error {
 	switch {
 	case v.kind == kindN:
 		n, err := parseNumber(v.text)
-		*v = numeric(n)
+		*v = numberValue(n)
 		return err
 	case v.kind == kindNull && !v.yes:
 		return invalidf("One or more parameter values were invalid: Null attribute value types must have the value of true")
@@ -153,7 +153,7 @@ func (v *value) normalize() error {
 	return nil
 }
 
-func numeric(n number) value { return value{kind: kindN, num: n} }
+func numberValue(n number) value { return value{kind: kindN, num: n} }
 
 // compare orders two values of the same ordered kind.
 func (v value) compare(o value) int {

@@ -64,8 +64,8 @@ func (d *DynamoDB) plan(in *writeInput, x *expressions, key item, whole bool) (*
 
 // do checks the condition, computes the new item, stores it and bills the write.
 func (d *DynamoDB) do(w *write, in *writeInput, after func() (item, error)) (*writeOutput, error) {
-	if !w.condition.holds(w.before) {
-		d.wrote(w.before, nil)
+	if !w.condition.isTrueFor(w.before) {
+		d.billWrite(w.before, nil)
 		failed := &APIError{Code: codeCondition, Message: "The conditional request failed"}
 		if w.wantsFailed {
 			failed.item = w.before
@@ -77,7 +77,7 @@ func (d *DynamoDB) do(w *write, in *writeInput, after func() (item, error)) (*wr
 		return nil, err
 	}
 	d.store(w.table, w.row, w.after)
-	return &writeOutput{ConsumedCapacity: in.of(w.table, d.wrote(w.before, w.after))}, nil
+	return &writeOutput{ConsumedCapacity: in.of(w.table, d.billWrite(w.before, w.after))}, nil
 }
 
 // returnValues checks the ReturnValues of a write.
