@@ -58,8 +58,10 @@ demo: ## Run the demo on a real OpenSearch and DynamoDB (OPENSEARCH_URL=… for 
 
 # Packages that start goroutines, which make test also runs with the race detector.
 CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws ./internal/ownbody ./internal/statelog ./local/... ./telemetry
-# Process tests mostly wait, so more of them run concurrently than the machine has cores.
+# Process tests mostly wait, so more of them run concurrently than the machine has cores. The
+# packages that take longest come first, next to all others.
 PROCESSES := 6
+PACKAGES := 4
 gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/$(1).json --
 
 # The fuzzing is limited by runs: before Go 1.27 the end of a time limit can be reported as a
@@ -67,8 +69,8 @@ gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timi
 .PHONY: test
 test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
-	LOGSLUICE_SEEDS=200 LOGSLUICE_SIM_TIME=60s LOGSLUICE_SHARDS=500 LOGSLUICE_WORKERS=20 \
-		$(CACHE)/services -- $(call gotest,tests) -timeout 60m -parallel $(PROCESSES) ./...
+	LOGSLUICE_SEEDS=40 LOGSLUICE_SHARDS=200 LOGSLUICE_WORKERS=10 \
+		$(CACHE)/services -- $(call gotest,tests) -timeout 90m -p $(PACKAGES) -parallel $(PROCESSES) ./e2e ./deploy ./internal/sim ./...
 	$(CACHE)/services -- $(call gotest,tests-race) -race -short -timeout 45m $(CONCURRENT)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 

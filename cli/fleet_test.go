@@ -77,7 +77,7 @@ func newFleet(t *testing.T, environment map[string]string) *fleet {
 	maps.Copy(f.settings, map[string]string{
 		"OPENSEARCH_URL": "http://opensearch.invalid",
 		// Longer than the defaults, so that an hour has fewer calls.
-		"POLL_INTERVAL": "4s", "SHARD_SYNC_INTERVAL": "10s", "LEASE_DURATION": "30s",
+		"POLL_INTERVAL": "8s", "SHARD_SYNC_INTERVAL": "20s", "LEASE_DURATION": "60s",
 	})
 	f.stream = f.settings["STREAM_NAME"]
 	f.kinesis, f.dynamoDB = kinesis.NewFromConfig(f.aws(f.services())), dynamodb.NewFromConfig(f.aws(f.services()))

@@ -83,8 +83,8 @@ func (b *builder) buildah(args ...string) string {
 }
 
 // makeGolang builds an image with the name of the base image, because the test uses no registry.
-// It has this machine's Go with its settings, a shell, and certificates, including that of
-// httptest's TLS servers.
+// It has a shell, settings for this machine's Go, and certificates, including that of httptest's
+// TLS servers.
 func (b *builder) makeGolang() {
 	b.t.Helper()
 	b.buildah("from", "--name", "golang", "scratch")
@@ -102,9 +102,7 @@ func (b *builder) makeGolang() {
 	for to, from := range files {
 		b.run("install", "-D", from, root+to)
 	}
-	goRoot := b.run("go", "env", "GOROOT")
-	b.run("mkdir", "-p", root+"/usr/local", root+"/tmp", root+"/etc/ssl/certs")
-	b.run("cp", "-r", goRoot, root+"/usr/local/go")
+	b.run("mkdir", "-p", root+"/usr/local/go", root+"/tmp", root+"/etc/ssl/certs")
 
 	bundle, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
 	if err != nil {
@@ -126,11 +124,14 @@ func (b *builder) makeGolang() {
 	b.buildah("commit", "--quiet", "--format", "docker", "--rm", "golang", "docker.io/library/golang:1.26")
 }
 
-// makeImage runs `make image` with the base image, this machine's caches and additional flags
-// for the builder. It returns a folder with the layout that it would push.
+// makeImage runs `make image` with the base image, this machine's Go and caches, and additional
+// flags for the builder. It returns a folder with the layout that it would push.
 func (b *builder) makeImage(name, flags string, variables ...string) string {
 	b.t.Helper()
-	flags += " --pull-never --volume " + b.run("go", "env", "GOMODCACHE") + ":/machine/modules --volume " + b.run("go", "env", "GOCACHE") + ":/machine/cache"
+	flags += " --pull-never"
+	for name, at := range map[string]string{"GOROOT": "/usr/local/go", "GOMODCACHE": "/machine/modules", "GOCACHE": "/machine/cache"} {
+		flags += " --volume " + b.run("go", "env", name) + ":" + at
+	}
 	args := append([]string{"image", "BUILDER=buildah", "IMAGE=" + name, "IMAGE_FLAGS=" + flags}, variables...)
 	b.run("make", args...)
 	layout := filepath.Join(b.folder, "layout-"+name)

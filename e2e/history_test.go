@@ -27,7 +27,7 @@ type history struct {
 	records  map[string][]putRecord
 	produced int
 	verified map[string]int // number of records by shard that are known to be indexed
-	later    atomic.Bool    // small records have events of the next two days, whose indices do not exist yet
+	later    atomic.Bool    // records have events of the next two days, whose indices do not exist yet
 }
 
 // putRecord is a record that was put.
@@ -49,7 +49,8 @@ func (h *history) producer(seed uint64) func() {
 	return func() {
 		var data []byte
 		var events []loggen.Event
-		if rng.IntN(20) == 0 {
+		later := h.later.Load()
+		if rng.IntN(20) == 0 && !later {
 			r, _ := large.Next()
 			data = r.Data
 			if !r.Control { // the event of a control message is not a log event
@@ -60,7 +61,7 @@ func (h *history) producer(seed uint64) func() {
 				made++
 				// Two days, for two indices.
 				day := 15
-				if h.later.Load() {
+				if later {
 					day += 2
 				}
 				at := time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC).Add(time.Duration(rng.Int64N(int64(48 * time.Hour))))
@@ -166,6 +167,24 @@ func (h *history) last() map[string]string {
 		last[id] = records[len(records)-1].number
 	}
 	return last
+}
+
+// skipEmpty returns the sequence number up to which each shard has only records without events
+// after the given one. A checkpoint passes them even if nothing can be indexed.
+func (h *history) skipEmpty(after map[string]string) map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	through := make(map[string]string)
+	for id, records := range h.records {
+		through[id] = after[id]
+		for _, r := range records {
+			if r.number > after[id] && len(r.events) > 0 {
+				break
+			}
+			through[id] = max(through[id], r.number)
+		}
+	}
+	return through
 }
 
 // behind returns how many records the checkpoints had not passed at the last call of verify.

@@ -23,12 +23,15 @@ import (
 // Admin is the name and the password of the user with all permissions on a secured OpenSearch.
 const Admin = "admin"
 
+// hashRounds is the cost of password hashes, the minimum of bcrypt: with the default, 12, tests
+// that clear the cache of credentials mostly hash.
+const hashRounds = 4
+
 // securityFiles are the initial contents of the security index, with Admin as the only user.
-// The hash is from the plugin's demo.
 var securityFiles = map[string]string{
 	"config": `config: {dynamic: {authc: {basic: {http_enabled: true, order: 0,
   http_authenticator: {type: basic, challenge: false}, authentication_backend: {type: internal}}}}}`,
-	"internal_users": Admin + `: {hash: "$2a$12$VcCDgh2NDk07JGN0rjGbM.Ad41qVR/YFJcgHp0UGns5JDymv..TOG"}`,
+	"internal_users": Admin + `: {hash: "$2a$04$fKN3XgxKoj1gQhjPfsevgeQHlecwqWVJd3Qv7qVxWqbJzV1ZBGTCq"}`,
 	"roles_mapping":  "all_access: {users: [" + Admin + "]}",
 	"roles":          "",
 	"action_groups":  "",
@@ -69,6 +72,7 @@ func secure(settings map[string]any, files map[string][]byte) (*http.Client, err
 	}
 	settings["plugins.security.ssl.http.enabled"] = true
 	settings["plugins.security.allow_default_init_securityindex"] = true
+	settings["plugins.security.password.hashing.bcrypt.rounds"] = hashRounds
 	settings["plugins.security.restapi.roles_enabled"] = []string{"all_access"}
 	for _, layer := range []string{"http", "transport"} {
 		prefix := "plugins.security.ssl." + layer + ".pem"

@@ -77,7 +77,7 @@ class Machine:
     def attend(self, ended, code):
         """Ends the task of a stack after a while, which moto does not do."""
         ecs, logs, seen = self.aws("ecs"), self.aws("logs"), {}
-        while not ended.wait(0.2):
+        while not ended.wait(1):
             for cluster in ecs.list_clusters()["clusterArns"]:
                 for arn in ecs.list_tasks(cluster=cluster)["taskArns"]:
                     if arn not in seen:  # only once, because each request advances a task in moto

@@ -46,18 +46,14 @@ var storyTiming = timing{lease: 6 * time.Second, sync: time.Second, poll: 500 * 
 	inFlight:  96 << 10,        // a few records
 	wait:      90 * time.Second}
 
-// Environment variables for the number of stories in a test run, starting with the seed in
-// -rapid.seed, and for the minimum duration.
-const (
-	seedsVariable = "LOGSLUICE_SEEDS"
-	timeVariable  = "LOGSLUICE_SIM_TIME"
-)
+// seedsVariable is the environment variable for the number of stories in a test run, starting with
+// the seed in -rapid.seed.
+const seedsVariable = "LOGSLUICE_SEEDS"
 
 // TestStories plays random stories. rapid shrinks a failure to a short story. The failure shows
 // the seed, the story and its history.
 func TestStories(t *testing.T) {
-	seeds, least := 20, time.Duration(0)
-	base := uint64(1)
+	seeds, base := 20, uint64(1)
 	if seed := flag.Lookup("rapid.seed").Value.String(); seed != "0" {
 		n, err := strconv.ParseUint(seed, 10, 64)
 		if err != nil {
@@ -72,22 +68,14 @@ func TestStories(t *testing.T) {
 		}
 		seeds = n
 	}
-	if s := os.Getenv(timeVariable); s != "" {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			t.Fatalf("%s: %v", timeVariable, err)
-		}
-		least = d
-	}
 	set(t, "rapid.checks", "1")
 	set(t, "rapid.nofailfile", "true")
 	begun := time.Now()
-	played := 0
 	counts := make(map[eventKind]int)
 	// The story does not determine the interleaving of goroutines. If a failure cannot be
 	// reproduced, this is its history.
 	var found string
-	for ; played < seeds || time.Since(begun) < least; played++ {
+	for played := range seeds {
 		set(t, "rapid.seed", fmt.Sprint(base+uint64(played)))
 		rapid.Check(t, func(rt *rapid.T) {
 			s := drawStory(rt)
@@ -104,7 +92,7 @@ func TestStories(t *testing.T) {
 			t.Fatalf("%s\nrun this story again with -run TestStories -rapid.seed=%d", found, base+uint64(played))
 		}
 	}
-	t.Logf("%d stories in %s, with events of each kind: %v", played, time.Since(begun).Round(time.Second), counts)
+	t.Logf("%d stories in %s, with events of each kind: %v", seeds, time.Since(begun).Round(time.Second), counts)
 }
 
 func set(t *testing.T, name, value string) {
