@@ -37,7 +37,7 @@ func TestParametersPage(t *testing.T) {
 
 const aboutParameters = `# Parameters of the stack
 
-For whoever deploys ` + "`deploy/logsluice.yaml`" + `: every parameter. This page is generated from the template. [Deploying](deploy.md) explains how to set them.
+For whoever deploys ` + "`deploy/logsluice.yaml`" + `: every parameter, generated from the template. [Deploying](deploy.md) explains how to set them.
 `
 
 // parameter is a parameter of the template.

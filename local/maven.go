@@ -19,7 +19,7 @@ const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1
 func maven(ctx context.Context, java jdk, folder, goal string, args ...string) error {
 	path, err := exec.LookPath("mvn")
 	if err != nil {
-		return errors.New("mvn was not found, which fetches the servers: install Maven")
+		return errors.New("mvn was not found: install Maven, which fetches the servers")
 	}
 	//nolint:gosec // our own arguments
 	mvn := exec.CommandContext(ctx, path, append([]string{"-q", "-B", "-Dstyle.color=never", dependencyPlugin + goal}, args...)...)
