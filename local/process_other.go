@@ -15,3 +15,6 @@ func Detach(command *exec.Cmd) {
 	}
 	command.SysProcAttr.Setpgid = true
 }
+
+// PrivateMounts does nothing: only Linux has mount namespaces.
+func PrivateMounts(*exec.Cmd) {}

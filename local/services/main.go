@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"logsluice/local"
@@ -27,15 +28,20 @@ func main() {
 	os.Exit(exitCode(run(*cache, flag.Args())))
 }
 
-// exitCode returns the exit code of the command as a shell does. If something else failed, it
-// prints the error and returns 1.
+// exitCode returns the exit code of the command as a shell does, or 1 if only something else
+// failed. It prints what else failed.
 func exitCode(err error) int {
-	var exit *exec.ExitError
 	if err == nil {
 		return 0
 	}
-	if !errors.As(err, &exit) {
-		fmt.Fprintf(os.Stderr, "services: %v\n", err)
+	var exit *exec.ExitError
+	failed := errors.As(err, &exit)
+	for _, line := range strings.Split(err.Error(), "\n") {
+		if !failed || line != exit.Error() {
+			fmt.Fprintf(os.Stderr, "services: %s\n", line)
+		}
+	}
+	if !failed {
 		return 1
 	}
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
@@ -85,10 +91,11 @@ func run(cache string, command []string) (err error) {
 	return runCommand(cmd, signals)
 }
 
-// runCommand runs a command in its own process group and forwards signals to the whole group. The
-// command decides how to handle them, and the servers run until it ends. Afterwards the rest of
-// the group is killed.
+// runCommand runs a command in its own process group, with its own mounts, and forwards signals to
+// the whole group. The command decides how to handle them, and the servers run until it ends.
+// Afterwards the rest of the group is killed.
 func runCommand(cmd *exec.Cmd, signals <-chan os.Signal) error {
+	local.PrivateMounts(cmd)
 	ended, err := local.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("run the command: %w", err)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"logsluice/local"
 )
 
 func TestRunCommand_ExitCode(t *testing.T) {
@@ -77,5 +79,21 @@ func TestRunCommand_NothingLeft(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d still runs", pid)
 		}
+	}
+}
+
+// Mounts that a command leaves behind end with it, so that its folders can be removed.
+func TestRunCommand_NoMountsLeft(t *testing.T) {
+	folder := t.TempDir()
+	cmd := exec.Command("sh", "-c", `mount -t tmpfs tmpfs "$0" && touch "$0"/inside`, folder)
+	local.PrivateMounts(cmd)
+	if cmd.SysProcAttr == nil {
+		t.Skip("needs CAP_SYS_ADMIN on Linux")
+	}
+	if err := runCommand(cmd, nil); err != nil {
+		t.Fatal(err)
+	}
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), folder) {
+		t.Errorf("%s is still a mount point: %v", folder, err)
 	}
 }
