@@ -4,7 +4,7 @@
 // consumer/kcl adapts Table to it.
 //
 // Every write is conditional on the owner and on the lease's epoch, which grows with each
-// change of owner. A worker that lost a shard therefore changes nothing. No decision
+// change of owner. A worker that lost a shard therefore changes nothing. No takeover
 // compares wall clocks: a worker may take over a lease when it has seen the row unchanged
 // for a whole lease duration on its own monotonic clock.
 //

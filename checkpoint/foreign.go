@@ -103,7 +103,8 @@ func (t *Table) warnOfOtherDestination(first item) {
 	} {
 		if other := text(first[s.attribute]); other != "" && other != s.mine {
 			t.warnOnce(s.what).Str("table", t.cfg.Table).Str("ours", s.mine).Str("theirs", other).
-				Msg("another worker of this lease table has a different " + s.what + ", so the events are split between them: give each service its own APPLICATION_NAME")
+				Str("remedy", "give each service its own APPLICATION_NAME: the events are split between these workers").
+				Msg("another worker of this lease table has a different " + s.what)
 		}
 	}
 }

@@ -114,8 +114,8 @@ func (t *Table) LeaseDuration() time.Duration { return t.cfg.LeaseDuration }
 // callTimeout bounds one request, so that there is time for another after one hangs.
 func (t *Table) callTimeout() time.Duration { return t.cfg.LeaseDuration / heartbeatsPerLease }
 
-// informativeTimeout returns the LeaseTimeout to write. It is for people and for workers
-// of vmware-go-kcl-v2: nothing in this package relies on it.
+// informativeTimeout returns the LeaseTimeout to write. People and workers of vmware-go-kcl-v2
+// read it. No takeover compares it with a clock.
 func (t *Table) informativeTimeout() string {
 	return t.cfg.Clock().Add(t.cfg.LeaseDuration).UTC().Format(time.RFC3339Nano)
 }

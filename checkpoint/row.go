@@ -30,7 +30,7 @@ const ShardEnd = "SHARD_END"
 type row struct {
 	owner      string // "" when no worker owns the shard
 	checkpoint string // sequence number, SHARD_END, or "" when nothing is acknowledged
-	timeout    string // information only, except in rows that have no counter
+	timeout    string // end of the lease by the owner's clock; also identifies a retried acquisition
 	epoch      int64
 	counter    int64         // 0 in a row of vmware-go-kcl-v2
 	duration   time.Duration // of the owner's lease, 0 if the row has none

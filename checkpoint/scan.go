@@ -146,7 +146,8 @@ func (t *Table) noteRow(id string, r row, read time.Time) {
 		}
 		if read.Sub(o.duplicateSince) >= t.cfg.LeaseDuration {
 			t.warnOnce("WORKER_ID").Str("shard", id).
-				Msg("another running worker has the same name as this one: give each its own WORKER_ID, or leave it unset")
+				Str("remedy", "give each worker its own WORKER_ID, or leave it unset").
+				Msg("another running worker has the same name as this one")
 		}
 	}
 	if r.owner == before.owner && r.owner != "" && r.owner != t.cfg.Worker && r.epoch == before.epoch && r.reading.at.After(before.reading.at) {

@@ -117,7 +117,8 @@ func (t *Table) initStart(ctx context.Context, shards []Shard, inherited bool, n
 	if exists {
 		if t.cfg.InitialPosition.isOtherThan(first.position) {
 			t.cfg.Log.Warn().Stringer("initial_position", t.cfg.InitialPosition).Stringer("first_start_position", first.position).
-				Msg("INITIAL_POSITION is ignored: the application was first started with a different one; to change where reading begins, stop the workers and run logsluice leases reset")
+				Str("remedy", "to change where reading begins, stop the workers and run logsluice leases reset").
+				Msg("INITIAL_POSITION is ignored: the application was first started with a different one")
 		}
 		if err := t.updateStart(ctx, first); err != nil {
 			return err

@@ -98,8 +98,8 @@ type Table struct {
 	warned         map[string]bool // warnings that are logged only once
 }
 
-// New returns a Table, or an error if the configuration is invalid. Open must be called
-// before use.
+// New returns a Table, or an error if the configuration is invalid. Only Check may be
+// called before Open.
 func New(cfg Config, db DynamoDB) (*Table, error) {
 	switch {
 	case cfg.Table == "":

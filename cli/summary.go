@@ -29,7 +29,7 @@ func summarySentence(period time.Duration, values map[string]float64) string {
 	if _, found := values["lag_seconds"]; found {
 		parts = append(parts, "lag "+seconds("lag_seconds"))
 	}
-	parts = append(parts, fmt.Sprintf("%s of %s shards here", number("leases"), number("shards")))
+	parts = append(parts, fmt.Sprintf("holding %s of %s shards", number("leases"), number("shards")))
 	for _, trouble := range []struct{ name, words string }{
 		{"shards_unread", "%s shards unread"},
 		{"shards_paused", "%s shards paused"},
@@ -40,7 +40,7 @@ func summarySentence(period time.Duration, values map[string]float64) string {
 		{"dead_letters", "%s dead letters"},
 		{"documents_retried", "%s documents retried"},
 		{"bulk_requests_failed", "%s bulk requests failed"},
-		{"indices_waited_for", "%s indices waited for"},
+		{"indices_waited_for", "waiting for %s indices"},
 		{"indices_given_up", "%s indices given up"},
 	} {
 		if values[trouble.name] > 0 {

@@ -71,7 +71,7 @@ func (c Config) check() error {
 	case c.AWS.Region == "":
 		return errors.New("the consumer needs an AWS region")
 	case c.PollInterval < 0 || c.SyncInterval < time.Millisecond || c.DrainTimeout <= 0:
-		return errors.New("the consumer needs a sync interval and a drain timeout above 0")
+		return errors.New("the consumer needs a poll interval of 0 or more, a sync interval of at least 1ms and a drain timeout above 0")
 	case c.MaxInflated <= 0:
 		return errors.New("the consumer needs a maximum above 0 for the size of an inflated record")
 	}

@@ -85,13 +85,15 @@ func (c *Consumer) Check(ctx context.Context) (d Description, err error) {
 	})
 }
 
+const describeRemedy = "grant kinesis:DescribeStreamSummary on the stream to the task role"
+
 // describe describes the stream and lists its shards. It fails if the shards cannot be listed,
 // but not if the permission to describe the stream is missing.
 func (c *Consumer) describe(ctx context.Context, lines *statelog.Sampler) (Description, error) {
 	d, err := Describe(ctx, c.stream.kinesis, c.cfg.Stream)
 	switch {
 	case IsDenied(err):
-		lines.Warn(c.cfg.Log, apiCode(err)).Err(err).Msg("the stream cannot be described: grant kinesis:DescribeStreamSummary on the stream to the task role")
+		lines.Warn(c.cfg.Log, apiCode(err)).Err(err).Str("remedy", describeRemedy).Msg("the stream cannot be described")
 	case err != nil:
 		return d, err
 	}

@@ -88,8 +88,8 @@ func (s *stream) refreshRetention(ctx context.Context, behind time.Duration) {
 	defer known.mu.Unlock()
 	known.asked = time.Now()
 	if known.length == 0 && behind > minAWSRetention && ctx.Err() == nil {
-		known.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).
-			Msg("the stream's retention is unknown, so records may have expired unread: grant kinesis:DescribeStreamSummary on the stream to the task role")
+		known.lines.Warn(s.log, apiCode(err)).Err(err).Str("behind", behind.Round(time.Second).String()).Str("remedy", describeRemedy).
+			Msg("the stream's retention is unknown, so records may have expired unread")
 	}
 }
 

@@ -25,7 +25,7 @@ func (c *Consumer) Alive(context.Context) error {
 	if c.stopping() {
 		return nil // it ends within the drain timeout
 	}
-	// So ECS keeps the tasks of the previous version until one of this version can read.
+	// This makes ECS keep the tasks of the previous version until one of this version can read.
 	if _, cause := c.table.Refused(); cause != nil {
 		return fmt.Errorf("nothing could be read since the start: %w", cause)
 	}
@@ -37,7 +37,7 @@ func (c *Consumer) Alive(context.Context) error {
 }
 
 // Ready returns an error when the worker is stopping, when the lease table could not be read
-// recently, when checkpoint.Table.CanRead does, or when a shard that this worker or no worker
+// recently, when checkpoint.Table.CanRead does, or when a shard that no other worker
 // holds has not been read for checkpoint.UnreadAfter.
 func (c *Consumer) Ready(context.Context) error {
 	if c.stopping() {

@@ -52,7 +52,7 @@ func (s *shards) answered(id string, lease *checkpoint.Lease, behind time.Durati
 	return known.lag.marks
 }
 
-// leases returns the lease of each shard's lag, nil if it has none.
+// leases returns, by shard, the lease under which the lag was measured, or nil if there is no lag.
 func (s *shards) leases() map[string]*checkpoint.Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()

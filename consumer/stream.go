@@ -314,7 +314,8 @@ func (s *stream) releaseFetchLocked(r *reader) {
 	}
 }
 
-// endReading forgets the reader of a shard whose lease is being released.
+// endReading forgets the reader of a shard, if it has one: it releases the reader's answer and
+// reports a pending gap.
 func (s *stream) endReading(shard string) {
 	s.releaseFetchOf(shard)
 	s.shards.mu.Lock()

@@ -44,7 +44,7 @@ func (s *shards) logUnread(id string) bool {
 	return true
 }
 
-// checkUnread returns an error when a shard that this worker or no worker holds has not been
+// checkUnread returns an error when a shard that no other worker holds has not been
 // read for checkpoint.UnreadAfter.
 func (c *Consumer) checkUnread() error {
 	shards := c.unreadShards()

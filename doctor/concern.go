@@ -35,7 +35,7 @@ const (
 	NothingDeleted Problem = "Index State Management is switched off"
 )
 
-// Refuses reports whether nothing must be written while the concern lasts.
+// Refuses reports whether a worker must not write while the concern lasts.
 func (c Concern) Refuses() bool { return c.Problem == NameTaken || c.Problem == KindDiffers }
 
 // Stops reports whether nothing can be written while the concern lasts.

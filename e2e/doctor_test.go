@@ -649,7 +649,7 @@ func TestDoctor_Failure(t *testing.T) {
 			c.ask(http.MethodPut, fmt.Sprintf("/%s/_doc/%d?refresh=true", deadletter.Index(c.prefix), i), fmt.Sprintf(
 				`{"@timestamp":%q,"stage":"index","error":{"type":"mapper_parsing_exception","reason":"failed to parse field [status]"}}`, time.Now().Add(-time.Duration(i)*20*time.Hour).UTC().Format(time.RFC3339)))
 		}
-	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last day: 2 mapper_parsing_exception (failed to parse field [status])", "look at PREFIX-dead-letter")
+	}, nil, states{"dead letters": warning}, "dead letters", "2 in the last day: 2 mapper_parsing_exception (failed to parse field [status])", "look at the dead letters in PREFIX-dead-letter")
 	// If only some of the cases run, the index does not exist.
 	_ = inspect.Ask(t.Context(), localtest.Client(t), http.MethodDelete, "/"+deadletter.Index(c.prefix), "", nil)
 	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "cannot be searched: permission denied", "indices:data/read/search")
@@ -713,7 +713,7 @@ func TestDoctorSecured(t *testing.T) {
 	for range 2 {
 		f("worker's role", nil, map[string]string{
 			"OpenSearch": "warning: does not report its version", "index templates": "ok: PREFIX-dead-letter is in place",
-			"writing":      "warning: reading it back is denied (indices:data/read/get), which run does not need; index PREFIX-doctor is left",
+			"writing":      "warning: reading it back is denied (indices:data/read/get), which run does not need; index PREFIX-doctor remains",
 			"dead letters": "warning: allow indices:data/read/search for PREFIX-dead-letter",
 		})
 	}

@@ -387,7 +387,7 @@ func TestSetupExisting(t *testing.T) {
 	// The indices that have the policy get its new version.
 	dry := s.setup(exitOK, "--existing", "--delete-after=7d", "--dry-run")
 	s.wantLines(dry, "indices PREFIX: would be changed: 1 have another policy and keep it: PREFIX-2018-12-11\n  PREFIX-2018-12-10: an earlier version of PREFIX → this one\n")
-	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "indices PREFIX: left out: with --existing")
+	s.wantLines(s.setup(exitOK, "--delete-after=7d"), "indices PREFIX: left out: --existing")
 	s.writes()
 	s.wantLines(s.setup(exitOK, "--existing", "--delete-after=7d"), "policy PREFIX: in place\nindices PREFIX: changed")
 	if writes := s.writes(); len(writes) != 3 || !strings.HasPrefix(writes[0], "POST /_plugins/_ism/change_policy/PREFIX-2018-12-10,PREFIX-2018-12-12,") {

@@ -39,8 +39,8 @@ type reservation struct {
 
 // Shares of the budget, as divisors of its limit.
 const (
-	// firstComeShare is the part that documents which do not wait for their index may
-	// use, regardless of what other shards need.
+	// firstComeShare is for documents that do not wait for their index. Any shard may use it,
+	// whatever other shards need.
 	firstComeShare = 2
 	// Above waitingShare, waiting documents pause their shards. Above sheddingShare, they
 	// are dropped and read again later: each shard adds one record before it is paused,

@@ -48,7 +48,7 @@ func (l *limit) release(t requestStats) {
 	switch {
 	case t.pushback:
 		l.reduce(t, pushbackFactor)
-	case t.full && l.isSlow(t.took.Seconds()):
+	case t.full && l.observe(t.took.Seconds()):
 		l.reduce(t, slownessFactor)
 	case t.last && l.cut.IsZero():
 		l.allowed = min(l.allowed+1, float64(l.max))
@@ -57,8 +57,9 @@ func (l *limit) release(t requestStats) {
 	}
 }
 
-// isSlow compares a full request with the best, and updates the best.
-func (l *limit) isSlow(seconds float64) bool {
+// observe records how long a full request took, and reports whether that is slow compared with
+// the best.
+func (l *limit) observe(seconds float64) bool {
 	best := l.best
 	l.best = seconds
 	if best > 0 {

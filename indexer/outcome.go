@@ -98,7 +98,8 @@ func outcomeOf(item opensearch.Item) outcome {
 	return refused
 }
 
-// Waits reports whether documents wait for an index whose item has this status and cause.
+// Waits reports whether a worker keeps documents waiting for an index that refuses one with this
+// status and cause.
 func Waits(status int, cause *opensearch.Cause) bool {
 	o := outcomeOf(opensearch.Item{Status: status, Error: cause})
 	return o == blocked || o == failedAlone

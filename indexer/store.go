@@ -12,6 +12,8 @@ import (
 
 // Store keeps dead letters that their index refuses.
 type Store interface {
+	// Put writes JSON lines under a name that is unique to them, so a repeated call overwrites. at
+	// is when the oldest record arrived. It returns when they are stored or the write has failed.
 	Put(ctx context.Context, at time.Time, name string, lines []byte) error
 }
 

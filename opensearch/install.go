@@ -71,7 +71,8 @@ func (i *Installer) Probe(ctx context.Context) {
 func (i *Installer) IsWaiting() bool { return i.waiting.Load() }
 
 // persist calls try until it succeeds, an error is final, or ctx ends. It logs an error
-// when it changes or lasts, not at each attempt, and reports whether one was logged.
+// when it changes or lasts, not at each attempt. After a success, failed reports whether an error
+// was logged; with an error it is false.
 func (i *Installer) persist(ctx context.Context, try func(context.Context) error) (failed bool, err error) {
 	for pause := i.RetryMin; ; pause = min(2*pause, i.RetryMax) {
 		err := try(ctx)
@@ -151,7 +152,7 @@ func (i *Installer) try(ctx context.Context, templates []Template) error {
 func (i *Installer) extend(ctx context.Context, index string, body []byte) error {
 	added, kept, err := ExtendMapping(ctx, i.Client, index, body)
 	if errors.Is(err, ErrForbidden) {
-		i.Log.Warn().Err(err).Msg("new fields of the schema are searchable from the next index on; to add them now, allow indices:admin/mappings/get")
+		i.Log.Warn().Err(err).Str("remedy", "to add them now, allow indices:admin/mappings/get").Msg("new fields of the schema are searchable from the next index on")
 		return nil
 	}
 	if len(added) > 0 {

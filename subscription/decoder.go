@@ -168,7 +168,8 @@ func (d *Decoder) input(data []byte, parent string, level int) {
 	}
 }
 
-// errBound ends decoding, because what follows would exceed the limit as well.
+// errBound ends decoding, because what follows would exceed the limit as well. Its text is the
+// setting to raise, and the errors that wrap it are worded around it.
 var errBound = errors.New("MAX_INFLATED_BYTES")
 
 // spend counts work, and returns an error if it exceeds the limit.

@@ -59,8 +59,8 @@ type Event struct {
 	Account, Region Text
 }
 
-// Rejected is an element of logEvents that is not a log event, or that has a key twice:
-// its event has only the last value. The last Rejected of an envelope can represent
+// Rejected is an element of logEvents that is not a log event, or in which a key occurs twice. In
+// the latter case Events also has its event, with the last value. The last Rejected of an envelope can represent
 // several elements. Raw then extends from the first of them to the last, including what
 // is between, and Err contains their number.
 type Rejected struct {

@@ -43,7 +43,7 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 		replaced := max(0, slices.IndexFunc(c.open, func(o connection) bool { return !o.busy }))
 		_ = c.open[replaced].Close()
 		c.open = slices.Delete(c.open, replaced, replaced+1)
-		c.log.Warn().Int("connections", maxConnections).Msg("too many connections to the metrics server, closing the oldest idle one")
+		c.log.Warn().Int("connections", maxConnections).Msg("too many connections to the metrics server, closing one")
 	}
 	c.open = append(c.open, connection{Conn: conn, busy: state == http.StateActive})
 }

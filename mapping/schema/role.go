@@ -25,7 +25,7 @@ var allRoles = []Role{LevelRole, GroupRole, StatusRole, LatencyRole, PathRole, M
 
 // InRole returns the field with a role, or nil. If no field has the role explicitly, it
 // returns a field without a role whose name is that of the role's field in a built-in
-// schema, so that files from before roles existed work unchanged.
+// schema, so that a file without roles has dashboards, too.
 func (s *Schema) InRole(role Role) *Field {
 	if i := slices.IndexFunc(s.Fields, func(f Field) bool { return f.Role == role }); i >= 0 {
 		return &s.Fields[i]
