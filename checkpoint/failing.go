@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Shards that cannot be read: each failure lengthens the pause before the next try. Failures
+// Shards that cannot be read: each failure lengthens the pause before the next attempt. Failures
 // are logged at most once per minute and shard.
 
 // Attributes of a row whose shard could not be read under its last lease.
@@ -22,7 +22,7 @@ const (
 // shard is retried at once, because most faults are transient.
 const failingAt = 2
 
-// maxRetryPause bounds the pause between two tries of a failing shard, and thus the time
+// maxRetryPause bounds the pause between two attempts to read a failing shard, and thus the time
 // that it takes to notice that a permission was restored.
 const maxRetryPause = 2 * time.Minute
 
@@ -47,7 +47,7 @@ func (t *Table) retryTime(r row, seen time.Time) time.Time {
 	return seen.Add(pause*3/4 + jitter(pause/2))
 }
 
-// retrySoon schedules an early try of all failing shards. It is called when this worker
+// retrySoon schedules an early attempt to read all failing shards. It is called when this worker
 // starts, because it may have a permission that others lack, and when any worker can read
 // one of these shards again, because the cause may be gone for all. t.mu must be held.
 func (t *Table) retrySoon() {

@@ -272,7 +272,7 @@ func (snap *snapshot) acquirable() (free []string, next time.Duration) {
 	return free, max(next, 0)
 }
 
-// retryWait returns how long the worker must not try a shard. The worker that failed last
+// retryWait returns how long the worker must leave a failing shard alone. The worker that failed last
 // lets the others try first, unless it has read another shard since.
 func (snap *snapshot) retryWait(shard string, o observation, others bool) time.Duration {
 	at := o.retry

@@ -28,7 +28,7 @@ type DynamoDB interface {
 }
 
 // MinLeaseDuration is the minimum lease duration. It leaves each heartbeat time for an
-// answer and a second try.
+// answer and a second attempt.
 const MinLeaseDuration = time.Second
 
 // createTimeout bounds the calls that describe and create the table, and tableDeadline the
@@ -82,7 +82,7 @@ type Table struct {
 	scanBegan      time.Time // when that scan began
 	listing        time.Time // when the shards were last listed
 	listedAt       time.Time // the same by Kinesis' clock
-	retried        time.Time // when retrySoon last scheduled tries
+	retried        time.Time // when retrySoon last scheduled attempts
 	cooldown       cooldown
 	refusals       refusals
 	claimed        time.Time     // when this worker last claimed a lease

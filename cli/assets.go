@@ -22,7 +22,7 @@ type assetsCommands struct {
 // lifecycleSettings decide when indices are merged and deleted.
 type lifecycleSettings struct {
 	DeleteAfter time.Duration `group:"documents" env:"DELETE_AFTER" default:"30d" placeholder:"TIME" least:"1h" note:"or leave the policy out with setup --skip=policy to keep all" help:"Age of an index's newest document at which the index is deleted."`
-	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" otherwise:"never" help:"Age of an index's newest document at which the index is merged to one segment per shard. It accepts no documents while it is merged: a late event waits for it, for WAIT_FOR_INDEX at most."`
+	MergeAfter  time.Duration `group:"documents" env:"MERGE_AFTER" placeholder:"TIME" least:"1h" zero:"for never" otherwise:"never" help:"Age of an index's newest document at which the index is merged to one segment per shard. It accepts no documents while it is merged: a late event waits for at most WAIT_FOR_INDEX."`
 }
 
 func (s lifecycleSettings) policy(documents assets.Documents) ([]byte, error) {

@@ -24,8 +24,8 @@ import (
 
 // Checks and parsers of settings with a special syntax.
 
-// checks maps the tag check of a setting to a function. Their errors have the form of a
-// parser's.
+// checks maps the tag check of a setting to a function. Like a parser's,
+// their errors continue a sentence that begins with the value.
 var checks = map[string]func(string) error{
 	"stream":    consumer.CheckStream,
 	"table":     checkpoint.CheckTable,

@@ -249,7 +249,7 @@ func unknownFlag(parser *kong.Kong, err *kong.ParseError, args []string) error {
 	return fmt.Errorf("%w: %s --help lists those of the command", err, selected)
 }
 
-// withVariables replaces a setting's first variable in the text of an error by the variable
+// withVariables replaces a setting's first variable in the text of an error with the variable
 // that is set, for settings with several variables.
 func withVariables(flags []*kong.Flag, err error) error {
 	text := err.Error()

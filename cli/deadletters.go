@@ -48,14 +48,14 @@ func checkStore(ctx context.Context, store deadLetterStore, log zerolog.Logger) 
 const (
 	// indexTimeout is longer than OpenSearch waits for the shards of a new index.
 	indexTimeout = 45 * time.Second
-	// The pause between two tries doubles from indexRetryMin to indexRetryMax.
+	// The pause between two attempts doubles from indexRetryMin to indexRetryMax.
 	indexRetryMin = 10 * time.Second
 	indexRetryMax = 10 * time.Minute
 )
 
 // ensureDeadLetterIndex creates the dead-letter index in advance, because the domain might have no
 // room for it when the first dead letter is written. It tries again until the index exists, ctx
-// ends or an error is permanent. A try is one request.
+// ends or an error is permanent. Each attempt is one request.
 func ensureDeadLetterIndex(ctx context.Context, client opensearch.Client, access doctor.Access, prefix string, log zerolog.Logger) {
 	index := deadletter.Index(prefix)
 	for pause := indexRetryMin; ; pause = min(2*pause, indexRetryMax) {

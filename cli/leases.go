@@ -75,7 +75,7 @@ func (l *leaseTable) read(ctx context.Context) (*checkpoint.View, error) {
 type leasesShowCommand struct {
 	streamSettings
 	Output string `enum:"table,json" default:"table" placeholder:"FORMAT" help:"Output format: table or json. With --watch, json prints one array per line."`
-	Watch  period `placeholder:"TIME" least:"100ms" help:"Print again and again, every 2s or at --watch=TIME, until interrupted."`
+	Watch  period `placeholder:"TIME" least:"100ms" help:"Repeat every 2s, or every TIME with --watch=TIME, until interrupted."`
 	Wide   bool   `help:"Show checkpoints and names in full, and the parents of each shard."`
 	Lag    bool   `help:"Ask Kinesis how far behind each shard is. Costs one of the 5 reads per second that all consumers of a shard share. Needs STREAM_NAME."`
 }

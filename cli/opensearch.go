@@ -45,8 +45,8 @@ const (
 	dashboardsPort            = "5601"
 )
 
-// checkAddress returns an error for an address that is not a domain's but similar, such as that
-// of Dashboards.
+// checkAddress returns an error for an address that only resembles a domain's, such as that of
+// Dashboards.
 func (s opensearchSettings) checkAddress() error {
 	address := s.OpensearchURL
 	_, request, isRequest := strings.Cut(address.URL.Path, "/_")

@@ -82,7 +82,7 @@ func parseList(value *kong.Value, text string) (any, error) {
 // negative matches a negative number, which begins like a flag.
 var negative = regexp.MustCompile(`^-[\d.]+[a-zA-Z]*$`)
 
-// placeholderError returns an error if text has a placeholder that was not replaced by a value.
+// placeholderError returns an error if text has a placeholder that was not replaced with a value.
 func placeholderError(value *kong.Value, text string) error {
 	pattern := placeholder
 	switch {

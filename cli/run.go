@@ -44,7 +44,7 @@ type runCommand struct {
 	BulkLinger      time.Duration `group:"opensearch" env:"BULK_LINGER" default:"100ms" placeholder:"TIME" least:"0s" most:"1m" help:"How long a document waits for its bulk request to fill while others are in flight." more:"When no request is in flight, it is sent at once."`
 	BulkConnections int           `group:"opensearch" env:"BULK_CONNECTIONS" default:"8" placeholder:"N" least:"1" most:"256" help:"Maximum number of bulk requests in flight. There are fewer while OpenSearch pushes back or is slow."`
 	BulkGzip        bool          `group:"opensearch" env:"BULK_GZIP" help:"Compress the bodies of bulk requests." more:"It costs far more CPU than it saves, unless network bandwidth is scarce."`
-	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" least:"1s" help:"Time after which a bulk request is given up and sent again."`
+	BulkTimeout     time.Duration `group:"opensearch" env:"BULK_TIMEOUT" default:"60s" placeholder:"TIME" least:"1s" help:"Time after which a bulk request is abandoned and sent again."`
 	WaitForIndex    time.Duration `group:"opensearch" env:"WAIT_FOR_INDEX" default:"30m" placeholder:"TIME" least:"1s" zero:"to wait indefinitely" help:"How long documents wait for an index that does not accept them, such as a read-only one, before they become dead letters. Outages do not count."`
 	deadLetterSettings
 	documentSettings

@@ -59,7 +59,7 @@ func firstRefusal(concerns []doctor.Concern) error {
 // begin to match because of a new date, while a worker runs.
 const concernPeriod = time.Hour
 
-// watchConcerns checks targets each concernPeriod until ctx ends. It logs a concern once, and
+// watchConcerns checks targets every concernPeriod until ctx ends. It logs a concern once, and
 // again only if it was gone in between.
 func watchConcerns(ctx context.Context, client opensearch.Client, targets targetsAt, log zerolog.Logger) {
 	var known []doctor.Concern

@@ -11,7 +11,7 @@ import (
 
 	"logsluice/indexer"
 	"logsluice/indexer/deadletter"
-	"logsluice/internal/heap"
+	"logsluice/internal/garbage"
 	"logsluice/subscription"
 )
 
@@ -90,7 +90,7 @@ func (j *recordJob) decode(decoder *subscription.Decoder, data []byte) {
 func (j *recordJob) beforeLarge() error {
 	err := j.consumer.large.Acquire(j.ctx, 1)
 	j.holdsLarge, j.incomplete = err == nil, j.incomplete || err != nil
-	heap.MakeRoom()
+	garbage.Collect()
 	return err
 }
 
@@ -129,7 +129,7 @@ func (j *recordJob) addDocuments() (more bool) {
 		reserved = j.consumer.indexer.Reserve(j.ctx, j.shard, int64(size))
 		j.incomplete = reserved == 0
 		if j.holdsLarge {
-			heap.MakeRoom()
+			garbage.Collect()
 		}
 	}
 	if j.incomplete {

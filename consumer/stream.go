@@ -420,7 +420,7 @@ func (s *stream) processAnswer(ctx context.Context, r *reader, answer *kinesis.G
 	}
 	from := r.asked
 	if now := time.Now(); now.Sub(from) > s.interval {
-		from = now // the exact time is unknown: there may have been several tries
+		from = now // the exact time is unknown: there may have been several attempts
 	}
 	r.next = from.Add(max(s.interval, time.Duration(size)*time.Second/shardBytesPerSecond))
 	date, _ := awsmiddleware.GetServerTime(answer.ResultMetadata)

@@ -45,7 +45,7 @@ func awsErrorText(err error) string {
 
 // allowRemedy returns the remedy for denied actions.
 func allowRemedy(actions string) string {
-	return "allow " + actions + " to the task role (see TaskRole in deploy/logsluice.yaml)"
+	return "grant " + actions + " to the task role (see TaskRole in deploy/logsluice.yaml)"
 }
 
 // remedyOf returns the remedy for a failed call to AWS. actions are the permissions it needs.

@@ -30,8 +30,8 @@ func TestAWSErrorText(t *testing.T) {
 		return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err}
 	}
 	api := func(code, message string) error { return &smithy.GenericAPIError{Code: code, Message: message} }
-	f(api("AccessDenied", "no"), "AccessDenied: no", "allow x:Y to the task role")
-	f(answer(400, api("AccessDeniedException", "")), "AccessDeniedException", "allow x:Y to the task role")
+	f(api("AccessDenied", "no"), "AccessDenied: no", "grant x:Y to the task role")
+	f(answer(400, api("AccessDeniedException", "")), "AccessDeniedException", "grant x:Y to the task role")
 	f(answer(400, api("LimitExceededException", "no")), "LimitExceededException: no", lookAtAWS)
 	f(context.DeadlineExceeded, "no answer in time", noRoute)
 	f(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, "dial tcp: connection refused", noRoute)

@@ -143,7 +143,7 @@ func (w *walk) read(ctx context.Context, f *Finding, shard string) (record *type
 			f.note("%s can be read, but other consumers use up its reads", shard)
 			return nil, false
 		case strings.HasPrefix(code(err), "KMS"):
-			f.fail("allow kms:Decrypt with the stream's key to the task role, and see that the key is enabled", "%s cannot be decrypted: %s", shard, awsErrorText(err))
+			f.fail("grant kms:Decrypt with the stream's key to the task role, and check that the key is enabled", "%s cannot be decrypted: %s", shard, awsErrorText(err))
 			return nil, false
 		case err != nil:
 			f.fail(remedyOf(err, "kinesis:GetRecords"), "%s cannot be read: %s", shard, awsErrorText(err))

@@ -74,7 +74,7 @@ func TestStream(t *testing.T) {
 	f("iterator denied", refuse("GetShardIterator", "AccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be read: AccessDeniedException: no", allowRemedy("kinesis:GetShardIterator"))
 	f("records denied", refuse("GetRecords", "AccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be read: AccessDeniedException: no", allowRemedy("kinesis:GetRecords"))
 	f("records broken", refuse("GetRecords", "InternalFailure"), Broken, summary+shards+"; "+shard0+" cannot be read: InternalFailure: no", lookAtAWS)
-	f("key denied", refuse("GetRecords", "KMSAccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be decrypted: KMSAccessDeniedException: no", "allow kms:Decrypt with the stream's key")
+	f("key denied", refuse("GetRecords", "KMSAccessDeniedException"), Broken, summary+shards+"; "+shard0+" cannot be decrypted: KMSAccessDeniedException: no", "grant kms:Decrypt with the stream's key")
 	f("busy", refuse("GetRecords", "ProvisionedThroughputExceededException"), OK, summary+shards+"; "+shard0+" can be read, but other consumers use up its reads")
 
 	// Samples: the first record of the last hour, from one of four shards.

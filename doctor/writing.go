@@ -51,7 +51,7 @@ func (w *walk) scratch(ctx context.Context, f *Finding) (answers bool) {
 		index = ScratchIndex(w.Naming.Prefix)
 	}
 	operations := []opensearch.Operation{{Action: "create", Where: map[string]any{"_index": index, "_id": id}, Document: map[string]any{
-		"@timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": "logsluice doctor tries whether documents can be written",
+		"@timestamp": time.Now().UTC().Format(time.RFC3339Nano), "message": "logsluice doctor checks whether documents can be written",
 	}}}
 	if w.NoIDs {
 		operations[0].Action, operations[0].Where = "index", map[string]any{"_index": index}

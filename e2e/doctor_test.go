@@ -448,11 +448,11 @@ func TestDoctor_Failure(t *testing.T) {
 		}
 	}
 	f("too many log groups", many, map[string]string{"--most-log-groups": "12"}, filters(warning), "subscription filters", "only the first 12", "no filter points at stream s", "--log-group")
-	f("account policies denied", deny("logs:DescribeAccountPolicies"), nil, filters(warning), "subscription filters", "2 forward", "AccessDeniedException", "allow logs:DescribeAccountPolicies")
-	f("log groups denied", deny("logs:DescribeLogGroups"), nil, filters(warning), "subscription filters", "log groups could not be read", "allow logs:DescribeLogGroups")
+	f("account policies denied", deny("logs:DescribeAccountPolicies"), nil, filters(warning), "subscription filters", "2 forward", "AccessDeniedException", "grant logs:DescribeAccountPolicies")
+	f("log groups denied", deny("logs:DescribeLogGroups"), nil, filters(warning), "subscription filters", "log groups could not be read", "grant logs:DescribeLogGroups")
 	notRead := "log groups could not be read: dial tcp " + strings.TrimPrefix(closed, "http://") + ": connect: connection refused → AWS cannot be reached from here: check the route (NAT gateway or VPC endpoints), the security group and AWS_ENDPOINT_URL"
 	f("CloudWatch Logs unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": closed}, filters(warning), "subscription filters", notRead)
-	f("filters denied", deny("logs:DescribeSubscriptionFilters"), nil, filters(warning), "subscription filters", "the filters of /ecs/api could not be read", "allow logs:DescribeSubscriptionFilters")
+	f("filters denied", deny("logs:DescribeSubscriptionFilters"), nil, filters(warning), "subscription filters", "the filters of /ecs/api could not be read", "grant logs:DescribeSubscriptionFilters")
 
 	stream := func(state doctor.State) states { return states{"stream": state} }
 	withStatus := func(status string) func() {
@@ -473,10 +473,10 @@ func TestDoctor_Failure(t *testing.T) {
 	f("stream of another account", nil, map[string]string{"STREAM_NAME": strings.Replace(streamARN, fakeaccount.ID, "222222222222", 1) + "s"}, states{"stream": broken, "subscription filters": skipped}, "subscription filters", "the stream is of account 222222222222, and so are the filters that point at it")
 	f("stream being deleted", withStatus("DELETING"), nil, stream(broken), "stream", "s is DELETING", "is being deleted", "create it again")
 	f("stream being created", withStatus("CREATING"), nil, stream(broken), "stream", "s is CREATING", "wait until it is ACTIVE")
-	f("summary denied", deny("kinesis:DescribeStreamSummary"), nil, stream(warning), "stream", "allow kinesis:DescribeStreamSummary", "2 shards open")
-	f("shards denied", deny("kinesis:ListShards"), nil, stream(broken), "stream", "AccessDeniedException", "allow kinesis:ListShards")
-	f("iterator denied", deny("kinesis:GetShardIterator"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "allow kinesis:GetShardIterator")
-	f("records denied", deny("kinesis:GetRecords"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "allow kinesis:GetRecords")
+	f("summary denied", deny("kinesis:DescribeStreamSummary"), nil, stream(warning), "stream", "grant kinesis:DescribeStreamSummary", "2 shards open")
+	f("shards denied", deny("kinesis:ListShards"), nil, stream(broken), "stream", "AccessDeniedException", "grant kinesis:ListShards")
+	f("iterator denied", deny("kinesis:GetShardIterator"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "grant kinesis:GetShardIterator")
+	f("records denied", deny("kinesis:GetRecords"), nil, stream(broken), "stream", "shardId-000000000000 cannot be read", "grant kinesis:GetRecords")
 	f("key denied", func() { c.deny["kinesis:GetRecords"] = "KMSAccessDeniedException" }, nil, stream(broken), "stream", "cannot be decrypted", "kms:Decrypt")
 	f("shard busy", func() { c.deny["kinesis:GetRecords"] = "ProvisionedThroughputExceededException" }, nil, nil, "stream", "but other consumers use up its reads")
 	f("Kinesis unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_KINESIS": closed}, stream(broken), "stream", "connection refused", "AWS_ENDPOINT_URL")
@@ -638,7 +638,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("empty bucket", nil, map[string]string{"ARCHIVE_URL": "s3://empty/x"}, archive(warning), "archive", "s3://empty/x/ has no objects under yyyy/MM/dd/HH/", "wait for the Firehose's buffering")
 	f("old objects, new records", func() { c.clock.Advance(0) }, map[string]string{"ARCHIVE_URL": "s3://archive/_/cwl/ecs"}, nil, "archive", "the newest object of s3://archive/_/cwl/ecs/")
 	f("objects without hours", func() { c.object("empty", "days/2026/01/02/x") }, map[string]string{"ARCHIVE_URL": "s3://empty/days/"}, archive(warning), "archive", "but some under days/2026/01/02/", "ARCHIVE_URL")
-	f("archive denied", func() { c.deny["s3:ListObjectsV2"] = "AccessDenied" }, nil, archive(warning), "archive", "AccessDenied", "allow s3:ListBucket")
+	f("archive denied", func() { c.deny["s3:ListObjectsV2"] = "AccessDenied" }, nil, archive(warning), "archive", "AccessDenied", "grant s3:ListBucket")
 	f("S3 unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_S3": closed}, archive(broken), "archive", "connection refused")
 	f("archive stale", func() { c.stale("late", 45*time.Minute) }, map[string]string{"STREAM_NAME": "late", "ARCHIVE_URL": "s3://stale/"}, archive(warning), "archive", "a record that arrived in the stream 45m", "is not there", "Firehose's error log group")
 	f("archive within its delay", func() { c.stale("early", 10*time.Minute) }, map[string]string{"STREAM_NAME": "early", "ARCHIVE_URL": "s3://stale/"}, nil, "archive", "the newest object of s3://stale/ is 2h")
@@ -655,7 +655,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("dead letters denied", answer(http.StatusForbidden, "{}", "POST /PREFIX-dead-letter/_search"), nil, states{"dead letters": warning}, "dead letters", "cannot be searched: permission denied", "indices:data/read/search")
 	f("store of dead letters", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"}, nil, "dead letters", "none in the last day; DEAD_LETTER_URL can be written to")
 	f("store denied", func() { c.deny["s3:PutObject"] = "AccessDenied" }, map[string]string{"DEAD_LETTER_URL": "s3://archive/dead-letters/"},
-		states{"dead letters": warning}, "dead letters", "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: AccessDenied", "allow s3:PutObject on s3://archive/dead-letters/*")
+		states{"dead letters": warning}, "dead letters", "DEAD_LETTER_URL (--dead-letter-url) cannot be written to: AccessDenied", "grant s3:PutObject on s3://archive/dead-letters/*")
 	f("store unreachable", nil, map[string]string{"DEAD_LETTER_URL": "s3://archive/x/", "AWS_ENDPOINT_URL_S3": closed}, states{"archive": broken, "dead letters": warning}, "dead letters", "connection refused", "check the route to S3")
 
 	f("Serverless", nil, map[string]string{"OPENSEARCH_SIGV4": "aoss"}, states{"lifecycle policy": skipped}, "OpenSearch", "answers as OpenSearch Serverless")

