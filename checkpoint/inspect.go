@@ -16,13 +16,13 @@ import (
 // which stream it belongs to, and whether it can be written to.
 
 var (
-	// ErrOtherTable is returned for a table whose key is not that of a lease table.
-	ErrOtherTable = errors.New("is not a lease table")
+	// ErrNotLeaseTable is returned for a table whose key is not that of a lease table.
+	ErrNotLeaseTable = errors.New("is not a lease table")
 	// ErrDeleting is returned while the table is being deleted.
 	ErrDeleting = errors.New("the lease table is being deleted")
 )
 
-// Check returns ErrOtherTable if the table exists and is not a lease table,
+// Check returns ErrNotLeaseTable if the table exists and is not a lease table,
 // *OtherStreamError if it belongs to another stream, and ErrDeleting while it is being
 // deleted. It creates nothing.
 func (t *Table) Check(ctx context.Context, stream Stream) error {
@@ -53,7 +53,7 @@ type Description struct {
 }
 
 // Describe describes a lease table. It returns ErrNoTable if the table does not exist and
-// ErrOtherTable if its key is not that of a lease table.
+// ErrNotLeaseTable if its key is not that of a lease table.
 func Describe(ctx context.Context, db DynamoDB, table string) (Description, error) {
 	answer, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	var missing *types.ResourceNotFoundException
@@ -76,11 +76,11 @@ func Describe(ctx context.Context, db DynamoDB, table string) (Description, erro
 		key = append(key, aws.ToString(k.AttributeName))
 	}
 	if !slices.Equal(key, []string{attrShard}) { // a single key is a hash key
-		return d, fmt.Errorf("%q %w (its key is %s, not %s)", table, ErrOtherTable, strings.Join(key, " and "), attrShard)
+		return d, fmt.Errorf("%q %w (its key is %s, not %s)", table, ErrNotLeaseTable, strings.Join(key, " and "), attrShard)
 	}
 	for _, a := range t.AttributeDefinitions {
 		if aws.ToString(a.AttributeName) == attrShard && a.AttributeType != types.ScalarAttributeTypeS {
-			return d, fmt.Errorf("%q %w (its key %s is of type %s, not %s)", table, ErrOtherTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
+			return d, fmt.Errorf("%q %w (its key %s is of type %s, not %s)", table, ErrNotLeaseTable, attrShard, a.AttributeType, types.ScalarAttributeTypeS)
 		}
 	}
 	return d, nil

@@ -61,9 +61,9 @@ func TestCheck(t *testing.T) {
 	f("being deleted", is(types.TableStatusDeleting), ErrDeleting)
 	f("active", is(types.TableStatusActive), errScanned)
 	f("being updated", is(types.TableStatusUpdating), errScanned)
-	f("another key", described{table: leaseTableOf(types.TableStatusActive, "id", types.ScalarAttributeTypeS)}, ErrOtherTable)
-	f("another type of key", described{table: leaseTableOf(types.TableStatusActive, attrShard, types.ScalarAttributeTypeN)}, ErrOtherTable)
-	f("another key, being deleted", described{table: leaseTableOf(types.TableStatusDeleting, "id", types.ScalarAttributeTypeS)}, ErrOtherTable)
+	f("another key", described{table: leaseTableOf(types.TableStatusActive, "id", types.ScalarAttributeTypeS)}, ErrNotLeaseTable)
+	f("another type of key", described{table: leaseTableOf(types.TableStatusActive, attrShard, types.ScalarAttributeTypeN)}, ErrNotLeaseTable)
+	f("another key, being deleted", described{table: leaseTableOf(types.TableStatusDeleting, "id", types.ScalarAttributeTypeS)}, ErrNotLeaseTable)
 }
 
 func TestDescribe(t *testing.T) {

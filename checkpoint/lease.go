@@ -452,8 +452,8 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, newChec
 	// same epoch: the release was applied.
 	found := readRow(it)
 	replaced := l.isReplaced(found)
-	sameTerm := found.epoch == l.epoch && !replaced
-	if sameTerm {
+	sameLease := found.epoch == l.epoch && !replaced
+	if sameLease {
 		l.mu.Lock()
 		l.last = found
 		l.mu.Unlock()
@@ -464,12 +464,12 @@ func (l *Lease) try(ctx context.Context, why purpose, checkpoint string, newChec
 	switch {
 	case it == nil, replaced:
 		return errDeleted
-	case !conditionFailed, sameTerm && why == releasing && found.owner == "":
+	case !conditionFailed, sameLease && why == releasing && found.owner == "":
 		if recovered && failures >= failingAt {
 			l.table.recovered(l.shard, failures)
 		}
 		return nil
-	case sameTerm && found.owner == l.table.cfg.Worker && found.counter != counter:
+	case sameLease && found.owner == l.table.cfg.Worker && found.counter != counter:
 		return errCounter
 	}
 	return fmt.Errorf("%w: %s, epoch %d", errTaken, found.owner, found.epoch)

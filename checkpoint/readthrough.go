@@ -221,7 +221,7 @@ func (r row) neverRead() bool { return r.checkpoint == "" && r.reading.through.I
 // unread. t.mu must be held.
 func (t *Table) unreadSince(id string) time.Time {
 	// No record is older than its stream or its shard.
-	since := later(later(t.unreadSinceIn(id), t.stream.Created), t.shards.get(id).listed.created)
+	since := later(later(t.rowUnreadSince(id), t.stream.Created), t.shards.get(id).listed.created)
 	if t.start.recreated != "" { // when the table was recreated, everything was read up to then
 		since = later(since, t.start.at)
 	}
@@ -240,9 +240,9 @@ func (t *Table) allUnreadSince() time.Time {
 	return at
 }
 
-// unreadSinceIn is unreadSince without regard to the creation times of the stream and the
+// rowUnreadSince is unreadSince without regard to the creation times of the stream and the
 // shard. t.mu must be held.
-func (t *Table) unreadSinceIn(id string) time.Time {
+func (t *Table) rowUnreadSince(id string) time.Time {
 	s := t.shards.get(id)
 	o := s.seen
 	if !s.deleted.IsZero() && !o.exists {

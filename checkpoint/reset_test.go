@@ -58,10 +58,10 @@ func TestView_Success(t *testing.T) {
 				if r.State != want[r.ID] || i > 0 && r.ID <= rows[i-1].ID {
 					t.Errorf("%s is %q", r.ID, r.State)
 				}
-				if r.ID == shard0 && (r.Owner != "a" || r.Checkpoint != "100" || time.Since(r.LastSign).Abs() > 2*leaseDuration || r.Start.String() != "AT_TIMESTAMP 1999-12-31T09:00:00Z") {
+				if r.ID == shard0 && (r.Owner != "a" || r.Checkpoint != "100" || time.Since(r.LastHeartbeat).Abs() > 2*leaseDuration || r.Start.String() != "AT_TIMESTAMP 1999-12-31T09:00:00Z") {
 					t.Errorf("%+v", r)
 				}
-				if r.ID == parent2 && r.State == StateFree && (r.Start.String() != trimHorizon || !r.LastSign.IsZero()) {
+				if r.ID == parent2 && r.State == StateFree && (r.Start.String() != trimHorizon || !r.LastHeartbeat.IsZero()) {
 					t.Errorf("%+v", r)
 				}
 				if r.ID == gone && strings.Join(r.Parents, " ") != "p q" {

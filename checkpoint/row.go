@@ -102,9 +102,9 @@ func (c *change) setParents(parents []string) {
 
 func (r row) finished() bool { return r.checkpoint == ShardEnd }
 
-// lastSign returns when the current or last owner acquired or last renewed the lease, by its
+// lastHeartbeat returns when the current or last owner acquired or last renewed the lease, by its
 // own clock. It returns zero if the row does not record it.
-func (r row) lastSign() time.Time {
+func (r row) lastHeartbeat() time.Time {
 	timeout, err := time.Parse(time.RFC3339Nano, r.timeout)
 	if err != nil || r.duration <= 0 {
 		return time.Time{}

@@ -44,9 +44,9 @@ type Row struct {
 	Checkpoint string // sequence number, SHARD_END, or "" if it has none
 	// Start is where reading begins without a checkpoint.
 	Start Position
-	// LastSign is when the current or last owner acquired or last renewed the lease, by its own
+	// LastHeartbeat is when the current or last owner acquired or last renewed the lease, by its own
 	// clock. It is zero if the row does not record it. For people only.
-	LastSign time.Time
+	LastHeartbeat time.Time
 	// ReadThrough is the time up to which every record is read and acknowledged, and ReadAt
 	// that of the last answer to a read, both by Kinesis' clock. They are zero if the row does
 	// not record them.
@@ -134,17 +134,17 @@ func (v *View) rowsOf(snap *snapshot) []Row {
 func (v *View) row(snap *snapshot, s *shardState) Row {
 	seen := s.seen
 	r := Row{
-		Shard:       s.listed.Shard,
-		Owner:       seen.owner,
-		Claimer:     seen.claim,
-		Checkpoint:  seen.checkpoint,
-		Start:       v.first.positionFor(s.listed.ID, seen.row),
-		LastSign:    seen.lastSign(),
-		ReadThrough: seen.reading.through,
-		ReadAt:      seen.reading.at,
-		ReadRate:    seen.reading.rate,
-		Gaps:        seen.gaps,
-		State:       snap.state(s),
+		Shard:         s.listed.Shard,
+		Owner:         seen.owner,
+		Claimer:       seen.claim,
+		Checkpoint:    seen.checkpoint,
+		Start:         v.first.positionFor(s.listed.ID, seen.row),
+		LastHeartbeat: seen.lastHeartbeat(),
+		ReadThrough:   seen.reading.through,
+		ReadAt:        seen.reading.at,
+		ReadRate:      seen.reading.rate,
+		Gaps:          seen.gaps,
+		State:         snap.state(s),
 	}
 	if r.ReadAt.IsZero() && r.ID <= v.first.lastShard {
 		r.ReadAt = v.first.at

@@ -162,16 +162,16 @@ func (c *leasesShowCommand) show(ctx context.Context, table *leaseTable, w io.Wr
 
 // lease is a shard as it is printed.
 type lease struct {
-	Shard      string           `json:"shard"`
-	Parents    []string         `json:"parents"`
-	State      checkpoint.State `json:"state"`
-	Closed     bool             `json:"closed"`
-	Owner      string           `json:"owner,omitempty"`
-	ClaimedBy  string           `json:"claimed_by,omitempty"`
-	Checkpoint string           `json:"checkpoint,omitempty"`
-	Start      string           `json:"start,omitempty"`
-	LastSign   *time.Time       `json:"last_sign_of_life,omitempty"`
-	Age        *float64         `json:"age_seconds,omitempty"`
+	Shard         string           `json:"shard"`
+	Parents       []string         `json:"parents"`
+	State         checkpoint.State `json:"state"`
+	Closed        bool             `json:"closed"`
+	Owner         string           `json:"owner,omitempty"`
+	ClaimedBy     string           `json:"claimed_by,omitempty"`
+	Checkpoint    string           `json:"checkpoint,omitempty"`
+	Start         string           `json:"start,omitempty"`
+	LastHeartbeat *time.Time       `json:"last_sign_of_life,omitempty"`
+	Age           *float64         `json:"age_seconds,omitempty"`
 	// ReadThrough is the time up to which all records are read and acknowledged. Unread is
 	// how long no worker has read the shard, if that is long. Rate is how many seconds of
 	// the stream are read per second.
@@ -199,10 +199,10 @@ func newLease(r checkpoint.Row, now, kinesisNow time.Time) lease {
 	if r.Checkpoint == "" {
 		l.Start = r.Start.String()
 	}
-	if !r.LastSign.IsZero() {
-		sign := r.LastSign.UTC()
+	if !r.LastHeartbeat.IsZero() {
+		sign := r.LastHeartbeat.UTC()
 		age := max(now.Sub(sign), 0).Seconds()
-		l.LastSign, l.Age = &sign, &age
+		l.LastHeartbeat, l.Age = &sign, &age
 	}
 	if !r.ReadThrough.IsZero() {
 		through := r.ReadThrough.UTC()

@@ -60,7 +60,7 @@ func (s streamSettings) explain(err error, region string) error {
 		return settingf("%w: %s", otherStream, doctor.SeparateTable)
 	case errors.Is(err, checkpoint.ErrNoTable):
 		return settingf("lease table %q does not exist in %s: set APPLICATION_NAME (--application-name) and AWS_REGION as for run, which creates the table at its first start", s.ApplicationName, region)
-	case errors.Is(err, checkpoint.ErrOtherTable):
+	case errors.Is(err, checkpoint.ErrNotLeaseTable):
 		return settingf("APPLICATION_NAME (--application-name): %w: use a name that no other table has", err)
 	case consumer.AreCredentialsRefused(err) && errors.As(err, &api):
 		return settingf("AWS refuses the credentials: %w: %s, and check this machine's clock", api, doctor.RenewIdentity)

@@ -83,8 +83,8 @@ func (l *syncLoop) check(longest time.Duration) error {
 
 // readerActivity tracks the progress of a reader.
 type readerActivity struct {
-	inside int       // calls in this package, where they are bounded or wait
-	last   time.Time // when it last returned from this package
+	calls int       // calls in this package, where they are bounded or wait
+	last  time.Time // when it last returned from this package
 }
 
 // expectReader starts to track the progress of a shard's reader, until expectNoReader.
@@ -100,8 +100,8 @@ func (s *shards) expectNoReader(id string) {
 	s.ofLocked(id).activity = nil
 }
 
-// inside records that a shard's reader is in this package until leave is called.
-func (s *shards) inside(id string) (leave func()) {
+// enter records that a shard's reader is in this package until leave is called.
+func (s *shards) enter(id string) (leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.byID[id]
@@ -109,11 +109,11 @@ func (s *shards) inside(id string) (leave func()) {
 		return func() {}
 	}
 	reader := known.activity
-	reader.inside++
+	reader.calls++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		reader.inside--
+		reader.calls--
 		reader.last = time.Now()
 	}
 }
@@ -125,7 +125,7 @@ func (s *shards) checkReaders() error {
 	defer s.mu.Unlock()
 	var stuck []string
 	for id, known := range s.byID {
-		if r := known.activity; r != nil && r.inside == 0 && time.Since(r.last) > stuckAfter {
+		if r := known.activity; r != nil && r.calls == 0 && time.Since(r.last) > stuckAfter {
 			stuck = append(stuck, id)
 		}
 	}

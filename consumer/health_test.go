@@ -62,12 +62,12 @@ func TestStuckReader(t *testing.T) {
 		}
 		after(stuckAfter, false)
 		after(time.Second, true) // it never started
-		leave := c.shards.inside(heldShard)
+		leave := c.shards.enter(heldShard)
 		after(time.Hour, false)
 		leave()
 		after(stuckAfter, false)
 		after(time.Second, true)
-		c.shards.inside(heldShard)()
+		c.shards.enter(heldShard)()
 		after(0, false)
 		after(2*stuckAfter, true)
 		c.table.Lease(heldShard).BeforeRelease(func() { time.Sleep(time.Hour) }) // the drain

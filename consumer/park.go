@@ -36,7 +36,7 @@ func (s *stream) isParked(r *reader) bool {
 
 // waitWhileParked waits until a shard is no longer parked.
 func (s *stream) waitWhileParked(ctx context.Context, shard string) error {
-	defer s.shards.inside(shard)()
+	defer s.shards.enter(shard)()
 	s.shards.mu.Lock()
 	known := s.shards.ofLocked(shard)
 	until := known.parkedUntil

@@ -73,7 +73,7 @@ func (c *Consumer) newProcessor(shard string) *processor {
 // which slows reading down when OpenSearch is slow. When the worker stops or the lease is
 // lost, it returns early and the remaining records are read again.
 func (p *processor) ProcessRecords(records []types.Record) {
-	defer p.consumer.shards.inside(p.shard)()
+	defer p.consumer.shards.enter(p.shard)()
 	for len(records) > 0 {
 		number := aws.ToString(records[0].SequenceNumber)
 		n := 1
@@ -174,7 +174,7 @@ func (p *processor) drain() bool {
 // because the shard's children may then be read. Otherwise the release of the lease drains.
 func (p *processor) Shutdown(finish func() error) {
 	p.consumer.stream.endReading(p.shard) // all records are accepted, and draining can take long
-	defer p.consumer.shards.inside(p.shard)()
+	defer p.consumer.shards.enter(p.shard)()
 	if finish == nil || p.incomplete {
 		return
 	}

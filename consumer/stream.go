@@ -229,7 +229,7 @@ func (s *stream) whileRunning(ctx context.Context, call func(context.Context) er
 
 // fetch waits until a shard may be read and calls GetRecords. It renews an expired iterator.
 func (s *stream) fetch(ctx context.Context, r *reader) (*kinesis.GetRecordsOutput, error) {
-	defer s.shards.inside(r.shard)()
+	defer s.shards.enter(r.shard)()
 	if s.isParked(r) {
 		return nil, errParked
 	}

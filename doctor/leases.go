@@ -33,7 +33,7 @@ func (w *walk) leases(ctx context.Context, f *Finding) {
 	case errors.Is(err, checkpoint.ErrNoTable):
 		f.warn("start run, which creates it and needs dynamodb:CreateTable for that; or correct APPLICATION_NAME (--application-name) or AWS_REGION", "table %s does not exist in %s", w.Application, w.AWS.Region)
 		return
-	case errors.Is(err, checkpoint.ErrOtherTable):
+	case errors.Is(err, checkpoint.ErrNotLeaseTable):
 		f.fail(CorrectTable, "%s", err)
 		return
 	case err != nil:
@@ -79,8 +79,8 @@ func reportLeases(f *Finding, rows []checkpoint.Row, now time.Time) {
 		switch r.State {
 		case checkpoint.StateActive, checkpoint.StateClaimed:
 			owners[r.Owner]++
-			age := max(now.Sub(r.LastSign), 0)
-			if !r.LastSign.IsZero() {
+			age := max(now.Sub(r.LastHeartbeat), 0)
+			if !r.LastHeartbeat.IsZero() {
 				oldest = max(oldest, age)
 				if age > silentAfter {
 					gone = append(gone, fmt.Sprintf("%s (%s, %s)", r.ID, r.Owner, age.Round(time.Second)))

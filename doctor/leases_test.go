@@ -74,7 +74,7 @@ func TestLeasesUnchanged(t *testing.T) {
 		before := look().Rows(nil)
 		c.leases(t.Context(), new(Finding))
 		after := look().Rows(nil)
-		if len(before) != 2 || len(after) != 2 || after[0].Owner != "w" || after[1].LastSign != before[1].LastSign {
+		if len(before) != 2 || len(after) != 2 || after[0].Owner != "w" || after[1].LastHeartbeat != before[1].LastHeartbeat {
 			t.Errorf("%+v, then %+v", before, after)
 		}
 	})
@@ -97,7 +97,7 @@ func TestReportLeases(t *testing.T) {
 		return r
 	}
 	by := func(owner string, ago time.Duration) func(*checkpoint.Row) {
-		return func(r *checkpoint.Row) { r.Owner, r.LastSign = owner, now.Add(-ago) }
+		return func(r *checkpoint.Row) { r.Owner, r.LastHeartbeat = owner, now.Add(-ago) }
 	}
 	readAgo := func(ago time.Duration) func(*checkpoint.Row) {
 		return func(r *checkpoint.Row) { r.ReadAt = now.Add(-ago) }

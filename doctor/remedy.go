@@ -31,7 +31,7 @@ type Access struct {
 // Exposed returns a finding and a remedy if a password is sent unencrypted, or "".
 func (a Access) Exposed() (found, remedy string) {
 	address, err := opensearch.ParseAddress(a.URL)
-	if err != nil || !a.HasPassword || !address.IsInClear() {
+	if err != nil || !a.HasPassword || !address.IsUnencrypted() {
 		return "", ""
 	}
 	return "the password is sent unencrypted to " + a.URL, "use https:// in " + a.Setting

@@ -77,7 +77,7 @@ func CheckNames(ctx context.Context, client opensearch.Client, targets []Target)
 	pipelines := pipelineUse{}
 	for _, t := range targets {
 		kind, found, err := opensearch.LookUp(ctx, client, t.Name)
-		if isUnanswered(err) {
+		if isDeclined(err) {
 			concerns = append(concerns, Concern{NotChecked, "whether " + t.Name + " is an index or a data stream, and which ingest pipelines it has, cannot be checked: " + answered(err),
 				permissionRemedy(err, "indices:monitor/settings/get, es:ESHttpGet for /"+t.Name+"/_settings")})
 			break
@@ -97,9 +97,9 @@ func CheckNames(ctx context.Context, client opensearch.Client, targets []Target)
 	})...), nil
 }
 
-// isUnanswered reports whether the domain refuses a request or cannot answer it, so that a
+// isDeclined reports whether the domain refuses a request or cannot answer it, so that a
 // worker does without the answer. For other errors (credentials, outages) a worker waits.
-func isUnanswered(err error) bool {
+func isDeclined(err error) bool {
 	var answer *opensearch.AnswerError
 	return errors.As(err, &answer) && slices.Contains([]int{
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusInternalServerError,
@@ -136,7 +136,7 @@ func (t Target) nameTaken(kind opensearch.Kind) Concern {
 // (_template) have no effect, because OpenSearch uses them only if no index template matches.
 func CheckTemplates(ctx context.Context, client opensearch.Client, targets []Target) ([]Concern, error) {
 	listed, err := opensearch.ListTemplates(ctx, client)
-	if isUnanswered(err) {
+	if isDeclined(err) {
 		return []Concern{{NotChecked, "whether other index templates take precedence over ours cannot be checked: " + answered(err),
 			permissionRemedy(err, "indices:admin/index_template/get, es:ESHttpGet for /_index_template")}}, nil
 	}

@@ -101,24 +101,24 @@ func (c *cluster) row(shard int, attributes ...string) {
 
 // lease is a shard in the command's JSON output.
 type lease struct {
-	Shard       string
-	Parents     []string
-	State       checkpoint.State
-	Closed      bool
-	Owner       string
-	ClaimedBy   string `json:"claimed_by"`
-	Checkpoint  string
-	Start       string
-	LastSign    *time.Time `json:"last_sign_of_life"`
-	Age         *float64   `json:"age_seconds"`
-	Lag         *float64   `json:"lag_seconds"`
-	LagError    string     `json:"lag_error"`
-	ReadThrough *time.Time `json:"read_through"`
-	Unread      *float64   `json:"unread_seconds"`
-	Rate        float64    `json:"read_rate"`
-	Gaps        int64
-	GapFrom     *time.Time `json:"gap_from"`
-	GapTo       *time.Time `json:"gap_to"`
+	Shard         string
+	Parents       []string
+	State         checkpoint.State
+	Closed        bool
+	Owner         string
+	ClaimedBy     string `json:"claimed_by"`
+	Checkpoint    string
+	Start         string
+	LastHeartbeat *time.Time `json:"last_sign_of_life"`
+	Age           *float64   `json:"age_seconds"`
+	Lag           *float64   `json:"lag_seconds"`
+	LagError      string     `json:"lag_error"`
+	ReadThrough   *time.Time `json:"read_through"`
+	Unread        *float64   `json:"unread_seconds"`
+	Rate          float64    `json:"read_rate"`
+	Gaps          int64
+	GapFrom       *time.Time `json:"gap_from"`
+	GapTo         *time.Time `json:"gap_to"`
 }
 
 // shown returns the command's JSON output by shard.
@@ -165,7 +165,7 @@ func TestLeasesShow_Success(t *testing.T) {
 		t.Helper()
 		var got []string
 		for n, l := range shown(t, args...) {
-			if l.Age != nil != (n == shardID(1)) || l.Age != nil && (*l.Age < 0 || *l.Age > 60 || time.Since(*l.LastSign).Abs() > time.Minute) {
+			if l.Age != nil != (n == shardID(1)) || l.Age != nil && (*l.Age < 0 || *l.Age > 60 || time.Since(*l.LastHeartbeat).Abs() > time.Minute) {
 				t.Errorf("%s: age: %+v", name, l)
 			}
 		}

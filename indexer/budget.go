@@ -104,14 +104,14 @@ func (b *budget) await(ctx context.Context, r *reservation) bool {
 // older ones that do not fit, but not indefinitely.
 func (b *budget) grantLocked() {
 	var older []*reservation
-	share, healthy := b.shareLocked(), b.healthyLocked()
+	share, unblocked := b.shareLocked(), b.unblockedLocked()
 	for _, r := range b.queue {
-		if b.starvesLocked(older) || !b.fitsLocked(r, share, healthy) {
+		if b.starvesLocked(older) || !b.fitsLocked(r, share, unblocked) {
 			older = append(older, r)
 			continue
 		}
 		if a := b.addLocked(r.shard, r.size); a.waiting == 0 {
-			healthy += r.size
+			unblocked += r.size
 		}
 		for _, o := range older {
 			o.passed += r.size
@@ -132,15 +132,15 @@ func (b *budget) starvesLocked(older []*reservation) bool {
 // fitsLocked reports whether a reservation can be granted. Any shard gets room while
 // documents that do not wait for indices take at most half of the limit. Beyond that, a
 // shard may use its share of the limit, or one reservation. An eighth of the limit is kept
-// for shards without waiting documents, which use healthy bytes at present. A paused shard
+// for shards without waiting documents, which use unblocked bytes at present. A paused shard
 // is in the middle of a record and occupies a decoder that others need, so it may finish;
 // at most as many shards as decoders do so.
-func (b *budget) fitsLocked(r *reservation, share, healthy int64) bool {
+func (b *budget) fitsLocked(r *reservation, share, unblocked int64) bool {
 	mine, waits := b.usedByLocked(r.shard)
 	switch {
 	case b.isPausedLocked(r.shard):
 		return true
-	case !waits && healthy+r.size <= b.limit/guaranteedShare:
+	case !waits && unblocked+r.size <= b.limit/guaranteedShare:
 		return true
 	case b.used+r.size > b.limit:
 		return false
@@ -148,8 +148,8 @@ func (b *budget) fitsLocked(r *reservation, share, healthy int64) bool {
 	return b.used-b.waiting+r.size <= b.limit/firstComeShare || mine == 0 || mine+r.size <= share
 }
 
-// healthyLocked returns how many bytes are used by shards without waiting documents.
-func (b *budget) healthyLocked() int64 {
+// unblockedLocked returns how many bytes are used by shards without waiting documents.
+func (b *budget) unblockedLocked() int64 {
 	n := int64(0)
 	for _, a := range b.shards {
 		if a.waiting == 0 {

@@ -44,7 +44,7 @@ func NewDeadLetter(of Record, stage string, why error, payload []byte) *Document
 // letter returns the dead letter of the part's only document. It contains the event.
 func (p part) letter(stage string, status int, why *reason) part {
 	const more = 1 << 10 // id, position and time of arrival
-	origin, extras := p.docs.facts.originOf(p.from), p.docs.facts.extraOf(p.from)
+	origin, extras := p.docs.eventData.originOf(p.from), p.docs.eventData.extraOf(p.from)
 	size := len(p.bytes()) + len(origin.Owner) + len(origin.LogGroup) + len(origin.LogStream) + len(extras) + more
 	return p.withFallback(fallback{kind: letterFallback, stage: stage, status: uint16(status), reason: why, keep: min(size, deadletter.MaxPayload), at: time.Now().UnixNano()}) //nolint:gosec // of HTTP
 }
@@ -56,7 +56,7 @@ func (ix *Indexer) unsentLetter(p part) (l deadletter.Letter, payload []byte) {
 		return *p.fallback.letter, p.bytes()
 	}
 	index, id := p.target(0)
-	origin := p.docs.facts.originOf(p.from)
+	origin := p.docs.eventData.originOf(p.from)
 	payload, size := ix.event(p, p.fallback.keep)
 	l = deadletter.Letter{
 		Time:            time.Unix(0, p.fallback.at).UTC(),

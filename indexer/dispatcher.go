@@ -12,9 +12,9 @@ type dispatcher struct {
 	ix    *Indexer
 	limit limit
 
-	// fresh holds documents that were not sent yet. resent holds those to be sent again or
+	// fresh holds documents that were not sent yet. requeued holds those to be sent again or
 	// as a fallback. They get up to half of a batch, fresh ones the rest.
-	fresh, resent queue
+	fresh, requeued queue
 
 	isolated     [][]part // batches that may be the cause of failing requests
 	large        []part   // large fallbacks, sent one at a time, each in its own request
@@ -117,7 +117,7 @@ func (d *dispatcher) enqueueAgain(parts []part, now time.Time) {
 			d.large = append(d.large, p)
 			continue
 		}
-		d.resent.put(p, now.Add(-d.ix.cfg.Linger))
+		d.requeued.put(p, now.Add(-d.ix.cfg.Linger))
 	}
 }
 
@@ -126,13 +126,13 @@ const idleWait = time.Hour
 
 // full reports whether the queues fill a batch.
 func (d *dispatcher) full() bool {
-	return d.fresh.bytes+d.resent.bytes >= d.ix.cfg.BatchBytes || d.fresh.count+d.resent.count >= d.ix.cfg.BatchDocuments
+	return d.fresh.bytes+d.requeued.bytes >= d.ix.cfg.BatchBytes || d.fresh.count+d.requeued.count >= d.ix.cfg.BatchDocuments
 }
 
 // oldest returns the arrival time of the part that has waited longest. ok reports whether
 // any part waits.
 func (d *dispatcher) oldest() (at time.Time, ok bool) {
-	for _, q := range []*queue{&d.fresh, &d.resent} {
+	for _, q := range []*queue{&d.fresh, &d.requeued} {
 		if !q.empty() && (!ok || q.oldest().Before(at)) {
 			at, ok = q.oldest(), true
 		}
@@ -196,10 +196,10 @@ func (d *dispatcher) wakeThreshold() amount {
 	switch {
 	case !d.limit.available():
 		return never
-	case d.fresh.empty() && d.resent.empty():
+	case d.fresh.empty() && d.requeued.empty():
 		return anything
 	}
-	return amount{d.ix.cfg.BatchBytes - d.fresh.bytes - d.resent.bytes, d.ix.cfg.BatchDocuments - d.fresh.count - d.resent.count}
+	return amount{d.ix.cfg.BatchBytes - d.fresh.bytes - d.requeued.bytes, d.ix.cfg.BatchDocuments - d.fresh.count - d.requeued.count}
 }
 
 func (d *dispatcher) maySendLarge() bool { return len(d.large) > 0 && !d.largeRunning }
@@ -234,9 +234,9 @@ func (d *dispatcher) nextBatch(now time.Time) []part {
 		d.isolated = slices.Delete(d.isolated, 0, 1)
 	default:
 		left := room{d.ix.cfg.BatchBytes, d.ix.cfg.BatchDocuments}
-		batch = d.resent.fill(batch, room{left.bytes / 2, max(left.count/2, 1)})
+		batch = d.requeued.fill(batch, room{left.bytes / 2, max(left.count/2, 1)})
 		batch = d.fresh.fill(batch, left.without(batch))
-		batch = d.resent.fill(batch, left.without(batch))
+		batch = d.requeued.fill(batch, left.without(batch))
 	}
 	if d.givenUp > 0 {
 		batch = d.divert(batch, now)

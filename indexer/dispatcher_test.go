@@ -34,7 +34,7 @@ func TestRetriesKeepNoBuffers(t *testing.T) {
 	}
 	now := time.Now().Add(time.Second)
 	d.enqueueDue(now)
-	for !d.resent.empty() {
+	for !d.requeued.empty() {
 		for _, p := range d.nextBatch(now) {
 			d.settle(result{outcomes: []partOutcome{{part: p, outcome: indexed}}})
 		}
@@ -158,11 +158,11 @@ func TestReadyToSend(t *testing.T) {
 	f("one has waited", func(d *dispatcher, now time.Time) { d.fresh.put(shardDocuments("a", 1, 10), now.Add(-linger)) }, true, 0)
 	f("one to be sent again has waited for longer", func(d *dispatcher, now time.Time) {
 		d.fresh.put(shardDocuments("a", 1, 10), now)
-		d.resent.put(shardDocuments("a", 1, 10), now.Add(-linger/4))
+		d.requeued.put(shardDocuments("a", 1, 10), now.Add(-linger/4))
 	}, false, linger*3/4)
 	f("one to be sent again has waited for less", func(d *dispatcher, now time.Time) {
 		d.fresh.put(shardDocuments("a", 1, 10), now.Add(-linger/4))
-		d.resent.put(shardDocuments("a", 1, 10), now)
+		d.requeued.put(shardDocuments("a", 1, 10), now)
 	}, false, linger*3/4)
 	f("a timer is due before", func(d *dispatcher, now time.Time) {
 		d.fresh.put(shardDocuments("a", 1, 10), now)
@@ -170,11 +170,11 @@ func TestReadyToSend(t *testing.T) {
 	}, false, linger/2)
 	f("the bytes of a batch", func(d *dispatcher, now time.Time) {
 		d.fresh.put(shardDocuments("a", 1, 500), now)
-		d.resent.put(shardDocuments("a", 1, 500), now)
+		d.requeued.put(shardDocuments("a", 1, 500), now)
 	}, true, 0)
 	f("the documents of a batch", func(d *dispatcher, now time.Time) {
 		d.fresh.put(shardDocuments("a", 5, 10), now)
-		d.resent.put(shardDocuments("a", 5, 10), now)
+		d.requeued.put(shardDocuments("a", 5, 10), now)
 	}, true, 0)
 	f("a large fallback", func(d *dispatcher, _ time.Time) { d.large = make([]part, 1) }, true, 0)
 	f("a second large fallback", func(d *dispatcher, _ time.Time) { d.large, d.largeRunning = make([]part, 1), true }, false, idleWait)
@@ -200,7 +200,7 @@ func TestWakeThreshold(t *testing.T) {
 	f("nothing waits", func(*dispatcher) {}, anything)
 	f("no connection is free", func(d *dispatcher) { d.limit.running = 1 }, never)
 	f("some wait", func(d *dispatcher) { d.fresh.put(shardDocuments("a", 2, 100), time.Time{}) }, amount{800, 8})
-	f("some wait to be sent again", func(d *dispatcher) { d.resent.put(shardDocuments("a", 3, 100), time.Time{}) }, amount{700, 7})
+	f("some wait to be sent again", func(d *dispatcher) { d.requeued.put(shardDocuments("a", 3, 100), time.Time{}) }, amount{700, 7})
 }
 
 // Large fallbacks wait in their own queue. Documents that are sent again do not
@@ -212,13 +212,13 @@ func TestWhereDocumentsWait(t *testing.T) {
 	d.enqueue(p.slice(0, 1), now)
 	d.enqueue(largeLetter(p.slice(1, 2)), now)
 	d.enqueueAgain([]part{largeLetter(p.slice(2, 3)), p.slice(3, 4)}, now)
-	if d.fresh.count != 1 || d.resent.count != 1 || len(d.large) != 2 {
-		t.Fatalf("%d fresh, %d to be sent again, %d large", d.fresh.count, d.resent.count, len(d.large))
+	if d.fresh.count != 1 || d.requeued.count != 1 || len(d.large) != 2 {
+		t.Fatalf("%d fresh, %d to be sent again, %d large", d.fresh.count, d.requeued.count, len(d.large))
 	}
 	if waited := now.Sub(d.fresh.oldest()); waited != 0 {
 		t.Errorf("a fresh one has waited for %s", waited)
 	}
-	if waited := now.Sub(d.resent.oldest()); waited != time.Second {
+	if waited := now.Sub(d.requeued.oldest()); waited != time.Second {
 		t.Errorf("one to be sent again has waited for %s", waited)
 	}
 }

@@ -28,10 +28,10 @@ type Documents struct {
 	// Body holds the action and source lines, newlines included.
 	Body []byte
 
-	source   Source
-	ends     []document
-	facts    facts     // of the events that the documents were made of
-	fallback *fallback // of a dead letter, whose payload is the Body
+	source    Source
+	ends      []document
+	eventData eventData // of the events that the documents were made of
+	fallback  *fallback // of a dead letter, whose payload is the Body
 
 	// The dispatcher owns the following fields.
 	group    *putGroup
@@ -42,9 +42,9 @@ type Documents struct {
 	counted  int64          // bytes of the budget counted as waiting because of this set
 	delayed  []*delayedPart // parts that wait to be sent again
 
-	// lent is set when a request was answered or abandoned while the transport may still
+	// retained is set when a request was answered or abandoned while the transport may still
 	// be reading its body. The memory is not reused then.
-	lent atomic.Bool
+	retained atomic.Bool
 }
 
 // document holds where a document ends in Body, and the position of its event in the
@@ -104,8 +104,8 @@ func (d *Documents) start(i int) int {
 // and must not recycle a set that was passed to Put.
 func (d *Documents) Recycle() {
 	steps := cap(d.Body) / bufferStep
-	if steps > 0 && steps < len(pools) && !d.lent.Load() {
-		pools[steps].Put(&Documents{Body: d.Body[:0], ends: d.ends[:0], facts: d.facts.emptied()})
+	if steps > 0 && steps < len(pools) && !d.retained.Load() {
+		pools[steps].Put(&Documents{Body: d.Body[:0], ends: d.ends[:0], eventData: d.eventData.emptied()})
 	}
 }
 

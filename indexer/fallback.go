@@ -74,7 +74,7 @@ func (ix *Indexer) encode(p part) []byte {
 	action, source := p.lines()
 	var from Origin
 	if p.fallback.withOrigin {
-		from = p.docs.facts.originOf(p.from)
+		from = p.docs.eventData.originOf(p.from)
 	}
 	line := append(make([]byte, 0, p.size()), action...)
 	line = append(line, '\n')

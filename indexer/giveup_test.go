@@ -34,7 +34,7 @@ func waits(d *dispatcher, ctx context.Context, name string, n int, fails bool) *
 
 // lettersMade returns the number of dead letters to be sent, including those for the
 // store.
-func lettersMade(d *dispatcher) int { return d.resent.count + len(d.storing.parts) }
+func lettersMade(d *dispatcher) int { return d.requeued.count + len(d.storing.parts) }
 
 // A document that an index accepts shows that it accepts some, unless the document was a
 // probe or had waited.
@@ -177,12 +177,12 @@ func TestSendProbe(t *testing.T) {
 	now := time.Now()
 	x := waits(d, t.Context(), "app-x", 2*probeDocuments, false)
 	d.sendProbe(x, now)
-	if d.resent.count != probeDocuments || x.probing != probeDocuments || len(x.blocked) != 1 {
-		t.Errorf("%d documents are sent, %d probing, %d parts wait", d.resent.count, x.probing, len(x.blocked))
+	if d.requeued.count != probeDocuments || x.probing != probeDocuments || len(x.blocked) != 1 {
+		t.Errorf("%d documents are sent, %d probing, %d parts wait", d.requeued.count, x.probing, len(x.blocked))
 	}
 	d.sendProbe(x, now)
-	if d.resent.count != probeDocuments {
-		t.Errorf("%d documents are sent while a probe is under way", d.resent.count)
+	if d.requeued.count != probeDocuments {
+		t.Errorf("%d documents are sent while a probe is under way", d.requeued.count)
 	}
 	few := waits(d, t.Context(), "app-y", 2, false)
 	d.sendProbe(few, now)
@@ -190,13 +190,13 @@ func TestSendProbe(t *testing.T) {
 	if d.sendProbe(few, now); few.probing != 2 {
 		t.Errorf("%d documents are sent while a probe of 2 is under way", few.probing)
 	}
-	d.resent.count -= 2
+	d.requeued.count -= 2
 	x.probing, x.probeDue = 0, now.Add(time.Second)
-	if d.sendProbe(x, now); d.resent.count != probeDocuments {
+	if d.sendProbe(x, now); d.requeued.count != probeDocuments {
 		t.Error("a probe is sent before it is due")
 	}
 	x.probeDue, x.givenUp = now, true
-	if d.sendProbe(x, now); d.resent.count != probeDocuments {
+	if d.sendProbe(x, now); d.requeued.count != probeDocuments {
 		t.Error("documents wait for an index that is given up")
 	}
 }
@@ -217,8 +217,8 @@ func TestDivert(t *testing.T) {
 	d := idleDispatcher(t, func(c *Config) { c.Store = &brokenStore{} })
 	d.targets["app-dead-letter"] = &target{name: "app-dead-letter", letters: true, givenUp: true, why: noOutcome, probeDue: time.Now().Add(time.Hour)}
 	p, _ := taken(d, t.Context(), 0, 1)
-	if kept := d.divert([]part{p.letter(deadletter.StageIndex, 400, noOutcome)}, time.Now()); len(kept) > 0 || d.resent.count > 0 || len(d.storing.parts) != 1 {
-		t.Errorf("a dead letter: %d are sent, %d made, %d for the store", len(kept), d.resent.count, len(d.storing.parts))
+	if kept := d.divert([]part{p.letter(deadletter.StageIndex, 400, noOutcome)}, time.Now()); len(kept) > 0 || d.requeued.count > 0 || len(d.storing.parts) != 1 {
+		t.Errorf("a dead letter: %d are sent, %d made, %d for the store", len(kept), d.requeued.count, len(d.storing.parts))
 	}
 	f("due", 0, 0, 1, 4)
 	f("not due", 0, time.Second, 0, 5)

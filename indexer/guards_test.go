@@ -66,7 +66,7 @@ func TestGivenUpOutsideAnOutage(t *testing.T) {
 		}
 		change(d, now)
 		d.tick(now)
-		if n := d.resent.count; n != want {
+		if n := d.requeued.count; n != want {
 			t.Errorf("%s: %d dead letters, want %d", name, n, want)
 		}
 	}

@@ -96,7 +96,7 @@ func (d *dispatcher) oldestOf(now time.Time) oldestTimes {
 			o.addPart(&dp.part, letters)
 		}
 	}
-	for _, q := range []*queue{&d.fresh, &d.resent} {
+	for _, q := range []*queue{&d.fresh, &d.requeued} {
 		for _, s := range q.shards {
 			look(s.parts...)
 		}

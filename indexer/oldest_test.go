@@ -165,7 +165,7 @@ func TestOldestInEachPlace(t *testing.T) {
 	}
 	f("inbox", func(d *dispatcher, p part) { d.ix.inbox.put(p) })
 	f("fresh", func(d *dispatcher, p part) { d.fresh.put(p, time.Time{}) })
-	f("resent", func(d *dispatcher, p part) { d.resent.put(p, time.Time{}) })
+	f("requeued", func(d *dispatcher, p part) { d.requeued.put(p, time.Time{}) })
 	f("isolated", func(d *dispatcher, p part) { d.isolated = [][]part{{p}} })
 	f("large", func(d *dispatcher, p part) { d.large = []part{p} })
 	f("under way", func(d *dispatcher, p part) { d.underWay = [][]part{{p}} })

@@ -214,4 +214,4 @@ func (o partOutcome) fallbacks() []part {
 }
 
 // hasOrigin reports whether the origin of the part's only document is known.
-func (p part) hasOrigin() bool { return p.docs.facts.originOf(p.from).LogGroup != nil }
+func (p part) hasOrigin() bool { return p.docs.eventData.originOf(p.from).LogGroup != nil }

@@ -109,11 +109,11 @@ func TestOldestOfQueue(t *testing.T) {
 // enough of both.
 func TestNextBatchShares(t *testing.T) {
 	d := newDispatcher(&Indexer{cfg: Config{BatchBytes: 10_000, BatchDocuments: 1000, Connections: 1}})
-	f := func(name string, resent, fresh, wantResent int) {
+	f := func(name string, requeued, fresh, wantResent int) {
 		t.Helper()
-		d.resent, d.fresh = queue{}, queue{}
-		if resent > 0 {
-			d.resent.put(shardDocuments("resent", resent, 100), time.Now())
+		d.requeued, d.fresh = queue{}, queue{}
+		if requeued > 0 {
+			d.requeued.put(shardDocuments("requeued", requeued, 100), time.Now())
 		}
 		if fresh > 0 {
 			d.fresh.put(shardDocuments("fresh", fresh, 100), time.Now())
@@ -122,7 +122,7 @@ func TestNextBatchShares(t *testing.T) {
 		for _, p := range d.nextBatch(time.Now()) {
 			n[p.docs.source.Shard] += p.count()
 		}
-		if n["resent"] != wantResent || n["resent"]+n["fresh"] != min(100, resent+fresh) {
+		if n["requeued"] != wantResent || n["requeued"]+n["fresh"] != min(100, requeued+fresh) {
 			t.Errorf("%s: %v", name, n)
 		}
 	}

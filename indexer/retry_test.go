@@ -8,7 +8,7 @@ import (
 // Parts that are due are enqueued. Parts that may be the cause of failing requests are
 // sent separately, in halves.
 func TestEnqueueDue(t *testing.T) {
-	f := func(name string, r retry, documents int, kept, resent int, alone ...int) {
+	f := func(name string, r retry, documents int, kept, requeued int, alone ...int) {
 		t.Helper()
 		d := idleDispatcher(t, nil)
 		now := time.Now()
@@ -19,8 +19,8 @@ func TestEnqueueDue(t *testing.T) {
 		r.due = now.Add(r.due.Sub(time.Time{}))
 		d.retries = []retry{r}
 		d.enqueueDue(now)
-		if len(d.retries) != kept || d.resent.count != resent || len(d.isolated) != len(alone) {
-			t.Errorf("%s: %d kept, %d in the queue, %d isolated batches", name, len(d.retries), d.resent.count, len(d.isolated))
+		if len(d.retries) != kept || d.requeued.count != requeued || len(d.isolated) != len(alone) {
+			t.Errorf("%s: %d kept, %d in the queue, %d isolated batches", name, len(d.retries), d.requeued.count, len(d.isolated))
 			return
 		}
 		for i, n := range alone {

@@ -152,27 +152,27 @@ func (ix *Indexer) post(batch []part) (items []opensearch.Item, status int, err 
 	ix.metrics.requestBytes.Add(float64(size))
 	most := opensearch.MaxBulkAnswer(documents(batch), size)
 	body := &requestBody{Reader: io.MultiReader(readers...)}
-	lend := func() {
+	retain := func() {
 		for _, p := range batch {
-			p.docs.lent.Store(true)
+			p.docs.retained.Store(true)
 		}
 	}
 	if ix.cfg.Gzip {
-		// The documents are read here, so only the compressed copy may be lent.
+		// The documents are read here, so only the compressed copy may be retained.
 		packed, err := pack(body.Reader)
 		if err != nil {
 			return nil, 0, fmt.Errorf("compress a bulk request: %w", err)
 		}
 		body.Reader, size = bytes.NewReader(packed.body.Bytes()), packed.body.Len()
 		returned := true
-		lend = func() { returned = false }
+		retain = func() { returned = false }
 		defer func() {
 			if returned {
 				packers.Put(packed)
 			}
 		}()
 	}
-	defer body.lend(lend)
+	defer body.retain(retain)
 	req, err := opensearch.NewBulkRequest(ctx, opensearch.ItemsOnly, body)
 	if err != nil {
 		return nil, 0, err
@@ -230,8 +230,8 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// lend calls mark if the transport may still be reading the buffers.
-func (b *requestBody) lend(mark func()) {
+// retain calls mark if the transport may still be reading the buffers.
+func (b *requestBody) retain(mark func()) {
 	if !b.closed.Load() {
 		mark()
 	}

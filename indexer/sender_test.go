@@ -126,7 +126,7 @@ func TestBatchOfOne(t *testing.T) {
 	d := idleDispatcher(t, nil)
 	d.ix.cfg.BatchDocuments = 1
 	again, _ := taken(d, t.Context(), 0, 1)
-	d.resent.put(again, time.Now())
+	d.requeued.put(again, time.Now())
 	fresh, _ := taken(d, t.Context(), 1, 2)
 	d.fresh.put(fresh, time.Now())
 	if batch := d.nextBatch(time.Now()); len(batch) != 1 || batch[0].docs != again.docs {
@@ -182,8 +182,8 @@ func TestBodyIsReturned(t *testing.T) {
 			}
 			return respond(200, itemsOf(1, 201)), nil
 		})
-		if d.ix.send([]part{p}); p.docs.lent.Load() == returns {
-			t.Errorf("returned: %v, lent: %v", returns, p.docs.lent.Load())
+		if d.ix.send([]part{p}); p.docs.retained.Load() == returns {
+			t.Errorf("returned: %v, retained: %v", returns, p.docs.retained.Load())
 		}
 	}
 }

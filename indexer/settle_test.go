@@ -31,7 +31,7 @@ func TestUpdateTally(t *testing.T) {
 	if want := (counts{sent: 4, blocked: 3, failed: 1}); d.tally.total != want {
 		t.Errorf("counted %+v, want %+v", d.tally.total, want)
 	}
-	if x := d.targets["app-x"]; x == nil || !d.tally.mostBlocked(x.before) {
+	if x := d.targets["app-x"]; x == nil || !d.tally.mostRefused(x.before) {
 		t.Errorf("documents refused together with the first one of an index do not count for it: %+v", x)
 	}
 }
@@ -52,7 +52,7 @@ func TestCanceledIsDropped(t *testing.T) {
 // If requests fail while others are accepted, a single document becomes a dead letter,
 // and several documents are sent again.
 func TestOneDocumentIsToBlame(t *testing.T) {
-	f := func(name string, n int, letter bool, store Store, retries, resent, stored int) {
+	f := func(name string, n int, letter bool, store Store, retries, requeued, stored int) {
 		t.Helper()
 		d := idleDispatcher(t, func(c *Config) { c.Store = store })
 		p, _ := taken(d, t.Context(), 0, n)
@@ -62,8 +62,8 @@ func TestOneDocumentIsToBlame(t *testing.T) {
 		d.accepted = 2 * enoughOthers
 		p.failures = &failures{whole: true, at: time.Now().Add(-time.Hour), seen: d.accepted - 1, tries: maxTries}
 		d.settle(result{outcomes: []partOutcome{{part: p, outcome: unanswered, status: http.StatusInternalServerError}}})
-		if len(d.retries) != retries || d.resent.count != resent || len(d.storing.parts) != stored {
-			t.Errorf("%s: %d retries, %d dead letters, %d for the store", name, len(d.retries), d.resent.count, len(d.storing.parts))
+		if len(d.retries) != retries || d.requeued.count != requeued || len(d.storing.parts) != stored {
+			t.Errorf("%s: %d retries, %d dead letters, %d for the store", name, len(d.retries), d.requeued.count, len(d.storing.parts))
 		}
 	}
 	f("one", 1, false, nil, 0, 1, 0)

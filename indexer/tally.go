@@ -64,9 +64,9 @@ func (t *tally) since(before counts) counts {
 	return counts{t.total.sent - before.sent, t.total.blocked - before.blocked, t.total.failed - before.failed}
 }
 
-// mostBlocked reports whether more than half of the documents were blocked, or met an
+// mostRefused reports whether more than half of the documents were blocked, or met an
 // error of the server, since before or in the considered seconds, whichever is shorter.
-func (t *tally) mostBlocked(before counts) bool {
+func (t *tally) mostRefused(before counts) bool {
 	n := t.since(before)
 	return 2*(n.blocked+n.failed) > n.sent
 }

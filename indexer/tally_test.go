@@ -47,16 +47,16 @@ func TestMostBlocked(t *testing.T) {
 	if len(all.seconds) != maxSeconds {
 		t.Errorf("%d seconds are kept", len(all.seconds))
 	}
-	if all.mostBlocked(before) || all.mostBlocked(counts{}) {
+	if all.mostRefused(before) || all.mostRefused(counts{}) {
 		t.Error("half counts as most")
 	}
 	all.add(now.Add((maxSeconds+1)*time.Second), counts{sent: 1, blocked: 1})
-	if !all.mostBlocked(counts{}) {
+	if !all.mostRefused(counts{}) {
 		t.Error("earlier documents count")
 	}
 	all.add(now.Add((maxSeconds+1)*time.Second), counts{sent: 1, failed: 1})
 	all.add(now.Add((maxSeconds+1)*time.Second), counts{sent: 1})
-	if !all.mostBlocked(counts{}) {
+	if !all.mostRefused(counts{}) {
 		t.Error("errors of the server do not count")
 	}
 }

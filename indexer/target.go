@@ -94,12 +94,12 @@ func (t *target) advance(now time.Time, all *tally) {
 // isProtected reports whether the index must not be given up: in an outage, while most
 // documents are blocked since its first refusal, and in the disk's flood stage.
 func (t *target) isProtected(now time.Time, all *tally) bool {
-	return t.flood || all.isOutage(now) || all.mostBlocked(t.before)
+	return t.flood || all.isOutage(now) || all.mostRefused(t.before)
 }
 
 // delaysShardEnds reports whether the ends of shards wait for the index's documents.
 func (t *target) delaysShardEnds(now time.Time, all *tally) bool {
-	return t.flood || all.isOutage(now) || all.mostBlocked(t.before) && all.since(t.before).sent >= enoughSent && !all.isStale(now)
+	return t.flood || all.isOutage(now) || all.mostRefused(t.before) && all.since(t.before).sent >= enoughSent && !all.isStale(now)
 }
 
 // failsAll reports whether the index fails on every document, for example because its

@@ -133,9 +133,9 @@ func unescape(text string) string {
 	return text
 }
 
-// IsInClear reports whether data sent to the address, including a password, is readable
+// IsUnencrypted reports whether data sent to the address, including a password, is readable
 // in transit: over plain http to another machine.
-func (a Address) IsInClear() bool {
+func (a Address) IsUnencrypted() bool {
 	host := a.URL.Hostname()
 	ip := net.ParseIP(host)
 	return a.URL.Scheme == "http" && host != "localhost" && (ip == nil || !ip.IsLoopback())

@@ -124,7 +124,7 @@ func TestIsInClear(t *testing.T) {
 		"http://localhost:9200": false, "http://127.0.0.1:9200": false, "http://[::1]:9200": false, "http://127.0.0.2": false,
 	} {
 		a, err := ParseAddress(text)
-		if err != nil || a.IsInClear() != want {
+		if err != nil || a.IsUnencrypted() != want {
 			t.Errorf("%s: %t, %v", text, !want, err)
 		}
 	}

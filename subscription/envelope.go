@@ -26,8 +26,8 @@ type Envelope struct {
 	duplicate    string // a key that occurs more than once, or ""
 	events       bool   // logEvents is an array
 	elements     int    // elements of logEvents read so far
-	rest         int    // position of the first event that is not in Events, 0 if all are
-	restPosition int    // index of that element
+	restOffset   int    // offset in bytes of the first event that is not in Events, 0 if all are
+	restIndex    int    // index of that element
 	rejected     int    // number of rejected elements
 	rejectedFrom int    // position of the last of Rejected
 	occurrences  *occurrences
@@ -175,7 +175,7 @@ func (e *Envelope) noEvents() {
 	clear(e.Events)
 	clear(e.Rejected)
 	e.Events, e.Rejected = e.Events[:0], e.Rejected[:0]
-	e.rest, e.rejected = 0, 0
+	e.restOffset, e.rejected = 0, 0
 }
 
 // visitAll visits an envelope that was read and is valid: first the events read so far,
@@ -186,12 +186,12 @@ func (d *Decoder) visitAll() error {
 		last := &e.Rejected[maxRejected]
 		last.Err = fmt.Errorf("%d elements of logEvents were not indexed in full, the first of them: %w", n, last.Err)
 	}
-	rest, end := e.rest, s.pos
+	rest, end := e.restOffset, s.pos
 	d.visitWindow()
 	if rest == 0 {
 		return nil
 	}
-	s.pos, s.rewritten, e.elements = rest, 0, e.restPosition
+	s.pos, s.rewritten, e.elements = rest, 0, e.restIndex
 	err := s.elements(func() error {
 		ev, _, err := d.event()
 		ev.Position = e.elements
@@ -269,8 +269,8 @@ func (d *Decoder) element() error {
 	case ev.Message == nil:
 	case !full:
 		e.Events = append(e.Events, ev)
-	case e.rest == 0:
-		e.rest, e.restPosition = start, ev.Position
+	case e.restOffset == 0:
+		e.restOffset, e.restIndex = start, ev.Position
 	}
 	return nil
 }

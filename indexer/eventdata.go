@@ -14,10 +14,10 @@ import (
 // Origin is where the events of an envelope come from, as JSON literals.
 type Origin struct{ Owner, LogGroup, LogStream []byte }
 
-// facts are data of a set's events in addition to the documents. With them, a dead letter
+// eventData has the data of a set's events that their documents lack. With them, a dead letter
 // contains the complete event whatever the schema keeps of it. Data shared by adjacent
 // documents is stored once.
-type facts struct {
+type eventData struct {
 	text    []byte // the memory of the literals
 	origins []originRun
 	extras  []extra
@@ -32,13 +32,13 @@ type originRun struct {
 // extra holds members of an event that are not in its document.
 type extra struct{ document, from, to int }
 
-func (f *facts) emptied() facts {
-	return facts{text: f.text[:0], origins: f.origins[:0], extras: f.extras[:0]}
+func (f *eventData) emptied() eventData {
+	return eventData{text: f.text[:0], origins: f.origins[:0], extras: f.extras[:0]}
 }
 
 // From sets the origin of the documents that follow.
 func (d *Documents) From(o Origin) {
-	f := &d.facts
+	f := &d.eventData
 	if n := len(f.origins); n > 0 {
 		if last := f.origin(n - 1); string(last.Owner) == string(o.Owner) &&
 			string(last.LogGroup) == string(o.LogGroup) && string(last.LogStream) == string(o.LogStream) {
@@ -58,7 +58,7 @@ func (d *Documents) From(o Origin) {
 // Extra adds a member of the next document's event that is not in the document: a key and
 // a JSON value.
 func (d *Documents) Extra(key string, value []byte) {
-	f := &d.facts
+	f := &d.eventData
 	from := len(f.text)
 	f.text = append(append(append(append(f.text, `,"`...), key...), `":`...), value...)
 	if n := len(f.extras); n > 0 && f.extras[n-1].document == len(d.ends) {
@@ -68,13 +68,13 @@ func (d *Documents) Extra(key string, value []byte) {
 	f.extras = append(f.extras, extra{len(d.ends), from, len(f.text)})
 }
 
-func (f *facts) origin(i int) Origin {
+func (f *eventData) origin(i int) Origin {
 	r := f.origins[i]
 	return Origin{f.text[r.from:r.ownerEnd], f.text[r.ownerEnd:r.logGroupEnd], f.text[r.logGroupEnd:r.logStreamEnd]}
 }
 
 // originOf returns the origin of a document, which is empty if it was not set.
-func (f *facts) originOf(document int) Origin {
+func (f *eventData) originOf(document int) Origin {
 	i := sort.Search(len(f.origins), func(i int) bool { return f.origins[i].first > document })
 	if i == 0 {
 		return Origin{}
@@ -83,7 +83,7 @@ func (f *facts) originOf(document int) Origin {
 }
 
 // extraOf returns the members of a document's event that are not in the document.
-func (f *facts) extraOf(document int) []byte {
+func (f *eventData) extraOf(document int) []byte {
 	i := sort.Search(len(f.extras), func(i int) bool { return f.extras[i].document >= document })
 	if i == len(f.extras) || f.extras[i].document != document {
 		return nil
@@ -91,15 +91,15 @@ func (f *facts) extraOf(document int) []byte {
 	return f.text[f.extras[i].from:f.extras[i].to]
 }
 
-// copyDocument appends a document of another set, with its facts.
+// copyDocument appends a document of another set, with its event data.
 func (d *Documents) copyDocument(from *Documents, i int) {
-	if o := from.facts.originOf(i); o.Owner != nil {
+	if o := from.eventData.originOf(i); o.Owner != nil {
 		d.From(o)
 	}
-	if more := from.facts.extraOf(i); len(more) > 0 {
-		at := len(d.facts.text)
-		d.facts.text = append(d.facts.text, more...)
-		d.facts.extras = append(d.facts.extras, extra{len(d.ends), at, len(d.facts.text)})
+	if more := from.eventData.extraOf(i); len(more) > 0 {
+		at := len(d.eventData.text)
+		d.eventData.text = append(d.eventData.text, more...)
+		d.eventData.extras = append(d.eventData.extras, extra{len(d.ends), at, len(d.eventData.text)})
 	}
 	d.Body = append(d.Body, from.Body[from.start(i):from.ends[i].end]...)
 	d.Next(from.ends[i].position)
@@ -112,7 +112,7 @@ func (ix *Indexer) event(p part, keep int) (beginning []byte, size int) {
 	_, source := p.lines()
 	_, id := p.target(0)
 	timestamp, message := ix.cfg.Fallback.Core(source)
-	origin, extras := p.docs.facts.originOf(p.from), p.docs.facts.extraOf(p.from)
+	origin, extras := p.docs.eventData.originOf(p.from), p.docs.eventData.extraOf(p.from)
 	line := make([]byte, 0, keep)
 	write := func(texts ...[]byte) {
 		for _, text := range texts {

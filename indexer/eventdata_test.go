@@ -39,12 +39,12 @@ func TestFacts(t *testing.T) {
 	}
 	for name, docs := range map[string]*Documents{"set": docs, "copy": copied} {
 		for i, o := range all {
-			origin := docs.facts.originOf(i)
-			if got := (of{string(origin.Owner), string(origin.LogGroup), string(origin.LogStream), string(docs.facts.extraOf(i))}); got != o || (origin.LogGroup == nil) != (o.owner == "") {
+			origin := docs.eventData.originOf(i)
+			if got := (of{string(origin.Owner), string(origin.LogGroup), string(origin.LogStream), string(docs.eventData.extraOf(i))}); got != o || (origin.LogGroup == nil) != (o.owner == "") {
 				t.Errorf("%s: document %d: %+v, want %+v", name, i, got, o)
 			}
 		}
-		if n, m := len(docs.facts.origins), len(docs.facts.extras); n != 4 || m != 3 {
+		if n, m := len(docs.eventData.origins), len(docs.eventData.extras); n != 4 || m != 3 {
 			t.Errorf("%s: %d origins and %d extras are kept", name, n, m)
 		}
 	}
