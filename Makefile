@@ -62,7 +62,7 @@ CONCURRENT := ./checkpoint/... ./consumer/... ./indexer/... ./internal/fakeaws .
 # packages that take longest come first, next to all others.
 PROCESSES := 6
 PACKAGES := 4
-gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile-timing-events $(CACHE)/$(1).json --
+gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile $(CACHE)/$(1).json --
 
 # The fuzzing is limited by runs: before Go 1.27 the end of a time limit can be reported as a
 # failure (go.dev/issue/75804).

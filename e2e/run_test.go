@@ -86,8 +86,10 @@ func TestRunReshard(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
 	g := generator(1, 20_000)
-	const drain = "DRAIN_TIMEOUT=3m" // a busy machine may need it
-	a, b := c.start("a", "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms", drain), c.start("b", drain)
+	// A busy machine must not be taken for a fault.
+	patient := []string{"DRAIN_TIMEOUT=5m", "LEASE_DURATION=5m", "BULK_TIMEOUT=5m"}
+	a := c.start("a", append(patient, "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms")...)
+	b := c.start("b", patient...)
 	c.produce(g, 8_000)
 	c.eventually("shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
 	c.produce(g, 2_000)
@@ -106,8 +108,8 @@ func TestRunReshard(t *testing.T) {
 		}
 		return finished == 4 && open == 5
 	})
-	a.stopWithin(3 * time.Minute)
-	b.stopWithin(3 * time.Minute)
+	a.stopWithin(10 * time.Minute)
+	b.stopWithin(10 * time.Minute)
 	c.exact()
 	checkEMF(t, a, c.application, 5)
 	if n := a.total("documents_already_there") + b.total("documents_already_there"); n != 0 {

@@ -72,6 +72,10 @@ func newProxy(t *testing.T, url string) *toxiproxy.Proxy {
 	return proxy
 }
 
+// sinkLease is the lease duration of a sink's worker: no busy machine may lose a lease, and a
+// fault must outlast it.
+const sinkLease = 15 * time.Second
+
 // sink is a cluster on the test's own node.
 type sink struct {
 	*history
@@ -88,7 +92,7 @@ func newSink(t *testing.T, n *node, shards int32) *sink {
 func (s *sink) work(settings ...string) {
 	s.t.Helper()
 	scheme, _, _ := strings.Cut(s.URL, "://")
-	s.w = s.start("w", append([]string{"LEASE_DURATION=5s", "SUMMARY_PERIOD=500ms", "OPENSEARCH_URL=" + scheme + "://" + s.proxy.Listen}, settings...)...)
+	s.w = s.start("w", append([]string{"LEASE_DURATION=" + sinkLease.String(), "SUMMARY_PERIOD=500ms", "OPENSEARCH_URL=" + scheme + "://" + s.proxy.Listen}, settings...)...)
 }
 
 func (s *sink) ask(method, path, body string) {
@@ -200,7 +204,7 @@ func (f sinkFault) run(t *testing.T, n *node) {
 		s.check()
 		f.begin(s)
 		last, before := s.last(), s.look()
-		time.Sleep(max(f.lasting, 7*time.Second))
+		time.Sleep(max(f.lasting, sinkLease+2*time.Second))
 		s.eventually("the leases are renewed", func() bool {
 			for id, row := range s.look() {
 				if row.counter == before[id].counter {
