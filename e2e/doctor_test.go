@@ -493,7 +493,7 @@ func TestDoctor_Failure(t *testing.T) {
 	f("records expired", func() { c.gap("PREFIX-gap") }, map[string]string{"APPLICATION_NAME": c.prefix + "-gap"}, leases(warning), "lease table", "records of 2 shards can have expired before they were read: shardId-000000000000 (2026-01-15T00:00:00Z to 2026-01-15T12:00:00Z)", "the archive has these records", "records expired unread")
 	f("shards failing", func() { c.failing("PREFIX-failing") }, map[string]string{"APPLICATION_NAME": c.prefix + "-failing"}, leases(warning), "lease table", "2 shards cannot be read: shardId-000000000000 (worker-z), shardId-000000000001 (worker-z)", "shard cannot be read")
 	for _, operation := range []string{"DescribeTable", "Scan", "UpdateItem", "DeleteItem"} {
-		f(operation+" denied", deny("dynamodb:"+operation), nil, leases(broken), "lease table", "AccessDeniedException: no identity-based policy", "allow ", "dynamodb:"+operation)
+		f(operation+" denied", deny("dynamodb:"+operation), nil, leases(broken), "lease table", "AccessDeniedException: no identity-based policy", "grant ", "dynamodb:"+operation)
 	}
 	f("DynamoDB unreachable", nil, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": closed}, leases(broken), "lease table", "connection refused")
 
