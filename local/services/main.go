@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,12 +26,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "services: no command given: services [-cache FOLDER] -- COMMAND ARGS…")
 		os.Exit(2)
 	}
-	os.Exit(exitCode(run(*cache, flag.Args())))
+	os.Exit(exitCode(run(*cache, flag.Args()), os.Stderr))
 }
 
 // exitCode returns the exit code of the command as a shell does, or 1 if only something else
-// failed. It prints what else failed.
-func exitCode(err error) int {
+// failed. It writes what else failed to stderr.
+func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
@@ -38,7 +39,7 @@ func exitCode(err error) int {
 	failed := errors.As(err, &exit)
 	for _, line := range strings.Split(err.Error(), "\n") {
 		if !failed || line != exit.Error() {
-			fmt.Fprintf(os.Stderr, "services: %s\n", line)
+			fmt.Fprintf(stderr, "services: %s\n", line)
 		}
 	}
 	if !failed {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -16,23 +17,21 @@ import (
 )
 
 func TestRunCommand_ExitCode(t *testing.T) {
-	f := func(script string, want int) {
+	f := func(err error, want int, printed string) {
 		t.Helper()
-		if got := exitCode(runCommand(exec.Command("sh", "-c", script), nil)); got != want {
-			t.Errorf("sh -c %q: exit code %d, want %d", script, got, want)
+		var stderr strings.Builder
+		if got := exitCode(err, &stderr); got != want || stderr.String() != printed {
+			t.Errorf("%v: exit code %d, want %d; printed %q, want %q", err, got, want, stderr.String(), printed)
 		}
 	}
-	f("exit 0", 0)
-	f("exit 7", 7)
-	f("kill -TERM $$", 128+int(syscall.SIGTERM))
-
-	if got := exitCode(runCommand(exec.Command("/no/such/command"), nil)); got != 1 {
-		t.Errorf("command that does not exist: exit code %d, want 1", got)
-	}
-	// A failure to stop a server does not hide the command's exit code.
-	if got := exitCode(errors.Join(runCommand(exec.Command("sh", "-c", "exit 7"), nil), errors.New("stop"))); got != 7 {
-		t.Errorf("a failed command and a failed stop: exit code %d, want 7", got)
-	}
+	shell := func(script string) error { return runCommand(exec.Command("sh", "-c", script), nil) }
+	f(shell("exit 0"), 0, "")
+	f(shell("exit 7"), 7, "")
+	f(shell("kill -TERM $$"), 128+int(syscall.SIGTERM), "")
+	f(runCommand(exec.Command("/no/such/command"), nil), 1, "services: run the command: fork/exec /no/such/command: no such file or directory\n")
+	// A failure to stop a server does not hide the command's exit code, and is printed.
+	f(errors.Join(shell("exit 7"), errors.New("stop")), 7, "services: stop\n")
+	f(errors.Join(shell("exit 0"), errors.New("stop")), 1, "services: stop\n")
 }
 
 func TestRunCommand_ForwardsSignals(t *testing.T) {
@@ -51,7 +50,7 @@ func TestRunCommand_ForwardsSignals(t *testing.T) {
 		}
 		signals <- signal
 		want := map[os.Signal]int{syscall.SIGTERM: 8, syscall.SIGHUP: 9}[signal]
-		if got := exitCode(<-ended); got != want {
+		if got := exitCode(<-ended, io.Discard); got != want {
 			t.Errorf("%v: exit code %d, want %d", signal, got, want)
 		}
 	}
@@ -84,15 +83,15 @@ func TestRunCommand_NothingLeft(t *testing.T) {
 
 // Mounts that a command leaves behind end with it, so that its folders can be removed.
 func TestRunCommand_NoMountsLeft(t *testing.T) {
-	folder := t.TempDir()
-	cmd := exec.Command("sh", "-c", `mount -t tmpfs tmpfs "$0" && touch "$0"/inside`, folder)
-	local.PrivateMounts(cmd)
-	if cmd.SysProcAttr == nil {
+	var probe exec.Cmd
+	if local.PrivateMounts(&probe); probe.SysProcAttr == nil {
 		t.Skip("needs CAP_SYS_ADMIN on Linux")
 	}
-	if err := runCommand(cmd, nil); err != nil {
+	folder := t.TempDir()
+	if err := runCommand(exec.Command("mount", "-t", "tmpfs", "tmpfs", folder), nil); err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = exec.Command("umount", folder).Run() }() // fails if all is well
 	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), folder) {
 		t.Errorf("%s is still a mount point: %v", folder, err)
 	}
