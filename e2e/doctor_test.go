@@ -873,7 +873,8 @@ func TestDoctorPace(t *testing.T) {
 	if found := c.doctor(t)["subscription filters"]; found.State != doctor.OK || !strings.Contains(found.Found, "/last") {
 		t.Errorf("%+v", found)
 	}
-	if calls, throttled := c.logs.Calls("DescribeSubscriptionFilters"); calls != groups+1 || throttled > 0 {
+	// On a busy machine doctor may have been run more than once.
+	if calls, throttled := c.logs.Calls("DescribeSubscriptionFilters"); calls == 0 || calls%(groups+1) != 0 || throttled > 0 {
 		t.Errorf("%d calls, %d throttled", calls, throttled)
 	}
 }
