@@ -5,36 +5,15 @@ import pathlib
 import re
 import stat
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
+import cli
 import stacks
 
 UP = pathlib.Path(__file__).parent.parent / "up.sh"
-
-# moto does not support Fn::ForEach, so the CLI gets the expanded template.
-CLI = f"""#!{sys.executable}
-import json, os, sys
-arguments = sys.argv[1:]
-open(os.environ["CALLS"], "a").write(" ".join(arguments) + "\\n")
-if arguments[:2] == ["cloudformation", "deploy"]:
-    sys.path.insert(0, os.environ["TESTS"])
-    import stacks
-    at = arguments.index("--parameter-overrides") + 1
-    stacks.TEMPLATE = arguments[arguments.index("--template-file") + 1]
-    expanded = stacks.expand(dict(p.split("=", 1) for p in arguments[at:]))
-    whole = {{n: str(p["Default"]) for n, p in expanded["Parameters"].items() if "Default" in p}}  # because moto treats the default of a list as a string
-    file = os.environ["CALLS"] + ".json"
-    json.dump(expanded, open(file, "w"), separators=(",", ":"))
-    arguments = arguments[:at] + [f"{{n}}={{v}}" for n, v in whole.items()]
-    arguments[arguments.index("--template-file") + 1] = file
-if arguments[:2] == ["ecs", "run-task"] and "NO_TASK" in os.environ:
-    sys.exit(print("None\\tRESOURCE:ENI"))
-os.execv(sys.executable, [sys.executable, "-m", "awscli", *arguments])
-"""
 
 RUNS = 5  # seconds that a task runs: longer than the requests about it after its start
 
@@ -48,13 +27,13 @@ if [ "$1" = login ]; then cat > "$CALLS.password"; fi
 class Machine:
     """A machine whose AWS is moto."""
 
-    def __init__(self, aws, folder):
+    def __init__(self, aws, server, folder):
         self.aws, self.calls = aws, folder / "calls"
-        for name, text in {"aws": CLI, "docker": DOCKER}.items():
+        for name, text in {"aws": cli.CLIENT, "docker": DOCKER}.items():
             (folder / name).write_text(text)
             (folder / name).chmod(stat.S_IRWXU)
         self.environment = os.environ | {
-            "PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(self.calls), "TESTS": str(pathlib.Path(__file__).parent),
+            "PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(self.calls), "CLI": server,
             "AWS_ENDPOINT_URL": aws.url.replace("127.0.0.1", "localhost"), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": stacks.REGION,
             "BUILDER": "docker", "HOME": str(folder),
         }  # fmt: skip
@@ -103,9 +82,16 @@ def stacks_image(aws, name):
     return next(p["ParameterValue"] for p in stack["Parameters"] if p["ParameterKey"] == "Image")
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("cli") / "socket")
+    with cli.server(path):
+        yield path
+
+
 @pytest.fixture
-def machine(aws, tmp_path):
-    return Machine(aws, tmp_path)
+def machine(aws, server, tmp_path):
+    return Machine(aws, server, tmp_path)
 
 
 @pytest.fixture
