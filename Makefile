@@ -69,8 +69,7 @@ gotest = $(CACHE)/gotestsum --format dots --hide-summary skipped --jsonfile $(CA
 .PHONY: test
 test: lint $(CACHE)/gotestsum ## Run all checks: vet, linters, unit tests, process tests on real servers, simulation, a little fuzzing
 	$(GO) build -o $(CACHE)/services ./local/services
-	LOGSLUICE_SEEDS=40 LOGSLUICE_SHARDS=200 LOGSLUICE_WORKERS=10 \
-		$(CACHE)/services -- $(call gotest,tests) -timeout 90m -p $(PACKAGES) -parallel $(PROCESSES) ./e2e ./deploy ./internal/sim ./...
+	LOGSLUICE_SEEDS=40 $(CACHE)/services -- $(call gotest,tests) -timeout 90m -p $(PACKAGES) -parallel $(PROCESSES) ./e2e ./deploy ./internal/sim ./...
 	$(CACHE)/services -- $(call gotest,tests-race) -race -short -timeout 45m $(CONCURRENT)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=60000x
 

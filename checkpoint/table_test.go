@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,16 +58,13 @@ func newDB(endpoint string, transport http.RoundTripper) *dynamodb.Client {
 	})
 }
 
-// long is set by make test-long.
-var long = os.Getenv("LOGSLUICE_LONG") != ""
-
 // onDynamoDB runs a test that checks times: in virtual time with the in-process DynamoDB, so
 // that the result does not depend on the machine. make test-long also runs it with DynamoDB
 // Local.
 func onDynamoDB(t *testing.T, f func(t *testing.T, db *dynamodb.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, fakeDB()) })
-	if long {
+	if localtest.IsLong() {
 		t.Run("real", func(t *testing.T) { f(t, realDB(t)) })
 	}
 }

@@ -43,7 +43,7 @@ func (f flooded) Stream(r *http.Request) (*http.Response, error) {
 // still read, and memory remains bounded.
 func TestFloodOfManyShards(t *testing.T) {
 	localtest.Volume(t)
-	for _, shards := range []int{5, 60} {
+	for _, shards := range []int{5, 30} {
 		synctest.Test(t, func(t *testing.T) {
 			const limit, records = 64 << 20, 150
 			now := time.Now()

@@ -85,16 +85,16 @@ func TestRunSampleEnvelope(t *testing.T) {
 func TestRunReshard(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
-	g := generator(1, 20_000)
+	g := generator(1, 10_000)
 	// A busy machine must not be taken for a fault.
 	patient := []string{"DRAIN_TIMEOUT=5m", "LEASE_DURATION=5m", "BULK_TIMEOUT=5m"}
 	a := c.start("a", append(patient, "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms")...)
 	b := c.start("b", patient...)
-	c.produce(g, 8_000)
+	c.produce(g, 4_000)
 	c.eventually("shards are leased", func() bool { return c.held("a")+c.held("b") == 4 })
-	c.produce(g, 2_000)
+	c.produce(g, 1_000)
 	c.reshard()
-	c.produce(g, 10_000)
+	c.produce(g, 5_000)
 	c.indexed()
 	c.eventually("the parents are finished and the children leased", func() bool {
 		finished, open := 0, 0
@@ -118,10 +118,10 @@ func TestRunReshard(t *testing.T) {
 
 	c.application += "-again"
 	again := c.start("again", "SUMMARY_PERIOD=500ms")
-	c.eventually("all is read again", func() bool { return again.total("documents_indexed")+again.total("documents_already_there") >= 20_000 })
+	c.eventually("all is read again", func() bool { return again.total("documents_indexed")+again.total("documents_already_there") >= 10_000 })
 	again.stop()
 	c.exact()
-	if indexed, there := again.total("documents_indexed"), again.total("documents_already_there"); indexed != 0 || there != 20_000 {
+	if indexed, there := again.total("documents_indexed"), again.total("documents_already_there"); indexed != 0 || there != 10_000 {
 		t.Errorf("the second run indexed %.0f documents, and found %.0f already indexed", indexed, there)
 	}
 	if strings.Contains(again.lines(), "index template installed") {
@@ -172,11 +172,11 @@ func TestRunTakeover(t *testing.T) {
 func TestRunDrain(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
-	g := generator(3, 30_000)
+	g := generator(3, 15_000)
 	const timeout = 3 * time.Minute // a busy machine can need it
 	a := c.start("a", "DRAIN_TIMEOUT="+timeout.String())
 	c.eventually("all shards are leased", func() bool { return c.held("a") == 2 })
-	c.produce(g, 30_000)
+	c.produce(g, 15_000)
 	c.eventually("documents are being indexed", func() bool { return c.count(c.documents()) > 0 })
 	a.stopWithin(timeout)
 	for id, lease := range c.leases() {

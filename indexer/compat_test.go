@@ -32,6 +32,7 @@ func TestVersions(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			url := shared
 			if version != "shared" {
+				localtest.Long(t)
 				s, err := local.StartOpenSearch(t.Context(), local.Options{Version: version, Heap: "256m", FastStart: true})
 				if err != nil {
 					t.Fatal(err)

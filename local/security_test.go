@@ -7,9 +7,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"logsluice/local/localtest"
 )
 
 func TestOpenSearch_Secured(t *testing.T) {
+	localtest.Long(t) // e2e has tests with secured nodes
 	needServers(t)
 	t.Setenv("TMPDIR", publicTemp(t))
 	s, err := StartOpenSearch(t.Context(), Options{Secured: true, Heap: "256m", FastStart: true})

@@ -39,6 +39,17 @@ func Skip(t testing.TB, why string) {
 	t.Skip(why)
 }
 
+// IsLong reports whether `make test-long` runs the tests.
+func IsLong() bool { return os.Getenv("LOGSLUICE_LONG") != "" }
+
+// Long skips a test that only `make test-long` runs.
+func Long(t testing.TB) {
+	t.Helper()
+	if !IsLong() {
+		t.Skip("takes long: make test-long runs it")
+	}
+}
+
 // Volume skips a test with much data or long times under -short. With the race detector, only
 // `make test-long` runs those.
 func Volume(t testing.TB) {
