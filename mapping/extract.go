@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"strings"
 
 	"logsluice/mapping/schema"
 	"logsluice/subscription"
@@ -10,23 +11,30 @@ import (
 // extractor finds the fields of a schema in the JSON of log lines. It reuses its memory
 // for the next line.
 type extractor struct {
-	fields []schema.Field // of the schema; those not from JSON are never found
-	root   *node
+	fields    []schema.Field // of the schema; those not from JSON are never found
+	root      *node
+	receivers []receiver // all of the tree
+	dialects  []dialect
 
-	line       line
-	hasMessage bool    // the line has its message under the key "message"
-	ambiguous  bool    // a duration came before that key, and its unit depends on hasMessage
-	found      []found // by field
-	values     []byte  // the values found, as documents have them
-	raw        []byte  // a string as the line has it
-	text       []byte  // the string in canonical form
+	line     line
+	marks    marks   // what is known about the line's dialect
+	deferred []int32 // by receiver: where its value begins, 0 if it does not wait for the dialect
+	waiting  []int   // receivers with such values
+	metrics  int     // where the object with the units of metrics begins, 0 if the line has none
+	found    []found // by field
+	values   []byte  // the values found, as documents have them
+	raw      []byte  // a string as the line has it
+	text     []byte  // the string in canonical form
 }
 
-// node is a place in the JSON of a line that is a field, or has fields below it.
+// node is a place in the JSON of a line that is a field, has fields below it, or shows the
+// dialect.
 type node struct {
 	members    [][]member // by the length of the key
 	hasMembers bool
-	receivers  []receiver
+	receivers  []int // in extractor.receivers
+	marks      []mark
+	isMetrics  bool // the object states the units of metrics
 }
 
 type member struct {
@@ -36,36 +44,54 @@ type member struct {
 
 // receiver is a field that can get a value from a place.
 type receiver struct {
-	field int
-	rank  int // rank of the path in the field's list, from 1
-	unit  schema.Unit
+	id       int
+	field    int
+	path     int // index in the field's paths
+	unit     schema.Unit
+	key      string   // last part of the path
+	dialects []string // in which it receives values, nil for all
 }
 
 // found is the value of a field in the line.
 type found struct {
 	from, to int        // in values
-	rank     int        // rank of its path, 0 if no value was found
+	rank     int        // rank of its source, 0 if no value was found
+	path     int        // index of its path, -1 if it is from the prefix
 	unfit    schema.Fit // why another value does not fit
 }
 
+// Ranks of sources: that of a path in its list, from 1. Names of levels have precedence over
+// numbers, and those over the level in a prefix.
+const (
+	numberRank = 1 << 10
+	prefixRank = 1 << 20
+)
+
 // newExtractor returns an extractor for a schema. A path a.b leads to b in the object a,
 // and also to the key "a.b".
-func newExtractor(s *schema.Schema) *extractor {
+func newExtractor(s *schema.Schema, dialects []schema.Dialect) *extractor {
 	x := &extractor{fields: s.Fields, root: &node{}, found: make([]found, len(s.Fields))}
 	for i, f := range s.Fields {
-		for rank, p := range f.Paths {
-			x.root.add(string(schema.TrimQuotes(schema.Literal(p.Name))), receiver{field: i, rank: rank + 1, unit: p.Unit})
+		for j, p := range f.Paths {
+			name := string(schema.TrimQuotes(schema.Literal(p.Name)))
+			r := receiver{id: len(x.receivers), field: i, path: j, unit: p.Unit, key: name[strings.LastIndexByte(name, '.')+1:], dialects: p.Dialects}
+			x.receivers = append(x.receivers, r)
+			x.root.at(name, func(n *node) { n.receivers = append(n.receivers, r.id) })
 		}
+	}
+	x.deferred = make([]int32, len(x.receivers))
+	if x.root.members != nil { // otherwise lines are not read
+		x.addDialects(dialects)
 	}
 	return x
 }
 
-func (n *node) add(name string, r receiver) {
-	end := n.child(name)
-	end.receivers = append(end.receivers, r)
+// at calls f for each node of a path.
+func (n *node) at(name string, f func(*node)) {
+	f(n.child(name))
 	for i := range name {
 		if name[i] == '.' {
-			n.child(name[:i]).add(name[i+1:], r)
+			n.child(name[:i]).at(name[i+1:], f)
 		}
 	}
 }
@@ -97,17 +123,55 @@ func (n *node) find(key []byte) *node {
 
 // clone returns an extractor for another goroutine.
 func (x *extractor) clone() *extractor {
-	return &extractor{fields: x.fields, root: x.root, found: make([]found, len(x.fields))}
+	return &extractor{fields: x.fields, root: x.root, receivers: x.receivers, dialects: x.dialects, deferred: make([]int32, len(x.receivers)), found: make([]found, len(x.fields))}
 }
 
 // read finds the fields of a message. If a line is cut off, fields before the cut count.
-// After a prefix, only an object that extends to the end of the line counts.
+// After a prefix, only an object that extends to the end of the line counts, and only if the
+// prefix is a lead. Values that depend on the dialect are read last.
 func (x *extractor) read(message subscription.Text) {
-	x.hasMessage = false
-	if x.readOnce(message); x.hasMessage && x.ambiguous {
-		x.readOnce(message)
+	clear(x.found)
+	x.values, x.marks, x.metrics = x.values[:0], marks{}, 0
+	if x.root.members == nil || len(message) < 2 {
+		return
 	}
+	x.line = line{text: schema.TrimQuotes(message)}
+	x.readLine()
 	x.line = line{} // otherwise it keeps the record's memory
+}
+
+func (x *extractor) readLine() {
+	lead, ok := x.line.open()
+	if !ok {
+		return
+	}
+	if len(lead) == 0 {
+		x.object(x.root)
+		x.readDeferred()
+		return
+	}
+	p := readPrefix(lead)
+	if whole := p.isLead && x.object(x.root) || !p.isLead && x.line.skipRest(); !whole || !x.line.atEnd() {
+		x.forget()
+		clear(x.found)
+		return
+	}
+	x.readDeferred()
+	x.receivePrefix(p)
+}
+
+// receivePrefix gives the level of the prefix to fields that have none.
+func (x *extractor) receivePrefix(p prefix) {
+	if p.level == "" {
+		return
+	}
+	for i := range x.fields {
+		if f := &x.found[i]; x.fields[i].As == schema.LevelMeaning && x.fields[i].Paths != nil && f.rank == 0 {
+			f.from = len(x.values)
+			x.values = append(append(append(x.values, '"'), p.level...), '"')
+			f.to, f.rank, f.path = len(x.values), prefixRank, -1
+		}
+	}
 }
 
 // maxFound limits the bytes of the values found in a line, including those of a field
@@ -123,22 +187,6 @@ func (x *extractor) releaseBuffers() {
 		if cap(*buffer) > maxKept {
 			*buffer = nil
 		}
-	}
-}
-
-func (x *extractor) readOnce(message subscription.Text) {
-	clear(x.found)
-	x.values, x.ambiguous = x.values[:0], false
-	if x.root.members == nil || len(message) < 2 {
-		return
-	}
-	x.line = line{text: schema.TrimQuotes(message)}
-	prefixed, ok := x.line.open()
-	if !ok {
-		return
-	}
-	if whole := x.object(x.root) && x.line.atEnd(); prefixed && !whole {
-		clear(x.found)
 	}
 }
 
@@ -160,11 +208,11 @@ func (x *extractor) object(n *node) bool {
 			return false
 		}
 		l.skipSpace()
-		x.hasMessage = x.hasMessage || n == x.root && string(key) == "message"
 		if bytes.IndexByte(key, '\\') >= 0 {
 			key, _ = x.canonical(key)
 		}
 		if at := n.find(key); at != nil {
+			x.note(at)
 			ok = x.value(at)
 		} else {
 			ok = l.skip()
@@ -185,30 +233,54 @@ func (x *extractor) value(n *node) bool {
 	switch {
 	case l.at == len(l.text):
 		return false
-	case l.text[l.at] == '[':
-		return x.array(n)
 	case l.text[l.at] == '{' && n.hasMembers:
 		l.at++
 		return x.object(n)
+	case len(n.receivers) == 0:
+		return l.skip()
+	case l.text[l.at] == '[':
+		return x.array(n)
 	case l.text[l.at] == '{':
-		for _, r := range n.receivers {
-			x.receive(r, len(x.values), schema.Misfit)
+		for _, id := range n.receivers {
+			if r := &x.receivers[id]; r.dialects == nil {
+				x.receive(r, 0, len(x.values), schema.Misfit)
+			}
 		}
 		return l.skipNested()
 	}
+	start := l.at
 	v, how, ok := x.scalar()
 	if !ok || v.Absent() {
 		return ok
 	}
-	for _, r := range n.receivers {
-		if how != schema.Fits {
-			x.receive(r, len(x.values), how)
-		} else if x.wants(r) {
-			from := len(x.values)
-			x.receive(r, from, x.convert(r, v))
+	for _, id := range n.receivers {
+		if r := &x.receivers[id]; how == schema.Fits && x.depends(r, v) {
+			x.wait(r, start)
+		} else {
+			x.receiveValue(r, v, how, nil)
 		}
 	}
 	return true
+}
+
+// receiveValue converts a value for a field if it is wanted.
+func (x *extractor) receiveValue(r *receiver, v schema.Value, how schema.Fit, d *schema.Dialect) {
+	rank, from := x.rank(r, v), len(x.values)
+	if how == schema.Fits && !x.wants(r, rank) {
+		return
+	}
+	if how == schema.Fits {
+		how = x.convert(r, v, d)
+	}
+	x.receive(r, rank, from, how)
+}
+
+// rank returns the rank of a value for a field.
+func (x *extractor) rank(r *receiver, v schema.Value) int {
+	if x.fields[r.field].As == schema.LevelMeaning && v.IsNumber() {
+		return r.path + 1 + numberRank
+	}
+	return r.path + 1
 }
 
 // maxValues is the maximum number of array elements in a field.
@@ -218,9 +290,14 @@ const maxValues = 100
 func (x *extractor) array(n *node) bool {
 	l := &x.line
 	start := l.at
-	for _, r := range n.receivers {
+	for _, id := range n.receivers {
+		r := &x.receivers[id]
+		if x.depends(r, schema.Value{}) {
+			x.wait(r, start)
+			continue
+		}
 		l.at = start + 1
-		if !x.elements(r) {
+		if !x.elements(r, nil) {
 			return false
 		}
 	}
@@ -228,7 +305,7 @@ func (x *extractor) array(n *node) bool {
 	return l.skipNested()
 }
 
-func (x *extractor) elements(r receiver) bool {
+func (x *extractor) elements(r *receiver, d *schema.Dialect) bool {
 	l := &x.line
 	from, values, unfit := len(x.values), 0, schema.Fits
 	x.values = append(x.values, '[')
@@ -239,7 +316,7 @@ func (x *extractor) elements(r receiver) bool {
 		if values > 0 {
 			x.values = append(x.values, ',')
 		}
-		how, ok := x.element(r, values < maxValues)
+		how, ok := x.element(r, values < maxValues, d)
 		if !ok {
 			x.values = x.values[:from]
 			return false
@@ -262,12 +339,12 @@ func (x *extractor) elements(r receiver) bool {
 	} else if unfit == schema.Fits {
 		unfit = schema.Nothing
 	}
-	x.receive(r, from, unfit)
+	x.receive(r, r.path+1, from, unfit)
 	return true
 }
 
 // element reads an element of an array, and appends it if there is room.
-func (x *extractor) element(r receiver, room bool) (how schema.Fit, ok bool) {
+func (x *extractor) element(r *receiver, room bool, d *schema.Dialect) (how schema.Fit, ok bool) {
 	l := &x.line
 	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
 		return schema.Misfit, l.skipNested()
@@ -281,37 +358,34 @@ func (x *extractor) element(r receiver, room bool) (how schema.Fit, ok bool) {
 	case how != schema.Fits:
 		return how, true
 	}
-	return x.convert(r, v), true
+	return x.convert(r, v, d), true
 }
 
-// wants reports whether a value at a receiver's path would be used.
-func (x *extractor) wants(r receiver) bool {
+// wants reports whether a value of a rank would be used.
+func (x *extractor) wants(r *receiver, rank int) bool {
 	f := &x.found[r.field]
-	return f.rank == 0 || r.rank <= f.rank
+	return f.rank == 0 || rank <= f.rank
 }
 
 // convert appends a value in the format of the receiver's field.
-func (x *extractor) convert(r receiver, v schema.Value) (how schema.Fit) {
+func (x *extractor) convert(r *receiver, v schema.Value, d *schema.Dialect) (how schema.Fit) {
 	if len(x.values) > maxFound {
 		return schema.TooLong
 	}
-	f := &x.fields[r.field]
-	if f.Kind == schema.DurationKind && schema.HasAmbiguousUnit(v, r.unit) {
-		r.unit, x.ambiguous = schema.Milliseconds, x.ambiguous || !x.hasMessage
-		if !x.hasMessage {
-			r.unit = schema.Seconds
-		}
+	f, unit := &x.fields[r.field], r.unit
+	if f.Kind == schema.DurationKind && unit == schema.Auto && d != nil && d.Metrics != "" {
+		unit = x.metricUnit(r.key)
 	}
-	x.values, how = f.Append(x.values, v, r.unit)
+	x.values, how = f.Append(x.values, v, unit, d)
 	return how
 }
 
 // receive records what was appended for a field.
-func (x *extractor) receive(r receiver, from int, how schema.Fit) {
+func (x *extractor) receive(r *receiver, rank, from int, how schema.Fit) {
 	f := &x.found[r.field]
 	switch {
-	case how == schema.Fits && x.wants(r):
-		f.from, f.to, f.rank = from, len(x.values), r.rank
+	case how == schema.Fits && x.wants(r, rank):
+		f.from, f.to, f.rank, f.path = from, len(x.values), rank, r.path
 		return
 	case how != schema.Fits:
 		f.unfit = max(f.unfit, how)

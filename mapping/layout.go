@@ -107,7 +107,7 @@ func envelopeValue(f *schema.Field, e *subscription.Envelope) subscription.Text 
 	if found == nil || found[1] == "" {
 		return nil
 	}
-	literal, how := f.Append(nil, schema.Value{Text: schema.TrimQuotes(schema.Literal(found[1])), Quoted: true}, schema.Auto)
+	literal, how := f.Append(nil, schema.Value{Text: schema.TrimQuotes(schema.Literal(found[1])), Quoted: true}, schema.Auto, nil)
 	if how != schema.Fits {
 		return nil
 	}

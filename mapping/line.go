@@ -14,16 +14,25 @@ type line struct {
 // maxLead is the maximum size in bytes of a prefix before the JSON of a line.
 const maxLead = 512
 
-// open moves to the first member of the line's object. The object may follow a prefix,
-// such as the time and level that some log libraries write.
-func (l *line) open() (prefixed, ok bool) {
+// open moves to the first member of the line's object. The object may follow a prefix, such
+// as the time and level that some log libraries write, which open returns.
+func (l *line) open() (prefix []byte, ok bool) {
 	l.skipSpace()
 	if l.accept('{') {
-		return false, true
+		return nil, true
 	}
 	at := bytes.Index(l.text[:min(len(l.text), maxLead)], []byte(`{\"`))
+	if at < 0 {
+		return nil, false
+	}
 	l.at = at + 1
-	return true, at >= 0
+	return l.text[:at], true
+}
+
+// skipRest skips the rest of the object whose first member comes next.
+func (l *line) skipRest() bool {
+	l.at--
+	return l.skipNested()
 }
 
 // skipSpace skips white space.

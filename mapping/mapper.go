@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,10 +86,13 @@ func New(cfg Config) (*Mapper, error) {
 		noIDs:    cfg.NoIDs,
 		maxAge:   cfg.MaxAge,
 		maxAhead: cfg.MaxAhead,
-		extract:  newExtractor(cfg.Schema),
 		origins:  map[string][]byte{},
 	}
-	var err error
+	dialects, err := schema.Dialects()
+	if err != nil {
+		return nil, fmt.Errorf("read the dialects: %w", err)
+	}
+	m.extract = newExtractor(cfg.Schema, dialects)
 	if m.metrics, err = newMetrics(cfg.Schema, cfg.Registry); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ type metrics struct {
 	dropped   []prometheus.Counter // by rule
 	unfit     []prometheus.Counter // by field
 	tooLong   []prometheus.Counter // by field
+	noUnit    []prometheus.Counter // by field
 	restLost  prometheus.Counter
 	tooOld    prometheus.Counter
 	tooNew    prometheus.Counter
@@ -36,7 +37,7 @@ func newMetrics(s *schema.Schema, registry prometheus.Registerer) (*metrics, err
 			}
 		}
 	}
-	const byType, byLength = "type", "length"
+	const byType, byLength, byUnit = "type", "length", "unit"
 	m := &metrics{
 		restLost:  leftOut.WithLabelValues(schema.RestField, byType),
 		tooOld:    outside.WithLabelValues("old"),
@@ -49,6 +50,11 @@ func newMetrics(s *schema.Schema, registry prometheus.Registerer) (*metrics, err
 	for _, f := range s.Fields {
 		m.unfit = append(m.unfit, leftOut.WithLabelValues(f.Name, byType))
 		m.tooLong = append(m.tooLong, leftOut.WithLabelValues(f.Name, byLength))
+		var noUnit prometheus.Counter
+		if f.Kind == schema.DurationKind {
+			noUnit = leftOut.WithLabelValues(f.Name, byUnit)
+		}
+		m.noUnit = append(m.noUnit, noUnit)
 	}
 	return m, nil
 }
@@ -75,6 +81,8 @@ func (m *metrics) countLeftOut(x *extractor, lost bool) {
 			m.unfit[i].Inc()
 		case f.unfit == schema.TooLong:
 			m.tooLong[i].Inc()
+		case f.unfit == schema.UnknownUnit:
+			m.noUnit[i].Inc()
 		}
 	}
 }

@@ -25,7 +25,7 @@ const (
 func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lost bool) {
 	x := m.extract
 	l := line{text: schema.TrimQuotes(message)}
-	prefixed, ok := l.open()
+	prefix, ok := l.open()
 	if !ok {
 		return dst, false
 	}
@@ -37,15 +37,15 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lo
 	decoder.UseNumber()
 	var object map[string]any
 	err := decoder.Decode(&object)
-	if prefixed && (err != nil || len(bytes.TrimSpace(x.raw[decoder.InputOffset():])) > 0) {
+	if len(prefix) > 0 && (err != nil || len(bytes.TrimSpace(x.raw[decoder.InputOffset():])) > 0) {
 		return dst, false // the line contains JSON but does not end with it
 	}
 	if err != nil {
 		return dst, true
 	}
 	for i, f := range x.found {
-		if f.rank > 0 {
-			remove(object, x.fields[i].Paths[f.rank-1].Name)
+		if f.rank > 0 && f.path >= 0 {
+			remove(object, x.fields[i].Paths[f.path].Name)
 		}
 	}
 	left := clean(object, 0)

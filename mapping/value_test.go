@@ -18,7 +18,10 @@ func TestValues(t *testing.T) {
 	const maxDateOrIP = 100 // maximum bytes of an address in package schema
 	f := func(field, json, want string) {
 		t.Helper()
-		s := schemaOf(t, "fields:\n  - {name: x, paths: [x], "+field+"}")
+		if !strings.HasPrefix(field, "paths:") {
+			field = "paths: [x], " + field
+		}
+		s := schemaOf(t, "fields:\n  - {name: x, "+field+"}")
 		if want != "" {
 			want = `"x":` + want
 		}
@@ -63,25 +66,46 @@ func TestValues(t *testing.T) {
 	// Durations.
 	f("type: long, unit: us", `"1h"`, "3600000000")
 	f("type: integer, unit: us", `"1h"`, "")
-	f("type: byte, unit: s", `"-2m"`, "-120")
-	f("type: byte, unit: s", `"-3m"`, "")
+	f("type: byte, unit: s", `"-2m"`, "")
+	f("type: byte, unit: s", `"3m"`, "")
 	f("type: unsigned_long, unit: s", `"-1s"`, "")
 	f("type: half_float, unit: ms", `"65.504s"`, "65504")
 	f("type: half_float, unit: ms", `"65.505s"`, "")
 	f("type: long, unit: s", `"1.9s"`, "1")
-	f("type: double, unit: s", "9223372036854775807", "9223372036.854775807")
-	f("type: double, unit: s", "9223372036854775808", "")
 	f("type: double, unit: s", "9.3e9", "")
 	f("type: double, unit: s", `"`+strings.Repeat("1", 38)+`.0s"`, "")
 	f("type: double, unit: s", `"x1s"`, "")
-	f("type: double, unit: s", "1768478400.001", "1768478400.001")
-	f("type: double, unit: s", "0.0000000015", "0.000000002")
-	f("type: double, unit: s", "-0.0000000015", "-0.000000002")
-	f("type: double, unit: s", "0.0000000004", "0")
+	f("type: double, unit: s", "1.5", "") // no unit is known
+	inUnit := func(unit, json, want string) {
+		t.Helper()
+		f("paths: [{path: x, unit: "+unit+"}], type: double, unit: s", json, want)
+	}
+	inUnit("ns", "9223372036854775807", "9223372036.854775807")
+	inUnit("ns", "9223372036854775808", "")
+	inUnit("s", "1768478400.001", "1768478400.001")
+	inUnit("s", "0.0000000015", "0.000000002")
+	inUnit("s", "-0.0000000015", "")
+	inUnit("s", "0.0000000004", "0")
 	// Dates.
 	f("type: date, formats: [epoch_seconds]", "1768478400.001", `"2026-01-15T12:00:00.001Z"`)
 	f("type: date, formats: [epoch_micros]", `"1768478400001000"`, `"2026-01-15T12:00:00.001Z"`)
 	f("type: date, formats: [epoch_nanos]", "1768478400001000000", `"2026-01-15T12:00:00.001Z"`)
+	f("type: date", `1768478400`, `"2026-01-15T12:00:00Z"`)
+	f("type: date", `1768478400.5`, `"2026-01-15T12:00:00.5Z"`)
+	f("type: date", `1768478400001`, `"2026-01-15T12:00:00.001Z"`)
+	f("type: date", `1768478400001002`, `"2026-01-15T12:00:00.001002Z"`)
+	f("type: date", `1768478400001002003`, `"2026-01-15T12:00:00.001002003Z"`)
+	for _, implausible := range []string{`0`, `-1`, `12`, `20260115`, `99999999999`, `1e30`, `"1768478400"`, `"1768478400001"`, `"20260115"`, `true`} {
+		f("type: date", implausible, "")
+	}
+	for _, text := range []string{
+		"2026-01-15T12:00:00Z", "2026-01-15T12:00Z", "2026-01-15T21:00+09", "2026-01-15T21:00:00+09", "2026-01-15T21:00:00.000+0900", "2026-01-15 21:00+09:00",
+		"2026-01-15T12:00", "2026-01-15 12:00", "2026-01-15 12:00:00,000",
+	} {
+		f("type: date", `"`+text+`"`, `"2026-01-15T12:00:00Z"`)
+	}
+	f("type: date", `"2026-01-15"`, `"2026-01-15T00:00:00Z"`)
+	f("type: date", `"2026-02-30"`, "")
 	f("type: date", `"9999-12-31T23:59:59-01:00"`, "")
 	f("type: date", `"9999-12-31T23:59:59Z"`, `"9999-12-31T23:59:59Z"`)
 	f("type: date", `"`+strings.Repeat("2026-01-15T12:00:00Z", 6)+`"`, "")
@@ -105,8 +129,8 @@ func TestValues(t *testing.T) {
 	// Levels of libraries.
 	s := mustBuiltIn(t, "default")
 	for line, want := range map[string]string{
-		`{"level":"Level(-2)"}`: `"level":"level(-2)"`, `{"level":"DEBUG-4"}`: `"level":"trace"`, `{"level":"-"}`: `"level":"-"`, `{"level":"","severity":"WARN"}`: `"level":"warn"`,
-		`{"level":"non-critical"}`: `"level":"non-critical"`, `{"path":"?a","uri":"/b"}`: `"path":"/b"`, `{"gr\u00f6\u00dfe":1,"l\u0065vel":"INFO"}`: `"level":"info"`,
+		`{"level":"Level(-2)"}`: `"owner":"1"`, `{"level":"DEBUG-4"}`: `"level":"trace"`, `{"level":"-"}`: `"owner":"1"`, `{"level":"","severity":"WARN"}`: `"level":"warn"`,
+		`{"level":"non-critical"}`: `"owner":"1"`, `{"path":"?a","uri":"/b"}`: `"path":"/b"`, `{"gr\u00f6\u00dfe":1,"l\u0065vel":"INFO"}`: `"level":"info"`,
 	} {
 		if got := fieldsOf(t, s, line); !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %s, want %s", line, got, want)
@@ -159,8 +183,8 @@ func TestClones(t *testing.T) {
 		clone := m.Clone()
 		clones.Go(func() {
 			for i := range 200 {
-				e := &subscription.Envelope{LogStream: schema.Literal(fmt.Sprint(c, i)), Events: []subscription.Event{{ID: []byte("1"), Message: schema.Literal(fmt.Sprintf(`{"level":"info","status":%d}`, 100*c+i))}}}
-				if got := string(clone.AppendAll(nil, e)); !strings.Contains(got, fmt.Sprintf(`"level":"info","status":%d}`, 100*c+i)) {
+				e := &subscription.Envelope{LogStream: schema.Literal(fmt.Sprint(c, i)), Events: []subscription.Event{{ID: []byte("1"), Message: schema.Literal(fmt.Sprintf(`{"level":"info","status":%d}`, 100+100*c+i%100))}}}
+				if got := string(clone.AppendAll(nil, e)); !strings.Contains(got, fmt.Sprintf(`"level":"info","status":%d}`, 100+100*c+i%100)) {
 					t.Errorf("clone %d: %s", c, got)
 				}
 			}

@@ -16,10 +16,8 @@ type Unit int64
 const (
 	// NoUnit is the unit of fields that are not durations.
 	NoUnit Unit = 0
-	// Auto reads text with its own unit (1.5s, 10ms), and whole numbers as nanoseconds,
-	// as Go's libraries write a time.Duration. Numbers with a fraction or an exponent are
-	// milliseconds if the line has its message under the key "message", as zerolog does,
-	// and otherwise seconds, as zap does.
+	// Auto reads text with its own unit (1.5s, 10ms). The unit of a number is that of the
+	// line's dialect.
 	Auto         Unit = -1
 	Nanoseconds       = Unit(time.Nanosecond)
 	Microseconds      = Unit(time.Microsecond)
@@ -27,24 +25,33 @@ const (
 	Seconds           = Unit(time.Second)
 )
 
+// String returns the name of a unit, or "" for NoUnit and Auto.
+func (u Unit) String() string {
+	for name, unit := range units {
+		if unit == u {
+			return name
+		}
+	}
+	return ""
+}
+
 var units = map[string]Unit{"ns": Nanoseconds, "us": Microseconds, "ms": Milliseconds, "s": Seconds}
 
 // appendDuration appends a duration in the unit of the field, with nanosecond precision.
-// source is the unit of the value.
-func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
-	if source == Auto {
-		source = Nanoseconds
+// source is the unit of the value, or Auto if it is that of the dialect.
+func (f *Field) appendDuration(dst []byte, v Value, source Unit, d *Dialect) ([]byte, Fit) {
+	if source == Auto && v.IsNumber() {
+		if source = d.unitOf(v.Text); source == NoUnit {
+			return dst, UnknownUnit
+		}
 	}
 	n, ok := toNanoseconds(v.Text, source)
 	if !ok && v.Quoted {
 		n, ok = parseDuration(dst, v.Text)
 	}
 	units, rest := n/int64(f.Unit), n%int64(f.Unit)
-	if !ok || f.whole && (units < f.least || units > f.most) || !f.whole && math.Abs(float64(units)) > f.largest {
+	if !ok || n < 0 || f.whole && (units < f.least || units > f.most) || !f.whole && math.Abs(float64(units)) > f.largest {
 		return dst, Misfit
-	}
-	if n < 0 {
-		dst, units, rest = append(dst, '-'), -units, -rest
 	}
 	dst = strconv.AppendInt(dst, units, 10)
 	if rest == 0 || f.whole {
@@ -56,11 +63,6 @@ func (f *Field) appendDuration(dst []byte, v Value, source Unit) ([]byte, Fit) {
 		rest %= scale
 	}
 	return dst, Fits
-}
-
-// HasAmbiguousUnit reports whether the unit of a duration depends on the rest of the line.
-func HasAmbiguousUnit(v Value, source Unit) bool {
-	return source == Auto && bytes.ContainsAny(v.Text, ".eE") && jsonscan.IsNumber(v.Text)
 }
 
 // parseDuration reads a duration with a unit in the format of time.Duration's String,

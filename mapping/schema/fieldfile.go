@@ -54,9 +54,13 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"until":        f.readUntil,
 		"values":       f.readValues,
 		"formats":      func(n *yaml.Node) (err error) { f.date, err = stringsOf(n); return err },
-		"unit":         func(n *yaml.Node) (err error) { f.Unit, err = oneUnit(n); return err },
-		"mapping":      f.readOptions,
-		"role":         func(n *yaml.Node) (err error) { f.Role, err = oneOf(n, allRoles...); return err },
+		"as": func(n *yaml.Node) (err error) {
+			f.As, err = oneOf(n, LevelMeaning, MethodMeaning, PathMeaning, StatusMeaning, ErrorMeaning)
+			return err
+		},
+		"unit":    func(n *yaml.Node) (err error) { f.Unit, err = oneUnit(n); return err },
+		"mapping": f.readOptions,
+		"role":    func(n *yaml.Node) (err error) { f.Role, err = oneOf(n, allRoles...); return err },
 	})
 	if err == nil {
 		err = f.complete(s)
@@ -79,6 +83,7 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 		err = members(n, "a path", map[string]func(*yaml.Node) error{
 			"path": func(n *yaml.Node) (err error) { p.Name, err = stringOf(n); return err },
 			"unit": func(n *yaml.Node) (err error) { p.Unit, err = oneUnit(n); return err },
+			"in":   func(n *yaml.Node) error { return elements(n, p.readDialect) },
 		})
 	}
 	if err != nil {
@@ -98,6 +103,15 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 	}
 	f.Paths = append(f.Paths, p)
 	return nil
+}
+
+func (p *Path) readDialect(n *yaml.Node) error {
+	name, err := stringOf(n)
+	if err == nil {
+		err = checkDialect(n, name)
+	}
+	p.Dialects = append(p.Dialects, name)
+	return err
 }
 
 func (f *fieldFile) readUntil(n *yaml.Node) error {
@@ -191,6 +205,15 @@ func (f *fieldFile) complete(s *Schema) error {
 			return failure(n, "%s is for %s only", member.name, member.of)
 		}
 	}
+	switch {
+	case f.As == AnyMeaning:
+	case f.As == StatusMeaning && f.Kind != IntegerKind:
+		return failure(at("as"), "as: status is for whole numbers only")
+	case f.As == StatusMeaning:
+		f.least, f.most = max(f.least, leastStatus), min(f.most, mostStatus)
+	case f.Kind != TextKind:
+		return failure(at("as"), "as: %s is for keyword and text only", f.As)
+	}
 	if f.Limit == 0 {
 		f.Limit = t.limit
 	}
@@ -239,7 +262,8 @@ func (f *fieldFile) checkName(s *Schema) error {
 
 func (f *fieldFile) readFormats(n *yaml.Node) error {
 	if f.Kind == DateKind && f.date == nil {
-		f.date = []string{"iso8601", "epoch_millis"}
+		f.date = []string{"iso8601"}
+		f.formats = []dateFormat{{epoch: Auto}}
 	}
 	for _, name := range f.date {
 		switch {
@@ -285,7 +309,7 @@ func (f *fieldFile) checkOrigin(at func(string) *yaml.Node) error {
 		v := Value{Text: TrimQuotes(Literal(*f.constant)), Quoted: true}
 		literal, how := []byte(nil), Nothing
 		if !v.Absent() {
-			literal, how = f.Append(nil, v, Auto)
+			literal, how = f.Append(nil, v, Auto, nil)
 		}
 		if how != Fits {
 			return failure(at("value"), "%q is not a value of type %s", *f.constant, f.Type)
@@ -309,6 +333,19 @@ var epochs = map[string]Unit{
 	"epoch_seconds": Seconds, "epoch_millis": Milliseconds, "epoch_micros": Microseconds, "epoch_nanos": Nanoseconds,
 }
 
-// iso8601 are layouts of ISO 8601 and RFC 3339 that log libraries use. Package time also
-// accepts fractions of a second, after a point or a comma, with them.
-var iso8601 = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02T15:04:05", time.DateTime}
+// iso8601 are layouts of ISO 8601 and RFC 3339: a date, optionally with a time to the
+// minute or the second, and an offset with or without minutes. Package time also accepts
+// fractions of a second, after a point or a comma, with them.
+var iso8601 = iso8601Layouts()
+
+func iso8601Layouts() []string {
+	layouts := []string{time.RFC3339, time.DateOnly}
+	for _, separator := range []string{"T", " "} {
+		for _, clock := range []string{time.TimeOnly, "15:04"} {
+			for _, offset := range []string{"Z07:00", "Z0700", "Z07", ""} {
+				layouts = append(layouts, time.DateOnly+separator+clock+offset)
+			}
+		}
+	}
+	return layouts
+}

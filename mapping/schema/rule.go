@@ -99,7 +99,7 @@ func (s *Schema) readCondition(field int, n *yaml.Node) (Condition, error) {
 	}
 	list, err := stringsOf(n)
 	for _, text := range list {
-		literal, how := f.Append(nil, Value{TrimQuotes(Literal(text)), true}, Auto)
+		literal, how := f.Append(nil, Value{TrimQuotes(Literal(text)), true}, Auto, nil)
 		if how != Fits {
 			return c, failure(n, "%q is not a value of field %q: use one that its documents can have", text, f.Name)
 		}

@@ -44,6 +44,8 @@ type Field struct {
 	Meaning string
 	// Role is the role for dashboards, if the file has one. See InRole.
 	Role Role
+	// As is what values mean.
+	As Meaning
 	// Kind is how values are read.
 	Kind Kind
 	// Origin is the source of values.
@@ -75,6 +77,8 @@ type Field struct {
 type Path struct {
 	Name string
 	Unit Unit // unit of a duration at this path
+	// Dialects are those in whose lines the path counts, or nil if it counts in all.
+	Dialects []string
 }
 
 // Origin is the source of a field's values.

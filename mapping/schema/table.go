@@ -2,6 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +31,49 @@ func (s *Schema) Table() string {
 	return table.String()
 }
 
+// DialectTable returns the dialects as a table in Markdown.
+func DialectTable(dialects []Dialect) string {
+	var table strings.Builder
+	table.WriteString("| dialect | recognized by | unit of durations | levels |\n| --- | --- | --- | --- |\n")
+	for _, d := range dialects {
+		var rows []string
+		for _, has := range d.Has {
+			var keys []string
+			for _, key := range slices.Sorted(maps.Keys(has)) {
+				keys = append(keys, "`"+key+"`"+has[key].note())
+			}
+			rows = append(rows, strings.Join(keys, ", "))
+		}
+		recognized := strings.Join(rows, "; or ")
+		if d.Lacks != nil {
+			recognized += "; without `" + strings.Join(d.Lacks, "`, `") + "`"
+		}
+		unit := d.Unit.String()
+		switch {
+		case d.Metrics != "":
+			unit = "that of the metric in `" + d.Metrics + "`"
+		case d.Whole:
+			unit += ", whole numbers"
+		}
+		var levels []string
+		for _, n := range slices.Sorted(maps.Keys(d.levels)) {
+			levels = append(levels, fmt.Sprintf("%d %s", n, d.levels[n]))
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", d.Name, recognized, unit, strings.Join(levels, ", "))
+	}
+	return table.String()
+}
+
+// note returns the kind in parentheses, or "" for any kind.
+func (k ValueKind) note() string {
+	for name, kind := range valueKinds {
+		if kind == k && k != AnyValue {
+			return " (" + name + ")"
+		}
+	}
+	return ""
+}
+
 // contents returns the field's meaning and its sources.
 func (f *Field) contents() string {
 	var sources []string
@@ -36,10 +81,11 @@ func (f *Field) contents() string {
 	case FromJSON:
 		for _, p := range f.Paths {
 			source := "`" + p.Name + "`"
-			for name, u := range units {
-				if u == p.Unit {
-					source += " (" + name + ")"
-				}
+			if unit := p.Unit.String(); unit != "" {
+				source += " (" + unit + ")"
+			}
+			if p.Dialects != nil {
+				source += " of " + strings.Join(p.Dialects, ", ")
 			}
 			sources = append(sources, source)
 		}

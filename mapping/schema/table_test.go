@@ -19,24 +19,34 @@ func TestTablesInDocs(t *testing.T) {
 		"ecs":     "../../docs/fields.md",
 	}
 	for _, name := range BuiltIns() {
-		text, err := os.ReadFile(pages[name])
-		if err != nil {
-			t.Fatalf("the page with the fields of %s: %v", name, err)
+		hold(t, pages[name], "fields of "+name, mustBuiltIn(t, name).Table())
+	}
+	dialects, err := Dialects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold(t, "../../docs/dialects.md", "dialects", DialectTable(dialects))
+}
+
+// hold compares a block of a page with what it should be.
+func hold(t *testing.T, page, block, want string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := "<!-- " + block + " -->\n"
+	begin, rest, _ := strings.Cut(string(text), mark)
+	table, end, found := strings.Cut(rest, "<!-- -->\n")
+	switch {
+	case !found:
+		t.Errorf("%s has no block %s", page, mark)
+	case *update:
+		if err := os.WriteFile(page, []byte(begin+mark+want+"<!-- -->\n"+end), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		begin, rest, _ := strings.Cut(string(text), "<!-- fields of "+name+" -->\n")
-		table, end, found := strings.Cut(rest, "<!-- -->\n")
-		want := mustBuiltIn(t, name).Table()
-		switch {
-		case !found:
-			t.Errorf("%s has no block <!-- fields of %s -->", pages[name], name)
-		case *update:
-			text := begin + "<!-- fields of " + name + " -->\n" + want + "<!-- -->\n" + end
-			if err := os.WriteFile(pages[name], []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		case table != want:
-			t.Errorf("%s: the fields of %s differ from the schema: go test ./mapping/schema -run TestTablesInDocs -update writes them", pages[name], name)
-		}
+	case table != want:
+		t.Errorf("%s: the block %q differs from the program: go test ./mapping/schema -run TestTablesInDocs -update writes it", page, block)
 	}
 }
 

@@ -18,35 +18,41 @@ type Value struct {
 	Quoted bool
 }
 
-// Absent reports whether the value is null or an empty string.
+// Absent reports whether the value is null, an empty string or "-", which servers log for
+// what a request does not have.
 func (v Value) Absent() bool {
-	return len(v.Text) == 0 || !v.Quoted && string(v.Text) == "null"
+	return len(v.Text) == 0 || !v.Quoted && string(v.Text) == "null" || v.Quoted && string(v.Text) == "-"
 }
+
+// IsNumber reports whether the value is a number, with or without quotes.
+func (v Value) IsNumber() bool { return jsonscan.IsNumber(v.Text) }
 
 // Fit is whether a value fits its field.
 type Fit uint8
 
 // Fits.
 const (
-	Fits    Fit = iota
-	Nothing     // no value: null, an empty string or array
+	Fits        Fit = iota
+	Nothing         // no value: null, an empty string or array
+	UnknownUnit     // a duration without a unit
 	Misfit
 	TooLong
 )
 
 // Append appends the JSON of a value in the format of the field, or nothing if it does
-// not fit.
-func (f *Field) Append(dst []byte, v Value, source Unit) (_ []byte, how Fit) {
+// not fit. source is the unit of a duration, or Auto if the dialect of the line determines
+// it. d is that dialect, or nil if it is not known.
+func (f *Field) Append(dst []byte, v Value, source Unit, d *Dialect) (_ []byte, how Fit) {
 	from, how := len(dst), Misfit
 	switch f.Kind {
 	case TextKind:
-		dst, how = f.appendText(dst, v)
+		dst, how = f.appendText(dst, v, d)
 	case IntegerKind:
 		dst, how = f.appendInteger(dst, v)
 	case FloatKind:
 		dst, how = f.appendFloat(dst, v)
 	case DurationKind:
-		dst, how = f.appendDuration(dst, v, source)
+		dst, how = f.appendDuration(dst, v, source, d)
 	case BooleanKind:
 		if t := string(v.Text); t == "true" || t == "false" {
 			dst, how = append(dst, v.Text...), Fits
@@ -62,7 +68,15 @@ func (f *Field) Append(dst []byte, v Value, source Unit) (_ []byte, how Fit) {
 	return dst, how
 }
 
-func (f *Field) appendText(dst []byte, v Value) ([]byte, Fit) {
+func (f *Field) appendText(dst []byte, v Value, d *Dialect) ([]byte, Fit) {
+	if f.As != AnyMeaning {
+		var scratch [longestLevel]byte
+		text, how := f.As.read(scratch[:0], v, d)
+		if how != Fits {
+			return dst, how
+		}
+		v = Value{Text: text, Quoted: true}
+	}
 	if !v.Quoted && !jsonscan.IsNumber(v.Text) && string(v.Text) != "true" && string(v.Text) != "false" {
 		return dst, Misfit
 	}
@@ -198,7 +212,7 @@ func (f *Field) appendDate(dst []byte, v Value) ([]byte, Fit) {
 		return dst, Misfit
 	}
 	for _, format := range f.formats {
-		t, ok := format.read(v.Text)
+		t, ok := format.read(v)
 		if !ok {
 			continue
 		}
@@ -212,19 +226,39 @@ func (f *Field) appendDate(dst []byte, v Value) ([]byte, Fit) {
 }
 
 // dateFormat is a format of times: a layout of package time, in UTC if it has no offset,
-// or a number of units since 1970.
+// or a number of units since 1970. With the unit Auto it is a number without quotes, and its
+// magnitude determines the unit.
 type dateFormat struct {
 	layout string
 	epoch  Unit
 }
 
-func (d dateFormat) read(text []byte) (time.Time, bool) {
-	if d.epoch == NoUnit {
-		t, err := time.Parse(d.layout, unsafeString(text))
+func (d dateFormat) read(v Value) (time.Time, bool) {
+	switch d.epoch {
+	case NoUnit:
+		t, err := time.Parse(d.layout, unsafeString(v.Text))
 		return t, err == nil
+	case Auto:
+		return plausibleTime(v)
 	}
-	n, ok := toNanoseconds(text, d.epoch)
+	n, ok := toNanoseconds(v.Text, d.epoch)
 	return time.Unix(0, n), ok
+}
+
+// plausibleTime reads a number without quotes as a time from 2001 to 2100, which is in this
+// range in one unit only.
+func plausibleTime(v Value) (time.Time, bool) {
+	if v.Quoted {
+		return time.Time{}, false
+	}
+	for _, unit := range []Unit{Seconds, Milliseconds, Microseconds, Nanoseconds} {
+		if n, ok := toNanoseconds(v.Text, unit); ok {
+			if t := time.Unix(0, n).UTC(); t.Year() >= 2001 && t.Year() <= 2100 {
+				return t, true
+			}
+		}
+	}
+	return time.Time{}, false
 }
 
 // appendIP also accepts an address with a port, as servers log that of a client.

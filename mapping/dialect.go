@@ -1,0 +1,173 @@
+package mapping
+
+import (
+	"slices"
+
+	"logsluice/internal/jsonscan"
+	"logsluice/mapping/schema"
+)
+
+// The dialect of a line: which emitter wrote it, by the keys of its JSON. Values whose
+// meaning depends on it wait until all keys were seen, so that their order does not matter.
+
+// marks is a set of facts about a line, each of which is that a key has a value of some kind.
+type marks [2]uint64
+
+func (m *marks) add(bit int) { m[bit/64] |= 1 << (bit % 64) }
+
+func (m *marks) hasAll(of marks) bool { return m[0]&of[0] == of[0] && m[1]&of[1] == of[1] }
+
+func (m *marks) hasAny(of marks) bool { return m[0]&of[0]|m[1]&of[1] != 0 }
+
+// mark is the fact that a key has a value of one of some kinds.
+type mark struct {
+	kinds schema.ValueKind
+	bit   int
+}
+
+// dialect is a dialect with what identifies it.
+type dialect struct {
+	schema.Dialect
+	has   []marks // alternatives
+	lacks marks
+}
+
+// addDialects adds the keys of dialects to the tree.
+func (x *extractor) addDialects(list []schema.Dialect) {
+	type fact struct {
+		key   string
+		kinds schema.ValueKind
+	}
+	bits := map[fact]int{}
+	bit := func(key string, kinds schema.ValueKind) int {
+		f := fact{key, kinds}
+		if known, ok := bits[f]; ok {
+			return known
+		}
+		n := len(bits)
+		bits[f] = n
+		x.root.at(string(schema.TrimQuotes(schema.Literal(key))), func(at *node) { at.marks = append(at.marks, mark{kinds, n}) })
+		return n
+	}
+	for _, d := range list {
+		added := dialect{Dialect: d}
+		for _, keys := range d.Has {
+			var all marks
+			for key, kinds := range keys {
+				all.add(bit(key, kinds))
+			}
+			added.has = append(added.has, all)
+		}
+		for _, key := range d.Lacks {
+			added.lacks.add(bit(key, schema.AnyValue))
+		}
+		if d.Metrics != "" {
+			x.root.at(d.Metrics, func(at *node) { at.isMetrics = true })
+		}
+		x.dialects = append(x.dialects, added)
+	}
+}
+
+// note records what the value that comes next shows about the dialect.
+func (x *extractor) note(n *node) {
+	if len(n.marks) == 0 {
+		return
+	}
+	kind := x.line.kind()
+	for _, m := range n.marks {
+		if m.kinds&kind != 0 {
+			x.marks.add(m.bit)
+		}
+	}
+	if n.isMetrics && kind == schema.ObjectValue {
+		x.metrics = x.line.at
+	}
+}
+
+// kind returns the kind of the value that comes next, or 0 if it is null or invalid.
+func (l *line) kind() schema.ValueKind {
+	if l.at+1 >= len(l.text) {
+		return 0
+	}
+	switch c := l.text[l.at]; {
+	case c == '{':
+		return schema.ObjectValue
+	case c == '[':
+		return schema.ArrayValue
+	case c == 't', c == 'f':
+		return schema.BoolValue
+	case c == '-', jsonscan.IsDigit(c):
+		return schema.NumberValue
+	case c != '\\' || l.at+2 >= len(l.text):
+		return 0
+	}
+	switch c := l.text[l.at+2]; {
+	case 'a' <= c && c <= 'z':
+		return schema.LowerString
+	case 'A' <= c && c <= 'Z':
+		return schema.UpperString
+	}
+	return schema.OtherString
+}
+
+// dialect returns the dialect of the line, or nil if it is not known.
+func (x *extractor) dialect() *schema.Dialect {
+	for i := range x.dialects {
+		d := &x.dialects[i]
+		if x.marks.hasAny(d.lacks) {
+			continue
+		}
+		for _, all := range d.has {
+			if x.marks.hasAll(all) {
+				return &d.Dialect
+			}
+		}
+	}
+	return nil
+}
+
+// depends reports whether a value for a receiver depends on the dialect. The zero value
+// stands for those of an array.
+func (x *extractor) depends(r *receiver, v schema.Value) bool {
+	f := &x.fields[r.field]
+	isNumber := v.Text == nil || v.IsNumber()
+	return r.dialects != nil || isNumber && (f.As == schema.LevelMeaning || f.Kind == schema.DurationKind && r.unit == schema.Auto)
+}
+
+// wait defers a receiver's value, which begins at start. The last one counts.
+func (x *extractor) wait(r *receiver, start int) {
+	if x.deferred[r.id] == 0 {
+		x.waiting = append(x.waiting, r.id)
+	}
+	x.deferred[r.id] = int32(start) //nolint:gosec // lines are shorter
+}
+
+// forget drops deferred values.
+func (x *extractor) forget() {
+	for _, id := range x.waiting {
+		x.deferred[id] = 0
+	}
+	x.waiting = x.waiting[:0]
+}
+
+// readDeferred reads the deferred values.
+func (x *extractor) readDeferred() {
+	if len(x.waiting) == 0 {
+		return
+	}
+	d, end := x.dialect(), x.line.at
+	for _, id := range x.waiting {
+		r := &x.receivers[id]
+		if r.dialects != nil && (d == nil || !slices.Contains(r.dialects, d.Name)) {
+			continue
+		}
+		x.line.at = int(x.deferred[id])
+		if x.line.accept('[') {
+			x.elements(r, d)
+		} else if v, how, ok := x.scalar(); ok {
+			x.receiveValue(r, v, how, d)
+		}
+	}
+	x.line.at = end
+	x.forget()
+}

@@ -1,0 +1,155 @@
+package mapping
+
+import (
+	"bytes"
+
+	"logsluice/internal/jsonscan"
+	"logsluice/mapping/schema"
+)
+
+// prefix is what a line has before its JSON.
+type prefix struct {
+	level string // the level that it names, or ""
+	// isLead reports whether it has only what log libraries write before a line: times,
+	// levels, ids, loggers and threads. With other words, the JSON after it is a payload that
+	// the line is about.
+	isLead bool
+}
+
+// readPrefix reads a prefix in canonical form. A level counts before other words only, where
+// it is not part of a sentence.
+func readPrefix(text []byte) prefix {
+	p := prefix{isLead: true}
+	stream := false // the word is after that of a stream, in the format of Kubernetes' CRI
+	for word := range words(text) {
+		bare := bytes.Trim(word, "[](){}<>:,;|-=*#")
+		if isCookie(word) {
+			p.isLead = true
+			continue
+		}
+		if !p.isLead {
+			continue
+		}
+		switch {
+		case len(bare) == 0, stream && len(bare) == 1:
+		case isLevel(bare):
+			if p.level == "" {
+				p.level = schema.LevelName(bare)
+			}
+		case isBasic(word):
+			if p.level == "" {
+				p.level = schema.LevelName(word[:bytes.IndexByte(word, ':')])
+			}
+		default:
+			p.isLead = isBracketed(word) || isTimeOrID(bare) || isLogger(bare) || isStream(bare)
+		}
+		stream = isStream(bare)
+	}
+	return p
+}
+
+// isStream reports whether a word names the stream of a container's line.
+func isStream(word []byte) bool { return string(word) == "stdout" || string(word) == "stderr" }
+
+// words yields the words of a canonical text, which blanks and their escapes separate.
+func words(text []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(text) > 0 {
+			end, next := len(text), len(text)
+			for i, c := range text {
+				if c == ' ' {
+					end, next = i, i+1
+					break
+				}
+				if c == '\\' && i+1 < len(text) && isSpaceEscape(text[i+1]) {
+					end, next = i, i+2
+					break
+				}
+			}
+			if end > 0 && !yield(text[:end]) {
+				return
+			}
+			text = text[next:]
+		}
+	}
+}
+
+// isLevel reports whether a word is the name of a level rather than an ordinary word.
+func isLevel(word []byte) bool {
+	const longest = len("informational")
+	if len(word) == 1 || len(word) > longest || schema.LevelName(word) == "" {
+		return false
+	}
+	var lower [longest]byte
+	capitals := true
+	for i, c := range word {
+		capitals = capitals && (c < 'a' || c > 'z')
+		if lower[i] = c; 'A' <= c && c <= 'Z' {
+			lower[i] += 'a' - 'A'
+		}
+	}
+	switch string(lower[:len(word)]) {
+	case "http", "success", "fail", "log":
+		return false
+	case "fine", "config", "alert", "notice", "panic", "critical", "severe", "emergency":
+		return capitals
+	}
+	return true
+}
+
+// isBracketed reports whether a word is in brackets, as threads and ids are.
+func isBracketed(word []byte) bool {
+	word = bytes.TrimRight(word, ":")
+	if len(word) < 3 {
+		return false
+	}
+	switch first, last := word[0], word[len(word)-1]; first {
+	case '[':
+		return last == ']'
+	case '(':
+		return last == ')'
+	case '<':
+		return last == '>'
+	}
+	return false
+}
+
+// isTimeOrID reports whether a word is a time, a date, a number or a hexadecimal id.
+func isTimeOrID(word []byte) bool {
+	digits, isTime, isID := 0, true, true
+	for _, c := range word {
+		isDigit := jsonscan.IsDigit(c)
+		if isDigit {
+			digits++
+		}
+		isTime = isTime && (isDigit || bytes.IndexByte([]byte("TZ-:.,+/"), c) >= 0)
+		isID = isID && (isDigit || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' || c == '-')
+	}
+	return digits > 0 && (isTime || isID)
+}
+
+// isLogger reports whether a word is a qualified name, such as com.example.Shop or a/b.go:7.
+func isLogger(word []byte) bool {
+	dots := 0
+	for i, c := range word {
+		switch {
+		case c == '.' && i > 0 && i < len(word)-1:
+			dots++
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', jsonscan.IsDigit(c), c == '_', c == '$', c == '-':
+		default:
+			return false
+		}
+	}
+	return dots > 0
+}
+
+// isCookie reports whether a word announces JSON in syslog.
+// See https://www.rsyslog.com/doc/configuration/modules/mmjsonparse.html.
+func isCookie(word []byte) bool { return string(word) == "@cee:" }
+
+// isBasic reports whether a word has the format LEVEL:logger: of Python's basicConfig.
+// See https://docs.python.org/3/library/logging.html#logging.basicConfig.
+func isBasic(word []byte) bool {
+	level, rest, ok := bytes.Cut(word, []byte(":"))
+	return ok && bytes.HasSuffix(rest, []byte(":")) && !bytes.ContainsAny(level, "abcdefghijklmnopqrstuvwxyz") && isLevel(level)
+}
