@@ -223,11 +223,11 @@ func (w *worker) signal(s syscall.Signal) {
 	}
 }
 
-// drainTimeout is the default DRAIN_TIMEOUT of workers.
-const drainTimeout = 10 * time.Second
+// drainTimeout is the default DRAIN_TIMEOUT of workers, which a busy machine needs: what was
+// not drained is sent twice.
+const drainTimeout = 5 * time.Minute
 
-// stop drains the worker, which must exit with 0. A busy machine has two minutes more than the
-// drain timeout.
+// stop drains the worker, which must exit with 0, at most two minutes after the drain timeout.
 func (w *worker) stop() {
 	w.t.Helper()
 	w.stopWithin(drainTimeout)

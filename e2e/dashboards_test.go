@@ -609,7 +609,7 @@ func (s *sink) demo(schema string, dataStream bool) (lines []demoLine) {
 	s.eventually("everything is indexed", func() bool {
 		return s.count(documents) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= demoLetters
 	})
-	s.w.stopWithin(3 * drainTimeout)
+	s.w.stop()
 	return lines
 }
 

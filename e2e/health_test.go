@@ -188,7 +188,7 @@ func TestRunHealth(t *testing.T) {
 	time.Sleep(time.Second)
 	unready("consumer", "stopping")
 	openSearch.Toxics.ResetToxics(t.Context())
-	w.stopWithin(drainTimeout)
+	w.stop()
 	w = start("d") // reads the rest
 	listening()
 	c.indexed()

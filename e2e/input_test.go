@@ -109,7 +109,7 @@ func TestRunBadRecords(t *testing.T) {
 	w := h.start("w", fmt.Sprint("MAX_INFLATED_BYTES=", maxInflated))
 	h.indexed()
 	h.eventually("each bad record is a dead letter", func() bool { return h.count(index) >= len(letters) })
-	w.stopWithin(3 * drainTimeout)
+	w.stop()
 
 	var n struct{ letters, records, events, controls float64 }
 	for field, value := range map[string]*float64{"dead_letters": &n.letters, "records": &n.records, "events": &n.events, "control_messages": &n.controls} {

@@ -56,7 +56,7 @@ func TestRunKills(t *testing.T) {
 	})
 	again := 0.0
 	for _, w := range pair {
-		w.stopWithin(3 * drainTimeout)
+		w.stop()
 		again += w.total("documents_already_there")
 	}
 	check()

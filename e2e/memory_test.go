@@ -92,7 +92,7 @@ func TestRunMemory(t *testing.T) {
 					return s.count(s.documents()) >= len(s.expected) && s.count(deadletter.Index(s.prefix)) >= letters
 				})
 				greatest = max(greatest, memory(t, s.w, "VmHWM")) // including peaks between the samples
-				s.w.stopWithin(3 * drainTimeout)
+				s.w.stop()
 				s.check()
 				s.passed()
 				if n, dead := s.count(s.documents()), s.count(deadletter.Index(s.prefix)); n != len(s.expected) || dead != letters {

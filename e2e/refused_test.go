@@ -111,7 +111,7 @@ func (s *sink) finishWith(letters int) {
 	s.t.Helper()
 	s.indexed()
 	s.eventually("the dead letters exist", func() bool { return s.count(deadletter.Index(s.prefix)) >= letters })
-	s.w.stopWithin(3 * drainTimeout)
+	s.w.stop()
 	s.check()
 	s.passed()
 	if n := len(s.letters()); n != letters {

@@ -87,7 +87,7 @@ func TestRunReshard(t *testing.T) {
 	c := newCluster(t, 4)
 	g := generator(1, 10_000)
 	// A busy machine must not be taken for a fault.
-	patient := []string{"DRAIN_TIMEOUT=5m", "LEASE_DURATION=5m", "BULK_TIMEOUT=5m"}
+	patient := []string{"LEASE_DURATION=5m", "BULK_TIMEOUT=5m"}
 	a := c.start("a", append(patient, "EMF_NAMESPACE=logsluice", "LOG_LEVEL=warn", "SUMMARY_PERIOD=500ms")...)
 	b := c.start("b", patient...)
 	c.produce(g, 4_000)
@@ -108,8 +108,8 @@ func TestRunReshard(t *testing.T) {
 		}
 		return finished == 4 && open == 5
 	})
-	a.stopWithin(10 * time.Minute)
-	b.stopWithin(10 * time.Minute)
+	a.stop()
+	b.stop()
 	c.exact()
 	checkEMF(t, a, c.application, 5)
 	if n := a.total("documents_already_there") + b.total("documents_already_there"); n != 0 {
@@ -173,12 +173,11 @@ func TestRunDrain(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
 	g := generator(3, 15_000)
-	const timeout = 3 * time.Minute // a busy machine can need it
-	a := c.start("a", "DRAIN_TIMEOUT="+timeout.String())
+	a := c.start("a")
 	c.eventually("all shards are leased", func() bool { return c.held("a") == 2 })
 	c.produce(g, 15_000)
 	c.eventually("documents are being indexed", func() bool { return c.count(c.documents()) > 0 })
-	a.stopWithin(timeout)
+	a.stop()
 	for id, lease := range c.leases() {
 		if lease[0] != "" || lease[1] == "" {
 			t.Errorf("%s has the owner %q and the checkpoint %q", id, lease[0], lease[1])
@@ -237,7 +236,7 @@ func TestRunStuckOpenSearch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 2)
 			stuck := newStuckSearch(t, c.searchURL, refuses)
-			timeout := drainTimeout
+			timeout := 10 * time.Second
 			if recovers {
 				timeout *= 3 // the pause before a retry can have grown to 10 s
 			}
@@ -422,13 +421,13 @@ func TestRunKinesisFaults(t *testing.T) {
 		return fault
 	})
 	g := generator(8, 10_000)
-	w := c.start("w", "DRAIN_TIMEOUT=3m") // a busy machine may need it
+	w := c.start("w")
 	for range 5 {
 		c.produce(g, 2_000)
 		time.Sleep(500 * time.Millisecond)
 	}
 	c.indexed()
-	w.stopWithin(3 * time.Minute)
+	w.stop()
 	c.exact()
 	t.Logf("%d calls, leases were acquired %d times", n.Load(), strings.Count(w.lines(), "lease acquired"))
 	if there := w.total("documents_already_there"); there != 0 {

@@ -158,7 +158,7 @@ func (s *sink) finish() {
 	s.t.Helper()
 	s.indexed()
 	s.check()
-	s.w.stopWithin(3 * drainTimeout)
+	s.w.stop()
 	s.check()
 	s.exact()
 	s.passed()
@@ -392,7 +392,7 @@ func TestRunBusySink(t *testing.T) {
 	s.work("BULK_CONNECTIONS=16", "BULK_DOCUMENTS=100", "BULK_LINGER=1ms")
 	s.produce(generator(1, 10_000), 10_000)
 	s.indexed()
-	s.w.stopWithin(3 * drainTimeout)
+	s.w.stop()
 	s.exact()
 	s.passed()
 	var answer struct {

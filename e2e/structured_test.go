@@ -264,7 +264,7 @@ func TestStructuredUnusualLines(t *testing.T) {
 			const lines, keys = 1000, 10
 			var messages []string
 			for i := range lines {
-				message := fmt.Sprintf(`{"level":"info","status":%d,"msg":"of many keys"`, i)
+				message := fmt.Sprintf(`{"level":"info","status":%d,"msg":"of many keys"`, 100+i%500)
 				for k := range keys {
 					message += fmt.Sprintf(`,"key_%d_%d":%d`, i, k, k)
 				}
