@@ -76,7 +76,7 @@ func TestRunDrainWithoutOpenSearch(t *testing.T) {
 	t.Parallel()
 	h := newHistory(newCluster(t, 2))
 	proxy := newProxy(t, localtest.OpenSearch(t))
-	a := h.start("a", "OPENSEARCH_URL=http://"+proxy.Listen, "IN_FLIGHT_BYTES=500000", "SUMMARY_PERIOD=200ms")
+	a := h.start("a", "OPENSEARCH_URL=http://"+proxy.Listen, "IN_FLIGHT_BYTES=500000", "SUMMARY_PERIOD=200ms", "DRAIN_TIMEOUT=10s")
 	produce := h.producer(1)
 	for range 200 {
 		produce()

@@ -126,12 +126,10 @@ func (x *extractor) dialect() *schema.Dialect {
 	return nil
 }
 
-// depends reports whether a value for a receiver depends on the dialect. The zero value
-// stands for those of an array.
+// depends reports whether a value for a receiver depends on the dialect.
 func (x *extractor) depends(r *receiver, v schema.Value) bool {
 	f := &x.fields[r.field]
-	isNumber := v.Text == nil || v.IsNumber()
-	return r.dialects != nil || isNumber && (f.As == schema.LevelMeaning || f.Kind == schema.DurationKind && r.unit == schema.Auto)
+	return r.dialects != nil || v.IsNumber() && (f.As == schema.LevelMeaning || f.Kind == schema.DurationKind && r.unit == schema.Auto)
 }
 
 // wait defers a receiver's value, which begins at start. The last one counts.
@@ -152,13 +150,10 @@ func (x *extractor) forget() {
 
 // readDeferred reads the deferred values.
 func (x *extractor) readDeferred() {
-	if len(x.waiting) == 0 {
-		return
-	}
 	d, end := x.dialect(), x.line.at
 	for _, id := range x.waiting {
 		r := &x.receivers[id]
-		if r.dialects != nil && (d == nil || !slices.Contains(r.dialects, d.Name)) {
+		if r.dialects != nil && !x.isIn(r.dialects, d) {
 			continue
 		}
 		x.line.at = int(x.deferred[id])
@@ -170,4 +165,22 @@ func (x *extractor) readDeferred() {
 	}
 	x.line.at = end
 	x.forget()
+	if d != nil {
+		x.receiveLevel(d.Level)
+	}
+}
+
+// isIn reports whether the line is in one of some dialects.
+func (x *extractor) isIn(names []string, d *schema.Dialect) bool {
+	return d != nil && slices.Contains(names, d.Name) || slices.Contains(names, schema.RequestDialect) && x.isRequest()
+}
+
+// isRequest reports whether the line has the method or the status of a request.
+func (x *extractor) isRequest() bool {
+	for i := range x.fields {
+		if m := x.fields[i].As; (m == schema.MethodMeaning || m == schema.StatusMeaning) && x.found[i].rank > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -20,11 +20,14 @@ type extractor struct {
 	marks    marks   // what is known about the line's dialect
 	deferred []int32 // by receiver: where its value begins, 0 if it does not wait for the dialect
 	waiting  []int   // receivers with such values
-	metrics  int     // where the object with the units of metrics begins, 0 if the line has none
-	found    []found // by field
-	values   []byte  // the values found, as documents have them
-	raw      []byte  // a string as the line has it
-	text     []byte  // the string in canonical form
+	inner    wrapped
+	texts    [maxWraps][]byte // inner lines
+	saved    []found          // what was found before an inner line
+	metrics  int              // where the object with the units of metrics begins, 0 if the line has none
+	found    []found          // by field
+	values   []byte           // the values found, as documents have them
+	raw      []byte           // a string as the line has it
+	text     []byte           // the string in canonical form
 }
 
 // node is a place in the JSON of a line that is a field, has fields below it, or shows the
@@ -34,7 +37,8 @@ type node struct {
 	hasMembers bool
 	receivers  []int // in extractor.receivers
 	marks      []mark
-	isMetrics  bool // the object states the units of metrics
+	isMetrics  bool   // the object states the units of metrics
+	wraps      string // the key, if a shipper puts a line there
 }
 
 type member struct {
@@ -82,6 +86,9 @@ func newExtractor(s *schema.Schema, dialects []schema.Dialect) *extractor {
 	x.deferred = make([]int32, len(x.receivers))
 	if x.root.members != nil { // otherwise lines are not read
 		x.addDialects(dialects)
+		for _, w := range wrappers {
+			x.root.child(w.key).wraps = w.key
+		}
 	}
 	return x
 }
@@ -131,44 +138,50 @@ func (x *extractor) clone() *extractor {
 // prefix is a lead. Values that depend on the dialect are read last.
 func (x *extractor) read(message subscription.Text) {
 	clear(x.found)
-	x.values, x.marks, x.metrics = x.values[:0], marks{}, 0
+	x.values, x.marks, x.metrics, x.inner = x.values[:0], marks{}, 0, wrapped{}
 	if x.root.members == nil || len(message) < 2 {
 		return
 	}
 	x.line = line{text: schema.TrimQuotes(message)}
-	x.readLine()
+	if x.readText() {
+		x.unwrap(0)
+	}
 	x.line = line{} // otherwise it keeps the record's memory
 }
 
-func (x *extractor) readLine() {
+// readText reads a line of text. It reports whether the line has its own JSON.
+func (x *extractor) readText() bool {
 	lead, ok := x.line.open()
 	if !ok {
-		return
+		return false
 	}
 	if len(lead) == 0 {
 		x.object(x.root)
 		x.readDeferred()
-		return
+		return true
 	}
 	p := readPrefix(lead)
-	if whole := p.isLead && x.object(x.root) || !p.isLead && x.line.skipRest(); !whole || !x.line.atEnd() {
+	x.saved = append(x.saved[:0], x.found...)
+	own := p.isLead && x.object(x.root) && x.line.atEnd()
+	if !own {
 		x.forget()
-		clear(x.found)
-		return
+		copy(x.found, x.saved)
+		x.inner = wrapped{}
 	}
 	x.readDeferred()
-	x.receivePrefix(p)
+	x.receiveLevel(p.level)
+	return own
 }
 
-// receivePrefix gives the level of the prefix to fields that have none.
-func (x *extractor) receivePrefix(p prefix) {
-	if p.level == "" {
+// receiveLevel gives a level to fields that have none.
+func (x *extractor) receiveLevel(level string) {
+	if level == "" {
 		return
 	}
 	for i := range x.fields {
-		if f := &x.found[i]; x.fields[i].As == schema.LevelMeaning && x.fields[i].Paths != nil && f.rank == 0 {
+		if f := &x.found[i]; x.fields[i].As == schema.LevelMeaning && x.fields[i].Paths != nil && (f.rank == 0 || f.rank > outerRank) {
 			f.from = len(x.values)
-			x.values = append(append(append(x.values, '"'), p.level...), '"')
+			x.values = append(append(append(x.values, '"'), level...), '"')
 			f.to, f.rank, f.path = len(x.values), prefixRank, -1
 		}
 	}
@@ -183,7 +196,7 @@ const maxKept = 1 << 20
 
 // releaseBuffers drops unusually large buffers.
 func (x *extractor) releaseBuffers() {
-	for _, buffer := range []*[]byte{&x.values, &x.raw, &x.text} {
+	for _, buffer := range []*[]byte{&x.values, &x.raw, &x.text, &x.texts[0], &x.texts[1]} {
 		if cap(*buffer) > maxKept {
 			*buffer = nil
 		}
@@ -213,6 +226,9 @@ func (x *extractor) object(n *node) bool {
 		}
 		if at := n.find(key); at != nil {
 			x.note(at)
+			if at.wraps != "" && n == x.root {
+				x.inner = wrapped{l.at, at.wraps}
+			}
 			ok = x.value(at)
 		} else {
 			ok = l.skip()
@@ -254,9 +270,11 @@ func (x *extractor) value(n *node) bool {
 		return ok
 	}
 	for _, id := range n.receivers {
-		if r := &x.receivers[id]; how == schema.Fits && x.depends(r, v) {
+		switch r := &x.receivers[id]; {
+		case how == schema.Fits && x.depends(r, v):
 			x.wait(r, start)
-		} else {
+		case x.fields[r.field].Paths[r.path].Multiline && !bytes.Contains(v.Text, []byte(`\n`)):
+		default:
 			x.receiveValue(r, v, how, nil)
 		}
 	}
@@ -292,7 +310,13 @@ func (x *extractor) array(n *node) bool {
 	start := l.at
 	for _, id := range n.receivers {
 		r := &x.receivers[id]
-		if x.depends(r, schema.Value{}) {
+		switch f := &x.fields[r.field]; {
+		case f.Kind == schema.DurationKind, f.As != schema.AnyMeaning && f.As != schema.ErrorMeaning:
+			x.receive(r, 0, len(x.values), schema.Misfit)
+			continue
+		case f.Paths[r.path].Multiline:
+			continue
+		case r.dialects != nil:
 			x.wait(r, start)
 			continue
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,39 +14,6 @@ import (
 
 	"logsluice/mapping/schema"
 )
-
-// Each key in the table of libraries of docs/fields.md is one that the default schema
-// looks for.
-func TestLibrariesInDocs(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../docs/fields.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var paths []string
-	for _, f := range mustBuiltIn(t, "default").Fields {
-		for _, p := range f.Paths {
-			paths = append(paths, p.Name)
-		}
-	}
-	_, rest, _ := strings.Cut(string(text), "\n| library |")
-	table, _, _ := strings.Cut(rest, "\n\n")
-	rows := strings.Split(table, "\n")[2:] // without the heading
-	if len(rows) < 10 {
-		t.Fatalf("the table of libraries has %d rows", len(rows))
-	}
-	for _, row := range rows {
-		for i, key := range strings.Split(row, "`") {
-			if i%2 == 0 { // between two keys
-				continue
-			}
-			prefix, isPrefix := strings.CutSuffix(key, "*")
-			if !slices.ContainsFunc(paths, func(path string) bool { return path == key || isPrefix && strings.HasPrefix(path, prefix) }) {
-				t.Errorf("the schema default does not look for %s: %s", key, row)
-			}
-		}
-	}
-}
 
 // Lines of log libraries have the same fields in the default schema, and in ecs under
 // other names.
@@ -94,7 +59,7 @@ func TestLibraries(t *testing.T) {
 		log.SetFormatter(&logrus.JSONFormatter{})
 		log.WithError(failure).WithField("latency", took).Warn("it failed")
 	}), `"level":"warn","msg":"it failed","duration_ms":12.345678,"error.message":"refused\nhere"`)
-	// As in their documentation and sources, see docs/fields.md.
+	// As in their documentation and sources, see testdata/lines.
 	f("zap", `{"level":"dpanic","ts":1544414264.183,"logger":"shop","caller":"a/b.go:7","msg":"it failed","error":"refused","duration":0.012345678,"stacktrace":"main.main\n\ta/b.go:7"}`,
 		`"level":"fatal","logger":"shop","msg":"it failed","duration_ms":12.345678,"error.message":"refused","error.stack":"main.main\n\ta/b.go:7"`)
 	f("zap, nested", `{"level":"info","ts":"2018-12-10T12:57:44.183+0900","msg":"request","log":{"duration":10267638,"request":{"hostname":"api.example.com","method":"GET","path":"/v1/a?b=c"},"response":{"status":200}}}`,

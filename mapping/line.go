@@ -29,12 +29,6 @@ func (l *line) open() (prefix []byte, ok bool) {
 	return l.text[:at], true
 }
 
-// skipRest skips the rest of the object whose first member comes next.
-func (l *line) skipRest() bool {
-	l.at--
-	return l.skipNested()
-}
-
 // skipSpace skips white space.
 func (l *line) skipSpace() {
 	for l.at < len(l.text) {

@@ -21,7 +21,11 @@ type prefix struct {
 func readPrefix(text []byte) prefix {
 	p := prefix{isLead: true}
 	stream := false // the word is after that of a stream, in the format of Kubernetes' CRI
+	first := true
 	for word := range words(text) {
+		// A first word such as Information begins a sentence.
+		mayBeLevel := !first || !isCapitalized(word)
+		first = false
 		bare := bytes.Trim(word, "[](){}<>:,;|-=*#")
 		if isCookie(word) {
 			p.isLead = true
@@ -31,8 +35,8 @@ func readPrefix(text []byte) prefix {
 			continue
 		}
 		switch {
-		case len(bare) == 0, stream && len(bare) == 1:
-		case isLevel(bare):
+		case len(bare) == 0, isRubyLevel(word), stream && len(bare) == 1:
+		case mayBeLevel && isLevel(bare):
 			if p.level == "" {
 				p.level = schema.LevelName(bare)
 			}
@@ -93,6 +97,25 @@ func isLevel(word []byte) bool {
 		return false
 	case "fine", "config", "alert", "notice", "panic", "critical", "severe", "emergency":
 		return capitals
+	}
+	return true
+}
+
+// isRubyLevel reports whether a word is the first letter of a level, as Ruby's Logger::Formatter
+// writes it before the time and the level.
+func isRubyLevel(word []byte) bool {
+	return len(word) == 2 && word[1] == ',' && bytes.IndexByte([]byte("DIWEFA"), word[0]) >= 0
+}
+
+// isCapitalized reports whether a word has a capital and then small letters only.
+func isCapitalized(word []byte) bool {
+	if len(word) < 2 || word[0] < 'A' || word[0] > 'Z' {
+		return false
+	}
+	for _, c := range word[1:] {
+		if c < 'a' || c > 'z' {
+			return false
+		}
 	}
 	return true
 }

@@ -130,7 +130,7 @@ func TestValues(t *testing.T) {
 	s := mustBuiltIn(t, "default")
 	for line, want := range map[string]string{
 		`{"level":"Level(-2)"}`: `"owner":"1"`, `{"level":"DEBUG-4"}`: `"level":"trace"`, `{"level":"-"}`: `"owner":"1"`, `{"level":"","severity":"WARN"}`: `"level":"warn"`,
-		`{"level":"non-critical"}`: `"owner":"1"`, `{"path":"?a","uri":"/b"}`: `"path":"/b"`, `{"gr\u00f6\u00dfe":1,"l\u0065vel":"INFO"}`: `"level":"info"`,
+		`{"level":"non-critical"}`: `"owner":"1"`, `{"path":"?a","uri":"/b","status":200}`: `"path":"/b","status":200`, `{"gr\u00f6\u00dfe":1,"l\u0065vel":"INFO"}`: `"level":"info"`,
 	} {
 		if got := fieldsOf(t, s, line); !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %s, want %s", line, got, want)

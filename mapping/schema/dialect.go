@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -20,12 +21,17 @@ type Dialect struct {
 	Unit Unit
 	// Whole reports whether only whole numbers are in Unit.
 	Whole bool
+	// Level is the level of lines without one, or "".
+	Level string
 	// Metrics is the path of an object that states the units of other keys, as that of the
 	// CloudWatch embedded metric format, or "".
 	Metrics string
 
 	levels map[int]string
 }
+
+// RequestDialect stands for all lines with the method or the status of an HTTP request.
+const RequestDialect = "request"
 
 // ValueKind is a set of kinds of JSON values.
 type ValueKind uint8
@@ -50,8 +56,8 @@ var valueKinds = map[string]ValueKind{
 //go:embed dialects.yaml
 var dialectFile []byte
 
-// Dialects returns the dialects, the most specific first.
-func Dialects() ([]Dialect, error) { return parseDialects(dialectFile) }
+// Dialects returns the dialects, the most specific first. They must not be changed.
+var Dialects = sync.OnceValues(func() ([]Dialect, error) { return parseDialects(dialectFile) })
 
 func parseDialects(data []byte) ([]Dialect, error) {
 	var file yaml.Node
@@ -67,6 +73,7 @@ func parseDialects(data []byte) ([]Dialect, error) {
 			"lacks":   func(n *yaml.Node) (err error) { d.Lacks, err = stringsOf(n); return err },
 			"unit":    func(n *yaml.Node) (err error) { d.Unit, err = oneUnit(n); return err },
 			"whole":   func(n *yaml.Node) (err error) { d.Whole, err = boolOf(n); return err },
+			"level":   func(n *yaml.Node) (err error) { d.Level, err = stringOf(n); return err },
 			"metrics": func(n *yaml.Node) (err error) { d.Metrics, err = stringOf(n); return err },
 			"levels":  func(n *yaml.Node) error { return n.Decode(&d.levels) },
 		})
@@ -97,7 +104,7 @@ func checkDialect(n *yaml.Node, name string) error {
 	if err != nil {
 		return err
 	}
-	var names []string
+	names := []string{RequestDialect}
 	for _, d := range list {
 		names = append(names, d.Name)
 	}

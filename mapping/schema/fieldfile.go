@@ -55,7 +55,7 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"values":       f.readValues,
 		"formats":      func(n *yaml.Node) (err error) { f.date, err = stringsOf(n); return err },
 		"as": func(n *yaml.Node) (err error) {
-			f.As, err = oneOf(n, LevelMeaning, MethodMeaning, PathMeaning, StatusMeaning, ErrorMeaning)
+			f.As, err = oneOf(n, LevelMeaning, TextMeaning, IDMeaning, MethodMeaning, PathMeaning, HostMeaning, StatusMeaning, ErrorMeaning)
 			return err
 		},
 		"unit":    func(n *yaml.Node) (err error) { f.Unit, err = oneUnit(n); return err },
@@ -81,9 +81,10 @@ func (f *fieldFile) readPath(n *yaml.Node) (err error) {
 		p.Name, err = stringOf(n)
 	} else {
 		err = members(n, "a path", map[string]func(*yaml.Node) error{
-			"path": func(n *yaml.Node) (err error) { p.Name, err = stringOf(n); return err },
-			"unit": func(n *yaml.Node) (err error) { p.Unit, err = oneUnit(n); return err },
-			"in":   func(n *yaml.Node) error { return elements(n, p.readDialect) },
+			"path":      func(n *yaml.Node) (err error) { p.Name, err = stringOf(n); return err },
+			"unit":      func(n *yaml.Node) (err error) { p.Unit, err = oneUnit(n); return err },
+			"in":        func(n *yaml.Node) error { return elements(n, p.readDialect) },
+			"multiline": func(n *yaml.Node) (err error) { p.Multiline, err = boolOf(n); return err },
 		})
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,10 +69,20 @@ func TestParse_Failure(t *testing.T) {
 	f(field(`{name: a, type: ip, paths: []}`), `line 3: field "a": set exactly one of paths, from and value`)
 	f(field(`{name: a, type: ip, paths: [a], from: owner}`), `line 3: field "a": set exactly one of paths, from and value`)
 	f(field(`{name: a, type: ip, paths: [a..b]}`), `line 3: field "a": the path "a..b" has an empty part`)
-	f(field(`{name: a, type: ip, paths: [{a: b}]}`), `line 3: field "a": a path: "a" is unknown: use one of in, path, unit`)
+	f(field(`{name: a, type: ip, paths: [{a: b}]}`), `line 3: field "a": a path: "a" is unknown: use one of in, multiline, path, unit`)
 	f(field(`{name: a, type: float, paths: [{path: b, unit: ms}]}`), `line 3: field "a": the path "b" has a unit, but the field does not: add unit to the field`)
-	f(field(`{name: a, type: keyword, paths: [{path: b, in: [pino, zapp]}]}`), `line 3: field "a": the dialect "zapp" does not exist: use one of "bunyan", "echo", "emf", "envoy", "gelf", "lograge", "monolog", "nginx", "pino", "python", "serilog", "slog", "traefik", "zap", "zerolog"`)
-	f(field(`{name: a, type: keyword, as: loglevel, paths: [a]}`), `line 3: field "a": "loglevel" is invalid: use one of level, method, path, status, error`)
+	dialects, err := Dialects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{RequestDialect}
+	for _, d := range dialects {
+		known = append(known, d.Name)
+	}
+	slices.Sort(known)
+	names := `"` + strings.Join(known, `", "`) + `"`
+	f(field(`{name: a, type: keyword, paths: [{path: b, in: [pino, zapp]}]}`), `line 3: field "a": the dialect "zapp" does not exist: use one of `+names)
+	f(field(`{name: a, type: keyword, as: loglevel, paths: [a]}`), `line 3: field "a": "loglevel" is invalid: use one of level, text, id, method, path, host, status, error`)
 	f(field(`{name: a, type: long, as: level, paths: [a]}`), `line 3: field "a": as: level is for keyword and text only`)
 	f(field(`{name: a, type: keyword, as: status, paths: [a]}`), `line 3: field "a": as: status is for whole numbers only`)
 	f(field(`{name: a, type: float, unit: h, paths: [a]}`), `line 3: field "a": "h" is invalid: use one of ms, ns, s, us`)

@@ -17,6 +17,13 @@ const (
 	AnyMeaning Meaning = ""
 	// LevelMeaning is one of trace, debug, info, warn, error and fatal.
 	LevelMeaning Meaning = "level"
+	// TextMeaning is text that is not blank, without line breaks at its end.
+	TextMeaning Meaning = "text"
+	// IDMeaning is text or a number that is not only zeros.
+	IDMeaning Meaning = "id"
+	// HostMeaning is the name or address of a host, optionally with a port, from a URL if the
+	// value is one.
+	HostMeaning Meaning = "host"
 	// MethodMeaning is a method of HTTP, in capitals.
 	MethodMeaning Meaning = "method"
 	// PathMeaning is a path that begins with a slash, without scheme, host, query and fragment.
@@ -52,13 +59,28 @@ func (m Meaning) read(scratch []byte, v Value, d *Dialect) (text []byte, how Fit
 			return append(scratch, level...), Fits
 		}
 		return nil, Misfit
+	case TextMeaning:
+		if text = trimLines(v.Text); !v.Quoted {
+			return nil, Misfit
+		} else if isBlank(text) {
+			return nil, Nothing
+		}
+		return text, Fits
+	case IDMeaning:
+		return idOf(v)
+	case HostMeaning:
+		return hostOf(v)
 	case MethodMeaning:
+		name := v.Text
+		if target := requestLine(v); target != nil {
+			name = name[:bytes.IndexByte(name, ' ')]
+		}
 		const longest = 10
-		if !v.Quoted || len(v.Text) > longest {
+		if !v.Quoted || len(name) > longest {
 			return nil, Misfit
 		}
 		text = scratch
-		for _, c := range v.Text {
+		for _, c := range name {
 			if 'a' <= c && c <= 'z' {
 				c -= 'a' - 'A'
 			}
@@ -71,7 +93,7 @@ func (m Meaning) read(scratch []byte, v Value, d *Dialect) (text []byte, how Fit
 	case PathMeaning:
 		return pathOf(v)
 	case ErrorMeaning:
-		if !v.Quoted {
+		if !v.Quoted || isBlank(v.Text) {
 			return nil, Nothing
 		}
 		for _, none := range noErrors {
@@ -79,7 +101,11 @@ func (m Meaning) read(scratch []byte, v Value, d *Dialect) (text []byte, how Fit
 				return nil, Nothing
 			}
 		}
-	case AnyMeaning, StatusMeaning:
+	case StatusMeaning:
+		if v.Quoted && bytes.ContainsAny(v.Text, ".eE") {
+			return nil, Misfit
+		}
+	case AnyMeaning:
 	}
 	return v.Text, Fits
 }
@@ -90,13 +116,15 @@ func pathOf(v Value) ([]byte, Fit) {
 		return nil, Misfit
 	}
 	text := v.Text
-	if i := bytes.Index(text, []byte("://")); i > 0 && isScheme(text[:i]) {
-		text = text[i+len("://"):]
-		slash := bytes.IndexAny(text, "/?#")
-		if slash < 0 || text[slash] != '/' {
+	if target := requestLine(v); target != nil {
+		text = target
+	}
+	if isURL, rest := cutScheme(text); isURL {
+		slash := bytes.IndexAny(rest, "/?#")
+		if slash < 0 || rest[slash] != '/' {
 			return []byte("/"), Fits
 		}
-		text = text[slash:]
+		text = rest[slash:]
 	}
 	if i := bytes.IndexAny(text, "?#"); i >= 0 {
 		text = text[:i]
@@ -110,9 +138,98 @@ func pathOf(v Value) ([]byte, Fit) {
 	return text, Fits
 }
 
-func isScheme(text []byte) bool {
+// cutScheme returns what follows the scheme of a URL of HTTP or of a WebSocket.
+func cutScheme(text []byte) (isURL bool, rest []byte) {
+	for _, scheme := range []string{"http://", "https://", "ws://", "wss://"} {
+		if len(text) > len(scheme) && bytes.EqualFold(text[:len(scheme)], []byte(scheme)) {
+			return true, text[len(scheme):]
+		}
+	}
+	return false, nil
+}
+
+// requestLine returns the target of a request line such as GET /a HTTP/1.1, or nil.
+func requestLine(v Value) []byte {
+	_, rest, ok := bytes.Cut(v.Text, []byte(" "))
+	if !ok || !v.Quoted {
+		return nil
+	}
+	target, version, ok := bytes.Cut(rest, []byte(" "))
+	if !ok || !bytes.HasPrefix(version, []byte("HTTP/")) || bytes.IndexByte(version, ' ') >= 0 {
+		return nil
+	}
+	return target
+}
+
+func hostOf(v Value) ([]byte, Fit) {
+	text := v.Text
+	if isURL, rest := cutScheme(text); isURL {
+		if text = rest; bytes.ContainsAny(text, "/?#") {
+			text = text[:bytes.IndexAny(text, "/?#")]
+		}
+	}
+	const longest = 300
+	if !v.Quoted || len(text) == 0 || len(text) > longest {
+		return nil, Misfit
+	}
 	for _, c := range text {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !jsonscan.IsDigit(c) {
+		isLetter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !isLetter && !jsonscan.IsDigit(c) && bytes.IndexByte([]byte(".-_:[]"), c) < 0 {
+			return nil, Misfit
+		}
+	}
+	return text, Fits
+}
+
+// idOf returns an id. Tracers write zeros for an id that does not exist. Of a header
+// X-Amzn-Trace-Id, the id is its root.
+// See https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
+func idOf(v Value) ([]byte, Fit) {
+	text := v.Text
+	if root, isHeader := bytes.CutPrefix(text, []byte("Root=")); isHeader {
+		text, _, _ = bytes.Cut(root, []byte(";"))
+	}
+	switch {
+	case !v.Quoted && !v.IsNumber():
+		return nil, Misfit
+	case len(bytes.Trim(text, "0-")) == 0, isBlank(text):
+		return nil, Nothing
+	}
+	return text, Fits
+}
+
+// trimLines removes line breaks from the end of a canonical text.
+func trimLines(text []byte) []byte {
+	for {
+		n := len(text)
+		if n < len(`\n`) || text[n-2] != '\\' || text[n-1] != 'n' && text[n-1] != 'r' || oddBackslashes(text[:n-2]) {
+			return text
+		}
+		text = text[:n-2]
+	}
+}
+
+// oddBackslashes reports whether a canonical text ends with an odd number of backslashes, the
+// last of which escapes what follows.
+func oddBackslashes(text []byte) bool {
+	n := 0
+	for n < len(text) && text[len(text)-1-n] == '\\' {
+		n++
+	}
+	return n%2 == 1
+}
+
+// isBlank reports whether a canonical text has only blanks and colors.
+func isBlank(text []byte) bool {
+	for len(text) > 0 {
+		switch n := colorLength(text); {
+		case n > 0:
+			text = text[n:]
+		case text[0] == ' ':
+			text = text[1:]
+		case text[0] == '\\' && len(text) > 1 && bytes.IndexByte([]byte("tnr"), text[1]) >= 0:
+			text = text[2:]
+		default:
 			return false
 		}
 	}

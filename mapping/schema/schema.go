@@ -79,6 +79,8 @@ type Path struct {
 	Unit Unit // unit of a duration at this path
 	// Dialects are those in whose lines the path counts, or nil if it counts in all.
 	Dialects []string
+	// Multiline reports whether only text of several lines counts.
+	Multiline bool
 }
 
 // Origin is the source of a field's values.

@@ -7,8 +7,33 @@ import (
 	"strings"
 )
 
-// Table returns the fields of the documents as a table in Markdown.
-func (s *Schema) Table() string {
+// Table returns the fields of the documents as a table in Markdown, with the keys of the
+// line's JSON that are searched.
+func (s *Schema) Table() string { return s.table((*Field).contents) }
+
+// ShortTable returns the table without the keys.
+func (s *Schema) ShortTable() string {
+	return s.table(func(f *Field) string {
+		if f.Meaning == "" {
+			return f.contents()
+		}
+		return f.Meaning
+	})
+}
+
+// KeyTable returns the keys of each field as a table in Markdown.
+func (s *Schema) KeyTable() string {
+	var table strings.Builder
+	table.WriteString("| field | keys |\n| --- | --- |\n")
+	for _, f := range s.Fields {
+		if f.Paths != nil {
+			fmt.Fprintf(&table, "| `%s` | %s |\n", f.Name, strings.Join(f.keys(), ", "))
+		}
+	}
+	return table.String()
+}
+
+func (s *Schema) table(contents func(*Field) string) string {
 	var table strings.Builder
 	table.WriteString("| field | type | holds |\n| --- | --- | --- |\n")
 	row := func(name, kind, holds string) {
@@ -18,7 +43,7 @@ func (s *Schema) Table() string {
 	row(TimeField, "date", "the event's time, RFC 3339 with milliseconds and the offset of `INDEX_TIMEZONE`")
 	row(MessageField, s.Message, "the text as it was, searchable by its words")
 	for _, f := range s.Fields {
-		row(f.Name, f.Type, f.contents())
+		row(f.Name, f.Type, contents(&f))
 	}
 	switch s.Rest {
 	case RestFlat:
@@ -79,16 +104,7 @@ func (f *Field) contents() string {
 	var sources []string
 	switch f.Origin {
 	case FromJSON:
-		for _, p := range f.Paths {
-			source := "`" + p.Name + "`"
-			if unit := p.Unit.String(); unit != "" {
-				source += " (" + unit + ")"
-			}
-			if p.Dialects != nil {
-				source += " of " + strings.Join(p.Dialects, ", ")
-			}
-			sources = append(sources, source)
-		}
+		sources = f.keys()
 	case FromValue:
 		sources = []string{"`" + string(f.Constant) + "`"}
 	}
@@ -100,4 +116,20 @@ func (f *Field) contents() string {
 		return f.Meaning + holds
 	}
 	return f.Meaning + " — " + holds
+}
+
+// keys returns the keys of the line's JSON that are searched, with their units and dialects.
+func (f *Field) keys() []string {
+	var sources []string
+	for _, p := range f.Paths {
+		source := "`" + p.Name + "`"
+		if unit := p.Unit.String(); unit != "" {
+			source += " (" + unit + ")"
+		}
+		if p.Dialects != nil {
+			source += " of " + strings.Join(p.Dialects, ", ")
+		}
+		sources = append(sources, source)
+	}
+	return sources
 }

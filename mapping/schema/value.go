@@ -134,6 +134,9 @@ func tooMany(text []byte, limit int) bool {
 }
 
 func (f *Field) appendInteger(dst []byte, v Value) ([]byte, Fit) {
+	if _, how := f.As.read(nil, v, nil); how != Fits {
+		return dst, how
+	}
 	n, ok := integer(v.Text)
 	const longest = 20 // digits of an uint64
 	if !ok && f.unsigned && len(v.Text) <= longest && jsonscan.IsNumber(v.Text) {
