@@ -150,6 +150,9 @@ func (x *extractor) forget() {
 
 // readDeferred reads the deferred values.
 func (x *extractor) readDeferred() {
+	if len(x.waiting) == 0 && !x.lacksLevel() {
+		return
+	}
 	d, end := x.dialect(), x.line.at
 	for _, id := range x.waiting {
 		r := &x.receivers[id]
@@ -168,6 +171,11 @@ func (x *extractor) readDeferred() {
 	if d != nil {
 		x.receiveLevel(d.Level)
 	}
+}
+
+// lacksLevel reports whether a field for the level has no value yet.
+func (x *extractor) lacksLevel() bool {
+	return x.level >= 0 && x.found[x.level].rank == 0
 }
 
 // isIn reports whether the line is in one of some dialects.

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"bytes"
-	"slices"
 
 	"logsluice/mapping/schema"
 )
@@ -12,14 +11,15 @@ import (
 // one only what the inner one lacks.
 var wrappers = []struct {
 	key      string
+	object   bool     // whether the line can be an object that the shipper decoded
 	dialects []string // in which the key has a line, nil for all
 }{
-	{"log", nil},           // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/firelens-taskdef.html, Docker's json-file
-	{"log_processed", nil}, // https://docs.fluentbit.io/manual/data-pipeline/filters/kubernetes (Merge_Log_Key)
-	{"@message", nil},      // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html
-	{"short_message", nil}, // https://archivedocs.graylog.org/en/latest/pages/gelf.html, Docker's gelf
-	{"MESSAGE", nil},       // https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html
-	{"message", []string{"cloudwatch_event", "vector"}},
+	{"log", false, nil},           // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/firelens-taskdef.html, Docker's json-file
+	{"log_processed", true, nil},  // https://docs.fluentbit.io/manual/data-pipeline/filters/kubernetes (Merge_Log_Key)
+	{"@message", true, nil},       // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html
+	{"short_message", false, nil}, // https://archivedocs.graylog.org/en/latest/pages/gelf.html, Docker's gelf
+	{"MESSAGE", false, nil},       // https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html
+	{"message", false, []string{"cloudwatch_event", "vector"}},
 }
 
 // maxWraps is how many times a line can be wrapped.
@@ -30,29 +30,31 @@ const outerRank = 1 << 24
 
 // wrapped is an inner line that was noticed.
 type wrapped struct {
-	at  int    // where its value begins, 0 if no line was noticed
-	key string // its key
+	at      int // where its value begins, 0 if no line was noticed
+	wrapper int // its key, in wrappers
 }
 
-// isWrapper reports whether the value of a key is a line in the dialect of the outer one.
-func (x *extractor) isWrapper(key string) bool {
-	for _, w := range wrappers {
-		if w.key == key {
-			d := x.dialect()
-			return w.dialects == nil || d != nil && slices.Contains(w.dialects, d.Name)
-		}
+// noteWrapper records a value that can be an inner line: text or, if the shipper decodes it,
+// an object.
+func (x *extractor) noteWrapper(n *node) {
+	kind := x.line.kind()
+	if w := &wrappers[n.wrapper-1]; kind&schema.AnyString != 0 || kind == schema.ObjectValue && w.object {
+		x.inner = wrapped{x.line.at, n.wrapper - 1}
 	}
-	return false
 }
 
 // unwrap reads the line inside the current one, if it has JSON.
 func (x *extractor) unwrap(depth int) {
-	w, outer := x.inner, x.line
+	inner, outer := x.inner, x.line
 	x.inner = wrapped{}
-	if w.at == 0 || depth == maxWraps || !x.isWrapper(w.key) {
+	if inner.at == 0 || depth == maxWraps {
 		return
 	}
-	x.line.at = w.at
+	w := &wrappers[inner.wrapper]
+	if w.dialects != nil && !x.isIn(w.dialects, x.dialect()) {
+		return
+	}
+	x.line.at = inner.at
 	isObject := x.line.accept('{')
 	if !isObject {
 		v, how, ok := x.scalar()

@@ -116,8 +116,10 @@ func pathOf(v Value) ([]byte, Fit) {
 		return nil, Misfit
 	}
 	text := v.Text
-	if target := requestLine(v); target != nil {
-		text = target
+	if len(text) > 0 && text[0] != '/' {
+		if target := requestLine(v); len(target) > 0 {
+			text = target
+		}
 	}
 	if isURL, rest := cutScheme(text); isURL {
 		slash := bytes.IndexAny(rest, "/?#")
@@ -140,6 +142,9 @@ func pathOf(v Value) ([]byte, Fit) {
 
 // cutScheme returns what follows the scheme of a URL of HTTP or of a WebSocket.
 func cutScheme(text []byte) (isURL bool, rest []byte) {
+	if len(text) == 0 || text[0] == '/' {
+		return false, nil
+	}
 	for _, scheme := range []string{"http://", "https://", "ws://", "wss://"} {
 		if len(text) > len(scheme) && bytes.EqualFold(text[:len(scheme)], []byte(scheme)) {
 			return true, text[len(scheme):]
@@ -173,8 +178,10 @@ func hostOf(v Value) ([]byte, Fit) {
 		return nil, Misfit
 	}
 	for _, c := range text {
-		isLetter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !isLetter && !jsonscan.IsDigit(c) && bytes.IndexByte([]byte(".-_:[]"), c) < 0 {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', jsonscan.IsDigit(c):
+		case c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
+		default:
 			return nil, Misfit
 		}
 	}
@@ -192,7 +199,7 @@ func idOf(v Value) ([]byte, Fit) {
 	switch {
 	case !v.Quoted && !v.IsNumber():
 		return nil, Misfit
-	case len(bytes.Trim(text, "0-")) == 0, isBlank(text):
+	case len(text) == 0, (text[0] == '0' || text[0] == '-') && len(bytes.Trim(text, "0-")) == 0, isBlank(text):
 		return nil, Nothing
 	}
 	return text, Fits
