@@ -35,12 +35,12 @@ type extractor struct {
 // node is a place in the JSON of a line that is a field, has fields below it, or shows the
 // dialect.
 type node struct {
-	members    []member
-	table      []member // the members at their hashes, or at the next free slots; some are free
-	receivers  []int // in extractor.receivers
-	marks      []mark
-	isMetrics  bool // the object states the units of metrics
-	wrapper    int  // in wrappers, from 1, if the value can be a line
+	members   []member
+	table     []member // the members at their hashes, or at the next free slots; some are free
+	receivers []int    // in extractor.receivers
+	marks     []mark
+	isMetrics bool // the object states the units of metrics
+	wrapper   int  // in wrappers, from 1, if the value can be a line
 }
 
 type member struct {
@@ -145,7 +145,7 @@ func hash(key []byte, size int) int {
 	if len(key) == 0 {
 		return 0
 	}
-	h := uint32(len(key))*0x9e3779b1 + uint32(key[0])*0x85ebca6b + uint32(key[len(key)-1])*0xc2b2ae35 + uint32(key[len(key)/2])*0x27d4eb2f
+	h := uint32(len(key))*0x9e3779b1 + uint32(key[0])*0x85ebca6b + uint32(key[len(key)-1])*0xc2b2ae35 + uint32(key[len(key)/2])*0x27d4eb2f //nolint:gosec // only a hash
 	return int(h>>16) & (size - 1)
 }
 

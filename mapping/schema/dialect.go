@@ -50,7 +50,7 @@ const (
 )
 
 var valueKinds = map[string]ValueKind{
-	"lower": LowerString, "upper": UpperString, "string": AnyString, "number": NumberValue, "bool": BoolValue, "object": ObjectValue, "array": ArrayValue, "any": AnyValue,
+	"lower": LowerString, "upper": UpperString, "other": OtherString, "string": AnyString, "number": NumberValue, "bool": BoolValue, "object": ObjectValue, "array": ArrayValue, "any": AnyValue,
 }
 
 //go:embed dialects.yaml
