@@ -10,14 +10,16 @@ import (
 // The dialect of a line: which emitter wrote it, by the keys of its JSON. Values whose
 // meaning depends on it wait until all keys were seen, so that their order does not matter.
 
-// marks is a set of facts about a line, each of which is that a key has a value of some kind.
-type marks [2]uint64
+// marks is a set of keys that a line has, with the kinds of their values.
+type marks [3]uint64
 
 func (m *marks) add(bit int) { m[bit/64] |= 1 << (bit % 64) }
 
-func (m *marks) hasAll(of marks) bool { return m[0]&of[0] == of[0] && m[1]&of[1] == of[1] }
+func (m *marks) hasAll(of *marks) bool {
+	return m[0]&of[0] == of[0] && m[1]&of[1] == of[1] && m[2]&of[2] == of[2]
+}
 
-func (m *marks) hasAny(of marks) bool { return m[0]&of[0]|m[1]&of[1] != 0 }
+func (m *marks) hasAny(of *marks) bool { return m[0]&of[0]|m[1]&of[1]|m[2]&of[2] != 0 }
 
 // mark is the fact that a key has a value of one of some kinds.
 type mark struct {
@@ -66,6 +68,7 @@ func (x *extractor) addDialects(list []schema.Dialect) {
 		}
 		x.dialects = append(x.dialects, added)
 	}
+	x.facts = len(bits)
 }
 
 // note records what the value that comes next shows about the dialect.
@@ -97,7 +100,7 @@ func (l *line) kind() schema.ValueKind {
 	case c == 't', c == 'f':
 		return schema.BoolValue
 	case c == '-', jsonscan.IsDigit(c):
-		return schema.NumberValue
+		return l.kindOfNumber()
 	case c != '\\' || l.at+2 >= len(l.text):
 		return 0
 	}
@@ -110,15 +113,31 @@ func (l *line) kind() schema.ValueKind {
 	return schema.OtherString
 }
 
+// kindOfNumber returns the kind of a number, which can be a time.
+func (l *line) kindOfNumber() schema.ValueKind {
+	const seconds, milliseconds = 10, 13 // digits since 2001 and until 2286
+	digits := 0
+	for l.at+digits < len(l.text) && jsonscan.IsDigit(l.text[l.at+digits]) {
+		digits++
+	}
+	switch digits {
+	case seconds:
+		return schema.NumberValue | schema.SecondsValue
+	case milliseconds:
+		return schema.NumberValue | schema.MillisValue
+	}
+	return schema.NumberValue
+}
+
 // dialect returns the dialect of the line, or nil if it is not known.
 func (x *extractor) dialect() *schema.Dialect {
 	for i := range x.dialects {
 		d := &x.dialects[i]
-		if x.marks.hasAny(d.lacks) {
+		if x.marks.hasAny(&d.lacks) || !x.complete && d.lacks != (marks{}) {
 			continue
 		}
-		for _, all := range d.has {
-			if x.marks.hasAll(all) {
+		for j := range d.has {
+			if x.marks.hasAll(&d.has[j]) {
 				return &d.Dialect
 			}
 		}
@@ -154,28 +173,30 @@ func (x *extractor) readDeferred() {
 		return
 	}
 	d, end := x.dialect(), x.line.at
-	for _, id := range x.waiting {
-		r := &x.receivers[id]
-		if r.dialects != nil && !x.isIn(r.dialects, d) {
-			continue
-		}
-		x.line.at = int(x.deferred[id])
-		if x.line.accept('[') {
-			x.elements(r, d)
-		} else if v, how, ok := x.scalar(); ok {
-			x.receiveValue(r, v, how, d)
+	for _, request := range []bool{false, true} { // what shows a request comes first
+		for _, id := range x.waiting {
+			r := &x.receivers[id]
+			if r.request != request || r.dialects != nil && !x.isIn(r.dialects, d) {
+				continue
+			}
+			x.line.at = int(x.deferred[id])
+			if x.line.accept('[') {
+				x.elements(r, d)
+			} else if v, how, ok := x.scalar(); ok {
+				x.receiveValue(r, v, how, d)
+			}
 		}
 	}
 	x.line.at = end
 	x.forget()
-	if d != nil {
+	if d != nil && x.complete && x.level >= 0 && x.found[x.level].unfit == schema.Fits {
 		x.receiveLevel(d.Level)
 	}
 }
 
 // lacksLevel reports whether a field for the level has no value yet.
 func (x *extractor) lacksLevel() bool {
-	return x.level >= 0 && x.found[x.level].rank == 0
+	return x.level >= 0 && (x.found[x.level].rank == 0 || x.found[x.level].rank > outerRank)
 }
 
 // isIn reports whether the line is in one of some dialects.
@@ -186,7 +207,7 @@ func (x *extractor) isIn(names []string, d *schema.Dialect) bool {
 // isRequest reports whether the line has the method or the status of a request.
 func (x *extractor) isRequest() bool {
 	for i := range x.fields {
-		if m := x.fields[i].As; (m == schema.MethodMeaning || m == schema.StatusMeaning) && x.found[i].rank > 0 {
+		if m := x.fields[i].As; (m == schema.MethodMeaning || m == schema.StatusMeaning) && x.found[i].rank > 0 && x.found[i].rank < outerRank {
 			return true
 		}
 	}

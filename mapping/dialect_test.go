@@ -49,6 +49,15 @@ func TestDurationsOfDialects(t *testing.T) {
 	f(`{"latency":12.5,"_aws":7}`, ``)
 	f(`{"duration":"1.5s"}`, `"duration_ms":1500`)
 	f(`{"Duration":12.5}`, ``)
+	for _, unknown := range []string{
+		`{"msg":"import done","elapsed_time":12.5}`, `{"requestMethod":"GET","responseTime":"0.153"}`, `{"method":"GET","response":{"latency":153}}`,
+		`{"event":{"duration":2.5}}`, `{"log":{"duration":3}}`, `{"level":"info","ts":1768478400123,"msg":"done","duration":153}`,
+		`{"time":"2026-01-15T12:00:00Z","level":"INFO","msg":"x","latency":15320}`, `{"ddsource":"python","message":"x","duration":0.532}`,
+		`{"syslog":{"severity":"info"},"message":"job","duration":12}`, `{"method":"GET","response_code":200,"duration":0.153}`,
+		`{"time":"2026-01-15T12:00:00","level":"info","message":"report built","duration":1.532,"module":"r"}`, `{"level":"info","time":"2026-01-15T12:00:00Z","duration":5,"message":"cut o`,
+	} {
+		f(unknown, ``)
+	}
 	f(`{"DownstreamStatus":200,"Duration":12500000}`, `"status":200,"duration_ms":12.5`)
 }
 
@@ -94,6 +103,14 @@ func TestPrefix(t *testing.T) {
 	f(`I said {"status":503}`, ``)
 	f(`HTTP {"status":503}`, ``)
 	f(`response: {"status":503}`, ``)
+	f(`error={"status":503}`, ``)
+	f(`req.body {"level":"fatal","status":503}`, ``)
+	f(`[response] {"status":503}`, ``)
+	f(`Error: {"status":503,"message":"down"}`, ``)
+	f(`http-2 {"status":503}`, ``)
+	f(time+` ERROR {"@t":"x","@mt":"y"} failed`, `"level":"error"`)
+	f(`2026-01-15 12:00:00,123 - shop - ERROR - {"status":503}`, `"level":"error","status":503`)
+	f(`2026-01-15 12:00:00 UTC [1] ERROR {"status":503}`, `"level":"error","status":503`)
 	const inner = `"msg":"x","status":503`
 	for _, lead := range []string{
 		time + "\t01234567-89ab-cdef-0123-456789abcdef\tWARN\t", "WARN ", "[WARN] ", "warn: ", "WARN  [main] c.e.Shop - ", "2026-01-15 12:00:00,123 WARN [http-nio-8080-exec-1] com.example.Shop : ",
@@ -131,6 +148,17 @@ func TestMeanings(t *testing.T) {
 	f(`{"url":"https://api.example.com","status":200}`, `"path":"/","status":200`)
 	f(`{"url":"wss://api.example.com?x=/y","method":"GET"}`, `"method":"GET","path":"/"`)
 	f(`{"latency":5,"latency_human":"5ns","host":"api"}`, `"host":"api","duration_ms":0.000005`)
+	for _, nothing := range []string{
+		`"msg":"versions","frontend":"1.4.2","backend":"2.0.1","host":"build-7"`, `"msg":"x","remoteIP":"10.0.0.1","host":"ip-10-0-1-12"`, `"msg":"exec","request":"/bin/sh -c ls"`,
+		`"msg":"reading","Path":"/app/appsettings.json"`, `"msg":"x","class":"Cart","method":"checkout"`, `"msg":"x","S":"small"`, `"msg":"x","exception":"no stock"`, `"msg":"x","Host":"::"`,
+		`"msg":"x","trace_id":"undefined"`, `"msg":"x","request_id":"none"`,
+	} {
+		if got := derived(t, "{"+nothing+"}"); strings.Count(got, ":") != 1 {
+			t.Errorf("%s: %s", nothing, got)
+		}
+	}
+	f(`{"player":"ada","level":40,"time":95}`, ``)
+	f(`{"method":"GET","path":"/x","status":200,"body":"secret=1"}`, `"method":"GET","path":"/x","status":200`)
 	f(`{"error":"boom"}`, `"error.message":"boom"`)
 }
 

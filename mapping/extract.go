@@ -16,20 +16,23 @@ type extractor struct {
 	root      *node
 	receivers []receiver // all of the tree
 	dialects  []dialect
+	facts     int // that identify them
 	level     int // the field of the level, -1 if the schema has none
 
 	line     line
-	marks    marks   // what is known about the line's dialect
-	deferred []int32 // by receiver: where its value begins, 0 if it does not wait for the dialect
-	waiting  []int   // receivers with such values
-	inner    wrapped
-	texts    [maxWraps][]byte // inner lines
-	saved    []found          // what was found before an inner line
-	metrics  int              // where the object with the units of metrics begins, 0 if the line has none
-	found    []found          // by field
-	values   []byte           // the values found, as documents have them
-	raw      []byte           // a string as the line has it
-	text     []byte           // the string in canonical form
+	marks    marks              // what is known about the line's dialect
+	deferred []int32            // by receiver: where its value begins, 0 if it does not wait for the dialect
+	waiting  []int              // receivers with such values
+	isInner  bool               // it is inside another line
+	complete bool               // the line's object was read to its end
+	inner    [len(wrappers)]int // where a value that can be an inner line begins, by wrapper, 0 if the line has none
+	texts    [maxWraps][]byte   // inner lines
+	saved    []found            // what was found before an inner line
+	metrics  int                // where the object with the units of metrics begins, 0 if the line has none
+	found    []found            // by field
+	values   []byte             // the values found, as documents have them
+	raw      []byte             // a string as the line has it
+	text     []byte             // the string in canonical form
 }
 
 // node is a place in the JSON of a line that is a field, has fields below it, or shows the
@@ -56,21 +59,25 @@ type receiver struct {
 	unit     schema.Unit
 	key      string   // last part of the path
 	dialects []string // in which it receives values, nil for all
+	request  bool     // one of these is that of all requests
 }
 
 // found is the value of a field in the line.
 type found struct {
 	from, to int        // in values
 	rank     int        // rank of its source, 0 if no value was found
-	path     int        // index of its path, -1 if it is from the prefix
+	path     int        // index of its path, -1 if it has none
+	inner    bool       // it is from an inner line
 	unfit    schema.Fit // why another value does not fit
 }
 
 // Ranks of sources: that of a path in its list, from 1. Names of levels have precedence over
-// numbers, and those over the level in a prefix.
+// numbers, and those over the level in a prefix. An inner line has precedence over the outer
+// one, whose values have outerRank in addition.
 const (
 	numberRank = 1 << 10
 	prefixRank = 1 << 20
+	outerRank  = 1 << 24
 )
 
 // newExtractor returns an extractor for a schema. A path a.b leads to b in the object a,
@@ -80,7 +87,7 @@ func newExtractor(s *schema.Schema, dialects []schema.Dialect) *extractor {
 	for i, f := range s.Fields {
 		for j, p := range f.Paths {
 			name := string(schema.TrimQuotes(schema.Literal(p.Name)))
-			r := receiver{id: len(x.receivers), field: i, path: j, unit: p.Unit, key: name[strings.LastIndexByte(name, '.')+1:], dialects: p.Dialects}
+			r := receiver{id: len(x.receivers), field: i, path: j, unit: p.Unit, key: name[strings.LastIndexByte(name, '.')+1:], dialects: p.Dialects, request: slices.Contains(p.Dialects, schema.RequestDialect)}
 			x.receivers = append(x.receivers, r)
 			x.root.at(name, func(n *node) { n.receivers = append(n.receivers, r.id) })
 		}
@@ -170,7 +177,7 @@ func (x *extractor) clone() *extractor {
 // prefix is a lead. Values that depend on the dialect are read last.
 func (x *extractor) read(message subscription.Text) {
 	clear(x.found)
-	x.values, x.marks, x.metrics, x.inner = x.values[:0], marks{}, 0, wrapped{}
+	x.values, x.marks, x.metrics, x.inner = x.values[:0], marks{}, 0, [len(wrappers)]int{}
 	if x.root.members == nil || len(message) < 2 {
 		return
 	}
@@ -178,6 +185,7 @@ func (x *extractor) read(message subscription.Text) {
 	if x.readText() {
 		x.unwrap(0)
 	}
+	x.isInner = false
 	x.line = line{} // otherwise it keeps the record's memory
 }
 
@@ -188,21 +196,21 @@ func (x *extractor) readText() bool {
 		return false
 	}
 	if len(lead) == 0 {
-		x.object(x.root)
+		x.complete = x.object(x.root)
 		x.readDeferred()
 		return true
 	}
 	p := readPrefix(lead)
 	x.saved = append(x.saved[:0], x.found...)
-	own := p.isLead && x.object(x.root) && x.line.atEnd()
-	if !own {
+	x.complete = p.isLead && x.object(x.root) && x.line.atEnd()
+	if !x.complete {
 		x.forget()
 		copy(x.found, x.saved)
-		x.inner = wrapped{}
+		x.inner, x.marks, x.metrics = [len(wrappers)]int{}, marks{}, 0
 	}
-	x.readDeferred()
 	x.receiveLevel(p.level)
-	return own
+	x.readDeferred()
+	return x.complete
 }
 
 // receiveLevel gives a level to the field of the level, if it has none.
@@ -345,6 +353,7 @@ func (x *extractor) array(n *node) bool {
 			x.receive(r, 0, len(x.values), schema.Misfit)
 			continue
 		case f.Paths[r.path].Multiline:
+			x.receive(r, 0, len(x.values), schema.Misfit)
 			continue
 		case r.dialects != nil:
 			x.wait(r, start)
@@ -439,7 +448,7 @@ func (x *extractor) receive(r *receiver, rank, from int, how schema.Fit) {
 	f := &x.found[r.field]
 	switch {
 	case how == schema.Fits && x.wants(r, rank):
-		f.from, f.to, f.rank, f.path = from, len(x.values), rank, r.path
+		f.from, f.to, f.rank, f.path, f.inner = from, len(x.values), rank, r.path, x.isInner
 		return
 	case how != schema.Fits:
 		f.unfit = max(f.unfit, how)

@@ -76,7 +76,7 @@ func TestLibraries(t *testing.T) {
 		`"level":"error","logger":"c.e.Shop","msg":"it failed","error.message":"no","error.type":"c.e.Refused","trace_id":"4bf9"`)
 	f("python-json-logger", `{"levelname":"CRITICAL","name":"shop","message":"it failed","exc_info":"Traceback\nValueError: no","otelTraceID":"4bf9"}`,
 		`"level":"fatal","logger":"shop","msg":"it failed","error.stack":"Traceback\nValueError: no","trace_id":"4bf9"`)
-	f("structlog", `{"event":"it failed","level":"warning","exception":"Traceback","request_id":"r1"}`, `"level":"warn","msg":"it failed","error.stack":"Traceback","request_id":"r1"`)
+	f("structlog", `{"event":"it failed","level":"warning","exception":"Traceback\nE","request_id":"r1"}`, `"level":"warn","msg":"it failed","error.stack":"Traceback\nE","request_id":"r1"`)
 	f("ecs, dotted and nested", `{"@timestamp":"2018-12-10T03:57:44.183Z","log.level":"ERROR","message":"it failed","log":{"origin":{"function":"f"},"logger":"shop"},"error.type":"E","error":{"message":"no"},"event":{"duration":12345678},"trace.id":"4bf9","http":{"request":{"method":"GET","id":"r1"},"response.status_code":500},"url":{"path":"/a","domain":"api"}}`,
 		`"level":"error","logger":"shop","msg":"it failed","method":"GET","path":"/a","host":"api","status":500,"duration_ms":12.345678,"error.message":"no","error.type":"E","trace_id":"4bf9","request_id":"r1"`)
 	f("Lambda", `{"timestamp":"2018-12-10T03:57:44Z","level":"ERROR","message":"it failed","errorType":"E","errorMessage":"no","stackTrace":["a","b"],"requestId":"r1"}`,

@@ -17,39 +17,68 @@ type prefix struct {
 }
 
 // readPrefix reads a prefix in canonical form. A level counts before other words only, where
-// it is not part of a sentence.
+// it is not part of a sentence. Loggers, threads and brackets are part of a lead only with a
+// time or a level: otherwise the words may be about the JSON.
 func readPrefix(text []byte) prefix {
 	p := prefix{isLead: true}
-	stream := false // the word is after that of a stream, in the format of Kubernetes' CRI
-	first := true
+	var first, anchored, stream, separated, named = true, false, false, false, false
+	needsAnchor := false
 	for word := range words(text) {
-		// A first word such as Information begins a sentence.
-		mayBeLevel := !first || !isCapitalized(word)
-		first = false
-		bare := bytes.Trim(word, "[](){}<>:,;|-=*#")
+		bare := bytes.Trim(word, "[](){}<>:,;|-*#")
+		isFirst, isSeparator, mayBeName := first, len(bare) == 0, named
+		first, named = false, false
 		if isCookie(word) {
-			p.isLead = true
-			continue
-		}
-		if !p.isLead {
-			continue
+			return prefix{level: p.level, isLead: true}
 		}
 		switch {
-		case len(bare) == 0, isRubyLevel(word), stream && len(bare) == 1:
-		case mayBeLevel && isLevel(bare):
+		case !p.isLead:
+		case mayBeName && !isSeparator:
+			p.isLead = false // the word before was not a logger between separators
+		case isSeparator, isRubyLevel(word), stream && len(bare) == 1, isZone(bare):
+		case isLevel(bare) && (!isFirst || !isCapitalized(bare)):
+			anchored = true
 			if p.level == "" {
 				p.level = schema.LevelName(bare)
 			}
 		case isBasic(word):
+			anchored = true
 			if p.level == "" {
 				p.level = schema.LevelName(word[:bytes.IndexByte(word, ':')])
 			}
+		case isTime(bare):
+			anchored = true
+		case isStream(bare), isID(bare):
+		case isBracketed(word), isLogger(bare):
+			needsAnchor = true
 		default:
-			p.isLead = isBracketed(word) || isTimeOrID(bare) || isLogger(bare) || isStream(bare)
+			named = separated && isWord(bare)
+			p.isLead = named
 		}
-		stream = isStream(bare)
+		stream, separated = isStream(bare), isSeparator
 	}
+	p.isLead = p.isLead && !named && (anchored || !needsAnchor)
 	return p
+}
+
+// isZone reports whether a word is part of a time.
+func isZone(word []byte) bool {
+	switch string(word) {
+	case "UTC", "GMT", "AM", "PM":
+		return true
+	}
+	return false
+}
+
+// isWord reports whether a word is an identifier.
+func isWord(word []byte) bool {
+	for _, c := range word {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', jsonscan.IsDigit(c), c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // isStream reports whether a word names the stream of a container's line.
@@ -93,7 +122,7 @@ func isLevel(word []byte) bool {
 		}
 	}
 	switch string(lower[:len(word)]) {
-	case "http", "success", "fail", "log":
+	case "http", "success", "fail", "log", "err":
 		return false
 	case "fine", "config", "alert", "notice", "panic", "critical", "severe", "emergency":
 		return capitals
@@ -137,21 +166,36 @@ func isBracketed(word []byte) bool {
 	return false
 }
 
-// isTimeOrID reports whether a word is a time, a date, a number or a hexadecimal id.
-func isTimeOrID(word []byte) bool {
-	digits, isTime, isID := 0, true, true
+// isTime reports whether a word is a time, a date or a number.
+func isTime(word []byte) bool {
+	digits := 0
 	for _, c := range word {
-		isDigit := jsonscan.IsDigit(c)
-		if isDigit {
+		switch {
+		case jsonscan.IsDigit(c):
 			digits++
+		case bytes.IndexByte([]byte("TZ-:.,+/"), c) < 0:
+			return false
 		}
-		isTime = isTime && (isDigit || bytes.IndexByte([]byte("TZ-:.,+/"), c) >= 0)
-		isID = isID && (isDigit || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' || c == '-')
 	}
-	return digits > 0 && (isTime || isID)
+	return digits > 0
 }
 
-// isLogger reports whether a word is a qualified name, such as com.example.Shop or a/b.go:7.
+// isID reports whether a word is a hexadecimal id.
+func isID(word []byte) bool {
+	digits := 0
+	for _, c := range word {
+		switch {
+		case jsonscan.IsDigit(c):
+			digits++
+		case 'a' <= c && c <= 'f', 'A' <= c && c <= 'F', c == '-':
+		default:
+			return false
+		}
+	}
+	return digits > 0
+}
+
+// isLogger reports whether a word is a qualified name, such as com.example.Shop.
 func isLogger(word []byte) bool {
 	dots := 0
 	for i, c := range word {

@@ -44,7 +44,7 @@ func (m *Mapper) appendRest(dst []byte, message subscription.Text) (_ []byte, lo
 		return dst, true
 	}
 	for i, f := range x.found {
-		if f.rank > 0 && f.path >= 0 {
+		if f.rank > 0 && f.path >= 0 && !f.inner {
 			remove(object, x.fields[i].Paths[f.path].Name)
 		}
 	}

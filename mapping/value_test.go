@@ -107,7 +107,9 @@ func TestValues(t *testing.T) {
 	f("type: date", `"2026-01-15"`, `"2026-01-15T00:00:00Z"`)
 	f("type: date", `"2026-02-30"`, "")
 	f("type: date", `"9999-12-31T23:59:59-01:00"`, "")
-	f("type: date", `"9999-12-31T23:59:59Z"`, `"9999-12-31T23:59:59Z"`)
+	f("type: date", `"0001-01-01T00:00:00Z"`, "")
+	f("type: date", `"9999-12-31T23:59:59Z"`, "")
+	f("type: date, formats: [iso8601]", `"9999-12-31T23:59:59Z"`, `"9999-12-31T23:59:59Z"`)
 	f("type: date", `"`+strings.Repeat("2026-01-15T12:00:00Z", 6)+`"`, "")
 	f("type: ip", `"`+strings.Repeat("1", maxDateOrIP+1)+`"`, "")
 	// Texts.

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -11,16 +12,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Dialect is what an emitter of log lines means by keys that others write with another
-// meaning. dialects.yaml documents the members.
+// Dialect is the meaning of units and levels in the lines of an emitter. dialects.yaml documents the members.
 type Dialect struct {
 	Name  string
 	Has   []map[string]ValueKind
 	Lacks []string
 	// Unit is the unit of durations without their own, or NoUnit if it is not known.
 	Unit Unit
-	// Whole reports whether only whole numbers are in Unit.
+	// Whole reports whether only whole numbers are in Unit, of at least Least: a smaller one is
+	// more likely in another unit.
 	Whole bool
+	Least int
 	// Level is the level of lines without one, or "".
 	Level string
 	// Metrics is the path of an object that states the units of other keys, as that of the
@@ -34,7 +36,7 @@ type Dialect struct {
 const RequestDialect = "request"
 
 // ValueKind is a set of kinds of JSON values.
-type ValueKind uint8
+type ValueKind uint16
 
 // Kinds of JSON values. A string is Lower or Upper by its first letter.
 const (
@@ -45,12 +47,14 @@ const (
 	BoolValue
 	ObjectValue
 	ArrayValue
-	AnyString = LowerString | UpperString | OtherString
-	AnyValue  = AnyString | NumberValue | BoolValue | ObjectValue | ArrayValue
+	SecondsValue // a number of 10 digits, as seconds since 1970 have
+	MillisValue  // a number of 13 digits, as milliseconds since 1970 have
+	AnyString    = LowerString | UpperString | OtherString
+	AnyValue     = AnyString | NumberValue | BoolValue | ObjectValue | ArrayValue
 )
 
 var valueKinds = map[string]ValueKind{
-	"lower": LowerString, "upper": UpperString, "other": OtherString, "string": AnyString, "number": NumberValue, "bool": BoolValue, "object": ObjectValue, "array": ArrayValue, "any": AnyValue,
+	"lower": LowerString, "upper": UpperString, "other": OtherString, "string": AnyString, "number": NumberValue, "seconds": SecondsValue, "millis": MillisValue, "bool": BoolValue, "object": ObjectValue, "array": ArrayValue, "any": AnyValue,
 }
 
 //go:embed dialects.yaml
@@ -72,6 +76,7 @@ func parseDialects(data []byte) ([]Dialect, error) {
 			"has":     func(n *yaml.Node) error { return elements(n, d.readHas) },
 			"lacks":   func(n *yaml.Node) (err error) { d.Lacks, err = stringsOf(n); return err },
 			"unit":    func(n *yaml.Node) (err error) { d.Unit, err = oneUnit(n); return err },
+			"least":   func(n *yaml.Node) (err error) { d.Least, err = number(n, math.MaxInt32); return err },
 			"whole":   func(n *yaml.Node) (err error) { d.Whole, err = boolOf(n); return err },
 			"level":   func(n *yaml.Node) (err error) { d.Level, err = stringOf(n); return err },
 			"metrics": func(n *yaml.Node) (err error) { d.Metrics, err = stringOf(n); return err },
@@ -115,12 +120,9 @@ func checkDialect(n *yaml.Node, name string) error {
 	return nil
 }
 
-// Plausible bounds of a duration whose unit is the dialect's. A whole number below the
-// least is more likely in another unit: Go programs also log milliseconds as plain numbers.
-const (
-	leastNanoseconds = 10_000
-	mostDuration     = 7 * 24 * 3600 * Seconds
-)
+// mostDuration is the maximum of a duration whose unit is the dialect's. A larger number is
+// more likely in another unit.
+const mostDuration = 7 * 24 * 3600 * Seconds
 
 // unitOf returns the unit of a number in the dialect, or NoUnit if it is not known.
 func (d *Dialect) unitOf(number []byte) Unit {
@@ -131,7 +133,7 @@ func (d *Dialect) unitOf(number []byte) Unit {
 	if !ok || n > int64(mostDuration) {
 		return NoUnit
 	}
-	if _, isWhole := integer(number); d.Whole && (!isWhole || n < leastNanoseconds) {
+	if whole, isWhole := integer(number); d.Whole && (!isWhole || whole < int64(d.Least)) {
 		return NoUnit
 	}
 	return d.Unit

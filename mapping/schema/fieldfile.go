@@ -49,7 +49,7 @@ func (s *Schema) readField(n *yaml.Node) error {
 		"pattern":      func(n *yaml.Node) (err error) { f.Pattern, err = expression(n); return err },
 		"value":        func(n *yaml.Node) error { f.constant = new(string); return text(f.constant)(n) },
 		"paths":        func(n *yaml.Node) error { return elements(n, f.readPath) },
-		"ignore_above": func(n *yaml.Node) (err error) { f.Limit, err = number(n, 1, MaxTerm); return err },
+		"ignore_above": func(n *yaml.Node) (err error) { f.Limit, err = number(n, MaxTerm); return err },
 		"lowercase":    func(n *yaml.Node) (err error) { f.lowercase, err = boolOf(n); return err },
 		"until":        f.readUntil,
 		"values":       f.readValues,
@@ -208,7 +208,7 @@ func (f *fieldFile) complete(s *Schema) error {
 	}
 	switch {
 	case f.As == AnyMeaning:
-	case f.As == StatusMeaning && f.Kind != IntegerKind:
+	case f.As == StatusMeaning && (f.Kind != IntegerKind || f.Unit != NoUnit):
 		return failure(at("as"), "as: status is for whole numbers only")
 	case f.As == StatusMeaning:
 		f.least, f.most = max(f.least, leastStatus), min(f.most, mostStatus)
@@ -264,7 +264,7 @@ func (f *fieldFile) checkName(s *Schema) error {
 func (f *fieldFile) readFormats(n *yaml.Node) error {
 	if f.Kind == DateKind && f.date == nil {
 		f.date = []string{"iso8601"}
-		f.formats = []dateFormat{{epoch: Auto}}
+		f.formats, f.plausible = []dateFormat{{epoch: Auto}}, true
 	}
 	for _, name := range f.date {
 		switch {

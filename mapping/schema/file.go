@@ -61,11 +61,11 @@ func Parse(data []byte) (*Schema, error) {
 	var rules *yaml.Node
 	err := members(file.Content[0], "the schema", map[string]func(*yaml.Node) error{
 		"name":        func(n *yaml.Node) (err error) { s.Name, err = stringOf(n); return err },
-		"version":     func(n *yaml.Node) (err error) { s.Version, err = number(n, 1, math.MaxInt32); return err },
+		"version":     func(n *yaml.Node) (err error) { s.Version, err = number(n, math.MaxInt32); return err },
 		"fields":      s.readFields,
 		"message":     func(n *yaml.Node) (err error) { s.Message, err = oneOf(n, LightText, FullText); return err },
 		"rest":        func(n *yaml.Node) (err error) { s.Rest, err = oneOf(n, RestNone, RestFlat, RestDynamic); return err },
-		"rest_fields": func(n *yaml.Node) (err error) { s.RestFields, err = number(n, 1, maxRestFields); return err },
+		"rest_fields": func(n *yaml.Node) (err error) { s.RestFields, err = number(n, maxRestFields); return err },
 		"rules":       func(n *yaml.Node) error { rules = n; return nil },
 	})
 	if err == nil && rules != nil {
@@ -176,7 +176,8 @@ func stringsOf(n *yaml.Node) (list []string, err error) {
 	return list, err
 }
 
-func number(n *yaml.Node, least, most int) (int, error) {
+func number(n *yaml.Node, most int) (int, error) {
+	const least = 1
 	x, err := strconv.Atoi(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil || x < least || x > most {
 		return 0, failure(n, "%q is invalid: use a whole number from %d to %d", n.Value, least, most)

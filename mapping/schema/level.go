@@ -76,7 +76,7 @@ func levelWithOffset(name []byte) string {
 	offset, ok := integer(bytes.TrimPrefix(name[i:], []byte("+")))
 	const between = 4 // the distance of named levels
 	switch {
-	case !ok || len(name[:i]) < len("info"):
+	case !ok || base != string(name[:i]):
 		return ""
 	case base == "debug" && offset <= -between:
 		return "trace"

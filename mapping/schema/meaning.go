@@ -43,9 +43,14 @@ const (
 // methods of HTTP and WebDAV: https://www.iana.org/assignments/http-methods/http-methods.xhtml
 // without those that nobody uses, and PURGE of caches.
 var methods = []string{
-	"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY", "PURGE",
+	"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH",
+	"CONNECT", "TRACE", "QUERY", "PURGE",
 	"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "ACL", "BIND", "LINK", "UNLINK", "MERGE", "MKACTIVITY", "CHECKOUT",
 }
+
+// ordinary is how many of the methods count in small letters, too. The others are also words of
+// other kinds.
+const ordinary = 7
 
 // noErrors are texts that mean that no error exists.
 var noErrors = []string{"null", "nil", "<nil>", "none", "undefined", "false", "true", "0", "no error", "success", "ok"}
@@ -86,6 +91,9 @@ func (m Meaning) read(scratch []byte, v Value, d *Dialect) (text []byte, how Fit
 			}
 			text = append(text, c)
 		}
+		if !bytes.Equal(text, name) && !slices.Contains(methods[:ordinary], unsafeString(text)) {
+			return nil, Misfit
+		}
 		if !slices.Contains(methods, unsafeString(text)) {
 			return nil, Misfit
 		}
@@ -96,10 +104,8 @@ func (m Meaning) read(scratch []byte, v Value, d *Dialect) (text []byte, how Fit
 		if !v.Quoted || isBlank(v.Text) {
 			return nil, Nothing
 		}
-		for _, none := range noErrors {
-			if len(v.Text) == len(none) && bytes.EqualFold(v.Text, []byte(none)) {
-				return nil, Nothing
-			}
+		if isNone(v.Text) {
+			return nil, Nothing
 		}
 	case StatusMeaning:
 		if v.Quoted && bytes.ContainsAny(v.Text, ".eE") {
@@ -108,6 +114,16 @@ func (m Meaning) read(scratch []byte, v Value, d *Dialect) (text []byte, how Fit
 	case AnyMeaning:
 	}
 	return v.Text, Fits
+}
+
+// isNone reports whether a text means that no value exists.
+func isNone(text []byte) bool {
+	for _, none := range noErrors {
+		if len(text) == len(none) && bytes.EqualFold(text, []byte(none)) {
+			return true
+		}
+	}
+	return false
 }
 
 // pathOf returns the path of a URL or of a request's target.
@@ -134,7 +150,7 @@ func pathOf(v Value) ([]byte, Fit) {
 	switch {
 	case len(text) == 0:
 		return nil, Nothing
-	case text[0] != '/':
+	case text[0] != '/', bytes.IndexByte(text, ' ') >= 0:
 		return nil, Misfit
 	}
 	return text, Fits
@@ -177,13 +193,18 @@ func hostOf(v Value) ([]byte, Fit) {
 	if !v.Quoted || len(text) == 0 || len(text) > longest {
 		return nil, Misfit
 	}
+	named := false
 	for _, c := range text {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', jsonscan.IsDigit(c):
+			named = true
 		case c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
 		default:
 			return nil, Misfit
 		}
+	}
+	if !named {
+		return nil, Misfit
 	}
 	return text, Fits
 }
@@ -199,7 +220,7 @@ func idOf(v Value) ([]byte, Fit) {
 	switch {
 	case !v.Quoted && !v.IsNumber():
 		return nil, Misfit
-	case len(text) == 0, (text[0] == '0' || text[0] == '-') && len(bytes.Trim(text, "0-")) == 0, isBlank(text):
+	case len(text) == 0, (text[0] == '0' || text[0] == '-') && len(bytes.Trim(text, "0-")) == 0, isBlank(text), isNone(text):
 		return nil, Nothing
 	}
 	return text, Fits

@@ -66,6 +66,7 @@ type Field struct {
 	until     string // characters at which the text ends
 	values    map[string]string
 	formats   []dateFormat
+	plausible bool // dates are from 1970 to 2100
 	whole     bool // a duration without a fraction
 	least     int64
 	most      int64

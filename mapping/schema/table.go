@@ -79,8 +79,14 @@ func DialectTable(dialects []Dialect) string {
 			unit = "that of the metric in `" + d.Metrics + "`"
 		case d.Whole:
 			unit += ", whole numbers"
+			if d.Least > 0 {
+				unit += fmt.Sprintf(" from %d", d.Least)
+			}
 		}
 		var levels []string
+		if d.Level != "" {
+			levels = append(levels, "without a level: "+d.Level)
+		}
 		for _, n := range slices.Sorted(maps.Keys(d.levels)) {
 			levels = append(levels, fmt.Sprintf("%d %s", n, d.levels[n]))
 		}

@@ -220,7 +220,7 @@ func (f *Field) appendDate(dst []byte, v Value) ([]byte, Fit) {
 			continue
 		}
 		t = t.UTC()
-		if year := t.Year(); year < 0 || year > 9999 {
+		if year := t.Year(); year < 0 || year > 9999 || f.plausible && (year < 1970 || year > 2100) {
 			return dst, Misfit
 		}
 		return t.AppendFormat(dst, `"2006-01-02T15:04:05.999999999Z"`), Fits
