@@ -109,6 +109,15 @@ func (l *line) kind() schema.ValueKind {
 		return schema.LowerString
 	case 'A' <= c && c <= 'Z':
 		return schema.UpperString
+	case jsonscan.IsDigit(c):
+		const id = 50
+		digits := 0
+		for i := l.at + 2; i < len(l.text) && jsonscan.IsDigit(l.text[i]); i++ {
+			digits++
+		}
+		if digits >= id {
+			return schema.OtherString | schema.DigitsString
+		}
 	}
 	return schema.OtherString
 }
@@ -120,10 +129,11 @@ func (l *line) kindOfNumber() schema.ValueKind {
 	for l.at+digits < len(l.text) && jsonscan.IsDigit(l.text[l.at+digits]) {
 		digits++
 	}
-	switch digits {
-	case seconds:
+	switch {
+	case l.at+digits == len(l.text): // it may be cut off
+	case digits == seconds:
 		return schema.NumberValue | schema.SecondsValue
-	case milliseconds:
+	case digits == milliseconds:
 		return schema.NumberValue | schema.MillisValue
 	}
 	return schema.NumberValue

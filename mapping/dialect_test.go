@@ -53,7 +53,8 @@ func TestDurationsOfDialects(t *testing.T) {
 		`{"msg":"import done","elapsed_time":12.5}`, `{"requestMethod":"GET","responseTime":"0.153"}`, `{"method":"GET","response":{"latency":153}}`,
 		`{"event":{"duration":2.5}}`, `{"log":{"duration":3}}`, `{"level":"info","ts":1768478400123,"msg":"done","duration":153}`,
 		`{"time":"2026-01-15T12:00:00Z","level":"INFO","msg":"x","latency":15320}`, `{"ddsource":"python","message":"x","duration":0.532}`,
-		`{"syslog":{"severity":"info"},"message":"job","duration":12}`, `{"method":"GET","response_code":200,"duration":0.153}`,
+		`{"syslog":{"severity":"info"},"message":"job","duration":12}`, `{"method":"GET","response_code":200,"duration":0.153}`, `{"level":"info","msg":"x","method":"GET","response_code":200,"duration":15320000}`,
+		`{"time":"2026-01-15T12:00:00Z","level":"INFO","msg":"x","response":{"latency":153}}`, `{"@version":"1","message":"x","level":"INFO","elapsed_time":1.532}`,
 		`{"time":"2026-01-15T12:00:00","level":"info","message":"report built","duration":1.532,"module":"r"}`, `{"level":"info","time":"2026-01-15T12:00:00Z","duration":5,"message":"cut o`,
 	} {
 		f(unknown, ``)
@@ -108,6 +109,13 @@ func TestPrefix(t *testing.T) {
 	f(`[response] {"status":503}`, ``)
 	f(`Error: {"status":503,"message":"down"}`, ``)
 	f(`http-2 {"status":503}`, ``)
+	f(`INFO:root:Response: {"status":503}`, ``)
+	f(time+"\t01234567-89ab-cdef-0123-456789abcdef\tINFO\tresponse.body {\"status\":503}", `"level":"info"`)
+	f(`[response] 200 {"status":503}`, ``)
+	f(`ec2 {"status":503}`, ``)
+	f(`--- response --- {"status":503}`, ``)
+	f(`stdout: {"status":503}`, ``)
+	f(`2026-01-15T12:00:00Z Error handler installed {"n":1}`, ``)
 	f(time+` ERROR {"@t":"x","@mt":"y"} failed`, `"level":"error"`)
 	f(`2026-01-15 12:00:00,123 - shop - ERROR - {"status":503}`, `"level":"error","status":503`)
 	f(`2026-01-15 12:00:00 UTC [1] ERROR {"status":503}`, `"level":"error","status":503`)
@@ -150,13 +158,14 @@ func TestMeanings(t *testing.T) {
 	f(`{"latency":5,"latency_human":"5ns","host":"api"}`, `"host":"api","duration_ms":0.000005`)
 	for _, nothing := range []string{
 		`"msg":"versions","frontend":"1.4.2","backend":"2.0.1","host":"build-7"`, `"msg":"x","remoteIP":"10.0.0.1","host":"ip-10-0-1-12"`, `"msg":"exec","request":"/bin/sh -c ls"`,
-		`"msg":"reading","Path":"/app/appsettings.json"`, `"msg":"x","class":"Cart","method":"checkout"`, `"msg":"x","S":"small"`, `"msg":"x","exception":"no stock"`, `"msg":"x","Host":"::"`,
+		`"msg":"reading","Path":"/app/appsettings.json"`, `"msg":"x","class":"Cart","method":"checkout"`, `"msg":"x","S":"small"`, `"msg":"x","L":"c"`, `"msg":"x","exception":"cannot open C:\\new.txt"`, `"msg":"x","exc_info":"NoneType: None"`, `"msg":"x","exception":"no stock"`, `"msg":"x","Host":"::"`,
 		`"msg":"x","trace_id":"undefined"`, `"msg":"x","request_id":"none"`,
 	} {
 		if got := derived(t, "{"+nothing+"}"); strings.Count(got, ":") != 1 {
 			t.Errorf("%s: %s", nothing, got)
 		}
 	}
+	f(`{"trace_id":"Self=1-2;Root=1-6968d8c0-710d76f009d6e7785905449a"}`, `"trace_id":"1-6968d8c0-710d76f009d6e7785905449a"`)
 	f(`{"player":"ada","level":40,"time":95}`, ``)
 	f(`{"method":"GET","path":"/x","status":200,"body":"secret=1"}`, `"method":"GET","path":"/x","status":200`)
 	f(`{"error":"boom"}`, `"error.message":"boom"`)

@@ -198,7 +198,7 @@ func (x *extractor) readText() bool {
 	if len(lead) == 0 {
 		x.complete = x.object(x.root)
 		x.readDeferred()
-		return true
+		return x.complete
 	}
 	p := readPrefix(lead)
 	x.saved = append(x.saved[:0], x.found...)
@@ -208,12 +208,14 @@ func (x *extractor) readText() bool {
 		copy(x.found, x.saved)
 		x.inner, x.marks, x.metrics = [len(wrappers)]int{}, marks{}, 0
 	}
-	x.receiveLevel(p.level)
+	if x.complete || x.level >= 0 && x.found[x.level].rank == 0 { // otherwise the outer line has a level
+		x.receiveLevel(p.level)
+	}
 	x.readDeferred()
 	return x.complete
 }
 
-// receiveLevel gives a level to the field of the level, if it has none.
+// receiveLevel gives a level to the field of the level, if it has none from this line.
 func (x *extractor) receiveLevel(level string) {
 	if level == "" || x.level < 0 {
 		return
@@ -311,12 +313,24 @@ func (x *extractor) value(n *node) bool {
 		switch r := &x.receivers[id]; {
 		case how == schema.Fits && x.depends(r, v):
 			x.wait(r, start)
-		case x.fields[r.field].Paths[r.path].Multiline && !bytes.Contains(v.Text, []byte(`\n`)):
+		case x.fields[r.field].Paths[r.path].Multiline && !hasLineBreak(v.Text):
 		default:
 			x.receiveValue(r, v, how, nil)
 		}
 	}
 	return true
+}
+
+// hasLineBreak reports whether a canonical text has several lines.
+func hasLineBreak(text []byte) bool {
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] == '\\' {
+			if i++; text[i] == 'n' {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // receiveValue converts a value for a field if it is wanted.

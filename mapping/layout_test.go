@@ -88,6 +88,8 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		`a`, `{"level":"WARNING","msg":"a\n\u00e9","ts":1544414264.183,"error":"x\ty","stack":["a","b"]}`,
 		`at 12:00 {"duration":0.25,"message":"m","status":"200","http":{"request":{"method":"GET"}},"url":"/a?b","latency":"1.5ms"}`,
 		`{"status":1.5,"duration":"soon","trace_id":"` + strings.Repeat("x", 2000) + `","host":{"a":1},"path":[1,2,3]`,
+		`2026-01-15T12:00:00.123Z 8f5c WARN [main] c.e.Shop - {"level":30,"time":1768478400000,"name":"shop","url":"https://a/b"}`,
+		`{"log":"{\"level\":\"info\",\"msg\":\"x\"}\n","stream":"stdout"}`, `{"latency":1,"trace_id":"Root=1;Self=2","_aws":{"CloudWatchMetrics":[{"Metrics":[{"Name":"latency","Unit":"Seconds"}]}]}}`,
 	} {
 		e.Events = append(e.Events, subscription.Event{ID: []byte("42"), Timestamp: int64(i), Message: schema.Literal(line)})
 	}

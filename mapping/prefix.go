@@ -17,16 +17,16 @@ type prefix struct {
 }
 
 // readPrefix reads a prefix in canonical form. A level counts before other words only, where
-// it is not part of a sentence. Loggers, threads and brackets are part of a lead only with a
-// time or a level: otherwise the words may be about the JSON.
+// it is not part of a sentence. Other words are part of a lead only with a time or a level, and
+// a logger or a thread only before a separator: otherwise they may be about the JSON.
 func readPrefix(text []byte) prefix {
 	p := prefix{isLead: true}
-	var first, anchored, stream, separated, named = true, false, false, false, false
-	needsAnchor := false
+	var anchored, stream, separated, named bool
+	needsAnchor, endsWithName := false, false
 	for word := range words(text) {
 		bare := bytes.Trim(word, "[](){}<>:,;|-*#")
-		isFirst, isSeparator, mayBeName := first, len(bare) == 0, named
-		first, named = false, false
+		isSeparator, mayBeName := len(bare) == 0, named
+		named, endsWithName = false, false
 		if isCookie(word) {
 			return prefix{level: p.level, isLead: true}
 		}
@@ -35,7 +35,7 @@ func readPrefix(text []byte) prefix {
 		case mayBeName && !isSeparator:
 			p.isLead = false // the word before was not a logger between separators
 		case isSeparator, isRubyLevel(word), stream && len(bare) == 1, isZone(bare):
-		case isLevel(bare) && (!isFirst || !isCapitalized(bare)):
+		case isLevel(bare) && (!isCapitalized(bare) || isBracketed(word)):
 			anchored = true
 			if p.level == "" {
 				p.level = schema.LevelName(bare)
@@ -48,15 +48,17 @@ func readPrefix(text []byte) prefix {
 		case isTime(bare):
 			anchored = true
 		case isStream(bare), isID(bare):
+			needsAnchor = true
 		case isBracketed(word), isLogger(bare):
 			needsAnchor = true
+			endsWithName = word[len(word)-1] != ':'
 		default:
 			named = separated && isWord(bare)
-			p.isLead = named
+			p.isLead, needsAnchor = named, true
 		}
 		stream, separated = isStream(bare), isSeparator
 	}
-	p.isLead = p.isLead && !named && (anchored || !needsAnchor)
+	p.isLead = p.isLead && !named && !endsWithName && (anchored || !needsAnchor)
 	return p
 }
 
@@ -166,21 +168,24 @@ func isBracketed(word []byte) bool {
 	return false
 }
 
-// isTime reports whether a word is a time, a date or a number.
+// isTime reports whether a word is a time or a date, or a number of seconds since 1970.
 func isTime(word []byte) bool {
-	digits := 0
+	const seconds = 10 // digits
+	digits, separators := 0, 0
 	for _, c := range word {
 		switch {
 		case jsonscan.IsDigit(c):
 			digits++
-		case bytes.IndexByte([]byte("TZ-:.,+/"), c) < 0:
+		case c == '-', c == ':', c == '/':
+			separators++
+		case bytes.IndexByte([]byte("TZ.,+"), c) < 0:
 			return false
 		}
 	}
-	return digits > 0
+	return digits >= seconds || digits > 3 && separators > 0
 }
 
-// isID reports whether a word is a hexadecimal id.
+// isID reports whether a word is a number or a hexadecimal id.
 func isID(word []byte) bool {
 	digits := 0
 	for _, c := range word {
@@ -218,5 +223,5 @@ func isCookie(word []byte) bool { return string(word) == "@cee:" }
 // See https://docs.python.org/3/library/logging.html#logging.basicConfig.
 func isBasic(word []byte) bool {
 	level, rest, ok := bytes.Cut(word, []byte(":"))
-	return ok && bytes.HasSuffix(rest, []byte(":")) && !bytes.ContainsAny(level, "abcdefghijklmnopqrstuvwxyz") && isLevel(level)
+	return ok && bytes.IndexByte(rest, ':') == len(rest)-1 && len(rest) > 0 && !bytes.ContainsAny(level, "abcdefghijklmnopqrstuvwxyz") && isLevel(level)
 }

@@ -14,11 +14,11 @@ var wrappers = [...]struct {
 	object   bool     // whether the line can be an object that the shipper decoded
 	dialects []string // in which the key has a line, nil for all
 }{
-	{"log", false, []string{"container"}}, // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/firelens-taskdef.html, Docker's json-file
-	{"log_processed", true, nil},          // https://docs.fluentbit.io/manual/data-pipeline/filters/kubernetes (Merge_Log_Key)
-	{"@message", true, nil},               // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html
-	{"short_message", false, nil},         // https://archivedocs.graylog.org/en/latest/pages/gelf.html, Docker's gelf
-	{"MESSAGE", false, nil},               // https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html
+	{"log", false, []string{"container"}},    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/firelens-taskdef.html, Docker's json-file
+	{"log_processed", true, nil},             // https://docs.fluentbit.io/manual/data-pipeline/filters/kubernetes (Merge_Log_Key)
+	{"@message", true, []string{"insights"}}, // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html
+	{"short_message", false, nil},            // https://archivedocs.graylog.org/en/latest/pages/gelf.html, Docker's gelf
+	{"MESSAGE", false, nil},                  // https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html
 	{"message", false, []string{"cloudwatch_event", "vector"}},
 }
 
@@ -41,8 +41,9 @@ func (x *extractor) unwrap(depth int) {
 	if depth == maxWraps || candidates == x.inner {
 		return
 	}
+	d := x.dialect()
 	for w, at := range candidates {
-		if at > 0 && x.mayWrap(w) && x.readInner(w, at, depth) {
+		if at > 0 && x.mayWrap(w, d) && x.readInner(w, at, depth) {
 			x.unwrap(depth + 1)
 			break
 		}
@@ -52,16 +53,16 @@ func (x *extractor) unwrap(depth int) {
 }
 
 // mayWrap reports whether the value of a wrapper can be a line, in the dialect of the outer
-// one. In a line without a level and a message it can be one in any dialect.
-func (x *extractor) mayWrap(w int) bool {
-	if wrappers[w].dialects == nil || x.isIn(wrappers[w].dialects, x.dialect()) {
+// one. The key log can be one in any line that has no field itself.
+func (x *extractor) mayWrap(w int, d *schema.Dialect) bool {
+	if wrappers[w].dialects == nil || x.isIn(wrappers[w].dialects, d) {
 		return true
 	}
 	if wrappers[w].key != "log" {
 		return false
 	}
 	for i := range x.found {
-		if x.found[i].rank > 0 {
+		if x.found[i].rank > 0 && x.found[i].rank < outerRank {
 			return false
 		}
 	}
@@ -85,6 +86,9 @@ func (x *extractor) readInner(w, at, depth int) (read bool) {
 		if x.found[i].rank > 0 {
 			x.found[i].rank += outerRank
 		}
+	}
+	if x.level >= 0 {
+		x.found[x.level].unfit = schema.Fits // that of the outer line does not matter
 	}
 	x.marks, x.metrics, x.isInner = marks{}, 0, true
 	if isObject {

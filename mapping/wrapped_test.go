@@ -27,6 +27,11 @@ func TestWrapped(t *testing.T) {
 	f(`{"log_processed":{"level":"warn","msg":"y"},"log":"z"}`, `"level":"warn","msg":"y"`)
 	// A program's own line that contains another.
 	f(`{"level":"info","msg":"build done","log":"{\"level\":\"fatal\",\"status\":500}"}`, `"level":"info","msg":"build done"`)
+	f(`{"level":"info","msg":"build done","source":"ci","log":"{\"level\":\"fatal\",\"status\":500}"}`, `"level":"info","msg":"build done"`)
+	f(`{"@level":"info","@message":"{\"level\":\"fatal\"}","@timestamp":"x"}`, `"level":"info","msg":"{\"level\":\"fatal\"}"`)
+	f(`{"MESSAGE":"error budget ok {\"left\":97}","PRIORITY":"6"}`, `"level":"info","msg":"error budget ok {\"left\":97}"`)
+	f(`{"container_name":"c","log":"{'status': 200}"}`, `"msg":"{'status': 200}"`)
+	f(`{"id":"3f2b1c9e","timestamp":1768478403000,"message":"{\"status\":500}"}`, `"msg":"{\"status\":500}"`)
 	f(`{"id":"m-1","timestamp":1768478403000,"message":"{\"status\":500}"}`, `"msg":"{\"status\":500}"`)
 	f(`{"log":{"level":"error"}}`, `"level":"error"`) // a path of ECS
 }

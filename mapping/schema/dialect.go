@@ -48,13 +48,14 @@ const (
 	ObjectValue
 	ArrayValue
 	SecondsValue // a number of 10 digits, as seconds since 1970 have
+	DigitsString // of 50 digits or more, as the ids of events have
 	MillisValue  // a number of 13 digits, as milliseconds since 1970 have
 	AnyString    = LowerString | UpperString | OtherString
 	AnyValue     = AnyString | NumberValue | BoolValue | ObjectValue | ArrayValue
 )
 
 var valueKinds = map[string]ValueKind{
-	"lower": LowerString, "upper": UpperString, "other": OtherString, "string": AnyString, "number": NumberValue, "seconds": SecondsValue, "millis": MillisValue, "bool": BoolValue, "object": ObjectValue, "array": ArrayValue, "any": AnyValue,
+	"lower": LowerString, "upper": UpperString, "other": OtherString, "string": AnyString, "number": NumberValue, "digits": DigitsString, "seconds": SecondsValue, "millis": MillisValue, "bool": BoolValue, "object": ObjectValue, "array": ArrayValue, "any": AnyValue,
 }
 
 //go:embed dialects.yaml

@@ -53,7 +53,7 @@ var methods = []string{
 const ordinary = 7
 
 // noErrors are texts that mean that no error exists.
-var noErrors = []string{"null", "nil", "<nil>", "none", "undefined", "false", "true", "0", "no error", "success", "ok"}
+var noErrors = []string{"null", "nil", "<nil>", "none", "undefined", "false", "true", "0", "no error", "success", "ok", "nonetype: none"}
 
 // read returns the text of a value with the field's meaning, or false if the value does
 // not have it. scratch is overwritten.
@@ -214,8 +214,9 @@ func hostOf(v Value) ([]byte, Fit) {
 // See https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
 func idOf(v Value) ([]byte, Fit) {
 	text := v.Text
-	if root, isHeader := bytes.CutPrefix(text, []byte("Root=")); isHeader {
-		text, _, _ = bytes.Cut(root, []byte(";"))
+	const root = "Root="
+	if i := bytes.Index(text, []byte(root)); i == 0 || i > 0 && text[i-1] == ';' {
+		text, _, _ = bytes.Cut(text[i+len(root):], []byte(";"))
 	}
 	switch {
 	case !v.Quoted && !v.IsNumber():
