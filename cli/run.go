@@ -195,7 +195,11 @@ func (r *runCommand) consume(ctx context.Context, awsConfig aws.Config,
 		return err
 	}
 
-	if err := checkCredentials(ctx, awsConfig); err != nil {
+	err = checkCredentials(ctx, awsConfig)
+	switch {
+	case ctx.Err() != nil:
+		return nil // stopped while it was starting
+	case err != nil:
 		return err
 	}
 	// Telemetry stops after the consumer, so that the last summary is complete.

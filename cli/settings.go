@@ -161,9 +161,12 @@ func cutTokens(stack *middleware.Stack) error {
 
 var endpoint = regexp.MustCompile(`^https?://[^/\s]+`)
 
-// checkCredentials returns an error if the SDK finds no credentials for AWS.
+// checkCredentials returns an error if the SDK finds no credentials for AWS, or that of the
+// context if it ends before.
 func checkCredentials(ctx context.Context, cfg aws.Config) error {
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+	if _, err := cfg.Credentials.Retrieve(ctx); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
 		return settingf("no credentials for AWS were found: %w: %s", err, doctor.GiveIdentity)
 	}
 	return nil

@@ -184,6 +184,7 @@ func TestRunDrain(t *testing.T) {
 		}
 	}
 	b := c.start("b")
+	c.eventually("the successor has all shards", func() bool { return c.held("b") == 2 })
 	c.indexed()
 	b.stop()
 	c.exact()
@@ -446,7 +447,12 @@ func TestRunStoppedAtStart(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	t.Cleanup(hanging.Close)
-	w := c.start("w", "AWS_ENDPOINT_URL_DYNAMODB="+hanging.URL)
-	<-asked
-	w.stop()
+	for _, settings := range [][]string{
+		{"AWS_ENDPOINT_URL_DYNAMODB=" + hanging.URL},
+		{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + hanging.URL},
+	} {
+		w := c.start("w", settings...)
+		<-asked
+		w.stop()
+	}
 }
