@@ -13,6 +13,16 @@ func derived(t *testing.T, line string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(fieldsOf(t, s, line), origin), ",")
 }
 
+// deriving returns a function that checks the fields of a line in the schema default.
+func deriving(t *testing.T) func(line, want string) {
+	return func(line, want string) {
+		t.Helper()
+		if got := derived(t, line); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
 // A duration without a unit is in that of the emitter, which the other keys identify.
 func TestDurationsOfDialects(t *testing.T) {
 	t.Parallel()
@@ -90,12 +100,7 @@ func TestLevels(t *testing.T) {
 // payload. The level before it counts.
 func TestPrefix(t *testing.T) {
 	t.Parallel()
-	f := func(line, want string) {
-		t.Helper()
-		if got := derived(t, line); got != want {
-			t.Errorf("%s: %s, want %s", line, got, want)
-		}
-	}
+	f := deriving(t)
 	const time = "2026-01-15T12:00:00.123Z"
 	f(time+"\t8f5c\tINFO\tprovider said {\"status\":503,\"error\":\"unavailable\",\"level\":\"fatal\"}", `"level":"info"`)
 	f(`executing UPDATE t SET j={"status":5,"path":"p"}`, ``)
@@ -137,12 +142,7 @@ func TestPrefix(t *testing.T) {
 // Values that are not what their field means are left out.
 func TestMeanings(t *testing.T) {
 	t.Parallel()
-	f := func(line, want string) {
-		t.Helper()
-		if got := derived(t, line); got != want {
-			t.Errorf("%s: %s, want %s", line, got, want)
-		}
-	}
+	f := deriving(t)
 	for _, nothing := range []string{
 		`"error":false`, `"error":0`, `"exception":true`, `"error":"-"`, `"error":""`, `"error":"null"`, `"err":"<nil>"`, `"error":{}`, `"error":[]`, `"msg":"-"`, `"msg":""`,
 		`"status":99`, `"status":600`, `"status":-1`, `"status":"ok"`, `"status":true`, `"method":"processPayment"`, `"method":7`, `"path":"orders.js"`, `"path":"C:\\x"`, `"path":"?a"`,

@@ -8,8 +8,8 @@ import (
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html.
 var metricUnits = map[string]schema.Unit{"Seconds": schema.Seconds, "Milliseconds": schema.Milliseconds, "Microseconds": schema.Microseconds}
 
-// metricUnit returns the unit that the line states for a metric, as an element of
-// CloudWatchMetrics[].Metrics[], or schema.Auto if it states none.
+// metricUnit returns the unit that the line states for a metric, or schema.Auto if it states
+// none. Any object with Name and Unit counts, as those of CloudWatchMetrics[].Metrics[] do.
 func (x *extractor) metricUnit(name string) schema.Unit {
 	l := line{text: x.line.text, at: x.metrics}
 	end := l

@@ -35,22 +35,6 @@ type extractor struct {
 	text     []byte             // the string in canonical form
 }
 
-// node is a place in the JSON of a line that is a field, has fields below it, or shows the
-// dialect.
-type node struct {
-	members   []member
-	table     []member // the members at their hashes, or at the next free slots; some are free
-	receivers []int    // in extractor.receivers
-	marks     []mark
-	isMetrics bool // the object states the units of metrics
-	wrapper   int  // in wrappers, from 1, if the value can be a line
-}
-
-type member struct {
-	key  string
-	node *node
-}
-
 // receiver is a field that can get a value from a place.
 type receiver struct {
 	id       int
@@ -102,69 +86,6 @@ func newExtractor(s *schema.Schema, dialects []schema.Dialect) *extractor {
 		x.root.index()
 	}
 	return x
-}
-
-// at calls f for each node of a path.
-func (n *node) at(name string, f func(*node)) {
-	f(n.child(name))
-	for i := range name {
-		if name[i] == '.' {
-			n.child(name[:i]).at(name[i+1:], f)
-		}
-	}
-}
-
-// child returns the node of a key and creates it if necessary.
-func (n *node) child(key string) *node {
-	for _, m := range n.members {
-		if m.key == key {
-			return m.node
-		}
-	}
-	child := &node{}
-	n.members = append(n.members, member{key, child})
-	return child
-}
-
-// index makes the tables of a node and of those below it.
-func (n *node) index() {
-	if len(n.members) == 0 {
-		return
-	}
-	size := 1
-	for size < 4*len(n.members) {
-		size *= 2
-	}
-	n.table = make([]member, size)
-	for _, m := range n.members {
-		m.node.index()
-		at := hash([]byte(m.key), size)
-		for n.table[at].node != nil {
-			at = (at + 1) & (size - 1)
-		}
-		n.table[at] = m
-	}
-}
-
-// hash returns a slot of a table for a key. Most keys of lines that are not in the table
-// lead to a free slot, so that no key is compared.
-func hash(key []byte, size int) int {
-	if len(key) == 0 {
-		return 0
-	}
-	h := uint32(len(key))*0x9e3779b1 + uint32(key[0])*0x85ebca6b + uint32(key[len(key)-1])*0xc2b2ae35 + uint32(key[len(key)/2])*0x27d4eb2f //nolint:gosec // only a hash
-	return int(h>>16) & (size - 1)
-}
-
-// find returns the node of a key, or nil. It replaces a map, and takes half of the time
-// (BenchmarkFind). TestFind proves that both find the same.
-func (n *node) find(key []byte) *node {
-	for at := hash(key, len(n.table)); ; at = (at + 1) & (len(n.table) - 1) {
-		m := &n.table[at]
-		if m.node == nil || m.key == string(key) {
-			return m.node
-		}
-	}
 }
 
 // clone returns an extractor for another goroutine.
@@ -283,56 +204,6 @@ func (x *extractor) object(n *node) bool {
 	}
 }
 
-// value reads a value that can be a field or contain fields.
-func (x *extractor) value(n *node) bool {
-	l := &x.line
-	switch {
-	case l.at == len(l.text):
-		return false
-	case l.text[l.at] == '{' && n.table != nil:
-		l.at++
-		return x.object(n)
-	case len(n.receivers) == 0:
-		return l.skip()
-	case l.text[l.at] == '[':
-		return x.array(n)
-	case l.text[l.at] == '{':
-		for _, id := range n.receivers {
-			if r := &x.receivers[id]; r.dialects == nil {
-				x.receive(r, 0, len(x.values), schema.Misfit)
-			}
-		}
-		return l.skipNested()
-	}
-	start := l.at
-	v, how, ok := x.scalar()
-	if !ok || v.Absent() {
-		return ok
-	}
-	for _, id := range n.receivers {
-		switch r := &x.receivers[id]; {
-		case how == schema.Fits && x.depends(r, v):
-			x.wait(r, start)
-		case x.fields[r.field].Paths[r.path].Multiline && !hasLineBreak(v.Text):
-		default:
-			x.receiveValue(r, v, how, nil)
-		}
-	}
-	return true
-}
-
-// hasLineBreak reports whether a canonical text has several lines.
-func hasLineBreak(text []byte) bool {
-	for i := 0; i+1 < len(text); i++ {
-		if text[i] == '\\' {
-			if i++; text[i] == 'n' {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // receiveValue converts a value for a field if it is wanted.
 func (x *extractor) receiveValue(r *receiver, v schema.Value, how schema.Fit, d *schema.Dialect) {
 	rank, from := x.rank(r, v), len(x.values)
@@ -351,91 +222,6 @@ func (x *extractor) rank(r *receiver, v schema.Value) int {
 		return r.path + 1 + numberRank
 	}
 	return r.path + 1
-}
-
-// maxValues is the maximum number of array elements in a field.
-const maxValues = 100
-
-// array reads an array whose elements are the values of fields.
-func (x *extractor) array(n *node) bool {
-	l := &x.line
-	start := l.at
-	for _, id := range n.receivers {
-		r := &x.receivers[id]
-		switch f := &x.fields[r.field]; {
-		case f.Kind == schema.DurationKind, f.As != schema.AnyMeaning && f.As != schema.ErrorMeaning:
-			x.receive(r, 0, len(x.values), schema.Misfit)
-			continue
-		case f.Paths[r.path].Multiline:
-			x.receive(r, 0, len(x.values), schema.Misfit)
-			continue
-		case r.dialects != nil:
-			x.wait(r, start)
-			continue
-		}
-		l.at = start + 1
-		if !x.elements(r, nil) {
-			return false
-		}
-	}
-	l.at = start
-	return l.skipNested()
-}
-
-func (x *extractor) elements(r *receiver, d *schema.Dialect) bool {
-	l := &x.line
-	from, values, unfit := len(x.values), 0, schema.Fits
-	x.values = append(x.values, '[')
-	l.skipSpace()
-	for more := !l.accept(']'); more; {
-		l.skipSpace()
-		end := len(x.values)
-		if values > 0 {
-			x.values = append(x.values, ',')
-		}
-		how, ok := x.element(r, values < maxValues, d)
-		if !ok {
-			x.values = x.values[:from]
-			return false
-		}
-		if how == schema.Fits {
-			values++
-		} else {
-			x.values = x.values[:end]
-			unfit = max(unfit, how)
-		}
-		l.skipSpace()
-		if more = l.accept(','); !more && !l.accept(']') {
-			x.values = x.values[:from]
-			return false
-		}
-	}
-	x.values = append(x.values, ']')
-	if values > 0 {
-		unfit = schema.Fits
-	} else if unfit == schema.Fits {
-		unfit = schema.Nothing
-	}
-	x.receive(r, r.path+1, from, unfit)
-	return true
-}
-
-// element reads an element of an array, and appends it if there is room.
-func (x *extractor) element(r *receiver, room bool, d *schema.Dialect) (how schema.Fit, ok bool) {
-	l := &x.line
-	if l.at < len(l.text) && (l.text[l.at] == '{' || l.text[l.at] == '[') {
-		return schema.Misfit, l.skipNested()
-	}
-	v, how, ok := x.scalar()
-	switch {
-	case !ok || v.Absent():
-		return schema.Nothing, ok
-	case !room:
-		return schema.TooLong, true
-	case how != schema.Fits:
-		return how, true
-	}
-	return x.convert(r, v, d), true
 }
 
 // wants reports whether a value of a rank would be used.
@@ -469,43 +255,3 @@ func (x *extractor) receive(r *receiver, rank, from int, how schema.Fit) {
 	}
 	x.values = x.values[:from]
 }
-
-// scalar reads a string, a number or a literal.
-func (x *extractor) scalar() (v schema.Value, how schema.Fit, ok bool) {
-	l := &x.line
-	if !l.acceptQuote() {
-		v.Text = l.token()
-		return v, schema.Fits, len(v.Text) > 0 && l.at < len(l.text) // otherwise it may be cut off
-	}
-	inner, ok := l.readString()
-	v = schema.Value{Text: inner, Quoted: true}
-	switch {
-	case !ok || bytes.IndexByte(inner, '\\') < 0:
-		return v, schema.Fits, ok
-	case len(inner) > maxEscaped:
-		return v, schema.TooLong, true
-	}
-	text, ok := x.canonical(inner)
-	if !ok {
-		return v, schema.Misfit, true
-	}
-	v.Text = text
-	return v, schema.Fits, true
-}
-
-// canonical returns the inside of a string of the line in canonical form. It reports
-// false if the string is invalid or too long.
-func (x *extractor) canonical(inner []byte) ([]byte, bool) {
-	if len(inner) > maxEscaped {
-		return nil, false
-	}
-	x.raw = append(subscription.Unescape(append(x.raw[:0], '"'), inner), '"')
-	var ok bool
-	if x.text, ok = subscription.AppendText(x.text[:0], x.raw); !ok {
-		return nil, false
-	}
-	return schema.TrimQuotes(x.text), true
-}
-
-// maxEscaped is the size in bytes above which a string with escapes fits no field.
-const maxEscaped = 8 * schema.MaxTerm

@@ -9,12 +9,7 @@ import (
 // A line inside that of a shipper has its fields, whatever the order of the shipper's keys.
 func TestWrapped(t *testing.T) {
 	t.Parallel()
-	f := func(line, want string) {
-		t.Helper()
-		if got := derived(t, line); got != want {
-			t.Errorf("%s: %s, want %s", line, got, want)
-		}
-	}
+	f := deriving(t)
 	const inner = `"log":"{\"level\":\"error\",\"status\":503}\n"`
 	const want = `"level":"error","status":503`
 	f(`{`+inner+`}`, want)
